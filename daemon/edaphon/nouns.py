@@ -1,0 +1,74 @@
+"""The nouns that travel between the rooms of the service: sequence, channel, observations."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Channel", "Float", "Int", "Observations", "Sequence", "Small"]
+
+Int = npt.NDArray[np.int64]
+Float = npt.NDArray[np.float64]
+Small = npt.NDArray[np.int8]
+
+
+class Sequence(NamedTuple):
+    """The place of an entry in its journal: number of the file, number within it (from 1)."""
+
+    file: int
+    n: int
+
+    @property
+    def number(self) -> int:
+        """One integer that sorts like the pair; what a column of sequences holds."""
+        return self.file << 32 | self.n
+
+    @classmethod
+    def of(cls, number: int) -> "Sequence":
+        return cls(number >> 32, number & 0xFFFFFFFF)
+
+    def __str__(self) -> str:
+        return f"{self.file}.{self.n}"
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One long-term series at a site; it outlives sensors and loggers.
+
+    `unit` is pint's spelling of the unit of `value`; `depth_cm` is the nominal label, "" if none.
+    """
+
+    id: str
+    quantity: str
+    unit: str
+    site: str
+    plot: str = ""
+    profile: str = ""
+    depth_cm: str = ""
+    statistic: str = "instant"
+    replicate: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observations:
+    """A run of observations of one channel under one derivation, columns of equal length.
+
+    Times are UTC ns. A missing number is NaN. `sequence` holds Sequence.number of each record.
+    `raw` is in the instrument's unit, `value` and both uncertainties in the channel's unit.
+    """
+
+    channel: str
+    derivation: str
+    time_ns: Int
+    start_ns: Int  # begin of the support; equal to time_ns for an instant
+    raw: Float
+    value: Float
+    u_random: Float
+    u_systematic: Float
+    flag: Small
+    sequence: Int
+    rank: int = 0  # 0 for the primary deployment; the lower rank stands
+
+    def __len__(self) -> int:
+        return len(self.time_ns)

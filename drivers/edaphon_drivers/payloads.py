@@ -1,0 +1,117 @@
+"""The two payload formats that outlive all code: an exchange with an asked instrument, a message.
+
+Both begin with a version byte, so that a later format can stand beside this one.
+
+Exchange, version 1: then for each turn `ms` u32, direction u8 (0x3E `>` sent, 0x3C `<` received),
+length u16, bytes; all little endian; `ms` counts from the start of the exchange.
+
+Message, version 1: flags u8 (bits 0-1 QoS, 2 retain, 3 DUP, 4 cut), topic length u16, topic
+(UTF-8); a cut message goes on with its whole length u64 and SHA-256 (32 bytes); then the bytes.
+"""
+
+import hashlib
+import struct
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from edaphon_drivers.faults import Garbled
+
+__all__ = [
+    "CUT_TO_BYTES",
+    "LARGEST_MESSAGE_BYTES",
+    "Message",
+    "Turn",
+    "pack_exchange",
+    "pack_message",
+    "unpack_exchange",
+    "unpack_message",
+]
+
+LARGEST_MESSAGE_BYTES = 65536
+CUT_TO_BYTES = 4096
+
+_VERSION = 1
+_TURN = struct.Struct("<IBH")
+_HEAD = struct.Struct("<BBH")
+_CUT = struct.Struct("<Q32s")
+_CUT_FLAG = 0x10
+
+
+class Turn(NamedTuple):
+    """One side's bytes in an exchange; `sent` is False for what the instrument said."""
+
+    ms: int
+    sent: bool
+    data: bytes
+
+
+class Message(NamedTuple):
+    """One MQTT message; `whole_bytes` is its length on the wire, more than len(data) when cut."""
+
+    topic: str
+    data: bytes
+    qos: int = 0
+    retain: bool = False
+    dup: bool = False
+    whole_bytes: int = 0
+    sha256: bytes = b""
+
+
+def pack_exchange(turns: Iterable[Turn]) -> bytes:
+    parts = [bytes((_VERSION,))]
+    for turn in turns:
+        for start in range(0, len(turn.data), 0xFFFF):
+            piece = turn.data[start : start + 0xFFFF]
+            mark = 0x3E if turn.sent else 0x3C
+            parts.append(_TURN.pack(min(turn.ms, 0xFFFFFFFF), mark, len(piece)))
+            parts.append(piece)
+    return b"".join(parts)
+
+
+def unpack_exchange(payload: bytes) -> tuple[Turn, ...]:
+    """Raises Garbled when the payload is not an exchange of a known version."""
+    _expect_version(payload, "an exchange")
+    turns, at = [], 1
+    while at < len(payload):
+        try:
+            ms, mark, length = _TURN.unpack_from(payload, at)
+        except struct.error:
+            raise Garbled("a whole turn of an exchange", payload[at:]) from None
+        at += _TURN.size
+        if mark not in {0x3E, 0x3C} or at + length > len(payload):
+            raise Garbled("a whole turn of an exchange", payload[at:])
+        turns.append(Turn(ms, mark == 0x3E, payload[at : at + length]))
+        at += length
+    return tuple(turns)
+
+
+def pack_message(topic: str, data: bytes, qos: int, retain: bool, dup: bool) -> bytes:
+    """A message above LARGEST_MESSAGE_BYTES keeps its length, SHA-256 and first CUT_TO_BYTES."""
+    name = topic.encode("utf-8", "surrogateescape")[:0xFFFF]
+    flags = qos | retain << 2 | dup << 3
+    if len(data) <= LARGEST_MESSAGE_BYTES:
+        return _HEAD.pack(_VERSION, flags, len(name)) + name + data
+    cut = _CUT.pack(len(data), hashlib.sha256(data).digest())
+    return _HEAD.pack(_VERSION, flags | _CUT_FLAG, len(name)) + name + cut + data[:CUT_TO_BYTES]
+
+
+def unpack_message(payload: bytes) -> Message:
+    """Raises Garbled when the payload is not a message of a known version."""
+    _expect_version(payload, "a message")
+    try:
+        _, flags, length = _HEAD.unpack_from(payload)
+        at = _HEAD.size + length
+        topic = payload[_HEAD.size : at].decode("utf-8", "surrogateescape")
+        whole, digest = len(payload) - at, b""
+        if flags & _CUT_FLAG:
+            whole, digest = _CUT.unpack_from(payload, at)
+            at += _CUT.size
+    except struct.error:
+        raise Garbled("a whole message", payload) from None
+    retain, dup = bool(flags & 4), bool(flags & 8)
+    return Message(topic, payload[at:], flags & 3, retain, dup, whole, digest)
+
+
+def _expect_version(payload: bytes, what: str) -> None:
+    if payload[:1] != bytes((_VERSION,)):
+        raise Garbled(f"{what} of version {_VERSION}", payload[:1])

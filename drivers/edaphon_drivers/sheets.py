@@ -1,0 +1,118 @@
+"""Model sheets: what is known of an instrument type, as data, one TOML file for each model.
+
+A sheet is found by its file name in `models/`; nothing lists them, so a new one touches no file.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from edaphon_drivers.readings import Origin
+
+__all__ = ["Command", "Factory", "Output", "Sheet", "UnknownModel", "load_sheet", "model_names"]
+
+
+class UnknownModel(LookupError):
+    """No sheet has that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Factory:
+    """A maker's published calibration of an output: a curve of the calibration room, by name."""
+
+    name: str
+    curve: str
+    quantity: str
+    unit: str
+    parameters: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One number an instrument reports, in `unit`; accuracy figures are in the same unit.
+
+    `failure` lists the numbers that stand for a failure; outside `lowest`..`highest` the
+    instrument cannot report, so such a number is a status too.
+    """
+
+    name: str
+    quantity: str
+    unit: str
+    origin: Origin = Origin.REPORTED
+    failure: tuple[float, ...] = ()
+    lowest: float | None = None
+    highest: float | None = None
+    resolution: float = 0.0
+    repeatability: float = 0.0
+    accuracy: float = 0.0
+    source: str = ""
+    factory: tuple[Factory, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """An SDI-12 measurement command without address and `!`, and its outputs in order.
+
+    A `-` among the outputs is a value that is read and not used.
+    """
+
+    send: str
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One instrument type. `engine` names the protocol, `frame` is the engine's own table."""
+
+    model: str
+    title: str
+    engine: str
+    checked: str
+    source: str
+    outputs: Mapping[str, Output]
+    commands: tuple[Command, ...] = ()
+    frame: Mapping[str, Any] = field(default_factory=dict)
+
+
+def model_names() -> tuple[str, ...]:
+    """All models that have a sheet, sorted."""
+    folder = files("edaphon_drivers") / "models"
+    return tuple(sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".toml")))
+
+
+@cache
+def load_sheet(model: str) -> Sheet:
+    """Raises UnknownModel for a name without a sheet."""
+    if model not in model_names():
+        raise UnknownModel(model)
+    text = (files("edaphon_drivers") / "models" / f"{model}.toml").read_text("utf-8")
+    return parse_sheet(model, tomllib.loads(text))
+
+
+def parse_sheet(model: str, table: Mapping[str, Any]) -> Sheet:
+    """The sheet that a TOML table says; raises TypeError or KeyError for a wrong table."""
+    outputs = {row["name"]: _output(row) for row in table["output"]}
+    commands = tuple(
+        Command(row["send"], tuple(row["outputs"])) for row in table.get("command", ())
+    )
+    return Sheet(
+        model=model,
+        title=table["title"],
+        engine=table["engine"],
+        checked=table["checked"],
+        source=table["source"],
+        outputs=outputs,
+        commands=commands,
+        frame=table.get("frame", {}),
+    )
+
+
+def _output(row: Mapping[str, Any]) -> Output:
+    known = dict(row)
+    known["origin"] = Origin(row.get("origin", "reported"))
+    known["failure"] = tuple(map(float, row.get("failure", ())))
+    known["factory"] = tuple(Factory(**f) for f in row.get("factory", ()))
+    return Output(**known)
