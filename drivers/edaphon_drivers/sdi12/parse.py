@@ -1,0 +1,121 @@
+"""Reads the lines that SDI-12 instruments answer; text in, numbers and names out.
+
+Every function takes the answer as it came, CR LF at the end, and drops complete lines in front
+of it that are only the address: a service request that nobody fetched. Each raises Garbled for
+what the specification (v1.4) forbids. None needs a port, so text relayed by other means will do.
+"""
+
+import re
+from typing import NamedTuple
+
+from edaphon_drivers.faults import Garbled
+from edaphon_drivers.sdi12.crc import crc_characters
+
+__all__ = [
+    "Identity",
+    "Start",
+    "parse_acknowledgement",
+    "parse_identity",
+    "parse_metadata",
+    "parse_start",
+    "parse_values",
+]
+
+# At most 7 digits beside sign and point (v1.4, 4.4.8.1); makers leave out a leading zero.
+_VALUE = rb"[+-](?:(?=[0-9.]{2,8}(?![0-9.]))[0-9]*\.[0-9]+|[0-9]{1,7}\.?)"
+_VALUES = re.compile(rb"(?:%b)*" % _VALUE)
+_ONE_VALUE = re.compile(_VALUE)
+_ADDRESS = re.compile(rb"[0-9A-Za-z]")
+_IDENTITY = re.compile(rb"([0-9A-Za-z])([0-9]{2})([ -~]{8})([ -~]{6})([ -~]{3})([ -~]{0,13})")
+_START = {n: re.compile(rb"([0-9A-Za-z])([0-9]{3})([0-9]{%d})" % n) for n in (1, 2, 3)}
+
+
+class Start(NamedTuple):
+    """The answer to a measurement command: data is ready `wait_s` [s] later, `n` values."""
+
+    address: str
+    wait_s: int
+    n: int
+
+
+class Identity(NamedTuple):
+    """The answer to aI!, columns without their padding; `extra` is mostly the serial number."""
+
+    address: str
+    sdi_version: str
+    vendor: str
+    model: str
+    version: str
+    extra: str
+
+
+def parse_acknowledgement(line: bytes) -> str:
+    """The address that answered a! or ?!."""
+    text = _last_line(line)
+    if not _ADDRESS.fullmatch(text):
+        raise Garbled("an address alone", line)
+    return text.decode()
+
+
+def parse_start(kind: str, line: bytes) -> Start:
+    """The answer atttn, atttnn or atttnnn to the command `kind` ("M", "MC3", "C", "HA", "IM")."""
+    text = _last_line(line)
+    digits = _count_digits(kind)
+    found = _START[digits].fullmatch(text)
+    if not found:
+        raise Garbled(f"the answer a ttt {'n' * digits} to {kind}", line)
+    return Start(found[1].decode(), int(found[2]), int(found[3]))
+
+
+def parse_values(address: str, line: bytes, crc: bool) -> tuple[float, ...]:
+    """The values of an answer to aD0!..aD9! or aR0!..; () for an aborted measurement."""
+    body = _body(address, line, crc)
+    if not _VALUES.fullmatch(body):
+        raise Garbled("values like +3.14 of at most 7 digits", line, f"address {address}")
+    return tuple(map(float, _ONE_VALUE.findall(body)))
+
+
+def parse_identity(line: bytes) -> Identity:
+    """The answer to aI!: fixed columns 1 + 2 + 8 + 6 + 3 + (0..13)."""
+    found = _IDENTITY.fullmatch(_last_line(line))
+    if not found:
+        raise Garbled("an identity a ll cccccccc mmmmmm vvv x..x", line)
+    return Identity(*(column.decode().strip() for column in found.groups()))
+
+
+def parse_metadata(address: str, line: bytes, crc: bool = False) -> tuple[str, ...]:
+    """The fields of an answer to aIM_001! and its like; () where the parameter does not exist."""
+    body = _body(address, line, crc)
+    if not body:
+        return ()
+    if not re.fullmatch(rb"(?:,[ -~]*);", body):
+        raise Garbled("metadata a,field,field;", line, f"address {address}")
+    return tuple(body[1:-1].decode().split(","))
+
+
+def _count_digits(kind: str) -> int:
+    measurement = kind.removeprefix("I")
+    if measurement.startswith("H"):
+        return 3
+    return 2 if measurement.startswith("C") else 1
+
+
+def _body(address: str, line: bytes, crc: bool) -> bytes:
+    """What stands between the address and the (checked) CRC."""
+    text = _last_line(line)
+    if crc:
+        text, came = text[:-3], text[-3:]
+        right = crc_characters(text)
+        if came != right:
+            raise Garbled(f"the CRC {right.decode()!r}", line, f"address {address}")
+    if text[:1] != address.encode():
+        raise Garbled("an answer that begins with its address", line, f"address {address}")
+    return text[1:]
+
+
+def _last_line(answer: bytes) -> bytes:
+    """The answer without CR LF; only the same bare address may stand in lines before it."""
+    *before, text, rest = answer.split(b"\r\n") if b"\r\n" in answer else (answer, b"?")
+    if rest or any(line != text[:1] or not _ADDRESS.fullmatch(line) for line in before):
+        raise Garbled("one line that ends with CR LF", answer)
+    return text
