@@ -1,0 +1,1 @@
+"""Places that observations are copied to: InfluxDB and its like, with proof of what arrived."""

@@ -1,0 +1,93 @@
+"""What a sink is: a place that observations are copied to, and what it may answer.
+
+    SinkError
+    ├── Later   nothing is lost, ask again: the server is away, busy, full or refuses our key
+    └── Never   the server refuses these observations for good; asking again won't help
+
+A kind of sink is one module of this package, found by its name: it holds `Settings` (pydantic) and
+`open_sink(settings, channels)`, and no other file knows of it.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, cast
+
+from pydantic import BaseModel
+
+from edaphon.nouns import Channel, Int, Observations
+
+__all__ = ["Later", "Never", "Sink", "SinkError", "SinkKind", "sink_kind"]
+
+
+class SinkError(Exception):
+    """What the sink could not do, and why."""
+
+
+class Later(SinkError):
+    """Ask again; `blocked` says that a person must act (key, database, certificate)."""
+
+    def __init__(
+        self, why: str, retry_after_s: float | None = None, *, blocked: bool = False
+    ) -> None:
+        self.why = why
+        self.retry_after_s = retry_after_s
+        self.blocked = blocked
+        super().__init__(why)
+
+
+class Never(SinkError):
+    """At least one observation of the batch is refused for good.
+
+    `words` are the server's own. `every` says that all of the batch are refused and that asking
+    for each alone would bring nothing new (all older than the server's retention).
+    """
+
+    def __init__(self, why: str, words: str = "", *, every: bool = False) -> None:
+        self.why = why
+        self.words = words
+        self.every = every
+        super().__init__(f"{why}: {words}" if words else why)
+
+
+class Sink(Protocol):
+    """Both calls return when the sink holds the batch durably, or raise Later or Never.
+
+    Calling again with the same batch changes nothing. After Never any part of the batch may be
+    stored. One thread calls a sink.
+    """
+
+    def write(self, batch: Sequence[Observations]) -> None: ...
+
+    def withdraw(self, channel: Channel, times_ns: Int) -> None:
+        """Take back the observations of a channel at these times; absent ones are no error."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class SinkKind(Protocol):
+    """The module of a kind of sink."""
+
+    Settings: type[BaseModel]
+
+    def open_sink(self, settings: Any, channels: Mapping[str, Channel]) -> Sink: ...
+
+
+def sink_kind(name: str) -> SinkKind:
+    """The module that `kind = "name"` means; ValueError names the kinds that exist."""
+    names = {module.name for module in pkgutil.iter_modules(_folder())}
+    if name in names and (found := _kind(name)) is not None:
+        return found
+    known = ", ".join(sorted(n for n in names if _kind(n) is not None))
+    raise ValueError(f"expected a kind of sink ({known}), got {name!r}")
+
+
+def _folder() -> list[str]:
+    return list(importlib.import_module("edaphon.sinks").__path__)
+
+
+def _kind(name: str) -> SinkKind | None:
+    module = importlib.import_module(f"edaphon.sinks.{name}")
+    is_kind = hasattr(module, "open_sink") and hasattr(module, "Settings")
+    return cast(SinkKind, module) if is_kind else None
