@@ -1,0 +1,425 @@
+"""The series: current observations of every channel in day blocks, and what changed in them.
+
+The open blocks are in memory and are lost with the process: the journal holds everything they
+came from, and the checkpoint, written with them, says from where to derive again.
+
+Every change has a number. A row carries the number of the change that made it what it is, so a
+sink at change c is owed exactly the rows above c and the points withdrawn above c, whether it
+lags by a second or by a month, and whatever the reason of a change was.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from edaphon.nouns import Int, Observations
+from edaphon.series.rows import (
+    DAY_NS,
+    Rows,
+    changed_rows,
+    days_of,
+    digest,
+    no_rows,
+    rows_of,
+    runs_of,
+)
+from edaphon.series.store import BlockHead, Store
+
+__all__ = ["Change", "Conflict", "Series", "Withdrawal"]
+
+RECENT_ROWS = 200_000
+Conflict = tuple[str, int, int, float | None, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """Points of a channel that must leave every sink."""
+
+    channel: str
+    times_ns: Int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one step changed; withdrawals come before the observations."""
+
+    number: int
+    observations: tuple[Observations, ...] = ()
+    withdrawals: tuple[Withdrawal, ...] = ()
+
+    def __len__(self) -> int:
+        return sum(map(len, self.observations)) + sum(len(w.times_ns) for w in self.withdrawals)
+
+
+@dataclass(slots=True)
+class _Open:
+    """A block in memory: sorted rows, and runs appended behind them."""
+
+    sorted: Rows
+    tail: list[Rows] = field(default_factory=list)
+    last_ns: int = -(2**63)
+
+    @classmethod
+    def of(cls, rows: Rows) -> "_Open":
+        return cls(rows, [], int(rows["time_ns"][-1]) if len(rows) else -(2**63))
+
+    def append(self, rows: Rows) -> None:
+        self.tail.append(rows)
+        self.last_ns = int(rows["time_ns"][-1])
+
+    def rows(self) -> Rows:
+        if self.tail:
+            self.sorted = np.concatenate([self.sorted, *self.tail])
+            self.tail.clear()
+        return self.sorted
+
+
+class Series:
+    """One writer (the deriver), many readers; every method may be called from any thread."""
+
+    def __init__(self, path: Path, read_only: bool = False) -> None:
+        self._lock = threading.RLock()
+        self._store = Store(path, read_only)
+        self._numbers = self._store.derivations()
+        self._names = {number: id for id, number in self._numbers.items()}
+        self._new_derivations: list[tuple[int, str, str]] = []
+        self._open: dict[tuple[str, int], _Open] = {}
+        self._conflicts: list[Conflict] = []
+        self._readopted: set[str] = set()  # channels whose stored conflicts no longer hold
+        self._withdrawn: dict[tuple[str, int], int] = {}
+        self._recent: deque[Change] = deque()
+        self._recent_rows = 0
+        self.change = int(self._store.checkpoint("change") or 0)
+        self._recent_after = self.change
+
+    def close(self) -> None:
+        with self._lock:
+            self._store.close()
+
+    @property
+    def unflushed_rows(self) -> int:
+        with self._lock:
+            return sum(sum(map(len, b.tail)) for b in self._open.values())
+
+    # -- writing ---------------------------------------------------------------------------
+
+    def merge(self, runs: Iterable[Observations], texts: Mapping[str, str]) -> Change:
+        """Take derived observations in; what stands becomes one change.
+
+        Per (channel, time) the lower rank stands, then the lower sequence; the same sequence is a
+        revision and replaces. `texts` explains derivations not seen before.
+        """
+        with self._lock:
+            number = self.change + 1
+            accepted: list[Observations] = []
+            withdrawn: dict[str, list[int]] = {}
+            for run in runs:
+                derivation = self._number(run.derivation, texts)
+                rows = rows_of(run, derivation, number)
+                for day, part in days_of(rows):
+                    whole = len(part) == len(rows)
+                    self._merge_day(run, day, part, whole, accepted, withdrawn)
+            return self._publish(number, accepted, withdrawn)
+
+    def _merge_day(
+        self,
+        run: Observations,
+        day: int,
+        part: Rows,
+        whole: bool,
+        accepted: list[Observations],
+        withdrawn: dict[str, list[int]],
+    ) -> None:
+        block = self._block(run.channel, day)
+        times = part["time_ns"]
+        if times[0] > block.last_ns and (len(times) == 1 or bool((times[1:] > times[:-1]).all())):
+            block.append(part)
+            accepted.extend([run] if whole else runs_of(run.channel, part, self.name))
+            return
+        standing, lost = self._settle(run.channel, block, part)
+        accepted.extend(runs_of(run.channel, standing, self.name))
+        if len(lost):
+            withdrawn.setdefault(run.channel, []).extend(lost.tolist())
+
+    def _settle(self, channel: str, block: _Open, part: Rows) -> tuple[Rows, Int]:
+        """Rows at times that may be taken: (rows that now stand anew, times to withdraw)."""
+        _, first = np.unique(part["time_ns"], return_index=True)
+        taken = np.isin(part["time_ns"], block.rows()["time_ns"])
+        added = np.zeros(len(part), bool)
+        added[first] = True
+        added &= ~taken
+        merged = np.concatenate([block.rows(), part[added]])
+        merged = merged[np.argsort(merged["time_ns"], kind="stable")]
+        fresh, lost = set(part["time_ns"][added].tolist()), []
+        for row in part[~added]:
+            index = int(np.searchsorted(merged["time_ns"], row["time_ns"]))
+            row, emptied = self._contest(channel, merged[index], row)
+            if row is None:
+                continue
+            fresh.add(int(row["time_ns"]))
+            if emptied:
+                lost.append(int(row["time_ns"]))
+            merged[index] = row
+        block.sorted, block.last_ns = merged, int(merged["time_ns"][-1])
+        standing = merged[np.isin(merged["time_ns"], np.array(list(fresh), np.int64))]
+        return standing, np.array(lost, np.int64)
+
+    def _contest(self, channel: str, stands: np.void, row: np.void) -> tuple[np.void | None, bool]:
+        """(what must stand instead or None, whether a number is lost by it)."""
+        if row["sequence"] != stands["sequence"]:
+            winner, loser = _rank(stands, row)
+            self._conflicts.append(_conflict(channel, loser, winner))
+            row = winner
+        if not changed_rows(np.array([stands]), np.array([row]))[0]:
+            return None, False
+        return row, _lost_a_number(stands, row)
+
+    def adopt(self, channel: str, other: "Series") -> Change:
+        """Make this channel what `other` says it is; the difference becomes one change."""
+        with self._lock, other._lock:
+            number = self.change + 1
+            accepted: list[Observations] = []
+            lost: list[int] = []
+            days = {head.day for head in self._heads(channel)}
+            for day in sorted(days | {head.day for head in other._heads(channel)}):
+                new = self._translated(other, other._rows(channel, day))
+                fresh, gone = self._replace(channel, day, new, number)
+                accepted.extend(runs_of(channel, fresh, self.name))
+                lost.extend(gone.tolist())
+            self._conflicts = [c for c in self._conflicts if c[0] != channel]
+            self._conflicts.extend(other.conflicts(channel))
+            self._readopted.add(channel)
+            return self._publish(number, accepted, {channel: lost} if lost else {})
+
+    def _replace(self, channel: str, day: int, new: Rows, number: int) -> tuple[Rows, Int]:
+        old = self._rows(channel, day)
+        where = np.searchsorted(old["time_ns"], new["time_ns"])
+        where = np.minimum(where, max(len(old) - 1, 0))
+        known = old["time_ns"][where] == new["time_ns"] if len(old) else np.zeros(len(new), bool)
+        differs = np.ones(len(new), bool)
+        differs[known] = changed_rows(old[where[known]], new[known])
+        new = new.copy()
+        new["change"][~differs] = old["change"][where[~differs]]
+        new["change"][differs] = number
+        vanished = old["time_ns"][~np.isin(old["time_ns"], new["time_ns"])]
+        emptied = known & differs
+        emptied[emptied] = _lost_numbers(old[where[emptied]], new[emptied])
+        if differs.any() or len(vanished):
+            self._open[channel, day] = _Open.of(new)
+        return new[differs], np.concatenate([vanished, new["time_ns"][emptied]])
+
+    def _translated(self, other: "Series", rows: Rows) -> Rows:
+        rows = rows.copy()
+        for number in np.unique(rows["derivation"]):
+            id = other.name(int(number))
+            own = self._number(id, {id: other.derivation_text(id) or ""})
+            rows["derivation"][rows["derivation"] == number] = -1 - own
+        rows["derivation"] = -1 - rows["derivation"]
+        return rows
+
+    def _publish(
+        self, number: int, accepted: list[Observations], withdrawn: dict[str, list[int]]
+    ) -> Change:
+        gone = tuple(
+            Withdrawal(channel, np.array(times, np.int64)) for channel, times in withdrawn.items()
+        )
+        change = Change(number, tuple(accepted), gone)
+        if not len(change):
+            return change
+        self.change = number
+        for withdrawal in gone:
+            for time in withdrawal.times_ns.tolist():
+                self._withdrawn[withdrawal.channel, time] = number
+        self._recent.append(change)
+        self._recent_rows += len(change)
+        while self._recent_rows > RECENT_ROWS and len(self._recent) > 1:
+            self._recent_rows -= len(self._recent[0])
+            self._recent_after = self._recent.popleft().number
+        return change
+
+    def flush(self, checkpoints: Mapping[str, str] | None = None) -> None:
+        """Write the open blocks, and with them, in one transaction, where to go on from."""
+        with self._lock:
+            self._store.begin()
+            try:
+                self._write_out(checkpoints or {})
+                self._store.commit()
+            except BaseException:
+                self._store.rollback()
+                raise
+            self._new_derivations.clear()
+            self._conflicts.clear()
+            self._readopted.clear()
+            self._withdrawn.clear()
+            self._open.clear()
+
+    def _write_out(self, checkpoints: Mapping[str, str]) -> None:
+        for number, id, text in self._new_derivations:
+            self._store.add_derivation(number, id, text)
+        for (channel, day), block in self._open.items():
+            rows = block.rows()
+            self._store.put(channel, day, rows, digest(rows, self.name))
+        for channel in self._readopted:
+            self._store.drop_conflicts(channel)
+        self._store.add_conflicts(self._conflicts)
+        self._store.add_withdrawn([(c, t, n) for (c, t), n in self._withdrawn.items()])
+        self._store.set_checkpoint("change", str(self.change))
+        for name, json in checkpoints.items():
+            self._store.set_checkpoint(name, json)
+
+    def forget_withdrawn(self, up_to_change: int) -> None:
+        """Drop the marks of withdrawn points that every sink has passed."""
+        with self._lock:
+            self._store.forget_withdrawn(up_to_change)
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def checkpoint(self, name: str) -> str | None:
+        with self._lock:
+            return self._store.checkpoint(name)
+
+    def name(self, derivation: int) -> str:
+        return self._names[derivation]
+
+    def derivation_text(self, id: str) -> str | None:
+        """What a derivation's hash was made of, as JSON."""
+        with self._lock:
+            for _, known, text in self._new_derivations:
+                if known == id:
+                    return text
+            return self._store.derivation_text(id)
+
+    def read(self, channel: str, start_ns: int, end_ns: int) -> list[Observations]:
+        """Current observations with start_ns <= time < end_ns, in the order of time."""
+        with self._lock:
+            first, last = start_ns // DAY_NS, (end_ns - 1) // DAY_NS
+            days = set(self._store.days(channel, first, last))
+            days |= {d for c, d in self._open if c == channel and first <= d <= last}
+            found: list[Observations] = []
+            for day in sorted(days):
+                rows = self._rows(channel, day)
+                inside = (rows["time_ns"] >= start_ns) & (rows["time_ns"] < end_ns)
+                found.extend(runs_of(channel, rows[inside], self.name))
+            return found
+
+    def heads(self, channel: str | None = None) -> list[BlockHead]:
+        """Every block's head with its digest, open blocks included, by channel and day."""
+        with self._lock:
+            return self._heads(channel)
+
+    def changed_heads(self, after_change: int) -> list[BlockHead]:
+        """Heads of the blocks that hold a row above that change."""
+        with self._lock:
+            stored = self._store.heads(None, after_change)
+            heads = {(h.channel, h.day): h for h in stored}
+            for channel, day in self._open:
+                heads[channel, day] = self._open_head(channel, day)
+            return [h for h in heads.values() if h.last_change > after_change]
+
+    def rows_above(self, channel: str, day: int, change: int) -> list[Observations]:
+        with self._lock:
+            rows = self._rows(channel, day)
+            return list(runs_of(channel, rows[rows["change"] > change], self.name))
+
+    def withdrawn_above(self, change: int) -> list[Withdrawal]:
+        with self._lock:
+            times: dict[str, dict[int, None]] = {}
+            for channel, time, _ in self._store.withdrawn(change):
+                times.setdefault(channel, {})[time] = None
+            for (channel, time), number in self._withdrawn.items():
+                if number > change:
+                    times.setdefault(channel, {})[time] = None
+            return [Withdrawal(c, np.array(sorted(t), np.int64)) for c, t in times.items()]
+
+    def recent(self, after_change: int, limit: int) -> list[Change] | None:
+        """Changes in memory above that one, some `limit` rows; None when memory begins later."""
+        with self._lock:
+            if after_change < self._recent_after:
+                return None
+            found, n = [], 0
+            for change in self._recent:
+                if change.number > after_change:
+                    found.append(change)
+                    n += len(change)
+                    if n >= limit:
+                        break
+            return found
+
+    def conflicts(self, channel: str | None = None) -> list[Conflict]:
+        """(channel, time, sequence that lost, its raw number, sequence that stands, agrees)."""
+        with self._lock:
+            stored = {
+                c[:3]: c for c in self._store.conflicts(channel) if c[0] not in self._readopted
+            }
+            for conflict in self._conflicts:
+                if channel is None or conflict[0] == channel:
+                    stored[conflict[:3]] = conflict
+            return list(stored.values())
+
+    # -- within the lock -------------------------------------------------------------------
+
+    def _number(self, id: str, texts: Mapping[str, str]) -> int:
+        number = self._numbers.get(id)
+        if number is None:
+            number = self._numbers[id] = len(self._numbers) + 1
+            self._names[number] = id
+            self._new_derivations.append((number, id, texts[id]))
+        return number
+
+    def _block(self, channel: str, day: int) -> _Open:
+        block = self._open.get((channel, day))
+        if block is None:
+            block = self._open[channel, day] = _Open.of(self._rows(channel, day))
+        return block
+
+    def _rows(self, channel: str, day: int) -> Rows:
+        block = self._open.get((channel, day))
+        if block is not None:
+            return block.rows()
+        rows = self._store.rows(channel, day)
+        return no_rows() if rows is None else rows
+
+    def _open_head(self, channel: str, day: int) -> BlockHead:
+        rows = self._open[channel, day].rows()
+        if not len(rows):
+            return BlockHead(channel, day, 0, 0, 0, "")
+        changes = rows["change"]
+        ends = int(changes.min()), int(changes.max())
+        return BlockHead(channel, day, len(rows), *ends, digest(rows, self.name))
+
+    def _heads(self, channel: str | None) -> list[BlockHead]:
+        heads = {(h.channel, h.day): h for h in self._store.heads(channel)}
+        for own, day in self._open:
+            if channel in {None, own}:
+                heads[own, day] = self._open_head(own, day)
+        return [heads[key] for key in sorted(heads) if heads[key].n]
+
+
+def _rank(a: np.void, b: np.void) -> tuple[np.void, np.void]:
+    """(the row that stands, the one that does not)."""
+    first = (int(a["rank"]), int(a["sequence"])) <= (int(b["rank"]), int(b["sequence"]))
+    return (a, b) if first else (b, a)
+
+
+def _conflict(channel: str, loser: np.void, winner: np.void) -> Conflict:
+    raw, other = float(loser["raw"]), float(winner["raw"])
+    agrees = raw == other or (raw != raw and other != other)
+    number = None if raw != raw else raw
+    time = int(loser["time_ns"])
+    return (channel, time, int(loser["sequence"]), number, int(winner["sequence"]), int(agrees))
+
+
+def _lost_a_number(old: np.void, new: np.void) -> bool:
+    return bool(_lost_numbers(np.array([old]), np.array([new]))[0])
+
+
+def _lost_numbers(old: Rows, new: Rows) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Rows in which a field that had a number has none now: a sink would keep the old one."""
+    lost = np.zeros(len(new), bool)
+    for name in ("raw", "value", "u_random", "u_systematic"):
+        lost |= ~np.isnan(old[name]) & np.isnan(new[name])
+    return lost

@@ -1,0 +1,180 @@
+"""The series' file: day blocks, derivations, conflicts, withdrawn points and checkpoints."""
+
+import sqlite3
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from edaphon.series.rows import Rows, pack_rows, unpack_rows
+
+__all__ = ["BlockHead", "Store", "WrongFile"]
+
+APPLICATION_ID = 0x65645365  # "edSe"
+VERSION = 1
+
+_TABLES = """
+CREATE TABLE block (
+  channel TEXT NOT NULL, day INTEGER NOT NULL, n INTEGER NOT NULL,
+  passed INTEGER NOT NULL, not_evaluated INTEGER NOT NULL, suspect INTEGER NOT NULL,
+  failed INTEGER NOT NULL, missing INTEGER NOT NULL,
+  lowest REAL, highest REAL, mean REAL,
+  first_change INTEGER NOT NULL, last_change INTEGER NOT NULL,
+  digest TEXT NOT NULL, columns BLOB NOT NULL,
+  PRIMARY KEY (channel, day)) STRICT, WITHOUT ROWID;
+CREATE TABLE derivation (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, text TEXT NOT NULL)
+  STRICT;
+CREATE TABLE conflict (
+  channel TEXT NOT NULL, time_ns INTEGER NOT NULL, sequence INTEGER NOT NULL,
+  raw REAL, standing INTEGER NOT NULL, agrees INTEGER NOT NULL,
+  PRIMARY KEY (channel, time_ns, sequence)) STRICT, WITHOUT ROWID;
+CREATE TABLE withdrawn (
+  channel TEXT NOT NULL, time_ns INTEGER NOT NULL, change INTEGER NOT NULL,
+  PRIMARY KEY (channel, time_ns)) STRICT, WITHOUT ROWID;
+CREATE TABLE checkpoint (name TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT, WITHOUT ROWID;
+"""
+
+
+class WrongFile(Exception):
+    """A file at the place of the series that is not one, or is of a later version."""
+
+
+class BlockHead(NamedTuple):
+    """What is known of a block without reading its columns."""
+
+    channel: str
+    day: int
+    n: int
+    first_change: int
+    last_change: int
+    digest: str
+
+
+class Store:
+    """Plain reads and writes of the file; `series.py` decides what is written."""
+
+    def __init__(self, path: Path, read_only: bool = False) -> None:
+        self.path = path
+        fresh = not path.exists()
+        uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+        self._db = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
+        if read_only:
+            self._db.execute("PRAGMA query_only = 1")
+        elif fresh:
+            self._create()
+        self._expect_series()
+        if not read_only:
+            # The series can be derived again, so a flush need not reach the medium at once.
+            self._db.execute("PRAGMA synchronous = NORMAL")
+
+    def _create(self) -> None:
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        self._db.execute(f"PRAGMA user_version = {VERSION}")
+        self._db.executescript(_TABLES)
+
+    def _expect_series(self) -> None:
+        found = self._db.execute("PRAGMA application_id").fetchone()[0]
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if found != APPLICATION_ID or version > VERSION:
+            raise WrongFile(
+                f"expected a series of version {VERSION} or older, found application id "
+                f"{found:#x}, version {version} in {self.path.name}; move the file away and run "
+                f"`edaphon rebuild`"
+            )
+
+    def close(self) -> None:
+        self._db.close()
+
+    def begin(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        self._db.execute("COMMIT")
+
+    def rollback(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def heads(self, channel: str | None = None, after_change: int = -1) -> list[BlockHead]:
+        """Heads of blocks with a row changed after that change, by channel and day."""
+        query = (
+            "SELECT channel, day, n, first_change, last_change, digest FROM block"
+            " WHERE last_change > ? AND (?2 IS NULL OR channel = ?2) ORDER BY channel, day"
+        )
+        return [BlockHead(*row) for row in self._db.execute(query, (after_change, channel))]
+
+    def summary(self, channel: str | None = None) -> list[tuple[object, ...]]:
+        """(channel, day, n, passed, not_evaluated, suspect, failed, missing, lowest, highest,
+        mean, digest) of each block."""
+        query = (
+            "SELECT channel, day, n, passed, not_evaluated, suspect, failed, missing, lowest,"
+            " highest, mean, digest FROM block WHERE (?1 IS NULL OR channel = ?1)"
+            " ORDER BY channel, day"
+        )
+        return self._db.execute(query, (channel,)).fetchall()
+
+    def rows(self, channel: str, day: int) -> Rows | None:
+        query = "SELECT columns, n FROM block WHERE channel = ? AND day = ?"
+        found = self._db.execute(query, (channel, day)).fetchone()
+        return unpack_rows(*found) if found else None
+
+    def days(self, channel: str, first: int, last: int) -> list[int]:
+        query = "SELECT day FROM block WHERE channel = ? AND day BETWEEN ? AND ? ORDER BY day"
+        return [row[0] for row in self._db.execute(query, (channel, first, last))]
+
+    def put(self, channel: str, day: int, rows: Rows, digest: str) -> None:
+        """Replace a block; no rows remove it."""
+        if not len(rows):
+            self._db.execute("DELETE FROM block WHERE channel = ? AND day = ?", (channel, day))
+            return
+        flags = np.bincount(rows["flag"], minlength=10)
+        counts = [int(flags[flag]) for flag in (1, 2, 3, 4, 9)]
+        number = rows["value"][~np.isnan(rows["value"])]
+        spread = [float(number.min()), float(number.max()), float(number.mean())]
+        changes = [int(rows["change"].min()), int(rows["change"].max())]
+        self._db.execute(
+            f"INSERT OR REPLACE INTO block VALUES ({', '.join('?' * 15)})",  # noqa: S608
+            [channel, day, len(rows), *counts, *(spread if len(number) else [None] * 3)]
+            + [*changes, digest, pack_rows(rows)],
+        )
+
+    def derivations(self) -> dict[str, int]:
+        return dict(self._db.execute("SELECT id, number FROM derivation"))
+
+    def derivation_text(self, id: str) -> str | None:
+        row = self._db.execute("SELECT text FROM derivation WHERE id = ?", (id,)).fetchone()
+        return row[0] if row else None
+
+    def add_derivation(self, number: int, id: str, text: str) -> None:
+        self._db.execute("INSERT OR IGNORE INTO derivation VALUES (?, ?, ?)", (number, id, text))
+
+    def add_conflicts(self, rows: list[tuple[str, int, int, float | None, int, int]]) -> None:
+        self._db.executemany("INSERT OR REPLACE INTO conflict VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def drop_conflicts(self, channel: str) -> None:
+        self._db.execute("DELETE FROM conflict WHERE channel = ?", (channel,))
+
+    def conflicts(
+        self, channel: str | None = None
+    ) -> list[tuple[str, int, int, float | None, int, int]]:
+        query = "SELECT * FROM conflict WHERE ?1 IS NULL OR channel = ?1 ORDER BY 1, 2, 3"
+        return self._db.execute(query, (channel,)).fetchall()
+
+    def add_withdrawn(self, rows: list[tuple[str, int, int]]) -> None:
+        self._db.executemany("INSERT OR REPLACE INTO withdrawn VALUES (?, ?, ?)", rows)
+
+    def withdrawn(self, after_change: int) -> list[tuple[str, int, int]]:
+        query = "SELECT * FROM withdrawn WHERE change > ? ORDER BY channel, time_ns"
+        return self._db.execute(query, (after_change,)).fetchall()
+
+    def forget_withdrawn(self, up_to_change: int) -> None:
+        self._db.execute("DELETE FROM withdrawn WHERE change <= ?", (up_to_change,))
+
+    def checkpoint(self, name: str) -> str | None:
+        query = "SELECT json FROM checkpoint WHERE name = ?"
+        row = self._db.execute(query, (name,)).fetchone()
+        return row[0] if row else None
+
+    def set_checkpoint(self, name: str, json: str) -> None:
+        self._db.execute("INSERT OR REPLACE INTO checkpoint VALUES (?, ?)", (name, json))

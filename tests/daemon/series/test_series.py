@@ -1,0 +1,180 @@
+"""The series: what stands, what changed, what is written and read again."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edaphon.nouns import Channel, Observations
+from edaphon.series import DAY_NS, Series, WrongFile
+from edaphon.sinks.feed import SeriesFeed, cursor_name
+
+TEXTS = {"d1": "{}", "d2": "{}"}
+CHANNELS = {c: Channel(c, "soil_temperature", "degC", "site") for c in "ab"}
+
+
+def run(times, values, *, channel="a", sequence=None, derivation="d1", flag=1, rank=0):
+    t = np.array(times, np.int64)
+    v = np.array(values, np.float64)
+    s = np.array(sequence if sequence is not None else times, np.int64)
+    u = np.where(np.isnan(v), np.nan, 0.1)
+    flags = np.where(np.isnan(v), 9, flag).astype(np.int8)
+    return Observations(channel, derivation, t, t, v, v, u, u, flags, s, rank)
+
+
+def values(series, channel="a"):
+    runs = series.read(channel, 0, 2**62)
+    return {int(t): float(v) for r in runs for t, v in zip(r.time_ns, r.value, strict=True)}
+
+
+@pytest.fixture
+def series(tmp_path: Path):
+    series = Series(tmp_path / "series.sqlite")
+    yield series
+    series.close()
+
+
+def test_what_is_merged_is_read_before_and_after_a_flush(series):
+    series.merge([run([1, 2, 3], [1.0, 2.0, np.nan])], TEXTS)
+    before = values(series)
+    head = series.heads()
+    series.flush()
+    assert before.keys() == values(series).keys() == {1, 2, 3}
+    assert series.heads() == head
+
+
+def test_a_late_row_takes_its_place_in_time(series):
+    series.merge([run([10, 30], [1.0, 3.0])], TEXTS)
+    series.merge([run([20], [2.0])], TEXTS)
+    assert values(series) == {10: 1.0, 20: 2.0, 30: 3.0}
+
+
+def test_the_lower_sequence_stands_and_the_other_is_a_conflict(series):
+    series.merge([run([10], [1.0], sequence=[5])], TEXTS)
+    later = series.merge([run([10], [2.0], sequence=[6])], TEXTS)
+    assert values(series) == {10: 1.0}
+    assert len(later) == 0
+    assert series.conflicts() == [("a", 10, 6, 2.0, 5, 0)]
+    series.flush()
+    earlier = series.merge([run([10], [3.0], sequence=[4])], TEXTS)
+    assert values(series) == {10: 3.0}
+    assert len(earlier) == 1
+
+
+def test_the_primary_deployment_stands_whatever_came_first(series):
+    series.merge([run([10], [1.0], sequence=[5], rank=1)], TEXTS)
+    series.merge([run([10], [2.0], sequence=[6], rank=0)], TEXTS)
+    assert values(series) == {10: 2.0}
+
+
+def test_the_same_time_twice_in_one_run_is_settled_too(series):
+    series.merge([run([10, 10, 11], [1.0, 2.0, 3.0], sequence=[1, 2, 3])], TEXTS)
+    assert values(series) == {10: 1.0, 11: 3.0}
+    assert len(series.conflicts()) == 1
+
+
+def test_a_revision_that_loses_its_number_is_withdrawn_first(series):
+    series.merge([run([10], [1.0])], TEXTS)
+    change = series.merge([run([10], [np.nan])], TEXTS)
+    assert change.withdrawals[0].times_ns.tolist() == [10]
+    assert len(change.observations[0]) == 1
+
+
+def test_a_row_merged_again_changes_nothing(series):
+    series.merge([run([10, 11], [1.0, np.nan])], TEXTS)
+    number = series.change
+    assert len(series.merge([run([10, 11], [1.0, np.nan])], TEXTS)) == 0
+    assert series.change == number
+
+
+def test_digests_do_not_depend_on_order_or_on_the_numbering_of_derivations(tmp_path):
+    one, two = Series(tmp_path / "1"), Series(tmp_path / "2")
+    first, second = run([10], [1.0]), run([20], [2.0], derivation="d2")
+    one.merge([first], TEXTS)
+    one.merge([second], TEXTS)
+    two.merge([second], TEXTS)
+    two.flush()
+    two.merge([first], TEXTS)
+    assert [h.digest for h in one.heads()] == [h.digest for h in two.heads()]
+    two.merge([run([20], [2.5], derivation="d2")], TEXTS)
+    assert [h.digest for h in one.heads()] != [h.digest for h in two.heads()]
+
+
+def test_adopting_withdraws_what_vanished_and_rewrites_only_what_differs(tmp_path, series):
+    series.merge([run([10, 20, DAY_NS + 1], [1.0, 2.0, 3.0])], TEXTS)
+    series.merge([run([10], [9.0], channel="b")], TEXTS)
+    series.flush()
+    other = Series(tmp_path / "other")
+    other.merge([run([10, 20], [1.0, 2.5], derivation="d1")], TEXTS)
+    change = series.adopt("a", other)
+    assert [w.times_ns.tolist() for w in change.withdrawals] == [[DAY_NS + 1]]
+    assert [r.time_ns.tolist() for r in change.observations] == [[20]]
+    assert values(series) == {10: 1.0, 20: 2.5}
+    assert values(series, "b") == {10: 9.0}
+    series.flush()
+    assert [h.digest for h in series.heads("a")] == [h.digest for h in other.heads("a")]
+
+
+def drain(feed, limit=10):
+    """What a sink holds after everything was delivered, as its server would hold it."""
+    held, n = {}, 0
+    while (batch := feed.next_batch(limit)) is not None:
+        for gone in batch.withdrawals:
+            for time in gone.times_ns.tolist():
+                held.pop((gone.channel.id, time), None)
+        for r in batch.observations:
+            held.update(
+                {(r.channel, int(t)): float(v) for t, v in zip(r.time_ns, r.value, strict=True)}
+            )
+            n += len(r)
+        feed.delivered(batch.upto)
+    return held, n
+
+
+def test_a_sink_that_keeps_up_gets_each_row_once(series):
+    feed = SeriesFeed("s", series, CHANNELS)
+    for i in range(5):
+        series.merge([run([i * 10], [1.0])], TEXTS)
+    held, n = drain(feed)
+    assert n == 5
+    assert feed.waiting() == 0
+    assert drain(feed) == ({}, 0)
+    assert held.keys() == {("a", i * 10) for i in range(5)}
+
+
+def test_a_sink_that_was_away_for_long_gets_everything_from_the_blocks(tmp_path):
+    series = Series(tmp_path / "s")
+    for i in range(20):
+        series.merge([run([i * DAY_NS // 4 + 1], [float(i)], channel="ab"[i % 2])], TEXTS)
+    series.merge([run([1], [np.nan], channel="a")], TEXTS)
+    series.flush()
+    series.close()
+    series = Series(tmp_path / "s")
+    series.merge([run([21 * DAY_NS], [21.0])], TEXTS)
+    feed = SeriesFeed("s", series, CHANNELS)
+    assert series.recent(0, 10) is None
+    held, n = drain(feed)
+    assert n == 21
+    assert held.keys() == {(c, t) for c in "ab" for t in values(series, c)}
+    assert feed.waiting() == 0
+
+
+def test_the_cursor_of_a_sink_survives_with_the_flush(tmp_path):
+    series = Series(tmp_path / "s")
+    feed = SeriesFeed("s", series, CHANNELS)
+    series.merge([run([1], [1.0])], TEXTS)
+    drain(feed)
+    series.flush({cursor_name("s"): str(feed.cursor)})
+    series.merge([run([2], [2.0])], TEXTS)  # lost with the process
+    series.close()
+    again = SeriesFeed("s", Series(tmp_path / "s"), CHANNELS)
+    assert again.waiting() == 0
+
+
+def test_another_file_in_its_place_is_refused_and_named(tmp_path):
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "s") as db:
+        db.execute("CREATE TABLE t (a)")
+    with pytest.raises(WrongFile, match="expected a series"):
+        Series(tmp_path / "s")
