@@ -26,8 +26,8 @@ def test_influxdb_keeps_a_point_over_kill_and_start(tmp_path: Path) -> None:
         port = server.port
         server.kill()
         assert server.start().port == port
-        query = "/query?" + urlencode({"db": "plot", "q": "SELECT value FROM t"})
-        assert "4.5" in ask(server, "GET", query)[1]
+        query = urlencode({"db": "plot", "q": "SELECT value FROM t"})
+        assert "4.5" in ask(server, "GET", "/query?" + query)[1]
 
 
 def test_victoria_metrics_accepts_a_line(tmp_path: Path) -> None:
