@@ -1,1 +1,62 @@
 """From a number to a trusted number: units, curves, uncertainty, checks; no I/O, no clock."""
+
+from edaphon_calibration.chain import Calibrated, Step, apply_chain, prepare_step
+from edaphon_calibration.checks import (
+    Check,
+    CheckMeta,
+    LimitKind,
+    check_names,
+    default_limits,
+    metadata,
+    prepare,
+)
+from edaphon_calibration.curves import Curve, curve, curve_names
+from edaphon_calibration.errors import (
+    CalibrationError,
+    LimitError,
+    ParameterError,
+    UnitError,
+    UnknownCheck,
+    UnknownCurve,
+    UnknownQuantity,
+)
+from edaphon_calibration.flags import Flag, Result, worst_flag
+from edaphon_calibration.nomenclature import QUANTITIES, Quantity, quantity
+from edaphon_calibration.uncertainty import from_limits
+from edaphon_calibration.units import SAME, Conversion, canonical, check_unit, conversion
+
+__all__ = [
+    "QUANTITIES",
+    "SAME",
+    "Calibrated",
+    "CalibrationError",
+    "Check",
+    "CheckMeta",
+    "Conversion",
+    "Curve",
+    "Flag",
+    "LimitError",
+    "LimitKind",
+    "ParameterError",
+    "Quantity",
+    "Result",
+    "Step",
+    "UnitError",
+    "UnknownCheck",
+    "UnknownCurve",
+    "UnknownQuantity",
+    "apply_chain",
+    "canonical",
+    "check_names",
+    "check_unit",
+    "conversion",
+    "curve",
+    "curve_names",
+    "default_limits",
+    "from_limits",
+    "metadata",
+    "prepare",
+    "prepare_step",
+    "quantity",
+    "worst_flag",
+]

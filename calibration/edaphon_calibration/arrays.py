@@ -1,0 +1,52 @@
+"""The array types of this room and polynomials by Horner's rule, bit-identical however split."""
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Bools", "Float", "Int", "Small", "horner", "horner_slope", "powers"]
+
+Float = npt.NDArray[np.float64]
+Int = npt.NDArray[np.int64]
+Small = npt.NDArray[np.int8]
+Bools = npt.NDArray[np.bool_]
+
+
+def horner(x: Float, c: Float) -> Float:
+    """c[0] + c[1] x + c[2] x² + …, elementwise; not finite in, NaN out.
+
+    >>> horner(np.array([2.0]), np.array([1.0, 0.0, 3.0]))
+    array([13.])
+    """
+    y = x * 0.0  # carries a NaN even where all coefficients but the first are absent
+    y += c[-1]
+    for coefficient in c[-2::-1]:
+        y *= x
+        y += coefficient
+    return y
+
+
+def horner_slope(x: Float, c: Float) -> Float:
+    """The derivative of `horner` with respect to x, exact.
+
+    >>> horner_slope(np.array([2.0]), np.array([1.0, 0.0, 3.0]))
+    array([12.])
+    """
+    y = x * 0.0
+    for k in range(len(c) - 1, 0, -1):
+        y *= x
+        y += k * c[k]
+    return y
+
+
+def powers(x: Float, n: int) -> Float:
+    """1, x, x², … as n rows: the derivative of `horner` with respect to each coefficient.
+
+    >>> powers(np.array([2.0]), 3).ravel()
+    array([1., 2., 4.])
+    """
+    rows = np.empty((n, len(x)))
+    if n:
+        np.add(x * 0.0, 1.0, out=rows[0])
+    for k in range(1, n):
+        np.multiply(rows[k - 1], x, out=rows[k])
+    return rows

@@ -1,0 +1,149 @@
+"""The chain from a reported number to a trusted one: conversions, curves, uncertainty."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import NamedTuple
+
+import numpy as np
+
+from edaphon_calibration.arrays import Bools, Float
+from edaphon_calibration.curves import Curve
+from edaphon_calibration.curves import curve as curve_named
+from edaphon_calibration.errors import ParameterError
+from edaphon_calibration.uncertainty import parameter_variance, random_variance
+from edaphon_calibration.units import SAME, Conversion, conversion
+
+__all__ = ["Calibrated", "Step", "apply_chain", "prepare_step"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One curve of a chain with the parameters of one calibration.
+
+    `conversion` turns what comes (the number's or the former curve's unit) into the curve's input.
+    `covariance` is that of the parameters; `model` is the standard uncertainty of the curve itself
+    and `drift_per_year` the standard uncertainty that each year adds [both: curve's output].
+    """
+
+    curve: Curve
+    parameters: Float
+    covariance: Float | None = None
+    conversion: Conversion = SAME
+    model: float = 0.0
+    drift_per_year: float = 0.0
+
+
+class Calibrated(NamedTuple):
+    """Columns of equal length; `outside` marks values beyond the domain of a curve."""
+
+    value: Float
+    u_random: Float
+    u_systematic: Float
+    outside: Bools
+
+
+def prepare_step(
+    curve_name: str,
+    parameters: Mapping[str, float] | None = None,
+    covariance: Sequence[Sequence[float]] | None = None,
+    from_unit: str | None = None,
+    model: float | None = None,
+    drift_per_year: float = 0.0,
+) -> Step:
+    """A checked step; raises UnknownCurve, ParameterError, UnitError.
+
+    `from_unit` is the unit of what comes, None where it is the curve's input already. Without
+    `model` the curve's own uncertainty stands, unless a covariance takes its place.
+
+    >>> prepare_step("teros12_mineral", from_unit="count").parameters
+    array([-6.956e-01,  3.879e-04])
+    """
+    found = curve_named(curve_name)
+    vector = found.parameter_vector(parameters)
+    matrix = None if covariance is None else _covariance(found, covariance)
+    if model is None:
+        model = found.uncertainty if matrix is None else 0.0
+    for what, number in (("model uncertainty", model), ("drift per year", drift_per_year)):
+        if not (isfinite(number) and number >= 0.0):
+            raise ParameterError(f"curve {curve_name}: expected a {what} >= 0; came {number!r}")
+    line = SAME
+    if from_unit is not None and found.from_unit is not None:
+        line = conversion(from_unit, found.from_unit)
+    return Step(found, vector, matrix, line, model, drift_per_year)
+
+
+def apply_chain(
+    raw: Float,
+    conversion: Conversion,
+    steps: Sequence[Step],
+    accuracy: Float | float = 0.0,
+    repeatability: float = 0.0,
+    resolution: float = 0.0,
+    final: Conversion = SAME,
+    ages: Sequence[Float | float] = (),
+) -> Calibrated:
+    """Numbers as reported (length >= 1) to values with uncertainty in the unit `final` leads to.
+
+    `accuracy` (a standard uncertainty: see `from_limits`), `repeatability` and `resolution` are in
+    the unit of `raw`. `ages` holds for each step the years since its calibration; it is needed only
+    where a step drifts. What is not finite, or becomes so, is NaN in all three columns.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        x = conversion.apply(raw)
+        gain = conversion.scale * conversion.scale
+        random: Float | float = random_variance(repeatability, resolution) * gain
+        systematic: Float | float = accuracy * accuracy * gain
+        outside = np.zeros(len(raw), np.bool_)
+        for i, step in enumerate(steps):
+            x, random, systematic, beyond = _through(
+                step, x, random, systematic, ages[i] if step.drift_per_year else 0.0
+            )
+            outside |= beyond
+        x = final.apply(x)
+        blank = x * 0.0  # NaN where there is no value, and the shape for a constant variance
+        reach = abs(final.scale)
+        return Calibrated(
+            x + blank,
+            np.sqrt(random) * reach + blank,
+            np.sqrt(systematic) * reach + blank,
+            outside,
+        )
+
+
+def _through(
+    step: Step, x: Float, random: Float | float, systematic: Float | float, age: Float | float
+) -> tuple[Float, Float, Float, Bools]:
+    """One step: the value, both variances behind it, and where its input left the domain."""
+    line, curve, p = step.conversion, step.curve, step.parameters
+    x = line.apply(x)
+    slope = curve.slope(x, p) * line.scale
+    gain = slope * slope
+    systematic = gain * systematic + step.model * step.model
+    if step.covariance is not None:
+        systematic = systematic + parameter_variance(curve.gradient(x, p), step.covariance)
+    if step.drift_per_year:
+        drift = step.drift_per_year * age
+        systematic = systematic + drift * drift
+    return curve.value(x, p), gain * random, systematic, curve.outside(x)
+
+
+def _covariance(curve: Curve, rows: Sequence[Sequence[float]]) -> Float:
+    """The covariance as a matrix that fits the curve; raises ParameterError."""
+    n = len(curve.parameters)
+    if len(rows) != n or any(len(row) != n for row in rows):
+        raise ParameterError(
+            f"curve {curve.name}: expected a covariance of {n} x {n} numbers in the order "
+            f"{', '.join(curve.parameters)}; came {[len(row) for row in rows]} numbers in rows"
+        )
+    matrix = np.array(rows, np.float64).reshape(n, n)
+    if not np.isfinite(matrix).all() or not np.array_equal(matrix, matrix.T):
+        raise ParameterError(f"curve {curve.name}: expected a finite, symmetric covariance")
+    scale = np.sqrt(np.abs(np.diag(matrix)))
+    unit = matrix / np.where(scale > 0, scale, 1.0) / np.where(scale > 0, scale, 1.0)[:, None]
+    if n and np.linalg.eigvalsh(unit).min() < -1e-6:
+        raise ParameterError(
+            f"curve {curve.name}: expected a covariance without negative variances; "
+            "check signs and the order of the parameters"
+        )
+    return matrix

@@ -1,0 +1,66 @@
+"""What this room refuses, as one tree, and the words `did you mean` that go with it.
+
+CalibrationError
+├── UnitError         a unit that is not one, or not one of this quantity
+├── UnknownQuantity   a quantity without a line in the nomenclature
+├── UnknownCurve      a curve without a module
+├── ParameterError    parameters or a covariance that do not fit their curve
+├── UnknownCheck      a check without a module
+└── LimitError        limits that do not fit their check
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = [
+    "CalibrationError",
+    "LimitError",
+    "ParameterError",
+    "UnitError",
+    "UnknownCheck",
+    "UnknownCurve",
+    "UnknownQuantity",
+    "suggestion",
+]
+
+
+class CalibrationError(ValueError):
+    """Something a person wrote that this room cannot use; the message says what would be right."""
+
+
+class UnitError(CalibrationError):
+    """A unit that is not one, or not one of this quantity."""
+
+
+class UnknownQuantity(CalibrationError):
+    """A quantity without a line in the nomenclature."""
+
+
+class UnknownCurve(CalibrationError):
+    """A curve without a module."""
+
+
+class ParameterError(CalibrationError):
+    """Parameters or a covariance that do not fit their curve."""
+
+
+class UnknownCheck(CalibrationError):
+    """A check without a module."""
+
+
+class LimitError(CalibrationError):
+    """Limits that do not fit their check."""
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """The end of a message: the nearest known words, else all of them when they are few.
+
+    >>> suggestion("soil_temprature", ["soil_temperature", "precipitation"])
+    '; did you mean soil_temperature?'
+    """
+    words = sorted(known)
+    folded = {w.casefold(): w for w in words}
+    near = get_close_matches(word[:80].casefold(), folded, n=2, cutoff=0.6)
+    if near:
+        return f"; did you mean {' or '.join(folded[n] for n in near)}?"
+    return f"; known are {', '.join(words)}" if 0 < len(words) <= 12 else ""

@@ -1,0 +1,136 @@
+"""The quantities that a channel can have: name, unit, meaning, and the CF standard name.
+
+CF names were read in the CF standard name table, version 72. A quantity without one (matric
+potential, bulk electrical conductivity, permittivity, CO2 of unstated medium) carries none:
+inventing one is an error, so an export writes long_name and units alone.
+"""
+
+from typing import NamedTuple
+
+from edaphon_calibration.errors import UnknownQuantity, suggestion
+
+__all__ = ["QUANTITIES", "Quantity", "quantity"]
+
+
+class Quantity(NamedTuple):
+    """One line of the nomenclature; `unit` is canonical and can be converted to CF's own."""
+
+    name: str
+    unit: str
+    meaning: str
+    cf_name: str | None = None
+
+
+_LINES = (
+    # soil
+    Quantity("soil_temperature", "degC", "temperature of the soil", "soil_temperature"),
+    Quantity(
+        "volumetric_water_content",
+        "m**3/m**3",
+        "volume of liquid water in a volume of soil",
+        "volume_fraction_of_condensed_water_in_soil",
+    ),
+    Quantity("matric_potential", "kPa", "matric potential of soil water, negative when dry"),
+    Quantity("bulk_electrical_conductivity", "dS/m", "electrical conductivity of soil as a whole"),
+    Quantity("pore_water_electrical_conductivity", "dS/m", "conductivity of the soil solution"),
+    Quantity("relative_permittivity", "dimensionless", "apparent permittivity against vacuum"),
+    Quantity("water_content_counts", "count", "raw output of a water content probe"),
+    Quantity("soil_ph", "pH", "acidity of soil or soil solution"),
+    Quantity("redox_potential", "mV", "redox potential against the stated electrode"),
+    Quantity(
+        "soil_heat_flux", "W/m**2", "heat flux in soil, positive down", "downward_heat_flux_in_soil"
+    ),
+    Quantity("water_table_depth", "m", "depth of the water table", "water_table_depth"),
+    # gas exchange
+    Quantity(
+        "soil_co2_efflux",
+        "umol/(m**2*s)",
+        "CO2 flux from soil to air, positive up",
+        "surface_upward_mole_flux_of_carbon_dioxide",
+    ),
+    Quantity("soil_ch4_efflux", "nmol/(m**2*s)", "CH4 flux from soil to air, positive up"),
+    Quantity("soil_n2o_efflux", "nmol/(m**2*s)", "N2O flux from soil to air, positive up"),
+    Quantity("co2_mole_fraction", "ppm", "CO2 in soil, chamber or outside air"),
+    Quantity("ch4_mole_fraction", "ppm", "CH4 in soil, chamber or outside air"),
+    Quantity("n2o_mole_fraction", "ppb", "N2O in soil, chamber or outside air"),
+    Quantity("o2_mole_fraction", "%", "O2 in soil or chamber air"),
+    Quantity("h2o_mole_fraction", "mmol/mol", "water vapour in soil, chamber or outside air"),
+    Quantity("chamber_temperature", "degC", "air temperature inside a chamber", "air_temperature"),
+    Quantity("cell_temperature", "degC", "temperature of an analyser's cell"),
+    Quantity("cell_pressure", "kPa", "pressure in an analyser's cell"),
+    Quantity("gas_flow", "l/min", "volume flow of gas through an instrument"),
+    # weather
+    Quantity("air_temperature", "degC", "temperature of the air", "air_temperature"),
+    Quantity("relative_humidity", "%", "relative humidity of the air", "relative_humidity"),
+    Quantity("dew_point", "degC", "dew point of the air", "dew_point_temperature"),
+    Quantity("air_pressure", "kPa", "pressure of the air at the sensor", "air_pressure"),
+    Quantity(
+        "vapor_pressure",
+        "kPa",
+        "partial pressure of water vapour",
+        "water_vapor_partial_pressure_in_air",
+    ),
+    Quantity(
+        "vapor_pressure_deficit",
+        "kPa",
+        "saturation deficit of the air",
+        "water_vapor_saturation_deficit_in_air",
+    ),
+    Quantity(
+        "precipitation",
+        "mm",
+        "depth of rain and melted snow in the interval",
+        "lwe_thickness_of_precipitation_amount",
+    ),
+    Quantity("snow_depth", "m", "thickness of the snow", "surface_snow_thickness"),
+    Quantity("wind_speed", "m/s", "speed of the wind", "wind_speed"),
+    Quantity("wind_gust", "m/s", "greatest wind speed of the interval", "wind_speed_of_gust"),
+    Quantity("wind_direction", "degree", "direction the wind comes from", "wind_from_direction"),
+    Quantity(
+        "global_radiation",
+        "W/m**2",
+        "shortwave radiation from sky and sun",
+        "surface_downwelling_shortwave_flux_in_air",
+    ),
+    Quantity(
+        "photosynthetic_photon_flux",
+        "umol/(m**2*s)",
+        "photons of 400 to 700 nm from above",
+        "surface_downwelling_photosynthetic_photon_flux_in_air",
+    ),
+    Quantity("illuminance", "lx", "light as the eye weighs it"),
+    Quantity("surface_temperature", "degC", "skin temperature", "surface_temperature"),
+    # plants and laboratory
+    Quantity("stem_radius_change", "um", "dendrometer reading"),
+    Quantity("mass", "g", "mass of a sample or vessel"),
+    # what instruments report of themselves or before calibration
+    Quantity("battery_voltage", "V", "voltage of the battery"),
+    Quantity("supply_voltage", "V", "voltage of the supply"),
+    Quantity("voltage", "mV", "voltage of a sensor's output"),
+    Quantity("voltage_ratio", "dimensionless", "output voltage against excitation"),
+    Quantity("electrical_resistance", "ohm", "resistance of a sensor"),
+    Quantity("electrical_current", "mA", "current of a sensor's output"),
+    Quantity("frequency", "Hz", "frequency of a sensor's output"),
+    Quantity("period", "us", "period of a sensor's output"),
+    Quantity("pulse_count", "count", "pulses since the counter was reset"),
+    Quantity("raw_counts", "count", "raw output of a converter"),
+    Quantity("device_temperature", "degC", "temperature inside an instrument"),
+    Quantity("signal_strength", "dBm", "received signal strength"),
+    Quantity("signal_to_noise_ratio", "dB", "signal against noise of a radio link"),
+)
+
+QUANTITIES = {line.name: line for line in _LINES}
+
+
+def quantity(name: str) -> Quantity:
+    """The line of that quantity; raises UnknownQuantity.
+
+    >>> quantity("soil_temperature").unit
+    'degC'
+    """
+    if name not in QUANTITIES:
+        raise UnknownQuantity(
+            f"expected a quantity of the nomenclature; came {name[:80]!r}"
+            + suggestion(name, QUANTITIES)
+        )
+    return QUANTITIES[name]

@@ -1,0 +1,212 @@
+"""Unit texts to conversions: y = x * scale + offset, made once with pint, applied without it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
+
+from edaphon_calibration.arrays import Float
+from edaphon_calibration.errors import UnitError, suggestion
+from edaphon_calibration.nomenclature import QUANTITIES, quantity
+from edaphon_calibration.unit_text import Factor, factors, rendered
+
+if TYPE_CHECKING:
+    from pint import UnitRegistry
+
+__all__ = ["SAME", "Conversion", "UnitError", "canonical", "check_unit", "conversion"]
+
+# Spellings that people and makers use, where pint's short name is not what the project writes.
+_SPELLINGS = {
+    "°C": "degC",
+    "℃": "degC",
+    "celsius": "degC",
+    "Celsius": "degC",
+    "degree_Celsius": "degC",
+    "degrees_Celsius": "degC",
+    "°F": "degF",
+    "degree_Fahrenheit": "degF",
+    "kelvin": "K",
+    "percent": "%",
+    "pct": "%",
+    "%RH": "%",
+    "counts": "count",
+    "deg": "degree",
+    "°": "degree",
+    "degrees": "degree",
+    "Ω": "ohm",
+    "Ohm": "ohm",
+    "ohms": "ohm",
+    "kΩ": "kohm",
+    "kOhm": "kohm",
+    "MΩ": "Mohm",
+    "Δ°C": "delta_degC",
+    "lux": "lx",
+    "Torr": "torr",
+    "L": "l",
+    "mL": "ml",
+    "sec": "s",
+    "secs": "s",
+    "usecs": "us",
+    "hr": "h",
+}
+
+# Symbols that need no pint to be known; a service whose units are all alike never loads it.
+_USUAL_SYMBOLS = """
+    dimensionless % ppm ppb count pH degC degF K delta_degC m cm mm um km g kg mg ug l ml
+    mol mmol umol nmol s ms us min h d Pa hPa kPa MPa mbar bar V mV uV A mA uA W mW kW J kJ MJ
+    S dS mS uS ohm kohm Mohm Hz kHz MHz lx degree dB dBm
+"""
+_SYMBOLS = frozenset(_USUAL_SYMBOLS.split())
+
+_DEFINITIONS = ("pH = [acidity]", "ppb = 1e-9")  # pint reads pH as picohenry
+
+_EXAMPLES = {
+    "degC": "a temperature unit such as degC, K",
+    "dimensionless": "a ratio such as m**3/m**3, %, dimensionless",
+    "kPa": "a pressure unit such as kPa, hPa, bar",
+    "dS/m": "a conductivity unit such as dS/m, uS/cm, mS/cm",
+    "mm": "a length such as mm, cm, m",
+    "V": "a voltage such as V, mV",
+    "umol/(m**2*s)": "a flux such as umol/(m**2*s), nmol/(m**2*s)",
+    "count": "count",
+    "pH": "pH",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """y [to] = x [from] * scale + offset."""
+
+    scale: float
+    offset: float
+
+    def apply(self, x: Float) -> Float:
+        """Elementwise; x itself where there is nothing to do."""
+        if self.offset:
+            return x * self.scale + self.offset
+        return x if self.scale == 1.0 else x * self.scale
+
+
+SAME = Conversion(1.0, 0.0)
+
+
+@lru_cache(maxsize=1024)
+def canonical(text: str) -> str:
+    """The one spelling of a unit; raises UnitError for what is no unit.
+
+    >>> [canonical(u) for u in ("m3/m3", "°C", "µS/cm", "1", "percent", "umol m-2 s-1")]
+    ['m**3/m**3', 'degC', 'uS/cm', 'dimensionless', '%', 'umol/(m**2*s)']
+    """
+    parts = tuple(Factor(_symbol(f.symbol, text), f.power) for f in factors(text))
+    if len(parts) > 1 and any(f.symbol in {"degC", "degF"} for f in parts):
+        raise UnitError(f"expected K or delta_degC inside a compound unit; came {text!r}")
+    return rendered(parts)
+
+
+@lru_cache(maxsize=1024)
+def conversion(from_unit: str, to_unit: str) -> Conversion:
+    """From one unit to another of the same dimension; raises UnitError.
+
+    Scale and offset are the exact values rounded once. Counts and pH convert to nothing else.
+
+    >>> conversion("degF", "degC")
+    Conversion(scale=0.5555555555555556, offset=-17.77777777777778)
+    """
+    source, target = canonical(from_unit), canonical(to_unit)
+    if source == target:
+        return SAME
+    line = _line(source, target)
+    if line is None:
+        raise UnitError(
+            f"expected {_kind(target)} to convert to {target}; came {from_unit!r}"
+            + _near(from_unit, target)
+        )
+    return line
+
+
+def check_unit(text: str, quantity_name: str | None = None) -> str:
+    """The canonical spelling of a unit that suits the quantity; raises UnitError.
+
+    >>> check_unit("%", "volumetric_water_content")
+    '%'
+    """
+    unit = canonical(text)
+    if quantity_name is None:
+        return unit
+    target = quantity(quantity_name).unit
+    if unit != target and _line(unit, target) is None:
+        raise UnitError(
+            f"{quantity_name}: expected {_kind(target)}; came {text!r}" + _near(text, target)
+        )
+    return unit
+
+
+def _line(source: str, target: str) -> Conversion | None:
+    """The straight line between two canonical units; None where there is none."""
+    from pint.errors import PintError
+
+    if _counts(source) != _counts(target):
+        return None
+    try:
+        offset = _registry().convert(Fraction(0), source, target)
+        scale = _registry().convert(Fraction(1), source, target) - offset
+        return Conversion(float(scale), float(offset))
+    except (PintError, TypeError, OverflowError):
+        # TypeError: a logarithmic unit (dBm, dB) has no rational value at 0 or 1
+        return None
+
+
+def _counts(unit: str) -> int:
+    """The power of counts in a unit: pint takes them for pure numbers, raw counts for θ."""
+    return sum(f.power for f in factors(unit) if f.symbol.endswith("count"))
+
+
+def _symbol(symbol: str, text: str) -> str:
+    """The project's spelling of one symbol; raises UnitError for a symbol unknown to pint."""
+    symbol = _SPELLINGS.get(symbol, symbol)
+    if symbol in _SYMBOLS:
+        return symbol
+    from pint.errors import PintError
+
+    try:
+        short = str(_registry().get_symbol(symbol)).replace("µ", "u").replace("Δ", "delta_")
+    except PintError as unknown:
+        raise UnitError(f"expected a unit; came {text!r}" + _near(text)) from unknown
+    short = _SPELLINGS.get(short, short)
+    return short if short.isascii() else symbol
+
+
+@cache
+def _registry() -> "UnitRegistry[Fraction]":
+    """Pint's units in exact fractions, with ours; made when asked, for it takes 0.3 s."""
+    from pint import UnitRegistry
+
+    registry: UnitRegistry[Fraction] = UnitRegistry(
+        non_int_type=Fraction, on_redefinition="ignore", cache_folder=None
+    )
+    for definition in _DEFINITIONS:
+        registry.define(definition)
+    return registry
+
+
+def _kind(target: str) -> str:
+    """What a unit that converts to the target is called, with examples."""
+    for unit, words in _EXAMPLES.items():
+        if unit == target or _line(unit, target) is not None:
+            return words
+    return f"a unit like {target}"
+
+
+def _near(text: str, target: str | None = None) -> str:
+    """The likely meaning: a usual spelling close to the text, of the wanted kind if one is said."""
+    if target is not None and text in {"C", "F"} and _kind(target) == _EXAMPLES["degC"]:
+        return f"; did you mean deg{text}?"
+    near = suggestion(text, _usual(target))
+    return near if "did you mean" in near else ""
+
+
+def _usual(target: str | None) -> Iterator[str]:
+    for unit in _SYMBOLS | {line.unit for line in QUANTITIES.values()} | {"uS/cm", "mS/cm"}:
+        if target is None or unit == target or _line(unit, target) is not None:
+            yield unit
