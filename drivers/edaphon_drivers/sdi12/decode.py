@@ -1,0 +1,149 @@
+"""Reads an SDI-12 exchange again: readings and identity from its bytes and the model sheet alone.
+
+Nothing that the talk decided is needed: the last complete measurement of each command counts,
+with the CRC checked whenever the command had asked for one.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from edaphon_drivers.faults import Garbled, NoAnswer
+from edaphon_drivers.payloads import Turn
+from edaphon_drivers.readings import Reading, Status
+from edaphon_drivers.sdi12.commands import Sent, measurement, read_start, sent_command
+from edaphon_drivers.sdi12.parse import Identity, parse_identity, parse_values
+from edaphon_drivers.sheets import Command, Output, Sheet
+
+__all__ = ["decode_exchange", "decode_identity"]
+
+
+class _Asked(NamedTuple):
+    """A command and the pieces that came before the next one was sent."""
+
+    sent: Sent
+    came: tuple[bytes, ...]
+
+
+def decode_exchange(turns: Iterable[Turn], sheet: Sheet) -> tuple[Reading, ...]:
+    """Readings of the sheet's commands that are complete in the exchange, in the sheet's order.
+
+    Raises NoAnswer or Garbled when no measurement is complete, Garbled when one has another number
+    of values than the sheet knows outputs for.
+    """
+    asked = tuple(_asked(turns))
+    readings: list[Reading] = []
+    for command in sheet.commands:
+        values = _last_values(asked, command)
+        if values:
+            readings += _readings(command, values, sheet)
+    if not readings:
+        raise _nothing(asked)
+    return tuple(readings)
+
+
+def decode_identity(turns: Iterable[Turn]) -> Identity | None:
+    """The last identity that the asked address gave; None when the exchange has none."""
+    identity = None
+    for sent, came in _asked(turns):
+        if sent.kind == "I":
+            identity = _identity(sent, b"".join(came)) or identity
+    return identity
+
+
+def _identity(sent: Sent, answer: bytes) -> Identity | None:
+    try:
+        identity = parse_identity(answer)
+    except Garbled:
+        return None
+    return identity if identity.address == sent.address else None
+
+
+def _asked(turns: Iterable[Turn]) -> Iterator[_Asked]:
+    sent: Sent | None = None
+    came: list[bytes] = []
+    for turn in turns:
+        if not turn.sent:
+            came.append(turn.data)
+            continue
+        if sent:
+            yield _Asked(sent, tuple(came))
+        sent, came = sent_command(turn.data), []
+    if sent:
+        yield _Asked(sent, tuple(came))
+
+
+def _last_values(asked: tuple[_Asked, ...], command: Command) -> tuple[float, ...]:
+    """() when the command has no complete measurement."""
+    wanted = measurement(command.send)
+    values: tuple[float, ...] = ()
+    for at, (sent, _) in enumerate(asked):
+        kind = measurement(sent.kind)
+        if kind and wanted and kind.number == wanted.number:
+            values = _complete_values(asked[at:], kind.crc) or values
+    return values
+
+
+def _complete_values(asked: tuple[_Asked, ...], crc: bool) -> tuple[float, ...]:
+    """The values of the measurement that the first command started; () unless all n are there."""
+    (sent, came), *after = asked
+    n = _announced(sent, came)
+    lines: dict[str, tuple[float, ...]] = {}
+    for data, answer in after:
+        if data.address != sent.address or not data.kind.startswith("D"):
+            break
+        lines[data.kind] = _values(sent.address, b"".join(answer), crc) or lines.get(data.kind, ())
+    in_order = [lines.get(f"D{number}", ()) for number in range(len(lines))]
+    values = tuple(value for line in in_order for value in line)
+    return values if len(values) == n and all(in_order) else ()
+
+
+def _announced(sent: Sent, came: tuple[bytes, ...]) -> int:
+    """How many values the answer promised; a service request may follow it. 0 without an answer."""
+    for pieces in range(1, len(came) + 1):
+        try:
+            return read_start(sent.address, sent.kind, b"".join(came[:pieces])).n
+        except Garbled:
+            continue
+    return 0
+
+
+def _values(address: str, answer: bytes, crc: bool) -> tuple[float, ...]:
+    try:
+        return parse_values(address, answer, crc)
+    except Garbled:
+        return ()
+
+
+def _readings(command: Command, values: tuple[float, ...], sheet: Sheet) -> Iterator[Reading]:
+    if len(values) != len(command.outputs):
+        raise Garbled(
+            f"{len(command.outputs)} values of {sheet.model} to {command.send}",
+            " ".join(map(str, values)),
+        )
+    for name, value in zip(command.outputs, values, strict=True):
+        if name != "-":
+            yield _reading(sheet.outputs[name], value)
+
+
+def _reading(output: Output, value: float) -> Reading:
+    status = _status(output, value)
+    number = value if status is Status.OK else None
+    return Reading(output.name, output.quantity, number, output.unit, status, output.origin)
+
+
+def _status(output: Output, value: float) -> Status:
+    if value in output.failure:
+        return Status.FAILURE
+    if output.highest is not None and value > output.highest:
+        return Status.OVER_RANGE
+    if output.lowest is not None and value < output.lowest:
+        return Status.UNDER_RANGE
+    return Status.OK
+
+
+def _nothing(asked: tuple[_Asked, ...]) -> NoAnswer | Garbled:
+    came = b"".join(piece for _, pieces in asked for piece in pieces)
+    where = f"address {asked[0].sent.address}" if asked else ""
+    if came:
+        return Garbled("a complete measurement", came, where)
+    return NoAnswer("a measurement", where=where)

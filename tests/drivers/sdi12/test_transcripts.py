@@ -1,0 +1,95 @@
+"""Every recorded SDI-12 conversation is held as recorded and gives the readings it states."""
+
+from pathlib import Path
+
+import pytest
+
+from edaphon_drivers.faults import Fault
+from edaphon_drivers.payloads import pack_exchange, unpack_exchange
+from edaphon_drivers.sdi12 import acknowledge, decode_exchange, decode_identity, identify, measure
+from edaphon_drivers.sdi12.commands import measurement
+from edaphon_drivers.sheets import load_sheet, model_names
+from edaphon_drivers.talk import Talk
+from edaphon_drivers.transcript import (
+    Deviation,
+    Expected,
+    Transcript,
+    play,
+    read_transcript,
+)
+
+_FOLDER = Path(__file__).parent.parent / "transcripts" / "sdi12"
+_FILES = sorted(_FOLDER.glob("*.txt"))
+
+
+def _model(path: Path) -> str:
+    return ".".join(path.name.split(".")[:2])
+
+
+def _talk(transcript: Transcript, model: str) -> Talk[object]:
+    """The talk whose first words are those of the transcript."""
+    command = transcript.turns[0].data.decode()
+    address, kind = command[0], command[1:-1]
+    asked = measurement(kind)
+    if asked:
+        return measure(address, load_sheet(model), asked.concurrent, asked.crc)
+    return identify(address) if kind == "I" else acknowledge(address)
+
+
+@pytest.mark.parametrize("path", _FILES, ids=lambda path: path.stem)
+def test_the_conversation_goes_as_recorded(path: Path) -> None:
+    transcript = read_transcript(path.read_text("utf-8"))
+    played = play(_talk(transcript, _model(path)), transcript)
+    assert (played.fault.cause if played.fault else "") == transcript.fault
+    assert any("source:" in note for note in transcript.notes)
+
+
+@pytest.mark.parametrize("path", _FILES, ids=lambda path: path.stem)
+def test_the_exchange_alone_gives_the_stated_readings(path: Path) -> None:
+    transcript = read_transcript(path.read_text("utf-8"))
+    played = play(_talk(transcript, _model(path)), transcript)
+    turns = unpack_exchange(pack_exchange(played.turns))
+    if decode_identity(turns):
+        return
+    try:
+        readings = decode_exchange(turns, load_sheet(_model(path)))
+    except Fault:
+        readings = ()
+    assert tuple(map(Expected.of, readings)) == transcript.expected
+    assert bool(readings) != bool(transcript.fault)
+
+
+def test_every_sdi12_model_has_a_good_and_an_identity_transcript() -> None:
+    models = {name for name in model_names() if load_sheet(name).engine == "sdi12"}
+    assert models
+    for kind in ("good", "garbled", "aborted", "residue", "crc", "silent", "identity"):
+        assert models <= {_model(path) for path in _FILES if path.stem.endswith(kind)}, kind
+
+
+@pytest.mark.parametrize("path", _FILES, ids=lambda path: path.stem)
+def test_each_unit_and_quantity_of_the_model_is_stated_with_its_source(path: Path) -> None:
+    sheet = load_sheet(_model(path))
+    named = [name for command in sheet.commands for name in command.outputs if name != "-"]
+    assert sorted(named) == sorted(sheet.outputs)
+    assert all(output.source and output.unit for output in sheet.outputs.values())
+
+
+def test_a_talk_that_says_something_else_is_a_deviation() -> None:
+    with pytest.raises(Deviation, match="1M!"):
+        play(acknowledge("0"), read_transcript("> 1M!\n"))
+
+
+def test_a_talk_that_ends_early_is_a_deviation() -> None:
+    with pytest.raises(Deviation, match="line 3"):
+        play(acknowledge("0"), read_transcript("> 0!\n< 0\\r\\n\n> 0M!\n"))
+
+
+@pytest.mark.parametrize("text", ["? what", "= soil_temperature 1", "= a b degC", "= a - degC odd"])
+def test_a_malformed_line_is_named(text: str) -> None:
+    with pytest.raises(Deviation, match="line 2"):
+        read_transcript(f"# source: none\n{text}\n")
+
+
+def test_escapes_become_bytes() -> None:
+    turns = read_transcript("< a\\r\\n\\t\\\\\\x80\\xFFz\n").turns
+    assert turns[0].data == b"a\r\n\t\\\x80\xffz"
