@@ -1,0 +1,197 @@
+"""Plain JSON over MQTT: numbers picked out of a message by the paths that its owner named."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import orjson
+
+from edaphon_drivers.faults import Garbled
+from edaphon_drivers.payloads import LARGEST_MESSAGE_BYTES
+from edaphon_drivers.readings import Origin, Reading, Status
+from edaphon_drivers.rfc3339 import rfc3339_ns
+
+__all__ = ["JsonField", "JsonFields", "JsonTime", "TimeFormat", "decode_json", "parse_object"]
+
+Path = tuple[str, ...]
+
+
+class TimeFormat(StrEnum):
+    """How a message says its time; numbers count from 1970-01-01 UTC."""
+
+    S = "s"
+    MS = "ms"
+    NS = "ns"
+    RFC3339 = "rfc3339"
+
+
+@dataclass(frozen=True, slots=True)
+class JsonTime:
+    """Where a message says its own time; without it, or if unreadable, a reading has none."""
+
+    path: str
+    format: TimeFormat = TimeFormat.RFC3339
+
+
+@dataclass(frozen=True, slots=True)
+class JsonField:
+    """One number of a message: `path` is keys and list positions joined by dots (`soil.0.vwc`).
+
+    With `unit_path` the message must say exactly `unit` there. `failure` lists the numbers that
+    stand for a failure, such as -127.
+    """
+
+    output: str
+    path: str
+    quantity: str
+    unit: str
+    unit_path: str = ""
+    failure: tuple[float, ...] = ()
+
+
+class _Row(NamedTuple):
+    """A field with its paths taken apart."""
+
+    head: str
+    rest: Path
+    unit_path: Path
+    failure: tuple[float, ...]
+    output: str
+    quantity: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class JsonFields:
+    """All that is read from one kind of message; the paths are taken apart once, here."""
+
+    fields: tuple[JsonField, ...]
+    time: JsonTime | None = None
+    rows: tuple[_Row, ...] = field(init=False, repr=False)
+    time_path: Path = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", tuple(map(_row, self.fields)))
+        object.__setattr__(self, "time_path", _keys(self.time.path) if self.time else ())
+
+
+_ABSENT: Any = object()
+# Looked up once: an enum member and a named constructor cost more than the rest of the loop.
+_OK, _INVALID, _FAILURE, _REPORTED = Status.OK, Status.INVALID, Status.FAILURE, Origin.REPORTED
+_new = tuple.__new__
+
+
+def decode_json(data: bytes, fields: JsonFields) -> tuple[Reading, ...]:
+    """The readings of one message, in the order of `fields`; a missing field gives none.
+
+    Raises Garbled when `data` is not one JSON object of at most LARGEST_MESSAGE_BYTES.
+    """
+    message = parse_object(data)
+    time_ns = _time_ns(message, fields) if fields.time else None
+    readings = []
+    for head, rest, unit_path, failure, output, quantity, unit in fields.rows:
+        value = message.get(head, _ABSENT)
+        if rest:
+            value = _follow(value, rest)
+        if value is _ABSENT:
+            continue
+        status, number = _OK, None
+        if type(value) is float or type(value) is int:  # a bool is neither
+            number = float(value)
+        if number is None or (unit_path and _follow(message, unit_path) != unit):
+            status, number = _INVALID, None
+        elif number in failure:
+            status, number = _FAILURE, None
+        reading = (output, quantity, number, unit, status, _REPORTED, time_ns, None)
+        readings.append(_new(Reading, reading))
+    return tuple(readings)
+
+
+def parse_object(data: bytes) -> dict[str, Any]:
+    """The JSON object in `data`; the words NaN and Infinity, which JSON lacks, come as null.
+
+    Raises Garbled when it is anything else, or too long or too deep to be a message.
+    """
+    if len(data) > LARGEST_MESSAGE_BYTES:
+        raise Garbled(f"a JSON object of at most {LARGEST_MESSAGE_BYTES} bytes", data)
+    try:
+        message = orjson.loads(data)
+    except orjson.JSONDecodeError as wrong:
+        message = _parse_with_nan(data, str(wrong))
+    if type(message) is not dict:
+        raise Garbled("a JSON object", data)
+    return message
+
+
+def _parse_with_nan(data: bytes, wrong: str) -> Any:
+    if b"NaN" not in data and b"Infinity" not in data:
+        raise Garbled(f"JSON ({wrong})", data)
+    try:
+        return json.loads(data, parse_constant=_nothing, parse_float=_finite, parse_int=_finite)
+    except (ValueError, RecursionError):
+        raise Garbled(f"JSON ({wrong})", data) from None
+
+
+def _nothing(_word: str) -> None:
+    return None
+
+
+def _finite(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
+
+
+def _keys(path: str) -> Path:
+    return tuple(path.split(".")) if path else ()
+
+
+def _row(named: JsonField) -> _Row:
+    head, *rest = named.path.split(".")
+    return _Row(
+        head,
+        tuple(rest),
+        _keys(named.unit_path),
+        named.failure,
+        named.output,
+        named.quantity,
+        named.unit,
+    )
+
+
+def _follow(value: Any, keys: Path) -> Any:
+    for key in keys:
+        if type(value) is dict:
+            value = value.get(key, _ABSENT)
+        elif type(value) is list and key.isdecimal() and len(key) < 6 and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return _ABSENT
+    return value
+
+
+_NS_PER = {TimeFormat.S: 1_000_000_000, TimeFormat.MS: 1_000_000, TimeFormat.NS: 1}
+
+
+def _time_ns(message: Mapping[str, Any], fields: JsonFields) -> int | None:
+    said = _follow(message, fields.time_path)
+    form = fields.time.format if fields.time else TimeFormat.RFC3339
+    if form is TimeFormat.RFC3339:
+        return _rfc3339_or_none(said)
+    if type(said) is int:
+        ns = said * _NS_PER[form]
+    elif type(said) is float and 0 <= said < 2**63:
+        # A double holds present seconds to a quarter of a microsecond: no digits beyond that.
+        ns = round(said * _NS_PER[form] / 1000) * 1000
+    else:
+        return None
+    return ns if 0 <= ns < 2**63 else None
+
+
+def _rfc3339_or_none(said: Any) -> int | None:
+    try:
+        return rfc3339_ns(said) if type(said) is str else None
+    except ValueError:
+        return None

@@ -1,0 +1,284 @@
+"""LoRaWAN devices and network servers that exist only here: frames and envelopes to decode.
+
+An independent second opinion: written from the makers' tables, it imports nothing of the decoders.
+"""
+
+import base64
+import json
+import random
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+__all__ = ["MODELS", "Frame", "chirpstack_v4", "encode", "frames", "tts_v3"]
+
+Values = Mapping[str, float | None]
+
+
+class Frame(NamedTuple):
+    """A payload, the port it goes out on, and the numbers that must come back, by output.
+
+    None stands for a number that the instrument says it could not measure.
+    """
+
+    payload: bytes
+    f_port: int
+    values: Values
+
+
+class _Model(NamedTuple):
+    f_port: int
+    encode: Callable[[Values], bytes]
+    draw: Callable[[random.Random], Values]
+
+
+def frames(model: str, seed: int, n: int) -> Iterator[Frame]:
+    """`n` frames of a model with random values that its resolution can carry."""
+    rng = random.Random(seed)  # noqa: S311 - reproducible values, no secret
+    maker = MODELS[model]
+    for _ in range(n):
+        values = maker.draw(rng)
+        yield Frame(maker.encode(values), maker.f_port, values)
+
+
+def encode(model: str, values: Values) -> tuple[bytes, int]:
+    """The payload and port with which a model sends these values, rounded to its resolution."""
+    maker = MODELS[model]
+    return maker.encode(values), maker.f_port
+
+
+def _counted(values: Values, name: str, per_unit: int) -> int:
+    value = values[name]
+    return 0 if value is None else round(value * per_unit)
+
+
+def _grid(rng: random.Random, lowest: int, highest: int, per_unit: int) -> float:
+    return rng.randint(lowest, highest) / per_unit
+
+
+# Decentlab: a group of words for each sensor whose values are given, announced by its flag.
+
+
+def _decentlab(*groups: tuple[int, ...] | None) -> bytes:
+    flags = sum(1 << n for n, words in enumerate(groups) if words is not None)
+    body = b"".join(struct.pack(f">{len(words)}H", *words) for words in groups if words)
+    return bytes([2]) + (4307).to_bytes(2, "big") + flags.to_bytes(2, "big") + body
+
+
+def _battery_word(values: Values) -> tuple[int, ...] | None:
+    return (_counted(values, "battery_voltage", 1000),) if "battery_voltage" in values else None
+
+
+def _trs12(values: Values) -> bytes:
+    probe = None
+    if "water_content_counts" in values:
+        probe = (
+            _counted(values, "water_content_counts", 10),
+            0x8000 + _counted(values, "soil_temperature", 10),
+            _counted(values, "bulk_electrical_conductivity", 1),
+        )
+    return _decentlab(probe, _battery_word(values))
+
+
+def _draw_trs12(rng: random.Random) -> Values:
+    probe = {
+        "water_content_counts": _grid(rng, 16000, 40000, 10),
+        "soil_temperature": _grid(rng, -400, 600, 10),
+        "bulk_electrical_conductivity": _grid(rng, 0, 20000, 1),
+    }
+    return _some(rng, probe, {"battery_voltage": _grid(rng, 2000, 3600, 1000)})
+
+
+def _some(rng: random.Random, *groups: Values) -> Values:
+    """The values of a random choice of the sensors, in order; now and then of none."""
+    taken: dict[str, float | None] = {}
+    for group in groups:
+        if rng.random() < 0.8:
+            taken |= group
+    return taken
+
+
+_DEPTHS = range(8)
+
+
+def _smtp(values: Values) -> bytes:
+    words: list[int] = []
+    for depth in _DEPTHS if "soil_moisture_0" in values else ():
+        absent = values[f"soil_moisture_{depth}"] is None
+        moisture = 2500 + _counted(values, f"soil_moisture_{depth}", 500)
+        warmth = 0x8000 + _counted(values, f"soil_temperature_{depth}", 100)
+        words += [0, 0] if absent else [moisture, warmth]
+    return _decentlab(tuple(words) or None, _battery_word(values))
+
+
+def _draw_smtp(rng: random.Random) -> Values:
+    segments = rng.randint(1, 8)
+    profile: dict[str, float | None] = {}
+    for depth in _DEPTHS:
+        there = depth < segments
+        profile[f"soil_moisture_{depth}"] = _grid(rng, -2000, 50000, 500) if there else None
+        profile[f"soil_temperature_{depth}"] = _grid(rng, -4000, 6000, 100) if there else None
+    return _some(rng, profile, {"battery_voltage": _grid(rng, 2000, 3600, 1000)})
+
+
+# Dragino: eleven bytes, big endian; the last one carries the mode in its top bit.
+
+
+def _dragino(values: Values) -> bytes:
+    battery = _counted(values, "battery_voltage", 1000) | 0xC000
+    external = _counted(values, "ds18b20_temperature", 10)
+    if "relative_permittivity" in values:
+        return struct.pack(
+            ">HhHHHB",
+            battery,
+            external,
+            _counted(values, "relative_permittivity", 10),
+            _counted(values, "water_content_counts", 1),
+            _counted(values, "electrical_conductivity_counts", 1),
+            0x90,
+        )
+    water = _counted(values, "volumetric_water_content", 100)
+    warmth = _counted(values, "soil_temperature", 100)
+    salt = _counted(values, "bulk_electrical_conductivity", 1)
+    return struct.pack(">HhHhHB", battery, external, water, warmth, salt, 0x10)
+
+
+def _draw_dragino(rng: random.Random) -> Values:
+    return {
+        "battery_voltage": _grid(rng, 2100, 3700, 1000),
+        "ds18b20_temperature": _grid(rng, -550, 849, 10),
+        "volumetric_water_content": _grid(rng, 0, 10000, 100),
+        "soil_temperature": _grid(rng, -4000, 8500, 100),
+        "bulk_electrical_conductivity": _grid(rng, 0, 20000, 1),
+    }
+
+
+def _draw_dragino_both(rng: random.Random) -> Values:
+    if rng.random() < 0.5:
+        return _draw_dragino(rng)
+    return {
+        "battery_voltage": _grid(rng, 2100, 3700, 1000),
+        "ds18b20_temperature": _grid(rng, -550, 849, 10),
+        "relative_permittivity": _grid(rng, 10, 810, 10),
+        "water_content_counts": _grid(rng, 0, 65535, 1),
+        "electrical_conductivity_counts": _grid(rng, 0, 65535, 1),
+    }
+
+
+# Milesight: channel, type, value; little endian; FFFF says that the measurement failed.
+
+
+def _milesight(values: Values) -> bytes:
+    parts = {
+        "battery_level": b"\x01\x75" + bytes([_counted(values, "battery_level", 1)])
+        if "battery_level" in values
+        else b"",
+        "soil_temperature": b"\x03\x67" + _little(values, "soil_temperature", 10),
+        "volumetric_water_content": b"\x04\xca" + _little(values, "volumetric_water_content", 100),
+        "bulk_electrical_conductivity": b"\x05\x7f"
+        + _little(values, "bulk_electrical_conductivity", 1),
+    }
+    return b"".join(parts[name] for name in values)
+
+
+def _little(values: Values, name: str, per_unit: int) -> bytes:
+    if values.get(name) is None:
+        return b"\xff\xff"
+    return (_counted(values, name, per_unit) & 0xFFFF).to_bytes(2, "little")
+
+
+def _draw_milesight(rng: random.Random) -> Values:
+    drawn: dict[str, float | None] = {
+        "battery_level": _grid(rng, 0, 100, 1),
+        "soil_temperature": _apart_from_codes(_grid(rng, -400, 800, 10)),
+        "volumetric_water_content": _grid(rng, 0, 10000, 100),
+        "bulk_electrical_conductivity": _grid(rng, 0, 20000, 1),
+    }
+    for name in ("soil_temperature", "volumetric_water_content", "bulk_electrical_conductivity"):
+        if rng.random() < 0.1:
+            drawn[name] = None
+    chosen = rng.sample(sorted(drawn), rng.randint(1, 4))
+    return {name: drawn[name] for name in chosen}
+
+
+def _apart_from_codes(celsius: float) -> float:
+    """-0.1 and -0.3 °C share their bytes with the failure codes: the device cannot say them."""
+    return 0.0 if celsius in {-0.1, -0.3} else celsius
+
+
+MODELS: Mapping[str, _Model] = {
+    "decentlab.dl-trs12": _Model(1, _trs12, _draw_trs12),
+    "decentlab.dl-smtp": _Model(1, _smtp, _draw_smtp),
+    "dragino.lse01-1.1.4": _Model(2, _dragino, _draw_dragino),
+    "dragino.lse01-1.2.1": _Model(2, _dragino, _draw_dragino_both),
+    "dragino.se01-lb": _Model(2, _dragino, _draw_dragino_both),
+    "milesight.em500-smtc": _Model(85, _milesight, _draw_milesight),
+}
+
+
+def tts_v3(
+    dev_eui: str, payload: bytes, f_port: int, f_cnt: int, time_ns: int, session: str = "s1"
+) -> tuple[str, bytes]:
+    """Topic and message of The Things Stack v3, which leaves out what is 0, false or empty."""
+    device = f"eui-{dev_eui.lower()}"
+    received = _rfc3339(time_ns, "Z")
+    gateway = {"gateway_id": "plot-gateway", "eui": "AA555A0000000101"}
+    uplink = {
+        "session_key_id": base64.b64encode(session.encode()).decode(),
+        "f_port": f_port,
+        "f_cnt": f_cnt,
+        "frm_payload": base64.b64encode(payload).decode(),
+        "rx_metadata": [{"gateway_ids": gateway, "time": received, "rssi": -71, "snr": 8.5}],
+        "settings": {"data_rate": {"lora": {"bandwidth": 125000, "spreading_factor": 7}}},
+        "received_at": received,
+        "consumed_airtime": "0.061696s",
+    }
+    message = {
+        "end_device_ids": {
+            "device_id": device,
+            "application_ids": {"application_id": "soil"},
+            "dev_eui": dev_eui.upper(),
+            "join_eui": "800000000000000C",
+            "dev_addr": "260B1AFB",
+        },
+        "correlation_ids": ["gs:uplink:01FD7XDEWZ8ZQREV9NYHFBT1TR"],
+        "received_at": _rfc3339(time_ns + 200_000_000, "Z"),
+        "uplink_message": {key: value for key, value in uplink.items() if value},
+    }
+    return f"v3/soil@ttn/devices/{device}/up", json.dumps(message).encode()
+
+
+def chirpstack_v4(
+    dev_eui: str, payload: bytes, f_port: int, f_cnt: int, time_ns: int, session: str = "00189440"
+) -> tuple[str, bytes]:
+    """Topic and message of ChirpStack v4, which leaves out numbers that are 0."""
+    application = "17c82e96-be03-4f38-aef3-f83d48582d97"
+    message = {
+        "deduplicationId": "3ac7e3c4-4401-4b8d-9386-a5c902f9202d",
+        "time": _rfc3339(time_ns, "+00:00"),
+        "deviceInfo": {
+            "tenantName": "ChirpStack",
+            "applicationId": application,
+            "deviceName": "probe",
+            "devEui": dev_eui.lower(),
+            "tags": {},
+        },
+        "devAddr": session,
+        "adr": True,
+        "dr": 5,
+        "fCnt": f_cnt,
+        "fPort": f_port,
+        "confirmed": False,
+        "data": base64.b64encode(payload).decode(),
+        "rxInfo": [{"gatewayId": "0016c001f153a14c", "uplinkId": 4217106255, "rssi": -36}],
+        "txInfo": {"frequency": 867100000},
+    }
+    kept = {key: value for key, value in message.items() if value != 0}
+    topic = f"application/{application}/device/{dev_eui.lower()}/event/up"
+    return topic, json.dumps(kept).encode()
+
+
+def _rfc3339(time_ns: int, zone: str) -> str:
+    seconds, rest = divmod(time_ns, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}{zone}"
