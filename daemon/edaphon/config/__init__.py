@@ -1,0 +1,44 @@
+"""What edaphon.toml says of the box: logger, site, buses, brokers, sources, sinks."""
+
+from edaphon.config.model import (
+    Broker,
+    Bus,
+    ClockTrust,
+    Configuration,
+    Facts,
+    JsonField,
+    JsonSource,
+    JsonTime,
+    Logger,
+    LorawanSource,
+    ScheduledSource,
+    Sink,
+    Site,
+    Source,
+    Storage,
+    Web,
+)
+from edaphon.config.reading import file_complaints, read_config
+from edaphon.written.values import Secret
+
+__all__ = [
+    "Broker",
+    "Bus",
+    "ClockTrust",
+    "Configuration",
+    "Facts",
+    "JsonField",
+    "JsonSource",
+    "JsonTime",
+    "Logger",
+    "LorawanSource",
+    "ScheduledSource",
+    "Secret",
+    "Sink",
+    "Site",
+    "Source",
+    "Storage",
+    "Web",
+    "file_complaints",
+    "read_config",
+]

@@ -1,0 +1,38 @@
+"""What people know of a site, as facts: deployments, wiring, depths, calibrations, marks."""
+
+from edaphon.facts.conflicts import knowledge_conflicts
+from edaphon.facts.files import FactRow, read_facts
+from edaphon.facts.knowledge import Knowledge
+from edaphon.facts.model import (
+    Calibration,
+    ChannelFact,
+    Deployment,
+    Fact,
+    Mark,
+    Plot,
+    Profile,
+    Revocation,
+    Sensor,
+)
+from edaphon.facts.payload import FactPayload, fact_of, from_payload, table_of, to_payload
+
+__all__ = [
+    "Calibration",
+    "ChannelFact",
+    "Deployment",
+    "Fact",
+    "FactPayload",
+    "FactRow",
+    "Knowledge",
+    "Mark",
+    "Plot",
+    "Profile",
+    "Revocation",
+    "Sensor",
+    "fact_of",
+    "from_payload",
+    "knowledge_conflicts",
+    "read_facts",
+    "table_of",
+    "to_payload",
+]

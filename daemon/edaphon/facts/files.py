@@ -1,0 +1,82 @@
+"""Fact tables of TOML files, as rows with their own text, line and the hash of their file."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from edaphon.facts.model import KINDS, Fact
+from edaphon.written import FACT_TABLES, Complaint, Document, did_you_mean
+from edaphon.written.lines import Place
+from edaphon.written.models import validated
+
+__all__ = ["FactRow", "read_facts"]
+
+
+class FactRow(NamedTuple):
+    """One row of a fact table; `text` is its own lines, `sha256` that of the whole file."""
+
+    fact: Fact
+    text: str
+    sha256: str
+    file: str
+    line: int
+    lines: Mapping[str, int]
+
+    def line_of(self, key: str) -> int:
+        return self.lines.get(key, self.line)
+
+
+def read_facts(
+    document: Document, *, alone: bool = True
+) -> tuple[tuple[FactRow, ...], list[Complaint]]:
+    """The rows in the order of the file; `alone` says that nothing but facts may stand in it."""
+    complaints = list(_foreign_tables(document)) if alone else []
+    sha256 = hashlib.sha256(document.text.encode()).hexdigest()
+    rows: list[FactRow] = []
+    for place, row in _written_rows(document):
+        fact, found = validated(document, place, KINDS[str(place[0])], row)
+        complaints += found
+        if fact is not None:
+            rows.append(_row(document, place, row, fact, sha256))
+    return tuple(sorted(rows, key=lambda r: r.line)), complaints
+
+
+def _written_rows(document: Document) -> list[tuple[Place, Any]]:
+    return [
+        ((name, at), row)
+        for name in FACT_TABLES
+        if isinstance(document.table.get(name), list)
+        for at, row in enumerate(document.table[name])
+    ]
+
+
+def _row(
+    document: Document, place: Place, row: Mapping[str, Any], fact: Fact, sha256: str
+) -> FactRow:
+    line = document.line(place)
+    lines = {key: document.line((*place, key)) for key in row}
+    return FactRow(fact, _own_text(document, line), sha256, document.file, line, lines)
+
+
+def _own_text(document: Document, line: int) -> str:
+    """From the row's header to the next header of another row, comments between included."""
+    later = [at for place, at in document.lines.items() if at > line and _is_row(place)]
+    lines = document.text.split("\n")
+    return "\n".join(lines[line - 1 : min(later, default=len(lines) + 1) - 1]).rstrip() + "\n"
+
+
+def _is_row(place: Place) -> bool:
+    return len(place) == 1 or (len(place) == 2 and isinstance(place[1], int))
+
+
+def _foreign_tables(document: Document) -> list[Complaint]:
+    complaints = []
+    for name, value in document.table.items():
+        line = document.line((name,)) if (name,) in document.lines else document.line((name, 0))
+        if name not in FACT_TABLES:
+            right = did_you_mean(name, FACT_TABLES)
+            complaints.append(Complaint(document.file, line, name, "unknown table", right))
+        elif not isinstance(value, list):
+            right = f"two brackets for each row: [[{name}]]"
+            complaints.append(Complaint(document.file, line, name, f"[{name}]", right))
+    return complaints

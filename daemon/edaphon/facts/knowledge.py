@@ -1,0 +1,117 @@
+"""What is known of a site as known at a moment: facts in the order in which they were entered."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
+
+from edaphon.facts.model import (
+    Calibration,
+    ChannelFact,
+    Deployment,
+    Fact,
+    Mark,
+    Plot,
+    Profile,
+    Revocation,
+    Sensor,
+)
+from edaphon.facts.payload import fact_of
+from edaphon.nouns import Channel, Sequence
+
+__all__ = ["Knowledge", "Known"]
+
+Kind = TypeVar("Kind", bound=Fact)
+
+
+class Known(NamedTuple):
+    """A fact and the sequence of the entry that brought it."""
+
+    sequence: Sequence
+    fact: Fact
+
+
+@dataclass(frozen=True, eq=False)
+class Knowledge:
+    """Immutable; the facts in force are those neither superseded nor revoked.
+
+    All views list facts in the order in which they were entered.
+    """
+
+    entered: tuple[Known, ...] = ()
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[Sequence, Mapping[str, Any]]]) -> "Knowledge":
+        """From (sequence, the `fact` object of an entry's payload) in any order."""
+        known = [Known(sequence, fact_of(table)) for sequence, table in rows]
+        return cls(tuple(sorted(known, key=lambda k: k.sequence)))
+
+    def learn(self, sequence: Sequence, fact: Fact) -> "Knowledge":
+        """The knowledge with one fact more; its sequence must be later than all."""
+        return Knowledge((*self.entered, Known(sequence, fact)))
+
+    def as_known_at(self, sequence: Sequence) -> "Knowledge":
+        """What was known once the entry of that sequence had been written."""
+        return Knowledge(tuple(k for k in self.entered if k.sequence <= sequence))
+
+    @cached_property
+    def ever(self) -> Mapping[str, Fact]:
+        """Every fact that was ever entered, in force or not, by id."""
+        return {k.fact.id: k.fact for k in self.entered}
+
+    @cached_property
+    def in_force(self) -> tuple[Known, ...]:
+        """Later facts decide about earlier ones, so one walk from the last to the first does."""
+        superseded: set[str] = set()
+        revoked: set[str] = set()
+        standing: list[Known] = []
+        for known in reversed(self.entered):
+            fact = known.fact
+            if fact.id in revoked:
+                continue
+            if fact.supersedes is not None:
+                superseded.add(fact.supersedes)
+            if fact.id in superseded:
+                continue
+            if isinstance(fact, Revocation):
+                revoked.add(fact.of)
+            standing.append(known)
+        return tuple(reversed(standing))
+
+    def current(self, kind: type[Kind]) -> tuple[Kind, ...]:
+        """The facts of one kind in force."""
+        return tuple(k.fact for k in self.in_force if isinstance(k.fact, kind))
+
+    @cached_property
+    def plots(self) -> Mapping[str, Plot]:
+        return {f.id: f for f in self.current(Plot)}
+
+    @cached_property
+    def profiles(self) -> Mapping[str, Profile]:
+        return {f.id: f for f in self.current(Profile)}
+
+    @cached_property
+    def sensors(self) -> Mapping[str, Sensor]:
+        return {f.id: f for f in self.current(Sensor)}
+
+    @cached_property
+    def channels(self) -> Mapping[str, ChannelFact]:
+        return {f.id: f for f in self.current(ChannelFact)}
+
+    @cached_property
+    def deployments(self) -> tuple[Deployment, ...]:
+        return self.current(Deployment)
+
+    @cached_property
+    def calibrations(self) -> tuple[Calibration, ...]:
+        return self.current(Calibration)
+
+    @cached_property
+    def marks(self) -> tuple[Mark, ...]:
+        return self.current(Mark)
+
+    def channel(self, channel_id: str, site: str) -> Channel:
+        """The noun of that channel; raises KeyError."""
+        fact = self.channels[channel_id]
+        profile = self.profiles.get(fact.profile or "")
+        return fact.channel(site, profile.plot if profile else "")

@@ -1,0 +1,265 @@
+"""The kinds of fact as frozen types. Their TOML and JSON forms are frozen by golden files."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from edaphon.nouns import Channel
+from edaphon.written.values import Depth, Duration, Id, Instant, Table, wrong
+
+__all__ = [
+    "KINDS",
+    "Calibration",
+    "ChannelFact",
+    "Deployment",
+    "Fact",
+    "Mark",
+    "Plot",
+    "Profile",
+    "Revocation",
+    "Sensor",
+]
+
+
+class Fact(Table):
+    """What every kind has: a name that never returns, and the fact it puts right, if any."""
+
+    table: ClassVar[str] = ""
+
+    id: Id = Field(description="unique name of this fact", examples=["teros12-a-2026"])
+    supersedes: Id | None = Field(
+        default=None,
+        description="id of the earlier fact that this one puts right",
+        examples=["teros12-a"],
+    )
+
+
+class Period(Fact):
+    """A fact that is true from an instant (inclusive) to another (exclusive); open if not given."""
+
+    from_ns: Instant | None = Field(
+        default=None,
+        alias="from",
+        description="true from this time on",
+        examples=["2026-04-01T12:00:00Z"],
+    )
+    to_ns: Instant | None = Field(
+        default=None,
+        alias="to",
+        description="true until just before this time",
+        examples=["2027-04-01T12:00:00Z"],
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.from_ns is not None and self.to_ns is not None and self.from_ns >= self.to_ns:
+            raise wrong("`from` lies before `to`")
+        return self
+
+    def covers(self, time_ns: int) -> bool:
+        begun = self.from_ns is None or self.from_ns <= time_ns
+        return begun and (self.to_ns is None or time_ns < self.to_ns)
+
+    def overlaps(self, other: "Period") -> bool:
+        return _before(self.from_ns, other.to_ns) and _before(other.from_ns, self.to_ns)
+
+
+def _before(start_ns: int | None, end_ns: int | None) -> bool:
+    return start_ns is None or end_ns is None or start_ns < end_ns
+
+
+class Plot(Period):
+    table: ClassVar[str] = "plot"
+
+    treatment: str = Field(default="", description="treatment of the plot", examples=["warmed"])
+    block: str = Field(default="", description="block of the design", examples=["B2"])
+
+
+class Profile(Fact):
+    table: ClassVar[str] = "profile"
+
+    plot: Id = Field(description="id of the plot it lies in", examples=["P1"])
+    soil: str = Field(
+        default="", description="soil, in the words of a soil map", examples=["Haplic Luvisol"]
+    )
+
+
+class Sensor(Fact):
+    table: ClassVar[str] = "sensor"
+
+    id: Id = Field(description="serial number of the instrument", examples=["T12-00041873"])
+    model: str = Field(description="name of a model sheet", examples=["meter.teros12"])
+    firmware: str = Field(
+        default="", description="firmware as the instrument tells it", examples=["4.11"]
+    )
+
+
+class ChannelFact(Fact):
+    """One long-term series; its quantity, unit, place and statistic never change."""
+
+    table: ClassVar[str] = "channel"
+
+    id: Id = Field(description="name of the series for decades", examples=["P1-vwc-5"])
+    quantity: str = Field(
+        description="what is measured, a name of the nomenclature",
+        examples=["volumetric_water_content"],
+    )
+    unit: str = Field(description="unit of the values", examples=["m3/m3"])
+    plot: Id | None = Field(default=None, description="id of a plot", examples=["P1"])
+    profile: Id | None = Field(default=None, description="id of a profile", examples=["P1-pit"])
+    depth_cm: Depth | None = Field(
+        default=None, description="nominal depth [cm], positive down", examples=[5]
+    )
+    statistic: Literal["instant", "mean", "min", "max", "sd", "sum", "count"] = Field(
+        default="instant", description="what a value is of its interval", examples=["mean"]
+    )
+    interval_ns: Duration | None = Field(
+        default=None, alias="interval", description="interval of the statistic", examples=["30min"]
+    )
+    replicate: int = Field(
+        default=1, ge=1, description="tells equal channels at one place apart", examples=[1]
+    )
+    checks: Mapping[str, Mapping[str, Any]] = Field(
+        default_factory=dict,
+        description="limits of the quality checks, by check",
+        examples=["{ range = { fail = [0.0, 0.7] } }"],
+    )
+
+    def channel(self, site: str, plot: str = "") -> Channel:
+        """The noun the other rooms use; `plot` is that of the profile when none is named here."""
+        return Channel(
+            id=self.id,
+            quantity=self.quantity,
+            unit=self.unit,
+            site=site,
+            plot=self.plot or plot,
+            profile=self.profile or "",
+            depth_cm=self.depth_cm or "",
+            statistic=self.statistic,
+            replicate=self.replicate,
+        )
+
+
+class Deployment(Period):
+    table: ClassVar[str] = "deployment"
+
+    channel: Id = Field(description="id of the channel that is fed", examples=["P1-vwc-5"])
+    source: str = Field(
+        min_length=1,
+        description="path of the source: bus/address, broker/dev_eui or broker/topic",
+        examples=["sdi12/a"],
+    )
+    output: Id = Field(description="name of the source's output", examples=["calibrated_counts"])
+    sensor: Id | None = Field(
+        default=None, description="serial number of the instrument there", examples=["T12-00041873"]
+    )
+    factory: str | None = Field(
+        default=None, description="name of a factory curve of the output", examples=["mineral"]
+    )
+    primary: bool = Field(
+        default=True,
+        description="false for a second opinion beside the primary one",
+        examples=[True],
+    )
+
+
+class Calibration(Period):
+    table: ClassVar[str] = "calibration"
+
+    channel: Id | None = Field(
+        default=None, description="the channel it is for (soil or site step)", examples=["P1-vwc-5"]
+    )
+    sensor: Id | None = Field(
+        default=None,
+        description="or the serial number it is for (sensor step)",
+        examples=["T12-00041873"],
+    )
+    output: Id | None = Field(
+        default=None,
+        description="with sensor: the output it is for",
+        examples=["calibrated_counts"],
+    )
+    curve: str = Field(description="name of a curve", examples=["linear"])
+    parameters: Mapping[str, float] = Field(
+        default_factory=dict,
+        description="numbers of the curve, by name",
+        examples=["{ slope = 1.02, offset = -0.01 }"],
+    )
+    covariance: tuple[tuple[float, ...], ...] = Field(
+        default=(),
+        description="covariance of the parameters, in the curve's order",
+        examples=["[[1e-6, 0.0], [0.0, 4e-6]]"],
+    )
+    from_unit: str | None = Field(
+        default=None, description="unit that goes in, if not the curve's own", examples=["1"]
+    )
+    to_unit: str | None = Field(
+        default=None, description="unit that comes out, if not the curve's own", examples=["m3/m3"]
+    )
+    expires_ns: Instant | None = Field(
+        default=None,
+        alias="expires",
+        description="later values are suspect",
+        examples=["2028-04-01T00:00:00Z"],
+    )
+    drift_per_year: float = Field(
+        default=0.0,
+        ge=0,
+        description="growth of the uncertainty per year, in to_unit",
+        examples=[0.002],
+    )
+    operator: str = Field(default="", description="who made it", examples=["K. Berg"])
+    method: str = Field(default="", description="how", examples=["gravimetric, 5 cores"])
+    reference: str = Field(
+        default="", description="against what standard", examples=["oven 105 C, balance 12"]
+    )
+    certificate: str = Field(
+        default="",
+        description="number or file name of the certificate",
+        examples=["PTB-2026-0815.pdf"],
+    )
+
+    @model_validator(mode="after")
+    def _one_subject(self) -> Self:
+        by_sensor = self.sensor is not None and self.output is not None
+        if (self.channel is not None) == by_sensor or (self.sensor is None) != (
+            self.output is None
+        ):
+            raise wrong("either `channel`, or `sensor` together with `output`")
+        return self
+
+
+class Mark(Period):
+    table: ClassVar[str] = "mark"
+
+    channels: tuple[Id, ...] = Field(
+        min_length=1, description="ids of the channels it touches", examples=['["P1-vwc-5"]']
+    )
+    cause: str = Field(
+        min_length=1, description="what happened", examples=["settling after installation"]
+    )
+    flag: Literal[3, 4, 9] = Field(description="3 suspect, 4 fail, 9 missing", examples=[3])
+    who: str = Field(min_length=1, description="who says so", examples=["K. Berg"])
+
+
+class Revocation(Fact):
+    """Takes a fact back as though never entered; what that one superseded stands again."""
+
+    table: ClassVar[str] = "revocation"
+
+    of: Id = Field(description="id of the fact that is taken back", examples=["teros12-a"])
+    why: str = Field(min_length=1, description="the reason", examples=["cables were not crossed"])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_id(cls, row: Any) -> Any:
+        if isinstance(row, dict) and "id" not in row and isinstance(row.get("of"), str):
+            return {"id": f"revocation-of-{row['of']}"[:64], **row}
+        return row
+
+
+KINDS: Mapping[str, type[Fact]] = {
+    kind.table: kind
+    for kind in (Plot, Profile, Sensor, ChannelFact, Deployment, Calibration, Mark, Revocation)
+}

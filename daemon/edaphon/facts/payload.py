@@ -1,0 +1,44 @@
+"""Facts as the payload of an entry: canonical JSON, exactly the same bytes for the same fact."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from edaphon.facts.model import KINDS, Fact
+
+__all__ = ["FactPayload", "fact_of", "from_payload", "table_of", "to_payload"]
+
+
+class FactPayload(NamedTuple):
+    """A fact with the TOML text it was written in, the SHA-256 of its file, and who applied it."""
+
+    fact: Fact
+    text: str
+    sha256: str
+    file: str
+    who: str
+
+
+def table_of(fact: Fact) -> dict[str, Any]:
+    """The fact as a JSON object with `kind` and every key that has a value, defaults included."""
+    return {"kind": fact.table, **fact.model_dump(mode="json", by_alias=True, exclude_none=True)}
+
+
+def fact_of(table: Mapping[str, Any]) -> Fact:
+    """The inverse of `table_of`; raises KeyError or ValueError for what is no fact."""
+    row = dict(table)
+    return KINDS[row.pop("kind")].model_validate(row)
+
+
+def to_payload(fact: Fact, text: str, sha256: str, file: str, who: str) -> bytes:
+    whole = {"fact": table_of(fact), "text": text, "sha256": sha256, "file": file, "who": who}
+    return orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)
+
+
+def from_payload(payload: bytes) -> FactPayload:
+    """Raises KeyError or ValueError for bytes that no `to_payload` wrote."""
+    whole = orjson.loads(payload)
+    return FactPayload(
+        fact_of(whole["fact"]), whole["text"], whole["sha256"], whole["file"], whole["who"]
+    )

@@ -1,0 +1,197 @@
+"""Texts that become typed values: duration, identifier, secret, instant, depth label."""
+
+import os
+import re
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+__all__ = [
+    "FACT_TABLES",
+    "AbsolutePath",
+    "Depth",
+    "Duration",
+    "Id",
+    "Instant",
+    "Secret",
+    "Table",
+    "instant_text",
+    "wrong",
+]
+
+FACT_TABLES: Final = frozenset(
+    {
+        "plot",
+        "profile",
+        "sensor",
+        "channel",
+        "deployment",
+        "calibration",
+        "mark",
+        "revocation",
+    }
+)
+
+_UNITS_NS: Final = {
+    "ms": 10**6,
+    "s": 10**9,
+    "min": 60 * 10**9,
+    "h": 3600 * 10**9,
+    "d": 86400 * 10**9,
+}
+_DURATION: Final = re.compile(r"(\d{1,9})\s*(ms|s|min|h|d)")
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+_INSTANT: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)"
+)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Table(BaseModel):
+    """A table of a file: frozen, and no key beyond those that are described."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, hide_input_in_errors=True)
+
+
+def wrong(right: str) -> PydanticCustomError:
+    """The error of a validator that knows what would be right."""
+    return PydanticCustomError("wrong", "{right}", {"right": right})
+
+
+def duration_ns(text: object) -> int:
+    """`"10min"`, `"30 s"`, `"1h"` -> ns."""
+    found = _DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
+    if not found or int(found[1]) == 0:
+        raise wrong('a duration in quotes with its unit ms, s, min, h or d, such as "10min"')
+    return int(found[1]) * _UNITS_NS[found[2]]
+
+
+def duration_text(ns: int) -> str:
+    """The shortest text that reads as `ns`; the inverse of `duration_ns`."""
+    unit = next(u for u in ("d", "h", "min", "s", "ms") if ns % _UNITS_NS[u] == 0)
+    return f"{ns // _UNITS_NS[unit]}{unit}"
+
+
+def _identifier(text: object) -> str:
+    if not isinstance(text, str) or not _ID.fullmatch(text):
+        raise wrong("text in quotes of letters, digits and . _ : - (at most 64, no spaces)")
+    return text
+
+
+def instant_ns(value: object) -> int:
+    """An offset date-time, or its RFC 3339 text, as UTC ns."""
+    if isinstance(value, datetime):
+        value = value.isoformat()
+    found = _INSTANT.fullmatch(value) if isinstance(value, str) else None
+    if not found:
+        raise wrong(f"{_instant_hint(value)}, such as 2026-04-01T12:00:00Z")
+    day, clock, fraction, offset = found.groups()
+    try:
+        whole = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if offset == 'Z' else offset}")
+    except ValueError as error:
+        raise wrong(f"a date and time that exist ({error})") from None
+    seconds = (whole - _EPOCH) // timedelta(seconds=1)
+    return seconds * 10**9 + int((fraction or "0").ljust(9, "0"))
+
+
+def _instant_hint(value: object) -> str:
+    if isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d", value):
+        return "a time needs Z or its offset from UTC"
+    if isinstance(value, date):
+        return "a date needs a time with Z or its offset from UTC"
+    return "a time with Z or its offset from UTC"
+
+
+def instant_text(ns: int) -> str:
+    """RFC 3339 in UTC with as many decimals as are needed; the inverse of `instant_ns`."""
+    seconds, rest = divmod(ns, 10**9)
+    whole = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    return whole + (f".{rest:09d}".rstrip("0") if rest else "") + "Z"
+
+
+def depth_label(value: object) -> str:
+    """One canonical spelling: `5`, `7.5`, or `0-5` for an interval [cm, positive down]."""
+    text = str(value) if isinstance(value, str | int | float) and value is not True else ""
+    found = re.fullmatch(r"(-?\d{1,4}(?:\.\d{1,3})?)(?:-(\d{1,4}(?:\.\d{1,3})?))?", text.strip())
+    if not found:
+        raise wrong('a depth in cm, positive down, such as 5, 7.5 or "0-5"')
+    return "-".join(f"{float(part):g}" for part in found.groups() if part is not None)
+
+
+def absolute_path(value: object) -> Path:
+    if not isinstance(value, str | Path) or not Path(value).is_absolute():
+        raise wrong('an absolute path in quotes, such as "/var/lib/edaphon"')
+    return Path(value)
+
+
+Duration = Annotated[
+    int, BeforeValidator(duration_ns), PlainSerializer(duration_text, return_type=str)
+]
+Id = Annotated[str, BeforeValidator(_identifier)]
+Instant = Annotated[
+    int, BeforeValidator(instant_ns), PlainSerializer(instant_text, return_type=str)
+]
+Depth = Annotated[str, BeforeValidator(depth_label)]
+AbsolutePath = Annotated[Path, BeforeValidator(absolute_path)]
+
+
+class Secret(Table):
+    """Where a secret is kept; its text never stands in a file of the configuration."""
+
+    env: str | None = Field(default=None, description="name of an environment variable")
+    file: AbsolutePath | None = Field(
+        default=None, description="absolute path of a file that others can't read"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_text(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise PydanticCustomError(
+                "plain_secret", 'only its place: { env = "NAME" } or { file = "/PATH" }'
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "Secret":
+        if (self.env is None) == (self.file is None):
+            raise wrong('exactly one of { env = "NAME" } and { file = "/PATH" }')
+        return self
+
+    def _path(self) -> Path:
+        if self.file is None:
+            raise LookupError("a secret without a place")
+        return self.file
+
+    def reveal(self) -> str:
+        """The secret itself, read now; raises OSError or LookupError. Never log what it returns."""
+        if self.env is not None:
+            return os.environ[self.env]
+        return self._path().read_text("utf-8").rstrip("\r\n")
+
+    def trouble(self) -> str:
+        """Why the secret can't be had, "" when it can."""
+        if self.env is not None:
+            return "" if os.environ.get(self.env) else f"environment variable {self.env} is not set"
+        return _file_trouble(self._path())
+
+
+def _file_trouble(path: Path) -> str:
+    try:
+        empty = not path.read_text("utf-8").strip()
+        mode = path.stat().st_mode
+    except (OSError, UnicodeDecodeError) as error:
+        return f"{path} can't be read ({getattr(error, 'strerror', None) or 'not UTF-8'})"
+    if empty:
+        return f"{path} is empty"
+    return f"{path} is open to others: chmod 640 {path}" if mode & 0o007 else ""
