@@ -54,8 +54,11 @@ class Sink(Protocol):
     """Both calls return when the sink holds the batch durably, or raise Later or Never.
 
     Calling again with the same batch changes nothing. After Never any part of the batch may be
-    stored. One thread calls a sink.
+    stored. One thread calls a sink. `notices` tells people what this sink does not do exactly.
     """
+
+    @property
+    def notices(self) -> Sequence[str]: ...
 
     def write(self, batch: Sequence[Observations]) -> None: ...
 

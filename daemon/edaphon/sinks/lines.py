@@ -1,0 +1,166 @@
+"""Observations as line protocol; these bytes are a frozen format, pinned by a golden file.
+
+    quantity,channel=…,depth_cm=…,plot=…,site=… value=…,raw=…,u_random=…,u_systematic=…,flag=…,
+    derivation="…" time                                                     (one line each)
+
+Tags come sorted, empty ones are left out. Numbers are floats with their shortest exact digits; a
+field that is not finite is left out, `flag` never is. Times are UTC ns.
+
+References: InfluxDB documentation, "Line protocol reference" (escapes, one list for measurements,
+one for tags, one for strings). A backslash stands for itself, so none can end a tag.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import orjson
+
+from edaphon.nouns import Channel, Float, Int, Observations, Small
+from edaphon.sinks.sink import Never
+
+__all__ = ["LineWriter", "tag_text", "withdrawn_lines"]
+
+FIELDS = ("value", "raw", "u_random", "u_systematic")
+COLUMNS = ("time_ns", "start_ns", *FIELDS, "flag", "sequence")
+ALL = slice(None)
+WITHDRAWN = "withdrawn"  # stands as derivation where a server cannot delete
+
+_CONTROLS = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}  # written as two characters, as influxdb-client
+_PLAIN = str.maketrans(_CONTROLS)
+_MEASUREMENT = str.maketrans({",": r"\,", " ": r"\ "})
+_TAG = str.maketrans({",": r"\,", " ": r"\ ", "=": r"\="})
+_STRING = str.maketrans({'"': r"\"", "\\": r"\\"})
+
+
+def tag_text(text: str) -> str:
+    """A tag's or measurement's text as the server holds it: control characters made visible."""
+    return text.translate(_PLAIN)
+
+
+class LineWriter:
+    """Writes lines; the mapping of channels may grow while it is in use."""
+
+    def __init__(self, channels: Mapping[str, Channel]) -> None:
+        self._channels = channels
+        self._heads: dict[str, str] = {}
+
+    def lines(self, observations: Observations) -> bytes:
+        """One line per observation, each ended by a newline; Never when none can be written."""
+        if not len(observations):
+            return b""
+        head = self._head(observations.channel) + " "
+        tail = f',derivation="{tag_text(observations.derivation).translate(_STRING)}" '
+        columns: list[Float] = [getattr(observations, field) for field in FIELDS]
+        pattern = _present(columns)
+        if (pattern == pattern[0]).all():
+            return "".join(_fill(head, tail, int(pattern[0]), columns, observations)).encode()
+        written = np.empty(len(observations), object)
+        for one in np.unique(pattern):
+            rows = np.flatnonzero(pattern == one)
+            written[rows] = list(_fill(head, tail, int(one), columns, observations, rows))
+        return "".join(written).encode()
+
+    def batch(self, batch: Sequence[Observations]) -> bytes:
+        """All lines of a batch; runs of one channel are written together, in their order."""
+        return b"".join(self.lines(_joined(runs)) for runs in _grouped(batch))
+
+    def _head(self, channel_id: str) -> str:
+        if (head := self._heads.get(channel_id)) is None:
+            channel = self._channels.get(channel_id)
+            if channel is None:
+                raise Never(f"channel {channel_id!r} is not defined, so its tags are unknown")
+            head = self._heads[channel_id] = _head(channel)
+        return head
+
+
+def withdrawn_lines(writer: LineWriter, channel: Channel, times_ns: Int) -> bytes:
+    """Lines that lay flag 9 over observations, for a server that cannot delete."""
+    n = len(times_ns)
+    none = np.full(n, np.nan)
+    nine = np.full(n, 9, np.int8)
+    return writer.lines(
+        Observations(
+            channel.id, WITHDRAWN, times_ns, times_ns, none, none, none, none, nine, times_ns
+        )
+    )
+
+
+def _grouped(batch: Sequence[Observations]) -> list[list[Observations]]:
+    """Runs that can share a call; a channel's runs keep their order, so its last one stands."""
+    groups: list[list[Observations]] = []
+    latest: dict[str, list[Observations]] = {}
+    for run in batch:
+        group = latest.get(run.channel)
+        if group is None or group[0].derivation != run.derivation:
+            groups.append(group := [])
+            latest[run.channel] = group
+        group.append(run)
+    return groups
+
+
+def _joined(runs: list[Observations]) -> Observations:
+    if len(runs) == 1:
+        return runs[0]
+    columns: dict[str, Any] = {
+        column: np.concatenate([getattr(r, column) for r in runs]) for column in COLUMNS
+    }
+    return replace(runs[0], **columns)
+
+
+def _present(columns: Sequence[Float]) -> Small:
+    """Bit i of a row is set where column i holds a number."""
+    bits = np.zeros(len(columns[0]), np.int8)
+    for i, column in enumerate(columns):
+        bits |= np.isfinite(column).astype(np.int8) << i
+    return bits
+
+
+def _fill(
+    head: str,
+    tail: str,
+    pattern: int,
+    columns: Sequence[Float],
+    observations: Observations,
+    rows: Int | slice = ALL,
+) -> Iterable[str]:
+    """The lines of rows that lack the same numbers: one template, no branch per line."""
+    kept = [i for i in range(len(FIELDS)) if pattern >> i & 1]
+    numbers = "".join(f"{FIELDS[i]}=%s," for i in kept)
+    template = f"{_percent(head)}{numbers}flag=%s.0{_percent(tail)}%s\n"
+    cells: list[Float | Int | Small] = [columns[i] for i in kept]
+    cells += [observations.flag, observations.time_ns]
+    return map(template.__mod__, zip(*(_texts(cell[rows]) for cell in cells), strict=True))
+
+
+def _texts(column: Float | Int | Small) -> list[str]:
+    """Shortest exact digits; orjson is ten times faster here than repr."""
+    packed = orjson.dumps(np.ascontiguousarray(column), option=orjson.OPT_SERIALIZE_NUMPY)
+    return packed[1:-1].decode().split(",")
+
+
+def _percent(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def _head(channel: Channel) -> str:
+    """Measurement and tags, escaped."""
+    measurement = _safe(channel.quantity, channel).translate(_MEASUREMENT)
+    tags = {
+        "channel": channel.id,
+        "depth_cm": channel.depth_cm,
+        "plot": channel.plot,
+        "site": channel.site,
+    }
+    kept = [f",{k}={_safe(text, channel).translate(_TAG)}" for k, text in tags.items() if text]
+    return measurement + "".join(kept)
+
+
+def _safe(text: str, channel: Channel) -> str:
+    if text.endswith("\\") or text.startswith("#"):
+        raise Never(
+            f"channel {channel.id!r}: line protocol cannot write {text!r}, which begins with # "
+            "or ends with a backslash; define a channel under another name"
+        )
+    return tag_text(text)
