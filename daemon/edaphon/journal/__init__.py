@@ -1,21 +1,23 @@
 """The journal in the middle: every answer kept as it came, in one order, before anything else."""
 
 from edaphon.journal.entry import Entry, Kind, Purpose, entry_crc
-from edaphon.journal.journal import Journal, JournalBusy, JournalClosed
-from edaphon.journal.reading import Counts, DamagedRow, JournalReader, read_only
+from edaphon.journal.files import JournalBusy, JournalTooNew
+from edaphon.journal.journal import Journal
+from edaphon.journal.reading import DamagedRow, JournalReader, read_only
+from edaphon.journal.writer import JournalClosed
+from edaphon.nouns import Sequence
 
 __all__ = [
-    "Counts",
     "DamagedRow",
     "Entry",
     "Journal",
     "JournalBusy",
     "JournalClosed",
     "JournalReader",
+    "JournalTooNew",
     "Kind",
     "Purpose",
     "Sequence",
     "entry_crc",
     "read_only",
 ]
-from edaphon.nouns import Sequence

@@ -1,28 +1,58 @@
 """The journal: one writer, group commits, and what was committed is what may be promised."""
 
+import contextlib
+import logging
+import os
+import sqlite3
+import struct
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
 from edaphon.clock import Clock
 from edaphon.journal.entry import Entry
+from edaphon.journal.files import take_lock
 from edaphon.journal.reading import JournalReader
+from edaphon.journal.ring import Ring
+from edaphon.journal.store import Store
+from edaphon.journal.writer import JournalClosed, Waiting, Writer
 from edaphon.nouns import Sequence
 
-__all__ = ["Journal", "JournalBusy", "JournalClosed"]
+__all__ = ["Journal"]
 
-
-class JournalBusy(Exception):
-    """Another process already writes this journal."""
-
-
-class JournalClosed(Exception):
-    """An entry came after close()."""
+_INTEGERS = struct.Struct("<BqqqB")
+_log = logging.getLogger(__name__)
 
 
 class Journal(JournalReader):
     """The one writer of a journal folder, and its reading side with the newest in memory."""
+
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock,
+        largest_bytes: int = 256_000_000,
+        on_trouble: Callable[[str], None] = _log.warning,
+    ) -> None:
+        super().__init__(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = take_lock(folder)
+        try:
+            self._store = Store(folder, clock, largest_bytes, on_trouble)
+            # A full disk at start is trouble like a full disk later: the writer tries again.
+            with contextlib.suppress(sqlite3.OperationalError, OSError):
+                self._store.start()
+        except BaseException:
+            os.close(self._lock)
+            raise
+        self._ring = Ring()
+        self._known: set[str] = set()
+        self._newer = threading.Condition()
+        self._last = super().last
+        self._writer = Writer(self._store, self._committed, on_trouble)
+        self._writer.start()
 
     @classmethod
     def open(
@@ -30,18 +60,34 @@ class Journal(JournalReader):
         folder: Path,
         clock: Clock,
         largest_bytes: int = 256_000_000,
-        on_trouble: Callable[[str], None] | None = None,
+        on_trouble: Callable[[str], None] = _log.warning,
     ) -> Self:
-        """Take the writer's lock, set damaged files aside, start the writer thread.
+        """Take the writer's lock, set damaged files aside, start the writer's thread.
 
-        Raises JournalBusy when another process holds the lock. Nothing else is fatal.
+        Raises JournalBusy when another process writes, JournalTooNew for a later format. Nothing
+        else is fatal. `on_trouble` is told once when commits fail and once when they work again.
         """
-        raise NotImplementedError((folder, clock, largest_bytes, on_trouble))
+        return cls(folder, clock, largest_bytes, on_trouble)
 
     @property
     def id(self) -> str:
         """The journal's random id, 32 hex digits."""
-        raise NotImplementedError
+        return self._store.id
+
+    @property
+    def last(self) -> Sequence | None:
+        """The newest committed entry's place; None in an empty journal."""
+        return self._last
+
+    @property
+    def alive(self) -> bool:
+        """Whether the writer's thread runs; for the watchdog."""
+        return self._writer.alive
+
+    @property
+    def in_trouble(self) -> bool:
+        """Commits fail just now; entries wait in memory."""
+        return self._writer.in_trouble
 
     def append(
         self,
@@ -51,29 +97,83 @@ class Journal(JournalReader):
     ) -> None:
         """Queue entries for the next commit; `done` is called after it, in the writer's thread.
 
-        Returns at once, unless the queue is full: then it waits, as backpressure. `done` with no
-        entries is called once all that was appended earlier is committed. `mids` are the MQTT
-        packet identifiers of the entries, kept in the same transaction. Raises ValueError for an
-        entry that no row can hold, JournalClosed after close().
+        Returns at once, unless 32 MB wait already: then it waits for room, as backpressure.
+        `done` with no entries is called once all that came before is committed. `mids` are the
+        packet identifiers of MQTT deliveries, kept in the same transaction. Raises ValueError for
+        an entry that no row can hold and JournalClosed after close().
         """
-        raise NotImplementedError((entries, done, mids))
+        for entry in entries:
+            self._check(entry)
+        self._writer.append(Waiting(entries, mids or [None] * len(entries), done))
 
     def append_now(self, entry: Entry) -> Sequence:
-        """Append and wait for the commit."""
-        raise NotImplementedError(entry)
+        """Append and wait for the commit; JournalClosed when close() gave it up."""
+        places: list[Sequence] = []
+        committed = threading.Event()
 
-    def wait_newer(
-        self, sequence: Sequence | None, timeout_s: float, stop: threading.Event | None = None
-    ) -> bool:
+        def done(sequences: list[Sequence]) -> None:
+            places.extend(sequences)
+            committed.set()
+
+        self.append([entry], done)
+        while not committed.wait(0.5):
+            if not self._writer.alive and not committed.is_set():
+                raise JournalClosed("the journal was closed before this entry was committed")
+        return places[0]
+
+    def after(self, sequence: Sequence | None, limit: int) -> list[tuple[Sequence, Entry]]:
+        """As JournalReader.after, from memory when the reader keeps up."""
+        if sequence == self._last:
+            return []
+        found = self._ring.after(sequence, limit)
+        return super().after(sequence, limit) if found is None else found
+
+    def wait_newer(self, sequence: Sequence | None, timeout_s: float) -> bool:
         """Wait until an entry behind `sequence` is committed; False when the time is up."""
-        raise NotImplementedError((sequence, timeout_s, stop))
+        end = time.monotonic() + timeout_s
+        with self._newer:
+            while not self._is_newer(sequence):
+                left_s = end - time.monotonic()
+                if left_s <= 0:
+                    return False
+                self._newer.wait(left_s)
+        return True
 
     def close(self) -> None:
         """Commit what waits, end the writer, give the lock back."""
-        raise NotImplementedError
+        self._writer.close()
+        with contextlib.suppress(OSError):  # a second close
+            os.close(self._lock)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    def _is_newer(self, sequence: Sequence | None) -> bool:
+        return self._last is not None and (sequence is None or self._last > sequence)
+
+    def _committed(self, first: Sequence, entries: list[Entry]) -> None:
+        self._ring.add(first, entries)
+        with self._newer:
+            self._last = Sequence(first.file, first.n + len(entries) - 1)
+            self._newer.notify_all()
+
+    def _check(self, entry: Entry) -> None:
+        """Refuse here, in the caller's thread, what would stop the writer for ever."""
+        if entry.boot not in self._known or entry.source not in self._known:
+            self._check_names(entry)
+        try:
+            _INTEGERS.pack(
+                entry.kind, entry.received_ns, entry.mono_ns, entry.slot_ns or 0, entry.purpose
+            )
+            memoryview(entry.payload)
+        except (struct.error, TypeError) as error:
+            raise ValueError(f"expected an entry that fits a row, got {entry!r}: {error}") from None
+
+    def _check_names(self, entry: Entry) -> None:
+        for name in (entry.boot, entry.source):
+            if not name.isprintable():
+                raise ValueError(f"expected a printable name of a boot or source, got {name!r}")
+            self._known.add(name)

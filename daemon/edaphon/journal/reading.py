@@ -1,64 +1,244 @@
 """The reading side of a journal: from a place on, chunk by chunk, with every row's CRC checked."""
 
-from collections.abc import Collection, Iterator
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 
 from edaphon.journal.entry import Entry, Kind
+from edaphon.journal.files import file_numbers, file_path, is_damage
+from edaphon.journal.rows import (
+    Row,
+    connect_reading,
+    entry_of,
+    read_header,
+    read_names,
+)
 from edaphon.nouns import Sequence
 
 __all__ = ["DamagedRow", "JournalReader", "read_only"]
 
+Numbered = tuple[Sequence, Entry]
+
+_CHUNK = 2000
+_PROBES = 20_000  # rows tried one by one over a bad page in one call: about 0.2 s
+_NO_MORE = 0xFFFFFFFF  # the highest n that a Sequence can hold
+_SMALLEST_ROW_BYTES = 20
+_DELIVERIES_LOOK_BACK = 200_000
+_DELIVERIES = "SELECT * FROM entry WHERE n > ? AND mid IS NOT NULL ORDER BY n DESC"
+
 
 class DamagedRow(Exception):
-    """A row is there and wrong, or missing within its file; `next` is where reading can go on.
+    """Rows that were written cannot be read, or are not what was written.
 
-    `sequence` is the first damaged place. after(next's predecessor) continues behind the damage.
+    They are `first` to `last`, of one file; after(last, limit) goes on behind the damage.
     """
 
-    sequence: Sequence
-    resume_after: Sequence
-
-
-class Counts(NamedTuple):
-    """How many entries each kind has, and how many rows are damaged."""
-
-    by_kind: dict[Kind, int]
-    damaged: int
+    def __init__(self, first: Sequence, last: Sequence, folder: Path) -> None:
+        self.first, self.last = first, last
+        path = file_path(folder, first.file)
+        super().__init__(
+            f"expected the entries {first} to {last}, got damage in {path}; "
+            "take them from a backup of that file, or see what salvage finds in it"
+        )
 
 
 class JournalReader:
     """Reads the files of a journal folder, whether a daemon writes there or not."""
 
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
     @property
     def last(self) -> Sequence | None:
         """The newest committed entry's place; None in an empty journal."""
-        raise NotImplementedError
+        for number, connection in self._newest_first():
+            if n := _highest_n(connection):
+                return Sequence(number, n)
+        return None
 
-    def after(self, sequence: Sequence | None, limit: int) -> list[tuple[Sequence, Entry]]:
+    def after(self, sequence: Sequence | None, limit: int) -> list[Numbered]:
         """The next entries behind `sequence` (None: from the first), at most `limit`.
 
         Raises DamagedRow when the very next row is damaged; rows before it are returned first.
         """
-        raise NotImplementedError
+        start = sequence or Sequence(0, 0)
+        found: list[Numbered] = []
+        for number in file_numbers(self.folder):
+            if number < start.file or len(found) >= limit:
+                continue
+            behind = start.n if number == start.file else 0
+            rows, damage = self._read(number, behind, limit - len(found))
+            found += rows
+            if damage is not None:
+                break
+        else:
+            damage = None
+        if damage is not None and not found:
+            raise damage
+        return found
 
     def entry(self, sequence: Sequence) -> Entry:
         """Raises KeyError for a place without an entry, DamagedRow for a damaged one."""
-        raise NotImplementedError
+        if not file_path(self.folder, sequence.file).exists():
+            raise KeyError(sequence)
+        found, damage = self._read(sequence.file, sequence.n - 1, 1)
+        if damage is not None and damage.first == sequence:
+            raise damage
+        if not found:
+            raise KeyError(sequence)
+        return found[0][1]
 
     def scan(
         self,
         sources: Collection[str] | None = None,
         kinds: Collection[Kind] | None = None,
         start: Sequence | None = None,
-    ) -> Iterator[tuple[Sequence, Entry]]:
-        """All matching entries behind `start` in order, read in chunks."""
-        raise NotImplementedError
+        on_damage: Callable[[DamagedRow], None] | None = None,
+    ) -> Iterator[Numbered]:
+        """All matching entries behind `start` in order, in bounded memory.
 
-    def counts(self) -> Counts:
-        raise NotImplementedError
+        With `on_damage` it is told of damaged rows and the scan goes on; without it they raise.
+        """
+        while True:
+            try:
+                chunk = self.after(start, _CHUNK)
+            except DamagedRow as damage:
+                if on_damage is None:
+                    raise
+                on_damage(damage)
+                start = damage.last
+                continue
+            if not chunk:
+                return
+            start = chunk[-1][0]
+            for sequence, entry in chunk:
+                if (kinds is None or entry.kind in kinds) and (
+                    sources is None or entry.source in sources
+                ):
+                    yield sequence, entry
+
+    def counts(self) -> dict[tuple[str, Kind], int]:
+        """How many rows there are of each source and kind, damaged or not."""
+        total: Counter[tuple[str, Kind]] = Counter()
+        for _, connection in self._newest_first():
+            names = read_names(connection)
+            for source, kind, n in connection.execute(
+                "SELECT source, kind, count(*) FROM entry GROUP BY source, kind"
+            ):
+                total[names.get(source, "?"), Kind(kind)] += n
+        return dict(total)
+
+    def deliveries(self, source: str, at_most: int) -> list[tuple[int, bytes]]:
+        """Packet identifier and payload of a source's last QoS 1 messages, oldest first."""
+        found: list[tuple[int, bytes]] = []
+        for number, connection in self._newest_first():
+            names = read_names(connection)
+            lowest = _highest_n(connection) - _DELIVERIES_LOOK_BACK
+            for row in connection.execute(_DELIVERIES, (lowest,)):
+                entry = entry_of(number, row, names)
+                if entry is not None and entry.source == source and row[-1] is not None:
+                    found.append((row[-1], entry.payload))
+                if len(found) >= at_most:
+                    break
+            if lowest > 0 or len(found) >= at_most:
+                break
+        return found[::-1]
+
+    def _read(self, file: int, behind: int, limit: int) -> tuple[list[Numbered], DamagedRow | None]:
+        try:
+            with closing(connect_reading(file_path(self.folder, file))) as connection:
+                return self._read_run(connection, file, behind, limit)
+        except FileNotFoundError:
+            return [], None  # set aside meanwhile
+        except sqlite3.DatabaseError as error:
+            if not _unreadable(error):
+                raise
+            if behind == _NO_MORE:
+                return [], None
+            return [], self._damage(file, behind + 1, _NO_MORE)
+
+    def _read_run(
+        self, connection: sqlite3.Connection, file: int, behind: int, limit: int
+    ) -> tuple[list[Numbered], DamagedRow | None]:
+        """Good rows up to the first damage, and that damage."""
+        connection.execute("BEGIN")  # one state of the file for all that follows
+        names = read_names(connection)
+        last = _highest_n(connection)
+        found: list[Numbered] = []
+        expected = behind + 1
+        for row in _rows(connection, behind, limit, last):
+            entry = entry_of(file, row, names) if row[0] == expected else None
+            if entry is None:
+                return found, self._damage(file, expected, row[0] - 1)
+            found.append((Sequence(file, expected), entry))
+            expected += 1
+            if len(found) == limit:
+                return found, None
+        if expected > last:
+            return found, None
+        return found, self._damage(file, expected, min(last, behind + _PROBES))
+
+    def _damage(self, file: int, first: int, last: int) -> DamagedRow:
+        return DamagedRow(Sequence(file, first), Sequence(file, max(first, last)), self.folder)
+
+    def _newest_first(self) -> Iterator[tuple[int, sqlite3.Connection]]:
+        """All files that can be opened; one that can't is reported by after()."""
+        for number in reversed(file_numbers(self.folder)):
+            try:
+                with closing(connect_reading(file_path(self.folder, number))) as connection:
+                    read_header(connection)
+                    yield number, connection
+            except FileNotFoundError:
+                continue
+            except sqlite3.DatabaseError as error:
+                if not _unreadable(error):
+                    raise
 
 
 def read_only(folder: Path) -> JournalReader:
     """The reading side for commands, while the daemon writes or is off."""
-    raise NotImplementedError(folder)
+    return JournalReader(folder)
+
+
+def _unreadable(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    return is_damage(error) or code & 0xFF == sqlite3.SQLITE_IOERR
+
+
+def _highest_n(connection: sqlite3.Connection) -> int:
+    """The last n that the file has or, where that is damaged, could have."""
+    header = read_header(connection)
+    if header is not None and header.last_n is not None:
+        return header.last_n
+    try:
+        (n,) = connection.execute("SELECT coalesce(max(n), 0) FROM entry").fetchone()
+    except sqlite3.DatabaseError as error:
+        if not _unreadable(error):
+            raise
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        n = pages * size // _SMALLEST_ROW_BYTES
+    return int(n)
+
+
+def _rows(connection: sqlite3.Connection, behind: int, limit: int, last: int) -> Iterator[Row]:
+    """Rows in order; those on bad pages are left out."""
+    try:
+        yield from connection.execute(
+            "SELECT * FROM entry WHERE n > ? ORDER BY n LIMIT ?", (behind, limit)
+        ).fetchall()
+    except sqlite3.DatabaseError as error:
+        if not _unreadable(error):
+            raise
+        yield from _rows_one_by_one(connection, behind, min(last, behind + _PROBES))
+
+
+def _rows_one_by_one(connection: sqlite3.Connection, behind: int, last: int) -> Iterator[Row]:
+    for n in range(behind + 1, last + 1):
+        try:
+            yield from connection.execute("SELECT * FROM entry WHERE n = ?", (n,))
+        except sqlite3.DatabaseError as error:
+            if not _unreadable(error):
+                raise

@@ -1,0 +1,301 @@
+"""The numbered files of a journal folder: made, opened and checked, sealed, or set aside."""
+
+import fcntl
+import os
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from edaphon.journal.entry import Entry
+from edaphon.journal.rows import (
+    APPLICATION_ID,
+    INSERT,
+    SCHEMA,
+    VERSION,
+    any_text,
+    connect_reading,
+    entry_of,
+    read_header,
+    read_names,
+    row_of,
+)
+
+__all__ = [
+    "Damaged",
+    "JournalBusy",
+    "JournalTooNew",
+    "OpenFile",
+    "check_closed",
+    "file_numbers",
+    "file_path",
+    "is_damage",
+    "is_sealed",
+    "next_number",
+    "number_of",
+    "seal",
+    "set_aside",
+    "take_lock",
+]
+
+_NAME = re.compile(r"journal-(\d{6,})\.sqlite")
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_CHECKED_ROWS = 50
+
+
+class Damaged(Exception):
+    """A file is not the whole journal file that it was; the text says what was found."""
+
+
+class JournalTooNew(Exception):
+    """A newer edaphon wrote this journal."""
+
+
+class JournalBusy(Exception):
+    """Another process already writes this journal."""
+
+
+def file_path(folder: Path, number: int) -> Path:
+    return folder / f"journal-{number:06d}.sqlite"
+
+
+def file_numbers(folder: Path) -> list[int]:
+    """The numbers of all files that are there to be read, in order."""
+    found = (_NAME.fullmatch(name) for name in os.listdir(folder))
+    return sorted(int(match[1]) for match in found if match)
+
+
+def number_of(path: Path) -> int:
+    """The number in a journal file's name, set aside or not; raises ValueError without one."""
+    match = _NAME.match(path.name)
+    if match is None:
+        raise ValueError(f"expected a name like journal-000001.sqlite, got {path.name}")
+    return int(match[1])
+
+
+def is_sealed(path: Path) -> bool:
+    return not path.stat().st_mode & 0o222
+
+
+def next_number(folder: Path) -> int:
+    """A number that no file here has had, set-aside ones included."""
+    found = (_NAME.match(name) for name in os.listdir(folder))
+    return max((int(match[1]) for match in found if match), default=0) + 1
+
+
+def take_lock(folder: Path) -> int:
+    """The writer's lock, as an open file; raises JournalBusy. The kernel frees it at exit."""
+    lock = os.open(folder / "journal.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(lock)
+        raise JournalBusy(
+            f"the journal in {folder} is being written by process {holder}; "
+            "ask that one, or stop it first (systemctl stop edaphon)"
+        ) from None
+    os.truncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    return lock
+
+
+class OpenFile:
+    """The one file that is written to."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._names: dict[str, int] = {}
+        self.last_n = 0
+        self.journal, self.number, self.opened_ns = "", 0, 0
+
+    @classmethod
+    def create(cls, folder: Path, number: int, journal: str, opened_ns: int) -> "OpenFile":
+        """A new, empty file; it gets its name only when all its tables are durable."""
+        path = file_path(folder, number)
+        part = path.with_name(path.name + ".new")
+        for old in folder.glob(part.name + "*"):
+            old.unlink()
+        with closing(sqlite3.connect(part, isolation_level=None)) as connection:
+            connection.execute("PRAGMA synchronous = EXTRA")
+            connection.execute("BEGIN")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+            for table in SCHEMA.values():
+                connection.execute(table)
+            connection.execute(
+                "INSERT INTO header VALUES (?,?,?,NULL)", (journal, number, opened_ns)
+            )
+            connection.execute("COMMIT")
+        part.rename(path)
+        _sync_folder(folder)
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: Path) -> "OpenFile":
+        """Raises Damaged or JournalTooNew; sqlite3.Error when the machine is in trouble."""
+        connection = _connect_writing(path)
+        try:
+            file = cls(path, connection)
+            file._check()
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA journal_size_limit = 4194304")
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            if is_damage(error):
+                raise Damaged(f"{path.name}: {error}") from error
+            raise
+        except (Damaged, JournalTooNew):
+            connection.close()
+            raise
+        return file
+
+    def write(self, entries: list[Entry], mids: list[int | None]) -> int:
+        """One transaction; the first entry's n. Nothing of it is there after a sqlite3.Error."""
+        first = self.last_n + 1
+        fresh = self._fresh_names(entries)
+        names = {**self._names, **fresh} if fresh else self._names
+        rows = [
+            row_of(self.number, n, entry, names, mid)
+            for n, (entry, mid) in enumerate(zip(entries, mids, strict=True), first)
+        ]
+        execute = self._connection.execute
+        try:
+            execute("BEGIN IMMEDIATE")
+            if fresh:
+                self._connection.executemany(
+                    "INSERT INTO name (text, id) VALUES (?,?)", list(fresh.items())
+                )
+            self._connection.executemany(INSERT, rows)
+            execute("COMMIT")
+        except sqlite3.Error:
+            if self._connection.in_transaction:
+                execute("ROLLBACK")
+            raise
+        self._names.update(fresh)
+        self.last_n += len(rows)
+        return first
+
+    def holds(self, n: int, entry: Entry) -> bool:
+        """Whether that row is there, and is that entry."""
+        row = self._connection.execute("SELECT * FROM entry WHERE n = ?", (n,)).fetchone()
+        return row is not None and entry_of(self.number, row, read_names(self._connection)) == entry
+
+    def size_bytes(self) -> int:
+        (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+        (page,) = self._connection.execute("PRAGMA page_size").fetchone()
+        return int(pages) * int(page)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _fresh_names(self, entries: list[Entry]) -> dict[str, int]:
+        used = {entry.boot for entry in entries} | {entry.source for entry in entries}
+        fresh = sorted(used - self._names.keys())
+        return {text: at for at, text in enumerate(fresh, len(self._names) + 1)}
+
+    def _check(self) -> None:
+        _check_identity(self._connection, self.path)
+        header = read_header(self._connection)
+        if header is None or file_path(self.path.parent, header.file).name != self.path.name:
+            raise Damaged(f"{self.path.name}: expected its own header, got {header}")
+        self.journal, self.number, self.opened_ns, _ = header
+        names = read_names(self._connection)
+        self._names = {text: at for at, text in names.items()}
+        newest = self._connection.execute(
+            "SELECT * FROM entry ORDER BY n DESC LIMIT ?", (_CHECKED_ROWS,)
+        ).fetchall()
+        self.last_n = newest[0][0] if newest else 0
+        for back, row in enumerate(newest):
+            if row[0] != self.last_n - back or entry_of(self.number, row, names) is None:
+                raise Damaged(f"{self.path.name}: row {row[0]} is not what was written")
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file is at fault, and not the disk, the memory or another program."""
+    code = getattr(error, "sqlite_errorcode", None)
+    # Without a code it is the module's own complaint about what it found.
+    return code is None or code & 0xFF in _DAMAGE
+
+
+def check_closed(path: Path) -> None:
+    """Raises Damaged when a file that is no longer written to is not a journal file at all."""
+    try:
+        with closing(connect_reading(path)) as connection:
+            _check_identity(connection, path)
+    except sqlite3.DatabaseError as error:
+        if is_damage(error):
+            raise Damaged(f"{path.name}: {error}") from error
+
+
+def seal(path: Path) -> bool:
+    """Close a file for ever: its last n in its header, no side files, no write permission.
+
+    False when somebody reads it just now, or the disk refuses; to be tried again.
+    """
+    try:
+        with closing(_connect_writing(path)) as connection:
+            connection.execute(
+                "UPDATE header SET last_n = (SELECT coalesce(max(n), 0) FROM entry)"
+                " WHERE last_n IS NULL"
+            )
+            (mode,) = connection.execute("PRAGMA journal_mode = DELETE").fetchone()
+    except sqlite3.Error:
+        return False
+    if mode != "delete":
+        return False
+    path.chmod(0o444)
+    return True
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file and its log, so that nothing opens it by mistake."""
+    tries = (path.with_name(f"{path.name}.damaged-{k}") for k in range(1, 1_000_000))
+    aside = next(to for to in tries if not to.exists())
+    path.rename(aside)
+    wal = path.with_name(path.name + "-wal")
+    if wal.exists():
+        wal.rename(aside.with_name(aside.name + "-wal"))
+    path.with_name(path.name + "-shm").unlink(missing_ok=True)
+    _sync_folder(path.parent)
+    return aside
+
+
+def _connect_writing(path: Path) -> sqlite3.Connection:
+    # mode=rw: a missing file is an error, never silently a new and empty journal
+    connection = sqlite3.connect(
+        f"file:{quote(str(path))}?mode=rw",
+        uri=True,
+        timeout=5,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    connection.text_factory = any_text
+    return connection
+
+
+def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    tables = dict(connection.execute("SELECT name, sql FROM sqlite_schema"))
+    if application == APPLICATION_ID and version > VERSION:
+        raise JournalTooNew(
+            f"{path} has format {version}, this edaphon knows {VERSION}: install the newer edaphon"
+        )
+    if (application, version, tables) != (APPLICATION_ID, VERSION, SCHEMA):
+        raise Damaged(
+            f"{path.name}: expected a journal file of format {VERSION}, got application id "
+            f"{application:#x}, format {version}, tables {sorted(tables)}"
+        )
+
+
+def _sync_folder(folder: Path) -> None:
+    # A rename is durable only when its folder is.
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

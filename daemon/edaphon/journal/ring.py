@@ -1,0 +1,74 @@
+"""The entries committed last, in memory, so that a reader that keeps up reads no file."""
+
+import threading
+from collections import deque
+from typing import NamedTuple
+
+from edaphon.journal.entry import Entry
+from edaphon.nouns import Sequence
+
+__all__ = ["Ring"]
+
+_ENTRY_BYTES = 300  # what an entry without payload takes in memory, roughly
+
+
+class _Batch(NamedTuple):
+    first: Sequence
+    last: Sequence
+    entries: list[Entry]
+    size_bytes: int
+
+
+class Ring:
+    """One run of entries without a hole, the newest at its end."""
+
+    def __init__(self, largest_bytes: int = 8_000_000) -> None:
+        self._largest_bytes = largest_bytes
+        self._batches: deque[_Batch] = deque()
+        self._bytes = 0
+        self._behind = Sequence(0, 0)  # the place before the run
+        self._lock = threading.Lock()
+
+    def add(self, first: Sequence, entries: list[Entry]) -> None:
+        """Entries with the numbers from `first` on."""
+        size = sum(len(entry.payload) + _ENTRY_BYTES for entry in entries)
+        last = Sequence(first.file, first.n + len(entries) - 1)
+        with self._lock:
+            if not self._goes_on(first):
+                self._batches.clear()
+                self._bytes, self._behind = 0, Sequence(first.file, first.n - 1)
+            self._batches.append(_Batch(first, last, entries, size))
+            self._bytes += size
+            while self._bytes > self._largest_bytes and len(self._batches) > 1:
+                old = self._batches.popleft()
+                self._bytes, self._behind = self._bytes - old.size_bytes, old.last
+
+    def after(self, sequence: Sequence | None, limit: int) -> list[tuple[Sequence, Entry]] | None:
+        """None when entries behind `sequence` are no longer, or were never, in the ring."""
+        fresh: list[_Batch] = []
+        with self._lock:
+            if not self._covers(sequence):
+                return None
+            for batch in reversed(self._batches):
+                if sequence is not None and batch.last <= sequence:
+                    break
+                fresh.append(batch)
+        found: list[tuple[Sequence, Entry]] = []
+        for first, _, entries, _ in reversed(fresh):
+            skip = sequence.n - first.n + 1 if sequence and sequence.file == first.file else 0
+            start = max(0, skip)
+            chosen = entries[start : start + limit - len(found)]
+            found += [(Sequence(first.file, n), e) for n, e in enumerate(chosen, first.n + start)]
+            if len(found) == limit:
+                break
+        return found
+
+    def _goes_on(self, first: Sequence) -> bool:
+        """Whether nothing was committed between the run and `first` that never came here."""
+        if not self._batches:
+            return False
+        last = self._batches[-1].last
+        return first == (last.file, last.n + 1) or (first.file > last.file and first.n == 1)
+
+    def _covers(self, sequence: Sequence | None) -> bool:
+        return bool(self._batches) and (sequence or Sequence(0, 0)) >= self._behind

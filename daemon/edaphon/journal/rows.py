@@ -1,0 +1,121 @@
+"""One journal file's tables, and how an entry becomes a row and a row an entry again."""
+
+import sqlite3
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+from edaphon.journal.entry import Entry, Kind, Purpose, entry_crc
+
+__all__ = [
+    "APPLICATION_ID",
+    "INSERT",
+    "SCHEMA",
+    "VERSION",
+    "Header",
+    "Row",
+    "any_text",
+    "connect_reading",
+    "entry_of",
+    "read_header",
+    "read_names",
+    "row_of",
+]
+
+APPLICATION_ID = 0x65646170  # "edap", so that file(1) and we know our own
+VERSION = 1
+
+# No index but the integer key: a second one costs ten times the bytes written. `mid` is no part
+# of the entry: it is the MQTT packet identifier of a delivery that may come a second time.
+SCHEMA = {
+    "header": "CREATE TABLE header (journal TEXT NOT NULL, file INTEGER NOT NULL,"
+    " opened_ns INTEGER NOT NULL, last_n INTEGER) STRICT",
+    "name": "CREATE TABLE name (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT",
+    "entry": "CREATE TABLE entry (n INTEGER PRIMARY KEY, kind INTEGER NOT NULL,"
+    " received_ns INTEGER NOT NULL, mono_ns INTEGER NOT NULL, boot INTEGER NOT NULL,"
+    " source INTEGER NOT NULL, slot_ns INTEGER, purpose INTEGER NOT NULL,"
+    " payload BLOB NOT NULL, crc INTEGER NOT NULL, mid INTEGER) STRICT",
+}
+INSERT = "INSERT INTO entry VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+
+_KINDS = {int(kind): kind for kind in Kind}
+_PURPOSES = {int(purpose): purpose for purpose in Purpose}
+_SEALED_MODE = 0o222  # none of these bits is set on a closed file
+
+# In the order of the table, which is checked whenever a file is opened to be written.
+Row = tuple[int, int, int, int, int, int, int | None, int, bytes, int, int | None]
+
+
+class Header(NamedTuple):
+    """`last_n` is None while the file is still written to."""
+
+    journal: str
+    file: int
+    opened_ns: int
+    last_n: int | None
+
+
+def row_of(
+    file: int, n: int, entry: Entry, names: Mapping[str, int], mid: int | None = None
+) -> Row:
+    return (
+        n,
+        entry.kind,
+        entry.received_ns,
+        entry.mono_ns,
+        names[entry.boot],
+        names[entry.source],
+        entry.slot_ns,
+        entry.purpose,
+        entry.payload,
+        entry_crc(file, n, entry),
+        mid,
+    )
+
+
+def entry_of(file: int, row: Row, names: Mapping[int, str]) -> Entry | None:
+    """The entry that a row holds; None when the row is not what was written."""
+    n, kind, received_ns, mono_ns, boot, source, slot_ns, purpose, payload, crc, _ = row
+    try:
+        entry = Entry(
+            _KINDS[kind],
+            received_ns,
+            mono_ns,
+            names[boot],
+            names[source],
+            payload,
+            slot_ns,
+            _PURPOSES[purpose],
+        )
+        return entry if entry_crc(file, n, entry) == crc else None
+    except (KeyError, TypeError, ValueError, AttributeError, struct.error):
+        return None  # damage can put any type into any column
+
+
+def read_names(connection: sqlite3.Connection) -> dict[int, str]:
+    return dict(connection.execute("SELECT id, text FROM name"))
+
+
+def read_header(connection: sqlite3.Connection) -> Header | None:
+    row = connection.execute("SELECT journal, file, opened_ns, last_n FROM header").fetchone()
+    return None if row is None else Header(*row)
+
+
+def connect_reading(path: Path) -> sqlite3.Connection:
+    """A connection that writes nothing; a closed file is read without locks or side files."""
+    mode = path.stat().st_mode  # FileNotFoundError instead of SQLite's "unable to open"
+    wal = path.with_name(path.name + "-wal")
+    how = "immutable=1" if not mode & _SEALED_MODE and not wal.exists() else "mode=ro"
+    address = f"file:{quote(str(path))}?{how}"
+    connection = sqlite3.connect(
+        address, uri=True, timeout=5, isolation_level=None, check_same_thread=False
+    )
+    connection.text_factory = any_text
+    return connection
+
+
+def any_text(data: bytes) -> str:
+    # Damaged text must fail its CRC, not raise while it is fetched.
+    return data.decode("utf-8", "surrogateescape")
