@@ -17,9 +17,10 @@ def horner(x: Float, c: Float) -> Float:
     >>> horner(np.array([2.0]), np.array([1.0, 0.0, 3.0]))
     array([13.])
     """
-    y = x * 0.0  # carries a NaN even where all coefficients but the first are absent
-    y += c[-1]
-    for coefficient in c[-2::-1]:
+    y = x * 0.0  # carries a NaN even where there is no coefficient but the first
+    *lower, highest = c.tolist()
+    y += highest
+    for coefficient in reversed(lower):
         y *= x
         y += coefficient
     return y
@@ -32,9 +33,9 @@ def horner_slope(x: Float, c: Float) -> Float:
     array([12.])
     """
     y = x * 0.0
-    for k in range(len(c) - 1, 0, -1):
+    for k, coefficient in reversed(list(enumerate(c.tolist()))[1:]):
         y *= x
-        y += k * c[k]
+        y += k * coefficient
     return y
 
 

@@ -22,7 +22,8 @@ class Step:
     """One curve of a chain with the parameters of one calibration.
 
     `conversion` turns what comes (the number's or the former curve's unit) into the curve's input.
-    `covariance` is that of the parameters; `model` is the standard uncertainty of the curve itself
+    `domain` [curve's input] is where this calibration holds, None for the curve's own. `covariance`
+    is that of the parameters; `model` is the standard uncertainty of the curve itself
     and `drift_per_year` the standard uncertainty that each year adds [both: curve's output].
     """
 
@@ -32,6 +33,12 @@ class Step:
     conversion: Conversion = SAME
     model: float = 0.0
     drift_per_year: float = 0.0
+    domain: tuple[float, float] | None = None
+
+    def outside(self, x: Float) -> Bools:
+        """Where the curve's input lies beyond what this calibration covers; never for NaN."""
+        lowest, highest = self.domain or self.curve.domain
+        return (x < lowest) | (x > highest)
 
 
 class Calibrated(NamedTuple):
@@ -50,6 +57,7 @@ def prepare_step(
     from_unit: str | None = None,
     model: float | None = None,
     drift_per_year: float = 0.0,
+    domain: tuple[float, float] | None = None,
 ) -> Step:
     """A checked step; raises UnknownCurve, ParameterError, UnitError.
 
@@ -70,7 +78,9 @@ def prepare_step(
     line = SAME
     if from_unit is not None and found.from_unit is not None:
         line = conversion(from_unit, found.from_unit)
-    return Step(found, vector, matrix, line, model, drift_per_year)
+    if domain is not None and not domain[0] < domain[1]:
+        raise ParameterError(f"curve {curve_name}: expected a domain low, high; came {domain!r}")
+    return Step(found, vector, matrix, line, model, drift_per_year, domain)
 
 
 def apply_chain(
@@ -95,10 +105,8 @@ def apply_chain(
         random: Float | float = random_variance(repeatability, resolution) * gain
         systematic: Float | float = accuracy * accuracy * gain
         outside = np.zeros(len(raw), np.bool_)
-        for i, step in enumerate(steps):
-            x, random, systematic, beyond = _through(
-                step, x, random, systematic, ages[i] if step.drift_per_year else 0.0
-            )
+        for step, age in zip(steps, _ages(steps, ages), strict=True):
+            x, random, systematic, beyond = _through(step, x, random, systematic, age)
             outside |= beyond
         x = final.apply(x)
         blank = x * 0.0  # NaN where there is no value, and the shape for a constant variance
@@ -109,6 +117,13 @@ def apply_chain(
             np.sqrt(systematic) * reach + blank,
             outside,
         )
+
+
+def _ages(steps: Sequence[Step], ages: Sequence[Float | float]) -> Sequence[Float | float]:
+    """One age [years] for each step; raises ParameterError where a drifting step has none."""
+    if ages or not any(step.drift_per_year for step in steps):
+        return ages or (0.0,) * len(steps)
+    raise ParameterError("expected for each step the years since its calibration: one drifts")
 
 
 def _through(
@@ -125,7 +140,7 @@ def _through(
     if step.drift_per_year:
         drift = step.drift_per_year * age
         systematic = systematic + drift * drift
-    return curve.value(x, p), gain * random, systematic, curve.outside(x)
+    return curve.value(x, p), gain * random, systematic, step.outside(x)
 
 
 def _covariance(curve: Curve, rows: Sequence[Sequence[float]]) -> Float:

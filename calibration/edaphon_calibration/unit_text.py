@@ -72,7 +72,7 @@ def rendered(parts: tuple[Factor, ...]) -> str:
 
 def _plain(text: str) -> str:
     """ASCII operators: superscripts, dots, crosses and carets spelt with `**` and `*`."""
-    text = _WHOLE.get(text.replace(" ", ""), text.strip())
+    text = _WHOLE.get(text.replace(" ", ""), text.strip(" "))
     text = re.sub("[µμ]", "u", text)
     text = re.sub(r"[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda m: "**" + m[0].translate(_SUPERSCRIPTS), text)
     text = re.sub("[·⋅×]", "*", text.replace("^", "**"))

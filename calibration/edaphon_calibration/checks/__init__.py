@@ -1,4 +1,4 @@
-"""Quality checks: every module of this folder but `check` and `limits` holds one, by its name.
+"""Quality checks: every module here but `definition` and `limits` holds one, by its name.
 
 A check module has `METADATA` (CheckMeta), `evaluate(time_ns, value, limits) -> int8 Results` and
 `DEFAULTS` (its usual limits by quantity); nothing else lists it. `evaluate` is pure, gets whole
@@ -12,7 +12,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
 
-from edaphon_calibration.checks.check import Check, CheckMeta, LimitKind
+from edaphon_calibration.checks.definition import Check, CheckMeta, LimitKind
 from edaphon_calibration.checks.limits import DefaultLimits, DefaultLine, default_line, levels
 from edaphon_calibration.errors import UnknownCheck, suggestion
 from edaphon_calibration.nomenclature import quantity
@@ -32,7 +32,7 @@ __all__ = [
 @cache
 def check_names() -> tuple[str, ...]:
     """All checks there are, sorted."""
-    shared = {"check", "limits"}
+    shared = {"definition", "limits"}
     return tuple(sorted(m.name for m in iter_modules(__path__) if m.name not in shared))
 
 

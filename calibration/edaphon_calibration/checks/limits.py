@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 
-from edaphon_calibration.checks.check import CheckMeta, LimitKind, Limits
+from edaphon_calibration.checks.definition import CheckMeta, LimitKind, Limits
 from edaphon_calibration.errors import LimitError, suggestion
 from edaphon_calibration.flags import Flag
 from edaphon_calibration.units import Conversion

@@ -13,7 +13,7 @@ from math import inf
 import numpy as np
 
 from edaphon_calibration.arrays import Float, Int, Small
-from edaphon_calibration.checks.check import CheckMeta, LimitKind, Limits
+from edaphon_calibration.checks.definition import CheckMeta, LimitKind, Limits
 from edaphon_calibration.checks.limits import DefaultLimits, DefaultLine
 from edaphon_calibration.flags import Flag, Result
 

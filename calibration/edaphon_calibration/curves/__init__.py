@@ -1,4 +1,4 @@
-"""Calibration curves: every module of this folder but `curve` holds one, named like the module.
+"""Calibration curves: every module here but `definition` holds one, named like the module.
 
 A new curve is one new module with a `CURVE`; nothing else lists them.
 """
@@ -8,7 +8,7 @@ from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
-from edaphon_calibration.curves.curve import Curve
+from edaphon_calibration.curves.definition import Curve
 from edaphon_calibration.errors import UnknownCurve, suggestion
 
 __all__ = ["Curve", "curve", "curve_names"]
@@ -17,7 +17,7 @@ __all__ = ["Curve", "curve", "curve_names"]
 @cache
 def curve_names() -> tuple[str, ...]:
     """All curves there are, sorted."""
-    return tuple(sorted(m.name for m in iter_modules(__path__) if m.name != "curve"))
+    return tuple(sorted(m.name for m in iter_modules(__path__) if m.name != "definition"))
 
 
 @cache

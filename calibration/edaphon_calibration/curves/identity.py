@@ -8,7 +8,7 @@ array([12.25])
 import numpy as np
 
 from edaphon_calibration.arrays import Float
-from edaphon_calibration.curves.curve import Curve
+from edaphon_calibration.curves.definition import Curve
 
 __all__ = ["CURVE"]
 

@@ -11,7 +11,7 @@ array([19.96])
 """
 
 from edaphon_calibration.arrays import horner, horner_slope, powers
-from edaphon_calibration.curves.curve import Curve
+from edaphon_calibration.curves.definition import Curve
 
 __all__ = ["CURVE"]
 

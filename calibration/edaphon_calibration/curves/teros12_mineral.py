@@ -15,7 +15,7 @@ array([0.15778])
 from math import sqrt
 
 from edaphon_calibration.arrays import horner, horner_slope, powers
-from edaphon_calibration.curves.curve import Curve
+from edaphon_calibration.curves.definition import Curve
 
 __all__ = ["CURVE"]
 

@@ -16,7 +16,7 @@ array([4.104676])
 from math import sqrt
 
 from edaphon_calibration.arrays import Float, horner, horner_slope, powers
-from edaphon_calibration.curves.curve import Curve
+from edaphon_calibration.curves.definition import Curve
 
 __all__ = ["CURVE"]
 

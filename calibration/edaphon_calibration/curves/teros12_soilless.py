@@ -16,7 +16,7 @@ array([0.3949096])
 from math import sqrt
 
 from edaphon_calibration.arrays import horner, horner_slope, powers
-from edaphon_calibration.curves.curve import Curve
+from edaphon_calibration.curves.definition import Curve
 
 __all__ = ["CURVE"]
 
