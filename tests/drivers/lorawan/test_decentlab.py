@@ -20,7 +20,7 @@ def test_the_datasheets_sample_message_gives_the_raw_counts_and_no_water_content
     assert [(r.output, r.number, r.unit) for r in decoded(WHOLE)] == [
         ("water_content_counts", 1811.0, "count"),
         ("soil_temperature", 31.7, "degC"),
-        ("bulk_electrical_conductivity", 0.0, "µS/cm"),
+        ("bulk_electrical_conductivity", 0.0, "uS/cm"),
         ("battery_voltage", 3.2, "V"),
     ]
 
@@ -61,5 +61,6 @@ def test_the_counts_name_the_makers_curves() -> None:
     curves = {f.curve: f.quantity for f in TRS12.outputs["water_content_counts"].factory}
     assert curves == {
         "teros12_mineral": "volumetric_water_content",
+        "teros12_soilless": "volumetric_water_content",
         "teros12_permittivity": "relative_permittivity",
     }
