@@ -4,6 +4,8 @@ from edaphon.journal.entry import Entry, Kind, Purpose, entry_crc
 from edaphon.journal.files import JournalBusy, JournalTooNew
 from edaphon.journal.journal import Journal
 from edaphon.journal.reading import DamagedRow, JournalReader, read_only
+from edaphon.journal.salvage import salvage
+from edaphon.journal.state import SetAside, StateFile
 from edaphon.journal.writer import JournalClosed
 from edaphon.nouns import Sequence
 
@@ -18,6 +20,9 @@ __all__ = [
     "Kind",
     "Purpose",
     "Sequence",
+    "SetAside",
+    "StateFile",
     "entry_crc",
     "read_only",
+    "salvage",
 ]
