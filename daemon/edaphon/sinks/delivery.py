@@ -5,13 +5,24 @@ keeps what the server refuses for good in SetAside, and only then calls `deliver
 may be brought twice and is never skipped.
 """
 
-from collections.abc import Sequence
+import random
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from edaphon.clock import Clock
 from edaphon.nouns import Channel, Int, Observations
+from edaphon.sinks.refusals import AllRefused, Refused, pieces, write_sifted
+from edaphon.sinks.sink import Later, Sink
 
-__all__ = ["Batch", "Feed", "SetAside", "Withdrawal"]
+__all__ = ["Batch", "Counts", "Delivery", "Feed", "SetAside", "State", "Withdrawal", "wait_s"]
+
+IDLE_S = 1.0
+STOP_S = 8.0
+BACK_OFF_S = (1.0, 300.0)
+BLOCKED_S = (30.0, 60.0)  # a person may mend it at any minute
 
 
 class Withdrawal(NamedTuple):
@@ -60,3 +71,241 @@ class SetAside(Protocol):
     def keys(self, sink: str) -> set[tuple[str, int]]:
         """(channel, time) of every point of this sink that is set aside."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Whether a sink takes observations; told once when it is lost and once when it is back.
+
+    `blocked` says that it comes back only after a person has done something.
+    """
+
+    sink: str
+    up: bool
+    why: str
+    blocked: bool
+    since_ns: int  # wall time
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a delivery has done since it was started."""
+
+    delivered: int = 0  # observations taken by the sink
+    withdrawn: int = 0
+    set_aside: int = 0
+    tries: int = 0  # batches begun, failed ones included
+    failures: int = 0  # failed tries since the last good one
+    last_error: str = ""
+
+
+class _LeftBehind(Exception):
+    """The service has gone on without this worker: touch nothing any more."""
+
+
+class Delivery:
+    """One sink's worker thread; it opens the sink itself, and anew after a person had to act.
+
+    So a new token file is read without a restart. `on_state` is called from the worker's thread.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        open_sink: Callable[[], Sink],
+        feed: Feed,
+        set_aside: SetAside,
+        clock: Clock,
+        on_state: Callable[[State], None] = lambda _: None,
+        limit: int = 5000,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.name = name
+        self.counts = Counts()
+        self.state = State(name, True, "", False, clock.wall_ns())
+        self._open_sink = open_sink
+        self._feed = feed
+        self._set_aside = set_aside
+        self._clock = clock
+        self._on_state = on_state
+        self._limit = limit
+        self._rng = rng or random.Random()  # noqa: S311  spreads retries, guards nothing
+        self._sink: Sink | None = None
+        self._aside: set[tuple[str, int]] = set()
+        self._all_refused = 0  # batches in a row of which nothing was taken
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._gate = threading.Lock()  # held while the feed or the set-aside points are touched
+        self._left = False
+        self._thread = threading.Thread(target=self._run, name=f"sink {name}", daemon=True)
+
+    def start(self) -> None:
+        self._aside = self._set_aside.keys(self.name)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Something new waits: look now, not within the second."""
+        self._wake.set()
+
+    def stop(self, within_s: float = STOP_S) -> bool:
+        """End the worker; False when it hung in a request and was left behind.
+
+        A worker left behind never touches the feed or the set-aside points again.
+        """
+        self._stop.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(within_s)
+        with self._gate:
+            self._left = self._thread.is_alive()
+        return not self._left
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """What the sink does not do exactly, in words for people."""
+        return self._sink.notices if self._sink else ()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                if not self._turn():
+                    self._rest(IDLE_S, self._wake)
+                    self._wake.clear()
+            except _LeftBehind:
+                return
+            except Later as later:
+                self._failed(later)
+            except Exception as error:  # the one supervision of a sink: name it, count it, go on
+                self._failed(Later(f"unexpected {type(error).__name__}: {error}"))
+        self._close()
+
+    def _turn(self) -> bool:
+        """Bring one batch; False when nothing waits."""
+        with self._mine():
+            batch = self._feed.next_batch(self._limit)
+        if batch is None:
+            return False
+        self.counts.tries += 1
+        for withdrawal in batch.withdrawals:
+            self._withdraw(withdrawal)
+        for piece in pieces(batch.observations, self._limit):
+            self._bring(piece)
+        with self._mine():
+            self._feed.delivered(batch.upto)
+        if batch.withdrawals or batch.observations:
+            self._well()
+        return True
+
+    def _withdraw(self, withdrawal: Withdrawal) -> None:
+        channel, times_ns = withdrawal
+        _Halting(self._opened(), self._stop).withdraw(channel, times_ns)
+        self._clear({(channel.id, time_ns) for time_ns in times_ns.tolist()})
+        self.counts.withdrawn += len(times_ns)
+
+    def _bring(self, piece: Sequence[Observations]) -> None:
+        refused = self._sifted(piece)
+        kept = {(point.channel, point.time_ns) for point in refused}
+        with self._mine():
+            for point in refused:
+                self._set_aside.add(self.name, *point)
+        if self._aside:
+            written = {(run.channel, t) for run in piece for t in run.time_ns.tolist()}
+            self._clear(written - kept)
+        self._aside |= kept
+        self.counts.set_aside += len(refused)
+        self.counts.delivered += sum(map(len, piece)) - len(refused)
+
+    def _sifted(self, piece: Sequence[Observations]) -> list[Refused]:
+        try:
+            refused = write_sifted(_Halting(self._opened(), self._stop), piece)
+        except AllRefused as error:
+            self._all_refused += 1
+            if self._all_refused == 1 and error.refused:
+                return error.refused
+            why = f"blocked: settings: the server refuses every point: {error.words}"
+            raise Later(why, blocked=True) from None
+        self._all_refused = 0
+        return refused
+
+    def _clear(self, keys: set[tuple[str, int]]) -> None:
+        """An accepted rewrite, or a withdrawal, settles a point that was set aside."""
+        settled = keys & self._aside
+        with self._mine():
+            for channel, time_ns in settled:
+                self._set_aside.clear(self.name, channel, time_ns)
+        self._aside -= settled
+
+    def _opened(self) -> Sink:
+        if self._sink is None:
+            self._sink = self._open_sink()
+        return self._sink
+
+    def _close(self) -> None:
+        if self._sink is not None:
+            self._sink.close()
+            self._sink = None
+
+    def _well(self) -> None:
+        self.counts.failures = 0
+        self._tell(True, "", False)
+
+    def _failed(self, later: Later) -> None:
+        if self._stop.is_set():
+            return
+        self.counts.failures += 1
+        self.counts.last_error = later.why
+        if later.blocked:
+            self._close()
+        self._tell(False, later.why, later.blocked)
+        self._rest(wait_s(later, self.counts.failures, self._rng), self._stop)
+
+    def _tell(self, up: bool, why: str, blocked: bool) -> None:
+        changed = self.state.up != up
+        since_ns = self._clock.wall_ns() if changed else self.state.since_ns
+        self.state = State(self.name, up, why, blocked, since_ns)
+        if changed:
+            self._on_state(self.state)
+
+    def _rest(self, wait_s: float, until: threading.Event) -> None:
+        self._clock.wait_until(self._clock.mono_ns() + int(wait_s * 1e9), until)
+
+    @contextmanager
+    def _mine(self) -> Iterator[None]:
+        with self._gate:
+            if self._left:
+                raise _LeftBehind
+            yield
+
+
+class _Halting:
+    """A sink that takes nothing more once the service stops, however long a search is."""
+
+    def __init__(self, sink: Sink, stop: threading.Event) -> None:
+        self._sink = sink
+        self._stop = stop
+        self.notices = sink.notices
+
+    def write(self, batch: Sequence[Observations]) -> None:
+        self._go_on()
+        self._sink.write(batch)
+
+    def withdraw(self, channel: Channel, times_ns: Int) -> None:
+        self._go_on()
+        self._sink.withdraw(channel, times_ns)
+
+    def close(self) -> None:
+        self._sink.close()
+
+    def _go_on(self) -> None:
+        if self._stop.is_set():
+            raise Later("the service stops")
+
+
+def wait_s(later: Later, failures: int, rng: random.Random) -> float:
+    """Seconds until the next try: as the server asks, else 1 to 300 s with full jitter."""
+    if later.retry_after_s is not None:
+        return later.retry_after_s + rng.uniform(0.0, 1.0)
+    if later.blocked:
+        return rng.uniform(*BLOCKED_S)
+    lowest, highest = BACK_OFF_S
+    return rng.uniform(lowest, min(highest, lowest * 2.0 ** min(failures, 16)))

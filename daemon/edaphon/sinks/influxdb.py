@@ -126,6 +126,9 @@ class InfluxSink:
                 self._ask(piece)
             except TooLarge as error:
                 self._smaller(len(piece), str(error))
+            except Never as never:
+                whole = never.every and len(piece) == len(lines)
+                raise Never(never.why, never.words, every=whole) from None
             else:
                 start += len(piece)
 

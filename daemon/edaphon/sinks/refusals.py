@@ -15,7 +15,8 @@ from edaphon.sinks.sink import Never, Sink
 
 __all__ = ["AllRefused", "Refused", "pieces", "write_sifted"]
 
-ALL_REFUSED = 64  # points refused alone, and none taken, that tell of a wrong setting
+ALL_REFUSED = 64  # points refused alone, and none taken: suspect the settings, and probe
+PROBES = 16
 
 
 class Refused(NamedTuple):
@@ -29,9 +30,12 @@ class Refused(NamedTuple):
 
 
 class AllRefused(Exception):
-    """Nothing of the batch was taken: rather a wrong setting than wrong points."""
+    """Nothing of the batch was taken: rather a wrong setting than wrong points.
 
-    def __init__(self, words: str, refused: Sequence[Refused]) -> None:
+    `refused` holds every point of a small batch and is empty where the search was given up.
+    """
+
+    def __init__(self, words: str, refused: list[Refused]) -> None:
         self.words = words
         self.refused = refused
         super().__init__(words)
@@ -44,6 +48,7 @@ class _Search:
     refused: list[Refused] = field(default_factory=list)
     taken: int = 0
     too_old: int = 0
+    probed: bool = False
 
     def ask(self, first: int, last: int) -> Never | None:
         """Write points [first, last); what the sink says against them."""
@@ -76,8 +81,18 @@ class _Search:
             for time_ns, sequence in zip(run.time_ns.tolist(), run.sequence.tolist(), strict=True):
                 words = never.words or never.why
                 self.refused.append(Refused(run.channel, time_ns, sequence, words, tries))
-        if not (self.taken or self.too_old) and len(self.refused) >= ALL_REFUSED:
-            raise AllRefused(self.refused[-1].words, self.refused)
+        if not (self.taken or self.too_old or self.probed) and len(self.refused) >= ALL_REFUSED:
+            self._probe()
+
+    def _probe(self) -> None:
+        """Ask for single points all over the batch before taking it for refused as a whole."""
+        self.probed = True
+        n = sum(map(len, self.batch))
+        never: Never | None = None
+        for first in range(0, n, -(-n // PROBES)):
+            if (never := self.ask(n - 1 - first, n - first)) is None:
+                return
+        raise AllRefused(never.words if never else "", [])
 
 
 def write_sifted(sink: Sink, batch: Sequence[Observations]) -> list[Refused]:
