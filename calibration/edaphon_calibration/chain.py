@@ -61,15 +61,16 @@ def prepare_step(
 ) -> Step:
     """A checked step; raises UnknownCurve, ParameterError, UnitError.
 
-    `from_unit` is the unit of what comes, None where it is the curve's input already. Without
-    `model` the curve's own uncertainty stands, unless a covariance takes its place.
+    `from_unit` is the unit of what comes, None where it is the curve's input already. The rows of
+    `covariance` follow `parameters` as given here, else all of the curve's. Without `model` the
+    curve's own uncertainty stands, unless a covariance takes its place.
 
     >>> prepare_step("teros12_mineral", from_unit="count").parameters
     array([-6.956e-01,  3.879e-04])
     """
     found = curve_named(curve_name)
     vector = found.parameter_vector(parameters)
-    matrix = None if covariance is None else _covariance(found, covariance)
+    matrix = None if covariance is None else _covariance(found, tuple(parameters or ()), covariance)
     if model is None:
         model = found.uncertainty if matrix is None else 0.0
     for what, number in (("model uncertainty", model), ("drift per year", drift_per_year)):
@@ -143,22 +144,31 @@ def _through(
     return curve.value(x, p), gain * random, systematic, step.outside(x)
 
 
-def _covariance(curve: Curve, rows: Sequence[Sequence[float]]) -> Float:
-    """The covariance as a matrix that fits the curve; raises ParameterError."""
-    n = len(curve.parameters)
-    if len(rows) != n or any(len(row) != n for row in rows):
+def _covariance(curve: Curve, given: Sequence[str], rows: Sequence[Sequence[float]]) -> Float:
+    """The covariance of all parameters in the curve's order; raises ParameterError."""
+    names = list(curve.parameters)
+    order = list(given) if len(rows) == len(given) else names
+    if len(rows) != len(order) or any(len(row) != len(order) for row in rows):
         raise ParameterError(
-            f"curve {curve.name}: expected a covariance of {n} x {n} numbers in the order "
-            f"{', '.join(curve.parameters)}; came {[len(row) for row in rows]} numbers in rows"
+            f"curve {curve.name}: expected a square covariance of the parameters given or of "
+            f"{', '.join(names) or 'none'}; came rows of {[len(row) for row in rows]} numbers"
         )
-    matrix = np.array(rows, np.float64).reshape(n, n)
-    if not np.isfinite(matrix).all() or not np.array_equal(matrix, matrix.T):
+    part = np.array(rows, np.float64).reshape(len(order), len(order))
+    _check_covariance(curve, part)
+    matrix = np.zeros((len(names), len(names)))
+    places = [names.index(name) for name in order]
+    matrix[np.ix_(places, places)] = part
+    return matrix
+
+
+def _check_covariance(curve: Curve, matrix: Float) -> None:
+    if not np.isfinite(matrix).all() or not np.allclose(matrix, matrix.T, rtol=1e-6, atol=0.0):
         raise ParameterError(f"curve {curve.name}: expected a finite, symmetric covariance")
-    scale = np.sqrt(np.abs(np.diag(matrix)))
-    unit = matrix / np.where(scale > 0, scale, 1.0) / np.where(scale > 0, scale, 1.0)[:, None]
-    if n and np.linalg.eigvalsh(unit).min() < -1e-6:
+    spread = np.sqrt(np.abs(np.diag(matrix)))
+    spread[spread == 0.0] = 1.0
+    correlation = matrix / spread / spread[:, None]
+    if len(matrix) and np.linalg.eigvalsh(correlation).min() < -1e-6:
         raise ParameterError(
             f"curve {curve.name}: expected a covariance without negative variances; "
             "check signs and the order of the parameters"
         )
-    return matrix

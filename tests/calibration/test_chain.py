@@ -1,0 +1,263 @@
+"""The chain: units and curves in a row, first-order uncertainty against Monte Carlo, no split."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edaphon_calibration import (
+    SAME,
+    ParameterError,
+    Step,
+    UnitError,
+    UnknownCurve,
+    apply_chain,
+    conversion,
+    curve,
+    curve_names,
+    from_limits,
+    prepare_step,
+)
+from edaphon_calibration.arrays import Float
+from edaphon_calibration.uncertainty import parameter_variance
+
+DRAWS = 20_000
+SAMPLING = 0.02  # four standard errors of a standard deviation from 20,000 draws
+
+
+def test_counts_become_water_content_in_percent() -> None:
+    raw = np.array([1800.0, 2000.0, 2600.0])
+    step = prepare_step("teros12_mineral", from_unit="count")
+    found = apply_chain(raw, SAME, (step,), final=conversion("m3/m3", "%"))
+    np.testing.assert_allclose(found.value, [0.262, 8.02, 31.294], rtol=1e-12)
+    np.testing.assert_allclose(found.u_systematic, 100 * 0.03 / np.sqrt(3), rtol=1e-12)
+    assert found.u_random.tolist() == [0.0, 0.0, 0.0]
+    assert found.outside.tolist() == [False, False, False]
+
+
+def test_a_chain_without_steps_converts_value_and_uncertainty() -> None:
+    found = apply_chain(
+        np.array([32.0, 50.0]),
+        conversion("degF", "degC"),
+        (),
+        accuracy=0.9,
+        resolution=0.18,
+        final=conversion("degC", "K"),
+    )
+    np.testing.assert_allclose(found.value, [273.15, 283.15], rtol=1e-15)
+    np.testing.assert_allclose(found.u_systematic, 0.5, rtol=1e-12)
+    np.testing.assert_allclose(found.u_random, 0.1 / np.sqrt(12), rtol=1e-12)
+
+
+def test_two_curves_in_a_row_give_what_each_gives_alone() -> None:
+    raw = np.linspace(1900, 2900, 11)
+    first, second = prepare_step("teros12_permittivity"), prepare_step("topp_1980")
+    found = apply_chain(raw, SAME, (first, second))
+    epsilon = first.curve.value(raw, first.parameters)
+    theta = second.curve.value(epsilon, second.parameters)
+    np.testing.assert_array_equal(found.value, theta)
+    slope = second.curve.slope(epsilon, second.parameters)
+    expected = np.hypot(first.model * slope, second.model)
+    np.testing.assert_allclose(found.u_systematic, expected, rtol=1e-12)
+    assert found.outside.tolist() == (epsilon < 3.0).tolist()
+
+
+def test_a_step_converts_what_comes_to_its_input() -> None:
+    step = prepare_step("topp_1980", from_unit="%")
+    found = apply_chain(np.array([1000.0]), SAME, (step,))
+    np.testing.assert_allclose(found.value, [0.1883], rtol=1e-12)
+
+
+def test_missing_numbers_stay_missing_in_all_columns() -> None:
+    step = prepare_step("teros12_mineral")
+    raw = np.array([np.nan, 2000.0, np.inf, 1e300])
+    for steps in ((), (step,), (prepare_step("teros12_permittivity"),)):
+        found = apply_chain(raw, SAME, steps, accuracy=1.0, repeatability=1.0)
+        assert np.isnan(found.value[[0, 2]]).all()
+        for column in (found.value, found.u_random, found.u_systematic):
+            assert np.isnan(column[0])
+            assert np.isfinite(column[1])
+        assert not np.isinf(found.value).any()
+        assert not found.outside[0]
+
+
+def test_values_beyond_the_domain_are_told_and_not_clipped() -> None:
+    found = apply_chain(np.array([1000.0]), SAME, (prepare_step("teros12_mineral"),))
+    assert found.outside.tolist() == [True]
+    np.testing.assert_allclose(found.value, [-0.3077])
+
+
+def test_a_calibration_can_state_its_own_domain() -> None:
+    step = prepare_step("polynomial", {"c1": 2.0}, domain=(0.0, 10.0))
+    assert apply_chain(np.array([5.0, 11.0]), SAME, (step,)).outside.tolist() == [False, True]
+
+
+def test_drift_grows_with_the_years_since_the_calibration() -> None:
+    step = prepare_step("identity", drift_per_year=0.1)
+    found = apply_chain(np.zeros(3), SAME, (step,), ages=(np.array([0.0, 1.0, 10.0]),))
+    np.testing.assert_allclose(found.u_systematic, [0.0, 0.1, 1.0])
+    with pytest.raises(ParameterError, match="years since its calibration"):
+        apply_chain(np.zeros(3), SAME, (step,))
+
+
+def test_a_covariance_takes_the_place_of_the_curves_own_uncertainty() -> None:
+    covariance = [[1e-4, 0.0], [0.0, 0.0]]
+    replaced = prepare_step("teros12_mineral", covariance=covariance)
+    both = prepare_step("teros12_mineral", covariance=covariance, model=0.02)
+    raw = np.array([2000.0])
+    assert apply_chain(raw, SAME, (replaced,)).u_systematic[0] == pytest.approx(0.01)
+    assert apply_chain(raw, SAME, (both,)).u_systematic[0] == pytest.approx(np.hypot(0.01, 0.02))
+
+
+def test_a_straight_line_fit_gives_the_uncertainty_of_the_gum_example() -> None:
+    # JCGM 100:2008, H.3.4: b(30 degC) of the thermometer calibration, u = 0.0041 degC
+    s_y1, s_y2, r = 0.0029, 0.00067, -0.930
+    covariance = [[s_y1**2, r * s_y1 * s_y2], [r * s_y1 * s_y2, s_y2**2]]
+    step = prepare_step("polynomial", {"c0": -0.1712, "c1": 0.00218}, covariance)
+    found = apply_chain(np.array([10.0]), SAME, (step,))
+    assert found.value[0] == pytest.approx(-0.1494, abs=5e-5)
+    assert found.u_systematic[0] == pytest.approx(0.0041, abs=1e-4)
+
+
+def test_a_covariance_follows_the_parameters_as_they_are_given() -> None:
+    step = prepare_step("polynomial", {"c2": 1.0, "c1": 0.0}, [[4.0, 1.0], [1.0, 9.0]])
+    assert step.covariance is not None
+    assert step.covariance[1:3, 1:3].tolist() == [[9.0, 1.0], [1.0, 4.0]]
+    assert step.covariance.sum() == 15.0
+
+
+def test_a_makers_limits_are_read_as_rectangular() -> None:
+    draws = np.random.default_rng(7).uniform(-0.3, 0.3, DRAWS)
+    assert from_limits(0.3) == pytest.approx(draws.std(), rel=SAMPLING)
+
+
+def test_the_variance_of_parameters_is_the_quadratic_form() -> None:
+    rng = np.random.default_rng(3)
+    root = rng.normal(size=(4, 4))
+    covariance, gradient = root @ root.T, rng.normal(size=(4, 9))
+    expected = np.einsum("in,ij,jn->n", gradient, covariance, gradient)
+    np.testing.assert_allclose(parameter_variance(gradient, covariance), expected, rtol=1e-12)
+
+
+def _case(name: str) -> tuple[Step, float, float]:
+    """A step with a correlated covariance, an input inside the domain, and an input uncertainty."""
+    found = curve(name)
+    given_parameters = {"c0": 0.5, "c1": 2.0, "c2": -0.3} if name == "polynomial" else None
+    p = found.parameter_vector(given_parameters)
+    lowest, highest = found.domain
+    x = 0.5 * (lowest + highest) if np.isfinite(lowest) else 1.5
+    # relative to the middle of the domain, so that each parameter matters about equally
+    deviation = np.array([1e-3 * (abs(v) or 0.1) for v in p])
+    deviation *= 0.02 if name.endswith(("permittivity", "soilless")) else 1.0
+    shape = np.full((len(p), len(p)), 0.4) + 0.6 * np.eye(len(p))
+    covariance = (deviation[:, None] * shape * deviation).tolist() if len(p) else None
+    return prepare_step(name, given_parameters, covariance), x, 1e-3 * abs(x)
+
+
+@pytest.mark.parametrize("name", curve_names())
+def test_random_uncertainty_agrees_with_monte_carlo(name: str) -> None:
+    step, x, u = _case(name)
+    rng = np.random.default_rng(11)
+    drawn = x + rng.normal(0.0, u, DRAWS) + rng.uniform(-u, u, DRAWS)
+    spread = step.curve.value(drawn, step.parameters).std()
+    found = apply_chain(np.array([x]), SAME, (step,), repeatability=u, resolution=2 * u)
+    assert found.u_random[0] == pytest.approx(spread, rel=SAMPLING)
+
+
+@pytest.mark.parametrize("name", curve_names())
+def test_systematic_uncertainty_agrees_with_monte_carlo(name: str) -> None:
+    step, x, u = _case(name)
+    rng = np.random.default_rng(12)
+    inputs = rng.normal(x, u, DRAWS)
+    outputs = np.empty(DRAWS)
+    for k, p in enumerate(_parameters(step, rng)):
+        outputs[k] = step.curve.value(inputs[k : k + 1], p)[0]
+    found = apply_chain(np.array([x]), SAME, (step,), accuracy=u)
+    expected = np.hypot(outputs.std(), step.model)
+    assert found.u_systematic[0] == pytest.approx(expected, rel=SAMPLING)
+
+
+def _parameters(step: Step, rng: np.random.Generator) -> Float:
+    if step.covariance is None:
+        return np.tile(step.parameters, (DRAWS, 1))
+    return rng.multivariate_normal(step.parameters, step.covariance, DRAWS)
+
+
+def test_uncertainty_of_a_chain_agrees_with_monte_carlo() -> None:
+    first, second = prepare_step("teros12_permittivity"), prepare_step("topp_1980")
+    rng = np.random.default_rng(13)
+    raw, accuracy = 2400.0, 3.0
+    epsilon = first.curve.value(rng.normal(raw, accuracy, DRAWS), first.parameters)
+    epsilon += rng.normal(0.0, first.model, DRAWS)
+    theta = second.curve.value(epsilon, second.parameters) + rng.normal(0, second.model, DRAWS)
+    found = apply_chain(
+        np.array([raw]), SAME, (first, second), accuracy=accuracy, final=conversion("m3/m3", "%")
+    )
+    assert found.u_systematic[0] == pytest.approx(100 * theta.std(), rel=SAMPLING)
+
+
+STEPS = (
+    prepare_step("teros12_permittivity", drift_per_year=0.1),
+    prepare_step("topp_1980", covariance=(1e-8 * np.eye(4)).tolist()),
+)
+
+
+@given(st.lists(st.floats(1700, 3500) | st.just(np.nan), min_size=1, max_size=60), st.integers(1))
+def test_a_chain_gives_the_same_bits_however_the_stream_is_split(
+    numbers: list[float], size: int
+) -> None:
+    raw = np.array(numbers)
+    ages = np.arange(len(raw)) / 10.0
+    whole = _run(raw, ages)
+    for length in {1, 2, 3, size % len(raw) + 1}:
+        cuts = range(length, len(raw), length)
+        pieces = zip(np.split(raw, cuts), np.split(ages, cuts), strict=True)
+        parts = [_run(piece.copy(), age.copy()) for piece, age in pieces]
+        for column in range(4):
+            joined = np.concatenate([part[column] for part in parts])
+            assert joined.tobytes() == whole[column].tobytes()
+
+
+def _run(raw: Float, ages: Float) -> tuple[Float, ...]:
+    found = apply_chain(
+        raw,
+        conversion("count", "count"),
+        STEPS,
+        accuracy=2.0,
+        repeatability=1.0,
+        resolution=0.1,
+        final=conversion("m3/m3", "%"),
+        ages=(ages, 0.0),
+    )
+    return (found.value, found.u_random, found.u_systematic, found.outside.astype(np.float64))
+
+
+def test_the_input_is_left_as_it_came() -> None:
+    raw = np.array([1.0, 2.0])
+    found = apply_chain(raw, SAME, ())
+    found.value[0] = 9.0
+    assert raw.tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "words"),
+    [
+        ({"curve_name": "topp"}, UnknownCurve, "topp_1980"),
+        ({"parameters": {"c9": 1.0}}, ParameterError, "c9"),
+        ({"from_unit": "degC"}, UnitError, "came 'degC'"),
+        ({"covariance": [[1.0]]}, ParameterError, "a square covariance"),
+        ({"covariance": [[1.0, 0.5], [0.4, 1.0]]}, ParameterError, "symmetric"),
+        ({"covariance": [[1.0, 2.0], [2.0, 1.0]]}, ParameterError, "negative variances"),
+        ({"covariance": [[-1.0, 0.0], [0.0, 1.0]]}, ParameterError, "negative variances"),
+        ({"covariance": [[np.nan, 0.0], [0.0, 1.0]]}, ParameterError, "finite"),
+        ({"model": -1.0}, ParameterError, "model uncertainty >= 0"),
+        ({"drift_per_year": np.inf}, ParameterError, "drift per year >= 0"),
+        ({"domain": (2.0, 1.0)}, ParameterError, "domain low, high"),
+    ],
+)
+def test_a_step_that_does_not_fit_is_refused(
+    changed: dict[str, object], error: type[Exception], words: str
+) -> None:
+    wanted: dict[str, object] = {"curve_name": "teros12_mineral", **changed}
+    with pytest.raises(error, match=words):
+        prepare_step(**wanted)  # type: ignore[arg-type]
