@@ -10,11 +10,12 @@ lags by a second or by a month, and whatever the reason of a change was.
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from edaphon.nouns import Int, Observations
 from edaphon.series.rows import (
@@ -178,25 +179,40 @@ class Series:
             return None, False
         return row, _lost_a_number(stands, row)
 
-    def adopt(self, channel: str, other: "Series") -> Change:
-        """Make this channel what `other` says it is; the difference becomes one change."""
+    def adopt(self, channel: str, other: "Series", ranges: Sequence[tuple[int, int]]) -> Change:
+        """Within these times [UTC ns) make this channel what `other` says it is.
+
+        The difference becomes one change: rows that vanished or lost a number are withdrawn.
+        """
         with self._lock, other._lock:
             number = self.change + 1
             accepted: list[Observations] = []
             lost: list[int] = []
             days = {head.day for head in self._heads(channel)}
             for day in sorted(days | {head.day for head in other._heads(channel)}):
-                new = self._translated(other, other._rows(channel, day))
-                fresh, gone = self._replace(channel, day, new, number)
+                old = self._rows(channel, day)
+                kept = old[~_within(old["time_ns"], ranges)]
+                taken = other._rows(channel, day)
+                taken = self._translated(other, taken[_within(taken["time_ns"], ranges)])
+                new = np.concatenate([kept, taken])
+                new = new[np.argsort(new["time_ns"], kind="stable")]
+                fresh, gone = self._replace(channel, day, old, new, number)
                 accepted.extend(runs_of(channel, fresh, self.name))
                 lost.extend(gone.tolist())
-            self._conflicts = [c for c in self._conflicts if c[0] != channel]
-            self._conflicts.extend(other.conflicts(channel))
-            self._readopted.add(channel)
+            self._adopt_conflicts(channel, other, ranges)
             return self._publish(number, accepted, {channel: lost} if lost else {})
 
-    def _replace(self, channel: str, day: int, new: Rows, number: int) -> tuple[Rows, Int]:
-        old = self._rows(channel, day)
+    def _adopt_conflicts(
+        self, channel: str, other: "Series", ranges: Sequence[tuple[int, int]]
+    ) -> None:
+        kept = [c for c in self.conflicts(channel) if not _inside(c[1], ranges)]
+        taken = [c for c in other.conflicts(channel) if _inside(c[1], ranges)]
+        self._conflicts = [c for c in self._conflicts if c[0] != channel] + kept + taken
+        self._readopted.add(channel)
+
+    def _replace(
+        self, channel: str, day: int, old: Rows, new: Rows, number: int
+    ) -> tuple[Rows, Int]:
         where = np.searchsorted(old["time_ns"], new["time_ns"])
         where = np.minimum(where, max(len(old) - 1, 0))
         known = old["time_ns"][where] == new["time_ns"] if len(old) else np.zeros(len(new), bool)
@@ -399,6 +415,17 @@ class Series:
         return [heads[key] for key in sorted(heads) if heads[key].n]
 
 
+def _within(times_ns: Int, ranges: Sequence[tuple[int, int]]) -> npt.NDArray[np.bool_]:
+    inside = np.zeros(len(times_ns), bool)
+    for start, end in ranges:
+        inside |= (times_ns >= start) & (times_ns < end)
+    return inside
+
+
+def _inside(time_ns: int, ranges: Sequence[tuple[int, int]]) -> bool:
+    return any(start <= time_ns < end for start, end in ranges)
+
+
 def _rank(a: np.void, b: np.void) -> tuple[np.void, np.void]:
     """(the row that stands, the one that does not)."""
     first = (int(a["rank"]), int(a["sequence"])) <= (int(b["rank"]), int(b["sequence"]))
@@ -417,7 +444,7 @@ def _lost_a_number(old: np.void, new: np.void) -> bool:
     return bool(_lost_numbers(np.array([old]), np.array([new]))[0])
 
 
-def _lost_numbers(old: Rows, new: Rows) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _lost_numbers(old: Rows, new: Rows) -> npt.NDArray[np.bool_]:
     """Rows in which a field that had a number has none now: a sink would keep the old one."""
     lost = np.zeros(len(new), bool)
     for name in ("raw", "value", "u_random", "u_systematic"):

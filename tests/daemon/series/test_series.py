@@ -106,13 +106,21 @@ def test_adopting_withdraws_what_vanished_and_rewrites_only_what_differs(tmp_pat
     series.flush()
     other = Series(tmp_path / "other")
     other.merge([run([10, 20], [1.0, 2.5], derivation="d1")], TEXTS)
-    change = series.adopt("a", other)
+    change = series.adopt("a", other, [(0, 2**62)])
     assert [w.times_ns.tolist() for w in change.withdrawals] == [[DAY_NS + 1]]
     assert [r.time_ns.tolist() for r in change.observations] == [[20]]
     assert values(series) == {10: 1.0, 20: 2.5}
     assert values(series, "b") == {10: 9.0}
     series.flush()
     assert [h.digest for h in series.heads("a")] == [h.digest for h in other.heads("a")]
+
+
+def test_adopting_a_range_leaves_the_rest_alone(tmp_path, series):
+    series.merge([run([10, 20, 30], [1.0, 2.0, 3.0])], TEXTS)
+    other = Series(tmp_path / "other")
+    other.merge([run([10, 20], [5.0, 6.0])], TEXTS)
+    series.adopt("a", other, [(15, 25)])
+    assert values(series) == {10: 1.0, 20: 6.0, 30: 3.0}
 
 
 def drain(feed, limit=10):

@@ -1,0 +1,212 @@
+"""Asks scheduled sources at their slots and keeps what came, or why nothing did.
+
+Slots lie on the wall grid and are waited for on the monotonic clock. Every slot ends in exactly
+one record or one gap; what happened while the service was off is accounted for at its start.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from edaphon.acquire.bus import AlreadyTalking, Bus, Finished
+from edaphon.acquire.gaps import Gap, SlotAccount
+from edaphon.acquire.slots import Schedule
+from edaphon.acquire.timekeeper import Timekeeper
+from edaphon.journal import Entry, Journal, Kind, Purpose
+from edaphon_drivers import sdi12
+from edaphon_drivers.faults import Fault
+from edaphon_drivers.payloads import Turn, pack_exchange
+from edaphon_drivers.sheets import Sheet
+
+__all__ = ["Sampler", "Scheduled"]
+
+IDENTIFY_EVERY_NS = 86_400_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduled:
+    """One asked instrument: where it hangs, what it is, when it is due."""
+
+    path: str
+    address: str
+    sheet: Sheet
+    schedule: Schedule
+    deadline_s: float
+    concurrent: bool = False
+    crc: bool = False
+
+
+class _Source:
+    """A scheduled source with its account and what it is doing."""
+
+    def __init__(self, scheduled: Scheduled, account: SlotAccount, now_ns: int) -> None:
+        self.scheduled = scheduled
+        self.account = account
+        self.next_ns = scheduled.schedule.next_after(now_ns)
+        self.identified_ns: int | None = None
+
+
+class Sampler:
+    """The sources of one bus; `run` is the life of its thread."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        sources: Iterable[Scheduled],
+        accounts: Mapping[str, SlotAccount],
+        journal: Journal,
+        keeper: Timekeeper,
+        on_state: Callable[[str, str | None], None] = lambda *_: None,
+    ) -> None:
+        self._bus = bus
+        self._journal = journal
+        self._keeper = keeper
+        self._on_state = on_state
+        self._lock = threading.Lock()  # accounts are written by the bus's thread too
+        now = keeper.now_ns()
+        self._sources = [
+            _Source(s, accounts.get(s.path) or SlotAccount(s.path, None), now) for s in sources
+        ]
+
+    @property
+    def accounts(self) -> dict[str, SlotAccount]:
+        return {s.scheduled.path: s.account for s in self._sources}
+
+    def account_for_absence(self, alive_until_ns: int) -> None:
+        """Call once before `run`: slots that passed since the last account get their gap."""
+        now = self._keeper.now_ns()
+        for source in self._sources:
+            if source.account.last_ns is None:
+                continue
+            slots = source.scheduled.schedule.between(source.account.last_ns, now)
+            self._keep_gaps(source, source.account.service_off(slots, alive_until_ns))
+
+    def run(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            due = min((s.next_ns for s in self._sources if s.next_ns is not None), default=None)
+            if due is None:
+                stop.wait()
+                return
+            if self._keeper.wait_until(due, stop):
+                return
+            if self._keeper.now_ns() < due:
+                self._realign()
+                continue
+            for source in self._sources:
+                if source.next_ns is not None and source.next_ns <= due:
+                    self._begin(source, source.next_ns)
+
+    def _realign(self) -> None:
+        """After a step of the wall clock: the slots are those that lie ahead by the new time."""
+        now = self._keeper.now_ns()
+        for source in self._sources:
+            if source.next_ns is not None:
+                source.next_ns = source.scheduled.schedule.next_after(now)
+
+    def _begin(self, source: _Source, slot_ns: int) -> None:
+        scheduled = source.scheduled
+        now = self._keeper.now_ns()
+        source.next_ns = scheduled.schedule.next_after(slot_ns)
+        late = scheduled.schedule.between(slot_ns, now)
+        talk = sdi12.measure(
+            scheduled.address, scheduled.sheet, scheduled.concurrent, scheduled.crc
+        )
+        try:
+            self._bus.submit(
+                scheduled.address,
+                talk,
+                scheduled.deadline_s,
+                lambda finished: self._ended(source, slot_ns, finished),
+            )
+        except AlreadyTalking:
+            self._missed(source, slot_ns, "overload", "the former measurement still runs")
+        for skipped in late:  # the thread itself came late by whole intervals
+            self._missed(source, skipped, "overload", "the slot had passed")
+            source.next_ns = scheduled.schedule.next_after(skipped)
+
+    def _ended(self, source: _Source, slot_ns: int, finished: Finished) -> None:
+        fault = finished.fault
+        if fault is not None:
+            came = b"".join(turn.data for turn in finished.turns if not turn.sent)
+            self._missed(source, slot_ns, fault.cause, str(fault), came, fault)
+            return
+        with self._lock:
+            returned = source.account.gap is not None
+            gaps = source.account.record(slot_ns)
+            payload = pack_exchange(finished.turns)
+            entries = [*self._gap_entries(source, gaps), self._entry(source, payload, slot_ns)]
+            self._journal.append(entries)
+        if returned:
+            self._on_state(source.scheduled.path, None)
+        if returned or self._identity_is_due(source):
+            self._identify(source)
+
+    def _missed(
+        self,
+        source: _Source,
+        slot_ns: int,
+        cause: str,
+        detail: str,
+        came: bytes = b"",
+        fault: Fault | None = None,
+    ) -> None:
+        with self._lock:
+            gaps = source.account.miss(slot_ns, cause, detail, came)
+            self._keep_gaps(source, gaps)
+        if gaps:
+            self._on_state(source.scheduled.path, detail)
+
+    def _identity_is_due(self, source: _Source) -> bool:
+        asked = source.identified_ns
+        return asked is None or self._keeper.mono_ns() - asked >= IDENTIFY_EVERY_NS
+
+    def _identify(self, source: _Source) -> None:
+        """Ask who answers there; a probe that won't say is measured all the same."""
+        source.identified_ns = self._keeper.mono_ns()
+        talk = sdi12.identify(source.scheduled.address)
+        try:
+            self._bus.submit(
+                source.scheduled.address,
+                talk,
+                source.scheduled.deadline_s,
+                lambda finished: self._identified(source, finished),
+            )
+        except AlreadyTalking:
+            source.identified_ns = None
+
+    def _identified(self, source: _Source, finished: Finished) -> None:
+        if finished.fault is None:
+            payload = pack_exchange(finished.turns)
+            self._journal.append([self._entry(source, payload, None, Kind.IDENTITY)])
+
+    def _keep_gaps(self, source: _Source, gaps: list[Gap]) -> None:
+        entries = self._gap_entries(source, gaps)
+        if entries:
+            self._journal.append(entries)
+
+    def _gap_entries(self, source: _Source, gaps: list[Gap]) -> list[Entry]:
+        return [self._entry(source, gap.payload(), None, Kind.GAP) for gap in gaps]
+
+    def _entry(
+        self, source: _Source, payload: bytes, slot_ns: int | None, kind: Kind = Kind.RECORD
+    ) -> Entry:
+        return self._keeper.entry(kind, source.scheduled.path, payload, slot_ns)
+
+    def read_now(
+        self, path: str, purpose: Purpose, done: Callable[[tuple[Turn, ...], Fault | None], None]
+    ) -> None:
+        """Measure once beside the schedule and keep it; raises KeyError, or AlreadyTalking."""
+        source = next((s for s in self._sources if s.scheduled.path == path), None)
+        if source is None:
+            raise KeyError(path)
+        scheduled = source.scheduled
+
+        def ended(finished: Finished) -> None:
+            if finished.fault is None:
+                payload = pack_exchange(finished.turns)
+                entry = self._keeper.entry(Kind.RECORD, path, payload, None, purpose)
+                self._journal.append([entry])
+            done(tuple(finished.turns), finished.fault)
+
+        talk = sdi12.measure(scheduled.address, scheduled.sheet, False, scheduled.crc)
+        self._bus.submit(scheduled.address, talk, scheduled.deadline_s, ended)

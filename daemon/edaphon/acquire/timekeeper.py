@@ -1,0 +1,84 @@
+"""What time it is for this boot: the wall clock anchored to the monotonic one, steps told apart."""
+
+import threading
+from pathlib import Path
+
+import orjson
+
+from edaphon.clock import Clock
+from edaphon.journal import Entry, Kind, Purpose
+
+__all__ = ["STEP_NS", "Timekeeper", "boot_id", "kernel_is_synchronised"]
+
+STEP_NS = 500_000_000
+LONGEST_WAIT_NS = 10_000_000_000
+
+
+class Timekeeper:
+    """Slots are kept on `now_ns`, which runs with the monotonic clock and jumps only on purpose."""
+
+    def __init__(self, clock: Clock, boot: str) -> None:
+        self._clock = clock
+        self.boot = boot
+        self._offset_ns = clock.wall_ns() - clock.mono_ns()
+
+    def now_ns(self) -> int:
+        return self._clock.mono_ns() + self._offset_ns
+
+    def mono_ns(self) -> int:
+        return self._clock.mono_ns()
+
+    def wait_until(self, utc_ns: int, stop: threading.Event) -> bool:
+        """True when stopped; returns early, with `now_ns` before the time, after a clock step."""
+        while (ahead := utc_ns - self.now_ns()) > 0:
+            anchor = self._offset_ns
+            pause = min(ahead, LONGEST_WAIT_NS)
+            if self._clock.wait_until(self._clock.mono_ns() + pause, stop):
+                return True
+            self.follow_step()
+            if self._offset_ns != anchor:
+                return stop.is_set()
+        return stop.is_set()
+
+    def follow_step(self) -> int:
+        """Take a step of the wall clock over [ns], 0 if there was none worth the name."""
+        step = self._clock.wall_ns() - self._clock.mono_ns() - self._offset_ns
+        if abs(step) <= STEP_NS:
+            return 0
+        self._offset_ns += step
+        return step
+
+    def clock_entry(self, how: str, error_ns: int) -> Entry:
+        """The entry that makes the time of this boot known."""
+        table = {"offset_ns": self._offset_ns, "error_ns": error_ns, "how": how}
+        return self.entry(Kind.CLOCK, "", orjson.dumps(table, option=orjson.OPT_SORT_KEYS))
+
+    def entry(
+        self,
+        kind: Kind,
+        source: str,
+        payload: bytes,
+        slot_ns: int | None = None,
+        purpose: Purpose = Purpose.ROUTINE,
+    ) -> Entry:
+        wall, mono = self._clock.wall_ns(), self._clock.mono_ns()
+        return Entry(kind, wall, mono, self.boot, source, payload, slot_ns, purpose)
+
+
+def boot_id() -> str:
+    """The kernel's name for this boot."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+
+
+def kernel_is_synchronised() -> bool:
+    """Whether a time service has told the kernel the time (systemd-timesyncd, chrony, ntpd)."""
+    return Path("/run/systemd/timesync/synchronized").exists() or _adjtimex_synchronised()
+
+
+def _adjtimex_synchronised() -> bool:
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    buffer = ctypes.create_string_buffer(512)  # struct timex, modes = 0: read only
+    # TIME_ERROR (5): the clock is not synchronised (man 2 adjtimex)
+    return 0 <= int(libc.adjtimex(buffer)) < 5

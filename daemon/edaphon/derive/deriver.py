@@ -1,0 +1,263 @@
+"""The one deriver: it follows the journal, keeps the series current, and derives again.
+
+Live entries go first. When a fact, a configuration or the software itself changes what earlier
+entries mean, the plans before and after tell which stretches of which channels; these are derived
+again from the journal into a series of their own, and taken over once that has caught up.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from edaphon.derive.plan import ALWAYS, Extent, Plan, Range, changed_ranges, whole_segments
+from edaphon.derive.rework import Rework
+from edaphon.derive.sources import Sources
+from edaphon.derive.state import State
+from edaphon.derive.step import NEWEST_NS, DeadLetter, Item, Line, sources_of
+from edaphon.facts import Knowledge, from_payload
+from edaphon.journal import DamagedRow, Entry, JournalReader, Kind, entry_crc
+from edaphon.nouns import Sequence
+from edaphon.series import Series
+
+__all__ = ["Deriver", "known_facts"]
+
+FACT_KINDS = frozenset({Kind.FACT, Kind.CALIBRATION, Kind.MARK})
+BATCH = 4000
+_CHECKPOINT = "deriver"
+_START = Sequence(0, 0)
+
+Listener = Callable[[DeadLetter], None]
+
+
+class _Latest(NamedTuple):
+    """What the journal says last of how to read it."""
+
+    knowledge: Knowledge
+    known: Sequence  # of the last fact or configuration it holds
+    sources: Sources
+
+
+class Deriver:
+    """Every method may be called from any thread; `turn` does the work of one."""
+
+    def __init__(
+        self,
+        journal: JournalReader,
+        series: Series,
+        scratch: Path,
+        on_dead_letter: Listener = lambda _: None,
+    ) -> None:
+        self._lock = threading.RLock()
+        self._journal = journal
+        self._series = series
+        self._scratch = scratch
+        self._rework: Rework | None = None
+        self._pending: dict[str, list[Range]] = {}
+        self._latest = _latest(journal)
+        self.damaged = 0
+        self.position = _START
+        self._newest_ns = -(2**63)
+        plan = self._plan_of(self._latest)
+        self._line = Line(State(), plan, Sources(), self._recall, on_dead_letter)
+        self._resume(series.checkpoint(_CHECKPOINT))
+
+    @property
+    def plan(self) -> Plan:
+        return self._line.plan
+
+    @property
+    def state(self) -> State:
+        return self._line.state
+
+    @property
+    def reworking(self) -> bool:
+        return bool(self._pending)
+
+    def turn(self, limit: int = BATCH) -> bool:
+        """Derive the next entries, or a slice of what is derived again; False: all is done."""
+        with self._lock:
+            items = self._next(limit)
+            if items:
+                self._live(items)
+                if len(items) == limit:
+                    return True
+            return self._derive_again(limit) or bool(items)
+
+    def flush(self, cursors: Mapping[str, str] | None = None) -> None:
+        """Write the series with the place to go on from; nothing is lost without it but time."""
+        with self._lock:
+            checkpoint = {
+                "position": self.position.number,
+                "crc": self._crc_at(self.position),
+                "newest_ns": self._newest_ns,
+                "state": self.state.to_json(),
+                "extents": _extents_to_json(self.plan.extents),
+                "pending": self._pending,
+            }
+            text = orjson.dumps(checkpoint, option=orjson.OPT_NON_STR_KEYS).decode()
+            self._series.flush({_CHECKPOINT: text, **(cursors or {})})
+
+    # -- live ------------------------------------------------------------------------------
+
+    def _next(self, limit: int) -> list[Item]:
+        try:
+            return self._journal.after(self.position, limit)
+        except DamagedRow as damage:
+            self.damaged += 1
+            self.position = damage.last
+            return []
+
+    def _live(self, items: list[Item]) -> None:
+        for changes_meaning, run in groupby(items, self._changes_meaning):
+            batch = list(run)
+            runs = self._line.step(batch)
+            if runs:
+                self._series.merge(runs, self.plan.texts)
+            self.position = batch[-1][0]
+            self._newest_ns = max(self._newest_ns, batch[-1][1].received_ns)
+            if changes_meaning:
+                self._learn(batch)
+
+    def _changes_meaning(self, item: Item) -> bool:
+        sequence, entry = item
+        means = entry.kind in FACT_KINDS or entry.kind == Kind.CONFIGURATION
+        return means and sequence > self._latest.known
+
+    def _learn(self, batch: list[Item]) -> None:
+        knowledge, known, sources = self._latest
+        for known, entry in batch:
+            if entry.kind == Kind.CONFIGURATION:
+                sources = sources_of(entry)
+            else:
+                knowledge = knowledge.learn(known, from_payload(entry.payload).fact)
+        self._latest = _Latest(knowledge, known, sources)
+        before = self.plan.extents
+        self._line.plan = self._plan_of(self._latest)
+        self._reconsider(before)
+
+    def _plan_of(self, latest: _Latest) -> Plan:
+        return Plan.of(latest.knowledge, latest.sources.outputs, latest.sources.site)
+
+    # -- deriving again --------------------------------------------------------------------
+
+    def _reconsider(self, before: Mapping[str, tuple[Extent, ...]]) -> None:
+        """Plan the work that the difference between two plans makes for what is derived."""
+        changed = changed_ranges(before, self.plan.extents)
+        reached = {
+            channel: past
+            for channel, ranges in changed.items()
+            if (past := [r for r in ranges if r[0] <= self._newest_ns + NEWEST_NS])
+        }
+        for channel, ranges in self._pending.items():
+            reached.setdefault(channel, []).extend(ranges)
+        self._pending = whole_segments(
+            {channel: sorted(ranges) for channel, ranges in reached.items()},
+            before,
+            self.plan.extents,
+        )
+        self._drop_rework()
+
+    def _derive_again(self, limit: int) -> bool:
+        if not self._pending:
+            return False
+        if self._rework is None:
+            plan = self.plan.only(self._pending)
+            self._rework = Rework(self._journal, plan, self._scratch, self._recall)
+        if not self._rework.turn(self.position, limit):
+            return True
+        self._adopt(self._rework)
+        return True
+
+    def _adopt(self, rework: Rework) -> None:
+        for channel, ranges in self._pending.items():
+            self._series.adopt(channel, rework.series, ranges)
+            current = sum(head.n for head in self._series.heads(channel))
+            self.state.derived[channel] = current + len(self._series.conflicts(channel))
+        keys = {s.key for segments in rework.plan.routes.values() for s in segments}
+        for key in keys:
+            self.state.memory.pop(key, None)
+        self.state.memory.update(rework.memory)
+        self._pending = {}
+        self._drop_rework()
+
+    def _drop_rework(self) -> None:
+        if self._rework is not None:
+            self._rework.close()
+            self._rework = None
+
+    def _recall(self, sequences: Iterable[Sequence]) -> Iterator[Item]:
+        for sequence in sequences:
+            try:
+                yield sequence, self._journal.entry(sequence)
+            except DamagedRow:
+                self.damaged += 1
+
+    # -- beginning -------------------------------------------------------------------------
+
+    def _resume(self, checkpoint: str | None) -> None:
+        table = orjson.loads(checkpoint) if checkpoint else None
+        if table is None or self._crc_at(Sequence.of(table["position"])) != table["crc"]:
+            # Without a checkpoint, or with one of entries that the medium lost, nothing that is
+            # derived can be trusted: all of it is derived once more and compared.
+            known = {head.channel for head in self._series.heads()}
+            self._pending = {channel: [ALWAYS] for channel in known}
+            return
+        self.position = Sequence.of(table["position"])
+        self._newest_ns = table["newest_ns"]
+        self._line.state = State.of_json(table["state"])
+        if self.state.configuration:
+            entry = self._journal.entry(Sequence.of(self.state.configuration))
+            self._line.sources = sources_of(entry)
+        self._pending = {c: [(a, b) for a, b in r] for c, r in table["pending"].items()}
+        self._reconsider(_extents_of_json(table["extents"]))
+
+
+    def _crc_at(self, sequence: Sequence) -> int:
+        """The CRC of the entry there; -1 for the beginning, -2 for an entry that is gone."""
+        if sequence == _START:
+            return -1
+        try:
+            return entry_crc(*sequence, self._journal.entry(sequence))
+        except (KeyError, DamagedRow):
+            return -2
+
+
+def known_facts(journal: JournalReader) -> Knowledge:
+    """Everything that was ever entered in the journal."""
+    knowledge = Knowledge()
+    for sequence, entry in journal.scan(kinds=FACT_KINDS):
+        knowledge = knowledge.learn(sequence, from_payload(entry.payload).fact)
+    return knowledge
+
+
+def _latest(journal: JournalReader) -> _Latest:
+    knowledge, known, configuration = Knowledge(), _START, None
+    facts = []
+    for sequence, entry in journal.scan(kinds=FACT_KINDS | {Kind.CONFIGURATION}):
+        known = sequence
+        if entry.kind == Kind.CONFIGURATION:
+            configuration = entry
+        else:
+            facts.append((sequence, from_payload(entry.payload).fact))
+    for sequence, fact in facts:
+        knowledge = knowledge.learn(sequence, fact)
+    return _Latest(knowledge, known, _sources(configuration))
+
+
+def _sources(configuration: Entry | None) -> Sources:
+    return sources_of(configuration) if configuration is not None else Sources()
+
+
+def _extents_to_json(extents: Mapping[str, tuple[Extent, ...]]) -> dict[str, list[list[Any]]]:
+    return {
+        channel: [[getattr(e, name) for name in Extent.__slots__] for e in own]
+        for channel, own in extents.items()
+    }
+
+
+def _extents_of_json(table: Mapping[str, list[list[Any]]]) -> dict[str, tuple[Extent, ...]]:
+    return {channel: tuple(Extent(*row) for row in rows) for channel, rows in table.items()}

@@ -1,0 +1,78 @@
+"""Deriving again: the same line over the journal with another plan, into a series of its own."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from edaphon.derive.plan import Plan
+from edaphon.derive.sources import Sources
+from edaphon.derive.state import Memory, State
+from edaphon.derive.step import Item, Line
+from edaphon.journal import DamagedRow, JournalReader, Kind
+from edaphon.nouns import Sequence
+from edaphon.series import Series
+
+__all__ = ["Rework", "remove_series"]
+
+_FLUSH_ROWS = 200_000
+
+
+class Rework:
+    """Follows the journal from its first entry until it has caught up with the live deriver."""
+
+    def __init__(
+        self,
+        journal: JournalReader,
+        plan: Plan,
+        scratch: Path,
+        recall: Callable[[Iterable[Sequence]], Iterable[Item]],
+    ) -> None:
+        self.plan = plan
+        self._journal = journal
+        self._scratch = scratch
+        remove_series(scratch)
+        self.series = Series(scratch)
+        self._line = Line(State(), plan, Sources(), recall)
+        self._position = Sequence(0, 0)
+        # A record's source is its path, or for a broker the first part of the path.
+        paths = {path for path, _ in plan.routes}
+        self._sources = paths | {path.partition("/")[0] for path in paths}
+
+    @property
+    def memory(self) -> Mapping[str, Memory]:
+        return self._line.state.memory
+
+    def turn(self, live: Sequence, limit: int) -> bool:
+        """Derive a slice; True once everything up to `live` is derived."""
+        if self._position >= live:
+            return True
+        try:
+            items = self._journal.after(self._position, limit)
+        except DamagedRow as damage:
+            self._position = damage.last
+            return False
+        items = [item for item in items if item[0] <= live]
+        if not items:
+            return True
+        self._position = items[-1][0]
+        runs = self._line.step([item for item in items if self._concerns(item)])
+        if runs:
+            self.series.merge(runs, self.plan.texts)
+        if self.series.unflushed_rows > _FLUSH_ROWS:
+            self.series.flush()
+        return self._position >= live
+
+    def _concerns(self, item: Item) -> bool:
+        entry = item[1]
+        return entry.kind != Kind.RECORD or entry.source in self._sources
+
+    def close(self) -> None:
+        self.series.close()
+        remove_series(self._scratch)
+
+
+def remove_series(path: Path) -> None:
+    """Remove the file of a series and what SQLite keeps beside it."""
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            Path(f"{path}{suffix}").unlink()

@@ -1,0 +1,110 @@
+"""The configuration in force at an entry, as decoders: which bytes of which source mean what."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from edaphon.config import Configuration, JsonSource, LorawanSource, ScheduledSource
+from edaphon.journal import Entry
+from edaphon_drivers import lorawan, sdi12
+from edaphon_drivers.faults import Refused
+from edaphon_drivers.json_message import JsonField, JsonFields, JsonTime, TimeFormat, decode_json
+from edaphon_drivers.payloads import unpack_exchange, unpack_message
+from edaphon_drivers.readings import Reading
+from edaphon_drivers.sheets import Output, Sheet, load_sheet
+
+__all__ = ["Decoded", "Outputs", "Sources"]
+
+
+class Decoded(NamedTuple):
+    """What the bytes of one record say; `uplink` tells LoRaWAN frames apart."""
+
+    path: str
+    readings: tuple[Reading, ...]
+    time_ns: int | None = None
+    uplink: lorawan.Uplink | None = None
+
+
+NOTHING = Decoded("", ())
+Outputs = Mapping[str, Mapping[str, Output]]
+_TIME_FORMATS = {
+    "epoch_s": TimeFormat.S,
+    "epoch_ms": TimeFormat.MS,
+    "epoch_ns": TimeFormat.NS,
+    "iso8601": TimeFormat.RFC3339,
+}
+_Decoder = Callable[[bytes], Decoded]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Decoders by the source that stands in an entry, and the outputs of each path."""
+
+    decoders: Mapping[str, _Decoder] = field(default_factory=dict)
+    outputs: Outputs = field(default_factory=dict)
+    site: str = ""
+
+    def decode(self, entry: Entry) -> Decoded:
+        """Raises Fault for bytes that mean nothing here."""
+        decoder = self.decoders.get(entry.source)
+        if decoder is None:
+            raise Refused("a source of the configuration", entry.payload, entry.source)
+        return decoder(entry.payload)
+
+    @classmethod
+    def of(cls, config: Configuration) -> "Sources":
+        decoders: dict[str, _Decoder] = {
+            s.path: _exchange_decoder(s.path, load_sheet(s.model))
+            for s in config.sources
+            if isinstance(s, ScheduledSource)
+        }
+        for name, broker in config.brokers.items():
+            own = [s for s in config.sources if getattr(s, "broker", None) == name]
+            if broker.envelope == "json":
+                topics = {s.topic: (s.path, _fields(s)) for s in own if isinstance(s, JsonSource)}
+                decoders[name] = _json_decoder(name, topics)
+            else:
+                lorawan_sources = (s for s in own if isinstance(s, LorawanSource))
+                devices = {s.dev_eui: load_sheet(s.model) for s in lorawan_sources}
+                decoders[name] = _uplink_decoder(name, broker.envelope, devices)
+        return cls(decoders, config.outputs(), config.site.id)
+
+
+def _fields(source: JsonSource) -> JsonFields:
+    rows = tuple(JsonField(f.name, f.path, f.quantity, f.unit) for f in source.field)
+    if source.time is None:
+        return JsonFields(rows)
+    return JsonFields(rows, JsonTime(source.time.path, _TIME_FORMATS[source.time.format]))
+
+
+def _exchange_decoder(path: str, sheet: Sheet) -> _Decoder:
+    def decode(payload: bytes) -> Decoded:
+        return Decoded(path, sdi12.decode_exchange(unpack_exchange(payload), sheet))
+
+    return decode
+
+
+def _json_decoder(broker: str, topics: Mapping[str, tuple[str, JsonFields]]) -> _Decoder:
+    def decode(payload: bytes) -> Decoded:
+        message = unpack_message(payload)
+        known = topics.get(message.topic)
+        if known is None:
+            raise Refused("the topic of a configured source", message.topic, broker)
+        return Decoded(known[0], decode_json(message.data, known[1]))
+
+    return decode
+
+
+def _uplink_decoder(broker: str, envelope: str, devices: Mapping[str, Sheet]) -> _Decoder:
+    def decode(payload: bytes) -> Decoded:
+        message = unpack_message(payload)
+        uplink = lorawan.read_envelope(envelope, message.topic, message.data)
+        if uplink is None:
+            return NOTHING
+        sheet = devices.get(uplink.dev_eui)
+        if sheet is None:
+            raise Refused("the DevEUI of a configured source", uplink.dev_eui, broker)
+        readings = lorawan.decode_uplink(uplink.data, uplink.f_port, sheet)
+        return Decoded(f"{broker}/{uplink.dev_eui}", readings, uplink.time_ns, uplink)
+
+    return decode

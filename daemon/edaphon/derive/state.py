@@ -1,0 +1,116 @@
+"""What the line remembers between two batches, and nothing else: it can be written and read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from edaphon.nouns import Float, Int, Small
+
+__all__ = ["Counts", "Fresh", "Memory", "State"]
+
+
+class Fresh(NamedTuple):
+    """Readings of one output that wait for their numbers, columns in the order they came."""
+
+    time_ns: Int
+    start_ns: Int
+    raw: Float
+    sequence: Int
+    doubt: Small  # a flag that the record itself earned: a wrong serial number, a wrong clock
+
+    def __len__(self) -> int:
+        return len(self.time_ns)
+
+
+class Memory(NamedTuple):
+    """The last readings of a segment that the next ones are checked against."""
+
+    rows: Fresh
+    flag: Small  # as issued
+    newest_ns: int
+
+
+@dataclass(slots=True)
+class Counts:
+    """The ledger of entries: records = decoded + dead letters + duplicates + held."""
+
+    records: int = 0
+    decoded: int = 0
+    dead: int = 0
+    duplicates: int = 0
+    held: int = 0
+
+
+@dataclass(slots=True)
+class State:
+    """Changed by `step` in place; `to_json` and `of_json` are exact."""
+
+    counts: Counts = field(default_factory=Counts)
+    derived: dict[str, int] = field(default_factory=dict)  # by channel, revisions not counted
+    memory: dict[str, Memory] = field(default_factory=dict)  # by segment key
+    boots: dict[str, tuple[int, int]] = field(default_factory=dict)  # offset [ns], sequence
+    held: dict[str, list[int]] = field(default_factory=dict)  # by boot, sequences
+    serials: dict[str, str] = field(default_factory=dict)  # by path, as the sensor last said
+    uplinks: dict[str, list[tuple[str, int, int]]] = field(default_factory=dict)
+    uplinks_missed: dict[str, int] = field(default_factory=dict)  # by path
+    seen: dict[str, int] = field(default_factory=dict)  # by path, measured time of the latest [ns]
+    configuration: int = 0  # sequence of the configuration in force, 0 before the first
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "counts": {name: getattr(self.counts, name) for name in Counts.__slots__},
+            "derived": self.derived,
+            "memory": {key: _memory_to_json(m) for key, m in self.memory.items()},
+            "boots": self.boots,
+            "held": self.held,
+            "serials": self.serials,
+            "uplinks": self.uplinks,
+            "uplinks_missed": self.uplinks_missed,
+            "seen": self.seen,
+            "configuration": self.configuration,
+        }
+
+    @classmethod
+    def of_json(cls, table: Mapping[str, Any]) -> "State":
+        return cls(
+            counts=Counts(**table["counts"]),
+            derived=dict(table["derived"]),
+            memory={key: _memory_of_json(m) for key, m in table["memory"].items()},
+            boots={boot: (pair[0], pair[1]) for boot, pair in table["boots"].items()},
+            held={boot: list(numbers) for boot, numbers in table["held"].items()},
+            serials=dict(table["serials"]),
+            uplinks={
+                path: [(u[0], u[1], u[2]) for u in known]
+                for path, known in table["uplinks"].items()
+            },
+            uplinks_missed=dict(table["uplinks_missed"]),
+            seen=dict(table["seen"]),
+            configuration=table["configuration"],
+        )
+
+
+def _memory_to_json(memory: Memory) -> dict[str, Any]:
+    rows = memory.rows
+    return {
+        "time_ns": rows.time_ns.tolist(),
+        "start_ns": rows.start_ns.tolist(),
+        "raw": [None if x != x else x.hex() for x in rows.raw.tolist()],
+        "sequence": rows.sequence.tolist(),
+        "doubt": rows.doubt.tolist(),
+        "flag": memory.flag.tolist(),
+        "newest_ns": memory.newest_ns,
+    }
+
+
+def _memory_of_json(table: Mapping[str, Any]) -> Memory:
+    raw = [float("nan") if x is None else float.fromhex(x) for x in table["raw"]]
+    rows = Fresh(
+        np.array(table["time_ns"], np.int64),
+        np.array(table["start_ns"], np.int64),
+        np.array(raw, np.float64),
+        np.array(table["sequence"], np.int64),
+        np.array(table["doubt"], np.int8),
+    )
+    return Memory(rows, np.array(table["flag"], np.int8), table["newest_ns"])
