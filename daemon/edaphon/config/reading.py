@@ -1,18 +1,140 @@
 """From the text of edaphon.toml to a configuration, or to every complaint about it at once."""
 
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
 from edaphon.config.model import Configuration
-from edaphon.written import FACT_TABLES, Complaint, Document
-from edaphon.written.models import validated
+from edaphon.config.rules import Parts, rule_complaints
+from edaphon.written import FACT_TABLES, Complaint, Document, did_you_mean
+from edaphon.written.lines import Place
+from edaphon.written.models import came_text, keys_of, toml_text, validated
+from edaphon.written.values import Secret
 
 __all__ = ["file_complaints", "read_config"]
 
 
 def read_config(document: Document) -> tuple[Configuration | None, list[Complaint]]:
-    """Looks at nothing but the text; fact tables in it are left to the facts."""
-    table = {key: value for key, value in document.table.items() if key not in FACT_TABLES}
-    return validated(document, (), Configuration, table)
+    """The configuration, None if there is any complaint.
+
+    Looks at nothing but the text: no file, no port, no environment. Fact tables in it are left
+    to the facts. A part that is wrong does not keep the others from being checked.
+    """
+    complaints = [*document.complaints, *_unknown_tables(document)]
+    parts: dict[str, Any] = {}
+    for info in Configuration.model_fields.values():
+        parts[_key(info)], found = _section(document, info)
+        complaints += found
+    complaints += rule_complaints(document, Parts.of(parts))
+    unique = sorted(_without_echoes(document, complaints))
+    if unique:
+        return None, unique
+    rows = {key: _listed(part) for key, part in parts.items() if part is not None}
+    return Configuration.model_validate(rows), []
 
 
 def file_complaints(document: Document, config: Configuration) -> list[Complaint]:
-    """About files and secrets that the configuration names and this machine does not have."""
-    return []
+    """About files, folders and secrets that the configuration names and this machine lacks."""
+    found: list[Complaint] = []
+    inbox = config.facts.inbox
+    if inbox is not None and not inbox.is_dir():
+        found.append(_lacking(document, ("facts", "inbox"), inbox, "make it, or name another"))
+    for name, broker in config.brokers.items():
+        place = ("broker", name, "ca_file")
+        if broker.ca_file is not None and not broker.ca_file.is_file():
+            found.append(
+                _lacking(document, place, broker.ca_file, "name the file of the authority")
+            )
+        if broker.password is not None:
+            found += secret_complaints(document, ("broker", name, "password"), broker.password)
+    return found
+
+
+def secret_complaints(document: Document, place: Place, secret: Secret) -> list[Complaint]:
+    trouble = secret.trouble()
+    if not trouble:
+        return []
+    key, line = _dotted(place), document.line(place)
+    return [Complaint(document.file, line, key, trouble, "a secret that this account can read")]
+
+
+def _lacking(document: Document, place: Place, path: object, right: str) -> Complaint:
+    came = f'"{path}" is not there'
+    return Complaint(document.file, document.line(place), _dotted(place), came, right)
+
+
+def _dotted(place: Place) -> str:
+    return ".".join(str(part) for part in place if isinstance(part, str))
+
+
+def _key(info: FieldInfo) -> str:
+    names = (name for name, own in Configuration.model_fields.items() if own is info)
+    return info.alias or next(names)
+
+
+def _listed(part: Any) -> Any:
+    """Rows that were kept by their number in the file, as a list again."""
+    if isinstance(part, Mapping) and all(isinstance(key, int) for key in part):
+        return list(part.values())
+    return part
+
+
+def _section(document: Document, info: FieldInfo) -> tuple[Any, list[Complaint]]:
+    """One top-level table: its model; models by name; or models by number; and complaints."""
+    key, written = _key(info), document.table.get(_key(info))
+    origin = get_origin(info.annotation)
+    if written is None:
+        return _absent(document, info, key)
+    if origin is None:
+        return validated(document, (key,), info.annotation, written)
+    kinds = get_args(info.annotation)
+    if origin is tuple and isinstance(written, list):
+        return _items(document, key, kinds[0], dict(enumerate(written)))
+    if origin is not tuple and _is_table_of_tables(written):
+        return _items(document, key, kinds[1], written)
+    right = f"[[{key}]] for each one" if origin is tuple else f"[{key}.NAME] for each one"
+    line = document.lines.get((key,)) or document.line((key, 0))
+    return None, [Complaint(document.file, line, key, came_text(written), right)]
+
+
+def _is_table_of_tables(written: Any) -> bool:
+    return isinstance(written, dict) and all(isinstance(v, dict) for v in written.values())
+
+
+def _items(
+    document: Document, key: str, kind: Any, items: Mapping[Any, Any]
+) -> tuple[dict[str | int, Any], list[Complaint]]:
+    good: dict[str | int, Any] = {}
+    complaints: list[Complaint] = []
+    for name, row in items.items():
+        found, wrong = validated(document, (key, name), kind, row)
+        complaints += wrong
+        if found is not None:
+            good[name] = found
+    return good, complaints
+
+
+def _absent(document: Document, info: FieldInfo, key: str) -> tuple[Any, list[Complaint]]:
+    if not info.is_required():
+        return None, []
+    fields = getattr(info.annotation, "model_fields", {})
+    needed = ", ".join(
+        f"{name} = {toml_text(f.examples[0])}" for name, f in fields.items() if f.is_required()
+    )
+    right = f"{info.description}, such as: [{key}] {needed}"
+    return None, [Complaint(document.file, 1, key, "missing", right)]
+
+
+def _unknown_tables(document: Document) -> Iterator[Complaint]:
+    known = {*keys_of(Configuration), *FACT_TABLES}
+    for key in document.table:
+        if key not in known:
+            line = document.lines.get((key,)) or document.line((key, 0))
+            yield Complaint(document.file, line, key, "unknown table", did_you_mean(key, known))
+
+
+def _without_echoes(document: Document, complaints: list[Complaint]) -> set[Complaint]:
+    """Without what only follows from a value that was already complained of as no TOML."""
+    syntax = set(document.complaints)
+    return {c for c in complaints if c in syntax or c.line not in document.repaired}

@@ -1,19 +1,168 @@
-"""Where new facts contradict what is known, or name what does not exist."""
+"""Where new facts contradict what is known: names used again, overlaps, what must not change."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Sequence as Rows
+from itertools import chain, combinations
 
+from edaphon.facts.case import Case, Found, Kind
 from edaphon.facts.files import FactRow
+from edaphon.facts.fitting import fitting_complaints
 from edaphon.facts.knowledge import Knowledge
-from edaphon.written import Complaint
+from edaphon.facts.model import ChannelFact, Deployment, Fact, Period, Revocation
+from edaphon.facts.references import reference_complaints
+from edaphon.written import Complaint, did_you_mean
+from edaphon.written.values import instant_text
 from edaphon_drivers.sheets import Output
 
-__all__ = ["knowledge_conflicts"]
+__all__ = ["knowledge_conflicts", "new_rows"]
 
 
 def knowledge_conflicts(
-    rows: Sequence[FactRow],
+    rows: Rows[FactRow],
     knowledge: Knowledge,
     sources: Mapping[str, Mapping[str, Output]] | None = None,
 ) -> list[Complaint]:
-    """Complaints about `rows`; `sources` are the outputs of each source path, None if not known."""
-    return []
+    """Complaints about `rows` on top of what is known, rows known already left out.
+
+    `sources` are the outputs of each source path; without them names that may stand elsewhere are
+    not checked.
+    """
+    complaints = list(_identity(rows, knowledge))
+    case = Case.of(new_rows(rows, knowledge), knowledge, sources)
+    found = [*_overlaps(case), *_channels(case), *_revocations(case), *reference_complaints(case)]
+    if sources is not None:
+        found += fitting_complaints(case)
+    complaints += [case.complaint(*one) for one in found]
+    return sorted(set(complaints))
+
+
+def new_rows(rows: Rows[FactRow], knowledge: Knowledge) -> tuple[FactRow, ...]:
+    """The rows that are not known yet, word for word the same facts left out."""
+    return tuple(r for r in rows if r.fact not in knowledge.ever.get(r.fact.id, ()))
+
+
+def _identity(rows: Rows[FactRow], knowledge: Knowledge) -> Iterator[Complaint]:
+    earlier: dict[str, list[Fact]] = {id: list(f) for id, f in knowledge.ever.items()}
+    places: dict[str, str] = {}
+    for row in rows:
+        fact, known = row.fact, earlier.get(row.fact.id, [])
+        if not (fact in known and fact.id not in places):
+            for key, came, right in _naming(fact, known, earlier, places):
+                line = row.line_of(key)
+                yield Complaint(row.file, line, f"{fact.table}.{key}", came, right)
+        places.setdefault(fact.id, f"{row.file}:{row.line}")
+        earlier.setdefault(fact.id, []).append(fact)
+
+
+def _naming(
+    fact: Fact, known: list[Fact], earlier: Mapping[str, list[Fact]], places: Mapping[str, str]
+) -> Iterator[tuple[str, str, str]]:
+    """What is wrong with the name, or with what it supersedes: key, came, right."""
+    own = fact.supersedes == fact.id
+    if known and not (own and fact.renewed and known[-1].table == fact.table):
+        yield _used_again(fact, known[-1], places)
+    elif own and known:
+        yield from _frozen(fact, known[-1])
+    elif fact.supersedes is not None:
+        yield from _superseding(fact, earlier)
+
+
+def _used_again(fact: Fact, known: Fact, places: Mapping[str, str]) -> tuple[str, str, str]:
+    if fact.id in places:
+        return "id", f'"{fact.id}" is used twice, first in {places[fact.id]}', "another id"
+    if fact.renewed and known.table == fact.table:
+        right = f'a fact is never edited: write this row with supersedes = "{fact.id}" beside it'
+    else:
+        right = f'a fact is never edited: write a new one with supersedes = "{fact.id}"'
+    return "id", f'"{fact.id}" was applied with other content', right
+
+
+def _frozen(fact: Fact, known: Fact) -> Iterator[tuple[str, str, str]]:
+    for key in fact.frozen:
+        before, now = getattr(known, key, None), getattr(fact, key)
+        if before != now:
+            written = key.removesuffix("_ns")
+            came = (
+                f"{now} instead of {before}" if now is not None else f"nothing instead of {before}"
+            )
+            yield written, came, f"this never changes: write a new {fact.table} with another id"
+
+
+def _superseding(fact: Fact, earlier: Mapping[str, list[Fact]]) -> Iterator[tuple[str, str, str]]:
+    target = fact.supersedes or ""
+    known = earlier.get(target)
+    if fact.renewed:
+        right = f'supersedes = "{fact.id}" to say something new about it, or leave it out'
+        yield "supersedes", f'"{target}" is another {fact.table}', right
+    elif not known:
+        right = did_you_mean(target, [i for i, f in earlier.items() if f[0].table == fact.table])
+        yield "supersedes", f'"{target}" is no earlier fact', right
+    elif known[-1].table != fact.table:
+        yield "supersedes", f'"{target}" is a {known[-1].table}', f"an earlier {fact.table}"
+    else:
+        others = [f.id for facts in earlier.values() for f in facts if f.supersedes == target]
+        if others:
+            came = f'"{target}" is superseded by "{others[-1]}" already'
+            yield "supersedes", came, f'supersedes = "{others[-1]}"'
+
+
+def _overlaps(case: Case) -> Iterator[Found]:
+    for fact, known in _pairs(case, case.after.deployments, lambda d: d.channel):
+        span = f'"{known.id}" {_period(known)}'
+        if not fact.overlaps(known):
+            continue
+        if fact.primary and known.primary:
+            right = "end the earlier one with `to`" + _by_superseding(case, known)
+            yield fact, "channel", f'"{fact.channel}" is fed by {span} too', right
+        elif (fact.source, fact.output) == (known.source, known.output):
+            yield fact, "output", f"the same output feeds the channel in {span} too", "one of them"
+    for fact, known in _pairs(case, case.after.deployments, lambda d: d.sensor):
+        if fact.sensor is not None and fact.source != known.source and fact.overlaps(known):
+            came = f'"{fact.sensor}" is at {known.source} then, by "{known.id}" {_period(known)}'
+            yield fact, "sensor", came, "one source for a sensor at a time"
+
+
+def _pairs(
+    case: Case, facts: Iterable[Kind], key: Callable[[Kind], object]
+) -> Iterator[tuple[Kind, Kind]]:
+    """(new fact, other fact) of equal key, each pair once."""
+    groups: dict[object, list[Kind]] = {}
+    for fact in facts:
+        groups.setdefault(key(fact), []).append(fact)
+    for one, other in chain.from_iterable(combinations(group, 2) for group in groups.values()):
+        if case.is_new(other):
+            yield other, one
+        elif case.is_new(one):
+            yield one, other
+
+
+def _by_superseding(case: Case, known: Deployment) -> str:
+    return "" if case.is_new(known) else f', in a new one with supersedes = "{known.id}"'
+
+
+def _period(fact: Period) -> str:
+    start = instant_text(fact.from_ns) if fact.from_ns is not None else "ever"
+    end = instant_text(fact.to_ns) if fact.to_ns is not None else "open"
+    return f"(from {start} to {end})"
+
+
+def _channels(case: Case) -> Iterator[Found]:
+    for fact, known in _pairs(case, case.after.channels.values(), _series):
+        came = f'"{fact.id}" says the same as "{known.id}"'
+        yield fact, "id", came, "replicate = 2, if they are two series"
+
+
+def _series(fact: ChannelFact) -> tuple[object, ...]:
+    return tuple(getattr(fact, key) for key in fact.frozen)
+
+
+def _revocations(case: Case) -> Iterator[Found]:
+    for fact in case.new(Revocation):
+        if fact.of not in case.before.ever:
+            names = case.before.ever
+            yield fact, "of", f'"{fact.of}" is no applied fact', did_you_mean(fact.of, names)
+        elif fact.of in case.before.channels and fact.of not in case.after.channels:
+            named = [d.id for d in case.after.deployments if d.channel == fact.of]
+            if named:
+                came = f'channel "{fact.of}" is fed by {", ".join(named)}'
+                yield fact, "of", came, "revoke its deployments first"

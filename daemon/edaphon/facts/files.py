@@ -29,8 +29,11 @@ class FactRow(NamedTuple):
 def read_facts(
     document: Document, *, alone: bool = True
 ) -> tuple[tuple[FactRow, ...], list[Complaint]]:
-    """The rows in the order of the file; `alone` says that nothing but facts may stand in it."""
-    complaints = list(_foreign_tables(document)) if alone else []
+    """The rows that are right in themselves, in the order of the file, and complaints.
+
+    `alone` says that nothing but facts may stand in the file, so all its mistakes are told here.
+    """
+    complaints = [*document.complaints, *_foreign_tables(document)] if alone else []
     sha256 = hashlib.sha256(document.text.encode()).hexdigest()
     rows: list[FactRow] = []
     for place, row in _written_rows(document):
@@ -38,7 +41,8 @@ def read_facts(
         complaints += found
         if fact is not None:
             rows.append(_row(document, place, row, fact, sha256))
-    return tuple(sorted(rows, key=lambda r: r.line)), complaints
+    kept = [c for c in complaints if c in document.complaints or c.line not in document.repaired]
+    return tuple(sorted(rows, key=lambda r: r.line)), kept
 
 
 def _written_rows(document: Document) -> list[tuple[Place, Any]]:

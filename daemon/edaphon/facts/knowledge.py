@@ -55,27 +55,34 @@ class Knowledge:
         return Knowledge(tuple(k for k in self.entered if k.sequence <= sequence))
 
     @cached_property
-    def ever(self) -> Mapping[str, Fact]:
-        """Every fact that was ever entered, in force or not, by id."""
-        return {k.fact.id: k.fact for k in self.entered}
+    def ever(self) -> Mapping[str, tuple[Fact, ...]]:
+        """Every fact that was ever entered, in force or not, by id; things have several."""
+        found: dict[str, tuple[Fact, ...]] = {}
+        for known in self.entered:
+            found[known.fact.id] = (*found.get(known.fact.id, ()), known.fact)
+        return found
 
     @cached_property
     def in_force(self) -> tuple[Known, ...]:
-        """Later facts decide about earlier ones, so one walk from the last to the first does."""
+        """Later facts decide about earlier ones, so one walk from the last to the first does.
+
+        A revocation takes back the latest fact of that id; a superseded one still supersedes.
+        """
         superseded: set[str] = set()
         revoked: set[str] = set()
         standing: list[Known] = []
         for known in reversed(self.entered):
             fact = known.fact
             if fact.id in revoked:
+                revoked.remove(fact.id)
                 continue
+            stands = fact.id not in superseded
             if fact.supersedes is not None:
                 superseded.add(fact.supersedes)
-            if fact.id in superseded:
-                continue
-            if isinstance(fact, Revocation):
+            if stands:
+                standing.append(known)
+            if stands and isinstance(fact, Revocation):
                 revoked.add(fact.of)
-            standing.append(known)
         return tuple(reversed(standing))
 
     def current(self, kind: type[Kind]) -> tuple[Kind, ...]:

@@ -1,6 +1,6 @@
 """The kinds of fact as frozen types. Their TOML and JSON forms are frozen by golden files."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -23,9 +23,15 @@ __all__ = [
 
 
 class Fact(Table):
-    """What every kind has: a name that never returns, and the fact it puts right, if any."""
+    """What every kind has: a name, and the earlier fact that it puts right, if any.
+
+    A thing (`renewed`) keeps its name: a later fact about it supersedes its own id, and `frozen`
+    keys may not change. Any other fact has a name that is used once.
+    """
 
     table: ClassVar[str] = ""
+    renewed: ClassVar[bool] = False
+    frozen: ClassVar[tuple[str, ...]] = ()
 
     id: Id = Field(description="unique name of this fact", examples=["teros12-a-2026"])
     supersedes: Id | None = Field(
@@ -71,6 +77,7 @@ def _before(start_ns: int | None, end_ns: int | None) -> bool:
 
 class Plot(Period):
     table: ClassVar[str] = "plot"
+    renewed: ClassVar[bool] = True
 
     treatment: str = Field(default="", description="treatment of the plot", examples=["warmed"])
     block: str = Field(default="", description="block of the design", examples=["B2"])
@@ -78,6 +85,8 @@ class Plot(Period):
 
 class Profile(Fact):
     table: ClassVar[str] = "profile"
+    renewed: ClassVar[bool] = True
+    frozen: ClassVar[tuple[str, ...]] = ("plot",)
 
     plot: Id = Field(description="id of the plot it lies in", examples=["P1"])
     soil: str = Field(
@@ -87,6 +96,8 @@ class Profile(Fact):
 
 class Sensor(Fact):
     table: ClassVar[str] = "sensor"
+    renewed: ClassVar[bool] = True
+    frozen: ClassVar[tuple[str, ...]] = ("model",)
 
     id: Id = Field(description="serial number of the instrument", examples=["T12-00041873"])
     model: str = Field(description="name of a model sheet", examples=["meter.teros12"])
@@ -99,6 +110,17 @@ class ChannelFact(Fact):
     """One long-term series; its quantity, unit, place and statistic never change."""
 
     table: ClassVar[str] = "channel"
+    renewed: ClassVar[bool] = True
+    frozen: ClassVar[tuple[str, ...]] = (
+        "quantity",
+        "unit",
+        "plot",
+        "profile",
+        "depth_cm",
+        "statistic",
+        "interval_ns",
+        "replicate",
+    )
 
     id: Id = Field(description="name of the series for decades", examples=["P1-vwc-5"])
     quantity: str = Field(
@@ -120,11 +142,15 @@ class ChannelFact(Fact):
     replicate: int = Field(
         default=1, ge=1, description="tells equal channels at one place apart", examples=[1]
     )
-    checks: Mapping[str, Mapping[str, Any]] = Field(
+    checks: Mapping[str, Mapping[str, float | tuple[float, float]]] = Field(
         default_factory=dict,
         description="limits of the quality checks, by check",
         examples=["{ range = { fail = [0.0, 0.7] } }"],
     )
+
+    def limits(self) -> dict[str, dict[str, float]]:
+        """By check, with `fail = [lo, hi]` as fail_lowest and fail_highest."""
+        return {check: dict(_flat(given)) for check, given in self.checks.items()}
 
     def channel(self, site: str, plot: str = "") -> Channel:
         """The noun the other rooms use; `plot` is that of the profile when none is named here."""
@@ -139,6 +165,15 @@ class ChannelFact(Fact):
             statistic=self.statistic,
             replicate=self.replicate,
         )
+
+
+def _flat(limits: Mapping[str, float | tuple[float, float]]) -> Iterator[tuple[str, float]]:
+    for name, limit in limits.items():
+        if isinstance(limit, tuple):
+            yield f"{name}_lowest", limit[0]
+            yield f"{name}_highest", limit[1]
+        else:
+            yield name, limit
 
 
 class Deployment(Period):

@@ -64,7 +64,7 @@ def _complaint(
     document: Document, place: Place, kind: Any, row: Any, error: ErrorDetails
 ) -> Complaint:
     inside = _written(error)
-    key = ".".join(str(p) for p in inside if isinstance(p, str)) or _name(place)
+    key = ".".join(str(part) for part in (*place, *inside) if isinstance(part, str))
     line = document.line((*place, *inside))
     if error["type"] == "extra_forbidden":
         known = keys_of(_model_of(kind, inside[:-1], row))
@@ -79,10 +79,6 @@ def _complaint(
     if error["type"] == "plain_secret":
         came = "a secret in plain text"
     return Complaint(document.file, line, key, came, _right(kind, inside, row, error))
-
-
-def _name(place: Place) -> str:
-    return ".".join(str(p) for p in place if isinstance(p, str))
 
 
 def _right(kind: Any, inside: Place, row: Any, error: ErrorDetails) -> str:

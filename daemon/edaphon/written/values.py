@@ -120,12 +120,11 @@ def instant_text(ns: int) -> str:
 
 
 def depth_label(value: object) -> str:
-    """One canonical spelling: `5`, `7.5`, or `0-5` for an interval [cm, positive down]."""
-    text = str(value) if isinstance(value, str | int | float) and value is not True else ""
-    found = re.fullmatch(r"(-?\d{1,4}(?:\.\d{1,3})?)(?:-(\d{1,4}(?:\.\d{1,3})?))?", text.strip())
-    if not found:
-        raise wrong('a depth in cm, positive down, such as 5, 7.5 or "0-5"')
-    return "-".join(f"{float(part):g}" for part in found.groups() if part is not None)
+    """One canonical spelling of a nominal depth [cm, positive down]: `5`, `7.5`, `-2`."""
+    text = str(value).strip() if isinstance(value, str | int | float) else ""
+    if not re.fullmatch(r"-?\d{1,4}(\.\d{1,3})?", text):
+        raise wrong("a depth in cm, positive down, such as 5 or 7.5")
+    return f"{float(text) + 0.0:.7g}"
 
 
 def absolute_path(value: object) -> Path:

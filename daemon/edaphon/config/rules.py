@@ -1,0 +1,229 @@
+"""What must fit between the tables of edaphon.toml: names, duplicates, models, units."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edaphon.config.model import (
+    Broker,
+    Bus,
+    JsonSource,
+    LorawanSource,
+    ScheduledSource,
+    Sink,
+    Source,
+)
+from edaphon.written import Complaint, Document, did_you_mean
+from edaphon.written.lines import Place
+from edaphon_calibration.errors import CalibrationError
+from edaphon_calibration.nomenclature import QUANTITIES
+from edaphon_calibration.units import check_unit
+from edaphon_drivers.sheets import load_sheet, model_names
+
+__all__ = ["Parts", "rule_complaints"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The tables that are right in themselves, by name or by number in the file."""
+
+    buses: Mapping[str, Bus]
+    brokers: Mapping[str, Broker]
+    sources: Mapping[int, Source]
+    sinks: Mapping[int, Sink]
+
+    @classmethod
+    def of(cls, parts: Mapping[str, Any]) -> "Parts":
+        return cls(*(parts[key] or {} for key in ("bus", "broker", "source", "sink")))
+
+
+_Found = Iterator[tuple[Place, str, str]]  # place, what came, what would be right
+
+
+def rule_complaints(document: Document, parts: Parts) -> list[Complaint]:
+    rules: tuple[Callable[[Document, Parts], _Found], ...] = (
+        _names,
+        _ports,
+        _clients,
+        _models,
+        _paths,
+        _envelopes,
+        _topics,
+        _fields,
+    )
+    return [
+        Complaint(document.file, document.line(place), _dotted(place), came, right)
+        for rule in rules
+        for place, came, right in rule(document, parts)
+    ]
+
+
+def _dotted(place: Place) -> str:
+    return ".".join(str(part) for part in place if isinstance(part, str))
+
+
+def _names(document: Document, parts: Parts) -> _Found:
+    """Each source names a bus or broker that is there, and no two things share a name."""
+    for number, source in parts.sources.items():
+        key = "bus" if isinstance(source, ScheduledSource) else "broker"
+        name = source.bus if isinstance(source, ScheduledSource) else source.broker
+        known = document.table.get(key, {})
+        if name not in known:
+            right = did_you_mean(name, known) if known else f"write a table [{key}.{name}]"
+            yield ("source", number, key), f'"{name}" is no {key} of this file', right
+    for name in document.table.get("bus", {}):
+        if name in document.table.get("broker", {}):
+            yield ("broker", name), f'"{name}" is also a bus', "another name for one of them"
+    yield from _repeated({n: s.name for n, s in parts.sinks.items()}, "sink", "name")
+
+
+def _repeated(values: Mapping[int, str], table: str, key: str) -> _Found:
+    first: dict[str, int] = {}
+    for number, value in values.items():
+        if value in first:
+            came = f'"{value}" is also the {key} of {table} {first[value] + 1}'
+            yield (table, number, key), came, f"another {key}"
+        first.setdefault(value, number)
+
+
+def _ports(document: Document, parts: Parts) -> _Found:
+    first: dict[str, str] = {}
+    for name, bus in parts.buses.items():
+        if bus.port in first:
+            came = f'"{bus.port}" is also the port of bus {first[bus.port]}'
+            yield ("bus", name, "port"), came, "one bus for each port"
+        first.setdefault(bus.port, name)
+
+
+def _clients(document: Document, parts: Parts) -> _Found:
+    """Two connections with one client identifier push each other off the broker for ever."""
+    first: dict[tuple[str, int, str], str] = {}
+    for name, broker in parts.brokers.items():
+        if broker.client_id is None:
+            continue
+        client = (broker.host, broker.port, broker.client_id)
+        if client in first:
+            came = f'"{broker.client_id}" is also that of broker {first[client]} at this host'
+            yield ("broker", name, "client_id"), came, "another client_id, or none"
+        first.setdefault(client, name)
+
+
+def _models(document: Document, parts: Parts) -> _Found:
+    for number, source in parts.sources.items():
+        if isinstance(source, JsonSource):
+            continue
+        place = ("source", number, "model")
+        if source.model not in model_names():
+            came = f'"{source.model}" has no model sheet'
+            yield place, came, did_you_mean(source.model, model_names())
+            continue
+        engine = load_sheet(source.model).engine
+        wanted = "lorawan" if isinstance(source, LorawanSource) else "sdi12"
+        if engine != wanted:
+            fitting = [n for n in model_names() if load_sheet(n).engine == wanted]
+            came = f'"{source.model}" speaks {engine}, this source {wanted}'
+            yield place, came, did_you_mean(source.model, fitting)
+
+
+def _paths(document: Document, parts: Parts) -> _Found:
+    """No two sources have one path, and a device is heard through one broker only."""
+    paths: dict[str, int] = {}
+    devices: dict[str, int] = {}
+    for number, source in parts.sources.items():
+        key, value = _own_name(source)
+        if source.path in paths:
+            line = document.line(("source", paths[source.path]))
+            came = f'"{value}" is used twice: {source.path} stands in line {line} already'
+            yield ("source", number, key), came, f"each {key} once"
+        elif isinstance(source, LorawanSource) and source.dev_eui in devices:
+            line = document.line(("source", devices[source.dev_eui]))
+            came = f'"{value}" is heard through another broker already (line {line})'
+            yield ("source", number, key), came, "each device through one broker"
+        paths.setdefault(source.path, number)
+        devices.setdefault(value, number)
+
+
+def _own_name(source: Source) -> tuple[str, str]:
+    if isinstance(source, ScheduledSource):
+        return "address", source.address
+    if isinstance(source, LorawanSource):
+        return "dev_eui", source.dev_eui
+    return "topic", source.topic
+
+
+def _envelopes(document: Document, parts: Parts) -> _Found:
+    for number, source in parts.sources.items():
+        if isinstance(source, ScheduledSource) or source.broker not in parts.brokers:
+            continue
+        envelope = parts.brokers[source.broker].envelope
+        came = f'broker {source.broker} has envelope = "{envelope}"'
+        if isinstance(source, LorawanSource) and envelope == "json":
+            right = 'a broker with envelope = "tts-v3" or "chirpstack-v4" for a dev_eui'
+            yield ("source", number, "broker"), came, right
+        elif isinstance(source, JsonSource) and envelope != "json":
+            right = 'a broker with envelope = "json" for a topic'
+            yield ("source", number, "broker"), came, right
+
+
+def _topics(document: Document, parts: Parts) -> _Found:
+    for name, broker in parts.brokers.items():
+        for at, topic in enumerate(broker.topics):
+            if not _is_filter(topic):
+                right = "+ for one whole level, # for all that follows, at the end only"
+                yield ("broker", name, "topics", at), f'"{topic}" is no topic filter', right
+    for number, source in parts.sources.items():
+        if not isinstance(source, JsonSource) or source.broker not in parts.brokers:
+            continue
+        topics = parts.brokers[source.broker].topics
+        if not any(_matches(topic, source.topic) for topic in topics):
+            came = f'broker {source.broker} does not subscribe to "{source.topic}"'
+            yield ("source", number, "topic"), came, "add it to the broker's topics"
+
+
+def _is_filter(topic: str) -> bool:
+    """MQTT 3.1.1, section 4.7.1."""
+    *before, last = topic.split("/")
+    whole = all(level == "+" or not re.search("[+#]", level) for level in before)
+    return whole and (last in {"+", "#"} or not re.search("[+#]", last))
+
+
+def _matches(topic_filter: str, topic: str) -> bool:
+    wanted, levels = topic_filter.split("/"), topic.split("/")
+    if wanted[-1] == "#":
+        wanted, levels = wanted[:-1], levels[: len(wanted) - 1]
+    return len(wanted) == len(levels) and all(
+        w in {"+", level} for w, level in zip(wanted, levels, strict=True)
+    )
+
+
+def _fields(document: Document, parts: Parts) -> _Found:
+    for number, source in parts.sources.items():
+        if not isinstance(source, JsonSource):
+            continue
+        names: set[str] = set()
+        for at, field in enumerate(source.field):
+            place = ("source", number, "field", at)
+            if field.name in names:
+                came = f'"{field.name}" is the name of two fields'
+                yield (*place, "name"), came, "another name"
+            names.add(field.name)
+            if field.quantity not in QUANTITIES:
+                came = f'"{field.quantity}" is no quantity'
+                yield (*place, "quantity"), came, did_you_mean(field.quantity, QUANTITIES)
+            elif trouble := unit_trouble(field.unit, field.quantity):
+                yield (*place, "unit"), f'"{field.unit}"', trouble
+
+
+def unit_trouble(unit: str, quantity: str) -> str:
+    """What would be right, "" if the unit suits the quantity."""
+    try:
+        check_unit(unit, quantity)
+    except CalibrationError as error:
+        return without_came(error)
+    return ""
+
+
+def without_came(error: CalibrationError) -> str:
+    """The message without its `came ...` part, which a complaint tells first anyway."""
+    return re.sub(r"; came ('[^']*'|\"[^\"]*\")", "", str(error))

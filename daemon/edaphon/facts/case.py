@@ -1,0 +1,53 @@
+"""New facts beside what was known before and what would be known after them."""
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Sequence as Rows
+from dataclasses import dataclass
+from typing import TypeVar
+
+from edaphon.facts.files import FactRow
+from edaphon.facts.knowledge import Knowledge, Known
+from edaphon.facts.model import Fact
+from edaphon.nouns import Sequence
+from edaphon.written import Complaint
+from edaphon_drivers.sheets import Output
+
+__all__ = ["Case", "Found"]
+
+Found = tuple[Fact, str, str, str]  # the fact complained of, its key, what came, what is right
+Kind = TypeVar("Kind", bound=Fact)
+
+_AFTER_ALL = 2**31  # a file number that no journal reaches: new facts come last
+
+
+@dataclass(frozen=True)
+class Case:
+    """`sources` are the outputs of each source path, None where the configuration is not known."""
+
+    rows: Mapping[int, FactRow]  # by the identity of the fact: equal facts may be old and new
+    before: Knowledge
+    after: Knowledge
+    sources: Mapping[str, Mapping[str, Output]] | None
+
+    @classmethod
+    def of(
+        cls,
+        rows: Rows[FactRow],
+        knowledge: Knowledge,
+        sources: Mapping[str, Mapping[str, Output]] | None,
+    ) -> "Case":
+        new = (Known(Sequence(_AFTER_ALL, n), row.fact) for n, row in enumerate(rows))
+        after = Knowledge((*knowledge.entered, *new))
+        return cls({id(row.fact): row for row in rows}, knowledge, after, sources)
+
+    def new(self, kind: type[Kind]) -> Iterator[Kind]:
+        for row in self.rows.values():
+            if isinstance(row.fact, kind):
+                yield row.fact
+
+    def is_new(self, fact: Fact) -> bool:
+        return id(fact) in self.rows
+
+    def complaint(self, fact: Fact, key: str, came: str, right: str) -> Complaint:
+        row = self.rows[id(fact)]
+        return Complaint(row.file, row.line_of(key), f"{fact.table}.{key}", came, right)

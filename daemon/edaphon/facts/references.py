@@ -1,0 +1,153 @@
+"""Whether all that new facts name is there: plots, channels, sources, outputs, models, curves."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from edaphon.facts.case import Case, Found
+from edaphon.facts.model import (
+    Calibration,
+    ChannelFact,
+    Deployment,
+    Fact,
+    Mark,
+    Profile,
+    Sensor,
+)
+from edaphon.written import did_you_mean
+from edaphon_calibration import checks
+from edaphon_calibration.chain import prepare_step
+from edaphon_calibration.curves import curve, curve_names
+from edaphon_calibration.errors import CalibrationError
+from edaphon_calibration.nomenclature import QUANTITIES
+from edaphon_calibration.units import canonical, check_unit
+from edaphon_drivers.sheets import Output, load_sheet, model_names
+
+__all__ = ["reference_complaints"]
+
+
+def reference_complaints(case: Case) -> Iterator[Found]:
+    for channel in case.new(ChannelFact):
+        yield from _channel(channel)
+    for sensor in case.new(Sensor):
+        yield from _known(sensor, "model", sensor.model, model_names(), "model sheet")
+    for calibration in case.new(Calibration):
+        yield from _curve(calibration)
+    if case.sources is not None:
+        yield from _names(case, case.sources)
+
+
+def _known(
+    fact: Fact, key: str, name: str | None, names: Iterable[str], what: str
+) -> Iterator[Found]:
+    known = set(names)
+    if name is not None and name not in known:
+        yield fact, key, f'"{name}" is no {what}', did_you_mean(name, known)
+
+
+def _names(case: Case, sources: Mapping[str, Mapping[str, Output]]) -> Iterator[Found]:
+    after = case.after
+    for profile in case.new(Profile):
+        yield from _known(profile, "plot", profile.plot, after.plots, "plot")
+    for channel in case.new(ChannelFact):
+        yield from _known(channel, "plot", channel.plot, after.plots, "plot")
+        yield from _known(channel, "profile", channel.profile, after.profiles, "profile")
+        yield from _one_plot(case, channel)
+    for mark in case.new(Mark):
+        for name in mark.channels:
+            yield from _known(mark, "channels", name, after.channels, "channel")
+    for deployment in case.new(Deployment):
+        yield from _known(deployment, "channel", deployment.channel, after.channels, "channel")
+        yield from _known(deployment, "sensor", deployment.sensor, after.sensors, "sensor")
+        yield from _source(case, deployment, sources)
+    for calibration in case.new(Calibration):
+        yield from _subject(case, calibration)
+
+
+def _one_plot(case: Case, channel: ChannelFact) -> Iterator[Found]:
+    profile = case.after.profiles.get(channel.profile or "")
+    if profile is not None and channel.plot not in {None, profile.plot}:
+        came = f'"{channel.plot}", but profile {profile.id} lies in "{profile.plot}"'
+        yield channel, "plot", came, "the same plot, or leave it out"
+
+
+def _source(
+    case: Case, deployment: Deployment, sources: Mapping[str, Mapping[str, Output]]
+) -> Iterator[Found]:
+    yield from _known(deployment, "source", deployment.source, sources, "source")
+    outputs = sources.get(deployment.source)
+    if outputs is None:
+        return
+    yield from _known(deployment, "output", deployment.output, outputs, "output of this source")
+    output = outputs.get(deployment.output)
+    if output is not None:
+        curves = [factory.name for factory in output.factory]
+        yield from _known(deployment, "factory", deployment.factory, curves, "factory curve")
+    sensor = case.after.sensors.get(deployment.sensor or "")
+    if sensor is not None and sensor.model in model_names():
+        known = load_sheet(sensor.model).outputs
+        if deployment.output in outputs and deployment.output not in known:
+            came = f"{sensor.id} is a {sensor.model}, which has no {deployment.output}"
+            yield deployment, "sensor", came, "a sensor of the source's model"
+
+
+def _subject(case: Case, calibration: Calibration) -> Iterator[Found]:
+    yield from _known(calibration, "channel", calibration.channel, case.after.channels, "channel")
+    yield from _known(calibration, "sensor", calibration.sensor, case.after.sensors, "sensor")
+    sensor = case.after.sensors.get(calibration.sensor or "")
+    if sensor is not None and sensor.model in model_names():
+        outputs = load_sheet(sensor.model).outputs
+        yield from _known(
+            calibration, "output", calibration.output, outputs, f"output of a {sensor.model}"
+        )
+
+
+def _curve(calibration: Calibration) -> Iterator[Found]:
+    if calibration.curve not in curve_names():
+        yield from _known(calibration, "curve", calibration.curve, curve_names(), "curve")
+        return
+    try:
+        prepare_step(calibration.curve, calibration.parameters)
+    except CalibrationError as error:
+        yield calibration, "parameters", "do not fit the curve", str(error)
+        return
+    try:
+        prepare_step(calibration.curve, calibration.parameters, calibration.covariance or None)
+    except CalibrationError as error:
+        yield calibration, "covariance", "does not fit the curve", str(error)
+    yield from _own_unit(calibration, "from_unit", calibration.from_unit)
+    yield from _own_unit(calibration, "to_unit", calibration.to_unit)
+
+
+def _own_unit(calibration: Calibration, key: str, unit: str | None) -> Iterator[Found]:
+    """A stated unit is one, and the curve's own where the curve has one."""
+    wanted = getattr(curve(calibration.curve), key)
+    if unit is None:
+        return
+    try:
+        if wanted is not None and canonical(unit) != canonical(wanted):
+            came = f'"{unit}", but the curve {calibration.curve} has {wanted}'
+            yield calibration, key, came, "leave it out"
+    except CalibrationError as error:
+        yield calibration, key, f'"{unit}" is no unit', str(error)
+
+
+def _channel(channel: ChannelFact) -> Iterator[Found]:
+    if channel.quantity not in QUANTITIES:
+        yield from _known(channel, "quantity", channel.quantity, QUANTITIES, "quantity")
+        yield from _is_unit(channel)
+        return
+    try:
+        check_unit(channel.unit, channel.quantity)
+    except CalibrationError as error:
+        yield channel, "unit", f'"{channel.unit}" does not fit', str(error)
+    for name, limits in channel.limits().items():
+        try:
+            checks.prepare(name, limits)
+        except CalibrationError as error:
+            yield channel, "checks", f'"{name}" does not fit', str(error)
+
+
+def _is_unit(channel: ChannelFact) -> Iterator[Found]:
+    try:
+        canonical(channel.unit)
+    except CalibrationError as error:
+        yield channel, "unit", f'"{channel.unit}" is no unit', str(error)
