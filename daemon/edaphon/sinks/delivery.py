@@ -1,23 +1,24 @@
 """The worker that brings every observation to one sink, through any state of its server.
 
 The feeding side implements Feed; Delivery asks it for a batch, brings the batch to the sink,
-keeps what the server refuses for good in SetAside, and only then calls `delivered`. So a batch
+keeps what the server refuses for good as set aside, and only then calls `delivered`. So a batch
 may be brought twice and is never skipped.
 """
 
 import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from edaphon.clock import Clock
+from edaphon.journal import SetAside
 from edaphon.nouns import Channel, Int, Observations
 from edaphon.sinks.refusals import AllRefused, Refused, pieces, write_sifted
 from edaphon.sinks.sink import Later, Sink
 
-__all__ = ["Batch", "Counts", "Delivery", "Feed", "SetAside", "State", "Withdrawal", "wait_s"]
+__all__ = ["AsidePoints", "Batch", "Counts", "Delivery", "Feed", "State", "Withdrawal", "wait_s"]
 
 IDLE_S = 1.0
 STOP_S = 8.0
@@ -59,18 +60,14 @@ class Feed(Protocol):
         ...
 
 
-class SetAside(Protocol):
-    """Points that a sink refused for good; durable when `add` returns."""
+class AsidePoints(Protocol):
+    """Points that sinks refused for good (journal.StateFile); durable when `add` returns."""
 
-    def add(
-        self, sink: str, channel: str, time_ns: int, sequence: int, words: str, tries: int
-    ) -> None: ...
+    def add_set_aside(self, points: Iterable[SetAside]) -> None: ...
 
-    def clear(self, sink: str, channel: str, time_ns: int) -> None: ...
+    def clear_set_aside(self, sink: str, channel: str, times_ns: Iterable[int]) -> None: ...
 
-    def keys(self, sink: str) -> set[tuple[str, int]]:
-        """(channel, time) of every point of this sink that is set aside."""
-        ...
+    def set_aside(self, sink: str, channel: str | None = None) -> list[SetAside]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +111,7 @@ class Delivery:
         name: str,
         open_sink: Callable[[], Sink],
         feed: Feed,
-        set_aside: SetAside,
+        aside_points: AsidePoints,
         clock: Clock,
         on_state: Callable[[State], None] = lambda _: None,
         limit: int = 5000,
@@ -125,7 +122,7 @@ class Delivery:
         self.state = State(name, True, "", False, clock.wall_ns())
         self._open_sink = open_sink
         self._feed = feed
-        self._set_aside = set_aside
+        self._aside_points = aside_points
         self._clock = clock
         self._on_state = on_state
         self._limit = limit
@@ -140,7 +137,8 @@ class Delivery:
         self._thread = threading.Thread(target=self._run, name=f"sink {name}", daemon=True)
 
     def start(self) -> None:
-        self._aside = self._set_aside.keys(self.name)
+        points = self._aside_points.set_aside(self.name)
+        self._aside = {(point.channel, point.time_ns) for point in points}
         self._thread.start()
 
     def wake(self) -> None:
@@ -206,8 +204,7 @@ class Delivery:
         refused = self._sifted(piece)
         kept = {(point.channel, point.time_ns) for point in refused}
         with self._mine():
-            for point in refused:
-                self._set_aside.add(self.name, *point)
+            self._aside_points.add_set_aside(SetAside(self.name, *point) for point in refused)
         if self._aside:
             written = {(run.channel, t) for run in piece for t in run.time_ns.tolist()}
             self._clear(written - kept)
@@ -230,9 +227,12 @@ class Delivery:
     def _clear(self, keys: set[tuple[str, int]]) -> None:
         """An accepted rewrite, or a withdrawal, settles a point that was set aside."""
         settled = keys & self._aside
+        by_channel: dict[str, list[int]] = {}
+        for channel, time_ns in settled:
+            by_channel.setdefault(channel, []).append(time_ns)
         with self._mine():
-            for channel, time_ns in settled:
-                self._set_aside.clear(self.name, channel, time_ns)
+            for channel, times_ns in by_channel.items():
+                self._aside_points.clear_set_aside(self.name, channel, times_ns)
         self._aside -= settled
 
     def _opened(self) -> Sink:

@@ -1,0 +1,202 @@
+"""A fake InfluxDB that plays the documented answers of versions 1, 2 and 3; no real one.
+
+It parses lines with line-protocol-parser, keeps the last write of a field, and holds field types.
+"""
+
+import calendar
+import gzip
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal, Self
+from urllib.parse import parse_qsl, urlsplit
+
+import orjson
+from line_protocol_parser import LineFormatError, parse_line
+
+Point = tuple[str, tuple[tuple[str, str], ...], int]  # measurement, tags, time
+
+
+@dataclass(frozen=True)
+class Play:
+    """One scripted answer; `store` says whether the lines are stored before it."""
+
+    status: int = 204
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    delay_s: float = 0.0
+    cut: bool = False  # close the connection without an answer
+    store: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes  # unpacked
+
+
+class FakeInflux:
+    """Listens on a free loopback port; `script` holds the next answers, then rules apply."""
+
+    def __init__(
+        self,
+        version: Literal[1, 2, 3] = 2,
+        token: str = "",
+        target: str = "plots",
+        refuse: Callable[[dict[str, Any]], str] = lambda _: "",
+        max_bytes: int = 25_000_000,
+    ) -> None:
+        self.version, self.token, self.target = version, token, target
+        self.refuse, self.max_bytes = refuse, max_bytes
+        self.script: list[Play] = []
+        self.requests: list[Request] = []
+        self.points: dict[Point, dict[str, Any]] = {}
+        self.types: dict[tuple[str, str], type] = {}
+        self.released = threading.Event()  # ends every delay at close
+        fake = self
+
+        class Conversation(_Conversation):
+            def do_POST(self) -> None:
+                fake.converse(self)
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Conversation)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def writes(self) -> list[Request]:
+        return [r for r in self.requests if r.path.endswith("write")]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.released.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def converse(self, talk: "_Conversation") -> None:
+        request = talk.request_read()
+        self.requests.append(request)
+        play = self.script.pop(0) if self.script else None
+        if play is None:
+            talk.answer(self.ruled(request))
+            return
+        if play.store:
+            self.ruled(request)
+        self.released.wait(play.delay_s)
+        if play.cut:
+            talk.close_connection = True
+        else:
+            talk.answer(play)
+
+    def ruled(self, request: Request) -> Play:
+        """What a real server of this version answers, by its documentation."""
+        if (refusal := self._door(request)) is not None:
+            return refusal
+        if request.path == "/api/v2/delete":
+            return self._delete(orjson.loads(request.body))
+        lines = [line for line in request.body.decode().split("\n") if line]
+        return self._told([said for line in lines if (said := self._store(line))])
+
+    def _door(self, request: Request) -> Play | None:
+        known = {1: {"/write"}, 2: {"/api/v2/write", "/api/v2/delete"}, 3: {"/api/v2/write"}}
+        if request.path not in known[self.version]:
+            return Play(404, body=b'{"code":"not found","message":"path not found"}')
+        if self.token and not request.headers.get("authorization", "").endswith(self.token):
+            return Play(401, body=b'{"code":"unauthorized","message":"unauthorized access"}')
+        if request.query.get("db", request.query.get("bucket")) != self.target:
+            return Play(404, body=b'{"code":"not found","message":"bucket not found"}')
+        if len(request.body) > self.max_bytes:
+            return Play(413, body=b'{"code":"request too large"}')
+        return None
+
+    def _store(self, line: str) -> str:
+        """Keep a line; what is wrong with it, else nothing."""
+        try:
+            parsed = parse_line(line)
+        except LineFormatError as error:
+            return f"unable to parse '{line}': {error}"
+        if said := self.refuse(parsed) or self._conflict(parsed):
+            return said
+        tags = tuple(sorted(parsed["tags"].items()))
+        point = (parsed["measurement"], tags, parsed["time"])
+        self.points.setdefault(point, {}).update(parsed["fields"])
+        return ""
+
+    def _conflict(self, parsed: dict[str, Any]) -> str:
+        for name, value in parsed["fields"].items():
+            kind = self.types.setdefault((parsed["measurement"], name), type(value))
+            if kind is not type(value):
+                return f'field type conflict: input field "{name}"'
+        return ""
+
+    def _told(self, wrong: list[str]) -> Play:
+        if not wrong:
+            return Play(204)
+        if self.version == 1:
+            text = f"partial write: {wrong[0]} dropped={len(wrong)}"
+            return Play(400, body=orjson.dumps({"error": text}))
+        if self.version == 2:
+            text = f"failure writing points to database: partial write: {wrong[0]}"
+            return Play(422, body=orjson.dumps({"code": "unprocessable entity", "message": text}))
+        data = [{"error_message": said, "line_number": 1} for said in wrong[:100]]
+        text = "partial write of line protocol occurred"
+        return Play(400, body=orjson.dumps({"error": text, "data": data}))
+
+    def _delete(self, asked: dict[str, str]) -> Play:
+        """Both ends of the range are deleted (influxdb v2, storage/engine.go)."""
+        first, last = _ns(asked["start"]), _ns(asked["stop"])
+        wanted = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', asked["predicate"]))
+        measurement = wanted.pop("_measurement")
+        for point in list(self.points):
+            name, tags, time_ns = point
+            if name == measurement and first <= time_ns <= last and wanted.items() <= set(tags):
+                del self.points[point]
+        return Play(204)
+
+
+class _Conversation(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def request_read(self) -> Request:
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        parts = urlsplit(self.path)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        return Request(parts.path, dict(parse_qsl(parts.query)), headers, body)
+
+    def answer(self, play: Play) -> None:
+        try:
+            self.send_response(play.status)
+            for name, value in play.headers.items():
+                self.send_header(name, value)
+            if play.status != 204:
+                self.send_header("Content-Length", str(len(play.body)))
+            self.end_headers()
+            self.wfile.write(play.body)
+        except ConnectionError:  # the client went away, as it may
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the tests read `requests`."""
+
+
+def _ns(text: str) -> int:
+    seconds, _, rest = text.rstrip("Z").partition(".")
+    whole = time.strptime(seconds, "%Y-%m-%dT%H:%M:%S")
+    return calendar.timegm(whole) * 10**9 + int(rest.ljust(9, "0") or 0)
