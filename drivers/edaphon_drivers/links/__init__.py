@@ -1,0 +1,1 @@
+"""Links: the wires and connections that bytes come over."""

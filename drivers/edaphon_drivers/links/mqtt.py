@@ -1,0 +1,347 @@
+"""An MQTT connection as a link: it hears, acknowledges when told to, and comes back by itself.
+
+paho's own thread is not used: our loop reads many messages for one wake-up and sends the
+acknowledgements of a whole commit for another. Seen in the source of paho-mqtt 2.2: an exception
+in a callback ends the thread that runs its loop, and a malformed PUBLISH raises struct.error out
+of loop_read(). Both end here in a counter and, at worst, in a new connection.
+"""
+
+import contextlib
+import logging
+import random
+import select
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from edaphon_drivers.faults import LinkDown
+
+__all__ = ["Acknowledgement", "MessageIn", "MqttLink", "MqttOptions", "MqttState"]
+
+READ_AT_MOST = 200  # messages read before acknowledgements and keepalive get their turn
+IDLE_S = 5.0
+FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 8.0
+FROZEN_AFTER_S = 60.0  # longer than any name look-up and connection time-out
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class MqttOptions:
+    """`client_id` names the session at the broker: another one is another queue of messages."""
+
+    host: str
+    client_id: str
+    topics: tuple[str, ...]
+    port: int = 1883
+    username: str | None = None
+    password: str | None = None
+    tls: bool = False
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    keepalive_s: int = 60
+    expects_session: bool = False  # the broker should know this client already
+
+
+class MessageIn(NamedTuple):
+    """One message as it came; `generation` numbers the connection that it came over."""
+
+    topic: str
+    data: bytes
+    qos: int
+    retain: bool
+    dup: bool
+    mid: int
+    generation: int
+
+
+class Acknowledgement(NamedTuple):
+    mid: int
+    qos: int
+    generation: int
+
+
+@dataclass(slots=True)
+class MqttState:
+    """Counters since start; `trouble` says why there is no connection, "" if there is one."""
+
+    connected: bool = False
+    generation: int = 0
+    connects: int = 0
+    messages: int = 0
+    acknowledged: int = 0
+    late_acknowledgements: int = 0  # dropped: their connection was gone
+    lost_sessions: int = 0
+    refused_topics: int = 0
+    failed_callbacks: int = 0
+    trouble: str = "not connected yet"
+
+
+class MqttLink:
+    """One connection to one broker, in one thread of its own.
+
+    In that thread `on_message` is called for each message and `on_round(generation)` after each
+    run of messages and at least each 5 s. `on_state(connected, words)` is called once when the
+    connection is lost or refused, once when it is back, and when the broker lost the session.
+    What a callback raises is counted and said, and its message stays unacknowledged.
+    """
+
+    def __init__(
+        self,
+        options: MqttOptions,
+        on_message: Callable[[MessageIn], None],
+        on_round: Callable[[int], None] = lambda generation: None,
+        on_state: Callable[[bool, str], None] = lambda connected, words: None,
+    ) -> None:
+        self._options = options
+        self._on_message, self._on_round, self._on_state = on_message, on_round, on_state
+        self.state = MqttState()
+        self.name = f"{options.host}:{options.port}"
+        self._expects_session = options.expects_session
+        self._acks: deque[Acknowledgement] = deque()
+        self._stop = threading.Event()
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+        self._beat = time.monotonic()
+        self._said_trouble = False
+        self._client = self._make_client()
+        self._thread = threading.Thread(target=self._run, name=f"mqtt {self.name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Disconnect and end the thread; what is not acknowledged will come again."""
+        self._stop.set()
+        self._wake()
+        if self._thread.is_alive():
+            self._thread.join(FROZEN_AFTER_S)
+        self._wake_in.close()
+        self._wake_out.close()
+
+    def alive(self) -> bool:
+        """Whether the thread runs and turns; a lost connection alone is no reason to worry."""
+        fresh = time.monotonic() - self._beat < FROZEN_AFTER_S
+        return self._thread.is_alive() and fresh
+
+    def acknowledge(self, acknowledgements: Iterable[Acknowledgement]) -> None:
+        """Send these soon, from any thread; those of an earlier connection are dropped.
+
+        After a reconnect the broker may use the same identifier for another message, which a late
+        PUBACK would acknowledge unheard.
+        """
+        self._acks.extend(acknowledgements)
+        self._wake()
+
+    def _make_client(self) -> Client:
+        options = self._options
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=options.client_id,
+            clean_session=False,
+            protocol=MQTTProtocolVersion.MQTTv311,
+            manual_ack=True,
+            reconnect_on_failure=False,  # or a refused CONNECT is tried again as MQTT 3.1
+        )
+        if options.username is not None:
+            client.username_pw_set(options.username, options.password)
+        if options.tls:
+            client.tls_set_context(_tls_context(options))
+        client.on_message = self._guarded(self._heard)
+        client.on_connect = self._guarded(self._connected)
+        client.on_subscribe = self._guarded(self._subscribed)
+        client.on_disconnect = self._guarded(self._disconnected)
+        # With this callback paho leaves writing to our loop; the loop asks want_write() itself.
+        client.on_socket_register_write = lambda *_: None
+        client.connect_async(options.host, options.port, options.keepalive_s)
+        return client
+
+    def _guarded(self, callback: Callable[..., None]) -> Callable[..., None]:
+        def call(*words: Any) -> None:
+            try:
+                callback(*words)
+            except Exception:  # the one place: nothing may end the loop that hears
+                self.state.failed_callbacks += 1
+                n = self.state.failed_callbacks
+                if n & (n - 1) == 0:  # the 1st, 2nd, 4th, 8th ...: the log must not fill a disk
+                    _log.exception("%s: a callback failed (%d so far)", self.name, n)
+
+        return call
+
+    def _run(self) -> None:
+        wait_s = FIRST_RETRY_S
+        while not self._stop.is_set():
+            try:
+                self._serve()
+            except Exception as error:  # the supervisor of this link; paho lets struct.error out
+                self._say_trouble(f"{type(error).__name__}: {error}")
+            if self.state.connected:
+                wait_s, self.state.connected = FIRST_RETRY_S, False
+            self._beat = time.monotonic()
+            self._stop.wait(wait_s * random.uniform(0.8, 1.0))  # noqa: S311  spreads reconnects
+            wait_s = min(2 * wait_s, LONGEST_RETRY_S)
+
+    def _serve(self) -> None:
+        """Connect and hear until the connection is gone or stop() is called."""
+        self.state.generation += 1
+        self._client.reconnect()
+        while self._turn():
+            if self._stop.is_set():
+                self._client.disconnect()
+                self._client.loop_write()
+                return
+
+    def _turn(self) -> bool:
+        """Read, acknowledge, write, keep alive; False when the connection is gone."""
+        self._beat = time.monotonic()
+        client = self._client
+        connection = client.socket()
+        if connection is None:
+            return False
+        pending = getattr(connection, "pending", lambda: 0)()  # decrypted already
+        to_write = [connection] if client.want_write() else []
+        to_read = [connection, self._wake_in]
+        ready, _, _ = select.select(to_read, to_write, [], 0 if pending else IDLE_S)
+        if self._wake_in in ready:
+            self._wake_in.recv(4096)
+        if (connection in ready or pending) and not self._read():
+            return False
+        self._guarded(self._on_round)(self.state.generation)
+        self._send_acknowledgements()
+        if client.want_write() and client.loop_write() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            return False
+        return client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _read(self) -> bool:
+        # loop_read() takes one packet; it doesn't say whether there was a whole one.
+        for _ in range(READ_AT_MOST):
+            before = self.state.messages
+            if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                return False
+            if self.state.messages == before:
+                break
+        return True
+
+    def _send_acknowledgements(self) -> None:
+        state = self.state
+        for _ in range(len(self._acks)):
+            mid, qos, generation = self._acks.popleft()
+            if generation == state.generation:
+                self._client.ack(mid, qos)
+                state.acknowledged += 1
+            else:
+                state.late_acknowledgements += 1
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError):  # full: it wakes anyway; closed: nobody is left
+            self._wake_out.send(b"\0")
+
+    def _heard(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
+        self.state.messages += 1
+        try:
+            topic = message.topic
+        except UnicodeDecodeError as error:
+            topic = error.object.decode("utf-8", "surrogateescape")
+        self._on_message(
+            MessageIn(
+                topic,
+                bytes(message.payload),
+                message.qos,
+                message.retain,
+                message.dup,
+                message.mid,
+                self.state.generation,
+            )
+        )
+
+    def _connected(
+        self,
+        client: Client,
+        userdata: Any,
+        flags: ConnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            self._say_trouble(f"the broker refused the connection: {reason}")
+            return
+        self.state.connected = True
+        self.state.connects += 1
+        self.state.trouble = ""
+        # Whatever session_present says: a broker may have kept the session and lost its topics.
+        client.subscribe([(topic, 1) for topic in self._options.topics])
+        if self._said_trouble:
+            self._said_trouble = False
+            self._on_state(True, f"{self.name}: connected again")
+        if self._expects_session and not flags.session_present:
+            self.state.lost_sessions += 1
+            self._on_state(
+                True,
+                f"{self.name}: expected the session of client {self._options.client_id!r}, the "
+                "broker has none: messages that waited there are lost; see its persistence "
+                "settings (deploy/mosquitto/edaphon.conf)",
+            )
+        self._expects_session = True
+
+    def _subscribed(
+        self,
+        client: Client,
+        userdata: Any,
+        mid: int,
+        reasons: list[ReasonCode],
+        properties: Properties | None,
+    ) -> None:
+        refused = [
+            topic
+            for topic, reason in zip(self._options.topics, reasons, strict=False)
+            if reason.is_failure
+        ]
+        self.state.refused_topics = len(refused)
+        if refused:
+            self._on_state(
+                True, f"{self.name}: the broker refused the topics {refused}; see its access list"
+            )
+
+    def _disconnected(
+        self,
+        client: Client,
+        userdata: Any,
+        flags: DisconnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        if not self._stop.is_set():
+            self._say_trouble(f"connection lost: {reason}")
+
+    def _say_trouble(self, words: str) -> None:
+        self.state.trouble = words
+        if not self._said_trouble:
+            self._said_trouble = True
+            self._guarded(self._on_state)(
+                False, f"{self.name}: {words}; trying again at least each {LONGEST_RETRY_S:.0f} s"
+            )
+
+
+def _tls_context(options: MqttOptions) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=options.ca_file)
+        if options.cert_file is not None:
+            context.load_cert_chain(options.cert_file, options.key_file)
+    except OSError as error:
+        files = f"{options.ca_file or 'the system'}, {options.cert_file or 'no client certificate'}"
+        raise LinkDown("certificates that can be read", str(error), files) from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

@@ -1,0 +1,271 @@
+"""SDI-12 probes behind a transparent USB adapter, on a pseudo terminal; faults on demand.
+
+Written from the specification v1.4 without the code of this package, so that it is a second
+opinion. Commands like b"0M!" come in and answers with CR LF go out; breaks can't be seen here.
+"""
+
+import heapq
+import os
+import random
+import select
+import threading
+import time
+import tty
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["FAULTS", "Probe", "SimulatedBus"]
+
+FAULTS = ("silent", "garbled", "late", "doubled", "residue", "noise", "abort", "cut")
+
+Values = Sequence[float | str]
+
+_CRC_TABLE: list[int] = []
+for _byte in range(256):
+    _rest = _byte
+    for _ in range(8):
+        _rest = (_rest >> 1) ^ (0xA001 * (_rest & 1))
+    _CRC_TABLE.append(_rest)
+
+
+def _with_crc(line: bytes) -> bytes:
+    crc = 0
+    for byte in line:
+        crc = (crc >> 8) ^ _CRC_TABLE[(crc ^ byte) & 0xFF]
+    return line + bytes([0x40 + (crc >> 12), 0x40 + ((crc >> 6) & 63), 0x40 + (crc & 63)])
+
+
+@dataclass(slots=True)
+class Probe:
+    """One probe. `values` answer M and C, `more` answer M1..M9 by number; each is asked anew.
+
+    A number goes out with up to 7 digits, a text as it is. `seconds` is announced and, scaled by
+    the bus, taken. `per_answer` limits the values of one answer, beside the 35 or 75 characters.
+    `late_s` is how long a late answer takes. `fault` names the fault of a command, or None; those
+    queued by `fail` come first. `asked` collects the commands that came.
+    """
+
+    address: str
+    identity: str
+    values: Values | Callable[[], Values]
+    seconds: int = 1
+    service_request: bool = True
+    more: Mapping[int, Values | Callable[[], Values]] = field(default_factory=dict)
+    per_answer: int = 99
+    late_s: float = 0.1
+    fault: Callable[[str], str | None] = lambda command: None
+    asked: list[str] = field(default_factory=list)
+    _queued: deque[str] = field(default_factory=deque)
+
+    def fail(self, fault: str, times: int = 1) -> None:
+        """The next `times` commands to this probe meet that fault."""
+        if fault not in FAULTS:
+            raise ValueError(f"expected one of {', '.join(FAULTS)}, got {fault!r}")
+        self._queued.extend([fault] * times)
+
+    def next_fault(self, command: str) -> str | None:
+        return self._queued.popleft() if self._queued else self.fault(command)
+
+
+@dataclass(slots=True)
+class _Measuring:
+    """A measurement that runs or is done: the groups of values that D0, D1.. give."""
+
+    groups: list[bytes]
+    crc: bool
+    ready_at: float
+    concurrent: bool
+    aborted: bool = False
+
+
+class SimulatedBus:
+    """Probes on one line. `second_s` is how long an announced second takes here [s].
+
+    With `link`, that path always points to the port, whatever it is called after a replug.
+    """
+
+    def __init__(
+        self, probes: Sequence[Probe], second_s: float = 1.0, link: Path | None = None
+    ) -> None:
+        self.probes = {probe.address: probe for probe in probes}
+        self.second_s = second_s
+        self.commands = 0
+        self._link = link
+        self._measuring: dict[str, _Measuring] = {}
+        self._to_send: list[tuple[float, int, bytes]] = []
+        self._random = random.Random(12)  # noqa: S311  repeatable noise
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._pair: tuple[int, int] | None = None
+        self._thread = threading.Thread(target=self._serve, name="sdi12-simulator", daemon=True)
+
+    def start(self) -> str:
+        """The path of the port."""
+        path = self.replug()
+        self._thread.start()
+        return path
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join()
+        self.unplug()
+
+    def unplug(self) -> None:
+        """The adapter is pulled out: whoever has the port open gets an error."""
+        with self._lock:
+            pair, self._pair = self._pair, None
+        if self._link:
+            self._link.unlink(missing_ok=True)
+        for end in pair or ():
+            os.close(end)
+
+    def replug(self) -> str:
+        """The adapter is plugged in again, as a port that may have another name; its path."""
+        ours, theirs = os.openpty()
+        tty.setraw(theirs)  # the own end stays open, so that a client may come and go
+        with self._lock:
+            self._pair = (ours, theirs)
+        path = os.ttyname(theirs)
+        if not self._link:
+            return path
+        fresh = self._link.with_suffix(".new")
+        fresh.symlink_to(path)
+        fresh.replace(self._link)
+        return str(self._link)
+
+    def _serve(self) -> None:
+        buffer = b""
+        while not self._stopping.is_set():
+            buffer += self._received()
+            *commands, buffer = buffer.split(b"!")
+            for command in commands:
+                self._answer(command.decode("ascii", "replace").strip())
+            self._send_due()
+
+    def _received(self) -> bytes:
+        with self._lock:
+            pair = self._pair
+        due = self._to_send[0][0] - time.monotonic() if self._to_send else 0.02
+        if pair is None:
+            self._to_send.clear()
+            self._measuring.clear()
+            self._stopping.wait(0.01)
+            return b""
+        try:
+            if select.select([pair[0]], [], [], min(max(due, 0.0), 0.02))[0]:
+                return os.read(pair[0], 4096)
+        except (OSError, ValueError):  # unplugged meanwhile
+            return b""
+        return b""
+
+    def _send_due(self) -> None:
+        while self._to_send and self._to_send[0][0] <= time.monotonic():
+            with self._lock:
+                if not self._to_send or self._pair is None:
+                    return
+                os.write(self._pair[0], heapq.heappop(self._to_send)[2])
+
+    def _send(self, data: bytes, at: float = 0.0) -> None:
+        self.commands += 1
+        heapq.heappush(self._to_send, (at, self.commands, data))
+
+    def _answer(self, command: str) -> None:
+        address, kind = command[:1], command[1:]
+        self._break(address)
+        probe = self.probes.get(address)
+        if address == "?" and len(self.probes) == 1:
+            probe = next(iter(self.probes.values()))
+        if probe is None:
+            return
+        probe.asked.append(command)
+        fault = probe.next_fault(command)
+        answer = self._spoken(probe, kind, fault)
+        if answer is not None:
+            self._spoil(probe, answer + b"\r\n", fault)
+
+    def _break(self, address: str) -> None:
+        """A command wakes all probes: it ends a running M of any, and a running C of its own."""
+        now = time.monotonic()
+        for owner, running in self._measuring.items():
+            hit = owner == address or not running.concurrent
+            if hit and running.ready_at > now:
+                running.aborted = True
+        self._to_send = [item for item in self._to_send if item[2][1:] != b"\r\n" or item[0] <= now]
+        heapq.heapify(self._to_send)
+
+    def _spoken(self, probe: Probe, kind: str, fault: str | None) -> bytes | None:
+        """The answer without CR LF; None for what a probe does not answer."""
+        if kind == "":
+            return probe.address.encode()
+        if kind == "I":
+            return f"{probe.address}{probe.identity}".encode()
+        if kind[:1] in {"M", "C"}:
+            return self._started(probe, kind, fault)
+        if kind[:1] == "D" and kind[1:].isdigit():
+            return self._data(probe, int(kind[1:]), fault)
+        return None
+
+    def _started(self, probe: Probe, kind: str, fault: str | None) -> bytes:
+        concurrent = kind[0] == "C"
+        crc = kind[1:2] == "C"
+        number = kind[1 + crc :]
+        values = probe.more.get(int(number), ()) if number else probe.values
+        texts = [_printed(value) for value in (values() if callable(values) else values)]
+        takes_s = probe.seconds * self.second_s if texts else 0.0
+        groups = _groups(texts, 75 if concurrent else 35, probe.per_answer)
+        ready_at = time.monotonic() + takes_s
+        self._measuring[probe.address] = _Measuring(groups, crc, ready_at, concurrent)
+        seconds = probe.seconds if texts else 0
+        requests = probe.service_request and not concurrent and seconds and fault != "residue"
+        if requests:
+            self._send(f"{probe.address}\r\n".encode(), ready_at)
+        width = 2 if concurrent else 1
+        return f"{probe.address}{seconds:03d}{len(texts):0{width}d}".encode()
+
+    def _data(self, probe: Probe, number: int, fault: str | None) -> bytes:
+        running = self._measuring.get(probe.address)
+        if fault == "abort" and running:
+            running.aborted = True
+        values = b""
+        if running and not running.aborted and number < len(running.groups):
+            values = running.groups[number]
+        line = probe.address.encode() + values
+        return _with_crc(line) if running and running.crc else line
+
+    def _spoil(self, probe: Probe, answer: bytes, fault: str | None) -> None:
+        if fault == "silent":
+            return
+        if fault == "garbled":
+            at = self._random.randrange(len(answer) - 2)
+            answer = answer[:at] + bytes([answer[at] ^ 0x80]) + answer[at + 1 :]
+        elif fault == "cut":
+            answer = answer[: self._random.randrange(1, len(answer) - 1)]
+        elif fault == "noise":
+            answer = bytes(self._random.randrange(128, 256) for _ in range(5)) + answer
+        elif fault == "residue" and probe.asked[-1][1:2] == "D":
+            answer = probe.address.encode() + b"\r\n" + answer
+        self._send(answer, time.monotonic() + probe.late_s if fault == "late" else 0.0)
+        if fault == "doubled":
+            self._send(answer, time.monotonic() + 0.002)
+
+
+def _printed(value: float | str) -> bytes:
+    """Sign and at most 7 digits."""
+    if isinstance(value, str):
+        return value.encode()
+    whole = len(str(int(abs(value))))
+    return f"{value:+.{max(0, 7 - whole)}f}".rstrip("0").rstrip(".").encode()
+
+
+def _groups(texts: list[bytes], most_characters: int, most_values: int) -> list[bytes]:
+    groups: list[list[bytes]] = [[]]
+    for text in texts:
+        if (
+            len(groups[-1]) == most_values
+            or sum(map(len, groups[-1])) + len(text) > most_characters
+        ):
+            groups.append([])
+        groups[-1].append(text)
+    return [b"".join(group) for group in groups]
