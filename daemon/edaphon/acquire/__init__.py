@@ -1,0 +1,1 @@
+"""Acquisition: asks and hears instruments and hands what came to the journal."""
