@@ -18,7 +18,7 @@ from edaphon.config.model import (
     Storage,
     Web,
 )
-from edaphon.config.reading import file_complaints, read_config
+from edaphon.config.reading import Draft, file_complaints, read_config, read_draft, things_lacking
 from edaphon.written.values import Secret
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Bus",
     "ClockTrust",
     "Configuration",
+    "Draft",
     "Facts",
     "JsonField",
     "JsonSource",
@@ -41,4 +42,6 @@ __all__ = [
     "Web",
     "file_complaints",
     "read_config",
+    "read_draft",
+    "things_lacking",
 ]

@@ -1,6 +1,9 @@
 """From the text of edaphon.toml to a configuration, or to every complaint about it at once."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from pydantic.fields import FieldInfo
@@ -10,53 +13,77 @@ from edaphon.config.rules import Parts, rule_complaints
 from edaphon.written import FACT_TABLES, Complaint, Document, did_you_mean
 from edaphon.written.lines import Place
 from edaphon.written.models import came_text, keys_of, toml_text, validated
-from edaphon.written.values import Secret
+from edaphon.written.values import Secret, Table
+from edaphon_drivers.sheets import Output, UnknownModel
 
-__all__ = ["file_complaints", "read_config"]
+__all__ = ["Draft", "file_complaints", "read_config", "read_draft", "things_lacking"]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What could be read: all good parts, and `config` only if there is no complaint."""
+
+    config: Configuration | None
+    parts: Parts
+    complaints: tuple[Complaint, ...]
+
+    def outputs(self) -> dict[str, Mapping[str, Output]]:
+        """Source path -> its outputs by name, of all sources whose model is known."""
+        known = {}
+        for source in self.parts.sources.values():
+            with suppress(UnknownModel):
+                known[source.path] = source.outputs
+        return known
 
 
 def read_config(document: Document) -> tuple[Configuration | None, list[Complaint]]:
     """The configuration, None if there is any complaint.
 
     Looks at nothing but the text: no file, no port, no environment. Fact tables in it are left
-    to the facts. A part that is wrong does not keep the others from being checked.
+    to the facts.
     """
+    draft = read_draft(document)
+    return draft.config, list(draft.complaints)
+
+
+def read_draft(document: Document) -> Draft:
+    """Like `read_config`; a part that is wrong does not keep the others from being read."""
     complaints = [*document.complaints, *_unknown_tables(document)]
-    parts: dict[str, Any] = {}
+    tables: dict[str, Any] = {}
     for info in Configuration.model_fields.values():
-        parts[_key(info)], found = _section(document, info)
+        tables[_key(info)], found = _section(document, info)
         complaints += found
-    complaints += rule_complaints(document, Parts.of(parts))
-    unique = sorted(_without_echoes(document, complaints))
-    if unique:
-        return None, unique
-    rows = {key: _listed(part) for key, part in parts.items() if part is not None}
-    return Configuration.model_validate(rows), []
+    parts = Parts.of(tables)
+    complaints += rule_complaints(document, parts)
+    if complaints:
+        return Draft(None, parts, tuple(sorted(_without_echoes(document, complaints))))
+    rows = {key: _listed(part) for key, part in tables.items() if part is not None}
+    return Draft(Configuration.model_validate(rows), parts, ())
 
 
-def file_complaints(document: Document, config: Configuration) -> list[Complaint]:
+def file_complaints(document: Document, parts: Parts) -> list[Complaint]:
     """About files, folders and secrets that the configuration names and this machine lacks."""
     found: list[Complaint] = []
-    inbox = config.facts.inbox
+    inbox = parts.facts.inbox if parts.facts else None
     if inbox is not None and not inbox.is_dir():
         found.append(_lacking(document, ("facts", "inbox"), inbox, "make it, or name another"))
-    for name, broker in config.brokers.items():
-        place = ("broker", name, "ca_file")
-        if broker.ca_file is not None and not broker.ca_file.is_file():
-            found.append(
-                _lacking(document, place, broker.ca_file, "name the file of the authority")
-            )
-        if broker.password is not None:
-            found += secret_complaints(document, ("broker", name, "password"), broker.password)
+    for name, broker in parts.brokers.items():
+        found += things_lacking(document, ("broker", name), broker)
     return found
 
 
-def secret_complaints(document: Document, place: Place, secret: Secret) -> list[Complaint]:
-    trouble = secret.trouble()
-    if not trouble:
-        return []
-    key, line = _dotted(place), document.line(place)
-    return [Complaint(document.file, line, key, trouble, "a secret that this account can read")]
+def things_lacking(document: Document, place: Place, table: Table) -> list[Complaint]:
+    """About the secrets and the files (keys that end in _file) of one table."""
+    found: list[Complaint] = []
+    for key, value in table:
+        inside = (*place, key)
+        if isinstance(value, Secret) and (trouble := value.trouble()):
+            line = document.line(inside)
+            right = "a secret that this account can read"
+            found.append(Complaint(document.file, line, _dotted(inside), trouble, right))
+        elif isinstance(value, Path) and key.endswith("_file") and not value.is_file():
+            found.append(_lacking(document, inside, value, "the path of a file that is there"))
+    return found
 
 
 def _lacking(document: Document, place: Place, path: object, right: str) -> Complaint:

@@ -8,6 +8,7 @@ from typing import Any
 from edaphon.config.model import (
     Broker,
     Bus,
+    Facts,
     JsonSource,
     LorawanSource,
     ScheduledSource,
@@ -32,17 +33,21 @@ class Parts:
     brokers: Mapping[str, Broker]
     sources: Mapping[int, Source]
     sinks: Mapping[int, Sink]
+    facts: Facts | None
 
     @classmethod
-    def of(cls, parts: Mapping[str, Any]) -> "Parts":
-        return cls(*(parts[key] or {} for key in ("bus", "broker", "source", "sink")))
+    def of(cls, tables: Mapping[str, Any]) -> "Parts":
+        buses, brokers, sources, sinks = (
+            tables[key] or {} for key in ("bus", "broker", "source", "sink")
+        )
+        return cls(buses, brokers, sources, sinks, tables["facts"])
 
 
-_Found = Iterator[tuple[Place, str, str]]  # place, what came, what would be right
+Found = Iterator[tuple[Place, str, str]]  # place, what came, what would be right
 
 
 def rule_complaints(document: Document, parts: Parts) -> list[Complaint]:
-    rules: tuple[Callable[[Document, Parts], _Found], ...] = (
+    rules: tuple[Callable[[Document, Parts], Found], ...] = (
         _names,
         _ports,
         _clients,
@@ -63,7 +68,7 @@ def _dotted(place: Place) -> str:
     return ".".join(str(part) for part in place if isinstance(part, str))
 
 
-def _names(document: Document, parts: Parts) -> _Found:
+def _names(document: Document, parts: Parts) -> Found:
     """Each source names a bus or broker that is there, and no two things share a name."""
     for number, source in parts.sources.items():
         key = "bus" if isinstance(source, ScheduledSource) else "broker"
@@ -78,7 +83,7 @@ def _names(document: Document, parts: Parts) -> _Found:
     yield from _repeated({n: s.name for n, s in parts.sinks.items()}, "sink", "name")
 
 
-def _repeated(values: Mapping[int, str], table: str, key: str) -> _Found:
+def _repeated(values: Mapping[int, str], table: str, key: str) -> Found:
     first: dict[str, int] = {}
     for number, value in values.items():
         if value in first:
@@ -87,7 +92,7 @@ def _repeated(values: Mapping[int, str], table: str, key: str) -> _Found:
         first.setdefault(value, number)
 
 
-def _ports(document: Document, parts: Parts) -> _Found:
+def _ports(document: Document, parts: Parts) -> Found:
     first: dict[str, str] = {}
     for name, bus in parts.buses.items():
         if bus.port in first:
@@ -96,7 +101,7 @@ def _ports(document: Document, parts: Parts) -> _Found:
         first.setdefault(bus.port, name)
 
 
-def _clients(document: Document, parts: Parts) -> _Found:
+def _clients(document: Document, parts: Parts) -> Found:
     """Two connections with one client identifier push each other off the broker for ever."""
     first: dict[tuple[str, int, str], str] = {}
     for name, broker in parts.brokers.items():
@@ -109,7 +114,7 @@ def _clients(document: Document, parts: Parts) -> _Found:
         first.setdefault(client, name)
 
 
-def _models(document: Document, parts: Parts) -> _Found:
+def _models(document: Document, parts: Parts) -> Found:
     for number, source in parts.sources.items():
         if isinstance(source, JsonSource):
             continue
@@ -126,7 +131,7 @@ def _models(document: Document, parts: Parts) -> _Found:
             yield place, came, did_you_mean(source.model, fitting)
 
 
-def _paths(document: Document, parts: Parts) -> _Found:
+def _paths(document: Document, parts: Parts) -> Found:
     """No two sources have one path, and a device is heard through one broker only."""
     paths: dict[str, int] = {}
     devices: dict[str, int] = {}
@@ -152,7 +157,7 @@ def _own_name(source: Source) -> tuple[str, str]:
     return "topic", source.topic
 
 
-def _envelopes(document: Document, parts: Parts) -> _Found:
+def _envelopes(document: Document, parts: Parts) -> Found:
     for number, source in parts.sources.items():
         if isinstance(source, ScheduledSource) or source.broker not in parts.brokers:
             continue
@@ -166,7 +171,7 @@ def _envelopes(document: Document, parts: Parts) -> _Found:
             yield ("source", number, "broker"), came, right
 
 
-def _topics(document: Document, parts: Parts) -> _Found:
+def _topics(document: Document, parts: Parts) -> Found:
     for name, broker in parts.brokers.items():
         for at, topic in enumerate(broker.topics):
             if not _is_filter(topic):
@@ -197,7 +202,7 @@ def _matches(topic_filter: str, topic: str) -> bool:
     )
 
 
-def _fields(document: Document, parts: Parts) -> _Found:
+def _fields(document: Document, parts: Parts) -> Found:
     for number, source in parts.sources.items():
         if not isinstance(source, JsonSource):
             continue

@@ -1,7 +1,7 @@
 """What people know of a site, as facts: deployments, wiring, depths, calibrations, marks."""
 
-from edaphon.facts.conflicts import knowledge_conflicts
-from edaphon.facts.files import FactRow, read_facts
+from edaphon.facts.conflicts import knowledge_conflicts, new_rows
+from edaphon.facts.files import FactRow, read_facts, written_ids
 from edaphon.facts.knowledge import Knowledge
 from edaphon.facts.model import (
     Calibration,
@@ -32,7 +32,9 @@ __all__ = [
     "fact_of",
     "from_payload",
     "knowledge_conflicts",
+    "new_rows",
     "read_facts",
     "table_of",
     "to_payload",
+    "written_ids",
 ]

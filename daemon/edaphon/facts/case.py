@@ -22,12 +22,16 @@ _AFTER_ALL = 2**31  # a file number that no journal reaches: new facts come last
 
 @dataclass(frozen=True)
 class Case:
-    """`sources` are the outputs of each source path, None where the configuration is not known."""
+    """`sources` are the outputs of each source path, None where the configuration is not known.
+
+    `doubtful` names are those of rows that are wrong themselves; who names them is not to blame.
+    """
 
     rows: Mapping[int, FactRow]  # by the identity of the fact: equal facts may be old and new
     before: Knowledge
     after: Knowledge
     sources: Mapping[str, Mapping[str, Output]] | None
+    doubtful: frozenset[str] = frozenset()
 
     @classmethod
     def of(
@@ -35,10 +39,11 @@ class Case:
         rows: Rows[FactRow],
         knowledge: Knowledge,
         sources: Mapping[str, Mapping[str, Output]] | None,
+        doubtful: frozenset[str] = frozenset(),
     ) -> "Case":
         new = (Known(Sequence(_AFTER_ALL, n), row.fact) for n, row in enumerate(rows))
         after = Knowledge((*knowledge.entered, *new))
-        return cls({id(row.fact): row for row in rows}, knowledge, after, sources)
+        return cls({id(row.fact): row for row in rows}, knowledge, after, sources, doubtful)
 
     def new(self, kind: type[Kind]) -> Iterator[Kind]:
         for row in self.rows.values():

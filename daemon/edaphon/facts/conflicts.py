@@ -21,14 +21,15 @@ def knowledge_conflicts(
     rows: Rows[FactRow],
     knowledge: Knowledge,
     sources: Mapping[str, Mapping[str, Output]] | None = None,
+    doubtful: frozenset[str] = frozenset(),
 ) -> list[Complaint]:
     """Complaints about `rows` on top of what is known, rows known already left out.
 
     `sources` are the outputs of each source path; without them names that may stand elsewhere are
-    not checked.
+    not checked, nor are `doubtful` ones (ids of rows that are wrong in themselves).
     """
     complaints = list(_identity(rows, knowledge))
-    case = Case.of(new_rows(rows, knowledge), knowledge, sources)
+    case = Case.of(new_rows(rows, knowledge), knowledge, sources, doubtful)
     found = [*_overlaps(case), *_channels(case), *_revocations(case), *reference_complaints(case)]
     if sources is not None:
         found += fitting_complaints(case)

@@ -9,7 +9,7 @@ from edaphon.written import FACT_TABLES, Complaint, Document, did_you_mean
 from edaphon.written.lines import Place
 from edaphon.written.models import validated
 
-__all__ = ["FactRow", "read_facts"]
+__all__ = ["FactRow", "read_facts", "written_ids"]
 
 
 class FactRow(NamedTuple):
@@ -43,6 +43,12 @@ def read_facts(
             rows.append(_row(document, place, row, fact, sha256))
     kept = [c for c in complaints if c in document.complaints or c.line not in document.repaired]
     return tuple(sorted(rows, key=lambda r: r.line)), kept
+
+
+def written_ids(document: Document) -> frozenset[str]:
+    """The id of every row, of wrong ones too."""
+    rows = (row for _, row in _written_rows(document) if isinstance(row, dict))
+    return frozenset(row["id"] for row in rows if isinstance(row.get("id"), str))
 
 
 def _written_rows(document: Document) -> list[tuple[Place, Any]]:

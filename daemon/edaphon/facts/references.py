@@ -32,7 +32,14 @@ def reference_complaints(case: Case) -> Iterator[Found]:
     for calibration in case.new(Calibration):
         yield from _curve(calibration)
     if case.sources is not None:
-        yield from _names(case, case.sources)
+        for found in _names(case, case.sources):
+            if not case.doubtful & set(_named(found[0], found[1])):
+                yield found
+
+
+def _named(fact: Fact, key: str) -> tuple[str, ...]:
+    value = getattr(fact, key)
+    return value if isinstance(value, tuple) else (value,)
 
 
 def _known(

@@ -33,4 +33,4 @@ def one_of(names: Iterable[str]) -> str:
     listed = list(names)
     if not listed:
         return "there is none yet"
-    return f"known: {', '.join(listed[:20])}{', ...' if len(listed) > 20 else ''}"
+    return f"known: {', '.join(listed[:12])}{', ...' if len(listed) > 12 else ''}"

@@ -1,5 +1,6 @@
 """From a table and its model to complaints with a line, and to what would be right."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
@@ -13,6 +14,7 @@ from edaphon.written.lines import Document, Place
 __all__ = ["came_text", "keys_of", "validated", "value_at"]
 
 _TAGS = frozenset({"scheduled", "lorawan", "json"})
+_URL_USER = re.compile(r"//[^/@\s]+@")  # may hold a password
 _MEANING = {
     "string_type": "text in quotes",
     "int_type": "a whole number",
@@ -68,13 +70,8 @@ def _complaint(
     line = document.line((*place, *inside))
     if error["type"] == "extra_forbidden":
         known = keys_of(_model_of(kind, inside[:-1], row))
-        return Complaint(
-            document.file,
-            line,
-            str(inside[-1]),
-            "unknown key",
-            did_you_mean(str(inside[-1]), known),
-        )
+        right = did_you_mean(str(inside[-1]), known)
+        return Complaint(document.file, line, key, "unknown key", right)
     came = "missing" if error["type"] == "missing" else came_text(value_at(row, inside))
     if error["type"] == "plain_secret":
         came = "a secret in plain text"
@@ -166,7 +163,7 @@ def _without(row: Any, place: Place) -> Any:
 
 def came_text(value: Any) -> str:
     """What was written, as TOML would say it, cut to a readable length."""
-    text = toml_text(value)
+    text = _URL_USER.sub("//***@", toml_text(value))
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

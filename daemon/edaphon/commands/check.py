@@ -1,0 +1,178 @@
+"""`edaphon check`: every mistake of edaphon.toml and of fact files, without opening any port."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+
+from edaphon.config import Configuration, Draft, file_complaints, read_draft, things_lacking
+from edaphon.facts import FactRow, Knowledge, knowledge_conflicts, read_facts, written_ids
+from edaphon.sinks.sink import sink_kind
+from edaphon.written import FACT_TABLES, Complaint, Document, read_document
+from edaphon.written.models import validated
+
+__all__ = ["CONFIGURATION", "Examined", "check", "examine", "usual_file"]
+
+CONFIGURATION = 3  # exit code: something is wrong with what people wrote
+USUAL = (Path("edaphon.toml"), Path("/etc/edaphon/edaphon.toml"))
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A configuration with the facts of its files and its inbox; use it if nothing is wrong.
+
+    `document` is the configuration's text, None if no file was one; then facts were checked only
+    as far as they stand for themselves.
+    """
+
+    config: Configuration | None
+    document: Document | None
+    rows: tuple[FactRow, ...]
+    complaints: tuple[Complaint, ...]
+
+
+def check(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="edaphon.toml, fact files, or folders of them")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Tell every mistake in the configuration and in fact files; nothing is opened or changed."""
+    found = examine(files or [usual_file()])
+    if json:
+        typer.echo(_as_json(found))
+    elif found.complaints:
+        for complaint in found.complaints:
+            typer.echo(str(complaint), err=True)
+        many = "s" if len(found.complaints) > 1 else ""
+        typer.echo(f"{len(found.complaints)} mistake{many}; nothing was changed.", err=True)
+    else:
+        typer.echo(_summary(found))
+    if found.complaints:
+        raise typer.Exit(CONFIGURATION)
+
+
+def usual_file() -> Path:
+    """edaphon.toml here if there is one, else where an installed service has it."""
+    return next((path for path in USUAL if path.exists()), USUAL[-1])
+
+
+def examine(files: Sequence[Path], knowledge: Knowledge | None = None) -> Examined:
+    """All that these files say and all that is wrong with it, on top of what is known already."""
+    documents, complaints = _read(files)
+    configs = [d for d in documents if _is_config(d)]
+    complaints += _too_many(configs)
+    draft = read_draft(configs[0]) if configs else None
+    if draft is not None:
+        complaints += draft.complaints
+        complaints += file_complaints(configs[0], draft.parts)
+        complaints += _sink_complaints(configs[0], draft)
+        more, trouble = _read(_inbox(draft, documents))
+        documents += more
+        complaints += trouble
+    rows, wrong = _facts(documents, draft, knowledge or Knowledge())
+    config = draft.config if draft else None
+    document = configs[0] if configs else None
+    return Examined(config, document, rows, tuple(sorted({*complaints, *wrong})))
+
+
+def _facts(
+    documents: Iterable[Document], draft: Draft | None, knowledge: Knowledge
+) -> tuple[tuple[FactRow, ...], list[Complaint]]:
+    rows: list[FactRow] = []
+    complaints: list[Complaint] = []
+    written: set[str] = set()
+    for document in documents:
+        found, wrong = read_facts(document, alone=not _is_config(document))
+        rows += found
+        complaints += wrong
+        written |= written_ids(document)
+    doubtful = frozenset(written - {row.fact.id for row in rows})
+    sources = draft.outputs() if draft else None
+    conflicts = knowledge_conflicts(rows, knowledge, sources, doubtful)
+    if draft is not None and draft.config is None:
+        # a source that is wrong itself is told once, not again at each deployment
+        conflicts = [c for c in conflicts if c.key != "deployment.source"]
+    return tuple(rows), complaints + conflicts
+
+
+def _read(files: Iterable[Path]) -> tuple[list[Document], list[Complaint]]:
+    documents: list[Document] = []
+    complaints: list[Complaint] = []
+    for path in dict.fromkeys(_plain_files(files)):
+        try:
+            documents.append(read_document(str(path), path.read_text("utf-8-sig")))
+        except OSError as error:
+            came = f"can't be read ({error.strerror})"
+            complaints.append(
+                Complaint(str(path), 1, "", came, "a file that this account can read")
+            )
+        except UnicodeDecodeError as error:
+            came = f"byte {error.start} is not UTF-8"
+            complaints.append(Complaint(str(path), 1, "", came, "text saved as UTF-8"))
+    return documents, complaints
+
+
+def _plain_files(files: Iterable[Path]) -> Iterator[Path]:
+    for path in files:
+        if path.is_dir():
+            yield from sorted(path.glob("*.toml"))
+        else:
+            yield path
+
+
+def _is_config(document: Document) -> bool:
+    """A file with any table that is not a fact's, near misses of fact tables apart."""
+    own = {"logger", "site", "storage", "clock", "web", "bus", "broker", "source", "sink"}
+    return bool(own & document.table.keys()) or Path(document.file).name == "edaphon.toml"
+
+
+def _too_many(configs: Sequence[Document]) -> Iterator[Complaint]:
+    for other in configs[1:]:
+        came = f"a second configuration beside {configs[0].file}"
+        tables = ", ".join(sorted(FACT_TABLES))
+        yield Complaint(other.file, 1, "", came, f"only fact tables here ({tables})")
+
+
+def _inbox(draft: Draft, documents: Iterable[Document]) -> list[Path]:
+    inbox = draft.parts.facts.inbox if draft.parts.facts else None
+    if inbox is None:
+        return []
+    given = {Path(document.file).resolve() for document in documents}
+    return [path for path in sorted(inbox.glob("*.toml")) if path.resolve() not in given]
+
+
+def _sink_complaints(document: Document, draft: Draft) -> Iterator[Complaint]:
+    for number, sink in draft.parts.sinks.items():
+        place = ("sink", number)
+        try:
+            settings = sink_kind(sink.kind).Settings
+        except ValueError as error:
+            line = document.line((*place, "kind"))
+            yield Complaint(document.file, line, "sink.kind", f'"{sink.kind}"', str(error))
+            continue
+        found, wrong = validated(document, place, settings, dict(sink.settings))
+        yield from wrong
+        if found is not None:
+            yield from things_lacking(document, place, found)
+
+
+def _summary(found: Examined) -> str:
+    facts = f"{len(found.rows)} facts"
+    if found.config is None:
+        return f"good: {facts}. Give edaphon.toml too, and what they name is checked as well."
+    config = found.config
+    return f"good: {len(config.sources)} sources, {len(config.sinks)} sinks, {facts}"
+
+
+def _as_json(found: Examined) -> str:
+    table = {
+        "good": not found.complaints,
+        "complaints": [c._asdict() for c in found.complaints],
+        "sources": len(found.config.sources) if found.config else None,
+        "facts": len(found.rows),
+    }
+    return orjson.dumps(table, option=orjson.OPT_INDENT_2).decode()
