@@ -1,0 +1,145 @@
+"""What an exchange gives when its bytes are not those that were sent."""
+
+import ast
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import edaphon_drivers
+import edaphon_drivers.simulators.sdi12 as simulator
+from edaphon_drivers import sdi12
+from edaphon_drivers.faults import Fault, Garbled, NoAnswer
+from edaphon_drivers.payloads import Turn, pack_exchange, unpack_exchange
+from edaphon_drivers.readings import Reading, Status
+from edaphon_drivers.sdi12 import decode_exchange, decode_identity
+from edaphon_drivers.sdi12.crc import crc_characters
+from edaphon_drivers.sheets import load_sheet
+
+_TEROS12 = load_sheet("meter.teros12")
+_HYDRA = load_sheet("stevens.hydraprobe")
+_DATA = b"1+1807.82+21.0+1"
+
+
+def _exchange(*said: bytes) -> tuple[Turn, ...]:
+    """What ends with `!` was sent."""
+    return tuple(Turn(i, data.endswith(b"!"), data) for i, data in enumerate(said))
+
+
+def _with_crc(text: bytes) -> bytes:
+    return text + crc_characters(text) + b"\r\n"
+
+
+def _readings(turns: Sequence[Turn]) -> tuple[Reading, ...]:
+    try:
+        return decode_exchange(turns, _TEROS12)
+    except Fault:
+        return ()
+
+
+@given(st.data())
+def test_no_number_comes_of_an_answer_whose_crc_is_wrong(data: st.DataObject) -> None:
+    line = bytearray(_with_crc(_DATA))
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(line) - 1))
+        line[at] ^= data.draw(st.integers(1, 255))
+    turns = _exchange(b"1MC!", b"10013\r\n", b"1\r\n", b"1D0!", bytes(line))
+    right = bytes(line[-5:-2]) == crc_characters(bytes(line[:-5]))
+    assert right or not _readings(turns)
+
+
+@given(st.data())
+def test_any_damage_to_an_exchange_gives_readings_or_a_fault(data: st.DataObject) -> None:
+    packed = bytearray(
+        pack_exchange(_exchange(b"1MC!", b"10013\r\n", b"1\r\n", b"1D0!", _with_crc(_DATA)))
+    )
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(packed) - 1))
+        packed[at] = data.draw(st.integers(0, 255))
+    try:
+        turns = unpack_exchange(bytes(packed))
+        decode_identity(turns)
+        decode_exchange(turns, _TEROS12)
+    except Fault:
+        pass
+
+
+@given(st.lists(st.tuples(st.booleans(), st.binary(max_size=12)), max_size=8))
+def test_any_turns_give_readings_or_a_fault(said: list[tuple[bool, bytes]]) -> None:
+    turns = [Turn(i, sent, data) for i, (sent, data) in enumerate(said)]
+    assert all(reading.status is Status.OK for reading in _readings(turns) if reading.number)
+    decode_identity(turns)
+
+
+def test_the_last_complete_measurement_counts() -> None:
+    turns = _exchange(
+        b"1M!", b"10013\r\n", b"1D0!", b"1+1700+20+1\r\n",
+        b"1M!", b"10013\r\n", b"1D0!", b"1+1800+21+2\r\n",
+        b"1M!", b"10013\r\n", b"1D0!", b"1\r\n",
+    )  # fmt: skip
+    assert [reading.number for reading in decode_exchange(turns, _TEROS12)] == [1800, 21, 2]
+
+
+def test_data_of_another_measurement_are_not_mixed_in() -> None:
+    turns = _exchange(
+        b"0M!", b"00029\r\n", b"0D0!", b"0+1+2+3\r\n", b"0D1!", b"0+4+5+6\r\n",
+        b"0M!", b"00029\r\n", b"0D2!", b"0+7+8+9\r\n",
+    )  # fmt: skip
+    with pytest.raises(Garbled):
+        decode_exchange(turns, _HYDRA)
+
+
+def test_data_from_a_neighbour_give_no_number() -> None:
+    turns = _exchange(b"1M!", b"10013\r\n", b"1D0!", b"2+1800+21+2\r\n")
+    with pytest.raises(Garbled):
+        decode_exchange(turns, _TEROS12)
+
+
+def test_another_number_of_values_than_the_sheet_knows_is_not_mapped() -> None:
+    turns = _exchange(b"1M!", b"10012\r\n", b"1D0!", b"1+1800+21\r\n")
+    with pytest.raises(Garbled, match="3 values of meter.teros12"):
+        decode_exchange(turns, _TEROS12)
+
+
+def test_silence_is_no_answer() -> None:
+    with pytest.raises(NoAnswer):
+        decode_exchange(_exchange(b"1M!", b"1M!"), _TEROS12)
+    with pytest.raises(NoAnswer):
+        decode_exchange((), _TEROS12)
+
+
+def test_an_identity_of_another_address_is_none() -> None:
+    line = b"113METER   TER12 201T12-00082937\r\n"
+    assert decode_identity(_exchange(b"2I!", line)) is None
+    identity = decode_identity(_exchange(b"1I!", line))
+    assert identity is not None
+    assert (identity.vendor, identity.model, identity.version) == ("METER", "TER12", "201")
+
+
+def test_a_factory_calibration_is_named_by_curve_quantity_and_unit() -> None:
+    factory = {entry.name: entry for entry in _TEROS12.outputs["water_content_counts"].factory}
+    assert {name: entry.curve for name, entry in factory.items()} == {
+        "mineral": "teros12_mineral",
+        "soilless": "teros12_soilless",
+        "permittivity": "teros12_permittivity",
+    }
+    assert factory["permittivity"].quantity == "relative_permittivity"
+
+
+def test_the_simulator_imports_nothing_of_the_runtime_code() -> None:
+    tree = ast.parse(Path(simulator.__file__).read_text("utf-8"))
+    named = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    named |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not {name for name in named if name.startswith(edaphon_drivers.__name__)}
+
+
+def test_the_public_face_is_what_it_says() -> None:
+    assert all(hasattr(sdi12, name) for name in sdi12.__all__)
+    assert sdi12.__all__ == sorted(sdi12.__all__)
