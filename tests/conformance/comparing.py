@@ -1,0 +1,92 @@
+"""Compares what was given with what a vector expects: numbers and units, never key names."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tests.conformance.entries import Entry, Given
+
+from edaphon_drivers.rfc3339 import rfc3339_ns
+
+__all__ = ["complaints", "same_number", "same_unit"]
+
+# Spellings that the makers' documents use for one unit.
+_SPELLING = {
+    "°C": "degC",
+    "°F": "degF",
+    "%r.h.": "%",
+    "µs/cm": "uS/cm",
+    "µS/cm": "uS/cm",
+    "µS⋅cm⁻¹": "uS/cm",
+    "m3/m3": "m**3/m**3",
+    "m³⋅m⁻³": "m**3/m**3",
+    "m^3/m^3": "m**3/m**3",
+    "1": None,
+    "dimensionless": None,
+    "count": None,
+    "counts": None,
+}
+
+
+def same_unit(one: str | None, other: str | None) -> bool:
+    """Whether two spellings mean one unit; counts and plain numbers have none."""
+    return _SPELLING.get(one or "", one) == _SPELLING.get(other or "", other)
+
+
+def same_number(expected: float, given: float, relative: float = 1e-9, absolute: float = 0) -> bool:
+    return math.isclose(expected, given, rel_tol=relative, abs_tol=max(absolute, 1e-12))
+
+
+def complaints(entry: Entry, given: Sequence[Given]) -> list[str]:
+    """Every expectation of the entry that was not met, in words; empty when all is right.
+
+    More may be given than is expected (vectors leave things out), but nothing where nothing is,
+    and no number that the vector says must be missing.
+    """
+    left, wrong = list(given), []
+    for row in entry["expected"]:
+        found = next((g for g in left if _meets(row, g)), None)
+        if found is None:
+            wrong.append(f"{row['quantity']}: expected {row['value']!r} {row['unit']}")
+        else:
+            left.remove(found)
+    if not entry["expected"]:
+        wrong += [f"expected nothing, got {g}" for g in left]
+    forbidden = [row for row in entry["expected"] if row["value"] is None and "vendor_value" in row]
+    wrong += [
+        f"{row['quantity']}: {row['vendor_value']} must be missing"
+        for row in forbidden
+        for g in left
+        if g.value is not None and _same(row["vendor_value"], g.value, row)
+    ]
+    return wrong
+
+
+def _meets(row: Mapping[str, Any], given: Given) -> bool:
+    if not same_unit(row["unit"], given.unit):
+        return False
+    if given.value is None:
+        codes = [code for code in given.failure if _same(row["value"], code, row)]
+        return row["value"] is None or bool(codes)
+    return row["value"] is not None and _same(row["value"], given.value, row)
+
+
+def _same(expected: Any, given: float | str, row: Mapping[str, Any]) -> bool:
+    if isinstance(expected, str) and isinstance(given, str):
+        return expected == given or _same_eui(expected, given)
+    if isinstance(expected, str) and isinstance(given, int):
+        return _same_instant(expected, given)
+    if expected is None or isinstance(expected, str) or isinstance(given, str):
+        return False
+    return same_number(expected, given, absolute=row.get("tolerance", 0))
+
+
+def _same_eui(one: str, other: str) -> bool:
+    return len(one) == 16 and one.casefold() == other.casefold()
+
+
+def _same_instant(text: str, ns: int) -> bool:
+    try:
+        return rfc3339_ns(text) == ns
+    except ValueError:
+        return False
