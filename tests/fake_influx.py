@@ -171,6 +171,8 @@ class FakeInflux:
 
 class _Conversation(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 65536  # one segment per answer: no 40 ms of delayed acknowledgement
+    disable_nagle_algorithm = True
 
     def request_read(self) -> Request:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))

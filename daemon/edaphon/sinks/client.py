@@ -3,6 +3,7 @@
 Only its SYNCHRONOUS mode is used: its batching mode drops batches after its retries.
 """
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,11 @@ from edaphon.sinks.wire import CONNECT_S, READ_S, clear_words, hide, tls_trouble
 __all__ = ["ClientPost"]
 
 
+def _not_of_the_client(record: logging.LogRecord) -> bool:
+    """influxdb-client writes whole answers, which may repeat a token, to the root logger."""
+    return "influxdb_client" not in record.pathname
+
+
 class ClientPost:
     """POST /api/v2/write of InfluxDB 2 and 3; never retried nor redirected by the client."""
 
@@ -24,6 +30,7 @@ class ClientPost:
         from influxdb_client.client.influxdb_client import InfluxDBClient
         from influxdb_client.client.write_api import SYNCHRONOUS
 
+        logging.getLogger().addFilter(_not_of_the_client)
         self._url = url
         self._secrets = [token]
         self._org = org

@@ -64,10 +64,14 @@ class Settings(Table):
         if self.token is None:
             return ""
         try:
-            return self.token.reveal()
+            secret = self.token.reveal()
         except (OSError, LookupError, UnicodeDecodeError):
             why = f"blocked: the token can't be read: {self.token.trouble()}"
             raise Later(why, blocked=True) from None
+        if self.version != 1 and not (secret.isascii() and secret.isprintable()):
+            why = "blocked: credentials: the token holds characters that no header can"
+            raise Later(why, blocked=True)
+        return secret
 
 
 class Post(Protocol):

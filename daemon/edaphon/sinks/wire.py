@@ -76,8 +76,8 @@ def _later(url: str, error: urllib3.exceptions.HTTPError) -> Later:
         return Later(f"{url} does not take a connection within {CONNECT_S:g} s")
     if isinstance(reason, urllib3.exceptions.ReadTimeoutError):
         return Later(f"{url} does not answer within {READ_S:g} s")
-    if isinstance(error, urllib3.exceptions.SSLError):
-        return tls_trouble(url, str(error))
+    if isinstance(reason, urllib3.exceptions.SSLError):
+        return tls_trouble(url, str(reason))
     return Later(f"the connection to {url} broke: {_short(reason)}")
 
 
