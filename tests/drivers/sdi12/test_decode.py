@@ -82,6 +82,16 @@ def test_the_last_complete_measurement_counts() -> None:
     assert [reading.number for reading in decode_exchange(turns, _TEROS12)] == [1800, 21, 2]
 
 
+def test_a_measurement_with_fewer_values_than_announced_is_not_complete() -> None:
+    turns = _exchange(
+        b"1M!", b"10013\r\n", b"1D0!", b"1+1700+20+1\r\n",
+        b"1M!", b"10013\r\n", b"1D0!", b"1+1800+21\r\n", b"1D1!", b"1\xab\r\n",
+    )  # fmt: skip
+    assert [reading.number for reading in decode_exchange(turns, _TEROS12)] == [1700, 20, 1]
+    with pytest.raises(Garbled):
+        decode_exchange(_exchange(b"1M!", b"10016\r\n", b"1D0!", b"1+1700+20+1\r\n"), _TEROS12)
+
+
 def test_data_of_another_measurement_are_not_mixed_in() -> None:
     turns = _exchange(
         b"0M!", b"00029\r\n", b"0D0!", b"0+1+2+3\r\n", b"0D1!", b"0+4+5+6\r\n",
