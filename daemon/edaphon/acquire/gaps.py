@@ -1,16 +1,18 @@
 """The account of a scheduled source: every slot has one record or lies in one gap run."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
-from edaphon.journal import Entry, Kind
+from edaphon.journal import Entry, JournalReader, Kind
+from edaphon.nouns import Sequence
 
-__all__ = ["Gap", "SlotAccount", "open_gaps"]
+__all__ = ["Gap", "SlotAccount", "accounts_of"]
 
 SERVICE_OFF = "service off"
+Saved = tuple[tuple[int, int] | None, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,25 @@ class SlotAccount:
         ended, self.gap = replace(self.gap, state="closed"), None
         return [ended]
 
+    def follow(self, entry: Entry) -> None:
+        """Take over what a kept entry of this source tells."""
+        if entry.kind == Kind.GAP:
+            gap = Gap.of_payload(entry.payload)
+            self.gap = gap if gap.state == "open" else None
+            self.last_ns = max(gap.last_ns, self.last_ns or gap.last_ns)
+        elif entry.slot_ns is not None:
+            self.last_ns = max(entry.slot_ns, self.last_ns or entry.slot_ns)
+            self.gap = None
+
+    def to_json(self) -> dict[str, Any]:
+        gap = orjson.loads(self.gap.payload()) if self.gap is not None else None
+        return {"last_ns": self.last_ns, "gap": gap}
+
+    @classmethod
+    def of_json(cls, source: str, table: Mapping[str, Any]) -> "SlotAccount":
+        gap = Gap(**table["gap"]) if table["gap"] is not None else None
+        return cls(source, table["last_ns"], gap)
+
     def service_off(self, slots_ns: list[int], alive_until_ns: int) -> list[Gap]:
         """After a start: the slots since the last account, by whether the service still ran.
 
@@ -79,17 +100,13 @@ class SlotAccount:
         return written
 
 
-def open_gaps(entries: Iterable[Entry]) -> dict[str, SlotAccount]:
-    """The accounts of all sources as the journal tells them, given in its order."""
-    accounts: dict[str, SlotAccount] = {}
-    for entry in entries:
-        if entry.kind == Kind.GAP:
+def accounts_of(saved: Saved | None, journal: JournalReader) -> dict[str, SlotAccount]:
+    """The accounts as they were saved, with what the journal has told since."""
+    place, tables = saved or (None, {})
+    accounts = {path: SlotAccount.of_json(path, table) for path, table in tables.items()}
+    start = Sequence(*place) if place is not None else None
+    for _, entry in journal.scan(kinds={Kind.RECORD, Kind.GAP}, start=start):
+        if entry.kind == Kind.GAP or entry.slot_ns is not None:
             account = accounts.setdefault(entry.source, SlotAccount(entry.source))
-            gap = Gap.of_payload(entry.payload)
-            account.gap = gap if gap.state == "open" else None
-            account.last_ns = max(gap.last_ns, account.last_ns or gap.last_ns)
-        elif entry.kind == Kind.RECORD and entry.slot_ns is not None:
-            account = accounts.setdefault(entry.source, SlotAccount(entry.source))
-            account.last_ns = max(entry.slot_ns, account.last_ns or entry.slot_ns)
-            account.gap = None
+            account.follow(entry)
     return accounts

@@ -17,9 +17,11 @@ from edaphon_drivers import sdi12
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import Turn, pack_exchange
 from edaphon_drivers.sheets import Sheet
+from edaphon_drivers.talk import Talk
 
 __all__ = ["Sampler", "Scheduled"]
 
+_USUAL = sdi12.Timing()
 IDENTIFY_EVERY_NS = 86_400_000_000_000
 
 
@@ -34,6 +36,7 @@ class Scheduled:
     deadline_s: float
     concurrent: bool = False
     crc: bool = False
+    timing: sdi12.Timing = _USUAL
 
 
 class _Source:
@@ -108,9 +111,7 @@ class Sampler:
         now = self._keeper.now_ns()
         source.next_ns = scheduled.schedule.next_after(slot_ns)
         late = scheduled.schedule.between(slot_ns, now)
-        talk = sdi12.measure(
-            scheduled.address, scheduled.sheet, scheduled.concurrent, scheduled.crc
-        )
+        talk = _measurement(scheduled, scheduled.concurrent)
         try:
             self._bus.submit(
                 scheduled.address,
@@ -163,7 +164,7 @@ class Sampler:
     def _identify(self, source: _Source) -> None:
         """Ask who answers there; a probe that won't say is measured all the same."""
         source.identified_ns = self._keeper.mono_ns()
-        talk = sdi12.identify(source.scheduled.address)
+        talk = sdi12.identify(source.scheduled.address, source.scheduled.timing)
         try:
             self._bus.submit(
                 source.scheduled.address,
@@ -208,5 +209,10 @@ class Sampler:
                 self._journal.append([entry])
             done(tuple(finished.turns), finished.fault)
 
-        talk = sdi12.measure(scheduled.address, scheduled.sheet, False, scheduled.crc)
+        talk = _measurement(scheduled, False)
         self._bus.submit(scheduled.address, talk, scheduled.deadline_s, ended)
+
+
+def _measurement(scheduled: Scheduled, concurrent: bool) -> Talk[None]:
+    address, sheet = scheduled.address, scheduled.sheet
+    return sdi12.measure(address, sheet, concurrent, scheduled.crc, scheduled.timing)

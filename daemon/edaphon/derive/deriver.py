@@ -70,6 +70,10 @@ class Deriver:
         return self._line.plan
 
     @property
+    def knowledge(self) -> Knowledge:
+        return self._latest.knowledge
+
+    @property
     def state(self) -> State:
         return self._line.state
 
@@ -175,11 +179,10 @@ class Deriver:
     def _adopt(self, rework: Rework) -> None:
         for channel, ranges in self._pending.items():
             self._series.adopt(channel, rework.series, ranges)
-            current = sum(head.n for head in self._series.heads(channel))
+            current = self._series.count(channel)
             self.state.derived[channel] = current + len(self._series.conflicts(channel))
-        keys = {s.key for segments in rework.plan.routes.values() for s in segments}
-        for key in keys:
-            self.state.memory.pop(key, None)
+        for segment in rework.plan.segments():
+            self.state.memory.pop(segment.key, None)
         self.state.memory.update(rework.memory)
         self._pending = {}
         self._drop_rework()
@@ -214,7 +217,6 @@ class Deriver:
             self._line.sources = sources_of(entry)
         self._pending = {c: [(a, b) for a, b in r] for c, r in table["pending"].items()}
         self._reconsider(_extents_of_json(table["extents"]))
-
 
     def _crc_at(self, sequence: Sequence) -> int:
         """The CRC of the entry there; -1 for the beginning, -2 for an entry that is gone."""

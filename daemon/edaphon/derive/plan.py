@@ -114,18 +114,21 @@ class Extent:
     output: str
 
 
+Routes = Mapping[str, Mapping[str, tuple[Segment, ...]]]
+
+
 @dataclass(frozen=True)
 class Plan:
-    """Segments by (source path, output), and what each derivation's hash was made of."""
+    """Segments by source path and output, and what each derivation's hash was made of."""
 
-    routes: Mapping[tuple[str, str], tuple[Segment, ...]] = field(default_factory=dict)
+    routes: Routes = field(default_factory=dict)
     channels: Mapping[str, Channel] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     extents: Mapping[str, tuple[Extent, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, knowledge: Knowledge, outputs: Outputs, site: str) -> "Plan":
-        routes: dict[tuple[str, str], list[Segment]] = {}
+        routes: dict[str, dict[str, tuple[Segment, ...]]] = {}
         texts: dict[str, str] = {}
         extents: dict[str, list[Extent]] = {id: [] for id in knowledge.channels}
         for deployment in knowledge.deployments:
@@ -133,13 +136,14 @@ class Plan:
             fact = knowledge.channels.get(deployment.channel)
             if output is None or fact is None:
                 continue  # facts are checked before they are kept; a source may be gone since
-            place = (deployment.source, deployment.output)
-            for segment in _segments(knowledge, deployment, fact, output, texts):
-                routes.setdefault(place, []).append(segment)
-                extents[fact.id].extend(_extents(segment, *place))
+            segments = tuple(_segments(knowledge, deployment, fact, output, texts))
+            fed = routes.setdefault(deployment.source, {})
+            fed[output.name] = (*fed.get(output.name, ()), *segments)
+            for segment in segments:
+                extents[fact.id].extend(_extents(segment, deployment.source, output.name))
         channels = {id: knowledge.channel(id, site) for id in knowledge.channels}
         return cls(
-            {place: tuple(segments) for place, segments in routes.items()},
+            routes,
             channels,
             texts,
             {id: tuple(found) for id, found in extents.items()},
@@ -147,16 +151,21 @@ class Plan:
 
     def only(self, ranges: Mapping[str, list[Range]]) -> "Plan":
         """The segments that lie in these ranges of these channels; none may lie across an end."""
+
+        def inside(s: Segment) -> bool:
+            return any(a <= s.start_ns and s.end_ns <= b for a, b in ranges.get(s.channel, ()))
+
         routes = {}
-        for place, segments in self.routes.items():
-            inside = tuple(
-                s
-                for s in segments
-                if any(a <= s.start_ns and s.end_ns <= b for a, b in ranges.get(s.channel, ()))
-            )
-            if inside:
-                routes[place] = inside
+        for path, outputs in self.routes.items():
+            kept = {name: tuple(filter(inside, own)) for name, own in outputs.items()}
+            if any(kept.values()):
+                routes[path] = kept
         return replace(self, routes=routes)
+
+    def segments(self) -> Iterator[Segment]:
+        for outputs in self.routes.values():
+            for segments in outputs.values():
+                yield from segments
 
 
 def whole_segments(

@@ -35,7 +35,7 @@ class Rework:
         self._line = Line(State(), plan, Sources(), recall)
         self._position = Sequence(0, 0)
         # A record's source is its path, or for a broker the first part of the path.
-        paths = {path for path, _ in plan.routes}
+        paths = set(plan.routes)
         self._sources = paths | {path.partition("/")[0] for path in paths}
 
     @property

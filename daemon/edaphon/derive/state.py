@@ -55,6 +55,7 @@ class State:
     serials: dict[str, str] = field(default_factory=dict)  # by path, as the sensor last said
     uplinks: dict[str, list[tuple[str, int, int]]] = field(default_factory=dict)
     uplinks_missed: dict[str, int] = field(default_factory=dict)  # by path
+    gaps: dict[str, int] = field(default_factory=dict)  # by cause, slots of closed gaps
     seen: dict[str, int] = field(default_factory=dict)  # by path, measured time of the latest [ns]
     configuration: int = 0  # sequence of the configuration in force, 0 before the first
 
@@ -68,6 +69,7 @@ class State:
             "serials": self.serials,
             "uplinks": self.uplinks,
             "uplinks_missed": self.uplinks_missed,
+            "gaps": self.gaps,
             "seen": self.seen,
             "configuration": self.configuration,
         }
@@ -86,6 +88,7 @@ class State:
                 for path, known in table["uplinks"].items()
             },
             uplinks_missed=dict(table["uplinks_missed"]),
+            gaps=dict(table["gaps"]),
             seen=dict(table["seen"]),
             configuration=table["configuration"],
         )

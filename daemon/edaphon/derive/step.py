@@ -1,5 +1,6 @@
 """The line after the journal: one function for one live entry and for ten years of them."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -18,7 +19,6 @@ from edaphon_calibration.flags import Flag
 from edaphon_drivers import sdi12
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import unpack_exchange
-from edaphon_drivers.readings import Reading
 
 __all__ = ["DeadLetter", "Line", "sources_of"]
 
@@ -29,6 +29,9 @@ UPLINKS_REMEMBERED = 64
 
 Item = tuple[Sequence, Entry]
 _Row = tuple[int, int, float, int, int]
+# Plain numbers: an enum member costs a look-up for every reading.
+_NONE, _SUSPECT, _NAN, _UNSET = int(Flag.NOT_EVALUATED), int(Flag.SUSPECT), float("nan"), -1
+_RECORD, _ROUTINE = Kind.RECORD, Purpose.ROUTINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Line:
         self.sources = sources
         self._recall = recall
         self._on_dead_letter = on_dead_letter
-        self._rows: dict[Segment, list[_Row]] = {}
+        self._rows: defaultdict[Segment, list[_Row]] = defaultdict(list)
 
     def step(self, batch: Iterable[Item]) -> list[Observations]:
         """What the entries mean, in runs; the state goes on to behind the last entry."""
@@ -69,11 +72,11 @@ class Line:
             derived = self.state.derived
             derived[segment.channel] = derived.get(segment.channel, 0) + len(rows)
             found.extend(runs)
-        self._rows = {}
+        self._rows.clear()
         return found
 
     def _take(self, sequence: Sequence, entry: Entry) -> None:
-        if entry.kind == Kind.RECORD:
+        if entry.kind == _RECORD:
             self.state.counts.records += 1
             if entry.boot not in self.state.boots:
                 self.state.held.setdefault(entry.boot, []).append(sequence.number)
@@ -84,6 +87,8 @@ class Line:
             self._clock(sequence, entry)
         elif entry.kind == Kind.IDENTITY:
             self._identity(entry)
+        elif entry.kind == Kind.GAP:
+            self._gap(entry)
         elif entry.kind == Kind.CONFIGURATION:
             self.state.configuration = sequence.number
             self.sources = sources_of(entry)
@@ -95,6 +100,11 @@ class Line:
         self.state.counts.held -= len(held)
         for number, record in self._recall(map(Sequence.of, held)):
             self._record(number, record)
+
+    def _gap(self, entry: Entry) -> None:
+        gap = orjson.loads(entry.payload)
+        if gap["state"] == "closed":
+            self.state.gaps[gap["cause"]] = self.state.gaps.get(gap["cause"], 0) + gap["n"]
 
     def _identity(self, entry: Entry) -> None:
         identity = sdi12.decode_identity(unpack_exchange(entry.payload))
@@ -112,7 +122,7 @@ class Line:
             self.state.counts.duplicates += 1
             return
         self.state.counts.decoded += 1
-        if entry.purpose == Purpose.ROUTINE:
+        if entry.purpose == _ROUTINE:
             self._place(sequence.number, entry, decoded)
 
     def _repeated(self, decoded: Decoded) -> bool:
@@ -136,20 +146,38 @@ class Line:
         return False
 
     def _place(self, sequence: int, entry: Entry, decoded: Decoded) -> None:
+        outputs = self.plan.routes.get(decoded.path)
+        if outputs is None:
+            return
         correction = self._correction(sequence, entry)
-        default = (entry.slot_ns if entry.slot_ns is not None else entry.received_ns) + correction
+        received = entry.received_ns + correction
+        default = received if entry.slot_ns is None else entry.slot_ns + correction
         serial = self.state.serials.get(decoded.path)
-        routes = self.plan.routes
-        for reading in decoded.readings:
-            segments = routes.get((decoded.path, reading.output))
+        rows, uplink_ns = self._rows, decoded.time_ns
+        known: int | None = _UNSET
+        time, doubt = default, _NONE
+        for output, _, number, _, _, _, sent, start in decoded.readings:
+            segments = outputs.get(output)
             if segments is None:
                 continue
-            time, doubt = _measured(reading, decoded, default, entry.received_ns + correction)
-            self.state.seen[decoded.path] = time
+            if sent is None:
+                sent = uplink_ns
+            if sent != known:  # the readings of a record mostly share one time
+                known = sent
+                time, doubt = _measured(sent, default, received)
             for segment in segments:
                 if segment.start_ns <= time < segment.end_ns:
-                    row = _row(reading, time, sequence, doubt or _contradicts(segment, serial))
-                    self._rows.setdefault(segment, []).append(row)
+                    wrong = serial and segment.sensor and segment.sensor != serial
+                    rows[segment].append(
+                        (
+                            time,
+                            time if start is None else start,
+                            _NAN if number is None else number,
+                            sequence,
+                            _SUSPECT if wrong else doubt,
+                        )
+                    )
+        self.state.seen[decoded.path] = time
 
     def _correction(self, sequence: int, entry: Entry) -> int:
         """What the logger's clock was wrong by, for records older than their boot's clock entry."""
@@ -166,26 +194,13 @@ def sources_of(entry: Entry) -> Sources:
     return Sources.of(config) if config is not None else Sources()
 
 
-def _measured(reading: Reading, decoded: Decoded, default: int, received: int) -> tuple[int, int]:
+def _measured(sent: int | None, default: int, received: int) -> tuple[int, int]:
     """(measured time, doubt): the sender's own time where plausible."""
-    sent = reading.time_ns if reading.time_ns is not None else decoded.time_ns
     if sent is None:
-        return default, 0
+        return default, _NONE
     if received - OLDEST_NS <= sent <= received + NEWEST_NS:
-        return sent, 0
-    return default, Flag.SUSPECT
-
-
-def _contradicts(segment: Segment, serial: str | None) -> int:
-    """Suspect when the probe that answers is not the one that is deployed."""
-    known = segment.sensor and serial
-    return Flag.SUSPECT if known and segment.sensor != serial else 0
-
-
-def _row(reading: Reading, time: int, sequence: int, doubt: int) -> _Row:
-    number = reading.number if reading.number is not None else float("nan")
-    start = reading.start_ns if reading.start_ns is not None else time
-    return time, start, number, sequence, doubt or Flag.NOT_EVALUATED
+        return sent, _NONE
+    return default, _SUSPECT
 
 
 def _fresh(rows: list[_Row]) -> Fresh:

@@ -322,6 +322,26 @@ class Series:
                 found.extend(runs_of(channel, rows[inside], self.name))
             return found
 
+    def latest(self, channel: str) -> Observations | None:
+        """The observation with the latest time, as a run of one."""
+        with self._lock:
+            days = [day for own, day in self._open if own == channel and self._rows(own, day).size]
+            stored = self._store.last_day(channel)
+            if stored is not None and (channel, stored) not in self._open:
+                days.append(stored)
+            if not days:
+                return None
+            return next(runs_of(channel, self._rows(channel, max(days))[-1:], self.name))
+
+    def count(self, channel: str | None = None) -> int:
+        """How many observations are current."""
+        with self._lock:
+            n = self._store.count(channel)
+            for (own, day), block in self._open.items():
+                if channel in {None, own}:
+                    n += len(block.rows()) - self._store.block_count(own, day)
+            return n
+
     def heads(self, channel: str | None = None) -> list[BlockHead]:
         """Every block's head with its digest, open blocks included, by channel and day."""
         with self._lock:

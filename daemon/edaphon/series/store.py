@@ -104,6 +104,21 @@ class Store:
         )
         return [BlockHead(*row) for row in self._db.execute(query, (after_change, channel))]
 
+    def last_day(self, channel: str) -> int | None:
+        row = self._db.execute(
+            "SELECT max(day) FROM block WHERE channel = ?", (channel,)
+        ).fetchone()
+        return None if row[0] is None else int(row[0])
+
+    def count(self, channel: str | None) -> int:
+        query = "SELECT coalesce(sum(n), 0) FROM block WHERE (?1 IS NULL OR channel = ?1)"
+        return int(self._db.execute(query, (channel,)).fetchone()[0])
+
+    def block_count(self, channel: str, day: int) -> int:
+        query = "SELECT n FROM block WHERE channel = ? AND day = ?"
+        row = self._db.execute(query, (channel, day)).fetchone()
+        return int(row[0]) if row else 0
+
     def summary(self, channel: str | None = None) -> list[tuple[object, ...]]:
         """(channel, day, n, passed, not_evaluated, suspect, failed, missing, lowest, highest,
         mean, digest) of each block."""

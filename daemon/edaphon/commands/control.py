@@ -1,0 +1,89 @@
+"""The unix socket between the daemon and other commands: one JSON object asked, one answered."""
+
+import os
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+__all__ = ["ControlServer", "DaemonOff", "DaemonRefuses", "ask"]
+
+Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+LARGEST_REQUEST = 8_000_000
+
+
+class DaemonOff(Exception):
+    """No daemon answers at that socket."""
+
+
+class DaemonRefuses(Exception):
+    """The daemon's own words why it did not do what was asked; `result` may hold more."""
+
+    def __init__(self, why: str, result: Any = None) -> None:
+        self.result = result
+        super().__init__(why)
+
+
+class ControlServer:
+    """Answers until `stop`; only the owner and the group of the storage folder may ask."""
+
+    def __init__(self, path: Path, answer: Answer) -> None:
+        path.unlink(missing_ok=True)  # the journal's lock says that no other daemon runs
+        self._path = path
+        old = os.umask(0o117)
+        try:
+            self._server = _Server(str(path), _Request)
+        finally:
+            os.umask(old)
+        self._server.answer = answer
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.1,), name="control", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._path.unlink(missing_ok=True)
+
+
+class _Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+    answer: Answer
+
+
+class _Request(socketserver.StreamRequestHandler):
+    server: _Server
+
+    def handle(self) -> None:
+        line = self.rfile.readline(LARGEST_REQUEST)
+        self.wfile.write(orjson.dumps(self._reply(line), option=orjson.OPT_SERIALIZE_NUMPY) + b"\n")
+
+    def _reply(self, line: bytes) -> Mapping[str, Any]:
+        try:
+            return {"ok": True, "result": self.server.answer(orjson.loads(line))}
+        except DaemonRefuses as refusal:
+            return {"ok": False, "error": str(refusal), "result": refusal.result}
+        except (KeyError, TypeError, ValueError) as error:
+            return {"ok": False, "error": f"expected another request, got {error!r}"}
+
+
+def ask(path: Path, request: Mapping[str, Any], timeout_s: float = 10.0) -> Any:
+    """The daemon's result. Raises DaemonOff, or DaemonRefuses with its words."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(timeout_s)
+        try:
+            connection.connect(str(path))
+            connection.sendall(orjson.dumps(request) + b"\n")
+            with connection.makefile("rb") as answers:
+                line = answers.readline()
+            reply = orjson.loads(line)
+        except (OSError, orjson.JSONDecodeError) as error:
+            raise DaemonOff(f"expected a daemon at {path}, got {error or 'no answer'}") from error
+    if not reply["ok"]:
+        raise DaemonRefuses(reply["error"], reply.get("result"))
+    return reply["result"]

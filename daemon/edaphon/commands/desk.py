@@ -1,0 +1,221 @@
+"""What the daemon answers at its socket: status, values, a reading, new facts, a flush."""
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from edaphon import __version__
+from edaphon.acquire.bus import AlreadyTalking
+from edaphon.commands.control import DaemonRefuses
+from edaphon.commands.service import Refusal, Service
+from edaphon.config import ScheduledSource
+from edaphon.facts import FactRow, fact_of
+from edaphon.journal import Kind, Purpose
+from edaphon.nouns import Float, Observations
+from edaphon_drivers import sdi12
+from edaphon_drivers.faults import Fault
+from edaphon_drivers.payloads import Turn
+from edaphon_drivers.sheets import load_sheet
+
+__all__ = ["Desk", "columns_of"]
+
+LATE_INTERVALS, SILENT_INTERVALS = 2, 4
+USUAL_INTERVAL_NS = 3_600_000_000_000
+READ_WITHIN_S = 130.0
+
+
+class Desk:
+    """Answers requests of other commands; every request is a JSON object with a verb."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        verb = getattr(self, f"_on_{request['verb']}", None)
+        if verb is None:
+            raise DaemonRefuses(f"expected a verb that this version knows, got {request['verb']!r}")
+        result: Mapping[str, Any] = verb(request)
+        return result
+
+    def _on_status(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        service, config = self._service, self._service.config
+        site = config.site
+        last = service.journal.last
+        last_ns = service.journal.entry(last).received_ns if last is not None else None
+        return {
+            "site": {"id": site.id, "name": site.name, "utc_offset_s": site.utc_offset_s},
+            "logger": config.logger.id,
+            "version": __version__,
+            "now_ns": service.clock.wall_ns(),
+            "since_ns": service.since_ns,
+            "clock": {"known": bool(service.clock_how), "how": service.clock_how},
+            "journal": {
+                "entries": sum(service.journal.counts().values()),
+                "last_ns": last_ns,
+                "position": str(service.deriver.position),
+            },
+            "ledgers": ledgers(service),
+            "sources": [self._source(source) for source in config.sources],
+            "sinks": [self._sink(name) for name in service.sinks],
+            "channels": [self._channel(id) for id in sorted(service.channels)],
+            "trouble": [f"{who}: {what}" for who, what in sorted(service.trouble.items())],
+        }
+
+    def _source(self, source: Any) -> dict[str, Any]:
+        service = self._service
+        interval = getattr(source, "interval_ns", None) or getattr(source, "expect_ns", None)
+        last = service.deriver.state.seen.get(source.path)
+        age = service.clock.wall_ns() - last if last is not None else None
+        state = "never" if age is None else _state(age / (interval or USUAL_INTERVAL_NS))
+        account = None
+        if isinstance(source, ScheduledSource):
+            account = service.samplers[source.bus].accounts[source.path]
+        return {
+            "path": source.path,
+            "model": getattr(source, "model", "json"),
+            "last_ns": last,
+            "state": "silent" if account and account.gap else state,
+            "detail": account.gap.cause if account and account.gap else "",
+        }
+
+    def _sink(self, name: str) -> dict[str, Any]:
+        parts = self._service.sinks[name]
+        state = parts.delivery.state
+        return {
+            "name": name,
+            "kind": parts.config.kind,
+            "up": state.up,
+            "why": state.why,
+            "blocked": state.blocked,
+            "since_ns": state.since_ns,
+            "notices": list(parts.delivery.notices),
+        }
+
+    def _channel(self, id: str) -> dict[str, Any]:
+        channel = self._service.channels[id]
+        return {
+            "id": id,
+            "quantity": channel.quantity,
+            "unit": channel.unit,
+            "site": channel.site,
+            "plot": channel.plot,
+            "profile": channel.profile,
+            "depth_cm": channel.depth_cm,
+            "latest": _latest(self._service.series.latest(id)),
+        }
+
+    def _on_series(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        start, end = int(request["start_ns"]), int(request["end_ns"])
+        return columns_of(self._service.series.read(str(request["channel"]), start, end))
+
+    def _on_flush(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        self._service.flush()
+        return {"change": self._service.series.change}
+
+    def _on_read(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """One measurement beside the schedule, kept with the purpose of a test."""
+        service, path = self._service, str(request["source"])
+        bus = path.partition("/")[0]
+        asked = [s.path for s in service.config.sources if isinstance(s, ScheduledSource)]
+        if path not in asked:
+            raise DaemonRefuses(f"expected a source that can be asked ({asked}), got {path!r}")
+        done, found = threading.Event(), []
+
+        def keep(turns: tuple[Turn, ...], fault: Fault | None) -> None:
+            found.append((turns, fault))
+            done.set()
+
+        try:
+            service.samplers[bus].read_now(path, Purpose.TEST, keep)
+        except AlreadyTalking as error:
+            raise DaemonRefuses(f"{error}; ask again in a moment") from None
+        if not done.wait(READ_WITHIN_S):
+            raise DaemonRefuses(f"expected an answer from {path} within {READ_WITHIN_S:.0f} s")
+        turns, fault = found[0]
+        if fault is not None:
+            raise DaemonRefuses(str(fault))
+        source = next(s for s in service.config.sources if s.path == path)
+        readings = sdi12.decode_exchange(turns, load_sheet(source.model))  # type: ignore[union-attr]
+        return {
+            "time_ns": time.time_ns(),
+            "readings": [
+                {"quantity": r.quantity, "value": r.number, "unit": r.unit, "status": r.status}
+                for r in readings
+            ],
+        }
+
+    def _on_apply(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        rows = [
+            FactRow(fact_of(row["fact"]), row["text"], row["sha256"], row["file"], row["line"], {})
+            for row in request["rows"]
+        ]
+        try:
+            return {"applied": self._service.apply(rows, str(request["who"]))}
+        except Refusal as refusal:
+            raise DaemonRefuses(str(refusal)) from None
+
+
+def ledgers(service: Service) -> dict[str, Any]:
+    """The counts of both ledgers, as far as they have come this moment."""
+    series, state = service.series, service.deriver.state
+    kinds = service.journal.counts()
+    records = sum(n for (_, kind), n in kinds.items() if kind == Kind.RECORD)
+    counts = state.counts
+    gaps = dict(state.gaps)
+    for sampler in service.samplers.values():
+        for account in sampler.accounts.values():
+            if account.gap is not None:
+                gaps[account.gap.cause] = gaps.get(account.gap.cause, 0) + account.gap.n
+    return {
+        "taken": records,
+        "journalled": records,
+        "derived": sum(state.derived.values()),
+        "current": series.count(),
+        "conflicts": len(series.conflicts()),
+        "entries": {name: getattr(counts, name) for name in type(counts).__slots__},
+        "gaps": gaps,
+        "delivered": {n: p.delivery.counts.delivered for n, p in service.sinks.items()},
+        "set_aside": {n: len(service.state.set_aside(n)) for n in service.sinks},
+        "waiting": {n: p.feed.waiting() for n, p in service.sinks.items()},
+    }
+
+
+def _latest(run: Observations | None) -> dict[str, Any] | None:
+    if run is None:
+        return None
+    names = ("time_ns", "value", "raw", "u_random", "u_systematic", "flag")
+    row = columns_of([run])
+    return {name: row[name][0] for name in names}
+
+
+def columns_of(runs: list[Observations]) -> dict[str, Any]:
+    """Observations as lists for JSON; a missing number is null."""
+
+    def joined(name: str) -> list[Any]:
+        columns = [getattr(run, name) for run in runs]
+        return np.concatenate(columns).tolist() if columns else []
+
+    def numbers(name: str) -> list[float | None]:
+        columns: list[Float] = [getattr(run, name) for run in runs]
+        return [None if x != x else x for column in columns for x in column.tolist()]
+
+    return {
+        "time_ns": joined("time_ns"),
+        "start_ns": joined("start_ns"),
+        "raw": numbers("raw"),
+        "value": numbers("value"),
+        "u_random": numbers("u_random"),
+        "u_systematic": numbers("u_systematic"),
+        "flag": joined("flag"),
+        "sequence": joined("sequence"),
+        "derivation": [run.derivation for run in runs for _ in range(len(run))],
+    }
+
+
+def _state(intervals: float) -> str:
+    if intervals > SILENT_INTERVALS:
+        return "silent"
+    return "late" if intervals > LATE_INTERVALS else "ok"

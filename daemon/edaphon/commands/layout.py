@@ -1,0 +1,28 @@
+"""Where things lie in the storage folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Layout"]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    folder: Path
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "journal"
+
+    @property
+    def series(self) -> Path:
+        return self.folder / "series.sqlite"
+
+    @property
+    def scratch(self) -> Path:
+        """A series in the making, taken over or thrown away."""
+        return self.folder / "series-again.sqlite"
+
+    @property
+    def control(self) -> Path:
+        return self.folder / "control.sock"

@@ -1,0 +1,86 @@
+"""`edaphon run`: the service in the foreground, told to systemd, ended by SIGTERM or SIGINT."""
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edaphon.commands.check import CONFIGURATION, examine, usual_file
+from edaphon.commands.control import ControlServer
+from edaphon.commands.desk import Desk
+from edaphon.commands.service import Overrides, Refusal, Service
+from edaphon.journal import JournalBusy
+
+__all__ = ["run", "running", "started"]
+
+BUSY = 75
+WATCHDOG_S = 10.0
+
+
+def run(
+    file: Annotated[Path | None, typer.Argument(help="edaphon.toml")] = None,
+) -> None:
+    """Record: read the sources, keep every answer, derive values, bring them to the sinks."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with running(file or usual_file()) as service:
+        notify("READY=1")
+        while not stop.wait(WATCHDOG_S):
+            if service.alive():
+                notify("WATCHDOG=1")
+        notify("STOPPING=1")
+
+
+@contextlib.contextmanager
+def running(file: Path, overrides: Overrides | None = None) -> Iterator[Service]:
+    """A started service with its control socket; typer.Exit where it can't start."""
+    service = started(file, overrides)
+    control = ControlServer(service.layout.control, Desk(service).answer)
+    try:
+        yield service
+    finally:
+        control.stop()
+        service.stop()
+
+
+def started(file: Path, overrides: Overrides | None = None) -> Service:
+    """Check, start, and take over the facts of the configuration and of the inbox."""
+    found = examine([file])
+    hard = [c for c in found.complaints if found.config is None]
+    if found.config is None or found.document is None:
+        for complaint in hard:
+            typer.echo(str(complaint), err=True)
+        raise typer.Exit(CONFIGURATION)
+    service = Service(found.document, found.config, overrides)
+    try:
+        service.start()
+    except JournalBusy as busy:
+        typer.echo(str(busy), err=True)
+        raise typer.Exit(BUSY) from None
+    try:
+        service.apply(list(found.rows), "configuration")
+    except Refusal as refusal:
+        # What is known stays in force; recording must not wait for a mended fact.
+        for complaint in refusal.complaints:
+            service.say_trouble(f"fact at {complaint.file}:{complaint.line}", str(complaint))
+    return service
+
+
+def notify(words: str) -> None:
+    """Tell systemd (sd_notify(3)); nothing happens outside a unit of Type=notify."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out, contextlib.suppress(OSError):
+        out.sendto(words.encode(), "\0" + address[1:] if address[0] == "@" else address)

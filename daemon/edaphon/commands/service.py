@@ -1,0 +1,332 @@
+"""The service: every part put together, started, supervised and stopped in the right order."""
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import orjson
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from edaphon.acquire.broker import BrokerReader, Link
+from edaphon.acquire.bus import Bus
+from edaphon.acquire.gaps import SlotAccount, accounts_of
+from edaphon.acquire.sampler import Sampler
+from edaphon.acquire.slots import Schedule
+from edaphon.acquire.timekeeper import Timekeeper, boot_id, kernel_is_synchronised
+from edaphon.clock import Clock, SystemClock
+from edaphon.commands.building import link_opener, mqtt_options, scheduled
+from edaphon.commands.layout import Layout
+from edaphon.config import Configuration, ScheduledSource
+from edaphon.config import Sink as SinkConfig
+from edaphon.derive import DeadLetter, Deriver
+from edaphon.facts import FactRow, knowledge_conflicts, new_rows, to_payload
+from edaphon.journal import Journal, Kind, StateFile
+from edaphon.nouns import Channel
+from edaphon.series import Series
+from edaphon.sinks.delivery import Delivery, State
+from edaphon.sinks.feed import SeriesFeed, cursor_name
+from edaphon.sinks.sink import Sink, sink_kind
+from edaphon.written import Complaint, Document
+from edaphon_drivers.links.mqtt import MqttLink
+from edaphon_drivers.sdi12 import Timing
+
+__all__ = ["Refusal", "Service", "fact_kind"]
+
+FLUSH_EVERY_S = 3600
+FLUSH_AT_ROWS = 400_000
+STOP_SINK_S = 4.0
+_ACCOUNTS = "slot accounts"
+_log = logging.getLogger("edaphon")
+
+
+class Refusal(Exception):
+    """Facts that contradict what is known; `complaints` say where and what would be right."""
+
+    def __init__(self, complaints: list[Complaint]) -> None:
+        self.complaints = complaints
+        super().__init__("\n".join(map(str, complaints)))
+
+
+@dataclass(slots=True)
+class _SinkParts:
+    config: SinkConfig
+    feed: SeriesFeed
+    delivery: Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What a test or the demo puts in the place of the usual: other clocks, other slots."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    schedules: Mapping[str, Schedule] = field(default_factory=dict)
+    timing: Timing | None = None
+    make_link: Callable[..., Link] = MqttLink
+
+
+class Service:
+    """`start` and `stop` are called once each, from one thread."""
+
+    def __init__(
+        self, document: Document, config: Configuration, overrides: Overrides | None = None
+    ) -> None:
+        self.config = config
+        self.document = document
+        self.since_ns = time.time_ns()
+        self._own = overrides or Overrides()
+        self.clock = self._own.clock
+        self.layout = Layout(config.storage.folder)
+        self.keeper = Timekeeper(self.clock, boot_id())
+        self.stop_event = threading.Event()
+        self.trouble: dict[str, str] = {}
+        self.channels: dict[str, Channel] = {}
+        self.clock_how = ""
+        self._threads: list[threading.Thread] = []
+        self.buses: dict[str, Bus] = {}
+        self.samplers: dict[str, Sampler] = {}
+        self.readers: dict[str, BrokerReader] = {}
+        self.sinks: dict[str, _SinkParts] = {}
+        self._housekeeping = BackgroundScheduler(timezone="UTC")
+        self.deriver_alive_ns = self.clock.mono_ns()
+
+    # -- life ------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self.layout.folder.mkdir(parents=True, exist_ok=True)
+        self.journal = Journal.open(self.layout.journal, self.clock, on_trouble=self._on_journal)
+        self.state = StateFile(self.layout.folder)
+        accounts, alive_until = self._slot_accounts()
+        self._journal_configuration()
+        self._begin_clock()
+        self.series = Series(self.layout.series)
+        self.deriver = Deriver(self.journal, self.series, self.layout.scratch, self._on_dead_letter)
+        self._learn_channels()
+        self._start_sinks()
+        self._run("deriver", self._derive)
+        self._start_buses(accounts, alive_until)
+        self._start_brokers()
+        self._run("clock", self._watch_clock)
+        self._start_housekeeping()
+
+    def stop(self) -> None:
+        """Within 10 s in any state of any server: sources first, then what they brought."""
+        self.stop_event.set()
+        if self._housekeeping.running:
+            self._housekeeping.shutdown(wait=False)
+        for reader in self.readers.values():
+            reader.stop()
+        for bus in self.buses.values():
+            bus.stop()
+        self._save_accounts()
+        for thread in self._threads:
+            thread.join(2.0)
+        self.settle()
+        for parts in self.sinks.values():
+            parts.delivery.wake()
+        for parts in self.sinks.values():
+            parts.delivery.stop(STOP_SINK_S / len(self.sinks))
+        self.flush()
+        self.journal.close()
+        self.series.close()
+        self.state.close()
+
+    def settle(self) -> None:
+        """Derive what is committed now; for the end of a life and the end of a story."""
+        limit = time.monotonic() + 2.0
+        while time.monotonic() < limit and self.deriver.turn():
+            pass
+
+    def flush(self) -> None:
+        """Write the open day blocks with the cursors of deriver and sinks."""
+        cursors = {cursor_name(n): str(p.feed.cursor) for n, p in self.sinks.items()}
+        self.deriver.flush(cursors)
+        if self.sinks:
+            self.series.forget_withdrawn(min(p.feed.cursor for p in self.sinks.values()))
+        self._save_accounts()
+
+    def _run(self, name: str, life: Callable[[], None]) -> None:
+        thread = threading.Thread(target=self._supervise, args=(name, life), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _supervise(self, name: str, life: Callable[[], None]) -> None:
+        """The one place that catches everything: name it, say it once, begin again."""
+        wait_s = 1.0
+        while not self.stop_event.is_set():
+            try:
+                life()
+                return
+            except Exception as error:
+                self.say_trouble(name, f"{name} failed and begins again: {error!r}")
+                _log.debug("%s", name, exc_info=True)
+                self.stop_event.wait(wait_s)
+                wait_s = min(2 * wait_s, 60.0)
+
+    # -- beginning -------------------------------------------------------------------------
+
+    def _journal_configuration(self) -> None:
+        text = self.document.text
+        sha256 = hashlib.sha256(text.encode()).hexdigest()
+        table = {"file": Path(self.document.file).name, "sha256": sha256, "text": text}
+        if sha256 != self.state.get("configuration"):
+            payload = orjson.dumps(table, option=orjson.OPT_SORT_KEYS)
+            self.journal.append_now(self.keeper.entry(Kind.CONFIGURATION, "", payload))
+            self.state.put("configuration", sha256)
+
+    def _begin_clock(self) -> None:
+        if self.config.clock.trust == "system":
+            self._know_clock("assumed", 1_000_000_000)
+        elif kernel_is_synchronised():
+            self._know_clock("ntp", 100_000_000)
+
+    def _know_clock(self, how: str, error_ns: int) -> None:
+        self.clock_how = how
+        self.journal.append_now(self.keeper.clock_entry(how, error_ns))
+
+    def _watch_clock(self) -> None:
+        while not self.stop_event.wait(10.0):
+            if not self.clock_how and kernel_is_synchronised():
+                self.keeper.follow_step()
+                self._know_clock("ntp", 100_000_000)
+            elif (step := self.keeper.follow_step()) and self.clock_how:
+                _log.warning("the wall clock stepped by %.3f s", step / 1e9)
+                self._know_clock(self.clock_how, abs(step))
+
+    def _slot_accounts(self) -> tuple[dict[str, SlotAccount], int]:
+        """(accounts of the scheduled sources, when the service was last alive)."""
+        accounts = accounts_of(self.state.get(_ACCOUNTS), self.journal)
+        last = self.journal.last
+        alive_until = self.journal.entry(last).received_ns if last is not None else 0
+        return accounts, alive_until
+
+    def _save_accounts(self) -> None:
+        """A place from which the journal tells the rest; it may be old, never too new."""
+        place = self.journal.last
+        accounts = {p: a for sampler in self.samplers.values() for p, a in sampler.accounts.items()}
+        if place is not None and self.samplers:
+            self.state.put(_ACCOUNTS, [list(place), {p: a.to_json() for p, a in accounts.items()}])
+
+    def _start_buses(self, accounts: Mapping[str, SlotAccount], alive_until: int) -> None:
+        for name, config in self.config.buses.items():
+            bus = Bus(name, link_opener(config), SystemClock())
+            own = [
+                scheduled(source, config, self._own.schedules.get(source.path), self._own.timing)
+                for source in self.config.sources
+                if isinstance(source, ScheduledSource) and source.bus == name
+            ]
+            sampler = Sampler(bus, own, accounts, self.journal, self.keeper, self.say_trouble)
+            sampler.account_for_absence(alive_until)
+            self.buses[name], self.samplers[name] = bus, sampler
+            bus.start()
+            self._run(f"slots of {name}", partial(sampler.run, self.stop_event))
+
+    def _start_brokers(self) -> None:
+        for name, config in self.config.brokers.items():
+            options = mqtt_options(name, config, self.config.logger.id)
+            say = partial(self._on_broker, name)
+            reader = BrokerReader(
+                name, options, self.journal, self.clock, self.keeper.boot, say, self._own.make_link
+            )
+            self.readers[name] = reader
+            reader.start()
+
+    def _start_sinks(self) -> None:
+        for config in self.config.sinks:
+            feed = SeriesFeed(config.name, self.series, self.channels)
+            delivery = Delivery(
+                config.name,
+                partial(self._open_sink, config),
+                feed,
+                self.state,
+                SystemClock(),
+                self._on_sink,
+            )
+            self.sinks[config.name] = _SinkParts(config, feed, delivery)
+            delivery.start()
+
+    def _open_sink(self, config: SinkConfig) -> Sink:
+        kind = sink_kind(config.kind)
+        return kind.open_sink(kind.Settings.model_validate(config.settings), self.channels)
+
+    def _start_housekeeping(self) -> None:
+        self._housekeeping.add_job(
+            self.flush, "interval", seconds=FLUSH_EVERY_S, coalesce=True, max_instances=1
+        )
+        self._housekeeping.start()
+
+    # -- running ---------------------------------------------------------------------------
+
+    def _derive(self) -> None:
+        while not self.stop_event.is_set():
+            self.deriver_alive_ns = self.clock.mono_ns()
+            known, change = len(self.channels), self.series.change
+            if not self.deriver.turn():
+                self.journal.wait_newer(self.deriver.position, 0.5)
+                continue
+            if self.deriver.plan.channels.keys() - self.channels.keys() or not known:
+                self._learn_channels()
+            if self.series.change != change:
+                for parts in self.sinks.values():
+                    parts.delivery.wake()
+            if self.series.unflushed_rows > FLUSH_AT_ROWS:
+                self.flush()
+
+    def _learn_channels(self) -> None:
+        """A channel, once known, stays known: points of it may have to be withdrawn."""
+        self.channels.update(self.deriver.plan.channels)
+
+    def apply(self, rows: list[FactRow], who: str) -> int:
+        """Journal new facts; those known already are passed over. Raises Refusal."""
+        knowledge = self.deriver.knowledge
+        complaints = knowledge_conflicts(rows, knowledge, self.config.outputs())
+        if complaints:
+            raise Refusal(complaints)
+        new = new_rows(rows, knowledge)
+        entries = [
+            self.keeper.entry(
+                fact_kind(row), "", to_payload(row.fact, row.text, row.sha256, row.file, who)
+            )
+            for row in new
+        ]
+        if entries:
+            done = threading.Event()
+            self.journal.append(entries, lambda _: done.set())
+            done.wait()
+        return len(entries)
+
+    def say_trouble(self, who: str, what: str | None) -> None:
+        """Once when something is lost, once when it is back."""
+        if what is None:
+            if self.trouble.pop(who, None) is not None:
+                _log.warning("%s is back", who)
+        elif who not in self.trouble:
+            self.trouble[who] = what
+            _log.warning("%s: %s", who, what)
+
+    def _on_journal(self, text: str) -> None:
+        _log.error("%s", text)
+
+    def _on_dead_letter(self, letter: DeadLetter) -> None:
+        self.say_trouble(f"{letter.source} (dead letters)", f"{letter.sequence}: {letter.why}")
+
+    def _on_broker(self, name: str, connected: bool, words: str) -> None:
+        self.say_trouble(f"broker {name}", None if connected else words)
+
+    def _on_sink(self, state: State) -> None:
+        self.say_trouble(f"sink {state.sink}", None if state.up else state.why)
+
+    def alive(self) -> bool:
+        """Whether the parts without which nothing is kept still turn."""
+        fresh_ns = 30_000_000_000
+        deriving = self.clock.mono_ns() - self.deriver_alive_ns < fresh_ns
+        return self.journal.alive and (deriving or self.deriver.reworking)
+
+
+def fact_kind(row: FactRow) -> Kind:
+    """Calibrations and marks have kinds of their own, all else is a fact."""
+    return {"calibration": Kind.CALIBRATION, "mark": Kind.MARK}.get(row.fact.table, Kind.FACT)
