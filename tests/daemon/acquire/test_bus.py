@@ -12,7 +12,7 @@ import pytest
 
 from edaphon.acquire.bus import AlreadyTalking, Bus, Finished
 from edaphon.clock import SystemClock
-from edaphon_drivers.faults import Fault, Garbled, LinkDown
+from edaphon_drivers.faults import Garbled, LinkDown
 from edaphon_drivers.links.serial import SerialLink, SerialOptions
 from edaphon_drivers.sdi12 import (
     Timing,
@@ -27,7 +27,7 @@ from edaphon_drivers.simulators.sdi12 import FAULTS, Probe, SimulatedBus
 from edaphon_drivers.talk import Ask, Pause, Talk
 
 _SHEET = load_sheet("meter.teros12")
-_QUICK = Timing(answer_s=0.06, gap_s=0.01, late_s=0.05, second_s=0.02)
+_QUICK = Timing(answer_s=0.15, gap_s=0.01, late_s=0.1, second_s=0.05)
 _SECOND_S = 0.01
 
 
@@ -37,6 +37,7 @@ def _probe(address: str, counts: float = 1807.82, service_request: bool = True) 
         f"13METER   TER12 201T12-0000000{address}",
         lambda: [counts, 21.0, 1],
         service_request=service_request,
+        late_s=0.2,
     )
 
 
@@ -226,7 +227,7 @@ def test_bytes_between_talks_are_counted_and_kept_out_of_the_next_answer() -> No
     with _running(probe, _probe("2")) as (_, bus):
         probe.fail("late")
         _hold(bus, "1", impatient())
-        time.sleep(0.05)
+        time.sleep(0.2)
         finished = _hold(bus, "2", acknowledge("2", _QUICK))
         assert [turn.data for turn in finished.turns] == [b"2!", b"2\r\n"]
         assert bus.stray_bytes == 3
@@ -278,7 +279,6 @@ def test_a_port_in_use_is_not_shared() -> None:
         simulated.stop()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_broken_talk_or_listener_is_counted_and_the_bus_goes_on() -> None:
     def broken() -> Talk[None]:
         yield Ask(b"1!", b"\r\n", 0.05)
@@ -372,9 +372,3 @@ def test_two_thousand_transactions_under_faults_never_take_one_probe_for_another
                     assert _numbers(end) == said[end.address][-1]
                     measured += 1
     assert measured > 500
-
-
-def test_faults_are_of_the_drivers_tree() -> None:
-    with _running(_probe("1")) as (_, bus):
-        for address in "45":
-            assert isinstance(_hold(bus, address, identify(address, _QUICK)).fault, Fault)
