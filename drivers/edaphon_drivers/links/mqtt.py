@@ -146,6 +146,14 @@ class MqttLink:
         self._acks.extend(acknowledgements)
         self._wake()
 
+    def resubscribe(self) -> None:
+        """Subscribe again, to be called from a callback of this link.
+
+        mosquitto 2.0.11 with autosave_on_changes doesn't count messages in flight as changes and
+        forgets them when it is killed; a subscription is a change and makes it save them too.
+        """
+        self._client.subscribe([(topic, 1) for topic in self._options.topics])
+
     def _make_client(self) -> Client:
         options = self._options
         client = Client(
@@ -282,7 +290,7 @@ class MqttLink:
         self.state.connects += 1
         self.state.trouble = ""
         # Whatever session_present says: a broker may have kept the session and lost its topics.
-        client.subscribe([(topic, 1) for topic in self._options.topics])
+        self.resubscribe()
         if self._said_trouble:
             self._said_trouble = False
             self._on_state(True, f"{self.name}: connected again")

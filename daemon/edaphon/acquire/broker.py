@@ -1,0 +1,220 @@
+"""Hearing a broker: each message goes into the journal once and is acknowledged after its commit.
+
+A QoS 1 message that was journalled but whose acknowledgement got lost comes again. It is known by
+three things together: DUP is set, and the packet identifier, topic and payload are those of a
+message that this reader journalled. The identifier is kept in the journal, in the transaction
+that keeps the message, so that a kill between commit and acknowledgement changes nothing.
+
+- The identifier alone would not do: brokers use it again. The content alone would not do: a
+  sensor may say the same thing twice, and both count.
+- DUP is needed because a message without it is a new one, even with the identifier and content
+  of the last: a broker that gives the lowest free identifier sends each message of a constant
+  sensor that way. A few brokers forget DUP (FlashMQ 1.27): they make a second entry, never a loss.
+- A delivery is forgotten once its acknowledgement must have arrived: the connection that carried
+  it still stood after two keepalives. So a lost new message that happens to look like an old one
+  is not taken for it, except within those minutes, from a broker that gives identifiers again at
+  once, with equal bytes.
+- A repeat is acknowledged only when the first copy is committed, which may still be waiting.
+
+mosquitto 2.0.11, tried with the shipped configuration: a message that was sent and not
+acknowledged comes again with its identifier and DUP set, after a reconnect, after the broker's
+own restart, and after kill -9 of the broker. One exception: messages in flight to a connected
+client are not saved at the time, so that kill -9 loses them; while commits are late this reader
+therefore subscribes again, which makes the broker save them.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple, Protocol
+
+from edaphon.clock import Clock
+from edaphon.journal import Entry, Journal, Kind, Sequence
+from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttLink, MqttOptions
+from edaphon_drivers.payloads import pack_message
+
+__all__ = ["BrokerReader", "BrokerState", "Deliveries"]
+
+LATE_NS = 2_000_000_000
+SECURE_AGAIN_NS = 60_000_000_000
+WINDOW = 4000  # four times the messages that the shipped broker keeps in flight
+
+
+class _Delivery(NamedTuple):
+    digest: int
+    acknowledged_ns: int | None  # monotonic; None while its commit is awaited
+
+
+class Deliveries:
+    """The QoS 1 messages that may come again, by packet identifier, oldest first."""
+
+    def __init__(self, settled_ns: int, recent: Iterable[tuple[int, bytes]] = ()) -> None:
+        """`recent`: identifiers and packed messages that the journal holds, oldest first."""
+        self._settled_ns = settled_ns
+        self._by_mid: dict[int, _Delivery] = {}
+        self._generation, self._connected_ns = 0, 0
+        for mid, payload in recent:
+            self._put(mid, _Delivery(_digest(payload), 0))
+
+    def __len__(self) -> int:
+        return len(self._by_mid)
+
+    def is_repeat(self, mid: int, dup: bool, payload: bytes) -> bool:
+        """Whether this packed message is journalled, or on its way there, already."""
+        if not dup or (known := self._by_mid.get(mid)) is None:
+            return False
+        return known.digest == _digest(payload)
+
+    def note(self, mid: int, payload: bytes) -> None:
+        """A new message is on its way to the journal."""
+        self._put(mid, _Delivery(_digest(payload), None))
+
+    def acknowledged(self, mid: int, now_ns: int) -> None:
+        """Its commit is done, its acknowledgement is on its way."""
+        if (known := self._by_mid.get(mid)) is not None:
+            self._by_mid[mid] = known._replace(acknowledged_ns=now_ns)
+
+    def forget(self, mids: Iterable[int | None]) -> None:
+        """Their messages did not reach the journal after all."""
+        for mid in mids:
+            self._by_mid.pop(mid or 0, None)  # 0 is no packet identifier
+
+    def settle(self, generation: int, now_ns: int) -> None:
+        """Forget what can't come again: the connection of that generation stands at this time."""
+        if generation != self._generation:
+            self._generation, self._connected_ns = generation, now_ns
+        while self._by_mid:
+            mid, oldest = next(iter(self._by_mid.items()))
+            if oldest.acknowledged_ns is None:
+                return
+            since_ns = max(oldest.acknowledged_ns, self._connected_ns)
+            if now_ns - since_ns < self._settled_ns and len(self._by_mid) <= WINDOW:
+                return
+            del self._by_mid[mid]
+
+    def _put(self, mid: int, delivery: _Delivery) -> None:
+        self._by_mid.pop(mid, None)  # so that the newest stands last
+        self._by_mid[mid] = delivery
+
+
+def _digest(payload: bytes) -> int:
+    # Without version and flags, of which DUP differs. Never stored: it holds in one process only.
+    return hash(payload[2:])
+
+
+class Link(Protocol):
+    """The part of MqttLink that a reader uses."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def alive(self) -> bool: ...
+
+    def acknowledge(self, acknowledgements: Iterable[Acknowledgement]) -> None: ...
+
+    def resubscribe(self) -> None: ...
+
+
+@dataclass(slots=True)
+class BrokerState:
+    """Counted since start."""
+
+    journalled: int = 0
+    repeats: int = 0  # deliveries that the journal had already
+    ignored: int = 0  # the broker's own statistics
+
+
+class BrokerReader:
+    """One broker's messages on their way to the journal."""
+
+    def __init__(
+        self,
+        name: str,
+        options: MqttOptions,
+        journal: Journal,
+        clock: Clock,
+        boot: str,
+        on_state: Callable[[bool, str], None] = lambda connected, words: None,
+        make_link: Callable[..., Link] = MqttLink,
+    ) -> None:
+        self.name, self.state = name, BrokerState()
+        self._journal, self._clock, self._boot = journal, clock, boot
+        recent = journal.deliveries(name, WINDOW)
+        # paho finds a dead connection after two keepalives at the latest.
+        settled_ns = (2 * options.keepalive_s + 30) * 1_000_000_000
+        self._deliveries = Deliveries(settled_ns, recent)
+        self._entries: list[Entry] = []
+        self._mids: list[int | None] = []
+        self._owed: list[Acknowledgement] = []
+        self._committed: deque[list[Acknowledgement]] = deque()
+        self._awaited: deque[int] = deque()  # when each batch went to the journal, monotonic [ns]
+        self._secured_ns = 0
+        self.link = make_link(options, self.hear, self.flush, on_state)
+
+    def start(self) -> None:
+        self.link.start()
+
+    def stop(self) -> None:
+        """Stop hearing. What is not acknowledged by now comes again and is then recognised."""
+        self.link.stop()
+
+    def alive(self) -> bool:
+        return self.link.alive()
+
+    def hear(self, message: MessageIn) -> None:
+        """Take one message; flush() sends what was taken to the journal."""
+        topic, data, qos, retain, dup, mid, generation = message
+        if topic.startswith("$SYS/"):
+            self.state.ignored += 1
+        elif not self._is_repeat(payload := pack_message(topic, data, qos, retain, dup), message):
+            now = self._clock
+            self._entries.append(
+                Entry(Kind.RECORD, now.wall_ns(), now.mono_ns(), self._boot, self.name, payload)
+            )
+            self._mids.append(mid if qos else None)
+            if qos:
+                self._deliveries.note(mid, payload)
+            self.state.journalled += 1
+        if qos:  # last, so that nothing is acknowledged that failed above
+            self._owed.append(Acknowledgement(mid, qos, generation))
+
+    def flush(self, generation: int) -> None:
+        """Hand over what was heard; the acknowledgements follow the commit."""
+        now_ns = self._clock.mono_ns()
+        while self._committed:
+            self._awaited.popleft()
+            for mid, _, _ in self._committed.popleft():
+                self._deliveries.acknowledged(mid, now_ns)
+        self._deliveries.settle(generation, now_ns)
+        self._secure(now_ns)
+        entries, mids, owed = self._entries, self._mids, self._owed
+        if not entries and not owed:
+            return
+        self._entries, self._mids, self._owed = [], [], []
+        done = partial(self._acknowledge, owed) if owed else None
+        try:
+            self._journal.append(entries, done, mids)
+        except BaseException:
+            self._deliveries.forget(mids)  # or their repeats would be acknowledged unkept
+            raise
+        if owed:
+            self._awaited.append(now_ns)
+
+    def _secure(self, now_ns: int) -> None:
+        """Make the broker save what it waits for, when commits are late."""
+        late = bool(self._awaited) and now_ns - self._awaited[0] > LATE_NS
+        if late and now_ns - self._secured_ns > SECURE_AGAIN_NS:
+            self._secured_ns = now_ns
+            self.link.resubscribe()
+
+    def _is_repeat(self, payload: bytes, message: MessageIn) -> bool:
+        if not message.qos or not self._deliveries.is_repeat(message.mid, message.dup, payload):
+            return False
+        self.state.repeats += 1
+        return True
+
+    def _acknowledge(self, owed: list[Acknowledgement], sequences: list[Sequence]) -> None:
+        self._committed.append(owed)  # the deliveries belong to the link's thread
+        self.link.acknowledge(owed)
