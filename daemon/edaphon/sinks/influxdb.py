@@ -27,14 +27,16 @@ class Settings(Table):
 
     kind: Literal["influxdb"] = "influxdb"
     url: str = Field(description="http://HOST:8086 or https://…, without a path or a user")
-    version: Literal[1, 2, 3] = Field(2, description="1: /write, 2 and 3: /api/v2/write")
-    database: str = Field("", description="database (1, 3); for 2 the name mapped to the bucket")
-    bucket: str = Field("", description="bucket (2)")
-    org: str = Field("", description="organisation (2)")
-    username: str = Field("", description="user (1), with `token` as the password")
-    token: Secret | None = Field(None, description="token (2, 3) or password (1)")
-    ca_file: AbsolutePath | None = Field(None, description="certificates to trust, PEM")
-    points_per_request: int = Field(5000, ge=1, le=100_000)
+    version: Literal[1, 2, 3] = Field(default=2, description="1: /write, 2 and 3: /api/v2/write")
+    database: str = Field(
+        default="", description="database (1, 3); for 2 the name mapped to the bucket"
+    )
+    bucket: str = Field(default="", description="bucket (2)")
+    org: str = Field(default="", description="organisation (2)")
+    username: str = Field(default="", description="user (1), with `token` as the password")
+    token: Secret | None = Field(default=None, description="token (2, 3) or password (1)")
+    ca_file: AbsolutePath | None = Field(default=None, description="certificates to trust, PEM")
+    points_per_request: int = Field(default=5000, ge=1, le=100_000)
 
     @field_validator("url")
     @classmethod

@@ -209,13 +209,13 @@ def test_a_token_that_no_header_can_hold_blocks_without_being_shown(tmp_path: Pa
     assert CANARY not in str(caught.value)
 
 
-def test_a_server_that_is_not_there_is_later_in_clear_words(fake: FakeInflux) -> None:
-    url = fake.url
-    fake.__exit__()
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_server_that_is_not_there_is_later_in_clear_words(version: Version) -> None:
+    with FakeInflux(version) as fake:
+        url = fake.url
     with pytest.raises(Later, match="can't be reached: .*refused") as caught:
-        open_sink(settings(fake.version, url), CHANNELS).write([run()])
+        open_sink(settings(version, url), CHANNELS).write([run()])
     assert not caught.value.blocked
-    fake.__init__(fake.version)  # type: ignore[misc]  the fixture closes it once more
 
 
 def test_a_server_without_tls_under_an_https_address_is_told_as_tls(fake: FakeInflux) -> None:
