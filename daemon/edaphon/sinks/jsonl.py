@@ -1,0 +1,149 @@
+"""A folder of text files, one per UTC day of measured time, one JSON object on each line.
+
+The last line of a (channel, time) stands; a line with `"withdrawn": true` takes it back. A retry
+adds the same lines again. Numbers that are missing are null; times are ISO 8601 and UTC ns.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import orjson
+from pydantic import Field
+
+from edaphon.nouns import Channel, Int, Observations, Small
+from edaphon.nouns import Sequence as Place
+from edaphon.sinks.sink import Later
+from edaphon.written.values import AbsolutePath, Table
+
+__all__ = ["JsonlSink", "Settings", "open_sink"]
+
+DAY_NS = 86_400 * 10**9
+ROWS = 1000  # turned into text at a time
+NUMBERS = ("value", "raw", "u_random", "u_systematic")
+
+
+class Settings(Table):
+    """Where the files go."""
+
+    kind: Literal["jsonl"] = "jsonl"
+    folder: AbsolutePath = Field(description="made when it is not there")
+
+
+class JsonlSink:
+    """See Sink; returns after fsync of every file it wrote to."""
+
+    notices: Sequence[str] = ()
+
+    def __init__(self, folder: Path, channels: Mapping[str, Channel]) -> None:
+        self._folder = folder
+        self._channels = channels
+
+    def write(self, batch: Sequence[Observations]) -> None:
+        for run in batch:
+            for day, rows in _days(run.time_ns):
+                self._append(day, (self._lines(run, part) for part in _parts(rows)))
+
+    def withdraw(self, channel: Channel, times_ns: Int) -> None:
+        for day, rows in _days(times_ns):
+            texts = (_withdrawn(channel.id, times_ns[part]) for part in _parts(rows))
+            self._append(day, texts)
+
+    def close(self) -> None:
+        """No file stays open between two calls."""
+
+    def _append(self, day: int, texts: Iterator[bytes]) -> None:
+        name = f"{datetime.fromtimestamp(day * 86_400, UTC):%Y-%m-%d}.jsonl"
+        with _clear_words(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with (self._folder / name).open("ab+") as file:
+                _drop_torn_line(file)
+                for text in texts:
+                    file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            _sync_folder(self._folder)
+
+    def _lines(self, run: Observations, rows: Int) -> bytes:
+        channel = self._channels.get(run.channel)
+        quantity, unit = (channel.quantity, channel.unit) if channel else ("", "")
+        names = {"channel": run.channel, "quantity": quantity, "unit": unit}
+        numbers = [getattr(run, name)[rows].tolist() for name in NUMBERS]
+        columns: list[Int | Small] = [run.time_ns, run.start_ns, run.flag, run.sequence]
+        lines = []
+        for row in zip(*(column[rows].tolist() for column in columns), *numbers, strict=True):
+            time_ns, start_ns, flag, sequence, *found = row
+            line: dict[str, Any] = {**names, "time": _iso(time_ns), "time_ns": time_ns}
+            line |= {"start_ns": start_ns, **dict(zip(NUMBERS, found, strict=True))}
+            line |= {"flag": flag, "sequence": str(Place.of(sequence))}
+            line["derivation"] = run.derivation
+            lines.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        return b"".join(lines)
+
+
+def open_sink(settings: Settings, channels: Mapping[str, Channel]) -> JsonlSink:
+    """Touches no file yet."""
+    return JsonlSink(settings.folder, channels)
+
+
+def _withdrawn(channel: str, times_ns: Int) -> bytes:
+    lines = (
+        {"channel": channel, "time": _iso(time_ns), "time_ns": time_ns, "withdrawn": True}
+        for time_ns in times_ns.tolist()
+    )
+    return b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines)
+
+
+def _days(times_ns: Int) -> Iterator[tuple[int, Int]]:
+    """Each UTC day since 1970 with the rows that fall on it."""
+    days = times_ns // DAY_NS
+    for day in np.unique(days).tolist():
+        yield day, np.flatnonzero(days == day)
+
+
+def _parts(rows: Int) -> Iterator[Int]:
+    for first in range(0, len(rows), ROWS):
+        yield rows[first : first + ROWS]
+
+
+def _iso(time_ns: int) -> str:
+    seconds, rest = divmod(time_ns, 10**9)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+
+
+def _drop_torn_line(file: Any) -> None:
+    """Cut off what a power cut left behind the last newline; that batch was never confirmed."""
+    end = place = file.seek(0, os.SEEK_END)
+    while place:
+        first = max(0, place - 4096)
+        file.seek(first)
+        newline = file.read(place - first).rfind(b"\n")
+        if newline >= 0:
+            place = first + newline + 1
+            break
+        place = first
+    if place != end:
+        file.truncate(place)
+    file.seek(0, os.SEEK_END)
+
+
+def _sync_folder(folder: Path) -> None:
+    """A new file's name is durable only when its folder is."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+@contextmanager
+def _clear_words(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        why = f"{folder} can't be written: {error.strerror or error}"
+        raise Later(why, blocked=isinstance(error, PermissionError)) from None
