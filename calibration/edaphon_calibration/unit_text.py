@@ -19,7 +19,7 @@ HIGHEST = 9  # exponent, also of a product of equal symbols
 
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _LETTERS = r"[A-Za-z_%‰°℃Ω]"
-_POWER = re.compile(rf"({_LETTERS}+(?:[0-9]{_LETTERS}+)*)(?:(?:\*\*)?([-+]?[1-9])(?![0-9]))?")
+_POWER = re.compile(rf"({_LETTERS}+(?:[0-9]{_LETTERS}+)*)(?:(?:\*\*)?([-+]?[1-9]))?")
 _WHOLE = {
     "": "",
     "1": "dimensionless",

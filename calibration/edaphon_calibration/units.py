@@ -29,6 +29,8 @@ _SPELLINGS = {
     "kelvin": "K",
     "percent": "%",
     "pct": "%",
+    "‰": "permille",
+    "micron": "um",
     "%RH": "%",
     "counts": "count",
     "deg": "degree",
@@ -53,7 +55,7 @@ _SPELLINGS = {
 
 # Symbols that need no pint to be known; a service whose units are all alike never loads it.
 _USUAL_SYMBOLS = """
-    dimensionless % ppm ppb count pH degC degF K delta_degC m cm mm um km g kg mg ug l ml
+    dimensionless % permille ppm ppb count pH degC degF K delta_degC m cm mm um km g kg mg ug l ml
     mol mmol umol nmol s ms us min h d Pa hPa kPa MPa mbar bar V mV uV A mA uA W mW kW J kJ MJ
     S dS mS uS ohm kohm Mohm Hz kHz MHz lx degree dB dBm
 """
@@ -174,7 +176,15 @@ def _symbol(symbol: str, text: str) -> str:
     except PintError as unknown:
         raise UnitError(f"expected a unit; came {text!r}" + _near(text)) from unknown
     short = _SPELLINGS.get(short, short)
-    return short if short.isascii() else symbol
+    return short if _means(short, symbol) else symbol
+
+
+def _means(short: str, symbol: str) -> bool:
+    """Whether pint's short name passes the grammar and comes back as the same unit."""
+    try:
+        return factors(short) == (Factor(short, 1),) and _line(short, symbol) == SAME
+    except UnitError:
+        return False
 
 
 @cache

@@ -139,6 +139,20 @@ def test_the_variance_of_parameters_is_the_quadratic_form() -> None:
     np.testing.assert_allclose(parameter_variance(gradient, covariance), expected, rtol=1e-12)
 
 
+def test_a_variance_is_never_negative_where_parameters_cancel() -> None:
+    covariance = np.array([[1.0, 0.1], [0.1, 0.01]])
+    x = np.linspace(0.1, 3.0, 1000)
+    variance = parameter_variance(np.array([x * 0.1, -x]), covariance)
+    assert (variance >= 0.0).all()
+    assert variance.max() < 1e-15
+
+
+def test_a_value_is_outside_if_any_step_says_so() -> None:
+    inside, narrow = prepare_step("identity"), prepare_step("identity", domain=(0.0, 1.0))
+    for steps in ((narrow, inside), (inside, narrow)):
+        assert apply_chain(np.array([0.5, 2.0]), SAME, steps).outside.tolist() == [False, True]
+
+
 def _case(name: str) -> tuple[Step, float, float]:
     """A step with a correlated covariance, an input inside the domain, and an input uncertainty."""
     found = curve(name)

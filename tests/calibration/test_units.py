@@ -99,6 +99,7 @@ def test_spellings_that_people_use_become_one(written: str, spelt: str) -> None:
         "1/",
         "*m",
         "m" * (LONGEST + 1),
+        "m/s/kg/A/K/mol/cd/V/W/J/N/Pa/Hz/S/ohm/T/F",
     ],
 )
 def test_hostile_or_broken_unit_texts_are_refused_by_the_grammar(text: str) -> None:
@@ -149,6 +150,7 @@ def test_any_text_gives_a_finite_conversion_or_a_unit_error(text: str, target: s
         ("ppb", "ppm", 0.001, 0.0),
         ("mV", "V", 0.001, 0.0),
         ("mm/h", "mm/d", 24.0, 0.0),
+        ("kilocount", "count", 1000.0, 0.0),
     ],
 )
 def test_conversions_are_exact_to_the_last_bit(
@@ -233,6 +235,24 @@ def test_the_symbols_known_without_pint_are_known_to_pint() -> None:
     for symbol in _SYMBOLS | set(_SPELLINGS.values()):
         assert canonical(symbol) == symbol
         assert _registry().parse_units(symbol) is not None
+
+
+@pytest.mark.parametrize(
+    ("written", "spelt"),
+    [
+        ("inch", "in"),
+        ("micron", "um"),
+        ("gravity", "gravity"),  # pint's short names of these two are no units of ours
+        ("mu_B", "mu_B"),
+        ("permille", "permille"),
+        ("‰", "permille"),
+    ],
+)
+def test_a_short_name_is_taken_from_pint_only_where_it_means_the_same(
+    written: str, spelt: str
+) -> None:
+    assert canonical(written) == spelt
+    assert canonical(spelt) == spelt
 
 
 def test_pint_is_not_loaded_for_units_that_are_alike() -> None:
