@@ -28,6 +28,14 @@ class TimeFormat(StrEnum):
     RFC3339 = "rfc3339"
 
 
+_UNIT_NS = {
+    TimeFormat.S: 1_000_000_000,
+    TimeFormat.MS: 1_000_000,
+    TimeFormat.NS: 1,
+    TimeFormat.RFC3339: 0,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class JsonTime:
     """Where a message says its own time; without it, or if unreadable, a reading has none."""
@@ -72,10 +80,12 @@ class JsonFields:
     time: JsonTime | None = None
     rows: tuple[_Row, ...] = field(init=False, repr=False)
     time_path: Path = field(init=False, repr=False)
+    time_unit_ns: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", tuple(map(_row, self.fields)))
         object.__setattr__(self, "time_path", _keys(self.time.path) if self.time else ())
+        object.__setattr__(self, "time_unit_ns", _UNIT_NS[self.time.format] if self.time else 0)
 
 
 _ABSENT: Any = object()
@@ -98,12 +108,12 @@ def decode_json(data: bytes, fields: JsonFields) -> tuple[Reading, ...]:
             value = _follow(value, rest)
         if value is _ABSENT:
             continue
-        status, number = _OK, None
-        if type(value) is float or type(value) is int:  # a bool is neither
-            number = float(value)
+        kind = type(value)
+        number = value if kind is float else float(value) if kind is int else None
+        status = _OK
         if number is None or (unit_path and _follow(message, unit_path) != unit):
-            status, number = _INVALID, None
-        elif number in failure:
+            status, number = _INVALID, None  # a bool is neither float nor int here
+        elif failure and number in failure:
             status, number = _FAILURE, None
         reading = (output, quantity, number, unit, status, _REPORTED, time_ns, None)
         readings.append(_new(Reading, reading))
@@ -172,19 +182,15 @@ def _follow(value: Any, keys: Path) -> Any:
     return value
 
 
-_NS_PER = {TimeFormat.S: 1_000_000_000, TimeFormat.MS: 1_000_000, TimeFormat.NS: 1}
-
-
 def _time_ns(message: Mapping[str, Any], fields: JsonFields) -> int | None:
     said = _follow(message, fields.time_path)
-    form = fields.time.format if fields.time else TimeFormat.RFC3339
-    if form is TimeFormat.RFC3339:
+    if not fields.time_unit_ns:
         return _rfc3339_or_none(said)
     if type(said) is int:
-        ns = said * _NS_PER[form]
+        ns = said * fields.time_unit_ns
     elif type(said) is float and 0 <= said < 2**63:
         # A double holds present seconds to a quarter of a microsecond: no digits beyond that.
-        ns = round(said * _NS_PER[form] / 1000) * 1000
+        ns = round(said * fields.time_unit_ns / 1000) * 1000
     else:
         return None
     return ns if 0 <= ns < 2**63 else None

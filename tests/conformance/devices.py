@@ -24,7 +24,7 @@ __all__ = ["DEVICES", "NotYet", "find_decoder"]
 Decoder = Callable[[Entry], list[Given]]
 
 
-class NotYet(Exception):  # noqa: N818 - a verdict, not an error
+class NotYet(Exception):
     """What the device can say beyond this release."""
 
 
