@@ -57,7 +57,13 @@ def entry_crc(file: int, n: int, entry: Entry) -> int:
     """CRC-32 over every column and the entry's own place, so a row moved or changed shows."""
     slot = entry.slot_ns
     head = _FIXED.pack(
-        file, n, entry.kind, entry.received_ns, entry.mono_ns, slot is not None, slot or 0,
+        file,
+        n,
+        entry.kind,
+        entry.received_ns,
+        entry.mono_ns,
+        slot is not None,
+        slot or 0,
         entry.purpose,
     )
     names = f"{entry.boot}\0{entry.source}\0".encode("utf-8", "surrogateescape")

@@ -21,6 +21,8 @@ __all__ = ["DamagedRow", "JournalReader", "read_only"]
 
 Numbered = tuple[Sequence, Entry]
 
+# A damaged schema makes Python's sqlite3 fail where it decodes the names of columns.
+_TROUBLE = (sqlite3.DatabaseError, UnicodeDecodeError)
 _CHUNK = 2000
 _PROBES = 20_000  # rows tried one by one over a bad page in one call: about 0.2 s
 _NO_MORE = 0xFFFFFFFF  # the highest n that a Sequence can hold
@@ -152,7 +154,7 @@ class JournalReader:
                 return self._read_run(connection, file, behind, limit)
         except FileNotFoundError:
             return [], None  # set aside meanwhile
-        except sqlite3.DatabaseError as error:
+        except _TROUBLE as error:
             if not _unreadable(error):
                 raise
             if behind == _NO_MORE:
@@ -192,7 +194,7 @@ class JournalReader:
                     yield number, connection
             except FileNotFoundError:
                 continue
-            except sqlite3.DatabaseError as error:
+            except _TROUBLE as error:
                 if not _unreadable(error):
                     raise
 
@@ -202,9 +204,12 @@ def read_only(folder: Path) -> JournalReader:
     return JournalReader(folder)
 
 
-def _unreadable(error: sqlite3.Error) -> bool:
+def _unreadable(error: Exception) -> bool:
+    """Whether the file is at fault, bad sectors included; our questions are right."""
+    if not isinstance(error, sqlite3.Error):
+        return True
     code = getattr(error, "sqlite_errorcode", None) or 0
-    return is_damage(error) or code & 0xFF == sqlite3.SQLITE_IOERR
+    return is_damage(error) or code & 0xFF in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_ERROR}
 
 
 def _highest_n(connection: sqlite3.Connection) -> int:
@@ -214,7 +219,7 @@ def _highest_n(connection: sqlite3.Connection) -> int:
         return header.last_n
     try:
         (n,) = connection.execute("SELECT coalesce(max(n), 0) FROM entry").fetchone()
-    except sqlite3.DatabaseError as error:
+    except _TROUBLE as error:
         if not _unreadable(error):
             raise
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
@@ -229,7 +234,7 @@ def _rows(connection: sqlite3.Connection, behind: int, limit: int, last: int) ->
         yield from connection.execute(
             "SELECT * FROM entry WHERE n > ? ORDER BY n LIMIT ?", (behind, limit)
         ).fetchall()
-    except sqlite3.DatabaseError as error:
+    except _TROUBLE as error:
         if not _unreadable(error):
             raise
         yield from _rows_one_by_one(connection, behind, min(last, behind + _PROBES))
@@ -239,6 +244,6 @@ def _rows_one_by_one(connection: sqlite3.Connection, behind: int, last: int) -> 
     for n in range(behind + 1, last + 1):
         try:
             yield from connection.execute("SELECT * FROM entry WHERE n = ?", (n,))
-        except sqlite3.DatabaseError as error:
+        except _TROUBLE as error:
             if not _unreadable(error):
                 raise

@@ -30,7 +30,7 @@ from edaphon_drivers.faults import LinkDown
 __all__ = ["Acknowledgement", "MessageIn", "MqttLink", "MqttOptions", "MqttState"]
 
 READ_AT_MOST = 200  # messages read before acknowledgements and keepalive get their turn
-IDLE_S = 5.0
+IDLE_S = 2.0
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 8.0
 FROZEN_AFTER_S = 60.0  # longer than any name look-up and connection time-out
 
@@ -93,7 +93,7 @@ class MqttLink:
     """One connection to one broker, in one thread of its own.
 
     In that thread `on_message` is called for each message and `on_round(generation)` after each
-    run of messages and at least each 5 s. `on_state(connected, words)` is called once when the
+    run of messages and at least each 2 s. `on_state(connected, words)` is called once when the
     connection is lost or refused, once when it is back, and when the broker lost the session.
     What a callback raises is counted and said, and its message stays unacknowledged.
     """

@@ -1,0 +1,76 @@
+"""The state file remembers, counts tries, and knows a journal that is not the one it saw."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from tests.daemon.journal.entries import SetClock, commit, record
+
+from edaphon.journal import Journal, Sequence, SetAside, StateFile
+
+
+def test_notes_survive_a_reopening(tmp_path: Path) -> None:
+    with StateFile(tmp_path) as state:
+        state.put("held", {"boot": [1, 2, None], "ü": "x"})
+        state.put("gone", 1)
+        state.remove("gone")
+    with StateFile(tmp_path) as state:
+        assert state.get("held") == {"boot": [1, 2, None], "ü": "x"}
+        assert state.get("gone", "nothing") == "nothing"
+
+
+def test_a_point_set_aside_again_counts_its_tries_and_a_rewrite_clears_it(tmp_path: Path) -> None:
+    point = SetAside("influx", "soil/5", 60, 7, "field type conflict")
+    other = point._replace(time_ns=120)
+    with StateFile(tmp_path) as state:
+        state.add_set_aside([point, other])
+        state.add_set_aside([point._replace(words="again", sequence=9)])
+        state.add_set_aside([point._replace(sink="copy")])
+    with StateFile(tmp_path) as state:
+        again = point._replace(words="again", sequence=9, tries=2)
+        assert state.set_aside("influx") == [again, other]
+        state.clear_set_aside("influx", "soil/5", [60, 61])
+        assert state.set_aside("influx", "soil/5") == [other]
+        assert state.set_aside("influx", "soil/10") == []
+        assert len(state.set_aside("copy")) == 1
+
+
+def test_a_cursor_is_kept_while_the_journal_holds_that_entry(tmp_path: Path) -> None:
+    with Journal.open(tmp_path, SetClock()) as journal, StateFile(tmp_path) as state:
+        places = commit(journal, [record(k) for k in range(5)])
+        assert state.checked_cursor("deriver", journal) is None
+        state.save_cursor("deriver", places[2], record(2))
+        assert state.checked_cursor("deriver", journal) == places[2]
+
+
+@pytest.mark.parametrize("place", [Sequence(1, 3), Sequence(1, 9), Sequence(3, 1)])
+def test_a_cursor_of_a_lost_tail_goes_back_to_the_beginning_of_its_file(
+    tmp_path: Path, place: Sequence
+) -> None:
+    with Journal.open(tmp_path, SetClock()) as journal, StateFile(tmp_path) as state:
+        commit(journal, [record(k) for k in range(5)])
+        state.save_cursor("deriver", place, record(77))
+        assert state.checked_cursor("deriver", journal) == Sequence(place.file, 0)
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a database at all" * 400])
+def test_a_damaged_state_file_is_set_aside_and_begun_anew(tmp_path: Path, damage: bytes) -> None:
+    StateFile(tmp_path).close()
+    (tmp_path / "state.sqlite").write_bytes(damage)
+    with StateFile(tmp_path) as state:
+        state.put("a", 1)
+        assert state.get("a") == 1
+    assert (tmp_path / "state.sqlite.damaged-1").exists() == bool(damage)
+
+
+def test_threads_may_share_it(tmp_path: Path) -> None:
+    with StateFile(tmp_path) as state:
+        points = [SetAside("s", "c", k, k, "w") for k in range(50)]
+        threads = [
+            threading.Thread(target=state.add_set_aside, args=([point],)) for point in points * 2
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert state.set_aside("s") == [point._replace(tries=2) for point in points]
