@@ -115,6 +115,15 @@ class Desk:
         self._service.flush()
         return {"change": self._service.series.change}
 
+    def _on_rebuild(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Begin to derive all again, or tell how far that is."""
+        deriver = self._service.deriver
+        if request.get("begin"):
+            deriver.differing = 0
+            deriver.derive_all_again()
+        blocks = len(self._service.series.heads())
+        return {"done": not deriver.reworking, "blocks": blocks, "differing": deriver.differing}
+
     def _on_read(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """One measurement beside the schedule, kept with the purpose of a test."""
         service, path = self._service, str(request["source"])

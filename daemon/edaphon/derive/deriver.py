@@ -59,6 +59,7 @@ class Deriver:
         self._pending: dict[str, list[Range]] = {}
         self._latest = _latest(journal)
         self.damaged = 0
+        self.differing = 0  # rows that deriving again has changed or withdrawn
         self.position = _START
         self._newest_ns = -(2**63)
         plan = self._plan_of(self._latest)
@@ -90,6 +91,13 @@ class Deriver:
                 if len(items) == limit:
                     return True
             return self._derive_again(limit) or bool(items)
+
+    def derive_all_again(self) -> None:
+        """Plan to derive everything from the journal once more, and to take over what differs."""
+        with self._lock:
+            known = {head.channel for head in self._series.heads()} | self.plan.channels.keys()
+            self._pending = {channel: [ALWAYS] for channel in known}
+            self._drop_rework()
 
     def flush(self, cursors: Mapping[str, str] | None = None) -> None:
         """Write the series with the place to go on from; nothing is lost without it but time."""
@@ -178,7 +186,8 @@ class Deriver:
 
     def _adopt(self, rework: Rework) -> None:
         for channel, ranges in self._pending.items():
-            self._series.adopt(channel, rework.series, ranges)
+            change = self._series.adopt(channel, rework.series, ranges)
+            self.differing += len(change)
             current = self._series.count(channel)
             self.state.derived[channel] = current + len(self._series.conflicts(channel))
         for segment in rework.plan.segments():

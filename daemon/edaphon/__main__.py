@@ -1,0 +1,5 @@
+"""`python -m edaphon` is `edaphon`."""
+
+from edaphon.commands import main
+
+main()

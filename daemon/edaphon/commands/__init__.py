@@ -1,0 +1,44 @@
+"""The command line; a command's module is imported when the command is called."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import typer
+
+__all__ = ["COMMANDS", "main"]
+
+# In the order of the help; each is the function of that name in the module of that name.
+COMMANDS = (
+    "init",
+    "check",
+    "apply",
+    "run",
+    "web",
+    "status",
+    "read",
+    "decode",
+    "query",
+    "verify",
+    "rebuild",
+    "demo",
+)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """The console script; `words` stand for sys.argv[1:]."""
+    given = list(sys.argv[1:] if words is None else words)
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_edaphon)
+    for name in COMMANDS if given[:1] not in [[c] for c in COMMANDS] else given[:1]:
+        app.command(name)(getattr(importlib.import_module(f"edaphon.commands.{name}"), name))
+    app(args=given, prog_name="edaphon")
+
+
+def _edaphon() -> None:
+    """Data acquisition for long-term soil monitoring plots."""

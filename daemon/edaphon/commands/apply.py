@@ -1,0 +1,84 @@
+"""`edaphon apply`: put facts in force: deployments, calibrations, marks, with their valid times."""
+
+import getpass
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edaphon.acquire.timekeeper import Timekeeper, boot_id
+from edaphon.clock import SystemClock
+from edaphon.commands.check import CONFIGURATION, examine, usual_file
+from edaphon.commands.control import DaemonOff
+from edaphon.commands.service import fact_kind
+from edaphon.commands.storage import Storage, fail, open_storage
+from edaphon.derive import known_facts
+from edaphon.facts import FactRow, Knowledge, new_rows, table_of, to_payload
+from edaphon.journal import Journal, JournalBusy, read_only
+
+__all__ = ["apply"]
+
+TRY_AGAIN = 75
+
+
+def apply(
+    facts: Annotated[
+        list[Path] | None, typer.Argument(help="fact files or folders; none: the inbox")
+    ] = None,
+    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    who: Annotated[str, typer.Option(help="who says so; your login if not given")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only show what is new")] = False,
+) -> None:
+    """Journal new facts; what they change is derived again, in every sink too."""
+    storage = open_storage(file)
+    found = examine([file or usual_file(), *(facts or [])], _known(storage))
+    for complaint in found.complaints:
+        typer.echo(str(complaint), err=True)
+    if found.complaints:
+        typer.echo("Nothing was changed.", err=True)
+        raise typer.Exit(CONFIGURATION)
+    new = new_rows(found.rows, _known(storage))
+    for row in new:
+        typer.echo(f"new: {row.fact.table} {row.fact.id}   ({row.file}:{row.line})")
+    if not new:
+        typer.echo("nothing new")
+    elif not dry_run:
+        typer.echo(f"{_keep(storage, new, who or getpass.getuser())} facts applied")
+
+
+def _known(storage: Storage) -> Knowledge:
+    if not storage.layout.journal.exists():
+        return Knowledge()
+    return known_facts(read_only(storage.layout.journal))
+
+
+def _keep(storage: Storage, rows: Sequence[FactRow], who: str) -> int:
+    """Through the daemon, which derives again at once; into the journal when it is off."""
+    tables = [
+        {
+            "fact": table_of(row.fact),
+            "text": row.text,
+            "sha256": row.sha256,
+            "file": row.file,
+            "line": row.line,
+        }
+        for row in rows
+    ]
+    try:
+        return int(storage.ask("apply", rows=tables, who=who)["applied"])
+    except DaemonOff:
+        return _keep_alone(storage, rows, who)
+
+
+def _keep_alone(storage: Storage, rows: Sequence[FactRow], who: str) -> int:
+    clock = SystemClock()
+    keeper = Timekeeper(clock, boot_id())
+    try:
+        with Journal.open(storage.layout.journal, clock) as journal:
+            for row in rows:
+                payload = to_payload(row.fact, row.text, row.sha256, row.file, who)
+                journal.append_now(keeper.entry(fact_kind(row), "", payload))
+    except JournalBusy as busy:
+        raise fail(str(busy), TRY_AGAIN) from None
+    return len(rows)

@@ -1,0 +1,140 @@
+"""`edaphon query`: the values of a channel with unit, uncertainty, flag and derivation."""
+
+import csv
+import io
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from edaphon.commands.storage import fail, open_storage
+from edaphon.derive import known_facts
+from edaphon.journal import read_only
+from edaphon.nouns import Observations
+
+__all__ = ["query"]
+
+HEADER = ("time", "support_s", "value", "unit", "u_random", "u_systematic", "flag", "derivation")
+FAR_NS = 2**62
+
+
+class Level(StrEnum):
+    RAW = "raw"
+    CALIBRATED = "calibrated"
+
+
+class Format(StrEnum):
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+def query(
+    channel: Annotated[str, typer.Argument(help="id of a channel")],
+    start: Annotated[str, typer.Option(help="from this time on, such as 2026-04-01")] = "",
+    end: Annotated[str, typer.Option(help="until just before this time")] = "",
+    level: Annotated[Level, typer.Option(help="numbers as reported, or values")] = Level.CALIBRATED,
+    format: Annotated[Format | None, typer.Option(help="table for people, else csv")] = None,
+    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+) -> None:
+    """Print the values of a channel, the newest included."""
+    storage = open_storage(file)
+    units = _units(storage.layout.journal)
+    if channel not in units:
+        raise fail(
+            f"expected the id of a channel ({', '.join(sorted(units)) or 'none yet'}), "
+            f"got {channel!r}"
+        )
+    first, last = _instant(start, -FAR_NS), _instant(end, FAR_NS)
+    series = storage.series()
+    unit = units[channel] if level is Level.CALIBRATED else ""
+    rows = _rows(series.read(channel, first, last), level, unit)
+    chosen = format or (Format.TABLE if sys.stdout.isatty() else Format.CSV)
+    for piece in _WRITERS[chosen](rows):
+        sys.stdout.write(piece)
+
+
+def _units(journal: Path) -> dict[str, str]:
+    if not journal.exists():
+        return {}
+    return {id: fact.unit for id, fact in known_facts(read_only(journal)).channels.items()}
+
+
+def _instant(text: str, absent: int) -> int:
+    if not text:
+        return absent
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise fail(
+            f"expected a time such as 2026-04-01 or 2026-04-01T12:00:00Z, got {text!r}", 2
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)) * 1000
+
+
+def _rows(runs: Iterable[Observations], level: Level, unit: str) -> Iterator[tuple[Any, ...]]:
+    for run in runs:
+        numbers = run.raw if level is Level.RAW else run.value
+        columns = (run.time_ns, run.start_ns, numbers, run.u_random, run.u_systematic, run.flag)
+        for time, begin, number, random, systematic, flag in zip(
+            *(column.tolist() for column in columns), strict=True
+        ):
+            shown = (random, systematic) if level is Level.CALIBRATED else (None, None)
+            yield (
+                _iso(time),
+                (time - begin) / 1e9,
+                _plain(number),
+                unit,
+                _plain(shown[0]),
+                _plain(shown[1]),
+                flag,
+                run.derivation,
+            )
+
+
+def _plain(number: float | None) -> float | None:
+    return None if number is None or number != number else number
+
+
+def _iso(time_ns: int) -> str:
+    """UTC to the nanosecond, trailing zeros left out."""
+    seconds, rest = divmod(time_ns, 10**9)
+    whole = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{whole}.{rest:09d}".rstrip("0") + "Z" if rest else f"{whole}Z"
+
+
+def _csv(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+    for row in (HEADER, *rows):
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\n").writerow("" if cell is None else cell for cell in row)
+        yield line.getvalue()
+
+
+def _json(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+    before = "["
+    for row in rows:
+        yield before + orjson.dumps(dict(zip(HEADER, row, strict=True))).decode()
+        before = ",\n"
+    yield "]\n" if before != "[" else "[]\n"
+
+
+def _table(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+    widths = (30, 9, 14, 10, 10, 12, 4, 12)
+    for row in (HEADER, *rows):
+        yield " ".join(_cell(cell, width) for cell, width in zip(row, widths, strict=True)) + "\n"
+
+
+def _cell(cell: Any, width: int) -> str:
+    if isinstance(cell, float):
+        return f"{cell:.6g}".rjust(width)
+    return str("" if cell is None else cell).ljust(width)
+
+
+_WRITERS = {Format.TABLE: _table, Format.CSV: _csv, Format.JSON: _json}

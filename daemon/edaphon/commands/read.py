@@ -1,0 +1,42 @@
+"""`edaphon read`: ask a sensor now; the answers are kept, with the purpose of a test."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+
+from edaphon.commands.control import DaemonOff
+from edaphon.commands.storage import fail, open_storage
+
+__all__ = ["read"]
+
+TRY_AGAIN = 75
+LONGEST_S = 140.0
+
+
+def read(
+    source: Annotated[str, typer.Argument(help="path of a source, such as sdi12/a")],
+    times: Annotated[int, typer.Option("-n", min=1, max=1000, help="how often")] = 1,
+    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    json: Annotated[bool, typer.Option("--json", help="one JSON object for each reading")] = False,
+) -> None:
+    """Measure now, through the daemon; recording goes on and these values make no series."""
+    storage = open_storage(file)
+    for _ in range(times):
+        try:
+            answer = storage.ask("read", LONGEST_S, source=source)
+        except DaemonOff as off:
+            raise fail(f"{off}; start it with `edaphon run`", TRY_AGAIN) from None
+        if json:
+            typer.echo(orjson.dumps(answer))
+            continue
+        numbers = "   ".join(_told(reading) for reading in answer["readings"])
+        typer.echo(f"{time.strftime('%H:%M:%SZ', time.gmtime())}  {source}  {numbers}")
+
+
+def _told(reading: dict[str, object]) -> str:
+    if reading["value"] is None:
+        return f"{reading['quantity']} {str(reading['status']).upper()}"
+    return f"{reading['quantity']} {reading['value']} {reading['unit']}"

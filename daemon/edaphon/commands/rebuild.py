@@ -1,0 +1,55 @@
+"""`edaphon rebuild`: derive everything from the journal again and compare with what is there."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from edaphon.commands.control import DaemonOff
+from edaphon.commands.offline import settled_deriver
+from edaphon.commands.storage import Storage, open_storage
+
+__all__ = ["rebuild"]
+
+POLL_S = 0.2
+
+
+def rebuild(
+    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Derive all values again from the journal; exit 1 if any differed (they are then put right).
+
+    Sinks get what differed. Recording goes on meanwhile.
+    """
+    found = _rebuilt(open_storage(file))
+    if json:
+        typer.echo(orjson.dumps(found))
+    else:
+        typer.echo(
+            f"{found['blocks']} day blocks derived again, {found['differing']} rows differed"
+        )
+    if found["differing"]:
+        raise typer.Exit(1)
+
+
+def _rebuilt(storage: Storage) -> dict[str, Any]:
+    try:
+        answer: dict[str, Any] = storage.ask("rebuild", begin=True)
+        while not answer["done"]:
+            time.sleep(POLL_S)
+            answer = storage.ask("rebuild")
+    except DaemonOff:
+        return _rebuilt_alone(storage)
+    return {name: answer[name] for name in ("blocks", "differing")}
+
+
+def _rebuilt_alone(storage: Storage) -> dict[str, Any]:
+    with settled_deriver(storage) as (deriver, series):
+        before = deriver.differing
+        deriver.derive_all_again()
+        while deriver.turn():
+            pass
+        return {"blocks": len(series.heads()), "differing": deriver.differing - before}

@@ -1,0 +1,65 @@
+"""`edaphon status`: what the daemon does now, for a person or as JSON."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from edaphon.commands.control import DaemonOff
+from edaphon.commands.storage import fail, open_storage
+
+__all__ = ["ledger_lines", "status"]
+
+
+def status(
+    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Tell what is recorded, what is late and what waits; exit 1 when something is wrong."""
+    storage = open_storage(file)
+    try:
+        table = storage.ask("status")
+    except DaemonOff as off:
+        raise fail(
+            f"{off}; start it with `edaphon run`, or see `systemctl status edaphon`"
+        ) from None
+    if json:
+        typer.echo(orjson.dumps(table, option=orjson.OPT_INDENT_2))
+    else:
+        for line in _lines(table):
+            typer.echo(line)
+    if table["trouble"]:
+        raise typer.Exit(1)
+
+
+def _lines(table: dict[str, Any]) -> list[str]:
+    clock = table["clock"]["how"] or "not known yet: values are held"
+    lines = [
+        f"{table['site']['id']} / {table['logger']}   edaphon {table['version']}",
+        f"clock: {clock}",
+        *ledger_lines(table["ledgers"]),
+    ]
+    for source in table["sources"]:
+        lines.append(f"source {source['path']}: {source['state']} {source['detail']}".rstrip())
+    for sink in table["sinks"]:
+        state = "up" if sink["up"] else sink["why"]
+        lines.append(f"sink {sink['name']}: {state}")
+    return lines + [f"TROUBLE {words}" for words in table["trouble"]]
+
+
+def ledger_lines(ledgers: dict[str, Any]) -> list[str]:
+    """Both ledgers as sentences."""
+    e = ledgers["entries"]
+    gaps = ", ".join(f"{n} {cause}" for cause, n in sorted(ledgers["gaps"].items())) or "none"
+    lines = [
+        f"entries: {e['records']} records = {e['decoded']} decoded + {e['dead']} dead letters"
+        f" + {e['duplicates']} duplicates + {e['held']} held",
+        f"observations: {ledgers['derived']} derived = {ledgers['current']} current"
+        f" + {ledgers['conflicts']} conflicts",
+        f"slots in gaps: {gaps}",
+    ]
+    for name, waiting in ledgers["waiting"].items():
+        aside = ledgers["set_aside"][name]
+        lines.append(f"sink {name}: {waiting} changes waiting, {aside} points set aside")
+    return lines

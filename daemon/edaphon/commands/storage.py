@@ -1,0 +1,58 @@
+"""The stored side for commands: through the daemon where it runs, from its files where not."""
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from edaphon.commands.check import CONFIGURATION, examine, usual_file
+from edaphon.commands.control import DaemonOff, DaemonRefuses, ask
+from edaphon.commands.layout import Layout
+from edaphon.config import Configuration
+from edaphon.series import Series
+
+__all__ = ["Storage", "fail", "open_storage"]
+
+PROBLEM = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A configuration and the folder it names."""
+
+    config: Configuration
+    layout: Layout
+
+    def ask(self, verb: str, timeout_s: float = 30.0, **words: Any) -> Any:
+        """The daemon's answer; raises DaemonOff, or ends with the daemon's words on stderr."""
+        try:
+            return ask(self.layout.control, {"verb": verb, **words}, timeout_s)
+        except DaemonRefuses as refusal:
+            raise fail(str(refusal)) from None
+
+    def series(self) -> Series:
+        """The series to read, with everything derived so far flushed into it."""
+        with contextlib.suppress(DaemonOff):  # what it flushed at its stop is all there is
+            self.ask("flush")
+        if not self.layout.series.exists():
+            raise fail(f"no values yet in {self.layout.folder}; start `edaphon run` first")
+        return Series(self.layout.series, read_only=True)
+
+
+def open_storage(file: Path | None) -> Storage:
+    """The storage that a configuration names; ends with exit code 3 where that is wrong."""
+    path = file or usual_file()
+    found = examine([path])
+    if found.config is None:
+        for complaint in found.complaints:
+            typer.echo(str(complaint), err=True)
+        raise typer.Exit(CONFIGURATION)
+    return Storage(found.config, Layout(found.config.storage.folder))
+
+
+def fail(words: str, code: int = PROBLEM) -> typer.Exit:
+    """Say on stderr what is wrong; raise what this returns."""
+    typer.echo(words, err=True)
+    return typer.Exit(code)

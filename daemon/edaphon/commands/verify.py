@@ -1,0 +1,256 @@
+"""`edaphon verify`: both ledgers closed and read back: journal, series, and each InfluxDB."""
+
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import orjson
+import typer
+
+from edaphon.commands.accounts import read_accounts
+from edaphon.commands.control import DaemonOff
+from edaphon.commands.offline import settled_deriver
+from edaphon.commands.storage import Storage, fail, open_storage
+from edaphon.config import Sink as SinkConfig
+from edaphon.derive import known_facts
+from edaphon.journal import StateFile, read_only
+from edaphon.nouns import Channel, Observations, Sequence
+from edaphon.series import DAY_NS, BlockHead, Series
+from edaphon.sinks.feed import cursor_name
+from edaphon.sinks.readback import Readback, Rows, open_readback
+from edaphon.sinks.sink import Later, sink_kind
+
+__all__ = ["verify"]
+
+POLL_S = 0.2
+ABSENT = -1.25e-301  # stands for a missing number, as NaN equals nothing
+
+
+def verify(
+    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    deep: Annotated[bool, typer.Option("--deep", help="compare every number in InfluxDB")] = False,
+    wait: Annotated[float, typer.Option(help="seconds to wait for the sinks to catch up")] = 0.0,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Prove that nothing was lost: count, read back, compare; exit 1 where a ledger stays open."""
+    storage = open_storage(file)
+    _settle(storage, wait)
+    series = storage.series()
+    found = _ledgers(storage, series)
+    found["sinks"] = {s.name: _sink(storage, series, s, deep) for s in storage.config.sinks}
+    series.close()
+    good = all(part["closes"] for part in _parts(found))
+    if json:
+        typer.echo(orjson.dumps({"good": good, **found}, option=orjson.OPT_INDENT_2))
+    else:
+        for line in _lines(found):
+            typer.echo(line)
+        typer.echo("both ledgers close" if good else "A LEDGER STAYS OPEN", err=not good)
+    if not good:
+        raise typer.Exit(1)
+
+
+def _settle(storage: Storage, wait_s: float) -> None:
+    """Derive what is journalled; where the daemon runs, let its sinks catch up."""
+    until = time.monotonic() + wait_s
+    try:
+        while any(storage.ask("status")["ledgers"]["waiting"].values()):
+            if time.monotonic() >= until:
+                return
+            time.sleep(POLL_S)
+    except DaemonOff:
+        if not storage.layout.journal.exists():
+            raise fail(
+                f"no journal in {storage.layout.folder}; start `edaphon run` first"
+            ) from None
+        with settled_deriver(storage):
+            pass
+
+
+def _ledgers(storage: Storage, series: Series) -> dict[str, Any]:
+    checkpoint = orjson.loads(series.checkpoint("deriver") or b"{}")
+    position = Sequence.of(checkpoint["position"])
+    account = read_accounts(read_only(storage.layout.journal), position)
+    counts = checkpoint["state"]["counts"]
+    sum_of = counts["decoded"] + counts["dead"] + counts["duplicates"] + counts["held"]
+    entries = {
+        **counts,
+        "journalled": account.records,
+        "damaged": account.damaged,
+        "closes": account.records == counts["records"] == sum_of and not account.damaged,
+    }
+    return {
+        "entries": entries,
+        "slots": dict(_slots(storage, account.slots)),
+        "observations": _observations(series, checkpoint["state"]["derived"]),
+    }
+
+
+def _slots(storage: Storage, books: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    intervals = {s.path: getattr(s, "interval_ns", None) for s in storage.config.sources}
+    with StateFile(storage.layout.folder) as state:
+        saved: dict[str, Any] = (state.get("slot accounts") or [None, {}])[1]
+    for path, book in sorted(books.items()):
+        yield path, book.told(saved.get(path, {}).get("gap"), intervals.get(path))
+
+
+def _observations(series: Series, derived: Mapping[str, int]) -> dict[str, Any]:
+    current: dict[str, int] = {}
+    for head in series.heads():
+        current[head.channel] = current.get(head.channel, 0) + head.n
+    conflicts: dict[str, int] = {}
+    for conflict in series.conflicts():
+        conflicts[conflict[0]] = conflicts.get(conflict[0], 0) + 1
+    channels = {*current, *derived, *conflicts}
+    open_ones = [
+        c for c in channels if derived.get(c, 0) != current.get(c, 0) + conflicts.get(c, 0)
+    ]
+    return {
+        "derived": sum(derived.values()),
+        "current": sum(current.values()),
+        "conflicts": sum(conflicts.values()),
+        "open": sorted(open_ones),
+        "closes": not open_ones,
+    }
+
+
+def _sink(storage: Storage, series: Series, config: SinkConfig, deep: bool) -> dict[str, Any]:
+    """current = delivered + set aside + waiting, the delivered ones counted by the server."""
+    cursor = int(series.checkpoint(cursor_name(config.name)) or 0)
+    with StateFile(storage.layout.folder) as state:
+        aside = {(p.channel, p.time_ns) for p in state.set_aside(config.name)}
+    waiting = _waiting(series, cursor)
+    current = sum(head.n for head in series.heads())
+    found: dict[str, Any] = {
+        "current": current,
+        "set_aside": len(aside),
+        "waiting": sum(waiting.values()),
+        "delivered": current - len(aside) - sum(waiting.values()),
+        "read_back": None,
+        "differs": [],
+        "closes": True,
+    }
+    if config.kind == "influxdb":
+        found.update(_read_back(storage, series, config, aside, waiting, deep))
+    return found
+
+
+def _waiting(series: Series, cursor: int) -> dict[tuple[str, int], int]:
+    """Rows not delivered yet, by block."""
+    return {
+        (head.channel, head.day): sum(map(len, series.rows_above(head.channel, head.day, cursor)))
+        for head in series.changed_heads(cursor)
+    }
+
+
+def _read_back(
+    storage: Storage,
+    series: Series,
+    config: SinkConfig,
+    aside: set[tuple[str, int]],
+    waiting: Mapping[tuple[str, int], int],
+    deep: bool,
+) -> dict[str, Any]:
+    channels = _channels(storage)
+    readback = open_readback(sink_kind("influxdb").Settings.model_validate(config.settings))  # type: ignore[arg-type]
+    try:
+        differs: list[str] = []
+        total = 0
+        for id, channel in sorted(channels.items()):
+            heads = [head for head in series.heads(id) if (id, head.day) not in waiting]
+            counted = readback.counts(channel, [_date(head) for head in heads])
+            total += sum(counted.values())
+            for head in heads:
+                refused = sum(1 for c, t in aside if c == id and t // DAY_NS == head.day)
+                if counted[_date(head)] != head.n - refused:
+                    differs.append(
+                        f"{id} {_date(head)}: expected {head.n - refused} points,"
+                        f" the server has {counted[_date(head)]}"
+                    )
+                elif deep and not _same(series, readback, channel, head, aside):
+                    differs.append(f"{id} {_date(head)}: the server has other numbers")
+        return {"read_back": total, "differs": differs, "closes": not differs}
+    except Later as later:
+        return {"differs": [f"can't be read back: {later.why}"], "closes": False}
+    finally:
+        readback.close()
+
+
+def _same(
+    series: Series,
+    readback: Readback,
+    channel: Channel,
+    head: BlockHead,
+    aside: set[tuple[str, int]],
+) -> bool:
+    start, end = head.day * DAY_NS, (head.day + 1) * DAY_NS
+    own = [row for row in _numbers(series.read(channel.id, start, end))]
+    own = [row for row in own if (channel.id, row[0]) not in aside]
+    theirs = [row for page in readback.rows(channel, start, end) for row in _their_numbers(page)]
+    return own == theirs
+
+
+def _numbers(runs: list[Observations]) -> Iterator[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = []
+    for run in runs:
+        columns = (run.value, run.raw, run.u_random, run.u_systematic)
+        numbers = [
+            np.where(np.isfinite(column), column, -0.125e-300).tolist() for column in columns
+        ]
+        names = [run.derivation] * len(run)
+        rows.extend(zip(run.time_ns.tolist(), *numbers, run.flag.tolist(), names, strict=True))
+    return iter(sorted(rows))
+
+
+def _their_numbers(page: Rows) -> Iterator[tuple[Any, ...]]:
+    columns = (page.value, page.raw, page.u_random, page.u_systematic)
+    numbers = [np.where(np.isfinite(c), c, ABSENT).tolist() for c in columns]
+    flags = page.flag.astype(int).tolist()
+    return zip(page.time_ns.tolist(), *numbers, flags, page.derivation, strict=True)
+
+
+def _channels(storage: Storage) -> dict[str, Channel]:
+    knowledge = known_facts(read_only(storage.layout.journal))
+    site = storage.config.site.id
+    return {id: knowledge.channel(id, site) for id in knowledge.channels}
+
+
+def _date(head: BlockHead) -> date:
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=head.day)).date()
+
+
+def _parts(found: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield found["entries"]
+    yield found["observations"]
+    yield from found["slots"].values()
+    yield from found["sinks"].values()
+
+
+def _lines(found: Mapping[str, Any]) -> Iterator[str]:
+    e, o = found["entries"], found["observations"]
+    yield (
+        f"entries: {e['journalled']} records = {e['decoded']} decoded + {e['dead']} dead letters"
+        f" + {e['duplicates']} duplicates + {e['held']} held   {_verdict(e)}"
+    )
+    if e["damaged"]:
+        yield f"entries: {e['damaged']} damaged runs in the journal; see `edaphon status`"
+    for path, s in found["slots"].items():
+        of = "slots on no grid" if s["expected"] is None else f"{s['expected']} slots"
+        yield f"{path}: {of} = {s['records']} records + {s['in_gaps']} in gaps   {_verdict(s)}"
+    yield (
+        f"observations: {o['derived']} derived = {o['current']} current"
+        f" + {o['conflicts']} conflicts   {_verdict(o)}"
+    )
+    for name, s in found["sinks"].items():
+        yield (
+            f"sink {name}: {s['current']} current = {s['delivered']} delivered + {s['set_aside']}"
+            f" set aside + {s['waiting']} waiting; read back: {s['read_back']}   {_verdict(s)}"
+        )
+        yield from (f"  {words}" for words in s["differs"][:20])
+
+
+def _verdict(part: Mapping[str, Any]) -> str:
+    return "ok" if part["closes"] else "OPEN"
