@@ -48,6 +48,8 @@ def read_config(document: Document) -> tuple[Configuration | None, list[Complain
 
 def read_draft(document: Document) -> Draft:
     """Like `read_config`; a part that is wrong does not keep the others from being read."""
+    if not document.readable:
+        return Draft(None, Parts({}, {}, {}, {}, None), document.complaints)
     complaints = [*document.complaints, *_unknown_tables(document)]
     tables: dict[str, Any] = {}
     for info in Configuration.model_fields.values():
@@ -121,7 +123,7 @@ def _section(document: Document, info: FieldInfo) -> tuple[Any, list[Complaint]]
     if origin is not tuple and _is_table_of_tables(written):
         return _items(document, key, kinds[1], written)
     right = f"[[{key}]] for each one" if origin is tuple else f"[{key}.NAME] for each one"
-    line = document.lines.get((key,)) or document.line((key, 0))
+    line = document.line((key,))
     return None, [Complaint(document.file, line, key, came_text(written), right)]
 
 
@@ -157,7 +159,7 @@ def _unknown_tables(document: Document) -> Iterator[Complaint]:
     known = {*keys_of(Configuration), *FACT_TABLES}
     for key in document.table:
         if key not in known:
-            line = document.lines.get((key,)) or document.line((key, 0))
+            line = document.line((key,))
             yield Complaint(document.file, line, key, "unknown table", did_you_mean(key, known))
 
 

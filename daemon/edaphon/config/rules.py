@@ -15,7 +15,7 @@ from edaphon.config.model import (
     Sink,
     Source,
 )
-from edaphon.written import Complaint, Document, did_you_mean
+from edaphon.written import Complaint, Document, did_you_mean, expected_only
 from edaphon.written.lines import Place
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
@@ -70,17 +70,23 @@ def _dotted(place: Place) -> str:
 
 def _names(document: Document, parts: Parts) -> Found:
     """Each source names a bus or broker that is there, and no two things share a name."""
+    names = {key: _written_names(document, key) for key in ("bus", "broker")}
     for number, source in parts.sources.items():
         key = "bus" if isinstance(source, ScheduledSource) else "broker"
         name = source.bus if isinstance(source, ScheduledSource) else source.broker
-        known = document.table.get(key, {})
-        if name not in known:
+        known = names[key]
+        if known is not None and name not in known:
             right = did_you_mean(name, known) if known else f"write a table [{key}.{name}]"
             yield ("source", number, key), f'"{name}" is no {key} of this file', right
-    for name in document.table.get("bus", {}):
-        if name in document.table.get("broker", {}):
-            yield ("broker", name), f'"{name}" is also a bus', "another name for one of them"
+    for name in (names["bus"] or frozenset()) & (names["broker"] or frozenset()):
+        yield ("broker", name), f'"{name}" is also a bus', "another name for one of them"
     yield from _repeated({n: s.name for n, s in parts.sinks.items()}, "sink", "name")
+
+
+def _written_names(document: Document, key: str) -> frozenset[str] | None:
+    """The names of tables, wrong ones too; None where no names can be made out."""
+    written = document.table.get(key, {})
+    return frozenset(written) if isinstance(written, dict) else None
 
 
 def _repeated(values: Mapping[int, str], table: str, key: str) -> Found:
@@ -180,8 +186,8 @@ def _topics(document: Document, parts: Parts) -> Found:
     for number, source in parts.sources.items():
         if not isinstance(source, JsonSource) or source.broker not in parts.brokers:
             continue
-        topics = parts.brokers[source.broker].topics
-        if not any(_matches(topic, source.topic) for topic in topics):
+        broker, topics = parts.brokers[source.broker], parts.brokers[source.broker].topics
+        if broker.envelope == "json" and not any(_matches(topic, source.topic) for topic in topics):
             came = f'broker {source.broker} does not subscribe to "{source.topic}"'
             yield ("source", number, "topic"), came, "add it to the broker's topics"
 
@@ -216,19 +222,14 @@ def _fields(document: Document, parts: Parts) -> Found:
             if field.quantity not in QUANTITIES:
                 came = f'"{field.quantity}" is no quantity'
                 yield (*place, "quantity"), came, did_you_mean(field.quantity, QUANTITIES)
-            elif trouble := unit_trouble(field.unit, field.quantity):
+            elif trouble := _unit_trouble(field.unit, field.quantity):
                 yield (*place, "unit"), f'"{field.unit}"', trouble
 
 
-def unit_trouble(unit: str, quantity: str) -> str:
+def _unit_trouble(unit: str, quantity: str) -> str:
     """What would be right, "" if the unit suits the quantity."""
     try:
         check_unit(unit, quantity)
     except CalibrationError as error:
-        return without_came(error)
+        return expected_only(error)
     return ""
-
-
-def without_came(error: CalibrationError) -> str:
-    """The message without its `came ...` part, which a complaint tells first anyway."""
-    return re.sub(r"; came ('[^']*'|\"[^\"]*\")", "", str(error))

@@ -29,7 +29,9 @@ def knowledge_conflicts(
     not checked, nor are `doubtful` ones (ids of rows that are wrong in themselves).
     """
     complaints = list(_identity(rows, knowledge))
-    case = Case.of(new_rows(rows, knowledge), knowledge, sources, doubtful)
+    wrong = {(c.file, c.line) for c in complaints}
+    right = [r for r in new_rows(rows, knowledge) if (r.file, r.line_of("id")) not in wrong]
+    case = Case.of(right, knowledge, sources, doubtful)
     found = [*_overlaps(case), *_channels(case), *_revocations(case), *reference_complaints(case)]
     if sources is not None:
         found += fitting_complaints(case)

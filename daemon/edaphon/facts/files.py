@@ -1,13 +1,13 @@
 """Fact tables of TOML files, as rows with their own text, line and the hash of their file."""
 
 import hashlib
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, TypeGuard
 
 from edaphon.facts.model import KINDS, Fact
 from edaphon.written import FACT_TABLES, Complaint, Document, did_you_mean
 from edaphon.written.lines import Place
-from edaphon.written.models import validated
+from edaphon.written.models import came_text, validated
 
 __all__ = ["FactRow", "read_facts", "written_ids"]
 
@@ -33,7 +33,9 @@ def read_facts(
 
     `alone` says that nothing but facts may stand in the file, so all its mistakes are told here.
     """
-    complaints = [*document.complaints, *_foreign_tables(document)] if alone else []
+    complaints = list(_single_brackets(document))
+    if alone:
+        complaints += [*document.complaints, *_foreign_tables(document)]
     sha256 = hashlib.sha256(document.text.encode()).hexdigest()
     rows: list[FactRow] = []
     for place, row in _written_rows(document):
@@ -47,8 +49,13 @@ def read_facts(
 
 def written_ids(document: Document) -> frozenset[str]:
     """The id of every row, of wrong ones too."""
-    rows = (row for _, row in _written_rows(document) if isinstance(row, dict))
+    single = (v for name, v in document.table.items() if name in FACT_TABLES)
+    rows = [row for row in (*single, *(r for _, r in _written_rows(document))) if _is_table(row)]
     return frozenset(row["id"] for row in rows if isinstance(row.get("id"), str))
+
+
+def _is_table(row: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(row, dict)
 
 
 def _written_rows(document: Document) -> list[tuple[Place, Any]]:
@@ -79,14 +86,17 @@ def _is_row(place: Place) -> bool:
     return len(place) == 1 or (len(place) == 2 and isinstance(place[1], int))
 
 
-def _foreign_tables(document: Document) -> list[Complaint]:
-    complaints = []
-    for name, value in document.table.items():
-        line = document.line((name,)) if (name,) in document.lines else document.line((name, 0))
+def _foreign_tables(document: Document) -> Iterator[Complaint]:
+    for name in document.table:
         if name not in FACT_TABLES:
+            line = document.line((name,))
             right = did_you_mean(name, FACT_TABLES)
-            complaints.append(Complaint(document.file, line, name, "unknown table", right))
-        elif not isinstance(value, list):
-            right = f"two brackets for each row: [[{name}]]"
-            complaints.append(Complaint(document.file, line, name, f"[{name}]", right))
-    return complaints
+            yield Complaint(document.file, line, name, "unknown table", right)
+
+
+def _single_brackets(document: Document) -> Iterator[Complaint]:
+    for name, value in document.table.items():
+        if name in FACT_TABLES and not isinstance(value, list):
+            line = document.line((name,))
+            right = f"[[{name}]], two brackets for each row"
+            yield Complaint(document.file, line, name, came_text(value), right)

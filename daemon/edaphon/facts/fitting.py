@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from edaphon.facts.case import Case, Found
 from edaphon.facts.model import Calibration, ChannelFact, Deployment, Fact
+from edaphon.written import expected_only
 from edaphon_calibration.curves import curve, curve_names
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
@@ -20,6 +21,8 @@ def fitting_complaints(case: Case) -> Iterator[Found]:
         channel = case.after.channels.get(deployment.channel)
         output = (case.sources or {}).get(deployment.source, {}).get(deployment.output)
         if channel is None or output is None or not _sound(channel):
+            continue
+        if deployment.factory not in {None, *(factory.name for factory in output.factory)}:
             continue
         for fact, key, came, right in _chain(case, deployment, channel, output):
             if case.is_new(fact) and fact.id not in told:
@@ -74,10 +77,10 @@ def _into(case: Case, step: Calibration, unit: str, deployment: Deployment) -> I
     except CalibrationError as error:
         if case.is_new(step):
             came = f'"{getattr(step, key)}" can\'t take the {unit} of {deployment.source}'
-            yield step, key, came, str(error)
+            yield step, key, came, expected_only(error)
         else:
             came = f'"{deployment.output}" in {unit} does not fit calibration {step.id}'
-            yield deployment, "output", came, str(error)
+            yield deployment, "output", came, expected_only(error)
 
 
 def _out_of(step: Calibration, came: str, quantity: str) -> tuple[str, str]:
@@ -100,7 +103,8 @@ def _reaches(
         try:
             conversion(unit, channel.unit)
         except CalibrationError as error:
-            yield fact, _last_key(fact), f"gives {unit}, channel {channel.id} is not", str(error)
+            came = f"gives {unit}, channel {channel.id} is in {channel.unit}"
+            yield fact, _last_key(fact), came, expected_only(error)
 
 
 def _last_key(fact: Fact) -> str:

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from edaphon.facts.model import KINDS, Fact
+from edaphon.facts.model import KINDS, Calibration, Fact
+from edaphon_calibration.curves import curve, curve_names
 
 __all__ = ["FactPayload", "fact_of", "from_payload", "table_of", "to_payload"]
 
@@ -28,7 +29,17 @@ def table_of(fact: Fact) -> dict[str, Any]:
 def fact_of(table: Mapping[str, Any]) -> Fact:
     """The inverse of `table_of`; raises KeyError or ValueError for what is no fact."""
     row = dict(table)
-    return KINDS[row.pop("kind")].model_validate(row)
+    kind = KINDS[row.pop("kind")]
+    if kind is Calibration:
+        row["parameters"] = _in_order(row["curve"], row["parameters"])
+    return kind.model_validate(row)
+
+
+def _in_order(curve_name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """In the curve's order, which a covariance follows; JSON has sorted them by name."""
+    known = curve(curve_name).parameters if curve_name in curve_names() else {}
+    first = [name for name in known if name in parameters]
+    return {name: parameters[name] for name in (*first, *parameters)}
 
 
 def to_payload(fact: Fact, text: str, sha256: str, file: str, who: str) -> bytes:
@@ -39,6 +50,8 @@ def to_payload(fact: Fact, text: str, sha256: str, file: str, who: str) -> bytes
 def from_payload(payload: bytes) -> FactPayload:
     """Raises KeyError or ValueError for bytes that no `to_payload` wrote."""
     whole = orjson.loads(payload)
+    if not isinstance(whole, dict) or not isinstance(whole.get("fact"), dict):
+        raise ValueError("expected a JSON object with a fact in it")
     return FactPayload(
         fact_of(whole["fact"]), whole["text"], whole["sha256"], whole["file"], whole["who"]
     )

@@ -12,7 +12,7 @@ from edaphon.facts.model import (
     Profile,
     Sensor,
 )
-from edaphon.written import did_you_mean
+from edaphon.written import did_you_mean, expected_only
 from edaphon_calibration import checks
 from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.curves import curve, curve_names
@@ -114,12 +114,17 @@ def _curve(calibration: Calibration) -> Iterator[Found]:
     try:
         prepare_step(calibration.curve, calibration.parameters)
     except CalibrationError as error:
-        yield calibration, "parameters", "do not fit the curve", str(error)
+        yield calibration, "parameters", "do not fit the curve", expected_only(error)
+        return
+    given = [name for name in curve(calibration.curve).parameters if name in calibration.parameters]
+    if calibration.covariance and given != list(calibration.parameters):
+        came = f"{', '.join(calibration.parameters)} with a covariance"
+        yield calibration, "parameters", came, f"in the curve's order: {', '.join(given)}"
         return
     try:
         prepare_step(calibration.curve, calibration.parameters, calibration.covariance or None)
     except CalibrationError as error:
-        yield calibration, "covariance", "does not fit the curve", str(error)
+        yield calibration, "covariance", "does not fit the curve", expected_only(error)
     yield from _own_unit(calibration, "from_unit", calibration.from_unit)
     yield from _own_unit(calibration, "to_unit", calibration.to_unit)
 
@@ -134,7 +139,7 @@ def _own_unit(calibration: Calibration, key: str, unit: str | None) -> Iterator[
             came = f'"{unit}", but the curve {calibration.curve} has {wanted}'
             yield calibration, key, came, "leave it out"
     except CalibrationError as error:
-        yield calibration, key, f'"{unit}" is no unit', str(error)
+        yield calibration, key, f'"{unit}" is no unit', expected_only(error)
 
 
 def _channel(channel: ChannelFact) -> Iterator[Found]:
@@ -145,16 +150,16 @@ def _channel(channel: ChannelFact) -> Iterator[Found]:
     try:
         check_unit(channel.unit, channel.quantity)
     except CalibrationError as error:
-        yield channel, "unit", f'"{channel.unit}" does not fit', str(error)
+        yield channel, "unit", f'"{channel.unit}" does not fit', expected_only(error)
     for name, limits in channel.limits().items():
         try:
             checks.prepare(name, limits)
         except CalibrationError as error:
-            yield channel, "checks", f'"{name}" does not fit', str(error)
+            yield channel, "checks", f'"{name}" does not fit', expected_only(error)
 
 
 def _is_unit(channel: ChannelFact) -> Iterator[Found]:
     try:
         canonical(channel.unit)
     except CalibrationError as error:
-        yield channel, "unit", f'"{channel.unit}" is no unit', str(error)
+        yield channel, "unit", f'"{channel.unit}" is no unit', expected_only(error)

@@ -1,10 +1,11 @@
 """A complaint about something written: where, what came, what would be right."""
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-__all__ = ["Complaint", "did_you_mean", "one_of"]
+__all__ = ["Complaint", "did_you_mean", "expected_only", "one_of"]
 
 
 class Complaint(NamedTuple):
@@ -25,8 +26,13 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`did you mean X?`, or the names there are when none is near."""
     names = sorted(known)
     folded = {name.casefold(): name for name in names}
-    near = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
-    return f"did you mean {folded[near[0]]}?" if near else one_of(names)
+    near = difflib.get_close_matches(word.casefold(), folded, n=2, cutoff=0.6)
+    return f"did you mean {' or '.join(folded[n] for n in near)}?" if near else one_of(names)
+
+
+def expected_only(error: Exception) -> str:
+    """An error's message without its `came ...`, which a complaint tells in its own place."""
+    return re.sub(r"; came [^;]*", "", str(error)).removeprefix("expected ")
 
 
 def one_of(names: Iterable[str]) -> str:

@@ -17,6 +17,12 @@ _TOKEN = re.compile(rf"(?P<string>{_STRING})|(?P<comment>#[^\n]*)|(?P<other>.)",
 _KEY_PART = re.compile(r'\s*("(?:\\.|[^"\\])*"|\'[^\']*\'|[A-Za-z0-9_-]+)\s*(\.|=|\]|$)')
 _BARE_VALUE = re.compile(r"^(\s*(?P<key>[\w.\"-]+)\s*=\s*)(?P<value>[^\s#\"'\[{][^#]*?)\s*(#.*)?$")
 _ERROR_LINE = re.compile(r"\(at line (\d+), column \d+\)")
+_SYNTAX = (
+    ("Cannot overwrite", "this key stands here twice", "each key once in its table"),
+    ("Cannot declare", "this table stands here twice", "each [table] once; [[table]] for a list"),
+    ("Illegal character '\\n'", "text does not end on its line", "a quote at its end"),
+    ("Expected '='", "this line is not TOML", "key = value, [table], [[table]] or # comment"),
+)
 _MOST_REPAIRS = 50
 
 
@@ -34,11 +40,19 @@ class Document:
     complaints: tuple[Complaint, ...] = ()
     repaired: frozenset[int] = field(default=frozenset())
 
+    @property
+    def readable(self) -> bool:
+        """False when nothing of it could be parsed, so that `table` tells nothing."""
+        return bool(self.table) or not self.complaints
+
     def line(self, place: Place) -> int:
-        """The line of that place, or of the nearest written place around it."""
-        while place and place not in self.lines:
+        """The first line of that place, or of the nearest written place around it."""
+        while place:
+            inside = [line for at, line in self.lines.items() if at[: len(place)] == place]
+            if inside:
+                return min(inside)
             place = place[:-1]
-        return self.lines.get(place, 1)
+        return 1
 
 
 def read_document(file: str, text: str) -> Document:
@@ -94,6 +108,9 @@ def _syntax_complaint(
             f'text needs quotes: "{value}"',
         )
     what = _ERROR_LINE.sub("", str(error)).strip()
+    for start, came, right in _SYNTAX:
+        if what.startswith(start):
+            return Complaint(file, number, "", came, right)
     return Complaint(file, number, "", "this line is not TOML", what[:1].lower() + what[1:])
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -48,7 +49,9 @@ def validated(
         return None, complaints
     for e in errors:
         row = _without(row, _written(e))
-    return TypeAdapter(kind).validate_python(row), complaints
+    with suppress(ValidationError):  # what is missing now was most likely the unknown key
+        return TypeAdapter(kind).validate_python(row), complaints
+    return None, complaints
 
 
 def _own(error: ErrorDetails, errors: list[ErrorDetails]) -> bool:
@@ -75,6 +78,8 @@ def _complaint(
     came = "missing" if error["type"] == "missing" else came_text(value_at(row, inside))
     if error["type"] == "plain_secret":
         came = "a secret in plain text"
+    elif not inside and isinstance(row, Mapping):
+        came = f"with the keys {', '.join(row)}"
     return Complaint(document.file, line, key, came, _right(kind, inside, row, error))
 
 
@@ -85,7 +90,7 @@ def _right(kind: Any, inside: Place, row: Any, error: ErrorDetails) -> str:
     if error["type"] == "literal_error":
         choices = str(error.get("ctx", {}).get("expected", ""))
         return f"one of {choices.replace(chr(39), chr(34))}"
-    if not wanted and error["type"] != "missing":
+    if not wanted and error["type"] not in {"missing", "string_pattern_mismatch"}:
         wanted = error["msg"].removeprefix("Input should be ").removeprefix("String should ")
     info = _field(kind, inside, row)
     if info is None:

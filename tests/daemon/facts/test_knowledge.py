@@ -1,0 +1,107 @@
+"""What stands of all that was entered: superseding, revoking, and what was known when."""
+
+from typing import Any
+
+import pytest
+
+from edaphon.facts import Deployment, Knowledge, fact_of
+from edaphon.nouns import Sequence
+
+
+def knowledge(*tables: dict[str, Any]) -> Knowledge:
+    return Knowledge.of((Sequence(1, n), table) for n, table in enumerate(tables, start=1))
+
+
+def deployment(id: str, supersedes: str | None = None) -> dict[str, Any]:
+    table = {"kind": "deployment", "id": id, "channel": "c", "source": "b/0", "output": "o"}
+    return table if supersedes is None else {**table, "supersedes": supersedes}
+
+
+def revocation(of: str) -> dict[str, Any]:
+    return {"kind": "revocation", "id": f"not-{of}", "of": of, "why": "typo"}
+
+
+def channel(depth: str, **more: Any) -> dict[str, Any]:
+    row = {"kind": "channel", "id": "c", "quantity": "soil_temperature", "unit": "degC"}
+    return {**row, "depth_cm": depth, **more}
+
+
+def standing(known: Knowledge) -> list[str]:
+    return [fact.id for fact in known.deployments]
+
+
+def test_a_superseded_fact_no_longer_stands() -> None:
+    assert standing(knowledge(deployment("a"), deployment("b", "a"))) == ["b"]
+
+
+def test_a_chain_of_corrections_leaves_the_last() -> None:
+    known = knowledge(deployment("a"), deployment("b", "a"), deployment("c", "b"))
+    assert standing(known) == ["c"]
+
+
+def test_revoking_a_correction_brings_back_what_it_corrected() -> None:
+    known = knowledge(deployment("a"), deployment("b", "a"), revocation("b"))
+    assert standing(known) == ["a"]
+
+
+def test_revoking_the_last_of_a_chain_brings_back_the_one_before_only() -> None:
+    known = knowledge(deployment("a"), deployment("b", "a"), deployment("c", "b"), revocation("c"))
+    assert standing(known) == ["b"]
+
+
+def test_a_revoked_revocation_changes_nothing() -> None:
+    known = knowledge(deployment("a"), revocation("a"), revocation("not-a"))
+    assert standing(known) == ["a"]
+
+
+def test_a_thing_is_as_it_was_described_last_and_one_revocation_goes_one_back() -> None:
+    limits = {"range": {"fail": [-30, 60]}}
+    renewed = channel("5", checks=limits, supersedes="c")
+    known = knowledge(channel("5"), renewed)
+    assert known.channels["c"].limits() == {"range": {"fail_lowest": -30, "fail_highest": 60}}
+    back = knowledge(channel("5"), renewed, revocation("c"))
+    assert back.channels["c"].checks == {}
+
+
+def test_what_was_known_then_stays_answerable() -> None:
+    known = knowledge(deployment("a"), deployment("b", "a"), revocation("b"))
+    assert [standing(known.as_known_at(Sequence(1, n))) for n in (0, 1, 2, 3)] == [
+        [],
+        ["a"],
+        ["b"],
+        ["a"],
+    ]
+
+
+def test_learning_leaves_the_former_knowledge_as_it_was() -> None:
+    before = knowledge(deployment("a"))
+    assert standing(before) == ["a"]
+    fact = fact_of(deployment("b", "a"))
+    after = before.learn(Sequence(1, 2), fact)
+    assert (standing(before), standing(after)) == (["a"], ["b"])
+
+
+def test_entries_may_come_in_any_order() -> None:
+    rows = [(Sequence(2, 1), deployment("b", "a")), (Sequence(1, 9), deployment("a"))]
+    assert standing(Knowledge.of(rows)) == ["b"]
+
+
+def test_a_channel_lies_in_the_plot_of_its_profile() -> None:
+    known = knowledge(
+        {"kind": "plot", "id": "P1"},
+        {"kind": "profile", "id": "pit", "plot": "P1"},
+        channel("7.5", profile="pit"),
+    )
+    noun = known.channel("c", "whs")
+    assert (noun.site, noun.plot, noun.profile, noun.depth_cm) == ("whs", "P1", "pit", "7.5")
+    with pytest.raises(KeyError):
+        known.channel("other", "whs")
+
+
+def test_periods_are_half_open() -> None:
+    row = {"id": "d", "channel": "c", "source": "b/0", "output": "o"}
+    first = Deployment.model_validate({**row, "to": "2026-01-01T00:00:00Z"})
+    second = Deployment.model_validate({**row, "from": "2026-01-01T00:00:00Z"})
+    border = second.from_ns or 0
+    assert not first.overlaps(second)
+    assert (first.covers(border), second.covers(border)) == (False, True)

@@ -1,0 +1,96 @@
+"""Texts that become typed values, and back."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
+
+from edaphon.written.values import (
+    Depth,
+    Secret,
+    duration_ns,
+    duration_text,
+    instant_ns,
+    instant_text,
+)
+
+NS = 10**9
+
+
+@pytest.mark.parametrize(
+    ("text", "ns"),
+    [
+        ("10min", 600 * NS),
+        ("30 s", 30 * NS),
+        ("1h", 3600 * NS),
+        ("250ms", NS // 4),
+        ("2d", 172800 * NS),
+    ],
+)
+def test_a_duration_is_a_number_with_its_unit(text: str, ns: int) -> None:
+    assert duration_ns(text) == ns
+
+
+@pytest.mark.parametrize("text", ["10", "10 minutes", "", "-5s", "0s", "1.5h", "min", 600])
+def test_anything_else_is_no_duration(text: object) -> None:
+    with pytest.raises(PydanticCustomError):
+        duration_ns(text)
+
+
+@given(st.integers(1, 10**6), st.sampled_from(["ms", "s", "min", "h", "d"]))
+def test_a_duration_survives_being_written(number: int, unit: str) -> None:
+    ns = duration_ns(f"{number}{unit}")
+    assert duration_ns(duration_text(ns)) == ns
+
+
+@given(st.integers(-(10**18), 4 * 10**18))
+def test_an_instant_survives_being_written_to_the_nanosecond(ns: int) -> None:
+    assert instant_ns(instant_text(ns)) == ns
+
+
+def test_an_offset_is_taken_off() -> None:
+    assert instant_text(instant_ns("2026-04-01T05:00:00-07:00")) == "2026-04-01T12:00:00Z"
+    assert instant_text(instant_ns("2026-04-01 12:00:00.250Z")) == "2026-04-01T12:00:00.25Z"
+
+
+@pytest.mark.parametrize("text", ["2026-04-01T12:00:00", "2026-04-01", "2026-02-30T12:00:00Z", 5])
+def test_a_time_without_offset_or_sense_is_refused(text: object) -> None:
+    with pytest.raises(PydanticCustomError):
+        instant_ns(text)
+
+
+@pytest.mark.parametrize(
+    ("written", "label"),
+    [(5, "5"), (5.0, "5"), ("5.00", "5"), (7.5, "7.5"), ("7.50", "7.5"), (-2, "-2"), (-0.0, "0")],
+)
+def test_a_depth_has_one_spelling(written: object, label: str) -> None:
+    assert TypeAdapter(Depth).validate_python(written) == label
+
+
+@pytest.mark.parametrize("written", ["5 cm", "deep", "5-10", True, None, 123456])
+def test_no_other_text_is_a_depth(written: object) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Depth).validate_python(written)
+
+
+def test_a_secret_is_read_late_and_never_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "token"
+    file.write_text("canary-1\n", "utf-8")
+    file.chmod(0o600)
+    monkeypatch.setenv("EDAPHON_TEST_TOKEN", "canary-2")
+    from_file = Secret.model_validate({"file": str(file)})
+    from_env = Secret.model_validate({"env": "EDAPHON_TEST_TOKEN"})
+    assert (from_file.reveal(), from_env.reveal()) == ("canary-1", "canary-2")
+    assert from_file.trouble() == from_env.trouble() == ""
+    shown = f"{from_file!r}{from_env}{from_file.model_dump_json()}{from_env.model_dump()}"
+    assert "canary" not in shown
+
+
+def test_a_secret_that_cannot_be_had_says_why(tmp_path: Path) -> None:
+    assert "not set" in Secret(env="EDAPHON_NEVER_SET").trouble()
+    assert "can't be read" in Secret(file=tmp_path / "absent").trouble()
