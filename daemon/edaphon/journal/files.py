@@ -1,5 +1,6 @@
 """The numbered files of a journal folder: made, opened and checked, sealed, or set aside."""
 
+import contextlib
 import fcntl
 import os
 import re
@@ -96,8 +97,9 @@ def take_lock(folder: Path) -> int:
             f"the journal in {folder} is being written by process {holder}; "
             "ask that one, or stop it first (systemctl stop edaphon)"
         ) from None
-    os.truncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    with contextlib.suppress(OSError):  # on a full disk the lock holds without a name on it
+        os.truncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     return lock
 
 

@@ -119,7 +119,7 @@ class Store:
     def _newest(self) -> OpenFile | None:
         """The newest file, unless it was closed or is damaged."""
         path = file_path(self._folder, max(file_numbers(self._folder), default=0))
-        if not path.exists() or is_sealed(path):
+        if path in self._lost or not path.exists() or is_sealed(path):
             return None
         try:
             file = OpenFile.open(path)

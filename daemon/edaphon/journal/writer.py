@@ -89,6 +89,7 @@ class Writer:
         size = sum(len(entry.payload) + _ENTRY_BYTES for entry in item.entries)
         with self._lock:
             while self._bytes > LARGEST_WAITING_BYTES and self._thread.is_alive():
+                self._alert.notify()
                 self._room.wait(1)
             if self._closing.is_set() or not self._thread.is_alive():
                 raise JournalClosed("the journal is closed and takes no more entries")
@@ -133,7 +134,8 @@ class Writer:
                     self._alert.wait()
 
     def _due(self) -> float:
-        if self._entries >= COMMIT_AT_ENTRIES or self._closing.is_set():
+        full = self._entries >= COMMIT_AT_ENTRIES or self._bytes > LARGEST_WAITING_BYTES
+        if full or self._closing.is_set():
             return 0.0
         late = self._oldest + COMMIT_AFTER_S
         return min(late, self._newest + QUIET_S) if self._acks else late
