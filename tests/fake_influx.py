@@ -6,6 +6,7 @@ It parses lines with line-protocol-parser, keeps the last write of a field, and 
 import calendar
 import gzip
 import re
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -78,6 +79,12 @@ class FakeInflux:
     @property
     def writes(self) -> list[Request]:
         return [r for r in self.requests if r.path.endswith("write")]
+
+    def secure(self, context: ssl.SSLContext) -> None:
+        """Speak TLS from now on; the handshake happens in each conversation's own thread."""
+        self._server.socket = context.wrap_socket(
+            self._server.socket, server_side=True, do_handshake_on_connect=False
+        )
 
     def __enter__(self) -> Self:
         return self

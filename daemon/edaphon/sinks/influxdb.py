@@ -27,7 +27,10 @@ class Settings(Table):
 
     kind: Literal["influxdb"] = "influxdb"
     url: str = Field(description="http://HOST:8086 or https://…, without a path or a user")
-    version: Literal[1, 2, 3] = Field(default=2, description="1: /write, 2 and 3: /api/v2/write")
+    version: Literal[1, 2, 3] = Field(
+        default=2,
+        description="1: /write; 2, 3: /api/v2/write; 3 also for VictoriaMetrics: it can't delete",
+    )
     database: str = Field(
         default="", description="database (1, 3); for 2 the name mapped to the bucket"
     )

@@ -6,6 +6,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Sequence
 from datetime import date
+from typing import Literal
 
 import numpy as np
 import orjson
@@ -258,11 +259,12 @@ def test_a_batch_gets_through_a_server_with_a_small_request_limit(
         assert sink.points_per_request < 1000
 
 
-def test_victoria_metrics_takes_the_bytes_that_version_two_gets(
-    tmp_path_factory: pytest.TempPathFactory,
+@pytest.mark.parametrize("version", [2, 3])
+def test_victoria_metrics_takes_what_the_client_library_sends(
+    tmp_path_factory: pytest.TempPathFactory, version: Literal[2, 3]
 ) -> None:
     with VictoriaMetrics(tmp_path_factory.mktemp("vm")) as program:
-        made = Settings(url=program.url, version=2, bucket="b", org="o")
+        made = Settings(url=program.url, version=version, bucket="b", org="o", database="b")
         sink = open_sink(made, CHANNELS)
         seen: list[Observations] = [run(n=200), run(TEMPERATURE, n=100)]
         sink.write(seen)

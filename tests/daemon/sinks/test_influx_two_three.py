@@ -1,0 +1,41 @@
+"""The sink against a real InfluxDB 2 or 3, where the environment names one."""
+
+import os
+from typing import Literal
+
+import numpy as np
+import pytest
+from tests.daemon.sinks.samples import CHANNELS, MINUTE_NS, SWC, T0, run
+
+from edaphon.sinks.influxdb import Settings, open_influxql, open_sink
+from edaphon.sinks.influxql import rows
+
+
+def _settings(version: Literal[2, 3]) -> Settings:
+    """URL, TOKEN, ORG, BUCKET (2) or DATABASE (3) under EDAPHON_TEST_INFLUX2_ or …3_."""
+    prefix = f"EDAPHON_TEST_INFLUX{version}_"
+    if not (url := os.environ.get(f"{prefix}URL")):
+        pytest.skip(f"no real InfluxDB {version}: {prefix}URL is not set")
+    get = {k: os.environ.get(prefix + k.upper(), "edaphon") for k in ("org", "bucket", "database")}
+    token = {"env": f"{prefix}TOKEN"} if f"{prefix}TOKEN" in os.environ else None
+    return Settings.model_validate({"url": url, "version": version, "token": token, **get})
+
+
+@pytest.mark.parametrize(
+    ("version", "left"),
+    [
+        pytest.param(2, [1.0, 1.0], marks=pytest.mark.influx2),
+        pytest.param(3, [1.0, 9.0, 1.0], marks=pytest.mark.influx3),
+    ],
+)
+def test_a_real_server_takes_a_batch_and_a_withdrawal(
+    version: Literal[2, 3], left: list[float]
+) -> None:
+    made = _settings(version)
+    sink = open_sink(made, CHANNELS)
+    for _ in range(2):
+        sink.write([run(n=3)])
+    sink.withdraw(SWC, np.array([T0 + MINUTE_NS], np.int64))
+    chosen = rows(SWC, T0, T0 + 10 * MINUTE_NS)
+    [series] = open_influxql(made).ask(f'SELECT "flag" {chosen}')[0]
+    assert [row[1] for row in series["values"]] == left

@@ -1,0 +1,79 @@
+"""TLS to a sink's server: a trusted certificate, an unknown one, a name that differs."""
+
+import ssl
+import subprocess
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from tests.daemon.sinks.samples import CHANNELS, run
+from tests.fake_influx import FakeInflux
+from tests.programs import require
+
+from edaphon.sinks.influxdb import Settings, open_sink
+from edaphon.sinks.sink import Later
+from edaphon.sinks.wire import tls_trouble
+
+VERSIONS = pytest.mark.parametrize("version", [1, 2])
+Version = Literal[1, 2]
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """Self-signed for 127.0.0.1; the key stands in the same file."""
+    path = tmp_path / "server.pem"
+    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=plot"
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path), "-out", f"{path}.c"]
+    openssl = require("openssl", "openssl")
+    subprocess.run([openssl, *words.split(), *names], check=True, capture_output=True)
+    path.write_text(path.read_text() + Path(f"{path}.c").read_text())
+    return path
+
+
+def secured(fake: FakeInflux, certificate: Path, version: Version, **more: Any) -> Settings:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    fake.secure(context)
+    url = fake.url.replace("http:", "https:")
+    named = {"database": "plots", "bucket": "plots", "org": "lter"}
+    return Settings.model_validate({"url": url, "version": version, **named, **more})
+
+
+@VERSIONS
+def test_a_certificate_that_is_trusted_by_file_is_taken(
+    certificate: Path, version: Version
+) -> None:
+    with FakeInflux(version) as fake:
+        made = secured(fake, certificate, version, ca_file=str(certificate))
+        sink = open_sink(made, CHANNELS)
+        sink.write([run()])
+        sink.close()
+        assert len(fake.points) == 3
+
+
+@VERSIONS
+def test_an_unknown_certificate_blocks_and_nothing_is_sent(
+    certificate: Path, version: Version
+) -> None:
+    with FakeInflux(version) as fake:
+        sink = open_sink(secured(fake, certificate, version), CHANNELS)
+        with pytest.raises(Later, match=r"can't prove who it is \(TLS\).*self.signed") as caught:
+            sink.write([run()])
+        assert caught.value.blocked
+        assert fake.requests == []
+
+
+@VERSIONS
+def test_a_certificate_for_another_name_blocks(certificate: Path, version: Version) -> None:
+    with FakeInflux(version) as fake:
+        made = secured(fake, certificate, version, ca_file=str(certificate))
+        elsewhere = made.model_copy(update={"url": made.url.replace("127.0.0.1", "localhost")})
+        with pytest.raises(Later, match="TLS.*localhost"):
+            open_sink(elsewhere, CHANNELS).write([run()])
+        assert fake.requests == []
+
+
+def test_a_certificate_from_the_future_points_at_the_clock() -> None:
+    later = tls_trouble("https://x", "certificate verify failed: certificate is not yet valid")
+    assert "clock of this machine is not set" in later.why
+    assert not later.blocked
