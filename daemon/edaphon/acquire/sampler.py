@@ -66,6 +66,7 @@ class Sampler:
         self._keeper = keeper
         self._on_state = on_state
         self._lock = threading.Lock()  # accounts are written by the bus's thread too
+        self.taken = 0  # records handed to the journal
         now = keeper.now_ns()
         self._sources = [
             _Source(s, accounts.get(s.path) or SlotAccount(s.path, None), now) for s in sources
@@ -137,6 +138,7 @@ class Sampler:
             payload = pack_exchange(finished.turns)
             entries = [*self._gap_entries(source, gaps), self._entry(source, payload, slot_ns)]
             self._journal.append(entries)
+            self.taken += 1
         if returned:
             self._on_state(source.scheduled.path, None)
         if returned or self._identity_is_due(source):
@@ -207,6 +209,7 @@ class Sampler:
                 payload = pack_exchange(finished.turns)
                 entry = self._keeper.entry(Kind.RECORD, path, payload, None, purpose)
                 self._journal.append([entry])
+                self.taken += 1
             done(tuple(finished.turns), finished.fault)
 
         talk = _measurement(scheduled, False)

@@ -83,6 +83,7 @@ class Service:
         self.layout = Layout(config.storage.folder)
         self.keeper = Timekeeper(self.clock, boot_id())
         self.stop_event = threading.Event()
+        self.sources_stop = threading.Event()
         self.trouble: dict[str, str] = {}
         self.channels: dict[str, Channel] = {}
         self.clock_how = ""
@@ -115,13 +116,10 @@ class Service:
 
     def stop(self) -> None:
         """Within 10 s in any state of any server: sources first, then what they brought."""
+        self.stop_sources()
         self.stop_event.set()
         if self._housekeeping.running:
             self._housekeeping.shutdown(wait=False)
-        for reader in self.readers.values():
-            reader.stop()
-        for bus in self.buses.values():
-            bus.stop()
         self._save_accounts()
         for thread in self._threads:
             thread.join(2.0)
@@ -134,6 +132,14 @@ class Service:
         self.journal.close()
         self.series.close()
         self.state.close()
+
+    def stop_sources(self) -> None:
+        """Nothing comes in any more; what came still goes through."""
+        self.sources_stop.set()
+        for reader in self.readers.values():
+            reader.stop()
+        for bus in self.buses.values():
+            bus.stop()
 
     def settle(self) -> None:
         """Derive what is committed now; for the end of a life and the end of a story."""
@@ -223,7 +229,7 @@ class Service:
             sampler.account_for_absence(alive_until)
             self.buses[name], self.samplers[name] = bus, sampler
             bus.start()
-            self._run(f"slots of {name}", partial(sampler.run, self.stop_event))
+            self._run(f"slots of {name}", partial(sampler.run, self.sources_stop))
 
     def _start_brokers(self) -> None:
         for name, config in self.config.brokers.items():

@@ -1,0 +1,185 @@
+"""`edaphon demo`: a simulated plot, recorded for real, without hardware or server."""
+
+import contextlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from edaphon.commands.demo_plot import NODE_TOPIC, messages, plot_text, probes
+from edaphon.commands.desk import ledgers
+from edaphon.commands.run import running
+from edaphon.commands.service import Overrides, Service
+from edaphon.commands.status import ledger_lines
+from edaphon_drivers.links.mqtt import MqttOptions
+from edaphon_drivers.links.replay import ReplayLink
+from edaphon_drivers.sdi12 import Timing
+
+__all__ = ["demo"]
+
+MOSQUITTO = ("mosquitto", "/usr/sbin/mosquitto")
+
+
+def demo(
+    seconds: Annotated[float, typer.Option(min=1.0, help="end by itself after this time")] = 0.0,
+    headless: Annotated[bool, typer.Option("--headless", help="without the page")] = False,
+    json: Annotated[bool, typer.Option("--json", help="print the ledgers as JSON")] = False,
+    folder: Annotated[Path | None, typer.Option(help="keep the plot here")] = None,
+) -> None:
+    """Record a simulated plot and show its page; ends with both ledgers, exit 1 if one is open."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with contextlib.ExitStack() as parts:
+        home = folder or Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="edaphon-")))
+        home.mkdir(parents=True, exist_ok=True)
+        say = partial(typer.echo, err=json)
+        found = _record(parts, home, seconds, headless, stop, say)
+        closes = _closes(found)
+        if json:
+            typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+        else:
+            for line in ledger_lines(found):
+                typer.echo(line)
+            typer.echo("both ledgers close" if closes else "A LEDGER STAYS OPEN")
+    if not closes:
+        raise typer.Exit(1)
+
+
+def _record(
+    parts: contextlib.ExitStack,
+    home: Path,
+    seconds: float,
+    headless: bool,
+    stop: threading.Event,
+    say: Any,
+) -> dict[str, Any]:
+    bus = probes(time.time)
+    port = bus.start()
+    parts.callback(bus.stop)
+    broker = parts.enter_context(_broker(home, say))
+    web = f"127.0.0.1:{_free_port()}"
+    file = home / "edaphon.toml"
+    file.write_text(plot_text(home, port, broker or 1883, web), "utf-8")
+    overrides = Overrides(timing=Timing(second_s=0.2, answer_s=0.3, tries=1, sequences=1))
+    if not broker:
+        overrides = Overrides(timing=overrides.timing, make_link=_replay)
+    with running(file, overrides) as service:
+        if broker:
+            parts.callback(_publish(broker).set)
+        if not headless:
+            parts.enter_context(_page(file))
+            say(f"the plot is being recorded; its page: http://{web}/   (Ctrl-C ends)")
+        stop.wait(seconds or None)
+        return _ended(service)
+
+
+def _ended(service: Service) -> dict[str, Any]:
+    """Stop the sources, let what came go through, and count."""
+    service.stop_sources()
+    until = time.monotonic() + 10.0
+    while time.monotonic() < until and not _through(service):
+        time.sleep(0.05)
+    return ledgers(service)
+
+
+def _through(service: Service) -> bool:
+    """Whether everything that came is derived and delivered."""
+    if service.deriver.position != service.journal.last:
+        return False
+    return all(parts.feed.waiting() == 0 for parts in service.sinks.values())
+
+
+def _closes(found: dict[str, Any]) -> bool:
+    e = found["entries"]
+    entries = found["taken"] == found["journalled"] == e["records"] and e["records"] == (
+        e["decoded"] + e["dead"] + e["duplicates"] + e["held"]
+    )
+    observations = found["derived"] == found["current"] + found["conflicts"]
+    delivered = all(
+        found["current"] == n + found["set_aside"][name] + found["waiting"][name]
+        for name, n in found["delivered"].items()
+    )
+    return entries and observations and delivered
+
+
+@contextlib.contextmanager
+def _broker(home: Path, say: Any) -> Iterator[int]:
+    """A mosquitto of our own on a free port; 0 where there is none, and the replay takes over."""
+    program = next((p for name in MOSQUITTO if (p := shutil.which(name))), None)
+    if program is None:
+        say("mosquitto is not installed: the uplinks are played without a broker")
+        yield 0
+        return
+    port = _free_port()
+    conf = home / "mosquitto.conf"
+    conf.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
+    with subprocess.Popen(  # noqa: S603  the mosquitto of this machine
+        [program, "-c", str(conf)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            yield port
+        finally:
+            process.terminate()
+
+
+def _replay(options: MqttOptions, *hearing: Any) -> ReplayLink:
+    """The part of the plot's messages that this broker's topics name."""
+    node = NODE_TOPIC.partition("/")[0]
+    own = node in options.topics[0]
+    chosen = (m for m in messages(time.time) if m[1].startswith(node) == own)
+    return ReplayLink(_paced(chosen, own), options, *hearing)
+
+
+def _paced(chosen: Iterator[tuple[float, str, bytes]], own: bool) -> Iterator[Any]:
+    for number, (wait_s, topic, data) in enumerate(chosen):
+        yield (wait_s if own else 2.0 * (number % 3 == 0)), topic, data
+
+
+def _publish(port: int) -> threading.Event:
+    """Say on the broker what the plot says, until the event is set."""
+    from paho.mqtt.client import Client
+    from paho.mqtt.enums import CallbackAPIVersion
+
+    stop = threading.Event()
+
+    def speak() -> None:
+        client = Client(CallbackAPIVersion.VERSION2)
+        client.connect("127.0.0.1", port)
+        client.loop_start()
+        for wait_s, topic, data in messages(time.time):
+            client.publish(topic, data, qos=1)
+            if stop.wait(wait_s):
+                break
+        client.loop_stop()
+
+    threading.Thread(target=speak, name="plot", daemon=True).start()
+    return stop
+
+
+@contextlib.contextmanager
+def _page(file: Path) -> Iterator[None]:
+    with subprocess.Popen(  # noqa: S603  this very program
+        [sys.executable, "-m", "edaphon", "web", str(file)], stdout=subprocess.DEVNULL
+    ) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
