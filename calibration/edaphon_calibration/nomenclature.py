@@ -33,6 +33,13 @@ _LINES = (
     Quantity("matric_potential", "kPa", "matric potential of soil water, negative when dry"),
     Quantity("bulk_electrical_conductivity", "dS/m", "electrical conductivity of soil as a whole"),
     Quantity("pore_water_electrical_conductivity", "dS/m", "conductivity of the soil solution"),
+    Quantity(
+        "bulk_electrical_conductivity_25c",
+        "dS/m",
+        "bulk electrical conductivity, brought to 25 degC inside the instrument",
+    ),
+    Quantity("imaginary_permittivity", "dimensionless", "imaginary part of the permittivity"),
+    Quantity("loss_tangent", "dimensionless", "imaginary over real permittivity"),
     Quantity("relative_permittivity", "dimensionless", "apparent permittivity against vacuum"),
     Quantity("water_content_counts", "count", "raw output of a water content probe"),
     Quantity("soil_ph", "pH", "acidity of soil or soil solution"),
@@ -105,6 +112,8 @@ _LINES = (
     Quantity("mass", "g", "mass of a sample or vessel"),
     # what instruments report of themselves or before calibration
     Quantity("battery_voltage", "V", "voltage of the battery"),
+    Quantity("battery_level", "%", "charge of the battery as the device estimates it"),
+    Quantity("soil_moisture_index", "dimensionless", "a maker's own measure of moisture"),
     Quantity("supply_voltage", "V", "voltage of the supply"),
     Quantity("voltage", "mV", "voltage of a sensor's output"),
     Quantity("voltage_ratio", "dimensionless", "output voltage against excitation"),

@@ -1,10 +1,10 @@
 """The errors of the drivers' room: what an instrument or its line can do wrong.
 
-    Fault
-    ├── NoAnswer   nothing came in time                              (temporary)
-    ├── Garbled    bytes came that the protocol or the CRC forbids   (temporary)
-    ├── Refused    the instrument or its payload says no             (final)
-    └── LinkDown   the port or the connection is gone                (temporary)
+Fault
+├── NoAnswer   nothing came in time                              (temporary)
+├── Garbled    bytes came that the protocol or the CRC forbids   (temporary)
+├── Refused    the instrument or its payload says no             (final)
+└── LinkDown   the port or the connection is gone                (temporary)
 """
 
 from typing import ClassVar

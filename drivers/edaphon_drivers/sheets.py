@@ -65,7 +65,10 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """One instrument type. `engine` names the protocol, `frame` is the engine's own table."""
+    """One instrument type. `engine` names the protocol, `frame` is the engine's own table.
+
+    `checked` says by what: maker's document, third-party decoder, real recording, unverified.
+    """
 
     model: str
     title: str

@@ -110,6 +110,7 @@ class MqttLink:
         self.state = MqttState()
         self.name = f"{options.host}:{options.port}"
         self._expects_session = options.expects_session
+        self._client = self._make_client()
         self._acks: deque[Acknowledgement] = deque()
         self._stop = threading.Event()
         self._wake_in, self._wake_out = socket.socketpair()
@@ -117,7 +118,6 @@ class MqttLink:
         self._wake_out.setblocking(False)
         self._beat = time.monotonic()
         self._said_trouble = False
-        self._client = self._make_client()
         self._thread = threading.Thread(target=self._run, name=f"mqtt {self.name}", daemon=True)
 
     def start(self) -> None:

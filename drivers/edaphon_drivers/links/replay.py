@@ -42,6 +42,9 @@ class ReplayLink:
     def acknowledge(self, acknowledgements: Iterable[Acknowledgement]) -> None:
         """Nobody waits for them."""
 
+    def resubscribe(self) -> None:
+        """There is nothing to subscribe to."""
+
     def _run(self) -> None:
         for wait_s, topic, data in self._messages:
             if wait_s and self._pause(wait_s):

@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 from edaphon_drivers.faults import Garbled, NoAnswer
 from edaphon_drivers.payloads import Turn
-from edaphon_drivers.readings import Reading, Status
+from edaphon_drivers.readings import Reading
+from edaphon_drivers.reported import reported
 from edaphon_drivers.sdi12.commands import Sent, measurement, read_start, sent_command
 from edaphon_drivers.sdi12.parse import Identity, parse_identity, parse_values
-from edaphon_drivers.sheets import Command, Output, Sheet
+from edaphon_drivers.sheets import Command, Sheet
 
 __all__ = ["decode_exchange", "decode_identity"]
 
@@ -122,23 +123,7 @@ def _readings(command: Command, values: tuple[float, ...], sheet: Sheet) -> Iter
         )
     for name, value in zip(command.outputs, values, strict=True):
         if name != "-":
-            yield _reading(sheet.outputs[name], value)
-
-
-def _reading(output: Output, value: float) -> Reading:
-    status = _status(output, value)
-    number = value if status is Status.OK else None
-    return Reading(output.name, output.quantity, number, output.unit, status, output.origin)
-
-
-def _status(output: Output, value: float) -> Status:
-    if value in output.failure:
-        return Status.FAILURE
-    if output.highest is not None and value > output.highest:
-        return Status.OVER_RANGE
-    if output.lowest is not None and value < output.lowest:
-        return Status.UNDER_RANGE
-    return Status.OK
+            yield reported(sheet.outputs[name], value)
 
 
 def _nothing(asked: tuple[_Asked, ...]) -> NoAnswer | Garbled:

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.lorawan.reported import reported
 from edaphon_drivers.readings import Reading
+from edaphon_drivers.reported import reported
 from edaphon_drivers.sheets import Sheet
 
 __all__ = ["decode"]

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.lorawan.reported import reported, without_number
 from edaphon_drivers.readings import Reading, Status
+from edaphon_drivers.reported import reported, without_number
 from edaphon_drivers.sheets import Output, Sheet
 
 __all__ = ["decode"]
