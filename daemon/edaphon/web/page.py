@@ -1,0 +1,185 @@
+"""All that one page says, as text ready to print; the template only places it."""
+
+from dataclasses import dataclass
+
+from edaphon.web.column import Column, columns, latest_ns
+from edaphon.web.ledger import Account, Backlog, accounts, backlogs, gap_sentence
+from edaphon.web.view import ClockNow, SourceNow, Status
+from edaphon.web.watch import Look, Seen
+from edaphon.web.words import Sign, age, moment, offset_words, shortened
+
+__all__ = ["Page", "make_page"]
+
+_SOURCE_SIGNS = {
+    "ok": Sign("answers", "dot"),
+    "late": Sign("late", "triangle"),
+    "silent": Sign("silent", "cross"),
+    "never": Sign("never heard", "ring"),
+}
+_WORST_FIRST = ("silent", "never", "late", "ok")
+_CLOCKS = {
+    "ntp": "set by network time",
+    "gps": "set by GPS",
+    "rtc": "set by the clock chip",
+    "typed": "set by hand",
+    "assumed": "assumed to be right",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    path: str
+    model: str
+    sign: Sign
+    last: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """The head of the page."""
+
+    site: str
+    utc: str
+    local: str
+    offset: str
+    clock: Sign
+    recording: Sign
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is known of the recorder; all of it is old while the recorder is silent."""
+
+    strip: Strip
+    columns: tuple[Column, ...]
+    accounts: tuple[Account, ...]
+    gaps: str
+    backlogs: tuple[Backlog, ...]
+    sources: tuple[Source, ...]
+    logger: str
+    version: str
+    running: str
+    journal: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`trouble` holds the sentences of the red strip, the most urgent one first."""
+
+    trouble: tuple[str, ...]
+    report: Report | None
+    why: str
+
+
+def make_page(look: Look) -> Page:
+    report = (
+        _report(look.seen, look.now_ns, look.silent_since_ns is not None) if look.seen else None
+    )
+    if look.silent_since_ns is not None:
+        return Page((_silence(look, look.silent_since_ns),), report, shortened(look.why))
+    trouble = _trouble(look.seen.status, look.now_ns) if look.seen else ()
+    return Page(tuple(map(shortened, trouble)), report, "")
+
+
+def _silence(look: Look, since_ns: int) -> str:
+    offset_s = look.seen.status.site.utc_offset_s if look.seen else 0
+    zone = "site time" if look.seen else "UTC"
+    since = moment(since_ns, look.now_ns, offset_s)
+    last_ns = latest_ns(look.seen.status) if look.seen else None
+    last = "none seen since this page started"
+    if last_ns is not None:
+        last = f"{moment(last_ns, look.now_ns, offset_s)}, {age(look.now_ns - last_ns)}"
+    return (
+        f"The recorder does not answer since {since} {zone} (last value: {last}); "
+        "on the logger type: systemctl status edaphon"
+    )
+
+
+def _trouble(status: Status, now_ns: int) -> tuple[str, ...]:
+    """The recorder's own sentences; without any, what its numbers say."""
+    if status.trouble:
+        return status.trouble
+    found = []
+    if not status.clock.known:
+        found.append("The clock is not set: records are kept, values wait until it is.")
+    found += [
+        f"Source {s.path} is silent{_since(s, now_ns)}: check power, cable and address."
+        for s in status.sources
+        if s.state == "silent"
+    ]
+    found += [f"{s.name} is stopped and needs a person: {s.why}" for s in status.sinks if s.blocked]
+    return tuple(found)
+
+
+def _since(source: SourceNow, now_ns: int) -> str:
+    return "" if source.last_ns is None else f", last heard {age(now_ns - source.last_ns)}"
+
+
+def _report(seen: Seen, now_ns: int, silent: bool) -> Report:
+    status = seen.status
+    offset_s = status.site.utc_offset_s
+    return Report(
+        strip=_strip(status, now_ns, silent),
+        columns=columns(seen, now_ns),
+        accounts=accounts(status.ledgers),
+        gaps=gap_sentence(status.ledgers),
+        backlogs=backlogs(status, now_ns),
+        sources=_sources(status, now_ns),
+        logger=shortened(status.logger),
+        version=shortened(status.version),
+        running=moment(status.since_ns, now_ns, offset_s),
+        journal=shortened(status.journal.position),
+    )
+
+
+def _strip(status: Status, now_ns: int, silent: bool) -> Strip:
+    offset_s = status.site.utc_offset_s
+    heard = [s.last_ns for s in status.sources if s.last_ns is not None]
+    last_ns = max(heard, default=status.journal.last_ns)
+    last = "no record yet"
+    if last_ns is not None:
+        last = f"last record {age(now_ns - last_ns)}, at {moment(last_ns, now_ns, offset_s)}"
+    return Strip(
+        site=shortened(status.site.name or status.site.id),
+        utc=moment(now_ns, now_ns),
+        local=moment(now_ns, now_ns, offset_s),
+        offset=offset_words(offset_s),
+        clock=_clock(status.clock),
+        recording=Sign("state unknown", "ring") if silent else _recording(status.sources),
+        last=last,
+    )
+
+
+def _recording(sources: tuple[SourceNow, ...]) -> Sign:
+    """All sources answer, some do, none does."""
+    well = sum(s.state == "ok" for s in sources)
+    if not sources:
+        return Sign("no source configured", "ring")
+    if well == len(sources):
+        return Sign("recording", "dot")
+    if well == 0:
+        return Sign("no source answers", "cross")
+    return Sign(f"recording {well} of {len(sources)} sources", "triangle")
+
+
+def _clock(clock: ClockNow) -> Sign:
+    if not clock.known:
+        return Sign("clock not set", "cross")
+    return Sign(f"clock {_CLOCKS.get(clock.how, shortened(clock.how))}", "dot")
+
+
+def _sources(status: Status, now_ns: int) -> tuple[Source, ...]:
+    """Those that need a look come first."""
+    ordered = sorted(status.sources, key=lambda s: (_WORST_FIRST.index(s.state), s.path))
+    return tuple(_source(s, now_ns, status.site.utc_offset_s) for s in ordered)
+
+
+def _source(source: SourceNow, now_ns: int, offset_s: int) -> Source:
+    last = "no record yet"
+    if source.last_ns is not None:
+        at = moment(source.last_ns, now_ns, offset_s)
+        last = f"last record {age(now_ns - source.last_ns)}, at {at}"
+    path, model, detail = map(shortened, (source.path, source.model, source.detail))
+    return Source(path, model, _SOURCE_SIGNS[source.state], last, detail)
