@@ -6,7 +6,7 @@ one record or one gap; what happened while the service was off is accounted for 
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edaphon.acquire.bus import AlreadyTalking, Bus, Finished
 from edaphon.acquire.gaps import Gap, SlotAccount
@@ -14,7 +14,7 @@ from edaphon.acquire.slots import Schedule
 from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.journal import Entry, Journal, Kind, Purpose
 from edaphon_drivers import sdi12
-from edaphon_drivers.faults import Fault
+from edaphon_drivers.faults import Fault, NoAnswer
 from edaphon_drivers.payloads import Turn, pack_exchange
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Talk
@@ -112,7 +112,8 @@ class Sampler:
         now = self._keeper.now_ns()
         source.next_ns = scheduled.schedule.next_after(slot_ns)
         late = scheduled.schedule.between(slot_ns, now)
-        talk = _measurement(scheduled, scheduled.concurrent)
+        silent = source.account.gap is not None and source.account.gap.cause == NoAnswer.cause
+        talk = _measurement(scheduled, scheduled.concurrent, silent)
         try:
             self._bus.submit(
                 scheduled.address,
@@ -216,6 +217,9 @@ class Sampler:
         self._bus.submit(scheduled.address, talk, scheduled.deadline_s, ended)
 
 
-def _measurement(scheduled: Scheduled, concurrent: bool) -> Talk[None]:
-    address, sheet = scheduled.address, scheduled.sheet
-    return sdi12.measure(address, sheet, concurrent, scheduled.crc, scheduled.timing)
+def _measurement(scheduled: Scheduled, concurrent: bool, silent: bool = False) -> Talk[None]:
+    """A probe that said nothing at its last slot costs the bus one time-out, not all retries."""
+    address, sheet, timing = scheduled.address, scheduled.sheet, scheduled.timing
+    if silent:
+        timing = replace(timing, tries=1, sequences=1)
+    return sdi12.measure(address, sheet, concurrent, scheduled.crc, timing)

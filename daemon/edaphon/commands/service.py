@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -26,8 +27,9 @@ from edaphon.config import Sink as SinkConfig
 from edaphon.derive import DeadLetter, Deriver
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows, to_payload
 from edaphon.journal import Journal, Kind, StateFile
-from edaphon.nouns import Channel
-from edaphon.series import Series
+from edaphon.journal.files import set_aside
+from edaphon.nouns import Channel, Sequence
+from edaphon.series import Series, WrongFile
 from edaphon.sinks.delivery import Delivery, State
 from edaphon.sinks.feed import SeriesFeed, cursor_name
 from edaphon.sinks.sink import Sink, sink_kind
@@ -40,6 +42,8 @@ __all__ = ["Refusal", "Service", "fact_kind"]
 FLUSH_EVERY_S = 3600
 FLUSH_AT_ROWS = 400_000
 STOP_SINK_S = 4.0
+APPLY_WITHIN_S = 10.0
+DEAD_LETTER_CAUSES = 500  # told apart in the log; hostile topics must not fill it
 _ACCOUNTS = "slot accounts"
 _log = logging.getLogger("edaphon")
 
@@ -85,6 +89,7 @@ class Service:
         self.stop_event = threading.Event()
         self.sources_stop = threading.Event()
         self.trouble: dict[str, str] = {}
+        self._dead_letters: set[tuple[str, str]] = set()
         self.channels: dict[str, Channel] = {}
         self.clock_how = ""
         self._threads: list[threading.Thread] = []
@@ -104,7 +109,7 @@ class Service:
         accounts, alive_until = self._slot_accounts()
         self._journal_configuration()
         self._begin_clock()
-        self.series = Series(self.layout.series)
+        self.series = self._open_series()
         self.deriver = Deriver(self.journal, self.series, self.layout.scratch, self._on_dead_letter)
         self._learn_channels()
         self._start_sinks()
@@ -183,6 +188,15 @@ class Service:
             payload = orjson.dumps(table, option=orjson.OPT_SORT_KEYS)
             self.journal.append_now(self.keeper.entry(Kind.CONFIGURATION, "", payload))
             self.state.put("configuration", sha256)
+
+    def _open_series(self) -> Series:
+        """A file that is no series is set aside: all in it can be derived again."""
+        try:
+            return Series(self.layout.series)
+        except (WrongFile, sqlite3.DatabaseError) as error:
+            aside = set_aside(self.layout.series)
+            self.say_trouble("series", f"{error}; it is now {aside.name}, all is derived again")
+            return Series(self.layout.series)
 
     def _begin_clock(self) -> None:
         if self.config.clock.trust == "system":
@@ -300,10 +314,15 @@ class Service:
             for row in new
         ]
         if entries:
-            done = threading.Event()
-            self.journal.append(entries, lambda _: done.set())
-            done.wait()
+            place = [self.journal.append_now(entry) for entry in entries][-1]
+            self._wait_derived(place)
         return len(entries)
+
+    def _wait_derived(self, place: Sequence) -> None:
+        """Until what was journalled there is known, so that the next facts are held against it."""
+        until = time.monotonic() + APPLY_WITHIN_S
+        while self.deriver.position < place and time.monotonic() < until:
+            time.sleep(0.01)
 
     def say_trouble(self, who: str, what: str | None) -> None:
         """Once when something is lost, once when it is back."""
@@ -318,7 +337,11 @@ class Service:
         _log.error("%s", text)
 
     def _on_dead_letter(self, letter: DeadLetter) -> None:
-        self.say_trouble(f"{letter.source} (dead letters)", f"{letter.sequence}: {letter.why}")
+        """One line for each cause; the ledger counts them all."""
+        cause = (letter.source, letter.why)
+        if cause not in self._dead_letters and len(self._dead_letters) < DEAD_LETTER_CAUSES:
+            self._dead_letters.add(cause)
+            _log.warning("dead letter %s from %s: %s", letter.sequence, *cause)
 
     def _on_broker(self, name: str, connected: bool, words: str) -> None:
         self.say_trouble(f"broker {name}", None if connected else words)

@@ -17,12 +17,17 @@ __all__ = ["Decoded", "Outputs", "Sources"]
 
 
 class Decoded(NamedTuple):
-    """What the bytes of one record say; `uplink` tells LoRaWAN frames apart."""
+    """What the bytes of one record say; `uplink` tells LoRaWAN frames apart.
+
+    `retained`: the broker kept the message for later subscribers, so when it came says nothing of
+    when it was measured.
+    """
 
     path: str
     readings: tuple[Reading, ...]
     time_ns: int | None = None
     uplink: lorawan.Uplink | None = None
+    retained: bool = False
 
 
 NOTHING = Decoded("", ())
@@ -90,7 +95,8 @@ def _json_decoder(broker: str, topics: Mapping[str, tuple[str, JsonFields]]) -> 
         known = topics.get(message.topic)
         if known is None:
             raise Refused("the topic of a configured source", message.topic, broker)
-        return Decoded(known[0], decode_json(message.data, known[1]))
+        readings = decode_json(message.data, known[1])
+        return Decoded(known[0], readings, None, None, message.retain)
 
     return decode
 

@@ -161,6 +161,8 @@ class Line:
             if segments is None:
                 continue
             if sent is None:
+                if decoded.retained:
+                    continue
                 sent = uplink_ns
             if sent != known:  # the readings of a record mostly share one time
                 known = sent
