@@ -34,8 +34,8 @@ def json_node(broker: str, topic: str) -> str:
 
 def json_node_facts(broker: str, topic: str, node: str) -> str:
     return f'[[plot]]\nid = "{node}"\n' + "".join(
-        f'[[channel]]\nid = "{node}-{name}"\nplot = "{node}"\nquantity = "{quantity}"\nunit = "{unit}"\n'
-        f"depth_cm = 5\n"
+        f'[[channel]]\nid = "{node}-{name}"\nplot = "{node}"\nquantity = "{quantity}"\n'
+        f'unit = "{unit}"\ndepth_cm = 5\n'
         f'[[deployment]]\nid = "d-{node}-{name}"\nchannel = "{node}-{name}"\n'
         f'source = "{broker}/{topic}"\noutput = "{name}"\n'
         for name, (quantity, unit) in QUANTITIES.items()
@@ -46,12 +46,13 @@ def teros12_facts(path: str, probe: str, checks: str = "") -> str:
     """Moisture by the factory's mineral curve, and temperature, of one TEROS 12."""
     return (
         f'[[plot]]\nid = "{probe}"\n'
-        f'[[channel]]\nid = "{probe}-vwc"\nplot = "{probe}"\nquantity = "volumetric_water_content"\n'
-        f'unit = "m3/m3"\ndepth_cm = 5\n{checks}'
+        f'[[channel]]\nid = "{probe}-vwc"\nplot = "{probe}"\n'
+        f'quantity = "volumetric_water_content"\nunit = "m3/m3"\ndepth_cm = 5\n{checks}'
         f'[[deployment]]\nid = "d-{probe}-vwc"\nchannel = "{probe}-vwc"\nsource = "{path}"\n'
         f'output = "water_content_counts"\nfactory = "mineral"\n'
-        f'[[channel]]\nid = "{probe}-temp"\nplot = "{probe}"\nquantity = "soil_temperature"\nunit = "degC"\n'
-        f'depth_cm = 5\n{checks}'
+        f'[[channel]]\nid = "{probe}-temp"\nplot = "{probe}"\n'
+        f'quantity = "soil_temperature"\nunit = "degC"\n'
+        f"depth_cm = 5\n{checks}"
         f'[[deployment]]\nid = "d-{probe}-temp"\nchannel = "{probe}-temp"\nsource = "{path}"\n'
         f'output = "soil_temperature"\n'
     )
@@ -60,8 +61,16 @@ def teros12_facts(path: str, probe: str, checks: str = "") -> str:
 class Station:
     """One edaphon.toml with its storage; `run` starts the daemon as a process of its own."""
 
-    def __init__(self, folder: Path, tables: Iterable[str], facts: Iterable[str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        tables: Iterable[str],
+        facts: Iterable[str],
+        program: tuple[str, ...] = ("-m", "edaphon", "run"),
+    ) -> None:
+        """`program` is what Python runs as the daemon; it is handed the configuration's path."""
         self.folder = folder
+        self.program = program
         self.file = folder / "edaphon.toml"
         self.storage = folder / "storage"
         self.inbox = folder / "facts"
@@ -78,18 +87,27 @@ class Station:
     def start(self, within_s: float = 20.0) -> float:
         """Start the daemon; seconds until it answers at its socket."""
         begun = time.monotonic()
-        log = (self.folder / "daemon.log").open("ab")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "edaphon", "run", str(self.file)],
-            stdout=log, stderr=log, env={**os.environ, "PYTHONWARNINGS": "error"},
-        )
+        process = self.launch()
         while time.monotonic() - begun < within_s:
-            if self.process.poll() is not None:
+            if process.poll() is not None:
                 raise AssertionError(f"the daemon ended: {self.log()}")
             if self.answers():
                 return time.monotonic() - begun
             time.sleep(0.05)
         raise AssertionError(f"the daemon did not answer in {within_s} s: {self.log()}")
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Start the daemon in a process group of its own, without waiting for it."""
+        assert self.process is None, "the daemon runs already"
+        with (self.folder / "daemon.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, *self.program, str(self.file)],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "PYTHONWARNINGS": "error"},
+                start_new_session=True,
+            )
+        return self.process
 
     def answers(self) -> bool:
         from edaphon.commands.control import DaemonOff, ask
@@ -111,10 +129,17 @@ class Station:
         return time.monotonic() - begun
 
     def _end(self, number: int) -> None:
-        if self.process is not None:
-            self.process.send_signal(number)
-            self.process.wait(30)
-            self.process = None
+        process, self.process = self.process, None
+        if process is None:
+            return
+        if process.poll() is None:
+            os.killpg(process.pid, number)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"the daemon did not end within 30 s: {self.log()}") from None
 
     def log(self) -> str:
         path = self.folder / "daemon.log"
