@@ -91,9 +91,10 @@ class Sampler:
             if due is None:
                 stop.wait()
                 return
+            steps = self._keeper.steps
             if self._keeper.wait_until(due, stop):
                 return
-            if self._keeper.now_ns() < due:
+            if self._keeper.steps != steps:
                 self._realign()
                 continue
             for source in self._sources:

@@ -20,6 +20,7 @@ class Timekeeper:
     def __init__(self, clock: Clock, boot: str) -> None:
         self._clock = clock
         self.boot = boot
+        self.steps = 0  # of the wall clock, since the start
         self._offset_ns = clock.wall_ns() - clock.mono_ns()
 
     def now_ns(self) -> int:
@@ -29,15 +30,15 @@ class Timekeeper:
         return self._clock.mono_ns()
 
     def wait_until(self, utc_ns: int, stop: threading.Event) -> bool:
-        """True when stopped; returns early, with `now_ns` before the time, after a clock step."""
+        """True when stopped; returns early after a step of the clock, which `steps` counts."""
+        before = self.steps
         while (ahead := utc_ns - self.now_ns()) > 0:
-            anchor = self._offset_ns
             pause = min(ahead, LONGEST_WAIT_NS)
             if self._clock.wait_until(self._clock.mono_ns() + pause, stop):
                 return True
             self.follow_step()
-            if self._offset_ns != anchor:
-                return stop.is_set()
+            if self.steps != before:
+                break
         return stop.is_set()
 
     def follow_step(self) -> int:
@@ -46,6 +47,7 @@ class Timekeeper:
         if abs(step) <= STEP_NS:
             return 0
         self._offset_ns += step
+        self.steps += 1
         return step
 
     def clock_entry(self, how: str, error_ns: int) -> Entry:

@@ -47,8 +47,7 @@ def check(
     elif found.complaints:
         for complaint in found.complaints:
             typer.echo(str(complaint), err=True)
-        many = "s" if len(found.complaints) > 1 else ""
-        typer.echo(f"{len(found.complaints)} mistake{many}; nothing was changed.", err=True)
+        typer.echo(f"{_count(len(found.complaints), 'mistake')}; nothing was changed.", err=True)
     else:
         typer.echo(_summary(found))
     if found.complaints:
@@ -161,11 +160,16 @@ def _sink_complaints(document: Document, draft: Draft) -> Iterator[Complaint]:
 
 
 def _summary(found: Examined) -> str:
-    facts = f"{len(found.rows)} facts"
+    facts = _count(len(found.rows), "fact")
     if found.config is None:
         return f"good: {facts}. Give edaphon.toml too, and what they name is checked as well."
     config = found.config
-    return f"good: {len(config.sources)} sources, {len(config.sinks)} sinks, {facts}"
+    sources, sinks = _count(len(config.sources), "source"), _count(len(config.sinks), "sink")
+    return f"good: {sources}, {sinks}, {facts}"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def _as_json(found: Examined) -> str:

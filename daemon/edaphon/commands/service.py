@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 
 import orjson
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -314,8 +315,9 @@ class Service:
             for row in new
         ]
         if entries:
-            place = [self.journal.append_now(entry) for entry in entries][-1]
-            self._wait_derived(place)
+            kept: SimpleQueue[list[Sequence]] = SimpleQueue()
+            self.journal.append(entries, kept.put)
+            self._wait_derived(kept.get()[-1])
         return len(entries)
 
     def _wait_derived(self, place: Sequence) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 import typer
 
-from edaphon.commands.accounts import read_accounts
+from edaphon.commands.accounts import SlotBook, read_accounts, told_of
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.offline import settled_deriver
 from edaphon.commands.storage import Storage, fail, open_storage
@@ -84,17 +84,19 @@ def _ledgers(storage: Storage, series: Series) -> dict[str, Any]:
     }
     return {
         "entries": entries,
-        "slots": dict(_slots(storage, account.slots)),
+        "slots": dict(_slots(storage, account.books)),
         "observations": _observations(series, checkpoint["state"]["derived"]),
     }
 
 
-def _slots(storage: Storage, books: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _slots(
+    storage: Storage, books: Mapping[str, list[SlotBook]]
+) -> Iterator[tuple[str, dict[str, Any]]]:
     intervals = {s.path: getattr(s, "interval_ns", None) for s in storage.config.sources}
     with StateFile(storage.layout.folder) as state:
         saved: dict[str, Any] = (state.get("slot accounts") or [None, {}])[1]
-    for path, book in sorted(books.items()):
-        yield path, book.told(saved.get(path, {}).get("gap"), intervals.get(path))
+    for path, own in sorted(books.items()):
+        yield path, told_of(own, saved.get(path, {}).get("gap"), intervals.get(path))
 
 
 def _observations(series: Series, derived: Mapping[str, int]) -> dict[str, Any]:

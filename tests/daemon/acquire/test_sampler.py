@@ -1,0 +1,142 @@
+"""The sampler with a bus that answers by script: records, gaps, overload, identities."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from edaphon.acquire.bus import AlreadyTalking, Finished
+from edaphon.acquire.gaps import Gap, SlotAccount
+from edaphon.acquire.sampler import Sampler, Scheduled
+from edaphon.acquire.slots import Instants
+from edaphon.acquire.timekeeper import Timekeeper
+from edaphon.journal import Journal, Kind, Purpose
+from edaphon_drivers.faults import NoAnswer
+from edaphon_drivers.payloads import Turn, unpack_exchange
+from edaphon_drivers.sheets import load_sheet
+from edaphon_drivers.talk import Ask
+
+ANSWER = (Turn(0, True, b"aM!"), Turn(9, False, b"a0013\r\n"))
+
+
+class JumpingClock:
+    """Virtual time that is always where somebody waits for it."""
+
+    def __init__(self, wall_ns: int) -> None:
+        self.offset_ns, self.now_ns = wall_ns, 0
+
+    def wall_ns(self) -> int:
+        return self.now_ns + self.offset_ns
+
+    def mono_ns(self) -> int:
+        return self.now_ns
+
+    def wait_until(self, mono_ns: int, stop: threading.Event) -> bool:
+        self.now_ns = max(self.now_ns, mono_ns)
+        return stop.is_set()
+
+
+class ScriptedBus:
+    """Ends each talk at once, as `fates` say; None is an answer, a fault is what went wrong."""
+
+    def __init__(self, fates) -> None:
+        self.fates, self.commands = list(fates), []
+
+    def submit(self, address, talk, deadline_s, on_end) -> None:
+        step = next(talk)
+        assert isinstance(step, Ask)
+        self.commands.append(step.send)
+        if step.send.endswith(b"I!"):
+            on_end(
+                Finished(address, (Turn(0, True, step.send), Turn(1, False, b"a13..\r\n")), None)
+            )
+            return
+        fate = self.fates.pop(0)
+        if fate == "busy":
+            raise AlreadyTalking("still talking")
+        on_end(Finished(address, ANSWER, fate))
+
+
+@pytest.fixture
+def journal(tmp_path: Path):
+    with Journal.open(tmp_path, JumpingClock(0)) as journal:
+        yield journal
+
+
+def sample(journal, fates, slots, account=None, alive_until=0, start_ns=1000):
+    clock = JumpingClock(start_ns)
+    bus = ScriptedBus(fates)
+    source = Scheduled("sdi12/a", "a", load_sheet("meter.teros12"), Instants(slots), 5.0)
+    accounts = {"sdi12/a": account} if account else {}
+    sampler = Sampler(bus, [source], accounts, journal, Timekeeper(clock, "boot"))
+    sampler.account_for_absence(alive_until)
+    stop = threading.Event()
+    thread = threading.Thread(target=sampler.run, args=(stop,))
+    thread.start()
+    until = time.monotonic() + 10
+    while bus.fates and time.monotonic() < until:
+        time.sleep(0.005)
+    stop.set()
+    thread.join()
+    journal.append_now(Timekeeper(clock, "boot").entry(Kind.NOTE, "", b""))
+    return sampler, bus, [e for _, e in journal.scan()]
+
+
+def of_kind(entries, kind):
+    return [e for e in entries if e.kind == kind]
+
+
+def test_each_slot_has_its_record_with_the_whole_exchange(journal):
+    _, _, entries = sample(journal, [None, None], [2000, 3000])
+    records = of_kind(entries, Kind.RECORD)
+    assert [e.slot_ns for e in records] == [2000, 3000]
+    assert unpack_exchange(records[0].payload) == ANSWER
+    assert {e.purpose for e in records} == {Purpose.ROUTINE}
+
+
+def test_the_probe_is_asked_who_it_is_once_at_the_start_and_after_silence(journal):
+    fates = [None, None, NoAnswer("data"), None]
+    _, bus, entries = sample(journal, fates, [2000, 3000, 4000, 5000])
+    assert bus.commands.count(b"aI!") == 2
+    assert len(of_kind(entries, Kind.IDENTITY)) == 2
+
+
+def test_silence_is_one_gap_run_with_its_cause(journal):
+    fates = [None, NoAnswer("data"), NoAnswer("data"), None]
+    _, _, entries = sample(journal, fates, [2000, 3000, 4000, 5000])
+    gaps = [Gap.of_payload(e.payload) for e in of_kind(entries, Kind.GAP)]
+    assert [(g.state, g.cause, g.first_ns, g.n) for g in gaps] == [
+        ("open", "no answer", 3000, 1),
+        ("closed", "no answer", 3000, 2),
+    ]
+
+
+def test_a_measurement_that_still_runs_makes_the_slot_an_overload(journal):
+    _, _, entries = sample(journal, [None, "busy", None], [2000, 3000, 4000])
+    gaps = [Gap.of_payload(e.payload) for e in of_kind(entries, Kind.GAP)]
+    assert {g.cause for g in gaps} == {"overload"}
+    assert [e.slot_ns for e in of_kind(entries, Kind.RECORD)] == [2000, 4000]
+
+
+def test_slots_that_passed_before_the_start_are_a_gap_of_the_service(journal):
+    account = SlotAccount("sdi12/a", 1000)
+    _, _, entries = sample(
+        journal, [None], [1000, 2000, 3000, 4000], account, alive_until=1500, start_ns=3500
+    )
+    gaps = [Gap.of_payload(e.payload) for e in of_kind(entries, Kind.GAP)]
+    assert [(g.state, g.cause, g.n) for g in gaps] == [
+        ("open", "service off", 1),
+        ("closed", "service off", 2),
+    ]
+
+
+def test_a_reading_beside_the_schedule_is_kept_with_its_purpose_and_no_slot(journal):
+    sampler, bus, _ = sample(journal, [None], [2000])
+    bus.fates = [None]
+    heard = []
+    sampler.read_now("sdi12/a", Purpose.TEST, lambda turns, fault: heard.append((turns, fault)))
+    journal.append_now(Timekeeper(JumpingClock(0), "boot").entry(Kind.NOTE, "", b""))
+    assert heard == [(ANSWER, None)]
+    (test,) = [e for _, e in journal.scan() if e.purpose == Purpose.TEST]
+    assert test.slot_ns is None
