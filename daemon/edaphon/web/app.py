@@ -8,6 +8,7 @@ import uvicorn
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
@@ -37,8 +38,8 @@ def make_app(
         return HTMLResponse(text.encode("utf-8", "replace"))  # a lone surrogate becomes "?"
 
     files = [_file(path) for path in sorted(FILES.iterdir()) if path.suffix in _TYPES]
-    gate = Middleware(Guard, hosts=hosts)
-    return Starlette(routes=[Route("/", page), *files], middleware=[gate])
+    gate = [Middleware(Guard, hosts=hosts), Middleware(GZipMiddleware, compresslevel=5)]
+    return Starlette(routes=[Route("/", page), *files], middleware=gate)
 
 
 def server(view: View, host: str, port: int) -> uvicorn.Server:

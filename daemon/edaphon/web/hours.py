@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -30,10 +31,9 @@ def hours(
     """Newest first, so the times need no date; hours without an observation are left out."""
     time_ns, value, flag = in_window(runs, start_ns, end_ns)
     hour = (time_ns + offset_s * 10**9) // HOUR_NS
-    return tuple(
-        _hour(time_ns[hour == h], value[hour == h], flag[hour == h], offset_s, decimals)
-        for h in np.unique(hour)[::-1]
-    )
+    bounds = [*np.flatnonzero(np.diff(hour, prepend=-1)), len(hour)]
+    parts = [slice(a, b) for a, b in pairwise(bounds)][::-1]
+    return tuple(_hour(time_ns[p], value[p], flag[p], offset_s, decimals) for p in parts)
 
 
 def _hour(time_ns: Int, value: Float, flag: Small, offset_s: int, decimals: int) -> Hour:

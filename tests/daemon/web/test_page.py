@@ -234,6 +234,8 @@ def test_a_silent_recorder_is_said_in_one_sentence_and_its_last_data_stay():
     assert cells_of(page.report)["whs.A.5.w"].age == "10 min ago"
     recorder.silent = False
     assert make_page(watch.look()).trouble == tuple(status()["trouble"])
+    recorder.silent = True
+    assert "since 13:10 site time" in make_page(watch.look()).trouble[0]
 
 
 def test_a_recorder_that_never_answered_leaves_only_the_sentence():

@@ -1,6 +1,7 @@
 """The real server: hosts, methods, headers, files, and names that attack."""
 
 import asyncio
+import gzip
 import http.client
 import json
 import re
@@ -25,10 +26,10 @@ def port():
         yield port
 
 
-def ask(port, method="GET", path="/", host="localhost"):
+def ask(port, method="GET", path="/", host="localhost", **more):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
-        connection.request(method, path, headers={"Host": host})
+        connection.request(method, path, headers={"Host": host, **more})
         response = connection.getresponse()
         return response.status, response.headers, response.read()
     finally:
@@ -97,6 +98,14 @@ def test_nothing_but_reading_is_allowed(port, method, path):
     code, headers, _ = ask(port, method, path)
     assert code == 405
     assert headers["Allow"] == "GET, HEAD"
+
+
+def test_the_page_travels_compressed_where_the_browser_likes_it(port):
+    _, headers, small = ask(port, **{"Accept-Encoding": "gzip"})
+    assert headers["Content-Encoding"] == "gzip"
+    whole = ask(port)[2]
+    assert gzip.decompress(small) == whole
+    assert len(small) < len(whole) / 4
 
 
 def test_head_gives_the_headers_alone(port):
