@@ -31,7 +31,7 @@ def hours(
     """Newest first, so the times need no date; hours without an observation are left out."""
     time_ns, value, flag = in_window(runs, start_ns, end_ns)
     hour = (time_ns + offset_s * 10**9) // HOUR_NS
-    bounds = [*np.flatnonzero(np.diff(hour, prepend=-1)), len(hour)]
+    bounds = [*np.flatnonzero(np.diff(hour, prepend=hour[:1] - 1)), len(hour)]
     parts = [slice(a, b) for a, b in pairwise(bounds)][::-1]
     return tuple(_hour(time_ns[p], value[p], flag[p], offset_s, decimals) for p in parts)
 
