@@ -8,7 +8,7 @@ from edaphon.config import Configuration, JsonSource, LorawanSource, ScheduledSo
 from edaphon.journal import Entry
 from edaphon_drivers import lorawan, sdi12
 from edaphon_drivers.faults import Refused
-from edaphon_drivers.json_message import JsonField, JsonFields, JsonTime, TimeFormat, decode_json
+from edaphon_drivers.json_message import JsonFields, decode_json
 from edaphon_drivers.payloads import unpack_exchange, unpack_message
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Output, Sheet, load_sheet
@@ -32,12 +32,6 @@ class Decoded(NamedTuple):
 
 NOTHING = Decoded("", ())
 Outputs = Mapping[str, Mapping[str, Output]]
-_TIME_FORMATS = {
-    "epoch_s": TimeFormat.S,
-    "epoch_ms": TimeFormat.MS,
-    "epoch_ns": TimeFormat.NS,
-    "iso8601": TimeFormat.RFC3339,
-}
 _Decoder = Callable[[bytes], Decoded]
 
 
@@ -66,20 +60,13 @@ class Sources:
         for name, broker in config.brokers.items():
             own = [s for s in config.sources if getattr(s, "broker", None) == name]
             if broker.envelope == "json":
-                topics = {s.topic: (s.path, _fields(s)) for s in own if isinstance(s, JsonSource)}
+                topics = {s.topic: (s.path, s.json_fields()) for s in own if isinstance(s, JsonSource)}
                 decoders[name] = _json_decoder(name, topics)
             else:
                 lorawan_sources = (s for s in own if isinstance(s, LorawanSource))
                 devices = {s.dev_eui: load_sheet(s.model) for s in lorawan_sources}
                 decoders[name] = _uplink_decoder(name, broker.envelope, devices)
         return cls(decoders, config.outputs(), config.site.id)
-
-
-def _fields(source: JsonSource) -> JsonFields:
-    rows = tuple(JsonField(f.name, f.path, f.quantity, f.unit) for f in source.field)
-    if source.time is None:
-        return JsonFields(rows)
-    return JsonFields(rows, JsonTime(source.time.path, _TIME_FORMATS[source.time.format]))
 
 
 def _exchange_decoder(path: str, sheet: Sheet) -> _Decoder:
