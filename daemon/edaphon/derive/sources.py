@@ -60,7 +60,8 @@ class Sources:
         for name, broker in config.brokers.items():
             own = [s for s in config.sources if getattr(s, "broker", None) == name]
             if broker.envelope == "json":
-                topics = {s.topic: (s.path, s.json_fields()) for s in own if isinstance(s, JsonSource)}
+                nodes = (s for s in own if isinstance(s, JsonSource))
+                topics = {s.topic: (s.path, s.json_fields()) for s in nodes}
                 decoders[name] = _json_decoder(name, topics)
             else:
                 lorawan_sources = (s for s in own if isinstance(s, LorawanSource))
