@@ -72,6 +72,7 @@ class Overrides:
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
     timing: Timing | None = None
     make_link: Callable[..., Link] = MqttLink
+    make_bus: Callable[..., Bus] = Bus
 
 
 class Service:
@@ -234,7 +235,7 @@ class Service:
 
     def _start_buses(self, accounts: Mapping[str, SlotAccount], alive_until: int) -> None:
         for name, config in self.config.buses.items():
-            bus = Bus(name, link_opener(config), SystemClock())
+            bus = self._own.make_bus(name, link_opener(config), SystemClock())
             own = [
                 scheduled(source, config, self._own.schedules.get(source.path), self._own.timing)
                 for source in self.config.sources
