@@ -150,7 +150,7 @@ class BrokerReader:
         self._owed: list[Acknowledgement] = []
         self._committed: deque[list[Acknowledgement]] = deque()
         self._awaited: deque[int] = deque()  # when each batch went to the journal, monotonic [ns]
-        self._secured_ns = 0
+        self._secured_ns = -SECURE_AGAIN_NS
         self.link = make_link(options, self.hear, self.flush, on_state)
 
     def start(self) -> None:

@@ -1,9 +1,8 @@
 """An MQTT connection as a link: it hears, acknowledges when told to, and comes back by itself.
 
 paho's own thread is not used: our loop reads many messages for one wake-up and sends the
-acknowledgements of a whole commit for another. Seen in the source of paho-mqtt 2.2: an exception
-in a callback ends the thread that runs its loop, and a malformed PUBLISH raises struct.error out
-of loop_read(). Both end here in a counter and, at worst, in a new connection.
+acknowledgements of a whole commit for another. An exception in a callback would end paho's loop
+for good (paho-mqtt 2.2, suppress_exceptions); here it ends in a counter.
 """
 
 import contextlib
@@ -194,7 +193,7 @@ class MqttLink:
         while not self._stop.is_set():
             try:
                 self._serve()
-            except Exception as error:  # the supervisor of this link; paho lets struct.error out
+            except Exception as error:  # the supervisor of this link: it comes back from anything
                 self._say_trouble(f"{type(error).__name__}: {error}")
             if self.state.connected:
                 wait_s, self.state.connected = FIRST_RETRY_S, False

@@ -1,0 +1,254 @@
+"""A broker's messages: what is journalled, what is acknowledged and when, and what comes twice."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.daemon.journal.entries import NOON_NS, SetClock, everything
+from tests.programs import wait_until
+
+from edaphon.acquire.broker import WINDOW, BrokerReader, Deliveries
+from edaphon.journal import Journal, JournalClosed, Kind
+from edaphon.journal.files import OpenFile
+from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttOptions
+from edaphon_drivers.payloads import CUT_TO_BYTES, Message, unpack_message
+
+OPTIONS = MqttOptions("broker.invalid", "logger-1", ("plot/#",))
+
+
+class HeldLink:
+    """A link without a wire that remembers what it was told."""
+
+    def __init__(self, options: MqttOptions, *callbacks: Any) -> None:
+        self.told: list[Acknowledgement] = []
+        self.subscriptions = 0
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def alive(self) -> bool:
+        return True
+
+    def acknowledge(self, acknowledgements: Iterable[Acknowledgement]) -> None:
+        self.told.extend(acknowledgements)
+
+    def resubscribe(self) -> None:
+        self.subscriptions += 1
+
+
+def message(mid: int, data: bytes = b"12.5", dup: bool = False, generation: int = 1) -> MessageIn:
+    return MessageIn("plot/1", data, 1 if mid else 0, False, dup, mid, generation)
+
+
+class Heard:
+    """A reader over a held link and a real journal."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = SetClock()
+        self.journal = Journal.open(folder, self.clock, on_trouble=lambda text: None)
+        self.links: list[HeldLink] = []
+        self.reader = BrokerReader(
+            "ttn", OPTIONS, self.journal, self.clock, "boot", make_link=self._make
+        )
+        self.link = self.links[0]
+
+    def _make(self, *words: Any) -> HeldLink:
+        self.links.append(HeldLink(*words))
+        return self.links[-1]
+
+    def take(self, *messages: MessageIn) -> None:
+        """Hear these in one round, wait for all they wait for."""
+        owed = len(self.link.told) + sum(m.qos > 0 for m in messages)
+        for one in messages:
+            self.reader.hear(one)
+        self.reader.flush(messages[-1].generation)
+        wait_until(lambda: len(self.link.told) >= owed, "acknowledgements")
+        self.reader.flush(messages[-1].generation)
+
+    @property
+    def kept(self) -> list[Message]:
+        return [unpack_message(entry.payload) for entry in everything(self.journal)]
+
+
+@pytest.fixture
+def heard(tmp_path: Path) -> Iterator[Heard]:
+    made = Heard(tmp_path)
+    yield made
+    made.journal.close()
+
+
+def reopened(heard: Heard) -> Heard:
+    heard.journal.close()
+    return Heard(heard.journal.folder)
+
+
+def test_a_message_is_kept_as_it_came_with_time_boot_and_the_brokers_name(heard: Heard) -> None:
+    heard.take(MessageIn("plot/ü", b"\0\xff{", 1, True, False, 7, 3))
+    (entry,) = everything(heard.journal)
+    assert (entry.kind, entry.source, entry.boot) == (Kind.RECORD, "ttn", "boot")
+    assert (entry.received_ns, entry.mono_ns, entry.slot_ns) == (NOON_NS, 0, None)
+    assert heard.kept == [Message("plot/ü", b"\0\xff{", 1, True, False, 3)]
+    assert heard.link.told == [Acknowledgement(7, 1, 3)]
+
+
+def test_nothing_is_acknowledged_before_its_commit(
+    heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, real = threading.Event(), OpenFile.write
+    seen: list[int] = []
+
+    def write(self: OpenFile, *words: Any) -> int:
+        seen.append(len(heard.link.told))
+        assert gate.wait(20)
+        return real(self, *words)
+
+    monkeypatch.setattr(OpenFile, "write", write)
+    heard.reader.hear(message(1))
+    heard.reader.flush(1)
+    wait_until(lambda: bool(seen), "a commit")
+    heard.reader.hear(message(1, dup=True, generation=2))  # the broker got impatient
+    heard.reader.flush(2)
+    assert heard.link.told == []
+    gate.set()
+    wait_until(lambda: len(heard.link.told) == 2, "both acknowledgements")
+    assert heard.link.told == [Acknowledgement(1, 1, 1), Acknowledgement(1, 1, 2)]
+    assert len(heard.kept) == 1
+    assert heard.reader.state.repeats == 1
+
+
+def test_a_redelivery_is_acknowledged_and_not_kept_again(heard: Heard) -> None:
+    heard.take(message(1), message(2, b"13"))
+    heard.take(message(1, dup=True, generation=2), message(2, b"13", dup=True, generation=2))
+    assert [m.data for m in heard.kept] == [b"12.5", b"13"]
+    assert heard.link.told[2:] == [Acknowledgement(1, 1, 2), Acknowledgement(2, 1, 2)]
+    assert (heard.reader.state.journalled, heard.reader.state.repeats) == (2, 2)
+
+
+def test_a_redelivery_after_a_restart_is_known_from_the_journal(heard: Heard) -> None:
+    heard.take(message(1), message(2, b"13"))
+    again = reopened(heard)
+    again.take(message(2, b"13", dup=True), message(3, b"14", dup=True))
+    assert [m.data for m in again.kept] == [b"12.5", b"13", b"14"]
+    again.journal.close()
+
+
+def test_equal_messages_published_twice_are_both_kept(heard: Heard) -> None:
+    heard.take(message(1), message(2), message(2, dup=True))
+    again = reopened(heard)
+    again.take(message(1, dup=True), message(3, dup=True), message(4))
+    assert len(again.kept) == 4  # 1 and 2 before, 3 and 4 after the restart
+    again.journal.close()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        message(1, b"13", dup=True),
+        message(2, dup=True),
+        message(1),
+        message(1, dup=True)._replace(topic="plot/2"),
+    ],
+)
+def test_another_identifier_content_topic_or_no_dup_is_another_message(
+    heard: Heard, other: MessageIn
+) -> None:
+    heard.take(message(1))
+    heard.take(other)
+    assert len(heard.kept) == 2
+
+
+def test_an_identifier_used_again_stands_for_its_last_message(heard: Heard) -> None:
+    heard.take(message(1, b"old"), message(1, b"new"))
+    heard.take(message(1, b"new", dup=True), message(1, b"old", dup=True))
+    assert [m.data for m in heard.kept] == [b"old", b"new", b"old"]
+
+
+def test_quality_of_service_zero_is_kept_and_never_acknowledged(heard: Heard) -> None:
+    heard.reader.hear(message(0))
+    heard.reader.hear(message(0))
+    heard.reader.flush(1)
+    assert heard.journal.wait_newer(None, 10)
+    assert len(heard.kept) == 2
+    assert heard.link.told == []
+
+
+def test_the_brokers_own_statistics_are_acknowledged_and_not_kept(heard: Heard) -> None:
+    heard.take(message(1)._replace(topic="$SYS/broker/uptime"))
+    assert heard.kept == []
+    assert heard.reader.state.ignored == 1
+
+
+def test_a_huge_message_is_cut_acknowledged_and_its_redelivery_known(heard: Heard) -> None:
+    big = bytes(range(256)) * 400
+    heard.take(message(1, big))
+    heard.take(message(1, big, dup=True))
+    (kept,) = heard.kept
+    assert (len(kept.data), kept.whole_bytes) == (CUT_TO_BYTES, len(big))
+    assert len(heard.link.told) == 2
+
+
+def test_what_the_journal_did_not_take_is_not_acknowledged_when_it_comes_again(
+    heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = heard.journal.append
+
+    def closed(*words: Any) -> None:
+        raise JournalClosed
+
+    monkeypatch.setattr(heard.journal, "append", closed)
+    heard.reader.hear(message(1))
+    with pytest.raises(JournalClosed):
+        heard.reader.flush(1)
+    monkeypatch.setattr(heard.journal, "append", real)
+    heard.take(message(1, dup=True, generation=2))
+    assert len(heard.kept) == 1
+    assert heard.link.told == [Acknowledgement(1, 1, 2)]
+
+
+def test_late_commits_make_the_broker_save_what_is_in_flight(
+    heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, real = threading.Event(), OpenFile.write
+    monkeypatch.setattr(OpenFile, "write", lambda *words: gate.wait(20) and real(*words))
+    heard.reader.hear(message(1))
+    heard.reader.flush(1)
+    after: Callable[[float], int] = lambda s: turn(heard, s)  # noqa: E731
+    assert [after(1.9), after(0.2), after(30), after(31)] == [0, 1, 1, 2]
+    gate.set()
+    wait_until(lambda: bool(heard.link.told), "the acknowledgement")
+    assert after(100) == 2
+
+
+def turn(heard: Heard, seconds: float) -> int:
+    heard.clock.now_ns += int(seconds * 1e9)
+    heard.reader.flush(1)
+    return heard.link.subscriptions
+
+
+def test_a_delivery_is_forgotten_when_its_acknowledgement_must_have_arrived() -> None:
+    known = Deliveries(settled_ns=100, recent=[(1, b"xxA"), (2, b"xxB")])
+    known.note(3, b"xxC")
+    known.settle(1, 1000)
+    known.settle(1, 1099)
+    assert len(known) == 3
+    known.settle(1, 1100)  # the connection has stood for 100 ns: 1 and 2 can't come again
+    assert not known.is_repeat(1, True, b"xxA")
+    assert known.is_repeat(3, True, b"xxC")  # not committed yet
+    known.acknowledged(3, 1150)
+    known.settle(2, 1160)  # a new connection: its acknowledgement may be lost
+    known.settle(2, 1259)
+    assert known.is_repeat(3, True, b"xxC")
+    known.settle(2, 1260)
+    assert len(known) == 0
+
+
+def test_memory_of_deliveries_is_bounded_while_they_are_acknowledged() -> None:
+    known = Deliveries(settled_ns=10**18)
+    for mid in range(1, 3 * WINDOW):
+        known.note(mid, b"xx%d" % mid)
+        known.acknowledged(mid, 1)
+        known.settle(1, 1)
+    assert len(known) == WINDOW
