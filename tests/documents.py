@@ -1,0 +1,155 @@
+"""The generated parts of docs/: every table, key, command and option, from the code itself.
+
+`python -m tests.documents` writes it anew; test_documents.py tells when it is out of step.
+"""
+
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from edaphon.commands import COMMANDS
+from edaphon.config import (
+    Broker,
+    Bus,
+    ClockTrust,
+    Facts,
+    JsonField,
+    JsonSource,
+    JsonTime,
+    Logger,
+    LorawanSource,
+    ScheduledSource,
+    Site,
+    Storage,
+    Web,
+)
+from edaphon.facts.model import KINDS
+from edaphon.written.models import toml_text
+from edaphon.written.values import duration_text
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIGURATION = ROOT / "docs" / "configuration.md"
+COMMAND_LINE = ROOT / "docs" / "commands.md"
+BEGIN, END = "<!-- generated: begin -->\n", "<!-- generated: end -->\n"
+
+TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
+    ("[logger]", "the box", Logger),
+    ("[site]", "the place", Site),
+    ("[storage]", "where things are kept", Storage),
+    ("[facts]", "where facts come from", Facts),
+    ("[clock]", "when the clock is believed", ClockTrust),
+    ("[web]", "the page", Web),
+    ("[bus.NAME]", "a serial line", Bus),
+    ("[broker.NAME]", "an MQTT broker", Broker),
+    ("[[source]] on a bus", "an instrument that is asked", ScheduledSource),
+    ("[[source]] with dev_eui", "a LoRaWAN device", LorawanSource),
+    ("[[source]] with topic", "a sender of plain JSON", JsonSource),
+    ("[source.time]", "the time of a JSON message", JsonTime),
+    ("[[source.field]]", "a number of a JSON message", JsonField),
+)
+
+
+def pages() -> dict[Path, str]:
+    """Each page with its generated part as it should be."""
+    parts = {CONFIGURATION: _tables(), COMMAND_LINE: _commands()}
+    return {path: _filled(path, "\n".join(lines)) for path, lines in parts.items()}
+
+
+def _filled(path: Path, text: str) -> str:
+    before, rest = path.read_text("utf-8").split(BEGIN)
+    return before + BEGIN + text + END + rest.split(END)[1]
+
+
+def command_names() -> tuple[str, ...]:
+    """The commands that are there."""
+    there = importlib.util.find_spec
+    return tuple(name for name in COMMANDS if there(f"edaphon.commands.{name}"))
+
+
+def _commands() -> Iterator[str]:
+    app = typer.Typer(add_completion=False)
+    app.callback()(lambda: None)
+    for name in command_names():
+        module = importlib.import_module(f"edaphon.commands.{name}")
+        app.command(name)(getattr(module, name))
+    group = typer.main.get_command(app)
+    for name, command in vars(group)["commands"].items():
+        yield f"## edaphon {name}\n"
+        yield f"{(command.help or '').strip()}\n"
+        rows = [_option(p) for p in command.params if p.name != "help"]
+        if rows:
+            yield "| | what it is |\n|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def _option(parameter: Any) -> str:
+    is_option = parameter.opts[0].startswith("-")
+    name = ", ".join(parameter.opts) if is_option else (parameter.metavar or parameter.name).upper()
+    return f"| `{name}` | {(getattr(parameter, 'help', '') or '').strip()} |"
+
+
+def sink_settings() -> Iterator[tuple[str, type[BaseModel]]]:
+    """Each kind of sink with the keys that it takes."""
+    package = importlib.import_module("edaphon.sinks")
+    for module in pkgutil.iter_modules(package.__path__):
+        found = importlib.import_module(f"edaphon.sinks.{module.name}")
+        if hasattr(found, "open_sink") and hasattr(found, "Settings"):
+            yield module.name, found.Settings
+
+
+def _tables() -> Iterator[str]:
+    yield "## The configuration\n"
+    for title, what, model in TABLES:
+        yield from _section(title, what, model)
+    for name, settings in sink_settings():
+        yield from _section(f'[[sink]] with kind = "{name}"', "where values go", settings)
+    yield "## Facts\n"
+    for name, fact in KINDS.items():
+        yield from _section(f"[[{name}]]", (fact.__doc__ or "").split("\n")[0], fact)
+
+
+def _section(title: str, what: str, model: type[BaseModel]) -> Iterator[str]:
+    own = "" if what.startswith("What every") or not what else f": {what.rstrip('.')}"
+    yield f"### {title}{own}\n"
+    yield "| key | | what it is | example |\n|---|---|---|---|"
+    if title.startswith("[[sink]]"):
+        yield '| `name` | needed | name of this sink | `"influx"` |'
+    for name, info in model.model_fields.items():
+        yield _row(info.alias or name, info)
+    yield ""
+
+
+def _row(key: str, info: FieldInfo) -> str:
+    example = f"`{toml_text(info.examples[0])}`" if info.examples else ""
+    choices = ", ".join(f"`{toml_text(c)}`" for c in _choices(info.annotation))
+    said = (info.description or "") + (f" ({choices})" if choices else "")
+    return f"| `{key}` | {_need(info)} | {said} | {example} |".replace("  ", " ")
+
+
+def _need(info: FieldInfo) -> str:
+    if info.is_required():
+        return "needed"
+    default = info.get_default(call_default_factory=True, validated_data={})
+    if default is None or default in ("", (), {}):
+        return ""
+    if info.alias in {"interval", "expect"}:
+        default = duration_text(default)
+    return f"`{toml_text(default)}`"
+
+
+def _choices(annotation: object) -> Iterator[object]:
+    if get_origin(annotation) is Literal:
+        yield from get_args(annotation)
+    for part in get_args(annotation):
+        yield from _choices(part)
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text, "utf-8")

@@ -1,0 +1,129 @@
+"""The papers say what the code does: tables, commands, examples, version, pins."""
+
+import re
+from pathlib import Path
+
+import pytest
+from tests import documents
+from tests.documents import ROOT
+
+import edaphon
+from edaphon.commands.check import examine
+from edaphon.commands.init import example_text
+from edaphon.facts.model import KINDS
+
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
+SECRETS = ("EDAPHON_TTN_KEY", "EDAPHON_INFLUX_TOKEN")
+
+
+def complaints(*files: Path) -> list[str]:
+    return [str(c) for c in examine(files).complaints]
+
+
+def test_the_generated_parts_of_the_docs_are_in_step() -> None:
+    for path, text in documents.pages().items():
+        assert path.read_text("utf-8") == text, f"{path.name}: run `./run fix`"
+
+
+def test_every_key_of_configuration_and_facts_is_explained() -> None:
+    text = documents.CONFIGURATION.read_text("utf-8")
+    models = [model for _, _, model in documents.TABLES] + list(KINDS.values())
+    for model in models:
+        for name, info in model.model_fields.items():
+            assert f"| `{info.alias or name}` |" in text
+            assert info.description, f"{model.__name__}.{name} is not explained"
+
+
+def test_every_command_is_in_the_docs() -> None:
+    text = documents.COMMAND_LINE.read_text("utf-8")
+    assert {"init", "check"} <= set(documents.command_names())
+    for name in documents.command_names():
+        assert f"## edaphon {name}\n" in text
+
+
+def test_the_readmes_plot_passes_check(tmp_path: Path) -> None:
+    found = re.search(r"```toml\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    assert found is not None
+    file = tmp_path / "edaphon.toml"
+    file.write_text(found[1], "utf-8")
+    assert complaints(file) == []
+
+
+def test_the_technicians_exchange_of_a_probe_passes_check(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "technician.md").read_text("utf-8")
+    readme = (ROOT / "README.md").read_text("utf-8")
+    config, facts = tmp_path / "edaphon.toml", tmp_path / "swap.toml"
+    config.write_text(readme.split("```toml\n")[1].split("```")[0], "utf-8")
+    facts.write_text(page.split("```toml\n")[1].split("```")[0], "utf-8")
+    assert complaints(config, facts) == []
+
+
+def test_the_shipped_examples_pass_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in SECRETS:
+        monkeypatch.setenv(name, "x")
+    folders = [p for p in (ROOT / "deploy" / "examples").iterdir() if p.is_dir()]
+    assert folders
+    for folder in folders:
+        assert complaints(folder / "edaphon.toml", folder / "facts") == []
+
+
+def test_the_example_of_init_passes_check_with_every_line_taken_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in SECRETS:
+        monkeypatch.setenv(name, "x")
+    text = example_text("l1", "whs", tmp_path).replace("/etc/edaphon/facts", str(tmp_path / "in"))
+    (tmp_path / "in").mkdir()
+    whole = re.sub(r"^# (?=\[|[a-z_]+ = )", "", text, flags=re.MULTILINE)
+    assert whole.count("\n[[source]]") == 3
+    file = tmp_path / "edaphon.toml"
+    file.write_text(whole, "utf-8")
+    assert complaints(file) == []
+
+
+def test_the_changelog_knows_the_version() -> None:
+    assert f"\n## {edaphon.__version__}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_the_version_stands_in_one_place_only() -> None:
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    assert f'\nversion = "{edaphon.__version__}"' in text
+
+
+def test_links_between_the_papers_lead_somewhere() -> None:
+    papers = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    for paper in papers:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", paper.read_text("utf-8")):
+            assert (paper.parent / target).exists(), f"{paper.name}: {target}"
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=lambda p: p.stem)
+def test_a_decision_has_its_four_parts_on_one_page(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert re.findall("^## (.*)$", text, re.MULTILINE) == [
+        "Status",
+        "Context",
+        "Decision",
+        "Consequences",
+    ]
+    assert text.startswith(f"# {path.name[:4]}. ")
+    assert len(text.splitlines()) <= 60
+
+
+@pytest.mark.parametrize("name", ["run.txt", "test.txt"])
+def test_pins_have_hashes_and_no_address_of_an_index(name: str) -> None:
+    text = (ROOT / "requirements" / name).read_text("utf-8")
+    assert "://" not in text
+    assert "--index" not in text
+    packages = re.findall(r"^[a-z0-9][^ ]*==[^\\]*\\$", text, re.MULTILINE)
+    assert len(packages) == len(re.findall("^[a-z0-9]", text, re.MULTILINE)) > 30
+    assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}", text)) >= len(packages)
+
+
+def test_what_pyproject_asks_for_is_pinned() -> None:
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+    asked = set(re.findall(r'^  "([a-z0-9-]+)[<>=]', project, re.MULTILINE))
+    pinned = set(
+        re.findall("^([a-z0-9-]+)==", (ROOT / "requirements/test.txt").read_text(), re.MULTILINE)
+    )
+    assert asked <= pinned
