@@ -9,7 +9,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Flag", "Result", "worst_flag"]
+__all__ = ["NOT_EVALUABLE", "Flag", "Result", "worst_flag"]
 
 
 class Flag(IntEnum):
@@ -20,6 +20,10 @@ class Flag(IntEnum):
     MISSING = 9
 
 
+# A plain number: numpy asks an enum member for half a dozen attributes at every comparison.
+_UNSET = int(Flag.NOT_EVALUATED)
+
+
 class Result(IntEnum):
     """What one test found for one value."""
 
@@ -28,11 +32,13 @@ class Result(IntEnum):
     FAIL = 1
 
 
+NOT_EVALUABLE = int(Result.NOT_EVALUABLE)
+
+
 def worst_flag(flags: list[npt.NDArray[np.int8]], n: int) -> npt.NDArray[np.int8]:
     """The worst of several flag arrays of shape (n,); NOT_EVALUATED yields to any other."""
-    worst = np.full(n, Flag.NOT_EVALUATED, np.int8)
-    for found in flags:
-        evaluated = found != Flag.NOT_EVALUATED
-        unset = worst == Flag.NOT_EVALUATED
-        worst = np.where(evaluated & (unset | (found > worst)), found, worst).astype(np.int8)
+    found = np.array(flags, np.int8).reshape(-1, n)
+    found[found == _UNSET] = 0  # below any other
+    worst: npt.NDArray[np.int8] = found.max(axis=0, initial=0)
+    worst[worst == 0] = _UNSET
     return worst

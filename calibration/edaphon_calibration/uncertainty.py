@@ -39,10 +39,13 @@ def parameter_variance(gradient: Float, covariance: Float) -> Float:
     array([4.])
     """
     total = np.zeros(gradient.shape[1])
-    for i, row in enumerate(gradient):
-        part = row * covariance[i, i]
+    for i, (row, own) in enumerate(zip(gradient, covariance.tolist(), strict=True)):
+        if own[i] == 0.0:
+            continue  # a parameter that is known exactly: its covariances are 0 too
+        part = row * own[i]
         for j in range(i):
-            part += gradient[j] * (2.0 * covariance[i, j])
+            if own[j] != 0.0:
+                part += gradient[j] * (2.0 * own[j])
         part *= row
         total += part
     # rounding can leave a tiny negative sum where parameters are strongly correlated

@@ -45,6 +45,9 @@ class CheckMeta:
     ordered: tuple[str, str] | None = None
 
 
+_MEANING = {effect: np.array([Flag.PASSED, effect, Flag.NOT_EVALUATED], np.int8) for effect in Flag}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Check:
     """A check with its limits, ready for arrays in order of time [UTC ns, channel's unit].
@@ -68,6 +71,5 @@ class Check:
         found = []
         for effect, limits in self.levels:
             result = self.evaluate(time_ns, value, limits)
-            meaning = np.array([Flag.PASSED, effect, Flag.NOT_EVALUATED], np.int8)
-            found.append(meaning[result])  # Result -1 picks the last
+            found.append(_MEANING[effect][result])  # Result -1 picks the last
         return found[0] if len(found) == 1 else worst_flag(found, len(value))

@@ -15,7 +15,7 @@ import numpy as np
 from edaphon_calibration.arrays import Float, Int, Small
 from edaphon_calibration.checks.definition import CheckMeta, LimitKind, Limits
 from edaphon_calibration.checks.limits import DefaultLimits, DefaultLine
-from edaphon_calibration.flags import Flag, Result
+from edaphon_calibration.flags import NOT_EVALUABLE, Flag
 
 __all__ = ["DEFAULTS", "METADATA", "evaluate"]
 
@@ -35,7 +35,7 @@ def evaluate(time_ns: Int, value: Float, limits: Limits) -> Small:
     """Fails below `lowest` or above `highest` [channel's unit]; NaN is not evaluable."""
     beyond = (value < limits.get("lowest", -inf)) | (value > limits.get("highest", inf))
     result = beyond.astype(np.int8)
-    result[np.isnan(value)] = Result.NOT_EVALUABLE
+    result[np.isnan(value)] = NOT_EVALUABLE
     return result
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from edaphon_calibration.arrays import Float, Int, Small
 from edaphon_calibration.checks.definition import CheckMeta, LimitKind, Limits
 from edaphon_calibration.checks.limits import DefaultLimits, DefaultLine
-from edaphon_calibration.flags import Flag, Result
+from edaphon_calibration.flags import NOT_EVALUABLE, Flag
 
 __all__ = ["DEFAULTS", "METADATA", "evaluate"]
 
@@ -39,7 +39,7 @@ def evaluate(time_ns: Int, value: Float, limits: Limits) -> Small:
     Not evaluable: the first and the last row, a row with a neighbour that has no value, the same
     time, or more than `max_gap_hours` between.
     """
-    result = np.full(len(value), Result.NOT_EVALUABLE, np.int8)
+    result = np.full(len(value), NOT_EVALUABLE, np.int8)
     hours = (time_ns[1:] - time_ns[:-1]) / _HOUR_NS
     change = value[1:] - value[:-1]
     near = (hours > 0) & (hours <= limits["max_gap_hours"]) & ~np.isnan(change)

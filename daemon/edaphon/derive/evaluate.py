@@ -17,6 +17,7 @@ from edaphon_calibration.flags import Flag, worst_flag
 
 __all__ = ["evaluate"]
 
+_SUSPECT, _UNSET, _MISSING = int(Flag.SUSPECT), int(Flag.NOT_EVALUATED), int(Flag.MISSING)
 _Mask = npt.NDArray[np.bool_]
 
 
@@ -26,7 +27,7 @@ def evaluate(
     """(new observations and revisions of earlier ones, what to remember)."""
     late = _late(memory, fresh)
     found: list[Observations] = []
-    if late.any():
+    if late is not None:
         for i in np.flatnonzero(late):
             alone = _take(fresh, slice(int(i), int(i) + 1))
             found.extend(_observations(segment, alone, *_judged(segment, alone)))
@@ -44,22 +45,29 @@ def evaluate(
     return found, Memory(_take(rows, keep), flag[keep], newest)
 
 
-def _late(memory: Memory | None, fresh: Fresh) -> _Mask:
+def _late(memory: Memory | None, fresh: Fresh) -> _Mask | None:
+    """Which fresh rows come with an earlier time than one before them; None: none."""
     before = memory.newest_ns if memory else -(2**63)
-    newest = np.maximum.accumulate(np.concatenate([[before], fresh.time_ns]))[:-1]
-    return fresh.time_ns <= newest
+    time = fresh.time_ns
+    if time[0] > before and (len(time) == 1 or (time[1:] > time[:-1]).all()):
+        return None
+    newest = np.maximum.accumulate(np.concatenate([[before], time]))[:-1]
+    return time <= newest
 
 
-def _issued(segment: Segment, memory: Memory | None, flag: Small) -> _Mask:
+def _issued(segment: Segment, memory: Memory | None, flag: Small) -> slice | _Mask:
     """The fresh rows, and those remembered whose flag has changed now that more is known."""
-    issued = np.ones(len(flag), bool)
     if memory is None:
-        return issued
+        return slice(None)
     known = len(memory.flag)
-    issued[:known] = False
     # Further back a row's own predecessors are forgotten, so it can't be judged again.
     again = slice(max(0, known - segment.looks_ahead), known)
-    issued[again] = flag[again] != memory.flag[again]
+    revised = flag[again] != memory.flag[again]
+    if not revised.any():
+        return slice(known, None)
+    issued = np.ones(len(flag), bool)
+    issued[:known] = False
+    issued[again] = revised
     return issued
 
 
@@ -68,16 +76,20 @@ def _judged(segment: Segment, rows: Fresh) -> tuple[Float, Float, Float, Small]:
     missing = np.isnan(value)
     flags = [rows.doubt]
     flags.extend(check.flags(rows.time_ns, value) for check in segment.checks)
-    flags.append(np.where(outside, Flag.SUSPECT, Flag.NOT_EVALUATED).astype(np.int8))
+    if outside.any():
+        flags.append(_where(outside, _SUSPECT))
     if segment.expires_ns is not None:
-        expired = rows.time_ns >= segment.expires_ns
-        flags.append(np.where(expired, Flag.SUSPECT, Flag.NOT_EVALUATED).astype(np.int8))
+        flags.append(_where(rows.time_ns >= segment.expires_ns, _SUSPECT))
     for mark in segment.marks:
         inside = np.array([mark.covers(int(t)) for t in rows.time_ns], bool)
-        flags.append(np.where(inside, mark.flag, Flag.NOT_EVALUATED).astype(np.int8))
+        flags.append(_where(inside, mark.flag))
     flag = worst_flag(flags, len(rows))
-    flag[missing] = Flag.MISSING
+    flag[missing] = _MISSING
     return value, u_random, u_systematic, flag
+
+
+def _where(touched: _Mask, flag: int) -> Small:
+    return np.where(touched, flag, _UNSET).astype(np.int8)
 
 
 def _observations(
