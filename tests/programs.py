@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -292,3 +293,22 @@ def wait_until(true: Callable[[], bool], what: str, within_s: float = 20.0) -> N
         if time.monotonic() > end:
             pytest.fail(f"waited {within_s:g} s for {what}")
         time.sleep(0.01)
+
+
+def fetch_all() -> int:
+    """What `./run test` gets before it begins; 1 if a program is missing, each told with why."""
+    missing = 0
+    wanted = [(kind.program, kind.package) for kind in (Mosquitto, Influx1, VictoriaMetrics)]
+    for program, package in [*wanted, ("openssl", "openssl")]:
+        try:
+            find(program, package)
+        except Missing as error:
+            missing = 1
+            print(f"{program}: {error}", file=sys.stderr)
+    return missing
+
+
+if __name__ == "__main__":
+    sys.exit(
+        fetch_all() if sys.argv[1:] == ["fetch", "all"] else "python -m tests.programs fetch all"
+    )
