@@ -127,6 +127,15 @@ def test_rate_tells_rise_from_fall() -> None:
     assert check(hourly(5), value).tolist() == [-1, 0, 0, 1, 1]
 
 
+def test_noise_between_close_readings_is_not_a_rate_but_a_leap_is():
+    two_seconds = np.array([0, 1, 2, 3]) * 2_000_000_000
+    value = np.array([0.2220, 0.2226, 0.2221, 0.2500])
+    limits = {"rise_per_hour": 0.1, "fall_per_hour": 0.03}
+    assert prepare("rate", limits).flags(two_seconds, value).tolist() == [2, 3, 3, 3]
+    calm = prepare("rate", {**limits, "least_change": 0.01})
+    assert calm.flags(two_seconds, value).tolist() == [2, 1, 1, 3]
+
+
 def test_rate_is_per_hour_whatever_the_interval() -> None:
     check = prepare("rate", {"rise_per_hour": 3.0})
     time_ns = np.array([0, 10, 20, 140]) * 60_000_000_000

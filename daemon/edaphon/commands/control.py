@@ -16,11 +16,11 @@ Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 LARGEST_REQUEST = 8_000_000
 
 
-class DaemonOff(Exception):
+class DaemonOff(ConnectionError):
     """No daemon answers at that socket."""
 
 
-class DaemonRefuses(Exception):
+class DaemonRefuses(ValueError):
     """The daemon's own words why it did not do what was asked; `result` may hold more."""
 
     def __init__(self, why: str, result: Any = None) -> None:

@@ -1,6 +1,5 @@
 """`edaphon web`: the read-only page, in a process of its own."""
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,4 +25,4 @@ def web(
 
     where = storage.config.web
     typer.echo(f"http://{where.listen}/")
-    serve(ControlView(partial(request)), where.host, where.port)
+    serve(ControlView(request), where.host, where.port)

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from edaphon.nouns import Channel
 from edaphon.written.values import Depth, Duration, Id, Instant, Table, wrong
+from edaphon_calibration.units import canonical
 
 __all__ = [
     "KINDS",
@@ -157,7 +158,7 @@ class ChannelFact(Fact):
         return Channel(
             id=self.id,
             quantity=self.quantity,
-            unit=self.unit,
+            unit=canonical(self.unit),
             site=site,
             plot=self.plot or plot,
             profile=self.profile or "",
