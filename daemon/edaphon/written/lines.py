@@ -74,6 +74,11 @@ def read_document(file: str, text: str) -> Document:
                 break
             text = mended
             repaired.add(number)
+        except RecursionError:
+            complaints.append(
+                Complaint(file, 1, "", "lists nested too deep", "flat tables and lists")
+            )
+            break
         else:
             lines = dict(_places(text))
             return Document(file, text, table, lines, tuple(complaints), frozenset(repaired))

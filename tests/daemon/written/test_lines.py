@@ -83,6 +83,11 @@ def test_what_cannot_be_mended_is_told_once_with_its_line() -> None:
     assert [c.line for c in document.complaints] == [2]
 
 
+def test_a_list_nested_a_hundred_thousand_times_is_told() -> None:
+    document = read_document("f.toml", "x = " + "[" * 100_000)
+    assert [c.came for c in document.complaints] == ["lists nested too deep"]
+
+
 KEYS = st.text("abcXYZ019_- .\"'#[]=\\ü", min_size=1, max_size=6)
 VALUES = st.recursive(
     st.integers() | st.booleans() | st.text("ab\"'#[]{}=,\n\\ ", max_size=8),
