@@ -9,7 +9,7 @@ import orjson
 from edaphon.journal import Entry, JournalReader, Kind
 from edaphon.nouns import Sequence
 
-__all__ = ["Gap", "SlotAccount", "accounts_of"]
+__all__ = ["SERVICE_OFF", "Gap", "SlotAccount", "accounts_of"]
 
 SERVICE_OFF = "service off"
 Saved = tuple[tuple[int, int] | None, Mapping[str, Any]]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from edaphon.acquire.bus import AlreadyTalking, Bus, Finished
-from edaphon.acquire.gaps import Gap, SlotAccount
+from edaphon.acquire.gaps import SERVICE_OFF, Gap, SlotAccount
 from edaphon.acquire.slots import Schedule
 from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.journal import Entry, Journal, Kind, Purpose
@@ -132,7 +132,7 @@ class Sampler:
         fault = finished.fault
         if fault is not None:
             came = b"".join(turn.data for turn in finished.turns if not turn.sent)
-            self._missed(source, slot_ns, fault.cause, str(fault), came, fault)
+            self._missed(source, slot_ns, fault.cause, str(fault), came)
             return
         with self._lock:
             returned = source.account.gap is not None
@@ -153,12 +153,11 @@ class Sampler:
         cause: str,
         detail: str,
         came: bytes = b"",
-        fault: Fault | None = None,
     ) -> None:
         with self._lock:
             gaps = source.account.miss(slot_ns, cause, detail, came)
             self._keep_gaps(source, gaps)
-        if gaps:
+        if gaps and cause != SERVICE_OFF:
             self._on_state(source.scheduled.path, detail)
 
     def _identity_is_due(self, source: _Source) -> bool:

@@ -42,8 +42,10 @@ __all__ = ["Refusal", "Service", "fact_kind"]
 
 FLUSH_EVERY_S = 3600
 FLUSH_AT_ROWS = 400_000
-STOP_SINK_S = 4.0
+STOP_THREADS_S, STOP_SINK_S = 1.5, 3.0
+COLLECT_S = 0.1  # what a turn of the deriver costs depends more on its channels than its entries
 APPLY_WITHIN_S = 10.0
+COMMIT_WITHIN_S = 2.0  # at a stop; on a full disk what came is not acknowledged either
 DEAD_LETTER_CAUSES = 500  # told apart in the log; hostile topics must not fill it
 _ACCOUNTS = "slot accounts"
 _log = logging.getLogger("edaphon")
@@ -128,8 +130,9 @@ class Service:
         if self._housekeeping.running:
             self._housekeeping.shutdown(wait=False)
         self._save_accounts()
+        until = time.monotonic() + STOP_THREADS_S
         for thread in self._threads:
-            thread.join(2.0)
+            thread.join(max(0.0, until - time.monotonic()))
         self.settle()
         for parts in self.sinks.values():
             parts.delivery.wake()
@@ -147,10 +150,13 @@ class Service:
             reader.stop()
         for bus in self.buses.values():
             bus.stop()
+        committed = threading.Event()
+        self.journal.append([], lambda _: committed.set())
+        committed.wait(COMMIT_WITHIN_S)
 
     def settle(self) -> None:
         """Derive what is committed now; for the end of a life and the end of a story."""
-        limit = time.monotonic() + 2.0
+        limit = time.monotonic() + 1.5
         while time.monotonic() < limit and self.deriver.turn():
             pass
 
@@ -289,7 +295,8 @@ class Service:
             known, change = len(self.channels), self.series.change
             if not self.deriver.turn():
                 self.journal.wait_newer(self.deriver.position, 0.5)
-                continue
+            if not self.deriver.hurried:
+                self.stop_event.wait(COLLECT_S)
             if self.deriver.plan.channels.keys() - self.channels.keys() or not known:
                 self._learn_channels()
             if self.series.change != change:
