@@ -43,7 +43,8 @@ WINDOW = 4000  # four times the messages that the shipped broker keeps in flight
 
 class _Delivery(NamedTuple):
     digest: int
-    acknowledged_ns: int | None  # monotonic; None while its commit is awaited
+    owed: int = 0  # acknowledgements that wait for a commit
+    acknowledged_ns: int = 0  # when the last one was handed to the link, monotonic
 
 
 class Deliveries:
@@ -55,7 +56,7 @@ class Deliveries:
         self._by_mid: dict[int, _Delivery] = {}
         self._generation, self._connected_ns = 0, 0
         for mid, payload in recent:
-            self._put(mid, _Delivery(_digest(payload), 0))
+            self._put(mid, _Delivery(_digest(payload)))
 
     def __len__(self) -> int:
         return len(self._by_mid)
@@ -68,12 +69,18 @@ class Deliveries:
 
     def note(self, mid: int, payload: bytes) -> None:
         """A new message is on its way to the journal."""
-        self._put(mid, _Delivery(_digest(payload), None))
+        self._put(mid, _Delivery(_digest(payload), owed=1))
+
+    def note_repeat(self, mid: int) -> None:
+        """It came again and will be acknowledged again."""
+        known = self._by_mid[mid]
+        self._put(mid, known._replace(owed=known.owed + 1))
 
     def acknowledged(self, mid: int, now_ns: int) -> None:
-        """Its commit is done, its acknowledgement is on its way."""
+        """Its commit is done, one acknowledgement is on its way."""
         if (known := self._by_mid.get(mid)) is not None:
-            self._by_mid[mid] = known._replace(acknowledged_ns=now_ns)
+            left = max(0, known.owed - 1)
+            self._by_mid[mid] = known._replace(owed=left, acknowledged_ns=now_ns)
 
     def forget(self, mids: Iterable[int | None]) -> None:
         """Their messages did not reach the journal after all."""
@@ -86,10 +93,17 @@ class Deliveries:
             self._generation, self._connected_ns = generation, now_ns
         while self._by_mid:
             mid, oldest = next(iter(self._by_mid.items()))
-            if oldest.acknowledged_ns is None:
+            if oldest.owed:
                 return
-            since_ns = max(oldest.acknowledged_ns, self._connected_ns)
-            if now_ns - since_ns < self._settled_ns and len(self._by_mid) <= WINDOW:
+            if now_ns - max(oldest.acknowledged_ns, self._connected_ns) < self._settled_ns:
+                return
+            del self._by_mid[mid]
+
+    def bound(self) -> None:
+        """Forget the oldest beyond the window, but none that waits for its commit."""
+        while len(self._by_mid) > WINDOW:
+            mid, oldest = next(iter(self._by_mid.items()))
+            if oldest.owed:
                 return
             del self._by_mid[mid]
 
@@ -166,6 +180,8 @@ class BrokerReader:
     def hear(self, message: MessageIn) -> None:
         """Take one message; flush() sends what was taken to the journal."""
         topic, data, qos, retain, dup, mid, generation = message
+        if self._committed:  # before the broker's next use of an identifier is noted
+            self._note_committed()
         if topic.startswith("$SYS/"):
             self.state.ignored += 1
         elif not self._is_repeat(payload := pack_message(topic, data, qos, retain, dup), message):
@@ -182,16 +198,15 @@ class BrokerReader:
 
     def flush(self, generation: int) -> None:
         """Hand over what was heard; the acknowledgements follow the commit."""
+        self._note_committed()
         now_ns = self._clock.mono_ns()
-        while self._committed:
-            self._awaited.popleft()
-            for mid, _, _ in self._committed.popleft():
-                self._deliveries.acknowledged(mid, now_ns)
-        self._deliveries.settle(generation, now_ns)
         self._secure(now_ns)
         entries, mids, owed = self._entries, self._mids, self._owed
         if not entries and not owed:
+            # Only now: while there is something to read, redeliveries may stand in line.
+            self._deliveries.settle(generation, now_ns)
             return
+        self._deliveries.bound()
         self._entries, self._mids, self._owed = [], [], []
         done = partial(self._acknowledge, owed) if owed else None
         try:
@@ -201,6 +216,13 @@ class BrokerReader:
             raise
         if owed:
             self._awaited.append(now_ns)
+
+    def _note_committed(self) -> None:
+        now_ns = self._clock.mono_ns()
+        while self._committed:
+            self._awaited.popleft()
+            for mid, _, _ in self._committed.popleft():
+                self._deliveries.acknowledged(mid, now_ns)
 
     def _secure(self, now_ns: int) -> None:
         """Make the broker save what it waits for, when commits are late."""
@@ -213,6 +235,7 @@ class BrokerReader:
         if not message.qos or not self._deliveries.is_repeat(message.mid, message.dup, payload):
             return False
         self.state.repeats += 1
+        self._deliveries.note_repeat(message.mid)
         return True
 
     def _acknowledge(self, owed: list[Acknowledgement], sequences: list[Sequence]) -> None:
