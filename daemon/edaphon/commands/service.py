@@ -180,7 +180,7 @@ class Service:
             try:
                 life()
                 return
-            except Exception as error:
+            except Exception as error:  # whatever a part does, the others go on
                 self.say_trouble(name, f"{name} failed and begins again: {error!r}")
                 _log.debug("%s", name, exc_info=True)
                 self.stop_event.wait(wait_s)

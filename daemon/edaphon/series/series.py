@@ -15,9 +15,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from edaphon.nouns import Int, Observations
+from edaphon.series.contest import (
+    Conflict,
+    conflict_of,
+    inside,
+    lost_a_number,
+    lost_numbers,
+    ranked,
+    within,
+)
 from edaphon.series.rows import (
     DAY_NS,
     Rows,
@@ -33,7 +41,6 @@ from edaphon.series.store import BlockHead, Store
 __all__ = ["Change", "Conflict", "Series", "Withdrawal"]
 
 RECENT_ROWS = 200_000
-Conflict = tuple[str, int, int, float | None, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +179,12 @@ class Series:
     def _contest(self, channel: str, stands: np.void, row: np.void) -> tuple[np.void | None, bool]:
         """(what must stand instead or None, whether a number is lost by it)."""
         if row["sequence"] != stands["sequence"]:
-            winner, loser = _rank(stands, row)
-            self._conflicts.append(_conflict(channel, loser, winner))
+            winner, loser = ranked(stands, row)
+            self._conflicts.append(conflict_of(channel, loser, winner))
             row = winner
         if not changed_rows(np.array([stands]), np.array([row]))[0]:
             return None, False
-        return row, _lost_a_number(stands, row)
+        return row, lost_a_number(stands, row)
 
     def adopt(self, channel: str, other: "Series", ranges: Sequence[tuple[int, int]]) -> Change:
         """Within these times [UTC ns) make this channel what `other` says it is.
@@ -191,9 +198,9 @@ class Series:
             days = {head.day for head in self._heads(channel)}
             for day in sorted(days | {head.day for head in other._heads(channel)}):
                 old = self._rows(channel, day)
-                kept = old[~_within(old["time_ns"], ranges)]
+                kept = old[~within(old["time_ns"], ranges)]
                 taken = other._rows(channel, day)
-                taken = self._translated(other, taken[_within(taken["time_ns"], ranges)])
+                taken = self._translated(other, taken[within(taken["time_ns"], ranges)])
                 new = np.concatenate([kept, taken])
                 new = new[np.argsort(new["time_ns"], kind="stable")]
                 fresh, gone = self._replace(channel, day, old, new, number)
@@ -205,8 +212,8 @@ class Series:
     def _adopt_conflicts(
         self, channel: str, other: "Series", ranges: Sequence[tuple[int, int]]
     ) -> None:
-        kept = [c for c in self.conflicts(channel) if not _inside(c[1], ranges)]
-        taken = [c for c in other.conflicts(channel) if _inside(c[1], ranges)]
+        kept = [c for c in self.conflicts(channel) if not inside(c[1], ranges)]
+        taken = [c for c in other.conflicts(channel) if inside(c[1], ranges)]
         self._conflicts = [c for c in self._conflicts if c[0] != channel] + kept + taken
         self._readopted.add(channel)
 
@@ -223,7 +230,7 @@ class Series:
         new["change"][differs] = number
         vanished = old["time_ns"][~np.isin(old["time_ns"], new["time_ns"])]
         emptied = known & differs
-        emptied[emptied] = _lost_numbers(old[where[emptied]], new[emptied])
+        emptied[emptied] = lost_numbers(old[where[emptied]], new[emptied])
         if differs.any() or len(vanished):
             self._open[channel, day] = _Open.of(new)
         return new[differs], np.concatenate([vanished, new["time_ns"][emptied]])
@@ -433,40 +440,3 @@ class Series:
             if channel in {None, own}:
                 heads[own, day] = self._open_head(own, day)
         return [heads[key] for key in sorted(heads) if heads[key].n]
-
-
-def _within(times_ns: Int, ranges: Sequence[tuple[int, int]]) -> npt.NDArray[np.bool_]:
-    inside = np.zeros(len(times_ns), bool)
-    for start, end in ranges:
-        inside |= (times_ns >= start) & (times_ns < end)
-    return inside
-
-
-def _inside(time_ns: int, ranges: Sequence[tuple[int, int]]) -> bool:
-    return any(start <= time_ns < end for start, end in ranges)
-
-
-def _rank(a: np.void, b: np.void) -> tuple[np.void, np.void]:
-    """(the row that stands, the one that does not)."""
-    first = (int(a["rank"]), int(a["sequence"])) <= (int(b["rank"]), int(b["sequence"]))
-    return (a, b) if first else (b, a)
-
-
-def _conflict(channel: str, loser: np.void, winner: np.void) -> Conflict:
-    raw, other = float(loser["raw"]), float(winner["raw"])
-    agrees = raw == other or (raw != raw and other != other)
-    number = None if raw != raw else raw
-    time = int(loser["time_ns"])
-    return (channel, time, int(loser["sequence"]), number, int(winner["sequence"]), int(agrees))
-
-
-def _lost_a_number(old: np.void, new: np.void) -> bool:
-    return bool(_lost_numbers(np.array([old]), np.array([new]))[0])
-
-
-def _lost_numbers(old: Rows, new: Rows) -> npt.NDArray[np.bool_]:
-    """Rows in which a field that had a number has none now: a sink would keep the old one."""
-    lost = np.zeros(len(new), bool)
-    for name in ("raw", "value", "u_random", "u_systematic"):
-        lost |= ~np.isnan(old[name]) & np.isnan(new[name])
-    return lost
