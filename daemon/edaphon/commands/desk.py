@@ -79,6 +79,7 @@ class Desk:
             "last_ns": last,
             "state": "silent" if account and account.gap else state,
             "detail": account.gap.cause if account and account.gap else "",
+            "missed_uplinks": service.deriver.state.uplinks_missed.get(source.path, 0),
         }
 
     def _sink(self, name: str) -> dict[str, Any]:
