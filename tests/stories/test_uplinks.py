@@ -1,4 +1,4 @@
-"""LoRaWAN uplinks from a network server's message to InfluxDB: published ones and thousands more."""
+"""LoRaWAN uplinks from the network server to InfluxDB: published ones and thousands more."""
 
 import json
 import random
@@ -53,7 +53,8 @@ class Device(NamedTuple):
 
     @property
     def source(self) -> str:
-        return f'[[source]]\nbroker = "{self.server}"\ndev_eui = "{self.eui}"\nmodel = "{self.model}"\n'
+        place = f'broker = "{self.server}"\ndev_eui = "{self.eui}"'
+        return f'[[source]]\n{place}\nmodel = "{self.model}"\n'
 
     @property
     def facts(self) -> str:
@@ -240,10 +241,8 @@ def test_repeats_holes_joins_and_strangers_are_told_apart(
         joins = [join_tts(node), join_chirpstack(other)]
         after = [up(node, 0, 5, "s2"), up(node, 1, 6, "s2")]  # a session counts from 0 again
         there = [up(other, 0, 7), up(other, 1, 8), up(other, 1, 8), up(other, 5, 9)]
-        unknown = [
-            up(Device(node.model, "ttn", 0xEE), 1, 10),
-            up(Device(node.model, "cs", 0xEF), 1, 11),
-        ]
+        strangers = Device(node.model, "ttn", 0xEE), Device(node.model, "cs", 0xEF)
+        unknown = [up(stranger, 1, n) for n, stranger in enumerate(strangers, 10)]
         sent = [*heard, *repeats, *hole, *late, *joins, *after, *there, *unknown]
         ledgers = settled(station, publish(broker, sent))
         assert ledgers["entries"] == {
