@@ -218,6 +218,12 @@ class Mosquitto(Program):
         self.conf = shipped.read_text("utf-8") if conf is None else conf
         super().__init__(folder)
 
+    @property
+    def saved_bytes(self) -> int:
+        """The size of what a kill of the broker would leave."""
+        database = self.folder / "mosquitto.db"
+        return database.stat().st_size if database.exists() else 0
+
     def _arguments(self) -> list[str]:
         lines = [
             f"listener {self.port} {self.host}",

@@ -23,11 +23,11 @@ client are not saved at the time, so that kill -9 loses them; while commits are 
 therefore subscribes again, which makes the broker save them.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from edaphon.clock import Clock
 from edaphon.journal import Entry, Journal, Kind, Sequence
@@ -41,7 +41,8 @@ SECURE_AGAIN_NS = 60_000_000_000
 WINDOW = 4000  # four times the messages that the shipped broker keeps in flight
 
 
-class _Delivery(NamedTuple):
+@dataclass(slots=True)
+class _Delivery:
     digest: int
     owed: int = 0  # acknowledgements that wait for a commit
     acknowledged_ns: int = 0  # when the last one was handed to the link, monotonic
@@ -53,7 +54,8 @@ class Deliveries:
     def __init__(self, settled_ns: int, recent: Iterable[tuple[int, bytes]] = ()) -> None:
         """`recent`: identifiers and packed messages that the journal holds, oldest first."""
         self._settled_ns = settled_ns
-        self._by_mid: dict[int, _Delivery] = {}
+        # Not a dict: finding the first of one that loses its first all the time is slow.
+        self._by_mid: OrderedDict[int, _Delivery] = OrderedDict()
         self._generation, self._connected_ns = 0, 0
         for mid, payload in recent:
             self._put(mid, _Delivery(_digest(payload)))
@@ -69,18 +71,18 @@ class Deliveries:
 
     def note(self, mid: int, payload: bytes) -> None:
         """A new message is on its way to the journal."""
-        self._put(mid, _Delivery(_digest(payload), owed=1))
+        self._put(mid, _Delivery(_digest(payload), 1))
 
     def note_repeat(self, mid: int) -> None:
         """It came again and will be acknowledged again."""
-        known = self._by_mid[mid]
-        self._put(mid, known._replace(owed=known.owed + 1))
+        self._by_mid[mid].owed += 1
+        self._by_mid.move_to_end(mid)
 
     def acknowledged(self, mid: int, now_ns: int) -> None:
         """Its commit is done, one acknowledgement is on its way."""
         if (known := self._by_mid.get(mid)) is not None:
-            left = max(0, known.owed - 1)
-            self._by_mid[mid] = known._replace(owed=left, acknowledged_ns=now_ns)
+            known.owed = max(0, known.owed - 1)
+            known.acknowledged_ns = now_ns
 
     def forget(self, mids: Iterable[int | None]) -> None:
         """Their messages did not reach the journal after all."""

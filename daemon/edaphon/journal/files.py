@@ -12,12 +12,12 @@ from urllib.parse import quote
 from edaphon.journal.entry import Entry
 from edaphon.journal.rows import (
     APPLICATION_ID,
-    INSERT,
     SCHEMA,
     VERSION,
     any_text,
     connect_reading,
     entry_of,
+    insert,
     read_header,
     read_names,
     row_of,
@@ -171,7 +171,7 @@ class OpenFile:
                 self._connection.executemany(
                     "INSERT INTO name (text, id) VALUES (?,?)", list(fresh.items())
                 )
-            self._connection.executemany(INSERT, rows)
+            insert(self._connection, rows)
             execute("COMMIT")
         except sqlite3.Error:
             if self._connection.in_transaction:

@@ -15,7 +15,7 @@ from edaphon.clock import Clock
 from edaphon.journal.entry import Entry
 from edaphon.journal.files import take_lock
 from edaphon.journal.reading import JournalReader
-from edaphon.journal.ring import Ring
+from edaphon.journal.ring import ENTRY_BYTES, Ring
 from edaphon.journal.store import Store
 from edaphon.journal.writer import JournalClosed, Waiting, Writer
 from edaphon.nouns import Sequence
@@ -102,9 +102,11 @@ class Journal(JournalReader):
         packet identifiers of MQTT deliveries, kept in the same transaction. Raises ValueError for
         an entry that no row can hold and JournalClosed after close().
         """
+        size = 0
         for entry in entries:
             self._check(entry)
-        self._writer.append(Waiting(entries, mids or [None] * len(entries), done))
+            size += len(entry.payload) + ENTRY_BYTES
+        self._writer.append(Waiting(entries, mids or [None] * len(entries), done, size))
 
     def append_now(self, entry: Entry) -> Sequence:
         """Append and wait for the commit; JournalClosed when close() gave it up."""

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from edaphon.journal.entry import Entry
 from edaphon.nouns import Sequence
 
-__all__ = ["Ring"]
+__all__ = ["ENTRY_BYTES", "Ring"]
 
-_ENTRY_BYTES = 300  # what an entry without payload takes in memory, roughly
+ENTRY_BYTES = 300  # what an entry without payload takes in memory, roughly
 
 
 class _Batch(NamedTuple):
@@ -31,7 +31,7 @@ class Ring:
 
     def add(self, first: Sequence, entries: list[Entry]) -> None:
         """Entries with the numbers from `first` on."""
-        size = sum(len(entry.payload) + _ENTRY_BYTES for entry in entries)
+        size = sum(len(entry.payload) + ENTRY_BYTES for entry in entries)
         last = Sequence(first.file, first.n + len(entries) - 1)
         with self._lock:
             if not self._goes_on(first):

@@ -3,6 +3,7 @@
 import sqlite3
 import struct
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -11,7 +12,6 @@ from edaphon.journal.entry import Entry, Kind, Purpose, entry_crc
 
 __all__ = [
     "APPLICATION_ID",
-    "INSERT",
     "SCHEMA",
     "VERSION",
     "Header",
@@ -19,6 +19,7 @@ __all__ = [
     "any_text",
     "connect_reading",
     "entry_of",
+    "insert",
     "read_header",
     "read_names",
     "row_of",
@@ -38,7 +39,11 @@ SCHEMA = {
     " source INTEGER NOT NULL, slot_ns INTEGER, purpose INTEGER NOT NULL,"
     " payload BLOB NOT NULL, crc INTEGER NOT NULL, mid INTEGER) STRICT",
 }
-INSERT = "INSERT INTO entry VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+_INSERT = "INSERT INTO entry VALUES "
+_PLACES = "(?,?,?,?,?,?,?,?,?,?,?)"
+# Python's sqlite3 gives the interpreter away and takes it back for each step; beside a busy
+# reader thread that costs far more than the row. So one step takes many rows.
+_ROWS_PER_STEP = (100, 10, 1)
 
 _KINDS = {int(kind): kind for kind in Kind}
 _PURPOSES = {int(purpose): purpose for purpose in Purpose}
@@ -73,6 +78,15 @@ def row_of(
         entry_crc(file, n, entry),
         mid,
     )
+
+
+def insert(connection: sqlite3.Connection, rows: list[Row]) -> None:
+    at = 0
+    for n in _ROWS_PER_STEP:
+        while len(rows) - at >= n:
+            words = list(chain.from_iterable(rows[at : at + n]))
+            connection.execute(_INSERT + ",".join([_PLACES] * n), words)
+            at += n
 
 
 def entry_of(file: int, row: Row, names: Mapping[int, str]) -> Entry | None:

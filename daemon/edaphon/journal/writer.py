@@ -24,7 +24,6 @@ COMMIT_AFTER_S = 1.0
 QUIET_S = 0.02  # when acknowledgements wait: a pause this long means that the burst is over
 LARGEST_COMMIT = 1000
 LARGEST_WAITING_BYTES = 32_000_000
-_ENTRY_BYTES = 300
 _FIRST_RETRY_S, _LONGEST_RETRY_S = 0.2, 10.0
 
 _log = logging.getLogger(__name__)
@@ -48,6 +47,7 @@ class Waiting(NamedTuple):
     entries: list[Entry]
     mids: list[int | None]
     done: Done | None
+    size_bytes: int
 
 
 class Writer:
@@ -86,7 +86,6 @@ class Writer:
         return self._trouble_since is not None
 
     def append(self, item: Waiting) -> None:
-        size = sum(len(entry.payload) + _ENTRY_BYTES for entry in item.entries)
         with self._lock:
             while self._bytes > LARGEST_WAITING_BYTES and self._thread.is_alive():
                 self._alert.notify()
@@ -97,7 +96,7 @@ class Writer:
             self._queue.append(item)
             before = self._entries
             self._entries += len(item.entries)
-            self._bytes += size
+            self._bytes += item.size_bytes
             self._acks += item.done is not None
             self._newest = time.monotonic()
             if was_empty:
@@ -147,7 +146,7 @@ class Writer:
             taken.append(item)
             n += len(item.entries)
             self._acks -= item.done is not None
-            self._bytes -= sum(len(entry.payload) + _ENTRY_BYTES for entry in item.entries)
+            self._bytes -= item.size_bytes
         self._entries -= n
         self._oldest = time.monotonic()
         self._room.notify_all()

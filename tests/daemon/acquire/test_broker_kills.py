@@ -136,8 +136,7 @@ def test_messages_in_flight_during_a_late_commit_survive_the_kill_of_broker_and_
                 sent = client.publish("plot/1", text(k), qos=1)
             sent.wait_for_publish(10)
         wait_until(lambda: reader.heard == 200, "all messages")
-        database = broker.folder / "mosquitto.db"
-        wait_until(lambda: database.stat().st_size > 200 * 50, "the broker to save them")
+        wait_until(lambda: broker.saved_bytes > 200 * 50, "the broker to save them")
         broker.kill()
         reader.kill()
         assert sum(kept(folder).values()) == 0
