@@ -31,7 +31,7 @@ from typing import Protocol
 
 from edaphon.clock import Clock
 from edaphon.journal import Entry, Journal, Kind, Sequence
-from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttLink, MqttOptions
+from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttLink, MqttOptions, MqttState
 from edaphon_drivers.payloads import pack_message
 
 __all__ = ["BrokerReader", "BrokerState", "Deliveries"]
@@ -121,6 +121,8 @@ def _digest(payload: bytes) -> int:
 
 class Link(Protocol):
     """The part of MqttLink that a reader uses."""
+
+    state: MqttState
 
     def start(self) -> None: ...
 

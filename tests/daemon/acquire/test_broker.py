@@ -12,7 +12,7 @@ from tests.programs import wait_until
 from edaphon.acquire.broker import WINDOW, BrokerReader, Deliveries
 from edaphon.journal import Journal, JournalClosed, Kind
 from edaphon.journal.files import OpenFile
-from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttOptions
+from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttOptions, MqttState
 from edaphon_drivers.payloads import CUT_TO_BYTES, Message, unpack_message
 
 OPTIONS = MqttOptions("broker.invalid", "logger-1", ("plot/#",))
@@ -22,6 +22,7 @@ class HeldLink:
     """A link without a wire that remembers what it was told."""
 
     def __init__(self, options: MqttOptions, *callbacks: Any) -> None:
+        self.state = MqttState()
         self.told: list[Acknowledgement] = []
         self.subscriptions = 0
 

@@ -12,7 +12,7 @@ import pytest
 from tests.daemon.journal.entries import SetClock, commit, everything, journal_file, record
 from tests.programs import wait_until
 
-from edaphon.journal import Journal, JournalClosed, Kind, Sequence, files, read_only, store, writer
+from edaphon.journal import Entry, Journal, JournalClosed, Kind, Sequence, files, read_only, writer
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def refusing(
     """Let OpenFile.write fail so many times, before or after its commit."""
     real, tries = files.OpenFile.write, list[int]()
 
-    def write(self: files.OpenFile, entries: list, mids: list) -> int:
+    def write(self: files.OpenFile, entries: list[Entry], mids: list[int | None]) -> int:
         tries.append(len(entries))
         if len(tries) > times:
             return real(self, entries, mids)
@@ -97,7 +97,7 @@ def test_a_refused_commit_is_tried_until_it_succeeds(
     with Journal.open(tmp_path, SetClock(), on_trouble=said.append) as journal:
         commit(journal, [record(0)])
         error = sqlite3.OperationalError(code)
-        error.sqlite_errorcode = sqlite3.SQLITE_IOERR  # type: ignore[attr-defined]
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR
         tries = refusing(monkeypatch, 5, error)
         assert commit(journal, [record(1)]) == [Sequence(1, 2)]
         assert len(tries) == 6
@@ -111,7 +111,7 @@ def test_a_commit_that_reached_the_disk_before_its_error_is_not_written_twice(
     with Journal.open(tmp_path, SetClock(), on_trouble=lambda text: None) as journal:
         commit(journal, [record(0)])
         error = sqlite3.OperationalError("disk I/O error")
-        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC  # type: ignore[attr-defined]
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
         refusing(monkeypatch, 1, error, after_commit=True)
         assert commit(journal, [record(1), record(2)]) == [Sequence(1, 2), Sequence(1, 3)]
         assert commit(journal, [record(3)]) == [Sequence(1, 4)]
@@ -124,7 +124,7 @@ def test_a_file_found_damaged_while_writing_is_left_and_the_next_begins(
     with Journal.open(tmp_path, SetClock(), on_trouble=lambda text: None) as journal:
         commit(journal, [record(0)])
         error = sqlite3.DatabaseError("database disk image is malformed")
-        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT  # type: ignore[attr-defined]
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
         refusing(monkeypatch, 1, error)
         assert commit(journal, [record(1)]) == [Sequence(2, 2)]
         kinds = [entry.kind for _, entry in journal.after(Sequence(1, 1), 10)]
@@ -147,7 +147,7 @@ def test_a_next_file_that_cannot_be_made_is_tried_again(
         tmp_path, SetClock(), largest_bytes=1, on_trouble=lambda text: None
     ) as journal:
         commit(journal, [record(0)])
-        monkeypatch.setattr(store.OpenFile, "create", staticmethod(create))
+        monkeypatch.setattr(files.OpenFile, "create", staticmethod(create))
         assert commit(journal, [record(1)]) == [Sequence(2, 1)]
     assert tries == [2, 2, 2, 2]
     assert journal_file(tmp_path).stat().st_mode & 0o222 == 0
@@ -183,11 +183,11 @@ def test_a_full_queue_makes_the_appender_wait_and_then_go_on(
 ) -> None:
     monkeypatch.setattr(writer, "LARGEST_WAITING_BYTES", 10_000)
     error = sqlite3.OperationalError("disk I/O error")
-    error.sqlite_errorcode = sqlite3.SQLITE_IOERR  # type: ignore[attr-defined]
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR
     gate = threading.Event()
     real = files.OpenFile.write
 
-    def write(self: files.OpenFile, entries: list, mids: list) -> int:
+    def write(self: files.OpenFile, entries: list[Entry], mids: list[int | None]) -> int:
         if not gate.is_set():
             raise error
         return real(self, entries, mids)
