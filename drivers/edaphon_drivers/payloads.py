@@ -97,9 +97,10 @@ def pack_message(topic: str, data: bytes, qos: int, retain: bool, dup: bool) -> 
 
 def unpack_message(payload: bytes) -> Message:
     """Raises Garbled when the payload is not a message of a known version."""
-    _expect_version(payload, "a message")
     try:
-        _, flags, length = _HEAD.unpack_from(payload)
+        version, flags, length = _HEAD.unpack_from(payload)
+        if version != _VERSION:
+            _expect_version(payload, "a message")
         at = _HEAD.size + length
         topic = payload[_HEAD.size : at].decode("utf-8", "surrogateescape")
         whole, digest = len(payload) - at, b""
@@ -107,9 +108,11 @@ def unpack_message(payload: bytes) -> Message:
             whole, digest = _CUT.unpack_from(payload, at)
             at += _CUT.size
     except struct.error:
+        _expect_version(payload, "a message")
         raise Garbled("a whole message", payload) from None
-    retain, dup = bool(flags & 4), bool(flags & 8)
-    return Message(topic, payload[at:], flags & 3, retain, dup, whole, digest)
+    retain, dup = flags & 4 != 0, flags & 8 != 0
+    # Each message of ten years passes here; the named constructor takes twice the time.
+    return tuple.__new__(Message, (topic, payload[at:], flags & 3, retain, dup, whole, digest))
 
 
 def _expect_version(payload: bytes, what: str) -> None:

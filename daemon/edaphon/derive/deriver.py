@@ -61,6 +61,7 @@ class Deriver:
         self.damaged = 0
         self.differing = 0  # rows that deriving again has changed or withdrawn
         self.position = _START
+        self._full = False
         self._newest_ns = -(2**63)
         plan = self._plan_of(self._latest)
         self._line = Line(State(), plan, Sources(), self._recall, on_dead_letter)
@@ -82,15 +83,19 @@ class Deriver:
     def reworking(self) -> bool:
         return bool(self._pending)
 
+    @property
+    def hurried(self) -> bool:
+        """More waits than the last turn could take."""
+        return self._full or self.reworking
+
     def turn(self, limit: int = BATCH) -> bool:
         """Derive the next entries, or a slice of what is derived again; False: all is done."""
         with self._lock:
             items = self._next(limit)
             if items:
                 self._live(items)
-                if len(items) == limit:
-                    return True
-            return self._derive_again(limit) or bool(items)
+            self._full = len(items) == limit
+            return self._full or self._derive_again(limit) or bool(items)
 
     def derive_all_again(self) -> None:
         """Plan to derive everything from the journal once more, and to take over what differs."""
