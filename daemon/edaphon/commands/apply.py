@@ -1,7 +1,8 @@
 """`edaphon apply`: put facts in force: deployments, calibrations, marks, with their valid times."""
 
 import getpass
-from collections.abc import Sequence
+from collections.abc import Iterator
+from collections.abc import Sequence as Rows
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +14,11 @@ from edaphon.commands.check import CONFIGURATION, examine, usual_file
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.service import fact_kind
 from edaphon.commands.storage import Storage, fail, open_storage
-from edaphon.derive import known_facts
+from edaphon.derive import ALWAYS, Plan, changed_ranges, known_facts
 from edaphon.facts import FactRow, Knowledge, new_rows, table_of, to_payload
 from edaphon.journal import Journal, JournalBusy, read_only
+from edaphon.nouns import Sequence
+from edaphon.written.values import instant_text
 
 __all__ = ["apply"]
 
@@ -41,10 +44,32 @@ def apply(
     new = new_rows(found.rows, _known(storage))
     for row in new:
         typer.echo(f"new: {row.fact.table} {row.fact.id}   ({row.file}:{row.line})")
+    for line in _changes(storage, new):
+        typer.echo(line)
     if not new:
         typer.echo("nothing new")
     elif not dry_run:
         typer.echo(f"{_keep(storage, new, who or getpass.getuser())} facts applied")
+
+
+def _changes(storage: Storage, new: Rows[FactRow]) -> Iterator[str]:
+    """Which channels get other values, and where."""
+    knowledge, outputs = _known(storage), storage.config.outputs()
+    before = Plan.of(knowledge, outputs, storage.config.site.id)
+    for number, row in enumerate(new, 1):
+        knowledge = knowledge.learn(Sequence(2**31, number), row.fact)
+    after = Plan.of(knowledge, outputs, storage.config.site.id)
+    for channel, ranges in sorted(changed_ranges(before.extents, after.extents).items()):
+        for start, end in ranges:
+            yield f"  {channel}: derived anew {_since(start)}{_until(end)}"
+
+
+def _since(start_ns: int) -> str:
+    return "from the beginning" if start_ns <= ALWAYS[0] else f"from {instant_text(start_ns)}"
+
+
+def _until(end_ns: int) -> str:
+    return "" if end_ns >= ALWAYS[1] else f" to {instant_text(end_ns)}"
 
 
 def _known(storage: Storage) -> Knowledge:
@@ -53,7 +78,7 @@ def _known(storage: Storage) -> Knowledge:
     return known_facts(read_only(storage.layout.journal))
 
 
-def _keep(storage: Storage, rows: Sequence[FactRow], who: str) -> int:
+def _keep(storage: Storage, rows: Rows[FactRow], who: str) -> int:
     """Through the daemon, which derives again at once; into the journal when it is off."""
     tables = [
         {
@@ -71,7 +96,7 @@ def _keep(storage: Storage, rows: Sequence[FactRow], who: str) -> int:
         return _keep_alone(storage, rows, who)
 
 
-def _keep_alone(storage: Storage, rows: Sequence[FactRow], who: str) -> int:
+def _keep_alone(storage: Storage, rows: Rows[FactRow], who: str) -> int:
     clock = SystemClock()
     keeper = Timekeeper(clock, boot_id())
     try:

@@ -102,7 +102,7 @@ def _count_digits(kind: str) -> int:
 
 def _body(address: str, line: bytes, crc: bool) -> bytes:
     """What stands between the address and the (checked) CRC."""
-    text = _last_line(line)
+    text = _unglued(address.encode(), _last_line(line))
     if crc:
         text, came = text[:-3], text[-3:]
         right = crc_characters(text)
@@ -111,6 +111,15 @@ def _body(address: str, line: bytes, crc: bool) -> bytes:
     if text[:1] != address.encode():
         raise Garbled("an answer that begins with its address", line, f"address {address}")
     return text[1:]
+
+
+def _unglued(address: bytes, text: bytes) -> bytes:
+    """Without a service request that lost its CR LF to an adapter: 00+1.2 is 0 CR LF 0+1.2.
+
+    Seen in logs of real HydraProbe and PR2 probes; values begin with a sign, so nothing else is
+    written that way.
+    """
+    return text[1:] if text[:2] == 2 * address and text[2:3] in {b"+", b"-"} else text
 
 
 def _last_line(answer: bytes) -> bytes:

@@ -146,3 +146,12 @@ def test_metadata_gives_its_fields_and_an_unknown_parameter_none() -> None:
     assert parse.parse_metadata("0", b"0\r\n") == ()
     with pytest.raises(Garbled):
         parse.parse_metadata("0", b"0,PR,mm\r\n")
+
+
+def test_a_service_request_that_lost_its_line_end_is_dropped() -> None:
+    assert parse.parse_values("0", b"00+0.000+0.000+25.4\r\n", crc=False) == (0.0, 0.0, 25.4)
+    assert parse.parse_values("0", b"00+3.14OqZ\r\n", crc=True) == (3.14,)
+    with pytest.raises(Garbled):
+        parse.parse_values("1", b"00+3.14\r\n", crc=False)
+    with pytest.raises(Garbled):
+        parse.parse_values("0", b"000+3.14\r\n", crc=False)
