@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,12 +100,14 @@ class Station:
     def launch(self) -> subprocess.Popen[bytes]:
         """Start the daemon in a process group of its own, without waiting for it."""
         assert self.process is None, "the daemon runs already"
+        environment = {**os.environ, "PYTHONWARNINGS": "error"}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # or each start compiles everything
         with (self.folder / "daemon.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *self.program, str(self.file)],
+                [*_dying_with_us(), sys.executable, *self.program, str(self.file)],
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "PYTHONWARNINGS": "error"},
+                env=environment,
                 start_new_session=True,
             )
         return self.process
@@ -164,3 +167,9 @@ class Station:
         from edaphon.commands.control import ask
 
         return ask(self.storage / "control.sock", {"verb": verb, **words}, 30.0)
+
+
+def _dying_with_us() -> list[str]:
+    """A daemon that outlives its test would take ports from the next one."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
