@@ -1,8 +1,9 @@
 """An MQTT connection as a link: it hears, acknowledges when told to, and comes back by itself.
 
-paho's own thread is not used: our loop reads many messages for one wake-up and sends the
-acknowledgements of a whole commit for another. An exception in a callback would end paho's loop
-for good (paho-mqtt 2.2, suppress_exceptions); here it ends in a counter.
+paho connects, subscribes and keeps alive, but its own thread is not used: our loop reads many
+messages for one wake-up and sends the acknowledgements of a whole commit for another. An exception
+in a callback would end paho's loop for good (paho-mqtt 2.2, suppress_exceptions); here it ends in
+a counter.
 """
 
 import contextlib
@@ -19,16 +20,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edaphon_drivers.faults import LinkDown
+from edaphon_drivers.links.mqtt_stream import Published, Stream
 
 __all__ = ["Acknowledgement", "MessageIn", "MqttLink", "MqttOptions", "MqttState"]
 
-READ_AT_MOST = 200  # messages read before acknowledgements and keepalive get their turn
 IDLE_S = 2.0
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 8.0
 FROZEN_AFTER_S = 60.0  # longer than any name look-up and connection time-out
@@ -153,9 +154,9 @@ class MqttLink:
         """
         self._client.subscribe([(topic, 1) for topic in self._options.topics])
 
-    def _make_client(self) -> Client:
+    def _make_client(self) -> "_Client":
         options = self._options
-        client = Client(
+        client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id=options.client_id,
             clean_session=False,
@@ -167,7 +168,6 @@ class MqttLink:
             client.username_pw_set(options.username, options.password)
         if options.tls:
             client.tls_set_context(_tls_context(options))
-        client.on_message = self._guarded(self._heard)
         client.on_connect = self._guarded(self._connected)
         client.on_subscribe = self._guarded(self._subscribed)
         client.on_disconnect = self._guarded(self._disconnected)
@@ -214,65 +214,47 @@ class MqttLink:
     def _turn(self) -> bool:
         """Read, acknowledge, write, keep alive; False when the connection is gone."""
         self._beat = time.monotonic()
-        client = self._client
-        connection = client.socket()
-        if connection is None:
+        client, stream = self._client, self._client.stream()
+        if stream is None:
             return False
-        pending = getattr(connection, "pending", lambda: 0)()  # decrypted already
-        to_write = [connection] if client.want_write() else []
-        to_read = [connection, self._wake_in]
-        ready, _, _ = select.select(to_read, to_write, [], 0 if pending else IDLE_S)
+        to_write = [stream] if stream.unsent or client.want_write() else []
+        wait_s = 0 if stream.pending else IDLE_S
+        ready, _, _ = select.select([stream, self._wake_in], to_write, [], wait_s)
         if self._wake_in in ready:
             self._wake_in.recv(4096)
-        if (connection in ready or pending) and not self._read():
+        if (stream in ready or stream.pending) and not self._read(stream):
             return False
         self._guarded(self._on_round)(self.state.generation)
-        self._send_acknowledgements()
+        self._send_acknowledgements(stream)
         if client.want_write() and client.loop_write() != MQTTErrorCode.MQTT_ERR_SUCCESS:
             return False
-        return client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS
+        alive = client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS
+        stream.flush()
+        return alive
 
-    def _read(self) -> bool:
-        # loop_read() takes one packet; it doesn't say whether there was a whole one.
-        for _ in range(READ_AT_MOST):
-            before = self.state.messages
+    def _read(self, stream: Stream) -> bool:
+        hear = self._guarded(self._heard)
+        for message in stream.read():
+            hear(message)
+        while stream.for_paho:
             if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 return False
-            if self.state.messages == before:
-                break
         return True
 
-    def _send_acknowledgements(self) -> None:
-        state = self.state
-        for _ in range(len(self._acks)):
-            mid, qos, generation = self._acks.popleft()
-            if generation == state.generation:
-                self._client.ack(mid, qos)
-                state.acknowledged += 1
-            else:
-                state.late_acknowledgements += 1
+    def _send_acknowledgements(self, stream: Stream) -> None:
+        owed = [self._acks.popleft() for _ in range(len(self._acks))]
+        mids = [mid for mid, _, generation in owed if generation == self.state.generation]
+        stream.acknowledge(mids)
+        self.state.acknowledged += len(mids)
+        self.state.late_acknowledgements += len(owed) - len(mids)
 
     def _wake(self) -> None:
         with contextlib.suppress(OSError):  # full: it wakes anyway; closed: nobody is left
             self._wake_out.send(b"\0")
 
-    def _heard(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
+    def _heard(self, message: Published) -> None:
         self.state.messages += 1
-        try:
-            topic = message.topic
-        except UnicodeDecodeError as error:
-            topic = error.object.decode("utf-8", "surrogateescape")
-        self._on_message(
-            MessageIn(
-                topic,
-                bytes(message.payload),
-                message.qos,
-                message.retain,
-                message.dup,
-                message.mid,
-                self.state.generation,
-            )
-        )
+        self._on_message(MessageIn(*message, self.state.generation))
 
     def _connected(
         self,
@@ -340,6 +322,18 @@ class MqttLink:
             self._guarded(self._on_state)(
                 False, f"{self.name}: {words}; trying again at least each {LONGEST_RETRY_S:.0f} s"
             )
+
+
+class _Client(Client):
+    """paho's client over a Stream in the place of its socket."""
+
+    def _create_socket(self) -> Stream:
+        return Stream(super()._create_socket())
+
+    def stream(self) -> Stream | None:
+        """The open connection, if there is one."""
+        found = self.socket()
+        return found if isinstance(found, Stream) else None
 
 
 def _tls_context(options: MqttOptions) -> ssl.SSLContext:

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator
 
-from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttOptions
+from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttOptions, MqttState
 
 __all__ = ["ReplayLink"]
 
@@ -23,6 +23,7 @@ class ReplayLink:
         on_state: Callable[[bool, str], None] = lambda connected, words: None,
     ) -> None:
         self.name = options.client_id
+        self.state = MqttState(connected=True)
         self._messages: Iterator[tuple[float, str, bytes]] = iter(messages)
         self._on_message, self._on_round = on_message, on_round
         self._stop = threading.Event()

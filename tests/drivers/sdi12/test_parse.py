@@ -4,7 +4,7 @@ import contextlib
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from edaphon_drivers.faults import Garbled
@@ -45,6 +45,7 @@ def test_values_come_back_as_the_float_of_their_text(
 def test_values_are_taken_exactly_when_each_has_sign_one_point_and_up_to_seven_digits(
     body: str,
 ) -> None:
+    assume(not re.match(r"0[+-]", body))  # a service request without its line end
     parts = re.findall(r"[+-][^+-]*", body)
     right = "".join(parts) == body and all(
         _LIBERAL.fullmatch(part) and sum(map(str.isdigit, part)) <= 7 for part in parts
