@@ -217,9 +217,9 @@ class MqttLink:
         client, stream = self._client, self._client.stream()
         if stream is None:
             return False
+        to_read: list[Any] = [stream, self._wake_in]
         to_write = [stream] if stream.unsent or client.want_write() else []
-        wait_s = 0 if stream.pending else IDLE_S
-        ready, _, _ = select.select([stream, self._wake_in], to_write, [], wait_s)
+        ready, _, _ = select.select(to_read, to_write, [], 0 if stream.pending else IDLE_S)
         if self._wake_in in ready:
             self._wake_in.recv(4096)
         if (stream in ready or stream.pending) and not self._read(stream):
