@@ -12,7 +12,6 @@ __all__ = [
     "Conflict",
     "conflict_of",
     "inside",
-    "lost_a_number",
     "lost_numbers",
     "ranked",
     "within",
@@ -45,10 +44,6 @@ def conflict_of(channel: str, loser: np.void, winner: np.void) -> Conflict:
     number = None if raw != raw else raw
     time = int(loser["time_ns"])
     return (channel, time, int(loser["sequence"]), number, int(winner["sequence"]), int(agrees))
-
-
-def lost_a_number(old: np.void, new: np.void) -> bool:
-    return bool(lost_numbers(np.array([old]), np.array([new]))[0])
 
 
 def lost_numbers(old: Rows, new: Rows) -> npt.NDArray[np.bool_]:

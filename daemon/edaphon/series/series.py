@@ -21,7 +21,6 @@ from edaphon.series.contest import (
     Conflict,
     conflict_of,
     inside,
-    lost_a_number,
     lost_numbers,
     ranked,
     within,
@@ -86,6 +85,15 @@ class _Open:
         return self.sorted
 
 
+_Part = tuple[Rows, Observations | None]  # rows of a day, and their run if they are all of it
+
+
+def _follows(rows: Rows, last_ns: int) -> bool:
+    """Whether the rows lie behind that time, each behind the one before."""
+    times = rows["time_ns"]
+    return bool(times[0] > last_ns and (times[1:] > times[:-1]).all())
+
+
 class Series:
     """One writer (the deriver), many readers; every method may be called from any thread."""
 
@@ -125,66 +133,65 @@ class Series:
             number = self.change + 1
             accepted: list[Observations] = []
             withdrawn: dict[str, list[int]] = {}
-            for run in runs:
-                derivation = self._number(run.derivation, texts)
-                rows = rows_of(run, derivation, number)
-                for day, part in days_of(rows):
-                    whole = len(part) == len(rows)
-                    self._merge_day(run, day, part, whole, accepted, withdrawn)
+            for (channel, day), parts in self._by_day(runs, texts, number).items():
+                found, lost = self._merge_day(channel, day, parts)
+                accepted.extend(found)
+                if lost:
+                    withdrawn.setdefault(channel, []).extend(lost)
             return self._publish(number, accepted, withdrawn)
 
+    def _by_day(
+        self, runs: Iterable[Observations], texts: Mapping[str, str], number: int
+    ) -> dict[tuple[str, int], list[_Part]]:
+        found: dict[tuple[str, int], list[_Part]] = {}
+        for run in runs:
+            rows = rows_of(run, self._number(run.derivation, texts), number)
+            for day, part in days_of(rows):
+                whole = run if len(part) == len(rows) else None
+                found.setdefault((run.channel, day), []).append((part, whole))
+        return found
+
     def _merge_day(
-        self,
-        run: Observations,
-        day: int,
-        part: Rows,
-        whole: bool,
-        accepted: list[Observations],
-        withdrawn: dict[str, list[int]],
-    ) -> None:
-        block = self._block(run.channel, day)
-        times = part["time_ns"]
-        if times[0] > block.last_ns and (len(times) == 1 or bool((times[1:] > times[:-1]).all())):
+        self, channel: str, day: int, parts: list[_Part]
+    ) -> tuple[list[Observations], list[int]]:
+        """(what now stands anew, times to withdraw); several rows of one time are settled first,
+        so that of them only the one that stands is told."""
+        block = self._block(channel, day)
+        if len(parts) == 1 and _follows(parts[0][0], block.last_ns):
+            part, whole = parts[0]
             block.append(part)
-            accepted.extend([run] if whole else runs_of(run.channel, part, self.name))
-            return
-        standing, lost = self._settle(run.channel, block, part)
-        accepted.extend(runs_of(run.channel, standing, self.name))
-        if len(lost):
-            withdrawn.setdefault(run.channel, []).extend(lost.tolist())
+            return [whole] if whole else list(runs_of(channel, part, self.name)), []
+        rows = np.concatenate([part for part, _ in parts])
+        standing, lost = self._settle(channel, block, rows)
+        return list(runs_of(channel, standing, self.name)), lost.tolist()
 
     def _settle(self, channel: str, block: _Open, part: Rows) -> tuple[Rows, Int]:
         """Rows at times that may be taken: (rows that now stand anew, times to withdraw)."""
+        old = block.rows()
         _, first = np.unique(part["time_ns"], return_index=True)
-        taken = np.isin(part["time_ns"], block.rows()["time_ns"])
         added = np.zeros(len(part), bool)
         added[first] = True
-        added &= ~taken
-        merged = np.concatenate([block.rows(), part[added]])
+        added &= ~np.isin(part["time_ns"], old["time_ns"])
+        merged = np.concatenate([old, part[added]])
         merged = merged[np.argsort(merged["time_ns"], kind="stable")]
-        fresh, lost = set(part["time_ns"][added].tolist()), []
         for row in part[~added]:
             index = int(np.searchsorted(merged["time_ns"], row["time_ns"]))
-            row, emptied = self._contest(channel, merged[index], row)
-            if row is None:
-                continue
-            fresh.add(int(row["time_ns"]))
-            if emptied:
-                lost.append(int(row["time_ns"]))
-            merged[index] = row
+            merged[index] = self._contest(channel, merged[index], row)
         block.sorted, block.last_ns = merged, int(merged["time_ns"][-1])
-        standing = merged[np.isin(merged["time_ns"], np.array(list(fresh), np.int64))]
-        return standing, np.array(lost, np.int64)
+        place = np.searchsorted(merged["time_ns"], old["time_ns"])
+        differs = changed_rows(old, merged[place])
+        emptied = differs & lost_numbers(old, merged[place])
+        anew = np.ones(len(merged), bool)
+        anew[place] = differs
+        return merged[anew], old["time_ns"][emptied]
 
-    def _contest(self, channel: str, stands: np.void, row: np.void) -> tuple[np.void | None, bool]:
-        """(what must stand instead or None, whether a number is lost by it)."""
+    def _contest(self, channel: str, stands: np.void, row: np.void) -> np.void:
+        """What stands of two rows of one time; the other, if of another record, is a conflict."""
         if row["sequence"] != stands["sequence"]:
-            winner, loser = ranked(stands, row)
-            self._conflicts.append(conflict_of(channel, loser, winner))
-            row = winner
-        if not changed_rows(np.array([stands]), np.array([row]))[0]:
-            return None, False
-        return row, lost_a_number(stands, row)
+            row, loser = ranked(stands, row)
+            self._conflicts.append(conflict_of(channel, loser, row))
+        same = not changed_rows(np.array([stands]), np.array([row]))[0]
+        return stands if same else row
 
     def adopt(self, channel: str, other: "Series", ranges: Sequence[tuple[int, int]]) -> Change:
         """Within these times [UTC ns) make this channel what `other` says it is.

@@ -146,12 +146,13 @@ class Store:
         flags = np.bincount(rows["flag"], minlength=10)
         counts = [int(flags[flag]) for flag in (1, 2, 3, 4, 9)]
         number = rows["value"][~np.isnan(rows["value"])]
-        spread = [float(number.min()), float(number.max()), float(number.mean())]
+        spread: list[float | None] = [None, None, None]
+        if len(number):
+            spread = [float(number.min()), float(number.max()), float(number.mean())]
         changes = [int(rows["change"].min()), int(rows["change"].max())]
         self._db.execute(
             f"INSERT OR REPLACE INTO block VALUES ({', '.join('?' * 15)})",  # noqa: S608
-            [channel, day, len(rows), *counts, *(spread if len(number) else [None] * 3)]
-            + [*changes, digest, pack_rows(rows)],
+            [channel, day, len(rows), *counts, *spread] + [*changes, digest, pack_rows(rows)],
         )
 
     def derivations(self) -> dict[str, int]:

@@ -73,6 +73,13 @@ def test_the_same_time_twice_in_one_run_is_settled_too(series):
     assert len(series.conflicts()) == 1
 
 
+def test_of_two_rows_of_one_time_only_the_one_that_stands_is_told(series):
+    later, first = run([10], [1.0], sequence=[6]), run([10], [np.nan], sequence=[5])
+    change = series.merge([later, first], TEXTS)
+    assert [r.sequence.tolist() for r in change.observations] == [[5]]
+    assert change.withdrawals == ()
+
+
 def test_a_revision_that_loses_its_number_is_withdrawn_first(series):
     series.merge([run([10], [1.0])], TEXTS)
     change = series.merge([run([10], [np.nan])], TEXTS)
