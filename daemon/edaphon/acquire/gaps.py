@@ -1,18 +1,19 @@
 """The account of a scheduled source: every slot has one record or lies in one gap run."""
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
 from edaphon.journal import Entry, JournalReader, Kind
-from edaphon.nouns import Sequence
+from edaphon.nouns import Sequence as Place
 
 __all__ = ["SERVICE_OFF", "Gap", "SlotAccount", "accounts_of"]
 
 SERVICE_OFF = "service off"
-Saved = tuple[tuple[int, int] | None, Mapping[str, Any]]
+Saved = tuple[tuple[int, int], Mapping[str, Any], str]  # place, accounts, boot
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +46,32 @@ class SlotAccount:
     last_ns: int | None = None  # the latest slot that is accounted for
     gap: Gap | None = None
 
+    def has(self, slot_ns: int) -> bool:
+        """Whether that slot has its record or gap already: then the clock was set back."""
+        return self.last_ns is not None and slot_ns <= self.last_ns
+
     def record(self, slot_ns: int) -> list[Gap]:
         """A record came: a gap that was open ends."""
-        self.last_ns = slot_ns
+        self._reach(slot_ns)
         return self.close()
 
     def miss(self, slot_ns: int, cause: str, detail: str = "", garbled: bytes = b"") -> list[Gap]:
         """No record came: a gap of that cause begins, or grows without a word."""
-        self.last_ns = slot_ns
+        return self.miss_run((slot_ns,), cause, detail, garbled)
+
+    def miss_run(
+        self, slots_ns: Sequence[int], cause: str, detail: str = "", garbled: bytes = b""
+    ) -> list[Gap]:
+        """As `miss`, of slots in a row."""
+        if not slots_ns:
+            return []
+        first, last, n = slots_ns[0], slots_ns[-1], len(slots_ns)
+        self._reach(last)
         if self.gap is not None and self.gap.cause == cause:
-            self.gap = replace(self.gap, last_ns=slot_ns, n=self.gap.n + 1)
+            self.gap = replace(self.gap, last_ns=last, n=self.gap.n + n)
             return []
         ended = self.close()
-        self.gap = Gap(cause, slot_ns, slot_ns, 1, "open", detail, garbled[:1024].hex())
+        self.gap = Gap(cause, first, last, n, "open", detail, garbled[:1024].hex())
         return [*ended, self.gap]
 
     def close(self) -> list[Gap]:
@@ -71,10 +85,14 @@ class SlotAccount:
         if entry.kind == Kind.GAP:
             gap = Gap.of_payload(entry.payload)
             self.gap = gap if gap.state == "open" else None
-            self.last_ns = max(gap.last_ns, self.last_ns or gap.last_ns)
+            self._reach(gap.last_ns)
         elif entry.slot_ns is not None:
-            self.last_ns = max(entry.slot_ns, self.last_ns or entry.slot_ns)
+            self._reach(entry.slot_ns)
             self.gap = None
+
+    def _reach(self, slot_ns: int) -> None:
+        # A measurement may end after later slots were missed because of it.
+        self.last_ns = slot_ns if self.last_ns is None else max(self.last_ns, slot_ns)
 
     def to_json(self) -> dict[str, Any]:
         gap = orjson.loads(self.gap.payload()) if self.gap is not None else None
@@ -85,28 +103,34 @@ class SlotAccount:
         gap = Gap(**table["gap"]) if table["gap"] is not None else None
         return cls(source, table["last_ns"], gap)
 
-    def service_off(self, slots_ns: list[int], alive_until_ns: int) -> list[Gap]:
+    def service_off(self, slots_ns: Sequence[int], alive_until_ns: int) -> list[Gap]:
         """After a start: the slots since the last account, by whether the service still ran.
 
         While a gap was open and the service alive, the gap went on; later slots nobody served.
         """
-        written: list[Gap] = []
-        for slot in slots_ns:
-            if self.gap is not None and self.gap.cause != SERVICE_OFF and slot <= alive_until_ns:
-                self.gap = replace(self.gap, last_ns=slot, n=self.gap.n + 1)
-                self.last_ns = slot
-            else:
-                written.extend(self.miss(slot, SERVICE_OFF))
-        return written
+        alive = 0
+        if self.gap is not None and self.gap.cause != SERVICE_OFF:
+            alive = bisect_right(slots_ns, alive_until_ns)
+            self.miss_run(slots_ns[:alive], self.gap.cause)  # it grows without a word
+        return self.miss_run(slots_ns[alive:], SERVICE_OFF)
 
 
-def accounts_of(saved: Saved | None, journal: JournalReader) -> dict[str, SlotAccount]:
-    """The accounts as they were saved, with what the journal has told since."""
-    place, tables = saved or (None, {})
+def accounts_of(
+    saved: Saved | None, journal: JournalReader, up_to: Place | None = None
+) -> dict[str, SlotAccount]:
+    """The accounts as they were saved, with what the journal has told since, up to a place.
+
+    Each account is saved with its own time: what was written before that, it knows.
+    """
+    place, tables, boot = saved or (None, {}, "")
     accounts = {path: SlotAccount.of_json(path, table) for path, table in tables.items()}
-    start = Sequence(*place) if place is not None else None
-    for _, entry in journal.scan(kinds={Kind.RECORD, Kind.GAP}, start=start):
+    start = Place(*place) if place is not None else None
+    for sequence, entry in journal.scan(kinds={Kind.RECORD, Kind.GAP}, start=start):
+        if up_to is not None and sequence > up_to:
+            break
         if entry.kind == Kind.GAP or entry.slot_ns is not None:
-            account = accounts.setdefault(entry.source, SlotAccount(entry.source))
-            account.follow(entry)
+            known = tables.get(entry.source)
+            if known is None or entry.boot != boot or entry.mono_ns > known["mono_ns"]:
+                account = accounts.setdefault(entry.source, SlotAccount(entry.source))
+                account.follow(entry)
     return accounts

@@ -1,12 +1,15 @@
 """Asks scheduled sources at their slots and keeps what came, or why nothing did.
 
 Slots lie on the wall grid and are waited for on the monotonic clock. Every slot ends in exactly
-one record or one gap; what happened while the service was off is accounted for at its start.
+one record or one gap; what happened while the service was off is accounted for at its start. The
+slots that a step of the clock leaps over are a gap. After a step back the slots that had their turn
+are not due again: what is measured until then is recorded without a slot, at its time of receipt.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from edaphon.acquire.bus import AlreadyTalking, Bus, Finished
 from edaphon.acquire.gaps import SERVICE_OFF, Gap, SlotAccount
@@ -22,6 +25,7 @@ from edaphon_drivers.talk import Talk
 __all__ = ["Sampler", "Scheduled"]
 
 _USUAL = sdi12.Timing()
+CLOCK_STEP = "clock step"
 IDENTIFY_EVERY_NS = 86_400_000_000_000
 
 
@@ -67,6 +71,7 @@ class Sampler:
         self._on_state = on_state
         self._lock = threading.Lock()  # accounts are written by the bus's thread too
         self.taken = 0  # records handed to the journal
+        self._steps = keeper.steps
         now = keeper.now_ns()
         self._sources = [
             _Source(s, accounts.get(s.path) or SlotAccount(s.path, None), now) for s in sources
@@ -76,10 +81,20 @@ class Sampler:
     def accounts(self) -> dict[str, SlotAccount]:
         return {s.scheduled.path: s.account for s in self._sources}
 
+    def saved_accounts(self) -> dict[str, dict[str, Any]]:
+        """The accounts with the monotonic time up to which they know what was written."""
+        with self._lock:
+            mono_ns = self._keeper.mono_ns()
+            return {
+                path: {**account.to_json(), "mono_ns": mono_ns}
+                for path, account in self.accounts.items()
+            }
+
     def account_for_absence(self, alive_until_ns: int) -> None:
         """Call once before `run`: slots that passed since the last account get their gap."""
         now = self._keeper.now_ns()
         for source in self._sources:
+            source.next_ns = source.scheduled.schedule.next_after(now)
             if source.account.last_ns is None:
                 continue
             slots = source.scheduled.schedule.between(source.account.last_ns, now)
@@ -91,10 +106,9 @@ class Sampler:
             if due is None:
                 stop.wait()
                 return
-            steps = self._keeper.steps
             if self._keeper.wait_until(due, stop):
                 return
-            if self._keeper.steps != steps:
+            if self._keeper.steps != self._steps:
                 self._realign()
                 continue
             for source in self._sources:
@@ -103,16 +117,21 @@ class Sampler:
 
     def _realign(self) -> None:
         """After a step of the wall clock: the slots are those that lie ahead by the new time."""
+        self._steps = self._keeper.steps
         now = self._keeper.now_ns()
         for source in self._sources:
             if source.next_ns is not None:
-                source.next_ns = source.scheduled.schedule.next_after(now)
+                slots = source.scheduled.schedule
+                before = max(source.next_ns - 1, source.account.last_ns or 0)
+                self._missed(source, slots.between(before, now), CLOCK_STEP, "the clock was set")
+                source.next_ns = slots.next_after(now)
 
     def _begin(self, source: _Source, slot_ns: int) -> None:
         scheduled = source.scheduled
         now = self._keeper.now_ns()
         source.next_ns = scheduled.schedule.next_after(slot_ns)
-        late = scheduled.schedule.between(slot_ns, now)
+        late = scheduled.schedule.between(max(slot_ns, source.account.last_ns or 0), now)
+        slot = None if source.account.has(slot_ns) else slot_ns
         silent = source.account.gap is not None and source.account.gap.cause == NoAnswer.cause
         talk = _measurement(scheduled, scheduled.concurrent, silent)
         try:
@@ -120,23 +139,23 @@ class Sampler:
                 scheduled.address,
                 talk,
                 scheduled.deadline_s,
-                lambda finished: self._ended(source, slot_ns, finished),
+                lambda finished: self._ended(source, slot, finished),
             )
         except AlreadyTalking:
-            self._missed(source, slot_ns, "overload", "the former measurement still runs")
-        for skipped in late:  # the thread itself came late by whole intervals
-            self._missed(source, skipped, "overload", "the slot had passed")
-            source.next_ns = scheduled.schedule.next_after(skipped)
+            self._missed(source, _run(slot), "overload", "the former measurement still runs")
+        if late:  # the thread itself came late by whole intervals
+            self._missed(source, late, "overload", "the slot had passed")
+            source.next_ns = scheduled.schedule.next_after(late[-1])
 
-    def _ended(self, source: _Source, slot_ns: int, finished: Finished) -> None:
+    def _ended(self, source: _Source, slot_ns: int | None, finished: Finished) -> None:
         fault = finished.fault
         if fault is not None:
             came = b"".join(turn.data for turn in finished.turns if not turn.sent)
-            self._missed(source, slot_ns, fault.cause, str(fault), came)
+            self._missed(source, _run(slot_ns), fault.cause, str(fault), came)
             return
         with self._lock:
             returned = source.account.gap is not None
-            gaps = source.account.record(slot_ns)
+            gaps = source.account.record(slot_ns) if slot_ns is not None else []
             payload = pack_exchange(finished.turns)
             entries = [*self._gap_entries(source, gaps), self._entry(source, payload, slot_ns)]
             self._journal.append(entries)
@@ -149,15 +168,15 @@ class Sampler:
     def _missed(
         self,
         source: _Source,
-        slot_ns: int,
+        slots_ns: Sequence[int],
         cause: str,
         detail: str,
         came: bytes = b"",
     ) -> None:
         with self._lock:
-            gaps = source.account.miss(slot_ns, cause, detail, came)
+            gaps = source.account.miss_run(slots_ns, cause, detail, came)
             self._keep_gaps(source, gaps)
-        if gaps and cause != SERVICE_OFF:
+        if gaps and cause not in {SERVICE_OFF, CLOCK_STEP}:
             self._on_state(source.scheduled.path, detail)
 
     def _identity_is_due(self, source: _Source) -> bool:
@@ -215,6 +234,10 @@ class Sampler:
 
         talk = _measurement(scheduled, False)
         self._bus.submit(scheduled.address, talk, scheduled.deadline_s, ended)
+
+
+def _run(slot_ns: int | None) -> tuple[int, ...]:
+    return () if slot_ns is None else (slot_ns,)
 
 
 def _measurement(scheduled: Scheduled, concurrent: bool, silent: bool = False) -> Talk[None]:

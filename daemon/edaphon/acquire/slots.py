@@ -15,7 +15,7 @@ class Schedule(Protocol):
         """The first slot after that time; None when there is none."""
         ...
 
-    def between(self, after_ns: int, up_to_ns: int) -> list[int]:
+    def between(self, after_ns: int, up_to_ns: int) -> Sequence[int]:
         """All slots in (after, up to]."""
         ...
 
@@ -29,9 +29,9 @@ class Grid:
     def next_after(self, time_ns: int) -> int | None:
         return (time_ns // self.interval_ns + 1) * self.interval_ns
 
-    def between(self, after_ns: int, up_to_ns: int) -> list[int]:
+    def between(self, after_ns: int, up_to_ns: int) -> Sequence[int]:
         first = (after_ns // self.interval_ns + 1) * self.interval_ns
-        return list(range(first, up_to_ns + 1, self.interval_ns))
+        return range(first, up_to_ns + 1, self.interval_ns)  # years of slots cost nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,16 @@ class Timekeeper:
         self._clock = clock
         self.boot = boot
         self.steps = 0  # of the wall clock, since the start
+        self._lock = threading.Lock()  # several threads watch for a step
         self._offset_ns = clock.wall_ns() - clock.mono_ns()
 
     def now_ns(self) -> int:
         return self._clock.mono_ns() + self._offset_ns
+
+    @property
+    def offset_ns(self) -> int:
+        """Wall time minus monotonic time."""
+        return self._offset_ns
 
     def mono_ns(self) -> int:
         return self._clock.mono_ns()
@@ -43,12 +49,13 @@ class Timekeeper:
 
     def follow_step(self) -> int:
         """Take a step of the wall clock over [ns], 0 if there was none worth the name."""
-        step = self._clock.wall_ns() - self._clock.mono_ns() - self._offset_ns
-        if abs(step) <= STEP_NS:
-            return 0
-        self._offset_ns += step
-        self.steps += 1
-        return step
+        with self._lock:
+            step = self._clock.wall_ns() - self._clock.mono_ns() - self._offset_ns
+            if abs(step) <= STEP_NS:
+                return 0
+            self._offset_ns += step
+            self.steps += 1
+            return step
 
     def clock_entry(self, how: str, error_ns: int) -> Entry:
         """The entry that makes the time of this boot known."""

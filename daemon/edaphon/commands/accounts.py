@@ -1,33 +1,32 @@
 """The ledger of entries and slots, counted anew from the journal: independent of what ran live."""
 
 from array import array
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from edaphon.acquire.timekeeper import STEP_NS
+from edaphon.acquire.gaps import Gap
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
 from edaphon.nouns import Sequence
 
-__all__ = ["EntryAccount", "SlotBook", "read_accounts", "told_of"]
+__all__ = ["EntryAccount", "SlotBook", "read_accounts"]
 
 PAGE = 4000
 
 
 @dataclass(slots=True)
 class SlotBook:
-    """The slots of one source between two steps of the clock: records, and closed gap runs."""
+    """The slots of one source: those with a record, and the gap runs that are closed."""
 
     records: "array[int]" = field(default_factory=lambda: array("q"))
     gaps: list[tuple[int, int, int]] = field(default_factory=list)  # first, last, n
 
-    def told(self, open_gap: Mapping[str, Any] | None, interval_ns: int | None) -> dict[str, Any]:
+    def told(self, open_gap: Gap | None, interval_ns: int | None) -> dict[str, Any]:
         """slots = records + gaps, no slot twice; on a grid, no slot missing either."""
         runs = list(self.gaps)
         if open_gap is not None:
-            runs.append((open_gap["first_ns"], open_gap["last_ns"], open_gap["n"]))
+            runs.append((open_gap.first_ns, open_gap.last_ns, open_gap.n))
         slots, n = set(self.records), sum(run[2] for run in runs)
         twice = len(self.records) - len(slots)
         ends = sorted([*slots, *(t for run in runs for t in run[:2])])
@@ -45,53 +44,29 @@ class SlotBook:
 
 @dataclass(slots=True)
 class EntryAccount:
-    """What the journal holds up to a place, every CRC checked on the way."""
+    """What the journal holds, every CRC checked on the way."""
 
     records: int = 0
     damaged: int = 0
-    books: dict[str, list[SlotBook]] = field(default_factory=dict)
-    offsets: dict[str, int] = field(default_factory=dict)  # of the clock, by boot
+    books: dict[str, SlotBook] = field(default_factory=dict)
 
-    def take(self, entry: Entry) -> None:
+    def take(self, entry: Entry, derived: bool) -> None:
         if entry.kind == Kind.RECORD:
-            self.records += 1
+            self.records += derived
             if entry.slot_ns is not None:
                 self._book(entry).records.append(entry.slot_ns)
         elif entry.kind == Kind.GAP:
             gap = orjson.loads(entry.payload)
+            book = self._book(entry)
             if gap["state"] == "closed":
-                self._book(entry).gaps.append((gap["first_ns"], gap["last_ns"], gap["n"]))
-        elif entry.kind == Kind.CLOCK:
-            self._clock(entry)
+                book.gaps.append((gap["first_ns"], gap["last_ns"], gap["n"]))
 
     def _book(self, entry: Entry) -> SlotBook:
-        return self.books.setdefault(entry.source, [SlotBook()])[-1]
-
-    def _clock(self, entry: Entry) -> None:
-        """A step begins the slots anew: those it leapt over or back to were never due."""
-        offset = int(orjson.loads(entry.payload)["offset_ns"])
-        before = self.offsets.setdefault(entry.boot, offset)
-        self.offsets[entry.boot] = offset
-        if abs(offset - before) > STEP_NS:
-            for books in self.books.values():
-                books.append(SlotBook())
+        return self.books.setdefault(entry.source, SlotBook())
 
 
-def told_of(
-    books: list[SlotBook], open_gap: Mapping[str, Any] | None, interval_ns: int | None
-) -> dict[str, Any]:
-    """The slots of a source, all its books together; the open gap belongs to the last."""
-    parts = [book.told(None, interval_ns) for book in books[:-1]]
-    parts.append(books[-1].told(open_gap, interval_ns))
-    expected = [part["expected"] for part in parts]
-    return {
-        **{name: sum(p[name] for p in parts) for name in ("records", "in_gaps", "twice")},
-        "expected": None if None in expected else sum(expected),
-        "closes": all(part["closes"] for part in parts),
-    }
-
-
-def read_accounts(journal: JournalReader, up_to: Sequence) -> EntryAccount:
+def read_accounts(journal: JournalReader, derived: Sequence, up_to: Sequence) -> EntryAccount:
+    """The records that are derived, and the slots of all entries up to a place."""
     account, place = EntryAccount(), Sequence(0, 0)
     while place < up_to:
         try:
@@ -104,7 +79,7 @@ def read_accounts(journal: JournalReader, up_to: Sequence) -> EntryAccount:
             break
         for sequence, entry in items:
             if sequence <= up_to:
-                account.take(entry)
+                account.take(entry, sequence <= derived)
         place = items[-1][0]
     return account
 

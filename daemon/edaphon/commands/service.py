@@ -45,6 +45,7 @@ FLUSH_AT_ROWS = 400_000
 STOP_THREADS_S, STOP_SINK_S = 1.5, 3.0
 COLLECT_S = 0.1  # what a turn of the deriver costs depends more on its channels than its entries
 APPLY_WITHIN_S = 10.0
+WATCH_CLOCK_S = 10.0
 COMMIT_WITHIN_S = 2.0  # at a stop; on a full disk what came is not acknowledged either
 DEAD_LETTER_CAUSES = 500  # told apart in the log; hostile topics must not fill it
 _ACCOUNTS = "slot accounts"
@@ -96,6 +97,7 @@ class Service:
         self._dead_letters: set[tuple[str, str]] = set()
         self.channels: dict[str, Channel] = {}
         self.clock_how = ""
+        self._told_offset_ns = self.keeper.offset_ns
         self._threads: list[threading.Thread] = []
         self.buses: dict[str, Bus] = {}
         self.samplers: dict[str, Sampler] = {}
@@ -150,9 +152,7 @@ class Service:
             reader.stop()
         for bus in self.buses.values():
             bus.stop()
-        committed = threading.Event()
-        self.journal.append([], lambda _: committed.set())
-        committed.wait(COMMIT_WITHIN_S)
+        self._all_committed()
 
     def settle(self) -> None:
         """Derive what is committed now; for the end of a life and the end of a story."""
@@ -214,14 +214,16 @@ class Service:
 
     def _know_clock(self, how: str, error_ns: int) -> None:
         self.clock_how = how
+        self._told_offset_ns = self.keeper.offset_ns
         self.journal.append_now(self.keeper.clock_entry(how, error_ns))
 
     def _watch_clock(self) -> None:
-        while not self.stop_event.wait(10.0):
+        while not self.stop_event.wait(WATCH_CLOCK_S):
+            self.keeper.follow_step()  # a sampler may have followed it first
+            step = self.keeper.offset_ns - self._told_offset_ns
             if not self.clock_how and kernel_is_synchronised():
-                self.keeper.follow_step()
                 self._know_clock("ntp", 100_000_000)
-            elif (step := self.keeper.follow_step()) and self.clock_how:
+            elif step and self.clock_how:
                 _log.warning("the wall clock stepped by %.3f s", step / 1e9)
                 self._know_clock(self.clock_how, abs(step))
 
@@ -233,11 +235,19 @@ class Service:
         return accounts, alive_until
 
     def _save_accounts(self) -> None:
-        """A place from which the journal tells the rest; it may be old, never too new."""
+        """A place from which the journal tells the rest; the accounts may be old, never too new."""
         place = self.journal.last
-        accounts = {p: a for sampler in self.samplers.values() for p, a in sampler.accounts.items()}
-        if place is not None and self.samplers:
-            self.state.put(_ACCOUNTS, [list(place), {p: a.to_json() for p, a in accounts.items()}])
+        accounts = {p: a for s in self.samplers.values() for p, a in s.saved_accounts().items()}
+        if place is not None and accounts and self._all_committed():
+            self.state.put(_ACCOUNTS, [list(place), accounts, self.keeper.boot])
+
+    def _all_committed(self) -> bool:
+        """Whether all that was appended until now is committed; it waits for that."""
+        if self.journal.in_trouble:
+            return False
+        committed = threading.Event()
+        self.journal.append([], lambda _: committed.set())
+        return committed.wait(COMMIT_WITHIN_S)
 
     def _start_buses(self, accounts: Mapping[str, SlotAccount], alive_until: int) -> None:
         for name, config in self.config.buses.items():

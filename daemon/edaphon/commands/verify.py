@@ -10,13 +10,14 @@ import numpy as np
 import orjson
 import typer
 
-from edaphon.commands.accounts import SlotBook, read_accounts, told_of
+from edaphon.acquire.gaps import accounts_of
+from edaphon.commands.accounts import EntryAccount, read_accounts
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.offline import settled_deriver
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.config import Sink as SinkConfig
 from edaphon.derive import known_facts
-from edaphon.journal import StateFile, read_only
+from edaphon.journal import JournalReader, StateFile, read_only
 from edaphon.nouns import Channel, Observations, Sequence
 from edaphon.series import DAY_NS, BlockHead, Series
 from edaphon.sinks.feed import cursor_name
@@ -73,7 +74,9 @@ def _settle(storage: Storage, wait_s: float) -> None:
 def _ledgers(storage: Storage, series: Series) -> dict[str, Any]:
     checkpoint = orjson.loads(series.checkpoint("deriver") or b"{}")
     position = Sequence.of(checkpoint["position"])
-    account = read_accounts(read_only(storage.layout.journal), position)
+    journal = read_only(storage.layout.journal)
+    end = journal.last or position
+    account = read_accounts(journal, position, end)
     counts = checkpoint["state"]["counts"]
     sum_of = counts["decoded"] + counts["dead"] + counts["duplicates"] + counts["held"]
     entries = {
@@ -84,19 +87,20 @@ def _ledgers(storage: Storage, series: Series) -> dict[str, Any]:
     }
     return {
         "entries": entries,
-        "slots": dict(_slots(storage, account.books)),
+        "slots": dict(_slots(storage, journal, account, end)),
         "observations": _observations(series, checkpoint["state"]["derived"]),
     }
 
 
 def _slots(
-    storage: Storage, books: Mapping[str, list[SlotBook]]
+    storage: Storage, journal: JournalReader, account: EntryAccount, end: Sequence
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     intervals = {s.path: getattr(s, "interval_ns", None) for s in storage.config.sources}
     with StateFile(storage.layout.folder) as state:
-        saved: dict[str, Any] = (state.get("slot accounts") or [None, {}])[1]
-    for path, own in sorted(books.items()):
-        yield path, told_of(own, saved.get(path, {}).get("gap"), intervals.get(path))
+        saved = state.get("slot accounts")
+    known = accounts_of(saved, journal, end)
+    for path, book in sorted(account.books.items()):
+        yield path, book.told(known[path].gap, intervals.get(path))
 
 
 def _observations(series: Series, derived: Mapping[str, int]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def test_the_journal_tells_the_accounts_again(tmp_path: Path):
         account = SlotAccount("sdi12/a")
         first = journal.append_now(entry(Kind.RECORD, slot=5))
         account.record(5)
-        saved = (tuple(first), {"sdi12/a": account.to_json()})
+        saved = (tuple(first), {"sdi12/a": {**account.to_json(), "mono_ns": 0}}, "another boot")
         for gap in account.miss(10, "no answer"):
             journal.append_now(entry(Kind.GAP, gap.payload()))
         journal.append_now(entry(Kind.RECORD, slot=7, source="sdi12/b"))
@@ -71,3 +71,31 @@ def test_the_journal_tells_the_accounts_again(tmp_path: Path):
             assert known["sdi12/a"].gap == account.gap
             assert known["sdi12/a"].last_ns == 10
             assert known["sdi12/b"].last_ns == 7
+
+
+def test_an_account_saved_with_an_older_place_does_not_take_over_what_it_knows(tmp_path: Path):
+    """The journal's place is read first, the account later: what lies between is known to both."""
+    with Journal.open(tmp_path, SystemClock()) as journal:
+        account = SlotAccount("sdi12/a")
+        place = journal.append_now(entry(Kind.RECORD, slot=5))
+        account.record(5)
+        for gap in account.miss(10, "no answer"):
+            journal.append_now(entry(Kind.GAP, gap.payload()))
+        account.miss(15, "no answer")  # the gap grows without a word
+        saved = (tuple(place), {"sdi12/a": {**account.to_json(), "mono_ns": 0}}, "boot")
+        assert accounts_of(saved, journal)["sdi12/a"] == account
+
+
+def test_a_measurement_that_ends_after_later_slots_were_missed_leaves_them_accounted_for():
+    account = SlotAccount("sdi12/a")
+    account.miss(20, "overload")
+    account.record(10)
+    assert account.last_ns == 20
+    assert account.has(20)
+
+
+def test_years_of_slots_with_the_service_off_are_one_gap():
+    account = SlotAccount("sdi12/a", 10, Gap("no answer", 10, 10, 1))
+    closed, opened = account.service_off(range(20, 10**10, 10), alive_until_ns=39)
+    assert (closed.cause, closed.n, closed.last_ns) == ("no answer", 3, 30)
+    assert (opened.first_ns, opened.n) == (40, 10**9 - 4)

@@ -23,8 +23,9 @@ ANSWER = (Turn(0, True, b"aM!"), Turn(9, False, b"a0013\r\n"))
 class JumpingClock:
     """Virtual time that is always where somebody waits for it."""
 
-    def __init__(self, wall_ns: int) -> None:
+    def __init__(self, wall_ns: int, steps=()) -> None:
         self.offset_ns, self.now_ns = wall_ns, 0
+        self.steps = list(steps)  # (monotonic time, step of the wall clock)
 
     def wall_ns(self) -> int:
         return self.now_ns + self.offset_ns
@@ -34,6 +35,8 @@ class JumpingClock:
 
     def wait_until(self, mono_ns: int, stop: threading.Event) -> bool:
         self.now_ns = max(self.now_ns, mono_ns)
+        if self.steps and self.now_ns >= self.steps[0][0]:
+            self.offset_ns += self.steps.pop(0)[1]
         return stop.is_set()
 
 
@@ -64,8 +67,8 @@ def journal(tmp_path: Path):
         yield journal
 
 
-def sample(journal, fates, slots, account=None, alive_until=0, start_ns=1000):
-    clock = JumpingClock(start_ns)
+def sample(journal, fates, slots, account=None, alive_until=0, start_ns=1000, steps=()):
+    clock = JumpingClock(start_ns, steps)
     bus = ScriptedBus(fates)
     source = Scheduled("sdi12/a", "a", load_sheet("meter.teros12"), Instants(slots), 5.0)
     accounts = {"sdi12/a": account} if account else {}
@@ -126,7 +129,7 @@ def test_slots_that_passed_before_the_start_are_a_gap_of_the_service(journal):
     )
     gaps = [Gap.of_payload(e.payload) for e in of_kind(entries, Kind.GAP)]
     assert [(g.state, g.cause, g.n) for g in gaps] == [
-        ("open", "service off", 1),
+        ("open", "service off", 2),
         ("closed", "service off", 2),
     ]
 
@@ -140,3 +143,35 @@ def test_a_reading_beside_the_schedule_is_kept_with_its_purpose_and_no_slot(jour
     assert heard == [(ANSWER, None)]
     (test,) = [e for _, e in journal.scan() if e.purpose == Purpose.TEST]
     assert test.slot_ns is None
+
+
+SECOND = 10**9
+
+
+def on_seconds(*seconds):
+    return [s * SECOND for s in seconds]
+
+
+def test_slots_that_a_step_leaps_over_are_a_gap(journal):
+    slots = on_seconds(11, 12, 13, 14, 15, 16)
+    sampler, _, entries = sample(
+        journal, [None, None], slots, start_ns=10 * SECOND, steps=[(2 * SECOND, 3 * SECOND)]
+    )
+    gaps = [Gap.of_payload(e.payload) for e in of_kind(entries, Kind.GAP)]
+    assert [(g.state, g.cause, g.n) for g in gaps] == [
+        ("open", "clock step", 4),
+        ("closed", "clock step", 4),
+    ]
+    assert [e.slot_ns for e in of_kind(entries, Kind.RECORD)] == on_seconds(11, 16)
+    assert sampler.accounts["sdi12/a"].last_ns == 16 * SECOND
+
+
+def test_a_slot_that_comes_again_after_a_step_back_is_recorded_without_its_name(journal):
+    slots = on_seconds(11, 12, 13, 14)
+    sampler, _, entries = sample(
+        journal, [None] * 5, slots, start_ns=10 * SECOND, steps=[(3 * SECOND, -2 * SECOND)]
+    )
+    found = [e.slot_ns for e in of_kind(entries, Kind.RECORD)]
+    assert found == [11 * SECOND, 12 * SECOND, None, 13 * SECOND, 14 * SECOND]
+    assert of_kind(entries, Kind.GAP) == []
+    assert sampler.accounts["sdi12/a"].last_ns == 14 * SECOND

@@ -11,14 +11,14 @@ def test_the_grid_is_aligned_to_the_wall():
     assert grid.next_after(0) == 600
     assert grid.next_after(599) == 600
     assert grid.next_after(600) == 1200
-    assert grid.between(600, 1800) == [1200, 1800]
-    assert grid.between(601, 1199) == []
+    assert list(grid.between(600, 1800)) == [1200, 1800]
+    assert list(grid.between(601, 1199)) == []
 
 
 @given(st.integers(1, 10**6), st.integers(0, 10**9), st.integers(0, 10**7))
 def test_between_lists_what_next_after_would_walk(interval, start, span):
     grid = Grid(interval * 1000)
-    listed = grid.between(start, start + span)
+    listed = list(grid.between(start, start + span))
     walked, at = [], grid.next_after(start)
     while at <= start + span:
         walked.append(at)
