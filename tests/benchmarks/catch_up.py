@@ -1,0 +1,105 @@
+"""After an outage: how fast a backlog of the series reaches a server."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from edaphon.clock import SystemClock
+from edaphon.journal import StateFile
+from edaphon.nouns import Channel, Observations
+from edaphon.series import DAY_NS, Series
+from edaphon.sinks.delivery import Delivery
+from edaphon.sinks.feed import SeriesFeed
+from edaphon.sinks.influxdb import Settings, open_influxql, open_sink
+from tests.benchmarks.figures import Figure
+from tests.benchmarks.peers import get
+from tests.benchmarks.processes import line_from, python
+from tests.programs import Influx1
+
+__all__ = ["TITLE", "figures"]
+
+CHANNELS, DAYS, PER_DAY = 60, 24, 1440  # some 2,000,000 observations
+TOTAL = CHANNELS * DAYS * PER_DAY
+FIRST_DAY = 20_600
+AIM = 50_000.0
+TITLE = f"a backlog of {TOTAL:,} observations"
+
+
+def figures(folder: Path) -> list[Figure]:
+    channels = {f"c{i:02d}": _channel(i) for i in range(CHANNELS)}
+    _backlog(folder / "series", list(channels))
+    with python("tests.benchmarks.counting_sink") as sink:
+        port = int(line_from(sink, 20))
+        wall_s, cpu_s = _brought(folder, f"http://127.0.0.1:{port}", channels)
+        lines = get(port, "/lines")["lines"]
+    with Influx1(folder) as influx:
+        open_influxql(_settings(influx.url)).ask('CREATE DATABASE "plots"')
+        real_s, _ = _brought(folder, influx.url, channels)
+    return [
+        Figure("observations/s into the counting sink", TOTAL / wall_s, AIM, True),
+        Figure("observations/s into InfluxDB 1.6.7", TOTAL / real_s, AIM, True),
+        Figure("CPU s per 1,000,000 observations", cpu_s / TOTAL * 1e6),
+        Figure("lines in the counting sink", lines, TOTAL),
+    ]
+
+
+def _channel(i: int) -> Channel:
+    return Channel(f"c{i:02d}", "soil_temperature", "degC", "bench", f"P{i % 6}", depth_cm="5")
+
+
+def _backlog(path: Path, channels: list[str]) -> None:
+    series = Series(path)
+    rng = np.random.default_rng(12)
+    for day in range(FIRST_DAY, FIRST_DAY + DAYS):
+        runs = [_day(channel, day, rng) for channel in channels]
+        series.merge(runs, {"0123456789ab": "{}"})
+        series.flush({})
+    series.close()
+
+
+def _day(channel: str, day: int, rng: np.random.Generator) -> Observations:
+    time_ns = day * DAY_NS + np.arange(PER_DAY, dtype=np.int64) * (DAY_NS // PER_DAY)
+    raw = np.round(11.0 + rng.normal(0.0, 0.3, PER_DAY).cumsum() / 30, 1)
+    value = raw * 1.003 - 0.04
+    u_random, u_systematic = np.full(PER_DAY, 0.0289), np.full(PER_DAY, 0.2887)
+    flag = np.ones(PER_DAY, np.int8)
+    sequence = np.arange(PER_DAY, dtype=np.int64) + day * PER_DAY
+    columns = (time_ns, time_ns, raw, value, u_random, u_systematic, flag, sequence)
+    return Observations(channel, "0123456789ab", *columns)
+
+
+def _settings(url: str) -> Settings:
+    return Settings(url=url, version=1, database="plots")
+
+
+def _brought(folder: Path, url: str, channels: dict[str, Channel]) -> tuple[float, float]:
+    """(wall, CPU) seconds until the whole backlog is in that server."""
+    settings = _settings(url)
+    with _series(folder / "series") as series, StateFile(folder / "state") as state:
+        feed = SeriesFeed("bench", series, channels)
+        delivery = Delivery(
+            "bench", lambda: open_sink(settings, channels), feed, state, SystemClock()
+        )
+        begun, spent = time.monotonic(), time.process_time()
+        delivery.start()
+        pause = threading.Event()
+        while delivery.counts.delivered < TOTAL and time.monotonic() - begun < 120:
+            pause.wait(0.01)
+        took = time.monotonic() - begun, time.process_time() - spent
+        delivery.stop()
+        if delivery.counts.last_error:
+            print(f"{url}: {delivery.counts.last_error}")
+    return took
+
+
+@contextmanager
+def _series(path: Path) -> Iterator[Series]:
+    series = Series(path, read_only=True)
+    try:
+        yield series
+    finally:
+        series.close()
