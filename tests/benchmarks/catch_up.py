@@ -7,6 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from tests.benchmarks.figures import Figure
+from tests.benchmarks.peers import get
+from tests.benchmarks.processes import line_from, python
+from tests.programs import Influx1
 
 from edaphon.clock import SystemClock
 from edaphon.journal import StateFile
@@ -15,10 +19,6 @@ from edaphon.series import DAY_NS, Series
 from edaphon.sinks.delivery import Delivery
 from edaphon.sinks.feed import SeriesFeed
 from edaphon.sinks.influxdb import Settings, open_influxql, open_sink
-from tests.benchmarks.figures import Figure
-from tests.benchmarks.peers import get
-from tests.benchmarks.processes import line_from, python
-from tests.programs import Influx1
 
 __all__ = ["TITLE", "figures"]
 

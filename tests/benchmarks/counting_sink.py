@@ -1,4 +1,4 @@
-"""A server that takes every /write at once and remembers it: python -m tests.benchmarks.counting_sink.
+"""A server that takes every /write and remembers it: python -m tests.benchmarks.counting_sink.
 
 It prints its port. GET /lines answers how many lines came; GET /report, asked when all is quiet,
 answers JSON: lines, distinct points, requests, time of the first and last arrival, and the

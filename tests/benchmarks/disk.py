@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from edaphon.clock import SystemClock
-from edaphon.journal import Entry, Journal, Kind, Sequence
-from edaphon_drivers.payloads import Turn, pack_exchange, pack_message
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.nodes import topic
 from tests.benchmarks.processes import disk_bytes
 from tests.benchmarks.publisher import payload
+
+from edaphon.clock import SystemClock
+from edaphon.journal import Entry, Journal, Kind, Sequence
+from edaphon_drivers.payloads import Turn, pack_exchange, pack_message
 
 __all__ = ["TITLE", "figures"]
 

@@ -9,7 +9,7 @@ from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.client.write.point import Point
 from influxdb_client.client.write_api import WriteOptions
 
-client: Any = InfluxDBClient(f"http://127.0.0.1:{sys.argv[2]}", token="t", org="o")
+client: Any = InfluxDBClient(f"http://127.0.0.1:{sys.argv[2]}", token="t", org="o")  # noqa: S106
 write_api = client.write_api(
     write_options=WriteOptions(batch_size=1000, flush_interval=1000, jitter_interval=0)
 )

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-
 from tests.benchmarks.nodes import broker, facts, influx, sources
 from tests.benchmarks.processes import cpu_s, line_from, peak_mb, python
 from tests.programs import Mosquitto

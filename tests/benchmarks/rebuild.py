@@ -6,16 +6,16 @@ from pathlib import Path
 from statistics import median
 
 import orjson
+from tests.benchmarks.figures import Figure
+from tests.benchmarks.nodes import NODES, broker, facts, sources, topic
+from tests.benchmarks.publisher import payload
+from tests.stories.station import Station
 
 from edaphon.clock import SystemClock
 from edaphon.derive import Deriver
 from edaphon.journal import Entry, Journal, JournalReader, Kind
 from edaphon.series import Series
 from edaphon_drivers.payloads import pack_message, unpack_message
-from tests.benchmarks.figures import Figure
-from tests.benchmarks.nodes import NODES, broker, facts, sources, topic
-from tests.benchmarks.publisher import payload
-from tests.stories.station import Station
 
 __all__ = ["TITLE", "figures"]
 
