@@ -7,19 +7,18 @@ import os
 import random
 import threading
 import time
-import urllib.parse
-import urllib.request
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import orjson
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
-from tests.programs import Influx1, Mosquitto, wait_until
+from tests.programs import Mosquitto, wait_until
+from tests.stories.influx import Database, sink_table
 from tests.stories.station import Station, json_node, json_node_facts, teros12_facts
 
 from edaphon.journal import Kind, read_only
@@ -29,12 +28,12 @@ from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
 __all__ = [
     "LONG",
     "Spread",
-    "Database",
     "Probes",
     "Publisher",
     "cpu_s",
     "kept_messages",
     "loaded_station",
+    "points",
     "random_of",
     "resident_mb",
     "table",
@@ -123,34 +122,12 @@ class Publisher:
         self._by_mid[sent.mid] = payload
 
 
-class Database:
-    """What an InfluxDB 1 holds, asked without the product's own code."""
-
-    def __init__(self, server: Influx1, name: str = "soil") -> None:
-        self.server, self.name = server, name
-
-    def create(self) -> Self:
-        self.ask(f'CREATE DATABASE "{self.name}"')
-        return self
-
-    def ask(self, query: str) -> list[dict[str, Any]]:
-        form = urllib.parse.urlencode({"q": query, "db": self.name, "epoch": "ns"}).encode()
-        with urllib.request.urlopen(f"{self.server.url}/query", form, 60) as answer:  # noqa: S310
-            results = orjson.loads(answer.read())["results"]
-        assert "error" not in results[0], results
-        series: list[dict[str, Any]] = results[0].get("series", [])
-        return series
-
-    def points(self) -> dict[str, int]:
-        """How many points each channel has."""
-        counts: Counter[str] = Counter()
-        for found in self.ask('SELECT count("flag") FROM /.*/ GROUP BY "channel"'):
-            counts[found["tags"]["channel"]] += found["values"][0][1]
-        return dict(counts)
-
-    def times(self, channel: str) -> list[int]:
-        found = self.ask(f'SELECT "flag" FROM /.*/ WHERE "channel" = \'{channel}\'')  # noqa: S608
-        return [row[0] for series in found for row in series["values"]]
+def points(database: Database) -> dict[str, int]:
+    """How many points each channel has."""
+    counts: Counter[str] = Counter()
+    for found in database.ask('SELECT count("flag") FROM /.*/ GROUP BY "channel"'):
+        counts[found["tags"]["channel"]] += found["values"][0][1]
+    return dict(counts)
 
 
 def loaded_station(
@@ -163,10 +140,7 @@ def loaded_station(
     """A station with the probes where a port is given, the nodes where a broker is."""
     tables, facts = [], []
     if sink:
-        tables.append(
-            f'[[sink]]\nname = "{SINK}"\nkind = "influxdb"\nurl = "{sink}"\n'
-            f'version = 1\ndatabase = "soil"\n'
-        )
+        tables.append(sink_table(sink, "soil", name=SINK))
     if broker is not None:
         tables.append(
             f'[broker.local]\nhost = "{broker.host}"\nport = {broker.port}\ntopics = ["plot/#"]\n'
