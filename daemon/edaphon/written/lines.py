@@ -39,6 +39,15 @@ class Document:
     lines: Mapping[Place, int]
     complaints: tuple[Complaint, ...] = ()
     repaired: frozenset[int] = field(default=frozenset())
+    _first: Mapping[Place, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        first: dict[Place, int] = {}
+        for place, line in self.lines.items():
+            for n in range(1, len(place) + 1):
+                around = place[:n]
+                first[around] = min(line, first.get(around, line))
+        object.__setattr__(self, "_first", first)
 
     @property
     def readable(self) -> bool:
@@ -47,12 +56,9 @@ class Document:
 
     def line(self, place: Place) -> int:
         """The first line of that place, or of the nearest written place around it."""
-        while place:
-            inside = [line for at, line in self.lines.items() if at[: len(place)] == place]
-            if inside:
-                return min(inside)
+        while place and place not in self._first:
             place = place[:-1]
-        return 1
+        return self._first.get(place, 1)
 
 
 def read_document(file: str, text: str) -> Document:
