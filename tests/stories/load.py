@@ -98,9 +98,12 @@ class Publisher:
         """Send no more and wait until the broker has answered for everything."""
         self._stop.set()
         self._thread.join()
-        wait_until(
-            lambda: len(self._answered) == len(self.sent), "the broker to accept all messages", 30
-        )
+        try:
+            wait_until(lambda: len(self._answered) == len(self.sent), "all PUBACKs", 30)
+        except BaseException:
+            print(f"{len(self.sent)} sent, {len(self._answered)} answered, mids that are not:")
+            print(sorted(set(self._by_mid) - self._answered)[:50])
+            raise
 
     @property
     def accepted(self) -> set[bytes]:
