@@ -68,8 +68,11 @@ class Check:
         return worst
 
     def flags(self, time_ns: Int, value: Float) -> Small:
-        found = []
-        for effect, limits in self.levels:
-            result = self.evaluate(time_ns, value, limits)
-            found.append(_MEANING[effect][result])  # Result -1 picks the last
-        return found[0] if len(found) == 1 else worst_flag(found, len(value))
+        return worst_flag(self.flags_by_level(time_ns, value), len(value))
+
+    def flags_by_level(self, time_ns: Int, value: Float) -> list[Small]:
+        """For who takes the worst of several checks at once."""
+        return [  # Result -1 picks the last meaning
+            _MEANING[effect][self.evaluate(time_ns, value, limits)]
+            for effect, limits in self.levels
+        ]

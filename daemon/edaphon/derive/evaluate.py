@@ -75,7 +75,8 @@ def _judged(segment: Segment, rows: Fresh) -> tuple[Float, Float, Float, Small]:
     value, u_random, u_systematic, outside = segment.chain.apply(rows.raw, rows.time_ns)
     missing = np.isnan(value)
     flags = [rows.doubt]
-    flags.extend(check.flags(rows.time_ns, value) for check in segment.checks)
+    for check in segment.checks:
+        flags.extend(check.flags_by_level(rows.time_ns, value))
     if outside.any():
         flags.append(_where(outside, _SUSPECT))
     if segment.expires_ns is not None:
