@@ -45,9 +45,7 @@ def troubled(station: Station) -> bool:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    "killed", [False, True], ids=["alive", "killed and started while it is full"]
-)
+@pytest.mark.parametrize("killed", [False, True], ids=["alive", "killed"])
 def test_a_full_disk_stops_nothing_for_good_and_loses_nothing(
     tmp_path: Path, small_disk: Path, capfd: pytest.CaptureFixture[str], killed: bool
 ) -> None:
