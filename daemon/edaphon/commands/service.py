@@ -117,7 +117,7 @@ class Service:
         self._begin_clock()
         self.series = self._open_series()
         self.deriver = Deriver(self.journal, self.series, self.layout.scratch, self._on_dead_letter)
-        self._learn_channels()
+        self.channels = self.deriver.channels
         self._start_sinks()
         self._run("deriver", self._derive)
         self._start_buses(accounts, alive_until)
@@ -302,22 +302,16 @@ class Service:
     def _derive(self) -> None:
         while not self.stop_event.is_set():
             self.deriver_alive_ns = self.clock.mono_ns()
-            known, change = len(self.channels), self.series.change
+            change = self.series.change
             if not self.deriver.turn():
                 self.journal.wait_newer(self.deriver.position, 0.5)
             if not self.deriver.hurried:
                 self.stop_event.wait(COLLECT_S)
-            if self.deriver.plan.channels.keys() - self.channels.keys() or not known:
-                self._learn_channels()
             if self.series.change != change:
                 for parts in self.sinks.values():
                     parts.delivery.wake()
             if self.series.unflushed_rows > FLUSH_AT_ROWS:
                 self.flush()
-
-    def _learn_channels(self) -> None:
-        """A channel, once known, stays known: points of it may have to be withdrawn."""
-        self.channels.update(self.deriver.plan.channels)
 
     def apply(self, rows: list[FactRow], who: str) -> int:
         """Journal new facts; those known already are passed over. Raises Refusal."""

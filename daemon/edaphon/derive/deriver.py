@@ -20,7 +20,7 @@ from edaphon.derive.state import State
 from edaphon.derive.step import NEWEST_NS, DeadLetter, Item, Line, sources_of
 from edaphon.facts import Knowledge, from_payload
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind, entry_crc
-from edaphon.nouns import Sequence
+from edaphon.nouns import Channel, Sequence
 from edaphon.series import Series
 
 __all__ = ["Deriver", "known_facts"]
@@ -33,12 +33,15 @@ _START = Sequence(0, 0)
 Listener = Callable[[DeadLetter], None]
 
 
-class _Latest(NamedTuple):
-    """What the journal says last of how to read it."""
+class _Told(NamedTuple):
+    """What the journal says, up to a place, of how to read it."""
 
     knowledge: Knowledge
     known: Sequence  # of the last fact or configuration it holds
     sources: Sources
+
+
+_NOTHING = _Told(Knowledge(), _START, Sources())
 
 
 class Deriver:
@@ -57,14 +60,16 @@ class Deriver:
         self._scratch = scratch
         self._rework: Rework | None = None
         self._pending: dict[str, list[Range]] = {}
-        self._latest = _latest(journal)
+        self._latest = _latest(journal)  # all that was ever entered
+        self._told = _NOTHING  # what was entered up to `position`; the plan is made of it
+        self.channels: dict[str, Channel] = {}
         self.damaged = 0
         self.differing = 0  # rows that deriving again has changed or withdrawn
         self.position = _START
         self._full = False
         self._newest_ns = -(2**63)
-        plan = self._plan_of(self._latest)
-        self._line = Line(State(), plan, Sources(), self._recall, on_dead_letter)
+        self._line = Line(State(), Plan(), Sources(), self._recall, on_dead_letter)
+        self._name_channels()
         self._resume(series.checkpoint(_CHECKPOINT))
 
     @property
@@ -73,6 +78,7 @@ class Deriver:
 
     @property
     def knowledge(self) -> Knowledge:
+        """All that was ever entered, what `turn` has not reached yet included."""
         return self._latest.knowledge
 
     @property
@@ -140,24 +146,20 @@ class Deriver:
                 self._learn(batch)
 
     def _changes_meaning(self, item: Item) -> bool:
-        sequence, entry = item
-        means = entry.kind in FACT_KINDS or entry.kind == Kind.CONFIGURATION
-        return means and sequence > self._latest.known
+        return item[1].kind in FACT_KINDS or item[1].kind == Kind.CONFIGURATION
 
     def _learn(self, batch: list[Item]) -> None:
-        knowledge, known, sources = self._latest
-        for known, entry in batch:
-            if entry.kind == Kind.CONFIGURATION:
-                sources = sources_of(entry)
-            else:
-                knowledge = knowledge.learn(known, from_payload(entry.payload).fact)
-        self._latest = _Latest(knowledge, known, sources)
+        self._latest = _learned(self._latest, batch)
+        self._told = _learned(self._told, batch)
+        self._name_channels()
         before = self.plan.extents
-        self._line.plan = self._plan_of(self._latest)
+        self._line.plan = _plan_of(self._told)
         self._reconsider(before)
 
-    def _plan_of(self, latest: _Latest) -> Plan:
-        return Plan.of(latest.knowledge, latest.sources.outputs, latest.sources.site)
+    def _name_channels(self) -> None:
+        """A channel once known stays known: points of it may have to be withdrawn."""
+        latest = self._latest
+        self.channels.update(latest.knowledge.channels_ever(latest.sources.site))
 
     # -- deriving again --------------------------------------------------------------------
 
@@ -190,6 +192,16 @@ class Deriver:
         return True
 
     def _adopt(self, rework: Rework) -> None:
+        """Sinks see the new values once they are written with the place to go on from.
+
+        After a kill all later entries are derived the same way again, so that whatever a sink was
+        sent of them is sent again or withdrawn; what was taken over here would not be.
+        """
+        with self._series.unseen():
+            self._take_over(rework)
+            self.flush()
+
+    def _take_over(self, rework: Rework) -> None:
         for channel, ranges in self._pending.items():
             change = self._series.adopt(channel, rework.series, ranges)
             self.differing += len(change)
@@ -229,6 +241,11 @@ class Deriver:
         if self.state.configuration:
             entry = self._journal.entry(Sequence.of(self.state.configuration))
             self._line.sources = sources_of(entry)
+        # Not as known now: facts entered behind this place may have sent values to the sinks
+        # already, and these are only withdrawn by coming to the facts in the same order again.
+        known_then = self._latest.knowledge.as_known_at(self.position)
+        self._told = _Told(known_then, self.position, self._line.sources)
+        self._line.plan = _plan_of(self._told)
         self._pending = {c: [(a, b) for a, b in r] for c, r in table["pending"].items()}
         self._reconsider(_extents_of_json(table["extents"]))
 
@@ -250,7 +267,7 @@ def known_facts(journal: JournalReader) -> Knowledge:
     return knowledge
 
 
-def _latest(journal: JournalReader) -> _Latest:
+def _latest(journal: JournalReader) -> _Told:
     knowledge, known, configuration = Knowledge(), _START, None
     facts = []
     for sequence, entry in journal.scan(kinds=FACT_KINDS | {Kind.CONFIGURATION}):
@@ -261,7 +278,25 @@ def _latest(journal: JournalReader) -> _Latest:
             facts.append((sequence, from_payload(entry.payload).fact))
     for sequence, fact in facts:
         knowledge = knowledge.learn(sequence, fact)
-    return _Latest(knowledge, known, _sources(configuration))
+    return _Told(knowledge, known, _sources(configuration))
+
+
+def _learned(told: _Told, batch: list[Item]) -> _Told:
+    """With the facts and configurations of a batch that are new to it."""
+    knowledge, known, sources = told
+    for sequence, entry in batch:
+        if sequence <= known:
+            continue
+        known = sequence
+        if entry.kind == Kind.CONFIGURATION:
+            sources = sources_of(entry)
+        else:
+            knowledge = knowledge.learn(sequence, from_payload(entry.payload).fact)
+    return _Told(knowledge, known, sources)
+
+
+def _plan_of(told: _Told) -> Plan:
+    return Plan.of(told.knowledge, told.sources.outputs, told.sources.site)
 
 
 def _sources(configuration: Entry | None) -> Sources:

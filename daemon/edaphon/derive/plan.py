@@ -222,7 +222,7 @@ def _differing(old: Iterable[Extent], new: Iterable[Extent]) -> Iterator[Range]:
 
 def _holding(extents: Iterable[Extent], time_ns: int) -> set[tuple[object, ...]]:
     return {
-        (e.derivation, e.rank, e.source, e.output)
+        (e.derivation, e.rank, e.source, e.output, e.segment)
         for e in extents
         if e.start_ns <= time_ns < e.end_ns
     }
@@ -312,7 +312,7 @@ def _segment(
     over = [m for m in marks if _bounds(m)[0] < span[1] and span[0] < _bounds(m)[1]]
     expiries = [c.expires_ns for c in calibrations if c.expires_ns is not None]
     return Segment(
-        key=f"{fact.id}|{derivation}|{rank}",
+        key=f"{fact.id}|{derivation}|{rank}|{span[0]}",
         channel=fact.id,
         derivation=derivation,
         start_ns=span[0],

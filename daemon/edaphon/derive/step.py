@@ -70,7 +70,7 @@ class Line:
             runs, memory = evaluate(segment, self.state.memory.get(segment.key), _fresh(rows))
             self.state.memory[segment.key] = memory
             derived = self.state.derived
-            derived[segment.channel] = derived.get(segment.channel, 0) + len(rows)
+            derived[segment.channel] = derived.get(segment.channel, 0) + _observed(rows)
             found.extend(runs)
         self._rows.clear()
         return found
@@ -203,6 +203,11 @@ def _measured(sent: int | None, default: int, received: int) -> tuple[int, int]:
     if received - OLDEST_NS <= sent <= received + NEWEST_NS:
         return sent, _NONE
     return default, _SUSPECT
+
+
+def _observed(rows: list[_Row]) -> int:
+    """How many observations the rows are: a record may say one output twice for one time."""
+    return len(rows) if len(rows) == 1 else len({(row[0], row[3]) for row in rows})
 
 
 def _fresh(rows: list[_Row]) -> Fresh:

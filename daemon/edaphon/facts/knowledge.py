@@ -122,3 +122,14 @@ class Knowledge:
         fact = self.channels[channel_id]
         profile = self.profiles.get(fact.profile or "")
         return fact.channel(site, profile.plot if profile else "")
+
+    def channels_ever(self, site: str) -> dict[str, Channel]:
+        """The nouns of all channels that were ever defined, in force or not."""
+        plots: dict[str, str] = {}
+        found: dict[str, Channel] = {}
+        for _, fact in self.entered:
+            if isinstance(fact, Profile):
+                plots[fact.id] = fact.plot
+            elif isinstance(fact, ChannelFact):
+                found[fact.id] = fact.channel(site, plots.get(fact.profile or "", ""))
+        return found

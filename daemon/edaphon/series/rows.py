@@ -16,6 +16,7 @@ __all__ = [
     "changed_rows",
     "days_of",
     "digest",
+    "follows",
     "no_rows",
     "pack_rows",
     "rows_of",
@@ -85,6 +86,12 @@ def runs_of(channel: str, rows: Rows, name: Callable[[int], str]) -> Iterator[Ob
             sequence=part["sequence"],
             rank=int(part["rank"][0]),
         )
+
+
+def follows(rows: Rows, last_ns: int) -> bool:
+    """Whether the rows lie behind that time, each behind the one before."""
+    times = rows["time_ns"]
+    return bool(times[0] > last_ns and (times[1:] > times[:-1]).all())
 
 
 def days_of(rows: Rows) -> Iterator[tuple[int, Rows]]:

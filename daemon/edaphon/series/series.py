@@ -10,7 +10,8 @@ lags by a second or by a month, and whatever the reason of a change was.
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from edaphon.series.rows import (
     changed_rows,
     days_of,
     digest,
+    follows,
     no_rows,
     rows_of,
     runs_of,
@@ -88,12 +90,6 @@ class _Open:
 _Part = tuple[Rows, Observations | None]  # rows of a day, and their run if they are all of it
 
 
-def _follows(rows: Rows, last_ns: int) -> bool:
-    """Whether the rows lie behind that time, each behind the one before."""
-    times = rows["time_ns"]
-    return bool(times[0] > last_ns and (times[1:] > times[:-1]).all())
-
-
 class Series:
     """One writer (the deriver), many readers; every method may be called from any thread."""
 
@@ -121,13 +117,19 @@ class Series:
         with self._lock:
             return sum(sum(map(len, b.tail)) for b in self._open.values())
 
+    @contextmanager
+    def unseen(self) -> Iterator[None]:
+        """Nobody else reads meanwhile: several changes show at once, or only when written."""
+        with self._lock:
+            yield
+
     # -- writing ---------------------------------------------------------------------------
 
     def merge(self, runs: Iterable[Observations], texts: Mapping[str, str]) -> Change:
         """Take derived observations in; what stands becomes one change.
 
-        Per (channel, time) the lower rank stands, then the lower sequence; the same sequence is a
-        revision and replaces. `texts` explains derivations not seen before.
+        Per (channel, time) the lower rank stands, then the lower sequence; the same rank and
+        sequence are a revision and replace. `texts` explains derivations not seen before.
         """
         with self._lock:
             number = self.change + 1
@@ -157,7 +159,7 @@ class Series:
         """(what now stands anew, times to withdraw); several rows of one time are settled first,
         so that of them only the one that stands is told."""
         block = self._block(channel, day)
-        if len(parts) == 1 and _follows(parts[0][0], block.last_ns):
+        if len(parts) == 1 and follows(parts[0][0], block.last_ns):
             part, whole = parts[0]
             block.append(part)
             return [whole] if whole else list(runs_of(channel, part, self.name)), []
@@ -186,8 +188,8 @@ class Series:
         return merged[anew], old["time_ns"][emptied]
 
     def _contest(self, channel: str, stands: np.void, row: np.void) -> np.void:
-        """What stands of two rows of one time; the other, if of another record, is a conflict."""
-        if row["sequence"] != stands["sequence"]:
+        """What stands of two rows of one time; the other is a conflict, unless it is revised."""
+        if (row["sequence"], row["rank"]) != (stands["sequence"], stands["rank"]):
             row, loser = ranked(stands, row)
             self._conflicts.append(conflict_of(channel, loser, row))
         same = not changed_rows(np.array([stands]), np.array([row]))[0]

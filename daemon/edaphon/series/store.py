@@ -64,8 +64,8 @@ class Store:
             self._create()
         self._expect_series()
         if not read_only:
-            # The series can be derived again, so a flush need not reach the medium at once.
-            self._db.execute("PRAGMA synchronous = NORMAL")
+            # What a sink was told of values derived anew must not be forgotten by a power cut.
+            self._db.execute("PRAGMA synchronous = FULL")
 
     def _create(self) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
