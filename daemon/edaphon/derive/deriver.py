@@ -140,10 +140,11 @@ class Deriver:
             runs = self._line.step(batch)
             if runs:
                 self._series.merge(runs, self.plan.texts)
-            self.position = batch[-1][0]
-            self._newest_ns = max(self._newest_ns, batch[-1][1].received_ns)
+            newest_ns = max(entry.received_ns for _, entry in batch)
+            self._newest_ns = max(self._newest_ns, newest_ns)
             if changes_meaning:
                 self._learn(batch)
+            self.position = batch[-1][0]
 
     def _changes_meaning(self, item: Item) -> bool:
         return item[1].kind in FACT_KINDS or item[1].kind == Kind.CONFIGURATION

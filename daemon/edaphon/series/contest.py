@@ -17,8 +17,9 @@ __all__ = [
     "within",
 ]
 
-# channel, time [UTC ns], sequence that lost, its raw number, sequence that stands, 1: they agree
-Conflict = tuple[str, int, int, float | None, int, int]
+# channel, time [UTC ns], sequence and rank that lost, its raw number, sequence that stands,
+# 1: they agree
+Conflict = tuple[str, int, int, int, float | None, int, int]
 
 
 def within(times_ns: Int, ranges: Sequence[tuple[int, int]]) -> npt.NDArray[np.bool_]:
@@ -42,8 +43,8 @@ def conflict_of(channel: str, loser: np.void, winner: np.void) -> Conflict:
     raw, other = float(loser["raw"]), float(winner["raw"])
     agrees = raw == other or (raw != raw and other != other)
     number = None if raw != raw else raw
-    time = int(loser["time_ns"])
-    return (channel, time, int(loser["sequence"]), number, int(winner["sequence"]), int(agrees))
+    lost = int(loser["time_ns"]), int(loser["sequence"]), int(loser["rank"])
+    return (channel, *lost, number, int(winner["sequence"]), int(agrees))
 
 
 def lost_numbers(old: Rows, new: Rows) -> npt.NDArray[np.bool_]:

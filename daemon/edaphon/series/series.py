@@ -402,15 +402,10 @@ class Series:
             return found
 
     def conflicts(self, channel: str | None = None) -> list[Conflict]:
-        """(channel, time, sequence that lost, its raw number, sequence that stands, agrees)."""
         with self._lock:
-            stored = {
-                c[:3]: c for c in self._store.conflicts(channel) if c[0] not in self._readopted
-            }
-            for conflict in self._conflicts:
-                if channel is None or conflict[0] == channel:
-                    stored[conflict[:3]] = conflict
-            return list(stored.values())
+            found = [c for c in self._store.conflicts(channel) if c[0] not in self._readopted]
+            found += [c for c in self._conflicts if channel in {None, c[0]}]
+            return list({c[:4]: c for c in found}.values())
 
     # -- within the lock -------------------------------------------------------------------
 

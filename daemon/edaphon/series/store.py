@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from edaphon.series.contest import Conflict
 from edaphon.series.rows import Rows, pack_rows, unpack_rows
 
 __all__ = ["BlockHead", "Store", "WrongFile"]
@@ -26,8 +27,8 @@ CREATE TABLE derivation (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, te
   STRICT;
 CREATE TABLE conflict (
   channel TEXT NOT NULL, time_ns INTEGER NOT NULL, sequence INTEGER NOT NULL,
-  raw REAL, standing INTEGER NOT NULL, agrees INTEGER NOT NULL,
-  PRIMARY KEY (channel, time_ns, sequence)) STRICT, WITHOUT ROWID;
+  rank INTEGER NOT NULL, raw REAL, standing INTEGER NOT NULL, agrees INTEGER NOT NULL,
+  PRIMARY KEY (channel, time_ns, sequence, rank)) STRICT, WITHOUT ROWID;
 CREATE TABLE withdrawn (
   channel TEXT NOT NULL, time_ns INTEGER NOT NULL, change INTEGER NOT NULL,
   PRIMARY KEY (channel, time_ns)) STRICT, WITHOUT ROWID;
@@ -165,16 +166,14 @@ class Store:
     def add_derivation(self, number: int, id: str, text: str) -> None:
         self._db.execute("INSERT OR IGNORE INTO derivation VALUES (?, ?, ?)", (number, id, text))
 
-    def add_conflicts(self, rows: list[tuple[str, int, int, float | None, int, int]]) -> None:
-        self._db.executemany("INSERT OR REPLACE INTO conflict VALUES (?, ?, ?, ?, ?, ?)", rows)
+    def add_conflicts(self, rows: list[Conflict]) -> None:
+        self._db.executemany("INSERT OR REPLACE INTO conflict VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def drop_conflicts(self, channel: str) -> None:
         self._db.execute("DELETE FROM conflict WHERE channel = ?", (channel,))
 
-    def conflicts(
-        self, channel: str | None = None
-    ) -> list[tuple[str, int, int, float | None, int, int]]:
-        query = "SELECT * FROM conflict WHERE ?1 IS NULL OR channel = ?1 ORDER BY 1, 2, 3"
+    def conflicts(self, channel: str | None = None) -> list[Conflict]:
+        query = "SELECT * FROM conflict WHERE ?1 IS NULL OR channel = ?1 ORDER BY 1, 2, 3, 4"
         return self._db.execute(query, (channel,)).fetchall()
 
     def add_withdrawn(self, rows: list[tuple[str, int, int]]) -> None:

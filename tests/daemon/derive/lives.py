@@ -265,7 +265,7 @@ def _told(series: Series, state: State) -> dict[str, Any]:
     return {
         "heads": [(h.channel, h.day, h.n, h.digest) for h in series.heads()],
         # What stood at the moment, and so whether it agreed, is no part of it.
-        "conflicts": sorted(c[:4] for c in series.conflicts()),
+        "conflicts": sorted(c[:5] for c in series.conflicts()),
         "counts": {name: getattr(state.counts, name) for name in type(state.counts).__slots__},
         "derived": {channel: n for channel, n in state.derived.items() if n},
     }

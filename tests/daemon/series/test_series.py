@@ -54,7 +54,7 @@ def test_the_lower_sequence_stands_and_the_other_is_a_conflict(series):
     later = series.merge([run([10], [2.0], sequence=[6])], TEXTS)
     assert values(series) == {10: 1.0}
     assert len(later) == 0
-    assert series.conflicts() == [("a", 10, 6, 2.0, 5, 0)]
+    assert series.conflicts() == [("a", 10, 6, 0, 2.0, 5, 0)]
     series.flush()
     earlier = series.merge([run([10], [3.0], sequence=[4])], TEXTS)
     assert values(series) == {10: 3.0}
