@@ -24,7 +24,7 @@ therefore subscribes again, which makes the broker save them.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -38,7 +38,7 @@ __all__ = ["BrokerReader", "BrokerState", "Deliveries"]
 
 LATE_NS = 2_000_000_000
 SECURE_AGAIN_NS = 60_000_000_000
-WINDOW = 4000  # four times the messages that the shipped broker keeps in flight
+WINDOW = 65_535  # there are no more packet identifiers
 
 
 @dataclass(slots=True)
@@ -52,22 +52,26 @@ class Deliveries:
     """The QoS 1 messages that may come again, by packet identifier, oldest first."""
 
     def __init__(self, settled_ns: int, recent: Iterable[tuple[int, bytes]] = ()) -> None:
-        """`recent`: identifiers and packed messages that the journal holds, oldest first."""
+        """`recent`: identifiers and packed messages that the journal holds, oldest first.
+
+        They are taken over when a repeat comes: most lives of a service see none.
+        """
         self._settled_ns = settled_ns
         # Not a dict: finding the first of one that loses its first all the time is slow.
         self._by_mid: OrderedDict[int, _Delivery] = OrderedDict()
         self._generation, self._connected_ns = 0, 0
-        for mid, payload in recent:
-            self._put(mid, _Delivery(_digest(payload)))
+        self._recent = recent
 
     def __len__(self) -> int:
         return len(self._by_mid)
 
     def is_repeat(self, mid: int, dup: bool, payload: bytes) -> bool:
         """Whether this packed message is journalled, or on its way there, already."""
-        if not dup or (known := self._by_mid.get(mid)) is None:
+        if not dup:
             return False
-        return known.digest == _digest(payload)
+        self._take_over()
+        known = self._by_mid.get(mid)
+        return known is not None and known.digest == _digest(payload)
 
     def note(self, mid: int, payload: bytes) -> None:
         """A new message is on its way to the journal."""
@@ -93,6 +97,8 @@ class Deliveries:
         """Forget what can't come again: the connection of that generation stands at this time."""
         if generation != self._generation:
             self._generation, self._connected_ns = generation, now_ns
+        if now_ns - self._connected_ns >= self._settled_ns:
+            self._recent = ()
         while self._by_mid:
             mid, oldest = next(iter(self._by_mid.items()))
             if oldest.owed:
@@ -109,9 +115,22 @@ class Deliveries:
                 return
             del self._by_mid[mid]
 
+    def _take_over(self) -> None:
+        """What was heard since uses its identifiers anew, and stands behind all this."""
+        for mid, payload in reversed(list(self._recent)):
+            if mid not in self._by_mid:
+                self._by_mid[mid] = _Delivery(_digest(payload))
+                self._by_mid.move_to_end(mid, last=False)
+        self._recent = ()
+
     def _put(self, mid: int, delivery: _Delivery) -> None:
         self._by_mid.pop(mid, None)  # so that the newest stands last
         self._by_mid[mid] = delivery
+
+
+def _recent(journal: Journal, name: str) -> Iterator[tuple[int, bytes]]:
+    """Read when they are asked for, not before."""
+    yield from journal.deliveries(name, WINDOW)
 
 
 def _digest(payload: bytes) -> int:
@@ -159,10 +178,9 @@ class BrokerReader:
     ) -> None:
         self.name, self.state = name, BrokerState()
         self._journal, self._clock, self._boot = journal, clock, boot
-        recent = journal.deliveries(name, WINDOW)
         # paho finds a dead connection after two keepalives at the latest.
         settled_ns = (2 * options.keepalive_s + 30) * 1_000_000_000
-        self._deliveries = Deliveries(settled_ns, recent)
+        self._deliveries = Deliveries(settled_ns, _recent(journal, name))
         self._entries: list[Entry] = []
         self._mids: list[int | None] = []
         self._owed: list[Acknowledgement] = []

@@ -231,6 +231,7 @@ def turn(heard: Heard, seconds: float) -> int:
 
 def test_a_delivery_is_forgotten_when_its_acknowledgement_must_have_arrived() -> None:
     known = Deliveries(settled_ns=100, recent=[(1, b"xxA"), (2, b"xxB")])
+    assert known.is_repeat(2, True, b"xxB")
     known.note(3, b"xxC")
     known.settle(1, 1000)
     known.settle(1, 1099)
@@ -244,6 +245,35 @@ def test_a_delivery_is_forgotten_when_its_acknowledgement_must_have_arrived() ->
     assert known.is_repeat(3, True, b"xxC")
     known.settle(2, 1260)
     assert len(known) == 0
+
+
+def test_what_the_journal_holds_is_taken_over_at_the_first_repeat_and_never_over_newer() -> None:
+    read: list[int] = []
+
+    def recent() -> Iterator[tuple[int, bytes]]:
+        for mid, payload in ((1, b"xxold"), (2, b"xxB"), (1, b"xxA"), (3, b"xxC")):
+            read.append(mid)
+            yield mid, payload
+
+    known = Deliveries(100, recent())
+    known.note(3, b"xxnew")
+    assert not known.is_repeat(1, False, b"xxA")
+    assert read == []
+    assert known.is_repeat(1, True, b"xxA")
+    assert not known.is_repeat(1, True, b"xxold")
+    assert known.is_repeat(2, True, b"xxB")
+    assert known.is_repeat(3, True, b"xxnew")
+    known.acknowledged(3, 50)
+    known.settle(1, 60)
+    known.settle(1, 159)
+    assert len(known) == 3
+
+
+def test_what_the_journal_holds_is_let_go_once_a_connection_has_stood() -> None:
+    known = Deliveries(100, iter([(1, b"xxA")]))
+    known.settle(1, 1000)
+    known.settle(1, 1100)
+    assert not known.is_repeat(1, True, b"xxA")
 
 
 def test_memory_of_deliveries_is_bounded_while_they_are_acknowledged() -> None:
