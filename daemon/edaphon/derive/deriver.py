@@ -140,8 +140,9 @@ class Deriver:
             runs = self._line.step(batch)
             if runs:
                 self._series.merge(runs, self.plan.texts)
-            newest_ns = max(entry.received_ns for _, entry in batch)
-            self._newest_ns = max(self._newest_ns, newest_ns)
+            if self.state.counts.records:  # before the first, a fact changes nothing
+                newest_ns = max(entry.received_ns for _, entry in batch)
+                self._newest_ns = max(self._newest_ns, newest_ns)
             if changes_meaning:
                 self._learn(batch)
             self.position = batch[-1][0]
