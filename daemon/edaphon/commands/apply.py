@@ -101,9 +101,11 @@ def _keep_alone(storage: Storage, rows: Rows[FactRow], who: str) -> int:
     keeper = Timekeeper(clock, boot_id())
     try:
         with Journal.open(storage.layout.journal, clock) as journal:
-            for row in rows:
+            # A daemon that was killed before it answered may have kept them.
+            new = new_rows(rows, known_facts(journal))
+            for row in new:
                 payload = to_payload(row.fact, row.text, row.sha256, row.file, who)
                 journal.append_now(keeper.entry(fact_kind(row), "", payload))
     except JournalBusy as busy:
         raise fail(str(busy), TRY_AGAIN) from None
-    return len(rows)
+    return len(new)

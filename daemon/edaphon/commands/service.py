@@ -93,6 +93,7 @@ class Service:
         self.keeper = Timekeeper(self.clock, boot_id())
         self.stop_event = threading.Event()
         self.sources_stop = threading.Event()
+        self._applying = threading.Lock()
         self.trouble: dict[str, str] = {}
         self._dead_letters: set[tuple[str, str]] = set()
         self.channels: dict[str, Channel] = {}
@@ -315,6 +316,10 @@ class Service:
 
     def apply(self, rows: list[FactRow], who: str) -> int:
         """Journal new facts; those known already are passed over. Raises Refusal."""
+        with self._applying:  # or two who say the same at once would both be new
+            return self._apply(rows, who)
+
+    def _apply(self, rows: list[FactRow], who: str) -> int:
         knowledge = self.deriver.knowledge
         complaints = knowledge_conflicts(rows, knowledge, self.config.outputs())
         if complaints:
