@@ -66,6 +66,8 @@ class Deriver:
         self.damaged = 0
         self.differing = 0  # rows that deriving again has changed or withdrawn
         self.position = _START
+        # What the life before may have derived and told the sinks, unflushed.
+        self._lived_until = journal.last or _START
         self._full = False
         self._newest_ns = -(2**63)
         self._line = Line(State(), Plan(), Sources(), self._recall, on_dead_letter)
@@ -139,7 +141,8 @@ class Deriver:
             batch = list(run)
             runs = self._line.step(batch)
             if runs:
-                self._series.merge(runs, self.plan.texts)
+                again = self.position < self._lived_until
+                self._series.merge(runs, self.plan.texts, again)
             if self.state.counts.records:  # before the first, a fact changes nothing
                 newest_ns = max(entry.received_ns for _, entry in batch)
                 self._newest_ns = max(self._newest_ns, newest_ns)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from edaphon.nouns import Int
+from edaphon.nouns import Int, Observations
 from edaphon.series.rows import Rows
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "inside",
     "lost_numbers",
     "ranked",
+    "without_a_number",
     "within",
 ]
 
@@ -53,3 +54,12 @@ def lost_numbers(old: Rows, new: Rows) -> npt.NDArray[np.bool_]:
     for name in ("raw", "value", "u_random", "u_systematic"):
         lost |= ~np.isnan(old[name]) & np.isnan(new[name])
     return lost
+
+
+def without_a_number(run: Observations) -> list[int]:
+    """Times of the rows that lack any of their numbers."""
+    lacks = np.zeros(len(run), bool)
+    for column in (run.raw, run.value, run.u_random, run.u_systematic):
+        lacks |= np.isnan(column)
+    times: list[int] = run.time_ns[lacks].tolist()
+    return times

@@ -25,6 +25,7 @@ from edaphon.series.contest import (
     lost_numbers,
     ranked,
     within,
+    without_a_number,
 )
 from edaphon.series.rows import (
     DAY_NS,
@@ -125,11 +126,15 @@ class Series:
 
     # -- writing ---------------------------------------------------------------------------
 
-    def merge(self, runs: Iterable[Observations], texts: Mapping[str, str]) -> Change:
+    def merge(
+        self, runs: Iterable[Observations], texts: Mapping[str, str], again: bool = False
+    ) -> Change:
         """Take derived observations in; what stands becomes one change.
 
         Per (channel, time) the lower rank stands, then the lower sequence; the same rank and
-        sequence are a revision and replace. `texts` explains derivations not seen before.
+        sequence are a revision and replace. `texts` explains derivations not seen before. `again`:
+        a life that ended unflushed may have told the sinks a number of these rows already, so
+        those without one are withdrawn before they are written.
         """
         with self._lock:
             number = self.change + 1
@@ -138,8 +143,10 @@ class Series:
             for (channel, day), parts in self._by_day(runs, texts, number).items():
                 found, lost = self._merge_day(channel, day, parts)
                 accepted.extend(found)
+                if again:
+                    lost = [*lost, *(t for run in found for t in without_a_number(run))]
                 if lost:
-                    withdrawn.setdefault(channel, []).extend(lost)
+                    withdrawn.setdefault(channel, []).extend(dict.fromkeys(lost))
             return self._publish(number, accepted, withdrawn)
 
     def _by_day(

@@ -80,6 +80,12 @@ def test_of_two_rows_of_one_time_only_the_one_that_stands_is_told(series):
     assert change.withdrawals == ()
 
 
+def test_what_is_derived_again_after_a_crash_withdraws_where_it_has_no_number(series):
+    change = series.merge([run([10, 20], [1.0, np.nan])], TEXTS, again=True)
+    assert [w.times_ns.tolist() for w in change.withdrawals] == [[20]]
+    assert [len(r) for r in change.observations] == [2]
+
+
 def test_a_revision_that_loses_its_number_is_withdrawn_first(series):
     series.merge([run([10], [1.0])], TEXTS)
     change = series.merge([run([10], [np.nan])], TEXTS)
