@@ -98,12 +98,8 @@ class Publisher:
         """Send no more and wait until the broker has answered for everything."""
         self._stop.set()
         self._thread.join()
-        try:
-            wait_until(lambda: len(self._answered) == len(self.sent), "all PUBACKs", 30)
-        except BaseException:
-            print(f"{len(self.sent)} sent, {len(self._answered)} answered, mids that are not:")
-            print(sorted(set(self._by_mid) - self._answered)[:50])
-            raise
+        # A broker that saves a long queue at each message takes 50 messages a second.
+        wait_until(lambda: len(self._answered) == len(self.sent), "all PUBACKs", 240)
 
     @property
     def accepted(self) -> set[bytes]:

@@ -169,7 +169,7 @@ def test_nothing_that_was_accepted_is_lost_or_doubled_over_many_kills_of_the_dae
                 lives.watch(station)
                 nodes.finish()
             probes.bus.unplug()  # so that the counts stand still
-            wait_until(lambda: len(kept_messages(station)) >= len(nodes.accepted), "messages", 30)
+            wait_until(lambda: len(kept_messages(station)) >= len(nodes.accepted), "messages", 60)
             verdict = station.json("verify", "--deep", "--wait", "30")
             assert verdict["good"]
             assert verdict["sinks"][SINK]["waiting"] == 0
