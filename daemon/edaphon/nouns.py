@@ -68,7 +68,7 @@ class Observations:
     u_systematic: Float
     flag: Small
     sequence: Int
-    rank: int = 0  # 0 for the primary deployment; the lower rank stands
+    rank: int = 0  # 0 for the primary deployment, then by order of entry; the lower stands
 
     def __len__(self) -> int:
         return len(self.time_ns)

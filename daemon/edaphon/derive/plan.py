@@ -8,6 +8,7 @@ again.
 
 import hashlib
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -42,6 +43,7 @@ __all__ = [
 LINE_VERSION = 1
 
 ALWAYS = (-(2**62), 2**62)
+LOWEST_RANK = 127
 YEAR_NS = 31_556_952 * 10**9
 Range = tuple[int, int]
 
@@ -131,12 +133,15 @@ class Plan:
         routes: dict[str, dict[str, tuple[Segment, ...]]] = {}
         texts: dict[str, str] = {}
         extents: dict[str, list[Extent]] = {id: [] for id in knowledge.channels}
+        seconds: Counter[str] = Counter()  # further opinions of a channel, in order of entry
         for deployment in knowledge.deployments:
             output = outputs.get(deployment.source, {}).get(deployment.output)
             fact = knowledge.channels.get(deployment.channel)
             if output is None or fact is None:
                 continue  # facts are checked before they are kept; a source may be gone since
-            segments = tuple(_segments(knowledge, deployment, fact, output, texts))
+            seconds[fact.id] += not deployment.primary
+            rank = 0 if deployment.primary else min(seconds[fact.id], LOWEST_RANK)
+            segments = tuple(_segments(knowledge, deployment, fact, output, rank, texts))
             fed = routes.setdefault(deployment.source, {})
             fed[output.name] = (*fed.get(output.name, ()), *segments)
             for segment in segments:
@@ -252,6 +257,7 @@ def _segments(
     deployment: Deployment,
     fact: ChannelFact,
     output: Output,
+    rank: int,
     texts: dict[str, str],
 ) -> Iterator[Segment]:
     start, end = _bounds(deployment)
@@ -261,7 +267,7 @@ def _segments(
     bounds = [start, *sorted(cuts), end]
     for begin, stop in zip(bounds, bounds[1:], strict=False):
         chosen = _chosen(mine, deployment, begin)
-        yield _segment(deployment, fact, output, chosen, marks, (begin, stop), texts)
+        yield _segment(deployment, fact, output, rank, chosen, marks, (begin, stop), texts)
 
 
 def _concerns(calibration: Calibration, deployment: Deployment) -> bool:
@@ -282,6 +288,7 @@ def _segment(
     deployment: Deployment,
     fact: ChannelFact,
     output: Output,
+    rank: int,
     calibrations: list[Calibration],
     marks: list[Mark],
     span: Range,
@@ -308,7 +315,6 @@ def _segment(
         "checks": limits,
     }
     derivation = _named(basis, texts)
-    rank = 0 if deployment.primary else 1
     over = [m for m in marks if _bounds(m)[0] < span[1] and span[0] < _bounds(m)[1]]
     expiries = [c.expires_ns for c in calibrations if c.expires_ns is not None]
     return Segment(
