@@ -3,7 +3,7 @@
 import csv
 import io
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -52,8 +52,14 @@ def query(
         )
     first, last = _instant(start, -FAR_NS), _instant(end, FAR_NS)
     series = storage.series()
-    unit = units[channel] if level is Level.CALIBRATED else ""
-    rows = _rows(series.read(channel, first, last), level, unit)
+
+    def unit_of(run: Observations) -> str:
+        if level is Level.CALIBRATED:
+            return units[channel]
+        text = series.derivation_text(run.derivation)
+        return str(orjson.loads(text)["output"][2]) if text else ""
+
+    rows = _rows(series.read(channel, first, last), level, unit_of)
     chosen = format or (Format.TABLE if sys.stdout.isatty() else Format.CSV)
     for piece in _WRITERS[chosen](rows):
         sys.stdout.write(piece)
@@ -79,8 +85,11 @@ def _instant(text: str, absent: int) -> int:
     return int((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)) * 1000
 
 
-def _rows(runs: Iterable[Observations], level: Level, unit: str) -> Iterator[tuple[Any, ...]]:
+def _rows(
+    runs: Iterable[Observations], level: Level, unit_of: Callable[[Observations], str]
+) -> Iterator[tuple[Any, ...]]:
     for run in runs:
+        unit = unit_of(run)
         numbers = run.raw if level is Level.RAW else run.value
         columns = (run.time_ns, run.start_ns, numbers, run.u_random, run.u_systematic, run.flag)
         for time, begin, number, random, systematic, flag in zip(
