@@ -107,13 +107,15 @@ class Publisher:
 
     def _run(self) -> None:
         begun, k = time.monotonic(), 0
+        self._begun_ms = time.time_ns() // 10**6
         while not self._stop.wait(max(0.0, begun + k * self._period_s - time.monotonic())):
             self._publish(k)
             k += 1
 
     def _publish(self, k: int) -> None:
-        # Two messages of one node never share a millisecond at these rates.
-        fields = {"t": time.time_ns() // 10**6, "vwc": 0.1 + k % 300 / 1000, "temp": k % 40, "n": k}
+        # The time it was due: a thread that catches up must not date two of a node the same.
+        due_ms = self._begun_ms + int(k * self._period_s * 1000)
+        fields = {"t": due_ms, "vwc": 0.1 + k % 300 / 1000, "temp": k % 40, "n": k}
         payload = orjson.dumps({**fields, "ec": k % 17 / 10})
         self.sent.append(payload)
         sent = self._client.publish(f"plot/{self._nodes[k % len(self._nodes)]}", payload, qos=1)
