@@ -1,0 +1,79 @@
+"""Commands as a person calls them: what they print, and one line where something is wrong."""
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from edaphon.commands.control import ControlServer, DaemonOff, DaemonRefuses, ask
+
+
+def edaphon(*words: str, code: int = 0) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "edaphon", *words], capture_output=True, text=True, timeout=50
+    )
+    assert done.returncode == code, (done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+def test_decode_gives_the_reported_numbers_and_those_of_the_factory_curves():
+    rows = json.loads(
+        edaphon("decode", "--model", "decentlab.dl-trs12", "--payload", "0210d300020c80", "--json")
+    )
+    assert rows == [{"quantity": "battery_voltage", "value": 3.2, "unit": "V", "status": "ok"}]
+    rows = json.loads(
+        edaphon("decode", "--model", "meter.teros12", "--payload", r"1+2400.5+21.0+1\r\n", "--json")
+    )
+    mineral = next(r for r in rows if r.get("factory") == "mineral")
+    assert mineral["quantity"] == "volumetric_water_content"
+    assert mineral["value"] == pytest.approx(3.879e-4 * 2400.5 - 0.6956)
+
+
+def test_decode_says_what_was_expected():
+    assert "did you mean" in edaphon("decode", "--model", "meter.teros1", "--payload", "00", code=2)
+    assert "expected" in edaphon(
+        "decode", "--model", "dragino.lse01-1.1.4", "--payload", "00", "--port", "2", code=1
+    )
+
+
+def test_a_demo_ends_by_itself_and_its_ledgers_close():
+    found = json.loads(edaphon("demo", "--seconds", "4", "--headless", "--json"))
+    keys = {"taken", "journalled", "derived", "delivered", "set_aside", "gaps"}
+    assert keys <= found.keys()
+    assert found["taken"] == found["journalled"] > 144
+    assert found["delivered"]["files"] == found["current"] > 0
+
+
+def test_a_command_without_a_daemon_says_what_to_type(tmp_path: Path):
+    file = tmp_path / "edaphon.toml"
+    edaphon("init", str(file), "--storage", str(tmp_path / "storage"))
+    assert "edaphon run" in edaphon("status", "--config", str(file), code=1)
+    assert "edaphon run" in edaphon("read", "sdi12/a", "--config", str(file), code=75)
+    assert "expected the id of a channel" in edaphon("query", "x", "--config", str(file), code=1)
+
+
+def test_the_control_socket_answers_refuses_and_is_off(tmp_path: Path):
+    def answer(request):
+        if request["verb"] == "no":
+            raise DaemonRefuses("not today", 7)
+        return {"verb": request["verb"]}
+
+    path = tmp_path / "control.sock"
+    server = ControlServer(path, answer)
+    assert ask(path, {"verb": "yes"}) == {"verb": "yes"}
+    with pytest.raises(DaemonRefuses, match="not today"):
+        ask(path, {"verb": "no"})
+    with pytest.raises(DaemonRefuses, match="another request"):
+        ask(path, {})
+    threads = [threading.Thread(target=ask, args=(path, {"verb": "yes"})) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    server.stop()
+    with pytest.raises(DaemonOff):
+        ask(path, {"verb": "yes"})
