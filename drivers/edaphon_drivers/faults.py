@@ -23,7 +23,7 @@ class Fault(Exception):
         self.came = came if isinstance(came, bytes) else came.encode()
         self.where = where
         seen = ascii(self.came[:80])[2:-1] if self.came else "nothing"
-        place = f" from {where}" if where else ""
+        place = f" from {ascii(where[:80])[1:-1]}" if where else ""  # a topic may be anything
         super().__init__(f"expected {expected}, got {seen}{place}")
 
 

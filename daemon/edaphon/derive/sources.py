@@ -7,9 +7,14 @@ from typing import NamedTuple
 from edaphon.config import Configuration, JsonSource, LorawanSource, ScheduledSource
 from edaphon.journal import Entry
 from edaphon_drivers import lorawan, sdi12
-from edaphon_drivers.faults import Refused
+from edaphon_drivers.faults import Garbled, Refused
 from edaphon_drivers.json_message import JsonFields, decode_json
-from edaphon_drivers.payloads import unpack_exchange, unpack_message
+from edaphon_drivers.payloads import (
+    LARGEST_MESSAGE_BYTES,
+    Message,
+    unpack_exchange,
+    unpack_message,
+)
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Output, Sheet, load_sheet
 
@@ -77,13 +82,30 @@ def _exchange_decoder(path: str, sheet: Sheet) -> _Decoder:
     return decode
 
 
+def _whole_message(payload: bytes) -> Message:
+    """Raises Garbled for one of which only the start was kept: it may look whole and isn't."""
+    message = unpack_message(payload)
+    if message.whole_bytes > len(message.data):
+        expected = f"at most {LARGEST_MESSAGE_BYTES} bytes, not {message.whole_bytes}"
+        raise Garbled(expected, message.data, message.topic)
+    return message
+
+
+def _at(place: str, fault: Garbled) -> Garbled:
+    """The fault with the place that a person can go to: a topic, or a device."""
+    return Garbled(fault.expected, fault.came, place)
+
+
 def _json_decoder(broker: str, topics: Mapping[str, tuple[str, JsonFields]]) -> _Decoder:
     def decode(payload: bytes) -> Decoded:
-        message = unpack_message(payload)
+        message = _whole_message(payload)
         known = topics.get(message.topic)
         if known is None:
             raise Refused("the topic of a configured source", message.topic, broker)
-        readings = decode_json(message.data, known[1])
+        try:
+            readings = decode_json(message.data, known[1])
+        except Garbled as fault:
+            raise _at(message.topic, fault) from None
         return Decoded(known[0], readings, None, None, message.retain)
 
     return decode
@@ -91,14 +113,21 @@ def _json_decoder(broker: str, topics: Mapping[str, tuple[str, JsonFields]]) -> 
 
 def _uplink_decoder(broker: str, envelope: str, devices: Mapping[str, Sheet]) -> _Decoder:
     def decode(payload: bytes) -> Decoded:
-        message = unpack_message(payload)
-        uplink = lorawan.read_envelope(envelope, message.topic, message.data)
+        message = _whole_message(payload)
+        try:
+            uplink = lorawan.read_envelope(envelope, message.topic, message.data)
+        except Garbled as fault:
+            raise _at(message.topic, fault) from None
         if uplink is None:
             return NOTHING
         sheet = devices.get(uplink.dev_eui)
         if sheet is None:
             raise Refused("the DevEUI of a configured source", uplink.dev_eui, broker)
-        readings = lorawan.decode_uplink(uplink.data, uplink.f_port, sheet)
-        return Decoded(f"{broker}/{uplink.dev_eui}", readings, uplink.time_ns, uplink)
+        path = f"{broker}/{uplink.dev_eui}"
+        try:
+            readings = lorawan.decode_uplink(uplink.data, uplink.f_port, sheet)
+        except Garbled as fault:
+            raise _at(path, fault) from None
+        return Decoded(path, readings, uplink.time_ns, uplink)
 
     return decode

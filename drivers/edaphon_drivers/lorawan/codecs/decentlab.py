@@ -25,7 +25,7 @@ def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
     """A sensor whose flag is clear gives no reading."""
     frame = sheet.frame
     if f_port != frame["f_port"]:
-        raise Garbled(f"f_port {frame['f_port']}, not {f_port},", data, sheet.model)
+        raise Garbled(f"f_port {frame['f_port']}, not {f_port}", data, sheet.model)
     if len(data) < _HEADER.size or data[0] != _VERSION:
         raise Garbled(f"a header of protocol version {_VERSION}", data, sheet.model)
     _, _, flags = _HEADER.unpack_from(data)

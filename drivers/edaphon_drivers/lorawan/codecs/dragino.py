@@ -24,7 +24,7 @@ def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
     blocks = [block for block in sheet.frame["block"] if block["f_port"] == f_port]
     if not blocks:
         ports = sorted({block["f_port"] for block in sheet.frame["block"]})
-        raise Garbled(f"f_port {' or '.join(map(str, ports))}, not {f_port},", data, sheet.model)
+        raise Garbled(f"f_port {' or '.join(map(str, ports))}, not {f_port}", data, sheet.model)
     fitting = [b for b in blocks if len(data) in b["lengths"] and _mode_fits(b, data)]
     if not fitting:
         lengths = sorted({length for block in blocks for length in block["lengths"]})

@@ -25,7 +25,7 @@ def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
     """All readings of a frame, stored ones with their time; Garbled for an unknown channel."""
     frame = sheet.frame
     if f_port != frame["f_port"]:
-        raise Garbled(f"f_port {frame['f_port']}, not {f_port},", data, sheet.model)
+        raise Garbled(f"f_port {frame['f_port']}, not {f_port}", data, sheet.model)
     if not data:
         raise Garbled("at least one channel", data, sheet.model)
     known = {bytes((row["id"], row["type"])): row for row in (*frame["channel"], *frame["quiet"])}

@@ -1,0 +1,126 @@
+"""What a message's bytes mean by the configuration: fields, failure codes, times, whole or cut."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from edaphon.config import read_config
+from edaphon.derive import Plan, Sources
+from edaphon.derive.sources import Decoded
+from edaphon.derive.state import State
+from edaphon.derive.step import Line
+from edaphon.facts import Knowledge, fact_of
+from edaphon.journal import Entry, Kind
+from edaphon.nouns import Sequence
+from edaphon.written import read_document
+from edaphon_drivers.faults import Garbled, Refused
+from edaphon_drivers.payloads import pack_message
+from edaphon_drivers.simulators.lorawan import encode, tts_v3
+
+NOW = 1_790_000_000_000_000_000
+EUI = "A84041B2C1D5E6F7"
+CONFIGURATION = f"""
+[logger]
+id = "l"
+[site]
+id = "s"
+[storage]
+folder = "/nowhere"
+[broker.local]
+host = "h"
+topics = ["plot/#"]
+[broker.ttn]
+host = "h"
+topics = ["v3/#"]
+envelope = "tts-v3"
+[[source]]
+broker = "ttn"
+dev_eui = "{EUI}"
+model = "milesight.em500-smtc"
+[[source]]
+broker = "local"
+topic = "plot/node"
+time = {{ path = "at", format = "rfc3339" }}
+  [[source.field]]
+  name = "t"
+  path = "soil.t"
+  quantity = "soil_temperature"
+  unit = "degC"
+  unit_path = "soil.unit"
+  failure = [-127, 85]
+"""
+
+
+def sources() -> Sources:
+    config, complaints = read_config(read_document("edaphon.toml", CONFIGURATION))
+    assert config is not None, complaints
+    return Sources.of(config)
+
+
+def record(source: str, topic: str, data: bytes) -> Entry:
+    payload = pack_message(topic, data, 1, False, False)
+    return Entry(Kind.RECORD, NOW, 0, "boot", source, payload)
+
+
+def heard(message: dict[str, Any], topic: str = "plot/node") -> Decoded:
+    return sources().decode(record("local", topic, orjson.dumps(message)))
+
+
+def test_a_node_may_say_its_time_in_words() -> None:
+    [reading] = heard({"at": "2026-09-21T14:13:20+02:00", "soil": {"t": 9.5, "unit": "degC"}})[1]
+    assert (reading.number, reading.time_ns) == (9.5, NOW - 7_200_000_000_000)
+
+
+@pytest.mark.parametrize("code", [-127, 85, -127.0])
+def test_a_failure_code_of_a_node_is_no_number(code: float) -> None:
+    [reading] = heard({"soil": {"t": code, "unit": "degC"}})[1]
+    assert reading.number is None
+
+
+def test_a_number_in_another_unit_than_configured_is_none() -> None:
+    [reading] = heard({"soil": {"t": 48.2, "unit": "degF"}})[1]
+    assert reading.number is None
+
+
+def test_a_message_that_was_cut_is_no_message_however_whole_its_start_looks() -> None:
+    data = b'{"soil": {"t": 9.5, "unit": "degC"}}' + b" " * 70_000
+    with pytest.raises(Garbled, match="at most 65536 bytes, not 70036, got .* from plot/node"):
+        sources().decode(record("local", "plot/node", data))
+
+
+@pytest.mark.parametrize("topic", ["plot/\x1b[2J", "plot/a\nERROR b", "plot/\u202e", "plot/\x00"])
+def test_a_hostile_topic_is_told_in_one_line_of_plain_characters(topic: str) -> None:
+    with pytest.raises(Refused) as refused:
+        heard({}, topic)
+    with pytest.raises(Garbled) as garbled:
+        sources().decode(record("ttn", topic, b"{"))
+    for fault in (refused.value, garbled.value):
+        assert str(fault).isascii()
+        assert str(fault).isprintable()
+
+
+def test_a_garbled_message_is_told_with_the_topic_or_the_device_it_came_from() -> None:
+    with pytest.raises(Garbled, match="from plot/node$"):
+        sources().decode(record("local", "plot/node", b"{"))
+    topic, data = tts_v3(EUI, b"\x03\x67", 85, 1, NOW)
+    with pytest.raises(Garbled, match=f"from ttn/{EUI.lower()}$"):
+        sources().decode(record("ttn", topic, data))
+
+
+def test_an_output_that_one_record_says_twice_is_one_observation() -> None:
+    once, f_port = encode("milesight.em500-smtc", {"soil_temperature": 9.5})
+    again, _ = encode("milesight.em500-smtc", {"soil_temperature": 10.5})
+    topic, data = tts_v3(EUI, once + again, f_port, 1, NOW)
+    channel = {"kind": "channel", "id": "c", "quantity": "soil_temperature", "unit": "degC"}
+    fed = {"channel": "c", "source": f"ttn/{EUI.lower()}", "output": "soil_temperature"}
+    knowledge = Knowledge()
+    for n, table in enumerate([channel, {"kind": "deployment", "id": "d", **fed}], 1):
+        knowledge = knowledge.learn(Sequence(1, n), fact_of(table))
+    state = State(boots={"boot": (NOW, 0)})
+    plan = Plan.of(knowledge, sources().outputs, "s")
+    runs = Line(state, plan, sources(), lambda _: ()).step(
+        [(Sequence(1, 3), record("ttn", topic, data))]
+    )
+    assert {t for run in runs for t in run.time_ns.tolist()} == {NOW}
+    assert state.derived == {"c": 1}
