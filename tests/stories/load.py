@@ -73,6 +73,7 @@ class Publisher:
     def __init__(self, broker: Mosquitto, per_s: float = 100.0, nodes: Sequence[str] = NODES):
         self.sent: list[bytes] = []
         self._period_s, self._nodes = 1 / per_s, nodes
+        self._begun_ms = time.time_ns() // 10**6
         self._by_mid: dict[int, bytes] = {}
         self._answered: set[int] = set()
         self._stop = threading.Event()
