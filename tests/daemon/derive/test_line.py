@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.daemon.derive.lives import CONFIGURATIONS, Life, MemoryJournal, Told, told
@@ -158,6 +159,7 @@ def folders() -> Iterator[Path]:
         yield Path(name)
 
 
+@pytest.mark.timeout(300)
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(entries=streams(), limits=st.lists(st.integers(1, 7), min_size=1, max_size=9))
 def test_a_stream_split_anyhow_gives_the_series_of_one_batch(
@@ -174,6 +176,29 @@ def test_a_stream_split_anyhow_gives_the_series_of_one_batch(
         life.close()
 
 
+def test_stretches_around_a_calibration_are_judged_apart_however_the_stream_is_split() -> None:
+    """The first and the last are derived alike; late data go back and forth between them."""
+    stream = Told()
+    stream.configure(0)
+    for table in [FIRST[0], channel("c1", 5, 1, again=False), FIRST[3]]:
+        stream.learn(table)
+    between = {"from_": "2026-09-21T14:16:20Z", "to": "2026-09-21T14:18:20Z"}
+    keys = {"channel": "c1", "curve": "polynomial", "to_unit": "degC", "parameters": {"c1": 2.0}}
+    stream.learn(fact("calibration", "k", **keys, **between))
+    stream.know_clock()
+    for number, later in [(10.0, 1), (10.0, 6), (30.0, -5), (10.5, 1), (31.0, -5)]:
+        stream.hear("a", number, later, True)
+    with folders() as folder:
+        journal = MemoryJournal(stream.entries)
+        journal.shown = len(stream.entries)
+        life = Life(folder, journal)
+        while life.turn(1):
+            pass
+        assert life.told() == told(folder / "whole", stream.entries)
+        life.close()
+
+
+@pytest.mark.timeout(300)
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(
     entries=streams(),
