@@ -71,7 +71,7 @@ def test_a_database_that_was_away_has_everything_after_its_return(
         ("messages, observations", len(nodes.accepted), expected),
         ("derived before the return", waits),
         (
-            "caught up [observations/s]",
+            "after the first batch",
             f"{(expected - first) / max(took, 0.05):.0f} in {took:.2f} s",
         ),
         *((f"resident, {when} [MB]", f"{mb:.1f}") for when, mb in memory.items()),

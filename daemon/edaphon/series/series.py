@@ -42,7 +42,9 @@ from edaphon.series.store import BlockHead, Store
 
 __all__ = ["Change", "Conflict", "Series", "Withdrawal"]
 
-RECENT_ROWS = 200_000
+RECENT_BYTES = 16_000_000
+LONGEST_TAIL = 256
+_RUN_BYTES, _ROW_BYTES = 1300, 57  # what eight arrays take, measured, and what their rows do
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,12 @@ class Change:
     def __len__(self) -> int:
         return sum(map(len, self.observations)) + sum(len(w.times_ns) for w in self.withdrawals)
 
+    @property
+    def size_bytes(self) -> int:
+        """What it takes in memory, roughly: live changes are many runs of one row."""
+        runs = len(self.observations) + len(self.withdrawals)
+        return _RUN_BYTES * runs + _ROW_BYTES * len(self)
+
 
 @dataclass(slots=True)
 class _Open:
@@ -80,6 +88,8 @@ class _Open:
     def append(self, rows: Rows) -> None:
         self.tail.append(rows)
         self.last_ns = int(rows["time_ns"][-1])
+        if len(self.tail) > LONGEST_TAIL:  # an array of its own takes more than its one row
+            self.rows()
 
     def rows(self) -> Rows:
         if self.tail:
@@ -105,7 +115,7 @@ class Series:
         self._readopted: set[str] = set()  # channels whose stored conflicts no longer hold
         self._withdrawn: dict[tuple[str, int], int] = {}
         self._recent: deque[Change] = deque()
-        self._recent_rows = 0
+        self._recent_bytes = 0
         self.change = int(self._store.checkpoint("change") or 0)
         self._recent_after = self.change
 
@@ -274,10 +284,11 @@ class Series:
             for time in withdrawal.times_ns.tolist():
                 self._withdrawn[withdrawal.channel, time] = number
         self._recent.append(change)
-        self._recent_rows += len(change)
-        while self._recent_rows > RECENT_ROWS and len(self._recent) > 1:
-            self._recent_rows -= len(self._recent[0])
-            self._recent_after = self._recent.popleft().number
+        self._recent_bytes += change.size_bytes
+        while self._recent_bytes > RECENT_BYTES and len(self._recent) > 1:
+            oldest = self._recent.popleft()
+            self._recent_bytes -= oldest.size_bytes
+            self._recent_after = oldest.number
         return change
 
     def flush(self, checkpoints: Mapping[str, str] | None = None) -> None:

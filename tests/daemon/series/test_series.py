@@ -7,6 +7,7 @@ import pytest
 
 from edaphon.nouns import Channel, Observations
 from edaphon.series import DAY_NS, Series, WrongFile
+from edaphon.series import series as series_module
 from edaphon.sinks.feed import SeriesFeed, cursor_name
 
 TEXTS = {"d1": "{}", "d2": "{}"}
@@ -178,6 +179,21 @@ def test_a_sink_that_was_away_for_long_gets_everything_from_the_blocks(tmp_path)
     assert n == 21
     assert held.keys() == {(c, t) for c in "ab" for t in values(series, c)}
     assert feed.waiting() == 0
+
+
+def test_what_is_remembered_for_sinks_is_bounded_by_its_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(series_module, "RECENT_BYTES", 100_000)
+    series = Series(tmp_path / "s")
+    feed = SeriesFeed("s", series, CHANNELS)
+    for i in range(1000):
+        series.merge([run([i], [float(i)], channel="ab"[i % 2])], TEXTS)
+    remembered = series.recent(series.change - 50, 10_000)
+    assert remembered is not None
+    assert len(remembered) == 50
+    assert series.recent(series.change - 100, 10_000) is None
+    held, n = drain(feed)
+    assert n == 1000
+    assert held.keys() == {("ab"[i % 2], i) for i in range(1000)}
 
 
 def test_the_cursor_of_a_sink_survives_with_the_flush(tmp_path):
