@@ -9,6 +9,7 @@ are not due again: what is measured until then is recorded without a slot, at it
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from edaphon.acquire.bus import AlreadyTalking, Bus, Finished
@@ -17,7 +18,7 @@ from edaphon.acquire.slots import Schedule
 from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.journal import Entry, Journal, Kind, Purpose
 from edaphon_drivers import sdi12
-from edaphon_drivers.faults import Fault, NoAnswer
+from edaphon_drivers.faults import Fault, Garbled, NoAnswer
 from edaphon_drivers.payloads import Turn, pack_exchange
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Talk
@@ -241,8 +242,15 @@ def _run(slot_ns: int | None) -> tuple[int, ...]:
 
 
 def _measurement(scheduled: Scheduled, concurrent: bool, silent: bool = False) -> Talk[None]:
-    """A probe that said nothing at its last slot costs the bus one time-out, not all retries."""
-    address, sheet, timing = scheduled.address, scheduled.sheet, scheduled.timing
+    """A probe that said nothing at its last slot costs the bus one time-out, not all retries.
+
+    Once it says anything it gets them all.
+    """
+    talk = partial(sdi12.measure, scheduled.address, scheduled.sheet, concurrent, scheduled.crc)
     if silent:
-        timing = replace(timing, tries=1, sequences=1)
-    return sdi12.measure(address, sheet, concurrent, scheduled.crc, timing)
+        once = replace(scheduled.timing, tries=1, sequences=1)
+        try:
+            return (yield from talk(once))
+        except Garbled:
+            pass
+    return (yield from talk(scheduled.timing))

@@ -8,7 +8,7 @@ import pytest
 
 from edaphon.acquire.bus import AlreadyTalking, Finished
 from edaphon.acquire.gaps import Gap, SlotAccount
-from edaphon.acquire.sampler import Sampler, Scheduled
+from edaphon.acquire.sampler import Sampler, Scheduled, _measurement
 from edaphon.acquire.slots import Instants
 from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.journal import Journal, Kind, Purpose
@@ -175,3 +175,17 @@ def test_a_slot_that_comes_again_after_a_step_back_is_recorded_without_its_name(
     assert found == [11 * SECOND, 12 * SECOND, None, 13 * SECOND, 14 * SECOND]
     assert of_kind(entries, Kind.GAP) == []
     assert sampler.accounts["sdi12/a"].last_ns == 14 * SECOND
+
+
+@pytest.mark.parametrize(("came", "commands"), [(b"", 1), (b"a0013\r\na\r\n", 2)])
+def test_after_silence_one_try_is_enough_until_anything_is_heard(came, commands):
+    scheduled = Scheduled("sdi12/a", "a", load_sheet("meter.teros12"), Instants([]), 5.0)
+    talk = _measurement(scheduled, False, silent=True)
+    step, asked, faults = next(talk), 0, []
+    while asked < 2 and not faults:
+        asked += isinstance(step, Ask)
+        try:
+            step = talk.send(came if isinstance(step, Ask) else b"")
+        except NoAnswer as fault:
+            faults.append(fault)
+    assert (asked, len(faults)) == (commands, 2 - commands)
