@@ -67,7 +67,7 @@ def played(folder: Path, sink: str) -> Iterator[tuple[Station, Service]]:
         values=lambda: SAID.get(clock.wall_ns(), ()),
         fault=lambda _: None if clock.wall_ns() in SAID else "silent",
     )
-    line = SimulatedBus([probe], second_s=0.001)
+    line = SimulatedBus([probe], second_s=0.003)
     station = Station(
         folder,
         [
@@ -80,7 +80,7 @@ def played(folder: Path, sink: str) -> Iterator[tuple[Station, Service]]:
     overrides = Overrides(
         clock=clock,
         schedules={"sdi12/a": Instants(SLOTS)},
-        timing=Timing(answer_s=0.12, gap_s=0.002, late_s=0.02, second_s=0.001),
+        timing=Timing(answer_s=0.15, gap_s=0.002, late_s=0.05, second_s=0.003),
         make_bus=watch.make_bus,
     )
     try:
