@@ -42,7 +42,7 @@ from edaphon.series.store import BlockHead, Store
 
 __all__ = ["Change", "Conflict", "Series", "Withdrawal"]
 
-RECENT_BYTES = 16_000_000
+RECENT_BYTES = 4_000_000  # a sink that lags more reads the blocks
 LONGEST_TAIL = 256
 _RUN_BYTES, _ROW_BYTES = 1300, 57  # what eight arrays take, measured, and what their rows do
 
