@@ -146,8 +146,12 @@ def assert_each_hole_is_one_gap(station: Station) -> None:
 def test_a_season_of_a_plot_arrives_in_victoria_metrics_exactly_once(tmp_path: Path) -> None:
     with VictoriaMetrics(tmp_path) as server:
         sink = sink_table(server.url, "season", version=3, name="db")
-        with played(tmp_path / "station", sink) as (_, service):
+        with played(tmp_path / "station", sink) as (station, service):
             assert service.trouble == {}
+        found = station.json("verify", codes=(1,))  # what can't be read back isn't proved
+        assert found["entries"]["closes"]
+        assert found["observations"]["closes"]
+        assert "does not answer InfluxQL" in found["sinks"]["db"]["differs"][0]
         urllib.request.urlopen(f"{server.url}/internal/force_flush").close()  # noqa: S310
         rows = 2 * len(RECORD)
         wait_until(lambda: sum(map(len, exported(server, "flag").values())) >= rows, "the points")
