@@ -125,7 +125,8 @@ def accounts_of(
     place, tables, boot = saved or (None, {}, "")
     accounts = {path: SlotAccount.of_json(path, table) for path, table in tables.items()}
     start = Place(*place) if place is not None else None
-    for sequence, entry in journal.scan(kinds={Kind.RECORD, Kind.GAP}, start=start):
+    told = journal.scan(kinds={Kind.RECORD, Kind.GAP}, start=start, on_damage=lambda _: None)
+    for sequence, entry in told:
         if up_to is not None and sequence > up_to:
             break
         if entry.kind == Kind.GAP or entry.slot_ns is not None:

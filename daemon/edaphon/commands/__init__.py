@@ -9,6 +9,7 @@ import typer
 __all__ = ["COMMANDS", "main"]
 
 # In the order of the help; each is the function of that name in the module of that name.
+MACHINE = 1  # exit code
 COMMANDS = (
     "init",
     "check",
@@ -37,7 +38,11 @@ def main(words: Sequence[str] | None = None) -> None:
     app.callback()(_edaphon)
     for name in COMMANDS if given[:1] not in [[c] for c in COMMANDS] else given[:1]:
         app.command(name)(getattr(importlib.import_module(f"edaphon.commands.{name}"), name))
-    app(args=given, prog_name="edaphon")
+    try:
+        app(args=given, prog_name="edaphon")
+    except OSError as error:  # a folder, a port, a disk: the machine's no, in its own words
+        typer.echo(f"edaphon {given[0]}: {error}", err=True)
+        sys.exit(MACHINE)
 
 
 def _edaphon() -> None:

@@ -21,7 +21,9 @@ def link_opener(bus: Bus) -> Callable[[], SerialLink]:
 
 
 def mqtt_options(name: str, broker: Broker, logger: str) -> MqttOptions:
-    """Raises OSError or LookupError when the password can't be read."""
+    """Raises LookupError when the password can't be had."""
+    if broker.password is not None and (trouble := broker.password.trouble()):
+        raise LookupError(f"password of broker {name}: {trouble}")
     return MqttOptions(
         host=broker.host,
         client_id=broker.client_id or f"edaphon-{logger}-{name}",

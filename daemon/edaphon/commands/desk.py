@@ -10,10 +10,10 @@ import numpy as np
 from edaphon import __version__
 from edaphon.acquire.bus import AlreadyTalking
 from edaphon.commands.control import DaemonRefuses
-from edaphon.commands.service import Refusal, Service
+from edaphon.commands.service import NotKept, Refusal, Service
 from edaphon.config import ScheduledSource
 from edaphon.facts import FactRow, fact_of
-from edaphon.journal import Kind, Purpose
+from edaphon.journal import Purpose
 from edaphon.nouns import Float, Observations
 from edaphon_drivers import sdi12
 from edaphon_drivers.faults import Fault
@@ -53,7 +53,7 @@ class Desk:
             "since_ns": service.since_ns,
             "clock": {"known": bool(service.clock_how), "how": service.clock_how},
             "journal": {
-                "entries": sum(service.journal.counts().values()),
+                "entries": service.journal.length,
                 "last_ns": last_ns,
                 "position": str(service.deriver.position),
             },
@@ -61,7 +61,7 @@ class Desk:
             "sources": [self._source(source) for source in config.sources],
             "sinks": [self._sink(name) for name in service.sinks],
             "channels": [self._channel(id) for id in sorted(service.channels)],
-            "trouble": [f"{who}: {what}" for who, what in sorted(service.trouble.items())],
+            "trouble": _trouble(service),
         }
 
     def _source(self, source: Any) -> dict[str, Any]:
@@ -164,15 +164,20 @@ class Desk:
         ]
         try:
             return {"applied": self._service.apply(rows, str(request["who"]))}
-        except Refusal as refusal:
+        except (Refusal, NotKept) as refusal:
             raise DaemonRefuses(str(refusal)) from None
+
+
+def _trouble(service: Service) -> list[str]:
+    found = [f"{who}: {what}" for who, what in sorted(service.trouble.items())]
+    if damaged := service.deriver.damaged:
+        found.append(f"journal: {damaged} damaged places were passed over; see `edaphon verify`")
+    return found
 
 
 def ledgers(service: Service) -> dict[str, Any]:
     """The counts of both ledgers, as far as they have come this moment."""
     series, state = service.series, service.deriver.state
-    kinds = service.journal.counts()
-    records = sum(n for (_, kind), n in kinds.items() if kind == Kind.RECORD)
     counts = state.counts
     gaps = dict(state.gaps)
     for sampler in service.samplers.values():
@@ -181,7 +186,7 @@ def ledgers(service: Service) -> dict[str, Any]:
                 gaps[account.gap.cause] = gaps.get(account.gap.cause, 0) + account.gap.n
     return {
         "taken": _taken(service),
-        "journalled": records,
+        "journalled": service.deriver.journalled,
         "derived": sum(state.derived.values()),
         "current": series.count(),
         "conflicts": len(series.conflicts()),

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import socket
+import sqlite3
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,10 +14,11 @@ from typing import Annotated
 
 import typer
 
-from edaphon.commands.check import CONFIGURATION, examine, usual_file
+from edaphon.commands.check import usual_file
 from edaphon.commands.control import ControlServer
 from edaphon.commands.desk import Desk
-from edaphon.commands.service import Overrides, Refusal, Service
+from edaphon.commands.service import NotKept, Overrides, Refusal, Service
+from edaphon.commands.storage import configured, fail
 from edaphon.journal import JournalBusy
 
 __all__ = ["run", "running", "started"]
@@ -56,20 +58,20 @@ def running(file: Path, overrides: Overrides | None = None) -> Iterator[Service]
 
 def started(file: Path, overrides: Overrides | None = None) -> Service:
     """Check, start, and take over the facts of the configuration and of the inbox."""
-    found = examine([file])
-    hard = [c for c in found.complaints if found.config is None]
-    if found.config is None or found.document is None:
-        for complaint in hard:
-            typer.echo(str(complaint), err=True)
-        raise typer.Exit(CONFIGURATION)
+    found = configured(file)
     service = Service(found.document, found.config, overrides)
     try:
         service.start()
     except JournalBusy as busy:
-        typer.echo(str(busy), err=True)
-        raise typer.Exit(BUSY) from None
+        raise fail(str(busy), BUSY) from None
+    except (OSError, sqlite3.OperationalError) as error:
+        folder = found.config.storage.folder
+        words = f"expected a storage folder that this account can write, got {folder}: {error}"
+        raise fail(words, BUSY) from None
     try:
         service.apply(list(found.rows), "configuration")
+    except NotKept as late:
+        service.say_trouble("facts", str(late))
     except Refusal as refusal:
         # What is known stays in force; recording must not wait for a mended fact.
         for complaint in refusal.complaints:

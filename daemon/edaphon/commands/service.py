@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 import orjson
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -23,7 +23,7 @@ from edaphon.acquire.timekeeper import Timekeeper, boot_id, kernel_is_synchronis
 from edaphon.clock import Clock, SystemClock
 from edaphon.commands.building import link_opener, mqtt_options, scheduled
 from edaphon.commands.layout import Layout
-from edaphon.config import Configuration, ScheduledSource
+from edaphon.config import Broker, Configuration, ScheduledSource
 from edaphon.config import Sink as SinkConfig
 from edaphon.derive import DeadLetter, Deriver
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows, to_payload
@@ -38,10 +38,10 @@ from edaphon.written import Complaint, Document
 from edaphon_drivers.links.mqtt import MqttLink
 from edaphon_drivers.sdi12 import Timing
 
-__all__ = ["Refusal", "Service", "fact_kind"]
+__all__ = ["NotKept", "Refusal", "Service", "fact_kind"]
 
 FLUSH_EVERY_S = 3600
-FLUSH_AT_ROWS = 400_000
+FLUSH_AT_ROWS = 200_000
 STOP_THREADS_S, STOP_SINK_S = 1.5, 3.0
 COLLECT_S = 0.1  # what a turn of the deriver costs depends more on its channels than its entries
 APPLY_WITHIN_S = 10.0
@@ -58,6 +58,16 @@ class Refusal(Exception):
     def __init__(self, complaints: list[Complaint]) -> None:
         self.complaints = complaints
         super().__init__("\n".join(map(str, complaints)))
+
+
+class NotKept(Exception):
+    """The journal can't be written now; the facts wait in memory while the service runs."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__(
+            f"expected to journal {n} facts within {APPLY_WITHIN_S:.0f} s; they wait in memory"
+            " until the journal can be written again: see `edaphon status`"
+        )
 
 
 @dataclass(slots=True)
@@ -182,7 +192,8 @@ class Service:
                 life()
                 return
             except Exception as error:  # whatever a part does, the others go on
-                self.say_trouble(name, f"{name} failed and begins again: {error!r}")
+                words = f"{type(error).__name__}: {error}"
+                self.say_trouble(name, f"failed and begins again: {words}")
                 _log.debug("%s", name, exc_info=True)
                 self.stop_event.wait(wait_s)
                 wait_s = min(2 * wait_s, 60.0)
@@ -195,13 +206,18 @@ class Service:
         table = {"file": Path(self.document.file).name, "sha256": sha256, "text": text}
         if sha256 != self.state.get("configuration"):
             payload = orjson.dumps(table, option=orjson.OPT_SORT_KEYS)
-            self.journal.append_now(self.keeper.entry(Kind.CONFIGURATION, "", payload))
-            self.state.put("configuration", sha256)
+            # Not waited for, here and with the clock: a full disk must not keep the start waiting.
+            self.journal.append(
+                [self.keeper.entry(Kind.CONFIGURATION, "", payload)],
+                lambda _: self.state.put("configuration", sha256),
+            )
 
     def _open_series(self) -> Series:
         """A file that is no series is set aside: all in it can be derived again."""
         try:
             return Series(self.layout.series)
+        except sqlite3.OperationalError:
+            raise  # the disk is full or the file is locked: it is not the file's fault
         except (WrongFile, sqlite3.DatabaseError) as error:
             aside = set_aside(self.layout.series)
             self.say_trouble("series", f"{error}; it is now {aside.name}, all is derived again")
@@ -216,7 +232,7 @@ class Service:
     def _know_clock(self, how: str, error_ns: int) -> None:
         self.clock_how = how
         self._told_offset_ns = self.keeper.offset_ns
-        self.journal.append_now(self.keeper.clock_entry(how, error_ns))
+        self.journal.append([self.keeper.clock_entry(how, error_ns)])
 
     def _watch_clock(self) -> None:
         while not self.stop_event.wait(WATCH_CLOCK_S):
@@ -266,13 +282,17 @@ class Service:
 
     def _start_brokers(self) -> None:
         for name, config in self.config.brokers.items():
-            options = mqtt_options(name, config, self.config.logger.id)
-            say = partial(self._on_broker, name)
-            reader = BrokerReader(
-                name, options, self.journal, self.clock, self.keeper.boot, say, self._own.make_link
-            )
-            self.readers[name] = reader
-            reader.start()
+            self._run(f"start of broker {name}", partial(self._start_broker, name, config))
+
+    def _start_broker(self, name: str, config: Broker) -> None:
+        options = mqtt_options(name, config, self.config.logger.id)
+        say = partial(self._on_broker, name)
+        reader = BrokerReader(
+            name, options, self.journal, self.clock, self.keeper.boot, say, self._own.make_link
+        )
+        self.readers[name] = reader
+        reader.start()
+        self.say_trouble(f"start of broker {name}", None)
 
     def _start_sinks(self) -> None:
         for config in self.config.sinks:
@@ -294,9 +314,17 @@ class Service:
 
     def _start_housekeeping(self) -> None:
         self._housekeeping.add_job(
-            self.flush, "interval", seconds=FLUSH_EVERY_S, coalesce=True, max_instances=1
+            self._keep_house, "interval", seconds=FLUSH_EVERY_S, coalesce=True, max_instances=1
         )
         self._housekeeping.start()
+
+    def _keep_house(self) -> None:
+        try:
+            self.flush()
+        except sqlite3.Error as error:
+            self.say_trouble("series", f"can't be written, and is tried again: {error}")
+        else:
+            self.say_trouble("series", None)
 
     # -- running ---------------------------------------------------------------------------
 
@@ -334,7 +362,10 @@ class Service:
         if entries:
             kept: SimpleQueue[list[Sequence]] = SimpleQueue()
             self.journal.append(entries, kept.put)
-            self._wait_derived(kept.get()[-1])
+            try:
+                self._wait_derived(kept.get(timeout=APPLY_WITHIN_S)[-1])
+            except Empty:
+                raise NotKept(len(entries)) from None
         return len(entries)
 
     def _wait_derived(self, place: Sequence) -> None:

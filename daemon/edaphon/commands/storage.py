@@ -3,7 +3,7 @@
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import typer
 
@@ -11,11 +11,21 @@ from edaphon.commands.check import CONFIGURATION, examine, usual_file
 from edaphon.commands.control import DaemonOff, DaemonRefuses, ask
 from edaphon.commands.layout import Layout
 from edaphon.config import Configuration
+from edaphon.facts import FactRow
 from edaphon.series import Series
+from edaphon.written import Document
 
-__all__ = ["Storage", "fail", "open_storage"]
+__all__ = ["Configured", "Storage", "configured", "fail", "open_storage"]
 
 PROBLEM = 1
+
+
+class Configured(NamedTuple):
+    """A configuration without a mistake in itself, its text, and the facts written with it."""
+
+    config: Configuration
+    document: Document
+    rows: tuple[FactRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +53,20 @@ class Storage:
 
 def open_storage(file: Path | None) -> Storage:
     """The storage that a configuration names; ends with exit code 3 where that is wrong."""
-    path = file or usual_file()
+    found = configured(file or usual_file())
+    return Storage(found.config, Layout(found.config.storage.folder))
+
+
+def configured(path: Path) -> Configured:
+    """A configuration with its facts; ends with exit code 3 where there is none."""
     found = examine([path])
-    if found.config is None:
+    if found.config is None or found.document is None:
         for complaint in found.complaints:
             typer.echo(str(complaint), err=True)
+        if not found.complaints:
+            typer.echo(f"expected a configuration such as edaphon.toml, got {path}", err=True)
         raise typer.Exit(CONFIGURATION)
-    return Storage(found.config, Layout(found.config.storage.folder))
+    return Configured(found.config, found.document, found.rows)
 
 
 def fail(words: str, code: int = PROBLEM) -> typer.Exit:

@@ -26,6 +26,7 @@ from edaphon.series import Series
 __all__ = ["Deriver", "known_facts"]
 
 FACT_KINDS = frozenset({Kind.FACT, Kind.CALIBRATION, Kind.MARK})
+MEANINGS = FACT_KINDS | {Kind.CONFIGURATION}
 BATCH = 4000
 _CHECKPOINT = "deriver"
 _START = Sequence(0, 0)
@@ -60,8 +61,8 @@ class Deriver:
         self._scratch = scratch
         self._rework: Rework | None = None
         self._pending: dict[str, list[Range]] = {}
-        self._latest = _latest(journal)  # all that was ever entered
         self._told = _NOTHING  # what was entered up to `position`; the plan is made of it
+        self._meanings: list[int] = []  # the sequences of all that
         self.channels: dict[str, Channel] = {}
         self.damaged = 0
         self.differing = 0  # rows that deriving again has changed or withdrawn
@@ -71,8 +72,10 @@ class Deriver:
         self._full = False
         self._newest_ns = -(2**63)
         self._line = Line(State(), Plan(), Sources(), self._recall, on_dead_letter)
+        checkpoint = self._trusted(series.checkpoint(_CHECKPOINT))
+        self._latest = self._all_told(checkpoint)  # all that was ever entered
         self._name_channels()
-        self._resume(series.checkpoint(_CHECKPOINT))
+        self._resume(checkpoint)
 
     @property
     def plan(self) -> Plan:
@@ -86,6 +89,13 @@ class Deriver:
     @property
     def state(self) -> State:
         return self._line.state
+
+    @property
+    def journalled(self) -> int:
+        """How many records the journal holds, those not derived yet included."""
+        with self._lock:
+            waiting = self._journal.count_behind(self.position, Kind.RECORD)
+            return self.state.counts.records + waiting
 
     @property
     def reworking(self) -> bool:
@@ -122,6 +132,7 @@ class Deriver:
                 "state": self.state.to_json(),
                 "extents": _extents_to_json(self.plan.extents),
                 "pending": self._pending,
+                "meanings": self._meanings,
             }
             text = orjson.dumps(checkpoint, option=orjson.OPT_NON_STR_KEYS).decode()
             self._series.flush({_CHECKPOINT: text, **(cursors or {})})
@@ -151,11 +162,12 @@ class Deriver:
             self.position = batch[-1][0]
 
     def _changes_meaning(self, item: Item) -> bool:
-        return item[1].kind in FACT_KINDS or item[1].kind == Kind.CONFIGURATION
+        return item[1].kind in MEANINGS
 
     def _learn(self, batch: list[Item]) -> None:
         self._latest = _learned(self._latest, batch)
         self._told = _learned(self._told, batch)
+        self._meanings += [sequence.number for sequence, _ in batch]
         self._name_channels()
         before = self.plan.extents
         self._line.plan = _plan_of(self._told)
@@ -227,16 +239,36 @@ class Deriver:
         for sequence in sequences:
             try:
                 yield sequence, self._journal.entry(sequence)
-            except DamagedRow:
+            except (DamagedRow, KeyError):
                 self.damaged += 1
 
     # -- beginning -------------------------------------------------------------------------
 
-    def _resume(self, checkpoint: str | None) -> None:
-        table = orjson.loads(checkpoint) if checkpoint else None
-        if table is None or self._crc_at(Sequence.of(table["position"])) != table["crc"]:
-            # Without a checkpoint, or with one of entries that the medium lost, nothing that is
-            # derived can be trusted: all of it is derived once more and compared.
+    def _trusted(self, checkpoint: str | None) -> dict[str, Any] | None:
+        """None without a checkpoint, and for one of entries that the medium has lost since."""
+        if checkpoint is None:
+            return None
+        table: dict[str, Any] = orjson.loads(checkpoint)
+        same = self._crc_at(Sequence.of(table["position"])) == table["crc"]
+        return table if same else None
+
+    def _all_told(self, table: dict[str, Any] | None) -> _Told:
+        """Facts and configurations up to the checkpoint by their places, later ones by a look.
+
+        So a start does not read ten years of records; a damaged row costs itself alone.
+        """
+        places = table["meanings"] if table is not None else []
+        start = Sequence.of(table["position"]) if table is not None else None
+        known = self._recall(map(Sequence.of, places))
+        later = self._journal.scan(kinds=MEANINGS, start=start, on_damage=self._note_damage)
+        return _learned(_NOTHING, [*known, *later])
+
+    def _note_damage(self, damage: DamagedRow) -> None:
+        self.damaged += 1
+
+    def _resume(self, table: dict[str, Any] | None) -> None:
+        if table is None:
+            # Nothing that is derived can be trusted: all of it is derived once more and compared.
             known = {head.channel for head in self._series.heads()}
             self._pending = {channel: [ALWAYS] for channel in known}
             return
@@ -244,8 +276,9 @@ class Deriver:
         self._newest_ns = table["newest_ns"]
         self._line.state = State.of_json(table["state"])
         if self.state.configuration:
-            entry = self._journal.entry(Sequence.of(self.state.configuration))
-            self._line.sources = sources_of(entry)
+            in_force = self._recall([Sequence.of(self.state.configuration)])
+            self._line.sources = _learned(_NOTHING, list(in_force)).sources
+        self._meanings = list(table["meanings"])
         # Not as known now: facts entered behind this place may have sent values to the sinks
         # already, and these are only withdrawn by coming to the facts in the same order again.
         known_then = self._latest.knowledge.as_known_at(self.position)
@@ -265,47 +298,30 @@ class Deriver:
 
 
 def known_facts(journal: JournalReader) -> Knowledge:
-    """Everything that was ever entered in the journal."""
+    """Everything that was ever entered in the journal; `edaphon verify` tells of damaged rows."""
     knowledge = Knowledge()
-    for sequence, entry in journal.scan(kinds=FACT_KINDS):
+    for sequence, entry in journal.scan(kinds=FACT_KINDS, on_damage=lambda _: None):
         knowledge = knowledge.learn(sequence, from_payload(entry.payload).fact)
     return knowledge
-
-
-def _latest(journal: JournalReader) -> _Told:
-    knowledge, known, configuration = Knowledge(), _START, None
-    facts = []
-    for sequence, entry in journal.scan(kinds=FACT_KINDS | {Kind.CONFIGURATION}):
-        known = sequence
-        if entry.kind == Kind.CONFIGURATION:
-            configuration = entry
-        else:
-            facts.append((sequence, from_payload(entry.payload).fact))
-    for sequence, fact in facts:
-        knowledge = knowledge.learn(sequence, fact)
-    return _Told(knowledge, known, _sources(configuration))
 
 
 def _learned(told: _Told, batch: list[Item]) -> _Told:
     """With the facts and configurations of a batch that are new to it."""
     knowledge, known, sources = told
+    configuration: Entry | None = None
     for sequence, entry in batch:
         if sequence <= known:
             continue
         known = sequence
         if entry.kind == Kind.CONFIGURATION:
-            sources = sources_of(entry)
+            configuration = entry
         else:
             knowledge = knowledge.learn(sequence, from_payload(entry.payload).fact)
-    return _Told(knowledge, known, sources)
+    return _Told(knowledge, known, sources_of(configuration) if configuration else sources)
 
 
 def _plan_of(told: _Told) -> Plan:
     return Plan.of(told.knowledge, told.sources.outputs, told.sources.site)
-
-
-def _sources(configuration: Entry | None) -> Sources:
-    return sources_of(configuration) if configuration is not None else Sources()
 
 
 def _extents_to_json(extents: Mapping[str, tuple[Extent, ...]]) -> dict[str, list[list[Any]]]:

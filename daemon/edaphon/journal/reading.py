@@ -121,6 +121,22 @@ class JournalReader:
                 ):
                     yield sequence, entry
 
+    @property
+    def length(self) -> int:
+        """How many entries were ever numbered, those of damaged files apart."""
+        return sum(_highest_n(connection) for _, connection in self._newest_first())
+
+    def count_behind(self, sequence: Sequence, kind: Kind) -> int:
+        """How many rows of a kind stand behind a place; cheap where few rows do."""
+        total = 0
+        for number, connection in self._newest_first():
+            if number < sequence.file:
+                break
+            behind = sequence.n if number == sequence.file else 0
+            query = "SELECT count(*) FROM entry WHERE n > ? AND kind = ?"
+            total += int(connection.execute(query, (behind, kind)).fetchone()[0])
+        return total
+
     def counts(self) -> dict[tuple[str, Kind], int]:
         """How many rows there are of each source and kind, damaged or not."""
         total: Counter[tuple[str, Kind]] = Counter()

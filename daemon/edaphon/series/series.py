@@ -75,18 +75,21 @@ class Change:
 
 @dataclass(slots=True)
 class _Open:
-    """A block in memory: sorted rows, and runs appended behind them."""
+    """A block in memory: sorted rows, runs appended behind them, how many of all are unwritten."""
 
     sorted: Rows
+    unwritten: int = 0
     tail: list[Rows] = field(default_factory=list)
     last_ns: int = -(2**63)
 
     @classmethod
-    def of(cls, rows: Rows) -> "_Open":
-        return cls(rows, [], int(rows["time_ns"][-1]) if len(rows) else -(2**63))
+    def of(cls, rows: Rows, unwritten: int = 0) -> "_Open":
+        last_ns = int(rows["time_ns"][-1]) if len(rows) else -(2**63)
+        return cls(rows, unwritten, [], last_ns)
 
     def append(self, rows: Rows) -> None:
         self.tail.append(rows)
+        self.unwritten += len(rows)
         self.last_ns = int(rows["time_ns"][-1])
         if len(self.tail) > LONGEST_TAIL:  # an array of its own takes more than its one row
             self.rows()
@@ -126,7 +129,7 @@ class Series:
     @property
     def unflushed_rows(self) -> int:
         with self._lock:
-            return sum(sum(map(len, b.tail)) for b in self._open.values())
+            return sum(block.unwritten for block in self._open.values())
 
     @contextmanager
     def unseen(self) -> Iterator[None]:
@@ -197,6 +200,7 @@ class Series:
             index = int(np.searchsorted(merged["time_ns"], row["time_ns"]))
             merged[index] = self._contest(channel, merged[index], row)
         block.sorted, block.last_ns = merged, int(merged["time_ns"][-1])
+        block.unwritten += len(part)
         place = np.searchsorted(merged["time_ns"], old["time_ns"])
         differs = changed_rows(old, merged[place])
         emptied = differs & lost_numbers(old, merged[place])
@@ -258,7 +262,7 @@ class Series:
         emptied = known & differs
         emptied[emptied] = lost_numbers(old[where[emptied]], new[emptied])
         if differs.any() or len(vanished):
-            self._open[channel, day] = _Open.of(new)
+            self._open[channel, day] = _Open.of(new, len(new))
         return new[differs], np.concatenate([vanished, new["time_ns"][emptied]])
 
     def _translated(self, other: "Series", rows: Rows) -> Rows:

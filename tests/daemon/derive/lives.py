@@ -1,6 +1,6 @@
 """A journal in memory, entries that tell a small plot's life, and a sink that merges fields."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from collections.abc import Sequence as Several
 from dataclasses import dataclass, field
 from functools import cache
@@ -23,7 +23,7 @@ from edaphon.facts import (
     new_rows,
     to_payload,
 )
-from edaphon.journal import Entry, Kind
+from edaphon.journal import DamagedRow, Entry, Kind
 from edaphon.nouns import Observations, Sequence
 from edaphon.series import DAY_NS, Series
 from edaphon.sinks.feed import SeriesFeed, cursor_name
@@ -92,6 +92,7 @@ class MemoryJournal:
         sources: Collection[str] | None = None,
         kinds: Collection[Kind] | None = None,
         start: Sequence | None = None,
+        on_damage: Callable[[DamagedRow], None] | None = None,
     ) -> Iterator[tuple[Sequence, Entry]]:
         for sequence, entry in self.after(start, self.shown):
             if (kinds is None or entry.kind in kinds) and (

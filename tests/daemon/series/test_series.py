@@ -44,6 +44,17 @@ def test_what_is_merged_is_read_before_and_after_a_flush(series):
     assert series.heads() == head
 
 
+def test_every_row_counts_as_unwritten_until_the_flush(series):
+    for k in range(1000):
+        series.merge([run([k + 1], [1.0])], TEXTS)
+    series.merge([run([500], [2.0], sequence=[1])], TEXTS)
+    assert series.unflushed_rows >= 1000
+    series.flush()
+    assert series.unflushed_rows == 0
+    series.merge([run([2000], [1.0])], TEXTS)
+    assert series.unflushed_rows == 1
+
+
 def test_a_late_row_takes_its_place_in_time(series):
     series.merge([run([10, 30], [1.0, 3.0])], TEXTS)
     series.merge([run([20], [2.0])], TEXTS)
