@@ -115,7 +115,7 @@ def decode_json(data: bytes, fields: JsonFields) -> tuple[Reading, ...]:
             status, number = _INVALID, None  # a bool is neither float nor int here
         elif failure and number in failure:
             status, number = _FAILURE, None
-        reading = (output, quantity, number, unit, status, _REPORTED, time_ns, None)
+        reading = (output, quantity, number, unit, status, _REPORTED, time_ns, None, 0)
         readings.append(_new(Reading, reading))
     return tuple(readings)
 

@@ -32,6 +32,7 @@ class Reading(NamedTuple):
 
     `number` is in `unit` and is None exactly when `status` is not OK. `time_ns` is the sender's
     own time [UTC ns], None when it sent none; `start_ns` begins the support of a mean or sum.
+    Without a time of its own it was measured `after_ns` after its record's time of receipt.
     """
 
     output: str
@@ -42,3 +43,4 @@ class Reading(NamedTuple):
     origin: Origin = Origin.REPORTED
     time_ns: int | None = None
     start_ns: int | None = None
+    after_ns: int = 0

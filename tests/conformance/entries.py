@@ -1,13 +1,13 @@
 """A reference vector as it stands in a file, and the rows that are compared: value and unit."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
-__all__ = ["Entry", "Given", "entry_bytes", "read_cases", "read_entries"]
+__all__ = ["Decoder", "Entry", "Given", "entry_bytes", "read_cases", "read_entries"]
 
 Entry = Mapping[str, Any]
 
@@ -23,6 +23,9 @@ class Given(NamedTuple):
     value: float | str | None
     unit: str | None
     failure: tuple[float, ...] = ()
+
+
+Decoder = Callable[[Entry], list[Given]]
 
 
 def entry_bytes(entry: Entry) -> bytes:

@@ -2,10 +2,9 @@
 
 import pytest
 from tests.conformance.comparing import complaints, same_unit
-from tests.conformance.devices import DEVICES, find_decoder
+from tests.conformance.devices import find_decoder
 from tests.conformance.entries import Entry, Given
 from tests.conformance.groups import GROUPS
-from tests.conformance.not_yet import DEVICES as DEVICES_NOT_YET
 from tests.conformance.not_yet import GROUPS as GROUPS_NOT_YET
 
 WARM = Given("soil_temperature", 21.5, "degC")
@@ -72,8 +71,7 @@ def test_spellings_of_a_unit_are_one_unit_and_no_two_units_are() -> None:
     assert not same_unit("%", None)
 
 
-def test_no_label_is_both_supported_and_not_yet() -> None:
-    assert not DEVICES.keys() & DEVICES_NOT_YET
+def test_no_group_is_both_supported_and_not_yet() -> None:
     assert not GROUPS.keys() & GROUPS_NOT_YET
 
 

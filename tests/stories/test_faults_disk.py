@@ -66,6 +66,7 @@ def test_a_full_disk_stops_nothing_for_good_and_loses_nothing(
                 if killed:
                     station.kill()
                     process = station.launch()
+                    wait_until(station.answers, "an answer beside the full disk", 30)
                     time.sleep(3)
                     assert process.poll() is None, station.log()
                     ballast.unlink()

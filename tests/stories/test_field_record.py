@@ -21,8 +21,8 @@ from edaphon.acquire.slots import Instants
 from edaphon.commands.run import running
 from edaphon.commands.service import Overrides, Service
 from edaphon.journal import Kind, read_only
-from edaphon_drivers.sdi12 import Timing
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
+from edaphon_drivers.talk import Timing
 
 DATA = Path(__file__).parent / "data"
 ARIZONA = timezone(timedelta(hours=-7))

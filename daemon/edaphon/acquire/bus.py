@@ -15,7 +15,7 @@ from typing import ClassVar, NamedTuple, Protocol
 from edaphon.clock import Clock
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer
 from edaphon_drivers.payloads import Turn
-from edaphon_drivers.talk import Ask, Pause
+from edaphon_drivers.talk import Ask, Pause, Until, is_ended
 
 __all__ = ["AlreadyTalking", "Bus", "BusBusy", "Finished", "Link", "ServiceOff"]
 
@@ -233,13 +233,13 @@ class Bus:
             conversation.due_s = time.monotonic() + step.wait_s
             return False
         if isinstance(step, Ask):
-            self._quieten(link, conversation)
+            self._quieten(link, conversation, step.silence_s)
             self._note(conversation, True, step.send)
             link.write(step.send)
         conversation.answer = self._hear(link, conversation, step.until, step.wait_s)
         return True
 
-    def _hear(self, link: Link, conversation: _Conversation, until: bytes, wait_s: float) -> bytes:
+    def _hear(self, link: Link, conversation: _Conversation, until: Until, wait_s: float) -> bytes:
         """What comes in `wait_s` [s], no longer than to `until`; raises at the deadline."""
         data, end_s = b"", time.monotonic() + wait_s
         while (left_s := end_s - time.monotonic()) > 0 and len(data) < _MOST_BYTES:
@@ -249,14 +249,14 @@ class Bus:
                 self._note(conversation, False, data)
                 raise self._too_late(conversation)
             data += link.read(min(left_s, overdue_s, _SLICE_S))
-            if until and data.endswith(until):
+            if is_ended(data, until):
                 break
         self._note(conversation, False, data)
         return data
 
-    def _quieten(self, link: Link, conversation: _Conversation) -> None:
+    def _quieten(self, link: Link, conversation: _Conversation, silence_s: float) -> None:
         """Throws away what comes until the line is silent, or the talk too late."""
-        while stray := link.read(self._quiet_s):
+        while stray := link.read(max(self._quiet_s, silence_s)):
             self.stray_bytes += len(stray)
             self._sign_of_life()
             if time.monotonic() > conversation.deadline_s or self._stopping:

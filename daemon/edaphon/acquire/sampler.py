@@ -21,11 +21,11 @@ from edaphon_drivers import sdi12
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer
 from edaphon_drivers.payloads import Turn, pack_exchange
 from edaphon_drivers.sheets import Sheet
-from edaphon_drivers.talk import Talk
+from edaphon_drivers.talk import Talk, Timing
 
 __all__ = ["Sampler", "Scheduled"]
 
-_USUAL = sdi12.Timing()
+_USUAL = Timing()
 CLOCK_STEP = "clock step"
 IDENTIFY_EVERY_NS = 86_400_000_000_000
 
@@ -41,7 +41,7 @@ class Scheduled:
     deadline_s: float
     concurrent: bool = False
     crc: bool = False
-    timing: sdi12.Timing = _USUAL
+    timing: Timing = _USUAL
 
 
 class _Source:

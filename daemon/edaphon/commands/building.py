@@ -7,8 +7,8 @@ from edaphon.acquire.slots import Grid, Schedule
 from edaphon.config import Broker, Bus, ScheduledSource
 from edaphon_drivers.links.mqtt import MqttOptions
 from edaphon_drivers.links.serial import SerialLink, SerialOptions
-from edaphon_drivers.sdi12 import Timing
 from edaphon_drivers.sheets import load_sheet
+from edaphon_drivers.talk import Timing
 
 __all__ = ["link_opener", "mqtt_options", "scheduled"]
 

@@ -24,7 +24,7 @@ from edaphon.commands.service import Overrides, Service
 from edaphon.commands.status import ledger_lines
 from edaphon_drivers.links.mqtt import MqttOptions
 from edaphon_drivers.links.replay import ReplayLink
-from edaphon_drivers.sdi12 import Timing
+from edaphon_drivers.talk import Timing
 
 __all__ = ["demo"]
 

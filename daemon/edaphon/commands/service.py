@@ -36,7 +36,7 @@ from edaphon.sinks.feed import SeriesFeed, cursor_name
 from edaphon.sinks.sink import Sink, sink_kind
 from edaphon.written import Complaint, Document
 from edaphon_drivers.links.mqtt import MqttLink
-from edaphon_drivers.sdi12 import Timing
+from edaphon_drivers.talk import Timing
 
 __all__ = ["NotKept", "Refusal", "Service", "fact_kind"]
 

@@ -156,7 +156,7 @@ class Line:
         rows, uplink_ns = self._rows, decoded.time_ns
         known: int | None = _UNSET
         time, doubt = default, _NONE
-        for output, _, number, _, _, _, sent, start in decoded.readings:
+        for output, _, number, _, _, _, sent, start, after in decoded.readings:
             segments = outputs.get(output)
             if segments is None:
                 continue
@@ -164,9 +164,9 @@ class Line:
                 if decoded.retained:
                     continue
                 sent = uplink_ns
-            if sent != known:  # the readings of a record mostly share one time
+            if sent != known or after:  # the readings of a record mostly share one time
                 known = sent
-                time, doubt = _measured(sent, default, received)
+                time, doubt = _measured(sent, default + after, received + after)
             for segment in segments:
                 if segment.start_ns <= time < segment.end_ns:
                     wrong = serial and segment.sensor and segment.sensor != serial

@@ -2,11 +2,10 @@
 
 from edaphon_drivers.sdi12.decode import decode_exchange, decode_identity
 from edaphon_drivers.sdi12.parse import Identity
-from edaphon_drivers.sdi12.talk import Timing, acknowledge, identify, measure
+from edaphon_drivers.sdi12.talk import acknowledge, identify, measure
 
 __all__ = [
     "Identity",
-    "Timing",
     "acknowledge",
     "decode_exchange",
     "decode_identity",

@@ -6,31 +6,18 @@ a break aborts it; after C the bus is free until the data are fetched.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
 from edaphon_drivers.sdi12.commands import Measurement, measurement, read_start, spelled
 from edaphon_drivers.sdi12.parse import parse_acknowledgement, parse_identity, parse_values
 from edaphon_drivers.sheets import Sheet
-from edaphon_drivers.talk import Ask, Pause, Talk
+from edaphon_drivers.talk import Ask, Pause, Talk, Timing
 
-__all__ = ["Timing", "acknowledge", "identify", "measure"]
+__all__ = ["acknowledge", "identify", "measure"]
 
 _END = b"\r\n"
 _LAST_DATA_COMMAND = 9
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """How long a talk waits [s]; the answer time covers a USB adapter and 75 slow characters."""
-
-    answer_s: float = 1.0
-    gap_s: float = 0.1
-    late_s: float = 0.3  # a service request may come this much after the announced time
-    second_s: float = 1.0  # one announced second; shorter only where a simulator's is
-    tries: int = 3
-    sequences: int = 3
 
 
 _USUAL = Timing()

@@ -15,7 +15,6 @@ from edaphon.clock import SystemClock
 from edaphon_drivers.faults import Garbled, LinkDown
 from edaphon_drivers.links.serial import SerialLink, SerialOptions
 from edaphon_drivers.sdi12 import (
-    Timing,
     acknowledge,
     decode_exchange,
     decode_identity,
@@ -24,7 +23,7 @@ from edaphon_drivers.sdi12 import (
 )
 from edaphon_drivers.sheets import load_sheet
 from edaphon_drivers.simulators.sdi12 import FAULTS, Probe, SimulatedBus
-from edaphon_drivers.talk import Ask, Pause, Talk
+from edaphon_drivers.talk import Ask, Pause, Talk, Timing
 
 _SHEET = load_sheet("meter.teros12")
 _QUICK = Timing(answer_s=0.15, gap_s=0.01, late_s=0.1, second_s=0.05)

@@ -1,0 +1,53 @@
+"""LoRaWAN devices: the model sheet of each label, and what its maker computes from the numbers."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from tests.conformance.entries import Decoder, Entry, Given, entry_bytes
+
+from edaphon_calibration.curves import curve
+from edaphon_drivers.lorawan import decode_uplink
+from edaphon_drivers.readings import Reading
+from edaphon_drivers.sheets import Sheet, load_sheet
+
+__all__ = ["DEVICES", "find"]
+
+
+def find(label: str) -> Decoder | None:
+    """A Dragino LSE01 label says its firmware in brackets."""
+    firmware = re.fullmatch(r"Dragino LSE01 \(fw [<>=]*\s*v?(\d+)\.(\d+)[^)]*\)", label)
+    if firmware is None:
+        return None
+    since = (int(firmware[1]), int(firmware[2])) >= (1, 2)
+    return _lorawan("dragino.lse01-1.2.1" if since else "dragino.lse01-1.1.4")
+
+
+def _lorawan(model: str) -> Decoder:
+    sheet = load_sheet(model)
+
+    def decode(entry: Entry) -> list[Given]:
+        readings = decode_uplink(entry_bytes(entry), entry["f_port"], sheet)
+        return list(_given(readings, sheet))
+
+    return decode
+
+
+def _given(readings: Sequence[Reading], sheet: Sheet) -> Iterator[Given]:
+    """The readings, and what the maker computes from them by the sheet's factory curves."""
+    for r in readings:
+        output = sheet.outputs[r.output]
+        yield Given(r.output, r.number, r.unit, output.failure)
+        for factory in output.factory if r.number is not None else ():
+            known = curve(factory.curve)
+            computed = known.value(np.array([r.number]), known.parameter_vector(factory.parameters))
+            yield Given(factory.quantity, float(computed[0]), factory.unit)
+
+
+DEVICES: dict[str, Decoder] = {
+    "Decentlab DL-TRS12": _lorawan("decentlab.dl-trs12"),
+    "Decentlab DL-SMTP": _lorawan("decentlab.dl-smtp"),
+    "Dragino LSE01": _lorawan("dragino.lse01-1.1.4"),
+    "Dragino SE01-LB": _lorawan("dragino.se01-lb"),
+    "Milesight EM500-SMTC": _lorawan("milesight.em500-smtc"),
+}

@@ -1,0 +1,58 @@
+"""Network servers' messages: the uplink's own fields, and numbers of the message by their paths."""
+
+from collections.abc import Iterator
+
+from tests.conformance.entries import Decoder, Entry, Given, entry_bytes
+
+from edaphon_drivers.json_message import JsonField, JsonFields, decode_json
+from edaphon_drivers.lorawan import Uplink, read_envelope
+
+__all__ = ["DEVICES"]
+
+# Network servers: the uplink's own fields; anything else a vector expects is a number in the
+# message, and named by a path as the owner of a plain JSON message would.
+
+
+def _envelope(kind: str, decoded: str, **paths: str) -> Decoder:
+    def decode(entry: Entry) -> list[Given]:
+        data = entry_bytes(entry)
+        uplink = read_envelope(kind, entry["topic"], data)
+        own = list(_uplink(uplink)) if uplink else []
+        known = {given.quantity for given in own}
+        fields = JsonFields(
+            tuple(
+                JsonField(name, paths.get(name, f"{decoded}.{name}"), name, row["unit"] or "")
+                for row in entry["expected"]
+                if (name := row["quantity"]) not in known
+            )
+        )
+        return own + [Given(r.output, r.number, r.unit) for r in decode_json(data, fields)]
+
+    return decode
+
+
+def _uplink(uplink: Uplink) -> Iterator[Given]:
+    yield Given("dev_eui", uplink.dev_eui, None)
+    yield Given("f_port", uplink.f_port or None, None)
+    yield Given("f_cnt", uplink.f_cnt, None)
+    yield Given("payload_hex", uplink.data.hex(), None)
+    yield Given("session", uplink.session, None)
+    yield Given("time", uplink.time_ns, None)
+
+
+DEVICES: dict[str, Decoder] = {
+    "The Things Stack v3": _envelope(
+        "tts-v3",
+        "uplink_message.decoded_payload",
+        rssi="uplink_message.rx_metadata.0.rssi",
+        snr="uplink_message.rx_metadata.0.snr",
+    ),
+    "ChirpStack v4": _envelope(
+        "chirpstack-v4",
+        "object",
+        margin="margin",
+        battery="batteryLevel",
+        rssi="rxInfo.0.rssi",
+        snr="rxInfo.0.snr",
+    ),
+}
