@@ -1,4 +1,4 @@
-"""The two payload formats that outlive all code: an exchange with an asked instrument, a message.
+"""The payload formats that outlive all code: an exchange with an instrument, a message, a piece.
 
 Both begin with a version byte, so that a later format can stand beside this one.
 
@@ -7,6 +7,9 @@ length u16, bytes; all little endian; `ms` counts from the start of the exchange
 
 Message, version 1: flags u8 (bits 0-1 QoS, 2 retain, 3 DUP, 4 cut), topic length u16, topic
 (UTF-8); a cut message goes on with its whole length u64 and SHA-256 (32 bytes); then the bytes.
+
+Piece of a followed file, version 1: offset u64 of the data in the file, name length u16, header
+length u32, name (UTF-8), header (the lines that say what the columns are), then the data.
 """
 
 import hashlib
@@ -20,11 +23,14 @@ __all__ = [
     "CUT_TO_BYTES",
     "LARGEST_MESSAGE_BYTES",
     "Message",
+    "Piece",
     "Turn",
     "pack_exchange",
     "pack_message",
+    "pack_piece",
     "unpack_exchange",
     "unpack_message",
+    "unpack_piece",
 ]
 
 LARGEST_MESSAGE_BYTES = 65536
@@ -34,6 +40,7 @@ _VERSION = 1
 _TURN = struct.Struct("<IBH")
 _HEAD = struct.Struct("<BBH")
 _CUT = struct.Struct("<Q32s")
+_PIECE = struct.Struct("<BQHI")
 _CUT_FLAG = 0x10
 
 
@@ -55,6 +62,15 @@ class Message(NamedTuple):
     dup: bool = False
     whole_bytes: int = 0
     sha256: bytes = b""
+
+
+class Piece(NamedTuple):
+    """Whole records of a followed file, from `offset` on, with the header that explains them."""
+
+    name: str
+    offset: int
+    header: bytes
+    data: bytes
 
 
 def pack_exchange(turns: Iterable[Turn]) -> bytes:
@@ -113,6 +129,26 @@ def unpack_message(payload: bytes) -> Message:
     retain, dup = flags & 4 != 0, flags & 8 != 0
     # Each message of ten years passes here; the named constructor takes twice the time.
     return tuple.__new__(Message, (topic, payload[at:], flags & 3, retain, dup, whole, digest))
+
+
+def pack_piece(piece: Piece) -> bytes:
+    name = piece.name.encode("utf-8", "surrogateescape")[:0xFFFF]
+    head = _PIECE.pack(_VERSION, piece.offset, len(name), len(piece.header))
+    return head + name + piece.header + piece.data
+
+
+def unpack_piece(payload: bytes) -> Piece:
+    """Raises Garbled when the payload is not a piece of a known version."""
+    _expect_version(payload, "a piece of a file")
+    try:
+        _, offset, named, headed = _PIECE.unpack_from(payload)
+    except struct.error:
+        raise Garbled("a whole piece of a file", payload) from None
+    start = _PIECE.size + named
+    if len(payload) < start + headed:
+        raise Garbled("a whole piece of a file", payload)
+    name = payload[_PIECE.size : start].decode("utf-8", "surrogateescape")
+    return Piece(name, offset, payload[start : start + headed], payload[start + headed :])
 
 
 def _expect_version(payload: bytes, what: str) -> None:

@@ -35,7 +35,8 @@ class Output:
     """One number an instrument reports, in `unit`; accuracy figures are in the same unit.
 
     `failure` lists the numbers that stand for a failure; outside `lowest`..`highest` the
-    instrument cannot report, so such a number is a status too.
+    instrument cannot report, so such a number is a status too. `compensated` says what the
+    instrument has corrected for already: a second correction for the same is refused.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Output:
     accuracy: float = 0.0
     source: str = ""
     factory: tuple[Factory, ...] = ()
+    compensated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class Command:
 class Sheet:
     """One instrument type. `engine` names the protocol, `frame` is the engine's own table.
 
+    `warm_up_s` [s] is how long after power-up its numbers mean nothing.
+
     `checked` says by what: maker's document, third-party decoder, real recording, unverified.
     """
 
@@ -78,6 +82,7 @@ class Sheet:
     outputs: Mapping[str, Output]
     commands: tuple[Command, ...] = ()
     frame: Mapping[str, Any] = field(default_factory=dict)
+    warm_up_s: float = 0.0
 
 
 def model_names() -> tuple[str, ...]:
@@ -110,6 +115,7 @@ def parse_sheet(model: str, table: Mapping[str, Any]) -> Sheet:
         outputs=outputs,
         commands=commands,
         frame=table.get("frame", {}),
+        warm_up_s=float(table.get("warm_up_s", 0)),
     )
 
 
@@ -117,5 +123,6 @@ def _output(row: Mapping[str, Any]) -> Output:
     known = dict(row)
     known["origin"] = Origin(row.get("origin", "reported"))
     known["failure"] = tuple(map(float, row.get("failure", ())))
+    known["compensated"] = tuple(row.get("compensated", ()))
     known["factory"] = tuple(Factory(**f) for f in row.get("factory", ()))
     return Output(**known)
