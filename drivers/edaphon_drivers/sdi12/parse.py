@@ -17,6 +17,7 @@ __all__ = [
     "parse_acknowledgement",
     "parse_identity",
     "parse_metadata",
+    "parse_relayed",
     "parse_start",
     "parse_values",
 ]
@@ -73,6 +74,21 @@ def parse_values(address: str, line: bytes, crc: bool) -> tuple[float, ...]:
     if not _VALUES.fullmatch(body):
         raise Garbled("values like +3.14 of at most 7 digits", line, f"address {address}")
     return tuple(map(float, _ONE_VALUE.findall(body)))
+
+
+def parse_relayed(text: bytes) -> tuple[str, tuple[float, ...]]:
+    """Address and values of an answer that something else relayed, its line end lost or not.
+
+    For text such as b"0+1.60+25.7" in an uplink. Service requests in front are dropped, a CRC that
+    is right is taken off, and () are the values of an aborted measurement.
+    """
+    line = text.rstrip(b"\r\n") + b"\r\n"
+    address = _last_line(line)[:1]
+    if not _ADDRESS.fullmatch(address):
+        raise Garbled("an SDI-12 answer that begins with its address", text)
+    body = line[:-2]
+    crc = len(body) > 4 and crc_characters(body[:-3]) == body[-3:]
+    return address.decode(), parse_values(address.decode(), line, crc)
 
 
 def parse_identity(line: bytes) -> Identity:

@@ -156,3 +156,26 @@ def test_a_service_request_that_lost_its_line_end_is_dropped() -> None:
         parse.parse_values("1", b"00+3.14\r\n", crc=False)
     with pytest.raises(Garbled):
         parse.parse_values("0", b"000+3.14\r\n", crc=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "address", "values"),
+    [
+        (b"0+1.60+25.7", "0", (1.6, 25.7)),
+        (b"a+1.6+0+25.7\r\n", "a", (1.6, 0.0, 25.7)),
+        (b"Z-12.4-4.25\r", "Z", (-12.4, -4.25)),
+        (b"0\r\n0+3.14\n", "0", (3.14,)),
+        (b"0+3.14OqZ", "0", (3.14,)),
+        (b"5", "5", ()),
+    ],
+)
+def test_a_relayed_answer_needs_no_line_end(
+    text: bytes, address: str, values: tuple[float, ...]
+) -> None:
+    assert parse.parse_relayed(text) == (address, values)
+
+
+@pytest.mark.parametrize("text", [b"", b"+1.6", b"0+1.6\x00", b"0+1.6+nan", b"0+3.14OqX", b"\xff"])
+def test_a_relayed_answer_that_is_none_is_garbled(text: bytes) -> None:
+    with pytest.raises(Garbled):
+        parse.parse_relayed(text)
