@@ -9,7 +9,7 @@ from edaphon_drivers.sdi12.parse import Start, parse_start
 __all__ = ["Measurement", "Sent", "measurement", "read_start", "sent_command", "spelled"]
 
 _SENT = re.compile(rb"([0-9A-Za-z?])([ -~]*)!")
-_MEASUREMENT = re.compile(r"([MC])(C?)([1-9]?)")
+_MEASUREMENT = re.compile(r"([MC])(C?)([1-9]?)|(R)(C?)([0-9])|(H[AB])()()")
 
 
 class Sent(NamedTuple):
@@ -20,11 +20,34 @@ class Sent(NamedTuple):
 
 
 class Measurement(NamedTuple):
-    """What a start command asks for; `number` is "" for M and C, "1" for M1 and C1."""
+    """What a measurement command asks for; `number` is "" for M and C, "1" for M1 and C1.
 
-    concurrent: bool
+    `letters` are M, C, R (answered at once), HA (text) or HB (packets).
+    """
+
+    letters: str
     crc: bool
     number: str
+
+    @property
+    def concurrent(self) -> bool:
+        """Whether the bus is free until the data are ready."""
+        return self.letters in {"C", "HA", "HB"}
+
+    @property
+    def data(self) -> str:
+        """What the commands that fetch the values begin with."""
+        return "DB" if self.letters == "HB" else "D"
+
+    @property
+    def last_data(self) -> int:
+        return 999 if self.letters in {"HA", "HB"} else 9
+
+    def same_values(self, other: "Measurement") -> bool:
+        """Whether both give the same values: M1, MC1, C1 and CC1 do, R1 doesn't."""
+        family = "M" if self.letters == "C" else self.letters
+        others = "M" if other.letters == "C" else other.letters
+        return (family, self.number) == (others, other.number)
 
 
 def sent_command(data: bytes) -> Sent | None:
@@ -34,17 +57,22 @@ def sent_command(data: bytes) -> Sent | None:
 
 
 def measurement(kind: str) -> Measurement | None:
-    """None for a command that starts no measurement."""
+    """None for a command that is no measurement."""
     found = _MEASUREMENT.fullmatch(kind)
-    return Measurement(found[1] == "C", bool(found[2]), found[3]) if found else None
+    if found is None:
+        return None
+    letters, crc, number = (part for part in found.groups() if part is not None)
+    return Measurement(letters, bool(crc) or letters == "HA", number)
 
 
 def spelled(send: str, concurrent: bool, crc: bool) -> str:
     """The sheet's command `send` ("M1") as it is sent now ("M1", "MC1", "C1" or "CC1")."""
     asked = measurement(send)
     if asked is None:
-        raise ValueError(f"expected a measurement command M, M1..M9, C or C1..C9, got {send!r}")
-    letter = "C" if concurrent or asked.concurrent else "M"
+        raise ValueError(f"expected a measurement command M, M1..M9, C, R0, HA or HB, got {send!r}")
+    if asked.letters in {"HA", "HB"}:
+        return asked.letters
+    letter = "C" if concurrent and asked.letters == "M" else asked.letters
     return f"{letter}{'C' if crc or asked.crc else ''}{asked.number}"
 
 

@@ -4,18 +4,26 @@ Nothing that the talk decided is needed: the last complete measurement of each c
 with the CRC checked whenever the command had asked for one.
 """
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from edaphon_drivers.faults import Garbled, NoAnswer
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.reported import reported
-from edaphon_drivers.sdi12.commands import Sent, measurement, read_start, sent_command
-from edaphon_drivers.sdi12.parse import Identity, parse_identity, parse_values
+from edaphon_drivers.sdi12.commands import (
+    Measurement,
+    Sent,
+    measurement,
+    read_start,
+    sent_command,
+)
+from edaphon_drivers.sdi12.parse import Identity, parse_identity, parse_lines
+from edaphon_drivers.sdi12.talk import parser_of
 from edaphon_drivers.sheets import Command, Sheet
 
-__all__ = ["decode_exchange", "decode_identity"]
+__all__ = ["decode_exchange", "decode_identity", "decode_settings"]
 
 
 class _Asked(NamedTuple):
@@ -51,6 +59,24 @@ def decode_identity(turns: Iterable[Turn]) -> Identity | None:
     return identity
 
 
+def decode_settings(turns: Iterable[Turn], commands: Mapping[str, str]) -> dict[str, str]:
+    """What each command (by the setting's name) was answered; without those that weren't."""
+    said: dict[str, str] = {}
+    for sent, came in _asked(turns):
+        for name, command in commands.items():
+            if sent.kind == command:
+                said[name] = _text(sent, b"".join(came)) or said.get(name, "")
+    return {name: text for name, text in said.items() if text}
+
+
+def _text(sent: Sent, answer: bytes) -> str:
+    """The lines as one text; "" for an answer that is none."""
+    try:
+        return " ".join(parse_lines(sent.address, answer)).strip()
+    except Garbled:
+        return ""
+
+
 def _identity(sent: Sent, answer: bytes) -> Identity | None:
     try:
         identity = parse_identity(answer)
@@ -79,21 +105,24 @@ def _last_values(asked: tuple[_Asked, ...], command: Command) -> tuple[float, ..
     values: tuple[float, ...] = ()
     for at, (sent, _) in enumerate(asked):
         kind = measurement(sent.kind)
-        if kind and wanted and kind.number == wanted.number:
-            values = _complete_values(asked[at:], kind.crc) or values
+        if kind and wanted and kind.same_values(wanted):
+            values = _complete_values(asked[at:], kind) or values
     return values
 
 
-def _complete_values(asked: tuple[_Asked, ...], crc: bool) -> tuple[float, ...]:
+def _complete_values(asked: tuple[_Asked, ...], kind: Measurement) -> tuple[float, ...]:
     """The values of the measurement that the first command started; () unless all n are there."""
     (sent, came), *after = asked
+    parse = parser_of(sent.address, kind)
+    if kind.letters == "R":
+        return _values(parse, b"".join(came))
     n = _announced(sent, came)
     lines: dict[str, tuple[float, ...]] = {}
     for data, answer in after:
-        if data.address != sent.address or not data.kind.startswith("D"):
+        if data.address != sent.address or not re.fullmatch(rf"{kind.data}\d+", data.kind):
             break
-        lines[data.kind] = _values(sent.address, b"".join(answer), crc) or lines.get(data.kind, ())
-    in_order = [lines.get(f"D{number}", ()) for number in range(len(lines))]
+        lines[data.kind] = _values(parse, b"".join(answer)) or lines.get(data.kind, ())
+    in_order = [lines.get(f"{kind.data}{number}", ()) for number in range(len(lines))]
     values = tuple(value for line in in_order for value in line)
     return values if len(values) == n and all(in_order) else ()
 
@@ -108,20 +137,22 @@ def _announced(sent: Sent, came: tuple[bytes, ...]) -> int:
     return 0
 
 
-def _values(address: str, answer: bytes, crc: bool) -> tuple[float, ...]:
+def _values(parse: Callable[[bytes], tuple[float, ...]], answer: bytes) -> tuple[float, ...]:
     try:
-        return parse_values(address, answer, crc)
+        return parse(answer)
     except Garbled:
         return ()
 
 
 def _readings(command: Command, values: tuple[float, ...], sheet: Sheet) -> Iterator[Reading]:
-    if len(values) != len(command.outputs):
+    """A shorter probe of the same kind may give `fewer` values, if the sheet says so."""
+    missing = len(command.outputs) - len(values)
+    if missing < 0 or (missing and not sheet.frame.get("fewer", False)):
         raise Garbled(
             f"{len(command.outputs)} values of {sheet.model} to {command.send}",
             " ".join(map(str, values)),
         )
-    for name, value in zip(command.outputs, values, strict=True):
+    for name, value in zip(command.outputs, values, strict=False):
         if name != "-":
             yield reported(sheet.outputs[name], value)
 

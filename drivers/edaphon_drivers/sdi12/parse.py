@@ -16,6 +16,7 @@ __all__ = [
     "Start",
     "parse_acknowledgement",
     "parse_identity",
+    "parse_lines",
     "parse_metadata",
     "parse_relayed",
     "parse_start",
@@ -26,6 +27,7 @@ __all__ = [
 _VALUE = rb"[+-](?:(?=[0-9.]{2,8}(?![0-9.]))[0-9]*\.[0-9]+|[0-9]{1,7}\.?)"
 _VALUES = re.compile(rb"(?:%b)*" % _VALUE)
 _ONE_VALUE = re.compile(_VALUE)
+_TEXT = re.compile(rb"[ -~]*")
 _ADDRESS = re.compile(rb"[0-9A-Za-z]")
 _IDENTITY = re.compile(rb"([0-9A-Za-z])([0-9]{2})([ -~]{8})([ -~]{6})([ -~]{3})([ -~]{0,13})")
 _START = {n: re.compile(rb"([0-9A-Za-z])([0-9]{3})([0-9]{%d})" % n) for n in (1, 2, 3)}
@@ -40,7 +42,10 @@ class Start(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """The answer to aI!, columns without their padding; `extra` is mostly the serial number."""
+    """The answer to aI!, columns without their padding; `extra` is mostly the serial number.
+
+    `text` is all that follows the version of SDI-12, for makers who don't keep to the columns.
+    """
 
     address: str
     sdi_version: str
@@ -48,6 +53,7 @@ class Identity(NamedTuple):
     model: str
     version: str
     extra: str
+    text: str = ""
 
 
 def parse_acknowledgement(line: bytes) -> str:
@@ -96,7 +102,26 @@ def parse_identity(line: bytes) -> Identity:
     found = _IDENTITY.fullmatch(_last_line(line))
     if not found:
         raise Garbled("an identity a ll cccccccc mmmmmm vvv x..x", line)
-    return Identity(*(column.decode().strip() for column in found.groups()))
+    columns = [column.decode() for column in found.groups()]
+    address, sdi_version, vendor, model, version, extra = (column.strip() for column in columns)
+    text = "".join(columns[2:])
+    return Identity(address, sdi_version, vendor, model, version, extra, text)
+
+
+def parse_lines(address: str, answer: bytes) -> tuple[str, ...]:
+    """The lines of an answer to an extended command, without address, STX and ETX (4.4.13.1)."""
+    where = f"address {address}"
+    text = answer
+    while text[1:3] == b"\r\n" and len(text) > 3:  # service requests that nobody fetched
+        text = text[3:]
+    several = text[1:2] == b"\x02"
+    end = b"\r\n\x03" if several else b"\r\n"
+    if not text.endswith(end) or text[:1] != address.encode():
+        raise Garbled("text that begins with its address and ends with CR LF", answer, where)
+    lines = text[1 + several : -len(end)].split(b"\r\n")
+    if (not several and len(lines) > 1) or not all(map(_TEXT.fullmatch, lines)):
+        raise Garbled("printable lines, several only after STX", answer, where)
+    return tuple(line.decode("ascii") for line in lines)
 
 
 def parse_metadata(address: str, line: bytes, crc: bool = False) -> tuple[str, ...]:

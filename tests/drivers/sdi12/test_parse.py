@@ -132,7 +132,8 @@ def test_the_number_of_count_digits_belongs_to_the_command(
 
 def test_identity_columns_lose_their_padding() -> None:
     got = parse.parse_identity(b"113METER   TER12 201T12-00082937\r\n")
-    assert got == ("1", "13", "METER", "TER12", "201", "T12-00082937")
+    assert got[:6] == ("1", "13", "METER", "TER12", "201", "T12-00082937")
+    assert got.text == "METER   TER12 201T12-00082937"
 
 
 def test_identity_of_wrong_length_is_refused() -> None:
