@@ -43,6 +43,11 @@ _LINES = (
     Quantity("relative_permittivity", "dimensionless", "apparent permittivity against vacuum"),
     Quantity("water_content_counts", "count", "raw output of a water content probe"),
     Quantity("soil_ph", "pH", "acidity of soil or soil solution"),
+    Quantity("soil_nitrogen", "mg/kg", "nitrogen as a probe computes it from conductivity"),
+    Quantity("soil_phosphorus", "mg/kg", "phosphorus as a probe computes it from conductivity"),
+    Quantity("soil_potassium", "mg/kg", "potassium as a probe computes it from conductivity"),
+    Quantity("soil_salinity", "mg/l", "salt as a probe computes it from conductivity"),
+    Quantity("total_dissolved_solids", "mg/l", "dissolved matter computed from conductivity"),
     Quantity("redox_potential", "mV", "redox potential against the stated electrode"),
     Quantity(
         "soil_heat_flux", "W/m**2", "heat flux in soil, positive down", "downward_heat_flux_in_soil"

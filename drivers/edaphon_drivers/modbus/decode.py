@@ -1,0 +1,200 @@
+"""Reads a Modbus exchange again: readings and identity from its bytes and the sheet's table alone.
+
+Nothing that the talk decided is needed: the last good answer that holds a value counts, whatever
+window of registers it was asked for; one value is never put together from two answers.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
+from edaphon_drivers.identity import Identity
+from edaphon_drivers.modbus.frame import (
+    Request,
+    Shape,
+    answers,
+    exception_name,
+    is_exception,
+    parse_request,
+    registers_asked,
+)
+from edaphon_drivers.modbus.table import Item, Plan, Read, State, plan_of
+from edaphon_drivers.payloads import Turn
+from edaphon_drivers.readings import Reading, Status
+from edaphon_drivers.reported import reported, without_number
+from edaphon_drivers.sheets import Output, Sheet
+
+__all__ = ["Answer", "decode_exchange", "decode_identity", "good_answers", "item_reading"]
+
+_BASIC_OBJECTS = {"0": "vendor", "1": "model", "2": "version"}
+
+
+class Answer(NamedTuple):
+    """A good answer: its data bytes and what was asked; `address` of plain registers only."""
+
+    pdu: bytes
+    function: int
+    address: int | None
+    data: bytes
+
+    def take(self, read: Read, at: int, n_bytes: int) -> bytes:
+        """The bytes of a read's item; b"" where this answer doesn't hold all of them."""
+        if read.address is None or self.address is None:
+            start = 2 * at if self.pdu == read.pdu else -1
+        elif self.function in {read.function, read.also_function}:
+            start = 2 * (read.address + at - self.address)
+        else:
+            start = -1
+        found = self.data[start : start + n_bytes] if start >= 0 else b""
+        return found if len(found) == n_bytes else b""
+
+
+def decode_exchange(turns: Iterable[Turn], sheet: Sheet) -> tuple[Reading, ...]:
+    """The values of the table that were answered, in its order; one reading for each output.
+
+    Raises NoAnswer, Garbled or Refused when there is none.
+    """
+    plan = plan_of(sheet)
+    asked = tuple(_asked(turns))
+    got = good_answers(asked, plan)
+    off = _states(got, plan)
+    if (unready := _unready(got, plan)) is not None:
+        raise unready
+    readings: dict[str, Reading] = {}
+    for read in plan.reads:
+        for item in read.items:
+            data = _last(got, read, item.at, item.n_bytes)
+            if data and item.output not in readings:
+                output = sheet.outputs[item.output]
+                readings[item.output] = _reading(item, data, output, off)
+    if not readings:
+        raise _nothing(asked, plan)
+    return tuple(readings.values())
+
+
+def decode_identity(turns: Iterable[Turn], sheet: Sheet) -> Identity | None:
+    """What the registers and objects of the identity said; None when nothing of it was answered."""
+    plan = plan_of(sheet)
+    got = good_answers(tuple(_asked(turns)), plan)
+    said: dict[str, str] = {}
+    settings: dict[str, str] = {}
+    for read in plan.identity:
+        for item in read.items:
+            if data := _last(got, read, item.at, item.n_bytes):
+                place, name = (settings, item.setting) if item.setting else (said, item.field)
+                place[name] = _text(item, data)
+        for name, text in _objects(got, read):
+            (said if name in {"vendor", "model", "version", "serial"} else settings)[name] = text
+    return Identity(**said, settings=settings) if said or settings else None
+
+
+def good_answers(asked: Iterable[tuple[Request, bytes]], plan: Plan) -> tuple[Answer, ...]:
+    """The answers that are no exceptions, in order of the questions."""
+    got = []
+    for request, came in asked:
+        window = registers_asked(request.pdu)
+        shape = Shape(2 * window[1]) if window else plan.shapes.get(request.pdu)
+        found = answers(came, request, shape) if shape and came else []
+        if found and not is_exception(found[-1]):
+            data = found[-1] if shape == Shape(None) else found[-1][2:]
+            address = window[0] if window else None
+            got.append(Answer(request.pdu, request.pdu[0], address, data))
+    return tuple(got)
+
+
+def item_reading(item: Item, data: bytes, output: Output) -> Reading:
+    """The reading of the bytes of one value; a number that is none becomes a status."""
+    number = item.number(data)
+    if not math.isfinite(number):
+        return without_number(output, Status.FAILURE if number != number else Status.INVALID)
+    return reported(output, number)
+
+
+def _asked(turns: Iterable[Turn]) -> Iterator[tuple[Request, bytes]]:
+    request: Request | None = None
+    came: list[bytes] = []
+    for turn in turns:
+        if not turn.sent:
+            came.append(turn.data)
+            continue
+        if request:
+            yield request, b"".join(came)
+        request, came = parse_request(turn.data), []
+    if request:
+        yield request, b"".join(came)
+
+
+def _last(got: tuple[Answer, ...], read: Read, at: int, n_bytes: int) -> bytes:
+    for answer in reversed(got):
+        if data := answer.take(read, at, n_bytes):
+            return data
+    return b""
+
+
+def _reading(item: Item, data: bytes, output: Output, off: list[State]) -> Reading:
+    for state in off:
+        if not state.outputs or item.output in state.outputs:
+            return without_number(output, state.status)
+    return item_reading(item, data, output)
+
+
+def _states(got: tuple[Answer, ...], plan: Plan) -> list[State]:
+    """The states that hold, in the order of the table: the first that names an output counts."""
+    return [
+        state
+        for read in plan.reads
+        for state in read.states
+        if (data := _last(got, read, state.at, 2)) and state.holds(int.from_bytes(data))
+    ]
+
+
+def _unready(got: tuple[Answer, ...], plan: Plan) -> Refused | None:
+    for read in plan.reads:
+        data = _last(got, read, 0, 2) if read.wait else b""
+        if read.wait and data and int.from_bytes(data) != read.wait.equals:
+            wanted = f"register {read.address} to become {read.wait.equals}; does it measure?"
+            return Refused(wanted, data)
+    return None
+
+
+def _objects(got: tuple[Answer, ...], read: Read) -> Iterator[tuple[str, str]]:
+    names = {**_BASIC_OBJECTS, **read.objects}
+    for answer in got:
+        if answer.pdu != read.pdu or read.shape.size is not None:
+            continue
+        at = 7
+        while at + 2 <= len(answer.data):
+            number, size = answer.data[at : at + 2]
+            text = answer.data[at + 2 : at + 2 + size]
+            if (name := names.get(str(number))) and text:
+                yield name, _printable(text)
+            at += 2 + size
+
+
+def _text(item: Item, data: bytes) -> str:
+    if item.form == "hex":
+        return data.hex().upper()
+    if item.form == "dotted":
+        return f"{data[0]}.{data[1]}"
+    if item.form == "text":
+        return _printable(data)
+    number = item.number(data)
+    text = f"{number:.7g}"
+    return (item.names or {}).get(text, text)
+
+
+def _printable(data: bytes) -> str:
+    return "".join(chr(byte) for byte in data if 0x20 <= byte < 0x7F).strip()
+
+
+def _nothing(asked: tuple[tuple[Request, bytes], ...], plan: Plan) -> Fault:
+    where = f"unit {asked[0][0].unit}" if asked else ""
+    for request, came in asked:
+        found = answers(came, request, plan.shapes.get(request.pdu, Shape(0)))
+        if found and is_exception(found[-1]):
+            name = exception_name(found[-1])
+            return Refused(f"registers; the instrument says {name}", came, where)
+    if came := b"".join(came for _, came in asked):
+        return Garbled("a whole answer with the right CRC", came, where)
+    return NoAnswer("an answer", where=where)

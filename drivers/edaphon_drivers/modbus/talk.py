@@ -1,0 +1,152 @@
+"""Conversations with Modbus instruments, as generators without a wire.
+
+An answer on a serial line carries unit, function and length, but neither the address of its
+registers nor a number: the late answer to one read looks like the answer to the next read of as
+many registers. What protects from taking one for the other:
+
+- a question goes out after silence only, and what came before is thrown away (the bus does that);
+- after silence or a garbled answer the talk listens on before it asks again, and after the answer
+  to a repeated question it waits for the other one, which may still come;
+- an answer equal to the one before is taken for a doubled one until nothing else comes;
+- a talk that gives up has listened for its last answer too.
+
+What remains is an answer later than `answer_s` + `late_s` that meets another read of the same unit,
+function and length. A table whose neighbouring reads differ in length excludes that as well.
+On TCP the transaction number tells answers apart.
+"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
+from edaphon_drivers.modbus.frame import (
+    Request,
+    answers,
+    exception_name,
+    is_exception,
+    rtu_frame,
+    tcp_frame,
+)
+from edaphon_drivers.modbus.table import Read
+from edaphon_drivers.talk import Ask, Asking, Pause, Talk, Until
+
+__all__ = ["Line", "read_all"]
+
+_SILENT_CHARACTERS = 3.5
+_CHARACTER_BITS = 11
+_FAST_BAUD = 19200
+_FAST_SILENCE_S = 0.00175
+_BUSY = {5, 6}  # acknowledge, busy: asking again helps
+
+# One counter for all talks: an answer that outlived its talk meets no other with its number.
+_transactions = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How one unit is asked."""
+
+    unit: int
+    asking: Asking
+
+    @property
+    def silence_s(self) -> float:
+        """Between two frames [s]: 3.5 characters, fixed above 19200 baud (serial line V1.02)."""
+        if self.asking.tcp:
+            return 0.0
+        if self.asking.baud > _FAST_BAUD:
+            return _FAST_SILENCE_S
+        return _SILENT_CHARACTERS * _CHARACTER_BITS / max(1, self.asking.baud)
+
+    def request(self, pdu: bytes) -> Request:
+        transaction = next(_transactions) & 0xFFFF if self.asking.tcp else None
+        return Request(self.unit, pdu, transaction)
+
+    def frame(self, request: Request) -> bytes:
+        if request.transaction is None:
+            return rtu_frame(self.unit, request.pdu)
+        return tcp_frame(request.transaction, self.unit, request.pdu)
+
+
+def read_all(line: Line, reads: tuple[Read, ...]) -> Talk[None]:
+    """Every read of a table in turn; raises the fault of the first that fails."""
+    before = b""
+    for read in reads:
+        try:
+            before = yield from _ready(line, read, before)
+        except Refused:
+            if not read.optional:
+                raise
+            before = b""
+
+
+def _ready(line: Line, read: Read, before: bytes) -> Talk[bytes]:
+    """The answer, once its first register is what the table waits for."""
+    wait = read.wait
+    for again in range(wait.tries if wait else 1):
+        if again and wait:
+            yield Pause(wait.wait_s * line.asking.timing.second_s, hold_bus=False)
+            before = b""
+        before = yield from _ask(line, read, before)
+        if wait is None or int.from_bytes(before[2:4]) == wait.equals:
+            return before
+    raise Refused(
+        f"register {read.address} to become {wait.equals if wait else ''}; does it measure?",
+        before,
+        f"unit {line.unit}",
+    )
+
+
+def _ask(line: Line, read: Read, unlike: bytes) -> Talk[bytes]:
+    """The good answer to a read; raises NoAnswer, Garbled, or Refused for an exception."""
+    timing = line.asking.timing
+    fault: Fault = NoAnswer(_wanted(read), where=f"unit {line.unit}")
+    repeated = False
+    for _ in range(timing.tries):
+        request = line.request(read.pdu)
+        came = yield from _heard(line, read, request, unlike, repeated)
+        found = answers(came, request, read.shape)
+        if found and not is_exception(found[-1]):
+            return found[-1]
+        if found:
+            fault = _refused(found[-1], read, line.unit)
+            if found[-1][1] not in _BUSY:
+                raise fault
+            yield Pause(timing.gap_s, hold_bus=False)
+        elif came:
+            fault = Garbled(_wanted(read), came, f"unit {line.unit}")
+        repeated = not found
+    raise fault
+
+
+def _heard(line: Line, read: Read, request: Request, unlike: bytes, repeated: bool) -> Talk[bytes]:
+    """What came to one question, listening on as long as it may not be its answer."""
+    timing = line.asking.timing
+
+    def whole(n: int, first: bytes = b"") -> Callable[[bytes], bool]:
+        return lambda more: len(answers(first + more, request, read.shape)) >= n
+
+    came = yield Ask(line.frame(request), whole(1), timing.answer_s, line.silence_s)
+    found = answers(came, request, read.shape)
+    if not found:
+        came += yield _listen(timing.late_s, whole(1, came))
+    elif request.transaction is None and (repeated or found[-1] == unlike):
+        came += yield _listen(timing.answer_s, whole(2, came))
+    return came
+
+
+def _listen(wait_s: float, until: Until) -> Pause:
+    return Pause(wait_s, hold_bus=True, until=until)
+
+
+def _wanted(read: Read) -> str:
+    if read.address is None:
+        return f"an answer to {read.pdu.hex(' ')}"
+    return f"{(read.shape.size or 0) // 2} registers from {read.address} (function {read.function})"
+
+
+def _refused(pdu: bytes, read: Read, unit: int) -> Refused:
+    return Refused(
+        f"{_wanted(read)}; the instrument says {exception_name(pdu)}", pdu, f"unit {unit}"
+    )
