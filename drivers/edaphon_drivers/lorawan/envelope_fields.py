@@ -8,7 +8,7 @@ from typing import Any
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.rfc3339 import rfc3339_ns
 
-__all__ = ["base64_bytes", "eui", "integer", "names", "section", "text", "time_ns"]
+__all__ = ["Fields", "base64_bytes", "eui", "integer", "names", "section", "text", "time_ns"]
 
 Fields = Mapping[str, Any]
 _HEX = frozenset("0123456789abcdef")

@@ -40,6 +40,16 @@ def _uplink(uplink: Uplink) -> Iterator[Given]:
     yield Given("time", uplink.time_ns, None)
 
 
+_chirpstack_v3 = _envelope(
+    "chirpstack-v3",
+    "object",
+    margin="margin",
+    battery="batteryLevel",
+    rssi="rxInfo.0.rssi",
+    snr="rxInfo.0.loRaSNR",
+)
+_helium = _envelope("helium", "decoded.payload", rssi="hotspots.0.rssi", snr="hotspots.0.snr")
+
 DEVICES: dict[str, Decoder] = {
     "The Things Stack v3": _envelope(
         "tts-v3",
@@ -47,6 +57,11 @@ DEVICES: dict[str, Decoder] = {
         rssi="uplink_message.rx_metadata.0.rssi",
         snr="uplink_message.rx_metadata.0.snr",
     ),
+    "ChirpStack v3 (protobuf JSON)": _chirpstack_v3,
+    "ChirpStack v3 (legacy JSON)": _chirpstack_v3,
+    "ChirpStack v3": _chirpstack_v3,
+    "Helium Console": _helium,
+    "Helium": _helium,
     "ChirpStack v4": _envelope(
         "chirpstack-v4",
         "object",

@@ -13,12 +13,15 @@ from edaphon_drivers.faults import Fault, Garbled
 from edaphon_drivers.lorawan import Uplink, envelope_kinds, read_envelope
 from edaphon_drivers.payloads import LARGEST_MESSAGE_BYTES
 from edaphon_drivers.simulators import lorawan as simulated
+from edaphon_drivers.simulators import mqtt_messages
 
 AT = 1_795_348_800_123_456_789
 EUI = "a84041B2C1D5E6F7"
 WRITERS: dict[str, Callable[..., tuple[str, bytes]]] = {
     "tts-v3": simulated.tts_v3,
+    "chirpstack-v3": mqtt_messages.chirpstack_v3,
     "chirpstack-v4": simulated.chirpstack_v4,
+    "helium": mqtt_messages.helium,
 }
 KINDS = sorted(WRITERS)
 Change = tuple[str, Any]
@@ -50,7 +53,8 @@ def test_an_uplink_comes_out_of_its_envelope(
     topic, message = WRITERS[kind](EUI, data, f_port, f_cnt, AT)
     uplink = read_envelope(kind, topic, message)
     assert uplink is not None
-    assert uplink[:5] == ("a84041b2c1d5e6f7", f_port, f_cnt, data, AT)
+    at = AT // 10**6 * 10**6 if kind == "helium" else AT  # it says milliseconds
+    assert uplink[:5] == ("a84041b2c1d5e6f7", f_port, f_cnt, data, at)
     assert len(uplink.session) > 0
     assert len(uplink.received_by) == 1
 
@@ -150,6 +154,18 @@ def test_a_topic_renamed_by_its_owner_still_carries_uplinks(kind: str) -> None:
         ("chirpstack-v4", ("fCnt", 2**32)),
         ("chirpstack-v4", ("time", 1795348800)),
         ("chirpstack-v4", ("devAddr", {})),
+        ("chirpstack-v3", ("devEUI", ...)),
+        ("chirpstack-v3", ("devEUI", "A84041B2C1D5E6F")),
+        ("chirpstack-v3", ("devEUI", "qEBBssHV5g==")),
+        ("chirpstack-v3", ("devAddr", "AAA=")),
+        ("chirpstack-v3", ("publishedAt", "today")),
+        ("chirpstack-v3", ("data", "gg")),
+        ("helium", ("dev_eui", "A8")),
+        ("helium", ("payload", ...)),
+        ("helium", ("payload", None)),
+        ("helium", ("port", "1")),
+        ("helium", ("reported_at", "1586868546")),
+        ("helium", ("devaddr", 4)),
     ],
 )
 def test_a_member_of_the_wrong_kind_makes_the_message_garbled(
@@ -160,10 +176,12 @@ def test_a_member_of_the_wrong_kind_makes_the_message_garbled(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("rows", [None, 4, "x", [4, None, {}], [{"gatewayId": 3}], {"a": []}])
+@pytest.mark.parametrize(
+    "rows", [None, 4, "x", [4, None, {}], [{"gatewayId": 3, "gatewayID": 3}], {"a": []}]
+)
 def test_odd_gateway_lists_cost_their_names_and_not_the_uplink(kind: str, rows: Any) -> None:
-    where = ("uplink_message", "rx_metadata") if kind == "tts-v3" else ("rxInfo",)
-    uplink = read_envelope(kind, *changed(kind, *where, rows))
+    where = {"tts-v3": ("uplink_message", "rx_metadata"), "helium": ("hotspots",)}
+    uplink = read_envelope(kind, *changed(kind, *where.get(kind, ("rxInfo",)), rows))
     assert uplink is not None
     assert uplink.received_by == ()
 
@@ -189,7 +207,7 @@ def test_what_is_not_a_json_object_of_a_sane_size_is_garbled_at_once(
 
 
 def test_an_unknown_kind_says_which_there_are() -> None:
-    with pytest.raises(LookupError, match=r"chirpstack-v4, tts-v3.*'os'"):
+    with pytest.raises(LookupError, match=r"chirpstack-v4, helium, tts-v3.*'os'"):
         read_envelope("os", "t", b"{}")
 
 
