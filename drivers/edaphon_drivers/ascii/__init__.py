@@ -1,0 +1,1 @@
+"""ASCII instruments, declared by a model sheet alone: asked or heard, line by line."""

@@ -1,0 +1,194 @@
+"""Bytes of an asked or heard instrument to readings: lines, their kinds, what each one says."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from edaphon_drivers.ascii.frames import Frame, frame_of
+from edaphon_drivers.ascii.kinds import Kind
+from edaphon_drivers.ascii.layouts import Fixed
+from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
+from edaphon_drivers.payloads import Turn
+from edaphon_drivers.readings import Reading
+from edaphon_drivers.sheets import Sheet
+
+__all__ = ["Said", "cut_lines", "decode_exchange", "decode_stream", "exchanges", "said_lines"]
+
+_NS_PER_MS = 10**6
+
+
+class Said(NamedTuple):
+    """A line that was understood: its named texts, its readings, the instrument's own time."""
+
+    texts: dict[str, str]
+    readings: tuple[Reading, ...]
+    time_ns: int | None = None
+
+
+class _Reader:
+    """Reads one line after the other; a header line names the columns of those that follow."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+        self._columns: tuple[str, ...] = ()
+
+    def read(self, line: bytes) -> Said:
+        """Raises Garbled for a damaged line, Refused or NoAnswer where the instrument says no."""
+        frame = self._frame
+        if len(line) > frame.longest:
+            raise Garbled(f"a line of at most {frame.longest} bytes", line)
+        text = line.decode("latin-1")
+        if frame.header and self._is_header(text):
+            return Said({}, ())
+        bare = text.strip(" \x00")
+        kind = self._kind(bare)
+        if kind is not None:
+            return self._said(kind, line, text if isinstance(kind.layout, Fixed) else bare)
+        if frame.ignores_others:
+            return Said({}, ())
+        raise Garbled("a line of a kind that the sheet knows", line)
+
+    def _said(self, kind: Kind, line: bytes, text: str) -> Said:
+        if kind.checksum and not kind.checksum(line):
+            raise Garbled("a line whose checksum is right", line)
+        texts = kind.texts(text, self._columns)
+        if kind.ignore:
+            return Said(texts, ())
+        time_ns = kind.time.ns(texts) if kind.time else None
+        return Said(texts, kind.readings(texts, time_ns), time_ns)
+
+    def _kind(self, text: str) -> Kind | None:
+        return next((kind for kind in self._frame.kinds if kind.is_of(text)), None)
+
+    def _is_header(self, text: str) -> bool:
+        columns = text.strip().split(self._frame.header_separator or None)
+        if not columns or columns[0].strip(' "') != self._frame.header:
+            return False
+        self._columns = tuple(column.strip(' "') for column in columns)
+        return True
+
+
+def cut_lines(frame: Frame, data: bytes) -> tuple[list[bytes], bytes]:
+    """Whole lines without their ends, and what follows the last end; blank lines are dropped."""
+    if frame.root:
+        return _elements(frame.root, data)
+    *lines, rest = data.split(frame.end[-1:])
+    strange = b"\r\n" if frame.end[-1:] in b"\r\n" else b""
+    whole = [line.strip(strange) if strange else line for line in lines]
+    return [line for line in whole if line.strip()], rest.strip(strange) if strange else rest
+
+
+def _elements(root: str, data: bytes) -> tuple[list[bytes], bytes]:
+    small, mark = data.lower(), f"</{root}>".encode("latin-1")
+    lines, at = [], 0
+    while (end := small.find(mark, at)) >= 0:
+        lines.append(data[at : end + len(mark)])
+        at = end + len(mark)
+    return lines, data[at:].strip()
+
+
+def decode_stream(turns: Iterable[Turn], sheet: Sheet) -> tuple[Reading, ...]:
+    """Readings of the lines that came by themselves, each turn one or more whole lines.
+
+    A line that says no time of its own was measured when its turn came. What has no line end is
+    cut off and gives nothing. Raises a Fault only if no line is good and some line is bad.
+    """
+    frame = frame_of(sheet)
+    reader = _Reader(frame)
+    readings: list[Reading] = []
+    fault: Fault | None = None
+    good = False
+    for turn in turns:
+        if turn.sent:
+            continue
+        for said in _tried(reader, frame, turn.data):
+            if isinstance(said, Fault):
+                fault = said
+                continue
+            good = True
+            readings += _after(said.readings, turn.ms * _NS_PER_MS)
+    if fault and not good:
+        raise fault
+    return tuple(readings)
+
+
+def _after(readings: tuple[Reading, ...], after_ns: int) -> tuple[Reading, ...]:
+    if not after_ns or not readings or readings[0].time_ns is not None:
+        return readings
+    return tuple(reading._replace(after_ns=after_ns) for reading in readings)
+
+
+def _tried(reader: _Reader, frame: Frame, data: bytes) -> Iterator[Said | Fault]:
+    lines, rest = cut_lines(frame, data)
+    for line in lines:
+        try:
+            yield reader.read(line)
+        except (Garbled, Refused, NoAnswer) as fault:
+            yield fault
+    if rest:
+        yield Garbled(f"a line that ends with {frame.end!r}", rest)
+
+
+def decode_exchange(turns: Iterable[Turn], sheet: Sheet) -> tuple[Reading, ...]:
+    """The last good readings to each command; bytes that came outrank silence.
+
+    Raises Refused, Garbled or NoAnswer when no line gives a reading.
+    """
+    frame = frame_of(sheet)
+    readings: dict[str, Reading] = {}
+    faults: list[Fault] = []
+    for sent, came in exchanges(turns):
+        for said in said_lines(frame, sent, came):
+            if isinstance(said, Fault):
+                faults.append(said)
+            else:
+                readings.update((reading.output, reading) for reading in said.readings)
+    if not readings:
+        raise _worst(faults)
+    return tuple(readings.values())
+
+
+def exchanges(turns: Iterable[Turn]) -> Iterator[tuple[bytes, bytes]]:
+    """What was sent and all that came before the next was sent."""
+    sent, came = b"", b""
+    for turn in turns:
+        if not turn.sent:
+            came += turn.data
+            continue
+        if sent or came:
+            yield sent, came
+        sent, came = turn.data, b""
+    if sent or came:
+        yield sent, came
+
+
+def said_lines(frame: Frame, sent: bytes, came: bytes) -> Iterator[Said | Fault]:
+    """Each line of an answer, the echo of the command apart; another's address is Garbled."""
+    echo = sent.strip()
+    lines, _ = cut_lines(frame, came)
+    rest = b"".join(line + frame.end for line in lines if line.strip() != echo or not echo)
+    whole = rest if not frame.root else came
+    address = _address(frame, sent)
+    for said in _tried(_Reader(frame), frame, whole):
+        other = isinstance(said, Said) and address and said.texts.get("address", address)
+        if other and other != address:
+            yield Garbled(f"an answer from address {address}", came)
+        else:
+            yield said
+
+
+def _address(frame: Frame, sent: bytes) -> str:
+    """The address that a command was sent to, "" for a command without one."""
+    text = sent.decode("latin-1")
+    for ask in frame.asks:
+        before, place, after = ask.partition("{address}")
+        if place and text.startswith(before) and text.endswith(after):
+            return text[len(before) : len(text) - len(after)]
+    return ""
+
+
+def _worst(faults: list[Fault]) -> Fault:
+    for kind in (Refused, Garbled):
+        for fault in reversed(faults):
+            if isinstance(fault, kind):
+                return fault
+    return faults[-1] if faults else NoAnswer("a line with a reading")

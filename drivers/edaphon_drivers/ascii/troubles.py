@@ -1,0 +1,315 @@
+"""What is wrong in a sheet of this engine, in words for the person who wrote it."""
+
+import difflib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from edaphon_drivers.ascii.checksums import CHECKSUMS
+from edaphon_drivers.ascii.patterns import pattern_trouble
+from edaphon_drivers.ascii.times import offset_s, order_trouble
+from edaphon_drivers.readings import Status
+from edaphon_drivers.sheets import Sheet
+
+__all__ = ["KIND_KEYS", "LAYOUT_KEYS", "NAMED_SEPARATORS", "sheet_troubles"]
+
+NAMED_SEPARATORS = {"blanks": "", "comma": ",", "semicolon": ";", "tab": "\t"}
+
+Test = Callable[[Any], str]
+
+
+def _is(what: str, *kinds: type) -> Test:
+    def test(value: Any) -> str:
+        right = isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+        return "" if right else f"is {what}, not {value!r}"
+
+    return test
+
+
+def _command(value: Any) -> str:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(t, str) and t for t in texts):
+        return f"is what is sent, with its line end, or a list of such texts, not {value!r}"
+    if not all(ord(c) < 256 for text in texts for c in text):
+        return "has a character that no serial line can send"
+    wrong = {name for text in texts for name in re.findall(r"\{(\w*)\}", text)} - {"address"}
+    return f"has only the place {{address}}, not {{{wrong.pop()}}}" if wrong else ""
+
+
+def _end(value: Any) -> str:
+    if isinstance(value, str) and 0 < len(value) <= 4 and value.isascii():
+        return ""
+    return f'is the end of a line, such as "\\r\\n", not {value!r}'
+
+
+def _words(value: Any) -> str:
+    texts = [value] if isinstance(value, str) else value
+    right = isinstance(texts, list) and texts and all(isinstance(t, str) and t for t in texts)
+    return "" if right else f"is a text or a list of texts, not {value!r}"
+
+
+def _counts(value: Any) -> str:
+    numbers = [value] if isinstance(value, int) else value
+    right = isinstance(numbers, list) and numbers
+    if right and all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in numbers):
+        return ""
+    return f"is a number from 1 on or a list of such, not {value!r}"
+
+
+def _seconds(value: Any) -> str:
+    right = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 300
+    return "" if right else f"is the seconds to wait for an answer, up to 300, not {value!r}"
+
+
+def _one_of(*known: str) -> Test:
+    def test(value: Any) -> str:
+        return "" if value in known else f"is one of {', '.join(known)}, not {value!r}"
+
+    return test
+
+
+def _expression(value: Any) -> str:
+    return pattern_trouble(value) if isinstance(value, str) else f"is a pattern, not {value!r}"
+
+
+def _separator(value: Any) -> str:
+    if value in NAMED_SEPARATORS or (isinstance(value, str) and 0 < len(value) <= 3):
+        return ""
+    return f"is {', '.join(NAMED_SEPARATORS)} or the characters themselves, not {value!r}"
+
+
+def _places(value: Any) -> str:
+    def right(place: Any) -> bool:
+        whole = isinstance(place, list) and len(place) == 2
+        return whole and all(isinstance(n, int) and n for n in place)
+
+    if isinstance(value, dict) and value and all(map(right, value.values())):
+        return ""
+    return f"names the first and last character of each text, {{co2 = [16, 20]}}, not {value!r}"
+
+
+def _table_of(what: str, *kinds: type) -> Test:
+    def test(value: Any) -> str:
+        if isinstance(value, dict) and all(isinstance(v, kinds) for v in value.values()):
+            return ""
+        return f"is a table {what}, not {value!r}"
+
+    return test
+
+
+def _factors(value: Any) -> str:
+    if _table_of("", int, float)(value) == "" and all(value.values()):
+        return ""
+    return f"is a table {{output = number}} without 0, not {value!r}"
+
+
+def _statuses(value: Any) -> str:
+    if not isinstance(value, dict):
+        return f"is a table {{text = status}}, not {value!r}"
+    wrong = [v for v in value.values() if v not in set(Status)]
+    known = ", ".join(Status)
+    return f"has the status {wrong[0]!r}; known are {known}" if wrong else ""
+
+
+def _states(value: Any) -> str:
+    if not isinstance(value, dict):
+        return f'is a table {{field = {{A = "ok"}}}}, not {value!r}'
+    return next(filter(None, map(_statuses, value.values())), "")
+
+
+def _nested_factors(value: Any) -> str:
+    if isinstance(value, dict) and all(isinstance(v, dict) for v in value.values()):
+        return ""
+    return f"is a table for each output, not {value!r}"
+
+
+def _units(value: Any) -> str:
+    trouble = _nested_factors(value)
+    if trouble:
+        return trouble
+    for name, table in value.items():
+        factors = [v for k, v in table.items() if k != "from"]
+        if not isinstance(table.get("from"), str) or not factors:
+            return f'of {name} is a table {{from = "unit", g = 1, kg = 1000}}, not {table!r}'
+        if not all(isinstance(v, int | float) and v for v in factors):
+            return f"of {name} has a factor that is no number or 0: {table!r}"
+    return ""
+
+
+def _time(value: Any) -> str:
+    if not isinstance(value, dict):
+        return f"is a table, not {value!r}"
+    wrong = value.keys() - {"epoch", "nanoseconds", "fields", "order", "utc_offset"}
+    if wrong:
+        return f"does not know {sorted(wrong)[0]!r}"
+    if "epoch" in value:
+        return ""
+    if not isinstance(value.get("fields"), list) or not isinstance(value.get("order"), str):
+        return 'needs epoch = "FIELD", or fields = [...] and order = "YYYY-MM-DD hh:mm:ss"'
+    trouble = order_trouble(value["order"])
+    if trouble:
+        return f"has an order of {trouble}"
+    if "utc_offset" in value and offset_s(str(value["utc_offset"])) is None:
+        return f'has a utc_offset like "+01:00", not {value["utc_offset"]!r}'
+    return ""
+
+
+def _angles(value: Any) -> str:
+    right = isinstance(value, dict) and all(
+        isinstance(v, list) and len(v) == 2 for v in value.values()
+    )
+    return "" if right else f'is a table {{latitude = ["lat", "ns"]}}, not {value!r}'
+
+
+LAYOUT_KEYS: dict[str, Test] = {
+    "pattern": _expression,
+    "separator": _separator,
+    "fixed": _places,
+    "xml": _is("the name of the root element", str),
+    "pairs": _separator,
+}
+KIND_KEYS: dict[str, Test] = {
+    **LAYOUT_KEYS,
+    "begins": _words,
+    "match": _expression,
+    "columns": _words,
+    "count": _counts,
+    "length": _counts,
+    "suffix": _table_of("{key = letter}", str),
+    "fields": _table_of("{output = name or number}", str, int),
+    "states": _states,
+    "status": _statuses,
+    "fault": _is("what is wrong then, in words", str),
+    "busy": _is("what keeps it busy, in words", str),
+    "ignore": _is("true or false", bool),
+    "time": _time,
+    "angles": _angles,
+    "words": _nested_factors,
+    "units": _units,
+    "codes": _statuses,
+    "multiply": _factors,
+    "divide": _factors,
+    "decimal": _one_of(".", ","),
+    "checksum": _one_of(*CHECKSUMS),
+}
+_FRAME_KEYS: dict[str, Test] = {
+    **KIND_KEYS,
+    "ask": _command,
+    "heard": _is("true or false", bool),
+    "start": _command,
+    "end": _end,
+    "wait_s": _seconds,
+    "lines": _counts,
+    "others": _one_of("ignore", "refuse"),
+    "header": _is("what the line with the names of the columns begins with", str),
+    "record": _is("a list of tables [[frame.record]]", list),
+    "identity": _is("a table [frame.identity]", dict),
+}
+_IDENTITY_KEYS: dict[str, Test] = {
+    "ask": _command,
+    "patterns": _words,
+    "vendor": _is("a text", str),
+    "model": _is("a text", str),
+    "wait_s": _seconds,
+}
+
+
+def sheet_troubles(sheet: Sheet) -> Iterator[str]:
+    """Nothing for a sheet that can be used."""
+    frame = sheet.frame
+    if not sheet.outputs:
+        yield "a sheet needs at least one [[output]] with name, quantity and unit"
+    found = [*_keys("frame", frame, _FRAME_KEYS)]
+    for n, row in enumerate(_records(frame), 1):
+        found += _keys(f"frame.record {n}", row, KIND_KEYS)
+    found += _identity(frame)
+    yield from found
+    if not found:
+        yield from _whole(frame)
+        yield from _reached(sheet)
+
+
+def _records(frame: Mapping[str, Any]) -> list[Any]:
+    rows = frame.get("record", [])
+    return rows if isinstance(rows, list) else []
+
+
+def _keys(where: str, table: Any, known: Mapping[str, Test]) -> Iterator[str]:
+    if not isinstance(table, Mapping):
+        yield f"{where} is a table, not {table!r}"
+        return
+    for key, value in table.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+            yield f"{where} does not know {key!r}{hint}"
+        elif trouble := known[key](value):
+            yield f"{where}.{key} {trouble}"
+
+
+def _identity(frame: Mapping[str, Any]) -> Iterator[str]:
+    table = frame.get("identity")
+    if not isinstance(table, dict):
+        return
+    yield from _keys("frame.identity", table, _IDENTITY_KEYS)
+    for key in ("ask", "patterns"):
+        if key not in table:
+            yield f"frame.identity needs {key}"
+    patterns = table.get("patterns", [])
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        if trouble := _expression(pattern):
+            yield f"frame.identity.patterns {trouble}"
+
+
+def _whole(frame: Mapping[str, Any]) -> Iterator[str]:
+    """What single keys can't show."""
+    if "ask" not in frame and not frame.get("heard"):
+        yield 'frame needs ask = "..." for an instrument that is asked, or heard = true'
+    rows = _records(frame) or [{}]
+    for n, row in enumerate(rows, 1):
+        where = f"frame.record {n}" if "record" in frame else "frame"
+        layouts = [key for key in LAYOUT_KEYS if key in row] or [
+            k for k in LAYOUT_KEYS if k in frame
+        ]
+        quiet = any(key in row for key in ("ignore", "fault", "busy", "status"))
+        if len(layouts) > 1:
+            yield f"{where} has one of {' and '.join(layouts)}, not both"
+        if not layouts and not quiet:
+            yield f"{where} needs one of {', '.join(LAYOUT_KEYS)} to find the values with"
+        for key, layout in (("columns", "separator"), ("suffix", "pairs"), ("length", "fixed")):
+            if key in row and layout not in layouts:
+                yield f"{where}.{key} goes with {layout}"
+    if len(_records(frame)) > 1 and not all("begins" in r or "match" in r for r in rows[:-1]):
+        yield "frame.record: all but the last need begins or match to be told apart"
+
+
+def _reached(sheet: Sheet) -> Iterator[str]:
+    """Outputs that no record can give, and names that are no output."""
+    rows = [{**sheet.frame, **row} for row in _records(sheet.frame) or [{}]]
+    for name in sheet.outputs:
+        if not any(_gives(row, name) for row in rows):
+            yield (
+                f"output {name}: no column, group or element has that name; name it so or say"
+                f" frame.fields = {{{name} = ...}}"
+            )
+    for key in ("fields", "multiply", "divide", "units", "words", "status"):
+        for row in rows:
+            for name in row.get(key, {}):
+                if name not in sheet.outputs:
+                    yield f"frame.{key}: {name!r} is no [[output]] of this sheet"
+                    return
+
+
+def _gives(row: Mapping[str, Any], name: str) -> bool:
+    key = row.get("fields", {}).get(name, name)
+    if name in row.get("angles", {}) or name in row.get("status", {}):
+        return True
+    if isinstance(key, int):
+        return "separator" in row and key != 0
+    if "pattern" in row:
+        return key in re.compile(row["pattern"]).groupindex
+    if "fixed" in row:
+        return key in row["fixed"]
+    if "columns" in row:
+        return key in row["columns"]
+    return "xml" in row or "pairs" in row or "header" in row
