@@ -1,0 +1,42 @@
+"""Elsys payloads: (type u8, value big endian)*, one table of types for all devices of the maker.
+
+The sheet's `frame.type` rows give type, bytes and the numbers, and in `again` the outputs for the
+second, third .. time that a type comes in one frame: more probes on one input. Types without a row
+are known by their length alone and passed over.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edaphon_drivers.lorawan.tagged import split_tagged
+from edaphon_drivers.lorawan.uplink_numbers import check_port, read_numbers
+from edaphon_drivers.readings import Reading
+from edaphon_drivers.sheets import Sheet
+
+__all__ = ["decode"]
+
+# Position, infrared image and debugging words (maker's decoder).
+_LENGTHS = {0x09: 6, 0x13: 65, 0x3D: 4}
+
+
+def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
+    """Garbled for a type that isn't in the maker's table."""
+    check_port(data, f_port, sheet)
+    rows = {row["type"]: row for row in sheet.frame["type"]}
+    lengths = {**_LENGTHS, **{kind: row["bytes"] for kind, row in rows.items()}}
+    readings: list[Reading] = []
+    times: Counter[int] = Counter()
+    for tag, value in split_tagged(data, 1, lambda tag, _: lengths.get(tag[0]), sheet):
+        numbers = _numbers(rows.get(tag[0], {}), times[tag[0]])
+        readings.extend(read_numbers(value, numbers, "big", sheet))
+        times[tag[0]] += 1
+    return tuple(readings)
+
+
+def _numbers(row: Mapping[str, Any], time: int) -> Sequence[Mapping[str, Any]]:
+    """The numbers of a type that has come `time` times before in this frame."""
+    numbers: Sequence[Mapping[str, Any]] = row.get("number", ())
+    if time == 0:
+        return numbers
+    return [{**numbers[0], "output": name} for name in row.get("again", ())[time - 1 : time]]

@@ -1,0 +1,61 @@
+"""SenseCAP S210x payloads: (channel u8, id u16, value i32)* and a CRC, all little endian.
+
+An id above 4096 is a measurement in thousandths of its unit; `frame.measurement` rows name those
+that are used. The CRC is CRC-16/KERMIT over everything before it (found from the maker's example
+frames, which all hold). S2120 and T1000 frames are built otherwise and fail it.
+"""
+
+import struct
+from collections.abc import Iterator
+
+from edaphon_drivers.faults import Garbled
+from edaphon_drivers.identity import Identity
+from edaphon_drivers.readings import Reading
+from edaphon_drivers.reported import reported
+from edaphon_drivers.sheets import Sheet
+
+__all__ = ["crc16_kermit", "decode", "decode_identity"]
+
+_VALUE = struct.Struct("<BHi")
+_BATTERY_ID, _EUI_LOW_ID, _EUI_HIGH_ID = 7, 2, 3
+
+
+def crc16_kermit(data: bytes) -> int:
+    """Polynomial 0x1021 reflected, start 0: 2189 for b"123456789"."""
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0x8408 if crc & 1 else crc >> 1
+    return crc
+
+
+def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
+    """The measurements that the sheet names, and the battery where one is sent."""
+    outputs = {row["id"]: row["output"] for row in sheet.frame["measurement"]}
+    readings = []
+    for number_id, value in _values(data, sheet):
+        if number_id == _BATTERY_ID:
+            readings.append(reported(sheet.outputs["battery_level"], value & 0xFFFF))
+        elif number_id in outputs:
+            readings.append(reported(sheet.outputs[outputs[number_id]], value / 1000))
+    return tuple(readings)
+
+
+def decode_identity(data: bytes, f_port: int, sheet: Sheet) -> Identity | None:
+    """The probe's own EUI, which comes in two halves; None from a frame without them."""
+    said = dict(_values(data, sheet))
+    if _EUI_LOW_ID not in said or _EUI_HIGH_ID not in said:
+        return None
+    high, low = said[_EUI_HIGH_ID] & 0xFFFFFFFF, said[_EUI_LOW_ID] & 0xFFFFFFFF
+    return Identity("SenseCAP", serial=f"{high:08X}{low:08X}")
+
+
+def _values(data: bytes, sheet: Sheet) -> Iterator[tuple[int, int]]:
+    body, came = data[:-2], data[-2:]
+    if not body or len(body) % _VALUE.size:
+        raise Garbled("blocks of 7 bytes and a CRC of 2", data, sheet.model)
+    right = crc16_kermit(body).to_bytes(2, "little")
+    if came != right:
+        raise Garbled(f"the CRC {right.hex()}", data, sheet.model)
+    return ((number_id, value) for _, number_id, value in _VALUE.iter_unpack(body))
