@@ -14,7 +14,17 @@ from edaphon_drivers.payloads import LARGEST_MESSAGE_BYTES
 from edaphon_drivers.readings import Origin, Reading, Status
 from edaphon_drivers.rfc3339 import rfc3339_ns
 
-__all__ = ["JsonField", "JsonFields", "JsonTime", "TimeFormat", "decode_json", "parse_object"]
+__all__ = [
+    "ABSENT",
+    "JsonField",
+    "JsonFields",
+    "JsonTime",
+    "TimeFormat",
+    "decode_json",
+    "decode_object",
+    "follow",
+    "parse_object",
+]
 
 Path = tuple[str, ...]
 
@@ -88,7 +98,7 @@ class JsonFields:
         object.__setattr__(self, "time_unit_ns", _UNIT_NS[self.time.format] if self.time else 0)
 
 
-_ABSENT: Any = object()
+ABSENT: Any = object()
 # Looked up once: an enum member and a named constructor cost more than the rest of the loop.
 _OK, _INVALID, _FAILURE, _REPORTED = Status.OK, Status.INVALID, Status.FAILURE, Origin.REPORTED
 _new = tuple.__new__
@@ -99,19 +109,23 @@ def decode_json(data: bytes, fields: JsonFields) -> tuple[Reading, ...]:
 
     Raises Garbled when `data` is not one JSON object of at most LARGEST_MESSAGE_BYTES.
     """
-    message = parse_object(data)
+    return decode_object(parse_object(data), fields)
+
+
+def decode_object(message: Mapping[str, Any], fields: JsonFields) -> tuple[Reading, ...]:
+    """As `decode_json`, of a message that is parsed already."""
     time_ns = _time_ns(message, fields) if fields.time else None
     readings = []
     for head, rest, unit_path, failure, output, quantity, unit in fields.rows:
-        value = message.get(head, _ABSENT)
+        value = message.get(head, ABSENT)
         if rest:
-            value = _follow(value, rest)
-        if value is _ABSENT:
+            value = follow(value, rest)
+        if value is ABSENT:
             continue
         kind = type(value)
         number = value if kind is float else float(value) if kind is int else None
         status = _OK
-        if number is None or (unit_path and _follow(message, unit_path) != unit):
+        if number is None or (unit_path and follow(message, unit_path) != unit):
             status, number = _INVALID, None  # a bool is neither float nor int here
         elif failure and number in failure:
             status, number = _FAILURE, None
@@ -171,19 +185,20 @@ def _row(named: JsonField) -> _Row:
     )
 
 
-def _follow(value: Any, keys: Path) -> Any:
+def follow(value: Any, keys: Path) -> Any:
+    """What stands at the end of a path, ABSENT when it leads nowhere."""
     for key in keys:
         if type(value) is dict:
-            value = value.get(key, _ABSENT)
+            value = value.get(key, ABSENT)
         elif type(value) is list and key.isdecimal() and len(key) < 6 and int(key) < len(value):
             value = value[int(key)]
         else:
-            return _ABSENT
+            return ABSENT
     return value
 
 
 def _time_ns(message: Mapping[str, Any], fields: JsonFields) -> int | None:
-    said = _follow(message, fields.time_path)
+    said = follow(message, fields.time_path)
     if not fields.time_unit_ns:
         return _rfc3339_or_none(said)
     if type(said) is int:

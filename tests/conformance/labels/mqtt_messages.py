@@ -6,6 +6,8 @@ from tests.conformance.entries import Decoder, Entry, Given, entry_bytes
 
 from edaphon_drivers.json_message import JsonField, JsonFields, decode_json
 from edaphon_drivers.lorawan import Uplink, read_envelope
+from edaphon_drivers.sheets import load_sheet
+from edaphon_drivers.smart_home import decode_message, read_discovery
 
 __all__ = ["DEVICES"]
 
@@ -40,6 +42,34 @@ def _uplink(uplink: Uplink) -> Iterator[Given]:
     yield Given("time", uplink.time_ns, None)
 
 
+def _discovery(entry: Entry) -> list[Given]:
+    found = read_discovery(entry["topic"], entry_bytes(entry))
+    if found is None:
+        return []
+    own = [
+        Given("state_topic", found.state_topic, None),
+        Given("json_path", found.json_path, None),
+        Given("unit", found.unit, None),
+        Given("device_class", found.device_class, None),
+        Given("name", found.name, None),
+        Given("unique_id", found.unique_id, None),
+        Given("manufacturer", found.manufacturer, None),
+        Given("model", found.model, None),
+    ]
+    return own + [Given("availability_topic", topic, None) for topic in found.availability]
+
+
+def _message(model: str) -> Decoder:
+    def decode(entry: Entry) -> list[Given]:
+        sheet = load_sheet(model)
+        readings = decode_message(entry["topic"], entry_bytes(entry), sheet)
+        return [
+            Given(r.output, r.number, r.unit, sheet.outputs[r.output].failure) for r in readings
+        ]
+
+    return decode
+
+
 _chirpstack_v3 = _envelope(
     "chirpstack-v3",
     "object",
@@ -62,6 +92,13 @@ DEVICES: dict[str, Decoder] = {
     "ChirpStack v3": _chirpstack_v3,
     "Helium Console": _helium,
     "Helium": _helium,
+    "Home Assistant MQTT discovery": _discovery,
+    "Tasmota DS18B20": _message("tasmota.ds18b20"),
+    "Tasmota BME280": _message("tasmota.bme280"),
+    "Tasmota SHT3x": _message("tasmota.sht3x"),
+    "Zigbee2MQTT TS0601_soil": _message("tuya.ts0601-soil"),
+    "Theengs HHCCJCY01HHCC": _message("hhcc.hhccjcy01-theengs"),
+    "ESPHome text": _message("esphome.text"),
     "ChirpStack v4": _envelope(
         "chirpstack-v4",
         "object",
