@@ -174,6 +174,8 @@ _LINES = (
     Quantity("light_level", "dimensionless", "a maker's own steps of brightness"),
     Quantity("air_quality_index", "dimensionless", "a maker's own measure of volatile compounds"),
     Quantity("volatile_organic_compounds", "ug/m**3", "mass of volatile compounds in air"),
+    Quantity("voc_mole_fraction", "ppb", "volatile organic compounds in air"),
+    Quantity("sound_level", "dB", "sound pressure level"),
     Quantity("pm2_5_concentration", "ug/m**3", "mass of particles up to 2.5 um in air"),
     Quantity("pm10_concentration", "ug/m**3", "mass of particles up to 10 um in air"),
     Quantity("signal_strength", "dBm", "received signal strength"),

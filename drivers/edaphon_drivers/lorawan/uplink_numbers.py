@@ -1,10 +1,10 @@
 """Numbers inside an uplink's bytes, described by the tables of a model sheet.
 
 A number's table: `output`, `at` (first byte, 0), `bytes` (2), then `signed`, `float`, `mask`,
-`divide` (1). `words` are the meanings of 0, 1, 2 ..; any other number is invalid. `codes` are the
-bytes, as one hexadecimal number, that stand for a status, `frame.codes` the same for every number
-of two bytes. `when` (at, mask, is) says that another byte decides whether the number is there at
-all, `fails` (at, mask, codes) that it decides whether the number counts.
+`divide` (1) and `offset` (0, in the unit). `words` are the meanings of 0, 1, 2 ..; any other number
+is invalid. `codes` are the bytes, as one hexadecimal number, that stand for a status, `frame.codes`
+the same for every number of two bytes. `when` (at, mask, is) says that another byte decides whether
+the number is there at all, `fails` (at, mask, codes) that it decides whether the number counts.
 """
 
 import math
@@ -82,4 +82,5 @@ def _number(number: Table, raw: bytes, order: Order) -> float:
         return float(struct.unpack(_FLOAT[order, len(raw)], raw)[0]) / divide
     integer = int.from_bytes(raw, order, signed=number.get("signed", False))
     mask: int = number.get("mask", -1)
-    return (integer & mask) / divide
+    offset: float = number.get("offset", 0)
+    return (integer & mask) / divide + offset
