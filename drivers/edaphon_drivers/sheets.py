@@ -12,7 +12,17 @@ from typing import Any
 
 from edaphon_drivers.readings import Origin
 
-__all__ = ["Command", "Factory", "Output", "Sheet", "UnknownModel", "load_sheet", "model_names"]
+__all__ = [
+    "Command",
+    "Factory",
+    "Output",
+    "Sheet",
+    "Sheets",
+    "UnknownModel",
+    "load_sheet",
+    "model_names",
+    "parse_sheet",
+]
 
 
 class UnknownModel(LookupError):
@@ -85,6 +95,24 @@ class Sheet:
     warm_up_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Sheets:
+    """The sheets that an owner wrote, by model, before those that come with this package."""
+
+    own: Mapping[str, Sheet] = field(default_factory=dict)
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted({*model_names(), *self.own}))
+
+    def __contains__(self, model: object) -> bool:
+        return model in self.own or model in model_names()
+
+    def __getitem__(self, model: str) -> Sheet:
+        """Raises UnknownModel for a name without a sheet."""
+        return self.own.get(model) or load_sheet(model)
+
+
+@cache
 def model_names() -> tuple[str, ...]:
     """All models that have a sheet, sorted."""
     folder = files("edaphon_drivers") / "models"

@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 _SLICE_S = 0.5  # the longest time without a sign of life
 _MOST_BYTES = 65536  # of one answer; what goes on talking is not an answer
-_REOPEN_AFTER_S = (1.0, 30.0)
+_REOPEN_AFTER_S = (1.0, 3.0)  # a port that is back is noticed within 5 s
 
 
 class AlreadyTalking(Exception):

@@ -17,31 +17,38 @@ from edaphon.acquire.gaps import SERVICE_OFF, Gap, SlotAccount
 from edaphon.acquire.slots import Schedule
 from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.journal import Entry, Journal, Kind, Purpose
-from edaphon_drivers import sdi12
+from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer
 from edaphon_drivers.payloads import Turn, pack_exchange
 from edaphon_drivers.sheets import Sheet
-from edaphon_drivers.talk import Talk, Timing
+from edaphon_drivers.talk import Asking, Talk
 
 __all__ = ["Sampler", "Scheduled"]
 
-_USUAL = Timing()
+_USUAL = Asking()
 CLOCK_STEP = "clock step"
 IDENTIFY_EVERY_NS = 86_400_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
-    """One asked instrument: where it hangs, what it is, when it is due."""
+    """One asked instrument: where it hangs, what it is, when it is due.
+
+    `through` wraps each of its talks in what must happen to reach it: a supply, a multiplexer.
+    """
 
     path: str
     address: str
     sheet: Sheet
     schedule: Schedule
     deadline_s: float
-    concurrent: bool = False
-    crc: bool = False
-    timing: Timing = _USUAL
+    asking: Asking = _USUAL
+    through: Callable[[Talk[None]], Talk[None]] = lambda talk: talk
+
+    @property
+    def place(self) -> str:
+        """The path without the bus: what tells it apart on the line."""
+        return self.path.partition("/")[2]
 
 
 class _Source:
@@ -134,10 +141,10 @@ class Sampler:
         late = scheduled.schedule.between(max(slot_ns, source.account.last_ns or 0), now)
         slot = None if source.account.has(slot_ns) else slot_ns
         silent = source.account.gap is not None and source.account.gap.cause == NoAnswer.cause
-        talk = _measurement(scheduled, scheduled.concurrent, silent)
+        talk = scheduled.through(_measurement(scheduled, scheduled.asking, silent))
         try:
             self._bus.submit(
-                scheduled.address,
+                scheduled.place,
                 talk,
                 scheduled.deadline_s,
                 lambda finished: self._ended(source, slot, finished),
@@ -187,12 +194,16 @@ class Sampler:
     def _identify(self, source: _Source) -> None:
         """Ask who answers there; a probe that won't say is measured all the same."""
         source.identified_ns = self._keeper.mono_ns()
-        talk = sdi12.identify(source.scheduled.address, source.scheduled.timing)
+        scheduled = source.scheduled
+        spoken = engine(scheduled.sheet.engine)
+        talk = spoken.identify(scheduled.address, scheduled.sheet, scheduled.asking)
+        if talk is None:
+            return
         try:
             self._bus.submit(
-                source.scheduled.address,
-                talk,
-                source.scheduled.deadline_s,
+                scheduled.place,
+                scheduled.through(talk),
+                scheduled.deadline_s,
                 lambda finished: self._identified(source, finished),
             )
         except AlreadyTalking:
@@ -233,24 +244,24 @@ class Sampler:
                 self.taken += 1
             done(tuple(finished.turns), finished.fault)
 
-        talk = _measurement(scheduled, False)
-        self._bus.submit(scheduled.address, talk, scheduled.deadline_s, ended)
+        talk = _measurement(scheduled, replace(scheduled.asking, concurrent=False))
+        self._bus.submit(scheduled.place, scheduled.through(talk), scheduled.deadline_s, ended)
 
 
 def _run(slot_ns: int | None) -> tuple[int, ...]:
     return () if slot_ns is None else (slot_ns,)
 
 
-def _measurement(scheduled: Scheduled, concurrent: bool, silent: bool = False) -> Talk[None]:
+def _measurement(scheduled: Scheduled, asking: Asking, silent: bool = False) -> Talk[None]:
     """A probe that said nothing at its last slot costs the bus one time-out, not all retries.
 
     Once it says anything it gets them all.
     """
-    talk = partial(sdi12.measure, scheduled.address, scheduled.sheet, concurrent, scheduled.crc)
+    talk = partial(engine(scheduled.sheet.engine).measure, scheduled.address, scheduled.sheet)
     if silent:
-        once = replace(scheduled.timing, tries=1, sequences=1)
+        once = replace(asking, timing=replace(asking.timing, tries=1, sequences=1))
         try:
             return (yield from talk(once))
         except Garbled:
             pass
-    return (yield from talk(scheduled.timing))
+    return (yield from talk(asking))

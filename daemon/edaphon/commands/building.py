@@ -1,22 +1,49 @@
 """From tables of the configuration to links: what to open, and how."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
+from edaphon.acquire.bus import Link
 from edaphon.acquire.sampler import Scheduled
 from edaphon.acquire.slots import Grid, Schedule
-from edaphon.config import Broker, Bus, ScheduledSource
+from edaphon.acquire.switches import BranchSwitch, SupplySwitch, branched, powered
+from edaphon.config import Broker, Bus, Configuration, ScheduledSource, Supply
 from edaphon_drivers.links.mqtt import MqttOptions
 from edaphon_drivers.links.serial import SerialLink, SerialOptions
-from edaphon_drivers.sheets import load_sheet
-from edaphon_drivers.talk import Timing
+from edaphon_drivers.links.tcp import TcpLink
+from edaphon_drivers.sheets import Sheet
+from edaphon_drivers.talk import Asking, Talk, Timing
 
-__all__ = ["link_opener", "mqtt_options", "scheduled"]
+__all__ = ["branch_switch", "link_opener", "mqtt_options", "scheduled", "supply_switches"]
 
 SHORTEST_DEADLINE_S, LONGEST_DEADLINE_S = 5.0, 120.0
 
 
-def link_opener(bus: Bus) -> Callable[[], SerialLink]:
-    options = SerialOptions(baud=bus.baud, rts=bus.rts, dtr=bus.dtr)
+def link_opener(bus: Bus) -> Callable[[], Link]:
+    """What opens the line of that table; the call raises LinkDown."""
+    if bus.kind == "sdi12-uart":
+        from edaphon_drivers.links.sdi12_uart import Sdi12UartLink
+
+        return lambda: Sdi12UartLink(bus.port)
+    if bus.kind == "w1":
+        from edaphon_drivers.links.w1 import W1Link
+
+        return lambda: W1Link(Path(bus.port))
+    if bus.kind == "i2c":
+        from edaphon_drivers.links.i2c import I2cLink
+
+        return lambda: I2cLink(Path(bus.port))
+    if bus.port.startswith("tcp://"):
+        host, _, port = bus.port.removeprefix("tcp://").rpartition(":")
+        return lambda: TcpLink(host, int(port))
+    options = SerialOptions(
+        baud=bus.baud,
+        bytesize=int(bus.format[0]),
+        parity=bus.format[1],
+        stopbits=float(bus.format[2:]),
+        rts=bus.rts,
+        dtr=bus.dtr,
+    )
     return lambda: SerialLink(bus.port, options)
 
 
@@ -36,17 +63,62 @@ def mqtt_options(name: str, broker: Broker, logger: str) -> MqttOptions:
     )
 
 
+def supply_switches(config: Configuration) -> dict[str, SupplySwitch]:
+    """The supplies by name; two that feed one address of one line are never on together."""
+    switches = {name: _switch(supply) for name, supply in config.supplies.items()}
+    fed: dict[tuple[str, str, str | None], set[str]] = {}
+    for source in config.sources:
+        if isinstance(source, ScheduledSource) and source.supply is not None:
+            place = (source.bus, source.address, source.branch)
+            fed.setdefault(place, set()).add(source.supply)
+    for names in fed.values():
+        for name in names:
+            switches[name].apart |= {switches[other] for other in names - {name}}
+    return switches
+
+
+def _switch(supply: Supply) -> SupplySwitch:
+    return SupplySwitch(supply.file, supply.on, supply.off, supply.warm_up_ns / 1e9)
+
+
+def branch_switch(bus: Bus) -> BranchSwitch | None:
+    """The multiplexer of a line, if it has one."""
+    switch = bus.multiplexer
+    if switch is None:
+        return None
+    return BranchSwitch(switch.file, switch.ports, switch.settle_ns / 1e9)
+
+
 def scheduled(
-    source: ScheduledSource, bus: Bus, schedule: Schedule | None, timing: Timing | None
+    source: ScheduledSource,
+    bus: Bus,
+    sheet: Sheet,
+    schedule: Schedule | None = None,
+    timing: Timing | None = None,
+    supplies: Mapping[str, SupplySwitch] | None = None,
+    branches: BranchSwitch | None = None,
 ) -> Scheduled:
+    """An asked instrument of a line, behind the switches that must be set to reach it."""
     interval_s = source.interval_ns / 1e9
+    supply = (supplies or {}).get(source.supply or "")
+
+    def through(talk: Talk[None]) -> Talk[None]:
+        if branches is not None and source.branch is not None:
+            talk = branched(talk, branches, source.branch)
+        return powered(talk, supply, sheet.warm_up_s) if supply is not None else talk
+
     return Scheduled(
         path=source.path,
         address=source.address,
-        sheet=load_sheet(source.model),
+        sheet=sheet,
         schedule=schedule or Grid(source.interval_ns),
         deadline_s=min(max(interval_s, SHORTEST_DEADLINE_S), LONGEST_DEADLINE_S),
-        concurrent=source.concurrent,
-        crc=source.crc,
-        timing=timing or Timing(answer_s=bus.answer_s),
+        asking=Asking(
+            timing=timing or Timing(answer_s=bus.answer_s),
+            concurrent=source.concurrent,
+            crc=source.crc,
+            baud=bus.baud,
+            tcp=bus.kind == "modbus-tcp",
+        ),
+        through=through,
     )

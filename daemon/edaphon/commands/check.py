@@ -91,7 +91,8 @@ def _facts(
         written |= written_ids(document)
     doubtful = frozenset(written - {row.fact.id for row in rows})
     sources = draft.outputs() if draft else None
-    conflicts = knowledge_conflicts(rows, knowledge, sources, doubtful)
+    sheets = draft.parts.sheets if draft else None
+    conflicts = knowledge_conflicts(rows, knowledge, sources, doubtful, sheets)
     if draft is not None and draft.config is None:
         # a source that is wrong itself is told once, not again at each deployment
         conflicts = [c for c in conflicts if c.key != "deployment.source"]
@@ -125,7 +126,8 @@ def _plain_files(files: Iterable[Path]) -> Iterator[Path]:
 
 def _is_config(document: Document) -> bool:
     """A file with any table that is not a fact's, near misses of fact tables apart."""
-    own = {"logger", "site", "storage", "clock", "web", "bus", "broker", "source", "sink"}
+    own = {"logger", "site", "storage", "clock", "web", "bus", "broker", "source", "sink", "supply"}
+    own |= {"model"}
     return bool(own & document.table.keys()) or Path(document.file).name == "edaphon.toml"
 
 

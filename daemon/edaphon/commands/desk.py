@@ -15,10 +15,9 @@ from edaphon.config import ScheduledSource
 from edaphon.facts import FactRow, fact_of
 from edaphon.journal import Purpose
 from edaphon.nouns import Float, Observations
-from edaphon_drivers import sdi12
+from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import Turn
-from edaphon_drivers.sheets import load_sheet
 
 __all__ = ["Desk", "columns_of"]
 
@@ -72,7 +71,7 @@ class Desk:
         state = "never" if age is None else _state(age / (interval or USUAL_INTERVAL_NS))
         account = None
         if isinstance(source, ScheduledSource):
-            account = service.samplers[source.bus].accounts[source.path]
+            account = service.inlets.samplers[source.bus].accounts[source.path]
         return {
             "path": source.path,
             "model": getattr(source, "model", "json"),
@@ -139,7 +138,7 @@ class Desk:
             done.set()
 
         try:
-            service.samplers[bus].read_now(path, Purpose.TEST, keep)
+            service.inlets.samplers[bus].read_now(path, Purpose.TEST, keep)
         except AlreadyTalking as error:
             raise DaemonRefuses(f"{error}; ask again in a moment") from None
         if not done.wait(READ_WITHIN_S):
@@ -148,7 +147,8 @@ class Desk:
         if fault is not None:
             raise DaemonRefuses(str(fault))
         source = next(s for s in service.config.sources if s.path == path)
-        readings = sdi12.decode_exchange(turns, load_sheet(source.model))  # type: ignore[union-attr]
+        sheet = service.config.sheets[source.model or ""]
+        readings = engine(sheet.engine).decode_exchange(turns, sheet)
         return {
             "time_ns": time.time_ns(),
             "readings": [
@@ -180,12 +180,10 @@ def ledgers(service: Service) -> dict[str, Any]:
     series, state = service.series, service.deriver.state
     counts = state.counts
     gaps = dict(state.gaps)
-    for sampler in service.samplers.values():
-        for account in sampler.accounts.values():
-            if account.gap is not None:
-                gaps[account.gap.cause] = gaps.get(account.gap.cause, 0) + account.gap.n
+    for gap in service.inlets.open_gaps:
+        gaps[gap.cause] = gaps.get(gap.cause, 0) + gap.n
     return {
-        "taken": _taken(service),
+        "taken": service.inlets.taken,
         "journalled": service.deriver.journalled,
         "derived": sum(state.derived.values()),
         "current": series.count(),
@@ -196,12 +194,6 @@ def ledgers(service: Service) -> dict[str, Any]:
         "set_aside": {n: len(service.state.set_aside(n)) for n in service.sinks},
         "waiting": {n: p.feed.waiting() for n, p in service.sinks.items()},
     }
-
-
-def _taken(service: Service) -> int:
-    """Records that came in since the start, as the links counted them."""
-    asked = sum(sampler.taken for sampler in service.samplers.values())
-    return asked + sum(reader.state.journalled for reader in service.readers.values())
 
 
 def _latest(run: Observations | None) -> dict[str, Any] | None:

@@ -5,25 +5,22 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import Any
 
 import orjson
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from edaphon.acquire.broker import BrokerReader, Link
-from edaphon.acquire.bus import Bus
 from edaphon.acquire.gaps import SlotAccount, accounts_of
-from edaphon.acquire.sampler import Sampler
-from edaphon.acquire.slots import Schedule
 from edaphon.acquire.timekeeper import Timekeeper, boot_id, kernel_is_synchronised
-from edaphon.clock import Clock, SystemClock
-from edaphon.commands.building import link_opener, mqtt_options, scheduled
+from edaphon.clock import SystemClock
+from edaphon.commands.inlets import Inlets, Overrides
 from edaphon.commands.layout import Layout
-from edaphon.config import Broker, Configuration, ScheduledSource
+from edaphon.config import Configuration, LorawanSource
 from edaphon.config import Sink as SinkConfig
 from edaphon.derive import DeadLetter, Deriver
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows, to_payload
@@ -35,10 +32,8 @@ from edaphon.sinks.delivery import Delivery, State
 from edaphon.sinks.feed import SeriesFeed, cursor_name
 from edaphon.sinks.sink import Sink, sink_kind
 from edaphon.written import Complaint, Document
-from edaphon_drivers.links.mqtt import MqttLink
-from edaphon_drivers.talk import Timing
 
-__all__ = ["NotKept", "Refusal", "Service", "fact_kind"]
+__all__ = ["NotKept", "Overrides", "Refusal", "Service", "fact_kind"]
 
 FLUSH_EVERY_S = 3600
 FLUSH_AT_ROWS = 200_000
@@ -77,17 +72,6 @@ class _SinkParts:
     delivery: Delivery
 
 
-@dataclass(frozen=True, slots=True)
-class Overrides:
-    """What a test or the demo puts in the place of the usual: other clocks, other slots."""
-
-    clock: Clock = field(default_factory=SystemClock)
-    schedules: Mapping[str, Schedule] = field(default_factory=dict)
-    timing: Timing | None = None
-    make_link: Callable[..., Link] = MqttLink
-    make_bus: Callable[..., Bus] = Bus
-
-
 class Service:
     """`start` and `stop` are called once each, from one thread."""
 
@@ -102,7 +86,6 @@ class Service:
         self.layout = Layout(config.storage.folder)
         self.keeper = Timekeeper(self.clock, boot_id())
         self.stop_event = threading.Event()
-        self.sources_stop = threading.Event()
         self._applying = threading.Lock()
         self.trouble: dict[str, str] = {}
         self._dead_letters: set[tuple[str, str]] = set()
@@ -110,9 +93,6 @@ class Service:
         self.clock_how = ""
         self._told_offset_ns = self.keeper.offset_ns
         self._threads: list[threading.Thread] = []
-        self.buses: dict[str, Bus] = {}
-        self.samplers: dict[str, Sampler] = {}
-        self.readers: dict[str, BrokerReader] = {}
         self.sinks: dict[str, _SinkParts] = {}
         self._housekeeping = BackgroundScheduler(timezone="UTC")
         self.deriver_alive_ns = self.clock.mono_ns()
@@ -123,6 +103,15 @@ class Service:
         self.layout.folder.mkdir(parents=True, exist_ok=True)
         self.journal = Journal.open(self.layout.journal, self.clock, on_trouble=self._on_journal)
         self.state = StateFile(self.layout.folder)
+        self.inlets = Inlets(
+            self.config,
+            self.journal,
+            self.state,
+            self.keeper,
+            self._run,
+            self.say_trouble,
+            self._own,
+        )
         accounts, alive_until = self._slot_accounts()
         self._journal_configuration()
         self._begin_clock()
@@ -131,8 +120,7 @@ class Service:
         self.channels = self.deriver.channels
         self._start_sinks()
         self._run("deriver", self._derive)
-        self._start_buses(accounts, alive_until)
-        self._start_brokers()
+        self.inlets.start(accounts, alive_until)
         self._run("clock", self._watch_clock)
         self._start_housekeeping()
 
@@ -158,11 +146,7 @@ class Service:
 
     def stop_sources(self) -> None:
         """Nothing comes in any more; what came still goes through."""
-        self.sources_stop.set()
-        for reader in self.readers.values():
-            reader.stop()
-        for bus in self.buses.values():
-            bus.stop()
+        self.inlets.stop()
         self._all_committed()
 
     def settle(self) -> None:
@@ -203,7 +187,11 @@ class Service:
     def _journal_configuration(self) -> None:
         text = self.document.text
         sha256 = hashlib.sha256(text.encode()).hexdigest()
-        table = {"file": Path(self.document.file).name, "sha256": sha256, "text": text}
+        table: dict[str, Any] = {"file": Path(self.document.file).name, "sha256": sha256}
+        table |= {"text": text}
+        if files := self._codec_files():
+            table["files"] = files
+            sha256 = hashlib.sha256(orjson.dumps(table, option=orjson.OPT_SORT_KEYS)).hexdigest()
         if sha256 != self.state.get("configuration"):
             payload = orjson.dumps(table, option=orjson.OPT_SORT_KEYS)
             # Not waited for, here and with the clock: a full disk must not keep the start waiting.
@@ -211,6 +199,17 @@ class Service:
                 [self.keeper.entry(Kind.CONFIGURATION, "", payload)],
                 lambda _: self.state.put("configuration", sha256),
             )
+
+    def _codec_files(self) -> dict[str, str]:
+        """The codecs that the configuration names: what they say of bytes must stay known."""
+        found: dict[str, str] = {}
+        for source in self.config.sources:
+            if isinstance(source, LorawanSource) and source.codec_file is not None:
+                try:
+                    found[str(source.codec_file)] = source.codec_file.read_text("utf-8")
+                except (OSError, UnicodeDecodeError) as error:
+                    self.say_trouble(f"codec {source.codec_file}", f"can't be read: {error}")
+        return found
 
     def _open_series(self) -> Series:
         """A file that is no series is set aside: all in it can be derived again."""
@@ -254,8 +253,11 @@ class Service:
     def _save_accounts(self) -> None:
         """A place from which the journal tells the rest; the accounts may be old, never too new."""
         place = self.journal.last
-        accounts = {p: a for s in self.samplers.values() for p, a in s.saved_accounts().items()}
-        if place is not None and accounts and self._all_committed():
+        accounts = self.inlets.saved_accounts()
+        if place is None or not self._all_committed():
+            return
+        self.inlets.save(place)
+        if accounts:
             self.state.put(_ACCOUNTS, [list(place), accounts, self.keeper.boot])
 
     def _all_committed(self) -> bool:
@@ -265,34 +267,6 @@ class Service:
         committed = threading.Event()
         self.journal.append([], lambda _: committed.set())
         return committed.wait(COMMIT_WITHIN_S)
-
-    def _start_buses(self, accounts: Mapping[str, SlotAccount], alive_until: int) -> None:
-        for name, config in self.config.buses.items():
-            bus = self._own.make_bus(name, link_opener(config), SystemClock())
-            own = [
-                scheduled(source, config, self._own.schedules.get(source.path), self._own.timing)
-                for source in self.config.sources
-                if isinstance(source, ScheduledSource) and source.bus == name
-            ]
-            sampler = Sampler(bus, own, accounts, self.journal, self.keeper, self.say_trouble)
-            sampler.account_for_absence(alive_until)
-            self.buses[name], self.samplers[name] = bus, sampler
-            bus.start()
-            self._run(f"slots of {name}", partial(sampler.run, self.sources_stop))
-
-    def _start_brokers(self) -> None:
-        for name, config in self.config.brokers.items():
-            self._run(f"start of broker {name}", partial(self._start_broker, name, config))
-
-    def _start_broker(self, name: str, config: Broker) -> None:
-        options = mqtt_options(name, config, self.config.logger.id)
-        say = partial(self._on_broker, name)
-        reader = BrokerReader(
-            name, options, self.journal, self.clock, self.keeper.boot, say, self._own.make_link
-        )
-        self.readers[name] = reader
-        reader.start()
-        self.say_trouble(f"start of broker {name}", None)
 
     def _start_sinks(self) -> None:
         for config in self.config.sinks:
@@ -349,7 +323,9 @@ class Service:
 
     def _apply(self, rows: list[FactRow], who: str) -> int:
         knowledge = self.deriver.knowledge
-        complaints = knowledge_conflicts(rows, knowledge, self.config.outputs())
+        complaints = knowledge_conflicts(
+            rows, knowledge, self.config.outputs(), sheets=self.config.sheets
+        )
         if complaints:
             raise Refusal(complaints)
         new = new_rows(rows, knowledge)
@@ -392,9 +368,6 @@ class Service:
         if cause not in self._dead_letters and len(self._dead_letters) < DEAD_LETTER_CAUSES:
             self._dead_letters.add(cause)
             _log.warning("dead letter %s from %s: %s", letter.sequence, *cause)
-
-    def _on_broker(self, name: str, connected: bool, words: str) -> None:
-        self.say_trouble(f"broker {name}", None if connected else words)
 
     def _on_sink(self, state: State) -> None:
         self.say_trouble(f"sink {state.sink}", None if state.up else state.why)

@@ -1,24 +1,29 @@
-"""What edaphon.toml says of the box: logger, site, buses, brokers, sources, sinks."""
+"""What edaphon.toml says of the box: logger, site, lines, brokers, sources, sinks."""
 
+from edaphon.config.lines import Broker, Bus, Multiplexer, Supply
 from edaphon.config.model import (
-    Broker,
-    Bus,
     ClockTrust,
     Configuration,
     Facts,
-    JsonField,
-    JsonSource,
-    JsonTime,
     Logger,
-    LorawanSource,
-    ScheduledSource,
+    OwnModel,
     Sink,
     Site,
-    Source,
     Storage,
     Web,
 )
 from edaphon.config.reading import Draft, file_complaints, read_config, read_draft, things_lacking
+from edaphon.config.sources import (
+    FileSource,
+    HeardSource,
+    JsonField,
+    JsonSource,
+    JsonTime,
+    LorawanSource,
+    ScheduledSource,
+    Source,
+    told_fields,
+)
 from edaphon.written.values import Secret
 
 __all__ = [
@@ -28,20 +33,26 @@ __all__ = [
     "Configuration",
     "Draft",
     "Facts",
+    "FileSource",
+    "HeardSource",
     "JsonField",
     "JsonSource",
     "JsonTime",
     "Logger",
     "LorawanSource",
+    "Multiplexer",
+    "OwnModel",
     "ScheduledSource",
     "Secret",
     "Sink",
     "Site",
     "Source",
     "Storage",
+    "Supply",
     "Web",
     "file_complaints",
     "read_config",
     "read_draft",
     "things_lacking",
+    "told_fields",
 ]

@@ -2,35 +2,27 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from functools import cached_property
+from typing import Any, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from edaphon.written.values import AbsolutePath, Duration, Id, Secret, Table, wrong
-from edaphon_drivers import json_message
-from edaphon_drivers.json_message import TimeFormat
-from edaphon_drivers.sheets import Output, load_sheet
+from edaphon.config.lines import Broker, Bus, Supply
+from edaphon.config.sources import Source
+from edaphon.written.values import AbsolutePath, Id, Table, wrong
+from edaphon_drivers.sheets import Output, Sheet, Sheets, parse_sheet
 
 __all__ = [
-    "Broker",
-    "Bus",
     "ClockTrust",
     "Configuration",
     "Facts",
-    "JsonField",
-    "JsonSource",
-    "JsonTime",
     "Logger",
-    "LorawanSource",
-    "ScheduledSource",
+    "OwnModel",
     "Sink",
     "Site",
-    "Source",
     "Storage",
     "Web",
 ]
-
-DAY_NS = 86400 * 10**9
 
 
 class Logger(Table):
@@ -120,262 +112,38 @@ class Web(Table):
         return int(self.listen.rpartition(":")[2])
 
 
-class Bus(Table):
-    kind: Literal["sdi12"] = Field(
-        description="the protocol spoken on the line", examples=["sdi12"]
+class OwnModel(Table):
+    """A model sheet of the owner, with the tables that the sheets of this package have."""
+
+    title: str = Field(description="maker, type and what it measures", examples=["ACME C1: CO2"])
+    engine: str = Field(description="protocol it speaks", examples=["ascii"])
+    checked: str = Field(
+        default="unverified", description="by what the facts were checked", examples=["unverified"]
     )
-    port: str = Field(
-        min_length=1,
-        description="serial port by its identity, or tcp://host:port",
-        examples=["/dev/serial/by-id/usb-FTDI_FT232R_A10K2XYZ-if00-port0"],
+    source: str = Field(
+        default="", description="manual and section of the facts", examples=["manual 1.2, page 7"]
     )
-    baud: int = Field(
-        default=9600,
-        ge=300,
-        le=921600,
-        description="speed between computer and adapter [bit/s]",
-        examples=[9600],
+    warm_up_s: float = Field(
+        default=0,
+        ge=0,
+        description="time after power-up before its numbers count [s]",
+        examples=[30],
     )
-    rts: bool | None = Field(
-        default=None,
-        description="level of RTS when the port opens; left alone if not given",
-        examples=[True],
+    command: tuple[Mapping[str, Any], ...] = Field(
+        default=(),
+        description="SDI-12: command and outputs in order",
+        examples=["[[model.x.command]]"],
     )
-    dtr: bool | None = Field(
-        default=None,
-        description="level of DTR when the port opens; left alone if not given",
-        examples=[False],
+    frame: Mapping[str, Any] = Field(
+        default={}, description="the protocol's own table", examples=["[model.x.frame]"]
     )
-    answer_s: float = Field(
-        default=1.0, gt=0, le=60, description="wait for the begin of an answer [s]", examples=[1.0]
+    output: tuple[Mapping[str, Any], ...] = Field(
+        min_length=1, description="one table for each number", examples=["[[model.x.output]]"]
     )
 
-    @field_validator("port")
-    @classmethod
-    def _port(cls, text: str) -> str:
-        if not re.fullmatch(r"/\S+|tcp://[^\s:/]+:\d{1,5}", text):
-            raise wrong('"/dev/serial/by-id/..." or "tcp://host:port"')
-        return text
-
-
-class Broker(Table):
-    host: str = Field(
-        min_length=1,
-        description="name or address of the MQTT broker",
-        examples=["eu1.cloud.thethings.network"],
-    )
-    port: int = Field(
-        default=1883, ge=1, le=65535, description="8883 is usual with TLS", examples=[8883]
-    )
-    tls: bool = Field(
-        default=False, description="encrypt, and check the broker's certificate", examples=[True]
-    )
-    ca_file: AbsolutePath | None = Field(
-        default=None,
-        description="certificate authority of a private broker, PEM",
-        examples=["/etc/edaphon/ca.pem"],
-    )
-    username: str | None = Field(
-        default=None, description="MQTT user name", examples=["soil-plots@ttn"]
-    )
-    password: Secret | None = Field(
-        default=None,
-        description="MQTT password, never in this file",
-        examples=['{ env = "EDAPHON_TTN_KEY" }'],
-    )
-    client_id: Id | None = Field(
-        default=None,
-        description="MQTT client identifier; made of the logger's id if not given",
-        examples=["whs-logger-1"],
-    )
-    topics: tuple[Annotated[str, Field(min_length=1, max_length=65535)], ...] = Field(
-        min_length=1,
-        description="topic filters to subscribe to",
-        examples=['["v3/+/devices/+/up"]'],
-    )
-    envelope: Literal["tts-v3", "chirpstack-v4", "json"] = Field(
-        default="json",
-        description="how the network server wraps a device's bytes; json for plain messages",
-        examples=["tts-v3"],
-    )
-
-
-class ScheduledSource(Table):
-    bus: str = Field(description="name of a [bus.NAME]", examples=["sdi12"])
-    address: str = Field(
-        pattern=r"^[0-9A-Za-z]$",
-        description="SDI-12 address, one character in quotes",
-        examples=["a"],
-    )
-    model: str = Field(description="name of a model sheet", examples=["meter.teros12"])
-    interval_ns: Duration = Field(
-        alias="interval", description="time between two slots; divides a day", examples=["10min"]
-    )
-    concurrent: bool = Field(
-        default=False,
-        description="measure with C (several probes at once) instead of M",
-        examples=[False],
-    )
-    crc: bool = Field(
-        default=False, description="ask for a checksum in the answer", examples=[False]
-    )
-
-    @field_validator("interval_ns")
-    @classmethod
-    def _grid(cls, ns: int) -> int:
-        if ns < 10**9 or DAY_NS % ns:
-            raise wrong('from "1s" to "1d", a whole number of times in a day, such as "10min"')
-        return ns
-
-    @property
-    def path(self) -> str:
-        return f"{self.bus}/{self.address}"
-
-    @property
-    def outputs(self) -> Mapping[str, Output]:
-        return load_sheet(self.model).outputs
-
-
-class LorawanSource(Table):
-    broker: str = Field(
-        description="name of a [broker.NAME] whose envelope is a network server's", examples=["ttn"]
-    )
-    dev_eui: str = Field(
-        description="the device's EUI, 16 hexadecimal digits in quotes",
-        examples=["A84041B2C1D5E6F7"],
-    )
-    model: str = Field(description="name of a model sheet", examples=["dragino.lse01-1.1.4"])
-    expect_ns: Duration | None = Field(
-        default=None,
-        alias="expect",
-        description="usual time between two messages; silence is told after several",
-        examples=["20min"],
-    )
-
-    @field_validator("dev_eui")
-    @classmethod
-    def _eui(cls, text: str) -> str:
-        plain = re.sub(r"[:\- ]", "", text).lower()
-        if not re.fullmatch(r"[0-9a-f]{16}", plain):
-            raise wrong('16 hexadecimal digits in quotes, such as "A84041B2C1D5E6F7"')
-        return plain
-
-    @property
-    def path(self) -> str:
-        return f"{self.broker}/{self.dev_eui}"
-
-    @property
-    def outputs(self) -> Mapping[str, Output]:
-        return load_sheet(self.model).outputs
-
-
-_TIME_FORMATS = {
-    "epoch_s": TimeFormat.S,
-    "epoch_ms": TimeFormat.MS,
-    "epoch_ns": TimeFormat.NS,
-    "rfc3339": TimeFormat.RFC3339,
-}
-
-
-class JsonTime(Table):
-    path: str = Field(
-        min_length=1,
-        description="where the sender's time stands, keys and list positions joined by dots",
-        examples=["t"],
-    )
-    format: Literal["epoch_s", "epoch_ms", "epoch_ns", "rfc3339"] = Field(
-        description="how the time is written", examples=["epoch_s"]
-    )
-
-
-class JsonField(Table):
-    name: Id = Field(description="name of the output", examples=["vwc"])
-    path: str = Field(
-        min_length=1,
-        description="where the number stands, keys and list positions joined by dots",
-        examples=["soil.vwc"],
-    )
-    quantity: str = Field(
-        description="what is measured, a name of the nomenclature",
-        examples=["volumetric_water_content"],
-    )
-    unit: str = Field(description="the unit as sent", examples=["m3/m3"])
-    unit_path: str = Field(
-        default="",
-        description="where the message itself says the unit, if it does",
-        examples=["soil.unit"],
-    )
-    failure: tuple[float, ...] = Field(
-        default=(), description="numbers that stand for a failure", examples=[[-127, 85]]
-    )
-
-
-class JsonSource(Table):
-    broker: str = Field(
-        description='name of a [broker.NAME] with envelope = "json"', examples=["local"]
-    )
-    topic: str = Field(
-        min_length=1,
-        description="the topic of this sender, without wildcards",
-        examples=["plot/node1"],
-    )
-    time: JsonTime | None = Field(
-        default=None,
-        description="the sender's own time, if it sends one",
-        examples=['{ path = "t", format = "epoch_s" }'],
-    )
-    expect_ns: Duration | None = Field(
-        default=None,
-        alias="expect",
-        description="usual time between two messages",
-        examples=["20min"],
-    )
-    field: tuple[JsonField, ...] = Field(
-        min_length=1,
-        description="the numbers in the message, one table each",
-        examples=["[[source.field]]"],
-    )
-
-    @field_validator("topic")
-    @classmethod
-    def _no_wildcard(cls, text: str) -> str:
-        if "+" in text or "#" in text:
-            raise wrong("one sender's topic without + and #; the broker's topics may hold them")
-        return text
-
-    @property
-    def path(self) -> str:
-        return f"{self.broker}/{self.topic}"
-
-    @property
-    def outputs(self) -> Mapping[str, Output]:
-        return {f.name: Output(f.name, f.quantity, f.unit) for f in self.field}
-
-    def json_fields(self) -> json_message.JsonFields:
-        """What the decoder is told."""
-        fields = tuple(
-            json_message.JsonField(f.name, f.path, f.quantity, f.unit, f.unit_path, f.failure)
-            for f in self.field
-        )
-        if self.time is None:
-            return json_message.JsonFields(fields)
-        form = _TIME_FORMATS[self.time.format]
-        return json_message.JsonFields(fields, json_message.JsonTime(self.time.path, form))
-
-
-def _kind_of_source(row: Any) -> str:
-    keys = row if isinstance(row, Mapping) else vars(row)
-    if "dev_eui" in keys:
-        return "lorawan"
-    return "json" if keys.keys() & {"topic", "field"} else "scheduled"
-
-
-Source = Annotated[
-    Annotated[ScheduledSource, Tag("scheduled")]
-    | Annotated[LorawanSource, Tag("lorawan")]
-    | Annotated[JsonSource, Tag("json")],
-    Discriminator(_kind_of_source),
-]
+    def sheet(self, name: str) -> Sheet:
+        """Raises TypeError, KeyError or ValueError for a wrong table inside."""
+        return parse_sheet(name, self.model_dump())
 
 
 class Sink(Table):
@@ -404,6 +172,12 @@ class Configuration(Table):
     clock: ClockTrust = Field(default=ClockTrust(), description="when the clock is believed")
     web: Web = Field(default=Web(), description="the page")
     buses: Mapping[Id, Bus] = Field(default={}, alias="bus", description="serial lines, by name")
+    supplies: Mapping[Id, Supply] = Field(
+        default={}, alias="supply", description="switched supplies, by name"
+    )
+    models: Mapping[str, OwnModel] = Field(
+        default={}, alias="model", description="model sheets of your own, by name"
+    )
     brokers: Mapping[Id, Broker] = Field(
         default={}, alias="broker", description="MQTT brokers, by name"
     )
@@ -412,6 +186,11 @@ class Configuration(Table):
     )
     sinks: tuple[Sink, ...] = Field(default=(), alias="sink", description="where values go")
 
+    @cached_property
+    def sheets(self) -> Sheets:
+        """The model sheets that this configuration can name."""
+        return Sheets({name: own.sheet(name) for name, own in self.models.items()})
+
     def outputs(self) -> dict[str, Mapping[str, Output]]:
         """Source path -> its outputs by name."""
-        return {source.path: source.outputs for source in self.sources}
+        return {source.path: source.outputs(self.sheets) for source in self.sources}

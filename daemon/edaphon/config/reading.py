@@ -9,7 +9,8 @@ from typing import Any, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from edaphon.config.model import Configuration
-from edaphon.config.rules import Parts, rule_complaints
+from edaphon.config.parts import Parts
+from edaphon.config.rules import rule_complaints
 from edaphon.written import FACT_TABLES, Complaint, Document, did_you_mean
 from edaphon.written.lines import Place
 from edaphon.written.models import came_text, keys_of, toml_text, validated
@@ -32,7 +33,7 @@ class Draft:
         known = {}
         for source in self.parts.sources.values():
             with suppress(UnknownModel):
-                known[source.path] = source.outputs
+                known[source.path] = source.outputs(self.parts.sheets)
         return known
 
 
@@ -49,7 +50,7 @@ def read_config(document: Document) -> tuple[Configuration | None, list[Complain
 def read_draft(document: Document) -> Draft:
     """Like `read_config`; a part that is wrong does not keep the others from being read."""
     if not document.readable:
-        return Draft(None, Parts({}, {}, {}, {}, None), document.complaints)
+        return Draft(None, Parts(), document.complaints)
     complaints = [*document.complaints, *_unknown_tables(document)]
     tables: dict[str, Any] = {}
     for info in Configuration.model_fields.values():
@@ -71,6 +72,8 @@ def file_complaints(document: Document, parts: Parts) -> list[Complaint]:
         found.append(_lacking(document, ("facts", "inbox"), inbox, "make it, or name another"))
     for name, broker in parts.brokers.items():
         found += things_lacking(document, ("broker", name), broker)
+    for number, source in parts.sources.items():
+        found += things_lacking(document, ("source", number), source)
     return found
 
 

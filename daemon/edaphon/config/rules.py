@@ -1,49 +1,23 @@
 """What must fit between the tables of edaphon.toml: names, duplicates, models, units."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
 
-from edaphon.config.model import (
-    Broker,
-    Bus,
-    Facts,
+from edaphon.config.instruments import instrument_rules, unit_trouble
+from edaphon.config.parts import Found, Parts
+from edaphon.config.sources import (
+    FILES,
+    FileSource,
     JsonSource,
     LorawanSource,
     ScheduledSource,
-    Sink,
     Source,
 )
-from edaphon.written import Complaint, Document, did_you_mean, expected_only
+from edaphon.written import Complaint, Document, did_you_mean
 from edaphon.written.lines import Place
-from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
-from edaphon_calibration.units import check_unit
-from edaphon_drivers.sheets import load_sheet, model_names
 
 __all__ = ["Parts", "rule_complaints"]
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The tables that are right in themselves, by name or by number in the file."""
-
-    buses: Mapping[str, Bus]
-    brokers: Mapping[str, Broker]
-    sources: Mapping[int, Source]
-    sinks: Mapping[int, Sink]
-    facts: Facts | None
-
-    @classmethod
-    def of(cls, tables: Mapping[str, Any]) -> "Parts":
-        buses, brokers, sources, sinks = (
-            tables[key] or {} for key in ("bus", "broker", "source", "sink")
-        )
-        return cls(buses, brokers, sources, sinks, tables["facts"])
-
-
-Found = Iterator[tuple[Place, str, str]]  # place, what came, what would be right
 
 
 def rule_complaints(document: Document, parts: Parts) -> list[Complaint]:
@@ -51,7 +25,7 @@ def rule_complaints(document: Document, parts: Parts) -> list[Complaint]:
         _names,
         _ports,
         _clients,
-        _models,
+        *instrument_rules,
         _paths,
         _envelopes,
         _topics,
@@ -72,14 +46,23 @@ def _names(document: Document, parts: Parts) -> Found:
     """Each source names a bus or broker that is there, and no two things share a name."""
     names = {key: _written_names(document, key) for key in ("bus", "broker")}
     for number, source in parts.sources.items():
-        key = "bus" if isinstance(source, ScheduledSource) else "broker"
-        name = source.bus if isinstance(source, ScheduledSource) else source.broker
+        if isinstance(source, FileSource):
+            continue
+        key = "broker" if isinstance(source, LorawanSource | JsonSource) else "bus"
+        name = getattr(source, key)
         known = names[key]
         if known is not None and name not in known:
             right = did_you_mean(name, known) if known else f"write a table [{key}.{name}]"
             yield ("source", number, key), f'"{name}" is no {key} of this file', right
     for name in (names["bus"] or frozenset()) & (names["broker"] or frozenset()):
         yield ("broker", name), f'"{name}" is also a bus', "another name for one of them"
+    for key in ("bus", "broker"):
+        if FILES in (names[key] or ()):
+            yield (
+                (key, FILES),
+                f'"{FILES}" stands for followed files',
+                f"another name for the {key}",
+            )
     yield from _repeated({n: s.name for n, s in parts.sinks.items()}, "sink", "name")
 
 
@@ -120,23 +103,6 @@ def _clients(document: Document, parts: Parts) -> Found:
         first.setdefault(client, name)
 
 
-def _models(document: Document, parts: Parts) -> Found:
-    for number, source in parts.sources.items():
-        if isinstance(source, JsonSource):
-            continue
-        place = ("source", number, "model")
-        if source.model not in model_names():
-            came = f'"{source.model}" has no model sheet'
-            yield place, came, did_you_mean(source.model, model_names())
-            continue
-        engine = load_sheet(source.model).engine
-        wanted = "lorawan" if isinstance(source, LorawanSource) else "sdi12"
-        if engine != wanted:
-            fitting = [n for n in model_names() if load_sheet(n).engine == wanted]
-            came = f'"{source.model}" speaks {engine}, this source {wanted}'
-            yield place, came, did_you_mean(source.model, fitting)
-
-
 def _paths(document: Document, parts: Parts) -> Found:
     """No two sources have one path, and a device is heard through one broker only."""
     paths: dict[str, int] = {}
@@ -160,17 +126,21 @@ def _own_name(source: Source) -> tuple[str, str]:
         return "address", source.address
     if isinstance(source, LorawanSource):
         return "dev_eui", source.dev_eui
-    return "topic", source.topic
+    if isinstance(source, FileSource):
+        return "name", source.name
+    return ("topic", source.topic) if isinstance(source, JsonSource) else ("bus", source.bus)
 
 
 def _envelopes(document: Document, parts: Parts) -> Found:
     for number, source in parts.sources.items():
-        if isinstance(source, ScheduledSource) or source.broker not in parts.brokers:
+        if not isinstance(source, LorawanSource | JsonSource):
+            continue
+        if source.broker not in parts.brokers:
             continue
         envelope = parts.brokers[source.broker].envelope
         came = f'broker {source.broker} has envelope = "{envelope}"'
         if isinstance(source, LorawanSource) and envelope == "json":
-            right = 'a broker with envelope = "tts-v3" or "chirpstack-v4" for a dev_eui'
+            right = 'a broker with a network server\'s envelope, such as "tts-v3", for a dev_eui'
             yield ("source", number, "broker"), came, right
         elif isinstance(source, JsonSource) and envelope != "json":
             right = 'a broker with envelope = "json" for a topic'
@@ -210,7 +180,7 @@ def _matches(topic_filter: str, topic: str) -> bool:
 
 def _fields(document: Document, parts: Parts) -> Found:
     for number, source in parts.sources.items():
-        if not isinstance(source, JsonSource):
+        if not isinstance(source, JsonSource | LorawanSource):
             continue
         names: set[str] = set()
         for at, field in enumerate(source.field):
@@ -222,14 +192,5 @@ def _fields(document: Document, parts: Parts) -> Found:
             if field.quantity not in QUANTITIES:
                 came = f'"{field.quantity}" is no quantity'
                 yield (*place, "quantity"), came, did_you_mean(field.quantity, QUANTITIES)
-            elif trouble := _unit_trouble(field.unit, field.quantity):
+            elif trouble := unit_trouble(field.unit, field.quantity):
                 yield (*place, "unit"), f'"{field.unit}"', trouble
-
-
-def _unit_trouble(unit: str, quantity: str) -> str:
-    """What would be right, "" if the unit suits the quantity."""
-    try:
-        check_unit(unit, quantity)
-    except CalibrationError as error:
-        return expected_only(error)
-    return ""

@@ -4,19 +4,30 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from edaphon.config import Configuration, JsonSource, LorawanSource, ScheduledSource
+from edaphon.config import (
+    Configuration,
+    FileSource,
+    HeardSource,
+    JsonSource,
+    LorawanSource,
+    ScheduledSource,
+    told_fields,
+)
 from edaphon.journal import Entry
-from edaphon_drivers import lorawan, sdi12
-from edaphon_drivers.faults import Garbled, Refused
+from edaphon_drivers import lorawan
+from edaphon_drivers.engines import engine
+from edaphon_drivers.faults import Fault, Garbled, Refused
+from edaphon_drivers.identity import Identity
 from edaphon_drivers.json_message import JsonFields, decode_json
 from edaphon_drivers.payloads import (
     LARGEST_MESSAGE_BYTES,
     Message,
     unpack_exchange,
     unpack_message,
+    unpack_piece,
 )
 from edaphon_drivers.readings import Reading
-from edaphon_drivers.sheets import Output, Sheet, load_sheet
+from edaphon_drivers.sheets import Output, Sheet, Sheets
 
 __all__ = ["Decoded", "Outputs", "Sources"]
 
@@ -25,7 +36,7 @@ class Decoded(NamedTuple):
     """What the bytes of one record say; `uplink` tells LoRaWAN frames apart.
 
     `retained`: the broker kept the message for later subscribers, so when it came says nothing of
-    when it was measured.
+    when it was measured. `dated`: a logger's file, whose own times are believed however old.
     """
 
     path: str
@@ -33,11 +44,14 @@ class Decoded(NamedTuple):
     time_ns: int | None = None
     uplink: lorawan.Uplink | None = None
     retained: bool = False
+    dated: bool = False
 
 
 NOTHING = Decoded("", ())
 Outputs = Mapping[str, Mapping[str, Output]]
 _Decoder = Callable[[bytes], Decoded]
+_MessageReader = Callable[[Message], tuple[Reading, ...]]
+_UplinkReader = Callable[[lorawan.Uplink], tuple[Reading, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +60,7 @@ class Sources:
 
     decoders: Mapping[str, _Decoder] = field(default_factory=dict)
     outputs: Outputs = field(default_factory=dict)
+    asked: Mapping[str, Sheet] = field(default_factory=dict)
     site: str = ""
 
     def decode(self, entry: Entry) -> Decoded:
@@ -55,31 +70,97 @@ class Sources:
             raise Refused("a source of the configuration", entry.payload, entry.source)
         return decoder(entry.payload)
 
+    def identity(self, entry: Entry) -> Identity | None:
+        """Who an instrument said it is; None when that can't be told."""
+        sheet = self.asked.get(entry.source)
+        if sheet is None:
+            return None
+        try:
+            return engine(sheet.engine).decode_identity(unpack_exchange(entry.payload), sheet)
+        except Fault:
+            return None
+
     @classmethod
-    def of(cls, config: Configuration) -> "Sources":
-        decoders: dict[str, _Decoder] = {
-            s.path: _exchange_decoder(s.path, load_sheet(s.model))
-            for s in config.sources
-            if isinstance(s, ScheduledSource)
-        }
+    def of(cls, config: Configuration, files: Mapping[str, str] | None = None) -> "Sources":
+        """`files` are the texts of the codecs that the configuration names, by path."""
+        decoders: dict[str, _Decoder] = {}
+        asked: dict[str, Sheet] = {}
+        for source in config.sources:
+            if isinstance(source, ScheduledSource):
+                asked[source.path] = config.sheets[source.model]
+                decoders[source.path] = _exchange_decoder(source.path, asked[source.path])
+            elif isinstance(source, HeardSource):
+                decoders[source.path] = _stream_decoder(source.path, config.sheets[source.model])
+            elif isinstance(source, FileSource):
+                decoders[source.path] = _piece_decoder(source.path, config.sheets[source.model])
         for name, broker in config.brokers.items():
             own = [s for s in config.sources if getattr(s, "broker", None) == name]
             if broker.envelope == "json":
                 nodes = (s for s in own if isinstance(s, JsonSource))
-                topics = {s.topic: (s.path, s.json_fields()) for s in nodes}
-                decoders[name] = _json_decoder(name, topics)
+                topics = {s.topic: (s.path, _message_reader(s, config.sheets)) for s in nodes}
+                decoders[name] = _topic_decoder(name, topics)
             else:
-                lorawan_sources = (s for s in own if isinstance(s, LorawanSource))
-                devices = {s.dev_eui: load_sheet(s.model) for s in lorawan_sources}
+                uplinks = (s for s in own if isinstance(s, LorawanSource))
+                devices = {
+                    s.dev_eui: _uplink_reader(s, config.sheets, files or {}) for s in uplinks
+                }
                 decoders[name] = _uplink_decoder(name, broker.envelope, devices)
-        return cls(decoders, config.outputs(), config.site.id)
+        return cls(decoders, config.outputs(), asked, config.site.id)
 
 
 def _exchange_decoder(path: str, sheet: Sheet) -> _Decoder:
+    spoken = engine(sheet.engine)
+
     def decode(payload: bytes) -> Decoded:
-        return Decoded(path, sdi12.decode_exchange(unpack_exchange(payload), sheet))
+        return Decoded(path, spoken.decode_exchange(unpack_exchange(payload), sheet))
 
     return decode
+
+
+# The engines are imported where a source needs them: a start pays for what the plot has.
+
+
+def _stream_decoder(path: str, sheet: Sheet) -> _Decoder:
+    from edaphon_drivers.ascii import engine as ascii_lines
+
+    def decode(payload: bytes) -> Decoded:
+        return Decoded(path, ascii_lines.decode_stream(unpack_exchange(payload), sheet))
+
+    return decode
+
+
+def _piece_decoder(path: str, sheet: Sheet) -> _Decoder:
+    from edaphon_drivers.files import engine as files_engine
+
+    def decode(payload: bytes) -> Decoded:
+        readings = files_engine.decode_piece(unpack_piece(payload), sheet)
+        return Decoded(path, readings, dated=True)
+
+    return decode
+
+
+def _message_reader(source: JsonSource, sheets: Sheets) -> _MessageReader:
+    if source.model is None:
+        fields = source.json_fields()
+        return lambda message: decode_json(message.data, fields)
+    from edaphon_drivers.smart_home import engine as smart_home
+
+    sheet = sheets[source.model]
+    return lambda message: smart_home.decode_message(message.topic, message.data, sheet)
+
+
+def _uplink_reader(
+    source: LorawanSource, sheets: Sheets, files: Mapping[str, str]
+) -> _UplinkReader:
+    if source.model is not None:
+        sheet = sheets[source.model]
+        return lambda uplink: lorawan.decode_uplink(uplink.data, uplink.f_port, sheet)
+    from edaphon_drivers import javascript  # its engine is an optional extra
+
+    path = str(source.codec_file)
+    codec = javascript.Codec(files.get(path, ""), path)
+    fields = JsonFields(told_fields(source.field))
+    return lambda uplink: javascript.decode_with(codec, uplink.data, uplink.f_port, fields)
 
 
 def _whole_message(payload: bytes) -> Message:
@@ -96,14 +177,14 @@ def _at(place: str, fault: Garbled) -> Garbled:
     return Garbled(fault.expected, fault.came, place)
 
 
-def _json_decoder(broker: str, topics: Mapping[str, tuple[str, JsonFields]]) -> _Decoder:
+def _topic_decoder(broker: str, topics: Mapping[str, tuple[str, _MessageReader]]) -> _Decoder:
     def decode(payload: bytes) -> Decoded:
         message = _whole_message(payload)
         known = topics.get(message.topic)
         if known is None:
             raise Refused("the topic of a configured source", message.topic, broker)
         try:
-            readings = decode_json(message.data, known[1])
+            readings = known[1](message)
         except Garbled as fault:
             raise _at(message.topic, fault) from None
         return Decoded(known[0], readings, None, None, message.retain)
@@ -111,7 +192,7 @@ def _json_decoder(broker: str, topics: Mapping[str, tuple[str, JsonFields]]) -> 
     return decode
 
 
-def _uplink_decoder(broker: str, envelope: str, devices: Mapping[str, Sheet]) -> _Decoder:
+def _uplink_decoder(broker: str, envelope: str, devices: Mapping[str, _UplinkReader]) -> _Decoder:
     def decode(payload: bytes) -> Decoded:
         message = _whole_message(payload)
         try:
@@ -120,12 +201,12 @@ def _uplink_decoder(broker: str, envelope: str, devices: Mapping[str, Sheet]) ->
             raise _at(message.topic, fault) from None
         if uplink is None:
             return NOTHING
-        sheet = devices.get(uplink.dev_eui)
-        if sheet is None:
+        reader = devices.get(uplink.dev_eui)
+        if reader is None:
             raise Refused("the DevEUI of a configured source", uplink.dev_eui, broker)
         path = f"{broker}/{uplink.dev_eui}"
         try:
-            readings = lorawan.decode_uplink(uplink.data, uplink.f_port, sheet)
+            readings = reader(uplink)
         except Garbled as fault:
             raise _at(path, fault) from None
         return Decoded(path, readings, uplink.time_ns, uplink)

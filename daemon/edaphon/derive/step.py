@@ -16,9 +16,7 @@ from edaphon.journal import Entry, Kind, Purpose
 from edaphon.nouns import Observations, Sequence
 from edaphon.written import read_document
 from edaphon_calibration.flags import Flag
-from edaphon_drivers import sdi12
 from edaphon_drivers.faults import Fault
-from edaphon_drivers.payloads import unpack_exchange
 
 __all__ = ["DeadLetter", "Line", "sources_of"]
 
@@ -107,9 +105,9 @@ class Line:
             self.state.gaps[gap["cause"]] = self.state.gaps.get(gap["cause"], 0) + gap["n"]
 
     def _identity(self, entry: Entry) -> None:
-        identity = sdi12.decode_identity(unpack_exchange(entry.payload))
-        if identity is not None and identity.extra:
-            self.state.serials[entry.source] = identity.extra
+        identity = self.sources.identity(entry)
+        if identity is not None and identity.serial:
+            self.state.serials[entry.source] = identity.serial
 
     def _record(self, sequence: Sequence, entry: Entry) -> None:
         try:
@@ -166,7 +164,8 @@ class Line:
                 sent = uplink_ns
             if sent != known or after:  # the readings of a record mostly share one time
                 known = sent
-                time, doubt = _measured(sent, default + after, received + after)
+                oldest = received - OLDEST_NS if not decoded.dated else -(2**63)
+                time, doubt = _measured(sent, default + after, oldest, received + NEWEST_NS)
             for segment in segments:
                 if segment.start_ns <= time < segment.end_ns:
                     wrong = serial and segment.sensor and segment.sensor != serial
@@ -193,14 +192,14 @@ def sources_of(entry: Entry) -> Sources:
     """The decoders of a configuration entry."""
     table = orjson.loads(entry.payload)
     config, _ = read_config(read_document(table["file"], table["text"]))
-    return Sources.of(config) if config is not None else Sources()
+    return Sources.of(config, table.get("files")) if config is not None else Sources()
 
 
-def _measured(sent: int | None, default: int, received: int) -> tuple[int, int]:
+def _measured(sent: int | None, default: int, oldest: int, newest: int) -> tuple[int, int]:
     """(measured time, doubt): the sender's own time where plausible."""
     if sent is None:
         return default, _NONE
-    if received - OLDEST_NS <= sent <= received + NEWEST_NS:
+    if oldest <= sent <= newest:
         return sent, _NONE
     return default, _SUSPECT
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Rows
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from edaphon.facts.files import FactRow
@@ -10,7 +10,7 @@ from edaphon.facts.knowledge import Knowledge, Known
 from edaphon.facts.model import Fact
 from edaphon.nouns import Sequence
 from edaphon.written import Complaint
-from edaphon_drivers.sheets import Output
+from edaphon_drivers.sheets import Output, Sheets
 
 __all__ = ["Case", "Found"]
 
@@ -32,6 +32,7 @@ class Case:
     after: Knowledge
     sources: Mapping[str, Mapping[str, Output]] | None
     doubtful: frozenset[str] = frozenset()
+    sheets: Sheets = field(default_factory=Sheets)
 
     @classmethod
     def of(
@@ -40,10 +41,12 @@ class Case:
         knowledge: Knowledge,
         sources: Mapping[str, Mapping[str, Output]] | None,
         doubtful: frozenset[str] = frozenset(),
+        sheets: Sheets | None = None,
     ) -> "Case":
         new = (Known(Sequence(_AFTER_ALL, n), row.fact) for n, row in enumerate(rows))
         after = Knowledge((*knowledge.entered, *new))
-        return cls({id(row.fact): row for row in rows}, knowledge, after, sources, doubtful)
+        known = {id(row.fact): row for row in rows}
+        return cls(known, knowledge, after, sources, doubtful, sheets or Sheets())
 
     def new(self, kind: type[Kind]) -> Iterator[Kind]:
         for row in self.rows.values():

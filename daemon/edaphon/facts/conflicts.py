@@ -12,7 +12,7 @@ from edaphon.facts.model import ChannelFact, Deployment, Fact, Period, Revocatio
 from edaphon.facts.references import reference_complaints
 from edaphon.written import Complaint, did_you_mean
 from edaphon.written.values import instant_text
-from edaphon_drivers.sheets import Output
+from edaphon_drivers.sheets import Output, Sheets
 
 __all__ = ["knowledge_conflicts", "new_rows"]
 
@@ -22,16 +22,18 @@ def knowledge_conflicts(
     knowledge: Knowledge,
     sources: Mapping[str, Mapping[str, Output]] | None = None,
     doubtful: frozenset[str] = frozenset(),
+    sheets: Sheets | None = None,
 ) -> list[Complaint]:
     """Complaints about `rows` on top of what is known, rows known already left out.
 
     `sources` are the outputs of each source path; without them names that may stand elsewhere are
-    not checked, nor are `doubtful` ones (ids of rows that are wrong in themselves).
+    not checked, nor are `doubtful` ones (ids of rows that are wrong in themselves). `sheets` holds
+    the owner's model sheets beside those of the package.
     """
     complaints = list(_identity(rows, knowledge))
     wrong = {(c.file, c.line) for c in complaints}
     right = [r for r in new_rows(rows, knowledge) if (r.file, r.line_of("id")) not in wrong]
-    case = Case.of(right, knowledge, sources, doubtful)
+    case = Case.of(right, knowledge, sources, doubtful, sheets)
     found = [*_overlaps(case), *_channels(case), *_revocations(case), *reference_complaints(case)]
     if sources is not None:
         found += fitting_complaints(case)

@@ -19,7 +19,7 @@ from edaphon_calibration.curves import curve, curve_names
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import canonical, check_unit
-from edaphon_drivers.sheets import Output, load_sheet, model_names
+from edaphon_drivers.sheets import Output
 
 __all__ = ["reference_complaints"]
 
@@ -28,7 +28,7 @@ def reference_complaints(case: Case) -> Iterator[Found]:
     for channel in case.new(ChannelFact):
         yield from _channel(channel)
     for sensor in case.new(Sensor):
-        yield from _known(sensor, "model", sensor.model, model_names(), "model sheet")
+        yield from _known(sensor, "model", sensor.model, case.sheets.names(), "model sheet")
     for calibration in case.new(Calibration):
         yield from _curve(calibration)
     if case.sources is not None:
@@ -89,8 +89,8 @@ def _source(
         curves = [factory.name for factory in output.factory]
         yield from _known(deployment, "factory", deployment.factory, curves, "factory curve")
     sensor = case.after.sensors.get(deployment.sensor or "")
-    if sensor is not None and sensor.model in model_names():
-        known = load_sheet(sensor.model).outputs
+    if sensor is not None and sensor.model in case.sheets:
+        known = case.sheets[sensor.model].outputs
         if deployment.output in outputs and deployment.output not in known:
             came = f"{sensor.id} is a {sensor.model}, which has no {deployment.output}"
             yield deployment, "sensor", came, "a sensor of the source's model"
@@ -100,8 +100,8 @@ def _subject(case: Case, calibration: Calibration) -> Iterator[Found]:
     yield from _known(calibration, "channel", calibration.channel, case.after.channels, "channel")
     yield from _known(calibration, "sensor", calibration.sensor, case.after.sensors, "sensor")
     sensor = case.after.sensors.get(calibration.sensor or "")
-    if sensor is not None and sensor.model in model_names():
-        outputs = load_sheet(sensor.model).outputs
+    if sensor is not None and sensor.model in case.sheets:
+        outputs = case.sheets[sensor.model].outputs
         yield from _known(
             calibration, "output", calibration.output, outputs, f"output of a {sensor.model}"
         )

@@ -180,7 +180,7 @@ def test_a_slot_that_comes_again_after_a_step_back_is_recorded_without_its_name(
 @pytest.mark.parametrize(("came", "commands"), [(b"", 1), (b"a0013\r\na\r\n", 2)])
 def test_after_silence_one_try_is_enough_until_anything_is_heard(came, commands):
     scheduled = Scheduled("sdi12/a", "a", load_sheet("meter.teros12"), Instants([]), 5.0)
-    talk = _measurement(scheduled, False, silent=True)
+    talk = _measurement(scheduled, scheduled.asking, silent=True)
     step, asked, faults = next(talk), 0, []
     while asked < 2 and not faults:
         asked += isinstance(step, Ask)

@@ -1,0 +1,200 @@
+"""All that brings records: lines that are asked, lines that are heard, files, brokers."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from edaphon.acquire.broker import BrokerReader, Link
+from edaphon.acquire.bus import Bus
+from edaphon.acquire.gaps import Gap, SlotAccount
+from edaphon.acquire.sampler import Sampler
+from edaphon.acquire.slots import Schedule
+from edaphon.acquire.stream import StreamReader
+from edaphon.acquire.timekeeper import Timekeeper
+from edaphon.clock import Clock, SystemClock
+from edaphon.commands.building import (
+    branch_switch,
+    link_opener,
+    mqtt_options,
+    scheduled,
+    supply_switches,
+)
+from edaphon.config import Broker, Configuration, FileSource, HeardSource, ScheduledSource
+from edaphon.config import Bus as BusTable
+from edaphon.journal import Journal, StateFile
+from edaphon.nouns import Sequence
+from edaphon_drivers.faults import Fault
+from edaphon_drivers.links.mqtt import MqttLink
+from edaphon_drivers.talk import Timing
+
+if TYPE_CHECKING:
+    from edaphon.acquire.follow import Follower
+
+__all__ = ["Inlets", "Overrides"]
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What a test or the demo puts in the place of the usual: other clocks, other slots."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    schedules: Mapping[str, Schedule] = field(default_factory=dict)
+    timing: Timing | None = None
+    make_link: Callable[..., Link] = MqttLink
+    make_bus: Callable[..., Bus] = Bus
+
+
+class Inlets:
+    """`start` and `stop` are called once each; `run` starts a named, supervised thread."""
+
+    def __init__(
+        self,
+        config: Configuration,
+        journal: Journal,
+        state: StateFile,
+        keeper: Timekeeper,
+        run: Callable[[str, Callable[[], None]], None],
+        say: Callable[[str, str | None], None],
+        overrides: Overrides,
+    ) -> None:
+        self._config, self._journal, self._state, self._keeper = config, journal, state, keeper
+        self._run, self._say, self._own = run, say, overrides
+        self._stop = threading.Event()
+        self._supplies = supply_switches(config)
+        self.buses: dict[str, Bus] = {}
+        self.samplers: dict[str, Sampler] = {}
+        self.streams: dict[str, StreamReader] = {}
+        self.followers: dict[str, Follower] = {}
+        self.readers: dict[str, BrokerReader] = {}
+
+    @property
+    def taken(self) -> int:
+        """Records handed to the journal since the start, as the links counted them."""
+        parts = [*self.samplers.values(), *self.streams.values(), *self.followers.values()]
+        heard = sum(reader.state.journalled for reader in self.readers.values())
+        return heard + sum(part.taken for part in parts)
+
+    @property
+    def open_gaps(self) -> list[Gap]:
+        """The gaps that still grow."""
+        accounts = [a for s in self.samplers.values() for a in s.accounts.values()]
+        return [account.gap for account in accounts if account.gap is not None]
+
+    def saved_accounts(self) -> dict[str, dict[str, Any]]:
+        """What became of each slot of each scheduled source, to be kept over a restart."""
+        return {p: a for s in self.samplers.values() for p, a in s.saved_accounts().items()}
+
+    def save(self, place: Sequence) -> None:
+        """Keep how far the files were read, up to a place of the journal that is committed."""
+        for follower in self.followers.values():
+            follower.save(place)
+
+    def start(self, accounts: Mapping[str, SlotAccount], alive_until_ns: int) -> None:
+        for name, supply in self._supplies.items():
+            with self._telling(f"supply {name}"):
+                supply.off()
+        for name, bus in self._config.buses.items():
+            if bus.kind != "stream":
+                self._start_bus(name, bus, accounts, alive_until_ns)
+        for source in self._config.sources:
+            if isinstance(source, HeardSource):
+                self._start_stream(source)
+            elif isinstance(source, FileSource):
+                self._start_follower(source)
+        for name, broker in self._config.brokers.items():
+            self._run(f"start of broker {name}", partial(self._start_broker, name, broker))
+
+    def stop(self) -> None:
+        """Nothing comes in any more; what came is in the journal's hands."""
+        self._stop.set()
+        for reader in self.readers.values():
+            reader.stop()
+        for bus in self.buses.values():
+            bus.stop()
+        for stream in self.streams.values():
+            stream.wait_stopped()
+
+    def _start_bus(
+        self,
+        name: str,
+        table: BusTable,
+        accounts: Mapping[str, SlotAccount],
+        alive_until_ns: int,
+    ) -> None:
+        bus = self._own.make_bus(name, link_opener(table), SystemClock())
+        branches = branch_switch(table)
+        own = [
+            scheduled(
+                source,
+                table,
+                self._config.sheets[source.model],
+                self._own.schedules.get(source.path),
+                self._own.timing,
+                self._supplies,
+                branches,
+            )
+            for source in self._config.sources
+            if isinstance(source, ScheduledSource) and source.bus == name
+        ]
+        sampler = Sampler(bus, own, accounts, self._journal, self._keeper, self._say)
+        sampler.account_for_absence(alive_until_ns)
+        self.buses[name], self.samplers[name] = bus, sampler
+        bus.start()
+        self._run(f"slots of {name}", partial(sampler.run, self._stop))
+
+    # What only some plots have is imported where it is needed: a start pays for nothing else.
+
+    def _start_stream(self, source: HeardSource) -> None:
+        from edaphon_drivers.ascii import engine as ascii_lines
+
+        sheet = self._config.sheets[source.model]
+        reader = StreamReader(
+            source.path,
+            link_opener(self._config.buses[source.bus]),
+            ascii_lines.line_end(sheet),
+            ascii_lines.start_commands(sheet),
+            self._journal,
+            self._keeper,
+            self._say,
+        )
+        self.streams[source.path] = reader
+        self._run(f"stream of {source.bus}", partial(reader.run, self._stop))
+
+    def _start_follower(self, source: FileSource) -> None:
+        from edaphon.acquire.follow import Follower
+
+        sheet = self._config.sheets[source.model]
+        follower = Follower(
+            source.path, source.file, sheet, self._journal, self._keeper, self._state, self._say
+        )
+        self.followers[source.path] = follower
+        self._run(f"files of {source.name}", partial(follower.run, self._stop))
+
+    def _start_broker(self, name: str, broker: Broker) -> None:
+        options = mqtt_options(name, broker, self._config.logger.id)
+        reader = BrokerReader(
+            name,
+            options,
+            self._journal,
+            self._own.clock,
+            self._keeper.boot,
+            partial(self._on_broker, name),
+            self._own.make_link,
+        )
+        self.readers[name] = reader
+        reader.start()
+        self._say(f"start of broker {name}", None)
+
+    def _on_broker(self, name: str, connected: bool, words: str) -> None:
+        self._say(f"broker {name}", None if connected else words)
+
+    @contextmanager
+    def _telling(self, who: str) -> Iterator[None]:
+        """A fault in here is said, and keeps nothing else from starting."""
+        try:
+            yield
+        except Fault as fault:
+            self._say(who, str(fault))

@@ -1,0 +1,152 @@
+"""What must fit between a source, its model sheet and the line it hangs on."""
+
+from collections.abc import Callable, Iterator
+
+from edaphon.config.parts import Found, Parts
+from edaphon.config.sources import (
+    FileSource,
+    HeardSource,
+    LorawanSource,
+    ScheduledSource,
+    Source,
+)
+from edaphon.written import Document, did_you_mean, expected_only
+from edaphon.written.lines import Place
+from edaphon_calibration.errors import CalibrationError
+from edaphon_calibration.nomenclature import QUANTITIES
+from edaphon_calibration.units import check_unit
+from edaphon_drivers.engines import engine, sheet_troubles
+from edaphon_drivers.sheets import Output, model_names
+
+__all__ = ["instrument_rules", "unit_trouble"]
+
+# What the instruments on each kind of line speak when they are asked.
+_SPOKEN = {
+    "sdi12": ("sdi12",),
+    "sdi12-uart": ("sdi12",),
+    "serial": ("ascii", "modbus"),
+    "modbus-tcp": ("modbus",),
+    "w1": ("w1",),
+    "i2c": ("i2c",),
+    "stream": (),
+}
+
+
+def _own_models(_: Document, parts: Parts) -> Found:
+    """The sheets that the owner wrote."""
+    for name, model in parts.models.items():
+        place = ("model", name)
+        if name in model_names():
+            yield place, f'"{name}" is a sheet of this package', "another name"
+        if name not in parts.sheets.own:
+            try:
+                model.sheet(name)
+            except (TypeError, KeyError, ValueError) as error:
+                yield (*place, "output"), "is not the table of a sheet", str(error)
+            continue
+        sheet = parts.sheets.own[name]
+        for trouble in sheet_troubles(sheet):
+            yield place, f'"{name}"', trouble
+        for at, output in enumerate(sheet.outputs.values()):
+            yield from _output(output, (*place, "output", at))
+
+
+def _output(output: Output, inside: Place) -> Found:
+    if output.quantity not in QUANTITIES:
+        came = f'"{output.quantity}" is no quantity'
+        yield (*inside, "quantity"), came, did_you_mean(output.quantity, QUANTITIES)
+    elif trouble := unit_trouble(output.unit, output.quantity):
+        yield (*inside, "unit"), f'"{output.unit}"', trouble
+
+
+def _models(_: Document, parts: Parts) -> Found:
+    """Each source's model has a sheet, and speaks what is spoken there."""
+    names = tuple(sorted({*model_names(), *parts.models}))
+    for number, source in parts.sources.items():
+        if source.model is None:
+            continue
+        place = ("source", number, "model")
+        if source.model not in names:
+            yield place, f'"{source.model}" has no model sheet', did_you_mean(source.model, names)
+        elif source.model in parts.sheets:
+            yield from _speaks(source, number, parts)
+
+
+def _speaks(source: Source, number: int, parts: Parts) -> Found:
+    spoken = _spoken(source, parts)
+    sheet = parts.sheets[source.model or ""]
+    place = ("source", number, "model")
+    if spoken is None:
+        return
+    if not spoken:
+        came = f'bus {getattr(source, "bus", "")} has kind = "stream": nobody is asked there'
+        yield ("source", number, "bus"), came, "expect instead of interval, or another bus"
+    elif sheet.engine not in spoken:
+        fitting = [n for n in parts.sheets.names() if parts.sheets[n].engine in spoken]
+        came = f'"{source.model}" speaks {sheet.engine}, this source {" or ".join(spoken)}'
+        yield place, came, did_you_mean(source.model or "", fitting)
+    elif isinstance(source, HeardSource) != bool(sheet.frame.get("heard")) and "ascii" in spoken:
+        came = f'"{source.model}" {"is asked" if isinstance(source, HeardSource) else "is heard"}'
+        yield place, came, "interval for one that is asked, expect for one that talks by itself"
+    elif isinstance(source, ScheduledSource) and (
+        trouble := engine(sheet.engine).address_trouble(source.address)
+    ):
+        yield ("source", number, "address"), f'"{source.address}"', trouble
+
+
+def _spoken(source: Source, parts: Parts) -> tuple[str, ...] | None:
+    """None where that is not known."""
+    if isinstance(source, ScheduledSource):
+        bus = parts.buses.get(source.bus)
+        return _SPOKEN[bus.kind] if bus else None
+    if isinstance(source, HeardSource):
+        return ("ascii",)
+    if isinstance(source, FileSource):
+        return ("file",)
+    return ("lorawan",) if isinstance(source, LorawanSource) else ("message",)
+
+
+def _lines(_: Document, parts: Parts) -> Found:
+    """A line that is heard has one instrument; branches and supplies are there."""
+    heard: dict[str, int] = {}
+    for number, source in parts.sources.items():
+        if isinstance(source, HeardSource) and source.bus in parts.buses:
+            yield from _alone(source, number, parts, heard)
+        elif isinstance(source, ScheduledSource):
+            yield from _switched(source, number, parts)
+
+
+def _alone(source: HeardSource, number: int, parts: Parts, heard: dict[str, int]) -> Found:
+    kind = parts.buses[source.bus].kind
+    if kind != "stream":
+        came = f'bus {source.bus} has kind = "{kind}"'
+        yield ("source", number, "bus"), came, 'a bus with kind = "stream", or interval'
+    elif source.bus in heard:
+        came = f"source {heard[source.bus] + 1} is heard on bus {source.bus} already"
+        yield ("source", number, "bus"), came, "one instrument for each line that talks by itself"
+    heard.setdefault(source.bus, number)
+
+
+def _switched(source: ScheduledSource, number: int, parts: Parts) -> Found:
+    bus = parts.buses.get(source.bus)
+    branches = tuple(bus.multiplexer.ports) if bus and bus.multiplexer else ()
+    if source.branch is not None and source.branch not in branches:
+        right = did_you_mean(source.branch, branches) if branches else "a multiplexer of the bus"
+        yield ("source", number, "branch"), f'"{source.branch}" is no branch', right
+    if source.supply is not None and source.supply not in parts.supplies:
+        known = tuple(parts.supplies)
+        right = did_you_mean(source.supply, known) if known else f"[supply.{source.supply}]"
+        yield ("source", number, "supply"), f'"{source.supply}" is no supply', right
+
+
+def unit_trouble(unit: str, quantity: str) -> str:
+    """What would be right, "" if the unit suits the quantity."""
+    try:
+        check_unit(unit, quantity)
+    except CalibrationError as error:
+        return expected_only(error)
+    return ""
+
+
+Rule = Callable[[Document, Parts], Iterator[tuple[tuple[str | int, ...], str, str]]]
+instrument_rules: tuple[Rule, ...] = (_own_models, _models, _lines)

@@ -1,0 +1,303 @@
+"""The tables of [[source]]: what is asked, what is heard, which files are followed."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+
+from edaphon.written.values import AbsolutePath, Duration, Id, Table, wrong
+from edaphon_drivers import json_message
+from edaphon_drivers.json_message import TimeFormat
+from edaphon_drivers.sheets import Output, Sheets
+
+__all__ = [
+    "FileSource",
+    "HeardSource",
+    "JsonField",
+    "JsonSource",
+    "JsonTime",
+    "LorawanSource",
+    "ScheduledSource",
+    "Source",
+    "told_fields",
+]
+
+DAY_NS = 86400 * 10**9
+FILES = "file"  # first part of the paths of followed files
+
+
+class ScheduledSource(Table):
+    bus: Id = Field(description="name of a [bus.NAME]", examples=["sdi12"])
+    address: str = Field(
+        default="0",
+        pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]{0,31}$",
+        description="address of the instrument on the line, in quotes; any if it has none",
+        examples=["a"],
+    )
+    model: str = Field(description="name of a model sheet", examples=["meter.teros12"])
+    interval_ns: Duration = Field(
+        alias="interval", description="time between two slots; divides a day", examples=["10min"]
+    )
+    branch: Id | None = Field(
+        default=None,
+        description="port of the line's multiplexer behind which the instrument hangs",
+        examples=["north"],
+    )
+    supply: Id | None = Field(
+        default=None,
+        description="name of a [supply.NAME] that is switched on for each measurement",
+        examples=["relay1"],
+    )
+    concurrent: bool = Field(
+        default=False,
+        description="SDI-12: measure with C (several probes at once) instead of M",
+        examples=[False],
+    )
+    crc: bool = Field(
+        default=False, description="SDI-12: ask for a checksum in the answer", examples=[False]
+    )
+
+    @field_validator("interval_ns")
+    @classmethod
+    def _grid(cls, ns: int) -> int:
+        if ns < 10**9 or DAY_NS % ns:
+            raise wrong('from "1s" to "1d", a whole number of times in a day, such as "10min"')
+        return ns
+
+    @property
+    def path(self) -> str:
+        """Bus and address, with the branch and the supply where they are needed to reach it."""
+        branch = f"@{self.branch}" if self.branch else ""
+        supply = f"+{self.supply}" if self.supply else ""
+        return f"{self.bus}/{self.address}{branch}{supply}"
+
+    def outputs(self, sheets: Sheets) -> Mapping[str, Output]:
+        return sheets[self.model].outputs
+
+
+class HeardSource(Table):
+    bus: Id = Field(description='name of a [bus.NAME] with kind = "stream"', examples=["gas"])
+    model: str = Field(description="name of a model sheet", examples=["licor.li850"])
+    expect_ns: Duration = Field(
+        alias="expect",
+        description="usual time between two records; silence is told after several",
+        examples=["1s"],
+    )
+
+    @property
+    def path(self) -> str:
+        return f"{self.bus}/0"
+
+    def outputs(self, sheets: Sheets) -> Mapping[str, Output]:
+        return sheets[self.model].outputs
+
+
+class FileSource(Table):
+    name: Id = Field(description="name of this source, kept for its life", examples=["chamber1"])
+    file: AbsolutePath = Field(
+        description="the file that a logger or program writes; * and ? stand for several",
+        examples=["/data/li8100/*.81x"],
+    )
+    model: str = Field(description="name of a model sheet", examples=["licor.li8100a"])
+    expect_ns: Duration | None = Field(
+        default=None,
+        alias="expect",
+        description="usual time between two records",
+        examples=["30min"],
+    )
+
+    @property
+    def path(self) -> str:
+        return f"{FILES}/{self.name}"
+
+    def outputs(self, sheets: Sheets) -> Mapping[str, Output]:
+        return sheets[self.model].outputs
+
+
+_TIME_FORMATS = {
+    "epoch_s": TimeFormat.S,
+    "epoch_ms": TimeFormat.MS,
+    "epoch_ns": TimeFormat.NS,
+    "rfc3339": TimeFormat.RFC3339,
+}
+
+
+class JsonTime(Table):
+    path: str = Field(
+        min_length=1,
+        description="where the sender's time stands, keys and list positions joined by dots",
+        examples=["t"],
+    )
+    format: Literal["epoch_s", "epoch_ms", "epoch_ns", "rfc3339"] = Field(
+        description="how the time is written", examples=["epoch_s"]
+    )
+
+
+class JsonField(Table):
+    name: Id = Field(description="name of the output", examples=["vwc"])
+    path: str = Field(
+        min_length=1,
+        description="where the number stands, keys and list positions joined by dots",
+        examples=["soil.vwc"],
+    )
+    quantity: str = Field(
+        description="what is measured, a name of the nomenclature",
+        examples=["volumetric_water_content"],
+    )
+    unit: str = Field(description="the unit as sent", examples=["m3/m3"])
+    unit_path: str = Field(
+        default="",
+        description="where the message itself says the unit, if it does",
+        examples=["soil.unit"],
+    )
+    failure: tuple[float, ...] = Field(
+        default=(), description="numbers that stand for a failure", examples=[[-127, 85]]
+    )
+
+
+class LorawanSource(Table):
+    broker: Id = Field(
+        description="name of a [broker.NAME] whose envelope is a network server's", examples=["ttn"]
+    )
+    dev_eui: str = Field(
+        description="the device's EUI, 16 hexadecimal digits in quotes",
+        examples=["A84041B2C1D5E6F7"],
+    )
+    model: str | None = Field(
+        default=None, description="name of a model sheet", examples=["dragino.lse01-1.1.4"]
+    )
+    codec_file: AbsolutePath | None = Field(
+        default=None,
+        description="instead of a model: the maker's JavaScript codec, run in a sandbox",
+        examples=["/etc/edaphon/codecs/maker.js"],
+    )
+    field: tuple[JsonField, ...] = Field(
+        default=(),
+        description="with a codec_file: the numbers in what it returns, one table each",
+        examples=["[[source.field]]"],
+    )
+    expect_ns: Duration | None = Field(
+        default=None,
+        alias="expect",
+        description="usual time between two messages; silence is told after several",
+        examples=["20min"],
+    )
+
+    @field_validator("dev_eui")
+    @classmethod
+    def _eui(cls, text: str) -> str:
+        plain = re.sub(r"[:\- ]", "", text).lower()
+        if not re.fullmatch(r"[0-9a-f]{16}", plain):
+            raise wrong('16 hexadecimal digits in quotes, such as "A84041B2C1D5E6F7"')
+        return plain
+
+    @model_validator(mode="after")
+    def _one_decoder(self) -> "LorawanSource":
+        if (self.model is None) == (self.codec_file is None):
+            raise wrong("model, the name of a model sheet, or codec_file with [[source.field]]")
+        if bool(self.field) != (self.codec_file is not None):
+            raise wrong("[[source.field]] tables together with a codec_file, and only then")
+        return self
+
+    @property
+    def path(self) -> str:
+        return f"{self.broker}/{self.dev_eui}"
+
+    def outputs(self, sheets: Sheets) -> Mapping[str, Output]:
+        return sheets[self.model].outputs if self.model else _outputs(self.field)
+
+
+class JsonSource(Table):
+    broker: Id = Field(
+        description='name of a [broker.NAME] with envelope = "json"', examples=["local"]
+    )
+    topic: str = Field(
+        min_length=1,
+        description="the topic of this sender, without wildcards",
+        examples=["plot/node1"],
+    )
+    time: JsonTime | None = Field(
+        default=None,
+        description="the sender's own time, if it sends one",
+        examples=['{ path = "t", format = "epoch_s" }'],
+    )
+    expect_ns: Duration | None = Field(
+        default=None,
+        alias="expect",
+        description="usual time between two messages",
+        examples=["20min"],
+    )
+    model: str | None = Field(
+        default=None,
+        description="name of a model sheet of such messages, instead of fields",
+        examples=["zigbee2mqtt.soil"],
+    )
+    field: tuple[JsonField, ...] = Field(
+        default=(),
+        description="the numbers in the message, one table each",
+        examples=["[[source.field]]"],
+    )
+
+    @model_validator(mode="after")
+    def _one_decoder(self) -> "JsonSource":
+        if (self.model is None) == (not self.field):
+            raise wrong("[[source.field]] for each number, or the model of such messages")
+        return self
+
+    @field_validator("topic")
+    @classmethod
+    def _no_wildcard(cls, text: str) -> str:
+        if "+" in text or "#" in text:
+            raise wrong("one sender's topic without + and #; the broker's topics may hold them")
+        return text
+
+    @property
+    def path(self) -> str:
+        return f"{self.broker}/{self.topic}"
+
+    def outputs(self, sheets: Sheets) -> Mapping[str, Output]:
+        return sheets[self.model].outputs if self.model else _outputs(self.field)
+
+    def json_fields(self) -> json_message.JsonFields:
+        """What the decoder is told."""
+        if self.time is None:
+            return json_message.JsonFields(told_fields(self.field))
+        form = _TIME_FORMATS[self.time.format]
+        time = json_message.JsonTime(self.time.path, form)
+        return json_message.JsonFields(told_fields(self.field), time)
+
+
+def told_fields(fields: tuple[JsonField, ...]) -> tuple[json_message.JsonField, ...]:
+    """The fields of a table as the decoders know them."""
+    return tuple(
+        json_message.JsonField(f.name, f.path, f.quantity, f.unit, f.unit_path, f.failure)
+        for f in fields
+    )
+
+
+def _outputs(fields: tuple[JsonField, ...]) -> Mapping[str, Output]:
+    return {f.name: Output(f.name, f.quantity, f.unit) for f in fields}
+
+
+def _kind_of_source(row: Any) -> str:
+    keys = (row if isinstance(row, Mapping) else vars(row)).keys()
+    if "dev_eui" in keys:
+        return "lorawan"
+    if "file" in keys:
+        return "file"
+    if keys & {"topic", "field"}:
+        return "json"
+    if "bus" in keys and keys & {"expect", "expect_ns"} and not keys & {"interval", "interval_ns"}:
+        return "heard"
+    return "scheduled"
+
+
+Source = Annotated[
+    Annotated[ScheduledSource, Tag("scheduled")]
+    | Annotated[HeardSource, Tag("heard")]
+    | Annotated[FileSource, Tag("file")]
+    | Annotated[LorawanSource, Tag("lorawan")]
+    | Annotated[JsonSource, Tag("json")],
+    Discriminator(_kind_of_source),
+]

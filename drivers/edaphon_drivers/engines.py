@@ -1,0 +1,64 @@
+"""The protocols by which an instrument is asked: one package for each, found by its name.
+
+A package NAME offers `NAME/engine.py` with the functions of `Engine`; a sheet's `engine` names it.
+"""
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib import import_module
+from typing import Protocol, cast
+
+from edaphon_drivers.identity import Identity
+from edaphon_drivers.payloads import Turn
+from edaphon_drivers.readings import Reading
+from edaphon_drivers.sheets import Sheet
+from edaphon_drivers.talk import Asking, Talk
+
+__all__ = ["ASKED", "HEARD", "Engine", "engine", "sheet_troubles"]
+
+ASKED = ("ascii", "i2c", "modbus", "sdi12", "w1")
+HEARD = ("ascii", "file", "lorawan", "message")
+_PACKAGES = {"file": "files", "message": "smart_home"}
+
+
+class Engine(Protocol):
+    """What can be asked of a protocol; nothing here touches a port."""
+
+    def measure(self, address: str, sheet: Sheet, asking: Asking) -> Talk[None]:
+        """All measurements of the sheet; raises Fault."""
+        ...
+
+    def identify(self, address: str, sheet: Sheet, asking: Asking) -> Talk[None] | None:
+        """Who is there, with the settings it can tell; None where it can't say."""
+        ...
+
+    def decode_exchange(self, turns: Iterable[Turn], sheet: Sheet) -> tuple[Reading, ...]:
+        """The readings from the bytes alone; raises Fault."""
+        ...
+
+    def decode_identity(self, turns: Iterable[Turn], sheet: Sheet) -> Identity | None:
+        """Who answered; None when the exchange does not say."""
+        ...
+
+    def address_trouble(self, address: str) -> str:
+        """What would be right; "" for an address of this protocol."""
+        ...
+
+
+@cache
+def engine(name: str) -> Engine:
+    """The protocol of that name; raises LookupError."""
+    if name not in ASKED:
+        raise LookupError(f"expected one of {', '.join(ASKED)} as an engine, got {name!r}")
+    return cast(Engine, import_module(f"edaphon_drivers.{name}.engine"))
+
+
+def sheet_troubles(sheet: Sheet) -> Iterator[str]:
+    """What is wrong in a sheet, in words; nothing for one that can be used."""
+    known = tuple(sorted({*ASKED, *HEARD}))
+    if sheet.engine not in known:
+        yield f"engine is one of {', '.join(known)}, not {sheet.engine!r}"
+    elif sheet.engine != "lorawan":
+        package = _PACKAGES.get(sheet.engine, sheet.engine)
+        module = import_module(f"edaphon_drivers.{package}.engine")
+        yield from module.sheet_troubles(sheet)
