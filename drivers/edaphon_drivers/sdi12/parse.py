@@ -29,7 +29,7 @@ _VALUES = re.compile(rb"(?:%b)*" % _VALUE)
 _ONE_VALUE = re.compile(_VALUE)
 _TEXT = re.compile(rb"[ -~]*")
 _ADDRESS = re.compile(rb"[0-9A-Za-z]")
-_IDENTITY = re.compile(rb"([0-9A-Za-z])([0-9]{2})([ -~]{8})([ -~]{6})([ -~]{3})([ -~]{0,13})")
+_IDENTITY = re.compile(rb"([0-9A-Za-z])([0-9]{2})([ -~]{8})([ -~]{6})([ -~]{3})([ -~]{0,60})")
 _START = {n: re.compile(rb"([0-9A-Za-z])([0-9]{3})([0-9]{%d})" % n) for n in (1, 2, 3)}
 
 
@@ -98,7 +98,10 @@ def parse_relayed(text: bytes) -> tuple[str, tuple[float, ...]]:
 
 
 def parse_identity(line: bytes) -> Identity:
-    """The answer to aI!: fixed columns 1 + 2 + 8 + 6 + 3 + (0..13)."""
+    """The answer to aI!: fixed columns 1 + 2 + 8 + 6 + 3 + (0..13).
+
+    CS650 and its like print more at the end than the 13 characters that the standard allows.
+    """
     found = _IDENTITY.fullmatch(_last_line(line))
     if not found:
         raise Garbled("an identity a ll cccccccc mmmmmm vvv x..x", line)

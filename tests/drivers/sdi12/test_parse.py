@@ -137,9 +137,14 @@ def test_identity_columns_lose_their_padding() -> None:
 
 
 def test_identity_of_wrong_length_is_refused() -> None:
-    for line in (b"113METER   TER12\r\n", b"113METER   TER12 201" + b"x" * 14 + b"\r\n"):
+    for line in (b"113METER   TER12\r\n", b"113METER   TER12 201" + b"x" * 61 + b"\r\n"):
         with pytest.raises(Garbled):
             parse.parse_identity(line)
+
+
+def test_an_identity_longer_than_the_standard_allows_is_read() -> None:
+    got = parse.parse_identity(b"313CampbellCS65X 000Std.00.35=2196405\r\n")
+    assert (got.vendor, got.model, got.extra) == ("Campbell", "CS65X", "Std.00.35=2196405")
 
 
 def test_metadata_gives_its_fields_and_an_unknown_parameter_none() -> None:

@@ -7,10 +7,17 @@ import pytest
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import pack_exchange, unpack_exchange
 from edaphon_drivers.readings import Reading
-from edaphon_drivers.sdi12 import acknowledge, decode_exchange, decode_identity, identify, measure
+from edaphon_drivers.sdi12 import acknowledge
 from edaphon_drivers.sdi12.commands import measurement
+from edaphon_drivers.sdi12.engine import (
+    decode_exchange,
+    decode_identity,
+    identify,
+    measure,
+    sheet_troubles,
+)
 from edaphon_drivers.sheets import load_sheet, model_names
-from edaphon_drivers.talk import Talk
+from edaphon_drivers.talk import Asking, Talk
 from edaphon_drivers.transcript import (
     Deviation,
     Expected,
@@ -23,8 +30,12 @@ _FOLDER = Path(__file__).parent.parent / "transcripts" / "sdi12"
 _FILES = sorted(_FOLDER.glob("*.txt"))
 
 
+_MODELS = tuple(name for name in model_names() if load_sheet(name).engine == "sdi12")
+
+
 def _model(path: Path) -> str:
-    return ".".join(path.name.split(".")[:2])
+    """The longest name of a model that the file name begins with."""
+    return max((name for name in _MODELS if path.name.startswith(f"{name}.")), key=len)
 
 
 def _talk(transcript: Transcript, model: str) -> Talk[object]:
@@ -33,8 +44,10 @@ def _talk(transcript: Transcript, model: str) -> Talk[object]:
     address, kind = command[0], command[1:-1]
     asked = measurement(kind)
     if asked:
-        return measure(address, load_sheet(model), asked.concurrent, asked.crc)
-    return identify(address) if kind == "I" else acknowledge(address)
+        asking = Asking(concurrent=asked.letters == "C", crc=asked.crc)
+        return measure(address, load_sheet(model), asking)
+    talk = identify(address, load_sheet(model), Asking()) if kind == "I" else None
+    return talk or acknowledge(address)
 
 
 @pytest.mark.parametrize("path", _FILES, ids=lambda path: path.stem)
@@ -46,9 +59,10 @@ def test_the_conversation_goes_as_recorded_and_its_bytes_alone_give_the_readings
     turns = unpack_exchange(pack_exchange(played.turns))
     fault = played.fault
     readings: tuple[Reading, ...] = ()
-    if not decode_identity(turns):
+    sheet = load_sheet(_model(path))
+    if not decode_identity(turns, sheet):
         try:
-            readings = decode_exchange(turns, load_sheet(_model(path)))
+            readings = decode_exchange(turns, sheet)
         except Fault as unread:
             fault = fault or unread
     assert (fault.cause if fault else "") == transcript.fault
@@ -56,19 +70,24 @@ def test_the_conversation_goes_as_recorded_and_its_bytes_alone_give_the_readings
     assert any("source:" in note for note in transcript.notes)
 
 
-def test_every_sdi12_model_has_a_good_and_an_identity_transcript() -> None:
-    models = {name for name in model_names() if load_sheet(name).engine == "sdi12"}
-    assert models
-    for kind in ("good", "garbled", "aborted", "residue", "crc", "silent", "identity"):
-        assert models <= {_model(path) for path in _FILES if path.stem.endswith(kind)}, kind
+@pytest.mark.parametrize("model", _MODELS)
+def test_every_sdi12_model_has_a_good_transcript_and_a_sheet_without_trouble(model: str) -> None:
+    assert (_FOLDER / f"{model}.good.txt").exists()
+    assert list(sheet_troubles(load_sheet(model))) == []
 
 
-@pytest.mark.parametrize("path", _FILES, ids=lambda path: path.stem)
-def test_each_unit_and_quantity_of_the_model_is_stated_with_its_source(path: Path) -> None:
-    sheet = load_sheet(_model(path))
-    named = [name for command in sheet.commands for name in command.outputs if name != "-"]
-    assert sorted(named) == sorted(sheet.outputs)
-    assert all(output.source and output.unit for output in sheet.outputs.values())
+@pytest.mark.parametrize(
+    "kind",
+    ["aborted", "concurrent", "crc", "doubled", "failure", "garbled", "identity", "late"]
+    + ["refused", "residue", "settings", "silent", "wrong-address", "wrong-crc"],
+)
+def test_each_way_a_conversation_can_go_is_recorded(kind: str) -> None:
+    assert [path for path in _FILES if path.stem.endswith(f".{kind}")]
+
+
+@pytest.mark.parametrize("model", _MODELS)
+def test_each_output_of_a_model_is_stated_with_its_source(model: str) -> None:
+    assert all(output.source and output.unit for output in load_sheet(model).outputs.values())
 
 
 def test_a_talk_that_says_something_else_is_a_deviation() -> None:
