@@ -118,13 +118,13 @@ def _kind(table: Mapping[str, Any], sheet: Sheet) -> Kind:
     outputs = sheet.outputs
     wanted = tuple(_wanted(output, table) for output in outputs.values())
     layout = _layout(table, tuple(w.key for w in wanted))
-    quiet = any(table.get(key) for key in ("ignore", "fault", "busy"))
+    refused = any(table.get(key) for key in ("fault", "busy"))
     match = table.get("match")
     return Kind(
         begins=_strings(table.get("begins", ())),
         match=re.compile(match, re.ASCII | re.IGNORECASE) if match else None,
         word=not isinstance(layout, Fixed | Pattern),
-        layout=Nothing() if quiet else layout,
+        layout=Nothing() if refused else layout,
         checksum=CHECKSUMS[table["checksum"]] if "checksum" in table else None,
         wanted=wanted,
         states={k: _statuses(v) for k, v in table.get("states", {}).items()},
