@@ -18,6 +18,7 @@ from edaphon_drivers.modbus.frame import (
     is_exception,
     parse_request,
     registers_asked,
+    without_echo,
 )
 from edaphon_drivers.modbus.table import Item, Plan, Read, State, plan_of
 from edaphon_drivers.payloads import Turn
@@ -195,6 +196,6 @@ def _nothing(asked: tuple[tuple[Request, bytes], ...], plan: Plan) -> Fault:
         if found and is_exception(found[-1]):
             name = exception_name(found[-1])
             return Refused(f"registers; the instrument says {name}", came, where)
-    if came := b"".join(came for _, came in asked):
+    if came := b"".join(without_echo(came, request) for request, came in asked):
         return Garbled("a whole answer with the right CRC", came, where)
     return NoAnswer("an answer", where=where)

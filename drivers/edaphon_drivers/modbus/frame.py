@@ -19,6 +19,7 @@ __all__ = [
     "registers_asked",
     "rtu_frame",
     "tcp_frame",
+    "without_echo",
 ]
 
 _EXCEPTION = 0x80
@@ -90,9 +91,15 @@ def answers(came: bytes, request: Request, shape: Shape) -> list[bytes]:
     frame is skipped, and so is the echo of the request that some RS-485 adapters give back.
     """
     if request.transaction is None:
-        came = came.removeprefix(rtu_frame(request.unit, request.pdu))
-        return list(_rtu_answers(came, request, shape))
+        return list(_rtu_answers(without_echo(came, request), request, shape))
     return list(_tcp_answers(came, request, shape))
+
+
+def without_echo(came: bytes, request: Request) -> bytes:
+    """What came behind the request itself, which the adapter may have heard as well."""
+    if request.transaction is None:
+        return came.removeprefix(rtu_frame(request.unit, request.pdu))
+    return came
 
 
 def is_exception(pdu: bytes) -> bool:

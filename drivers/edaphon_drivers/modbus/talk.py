@@ -27,6 +27,7 @@ from edaphon_drivers.modbus.frame import (
     is_exception,
     rtu_frame,
     tcp_frame,
+    without_echo,
 )
 from edaphon_drivers.modbus.table import Read
 from edaphon_drivers.talk import Ask, Asking, Pause, Talk, Until
@@ -114,7 +115,7 @@ def _ask(line: Line, read: Read, unlike: bytes) -> Talk[bytes]:
             if found[-1][1] not in _BUSY:
                 raise fault
             yield Pause(timing.gap_s, hold_bus=False)
-        elif came:
+        elif without_echo(came, request):
             fault = Garbled(_wanted(read), came, f"unit {line.unit}")
         repeated = not found
     raise fault

@@ -142,8 +142,8 @@ def _as_spelled(given: Given, entry: Entry) -> str | None:
 
 
 DEVICES: dict[str, Decoder] = {
-    "Vaisala GMP252": _modbus("vaisala.gmp252"),
-    "Vaisala GMP251": _modbus("vaisala.gmp251"),
+    "Vaisala GMP252": _modbus("vaisala.gmp252-modbus"),
+    "Vaisala GMP251": _modbus("vaisala.gmp251-modbus"),
     "Vaisala GMW80 series": _modbus("vaisala.gmw80"),
     "ComWinTop CWT-SOIL NPKPHCTH-S (7-in-1)": _modbus("comwintop.cwt-soil-npkphcth-s"),
     "generic RS485 7-in-1 soil probe": _modbus("generic.soil-7in1-temperature-first"),

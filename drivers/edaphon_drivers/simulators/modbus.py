@@ -1,0 +1,310 @@
+"""Modbus instruments on a pseudo terminal (RTU) or a loopback port (TCP); faults on demand.
+
+Written from the specifications without the code of this package, so that it is a second opinion.
+It answers reads of registers (3, 4), of the device identification (43/14) and of Senseair's memory
+(0x44); everything else is an illegal function.
+"""
+
+import heapq
+import os
+import random
+import select
+import socket
+import struct
+import threading
+import time
+import tty
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+__all__ = ["FAULTS", "SimulatedLine", "SimulatedServer", "Unit", "rtu"]
+
+FAULTS = ("silent", "garbled", "late", "doubled", "cut", "noise", "exception", "busy", "echo")
+
+_REQUEST_BYTES = {0x03: 8, 0x04: 8, 0x2B: 7, 0x44: 7}
+_QUIET_S = 0.05  # after such a silence a begun request is given up
+
+
+def rtu(unit: int, pdu: bytes) -> bytes:
+    """The frame on a serial line: polynomial 8005 over mirrored bits, low byte first."""
+    frame = bytes([unit]) + pdu
+    rest = 0xFFFF
+    for byte in frame:
+        rest ^= int(f"{byte:08b}"[::-1], 2) << 8
+        for _ in range(8):
+            rest = ((rest << 1) ^ (0x8005 if rest & 0x8000 else 0)) & 0xFFFF
+    return frame + struct.pack("<H", int(f"{rest:016b}"[::-1], 2))
+
+
+@dataclass(slots=True)
+class Unit:
+    """One instrument. `holding` and `inputs` are registers by address, read anew for each answer.
+
+    `late_s` is how long a late answer takes. `fault` names the fault of a request, or None; those
+    queued by `fail` come first. `asked` collects the requests (PDU) that came.
+    """
+
+    number: int
+    holding: Mapping[int, int] | Callable[[], Mapping[int, int]] = field(default_factory=dict)
+    inputs: Mapping[int, int] | Callable[[], Mapping[int, int]] = field(default_factory=dict)
+    memory: Mapping[int, int] = field(default_factory=dict)
+    identification: Mapping[int, bytes] = field(default_factory=dict)
+    late_s: float = 0.1
+    fault: Callable[[bytes], str | None] = lambda pdu: None
+    asked: list[bytes] = field(default_factory=list)
+    _queued: deque[str] = field(default_factory=deque)
+
+    def fail(self, fault: str, times: int = 1) -> None:
+        """The next `times` requests to this unit meet that fault."""
+        if fault not in FAULTS:
+            raise ValueError(f"expected one of {', '.join(FAULTS)}, got {fault!r}")
+        self._queued.extend([fault] * times)
+
+    def next_fault(self, pdu: bytes) -> str | None:
+        return self._queued.popleft() if self._queued else self.fault(pdu)
+
+    def answer(self, pdu: bytes) -> bytes:
+        """The answer (PDU) of a healthy unit."""
+        if pdu[0] in {3, 4} and len(pdu) == 5:
+            return self._read(pdu, self.holding if pdu[0] == 3 else self.inputs)
+        if pdu[0] == 0x44 and len(pdu) == 4:
+            start, count = struct.unpack(">HB", pdu[1:])
+            return bytes([0x44, count, *(self.memory.get(start + n, 0) for n in range(count))])
+        if pdu[:2] == b"\x2b\x0e" and self.identification:
+            objects = [bytes([n, len(text)]) + text for n, text in self.identification.items()]
+            return pdu[:3] + bytes([0x83, 0, 0, len(objects)]) + b"".join(objects)
+        return bytes([pdu[0] | 0x80, 1])
+
+    def _read(
+        self, pdu: bytes, table: Mapping[int, int] | Callable[[], Mapping[int, int]]
+    ) -> bytes:
+        registers = table() if callable(table) else table
+        start, count = struct.unpack(">HH", pdu[1:])
+        if not 1 <= count <= 125:
+            return bytes([pdu[0] | 0x80, 3])
+        if any(start + n not in registers for n in range(count)):
+            return bytes([pdu[0] | 0x80, 2])
+        words = [registers[start + n] & 0xFFFF for n in range(count)]
+        return bytes([pdu[0], 2 * count]) + struct.pack(f">{count}H", *words)
+
+
+class _Outbox:
+    """Bytes that go out at their time, after what faults have made of them."""
+
+    def __init__(self) -> None:
+        self.items: list[tuple[float, int, bytes]] = []
+        self._count = 0
+        self._random = random.Random(12)  # noqa: S311  repeatable noise
+
+    def put(self, data: bytes, after_s: float = 0.0) -> None:
+        self._count += 1
+        heapq.heappush(self.items, (time.monotonic() + after_s, self._count, data))
+
+    def due(self) -> bytes:
+        sent = b""
+        while self.items and self.items[0][0] <= time.monotonic():
+            sent += heapq.heappop(self.items)[2]
+        return sent
+
+    def reply(self, unit: Unit, request: bytes, pdu: bytes, wrap: Callable[[bytes], bytes]) -> None:
+        """The unit's answer to a request that came as `request` with that PDU."""
+        unit.asked.append(pdu)
+        fault = unit.next_fault(pdu)
+        if fault == "silent":
+            return
+        if fault in {"exception", "busy"}:
+            self.put(wrap(bytes([pdu[0] | 0x80, 4 if fault == "exception" else 6])))
+            return
+        answer = self._spoilt(wrap(unit.answer(pdu)), fault)
+        if fault == "echo":
+            answer = request + answer
+        self.put(answer, unit.late_s if fault == "late" else 0.0)
+        if fault == "doubled":
+            self.put(answer, 0.002)
+
+    def _spoilt(self, answer: bytes, fault: str | None) -> bytes:
+        if fault == "garbled":
+            at = self._random.randrange(len(answer))
+            return answer[:at] + bytes([answer[at] ^ 1 << at % 8]) + answer[at + 1 :]
+        if fault == "cut":
+            return answer[: self._random.randrange(1, len(answer) - 1)]
+        if fault == "noise":
+            return bytes(self._random.randrange(256) for _ in range(5)) + answer
+        return answer
+
+
+class SimulatedLine:
+    """RTU units on one line. With `link`, that path points to the port whatever its name is.
+
+    Bytes that are no request to a unit here go to `other`, whose answer is sent: a second
+    instrument with another protocol on the same pair of wires.
+    """
+
+    def __init__(
+        self,
+        units: Sequence[Unit],
+        link: Path | None = None,
+        other: Callable[[bytes], bytes | None] = lambda data: None,
+    ) -> None:
+        self.units = {unit.number: unit for unit in units}
+        self._link = link
+        self._other = other
+        self._outbox = _Outbox()
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._pair: tuple[int, int] | None = None
+        self._thread = threading.Thread(target=self._serve, name="modbus-simulator", daemon=True)
+
+    def start(self) -> str:
+        """The path of the port."""
+        path = self.replug()
+        self._thread.start()
+        return path
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join()
+        self.unplug()
+
+    def unplug(self) -> None:
+        """The adapter is pulled out: whoever has the port open gets an error."""
+        with self._lock:
+            pair, self._pair = self._pair, None
+        if self._link:
+            self._link.unlink(missing_ok=True)
+        for end in pair or ():
+            os.close(end)
+
+    def replug(self) -> str:
+        """The adapter is plugged in again, as a port that may have another name; its path."""
+        ours, theirs = os.openpty()
+        tty.setraw(theirs)  # the own end stays open, so that a client may come and go
+        with self._lock:
+            self._pair = (ours, theirs)
+        path = os.ttyname(theirs)
+        if not self._link:
+            return path
+        fresh = self._link.with_suffix(".new")
+        fresh.symlink_to(path)
+        fresh.replace(self._link)
+        return str(self._link)
+
+    def _serve(self) -> None:
+        buffer, heard_at = b"", 0.0
+        while not self._stopping.is_set():
+            data = self._received()
+            if buffer and not data and time.monotonic() - heard_at > _QUIET_S:
+                buffer = b""
+            if data:
+                buffer, heard_at = self._answered(buffer + data), time.monotonic()
+            self._send_due()
+
+    def _received(self) -> bytes:
+        with self._lock:
+            pair = self._pair
+        if pair is None:
+            self._outbox.items.clear()
+            self._stopping.wait(0.01)
+            return b""
+        items = self._outbox.items
+        due = items[0][0] - time.monotonic() if items else 0.02
+        try:
+            if select.select([pair[0]], [], [], min(max(due, 0.0), 0.02))[0]:
+                return os.read(pair[0], 4096)
+        except (OSError, ValueError):  # unplugged meanwhile
+            return b""
+        return b""
+
+    def _send_due(self) -> None:
+        data = self._outbox.due()
+        with self._lock:
+            if data and self._pair is not None:
+                os.write(self._pair[0], data)
+
+    def _answered(self, buffer: bytes) -> bytes:
+        """Answers the requests in what came; the begun one that is left."""
+        while buffer:
+            other = self._other(buffer)
+            if other is not None:
+                self._outbox.put(other)
+                return b""
+            size = _REQUEST_BYTES.get(buffer[1], 8) if len(buffer) > 1 else 8
+            if len(buffer) < size:
+                return buffer
+            frame, pdu = buffer[:size], buffer[1 : size - 2]
+            if rtu(buffer[0], pdu) != frame:
+                buffer = buffer[1:]
+                continue
+            unit = self.units.get(frame[0])
+            if unit:
+                self._outbox.reply(unit, frame, pdu, partial(rtu, unit.number))
+            buffer = buffer[size:]
+        return b""
+
+
+class SimulatedServer:
+    """The same units behind Modbus TCP on a free port of 127.0.0.1."""
+
+    def __init__(self, units: Sequence[Unit]) -> None:
+        self.units = {unit.number: unit for unit in units}
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket.settimeout(0.02)
+        self._stopping = threading.Event()
+        self._threads = [threading.Thread(target=self._accept, name="modbus-tcp", daemon=True)]
+
+    def start(self) -> int:
+        """The port."""
+        self._threads[0].start()
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    def stop(self) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+        self._socket.close()
+
+    def _accept(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                client, _ = self._socket.accept()
+            except TimeoutError:
+                continue
+            thread = threading.Thread(target=self._serve, args=(client,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, client: socket.socket) -> None:
+        outbox, buffer = _Outbox(), b""
+        client.settimeout(0.005)
+        with client:
+            while not self._stopping.is_set():
+                try:
+                    data = client.recv(4096)
+                    if not data:
+                        return
+                    buffer = self._answered(buffer + data, outbox)
+                except TimeoutError:
+                    pass
+                except OSError:
+                    return
+                if due := outbox.due():
+                    client.sendall(due)
+
+    def _answered(self, buffer: bytes, outbox: _Outbox) -> bytes:
+        while len(buffer) >= 8:
+            transaction, _, length, number = struct.unpack(">HHHB", buffer[:7])
+            if len(buffer) < 6 + length:
+                break
+            pdu = buffer[7 : 6 + length]
+
+            def wrap(said: bytes, t: int = transaction, n: int = number) -> bytes:
+                return struct.pack(">HHHB", t, 0, len(said) + 1, n) + said
+
+            if unit := self.units.get(number):
+                outbox.reply(unit, buffer[: 6 + length], pdu, wrap)
+            buffer = buffer[6 + length :]
+        return buffer

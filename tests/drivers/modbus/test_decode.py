@@ -1,0 +1,355 @@
+"""What exchanges, sheets and addresses give that are not as they should be."""
+
+import ast
+import math
+import struct
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import edaphon_drivers.simulators.modbus as simulator
+from edaphon_drivers import modbus
+from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
+from edaphon_drivers.modbus import (
+    address_trouble,
+    decode_exchange,
+    decode_identity,
+    measure,
+    sheet_troubles,
+)
+from edaphon_drivers.modbus.frame import tcp_frame
+from edaphon_drivers.payloads import Turn, pack_exchange, unpack_exchange
+from edaphon_drivers.readings import Status
+from edaphon_drivers.sheets import load_sheet, model_names, parse_sheet
+from edaphon_drivers.simulators.modbus import rtu
+from edaphon_drivers.talk import Ask, Asking
+
+_SEN0601 = load_sheet("dfrobot.sen0601")
+_JXCT = load_sheet("jxct.jxbs-3001-npk")
+_SHEETS = [
+    load_sheet(name)
+    for name in ("dfrobot.sen0601", "vaisala.gmp252-modbus", "senseair.k30", "sensirion.scd30")
+]
+_ASKED = rtu(1, bytes.fromhex("0300000003"))
+_SAID = rtu(1, bytes.fromhex("03060292ff9b03e8"))
+
+
+def _exchange(*said):
+    """Every other one was sent."""
+    return tuple(Turn(i, i % 2 == 0, data) for i, data in enumerate(said))
+
+
+def _sheet(read, **output):
+    row = {"name": "x", "quantity": "raw_counts", "unit": "count", **output}
+    table = {
+        "title": "", "engine": "modbus", "checked": "unverified", "source": "none",
+        "output": [row], "frame": {"read": [read]},
+    }  # fmt: skip
+    return parse_sheet("test", table)
+
+
+def _one(words, output=None, **item):
+    read = {"address": 5, "count": len(words), "values": [{"output": "x", **item}]}
+    sheet = _sheet(read, **(output or {}))
+    asked = rtu(1, struct.pack(">BHH", 3, 5, len(words)))
+    said = rtu(1, bytes([3, 2 * len(words)]) + struct.pack(f">{len(words)}H", *words))
+    (reading,) = decode_exchange(_exchange(asked, said), sheet)
+    return reading
+
+
+@pytest.mark.parametrize(
+    ("words", "item", "number"),
+    [
+        ([0xFF9B], {"type": "i16", "divide": 10}, -10.1),
+        ([0xFF9B], {"type": "u16"}, 65435),
+        ([0x9BFF], {"type": "i16", "byte_order": "little", "divide": 10}, -10.1),
+        ([0x31FD], {"plus": -10000, "divide": 100}, 27.97),
+        ([7, 3], {"at": 1, "multiply": 10}, 30),
+        ([0x0001, 0x86A0], {"type": "u32"}, 100000),
+        ([0x86A0, 0x0001], {"type": "u32", "word_order": "little"}, 100000),
+        ([0xFFFF, 0xFFFE], {"type": "i32"}, -2),
+        ([0xD47A, 0x43E8], {"type": "f32", "word_order": "little"}, 465.65997314453125),
+        ([0x7AD4, 0xE843], {"type": "f32", "word_order": "little", "byte_order": "little"},
+         465.65997314453125),
+        ([0, 0, 0, 9], {"type": "u64"}, 9),
+        ([0x400A, 0, 0, 0], {"type": "f64"}, 3.25),
+    ],
+)  # fmt: skip
+def test_a_value_is_read_by_type_order_and_scale(words, item, number):
+    assert _one(words, **item).number == number
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [([0x7FC0, 0], Status.FAILURE), ([0x7F80, 0], Status.INVALID), ([0xFF80, 0], Status.INVALID)],
+)
+def test_a_float_that_is_no_number_is_a_status(words, status):
+    reading = _one(words, type="f32")
+    assert (reading.number, reading.status) == (None, status)
+
+
+def test_a_failure_code_and_the_range_of_the_sheet_give_a_status():
+    limits = {"failure": [3276.7], "lowest": 0, "highest": 3000}
+    assert _one([32767], limits, divide=10).status is Status.FAILURE
+    assert _one([30001], limits, divide=10).status is Status.OVER_RANGE
+    assert _one([0xFFFF], limits, type="i16").status is Status.UNDER_RANGE
+
+
+def test_the_last_good_answer_counts():
+    other = rtu(1, bytes.fromhex("0306000100020003"))
+    turns = _exchange(_ASKED, other, _ASKED, _SAID, _ASKED, _SAID[:-1])
+    assert [r.number for r in decode_exchange(turns, _SEN0601)] == [65.8, -10.1, 1000]
+
+
+def test_any_window_of_registers_gives_what_it_holds():
+    asked, said = rtu(1, bytes.fromhex("0300010002")), rtu(1, bytes.fromhex("0304ff9b03e8"))
+    readings = decode_exchange(_exchange(asked, said), _SEN0601)
+    assert [(r.output, r.number) for r in readings] == [
+        ("soil_temperature", -10.1),
+        ("bulk_electrical_conductivity", 1000),
+    ]
+
+
+def test_one_value_is_never_put_together_from_two_answers():
+    sheet = load_sheet("vaisala.gmp252-modbus")
+    halves = [
+        (rtu(240, bytes.fromhex("0300000001")), rtu(240, bytes.fromhex("0302d47a"))),
+        (rtu(240, bytes.fromhex("0300010001")), rtu(240, bytes.fromhex("030243e8"))),
+    ]
+    with pytest.raises(Garbled):
+        decode_exchange(_exchange(*halves[0], *halves[1]), sheet)
+
+
+def test_registers_of_another_function_are_others():
+    asked, said = rtu(1, bytes.fromhex("0400000003")), rtu(1, bytes.fromhex("04060292ff9b03e8"))
+    with pytest.raises(Garbled):
+        decode_exchange(_exchange(asked, said), _SEN0601)
+    mtec = load_sheet("seeed.s-soil-mtec-02")  # has both
+    assert decode_exchange(_exchange(asked, said), mtec)[0].number == 6.58
+
+
+def test_an_exchange_over_tcp_is_read_by_its_numbers():
+    asked = tcp_frame(9, 1, _ASKED[1:-2])
+    stale = tcp_frame(8, 1, bytes.fromhex("0306000100020003"))
+    said = tcp_frame(9, 1, _SAID[1:-2])
+    assert decode_exchange(_exchange(asked, stale + said), _SEN0601)[2].number == 1000
+    with pytest.raises(Garbled):
+        decode_exchange(_exchange(asked, stale), _SEN0601)
+
+
+def test_silence_refusal_and_noise_are_told_apart():
+    with pytest.raises(NoAnswer):
+        decode_exchange(_exchange(_ASKED, b"", _ASKED), _SEN0601)
+    with pytest.raises(Refused, match="illegal data address"):
+        decode_exchange(_exchange(_ASKED, rtu(1, b"\x83\x02")), _SEN0601)
+    with pytest.raises(Garbled):
+        decode_exchange(_exchange(_ASKED, b"\x55\xaa"), _SEN0601)
+    with pytest.raises(NoAnswer):
+        decode_exchange((), _SEN0601)
+
+
+@given(st.data())
+def test_no_number_comes_of_a_frame_with_flipped_bits(data):
+    came = bytearray(_SAID)
+    bits = data.draw(st.sets(st.integers(0, 8 * len(came) - 1), min_size=1, max_size=3))
+    for bit in bits:
+        came[bit // 8] ^= 1 << bit % 8
+    with pytest.raises(Garbled):
+        decode_exchange(_exchange(_ASKED, bytes(came)), _SEN0601)
+
+
+@given(st.data())
+def test_any_damage_to_a_modbus_exchange_gives_readings_or_a_fault(data):
+    packed = bytearray(pack_exchange(_exchange(_ASKED, _SAID)))
+    for _ in range(data.draw(st.integers(1, 6))):
+        packed[data.draw(st.integers(0, len(packed) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        turns = unpack_exchange(bytes(packed))
+        decode_identity(turns, _SEN0601)
+        decode_exchange(turns, _SEN0601)
+    except Fault:
+        pass
+
+
+@given(st.sampled_from(_SHEETS), st.lists(st.tuples(st.booleans(), st.binary(max_size=30))))
+def test_any_turns_give_finite_numbers_or_a_fault(sheet, said):
+    turns = [Turn(i, sent, data) for i, (sent, data) in enumerate(said)]
+    decode_identity(turns, sheet)
+    try:
+        readings = decode_exchange(turns, sheet)
+    except Fault:
+        return
+    assert all((r.number is None) == (r.status is not Status.OK) for r in readings)
+
+
+@given(st.sampled_from(_SHEETS), st.binary(min_size=12, max_size=12))
+def test_any_register_contents_give_finite_numbers_or_a_status(sheet, data):
+    turns = []
+    for read in sheet.frame["read"]:
+        if "address" in read:
+            pdu = struct.pack(">BHH", read["function"], read["address"], read["count"])
+            size = 2 * read["count"]
+        else:
+            pdu = bytes([read["function"]]) + bytes.fromhex(read["request"])
+            size = read["bytes"]
+        turns += [rtu(3, pdu), rtu(3, bytes([pdu[0], size]) + data[:size])]
+    try:
+        readings = decode_exchange(_exchange(*turns), sheet)
+    except Refused:
+        return  # not ready
+    assert all(r.number is None or math.isfinite(r.number) for r in readings)
+
+
+@given(st.lists(st.binary(max_size=40), max_size=12))
+def test_a_talk_ends_with_a_fault_or_well_whatever_comes(answers):
+    talk = measure("1", _JXCT, Asking())
+    left, steps = list(answers), 0
+    try:
+        step = next(talk)
+        while True:
+            steps += 1
+            assert steps < 100
+            came = left.pop(0) if left else b""
+            if callable(step.until):
+                step.until(came)
+            step = talk.send(came)
+    except StopIteration:
+        pytest.fail("no such bytes are answers to all questions")
+    except Fault:
+        pass
+
+
+def test_an_answer_equal_to_the_one_before_is_waited_out():
+    """A doubled answer must not become the value of the next register of the same length."""
+    reads = [{"address": n, "count": 1, "values": [{"output": "x"}] if n else []} for n in range(2)]
+    sheet = parse_sheet("test", {
+        "title": "", "engine": "modbus", "checked": "unverified", "source": "none",
+        "output": [{"name": "x", "quantity": "raw_counts", "unit": "count"}],
+        "frame": {"read": reads},
+    })  # fmt: skip
+    first, second = (rtu(1, struct.pack(">BBH", 3, 2, word)) for word in (111, 222))
+    talk = measure("1", sheet, Asking())
+    turns = [Turn(0, True, next(talk).send), Turn(1, False, first)]
+    asked = talk.send(first)
+    turns += [Turn(2, True, asked.send), Turn(3, False, first)]
+    assert asked.until(first)  # it looks like the answer
+    pause = talk.send(first)
+    assert not isinstance(pause, Ask)
+    assert pause.hold_bus
+    assert pause.until(second)
+    turns.append(Turn(4, False, second))
+    with pytest.raises(StopIteration):
+        talk.send(second)
+    assert decode_exchange(turns, sheet)[0].number == 222
+
+
+def test_the_silence_before_a_frame_depends_on_the_baud():
+    def silence(**how):
+        return next(measure("1", _SEN0601, Asking(**how))).silence_s
+
+    assert silence(baud=9600) == pytest.approx(38.5 / 9600)
+    assert silence(baud=19200) == pytest.approx(38.5 / 19200)
+    assert silence(baud=115200) == 0.00175
+    assert silence(tcp=True) == 0
+
+
+def test_each_question_over_tcp_has_another_number():
+    asked = [next(measure("1", _SEN0601, Asking(tcp=True))).send for _ in range(3)]
+    assert len({frame[:2] for frame in asked}) == 3
+    assert {frame[2:] for frame in asked} == {bytes.fromhex("00000006010300000003")}
+
+
+@pytest.mark.parametrize("address", ["1", "97", "247", "253", "254"])
+def test_addresses_of_units_are_right(address):
+    assert address_trouble(address) == ""
+
+
+@pytest.mark.parametrize(
+    "address", ["", "0", "255", "256", "0x61", "0XFE", "01", "-1", "1.0", "a", "٣", "9" * 30]
+)
+def test_other_addresses_are_refused_in_words(address):
+    assert address_trouble(address)
+    with pytest.raises(Refused):
+        next(measure(address, _SEN0601, Asking()))
+
+
+def test_a_hexadecimal_address_is_explained():
+    assert "97 for 0x61" in address_trouble("0x61")
+
+
+@pytest.mark.parametrize(
+    ("read", "words"),
+    [
+        ({"function": 3, "count": 1}, "address is a whole number"),
+        ({"address": 0, "count": 126}, "count is a whole number from 1 to 125"),
+        ({"address": True, "count": 1}, "address is a whole number"),
+        ({"function": 5, "address": 0, "count": 1}, "function is 3 or 4"),
+        ({"function": 68, "request": "zz", "bytes": 2}, "hexadecimal"),
+        ({"adress": 0}, "'adress' is unknown"),
+        ({"address": 0, "count": 1, "values": [{"output": "y"}]}, "output is one of x"),
+        ({"address": 0, "count": 1, "values": [{"output": "x", "at": 1}]}, "outside"),
+        ({"address": 0, "count": 1, "values": [{"output": "x", "type": "f32"}]}, "outside"),
+        ({"address": 0, "count": 1, "values": [{"output": "x", "type": "u8"}]}, "type is one of"),
+        ({"address": 0, "count": 1, "values": [{"output": "x", "divide": 0}]}, "divide"),
+        ({"address": 0, "count": 1, "values": [{"output": "x", "divide": "a"}]}, "divide"),
+        ({"address": 0, "count": 1, "values": [3]}, "expected a table"),
+        ({"address": 0, "count": 1, "values": 3}, "values is a list"),
+        ({"address": 0, "count": 1, "states": [{"status": "sad"}]}, "status is one of"),
+        ({"address": 0, "count": 1, "states": [{"status": ["x"]}]}, "status is one of"),
+        ({"address": 0, "count": 1, "wait": {"tries": "x"}}, "tries is a number"),
+        ({"address": 0, "count": 1}, "none fills x"),
+    ],
+)
+def test_a_wrong_table_is_told_in_words(read, words):
+    troubles = list(sheet_troubles(_sheet(read)))
+    assert any(words in trouble for trouble in troubles), troubles
+
+
+def test_a_table_that_is_none_is_told_in_words():
+    for frame in ({}, {"read": 3}, {"read": [3]}, {"read": []}, {"read": [{}], "identity": 3}):
+        sheet = _sheet({})
+        sheet.frame.clear()
+        sheet.frame.update(frame)
+        assert list(sheet_troubles(sheet))
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["address", "count", "values", "states", "wait", "request", "bytes", "output",
+                 "at", "type", "divide", "status", "bits", "objects", "device_identification"]
+            ),
+            inner,
+            max_size=4,
+        ),
+        max_leaves=12,
+    )
+)  # fmt: skip
+def test_any_table_of_an_owner_gives_words_and_no_exception(row):
+    sheet = _sheet({})
+    for name in ("read", "identity"):
+        sheet.frame[name] = row if name == "read" else [row]
+    assert all(isinstance(trouble, str) for trouble in sheet_troubles(sheet))
+
+
+@pytest.mark.parametrize("name", [n for n in model_names() if load_sheet(n).engine == "modbus"])
+def test_the_sheets_that_come_along_have_right_tables(name):
+    assert list(sheet_troubles(load_sheet(name))) == []
+
+
+def test_the_simulator_of_modbus_imports_nothing_of_the_runtime_code():
+    tree = ast.parse(Path(simulator.__file__).read_text("utf-8"))
+    nodes = list(ast.walk(tree))
+    named = {a.name for node in nodes if isinstance(node, ast.Import) for a in node.names}
+    named |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    assert not {name for name in named if name.startswith("edaphon_drivers")}
+
+
+def test_the_public_face_of_modbus_is_what_it_says():
+    assert all(hasattr(modbus, name) for name in modbus.__all__)
+    assert modbus.__all__ == sorted(modbus.__all__)
