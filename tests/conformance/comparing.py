@@ -4,17 +4,20 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.conformance.entries import Entry, Given
+from tests.conformance.entries import Entry, Given, Value
 
+from edaphon_calibration.units import UnitError, canonical
 from edaphon_drivers.rfc3339 import rfc3339_ns
 
 __all__ = ["complaints", "same_number", "same_unit"]
 
-# Spellings that the makers' documents use for one unit.
+# Spellings of the makers' documents that the project's own grammar of units does not take.
 _SPELLING = {
     "°C": "degC",
     "°F": "degF",
     "%r.h.": "%",
+    "lux": "lx",
+    "µg/m³": "ug/m**3",
     "µs/cm": "uS/cm",
     "µS/cm": "uS/cm",
     "µS⋅cm⁻¹": "uS/cm",
@@ -25,12 +28,23 @@ _SPELLING = {
     "dimensionless": None,
     "count": None,
     "counts": None,
+    "pH": None,
+    "None": None,
+    "1⋅cm⁻³": "1/cm**3",
 }
 
 
 def same_unit(one: str | None, other: str | None) -> bool:
     """Whether two spellings mean one unit; counts and plain numbers have none."""
-    return _SPELLING.get(one or "", one) == _SPELLING.get(other or "", other)
+    return _plain(one) == _plain(other)
+
+
+def _plain(unit: str | None) -> str | None:
+    text = _SPELLING.get(unit or "", unit)
+    try:
+        return canonical(text) if text else text
+    except UnitError:
+        return text
 
 
 def same_number(expected: float, given: float, relative: float = 1e-9, absolute: float = 0) -> bool:
@@ -71,7 +85,9 @@ def _meets(row: Mapping[str, Any], given: Given) -> bool:
     return row["value"] is not None and _same(row["value"], given.value, row)
 
 
-def _same(expected: Any, given: float | str, row: Mapping[str, Any]) -> bool:
+def _same(expected: Any, given: Value, row: Mapping[str, Any]) -> bool:
+    if isinstance(expected, list) or isinstance(given, tuple):
+        return _same_axes(expected, given, row)
     if isinstance(expected, str) and isinstance(given, str):
         return expected == given or _same_eui(expected, given)
     if isinstance(expected, str) and isinstance(given, int):
@@ -79,6 +95,15 @@ def _same(expected: Any, given: float | str, row: Mapping[str, Any]) -> bool:
     if expected is None or isinstance(expected, str) or isinstance(given, str):
         return False
     return same_number(expected, given, absolute=row.get("tolerance", 0))
+
+
+def _same_axes(expected: Any, given: Value, row: Mapping[str, Any]) -> bool:
+    """Numbers that come together: the axes of an acceleration, the parts of a position."""
+    if not isinstance(expected, list) or not isinstance(given, tuple):
+        return False
+    return len(expected) == len(given) and all(
+        _same(one, other, row) for one, other in zip(expected, given, strict=True)
+    )
 
 
 def _same_eui(one: str, other: str) -> bool:

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
-__all__ = ["Decoder", "Entry", "Given", "entry_bytes", "read_cases", "read_entries"]
+__all__ = ["Decoder", "Entry", "Given", "Value", "entry_bytes", "read_cases", "read_entries"]
 
 Entry = Mapping[str, Any]
+Value = float | str | tuple[float, ...]
 
 
 class Given(NamedTuple):
@@ -20,7 +21,7 @@ class Given(NamedTuple):
     """
 
     quantity: str
-    value: float | str | None
+    value: Value | None
     unit: str | None
     failure: tuple[float, ...] = ()
 
