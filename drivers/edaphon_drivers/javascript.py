@@ -1,0 +1,149 @@
+"""A maker's JavaScript codec in a closed QuickJS: an uplink's bytes in, the JSON of its answer out.
+
+The file comes from the owner's configuration; it is never fetched. Nothing of the machine is
+within its reach: no files, no network, no modules, no clock but the uplink's own time of receipt.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import orjson
+
+from edaphon_drivers.faults import Garbled, Refused
+from edaphon_drivers.javascript_frame import FRAME, LONGEST_ANSWER
+from edaphon_drivers.json_message import JsonFields, decode_object
+from edaphon_drivers.readings import Reading
+
+__all__ = ["INSTALL", "Codec", "decode_with"]
+
+INSTALL = "pip install 'edaphon[codecs]'"
+LONGEST_TEXT = 1 << 20
+_STACK_BYTES = 256 * 1024  # well inside the smallest stack that a thread of the service has
+_ONLY_LOAD = -1
+_MIB = 1 << 20
+
+
+class Codec:
+    """The functions of one file; each uplink sees it as if it had just been loaded.
+
+    Forms: `decodeUplink({bytes, fPort, recvTime, variables})` of The Things Stack and ChirpStack
+    v4, else `Decode(fPort, bytes, variables)` of ChirpStack v3, else `Decoder(bytes, port)` of The
+    Things Network v2 and Helium. Raises Refused for a file that can't be loaded or has none of
+    them, and where QuickJS is not installed. May be used by any thread.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        name: str,
+        time_limit_s: float = 0.25,
+        memory_limit_bytes: int = 16 * _MIB,
+    ) -> None:
+        self.name = name
+        self._text = _checked_text(text, name)
+        self._time_limit_s = time_limit_s
+        self._memory_limit_bytes = memory_limit_bytes
+        self._run(b"", _ONLY_LOAD, None)
+
+    def decode(self, data: bytes, f_port: int, received_ns: int | None = None) -> Mapping[str, Any]:
+        """What the codec makes of an uplink: its `data`, numbers that are not finite as None.
+
+        `received_ns` [UTC ns] is the codec's only clock; without it a time is not a number there.
+        Raises Garbled with the codec's own words when it reports errors, throws, exceeds a limit
+        or returns no object.
+        """
+        made = self._run(data, f_port, received_ns).get("data")
+        if not isinstance(made, dict):
+            raise Garbled("an object as the codec's data", repr(made)[:80], self.name)
+        return made
+
+    def _run(self, data: bytes, f_port: int, received_ns: int | None) -> Mapping[str, Any]:
+        loading = f_port == _ONLY_LOAD
+        # An int would be cut to 32 bits on its way in.
+        now_ms = float("nan") if received_ns is None else float(received_ns // 1_000_000)
+        try:
+            answer = self._answer(orjson.dumps(list(data)).decode(), f_port, now_ms)
+        except _quickjs(self.name).JSException as stopped:
+            raise self._stopped(str(stopped), loading) from None
+        except (ValueError, MemoryError):
+            raise self._stopped("out of memory", loading) from None
+        self._expect_data(answer, loading)
+        return answer
+
+    def _answer(self, listed: str, f_port: int, now_ms: float) -> dict[str, Any]:
+        """A context of its own for each call: nothing an uplink leaves behind reaches the next.
+
+        It also lives in one thread only, as QuickJS demands.
+        """
+        context = _quickjs(self.name).Context()
+        context.set_max_stack_size(_STACK_BYTES)
+        context.set_memory_limit(self._memory_limit_bytes)
+        run = context.eval(FRAME)
+        context.set_time_limit(self._time_limit_s)
+        answer: dict[str, Any] = orjson.loads(run(self._text, listed, f_port, now_ms))
+        return answer
+
+    def _expect_data(self, answer: Mapping[str, Any], loading: bool) -> None:
+        kind = Refused if loading else Garbled
+        if "errors" in answer:
+            raise Garbled("an uplink that its codec accepts", str(answer["errors"]), self.name)
+        if answer.get("fault") == "no function":
+            raise Refused("decodeUplink, Decode or Decoder in a codec", self.name, self.name)
+        if answer.get("fault") == "too long":
+            raise Garbled(f"at most {LONGEST_ANSWER} characters of JSON", "more", self.name)
+        if "fault" in answer:
+            raise Garbled("an object from the codec", str(answer["fault"]), self.name)
+        if "threw" in answer:
+            words = answer["threw"] or "out of memory"
+            raise kind("a codec that runs to its end", str(words), self.name)
+
+    def _stopped(self, words: str, loading: bool) -> Garbled | Refused:
+        kind = Refused if loading else Garbled
+        if "interrupted" in words:
+            return kind(f"an answer within {self._time_limit_s} s of CPU", "none", self.name)
+        if "call stack" in words:
+            return kind("a codec that doesn't recurse without end", "one that does", self.name)
+        mib = self._memory_limit_bytes / _MIB
+        return kind(f"a codec that needs less than {mib:g} MiB", words.strip(), self.name)
+
+
+def decode_with(
+    codec: Codec, data: bytes, f_port: int, fields: JsonFields, received_ns: int | None = None
+) -> tuple[Reading, ...]:
+    """The readings of an uplink: the owner's paths into what a maker's codec made of its bytes.
+
+    Their origin is `reported`, as of plain JSON: they were made here, from bytes that are kept.
+    """
+    return decode_object(codec.decode(data, f_port, received_ns), fields)
+
+
+def _checked_text(text: str, name: str) -> str:
+    text = text.removeprefix("\ufeff")
+    if len(text) > LONGEST_TEXT:
+        raise Refused(f"a codec of at most {LONGEST_TEXT} characters", str(len(text)), name)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Refused("a codec in UTF-8", "other characters", name) from None
+    if "\0" in text:
+        raise Refused("a codec of text", "a NUL character", name)
+    return text
+
+
+@cache
+def _installed() -> ModuleType | None:
+    try:
+        return import_module("quickjs")
+    except ImportError:
+        return None
+
+
+def _quickjs(name: str) -> Any:
+    """Raises Refused with the line to type where the extra is not installed."""
+    module = _installed()
+    if module is None:
+        raise Refused(f"QuickJS for a JavaScript codec: {INSTALL}", "no module quickjs", name)
+    return module
