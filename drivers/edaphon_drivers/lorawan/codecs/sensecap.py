@@ -1,8 +1,9 @@
 """SenseCAP S210x payloads: (channel u8, id u16, value i32)* and a CRC, all little endian.
 
 An id above 4096 is a measurement in thousandths of its unit; `frame.measurement` rows name those
-that are used. The CRC is CRC-16/KERMIT over everything before it (found from the maker's example
-frames, which all hold). S2120 and T1000 frames are built otherwise and fail it.
+that are used. The CRC is CRC-16/KERMIT over everything before it: the documents don't say so, but
+all published frames hold it, save the one of an S2105 in the S210X User Guide (9.3.4), whose text
+contradicts its bytes. S2120 and T1000 frames are built otherwise and fail it.
 """
 
 import struct
