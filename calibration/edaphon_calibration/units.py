@@ -61,7 +61,8 @@ _USUAL_SYMBOLS = """
 """
 _SYMBOLS = frozenset(_USUAL_SYMBOLS.split())
 
-_DEFINITIONS = ("pH = [acidity]", "ppb = 1e-9")  # pint reads pH as picohenry
+# pint reads pH as picohenry; units of turbidity agree on formazin and on nothing else
+_DEFINITIONS = ("pH = [acidity]", "ppb = 1e-9", "NTU = [ntu]", "FNU = [fnu]", "FAU = [fau]")
 
 _EXAMPLES = {
     "degC": "a temperature unit such as degC, K",

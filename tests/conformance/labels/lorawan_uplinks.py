@@ -11,7 +11,7 @@ from edaphon_drivers.lorawan import decode_uplink
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet, load_sheet
 
-__all__ = ["DEVICES", "find"]
+__all__ = ["DEVICES", "find", "lorawan"]
 
 
 def find(label: str) -> Decoder | None:
@@ -20,10 +20,11 @@ def find(label: str) -> Decoder | None:
     if firmware is None:
         return None
     since = (int(firmware[1]), int(firmware[2])) >= (1, 2)
-    return _lorawan("dragino.lse01-1.2.1" if since else "dragino.lse01-1.1.4")
+    return lorawan("dragino.lse01-1.2.1" if since else "dragino.lse01-1.1.4")
 
 
-def _lorawan(model: str) -> Decoder:
+def lorawan(model: str) -> Decoder:
+    """Decodes an uplink by the sheet of a model, through the one road of the runtime."""
     sheet = load_sheet(model)
 
     def decode(entry: Entry) -> list[Given]:
@@ -45,9 +46,7 @@ def _given(readings: Sequence[Reading], sheet: Sheet) -> Iterator[Given]:
 
 
 DEVICES: dict[str, Decoder] = {
-    "Decentlab DL-TRS12": _lorawan("decentlab.dl-trs12"),
-    "Decentlab DL-SMTP": _lorawan("decentlab.dl-smtp"),
-    "Dragino LSE01": _lorawan("dragino.lse01-1.1.4"),
-    "Dragino SE01-LB": _lorawan("dragino.se01-lb"),
-    "Milesight EM500-SMTC": _lorawan("milesight.em500-smtc"),
+    "Dragino LSE01": lorawan("dragino.lse01-1.1.4"),
+    "Dragino SE01-LB": lorawan("dragino.se01-lb"),
+    "Milesight EM500-SMTC": lorawan("milesight.em500-smtc"),
 }
