@@ -78,6 +78,7 @@ _LINES = (
     Quantity("co2_mole_fraction", "ppm", "CO2 in soil, chamber or outside air"),
     Quantity("ch4_mole_fraction", "ppm", "CH4 in soil, chamber or outside air"),
     Quantity("n2o_mole_fraction", "ppb", "N2O in soil, chamber or outside air"),
+    Quantity("nh3_mole_fraction", "ppb", "NH3 in soil, chamber or outside air"),
     Quantity("o2_mole_fraction", "%", "O2 in soil or chamber air"),
     Quantity("h2o_mole_fraction", "mmol/mol", "water vapour in soil, chamber or outside air"),
     Quantity("chamber_temperature", "degC", "air temperature inside a chamber", "air_temperature"),

@@ -1,0 +1,42 @@
+"""Followed files: how far a growing file is whole, and the readings of each piece of it."""
+
+from collections.abc import Iterator
+
+from edaphon_drivers.faults import Refused
+from edaphon_drivers.files.cutting import Cut, cut_json, cut_lines
+from edaphon_drivers.files.frame import completed, read_layout
+from edaphon_drivers.files.li8200 import decode_li8200
+from edaphon_drivers.files.tables import decode_lines
+from edaphon_drivers.files.troubles import frame_troubles
+from edaphon_drivers.payloads import Piece
+from edaphon_drivers.readings import Reading
+from edaphon_drivers.sheets import Sheet
+
+__all__ = ["Cut", "completed", "cut", "decode_piece", "sheet_troubles"]
+
+
+def cut(data: bytes, sheet: Sheet, ended: bool) -> Cut:
+    """How much of `data`, from the last cut on, is whole; `ended`: it has not changed for a while.
+
+    Call it again with the rest until it says 0. Raises Refused for a sheet with troubles.
+    """
+    layout = read_layout(sheet)
+    return cut_json(data) if layout.form == "li8200" else cut_lines(data, layout, ended)
+
+
+def decode_piece(piece: Piece, sheet: Sheet) -> tuple[Reading, ...]:
+    """The readings of a piece; a bad row gives none and spoils no other.
+
+    Its data may begin with its header or not. Raises Garbled where nothing in it is a record, and
+    Refused where the sheet does not say what is needed, such as the zone of its times.
+    """
+    layout = read_layout(sheet)
+    if not layout.zone_known:
+        raise Refused("utc_offset of this file; it says no zone", piece.name)
+    decode = decode_li8200 if layout.form == "li8200" else decode_lines
+    return decode(piece, layout, sheet)
+
+
+def sheet_troubles(sheet: Sheet) -> Iterator[str]:
+    """What is wrong, or not yet stated by the owner (see `completed`)."""
+    yield from frame_troubles(sheet)

@@ -1,0 +1,89 @@
+"""Where the header of a file stands and what it says: tables with a line of names, TOA5, .81x."""
+
+from collections.abc import Sequence
+
+from edaphon_drivers.files.frame import Layout
+from edaphon_drivers.files.rows import Header, cells_of
+
+__all__ = ["INCOMPLETE", "header_at", "is_tail", "parse_header"]
+
+INCOMPLETE = -1
+_PREAMBLE = 30  # lines above the line of names
+_KEYS = 120  # lines of an .81x header
+_TOA5_KEYS = ("file", "station", "model", "serial", "system", "program", "signature", "table")
+
+
+def header_at(lines: Sequence[str], at: int, layout: Layout) -> int:
+    """How many lines from `at` are a header; 0 for none, INCOMPLETE while its end is missing."""
+    line = lines[at]
+    if layout.form == "toa5":
+        if not line.lstrip("\ufeff").startswith(('"TOA5"', "TOA5,")):
+            return 0
+        return 4 if at + 4 <= len(lines) else INCOMPLETE
+    if layout.form == "li81x":
+        return _to_names_81x(lines, at) if line.lstrip("\ufeff").startswith("LI-8100:") else 0
+    return _to_names(lines, at, layout)
+
+
+def parse_header(lines: Sequence[str], layout: Layout) -> Header:
+    """What a whole header says; its last line may be missing cells."""
+    if layout.form == "toa5":
+        first, names, units, processing = (tuple(cells_of(line, layout)) for line in lines)
+        keys = dict(zip(_TOA5_KEYS, first, strict=False))
+        return Header(names, units, processing, keys, full=True)
+    names = tuple(cells_of(_bare(lines[-1], layout), layout))
+    if layout.form != "li81x":
+        return Header(names, full=layout.separator is None)
+    parted = [line.partition(":") for line in lines[:-1]]
+    return Header(names, keys={key.strip(): value.strip() for key, _, value in parted})
+
+
+def is_tail(line: str, layout: Layout) -> bool:
+    """Whether a line belongs to what an .81x writes below the rows of an observation."""
+    if layout.form != "li81x":
+        return False
+    first = line.partition("\t")[0]
+    return first in {"2", "3", "4"} or first.endswith(":")
+
+
+def _to_names(lines: Sequence[str], at: int, layout: Layout) -> int:
+    """A line with the names of the time's columns; at the beginning also all that stands above."""
+    wanted = [name for name in layout.clock.columns if isinstance(name, str)]
+    if not wanted:
+        return 0
+    if at:
+        return int(_names(lines[at], wanted, layout))
+    for n, line in enumerate(lines[:_PREAMBLE]):
+        if _names(line, wanted, layout):
+            return n + 1
+        if _is_row(line, layout):
+            return 0
+    return INCOMPLETE if len(lines) < _PREAMBLE else 0
+
+
+def _names(line: str, wanted: Sequence[str], layout: Layout) -> bool:
+    if wanted[0] not in line:
+        return False
+    return set(wanted) <= set(cells_of(_bare(line, layout), layout))
+
+
+def _is_row(line: str, layout: Layout) -> bool:
+    """Whether a line above any names already reads as a row, in the sheet's own order."""
+    places = [layout.order.index(c) for c in layout.clock.columns if c in layout.order]
+    cells = cells_of(line, layout)
+    if len(places) < len(layout.clock.columns) or len(cells) <= max(places):
+        return False
+    return layout.clock.read([cells[at] for at in places]) is not None
+
+
+def _bare(line: str, layout: Layout) -> str:
+    return line.lstrip("\ufeff").removeprefix(layout.comment)
+
+
+def _to_names_81x(lines: Sequence[str], at: int) -> int:
+    for n, line in enumerate(lines[at : at + _KEYS]):
+        if line.startswith("Type\t"):
+            return n + 1
+        if n and line.startswith("LI-8100:"):
+            return n  # broken off before its rows
+    return INCOMPLETE if len(lines) - at < _KEYS else _KEYS

@@ -1,0 +1,154 @@
+"""The table of a file's form in its sheet: columns, words for missing numbers, time, interval.
+
+    [frame]
+    form = "table"                  or toa5, li81x, li8200
+    separator = "comma"             or tab, semicolon, blanks
+    decimal = "."                   or ","
+    missing = ["NAN", "-9999"]      words, or numbers, that stand for a failure
+    comment = ";"                   lines that begin so are no records; names may stand behind it
+    order = ["DATE", "CO2"]         names of the columns where a file has no line of names
+    interval_s = 1800               what a mean is over [s]; `intervals` says it by TOA5 table
+    [frame.time]                    columns (names or numbers), formats, utc_offset | epoch
+    [[frame.column]]                name (or number, from 1), output, `mean = true`, `when`
+    [[frame.footer]]                name, output: what stands once below the rows (li81x, li8200)
+    [[frame.only]]                  column, is = [..]: other rows are no records
+
+`when = { column = "Probe Type", is = ["08"] }` keeps a column to those rows; the column may also be
+a key of the file's header (Port#, table).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from edaphon_drivers.faults import Refused
+from edaphon_drivers.files.clock import EPOCHS, Clock, compile_format, offset_s
+from edaphon_drivers.sheets import Sheet
+
+__all__ = ["SEPARATORS", "Column", "Condition", "Layout", "completed", "read_layout"]
+
+SEPARATORS: dict[str, str | None] = {"tab": "\t", "comma": ",", "semicolon": ";", "blanks": None}
+_OF_TIME = ("utc_offset", "date_order", "year", "formats", "epoch")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A row counts only where this column, or header key, says one of these."""
+
+    column: str | int
+    allowed: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column, by name or by number from 1, and the output that it is."""
+
+    name: str | int
+    output: str
+    mean: bool = False
+    when: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A sheet's frame, read; `separator` None stands for blanks."""
+
+    form: str
+    clock: Clock
+    columns: tuple[Column, ...]
+    footer: tuple[Column, ...] = ()
+    only: tuple[Condition, ...] = ()
+    separator: str | None = ","
+    decimal: str = "."
+    missing: frozenset[str] = frozenset()
+    missing_numbers: frozenset[float] = frozenset()
+    comment: str = ""
+    order: tuple[str, ...] = ()
+    interval_s: float = 0.0
+    intervals: Mapping[str, float] | None = None
+    zone_known: bool = True
+    zone_stated: bool = False
+
+
+def completed(sheet: Sheet, settings: Mapping[str, Any]) -> Sheet:
+    """The sheet with what its owner knows of this instrument: utc_offset, date_order, year, ...
+
+    Settings of the time go into frame.time, all others into the frame; what is there is replaced.
+    """
+    time = {key: settings[key] for key in _OF_TIME if key in settings}
+    others = {key: value for key, value in settings.items() if key not in _OF_TIME}
+    frame = {**sheet.frame, **others}
+    if time:
+        frame["time"] = {**frame.get("time", {}), **time}
+    return replace(sheet, frame=frame)
+
+
+def read_layout(sheet: Sheet) -> Layout:
+    """Raises Refused for a frame that `sheet_troubles` complains about."""
+    try:
+        return _layout(sheet.frame)
+    except (KeyError, TypeError, ValueError, AttributeError) as wrong:
+        raise Refused(f"a sheet without troubles ({wrong})", sheet.model) from None
+
+
+def _layout(frame: Mapping[str, Any]) -> Layout:
+    words = [str(word).strip().lower() for word in frame.get("missing", ())]
+    form = frame["form"]
+    return Layout(
+        form=form,
+        clock=_clock(frame["time"]),
+        columns=tuple(map(_column, frame.get("column", ()))),
+        footer=tuple(map(_column, frame.get("footer", ()))),
+        only=tuple(map(_condition, frame.get("only", ()))),
+        separator=SEPARATORS[frame.get("separator", "comma" if form == "toa5" else "tab")],
+        decimal=frame.get("decimal", "."),
+        missing=frozenset(words),
+        missing_numbers=frozenset(
+            number for word in words if (number := _number(word)) is not None
+        ),
+        comment=frame.get("comment", ""),
+        order=tuple(frame.get("order", ())),
+        interval_s=float(frame.get("interval_s", 0)),
+        intervals=frame.get("intervals", {}),
+        zone_known=_zone_known(frame["time"], form),
+        zone_stated="utc_offset" in frame["time"],
+    )
+
+
+def _number(word: str) -> float | None:
+    try:
+        return float(word)
+    except ValueError:
+        return None
+
+
+def _clock(time: Mapping[str, Any]) -> Clock:
+    epoch = time.get("epoch")
+    order = time.get("date_order", "")
+    return Clock(
+        columns=tuple(time.get("columns", ())),
+        formats=tuple(compile_format(text, order) for text in time.get("formats", ())),
+        offset_s=offset_s(time["utc_offset"]) if "utc_offset" in time else 0,
+        epoch=None if epoch is None else EPOCHS[epoch],
+        year=time.get("year"),
+    )
+
+
+def _zone_known(time: Mapping[str, Any], form: str) -> bool:
+    """Whether a time of this file is a time: an LI-8200 names its zone itself."""
+    in_text = all("%z" in text for text in time.get("formats", ("",)))
+    return "utc_offset" in time or "epoch" in time or form == "li8200" or in_text
+
+
+def _column(row: Mapping[str, Any]) -> Column:
+    when = row.get("when")
+    return Column(
+        row["name"] if "name" in row else int(row["number"]),
+        row["output"],
+        bool(row.get("mean", False)),
+        _condition(when) if when else None,
+    )
+
+
+def _condition(row: Mapping[str, Any]) -> Condition:
+    return Condition(row["column"], frozenset(map(str, row["is"])))

@@ -1,0 +1,209 @@
+"""Lines of a table to readings: a header makes a plan once, then each row is read by it."""
+
+import csv
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from edaphon_drivers.faults import Refused
+from edaphon_drivers.files.frame import Column, Condition, Layout
+from edaphon_drivers.readings import Reading, Status
+from edaphon_drivers.reported import reported, without_number
+from edaphon_drivers.sheets import Output, Sheet
+
+__all__ = ["Header", "Plan", "cells_of", "make_plan", "read_row", "reading_of", "text_of"]
+
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
+_INSTANTS = {"", "smp"}
+_SECOND_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What stands above rows: names; in a TOA5 also units, processing; keys and their values.
+
+    In a `full` table each row has exactly these columns: a blank cell of blanks would shift them.
+    """
+
+    names: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    processing: tuple[str, ...] = ()
+    keys: Mapping[str, str] = field(default_factory=dict)
+    full: bool = False
+
+
+class _Cell(NamedTuple):
+    """A planned cell: where it stands, what it is, over how long, and in which rows."""
+
+    at: int
+    output: Output
+    support_ns: int
+    tests: tuple[tuple[int, frozenset[str]], ...]
+    valid: bool
+
+
+class Plan(NamedTuple):
+    """How the rows under one header are read; `width` are the cells that a row must have."""
+
+    time: tuple[int, ...]
+    cells: tuple[_Cell, ...]
+    only: tuple[tuple[int, frozenset[str]], ...]
+    width: int
+    most: int
+
+
+def text_of(data: bytes) -> str:
+    """UTF-8 where it is, else Latin-1; without a byte order mark."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1").removeprefix("\xef\xbb\xbf")
+
+
+def cells_of(line: str, layout: Layout) -> list[str]:
+    """The cells of a line without their quotes and blanks; none for a line that can't be parted."""
+    if layout.separator is None:
+        return line.split()
+    if '"' not in line:
+        return [cell.strip() for cell in line.split(layout.separator)]
+    try:
+        row = next(csv.reader((line,), delimiter=layout.separator, skipinitialspace=True), [])
+    except csv.Error:
+        return []
+    return [cell.strip() for cell in row]
+
+
+def make_plan(header: Header, layout: Layout, sheet: Sheet) -> Plan | None:
+    """None where the header has no time, or none of the sheet's columns.
+
+    Raises Refused for a mean of unknown interval: without it the mean would pass for an instant.
+    """
+    places = {name: at for at, name in reversed(list(enumerate(header.names)))}
+    time = [_place(column, places) for column in layout.clock.columns]
+    known = {key: value for key, value in header.keys.items() if key not in places}
+    cells = [
+        cell for c in layout.columns if (cell := _cell(c, places, known, header, layout, sheet))
+    ]
+    only = _tests(layout.only, places, known)
+    if None in time or not cells or only is None:
+        return None
+    used = [at for at in time if at is not None] + [cell.at for cell in cells]
+    used += [at for at, _ in only] + [at for cell in cells for at, _ in cell.tests]
+    width = len(header.names) if header.full else max(used) + 1
+    most = len(header.names) + (0 if header.full else 1) if header.names else 10_000
+    return Plan(tuple(at for at in time if at is not None), tuple(cells), only, width, most)
+
+
+def read_row(cells: Sequence[str], plan: Plan, layout: Layout) -> list[Reading] | None:
+    """The readings of one row, none for a row that is no record; None for a bad row."""
+    if not plan.width <= len(cells) <= plan.most:
+        return None
+    if any(cells[at] not in allowed for at, allowed in plan.only):
+        return []
+    time_ns = layout.clock.read([cells[at] for at in plan.time])
+    if time_ns is None:
+        return None
+    return list(_readings(cells, plan, layout, time_ns))
+
+
+def _readings(cells: Sequence[str], plan: Plan, layout: Layout, time_ns: int) -> Iterator[Reading]:
+    for at, output, support_ns, tests, valid in plan.cells:
+        if tests and any(cells[n] not in allowed for n, allowed in tests):
+            continue
+        text = cells[at] if valid else ""
+        start_ns = time_ns - support_ns if support_ns else None
+        yield reading_of(output, text, layout, time_ns, start_ns)
+
+
+def reading_of(
+    output: Output, text: str, layout: Layout, time_ns: int, start_ns: int | None
+) -> Reading:
+    """A number as it is written, or the reason why there is none."""
+    if layout.decimal == ",":
+        text = text.replace(",", ".") if "." not in text else ""
+    number = float(text) if _NUMBER.fullmatch(text) else math.nan
+    if text.lower() in layout.missing or number in layout.missing_numbers:
+        reading = without_number(output, Status.FAILURE, time_ns)
+    elif not math.isfinite(number):
+        reading = without_number(output, Status.INVALID, time_ns)
+    else:
+        reading = reported(output, number, time_ns)
+    return reading if start_ns is None else reading._replace(start_ns=start_ns)
+
+
+def _place(column: str | int, places: Mapping[str, int]) -> int | None:
+    return column - 1 if isinstance(column, int) else places.get(column)
+
+
+def _cell(
+    column: Column,
+    places: Mapping[str, int],
+    keys: Mapping[str, str],
+    header: Header,
+    layout: Layout,
+    sheet: Sheet,
+) -> _Cell | None:
+    at = _place(column.name, places)
+    tests = _tests((column.when,) if column.when else (), places, keys)
+    if at is None or tests is None:
+        return None
+    output = sheet.outputs[column.output]
+    processing = header.processing[at] if at < len(header.processing) else ""
+    over = column.mean or processing.lower() not in _INSTANTS
+    support_ns = _support_ns(column, header, layout, sheet) if over else 0
+    unit = header.units[at] if at < len(header.units) else ""
+    return _Cell(at, output, support_ns, tests, _suits(unit, output.unit))
+
+
+def _support_ns(column: Column, header: Header, layout: Layout, sheet: Sheet) -> int:
+    table = header.keys.get("table", "")
+    interval_s = (layout.intervals or {}).get(table, layout.interval_s)
+    if not interval_s:
+        where = f"table {table!r}, " if table else ""
+        raise Refused(f"interval_s or intervals for {where}column {column.name}", sheet.model)
+    return round(interval_s * _SECOND_NS)
+
+
+def _tests(
+    conditions: Sequence[Condition], places: Mapping[str, int], keys: Mapping[str, str]
+) -> tuple[tuple[int, frozenset[str]], ...] | None:
+    """What is left to ask of each row; None where the header already says no."""
+    tests = []
+    for condition in conditions:
+        at = _place(condition.column, places)
+        if at is not None:
+            tests.append((at, condition.allowed))
+        elif keys.get(str(condition.column)) not in condition.allowed:
+            return None
+    return tuple(tests)
+
+
+# What programs write in the line of units, lower case without blanks. Only units of this list are
+# compared: a program may say anything there.
+_UNITS = {
+    "degC": ("degc", "deg_c", "c", "°c", "celsius", "degreesc"),
+    "degF": ("degf", "deg_f", "f", "°f", "fahrenheit"),
+    "K": ("k", "kelvin"),
+    "V": ("v", "volts", "volt"),
+    "mV": ("mv", "mvolts", "millivolts"),
+    "%": ("%", "percent", "pct"),
+    "kPa": ("kpa",),
+    "hPa": ("hpa", "mbar", "mb"),
+    "mm": ("mm",),
+    "m**3/m**3": ("m3/m3", "m^3/m^3", "fraction_v_water", "m³/m³"),
+    "dS/m": ("ds/m",),
+    "uS/cm": ("us/cm", "µs/cm"),
+    "ppm": ("ppm", "umol/mol", "µmol/mol"),
+    "W/m**2": ("w/m2", "w/m^2", "w/m²", "wm-2"),
+    "m/s": ("m/s", "meters/second"),
+}
+_CANONICAL = {word: unit for unit, words in _UNITS.items() for word in words}
+
+
+def _suits(written: str, unit: str) -> bool:
+    """False only where the file plainly says another unit than the sheet."""
+    said = _CANONICAL.get(written.lower().replace(" ", ""))
+    ours = {"mbar": "hPa", "m3/m3": "m**3/m**3"}.get(unit, unit)
+    return said is None or ours not in _UNITS or said == ours

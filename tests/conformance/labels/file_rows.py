@@ -1,0 +1,90 @@
+"""Rows out of files: the sheet of each label, completed by what only a file's owner knows.
+
+A column that no output takes is given as it stands in the row.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tests.conformance.entries import Decoder, Entry, Given, entry_bytes
+
+from edaphon_calibration.units import UnitError, canonical
+from edaphon_drivers.faults import Garbled
+from edaphon_drivers.files import completed, decode_piece
+from edaphon_drivers.files.frame import read_layout
+from edaphon_drivers.files.rows import cells_of
+from edaphon_drivers.payloads import Piece
+from edaphon_drivers.readings import Reading
+from edaphon_drivers.sheets import Sheet, load_sheet
+
+__all__ = ["DEVICES"]
+
+_OWNER = {"utc_offset": "+00:00", "year": 2014}
+_WRITTEN = {"g CO2/m2/h": "g/(h*m**2)"}
+
+
+def _rows(model: str, *date_orders: str) -> Decoder:
+    """With `date_orders` the row itself has to say which of them is its own."""
+    settings = [{**_OWNER, "date_order": order} for order in date_orders] or [_OWNER]
+    sheets = [completed(load_sheet(model), owner) for owner in settings]
+
+    def decode(entry: Entry) -> list[Given]:
+        for sheet in sheets[:-1]:
+            try:
+                return _decoded(entry, sheet)
+            except Garbled:
+                continue
+        return _decoded(entry, sheets[-1])
+
+    return decode
+
+
+def _decoded(entry: Entry, sheet: Sheet) -> list[Given]:
+    data, header = entry_bytes(entry), _header(entry, sheet)
+    readings = decode_piece(Piece("vector", 0, header, data), sheet)
+    given = [_given(reading, entry["expected"]) for reading in readings]
+    return given + list(_others(data, header, sheet))
+
+
+def _header(entry: Entry, sheet: Sheet) -> bytes:
+    """The names that the entry quotes, as their line stands in the file."""
+    names = str(entry.get("columns", ""))
+    if not names or not any(isinstance(c, str) for c in read_layout(sheet).clock.columns):
+        return b""
+    return names.encode() + b"\n"
+
+
+def _given(reading: Reading, rows: Sequence[Mapping[str, Any]]) -> Given:
+    """In the vector's spelling of the unit, where it is the same unit."""
+    for unit in (row["unit"] for row in rows if row["unit"]):
+        try:
+            same = canonical(_WRITTEN.get(unit, unit)) == canonical(reading.unit)
+        except UnitError:
+            same = False
+        if same:
+            return Given(reading.output, reading.number, unit)
+    return Given(reading.output, reading.number, reading.unit)
+
+
+def _others(data: bytes, header: bytes, sheet: Sheet) -> Iterator[Given]:
+    layout = read_layout(sheet)
+    names = cells_of(header.decode().strip(), layout) if header else list(layout.order)
+    cells = cells_of(data.decode("latin-1").strip("\r\n"), layout)
+    taken = {column.name for column in layout.columns}
+    for name, text in zip(names, cells, strict=False):
+        if name not in taken:
+            number = text.replace(".", "", 1).isdecimal()
+            yield Given(name, float(text) if number else text, None)
+
+
+DEVICES: dict[str, Decoder] = {
+    "LI-COR LI-850": _rows("licor.li-850-file"),
+    "LI-COR LI-8100A": _rows("licor.li-8100a"),
+    "LI-COR LI-8150": _rows("licor.li-8100a"),
+    "PP Systems EGM-4": _rows("ppsystems.egm-4-file"),
+    "Picarro G2508": _rows("picarro.g2508"),
+    "Picarro G4301": _rows("picarro.g4301"),
+    "Los Gatos Research analyser": _rows("losgatos.ugga", "mdy", "dmy", "ymd"),
+    "TOMST TMS-4": _rows("tomst.tms-4"),
+    "Campbell TOA5": _rows("campbell.toa5"),
+}
