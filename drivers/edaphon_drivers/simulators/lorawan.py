@@ -207,12 +207,73 @@ def _apart_from_codes(celsius: float) -> float:
     return 0.0 if celsius in {-0.1, -0.3} else celsius
 
 
+def _air(values: Values) -> bytes:
+    """EM300-TH and EM500-CO2: each channel that is given, in the order of the README."""
+    parts = {
+        "battery_level": (b"\x01\x75", 1, 1),
+        "air_temperature": (b"\x03\x67", 2, 10),
+        "relative_humidity": (b"\x04\x68", 1, 2),
+        "co2_mole_fraction": (b"\x05\x7d", 2, 1),
+        "air_pressure": (b"\x06\x73", 2, 10),
+    }
+    frame = b""
+    for name in values:
+        tag, n_bytes, per_unit = parts[name]
+        counted = _counted(values, name, per_unit) % (1 << 8 * n_bytes)
+        frame += tag + counted.to_bytes(n_bytes, "little")
+    return frame
+
+
+def _draw_air(rng: random.Random) -> Values:
+    drawn = {
+        "battery_level": _grid(rng, 0, 100, 1),
+        "air_temperature": _grid(rng, -400, 850, 10),
+        "relative_humidity": _grid(rng, 0, 200, 2),
+    }
+    return {name: drawn[name] for name in rng.sample(sorted(drawn), rng.randint(1, 3))}
+
+
+def _draw_air_co2(rng: random.Random) -> Values:
+    gas = {
+        "co2_mole_fraction": _grid(rng, 0, 10000, 1),
+        "air_pressure": _grid(rng, 3000, 11000, 10),
+    }
+    return {**_draw_air(rng), **gas}
+
+
+# Dragino's soil pH: eleven bytes again, with other scales.
+
+
+def _soil_ph(values: Values) -> bytes:
+    return struct.pack(
+        ">HhHhHB",
+        _counted(values, "battery_voltage", 1000),
+        _counted(values, "ds18b20_temperature", 10),
+        _counted(values, "soil_ph", 100),
+        _counted(values, "soil_temperature", 10),
+        0,
+        1,
+    )
+
+
+def _draw_soil_ph(rng: random.Random) -> Values:
+    return {
+        "battery_voltage": _grid(rng, 2100, 3700, 1000),
+        "ds18b20_temperature": _grid(rng, -550, 849, 10),
+        "soil_ph": _grid(rng, 0, 1400, 100),
+        "soil_temperature": _grid(rng, -400, 850, 10),
+    }
+
+
 MODELS: Mapping[str, _Model] = {
     "decentlab.dl-trs12": _Model(1, _trs12, _draw_trs12),
     "decentlab.dl-smtp": _Model(1, _smtp, _draw_smtp),
     "dragino.lse01-1.1.4": _Model(2, _dragino, _draw_dragino),
     "dragino.lse01-1.2.1": _Model(2, _dragino, _draw_dragino_both),
     "dragino.se01-lb": _Model(2, _dragino, _draw_dragino_both),
+    "dragino.lsph01": _Model(2, _soil_ph, _draw_soil_ph),
+    "milesight.em300-th": _Model(85, _air, _draw_air),
+    "milesight.em500-co2": _Model(85, _air, _draw_air_co2),
     "milesight.em500-smtc": _Model(85, _milesight, _draw_milesight),
 }
 
