@@ -7,7 +7,7 @@ many registers. What protects from taking one for the other:
 - a question goes out after silence only, and what came before is thrown away (the bus does that);
 - after silence or a garbled answer the talk listens on before it asks again, and after the answer
   to a repeated question it waits for the other one, which may still come;
-- an answer equal to the one before is taken for a doubled one until nothing else comes;
+- an answer equal to an earlier one of the talk may be that one again: the talk waits for another;
 - a talk that gives up has listened for its last answer too.
 
 What remains is an answer later than `answer_s` + `late_s` that meets another read of the same unit,
@@ -72,41 +72,39 @@ class Line:
 
 def read_all(line: Line, reads: tuple[Read, ...]) -> Talk[None]:
     """Every read of a table in turn; raises the fault of the first that fails."""
-    before = b""
+    said: set[bytes] = set()
     for read in reads:
         try:
-            before = yield from _ready(line, read, before)
+            said.add((yield from _ready(line, read, said)))
         except Refused:
             if not read.optional:
                 raise
-            before = b""
 
 
-def _ready(line: Line, read: Read, before: bytes) -> Talk[bytes]:
+def _ready(line: Line, read: Read, said: set[bytes]) -> Talk[bytes]:
     """The answer, once its first register is what the table waits for."""
-    wait = read.wait
+    wait, answer = read.wait, b""
     for again in range(wait.tries if wait else 1):
         if again and wait:
             yield Pause(wait.wait_s * line.asking.timing.second_s, hold_bus=False)
-            before = b""
-        before = yield from _ask(line, read, before)
-        if wait is None or int.from_bytes(before[2:4]) == wait.equals:
-            return before
+        answer = yield from _ask(line, read, said)
+        if wait is None or int.from_bytes(answer[2:4]) == wait.equals:
+            return answer
     raise Refused(
         f"register {read.address} to become {wait.equals if wait else ''}; does it measure?",
-        before,
+        answer,
         f"unit {line.unit}",
     )
 
 
-def _ask(line: Line, read: Read, unlike: bytes) -> Talk[bytes]:
+def _ask(line: Line, read: Read, said: set[bytes]) -> Talk[bytes]:
     """The good answer to a read; raises NoAnswer, Garbled, or Refused for an exception."""
     timing = line.asking.timing
     fault: Fault = NoAnswer(_wanted(read), where=f"unit {line.unit}")
     repeated = False
     for _ in range(timing.tries):
         request = line.request(read.pdu)
-        came = yield from _heard(line, read, request, unlike, repeated)
+        came = yield from _heard(line, read, request, said, repeated)
         found = answers(came, request, read.shape)
         if found and not is_exception(found[-1]):
             return found[-1]
@@ -121,7 +119,9 @@ def _ask(line: Line, read: Read, unlike: bytes) -> Talk[bytes]:
     raise fault
 
 
-def _heard(line: Line, read: Read, request: Request, unlike: bytes, repeated: bool) -> Talk[bytes]:
+def _heard(
+    line: Line, read: Read, request: Request, said: set[bytes], repeated: bool
+) -> Talk[bytes]:
     """What came to one question, listening on as long as it may not be its answer."""
     timing = line.asking.timing
 
@@ -132,7 +132,7 @@ def _heard(line: Line, read: Read, request: Request, unlike: bytes, repeated: bo
     found = answers(came, request, read.shape)
     if not found:
         came += yield _listen(timing.late_s, whole(1, came))
-    elif request.transaction is None and (repeated or found[-1] == unlike):
+    elif request.transaction is None and (repeated or found[-1] in said):
         came += yield _listen(timing.answer_s, whole(2, came))
     return came
 
