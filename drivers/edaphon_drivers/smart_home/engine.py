@@ -39,11 +39,11 @@ def decode_message(topic: str, data: bytes, sheet: Sheet) -> tuple[Reading, ...]
 
     Raises Garbled for a message that is neither JSON nor, in text form, one number.
     """
-    if not data or _is_presence(topic, data):
+    if not data or data.lower() in {b"online", b"offline"}:
         return ()
     if sheet.frame.get("form", "json") == "text":
         return _text_readings(topic, data, sheet)
-    if not _ends_with(topic, sheet.frame.get("topic", "")):
+    if not _ends_with(topic, sheet.frame.get("topic", "")) or _is_presence(topic, data):
         return ()
     message = parse_object(data)
     if message in _PRESENT:
@@ -53,8 +53,8 @@ def decode_message(topic: str, data: bytes, sheet: Sheet) -> tuple[Reading, ...]
 
 
 def _is_presence(topic: str, data: bytes) -> bool:
-    last = topic.rpartition("/")[2].lower()
-    return last in _PRESENCE or data.lower() in {b"online", b"offline"}
+    """Whether an owner's own word for online or offline stands where numbers never do."""
+    return not data.startswith(b"{") and topic.rpartition("/")[2].lower() in _PRESENCE
 
 
 def _ends_with(topic: str, levels: str) -> bool:

@@ -190,6 +190,7 @@ def test_a_topic_is_matched_by_whole_levels_only():
         ("tele/bed/LWT", b"Online"),
         ("tele/bed/SENSOR", b"Offline"),
         ("bed/status", b"online"),
+        ("bed/availability", b"dead"),
         ("zigbee2mqtt/bed/availability", b'{"state":"offline"}'),
         ("zigbee2mqtt/SENSOR", b'{"state":"offline"}'),
         ("bed/sensor/soil_temperature/state", b""),
@@ -197,6 +198,13 @@ def test_a_topic_is_matched_by_whole_levels_only():
 )
 def test_who_is_online_is_no_reading(model, topic, data):
     assert decode_message(topic, data, load_sheet(model)) == ()
+
+
+def test_numbers_on_a_topic_called_status_are_read():
+    data = b'{"temperature":11}'
+    assert numbers("tuya.ts0601-soil", "bed/status", data) == {"soil_temperature": 11.0}
+    sheet = owned({"form": "text", "topics": {"t": "bed/status"}}, ("t", "degC"))
+    assert [r.number for r in decode_message("bed/status", b"4.5", sheet)] == [4.5]
 
 
 @pytest.mark.parametrize("model", MODELS)
