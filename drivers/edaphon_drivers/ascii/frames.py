@@ -154,8 +154,14 @@ def _wanted(output: Output, table: Mapping[str, Any]) -> Wanted:
         multiply=float(table.get("multiply", {}).get(name, 1)),
         divide=float(table.get("divide", {}).get(name, 1)),
         unit_from=units.pop("from", ""),
-        units={text: float(factor) for text, factor in units.items()},
+        units={text: _exact(float(factor)) for text, factor in units.items()},
     )
+
+
+def _exact(factor: float) -> tuple[float, float]:
+    """(multiply, divide): a number / 1000 is rounded once, a number * 0.001 twice."""
+    inverse = round(1 / factor) if abs(factor) < 1 else 0
+    return (1.0, float(inverse)) if inverse and 1 / inverse == factor else (factor, 1.0)
 
 
 def _layout(table: Mapping[str, Any], keys: tuple[str, ...]) -> Layout:

@@ -16,11 +16,14 @@ from edaphon_drivers.sheets import Output
 __all__ = ["Kind", "Wanted"]
 
 
+_SAME = (1.0, 1.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """One output in a record: the text it is made of and what is done to the number.
 
-    `units` are the factors to the output's unit by what stands in the text `unit_from`.
+    `units` are (multiply, divide) to the output's unit by what stands in the text `unit_from`.
     """
 
     output: Output
@@ -30,7 +33,7 @@ class Wanted:
     multiply: float = 1.0
     divide: float = 1.0
     unit_from: str = ""
-    units: Mapping[str, float] = field(default_factory=dict)
+    units: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def reading(
         self, texts: Mapping[str, str], time_ns: int | None, decimal: str, sure: bool
@@ -42,10 +45,11 @@ class Wanted:
         if text in self.codes:
             return without_number(self.output, self.codes[text], time_ns)
         number = self.words[text] if text in self.words else _number(text, decimal, sure)
-        factor = self.units.get(texts.get(self.unit_from, "")) if self.units else 1.0
+        factor = self.units.get(texts.get(self.unit_from, "")) if self.units else _SAME
         if number is None or factor is None:
             return without_number(self.output, Status.INVALID, time_ns)
-        return reported(self.output, number * self.multiply / self.divide * factor, time_ns)
+        number = number * self.multiply / self.divide * factor[0] / factor[1]
+        return reported(self.output, number, time_ns)
 
 
 def _number(text: str, decimal: str, sure: bool) -> float | None:
@@ -97,7 +101,7 @@ class Kind:
             raise said
         texts = self.layout.texts(line, columns)
         for name, (angle, hemisphere) in self.angles.items():
-            if texts.get(angle):
+            if angle in texts:
                 texts[name] = _degrees(texts[angle], texts.get(hemisphere, ""))
         return texts
 
@@ -106,7 +110,8 @@ class Kind:
         if self.states:
             status = self._state(texts)
             if status is not Status.OK:
-                return tuple(without_number(w.output, status, time_ns) for w in self.wanted)
+                sent = (w.output for w in self.wanted if w.key in texts)
+                return tuple(without_number(output, status, time_ns) for output in sent)
         sure = self.checksum is not None
         made = [w.reading(texts, time_ns, self.decimal, sure) for w in self.wanted]
         given = [reading for reading in made if reading is not None]
@@ -130,7 +135,9 @@ _SIGN = {"N": 1, "E": 1, "S": -1, "W": -1}
 
 
 def _degrees(text: str, hemisphere: str) -> str:
-    """Degrees of `4807.038` (48 degrees 7.038 minutes) and its hemisphere."""
+    """Degrees of `4807.038` (48 degrees 7.038 minutes) and its hemisphere; "" of "" """
+    if not text:
+        return ""
     found = _MINUTES.fullmatch(text)
     if found is None or hemisphere not in _SIGN:
         raise Garbled("degrees and minutes with N, S, E or W", f"{text} {hemisphere}")
