@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from edaphon_drivers.faults import Refused
 from edaphon_drivers.files.cutting import Cut, cut_json, cut_lines
 from edaphon_drivers.files.frame import completed, read_layout
+from edaphon_drivers.files.heard import decode_heard
 from edaphon_drivers.files.li8200 import decode_li8200
 from edaphon_drivers.files.tables import decode_lines
 from edaphon_drivers.files.troubles import frame_troubles
@@ -33,6 +34,8 @@ def decode_piece(piece: Piece, sheet: Sheet) -> tuple[Reading, ...]:
     layout = read_layout(sheet)
     if not layout.zone_known:
         raise Refused("utc_offset of this file; it says no zone", piece.name)
+    if layout.form == "heard":
+        return decode_heard(piece, sheet)
     decode = decode_li8200 if layout.form == "li8200" else decode_lines
     return decode(piece, layout, sheet)
 

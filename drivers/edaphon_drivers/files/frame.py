@@ -1,7 +1,7 @@
 """The table of a file's form in its sheet: columns, words for missing numbers, time, interval.
 
     [frame]
-    form = "table"                  or toa5, li81x, li8200
+    form = "table"                  or toa5, li81x, li8200, heard (see heard.py)
     separator = "comma"             or tab, semicolon, blanks
     decimal = "."                   or ","
     missing = ["NAN", "-9999"]      words, or numbers, that stand for a failure

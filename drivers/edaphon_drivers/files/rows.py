@@ -1,10 +1,10 @@
 """Lines of a table to readings: a header makes a plan once, then each row is read by it."""
 
 import csv
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import NamedTuple
 
 from edaphon_drivers.faults import Refused
@@ -18,6 +18,7 @@ __all__ = ["Header", "Plan", "cells_of", "make_plan", "read_row", "reading_of", 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _INSTANTS = {"", "smp"}
 _SECOND_NS = 1_000_000_000
+_OK, _new = Status.OK, tuple.__new__
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +124,16 @@ def reading_of(
     """A number as it is written, or the reason why there is none."""
     if layout.decimal == ",":
         text = text.replace(",", ".") if "." not in text else ""
-    number = float(text) if _NUMBER.fullmatch(text) else math.nan
-    if text.lower() in layout.missing or number in layout.missing_numbers:
-        reading = without_number(output, Status.FAILURE, time_ns)
-    elif not math.isfinite(number):
-        reading = without_number(output, Status.INVALID, time_ns)
-    else:
-        reading = reported(output, number, time_ns)
-    return reading if start_ns is None else reading._replace(start_ns=start_ns)
+    if not _NUMBER.fullmatch(text) or not isfinite(number := float(text)):
+        status = Status.FAILURE if text.lower() in layout.missing else Status.INVALID
+        return without_number(output, status, time_ns)._replace(start_ns=start_ns)
+    if number in layout.missing_numbers:
+        return without_number(output, Status.FAILURE, time_ns)._replace(start_ns=start_ns)
+    if output.failure or output.lowest is not None or output.highest is not None:
+        return reported(output, number, time_ns)._replace(start_ns=start_ns)
+    name, quantity, unit = output.name, output.quantity, output.unit
+    # Each cell of ten years passes here; the named constructor takes twice the time.
+    return _new(Reading, (name, quantity, number, unit, _OK, output.origin, time_ns, start_ns, 0))
 
 
 def _place(column: str | int, places: Mapping[str, int]) -> int | None:

@@ -5,11 +5,12 @@ from typing import Any
 
 from edaphon_drivers.files.clock import DATE_ORDERS, EPOCHS, compile_format, offset_s
 from edaphon_drivers.files.frame import SEPARATORS
+from edaphon_drivers.files.heard import like_trouble
 from edaphon_drivers.sheets import Sheet
 
 __all__ = ["FORMS", "frame_troubles"]
 
-FORMS = ("table", "toa5", "li81x", "li8200")
+FORMS = ("table", "toa5", "li81x", "li8200", "heard")
 _KEYS = {
     "form",
     "separator",
@@ -23,6 +24,7 @@ _KEYS = {
     "column",
     "footer",
     "only",
+    "like",
 }
 _TIME_KEYS = {"columns", "formats", "utc_offset", "date_order", "year", "epoch"}
 
@@ -40,7 +42,10 @@ def frame_troubles(sheet: Sheet) -> Iterator[str]:
     if frame.get("decimal") == "," and frame.get("separator") == "comma":
         yield "frame.decimal and frame.separator can't both be a comma"
     yield from _simple_troubles(frame)
-    yield from _column_troubles(sheet)
+    if frame.get("form") == "heard":
+        yield from filter(None, [like_trouble(sheet)])
+    else:
+        yield from _column_troubles(sheet)
     yield from _time_troubles(frame.get("time"), frame)
 
 
