@@ -1,0 +1,74 @@
+"""Sheets that owners write: what is wrong is said in words, and what is right is not."""
+
+from typing import Any
+
+import pytest
+
+from edaphon_drivers.lorawan.troubles import sheet_troubles
+from edaphon_drivers.sheets import load_sheet, model_names, parse_sheet
+
+OUTPUTS = [
+    {"name": "soil_temperature", "quantity": "soil_temperature", "unit": "degC"},
+    {"name": "battery_voltage", "quantity": "battery_voltage", "unit": "V"},
+]
+
+
+def troubles(frame: dict[str, Any]) -> list[str]:
+    table = {"title": "", "engine": "lorawan", "checked": "", "source": "", "output": OUTPUTS}
+    return list(sheet_troubles(parse_sheet("mine", {**table, "frame": frame})))
+
+
+def channel(**number: Any) -> dict[str, Any]:
+    row = {"id": 3, "type": 0x67, "bytes": 2, "number": [{"output": "soil_temperature", **number}]}
+    return {"codec": "milesight", "channel": [row]}
+
+
+@pytest.mark.parametrize(
+    "model", [name for name in model_names() if load_sheet(name).engine == "lorawan"]
+)
+def test_nothing_is_wrong_in_the_sheets_that_come_along(model: str) -> None:
+    assert list(sheet_troubles(load_sheet(model))) == []
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        ({}, "frame.codec is one of"),
+        ({"codec": "milesite"}, "not 'milesite'"),
+        ({"codec": "milesight"}, "lacks 'channel'"),
+        ({"codec": "milesight", "channel": [7]}, "another form"),
+        ({"codec": "milesight", "channel": [{"number": [{}]}]}, "lacks 'lengths'"),
+        (channel(output="warmth"), "frame.channel 1: no [[output]] is named 'warmth'"),
+        (channel(at=1), "ends at byte 3 of 2"),
+        (channel(bytes=1, float=True), "2 or 4 bytes, not 1"),
+        (channel(divide=0), "divided by 0"),
+        (channel(when={"at": 2, "is": [1]}), "byte 2, which decides"),
+        (channel(fails={"codes": {}}), "lacks 'at'"),
+        (
+            {"codec": "cayenne", "channel": [{"id": 1, "type": 5, "outputs": []}]},
+            "type is one of 0, 1",
+        ),
+        (
+            {
+                "codec": "cayenne",
+                "channel": [{"id": 1, "type": 104, "outputs": ["battery_voltage"]}],
+            },
+            "numbers of type 104 are in %, battery_voltage is not",
+        ),
+        ({"codec": "sensecap", "measurement": []}, "named 'battery_level'"),
+        ({"codec": "dragino_sdi12"}, "lacks 'outputs'"),
+        ({"codec": "dragino_sdi12", "probe": "meter.teros99"}, "not 'meter.teros99'"),
+        ({"codec": "dragino_sdi12", "probe": "dragino.lsph01"}, "has no SDI-12 command"),
+        (
+            {"codec": "dragino_sdi12", "probe": "meter.teros12"},
+            "probe meter.teros12: no [[output]] is named 'water_content_counts'",
+        ),
+    ],
+)
+def test_a_mistake_is_said_in_words(frame: dict[str, Any], words: str) -> None:
+    assert any(words in trouble for trouble in troubles(frame)), troubles(frame)
+
+
+def test_an_owners_lpp_device_needs_its_channels_and_no_more() -> None:
+    row = {"id": 1, "type": 103, "outputs": ["soil_temperature"]}
+    assert troubles({"codec": "cayenne", "channel": [row]}) == []
