@@ -15,7 +15,7 @@ __all__ = ["CHECKSUMS", "Checksum"]
 
 Checksum = Callable[[bytes], bool]
 
-_NMEA = re.compile(rb"[$!]([^*$!]*)\*([0-9A-Fa-f]{2})")
+_NMEA = re.compile(rb"[$!]([^*$!]*)\*([0-9A-F]{2})")
 _CS4 = re.compile(rb"(.*[ \t])([0-9A-F]{2})", re.DOTALL)
 
 
@@ -26,8 +26,7 @@ def _nmea(line: bytes) -> bool:
 
 def _li78xx(line: bytes) -> bool:
     body, tab, said = line.rpartition(b"\t")
-    said = said.strip(b" ")
-    return said.isdigit() and len(said) <= 3 and sum(body + tab) % 256 == int(said)
+    return said.strip(b" ") == b"%d" % (sum(body + tab) % 256)
 
 
 def _vaisala_cs4(line: bytes) -> bool:

@@ -1,5 +1,6 @@
 """Bytes of an asked or heard instrument to readings: lines, their kinds, what each one says."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -17,11 +18,19 @@ _NS_PER_MS = 10**6
 
 
 class Said(NamedTuple):
-    """A line that was understood: its named texts, its readings, the instrument's own time."""
+    """A line that was understood: its named texts, its readings, the instrument's own time.
+
+    `counts` is False for a line that proves nothing: a header, one of a kind that is not read.
+    """
 
     texts: dict[str, str]
     readings: tuple[Reading, ...]
     time_ns: int | None = None
+    counts: bool = True
+
+
+_NEUTRAL = Said({}, (), counts=False)
+_CONTROLS = re.compile(r"[^\t -~\x80-\xff]|[\x80-\x9f]")
 
 
 class _Reader:
@@ -38,23 +47,22 @@ class _Reader:
             raise Garbled(f"a line of at most {frame.longest} bytes", line)
         text = line.decode("latin-1")
         if frame.header and self._is_header(text):
-            return Said({}, ())
+            return _NEUTRAL
         bare = text.strip(" \x00")
         kind = self._kind(bare)
         if kind is not None:
             return self._said(kind, line, text if isinstance(kind.layout, Fixed) else bare)
-        if frame.ignores_others:
-            return Said({}, ())
+        if frame.ignores_others and not _CONTROLS.search(text):
+            return _NEUTRAL
         raise Garbled("a line of a kind that the sheet knows", line)
 
     def _said(self, kind: Kind, line: bytes, text: str) -> Said:
         if kind.checksum and not kind.checksum(line):
             raise Garbled("a line whose checksum is right", line)
         texts = kind.texts(text, self._columns)
-        if kind.ignore:
-            return Said(texts, ())
         time_ns = kind.time.ns(texts) if kind.time else None
-        return Said(texts, kind.readings(texts, time_ns), time_ns)
+        readings = () if kind.ignore else kind.readings(texts, time_ns)
+        return Said(texts, readings, time_ns)
 
     def _kind(self, text: str) -> Kind | None:
         return next((kind for kind in self._frame.kinds if kind.is_of(text)), None)
@@ -104,7 +112,7 @@ def decode_stream(turns: Iterable[Turn], sheet: Sheet) -> tuple[Reading, ...]:
             if isinstance(said, Fault):
                 fault = said
                 continue
-            good = True
+            good = good or said.counts
             readings += _after(said.readings, turn.ms * _NS_PER_MS)
     if fault and not good:
         raise fault

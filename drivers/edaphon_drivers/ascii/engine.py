@@ -48,9 +48,10 @@ def line_texts(data: bytes, sheet: Sheet) -> tuple[Mapping[str, str], int | None
     frame = frame_of(sheet)
     fault: Fault | None = None
     for said in said_lines(frame, b"", data):
-        if isinstance(said, Said):
+        if isinstance(said, Said) and said.counts:
             return said.texts, said.time_ns
-        fault = fault or said
+        if isinstance(said, Fault):
+            fault = fault or said
     if fault:
         raise fault
     return {}, None
