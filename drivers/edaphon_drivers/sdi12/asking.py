@@ -30,12 +30,15 @@ def ask(
 
     In doubt it listens longer before it judges: after silence, since the late answer and the one
     to the second try may both come; after a bare address, since that may be a service request in
-    front of the data; and after the line before once more (`unlike`), which may be a doubled one.
+    front of the data; and after the line before once more (`unlike`), which may be a doubled one:
+    that counts only when it comes again to a second question, since the right one may be lost.
     """
     command = f"{address}{kind}!"
     fault: Fault = NoAnswer(f"an answer to {command}", where=f"address {address}")
     silent = False
-    for _ in range(timing.tries):
+    tries = timing.tries
+    while tries:
+        tries -= 1
         came = yield Ask(command.encode(), until, timing.answer_s)
         came = yield from _rest(came, until, timing)
         alone = came == address.encode() + END and kind != ""
@@ -43,6 +46,9 @@ def ask(
             wait_s = timing.answer_s if came else timing.gap_s
             came += yield Pause(wait_s, hold_bus=True, until=until)
         silent = not came
+        if unlike and came == unlike:
+            unlike, tries = b"", tries + 1
+            continue
         try:
             accept(came)
             return came

@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 _KNOWN = {"concurrent": bool, "crc": bool, "fewer": bool, "identity": str, "settings": Mapping}
+_WORDS = {bool: "true or false", str: "a regular expression", Mapping: "a table"}
 _PARTS = ("vendor", "model", "version", "serial")
 _EXTENDED = re.compile(r"[A-Za-z][ \"-~]*")
 _MOST = {"M": 9, "C": 99, "R": 99, "HA": 999, "HB": 999}
@@ -62,7 +63,7 @@ def address_trouble(address: str) -> str:
     """ "" or what would be right."""
     if re.fullmatch("[0-9A-Za-z]", address):
         return ""
-    return f"expected one character 0-9, A-Z or a-z, got {address!r}"
+    return "one character 0-9, A-Z or a-z"
 
 
 def sheet_troubles(sheet: Sheet) -> Iterator[str]:
@@ -112,7 +113,7 @@ def _frame_troubles(frame: Mapping[str, object]) -> Iterator[str]:
         if key not in _KNOWN:
             yield f"expected in [frame] one of {', '.join(sorted(_KNOWN))}, got {key!r}"
         elif not isinstance(value, _KNOWN[key]):
-            yield f"expected {_KNOWN[key].__name__} for frame.{key}, got {value!r}"
+            yield f"expected {_WORDS[_KNOWN[key]]} for frame.{key}, got {value!r}"
     pattern, settings = frame.get("identity"), frame.get("settings")
     if isinstance(pattern, str):
         yield from _pattern_troubles(pattern)

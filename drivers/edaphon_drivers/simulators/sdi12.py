@@ -7,7 +7,9 @@ opinion. Commands like b"0M!" come in and answers with CR LF go out; breaks can'
 import heapq
 import os
 import random
+import re
 import select
+import struct
 import threading
 import time
 import tty
@@ -30,11 +32,29 @@ for _byte in range(256):
     _CRC_TABLE.append(_rest)
 
 
-def _with_crc(line: bytes) -> bytes:
+# Letters of the struct module for the data types 1..10 of high-volume packets.
+_TYPES = " bBhHiIqQfd"
+
+
+def _crc(data: bytes) -> int:
     crc = 0
-    for byte in line:
+    for byte in data:
         crc = (crc >> 8) ^ _CRC_TABLE[(crc ^ byte) & 0xFF]
+    return crc
+
+
+def _with_crc(line: bytes) -> bytes:
+    crc = _crc(line)
     return line + bytes([0x40 + (crc >> 12), 0x40 + ((crc >> 6) & 63), 0x40 + (crc & 63)])
+
+
+def _packet(address: str, kind: int, numbers: Sequence[float]) -> bytes:
+    data = b""
+    for number in numbers:
+        value = number if kind > 8 else int(number)
+        data += struct.pack("<" + _TYPES[kind], value)
+    head = address.encode() + len(data).to_bytes(2, "little") + bytes([kind]) + data
+    return head + _crc(head).to_bytes(2, "little")
 
 
 @dataclass(slots=True)
@@ -45,6 +65,10 @@ class Probe:
     the bus, taken. `per_answer` limits the values of one answer, beside the 35 or 75 characters.
     `late_s` is how long a late answer takes. `fault` names the fault of a command, or None; those
     queued by `fail` come first. `asked` collects the commands that came.
+
+    `at_once` answers R0..R9, `high` HA, `packets` HB (data type and numbers of each), `checks` V,
+    `described` metadata (the fields of each value by command, "M1": ["TS,degC"]), `extended` a
+    maker's own command with one line or several.
     """
 
     address: str
@@ -54,6 +78,12 @@ class Probe:
     service_request: bool = True
     more: Mapping[int, Values | Callable[[], Values]] = field(default_factory=dict)
     per_answer: int = 99
+    at_once: Mapping[int, Values | Callable[[], Values]] = field(default_factory=dict)
+    high: Values | Callable[[], Values] = ()
+    packets: Sequence[tuple[int, Sequence[float]]] = ()
+    checks: Values = ()
+    described: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    extended: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     late_s: float = 0.1
     fault: Callable[[str], str | None] = lambda command: None
     asked: list[str] = field(default_factory=list)
@@ -183,7 +213,7 @@ class SimulatedBus:
         fault = probe.next_fault(command)
         answer = self._spoken(probe, kind, fault)
         if answer is not None:
-            self._spoil(probe, answer + b"\r\n", fault)
+            self._spoil(probe, answer, fault)
 
     def _break(self, address: str) -> None:
         """A command wakes all probes: it ends a running M of any, and a running C of its own."""
@@ -196,33 +226,50 @@ class SimulatedBus:
         heapq.heapify(self._to_send)
 
     def _spoken(self, probe: Probe, kind: str, fault: str | None) -> bytes | None:
-        """The answer without CR LF; None for what a probe does not answer."""
+        """The whole answer; None for what a probe does not answer."""
+        if re.fullmatch(r"DB[0-9]{1,3}", kind):
+            return self._data(probe, int(kind[2:]), fault)
+        line = self._line(probe, kind, fault)
+        if line is None or line.endswith(b"\x03"):
+            return line
+        return line + b"\r\n"
+
+    def _line(self, probe: Probe, kind: str, fault: str | None) -> bytes | None:
         if kind == "":
             return probe.address.encode()
         if kind == "I":
             return f"{probe.address}{probe.identity}".encode()
-        if kind[:1] in {"M", "C"}:
-            return self._started(probe, kind, fault)
-        if kind[:1] == "D" and kind[1:].isdigit():
+        if re.fullmatch(r"A[0-9A-Za-z]", kind):
+            return self._moved(probe, kind[1])
+        if re.fullmatch(r"D[0-9]{1,3}", kind):
             return self._data(probe, int(kind[1:]), fault)
-        return None
+        if re.fullmatch(r"[MC]C?[1-9]?|V|H[AB]", kind):
+            return self._started(probe, kind, fault)
+        if re.fullmatch(r"RC?[0-9]", kind):
+            return _with_crc_if("C" in kind, _at_once(probe, int(kind[-1])))
+        if kind in probe.extended:
+            return _text(probe, probe.extended[kind])
+        return _described(probe, kind) if kind[:1] == "I" else None
+
+    def _moved(self, probe: Probe, address: str) -> bytes:
+        del self.probes[probe.address]
+        self._measuring.pop(probe.address, None)
+        probe.address = address
+        self.probes[address] = probe
+        return address.encode()
 
     def _started(self, probe: Probe, kind: str, fault: str | None) -> bytes:
-        concurrent = kind[0] == "C"
-        crc = kind[1:2] == "C"
-        number = kind[1 + crc :]
-        values = probe.more.get(int(number), ()) if number else probe.values
-        texts = [_printed(value) for value in (values() if callable(values) else values)]
-        takes_s = probe.seconds * self.second_s if texts else 0.0
-        groups = _groups(texts, 75 if concurrent else 35, probe.per_answer)
+        concurrent = kind[0] in "CH"
+        groups, count = _measured(probe, kind)
+        takes_s = probe.seconds * self.second_s if count else 0.0
         ready_at = time.monotonic() + takes_s
+        crc = kind[1:2] == "C" or kind == "HA"
         self._measuring[probe.address] = _Measuring(groups, crc, ready_at, concurrent)
-        seconds = probe.seconds if texts else 0
+        seconds = probe.seconds if count else 0
         requests = probe.service_request and not concurrent and seconds and fault != "residue"
         if requests:
             self._send(f"{probe.address}\r\n".encode(), ready_at)
-        width = 2 if concurrent else 1
-        return f"{probe.address}{seconds:03d}{len(texts):0{width}d}".encode()
+        return _start(probe, kind, seconds, count)
 
     def _data(self, probe: Probe, number: int, fault: str | None) -> bytes:
         running = self._measuring.get(probe.address)
@@ -231,6 +278,8 @@ class SimulatedBus:
         values = b""
         if running and not running.aborted and number < len(running.groups):
             values = running.groups[number]
+        if probe.asked[-1][1:3] == "DB":
+            return values or _packet(probe.address, 0, ())
         line = probe.address.encode() + values
         return _with_crc(line) if running and running.crc else line
 
@@ -249,6 +298,56 @@ class SimulatedBus:
         self._send(answer, time.monotonic() + probe.late_s if fault == "late" else 0.0)
         if fault == "doubled":
             self._send(answer, time.monotonic() + 0.002)
+
+
+def _measured(probe: Probe, kind: str) -> tuple[list[bytes], int]:
+    """The groups that D0, D1.. give, and how many values they are together."""
+    if kind == "HB":
+        packets = [_packet(probe.address, *packet) for packet in probe.packets]
+        return packets, sum(len(numbers) for _, numbers in probe.packets)
+    if kind in {"V", "HA"}:
+        values = probe.checks if kind == "V" else probe.high
+    else:
+        number = kind.lstrip("MC")
+        values = probe.more.get(int(number), ()) if number else probe.values
+    texts = [_printed(value) for value in (values() if callable(values) else values)]
+    most = 75 if kind[0] in "CH" else 35
+    return _groups(texts, most, probe.per_answer), len(texts)
+
+
+def _start(probe: Probe, kind: str, seconds: int, count: int) -> bytes:
+    width = {"C": 2, "H": 3}.get(kind[0], 1)
+    return f"{probe.address}{seconds:03d}{count:0{width}d}".encode()
+
+
+def _at_once(probe: Probe, number: int) -> bytes:
+    values = probe.at_once.get(number, ())
+    texts = [_printed(value) for value in (values() if callable(values) else values)]
+    return probe.address.encode() + b"".join(texts)
+
+
+def _described(probe: Probe, kind: str) -> bytes | None:
+    """Metadata: what the command would promise, or the fields of one of its values."""
+    command, _, number = kind[1:].partition("_")
+    if command not in probe.described:
+        return None
+    fields = probe.described[command]
+    if not number:
+        return _start(probe, command, probe.seconds if fields else 0, len(fields))
+    known = number.isdigit() and 1 <= int(number) <= len(fields)
+    line = probe.address + (f",{fields[int(number) - 1]};" if known else "")
+    return _with_crc_if(command[1:2] == "C" or command[0] == "H", line.encode())
+
+
+def _with_crc_if(crc: bool, line: bytes) -> bytes:
+    return _with_crc(line) if crc else line
+
+
+def _text(probe: Probe, lines: str | Sequence[str]) -> bytes:
+    """One line, or several between STX and ETX; of one line the caller adds the end."""
+    if isinstance(lines, str):
+        return f"{probe.address}{lines}".encode()
+    return f"{probe.address}\x02".encode() + "\r\n".join(lines).encode() + b"\r\n\x03"
 
 
 def _printed(value: float | str) -> bytes:
