@@ -153,6 +153,7 @@ _LINES = (
         "surface_downwelling_photosynthetic_photon_flux_in_air",
     ),
     Quantity("illuminance", "lx", "light as the eye weighs it"),
+    Quantity("uv_index", "dimensionless", "ultraviolet light as it burns skin"),
     Quantity("surface_temperature", "degC", "skin temperature", "surface_temperature"),
     Quantity("black_globe_temperature", "degC", "temperature inside a black globe"),
     # plants and laboratory

@@ -15,6 +15,7 @@ _ROWS = {
     "milesight": ("channel", "number"),
     "milesight_uc50x": ("channel", "number"),
     "tektelic": ("channel", "number"),
+    "sensecap_s2120": ("packet", "number"),
     "elsys": ("type", "number"),
     "dragino": ("block", "field"),
 }

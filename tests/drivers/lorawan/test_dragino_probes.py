@@ -70,6 +70,10 @@ def test_a_probe_with_a_time_of_its_own_takes_the_place_of_the_battery() -> None
     assert {r.time_ns for r in readings} == {AT}
 
 
+def test_without_an_external_sensor_its_bytes_may_be_left_out() -> None:
+    assert numbers("lht65n", HEAD + "00") == LIVE
+
+
 def test_serial_numbers_of_probes_are_no_air() -> None:
     assert numbers("lht65n", "cbf6 01020304 0f 05060708") == {"battery_voltage": 3.062}
     named = numbers("lht65n", "cbf6 01020304 10 0add01f4")

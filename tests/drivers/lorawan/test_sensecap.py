@@ -1,4 +1,4 @@
-"""SenseCAP S210x: measurements by id, the CRC, and frames of other devices."""
+"""SenseCAP S210x and S2120: measurements, the CRC, and that neither reads the other's frames."""
 
 import pytest
 
@@ -16,8 +16,9 @@ WITH_BATTERY = "000700 64000500 010610 b45f0000 010710 a41f0000 3259"
 EDITED = "010610 5c5d0000 010710 48a30000 010c10 b4000000 dd0a"
 # sensecap210x decoder, first sample.
 JOINED = "0000000101000100070064003c00012001000000002890"
-# What an S2120 weather station sends is 10 and 8 bytes behind 01 and 02, without a CRC.
-S2120 = "01010010a8000001f400001e 0200000000000027a1 03 64"
+# S2120 User Guide, 10.3: from the first, daily packet.
+STATION = load_sheet("sensecap.s2120")
+S2120 = "04640101 0103000a05a0 01011043000000000000 0002011a000000002702"
 
 
 def decoded(payload: str, f_port: int = 2) -> tuple[Reading, ...]:
@@ -93,3 +94,30 @@ def test_one_wrong_bit_anywhere_makes_the_frame_garbled(at: int) -> None:
 def test_other_framings_are_refused(payload: str) -> None:
     with pytest.raises(Garbled):
         decoded(payload)
+
+
+def test_the_weather_station_gives_the_numbers_of_its_guide() -> None:
+    readings = decode_uplink(bytes.fromhex(S2120), 3, STATION)
+    assert [(r.output, r.number, r.unit) for r in readings] == [
+        ("battery_level", 100.0, "%"),
+        ("air_temperature", 27.2, "degC"),
+        ("relative_humidity", 67.0, "%"),
+        ("illuminance", 0.0, "lx"),
+        ("uv_index", 0.0, "dimensionless"),
+        ("wind_speed", 0.0, "m/s"),
+        ("wind_direction", 282.0, "degree"),
+        ("precipitation_rate", 0.0, "mm/h"),
+        ("air_pressure", 998.6, "hPa"),
+    ]
+    windy = decode_uplink(bytes.fromhex("01ff9c430001d4c0050011 020156000000fe2703"), 3, STATION)
+    assert [r.number for r in windy] == [-10.0, 67.0, 120000.0, 0.5, 1.7, 342.0, 0.254, 998.7]
+
+
+# The first is 21.4 °C and 31.4 % of an S2101; the station's own decoder reads 27.2 °C and -104 %.
+@pytest.mark.parametrize(
+    "payload",
+    ["01011098530000010210a87a0000af51", JOINED, S2104, WITH_BATTERY, "", "01", "0364ff"],
+)
+def test_the_weather_station_reads_no_frame_of_the_other_family(payload: str) -> None:
+    with pytest.raises(Garbled):
+        decode_uplink(bytes.fromhex(payload), 3, STATION)

@@ -25,6 +25,7 @@ def channels(sheet: Sheet) -> list[tuple[bytes, int]]:
     """Tags and the lengths of their values."""
     frame: dict[str, Any] = dict(sheet.frame)
     rows = [(bytes([row["type"]]), row["bytes"]) for row in frame.get("type", ())]
+    rows += [(bytes([row["id"]]), row["bytes"]) for row in frame.get("packet", ())]
     for row in frame.get("channel", ()):
         length = row.get("bytes") or KINDS[row["type"]].length
         rows.append((bytes([row["id"], row["type"]]), length))
