@@ -2,9 +2,9 @@
 
 θ = 2.97e-9 mV³ - 7.37e-6 mV² + 6.69e-3 mV - 1.92 [m³/m³].
 
-References: METER (Decagon) 10HS, calibration for mineral soils, as decentlab-decoders DL-10HS has it.
-Notes: the domain is 0 to 0.57 m³/m³ turned back into millivolts, where the cubic rises as water
-does; no uncertainty is published there. It belongs to an excitation of 3 V.
+References: calibration of the METER (Decagon) 10HS for mineral soils, as decentlab-decoders DL-10HS
+has it.
+Notes: the domain is 0 to 0.57 m³/m³ turned back into millivolts. No uncertainty is published there.
 
 >>> import numpy as np
 >>> CURVE.value(np.array([700.0]), CURVE.parameter_vector()).round(5)

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-__all__ = ["MODELS", "Frame", "chirpstack_v4", "encode", "frames", "tts_v3"]
+from edaphon_drivers.simulators.lorawan_decentlab import ENCODED, WORDED, worded
+
+__all__ = ["MODELS", "SIMULATED", "Frame", "chirpstack_v4", "encode", "frames", "tts_v3"]
 
 Values = Mapping[str, float | None]
 
@@ -36,10 +38,17 @@ class _Model(NamedTuple):
 def frames(model: str, seed: int, n: int) -> Iterator[Frame]:
     """`n` frames of a model with random values that its resolution can carry."""
     rng = random.Random(seed)  # noqa: S311 - reproducible values, no secret
-    maker = MODELS[model]
     for _ in range(n):
-        values = maker.draw(rng)
-        yield Frame(maker.encode(values), maker.f_port, values)
+        yield _drawn(model, rng)
+
+
+def _drawn(model: str, rng: random.Random) -> Frame:
+    if model in WORDED:
+        payload, values = worded(model, rng)
+        return Frame(payload, 1, values)
+    maker = MODELS[model]
+    values = maker.draw(rng)
+    return Frame(maker.encode(values), maker.f_port, values)
 
 
 def encode(model: str, values: Values) -> tuple[bytes, int]:
@@ -55,71 +64,6 @@ def _counted(values: Values, name: str, per_unit: int) -> int:
 
 def _grid(rng: random.Random, lowest: int, highest: int, per_unit: int) -> float:
     return rng.randint(lowest, highest) / per_unit
-
-
-# Decentlab: a group of words for each sensor whose values are given, announced by its flag.
-
-
-def _decentlab(*groups: tuple[int, ...] | None) -> bytes:
-    flags = sum(1 << n for n, words in enumerate(groups) if words is not None)
-    body = b"".join(struct.pack(f">{len(words)}H", *words) for words in groups if words)
-    return bytes([2]) + (4307).to_bytes(2, "big") + flags.to_bytes(2, "big") + body
-
-
-def _battery_word(values: Values) -> tuple[int, ...] | None:
-    return (_counted(values, "battery_voltage", 1000),) if "battery_voltage" in values else None
-
-
-def _trs12(values: Values) -> bytes:
-    probe = None
-    if "water_content_counts" in values:
-        probe = (
-            _counted(values, "water_content_counts", 10),
-            0x8000 + _counted(values, "soil_temperature", 10),
-            _counted(values, "bulk_electrical_conductivity", 1),
-        )
-    return _decentlab(probe, _battery_word(values))
-
-
-def _draw_trs12(rng: random.Random) -> Values:
-    probe = {
-        "water_content_counts": _grid(rng, 16000, 40000, 10),
-        "soil_temperature": _grid(rng, -400, 600, 10),
-        "bulk_electrical_conductivity": _grid(rng, 0, 20000, 1),
-    }
-    return _some(rng, probe, {"battery_voltage": _grid(rng, 2000, 3600, 1000)})
-
-
-def _some(rng: random.Random, *groups: Values) -> Values:
-    """The values of a random choice of the sensors, in order; now and then of none."""
-    taken: dict[str, float | None] = {}
-    for group in groups:
-        if rng.random() < 0.8:
-            taken |= group
-    return taken
-
-
-_DEPTHS = range(8)
-
-
-def _smtp(values: Values) -> bytes:
-    words: list[int] = []
-    for depth in _DEPTHS if "soil_moisture_0" in values else ():
-        absent = values[f"soil_moisture_{depth}"] is None
-        moisture = 2500 + _counted(values, f"soil_moisture_{depth}", 500)
-        warmth = 0x8000 + _counted(values, f"soil_temperature_{depth}", 100)
-        words += [0, 0] if absent else [moisture, warmth]
-    return _decentlab(tuple(words) or None, _battery_word(values))
-
-
-def _draw_smtp(rng: random.Random) -> Values:
-    segments = rng.randint(1, 8)
-    profile: dict[str, float | None] = {}
-    for depth in _DEPTHS:
-        there = depth < segments
-        profile[f"soil_moisture_{depth}"] = _grid(rng, -2000, 50000, 500) if there else None
-        profile[f"soil_temperature_{depth}"] = _grid(rng, -4000, 6000, 100) if there else None
-    return _some(rng, profile, {"battery_voltage": _grid(rng, 2000, 3600, 1000)})
 
 
 # Dragino: eleven bytes, big endian; the last one carries the mode in its top bit.
@@ -266,8 +210,7 @@ def _draw_soil_ph(rng: random.Random) -> Values:
 
 
 MODELS: Mapping[str, _Model] = {
-    "decentlab.dl-trs12": _Model(1, _trs12, _draw_trs12),
-    "decentlab.dl-smtp": _Model(1, _smtp, _draw_smtp),
+    **{name: _Model(1, encode, draw) for name, (encode, draw) in ENCODED.items()},
     "dragino.lse01-1.1.4": _Model(2, _dragino, _draw_dragino),
     "dragino.lse01-1.2.1": _Model(2, _dragino, _draw_dragino_both),
     "dragino.se01-lb": _Model(2, _dragino, _draw_dragino_both),
@@ -276,6 +219,9 @@ MODELS: Mapping[str, _Model] = {
     "milesight.em500-co2": _Model(85, _air, _draw_air_co2),
     "milesight.em500-smtc": _Model(85, _milesight, _draw_milesight),
 }
+
+
+SIMULATED = frozenset(MODELS) | frozenset(WORDED)
 
 
 def tts_v3(
