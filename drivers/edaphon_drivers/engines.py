@@ -3,10 +3,11 @@
 A package NAME offers `NAME/engine.py` with the functions of `Engine`; a sheet's `engine` names it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from edaphon_drivers.identity import Identity
 from edaphon_drivers.payloads import Turn
@@ -14,7 +15,7 @@ from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Asking, Talk
 
-__all__ = ["ASKED", "HEARD", "Engine", "engine", "sheet_troubles"]
+__all__ = ["ASKED", "HEARD", "Engine", "completed", "engine", "sheet_troubles"]
 
 ASKED = ("ascii", "i2c", "modbus", "sdi12", "w1")
 HEARD = ("ascii", "file", "lorawan", "message")
@@ -62,3 +63,14 @@ def sheet_troubles(sheet: Sheet) -> Iterator[str]:
         package = _PACKAGES.get(sheet.engine, sheet.engine)
         module = import_module(f"edaphon_drivers.{package}.engine")
         yield from module.sheet_troubles(sheet)
+
+
+def completed(sheet: Sheet, settings: Mapping[str, Any]) -> Sheet:
+    """The sheet with what its owner states of this one instrument, in the place of its frame."""
+    if not settings:
+        return sheet
+    if sheet.engine == "file":
+        from edaphon_drivers.files.engine import completed as file_completed
+
+        return file_completed(sheet, settings)
+    return replace(sheet, frame={**sheet.frame, **settings})

@@ -5,7 +5,7 @@ A sheet is found by its file name in `models/`; nothing lists them, so a new one
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -129,11 +129,13 @@ def load_sheet(model: str) -> Sheet:
 
 
 def parse_sheet(model: str, table: Mapping[str, Any]) -> Sheet:
-    """The sheet that a TOML table says; raises TypeError or KeyError for a wrong table."""
-    outputs = {row["name"]: _output(row) for row in table["output"]}
-    commands = tuple(
-        Command(row["send"], tuple(row["outputs"])) for row in table.get("command", ())
-    )
+    """The sheet that a TOML table says; raises ValueError, in words, for a wrong table."""
+    for key in ("title", "engine", "checked", "source", "output"):
+        if key not in table:
+            raise ValueError(f"{key} beside title, engine, checked, source and [[output]]")
+    outputs = {row.get("name", ""): _output(row) for row in table["output"]}
+    if len(outputs) < len(table["output"]):
+        raise ValueError("each output under a name of its own")
     return Sheet(
         model=model,
         title=table["title"],
@@ -141,16 +143,38 @@ def parse_sheet(model: str, table: Mapping[str, Any]) -> Sheet:
         checked=table["checked"],
         source=table["source"],
         outputs=outputs,
-        commands=commands,
+        commands=tuple(map(_command, table.get("command", ()))),
         frame=table.get("frame", {}),
         warm_up_s=float(table.get("warm_up_s", 0)),
     )
 
 
+def _command(row: Mapping[str, Any]) -> Command:
+    _expect_keys("command", row, Command)
+    return Command(row["send"], tuple(row["outputs"]))
+
+
 def _output(row: Mapping[str, Any]) -> Output:
+    _expect_keys(f"output {row.get('name', '')!r}", row, Output)
     known = dict(row)
     known["origin"] = Origin(row.get("origin", "reported"))
     known["failure"] = tuple(map(float, row.get("failure", ())))
     known["compensated"] = tuple(row.get("compensated", ()))
-    known["factory"] = tuple(Factory(**f) for f in row.get("factory", ()))
+    known["factory"] = tuple(map(_factory, row.get("factory", ())))
     return Output(**known)
+
+
+def _factory(row: Mapping[str, Any]) -> Factory:
+    _expect_keys("factory", row, Factory)
+    return Factory(**row)
+
+
+def _expect_keys(what: str, row: Mapping[str, Any], kind: type) -> None:
+    """Raises ValueError for a key that is missing or unknown."""
+    names = {f.name: f.default is MISSING and f.default_factory is MISSING for f in fields(kind)}
+    missing = [name for name, needed in names.items() if needed and name not in row]
+    unknown = [name for name in row if name not in names]
+    if missing:
+        raise ValueError(f"{', '.join(missing)} in {what}")
+    if unknown:
+        raise ValueError(f"in {what} only {', '.join(names)}; not {', '.join(unknown)}")

@@ -19,7 +19,10 @@ from edaphon_calibration import (
 )
 from edaphon_calibration.arrays import Float
 
-FINITE = {"polynomial": {"c0": 0.5, "c1": -2.0, "c2": 0.25, "c4": 1e-2, "c6": -1e-3}}
+FINITE = {
+    "polynomial": {"c0": 0.5, "c1": -2.0, "c2": 0.25, "c4": 1e-2, "c6": -1e-3},
+    "ndir_ideal_gas": {"pressure": 90.0, "temperature": 5.0},
+}
 
 
 def with_parameters(name: str) -> tuple[Curve, Float]:

@@ -21,7 +21,8 @@ class Curve:
     NaN, and nothing is clipped. A unit or quantity of None is stated by each calibration.
     `parameters` maps each name, in the order of p, to its default, None where there is none.
     `uncertainty` is the standard uncertainty of the curve itself with its default parameters
-    [to_unit]; `domain` [from_unit] is where the reference vouches for it.
+    [to_unit]; `domain` [from_unit] is where the reference vouches for it. `compensates` names what
+    it corrects for, so that nothing is corrected twice.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Curve:
     quantity: str | None = None
     domain: tuple[float, float] = (-inf, inf)
     uncertainty: float = 0.0
+    compensates: tuple[str, ...] = ()
 
     def outside(self, x: Float) -> Bools:
         """Where x [from_unit] lies outside the domain; never for NaN, which has no value anyway."""

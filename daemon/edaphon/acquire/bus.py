@@ -132,6 +132,10 @@ class Bus:
         if self._thread.ident:
             self._thread.join()
 
+    def is_talking(self, address: str) -> bool:
+        """Whether a talk with that address has begun; for talks on this bus's own thread."""
+        return any(c.address == address and c.answer is not None for c in self._waiting)
+
     def submit(
         self,
         address: str,

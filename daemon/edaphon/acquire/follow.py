@@ -34,12 +34,16 @@ class _Place(NamedTuple):
     """How far a file was read, and how it began; another beginning is another file."""
 
     offset: int
-    header: int  # how many bytes at its start explain the rest
+    header: str  # the lines that explain what comes next, latin-1
     head: str
 
     @classmethod
-    def of(cls, offset: int, header: int, path: Path) -> "_Place":
-        return cls(offset, header, _head(path, offset))
+    def behind(cls, piece: Piece) -> "_Place":
+        end = piece.offset + len(piece.data)
+        return cls(end, piece.header.decode("latin-1"), _head(Path(piece.name), end))
+
+
+_START = _Place(0, "", "")
 
 
 class Follower:
@@ -98,8 +102,7 @@ class Follower:
         place, named = Sequence(*saved[0]), saved[1]
         places = {name: _Place(*known) for name, known in named.items()}
         for piece in self._pieces_behind(place):
-            end, header = piece.offset + len(piece.data), len(piece.header)
-            places[piece.name] = _Place.of(end, header, Path(piece.name))
+            places[piece.name] = _Place.behind(piece)
         return places
 
     def _pieces_behind(self, place: Sequence) -> Iterator[Piece]:
@@ -124,23 +127,22 @@ class Follower:
         ended = self._is_quiet(name, size)
         if size <= place.offset:
             return False
-        data, more = self._read(path, place, size, ended)
+        data, header_bytes = self._read(path, place, size, ended)
         if not data:
             return False
-        header, skip = self._header(path, place, data)
-        piece = Piece(name, place.offset + skip, header, data[skip:])
+        header = data[:header_bytes] or place.header.encode("latin-1")
+        piece = Piece(name, place.offset + header_bytes, header, data[header_bytes:])
         if piece.data:
             self._keep(piece)
-        end = place.offset + len(data)
         with self._lock:
-            self._places[name] = _Place.of(end, len(header), path)
-        return more
+            self._places[name] = _Place.behind(piece)
+        return True
 
     def _place(self, path: Path, size: int) -> _Place:
         """Where to go on; at the start for a file that was written anew."""
-        place = self._places.get(str(path), _Place(0, 0, ""))
+        place = self._places.get(str(path), _START)
         if place.offset and (size < place.offset or _head(path, place.offset) != place.head):
-            return _Place(0, 0, "")
+            return _START
         return place
 
     def _is_quiet(self, name: str, size: int) -> bool:
@@ -149,28 +151,20 @@ class Follower:
         self._quiet[name] = (size, since if known == size else now)
         return known == size and now - since >= ENDED_AFTER_S * 1e9
 
-    def _read(self, path: Path, place: _Place, size: int, ended: bool) -> tuple[bytes, bool]:
-        """(the whole records that come next, whether more bytes stand behind them)."""
+    def _read(self, path: Path, place: _Place, size: int, ended: bool) -> tuple[bytes, int]:
+        """(the whole records that come next, how many bytes at their start are a header)."""
         length = SLICE_BYTES
         while True:
             with path.open("rb") as file:
                 file.seek(place.offset)
                 data = file.read(length)
             last = place.offset + len(data) >= size
-            cut = files.cut(data, self._sheet, ended and last)
+            cut = files.cut(data, self._sheet, ended and last, bool(place.header))
             if cut.whole or last:
-                return data[: cut.whole], not last
+                return data[: cut.whole], cut.header_bytes
             if length >= LARGEST_PIECE_BYTES:
-                return data, True  # no record is so long: kept as it is, and told when decoded
+                return data, 0  # no record is so long: kept as it is, and told when decoded
             length *= 2
-
-    def _header(self, path: Path, place: _Place, data: bytes) -> tuple[bytes, int]:
-        """(the header of these records, how many bytes of `data` are it)."""
-        if place.offset == 0:
-            skip = files.cut(data, self._sheet, True).header_bytes
-            return data[:skip], skip
-        with path.open("rb") as file:
-            return file.read(place.header), 0
 
     def _keep(self, piece: Piece) -> None:
         entry = self._keeper.entry(Kind.RECORD, self.path, pack_piece(piece))

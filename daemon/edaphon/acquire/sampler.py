@@ -89,6 +89,11 @@ class Sampler:
     def accounts(self) -> dict[str, SlotAccount]:
         return {s.scheduled.path: s.account for s in self._sources}
 
+    @property
+    def scheduled(self) -> dict[str, Scheduled]:
+        """The instruments of the line, by path."""
+        return {s.scheduled.path: s.scheduled for s in self._sources}
+
     def saved_accounts(self) -> dict[str, dict[str, Any]]:
         """The accounts with the monotonic time up to which they know what was written."""
         with self._lock:

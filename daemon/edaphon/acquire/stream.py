@@ -31,7 +31,7 @@ class Chunk:
 
     end: bytes
     first_ns: int = 0
-    bytes: int = 0
+    length: int = 0
     turns: list[Turn] = field(default_factory=list)
     rest: bytes = b""
 
@@ -45,7 +45,7 @@ class Chunk:
 
     def is_full(self, now_ns: int) -> bool:
         old = bool(self.turns) and now_ns - self.first_ns >= CHUNK_S * 1e9
-        return old or self.bytes >= CHUNK_BYTES
+        return old or self.length >= CHUNK_BYTES
 
     def finish(self, now_ns: int) -> None:
         """Nothing more comes: what has no end goes as it is."""
@@ -60,7 +60,7 @@ class Chunk:
         if not self.turns:
             self.first_ns = now_ns
         self.turns.append(Turn((now_ns - self.first_ns) // 1_000_000, False, line))
-        self.bytes += len(line)
+        self.length += len(line)
 
 
 class StreamReader:

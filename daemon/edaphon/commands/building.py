@@ -32,7 +32,7 @@ def link_opener(bus: Bus) -> Callable[[], Link]:
     if bus.kind == "i2c":
         from edaphon_drivers.links.i2c import I2cLink
 
-        return lambda: I2cLink(Path(bus.port))
+        return lambda: I2cLink(bus.port)
     if bus.port.startswith("tcp://"):
         host, _, port = bus.port.removeprefix("tcp://").rpartition(":")
         return lambda: TcpLink(host, int(port))

@@ -9,10 +9,12 @@ import numpy as np
 
 from edaphon import __version__
 from edaphon.acquire.bus import AlreadyTalking
+from edaphon.commands.bench_way import bench_of
 from edaphon.commands.control import DaemonRefuses
 from edaphon.commands.service import NotKept, Refusal, Service
 from edaphon.config import ScheduledSource
 from edaphon.facts import FactRow, fact_of
+from edaphon.facts.swaps import contradictions, explanations
 from edaphon.journal import Purpose
 from edaphon.nouns import Float, Observations
 from edaphon_drivers.engines import engine
@@ -31,9 +33,11 @@ class Desk:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._bench = bench_of(service)
 
     def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        verb = getattr(self, f"_on_{request['verb']}", None)
+        name = str(request["verb"])
+        verb = getattr(self, f"_on_{name}", None) or self._bench.verb(name)
         if verb is None:
             raise DaemonRefuses(f"expected a verb that this version knows, got {request['verb']!r}")
         result: Mapping[str, Any] = verb(request)
@@ -147,7 +151,7 @@ class Desk:
         if fault is not None:
             raise DaemonRefuses(str(fault))
         source = next(s for s in service.config.sources if s.path == path)
-        sheet = service.config.sheets[source.model or ""]
+        sheet = service.config.sheet(source)
         readings = engine(sheet.engine).decode_exchange(turns, sheet)
         return {
             "time_ns": time.time_ns(),
@@ -170,6 +174,12 @@ class Desk:
 
 def _trouble(service: Service) -> list[str]:
     found = [f"{who}: {what}" for who, what in sorted(service.trouble.items())]
+    told = {
+        source.path: service.deriver.state.serials.get(source.path, "")
+        for source in service.config.sources
+    }
+    now = service.keeper.now_ns()
+    found += explanations(contradictions(told, service.deriver.knowledge, now))
     if damaged := service.deriver.damaged:
         found.append(f"journal: {damaged} damaged places were passed over; see `edaphon verify`")
     return found

@@ -13,6 +13,7 @@ from edaphon.acquire.gaps import Gap, SlotAccount
 from edaphon.acquire.sampler import Sampler
 from edaphon.acquire.slots import Schedule
 from edaphon.acquire.stream import StreamReader
+from edaphon.acquire.switches import BranchSwitch
 from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.clock import Clock, SystemClock
 from edaphon.commands.building import (
@@ -66,6 +67,7 @@ class Inlets:
         self._supplies = supply_switches(config)
         self.buses: dict[str, Bus] = {}
         self.samplers: dict[str, Sampler] = {}
+        self.branches: dict[str, BranchSwitch | None] = {}
         self.streams: dict[str, StreamReader] = {}
         self.followers: dict[str, Follower] = {}
         self.readers: dict[str, BrokerReader] = {}
@@ -73,9 +75,11 @@ class Inlets:
     @property
     def taken(self) -> int:
         """Records handed to the journal since the start, as the links counted them."""
-        parts = [*self.samplers.values(), *self.streams.values(), *self.followers.values()]
+        asked = sum(sampler.taken for sampler in self.samplers.values())
+        streamed = sum(stream.taken for stream in self.streams.values())
+        followed = sum(follower.taken for follower in self.followers.values())
         heard = sum(reader.state.journalled for reader in self.readers.values())
-        return heard + sum(part.taken for part in parts)
+        return asked + streamed + followed + heard
 
     @property
     def open_gaps(self) -> list[Gap]:
@@ -130,7 +134,7 @@ class Inlets:
             scheduled(
                 source,
                 table,
-                self._config.sheets[source.model],
+                self._config.sheet(source),
                 self._own.schedules.get(source.path),
                 self._own.timing,
                 self._supplies,
@@ -142,6 +146,7 @@ class Inlets:
         sampler = Sampler(bus, own, accounts, self._journal, self._keeper, self._say)
         sampler.account_for_absence(alive_until_ns)
         self.buses[name], self.samplers[name] = bus, sampler
+        self.branches[name] = branches
         bus.start()
         self._run(f"slots of {name}", partial(sampler.run, self._stop))
 
@@ -150,7 +155,7 @@ class Inlets:
     def _start_stream(self, source: HeardSource) -> None:
         from edaphon_drivers.ascii import engine as ascii_lines
 
-        sheet = self._config.sheets[source.model]
+        sheet = self._config.sheet(source)
         reader = StreamReader(
             source.path,
             link_opener(self._config.buses[source.bus]),
@@ -166,7 +171,7 @@ class Inlets:
     def _start_follower(self, source: FileSource) -> None:
         from edaphon.acquire.follow import Follower
 
-        sheet = self._config.sheets[source.model]
+        sheet = self._config.sheet(source)
         follower = Follower(
             source.path, source.file, sheet, self._journal, self._keeper, self._state, self._say
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from edaphon.config.lines import Bus
 from edaphon.config.parts import Found, Parts
 from edaphon.config.sources import (
     FileSource,
@@ -15,7 +16,7 @@ from edaphon.written.lines import Place
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import check_unit
-from edaphon_drivers.engines import engine, sheet_troubles
+from edaphon_drivers.engines import completed, engine, sheet_troubles
 from edaphon_drivers.sheets import Output, model_names
 
 __all__ = ["instrument_rules", "unit_trouble"]
@@ -88,10 +89,16 @@ def _speaks(source: Source, number: int, parts: Parts) -> Found:
     elif isinstance(source, HeardSource) != bool(sheet.frame.get("heard")) and "ascii" in spoken:
         came = f'"{source.model}" {"is asked" if isinstance(source, HeardSource) else "is heard"}'
         yield place, came, "interval for one that is asked, expect for one that talks by itself"
+    elif trouble := next(sheet_troubles(completed(sheet, source.settings)), ""):
+        yield ("source", number, "settings"), f'"{source.model}"', trouble
     elif isinstance(source, ScheduledSource) and (
         trouble := engine(sheet.engine).address_trouble(source.address)
     ):
-        yield ("source", number, "address"), f'"{source.address}"', trouble
+        yield (
+            ("source", number, "address"),
+            f'"{source.address}"',
+            trouble,
+        )
 
 
 def _spoken(source: Source, parts: Parts) -> tuple[str, ...] | None:
@@ -107,24 +114,18 @@ def _spoken(source: Source, parts: Parts) -> tuple[str, ...] | None:
 
 
 def _lines(_: Document, parts: Parts) -> Found:
-    """A line that is heard has one instrument; branches and supplies are there."""
-    heard: dict[str, int] = {}
+    """What is heard hangs on a line that talks by itself; branches and supplies are there."""
     for number, source in parts.sources.items():
         if isinstance(source, HeardSource) and source.bus in parts.buses:
-            yield from _alone(source, number, parts, heard)
+            yield from _hears(source, number, parts.buses[source.bus])
         elif isinstance(source, ScheduledSource):
             yield from _switched(source, number, parts)
 
 
-def _alone(source: HeardSource, number: int, parts: Parts, heard: dict[str, int]) -> Found:
-    kind = parts.buses[source.bus].kind
-    if kind != "stream":
-        came = f'bus {source.bus} has kind = "{kind}"'
+def _hears(source: HeardSource, number: int, bus: Bus) -> Found:
+    if bus.kind != "stream":
+        came = f'bus {source.bus} has kind = "{bus.kind}"'
         yield ("source", number, "bus"), came, 'a bus with kind = "stream", or interval'
-    elif source.bus in heard:
-        came = f"source {heard[source.bus] + 1} is heard on bus {source.bus} already"
-        yield ("source", number, "bus"), came, "one instrument for each line that talks by itself"
-    heard.setdefault(source.bus, number)
 
 
 def _switched(source: ScheduledSource, number: int, parts: Parts) -> Found:

@@ -61,11 +61,7 @@ class Supply(Table):
 
 class Bus(Table):
     kind: Literal["sdi12", "sdi12-uart", "serial", "stream", "modbus-tcp", "w1", "i2c"] = Field(
-        description=(
-            "what is at the port: an SDI-12 adapter; SDI-12 on a bare UART; a serial line whose "
-            "instruments are asked (Modbus RTU, ASCII); one that talks by itself; Modbus TCP; the "
-            "kernel's 1-wire folder; an I2C bus"
-        ),
+        description="what is at the port, and how it talks",
         examples=["sdi12"],
     )
     port: str = Field(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from edaphon.config.lines import Broker, Bus, Supply
-from edaphon.config.sources import Source
+from edaphon.config.sources import Source, outputs_of, sheet_of
 from edaphon.written.values import AbsolutePath, Id, Table, wrong
 from edaphon_drivers.sheets import Output, Sheet, Sheets, parse_sheet
 
@@ -191,6 +191,13 @@ class Configuration(Table):
         """The model sheets that this configuration can name."""
         return Sheets({name: own.sheet(name) for name, own in self.models.items()})
 
+    def sheet(self, source: Source) -> Sheet:
+        """The model sheet of a source that has one; raises LookupError."""
+        found = sheet_of(source, self.sheets)
+        if found is None:
+            raise LookupError(f"expected a source with a model, got {source.path}")
+        return found
+
     def outputs(self) -> dict[str, Mapping[str, Output]]:
         """Source path -> its outputs by name."""
-        return {source.path: source.outputs(self.sheets) for source in self.sources}
+        return {source.path: outputs_of(source, self.sheets) for source in self.sources}

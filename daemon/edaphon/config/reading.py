@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from edaphon.config.model import Configuration
 from edaphon.config.parts import Parts
 from edaphon.config.rules import rule_complaints
+from edaphon.config.sources import outputs_of
 from edaphon.written import FACT_TABLES, Complaint, Document, did_you_mean
 from edaphon.written.lines import Place
 from edaphon.written.models import came_text, keys_of, toml_text, validated
@@ -33,7 +34,7 @@ class Draft:
         known = {}
         for source in self.parts.sources.values():
             with suppress(UnknownModel):
-                known[source.path] = source.outputs(self.parts.sheets)
+                known[source.path] = outputs_of(source, self.parts.sheets)
         return known
 
 

@@ -8,8 +8,9 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from edaphon.written.values import AbsolutePath, Duration, Id, Table, wrong
 from edaphon_drivers import json_message
+from edaphon_drivers.engines import completed
 from edaphon_drivers.json_message import TimeFormat
-from edaphon_drivers.sheets import Output, Sheets
+from edaphon_drivers.sheets import Output, Sheet, Sheets
 
 __all__ = [
     "FileSource",
@@ -20,6 +21,8 @@ __all__ = [
     "LorawanSource",
     "ScheduledSource",
     "Source",
+    "outputs_of",
+    "sheet_of",
     "told_fields",
 ]
 
@@ -58,6 +61,12 @@ class ScheduledSource(Table):
         default=False, description="SDI-12: ask for a checksum in the answer", examples=[False]
     )
 
+    settings: Mapping[str, Any] = Field(
+        default={},
+        description="what the model sheet leaves to the owner, such as the zone of its times",
+        examples=['{ utc_offset = "+01:00" }'],
+    )
+
     @field_validator("interval_ns")
     @classmethod
     def _grid(cls, ns: int) -> int:
@@ -72,9 +81,6 @@ class ScheduledSource(Table):
         supply = f"+{self.supply}" if self.supply else ""
         return f"{self.bus}/{self.address}{branch}{supply}"
 
-    def outputs(self, sheets: Sheets) -> Mapping[str, Output]:
-        return sheets[self.model].outputs
-
 
 class HeardSource(Table):
     bus: Id = Field(description='name of a [bus.NAME] with kind = "stream"', examples=["gas"])
@@ -84,13 +90,15 @@ class HeardSource(Table):
         description="usual time between two records; silence is told after several",
         examples=["1s"],
     )
+    settings: Mapping[str, Any] = Field(
+        default={},
+        description="what the model sheet leaves to the owner, such as the zone of its times",
+        examples=['{ utc_offset = "+01:00" }'],
+    )
 
     @property
     def path(self) -> str:
         return f"{self.bus}/0"
-
-    def outputs(self, sheets: Sheets) -> Mapping[str, Output]:
-        return sheets[self.model].outputs
 
 
 class FileSource(Table):
@@ -106,13 +114,15 @@ class FileSource(Table):
         description="usual time between two records",
         examples=["30min"],
     )
+    settings: Mapping[str, Any] = Field(
+        default={},
+        description="what the model sheet leaves to the owner, such as the zone of its times",
+        examples=['{ utc_offset = "+01:00" }'],
+    )
 
     @property
     def path(self) -> str:
         return f"{FILES}/{self.name}"
-
-    def outputs(self, sheets: Sheets) -> Mapping[str, Output]:
-        return sheets[self.model].outputs
 
 
 _TIME_FORMATS = {
@@ -184,6 +194,12 @@ class LorawanSource(Table):
         examples=["20min"],
     )
 
+    settings: Mapping[str, Any] = Field(
+        default={},
+        description="what the model sheet leaves to the owner, such as the zone of its times",
+        examples=['{ utc_offset = "+01:00" }'],
+    )
+
     @field_validator("dev_eui")
     @classmethod
     def _eui(cls, text: str) -> str:
@@ -203,9 +219,6 @@ class LorawanSource(Table):
     @property
     def path(self) -> str:
         return f"{self.broker}/{self.dev_eui}"
-
-    def outputs(self, sheets: Sheets) -> Mapping[str, Output]:
-        return sheets[self.model].outputs if self.model else _outputs(self.field)
 
 
 class JsonSource(Table):
@@ -239,6 +252,12 @@ class JsonSource(Table):
         examples=["[[source.field]]"],
     )
 
+    settings: Mapping[str, Any] = Field(
+        default={},
+        description="what the model sheet leaves to the owner, such as the zone of its times",
+        examples=['{ utc_offset = "+01:00" }'],
+    )
+
     @model_validator(mode="after")
     def _one_decoder(self) -> "JsonSource":
         if (self.model is None) == (not self.field):
@@ -255,9 +274,6 @@ class JsonSource(Table):
     @property
     def path(self) -> str:
         return f"{self.broker}/{self.topic}"
-
-    def outputs(self, sheets: Sheets) -> Mapping[str, Output]:
-        return sheets[self.model].outputs if self.model else _outputs(self.field)
 
     def json_fields(self) -> json_message.JsonFields:
         """What the decoder is told."""
@@ -276,28 +292,41 @@ def told_fields(fields: tuple[JsonField, ...]) -> tuple[json_message.JsonField, 
     )
 
 
-def _outputs(fields: tuple[JsonField, ...]) -> Mapping[str, Output]:
-    return {f.name: Output(f.name, f.quantity, f.unit) for f in fields}
-
-
 def _kind_of_source(row: Any) -> str:
     keys = (row if isinstance(row, Mapping) else vars(row)).keys()
     if "dev_eui" in keys:
-        return "lorawan"
+        return "lorawan-source"
     if "file" in keys:
-        return "file"
+        return "file-source"
     if keys & {"topic", "field"}:
-        return "json"
+        return "json-source"
     if "bus" in keys and keys & {"expect", "expect_ns"} and not keys & {"interval", "interval_ns"}:
-        return "heard"
-    return "scheduled"
+        return "heard-source"
+    return "scheduled-source"
 
 
 Source = Annotated[
-    Annotated[ScheduledSource, Tag("scheduled")]
-    | Annotated[HeardSource, Tag("heard")]
-    | Annotated[FileSource, Tag("file")]
-    | Annotated[LorawanSource, Tag("lorawan")]
-    | Annotated[JsonSource, Tag("json")],
+    Annotated[ScheduledSource, Tag("scheduled-source")]
+    | Annotated[HeardSource, Tag("heard-source")]
+    | Annotated[FileSource, Tag("file-source")]
+    | Annotated[LorawanSource, Tag("lorawan-source")]
+    | Annotated[JsonSource, Tag("json-source")],
     Discriminator(_kind_of_source),
 ]
+
+
+def sheet_of(source: Source, sheets: Sheets) -> Sheet | None:
+    """The model sheet of a source, with its owner's settings; None for one that has fields.
+
+    Raises UnknownModel.
+    """
+    return completed(sheets[source.model], source.settings) if source.model else None
+
+
+def outputs_of(source: Source, sheets: Sheets) -> Mapping[str, Output]:
+    """The outputs of a source by name; raises UnknownModel."""
+    sheet = sheet_of(source, sheets)
+    if sheet is not None:
+        return sheet.outputs
+    fields: tuple[JsonField, ...] = getattr(source, "field", ())
+    return {f.name: Output(f.name, f.quantity, f.unit) for f in fields}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from edaphon.config import (
@@ -27,7 +28,7 @@ from edaphon_drivers.payloads import (
     unpack_piece,
 )
 from edaphon_drivers.readings import Reading
-from edaphon_drivers.sheets import Output, Sheet, Sheets
+from edaphon_drivers.sheets import Output, Sheet
 
 __all__ = ["Decoded", "Outputs", "Sources"]
 
@@ -87,23 +88,21 @@ class Sources:
         asked: dict[str, Sheet] = {}
         for source in config.sources:
             if isinstance(source, ScheduledSource):
-                asked[source.path] = config.sheets[source.model]
+                asked[source.path] = config.sheet(source)
                 decoders[source.path] = _exchange_decoder(source.path, asked[source.path])
             elif isinstance(source, HeardSource):
-                decoders[source.path] = _stream_decoder(source.path, config.sheets[source.model])
+                decoders[source.path] = _stream_decoder(source.path, config.sheet(source))
             elif isinstance(source, FileSource):
-                decoders[source.path] = _piece_decoder(source.path, config.sheets[source.model])
+                decoders[source.path] = _piece_decoder(source.path, config.sheet(source))
         for name, broker in config.brokers.items():
             own = [s for s in config.sources if getattr(s, "broker", None) == name]
             if broker.envelope == "json":
                 nodes = (s for s in own if isinstance(s, JsonSource))
-                topics = {s.topic: (s.path, _message_reader(s, config.sheets)) for s in nodes}
+                topics = {s.topic: (s.path, _message_reader(s, config)) for s in nodes}
                 decoders[name] = _topic_decoder(name, topics)
             else:
                 uplinks = (s for s in own if isinstance(s, LorawanSource))
-                devices = {
-                    s.dev_eui: _uplink_reader(s, config.sheets, files or {}) for s in uplinks
-                }
+                devices = {s.dev_eui: _uplink_reader(s, config, files or {}) for s in uplinks}
                 decoders[name] = _uplink_decoder(name, broker.envelope, devices)
         return cls(decoders, config.outputs(), asked, config.site.id)
 
@@ -139,28 +138,40 @@ def _piece_decoder(path: str, sheet: Sheet) -> _Decoder:
     return decode
 
 
-def _message_reader(source: JsonSource, sheets: Sheets) -> _MessageReader:
+def _message_reader(source: JsonSource, config: Configuration) -> _MessageReader:
     if source.model is None:
         fields = source.json_fields()
         return lambda message: decode_json(message.data, fields)
     from edaphon_drivers.smart_home import engine as smart_home
 
-    sheet = sheets[source.model]
+    sheet = config.sheet(source)
     return lambda message: smart_home.decode_message(message.topic, message.data, sheet)
 
 
 def _uplink_reader(
-    source: LorawanSource, sheets: Sheets, files: Mapping[str, str]
+    source: LorawanSource, config: Configuration, files: Mapping[str, str]
 ) -> _UplinkReader:
     if source.model is not None:
-        sheet = sheets[source.model]
+        sheet = config.sheet(source)
         return lambda uplink: lorawan.decode_uplink(uplink.data, uplink.f_port, sheet)
+    return _script_reader(source, files.get(str(source.codec_file), ""))
+
+
+def _script_reader(source: LorawanSource, text: str) -> _UplinkReader:
+    """A codec that can't be run refuses each uplink, and none of another device."""
     from edaphon_drivers import javascript  # its engine is an optional extra
 
-    path = str(source.codec_file)
-    codec = javascript.Codec(files.get(path, ""), path)
     fields = JsonFields(told_fields(source.field))
-    return lambda uplink: javascript.decode_with(codec, uplink.data, uplink.f_port, fields)
+    try:
+        codec = javascript.Codec(text, str(source.codec_file))
+    except Fault as fault:
+        return partial(_refuse, fault)
+    # The network server's time is the only clock a codec gets: derived again it says the same.
+    return lambda u: javascript.decode_with(codec, u.data, u.f_port, fields, u.time_ns)
+
+
+def _refuse(fault: Fault, _: lorawan.Uplink) -> tuple[Reading, ...]:
+    raise fault
 
 
 def _whole_message(payload: bytes) -> Message:

@@ -52,6 +52,8 @@ def _chain(
     first = [(output.unit, output.quantity)] if not sensor else []
     if factory is not None:
         first = [(factory.unit, factory.quantity)]
+    for step in [*sensor, *own]:
+        yield from _twice(case, step, output, deployment)
     for step in sensor:
         yield from _into(case, step, output.unit, deployment)
         first.append(_out_of(step, output.unit, channel.quantity))
@@ -81,6 +83,21 @@ def _into(case: Case, step: Calibration, unit: str, deployment: Deployment) -> I
         else:
             came = f'"{deployment.output}" in {unit} does not fit calibration {step.id}'
             yield deployment, "output", came, expected_only(error)
+
+
+def _twice(
+    case: Case, step: Calibration, output: Output, deployment: Deployment
+) -> Iterator[Found]:
+    """Nothing is corrected for what the instrument has corrected inside."""
+    twice = [what for what in curve(step.curve).compensates if what in output.compensated]
+    if not twice:
+        return
+    words = f"{output.name} of {deployment.source} is compensated for {' and '.join(twice)} inside"
+    if case.is_new(step):
+        yield step, "curve", f'"{step.curve}" would do so again', f"another curve: {words}"
+    else:
+        came = f"{words}, and calibration {step.id} would do so again"
+        yield deployment, "output", came, "another output, or a calibration without it"
 
 
 def _out_of(step: Calibration, came: str, quantity: str) -> tuple[str, str]:

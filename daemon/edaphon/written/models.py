@@ -14,7 +14,7 @@ from edaphon.written.lines import Document, Place
 
 __all__ = ["came_text", "keys_of", "validated", "value_at"]
 
-_TAGS = frozenset({"scheduled", "heard", "file", "lorawan", "json"})
+_TAGS = frozenset(f"{kind}-source" for kind in ("scheduled", "heard", "file", "lorawan", "json"))
 _URL_USER = re.compile(r"//[^/@\s]+@")  # may hold a password
 _MEANING = {
     "string_type": "text in quotes",

@@ -37,7 +37,7 @@ def cut_json(data: bytes) -> Cut:
     return Cut(0, len(data))
 
 
-def cut_lines(data: bytes, layout: Layout, ended: bool) -> Cut:
+def cut_lines(data: bytes, layout: Layout, ended: bool, headed_before: bool = False) -> Cut:
     """Up to the next header, or PIECE_BYTES; what an .81x says below its rows stays together."""
     window = data[:PIECE_BYTES]
     complete = ended and len(window) == len(data)
@@ -48,7 +48,7 @@ def cut_lines(data: bytes, layout: Layout, ended: bool) -> Cut:
         return Cut(0, len(window)) if len(data) > len(window) else _WAIT
     lines = [text_of(line).rstrip("\r\n") for line in raw]
     headed = header_at(lines, 0, layout)
-    if headed == INCOMPLETE and not (complete and layout.form == "table"):
+    if headed == INCOMPLETE and not (layout.form == "table" and (complete or headed_before)):
         return _WAIT
     headed = max(headed, 0)
     end, closed = _next_header(lines, headed, layout)

@@ -16,13 +16,14 @@ from edaphon_drivers.sheets import Sheet
 __all__ = ["Cut", "completed", "cut", "decode_piece", "sheet_troubles"]
 
 
-def cut(data: bytes, sheet: Sheet, ended: bool) -> Cut:
+def cut(data: bytes, sheet: Sheet, ended: bool, headed: bool = False) -> Cut:
     """How much of `data`, from the last cut on, is whole; `ended`: it has not changed for a while.
 
+    `headed`: a header was cut before, so that what comes may be rows alone.
     Call it again with the rest until it says 0. Raises Refused for a sheet with troubles.
     """
     layout = read_layout(sheet)
-    return cut_json(data) if layout.form == "li8200" else cut_lines(data, layout, ended)
+    return cut_json(data) if layout.form == "li8200" else cut_lines(data, layout, ended, headed)
 
 
 def decode_piece(piece: Piece, sheet: Sheet) -> tuple[Reading, ...]:

@@ -162,7 +162,7 @@ def test_each_way_to_be_a_source_has_its_path_and_outputs() -> None:
     paths = ["sdi12/a", "ttn/a84041b2c1d5e6f7", "local/plot/node1"]
     assert [source.path for source in config.sources] == paths == list(config.outputs())
     assert (asked.interval_ns, heard.expect_ns) == (600 * 10**9, 1200 * 10**9)
-    assert json.outputs["vwc"].unit == "%"
+    assert config.outputs()[json.path]["vwc"].unit == "%"
     assert json.json_fields().fields[0].failure == (-127.0,)
     assert config.sinks[0].settings == {"url": "http://127.0.0.1:8086"}
     assert (config.web.host, config.web.port, config.site.utc_offset_s) == ("127.0.0.1", 8040, 0)

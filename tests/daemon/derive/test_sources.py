@@ -11,7 +11,7 @@ from edaphon.derive.sources import Decoded
 from edaphon.derive.state import State
 from edaphon.derive.step import Line
 from edaphon.facts import Knowledge, fact_of
-from edaphon.journal import Entry, Kind
+from edaphon.journal import Entry, Kind, Purpose
 from edaphon.nouns import Sequence
 from edaphon.written import read_document
 from edaphon_drivers.faults import Garbled, Refused
@@ -124,3 +124,14 @@ def test_an_output_that_one_record_says_twice_is_one_observation() -> None:
     )
     assert {t for run in runs for t in run.time_ns.tolist()} == {NOW}
     assert state.derived == {"c": 1}
+
+
+def test_what_was_said_at_the_bench_of_no_source_is_no_dead_letter() -> None:
+    letters: list[object] = []
+    line = Line(State(), Plan.of(Knowledge(), {}, "s"), sources(), lambda _: (), letters.append)
+    line.state.boots["boot"] = (0, 1)
+    typed = Entry(Kind.RECORD, NOW, 0, "boot", "sdi12/term", b"\x01", None, Purpose.TEST)
+    line.step([(Sequence(1, 2), typed)])
+    assert (line.state.counts.decoded, line.state.counts.dead, letters) == (1, 0, [])
+    line.step([(Sequence(1, 3), typed._replace(purpose=Purpose.ROUTINE))])
+    assert (line.state.counts.decoded, line.state.counts.dead, len(letters)) == (1, 1, 1)

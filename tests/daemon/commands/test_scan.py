@@ -1,0 +1,243 @@
+"""Who is on a line: real ports and probes that are simulated, beside a daemon that records."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+import pytest
+from tests.stories.station import Station, teros12_facts
+
+from edaphon.acquire.scanning import (
+    ANSWERS,
+    DUPLICATE,
+    SILENT,
+    modbus_presence,
+    sdi12_presence,
+)
+from edaphon.clock import SystemClock
+from edaphon.commands.scan_ports import port_rows
+from edaphon.config import read_config
+from edaphon.journal import Entry, Journal, Kind, Purpose, read_only
+from edaphon.written import read_document
+from edaphon_drivers.payloads import Turn, pack_message
+from edaphon_drivers.simulators.lorawan import encode, tts_v3
+from edaphon_drivers.simulators.modbus import SimulatedLine, Unit
+from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
+
+
+def probe(address: str, serial: str = "", model: str = "TER12 ") -> Probe:
+    said = f"13METER   {model}411{serial or 'T12-0000000' + address}"
+    return Probe(address, said, [1807.82, 21.0, 1])
+
+
+def two_at_once(command: str) -> str | None:
+    """What an adapter hears of two probes that answer together."""
+    return "garbled" if command.endswith("I") else None
+
+
+def tables(port: str, *addresses: str, interval: str = "1h") -> list[str]:
+    line = f'[bus.sdi12]\nkind = "sdi12"\nport = "{port}"\nanswer_s = 0.2\n'
+    return [line] + [
+        f'[[source]]\nbus = "sdi12"\naddress = "{a}"\nmodel = "meter.teros12"\n'
+        f'interval = "{interval}"\n'
+        for a in addresses
+    ]
+
+
+def deployed(address: str, serial: str) -> str:
+    facts = teros12_facts(f"sdi12/{address}", f"p{address}")
+    named = facts.replace('output = "', f'sensor = "{serial}"\noutput = "')
+    return f'[[sensor]]\nid = "{serial}"\nmodel = "meter.teros12"\n{named}'
+
+
+@contextmanager
+def line_of(*probes: Probe) -> Iterator[str]:
+    line = SimulatedBus(probes, second_s=0.01)
+    path = line.start()
+    try:
+        yield path
+    finally:
+        line.stop()
+
+
+def test_a_line_is_scanned_while_it_is_recorded_and_no_slot_is_missed(tmp_path: Path):
+    probes = [probe("a"), probe("b"), probe("5", model="TER21 "), probe("d")]
+    probes[3].fault = two_at_once
+    with line_of(*probes) as port:
+        station = Station(tmp_path, tables(port, "a", "b", "c", interval="1s"), [])
+        try:
+            station.start()
+            found = station.json("scan", "sdi12", codes=(1,))
+            told = station.ask("status")["ledgers"]
+        finally:
+            station.stop()
+        (bus,) = found["buses"]
+        states = {row["path"]: row["state"] for row in bus["rows"]}
+        assert states == {
+            "sdi12/a": "ok",
+            "sdi12/b": "ok",
+            "sdi12/c": "missing",
+            "sdi12/5": "unknown",
+            "sdi12/d": "duplicate suspected",
+        }
+        assert bus["asked"] == 62
+        (source,) = [p for p in found["proposals"] if 'address = "5"' in p]
+        assert 'model = "meter.teros21"' in source
+        assert "METER TER21 411 T12-00000005" in source
+        assert told["gaps"].keys() <= {"no answer"}  # of c alone: nobody came too late
+        assert told["entries"]["dead"] == 0
+        kept = [e for _, e in read_only(station.storage / "journal").scan(kinds=[Kind.IDENTITY])]
+        scanned = {e.source for e in kept if e.purpose == Purpose.SCAN}
+        assert scanned == {"sdi12/a", "sdi12/b", "sdi12/5", "sdi12/d"}
+
+
+def test_crossed_probes_are_explained_by_scan_and_by_status(tmp_path: Path):
+    facts = [deployed("a", "T12-A"), deployed("b", "T12-B")]
+    with line_of(probe("a", "T12-B"), probe("b", "T12-A")) as port:
+        station = Station(tmp_path, tables(port, "a", "b"), facts)
+        alone = station.json("scan", "sdi12", "--addresses", "a-b", codes=(0, 1))
+        assert [row["state"] for row in alone["buses"][0]["rows"]] == ["ok", "ok"]
+        try:
+            station.start()
+            found = station.json("scan", "sdi12", "--addresses", "a-b", codes=(1,))
+            until = time.monotonic() + 10
+            while not (trouble := station.ask("status")["trouble"]) and time.monotonic() < until:
+                time.sleep(0.05)
+        finally:
+            station.stop()
+        assert [row["state"] for row in found["buses"][0]["rows"]] == ["contradicted"] * 2
+        assert "tell each other's serial numbers" in found["explanations"][0]
+        assert any("sdi12/a and sdi12/b tell each other's serial" in words for words in trouble)
+
+
+def test_units_on_a_serial_line_answer_even_with_exceptions(tmp_path: Path):
+    smt100 = Unit(3, holding={0: 13100, 1: 2512, 2: 1500, 3: 9000})
+    line = SimulatedLine([smt100, Unit(5), Unit(7, inputs={0: 1})])
+    port = line.start()
+    try:
+        table = f'[bus.rs485]\nkind = "serial"\nport = "{port}"\nanswer_s = 0.2\n'
+        source = '[[source]]\nbus = "rs485"\naddress = "{}"\nmodel = "truebner.smt100"\n'
+        hourly = 'interval = "1h"\n'
+        sources = [source.format(3) + hourly, source.format(9) + hourly]
+        station = Station(tmp_path, [table, *sources], [])
+        words = station.command(
+            "scan", "--addresses", "1-9", "--config", str(station.file), codes=(1,)
+        )
+        found = {
+            line.split()[0]: line.split()[1] for line in words.splitlines() if "rs485/" in line
+        }
+    finally:
+        line.stop()
+    assert found == {
+        "rs485/3": "ok",
+        "rs485/5": "unknown",
+        "rs485/7": "unknown",
+        "rs485/9": "missing",
+    }
+    assert 'address = "7"\nmodel = "?"' in words
+
+
+def test_a_journal_that_another_program_writes_is_left_alone(tmp_path: Path):
+    with line_of(probe("a")) as port:
+        station = Station(tmp_path, tables(port, "a"), [])
+        with Journal.open(station.storage / "journal", SystemClock()):
+            station.command("scan", "--config", str(station.file), codes=(75,))
+
+
+def test_a_bus_that_is_none_and_addresses_that_are_none_are_told(tmp_path: Path):
+    station = Station(tmp_path, tables("/dev/serial/by-id/none", "a"), [])
+    station.command("scan", "sdi", "--config", str(station.file), codes=(2,))
+    station.command("scan", "--addresses", "1-?", "--config", str(station.file), codes=(2,))
+    found = station.json("scan", codes=(1,))
+    assert "plug the adapter in" in found["buses"][0]["trouble"]
+    assert any("bus sdi12: expected a port" in words for words in found["problems"])
+
+
+def message(source: str, topic: str, data: bytes) -> Entry:
+    payload = pack_message(topic, data, 1, False, False)
+    return Entry(Kind.RECORD, time.time_ns(), 0, "boot", source, payload)
+
+
+def test_devices_and_topics_heard_lately_are_proposed(tmp_path: Path):
+    brokers = (
+        '[broker.ttn]\nhost = "127.0.0.1"\ntopics = ["v3/#"]\nenvelope = "tts-v3"\n'
+        '[broker.home]\nhost = "127.0.0.1"\ntopics = ["#"]\n'
+    )
+    own = '[[source]]\nbroker = "ttn"\ndev_eui = "A84041000000D001"\nmodel = "decentlab.dl-trs12"\n'
+    station = Station(tmp_path, [brokers, own], [])
+    payload, port = encode("decentlab.dl-trs12", {"battery_voltage": 3.0})
+    announced = {
+        "state_topic": "zigbee2mqtt/soil1",
+        "value_template": "{{ value_json.soil_moisture }}",
+        "unit_of_measurement": "%",
+        "device_class": "moisture",
+        "name": "Soil moisture",
+        "device": {"manufacturer": "Tuya", "model": "TS0601"},
+    }
+    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+        for n, eui in enumerate(["A84041000000D001", "A84041000000D001", "A84041000000D009"]):
+            topic, data = tts_v3(eui, payload, port, n, time.time_ns())
+            journal.append_now(message("ttn", topic, data))
+        discovery = "homeassistant/sensor/soil1/moisture/config"
+        journal.append_now(message("home", discovery, orjson.dumps(announced)))
+        journal.append_now(message("home", "zigbee2mqtt/soil1", b'{"soil_moisture":31}'))
+        journal.append_now(message("home", "plot/\x1b[2J", b'{"soil":{"t":9.5}}'))
+    found = station.json("scan")
+    ttn, home = found["brokers"]
+    assert [(row["place"], row["n"], row["state"]) for row in ttn["rows"]] == [
+        ("a84041000000d001", 2, "ok"),
+        ("a84041000000d009", 1, "unknown"),
+    ]
+    text = "\n".join(found["proposals"])
+    assert 'dev_eui = "a84041000000d009"' in text
+    assert 'topic = "zigbee2mqtt/soil1"\n[[source.field]]\nname = "soil_moisture"' in text
+    assert "numbers in it: soil.t = 9.5" in text
+    assert "\x1b" not in station.command("scan", "--config", str(station.file))
+    assert len(home["rows"]) == 2
+
+
+def test_ports_are_told_with_the_bus_that_uses_them(tmp_path: Path):
+    text = (
+        '[logger]\nid = "l"\n[site]\nid = "s"\n[storage]\nfolder = "/nowhere"\n'
+        f'[bus.gone]\nkind = "sdi12"\nport = "{tmp_path}/gone"\n'
+    )
+    config, complaints = read_config(read_document("edaphon.toml", text))
+    assert config is not None, complaints
+    (row,) = [row for row in port_rows(config, tmp_path) if row["trouble"]]
+    assert row["buses"] == ["gone"]
+    assert "bus gone: expected a port" in row["trouble"]
+
+
+I_A = b"a13METER   TER12 411T12-0001\r\n"
+I_B = b"a13METER   TER12 411T12-0002\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answers", "state"),
+    [
+        ((b"", b""), SILENT),
+        ((b"a\r\n", I_A, I_A, I_A), ANSWERS),
+        ((b"a\r\n", I_A, b"a13M\xc5TER\r\n", I_A), ANSWERS),  # once is an accident
+        ((b"a\r\n", I_A, I_B, I_A), DUPLICATE),
+        ((b"a\r\na\r\n", I_A + I_B), DUPLICATE),
+        ((b"a\r\n", b"\xff\r\n", I_A, b"a13\r\n"), DUPLICATE),
+        ((b"a\r\n", b"", b"", b""), ANSWERS),
+        ((b"a\r\n", b"a\r\n" + I_A, I_A, I_A), ANSWERS),  # a service request in front
+    ],
+)
+def test_two_probes_at_one_address_are_told_from_one_and_from_noise(answers, state):
+    turns: list[Turn] = []
+    for n, came in enumerate(answers):
+        turns += [Turn(0, True, b"aI!" if n else b"a!"), Turn(0, False, came)]
+    assert sdi12_presence("a", turns).state == state
+
+
+def test_units_that_only_garble_are_suspected_to_be_two():
+    asked = bytes.fromhex("050300000001858E")
+    good = bytes.fromhex("058302C131")
+    bad = [Turn(0, True, asked), Turn(0, False, b"\x05\xff")] * 3
+    assert modbus_presence(bad).state == DUPLICATE
+    assert modbus_presence([*bad, Turn(0, True, asked), Turn(0, False, good)]).state == ANSWERS
+    assert modbus_presence([Turn(0, True, asked)]).state == SILENT
