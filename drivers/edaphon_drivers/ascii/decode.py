@@ -171,10 +171,7 @@ def exchanges(turns: Iterable[Turn]) -> Iterator[tuple[bytes, bytes]]:
 
 def said_lines(frame: Frame, sent: bytes, came: bytes) -> Iterator[Said | Fault]:
     """Each line of an answer, the echo of the command apart; another's address is Garbled."""
-    echo = sent.strip()
-    lines, _ = cut_lines(frame, came)
-    rest = b"".join(line + frame.end for line in lines if line.strip() != echo or not echo)
-    whole = rest if not frame.root else came
+    whole = came if frame.root else _without_echo(frame, sent, came)
     address = _address(frame, sent)
     for said in _tried(_Reader(frame), frame, whole):
         other = isinstance(said, Said) and address and said.texts.get("address", address)
@@ -182,6 +179,21 @@ def said_lines(frame: Frame, sent: bytes, came: bytes) -> Iterator[Said | Fault]
             yield Garbled(f"an answer from address {address}", came)
         else:
             yield said
+
+
+def _without_echo(frame: Frame, sent: bytes, came: bytes) -> bytes:
+    """An echo is a line of its own, or stands with its own end in front of the answer."""
+    echo = sent.strip()
+    if not echo:
+        return came
+    lines, rest = cut_lines(frame, came)
+    kept = []
+    for line in lines:
+        while line.startswith(sent):
+            line = line.removeprefix(sent)
+        if line.strip() and line.strip() != echo:
+            kept.append(line + frame.end)
+    return b"".join(kept) + rest.removeprefix(sent)
 
 
 def _address(frame: Frame, sent: bytes) -> str:
