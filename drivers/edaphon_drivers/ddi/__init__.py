@@ -1,8 +1,9 @@
 r"""METER's DDI serial answer: what a probe sends by itself after power-up (and after aR3!, aR4!).
 
 TAB, values with one blank between them, CR, a letter for the type of probe, a checksum character
-and a CRC character: `\t-34.8 22.3\rk@l`. Source: METER TEROS 21 Integrator Guide 18204, DDI serial
-communication, with that example.
+and a CRC character: `\t-34.8 22.3\rk@l`. Older probes send no CRC but a line end: `..\rw8\r\n`.
+Sources: METER TEROS 21 Integrator Guide 18204 and Decagon GS3 Integrator Guide R34, DDI serial
+communication, with those examples.
 """
 
 import re
@@ -13,7 +14,9 @@ from edaphon_drivers.faults import Garbled
 __all__ = ["Sent", "parse_ddi", "read_ddi"]
 
 _LINE = re.compile(
-    rb"[0-9A-Za-z]?(\t(-?[0-9.]+(?: -?[0-9.]+)*) ?\r([!-~]))([ -_])([0-o])(?:\r?\n)?"
+    rb"[0-9A-Za-z]?"  # the address in front of what aR3! gives
+    rb"(\t(-?[0-9.]+(?: -?[0-9.]+)*) ?\r([!-~]))"
+    rb"([ -_])(?:([0-o])(?:\r?\n)?|\r\n)"
 )
 _NUMBER = re.compile(rb"-?(?:\d+\.?\d*|\.\d+)")
 _CRC_START, _CRC_POLYNOMIAL = 0xFC, 0x9C
@@ -27,14 +30,14 @@ class Sent(NamedTuple):
 
 
 def parse_ddi(line: bytes) -> tuple[float, ...]:
-    """The values of one message; raises Garbled unless both of its checks are right."""
+    """The values of one message; raises Garbled unless each of its checks is right."""
     return read_ddi(line).values
 
 
 def read_ddi(line: bytes) -> Sent:
     """The message with its type of probe; an SDI-12 address before it and a line end are allowed.
 
-    Raises Garbled unless both checks are right.
+    Raises Garbled unless each of its checks is right.
     """
     found = _LINE.fullmatch(line)
     if not found:
@@ -44,7 +47,7 @@ def read_ddi(line: bytes) -> Sent:
     if not all(map(_NUMBER.fullmatch, texts)):
         raise Garbled("numbers with one decimal point", line)
     right = bytes((_checksum(covered), _crc6(covered + checksum)))
-    if checksum + crc != right:
+    if checksum + (crc or right[1:]) != right:
         raise Garbled(f"the checksum and CRC {right.decode()!r}", line)
     return Sent(tuple(map(float, texts)), kind.decode())
 

@@ -85,3 +85,49 @@ def test_numbers_have_at_most_seven_digits() -> None:
 def test_an_unknown_fault_is_refused() -> None:
     with pytest.raises(ValueError, match="silent"):
         _spec_probe().fail("burning")
+
+
+def test_high_volume_packets_are_those_of_the_specification() -> None:
+    packets = [(3, [-1, 1]), (9, [3.14, 1.0])]
+    heard = _speak(
+        Probe("1", "", [], seconds=5, packets=packets), "1HB!", "1DB0!", "1DB1!", "1DB2!"
+    )
+    assert heard == [
+        b"1005004\r\n",
+        bytes.fromhex("31040003ffff0100c2ac"),
+        bytes.fromhex("31080009c3f548400000803f3b6e"),
+        bytes.fromhex("310000000efc"),
+    ]
+
+
+def test_high_volume_text_always_has_its_crc() -> None:
+    heard = _speak(Probe("0", "", [], seconds=0, high=["+3.14", "+2.718"]), "0HA!", "0D0!")
+    assert heard == [b"0000002\r\n", b"0+3.14+2.718IWO\r\n"]
+
+
+def test_a_probe_without_high_volume_promises_no_values() -> None:
+    assert _speak(_spec_probe(), "0HA!", "0HB!") == [b"0000000\r\n", b"0000000\r\n"]
+
+
+def test_metadata_are_those_of_the_specification() -> None:
+    described = {
+        "M": ["PR,mm,precipitation rate per day"],
+        "CC": ["CU,degrees C,average air temperature,calibration data,40,1235"],
+    }
+    probe = Probe("0", "", [], seconds=0, described=described)
+    heard = _speak(probe, "0IM!", "0IM_001!", "0IM_002!", "0ICC_001!", "0IV!")
+    assert heard[:3] == [b"00001\r\n", b"0,PR,mm,precipitation rate per day;\r\n", b"0\r\n"]
+    line = b"0,CU,degrees C,average air temperature,calibration data,40,1235;@|e\r\n"
+    assert heard[3:] == [line, b""]
+
+
+def test_continuous_values_come_at_once_and_an_unknown_number_gives_none() -> None:
+    heard = _speak(Probe("0", "", [], at_once={1: ["+3.14"]}), "0R1!", "0RC1!", "0R2!", "0RC2!")
+    assert heard == [b"0+3.14\r\n", b"0+3.14OqZ\r\n", b"0\r\n", b"0AP@\r\n"]
+
+
+def test_verification_addresses_and_extended_commands_are_answered() -> None:
+    probe = Probe("0", "", [], seconds=0, checks=["+1"], extended={"XH": ["one", "two"]})
+    heard = _speak(probe, "0V!", "0D0!", "0XH!", "0Ab!", "0!", "b!")
+    several = b"0\x02one\r\ntwo\r\n\x03"
+    assert heard == [b"00001\r\n", b"0+1\r\n", several, b"b\r\n", b"", b"b\r\n"]
