@@ -135,7 +135,22 @@ def test_up_to_three_probes_of_a_d23() -> None:
     assert {r.time_ns for r in stored} == {AT}
 
 
-@pytest.mark.parametrize("model", ["sph01-lb", "lht65n", "se02-lb", "d23-lb"])
+def test_an_s31_says_when_it_measured_and_swaps_its_numbers_in_the_log() -> None:
+    live = decoded("s31-lb", f"0ce2 {STAMP} 00 ffce 01f4")
+    assert [(r.output, r.number, r.time_ns) for r in live] == [
+        ("battery_voltage", 3.298, AT),
+        ("air_temperature", -5.0, AT),
+        ("relative_humidity", 50.0, AT),
+    ]
+    assert numbers("s31-lb", f"0ce2 {STAMP} 7c 0a14 141e") == {}
+    stored = decoded("s31-lb", f"0000 01f4 ffce 00 {STAMP}", f_port=3)
+    assert [(r.output, r.number) for r in stored] == [
+        ("relative_humidity", 50.0),
+        ("air_temperature", -5.0),
+    ]
+
+
+@pytest.mark.parametrize("model", ["s31-lb", "sph01-lb", "lht65n", "se02-lb", "d23-lb"])
 def test_a_status_of_the_newer_devices_gives_the_battery(model: str) -> None:
     assert numbers(model, "26010001ff0caf", f_port=5) == {"battery_voltage": 3.247}
 
