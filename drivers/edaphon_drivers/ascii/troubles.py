@@ -1,6 +1,7 @@
 """What is wrong in a sheet of this engine, in words for the person who wrote it."""
 
 import difflib
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -48,12 +49,25 @@ def _words(value: Any) -> str:
     return "" if right else f"is a text or a list of texts, not {value!r}"
 
 
+def _columns(value: Any) -> str:
+    trouble = _words(value)
+    if trouble or isinstance(value, str):
+        return trouble or "is a list of names"
+    named = [name for name in value if name != "-"]
+    twice = {name for name in named if named.count(name) > 1}
+    return f"has {twice.pop()!r} twice" if twice else ""
+
+
 def _counts(value: Any) -> str:
     numbers = [value] if isinstance(value, int) else value
     right = isinstance(numbers, list) and numbers
     if right and all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in numbers):
         return ""
     return f"is a number from 1 on or a list of such, not {value!r}"
+
+
+def _count(value: Any) -> str:
+    return f"is a number from 1 on, not {value!r}" if isinstance(value, list) else _counts(value)
 
 
 def _seconds(value: Any) -> str:
@@ -73,7 +87,7 @@ def _expression(value: Any) -> str:
 
 
 def _separator(value: Any) -> str:
-    if value in NAMED_SEPARATORS or (isinstance(value, str) and 0 < len(value) <= 3):
+    if isinstance(value, str) and (value in NAMED_SEPARATORS or 0 < len(value) <= 3):
         return ""
     return f"is {', '.join(NAMED_SEPARATORS)} or the characters themselves, not {value!r}"
 
@@ -81,7 +95,7 @@ def _separator(value: Any) -> str:
 def _places(value: Any) -> str:
     def right(place: Any) -> bool:
         whole = isinstance(place, list) and len(place) == 2
-        return whole and all(isinstance(n, int) and n for n in place)
+        return whole and all(isinstance(n, int) and not isinstance(n, bool) and n for n in place)
 
     if isinstance(value, dict) and value and all(map(right, value.values())):
         return ""
@@ -98,7 +112,7 @@ def _table_of(what: str, *kinds: type) -> Test:
 
 
 def _factors(value: Any) -> str:
-    if _table_of("", int, float)(value) == "" and all(value.values()):
+    if isinstance(value, dict) and all(_is_number(v) and v for v in value.values()):
         return ""
     return f"is a table {{output = number}} without 0, not {value!r}"
 
@@ -106,7 +120,7 @@ def _factors(value: Any) -> str:
 def _statuses(value: Any) -> str:
     if not isinstance(value, dict):
         return f"is a table {{text = status}}, not {value!r}"
-    wrong = [v for v in value.values() if v not in set(Status)]
+    wrong = [v for v in value.values() if v not in tuple(Status)]
     known = ", ".join(Status)
     return f"has the status {wrong[0]!r}; known are {known}" if wrong else ""
 
@@ -117,21 +131,34 @@ def _states(value: Any) -> str:
     return next(filter(None, map(_statuses, value.values())), "")
 
 
-def _nested_factors(value: Any) -> str:
+def _nested_tables(value: Any) -> str:
     if isinstance(value, dict) and all(isinstance(v, dict) for v in value.values()):
         return ""
     return f"is a table for each output, not {value!r}"
 
 
+def _nested_numbers(value: Any) -> str:
+    trouble = _nested_tables(value)
+    if trouble:
+        return trouble
+    wrong = [n for table in value.values() for n in table.values() if not _is_number(n)]
+    return f"gives each text a number, not {wrong[0]!r}" if wrong else ""
+
+
+def _is_number(value: Any) -> bool:
+    right = isinstance(value, int | float) and not isinstance(value, bool)
+    return right and math.isfinite(value)
+
+
 def _units(value: Any) -> str:
-    trouble = _nested_factors(value)
+    trouble = _nested_tables(value)
     if trouble:
         return trouble
     for name, table in value.items():
         factors = [v for k, v in table.items() if k != "from"]
         if not isinstance(table.get("from"), str) or not factors:
             return f'of {name} is a table {{from = "unit", g = 1, kg = 1000}}, not {table!r}'
-        if not all(isinstance(v, int | float) and v for v in factors):
+        if not all(_is_number(v) and v for v in factors):
             return f"of {name} has a factor that is no number or 0: {table!r}"
     return ""
 
@@ -143,8 +170,9 @@ def _time(value: Any) -> str:
     if wrong:
         return f"does not know {sorted(wrong)[0]!r}"
     if "epoch" in value:
-        return ""
-    if not isinstance(value.get("fields"), list) or not isinstance(value.get("order"), str):
+        right = all(isinstance(value.get(k, ""), str) for k in ("epoch", "nanoseconds"))
+        return "" if right else f"has the names of the fields, not {value!r}"
+    if _words(value.get("fields")) or not isinstance(value.get("order"), str):
         return 'needs epoch = "FIELD", or fields = [...] and order = "YYYY-MM-DD hh:mm:ss"'
     trouble = order_trouble(value["order"])
     if trouble:
@@ -156,7 +184,7 @@ def _time(value: Any) -> str:
 
 def _angles(value: Any) -> str:
     right = isinstance(value, dict) and all(
-        isinstance(v, list) and len(v) == 2 for v in value.values()
+        isinstance(v, list) and len(v) == 2 and not _words(v) for v in value.values()
     )
     return "" if right else f'is a table {{latitude = ["lat", "ns"]}}, not {value!r}'
 
@@ -172,7 +200,7 @@ KIND_KEYS: dict[str, Test] = {
     **LAYOUT_KEYS,
     "begins": _words,
     "match": _expression,
-    "columns": _words,
+    "columns": _columns,
     "count": _counts,
     "length": _counts,
     "suffix": _table_of("{key = letter}", str),
@@ -184,7 +212,7 @@ KIND_KEYS: dict[str, Test] = {
     "ignore": _is("true or false", bool),
     "time": _time,
     "angles": _angles,
-    "words": _nested_factors,
+    "words": _nested_numbers,
     "units": _units,
     "codes": _statuses,
     "multiply": _factors,
@@ -199,7 +227,7 @@ _FRAME_KEYS: dict[str, Test] = {
     "start": _command,
     "end": _end,
     "wait_s": _seconds,
-    "lines": _counts,
+    "lines": _count,
     "others": _one_of("ignore", "refuse"),
     "header": _is("what the line with the names of the columns begins with", str),
     "record": _is("a list of tables [[frame.record]]", list),
@@ -256,7 +284,8 @@ def _identity(frame: Mapping[str, Any]) -> Iterator[str]:
         if key not in table:
             yield f"frame.identity needs {key}"
     patterns = table.get("patterns", [])
-    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+    known = patterns if isinstance(patterns, list) else [patterns]
+    for pattern in known:
         if trouble := _expression(pattern):
             yield f"frame.identity.patterns {trouble}"
 
@@ -265,7 +294,7 @@ def _whole(frame: Mapping[str, Any]) -> Iterator[str]:
     """What single keys can't show."""
     if "ask" not in frame and not frame.get("heard"):
         yield 'frame needs ask = "..." for an instrument that is asked, or heard = true'
-    rows = _records(frame) or [{}]
+    rows = _records(frame) or [frame]
     for n, row in enumerate(rows, 1):
         where = f"frame.record {n}" if "record" in frame else "frame"
         layouts = [key for key in LAYOUT_KEYS if key in row] or [
