@@ -5,6 +5,7 @@ from typing import Any
 
 from edaphon_drivers.lorawan.codecs import codec_names
 from edaphon_drivers.lorawan.codecs.cayenne import KINDS
+from edaphon_drivers.lorawan.decentlab_troubles import decentlab_troubles
 from edaphon_drivers.sheets import Sheet, UnknownModel, load_sheet
 
 __all__ = ["sheet_troubles"]
@@ -41,6 +42,8 @@ def _of_codec(codec: str, sheet: Sheet) -> Iterator[str]:
         for n, row in enumerate(sheet.frame[rows], 1):
             where = f"frame.{rows} {n}"
             yield from _row(where, row, row.get(numbers, ()), sheet)
+    if codec == "decentlab":
+        yield from decentlab_troubles(sheet)
     if codec == "cayenne":
         for n, row in enumerate(sheet.frame["channel"], 1):
             yield from _lpp(f"frame.channel {n}", row, sheet)

@@ -26,7 +26,7 @@ from edaphon_drivers.readings import Reading, Status
 from edaphon_drivers.reported import reported, without_number
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["decode"]
+__all__ = ["SHAPES", "decode"]
 
 _HEADER = struct.Struct(">BHH")
 _VERSION = 2
@@ -78,7 +78,7 @@ def _number(row: Row, words: Sequence[int], parameters: Row) -> float | None:
     x = _less_offset(row, words)
     if x is None:
         return None
-    r = _SHAPES[row.get("shape", "r")](x / _product(row.get("divide", 1), parameters))
+    r = SHAPES[row.get("shape", "r")](x / _product(row.get("divide", 1), parameters))
     if r is None:
         return None
     # The sum also makes the 0 of a falling line a plain one: 0 * -1 is -0.0.
@@ -116,7 +116,7 @@ def _product(factors: Any, parameters: Row) -> float:
     return math.prod(float(parameters[f] if isinstance(f, str) else f) for f in listed)
 
 
-_SHAPES: Mapping[str, Callable[[float], float | None]] = {
+SHAPES: Mapping[str, Callable[[float], float | None]] = {
     "r": lambda r: r,
     "1/r": lambda r: 1 / r if r else None,
     "r/(1-r)": lambda r: r / (1 - r) if r != 1 else None,
