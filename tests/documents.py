@@ -6,6 +6,7 @@
 import importlib
 import importlib.util
 import pkgutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -20,23 +21,30 @@ from edaphon.config import (
     Bus,
     ClockTrust,
     Facts,
+    FileSource,
+    HeardSource,
     JsonField,
     JsonSource,
     JsonTime,
     Logger,
     LorawanSource,
+    Multiplexer,
+    OwnModel,
     ScheduledSource,
     Site,
     Storage,
+    Supply,
     Web,
 )
 from edaphon.facts.model import KINDS
 from edaphon.written.models import toml_text
 from edaphon.written.values import duration_text
+from edaphon_drivers.sheets import Sheet, load_sheet, model_names
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGURATION = ROOT / "docs" / "configuration.md"
 COMMAND_LINE = ROOT / "docs" / "commands.md"
+INSTRUMENTS = ROOT / "docs" / "instruments.md"
 BEGIN, END = "<!-- generated: begin -->\n", "<!-- generated: end -->\n"
 
 TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
@@ -46,9 +54,14 @@ TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("[facts]", "where facts come from", Facts),
     ("[clock]", "when the clock is believed", ClockTrust),
     ("[web]", "the page", Web),
-    ("[bus.NAME]", "a serial line", Bus),
+    ("[bus.NAME]", "a line or bus of instruments", Bus),
+    ("[bus.NAME.multiplexer]", "a switch between branches of a line", Multiplexer),
+    ("[supply.NAME]", "a switched power supply", Supply),
+    ("[model.NAME]", "a model sheet of your own", OwnModel),
     ("[broker.NAME]", "an MQTT broker", Broker),
     ("[[source]] on a bus", "an instrument that is asked", ScheduledSource),
+    ("[[source]] on a line that talks by itself", "an instrument that is heard", HeardSource),
+    ("[[source]] with file", "a file that is followed while it grows", FileSource),
     ("[[source]] with dev_eui", "a LoRaWAN device", LorawanSource),
     ("[[source]] with topic", "a sender of plain JSON", JsonSource),
     ("[source.time]", "the time of a JSON message", JsonTime),
@@ -58,13 +71,55 @@ TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
 
 def pages() -> dict[Path, str]:
     """Each page with its generated part as it should be."""
-    parts = {CONFIGURATION: _tables(), COMMAND_LINE: _commands()}
+    parts = {
+        CONFIGURATION: _tables(),
+        COMMAND_LINE: _commands(),
+        INSTRUMENTS: _instruments(),
+    }
     return {path: _filled(path, "\n".join(lines)) for path, lines in parts.items()}
 
 
 def _filled(path: Path, text: str) -> str:
     before, rest = path.read_text("utf-8").split(BEGIN)
     return before + BEGIN + text + END + rest.split(END)[1]
+
+
+# Sheets in the order of the page: how they are reached, by engine.
+REACHED = {
+    "sdi12": "Asked over SDI-12",
+    "modbus": "Asked over Modbus RTU or TCP",
+    "ascii": "Asked or heard in ASCII",
+    "w1": "On the kernel's 1-wire bus",
+    "i2c": "On I2C",
+    "lorawan": "Heard over LoRaWAN, through a network server",
+    "message": "Heard over MQTT, from home-automation gateways",
+    "file": "By the files that they or their loggers write",
+}
+UNVERIFIED = "unverified"
+
+
+def _instruments() -> Iterator[str]:
+    sheets = [load_sheet(name) for name in model_names()]
+    sure = [sheet for sheet in sheets if sheet.checked != UNVERIFIED]
+    checks = Counter(sheet.checked for sheet in sure)
+    told = ", ".join(f"{n} by a {check}" for check, n in sorted(checks.items()))
+    yield f"{len(sure)} model sheets are confirmed: {told}.\n"
+    for engine, title in REACHED.items():
+        yield from _sheets(f"## {title}", [s for s in sure if s.engine == engine])
+    unsure = [sheet for sheet in sheets if sheet.checked == UNVERIFIED]
+    yield from _sheets("## Unverified: check them against your manual", unsure)
+
+
+def _sheets(title: str, sheets: list[Sheet]) -> Iterator[str]:
+    if not sheets:
+        return
+    yield f"{title}\n"
+    yield "| model | instrument | gives | checked by | source |\n|---|---|---|---|---|"
+    for sheet in sheets:
+        gives = ", ".join(dict.fromkeys(output.quantity for output in sheet.outputs.values()))
+        cells = (f"`{sheet.model}`", sheet.title, gives, sheet.checked, sheet.source)
+        yield "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |"
+    yield ""
 
 
 def command_names() -> tuple[str, ...]:

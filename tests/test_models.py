@@ -1,5 +1,7 @@
 """Every model sheet: its quantities, units and curves are known, and something proves it."""
 
+import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -7,10 +9,13 @@ import pytest
 from edaphon_calibration.curves import curve
 from edaphon_calibration.nomenclature import quantity
 from edaphon_calibration.units import conversion
+from edaphon_drivers.engines import completed, sheet_troubles
 from edaphon_drivers.lorawan import codec_names
 from edaphon_drivers.sheets import load_sheet, model_names
 
-TRANSCRIPTS = Path(__file__).parent / "drivers" / "transcripts" / "sdi12"
+HERE = Path(__file__).parent
+TRANSCRIPTS = HERE / "drivers" / "transcripts"
+OWNERS = {"utc_offset": "+00:00", "interval_s": 1800, "date_order": "dmy", "year": 2026}
 CHECKED = {"maker's document", "third-party decoder", "real recording", "unverified"}
 
 
@@ -33,11 +38,27 @@ def test_a_sheet_says_where_its_facts_are_from_and_how_they_were_checked(model):
 
 
 @pytest.mark.parametrize("model", model_names())
-def test_a_supported_model_has_a_transcript_or_a_codec(model):
+def test_a_sheet_has_no_troubles(model):
+    """What a file's own owner must state, such as the zone of its times, is no trouble here."""
     sheet = load_sheet(model)
-    if sheet.engine == "sdi12":
-        assert list(TRANSCRIPTS.glob(f"{model}*")), f"no transcript of {model}"
-        named = {name for command in sheet.commands for name in command.outputs} - {"-"}
-        assert named == sheet.outputs.keys()
-    else:
+    settings = OWNERS if sheet.engine == "file" else {}
+    assert list(sheet_troubles(completed(sheet, settings))) == []
+    if sheet.engine == "lorawan":
         assert sheet.frame["codec"] in codec_names()
+
+
+# LoRaWAN's are proven by uplinks: tests/drivers/lorawan/test_codecs.py.
+ASKED_OR_READ = [name for name in model_names() if load_sheet(name).engine != "lorawan"]
+
+
+@pytest.mark.parametrize("model", ASKED_OR_READ)
+def test_a_sheet_is_proven_by_a_transcript_a_vector_or_a_test_that_names_it(model):
+    played = any(TRANSCRIPTS.glob(f"*/{model}.*"))
+    assert played or re.search(rf'["\'/ ]{re.escape(model)}["\'. ]', _told()), model
+
+
+@cache
+def _told() -> str:
+    """All that the tests of the drivers and the labels of the vectors say."""
+    folders = (HERE / "drivers", HERE / "conformance" / "labels")
+    return "".join(p.read_text("utf-8") for folder in folders for p in folder.rglob("*.py"))

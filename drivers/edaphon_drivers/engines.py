@@ -19,7 +19,11 @@ __all__ = ["ASKED", "HEARD", "Engine", "completed", "engine", "sheet_troubles"]
 
 ASKED = ("ascii", "i2c", "modbus", "sdi12", "w1")
 HEARD = ("ascii", "file", "lorawan", "message")
-_PACKAGES = {"file": "files", "message": "smart_home"}
+_TROUBLES = {
+    "file": "files.engine",
+    "lorawan": "lorawan.troubles",
+    "message": "smart_home.engine",
+}
 
 
 class Engine(Protocol):
@@ -59,10 +63,9 @@ def sheet_troubles(sheet: Sheet) -> Iterator[str]:
     known = tuple(sorted({*ASKED, *HEARD}))
     if sheet.engine not in known:
         yield f"engine is one of {', '.join(known)}, not {sheet.engine!r}"
-    elif sheet.engine != "lorawan":
-        package = _PACKAGES.get(sheet.engine, sheet.engine)
-        module = import_module(f"edaphon_drivers.{package}.engine")
-        yield from module.sheet_troubles(sheet)
+    else:
+        module = _TROUBLES.get(sheet.engine, f"{sheet.engine}.engine")
+        yield from import_module(f"edaphon_drivers.{module}").sheet_troubles(sheet)
 
 
 def completed(sheet: Sheet, settings: Mapping[str, Any]) -> Sheet:
