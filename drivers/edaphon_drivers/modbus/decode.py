@@ -14,6 +14,7 @@ from edaphon_drivers.modbus.frame import (
     Request,
     Shape,
     answers,
+    choose,
     exception_name,
     is_exception,
     parse_request,
@@ -32,10 +33,10 @@ _BASIC_OBJECTS = {"0": "vendor", "1": "model", "2": "version"}
 
 
 class Answer(NamedTuple):
-    """A good answer: its data bytes and what was asked; `address` of plain registers only."""
+    """What was asked (PDU), what was said (PDU), its data; `address` of plain registers only."""
 
     pdu: bytes
-    function: int
+    said: bytes
     address: int | None
     data: bytes
 
@@ -43,7 +44,7 @@ class Answer(NamedTuple):
         """The bytes of a read's item; b"" where this answer doesn't hold all of them."""
         if read.address is None or self.address is None:
             start = 2 * at if self.pdu == read.pdu else -1
-        elif self.function in {read.function, read.also_function}:
+        elif self.pdu[0] in {read.function, read.also_function}:
             start = 2 * (read.address + at - self.address)
         else:
             start = -1
@@ -91,17 +92,34 @@ def decode_identity(turns: Iterable[Turn], sheet: Sheet) -> Identity | None:
 
 
 def good_answers(asked: Iterable[tuple[Request, bytes]], plan: Plan) -> tuple[Answer, ...]:
-    """The answers that are no exceptions, in order of the questions."""
-    got = []
+    """The answers that are no exceptions, in order of the questions.
+
+    On a serial line an answer equal to that of an earlier, other question may be that one again:
+    it counts when the question got it twice, as the talk has it.
+    """
+    got: list[Answer] = []
+    doubted: set[tuple[bytes, bytes]] = set()
     for request, came in asked:
         window = registers_asked(request.pdu)
         shape = Shape(2 * window[1]) if window else plan.shapes.get(request.pdu)
-        found = answers(came, request, shape) if shape and came else []
-        if found and not is_exception(found[-1]):
-            data = found[-1] if shape == Shape(None) else found[-1][2:]
-            address = window[0] if window else None
-            got.append(Answer(request.pdu, request.pdu[0], address, data))
+        if not shape or not came:
+            continue
+        said = _said_to_others(got, request)
+        answer = choose(answers(came, request, shape), said)
+        if not answer or is_exception(answer):
+            continue
+        if answer in said and (request.pdu, answer) not in doubted:
+            doubted.add((request.pdu, answer))
+            continue
+        data = answer if shape.size is None else answer[2:]
+        got.append(Answer(request.pdu, answer, window[0] if window else None, data))
     return tuple(got)
+
+
+def _said_to_others(got: list[Answer], request: Request) -> set[bytes]:
+    if request.transaction is not None or not got:
+        return set()
+    return {answer.said for answer in got if answer.pdu != request.pdu}
 
 
 def item_reading(item: Item, data: bytes, output: Output) -> Reading:

@@ -3,7 +3,7 @@
 Modbus application protocol V1.1b3; over serial line V1.02, 2.5; messaging on TCP/IP V1.0b, 3.1.3.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ __all__ = [
     "Request",
     "Shape",
     "answers",
+    "choose",
     "exception_name",
     "is_exception",
     "parse_request",
@@ -97,9 +98,15 @@ def answers(came: bytes, request: Request, shape: Shape) -> list[bytes]:
 
 def without_echo(came: bytes, request: Request) -> bytes:
     """What came behind the request itself, which the adapter may have heard as well."""
-    if request.transaction is None:
+    if request.transaction is None and came[1:].startswith(request.pdu):
         return came.removeprefix(rtu_frame(request.unit, request.pdu))
     return came
+
+
+def choose(found: list[bytes], said: Container[bytes]) -> bytes:
+    """The last answer that has not been said to another question, else the last; b"" for none."""
+    fresh = [pdu for pdu in found if pdu not in said]
+    return (fresh or found or [b""])[-1]
 
 
 def is_exception(pdu: bytes) -> bool:

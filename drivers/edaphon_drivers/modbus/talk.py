@@ -7,7 +7,8 @@ many registers. What protects from taking one for the other:
 - a question goes out after silence only, and what came before is thrown away (the bus does that);
 - after silence or a garbled answer the talk listens on before it asks again, and after the answer
   to a repeated question it waits for the other one, which may still come;
-- an answer equal to an earlier one of the talk may be that one again: the talk waits for another;
+- an answer equal to an earlier one of the talk may be that one again: the talk waits for another,
+  else asks again and believes it the second time;
 - a talk that gives up has listened for its last answer too.
 
 What remains is an answer later than `answer_s` + `late_s` that meets another read of the same unit,
@@ -16,13 +17,13 @@ On TCP the transaction number tells answers apart.
 """
 
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
 from edaphon_drivers.modbus.frame import (
     Request,
     answers,
+    choose,
     exception_name,
     is_exception,
     rtu_frame,
@@ -101,21 +102,25 @@ def _ask(line: Line, read: Read, said: set[bytes]) -> Talk[bytes]:
     """The good answer to a read; raises NoAnswer, Garbled, or Refused for an exception."""
     timing = line.asking.timing
     fault: Fault = NoAnswer(_wanted(read), where=f"unit {line.unit}")
-    repeated = False
+    repeated, doubted = False, b""
     for _ in range(timing.tries):
         request = line.request(read.pdu)
         came = yield from _heard(line, read, request, said, repeated)
-        found = answers(came, request, read.shape)
-        if found and not is_exception(found[-1]):
-            return found[-1]
-        if found:
-            fault = _refused(found[-1], read, line.unit)
-            if found[-1][1] not in _BUSY:
+        answer = choose(answers(came, request, read.shape), said)
+        repeated = not answer
+        if not answer:
+            if without_echo(came, request):
+                fault = Garbled(_wanted(read), came, f"unit {line.unit}")
+        elif is_exception(answer):
+            fault = _refused(answer, read, line.unit)
+            if answer[1] not in _BUSY:
                 raise fault
             yield Pause(timing.gap_s, hold_bus=False)
-        elif without_echo(came, request):
-            fault = Garbled(_wanted(read), came, f"unit {line.unit}")
-        repeated = not found
+        elif answer in said and answer != doubted and request.transaction is None:
+            doubted = answer
+            fault = Garbled(f"{_wanted(read)}, not those before once more", came)
+        else:
+            return answer
     raise fault
 
 
@@ -125,15 +130,20 @@ def _heard(
     """What came to one question, listening on as long as it may not be its answer."""
     timing = line.asking.timing
 
-    def whole(n: int, first: bytes = b"") -> Callable[[bytes], bool]:
-        return lambda more: len(answers(first + more, request, read.shape)) >= n
+    def found(came: bytes) -> list[bytes]:
+        return answers(came, request, read.shape)
 
-    came = yield Ask(line.frame(request), whole(1), timing.answer_s, line.silence_s)
-    found = answers(came, request, read.shape)
-    if not found:
-        came += yield _listen(timing.late_s, whole(1, came))
-    elif request.transaction is None and (repeated or found[-1] in said):
-        came += yield _listen(timing.answer_s, whole(2, came))
+    came = yield Ask(
+        line.frame(request), lambda more: bool(found(more)), timing.answer_s, line.silence_s
+    )
+    got = came
+    if not found(got):
+        came += yield _listen(timing.late_s, lambda more: bool(found(got + more)))
+    elif request.transaction is None and said.issuperset(found(got)):
+        wait_s = timing.answer_s + timing.late_s
+        came += yield _listen(wait_s, lambda more: not said.issuperset(found(got + more)))
+    elif request.transaction is None and repeated:
+        came += yield _listen(timing.answer_s, lambda more: len(found(got + more)) > 1)
     return came
 
 
