@@ -160,7 +160,7 @@ def _identities(address: str, answer: bytes) -> tuple[str, ...] | None:
     if not answer.endswith(_END) and answer:
         return None
     try:
-        parsed = [parse_identity(line) for line in lines if line[1:] != _END]
+        parsed = [parse_identity(line) for line in lines if line != address.encode() + _END]
     except Garbled:
         return None
     if any(identity.address != address for identity in parsed):

@@ -44,7 +44,7 @@ from edaphon_drivers.payloads import Turn, pack_exchange
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.talk import Asking, Talk
 
-__all__ = ["LONGEST_S", "SDI12_KINDS", "TERM", "Bench"]
+__all__ = ["LONGEST_S", "SDI12_KINDS", "TERM", "Bench", "changes_address", "sdi12_address"]
 
 SDI12_KINDS = ("sdi12", "sdi12-uart")
 MODBUS_KINDS = ("serial", "modbus-tcp")
