@@ -85,7 +85,7 @@ def change_address(old: str, new: str, timing: Timing = USUAL) -> Talk[None]:
     if not re.fullmatch("[0-9A-Za-z]", new) or old == new:
         raise Refused("another address, one of 0-9, A-Z and a-z", new, f"address {old}")
     yield from acknowledge(old, timing)
-    if (yield from _somebody(new, timing)):
+    if (yield from _somebody(new, replace(timing, sequences=1))):
         raise Refused(f"nobody at address {new}; choose a free one", where=f"address {new}")
     said = partial(_expect_address, new)
     with suppress(NoAnswer, Garbled):

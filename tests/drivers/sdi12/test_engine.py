@@ -1,12 +1,15 @@
 """Everything that can be asked of a probe, asked of simulated ones through a pseudo terminal."""
 
 import tomllib
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.drivers.sdi12.talking import QUICK, hold, line_with
 
-from edaphon_drivers.faults import Garbled, NoAnswer, Refused
+from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
 from edaphon_drivers.identity import Identity
 from edaphon_drivers.payloads import Turn, pack_exchange, unpack_exchange
 from edaphon_drivers.sdi12 import (
@@ -18,7 +21,7 @@ from edaphon_drivers.sdi12 import (
     verify,
 )
 from edaphon_drivers.sdi12.service import Described
-from edaphon_drivers.sheets import parse_sheet
+from edaphon_drivers.sheets import load_sheet, parse_sheet
 from edaphon_drivers.simulators.sdi12 import Probe
 from edaphon_drivers.talk import Asking
 
@@ -139,6 +142,45 @@ def test_makers_who_spread_the_version_over_the_columns_are_read_by_the_sheet():
     assert found == Identity("STEVENSW", "056012", "6.302", "00303589")
     assert engine.decode_identity(turns, _sheet([("M", 1)])).serial == "02GSN00303589"
     assert engine.decode_identity(turns[:1], sheet) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "line", "version", "serial"),
+    [
+        ("campbell.cs655", "313CampbellCS65X 000Std.00.35=2196405", "000Std.00.35", "2196405"),
+        ("campbell.cs451", "013CampbellCS45X 001SN=12345678", "001", "12345678"),
+        ("stevens.hydraprobe", "012STEVENSW0560126.302GSN00303589", "6.302", "00303589"),
+        ("stevens.hydraprobe-2.7", "012STEVENSW0000012.7ST4SN00000000", "2.7", "00000000"),
+        ("meter.teros12", "113METER   TER12 201T12-00082937", "201", "T12-00082937"),
+    ],
+)
+def test_the_serial_number_is_found_where_each_maker_prints_it(model, line, version, serial):
+    turns = [Turn(0, True, f"{line[0]}I!".encode()), Turn(1, False, f"{line}\r\n".encode())]
+    found = engine.decode_identity(turns, load_sheet(model))
+    assert (found.version, found.serial) == (version, serial)
+
+
+_SHEETS = [
+    _sheet([("M", 1), ("R0", 2)]),
+    _sheet([("HA", 3)], "[frame.settings]\nsoil = 'XS'"),
+    _sheet([("HB", 2), ("C1", 1)], "[frame]\nfewer = true\nidentity = '(?P<serial>.*)'"),
+]
+_SENT = st.sampled_from([b"0M!", b"0D0!", b"0R0!", b"0HA!", b"0HB!", b"0DB0!", b"0I!", b"0XS!"])
+_SAID = st.sampled_from(
+    [b"00011\r\n", b"0001001\r\n", b"0+1\r\n", b"0+1-2\r\n", b"0\r\n", b"0\x02a\r\n\x03"]
+)
+
+
+@given(
+    st.sampled_from(_SHEETS),
+    st.lists(st.tuples(st.just(True), _SENT) | st.tuples(st.just(False), _SAID | st.binary())),
+)
+def test_whatever_was_said_gives_readings_or_a_fault(sheet, said):
+    turns = [Turn(i, sent, data) for i, (sent, data) in enumerate(said)]
+    engine.decode_identity(turns, sheet)
+    with suppress(Fault):
+        readings = engine.decode_exchange(turns, sheet)
+        assert all(reading.output in sheet.outputs for reading in readings)
 
 
 def test_an_address_is_changed_and_verified():
