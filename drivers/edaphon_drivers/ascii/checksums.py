@@ -10,10 +10,20 @@ import re
 from collections.abc import Callable
 from functools import reduce
 from operator import xor
+from typing import NamedTuple
 
 __all__ = ["CHECKSUMS", "Checksum"]
 
-Checksum = Callable[[bytes], bool]
+
+class Checksum(NamedTuple):
+    """Whether a line's checksum is right; the mark that begins one which is no value's own."""
+
+    is_right: Callable[[bytes], bool]
+    mark: str = ""
+
+    def bare(self, text: str) -> str:
+        return text.partition(self.mark)[0] if self.mark else text
+
 
 _NMEA = re.compile(rb"[$!]([^*$!]*)\*([0-9A-F]{2})")
 _CS4 = re.compile(rb"(.*[ \t])([0-9A-F]{2})", re.DOTALL)
@@ -35,7 +45,7 @@ def _vaisala_cs4(line: bytes) -> bool:
 
 
 CHECKSUMS: dict[str, Checksum] = {
-    "nmea": _nmea,
-    "li-78xx": _li78xx,
-    "vaisala-cs4": _vaisala_cs4,
+    "nmea": Checksum(_nmea, "*"),
+    "li-78xx": Checksum(_li78xx),
+    "vaisala-cs4": Checksum(_vaisala_cs4),
 }

@@ -57,8 +57,10 @@ class _Reader:
         raise Garbled("a line of a kind that the sheet knows", line)
 
     def _said(self, kind: Kind, line: bytes, text: str) -> Said:
-        if kind.checksum and not kind.checksum(line):
-            raise Garbled("a line whose checksum is right", line)
+        if kind.checksum:
+            if not kind.checksum.is_right(line):
+                raise Garbled("a line whose checksum is right", line)
+            text = kind.checksum.bare(text)
         texts = kind.texts(text, self._columns)
         time_ns = kind.time.ns(texts) if kind.time else None
         readings = () if kind.ignore else kind.readings(texts, time_ns)

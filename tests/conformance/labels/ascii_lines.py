@@ -12,6 +12,7 @@ from tests.conformance.entries import Decoder, Entry, Given, entry_bytes
 from edaphon_calibration.units import canonical, conversion
 from edaphon_drivers.ascii.engine import (
     decode_exchange,
+    decode_identity,
     decode_stream,
     line_end,
     line_texts,
@@ -34,6 +35,9 @@ def ascii_decoder(model: str, rows_too: bool = False) -> Decoder:
         data = entry_bytes(entry)
         if not data.endswith(line_end(sheet)[-1:]):
             data += line_end(sheet)  # a file's row was quoted without its end
+        identity = _identity(data, entry, sheet)
+        if identity:
+            return identity
         readings = _readings(data, entry, sheet)
         texts, time_ns = _texts(data, sheet)
         given = [_given(reading, entry["expected"]) for reading in readings]
@@ -49,6 +53,17 @@ def _row_of_a_file(entry: Entry) -> list[Given]:
 
     decode: Decoder = file_rows.DEVICES[entry["device"]]
     return decode(entry)
+
+
+def _identity(data: bytes, entry: Entry, sheet: Sheet) -> list[Given]:
+    """Who answered, where the request of the entry asks for it."""
+    request = Turn(0, True, str(entry.get("request", "")).encode("latin-1"))
+    told = decode_identity([request, Turn(9, False, data)], sheet)
+    if told is None:
+        return []
+    names = {"vendor": told.vendor, "model": told.model, "version": told.version}
+    said = {**names, "serial": told.serial, **told.settings}
+    return [Given(name, text, None) for name, text in said.items()]
 
 
 def _readings(data: bytes, entry: Entry, sheet: Sheet) -> tuple[Reading, ...]:
@@ -106,6 +121,8 @@ _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?")
 def _fields(texts: Mapping[str, str], sheet: Sheet) -> Iterator[Given]:
     taken = {str(sheet.frame.get("fields", {}).get(name, name)) for name in sheet.outputs}
     for name, text in texts.items():
+        if text.startswith("0x"):
+            yield Given(name, text, None)
         if name in taken:
             continue
         if text.upper() in {"TRUE", "FALSE"}:
@@ -115,6 +132,7 @@ def _fields(texts: Mapping[str, str], sheet: Sheet) -> Iterator[Given]:
 
 
 _CARBOCAP = ascii_decoder("vaisala.gmp252")
+_SOIL_CARBOCAP = ascii_decoder("vaisala.gmp343")
 
 DEVICES: dict[str, Decoder] = {
     "LI-COR LI-820": ascii_decoder("licor.li-820"),
@@ -133,4 +151,6 @@ DEVICES: dict[str, Decoder] = {
 
 def find(label: str) -> Decoder | None:
     """Vaisala's CO2 probes are named one by one or as a family."""
+    if label.startswith("Vaisala GMP343"):
+        return _SOIL_CARBOCAP
     return _CARBOCAP if re.fullmatch(r"Vaisala GMP2\d\d?x?(?:/GMP2\d\d?x?)*", label) else None

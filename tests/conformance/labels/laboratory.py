@@ -18,5 +18,5 @@ DEVICES: dict[str, Decoder] = {"Mettler-Toledo balance (MT-SICS)": _MAKERS["Mett
 
 def find(label: str) -> Decoder | None:
     """A label names its maker first."""
-    maker = re.match(r"(Mettler|Sartorius|Ohaus)\b.*balance", label)
+    maker = re.match(r"(Mettler|Sartorius|Ohaus)\b", label)
     return _MAKERS[maker[1]] if maker else None
