@@ -11,6 +11,7 @@ from edaphon_drivers.files.rows import text_of
 __all__ = ["PIECE_BYTES", "Cut", "cut_json", "cut_lines"]
 
 PIECE_BYTES = 65536
+_NAMED = {"table", "heard"}  # a line of names is recognised wherever it comes
 
 
 class Cut(NamedTuple):
@@ -47,8 +48,8 @@ def cut_lines(data: bytes, layout: Layout, ended: bool, headed_before: bool = Fa
     if not raw:
         return Cut(0, len(window)) if len(data) > len(window) else _WAIT
     lines = [text_of(line).rstrip("\r\n") for line in raw]
-    headed = header_at(lines, 0, layout)
-    if headed == INCOMPLETE and not (layout.form == "table" and (complete or headed_before)):
+    headed = header_at(lines, 0, layout, headed_before)
+    if headed == INCOMPLETE and not (complete and layout.form in _NAMED):
         return _WAIT
     headed = max(headed, 0)
     end, closed = _next_header(lines, headed, layout)

@@ -1,6 +1,7 @@
 """Where the header of a file stands and what it says: tables with a line of names, TOA5, .81x."""
 
 from collections.abc import Sequence
+from itertools import combinations
 
 from edaphon_drivers.files.frame import Layout
 from edaphon_drivers.files.rows import Header, cells_of
@@ -9,12 +10,17 @@ __all__ = ["INCOMPLETE", "header_at", "is_tail", "parse_header"]
 
 INCOMPLETE = -1
 _PREAMBLE = 30  # lines above the line of names
+_LOOK_AT = 16  # cells of a line
+_LONG_AGO_NS = 100_000_000 * 1_000_000_000
 _KEYS = 120  # lines of an .81x header
 _TOA5_KEYS = ("file", "station", "model", "serial", "system", "program", "signature", "table")
 
 
-def header_at(lines: Sequence[str], at: int, layout: Layout) -> int:
-    """How many lines from `at` are a header; 0 for none, INCOMPLETE while its end is missing."""
+def header_at(lines: Sequence[str], at: int, layout: Layout, inside: bool = False) -> int:
+    """How many lines from `at` are a header; 0 for none, INCOMPLETE while its end is missing.
+
+    `inside`: the lines are from the middle of a file, so nothing can stand above a line of names.
+    """
     line = lines[at]
     if layout.form == "toa5":
         if not line.lstrip("\ufeff").startswith(('"TOA5"', "TOA5,")):
@@ -22,7 +28,7 @@ def header_at(lines: Sequence[str], at: int, layout: Layout) -> int:
         return 4 if at + 4 <= len(lines) else INCOMPLETE
     if layout.form == "li81x":
         return _to_names_81x(lines, at) if line.lstrip("\ufeff").startswith("LI-8100:") else 0
-    return _to_names(lines, at, layout)
+    return _to_names(lines, at, layout, inside or at > 0)
 
 
 def parse_header(lines: Sequence[str], layout: Layout) -> Header:
@@ -46,12 +52,12 @@ def is_tail(line: str, layout: Layout) -> bool:
     return first in {"2", "3", "4"} or first.endswith(":")
 
 
-def _to_names(lines: Sequence[str], at: int, layout: Layout) -> int:
+def _to_names(lines: Sequence[str], at: int, layout: Layout, inside: bool) -> int:
     """A line with the names of the time's columns; at the beginning also all that stands above."""
     wanted = [name for name in layout.clock.columns if isinstance(name, str)]
     if not wanted:
         return 0
-    if at:
+    if inside:
         return int(_names(lines[at], wanted, layout))
     for n, line in enumerate(lines[:_PREAMBLE]):
         if _names(line, wanted, layout):
@@ -68,12 +74,22 @@ def _names(line: str, wanted: Sequence[str], layout: Layout) -> bool:
 
 
 def _is_row(line: str, layout: Layout) -> bool:
-    """Whether a line above any names already reads as a row, in the sheet's own order."""
-    places = [layout.order.index(c) for c in layout.clock.columns if c in layout.order]
+    """Whether a line holds a time: where the order of the sheet has it, else anywhere."""
     cells = cells_of(line, layout)
-    if len(places) < len(layout.clock.columns) or len(cells) <= max(places):
-        return False
-    return layout.clock.read([cells[at] for at in places]) is not None
+    columns = layout.clock.columns
+    places = [layout.order.index(c) for c in columns if c in layout.order]
+    if len(places) == len(columns):
+        return len(cells) > max(places) and _is_time([cells[at] for at in places], layout)
+    few = cells[:_LOOK_AT]
+    if len(columns) == 2:
+        return any(_is_time(pair, layout) for pair in combinations(few, 2))
+    runs = (few[at : at + len(columns)] for at in range(len(few) - len(columns) + 1))
+    return any(_is_time(run, layout) for run in runs)
+
+
+def _is_time(texts: Sequence[str], layout: Layout) -> bool:
+    """A small number is no count since 1970."""
+    return (layout.clock.read(texts) or 0) > _LONG_AGO_NS
 
 
 def _bare(line: str, layout: Layout) -> str:

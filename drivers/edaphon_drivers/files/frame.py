@@ -106,8 +106,8 @@ def _layout(frame: Mapping[str, Any]) -> Layout:
         missing_numbers=frozenset(
             number for word in words if (number := _number(word)) is not None
         ),
-        comment=frame.get("comment", ""),
-        order=tuple(frame.get("order", ())),
+        comment=str(frame.get("comment", "")),
+        order=tuple(map(str, frame.get("order", ()))),
         interval_s=float(frame.get("interval_s", 0)),
         intervals=frame.get("intervals", {}),
         zone_known=_zone_known(frame["time"], form),

@@ -20,6 +20,14 @@ from edaphon_drivers.sheets import Sheet, load_sheet
 __all__ = ["DEVICES"]
 
 _OWNER = {"utc_offset": "+00:00", "year": 2014}
+# The line of names in files of the first LI-8150 (software 2).
+_NAMES = {
+    (
+        "licor.li-8100a",
+        21,
+    ): "Type\tEtime\tDate\tTcham\tPressure\tH2O\tCO2\tCdry\tV1\tRH\tDOY\tHour\t"
+    "Tbench\tTboard\tVin\tCO2ABS\tH2OABS\tRAWCO2\tRAWCO2REF\tRAWH2O\tRAWH2OREF"
+}
 _WRITTEN = {"g CO2/m2/h": "g/(h*m**2)"}
 
 
@@ -48,10 +56,12 @@ def _decoded(entry: Entry, sheet: Sheet) -> list[Given]:
 
 def _header(entry: Entry, sheet: Sheet) -> bytes:
     """The names that the entry quotes, as their line stands in the file."""
-    names = str(entry.get("columns", ""))
+    width = len(cells_of(entry_bytes(entry).decode("latin-1").strip("\r\n"), read_layout(sheet)))
+    names = str(entry.get("columns") or _NAMES.get((sheet.model, width), ""))
     if not names or not any(isinstance(c, str) for c in read_layout(sheet).clock.columns):
         return b""
-    return names.encode() + b"\n"
+    begin = b"LI-8100:\n" if read_layout(sheet).form == "li81x" else b""
+    return begin + names.encode() + b"\n"
 
 
 def _given(reading: Reading, rows: Sequence[Mapping[str, Any]]) -> Given:
@@ -68,7 +78,11 @@ def _given(reading: Reading, rows: Sequence[Mapping[str, Any]]) -> Given:
 
 def _others(data: bytes, header: bytes, sheet: Sheet) -> Iterator[Given]:
     layout = read_layout(sheet)
-    names = cells_of(header.decode().strip(), layout) if header else list(layout.order)
+    names = (
+        cells_of(header.decode().strip().rpartition("\n")[2], layout)
+        if header
+        else list(layout.order)
+    )
     cells = cells_of(data.decode("latin-1").strip("\r\n"), layout)
     taken = {column.name for column in layout.columns}
     for name, text in zip(names, cells, strict=False):

@@ -13,7 +13,7 @@ class Follower:
     def see(self, data, ended=False):
         """`data` is the whole file as it is now."""
         while True:
-            found = cut(data[self.offset :], self.sheet, ended)
+            found = cut(data[self.offset :], self.sheet, ended, bool(self.header))
             if found.header_bytes:
                 self.header = data[self.offset : self.offset + found.header_bytes]
             if not found.whole:
