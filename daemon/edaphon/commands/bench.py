@@ -52,7 +52,7 @@ TERM = "term"  # the address in the path of what was typed
 LONGEST_S = 140.0
 _DEADLINE_S = 30.0
 _GAP_S = 0.2
-_ADDRESS_COMMAND = re.compile(rb"[0-9A-Za-z?*]A.")
+_ADDRESS_COMMAND = re.compile(rb"[^0-9A-Za-z?*]*[0-9A-Za-z?*]A.", re.DOTALL)
 _NOT_ASKED = (LinkDown, NotSwitched, BusBusy, ServiceOff)
 
 
@@ -313,8 +313,7 @@ def sdi12_address(text: str) -> bool:
 
 def changes_address(data: bytes) -> bool:
     """Whether SDI-12 probes would take a new address from it, whatever stands in front."""
-    parts = (part.lstrip(b"\r\n\t \x00") for part in data.split(b"!"))
-    return any(_ADDRESS_COMMAND.search(part[-3:]) and part[1:2] == b"A" for part in parts)
+    return any(_ADDRESS_COMMAND.fullmatch(part) for part in data.split(b"!"))
 
 
 def _seen(kind: str, address: str, finished: Finished) -> Presence:

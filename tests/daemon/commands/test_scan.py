@@ -7,6 +7,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from tests.daemon.commands.calling import call, call_json, until
 from tests.stories.station import Station, teros12_facts
 
 from edaphon.acquire.scanning import (
@@ -17,6 +18,7 @@ from edaphon.acquire.scanning import (
     sdi12_presence,
 )
 from edaphon.clock import SystemClock
+from edaphon.commands.run import running
 from edaphon.commands.scan import _addresses
 from edaphon.commands.scan_ports import port_rows
 from edaphon.config import read_config
@@ -70,12 +72,9 @@ def test_a_line_is_scanned_while_it_is_recorded_and_no_slot_is_missed(tmp_path: 
         station = Station(
             tmp_path, [*tables(port, "a", "b", interval="2s"), *tables(port, "c")[1:]], []
         )
-        try:
-            station.start()
-            found = station.json("scan", "sdi12", "--addresses", "4-6,a-e", codes=(1,))
-            told = station.ask("status")["ledgers"]
-        finally:
-            station.stop()
+        with running(station.file) as service:
+            found = call_json(station, "scan", "sdi12", "--addresses", "4-6,a-e", codes=(1,))
+            assert service.deriver.state.counts.dead == 0
         (bus,) = found["buses"]
         states = {row["path"]: row["state"] for row in bus["rows"]}
         assert states == {
@@ -89,7 +88,6 @@ def test_a_line_is_scanned_while_it_is_recorded_and_no_slot_is_missed(tmp_path: 
         (source,) = [p for p in found["proposals"] if 'address = "5"' in p]
         assert 'model = "meter.teros21"' in source
         assert "METER TER21 411 T12-00000005" in source
-        assert told["entries"]["dead"] == 0
         gaps = read_only(station.storage / "journal").scan(kinds=[Kind.GAP])
         assert [entry.payload for _, entry in gaps] == []
         kept = [e for _, e in read_only(station.storage / "journal").scan(kinds=[Kind.IDENTITY])]
@@ -101,19 +99,16 @@ def test_crossed_probes_are_explained_by_scan_and_by_status(tmp_path: Path):
     facts = [deployed("a", "T12-A"), deployed("b", "T12-B")]
     with line_of(probe("a", "T12-B"), probe("b", "T12-A")) as port:
         station = Station(tmp_path, tables(port, "a", "b"), facts)
-        alone = station.json("scan", "sdi12", "--addresses", "a-b", codes=(0, 1))
+        alone = call_json(station, "scan", "sdi12", "--addresses", "a-b")
         assert [row["state"] for row in alone["buses"][0]["rows"]] == ["ok", "ok"]
-        try:
-            station.start()
-            found = station.json("scan", "sdi12", "--addresses", "a-b", codes=(1,))
-            until = time.monotonic() + 10
-            while not (trouble := station.ask("status")["trouble"]) and time.monotonic() < until:
-                time.sleep(0.05)
-        finally:
-            station.stop()
+        with running(station.file) as service:
+            found = call_json(station, "scan", "sdi12", "--addresses", "a-b", codes=(1,))
+            until(lambda: station.ask("status")["trouble"])
+            (trouble,) = station.ask("status")["trouble"]
+            assert not service.trouble
         assert [row["state"] for row in found["buses"][0]["rows"]] == ["contradicted"] * 2
         assert "tell each other's serial numbers" in found["explanations"][0]
-        assert any("sdi12/a and sdi12/b tell each other's serial" in words for words in trouble)
+        assert "sdi12/a and sdi12/b tell each other's serial" in trouble
 
 
 def test_units_on_a_serial_line_answer_even_with_exceptions(tmp_path: Path):
@@ -126,9 +121,7 @@ def test_units_on_a_serial_line_answer_even_with_exceptions(tmp_path: Path):
         hourly = 'interval = "1h"\n'
         sources = [source.format(3) + hourly, source.format(9) + hourly]
         station = Station(tmp_path, [table, *sources], [])
-        words = station.command(
-            "scan", "--addresses", "3,5,7-9", "--config", str(station.file), codes=(1,)
-        )
+        words, _ = call(station, "scan", "--addresses", "3,5,7-9", codes=(1,))
         found = {
             line.split()[0]: line.split()[1] for line in words.splitlines() if "rs485/" in line
         }
@@ -147,14 +140,14 @@ def test_a_journal_that_another_program_writes_is_left_alone(tmp_path: Path):
     with line_of(probe("a")) as port:
         station = Station(tmp_path, tables(port, "a"), [])
         with Journal.open(station.storage / "journal", SystemClock()):
-            station.command("scan", "--config", str(station.file), codes=(75,))
+            call(station, "scan", codes=(75,))
 
 
 def test_a_bus_that_is_none_and_addresses_that_are_none_are_told(tmp_path: Path):
     station = Station(tmp_path, tables("/dev/serial/by-id/none", "a"), [])
-    station.command("scan", "sdi", "--config", str(station.file), codes=(2,))
-    station.command("scan", "--addresses", "1-?", "--config", str(station.file), codes=(2,))
-    found = station.json("scan", codes=(1,))
+    call(station, "scan", "sdi", codes=(2,))
+    call(station, "scan", "--addresses", "1-?", codes=(2,))
+    found = call_json(station, "scan", codes=(1,))
     assert "plug the adapter in" in found["buses"][0]["trouble"]
     assert any("bus sdi12: expected a port" in words for words in found["problems"])
 
@@ -188,7 +181,7 @@ def test_devices_and_topics_heard_lately_are_proposed(tmp_path: Path):
         journal.append_now(message("home", discovery, orjson.dumps(announced)))
         journal.append_now(message("home", "zigbee2mqtt/soil1", b'{"soil_moisture":31}'))
         journal.append_now(message("home", "plot/\x1b[2J", b'{"soil":{"t":9.5}}'))
-    found = station.json("scan")
+    found = call_json(station, "scan")
     ttn, home = found["brokers"]
     assert [(row["place"], row["n"], row["state"]) for row in ttn["rows"]] == [
         ("a84041000000d001", 2, "ok"),
@@ -198,7 +191,7 @@ def test_devices_and_topics_heard_lately_are_proposed(tmp_path: Path):
     assert 'dev_eui = "a84041000000d009"' in text
     assert 'topic = "zigbee2mqtt/soil1"\n[[source.field]]\nname = "soil_moisture"' in text
     assert "numbers in it: soil.t = 9.5" in text
-    assert "\x1b" not in station.command("scan", "--config", str(station.file))
+    assert "\x1b" not in call(station, "scan")[0]
     assert len(home["rows"]) == 2
 
 
