@@ -1,5 +1,6 @@
 """One kind of record that an instrument sends: how it is known, cut, and made into readings."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -49,6 +50,8 @@ class Wanted:
         if number is None or factor is None:
             return without_number(self.output, Status.INVALID, time_ns)
         number = number * self.multiply / self.divide * factor[0] / factor[1]
+        if not math.isfinite(number):
+            return without_number(self.output, Status.INVALID, time_ns)
         return reported(self.output, number, time_ns)
 
 

@@ -229,6 +229,29 @@ def test_decimal_commas_scales_and_blanks_between_values():
     assert _numbers(decode_stream([Turn(0, False, b"x    4005,5  7\r\n")], sheet)) == [400.55]
 
 
+def test_a_number_that_a_factor_makes_infinite_is_a_status():
+    sheet = _own(heard=True, separator=",", fields={"co2": 1}, multiply={"co2": 1000})
+    (reading,) = decode_stream([Turn(0, False, b"9e307\n")], sheet)
+    assert (reading.number, reading.status) == (None, Status.INVALID)
+
+
+def test_a_chamber_record_scales_its_flux_by_its_own_column():
+    line = b"R0000011803131700429" + b"0" * 19 + b"0013" + b"0014" + b"0172" + b"0200" + b"096508\r"
+    readings = {r.output: r.number for r in _stream("ppsystems.egm-4", line)}
+    assert (readings["delta_co2"], readings["delta_t"]) == (13, 14)
+    assert readings["soil_respiration"] == 1.72
+    readings = {
+        r.output: r.number for r in _stream("ppsystems.egm-4", line.replace(b"0200", b"0300"))
+    }
+    assert readings["soil_respiration"] == 0.172
+
+
+def test_a_chamber_record_of_an_unknown_form_still_gives_its_co2():
+    line = b"R0000011803131700429" + b"0" * 19 + b"-013" + b"0014" + b"0172" + b"0200" + b"096508\r"
+    readings = {r.output: r.number for r in _stream("ppsystems.egm-4", line)}
+    assert readings == {"co2": 429, "pressure": 965, "plot": 0, "record": 1}
+
+
 def test_a_line_of_unbounded_length_is_garbled():
     sheet = _own(heard=True, separator=";", fields={"co2": 1})
     with pytest.raises(Garbled, match="4096"):
