@@ -83,12 +83,23 @@ def completed(sheet: Sheet, settings: Mapping[str, Any]) -> Sheet:
     return replace(sheet, frame=frame)
 
 
+# Sheets hold dicts, so they can't be keys; holding the sheet keeps its id from being used again.
+_known: dict[int, tuple[Sheet, Layout]] = {}
+_MOST_KNOWN = 256
+
+
 def read_layout(sheet: Sheet) -> Layout:
     """Raises Refused for a frame that `sheet_troubles` complains about."""
-    try:
-        return _layout(sheet.frame)
-    except (KeyError, TypeError, ValueError, AttributeError) as wrong:
-        raise Refused(f"a sheet without troubles ({wrong})", sheet.model) from None
+    known = _known.get(id(sheet))
+    if known is None:
+        try:
+            layout = _layout(sheet.frame)
+        except (KeyError, TypeError, ValueError, AttributeError) as wrong:
+            raise Refused(f"a sheet without troubles ({wrong})", sheet.model) from None
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        known = _known[id(sheet)] = sheet, layout
+    return known[1]
 
 
 def _layout(frame: Mapping[str, Any]) -> Layout:

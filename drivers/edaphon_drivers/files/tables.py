@@ -1,5 +1,6 @@
 """The pieces of line files: each row by the header above it, and what an .81x says at the end."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from edaphon_drivers.faults import Garbled
@@ -35,9 +36,8 @@ class _Reader:
     end_ns: int | None = None
     start_ns: int | None = None
 
-    def head(self, header: Header) -> None:
-        self.plan = make_plan(header, self.layout, self.sheet)
-        self.names = header.names
+    def head(self, lines: Sequence[str]) -> None:
+        self.names, self.plan = _explained(tuple(lines), self.layout, self.sheet)
         self.end_ns = self.start_ns = None
 
     def line(self, line: str) -> None:
@@ -80,20 +80,39 @@ def decode_lines(piece: Piece, layout: Layout, sheet: Sheet) -> tuple[Reading, .
     """Raises Garbled where no line is a row and some line is not even empty."""
     reader = _Reader(layout, sheet)
     if layout.order or not any(isinstance(c, str) for c in layout.clock.columns):
-        reader.head(Header(layout.order, full=layout.separator is None and bool(layout.order)))
+        reader.head(())
     text = text_of(joined(piece))
     lines = [line.rstrip("\r") for line in text.split("\n")]
     at = 0
     while at < len(lines):
         headed = header_at(lines, at, layout)
         if headed > 0:
-            reader.head(parse_header(lines[at : at + headed], layout))
+            reader.head(lines[at : at + headed])
         else:
             reader.line(lines[at])
         at += max(headed, 1)
     if reader.bad and not reader.rows and not reader.readings:
         raise Garbled(f"a row of {sheet.title}", reader.bad, piece.name)
     return tuple(reader.readings)
+
+
+_Explained = tuple[tuple[str, ...], Plan | None]
+# Each piece brings the header of its file again; the sheet is held for the sake of its id.
+_plans: dict[tuple[int, tuple[str, ...]], tuple[Sheet, _Explained]] = {}
+_MOST_PLANS = 256
+
+
+def _explained(lines: tuple[str, ...], layout: Layout, sheet: Sheet) -> _Explained:
+    """The names in a header and the plan of the rows below it; without lines the sheet's order."""
+    known = _plans.get((id(sheet), lines))
+    if known is None:
+        in_order = Header(layout.order, full=layout.separator is None and bool(layout.order))
+        header = parse_header(lines, layout) if lines else in_order
+        if len(_plans) >= _MOST_PLANS:
+            _plans.clear()
+        found = header.names, make_plan(header, layout, sheet)
+        known = _plans[id(sheet), lines] = sheet, found
+    return known[1]
 
 
 def joined(piece: Piece) -> bytes:
