@@ -184,20 +184,35 @@ def test_a_picarro_row_with_a_cell_too_few_is_refused_for_its_blanks():
         decode_piece(Piece("f", 0, b"", row.replace(" 521.9", "      ").encode()), sheet)
 
 
-def test_li7810_rows_are_checked_by_the_instruments_own_line_sheet():
-    sheet = load_sheet("licor.li-7810-file")
-    names = "\t".join(load_sheet("licor.li-7810").frame["columns"])
-    body = (
-        'DATA\t1666884942\t313442945\t4509\t0\t""\t2022-10-27\t10:35:42\t12500.346\t458.86121\t'
-        "2068.0002\t39.6316\t55.0003\t31.265\t37.8524\t0.00233458\t10.9623\t54.4998\t646.75\t"
-        "0.45345\t14.6852\t"
-    )
+@pytest.mark.parametrize(
+    ("model", "gas"),
+    [
+        ("licor.li-7810-file", "CO2"),
+        ("licor.li-7815-file", "CO2"),
+        ("licor.li-7820-file", "N2O"),
+    ],
+)
+def test_li78xx_rows_are_checked_by_the_instruments_own_line_sheet(model, gas):
+    sheet = load_sheet(model)
+    names = load_sheet(sheet.frame["like"]).frame["columns"]
+    said = {
+        "DATAH": "DATA",
+        "SECONDS": "1666884942",
+        "NANOSECONDS": "313442945",
+        "REMARK": '""',
+        "DATE": "2022-10-27",
+        "TIME": "10:35:42",
+        "DIAG": "0",
+        gas: "458.86121",
+    }
+    body = "".join(said.get(name, "12.5") + "\t" for name in names[:-1])
     row = f"{body} {sum(body.encode()) % 256}\n"
-    head = f"Model:\tLI-7810\nSN:\tTG10-01087\n{names}\nDATAU\tsecs\n"
+    head = "Model:\tLI-78xx\nSN:\tTG10-01087\n" + "\t".join(names) + "\nDATAU\tsecs\n"
     data = (head + row * 3).encode()
     readings = follow(data, sheet, 40, 500, 700).readings
-    assert [r.number for r in readings if r.output == "co2"] == [458.86121] * 3
+    assert [r.number for r in readings if r.output == gas.lower()] == [458.86121] * 3
     assert readings[0].time_ns == 1666884942_313442945
+    assert {r.output for r in readings} <= sheet.outputs.keys()
     broken = (head + row.replace("458.8", "459.8")).encode()
     with pytest.raises(Garbled):
         assert follow(broken, sheet).readings
