@@ -46,7 +46,8 @@ class Output:
 
     `failure` lists the numbers that stand for a failure; outside `lowest`..`highest` the
     instrument cannot report, so such a number is a status too. `compensated` says what the
-    instrument has corrected for already: a second correction for the same is refused.
+    instrument has corrected for already: a second correction for the same is refused. `meaning`
+    names what an owner has said of these numbers beyond the sheets of this package.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Output:
     source: str = ""
     factory: tuple[Factory, ...] = ()
     compensated: tuple[str, ...] = ()
+    meaning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,12 @@
 """The tables of [[source]]: what is asked, what is heard, which files are followed."""
 
+import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
+import orjson
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from edaphon.written.values import AbsolutePath, Duration, Id, Table, wrong
@@ -327,6 +330,23 @@ def outputs_of(source: Source, sheets: Sheets) -> Mapping[str, Output]:
     """The outputs of a source by name; raises UnknownModel."""
     sheet = sheet_of(source, sheets)
     if sheet is not None:
-        return sheet.outputs
-    fields: tuple[JsonField, ...] = getattr(source, "field", ())
-    return {f.name: Output(f.name, f.quantity, f.unit) for f in fields}
+        outputs = sheet.outputs
+    else:
+        fields: tuple[JsonField, ...] = getattr(source, "field", ())
+        outputs = {f.name: Output(f.name, f.quantity, f.unit) for f in fields}
+    meaning = meaning_of(source, sheets)
+    return {n: replace(o, meaning=meaning) for n, o in outputs.items()} if meaning else outputs
+
+
+def meaning_of(source: Source, sheets: Sheets) -> str:
+    """Names what its owner says of a source's bytes; "" where a package's sheet says all."""
+    own = sheets.own.get(source.model or "")
+    said = {
+        key: value
+        for key, value in source.model_dump(mode="json").items()
+        if key in {"settings", "field", "time", "codec_file"} and value
+    }
+    if own is None and not said:
+        return ""
+    text = orjson.dumps([repr(own), said], option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(text).hexdigest()[:12]

@@ -202,7 +202,8 @@ class Deriver:
             return False
         if self._rework is None:
             plan = self.plan.only(self._pending)
-            self._rework = Rework(self._journal, plan, self._scratch, self._recall)
+            latest = self._told.sources
+            self._rework = Rework(self._journal, plan, self._scratch, self._recall, latest)
         if not self._rework.turn(self.position, limit):
             return True
         self._adopt(self._rework)

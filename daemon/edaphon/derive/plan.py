@@ -314,6 +314,8 @@ def _segment(
         "value": chain.known,
         "checks": limits,
     }
+    if output.meaning:
+        basis["meaning"] = output.meaning
     derivation = _named(basis, texts)
     over = [m for m in marks if _bounds(m)[0] < span[1] and span[0] < _bounds(m)[1]]
     expiries = [c.expires_ns for c in calibrations if c.expires_ns is not None]

@@ -26,13 +26,14 @@ class Rework:
         plan: Plan,
         scratch: Path,
         recall: Callable[[Iterable[Sequence]], Iterable[Item]],
+        latest: Sources,
     ) -> None:
         self.plan = plan
         self._journal = journal
         self._scratch = scratch
         remove_series(scratch)
         self.series = Series(scratch)
-        self._line = Line(State(), plan, Sources(), recall)
+        self._line = Line(State(), plan, Sources(), recall, latest=latest)
         self._position = Sequence(0, 0)
         # A record's source is its path, or for a broker the first part of the path.
         paths = set(plan.routes)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from edaphon.config import (
     Configuration,
@@ -12,6 +12,7 @@ from edaphon.config import (
     JsonSource,
     LorawanSource,
     ScheduledSource,
+    Source,
     told_fields,
 )
 from edaphon.journal import Entry
@@ -51,18 +52,23 @@ class Decoded(NamedTuple):
 NOTHING = Decoded("", ())
 Outputs = Mapping[str, Mapping[str, Output]]
 _Decoder = Callable[[bytes], Decoded]
-_MessageReader = Callable[[Message], tuple[Reading, ...]]
-_UplinkReader = Callable[[lorawan.Uplink], tuple[Reading, ...]]
+# Of a payload, a message or an uplink: what its source's kind calls for.
+_Reader = Callable[[Any], tuple[Reading, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Decoders by the source that stands in an entry, and the outputs of each path."""
+    """Decoders by the source that stands in an entry, and the outputs of each path.
+
+    `readers` and `kinds`, by path, are what a later configuration hands to an earlier one.
+    """
 
     decoders: Mapping[str, _Decoder] = field(default_factory=dict)
     outputs: Outputs = field(default_factory=dict)
     asked: Mapping[str, Sheet] = field(default_factory=dict)
     site: str = ""
+    readers: Mapping[str, _Reader] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
     def decode(self, entry: Entry) -> Decoded:
         """Raises Fault for bytes that mean nothing here."""
@@ -82,82 +88,77 @@ class Sources:
             return None
 
     @classmethod
-    def of(cls, config: Configuration, files: Mapping[str, str] | None = None) -> "Sources":
-        """`files` are the texts of the codecs that the configuration names, by path."""
-        decoders: dict[str, _Decoder] = {}
-        asked: dict[str, Sheet] = {}
-        for source in config.sources:
-            if isinstance(source, ScheduledSource):
-                asked[source.path] = config.sheet(source)
-                decoders[source.path] = _exchange_decoder(source.path, asked[source.path])
-            elif isinstance(source, HeardSource):
-                decoders[source.path] = _stream_decoder(source.path, config.sheet(source))
-            elif isinstance(source, FileSource):
-                decoders[source.path] = _piece_decoder(source.path, config.sheet(source))
+    def of(
+        cls,
+        config: Configuration,
+        files: Mapping[str, str] | None = None,
+        latest: "Sources | None" = None,
+    ) -> "Sources":
+        """`files` are the texts of the codecs that the configuration names, by path.
+
+        What bytes mean is said by the latest configuration that knows the source with the same
+        model: a wrong scale or time zone that was put right since is right for the past as well.
+        """
+        known = latest or cls()
+        kinds = {s.path: _kind(s) for s in config.sources}
+        readers = {
+            s.path: known.readers[s.path]
+            if known.kinds.get(s.path) == kinds[s.path]
+            else _reader(s, config, files or {})
+            for s in config.sources
+        }
+        decoders: dict[str, _Decoder] = {
+            s.path: partial(_at_path, s.path, isinstance(s, FileSource), readers[s.path])
+            for s in config.sources
+            if isinstance(s, ScheduledSource | HeardSource | FileSource)
+        }
         for name, broker in config.brokers.items():
             own = [s for s in config.sources if getattr(s, "broker", None) == name]
             if broker.envelope == "json":
-                nodes = (s for s in own if isinstance(s, JsonSource))
-                topics = {s.topic: (s.path, _message_reader(s, config)) for s in nodes}
-                decoders[name] = _topic_decoder(name, topics)
+                topics = {s.topic: s.path for s in own if isinstance(s, JsonSource)}
+                decoders[name] = _topic_decoder(name, topics, readers)
             else:
-                uplinks = (s for s in own if isinstance(s, LorawanSource))
-                devices = {s.dev_eui: _uplink_reader(s, config, files or {}) for s in uplinks}
-                decoders[name] = _uplink_decoder(name, broker.envelope, devices)
-        return cls(decoders, config.outputs(), asked, config.site.id)
+                eui = {s.dev_eui: s.path for s in own if isinstance(s, LorawanSource)}
+                decoders[name] = _uplink_decoder(name, broker.envelope, eui, readers)
+        asked = {s.path: config.sheet(s) for s in config.sources if isinstance(s, ScheduledSource)}
+        return cls(decoders, config.outputs(), asked, config.site.id, readers, kinds)
 
 
-def _exchange_decoder(path: str, sheet: Sheet) -> _Decoder:
-    spoken = engine(sheet.engine)
-
-    def decode(payload: bytes) -> Decoded:
-        return Decoded(path, spoken.decode_exchange(unpack_exchange(payload), sheet))
-
-    return decode
+def _kind(source: Source) -> str:
+    """What must be the same for a later word on a source to hold for its earlier bytes too."""
+    codec = getattr(source, "codec_file", None)
+    return f"{type(source).__name__} {source.model or codec or 'fields'}"
 
 
 # The engines are imported where a source needs them: a start pays for what the plot has.
 
 
-def _stream_decoder(path: str, sheet: Sheet) -> _Decoder:
-    from edaphon_drivers.ascii import engine as ascii_lines
-
-    def decode(payload: bytes) -> Decoded:
-        return Decoded(path, ascii_lines.decode_stream(unpack_exchange(payload), sheet))
-
-    return decode
-
-
-def _piece_decoder(path: str, sheet: Sheet) -> _Decoder:
-    from edaphon_drivers.files import engine as files_engine
-
-    def decode(payload: bytes) -> Decoded:
-        readings = files_engine.decode_piece(unpack_piece(payload), sheet)
-        return Decoded(path, readings, dated=True)
-
-    return decode
-
-
-def _message_reader(source: JsonSource, config: Configuration) -> _MessageReader:
-    if source.model is None:
+def _reader(source: Source, config: Configuration, files: Mapping[str, str]) -> _Reader:
+    if isinstance(source, LorawanSource) and source.model is None:
+        return _script_reader(source, files.get(str(source.codec_file), ""))
+    if isinstance(source, JsonSource) and source.model is None:
         fields = source.json_fields()
         return lambda message: decode_json(message.data, fields)
+    sheet = config.sheet(source)
+    if isinstance(source, ScheduledSource):
+        spoken = engine(sheet.engine)
+        return lambda payload: spoken.decode_exchange(unpack_exchange(payload), sheet)
+    if isinstance(source, LorawanSource):
+        return lambda uplink: lorawan.decode_uplink(uplink.data, uplink.f_port, sheet)
+    if isinstance(source, HeardSource):
+        from edaphon_drivers.ascii import engine as ascii_lines
+
+        return lambda payload: ascii_lines.decode_stream(unpack_exchange(payload), sheet)
+    if isinstance(source, FileSource):
+        from edaphon_drivers.files import engine as files_engine
+
+        return lambda payload: files_engine.decode_piece(unpack_piece(payload), sheet)
     from edaphon_drivers.smart_home import engine as smart_home
 
-    sheet = config.sheet(source)
     return lambda message: smart_home.decode_message(message.topic, message.data, sheet)
 
 
-def _uplink_reader(
-    source: LorawanSource, config: Configuration, files: Mapping[str, str]
-) -> _UplinkReader:
-    if source.model is not None:
-        sheet = config.sheet(source)
-        return lambda uplink: lorawan.decode_uplink(uplink.data, uplink.f_port, sheet)
-    return _script_reader(source, files.get(str(source.codec_file), ""))
-
-
-def _script_reader(source: LorawanSource, text: str) -> _UplinkReader:
+def _script_reader(source: LorawanSource, text: str) -> _Reader:
     """A codec that can't be run refuses each uplink, and none of another device."""
     from edaphon_drivers import javascript  # its engine is an optional extra
 
@@ -174,6 +175,10 @@ def _refuse(fault: Fault, _: lorawan.Uplink) -> tuple[Reading, ...]:
     raise fault
 
 
+def _at_path(path: str, dated: bool, read: _Reader, payload: bytes) -> Decoded:
+    return Decoded(path, read(payload), dated=dated)
+
+
 def _whole_message(payload: bytes) -> Message:
     """Raises Garbled for one of which only the start was kept: it may look whole and isn't."""
     message = unpack_message(payload)
@@ -188,22 +193,28 @@ def _at(place: str, fault: Garbled) -> Garbled:
     return Garbled(fault.expected, fault.came, place)
 
 
-def _topic_decoder(broker: str, topics: Mapping[str, tuple[str, _MessageReader]]) -> _Decoder:
+def _topic_decoder(
+    broker: str, topics: Mapping[str, str], readers: Mapping[str, _Reader]
+) -> _Decoder:
+    known = {topic: (path, readers[path]) for topic, path in topics.items()}
+
     def decode(payload: bytes) -> Decoded:
         message = _whole_message(payload)
-        known = topics.get(message.topic)
-        if known is None:
+        found = known.get(message.topic)
+        if found is None:
             raise Refused("the topic of a configured source", message.topic, broker)
         try:
-            readings = known[1](message)
+            readings = found[1](message)
         except Garbled as fault:
             raise _at(message.topic, fault) from None
-        return Decoded(known[0], readings, None, None, message.retain)
+        return Decoded(found[0], readings, None, None, message.retain)
 
     return decode
 
 
-def _uplink_decoder(broker: str, envelope: str, devices: Mapping[str, _UplinkReader]) -> _Decoder:
+def _uplink_decoder(
+    broker: str, envelope: str, devices: Mapping[str, str], readers: Mapping[str, _Reader]
+) -> _Decoder:
     def decode(payload: bytes) -> Decoded:
         message = _whole_message(payload)
         try:
@@ -212,12 +223,11 @@ def _uplink_decoder(broker: str, envelope: str, devices: Mapping[str, _UplinkRea
             raise _at(message.topic, fault) from None
         if uplink is None:
             return NOTHING
-        reader = devices.get(uplink.dev_eui)
-        if reader is None:
+        path = devices.get(uplink.dev_eui)
+        if path is None:
             raise Refused("the DevEUI of a configured source", uplink.dev_eui, broker)
-        path = f"{broker}/{uplink.dev_eui}"
         try:
-            readings = reader(uplink)
+            readings = readers[path](uplink)
         except Garbled as fault:
             raise _at(path, fault) from None
         return Decoded(path, readings, uplink.time_ns, uplink)

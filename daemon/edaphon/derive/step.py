@@ -51,10 +51,13 @@ class Line:
         sources: Sources,
         recall: Callable[[Iterable[Sequence]], Iterable[Item]],
         on_dead_letter: Callable[[DeadLetter], None] = lambda _: None,
+        latest: Sources | None = None,
     ) -> None:
+        """`latest` are the sources as said last, where entries of the past are derived again."""
         self.state = state
         self.plan = plan
         self.sources = sources
+        self._latest = latest
         self._recall = recall
         self._on_dead_letter = on_dead_letter
         self._rows: defaultdict[Segment, list[_Row]] = defaultdict(list)
@@ -89,7 +92,7 @@ class Line:
             self._gap(entry)
         elif entry.kind == Kind.CONFIGURATION:
             self.state.configuration = sequence.number
-            self.sources = sources_of(entry)
+            self.sources = sources_of(entry, self._latest)
 
     def _clock(self, sequence: Sequence, entry: Entry) -> None:
         offset = int(orjson.loads(entry.payload)["offset_ns"])
@@ -191,11 +194,11 @@ class Line:
         return offset - (entry.received_ns - entry.mono_ns)
 
 
-def sources_of(entry: Entry) -> Sources:
-    """The decoders of a configuration entry."""
+def sources_of(entry: Entry, latest: Sources | None = None) -> Sources:
+    """The decoders of a configuration entry, in the light of what was said since."""
     table = orjson.loads(entry.payload)
     config, _ = read_config(read_document(table["file"], table["text"]))
-    return Sources.of(config, table.get("files")) if config is not None else Sources()
+    return Sources.of(config, table.get("files"), latest) if config is not None else Sources()
 
 
 def _measured(sent: int | None, default: int, oldest: int, newest: int) -> tuple[int, int]:

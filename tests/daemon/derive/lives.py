@@ -252,7 +252,13 @@ def told(folder: Path, entries: Several[Entry]) -> dict[str, Any]:
         elif entry.kind in FACT_KINDS:
             knowledge = knowledge.learn(sequence, from_payload(entry.payload).fact)
     plan = Plan.of(knowledge, sources.outputs, sources.site)
-    line = Line(State(), plan, Sources(), lambda held: ((s, journal.entry(s)) for s in held))
+    line = Line(
+        State(),
+        plan,
+        Sources(),
+        lambda held: ((s, journal.entry(s)) for s in held),
+        latest=sources,
+    )
     folder.mkdir(exist_ok=True)
     series = Series(folder / "whole.sqlite")
     series.merge(line.step(items), plan.texts)
