@@ -1,15 +1,217 @@
-"""`edaphon simulate`: the plot of a configuration without its hardware."""
+"""`edaphon simulate`: the plot of a configuration without its hardware, with faults on demand."""
 
+import contextlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-__all__ = ["simulate"]
+from edaphon.commands.simulate_file import Places, simulated_tables, toml_text
+from edaphon.commands.simulate_messages import Sender, publish, senders_of
+from edaphon.commands.simulate_plot import Plot, lines_of
+from edaphon.commands.storage import Configured, configured, fail
+from edaphon.config import JsonSource
+from edaphon.facts import Knowledge
+from edaphon.facts.knowledge import Known
+from edaphon.nouns import Sequence
+
+__all__ = ["BadOrder", "order", "simulate"]
+
+USAGE = 2
+SHOW_EVERY_S = 2.0
+MOSQUITTO = ("mosquitto", "/usr/sbin/mosquitto")
+HELP = """sdi12/a silent       from now on; `sdi12/a ok` ends it
+sdi12/a garbled 3    the next three answers
+sdi12 unplug         the adapter is pulled out; `sdi12 replug` puts it back
+faults of a probe: {faults}"""
+_FAULTS = {
+    "silent", "garbled", "late", "doubled", "residue", "noise", "abort", "cut", "exception", "busy",
+    "echo", "no", "power on", "zeros",
+}  # fmt: skip
+
+
+class BadOrder(ValueError):
+    """An order that can't be carried out; the words say what would be right."""
 
 
 def simulate(
-    station: Annotated[Path, typer.Argument(help="edaphon.toml")],
+    station: Annotated[Path, typer.Argument(help="edaphon.toml of the plot")],
     folder: Annotated[Path, typer.Option(help="where the simulated plot lives")],
+    fault: Annotated[
+        list[str] | None, typer.Option(help="from the start, such as sdi12/a=silent")
+    ] = None,
 ) -> None:
-    """Serve every instrument of a configuration as a simulated one."""
+    """Serve every instrument of a configuration as a simulated one, until Ctrl-C.
+
+    `edaphon run FOLDER/edaphon.toml` records it. Lines on stdin spoil answers: try `help`.
+    """
+    found = configured(station)
+    home = _home(folder)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with contextlib.ExitStack() as parts:
+        plot = lines_of(found.config, _knowledge(found), home)
+        parts.callback(plot.stop)
+        senders = _messages(parts, found, home, plot, stop)
+        for text in fault or ():
+            try:
+                typer.echo(order(text.replace("=", " ", 1), plot, senders))
+            except BadOrder as wrong:
+                raise fail(str(wrong), USAGE) from None
+        _tell(found, plot, senders, home)
+        threading.Thread(target=_hear, args=(plot, senders), name="orders", daemon=True).start()
+        while not stop.wait(SHOW_EVERY_S):
+            plot.show()
+
+
+def _home(folder: Path) -> Path:
+    home = folder.resolve()
+    if any(character.isspace() for character in str(home)):
+        raise fail(f"expected a folder without spaces in its path, got {str(home)!r}", USAGE)
+    home.mkdir(parents=True, exist_ok=True)
+    return home
+
+
+def _knowledge(found: Configured) -> Knowledge:
+    """What the facts of the configuration and of its inbox say; the journal stays where it is."""
+    return Knowledge(tuple(Known(Sequence(1, n), row.fact) for n, row in enumerate(found.rows, 1)))
+
+
+def _messages(
+    parts: contextlib.ExitStack, found: Configured, home: Path, plot: Plot, stop: threading.Event
+) -> dict[str, Sender]:
+    """Starts broker and senders, and writes the configuration that goes with all this."""
+    senders, why = senders_of(found.config)
+    plot.not_simulated |= why
+    port = parts.enter_context(_broker(home)) if found.config.brokers else 0
+    brokers: dict[str, dict[str, Any]] = {}
+    for name in found.config.brokers if port else ():
+        topics = [s.topic for s in senders if s.broker == name]
+        topics += [s.topic for s in _nodes(found, name) if s.topic not in topics]
+        brokers[name] = {"host": "127.0.0.1", "port": port, "topics": topics or ["edaphon/none"]}
+    if found.config.brokers and not port:
+        typer.echo("mosquitto is not installed: the brokers stay as they are, nobody publishes")
+    if port and senders:
+        thread = threading.Thread(target=publish, args=(senders, port, stop), name="senders")
+        thread.start()
+        parts.callback(thread.join)
+        parts.callback(stop.set)
+    places = Places(home, plot.buses, brokers)
+    text = toml_text(simulated_tables(found.document.table, places))
+    (home / "edaphon.toml").write_text(f"# Simulated: made from {station_name(found)}.\n{text}")
+    return {sender.path: sender for sender in senders} if port else {}
+
+
+def station_name(found: Configured) -> str:
+    return Path(found.document.file).name
+
+
+def _nodes(found: Configured, broker: str) -> list[JsonSource]:
+    """Senders of JSON: their broker must subscribe to their topics, whoever is simulated."""
+    own = (s for s in found.config.sources if isinstance(s, JsonSource))
+    return [source for source in own if source.broker == broker]
+
+
+@contextlib.contextmanager
+def _broker(home: Path) -> Iterator[int]:
+    """A mosquitto of our own on a free port, waited for; 0 where there is none."""
+    program = next((p for name in MOSQUITTO if (p := shutil.which(name))), None)
+    if program is None:
+        yield 0
+        return
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    conf = home / "mosquitto.conf"
+    conf.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
+    with subprocess.Popen(  # noqa: S603  the mosquitto of this machine
+        [program, "-c", str(conf)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            _wait_for(port)
+            yield port
+        finally:
+            process.terminate()
+
+
+def _wait_for(port: int) -> None:
+    waiting = threading.Event()
+    for _ in range(100):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0):
+            return
+        waiting.wait(0.05)
+    raise fail(f"expected mosquitto to listen on port {port} within 5 s")
+
+
+def _tell(found: Configured, plot: Plot, senders: dict[str, Sender], home: Path) -> None:
+    served = sorted({*plot.instruments, *senders})
+    typer.echo(f"simulated: {', '.join(served) or 'nothing'}")
+    for path, why in sorted(plot.not_simulated.items()):
+        typer.echo(f"not simulated: {path}: {why}")
+    if found.config.sinks:
+        typer.echo("the sinks are left out: simulated numbers must not reach them")
+    typer.echo(f"record it: edaphon run {home / 'edaphon.toml'}")
+    sys.stdout.flush()
+
+
+def _hear(plot: Plot, senders: dict[str, Sender]) -> None:
+    """Orders on stdin, until it ends."""
+    for line in sys.stdin:
+        if line.strip():
+            try:
+                typer.echo(order(line, plot, senders))
+            except BadOrder as wrong:
+                typer.echo(str(wrong), err=True)
+            sys.stdout.flush()
+
+
+def order(line: str, plot: Plot, senders: dict[str, Sender]) -> str:
+    """Carries out one order and tells what is so now; raises BadOrder."""
+    place, _, words = line.strip().partition(" ")
+    if place == "help":
+        return HELP.format(faults=", ".join(sorted(_FAULTS)))
+    if place in plot.lines and words in {"unplug", "replug"}:
+        return _plugged(place, words, plot)
+    targets: dict[str, Any] = {**plot.instruments, **senders}
+    if place not in targets:
+        known = ", ".join([*targets, *plot.lines])
+        raise BadOrder(f"expected one of {known}, got {place!r}; `help` tells more")
+    fault, _, times = words.strip().rpartition(" ") if words[-1:].isdecimal() else (words, "", "")
+    if fault == "ok":
+        _well(targets[place])
+        return f"{place}: ok"
+    try:
+        if fault not in _FAULTS:
+            raise ValueError(f"expected one of {', '.join(sorted(_FAULTS))}, got {fault!r}")
+        if times:
+            targets[place].fail(fault, int(times))
+        else:
+            _always(targets[place], fault)
+    except ValueError as error:
+        raise BadOrder(f"{place}: {error}") from None
+    return f"{place}: {fault}" + (f", {times} times" if times else " until `ok`")
+
+
+def _plugged(name: str, words: str, plot: Plot) -> str:
+    change = getattr(plot.lines[name], words, None)
+    if change is None:
+        raise BadOrder(f"{name} has no adapter that could be pulled out")
+    change()
+    return f"{name}: {words}ged"
+
+
+def _always(target: Any, fault: str) -> None:
+    target.fail(fault, 0)  # which tells whether it knows that fault
+    target.fault = lambda _: fault
+
+
+def _well(target: Any) -> None:
+    target.fault = lambda _: None

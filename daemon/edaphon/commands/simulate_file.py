@@ -1,0 +1,112 @@
+"""The configuration of a simulated plot: the real one with other ports, brokers and folders."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+__all__ = ["Places", "simulated_tables", "toml_text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the simulated plot has its things: keys to put in the place of the real ones, by name.
+
+    `brokers` is empty where the real ones stay. `switches` gives the file of a switch by its name.
+    """
+
+    folder: Path
+    buses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    brokers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def switch(self, name: str) -> str:
+        """A file that takes what would switch a relay, so that no real one moves."""
+        file = self.folder / "switches" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        return str(file)
+
+
+def simulated_tables(table: Mapping[str, Any], places: Places) -> dict[str, Any]:
+    """Sinks are left out: simulated numbers must not reach a real database."""
+    found = {key: value for key, value in table.items() if key != "sink"}
+    found["storage"] = {**table.get("storage", {}), "folder": str(places.folder / "data")}
+    found["clock"] = {**table.get("clock", {}), "trust": "system"}
+    found["bus"] = {n: _bus(n, bus, places) for n, bus in table.get("bus", {}).items()}
+    found["broker"] = {n: _broker(n, row, places) for n, row in table.get("broker", {}).items()}
+    found["supply"] = {
+        n: {**row, "file": places.switch(n)} for n, row in table.get("supply", {}).items()
+    }
+    found["source"] = [_source(row, places) for row in table.get("source", ())]
+    return {key: value for key, value in found.items() if value}
+
+
+def _bus(name: str, bus: Mapping[str, Any], places: Places) -> dict[str, Any]:
+    found = {**bus, **places.buses.get(name, {"port": str(places.folder / name)})}
+    if "multiplexer" in bus:
+        file = places.switch(f"{name}-multiplexer")
+        found["multiplexer"] = {**bus["multiplexer"], "file": file}
+    return found
+
+
+def _broker(name: str, row: Mapping[str, Any], places: Places) -> dict[str, Any]:
+    """A real broker gets another client's name, or the recorder of the real plot is thrown out."""
+    if name not in places.brokers:
+        return {**row, "client_id": f"edaphon-simulated-{name}"[:64]}
+    kept = {key: row[key] for key in ("envelope",) if key in row}
+    return {**kept, **places.brokers[name]}
+
+
+def _source(row: Mapping[str, Any], places: Places) -> dict[str, Any]:
+    if "file" not in row or "name" not in row:
+        return dict(row)
+    folder = places.folder / "files" / str(row["name"])
+    folder.mkdir(parents=True, exist_ok=True)
+    return {**row, "file": str(folder / Path(str(row["file"])).name)}
+
+
+def toml_text(table: Mapping[str, Any]) -> str:
+    """A table of tables as TOML; what lies deeper stands in one line."""
+    return "".join(_tables(table))
+
+
+def _tables(table: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in table.items():
+        if isinstance(value, list) and value and isinstance(value[0], Mapping):
+            for row in value:
+                yield f"\n[[{_key(key)}]]\n" + _rows(row)
+        elif isinstance(value, Mapping) and all(isinstance(v, Mapping) for v in value.values()):
+            for name, row in value.items():
+                yield f"\n[{_key(key)}.{_key(name)}]\n" + _rows(row)
+        elif isinstance(value, Mapping):
+            yield f"\n[{_key(key)}]\n" + _rows(value)
+
+
+def _rows(table: Mapping[str, Any]) -> str:
+    return "".join(f"{_key(key)} = {_inline(value)}\n" for key, value in table.items())
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(k)} = {_inline(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_inline, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, int | float):
+        return repr(value)
+    return _quoted(str(value))
+
+
+def _key(text: str) -> str:
+    plain = text.isascii() and text.replace("-", "").replace("_", "").isalnum()
+    return text if plain else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    return orjson.dumps(text).decode().replace("\x7f", "\\u007f")

@@ -1,0 +1,347 @@
+"""The instruments of a configuration as simulators, from what their model sheets say."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edaphon.config import Bus, Configuration, ScheduledSource
+from edaphon.facts import Knowledge
+from edaphon.facts.swaps import deployed_sensors
+from edaphon_calibration.nomenclature import QUANTITIES
+from edaphon_calibration.units import conversion
+from edaphon_drivers.modbus.table import Item, Read, plan_of
+from edaphon_drivers.sdi12.commands import measurement
+from edaphon_drivers.sheets import Output, Sheet
+from edaphon_drivers.simulators import modbus, sdi12, w1
+from edaphon_drivers.simulators.station import Cell, Wave, registers
+
+__all__ = ["Plot", "lines_of", "wave"]
+
+# What a plot usually shows, in the unit of the nomenclature.
+_USUAL = {
+    "air_pressure": (955.0, 975.0),
+    "air_temperature": (6.0, 17.0),
+    "battery_level": (80.0, 90.0),
+    "battery_voltage": (3.3, 3.5),
+    "bulk_electrical_conductivity": (0.1, 0.3),
+    "cell_pressure": (95.0, 97.0),
+    "cell_temperature": (50.5, 51.5),
+    "co2_mole_fraction": (420.0, 480.0),
+    "dew_point": (2.0, 6.0),
+    "device_temperature": (8.0, 20.0),
+    "global_radiation": (0.0, 600.0),
+    "h2o_mole_fraction": (8.0, 12.0),
+    "matric_potential": (-60.0, -20.0),
+    "photosynthetic_photon_flux": (0.0, 900.0),
+    "pore_water_electrical_conductivity": (0.5, 1.0),
+    "precipitation": (0.0, 0.0),
+    "relative_humidity": (60.0, 90.0),
+    "relative_permittivity": (10.0, 18.0),
+    "soil_ph": (5.8, 6.2),
+    "soil_temperature": (8.0, 14.0),
+    "supply_voltage": (12.0, 12.6),
+    "volumetric_water_content": (0.2, 0.3),
+    "water_content_counts": (2300.0, 2600.0),
+    "water_temperature": (7.0, 11.0),
+    "wind_speed": (0.5, 3.0),
+}
+_IDENTITY_EXTRA = 13  # characters of aI! that may hold a serial number
+
+
+@dataclass(slots=True)
+class Plot:
+    """All that is simulated; `not_simulated` says of each other source why."""
+
+    lines: dict[str, Any] = field(default_factory=dict)
+    buses: dict[str, dict[str, Any]] = field(default_factory=dict)
+    instruments: dict[str, Any] = field(default_factory=dict)
+    not_simulated: dict[str, str] = field(default_factory=dict)
+
+    def show(self) -> None:
+        """Now and then: what is not asked, but shown in a folder."""
+        for line in self.lines.values():
+            if isinstance(line, _Thermometers):
+                line.show()
+
+    def stop(self) -> None:
+        for line in self.lines.values():
+            line.stop()
+
+
+def wave(path: str, output: Output) -> Wave:
+    """A plausible number of an output, within what its instrument can report."""
+    lowest, highest = _limits(output)
+    return Wave(f"{path} {output.name}", lowest, highest, output.resolution, output.failure)
+
+
+def _limits(output: Output) -> tuple[float, float]:
+    bottom = -np.inf if output.lowest is None else output.lowest
+    top = np.inf if output.highest is None else output.highest
+    usual = _USUAL.get(output.quantity)
+    if usual is not None:
+        scale = conversion(QUANTITIES[output.quantity].unit, output.unit)
+        low, high = (float(x) for x in scale.apply(np.array(usual)))
+        if bottom <= low <= high <= top:
+            return low, high
+    if np.isfinite(bottom) and np.isfinite(top):
+        return bottom + 0.4 * (top - bottom), bottom + 0.5 * (top - bottom)
+    if np.isfinite(top):
+        return top - 2.0, top - 1.0
+    start = bottom if np.isfinite(bottom) else 0.0
+    return start + 1.0, start + 2.0
+
+
+def lines_of(config: Configuration, knowledge: Knowledge, folder: Path) -> Plot:
+    """Starts a simulator for each line; stop the plot, even after a failure here."""
+    plot = Plot()
+    serials = deployed_sensors(knowledge, time.time_ns())
+    for name, bus in config.buses.items():
+        sources = [s for s in config.sources if isinstance(s, ScheduledSource) and s.bus == name]
+        _line(plot, config, name, bus, sources, serials, folder)
+    for source in config.sources:
+        if getattr(source, "bus", None) and not isinstance(source, ScheduledSource):
+            model = getattr(source, "model", "")
+            plot.not_simulated[source.path] = f"{model} talks by itself"
+        elif getattr(source, "file", None):
+            plot.not_simulated[source.path] = f"put files under {folder / 'files'}"
+    return plot
+
+
+def _line(
+    plot: Plot,
+    config: Configuration,
+    name: str,
+    bus: Bus,
+    sources: list[ScheduledSource],
+    serials: Mapping[str, str],
+    folder: Path,
+) -> None:
+    taken: dict[str, Any] = {}
+    for source in sources:
+        sheet = config.sheet(source)
+        try:
+            instrument = _instrument(source, sheet, serials.get(source.path, ""))
+            if source.address in taken:
+                raise _NotSimulated(f"another instrument has the address {source.address}")
+        except _NotSimulated as why:
+            plot.not_simulated[source.path] = str(why)
+            continue
+        taken[source.address] = plot.instruments[source.path] = instrument
+    link = folder / name
+    if bus.kind in {"sdi12", "sdi12-uart"}:
+        plot.lines[name] = sdi12.SimulatedBus(tuple(taken.values()), link=link)
+        plot.buses[name] = {"kind": "sdi12", "port": plot.lines[name].start()}
+    elif bus.kind == "serial":
+        plot.lines[name] = modbus.SimulatedLine(tuple(taken.values()), link)
+        plot.buses[name] = {"port": plot.lines[name].start()}
+    elif bus.kind == "modbus-tcp":
+        plot.lines[name] = modbus.SimulatedServer(tuple(taken.values()))
+        plot.buses[name] = {"port": f"tcp://127.0.0.1:{plot.lines[name].start()}"}
+    elif bus.kind == "w1":
+        plot.lines[name] = _Thermometers(link, tuple(taken.values()))
+        plot.buses[name] = {"port": str(link)}
+
+
+class _NotSimulated(Exception):
+    """Why an instrument has no simulator."""
+
+
+def _instrument(source: ScheduledSource, sheet: Sheet, serial: str) -> Any:
+    if sheet.engine == "sdi12":
+        return _probe(source, sheet, serial)
+    if sheet.engine == "modbus":
+        return _unit(source, sheet, serial)
+    if sheet.engine == "w1":
+        output = next(iter(sheet.outputs.values()))
+        return _Thermometer(source.address, wave(source.path, output))
+    raise _NotSimulated(f"{sheet.model} speaks {sheet.engine}")
+
+
+def _numbers(path: str, sheet: Sheet) -> dict[str, Callable[[], float]]:
+    return {name: partial(_now, wave(path, output)) for name, output in sheet.outputs.items()}
+
+
+def _now(shown: Wave) -> float:
+    return shown.at(time.time())
+
+
+# -- SDI-12 --------------------------------------------------------------------------------
+
+
+def _probe(source: ScheduledSource, sheet: Sheet, serial: str) -> sdi12.Probe:
+    numbers = _numbers(source.path, sheet)
+    commands: dict[str, Callable[[], list[float | str]]] = {}
+    for command in sheet.commands:
+        asked = measurement(command.send)
+        if asked is None or asked.letters not in {"M", "C"}:
+            raise _NotSimulated(f"{sheet.model} is asked with {command.send}")
+        commands[asked.number] = partial(_said, command.outputs, numbers)
+    maker, _, model = sheet.model.upper().partition(".")
+    extra = serial if len(serial) <= _IDENTITY_EXTRA and serial.isascii() else ""
+    identity = f"13{maker[:8]:8}{model[:6]:6}100{extra}"
+    more = {int(number): values for number, values in commands.items() if number}
+    return sdi12.Probe(source.address, identity, commands.get("", ()), more=more)
+
+
+def _said(
+    outputs: tuple[str, ...], numbers: Mapping[str, Callable[[], float]]
+) -> list[float | str]:
+    return [numbers[name]() if name in numbers else 0.0 for name in outputs]
+
+
+# -- Modbus --------------------------------------------------------------------------------
+
+
+def _unit(source: ScheduledSource, sheet: Sheet, serial: str) -> modbus.Unit:
+    numbers = _numbers(source.path, sheet)
+    tables: dict[int, tuple[list[Cell], dict[int, int]]] = {3: ([], {}), 4: ([], {})}
+    memory: dict[int, Cell] = {}
+    plan = plan_of(sheet)
+    for read in plan.reads:
+        if read.address is None:
+            memory |= _memory(read, numbers)
+        for function in {read.function, read.also_function} & tables.keys():
+            cells, fixed = tables[function]
+            _fill(read, numbers, cells, fixed)
+    for read in plan.identity:
+        if read.function in tables and read.address is not None:
+            tables[read.function][1].update(_told(read, serial))
+    return modbus.Unit(
+        int(source.address),
+        holding=partial(registers, *tables[3]),
+        inputs=partial(registers, *tables[4]),
+        memory=_Bytes(memory),
+    )
+
+
+def _fill(
+    read: Read, numbers: Mapping[str, Callable[[], float]], cells: list[Cell], fixed: dict[int, int]
+) -> None:
+    """Registers of a read: zeros that say that all is well, and cells for its numbers."""
+    if read.address is None:
+        return
+    for at in range((read.shape.size or 0) // 2):
+        fixed.setdefault(read.address + at, 0)
+    for state in read.states:
+        if state.equals == 0:
+            fixed[read.address + state.at] = ~state.bits & 1
+    if read.wait is not None:
+        fixed[read.address] = read.wait.equals
+    cells += [_cell(item, read.address + item.at, numbers[item.output]) for item in read.items]
+
+
+def _cell(item: Item, address: int, number: Callable[[], float]) -> Cell:
+    return Cell(
+        address,
+        number,
+        item.type,
+        item.word_order,
+        item.byte_order,
+        item.multiply,
+        item.plus,
+        item.divide,
+    )
+
+
+def _told(read: Read, serial: str) -> dict[int, int]:
+    """The registers of an identity with the deployed sensor's serial number, if they can hold it.
+
+    Nothing for one that can't: the unit refuses the read, as those do that know no identity.
+    """
+    for item in read.items:
+        data = _serial_bytes(item, serial) if item.field == "serial" and serial else b""
+        if data and read.address is not None:
+            zeros = {read.address + at: 0 for at in range((read.shape.size or 0) // 2)}
+            words = (data[at : at + 2] for at in range(0, len(data), 2))
+            start = read.address + item.at
+            return zeros | {start + n: int.from_bytes(word) for n, word in enumerate(words)}
+    return {}
+
+
+def _serial_bytes(item: Item, serial: str) -> bytes:
+    if item.form == "text" and serial.isascii() and len(serial) <= item.n_bytes:
+        return serial.encode().ljust(item.n_bytes, b"\0")
+    if item.form == "hex" and len(serial) == 2 * item.n_bytes:
+        try:
+            return bytes.fromhex(serial)
+        except ValueError:
+            return b""
+    if item.form == "number" and serial.isdecimal() and item.word_order == item.byte_order == "big":
+        number = int(serial)
+        fits = item.type[0] in "ui" and number < 1 << 8 * item.n_bytes - 1
+        return number.to_bytes(item.n_bytes) if fits else b""
+    return b""
+
+
+def _memory(read: Read, numbers: Mapping[str, Callable[[], float]]) -> dict[int, Cell]:
+    """Bytes that are asked by their place in memory (Senseair 0x44: place, count)."""
+    if read.function != 0x44 or len(read.pdu) != 4:
+        raise _NotSimulated(f"function {read.function} has no simulator")
+    place = int.from_bytes(read.pdu[1:3])
+    return {place + 2 * item.at: _cell(item, 0, numbers[item.output]) for item in read.items}
+
+
+class _Bytes(dict[int, int]):
+    """Bytes of memory that are made when they are asked for."""
+
+    def __init__(self, cells: Mapping[int, Cell]) -> None:
+        super().__init__()
+        self._cells = cells
+
+    def get(self, place: int, default: Any = None) -> Any:
+        for start, cell in self._cells.items():
+            data = b"".join(word.to_bytes(2) for word in cell.words())
+            if start <= place < start + len(data):
+                return data[place - start]
+        return default
+
+
+# -- 1-wire --------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Thermometer:
+    address: str
+    shown: Wave
+    fault: Callable[[object], str | None] = lambda _: None
+    _queued: list[str] = field(default_factory=list)
+
+    def fail(self, fault: str, times: int = 1) -> None:
+        if fault not in w1.FAULTS:
+            raise ValueError(f"expected one of {', '.join(w1.FAULTS)}, got {fault!r}")
+        self._queued += [fault] * times
+
+    def next_fault(self) -> str:
+        return self._queued.pop(0) if self._queued else self.fault(None) or ""
+
+
+class _Thermometers:
+    """The kernel's folder, shown anew every few seconds by `show`."""
+
+    def __init__(self, folder: Path, thermometers: tuple[_Thermometer, ...]) -> None:
+        self._folder = w1.SimulatedThermometers(folder)
+        self._thermometers = thermometers
+        self._plugged = True
+        self.show()
+
+    def show(self) -> None:
+        for one in self._thermometers if self._plugged else ():
+            celsius = one.shown.at(time.time())
+            self._folder.show(one.address, celsius, fault=one.next_fault())
+
+    def unplug(self) -> None:
+        self._plugged = False
+        self._folder.unplug()
+
+    def replug(self) -> None:
+        self._plugged = True
+        self._folder.folder.mkdir(parents=True, exist_ok=True)
+        self.show()
+
+    def stop(self) -> None:
+        self._folder.unplug()
