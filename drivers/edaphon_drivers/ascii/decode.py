@@ -73,7 +73,10 @@ class _Reader:
         columns = text.strip().split(self._frame.header_separator or None)
         if not columns or columns[0].strip(' "') != self._frame.header:
             return False
-        self._columns = tuple(column.strip(' "') for column in columns)
+        names = tuple(column.strip(' "') for column in columns)
+        if not self._frame.are_columns(names):
+            raise Garbled("a header with the columns of the time", text)
+        self._columns = names
         return True
 
 

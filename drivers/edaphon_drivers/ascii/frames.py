@@ -1,7 +1,7 @@
 """The [frame] table of a sheet, read once: what is asked or heard, and which records come."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,14 @@ class Frame:
     ignores_others: bool
     longest: int
     identity: Identification | None
+
+    def are_columns(self, names: Collection[str]) -> bool:
+        """False for a damaged header, which no checksum shows: one of its time's columns is not
+        there, and another is unknown or there twice."""
+        needed = {name for kind in self.kinds if kind.time for name in kind.time.names}
+        known = {name for kind in self.kinds for name in kind.columns}
+        is_known = known >= set(names) and len(set(names)) == len(names)
+        return needed <= set(names) or is_known
 
 
 # Sheets hold dicts, so they can't be keys; holding the sheet keeps its id from being used again.

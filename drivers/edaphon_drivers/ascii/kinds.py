@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edaphon_drivers.ascii.checksums import Checksum
-from edaphon_drivers.ascii.layouts import Layout, Nothing
+from edaphon_drivers.ascii.layouts import Layout, Nothing, Separated
 from edaphon_drivers.ascii.numbers import read_number
 from edaphon_drivers.ascii.times import OwnTime
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
@@ -96,6 +96,11 @@ class Kind:
         if not line.startswith(begin):
             return False
         return not self.word or not line[len(begin) : len(begin) + 1].isalnum()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names that the sheet gives to the values of a line, where it does."""
+        return self.layout.columns if isinstance(self.layout, Separated) else ()
 
     def texts(self, line: str, columns: Sequence[str]) -> dict[str, str]:
         """The named texts of a line of this kind; raises Fault."""

@@ -56,6 +56,11 @@ class OwnTime:
     order: re.Pattern[str] | None = None
     offset_s: int = 0
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The texts of a line that it is made of."""
+        return tuple(filter(None, (self.epoch, self.nanoseconds, *self.fields)))
+
     @classmethod
     def written(cls, fields: tuple[str, ...], order: str, utc_offset: str) -> "OwnTime":
         plain = re.split(f"({_PIECE.pattern})", order)

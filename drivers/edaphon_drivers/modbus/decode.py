@@ -61,13 +61,14 @@ def decode_exchange(turns: Iterable[Turn], sheet: Sheet) -> tuple[Reading, ...]:
     asked = tuple(_asked(turns))
     got = good_answers(asked, plan)
     off = _states(got, plan)
-    if (unready := _unready(got, plan)) is not None:
+    if (unready := _unready(asked, got, plan)) is not None:
         raise unready
+    unsure = _unsure(asked, got, plan)
     readings: dict[str, Reading] = {}
     for read in plan.reads:
         for item in read.items:
             data = _last(got, read, item.at, item.n_bytes)
-            if data and item.output not in readings:
+            if data and item.output not in readings and not _names(unsure, item.output):
                 output = sheet.outputs[item.output]
                 readings[item.output] = _reading(item, data, output, off)
     if not readings:
@@ -153,7 +154,7 @@ def _last(got: tuple[Answer, ...], read: Read, at: int, n_bytes: int) -> bytes:
 
 def _reading(item: Item, data: bytes, output: Output, off: list[State]) -> Reading:
     for state in off:
-        if not state.outputs or item.output in state.outputs:
+        if _names([state], item.output):
             return without_number(output, state.status)
     return item_reading(item, data, output)
 
@@ -168,8 +169,45 @@ def _states(got: tuple[Answer, ...], plan: Plan) -> list[State]:
     ]
 
 
-def _unready(got: tuple[Answer, ...], plan: Plan) -> Refused | None:
+def _names(states: Iterable[State], output: str) -> bool:
+    return any(not state.outputs or output in state.outputs for state in states)
+
+
+def _unsure(
+    asked: tuple[tuple[Request, bytes], ...], got: tuple[Answer, ...], plan: Plan
+) -> list[State]:
+    """The states that were asked for and not learnt: what they speak of may be no measurement."""
+    return [
+        state
+        for read in plan.reads
+        for state in read.states
+        if _is_missing(asked, got, read, state.at)
+    ]
+
+
+def _is_missing(
+    asked: tuple[tuple[Request, bytes], ...], got: tuple[Answer, ...], read: Read, at: int
+) -> bool:
+    """Whether that register was asked for in vain; an `optional` one may be refused."""
+    if read.optional or _last(got, read, at, 2):
+        return False
+    return any(_is_question(request, read, at) for request, _ in asked)
+
+
+def _is_question(request: Request, read: Read, at: int) -> bool:
+    window = registers_asked(request.pdu)
+    if read.address is None or window is None:
+        return request.pdu == read.pdu
+    same = request.pdu[0] in {read.function, read.also_function}
+    return same and window[0] <= read.address + at < sum(window)
+
+
+def _unready(
+    asked: tuple[tuple[Request, bytes], ...], got: tuple[Answer, ...], plan: Plan
+) -> Fault | None:
     for read in plan.reads:
+        if read.wait and _is_missing(asked, got, read, 0):
+            return _nothing(asked, plan)
         data = _last(got, read, 0, 2) if read.wait else b""
         if read.wait and data and int.from_bytes(data) != read.wait.equals:
             wanted = f"register {read.address} to become {read.wait.equals}; does it measure?"
