@@ -7,6 +7,8 @@ from tests.conformance.entries import Entry, Given
 from tests.conformance.groups import GROUPS
 from tests.conformance.not_yet import GROUPS as GROUPS_NOT_YET
 
+from edaphon_drivers.faults import Fault
+
 WARM = Given("soil_temperature", 21.5, "degC")
 
 
@@ -86,3 +88,47 @@ def test_firmware_in_a_label_chooses_the_codec_and_an_unknown_label_none() -> No
         assert decode is not None
         assert decode({"payload": payload, "f_port": 2})[2].value == first
     assert find_decoder("Dragino LSE02") is None
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "Dragino LSE01 (MOD 1)",
+        "PP Systems EGM-5 (SRC)",
+        "Stevens HydraProbe (fw 2.7)",
+        "DFRobot SEN0601",
+        "Senseair S8",
+        "Dragino LHT65",
+        "Milesight EM500-SMTC soil moisture",
+        "Vaisala GMP252 probe",
+    ],
+)
+def test_a_label_may_say_more_or_less_than_the_name_of_its_model(label: str) -> None:
+    assert find_decoder(label) is not None
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["Dragino", "Dragino LSE", "LI-COR LI-8", "METER TEROS 22 (DDI serial)", "DFRobot SEN060"],
+)
+def test_a_label_that_names_another_device_or_line_has_no_decoder(label: str) -> None:
+    assert find_decoder(label) is None
+
+
+def test_a_label_of_two_lines_is_read_by_the_transport() -> None:
+    decode = find_decoder("Vaisala GMP252")
+    assert decode is not None
+    line = {"encoding": "ascii", "data": "CO2=   860 ppm\r\n"}
+    frame = {"encoding": "hex", "data": "f00304d47a43e833ab"}
+    rows = {"expected": [{"quantity": "co2", "value": 0, "unit": "ppm"}]}
+    assert decode({"transport": "serial-ascii", "payload": line, **rows})[0].value == 860
+    given = decode({"transport": "modbus-rtu", "payload": frame, **rows})
+    assert pytest.approx(465.66, abs=0.001) in [g.value for g in given]
+
+
+def test_an_answer_of_another_address_is_refused() -> None:
+    decode = find_decoder("SDI-12 spec example")
+    assert decode is not None
+    for request, answer in (("0M!", "10011\r\n"), ("0!", "1\r\n"), ("0A2!", "0\r\n")):
+        with pytest.raises(Fault):
+            decode({"request": request, "payload": {"encoding": "ascii", "data": answer}})

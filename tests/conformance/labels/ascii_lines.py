@@ -55,6 +55,18 @@ def _row_of_a_file(entry: Entry) -> list[Given]:
     return decode(entry)
 
 
+def _carbocap(model: str) -> Decoder:
+    """A probe that speaks either: the transport says which."""
+
+    def decode(entry: Entry) -> list[Given]:
+        from tests.conformance.labels import modbus_frames
+
+        modbus = str(entry["transport"]).startswith("modbus")
+        return (modbus_frames.DEVICES[f"Vaisala {model}"] if modbus else _CARBOCAP)(entry)
+
+    return decode
+
+
 def _identity(data: bytes, entry: Entry, sheet: Sheet) -> list[Given]:
     """Who answered, where the request of the entry asks for it."""
     request = Turn(0, True, str(entry.get("request", "")).encode("latin-1"))
@@ -144,7 +156,9 @@ DEVICES: dict[str, Decoder] = {
     "LI-COR LI-7815": ascii_decoder("licor.li-7815", rows_too=True),
     "LI-COR LI-7820": ascii_decoder("licor.li-7820", rows_too=True),
     "PP Systems EGM-4": ascii_decoder("ppsystems.egm-4"),
-    "PP Systems EGM-5": ascii_decoder("ppsystems.egm-5"),
+    "PP Systems EGM-5": ascii_decoder("ppsystems.egm-5", rows_too=True),
+    "Vaisala GMP251": _carbocap("GMP251"),
+    "Vaisala GMP252": _carbocap("GMP252"),
     "GNSS receiver (NMEA 0183)": ascii_decoder("generic.gnss-nmea"),
 }
 

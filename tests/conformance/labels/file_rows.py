@@ -20,13 +20,22 @@ from edaphon_drivers.sheets import Sheet, load_sheet
 __all__ = ["DEVICES"]
 
 _OWNER = {"utc_offset": "+00:00", "year": 2014}
-# The line of names in files of the first LI-8150 (software 2).
+# Lines of names that their rows were quoted without; the first is of an LI-8150 (software 2).
 _NAMES = {
     (
         "licor.li-8100a",
         21,
     ): "Type\tEtime\tDate\tTcham\tPressure\tH2O\tCO2\tCdry\tV1\tRH\tDOY\tHour\t"
-    "Tbench\tTboard\tVin\tCO2ABS\tH2OABS\tRAWCO2\tRAWCO2REF\tRAWH2O\tRAWH2OREF"
+    "Tbench\tTboard\tVin\tCO2ABS\tH2OABS\tRAWCO2\tRAWCO2REF\tRAWH2O\tRAWH2OREF",
+    # The UGGA with two clocks and a battery (goFlux, UGGA.txt).
+    (
+        "losgatos.ugga",
+        35,
+    ): "SysTime,Time,[CH4]_ppm,[CH4]_ppm_sd,[CO2]_ppm,[CO2]_ppm_sd,[H2O]_ppm,[H2O]_ppm_sd,"
+    "[CH4]d_ppm,[CH4]d_ppm_sd,[CO2]d_ppm,[CO2]d_ppm_sd,GasP_torr,GasP_torr_sd,GasT_C,GasT_C_sd,"
+    "AmbT_C,AmbT_C_sd,RD0_us,RD0_us_sd,RD1_us,RD1_us_sd,LTC0_v,LTC0_v_sd,LTC1_v,LTC1_v_sd,"
+    "Batt_v,Batt_v_sd,BATT_PERCENT,BATT_PERCENT_sd,Temp_Status_mA,Analyzer_Status_mA,Fit_Flag,"
+    "MIU_VALVE,MIU_DESC",
 }
 _WRITTEN = {"g CO2/m2/h": "g/(h*m**2)"}
 
@@ -56,9 +65,12 @@ def _decoded(entry: Entry, sheet: Sheet) -> list[Given]:
 
 def _header(entry: Entry, sheet: Sheet) -> bytes:
     """The names that the entry quotes, as their line stands in the file."""
-    width = len(cells_of(entry_bytes(entry).decode("latin-1").strip("\r\n"), read_layout(sheet)))
+    layout = read_layout(sheet)
+    width = len(cells_of(entry_bytes(entry).decode("latin-1").strip("\r\n"), layout))
     names = str(entry.get("columns") or _NAMES.get((sheet.model, width), ""))
-    if not names or not any(isinstance(c, str) for c in read_layout(sheet).clock.columns):
+    if layout.separator == "," and "," not in names:
+        names = names.replace(" ", ",")  # no name of these files has a blank
+    if not names or not any(isinstance(c, str) for c in layout.clock.columns):
         return b""
     begin = b"LI-8100:\n" if read_layout(sheet).form == "li81x" else b""
     return begin + names.encode() + b"\n"

@@ -15,11 +15,12 @@ __all__ = ["DEVICES", "find", "lorawan"]
 
 
 def find(label: str) -> Decoder | None:
-    """A Dragino LSE01 label says its firmware in brackets."""
-    firmware = re.fullmatch(r"Dragino LSE01 \(fw [<>=]*\s*v?(\d+)\.(\d+)[^)]*\)", label)
-    if firmware is None:
+    """A Dragino LSE01 label says its firmware in brackets, or the mode that came with 1.2."""
+    bracket = re.fullmatch(r"Dragino LSE01 \(([^()]*)\)", label)
+    if bracket is None:
         return None
-    since = (int(firmware[1]), int(firmware[2])) >= (1, 2)
+    firmware = re.search(r"\bv?(\d+)\.(\d+)", bracket[1])
+    since = (int(firmware[1]), int(firmware[2])) >= (1, 2) if firmware else "MOD" in bracket[1]
     return lorawan("dragino.lse01-1.2.1" if since else "dragino.lse01-1.1.4")
 
 

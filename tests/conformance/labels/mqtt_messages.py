@@ -28,7 +28,7 @@ def _envelope(kind: str, decoded: str, **paths: str) -> Decoder:
                 if (name := row["quantity"]) not in known
             )
         )
-        return own + [Given(r.output, r.number, r.unit) for r in decode_json(data, fields)]
+        return own + [Given(r.output, r.number, r.unit or None) for r in decode_json(data, fields)]
 
     return decode
 
@@ -106,5 +106,8 @@ DEVICES: dict[str, Decoder] = {
         battery="batteryLevel",
         rssi="rxInfo.0.rssi",
         snr="rxInfo.0.snr",
+        latitude="location.latitude",
+        longitude="location.longitude",
+        altitude="location.altitude",
     ),
 }

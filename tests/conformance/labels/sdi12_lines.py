@@ -11,13 +11,14 @@ from functools import partial
 from tests.conformance.entries import Decoder, Entry, Given, entry_bytes
 
 from edaphon_drivers.ddi import read_ddi
+from edaphon_drivers.faults import Garbled
 from edaphon_drivers.reported import reported
+from edaphon_drivers.sdi12.commands import read_start
 from edaphon_drivers.sdi12.packets import parse_packet
 from edaphon_drivers.sdi12.parse import (
     parse_acknowledgement,
     parse_identity,
     parse_metadata,
-    parse_start,
     parse_values,
 )
 from edaphon_drivers.sheets import Sheet, load_sheet
@@ -42,7 +43,9 @@ def _sdi12(model: str | None = None, **first_output: int) -> Decoder:
 
     def decode(entry: Entry) -> list[Given]:
         request, line = str(entry["request"]), entry_bytes(entry)
-        address = str(entry.get("address") or request[0])
+        # A question to all is answered by whoever is alone on the line.
+        alone = line.decode("latin-1").strip()[:1]
+        address = str(entry.get("address") or request[0].replace("?", alone))
         command = request[1:-1]
         crc = bool(entry.get("crc")) or "CRC" in str(entry.get("expect_error", ""))
         if re.fullmatch(r"DB\d+", command):
@@ -74,6 +77,8 @@ def _values(
         else:
             read = reported(output, value)
             unit = _OWN_UNIT.get(output.quantity) or _SPELLED.get(read.unit, read.unit)
+            if (unit, declared[n : n + 1]) == ("%", ["mm"]):
+                unit = "mm"  # of water in 100 mm of soil
             yield Given(read.output, read.number, unit, output.failure)
 
 
@@ -91,14 +96,17 @@ def _names(sheet: Sheet, declared: Sequence[str | None]) -> tuple[str, ...]:
 
 def _said(command: str, address: str, line: bytes, crc: bool) -> list[Given]:
     if command == "" or re.fullmatch(r"A[0-9A-Za-z]", command):
-        return [Given("address", parse_acknowledgement(line), None)]
+        said = parse_acknowledgement(line)
+        if said != (command[1:] or address):
+            raise Garbled("the address that was asked", line, f"address {address}")
+        return [Given("address", said, None)]
     if command == "I":
         named = parse_identity(line)._asdict().items()
         return [Given(name, said, None) for name, said in named if name != "text"]
     if "_" in command:
         fields = parse_metadata(address, line, crc or _metadata_crc(command))
         return [Given(f"field_{n}", said, None) for n, said in enumerate(fields, 1)]
-    start = parse_start(command, line)
+    start = read_start(address, command, line)
     return [Given("wait", start.wait_s, "s"), Given("count", start.n, None)]
 
 
