@@ -167,8 +167,7 @@ class Bench:
             seen = sdi12_presence(source.address, finished.turns)
         else:
             seen = _ended(finished.fault)
-        told = engine(source.sheet.engine).decode_identity(finished.turns, source.sheet)
-        return seen._replace(identity=told or seen.identity)
+        return seen._replace(identity=_told(source, finished) or seen.identity)
 
     def _row(self, path: str, address: str, finished: Finished, seen: Presence) -> dict[str, Any]:
         self._keep(Kind.IDENTITY, path, finished.turns, Purpose.SCAN)
@@ -235,7 +234,7 @@ class Bench:
         if finished.fault is not None:
             return None
         self._keep(Kind.IDENTITY, source.path, finished.turns, Purpose.TEST)
-        return spoken.decode_identity(finished.turns, source.sheet)
+        return _told(source, finished)
 
     def _on_say(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """One question as a person typed it, and all that came."""
@@ -329,6 +328,14 @@ def _ended(fault: Fault | None) -> Presence:
         words = f"{fault}: two instruments with one address, or a bad cable?"
         return Presence(DUPLICATE, None, words)
     return Presence(ANSWERS, None, str(fault or ""))
+
+
+def _told(source: Scheduled, finished: Finished) -> Identity | None:
+    """Who it says it is; None where that can't be read."""
+    try:
+        return engine(source.sheet.engine).decode_identity(finished.turns, source.sheet)
+    except Fault:
+        return None
 
 
 def _identity_row(identity: Identity | None) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from edaphon.acquire.timekeeper import Timekeeper, boot_id, kernel_is_synchronis
 from edaphon.clock import SystemClock
 from edaphon.commands.bench import LONGEST_S, Bench
 from edaphon.commands.bench_line import BenchLine, own_line
-from edaphon.commands.control import DaemonOff, ask
+from edaphon.commands.control import DaemonOff, DaemonRefuses, ask
 from edaphon.commands.storage import Storage, fail
 from edaphon.derive import known_facts
 from edaphon.journal import Journal, JournalBusy
@@ -60,8 +60,10 @@ def opened_bench(storage: Storage) -> Iterator[Callable[..., Any]]:
     except DaemonOff:
         with _own_bench(storage) as bench:
             yield bench.ask
-    else:
-        yield through
+        return
+    except DaemonRefuses as refusal:
+        raise fail(f"{refusal}; restart the daemon, it is older than this command") from None
+    yield through
 
 
 @contextmanager

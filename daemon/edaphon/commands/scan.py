@@ -189,7 +189,8 @@ def _thermometers(config: Configuration, name: str, table: Bus) -> dict[str, Any
     for address in sorted(there | own.keys()):
         state = (OK if address in there else MISSING) if address in own else UNKNOWN
         model = own[address].model if address in own else ""
-        row = {"path": f"{name}/{address}", "address": address, "state": state, "model": model}
+        path = own[address].path if address in own else f"{name}/{address}"
+        row = {"path": path, "address": address, "state": state, "model": model}
         guess = _W1_MODELS.get(address[:2], "")
         rows.append({**row, "identity": None, "words": "", "guess": guess})
     return {"asked": len(rows), "rows": rows}

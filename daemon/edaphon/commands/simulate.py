@@ -210,8 +210,11 @@ def _plugged(name: str, words: str, plot: Plot) -> str:
 
 def _always(target: Any, fault: str) -> None:
     target.fail(fault, 0)  # which tells whether it knows that fault
+    if not hasattr(target, "fault"):
+        raise ValueError(f"expected how often, such as {fault} 3")
     target.fault = lambda _: fault
 
 
 def _well(target: Any) -> None:
-    target.fault = lambda _: None
+    if hasattr(target, "fault"):
+        target.fault = lambda _: None

@@ -1,5 +1,6 @@
 """The instruments of a configuration as simulators, from what their model sheets say."""
 
+import itertools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edaphon.config import Bus, Configuration, ScheduledSource
+from edaphon.config import Bus, Configuration, FileSource, HeardSource, ScheduledSource
 from edaphon.facts import Knowledge
 from edaphon.facts.swaps import deployed_sensors
 from edaphon_calibration.nomenclature import QUANTITIES
@@ -17,7 +18,7 @@ from edaphon_calibration.units import conversion
 from edaphon_drivers.modbus.table import Item, Read, plan_of
 from edaphon_drivers.sdi12.commands import measurement
 from edaphon_drivers.sheets import Output, Sheet
-from edaphon_drivers.simulators import modbus, sdi12, w1
+from edaphon_drivers.simulators import ascii, modbus, sdi12, w1
 from edaphon_drivers.simulators.station import Cell, Wave, registers
 
 __all__ = ["Plot", "lines_of", "wave"]
@@ -104,10 +105,9 @@ def lines_of(config: Configuration, knowledge: Knowledge, folder: Path) -> Plot:
         sources = [s for s in config.sources if isinstance(s, ScheduledSource) and s.bus == name]
         _line(plot, config, name, bus, sources, serials, folder)
     for source in config.sources:
-        if getattr(source, "bus", None) and not isinstance(source, ScheduledSource):
-            model = getattr(source, "model", "")
-            plot.not_simulated[source.path] = f"{model} talks by itself"
-        elif getattr(source, "file", None):
+        if isinstance(source, HeardSource):
+            _talker(plot, source, folder / source.bus)
+        elif isinstance(source, FileSource):
             plot.not_simulated[source.path] = f"put files under {folder / 'files'}"
     return plot
 
@@ -145,6 +145,23 @@ def _line(
     elif bus.kind == "w1":
         plot.lines[name] = _Thermometers(link, tuple(taken.values()))
         plot.buses[name] = {"port": str(link)}
+
+
+def _talker(plot: Plot, source: HeardSource, link: Path) -> None:
+    """The one instrument that talks by itself and has a simulator."""
+    if source.model != "licor.li-7810" or source.bus in plot.lines:
+        plot.not_simulated[source.path] = f"{source.model} talks by itself"
+        return
+    instrument = ascii.Instrument(lines=map(_licor_line, itertools.count(1)))
+    plot.instruments[source.path] = instrument
+    plot.lines[source.bus] = ascii.SimulatedPort(instrument, link)
+    plot.buses[source.bus] = {"port": plot.lines[source.bus].start()}
+
+
+def _licor_line(index: int) -> bytes:
+    now = time.time()
+    co2, ch4 = Wave("co2", 420.0, 480.0).at(now), Wave("ch4", 1950.0, 2050.0).at(now)
+    return ascii.licor_7810_line(int(now), index, co2, ch4)
 
 
 class _NotSimulated(Exception):

@@ -19,7 +19,7 @@ from edaphon.acquire.scanning import (
 )
 from edaphon.clock import SystemClock
 from edaphon.commands.run import running
-from edaphon.commands.scan import _addresses
+from edaphon.commands.scan import _addresses, _bus
 from edaphon.commands.scan_ports import port_rows
 from edaphon.config import read_config
 from edaphon.journal import Entry, Journal, Kind, Purpose, read_only
@@ -28,6 +28,7 @@ from edaphon_drivers.payloads import Turn, pack_message
 from edaphon_drivers.simulators.lorawan import encode, tts_v3
 from edaphon_drivers.simulators.modbus import SimulatedLine, Unit, rtu
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
+from edaphon_drivers.simulators.w1 import SimulatedThermometers
 
 
 def probe(address: str, serial: str = "", model: str = "TER12 ") -> Probe:
@@ -134,6 +135,61 @@ def test_units_on_a_serial_line_answer_even_with_exceptions(tmp_path: Path):
         "rs485/9": "missing",
     }
     assert 'address = "7"\nmodel = "?"' in words
+
+
+def test_each_branch_of_a_line_is_looked_at_by_its_own_way(tmp_path: Path):
+    mux = tmp_path / "mux"
+    switch = (
+        f'[bus.sdi12.multiplexer]\nfile = "{mux}"\nports = {{ north = "N", south = "S" }}\n'
+        'settle = "1ms"\n'
+    )
+    chosen: list[str] = []
+    one = probe("a")
+    one.fault = lambda _: chosen.append(mux.read_text())
+    with line_of(one) as port:
+        head, source = tables(port, "a")
+        station = Station(tmp_path / "s", [head, switch, source + 'branch = "north"\n'], [])
+        (bus,) = call_json(station, "scan", "--addresses", "a-b")["buses"]
+    states = {row["path"]: row["state"] for row in bus["rows"]}
+    assert states == {"sdi12/a@north": "ok", "sdi12/a@south": "unknown"}
+    assert set(chosen[:4]) == {"N"}
+    assert set(chosen[4:]) == {"S"}
+
+
+def test_thermometers_are_listed_from_the_folder_of_the_kernel(tmp_path: Path):
+    SimulatedThermometers(tmp_path / "w1").show("28-0316a2795cff", 9.5)
+    SimulatedThermometers(tmp_path / "w1").show("10-000802b4d7e1", 9.5)
+    own = '[[source]]\nbus = "w1"\naddress = "{}"\nmodel = "maxim.ds18b20"\ninterval = "1h"\n'
+    table = f'[bus.w1]\nkind = "w1"\nport = "{tmp_path}/w1"\n'
+    sources = own.format("28-0316a2795cff") + own.format("28-000000000001")
+    station = Station(tmp_path / "s", [table, sources], [])
+    found = call_json(station, "scan", "w1", codes=(1,))
+    assert {row["address"]: row["state"] for row in found["buses"][0]["rows"]} == {
+        "28-0316a2795cff": "ok",
+        "28-000000000001": "missing",
+        "10-000802b4d7e1": "unknown",
+    }
+    assert 'model = "maxim.ds18s20"' in found["proposals"][0]
+
+
+def test_a_scan_that_is_interrupted_tells_whom_it_found():
+    text = (
+        '[logger]\nid = "l"\n[site]\nid = "s"\n[storage]\nfolder = "/nowhere"\n'
+        '[bus.s]\nkind = "sdi12"\nport = "/dev/s"\n'
+    )
+    config, _ = read_config(read_document("edaphon.toml", text))
+    row = {"path": "s/0", "address": "0", "state": ANSWERS, "identity": None, "words": ""}
+    asked: list[str] = []
+
+    def ask(verb: str, bus: str, addresses: list[str]):
+        asked.extend(addresses)
+        if len(asked) > 4:
+            raise KeyboardInterrupt
+        return {"rows": [row]}
+
+    found = _bus(config, "s", config.buses["s"], [*"0123456789"], ask)
+    assert found["interrupted"]
+    assert [r["state"] for r in found["rows"]] == ["unknown"]
 
 
 def test_a_journal_that_another_program_writes_is_left_alone(tmp_path: Path):

@@ -21,6 +21,7 @@ from edaphon.commands.simulate_plot import Plot, lines_of, wave
 from edaphon.config import read_config
 from edaphon.facts import Knowledge
 from edaphon.written import read_document
+from edaphon_drivers.ascii.engine import decode_stream
 from edaphon_drivers.engines import engine
 from edaphon_drivers.modbus.table import plan_of
 from edaphon_drivers.payloads import Turn
@@ -252,6 +253,24 @@ def test_every_lorawan_model_with_a_simulated_device_sends_frames(tmp_path: Path
         assert uplink is not None
         readings = lorawan.decode_uplink(uplink.data, uplink.f_port, load_sheet(model))
         assert readings, model
+
+
+def test_a_gas_analyser_that_talks_by_itself_says_lines_that_decode(tmp_path: Path):
+    text = '[bus.gas]\nkind = "stream"\nport = "/dev/gas"\n'
+    source = '[[source]]\nbus = "gas"\nmodel = "licor.li-7810"\nexpect = "1s"\n'
+    plot = plot_of(text + source, tmp_path)
+    try:
+        assert plot.buses == {"gas": {"port": str(tmp_path / "gas")}}
+        line = next(plot.instruments["gas/0"].lines)
+        with pytest.raises(BadOrder, match="how often"):
+            order("gas/0 silent", plot, {})
+        assert order("gas/0 silent 2", plot, {}) == "gas/0: silent, 2 times"
+    finally:
+        plot.stop()
+    sheet = load_sheet("licor.li-7810")
+    found = {r.output: r.number for r in decode_stream([Turn(0, False, line)], sheet)}
+    assert 410 < found["co2"] < 490
+    assert 1940 < found["ch4"] < 2060
 
 
 def test_waves_stay_between_their_limits_and_off_failure_codes():
