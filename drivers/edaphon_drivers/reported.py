@@ -24,6 +24,8 @@ def without_number(output: Output, status: Status, time_ns: int | None = None) -
 def _status(output: Output, number: float) -> Status:
     if number in output.failure:
         return Status.FAILURE
+    if number in output.low_supply:
+        return Status.LOW_SUPPLY
     if output.lowest is not None and number < output.lowest:
         return Status.UNDER_RANGE
     if output.highest is not None and number > output.highest:

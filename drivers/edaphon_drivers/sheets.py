@@ -44,8 +44,8 @@ class Factory:
 class Output:
     """One number an instrument reports, in `unit`; accuracy figures are in the same unit.
 
-    `failure` lists the numbers that stand for a failure; outside `lowest`..`highest` the
-    instrument cannot report, so such a number is a status too. `compensated` says what the
+    `failure` lists the numbers that stand for a failure, `low_supply` those that say that the
+    supply was too low to measure; outside `lowest`..`highest` the instrument cannot report, so such a number is a status too. `compensated` says what the
     instrument has corrected for already: a second correction for the same is refused. `meaning`
     names what an owner has said of these numbers beyond the sheets of this package.
     """
@@ -55,6 +55,7 @@ class Output:
     unit: str
     origin: Origin = Origin.REPORTED
     failure: tuple[float, ...] = ()
+    low_supply: tuple[float, ...] = ()
     lowest: float | None = None
     highest: float | None = None
     resolution: float = 0.0
@@ -161,6 +162,7 @@ def _output(row: Mapping[str, Any]) -> Output:
     known = dict(row)
     known["origin"] = Origin(row.get("origin", "reported"))
     known["failure"] = tuple(map(float, row.get("failure", ())))
+    known["low_supply"] = tuple(map(float, row.get("low_supply", ())))
     known["compensated"] = tuple(row.get("compensated", ()))
     known["factory"] = tuple(map(_factory, row.get("factory", ())))
     return Output(**known)

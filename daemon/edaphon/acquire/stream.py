@@ -2,7 +2,8 @@
 
 A chunk is an exchange whose turns are lines, each with the time since the chunk's first; the entry
 is dated to that first line. What no line end has closed goes with the next chunk, or with the last
-one when the service stops or the port is lost.
+one when the service stops or the port is lost. A line in whose midst the port was opened is kept
+apart from its end: decoders take no number from a line without one.
 """
 
 import logging
@@ -22,14 +23,19 @@ CHUNK_S = 10.0
 CHUNK_BYTES = 16384
 REOPEN_AFTER_S = (1.0, 3.0)
 _SLICE_S = 0.5
+_MIDST_NS = 300_000_000  # bytes that come so soon after the port was opened may begin anywhere
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Chunk:
-    """Lines on their way to the journal; times are monotonic [ns]."""
+    """Lines on their way to the journal; times are monotonic [ns].
+
+    `midst`: the first line lacks its beginning, and so must not look whole.
+    """
 
     end: bytes
+    midst: bool = False
     first_ns: int = 0
     length: int = 0
     turns: list[Turn] = field(default_factory=list)
@@ -38,6 +44,10 @@ class Chunk:
     def take(self, data: bytes, now_ns: int) -> None:
         """Bytes that came now; a line has the time at which its end came."""
         *lines, self.rest = (self.rest + data).split(self.end)
+        if lines and self.midst:
+            self.midst = False
+            self._add(lines.pop(0), now_ns)
+            lines.insert(0, b"")
         for line in lines:
             self._add(line + self.end, now_ns)
         if len(self.rest) >= CHUNK_BYTES:
@@ -57,6 +67,8 @@ class Chunk:
         self._add(rest, now_ns)
 
     def _add(self, line: bytes, now_ns: int) -> None:
+        if not line:
+            return
         if not self.turns:
             self.first_ns = now_ns
         self.turns.append(Turn((now_ns - self.first_ns) // 1_000_000, False, line))
@@ -111,7 +123,8 @@ class StreamReader:
                 wait_s = min(2 * wait_s, REOPEN_AFTER_S[1])
 
     def _hear(self, link: Link, stop: threading.Event) -> None:
-        chunk = Chunk(self._end)
+        chunk, opened_ns = Chunk(self._end), self._keeper.mono_ns()
+        begun = False
         try:
             for command in self._start_commands:
                 link.write(command)
@@ -121,10 +134,12 @@ class StreamReader:
                 data = link.read(_SLICE_S)
                 now = self._keeper.mono_ns()
                 if data:
+                    chunk.midst = chunk.midst or (not begun and now - opened_ns < _MIDST_NS)
+                    begun = True
                     chunk.take(data, now)
                 if chunk.is_full(now):
                     self._keep(chunk)
-                    chunk = Chunk(self._end, rest=chunk.rest)
+                    chunk = Chunk(self._end, chunk.midst, rest=chunk.rest)
         finally:
             self.up = False
             chunk.finish(self._keeper.mono_ns())

@@ -78,7 +78,7 @@ class Desk:
             account = service.inlets.samplers[source.bus].accounts[source.path]
         return {
             "path": source.path,
-            "model": getattr(source, "model", "json"),
+            "model": source.model or "own fields",
             "last_ns": last,
             "state": "silent" if account and account.gap else state,
             "detail": account.gap.cause if account and account.gap else "",

@@ -35,6 +35,7 @@ _SPOKEN = {
 
 def _own_models(_: Document, parts: Parts) -> Found:
     """The sheets that the owner wrote."""
+    named = {source.model for source in parts.sources.values()}
     for name, model in parts.models.items():
         place = ("model", name)
         if name in model_names():
@@ -46,8 +47,9 @@ def _own_models(_: Document, parts: Parts) -> Found:
                 yield (*place, "output"), "is not the table of a sheet", str(error)
             continue
         sheet = parts.sheets.own[name]
-        for trouble in sheet_troubles(sheet):
-            yield place, f'"{name}"', trouble
+        if name not in named:  # else each source is held against it, with its own settings
+            for trouble in sheet_troubles(sheet):
+                yield place, f'"{name}"', trouble
         for at, output in enumerate(sheet.outputs.values()):
             yield from _output(output, (*place, "output", at))
 

@@ -150,12 +150,14 @@ class Line:
         return False
 
     def _place(self, sequence: int, entry: Entry, decoded: Decoded) -> None:
-        outputs = self.plan.routes.get(decoded.path)
-        if outputs is None:
-            return
         correction = self._correction(sequence, entry)
         received = entry.received_ns + correction
         default = received if entry.slot_ns is None else entry.slot_ns + correction
+        outputs = self.plan.routes.get(decoded.path)
+        if outputs is None:  # nobody has said yet what it is for; it was heard all the same
+            if decoded.path:
+                self.state.seen[decoded.path] = default
+            return
         serial = self.state.serials.get(decoded.path)
         rows, uplink_ns = self._rows, decoded.time_ns
         known: int | None = _UNSET

@@ -115,3 +115,10 @@ def test_a_lost_port_keeps_what_came_says_so_once_and_is_opened_again(tmp_path, 
 @pytest.mark.parametrize("pieces", [[], [b""]])
 def test_silence_makes_no_record(tmp_path, pieces):
     assert heard(tmp_path, [pieces])[0] == []
+
+
+def test_a_line_in_whose_midst_the_port_was_opened_does_not_look_whole():
+    chunk = Chunk(b"\r\n", midst=True)
+    chunk.take(b"3.5 ppm\r", 0)
+    chunk.take(b"\n404.1 ppm\r\n", 1)
+    assert [t.data for t in chunk.turns] == [b"3.5 ppm", b"\r\n", b"404.1 ppm\r\n"]
