@@ -122,7 +122,8 @@ def test_a_label_of_two_lines_is_read_by_the_transport() -> None:
     frame = {"encoding": "hex", "data": "f00304d47a43e833ab"}
     rows = {"expected": [{"quantity": "co2", "value": 0, "unit": "ppm"}]}
     assert decode({"transport": "serial-ascii", "payload": line, **rows})[0].value == 860
-    given = decode({"transport": "modbus-rtu", "payload": frame, **rows})
+    asked = {"request": "f00300000002d12a", "payload": frame, **rows}
+    given = decode({"transport": "modbus-rtu", **asked})
     assert pytest.approx(465.66, abs=0.001) in [g.value for g in given]
 
 
