@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.conformance.entries import Decoder, Entry, Given, entry_bytes
 
+from edaphon_drivers.identity import Identity
 from edaphon_drivers.lorawan import decode_uplink
 from edaphon_drivers.lorawan.codecs import dragino_sdi12, milesight_uc50x, sensecap
 from edaphon_drivers.readings import Reading
@@ -80,9 +81,18 @@ def _sensecap() -> Decoder:
 
     def decode(entry: Entry) -> list[Given]:
         identity = sensecap.decode_identity(entry_bytes(entry), entry["f_port"], sheet)
-        return plain(entry) + ([Given("sensor_id", identity.serial, None)] if identity else [])
+        return plain(entry) + (list(_said(identity)) if identity else [])
 
     return decode
+
+
+def _said(identity: Identity) -> Iterator[Given]:
+    """Of itself; the maker's decoder gives the interval in seconds."""
+    yield Given("sensor_id", identity.serial, None)
+    yield Given("software_version", identity.version, None)
+    yield Given("hardware_version", identity.settings.get("hardware", ""), None)
+    if "interval" in identity.settings:
+        yield Given("interval", 60.0 * int(identity.settings["interval"].split()[0]), "s")
 
 
 _PLAIN_MILESIGHT = (

@@ -24,6 +24,7 @@ def numbers(payload: str, f_port: int = 5) -> dict[str, float | None]:
         ("060308", [776.0]),
         ("070e0a", [3594.0]),
         ("081388", [5000.0]),
+        ("09 5f7606 0a96f2", [42.3519, -87.9094]),
         ("0a002a", [42.0]),
         ("0b80000001", [2147483649.0]),
         ("0cff9c", [-10.0]),
@@ -57,8 +58,8 @@ def test_more_probes_on_the_second_input_are_outputs_of_their_own() -> None:
     }
 
 
-def test_position_image_and_debugging_words_are_passed_over() -> None:
-    silent = "09" + "01" * 6 + "13" + "02" * 65 + "3d" + "03" * 4
+def test_an_image_and_debugging_words_are_passed_over() -> None:
+    silent = "13" + "02" * 65 + "3d" + "03" * 4
     assert numbers(silent + "0100ea") == {"air_temperature": 23.4}
 
 

@@ -73,7 +73,14 @@ def test_the_probes_own_number_comes_in_two_halves() -> None:
     identity = decode_identity(bytes.fromhex(frame), 2, SHEET)
     assert identity is not None
     assert identity.serial == "2CF7F1301500016A"
-    assert decode_identity(bytes.fromhex(JOINED), 2, SHEET) is None
+    assert decode_identity(bytes.fromhex(S2104), 2, SHEET) is None
+
+
+def test_a_joining_device_tells_its_versions_and_its_interval() -> None:
+    identity = decode_identity(bytes.fromhex(JOINED), 2, SHEET)
+    assert identity is not None
+    assert (identity.version, identity.serial) == ("1.1", "")
+    assert identity.settings == {"hardware": "1.0", "interval": "60 min"}
 
 
 def test_a_measurement_that_the_sheet_does_not_name_is_passed_over() -> None:

@@ -1,8 +1,8 @@
 """Elsys payloads: (type u8, value big endian)*, one table of types for all devices of the maker.
 
 The sheet's `frame.type` rows give type, bytes and the numbers, and in `again` the outputs for the
-second, third .. time that a type comes in one frame: more probes on one input. Types without a row
-are known by their length alone and passed over.
+second, third .. time that a type comes in one frame: more probes on one input. A position alone is
+little endian, `order = "little"`. Types without a row are known by their length and passed over.
 """
 
 from collections import Counter
@@ -16,8 +16,8 @@ from edaphon_drivers.sheets import Sheet
 
 __all__ = ["decode"]
 
-# Position, infrared image and debugging words (maker's decoder).
-_LENGTHS = {0x09: 6, 0x13: 65, 0x3D: 4}
+# Infrared image and debugging words (maker's decoder).
+_LENGTHS = {0x13: 65, 0x3D: 4}
 
 
 def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
@@ -28,8 +28,9 @@ def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
     readings: list[Reading] = []
     times: Counter[int] = Counter()
     for tag, value in split_tagged(data, 1, lambda tag, _: lengths.get(tag[0]), sheet):
-        numbers = _numbers(rows.get(tag[0], {}), times[tag[0]])
-        readings.extend(read_numbers(value, numbers, "big", sheet))
+        row = rows.get(tag[0], {})
+        numbers = _numbers(row, times[tag[0]])
+        readings.extend(read_numbers(value, numbers, row.get("order", "big"), sheet))
         times[tag[0]] += 1
     return tuple(readings)
 

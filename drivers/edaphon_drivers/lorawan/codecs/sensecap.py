@@ -18,7 +18,7 @@ from edaphon_drivers.sheets import Sheet
 __all__ = ["crc16_kermit", "decode", "decode_identity"]
 
 _VALUE = struct.Struct("<BHi")
-_BATTERY_ID, _EUI_LOW_ID, _EUI_HIGH_ID = 7, 2, 3
+_VERSION_ID, _EUI_LOW_ID, _EUI_HIGH_ID, _BATTERY_ID = 0, 2, 3, 7
 
 
 def crc16_kermit(data: bytes) -> int:
@@ -44,12 +44,20 @@ def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
 
 
 def decode_identity(data: bytes, f_port: int, sheet: Sheet) -> Identity | None:
-    """The probe's own EUI, which comes in two halves; None from a frame without them."""
-    said = dict(_values(data, sheet))
-    if _EUI_LOW_ID not in said or _EUI_HIGH_ID not in said:
+    """The probe's own EUI, which comes in two halves, or the logger's versions and interval.
+
+    None from a frame that has neither.
+    """
+    said = {number_id: value & 0xFFFFFFFF for number_id, value in _values(data, sheet)}
+    if _EUI_LOW_ID in said and _EUI_HIGH_ID in said:
+        return Identity("SenseCAP", serial=f"{said[_EUI_HIGH_ID]:08X}{said[_EUI_LOW_ID]:08X}")
+    if _VERSION_ID not in said:
         return None
-    high, low = said[_EUI_HIGH_ID] & 0xFFFFFFFF, said[_EUI_LOW_ID] & 0xFFFFFFFF
-    return Identity("SenseCAP", serial=f"{high:08X}{low:08X}")
+    software, minor, hardware, revision = (said[_VERSION_ID] >> n & 0xFF for n in (8, 0, 24, 16))
+    settings = {"hardware": f"{hardware}.{revision}"}
+    if _BATTERY_ID in said:
+        settings["interval"] = f"{said[_BATTERY_ID] >> 16} min"
+    return Identity("SenseCAP", version=f"{software}.{minor}", settings=settings)
 
 
 def _values(data: bytes, sheet: Sheet) -> Iterator[tuple[int, int]]:
