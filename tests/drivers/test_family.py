@@ -161,3 +161,15 @@ def test_a_damaged_header_shifts_no_column() -> None:
         names.replace("NANOSECONDS", "NAN\x13SECONDS"),
     ):
         assert decode_stream([Turn(0, False, damaged.encode() + b"\n" + line)], sheet) == right
+
+
+def test_a_summary_line_that_cannot_be_parted_harms_no_other_row() -> None:
+    """LI-8100: a quote and a CR within a line of type 3 are no CSV."""
+    found = [s for s in samples_of("licor.li-8100a") if b"\n3\t" in s.frames[0]]
+    for sample in found:
+        frame = sample.frames[0]
+        rows = len(sample.decode(frame))
+        spoilt = frame.replace(b"\n3\t", b'\n3\t"\r', 1)
+        assert list(harm(sample, spoilt)) == []
+        assert 0 < len(sample.decode(spoilt)) <= rows
+    assert found

@@ -55,7 +55,7 @@ class _Reader:
 
     def _tail(self, line: str) -> None:
         """Type 4 says the range of each column: of Etime, how long the observation took [s]."""
-        cells = cells_of(line, self.layout)
+        cells = cells_of(line, self.layout) or [""]
         if cells[0] in {"3", "4"} and "Etime" in self.names and "Date" in self.names:
             self._observation(cells[0], dict(zip(self.names, cells, strict=False)))
             return
