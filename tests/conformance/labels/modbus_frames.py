@@ -74,12 +74,18 @@ def _sheet(entry: Entry, models: tuple[str, ...]) -> Sheet:
 
 
 def _request(entry: Entry, data: bytes, sheet: Sheet) -> bytes:
-    """The request of the entry, else the sheet's own for as many bytes as were answered."""
-    if "request" in entry:
+    """The request of the entry, else the sheet's own for as many bytes as were answered.
+
+    Where it has none, its first for fewer registers.
+    """
+    if entry.get("request"):
         return bytes.fromhex(entry["request"])
-    reads = plan_of(sheet).reads
-    fitting = (read for read in reads if read.shape.size == data[2])
-    return with_crc(data[:1] + next(fitting, reads[0]).pdu)
+    reads, size = plan_of(sheet).reads, int.from_bytes(data[2:3])
+    fitting = [read for read in reads if read.shape.size == size]
+    pdu = (fitting or reads)[0].pdu
+    if not fitting and registers_asked(pdu) and data[1:2] in (b"\x03", b"\x04"):
+        pdu = data[1:2] + pdu[1:3] + (size // 2).to_bytes(2)
+    return with_crc(data[:1] + pdu)
 
 
 def _answered(request: bytes, data: bytes, sheet: Sheet) -> Iterator[Given]:

@@ -37,6 +37,8 @@ def _uplink(uplink: Uplink) -> Iterator[Given]:
     yield Given("dev_eui", uplink.dev_eui, None)
     yield Given("f_port", uplink.f_port or None, None)
     yield Given("f_cnt", uplink.f_cnt, None)
+    if not uplink.f_cnt:
+        yield Given("f_cnt", None, None)  # servers leave a zero out
     yield Given("payload_hex", uplink.data.hex(), None)
     yield Given("session", uplink.session, None)
     yield Given("time", uplink.time_ns, None)
