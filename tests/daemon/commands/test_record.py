@@ -34,9 +34,9 @@ def readings_of(text: str, model: str, address: str, asking: Asking) -> tuple[Ex
 def test_a_recorded_transcript_plays_with_retries_and_gives_its_readings(tmp_path: Path):
     hesitant = probe("a")
     hesitant.values = [1807.82, -9999, 1]
-    hesitant.late_s = 0.45
+    hesitant.late_s = 0.35
     with line_of(hesitant) as port:
-        station = Station(tmp_path, tables(port, "a"), [])
+        station = Station(tmp_path, tables(port, "a", answer_s=0.3), [])
         for fault in ("late", "silent", "garbled", "doubled"):
             hesitant.fail(fault)  # the identity meets them first, then the measurement
             hesitant.fail(fault)
@@ -56,7 +56,7 @@ def test_a_recorded_transcript_plays_with_retries_and_gives_its_readings(tmp_pat
 
 def test_a_whole_line_is_recorded_through_the_daemon_one_file_each(tmp_path: Path):
     line = SimulatedLine([Unit(3, holding={0: 13100, 1: 2512, 2: 1500, 3: 9000})])
-    table = f'[bus.rs485]\nkind = "serial"\nport = "{line.start()}"\nanswer_s = 0.3\n'
+    table = f'[bus.rs485]\nkind = "serial"\nport = "{line.start()}"\nanswer_s = 0.2\n'
     source = '[[source]]\nbus = "rs485"\naddress = "{}"\nmodel = "truebner.smt100"\n'
     hourly = 'interval = "1h"\n'
     station = Station(tmp_path, [table, source.format(3) + hourly, source.format(4) + hourly], [])

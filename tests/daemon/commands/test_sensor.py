@@ -28,7 +28,7 @@ class Obedient(SimulatedBus):
 
 def test_an_address_is_changed_through_the_daemon_and_what_must_follow_is_told(tmp_path: Path):
     line = Obedient([probe("a", "T12-A"), probe("b")], second_s=0.01)
-    station = Station(tmp_path, tables(line.start(), "a"), [deployed("a", "T12-A")])
+    station = Station(tmp_path, tables(line.start(), "a", answer_s=0.15), [deployed("a", "T12-A")])
     words = ("sensor", "address", "sdi12", "a")
     with running(station.file):
         call(station, *words, "b", "--yes", codes=(1,))  # taken
@@ -54,7 +54,7 @@ def test_an_address_is_changed_through_the_daemon_and_what_must_follow_is_told(t
 
 def test_without_a_yes_nothing_is_changed(tmp_path: Path, monkeypatch):
     with line_of(probe("a")) as port:
-        station = Station(tmp_path, tables(port), [])
+        station = Station(tmp_path, tables(port, answer_s=0.15), [])
         monkeypatch.setattr("sys.stdin", io.StringIO("a\n"))
         _, err = call(station, "sensor", "address", "sdi12", "a", "c", codes=(1,))
     assert "nothing was changed" in err
@@ -71,7 +71,7 @@ def test_addresses_that_may_not_be_are_refused_before_anybody_is_asked(tmp_path:
 
 def test_a_silent_probe_has_no_address_to_change(tmp_path: Path):
     with line_of(probe("b")) as port:
-        station = Station(tmp_path, tables(port), [])
+        station = Station(tmp_path, tables(port, answer_s=0.15), [])
         call(station, "sensor", "address", "sdi12", "a", "c", "--yes", codes=(1,))
 
 

@@ -1,7 +1,6 @@
 """A terminal on a line: what is typed goes out, what comes is shown and kept as a test."""
 
-import subprocess
-import sys
+import io
 from pathlib import Path
 
 import pytest
@@ -16,24 +15,14 @@ from edaphon_drivers.payloads import unpack_exchange
 from edaphon_drivers.simulators.modbus import SimulatedLine, Unit, rtu
 
 
-def typed(station: Station, lines: str, *words: str) -> tuple[str, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "edaphon", "term", *words, "--config", str(station.file)],
-        input=lines,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout, done.stderr
-
-
-def test_lines_typed_while_the_daemon_records_are_asked_and_kept_as_tests(tmp_path: Path):
+def test_lines_typed_while_the_daemon_records_are_asked_and_kept_as_tests(
+    tmp_path: Path, monkeypatch
+):
     with line_of(probe("a")) as port:
-        station = Station(tmp_path, tables(port, "a"), [])
+        station = Station(tmp_path, tables(port, "a", answer_s=0.3), [])
         with running(station.file) as service:
-            out, err = typed(station, "a\naI!\n\nzI\naAb!\n", "sdi12")
+            monkeypatch.setattr("sys.stdin", io.StringIO("a\naI!\n\nzI\naAb!\n"))
+            out, err = call(station, "term", "sdi12")
             until(lambda: service.deriver.state.counts.decoded == 3)
             assert (service.inlets.taken, service.deriver.state.counts.dead) == (3, 0)
     assert out.splitlines() == [
