@@ -169,7 +169,7 @@ def test_a_summary_line_that_cannot_be_parted_harms_no_other_row() -> None:
     for sample in found:
         frame = sample.frames[0]
         rows = len(sample.decode(frame))
-        spoilt = frame.replace(b"\n3\t", b'\n3\t"\r', 1)
+        spoilt = frame.replace(b"\n3\t", b'\n3\t\r"', 1)
         assert list(harm(sample, spoilt)) == []
         assert 0 < len(sample.decode(spoilt)) <= rows
     assert found
