@@ -39,12 +39,14 @@ from edaphon.config import (
 from edaphon.facts.model import KINDS
 from edaphon.written.models import toml_text
 from edaphon.written.values import duration_text
+from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_drivers.sheets import Sheet, load_sheet, model_names
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGURATION = ROOT / "docs" / "configuration.md"
 COMMAND_LINE = ROOT / "docs" / "commands.md"
 INSTRUMENTS = ROOT / "docs" / "instruments.md"
+NOMENCLATURE = ROOT / "docs" / "nomenclature.md"
 BEGIN, END = "<!-- generated: begin -->\n", "<!-- generated: end -->\n"
 
 TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
@@ -75,6 +77,7 @@ def pages() -> dict[Path, str]:
         CONFIGURATION: _tables(),
         COMMAND_LINE: _commands(),
         INSTRUMENTS: _instruments(),
+        NOMENCLATURE: _nomenclature(),
     }
     return {path: _filled(path, "\n".join(lines)) for path, lines in parts.items()}
 
@@ -119,6 +122,14 @@ def _sheets(title: str, sheets: list[Sheet]) -> Iterator[str]:
         gives = ", ".join(dict.fromkeys(output.quantity for output in sheet.outputs.values()))
         cells = (f"`{sheet.model}`", sheet.title, gives, sheet.checked, sheet.source)
         yield "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |"
+    yield ""
+
+
+def _nomenclature() -> Iterator[str]:
+    yield "| quantity | unit | what it is | CF standard name |\n|---|---|---|---|"
+    for line in QUANTITIES.values():
+        cf_name = f"`{line.cf_name}`" if line.cf_name else ""
+        yield f"| `{line.name}` | {line.unit} | {line.meaning} | {cf_name} |"
     yield ""
 
 

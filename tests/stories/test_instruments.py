@@ -73,7 +73,7 @@ CHANNELS = (
     ("file", "file/cr1000", "soil_temperature", "soil_temperature", "degC", 4.25),
     ("zigbee", "home/zigbee2mqtt/soil1", "soil_temperature", "soil_temperature", "degC", 18.0),
     ("js", f"cs/{EUI}", "t", "soil_temperature", "degC", 12.34),
-    ("own", "bench/0", "ph", "soil_ph", "pH", 6.4),
+    ("own", "bench/0@south+relay", "ph", "soil_ph", "pH", 6.4),
 )
 
 
@@ -118,12 +118,18 @@ class Plot:
         yield f'[bus.rs485]\nkind = "serial"\nport = "{rs485}"\n'
         yield f'[bus.mbtcp]\nkind = "modbus-tcp"\nport = "tcp://127.0.0.1:{self.server.start()}"\n'
         yield f'[bus.gas]\nkind = "stream"\nport = "{gas}"\n'
-        yield f'[bus.bench]\nkind = "serial"\nport = "{bench}"\n'
+        yield (
+            f'[bus.bench]\nkind = "serial"\nport = "{bench}"\n'
+            f'[bus.bench.multiplexer]\nfile = "{self.folder / "select"}"\n'
+            'ports = { north = "N", south = "S" }\n'
+        )
         yield f'[bus.w1]\nkind = "w1"\nport = "{self.folder / "w1"}"\n'
         yield broker_table(self.broker, "home", "zigbee2mqtt/#", "json")
         yield broker_table(self.broker, "cs", "application/#", "chirpstack-v4")
         yield asked("rs485", "1", "dfrobot.sen0601") + asked("mbtcp", "7", "dfrobot.sen0601")
-        yield asked("w1", ROM, "maxim.ds18b20") + asked("bench", "0", "acme.ph1")
+        yield asked("w1", ROM, "maxim.ds18b20")
+        yield asked("bench", "0", "acme.ph1") + 'branch = "south"\nsupply = "relay"\n'
+        yield f'[supply.relay]\nfile = "{self.folder / "relay"}"\nwarm_up = "100ms"\n'
         yield '[[source]]\nbus = "gas"\nmodel = "licor.li-850"\nexpect = "1s"\n'
         yield (
             f'[[source]]\nname = "cr1000"\nfile = "{self.folder}/*.dat"\nmodel = "plot.cr1000"\n'
@@ -195,8 +201,11 @@ def test_instruments_of_every_kind_give_their_numbers_and_each_row_of_a_file_onc
     rows = plot.station.ask("series", channel="file", start_ns=0, end_ns=2**62)
     assert rows["time_ns"][0] - rows["start_ns"][0] == 1800 * 10**9  # a mean is no instant
 
+    assert (plot.folder / "select").read_text() == "S"
+
     plot.logger.step([5.5])
     plot.station.stop()
+    assert (plot.folder / "relay").read_text() == "0"
     plot.logger.step([6.75])
     text = plot.station.file.read_text()
     plot.station.file.write_text(text.replace("divide = { ph = 10 }", "divide = { ph = 8 }"))
