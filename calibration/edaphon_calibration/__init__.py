@@ -1,6 +1,6 @@
 """From a number to a trusted number: units, curves, uncertainty, checks; no I/O, no clock."""
 
-from edaphon_calibration.chain import Calibrated, Step, apply_chain, prepare_step
+from edaphon_calibration.chain import Calibrated, SecondInput, Step, apply_chain, prepare_step
 from edaphon_calibration.checks import (
     Check,
     CheckMeta,
@@ -10,7 +10,7 @@ from edaphon_calibration.checks import (
     metadata,
     prepare,
 )
-from edaphon_calibration.curves import Curve, curve, curve_names
+from edaphon_calibration.curves import Curve, Second, curve, curve_names
 from edaphon_calibration.errors import (
     CalibrationError,
     LimitError,
@@ -40,6 +40,8 @@ __all__ = [
     "ParameterError",
     "Quantity",
     "Result",
+    "Second",
+    "SecondInput",
     "Step",
     "UnitError",
     "UnknownCheck",

@@ -3,7 +3,17 @@
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Bools", "Float", "Int", "Small", "horner", "horner_slope", "powers"]
+__all__ = [
+    "Bools",
+    "Float",
+    "Int",
+    "Small",
+    "horner",
+    "horner_slope",
+    "positive",
+    "powers",
+    "reciprocal",
+]
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
@@ -51,3 +61,21 @@ def powers(x: Float, n: int) -> Float:
     for k in range(1, n):
         np.multiply(rows[k - 1], x, out=rows[k])
     return rows
+
+
+def positive(x: Float) -> Float:
+    """x where it is above 0 and finite, else NaN: for logarithms, roots and permittivities.
+
+    >>> positive(np.array([2.0, 0.0]))
+    array([ 2., nan])
+    """
+    return np.where((x > 0.0) & (x < np.inf), x, np.nan)
+
+
+def reciprocal(x: Float) -> Float:
+    """1/x, NaN at the pole.
+
+    >>> reciprocal(np.array([4.0, 0.0]))
+    array([0.25,  nan])
+    """
+    return 1.0 / np.where(x == 0.0, np.nan, x)

@@ -14,7 +14,7 @@ from edaphon_calibration.errors import ParameterError
 from edaphon_calibration.uncertainty import parameter_variance, random_variance
 from edaphon_calibration.units import SAME, Conversion, conversion
 
-__all__ = ["Calibrated", "Step", "apply_chain", "prepare_step"]
+__all__ = ["Calibrated", "SecondInput", "Step", "apply_chain", "prepare_step"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +39,14 @@ class Step:
         """Where the curve's input lies beyond what this calibration covers; never for NaN."""
         lowest, highest = self.domain or self.curve.domain
         return (x < lowest) | (x > highest)
+
+
+class SecondInput(NamedTuple):
+    """The second input of one step, in the unit that its curve names; NaN where it is unknown."""
+
+    value: Float
+    u_random: Float | float = 0.0
+    u_systematic: Float | float = 0.0
 
 
 class Calibrated(NamedTuple):
@@ -93,12 +101,16 @@ def apply_chain(
     resolution: float = 0.0,
     final: Conversion = SAME,
     ages: Sequence[Float | float] = (),
+    seconds: Sequence[SecondInput | None] = (),
 ) -> Calibrated:
     """Numbers as reported (length >= 1) to values with uncertainty in the unit `final` leads to.
 
     `accuracy` (a standard uncertainty: see `from_limits`), `repeatability` and `resolution` are in
     the unit of `raw`. `ages` holds for each step the years since its calibration; it is needed only
     where a step drifts. What is not finite, or becomes so, is NaN in all three columns.
+    `seconds` holds for each step its second input; a step that needs one and has none gives NaN.
+    The correlation of a second input with the first is left out: an air pressure and a CO2 signal
+    share no error, but a temperature that came out of the same sensor may.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         x = conversion.apply(raw)
@@ -106,8 +118,10 @@ def apply_chain(
         random: Float | float = random_variance(repeatability, resolution) * gain
         systematic: Float | float = accuracy * accuracy * gain
         outside = np.zeros(len(raw), np.bool_)
-        for step, age in zip(steps, _ages(steps, ages), strict=True):
-            x, random, systematic, beyond = _through(step, x, random, systematic, age)
+        beside = seconds or (None,) * len(steps)
+        for step, age, second in zip(steps, _ages(steps, ages), beside, strict=True):
+            z = _column(step.curve, second, len(raw))
+            x, random, systematic, beyond = _through(step, x, random, systematic, age, z)
             outside |= beyond
         x = final.apply(x)
         blank = x * 0.0  # NaN where there is no value, and the shape for a constant variance
@@ -127,21 +141,42 @@ def _ages(steps: Sequence[Step], ages: Sequence[Float | float]) -> Sequence[Floa
     raise ParameterError("expected for each step the years since its calibration: one drifts")
 
 
+def _column(curve: Curve, second: SecondInput | None, n: int) -> SecondInput | None:
+    """The second input that the curve takes: None for a curve without one."""
+    if curve.second is None:
+        return None
+    return second or SecondInput(np.full(n, np.nan))
+
+
 def _through(
-    step: Step, x: Float, random: Float | float, systematic: Float | float, age: Float | float
+    step: Step,
+    x: Float,
+    random: Float | float,
+    systematic: Float | float,
+    age: Float | float,
+    second: SecondInput | None,
 ) -> tuple[Float, Float, Float, Bools]:
     """One step: the value, both variances behind it, and where its input left the domain."""
     line, curve, p = step.conversion, step.curve, step.parameters
     x = line.apply(x)
-    slope = curve.slope(x, p) * line.scale
+    inputs = (x, p) if second is None else (x, p, second.value)
+    slope = curve.slope(*inputs) * line.scale
     gain = slope * slope
+    random = gain * random
     systematic = gain * systematic + step.model * step.model
+    outside = step.outside(x)
+    if curve.second is not None and second is not None:
+        slope = curve.second.slope(x, p, second.value)
+        gain = slope * slope
+        random = random + gain * (second.u_random * second.u_random)
+        systematic = systematic + gain * (second.u_systematic * second.u_systematic)
+        outside |= curve.second.outside(second.value)
     if step.covariance is not None:
-        systematic = systematic + parameter_variance(curve.gradient(x, p), step.covariance)
+        systematic = systematic + parameter_variance(curve.gradient(*inputs), step.covariance)
     if step.drift_per_year:
         drift = step.drift_per_year * age
         systematic = systematic + drift * drift
-    return curve.value(x, p), gain * random, systematic, step.outside(x)
+    return curve.value(*inputs), random, systematic, outside
 
 
 def _covariance(curve: Curve, given: Sequence[str], rows: Sequence[Sequence[float]]) -> Float:

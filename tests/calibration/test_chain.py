@@ -7,14 +7,15 @@ from hypothesis import strategies as st
 
 from edaphon_calibration import (
     SAME,
+    Curve,
     ParameterError,
+    Second,
+    SecondInput,
     Step,
     UnitError,
     UnknownCurve,
     apply_chain,
     conversion,
-    curve,
-    curve_names,
     from_limits,
     prepare_step,
 )
@@ -153,48 +154,56 @@ def test_a_value_is_outside_if_any_step_says_so() -> None:
         assert apply_chain(np.array([0.5, 2.0]), SAME, steps).outside.tolist() == [False, True]
 
 
-def _case(name: str) -> tuple[Step, float, float]:
-    """A step with a correlated covariance, an input inside the domain, and an input uncertainty."""
-    found = curve(name)
-    given_parameters = {"c0": 0.5, "c1": 2.0, "c2": -0.3} if name == "polynomial" else None
-    p = found.parameter_vector(given_parameters)
-    lowest, highest = found.domain
-    x = 0.5 * (lowest + highest) if np.isfinite(lowest) else 1.5
-    # relative to the middle of the domain, so that each parameter matters about equally
-    deviation = np.array([1e-3 * (abs(v) or 0.1) for v in p])
-    deviation *= 0.02 if name.endswith(("permittivity", "soilless")) else 1.0
-    shape = np.full((len(p), len(p)), 0.4) + 0.6 * np.eye(len(p))
-    covariance = (deviation[:, None] * shape * deviation).tolist() if len(p) else None
-    return prepare_step(name, given_parameters, covariance), x, 1e-3 * abs(x)
+def product(x: Float, p: Float, z: Float) -> Float:
+    return x * z
 
 
-@pytest.mark.parametrize("name", curve_names())
-def test_random_uncertainty_agrees_with_monte_carlo(name: str) -> None:
-    step, x, u = _case(name)
-    rng = np.random.default_rng(11)
-    drawn = x + rng.normal(0.0, u, DRAWS) + rng.uniform(-u, u, DRAWS)
-    spread = step.curve.value(drawn, step.parameters).std()
-    found = apply_chain(np.array([x]), SAME, (step,), repeatability=u, resolution=2 * u)
-    assert found.u_random[0] == pytest.approx(spread, rel=SAMPLING)
+PRODUCT = Curve(
+    name="product",
+    parameters={},
+    value=product,
+    slope=lambda x, p, z: z + 0.0 * x,
+    gradient=lambda x, p, z: np.empty((0, len(x))),
+    reference="definition",
+    second=Second("soil_temperature", "degC", lambda x, p, z: x + 0.0 * z, (0.0, 40.0)),
+)
+MULTIPLIED = Step(PRODUCT, np.empty(0))
 
 
-@pytest.mark.parametrize("name", curve_names())
-def test_systematic_uncertainty_agrees_with_monte_carlo(name: str) -> None:
-    step, x, u = _case(name)
-    rng = np.random.default_rng(12)
-    inputs = rng.normal(x, u, DRAWS)
-    outputs = np.empty(DRAWS)
-    for k, p in enumerate(_parameters(step, rng)):
-        outputs[k] = step.curve.value(inputs[k : k + 1], p)[0]
-    found = apply_chain(np.array([x]), SAME, (step,), accuracy=u)
-    expected = np.hypot(outputs.std(), step.model)
-    assert found.u_systematic[0] == pytest.approx(expected, rel=SAMPLING)
+def test_a_second_input_adds_its_own_random_and_systematic_part() -> None:
+    beside = SecondInput(np.array([3.0, 4.0]), u_random=0.3, u_systematic=np.array([0.4, 0.0]))
+    found = apply_chain(
+        np.array([2.0, 5.0]),
+        SAME,
+        (MULTIPLIED,),
+        accuracy=0.1,
+        repeatability=0.2,
+        seconds=(beside,),
+    )
+    assert found.value.tolist() == [6.0, 20.0]
+    np.testing.assert_allclose(found.u_random, np.hypot([0.6, 0.8], [0.6, 1.5]))
+    np.testing.assert_allclose(found.u_systematic, np.hypot([0.3, 0.4], [0.8, 0.0]))
 
 
-def _parameters(step: Step, rng: np.random.Generator) -> Float:
-    if step.covariance is None:
-        return np.tile(step.parameters, (DRAWS, 1))
-    return rng.multivariate_normal(step.parameters, step.covariance, DRAWS)
+def test_an_unknown_second_input_leaves_no_number() -> None:
+    for seconds in ((), (None,), (SecondInput(np.array([np.nan]), 0.1),)):
+        found = apply_chain(np.array([2.0]), SAME, (MULTIPLIED,), accuracy=0.1, seconds=seconds)
+        assert [np.isnan(c).all() for c in found[:3]] == [True] * 3
+        assert found.outside.tolist() == [False]
+
+
+def test_a_value_is_outside_if_its_second_input_is() -> None:
+    beside = SecondInput(np.array([-0.1, 0.0, 40.1]))
+    found = apply_chain(np.ones(3), SAME, (MULTIPLIED,), seconds=(beside,))
+    assert found.outside.tolist() == [True, False, True]
+
+
+def test_a_step_without_a_second_input_takes_none_of_it() -> None:
+    steps = (prepare_step("identity"), MULTIPLIED)
+    found = apply_chain(np.array([2.0]), SAME, steps, seconds=(None, SecondInput(np.array([3.0]))))
+    assert found.value.tolist() == [6.0]
+    with pytest.raises(ValueError, match="zip"):
+        apply_chain(np.array([2.0]), SAME, steps, seconds=(None,))
 
 
 def test_uncertainty_of_a_chain_agrees_with_monte_carlo() -> None:

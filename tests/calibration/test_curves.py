@@ -1,15 +1,16 @@
 """Curves: published numbers, exact derivatives, domains, parameters, and no bit lost by a split."""
 
 import doctest
+from collections.abc import Callable
 from importlib import import_module
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.calibration.examples import beside, grid, with_parameters
 
 from edaphon_calibration import (
-    Curve,
     ParameterError,
     UnknownCurve,
     check_unit,
@@ -18,22 +19,6 @@ from edaphon_calibration import (
     curve_names,
 )
 from edaphon_calibration.arrays import Float
-
-FINITE = {
-    "polynomial": {"c0": 0.5, "c1": -2.0, "c2": 0.25, "c4": 1e-2, "c6": -1e-3},
-    "ndir_ideal_gas": {"pressure": 90.0, "temperature": 5.0},
-}
-
-
-def with_parameters(name: str) -> tuple[Curve, Float]:
-    found = curve(name)
-    return found, found.parameter_vector(FINITE.get(name))
-
-
-def grid(found: Curve, n: int = 101) -> Float:
-    """Points inside the domain, or from -3 to 3 where there is none."""
-    lowest, highest = (max(-3.0, found.domain[0]), found.domain[1])
-    return np.linspace(lowest, highest if np.isfinite(highest) else 3.0, n)
 
 
 @pytest.mark.parametrize("name", curve_names())
@@ -62,23 +47,52 @@ def test_a_curve_has_one_worked_example(name: str) -> None:
 def test_the_slope_is_the_derivative_in_x(name: str) -> None:
     found, p = with_parameters(name)
     x = grid(found)
+    z = beside(found)
     step = 1e-6 * max(1.0, float(np.abs(x).max()))
-    central = (found.value(x + step, p) - found.value(x - step, p)) / (2 * step)
-    np.testing.assert_allclose(found.slope(x, p), central, rtol=2e-6, atol=1e-9)
+    central = (found.value(x + step, p, *z) - found.value(x - step, p, *z)) / (2 * step)
+    np.testing.assert_allclose(found.slope(x, p, *z), central, rtol=2e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", [n for n in curve_names() if curve(n).second is not None])
+def test_the_slope_of_the_second_input_is_the_derivative_in_z(name: str) -> None:
+    found, p = with_parameters(name)
+    second = found.second
+    assert second is not None
+    assert check_unit(second.unit, second.quantity) == second.unit
+    assert second.domain[0] < second.domain[1]
+    x, (z,) = grid(found)[1:-1], beside(found)
+    z = z[1:-1]
+    step = 1e-6 * max(1.0, float(np.abs(z).max()))
+    central = (found.value(x, p, z + step) - found.value(x, p, z - step)) / (2 * step)
+    np.testing.assert_allclose(second.slope(x, p, z), central, rtol=2e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", [n for n in curve_names() if curve(n).second is not None])
+def test_without_its_second_input_a_curve_has_no_number(name: str) -> None:
+    found, p = with_parameters(name)
+    assert found.second is not None
+    x, (z,) = grid(found, 3), beside(found, 3)
+    z[[0, 2]] = np.nan, np.inf
+    with np.errstate(invalid="ignore"):
+        columns = [of(x, p, z) for of in (found.value, found.slope, found.second.slope)]
+        columns += list(found.gradient(x, p, z))
+    for column in columns:
+        assert np.isnan(column).tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize("name", curve_names())
 def test_the_gradient_is_the_derivative_in_each_parameter(name: str) -> None:
     found, p = with_parameters(name)
     x = grid(found)
-    gradient = found.gradient(x, p)
+    z = beside(found)
+    gradient = found.gradient(x, p, *z)
     assert gradient.shape == (len(p), len(x))
     for k in range(len(p)):
         up, down = p.copy(), p.copy()
         step = 1e-6 * (abs(p[k]) or 1e-3)
         up[k] += step
         down[k] -= step
-        central = (found.value(x, up) - found.value(x, down)) / (up[k] - down[k])
+        central = (found.value(x, up, *z) - found.value(x, down, *z)) / (up[k] - down[k])
         np.testing.assert_allclose(gradient[k], central, rtol=1e-5, atol=1e-6)
 
 
@@ -88,7 +102,8 @@ def test_what_is_not_finite_becomes_nan_in_all_three(name: str) -> None:
     inside = float(grid(found)[50])
     x = np.array([np.nan, inside, np.inf])
     with np.errstate(invalid="ignore"):
-        columns = (found.value(x, p), found.slope(x, p), *found.gradient(x, p))
+        z = tuple(np.full(3, column[50]) for column in beside(found))
+        columns = (found.value(x, p, *z), found.slope(x, p, *z), *found.gradient(x, p, *z))
     for column in columns:
         assert np.isnan(column).tolist() == [True, False, True]
 
@@ -97,8 +112,9 @@ def test_what_is_not_finite_becomes_nan_in_all_three(name: str) -> None:
 def test_arrays_are_left_as_they_came_and_doubles_come_out(name: str) -> None:
     found, p = with_parameters(name)
     x = grid(found)
+    z = beside(found)
     before, p_before = x.copy(), p.copy()
-    for column in (found.value(x, p), found.slope(x, p), found.gradient(x, p)):
+    for column in (found.value(x, p, *z), found.slope(x, p, *z), found.gradient(x, p, *z)):
         assert column.dtype == np.float64
         assert not np.shares_memory(column, x)
     assert x.tobytes() == before.tobytes()
@@ -106,23 +122,28 @@ def test_arrays_are_left_as_they_came_and_doubles_come_out(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", curve_names())
+@settings(max_examples=12)
 @given(
-    where=st.lists(st.floats(0, 1), min_size=1, max_size=70),
-    cut=st.integers(0, 70),
+    where=st.lists(st.floats(0, 1), min_size=1, max_size=40),
+    cut=st.integers(0, 40),
 )
 def test_every_split_of_an_array_gives_the_same_bits(
     name: str, where: list[float], cut: int
 ) -> None:
     found, p = with_parameters(name)
-    span = grid(found)
-    x = span[0] + np.array(where) * (span[-1] - span[0])
-    cut = min(cut, len(x))
-    for of in (found.value, found.slope, found.gradient):
-        parts = [of(part.copy(), p) for part in (x[:cut], x[cut:]) if len(part)]
-        single = [of(x[i : i + 1].copy(), p) for i in range(len(x))]
-        whole = of(x, p)
-        assert np.concatenate(parts, axis=-1).tobytes() == whole.tobytes()
-        assert np.concatenate(single, axis=-1).tobytes() == whole.tobytes()
+    places, cut = np.array(where), min(cut, len(where))
+    columns = [c[0] + places * (c[-1] - c[0]) for c in (grid(found), *beside(found))]
+    second = () if found.second is None else (found.second.slope,)
+    for of in (found.value, found.slope, found.gradient, *second):
+        whole = _parts(of, columns, p, [])
+        assert _parts(of, columns, p, [cut] if 0 < cut < len(where) else []) == whole
+        assert _parts(of, columns, p, list(range(1, len(where)))) == whole
+
+
+def _parts(of: Callable[..., Float], columns: list[Float], p: Float, cuts: list[int]) -> bytes:
+    pieces = zip(*(np.split(column, cuts) for column in columns), strict=True)
+    parts = [of(x.copy(), p, *(z.copy() for z in second)) for x, *second in pieces]
+    return np.concatenate(parts, axis=-1).tobytes()
 
 
 @pytest.mark.parametrize("name", curve_names())

@@ -8,10 +8,10 @@ from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
-from edaphon_calibration.curves.definition import Curve
+from edaphon_calibration.curves.definition import Curve, Second
 from edaphon_calibration.errors import UnknownCurve, suggestion
 
-__all__ = ["Curve", "curve", "curve_names"]
+__all__ = ["Curve", "Second", "curve", "curve_names"]
 
 
 @cache

@@ -9,27 +9,47 @@ import numpy as np
 from edaphon_calibration.arrays import Bools, Float
 from edaphon_calibration.errors import ParameterError, suggestion
 
-__all__ = ["Curve"]
+__all__ = ["Curve", "Second"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Second:
+    """What a curve needs beside its input: z [unit], one number for each x, NaN where unknown.
+
+    `slope(x, p, z)` = df/dz; `domain` [unit] is where the reference vouches for z.
+    """
+
+    quantity: str
+    unit: str
+    slope: Callable[[Float, Float, Float], Float]
+    domain: tuple[float, float] = (-inf, inf)
+
+    def outside(self, z: Float) -> Bools:
+        """Where z [unit] lies outside the domain; never for NaN."""
+        lowest, highest = self.domain
+        return (z < lowest) | (z > highest)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curve:
-    """One function y = f(x; p).
+    """One function y = f(x; p), or y = f(x; p, z) where `second` says what z is.
 
     `value(x, p)` [to_unit], `slope(x, p)` = df/dx and `gradient(x, p)` = df/dp (one row for each
     parameter, one column for each x) take float64 arrays of length >= 1; what is not finite gives
-    NaN, and nothing is clipped. A unit or quantity of None is stated by each calibration.
+    NaN, and nothing is clipped. With `second` all three take (x, p, z). A unit or quantity of None
+    is stated by each calibration.
     `parameters` maps each name, in the order of p, to its default, None where there is none.
     `uncertainty` is the standard uncertainty of the curve itself with its default parameters
     [to_unit]; `domain` [from_unit] is where the reference vouches for it. `compensates` names what
-    it corrects for, so that nothing is corrected twice.
+    it corrects for, so that nothing is corrected twice. `nonlinear` says that the first order
+    misses the uncertainty by more than 2 % somewhere in the domain: see `monte_carlo`.
     """
 
     name: str
     parameters: Mapping[str, float | None]
-    value: Callable[[Float, Float], Float]
-    slope: Callable[[Float, Float], Float]
-    gradient: Callable[[Float, Float], Float]
+    value: Callable[..., Float]
+    slope: Callable[..., Float]
+    gradient: Callable[..., Float]
     reference: str
     from_unit: str | None = None
     to_unit: str | None = None
@@ -37,6 +57,8 @@ class Curve:
     domain: tuple[float, float] = (-inf, inf)
     uncertainty: float = 0.0
     compensates: tuple[str, ...] = ()
+    second: Second | None = None
+    nonlinear: bool = False
 
     def outside(self, x: Float) -> Bools:
         """Where x [from_unit] lies outside the domain; never for NaN, which has no value anyway."""
