@@ -12,7 +12,9 @@ from pathlib import Path
 
 from tests.benchmarks.figures import Figure, table
 
-NAMES = ("line", "latency", "start", "share", "disk", "catch_up", "rebuild")
+NAMES = (
+    "line", "latency", "start", "share", "disk", "catch_up", "rebuild", "decode", "scan_time"
+)  # fmt: skip
 
 
 def main(names: list[str]) -> None:
