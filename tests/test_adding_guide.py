@@ -1,0 +1,207 @@
+"""What docs/adding.md shows works: each example passes check, and its sample gives its numbers."""
+
+import base64
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from tests.documents import ROOT
+
+from edaphon.commands.check import examine
+from edaphon.config import Configuration, HeardSource, ScheduledSource, Source
+from edaphon.derive.sources import Sources
+from edaphon.journal import Entry, Kind
+from edaphon_drivers.ascii import troubles as ascii_keys
+from edaphon_drivers.engines import engine, sheet_troubles
+from edaphon_drivers.files import troubles as file_keys
+from edaphon_drivers.lorawan import codec_names
+from edaphon_drivers.modbus import table as modbus_keys
+from edaphon_drivers.payloads import Piece, Turn, pack_exchange, pack_message, pack_piece
+from edaphon_drivers.sdi12 import engine as sdi12_keys
+from edaphon_drivers.sheets import Output, load_sheet, model_names, parse_sheet
+from edaphon_drivers.smart_home import sheet as message_keys
+from edaphon_drivers.talk import Asking, Timing
+from edaphon_drivers.transcript import Expected, Transcript, play, read_transcript
+
+PAGE = (ROOT / "docs" / "adding.md").read_text("utf-8")
+BOX = '[logger]\nid = "l1"\n[site]\nid = "s1"\n[storage]\nfolder = "/var/lib/edaphon"\n'
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+UPLINK = re.compile(r"port (\d+): ([0-9A-F]+)")
+
+
+class Example(NamedTuple):
+    """What stands below one mark of the page, up to the next mark or heading."""
+
+    toml: str
+    script: str
+    proofs: tuple[str, ...]
+
+
+def example(name: str) -> Example:
+    text = re.split(r"^#+ |^<!-- example", PAGE.split(f"<!-- example: {name} -->\n")[1], flags=re.M)
+    blocks = BLOCK.findall(text[0])
+    told = {kind: [body for k, body in blocks if k == kind] for kind in ("toml", "js", "")}
+    return Example("\n".join(told["toml"]), "".join(told["js"]), tuple(told[""]))
+
+
+NAMES = re.findall(r"^<!-- example: (\w+) -->$", PAGE, re.MULTILINE)
+WHOLE = [name for name in NAMES if name != "sheet"]  # that one is a sheet, no configuration
+
+
+def configured(name: str, folder: Path) -> Configuration:
+    file, told = folder / "edaphon.toml", example(name)
+    (folder / "acme.js").write_text(told.script, "utf-8")
+    file.write_text(BOX + told.toml.replace("/etc/edaphon/codecs", str(folder)), "utf-8")
+    found = examine([file])
+    assert [str(complaint) for complaint in found.complaints] == []
+    assert found.config is not None
+    return found.config
+
+
+def transcript(proof: str) -> Transcript:
+    """The expected readings, and the turns of a conversation."""
+    return read_transcript("".join(re.findall(r"^[<>=] .*\n", proof, re.MULTILINE)))
+
+
+def uplink(envelope: str, eui: str, port: int, data: bytes) -> dict[str, Any]:
+    text = base64.b64encode(data).decode()
+    if envelope == "tts-v3":
+        settled = {"f_port": port, "frm_payload": text, "received_at": "2026-04-01T12:00:00Z"}
+        return {"end_device_ids": {"dev_eui": eui}, "uplink_message": settled}
+    device = {"devEui": eui}
+    return {"deviceInfo": device, "fPort": port, "data": text, "time": "2026-04-01T12:00:00Z"}
+
+
+def payload(source: Source, config: Configuration, proof: str) -> tuple[str, bytes]:
+    """The place of an entry with the proof's sample, and its bytes."""
+    if isinstance(source, ScheduledSource | HeardSource):
+        turns = [Turn(n, t.sent, t.data) for n, t in enumerate(transcript(proof).turns)]
+        return source.path, pack_exchange(turns)
+    sample = re.sub(r"^= .*\n", "", proof, flags=re.MULTILINE)
+    if "file" in vars(source):
+        return source.path, pack_piece(Piece("/data/x", 0, b"", sample.encode()))
+    named: str = vars(source)["broker"]
+    if found := UPLINK.match(sample):
+        eui = vars(source)["dev_eui"]
+        message = uplink(
+            config.brokers[named].envelope, eui, int(found[1]), bytes.fromhex(found[2])
+        )
+        topic = {"tts-v3": f"v3/a/devices/{eui}/up"}.get(
+            config.brokers[named].envelope, f"application/1/device/{eui}/event/up"
+        )
+        return named, pack_message(topic, json.dumps(message).encode(), 1, False, False)
+    topic, _, body = sample.partition(": ")
+    return named, pack_message(topic, body.strip().encode(), 1, False, False)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_an_example_of_the_guide_passes_check_and_its_sample_gives_its_numbers(
+    name: str, tmp_path: Path
+) -> None:
+    told, config = example(name), configured(name, tmp_path)
+    (source,) = config.sources
+    codec = vars(source).get("codec_file")
+    if codec is not None:
+        pytest.importorskip("quickjs")
+    sources = Sources.of(config, {str(codec): told.script})
+    assert told.proofs
+    for proof in told.proofs:
+        place, data = payload(source, config, proof)
+        decoded = sources.decode(Entry(Kind.RECORD, 0, 0, "boot", place, data))
+        found = [Expected.of(reading) for reading in decoded.readings]
+        assert found == list(transcript(proof).expected)
+        assert found
+
+
+@pytest.mark.parametrize("name", ["ascii", "sdi12", "modbus"])
+def test_an_asked_instrument_of_the_guide_is_asked_as_the_guide_shows(
+    name: str, tmp_path: Path
+) -> None:
+    config = configured(name, tmp_path)
+    (source,) = config.sources
+    assert isinstance(source, ScheduledSource)
+    sheet = config.sheet(source)
+    for proof in example(name).proofs:
+        asking = Asking(timing=Timing(tries=1))
+        talk = engine(sheet.engine).measure(source.address, sheet, asking)
+        assert play(talk, transcript(proof)).fault is None
+
+
+def test_the_ascii_instrument_of_the_guide_takes_twenty_lines_at_most() -> None:
+    sheet = BLOCK.findall(PAGE.split("<!-- example: ascii -->\n")[1])[0][1]
+    assert "[model." in sheet
+    assert len(sheet.splitlines()) <= 20
+
+
+def test_the_sheet_for_contributors_is_the_owners_sheet() -> None:
+    model = tomllib.loads(example("ascii").toml)["model"]["acme.x"]
+    sheet = parse_sheet("acme.x", tomllib.loads(example("sheet").toml))
+    assert list(sheet_troubles(sheet)) == []
+    assert sheet == parse_sheet("acme.x", {**model, "checked": "maker's document"})
+
+
+def test_a_mean_of_the_guides_logger_begins_an_interval_before_its_end(tmp_path: Path) -> None:
+    config = configured("file", tmp_path)
+    (source,) = config.sources
+    place, data = payload(source, config, example("file").proofs[0])
+    entry = Entry(Kind.RECORD, 0, 0, "boot", place, data)
+    mean, instant, *_ = Sources.of(config).decode(entry).readings
+    assert mean.time_ns is not None
+    assert mean.start_ns == mean.time_ns - 1800 * 10**9
+    assert instant.start_ns is None
+
+
+def keys(cls: Any) -> list[str]:
+    return [field.name for field in fields(cls)]
+
+
+def used(table: Any) -> set[str]:
+    """The keys of a frame and of the tables inside, those apart that are names of something."""
+    if isinstance(table, list):
+        return set().union(*map(used, table))
+    if not isinstance(table, Mapping):
+        return set()
+    inside = [used(value) for key, value in table.items() if key not in {"codes", "parameters"}]
+    return set(table).union(*inside)
+
+
+def in_sheets(*engines: str) -> set[str]:
+    sheets = [sheet for sheet in map(load_sheet, model_names()) if sheet.engine in engines]
+    assert sheets
+    return set().union(*(used(sheet.frame) for sheet in sheets))
+
+
+# Part of the page -> the keys that its code takes.
+KNOWN: Mapping[str, set[str]] = {
+    "Any model": {*keys(Output), "title", "engine", "checked", "warm_up_s"} - {"meaning"},
+    "An ASCII instrument": {
+        *ascii_keys._FRAME_KEYS,
+        *ascii_keys._IDENTITY_KEYS,
+    },
+    "An SDI-12 probe": {*sdi12_keys._KNOWN, "send", "outputs"},
+    "A Modbus probe": {
+        *modbus_keys._READ_KEYS,
+        *keys(modbus_keys.Item),
+        *keys(modbus_keys.State),
+        *keys(modbus_keys.Wait),
+    },
+    "A logger's file": {*file_keys._KEYS, *(f"time.{key}" for key in file_keys._TIME_KEYS)}
+    - {"time"},
+    "A thermometer of the kernel's 1-wire bus": in_sheets("w1", "i2c"),
+    "A LoRaWAN device, by table": {*codec_names(), *in_sheets("lorawan")},
+    "A message of a gateway": set().union(*message_keys._KEYS.values()),
+}
+
+
+@pytest.mark.parametrize("part", KNOWN)
+def test_the_guide_explains_every_key_of_a_frame(part: str) -> None:
+    (begin,) = re.findall(rf"^## {part}.*$", PAGE, re.MULTILINE)
+    text = re.split(r"^##? ", PAGE.split(begin)[1], flags=re.MULTILINE)[0]
+    rows = " ".join(re.findall(r"^\| .*$", text, re.MULTILINE))
+    missing = [key for key in sorted(KNOWN[part]) if not re.search(rf"\b{re.escape(key)}\b", rows)]
+    assert missing == []
