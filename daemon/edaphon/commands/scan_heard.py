@@ -45,7 +45,7 @@ def broker_rows(config: Configuration, journal: Path, name: str) -> dict[str, An
         if found := _discovery(message):
             discovered[found.state_topic, found.unique_id or found.name] = found
     own = _own(config, name)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "place": place,
             "n": one.n,

@@ -18,6 +18,7 @@ from edaphon_drivers.simulators.station import nested
 __all__ = ["Sender", "publish", "senders_of"]
 
 FAULTS = ("silent", "cut")
+HURRIED, HURRIED_S = 10, 6.0
 USUAL_S, MOST_S = 60.0, 86_400.0
 _DRAWN = 30  # frames from which the outputs of a model are taken
 _ENVELOPES = {
@@ -42,6 +43,11 @@ class Sender:
     n: int = 0
     fault: Callable[[object], str | None] = lambda _: None
     _queued: list[str] = field(default_factory=list)
+
+    @property
+    def wait_s(self) -> float:
+        """Until the next message [s]; the first ones hurry, a recorder may just have started."""
+        return min(self.every_s, HURRIED_S) if self.n < HURRIED else self.every_s
 
     def fail(self, fault: str, times: int = 1) -> None:
         """The next `times` messages meet that fault."""
@@ -87,7 +93,7 @@ def publish(senders: list[Sender], port: int, stop: threading.Event) -> None:
         now = time.monotonic()
         for sender in senders:
             if sender.next_s <= now:
-                sender.next_s = now + sender.every_s
+                sender.next_s = now + sender.wait_s
                 data = sender.spoilt(sender.say(sender.n))
                 sender.n += 1
                 if data is not None:

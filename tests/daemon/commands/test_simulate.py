@@ -237,6 +237,14 @@ def crc(unit: int, pdu: bytes) -> bytes:
     return rtu(unit, pdu)
 
 
+def test_senders_hurry_at_first_and_then_keep_their_pace():
+    node = json_node("local", "plot/n1").replace("time =", 'expect = "20min"\ntime =')
+    (sender,), _ = senders_of(configuration(LINES + node)[1])
+    assert (sender.topic, sender.wait_s) == ("plot/n1", 6.0)
+    sender.n = 10
+    assert sender.wait_s == 1200.0
+
+
 def test_every_lorawan_model_with_a_simulated_device_sends_frames(tmp_path: Path):
     from edaphon_drivers import lorawan
     from edaphon_drivers.simulators.lorawan import SIMULATED
