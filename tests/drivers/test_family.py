@@ -1,5 +1,6 @@
 """What holds for the driver of every model sheet: silence, noise and spoilt frames harm nothing."""
 
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
 
@@ -12,10 +13,12 @@ from edaphon_calibration.units import conversion
 from edaphon_drivers.ascii.engine import decode_stream
 from edaphon_drivers.engines import ASKED, HEARD, engine
 from edaphon_drivers.faults import Fault, Garbled
+from edaphon_drivers.lorawan import envelope_kinds, read_envelope
 from edaphon_drivers.modbus.crc import with_crc
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Status
 from edaphon_drivers.sheets import load_sheet, model_names
+from edaphon_drivers.simulators import lorawan, mqtt_messages
 
 MODELS = model_names()
 FRAMES = 48  # spoilt ones of each sheet; by the ten thousand: tests/stories/test_faults_frames.py
@@ -118,6 +121,33 @@ def test_any_turns_tell_who_answered_or_nothing(name: str) -> None:
             for sent in (b"7I!", b"\x07\x2b\x0e\x01\x00", b"?\r", data):
                 identity = told([Turn(0, True, sent), Turn(1, False, data)], sample.sheet)
                 assert identity is None or all(isinstance(s, str) for s in identity.settings)
+
+
+ENVELOPES = {
+    "tts-v3": lorawan.tts_v3,
+    "chirpstack-v4": lorawan.chirpstack_v4,
+    "chirpstack-v3": mqtt_messages.chirpstack_v3,
+    "helium": mqtt_messages.helium,
+}
+
+
+@pytest.mark.parametrize("kind", envelope_kinds())
+def test_a_spoilt_envelope_gives_an_uplink_nothing_or_a_fault(kind: str) -> None:
+    rng, payload = random_of(kind), bytes.fromhex("01756403671001")
+    first, second = (
+        ENVELOPES[kind]("24E124126A147301", payload, 85, n, 1_795_348_800_000_000_000 + n)
+        for n in (7, 70_000)
+    )
+    given = 0
+    for n in range(1500):
+        data = first[1] if n % 2 else second[1]
+        try:
+            uplink = read_envelope(kind, first[0], mutated(rng, data, first[1])[1])
+        except Fault:
+            continue
+        given += uplink is not None
+        assert uplink is None or re.fullmatch("[0-9a-f]{16}", uplink.dev_eui)
+    assert given > 0
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.__name__)

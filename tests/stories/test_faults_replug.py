@@ -69,7 +69,7 @@ def _port(end: int) -> Path:
     return Path(os.ttyname(end))
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(900 if LONG else 150)
 def test_a_line_whose_adapter_is_replugged_goes_on_under_any_port_name(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
