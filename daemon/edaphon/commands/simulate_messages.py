@@ -18,7 +18,7 @@ from edaphon_drivers.simulators.station import nested
 __all__ = ["Sender", "publish", "senders_of"]
 
 FAULTS = ("silent", "cut")
-HURRIED, HURRIED_S = 10, 6.0
+HURRIED, HURRIED_S = 30, 2.0
 USUAL_S, MOST_S = 60.0, 86_400.0
 _DRAWN = 30  # frames from which the outputs of a model are taken
 _ENVELOPES = {
