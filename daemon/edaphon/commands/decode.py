@@ -1,82 +1,116 @@
 """`edaphon decode`: what the bytes of an instrument mean, with the factory curves of its model."""
 
-import base64
-import binascii
 from collections.abc import Iterator
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import orjson
 import typer
 
-from edaphon.commands.storage import fail
+from edaphon.commands.decode_payload import Unclear, held, readings_of
+from edaphon.commands.storage import configured, fail
 from edaphon_calibration.chain import apply_chain, prepare_step
 from edaphon_calibration.errors import suggestion
 from edaphon_calibration.units import SAME
-from edaphon_drivers import lorawan, sdi12
 from edaphon_drivers.faults import Fault
-from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Reading
-from edaphon_drivers.sheets import Factory, Sheet, UnknownModel, load_sheet, model_names
+from edaphon_drivers.sheets import Factory, Sheet, Sheets, UnknownModel
 
-__all__ = ["decode", "decoded"]
+__all__ = ["decode"]
 
 USAGE = 2
 
+_ADVICE = "hex (LoRaWAN also base64), text with \\r \\n \\xNN, or @FILE; all that was answered"
+
+
+class _Said(NamedTuple):
+    """Readings, and the sheet whose factory curves go on from them; None of a maker's codec."""
+
+    readings: tuple[Reading, ...]
+    sheet: Sheet | None
+
 
 def decode(
-    model: Annotated[str, typer.Option(help="name of a model sheet")],
-    payload: Annotated[str, typer.Option(help="bytes as hex; SDI-12: what the probe answered")],
+    payload: Annotated[str, typer.Option(help=_ADVICE)],
+    model: Annotated[str, typer.Option(help="name of a model sheet")] = "",
+    source: Annotated[str, typer.Option(help="instead: a source of edaphon.toml")] = "",
     port: Annotated[int | None, typer.Option(help="LoRaWAN FPort")] = None,
+    topic: Annotated[str, typer.Option(help="MQTT topic, where it says what is meant")] = "",
+    request: Annotated[str, typer.Option(help="Modbus: the request, if several fit")] = "",
+    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
     json: Annotated[bool, typer.Option("--json", help="print a JSON list")] = False,
 ) -> None:
-    """Decode one payload; nothing is stored."""
+    """Decode one payload; nothing is stored. Exit 1 for bytes that mean nothing, 2 for usage."""
+    if bool(model) == bool(source):
+        raise fail("expected either --model or --source", USAGE)
     try:
-        sheet = load_sheet(model)
-        rows = list(decoded(sheet, _bytes(payload, sheet), port))
-    except UnknownModel:
-        words = f"expected the name of a model sheet, got {model!r}"
-        raise fail(words + suggestion(model, model_names()), USAGE) from None
+        said = (
+            _by_source(source, file, (payload, port, topic, request))
+            if source
+            else _by_model(_sheet(model, file), (payload, port, topic, request))
+        )
+    except Unclear as unclear:
+        raise fail(f"{model or source}: {unclear}", USAGE) from None
+    except OSError as error:
+        words = f"expected a file that can be read, got {error.filename} ({error.strerror})"
+        raise fail(words, USAGE) from None
     except Fault as fault:
-        raise fail(f"{model}: {fault}") from None
+        raise fail(f"{model or source}: {_words(fault)}") from None
+    rows = list(_rows(said))
     if json:
         typer.echo(orjson.dumps(rows))
-        return
-    for row in rows:
-        value = row["status"].upper() if row["value"] is None else f"{row['value']:.10g}"
-        typer.echo(f"{row['quantity']:36} {value:>16} {row['unit']}")
+    elif not rows:
+        typer.echo("understood; there is no reading in it")
+    else:
+        typer.echo("\n".join(map(_line, rows)))
 
 
-def decoded(sheet: Sheet, data: bytes, port: int | None) -> Iterator[dict[str, Any]]:
-    """Each reading, then what the factory curves of its output make of it; raises Fault."""
-    for reading in _readings(sheet, data, port):
-        yield _row(reading.quantity, reading.number, reading.unit, reading.status)
-        for factory in sheet.outputs[reading.output].factory:
-            number = _converted(reading, factory)
-            row = _row(factory.quantity, number, factory.unit, reading.status)
-            yield {**row, "factory": factory.name}
+_Typed = tuple[str, int | None, str, str]
 
 
-def _readings(sheet: Sheet, data: bytes, port: int | None) -> tuple[Reading, ...]:
-    if sheet.engine == "sdi12":
-        return sdi12.decode_exchange(_exchange(sheet, data), sheet)
-    usual = int(sheet.frame.get("f_port", 1))
-    return lorawan.decode_uplink(data, usual if port is None else port, sheet)
+def _sheet(model: str, file: Path | None) -> Sheet:
+    sheets = configured(file).config.sheets if file else Sheets()
+    try:
+        return sheets[model]
+    except UnknownModel:
+        words = f"expected the name of a model sheet, got {model!r}"
+        raise fail(words + suggestion(model, sheets.names()), USAGE) from None
 
 
-def _exchange(sheet: Sheet, data: bytes) -> list[Turn]:
-    """The conversation that ends with these lines: one answer for each D0, D1, …"""
-    lines = [line + b"\r\n" for line in data.split(b"\r\n") if line]
-    address = lines[0][:1].decode("ascii", "replace") if lines else "0"
-    command = sheet.commands[0]
-    n = len(command.outputs)
-    turns = [
-        Turn(0, True, f"{address}{command.send}!".encode()),
-        Turn(0, False, f"{address}000{n}\r\n".encode()),
-    ]
-    for number, line in enumerate(lines):
-        turns += [Turn(0, True, f"{address}D{number}!".encode()), Turn(0, False, line)]
-    return turns
+def _by_model(sheet: Sheet, typed: _Typed) -> _Said:
+    payload, port, topic, request = typed
+    return _Said(readings_of(sheet, held(payload, sheet.engine, port, topic, request)), sheet)
+
+
+def _by_source(path: str, file: Path | None, typed: _Typed) -> _Said:
+    from edaphon.commands.decode_source import named_source, own_readings
+
+    config, found = named_source(path, file)
+    if found.model is not None:
+        return _by_model(config.sheet(found), typed)
+    return _Said(own_readings(config, found, *typed[:2]), None)
+
+
+def _rows(said: _Said) -> Iterator[dict[str, Any]]:
+    """Each reading, then what the factory curves of its output make of it."""
+    for reading in said.readings:
+        row = {"output": reading.output, "quantity": reading.quantity, "value": reading.number}
+        row |= {"unit": reading.unit, "status": str(reading.status)}
+        for key, ns in (("start", reading.start_ns), ("time", reading.time_ns)):
+            if ns is not None:
+                row[key] = _time_text(ns)
+        yield row
+        for factory in said.sheet.outputs[reading.output].factory if said.sheet else ():
+            made = {"quantity": factory.quantity, "unit": factory.unit, "factory": factory.name}
+            yield {**row, **made, "value": _converted(reading, factory)}
+
+
+def _words(fault: Fault) -> str:
+    """In hexadecimal what can't be read as text."""
+    if fault.came.isascii() and b"".join(fault.came.split()).decode().isprintable():
+        return str(fault)
+    return f"expected {fault.expected}, got {fault.came[:80].hex(' ').upper()}"
 
 
 def _converted(reading: Reading, factory: Factory) -> float | None:
@@ -87,19 +121,16 @@ def _converted(reading: Reading, factory: Factory) -> float | None:
     return None if value != value else value
 
 
-def _row(quantity: str, value: float | None, unit: str, status: str) -> dict[str, Any]:
-    return {"quantity": quantity, "value": value, "unit": unit, "status": str(status)}
+def _time_text(ns: int) -> str:
+    return str(np.datetime64(ns, "ns")).rstrip("0").removesuffix(".") + "Z"
 
 
-def _bytes(text: str, sheet: Sheet) -> bytes:
-    plain = "".join(text.split())
-    try:
-        return binascii.unhexlify(plain)
-    except (binascii.Error, ValueError):
-        pass
-    if sheet.engine == "sdi12":
-        return text.replace("\\r", "\r").replace("\\n", "\n").encode()
-    try:
-        return base64.b64decode(plain, validate=True)
-    except (binascii.Error, ValueError):
-        raise fail(f"expected the payload as hex or base64, got {text[:60]!r}", USAGE) from None
+def _line(row: dict[str, Any]) -> str:
+    name = row["output"]
+    if "factory" in row:
+        name = f"  {row['factory']}: {row['quantity']}"
+    if row["value"] is not None:
+        value = f"{row['value']:.10g}"
+    else:
+        value = "-" if row["status"] == "ok" else row["status"].upper()
+    return f"{name:36} {value:>16} {row['unit']:12} {row.get('time', '')}".rstrip()

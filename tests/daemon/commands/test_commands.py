@@ -20,26 +20,6 @@ def edaphon(*words: str, code: int = 0) -> str:
     return done.stdout if code == 0 else done.stderr
 
 
-def test_decode_gives_the_reported_numbers_and_those_of_the_factory_curves():
-    rows = json.loads(
-        edaphon("decode", "--model", "decentlab.dl-trs12", "--payload", "0210d300020c80", "--json")
-    )
-    assert rows == [{"quantity": "battery_voltage", "value": 3.2, "unit": "V", "status": "ok"}]
-    rows = json.loads(
-        edaphon("decode", "--model", "meter.teros12", "--payload", r"1+2400.5+21.0+1\r\n", "--json")
-    )
-    mineral = next(r for r in rows if r.get("factory") == "mineral")
-    assert mineral["quantity"] == "volumetric_water_content"
-    assert mineral["value"] == pytest.approx(3.879e-4 * 2400.5 - 0.6956)
-
-
-def test_decode_says_what_was_expected():
-    assert "did you mean" in edaphon("decode", "--model", "meter.teros1", "--payload", "00", code=2)
-    assert "expected" in edaphon(
-        "decode", "--model", "dragino.lse01-1.1.4", "--payload", "00", "--port", "2", code=1
-    )
-
-
 def test_a_demo_ends_by_itself_and_its_ledgers_close():
     found = json.loads(edaphon("demo", "--seconds", "4", "--headless", "--json"))
     keys = {"taken", "journalled", "derived", "delivered", "set_aside", "gaps"}

@@ -1,0 +1,193 @@
+"""What a person holds of an instrument, as its decoder takes it: hex, base64, text, a file."""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from edaphon_drivers.engines import engine
+from edaphon_drivers.faults import Refused
+from edaphon_drivers.payloads import Piece, Turn
+from edaphon_drivers.readings import Reading
+from edaphon_drivers.sheets import Sheet
+
+__all__ = ["Held", "Unclear", "held", "plain_bytes", "readings_of"]
+
+_TEXTS = {
+    "ascii": "the lines that it sends",
+    "sdi12": "the lines that the probe answered, such as 0+1.60+25.7",
+    "w1": "the text of its w1_slave file",
+    "file": "the rows of the file, with their header",
+    "message": "the message, such as JSON",
+}
+_ESCAPE = re.compile(rb"\\(r|n|t|\\|x[0-9A-Fa-f]{2})")
+_PLAIN = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"\\": b"\\"}
+_ANY_ADDRESS = 8  # of I2C; what is asked there says the command, not the address
+
+
+class Unclear(ValueError):
+    """What was typed is not enough to say what the bytes are: expected and came, in words."""
+
+
+class Held(NamedTuple):
+    """The bytes, and what is known beside them; `request` is Modbus, `port` LoRaWAN."""
+
+    data: bytes
+    port: int | None = None
+    topic: str = ""
+    request: bytes = b""
+
+
+def held(payload: str, spoken: str, port: int | None, topic: str, request: str) -> Held:
+    """What was typed, for an engine; raises Unclear, and OSError for a file that can't be read."""
+    asked = plain_bytes(request, "modbus") if request else b""
+    return Held(plain_bytes(payload, spoken), port, topic, asked)
+
+
+def plain_bytes(payload: str, spoken: str) -> bytes:
+    """The bytes of a payload; @ stands before the name of a file that holds it."""
+    if payload.startswith("@"):
+        data = Path(payload[1:]).read_bytes()
+        if spoken in _TEXTS:
+            return data
+        found = _digits(data.decode("latin-1"), spoken) if data.isascii() else None
+        return data if found is None else found
+    if spoken in {"message", "file"}:  # a message has escapes of its own
+        text = payload.encode("utf-8", "surrogateescape")
+        return text if spoken == "message" else _unescaped(text)
+    found = _digits(payload, spoken)
+    if found is not None and (spoken not in _TEXTS or spoken == "sdi12" or found[-1:] in b"\r\n"):
+        return found
+    if spoken not in _TEXTS:
+        digits = "hex or base64" if spoken == "lorawan" else "hex"
+        raise Unclear(
+            f"expected the bytes as {digits}, or @ and a file's name, got {payload[:60]!r}"
+        )
+    return _unescaped(payload.encode("utf-8", "surrogateescape"))
+
+
+def readings_of(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
+    """What the bytes say by the sheet; raises Fault, and Unclear where something must be told."""
+    if not what.data:
+        raise Unclear(f"expected {_TEXTS.get(sheet.engine, 'bytes')}, got nothing")
+    return _READERS[sheet.engine](sheet, what)
+
+
+def _digits(text: str, spoken: str) -> bytes | None:
+    """The bytes of digits in the usual spellings; None where there are none."""
+    try:
+        return binascii.unhexlify(re.sub(r"0[xX]|[\s:,;]", "", text)) or None
+    except (binascii.Error, ValueError):
+        pass
+    if spoken != "lorawan":
+        return None
+    try:
+        return base64.b64decode("".join(text.split()), validate=True) or None
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _unescaped(text: bytes) -> bytes:
+    def plain(found: re.Match[bytes]) -> bytes:
+        return _PLAIN.get(found[1]) or bytes((int(found[1][1:], 16),))
+
+    return _ESCAPE.sub(plain, text)
+
+
+def _sdi12(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
+    from edaphon_drivers.sdi12.answers import decode_answers
+
+    return decode_answers(what.data, sheet)
+
+
+def _modbus(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
+    from edaphon_drivers.modbus.answers import possible_requests
+    from edaphon_drivers.modbus.frame import parse_request
+
+    if what.request and parse_request(what.request) is None:
+        came = what.request.hex(" ").upper()
+        raise Unclear(f"expected a request with its CRC as 01 03 00 00 00 02 C4 0B, got {came}")
+    if what.request:
+        return _asked("modbus", sheet, [(what.request, what.data)])
+    pairs = []
+    for frame, requests in possible_requests(what.data, sheet):
+        if len(requests) > 1:
+            them = " or ".join(request.hex(" ").upper() for request in requests)
+            raise Unclear(
+                f"expected --request {them} beside this answer, got {frame.hex(' ').upper()} alone"
+            )
+        pairs += [(requests[0], frame)] * 2  # an answer like another's counts when it came twice
+    return _asked("modbus", sheet, pairs)
+
+
+def _i2c(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
+    from edaphon_drivers.i2c.frame import frame_step
+
+    read = frame_step(sheet, "read")
+    command = bytes((_ANY_ADDRESS, 0)) + (read.command if read else b"")
+    return _asked("i2c", sheet, [(command, what.data)])
+
+
+def _w1(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
+    lines = [line.strip() for line in what.data.splitlines() if line.strip()]
+    return engine("w1").decode_exchange([Turn(0, False, b"\n".join(lines) + b"\n")], sheet)
+
+
+def _asked(spoken: str, sheet: Sheet, pairs: list[tuple[bytes, bytes]]) -> tuple[Reading, ...]:
+    """The pairs of question and answer as the exchange that they were."""
+    turns = [Turn(0, *turn) for sent, came in pairs for turn in ((True, sent), (False, came))]
+    return engine(spoken).decode_exchange(turns, sheet)
+
+
+def _ascii(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
+    """Each line for itself; a copied text may have lost the ends that the instrument sends."""
+    from edaphon_drivers.ascii.engine import decode_stream, line_end
+
+    end, data = line_end(sheet), what.data
+    if end[-1:] not in data:
+        data = data.replace(b"\n", end)
+    if not data.endswith(end[-1:]):
+        data += end
+    return decode_stream([Turn(0, False, data)], sheet)
+
+
+def _file(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
+    from edaphon_drivers.files.engine import decode_piece
+
+    try:
+        return decode_piece(Piece("", 0, b"", what.data), sheet)
+    except Refused as fault:  # what only the owner can say, such as the zone of the times
+        words = "write it as settings of its [[source]] and decode with --source"
+        raise Unclear(f"expected {fault.expected}; {words}") from None
+
+
+def _message(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
+    from edaphon_drivers.smart_home.engine import decode_message
+
+    topics: Mapping[str, Any] = sheet.frame.get("topics", {})
+    if not what.topic and len(topics) > 1:
+        names = " or ".join(topics.values())
+        raise Unclear(f"expected --topic that ends with {names}, got none")
+    usual = next(iter(topics.values()), sheet.frame.get("topic", ""))
+    return decode_message(what.topic or usual, what.data, sheet)
+
+
+def _lorawan(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
+    from edaphon_drivers import lorawan
+
+    usual = int(sheet.frame.get("f_port", 1))
+    return lorawan.decode_uplink(what.data, usual if what.port is None else what.port, sheet)
+
+
+_READERS: Mapping[str, Callable[[Sheet, Held], tuple[Reading, ...]]] = {
+    "sdi12": _sdi12,
+    "modbus": _modbus,
+    "i2c": _i2c,
+    "w1": _w1,
+    "ascii": _ascii,
+    "file": _file,
+    "message": _message,
+    "lorawan": _lorawan,
+}

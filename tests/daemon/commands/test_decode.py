@@ -1,0 +1,292 @@
+"""`edaphon decode`: what a person holds of an instrument becomes numbers, or words that help."""
+
+import contextlib
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from edaphon.commands import main
+from edaphon_drivers.modbus.crc import with_crc
+from edaphon_drivers.sdi12.crc import crc_characters
+
+SCRATCHPAD = r"68 01 4b 46 7f ff 08 10 05 : crc=05 YES\n68 01 4b 46 7f ff 08 10 05 t=22500"
+TMS4 = r"0;2026.03.07 12:00;4;4.25;5;6;1500;202;0\n"
+TWO_READS = "jxct.jxbs-3001-npk"
+TUYA = '{"battery":90,"soil_moisture":56,"temperature":18,"temperature_unit":"celsius"}'
+TOA5 = (
+    '"TOA5","s","CR1000","1","os","p","9","T1"\n"TIMESTAMP","RECORD","T_5_Avg"\n'
+    '"TS","RN","Deg C"\n"","","Avg"\n"2026-03-07 12:00:00",1,4.25\n"2026-03-07 12:30:00",2,"NAN"\n'
+)
+CODEC = """function decodeUplink(input) {
+  return { data: { soil: { t: ((input.bytes[0] << 8) | input.bytes[1]) / input.fPort } } };
+}"""
+EUI = "a84041b2c1d5e6f7"
+OWN = """
+[logger]
+id = "l1"
+[site]
+id = "whs"
+[storage]
+folder = "FOLDER/storage"
+[bus.bench]
+kind = "serial"
+port = "/dev/serial/by-id/x"
+[broker.cs]
+host = "localhost"
+envelope = "chirpstack-v4"
+topics = ["application/#"]
+[broker.home]
+host = "localhost"
+envelope = "json"
+topics = ["#"]
+
+[[source]]
+bus = "bench"
+address = "1"
+model = "acme.ph1"
+interval = "10min"
+[[source]]
+name = "cr1000"
+file = "/data/*.dat"
+model = "plot.cr1000"
+settings = { utc_offset = "+01:00", interval_s = 1800 }
+[[source]]
+broker = "home"
+topic = "plot/node1"
+[[source.field]]
+name = "t"
+path = "soil.0"
+quantity = "soil_temperature"
+unit = "degC"
+[[source]]
+broker = "cs"
+dev_eui = "a84041b2c1d5e6f7"
+codec_file = "FOLDER/codec.js"
+[[source.field]]
+name = "t"
+path = "soil.t"
+quantity = "soil_temperature"
+unit = "degC"
+
+[model."acme.ph1"]
+title = "ACME PH1: soil pH"
+engine = "ascii"
+[model."acme.ph1".frame]
+ask = "PH?\\r"
+end = "\\r\\n"
+separator = "comma"
+columns = ["ph", "t"]
+divide = { ph = 10 }
+[[model."acme.ph1".output]]
+name = "ph"
+quantity = "soil_ph"
+unit = "pH"
+[[model."acme.ph1".output]]
+name = "t"
+quantity = "soil_temperature"
+unit = "degC"
+
+[model."plot.cr1000"]
+title = "the plot's logger"
+engine = "file"
+[model."plot.cr1000".frame]
+form = "toa5"
+column = [{ name = "T_5_Avg", output = "soil_temperature" }]
+missing = ["NAN"]
+[model."plot.cr1000".frame.time]
+columns = ["TIMESTAMP"]
+formats = ["%Y-%m-%d %H:%M:%S"]
+[[model."plot.cr1000".output]]
+name = "soil_temperature"
+quantity = "soil_temperature"
+unit = "degC"
+"""
+
+
+def decode(*words: str, code: int = 0) -> str:
+    """What is printed; on stderr where it fails."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    streams = contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)
+    with streams[0], streams[1], pytest.raises(SystemExit) as end:
+        main(["decode", *words])
+    said, complained = (stream.buffer.getvalue().decode() for stream in (out, err))
+    assert (end.value.code or 0) == code, (said, complained)
+    return said if code == 0 else complained
+
+
+def rows(model: str, payload: str, *more: str) -> list[dict]:
+    return json.loads(decode("--model", model, "--payload", payload, "--json", *more))
+
+
+def values(model: str, payload: str, *more: str) -> dict:
+    """The numbers as reported, by output."""
+    found = [row for row in rows(model, payload, *more) if "factory" not in row]
+    return {row["output"]: row["value"] for row in found}
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> str:
+    (tmp_path / "codec.js").write_text(CODEC)
+    (tmp_path / "edaphon.toml").write_text(OWN.replace("FOLDER", str(tmp_path)))
+    return str(tmp_path / "edaphon.toml")
+
+
+@pytest.mark.parametrize(
+    ("model", "payload", "more", "wanted"),
+    [
+        ("meter.teros11", r"1+2400.5+21.0\r\n", (), {"water_content_counts": 2400.5}),
+        ("generic.xy-md02", "01 04 04 01 31 02 22 2A CE", (), {"air_temperature": 30.5}),
+        ("mettler-toledo.mt-sics", r"S S    100.00 g\r\n", (), {"mass": 100.0}),
+        ("maxim.ds18b20", SCRATCHPAD, (), {"soil_temperature": 22.5}),
+        ("sensirion.sht4x", "0xbeef92be 0xef92", (), {"air_temperature": 85.52300298}),
+        ("tomst.tms-4", TMS4, (), {"soil_temperature": 4.25, "water_content_counts": 1500}),
+        ("tuya.ts0601-soil", TUYA, (), {"soil_temperature": 18}),
+        (
+            "esphome.text",
+            "21.5",
+            ("--topic", "n/sensor/soil_moisture/state"),
+            {"soil_moisture": 21.5},
+        ),
+        ("decentlab.dl-trs12", "0210d300020c80", (), {"battery_voltage": 3.2}),
+        ("decentlab.dl-trs12", "AhDTAAIMgA==", (), {"battery_voltage": 3.2}),
+    ],
+)
+def test_a_payload_of_every_engine_gives_its_numbers(model, payload, more, wanted):
+    found = values(model, payload, *more)
+    assert {name: found[name] for name in wanted} == pytest.approx(wanted)
+
+
+def test_decode_gives_the_reported_numbers_and_those_of_the_factory_curves():
+    found = rows("meter.teros12", r"1+2400.5+21.0+1\r\n")
+    mineral = next(row for row in found if row.get("factory") == "mineral")
+    assert mineral["quantity"] == "volumetric_water_content"
+    assert mineral["value"] == pytest.approx(3.879e-4 * 2400.5 - 0.6956)
+
+
+def test_a_person_reads_name_value_unit_and_own_time():
+    said = decode("--model", "milesight.em500-co2", "--payload", "20CE5036BA6467046827FB0075")
+    assert "co2_mole_fraction" in said
+    assert "1127 ppm" in said
+    assert "25.1 degC" in said
+    assert said.splitlines()[0].endswith("2023-07-21T07:40:00Z")
+
+
+def test_a_failure_of_the_instrument_is_printed_in_the_place_of_the_number():
+    power_on = r"50 05 4b 46 7f ff 0c 10 1c : crc=1c YES\n50 05 4b 46 7f ff 0c 10 1c t=85000"
+    assert "FAILURE degC" in decode("--model", "maxim.ds18b20", "--payload", power_on)
+    assert rows("maxim.ds18b20", power_on)[0]["status"] == "failure"
+
+
+def test_a_log_of_an_sdi12_terminal_is_read_with_its_commands_and_announcements():
+    log = r"0M!00013\r\n0\r\n0D0!0+0.25+1.5+21.3\r\n"
+    assert values("campbell.cs655", log)["volumetric_water_content"] == 0.25
+
+
+def test_the_answers_to_several_sdi12_commands_go_to_their_outputs():
+    both = values("gropoint.profile-4", r"0+1+2+3+4\n0+11+12+13\n0+14+15+16+17\n")
+    assert list(both.values()) == [1, 2, 3, 4, 11, 12, 13, 14, 15, 16, 17]
+    temperatures = values("gropoint.profile-4", "0+11+12+13+14+15+16+17")
+    assert temperatures == {name: both[name] for name in list(both)[4:]}
+
+
+def test_an_sdi12_crc_is_checked_and_the_error_shows_what_was_typed():
+    line = b"0+2400+21.5"
+    right = (line + crc_characters(line)).decode()
+    assert values("meter.teros11", right) == {
+        "water_content_counts": 2400,
+        "soil_temperature": 21.5,
+    }
+    complaint = decode("--model", "meter.teros11", "--payload", r"0+2400+21.5Abc", code=1)
+    assert "0+2400+21.5Abc" in complaint
+    complaint = decode("--model", "meter.teros11", "--payload", "0+2400", code=1)
+    assert complaint.startswith("meter.teros11: expected 2 values")
+    assert "got 0+2400" in complaint
+    assert "D0" not in complaint
+
+
+def test_answers_of_two_sdi12_probes_are_not_mixed():
+    assert "one probe" in decode("--model", "meter.teros11", "--payload", r"0+1\n1+2", code=1)
+
+
+def test_a_modbus_answer_that_fits_two_reads_needs_its_request():
+    frame = with_crc(bytes.fromhex("01 03 02 00 41"))
+    complaint = decode("--model", TWO_READS, "--payload", frame.hex(), code=2)
+    requests = re.findall(r"01 03(?: [0-9A-F]{2}){6}", complaint.partition("beside")[0])
+    assert len(requests) == 2
+    first, second = (values(TWO_READS, frame.hex(), "--request", r) for r in requests)
+    assert len(first) == len(second) == 1
+    assert first.keys() != second.keys()
+    both = values(TWO_READS, (frame + frame).hex(" "))
+    assert both == first | second
+
+
+def test_a_modbus_answer_over_tcp_and_an_exception_are_understood():
+    frame = "00 07 00 00 00 07 01 04 04 01 31 02 22"
+    assert values("generic.xy-md02", frame)["air_temperature"] == 30.5
+    refused = decode("--model", "generic.xy-md02", "--payload", "01 84 02 C2 C1", code=1)
+    assert "illegal data address" in refused
+    wrong = decode("--model", "generic.xy-md02", "--payload", "01 04 04 01 31 02 22 2A CF", code=1)
+    assert "CRC" in wrong
+    assert "got 01 04 04 01 31 02 22 2A CF" in wrong
+    request = ("--request", "01 04 00 01 00 02")
+    typed = ("--model", "generic.xy-md02", "--payload", frame)
+    assert "--request" not in decode(*typed, *request, code=2)
+
+
+def test_a_file_is_read_as_it_is_and_as_digits(tmp_path: Path):
+    (tmp_path / "w1_slave").write_text(SCRATCHPAD.replace(r"\n", "\n") + "\n")
+    assert values("maxim.ds18b20", f"@{tmp_path / 'w1_slave'}") == {"soil_temperature": 22.5}
+    (tmp_path / "uplink").write_bytes(bytes.fromhex("0210d300020c80"))
+    assert values("decentlab.dl-trs12", f"@{tmp_path / 'uplink'}") == {"battery_voltage": 3.2}
+    (tmp_path / "uplink").write_text("0210d300020c80\n")
+    assert values("decentlab.dl-trs12", f"@{tmp_path / 'uplink'}") == {"battery_voltage": 3.2}
+    missing = ("--model", "maxim.ds18b20", "--payload", f"@{tmp_path / 'none'}")
+    assert "No such file" in decode(*missing, code=2)
+
+
+def test_a_sheet_of_the_owner_is_found_in_the_configuration(own: str):
+    assert values("acme.ph1", r"64,19.5\r\n", "--config", own) == {"ph": 6.4, "t": 19.5}
+    assert values("acme.ph1", "64,19.5", "--config", own) == {"ph": 6.4, "t": 19.5}
+    assert "did you mean" in decode(
+        "--model", "acme.ph2", "--payload", "x", "--config", own, code=2
+    )
+
+
+def test_a_source_is_decoded_with_its_settings_its_fields_or_its_codec(own: str, tmp_path: Path):
+    def by_source(path: str, payload: str, *more: str) -> list[dict]:
+        words = ("--source", path, "--payload", payload, "--config", own, "--json", *more)
+        return json.loads(decode(*words))
+
+    (tmp_path / "t1.dat").write_text(TOA5)
+    found = by_source("file/cr1000", f"@{tmp_path / 't1.dat'}")
+    assert [(row["value"], row["time"]) for row in found] == [
+        (4.25, "2026-03-07T11:00:00Z"),
+        (None, "2026-03-07T11:30:00Z"),
+    ]
+    assert by_source("home/plot/node1", '{"soil":[7.5]}')[0]["value"] == 7.5
+    assert by_source(f"cs/{EUI}", "04D2", "--port", "100")[0]["value"] == 12.34
+
+
+def test_what_is_missing_is_said_with_what_to_type(own: str):
+    sourceless = ("--source", "file/cr100", "--payload", "x", "--config", own)
+    assert "did you mean file/cr1000" in decode(*sourceless, code=2)
+    assert "either --model or --source" in decode("--payload", "x", code=2)
+    assert "--topic" in decode("--model", "esphome.text", "--payload", "21.5", code=2)
+    zoneless = ("--model", "licor.li-850-file", "--payload", "2026-03-07\t12:00:00\t1")
+    assert "--source" in decode(*zoneless, code=2)
+    assert "got nothing" in decode("--model", "meter.teros12", "--payload", "", code=2)
+    assert "hex or base64" in decode("--model", "milesight.am308", "--payload", "?!", code=2)
+    assert "did you mean" in decode("--model", "meter.teros1", "--payload", "00", code=2)
+
+
+def test_bytes_that_mean_nothing_are_told_by_what_was_expected():
+    typed = ("--model", "dragino.lse01-1.1.4", "--payload", "00", "--port", "2")
+    assert "expected" in decode(*typed, code=1)
+    assert "expected" in decode("--model", "tuya.ts0601-soil", "--payload", "[", code=1)
+
+
+def test_a_message_without_a_reading_is_no_mistake():
+    assert "no reading" in decode("--model", "tuya.ts0601-soil", "--payload", "online")
