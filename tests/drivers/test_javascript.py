@@ -16,8 +16,6 @@ from edaphon_drivers.readings import Origin, Status
 from edaphon_drivers.sheets import load_sheet
 from edaphon_drivers.simulators import lorawan as simulated
 
-pytest.importorskip("quickjs")
-
 AT = 1_795_348_800_123_456_789
 FORMS = {
     "The Things Stack, ChirpStack v4": "function decodeUplink(input) {"

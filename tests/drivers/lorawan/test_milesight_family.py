@@ -190,3 +190,16 @@ def test_echoes_of_settings_are_passed_over_by_their_length() -> None:
 def test_a_channel_of_another_model_makes_the_frame_garbled(model: str) -> None:
     with pytest.raises(Garbled, match=f"milesight.{model}"):
         decoded(model, "0377 0200")
+
+
+@pytest.mark.parametrize("model", ["am307", "am308", "em500-co2"])
+@pytest.mark.parametrize("channel", ["fe", "ff"])
+def test_the_echo_of_a_co2_calibration_is_as_long_as_its_mode_says(model, channel):
+    battery = [("battery_level", 100, None)]
+    for echo in ("1a 00", "1a 04", "1a 02 9001"):
+        assert rows(model, f"{channel} {echo} 017564") == battery
+        assert rows(model, f"017564 {channel} {echo}") == battery
+    with pytest.raises(Garbled):
+        decoded(model, f"017564 {channel} 1a 02 90")
+    with pytest.raises(Garbled):
+        decoded(model, f"017564 {channel} 1a")

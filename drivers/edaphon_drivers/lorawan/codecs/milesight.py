@@ -1,8 +1,9 @@
 """Milesight payloads: (channel u8, type u8, value)*, values little endian, lengths by the sheet.
 
-The sheet's `frame.channel` rows give id, type, the bytes of the value, and the numbers in it. With
-`epoch = true` the value begins with its own time, u32 in seconds since 1970 UTC: a stored reading
-sent later. Types have Cayenne LPP's numbers and nothing else of it.
+The sheet's `frame.channel` rows give id, type, the bytes of the value, and the numbers in it;
+`longer` has the bytes of a value whose first byte, as the key, makes it longer. With `epoch = true`
+the value begins with its own time, u32 in seconds since 1970 UTC: a stored reading sent later.
+Types have Cayenne LPP's numbers and nothing else of it.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from edaphon_drivers.lorawan.uplink_numbers import check_port, epoch_ns, read_nu
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["channels", "decode", "decode_identity", "fixed_length", "readings_of"]
+__all__ = ["channels", "decode", "decode_identity", "readings_of", "value_length"]
 
 # What a device says of itself on channel FF: type -> bytes (README, Attribute; the table gives the
 # serial number two bytes, its own description and every decoder eight).
@@ -51,7 +52,7 @@ def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
     check_port(data, f_port, sheet)
     rows = channels(sheet)
     readings: list[Reading] = []
-    for tag, value in split_tagged(data, 2, lambda tag, _: fixed_length(tag, rows), sheet):
+    for tag, value in split_tagged(data, 2, lambda tag, rest: value_length(tag, rest, rows), sheet):
         readings.extend(readings_of(rows.get(tag, {}), value, sheet))
     return tuple(readings)
 
@@ -60,7 +61,7 @@ def decode_identity(data: bytes, f_port: int, sheet: Sheet) -> Identity | None:
     """Serial number and versions, as sent after a join; None from a frame without them."""
     check_port(data, f_port, sheet)
     rows = channels(sheet)
-    said = dict(split_tagged(data, 2, lambda tag, _: fixed_length(tag, rows), sheet))
+    said = dict(split_tagged(data, 2, lambda tag, rest: value_length(tag, rest, rows), sheet))
     serial, firmware = said.get(b"\xff\x16", b""), said.get(b"\xff\x0a", b"")
     if not serial and not firmware:
         return None
@@ -68,9 +69,12 @@ def decode_identity(data: bytes, f_port: int, sheet: Sheet) -> Identity | None:
     return Identity("Milesight", version=version, serial=serial.hex())
 
 
-def fixed_length(tag: bytes, rows: Mapping[bytes, Mapping[str, Any]]) -> int | None:
+def value_length(tag: bytes, rest: bytes, rows: Mapping[bytes, Mapping[str, Any]]) -> int | None:
     """The bytes of a channel's value; the sheet speaks before the maker's common table."""
-    return int(rows[tag]["bytes"]) if tag in rows else _QUIET.get(tag)
+    row = rows.get(tag)
+    if row is None:
+        return _QUIET.get(tag)
+    return int(row.get("longer", {}).get(str(rest[0]) if rest else "", row["bytes"]))
 
 
 def readings_of(row: Mapping[str, Any], value: bytes, sheet: Sheet) -> list[Reading]:

@@ -8,7 +8,7 @@ the sheet doesn't name are passed over.
 from collections.abc import Iterator
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.lorawan.codecs.milesight import channels, fixed_length, readings_of
+from edaphon_drivers.lorawan.codecs.milesight import channels, readings_of, value_length
 from edaphon_drivers.lorawan.relayed import relayed_readings
 from edaphon_drivers.lorawan.tagged import split_tagged
 from edaphon_drivers.lorawan.uplink_numbers import check_port, epoch_ns, read_numbers
@@ -47,7 +47,7 @@ def answer_texts(data: bytes, sheet: Sheet) -> dict[int, bytes]:
 def _split(data: bytes, sheet: Sheet) -> Iterator[tuple[bytes, bytes]]:
     rows = channels(sheet)
     return split_tagged(
-        data, 2, lambda tag, rest: _length(tag, rest) or fixed_length(tag, rows), sheet
+        data, 2, lambda tag, rest: _length(tag, rest) or value_length(tag, rest, rows), sheet
     )
 
 
