@@ -1,7 +1,9 @@
 """Current observations in day blocks: derived, so they can be thrown away and made again."""
 
+from edaphon.series.change import Change, Withdrawal
+from edaphon.series.contest import Conflict
 from edaphon.series.rows import DAY_NS
-from edaphon.series.series import Change, Conflict, Series, Withdrawal
+from edaphon.series.series import Series
 from edaphon.series.store import BlockHead, WrongFile
 
 __all__ = ["DAY_NS", "BlockHead", "Change", "Conflict", "Series", "Withdrawal", "WrongFile"]

@@ -9,7 +9,6 @@ lags by a second or by a month, and whatever the reason of a change was.
 """
 
 import threading
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from edaphon.nouns import Int, Observations
+from edaphon.series.change import Change, Recent, Withdrawal
 from edaphon.series.contest import (
     Conflict,
     conflict_of,
@@ -40,37 +40,9 @@ from edaphon.series.rows import (
 )
 from edaphon.series.store import BlockHead, Store
 
-__all__ = ["Change", "Conflict", "Series", "Withdrawal"]
+__all__ = ["Series"]
 
-RECENT_BYTES = 4_000_000  # a sink that lags more reads the blocks
 LONGEST_TAIL = 256
-_RUN_BYTES, _ROW_BYTES = 1300, 57  # what eight arrays take, measured, and what their rows do
-
-
-@dataclass(frozen=True, slots=True)
-class Withdrawal:
-    """Points of a channel that must leave every sink."""
-
-    channel: str
-    times_ns: Int
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What one step changed; withdrawals come before the observations."""
-
-    number: int
-    observations: tuple[Observations, ...] = ()
-    withdrawals: tuple[Withdrawal, ...] = ()
-
-    def __len__(self) -> int:
-        return sum(map(len, self.observations)) + sum(len(w.times_ns) for w in self.withdrawals)
-
-    @property
-    def size_bytes(self) -> int:
-        """What it takes in memory, roughly: live changes are many runs of one row."""
-        runs = len(self.observations) + len(self.withdrawals)
-        return _RUN_BYTES * runs + _ROW_BYTES * len(self)
 
 
 @dataclass(slots=True)
@@ -117,10 +89,8 @@ class Series:
         self._conflicts: list[Conflict] = []
         self._readopted: set[str] = set()  # channels whose stored conflicts no longer hold
         self._withdrawn: dict[tuple[str, int], int] = {}
-        self._recent: deque[Change] = deque()
-        self._recent_bytes = 0
         self.change = int(self._store.checkpoint("change") or 0)
-        self._recent_after = self.change
+        self._recent = Recent(self.change)
 
     def close(self) -> None:
         with self._lock:
@@ -287,12 +257,7 @@ class Series:
         for withdrawal in gone:
             for time in withdrawal.times_ns.tolist():
                 self._withdrawn[withdrawal.channel, time] = number
-        self._recent.append(change)
-        self._recent_bytes += change.size_bytes
-        while self._recent_bytes > RECENT_BYTES and len(self._recent) > 1:
-            oldest = self._recent.popleft()
-            self._recent_bytes -= oldest.size_bytes
-            self._recent_after = oldest.number
+        self._recent.add(change)
         return change
 
     def flush(self, checkpoints: Mapping[str, str] | None = None) -> None:
@@ -412,16 +377,7 @@ class Series:
     def recent(self, after_change: int, limit: int) -> list[Change] | None:
         """Changes in memory above that one, some `limit` rows; None when memory begins later."""
         with self._lock:
-            if after_change < self._recent_after:
-                return None
-            found, n = [], 0
-            for change in self._recent:
-                if change.number > after_change:
-                    found.append(change)
-                    n += len(change)
-                    if n >= limit:
-                        break
-            return found
+            return self._recent.above(after_change, limit)
 
     def conflicts(self, channel: str | None = None) -> list[Conflict]:
         with self._lock:

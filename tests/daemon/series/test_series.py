@@ -7,7 +7,7 @@ import pytest
 
 from edaphon.nouns import Channel, Observations
 from edaphon.series import DAY_NS, Series, WrongFile
-from edaphon.series import series as series_module
+from edaphon.series import change as change_module
 from edaphon.sinks.feed import SeriesFeed, cursor_name
 
 TEXTS = {"d1": "{}", "d2": "{}"}
@@ -193,7 +193,7 @@ def test_a_sink_that_was_away_for_long_gets_everything_from_the_blocks(tmp_path)
 
 
 def test_what_is_remembered_for_sinks_is_bounded_by_its_bytes(tmp_path, monkeypatch):
-    monkeypatch.setattr(series_module, "RECENT_BYTES", 100_000)
+    monkeypatch.setattr(change_module, "RECENT_BYTES", 100_000)
     series = Series(tmp_path / "s")
     feed = SeriesFeed("s", series, CHANNELS)
     for i in range(1000):
