@@ -3,8 +3,10 @@
 import base64
 import json
 import re
+import shlex
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 from tests.documents import ROOT
 
+from edaphon.commands import main
 from edaphon.commands.check import examine
 from edaphon.config import Configuration, HeardSource, ScheduledSource, Source
 from edaphon.derive.sources import Sources
@@ -40,13 +43,15 @@ class Example(NamedTuple):
     toml: str
     script: str
     proofs: tuple[str, ...]
+    commands: tuple[str, ...]  # to decode the first proof's sample
 
 
 def example(name: str) -> Example:
     text = re.split(r"^#+ |^<!-- example", PAGE.split(f"<!-- example: {name} -->\n")[1], flags=re.M)
     blocks = BLOCK.findall(text[0])
     told = {kind: [body for k, body in blocks if k == kind] for kind in ("toml", "js", "")}
-    return Example("\n".join(told["toml"]), "".join(told["js"]), tuple(told[""]))
+    commands = re.findall(r"^    edaphon (decode .*)$", text[0], re.MULTILINE)
+    return Example("\n".join(told["toml"]), "".join(told["js"]), tuple(told[""]), tuple(commands))
 
 
 NAMES = re.findall(r"^<!-- example: (\w+) -->$", PAGE, re.MULTILINE)
@@ -116,6 +121,30 @@ def test_an_example_of_the_guide_passes_check_and_its_sample_gives_its_numbers(
         found = [Expected.of(reading) for reading in decoded.readings]
         assert found == list(transcript(proof).expected)
         assert found
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_the_guides_decode_command_says_the_same(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    configured(name, tmp_path)
+    if name == "javascript":
+        pytest.importorskip("quickjs")
+    told = example(name)
+    sample = re.sub(r"^= .*\n", "", told.proofs[0], flags=re.MULTILINE)
+    (tmp_path / "sample").write_text(re.sub(r"^\S+: (?={)", "", sample), "utf-8")
+    monkeypatch.chdir(tmp_path)
+    (command,) = told.commands
+    with suppress(SystemExit):
+        main([*shlex.split(command), "--json"])
+    said, complained = capsysbinary.readouterr()
+    assert complained == b""
+    rows = [row for row in json.loads(said) if "factory" not in row]
+    found = [Expected(r["quantity"], r["value"], r["unit"], r["status"]) for r in rows]
+    assert found == list(transcript(told.proofs[0]).expected)
 
 
 @pytest.mark.parametrize("name", ["ascii", "sdi12", "modbus"])

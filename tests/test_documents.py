@@ -2,15 +2,23 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from tests import documents
 from tests.documents import ROOT
 
 import edaphon
+from edaphon.acquire.bus import BusBusy, ServiceOff
+from edaphon.acquire.sampler import CLOCK_STEP
+from edaphon.acquire.switches import NotSwitched
 from edaphon.commands.check import examine
 from edaphon.commands.init import example_text
+from edaphon.config import Bus
 from edaphon.facts.model import KINDS
+from edaphon_drivers.faults import Garbled, LinkDown, NoAnswer, Refused
+from edaphon_drivers.lorawan import envelope_kinds
+from edaphon_drivers.readings import Status
 
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
 SECRETS = ("EDAPHON_TTN_KEY", "EDAPHON_INFLUX_TOKEN")
@@ -54,8 +62,29 @@ def test_the_technicians_exchange_of_a_probe_passes_check(tmp_path: Path) -> Non
     readme = (ROOT / "README.md").read_text("utf-8")
     config, facts = tmp_path / "edaphon.toml", tmp_path / "swap.toml"
     config.write_text(readme.split("```toml\n")[1].split("```")[0], "utf-8")
-    facts.write_text(page.split("```toml\n")[1].split("```")[0], "utf-8")
+    exchange = page.split("## A probe is exchanged")[1].split("```toml\n")[1].split("```")[0]
+    facts.write_text(exchange, "utf-8")
     assert complaints(config, facts) == []
+
+
+def test_the_technicians_lines_of_every_kind_pass_check_together(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "technician.md").read_text("utf-8").split("## A probe is exchanged")[0]
+    lines = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    box = '[logger]\nid = "l1"\n[site]\nid = "s1"\n[storage]\nfolder = "/var/lib/edaphon"\n'
+    file = tmp_path / "edaphon.toml"
+    file.write_text(box + "".join(lines), "utf-8")
+    assert complaints(file) == []
+    kinds = set(get_args(Bus.model_fields["kind"].annotation))
+    assert {kind for kind in kinds if f'kind = "{kind}"' in "".join(lines)} == kinds
+
+
+def test_the_technicians_page_names_every_status_cause_and_envelope() -> None:
+    page = (ROOT / "docs" / "technician.md").read_text("utf-8")
+    rows = " ".join(re.findall(r"^\| [^|]*\|[^|]*\|", page, re.MULTILINE))
+    faults = (NoAnswer, Garbled, Refused, LinkDown, NotSwitched, BusBusy, ServiceOff)
+    words = [*(s for s in Status if s is not Status.OK), *(f.cause for f in faults), CLOCK_STEP]
+    words += [f"`{name}`" for name in envelope_kinds()]
+    assert [word for word in words if word not in rows] == []
 
 
 def test_the_shipped_examples_pass_check(monkeypatch: pytest.MonkeyPatch) -> None:
