@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edaphon.acquire.bus import Link
 from edaphon.acquire.sampler import Scheduled
 from edaphon.acquire.slots import Grid, Schedule
 from edaphon.acquire.switches import BranchSwitch, SupplySwitch, branched, powered
 from edaphon.config import Broker, Bus, Configuration, ScheduledSource, Supply
-from edaphon_drivers.links.mqtt import MqttOptions
-from edaphon_drivers.links.serial import SerialLink, SerialOptions
 from edaphon_drivers.links.tcp import TcpLink
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Asking, Talk, Timing
+
+if TYPE_CHECKING:
+    from edaphon_drivers.links.mqtt import MqttOptions
 
 __all__ = ["branch_switch", "link_opener", "mqtt_options", "scheduled", "supply_switches"]
 
@@ -36,6 +38,8 @@ def link_opener(bus: Bus) -> Callable[[], Link]:
     if bus.port.startswith("tcp://"):
         host, _, port = bus.port.removeprefix("tcp://").rpartition(":")
         return lambda: TcpLink(host, int(port))
+    from edaphon_drivers.links.serial import SerialLink, SerialOptions
+
     options = SerialOptions(
         baud=bus.baud,
         bytesize=int(bus.format[0]),
@@ -47,8 +51,10 @@ def link_opener(bus: Bus) -> Callable[[], Link]:
     return lambda: SerialLink(bus.port, options)
 
 
-def mqtt_options(name: str, broker: Broker, logger: str) -> MqttOptions:
+def mqtt_options(name: str, broker: Broker, logger: str) -> "MqttOptions":
     """Raises LookupError when the password can't be had."""
+    from edaphon_drivers.links.mqtt import MqttOptions
+
     if broker.password is not None and (trouble := broker.password.trouble()):
         raise LookupError(f"password of broker {name}: {trouble}")
     return MqttOptions(

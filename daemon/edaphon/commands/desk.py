@@ -3,13 +3,13 @@
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edaphon import __version__
 from edaphon.acquire.bus import AlreadyTalking
-from edaphon.commands.bench_way import bench_of
 from edaphon.commands.control import DaemonRefuses
 from edaphon.commands.service import NotKept, Refusal, Service
 from edaphon.config import ScheduledSource
@@ -20,6 +20,9 @@ from edaphon.nouns import Float, Observations
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import Turn
+
+if TYPE_CHECKING:
+    from edaphon.commands.bench import Bench
 
 __all__ = ["Desk", "columns_of"]
 
@@ -33,7 +36,13 @@ class Desk:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._bench = bench_of(service)
+
+    @cached_property
+    def _bench(self) -> "Bench":
+        """Made when it is asked for: no start pays for the technician's tools."""
+        from edaphon.commands.bench_way import bench_of
+
+        return bench_of(self._service)
 
     def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         name = str(request["verb"])

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from edaphon.acquire.broker import BrokerReader, Link
 from edaphon.acquire.bus import Bus
 from edaphon.acquire.gaps import Gap, SlotAccount
 from edaphon.acquire.sampler import Sampler
@@ -28,10 +27,10 @@ from edaphon.config import Bus as BusTable
 from edaphon.journal import Journal, StateFile
 from edaphon.nouns import Sequence
 from edaphon_drivers.faults import Fault
-from edaphon_drivers.links.mqtt import MqttLink
 from edaphon_drivers.talk import Timing
 
 if TYPE_CHECKING:
+    from edaphon.acquire.broker import BrokerReader, Link
     from edaphon.acquire.follow import Follower
 
 __all__ = ["Inlets", "Overrides"]
@@ -44,7 +43,7 @@ class Overrides:
     clock: Clock = field(default_factory=SystemClock)
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
     timing: Timing | None = None
-    make_link: Callable[..., Link] = MqttLink
+    make_link: "Callable[..., Link] | None" = None  # to a broker; usually over MQTT
     make_bus: Callable[..., Bus] = Bus
 
 
@@ -179,6 +178,9 @@ class Inlets:
         self._run(f"files of {source.name}", partial(follower.run, self._stop))
 
     def _start_broker(self, name: str, broker: Broker) -> None:
+        from edaphon.acquire.broker import BrokerReader
+        from edaphon_drivers.links.mqtt import MqttLink
+
         options = mqtt_options(name, broker, self._config.logger.id)
         reader = BrokerReader(
             name,
@@ -187,7 +189,7 @@ class Inlets:
             self._own.clock,
             self._keeper.boot,
             partial(self._on_broker, name),
-            self._own.make_link,
+            self._own.make_link or MqttLink,
         )
         self.readers[name] = reader
         reader.start()
