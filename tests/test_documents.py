@@ -15,7 +15,7 @@ from edaphon.acquire.switches import NotSwitched
 from edaphon.commands.check import examine
 from edaphon.commands.init import example_text
 from edaphon.config import Bus
-from edaphon.facts.model import KINDS
+from edaphon.facts.model import KINDS, Deployment
 from edaphon_drivers.faults import Garbled, LinkDown, NoAnswer, Refused
 from edaphon_drivers.lorawan import envelope_kinds
 from edaphon_drivers.readings import Status
@@ -94,6 +94,24 @@ def test_the_shipped_examples_pass_check(monkeypatch: pytest.MonkeyPatch) -> Non
     assert folders
     for folder in folders:
         assert complaints(folder / "edaphon.toml", folder / "facts") == []
+
+
+def test_the_example_of_a_chamber_plot_has_a_source_of_every_kind_and_each_feeds_a_channel(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in SECRETS:
+        monkeypatch.setenv(name, "x")
+    folder = ROOT / "deploy" / "examples" / "chamber-plot"
+    found = examine([folder / "edaphon.toml", folder / "facts"])
+    assert found.config is not None
+    kinds = {type(source).__name__ for source in found.config.sources}
+    assert kinds == {"ScheduledSource", "HeardSource", "FileSource", "LorawanSource"}
+    sheets = [
+        found.config.sheet(s) for s in found.config.sources if getattr(s, "bus", "") == "rs485"
+    ]
+    assert {sheet.engine for sheet in sheets} == {"ascii", "modbus"}
+    fed = {row.fact.source for row in found.rows if isinstance(row.fact, Deployment)}
+    assert fed == {source.path for source in found.config.sources}
 
 
 def test_the_example_of_init_passes_check_with_every_line_taken_in(
