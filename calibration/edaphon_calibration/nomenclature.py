@@ -187,6 +187,11 @@ _LINES = (
     Quantity("strain", "um/m", "change of a length against that length"),
     Quantity("duration", "s", "how long a measurement or its interval was"),
     Quantity("sample_count", "count", "samples taken for a number"),
+    Quantity(
+        "calibration_progress",
+        "dimensionless",
+        "how far a reading lies between the calibration before it, 0, and the one after it, 1",
+    ),
     Quantity("echo_reliability", "dB", "echo of a distance sensor against its noise"),
     Quantity("serial_number", "dimensionless", "number that names an instrument, where it is sent"),
     Quantity("device_temperature", "degC", "temperature inside an instrument"),

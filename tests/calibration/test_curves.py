@@ -28,9 +28,8 @@ def test_a_curve_says_what_it_is(name: str) -> None:
     assert found.reference
     assert found.domain[0] < found.domain[1]
     assert found.uncertainty >= 0.0
-    if found.to_unit is not None:
-        assert found.quantity is not None
-        assert found.from_unit is not None
+    assert (found.from_unit is None) == (found.to_unit is None)
+    if found.to_unit is not None and found.from_unit is not None:
         assert check_unit(found.to_unit, found.quantity) == found.to_unit
         assert conversion(found.from_unit, found.from_unit).scale == 1.0
 
@@ -43,12 +42,17 @@ def test_a_curve_has_one_worked_example(name: str) -> None:
     assert tested.failed == 0
 
 
+def small_steps(x: Float) -> Float:
+    """For each number a step that is small against it and against the range of all."""
+    return 1e-6 * (np.abs(x) + 1e-2 * (x.max() - x.min()))
+
+
 @pytest.mark.parametrize("name", curve_names())
 def test_the_slope_is_the_derivative_in_x(name: str) -> None:
     found, p = with_parameters(name)
-    x = grid(found)
-    z = beside(found)
-    step = 1e-6 * max(1.0, float(np.abs(x).max()))
+    # a curve may have a kink at the ends of its domain
+    x, z = grid(found)[1:-1], tuple(column[1:-1] for column in beside(found))
+    step = small_steps(x)
     central = (found.value(x + step, p, *z) - found.value(x - step, p, *z)) / (2 * step)
     np.testing.assert_allclose(found.slope(x, p, *z), central, rtol=2e-6, atol=1e-9)
 
@@ -62,9 +66,11 @@ def test_the_slope_of_the_second_input_is_the_derivative_in_z(name: str) -> None
     assert second.domain[0] < second.domain[1]
     x, (z,) = grid(found)[1:-1], beside(found)
     z = z[1:-1]
-    step = 1e-6 * max(1.0, float(np.abs(z).max()))
+    step = 30.0 * small_steps(z)  # wide, where an inverse was found by steps
     central = (found.value(x, p, z + step) - found.value(x, p, z - step)) / (2 * step)
-    np.testing.assert_allclose(second.slope(x, p, z), central, rtol=2e-6, atol=1e-9)
+    slope = second.slope(x, p, z)
+    least = max(1e-9, 2e-6 * float(np.abs(slope).max()))
+    np.testing.assert_allclose(slope, central, rtol=2e-6, atol=least)
 
 
 @pytest.mark.parametrize("name", [n for n in curve_names() if curve(n).second is not None])
@@ -93,7 +99,9 @@ def test_the_gradient_is_the_derivative_in_each_parameter(name: str) -> None:
         up[k] += step
         down[k] -= step
         central = (found.value(x, up, *z) - found.value(x, down, *z)) / (up[k] - down[k])
-        np.testing.assert_allclose(gradient[k], central, rtol=1e-5, atol=1e-6)
+        # a coefficient of t⁴ moves nothing near t = 0: there the difference is all rounding
+        least = max(1e-6, 1e-7 * float(np.abs(gradient[k]).max()))
+        np.testing.assert_allclose(gradient[k], central, rtol=1e-5, atol=least)
 
 
 @pytest.mark.parametrize("name", curve_names())

@@ -12,39 +12,10 @@ to 100 °C, is that of the sensors built with it; tolerance of the part is not i
 array([52.802])
 """
 
-import numpy as np
-
-from edaphon_calibration.arrays import Float
 from edaphon_calibration.curves.definition import Curve
+from edaphon_calibration.thermistors import gradient, slope, value
 
 __all__ = ["CURVE"]
-
-_ICE_K = 273.15
-
-
-def _kelvin(x: Float, p: Float) -> tuple[Float, Float]:
-    """Absolute temperature [K] and ln R; what is not finite gives NaN."""
-    a, b, c = p.tolist()
-    log = np.log(x) + x * 0.0
-    return 1.0 / (a + b * log + c * (log * log * log)), log
-
-
-def value(x: Float, p: Float) -> Float:
-    return _kelvin(x, p)[0] - _ICE_K
-
-
-def slope(x: Float, p: Float) -> Float:
-    _, b, c = p.tolist()
-    kelvin, log = _kelvin(x, p)
-    falling: Float = kelvin * kelvin * (b + 3.0 * c * (log * log)) / x
-    return -falling
-
-
-def gradient(x: Float, p: Float) -> Float:
-    kelvin, log = _kelvin(x, p)
-    square = kelvin * kelvin
-    return np.stack([-square, -square * log, -square * (log * log * log)])
-
 
 CURVE = Curve(
     name="betatherm_100k6a1",
@@ -53,5 +24,7 @@ CURVE = Curve(
     slope=slope,
     gradient=gradient,
     reference="Campbell Scientific 107 manual, table 8-2",
+    from_unit="ohm",
+    to_unit="degC",
     domain=(5.5e3, 2.9e6),
 )
