@@ -57,7 +57,8 @@ def test_the_gradient_spreads_errors_of_the_parameters_as_the_curve_does(name: s
     at, _ = inputs(found)
     gradient = found.gradient(at[0], p, *at[1:])
     errors = np.random.default_rng(12).normal(size=(FEWER, len(p))) * (OF_PARAMETER * np.abs(p))
-    drawn = np.array([found.value(at[0], p + error, *at[1:]) for error in errors])
+    middle = found.value(at[0], p, *at[1:])
+    drawn = np.array([found.value(at[0], p + error, *at[1:]) for error in errors]) - middle
     along = (errors[:, :, None] * gradient).sum(axis=1).std(axis=0)
     np.testing.assert_allclose(drawn.std(axis=0), along, rtol=WITHIN, atol=1e-12)
 

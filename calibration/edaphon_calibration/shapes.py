@@ -1,0 +1,103 @@
+"""Shapes that several curves of this room share, each with its exact derivatives."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edaphon_calibration.arrays import Float, horner, horner_slope, positive, powers
+
+__all__ = [
+    "RootOfSoil",
+    "refractive",
+    "refractive_gradient",
+    "refractive_slope",
+    "root_line",
+    "root_line_gradient",
+    "root_line_slope",
+    "square",
+    "square_gradient",
+    "square_slope",
+]
+
+
+def root_line(x: Float, p: Float) -> Float:
+    """p0 + p1 √x; NaN for x <= 0."""
+    c0, c1 = p.tolist()
+    return c0 + c1 * np.sqrt(positive(x))
+
+
+def root_line_slope(x: Float, p: Float) -> Float:
+    return float(p[1]) * 0.5 / np.sqrt(positive(x))
+
+
+def root_line_gradient(x: Float, p: Float) -> Float:
+    root = np.sqrt(positive(x))
+    return np.stack([root * 0.0 + 1.0, root])
+
+
+def refractive(x: Float, p: Float) -> Float:
+    """(√x - p0) / p1; NaN for x <= 0. p1 must not be 0."""
+    a0, a1 = p.tolist()
+    return (np.sqrt(positive(x)) - a0) / a1
+
+
+def refractive_slope(x: Float, p: Float) -> Float:
+    return 0.5 / (np.sqrt(positive(x)) * float(p[1]))
+
+
+def refractive_gradient(x: Float, p: Float) -> Float:
+    a1 = float(p[1])
+    y = refractive(x, p)
+    return np.stack([y * 0.0 - 1.0 / a1, -y / a1])
+
+
+def square(x: Float, p: Float) -> Float:
+    """The square of a polynomial: makers give √ε where the probe answers to it."""
+    root = horner(x, p)
+    return root * root
+
+
+def square_slope(x: Float, p: Float) -> Float:
+    return 2.0 * horner(x, p) * horner_slope(x, p)
+
+
+def square_gradient(x: Float, p: Float) -> Float:
+    return powers(x, len(p)) * (2.0 * horner(x, p))
+
+
+@dataclass(frozen=True, slots=True)
+class RootOfSoil:
+    """y = (m √x + a) / b, where m, a and b are polynomials in one property of the soil, p0.
+
+    NaN where b is not above 0: there the formula has turned over.
+    """
+
+    root: tuple[float, ...]
+    offset: tuple[float, ...]
+    divisor: tuple[float, ...] = (1.0,)
+
+    def value(self, x: Float, p: Float) -> Float:
+        s = float(p[0])
+        return (_at(self.root, s) * np.sqrt(positive(x)) + _at(self.offset, s)) / self._below(s)
+
+    def slope(self, x: Float, p: Float) -> Float:
+        s = float(p[0])
+        return _at(self.root, s) * 0.5 / (np.sqrt(positive(x)) * self._below(s))
+
+    def gradient(self, x: Float, p: Float) -> Float:
+        s = float(p[0])
+        above = _slope_at(self.root, s) * np.sqrt(positive(x)) + _slope_at(self.offset, s)
+        row = (above - self.value(x, p) * _slope_at(self.divisor, s)) / self._below(s)
+        return row[np.newaxis]
+
+    def _below(self, s: float) -> float:
+        b = _at(self.divisor, s)
+        return b if b > 0.0 else float("nan")
+
+
+def _at(c: tuple[float, ...], s: float) -> float:
+    return float(horner(np.array([s]), np.array(c))[0])
+
+
+def _slope_at(c: tuple[float, ...], s: float) -> float:
+    return float(horner_slope(np.array([s]), np.array(c))[0])
