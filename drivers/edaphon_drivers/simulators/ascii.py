@@ -6,14 +6,13 @@ out by whoever uses it.
 
 import os
 import random
-import select
-import threading
 import time
-import tty
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from edaphon_drivers.simulators.plugged import PluggedPort
 
 __all__ = ["FAULTS", "Instrument", "SimulatedPort", "licor_7810_line", "vaisala_cs4"]
 
@@ -56,53 +55,15 @@ class Instrument:
         return said() if callable(said) else said
 
 
-class SimulatedPort:
+class SimulatedPort(PluggedPort):
     """The instrument behind a port; with `link`, that path points to it after each replug too."""
 
     def __init__(self, instrument: Instrument, link: Path | None = None) -> None:
         self.instrument = instrument
-        self._link = link
-        self._pair: tuple[int, int] | None = None
-        self._lock = threading.Lock()
-        self._stopping = threading.Event()
+        super().__init__("ascii-simulator", link)
         self._random = random.Random(7)  # noqa: S311  repeatable noise
         self._later: list[tuple[float, bytes]] = []
         self._next_line = 0.0 if not instrument.starts_with else float("inf")
-        self._thread = threading.Thread(target=self._serve, name="ascii-simulator", daemon=True)
-
-    def start(self) -> str:
-        """The path of the port."""
-        path = self.replug()
-        self._thread.start()
-        return path
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self._thread.join()
-        self.unplug()
-
-    def unplug(self) -> None:
-        """The adapter is pulled out: whoever has the port open gets an error."""
-        with self._lock:
-            pair, self._pair = self._pair, None
-        if self._link:
-            self._link.unlink(missing_ok=True)
-        for end in pair or ():
-            os.close(end)
-
-    def replug(self) -> str:
-        """The adapter is plugged in again, as a port that may have another name; its path."""
-        ours, theirs = os.openpty()
-        tty.setraw(theirs)  # the own end stays open, so that a client may come and go
-        with self._lock:
-            self._pair = (ours, theirs)
-        path = os.ttyname(theirs)
-        if not self._link:
-            return path
-        fresh = self._link.with_suffix(".new")
-        fresh.symlink_to(path)
-        fresh.replace(self._link)
-        return str(self._link)
 
     def _serve(self) -> None:
         buffer = b""
@@ -115,18 +76,10 @@ class SimulatedPort:
             self._send_due()
 
     def _received(self) -> bytes:
-        with self._lock:
-            pair = self._pair
-        if pair is None:
+        came = self._read(0.01)
+        if came is None:
             self._later.clear()
-            self._stopping.wait(0.01)
-            return b""
-        try:
-            if select.select([pair[0]], [], [], 0.01)[0]:
-                return os.read(pair[0], 4096)
-        except (OSError, ValueError):  # unplugged meanwhile
-            return b""
-        return b""
+        return came or b""
 
     def _asked(self, command: bytes) -> None:
         instrument = self.instrument

@@ -8,17 +8,17 @@ It answers reads of registers (3, 4), of the device identification (43/14) and o
 import heapq
 import os
 import random
-import select
 import socket
 import struct
 import threading
 import time
-import tty
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+
+from edaphon_drivers.simulators.plugged import PluggedPort
 
 __all__ = ["FAULTS", "SimulatedLine", "SimulatedServer", "Unit", "rtu"]
 
@@ -136,7 +136,7 @@ class _Outbox:
         return answer
 
 
-class SimulatedLine:
+class SimulatedLine(PluggedPort):
     """RTU units on one line. With `link`, that path points to the port whatever its name is.
 
     Bytes that are no request to a unit here go to `other`, whose answer is sent: a second
@@ -149,48 +149,10 @@ class SimulatedLine:
         link: Path | None = None,
         other: Callable[[bytes], bytes | None] = lambda data: None,
     ) -> None:
+        super().__init__("modbus-simulator", link)
         self.units = {unit.number: unit for unit in units}
-        self._link = link
         self._other = other
         self._outbox = _Outbox()
-        self._stopping = threading.Event()
-        self._lock = threading.Lock()
-        self._pair: tuple[int, int] | None = None
-        self._thread = threading.Thread(target=self._serve, name="modbus-simulator", daemon=True)
-
-    def start(self) -> str:
-        """The path of the port."""
-        path = self.replug()
-        self._thread.start()
-        return path
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self._thread.join()
-        self.unplug()
-
-    def unplug(self) -> None:
-        """The adapter is pulled out: whoever has the port open gets an error."""
-        with self._lock:
-            pair, self._pair = self._pair, None
-        if self._link:
-            self._link.unlink(missing_ok=True)
-        for end in pair or ():
-            os.close(end)
-
-    def replug(self) -> str:
-        """The adapter is plugged in again, as a port that may have another name; its path."""
-        ours, theirs = os.openpty()
-        tty.setraw(theirs)  # the own end stays open, so that a client may come and go
-        with self._lock:
-            self._pair = (ours, theirs)
-        path = os.ttyname(theirs)
-        if not self._link:
-            return path
-        fresh = self._link.with_suffix(".new")
-        fresh.symlink_to(path)
-        fresh.replace(self._link)
-        return str(self._link)
 
     def _serve(self) -> None:
         buffer, heard_at = b"", 0.0
@@ -203,20 +165,12 @@ class SimulatedLine:
             self._send_due()
 
     def _received(self) -> bytes:
-        with self._lock:
-            pair = self._pair
-        if pair is None:
-            self._outbox.items.clear()
-            self._stopping.wait(0.01)
-            return b""
         items = self._outbox.items
         due = items[0][0] - time.monotonic() if items else 0.02
-        try:
-            if select.select([pair[0]], [], [], min(max(due, 0.0), 0.02))[0]:
-                return os.read(pair[0], 4096)
-        except (OSError, ValueError):  # unplugged meanwhile
-            return b""
-        return b""
+        came = self._read(min(max(due, 0.0), 0.02))
+        if came is None:
+            items.clear()
+        return came or b""
 
     def _send_due(self) -> None:
         data = self._outbox.due()

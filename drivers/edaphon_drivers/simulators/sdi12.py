@@ -8,15 +8,14 @@ import heapq
 import os
 import random
 import re
-import select
 import struct
-import threading
 import time
-import tty
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from edaphon_drivers.simulators.plugged import PluggedPort
 
 __all__ = ["FAULTS", "Probe", "SimulatedBus"]
 
@@ -110,7 +109,7 @@ class _Measuring:
     aborted: bool = False
 
 
-class SimulatedBus:
+class SimulatedBus(PluggedPort):
     """Probes on one line. `second_s` is how long an announced second takes here [s].
 
     With `link`, that path always points to the port, whatever it is called after a replug.
@@ -119,51 +118,13 @@ class SimulatedBus:
     def __init__(
         self, probes: Sequence[Probe], second_s: float = 1.0, link: Path | None = None
     ) -> None:
+        super().__init__("sdi12-simulator", link)
         self.probes = {probe.address: probe for probe in probes}
         self.second_s = second_s
         self.commands = 0
-        self._link = link
         self._measuring: dict[str, _Measuring] = {}
         self._to_send: list[tuple[float, int, bytes]] = []
         self._random = random.Random(12)  # noqa: S311  repeatable noise
-        self._stopping = threading.Event()
-        self._lock = threading.Lock()
-        self._pair: tuple[int, int] | None = None
-        self._thread = threading.Thread(target=self._serve, name="sdi12-simulator", daemon=True)
-
-    def start(self) -> str:
-        """The path of the port."""
-        path = self.replug()
-        self._thread.start()
-        return path
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self._thread.join()
-        self.unplug()
-
-    def unplug(self) -> None:
-        """The adapter is pulled out: whoever has the port open gets an error."""
-        with self._lock:
-            pair, self._pair = self._pair, None
-        if self._link:
-            self._link.unlink(missing_ok=True)
-        for end in pair or ():
-            os.close(end)
-
-    def replug(self) -> str:
-        """The adapter is plugged in again, as a port that may have another name; its path."""
-        ours, theirs = os.openpty()
-        tty.setraw(theirs)  # the own end stays open, so that a client may come and go
-        with self._lock:
-            self._pair = (ours, theirs)
-        path = os.ttyname(theirs)
-        if not self._link:
-            return path
-        fresh = self._link.with_suffix(".new")
-        fresh.symlink_to(path)
-        fresh.replace(self._link)
-        return str(self._link)
 
     def _serve(self) -> None:
         buffer = b""
@@ -175,20 +136,12 @@ class SimulatedBus:
             self._send_due()
 
     def _received(self) -> bytes:
-        with self._lock:
-            pair = self._pair
         due = self._to_send[0][0] - time.monotonic() if self._to_send else 0.02
-        if pair is None:
+        came = self._read(min(max(due, 0.0), 0.02))
+        if came is None:
             self._to_send.clear()
             self._measuring.clear()
-            self._stopping.wait(0.01)
-            return b""
-        try:
-            if select.select([pair[0]], [], [], min(max(due, 0.0), 0.02))[0]:
-                return os.read(pair[0], 4096)
-        except (OSError, ValueError):  # unplugged meanwhile
-            return b""
-        return b""
+        return came or b""
 
     def _send_due(self) -> None:
         while self._to_send and self._to_send[0][0] <= time.monotonic():
