@@ -5,6 +5,7 @@ CalibrationError
 ├── UnknownQuantity   a quantity without a line in the nomenclature
 ├── UnknownCurve      a curve without a module
 ├── ParameterError    parameters or a covariance that do not fit their curve
+├── FitError          points through which no curve can be fitted
 ├── UnknownCheck      a check without a module
 └── LimitError        limits that do not fit their check
 """
@@ -14,6 +15,7 @@ from difflib import get_close_matches
 
 __all__ = [
     "CalibrationError",
+    "FitError",
     "LimitError",
     "ParameterError",
     "UnitError",
@@ -42,6 +44,10 @@ class UnknownCurve(CalibrationError):
 
 class ParameterError(CalibrationError):
     """Parameters or a covariance that do not fit their curve."""
+
+
+class FitError(CalibrationError):
+    """Points through which no curve can be fitted."""
 
 
 class UnknownCheck(CalibrationError):

@@ -35,11 +35,6 @@ GROUPS = frozenset(
         "rewetting_events",
         "anomaly_wmo",
         "cosore_q10_fits",
-        # gas_calibration.json
-        "zero_span",
-        "linear_drift_between_calibrations",
-        "ndir_ideal_gas_compensation",
-        "gmp343_uncompensated_error",
         # gradient_flux.json
         "neon_co2_conc",
         "neon_diffusivity",
@@ -54,21 +49,5 @@ GROUPS = frozenset(
         "sir_biomass",
         "metabolic_quotient_rq",
         "headspace_to_ugC",
-        # temperature.json
-        "campbell109_table",
-        "campbell107_steinhart",
-        "campbell107_edlog_poly",
-        "iec60751_pt100",
-        "pt1000_and_inverse",
-        "nist_its90_thermocouple_emf",
-        "ds18b20_raw_to_temp",
-        "ice_bath_offset",
-        # uncertainty.json
-        "gum_h3_thermometer_calibration",
-        "gum_s1_additive",
-        "gum_s1_mass_calibration",
-        "welch_satterthwaite",
-        "flux_relative_uncertainty",
-        "annual_sum_uncertainty",
     }
 )

@@ -34,4 +34,6 @@ def check(expected: Any, found: Any, tolerance: Mapping[str, float]) -> None:
         assert found == expected
     else:
         relative, absolute = tolerance.get("rel", 0), tolerance.get("abs", 0)
+        if tolerance.get("last_digit"):
+            absolute = 0.5 * 10.0 ** -len(repr(expected).partition(".")[2]) + 1e-12
         assert same_number(expected, found, relative, absolute), f"{found} for {expected}"
