@@ -19,7 +19,7 @@ from edaphon_drivers.readings import Reading
 
 __all__ = ["INSTALL", "Codec", "decode_with"]
 
-INSTALL = "pip install 'edaphon[codecs]'"
+INSTALL = "pip install quickjs-ng"
 LONGEST_TEXT = 1 << 20
 _STACK_BYTES = 256 * 1024  # well inside the smallest stack that a thread of the service has
 _ONLY_LOAD = -1

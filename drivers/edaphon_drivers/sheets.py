@@ -176,7 +176,11 @@ def _factory(row: Mapping[str, Any]) -> Factory:
 
 def _expect_keys(what: str, row: Mapping[str, Any], kind: type) -> None:
     """Raises ValueError for a key that is missing or unknown."""
-    names = {f.name: f.default is MISSING and f.default_factory is MISSING for f in fields(kind)}
+    names = {
+        f.name: f.default is MISSING and f.default_factory is MISSING
+        for f in fields(kind)
+        if f.name != "meaning"  # no owner's key: it is worked out
+    }
     missing = [name for name, needed in names.items() if needed and name not in row]
     unknown = [name for name in row if name not in names]
     if missing:

@@ -209,11 +209,15 @@ def test_instruments_of_every_kind_give_their_numbers_and_each_row_of_a_file_onc
     plot.logger.step([6.75])
     text = plot.station.file.read_text()
     plot.station.file.write_text(text.replace("divide = { ph = 10 }", "divide = { ph = 8 }"))
+    codec = plot.folder / "codec.js"
+    codec.write_text(CODEC.replace("/ 100", "/ 10"))
     plot.station.start()
     wait_until(lambda: len(plot.values("file")) == 3, "the rows written meanwhile", 20)
     assert plot.values("file") == [4.25, 5.5, 6.75]
     # A scale that was wrong from the start is right for what was recorded before, too.
     wait_until(lambda: set(plot.values("own")) == {8.0}, "the corrected scale in the past", 20)
+
+    wait_until(lambda: plot.values("js") == [123.4], "the corrected codec in the past", 20)
 
     ledgers = plot.station.ask("status")["ledgers"]["entries"]
     assert ledgers["records"] == ledgers["decoded"]

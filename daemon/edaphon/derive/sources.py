@@ -1,7 +1,8 @@
 """The configuration in force at an entry, as decoders: which bytes of which source mean what."""
 
+import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -121,7 +122,26 @@ class Sources:
                 eui = {s.dev_eui: s.path for s in own if isinstance(s, LorawanSource)}
                 decoders[name] = _uplink_decoder(name, broker.envelope, eui, readers)
         asked = {s.path: config.sheet(s) for s in config.sources if isinstance(s, ScheduledSource)}
-        return cls(decoders, config.outputs(), asked, config.site.id, readers, kinds)
+        outputs = _outputs(config, files or {})
+        return cls(decoders, outputs, asked, config.site.id, readers, kinds)
+
+
+def _outputs(config: Configuration, files: Mapping[str, str]) -> Outputs:
+    """The outputs of each path; a codec's text is part of what its numbers mean."""
+    outputs = dict(config.outputs())
+    for source in config.sources:
+        codec = getattr(source, "codec_file", None)
+        if codec is not None:
+            text = files.get(str(codec), "")
+            outputs[source.path] = {
+                name: replace(output, meaning=_digest(output.meaning + text))
+                for name, output in outputs[source.path].items()
+            }
+    return outputs
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _kind(source: Source) -> str:
