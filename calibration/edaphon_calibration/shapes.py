@@ -36,19 +36,22 @@ def root_line_gradient(x: Float, p: Float) -> Float:
 
 
 def refractive(x: Float, p: Float) -> Float:
-    """(√x - p0) / p1; NaN for x <= 0. p1 must not be 0."""
-    a0, a1 = p.tolist()
-    return (np.sqrt(positive(x)) - a0) / a1
+    """(√x - p0) / p1; NaN for x <= 0 and where p1 is 0."""
+    return (np.sqrt(positive(x)) - float(p[0])) / _not_0(p[1])
 
 
 def refractive_slope(x: Float, p: Float) -> Float:
-    return 0.5 / (np.sqrt(positive(x)) * float(p[1]))
+    return 0.5 / (np.sqrt(positive(x)) * _not_0(p[1]))
 
 
 def refractive_gradient(x: Float, p: Float) -> Float:
-    a1 = float(p[1])
+    a1 = _not_0(p[1])
     y = refractive(x, p)
     return np.stack([y * 0.0 - 1.0 / a1, -y / a1])
+
+
+def _not_0(number: float) -> float:
+    return float(number) or float("nan")
 
 
 def square(x: Float, p: Float) -> Float:

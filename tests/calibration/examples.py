@@ -5,7 +5,7 @@ import numpy as np
 from edaphon_calibration import Curve, curve
 from edaphon_calibration.arrays import Float
 
-__all__ = ["PARAMETERS", "beside", "grid", "with_parameters"]
+__all__ = ["ACCURACY", "PARAMETERS", "beside", "grid", "with_parameters"]
 
 # Curves whose parameters have no defaults: numbers of an ordinary soil or certificate.
 PARAMETERS: dict[str, dict[str, float]] = {
@@ -25,9 +25,11 @@ PARAMETERS: dict[str, dict[str, float]] = {
     "zhao_2016": {"bulk_density": 1.35},
     "crim": {"porosity": 0.49},
     "gravimetric": {"bulk_density": 1.27},
+    "van_genuchten_1980_inverse": {"theta_r": 0.078, "theta_s": 0.43, "alpha": 0.036, "n": 1.56},
     "van_genuchten_1980": {"theta_r": 0.078, "theta_s": 0.43, "alpha": 0.036, "n": 1.56},
     "ndir_ideal_gas": {"pressure": 90.0, "temperature": 5.0},
     "steinhart_hart": {"a": 1.129241e-3, "b": 2.341077e-4, "c": 8.775468e-8},
+    "square_root": {"c0": -0.1758, "c1": 0.1138},
     "offset": {"offset": -0.116},
     "two_point": {
         "reading_low": -3.1,
@@ -47,6 +49,19 @@ PARAMETERS: dict[str, dict[str, float]] = {
 }
 
 
+# The part of the domain in which these parameters give a value and sensors measure.
+DOMAINS = {
+    "van_genuchten_1980": (-100.0, -9.0),
+    "van_genuchten_1980_inverse": (0.1, 0.42),
+}
+
+# Standard uncertainty of an input, absolute and relative, where the usual sensors are coarse.
+ACCURACY = {
+    "van_genuchten_1980": (2.0 / 3**0.5, 0.1 / 3**0.5),  # METER TEROS 21, ± (10 % + 2 kPa)
+    "van_genuchten_1980_inverse": (0.03 / 3**0.5, 0.0),
+}
+
+
 def with_parameters(name: str) -> tuple[Curve, Float]:
     found = curve(name)
     return found, found.parameter_vector(PARAMETERS.get(name))
@@ -54,7 +69,7 @@ def with_parameters(name: str) -> tuple[Curve, Float]:
 
 def grid(found: Curve, n: int = 101) -> Float:
     """Points inside the domain, or from -3 to 3 where there is none."""
-    return _spread(found.domain, n)
+    return _spread(DOMAINS.get(found.name, found.domain), n)
 
 
 def beside(found: Curve, n: int = 101) -> tuple[Float, ...]:

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from tests.calibration.examples import beside, grid, with_parameters
+from tests.calibration.examples import ACCURACY, beside, grid, with_parameters
 
 from edaphon_calibration import SAME, Curve, SecondInput, apply_chain, curve, curve_names
 from edaphon_calibration.arrays import Float
@@ -26,6 +26,9 @@ def inputs(found: Curve) -> tuple[Float, Float]:
     columns = (grid(found, 3), *beside(found, 3))
     numbers = np.array([column[0] + PLACES * (column[-1] - column[0]) for column in columns])
     widths = np.array([abs(column[-1] - column[0]) for column in columns])
+    if found.name in ACCURACY:
+        absolute, relative = ACCURACY[found.name]
+        return numbers, absolute + relative * np.abs(numbers)
     return numbers, np.minimum(OF_DOMAIN * widths[:, None], OF_INPUT * np.abs(numbers))
 
 
@@ -92,7 +95,8 @@ def test_a_curve_that_calls_itself_nonlinear_is_so(name: str) -> None:
     z, u_z = (at[1], u[1]) if found.second is not None else (None, 0.0)
     _, spread = monte_carlo(found.value, at[0], u[0], p, None, z, u_z, draws=FEWER)
     along = np.sqrt(((slopes(found, p, at) * u) ** 2).sum(axis=0))
-    assert (np.abs(spread - along) > WITHIN * along).any()
+    # NaN where the draws leave what the curve can give
+    assert not (np.abs(spread - along) <= WITHIN * along).all()
 
 
 def test_monte_carlo_agrees_with_the_first_order_of_a_curve_that_is_nearly_straight() -> None:

@@ -4,7 +4,7 @@
 
 References: Delta-T PR2 user manual 3.0a, page 20.
 Notes: the maker's expansion of `deltat_pr2_permittivity` and `deltat_mineral`, with rounded
-coefficients: it differs from the two in a row by up to 0.0011 m³/m³. It turns over below 0.055 V.
+coefficients: it differs from the two in a row by up to 0.0012 m³/m³. It turns over below 0.055 V.
 
 >>> import numpy as np
 >>> CURVE.value(np.array([0.5]), CURVE.parameter_vector()).round(5)

@@ -6,8 +6,9 @@ permittivity of the soil as a whole.
 References: Hilhorst 2000, Soil Science Society of America Journal 64(6), 1922-1925,
 doi:10.2136/sssaj2000.6461922x; as the Decagon 5TE operator's manual, section 3.4, gives it.
 Notes: ε_0 is 4.1 on average, 1.9 to 7.6 by soil. Not for soil drier than about 0.10 m³/m³ (ε_b
-below 10). There is a pole at ε_0 and no value below it. T [°C] is a parameter of the calibration:
-it changes σ_p by 0.46 % for a degree. Where σ_b was brought to 25 °C, σ_p is that of 25 °C.
+below 10). There is a pole at ε_0 and no value below it; less than 4 above it the first order misses
+the uncertainty and `monte_carlo` gives it. T [°C] is a parameter of the calibration: it changes σ_p
+by 0.46 % for a degree. Where σ_b was brought to 25 °C, σ_p is that of 25 °C.
 
 >>> import numpy as np
 >>> CURVE.value(np.array([0.2]), CURVE.parameter_vector(), np.array([15.0])).round(5)

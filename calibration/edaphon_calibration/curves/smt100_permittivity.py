@@ -54,5 +54,5 @@ CURVE = Curve(
     from_unit="count",
     to_unit="dimensionless",
     quantity="relative_permittivity",
-    domain=(9104.0, 18000.0),
+    domain=(9106.0, 18000.0),
 )
