@@ -129,7 +129,7 @@ def test_a_whole_plot_is_simulated_and_recorded_with_faults_on_demand(tmp_path: 
             until(lambda: all(service.series.latest(c) is not None for c in latest), 40)
             for channel in latest:
                 assert 5 < service.series.latest(channel).value[0] < 25, channel
-            assert service.deriver.state.serials["sdi12/a+relay"] == "T12-0042"
+                until(lambda: service.deriver.state.serials.get("sdi12/a+relay") == "T12-0042")
             accounts = service.inlets.samplers["rs485"].accounts
             until(lambda: accounts["rs485/4"].gap is not None)
             process.stdin.write("rs485/4 ok\nnonsense\nsdi12 unplug\nsdi12/a+relay garbled 2\n")
