@@ -22,8 +22,7 @@ __all__ = [
 
 def root_line(x: Float, p: Float) -> Float:
     """p0 + p1 √x; NaN for x <= 0."""
-    c0, c1 = p.tolist()
-    return c0 + c1 * np.sqrt(positive(x))
+    return float(p[0]) + float(p[1]) * np.sqrt(positive(x))
 
 
 def root_line_slope(x: Float, p: Float) -> Float:

@@ -13,7 +13,7 @@ from edaphon_calibration.uncertainty import monte_carlo
 
 LONG = os.environ.get("EDAPHON_FAULTS") == "long"
 DRAWS = 200_000 if LONG else 20_000
-FEWER = 20_000 if LONG else 1_000  # where each draw calls the curve again
+FEWER = 20_000 if LONG else 500  # where each draw calls the curve again
 WITHIN = 0.02
 LINEAR = [name for name in curve_names() if not curve(name).nonlinear]
 BENT = [name for name in curve_names() if curve(name).nonlinear]
