@@ -10,14 +10,16 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from edaphon.derive.plan import Segment
+from edaphon.derive.segments import Segment
 from edaphon.derive.state import Fresh, Memory
 from edaphon.nouns import Float, Observations, Small
+from edaphon_calibration.chain import Calibrated
 from edaphon_calibration.flags import Flag, worst_flag
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "latest_of"]
 
 _SUSPECT, _UNSET, _MISSING = int(Flag.SUSPECT), int(Flag.NOT_EVALUATED), int(Flag.MISSING)
+_FAIL = int(Flag.FAIL)
 _Mask = npt.NDArray[np.bool_]
 
 
@@ -43,6 +45,21 @@ def evaluate(
     keep = slice(max(0, len(rows) - segment.looks_back - segment.looks_ahead), len(rows))
     newest = int(rows.time_ns[-1])
     return found, Memory(_take(rows, keep), flag[keep], newest)
+
+
+def latest_of(segment: Segment, fresh: Fresh) -> tuple[Calibrated, _Mask]:
+    """(the values of fresh rows, which of them others may take beside theirs).
+
+    Not those that fail a check by themselves; a check that looks at neighbours judges later, and
+    what was taken by then must not depend on when.
+    """
+    found = segment.chain.apply(fresh.raw, fresh.time_ns, fresh.beside)
+    good = ~np.isnan(found.value) & (fresh.doubt != _FAIL)
+    for check in segment.checks:
+        if not check.meta.looks_back and not check.meta.looks_ahead:
+            for flags in check.flags_by_level(fresh.time_ns, found.value):
+                good &= flags != _FAIL
+    return found, good
 
 
 def _late(memory: Memory | None, fresh: Fresh) -> _Mask | None:
@@ -72,7 +89,9 @@ def _issued(segment: Segment, memory: Memory | None, flag: Small) -> slice | _Ma
 
 
 def _judged(segment: Segment, rows: Fresh) -> tuple[Float, Float, Float, Small]:
-    value, u_random, u_systematic, outside = segment.chain.apply(rows.raw, rows.time_ns)
+    value, u_random, u_systematic, outside = segment.chain.apply(
+        rows.raw, rows.time_ns, rows.beside
+    )
     missing = np.isnan(value)
     flags = [rows.doubt]
     for check in segment.checks:
@@ -131,6 +150,7 @@ def _take(rows: Fresh, chosen: slice | _Mask) -> Fresh:
         rows.raw[chosen],
         rows.sequence[chosen],
         rows.doubt[chosen],
+        rows.beside[:, chosen],
     )
 
 
@@ -141,4 +161,5 @@ def _joined(before: Fresh, after: Fresh) -> Fresh:
         np.concatenate([before.raw, after.raw]),
         np.concatenate([before.sequence, after.sequence]),
         np.concatenate([before.doubt, after.doubt]),
+        np.concatenate([before.beside, after.beside], axis=1),
     )

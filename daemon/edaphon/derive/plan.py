@@ -6,30 +6,19 @@ of what it does not touch as it was, and two plans tell by their derivations wha
 again.
 """
 
-import hashlib
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-import numpy as np
-import orjson
-
+from edaphon.derive.chains import ALWAYS, Extent, Place, Range
+from edaphon.derive.segments import LINE_VERSION, Segment, extents_of, levels_of, segments_of
 from edaphon.derive.sources import Outputs
-from edaphon.facts import Calibration, ChannelFact, Deployment, Knowledge, Mark
-from edaphon.nouns import Channel, Float, Int
-from edaphon_calibration.chain import Calibrated, Step, apply_chain, prepare_step
-from edaphon_calibration.checks import Check, default_limits, prepare
-from edaphon_calibration.errors import CalibrationError
-from edaphon_calibration.uncertainty import from_limits
-from edaphon_calibration.units import SAME, Conversion, conversion
-from edaphon_drivers.sheets import Factory, Output
+from edaphon.facts import Knowledge
+from edaphon.nouns import Channel
 
 __all__ = [
     "ALWAYS",
     "LINE_VERSION",
-    "Chain",
     "Extent",
     "Plan",
     "Range",
@@ -38,84 +27,7 @@ __all__ = [
     "whole_segments",
 ]
 
-# Raised whenever the line itself (decoding, placing, checking) gives other results for the same
-# entries and facts; it is part of every derivation.
-LINE_VERSION = 1
-
-ALWAYS = (-(2**62), 2**62)
 LOWEST_RANK = 127
-YEAR_NS = 31_556_952 * 10**9
-Range = tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Chain:
-    """From the reported number to the channel's unit; no steps and `known` False: no value."""
-
-    conversion: Conversion
-    steps: tuple[Step, ...] = ()
-    since_ns: tuple[int, ...] = ()  # begin of validity of each step, for its drift
-    final: Conversion = SAME
-    accuracy: float = 0.0  # standard uncertainty, in the unit of the raw number
-    repeatability: float = 0.0
-    resolution: float = 0.0
-    known: bool = True
-
-    def apply(self, raw: Float, time_ns: Int) -> Calibrated:
-        if not self.known:
-            nothing = np.full(len(raw), np.nan)
-            return Calibrated(nothing, nothing, nothing, np.zeros(len(raw), bool))
-        ages: list[Float | float] = [
-            np.maximum(time_ns - since, 0) / YEAR_NS if step.drift_per_year else 0.0
-            for step, since in zip(self.steps, self.since_ns, strict=True)
-        ]
-        figures = (self.accuracy, self.repeatability, self.resolution)
-        return apply_chain(raw, self.conversion, self.steps, *figures, self.final, ages)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Segment:
-    """One derivation of one channel from start to end; `windows` cut it where marks lie on it."""
-
-    key: str
-    channel: str
-    derivation: str
-    start_ns: int
-    end_ns: int
-    rank: int
-    sensor: str
-    chain: Chain
-    checks: tuple[Check, ...]
-    marks: tuple[Mark, ...]
-    windows: tuple[tuple[int, str], ...]  # (begin, derivation), sorted
-    expires_ns: int | None
-
-    @property
-    def looks_back(self) -> int:
-        return max((check.meta.looks_back for check in self.checks), default=0)
-
-    @property
-    def looks_ahead(self) -> int:
-        return max((check.meta.looks_ahead for check in self.checks), default=0)
-
-    def derivation_at(self, time_ns: int) -> str:
-        index = bisect_right(self.windows, time_ns, key=lambda window: window[0]) - 1
-        return self.windows[max(index, 0)][1]
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """Where a derivation holds for a channel; what two plans are compared by."""
-
-    start_ns: int
-    end_ns: int
-    derivation: str
-    rank: int
-    segment: str
-    source: str
-    output: str
-
-
 Routes = Mapping[str, Mapping[str, tuple[Segment, ...]]]
 
 
@@ -134,18 +46,22 @@ class Plan:
         texts: dict[str, str] = {}
         extents: dict[str, list[Extent]] = {id: [] for id in knowledge.channels}
         seconds: Counter[str] = Counter()  # further opinions of a channel, in order of entry
-        for deployment in knowledge.deployments:
+        levels = levels_of(knowledge)
+        units = {id: fact.unit for id, fact in knowledge.channels.items()}
+        for deployment in sorted(knowledge.deployments, key=lambda d: levels[d.channel]):
             output = outputs.get(deployment.source, {}).get(deployment.output)
             fact = knowledge.channels.get(deployment.channel)
             if output is None or fact is None:
                 continue  # facts are checked before they are kept; a source may be gone since
             seconds[fact.id] += not deployment.primary
             rank = 0 if deployment.primary else min(seconds[fact.id], LOWEST_RANK)
-            segments = tuple(_segments(knowledge, deployment, fact, output, rank, texts))
+            level = levels[fact.id]
+            place = Place(deployment, fact, output, rank, level, outputs, extents, units)
+            segments = tuple(segments_of(knowledge, place, texts))
             fed = routes.setdefault(deployment.source, {})
             fed[output.name] = (*fed.get(output.name, ()), *segments)
             for segment in segments:
-                extents[fact.id].extend(_extents(segment, deployment.source, output.name))
+                extents[fact.id].extend(extents_of(segment, deployment.source, output.name))
         channels = {id: knowledge.channel(id, site) for id in knowledge.channels}
         return cls(
             routes,
@@ -155,10 +71,16 @@ class Plan:
         )
 
     def only(self, ranges: Mapping[str, list[Range]]) -> "Plan":
-        """The segments that lie in these ranges of these channels; none may lie across an end."""
+        """The segments that lie in these ranges of these channels; none may lie across an end.
+
+        The channels whose values they take beside are there as a whole.
+        """
+
+        beside = self._beside(ranges)
 
         def inside(s: Segment) -> bool:
-            return any(a <= s.start_ns and s.end_ns <= b for a, b in ranges.get(s.channel, ()))
+            own = any(a <= s.start_ns and s.end_ns <= b for a, b in ranges.get(s.channel, ()))
+            return own or s.channel in beside
 
         routes = {}
         for path, outputs in self.routes.items():
@@ -166,6 +88,22 @@ class Plan:
             if any(kept.values()):
                 routes[path] = kept
         return replace(self, routes=routes)
+
+    def _beside(self, channels: Iterable[str]) -> set[str]:
+        """The channels whose values these channels take, and those that these take."""
+        found: set[str] = set()
+        new = set(channels)
+        while new:
+            taken = {
+                side.channel
+                for segment in self.segments()
+                if segment.channel in new
+                for side in segment.chain.sides
+                if side.channel
+            }
+            new = taken - found
+            found |= new
+        return found
 
     def segments(self) -> Iterator[Segment]:
         for outputs in self.routes.values():
@@ -244,188 +182,3 @@ def _joined(ranges: Iterable[Range]) -> Iterator[Range]:
         last = (start, end)
     if last is not None:
         yield last
-
-
-def _extents(segment: Segment, source: str, output: str) -> Iterator[Extent]:
-    ends = [begin for begin, _ in segment.windows[1:]] + [segment.end_ns]
-    for (begin, derivation), end in zip(segment.windows, ends, strict=True):
-        yield Extent(begin, end, derivation, segment.rank, segment.key, source, output)
-
-
-def _segments(
-    knowledge: Knowledge,
-    deployment: Deployment,
-    fact: ChannelFact,
-    output: Output,
-    rank: int,
-    texts: dict[str, str],
-) -> Iterator[Segment]:
-    start, end = _bounds(deployment)
-    mine = [c for c in knowledge.calibrations if _concerns(c, deployment)]
-    marks = [m for m in knowledge.marks if fact.id in m.channels]
-    cuts = {t for c in mine for t in _bounds(c) if start < t < end}
-    bounds = [start, *sorted(cuts), end]
-    for begin, stop in zip(bounds, bounds[1:], strict=False):
-        chosen = _chosen(mine, deployment, begin)
-        yield _segment(deployment, fact, output, rank, chosen, marks, (begin, stop), texts)
-
-
-def _concerns(calibration: Calibration, deployment: Deployment) -> bool:
-    if calibration.channel is not None:
-        return calibration.channel == deployment.channel
-    own = (deployment.sensor, deployment.output)
-    return (calibration.sensor, calibration.output) == own
-
-
-def _chosen(mine: list[Calibration], deployment: Deployment, time_ns: int) -> list[Calibration]:
-    """At most one step for the sensor, then one for the channel: the latest entered of each."""
-    sensor = [c for c in mine if c.channel is None and c.covers(time_ns)]
-    channel = [c for c in mine if c.channel is not None and c.covers(time_ns)]
-    return [*sensor[-1:], *channel[-1:]]
-
-
-def _segment(
-    deployment: Deployment,
-    fact: ChannelFact,
-    output: Output,
-    rank: int,
-    calibrations: list[Calibration],
-    marks: list[Mark],
-    span: Range,
-    texts: dict[str, str],
-) -> Segment:
-    by_sensor = any(c.channel is None for c in calibrations)
-    factory = None if by_sensor else _factory(deployment, output)
-    chain = _chain(fact, output, factory, calibrations)
-    limits = _limits(fact)
-    basis = {
-        "line": LINE_VERSION,
-        "channel": {"id": fact.id, "quantity": fact.quantity, "unit": fact.unit},
-        "source": deployment.source,
-        "output": [output.name, output.quantity, output.unit],
-        "sensor": deployment.sensor or "",
-        "figures": [chain.accuracy, chain.repeatability, chain.resolution],
-        "factory": [factory.name, factory.curve, dict(factory.parameters)] if factory else [],
-        "calibrations": [_told(c) for c in calibrations],
-        "steps": [[s.curve.name, s.parameters.tolist()] for s in chain.steps],
-        "drift since": [
-            since for s, since in zip(chain.steps, chain.since_ns, strict=True) if s.drift_per_year
-        ],
-        "value": chain.known,
-        "checks": limits,
-    }
-    if output.meaning:
-        basis["meaning"] = output.meaning
-    derivation = _named(basis, texts)
-    over = [m for m in marks if _bounds(m)[0] < span[1] and span[0] < _bounds(m)[1]]
-    expiries = [c.expires_ns for c in calibrations if c.expires_ns is not None]
-    return Segment(
-        key=f"{fact.id}|{derivation}|{rank}|{span[0]}",
-        channel=fact.id,
-        derivation=derivation,
-        start_ns=span[0],
-        end_ns=span[1],
-        rank=rank,
-        sensor=deployment.sensor or "",
-        chain=chain,
-        checks=tuple(prepare(name, given) for name, given in limits.items()),
-        marks=tuple(over),
-        windows=tuple(_windows(basis, derivation, over, span, texts)),
-        expires_ns=min(expiries, default=None),
-    )
-
-
-def _windows(
-    basis: dict[str, Any],
-    derivation: str,
-    marks: list[Mark],
-    span: Range,
-    texts: dict[str, str],
-) -> Iterator[tuple[int, str]]:
-    cuts = {t for m in marks for t in _bounds(m) if span[0] < t < span[1]}
-    for begin in [span[0], *sorted(cuts)]:
-        here = [[m.id, m.flag] for m in marks if m.covers(begin)]
-        yield begin, _named({**basis, "marks": here}, texts) if here else derivation
-
-
-def _named(basis: dict[str, Any], texts: dict[str, str]) -> str:
-    text = orjson.dumps(basis, option=orjson.OPT_SORT_KEYS).decode()
-    name = hashlib.sha256(text.encode()).hexdigest()[:12]
-    texts[name] = text
-    return name
-
-
-def _told(calibration: Calibration) -> dict[str, Any]:
-    return calibration.model_dump(mode="json", by_alias=True, exclude={"from_ns", "to_ns"})
-
-
-def _factory(deployment: Deployment, output: Output) -> Factory | None:
-    return next((f for f in output.factory if f.name == deployment.factory), None)
-
-
-def _chain(
-    fact: ChannelFact, output: Output, factory: Factory | None, calibrations: list[Calibration]
-) -> Chain:
-    unit, quantity = output.unit, output.quantity
-    steps: list[Step] = []
-    since: list[int] = []
-    try:
-        if factory is not None:
-            steps.append(prepare_step(factory.curve, factory.parameters, from_unit=unit))
-            since.append(ALWAYS[0])
-            unit, quantity = factory.unit, factory.quantity
-        for calibration in calibrations:
-            step, unit = _step(calibration, unit)
-            steps.append(step)
-            since.append(_bounds(calibration)[0])
-            quantity = step.curve.quantity or fact.quantity
-        known = quantity == fact.quantity
-        final = conversion(unit, fact.unit) if known else SAME
-    except CalibrationError:
-        steps, since, final, known = [], [], SAME, False
-    return Chain(
-        SAME,
-        tuple(steps),
-        tuple(since),
-        final,
-        from_limits(output.accuracy),
-        output.repeatability,
-        output.resolution,
-        known,
-    )
-
-
-def _step(calibration: Calibration, unit: str) -> tuple[Step, str]:
-    """(the step, the unit it gives)."""
-    step = prepare_step(
-        calibration.curve,
-        calibration.parameters,
-        calibration.covariance or None,
-        drift_per_year=calibration.drift_per_year,
-    )
-    into = calibration.from_unit or step.curve.from_unit or unit
-    gives = calibration.to_unit or step.curve.to_unit or into
-    return replace(step, conversion=conversion(unit, into)), gives
-
-
-def _limits(fact: ChannelFact) -> dict[str, dict[str, float]]:
-    """The usual limits, each check replaced where the channel states its own."""
-    depth = float(fact.depth_cm) if fact.depth_cm else None
-    limits = default_limits(fact.quantity, depth, fact.unit)
-    for check, own in fact.checks.items():
-        limits[check] = dict(_flat(own))
-    return {check: given for check, given in sorted(limits.items()) if given}
-
-
-def _flat(own: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    for name, given in own.items():
-        if isinstance(given, list | tuple):
-            yield f"{name}_lowest", float(given[0])
-            yield f"{name}_highest", float(given[1])
-        else:
-            yield name, float(given)
-
-
-def _bounds(period: Calibration | Deployment | Mark) -> Range:
-    start = period.from_ns if period.from_ns is not None else ALWAYS[0]
-    return start, period.to_ns if period.to_ns is not None else ALWAYS[1]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edaphon.derive.plan import Plan
 from edaphon.derive.sources import Sources
-from edaphon.derive.state import Memory, State
+from edaphon.derive.state import Latest, Memory, State
 from edaphon.derive.step import Item, Line
 from edaphon.journal import DamagedRow, JournalReader, Kind
 from edaphon.nouns import Sequence
@@ -38,6 +38,10 @@ class Rework:
         # A record's source is its path, or for a broker the first part of the path.
         paths = set(plan.routes)
         self._sources = paths | {path.partition("/")[0] for path in paths}
+
+    @property
+    def latest(self) -> Mapping[str, Latest]:
+        return self._line.state.latest
 
     @property
     def memory(self) -> Mapping[str, Memory]:

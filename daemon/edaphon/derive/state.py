@@ -8,7 +8,7 @@ import numpy as np
 
 from edaphon.nouns import Float, Int, Small
 
-__all__ = ["Counts", "Fresh", "Memory", "State"]
+__all__ = ["Counts", "Fresh", "Latest", "Memory", "State"]
 
 
 class Fresh(NamedTuple):
@@ -19,6 +19,7 @@ class Fresh(NamedTuple):
     raw: Float
     sequence: Int
     doubt: Small  # a flag that the record itself earned: a wrong serial number, a wrong clock
+    beside: Float  # three rows for each second input of the chain: value, u_random, u_systematic
 
     def __len__(self) -> int:
         return len(self.time_ns)
@@ -30,6 +31,16 @@ class Memory(NamedTuple):
     rows: Fresh
     flag: Small  # as issued
     newest_ns: int
+
+
+class Latest(NamedTuple):
+    """The last value of a channel, for chains that take it beside their own; in its unit."""
+
+    sequence: int
+    time_ns: int
+    value: float
+    u_random: float
+    u_systematic: float
 
 
 @dataclass(slots=True)
@@ -57,6 +68,7 @@ class State:
     uplinks_missed: dict[str, int] = field(default_factory=dict)  # by path
     gaps: dict[str, int] = field(default_factory=dict)  # by cause, slots of closed gaps
     seen: dict[str, int] = field(default_factory=dict)  # by path, measured time of the latest [ns]
+    latest: dict[str, Latest] = field(default_factory=dict)  # by channel
     configuration: int = 0  # sequence of the configuration in force, 0 before the first
 
     def to_json(self) -> dict[str, Any]:
@@ -71,6 +83,10 @@ class State:
             "uplinks_missed": self.uplinks_missed,
             "gaps": self.gaps,
             "seen": self.seen,
+            "latest": {
+                channel: [*last[:2], *(x.hex() for x in last[2:])]
+                for channel, last in self.latest.items()
+            },
             "configuration": self.configuration,
         }
 
@@ -90,6 +106,10 @@ class State:
             uplinks_missed=dict(table["uplinks_missed"]),
             gaps=dict(table["gaps"]),
             seen=dict(table["seen"]),
+            latest={
+                channel: Latest(last[0], last[1], *map(float.fromhex, last[2:]))
+                for channel, last in table["latest"].items()
+            },
             configuration=table["configuration"],
         )
 
@@ -102,6 +122,7 @@ def _memory_to_json(memory: Memory) -> dict[str, Any]:
         "raw": [None if x != x else x.hex() for x in rows.raw.tolist()],
         "sequence": rows.sequence.tolist(),
         "doubt": rows.doubt.tolist(),
+        "beside": [[x.hex() for x in row] for row in rows.beside.tolist()],
         "flag": memory.flag.tolist(),
         "newest_ns": memory.newest_ns,
     }
@@ -115,5 +136,8 @@ def _memory_of_json(table: Mapping[str, Any]) -> Memory:
         np.array(raw, np.float64),
         np.array(table["sequence"], np.int64),
         np.array(table["doubt"], np.int8),
+        np.array([[float.fromhex(x) for x in row] for row in table["beside"]], np.float64).reshape(
+            len(table["beside"]), len(raw)
+        ),
     )
     return Memory(rows, np.array(table["flag"], np.int8), table["newest_ns"])

@@ -8,8 +8,10 @@ import numpy as np
 import orjson
 
 from edaphon.config import read_config
+from edaphon.derive.beside import Values, filled
 from edaphon.derive.evaluate import evaluate
-from edaphon.derive.plan import Plan, Segment
+from edaphon.derive.plan import Plan
+from edaphon.derive.segments import Segment
 from edaphon.derive.sources import Decoded, Sources
 from edaphon.derive.state import Fresh, State
 from edaphon.journal import Entry, Kind, Purpose
@@ -61,19 +63,26 @@ class Line:
         self._recall = recall
         self._on_dead_letter = on_dead_letter
         self._rows: defaultdict[Segment, list[_Row]] = defaultdict(list)
+        # Numbers of the same records that chains take beside their own, by output.
+        self._reported: defaultdict[Segment, dict[str, list[float]]] = defaultdict(dict)
 
     def step(self, batch: Iterable[Item]) -> list[Observations]:
         """What the entries mean, in runs; the state goes on to behind the last entry."""
         for sequence, entry in batch:
             self._take(sequence, entry)
         found: list[Observations] = []
-        for segment, rows in self._rows.items():
-            runs, memory = evaluate(segment, self.state.memory.get(segment.key), _fresh(rows))
+        values = Values(self.state.latest)
+        for segment, rows in sorted(self._rows.items(), key=lambda item: item[0].level):
+            fresh = filled(segment, _fresh(rows), values, self._reported.get(segment, {}))
+            values.note(segment, fresh)
+            runs, memory = evaluate(segment, self.state.memory.get(segment.key), fresh)
             self.state.memory[segment.key] = memory
             derived = self.state.derived
             derived[segment.channel] = derived.get(segment.channel, 0) + _observed(rows)
             found.extend(runs)
+        values.finish()
         self._rows.clear()
+        self._reported.clear()
         return found
 
     def _take(self, sequence: Sequence, entry: Entry) -> None:
@@ -186,7 +195,17 @@ class Line:
                             _SUSPECT if wrong else doubt,
                         )
                     )
+                    if segment.chain.sides:
+                        self._note_reported(segment, decoded)
         self.state.seen[decoded.path] = time
+
+    def _note_reported(self, segment: Segment, decoded: Decoded) -> None:
+        for side in segment.chain.sides:
+            if side.output:
+                said = (r.number for r in decoded.readings if r.output == side.output)
+                number = next(said, None)
+                own = self._reported[segment].setdefault(side.output, [])
+                own.append(_NAN if number is None else number)
 
     def _correction(self, sequence: int, entry: Entry) -> int:
         """What the logger's clock was wrong by, for records older than their boot's clock entry."""
@@ -225,4 +244,5 @@ def _fresh(rows: list[_Row]) -> Fresh:
         np.array(raw, np.float64),
         np.array(sequence, np.int64),
         np.array(doubt, np.int8),
+        np.zeros((0, len(rows))),
     )

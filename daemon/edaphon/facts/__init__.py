@@ -12,6 +12,7 @@ from edaphon.facts.model import (
     Plot,
     Profile,
     Revocation,
+    SecondInput,
     Sensor,
 )
 from edaphon.facts.payload import FactPayload, fact_of, from_payload, table_of, to_payload
@@ -28,6 +29,7 @@ __all__ = [
     "Plot",
     "Profile",
     "Revocation",
+    "SecondInput",
     "Sensor",
     "fact_of",
     "from_payload",

@@ -19,6 +19,7 @@ __all__ = [
     "Plot",
     "Profile",
     "Revocation",
+    "SecondInput",
     "Sensor",
 ]
 
@@ -200,6 +201,35 @@ class Deployment(Period):
     )
 
 
+class SecondInput(Table):
+    """Where a two-input curve gets its second number from."""
+
+    output: Id | None = Field(
+        default=None,
+        description="an output of the same record, as it was reported",
+        examples=["soil_temperature"],
+    )
+    channel: Id | None = Field(
+        default=None,
+        description="or the latest value of another channel",
+        examples=["P1-temp-5"],
+    )
+    max_age_ns: Duration | None = Field(
+        default=None,
+        alias="max_age",
+        description="with channel: how old that value may be",
+        examples=["30min"],
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.output is None) == (self.channel is None):
+            raise wrong("either `output` of the same record, or `channel` with `max_age`")
+        if (self.channel is None) != (self.max_age_ns is None):
+            raise wrong('`max_age` together with `channel`, such as max_age = "30min"')
+        return self
+
+
 class Calibration(Period):
     table: ClassVar[str] = "calibration"
 
@@ -216,7 +246,19 @@ class Calibration(Period):
         description="with sensor: the output it is for",
         examples=["calibrated_counts"],
     )
+    step: int | None = Field(
+        default=None,
+        ge=1,
+        le=3,
+        description="place among the steps of its sensor, or of its channel; 1 if not given",
+        examples=[2],
+    )
     curve: str = Field(description="name of a curve", examples=["linear"])
+    second: SecondInput | None = Field(
+        default=None,
+        description="what a curve of two inputs takes beside the number",
+        examples=['{ channel = "P1-temp-5", max_age = "30min" }'],
+    )
     parameters: Mapping[str, float] = Field(
         default_factory=dict,
         description="numbers of the curve, by name",
@@ -264,6 +306,11 @@ class Calibration(Period):
         ):
             raise wrong("either `channel`, or `sensor` together with `output`")
         return self
+
+    @property
+    def place(self) -> int:
+        """Where it stands among the steps of its subject."""
+        return self.step or 1
 
 
 class Mark(Period):

@@ -1,0 +1,193 @@
+"""How one deployment's numbers become values: the chain of steps, and what each takes beside."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from edaphon.derive.sources import Outputs
+from edaphon.facts import Calibration, ChannelFact, Deployment, Mark, SecondInput
+from edaphon.nouns import Float, Int
+from edaphon_calibration.chain import Calibrated, Step, apply_chain, prepare_step
+from edaphon_calibration.chain import SecondInput as SecondInputs
+from edaphon_calibration.errors import CalibrationError
+from edaphon_calibration.uncertainty import from_limits
+from edaphon_calibration.units import SAME, Conversion, conversion
+from edaphon_drivers.sheets import Factory, Output
+
+__all__ = [
+    "ALWAYS",
+    "Beside",
+    "Chain",
+    "Extent",
+    "Place",
+    "Range",
+    "age_of",
+    "bounds_of",
+    "chain_of",
+]
+
+ALWAYS = (-(2**62), 2**62)
+YEAR_NS = 31_556_952 * 10**9
+Range = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Where a step's second input comes from: an output of the record, or a channel's value.
+
+    `conversion` turns the output's or the channel's unit into what the curve takes.
+    """
+
+    conversion: Conversion
+    output: str = ""
+    channel: str = ""
+    max_age_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chain:
+    """From the reported number to the channel's unit; no steps and `known` False: no value.
+
+    `beside` says for each step where its second input comes from, None for a step without one.
+    """
+
+    conversion: Conversion
+    steps: tuple[Step, ...] = ()
+    since_ns: tuple[int, ...] = ()  # begin of validity of each step, for its drift
+    final: Conversion = SAME
+    accuracy: float = 0.0  # standard uncertainty, in the unit of the raw number
+    repeatability: float = 0.0
+    resolution: float = 0.0
+    known: bool = True
+    beside: tuple[Beside | None, ...] = ()
+
+    @property
+    def sides(self) -> tuple[Beside, ...]:
+        """The second inputs in the order of the steps that take one."""
+        return tuple(side for side in self.beside if side is not None)
+
+    def apply(self, raw: Float, time_ns: Int, beside: Float) -> Calibrated:
+        """`beside` holds for each of `sides` three rows: value, u_random, u_systematic."""
+        if not self.known:
+            nothing = np.full(len(raw), np.nan)
+            return Calibrated(nothing, nothing, nothing, np.zeros(len(raw), bool))
+        ages: list[Float | float] = [
+            np.maximum(time_ns - since, 0) / YEAR_NS if step.drift_per_year else 0.0
+            for step, since in zip(self.steps, self.since_ns, strict=True)
+        ]
+        figures = (self.accuracy, self.repeatability, self.resolution)
+        seconds = self._seconds(beside)
+        return apply_chain(raw, self.conversion, self.steps, *figures, self.final, ages, seconds)
+
+    def _seconds(self, beside: Float) -> list[SecondInputs | None]:
+        rows = iter(range(0, len(beside), 3))
+        return [
+            None if side is None else SecondInputs(*beside[(at := next(rows)) : at + 3])
+            for side in self.beside
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Where a derivation holds for a channel; what two plans are compared by."""
+
+    start_ns: int
+    end_ns: int
+    derivation: str
+    rank: int
+    segment: str
+    source: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """One deployment with what a segment of it needs; `extents` are those planned before it."""
+
+    deployment: Deployment
+    fact: ChannelFact
+    output: Output
+    rank: int
+    level: int
+    outputs: Outputs
+    extents: Mapping[str, list[Extent]]
+    units: Mapping[str, str]
+
+    def beside(self, calibration: Calibration) -> list[Extent]:
+        """What decides about the values that a calibration takes from another channel."""
+        second = calibration.second
+        if second is None or second.channel is None:
+            return []
+        return [e for e in self.extents.get(second.channel, ()) if e.rank == 0]
+
+
+def chain_of(place: Place, factory: Factory | None, calibrations: list[Calibration]) -> Chain:
+    fact, output = place.fact, place.output
+    unit, quantity = output.unit, output.quantity
+    steps: list[Step] = []
+    since: list[int] = []
+    beside: list[Beside | None] = []
+    try:
+        if factory is not None:
+            steps.append(prepare_step(factory.curve, factory.parameters, from_unit=unit))
+            since.append(ALWAYS[0])
+            beside.append(None)
+            unit, quantity = factory.unit, factory.quantity
+        for calibration in calibrations:
+            step, unit = _step(calibration, unit)
+            steps.append(step)
+            since.append(bounds_of(calibration)[0])
+            beside.append(_side(place, calibration.second, step))
+            quantity = step.curve.quantity or fact.quantity
+        known = quantity == fact.quantity
+        final = conversion(unit, fact.unit) if known else SAME
+    except CalibrationError:
+        steps, since, beside, final, known = [], [], [], SAME, False
+    return Chain(
+        SAME,
+        tuple(steps),
+        tuple(since),
+        final,
+        from_limits(output.accuracy),
+        output.repeatability,
+        output.resolution,
+        known,
+        tuple(beside),
+    )
+
+
+def _side(place: Place, second: SecondInput | None, step: Step) -> Beside | None:
+    """Raises UnitError where what is taken does not convert into what the curve takes."""
+    wanted = step.curve.second
+    if second is None or wanted is None:
+        return None
+    if second.channel is None:
+        found = place.outputs.get(place.deployment.source, {}).get(second.output or "")
+        unit = found.unit if found is not None else wanted.unit
+        return Beside(conversion(unit, wanted.unit), output=second.output or "")
+    unit = place.units.get(second.channel, wanted.unit)
+    line = conversion(unit, wanted.unit)
+    return Beside(line, channel=second.channel, max_age_ns=second.max_age_ns or 0)
+
+
+def _step(calibration: Calibration, unit: str) -> tuple[Step, str]:
+    """(the step, the unit it gives)."""
+    step = prepare_step(
+        calibration.curve,
+        calibration.parameters,
+        calibration.covariance or None,
+        drift_per_year=calibration.drift_per_year,
+    )
+    into = calibration.from_unit or step.curve.from_unit or unit
+    gives = calibration.to_unit or step.curve.to_unit or into
+    return replace(step, conversion=conversion(unit, into)), gives
+
+
+def age_of(calibration: Calibration) -> int:
+    return (calibration.second.max_age_ns or 0) if calibration.second else 0
+
+
+def bounds_of(period: Calibration | Deployment | Mark) -> Range:
+    start = period.from_ns if period.from_ns is not None else ALWAYS[0]
+    return start, period.to_ns if period.to_ns is not None else ALWAYS[1]

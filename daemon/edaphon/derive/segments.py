@@ -1,0 +1,217 @@
+"""Segments: stretches of one deployment in which one derivation holds, named by what decides."""
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from edaphon.derive.chains import Chain, Extent, Place, Range, age_of, bounds_of, chain_of
+from edaphon.facts import Calibration, ChannelFact, Deployment, Knowledge, Mark
+from edaphon_calibration.checks import Check, default_limits, prepare
+from edaphon_drivers.sheets import Factory, Output
+
+__all__ = ["LINE_VERSION", "Segment", "extents_of", "levels_of", "segments_of"]
+
+# Raised whenever the line itself (decoding, placing, checking) gives other results for the same
+# entries and facts; it is part of every derivation.
+LINE_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segment:
+    """One derivation of one channel from start to end; `windows` cut it where marks lie on it."""
+
+    key: str
+    channel: str
+    derivation: str
+    start_ns: int
+    end_ns: int
+    rank: int
+    sensor: str
+    chain: Chain
+    checks: tuple[Check, ...]
+    marks: tuple[Mark, ...]
+    windows: tuple[tuple[int, str], ...]  # (begin, derivation), sorted
+    expires_ns: int | None
+    level: int = 0  # those of lower levels are evaluated first: their values are taken beside
+
+    @property
+    def looks_back(self) -> int:
+        return max((check.meta.looks_back for check in self.checks), default=0)
+
+    @property
+    def looks_ahead(self) -> int:
+        return max((check.meta.looks_ahead for check in self.checks), default=0)
+
+    def derivation_at(self, time_ns: int) -> str:
+        index = bisect_right(self.windows, time_ns, key=lambda window: window[0]) - 1
+        return self.windows[max(index, 0)][1]
+
+
+def extents_of(segment: Segment, source: str, output: str) -> Iterator[Extent]:
+    ends = [begin for begin, _ in segment.windows[1:]] + [segment.end_ns]
+    for (begin, derivation), end in zip(segment.windows, ends, strict=True):
+        yield Extent(begin, end, derivation, segment.rank, segment.key, source, output)
+
+
+def levels_of(knowledge: Knowledge) -> dict[str, int]:
+    """How many channels stand behind each one, of which one takes the other's value beside."""
+    takes: dict[str, set[str]] = {id: set() for id in knowledge.channels}
+    for deployment in knowledge.deployments:
+        for calibration in knowledge.calibrations:
+            second = calibration.second
+            if second and second.channel and _concerns(calibration, deployment):
+                takes.setdefault(deployment.channel, set()).add(second.channel)
+    return {id: _depth(id, takes, frozenset()) for id in {*takes, *knowledge.channels}}
+
+
+def _depth(channel: str, takes: Mapping[str, set[str]], above: frozenset[str]) -> int:
+    """0 for one that takes none; a circle, which is refused when it is entered, ends."""
+    behind = takes.get(channel, set()) - above - {channel}
+    return max((1 + _depth(b, takes, above | {channel}) for b in behind), default=0)
+
+
+def segments_of(knowledge: Knowledge, place: Place, texts: dict[str, str]) -> Iterator[Segment]:
+    deployment, channel = place.deployment, place.fact.id
+    start, end = bounds_of(deployment)
+    mine = [c for c in knowledge.calibrations if _concerns(c, deployment)]
+    marks = [m for m in knowledge.marks if channel in m.channels]
+    own = {t for c in mine for t in bounds_of(c)}
+    others = {t for c in mine for e in place.beside(c) for t in (e.start_ns, e.end_ns + age_of(c))}
+    bounds = [start, *sorted(t for t in own | others if start < t < end), end]
+    for begin, stop in zip(bounds, bounds[1:], strict=False):
+        chosen = _chosen(mine, deployment, begin)
+        yield _segment(place, chosen, marks, (begin, stop), texts)
+
+
+def _concerns(calibration: Calibration, deployment: Deployment) -> bool:
+    if calibration.channel is not None:
+        return calibration.channel == deployment.channel
+    own = (deployment.sensor, deployment.output)
+    return (calibration.sensor, calibration.output) == own
+
+
+def _chosen(mine: list[Calibration], deployment: Deployment, time_ns: int) -> list[Calibration]:
+    """The steps for the sensor in their order, then those for the channel.
+
+    Of each step the latest entered of those whose validity covers the time.
+    """
+    chosen: dict[tuple[bool, int], Calibration] = {}
+    for calibration in mine:
+        if calibration.covers(time_ns):
+            chosen[calibration.channel is not None, calibration.place] = calibration
+    return [chosen[step] for step in sorted(chosen)]
+
+
+def _segment(
+    place: Place,
+    calibrations: list[Calibration],
+    marks: list[Mark],
+    span: Range,
+    texts: dict[str, str],
+) -> Segment:
+    deployment, fact, output, rank = place.deployment, place.fact, place.output, place.rank
+    by_sensor = any(c.channel is None for c in calibrations)
+    factory = None if by_sensor else _factory(deployment, output)
+    chain = chain_of(place, factory, calibrations)
+    limits = _limits(fact)
+    basis = {
+        "line": LINE_VERSION,
+        "channel": {"id": fact.id, "quantity": fact.quantity, "unit": fact.unit},
+        "source": deployment.source,
+        "output": [output.name, output.quantity, output.unit],
+        "sensor": deployment.sensor or "",
+        "figures": [chain.accuracy, chain.repeatability, chain.resolution],
+        "factory": [factory.name, factory.curve, dict(factory.parameters)] if factory else [],
+        "calibrations": [_told(c) for c in calibrations],
+        "steps": [[s.curve.name, s.parameters.tolist()] for s in chain.steps],
+        "drift since": [
+            since for s, since in zip(chain.steps, chain.since_ns, strict=True) if s.drift_per_year
+        ],
+        "value": chain.known,
+        "checks": limits,
+    }
+    if output.meaning:
+        basis["meaning"] = output.meaning
+    if beside := _decides_beside(place, calibrations, span):
+        basis["beside"] = beside
+    derivation = _named(basis, texts)
+    over = [m for m in marks if bounds_of(m)[0] < span[1] and span[0] < bounds_of(m)[1]]
+    expiries = [c.expires_ns for c in calibrations if c.expires_ns is not None]
+    return Segment(
+        key=f"{fact.id}|{derivation}|{rank}|{span[0]}",
+        channel=fact.id,
+        derivation=derivation,
+        start_ns=span[0],
+        end_ns=span[1],
+        rank=rank,
+        sensor=deployment.sensor or "",
+        chain=chain,
+        checks=tuple(prepare(name, given) for name, given in limits.items()),
+        marks=tuple(over),
+        windows=tuple(_windows(basis, derivation, over, span, texts)),
+        expires_ns=min(expiries, default=None),
+        level=place.level,
+    )
+
+
+def _decides_beside(place: Place, calibrations: list[Calibration], span: Range) -> list[list[Any]]:
+    """The derivations of other channels that the values taken from them may have."""
+    return [
+        [c.id, *sorted({e.derivation for e in place.beside(c) if _reaches(e, span, age_of(c))})]
+        for c in calibrations
+        if c.second is not None and c.second.channel is not None
+    ]
+
+
+def _reaches(extent: Extent, span: Range, age_ns: int) -> bool:
+    return extent.start_ns < span[1] and span[0] - age_ns < extent.end_ns
+
+
+def _windows(
+    basis: dict[str, Any],
+    derivation: str,
+    marks: list[Mark],
+    span: Range,
+    texts: dict[str, str],
+) -> Iterator[tuple[int, str]]:
+    cuts = {t for m in marks for t in bounds_of(m) if span[0] < t < span[1]}
+    for begin in [span[0], *sorted(cuts)]:
+        here = [[m.id, m.flag] for m in marks if m.covers(begin)]
+        yield begin, _named({**basis, "marks": here}, texts) if here else derivation
+
+
+def _named(basis: dict[str, Any], texts: dict[str, str]) -> str:
+    text = orjson.dumps(basis, option=orjson.OPT_SORT_KEYS).decode()
+    name = hashlib.sha256(text.encode()).hexdigest()[:12]
+    texts[name] = text
+    return name
+
+
+def _told(calibration: Calibration) -> dict[str, Any]:
+    return calibration.model_dump(mode="json", by_alias=True, exclude={"from_ns", "to_ns"})
+
+
+def _factory(deployment: Deployment, output: Output) -> Factory | None:
+    return next((f for f in output.factory if f.name == deployment.factory), None)
+
+
+def _limits(fact: ChannelFact) -> dict[str, dict[str, float]]:
+    """The usual limits, each check replaced where the channel states its own."""
+    depth = float(fact.depth_cm) if fact.depth_cm else None
+    limits = default_limits(fact.quantity, depth, fact.unit)
+    for check, own in fact.checks.items():
+        limits[check] = dict(_flat(own))
+    return {check: given for check, given in sorted(limits.items()) if given}
+
+
+def _flat(own: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    for name, given in own.items():
+        if isinstance(given, list | tuple):
+            yield f"{name}_lowest", float(given[0])
+            yield f"{name}_highest", float(given[1])
+        else:
+            yield name, float(given)
