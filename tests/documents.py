@@ -36,7 +36,7 @@ from edaphon.config import (
     Supply,
     Web,
 )
-from edaphon.facts.model import KINDS
+from edaphon.facts.model import KINDS, SecondInput
 from edaphon.written.models import toml_text
 from edaphon.written.values import duration_text
 from edaphon_calibration.nomenclature import QUANTITIES
@@ -178,6 +178,8 @@ def _tables() -> Iterator[str]:
     yield "## Facts\n"
     for name, fact in KINDS.items():
         yield from _section(f"[[{name}]]", (fact.__doc__ or "").split("\n")[0], fact)
+    beside = (SecondInput.__doc__ or "").split("\n")[0]
+    yield from _section("second = { ... } of a calibration", beside, SecondInput)
 
 
 def _section(title: str, what: str, model: type[BaseModel]) -> Iterator[str]:

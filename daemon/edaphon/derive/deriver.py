@@ -228,6 +228,10 @@ class Deriver:
         for segment in rework.plan.segments():
             self.state.memory.pop(segment.key, None)
         self.state.memory.update(rework.memory)
+        for channel, last in rework.latest.items():
+            known = self.state.latest.get(channel)
+            if known is None or last.place >= known.place:  # else a stretch of the past alone
+                self.state.latest[channel] = last
         self._pending = {}
         self._drop_rework()
 

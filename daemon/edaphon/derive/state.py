@@ -34,9 +34,12 @@ class Memory(NamedTuple):
 
 
 class Latest(NamedTuple):
-    """The last value of a channel, for chains that take it beside their own; in its unit."""
+    """The last value of a channel, for chains that take it beside their own; in its unit.
 
-    sequence: int
+    `place` is the sequence up to which the journal was read when its record was placed.
+    """
+
+    place: int
     time_ns: int
     value: float
     u_random: float

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from edaphon.facts.case import Case, Found
 from edaphon.facts.model import Calibration, ChannelFact, Deployment, Fact
-from edaphon.written import expected_only
+from edaphon.written import did_you_mean, expected_only
 from edaphon_calibration.curves import curve, curve_names
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
@@ -48,21 +48,53 @@ def _chain(
     mine = [c for c in case.after.calibrations if c.curve in curve_names()]
     sensor = [c for c in mine if _of_sensor(c, deployment) and c.overlaps(deployment)]
     own = [c for c in mine if c.channel == channel.id and c.overlaps(deployment)]
-    factory = next((f for f in output.factory if f.name == deployment.factory), None)
-    first = [(output.unit, output.quantity)] if not sensor else []
-    if factory is not None:
-        first = [(factory.unit, factory.quantity)]
+    if trouble := _too_long(sensor, own):
+        fact = next((f for f in reversed([*sensor, *own]) if case.is_new(f)), deployment)
+        yield fact, "step" if isinstance(fact, Calibration) else "channel", trouble, "at most three"
     for step in [*sensor, *own]:
         yield from _twice(case, step, output, deployment)
-    for step in sensor:
-        yield from _into(case, step, output.unit, deployment)
-        first.append(_out_of(step, output.unit, channel.quantity))
-    for step in own:
-        for unit, _ in first:
-            yield from _into(case, step, unit, deployment)
-        yield from _reaches(case, channel, [_out_of(step, first[0][0], channel.quantity)], step)
+        yield from _beside(case, step, deployment)
+    factory = next((f for f in output.factory if f.name == deployment.factory), None)
+    reported = (output.unit, output.quantity)
+    ends = [(factory.unit, factory.quantity)] if factory is not None else []
+    if sensor:
+        found, after = _through(case, deployment, channel, [reported], sensor)
+        yield from found
+        ends += after
+    elif factory is None:
+        ends = [reported]
     if not own:
-        yield from _reaches(case, channel, first, *sensor[-1:], deployment)
+        yield from _reaches(case, channel, ends, *sensor[-1:], deployment)
+        return
+    found, after = _through(case, deployment, channel, ends, own)
+    yield from found
+    last = max(step.place for step in own)
+    steps = [step for step in own if step.place == last]
+    for end, step in zip(after, steps, strict=True):
+        yield from _reaches(case, channel, [end], step)
+
+
+def _through(
+    case: Case,
+    deployment: Deployment,
+    channel: ChannelFact,
+    ends: list[tuple[str, str]],
+    steps: list[Calibration],
+) -> tuple[list[Found], list[tuple[str, str]]]:
+    """(what does not fit, unit and quantity after the last place): one step of each place."""
+    found: list[Found] = []
+    for place in sorted({step.place for step in steps}):
+        here = [step for step in steps if step.place == place]
+        for step in here:
+            for unit, _ in ends:
+                found += _into(case, step, unit, deployment)
+        ends = [_out_of(step, ends[0][0], channel.quantity) for step in here]
+    return found, ends
+
+
+def _too_long(sensor: list[Calibration], own: list[Calibration]) -> str:
+    steps = {(False, c.place) for c in sensor} | {(True, c.place) for c in own}
+    return f"is one of {len(steps)} steps" if len(steps) > 3 else ""
 
 
 def _of_sensor(step: Calibration, deployment: Deployment) -> bool:
@@ -83,6 +115,35 @@ def _into(case: Case, step: Calibration, unit: str, deployment: Deployment) -> I
         else:
             came = f'"{deployment.output}" in {unit} does not fit calibration {step.id}'
             yield deployment, "output", came, expected_only(error)
+
+
+def _beside(case: Case, step: Calibration, deployment: Deployment) -> Iterator[Found]:
+    """What a step takes beside its number is there, and in a unit that the curve can take."""
+    wanted = curve(step.curve).second
+    if step.second is None or wanted is None:
+        return
+    if step.second.channel is not None:
+        found = case.after.channels.get(step.second.channel)
+        unit, name = found.unit if found is not None else None, step.second.channel
+    else:
+        outputs = (case.sources or {}).get(deployment.source, {})
+        output = outputs.get(step.second.output or "")
+        unit, name = output.unit if output is not None else None, step.second.output or ""
+        if output is None:
+            came = f'"{name}" is no output of {deployment.source}'
+            yield *_blamed(case, step, deployment), came, did_you_mean(name, outputs)
+    if unit is None:
+        return
+    try:
+        conversion(unit, wanted.unit)
+    except CalibrationError as error:
+        came = f'"{name}" is in {unit}'
+        yield *_blamed(case, step, deployment), came, expected_only(error)
+
+
+def _blamed(case: Case, step: Calibration, deployment: Deployment) -> tuple[Fact, str]:
+    """The one that was written last, and its key."""
+    return (step, "second") if case.is_new(step) else (deployment, "output")
 
 
 def _twice(

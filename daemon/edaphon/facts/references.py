@@ -67,6 +67,11 @@ def _names(case: Case, sources: Mapping[str, Mapping[str, Output]]) -> Iterator[
         yield from _source(case, deployment, sources)
     for calibration in case.new(Calibration):
         yield from _subject(case, calibration)
+        if calibration.second is not None:
+            yield from _known(
+                calibration, "second", calibration.second.channel, after.channels, "channel"
+            )
+            yield from _circle(case, calibration)
 
 
 def _one_plot(case: Case, channel: ChannelFact) -> Iterator[Found]:
@@ -111,6 +116,7 @@ def _curve(calibration: Calibration) -> Iterator[Found]:
     if calibration.curve not in curve_names():
         yield from _known(calibration, "curve", calibration.curve, curve_names(), "curve")
         return
+    yield from _second(calibration)
     try:
         prepare_step(calibration.curve, calibration.parameters)
     except CalibrationError as error:
@@ -127,6 +133,39 @@ def _curve(calibration: Calibration) -> Iterator[Found]:
         yield calibration, "covariance", "does not fit the curve", expected_only(error)
     yield from _own_unit(calibration, "from_unit", calibration.from_unit)
     yield from _own_unit(calibration, "to_unit", calibration.to_unit)
+
+
+def _second(calibration: Calibration) -> Iterator[Found]:
+    """A second input is stated exactly where the curve takes one."""
+    wanted, given = curve(calibration.curve).second, calibration.second
+    if wanted is not None and given is None:
+        came = f'"{calibration.curve}" takes {wanted.quantity} beside'
+        yield calibration, "curve", came, "second = { output = ... } or { channel, max_age }"
+    elif wanted is None and given is not None:
+        came = f'"{calibration.curve}" takes one input'
+        yield calibration, "second", came, "leave it out, or a curve of two inputs"
+
+
+def _circle(case: Case, calibration: Calibration) -> Iterator[Found]:
+    """No channel takes what is made of its own values."""
+    takes: dict[str, set[str]] = {}
+    for deployment in case.after.deployments:
+        for other in case.after.calibrations:
+            mine = other.channel == deployment.channel or (
+                other.sensor is not None
+                and (other.sensor, other.output) == (deployment.sensor, deployment.output)
+            )
+            if mine and other.second is not None and other.second.channel is not None:
+                takes.setdefault(deployment.channel, set()).add(other.second.channel)
+    start = calibration.second.channel if calibration.second else None
+    reached, new = set[str](), {start} if start else set()
+    while new:
+        reached |= new
+        new = {b for a in new for b in takes.get(a, ())} - reached
+    fed = {c for c, taken in takes.items() if start in taken}
+    if start is not None and fed & reached:
+        came = f'"{start}" is made of {", ".join(sorted(fed & reached))} itself'
+        yield calibration, "second", came, "another channel"
 
 
 def _own_unit(calibration: Calibration, key: str, unit: str | None) -> Iterator[Found]:

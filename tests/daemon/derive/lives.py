@@ -1,7 +1,9 @@
 """A journal in memory, entries that tell a small plot's life, and a sink that merges fields."""
 
+import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from collections.abc import Sequence as Several
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -30,7 +32,7 @@ from edaphon.sinks.feed import SeriesFeed, cursor_name
 from edaphon.written import read_document
 from edaphon_drivers.payloads import pack_message
 
-__all__ = ["CONFIGURATIONS", "Life", "MemoryJournal", "MergingSink", "Told", "told"]
+__all__ = ["CONFIGURATIONS", "Life", "MemoryJournal", "MergingSink", "Told", "folders", "told"]
 
 T0 = 1_790_000_000_000_000_000
 MINUTE_NS = 60_000_000_000
@@ -238,6 +240,13 @@ class Life:
                 self.series.read(channel, T0 - 400 * DAY_NS, T0 + 400 * DAY_NS)
             ).items()
         }
+
+
+@contextmanager
+def folders() -> Iterator[Path]:
+    """A folder for one example."""
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
 
 
 def told(folder: Path, entries: Several[Entry]) -> dict[str, Any]:

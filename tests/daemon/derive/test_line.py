@@ -1,16 +1,13 @@
 """However the stream is split, interrupted, or taught in the middle, the same series comes out."""
 
 import os
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.daemon.derive.lives import CONFIGURATIONS, Life, MemoryJournal, Told, told
+from tests.daemon.derive.lives import CONFIGURATIONS, Life, MemoryJournal, Told, folders, told
 
 from edaphon.journal import Entry
 
@@ -151,12 +148,6 @@ def streams(draw: st.DrawFn) -> list[Entry]:
         message(told)
     told.know_clock()
     return told.entries
-
-
-@contextmanager
-def folders() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as name:
-        yield Path(name)
 
 
 @pytest.mark.timeout(300)
