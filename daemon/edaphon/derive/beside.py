@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edaphon.derive.chains import Beside
-from edaphon.derive.evaluate import latest_of
+from edaphon.derive.evaluate import Taken
 from edaphon.derive.segments import Segment
 from edaphon.derive.state import Fresh, Latest
 from edaphon.nouns import Float, Int
@@ -46,16 +46,13 @@ class Values:
         self._latest = latest
         self._columns: dict[str, list[_Column]] = {}
 
-    def note(self, segment: Segment, fresh: Fresh, turns: Turns) -> None:
+    def note(self, segment: Segment, fresh: Fresh, turns: Turns, taken: Taken) -> None:
         """Remember the values of these rows for whoever takes them; only of primary sources."""
-        if segment.rank:
-            return
-        found, good = latest_of(segment, fresh)
-        if not good.any():
-            return
-        numbers = np.stack([found.value, found.u_random, found.u_systematic])[:, good]
-        column = _Column(turns.order[good], turns.place[good], fresh.time_ns[good], numbers)
-        self._columns.setdefault(segment.channel, []).append(column)
+        good = taken.good
+        if segment.rank == 0 and good.any():
+            numbers = taken.numbers[:, good]
+            column = _Column(turns.order[good], turns.place[good], fresh.time_ns[good], numbers)
+            self._columns.setdefault(segment.channel, []).append(column)
 
     def finish(self) -> None:
         """Keep the last value of each channel for the batches to come."""

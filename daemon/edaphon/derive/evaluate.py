@@ -6,6 +6,7 @@ entries was split, and a value already judged changes only when the value after 
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,53 +14,57 @@ import numpy.typing as npt
 from edaphon.derive.segments import Segment
 from edaphon.derive.state import Fresh, Memory
 from edaphon.nouns import Float, Observations, Small
-from edaphon_calibration.chain import Calibrated
 from edaphon_calibration.flags import Flag, worst_flag
 
-__all__ = ["evaluate", "latest_of"]
+__all__ = ["Taken", "evaluate"]
 
 _SUSPECT, _UNSET, _MISSING = int(Flag.SUSPECT), int(Flag.NOT_EVALUATED), int(Flag.MISSING)
 _FAIL = int(Flag.FAIL)
 _Mask = npt.NDArray[np.bool_]
 
 
+class Taken(NamedTuple):
+    """The values of fresh rows, for chains that take them beside their own: three rows of numbers.
+
+    `good` leaves out what has no value or fails a check by itself. A check that looks at neighbours
+    judges later, and what was taken by then must not depend on when.
+    """
+
+    numbers: Float
+    good: _Mask
+
+
 def evaluate(
     segment: Segment, memory: Memory | None, fresh: Fresh
-) -> tuple[list[Observations], Memory]:
-    """(new observations and revisions of earlier ones, what to remember)."""
+) -> tuple[list[Observations], Memory, Taken]:
+    """(new observations and revisions of earlier ones, what to remember, the fresh values)."""
     late = _late(memory, fresh)
     found: list[Observations] = []
+    taken = Taken(np.empty((3, len(fresh))), np.empty(len(fresh), bool))
+    in_order = np.ones(len(fresh), bool)
     if late is not None:
         for i in np.flatnonzero(late):
             alone = _take(fresh, slice(int(i), int(i) + 1))
-            found.extend(_observations(segment, alone, *_judged(segment, alone)))
-        fresh = _take(fresh, ~late)
+            value, u_random, u_systematic, flag, good = _judged(segment, alone)
+            taken.numbers[:, i] = value[0], u_random[0], u_systematic[0]
+            taken.good[i] = good[0]
+            found.extend(_observations(segment, alone, value, u_random, u_systematic, flag))
+        in_order = ~late
+        fresh = _take(fresh, in_order)
     if not len(fresh):
         assert memory is not None  # noqa: S101  only a memory can make every reading late
-        return found, memory
+        return found, memory, taken
     rows = _joined(memory.rows, fresh) if memory else fresh
-    value, u_random, u_systematic, flag = _judged(segment, rows)
+    value, u_random, u_systematic, flag, good = _judged(segment, rows)
+    new = slice(len(rows) - len(fresh), None)
+    taken.numbers[:, in_order] = np.stack([value[new], u_random[new], u_systematic[new]])
+    taken.good[in_order] = good[new]
     issued = _issued(segment, memory, flag)
     columns = (value[issued], u_random[issued], u_systematic[issued], flag[issued])
     found.extend(_observations(segment, _take(rows, issued), *columns))
     keep = slice(max(0, len(rows) - segment.looks_back - segment.looks_ahead), len(rows))
     newest = int(rows.time_ns[-1])
-    return found, Memory(_take(rows, keep), flag[keep], newest)
-
-
-def latest_of(segment: Segment, fresh: Fresh) -> tuple[Calibrated, _Mask]:
-    """(the values of fresh rows, which of them others may take beside theirs).
-
-    Not those that fail a check by themselves; a check that looks at neighbours judges later, and
-    what was taken by then must not depend on when.
-    """
-    found = segment.chain.apply(fresh.raw, fresh.time_ns, fresh.beside)
-    good = ~np.isnan(found.value) & (fresh.doubt != _FAIL)
-    for check in segment.checks:
-        if not check.meta.looks_back and not check.meta.looks_ahead:
-            for flags in check.flags_by_level(fresh.time_ns, found.value):
-                good &= flags != _FAIL
-    return found, good
+    return found, Memory(_take(rows, keep), flag[keep], newest), taken
 
 
 def _late(memory: Memory | None, fresh: Fresh) -> _Mask | None:
@@ -88,14 +93,20 @@ def _issued(segment: Segment, memory: Memory | None, flag: Small) -> slice | _Ma
     return issued
 
 
-def _judged(segment: Segment, rows: Fresh) -> tuple[Float, Float, Float, Small]:
+def _judged(segment: Segment, rows: Fresh) -> tuple[Float, Float, Float, Small, _Mask]:
+    """(value, both uncertainties, flag, what neither lacks a value nor fails by itself)."""
     value, u_random, u_systematic, outside = segment.chain.apply(
         rows.raw, rows.time_ns, rows.beside
     )
     missing = np.isnan(value)
     flags = [rows.doubt]
+    good = ~missing & (rows.doubt != _FAIL)
     for check in segment.checks:
-        flags.extend(check.flags_by_level(rows.time_ns, value))
+        levels = check.flags_by_level(rows.time_ns, value)
+        flags.extend(levels)
+        if not check.meta.looks_back and not check.meta.looks_ahead:
+            for level in levels:
+                good &= level != _FAIL
     if outside.any():
         flags.append(_where(outside, _SUSPECT))
     if segment.expires_ns is not None:
@@ -105,7 +116,7 @@ def _judged(segment: Segment, rows: Fresh) -> tuple[Float, Float, Float, Small]:
         flags.append(_where(inside, mark.flag))
     flag = worst_flag(flags, len(rows))
     flag[missing] = _MISSING
-    return value, u_random, u_systematic, flag
+    return value, u_random, u_systematic, flag, good
 
 
 def _where(touched: _Mask, flag: int) -> Small:

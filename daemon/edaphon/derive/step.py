@@ -78,8 +78,8 @@ class Line:
         for segment, rows in sorted(self._rows.items(), key=lambda item: item[0].level):
             fresh, turns = _fresh(rows)
             fresh = filled(segment, fresh, turns, values, self._reported.get(segment, {}))
-            values.note(segment, fresh, turns)
-            runs, memory = evaluate(segment, self.state.memory.get(segment.key), fresh)
+            runs, memory, taken = evaluate(segment, self.state.memory.get(segment.key), fresh)
+            values.note(segment, fresh, turns, taken)
             self.state.memory[segment.key] = memory
             derived = self.state.derived
             derived[segment.channel] = derived.get(segment.channel, 0) + _observed(rows)
