@@ -6,7 +6,7 @@ add temperatures instead is wrong, for E(t) is not straight.
 
 from collections.abc import Callable
 from functools import cache
-from math import sqrt
+from math import ceil, floor, sqrt
 
 import numpy as np
 
@@ -86,11 +86,12 @@ def thermocouple_curve(kind: str, tolerance: float) -> Curve:
 
 
 def _domain(kind: str, cold: tuple[float, float]) -> tuple[float, float]:
-    """The measured voltages that have a temperature whatever the cold junction has."""
+    """The measured voltages that have a temperature whatever the cold junction has, in whole uV."""
     ends = np.array([_LOWEST[kind], PIECES[kind][-1].highest])
     lowest, highest = emf(kind, ends).tolist()
     at_cold = emf(kind, np.linspace(*cold, 51))
-    return lowest - float(at_cold.min()), highest - float(at_cold.max())
+    lowest, highest = lowest - float(at_cold.min()), highest - float(at_cold.max())
+    return ceil(lowest * 1e3) / 1e3, floor(highest * 1e3) / 1e3
 
 
 def _known(kind: str, t: Float) -> Float:

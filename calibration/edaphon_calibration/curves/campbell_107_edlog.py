@@ -6,11 +6,11 @@ with r = Vs/Vx.
 References: [1] Campbell Scientific 107-L manual, table 8-2 and section 6; [2] CR10TCR manual,
 tables 3 and 4.
 Notes: [1] prints X = 800 Vs/Vx, which does not meet its own bridge of 1 kΩ and 249 kΩ: 0 °C would
-read -45 °C. The factor 800 belongs to the ten, hundred … times larger coefficients of [2]; with
-8000 the 31 resistances of [2], table 3, from -24 to 36 °C come out within 0.01 °C. For putting old
-records right and for comparison: `campbell_107` has no error of linearisation. That error is ± 0.1
-°C from -24 to 48 °C and ± 0.5 °C from -35 to 50 °C, the domain; ± 0.4 °C worst case of the probe
-and 0.1 °C are added here and read as limits of a rectangular distribution.
+read -43 °C. The factor 800 belongs to the ten, hundred … times larger coefficients of [2]; with
+8000 the outputs that [2] prints for its resistances come out within 0.04 °C from -39 to 50 °C. For
+putting old records right and for comparison: `campbell_107` has no error of linearisation. That
+error is ± 0.1 °C from -24 to 48 °C and ± 0.5 °C from -35 to 50 °C, the domain; ± 0.4 °C worst case
+of the probe and 0.1 °C are added here and read as limits of a rectangular distribution.
 
 >>> import numpy as np
 >>> CURVE.value(np.array([1e-3]), CURVE.parameter_vector()).round(3)
