@@ -111,6 +111,7 @@ def apply_chain(
     `seconds` holds for each step its second input; a step that needs one and has none gives NaN.
     The correlation of a second input with the first is left out: an air pressure and a CO2 signal
     share no error, but a temperature that came out of the same sensor may.
+    All of it is first order; for a curve that is `nonlinear` see `uncertainty.monte_carlo`.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         x = conversion.apply(raw)

@@ -19,25 +19,24 @@ from edaphon_calibration import (
 from edaphon_calibration.arrays import Float
 
 
-@pytest.mark.parametrize("name", curve_names())
-def test_a_curve_says_what_it_is(name: str) -> None:
-    found = curve(name)
-    assert found.name == name
-    assert found.reference
-    assert found.domain[0] < found.domain[1]
-    assert found.uncertainty >= 0.0
-    assert (found.from_unit is None) == (found.to_unit is None)
-    if found.to_unit is not None and found.from_unit is not None:
-        assert check_unit(found.to_unit, found.quantity) == found.to_unit
-        assert conversion(found.from_unit, found.from_unit).scale == 1.0
+def test_every_curve_says_what_it_is() -> None:
+    for name in curve_names():
+        found = curve(name)
+        assert found.name == name
+        assert found.reference, name
+        assert found.domain[0] < found.domain[1], name
+        assert found.uncertainty >= 0.0, name
+        assert (found.from_unit is None) == (found.to_unit is None), name
+        if found.to_unit is not None and found.from_unit is not None:
+            assert check_unit(found.to_unit, found.quantity) == found.to_unit
+            assert conversion(found.from_unit, found.from_unit).scale == 1.0
 
 
-@pytest.mark.parametrize("name", curve_names())
-def test_a_curve_has_one_worked_example(name: str) -> None:
-    module = import_module(f"edaphon_calibration.curves.{name}")
-    tested = doctest.testmod(module)
-    assert tested.attempted >= 1
-    assert tested.failed == 0
+def test_every_curve_has_a_worked_example() -> None:
+    # that the examples are right is tested for every module of the room
+    for name in curve_names():
+        module = import_module(f"edaphon_calibration.curves.{name}")
+        assert any(found.examples for found in doctest.DocTestFinder().find(module)), name
 
 
 def small_steps(x: Float) -> Float:
@@ -146,14 +145,13 @@ def _parts(of: Callable[..., Float], columns: list[Float], p: Float, cuts: list[
     return np.concatenate(parts, axis=-1).tobytes()
 
 
-@pytest.mark.parametrize("name", curve_names())
-def test_outside_tells_of_the_domain_and_not_of_nan(name: str) -> None:
-    found = curve(name)
-    lowest, highest = found.domain
-    x = np.array([np.nextafter(lowest, -np.inf), lowest, highest, np.nextafter(highest, np.inf)])
-    bounded = bool(np.isfinite(lowest))
-    assert found.outside(x).tolist() == [bounded, False, False, bounded]
-    assert found.outside(np.array([np.nan])).tolist() == [False]
+def test_outside_tells_of_the_domain_and_not_of_nan() -> None:
+    for name in curve_names():
+        found = curve(name)
+        lowest, highest = found.domain
+        below, above = np.nextafter(lowest, -np.inf), np.nextafter(highest, np.inf)
+        told = found.outside(np.array([below, lowest, highest, above, np.nan])).tolist()
+        assert told == [np.isfinite(lowest), False, False, np.isfinite(highest), False], name
 
 
 # METER TEROS 11/12 manual, section 4.1, equations 5 to 7, worked out in decimal arithmetic.
