@@ -2,9 +2,8 @@
 
 θ = (0.133 √ε - 0.146)^0.885 [m³/m³].
 
-References: Schaap, de Lange, Heimovaara 1997, Soil Technology 11(2), 147-154,
-doi:10.1016/S0933-3630(96)00130-5; as Vaz et al. 2013, equation 2b, quotes it. Coefficients read in
-FDR2soilmoisture, R/eps2theta.R.
+References: Schaap, de Lange, Heimovaara 1997, Soil Technology 11(2), 147-154, as
+Vaz et al. 2013, equation 2b, quotes it. Coefficients read in FDR2soilmoisture, R/eps2theta.R.
 Notes: organic layers of forests (litter to humus); below ε = 1.21 the bracket is negative and there
 is no value. No uncertainty was at hand.
 
@@ -49,7 +48,7 @@ CURVE = Curve(
     value=value,
     slope=slope,
     gradient=gradient,
-    reference="Schaap et al. 1997, doi:10.1016/S0933-3630(96)00130-5",
+    reference="Schaap et al. 1997, Soil Technology 11(2), 147-154",
     from_unit="dimensionless",
     to_unit="m**3/m**3",
     quantity="volumetric_water_content",
