@@ -19,7 +19,7 @@ from edaphon_calibration.errors import FitError, suggestion
 from edaphon_calibration.least_squares import Solution, centred, scaled, solve
 from edaphon_calibration.uncertainty import parameter_variance
 
-__all__ = ["FitResult", "fit_curve", "fit_polynomial", "fit_two_point"]
+__all__ = ["FitResult", "fit_curve", "fit_gravimetric", "fit_polynomial", "fit_two_point"]
 
 Numbers = Sequence[float] | Float
 
@@ -93,14 +93,15 @@ def fit_curve(
     fixed: Mapping[str, float] | None = None,
     start: Mapping[str, float] | None = None,
     u_point: float = 0.0,
-    u_reference: float = 0.0,
+    u_reference: float | Numbers = 0.0,
 ) -> FitResult:
     """The curve's `free` parameters (else all) from readings x and true values y; raises FitError.
 
     `u_point` is the standard uncertainty of one point beside the others (scatter of the reading,
     of the reference): it stands where there are too few points to show it, and where they show
-    less. `u_reference` is common to all points (the bath, the gas bottle). `start` is needed for
-    curves that bend in a parameter without a default.
+    less. `u_reference` is one error of all points together (the bath, the gas bottle), for each its
+    own size where it says so. `start` is needed for curves that bend in a parameter without a
+    default.
 
     >>> done = fit_curve("offset", [0.12, 0.1, 0.13, 0.11, 0.12], [0.0] * 5, u_reference=0.01)
     >>> round(done.parameters["offset"], 6), round(float(done.uncertainty([0.0])[0]), 6)
@@ -172,6 +173,33 @@ def fit_two_point(
     )
 
 
+def fit_gravimetric(
+    curve_name: str,
+    x: Numbers,
+    gravimetric: Numbers,
+    bulk_density: float,
+    u_gravimetric: float = 0.0,
+    u_bulk_density: float = 0.0,
+    free: Iterable[str] = (),
+    start: Mapping[str, float] | None = None,
+) -> FitResult:
+    """Soil of one's own: readings x against water by mass [g/g] and one bulk density [g/cm³].
+
+    θ = w ρ / ρ_w, ρ_w = 1 g/cm³. An error of the bulk density makes all θ wrong by one share, so
+    it is common to all points and no number of samples takes it away; that of w is each one's own.
+
+    >>> done = fit_gravimetric("square_root", [4.0, 9.0, 16.0, 25.0], [0.02, 0.1, 0.2, 0.29], 1.3)
+    >>> done.value([12.0]).round(3)
+    array([0.194])
+    """
+    if not 0.0 < bulk_density < 3.0:
+        raise FitError(f"expected a bulk density from 0 to 3 g/cm**3; came {bulk_density!r}")
+    theta = _column(gravimetric) * bulk_density
+    common = theta * (u_bulk_density / bulk_density)
+    u_point = u_gravimetric * bulk_density
+    return fit_curve(curve_name, x, theta, free, None, start, u_point, common)
+
+
 def _fitted(
     found: Curve,
     names: tuple[str, ...],
@@ -180,7 +208,7 @@ def _fitted(
     x: Float,
     y: Float,
     u_point: float,
-    u_reference: float,
+    u_reference: float | Numbers,
 ) -> FitResult:
     places = [list(found.parameters).index(name) for name in names]
     best = _solution(found, places, vector, x, y)
@@ -189,8 +217,8 @@ def _fitted(
     dof = len(x) - len(names)
     scatter = sqrt(float(left @ left) / dof) if dof else nan
     of_point, counted = (u_point, inf) if not scatter >= u_point else (scatter, float(dof))
-    zeros = np.zeros(len(fixed))
-    shared = np.concatenate([best.shift * u_reference, zeros])
+    common, zeros = np.broadcast_to(u_reference, len(x)), np.zeros(len(fixed))
+    shared = np.concatenate([best.response @ common, zeros])
     covariance = np.zeros((len(shared), len(shared)))
     covariance[: len(names), : len(names)] = best.spread * of_point**2
     known = dof > 0 or u_point > 0.0

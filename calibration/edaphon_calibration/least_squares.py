@@ -17,11 +17,11 @@ _CANCELLED = 1e12  # how much of a variance may cancel when powers of x are cent
 
 
 class Solution(NamedTuple):
-    """Parameters, the inverse of the normal matrix, and what one unit added to every y does."""
+    """Parameters, the inverse of the normal matrix, and what one unit more of each y does."""
 
     parameters: Float
     spread: Float
-    shift: Float
+    response: Float
 
 
 def solve(
@@ -45,7 +45,7 @@ def solve(
         if np.linalg.norm(columns @ way) <= _CLOSE * (np.linalg.norm(y) + np.linalg.norm(y - left)):
             inverse = np.linalg.pinv(columns)
             spread = steps @ (inverse @ inverse.T) @ steps.T
-            return Solution(p, (spread + spread.T) / 2.0, steps @ inverse.sum(axis=1))
+            return Solution(p, (spread + spread.T) / 2.0, steps @ inverse)
         p, left = _nearer(model, y, p, left, steps @ way)
     raise FitError(f"expected a fit within {_STEPS} steps; give a start nearer to the points")
 

@@ -74,7 +74,8 @@ def _temperature(x: Float, p: Float) -> Float:
     cold = t
     for _ in range(_NEWTON_STEPS):
         cold = cold - (_ratio(cold, p) - ratio) * r0 / _per_degree(cold, p)
-    return np.where(t < 0.0, cold, t)
+    found: Float = np.where(t < 0.0, cold, t)
+    return found
 
 
 def _per_degree(t: Float, p: Float) -> Float:

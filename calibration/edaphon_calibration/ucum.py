@@ -40,11 +40,15 @@ _CODES = {
     "psi": "[psi]",
 }
 _BASES = {"l": "L", "ohm": "Ohm"}  # with any prefix
-_METRIC = frozenset(("cd", "mol", "Pa", "bar", "Hz", "lx", *"mgKsVAWJSNTCF", *_BASES))
+_METRIC: frozenset[str] = frozenset(
+    ("cd", "mol", "Pa", "bar", "Hz", "lx", *"mgKsVAWJSNTCF", *_BASES)
+)
 _PLAIN = frozenset(("%", "min", "h", "d", "dB"))  # the same in both, never with a prefix
 _PREFIXES = ("", "da", *"TGMkhdcmunp")
 _READ = {code: ours for ours, code in _CODES.items() if ours != "delta_degC"}
-_READ_BASES = {"L": "l", "l": "l", "Ohm": "ohm"} | {symbol: symbol for symbol in _METRIC}
+_READ_BASES: dict[str, str] = {"L": "l", "l": "l", "Ohm": "ohm"} | {
+    symbol: symbol for symbol in _METRIC
+}
 
 _TERM = re.compile(r"([a-zA-Z%]+|1)?(\[[a-zA-Z_]{1,8}\])?([+-]?[1-9])?(\{[!-z|~]{1,20}\})?")
 

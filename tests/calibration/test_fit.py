@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from edaphon_calibration import SAME, apply_chain, curve, prepare_step
 from edaphon_calibration.errors import FitError
-from edaphon_calibration.fit import FitResult, fit_curve, fit_polynomial, fit_two_point
+from edaphon_calibration.fit import (
+    FitResult,
+    fit_curve,
+    fit_gravimetric,
+    fit_polynomial,
+    fit_two_point,
+)
 
 # JCGM 100:2008, annex H.3: readings of a thermometer and their corrections [degC].
 T = [21.521, 22.012, 22.512, 23.003, 23.507, 23.999, 24.513, 25.002, 25.503, 26.010, 26.511]
@@ -232,3 +238,17 @@ def test_what_a_line_leaves_over_has_no_mean_and_no_trend(y: list[float], away: 
     x = np.arange(len(y)) * 1.5 + away
     left = fit_polynomial(x, y, 1).residuals
     np.testing.assert_allclose([left.sum(), left @ (x - away)], 0.0, atol=1e-9)
+
+
+def test_the_bulk_density_of_the_core_stays_in_the_fit_however_many_samples() -> None:
+    few, many = [4.0, 9.0, 16.0, 25.0], list(np.linspace(4.0, 25.0, 200))
+    for x in (few, many):
+        w = (np.sqrt(x) - 1.6) / 8.4 / 1.3
+        done = fit_gravimetric("square_root", x, w, 1.3, 0.002, 0.05)
+        assert done.parameters["c1"] == pytest.approx(1.0 / 8.4)
+        at = done.value([14.0])[0]
+        shared = float(np.abs(done.shared @ [1.0, sqrt(14.0)]))
+        assert shared == pytest.approx(at * 0.05 / 1.3, rel=1e-9)
+        assert done.uncertainty([14.0])[0] > shared
+    with pytest.raises(FitError, match="bulk density"):
+        fit_gravimetric("square_root", few, few, 1300.0)
