@@ -6,7 +6,8 @@ References: Seyfried, Grant, Du, Humes 2005, Vadose Zone Journal 4(4), 1070-1079
 doi:10.2136/vzj2004.0148 (abstract read); it is the probe's default soil type, loam.
 Notes: evaluated between ε_r of 4 and 36 on 19 soils, where it missed by 0.019 m³/m³ on average,
 taken here as the standard uncertainty. The coefficients are those commonly cited; the table of the
-paper was not at hand. Not for the apparent permittivity of TDR: losses are no part of ε_r.
+paper was not at hand. Not for the apparent permittivity of TDR: losses are no part of ε_r. The
+probe's cubics for sand, silt and clay stand in its manual; `polynomial` takes them.
 
 >>> import numpy as np
 >>> CURVE.value(np.array([12.0]), CURVE.parameter_vector()).round(5)
