@@ -155,7 +155,7 @@ def _absent(document: Document, info: FieldInfo, key: str) -> tuple[Any, list[Co
     needed = ", ".join(
         f"{name} = {toml_text(f.examples[0])}" for name, f in fields.items() if f.is_required()
     )
-    right = f"{info.description}, such as: [{key}] {needed}"
+    right = f"{info.description}, such as, at the top of the file: {key} = {{ {needed} }}"
     return None, [Complaint(document.file, 1, key, "missing", right)]
 
 
