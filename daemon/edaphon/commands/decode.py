@@ -8,7 +8,9 @@ import numpy as np
 import orjson
 import typer
 
-from edaphon.commands.decode_payload import Unclear, held, readings_of
+from edaphon.commands import check
+from edaphon.commands.check import usual_file
+from edaphon.commands.decode_payload import Unclear, expect_address, held, readings_of
 from edaphon.commands.storage import configured, fail
 from edaphon_calibration.chain import apply_chain, prepare_step
 from edaphon_calibration.errors import suggestion
@@ -70,17 +72,29 @@ _Typed = tuple[str, int | None, str, str]
 
 
 def _sheet(model: str, file: Path | None) -> Sheet:
-    sheets = configured(file).config.sheets if file else Sheets()
+    """One of the package is at hand without a configuration; the owner's are in the usual file."""
+    place, sheets = file, Sheets()
+    if place is None and model not in sheets and usual_file().exists():
+        place = usual_file()
+    if place is not None:
+        sheets = configured(place).config.sheets
     try:
         return sheets[model]
     except UnknownModel:
+        looked = f"in {place}" if place else " or ".join(f"no {path}" for path in check.USUAL)
         words = f"expected the name of a model sheet, got {model!r}"
-        raise fail(words + suggestion(model, sheets.names()), USAGE) from None
+        near = suggestion(model, sheets.names())
+        raise fail(f"{words} (looked among those of edaphon, {looked}){near}", USAGE) from None
 
 
-def _by_model(sheet: Sheet, typed: _Typed) -> _Said:
+def _by_model(sheet: Sheet, typed: _Typed, address: str | None = None) -> _Said:
+    """With an address, what another instrument answered is refused."""
     payload, port, topic, request = typed
-    return _Said(readings_of(sheet, held(payload, sheet.engine, port, topic, request)), sheet)
+    what = held(payload, sheet.engine, port, topic, request)
+    readings = readings_of(sheet, what)
+    if address is not None:
+        expect_address(address, sheet, what.data)
+    return _Said(readings, sheet)
 
 
 def _by_source(path: str, file: Path | None, typed: _Typed) -> _Said:
@@ -88,7 +102,7 @@ def _by_source(path: str, file: Path | None, typed: _Typed) -> _Said:
 
     config, found = named_source(path, file)
     if found.model is not None:
-        return _by_model(config.sheet(found), typed)
+        return _by_model(config.sheet(found), typed, getattr(found, "address", None))
     return _Said(own_readings(config, found, *typed[:2]), None)
 
 

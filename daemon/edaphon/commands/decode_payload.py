@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from edaphon_drivers.payloads import Piece, Turn
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["Held", "Unclear", "held", "plain_bytes", "readings_of"]
+__all__ = ["Held", "Unclear", "expect_address", "held", "plain_bytes", "readings_of"]
 
 _TEXTS = {
     "ascii": "the lines that it sends",
@@ -24,6 +24,9 @@ _TEXTS = {
 }
 _ESCAPE = re.compile(rb"\\(r|n|t|\\|x[0-9A-Fa-f]{2})")
 _PLAIN = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"\\": b"\\"}
+_MARK = re.compile(r"^[<>] ")
+_ECHOED = re.compile(rb"\?[^!\r\n]*!")  # a question to anybody; all others begin with an address
+_ANY_SENSEAIR = "254"
 _ANY_ADDRESS = 8  # of I2C; what is asked there says the command, not the address
 
 
@@ -61,10 +64,11 @@ def plain_bytes(payload: str, spoken: str) -> bytes:
     if found is not None and (spoken not in _TEXTS or spoken == "sdi12" or found[-1:] in b"\r\n"):
         return found
     if spoken not in _TEXTS:
-        digits = "hex or base64" if spoken == "lorawan" else "hex"
-        raise Unclear(
-            f"expected the bytes as {digits}, or @ and a file's name, got {payload[:60]!r}"
-        )
+        if _ESCAPE.search(payload.encode("utf-8", "surrogateescape")):  # a line of `record`
+            return _unescaped(_MARK.sub("", payload).encode("utf-8", "surrogateescape"))
+        digits = "hex, base64" if spoken == "lorawan" else "hex"
+        words = f"expected the bytes as {digits} or \\xNN, or @ and a file's name"
+        raise Unclear(f"{words}, got {payload[:60]!r}")
     return _unescaped(payload.encode("utf-8", "surrogateescape"))
 
 
@@ -73,6 +77,28 @@ def readings_of(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
     if not what.data:
         raise Unclear(f"expected {_TEXTS.get(sheet.engine, 'bytes')}, got nothing")
     return _READERS[sheet.engine](sheet, what)
+
+
+def expect_address(address: str, sheet: Sheet, data: bytes) -> None:
+    """Raises Refused where another instrument of the line has answered."""
+    for found in _addresses(sheet, data):
+        if address not in {found, _ANY_SENSEAIR}:
+            raise Refused(f"an answer of address {address}", f"one of address {found}")
+
+
+def _addresses(sheet: Sheet, data: bytes) -> Iterator[str]:
+    if sheet.engine == "sdi12":
+        from edaphon_drivers.sdi12.packets import is_packet
+
+        answers = [data] if is_packet(data) else data.splitlines()
+        lines = (_ECHOED.sub(b"", line).strip() for line in answers)
+        yield from (line[:1].decode("latin-1") for line in lines if line)
+    elif sheet.engine == "modbus":
+        from edaphon_drivers.modbus.answers import possible_requests
+        from edaphon_drivers.modbus.frame import parse_request
+
+        said = (parse_request(frame) for frame, _ in possible_requests(data, sheet))
+        yield from (str(one.unit) for one in said if one)
 
 
 def _digits(text: str, spoken: str) -> bytes | None:

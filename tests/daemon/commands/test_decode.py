@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edaphon.commands import main
+from edaphon.commands.record import escaped
 from edaphon_drivers.modbus.crc import with_crc
 from edaphon_drivers.sdi12.crc import crc_characters
 
@@ -270,6 +271,57 @@ def test_a_source_is_decoded_with_its_settings_its_fields_or_its_codec(own: str,
     assert by_source(f"cs/{EUI}", "04D2", "--port", "100")[0]["value"] == 12.34
 
 
+def test_a_sheet_of_the_owner_is_found_in_the_usual_file_and_the_error_says_where_it_looked(
+    own: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    words = ("--model", "acme.ph1", "--payload", "64,19.5")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    monkeypatch.setattr("edaphon.commands.check.USUAL", (Path("edaphon.toml"), tmp_path / "none"))
+    assert "no edaphon.toml or no" in decode(*words, code=2)
+    assert "in " + own in decode("--model", "acme.x", *words[2:], "--config", own, code=2)
+    monkeypatch.chdir(tmp_path)
+    assert values(*words[1::2]) == {"ph": 6.4, "t": 19.5}
+    assert "in edaphon.toml)" in decode("--model", "acme.x", *words[2:], code=2)
+    (tmp_path / "edaphon.toml").write_text("nonsense")
+    assert "soil_temperature" in decode("--model", "maxim.ds18b20", "--payload", SCRATCHPAD)
+
+
+def test_what_another_instrument_of_the_line_answered_is_no_sample_of_a_source(tmp_path: Path):
+    file = tmp_path / "edaphon.toml"
+    lines = [OWN.partition("[bus.bench]")[0].replace("FOLDER", str(tmp_path))]
+    for bus, kind, address, model in (
+        ("p", "sdi12", "2", "meter.teros11"),
+        ("m", "serial", "5", "generic.xy-md02"),
+    ):
+        lines.append(f'[bus.{bus}]\nkind = "{kind}"\nport = "/dev/serial/by-id/{bus}"\n')
+        lines.append(f'[[source]]\nbus = "{bus}"\naddress = "{address}"\nmodel = "{model}"\n')
+        lines.append('interval = "1h"\n')
+    file.write_text("".join(lines))
+
+    def by_source(path: str, payload: str, code: int = 0) -> str:
+        return decode("--source", path, "--payload", payload, "--config", str(file), code=code)
+
+    other = by_source("p/2", "a+2400.5+21.0", code=1)
+    assert "expected an answer of address 2, got one of address a" in other
+    assert "21 degC" in by_source("p/2", r"?!2\r\n2M!20002\r\n2\r\n2D0!2+2400.5+21.0\r\n")
+    assert values("meter.teros11", "a+2400.5+21.0")["soil_temperature"] == 21
+    frames = [with_crc(bytes((unit,)) + bytes.fromhex("04 04 01 31 02 22")) for unit in (5, 6)]
+    assert "30.5 degC" in by_source("m/5", frames[0].hex())
+    assert "address 5, got one of address 6" in by_source("m/5", frames[1].hex(), code=1)
+    assert values("generic.xy-md02", frames[1].hex())["air_temperature"] == 30.5
+
+
+def test_bytes_are_taken_in_the_spelling_that_record_prints():
+    frame = bytes.fromhex("01 04 04 01 31 02 22 2A CE")
+    request = with_crc(bytes.fromhex("01 04 00 01 00 02"))
+    for mark in ("", "< "):
+        typed = mark + escaped(frame)
+        assert values("generic.xy-md02", typed)["air_temperature"] == 30.5
+    asked = ("--request", "> " + escaped(request))
+    assert values("generic.xy-md02", escaped(frame), *asked)["air_temperature"] == 30.5
+
+
 def test_what_is_missing_is_said_with_what_to_type(own: str):
     sourceless = ("--source", "file/cr100", "--payload", "x", "--config", own)
     assert "did you mean file/cr1000" in decode(*sourceless, code=2)
@@ -278,7 +330,7 @@ def test_what_is_missing_is_said_with_what_to_type(own: str):
     zoneless = ("--model", "licor.li-850-file", "--payload", "2026-03-07\t12:00:00\t1")
     assert "--source" in decode(*zoneless, code=2)
     assert "got nothing" in decode("--model", "meter.teros12", "--payload", "", code=2)
-    assert "hex or base64" in decode("--model", "milesight.am308", "--payload", "?!", code=2)
+    assert "hex, base64 or" in decode("--model", "milesight.am308", "--payload", "?!", code=2)
     assert "did you mean" in decode("--model", "meter.teros1", "--payload", "00", code=2)
 
 
