@@ -30,9 +30,10 @@ from edaphon.acquire.scanning import (
 )
 from edaphon.acquire.switches import NotSwitched, branched
 from edaphon.acquire.timekeeper import Timekeeper
-from edaphon.commands.bench_line import BenchLine
+from edaphon.commands.bench_hear import Ear
+from edaphon.commands.bench_line import BenchLine, not_asked
 from edaphon.commands.control import DaemonRefuses
-from edaphon.config import Configuration, ScheduledSource
+from edaphon.config import Configuration
 from edaphon.facts import Knowledge
 from edaphon.facts.swaps import contradictions, explanations
 from edaphon.journal import Journal, Kind, Purpose
@@ -66,13 +67,15 @@ class Bench:
         keeper: Timekeeper,
         line: Callable[[str], BenchLine],
         knowledge: Callable[[], Knowledge],
+        listening: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         self._config, self._journal, self._keeper = config, journal, keeper
         self._line_of, self._knowledge = line, knowledge
+        self._ear = Ear(config, journal, keeper, listening)
 
     def verb(self, name: str) -> Callable[[Mapping[str, Any]], dict[str, Any]] | None:
         """What answers that verb; None for a verb that is not the bench's."""
-        verbs = ("bench", "probe", "contradictions", "measure", "say", "readdress")
+        verbs = ("bench", "probe", "contradictions", "measure", "hear", "say", "readdress")
         return getattr(self, f"_on_{name}") if name in verbs else None
 
     def ask(self, name: str, **words: Any) -> Any:
@@ -84,13 +87,17 @@ class Bench:
         return {"buses": list(self._config.buses)}
 
     def _line(self, name: str) -> BenchLine:
+        if self._is_stream(name):
+            words = f"bus {name} talks by itself: nobody is asked there"
+            raise DaemonRefuses(f"{words}; `edaphon term {name}` shows what comes")
+        return self._line_of(name)
+
+    def _is_stream(self, name: str) -> bool:
         table = self._config.buses.get(name)
         if table is None:
             known = ", ".join(self._config.buses) or "none in the configuration"
             raise DaemonRefuses(f"expected the name of a bus ({known}), got {name!r}")
-        if table.kind == "stream":
-            raise DaemonRefuses(f"bus {name} talks by itself: nobody is asked there")
-        return self._line_of(name)
+        return table.kind == "stream"
 
     def _held(self, line: BenchLine, talk: Talk[None], deadline_s: float) -> Finished:
         """Raises DaemonRefuses where the line itself is in trouble."""
@@ -217,10 +224,16 @@ class Bench:
             "readings": [[r.quantity, r.number, r.unit, str(r.status)] for r in readings],
         }
 
+    def _on_hear(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """What an instrument that talks by itself says; `seconds` None: the newest, or as usual."""
+        name, seconds = str(request["bus"]), request.get("seconds")
+        if not self._is_stream(name):
+            raise DaemonRefuses(f"expected a line that talks by itself, bus {name} is asked")
+        return self._ear.hear(name, float(seconds) if seconds else None)
+
     def _scheduled(self, path: str) -> tuple[Scheduled, BenchLine]:
-        asked = [s.path for s in self._config.sources if isinstance(s, ScheduledSource)]
-        if path not in asked:
-            raise DaemonRefuses(f"expected a source that can be asked ({asked}), got {path!r}")
+        if why_not := not_asked(self._config, path):
+            raise DaemonRefuses(why_not)
         line = self._line(path.partition("/")[0])
         return line.scheduled[path], line
 

@@ -9,10 +9,10 @@ from edaphon.acquire.switches import BranchSwitch
 from edaphon.clock import SystemClock
 from edaphon.commands.building import branch_switch, link_opener, scheduled, supply_switches
 from edaphon.config import Bus as BusTable
-from edaphon.config import Configuration, ScheduledSource
+from edaphon.config import Configuration, HeardSource, ScheduledSource
 from edaphon_drivers.talk import Timing
 
-__all__ = ["BenchLine", "own_line"]
+__all__ = ["BenchLine", "not_asked", "own_line"]
 
 _SHORT = 0.5  # of a line's time for an answer, where silence is what is usually found
 
@@ -50,3 +50,18 @@ def own_line(config: Configuration, name: str) -> BenchLine:
     bus.start()
     timing = Timing(answer_s=table.answer_s)
     return BenchLine(table, bus, {s.path: s for s in own}, branches, timing)
+
+
+def not_asked(config: Configuration, path: str) -> str:
+    """Why a source can't be asked, and what to do instead; "" for one that can."""
+    source = next((s for s in config.sources if s.path == path), None)
+    if isinstance(source, ScheduledSource):
+        return ""
+    if isinstance(source, HeardSource):
+        shown = f"`edaphon record {path}` shows what it says"
+        return f"{path} talks by itself: nobody asks it. {shown}, `edaphon query` its values"
+    if source is not None:
+        return f"{path} sends when it wants: nobody asks it. `edaphon query` shows its values"
+    asked = [s.path for s in config.sources if isinstance(s, ScheduledSource)]
+    known = ", ".join(asked) or "the configuration has none"
+    return f"expected a source that can be asked ({known}), got {path!r}"

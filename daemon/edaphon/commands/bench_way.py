@@ -11,6 +11,7 @@ from edaphon.commands.bench_line import BenchLine, own_line
 from edaphon.commands.control import DaemonOff, DaemonRefuses, ask
 from edaphon.commands.storage import Storage, fail
 from edaphon.derive import known_facts
+from edaphon.facts import Knowledge
 from edaphon.journal import Journal, JournalBusy
 from edaphon_drivers.talk import Timing
 
@@ -37,9 +38,13 @@ def bench_of(service: "Service") -> Bench:
             table, inlets.buses[name], sampler.scheduled, inlets.branches[name], timing, count
         )
 
-    return Bench(
-        service.config, service.journal, service.keeper, line, lambda: service.deriver.knowledge
-    )
+    def listening(path: str) -> str | None:
+        return service.trouble.get(path, "") if path in inlets.streams else None
+
+    def knowledge() -> Knowledge:
+        return service.deriver.knowledge
+
+    return Bench(service.config, service.journal, service.keeper, line, knowledge, listening)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import numpy as np
 
 from edaphon import __version__
 from edaphon.acquire.bus import AlreadyTalking
+from edaphon.commands.bench_line import not_asked
 from edaphon.commands.control import DaemonRefuses
 from edaphon.commands.service import NotKept, Refusal, Service
 from edaphon.config import ScheduledSource
@@ -141,9 +142,8 @@ class Desk:
         """One measurement beside the schedule, kept with the purpose of a test."""
         service, path = self._service, str(request["source"])
         bus = path.partition("/")[0]
-        asked = [s.path for s in service.config.sources if isinstance(s, ScheduledSource)]
-        if path not in asked:
-            raise DaemonRefuses(f"expected a source that can be asked ({asked}), got {path!r}")
+        if why_not := not_asked(service.config, path):
+            raise DaemonRefuses(why_not)
         done, found = threading.Event(), []
 
         def keep(turns: tuple[Turn, ...], fault: Fault | None) -> None:

@@ -7,12 +7,13 @@ from typing import Annotated
 import orjson
 import typer
 
+from edaphon.commands.bench_line import not_asked
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.storage import fail, open_storage
 
 __all__ = ["read"]
 
-TRY_AGAIN = 75
+USAGE, TRY_AGAIN = 2, 75
 LONGEST_S = 140.0
 
 
@@ -24,6 +25,8 @@ def read(
 ) -> None:
     """Measure now, through the daemon; recording goes on and these values make no series."""
     storage = open_storage(file)
+    if why_not := not_asked(storage.config, source):
+        raise fail(why_not, USAGE)
     for _ in range(times):
         try:
             answer = storage.ask("read", LONGEST_S, source=source)

@@ -7,15 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
+from edaphon.commands.bench_hear import LONGEST_HEARD_S
 from edaphon.commands.bench_way import opened_bench
 from edaphon.commands.control import DaemonRefuses
 from edaphon.commands.storage import fail, open_storage
-from edaphon.config import Configuration, ScheduledSource
+from edaphon.config import Configuration, HeardSource, ScheduledSource
 from edaphon_drivers.faults import Garbled, NoAnswer, Refused
 
 __all__ = ["escaped", "record", "transcript_text"]
 
 USAGE = 2
+_LISTEN = "if it talks by itself: how long to listen; usually twice `expect`, at most 60"
 _PLAYABLE = ("", NoAnswer.cause, Garbled.cause, Refused.cause)
 _NAMED = {0x0D: r"\r", 0x0A: r"\n", 0x09: r"\t", 0x5C: r"\\"}
 
@@ -25,10 +27,14 @@ def record(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="a new file; for a bus a folder")
     ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, max=LONGEST_HEARD_S, help=_LISTEN)
+    ] = None,
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
 ) -> None:
     """Measure now and write what was said, with the readings, as a transcript; recording goes on.
 
+    Of an instrument that talks by itself: the last lines that the daemon heard, or the next ones.
     Exit 1 when a source gave no measurement; what it said is written all the same.
     """
     storage = open_storage(file)
@@ -39,7 +45,7 @@ def record(
     with opened_bench(storage) as ask:
         for path, target in targets.items():
             try:
-                found = ask("measure", source=path)
+                found = _said(ask, storage.config, path, seconds)
             except DaemonRefuses as refusal:
                 raise fail(f"{path}: {refusal}") from None
             if found["cause"] not in _PLAYABLE:
@@ -53,13 +59,21 @@ def record(
         raise typer.Exit(1)
 
 
+def _said(ask: Any, config: Configuration, path: str, seconds: float | None) -> Any:
+    """One measurement, or what an instrument that talks by itself says."""
+    bus = path.partition("/")[0]
+    if config.buses[bus].kind == "stream":
+        return ask("hear", bus=bus, seconds=seconds)
+    return ask("measure", source=path)
+
+
 def _paths(config: Configuration, what: str) -> list[str]:
-    asked = [s.path for s in config.sources if isinstance(s, ScheduledSource)]
-    own = [path for path in asked if path == what or path.partition("/")[0] == what]
+    lines = [s.path for s in config.sources if isinstance(s, ScheduledSource | HeardSource)]
+    own = [path for path in lines if path == what or path.partition("/")[0] == what]
     if own:
         return own
-    known = ", ".join(asked) or "the configuration has none"
-    raise fail(f"expected a source or a bus that is asked ({known}), got {what!r}", USAGE)
+    known = ", ".join(lines) or "the configuration has none"
+    raise fail(f"expected a bus, or a source on one ({known}), got {what!r}", USAGE)
 
 
 def _target(output: Path | None, path: str, several: bool) -> Path | None:
@@ -85,7 +99,9 @@ def _header(config: Configuration, path: str, found: dict[str, Any]) -> str:
     identity = found["identity"] or {}
     keys = ("vendor", "model", "version", "serial")
     told = " ".join(filter(None, (identity.get(key, "") for key in keys)))
-    when = datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ")
+    ns = found.get("time_ns")
+    at = datetime.fromtimestamp(ns // 10**9, UTC) if ns else datetime.now(UTC)
+    when = at.strftime("%Y-%m-%dT%H:%MZ")
     return (
         f"source: recorded at {config.site.id}, logger {config.logger.id}, {when}, "
         f"model {found['model']}, identity {told or 'not told'}"

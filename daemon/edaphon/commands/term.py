@@ -34,7 +34,7 @@ def term(
     r"""Ask on a line by hand: each line typed is one question; recording goes on.
 
     SDI-12 gets its `!`; elsewhere \r \n and \xNN stand for themselves. What comes is kept as a
-    test. Exit 1 when one question with --send is not answered.
+    test. On a line that talks by itself: what comes in some seconds. Exit 1 when nothing comes.
     """
     storage = open_storage(file)
     table = storage.config.buses.get(bus)
@@ -43,6 +43,9 @@ def term(
         raise fail(f"expected the name of a bus ({known}), got {bus!r}", USAGE)
     is_sdi12 = table.kind in SDI12_KINDS
     with opened_bench(storage) as ask:
+        if table.kind == "stream":
+            _hear(ask, bus, send, hex)
+            return
         if send:
             _once(ask, bus, send, hex, is_sdi12)
             return
@@ -67,6 +70,19 @@ def _once(ask: Any, bus: str, send: str, hex: bool, is_sdi12: bool) -> None:
         raise typer.Exit(1)
 
 
+def _hear(ask: Any, bus: str, send: str, hex: bool) -> None:
+    if send:
+        words = f"bus {bus} talks by itself: nobody is asked there"
+        raise fail(f"{words}; without --send this shows what comes", USAGE)
+    typer.echo(f"bus {bus} talks by itself; listening", err=True)
+    try:
+        turns = ask("hear", bus=bus)["turns"]
+    except DaemonRefuses as refusal:
+        raise fail(str(refusal)) from None
+    for _, data in turns:
+        typer.echo(_shown(bytes.fromhex(data), hex))
+
+
 _NOTHING = "(no answer)"
 
 
@@ -74,6 +90,10 @@ def _answer(ask: Any, bus: str, data: bytes, hex: bool) -> str:
     came = bytes.fromhex(ask("say", bus=bus, data=data.hex())["came"])
     if not came:
         return _NOTHING
+    return _shown(came, hex)
+
+
+def _shown(came: bytes, hex: bool) -> str:
     return came.hex(" ") if hex else escaped(came)
 
 

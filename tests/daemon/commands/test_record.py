@@ -1,6 +1,8 @@
 """Transcripts of real talks: what is written can be played, and gives the same readings."""
 
 import contextlib
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 from hypothesis import given
@@ -16,6 +18,7 @@ from edaphon.journal import Kind, Purpose, read_only
 from edaphon_drivers.engines import engine
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.sheets import load_sheet
+from edaphon_drivers.simulators.ascii import Instrument, SimulatedPort
 from edaphon_drivers.simulators.modbus import SimulatedLine, Unit
 from edaphon_drivers.simulators.sdi12 import Probe
 from edaphon_drivers.talk import Ask, Asking, Pause
@@ -80,6 +83,65 @@ def test_a_source_that_is_none_is_told_with_those_that_are(tmp_path: Path):
     station = Station(tmp_path, tables("/dev/none", "a"), [])
     call(station, "record", "sdi12/b", codes=(2,))
     call(station, "record", "sdi12/a", codes=(1,))
+
+
+LINES = itertools.repeat(b"T=-3.25 RH=81.4\r\n")
+
+
+@contextlib.contextmanager
+def talking(folder: Path, lines=LINES, period_s: float = 0.1) -> Iterator[Station]:
+    """A station with an instrument that talks by itself, by a sheet of its owner."""
+    port = SimulatedPort(Instrument(lines=iter(lines), period_s=period_s))
+    table = f'[bus.mast]\nkind = "stream"\nport = "{port.start()}"\n'
+    source = '[[source]]\nbus = "mast"\nmodel = "acme.talker"\nexpect = "1s"\n'
+    model = (
+        '[model."acme.talker"]\ntitle = "Talker"\nengine = "ascii"\n'
+        'output = [{ name = "t", quantity = "air_temperature", unit = "degC" }]\n'
+        '[model."acme.talker".frame]\nheard = true\nend = "\\r\\n"\n'
+        "pattern = 'T=(?P<t>[-+0-9.]{1,8}) RH=[0-9.]{1,6}'\n"
+    )
+    yield Station(folder, [table, source, model], [])
+    port.stop()
+
+
+def test_what_an_instrument_says_by_itself_is_written_with_its_readings(tmp_path: Path):
+    with talking(tmp_path) as station:
+        text, _ = call(station, "record", "mast/0", "--seconds", "0.8")
+        read, complained = call(station, "read", "mast/0", codes=(2,))
+    said = read_transcript(text)
+    assert "< T=-3.25 RH=81.4\\r\\n\n" in text
+    assert all(e == Expected("air_temperature", -3.25, "degC") for e in said.expected)
+    assert len(said.turns) - 2 <= len(said.expected) <= len(said.turns)
+    assert said.expected
+    kept = [e for _, e in read_only(station.storage / "journal").scan(kinds=[Kind.RECORD])]
+    assert [(e.source, e.purpose) for e in kept] == [("mast/0", Purpose.TEST)]
+    assert (read, "edaphon record mast/0" in complained) == ("", True)
+
+
+def test_the_daemons_last_lines_of_an_instrument_that_talks_by_itself_are_written(
+    tmp_path: Path, monkeypatch
+):
+    monkeypatch.setattr("edaphon.acquire.stream.CHUNK_S", 0.3)
+    with talking(tmp_path) as station, running(station.file) as service:
+        for words in (("--seconds", "1"), ()):  # the next lines; then those that are there
+            text, _ = call(station, "record", "mast/0", *words)
+            assert "= air_temperature -3.25 degC\n" in text
+            assert "> " not in text
+        _, complained = call(station, "read", "mast/0", codes=(2,))
+        assert "talks by itself" in complained
+        kept = service.journal.scan(["mast/0"], [Kind.RECORD])
+        assert {e.purpose for _, e in kept} == {Purpose.ROUTINE}
+
+
+def test_bytes_that_are_no_line_of_the_sheet_are_shown_all_the_same(tmp_path: Path):
+    with talking(tmp_path, [b"\x80hm\n"] * 9) as station:
+        text, complained = call(station, "record", "mast", "--seconds", "0.6", codes=(1,))
+    assert r"\x80hm\n" in text
+    assert text.rstrip().endswith("! garbled")
+    assert complained.startswith("mast/0: expected")
+    with talking(tmp_path / "dumb", []) as station:
+        _, complained = call(station, "record", "mast/0", "--seconds", "0.2", codes=(1,))
+    assert "within 0.2 s, nothing came" in complained
 
 
 def test_silence_in_front_of_late_bytes_stays_in_a_transcript():

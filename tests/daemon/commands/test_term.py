@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.daemon.commands.calling import call, until
+from tests.daemon.commands.test_record import talking
 from tests.daemon.commands.test_scan import line_of, probe, tables
 from tests.stories.station import Station
 
@@ -49,6 +50,19 @@ def test_bytes_in_hexadecimal_reach_a_unit_while_no_daemon_runs(tmp_path: Path):
     finally:
         line.stop()
     assert out.strip() == rtu(3, bytes.fromhex("03021234")).hex(" ")
+
+
+def test_a_line_that_talks_by_itself_shows_what_comes_before_it_has_a_source(
+    tmp_path: Path, monkeypatch
+):
+    monkeypatch.setattr("edaphon.commands.bench_hear._USUAL_S", 0.6)
+    with talking(tmp_path) as station:
+        station.file.write_text(station.file.read_text("utf-8").partition("[[source]]")[0])
+        out, complained = call(station, "term", "mast")
+        _, refused = call(station, "term", "mast", "--send", "x", codes=(2,))
+    assert r"T=-3.25 RH=81.4\r\n" in out.splitlines()
+    assert "talks by itself" in complained
+    assert "nobody is asked there" in refused
 
 
 def test_a_bus_that_is_none_is_told(tmp_path: Path):
