@@ -154,7 +154,8 @@ def published_vectors(before_ns: int) -> Iterator[Sent]:
     assert len(entries) >= 10
     for number, entry in enumerate(entries):
         for device in DEVICES:
-            if device.model == labels[entry["device"]] and not entry.get("expect_unusable"):
+            fit = not (entry.get("expect_unusable") or entry.get("expect_error"))
+            if device.model == labels[entry["device"]] and fit:
                 time_ns = before_ns - number * SECOND_NS
                 yield Sent(device, time_ns, entry_bytes(entry), entry["f_port"], {}, entry)
 
