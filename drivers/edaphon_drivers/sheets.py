@@ -5,12 +5,13 @@ A sheet is found by its file name in `models/`; nothing lists them, so a new one
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from edaphon_drivers.readings import Origin
+from edaphon_drivers.sheet_tables import table_troubles
 
 __all__ = [
     "Command",
@@ -134,12 +135,9 @@ def load_sheet(model: str) -> Sheet:
 
 def parse_sheet(model: str, table: Mapping[str, Any]) -> Sheet:
     """The sheet that a TOML table says; raises ValueError, in words, for a wrong table."""
-    for key in ("title", "engine", "checked", "source", "output"):
-        if key not in table:
-            raise ValueError(f"{key} beside title, engine, checked, source and [[output]]")
-    outputs = {row.get("name", ""): _output(row) for row in table["output"]}
-    if len(outputs) < len(table["output"]):
-        raise ValueError("each output under a name of its own")
+    for _, came, right in table_troubles(table):
+        raise ValueError(f"{came}; {right}")
+    outputs = {row["name"]: _output(row) for row in table["output"]}
     return Sheet(
         model=model,
         title=table["title"],
@@ -154,36 +152,14 @@ def parse_sheet(model: str, table: Mapping[str, Any]) -> Sheet:
 
 
 def _command(row: Mapping[str, Any]) -> Command:
-    _expect_keys("command", row, Command)
     return Command(row["send"], tuple(row["outputs"]))
 
 
 def _output(row: Mapping[str, Any]) -> Output:
-    _expect_keys(f"output {row.get('name', '')!r}", row, Output)
     known = dict(row)
     known["origin"] = Origin(row.get("origin", "reported"))
     known["failure"] = tuple(map(float, row.get("failure", ())))
     known["low_supply"] = tuple(map(float, row.get("low_supply", ())))
     known["compensated"] = tuple(row.get("compensated", ()))
-    known["factory"] = tuple(map(_factory, row.get("factory", ())))
+    known["factory"] = tuple(Factory(**table) for table in row.get("factory", ()))
     return Output(**known)
-
-
-def _factory(row: Mapping[str, Any]) -> Factory:
-    _expect_keys("factory", row, Factory)
-    return Factory(**row)
-
-
-def _expect_keys(what: str, row: Mapping[str, Any], kind: type) -> None:
-    """Raises ValueError for a key that is missing or unknown."""
-    names = {
-        f.name: f.default is MISSING and f.default_factory is MISSING
-        for f in fields(kind)
-        if f.name != "meaning"  # no owner's key: it is worked out
-    }
-    missing = [name for name, needed in names.items() if needed and name not in row]
-    unknown = [name for name in row if name not in names]
-    if missing:
-        raise ValueError(f"{', '.join(missing)} in {what}")
-    if unknown:
-        raise ValueError(f"in {what} only {', '.join(names)}; not {', '.join(unknown)}")

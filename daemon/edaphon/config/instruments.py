@@ -1,5 +1,6 @@
 """What must fit between a source, its model sheet and the line it hangs on."""
 
+import re
 from collections.abc import Callable, Iterator
 
 from edaphon.config.lines import Bus
@@ -17,6 +18,7 @@ from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import check_unit
 from edaphon_drivers.engines import completed, engine, sheet_troubles
+from edaphon_drivers.sheet_tables import table_troubles
 from edaphon_drivers.sheets import Output, model_names
 
 __all__ = ["instrument_rules", "unit_trouble"]
@@ -33,25 +35,50 @@ _SPOKEN = {
 }
 
 
+# A trouble that the settings of a source put right, so that it is the source's.
+_SETTING = re.compile(r"\b(?:utc_offset|date_order|frame\.time\.year) is missing")
+
+
 def _own_models(_: Document, parts: Parts) -> Found:
     """The sheets that the owner wrote."""
-    named = {source.model for source in parts.sources.values()}
     for name, model in parts.models.items():
         place = ("model", name)
         if name in model_names():
             yield place, f'"{name}" is a sheet of this package', "another name"
         if name not in parts.sheets.own:
-            try:
-                model.sheet(name)
-            except (TypeError, KeyError, ValueError) as error:
-                yield (*place, "output"), "is not the table of a sheet", str(error)
+            for inside, came, right in table_troubles(model.model_dump()):
+                yield (
+                    (*place, *inside),
+                    came,
+                    right.replace("[[command", f'[[model."{name}".command'),
+                )
             continue
-        sheet = parts.sheets.own[name]
-        if name not in named:  # else each source is held against it, with its own settings
-            for trouble in sheet_troubles(sheet):
-                yield place, f'"{name}"', trouble
-        for at, output in enumerate(sheet.outputs.values()):
+        for trouble in _own_troubles(name, parts):
+            yield _frame_place(name, trouble), f'"{name}"', trouble
+        for at, output in enumerate(parts.sheets.own[name].outputs.values()):
             yield from _output(output, (*place, "output", at))
+
+
+def _own_troubles(name: str, parts: Parts) -> list[str]:
+    """What is wrong in an owner's sheet whatever the sources that name it set."""
+    sheet = parts.sheets.own.get(name)
+    if sheet is None:
+        return []
+    using = [source for source in parts.sources.values() if source.model == name]
+    found = list(sheet_troubles(sheet))
+    for source in using:
+        still = set(sheet_troubles(completed(sheet, source.settings)))
+        found = [trouble for trouble in found if trouble in still]
+    return [trouble for trouble in found if not (using and _SETTING.search(trouble))]
+
+
+def _frame_place(name: str, trouble: str) -> Place:
+    """The key of the frame that a trouble begins with, the frame, or the whole sheet."""
+    key = re.match(r"frame\.(\w+)(?: (\d+))?", trouble)
+    if key is None:
+        return ("model", name, "frame") if re.search(r"\bframe\b", trouble) else ("model", name)
+    row = (int(key[2]) - 1,) if key[2] else ()
+    return ("model", name, "frame", key[1], *row)
 
 
 def _output(output: Output, inside: Place) -> Found:
@@ -91,8 +118,8 @@ def _speaks(source: Source, number: int, parts: Parts) -> Found:
     elif isinstance(source, HeardSource) != bool(sheet.frame.get("heard")) and "ascii" in spoken:
         came = f'"{source.model}" {"is asked" if isinstance(source, HeardSource) else "is heard"}'
         yield place, came, "interval for one that is asked, expect for one that talks by itself"
-    elif trouble := next(sheet_troubles(completed(sheet, source.settings)), ""):
-        yield ("source", number, "settings"), f'"{source.model}"', trouble
+    elif troubles := _setting_troubles(source, parts):
+        yield from ((("source", number, "settings"), f'"{source.model}"', t) for t in troubles[:1])
     elif isinstance(source, ScheduledSource) and (
         trouble := engine(sheet.engine).address_trouble(source.address)
     ):
@@ -101,6 +128,14 @@ def _speaks(source: Source, number: int, parts: Parts) -> Found:
             f'"{source.address}"',
             trouble,
         )
+
+
+def _setting_troubles(source: Source, parts: Parts) -> list[str]:
+    """What is wrong in the sheet of a source with its settings, and not in the sheet alone."""
+    name = source.model or ""
+    told = _own_troubles(name, parts)
+    sheet = completed(parts.sheets[name], source.settings)
+    return [trouble for trouble in sheet_troubles(sheet) if trouble not in told]
 
 
 def _spoken(source: Source, parts: Parts) -> tuple[str, ...] | None:

@@ -58,6 +58,7 @@ def read_draft(document: Document) -> Draft:
         tables[_key(info)], found = _section(document, info)
         complaints += found
     parts = Parts.of(tables)
+    complaints = [_of_what_talks(document, parts, complaint) for complaint in complaints]
     complaints += rule_complaints(document, parts)
     if complaints:
         return Draft(None, parts, tuple(sorted(_without_echoes(document, complaints))))
@@ -95,6 +96,31 @@ def things_lacking(document: Document, place: Place, table: Table) -> list[Compl
 def _lacking(document: Document, place: Place, path: object, right: str) -> Complaint:
     came = f'"{path}" is not there'
     return Complaint(document.file, document.line(place), _dotted(place), came, right)
+
+
+def _of_what_talks(document: Document, parts: Parts, complaint: Complaint) -> Complaint:
+    """What is heard needs no interval but expect, which only its bus or its sheet can tell."""
+    if (complaint.key, complaint.came) != ("source.interval", "missing"):
+        return complaint
+    rows = document.table.get("source")
+    for number, row in enumerate(rows if isinstance(rows, list) else ()):
+        why = _talks(row, parts)
+        if why and document.line(("source", number)) == complaint.line:
+            right = f'expect = "10s", the usual time between two records: {why}'
+            return complaint._replace(key="source.expect", right=right)
+    return complaint
+
+
+def _talks(row: Any, parts: Parts) -> str:
+    """Why an instrument is heard and not asked; "" for one that is asked."""
+    if not isinstance(row, Mapping):
+        return ""
+    bus, model = (str(row.get(key, "")) for key in ("bus", "model"))
+    if model in parts.sheets and parts.sheets[model].frame.get("heard"):
+        return f"{model} talks by itself"
+    if bus in parts.buses and parts.buses[bus].kind == "stream":
+        return f'bus {bus} has kind = "stream"'
+    return ""
 
 
 def _dotted(place: Place) -> str:
