@@ -61,7 +61,8 @@ WHOLE = [name for name in NAMES if name != "sheet"]  # that one is a sheet, no c
 def configured(name: str, folder: Path) -> Configuration:
     file, told = folder / "edaphon.toml", example(name)
     (folder / "acme.js").write_text(told.script, "utf-8")
-    file.write_text(BOX + told.toml.replace("/etc/edaphon/codecs", str(folder)), "utf-8")
+    box = "" if name == "smallest" else BOX
+    file.write_text(box + told.toml.replace("/etc/edaphon/codecs", str(folder)), "utf-8")
     found = examine([file])
     assert [str(complaint) for complaint in found.complaints] == []
     assert found.config is not None
@@ -143,7 +144,29 @@ def test_the_guides_decode_command_says_the_same(
     assert found == list(transcript(told.proofs[0]).expected)
 
 
-@pytest.mark.parametrize("name", ["ascii", "sdi12", "modbus"])
+def test_decode_prints_what_the_guide_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    configured("smallest", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with suppress(SystemExit):
+        main(shlex.split(example("smallest").commands[0]))
+    (shown,) = re.findall(r"^```text\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    assert capsysbinary.readouterr() == (shown.encode(), b"")
+
+
+def test_an_example_with_the_hints_for_the_missing_tables_pasted_before_it_passes_check(
+    tmp_path: Path,
+) -> None:
+    file, text = tmp_path / "edaphon.toml", example("ascii").toml
+    file.write_text(text, "utf-8")
+    hints = [str(c).partition("at the top of the file: ")[2] for c in examine([file]).complaints]
+    file.write_text("\n".join([*hints, text]), "utf-8")
+    assert len(hints) == 3
+    assert examine([file]).complaints == ()
+
+
+@pytest.mark.parametrize("name", ["smallest", "ascii", "sdi12", "modbus"])
 def test_an_asked_instrument_of_the_guide_is_asked_as_the_guide_shows(
     name: str, tmp_path: Path
 ) -> None:
