@@ -72,7 +72,8 @@ class Ear:
     def _newest(self, path: str, last: Sequence, fresh_s: float) -> Entry | None:
         start = Sequence(last.file, max(0, last.n - _LOOKED_BACK))
         found = self.journal.scan([path], [Kind.RECORD], start, on_damage=lambda _: None)
-        newest = max((entry for _, entry in found), key=lambda e: e.received_ns, default=None)
+        own = (entry for _, entry in found if entry.purpose == Purpose.ROUTINE)
+        newest = max(own, key=lambda e: e.received_ns, default=None)
         old = newest and self.keeper.now_ns() - newest.received_ns > (fresh_s + CHUNK_S) * 1e9
         return None if old else newest
 

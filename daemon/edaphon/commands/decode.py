@@ -81,10 +81,10 @@ def _sheet(model: str, file: Path | None) -> Sheet:
     try:
         return sheets[model]
     except UnknownModel:
-        looked = f"in {place}" if place else " or ".join(f"no {path}" for path in check.USUAL)
+        looked = f"in {place}" if place else "there is no " + " or ".join(map(str, check.USUAL))
         words = f"expected the name of a model sheet, got {model!r}"
         near = suggestion(model, sheets.names())
-        raise fail(f"{words} (looked among those of edaphon, {looked}){near}", USAGE) from None
+        raise fail(f"{words} (looked among those of this package; {looked}){near}", USAGE) from None
 
 
 def _by_model(sheet: Sheet, typed: _Typed, address: str | None = None) -> _Said:

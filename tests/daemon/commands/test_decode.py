@@ -278,7 +278,7 @@ def test_a_sheet_of_the_owner_is_found_in_the_usual_file_and_the_error_says_wher
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
     monkeypatch.setattr("edaphon.commands.check.USUAL", (Path("edaphon.toml"), tmp_path / "none"))
-    assert "no edaphon.toml or no" in decode(*words, code=2)
+    assert "there is no edaphon.toml or " in decode(*words, code=2)
     assert "in " + own in decode("--model", "acme.x", *words[2:], "--config", own, code=2)
     monkeypatch.chdir(tmp_path)
     assert values(*words[1::2]) == {"ph": 6.4, "t": 19.5}
