@@ -38,6 +38,8 @@ _SPOKEN = {
 # A trouble that the settings of a source put right, so that it is the source's.
 _SETTING = re.compile(r"\b(?:utc_offset|date_order|frame\.time\.year) is missing")
 
+_TABLE = re.compile(r"(\[{1,2})(command|frame|output)\b")  # as a sheet of its own file writes it
+
 
 def _own_models(_: Document, parts: Parts) -> Found:
     """The sheets that the owner wrote."""
@@ -47,11 +49,7 @@ def _own_models(_: Document, parts: Parts) -> Found:
             yield place, f'"{name}" is a sheet of this package', "another name"
         if name not in parts.sheets.own:
             for inside, came, right in table_troubles(model.model_dump()):
-                yield (
-                    (*place, *inside),
-                    came,
-                    right.replace("[[command", f'[[model."{name}".command'),
-                )
+                yield (*place, *inside), came, _TABLE.sub(rf'\1model."{name}".\2', right)
             continue
         for trouble in _own_troubles(name, parts):
             yield _frame_place(name, trouble), f'"{name}"', trouble

@@ -54,7 +54,7 @@ class _Reader:
             return self._said(kind, line, text if isinstance(kind.layout, Fixed) else bare)
         if frame.ignores_others and not _CONTROLS.search(text):
             return _NEUTRAL
-        raise Garbled("a line of a kind that the sheet knows", line)
+        raise Garbled(f"a line of a kind that the sheet knows, {frame.looked_for}", line)
 
     def _said(self, kind: Kind, line: bytes, text: str) -> Said:
         if kind.checksum:

@@ -16,6 +16,7 @@ from edaphon_drivers.ascii.layouts import (
     Pattern,
     Separated,
 )
+from edaphon_drivers.ascii.numbers import code_number
 from edaphon_drivers.ascii.patterns import LONGEST_LINE
 from edaphon_drivers.ascii.times import OwnTime
 from edaphon_drivers.ascii.troubles import KIND_KEYS, LAYOUT_KEYS, NAMED_SEPARATORS, sheet_troubles
@@ -56,6 +57,13 @@ class Frame:
     longest: int
     identity: Identification | None
 
+    @property
+    def looked_for(self) -> str:
+        """What a line must have, for a person; some kinds only where there are many."""
+        kinds = [kind.looked_for for kind in self.kinds]
+        more = ", ..." if len(kinds) > _MOST_TOLD else ""
+        return f"one that {', or '.join(kinds[:_MOST_TOLD])}{more}"
+
     def are_columns(self, names: Collection[str]) -> bool:
         """False for a damaged header, which no checksum shows: one of its time's columns is not
         there, and another is unknown or there twice."""
@@ -64,6 +72,8 @@ class Frame:
         is_known = known >= set(names) and len(set(names)) == len(names)
         return needed <= set(names) or is_known
 
+
+_MOST_TOLD = 3
 
 # Sheets hold dicts, so they can't be keys; holding the sheet keeps its id from being used again.
 _known: dict[int, tuple[Sheet, Frame]] = {}
@@ -150,15 +160,29 @@ def _statuses(table: Mapping[str, str]) -> dict[str, Status]:
     return {text: Status(said) for text, said in table.items()}
 
 
+def _codes(table: Mapping[str, Any], output: str) -> dict[str, Status]:
+    """Those of the whole line, and over them those of one output."""
+    of_line = {text: said for text, said in table.items() if isinstance(said, str)}
+    own = table.get(output)
+    return _statuses({**of_line, **(own if isinstance(own, Mapping) else {})})
+
+
+def _coded(codes: Mapping[str, Status], decimal: str) -> dict[float, Status]:
+    numbers = {code_number(text, decimal): said for text, said in codes.items()}
+    return {number: said for number, said in numbers.items() if number is not None}
+
+
 def _wanted(output: Output, table: Mapping[str, Any]) -> Wanted:
     name = output.name
     key = str(table.get("fields", {}).get(name, name))
     units = dict(table.get("units", {}).get(name, {}))
+    codes = _codes(table.get("codes", {}), name)
     return Wanted(
         output=output,
         key=key,
         words={text: float(v) for text, v in table.get("words", {}).get(name, {}).items()},
-        codes=_statuses(table.get("codes", {})),
+        codes=codes,
+        coded=_coded(codes, table.get("decimal", ".")),
         multiply=float(table.get("multiply", {}).get(name, 1)),
         divide=float(table.get("divide", {}).get(name, 1)),
         unit_from=units.pop("from", ""),

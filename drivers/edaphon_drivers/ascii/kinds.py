@@ -24,6 +24,7 @@ _SAME = (1.0, 1.0)
 class Wanted:
     """One output in a record: the text it is made of and what is done to the number.
 
+    `codes` are texts that stand for a status, `coded` those that are numbers, as the line says it.
     `units` are (multiply, divide) to the output's unit by what stands in the text `unit_from`.
     """
 
@@ -31,6 +32,7 @@ class Wanted:
     key: str
     words: Mapping[str, float] = field(default_factory=dict)
     codes: Mapping[str, Status] = field(default_factory=dict)
+    coded: Mapping[float, Status] = field(default_factory=dict)
     multiply: float = 1.0
     divide: float = 1.0
     unit_from: str = ""
@@ -46,6 +48,8 @@ class Wanted:
         if text in self.codes:
             return without_number(self.output, self.codes[text], time_ns)
         number = self.words[text] if text in self.words else _number(text, decimal, sure)
+        if number is not None and number in self.coded and text not in self.words:
+            return without_number(self.output, self.coded[number], time_ns)
         factor = self.units.get(texts.get(self.unit_from, "")) if self.units else _SAME
         if number is None or factor is None:
             return without_number(self.output, Status.INVALID, time_ns)
@@ -95,7 +99,15 @@ class Kind:
     def _begins(self, line: str, begin: str) -> bool:
         if not line.startswith(begin):
             return False
-        return not self.word or not line[len(begin) : len(begin) + 1].isalnum()
+        goes_on = begin[-1:].isalnum() and line[len(begin) : len(begin) + 1].isalnum()
+        return not (self.word and goes_on)
+
+    @property
+    def looked_for(self) -> str:
+        """What a line of this kind has, for a person; "" where any line is of it."""
+        begins = " or ".join(f'"{begin}"' for begin in self.begins)
+        match = f"has {self.match.pattern}" if self.match else ""
+        return " and ".join(filter(None, (f"begins {begins}" if begins else "", match)))
 
     @property
     def columns(self) -> tuple[str, ...]:

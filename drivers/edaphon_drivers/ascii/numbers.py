@@ -5,7 +5,7 @@ import re
 
 from edaphon_drivers.faults import Garbled
 
-__all__ = ["read_number"]
+__all__ = ["code_number", "read_number"]
 
 _NUMBER = re.compile(r"[+-]? *(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _HEXADECIMAL = re.compile(r"0[xX][0-9A-Fa-f]{1,8}")
@@ -31,3 +31,11 @@ def read_number(text: str, decimal: str = ".") -> float | None:
         if _NOTHING.fullmatch(text):
             return None
     raise Garbled("a number", text)
+
+
+def code_number(code: str, decimal: str = ".") -> float | None:
+    """The number that a sheet's code is, so that `-9.999` is `-9.9990` too; None for a word."""
+    try:
+        return read_number(code, decimal)
+    except Garbled:
+        return None

@@ -1,15 +1,17 @@
 """What is wrong in a sheet of this engine, in words for the person who wrote it."""
 
 import difflib
-import math
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from edaphon_drivers.ascii.checksums import CHECKSUMS
+from edaphon_drivers.ascii.numbers import code_number
 from edaphon_drivers.ascii.patterns import pattern_trouble
 from edaphon_drivers.ascii.times import offset_s, order_trouble
 from edaphon_drivers.readings import Status
+from edaphon_drivers.sheet_tables import written
 from edaphon_drivers.sheets import Sheet
 
 __all__ = ["KIND_KEYS", "LAYOUT_KEYS", "NAMED_SEPARATORS", "sheet_troubles"]
@@ -22,7 +24,7 @@ Test = Callable[[Any], str]
 def _is(what: str, *kinds: type) -> Test:
     def test(value: Any) -> str:
         right = isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
-        return "" if right else f"is {what}, not {value!r}"
+        return "" if right else f"is {what}, not {written(value)}"
 
     return test
 
@@ -30,23 +32,37 @@ def _is(what: str, *kinds: type) -> Test:
 def _command(value: Any) -> str:
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(t, str) and t for t in texts):
-        return f"is what is sent, with its line end, or a list of such texts, not {value!r}"
+        return f"is what is sent, with its line end, or a list of such texts, not {written(value)}"
     if not all(ord(c) < 256 for text in texts for c in text):
         return "has a character that no serial line can send"
+    if trouble := _spelt_out(texts):
+        return trouble
     wrong = {name for text in texts for name in re.findall(r"\{(\w*)\}", text)} - {"address"}
     return f"has only the place {{address}}, not {{{wrong.pop()}}}" if wrong else ""
 
 
+def _spelt_out(texts: list[str]) -> str:
+    """A control character written as letters, which would be sent as these letters."""
+    for text in texts:
+        if named := re.search(r"<(?:CR|LF|CRLF|CR/LF|CR,LF|ESC|TAB)>", text, re.IGNORECASE):
+            return f"has {named[0]} as letters; write \\r for CR, \\n for LF, \\t, \\u001b for ESC"
+        if re.search(r"\\[rnt]", text):
+            return "has a backslash as a letter; \\r and \\n need double quotes around the text"
+    return ""
+
+
 def _end(value: Any) -> str:
+    if isinstance(value, str) and (trouble := _spelt_out([value])):
+        return trouble
     if isinstance(value, str) and 0 < len(value) <= 4 and value.isascii():
         return ""
-    return f'is the end of a line, such as "\\r\\n", not {value!r}'
+    return f'is the end of a line, such as "\\r\\n", not {written(value)}'
 
 
 def _words(value: Any) -> str:
     texts = [value] if isinstance(value, str) else value
     right = isinstance(texts, list) and texts and all(isinstance(t, str) and t for t in texts)
-    return "" if right else f"is a text or a list of texts, not {value!r}"
+    return "" if right else f"is a text or a list of texts, not {written(value)}"
 
 
 def _columns(value: Any) -> str:
@@ -63,33 +79,39 @@ def _counts(value: Any) -> str:
     right = isinstance(numbers, list) and numbers
     if right and all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in numbers):
         return ""
-    return f"is a number from 1 on or a list of such, not {value!r}"
+    return f"is a number from 1 on or a list of such, not {written(value)}"
 
 
 def _count(value: Any) -> str:
-    return f"is a number from 1 on, not {value!r}" if isinstance(value, list) else _counts(value)
+    return (
+        f"is a number from 1 on, not {written(value)}"
+        if isinstance(value, list)
+        else _counts(value)
+    )
 
 
 def _seconds(value: Any) -> str:
     right = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 300
-    return "" if right else f"is the seconds to wait for an answer, up to 300, not {value!r}"
+    return "" if right else f"is the seconds to wait for an answer, up to 300, not {written(value)}"
 
 
 def _one_of(*known: str) -> Test:
     def test(value: Any) -> str:
-        return "" if value in known else f"is one of {', '.join(known)}, not {value!r}"
+        return "" if value in known else f"is one of {', '.join(known)}, not {written(value)}"
 
     return test
 
 
 def _expression(value: Any) -> str:
-    return pattern_trouble(value) if isinstance(value, str) else f"is a pattern, not {value!r}"
+    return (
+        pattern_trouble(value) if isinstance(value, str) else f"is a pattern, not {written(value)}"
+    )
 
 
 def _separator(value: Any) -> str:
     if isinstance(value, str) and (value in NAMED_SEPARATORS or 0 < len(value) <= 3):
         return ""
-    return f"is {', '.join(NAMED_SEPARATORS)} or the characters themselves, not {value!r}"
+    return f"is {', '.join(NAMED_SEPARATORS)} or the characters themselves, not {written(value)}"
 
 
 def _places(value: Any) -> str:
@@ -99,14 +121,16 @@ def _places(value: Any) -> str:
 
     if isinstance(value, dict) and value and all(map(right, value.values())):
         return ""
-    return f"names the first and last character of each text, {{co2 = [16, 20]}}, not {value!r}"
+    return (
+        f"names the first and last character of each text, {{co2 = [16, 20]}}, not {written(value)}"
+    )
 
 
 def _table_of(what: str, *kinds: type) -> Test:
     def test(value: Any) -> str:
         if isinstance(value, dict) and all(isinstance(v, kinds) for v in value.values()):
             return ""
-        return f"is a table {what}, not {value!r}"
+        return f"is a table {what}, not {written(value)}"
 
     return test
 
@@ -114,27 +138,52 @@ def _table_of(what: str, *kinds: type) -> Test:
 def _factors(value: Any) -> str:
     if isinstance(value, dict) and all(_is_number(v) and v for v in value.values()):
         return ""
-    return f"is a table {{output = number}} without 0, not {value!r}"
+    return f"is a table {{output = number}} without 0, not {written(value)}"
 
 
 def _statuses(value: Any) -> str:
-    if not isinstance(value, dict):
-        return f"is a table {{text = status}}, not {value!r}"
-    wrong = [v for v in value.values() if v not in tuple(Status)]
-    known = ", ".join(Status)
-    return f"has the status {wrong[0]!r}; known are {known}" if wrong else ""
+    """Of texts without a number, of which none can be ok."""
+    return _said(value, tuple(status for status in Status if status is not Status.OK))
+
+
+def _said(value: Any, known: tuple[Status, ...]) -> str:
+    if not isinstance(value, Mapping):
+        return f'is a table, such as {{ "OVER" = "over range" }}, not {written(value)}'
+    wrong = [v for v in value.values() if v not in known]
+    return f"has the status {written(wrong[0])}; known are {', '.join(known)}" if wrong else ""
+
+
+def _codes(value: Any) -> str:
+    """Words of the whole line, and tables of one output's own."""
+    right = '{ "OVER" = "over range" } or { vwc = { "-9.999" = "not connected" } }'
+    if not isinstance(value, Mapping):
+        return f"is a table, {right}, not {written(value)}"
+    own = {name: codes for name, codes in value.items() if isinstance(codes, Mapping)}
+    for name, codes in own.items():
+        if re.fullmatch(r"[+-]?\d+", name):
+            return f'has {written({name: codes})}: a number with a point needs quotes, "-9.999"'
+        if trouble := _statuses(codes):
+            return f"of {name} {trouble}"
+    return _statuses({text: said for text, said in value.items() if text not in own})
 
 
 def _states(value: Any) -> str:
-    if not isinstance(value, dict):
-        return f'is a table {{field = {{A = "ok"}}}}, not {value!r}'
-    return next(filter(None, map(_statuses, value.values())), "")
+    tables = value.values() if isinstance(value, Mapping) else [None]
+    if not all(isinstance(table, Mapping) for table in tables):
+        return f'is a table, such as {{ state = {{ OK = "ok" }} }}, not {written(value)}'
+    for name, table in value.items():
+        if trouble := _said(table, tuple(Status)):
+            return f"of {name} {trouble}"
+        if Status.OK not in table.values():
+            well = f'{name} = {{ OK = "ok" }}'
+            return f"of {name} has no word that says that all is well; which one? {well}"
+    return ""
 
 
 def _nested_tables(value: Any) -> str:
     if isinstance(value, dict) and all(isinstance(v, dict) for v in value.values()):
         return ""
-    return f"is a table for each output, not {value!r}"
+    return f"is a table for each output, not {written(value)}"
 
 
 def _nested_numbers(value: Any) -> str:
@@ -142,12 +191,12 @@ def _nested_numbers(value: Any) -> str:
     if trouble:
         return trouble
     wrong = [n for table in value.values() for n in table.values() if not _is_number(n)]
-    return f"gives each text a number, not {wrong[0]!r}" if wrong else ""
+    return f"gives each text a number, not {written(wrong[0])}" if wrong else ""
 
 
 def _is_number(value: Any) -> bool:
     right = isinstance(value, int | float) and not isinstance(value, bool)
-    return right and math.isfinite(value)
+    return right and abs(value) <= sys.float_info.max
 
 
 def _units(value: Any) -> str:
@@ -157,28 +206,28 @@ def _units(value: Any) -> str:
     for name, table in value.items():
         factors = [v for k, v in table.items() if k != "from"]
         if not isinstance(table.get("from"), str) or not factors:
-            return f'of {name} is a table {{from = "unit", g = 1, kg = 1000}}, not {table!r}'
+            return f'of {name} is a table {{from = "unit", g = 1, kg = 1000}}, not {written(table)}'
         if not all(_is_number(v) and v for v in factors):
-            return f"of {name} has a factor that is no number or 0: {table!r}"
+            return f"of {name} has a factor that is no number or 0: {written(table)}"
     return ""
 
 
 def _time(value: Any) -> str:
     if not isinstance(value, dict):
-        return f"is a table, not {value!r}"
+        return f"is a table, not {written(value)}"
     wrong = value.keys() - {"epoch", "nanoseconds", "fields", "order", "utc_offset"}
     if wrong:
         return f"does not know {sorted(wrong)[0]!r}"
     if "epoch" in value:
         right = all(isinstance(value.get(k, ""), str) for k in ("epoch", "nanoseconds"))
-        return "" if right else f"has the names of the fields, not {value!r}"
+        return "" if right else f"has the names of the fields, not {written(value)}"
     if _words(value.get("fields")) or not isinstance(value.get("order"), str):
         return 'needs epoch = "FIELD", or fields = [...] and order = "YYYY-MM-DD hh:mm:ss"'
     trouble = order_trouble(value["order"])
     if trouble:
         return f"has an order of {trouble}"
     if "utc_offset" in value and offset_s(str(value["utc_offset"])) is None:
-        return f'has a utc_offset like "+01:00", not {value["utc_offset"]!r}'
+        return f'has a utc_offset like "+01:00", not {written(value["utc_offset"])}'
     return ""
 
 
@@ -186,7 +235,7 @@ def _angles(value: Any) -> str:
     right = isinstance(value, dict) and all(
         isinstance(v, list) and len(v) == 2 and not _words(v) for v in value.values()
     )
-    return "" if right else f'is a table {{latitude = ["lat", "ns"]}}, not {value!r}'
+    return "" if right else f'is a table {{latitude = ["lat", "ns"]}}, not {written(value)}'
 
 
 LAYOUT_KEYS: dict[str, Test] = {
@@ -214,7 +263,7 @@ KIND_KEYS: dict[str, Test] = {
     "angles": _angles,
     "words": _nested_numbers,
     "units": _units,
-    "codes": _statuses,
+    "codes": _codes,
     "multiply": _factors,
     "divide": _factors,
     "decimal": _one_of(".", ","),
@@ -255,6 +304,7 @@ def sheet_troubles(sheet: Sheet) -> Iterator[str]:
     if not found:
         yield from _whole(frame)
         yield from _reached(sheet)
+        yield from _coded(sheet)
 
 
 def _records(frame: Mapping[str, Any]) -> list[Any]:
@@ -264,7 +314,7 @@ def _records(frame: Mapping[str, Any]) -> list[Any]:
 
 def _keys(where: str, table: Any, known: Mapping[str, Test]) -> Iterator[str]:
     if not isinstance(table, Mapping):
-        yield f"{where} is a table, not {table!r}"
+        yield f"{where} is a table, not {written(table)}"
         return
     for key, value in table.items():
         if key not in known:
@@ -327,6 +377,28 @@ def _reached(sheet: Sheet) -> Iterator[str]:
                 if name not in sheet.outputs:
                     yield f"frame.{key}: {name!r} is no [[output]] of this sheet"
                     return
+
+
+def _coded(sheet: Sheet) -> Iterator[str]:
+    """Codes of no output, and numbers for the whole line that another column may well say."""
+    rows = [sheet.frame, *({**sheet.frame, **row} for row in _records(sheet.frame))]
+    told: set[str] = set()
+    for row in rows:
+        told |= set(_codes_of(row, sheet))
+    yield from sorted(told)
+
+
+def _codes_of(row: Mapping[str, Any], sheet: Sheet) -> Iterator[str]:
+    for code, said in row.get("codes", {}).items():
+        if isinstance(said, Mapping):
+            if code not in sheet.outputs:
+                yield f"frame.codes: {code!r} is no [[output]] of this sheet"
+        elif len(sheet.outputs) > 1 and code_number(code, row.get("decimal", ".")) is not None:
+            name = next(iter(sheet.outputs))
+            yield (
+                f'frame.codes: "{code}" is a number, which another output may well report; say of'
+                f' which output, {name} = {{ "{code}" = "{said}" }}'
+            )
 
 
 def _gives(row: Mapping[str, Any], name: str) -> bool:

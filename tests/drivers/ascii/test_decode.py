@@ -1,5 +1,7 @@
 """Whatever bytes come, a stream gives readings or a Fault, and no number where there is doubt."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -215,6 +217,83 @@ def test_a_failure_code_and_a_code_word_are_status():
     turns = [Turn(0, False, line) for line in (b"-999\n", b"OVR\n")]
     status = [reading.status for reading in decode_stream(turns, sheet)]
     assert status == [Status.FAILURE, Status.OVER_RANGE]
+
+
+@pytest.mark.parametrize("text", ["-9.999", "-9.9990", "-9.999e0", "-009.999"])
+@pytest.mark.parametrize("of_line", [True, False])
+def test_a_code_that_is_a_number_is_known_however_the_line_writes_it(text, of_line):
+    code = {"-9.999": "not connected"}
+    codes = code if of_line else {"co2": code}
+    sheet = _own(heard=True, separator=",", fields={"co2": 1}, codes=codes)
+    (reading,) = decode_stream([Turn(0, False, f"{text}\n".encode())], sheet)
+    assert (reading.number, reading.status) == (None, Status.NOT_CONNECTED)
+
+
+def test_a_code_of_one_output_is_a_number_of_the_others():
+    codes = {"co2": {"-9,5": "not connected", "OVER": "over range"}, "UNDER": "under range"}
+    frame = {"heard": True, "separator": ";", "columns": ["co2", "t"], "decimal": ","}
+    sheet = _two(**frame, codes=codes)
+    lines = (b"-9,50;-9,5\n", b"OVER;2\n", b"UNDER;UNDER\n")
+    said = decode_stream([Turn(0, False, line) for line in lines], sheet)
+    assert [(r.number, str(r.status)) for r in said] == [
+        (None, "not connected"),
+        (-9.5, "ok"),
+        (None, "over range"),
+        (2, "ok"),
+        (None, "under range"),
+        (None, "under range"),
+    ]
+    with pytest.raises(Garbled, match="OVER"):
+        decode_stream([Turn(0, False, b"1;OVER\n")], sheet)
+
+
+def _two(**frame):
+    rows = [
+        {"name": "co2", "quantity": "co2_mole_fraction", "unit": "ppm"},
+        {"name": "t", "quantity": "soil_temperature", "unit": "degC"},
+    ]
+    table = {"title": "own", "engine": "ascii", "checked": "unverified", "source": "a sample"}
+    return parse_sheet("own", {**table, "frame": frame, "output": rows})
+
+
+@pytest.mark.parametrize("begins", ["RX7;", "RX7"])
+def test_the_first_text_of_a_line_may_be_told_with_or_without_its_separator(begins):
+    sheet = _two(heard=True, separator=";", columns=["-", "co2", "t"], begins=begins)
+    said = decode_stream([Turn(0, False, b"RX7;1;2\n")], sheet)
+    assert _numbers(said) == [1, 2]
+    with pytest.raises(
+        Garbled, match=f'a line of a kind that the sheet knows, .* begins "{begins}"'
+    ):
+        decode_stream([Turn(0, False, b"RX8;1;2\n")], sheet)
+
+
+def test_a_longer_word_is_not_the_first_text_of_a_line():
+    sheet = _two(heard=True, separator=";", columns=["-", "co2", "t"], begins="RX7")
+    with pytest.raises(Garbled, match="RX7"):
+        decode_stream([Turn(0, False, b"RX71;1;2\n")], sheet)
+
+
+def test_what_was_looked_for_in_a_line_of_no_known_kind_is_said():
+    records = [{"begins": ["M1", "R1"]}, {"match": "^Z[0-9]"}, {"begins": "W"}, {"begins": "X"}]
+    sheet = _own(heard=True, separator=";", fields={"co2": 2}, record=records)
+    wanted = 'one that begins "M1" or "R1", or has ^Z[0-9], or begins "W", ...'
+    with pytest.raises(Garbled, match=re.escape(wanted)):
+        decode_stream([Turn(0, False, b"Y;1\n")], sheet)
+
+
+@pytest.mark.parametrize("line", ["RX7;1", "RX7;1;2;3", "RX7", "RX7;1;2;", ";RX7;1;2"])
+def test_a_line_with_too_few_or_too_many_columns_is_garbled_skipped_ones_counted(line):
+    sheet = _two(heard=True, separator=";", columns=["-", "co2", "t"])
+    with pytest.raises(Garbled, match="3 values, not"):
+        decode_stream([Turn(0, False, f"{line}\n".encode())], sheet)
+
+
+def test_an_empty_value_spoils_its_output_and_a_word_the_whole_line():
+    sheet = _two(heard=True, separator=";", columns=["co2", "t"])
+    said = decode_stream([Turn(0, False, b";2\n")], sheet)
+    assert [(r.number, str(r.status)) for r in said] == [(None, "invalid"), (2, "ok")]
+    with pytest.raises(Garbled, match="a number"):
+        decode_stream([Turn(0, False, b"abc;2\n")], sheet)
 
 
 @pytest.mark.parametrize("text", ["1O", "4\xb2", "1 2", "1,2", "12..3", "9" * 50])

@@ -1,6 +1,9 @@
 """What is wrong in a sheet is said in words, before any instrument is asked."""
 
 import contextlib
+import copy
+import re
+from dataclasses import fields
 
 import pytest
 from hypothesis import given, settings
@@ -8,9 +11,10 @@ from hypothesis import strategies as st
 
 from edaphon_drivers.ascii.engine import address_trouble, decode_stream, sheet_troubles
 from edaphon_drivers.ascii.patterns import pattern_trouble
+from edaphon_drivers.ascii.troubles import _FRAME_KEYS
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import Turn
-from edaphon_drivers.sheets import parse_sheet
+from edaphon_drivers.sheets import Command, Factory, Output, parse_sheet
 
 _ROW = {"name": "co2", "quantity": "co2_mole_fraction", "unit": "ppm"}
 
@@ -39,7 +43,7 @@ _GOOD = {"heard": True, "separator": ",", "fields": {"co2": 1}}
         ({**_GOOD, "end": ""}, "end of a line"),
         ({**_GOOD, "wait_s": -1}, "seconds"),
         ({**_GOOD, "ask": "{adress}R"}, "{address}"),
-        ({**_GOOD, "codes": {"OVR": "to high"}}, "known are ok"),
+        ({**_GOOD, "codes": {"OVR": "to high"}}, "known are failure"),
         ({**_GOOD, "states": {"flag": {"A": "fine"}}}, "known are ok"),
         ({**_GOOD, "divide": {"co2": 0}}, "without 0"),
         ({**_GOOD, "checksum": "crc"}, "nmea"),
@@ -53,6 +57,20 @@ _GOOD = {"heard": True, "separator": ",", "fields": {"co2": 1}}
         ({**_GOOD, "record": "M1"}, "list of tables"),
         ({**_GOOD, "record": [{"begin": "M"}]}, "did you mean 'begins'"),
         ({**_GOOD, "lines": 0}, "from 1 on"),
+        ({**_GOOD, "ask": "MEAS<CR>"}, r"write \r for CR, \n for LF"),
+        ({**_GOOD, "ask": r"MEAS\r"}, "double quotes"),
+        ({**_GOOD, "start": ["ON<cr><LF>"]}, "has <cr> as letters"),
+        ({**_GOOD, "end": "<CR>"}, "has <CR> as letters"),
+        ({**_GOOD, "end": r"\r\n"}, "double quotes"),
+        ({**_GOOD, "states": {"flag": {"1": "failure"}}}, 'flag = { OK = "ok" }'),
+        ({**_GOOD, "states": {"flag": {}}}, "no word that says that all is well"),
+        ({**_GOOD, "states": {"flag": "ok"}}, 'not { flag = "ok" }'),
+        ({**_GOOD, "codes": {"co2": {"-9.999": "unplugged"}}}, 'of co2 has the status "unplugged"'),
+        ({**_GOOD, "codes": {"-9": {"999": "failure"}}}, 'needs quotes, "-9.999"'),
+        ({**_GOOD, "codes": {"vwc": {"-9.999": "failure"}}}, "'vwc' is no [[output]]"),
+        ({**_GOOD, "codes": {"OVER": "ok"}}, 'has the status "ok"; known are failure'),
+        ({**_GOOD, "codes": ["OVER"]}, 'not ["OVER"]'),
+        ({**_GOOD, "codes": {"OVER": ["over range"]}}, 'has the status ["over range"]'),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named(frame, words):
@@ -61,7 +79,95 @@ def test_a_mistake_is_named(frame, words):
     assert words in " ".join(troubles)
 
 
+def test_a_number_for_the_whole_line_is_refused_where_another_output_may_say_it():
+    frame = {"heard": True, "separator": ",", "columns": ["co2", "t"]}
+    rows = (_ROW, {"name": "t", "quantity": "soil_temperature", "unit": "degC"})
+    (trouble,) = sheet_troubles(_sheet({**frame, "codes": {"-9.999": "not connected"}}, rows))
+    assert trouble.endswith('say of which output, co2 = { "-9.999" = "not connected" }')
+    for codes in ({"OVER": "over range"}, {"t": {"-9.999": "not connected"}}):
+        assert list(sheet_troubles(_sheet({**frame, "codes": codes}, rows))) == []
+
+
+_PYTHON = re.compile(
+    r"object|<class|NoneType|Traceback|\bTrue\b|\bFalse\b|\bNone\b|\{'|'\}|argument"
+)
+_OF_ANY_TYPE = (
+    True, 7, -9.999, "word", [], [5], ["a"], {}, {"a": 5}, {"a": [1]}, [{"a": 5}], [["x"]], 10**400,
+)  # fmt: skip
+
+
+def _trouble_of(table):
+    """What is said of a table, by the parser or by the frame's own rules; "" of a good one."""
+    try:
+        sheet = parse_sheet("own", table)
+    except ValueError as error:
+        return str(error)
+    return "; ".join(sheet_troubles(sheet))
+
+
+_FACTORY = {"name": "f", "curve": "linear", "quantity": "co2_mole_fraction", "unit": "ppm"}
+_TABLE = {
+    "title": "", "engine": "ascii", "checked": "unverified", "source": "", "warm_up_s": 1,
+    "frame": _GOOD, "command": [{"send": "M", "outputs": ["co2"]}],
+    "output": [{**_ROW, "factory": [_FACTORY]}],
+}  # fmt: skip
+
+
+def _with(place, value):
+    """The table with that value at one place, where lists have one element."""
+    table = copy.deepcopy(_TABLE)
+    inner = table
+    for part in place[:-1]:
+        inner = inner[part]
+    inner[place[-1]] = value
+    return table
+
+
+@pytest.mark.parametrize("value", _OF_ANY_TYPE, ids=lambda value: repr(value)[:20])
+@pytest.mark.parametrize(
+    "place",
+    [
+        *((key,) for key in _TABLE),
+        *(("output", 0, field.name) for field in fields(Output) if field.name != "meaning"),
+        *(("output", 0, "factory", 0, field.name) for field in fields(Factory)),
+        *(("command", 0, field.name) for field in fields(Command)),
+        *(("frame", key) for key in _FRAME_KEYS),
+    ],
+    ids=lambda place: ".".join(map(str, place)),
+)
+def test_a_value_of_a_wrong_type_anywhere_gives_words_that_name_its_key(place, value):
+    trouble = _trouble_of(_with(place, value))
+    assert not _PYTHON.search(trouble), trouble
+    assert not trouble or re.search(r"output|frame|command", trouble) or place[-1] in trouble
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
+        (("output", 0, "failure"), -9.999, "output 'co2': failure is a list, such as [-9.999]"),
+        (("output", 0, "lowest"), "0", "output 'co2': lowest is a number, such as -40; not \"0\""),
+        (("output", 0, "name"), 5, "output 1: name is a name of your own"),
+        (("output", 0, "unti"), "ppm", "output 'co2': unti is unknown; did you mean unit?"),
+        (("output", 0, "origin"), "made", '"reported", "converted", "inherited"; not "made"'),
+        (("output", 0, "factory", 0, "parameters"), {"a": "1"}, "factory 1: parameters is a table"),
+        (("output",), [_ROW, _ROW], "output 'co2': this name stands twice"),
+        (("output",), {"co2": _ROW}, "output is a list of tables"),
+        (("command", 0, "outputs"), "co2", "command 1: outputs is a list of names in order"),
+        (("frame",), [_GOOD], "frame is a table, [frame]"),
+    ],
+)  # fmt: skip
+def test_what_is_right_instead_is_said_with_the_output_and_the_key(place, value, words):
+    assert words in _trouble_of(_with(place, value))
+
+
+def test_an_sdi12_command_in_the_frame_is_told_where_it_belongs():
+    command = {"command": [{"send": "M", "outputs": ["co2"]}]}
+    trouble = _trouble_of({**_TABLE, "engine": "sdi12", "frame": command})
+    assert trouble == "command stands in the frame; [[command]] beside [frame], not in it"
+
+
 def test_a_good_sheet_has_no_troubles():
+    assert _trouble_of(_TABLE) == ""
     assert list(sheet_troubles(_sheet(_GOOD))) == []
 
 
