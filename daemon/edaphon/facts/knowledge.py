@@ -1,5 +1,6 @@
 """What is known of a site as known at a moment: facts in the order in which they were entered."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -66,15 +67,16 @@ class Knowledge:
     def in_force(self) -> tuple[Known, ...]:
         """Later facts decide about earlier ones, so one walk from the last to the first does.
 
-        A revocation takes back the latest fact of that id; a superseded one still supersedes.
+        A revocation takes back the latest fact of that id that none has taken back before, so two
+        of them take a thing two descriptions back; a superseded fact still supersedes.
         """
         superseded: set[str] = set()
-        revoked: set[str] = set()
+        revoked = Counter[str]()
         standing: list[Known] = []
         for known in reversed(self.entered):
             fact = known.fact
-            if fact.id in revoked:
-                revoked.remove(fact.id)
+            if revoked[fact.id]:
+                revoked[fact.id] -= 1
                 continue
             stands = fact.id not in superseded
             if fact.supersedes is not None:
@@ -82,7 +84,7 @@ class Knowledge:
             if stands:
                 standing.append(known)
             if stands and isinstance(fact, Revocation):
-                revoked.add(fact.of)
+                revoked[fact.of] += 1
         return tuple(reversed(standing))
 
     def current(self, kind: type[Kind]) -> tuple[Kind, ...]:

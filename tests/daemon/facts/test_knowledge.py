@@ -63,6 +63,22 @@ def test_a_thing_is_as_it_was_described_last_and_one_revocation_goes_one_back() 
     assert back.channels["c"].checks == {}
 
 
+def test_two_revocations_take_a_thing_two_descriptions_back() -> None:
+    limits = [{"range": {"fail": [-30, high]}} for high in (40, 50, 60)]
+    first = channel("5", checks=limits[0])
+    later = [channel("5", checks=own, supersedes="c") for own in limits[1:]]
+    again = {**revocation("c"), "id": "not-c-again"}
+    rows = (first, *later, revocation("c"), again)
+    found = [knowledge(*rows[:n]).channels["c"].limits() for n in (3, 4, 5)]
+    assert [own["range"]["fail_highest"] for own in found] == [60, 50, 40]
+
+
+def test_a_fact_revoked_twice_takes_nothing_else_with_it() -> None:
+    again = {**revocation("b"), "id": "not-b-again"}
+    known = knowledge(deployment("a"), deployment("b", "a"), revocation("b"), again)
+    assert standing(known) == ["a"]
+
+
 def test_what_was_known_then_stays_answerable() -> None:
     known = knowledge(deployment("a"), deployment("b", "a"), revocation("b"))
     assert [standing(known.as_known_at(Sequence(1, n))) for n in (0, 1, 2, 3)] == [
