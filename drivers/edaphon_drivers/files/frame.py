@@ -78,8 +78,9 @@ def completed(sheet: Sheet, settings: Mapping[str, Any]) -> Sheet:
     time = {key: settings[key] for key in _OF_TIME if key in settings}
     others = {key: value for key, value in settings.items() if key not in _OF_TIME}
     frame = {**sheet.frame, **others}
-    if time:
-        frame["time"] = {**frame.get("time", {}), **time}
+    written = frame.get("time", {})
+    if time and isinstance(written, Mapping):  # else `frame_troubles` tells what it is
+        frame["time"] = {**written, **time}
     return replace(sheet, frame=frame)
 
 
