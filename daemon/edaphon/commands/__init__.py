@@ -25,6 +25,7 @@ COMMANDS = (
     "term",
     "decode",
     "query",
+    "explain",
     "verify",
     "rebuild",
     "demo",

@@ -1,0 +1,126 @@
+"""`edaphon explain`: the way of one number, from the bytes to the value with its flag."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import orjson
+import typer
+from pydantic_core import PydanticCustomError
+
+from edaphon.commands.explain_case import Found
+from edaphon.commands.explain_missing import Absent, gap_at, why_none
+from edaphon.commands.explain_text import lines_of
+from edaphon.commands.explain_way import way_of
+from edaphon.commands.storage import Storage, fail, open_storage
+from edaphon.derive.explaining import History, Row, history_of, row_at
+from edaphon.journal import DamagedRow, read_only
+from edaphon.nouns import Sequence
+from edaphon.series import DAY_NS, Series
+from edaphon.written.values import instant_ns
+from edaphon_calibration.errors import suggestion
+
+__all__ = ["explain"]
+
+USAGE = 2
+
+
+def explain(
+    channel: Annotated[str, typer.Argument(help="id of a channel")],
+    time: Annotated[str, typer.Argument(help="when it was measured, as 2026-04-01T12:00:00Z")],
+    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Tell the way of one value, deriving it again; exit 1 if it differs, or there is none."""
+    time_ns = _instant(time)
+    storage = open_storage(file)
+    if not storage.layout.journal.exists():
+        raise fail(f"no journal in {storage.layout.folder}; start `edaphon run` first")
+    series = storage.series()
+    history = history_of(read_only(storage.layout.journal))
+    _expect_channel(channel, history)
+    found = _found(storage, series, history, channel, time_ns)
+    if isinstance(found, Absent):
+        raise _said(why_none(storage, series, history, found), json)
+    try:
+        way = way_of(storage, series, history, found)
+    except (DamagedRow, KeyError) as error:
+        place = Sequence.of(found.row.sequence)
+        raise fail(f"expected the record {place} in the journal, got {error}") from None
+    if json:
+        typer.echo(orjson.dumps(way, option=orjson.OPT_INDENT_2))
+    else:
+        typer.echo("\n".join(lines_of(way)))
+    if not way["agrees"]:
+        raise fail(way["again"])
+
+
+def _said(why: list[str], json: bool) -> typer.Exit:
+    if not json:
+        return fail("\n".join(why))
+    typer.echo(orjson.dumps({"value": None, "why": why}, option=orjson.OPT_INDENT_2))
+    return typer.Exit(1)
+
+
+def _instant(text: str) -> int:
+    """UTC where no offset is given; to the nanosecond where it is written out."""
+    try:
+        return instant_ns(text)
+    except PydanticCustomError:
+        pass  # a date, or without seconds or offset
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise fail(f"expected a time such as 2026-04-01T12:00:00Z, got {text!r}", USAGE) from None
+    return instant_ns(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def _expect_channel(channel: str, history: History) -> None:
+    known = history.plan.channels
+    if channel not in known:
+        near = suggestion(channel, known)
+        raise fail(f"expected the id of a channel, got {channel!r}{near}")
+
+
+def _found(
+    storage: Storage, series: Series, history: History, channel: str, time_ns: int
+) -> Found | Absent:
+    """The observation of that time, else the nearest that is less than an interval away.
+
+    One on the other side of the next slot must not stand for a slot that has none.
+    """
+    rows = _rows_around(series, channel, time_ns)
+    usual = _usual_ns(storage, history, channel, time_ns, rows)
+    absent = Absent(channel, time_ns, usual)
+    row = min(rows, key=lambda row: abs(row.time_ns - time_ns), default=None)
+    if row is None:
+        return absent
+    away = abs(row.time_ns - time_ns)
+    own_slot = 2 * away <= usual or (away < usual and not gap_at(storage, history, absent))
+    return Found(channel, time_ns, row, usual) if not away or own_slot else absent
+
+
+def _rows_around(series: Series, channel: str, time_ns: int) -> list[Row]:
+    runs = series.read(channel, time_ns - DAY_NS, time_ns + DAY_NS + 1)
+    return [row_at(run, index) for run in runs for index in range(len(run))]
+
+
+def _usual_ns(
+    storage: Storage, history: History, channel: str, time_ns: int, rows: list[Row]
+) -> int:
+    """That of the channel's statistic, of its source, or of its times about then; 0: unknown."""
+    own = history.knowledge.channels[channel].interval_ns
+    paths = [
+        d.source
+        for d in history.knowledge.deployments
+        if d.channel == channel and d.covers(time_ns)
+    ]
+    asked: list[Any] = [
+        getattr(s, "interval_ns", None) for s in storage.config.sources if s.path in paths
+    ]
+    stated = [ns for ns in (own, *asked) if ns]
+    if stated:
+        return int(stated[0])
+    times = np.array([row.time_ns for row in rows], np.int64)
+    return int(np.median(np.diff(times))) if len(times) > 1 else 0

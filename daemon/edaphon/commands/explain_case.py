@@ -1,0 +1,72 @@
+"""One observation with what is at hand to explain it: its record, its readings, who fed it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from edaphon.derive.explaining import Again, History, Row
+from edaphon.facts import Deployment
+from edaphon.journal import Entry
+from edaphon.nouns import Sequence
+from edaphon.series import Series
+from edaphon_drivers.faults import Fault
+from edaphon_drivers.readings import Reading
+
+__all__ = ["Case", "Found"]
+
+
+class Found(NamedTuple):
+    """The observation that stands for a time that was asked; the channel's usual interval [ns]."""
+
+    channel: str
+    time_ns: int
+    row: Row
+    usual_ns: int
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is at hand for one observation."""
+
+    series: Series
+    history: History
+    found: Found
+    place: Sequence
+    entry: Entry
+    again: Again | None
+
+    @cached_property
+    def readings(self) -> tuple[Reading, ...]:
+        try:
+            return self.history.sources_at(self.place).decode(self.entry).readings
+        except Fault:
+            return ()
+
+    @cached_property
+    def path(self) -> str:
+        extent = self._extent()
+        return extent[0] if extent else self.entry.source
+
+    @cached_property
+    def deployment(self) -> Deployment | None:
+        time_ns, channel, own = self.found.row.time_ns, self.found.channel, self._extent()
+        deployments = self.history.knowledge.deployments
+        fed = (d for d in deployments if d.channel == channel and d.covers(time_ns))
+        return next((d for d in fed if (d.source, d.output) == own), None)
+
+    @cached_property
+    def reading(self) -> Reading | None:
+        """That of the deployment's output; a file or stream may hold several of it."""
+        output, row = self._extent()[1:], self.found.row
+        own = [r for r in self.readings if r.output in output]
+        timed = [r for r in own if r.time_ns == row.time_ns]
+        equal = [r for r in own if r.number == row.raw or (r.number is None and row.raw != row.raw)]
+        return next(iter([*[r for r in timed if r in equal], *timed, *equal, *own]), None)
+
+    def _extent(self) -> tuple[str, ...]:
+        """(source, output) that fed the channel; nothing where none does any more."""
+        row = self.found.row
+        extents = self.history.plan.extents.get(self.found.channel, ())
+        own = [e for e in extents if e.start_ns <= row.time_ns < e.end_ns and e.rank == row.rank]
+        best = [*(e for e in own if e.derivation == row.derivation), *own]
+        return (best[0].source, best[0].output) if best else ()

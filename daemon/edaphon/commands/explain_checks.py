@@ -1,0 +1,100 @@
+"""Checks and all else that decides about a flag, for a person: what said what, by which limit."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from edaphon.commands.explain_case import Case
+from edaphon.derive.explaining import Again, after_step
+from edaphon.written.values import instant_text
+from edaphon_calibration.flags import Flag
+from edaphon_drivers.readings import Status
+
+__all__ = ["checks_of", "flag_name", "reasons_of"]
+
+_SUSPECT, _MISSING = int(Flag.SUSPECT), int(Flag.MISSING)
+
+
+def flag_name(flag: int) -> str:
+    return Flag(flag).name.lower().replace("_", " ")
+
+
+def checks_of(again: Again) -> Iterator[dict[str, Any]]:
+    """Each level of each check with its limits; they see the neighbours as the line did."""
+    seen = again.seen
+    value = again.segment.chain.apply(seen.raw, seen.time_ns, seen.beside).value
+    for check in again.segment.checks:
+        results = check.flags_by_level(seen.time_ns, value)
+        for (effect, limits), result in zip(check.levels, results, strict=True):
+            flag = int(result[seen.at])
+            yield {
+                "check": check.meta.name,
+                "effect": int(effect),
+                "limits": dict(limits),
+                "flag": flag,
+                "result": _result(flag),
+                "reference": check.meta.reference,
+            }
+
+
+def _result(flag: int) -> str:
+    words = {int(Flag.PASSED): "passed", int(Flag.NOT_EVALUATED): "not evaluable"}
+    return words.get(flag, f"failed: {flag} {flag_name(flag)}")
+
+
+def reasons_of(case: Case) -> Iterator[dict[str, Any]]:
+    """All that speaks against the value, whether or not something worse decided."""
+    again = case.again
+    if again is None:
+        return
+    if again.row.value != again.row.value:
+        yield _reason(_MISSING, _why_no_value(case, again))
+    for check in checks_of(again):
+        if check["flag"] >= _SUSPECT:
+            limits = ", ".join(f"{name} = {limit:g}" for name, limit in check["limits"].items())
+            yield _reason(check["flag"], f"check {check['check']} failed ({limits})")
+    yield from _of_the_chain(again)
+    for mark in again.segment.marks:
+        if mark.covers(again.row.time_ns):
+            yield _reason(mark.flag, f"mark {mark.id} by {mark.who}: {mark.cause}")
+    yield from _of_the_record(case, again)
+
+
+def _reason(flag: int, why: str) -> dict[str, Any]:
+    return {"flag": flag, "why": why}
+
+
+def _of_the_chain(again: Again) -> Iterator[dict[str, Any]]:
+    segment, time_ns = again.segment, again.row.time_ns
+    steps = segment.chain.steps if segment.chain.known else ()
+    for n, step in enumerate(steps):
+        before, after = (after_step(segment.chain, again.seen, k) for k in (n, n + 1))
+        if after.outside[0] and not before.outside[0]:
+            yield _reason(_SUSPECT, f"outside the domain of the curve {step.curve.name}")
+    if segment.expires_ns is not None and time_ns >= segment.expires_ns:
+        expired = instant_text(segment.expires_ns)
+        yield _reason(_SUSPECT, f"a calibration expired at {expired}")
+
+
+def _of_the_record(case: Case, again: Again) -> Iterator[dict[str, Any]]:
+    said, deployed = case.history.serial_at(case.place, case.path), again.segment.sensor
+    if said and deployed and said != deployed:
+        yield _reason(_SUSPECT, f"the instrument said serial {said}, deployed is {deployed}")
+    reading, row = case.reading, again.row
+    if reading is not None and reading.time_ns not in {None, row.time_ns}:
+        own = instant_text(reading.time_ns or 0)
+        yield _reason(
+            _SUSPECT, f"the sender's own time {own} is not plausible: when it came stands"
+        )
+
+
+def _why_no_value(case: Case, again: Again) -> str:
+    if again.row.raw != again.row.raw:
+        status = case.reading.status if case.reading else Status.INVALID
+        return f"the instrument reported no number: {status}"
+    if not again.segment.chain.known:
+        return "no calibration or factory curve leads to the channel's quantity then"
+    if np.isnan(again.seen.beside[:, again.seen.at]).any():
+        return "a second input is not there, or too old"
+    return "a curve has no value there"

@@ -1,0 +1,150 @@
+"""Why a channel has no observation at a time: nobody there, a gap, a clock, bytes without sense."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from edaphon.acquire.gaps import Gap
+from edaphon.commands.explain_record import shown_bytes
+from edaphon.commands.storage import Storage
+from edaphon.derive.explaining import History
+from edaphon.facts import Deployment
+from edaphon.journal import Entry, Kind, Purpose, read_only
+from edaphon.nouns import Sequence
+from edaphon.series import DAY_NS, Series
+from edaphon.written.values import instant_text
+from edaphon_drivers.faults import Fault
+
+__all__ = ["Absent", "gap_at", "why_none"]
+
+_FAR_NS = 2**62
+_UNKNOWN_NS = 600_000_000_000  # how near a record lies where the interval is not known
+_MOST = 5
+
+
+class Absent(NamedTuple):
+    """A channel without an observation at a time; its usual interval [ns], 0 unknown."""
+
+    channel: str
+    time_ns: int
+    usual_ns: int
+
+    @property
+    def reach_ns(self) -> int:
+        """How far away in time something is still of that time."""
+        return self.usual_ns // 2 or _UNKNOWN_NS
+
+
+def why_none(storage: Storage, series: Series, history: History, absent: Absent) -> list[str]:
+    """The reasons that the journal knows, then what there is nearest."""
+    deployed = _deployed(history, absent)
+    found = [f"{absent.channel} has no observation at {instant_text(absent.time_ns)}"]
+    if not deployed:
+        found += list(_elsewhere(history, absent))
+    elif gap := gap_at(storage, history, absent):
+        found.append(gap)
+    else:
+        found += list(_records(storage, history, absent, deployed))[:_MOST] or [
+            f"no record of {', '.join(d.source for d in deployed)} and no gap was journalled then"
+        ]
+    return [*found, *_neighbours(series, absent)]
+
+
+def gap_at(storage: Storage, history: History, absent: Absent) -> str:
+    """The gap of the channel's source that lies over the time, in words; "" if none does."""
+    own = _names(_deployed(history, absent))
+    known: dict[tuple[str, int, str], tuple[Sequence, Gap]] = {}
+    journal = read_only(storage.layout.journal)
+    for place, entry in journal.scan(own, {Kind.GAP}, on_damage=lambda _: None):
+        gap = Gap.of_payload(entry.payload)
+        known[entry.source, gap.first_ns, gap.cause] = (place, gap)
+    for (source, _, _), (place, gap) in known.items():
+        end = gap.last_ns + absent.reach_ns if gap.state == "closed" else _FAR_NS
+        if gap.first_ns - absent.reach_ns < absent.time_ns <= end:
+            return _gap_words(source, place, gap)
+    return ""
+
+
+def _gap_words(source: str, place: Sequence, gap: Gap) -> str:
+    until = f"to {instant_text(gap.last_ns)}" if gap.state == "closed" else "and still open"
+    words = f"gap of {source}: {gap.cause}, from {instant_text(gap.first_ns)} {until}"
+    words += f", {gap.n} slots" if gap.state == "closed" else ""
+    words += f" (journal {place})"
+    if gap.detail:
+        words += f": {gap.detail}"
+    return words + (f"; came: {shown_bytes(bytes.fromhex(gap.garbled))}" if gap.garbled else "")
+
+
+def _deployed(history: History, absent: Absent) -> list[Deployment]:
+    return [
+        d
+        for d in history.knowledge.deployments
+        if d.channel == absent.channel and d.covers(absent.time_ns)
+    ]
+
+
+def _names(deployed: list[Deployment]) -> set[str]:
+    """What stands in entries: the path, or for a broker the first part of it."""
+    paths = {d.source for d in deployed}
+    return paths | {path.partition("/")[0] for path in paths}
+
+
+def _elsewhere(history: History, absent: Absent) -> Iterator[str]:
+    own = [d for d in history.knowledge.deployments if d.channel == absent.channel]
+    yield "no deployment fed the channel then" + ("" if own else ", and none ever did")
+    for d in own:
+        begin = instant_text(d.from_ns) if d.from_ns is not None else "the beginning"
+        end = instant_text(d.to_ns) if d.to_ns is not None else "now"
+        yield f"  {d.id}: {d.source} {d.output} from {begin} to {end}"
+
+
+def _records(
+    storage: Storage, history: History, absent: Absent, deployed: list[Deployment]
+) -> Iterator[str]:
+    """What the records that came about then became, if not an observation of the channel."""
+    journal = read_only(storage.layout.journal)
+    names = _names(deployed)
+    for place, entry in journal.scan(names, {Kind.RECORD}, on_damage=lambda _: None):
+        if history.known_from(place, entry) is None:
+            yield (
+                f"record {place} of {entry.source} waits: the clock of its boot is not known yet"
+                f" (received {instant_text(entry.received_ns)} by that clock)"
+            )
+        elif abs((entry.slot_ns or entry.received_ns) - absent.time_ns) <= absent.reach_ns:
+            yield from _became(history, place, entry, deployed)
+
+
+def _became(
+    history: History, place: Sequence, entry: Entry, deployed: list[Deployment]
+) -> Iterator[str]:
+    try:
+        decoded = history.sources_at(place).decode(entry)
+    except Fault as fault:
+        yield f"record {place} of {entry.source} is a dead letter: {fault}"
+        return
+    for d in deployed:
+        if decoded.path == d.source and not any(r.output == d.output for r in decoded.readings):
+            said = ", ".join(r.output for r in decoded.readings) or "nothing"
+            yield f"record {place} of {d.source} holds no {d.output}: it says {said}"
+        elif decoded.path == d.source:
+            purpose = Purpose(entry.purpose).name.lower()
+            yield (
+                f"record {place} of {d.source} (purpose {purpose}) holds {d.output},"
+                " of another time or not for the series"
+            )
+
+
+def _neighbours(series: Series, absent: Absent) -> Iterator[str]:
+    heads = series.heads(absent.channel)
+    day = absent.time_ns // DAY_NS
+    before = [h.day for h in heads if h.day <= day][-2:]
+    after = [h.day for h in heads if h.day >= day][:2]
+    times = [
+        int(time)
+        for d in sorted({*before, *after})
+        for run in series.read(absent.channel, d * DAY_NS, (d + 1) * DAY_NS)
+        for time in run.time_ns
+    ]
+    earlier = [t for t in times if t < absent.time_ns]
+    later = [t for t in times if t > absent.time_ns]
+    for word, found in (("before", earlier[-1:]), ("after", later[:1])):
+        yield from (f"the nearest {word}: {instant_text(time)}" for time in found)

@@ -1,0 +1,187 @@
+"""The way of one number as lines for a person: from the bytes down to the value."""
+
+from collections.abc import Iterator, Mapping
+from textwrap import wrap
+from typing import Any
+
+__all__ = ["lines_of"]
+
+Told = Mapping[str, Any]
+
+
+def lines_of(way: Told) -> Iterator[str]:
+    yield f"{way['channel']} at {way['time']}{_nearest(way)}"
+    yield from _record(way["record"])
+    yield from _reading(way)
+    yield from _deployment(way["deployment"])
+    yield from _steps(way)
+    yield from _checks(way)
+    yield from _end(way)
+
+
+def _nearest(way: Told) -> str:
+    if not way["nearest"]:
+        return ""
+    usual = f"; the usual interval is {way['usual_interval']}" if way["usual_interval"] else ""
+    return f" (nearest to {way['asked']}{usual})"
+
+
+def _record(record: Told) -> Iterator[str]:
+    slot = f", slot {record['slot']}" if record["slot"] else ""
+    yield ""
+    yield (
+        f"record        {record['place']} of {record['source']}, {record['purpose']},"
+        f" received {record['received']}{slot}, {record['bytes']} bytes"
+    )
+    yield from (f"              {line}" for line in record["payload"])
+
+
+def _reading(way: Told) -> Iterator[str]:
+    reading = way["reading"]
+    if reading is None:
+        yield "reading       not found: the record's bytes mean nothing to the software now"
+        return
+    value = "no number" if reading["number"] is None else _shown(reading["number"])
+    yield (
+        f"reading       {reading['output']} = {value} {reading['unit']}"
+        f" ({reading['quantity']}), status {reading['status']}, {reading['origin']}"
+    )
+    own = f", own time {reading['own_time']}" if reading["own_time"] else ""
+    yield f"              time from {reading['time_from']}{own}"
+    if way["support_s"]:
+        yield f"              stands for the {way['support_s']:g} s before"
+
+
+def _deployment(deployment: Told | None) -> Iterator[str]:
+    if deployment is None:
+        yield "deployment    not found"
+        return
+    sensor = f"sensor {deployment['sensor']}, " if deployment["sensor"] else ""
+    second = "" if deployment["primary"] else ", a second opinion"
+    yield (
+        f"deployment    {deployment['id']}: {sensor}{deployment['source']}"
+        f" {deployment['output']}, {_span(deployment)}{second}"
+    )
+    yield from _entered(deployment["entered"])
+
+
+def _entered(entered: Told | None) -> Iterator[str]:
+    if entered is not None:
+        yield (
+            f"              entered by {entered['who']} at {entered['known_since']}"
+            f" (journal {entered['place']})"
+        )
+        yield f"              from {entered['file']}, sha256 {entered['sha256']}"
+
+
+def _span(told: Told) -> str:
+    begin = f"from {told['from']}" if told["from"] else "from the beginning"
+    return f"{begin} to {told['to']}" if told["to"] else f"{begin} on"
+
+
+def _steps(way: Told) -> Iterator[str]:
+    figures = ", ".join(f"{name} {x:g}" for name, x in way["accuracy"].items() if x)
+    raw = "no number" if way["raw"] is None else f"{_shown(way['raw'])} {way['raw_unit']}"
+    yield f"as reported   {raw}; of the instrument [{way['raw_unit']}]: {figures or 'no figures'}"
+    for n, step in enumerate(way["steps"], 1):
+        yield ""
+        yield from _step(n, step)
+    yield f"conversion    {_conversion(way['conversion'])}"
+
+
+def _conversion(told: Told | None) -> str:
+    if told is None:
+        return "none: no factory curve or calibration leads to the channel's quantity"
+    if told["scale"] == 1.0 and told["offset"] == 0.0:
+        return f"none: it is in {told['to']} already"
+    line = f"{told['scale']:.10g} x {told['offset']:+.10g}"
+    return f"from {told['from']} to {told['to']}: {line}"
+
+
+def _step(n: int, step: Told) -> Iterator[str]:
+    yield f"step {n}        {step['step_of']} {step['id']}: curve {step['curve']}"
+    for paragraph in step["formula"].split("\n\n"):
+        yield from (f"              {line}" for line in wrap(paragraph, 84))
+    yield f"              reference: {step['reference']}"
+    yield f"              parameters {_parameters(step['parameters'])}"
+    if step["covariance"] is not None:
+        yield f"              covariance {step['covariance']}"
+    for name in ("curve_uncertainty", "drift_per_year"):
+        if step[name]:
+            yield f"              {name.replace('_', ' ')} {step[name]:g} {step['unit_out']}"
+    yield from _papers(step)
+    yield from _second(step["second"])
+    outside = "   OUTSIDE the curve's domain" if step["outside"] else ""
+    yield f"              {_shown(step['input'])} {step['unit_in']} -> {_whole(step)}{outside}"
+
+
+def _parameters(given: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} = {x!r}" for name, x in given.items()) or "none"
+
+
+def _papers(step: Told) -> Iterator[str]:
+    if step["step_of"] == "factory":
+        return
+    expires = f", expires {step['expires']}" if step["expires"] else ""
+    yield f"              valid {_span(step)}{expires}"
+    papers = ("certificate", "standard", "operator", "method")
+    said = [f"{name} {step[name]}" for name in papers if step[name]]
+    if said:
+        yield f"              {'; '.join(said)}"
+    yield from _entered(step["entered"])
+
+
+def _second(second: Told | None) -> Iterator[str]:
+    if second is None:
+        return
+    place = f"channel {second['channel']}" if "channel" in second else f"output {second['output']}"
+    value = "nothing, or nothing new enough"
+    if second["value"] is not None:
+        value = _whole({**second, "unit_out": second["unit"]})
+    yield f"              beside it: {place} = {value}"
+    if "record" in second:
+        yield (
+            f"              of {second['time']}, {_age(second['age_s'])}, record"
+            f" {second['record']}, flag {second['flag']}; at most {second['max_age']} old"
+        )
+
+
+def _age(age_s: float) -> str:
+    return f"{abs(age_s):g} s {'before' if age_s >= 0 else 'after'}"
+
+
+def _checks(way: Told) -> Iterator[str]:
+    yield ""
+    for check in way["checks"]:
+        limits = ", ".join(f"{name} {x:g}" for name, x in check["limits"].items())
+        what = f"{check['check']} (flag {check['effect']})"
+        yield f"check         {what}: {check['result']}; {limits}"
+    if not way["checks"]:
+        yield "check         none"
+    because = [r["why"] for r in way["reasons"] if r["flag"] == way["flag"]]
+    yield f"flag          {way['flag']} {way['flag_name']}" + "".join(f"; {w}" for w in because)
+    for reason in way["reasons"]:
+        if reason["flag"] != way["flag"]:
+            yield f"              also {reason['flag']}: {reason['why']}"
+
+
+def _end(way: Told) -> Iterator[str]:
+    yield f"value         {_whole({**way, 'unit_out': way['unit']})}"
+    basis = ", ".join(sorted(way["derivation_of"]))
+    yield f"derivation    {way['derivation']}, the hash of: {basis}"
+    verdict = "the same, bit for bit" if way["agrees"] else f"ANOTHER: {way['again']}"
+    yield f"derived again {verdict} (edaphon {way['software']})"
+
+
+def _whole(told: Told) -> str:
+    if told["value"] is None:
+        return "no value"
+    return (
+        f"{_shown(told['value'])} {told['unit_out']}"
+        f" (u_random {_shown(told['u_random'])}, u_systematic {_shown(told['u_systematic'])})"
+    )
+
+
+def _shown(x: float | None) -> str:
+    """All digits of a value that a person could miss, none of the binary rest."""
+    return "nothing" if x is None else f"{x:.10g}"
