@@ -25,9 +25,8 @@ from edaphon_drivers.faults import Fault
 
 __all__ = ["Again", "History", "Row", "Seen", "after_step", "derived_again", "history_of", "row_at"]
 
-# Entries before the record that are read; more where the result is not the stored one, as a
-# second input or a late row may be from further back.
-_LOOKS_BACK = (400, 8000, 200_000, None)
+# A second input or a row that makes another one late may be from further back.
+LOOKS_BACK = (400, 8000, 200_000, None)
 _LOOKS_FORWARD = 20_000
 
 
@@ -143,14 +142,19 @@ def row_at(run: Observations, index: int) -> Row:
 
 
 def derived_again(
-    journal: JournalReader, history: History, channel: str, stored: Row
+    journal: JournalReader,
+    history: History,
+    channel: str,
+    stored: Row,
+    looks_back: Iterable[int | None] = LOOKS_BACK,
 ) -> Again | None:
     """The observation as the line makes it now; None where it makes none of that record.
 
-    It differs from the stored one only after the whole journal before it was read.
+    So many entries before the record are read, all of them for None, and more only where the result
+    is not the stored one: so one that differs does after the whole journal before it was read.
     """
     again: Again | None = None
-    for tries, back in enumerate(_LOOKS_BACK):
+    for tries, back in enumerate(looks_back):
         start = _start(Sequence.of(stored.sequence), back)
         again = _Derivation(journal, history, channel, stored).run(start, 2 + 50 * tries)
         if (again is not None and again.row.same(stored)) or start == Sequence(0, 0):

@@ -5,7 +5,11 @@ from dataclasses import replace
 
 import orjson
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 from tests.daemon.commands.calling import call, call_json
+from tests.daemon.derive import test_beside, test_line
+from tests.daemon.derive.lives import Life, MemoryJournal, folders
 from tests.stories.station import Station, teros12_facts
 
 from edaphon.acquire.gaps import Gap
@@ -14,6 +18,7 @@ from edaphon.commands.explain_record import shown_bytes
 from edaphon.commands.offline import settled_deriver
 from edaphon.commands.run import running
 from edaphon.commands.storage import open_storage
+from edaphon.derive.explaining import derived_again, history_of, row_at
 from edaphon.journal import Entry, Journal, Kind
 from edaphon.series import Series
 from edaphon.written.values import instant_ns
@@ -243,3 +248,21 @@ def test_it_answers_while_the_service_runs(tmp_path):
     with running(station.file):
         way = call_json(station, "explain", "p-temp", NOON)
     assert (way["value"], way["agrees"]) == (15.0, True)
+
+
+@settings(max_examples=6, deadline=None, phases=[Phase.generate])
+@given(entries=st.one_of(test_line.streams(), test_beside.streams()), back=st.integers(0, 3))
+def test_any_life_of_a_plot_is_derived_again_row_by_row_to_the_same_bits(entries, back):
+    journal = MemoryJournal(entries)
+    journal.shown = len(entries)
+    with folders() as folder:
+        life = Life(folder, journal)
+        life.settle()
+        history = history_of(journal)
+        for channel in {head.channel for head in life.series.heads()}:
+            for run in life.series.read(channel, -(2**62), 2**62):
+                for row in (row_at(run, index) for index in range(len(run))):
+                    again = derived_again(journal, history, channel, row, (back, None))
+                    assert again is not None
+                    assert again.row.same(row)
+        life.close()
