@@ -15,58 +15,64 @@ from edaphon.derive.segments import Segment
 from edaphon.derive.state import Fresh, Latest
 from edaphon.nouns import Float, Int
 
-__all__ = ["Turns", "Values", "filled"]
+__all__ = ["Values", "filled"]
 
 _NAN = float("nan")
 
 
-class Turns(NamedTuple):
-    """When rows were placed: counted in the batch, and up to where the journal was read by then.
+class _Noted(NamedTuple):
+    """Rows of one channel in the order in which they were placed, with their values."""
 
-    A record whose clock was unknown is placed later than its sequence says.
-    """
-
-    order: Int
-    place: Int
+    order: Sequence[int]
+    fresh: Fresh
+    taken: Taken
 
 
 class _Column(NamedTuple):
     """The values of one channel in the order in which they were placed; numbers are three rows."""
 
     order: Int
-    place: Int
     time_ns: Int
     numbers: Float
 
 
 class Values:
-    """The values that channels had in this batch and, by `latest`, before it."""
+    """The values that channels had in this batch and, by `latest`, before it.
 
-    def __init__(self, latest: dict[str, Latest]) -> None:
+    An order counts the records of the batch as they were placed: one whose clock was unknown is
+    placed later than its sequence says. `places` tells up to where the journal was read by then.
+    """
+
+    def __init__(self, latest: dict[str, Latest], places: Sequence[int]) -> None:
         self._latest = latest
-        self._columns: dict[str, list[_Column]] = {}
+        self._places = places
+        self._noted: dict[str, list[_Noted]] = {}
 
-    def note(self, segment: Segment, fresh: Fresh, turns: Turns, taken: Taken) -> None:
+    def note(self, segment: Segment, fresh: Fresh, order: Sequence[int], taken: Taken) -> None:
         """Remember the values of these rows for whoever takes them; only of primary sources."""
-        good = taken.good
-        if segment.rank == 0 and good.any():
-            numbers = taken.numbers[:, good]
-            column = _Column(turns.order[good], turns.place[good], fresh.time_ns[good], numbers)
-            self._columns.setdefault(segment.channel, []).append(column)
+        if segment.rank == 0:
+            self._noted.setdefault(segment.channel, []).append(_Noted(order, fresh, taken))
 
     def finish(self) -> None:
         """Keep the last value of each channel for the batches to come."""
-        for channel, columns in self._columns.items():
-            last = max(columns, key=lambda column: int(column.order[-1]))
-            numbers = map(float, last.numbers[:, -1])
-            self._latest[channel] = Latest(int(last.place[-1]), int(last.time_ns[-1]), *numbers)
+        for channel, noted in self._noted.items():
+            lasts = [(one.order[at], at, one) for one in noted if (at := _last(one.taken)) >= 0]
+            if lasts:
+                order, at, (_, fresh, taken) = max(lasts, key=lambda last: last[0])
+                self._latest[channel] = Latest(
+                    self._places[order],
+                    int(fresh.time_ns[at]),
+                    float(taken.value[at]),
+                    float(taken.u_random[at]),
+                    float(taken.u_systematic[at]),
+                )
 
-    def taken(self, side: Beside, fresh: Fresh, turns: Turns) -> Float:
+    def taken(self, side: Beside, fresh: Fresh, order: Sequence[int]) -> Float:
         """Three rows for each row of `fresh`, in the unit that the curve takes."""
         column = self._column(side.channel)
         taken = np.full((3, len(fresh)), _NAN)
         if len(column.order):
-            at = np.searchsorted(column.order, turns.order, side="right") - 1
+            at = np.searchsorted(column.order, order, side="right") - 1
             age = np.abs(fresh.time_ns - column.time_ns[at])
             use = (at >= 0) & (age <= side.max_age_ns)
             taken[:, use] = column.numbers[:, at[use]]
@@ -77,31 +83,43 @@ class Values:
 
     def _column(self, channel: str) -> _Column:
         known = self._latest.get(channel)
-        before = [_of_latest(known)] if known is not None else []
-        columns = [*before, *self._columns.get(channel, ())]
+        columns = [_of_latest(known)] if known is not None else []
+        columns += map(_of_noted, self._noted.get(channel, ()))
         if not columns:
             nothing = np.zeros(0, np.int64)
-            return _Column(nothing, nothing, nothing, np.zeros((3, 0)))
+            return _Column(nothing, nothing, np.zeros((3, 0)))
         order = np.concatenate([c.order for c in columns])
         by_order = np.argsort(order, kind="stable")
         return _Column(
             order[by_order],
-            np.concatenate([c.place for c in columns])[by_order],
             np.concatenate([c.time_ns for c in columns])[by_order],
             np.concatenate([c.numbers for c in columns], axis=1)[:, by_order],
         )
 
 
+def _last(taken: Taken) -> int:
+    """The place of the last value that may be taken, -1 for none."""
+    if taken.good[-1]:
+        return len(taken.good) - 1
+    good = np.flatnonzero(taken.good)
+    return int(good[-1]) if len(good) else -1
+
+
+def _of_noted(noted: _Noted) -> _Column:
+    taken, good = noted.taken, noted.taken.good
+    numbers = np.stack([taken.value, taken.u_random, taken.u_systematic])[:, good]
+    return _Column(np.array(noted.order, np.int64)[good], noted.fresh.time_ns[good], numbers)
+
+
 def _of_latest(known: Latest) -> _Column:
     numbers = np.array([[known.value], [known.u_random], [known.u_systematic]])
-    never = np.array([-1])
-    return _Column(never, np.array([known.place]), np.array([known.time_ns]), numbers)
+    return _Column(np.array([-1]), np.array([known.time_ns]), numbers)
 
 
 def filled(
     segment: Segment,
     fresh: Fresh,
-    turns: Turns,
+    order: Sequence[int],
     values: Values,
     reported: Mapping[str, Sequence[float]],
 ) -> Fresh:
@@ -110,7 +128,7 @@ def filled(
     if not sides:
         return fresh
     blocks = [
-        values.taken(side, fresh, turns) if side.channel else _reported(side, reported, len(fresh))
+        values.taken(side, fresh, order) if side.channel else _reported(side, reported, len(fresh))
         for side in sides
     ]
     return Fresh(*fresh[:5], np.concatenate(blocks))  # its length is that of its columns

@@ -24,13 +24,15 @@ _Mask = npt.NDArray[np.bool_]
 
 
 class Taken(NamedTuple):
-    """The values of fresh rows, for chains that take them beside their own: three rows of numbers.
+    """The values of fresh rows, for chains that take them beside their own.
 
     `good` leaves out what has no value or fails a check by itself. A check that looks at neighbours
     judges later, and what was taken by then must not depend on when.
     """
 
-    numbers: Float
+    value: Float
+    u_random: Float
+    u_systematic: Float
     good: _Mask
 
 
@@ -39,32 +41,44 @@ def evaluate(
 ) -> tuple[list[Observations], Memory, Taken]:
     """(new observations and revisions of earlier ones, what to remember, the fresh values)."""
     late = _late(memory, fresh)
+    if late is None:
+        return _evaluated(segment, memory, fresh)
     found: list[Observations] = []
-    taken = Taken(np.empty((3, len(fresh))), np.empty(len(fresh), bool))
-    in_order = np.ones(len(fresh), bool)
-    if late is not None:
-        for i in np.flatnonzero(late):
-            alone = _take(fresh, slice(int(i), int(i) + 1))
-            value, u_random, u_systematic, flag, good = _judged(segment, alone)
-            taken.numbers[:, i] = value[0], u_random[0], u_systematic[0]
-            taken.good[i] = good[0]
-            found.extend(_observations(segment, alone, value, u_random, u_systematic, flag))
-        in_order = ~late
-        fresh = _take(fresh, in_order)
-    if not len(fresh):
+    n = len(fresh)
+    whole = Taken(np.empty(n), np.empty(n), np.empty(n), np.empty(n, bool))
+    for i in np.flatnonzero(late):
+        here = slice(int(i), int(i) + 1)
+        alone = _take(fresh, here)
+        value, u_random, u_systematic, flag, good = _judged(segment, alone)
+        _put(whole, here, Taken(value, u_random, u_systematic, good))
+        found.extend(_observations(segment, alone, value, u_random, u_systematic, flag))
+    if late.all():
         assert memory is not None  # noqa: S101  only a memory can make every reading late
-        return found, memory, taken
+        return found, memory, whole
+    runs, memory, taken = _evaluated(segment, memory, _take(fresh, ~late))
+    _put(whole, ~late, taken)
+    return found + runs, memory, whole
+
+
+def _evaluated(
+    segment: Segment, memory: Memory | None, fresh: Fresh
+) -> tuple[list[Observations], Memory, Taken]:
+    """Rows that come in the order of their times."""
     rows = _joined(memory.rows, fresh) if memory else fresh
     value, u_random, u_systematic, flag, good = _judged(segment, rows)
-    new = slice(len(rows) - len(fresh), None)
-    taken.numbers[:, in_order] = np.stack([value[new], u_random[new], u_systematic[new]])
-    taken.good[in_order] = good[new]
     issued = _issued(segment, memory, flag)
     columns = (value[issued], u_random[issued], u_systematic[issued], flag[issued])
-    found.extend(_observations(segment, _take(rows, issued), *columns))
+    found = list(_observations(segment, _take(rows, issued), *columns))
     keep = slice(max(0, len(rows) - segment.looks_back - segment.looks_ahead), len(rows))
     newest = int(rows.time_ns[-1])
+    new = slice(len(rows) - len(fresh), None)
+    taken = Taken(value[new], u_random[new], u_systematic[new], good[new])
     return found, Memory(_take(rows, keep), flag[keep], newest), taken
+
+
+def _put(whole: Taken, where: slice | _Mask, part: Taken) -> None:
+    for column, values in zip(whole, part, strict=True):
+        column[where] = values
 
 
 def _late(memory: Memory | None, fresh: Fresh) -> _Mask | None:

@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from edaphon.config import read_config
-from edaphon.derive.beside import Turns, Values, filled
+from edaphon.derive.beside import Values, filled
 from edaphon.derive.evaluate import evaluate
 from edaphon.derive.plan import Plan
 from edaphon.derive.segments import Segment
@@ -28,7 +28,7 @@ NEWEST_NS = 300_000_000_000
 UPLINKS_REMEMBERED = 64
 
 Item = tuple[Sequence, Entry]
-_Row = tuple[int, int, float, int, int, int, int]
+_Row = tuple[int, int, float, int, int, int]
 # Plain numbers: an enum member costs a look-up for every reading.
 _NONE, _SUSPECT, _NAN, _UNSET = int(Flag.NOT_EVALUATED), int(Flag.SUSPECT), float("nan"), -1
 _RECORD, _ROUTINE = Kind.RECORD, Purpose.ROUTINE
@@ -63,23 +63,24 @@ class Line:
         self._recall = recall
         self._on_dead_letter = on_dead_letter
         self._rows: defaultdict[Segment, list[_Row]] = defaultdict(list)
-        self._turn, self._place_now = 0, 0
+        self._places: list[int] = []  # of the records of a batch, as they are placed
+        self._place_now = 0
         # Numbers of the same records that chains take beside their own, by output.
         self._reported: defaultdict[Segment, dict[str, list[float]]] = defaultdict(dict)
 
     def step(self, batch: Iterable[Item]) -> list[Observations]:
         """What the entries mean, in runs; the state goes on to behind the last entry."""
-        self._turn = 0
+        self._places = []
         for sequence, entry in batch:
             self._place_now = sequence.number
             self._take(sequence, entry)
         found: list[Observations] = []
-        values = Values(self.state.latest)
+        values = Values(self.state.latest, self._places)
         for segment, rows in sorted(self._rows.items(), key=lambda item: item[0].level):
-            fresh, turns = _fresh(rows)
-            fresh = filled(segment, fresh, turns, values, self._reported.get(segment, {}))
+            fresh, order = _fresh(rows)
+            fresh = filled(segment, fresh, order, values, self._reported.get(segment, {}))
             runs, memory, taken = evaluate(segment, self.state.memory.get(segment.key), fresh)
-            values.note(segment, fresh, turns, taken)
+            values.note(segment, fresh, order, taken)
             self.state.memory[segment.key] = memory
             derived = self.state.derived
             derived[segment.channel] = derived.get(segment.channel, 0) + _observed(rows)
@@ -173,7 +174,8 @@ class Line:
             return
         serial = self.state.serials.get(decoded.path)
         rows, uplink_ns = self._rows, decoded.time_ns
-        self._turn = turn = self._turn + 1
+        order = len(self._places)
+        self._places.append(self._place_now)
         known: int | None = _UNSET
         time, doubt = default, _NONE
         for output, _, number, _, _, _, sent, start, after in decoded.readings:
@@ -198,8 +200,7 @@ class Line:
                             _NAN if number is None else number,
                             sequence,
                             _SUSPECT if wrong else doubt,
-                            turn,
-                            self._place_now,
+                            order,
                         )
                     )
                     if segment.chain.sides:
@@ -243,8 +244,9 @@ def _observed(rows: list[_Row]) -> int:
     return len(rows) if len(rows) == 1 else len({(row[0], row[3]) for row in rows})
 
 
-def _fresh(rows: list[_Row]) -> tuple[Fresh, Turns]:
-    time, start, raw, sequence, doubt, order, place = zip(*rows, strict=True)
+def _fresh(rows: list[_Row]) -> tuple[Fresh, tuple[int, ...]]:
+    """The rows as columns, and when each was placed."""
+    time, start, raw, sequence, doubt, order = zip(*rows, strict=True)
     fresh = Fresh(
         np.array(time, np.int64),
         np.array(start, np.int64),
@@ -253,4 +255,4 @@ def _fresh(rows: list[_Row]) -> tuple[Fresh, Turns]:
         np.array(doubt, np.int8),
         np.zeros((0, len(rows))),
     )
-    return fresh, Turns(np.array(order, np.int64), np.array(place, np.int64))
+    return fresh, order
