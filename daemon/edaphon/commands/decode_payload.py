@@ -24,6 +24,7 @@ _TEXTS = {
 }
 _ESCAPE = re.compile(rb"\\(r|n|t|\\|x[0-9A-Fa-f]{2})")
 _PLAIN = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"\\": b"\\"}
+_AS_PRINTED = {"<CR>": "\r", "<LF>": "\n", "<TAB>": "\t"}  # how manuals print them
 _MARK = re.compile(r"^[<>] ")
 _ECHOED = re.compile(rb"\?[^!\r\n]*!")  # a question to anybody; all others begin with an address
 _ANY_SENSEAIR = "254"
@@ -69,6 +70,8 @@ def plain_bytes(payload: str, spoken: str) -> bytes:
         digits = "hex, base64" if spoken == "lorawan" else "hex"
         words = f"expected the bytes as {digits} or \\xNN, or @ and a file's name"
         raise Unclear(f"{words}, got {payload[:60]!r}")
+    for name, character in _AS_PRINTED.items():
+        payload = payload.replace(name, character)
     return _unescaped(payload.encode("utf-8", "surrogateescape"))
 
 

@@ -342,3 +342,8 @@ def test_bytes_that_mean_nothing_are_told_by_what_was_expected():
 
 def test_a_message_without_a_reading_is_no_mistake():
     assert "no reading" in decode("--model", "tuya.ts0601-soil", "--payload", "online")
+
+
+@pytest.mark.parametrize("end", [r"\r\n", "<CR><LF>", "\r\n"])
+def test_a_line_may_end_as_a_manual_prints_it(end: str) -> None:
+    assert values("vaisala.gmp252", f"CO2=  1702 ppm{end}") == {"co2": 1702.0}
