@@ -97,7 +97,7 @@ def _found(
     if row is None:
         return absent
     away = abs(row.time_ns - time_ns)
-    own_slot = 2 * away <= usual or (away < usual and not gap_at(storage, history, absent))
+    own_slot = 2 * away <= usual or (away < usual and not gap_at(history, absent))
     return Found(channel, time_ns, row, usual) if not away or own_slot else absent
 
 

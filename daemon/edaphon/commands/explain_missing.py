@@ -1,6 +1,8 @@
 """Why a channel has no observation at a time: nobody there, a gap, a clock, bytes without sense."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from typing import NamedTuple
 
 from edaphon.acquire.gaps import Gap
@@ -8,7 +10,7 @@ from edaphon.commands.explain_record import shown_bytes
 from edaphon.commands.storage import Storage
 from edaphon.derive.explaining import History
 from edaphon.facts import Deployment
-from edaphon.journal import Entry, Kind, Purpose, read_only
+from edaphon.journal import DamagedRow, Entry, JournalReader, Kind, Purpose, read_only
 from edaphon.nouns import Sequence
 from edaphon.series import DAY_NS, Series
 from edaphon.written.values import instant_text
@@ -40,21 +42,22 @@ def why_none(storage: Storage, series: Series, history: History, absent: Absent)
     found = [f"{absent.channel} has no observation at {instant_text(absent.time_ns)}"]
     if not deployed:
         found += list(_elsewhere(history, absent))
-    elif gap := gap_at(storage, history, absent):
+    elif gap := gap_at(history, absent):
         found.append(gap)
     else:
-        found += list(_records(storage, history, absent, deployed))[:_MOST] or [
-            f"no record of {', '.join(d.source for d in deployed)} and no gap was journalled then"
-        ]
+        journal = read_only(storage.layout.journal)
+        became = list(islice(_records(journal, history, absent, deployed), _MOST))
+        found += became or list(_silence(journal, absent, deployed))
     return [*found, *_neighbours(series, absent)]
 
 
-def gap_at(storage: Storage, history: History, absent: Absent) -> str:
+def gap_at(history: History, absent: Absent) -> str:
     """The gap of the channel's source that lies over the time, in words; "" if none does."""
     own = _names(_deployed(history, absent))
     known: dict[tuple[str, int, str], tuple[Sequence, Gap]] = {}
-    journal = read_only(storage.layout.journal)
-    for place, entry in journal.scan(own, {Kind.GAP}, on_damage=lambda _: None):
+    for place, entry in history.gaps:
+        if entry.source not in own:
+            continue
         gap = Gap.of_payload(entry.payload)
         known[entry.source, gap.first_ns, gap.cause] = (place, gap)
     for (source, _, _), (place, gap) in known.items():
@@ -97,20 +100,31 @@ def _elsewhere(history: History, absent: Absent) -> Iterator[str]:
         yield f"  {d.id}: {d.source} {d.output} from {begin} to {end}"
 
 
+def _silence(journal: JournalReader, absent: Absent, deployed: list[Deployment]) -> Iterator[str]:
+    paths = ", ".join(d.source for d in deployed)
+    yield f"no record of {paths} and no gap was journalled then"
+    last = journal.last
+    with suppress(DamagedRow, KeyError):
+        entry = journal.entry(last or Sequence(0, 0))
+        if entry.received_ns < absent.time_ns:
+            yield f"the journal ends at {last}, {instant_text(entry.received_ns)}"
+
+
 def _records(
-    storage: Storage, history: History, absent: Absent, deployed: list[Deployment]
+    journal: JournalReader, history: History, absent: Absent, deployed: list[Deployment]
 ) -> Iterator[str]:
     """What the records that came about then became, if not an observation of the channel."""
-    journal = read_only(storage.layout.journal)
-    names = _names(deployed)
-    for place, entry in journal.scan(names, {Kind.RECORD}, on_damage=lambda _: None):
+    waiting: list[tuple[Sequence, Entry]] = []
+    for place, entry in journal.scan(_names(deployed), {Kind.RECORD}, on_damage=lambda _: None):
         if history.known_from(place, entry) is None:
-            yield (
-                f"record {place} of {entry.source} waits: the clock of its boot is not known yet"
-                f" (received {instant_text(entry.received_ns)} by that clock)"
-            )
+            waiting = waiting or [(place, entry)]
         elif abs((entry.slot_ns or entry.received_ns) - absent.time_ns) <= absent.reach_ns:
             yield from _became(history, place, entry, deployed)
+    for place, entry in waiting:
+        yield (
+            f"record {place} of {entry.source}, and maybe later ones, waits: the clock of its boot"
+            f" is not known yet (received {instant_text(entry.received_ns)} by that clock)"
+        )
 
 
 def _became(

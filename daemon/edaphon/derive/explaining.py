@@ -4,8 +4,9 @@ The line itself does it, over a stretch of the journal before and after the reco
 remembers what goes through it stands in the place of the channel's own.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -68,11 +69,12 @@ class Again(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """What the journal says of how to read it; `meanings`, clocks and identities in order."""
+    """What the journal says of how to read it, and its gaps, each in order."""
 
     meanings: tuple[Item, ...]
     clocks: tuple[Item, ...]
     identities: tuple[Item, ...]
+    gaps: tuple[Item, ...]
     knowledge: Knowledge
     sources: Sources
     plan: Plan
@@ -84,7 +86,7 @@ class History:
 
     def known_from(self, record: Sequence, entry: Entry) -> Sequence | None:
         """Where the clock of the record's boot became known; None: it never did."""
-        own = [place for place, clock in self.clocks if clock.boot == entry.boot]
+        own = self._boots.get(entry.boot, [])
         before = [place for place in own if place < record]
         return before[-1] if before else next(iter(own), None)
 
@@ -93,6 +95,13 @@ class History:
         own = [e for s, e in self.identities if s < place and e.source == path]
         said = (self.sources.identity(entry) for entry in reversed(own))
         return next((identity.serial for identity in said if identity and identity.serial), "")
+
+    @cached_property
+    def _boots(self) -> Mapping[str, list[Sequence]]:
+        found: dict[str, list[Sequence]] = {}
+        for place, clock in self.clocks:
+            found.setdefault(clock.boot, []).append(place)
+        return found
 
     def _configurations(self) -> Iterator[Item]:
         return (item for item in self.meanings if item[1].kind == Kind.CONFIGURATION)
@@ -107,19 +116,23 @@ class History:
 
 def history_of(journal: JournalReader) -> History:
     """Reads the whole journal once, in bounded memory; damaged rows are passed over."""
-    kinds = MEANINGS | {Kind.CLOCK, Kind.IDENTITY}
+    kinds = MEANINGS | {Kind.CLOCK, Kind.IDENTITY, Kind.GAP}
     told = list(journal.scan(kinds=kinds, on_damage=lambda _: None))
+
+    def only(*wanted: Kind) -> tuple[Item, ...]:
+        return tuple(item for item in told if item[1].kind in wanted)
+
     knowledge, sources = Knowledge(), Sources()
     for sequence, entry in told:
         if entry.kind in FACT_KINDS:
             knowledge = knowledge.learn(sequence, from_payload(entry.payload).fact)
-    meanings = tuple(item for item in told if item[1].kind in MEANINGS)
-    for _, entry in [m for m in meanings if m[1].kind == Kind.CONFIGURATION][-1:]:
+    for _, entry in only(Kind.CONFIGURATION)[-1:]:
         sources = sources_of(entry)
     return History(
-        meanings,
-        tuple(item for item in told if item[1].kind == Kind.CLOCK),
-        tuple(item for item in told if item[1].kind == Kind.IDENTITY),
+        only(*MEANINGS),
+        only(Kind.CLOCK),
+        only(Kind.IDENTITY),
+        only(Kind.GAP),
         knowledge,
         sources,
         Plan.of(knowledge, sources.outputs, sources.site),
