@@ -26,6 +26,7 @@ COMMANDS = (
     "decode",
     "query",
     "explain",
+    "cal",
     "verify",
     "rebuild",
     "demo",

@@ -1,0 +1,100 @@
+"""A fit as a `[[calibration]]` that check accepts, with what it rests on."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from edaphon.facts import Knowledge, knowledge_conflicts, read_facts
+from edaphon.written import Complaint, read_document
+from edaphon_calibration.curves import curve
+from edaphon_calibration.fit import FitResult
+
+__all__ = ["Fitted", "as_table", "as_toml", "complaints"]
+
+_SUBJECT = ("id", "supersedes", "channel", "sensor", "output")
+_MADE = ("from", "operator", "reference")
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A fit with its number of free parameters, its units [x, y], and the file of its points."""
+
+    result: FitResult
+    free: int
+    units: tuple[str, str]
+    file: str
+    sha256: str
+
+    @property
+    def span(self) -> str:
+        low, high = self.result.range
+        return f"{low:.6g} to {high:.6g} {self.units[0]}"
+
+    @property
+    def scatter(self) -> str:
+        """Residual SD in words, "" where as many parameters as points leave none."""
+        found = self.result
+        return f"residual SD {found.residual_sd:.3g} {self.units[1]}" if self.scatters else ""
+
+    @property
+    def scatters(self) -> bool:
+        return isfinite(self.result.residual_sd)
+
+
+def as_table(fitted: Fitted, said: Mapping[str, str]) -> dict[str, Any]:
+    """The calibration as keys and values; `said` are the texts that people gave, "" left out.
+
+    Parameters and covariance stand in the curve's order, which a calibration asks for.
+    """
+    found = fitted.result
+    order = [name for name in curve(found.curve).parameters if name in found.parameters]
+    place = [list(found.parameters).index(name) for name in order]
+    table: dict[str, Any] = {key: said[key] for key in _SUBJECT if said.get(key)}
+    table |= {"curve": found.curve, "parameters": {n: found.parameters[n] for n in order}}
+    if found.covariance is not None:
+        table["covariance"] = [[float(found.covariance[a, b]) for b in place] for a in place]
+    table |= dict(zip(("from_unit", "to_unit"), fitted.units, strict=True))
+    how = f"fit of {found.n} points from {fitted.span}"
+    method = "; ".join(filter(None, (said.get("method"), how, fitted.scatter)))
+    table |= {key: said[key] for key in _MADE if said.get(key)}
+    return {**table, "method": method, "certificate": f"{fitted.file} sha256:{fitted.sha256}"}
+
+
+def as_toml(fitted: Fitted, table: Mapping[str, Any]) -> str:
+    """The row as text, with a comment on how far it holds."""
+    words = [
+        f"Fitted through the {fitted.result.n} points of {_line(fitted.file)}.",
+        f"They lie from {fitted.span}; beyond that it is an extrapolation.",
+    ]
+    if fitted.scatters:
+        words.append(f"{fitted.scatter}, {fitted.result.n - fitted.free} degrees of freedom.")
+    if fitted.result.covariance is None:
+        words.append("No covariance: the points are too few to show their scatter.")
+    if "from" not in table:
+        words.append("Without `from` it counts for all times.")
+    lines = [*(f"# {word[0].upper()}{word[1:]}" for word in words), "[[calibration]]"]
+    lines += [f"{key} = {_value(value)}" for key, value in table.items()]
+    return "\n".join(lines) + "\n"
+
+
+def complaints(text: str) -> list[Complaint]:
+    """What check would say of the text by itself."""
+    rows, wrong = read_facts(read_document("calibration.toml", text))
+    return [*wrong, *knowledge_conflicts(rows, Knowledge())]
+
+
+def _line(name: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{name} = {_value(number)}" for name, number in value.items())
+        return f"{{ {inner} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    return repr(float(value))
