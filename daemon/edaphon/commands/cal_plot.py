@@ -85,7 +85,7 @@ def _frame(panel: _Panel, label: str, numbered: bool) -> Iterator[str]:
         f'<rect x="{LEFT}" y="{panel.top}" width="{RIGHT - LEFT}" height="{height}" '
         f'fill="none" stroke="{INK}"/>'
     )
-    for tick in _ticks(panel.y, 5 if height > 200 else 3):
+    for tick in _ticks(panel.y, 5):
         at = panel.down(tick)
         yield f'<path d="M{LEFT - 5},{at:.1f}H{LEFT}" stroke="{INK}"/>'
         yield _text(LEFT - 8, at + 4, _number(tick), "end")
