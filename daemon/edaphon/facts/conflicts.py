@@ -105,10 +105,24 @@ def _superseding(fact: Fact, earlier: Mapping[str, list[Fact]]) -> Iterator[tupl
     elif known[-1].table != fact.table:
         yield "supersedes", f'"{target}" is a {known[-1].table}', f"an earlier {fact.table}"
     else:
-        others = [f.id for facts in earlier.values() for f in facts if f.supersedes == target]
+        others = [
+            f.id
+            for facts in earlier.values()
+            for f in facts
+            if f.supersedes == target and not _taken_back(f.id, earlier)
+        ]
         if others:
             came = f'"{target}" is superseded by "{others[-1]}" already'
             yield "supersedes", came, f'supersedes = "{others[-1]}"'
+
+
+def _taken_back(id: str, earlier: Mapping[str, list[Fact]]) -> bool:
+    """Whether a revocation of it stands."""
+    return any(
+        isinstance(f, Revocation) and f.of == id and not _taken_back(f.id, earlier)
+        for facts in earlier.values()
+        for f in facts
+    )
 
 
 def _overlaps(case: Case) -> Iterator[Found]:

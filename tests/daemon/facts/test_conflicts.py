@@ -1,0 +1,34 @@
+"""What may supersede what, once something was taken back."""
+
+from edaphon.facts import FactRow, Knowledge, fact_of, knowledge_conflicts
+from edaphon.nouns import Sequence
+
+
+def calibration(id, supersedes=None):
+    table = {"kind": "calibration", "id": id, "channel": "c", "curve": "polynomial"}
+    more = {"supersedes": supersedes} if supersedes else {}
+    return fact_of({**table, "parameters": {"c0": 0.0, "c1": 1.0}, **more})
+
+
+def revocation(of, id):
+    return fact_of({"kind": "revocation", "id": id, "of": of, "why": "a slip"})
+
+
+def came(new, *known):
+    knowledge = Knowledge()
+    for n, fact in enumerate(known, 1):
+        knowledge = knowledge.learn(Sequence(1, n), fact)
+    row = FactRow(new, "", "", "facts.toml", 1, {})
+    return [c.came for c in knowledge_conflicts([row], knowledge)]
+
+
+def test_a_fact_is_superseded_once():
+    first, second = calibration("a"), calibration("b", "a")
+    assert came(calibration("c", "a"), first, second) == ['"a" is superseded by "b" already']
+
+
+def test_what_was_superseded_by_a_fact_that_was_taken_back_may_be_superseded_again():
+    first, second, back = calibration("a"), calibration("b", "a"), revocation("b", "r1")
+    assert came(calibration("c", "a"), first, second, back) == []
+    again = revocation("r1", "r2")
+    assert len(came(calibration("c", "a"), first, second, back, again)) == 1
