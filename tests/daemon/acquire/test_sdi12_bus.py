@@ -131,7 +131,7 @@ def test_a_dead_probe_costs_one_question_in_each_cycle_and_its_neighbours_nothin
     for probe in plot.probes:
         probe.fault = lambda command: None
     dead = plot.probes.pop(7).address
-    once = Timing(answer_s=0.5, gap_s=0.1, late_s=1.0, second_s=0.001, tries=1, sequences=1)
+    once = Timing(answer_s=0.5, gap_s=0.1, late_s=0.3, second_s=0.001, tries=1, sequences=1)
     with _line(plot.probes) as bus:
         for _ in range(3):
             cycle, before = _Cycle(len(_ADDRESSES)), dict(plot.measured)
