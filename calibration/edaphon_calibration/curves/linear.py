@@ -7,7 +7,6 @@ y = c0 + c1 x [units stated by the calibration].
 array([19.96])
 """
 
-
 from edaphon_calibration.arrays import Float, horner, horner_slope, powers
 from edaphon_calibration.curves.definition import Curve
 
