@@ -20,7 +20,7 @@ def _heard(port, wait_s):
     return data
 
 
-def _speak(unit, *requests, wait_s=0.06):
+def _speak(unit, *requests, wait_s=0.25):
     line = SimulatedLine([unit])
     port = os.open(line.start(), os.O_RDWR | os.O_NOCTTY)
     heard = []
@@ -62,7 +62,7 @@ def test_other_units_wrong_crcs_and_begun_frames_are_not_answered():
     soil = Unit(1, holding=_UNIT_IN_THE_SOIL)
     good = _hex("01030000000305cb")
     wrong = good[:-1] + b"\xcc"
-    said = _speak(soil, rtu(2, good[1:-2]), wrong, good[:5], good, wait_s=0.1)
+    said = _speak(soil, rtu(2, good[1:-2]), wrong, good[:5], good, wait_s=0.3)
     assert said == [b"", b"", b"", _hex("0103060292ff9b03e8d80f")]
 
 
