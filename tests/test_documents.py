@@ -42,6 +42,14 @@ def test_every_key_of_configuration_and_facts_is_explained() -> None:
             assert info.description, f"{model.__name__}.{name} is not explained"
 
 
+def test_the_model_sheets_that_keys_are_explained_with_are_there() -> None:
+    models = [model for _, _, model in documents.TABLES] + list(KINDS.values())
+    infos = [model.model_fields["model"] for model in models if "model" in model.model_fields]
+    examples = {str(example) for info in infos for example in info.examples or ()}
+    assert examples
+    assert examples <= set(model_names())
+
+
 def test_every_command_is_in_the_docs() -> None:
     text = documents.COMMAND_LINE.read_text("utf-8")
     assert {"init", "check"} <= set(documents.command_names())

@@ -139,8 +139,10 @@ class Follower:
         return True
 
     def _place(self, path: Path, size: int) -> _Place:
-        """Where to go on; at the start for a file that was written anew."""
+        """Where to go on; at the start for a file that was written anew, or is one record."""
         place = self._places.get(str(path), _START)
+        if place.offset and size != place.offset and files.is_one_record(self._sheet):
+            return _START
         if place.offset and (size < place.offset or _head(path, place.offset) != place.head):
             return _START
         return place

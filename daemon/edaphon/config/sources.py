@@ -29,6 +29,21 @@ __all__ = [
     "told_fields",
 ]
 
+OwnSettings = Annotated[
+    Mapping[str, Any],
+    Field(
+        description="what the model sheet leaves to the owner, such as the zone of its times",
+        examples=['{ utc_offset = "+01:00" }'],
+    ),
+]
+Expected = Annotated[
+    Duration | None,
+    Field(
+        alias="expect",
+        description="usual time between two messages or records; silence is told after several",
+        examples=["20min"],
+    ),
+]
 DAY_NS = 86400 * 10**9
 FILES = "file"  # first part of the paths of followed files
 
@@ -63,12 +78,7 @@ class ScheduledSource(Table):
     crc: bool = Field(
         default=False, description="SDI-12: ask for a checksum in the answer", examples=[False]
     )
-
-    settings: Mapping[str, Any] = Field(
-        default={},
-        description="what the model sheet leaves to the owner, such as the zone of its times",
-        examples=['{ utc_offset = "+01:00" }'],
-    )
+    settings: OwnSettings = {}
 
     @field_validator("interval_ns")
     @classmethod
@@ -87,17 +97,13 @@ class ScheduledSource(Table):
 
 class HeardSource(Table):
     bus: Id = Field(description='name of a [bus.NAME] with kind = "stream"', examples=["gas"])
-    model: str = Field(description="name of a model sheet", examples=["licor.li850"])
+    model: str = Field(description="name of a model sheet", examples=["licor.li-850"])
     expect_ns: Duration = Field(
         alias="expect",
         description="usual time between two records; silence is told after several",
         examples=["1s"],
     )
-    settings: Mapping[str, Any] = Field(
-        default={},
-        description="what the model sheet leaves to the owner, such as the zone of its times",
-        examples=['{ utc_offset = "+01:00" }'],
-    )
+    settings: OwnSettings = {}
 
     @property
     def path(self) -> str:
@@ -111,17 +117,8 @@ class FileSource(Table):
         examples=["/data/li8100/*.81x"],
     )
     model: str = Field(description="name of a model sheet", examples=["licor.li8100a"])
-    expect_ns: Duration | None = Field(
-        default=None,
-        alias="expect",
-        description="usual time between two records",
-        examples=["30min"],
-    )
-    settings: Mapping[str, Any] = Field(
-        default={},
-        description="what the model sheet leaves to the owner, such as the zone of its times",
-        examples=['{ utc_offset = "+01:00" }'],
-    )
+    expect_ns: Expected = None
+    settings: OwnSettings = {}
 
     @property
     def path(self) -> str:
@@ -190,18 +187,8 @@ class LorawanSource(Table):
         description="with a codec_file: the numbers in what it returns, one table each",
         examples=["[[source.field]]"],
     )
-    expect_ns: Duration | None = Field(
-        default=None,
-        alias="expect",
-        description="usual time between two messages; silence is told after several",
-        examples=["20min"],
-    )
-
-    settings: Mapping[str, Any] = Field(
-        default={},
-        description="what the model sheet leaves to the owner, such as the zone of its times",
-        examples=['{ utc_offset = "+01:00" }'],
-    )
+    expect_ns: Expected = None
+    settings: OwnSettings = {}
 
     @field_validator("dev_eui")
     @classmethod
@@ -238,28 +225,18 @@ class JsonSource(Table):
         description="the sender's own time, if it sends one",
         examples=['{ path = "t", format = "epoch_s" }'],
     )
-    expect_ns: Duration | None = Field(
-        default=None,
-        alias="expect",
-        description="usual time between two messages",
-        examples=["20min"],
-    )
+    expect_ns: Expected = None
     model: str | None = Field(
         default=None,
         description="name of a model sheet of such messages, instead of fields",
-        examples=["zigbee2mqtt.soil"],
+        examples=["tuya.ts0601-soil"],
     )
     field: tuple[JsonField, ...] = Field(
         default=(),
         description="the numbers in the message, one table each",
         examples=["[[source.field]]"],
     )
-
-    settings: Mapping[str, Any] = Field(
-        default={},
-        description="what the model sheet leaves to the owner, such as the zone of its times",
-        examples=['{ utc_offset = "+01:00" }'],
-    )
+    settings: OwnSettings = {}
 
     @model_validator(mode="after")
     def _one_decoder(self) -> "JsonSource":

@@ -13,7 +13,7 @@ from edaphon_drivers.payloads import Piece
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["Cut", "completed", "cut", "decode_piece", "sheet_troubles"]
+__all__ = ["Cut", "completed", "cut", "decode_piece", "is_one_record", "sheet_troubles"]
 
 
 def cut(data: bytes, sheet: Sheet, ended: bool, headed: bool = False) -> Cut:
@@ -24,6 +24,11 @@ def cut(data: bytes, sheet: Sheet, ended: bool, headed: bool = False) -> Cut:
     """
     layout = read_layout(sheet)
     return cut_json(data) if layout.form == "li8200" else cut_lines(data, layout, ended, headed)
+
+
+def is_one_record(sheet: Sheet) -> bool:
+    """Whether a file is read as a whole, so that one that has grown is read again."""
+    return read_layout(sheet).form == "li8200"
 
 
 def decode_piece(piece: Piece, sheet: Sheet) -> tuple[Reading, ...]:

@@ -11,7 +11,7 @@ from edaphon.journal import Journal, Kind, StateFile
 from edaphon_drivers.engines import completed
 from edaphon_drivers.files.engine import decode_piece
 from edaphon_drivers.payloads import unpack_piece
-from edaphon_drivers.sheets import parse_sheet
+from edaphon_drivers.sheets import Sheet, load_sheet, parse_sheet
 
 SECOND = 10**9
 HEAD = b"time,t\n"
@@ -64,9 +64,9 @@ class Plot:
         self.keeper = Timekeeper(self.clock, "boot")
         self.start()
 
-    def start(self) -> None:
-        pattern = self.folder / "data" / "*.csv"
-        self.follower = Follower("file/x", pattern, SHEET, self.journal, self.keeper, self.state)
+    def start(self, suffix: str = "csv", sheet: Sheet = SHEET) -> None:
+        pattern = self.folder / "data" / f"*.{suffix}"
+        self.follower = Follower("file/x", pattern, sheet, self.journal, self.keeper, self.state)
 
     def write(self, name: str, data: bytes, mode: str = "ab") -> None:
         with (self.folder / "data" / name).open(mode) as file:
@@ -144,6 +144,16 @@ def test_a_last_row_without_its_line_end_counts_once_the_file_rests(plot):
     plot.look()
     plot.look(after_s=60)
     assert plot.numbers() == [1.5, 2.5]
+
+
+def test_a_json_file_that_has_grown_is_read_as_a_whole_again(plot):
+    plot.start("json", load_sheet("licor.li-8200-01s"))
+    for text in (b'{"datasets": []', b'{"datasets": []}', b'{"datasets": [], "more": 1}'):
+        plot.write("a.json", text, "wb")
+        plot.look()
+        plot.look()
+    pieces = [unpack_piece(e.payload) for _, e in plot.journal.scan() if e.kind == Kind.RECORD]
+    assert [piece.data for piece in pieces] == [b'{"datasets": []}', b'{"datasets": [], "more": 1}']
 
 
 def test_several_files_are_taken_and_a_year_of_rows_comes_in_pieces(plot):
