@@ -19,6 +19,7 @@ from edaphon.facts.model import KINDS, Deployment
 from edaphon_drivers.faults import Garbled, LinkDown, NoAnswer, Refused
 from edaphon_drivers.lorawan import envelope_kinds
 from edaphon_drivers.readings import Status
+from edaphon_drivers.sheets import model_names
 
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
 SECRETS = ("EDAPHON_TTN_KEY", "EDAPHON_INFLUX_TOKEN")

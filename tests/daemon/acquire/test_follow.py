@@ -148,12 +148,14 @@ def test_a_last_row_without_its_line_end_counts_once_the_file_rests(plot):
 
 def test_a_json_file_that_has_grown_is_read_as_a_whole_again(plot):
     plot.start("json", load_sheet("licor.li-8200-01s"))
-    for text in (b'{"datasets": []', b'{"datasets": []}', b'{"datasets": [], "more": 1}'):
+    begun = b'{"remark": "' + 400 * b"x"  # longer than what a file is known by
+    whole, grown = begun + b'"}', begun + b'", "datasets": []}'
+    for text in (begun, whole, grown):
         plot.write("a.json", text, "wb")
         plot.look()
         plot.look()
     pieces = [unpack_piece(e.payload) for _, e in plot.journal.scan() if e.kind == Kind.RECORD]
-    assert [piece.data for piece in pieces] == [b'{"datasets": []}', b'{"datasets": [], "more": 1}']
+    assert [piece.data for piece in pieces] == [whole, grown]
 
 
 def test_several_files_are_taken_and_a_year_of_rows_comes_in_pieces(plot):
