@@ -89,7 +89,6 @@ def powered(talk: Talk[None], supply: SupplySwitch, warm_up_s: float) -> Talk[No
             yield Pause(wait_s, hold_bus=False)
         return (yield from talk)
     finally:
-        talk.close()
         supply.give()
 
 

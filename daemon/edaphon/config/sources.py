@@ -116,7 +116,7 @@ class FileSource(Table):
         description="the file that a logger or program writes; * and ? stand for several",
         examples=["/data/li8100/*.81x"],
     )
-    model: str = Field(description="name of a model sheet", examples=["licor.li8100a"])
+    model: str = Field(description="name of a model sheet", examples=["licor.li-8100a"])
     expect_ns: Expected = None
     settings: OwnSettings = {}
 

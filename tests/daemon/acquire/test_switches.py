@@ -92,3 +92,20 @@ def test_each_question_goes_out_on_its_branch_however_talks_take_turns(tmp_path)
     assert north.send(b"a\r\n") == Pause(0.05, hold_bus=True)
     assert north.send(b"") == QUESTION
     assert (tmp_path / "mux").read_text() == "N"
+
+
+def test_a_talk_that_is_broken_off_on_its_branch_ends_itself(tmp_path):
+    ended = []
+
+    def clearing():
+        try:
+            yield QUESTION
+        finally:
+            ended.append(True)
+
+    inner = clearing()  # held here, so that nothing but its end can end it
+    held = branched(inner, BranchSwitch(tmp_path / "mux", {"north": "N"}, 0.0), "north")
+    next(held)
+    held.send(b"")
+    held.close()
+    assert ended == [True]
