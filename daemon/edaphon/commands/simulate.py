@@ -76,7 +76,11 @@ def _home(folder: Path) -> Path:
     home = folder.resolve()
     if any(character.isspace() for character in str(home)):
         raise fail(f"expected a folder without spaces in its path, got {str(home)!r}", USAGE)
-    home.mkdir(parents=True, exist_ok=True)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        words = f"expected a folder that can be made, got {home} ({error.strerror})"
+        raise fail(words, USAGE) from None
     return home
 
 

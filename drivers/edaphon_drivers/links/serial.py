@@ -88,5 +88,6 @@ def _remedy(error: Exception) -> str:
     """What to do about it; a lock that another program holds is only named in the text."""
     if "exclusively lock" in str(error):
         return _REMEDIES[errno.EBUSY]
-    number = getattr(error, "errno", None)
+    behind = error.__context__  # pyserial keeps what the terminal said only there
+    number = behind.args[0] if isinstance(behind, termios.error) else getattr(error, "errno", None)
     return _REMEDIES.get(number, _REMEDY) if number is not None else _REMEDY

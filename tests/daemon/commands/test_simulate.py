@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import typer
 from tests.daemon.commands.calling import until
 from tests.programs import require
 from tests.stories.station import Station, json_node, json_node_facts
 
 from edaphon.commands.run import running
-from edaphon.commands.simulate import BadOrder, order
+from edaphon.commands.simulate import BadOrder, _home, order
 from edaphon.commands.simulate_file import Places, simulated_tables, toml_text
 from edaphon.commands.simulate_messages import senders_of
 from edaphon.commands.simulate_plot import Plot, lines_of, wave
@@ -167,6 +168,15 @@ def test_no_real_thing_is_left_in_the_simulated_configuration(tmp_path: Path):
     assert found["broker"]["ttn"]["envelope"] == "tts-v3"
     kept = simulated_tables(table, Places(tmp_path))["broker"]["ttn"]
     assert (kept["host"], kept["client_id"]) == ("eu1.example.org", "edaphon-simulated-ttn")
+
+
+@pytest.mark.parametrize("name", ["a file/plot", "file/plot"])
+def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path, name: str, capsys):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(typer.Exit) as ended:
+        _home(tmp_path / name)
+    assert ended.value.exit_code == 2
+    assert str(tmp_path / name) in capsys.readouterr().err
 
 
 def test_tables_written_as_toml_are_read_back_the_same():
