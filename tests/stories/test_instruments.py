@@ -14,6 +14,7 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
+from tests.own_sheets import OWN_SHEETS
 from tests.programs import Mosquitto, wait_until
 from tests.stories.sending import broker_table
 from tests.stories.station import Station
@@ -29,40 +30,6 @@ CODEC = """
 function decodeUplink(input) {
   return { data: { soil: { t: ((input.bytes[0] << 8) | input.bytes[1]) / 100 } } };
 }
-"""
-OWN = """
-[model."acme.ph1"]
-title = "ACME PH1: soil pH"
-engine = "ascii"
-[model."acme.ph1".frame]
-ask = "PH?\\r"
-end = "\\r\\n"
-separator = "comma"
-columns = ["ph", "t"]
-divide = { ph = 10 }
-[[model."acme.ph1".output]]
-name = "ph"
-quantity = "soil_ph"
-unit = "pH"
-[[model."acme.ph1".output]]
-name = "t"
-quantity = "soil_temperature"
-unit = "degC"
-
-[model."plot.cr1000"]
-title = "the plot's logger"
-engine = "file"
-[model."plot.cr1000".frame]
-form = "toa5"
-column = [{ name = "T_5_Avg", output = "soil_temperature" }]
-missing = ["NAN"]
-[model."plot.cr1000".frame.time]
-columns = ["TIMESTAMP"]
-formats = ["%Y-%m-%d %H:%M:%S"]
-[[model."plot.cr1000".output]]
-name = "soil_temperature"
-quantity = "soil_temperature"
-unit = "degC"
 """
 # (channel, source, output, quantity, unit, the value that must come)
 CHANNELS = (
@@ -111,7 +78,7 @@ class Plot:
         )
         self.logger.step([4.25])
         (folder / "codec.js").write_text(CODEC)
-        self.station = Station(folder, [*self.tables(), OWN], [facts()])
+        self.station = Station(folder, [*self.tables(), OWN_SHEETS], [facts()])
 
     def tables(self) -> Iterator[str]:
         rs485, gas, bench = self.line.start(), self.gas.start(), self.bench.start()

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.own_sheets import OWN_SHEETS
 
 from edaphon.commands import main
 from edaphon.commands.record import escaped
@@ -71,39 +72,6 @@ name = "t"
 path = "soil.t"
 quantity = "soil_temperature"
 unit = "degC"
-
-[model."acme.ph1"]
-title = "ACME PH1: soil pH"
-engine = "ascii"
-[model."acme.ph1".frame]
-ask = "PH?\\r"
-end = "\\r\\n"
-separator = "comma"
-columns = ["ph", "t"]
-divide = { ph = 10 }
-[[model."acme.ph1".output]]
-name = "ph"
-quantity = "soil_ph"
-unit = "pH"
-[[model."acme.ph1".output]]
-name = "t"
-quantity = "soil_temperature"
-unit = "degC"
-
-[model."plot.cr1000"]
-title = "the plot's logger"
-engine = "file"
-[model."plot.cr1000".frame]
-form = "toa5"
-column = [{ name = "T_5_Avg", output = "soil_temperature" }]
-missing = ["NAN"]
-[model."plot.cr1000".frame.time]
-columns = ["TIMESTAMP"]
-formats = ["%Y-%m-%d %H:%M:%S"]
-[[model."plot.cr1000".output]]
-name = "soil_temperature"
-quantity = "soil_temperature"
-unit = "degC"
 """
 
 
@@ -131,7 +99,7 @@ def values(model: str, payload: str, *more: str) -> dict:
 @pytest.fixture
 def own(tmp_path: Path) -> str:
     (tmp_path / "codec.js").write_text(CODEC)
-    (tmp_path / "edaphon.toml").write_text(OWN.replace("FOLDER", str(tmp_path)))
+    (tmp_path / "edaphon.toml").write_text((OWN + OWN_SHEETS).replace("FOLDER", str(tmp_path)))
     return str(tmp_path / "edaphon.toml")
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer, Refused
-from edaphon_drivers.i2c import (
+from edaphon_drivers.i2c.engine import (
     address_trouble,
     decode_exchange,
     decode_identity,

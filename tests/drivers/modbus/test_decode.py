@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import edaphon_drivers.simulators.modbus as simulator
-from edaphon_drivers import modbus
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
-from edaphon_drivers.modbus import (
+from edaphon_drivers.modbus import engine as modbus
+from edaphon_drivers.modbus.engine import (
     address_trouble,
     decode_exchange,
     decode_identity,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edaphon_drivers.faults import Fault
-from edaphon_drivers.modbus import decode_exchange, decode_identity, identify, measure
+from edaphon_drivers.modbus.engine import decode_exchange, decode_identity, identify, measure
 from edaphon_drivers.payloads import pack_exchange, unpack_exchange
 from edaphon_drivers.sheets import load_sheet, model_names
 from edaphon_drivers.talk import Asking

@@ -14,7 +14,7 @@ from edaphon_drivers.sheets import load_sheet, parse_sheet
 from edaphon_drivers.simulators.w1 import FAULTS, SimulatedThermometers
 from edaphon_drivers.talk import Asking, Timing
 from edaphon_drivers.transcript import Expected, play, read_transcript
-from edaphon_drivers.w1 import (
+from edaphon_drivers.w1.engine import (
     address_trouble,
     decode_exchange,
     decode_identity,
