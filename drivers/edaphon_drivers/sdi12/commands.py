@@ -77,8 +77,14 @@ def spelled(send: str, concurrent: bool, crc: bool) -> str:
 
 
 def read_start(address: str, kind: str, answer: bytes) -> Start:
-    """Like parse_start, and the answer must come from `address`."""
-    start = parse_start(kind, answer)
+    """Like parse_start, and the answer must come from `address`.
+
+    On a busy computer one read gives the answer and the service request behind it: the data are
+    ready then, and `wait_s` is 0. Only M and V request service.
+    """
+    request = address.encode() + b"\r\n"
+    is_ready = kind[:1] in {"M", "V"} and answer.endswith(b"\r\n" + request)
+    start = parse_start(kind, answer.removesuffix(request) if is_ready else answer)
     if start.address != address:
         raise Garbled("an answer that begins with its address", answer, f"address {address}")
-    return start
+    return start._replace(wait_s=0) if is_ready else start

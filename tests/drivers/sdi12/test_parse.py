@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.sdi12 import parse
+from edaphon_drivers.sdi12.commands import read_start
 from edaphon_drivers.sdi12.crc import crc16, crc_characters
 
 _LIBERAL = re.compile(r"[+-](\d+\.?\d*|\.\d+)")
@@ -185,3 +186,20 @@ def test_a_relayed_answer_needs_no_line_end(
 def test_a_relayed_answer_that_is_none_is_garbled(text: bytes) -> None:
     with pytest.raises(Garbled):
         parse.parse_relayed(text)
+
+
+@pytest.mark.parametrize("kind", ["M", "MC1", "V"])
+def test_a_service_request_behind_the_answer_says_that_the_data_are_ready(kind: str) -> None:
+    assert read_start("1", kind, b"10013\r\n1\r\n") == ("1", 0, 3)
+    assert read_start("1", kind, b"10013\r\n") == ("1", 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [("C", b"100103\r\n1\r\n"), ("M", b"10013\r\n2\r\n"), ("M", b"1\r\n1\r\n"), ("M", b"1\r\n")],
+)
+def test_what_is_no_service_request_of_that_probe_does_not_pass_for_one(
+    kind: str, answer: bytes
+) -> None:
+    with pytest.raises(Garbled):
+        read_start("1", kind, answer)

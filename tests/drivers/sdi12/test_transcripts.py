@@ -79,7 +79,7 @@ def test_every_sdi12_model_has_a_good_transcript_and_a_sheet_without_trouble(mod
 @pytest.mark.parametrize(
     "kind",
     ["aborted", "concurrent", "crc", "doubled", "failure", "garbled", "identity", "late"]
-    + ["refused", "residue", "settings", "silent", "wrong-address", "wrong-crc"],
+    + ["ready", "refused", "residue", "settings", "silent", "wrong-address", "wrong-crc"],
 )
 def test_each_way_a_conversation_can_go_is_recorded(kind: str) -> None:
     assert [path for path in _FILES if path.stem.endswith(f".{kind}")]
