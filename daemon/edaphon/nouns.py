@@ -6,11 +6,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Channel", "Float", "Int", "Observations", "Sequence", "Small"]
+__all__ = ["ALONE", "Channel", "Float", "Int", "Observations", "Sequence", "Small"]
 
 Int = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float64]
 Small = npt.NDArray[np.int8]
+
+ALONE = 16  # added to a doubt: the reading came late and was judged without its neighbours
 
 
 class Sequence(NamedTuple):
@@ -55,7 +57,8 @@ class Observations:
     """A run of observations of one channel under one derivation, columns of equal length.
 
     Times are UTC ns. A missing number is NaN. `sequence` holds Sequence.number of each record.
-    `raw` is in the instrument's unit, `value` and both uncertainties in the channel's unit.
+    `raw` is in the instrument's unit, `value` and both uncertainties in the channel's unit. `doubt`
+    is the flag that the record itself earned, whatever became of its number, plus ALONE.
     """
 
     channel: str
@@ -67,6 +70,7 @@ class Observations:
     u_random: Float
     u_systematic: Float
     flag: Small
+    doubt: Small
     sequence: Int
     rank: int = 0  # 0 for the primary deployment, then by order of entry; the lower stands
 

@@ -66,9 +66,9 @@ def _day(channel: str, day: int, rng: np.random.Generator) -> Observations:
     raw = np.round(11.0 + rng.normal(0.0, 0.3, PER_DAY).cumsum() / 30, 1)
     value = raw * 1.003 - 0.04
     u_random, u_systematic = np.full(PER_DAY, 0.0289), np.full(PER_DAY, 0.2887)
-    flag = np.ones(PER_DAY, np.int8)
+    flag, doubt = np.ones(PER_DAY, np.int8), np.full(PER_DAY, 2, np.int8)
     sequence = np.arange(PER_DAY, dtype=np.int64) + day * PER_DAY
-    columns = (time_ns, time_ns, raw, value, u_random, u_systematic, flag, sequence)
+    columns = (time_ns, time_ns, raw, value, u_random, u_systematic, flag, doubt, sequence)
     return Observations(channel, "0123456789ab", *columns)
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from edaphon.derive.segments import Segment
 from edaphon.derive.state import Fresh, Memory
-from edaphon.nouns import Float, Observations, Small
+from edaphon.nouns import ALONE, Float, Observations, Small
 from edaphon_calibration.flags import Flag, worst_flag
 
 __all__ = ["Taken", "evaluate"]
@@ -51,6 +51,7 @@ def evaluate(
         alone = _take(fresh, here)
         value, u_random, u_systematic, flag, good = _judged(segment, alone)
         _put(whole, here, Taken(value, u_random, u_systematic, good))
+        alone = Fresh(*alone[:4], alone.doubt + np.int8(ALONE), alone.beside)
         found.extend(_observations(segment, alone, value, u_random, u_systematic, flag))
     if late.all():
         assert memory is not None  # noqa: S101  only a memory can make every reading late
@@ -153,6 +154,7 @@ def _observations(
             u_random=u_random[chosen],
             u_systematic=u_systematic[chosen],
             flag=flag[chosen],
+            doubt=rows.doubt[chosen],
             sequence=rows.sequence[chosen],
             rank=segment.rank,
         )

@@ -37,6 +37,7 @@ ROW = np.dtype(
         ("u_random", "<f8"),
         ("u_systematic", "<f8"),
         ("flag", "i1"),
+        ("doubt", "i1"),
         ("rank", "i1"),
         ("sequence", "<i8"),
         ("derivation", "<i4"),
@@ -60,6 +61,7 @@ def rows_of(run: Observations, derivation: int, change: int) -> Rows:
     rows["u_random"] = run.u_random
     rows["u_systematic"] = run.u_systematic
     rows["flag"] = run.flag
+    rows["doubt"] = run.doubt
     rows["rank"] = run.rank
     rows["sequence"] = run.sequence
     rows["derivation"] = derivation
@@ -83,6 +85,7 @@ def runs_of(channel: str, rows: Rows, name: Callable[[int], str]) -> Iterator[Ob
             u_random=part["u_random"],
             u_systematic=part["u_systematic"],
             flag=part["flag"],
+            doubt=part["doubt"],
             sequence=part["sequence"],
             rank=int(part["rank"][0]),
         )

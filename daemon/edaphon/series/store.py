@@ -12,7 +12,7 @@ from edaphon.series.rows import Rows, pack_rows, unpack_rows
 __all__ = ["BlockHead", "Store", "WrongFile"]
 
 APPLICATION_ID = 0x65645365  # "edSe"
-VERSION = 1
+VERSION = 2
 
 _TABLES = """
 CREATE TABLE block (
@@ -77,9 +77,9 @@ class Store:
     def _expect_series(self) -> None:
         found = self._db.execute("PRAGMA application_id").fetchone()[0]
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if found != APPLICATION_ID or version > VERSION:
+        if found != APPLICATION_ID or version != VERSION:
             raise WrongFile(
-                f"expected a series of version {VERSION} or older, found application id "
+                f"expected a series of version {VERSION}, found application id "
                 f"{found:#x}, version {version} in {self.path.name}; move the file away and run "
                 f"`edaphon rebuild`"
             )

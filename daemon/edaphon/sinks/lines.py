@@ -80,11 +80,8 @@ def withdrawn_lines(writer: LineWriter, channel: Channel, times_ns: Int) -> byte
     n = len(times_ns)
     none = np.full(n, np.nan)
     nine = np.full(n, 9, np.int8)
-    return writer.lines(
-        Observations(
-            channel.id, WITHDRAWN, times_ns, times_ns, none, none, none, none, nine, times_ns
-        )
-    )
+    columns = (times_ns, times_ns, none, none, none, none, nine, nine, times_ns)
+    return writer.lines(Observations(channel.id, WITHDRAWN, *columns))
 
 
 def _grouped(batch: Sequence[Observations]) -> list[list[Observations]]:

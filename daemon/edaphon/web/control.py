@@ -57,7 +57,7 @@ class ControlView:
 
 
 def _observations(channel_id: str, answer: Answer) -> Observations:
-    """What the socket doesn't send (raw number, sequence, derivation) stays empty."""
+    """What the socket doesn't send (raw number, doubt, sequence, derivation) stays empty."""
     time_ns = np.array(answer["time_ns"], np.int64)
     flag = np.array(answer["flag"], np.int16).astype(np.int8)
     value, u_random, u_systematic = (
@@ -69,9 +69,9 @@ def _observations(channel_id: str, answer: Answer) -> Observations:
         raise ValueError(f"columns differ in length: {shapes}")
     nothing = np.full(len(time_ns), np.nan)
     none = np.zeros(len(time_ns), np.int64)
-    return Observations(
-        channel_id, "", time_ns, time_ns, nothing, value, u_random, u_systematic, flag, none
-    )
+    doubt = np.zeros(len(time_ns), np.int8)
+    told = (value, u_random, u_systematic, flag)
+    return Observations(channel_id, "", time_ns, time_ns, nothing, *told, doubt, none)
 
 
 def _floats(answer: Answer, name: str) -> Float:

@@ -20,7 +20,7 @@ def run(times, values, *, channel="a", sequence=None, derivation="d1", flag=1, r
     s = np.array(sequence if sequence is not None else times, np.int64)
     u = np.where(np.isnan(v), np.nan, 0.1)
     flags = np.where(np.isnan(v), 9, flag).astype(np.int8)
-    return Observations(channel, derivation, t, t, v, v, u, u, flags, s, rank)
+    return Observations(channel, derivation, t, t, v, v, u, u, flags, flags, s, rank)
 
 
 def values(series, channel="a"):

@@ -38,6 +38,7 @@ def run(
         "u_random": np.full(n, 0.001),
         "u_systematic": np.full(n, 0.02),
         "flag": np.ones(n, np.int8),
+        "doubt": np.full(n, 2, np.int8),
         "sequence": np.arange(1, n + 1, dtype=np.int64) | 1 << 32,
     }
     for name, column in columns.items():

@@ -20,7 +20,7 @@ def run(minutes, values, flags=None):
     t = np.array(minutes, np.int64) * MINUTE
     v = np.array(values, np.float64)
     flag = np.array(flags if flags is not None else [1] * len(t), np.int8)
-    return Observations("c", "", t, t, v, v, v, v, flag, t)
+    return Observations("c", "", t, t, v, v, v, v, flag, flag, t)
 
 
 def pieces(path):
