@@ -1,5 +1,7 @@
 """The array types of this room and polynomials by Horner's rule, bit-identical however split."""
 
+from typing import TypeAlias
+
 import numpy as np
 import numpy.typing as npt
 
@@ -7,6 +9,7 @@ __all__ = [
     "Bools",
     "Float",
     "Int",
+    "Number",
     "Small",
     "horner",
     "horner_slope",
@@ -16,6 +19,7 @@ __all__ = [
 ]
 
 Float = npt.NDArray[np.float64]
+Number: TypeAlias = Float | float
 Int = npt.NDArray[np.int64]
 Small = npt.NDArray[np.int8]
 Bools = npt.NDArray[np.bool_]

@@ -1,52 +1,17 @@
 """The chain from a reported number to a trusted one: conversions, curves, uncertainty."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import isfinite
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from edaphon_calibration.arrays import Bools, Float
-from edaphon_calibration.curves import Curve
-from edaphon_calibration.curves import curve as curve_named
+from edaphon_calibration.arrays import Bools, Float, Number
 from edaphon_calibration.errors import ParameterError
+from edaphon_calibration.steps import SecondInput, Step, prepare_step
 from edaphon_calibration.uncertainty import parameter_variance, random_variance
-from edaphon_calibration.units import SAME, Conversion, conversion
+from edaphon_calibration.units import SAME, Conversion
 
 __all__ = ["Calibrated", "SecondInput", "Step", "apply_chain", "prepare_step"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Step:
-    """One curve of a chain with the parameters of one calibration.
-
-    `conversion` turns what comes (the number's or the former curve's unit) into the curve's input.
-    `domain` [curve's input] is where this calibration holds, None for the curve's own. `covariance`
-    is that of the parameters; `model` is the standard uncertainty of the curve itself
-    and `drift_per_year` the standard uncertainty that each year adds [both: curve's output].
-    """
-
-    curve: Curve
-    parameters: Float
-    covariance: Float | None = None
-    conversion: Conversion = SAME
-    model: float = 0.0
-    drift_per_year: float = 0.0
-    domain: tuple[float, float] | None = None
-
-    def outside(self, x: Float) -> Bools:
-        """Where the curve's input lies beyond what this calibration covers; never for NaN."""
-        lowest, highest = self.domain or self.curve.domain
-        return (x < lowest) | (x > highest)
-
-
-class SecondInput(NamedTuple):
-    """The second input of one step, in the unit that its curve names; NaN where it is unknown."""
-
-    value: Float
-    u_random: Float | float = 0.0
-    u_systematic: Float | float = 0.0
 
 
 class Calibrated(NamedTuple):
@@ -58,50 +23,17 @@ class Calibrated(NamedTuple):
     outside: Bools
 
 
-def prepare_step(
-    curve_name: str,
-    parameters: Mapping[str, float] | None = None,
-    covariance: Sequence[Sequence[float]] | None = None,
-    from_unit: str | None = None,
-    model: float | None = None,
-    drift_per_year: float = 0.0,
-    domain: tuple[float, float] | None = None,
-) -> Step:
-    """A checked step; raises UnknownCurve, ParameterError, UnitError.
-
-    `from_unit` is the unit of what comes, None where it is the curve's input already. The rows of
-    `covariance` follow `parameters` as given here, else all of the curve's. Without `model` the
-    curve's own uncertainty stands, unless a covariance takes its place.
-
-    >>> prepare_step("teros12_mineral", from_unit="count").parameters
-    array([-6.956e-01,  3.879e-04])
-    """
-    found = curve_named(curve_name)
-    vector = found.parameter_vector(parameters)
-    matrix = None if covariance is None else _covariance(found, tuple(parameters or ()), covariance)
-    if model is None:
-        model = found.uncertainty if matrix is None else 0.0
-    for what, number in (("model uncertainty", model), ("drift per year", drift_per_year)):
-        if not (isfinite(number) and number >= 0.0):
-            raise ParameterError(f"curve {curve_name}: expected a {what} >= 0; came {number!r}")
-    line = SAME
-    if from_unit is not None and found.from_unit is not None:
-        line = conversion(from_unit, found.from_unit)
-    if domain is not None and not domain[0] < domain[1]:
-        raise ParameterError(f"curve {curve_name}: expected a domain low, high; came {domain!r}")
-    return Step(found, vector, matrix, line, model, drift_per_year, domain)
-
-
 def apply_chain(
     raw: Float,
     conversion: Conversion,
     steps: Sequence[Step],
-    accuracy: Float | float = 0.0,
+    accuracy: Number = 0.0,
     repeatability: float = 0.0,
     resolution: float = 0.0,
     final: Conversion = SAME,
-    ages: Sequence[Float | float] = (),
+    ages: Sequence[Number] = (),
     seconds: Sequence[SecondInput | None] = (),
+    progress: Sequence[Number | None] = (),
 ) -> Calibrated:
     """Numbers as reported (length >= 1) to values with uncertainty in the unit `final` leads to.
 
@@ -111,19 +43,29 @@ def apply_chain(
     `seconds` holds for each step its second input; a step that needs one and has none gives NaN.
     The correlation of a second input with the first is left out: an air pressure and a CO2 signal
     share no error, but a temperature that came out of the same sensor may.
+    `progress` holds for each step how far each value lies between the calibration before (0) and
+    after the deployment (1) [1]; it is needed only where a step has a `before`. Values are mixed,
+    (1 - z) f_before(x) + z f_after(x), and so are slopes; the errors of the two calibrations are
+    independent, those of x and of a second input the same in both. Beyond 0 to 1 the drift goes on,
+    which is marked as outside.
     All of it is first order; for a curve that is `nonlinear` see `uncertainty.monte_carlo`.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         x = conversion.apply(raw)
         gain = conversion.scale * conversion.scale
-        random: Float | float = random_variance(repeatability, resolution) * gain
-        systematic: Float | float = accuracy * accuracy * gain
+        random: Number = random_variance(repeatability, resolution) * gain
+        systematic: Number = accuracy * accuracy * gain
         outside = np.zeros(len(raw), np.bool_)
-        beside = seconds or (None,) * len(steps)
-        for step, age, second in zip(steps, _ages(steps, ages), beside, strict=True):
-            z = _column(step.curve, second, len(raw))
-            x, random, systematic, beyond = _through(step, x, random, systematic, age, z)
-            outside |= beyond
+        columns = (_ages(steps, ages), seconds or (None,) * len(steps), _shares(steps, progress))
+        for step, age, second, share in zip(steps, *columns, strict=True):
+            beside = second if step.takes_second() else None
+            at = _between(step, x, beside, share)
+            random, systematic = _spread(at, random, systematic, beside)
+            if step.drift_per_year:
+                drift = step.drift_per_year * age
+                systematic = systematic + drift * drift
+            x = at.value
+            outside |= at.outside
         x = final.apply(x)
         blank = x * 0.0  # NaN where there is no value, and the shape for a constant variance
         reach = abs(final.scale)
@@ -135,76 +77,80 @@ def apply_chain(
         )
 
 
-def _ages(steps: Sequence[Step], ages: Sequence[Float | float]) -> Sequence[Float | float]:
+def _ages(steps: Sequence[Step], ages: Sequence[Number]) -> Sequence[Number]:
     """One age [years] for each step; raises ParameterError where a drifting step has none."""
     if ages or not any(step.drift_per_year for step in steps):
         return ages or (0.0,) * len(steps)
     raise ParameterError("expected for each step the years since its calibration: one drifts")
 
 
-def _column(curve: Curve, second: SecondInput | None, n: int) -> SecondInput | None:
-    """The second input that the curve takes: None for a curve without one."""
-    if curve.second is None:
-        return None
-    return second or SecondInput(np.full(n, np.nan))
+def _shares(steps: Sequence[Step], progress: Sequence[Number | None]) -> Sequence[Number | None]:
+    """One progress [1] for each step; raises ParameterError where a pair has none."""
+    shares = progress or (None,) * len(steps)
+    for step, share in zip(steps, shares, strict=True):
+        if step.before is not None and share is None:
+            raise ParameterError(
+                "expected how far each value lies from the calibration before (0) to that after "
+                f"the deployment (1): the step {step.curve.name} has both"
+            )
+    return shares
 
 
-def _through(
-    step: Step,
-    x: Float,
-    random: Float | float,
-    systematic: Float | float,
-    age: Float | float,
-    second: SecondInput | None,
-) -> tuple[Float, Float, Float, Bools]:
-    """One step: the value, both variances behind it, and where its input left the domain."""
-    line, curve, p = step.conversion, step.curve, step.parameters
-    x = line.apply(x)
-    inputs = (x, p) if second is None else (x, p, second.value)
-    slope = curve.slope(*inputs) * line.scale
-    gain = slope * slope
-    random = gain * random
-    systematic = gain * systematic + step.model * step.model
-    outside = step.outside(x)
-    if curve.second is not None and second is not None:
-        slope = curve.second.slope(x, p, second.value)
-        gain = slope * slope
+class _Along(NamedTuple):
+    """What one calibration makes of numbers: value, df/dx, df/dz, its own variance, outside."""
+
+    value: Float
+    slope: Float
+    beside: Number
+    own: Number
+    outside: Bools
+
+
+def _along(step: Step, came: Float, second: SecondInput | None) -> _Along:
+    """A step that needs a second input and has none has NaN for it."""
+    curve, p, x = step.curve, step.parameters, step.conversion.apply(came)
+    inputs, outside = [x, p], step.outside(x)
+    beside: Number = 0.0
+    if curve.second is not None:
+        z = np.full(len(x), np.nan) if second is None else second.value
+        inputs.append(z)
+        beside = curve.second.slope(x, p, z)
+        outside |= curve.second.outside(z)
+    own: Number = step.model * step.model
+    if step.covariance is not None:
+        own = own + parameter_variance(curve.gradient(*inputs), step.covariance)
+    slope = curve.slope(*inputs) * step.conversion.scale
+    return _Along(curve.value(*inputs), slope, beside, own, outside)
+
+
+def _between(step: Step, x: Float, second: SecondInput | None, share: Number | None) -> _Along:
+    """The step alone, or a share of the way from the calibration before to this one."""
+    after = _along(step, x, second)
+    if step.before is None or share is None:
+        return after
+    before, rest = _along(step.before, x, second), 1.0 - share
+
+    def mixed(one: Number, two: Number, of_one: Number, of_two: Number) -> Float:
+        # at either end the other calibration counts for nothing, not even where it has no value
+        return np.where(share == 0.0, one, np.where(share == 1.0, two, of_one * one + of_two * two))
+
+    return _Along(
+        mixed(before.value, after.value, rest, share),
+        mixed(before.slope, after.slope, rest, share),
+        mixed(before.beside, after.beside, rest, share),
+        mixed(before.own, after.own, rest * rest, share * share),
+        before.outside | after.outside | (share < 0.0) | (share > 1.0),
+    )
+
+
+def _spread(
+    at: _Along, random: Number, systematic: Number, second: SecondInput | None
+) -> tuple[Number, Number]:
+    """Both variances behind a step."""
+    gain = at.slope * at.slope
+    random, systematic = gain * random, gain * systematic + at.own
+    if second is not None:
+        gain = at.beside * at.beside
         random = random + gain * (second.u_random * second.u_random)
         systematic = systematic + gain * (second.u_systematic * second.u_systematic)
-        outside |= curve.second.outside(second.value)
-    if step.covariance is not None:
-        systematic = systematic + parameter_variance(curve.gradient(*inputs), step.covariance)
-    if step.drift_per_year:
-        drift = step.drift_per_year * age
-        systematic = systematic + drift * drift
-    return curve.value(*inputs), random, systematic, outside
-
-
-def _covariance(curve: Curve, given: Sequence[str], rows: Sequence[Sequence[float]]) -> Float:
-    """The covariance of all parameters in the curve's order; raises ParameterError."""
-    names = list(curve.parameters)
-    order = list(given) if len(rows) == len(given) else names
-    if len(rows) != len(order) or any(len(row) != len(order) for row in rows):
-        raise ParameterError(
-            f"curve {curve.name}: expected a square covariance of the parameters given or of "
-            f"{', '.join(names) or 'none'}; came rows of {[len(row) for row in rows]} numbers"
-        )
-    part = np.array(rows, np.float64).reshape(len(order), len(order))
-    _check_covariance(curve, part)
-    matrix = np.zeros((len(names), len(names)))
-    places = [names.index(name) for name in order]
-    matrix[np.ix_(places, places)] = part
-    return matrix
-
-
-def _check_covariance(curve: Curve, matrix: Float) -> None:
-    if not np.isfinite(matrix).all() or not np.allclose(matrix, matrix.T, rtol=1e-6, atol=0.0):
-        raise ParameterError(f"curve {curve.name}: expected a finite, symmetric covariance")
-    spread = np.sqrt(np.abs(np.diag(matrix)))
-    spread[spread == 0.0] = 1.0
-    correlation = matrix / spread / spread[:, None]
-    if len(matrix) and np.linalg.eigvalsh(correlation).min() < -1e-6:
-        raise ParameterError(
-            f"curve {curve.name}: expected a covariance without negative variances; "
-            "check signs and the order of the parameters"
-        )
+    return random, systematic

@@ -1,5 +1,7 @@
 """The chain: units and curves in a row, first-order uncertainty against Monte Carlo, no split."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from edaphon_calibration import (
     SAME,
+    Conversion,
     Curve,
     ParameterError,
     Second,
@@ -222,6 +225,7 @@ def test_uncertainty_of_a_chain_agrees_with_monte_carlo() -> None:
 STEPS = (
     prepare_step("teros12_permittivity", drift_per_year=0.1),
     prepare_step("topp_1980", covariance=(1e-8 * np.eye(4)).tolist()),
+    replace(prepare_step("linear", {"c0": 0.1, "c1": 0.9}), before=prepare_step("identity")),
 )
 
 
@@ -250,9 +254,100 @@ def _run(raw: Float, ages: Float) -> tuple[Float, ...]:
         repeatability=1.0,
         resolution=0.1,
         final=conversion("m3/m3", "%"),
-        ages=(ages, 0.0),
+        ages=(ages, 0.0, 0.0),
+        progress=(None, None, ages / 7.0),
     )
     return (found.value, found.u_random, found.u_systematic, found.outside.astype(np.float64))
+
+
+EARLY = prepare_step(
+    "linear",
+    {"c0": 0.4, "c1": 1.9},
+    [[0.04, -0.01], [-0.01, 0.01]],
+    from_unit=None,
+    model=0.05,
+    domain=(-1.0, 30.0),
+)
+LATE = prepare_step("polynomial", {"c0": 0.9, "c1": 2.2, "c2": 1e-3}, domain=(0.0, 40.0), model=0.3)
+PAIR = replace(LATE, conversion=Conversion(0.5, 1.0), before=EARLY)
+
+
+def test_between_two_calibrations_the_drift_is_even() -> None:
+    raw, z = np.array([2.0, 10.0, 20.0]), np.array([0.25, 0.5, 0.9])
+    found = apply_chain(
+        raw, SAME, (PAIR,), accuracy=0.2, repeatability=0.1, progress=(z,), ages=(0.0,)
+    )
+    late_x = 0.5 * raw + 1.0
+    early, late = 0.4 + 1.9 * raw, 0.9 + 2.2 * late_x + 1e-3 * late_x**2
+    np.testing.assert_allclose(found.value, (1 - z) * early + z * late, rtol=1e-14)
+    slope = (1 - z) * 1.9 + z * (2.2 + 2e-3 * late_x) * 0.5
+    of_early = 0.04 - 0.02 * raw + 0.01 * raw**2 + 0.05**2
+    own = (1 - z) ** 2 * of_early + z**2 * 0.3**2
+    np.testing.assert_allclose(found.u_random, 0.1 * slope, rtol=1e-12)
+    np.testing.assert_allclose(found.u_systematic, np.sqrt((0.2 * slope) ** 2 + own), rtol=1e-12)
+
+
+def test_uncertainty_between_two_calibrations_agrees_with_monte_carlo() -> None:
+    rng = np.random.default_rng(17)
+    raw, z, accuracy = 10.0, 0.4, 0.2
+    x = raw + accuracy * rng.normal(size=DRAWS)
+    assert EARLY.covariance is not None
+    c0, c1 = rng.multivariate_normal([0.4, 1.9], EARLY.covariance[:2, :2], DRAWS).T
+    early = c0 + c1 * x + 0.05 * rng.normal(size=DRAWS)
+    late_x = 0.5 * x + 1.0
+    late = 0.9 + 2.2 * late_x + 1e-3 * late_x**2 + 0.3 * rng.normal(size=DRAWS)
+    drawn = (1 - z) * early + z * late
+    found = apply_chain(np.array([raw]), SAME, (PAIR,), accuracy=accuracy, progress=(z,))
+    assert found.value[0] == pytest.approx(drawn.mean(), abs=0.02)
+    assert found.u_systematic[0] == pytest.approx(drawn.std(), rel=SAMPLING)
+
+
+@pytest.mark.parametrize(("share", "same"), [(0.0, EARLY), (1.0, replace(PAIR, before=None))])
+def test_at_either_end_a_pair_is_the_calibration_of_that_day(share: float, same: Step) -> None:
+    raw = np.array([-3.0, -0.21052631578947367, 0.0, 7.3, np.nan, 80.0, 1e308, -1e160])
+    known = {"accuracy": 0.2, "repeatability": 0.1}
+    for progress in (share, np.full(len(raw), share)):
+        paired = apply_chain(raw, SAME, (PAIR,), **known, progress=(progress,))  # type: ignore[arg-type]
+        alone = apply_chain(raw, SAME, (same,), **known)  # type: ignore[arg-type]
+        for column in range(3):
+            assert paired[column].tobytes() == alone[column].tobytes()
+
+
+def test_a_pair_is_outside_where_either_calibration_or_the_time_is() -> None:
+    raw = np.array([-1.5, 5.0, 31.0, 35.0, -1.1, 5.0, 5.0, 5.0])
+    z = np.array([0.5, 0.5, 0.5, 0.5, 0.5, -0.01, 1.01, np.nan])
+    found = apply_chain(raw, SAME, (PAIR,), progress=(z,))
+    assert found.outside.tolist() == [True, False, True, True, True, True, True, False]
+    inside = apply_chain(raw[1:2], SAME, (PAIR,), progress=(0.0,)).value
+    ends = apply_chain(raw[1:2], SAME, (PAIR,), progress=(1.0,)).value
+    np.testing.assert_allclose(found.value[6], inside + 1.01 * (ends - inside), rtol=1e-14)
+    assert [np.isnan(column[7]) for column in found[:3]] == [True, True, True]
+
+
+def test_a_pair_drifts_on_as_the_later_calibration_says() -> None:
+    early = prepare_step("identity", drift_per_year=9.0)
+    still = prepare_step("identity")
+    for step, drift in ((still, 0.0), (replace(still, drift_per_year=0.1), 0.2)):
+        pair = replace(step, before=early)
+        found = apply_chain(np.ones(1), SAME, (pair,), ages=(2.0,), progress=(1.5,))
+        assert found.u_systematic.tolist() == [drift]
+
+
+def test_both_calibrations_of_a_pair_take_the_same_second_input() -> None:
+    beside = SecondInput(np.array([3.0]), u_random=0.3, u_systematic=0.4)
+    for before, share_of_z in ((MULTIPLIED, 1.0), (prepare_step("identity"), 0.25)):
+        pair = replace(MULTIPLIED, before=before)
+        found = apply_chain(np.array([2.0]), SAME, (pair,), seconds=(beside,), progress=(0.25,))
+        assert found.u_systematic[0] == pytest.approx(share_of_z * 2.0 * 0.4)
+    assert found.value[0] == pytest.approx(0.75 * 2.0 + 0.25 * 6.0)
+
+
+def test_a_pair_needs_to_know_how_far_each_value_lies_between() -> None:
+    inside = prepare_step("identity")
+    for progress in ((), (None, 0.5)):
+        with pytest.raises(ParameterError, match="the calibration before"):
+            apply_chain(np.ones(1), SAME, (PAIR, inside), progress=progress)
+    apply_chain(np.ones(1), SAME, (PAIR, inside), progress=(0.5, None))
 
 
 def test_the_input_is_left_as_it_came() -> None:
