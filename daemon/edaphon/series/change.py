@@ -46,10 +46,10 @@ class Recent:
         self._bytes = 0
 
     def add(self, change: Change) -> None:
-        """The newest; the oldest make room for it."""
+        """The newest; the oldest make room for it, and one too large leaves none behind."""
         self._changes.append(change)
         self._bytes += change.size_bytes
-        while self._bytes > RECENT_BYTES and len(self._changes) > 1:
+        while self._bytes > RECENT_BYTES:
             oldest = self._changes.popleft()
             self._bytes -= oldest.size_bytes
             self._after = oldest.number

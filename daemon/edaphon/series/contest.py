@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edaphon.nouns import Int, Observations
-from edaphon.series.rows import Rows
+from edaphon.series.rows import Rows, changed_rows
 
 __all__ = [
     "Conflict",
@@ -14,6 +14,8 @@ __all__ = [
     "inside",
     "lost_numbers",
     "ranked",
+    "replaced",
+    "revised",
     "without_a_number",
     "within",
 ]
@@ -56,10 +58,45 @@ def lost_numbers(old: Rows, new: Rows) -> npt.NDArray[np.bool_]:
     return lost
 
 
-def without_a_number(run: Observations) -> list[int]:
+def without_a_number(run: Observations) -> Int:
     """Times of the rows that lack any of their numbers."""
     lacks = np.zeros(len(run), bool)
     for column in (run.raw, run.value, run.u_random, run.u_systematic):
         lacks |= np.isnan(column)
-    times: list[int] = run.time_ns[lacks].tolist()
-    return times
+    return run.time_ns[lacks]
+
+
+def revised(channel: str, old: Rows, part: Rows) -> Rows:
+    """A day's rows with those of `part` in the place of the same time, sequence and rank."""
+    place = np.searchsorted(old["time_ns"], part["time_ns"])
+    there = place < len(old)
+    for name in ("time_ns", "sequence", "rank"):
+        there[there] = old[name][place[there]] == part[name][there]
+    if not there.all():
+        missing = part[~there][0]
+        raise KeyError(
+            f"{channel}: expected a row of time {missing['time_ns']} ns, sequence "
+            f"{missing['sequence']} and rank {missing['rank']}, found none; "
+            f"new rows are merged, not revised"
+        )
+    new = old.copy()
+    new[place] = part
+    return new
+
+
+def replaced(old: Rows, new: Rows, change: int) -> tuple[Rows, npt.NDArray[np.bool_], Int]:
+    """(the new rows with their change numbers, which of them differ, times to withdraw).
+
+    Both in the order of time, each time once. What does not differ keeps its change number.
+    """
+    where = np.minimum(np.searchsorted(old["time_ns"], new["time_ns"]), max(len(old) - 1, 0))
+    known = old["time_ns"][where] == new["time_ns"] if len(old) else np.zeros(len(new), bool)
+    aligned = len(old) == len(new) and known.all()
+    before = old if aligned else old[where] if len(old) else new
+    differs = ~known | changed_rows(before, new)
+    new = new.copy()
+    new["change"] = np.where(differs, change, before["change"])
+    emptied = known & differs & lost_numbers(before, new)
+    vanished = np.ones(len(old), bool)
+    vanished[where[known]] = False
+    return new, differs, np.concatenate([old["time_ns"][vanished], new["time_ns"][emptied]])

@@ -103,8 +103,10 @@ def days_of(rows: Rows) -> Iterator[tuple[int, Rows]]:
     if days[0] == days[-1] and (days == days[0]).all():
         yield int(days[0]), rows
         return
-    for day in np.unique(days):
-        yield int(day), rows[days == day]
+    order = np.argsort(days, kind="stable")
+    ends = np.flatnonzero(np.diff(days[order])) + 1
+    for part in np.split(rows[order], ends):
+        yield int(part["time_ns"][0] // DAY_NS), part
 
 
 def changed_rows(old: Rows, new: Rows) -> npt.NDArray[np.bool_]:

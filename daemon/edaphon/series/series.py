@@ -11,7 +11,6 @@ lags by a second or by a month, and whatever the reason of a change was.
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +23,12 @@ from edaphon.series.contest import (
     inside,
     lost_numbers,
     ranked,
+    replaced,
+    revised,
     within,
     without_a_number,
 )
+from edaphon.series.openblock import OpenBlock
 from edaphon.series.rows import (
     DAY_NS,
     Rows,
@@ -42,38 +44,9 @@ from edaphon.series.store import BlockHead, Store
 
 __all__ = ["Series"]
 
-LONGEST_TAIL = 256
-
-
-@dataclass(slots=True)
-class _Open:
-    """A block in memory: sorted rows, runs appended behind them, how many of all are unwritten."""
-
-    sorted: Rows
-    unwritten: int = 0
-    tail: list[Rows] = field(default_factory=list)
-    last_ns: int = -(2**63)
-
-    @classmethod
-    def of(cls, rows: Rows, unwritten: int = 0) -> "_Open":
-        last_ns = int(rows["time_ns"][-1]) if len(rows) else -(2**63)
-        return cls(rows, unwritten, [], last_ns)
-
-    def append(self, rows: Rows) -> None:
-        self.tail.append(rows)
-        self.unwritten += len(rows)
-        self.last_ns = int(rows["time_ns"][-1])
-        if len(self.tail) > LONGEST_TAIL:  # an array of its own takes more than its one row
-            self.rows()
-
-    def rows(self) -> Rows:
-        if self.tail:
-            self.sorted = np.concatenate([self.sorted, *self.tail])
-            self.tail.clear()
-        return self.sorted
-
-
 _Part = tuple[Rows, Observations | None]  # rows of a day, and their run if they are all of it
+_Gone = dict[str, list[Int]]  # times to withdraw, by channel
+_NO_TIMES = np.empty(0, np.int64)
 
 
 class Series:
@@ -85,10 +58,10 @@ class Series:
         self._numbers = self._store.derivations()
         self._names = {number: id for id, number in self._numbers.items()}
         self._new_derivations: list[tuple[int, str, str]] = []
-        self._open: dict[tuple[str, int], _Open] = {}
+        self._open: dict[tuple[str, int], OpenBlock] = {}
         self._conflicts: list[Conflict] = []
         self._readopted: set[str] = set()  # channels whose stored conflicts no longer hold
-        self._withdrawn: dict[tuple[str, int], int] = {}
+        self._withdrawn: list[tuple[int, Withdrawal]] = []  # unwritten, with their change
         self.change = int(self._store.checkpoint("change") or 0)
         self._recent = Recent(self.change)
 
@@ -122,15 +95,35 @@ class Series:
         with self._lock:
             number = self.change + 1
             accepted: list[Observations] = []
-            withdrawn: dict[str, list[int]] = {}
+            withdrawn: _Gone = {}
             for (channel, day), parts in self._by_day(runs, texts, number).items():
                 found, lost = self._merge_day(channel, day, parts)
                 accepted.extend(found)
                 if again:
-                    lost = [*lost, *(t for run in found for t in without_a_number(run))]
-                if lost:
-                    withdrawn.setdefault(channel, []).extend(dict.fromkeys(lost))
+                    lost = np.unique(np.concatenate([lost, *map(without_a_number, found)]))
+                withdrawn.setdefault(channel, []).append(lost)
             return self._publish(number, accepted, withdrawn)
+
+    def revise(self, runs: Iterable[Observations], texts: Mapping[str, str]) -> int:
+        """Give rows other content, in one change: how many differ from what they were.
+
+        A row is known by its time, sequence and rank, and given once. Raises KeyError, with
+        nothing changed, for a row that is not there.
+        """
+        with self._lock:
+            number = self.change + 1
+            new: dict[tuple[str, int], Rows] = {}
+            for (channel, day), parts in self._by_day(runs, texts, number).items():
+                part = np.concatenate([part for part, _ in parts])
+                new[channel, day] = revised(channel, self._rows(channel, day), part)
+            accepted: list[Observations] = []
+            withdrawn: _Gone = {}
+            for (channel, day), rows in new.items():
+                old = self._rows(channel, day)
+                fresh, gone = self._replace(channel, day, old, rows, number)
+                accepted.extend(runs_of(channel, fresh, self.name))
+                withdrawn.setdefault(channel, []).append(gone)
+            return sum(map(len, self._publish(number, accepted, withdrawn).observations))
 
     def _by_day(
         self, runs: Iterable[Observations], texts: Mapping[str, str], number: int
@@ -145,19 +138,19 @@ class Series:
 
     def _merge_day(
         self, channel: str, day: int, parts: list[_Part]
-    ) -> tuple[list[Observations], list[int]]:
+    ) -> tuple[list[Observations], Int]:
         """(what now stands anew, times to withdraw); several rows of one time are settled first,
         so that of them only the one that stands is told."""
         block = self._block(channel, day)
         if len(parts) == 1 and follows(parts[0][0], block.last_ns):
             part, whole = parts[0]
             block.append(part)
-            return [whole] if whole else list(runs_of(channel, part, self.name)), []
+            return [whole] if whole else list(runs_of(channel, part, self.name)), _NO_TIMES
         rows = np.concatenate([part for part, _ in parts])
         standing, lost = self._settle(channel, block, rows)
-        return list(runs_of(channel, standing, self.name)), lost.tolist()
+        return list(runs_of(channel, standing, self.name)), lost
 
-    def _settle(self, channel: str, block: _Open, part: Rows) -> tuple[Rows, Int]:
+    def _settle(self, channel: str, block: OpenBlock, part: Rows) -> tuple[Rows, Int]:
         """Rows at times that may be taken: (rows that now stand anew, times to withdraw)."""
         old = block.rows()
         _, first = np.unique(part["time_ns"], return_index=True)
@@ -194,7 +187,7 @@ class Series:
         with self._lock, other._lock:
             number = self.change + 1
             accepted: list[Observations] = []
-            lost: list[int] = []
+            lost: list[Int] = []
             days = {head.day for head in self._heads(channel)}
             for day in sorted(days | {head.day for head in other._heads(channel)}):
                 old = self._rows(channel, day)
@@ -205,9 +198,9 @@ class Series:
                 new = new[np.argsort(new["time_ns"], kind="stable")]
                 fresh, gone = self._replace(channel, day, old, new, number)
                 accepted.extend(runs_of(channel, fresh, self.name))
-                lost.extend(gone.tolist())
+                lost.append(gone)
             self._adopt_conflicts(channel, other, ranges)
-            return self._publish(number, accepted, {channel: lost} if lost else {})
+            return self._publish(number, accepted, {channel: lost})
 
     def _adopt_conflicts(
         self, channel: str, other: "Series", ranges: Sequence[tuple[int, int]]
@@ -220,20 +213,11 @@ class Series:
     def _replace(
         self, channel: str, day: int, old: Rows, new: Rows, number: int
     ) -> tuple[Rows, Int]:
-        where = np.searchsorted(old["time_ns"], new["time_ns"])
-        where = np.minimum(where, max(len(old) - 1, 0))
-        known = old["time_ns"][where] == new["time_ns"] if len(old) else np.zeros(len(new), bool)
-        differs = np.ones(len(new), bool)
-        differs[known] = changed_rows(old[where[known]], new[known])
-        new = new.copy()
-        new["change"][~differs] = old["change"][where[~differs]]
-        new["change"][differs] = number
-        vanished = old["time_ns"][~np.isin(old["time_ns"], new["time_ns"])]
-        emptied = known & differs
-        emptied[emptied] = lost_numbers(old[where[emptied]], new[emptied])
-        if differs.any() or len(vanished):
-            self._open[channel, day] = _Open.of(new, len(new))
-        return new[differs], np.concatenate([vanished, new["time_ns"][emptied]])
+        """(rows of a day that differ from the old ones, times to withdraw)."""
+        new, differs, gone = replaced(old, new, number)
+        if differs.any() or len(gone):
+            self._open[channel, day] = OpenBlock.of(new, len(new))
+        return new[differs], gone
 
     def _translated(self, other: "Series", rows: Rows) -> Rows:
         rows = rows.copy()
@@ -244,19 +228,17 @@ class Series:
         rows["derivation"] = -1 - rows["derivation"]
         return rows
 
-    def _publish(
-        self, number: int, accepted: list[Observations], withdrawn: dict[str, list[int]]
-    ) -> Change:
+    def _publish(self, number: int, accepted: list[Observations], withdrawn: _Gone) -> Change:
         gone = tuple(
-            Withdrawal(channel, np.array(times, np.int64)) for channel, times in withdrawn.items()
+            Withdrawal(channel, np.concatenate(times))
+            for channel, times in withdrawn.items()
+            if any(map(len, times))
         )
         change = Change(number, tuple(accepted), gone)
         if not len(change):
             return change
         self.change = number
-        for withdrawal in gone:
-            for time in withdrawal.times_ns.tolist():
-                self._withdrawn[withdrawal.channel, time] = number
+        self._withdrawn += [(number, withdrawal) for withdrawal in gone]
         self._recent.add(change)
         return change
 
@@ -285,7 +267,8 @@ class Series:
         for channel in self._readopted:
             self._store.drop_conflicts(channel)
         self._store.add_conflicts(self._conflicts)
-        self._store.add_withdrawn([(c, t, n) for (c, t), n in self._withdrawn.items()])
+        for number, gone in self._withdrawn:
+            self._store.add_withdrawn(gone.channel, gone.times_ns, number)
         self._store.set_checkpoint("change", str(self.change))
         for name, json in checkpoints.items():
             self._store.set_checkpoint(name, json)
@@ -315,15 +298,22 @@ class Series:
     def read(self, channel: str, start_ns: int, end_ns: int) -> list[Observations]:
         """Current observations with start_ns <= time < end_ns, in the order of time."""
         with self._lock:
-            first, last = start_ns // DAY_NS, (end_ns - 1) // DAY_NS
-            days = set(self._store.days(channel, first, last))
-            days |= {d for c, d in self._open if c == channel and first <= d <= last}
             found: list[Observations] = []
-            for day in sorted(days):
+            for day in self.days(channel, start_ns, end_ns):
                 rows = self._rows(channel, day)
                 inside = (rows["time_ns"] >= start_ns) & (rows["time_ns"] < end_ns)
                 found.extend(runs_of(channel, rows[inside], self.name))
             return found
+
+    def days(self, channel: str, start_ns: int, end_ns: int) -> list[int]:
+        """UTC days since 1970 that hold rows and share a time with start_ns <= time < end_ns."""
+        with self._lock:
+            first, last = start_ns // DAY_NS, (end_ns - 1) // DAY_NS
+            found = set(self._store.days(channel, first, last))
+            for own, day in self._open:
+                if own == channel and first <= day <= last:
+                    (found.add if len(self._rows(own, day)) else found.discard)(day)
+            return sorted(found)
 
     def latest(self, channel: str) -> Observations | None:
         """The observation with the latest time, as a run of one."""
@@ -366,13 +356,11 @@ class Series:
 
     def withdrawn_above(self, change: int) -> list[Withdrawal]:
         with self._lock:
-            times: dict[str, dict[int, None]] = {}
-            for channel, time, _ in self._store.withdrawn(change):
-                times.setdefault(channel, {})[time] = None
-            for (channel, time), number in self._withdrawn.items():
-                if number > change:
-                    times.setdefault(channel, {})[time] = None
-            return [Withdrawal(c, np.array(sorted(t), np.int64)) for c, t in times.items()]
+            unwritten = [gone for number, gone in self._withdrawn if number > change]
+            times: dict[str, list[Int]] = {}
+            for gone in [*self._store.withdrawn(change), *unwritten]:
+                times.setdefault(gone.channel, []).append(gone.times_ns)
+            return [Withdrawal(c, np.unique(np.concatenate(t))) for c, t in times.items()]
 
     def recent(self, after_change: int, limit: int) -> list[Change] | None:
         """Changes in memory above that one, some `limit` rows; None when memory begins later."""
@@ -395,10 +383,10 @@ class Series:
             self._new_derivations.append((number, id, texts[id]))
         return number
 
-    def _block(self, channel: str, day: int) -> _Open:
+    def _block(self, channel: str, day: int) -> OpenBlock:
         block = self._open.get((channel, day))
         if block is None:
-            block = self._open[channel, day] = _Open.of(self._rows(channel, day))
+            block = self._open[channel, day] = OpenBlock.of(self._rows(channel, day))
         return block
 
     def _rows(self, channel: str, day: int) -> Rows:

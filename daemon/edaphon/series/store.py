@@ -1,11 +1,15 @@
 """The series' file: day blocks, derivations, conflicts, withdrawn points and checkpoints."""
 
 import sqlite3
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from edaphon.nouns import Int
+from edaphon.series.change import Withdrawal
 from edaphon.series.contest import Conflict
 from edaphon.series.rows import Rows, pack_rows, unpack_rows
 
@@ -176,12 +180,18 @@ class Store:
         query = "SELECT * FROM conflict WHERE ?1 IS NULL OR channel = ?1 ORDER BY 1, 2, 3, 4"
         return self._db.execute(query, (channel,)).fetchall()
 
-    def add_withdrawn(self, rows: list[tuple[str, int, int]]) -> None:
+    def add_withdrawn(self, channel: str, times_ns: Int, change: int) -> None:
+        rows = ((channel, time, change) for time in times_ns.tolist())
         self._db.executemany("INSERT OR REPLACE INTO withdrawn VALUES (?, ?, ?)", rows)
 
-    def withdrawn(self, after_change: int) -> list[tuple[str, int, int]]:
-        query = "SELECT * FROM withdrawn WHERE change > ? ORDER BY channel, time_ns"
-        return self._db.execute(query, (after_change,)).fetchall()
+    def withdrawn(self, after_change: int) -> list[Withdrawal]:
+        """Points withdrawn above that change, by channel and time."""
+        query = "SELECT channel, time_ns FROM withdrawn WHERE change > ? ORDER BY channel, time_ns"
+        found = self._db.execute(query, (after_change,))
+        return [
+            Withdrawal(channel, np.fromiter((time for _, time in own), np.int64))
+            for channel, own in groupby(found, itemgetter(0))
+        ]
 
     def forget_withdrawn(self, up_to_change: int) -> None:
         self._db.execute("DELETE FROM withdrawn WHERE change <= ?", (up_to_change,))

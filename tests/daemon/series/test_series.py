@@ -112,6 +112,81 @@ def test_a_row_merged_again_changes_nothing(series):
     assert series.change == number
 
 
+def days_of_values(n, step=1.0):
+    """Four rows a day on n days, as two runs."""
+    times = [day * DAY_NS + hour for day in range(n) for hour in range(4)]
+    numbers = [step * i for i in range(len(times))]
+    half = len(times) // 2
+    return [run(times[:half], numbers[:half]), run(times[half:], numbers[half:])]
+
+
+def test_revised_rows_are_what_a_fresh_merge_of_them_is(tmp_path, series):
+    series.merge(days_of_values(10), TEXTS)
+    series.flush()
+    number = series.change
+    assert series.revise(days_of_values(10, 2.0), TEXTS) == 39  # the first was and is 0
+    assert series.change == number + 1
+    fresh = Series(tmp_path / "fresh")
+    fresh.merge(days_of_values(10, 2.0), TEXTS)
+    assert [h.digest for h in series.heads()] == [h.digest for h in fresh.heads()]
+    series.flush()
+    assert [h.digest for h in series.heads()] == [h.digest for h in fresh.heads()]
+
+
+def test_a_sink_gets_exactly_the_rows_that_a_revision_changed_and_what_lost_a_number(series):
+    series.merge([run([10, 20, 30, DAY_NS], [1.0, 2.0, 3.0, 4.0])], TEXTS)
+    feed = SeriesFeed("s", series, CHANNELS)
+    drain(feed)
+    told = [run([10, DAY_NS], [1.0, 4.5]), run([20], [np.nan]), run([30], [3.0], derivation="d2")]
+    assert series.revise(told, TEXTS) == 3
+    gone = series.withdrawn_above(feed.cursor)
+    assert [(w.channel, w.times_ns.tolist()) for w in gone] == [("a", [20])]
+    held, n = drain(feed)
+    assert n == 3
+    assert held.keys() == {("a", 20), ("a", 30), ("a", DAY_NS)}
+    assert series.revise(told, TEXTS) == 0
+    assert feed.waiting() == 0
+
+
+def test_a_revision_of_a_row_that_is_not_there_changes_nothing(series):
+    series.merge(days_of_values(2), TEXTS)
+    before = series.heads(), series.change
+    for wrong in (
+        run([1], [9.0], sequence=[7]),
+        run([1], [9.0], rank=1),
+        run([5], [9.0]),
+        run([3 * DAY_NS], [9.0]),
+        run([1], [9.0], channel="b"),
+    ):
+        with pytest.raises(KeyError, match="expected a row of time"):
+            series.revise([run([2], [9.0]), wrong], TEXTS)
+    assert (series.heads(), series.change) == before
+
+
+def test_a_change_that_is_too_large_for_memory_reaches_sinks_through_the_blocks(
+    series, monkeypatch
+):
+    series.merge(days_of_values(10), TEXTS)
+    feed = SeriesFeed("s", series, CHANNELS)
+    drain(feed)
+    monkeypatch.setattr(change_module, "RECENT_BYTES", 3000)
+    series.revise(days_of_values(10, 2.0), TEXTS)
+    assert series.recent(feed.cursor, 10) is None
+    assert len(drain(feed)[0]) == 39
+    series.merge([run([99 * DAY_NS], [1.0])], TEXTS)
+    assert series.recent(feed.cursor, 10) is not None
+    assert len(drain(feed)[0]) == 1
+
+
+def test_days_that_hold_rows(series):
+    series.merge([run([1, DAY_NS, 5 * DAY_NS], [1.0, 2.0, 3.0])], TEXTS)
+    series.flush()
+    series.merge([run([3 * DAY_NS], [4.0])], TEXTS)
+    assert series.days("a", 0, 2**62) == [0, 1, 3, 5]
+    assert series.days("a", DAY_NS + 7, 3 * DAY_NS) == [1]
+    assert series.days("b", 0, 2**62) == []
+
+
 def test_digests_do_not_depend_on_order_or_on_the_numbering_of_derivations(tmp_path):
     one, two = Series(tmp_path / "1"), Series(tmp_path / "2")
     first, second = run([10], [1.0]), run([20], [2.0], derivation="d2")
