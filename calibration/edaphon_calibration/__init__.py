@@ -22,7 +22,7 @@ from edaphon_calibration.errors import (
 )
 from edaphon_calibration.flags import Flag, Result, worst_flag
 from edaphon_calibration.nomenclature import QUANTITIES, Quantity, quantity
-from edaphon_calibration.uncertainty import from_limits
+from edaphon_calibration.uncertainty import FieldCheck, from_limits, widened
 from edaphon_calibration.units import SAME, Conversion, canonical, check_unit, conversion
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "CheckMeta",
     "Conversion",
     "Curve",
+    "FieldCheck",
     "Flag",
     "LimitError",
     "LimitKind",
@@ -60,5 +61,6 @@ __all__ = [
     "prepare",
     "prepare_step",
     "quantity",
+    "widened",
     "worst_flag",
 ]

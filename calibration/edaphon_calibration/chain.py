@@ -147,7 +147,7 @@ def _spread(
     at: _Along, random: Number, systematic: Number, second: SecondInput | None
 ) -> tuple[Number, Number]:
     """Both variances behind a step."""
-    gain = at.slope * at.slope
+    gain: Number = at.slope * at.slope
     random, systematic = gain * random, gain * systematic + at.own
     if second is not None:
         gain = at.beside * at.beside

@@ -7,12 +7,22 @@ spread within the soil volume, and the sensor's age where no drift is stated.
 
 from collections.abc import Callable
 from math import sqrt
+from typing import NamedTuple
 
 import numpy as np
 
 from edaphon_calibration.arrays import Float
 
-__all__ = ["from_limits", "monte_carlo", "parameter_variance", "random_variance"]
+__all__ = [
+    "FieldCheck",
+    "from_limits",
+    "monte_carlo",
+    "parameter_variance",
+    "random_variance",
+    "widened",
+]
+
+_COVERAGE = 2.0  # the k of the expanded uncertainties in an E_n number
 
 
 def from_limits(half_width: float) -> float:
@@ -31,6 +41,42 @@ def random_variance(repeatability: float, resolution: float) -> float:
     0.02887
     """
     return repeatability * repeatability + resolution * resolution / 12.0
+
+
+class FieldCheck(NamedTuple):
+    """A comparison at the place of the sensor, both in the unit of the values it is used for.
+
+    `deviation` is instrument minus reference; `u` is the standard uncertainty of the reference,
+    with what lies between the two: placement, soil, time.
+    """
+
+    deviation: float
+    u: float
+
+
+def widened(u_systematic: Float, check: FieldCheck) -> Float:
+    """The systematic uncertainty after a check in the field; NaN stays NaN.
+
+    Where |d| <= 2 √(u_systematic² + u²), an E_n number of at most 1 with k = 2, the check confirms
+    and nothing changes. Elsewhere it is √(u_systematic² + d²): a deviation that is known and not
+    corrected is part of the uncertainty.
+
+    References: E_n: ISO/IEC 17043 and ISO 13528. JCGM 100:2008, 6.3.1 NOTE and F.2.4.5. Root sum of
+    squares with the deviation: "About not Correcting for Systematic Effects", Measurement Science
+    Review 2019, doi:10.2478/msr-2019-0026.
+    Notes: the GUM asks for a correction and wants enlarging avoided; where it lets one correction
+    stand for a range (F.2.4.5), it adds the variance of what is left. This rule takes from there
+    only that what is left uncorrected counts as a variance, and here all of d is left: one check
+    does not say if it is an offset, a gain or the place. It is the root mean square error to
+    be expected, not a standard uncertainty of the best estimate: who trusts d should correct by a
+    calibration. The uncertainty of the reference decides if d is real and is not added again.
+
+    >>> widened(np.array([0.02, 0.03, np.nan]), FieldCheck(deviation=-0.06, u=0.01)).round(4)
+    array([0.0632, 0.03  ,    nan])
+    """
+    d, u = check
+    confirmed = abs(d) <= _COVERAGE * np.sqrt(u_systematic * u_systematic + u * u)
+    return np.where(confirmed, u_systematic, np.sqrt(u_systematic * u_systematic + d * d))
 
 
 def parameter_variance(gradient: Float, covariance: Float) -> Float:
