@@ -380,5 +380,6 @@ class Service:
 
 
 def fact_kind(row: FactRow) -> Kind:
-    """Calibrations and marks have kinds of their own, all else is a fact."""
-    return {"calibration": Kind.CALIBRATION, "mark": Kind.MARK}.get(row.fact.table, Kind.FACT)
+    """What values are trusted by and marks have kinds of their own, all else is a fact."""
+    trusted_by = dict.fromkeys(("calibration", "check", "factory"), Kind.CALIBRATION)
+    return {**trusted_by, "mark": Kind.MARK}.get(row.fact.table, Kind.FACT)

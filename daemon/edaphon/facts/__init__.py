@@ -8,6 +8,8 @@ from edaphon.facts.model import (
     ChannelFact,
     Deployment,
     Fact,
+    FactoryCurve,
+    FieldCheck,
     Mark,
     Plot,
     Profile,
@@ -16,6 +18,7 @@ from edaphon.facts.model import (
     Sensor,
 )
 from edaphon.facts.payload import FactPayload, fact_of, from_payload, table_of, to_payload
+from edaphon.facts.pins import pin_id, pin_of, pins_needed
 
 __all__ = [
     "Calibration",
@@ -24,6 +27,8 @@ __all__ = [
     "Fact",
     "FactPayload",
     "FactRow",
+    "FactoryCurve",
+    "FieldCheck",
     "Knowledge",
     "Mark",
     "Plot",
@@ -35,6 +40,9 @@ __all__ = [
     "from_payload",
     "knowledge_conflicts",
     "new_rows",
+    "pin_id",
+    "pin_of",
+    "pins_needed",
     "read_facts",
     "table_of",
     "to_payload",

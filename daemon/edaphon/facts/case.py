@@ -1,6 +1,6 @@
 """New facts beside what was known before and what would be known after them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -9,10 +9,10 @@ from edaphon.facts.files import FactRow
 from edaphon.facts.knowledge import Knowledge, Known
 from edaphon.facts.model import Fact
 from edaphon.nouns import Sequence
-from edaphon.written import Complaint
+from edaphon.written import Complaint, did_you_mean
 from edaphon_drivers.sheets import Output, Sheets
 
-__all__ = ["Case", "Found"]
+__all__ = ["Case", "Found", "unless_known"]
 
 Found = tuple[Fact, str, str, str]  # the fact complained of, its key, what came, what is right
 Kind = TypeVar("Kind", bound=Fact)
@@ -59,3 +59,12 @@ class Case:
     def complaint(self, fact: Fact, key: str, came: str, right: str) -> Complaint:
         row = self.rows[id(fact)]
         return Complaint(row.file, row.line_of(key), f"{fact.table}.{key}", came, right)
+
+
+def unless_known(
+    fact: Fact, key: str, name: str | None, names: Iterable[str], what: str
+) -> Iterator[Found]:
+    """A complaint about a name that is none of `names`; a key that is not given names nothing."""
+    known = set(names)
+    if name is not None and name not in known:
+        yield fact, key, f'"{name}" is no {what}', did_you_mean(name, known)

@@ -11,6 +11,8 @@ from edaphon.facts.model import (
     ChannelFact,
     Deployment,
     Fact,
+    FactoryCurve,
+    FieldCheck,
     Mark,
     Plot,
     Profile,
@@ -114,6 +116,18 @@ class Knowledge:
     @cached_property
     def calibrations(self) -> tuple[Calibration, ...]:
         return self.current(Calibration)
+
+    @cached_property
+    def field_checks(self) -> tuple[FieldCheck, ...]:
+        return self.current(FieldCheck)
+
+    @cached_property
+    def _factories(self) -> Mapping[tuple[str, str, str], FactoryCurve]:
+        return {f.key: f for f in self.current(FactoryCurve)}
+
+    def factory(self, model: str, output: str, name: str) -> FactoryCurve | None:
+        """The maker's curve as it was when it was first used, None for one that never was."""
+        return self._factories.get((model, output, name))
 
     @cached_property
     def marks(self) -> tuple[Mark, ...]:

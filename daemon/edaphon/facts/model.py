@@ -1,12 +1,14 @@
 """The kinds of fact as frozen types. Their TOML and JSON forms are frozen by golden files."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from edaphon.facts.basis import Fact, Period
+from edaphon.facts.calibrations import Calibration, FactoryCurve, FieldCheck, SecondInput
 from edaphon.nouns import Channel
-from edaphon.written.values import Depth, Duration, Id, Instant, Table, wrong
+from edaphon.written.values import Depth, Duration, Id
 from edaphon_calibration.units import canonical
 
 __all__ = [
@@ -15,66 +17,16 @@ __all__ = [
     "ChannelFact",
     "Deployment",
     "Fact",
+    "FactoryCurve",
+    "FieldCheck",
     "Mark",
+    "Period",
     "Plot",
     "Profile",
     "Revocation",
     "SecondInput",
     "Sensor",
 ]
-
-
-class Fact(Table):
-    """What every kind has: a name, and the earlier fact that it puts right, if any.
-
-    A thing (`renewed`) keeps its name: a later fact about it supersedes its own id, and `frozen`
-    keys may not change. Any other fact has a name that is used once.
-    """
-
-    table: ClassVar[str] = ""
-    renewed: ClassVar[bool] = False
-    frozen: ClassVar[tuple[str, ...]] = ()
-
-    id: Id = Field(description="unique name of this fact", examples=["teros12-a-2026"])
-    supersedes: Id | None = Field(
-        default=None,
-        description="id of the earlier fact that this one puts right",
-        examples=["teros12-a"],
-    )
-
-
-class Period(Fact):
-    """A fact that is true from an instant (inclusive) to another (exclusive); open if not given."""
-
-    from_ns: Instant | None = Field(
-        default=None,
-        alias="from",
-        description="true from this time on",
-        examples=["2026-04-01T12:00:00Z"],
-    )
-    to_ns: Instant | None = Field(
-        default=None,
-        alias="to",
-        description="true until just before this time",
-        examples=["2027-04-01T12:00:00Z"],
-    )
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.from_ns is not None and self.to_ns is not None and self.from_ns >= self.to_ns:
-            raise wrong("`from` lies before `to`")
-        return self
-
-    def covers(self, time_ns: int) -> bool:
-        begun = self.from_ns is None or self.from_ns <= time_ns
-        return begun and (self.to_ns is None or time_ns < self.to_ns)
-
-    def overlaps(self, other: "Period") -> bool:
-        return _before(self.from_ns, other.to_ns) and _before(other.from_ns, self.to_ns)
-
-
-def _before(start_ns: int | None, end_ns: int | None) -> bool:
-    return start_ns is None or end_ns is None or start_ns < end_ns
 
 
 class Plot(Period):
@@ -201,118 +153,6 @@ class Deployment(Period):
     )
 
 
-class SecondInput(Table):
-    """Where a two-input curve gets its second number from."""
-
-    output: Id | None = Field(
-        default=None,
-        description="an output of the same record, as it was reported",
-        examples=["soil_temperature"],
-    )
-    channel: Id | None = Field(
-        default=None,
-        description="or the latest value of another channel",
-        examples=["P1-temp-5"],
-    )
-    max_age_ns: Duration | None = Field(
-        default=None,
-        alias="max_age",
-        description="with channel: how old that value may be",
-        examples=["30min"],
-    )
-
-    @model_validator(mode="after")
-    def _one_place(self) -> Self:
-        if (self.output is None) == (self.channel is None):
-            raise wrong("either `output` of the same record, or `channel` with `max_age`")
-        if (self.channel is None) != (self.max_age_ns is None):
-            raise wrong('`max_age` together with `channel`, such as max_age = "30min"')
-        return self
-
-
-class Calibration(Period):
-    table: ClassVar[str] = "calibration"
-
-    channel: Id | None = Field(
-        default=None, description="the channel it is for (soil or site step)", examples=["P1-vwc-5"]
-    )
-    sensor: Id | None = Field(
-        default=None,
-        description="or the serial number it is for (sensor step)",
-        examples=["T12-00041873"],
-    )
-    output: Id | None = Field(
-        default=None,
-        description="with sensor: the output it is for",
-        examples=["calibrated_counts"],
-    )
-    step: int | None = Field(
-        default=None,
-        ge=1,
-        le=3,
-        description="place among the steps of its sensor, or of its channel; 1 if not given",
-        examples=[2],
-    )
-    curve: str = Field(description="name of a curve", examples=["linear"])
-    second: SecondInput | None = Field(
-        default=None,
-        description="what a curve of two inputs takes beside the number",
-        examples=['{ channel = "P1-temp-5", max_age = "30min" }'],
-    )
-    parameters: Mapping[str, float] = Field(
-        default_factory=dict,
-        description="numbers of the curve, by name",
-        examples=["{ slope = 1.02, offset = -0.01 }"],
-    )
-    covariance: tuple[tuple[float, ...], ...] = Field(
-        default=(),
-        description="covariance of the parameters, in the curve's order",
-        examples=["[[1e-6, 0.0], [0.0, 4e-6]]"],
-    )
-    from_unit: str | None = Field(
-        default=None, description="unit that goes in, if not the curve's own", examples=["1"]
-    )
-    to_unit: str | None = Field(
-        default=None, description="unit that comes out, if not the curve's own", examples=["m3/m3"]
-    )
-    expires_ns: Instant | None = Field(
-        default=None,
-        alias="expires",
-        description="later values are suspect",
-        examples=["2028-04-01T00:00:00Z"],
-    )
-    drift_per_year: float = Field(
-        default=0.0,
-        ge=0,
-        description="growth of the uncertainty per year, in to_unit",
-        examples=[0.002],
-    )
-    operator: str = Field(default="", description="who made it", examples=["K. Berg"])
-    method: str = Field(default="", description="how", examples=["gravimetric, 5 cores"])
-    reference: str = Field(
-        default="", description="against what standard", examples=["oven 105 C, balance 12"]
-    )
-    certificate: str = Field(
-        default="",
-        description="number or file name of the certificate",
-        examples=["PTB-2026-0815.pdf"],
-    )
-
-    @model_validator(mode="after")
-    def _one_subject(self) -> Self:
-        by_sensor = self.sensor is not None and self.output is not None
-        if (self.channel is not None) == by_sensor or (self.sensor is None) != (
-            self.output is None
-        ):
-            raise wrong("either `channel`, or `sensor` together with `output`")
-        return self
-
-    @property
-    def place(self) -> int:
-        """Where it stands among the steps of its subject."""
-        return self.step or 1
-
-
 class Mark(Period):
     table: ClassVar[str] = "mark"
 
@@ -329,6 +169,7 @@ class Mark(Period):
 class Revocation(Fact):
     """Takes a fact back as though never entered; what that one superseded stands again."""
 
+    model_config = ConfigDict(json_schema_extra={"required": ["of", "why"]})  # id is made of `of`
     table: ClassVar[str] = "revocation"
 
     of: Id = Field(description="id of the fact that is taken back", examples=["teros12-a"])
@@ -342,7 +183,16 @@ class Revocation(Fact):
         return row
 
 
-KINDS: Mapping[str, type[Fact]] = {
-    kind.table: kind
-    for kind in (Plot, Profile, Sensor, ChannelFact, Deployment, Calibration, Mark, Revocation)
-}
+_ALL: tuple[type[Fact], ...] = (
+    Plot,
+    Profile,
+    Sensor,
+    ChannelFact,
+    Deployment,
+    FactoryCurve,
+    Calibration,
+    FieldCheck,
+    Mark,
+    Revocation,
+)
+KINDS: Mapping[str, type[Fact]] = {kind.table: kind for kind in _ALL}

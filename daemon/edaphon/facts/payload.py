@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from edaphon.facts.model import KINDS, Calibration, Fact
+from edaphon.facts.model import KINDS, Calibration, Fact, FactoryCurve
 from edaphon_calibration.curves import curve, curve_names
 
 __all__ = ["FactPayload", "fact_of", "from_payload", "table_of", "to_payload"]
@@ -30,7 +30,7 @@ def fact_of(table: Mapping[str, Any]) -> Fact:
     """The inverse of `table_of`; raises KeyError or ValueError for what is no fact."""
     row = dict(table)
     kind = KINDS[row.pop("kind")]
-    if kind is Calibration:
+    if kind in {Calibration, FactoryCurve}:
         row["parameters"] = _in_order(row["curve"], row["parameters"])
     return kind.model_validate(row)
 

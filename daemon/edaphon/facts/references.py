@@ -1,8 +1,9 @@
 """Whether all that new facts name is there: plots, channels, sources, outputs, models, curves."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-from edaphon.facts.case import Case, Found
+from edaphon.facts import tracing
+from edaphon.facts.case import Case, Found, unless_known
 from edaphon.facts.model import (
     Calibration,
     ChannelFact,
@@ -12,7 +13,7 @@ from edaphon.facts.model import (
     Profile,
     Sensor,
 )
-from edaphon.written import did_you_mean, expected_only
+from edaphon.written import expected_only
 from edaphon_calibration import checks
 from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.curves import curve, curve_names
@@ -28,9 +29,10 @@ def reference_complaints(case: Case) -> Iterator[Found]:
     for channel in case.new(ChannelFact):
         yield from _channel(channel)
     for sensor in case.new(Sensor):
-        yield from _known(sensor, "model", sensor.model, case.sheets.names(), "model sheet")
+        yield from unless_known(sensor, "model", sensor.model, case.sheets.names(), "model sheet")
     for calibration in case.new(Calibration):
         yield from _curve(calibration)
+    yield from tracing.own_complaints(case)
     if case.sources is not None:
         for found in _names(case, case.sources):
             if not case.doubtful & set(_named(found[0], found[1])):
@@ -42,36 +44,30 @@ def _named(fact: Fact, key: str) -> tuple[str, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
-def _known(
-    fact: Fact, key: str, name: str | None, names: Iterable[str], what: str
-) -> Iterator[Found]:
-    known = set(names)
-    if name is not None and name not in known:
-        yield fact, key, f'"{name}" is no {what}', did_you_mean(name, known)
-
-
 def _names(case: Case, sources: Mapping[str, Mapping[str, Output]]) -> Iterator[Found]:
     after = case.after
     for profile in case.new(Profile):
-        yield from _known(profile, "plot", profile.plot, after.plots, "plot")
+        yield from unless_known(profile, "plot", profile.plot, after.plots, "plot")
     for channel in case.new(ChannelFact):
-        yield from _known(channel, "plot", channel.plot, after.plots, "plot")
-        yield from _known(channel, "profile", channel.profile, after.profiles, "profile")
+        yield from unless_known(channel, "plot", channel.plot, after.plots, "plot")
+        yield from unless_known(channel, "profile", channel.profile, after.profiles, "profile")
         yield from _one_plot(case, channel)
     for mark in case.new(Mark):
         for name in mark.channels:
-            yield from _known(mark, "channels", name, after.channels, "channel")
+            yield from unless_known(mark, "channels", name, after.channels, "channel")
     for deployment in case.new(Deployment):
-        yield from _known(deployment, "channel", deployment.channel, after.channels, "channel")
-        yield from _known(deployment, "sensor", deployment.sensor, after.sensors, "sensor")
+        yield from unless_known(
+            deployment, "channel", deployment.channel, after.channels, "channel"
+        )
+        yield from unless_known(deployment, "sensor", deployment.sensor, after.sensors, "sensor")
         yield from _source(case, deployment, sources)
     for calibration in case.new(Calibration):
-        yield from _subject(case, calibration)
         if calibration.second is not None:
-            yield from _known(
+            yield from unless_known(
                 calibration, "second", calibration.second.channel, after.channels, "channel"
             )
             yield from _circle(case, calibration)
+    yield from tracing.naming_complaints(case)
 
 
 def _one_plot(case: Case, channel: ChannelFact) -> Iterator[Found]:
@@ -84,15 +80,17 @@ def _one_plot(case: Case, channel: ChannelFact) -> Iterator[Found]:
 def _source(
     case: Case, deployment: Deployment, sources: Mapping[str, Mapping[str, Output]]
 ) -> Iterator[Found]:
-    yield from _known(deployment, "source", deployment.source, sources, "source")
+    yield from unless_known(deployment, "source", deployment.source, sources, "source")
     outputs = sources.get(deployment.source)
     if outputs is None:
         return
-    yield from _known(deployment, "output", deployment.output, outputs, "output of this source")
+    yield from unless_known(
+        deployment, "output", deployment.output, outputs, "output of this source"
+    )
     output = outputs.get(deployment.output)
     if output is not None:
         curves = [factory.name for factory in output.factory]
-        yield from _known(deployment, "factory", deployment.factory, curves, "factory curve")
+        yield from unless_known(deployment, "factory", deployment.factory, curves, "factory curve")
     sensor = case.after.sensors.get(deployment.sensor or "")
     if sensor is not None and sensor.model in case.sheets:
         known = case.sheets[sensor.model].outputs
@@ -101,20 +99,9 @@ def _source(
             yield deployment, "sensor", came, "a sensor of the source's model"
 
 
-def _subject(case: Case, calibration: Calibration) -> Iterator[Found]:
-    yield from _known(calibration, "channel", calibration.channel, case.after.channels, "channel")
-    yield from _known(calibration, "sensor", calibration.sensor, case.after.sensors, "sensor")
-    sensor = case.after.sensors.get(calibration.sensor or "")
-    if sensor is not None and sensor.model in case.sheets:
-        outputs = case.sheets[sensor.model].outputs
-        yield from _known(
-            calibration, "output", calibration.output, outputs, f"output of a {sensor.model}"
-        )
-
-
 def _curve(calibration: Calibration) -> Iterator[Found]:
     if calibration.curve not in curve_names():
-        yield from _known(calibration, "curve", calibration.curve, curve_names(), "curve")
+        yield from unless_known(calibration, "curve", calibration.curve, curve_names(), "curve")
         return
     yield from _second(calibration)
     try:
@@ -138,12 +125,29 @@ def _curve(calibration: Calibration) -> Iterator[Found]:
 def _second(calibration: Calibration) -> Iterator[Found]:
     """A second input is stated exactly where the curve takes one."""
     wanted, given = curve(calibration.curve).second, calibration.second
-    if wanted is not None and given is None:
+    if calibration.by_calendar:
+        yield from _calendar(calibration)
+    elif wanted is not None and given is None:
         came = f'"{calibration.curve}" takes {wanted.quantity} beside'
         yield calibration, "curve", came, "second = { output = ... } or { channel, max_age }"
     elif wanted is None and given is not None:
         came = f'"{calibration.curve}" takes one input'
         yield calibration, "second", came, "leave it out, or a curve of two inputs"
+
+
+def _calendar(calibration: Calibration) -> Iterator[Found]:
+    """How much of the calibration's own time has passed is taken from nowhere else."""
+    came = f'"{calibration.curve}" takes how much of the time from `from` to `to` has passed'
+    if calibration.second is not None:
+        yield calibration, "curve", f"{came}, and `second` is given", "leave `second` out"
+    lacking = [
+        f"`{key}`"
+        for key, time in (("from", calibration.from_ns), ("to", calibration.to_ns))
+        if time is None
+    ]
+    if lacking:
+        right = "the times of the check before and of the check after"
+        yield calibration, "curve", f"{came}, without {' and '.join(lacking)}", right
 
 
 def _circle(case: Case, calibration: Calibration) -> Iterator[Found]:
@@ -183,7 +187,7 @@ def _own_unit(calibration: Calibration, key: str, unit: str | None) -> Iterator[
 
 def _channel(channel: ChannelFact) -> Iterator[Found]:
     if channel.quantity not in QUANTITIES:
-        yield from _known(channel, "quantity", channel.quantity, QUANTITIES, "quantity")
+        yield from unless_known(channel, "quantity", channel.quantity, QUANTITIES, "quantity")
         yield from _is_unit(channel)
         return
     try:

@@ -21,11 +21,14 @@ __all__ = [
     "AbsolutePath",
     "Depth",
     "Duration",
+    "FileBeside",
+    "Hash",
     "Id",
     "Instant",
     "Secret",
     "Table",
     "instant_text",
+    "is_hash",
     "wrong",
 ]
 
@@ -36,7 +39,9 @@ FACT_TABLES: Final = frozenset(
         "sensor",
         "channel",
         "deployment",
+        "factory",
         "calibration",
+        "check",
         "mark",
         "revocation",
     }
@@ -54,6 +59,8 @@ _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _INSTANT: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)"
 )
+_FILE: Final = re.compile(r"[^\\:\x00-\x1f\x7f]{1,255}")
+_HASH: Final = re.compile(r"[0-9a-f]{64}")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -127,6 +134,25 @@ def depth_label(value: object) -> str:
     return f"{float(text) + 0.0:.7g}"
 
 
+def _file_beside(text: object) -> str:
+    """A relative path that stays below the folder it starts from."""
+    is_text = isinstance(text, str) and _FILE.fullmatch(text)
+    if not is_text or set(str(text).split("/")) & {"", ".", ".."}:
+        raise wrong("a file in the same folder or below it, such as certificates/PTB-2026-0815.pdf")
+    return str(text)
+
+
+def is_hash(text: str) -> bool:
+    """False for the "?" that stands where a hash is still to be written."""
+    return bool(_HASH.fullmatch(text))
+
+
+def _hash(text: object) -> str:
+    if not isinstance(text, str) or not (is_hash(text) or text in {"?", ""}):
+        raise wrong('the SHA-256 of the file in 64 small digits 0-9 a-f, or "?" to be told it')
+    return text
+
+
 def absolute_path(value: object) -> Path:
     if not isinstance(value, str | Path) or not Path(value).is_absolute():
         raise wrong('an absolute path in quotes, such as "/var/lib/edaphon"')
@@ -141,6 +167,8 @@ Instant = Annotated[
     int, BeforeValidator(instant_ns), PlainSerializer(instant_text, return_type=str)
 ]
 Depth = Annotated[str, BeforeValidator(depth_label)]
+FileBeside = Annotated[str, BeforeValidator(_file_beside)]
+Hash = Annotated[str, BeforeValidator(_hash)]
 AbsolutePath = Annotated[Path, BeforeValidator(absolute_path)]
 
 

@@ -11,13 +11,16 @@ import pytest
 from edaphon.facts import FactRow, fact_of, from_payload, read_facts, table_of, to_payload
 from edaphon.facts.model import KINDS
 from edaphon.written import FACT_TABLES, read_document
+from edaphon.written.models import keys_of
 
 GOLDEN = Path(__file__).parent / "golden"
 TEXT = (GOLDEN / "facts.toml").read_text("utf-8")
+PAIRS = {"facts.toml": "payloads.jsonl", "calibrations.toml": "calibrations.jsonl"}
 
 
-def rows() -> tuple[FactRow, ...]:
-    found, complaints = read_facts(read_document("facts.toml", TEXT))
+def rows(file: str = "facts.toml") -> tuple[FactRow, ...]:
+    document = read_document(file, (GOLDEN / file).read_text("utf-8"))
+    found, complaints = read_facts(document)
     assert complaints == []
     return found
 
@@ -26,18 +29,29 @@ def payload(row: FactRow) -> bytes:
     return to_payload(row.fact, row.text, row.sha256, row.file, "K. Berg")
 
 
-def test_the_payloads_of_the_golden_facts_are_those_of_the_golden_file() -> None:
-    wanted = (GOLDEN / "payloads.jsonl").read_bytes().splitlines()
-    assert [payload(row) for row in rows()] == wanted
+@pytest.mark.parametrize(("file", "payloads"), PAIRS.items())
+def test_the_payloads_of_the_golden_facts_are_those_of_the_golden_file(
+    file: str, payloads: str
+) -> None:
+    wanted = (GOLDEN / payloads).read_bytes().splitlines()
+    assert [payload(row) for row in rows(file)] == wanted
 
 
-def test_the_golden_payloads_give_the_golden_facts() -> None:
-    lines = (GOLDEN / "payloads.jsonl").read_bytes().splitlines()
-    assert [from_payload(line).fact for line in lines] == [row.fact for row in rows()]
+@pytest.mark.parametrize(("file", "payloads"), PAIRS.items())
+def test_the_golden_payloads_give_the_golden_facts(file: str, payloads: str) -> None:
+    lines = (GOLDEN / payloads).read_bytes().splitlines()
+    assert [from_payload(line).fact for line in lines] == [row.fact for row in rows(file)]
 
 
 def test_every_kind_of_fact_has_a_golden_one() -> None:
-    assert {row.fact.table for row in rows()} == set(KINDS) == FACT_TABLES
+    golden = {row.fact.table for file in PAIRS for row in rows(file)}
+    assert golden == set(KINDS) == FACT_TABLES
+
+
+@pytest.mark.parametrize("table", ["factory", "calibration", "check"])
+def test_every_key_has_a_golden_value(table: str) -> None:
+    of_table = [row for file in PAIRS for row in rows(file) if row.fact.table == table]
+    assert {key for row in of_table for key in row.lines} == set(keys_of(KINDS[table]))
 
 
 def test_a_row_carries_its_own_lines_and_the_hash_of_its_file() -> None:
