@@ -90,7 +90,10 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Where a derivation holds for a channel; what two plans are compared by."""
+    """Where a derivation holds for a channel; what two plans are compared by.
+
+    `readings` names what decides which readings these are, before any calibration.
+    """
 
     start_ns: int
     end_ns: int
@@ -99,6 +102,7 @@ class Extent:
     segment: str
     source: str
     output: str
+    readings: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,7 +2,8 @@
 
 Live entries go first. When a fact, a configuration or the software itself changes what earlier
 entries mean, the plans before and after tell which stretches of which channels; these are derived
-again from the journal into a series of their own, and taken over once that has caught up.
+again, slice by slice from the readings that the series keeps where these are the same, else from
+the journal into a series of their own, which is taken over once it has caught up.
 """
 
 import threading
@@ -14,13 +15,19 @@ from typing import Any, NamedTuple
 import orjson
 
 from edaphon.derive.plan import ALWAYS, Extent, Plan, Range, changed_ranges, whole_segments
+from edaphon.derive.recalibrate import (
+    NeedsJournal,
+    Recalibration,
+    can_recalibrate,
+    same_readings,
+)
 from edaphon.derive.rework import Rework
 from edaphon.derive.sources import Sources
-from edaphon.derive.state import State
+from edaphon.derive.state import Latest, State
 from edaphon.derive.step import NEWEST_NS, DeadLetter, Item, Line, sources_of
 from edaphon.facts import Knowledge, from_payload
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind, entry_crc
-from edaphon.nouns import Channel, Sequence
+from edaphon.nouns import Channel, Observations, Sequence
 from edaphon.series import Series
 
 __all__ = ["Deriver", "known_facts"]
@@ -28,6 +35,7 @@ __all__ = ["Deriver", "known_facts"]
 FACT_KINDS = frozenset({Kind.FACT, Kind.CALIBRATION, Kind.MARK})
 MEANINGS = FACT_KINDS | {Kind.CONFIGURATION}
 BATCH = 4000
+SLICE_ROWS = 100_000  # of what is derived again from the series in one turn, at most
 _CHECKPOINT = "deriver"
 _START = Sequence(0, 0)
 
@@ -60,7 +68,9 @@ class Deriver:
         self._series = series
         self._scratch = scratch
         self._rework: Rework | None = None
+        self._recalibration: Recalibration | None = None
         self._pending: dict[str, list[Range]] = {}
+        self._from_journal: set[str] = set()  # pending channels whose readings may be others
         self._told = _NOTHING  # what was entered up to `position`; the plan is made of it
         self._meanings: list[int] = []  # the sequences of all that
         self.channels: dict[str, Channel] = {}
@@ -120,7 +130,17 @@ class Deriver:
         with self._lock:
             known = {head.channel for head in self._series.heads()} | self.plan.channels.keys()
             self._pending = {channel: [ALWAYS] for channel in known}
-            self._drop_rework()
+            self._from_journal = set(self._pending)
+            self._drop_jobs()
+
+    def recalibrate(self, ranges: Mapping[str, list[Range]]) -> None:
+        """Plan to derive these once more from the readings that are kept, and what takes them."""
+        with self._lock:
+            for channel, own in ranges.items():
+                self._pending[channel] = sorted([*self._pending.get(channel, []), *own])
+            extents = self.plan.extents
+            self._pending = whole_segments(self._pending, extents)
+            self._drop_jobs()
 
     def flush(self, cursors: Mapping[str, str] | None = None) -> None:
         """Write the series with the place to go on from; nothing is lost without it but time."""
@@ -132,6 +152,8 @@ class Deriver:
                 "state": self.state.to_json(),
                 "extents": _extents_to_json(self.plan.extents),
                 "pending": self._pending,
+                "from_journal": sorted(self._from_journal),
+                "recalibration": self._recalibration.to_json() if self._recalibration else None,
                 "meanings": self._meanings,
             }
             text = orjson.dumps(checkpoint, option=orjson.OPT_NON_STR_KEYS).decode()
@@ -154,6 +176,7 @@ class Deriver:
             if runs:
                 again = self.position < self._lived_until
                 self._series.merge(runs, self.plan.texts, again)
+                self._expect_no_late(runs)
             if self.state.counts.records:  # before the first, a fact changes nothing
                 newest_ns = max(entry.received_ns for _, entry in batch)
                 self._newest_ns = max(self._newest_ns, newest_ns)
@@ -195,19 +218,85 @@ class Deriver:
             before,
             self.plan.extents,
         )
-        self._drop_rework()
+        self._from_journal |= {
+            channel
+            for channel, ranges in reached.items()
+            if not same_readings(
+                before.get(channel, ()), self.plan.extents.get(channel, ()), ranges
+            )
+        }
+        self._drop_jobs()
 
     def _derive_again(self, limit: int) -> bool:
         if not self._pending:
             return False
-        if self._rework is None:
-            plan = self.plan.only(self._pending)
-            latest = self._told.sources
-            self._rework = Rework(self._journal, plan, self._scratch, self._recall, latest)
-        if not self._rework.turn(self.position, limit):
-            return True
-        self._adopt(self._rework)
+        if self._recalibration is None and self._rework is None:
+            self._begin_again()
+        if self._recalibration is not None:
+            self._recalibrate(self._recalibration, min(limit * 25, SLICE_ROWS))
+        elif self._rework is not None and self._rework.turn(self.position, limit):
+            self._adopt(self._rework)
         return True
+
+    def _begin_again(self) -> None:
+        """One channel after the other from the series, then the others at once from the journal."""
+        for channel in sorted(self._pending.keys() - self._from_journal):
+            ranges = self._pending[channel]
+            if can_recalibrate(self.plan, self._series, channel, ranges, self.state.displaced):
+                self._recalibration = Recalibration(self._series, self.plan, channel, ranges)
+                return
+            self._from_journal.add(channel)
+        plan = self.plan.only(self._pending)
+        latest = self._told.sources
+        self._rework = Rework(self._journal, plan, self._scratch, self._recall, latest)
+
+    def _recalibrate(self, job: Recalibration, limit: int) -> None:
+        """A slice; it is written with the place to go on from, and sinks see it then."""
+        try:
+            part = job.turn(limit)
+        except NeedsJournal:
+            self._from_journal.add(job.channel)
+            self._recalibration = None
+            return
+        with self._series.unseen():
+            if part is not None:
+                self.differing += self._series.revise(part.new, self.plan.texts)
+            if job.done:
+                self._finish(job)
+            self.flush()
+
+    def _finish(self, job: Recalibration) -> None:
+        self.state.memory.update(job.memory)
+        self._know_latest(job.channel, self._pending.pop(job.channel), job.latest)
+        self._recalibration = None
+        if not self._pending:
+            self._forget_segments()
+
+    def _expect_no_late(self, runs: Iterable[Observations]) -> None:
+        """A reading that comes behind the place where its channel is derived again is not seen."""
+        job = self._recalibration
+        if job is not None and any(
+            run.channel == job.channel and int(run.time_ns.min()) < job.position_ns for run in runs
+        ):
+            self._from_journal.add(job.channel)
+            self._recalibration = None
+
+    def _know_latest(self, channel: str, ranges: list[Range], last: Latest | None) -> None:
+        """The latest value that others take; that of a stretch of the past alone is not it."""
+        known = self.state.latest.get(channel)
+        renewed = known is not None and any(a <= known.time_ns < b for a, b in ranges)
+        if known is not None and not renewed and (last is None or last.place < known.place):
+            return
+        if last is not None:
+            self.state.latest[channel] = last
+        else:
+            self.state.latest.pop(channel, None)
+
+    def _forget_segments(self) -> None:
+        """What is remembered of segments that are no longer in the plan."""
+        mine = {segment.key for segment in self.plan.segments()}
+        for key in self.state.memory.keys() - mine:
+            del self.state.memory[key]
 
     def _adopt(self, rework: Rework) -> None:
         """Sinks see the new values once they are written with the place to go on from.
@@ -228,14 +317,15 @@ class Deriver:
         for segment in rework.plan.segments():
             self.state.memory.pop(segment.key, None)
         self.state.memory.update(rework.memory)
-        for channel, last in rework.latest.items():
-            known = self.state.latest.get(channel)
-            if known is None or last.place >= known.place:  # else a stretch of the past alone
-                self.state.latest[channel] = last
+        for channel, ranges in self._pending.items():
+            self._know_latest(channel, ranges, rework.latest.get(channel))
         self._pending = {}
-        self._drop_rework()
+        self._from_journal = set()
+        self._forget_segments()
+        self._drop_jobs()
 
-    def _drop_rework(self) -> None:
+    def _drop_jobs(self) -> None:
+        self._recalibration = None
         if self._rework is not None:
             self._rework.close()
             self._rework = None
@@ -276,6 +366,7 @@ class Deriver:
             # Nothing that is derived can be trusted: all of it is derived once more and compared.
             known = {head.channel for head in self._series.heads()}
             self._pending = {channel: [ALWAYS] for channel in known}
+            self._from_journal = set(known)
             return
         self.position = Sequence.of(table["position"])
         self._newest_ns = table["newest_ns"]
@@ -290,7 +381,17 @@ class Deriver:
         self._told = _Told(known_then, self.position, self._line.sources)
         self._line.plan = _plan_of(self._told)
         self._pending = {c: [(a, b) for a, b in r] for c, r in table["pending"].items()}
+        self._from_journal = set(table["from_journal"])
+        pending = {channel: list(ranges) for channel, ranges in self._pending.items()}
         self._reconsider(_extents_of_json(table["extents"]))
+        if table["recalibration"] and self._pending == pending:
+            self._go_on(table["recalibration"])
+
+    def _go_on(self, table: Mapping[str, Any]) -> None:
+        channel = table["channel"]
+        job = Recalibration(self._series, self.plan, channel, self._pending[channel])
+        job.go_on(table)
+        self._recalibration = job
 
     def _crc_at(self, sequence: Sequence) -> int:
         """The CRC of the entry there; -1 for the beginning, -2 for an entry that is gone."""

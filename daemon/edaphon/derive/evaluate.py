@@ -11,12 +11,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from edaphon.derive.chains import bounds_of
 from edaphon.derive.segments import Segment
 from edaphon.derive.state import Fresh, Memory
 from edaphon.nouns import ALONE, Float, Observations, Small
 from edaphon_calibration.flags import Flag, worst_flag
 
-__all__ = ["Taken", "evaluate"]
+__all__ = ["Taken", "evaluate", "taken_rows"]
 
 _SUSPECT, _UNSET, _MISSING = int(Flag.SUSPECT), int(Flag.NOT_EVALUATED), int(Flag.MISSING)
 _FAIL = int(Flag.FAIL)
@@ -48,7 +49,7 @@ def evaluate(
     whole = Taken(np.empty(n), np.empty(n), np.empty(n), np.empty(n, bool))
     for i in np.flatnonzero(late):
         here = slice(int(i), int(i) + 1)
-        alone = _take(fresh, here)
+        alone = taken_rows(fresh, here)
         value, u_random, u_systematic, flag, good = _judged(segment, alone)
         _put(whole, here, Taken(value, u_random, u_systematic, good))
         alone = Fresh(*alone[:4], alone.doubt + np.int8(ALONE), alone.beside)
@@ -56,7 +57,7 @@ def evaluate(
     if late.all():
         assert memory is not None  # noqa: S101  only a memory can make every reading late
         return found, memory, whole
-    runs, memory, taken = _evaluated(segment, memory, _take(fresh, ~late))
+    runs, memory, taken = _evaluated(segment, memory, taken_rows(fresh, ~late))
     _put(whole, ~late, taken)
     return found + runs, memory, whole
 
@@ -69,12 +70,12 @@ def _evaluated(
     value, u_random, u_systematic, flag, good = _judged(segment, rows)
     issued = _issued(segment, memory, flag)
     columns = (value[issued], u_random[issued], u_systematic[issued], flag[issued])
-    found = list(_observations(segment, _take(rows, issued), *columns))
+    found = list(_observations(segment, taken_rows(rows, issued), *columns))
     keep = slice(max(0, len(rows) - segment.looks_back - segment.looks_ahead), len(rows))
     newest = int(rows.time_ns[-1])
     new = slice(len(rows) - len(fresh), None)
     taken = Taken(value[new], u_random[new], u_systematic[new], good[new])
-    return found, Memory(_take(rows, keep), flag[keep], newest), taken
+    return found, Memory(taken_rows(rows, keep), flag[keep], newest), taken
 
 
 def _put(whole: Taken, where: slice | _Mask, part: Taken) -> None:
@@ -127,7 +128,8 @@ def _judged(segment: Segment, rows: Fresh) -> tuple[Float, Float, Float, Small, 
     if segment.expires_ns is not None:
         flags.append(_where(rows.time_ns >= segment.expires_ns, _SUSPECT))
     for mark in segment.marks:
-        inside = np.array([mark.covers(int(t)) for t in rows.time_ns], bool)
+        start, end = bounds_of(mark)
+        inside = (start <= rows.time_ns) & (rows.time_ns < end)
         flags.append(_where(inside, mark.flag))
     flag = worst_flag(flags, len(rows))
     flag[missing] = _MISSING
@@ -165,12 +167,14 @@ def _derivations(segment: Segment, rows: Fresh) -> Iterator[tuple[str, slice | _
     if not segment.marks:
         yield segment.derivation, slice(None)
         return
-    names = np.array([segment.derivation_at(int(t)) for t in rows.time_ns], dtype=object)
-    for name in dict.fromkeys(names.tolist()):
-        yield name, names == name
+    begins = np.array([begin for begin, _ in segment.windows], np.int64)
+    window = np.maximum(np.searchsorted(begins, rows.time_ns, side="right") - 1, 0)
+    for name in dict.fromkeys(segment.windows[at][1] for at in np.unique(window)):
+        here = [at for at, (_, own) in enumerate(segment.windows) if own == name]
+        yield name, np.isin(window, here)
 
 
-def _take(rows: Fresh, chosen: slice | _Mask) -> Fresh:
+def taken_rows(rows: Fresh, chosen: slice | _Mask) -> Fresh:
     return Fresh(
         rows.time_ns[chosen],
         rows.start_ns[chosen],

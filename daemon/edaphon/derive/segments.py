@@ -35,6 +35,7 @@ class Segment:
     checks: tuple[Check, ...]
     marks: tuple[Mark, ...]
     windows: tuple[tuple[int, str], ...]  # (begin, derivation), sorted
+    readings: str  # what decides which readings it has, as a hash
     expires_ns: int | None
     level: int = 0  # those of lower levels are evaluated first: their values are taken beside
 
@@ -54,7 +55,9 @@ class Segment:
 def extents_of(segment: Segment, source: str, output: str) -> Iterator[Extent]:
     ends = [begin for begin, _ in segment.windows[1:]] + [segment.end_ns]
     for (begin, derivation), end in zip(segment.windows, ends, strict=True):
-        yield Extent(begin, end, derivation, segment.rank, segment.key, source, output)
+        yield Extent(
+            begin, end, derivation, segment.rank, segment.key, source, output, segment.readings
+        )
 
 
 def levels_of(knowledge: Knowledge) -> dict[str, int]:
@@ -153,9 +156,18 @@ def _segment(
         checks=tuple(prepare(name, given) for name, given in limits.items()),
         marks=tuple(over),
         windows=tuple(_windows(basis, derivation, over, span, texts)),
+        readings=_readings(place),
         expires_ns=min(expiries, default=None),
         level=place.level,
     )
+
+
+def _readings(place: Place) -> str:
+    """Two segments of equal name have the same numbers as reported, and the same doubts."""
+    output, deployment = place.output, place.deployment
+    told = [LINE_VERSION, deployment.source, deployment.sensor or "", place.rank]
+    told += [output.name, output.quantity, output.unit, output.meaning]
+    return hashlib.sha256(orjson.dumps(told)).hexdigest()[:12]
 
 
 def _decides_beside(place: Place, calibrations: list[Calibration], span: Range) -> list[list[Any]]:

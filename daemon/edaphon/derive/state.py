@@ -32,6 +32,33 @@ class Memory(NamedTuple):
     flag: Small  # as issued
     newest_ns: int
 
+    def to_json(self) -> dict[str, Any]:
+        rows = self.rows
+        return {
+            "time_ns": rows.time_ns.tolist(),
+            "start_ns": rows.start_ns.tolist(),
+            "raw": [None if x != x else x.hex() for x in rows.raw.tolist()],
+            "sequence": rows.sequence.tolist(),
+            "doubt": rows.doubt.tolist(),
+            "beside": [[x.hex() for x in row] for row in rows.beside.tolist()],
+            "flag": self.flag.tolist(),
+            "newest_ns": self.newest_ns,
+        }
+
+    @classmethod
+    def of_json(cls, table: Mapping[str, Any]) -> "Memory":
+        raw = [float("nan") if x is None else float.fromhex(x) for x in table["raw"]]
+        beside = [[float.fromhex(x) for x in row] for row in table["beside"]]
+        rows = Fresh(
+            np.array(table["time_ns"], np.int64),
+            np.array(table["start_ns"], np.int64),
+            np.array(raw, np.float64),
+            np.array(table["sequence"], np.int64),
+            np.array(table["doubt"], np.int8),
+            np.array(beside, np.float64).reshape(len(beside), len(raw)),
+        )
+        return cls(rows, np.array(table["flag"], np.int8), table["newest_ns"])
+
 
 class Latest(NamedTuple):
     """The last value of a channel, for chains that take it beside their own; in its unit.
@@ -44,6 +71,13 @@ class Latest(NamedTuple):
     value: float
     u_random: float
     u_systematic: float
+
+    def to_json(self) -> list[Any]:
+        return [*self[:2], *(x.hex() for x in self[2:])]
+
+    @classmethod
+    def of_json(cls, table: list[Any]) -> "Latest":
+        return cls(table[0], table[1], *map(float.fromhex, table[2:]))
 
 
 @dataclass(slots=True)
@@ -73,12 +107,14 @@ class State:
     seen: dict[str, int] = field(default_factory=dict)  # by path, measured time of the latest [ns]
     latest: dict[str, Latest] = field(default_factory=dict)  # by channel
     configuration: int = 0  # sequence of the configuration in force, 0 before the first
+    placed: int = 0  # the highest sequence of a record that was placed
+    displaced: list[tuple[int, int]] = field(default_factory=list)  # placed behind later ones
 
     def to_json(self) -> dict[str, Any]:
         return {
             "counts": {name: getattr(self.counts, name) for name in Counts.__slots__},
             "derived": self.derived,
-            "memory": {key: _memory_to_json(m) for key, m in self.memory.items()},
+            "memory": {key: m.to_json() for key, m in self.memory.items()},
             "boots": self.boots,
             "held": self.held,
             "serials": self.serials,
@@ -86,11 +122,10 @@ class State:
             "uplinks_missed": self.uplinks_missed,
             "gaps": self.gaps,
             "seen": self.seen,
-            "latest": {
-                channel: [*last[:2], *(x.hex() for x in last[2:])]
-                for channel, last in self.latest.items()
-            },
+            "latest": {channel: last.to_json() for channel, last in self.latest.items()},
             "configuration": self.configuration,
+            "placed": self.placed,
+            "displaced": self.displaced,
         }
 
     @classmethod
@@ -98,7 +133,7 @@ class State:
         return cls(
             counts=Counts(**table["counts"]),
             derived=dict(table["derived"]),
-            memory={key: _memory_of_json(m) for key, m in table["memory"].items()},
+            memory={key: Memory.of_json(m) for key, m in table["memory"].items()},
             boots={boot: (pair[0], pair[1]) for boot, pair in table["boots"].items()},
             held={boot: list(numbers) for boot, numbers in table["held"].items()},
             serials=dict(table["serials"]),
@@ -109,38 +144,8 @@ class State:
             uplinks_missed=dict(table["uplinks_missed"]),
             gaps=dict(table["gaps"]),
             seen=dict(table["seen"]),
-            latest={
-                channel: Latest(last[0], last[1], *map(float.fromhex, last[2:]))
-                for channel, last in table["latest"].items()
-            },
+            latest={channel: Latest.of_json(last) for channel, last in table["latest"].items()},
             configuration=table["configuration"],
+            placed=table["placed"],
+            displaced=[(lowest, highest) for lowest, highest in table["displaced"]],
         )
-
-
-def _memory_to_json(memory: Memory) -> dict[str, Any]:
-    rows = memory.rows
-    return {
-        "time_ns": rows.time_ns.tolist(),
-        "start_ns": rows.start_ns.tolist(),
-        "raw": [None if x != x else x.hex() for x in rows.raw.tolist()],
-        "sequence": rows.sequence.tolist(),
-        "doubt": rows.doubt.tolist(),
-        "beside": [[x.hex() for x in row] for row in rows.beside.tolist()],
-        "flag": memory.flag.tolist(),
-        "newest_ns": memory.newest_ns,
-    }
-
-
-def _memory_of_json(table: Mapping[str, Any]) -> Memory:
-    raw = [float("nan") if x is None else float.fromhex(x) for x in table["raw"]]
-    rows = Fresh(
-        np.array(table["time_ns"], np.int64),
-        np.array(table["start_ns"], np.int64),
-        np.array(raw, np.float64),
-        np.array(table["sequence"], np.int64),
-        np.array(table["doubt"], np.int8),
-        np.array([[float.fromhex(x) for x in row] for row in table["beside"]], np.float64).reshape(
-            len(table["beside"]), len(raw)
-        ),
-    )
-    return Memory(rows, np.array(table["flag"], np.int8), table["newest_ns"])

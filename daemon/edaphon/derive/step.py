@@ -113,6 +113,8 @@ class Line:
         self.state.boots[entry.boot] = (offset, sequence.number)
         held = self.state.held.pop(entry.boot, [])
         self.state.counts.held -= len(held)
+        if held and held[0] < self.state.placed:  # records of a later boot were known before
+            self.state.displaced.append((held[0], held[-1]))
         for number, record in self._recall(map(Sequence.of, held)):
             self._record(number, record)
 
@@ -174,6 +176,7 @@ class Line:
             return
         serial = self.state.serials.get(decoded.path)
         rows, uplink_ns = self._rows, decoded.time_ns
+        self.state.placed = max(self.state.placed, sequence)
         order = len(self._places)
         self._places.append(self._place_now)
         known: int | None = _UNSET
