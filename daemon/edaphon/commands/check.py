@@ -9,7 +9,14 @@ import orjson
 import typer
 
 from edaphon.config import Configuration, Draft, file_complaints, read_draft, things_lacking
-from edaphon.facts import FactRow, Knowledge, knowledge_conflicts, read_facts, written_ids
+from edaphon.facts import (
+    FactRow,
+    Knowledge,
+    evidence_complaints,
+    knowledge_conflicts,
+    read_facts,
+    written_ids,
+)
 from edaphon.sinks.sink import sink_kind
 from edaphon.written import FACT_TABLES, Complaint, Document, read_document
 from edaphon.written.models import validated
@@ -96,7 +103,10 @@ def _facts(
     if draft is not None and draft.config is None:
         # a source that is wrong itself is told once, not again at each deployment
         conflicts = [c for c in conflicts if c.key != "deployment.source"]
-    return tuple(rows), complaints + conflicts
+    evidence = evidence_complaints([r for r in rows if Path(r.file).exists()], knowledge)
+    told = {(c.file, c.line, c.key) for c in evidence}  # with the hash that is to be written
+    conflicts = [c for c in conflicts if (c.file, c.line, c.key) not in told]
+    return tuple(rows), complaints + conflicts + evidence
 
 
 def _read(files: Iterable[Path]) -> tuple[list[Document], list[Complaint]]:

@@ -1,6 +1,7 @@
 """What people know of a site, as facts: deployments, wiring, depths, calibrations, marks."""
 
 from edaphon.facts.conflicts import knowledge_conflicts, new_rows
+from edaphon.facts.evidence import evidence_complaints, evidence_files
 from edaphon.facts.files import FactRow, read_facts, written_ids
 from edaphon.facts.knowledge import Knowledge
 from edaphon.facts.model import (
@@ -36,6 +37,8 @@ __all__ = [
     "Revocation",
     "SecondInput",
     "Sensor",
+    "evidence_complaints",
+    "evidence_files",
     "fact_of",
     "from_payload",
     "knowledge_conflicts",

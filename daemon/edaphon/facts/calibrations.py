@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, FiniteFloat, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, model_validator
 
 from edaphon.facts.basis import Fact, Period
 from edaphon.written.values import Duration, FileBeside, Hash, Id, Instant, Table, wrong
@@ -13,13 +13,22 @@ from edaphon_drivers.sheets import Factory
 __all__ = ["Calibration", "FactoryCurve", "FieldCheck", "OfSubject", "SecondInput"]
 
 
-def _rising(given: tuple[float, float]) -> tuple[float, float]:
-    if not given[0] < given[1]:
-        raise wrong("[low, high] with the lower number first, such as [0.05, 0.45]")
+_RISING = "[low, high], two numbers with the lower one first, such as [0.05, 0.45]"
+
+
+def _two(given: object) -> object:
+    if not isinstance(given, list | tuple) or len(given) != 2:
+        raise wrong(_RISING)
     return given
 
 
-Domain = Annotated[tuple[FiniteFloat, FiniteFloat], AfterValidator(_rising)]
+def _rising(given: tuple[float, float]) -> tuple[float, float]:
+    if not given[0] < given[1]:
+        raise wrong(_RISING)
+    return given
+
+
+Domain = Annotated[tuple[FiniteFloat, FiniteFloat], BeforeValidator(_two), AfterValidator(_rising)]
 Operator = Annotated[str, Field(description="who made it", examples=["K. Berg"])]
 Method = Annotated[str, Field(description="how", examples=["gravimetric, 5 cores"])]
 Reference = Annotated[

@@ -120,7 +120,7 @@ def _into(case: Case, step: Calibration, unit: str, deployment: Deployment) -> I
 def _beside(case: Case, step: Calibration, deployment: Deployment) -> Iterator[Found]:
     """What a step takes beside its number is there, and in a unit that the curve can take."""
     wanted = curve(step.curve).second
-    if step.second is None or wanted is None:
+    if step.second is None or wanted is None or step.by_calendar:
         return
     if step.second.channel is not None:
         found = case.after.channels.get(step.second.channel)

@@ -62,7 +62,7 @@ def _pair(case: Case, later: Calibration, name: str) -> Iterator[Found]:
     if name == later.id:
         yield later, "drifts_from", f'"{name}" is this one itself', "the one made before it"
         return
-    yield from unless_known(later, "drifts_from", name, known, "other calibration")
+    yield from unless_known(later, "drifts_from", name, known, "calibration")
     if name in known:
         yield from _one_number(later, known[name])
 
