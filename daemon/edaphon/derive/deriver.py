@@ -304,16 +304,21 @@ class Deriver:
         After a kill all later entries are derived the same way again, so that whatever a sink was
         sent of them is sent again or withdrawn; what was taken over here would not be.
         """
-        with self._series.unseen():
-            self._take_over(rework)
-            self.flush()
+        before = self._pending, self._from_journal, self.differing
+        try:
+            with self._series.unseen():
+                self._take_over(rework)
+                self.flush()
+        except BaseException:
+            self._pending, self._from_journal, self.differing = before
+            raise
+        self._drop_jobs()
 
     def _take_over(self, rework: Rework) -> None:
         for channel, ranges in self._pending.items():
-            change = self._series.adopt(channel, rework.series, ranges)
-            self.differing += len(change)
+            self.differing += self._series.adopt(channel, rework.series, ranges)
             current = self._series.count(channel)
-            self.state.derived[channel] = current + len(self._series.conflicts(channel))
+            self.state.derived[channel] = current + self._series.count_conflicts(channel)
         for segment in rework.plan.segments():
             self.state.memory.pop(segment.key, None)
         self.state.memory.update(rework.memory)
@@ -322,7 +327,6 @@ class Deriver:
         self._pending = {}
         self._from_journal = set()
         self._forget_segments()
-        self._drop_jobs()
 
     def _drop_jobs(self) -> None:
         self._recalibration = None

@@ -11,7 +11,6 @@ from edaphon.series.rows import Rows, changed_rows
 __all__ = [
     "Conflict",
     "conflict_of",
-    "inside",
     "lost_numbers",
     "ranked",
     "replaced",
@@ -30,10 +29,6 @@ def within(times_ns: Int, ranges: Sequence[tuple[int, int]]) -> npt.NDArray[np.b
     for start, end in ranges:
         inside |= (times_ns >= start) & (times_ns < end)
     return inside
-
-
-def inside(time_ns: int, ranges: Sequence[tuple[int, int]]) -> bool:
-    return any(start <= time_ns < end for start, end in ranges)
 
 
 def ranked(a: np.void, b: np.void) -> tuple[np.void, np.void]:

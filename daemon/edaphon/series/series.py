@@ -20,7 +20,6 @@ from edaphon.series.change import Change, Recent, Withdrawal
 from edaphon.series.contest import (
     Conflict,
     conflict_of,
-    inside,
     lost_numbers,
     ranked,
     replaced,
@@ -28,7 +27,6 @@ from edaphon.series.contest import (
     within,
     without_a_number,
 )
-from edaphon.series.openblock import OpenBlock
 from edaphon.series.rows import (
     DAY_NS,
     Rows,
@@ -41,6 +39,7 @@ from edaphon.series.rows import (
     runs_of,
 )
 from edaphon.series.store import BlockHead, Store
+from edaphon.series.unwritten import OpenBlock, Unwritten
 
 __all__ = ["Series"]
 
@@ -57,11 +56,7 @@ class Series:
         self._store = Store(path, read_only)
         self._numbers = self._store.derivations()
         self._names = {number: id for id, number in self._numbers.items()}
-        self._new_derivations: list[tuple[int, str, str]] = []
-        self._open: dict[tuple[str, int], OpenBlock] = {}
-        self._conflicts: list[Conflict] = []
-        self._readopted: set[str] = set()  # channels whose stored conflicts no longer hold
-        self._withdrawn: list[tuple[int, Withdrawal]] = []  # unwritten, with their change
+        self._unwritten = Unwritten()
         self.change = int(self._store.checkpoint("change") or 0)
         self._recent = Recent(self.change)
 
@@ -72,13 +67,30 @@ class Series:
     @property
     def unflushed_rows(self) -> int:
         with self._lock:
-            return sum(block.unwritten for block in self._open.values())
+            return sum(block.unwritten for block in self._unwritten.blocks.values())
 
     @contextmanager
     def unseen(self) -> Iterator[None]:
-        """Nobody else reads meanwhile: several changes show at once, or only when written."""
+        """Nobody else reads meanwhile; all that is written within is kept, or none of it.
+
+        After an error the series is what it was before, in memory and on disk.
+        """
         with self._lock:
-            yield
+            if self._store.writing:  # within another
+                yield
+                return
+            before = self._unwritten, self.change, dict(self._numbers), dict(self._names)
+            self._store.begin()
+            try:
+                self._write_out()
+                yield
+                self._write_out()
+                self._store.commit()
+            except BaseException:
+                self._store.rollback()
+                self._unwritten, self.change, self._numbers, self._names = before
+                self._recent = Recent(self.change)
+                raise
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -175,40 +187,36 @@ class Series:
         """What stands of two rows of one time; the other is a conflict, unless it is revised."""
         if (row["sequence"], row["rank"]) != (stands["sequence"], stands["rank"]):
             row, loser = ranked(stands, row)
-            self._conflicts.append(conflict_of(channel, loser, row))
+            self._unwritten.conflicts.append(conflict_of(channel, loser, row))
         same = not changed_rows(np.array([stands]), np.array([row]))[0]
         return stands if same else row
 
-    def adopt(self, channel: str, other: "Series", ranges: Sequence[tuple[int, int]]) -> Change:
+    def adopt(self, channel: str, other: "Series", ranges: Sequence[tuple[int, int]]) -> int:
         """Within these times [UTC ns) make this channel what `other` says it is.
 
-        The difference becomes one change: rows that vanished or lost a number are withdrawn.
+        The difference becomes one change; how large it is. It is written block by block, so sinks
+        read it from there: rows that vanished or lost a number are withdrawn.
         """
-        with self._lock, other._lock:
-            number = self.change + 1
-            accepted: list[Observations] = []
-            lost: list[Int] = []
-            days = {head.day for head in self._heads(channel)}
-            for day in sorted(days | {head.day for head in other._heads(channel)}):
-                old = self._rows(channel, day)
-                kept = old[~within(old["time_ns"], ranges)]
-                taken = other._rows(channel, day)
+        with self.unseen(), other._lock:
+            other.flush()
+            number, differing = self.change + 1, 0
+            days = {day for own in (self, other) for r in ranges for day in own.days(channel, *r)}
+            for day in sorted(days):
+                old, taken = self._rows(channel, day), other._rows(channel, day)
                 taken = self._translated(other, taken[within(taken["time_ns"], ranges)])
-                new = np.concatenate([kept, taken])
+                new = np.concatenate([old[~within(old["time_ns"], ranges)], taken])
                 new = new[np.argsort(new["time_ns"], kind="stable")]
                 fresh, gone = self._replace(channel, day, old, new, number)
-                accepted.extend(runs_of(channel, fresh, self.name))
-                lost.append(gone)
-            self._adopt_conflicts(channel, other, ranges)
-            return self._publish(number, accepted, {channel: lost})
-
-    def _adopt_conflicts(
-        self, channel: str, other: "Series", ranges: Sequence[tuple[int, int]]
-    ) -> None:
-        kept = [c for c in self.conflicts(channel) if not inside(c[1], ranges)]
-        taken = [c for c in other.conflicts(channel) if inside(c[1], ranges)]
-        self._conflicts = [c for c in self._conflicts if c[0] != channel] + kept + taken
-        self._readopted.add(channel)
+                self._unwritten.withdrawn.append((number, Withdrawal(channel, gone)))
+                self._write_out()
+                differing += len(fresh) + len(gone)
+            for start, end in ranges:
+                self._store.drop_conflicts(channel, start, end)
+                self._store.add_conflicts(other._store.conflicts(channel, start, end))
+            if differing:
+                self.change = number
+                self._recent = Recent(number)
+            return differing
 
     def _replace(
         self, channel: str, day: int, old: Rows, new: Rows, number: int
@@ -216,7 +224,7 @@ class Series:
         """(rows of a day that differ from the old ones, times to withdraw)."""
         new, differs, gone = replaced(old, new, number)
         if differs.any() or len(gone):
-            self._open[channel, day] = OpenBlock.of(new, len(new))
+            self._unwritten.blocks[channel, day] = OpenBlock.of(new, len(new))
         return new[differs], gone
 
     def _translated(self, other: "Series", rows: Rows) -> Rows:
@@ -238,40 +246,28 @@ class Series:
         if not len(change):
             return change
         self.change = number
-        self._withdrawn += [(number, withdrawal) for withdrawal in gone]
+        self._unwritten.withdrawn += [(number, withdrawal) for withdrawal in gone]
         self._recent.add(change)
         return change
 
     def flush(self, checkpoints: Mapping[str, str] | None = None) -> None:
         """Write the open blocks, and with them, in one transaction, where to go on from."""
-        with self._lock:
-            self._store.begin()
-            try:
-                self._write_out(checkpoints or {})
-                self._store.commit()
-            except BaseException:
-                self._store.rollback()
-                raise
-            self._new_derivations.clear()
-            self._conflicts.clear()
-            self._readopted.clear()
-            self._withdrawn.clear()
-            self._open.clear()
+        with self.unseen():
+            self._write_out()
+            for name, json in (checkpoints or {}).items():
+                self._store.set_checkpoint(name, json)
 
-    def _write_out(self, checkpoints: Mapping[str, str]) -> None:
-        for number, id, text in self._new_derivations:
+    def _write_out(self) -> None:
+        new, self._unwritten = self._unwritten, Unwritten()
+        for number, id, text in new.derivations:
             self._store.add_derivation(number, id, text)
-        for (channel, day), block in self._open.items():
+        for (channel, day), block in new.blocks.items():
             rows = block.rows()
             self._store.put(channel, day, rows, digest(rows, self.name))
-        for channel in self._readopted:
-            self._store.drop_conflicts(channel)
-        self._store.add_conflicts(self._conflicts)
-        for number, gone in self._withdrawn:
+        self._store.add_conflicts(new.conflicts)
+        for number, gone in new.withdrawn:
             self._store.add_withdrawn(gone.channel, gone.times_ns, number)
         self._store.set_checkpoint("change", str(self.change))
-        for name, json in checkpoints.items():
-            self._store.set_checkpoint(name, json)
 
     def forget_withdrawn(self, up_to_change: int) -> None:
         """Drop the marks of withdrawn points that every sink has passed."""
@@ -290,7 +286,7 @@ class Series:
     def derivation_text(self, id: str) -> str | None:
         """What a derivation's hash was made of, as JSON."""
         with self._lock:
-            for _, known, text in self._new_derivations:
+            for _, known, text in self._unwritten.derivations:
                 if known == id:
                     return text
             return self._store.derivation_text(id)
@@ -310,7 +306,7 @@ class Series:
         with self._lock:
             first, last = start_ns // DAY_NS, (end_ns - 1) // DAY_NS
             found = set(self._store.days(channel, first, last))
-            for own, day in self._open:
+            for own, day in self._unwritten.blocks:
                 if own == channel and first <= day <= last:
                     (found.add if len(self._rows(own, day)) else found.discard)(day)
             return sorted(found)
@@ -318,9 +314,13 @@ class Series:
     def latest(self, channel: str) -> Observations | None:
         """The observation with the latest time, as a run of one."""
         with self._lock:
-            days = [day for own, day in self._open if own == channel and self._rows(own, day).size]
+            days = [
+                day
+                for own, day in self._unwritten.blocks
+                if own == channel and self._rows(own, day).size
+            ]
             stored = self._store.last_day(channel)
-            if stored is not None and (channel, stored) not in self._open:
+            if stored is not None and (channel, stored) not in self._unwritten.blocks:
                 days.append(stored)
             if not days:
                 return None
@@ -330,7 +330,7 @@ class Series:
         """How many observations are current."""
         with self._lock:
             n = self._store.count(channel)
-            for (own, day), block in self._open.items():
+            for (own, day), block in self._unwritten.blocks.items():
                 if channel in {None, own}:
                     n += len(block.rows()) - self._store.block_count(own, day)
             return n
@@ -345,7 +345,7 @@ class Series:
         with self._lock:
             stored = self._store.heads(None, after_change)
             heads = {(h.channel, h.day): h for h in stored}
-            for channel, day in self._open:
+            for channel, day in self._unwritten.blocks:
                 heads[channel, day] = self._open_head(channel, day)
             return [h for h in heads.values() if h.last_change > after_change]
 
@@ -356,7 +356,7 @@ class Series:
 
     def withdrawn_above(self, change: int) -> list[Withdrawal]:
         with self._lock:
-            unwritten = [gone for number, gone in self._withdrawn if number > change]
+            unwritten = [gone for number, gone in self._unwritten.withdrawn if number > change]
             times: dict[str, list[Int]] = {}
             for gone in [*self._store.withdrawn(change), *unwritten]:
                 times.setdefault(gone.channel, []).append(gone.times_ns)
@@ -369,9 +369,16 @@ class Series:
 
     def conflicts(self, channel: str | None = None) -> list[Conflict]:
         with self._lock:
-            found = [c for c in self._store.conflicts(channel) if c[0] not in self._readopted]
-            found += [c for c in self._conflicts if channel in {None, c[0]}]
-            return list({c[:4]: c for c in found}.values())
+            found = {c[:4]: c for c in self._store.conflicts(channel)}
+            found |= {c[:4]: c for c in self._unwritten.conflicts if channel in {None, c[0]}}
+            return list(found.values())
+
+    def count_conflicts(self, channel: str) -> int:
+        """As many as `conflicts` gives, without holding those that are written in memory."""
+        with self._lock:
+            new = {c[:4] for c in self._unwritten.conflicts if c[0] == channel}
+            known = sum(map(self._store.has_conflict, new))
+            return self._store.count_conflicts(channel) + len(new) - known
 
     # -- within the lock -------------------------------------------------------------------
 
@@ -380,24 +387,24 @@ class Series:
         if number is None:
             number = self._numbers[id] = len(self._numbers) + 1
             self._names[number] = id
-            self._new_derivations.append((number, id, texts[id]))
+            self._unwritten.derivations.append((number, id, texts[id]))
         return number
 
     def _block(self, channel: str, day: int) -> OpenBlock:
-        block = self._open.get((channel, day))
+        block = self._unwritten.blocks.get((channel, day))
         if block is None:
-            block = self._open[channel, day] = OpenBlock.of(self._rows(channel, day))
+            block = self._unwritten.blocks[channel, day] = OpenBlock.of(self._rows(channel, day))
         return block
 
     def _rows(self, channel: str, day: int) -> Rows:
-        block = self._open.get((channel, day))
+        block = self._unwritten.blocks.get((channel, day))
         if block is not None:
             return block.rows()
         rows = self._store.rows(channel, day)
         return no_rows() if rows is None else rows
 
     def _open_head(self, channel: str, day: int) -> BlockHead:
-        rows = self._open[channel, day].rows()
+        rows = self._unwritten.blocks[channel, day].rows()
         if not len(rows):
             return BlockHead(channel, day, 0, 0, 0, "")
         changes = rows["change"]
@@ -406,7 +413,7 @@ class Series:
 
     def _heads(self, channel: str | None) -> list[BlockHead]:
         heads = {(h.channel, h.day): h for h in self._store.heads(channel)}
-        for own, day in self._open:
+        for own, day in self._unwritten.blocks:
             if channel in {None, own}:
                 heads[own, day] = self._open_head(own, day)
         return [heads[key] for key in sorted(heads) if heads[key].n]

@@ -1,6 +1,7 @@
 """The series' file: day blocks, derivations, conflicts, withdrawn points and checkpoints."""
 
 import sqlite3
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -17,6 +18,8 @@ __all__ = ["BlockHead", "Store", "WrongFile"]
 
 APPLICATION_ID = 0x65645365  # "edSe"
 VERSION = 2
+FAR_NS = 2**63 - 1
+LARGEST_IDLE_WAL_BYTES = 64_000_000
 
 _TABLES = """
 CREATE TABLE block (
@@ -71,6 +74,8 @@ class Store:
         if not read_only:
             # What a sink was told of values derived anew must not be forgotten by a power cut.
             self._db.execute("PRAGMA synchronous = FULL")
+            # Ten years that were derived again leave a long one.
+            self._db.execute(f"PRAGMA journal_size_limit = {LARGEST_IDLE_WAL_BYTES}")
 
     def _create(self) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
@@ -90,6 +95,10 @@ class Store:
 
     def close(self) -> None:
         self._db.close()
+
+    @property
+    def writing(self) -> bool:
+        return self._db.in_transaction
 
     def begin(self) -> None:
         self._db.execute("BEGIN IMMEDIATE")
@@ -170,15 +179,32 @@ class Store:
     def add_derivation(self, number: int, id: str, text: str) -> None:
         self._db.execute("INSERT OR IGNORE INTO derivation VALUES (?, ?, ?)", (number, id, text))
 
-    def add_conflicts(self, rows: list[Conflict]) -> None:
+    def add_conflicts(self, rows: Iterable[Conflict]) -> None:
         self._db.executemany("INSERT OR REPLACE INTO conflict VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
-    def drop_conflicts(self, channel: str) -> None:
-        self._db.execute("DELETE FROM conflict WHERE channel = ?", (channel,))
+    def drop_conflicts(self, channel: str, start_ns: int, end_ns: int) -> None:
+        query = "DELETE FROM conflict WHERE channel = ? AND time_ns >= ? AND time_ns < ?"
+        self._db.execute(query, (channel, start_ns, end_ns))
 
-    def conflicts(self, channel: str | None = None) -> list[Conflict]:
-        query = "SELECT * FROM conflict WHERE ?1 IS NULL OR channel = ?1 ORDER BY 1, 2, 3, 4"
-        return self._db.execute(query, (channel,)).fetchall()
+    def conflicts(
+        self, channel: str | None, start_ns: int = -FAR_NS, end_ns: int = FAR_NS
+    ) -> Iterator[Conflict]:
+        """Those with start_ns <= time < end_ns, by channel, time, sequence and rank."""
+        query = (
+            "SELECT * FROM conflict WHERE (?1 IS NULL OR channel = ?1)"
+            " AND time_ns >= ?2 AND time_ns < ?3 ORDER BY 1, 2, 3, 4"
+        )
+        return self._db.execute(query, (channel, start_ns, end_ns))
+
+    def count_conflicts(self, channel: str) -> int:
+        query = "SELECT count(*) FROM conflict WHERE channel = ?"
+        return int(self._db.execute(query, (channel,)).fetchone()[0])
+
+    def has_conflict(self, key: tuple[str, int, int, int]) -> bool:
+        query = (
+            "SELECT 1 FROM conflict WHERE channel = ? AND time_ns = ? AND sequence = ? AND rank = ?"
+        )
+        return self._db.execute(query, key).fetchone() is not None
 
     def add_withdrawn(self, channel: str, times_ns: Int, change: int) -> None:
         rows = ((channel, time, change) for time in times_ns.tolist())

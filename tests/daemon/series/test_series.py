@@ -206,9 +206,10 @@ def test_adopting_withdraws_what_vanished_and_rewrites_only_what_differs(tmp_pat
     series.flush()
     other = Series(tmp_path / "other")
     other.merge([run([10, 20], [1.0, 2.5], derivation="d1")], TEXTS)
-    change = series.adopt("a", other, [(0, 2**62)])
-    assert [w.times_ns.tolist() for w in change.withdrawals] == [[DAY_NS + 1]]
-    assert [r.time_ns.tolist() for r in change.observations] == [[20]]
+    before = series.change
+    assert series.adopt("a", other, [(0, 2**62)]) == 2
+    assert [w.times_ns.tolist() for w in series.withdrawn_above(before)] == [[DAY_NS + 1]]
+    assert [r.time_ns.tolist() for r in series.rows_above("a", 0, before)] == [[20]]
     assert values(series) == {10: 1.0, 20: 2.5}
     assert values(series, "b") == {10: 9.0}
     series.flush()

@@ -1,19 +1,21 @@
-"""A block that is not written yet: a day of one channel, growing in memory."""
+"""What the series knows and has not written yet: blocks that grow in memory, and their like."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from edaphon.series.change import Withdrawal
+from edaphon.series.contest import Conflict
 from edaphon.series.rows import Rows
 
-__all__ = ["OpenBlock"]
+__all__ = ["OpenBlock", "Unwritten"]
 
 LONGEST_TAIL = 256
 
 
 @dataclass(slots=True)
 class OpenBlock:
-    """Sorted rows, runs appended behind them, and how many of all are unwritten."""
+    """A day of one channel: sorted rows, runs behind them, how many of all are unwritten."""
 
     sorted: Rows
     unwritten: int = 0
@@ -37,3 +39,11 @@ class OpenBlock:
             self.sorted = np.concatenate([self.sorted, *self.tail])
             self.tail.clear()
         return self.sorted
+
+
+@dataclass(slots=True)
+class Unwritten:
+    blocks: dict[tuple[str, int], OpenBlock] = field(default_factory=dict)  # by channel and day
+    derivations: list[tuple[int, str, str]] = field(default_factory=list)  # number, id, text
+    conflicts: list[Conflict] = field(default_factory=list)
+    withdrawn: list[tuple[int, Withdrawal]] = field(default_factory=list)  # with their change
