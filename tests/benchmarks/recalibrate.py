@@ -1,4 +1,4 @@
-"""A calibration of ten years ago put right: one channel at one minute, and twenty of half a year."""
+"""A calibration of ten years ago put right: a channel at one minute, then twenty of half a year."""
 
 from pathlib import Path
 

@@ -1,0 +1,186 @@
+"""What is derived again from the series' own readings is what the journal gives, bit for bit."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.daemon.derive.lives import Life, MemoryJournal, Told, folders, told
+from tests.daemon.derive.test_line import EXAMPLES, FIRST, channel, fact, instant, spans
+
+from edaphon.derive import deriver as deriver_module
+
+PRIMARY = [FIRST[0], FIRST[1], FIRST[2], FIRST[3], FIRST[4]]
+
+
+def calibration(name: str, of: str, number: int, **span: Any) -> dict[str, Any]:
+    keys = {"channel": of, "curve": "polynomial", "to_unit": "degC", **span}
+    return fact("calibration", name, parameters={"c0": number / 8, "c1": 1.25}, **keys)
+
+
+def readings(stream: Told, numbers: list[float | None], first: int = 0) -> None:
+    """One a minute for each of two nodes, in the order of their times."""
+    for at, number in enumerate(numbers, first):
+        stream.hear("ab"[at % 2], number, 1, True)
+
+
+def started() -> Told:
+    stream = Told()
+    stream.configure(0)
+    for table in PRIMARY:
+        stream.learn(table)
+    stream.know_clock()
+    return stream
+
+
+@pytest.fixture
+def without_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal is not read a second time."""
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("the journal is read")
+
+    monkeypatch.setattr(deriver_module, "Rework", refuse)
+
+
+@st.composite
+def corrections(draw: st.DrawFn) -> dict[str, Any]:
+    """What leaves the readings as they are: calibrations, marks, limits, and taking those back."""
+    number, place = draw(st.integers(1, 6)), draw(st.sampled_from(["c1", "c2"]))
+    match draw(st.sampled_from(["calibration", "calibration", "mark", "channel", "revocation"])):
+        case "calibration":
+            return calibration(f"k{number}", place, number, **draw(spans()))
+        case "mark":
+            keys = {"channels": [place], "cause": "visit", "who": "me", "flag": 4}
+            return fact("mark", f"m{number}", **keys, **draw(spans()))
+        case "channel":
+            return channel(place, 5 if place == "c1" else 10, draw(st.integers(0, 2)), again=True)
+        case _:
+            of = draw(st.sampled_from([f"k{number}", f"m{number}"]))
+            return fact("revocation", f"r{number}", of=of, why="it was wrong")
+
+
+NUMBERS = st.sampled_from([10.0, 10.5, 11.0, 9.0, 30.0, -127.0, 60.0, None])
+
+
+@pytest.mark.usefixtures("without_journal")
+@pytest.mark.timeout(300)
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(
+    st.lists(st.tuples(st.lists(NUMBERS, min_size=1, max_size=9), corrections()), min_size=1),
+    st.lists(st.tuples(st.integers(0, 5), st.sampled_from([None, True, False])), max_size=12),
+)
+def test_readings_of_the_series_give_what_the_journal_gives(
+    told_by_and_by: list[tuple[list[float | None], dict[str, Any]]],
+    lives: list[tuple[int, bool | None]],
+) -> None:
+    """Whether killed between two slices, taught in the middle of one, or left in peace."""
+    stream = started()
+    for numbers, table in told_by_and_by:
+        readings(stream, numbers, len(stream.entries))
+        stream.learn(table)
+    with folders() as folder:
+        journal = MemoryJournal(stream.entries)
+        life = Life(folder, journal)
+        for turns, ending in lives:
+            journal.shown = min(journal.shown + 7, len(stream.entries))
+            for _ in range(turns):
+                life.turn(1)
+            life.deliver(2, 5)
+            if ending is not None:
+                life.restart(flushed=ending)
+        journal.shown = len(stream.entries)
+        life.settle(1)
+        life.deliver()
+        assert life.told() == told(folder / "whole", stream.entries)
+        assert life.sink.points == life.rows()
+        life.close()
+
+
+def days_of_readings(days: int) -> Told:
+    """A reading each hour, so that a turn takes a day of them."""
+    stream = started()
+    for at in range(24 * days):
+        stream.hear("a", 10.0 + at % 3, 60, True)
+    return stream
+
+
+@pytest.mark.usefixtures("without_journal")
+def test_a_kill_between_two_slices_costs_the_slice_alone() -> None:
+    stream = days_of_readings(20)
+    before = len(stream.entries)
+    stream.learn(calibration("k", "c1", 4))
+    with folders() as folder:
+        journal = MemoryJournal(stream.entries)
+        life = Life(folder, journal)
+        journal.shown = before
+        life.settle()
+        life.flush()
+        journal.shown = len(stream.entries)
+        for _ in range(8):
+            life.turn(1)
+        done = life.deriver.differing
+        assert 0 < done < 24 * 20
+        life.restart(flushed=False)
+        life.settle(1)
+        assert life.deriver.differing == 24 * 20 - done
+        assert life.told() == told(folder / "whole", stream.entries)
+        life.close()
+
+
+@pytest.mark.usefixtures("without_journal")
+def test_live_readings_go_on_while_the_past_is_derived_again() -> None:
+    stream = days_of_readings(10)
+    before = len(stream.entries)
+    stream.learn(calibration("k", "c1", 4))
+    for at in range(30):
+        stream.hear("a", 10.0 + at % 3, 60, True)
+    with folders() as folder:
+        journal = MemoryJournal(stream.entries)
+        life = Life(folder, journal)
+        journal.shown = before
+        life.settle()
+        while journal.shown < len(stream.entries):
+            journal.shown += 1
+            life.turn(1)
+            latest = life.series.latest("c1")
+            assert latest is not None
+            assert life.deriver.position.n == journal.shown
+        life.settle(1)
+        assert life.told() == told(folder / "whole", stream.entries)
+        life.close()
+
+
+@pytest.mark.usefixtures("without_journal")
+def test_a_channel_derived_again_twice_is_byte_identical() -> None:
+    stream = days_of_readings(5)
+    stream.learn(calibration("k", "c1", 4, from_=instant(900)))
+    with folders() as folder:
+        journal = MemoryJournal(stream.entries)
+        journal.shown = len(stream.entries)
+        life = Life(folder, journal)
+        life.settle()
+        first, change = life.told(), life.series.change
+        life.deriver.recalibrate({"c1": [deriver_module.ALWAYS]})
+        life.settle(1)
+        assert (life.told(), life.deriver.differing) == (first, life.deriver.differing)
+        assert life.series.change == change, "nothing differed, so no sink hears of it"
+        life.close()
+
+
+@pytest.mark.parametrize("later", [0, -3])
+def test_readings_that_came_late_are_taken_from_the_journal(later: int) -> None:
+    """The order in which they came is not in the series."""
+    stream = days_of_readings(2)
+    stream.hear("a", 20.0, later, True)
+    stream.hear("a", 11.0, 60, True)
+    stream.learn(calibration("k", "c1", 4))
+    with folders() as folder:
+        journal = MemoryJournal(stream.entries)
+        life = Life(folder, journal)
+        for shown in range(len(stream.entries) + 1):
+            journal.shown = shown
+            life.turn(1)
+        life.settle(1)
+        assert life.told() == told(folder / "whole", stream.entries)
+        life.close()
