@@ -1,11 +1,13 @@
-"""The generated parts of docs/: every table, key, command and option, from the code itself.
+"""The generated parts of docs/: every table, key, command, option, schema, from the code itself.
 
 `python -m tests.documents` writes it anew; test_documents.py tells when it is out of step.
 """
 
 import importlib
 import importlib.util
+import json
 import pkgutil
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,8 @@ from typing import Any, Literal, get_args, get_origin
 import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+from pydantic_core import core_schema
 
 from edaphon.commands import COMMANDS
 from edaphon.config import (
@@ -36,7 +40,7 @@ from edaphon.config import (
     Supply,
     Web,
 )
-from edaphon.facts.model import KINDS, SecondInput
+from edaphon.facts.model import KINDS, Calibration, SecondInput
 from edaphon.written.models import toml_text
 from edaphon.written.values import duration_text
 from edaphon_calibration.nomenclature import QUANTITIES
@@ -47,6 +51,8 @@ CONFIGURATION = ROOT / "docs" / "configuration.md"
 COMMAND_LINE = ROOT / "docs" / "commands.md"
 INSTRUMENTS = ROOT / "docs" / "instruments.md"
 NOMENCLATURE = ROOT / "docs" / "nomenclature.md"
+SCHEMA = ROOT / "docs" / "schema"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 BEGIN, END = "<!-- generated: begin -->\n", "<!-- generated: end -->\n"
 
 TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
@@ -79,12 +85,63 @@ def pages() -> dict[Path, str]:
         INSTRUMENTS: _instruments(),
         NOMENCLATURE: _nomenclature(),
     }
-    return {path: _filled(path, "\n".join(lines)) for path, lines in parts.items()}
+    filled = {path: _filled(path, "\n".join(lines)) for path, lines in parts.items()}
+    return {**filled, **_schemas()}
 
 
 def _filled(path: Path, text: str) -> str:
     before, rest = path.read_text("utf-8").split(BEGIN)
     return before + BEGIN + text + END + rest.split(END)[1]
+
+
+class TomlSchema(GenerateJsonSchema):
+    """TOML has no null: a key that may be left out is left out."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> dict[str, Any]:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> dict[str, Any]:
+        found = super().default_schema(schema)
+        return {k: v for k, v in found.items() if k != "default" or v is not None}
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def _schemas() -> dict[Path, str]:
+    """JSON Schema for editors: of a whole file of facts, and of one calibration."""
+    kinds = [(kind, "validation") for kind in KINDS.values()]
+    _, defined = models_json_schema(kinds, schema_generator=TomlSchema)  # type: ignore[arg-type]
+    tables = {
+        name: {"type": "array", "items": {"$ref": f"#/$defs/{kind.__name__}"}}
+        for name, kind in KINDS.items()
+    }
+    whole = {"title": "facts of edaphon", "type": "object", "additionalProperties": False}
+    one = Calibration.model_json_schema(schema_generator=TomlSchema)
+    return {
+        SCHEMA / "facts.schema.json": _schema({**whole, "properties": tables, **defined}),
+        SCHEMA / "calibration.schema.json": _schema({**one, "title": "calibration of edaphon"}),
+    }
+
+
+def _schema(found: dict[str, Any]) -> str:
+    whole = {"$schema": DIALECT, **_with_examples(found)}
+    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+
+
+def _with_examples(node: Any) -> Any:
+    """Examples as values: those of lists and tables are written as TOML in the models."""
+    if isinstance(node, dict):
+        return {
+            k: list(map(_value, v)) if k == "examples" else _with_examples(v)
+            for k, v in node.items()
+        }
+    return list(map(_with_examples, node)) if isinstance(node, list) else node
+
+
+def _value(example: Any) -> Any:
+    is_toml = isinstance(example, str) and example.startswith(("{", "["))
+    return tomllib.loads(f"value = {example}")["value"] if is_toml else example
 
 
 # Sheets in the order of the page: how they are reached, by engine.
@@ -219,5 +276,6 @@ def _choices(annotation: object) -> Iterator[object]:
 
 
 if __name__ == "__main__":
+    SCHEMA.mkdir(exist_ok=True)
     for path, text in pages().items():
         path.write_text(text, "utf-8")

@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -59,7 +60,10 @@ _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _INSTANT: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)"
 )
-_FILE: Final = re.compile(r"[^\\:\x00-\x1f\x7f]{1,255}")
+_DEPTH: Final = re.compile(r"-?\d{1,4}(\.\d{1,3})?")
+_ELSEWHERE: Final = re.compile(
+    r"(^|/)\.{0,2}(/|$)|[\\:\x00-\x1f\x7f]"
+)  # a part that climbs or is empty
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -129,17 +133,16 @@ def instant_text(ns: int) -> str:
 def depth_label(value: object) -> str:
     """One canonical spelling of a nominal depth [cm, positive down]: `5`, `7.5`, `-2`."""
     text = str(value).strip() if isinstance(value, str | int | float) else ""
-    if not re.fullmatch(r"-?\d{1,4}(\.\d{1,3})?", text):
+    if not _DEPTH.fullmatch(text):
         raise wrong("a depth in cm, positive down, such as 5 or 7.5")
     return f"{float(text) + 0.0:.7g}"
 
 
 def _file_beside(text: object) -> str:
     """A relative path that stays below the folder it starts from."""
-    is_text = isinstance(text, str) and _FILE.fullmatch(text)
-    if not is_text or set(str(text).split("/")) & {"", ".", ".."}:
+    if not isinstance(text, str) or len(text) > 255 or _ELSEWHERE.search(text):
         raise wrong("a file in the same folder or below it, such as certificates/PTB-2026-0815.pdf")
-    return str(text)
+    return text
 
 
 def is_hash(text: str) -> bool:
@@ -159,16 +162,35 @@ def absolute_path(value: object) -> Path:
     return Path(value)
 
 
+def _text(pattern: str, **more: Any) -> WithJsonSchema:
+    """What an editor is told of a text."""
+    return WithJsonSchema({"type": "string", "pattern": f"^(?:{pattern})$", **more})
+
+
 Duration = Annotated[
-    int, BeforeValidator(duration_ns), PlainSerializer(duration_text, return_type=str)
+    int,
+    BeforeValidator(duration_ns),
+    PlainSerializer(duration_text, return_type=str),
+    _text(rf"\s*{_DURATION.pattern}\s*"),
 ]
-Id = Annotated[str, BeforeValidator(_identifier)]
+Id = Annotated[str, BeforeValidator(_identifier), _text(_ID.pattern)]
 Instant = Annotated[
-    int, BeforeValidator(instant_ns), PlainSerializer(instant_text, return_type=str)
+    int,
+    BeforeValidator(instant_ns),
+    PlainSerializer(instant_text, return_type=str),
+    _text(_INSTANT.pattern),
 ]
-Depth = Annotated[str, BeforeValidator(depth_label)]
-FileBeside = Annotated[str, BeforeValidator(_file_beside)]
-Hash = Annotated[str, BeforeValidator(_hash)]
+Depth = Annotated[
+    str,
+    BeforeValidator(depth_label),
+    _text(_DEPTH.pattern, type=["number", "string"]),
+]
+FileBeside = Annotated[
+    str,
+    BeforeValidator(_file_beside),
+    WithJsonSchema({"type": "string", "maxLength": 255, "not": {"pattern": _ELSEWHERE.pattern}}),
+]
+Hash = Annotated[str, BeforeValidator(_hash), _text(_HASH.pattern)]
 AbsolutePath = Annotated[Path, BeforeValidator(absolute_path)]
 
 
