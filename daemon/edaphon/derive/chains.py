@@ -1,18 +1,27 @@
 """How one deployment's numbers become values: the chain of steps, and what each takes beside."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from edaphon.derive.sources import Outputs
-from edaphon.facts import Calibration, ChannelFact, Deployment, Mark, SecondInput
+from edaphon.facts import (
+    Calibration,
+    ChannelFact,
+    Deployment,
+    FieldCheck,
+    Knowledge,
+    Period,
+    SecondInput,
+)
 from edaphon.nouns import Float, Int
 from edaphon_calibration.chain import Calibrated, Step, apply_chain, prepare_step
 from edaphon_calibration.chain import SecondInput as SecondInputs
 from edaphon_calibration.errors import CalibrationError
-from edaphon_calibration.uncertainty import from_limits
-from edaphon_calibration.units import SAME, Conversion, conversion
+from edaphon_calibration.uncertainty import FieldCheck as Deviation
+from edaphon_calibration.uncertainty import from_limits, widened
+from edaphon_calibration.units import SAME, Conversion, canonical, conversion
 from edaphon_drivers.sheets import Factory, Output
 
 __all__ = [
@@ -49,7 +58,9 @@ class Beside:
 class Chain:
     """From the reported number to the channel's unit; no steps and `known` False: no value.
 
-    `beside` says for each step where its second input comes from, None for a step without one.
+    `beside` says for each step where its second input comes from, None for a step without one;
+    `calendar` from when to when a step goes from one calibration to another. `deviations` are what
+    checks in the field found [unit of the channel].
     """
 
     conversion: Conversion
@@ -61,6 +72,8 @@ class Chain:
     resolution: float = 0.0
     known: bool = True
     beside: tuple[Beside | None, ...] = ()
+    calendar: tuple[Range | None, ...] = ()
+    deviations: tuple[Deviation, ...] = ()
 
     @property
     def sides(self) -> tuple[Beside, ...]:
@@ -77,15 +90,34 @@ class Chain:
             for step, since in zip(self.steps, self.since_ns, strict=True)
         ]
         figures = (self.accuracy, self.repeatability, self.resolution)
-        seconds = self._seconds(beside)
-        return apply_chain(raw, self.conversion, self.steps, *figures, self.final, ages, seconds)
+        spans = self.calendar or (None,) * len(self.steps)
+        passed = [None if span is None else _passed(time_ns, span) for span in spans]
+        seconds = self._seconds(beside, passed)
+        found = apply_chain(
+            raw, self.conversion, self.steps, *figures, self.final, ages, seconds, passed
+        )
+        u_systematic = found.u_systematic
+        for deviation in self.deviations:
+            u_systematic = widened(u_systematic, deviation)
+        return found._replace(u_systematic=u_systematic)
 
-    def _seconds(self, beside: Float) -> list[SecondInputs | None]:
+    def _seconds(self, beside: Float, passed: list[Float | None]) -> list[SecondInputs | None]:
         rows = iter(range(0, len(beside), 3))
-        return [
-            None if side is None else SecondInputs(*beside[(at := next(rows)) : at + 3])
-            for side in self.beside
-        ]
+        found: list[SecondInputs | None] = []
+        for step, side, share in zip(self.steps, self.beside, passed, strict=True):
+            if side is not None:
+                at = next(rows)
+                found.append(SecondInputs(*beside[at : at + 3]))
+            elif share is not None and step.before is None:
+                found.append(SecondInputs(share))
+            else:
+                found.append(None)
+        return found
+
+
+def _passed(time_ns: Int, span: Range) -> Float:
+    """How much of a stretch of time has passed: 0 at its begin, 1 at its end."""
+    return (time_ns - span[0]) / float(span[1] - span[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +149,8 @@ class Place:
     outputs: Outputs
     extents: Mapping[str, list[Extent]]
     units: Mapping[str, str]
+    model: str = ""
+    knowledge: Knowledge = field(default_factory=Knowledge)
 
     def beside(self, calibration: Calibration) -> list[Extent]:
         """What decides about the values that a calibration takes from another channel."""
@@ -125,29 +159,47 @@ class Place:
             return []
         return [e for e in self.extents.get(second.channel, ()) if e.rank == 0]
 
+    def before(self, calibration: Calibration) -> Calibration | None:
+        """The calibration made before deployment, of a pair; as it was put right since."""
+        found = self.knowledge.standing(calibration.drifts_from or "")
+        return found if isinstance(found, Calibration) else None
 
-def chain_of(place: Place, factory: Factory | None, calibrations: list[Calibration]) -> Chain:
+
+def chain_of(
+    place: Place,
+    factory: Factory | None,
+    calibrations: list[Calibration],
+    checks: list[FieldCheck],
+    covered: bool,
+) -> Chain:
+    """Without a value where it is not `covered`, or a unit or quantity does not fit."""
     fact, output = place.fact, place.output
     unit, quantity = output.unit, output.quantity
     steps: list[Step] = []
     since: list[int] = []
     beside: list[Beside | None] = []
+    calendar: list[Range | None] = []
+    deviations: tuple[Deviation, ...] = ()
     try:
         if factory is not None:
             steps.append(prepare_step(factory.curve, factory.parameters, from_unit=unit))
             since.append(ALWAYS[0])
             beside.append(None)
+            calendar.append(None)
             unit, quantity = factory.unit, factory.quantity
         for calibration in calibrations:
-            step, unit = _step(calibration, unit)
+            step, unit = _pair(place, calibration, unit)
             steps.append(step)
             since.append(bounds_of(calibration)[0])
             beside.append(_side(place, calibration.second, step))
+            by_time = calibration.drifts_from is not None or calibration.by_calendar
+            calendar.append(bounds_of(calibration) if by_time else None)
             quantity = step.curve.quantity or fact.quantity
-        known = quantity == fact.quantity
+        known = covered and quantity == fact.quantity
         final = conversion(unit, fact.unit) if known else SAME
+        deviations = tuple(_deviation(check, fact.unit) for check in checks)
     except CalibrationError:
-        steps, since, beside, final, known = [], [], [], SAME, False
+        steps, since, beside, calendar, final, known = [], [], [], [], SAME, False
     return Chain(
         SAME,
         tuple(steps),
@@ -158,7 +210,29 @@ def chain_of(place: Place, factory: Factory | None, calibrations: list[Calibrati
         output.resolution,
         known,
         tuple(beside),
+        tuple(calendar),
+        deviations,
     )
+
+
+def _deviation(check: FieldCheck, unit: str) -> Deviation:
+    """What a check found, in the channel's unit; raises UnitError."""
+    scale = conversion(check.unit or unit, unit).scale
+    return Deviation(check.deviation * scale, check.u_reference * abs(scale))
+
+
+def _pair(place: Place, calibration: Calibration, unit: str) -> tuple[Step, str]:
+    """(the step with the one it drifted from, the unit it gives); raises CalibrationError."""
+    step, gives = _step(calibration, unit)
+    if calibration.drifts_from is None:
+        return step, gives
+    earlier = place.before(calibration)
+    if earlier is None:
+        raise CalibrationError(f"expected the calibration {calibration.drifts_from} in force")
+    before, also = _step(earlier, unit)
+    if canonical(also) != canonical(gives):
+        raise CalibrationError(f"expected both of a pair in one unit; came {also} and {gives}")
+    return replace(step, before=before), gives
 
 
 def _side(place: Place, second: SecondInput | None, step: Step) -> Beside | None:
@@ -182,6 +256,7 @@ def _step(calibration: Calibration, unit: str) -> tuple[Step, str]:
         calibration.parameters,
         calibration.covariance or None,
         drift_per_year=calibration.drift_per_year,
+        domain=calibration.domain,
     )
     into = calibration.from_unit or step.curve.from_unit or unit
     gives = calibration.to_unit or step.curve.to_unit or into
@@ -192,6 +267,6 @@ def age_of(calibration: Calibration) -> int:
     return (calibration.second.max_age_ns or 0) if calibration.second else 0
 
 
-def bounds_of(period: Calibration | Deployment | Mark) -> Range:
+def bounds_of(period: Period) -> Range:
     start = period.from_ns if period.from_ns is not None else ALWAYS[0]
     return start, period.to_ns if period.to_ns is not None else ALWAYS[1]

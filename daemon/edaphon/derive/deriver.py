@@ -431,7 +431,8 @@ def _learned(told: _Told, batch: list[Item]) -> _Told:
 
 
 def _plan_of(told: _Told) -> Plan:
-    return Plan.of(told.knowledge, told.sources.outputs, told.sources.site)
+    sources = told.sources
+    return Plan.of(told.knowledge, sources.outputs, sources.site, sources.models)
 
 
 def _extents_to_json(extents: Mapping[str, tuple[Extent, ...]]) -> dict[str, list[list[Any]]]:

@@ -135,7 +135,7 @@ def history_of(journal: JournalReader) -> History:
         only(Kind.GAP),
         knowledge,
         sources,
-        Plan.of(knowledge, sources.outputs, sources.site),
+        Plan.of(knowledge, sources.outputs, sources.site, sources.models),
     )
 
 

@@ -41,7 +41,14 @@ class Plan:
     extents: Mapping[str, tuple[Extent, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, knowledge: Knowledge, outputs: Outputs, site: str) -> "Plan":
+    def of(
+        cls,
+        knowledge: Knowledge,
+        outputs: Outputs,
+        site: str,
+        models: Mapping[str, str] | None = None,
+    ) -> "Plan":
+        """`models` are the names of the sources' sheets, by path."""
         routes: dict[str, dict[str, tuple[Segment, ...]]] = {}
         texts: dict[str, str] = {}
         extents: dict[str, list[Extent]] = {id: [] for id in knowledge.channels}
@@ -56,7 +63,10 @@ class Plan:
             seconds[fact.id] += not deployment.primary
             rank = 0 if deployment.primary else min(seconds[fact.id], LOWEST_RANK)
             level = levels[fact.id]
-            place = Place(deployment, fact, output, rank, level, outputs, extents, units)
+            model = (models or {}).get(deployment.source, "")
+            place = Place(
+                deployment, fact, output, rank, level, outputs, extents, units, model, knowledge
+            )
             segments = tuple(segments_of(knowledge, place, texts))
             fed = routes.setdefault(deployment.source, {})
             fed[output.name] = (*fed.get(output.name, ()), *segments)

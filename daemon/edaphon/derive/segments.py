@@ -9,9 +9,9 @@ from typing import Any
 import orjson
 
 from edaphon.derive.chains import Chain, Extent, Place, Range, age_of, bounds_of, chain_of
-from edaphon.facts import Calibration, ChannelFact, Deployment, Knowledge, Mark
+from edaphon.facts import Calibration, ChannelFact, Deployment, FieldCheck, Knowledge, Mark
 from edaphon_calibration.checks import Check, default_limits, prepare
-from edaphon_drivers.sheets import Factory, Output
+from edaphon_drivers.sheets import Factory
 
 __all__ = ["LINE_VERSION", "Segment", "extents_of", "levels_of", "segments_of"]
 
@@ -81,45 +81,69 @@ def segments_of(knowledge: Knowledge, place: Place, texts: dict[str, str]) -> It
     deployment, channel = place.deployment, place.fact.id
     start, end = bounds_of(deployment)
     mine = [c for c in knowledge.calibrations if _concerns(c, deployment)]
+    checks = [c for c in knowledge.field_checks if _concerns(c, deployment)]
     marks = [m for m in knowledge.marks if channel in m.channels]
-    own = {t for c in mine for t in bounds_of(c)}
+    own = {t for c in (*mine, *checks) for t in bounds_of(c)}
     others = {t for c in mine for e in place.beside(c) for t in (e.start_ns, e.end_ns + age_of(c))}
     bounds = [start, *sorted(t for t in own | others if start < t < end), end]
     for begin, stop in zip(bounds, bounds[1:], strict=False):
-        chosen = _chosen(mine, deployment, begin)
-        yield _segment(place, chosen, marks, (begin, stop), texts)
+        chosen = _chosen(mine, place, begin)
+        found = _checked(checks, begin)
+        yield _segment(place, chosen, found, marks, (begin, stop), texts)
 
 
-def _concerns(calibration: Calibration, deployment: Deployment) -> bool:
-    if calibration.channel is not None:
-        return calibration.channel == deployment.channel
+def _concerns(about: Calibration | FieldCheck, deployment: Deployment) -> bool:
+    if about.channel is not None:
+        return about.channel == deployment.channel
     own = (deployment.sensor, deployment.output)
-    return (calibration.sensor, calibration.output) == own
+    return (about.sensor, about.output) == own
 
 
-def _chosen(mine: list[Calibration], deployment: Deployment, time_ns: int) -> list[Calibration]:
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The steps of a moment; not `covered` where a step has calibrations, and none of that time."""
+
+    factory: Factory | None
+    calibrations: list[Calibration]
+    covered: bool
+
+
+def _chosen(mine: list[Calibration], place: Place, time_ns: int) -> _Chosen:
     """The steps for the sensor in their order, then those for the channel.
 
-    Of each step the latest entered of those whose validity covers the time.
+    Of each step the latest entered of those whose validity covers the time. The maker's curve
+    stands, for all time, in the place of a sensor's own calibrations where none covers it.
     """
+    steps = {(c.channel is not None, c.place) for c in mine}
     chosen: dict[tuple[bool, int], Calibration] = {}
     for calibration in mine:
         if calibration.covers(time_ns):
             chosen[calibration.channel is not None, calibration.place] = calibration
-    return [chosen[step] for step in sorted(chosen)]
+    factory = None
+    if not any(not of_channel for of_channel, _ in chosen):
+        factory = _factory(place)
+    if factory is not None:
+        steps = {step for step in steps if step[0]}
+    return _Chosen(factory, [chosen[step] for step in sorted(chosen)], steps <= chosen.keys())
+
+
+def _checked(checks: list[FieldCheck], time_ns: int) -> list[FieldCheck]:
+    """Of the sensor and of the channel each, the check entered last of those that cover it."""
+    found = {c.channel is not None: c for c in checks if c.covers(time_ns)}
+    return [found[of_channel] for of_channel in sorted(found)]
 
 
 def _segment(
     place: Place,
-    calibrations: list[Calibration],
+    chosen: _Chosen,
+    checks: list[FieldCheck],
     marks: list[Mark],
     span: Range,
     texts: dict[str, str],
 ) -> Segment:
     deployment, fact, output, rank = place.deployment, place.fact, place.output, place.rank
-    by_sensor = any(c.channel is None for c in calibrations)
-    factory = None if by_sensor else _factory(deployment, output)
-    chain = chain_of(place, factory, calibrations)
+    calibrations, factory = chosen.calibrations, chosen.factory
+    chain = chain_of(place, factory, calibrations, checks, chosen.covered)
     limits = _limits(fact)
     basis = {
         "line": LINE_VERSION,
@@ -139,6 +163,11 @@ def _segment(
     }
     if output.meaning:
         basis["meaning"] = output.meaning
+    if any(chain.calendar):
+        basis["pairs"] = [_earlier(place, c) for c in calibrations]
+        basis["calendar"] = chain.calendar
+    if chain.deviations:
+        basis["field checks"] = [[c.id, *d] for c, d in zip(checks, chain.deviations, strict=True)]
     if beside := _decides_beside(place, calibrations, span):
         basis["beside"] = beside
     derivation = _named(basis, texts)
@@ -204,10 +233,25 @@ def _named(basis: dict[str, Any], texts: dict[str, str]) -> str:
 
 
 def _told(calibration: Calibration) -> dict[str, Any]:
-    return calibration.model_dump(mode="json", by_alias=True, exclude={"from_ns", "to_ns"})
+    return calibration.model_dump(
+        mode="json", by_alias=True, exclude={"from_ns", "to_ns"}, exclude_none=True
+    )
 
 
-def _factory(deployment: Deployment, output: Output) -> Factory | None:
+def _earlier(place: Place, calibration: Calibration) -> dict[str, Any]:
+    """What it drifted from."""
+    before = place.before(calibration)
+    return _told(before) if before is not None else {}
+
+
+def _factory(place: Place) -> Factory | None:
+    """As it was when it was first used; what an owner says of own sheets holds for the past too."""
+    deployment, output = place.deployment, place.output
+    if deployment.factory is None:
+        return None
+    pinned = place.knowledge.factory(place.model, output.name, deployment.factory)
+    if pinned is not None and not output.meaning:
+        return pinned.as_on_a_sheet()
     return next((f for f in output.factory if f.name == deployment.factory), None)
 
 

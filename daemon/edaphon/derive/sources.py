@@ -61,7 +61,8 @@ _Reader = Callable[[Any], tuple[Reading, ...]]
 class Sources:
     """Decoders by the source that stands in an entry, and the outputs of each path.
 
-    `readers` and `kinds`, by path, are what a later configuration hands to an earlier one.
+    `readers` and `kinds`, by path, are what a later configuration hands to an earlier one;
+    `models` are the names of sheets.
     """
 
     decoders: Mapping[str, _Decoder] = field(default_factory=dict)
@@ -70,6 +71,7 @@ class Sources:
     site: str = ""
     readers: Mapping[str, _Reader] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
+    models: Mapping[str, str] = field(default_factory=dict)
 
     def decode(self, entry: Entry) -> Decoded:
         """Raises Fault for bytes that mean nothing here."""
@@ -123,7 +125,8 @@ class Sources:
                 decoders[name] = _uplink_decoder(name, broker.envelope, eui, readers)
         asked = {s.path: config.sheet(s) for s in config.sources if isinstance(s, ScheduledSource)}
         outputs = _outputs(config, files or {})
-        return cls(decoders, outputs, asked, config.site.id, readers, kinds)
+        models = {s.path: s.model for s in config.sources if s.model}
+        return cls(decoders, outputs, asked, config.site.id, readers, kinds, models)
 
 
 def _outputs(config: Configuration, files: Mapping[str, str]) -> Outputs:

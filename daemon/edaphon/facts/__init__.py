@@ -1,5 +1,6 @@
 """What people know of a site, as facts: deployments, wiring, depths, calibrations, marks."""
 
+from edaphon.facts.basis import Period
 from edaphon.facts.conflicts import knowledge_conflicts, new_rows
 from edaphon.facts.evidence import evidence_complaints, evidence_files
 from edaphon.facts.files import FactRow, read_facts, written_ids
@@ -32,6 +33,7 @@ __all__ = [
     "FieldCheck",
     "Knowledge",
     "Mark",
+    "Period",
     "Plot",
     "Profile",
     "Revocation",

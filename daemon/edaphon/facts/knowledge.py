@@ -93,6 +93,16 @@ class Knowledge:
         """The facts of one kind in force."""
         return tuple(k.fact for k in self.in_force if isinstance(k.fact, kind))
 
+    def standing(self, id: str) -> Fact | None:
+        """The fact of that id if it is in force, else the one that puts it right."""
+        followers = {k.fact.supersedes: k.fact.id for k in self.entered if k.fact.supersedes}
+        mine = {k.fact.id: k.fact for k in self.in_force}
+        seen: set[str] = set()
+        while id not in mine and id in followers and id not in seen:
+            seen.add(id)
+            id = followers[id]
+        return mine.get(id)
+
     @cached_property
     def plots(self) -> Mapping[str, Plot]:
         return {f.id: f for f in self.current(Plot)}

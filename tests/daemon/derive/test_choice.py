@@ -85,11 +85,25 @@ def chosen_at(standing: list[tuple[int, Row]], deployment: Row, half_hours: int)
     return found
 
 
-def value_of(deployment: Row, chosen: list[Row]) -> float | None:
-    """What 20 becomes; None where a unit does not fit, as before the first sensor calibration."""
+def value_of(deployment: Row, chosen: list[Row], standing: list[tuple[int, Row]]) -> float | None:
+    """What 20 becomes; None where a step has calibrations, and none of that time.
+
+    The maker's curve stands in for all of the sensor's own. None also where a unit does not fit.
+    """
     unit, number = OUTPUTS[deployment["output"]].unit, 20.0
-    if deployment["factory"] and not any(row["subject"][0] == "sensor" for row in chosen):
+    maker = deployment["factory"] and not any(row["subject"][0] == "sensor" for row in chosen)
+    if maker:
         number += FACTORY_OFFSET
+    subjects = [("channel", deployment["channel"])]
+    if not maker:
+        subjects.append(("sensor", deployment["sensor"], deployment["output"]))
+    steps = {
+        (row["subject"], row["step"] or 1)
+        for _, row in standing
+        if row["kind"] == "calibration" and row["subject"] in subjects
+    }
+    if steps - {(row["subject"], row["step"] or 1) for row in chosen}:
+        return None
     for row in chosen:
         if row["units"][0] != unit:
             return None
@@ -192,7 +206,8 @@ def planned(knowledge: Knowledge, deployment: Deployment, texts: dict[str, str])
     row = {"id": deployment.channel, "quantity": "soil_temperature", "unit": "degC"}
     fact: Any = fact_of({"kind": "channel", **row})
     output = OUTPUTS[deployment.output]
-    return list(segments_of(knowledge, Place(deployment, fact, output, 0, 0, {}, {}, {}), texts))
+    place = Place(deployment, fact, output, 0, 0, {}, {}, {}, knowledge=knowledge)
+    return list(segments_of(knowledge, place, texts))
 
 
 def moments(row: Row) -> Iterator[int]:
@@ -236,15 +251,21 @@ def judge(
         told = orjson.loads(texts[segment.derivation_at(time_ns)])
         assert tuple(c["id"] for c in told["calibrations"]) == ids
         assert names.setdefault(ids, segment.derivation) == segment.derivation
-        compare(segment, time_ns, deployment, chosen)
+        compare(segment, time_ns, deployment, chosen, standing)
     assert len(set(names.values())) == len(names)
 
 
-def compare(segment: Segment, time_ns: int, deployment: Row, chosen: list[Row]) -> None:
+def compare(
+    segment: Segment,
+    time_ns: int,
+    deployment: Row,
+    chosen: list[Row],
+    standing: list[tuple[int, Row]],
+) -> None:
     """The numbers are those of the chosen ones too: value, begin of the drift, expiry."""
     expiries = [T0 + row["expires"] * HOUR_NS for row in chosen if row["expires"] is not None]
     assert segment.expires_ns == min(expiries, default=None)
-    expected = value_of(deployment, chosen)
+    expected = value_of(deployment, chosen, standing)
     times, nothing = np.array([time_ns]), np.empty((0, 1))
     found = segment.chain.apply(np.array([20.0]), times, nothing).value[0]
     if expected is None:
