@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "AT_ONCE",
     "Bools",
     "Float",
     "Int",
@@ -23,6 +24,8 @@ Number: TypeAlias = Float | float
 Int = npt.NDArray[np.int64]
 Small = npt.NDArray[np.int8]
 Bools = npt.NDArray[np.bool_]
+
+AT_ONCE = 8192  # numbers that fit into a core's cache with what is made of them
 
 
 def horner(x: Float, c: Float) -> Float:

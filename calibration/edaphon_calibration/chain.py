@@ -1,14 +1,16 @@
 """The chain from a reported number to a trusted one: conversions, curves, uncertainty."""
 
 from collections.abc import Sequence
+from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
 
-from edaphon_calibration.arrays import Bools, Float, Number
+from edaphon_calibration.arrays import AT_ONCE, Bools, Float, Number
 from edaphon_calibration.errors import ParameterError
+from edaphon_calibration.propagation import Known, through
 from edaphon_calibration.steps import SecondInput, Step, prepare_step
-from edaphon_calibration.uncertainty import parameter_variance, random_variance
+from edaphon_calibration.uncertainty import random_variance
 from edaphon_calibration.units import SAME, Conversion
 
 __all__ = ["Calibrated", "SecondInput", "Step", "apply_chain", "prepare_step"]
@@ -21,6 +23,22 @@ class Calibrated(NamedTuple):
     u_random: Float
     u_systematic: Float
     outside: Bools
+
+
+class _Beside(NamedTuple):
+    """What goes with one step: years since its calibration, second input, progress."""
+
+    age: Number
+    second: SecondInput | None
+    share: Number | None
+
+    def part(self, at: slice) -> "_Beside":
+        second = self.second
+        if second is not None:
+            u_random, u_systematic = _part(second.u_random, at), _part(second.u_systematic, at)
+            second = SecondInput(second.value[at], u_random, u_systematic)
+        share = None if self.share is None else _part(self.share, at)
+        return _Beside(_part(self.age, at), second, share)
 
 
 def apply_chain(
@@ -48,109 +66,71 @@ def apply_chain(
     (1 - z) f_before(x) + z f_after(x), and so are slopes; the errors of the two calibrations are
     independent, those of x and of a second input the same in both. Beyond 0 to 1 the drift goes on,
     which is marked as outside.
-    All of it is first order; for a curve that is `nonlinear` see `uncertainty.monte_carlo`.
+    Uncertainty is first order, but for a step whose curve is `nonlinear` it is that of 512 fixed
+    draws of all errors together, normal: see `scores.drawn_variance`, also for where it is NaN.
+    The value is f(x) in any case.
     """
+    n = len(raw)
+    found = Calibrated(np.empty(n), np.empty(n), np.empty(n), np.zeros(n, np.bool_))
+    besides = _besides(steps, ages, seconds, progress)
+    u_random = sqrt(random_variance(repeatability, resolution)) * abs(conversion.scale)
+    gain = conversion.scale * conversion.scale
     with np.errstate(over="ignore", invalid="ignore"):
-        x = conversion.apply(raw)
-        gain = conversion.scale * conversion.scale
-        random: Number = random_variance(repeatability, resolution) * gain
-        systematic: Number = accuracy * accuracy * gain
-        outside = np.zeros(len(raw), np.bool_)
-        columns = (_ages(steps, ages), seconds or (None,) * len(steps), _shares(steps, progress))
-        for step, age, second, share in zip(steps, *columns, strict=True):
-            beside = second if step.takes_second() else None
-            at = _between(step, x, beside, share)
-            random, systematic = _spread(at, random, systematic, beside)
-            if step.drift_per_year:
-                drift = step.drift_per_year * age
-                systematic = systematic + drift * drift
-            x = at.value
-            outside |= at.outside
-        x = final.apply(x)
-        blank = x * 0.0  # NaN where there is no value, and the shape for a constant variance
-        reach = abs(final.scale)
-        return Calibrated(
-            x + blank,
-            np.sqrt(random) * reach + blank,
-            np.sqrt(systematic) * reach + blank,
-            outside,
-        )
+        for start in range(0, n, AT_ONCE):
+            at = slice(start, start + AT_ONCE)
+            columns = (found.value[at], found.u_random[at], found.u_systematic[at])
+            part = Calibrated(*columns, found.outside[at])
+            spread = _part(accuracy, at)
+            known = Known(conversion.apply(raw[at]), u_random, spread * spread * gain)
+            for step, beside in zip(steps, besides, strict=True):
+                known = _through(step, known, beside.part(at), part.outside)
+            _finish(known, final, part)
+    return found
 
 
-def _ages(steps: Sequence[Step], ages: Sequence[Number]) -> Sequence[Number]:
-    """One age [years] for each step; raises ParameterError where a drifting step has none."""
-    if ages or not any(step.drift_per_year for step in steps):
-        return ages or (0.0,) * len(steps)
-    raise ParameterError("expected for each step the years since its calibration: one drifts")
-
-
-def _shares(steps: Sequence[Step], progress: Sequence[Number | None]) -> Sequence[Number | None]:
-    """One progress [1] for each step; raises ParameterError where a pair has none."""
-    shares = progress or (None,) * len(steps)
-    for step, share in zip(steps, shares, strict=True):
-        if step.before is not None and share is None:
+def _besides(
+    steps: Sequence[Step],
+    ages: Sequence[Number],
+    seconds: Sequence[SecondInput | None],
+    progress: Sequence[Number | None],
+) -> list[_Beside]:
+    """One for each step; raises ParameterError where a drifting step or a pair lacks its column."""
+    nothing = (None,) * len(steps)
+    if not ages and any(step.drift_per_year for step in steps):
+        raise ParameterError("expected for each step the years since its calibration: one drifts")
+    columns = (ages or (0.0,) * len(steps), seconds or nothing, progress or nothing)
+    besides = [_Beside(*row) for row in zip(*columns, strict=True)]
+    for step, beside in zip(steps, besides, strict=True):
+        if step.before is not None and beside.share is None:
             raise ParameterError(
                 "expected how far each value lies from the calibration before (0) to that after "
                 f"the deployment (1): the step {step.curve.name} has both"
             )
-    return shares
+    return besides
 
 
-class _Along(NamedTuple):
-    """What one calibration makes of numbers: value, df/dx, df/dz, its own variance, outside."""
-
-    value: Float
-    slope: Float
-    beside: Number
-    own: Number
-    outside: Bools
+def _part(column: Number, at: slice) -> Number:
+    return column[at] if isinstance(column, np.ndarray) else column
 
 
-def _along(step: Step, came: Float, second: SecondInput | None) -> _Along:
-    """A step that needs a second input and has none has NaN for it."""
-    curve, p, x = step.curve, step.parameters, step.conversion.apply(came)
-    inputs, outside = [x, p], step.outside(x)
-    beside: Number = 0.0
-    if curve.second is not None:
-        z = np.full(len(x), np.nan) if second is None else second.value
-        inputs.append(z)
-        beside = curve.second.slope(x, p, z)
-        outside |= curve.second.outside(z)
-    own: Number = step.model * step.model
-    if step.covariance is not None:
-        own = own + parameter_variance(curve.gradient(*inputs), step.covariance)
-    slope = curve.slope(*inputs) * step.conversion.scale
-    return _Along(curve.value(*inputs), slope, beside, own, outside)
+def _through(step: Step, known: Known, beside: _Beside, outside: Bools) -> Known:
+    known, beyond = through(step, known, beside.second, beside.share)
+    outside |= beyond
+    if not step.drift_per_year:
+        return known
+    drift = step.drift_per_year * beside.age
+    return known._replace(systematic=known.systematic + drift * drift)
 
 
-def _between(step: Step, x: Float, second: SecondInput | None, share: Number | None) -> _Along:
-    """The step alone, or a share of the way from the calibration before to this one."""
-    after = _along(step, x, second)
-    if step.before is None or share is None:
-        return after
-    before, rest = _along(step.before, x, second), 1.0 - share
-
-    def mixed(one: Number, two: Number, of_one: Number, of_two: Number) -> Float:
-        # at either end the other calibration counts for nothing, not even where it has no value
-        return np.where(share == 0.0, one, np.where(share == 1.0, two, of_one * one + of_two * two))
-
-    return _Along(
-        mixed(before.value, after.value, rest, share),
-        mixed(before.slope, after.slope, rest, share),
-        mixed(before.beside, after.beside, rest, share),
-        mixed(before.own, after.own, rest * rest, share * share),
-        before.outside | after.outside | (share < 0.0) | (share > 1.0),
-    )
-
-
-def _spread(
-    at: _Along, random: Number, systematic: Number, second: SecondInput | None
-) -> tuple[Number, Number]:
-    """Both variances behind a step."""
-    gain: Number = at.slope * at.slope
-    random, systematic = gain * random, gain * systematic + at.own
-    if second is not None:
-        gain = at.beside * at.beside
-        random = random + gain * (second.u_random * second.u_random)
-        systematic = systematic + gain * (second.u_systematic * second.u_systematic)
-    return random, systematic
+def _finish(known: Known, final: Conversion, into: Calibrated) -> None:
+    """The columns in the final unit, NaN in all where a value is not finite."""
+    reach = abs(final.scale)
+    np.copyto(into.value, final.apply(known.value))
+    np.multiply(known.u_random, reach, out=into.u_random)
+    np.sqrt(known.systematic, out=into.u_systematic)
+    if reach != 1.0:
+        np.multiply(into.u_systematic, reach, out=into.u_systematic)
+    finite = np.isfinite(into.value)
+    if not finite.all():
+        for column in into[:3]:
+            column[~finite] = np.nan

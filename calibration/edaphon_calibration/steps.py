@@ -43,10 +43,18 @@ class Step:
         lowest, highest = self.domain or self.curve.domain
         return (x < lowest) | (x > highest)
 
+    @property
+    def calibrations(self) -> "tuple[Step, ...]":
+        """That before the deployment, if there is one, and this."""
+        return (self,) if self.before is None else (self.before, self)
+
+    @property
     def takes_second(self) -> bool:
-        """Whether its curve, or that of the calibration before, needs a second input."""
-        steps = (self,) if self.before is None else (self, self.before)
-        return any(step.curve.second is not None for step in steps)
+        return any(step.curve.second is not None for step in self.calibrations)
+
+    @property
+    def nonlinear(self) -> bool:
+        return any(step.curve.nonlinear for step in self.calibrations)
 
 
 class SecondInput(NamedTuple):

@@ -42,7 +42,8 @@ class Curve:
     `uncertainty` is the standard uncertainty of the curve itself with its default parameters
     [to_unit]; `domain` [from_unit] is where the reference vouches for it. `compensates` names what
     it corrects for, so that nothing is corrected twice. `nonlinear` says that the first order
-    misses the uncertainty by more than 2 % somewhere in the domain: see `monte_carlo`.
+    misses the uncertainty by more than 2 % somewhere in the domain: a chain takes it from draws,
+    for which `value` also takes x as rows and each of p as a column that broadcasts with them.
     """
 
     name: str

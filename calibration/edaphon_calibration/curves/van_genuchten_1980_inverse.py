@@ -5,8 +5,9 @@
 References: van Genuchten 1980, Soil Science Society of America Journal 44(5), 892-898,
 doi:10.2136/sssaj1980.03615995004400050002x.
 Notes: parameters as in `van_genuchten_1980`. Only between θ_r and θ_s, both excluded, is there a
-value. Near either end a small error of θ is a large one of ψ, and the first order misses it:
-`monte_carlo` gives it. A potential that was measured is worth more than this one.
+value. Near either end a small error of θ is a large one of ψ, and the first order misses it: a
+chain takes it from draws, and says that it is not known (NaN) where θ lies within some five
+standard uncertainties of an end. A potential that was measured is worth more than this one.
 
 >>> import numpy as np
 >>> loam = {"theta_r": 0.078, "theta_s": 0.43, "alpha": 0.036, "n": 1.56}
@@ -24,9 +25,10 @@ __all__ = ["CURVE"]
 
 
 def value(x: Float, p: Float) -> Float:
-    residual, full, alpha, n = p.tolist()
+    residual, full, alpha, n = p
     saturation = positive((x - residual) / (full - residual))
-    power = -n / (n - 1.0) if n > 1.0 else float("nan")
+    above = np.where(n > 1.0, n, np.nan)
+    power = -above / (above - 1.0)
     t: Float = positive(np.expm1(power * np.log(saturation)))
     psi: Float = -np.exp(np.log(t) / n) / alpha * forward.KPA_PER_CM
     return psi
