@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from edaphon.derive.plan import ALWAYS, Extent, Plan, Range, changed_ranges, whole_segments
+from edaphon.derive.plan import ALWAYS, Extent, Plan, Range, changed_ranges, plan_of, whole_segments
 from edaphon.derive.recalibrate import (
     NeedsJournal,
     Recalibration,
@@ -30,13 +30,13 @@ from edaphon.journal import DamagedRow, Entry, JournalReader, Kind, entry_crc
 from edaphon.nouns import Channel, Observations, Sequence
 from edaphon.series import Series
 
-__all__ = ["Deriver", "known_facts"]
+__all__ = ["CHECKPOINT", "Deriver", "extents_of_json", "known_facts"]
 
 FACT_KINDS = frozenset({Kind.FACT, Kind.CALIBRATION, Kind.MARK})
 MEANINGS = FACT_KINDS | {Kind.CONFIGURATION}
 BATCH = 4000
 SLICE_ROWS = 100_000  # of what is derived again from the series in one turn, at most
-_CHECKPOINT = "deriver"
+CHECKPOINT = "deriver"
 _START = Sequence(0, 0)
 
 Listener = Callable[[DeadLetter], None]
@@ -82,7 +82,7 @@ class Deriver:
         self._full = False
         self._newest_ns = -(2**63)
         self._line = Line(State(), Plan(), Sources(), self._recall, on_dead_letter)
-        checkpoint = self._trusted(series.checkpoint(_CHECKPOINT))
+        checkpoint = self._trusted(series.checkpoint(CHECKPOINT))
         self._latest = self._all_told(checkpoint)  # all that was ever entered
         self._name_channels()
         self._resume(checkpoint)
@@ -157,7 +157,7 @@ class Deriver:
                 "meanings": self._meanings,
             }
             text = orjson.dumps(checkpoint, option=orjson.OPT_NON_STR_KEYS).decode()
-            self._series.flush({_CHECKPOINT: text, **(cursors or {})})
+            self._series.flush({CHECKPOINT: text, **(cursors or {})})
 
     # -- live ------------------------------------------------------------------------------
 
@@ -193,7 +193,7 @@ class Deriver:
         self._meanings += [sequence.number for sequence, _ in batch]
         self._name_channels()
         before = self.plan.extents
-        self._line.plan = _plan_of(self._told)
+        self._line.plan = plan_of(self._told.knowledge, self._told.sources)
         self._reconsider(before)
 
     def _name_channels(self) -> None:
@@ -383,11 +383,11 @@ class Deriver:
         # already, and these are only withdrawn by coming to the facts in the same order again.
         known_then = self._latest.knowledge.as_known_at(self.position)
         self._told = _Told(known_then, self.position, self._line.sources)
-        self._line.plan = _plan_of(self._told)
+        self._line.plan = plan_of(self._told.knowledge, self._told.sources)
         self._pending = {c: [(a, b) for a, b in r] for c, r in table["pending"].items()}
         self._from_journal = set(table["from_journal"])
         pending = {channel: list(ranges) for channel, ranges in self._pending.items()}
-        self._reconsider(_extents_of_json(table["extents"]))
+        self._reconsider(extents_of_json(table["extents"]))
         if table["recalibration"] and self._pending == pending:
             self._go_on(table["recalibration"])
 
@@ -430,11 +430,6 @@ def _learned(told: _Told, batch: list[Item]) -> _Told:
     return _Told(knowledge, known, sources_of(configuration) if configuration else sources)
 
 
-def _plan_of(told: _Told) -> Plan:
-    sources = told.sources
-    return Plan.of(told.knowledge, sources.outputs, sources.site, sources.models)
-
-
 def _extents_to_json(extents: Mapping[str, tuple[Extent, ...]]) -> dict[str, list[list[Any]]]:
     return {
         channel: [[getattr(e, name) for name in Extent.__slots__] for e in own]
@@ -442,5 +437,5 @@ def _extents_to_json(extents: Mapping[str, tuple[Extent, ...]]) -> dict[str, lis
     }
 
 
-def _extents_of_json(table: Mapping[str, list[list[Any]]]) -> dict[str, tuple[Extent, ...]]:
+def extents_of_json(table: Mapping[str, list[list[Any]]]) -> dict[str, tuple[Extent, ...]]:
     return {channel: tuple(Extent(*row) for row in rows) for channel, rows in table.items()}

@@ -13,7 +13,7 @@ import numpy as np
 
 from edaphon.derive.chains import ALWAYS, Chain
 from edaphon.derive.deriver import BATCH, FACT_KINDS, MEANINGS
-from edaphon.derive.plan import Plan, Segment
+from edaphon.derive.plan import Plan, Segment, plan_of
 from edaphon.derive.sources import Sources
 from edaphon.derive.state import State
 from edaphon.derive.step import Item, Line, sources_of
@@ -135,7 +135,7 @@ def history_of(journal: JournalReader) -> History:
         only(Kind.GAP),
         knowledge,
         sources,
-        Plan.of(knowledge, sources.outputs, sources.site, sources.models),
+        plan_of(knowledge, sources),
     )
 
 

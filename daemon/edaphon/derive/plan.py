@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from edaphon.derive.chains import ALWAYS, Extent, Place, Range
 from edaphon.derive.segments import LINE_VERSION, Segment, extents_of, levels_of, segments_of
-from edaphon.derive.sources import Outputs
+from edaphon.derive.sources import Outputs, Sources
 from edaphon.facts import Knowledge
 from edaphon.nouns import Channel
 
@@ -24,6 +24,7 @@ __all__ = [
     "Range",
     "Segment",
     "changed_ranges",
+    "plan_of",
     "whole_segments",
 ]
 
@@ -119,6 +120,10 @@ class Plan:
         for outputs in self.routes.values():
             for segments in outputs.values():
                 yield from segments
+
+
+def plan_of(knowledge: Knowledge, sources: Sources) -> Plan:
+    return Plan.of(knowledge, sources.outputs, sources.site, sources.models)
 
 
 def whole_segments(

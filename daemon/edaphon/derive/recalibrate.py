@@ -22,7 +22,14 @@ from edaphon.derive.state import Fresh, Latest, Memory
 from edaphon.nouns import ALONE, Observations
 from edaphon.series import DAY_NS, Series
 
-__all__ = ["NeedsJournal", "Recalibration", "Slice", "can_recalibrate", "same_readings"]
+__all__ = [
+    "NeedsJournal",
+    "Recalibration",
+    "Slice",
+    "can_recalibrate",
+    "chosen",
+    "same_readings",
+]
 
 _LATE, _CLASH, _NOWHERE = "a late reading", "two readings of one time", "a reading of no segment"
 
@@ -145,6 +152,13 @@ class Recalibration:
         self.position_ns = int(rows.time_ns[-1]) + 1
         return Slice(old, new)
 
+    def expect_order(self, limit: int) -> None:
+        """A walk over the rows alone; raises NeedsJournal."""
+        while old := self._next(limit):
+            rows = _readings(old)
+            self._expect_order(rows)
+            self.position_ns = int(rows.time_ns[-1]) + 1
+
     def _next(self, limit: int) -> list[Observations]:
         """Whole days, until there are enough rows."""
         found: list[Observations] = []
@@ -163,7 +177,7 @@ class Recalibration:
 
     def _known(self, run: Observations) -> Observations:
         known = run.sequence <= self._until
-        return run if known.all() else _chosen(run, known)
+        return run if known.all() else chosen(run, known)
 
     def _expect_order(self, rows: Fresh) -> None:
         """As they were placed: each later than the one before, and none judged by itself."""
@@ -193,7 +207,8 @@ def _readings(runs: list[Observations]) -> Fresh:
     )
 
 
-def _chosen(run: Observations, rows: npt.NDArray[np.bool_]) -> Observations:
+def chosen(run: Observations, rows: npt.NDArray[np.bool_]) -> Observations:
+    """Some rows of a run."""
     columns = {
         name: getattr(run, name)[rows]
         for name in Observations.__slots__

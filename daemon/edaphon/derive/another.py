@@ -1,0 +1,181 @@
+"""The values of some channels under another plan: what facts would change, what was known then.
+
+Nothing is written: the rows of the series are calibrated again where the readings are the same,
+else the journal is read into a scratch series.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Sequence as Several
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import orjson
+
+from edaphon.derive.chains import Extent, Range
+from edaphon.derive.deriver import CHECKPOINT, extents_of_json
+from edaphon.derive.plan import Plan, whole_segments
+from edaphon.derive.recalibrate import (
+    NeedsJournal,
+    Recalibration,
+    can_recalibrate,
+    chosen,
+    same_readings,
+)
+from edaphon.derive.rework import Rework
+from edaphon.derive.sources import Sources
+from edaphon.derive.step import Item
+from edaphon.journal import DamagedRow, JournalReader
+from edaphon.nouns import Observations, Sequence
+from edaphon.series import DAY_NS, Series
+
+__all__ = ["Another", "Derived", "Part", "derived_by"]
+
+ROWS, ENTRIES = 100_000, 4000
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What the rows of a series were derived by."""
+
+    extents: Mapping[str, tuple[Extent, ...]]
+    displaced: tuple[tuple[int, int], ...]
+    from_journal: frozenset[str]
+    position: Sequence
+
+
+def derived_by(series: Series) -> Derived:
+    """From the place to go on from that was written with the rows."""
+    table = orjson.loads(series.checkpoint(CHECKPOINT) or "{}")
+    return Derived(
+        extents_of_json(table.get("extents", {})),
+        tuple((a, b) for a, b in table.get("state", {}).get("displaced", ())),
+        frozenset(table.get("from_journal", ())),
+        Sequence.of(table.get("position", 0)),
+    )
+
+
+class Part(NamedTuple):
+    """Rows of a stretch of time as they are, and as they would be; both in the order of time."""
+
+    old: list[Observations]
+    new: list[Observations]
+
+
+class Another:
+    """Channels of a series as another plan derives them from entries up to a place."""
+
+    def __init__(
+        self,
+        journal: JournalReader,
+        series: Series,
+        plan: Plan,
+        sources: Sources,
+        scratch: Path,
+        until: Sequence | None = None,
+    ) -> None:
+        """`sources` are those in force there; `scratch` is a path at which no file is."""
+        self._journal, self._series, self._plan = journal, series, plan
+        self._sources, self._scratch = sources, scratch
+        self._derived = derived_by(series)
+        self._until = until or self._derived.position
+
+    def parts(self, ranges: Mapping[str, Several[Range]]) -> Iterator[tuple[str, Part]]:
+        """Part by part, channel by channel: all rows of these times, and where need be of more."""
+        whole = whole_segments(
+            {channel: sorted(own) for channel, own in ranges.items()},
+            self._derived.extents,
+            self._plan.extents,
+        )
+        hard: dict[str, list[Range]] = {}
+        for channel, own in sorted(whole.items()):
+            try:
+                yield from ((channel, part) for part in self._from_series(channel, own))
+            except NeedsJournal:
+                hard[channel] = own
+        if hard:
+            yield from self._from_journal(hard)
+
+    def _from_series(self, channel: str, ranges: list[Range]) -> Iterator[Part]:
+        """Raises NeedsJournal before the first part."""
+        before, after = self._derived.extents, self._plan.extents
+        same = same_readings(before.get(channel, ()), after.get(channel, ()), ranges)
+        able = can_recalibrate(self._plan, self._series, channel, ranges, self._derived.displaced)
+        if not (same and able) or channel in self._derived.from_journal:
+            raise NeedsJournal
+        until = self._until.number
+        # a first walk over the rows alone, since none may be told and then taken back
+        Recalibration(self._series, self._plan, channel, ranges, until).expect_order(ROWS)
+        job = Recalibration(self._series, self._plan, channel, ranges, until)
+        held: Part | None = None
+        while (found := job.turn(ROWS)) is not None:
+            first_ns = int(found.old[0].time_ns[0])
+            if held is not None:
+                yield Part(held.old, _revised(held.new, found.new, first_ns))
+            held = Part(found.old, _from(found.new, first_ns))
+        if held is not None:
+            yield held
+
+    def _from_journal(self, ranges: Mapping[str, list[Range]]) -> Iterator[tuple[str, Part]]:
+        plan = self._plan.only(ranges)
+        rework = Rework(self._journal, plan, self._scratch, self._recall, self._sources)
+        try:
+            while not rework.turn(self._until, ENTRIES):
+                pass
+            rework.series.flush()
+            for channel, own in ranges.items():
+                for day in self._days(rework.series, channel):
+                    old, new = (
+                        _within(series, channel, day, own)
+                        for series in (self._series, rework.series)
+                    )
+                    yield channel, Part(old, new)
+        finally:
+            rework.close()
+
+    def _days(self, other: Series, channel: str) -> list[int]:
+        return sorted({h.day for s in (self._series, other) for h in s.heads(channel)})
+
+    def _recall(self, sequences: Iterable[Sequence]) -> Iterator[Item]:
+        for sequence in sequences:
+            try:
+                yield sequence, self._journal.entry(sequence)
+            except (DamagedRow, KeyError):
+                continue
+
+
+def _from(runs: list[Observations], first_ns: int) -> list[Observations]:
+    found = [chosen(run, run.time_ns >= first_ns) for run in runs]
+    return sorted((run for run in found if len(run)), key=lambda run: int(run.time_ns[0]))
+
+
+def _revised(
+    held: list[Observations], later: list[Observations], first_ns: int
+) -> list[Observations]:
+    """Rows with those of the next slice in their place that revise them: a few at the end."""
+    again = [run for run in later if int(run.time_ns[0]) < first_ns]
+    for revision in again:
+        held = [_patched(run, chosen(revision, revision.time_ns < first_ns)) for run in held]
+    return held
+
+
+def _patched(run: Observations, revision: Observations) -> Observations:
+    place = np.minimum(np.searchsorted(run.time_ns, revision.time_ns), len(run) - 1)
+    same = run.time_ns[place] == revision.time_ns
+    if not same.any():
+        return run
+    columns = {}
+    for name in ("value", "u_random", "u_systematic", "flag"):
+        columns[name] = getattr(run, name).copy()
+        columns[name][place[same]] = getattr(revision, name)[same]
+    return replace(run, **columns)
+
+
+def _within(series: Series, channel: str, day: int, ranges: list[Range]) -> list[Observations]:
+    found: list[Observations] = []
+    for start, end in ranges:
+        first, last = max(start, day * DAY_NS), min(end, (day + 1) * DAY_NS)
+        if first < last:
+            found += series.read(channel, first, last)
+    return found
