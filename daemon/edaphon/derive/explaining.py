@@ -179,7 +179,13 @@ def after_step(chain: Chain, seen: Seen, n: int) -> Calibrated:
     """The observation behind the first n steps, in the unit of the last of them."""
     beside = chain.beside[:n]
     part = replace(
-        chain, steps=chain.steps[:n], since_ns=chain.since_ns[:n], beside=beside, final=SAME
+        chain,
+        steps=chain.steps[:n],
+        since_ns=chain.since_ns[:n],
+        beside=beside,
+        calendar=chain.calendar[:n],
+        deviations=(),
+        final=SAME,
     )
     rows = 3 * sum(side is not None for side in beside)
     own = slice(seen.at, seen.at + 1)
