@@ -26,6 +26,7 @@ COMMANDS = (
     "decode",
     "query",
     "explain",
+    "release",
     "cal",
     "verify",
     "rebuild",

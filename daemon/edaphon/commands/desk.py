@@ -1,23 +1,28 @@
 """What the daemon answers at its socket: status, values, a reading, new facts, a flush."""
 
+import base64
 import threading
 import time
 from collections.abc import Mapping
 from functools import cached_property
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import orjson
 
 from edaphon import __version__
 from edaphon.acquire.bus import AlreadyTalking
 from edaphon.commands.bench_line import not_asked
 from edaphon.commands.control import DaemonRefuses
+from edaphon.commands.keeping import Evidence
 from edaphon.commands.service import NotKept, Refusal, Service
 from edaphon.config import ScheduledSource
+from edaphon.derive import ALWAYS
 from edaphon.facts import FactRow, fact_of
 from edaphon.facts.swaps import contradictions, explanations
-from edaphon.journal import Purpose
-from edaphon.nouns import Float, Observations
+from edaphon.journal import Kind, Purpose
+from edaphon.nouns import Float, Observations, Sequence
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import Turn
@@ -30,6 +35,7 @@ __all__ = ["Desk", "columns_of"]
 LATE_INTERVALS, SILENT_INTERVALS = 2, 4
 USUAL_INTERVAL_NS = 3_600_000_000_000
 READ_WITHIN_S = 130.0
+NOTE_WITHIN_S = 20.0
 
 
 class Desk:
@@ -137,6 +143,41 @@ class Desk:
             deriver.derive_all_again()
         blocks = len(self._service.series.heads())
         return {"done": not deriver.reworking, "blocks": blocks, "differing": deriver.differing}
+
+    def _on_recalibrate(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Begin to derive channels again from the readings that are kept, or tell how far it is."""
+        deriver = self._service.deriver
+        if request.get("begin"):
+            deriver.differing = 0
+            since_ns = int(request.get("since_ns", ALWAYS[0]))
+            ranges = {str(id): [(since_ns, ALWAYS[1])] for id in request["channels"]}
+            deriver.recalibrate(ranges)
+        pending = deriver.pending
+        return {"done": not pending, "pending": pending, "differing": deriver.differing}
+
+    def _on_evidence(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Keep a file that facts rest on."""
+        name, sha256 = str(request["name"]), str(request["sha256"])
+        evidence = Evidence(name, sha256, base64.b64decode(request["data"]))
+        try:
+            self._service.keep_evidence(evidence, str(request["who"]))
+        except (NotKept, ValueError) as refusal:
+            raise DaemonRefuses(str(refusal)) from None
+        return {"kept": name}
+
+    def _on_release(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Keep in the journal what was released."""
+        payload = orjson.dumps(request["note"], option=orjson.OPT_SORT_KEYS)
+        kept: SimpleQueue[list[Sequence]] = SimpleQueue()
+        entry = self._service.keeper.entry(Kind.NOTE, "", payload)
+        self._service.journal.append([entry], kept.put)
+        try:
+            return {"place": str(kept.get(timeout=NOTE_WITHIN_S)[0])}
+        except Empty:
+            raise DaemonRefuses(
+                f"expected to journal the release within {NOTE_WITHIN_S:.0f} s;"
+                " see `edaphon status`, and release again"
+            ) from None
 
     def _on_read(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """One measurement beside the schedule, kept with the purpose of a test."""

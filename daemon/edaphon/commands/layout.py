@@ -24,5 +24,13 @@ class Layout:
         return self.folder / "series-again.sqlite"
 
     @property
+    def releases(self) -> Path:
+        """A file for each release, never changed again."""
+        return self.folder / "releases"
+
+    def release(self, name: str) -> Path:
+        return self.releases / f"{name}.sqlite"
+
+    @property
     def control(self) -> Path:
         return self.folder / "control.sock"

@@ -3,7 +3,8 @@
 import csv
 import io
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from edaphon.commands.storage import fail, open_storage
+from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.derive import known_facts
 from edaphon.journal import read_only
 from edaphon.nouns import Observations
+from edaphon.series import DAY_NS, Series, WrongFile, read_release
 
-__all__ = ["query"]
+__all__ = ["FAR_NS", "instant", "query"]
 
 HEADER = ("time", "support_s", "value", "unit", "u_random", "u_systematic", "flag", "derivation")
 FAR_NS = 2**62
@@ -34,44 +36,83 @@ class Format(StrEnum):
     JSON = "json"
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where values come from, with the units of values by channel."""
+
+    units: Mapping[str, str]
+    runs: Callable[[str, int, int], Iterable[Observations]]  # channel, from, until before [UTC ns]
+    derivation_text: Callable[[str], str | None]
+
+
 def query(
     channel: Annotated[str, typer.Argument(help="id of a channel")],
     start: Annotated[str, typer.Option(help="from this time on, such as 2026-04-01")] = "",
     end: Annotated[str, typer.Option(help="until just before this time")] = "",
     level: Annotated[Level, typer.Option(help="numbers as reported, or values")] = Level.CALIBRATED,
+    release: Annotated[
+        str, typer.Option(help="values of that release, by its name or file; else current ones")
+    ] = "",
     format: Annotated[Format | None, typer.Option(help="table for people, else csv")] = None,
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
 ) -> None:
-    """Print the values of a channel, the newest included."""
-    storage = open_storage(file)
-    units = _units(storage.layout.journal)
-    if channel not in units:
+    """Print the values of a channel, the newest included, or those of a release."""
+    origin = _released(release, file) if release else _current(open_storage(file))
+    if channel not in origin.units:
         raise fail(
-            f"expected the id of a channel ({', '.join(sorted(units)) or 'none yet'}), "
+            f"expected the id of a channel ({', '.join(sorted(origin.units)) or 'none yet'}), "
             f"got {channel!r}"
         )
-    first, last = _instant(start, -FAR_NS), _instant(end, FAR_NS)
-    series = storage.series()
 
     def unit_of(run: Observations) -> str:
         if level is Level.CALIBRATED:
-            return units[channel]
-        text = series.derivation_text(run.derivation)
+            return origin.units[channel]
+        text = origin.derivation_text(run.derivation)
         return str(orjson.loads(text)["output"][2]) if text else ""
 
-    rows = _rows(series.read(channel, first, last), level, unit_of)
+    runs = origin.runs(channel, instant(start, -FAR_NS), instant(end, FAR_NS))
     chosen = format or (Format.TABLE if sys.stdout.isatty() else Format.CSV)
-    for piece in _WRITERS[chosen](rows):
+    for piece in _WRITERS[chosen](_rows(runs, level, unit_of)):
         sys.stdout.write(piece)
 
 
-def _units(journal: Path) -> dict[str, str]:
-    if not journal.exists():
-        return {}
-    return {id: fact.unit for id, fact in known_facts(read_only(journal)).channels.items()}
+def _current(storage: Storage) -> Origin:
+    journal = storage.layout.journal
+    known = known_facts(read_only(journal)).channels if journal.exists() else {}
+    return _of_series({id: fact.unit for id, fact in known.items()}, storage.series())
 
 
-def _instant(text: str, absent: int) -> int:
+def _released(release: str, file: Path | None) -> Origin:
+    """Of the storage's release with that name, or of a file, which needs nothing beside it."""
+    path = Path(release) if release.endswith(".sqlite") else _release_named(release, file)
+    try:
+        about = read_release(path)
+    except WrongFile as wrong:
+        raise fail(str(wrong)) from None
+    return _of_series({c.id: c.unit for c in about.channels}, Series(path, read_only=True))
+
+
+def _release_named(name: str, file: Path | None) -> Path:
+    layout = open_storage(file).layout
+    path = layout.release(name)
+    if not path.exists():
+        there = ", ".join(sorted(path.stem for path in layout.releases.glob("*.sqlite")))
+        raise fail(f"expected the name of a release ({there or 'none yet'}), got {name!r}")
+    return path
+
+
+def _of_series(units: Mapping[str, str], series: Series) -> Origin:
+    def runs(channel: str, start_ns: int, end_ns: int) -> Iterator[Observations]:
+        with series.snapshot():
+            for day in series.days(channel, start_ns, end_ns):
+                first, last = day * DAY_NS, (day + 1) * DAY_NS
+                yield from series.read(channel, max(start_ns, first), min(end_ns, last))
+
+    return Origin(units, runs, series.derivation_text)
+
+
+def instant(text: str, absent: int) -> int:
+    """A time of the command line [UTC ns]; UTC where it names no offset."""
     if not text:
         return absent
     try:

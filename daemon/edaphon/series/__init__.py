@@ -2,8 +2,28 @@
 
 from edaphon.series.change import Change, Withdrawal
 from edaphon.series.contest import Conflict
+from edaphon.series.release import (
+    DamagedBlock,
+    Release,
+    read_release,
+    release_problems,
+    write_release,
+)
 from edaphon.series.rows import DAY_NS
 from edaphon.series.series import Series
 from edaphon.series.store import BlockHead, WrongFile
 
-__all__ = ["DAY_NS", "BlockHead", "Change", "Conflict", "Series", "Withdrawal", "WrongFile"]
+__all__ = [
+    "DAY_NS",
+    "BlockHead",
+    "Change",
+    "Conflict",
+    "DamagedBlock",
+    "Release",
+    "Series",
+    "Withdrawal",
+    "WrongFile",
+    "read_release",
+    "release_problems",
+    "write_release",
+]

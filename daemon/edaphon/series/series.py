@@ -92,6 +92,12 @@ class Series:
                 self._recent = Recent(self.change)
                 raise
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Store]:
+        """Its file as it is at one moment, whatever another process writes; for reading only."""
+        with self._lock, self._store.snapshot():
+            yield self._store
+
     # -- writing ---------------------------------------------------------------------------
 
     def merge(

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -61,7 +62,8 @@ class BlockHead(NamedTuple):
 class Store:
     """Plain reads and writes of the file; `series.py` decides what is written."""
 
-    def __init__(self, path: Path, read_only: bool = False) -> None:
+    def __init__(self, path: Path, read_only: bool = False, alone: bool = False) -> None:
+        """`alone`: a new one is a single file, with nothing beside it once it is closed."""
         self.path = path
         fresh = not path.exists()
         uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
@@ -69,7 +71,7 @@ class Store:
         if read_only:
             self._db.execute("PRAGMA query_only = 1")
         elif fresh:
-            self._create()
+            self._create("DELETE" if alone else "WAL")
         self._expect_series()
         if not read_only:
             # What a sink was told of values derived anew must not be forgotten by a power cut.
@@ -77,8 +79,8 @@ class Store:
             # Ten years that were derived again leave a long one.
             self._db.execute(f"PRAGMA journal_size_limit = {LARGEST_IDLE_WAL_BYTES}")
 
-    def _create(self) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
+    def _create(self, journal_mode: str) -> None:
+        self._db.execute(f"PRAGMA journal_mode = {journal_mode}")
         self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         self._db.execute(f"PRAGMA user_version = {VERSION}")
         self._db.executescript(_TABLES)
@@ -109,6 +111,15 @@ class Store:
     def rollback(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """What is read within is of one moment, whatever others write meanwhile."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.rollback()
 
     def heads(self, channel: str | None = None, after_change: int = -1) -> list[BlockHead]:
         """Heads of blocks with a row changed after that change, by channel and day."""

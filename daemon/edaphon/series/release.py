@@ -1,0 +1,166 @@
+"""A release: a copy of observations in a series file of its own, which is never changed again.
+
+Its table `checkpoint` has two rows more than a series: `channels`, a JSON list of what the channels
+are, and `release`, a JSON object with what else the release says of itself.
+"""
+
+import hashlib
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import orjson
+
+from edaphon.nouns import Channel
+from edaphon.series.rows import DAY_NS, Rows, digest
+from edaphon.series.store import BlockHead, Store, WrongFile
+
+__all__ = ["DamagedBlock", "Release", "read_release", "release_problems", "write_release"]
+
+_RELEASE, _CHANNELS = "release", "channels"
+_ID_DIGITS = 12  # of SHA-256 over a derivation's text
+
+
+class DamagedBlock(Exception):
+    """A day block whose rows are not those that its digest was made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What a release says of itself. Times are UTC as text, "" where there is no bound.
+
+    `known_sequence` is the last entry of the journal that the numbers know of, `known_time` when
+    that was received; `digest` is over the channels and the digests of all blocks.
+    """
+
+    name: str
+    made: str
+    who: str
+    note: str
+    version: str  # of edaphon
+    known_sequence: str
+    known_time: str
+    start: str
+    end: str
+    channels: tuple[Channel, ...]
+    rows: int = 0
+    digest: str = ""
+
+
+def write_release(path: Path, source: Store, about: Release, start_ns: int, end_ns: int) -> Release:
+    """Copy start_ns <= time < end_ns of the channels into a new file, a day at a time."""
+    with closing(Store(path, alone=True)) as target:
+        target.begin()
+        ids = {number: id for id, number in source.derivations().items()}
+        used: set[int] = set()
+        for channel in about.channels:
+            for head in source.heads(channel.id):
+                if head.day * DAY_NS < end_ns and start_ns < (head.day + 1) * DAY_NS:
+                    used |= _copy(source, target, head, (start_ns, end_ns), ids)
+        for number in sorted(used):
+            text = source.derivation_text(ids[number]) or ""
+            target.add_derivation(number, ids[number], text)
+        channels = _json(about.channels)
+        heads = target.heads()
+        about = replace(about, rows=sum(h.n for h in heads), digest=_digest(channels, heads))
+        told = {n: getattr(about, n) for n in Release.__slots__ if n != _CHANNELS}
+        target.set_checkpoint(_CHANNELS, channels)
+        target.set_checkpoint(_RELEASE, _json(told))
+        target.commit()
+    return about
+
+
+def _copy(
+    source: Store, target: Store, head: BlockHead, span: tuple[int, int], ids: dict[int, str]
+) -> set[int]:
+    """Copy what lies in the span of a block; the derivations' numbers in it."""
+    rows = _sound(source, head, ids)
+    if rows is None:
+        raise DamagedBlock(
+            f"expected the rows of {head.channel} on {_date(head.day)} that were derived, got"
+            " others; run `edaphon rebuild` and release then"
+        )
+    rows = rows[(rows["time_ns"] >= span[0]) & (rows["time_ns"] < span[1])]
+    rows["change"] = 0  # it tells the sinks of a series what is new; nothing here ever is
+    if len(rows):
+        target.put(head.channel, head.day, rows, digest(rows, ids.__getitem__))
+    return set(np.unique(rows["derivation"]).tolist())
+
+
+def _sound(store: Store, head: BlockHead, ids: dict[int, str]) -> Rows | None:
+    """The rows of a block; None where they are not those that its digest was made of."""
+    try:
+        rows = store.rows(head.channel, head.day)
+        same = rows is not None and digest(rows, ids.__getitem__) == head.digest
+    except (zlib.error, ValueError, KeyError):
+        return None
+    return rows if same else None
+
+
+def read_release(path: Path) -> Release:
+    """What a release says of itself; raises WrongFile for a file that is none."""
+    with _opened(path) as store:
+        return _read(store)
+
+
+def release_problems(path: Path) -> list[str]:
+    """What is not as it was released, every digest made again from the rows; none if all is."""
+    try:
+        with _opened(path) as store:
+            return list(_problems(store, _read(store)))
+    except WrongFile as wrong:
+        return [str(wrong)]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Store]:
+    try:
+        with closing(Store(path, read_only=True)) as store:
+            yield store
+    except (sqlite3.DatabaseError, WrongFile) as error:
+        raise WrongFile(f"expected a release in {path.name}, got {error}") from None
+
+
+def _read(store: Store) -> Release:
+    told, channels = store.checkpoint(_RELEASE), store.checkpoint(_CHANNELS)
+    if told is None or channels is None:
+        raise WrongFile("a series that says nothing of itself")
+    try:
+        known = tuple(Channel(**channel) for channel in orjson.loads(channels))
+        return Release(channels=known, **orjson.loads(told))
+    except (ValueError, TypeError) as error:
+        raise WrongFile(f"words of a later version, or changed ones: {error}") from None
+
+
+def _problems(store: Store, about: Release) -> Iterator[str]:
+    names = {number: id for id, number in store.derivations().items()}
+    for id in names.values():
+        text = store.derivation_text(id) or ""
+        if hashlib.sha256(text.encode()).hexdigest()[:_ID_DIGITS] != id:
+            yield f"the text of derivation {id} is another one"
+    heads = store.heads()
+    for head in heads:
+        if _sound(store, head, names) is None:
+            yield f"{head.channel} on {_date(head.day)} has other rows"
+    if sum(head.n for head in heads) != about.rows:
+        yield f"it holds {sum(head.n for head in heads)} rows, of {about.rows}"
+    if (found := _digest(store.checkpoint(_CHANNELS) or "", heads)) != about.digest:
+        yield f"its digest is {found}"
+
+
+def _digest(channels: str, heads: Iterable[BlockHead]) -> str:
+    """SHA-256 over the channels as they are written and a line for each block, in order."""
+    lines = [channels, *(f"{h.channel} {h.day} {h.n} {h.digest}" for h in heads)]
+    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
+
+
+def _json(table: object) -> str:
+    return orjson.dumps(table, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _date(day: int) -> str:
+    return str(np.datetime64(day, "D"))
