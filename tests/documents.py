@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
 
-from edaphon.commands import COMMANDS
+from edaphon.commands import COMMANDS, take_in
 from edaphon.config import (
     Broker,
     Bus,
@@ -200,15 +200,20 @@ def _commands() -> Iterator[str]:
     app = typer.Typer(add_completion=False)
     app.callback()(lambda: None)
     for name in command_names():
-        module = importlib.import_module(f"edaphon.commands.{name}")
-        app.command(name)(getattr(module, name))
-    group = typer.main.get_command(app)
-    for name, command in vars(group)["commands"].items():
-        yield f"## edaphon {name}\n"
-        yield f"{(command.help or '').strip()}\n"
-        rows = [_option(p) for p in command.params if p.name != "help"]
-        if rows:
-            yield "| | what it is |\n|---|---|\n" + "\n".join(rows) + "\n"
+        take_in(app, name)
+    for name, command in vars(typer.main.get_command(app))["commands"].items():
+        yield from _command(f"edaphon {name}", command, "##")
+
+
+def _command(words: str, command: Any, heading: str) -> Iterator[str]:
+    """A command, or a group and then each of its own."""
+    yield f"{heading} {words}\n"
+    yield f"{(command.help or '').strip()}\n"
+    rows = [_option(p) for p in command.params if p.name != "help"]
+    if rows:
+        yield "| | what it is |\n|---|---|\n" + "\n".join(rows) + "\n"
+    for name, own in vars(command).get("commands", {}).items():
+        yield from _command(f"{words} {name}", own, f"#{heading}")
 
 
 def _option(parameter: Any) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import typer
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["COMMANDS", "main", "take_in"]
 
-# In the order of the help; each is the function of that name in the module of that name.
+# In the order of the help; each is the function, or group, of that name in the module of that name.
 MACHINE = 1  # exit code
 COMMANDS = (
     "init",
@@ -45,12 +45,21 @@ def main(words: Sequence[str] | None = None) -> None:
     )
     app.callback()(_edaphon)
     for name in COMMANDS if given[:1] not in [[c] for c in COMMANDS] else given[:1]:
-        app.command(name)(getattr(importlib.import_module(f"edaphon.commands.{name}"), name))
+        take_in(app, name)
     try:
         app(args=given, prog_name="edaphon")
     except OSError as error:  # a folder, a port, a disk: the machine's no, in its own words
         typer.echo(f"edaphon {given[0]}: {error}", err=True)
         sys.exit(MACHINE)
+
+
+def take_in(app: typer.Typer, name: str) -> None:
+    """Import a command, or a group of them, and make it one of the app's."""
+    found = getattr(importlib.import_module(f"edaphon.commands.{name}"), name)
+    if isinstance(found, typer.Typer):
+        app.add_typer(found, name=name)
+    else:
+        app.command(name)(found)
 
 
 def _edaphon() -> None:
