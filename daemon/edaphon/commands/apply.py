@@ -8,21 +8,16 @@ from typing import Annotated
 
 import typer
 
-from edaphon.acquire.timekeeper import Timekeeper, boot_id
-from edaphon.clock import SystemClock
 from edaphon.commands.check import CONFIGURATION, examine, usual_file
-from edaphon.commands.control import DaemonOff
-from edaphon.commands.service import fact_kind
-from edaphon.commands.storage import Storage, fail, open_storage
+from edaphon.commands.keeping import keep
+from edaphon.commands.storage import Storage, open_storage
 from edaphon.derive import ALWAYS, Plan, changed_ranges, known_facts
-from edaphon.facts import FactRow, Knowledge, new_rows, table_of, to_payload
-from edaphon.journal import Journal, JournalBusy, read_only
+from edaphon.facts import FactRow, Knowledge, new_rows
+from edaphon.journal import read_only
 from edaphon.nouns import Sequence
 from edaphon.written.values import instant_text
 
 __all__ = ["apply"]
-
-TRY_AGAIN = 75
 
 
 def apply(
@@ -49,7 +44,7 @@ def apply(
     if not new:
         typer.echo("nothing new")
     elif not dry_run:
-        typer.echo(f"{_keep(storage, new, who or getpass.getuser())} facts applied")
+        typer.echo(f"{keep(storage, new, who or getpass.getuser())} facts applied")
 
 
 def _changes(storage: Storage, new: Rows[FactRow]) -> Iterator[str]:
@@ -76,36 +71,3 @@ def _known(storage: Storage) -> Knowledge:
     if not storage.layout.journal.exists():
         return Knowledge()
     return known_facts(read_only(storage.layout.journal))
-
-
-def _keep(storage: Storage, rows: Rows[FactRow], who: str) -> int:
-    """Through the daemon, which derives again at once; into the journal when it is off."""
-    tables = [
-        {
-            "fact": table_of(row.fact),
-            "text": row.text,
-            "sha256": row.sha256,
-            "file": row.file,
-            "line": row.line,
-        }
-        for row in rows
-    ]
-    try:
-        return int(storage.ask("apply", rows=tables, who=who)["applied"])
-    except DaemonOff:
-        return _keep_alone(storage, rows, who)
-
-
-def _keep_alone(storage: Storage, rows: Rows[FactRow], who: str) -> int:
-    clock = SystemClock()
-    keeper = Timekeeper(clock, boot_id())
-    try:
-        with Journal.open(storage.layout.journal, clock) as journal:
-            # A daemon that was killed before it answered may have kept them.
-            new = new_rows(rows, known_facts(journal))
-            for row in new:
-                payload = to_payload(row.fact, row.text, row.sha256, row.file, who)
-                journal.append_now(keeper.entry(fact_kind(row), "", payload))
-    except JournalBusy as busy:
-        raise fail(str(busy), TRY_AGAIN) from None
-    return len(new)

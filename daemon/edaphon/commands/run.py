@@ -17,8 +17,10 @@ import typer
 from edaphon.commands.check import usual_file
 from edaphon.commands.control import ControlServer
 from edaphon.commands.desk import Desk
+from edaphon.commands.keeping import evidence_of
 from edaphon.commands.service import NotKept, Overrides, Refusal, Service
 from edaphon.commands.storage import configured, fail
+from edaphon.facts import FactRow, evidence_complaints, new_rows
 from edaphon.journal import JournalBusy
 
 __all__ = ["run", "running", "started"]
@@ -69,7 +71,7 @@ def started(file: Path, overrides: Overrides | None = None) -> Service:
         words = f"expected a storage folder that this account can write, got {folder}: {error}"
         raise fail(words, BUSY) from None
     try:
-        service.apply(list(found.rows), "configuration")
+        _take_over(service, list(found.rows))
     except NotKept as late:
         service.say_trouble("facts", str(late))
     except Refusal as refusal:
@@ -77,6 +79,18 @@ def started(file: Path, overrides: Overrides | None = None) -> Service:
         for complaint in refusal.complaints:
             service.say_trouble(f"fact at {complaint.file}:{complaint.line}", str(complaint))
     return service
+
+
+def _take_over(service: Service, rows: list[FactRow]) -> None:
+    """Facts of files with what they rest on; one whose evidence is missing waits for it."""
+    complaints = evidence_complaints(rows, service.deriver.knowledge)
+    for complaint in complaints:
+        service.say_trouble(f"fact at {complaint.file}:{complaint.line}", str(complaint))
+    places = {(complaint.file, complaint.line) for complaint in complaints}
+    right = [row for row in rows if (row.file, row.line_of("evidence")) not in places]
+    for evidence in evidence_of(new_rows(right, service.deriver.knowledge)):
+        service.keep_evidence(evidence, "configuration")
+    service.apply(right, "configuration")
 
 
 def notify(words: str) -> None:

@@ -19,12 +19,13 @@ from edaphon.acquire.gaps import SlotAccount, accounts_of
 from edaphon.acquire.timekeeper import Timekeeper, boot_id, kernel_is_synchronised
 from edaphon.clock import SystemClock
 from edaphon.commands.inlets import Inlets, Overrides
+from edaphon.commands.keeping import Evidence, entry_of_evidence, fact_entries
 from edaphon.commands.layout import Layout
 from edaphon.config import Configuration, LorawanSource
 from edaphon.config import Sink as SinkConfig
 from edaphon.derive import DeadLetter, Deriver
-from edaphon.facts import FactRow, knowledge_conflicts, new_rows, to_payload
-from edaphon.journal import Journal, Kind, StateFile
+from edaphon.facts import FactRow, knowledge_conflicts, new_rows
+from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.journal.files import set_aside
 from edaphon.nouns import Channel, Sequence
 from edaphon.series import Series, WrongFile
@@ -33,7 +34,7 @@ from edaphon.sinks.feed import SeriesFeed, cursor_name
 from edaphon.sinks.sink import Sink, sink_kind
 from edaphon.written import Complaint, Document
 
-__all__ = ["NotKept", "Overrides", "Refusal", "Service", "fact_kind"]
+__all__ = ["NotKept", "Overrides", "Refusal", "Service"]
 
 FLUSH_EVERY_S = 3600
 FLUSH_AT_ROWS = 200_000
@@ -60,7 +61,7 @@ class NotKept(Exception):
 
     def __init__(self, n: int) -> None:
         super().__init__(
-            f"expected to journal {n} facts within {APPLY_WITHIN_S:.0f} s; they wait in memory"
+            f"expected to journal {n} entries within {APPLY_WITHIN_S:.0f} s; they wait in memory"
             " until the journal can be written again: see `edaphon status`"
         )
 
@@ -329,20 +330,23 @@ class Service:
         if complaints:
             raise Refusal(complaints)
         new = new_rows(rows, knowledge)
-        entries = [
-            self.keeper.entry(
-                fact_kind(row), "", to_payload(row.fact, row.text, row.sha256, row.file, who)
-            )
-            for row in new
-        ]
-        if entries:
-            kept: SimpleQueue[list[Sequence]] = SimpleQueue()
-            self.journal.append(entries, kept.put)
-            try:
-                self._wait_derived(kept.get(timeout=APPLY_WITHIN_S)[-1])
-            except Empty:
-                raise NotKept(len(entries)) from None
-        return len(entries)
+        if new:
+            place = self.keep(fact_entries(new, knowledge, self.config, who, self.keeper))
+            self._wait_derived(place)
+        return len(new)
+
+    def keep_evidence(self, evidence: Evidence, who: str) -> None:
+        """Journal a file that facts rest on. Raises ValueError for bytes of another hash."""
+        self.keep([entry_of_evidence(evidence, who, self.keeper)])
+
+    def keep(self, entries: list[Entry]) -> Sequence:
+        """Journal entries that people wait for: the place of the last. Raises NotKept."""
+        kept: SimpleQueue[list[Sequence]] = SimpleQueue()
+        self.journal.append(entries, kept.put)
+        try:
+            return kept.get(timeout=APPLY_WITHIN_S)[-1]
+        except Empty:
+            raise NotKept(len(entries)) from None
 
     def _wait_derived(self, place: Sequence) -> None:
         """Until what was journalled there is known, so that the next facts are held against it."""
@@ -377,9 +381,3 @@ class Service:
         fresh_ns = 30_000_000_000
         deriving = self.clock.mono_ns() - self.deriver_alive_ns < fresh_ns
         return self.journal.alive and (deriving or self.deriver.reworking)
-
-
-def fact_kind(row: FactRow) -> Kind:
-    """What values are trusted by and marks have kinds of their own, all else is a fact."""
-    trusted_by = dict.fromkeys(("calibration", "check", "factory"), Kind.CALIBRATION)
-    return {**trusted_by, "mark": Kind.MARK}.get(row.fact.table, Kind.FACT)

@@ -108,6 +108,12 @@ class Deriver:
             return self.state.counts.records + waiting
 
     @property
+    def pending(self) -> list[str]:
+        """The channels that are derived again."""
+        with self._lock:
+            return sorted(self._pending)
+
+    @property
     def reworking(self) -> bool:
         return bool(self._pending)
 

@@ -13,6 +13,8 @@ from edaphon.written.values import is_hash
 
 __all__ = ["evidence_complaints", "evidence_files"]
 
+LARGEST_BYTES = 4_000_000
+
 
 def evidence_complaints(rows: Rows[FactRow], knowledge: Knowledge) -> list[Complaint]:
     """Reads the files that rows not known yet name."""
@@ -40,12 +42,19 @@ def _named(row: FactRow) -> Iterator[tuple[str, Path, str]]:
         yield name, Path(row.file).parent / name, told
 
 
+def _too_large(path: Path) -> bool:
+    return path.stat().st_size > LARGEST_BYTES
+
+
 def _trouble(name: str, path: Path, told: str) -> tuple[str, str] | None:
     """What came and what is right; None for the file that is meant."""
     folder = path.absolute().parent
     if not path.is_file():
         return f'"{name}" is not there', f"put {path.name} into {folder}, or leave it out"
     try:
+        if _too_large(path):
+            came = f'"{name}" has {path.stat().st_size / 1e6:.1f} MB'
+            return came, f"at most {LARGEST_BYTES / 1e6:.0f} MB: the journal keeps it"
         with path.open("rb") as file:
             actual = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:

@@ -1,0 +1,134 @@
+"""Facts on their way into the journal, with what they rest on: evidence, and makers' curves."""
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from collections.abc import Sequence as Rows
+from typing import NamedTuple
+
+import orjson
+
+from edaphon import __version__
+from edaphon.acquire.timekeeper import Timekeeper, boot_id
+from edaphon.clock import SystemClock
+from edaphon.commands.control import DaemonOff
+from edaphon.commands.storage import Storage, fail
+from edaphon.config import Configuration
+from edaphon.derive import known_facts
+from edaphon.facts import (
+    FactRow,
+    Knowledge,
+    evidence_files,
+    new_rows,
+    pins_needed,
+    table_of,
+    to_payload,
+)
+from edaphon.journal import Entry, Journal, JournalBusy, JournalReader, Kind
+
+__all__ = ["Evidence", "entry_of_evidence", "evidence_of", "fact_entries", "keep", "kept_evidence"]
+
+TRY_AGAIN = 75
+
+
+class Evidence(NamedTuple):
+    """A file that a fact rests on, as it was when the fact was entered."""
+
+    name: str
+    sha256: str
+    data: bytes
+
+
+def keep(storage: Storage, rows: Rows[FactRow], who: str) -> int:
+    """How many facts were new: through the daemon, which derives again, or alone when it is off."""
+    evidence = evidence_of(rows)
+    try:
+        for name, sha256, data in evidence:
+            text = base64.b64encode(data).decode()
+            storage.ask("evidence", name=name, sha256=sha256, data=text, who=who)
+        return int(storage.ask("apply", rows=[_table(row) for row in rows], who=who)["applied"])
+    except DaemonOff:
+        return _keep_alone(storage, rows, evidence, who)
+
+
+def _table(row: FactRow) -> dict[str, object]:
+    return {
+        "fact": table_of(row.fact),
+        "text": row.text,
+        "sha256": row.sha256,
+        "file": row.file,
+        "line": row.line,
+    }
+
+
+def _keep_alone(
+    storage: Storage, rows: Rows[FactRow], evidence: Iterable[Evidence], who: str
+) -> int:
+    clock = SystemClock()
+    keeper = Timekeeper(clock, boot_id())
+    try:
+        with Journal.open(storage.layout.journal, clock) as journal:
+            knowledge = known_facts(journal)
+            # a daemon that was killed before it answered may have kept them
+            new = new_rows(rows, knowledge)
+            for one in evidence if new else ():
+                journal.append_now(entry_of_evidence(one, who, keeper))
+            for entry in fact_entries(new, knowledge, storage.config, who, keeper):
+                journal.append_now(entry)
+    except JournalBusy as busy:
+        raise fail(str(busy), TRY_AGAIN) from None
+    return len(new)
+
+
+def evidence_of(rows: Iterable[FactRow]) -> list[Evidence]:
+    """The files that rows name, each once; they were held against their hashes before."""
+    return [
+        Evidence(path.name, sha256, path.read_bytes())
+        for path, sha256 in dict.fromkeys(evidence_files(rows))
+    ]
+
+
+def entry_of_evidence(evidence: Evidence, who: str, keeper: Timekeeper) -> Entry:
+    """Raises ValueError for bytes that are not those of the hash."""
+    name, sha256, data = evidence
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ValueError(f"expected the file {name} of SHA-256 {sha256}, got another one")
+    text = base64.b64encode(data).decode()
+    table = {"evidence": name, "sha256": sha256, "who": who, "data": text}
+    return keeper.entry(Kind.NOTE, "", orjson.dumps(table, option=orjson.OPT_SORT_KEYS))
+
+
+def kept_evidence(journal: JournalReader, sha256: str) -> Evidence | None:
+    """The file of that hash as the journal has it."""
+    for _, entry in journal.scan(kinds={Kind.NOTE}, on_damage=lambda _: None):
+        table = orjson.loads(entry.payload)
+        if table.get("sha256") == sha256 and "evidence" in table:
+            return Evidence(table["evidence"], sha256, base64.b64decode(table["data"]))
+    return None
+
+
+def fact_entries(
+    new: Rows[FactRow], knowledge: Knowledge, config: Configuration, who: str, keeper: Timekeeper
+) -> list[Entry]:
+    """New facts as entries, makers' curves that they are the first to use before them."""
+    outputs = config.outputs()
+    models = {
+        source.path: source.model
+        for source in config.sources
+        # what an owner says of a sheet of their own holds for the past: it is never pinned
+        if source.model and not any(o.meaning for o in outputs[source.path].values())
+    }
+    sheet = f"model sheets of edaphon {__version__}"
+    pins = [
+        FactRow(pin, "", "", sheet, 1, {}) for pin in pins_needed(new, knowledge, outputs, models)
+    ]
+    return [
+        keeper.entry(fact_kind(row), "", to_payload(row.fact, row.text, row.sha256, row.file, who))
+        for row in (*pins, *new)
+    ]
+
+
+def fact_kind(row: FactRow) -> Kind:
+    """What values are trusted by and marks have kinds of their own, all else is a fact."""
+    trusted_by = dict.fromkeys(("calibration", "check", "factory"), Kind.CALIBRATION)
+    return {**trusted_by, "mark": Kind.MARK}.get(row.fact.table, Kind.FACT)
