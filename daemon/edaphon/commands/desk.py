@@ -1,5 +1,6 @@
 """What the daemon answers at its socket: status, values, a reading, new facts, a flush."""
 
+import base64
 import threading
 import time
 from collections.abc import Mapping
@@ -14,8 +15,10 @@ from edaphon import __version__
 from edaphon.acquire.bus import AlreadyTalking
 from edaphon.commands.bench_line import not_asked
 from edaphon.commands.control import DaemonRefuses
+from edaphon.commands.keeping import Evidence
 from edaphon.commands.service import NotKept, Refusal, Service
 from edaphon.config import ScheduledSource
+from edaphon.derive import ALWAYS
 from edaphon.facts import FactRow, fact_of
 from edaphon.facts.swaps import contradictions, explanations
 from edaphon.journal import Kind, Purpose
@@ -140,6 +143,27 @@ class Desk:
             deriver.derive_all_again()
         blocks = len(self._service.series.heads())
         return {"done": not deriver.reworking, "blocks": blocks, "differing": deriver.differing}
+
+    def _on_recalibrate(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Begin to derive channels again from the readings that are kept, or tell how far it is."""
+        deriver = self._service.deriver
+        if request.get("begin"):
+            deriver.differing = 0
+            since_ns = int(request.get("since_ns", ALWAYS[0]))
+            ranges = {str(id): [(since_ns, ALWAYS[1])] for id in request["channels"]}
+            deriver.recalibrate(ranges)
+        pending = deriver.pending
+        return {"done": not pending, "pending": pending, "differing": deriver.differing}
+
+    def _on_evidence(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Keep a file that facts rest on."""
+        name, sha256 = str(request["name"]), str(request["sha256"])
+        evidence = Evidence(name, sha256, base64.b64decode(request["data"]))
+        try:
+            self._service.keep_evidence(evidence, str(request["who"]))
+        except (NotKept, ValueError) as refusal:
+            raise DaemonRefuses(str(refusal)) from None
+        return {"kept": name}
 
     def _on_release(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Keep in the journal what was released."""
