@@ -201,8 +201,9 @@ def _commands() -> Iterator[str]:
     app.callback()(lambda: None)
     for name in command_names():
         take_in(app, name)
-    for name, command in vars(typer.main.get_command(app))["commands"].items():
-        yield from _command(f"edaphon {name}", command, "##")
+    commands = vars(typer.main.get_command(app))["commands"]
+    for name in command_names():
+        yield from _command(f"edaphon {name}", commands[name], "##")
 
 
 def _command(words: str, command: Any, heading: str) -> Iterator[str]:

@@ -3,8 +3,10 @@
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 __all__ = ["COMMANDS", "main", "take_in"]
 
@@ -34,10 +36,18 @@ COMMANDS = (
 )
 
 
+class _InOrder(TyperGroup):
+    """Groups stand among the commands, not behind them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(self.commands, key=COMMANDS.index)
+
+
 def main(words: Sequence[str] | None = None) -> None:
     """The console script; `words` stand for sys.argv[1:]."""
     given = list(sys.argv[1:] if words is None else words)
     app = typer.Typer(
+        cls=_InOrder,
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,

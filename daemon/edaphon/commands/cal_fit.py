@@ -1,4 +1,4 @@
-"""`edaphon cal fit`: from the points of a calibration to the fact that `edaphon cal apply` takes."""
+"""`edaphon cal fit`: from the points of a calibration to the fact that `cal apply` takes."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -11,6 +11,7 @@ import numpy as np
 import orjson
 import typer
 
+from edaphon.commands.cal_evidence import Paper, papers_beside, put
 from edaphon.commands.cal_plot import fit_svg
 from edaphon.commands.cal_points import BadPoints, Points, read_points
 from edaphon.commands.cal_text import Fitted, as_table, as_toml, complaints
@@ -85,27 +86,33 @@ def fit(
     except OSError as error:
         words = f"expected a file that can be read, got {points} ({error.strerror})"
         raise fail(words, USAGE) from None
+    papers = papers_beside([points], write or points)
     free = len(result.parameters) - len(wish.fixed)
-    fitted = Fitted(result, free, units, points.name, read.sha256)
-    _deliver(fitted, as_table(fitted, said), read, write, plot, json)
+    fitted = Fitted(result, free, units, papers[0].name, read.sha256)
+    _deliver(fitted, as_table(fitted, said), read, papers, write, plot, json)
 
 
 def _deliver(
     fitted: Fitted,
     table: Mapping[str, object],
     read: Points,
+    papers: list[Paper],
     write: Path | None,
     plot: Path | None,
     json: bool,
 ) -> None:
     text = as_toml(fitted, table)
     _expect_right(text)
+    written: list[Path] = []
+    if write is not None:
+        written += put(papers)
+        write.write_text(text, "utf-8")
+        written.append(write)
     if plot is not None:
         plot.write_text(_picture(fitted, read), "utf-8")
-    if write is not None:
-        write.write_text(text, "utf-8")
+        written.append(plot)
     if json:
-        typer.echo(_as_json(fitted, table, write, plot))
+        typer.echo(_as_json(fitted, table, written))
     else:
         typer.echo(text if write is None else _summary(fitted, write), nl=write is not None)
 
@@ -230,13 +237,11 @@ def _summary(fitted: Fitted, write: Path) -> str:
     scatter = fitted.scatter or "no scatter"
     return (
         f"{fitted.result.curve} through {fitted.result.n} points from {fitted.span}, {scatter}\n"
-        f"{write} is written; `edaphon check {write}`, then `edaphon apply {write}`"
+        f"{write} is written; `edaphon cal preview {write}`, then `edaphon cal apply {write}`"
     )
 
 
-def _as_json(
-    fitted: Fitted, table: Mapping[str, object], write: Path | None, plot: Path | None
-) -> str:
+def _as_json(fitted: Fitted, table: Mapping[str, object], written: list[Path]) -> str:
     result = fitted.result
     found = {
         "calibration": table,
@@ -245,6 +250,6 @@ def _as_json(
         "dof": result.dof if isfinite(result.dof) else None,
         "range": list(result.range),
         "residuals": result.residuals.tolist(),
-        "written": [str(path) for path in (write, plot) if path is not None],
+        "written": [str(path) for path in written],
     }
     return orjson.dumps(found, option=orjson.OPT_INDENT_2).decode()

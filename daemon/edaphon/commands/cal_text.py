@@ -1,7 +1,8 @@
-"""A fit as a `[[calibration]]` that check accepts, with what it rests on."""
+"""Rows of facts as TOML text; a fit as a `[[calibration]]`, with what it rests on."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -11,10 +12,12 @@ from edaphon.written import Complaint, read_document
 from edaphon_calibration.curves import curve
 from edaphon_calibration.fit import FitResult
 
-__all__ = ["Fitted", "as_table", "as_toml", "complaints"]
+__all__ = ["Fitted", "as_row", "as_table", "as_toml", "complaints"]
 
 _SUBJECT = ("id", "supersedes", "channel", "sensor", "output")
 _MADE = ("from", "operator", "reference")
+_OF_FEW = ("two_point", "zero_span", "offset")  # they span nothing beyond which they would not hold
+_BARE = re.compile("[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,14 @@ class Fitted:
     units: tuple[str, str]
     file: str
     sha256: str
+
+    @property
+    def domain(self) -> list[float] | None:
+        """From the lowest to the highest point, where there are enough to vouch for what lies
+        between."""
+        low, high = map(float, self.result.range)
+        few = self.result.n < 3 or self.result.curve in _OF_FEW
+        return None if few or not low < high else [low, high]
 
     @property
     def span(self) -> str:
@@ -56,10 +67,12 @@ def as_table(fitted: Fitted, said: Mapping[str, str]) -> dict[str, Any]:
     if found.covariance is not None:
         table["covariance"] = [[float(found.covariance[a, b]) for b in place] for a in place]
     table |= dict(zip(("from_unit", "to_unit"), fitted.units, strict=True))
+    if fitted.domain is not None:
+        table["domain"] = fitted.domain
     how = f"fit of {found.n} points from {fitted.span}"
     method = "; ".join(filter(None, (said.get("method"), how, fitted.scatter)))
     table |= {key: said[key] for key in _MADE if said.get(key)}
-    return {**table, "method": method, "certificate": f"{fitted.file} sha256:{fitted.sha256}"}
+    return {**table, "method": method, "evidence": {fitted.file: fitted.sha256}}
 
 
 def as_toml(fitted: Fitted, table: Mapping[str, Any]) -> str:
@@ -74,7 +87,13 @@ def as_toml(fitted: Fitted, table: Mapping[str, Any]) -> str:
         words.append("No covariance: the points are too few to show their scatter.")
     if "from" not in table:
         words.append("Without `from` it counts for all times.")
-    lines = [*(f"# {word[0].upper()}{word[1:]}" for word in words), "[[calibration]]"]
+    words.append(f"Keep {_line(fitted.file)} beside this file: it goes into the journal with it.")
+    return as_row("calibration", table, words)
+
+
+def as_row(kind: str, table: Mapping[str, Any], words: Iterable[str] = ()) -> str:
+    """One row of a fact table as text, below comments."""
+    lines = [*(f"# {word[0].upper()}{word[1:]}" for word in words), f"[[{kind}]]"]
     lines += [f"{key} = {_value(value)}" for key, value in table.items()]
     return "\n".join(lines) + "\n"
 
@@ -93,8 +112,12 @@ def _value(value: Any) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, Mapping):
-        inner = ", ".join(f"{name} = {_value(number)}" for name, number in value.items())
-        return f"{{ {inner} }}"
-    if isinstance(value, list):
+        inner = ", ".join(f"{_key(name)} = {_value(inside)}" for name, inside in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, list | tuple):
         return f"[{', '.join(map(_value, value))}]"
-    return repr(float(value))
+    return repr(value) if isinstance(value, int) else repr(float(value))
+
+
+def _key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else _value(name)

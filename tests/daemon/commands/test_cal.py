@@ -66,7 +66,8 @@ def test_a_line_through_points_becomes_a_calibration_that_check_accepts(fit, tmp
     assert (row.fact.id, row.fact.operator) == ("P1-vwc-5-2026-03-01", 'K. "Berg"')
     assert (row.fact.from_unit, row.fact.to_unit) == ("count", "m**3/m**3")
     sha256 = hashlib.sha256(LINE.encode()).hexdigest()
-    assert row.fact.certificate == f"points.csv sha256:{sha256}"
+    assert (row.fact.evidence, row.fact.certificate) == ({"points.csv": sha256}, "")
+    assert row.fact.domain == (1900.0, 2700.0)
     assert row.fact.method.startswith("5 cores; fit of 4 points from 1900 to 2700 count; residual")
     assert "beyond that it is an extrapolation" in file.read_text()
 
@@ -77,6 +78,39 @@ def test_without_a_file_to_write_the_row_goes_to_stdout(fit):
     assert (code, row["sensor"], row["output"]) == (0, "T12-1", "counts")
     assert "Without `from` it counts for all times." in out
     assert "from" not in row
+
+
+def test_the_points_come_along_and_are_never_put_over_other_ones(fit, tmp_path):
+    (tmp_path / "inbox").mkdir()
+    file = tmp_path / "inbox" / "c.toml"
+    words = ("--curve", "linear", *UNITS, *CHANNEL)
+    code, out, _ = fit(LINE, *words, "-o", str(file), "--json")
+    points = tmp_path / "inbox" / "points.csv"
+    assert (code, points.read_text()) == (0, LINE)
+    assert json.loads(out)["written"] == [str(points), str(file)]
+    assert examine([file]).complaints == ()
+    points.write_text(LINE + "2800,0.45\n")
+    other = tmp_path / "inbox" / "d.toml"
+    code, _, err = fit(LINE, *words, "--id", "d", "-o", str(other))
+    assert (code, other.exists()) == (1, False)
+    assert "is there already with other content; give points.csv another name" in err
+
+
+@pytest.mark.parametrize(
+    ("curve", "text", "units"),
+    [
+        ("two_point", "raw,reference\n1,2\n3,4\n", UNITS),
+        (
+            "offset",
+            "raw,reference\n1,2\n3,4\n5,6.1\n",
+            ("--from-unit", "degC", "--to-unit", "degC"),
+        ),
+    ],
+)
+def test_points_that_span_nothing_state_no_domain(fit, curve, text, units):
+    code, out, err = fit(text, "--curve", curve, *units, *CHANNEL)
+    assert (code, err) == (0, "")
+    assert "domain" not in row_of(out)
 
 
 def test_the_fact_that_it_puts_right_need_not_be_known_here(fit):
