@@ -77,15 +77,18 @@ class Corrected:
 
         wait_until(done, "all derived and delivered", within_s=40)
 
-    def expect(self, channel: str, quantity: str, values: Mapping[int, float]) -> None:
-        """Exactly these points, each with exactly one value and passed or suspect."""
+    def expect(self, channel: str, quantity: str, values: Mapping[int, float | None]) -> None:
+        """Exactly these points, each with exactly this value, or with none and flag 9."""
         points = self.database.points(quantity, channel)
         assert list(points) == list(values), channel
         for time_ns, value in values.items():
+            if value is None:
+                assert (points[time_ns]["value"], points[time_ns]["flag"]) == (None, 9)
+                continue
             assert math.isclose(points[time_ns]["value"], value, rel_tol=1e-12), (channel, time_ns)
             assert points[time_ns]["flag"] in {1, 2, 3, 4}
 
-    def expect_temp(self, values: Mapping[int, float]) -> None:
+    def expect_temp(self, values: Mapping[int, float | None]) -> None:
         self.expect("node-temp", "soil_temperature", values)
 
     def expect_ec(self, own: Mapping[int, float], beside: Mapping[int, float]) -> None:
@@ -106,9 +109,10 @@ class Corrected:
             f"parameters = {{ c0 = -0.12, c1 = {c1} }}\n"
         )
 
-    def calibrated(self, first: int, c1: float = 1.004) -> dict[int, float]:
+    def calibrated(self, first: int, c1: float = 1.004) -> dict[int, float | None]:
+        """Before the first validity there is no value."""
         start = self.times[first]
-        return {t: -0.12 + c1 * x if t >= start else x for t, x in self.temp.items()}
+        return {t: -0.12 + c1 * x if t >= start else None for t, x in self.temp.items()}
 
     def crossed(self, name: str, of: str, first: int) -> str:
         """The EC probe hung at another depth from then on."""
