@@ -4,6 +4,8 @@ from edaphon.derive.another import Another, Part, derived_by
 from edaphon.derive.compare import Comparison
 from edaphon.derive.deriver import Deriver, known_facts
 from edaphon.derive.foresee import foresee
+from edaphon.derive.known_then import KnownThen, known_then, values_then
+from edaphon.derive.meanings import knowledge_of, last_sources, meanings
 from edaphon.derive.plan import ALWAYS, LINE_VERSION, Plan, changed_ranges, plan_of
 from edaphon.derive.rework import remove_series
 from edaphon.derive.sources import Sources
@@ -16,6 +18,7 @@ __all__ = [
     "Comparison",
     "DeadLetter",
     "Deriver",
+    "KnownThen",
     "Part",
     "Plan",
     "Sources",
@@ -23,6 +26,11 @@ __all__ = [
     "derived_by",
     "foresee",
     "known_facts",
+    "known_then",
+    "knowledge_of",
+    "last_sources",
+    "meanings",
     "plan_of",
     "remove_series",
+    "values_then",
 ]

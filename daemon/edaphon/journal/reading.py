@@ -121,6 +121,23 @@ class JournalReader:
                 ):
                     yield sequence, entry
 
+    def place_at(self, time_ns: int) -> Sequence | None:
+        """The last entry that was received by then [UTC ns], found by halving; None: none was.
+
+        Where the clock was set back, it may be off by what came in that stretch.
+        """
+        for number, connection in self._newest_first():
+            low, high = 0, _highest_n(connection)
+            while low < high:
+                middle = (low + high + 1) // 2
+                if _received_ns(connection, middle) <= time_ns:
+                    low = middle
+                else:
+                    high = middle - 1
+            if low:
+                return Sequence(number, low)
+        return None
+
     @property
     def length(self) -> int:
         """How many entries were ever numbered, those of damaged files apart."""
@@ -242,6 +259,13 @@ def _highest_n(connection: sqlite3.Connection) -> int:
         (size,) = connection.execute("PRAGMA page_size").fetchone()
         n = pages * size // _SMALLEST_ROW_BYTES
     return int(n)
+
+
+def _received_ns(connection: sqlite3.Connection, n: int) -> int:
+    """Of the first row from n on that is there; the end of time behind them all."""
+    query = "SELECT received_ns FROM entry WHERE n >= ? ORDER BY n LIMIT 1"
+    row = connection.execute(query, (n,)).fetchone()
+    return int(row[0]) if row else 2**63 - 1
 
 
 def _rows(connection: sqlite3.Connection, behind: int, limit: int, last: int) -> Iterator[Row]:
