@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from edaphon.commands.storage import Storage, fail, open_storage
+from edaphon.commands.storage import fail, open_storage
 from edaphon.derive import known_facts
 from edaphon.journal import read_only
 from edaphon.nouns import Observations
@@ -38,10 +38,10 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where values come from, with the units of values by channel."""
+    """Where the values of a channel come from, and their unit."""
 
-    units: Mapping[str, str]
-    runs: Callable[[str, int, int], Iterable[Observations]]  # channel, from, until before [UTC ns]
+    unit: str
+    runs: Callable[[int, int], Iterable[Observations]]  # from, until before [UTC ns]
     derivation_text: Callable[[str], str | None]
 
 
@@ -57,39 +57,44 @@ def query(
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
 ) -> None:
     """Print the values of a channel, the newest included, or those of a release."""
-    origin = _released(release, file) if release else _current(open_storage(file))
-    if channel not in origin.units:
-        raise fail(
-            f"expected the id of a channel ({', '.join(sorted(origin.units)) or 'none yet'}), "
-            f"got {channel!r}"
-        )
+    origin = _released(channel, release, file) if release else _current(channel, file)
 
     def unit_of(run: Observations) -> str:
         if level is Level.CALIBRATED:
-            return origin.units[channel]
+            return origin.unit
         text = origin.derivation_text(run.derivation)
         return str(orjson.loads(text)["output"][2]) if text else ""
 
-    runs = origin.runs(channel, instant(start, -FAR_NS), instant(end, FAR_NS))
+    runs = origin.runs(instant(start, -FAR_NS), instant(end, FAR_NS))
     chosen = format or (Format.TABLE if sys.stdout.isatty() else Format.CSV)
     for piece in _WRITERS[chosen](_rows(runs, level, unit_of)):
         sys.stdout.write(piece)
 
 
-def _current(storage: Storage) -> Origin:
+def _current(channel: str, file: Path | None) -> Origin:
+    storage = open_storage(file)
     journal = storage.layout.journal
     known = known_facts(read_only(journal)).channels if journal.exists() else {}
-    return _of_series({id: fact.unit for id, fact in known.items()}, storage.series())
+    unit = _unit(channel, {id: fact.unit for id, fact in known.items()})
+    return _of_series(channel, unit, storage.series())
 
 
-def _released(release: str, file: Path | None) -> Origin:
+def _released(channel: str, release: str, file: Path | None) -> Origin:
     """Of the storage's release with that name, or of a file, which needs nothing beside it."""
     path = Path(release) if release.endswith(".sqlite") else _release_named(release, file)
     try:
         about = read_release(path)
     except WrongFile as wrong:
         raise fail(str(wrong)) from None
-    return _of_series({c.id: c.unit for c in about.channels}, Series(path, read_only=True))
+    unit = _unit(channel, {c.id: c.unit for c in about.channels})
+    return _of_series(channel, unit, Series(path, read_only=True))
+
+
+def _unit(channel: str, units: Mapping[str, str]) -> str:
+    if channel not in units:
+        known = ", ".join(sorted(units)) or "none yet"
+        raise fail(f"expected the id of a channel ({known}), got {channel!r}")
+    return units[channel]
 
 
 def _release_named(name: str, file: Path | None) -> Path:
@@ -101,14 +106,14 @@ def _release_named(name: str, file: Path | None) -> Path:
     return path
 
 
-def _of_series(units: Mapping[str, str], series: Series) -> Origin:
-    def runs(channel: str, start_ns: int, end_ns: int) -> Iterator[Observations]:
+def _of_series(channel: str, unit: str, series: Series) -> Origin:
+    def runs(start_ns: int, end_ns: int) -> Iterator[Observations]:
         with series.snapshot():
             for day in series.days(channel, start_ns, end_ns):
                 first, last = day * DAY_NS, (day + 1) * DAY_NS
                 yield from series.read(channel, max(start_ns, first), min(end_ns, last))
 
-    return Origin(units, runs, series.derivation_text)
+    return Origin(unit, runs, series.derivation_text)
 
 
 def instant(text: str, absent: int) -> int:
