@@ -32,7 +32,17 @@ from edaphon.sinks.feed import SeriesFeed, cursor_name
 from edaphon.written import read_document
 from edaphon_drivers.payloads import pack_message
 
-__all__ = ["CONFIGURATIONS", "Life", "MemoryJournal", "MergingSink", "Told", "folders", "told"]
+__all__ = [
+    "CONFIGURATIONS",
+    "Life",
+    "MemoryJournal",
+    "MergingSink",
+    "Told",
+    "folders",
+    "rows_of",
+    "told",
+    "told_rows",
+]
 
 T0 = 1_790_000_000_000_000_000
 MINUTE_NS = 60_000_000_000
@@ -88,6 +98,10 @@ class MemoryJournal:
         if not 0 < sequence.n <= self.shown:
             raise KeyError(sequence)
         return self.entries[sequence.n - 1]
+
+    def place_at(self, time_ns: int) -> Sequence | None:
+        known = [n for n, e in enumerate(self.entries, 1) if e.received_ns <= time_ns]
+        return Sequence(1, known[-1]) if known else None
 
     def scan(
         self,
@@ -232,14 +246,7 @@ class Life:
         return _told(self.series, self.deriver.state)
 
     def rows(self) -> dict[tuple[str, int], dict[str, object]]:
-        channels = {head.channel for head in self.series.heads()}
-        return {
-            (channel, time_ns): fields
-            for channel in channels
-            for time_ns, fields in rows_of(
-                self.series.read(channel, T0 - 400 * DAY_NS, T0 + 400 * DAY_NS)
-            ).items()
-        }
+        return _rows(self.series)
 
 
 @contextmanager
@@ -251,6 +258,32 @@ def folders() -> Iterator[Path]:
 
 def told(folder: Path, entries: Several[Entry]) -> dict[str, Any]:
     """What the line makes of the whole journal in one step, all facts known from the start."""
+    series, state = _at_once(folder, entries)
+    found = _told(series, state)
+    series.close()
+    return found
+
+
+def told_rows(folder: Path, entries: Several[Entry]) -> dict[tuple[str, int], dict[str, object]]:
+    """The rows of all that."""
+    series, _ = _at_once(folder, entries)
+    found = _rows(series)
+    series.close()
+    return found
+
+
+def _rows(series: Series) -> dict[tuple[str, int], dict[str, object]]:
+    channels = {head.channel for head in series.heads()}
+    return {
+        (channel, time_ns): fields
+        for channel in channels
+        for time_ns, fields in rows_of(
+            series.read(channel, T0 - 400 * DAY_NS, T0 + 400 * DAY_NS)
+        ).items()
+    }
+
+
+def _at_once(folder: Path, entries: Several[Entry]) -> tuple[Series, State]:
     journal = MemoryJournal(entries)
     journal.shown = len(entries)
     items = journal.after(None, len(entries))
@@ -271,9 +304,7 @@ def told(folder: Path, entries: Several[Entry]) -> dict[str, Any]:
     folder.mkdir(exist_ok=True)
     series = Series(folder / "whole.sqlite")
     series.merge(line.step(items), plan.texts)
-    found = _told(series, line.state)
-    series.close()
-    return found
+    return series, line.state
 
 
 def _told(series: Series, state: State) -> dict[str, Any]:

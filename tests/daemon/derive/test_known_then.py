@@ -1,0 +1,79 @@
+"""What was known at any moment is what a plot that ends there would have derived."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.daemon.derive.lives import Life, MemoryJournal, folders, rows_of, told_rows
+from tests.daemon.derive.test_line import EXAMPLES, streams
+from tests.daemon.derive.test_recalibrate import calibration, days_of_readings
+
+from edaphon.derive import known_then, values_then
+from edaphon.journal import Entry
+
+FAR_NS = 2**61
+
+
+def then(life: Life, journal: Any, n: int, folder: Any) -> dict[tuple[str, int], dict[str, object]]:
+    """Every channel as known once n entries had been written."""
+    known = known_then(journal, life.series, journal.entries[n - 1].received_ns)
+    assert known is not None
+    found = {}
+    for channel in known.knowledge.channels:
+        runs = values_then(
+            journal, life.series, known, channel, -FAR_NS, FAR_NS, folder / f"then-{channel}"
+        )
+        for time_ns, fields in rows_of(list(runs)).items():
+            assert (channel, time_ns) not in found
+            found[channel, time_ns] = fields
+    return found
+
+
+@pytest.mark.timeout(300)
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(entries=streams(), data=st.data())
+def test_values_as_known_at_any_moment_are_those_of_a_plot_that_ends_there(
+    entries: list[Entry], data: st.DataObject
+) -> None:
+    moments = [
+        n
+        for n in range(1, len(entries) + 1)
+        # halving needs a clock that goes forward
+        if all(e.received_ns <= entries[n - 1].received_ns for e in entries[:n])
+        and all(e.received_ns > entries[n - 1].received_ns for e in entries[n:])
+    ]
+    with folders() as folder:
+        journal = MemoryJournal(entries)
+        journal.shown = len(entries)
+        life = Life(folder, journal)
+        life.settle()
+        life.flush()
+        for n in {data.draw(st.sampled_from(moments)) for _ in range(3)} if moments else ():
+            assert then(life, journal, n, folder) == told_rows(folder / f"whole-{n}", entries[:n])
+        life.close()
+
+
+def test_what_was_known_before_a_correction_is_answered_without_the_journal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from edaphon.derive import another
+
+    stream = days_of_readings(6)
+    before = len(stream.entries)
+    stream.learn(calibration("k", "c1", 4))
+    stream.hear("a", 12.0, 60, True)
+    with folders() as folder:
+        journal = MemoryJournal(stream.entries)
+        journal.shown = before
+        life = Life(folder, journal)
+        life.settle()
+        old = life.rows()
+        journal.shown = len(stream.entries)
+        life.settle()
+        life.flush()
+        assert life.rows().keys() > old.keys()
+        monkeypatch.setattr(another, "Rework", None)
+        monkeypatch.setattr(another, "ROWS", 30)  # a slice at each day or two
+        assert then(life, journal, before, folder) == old
+        life.close()
