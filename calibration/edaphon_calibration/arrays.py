@@ -25,7 +25,8 @@ Int = npt.NDArray[np.int64]
 Small = npt.NDArray[np.int8]
 Bools = npt.NDArray[np.bool_]
 
-AT_ONCE = 8192  # numbers that fit into a core's cache with what is made of them
+_FEW = 100  # numbers up to which working in place is slower than making anew
+AT_ONCE = 16384  # numbers that fit into a core's cache with what is made of them
 
 
 def horner(x: Float, c: Float) -> Float:
@@ -34,13 +35,7 @@ def horner(x: Float, c: Float) -> Float:
     >>> horner(np.array([2.0]), np.array([1.0, 0.0, 3.0]))
     array([13.])
     """
-    y = x * 0.0  # carries a NaN even where there is no coefficient but the first
-    *lower, highest = c.tolist()
-    y += highest
-    for coefficient in reversed(lower):
-        y *= x
-        y += coefficient
-    return y
+    return _horner(x, c.tolist())
 
 
 def horner_slope(x: Float, c: Float) -> Float:
@@ -49,10 +44,16 @@ def horner_slope(x: Float, c: Float) -> Float:
     >>> horner_slope(np.array([2.0]), np.array([1.0, 0.0, 3.0]))
     array([12.])
     """
-    y = x * 0.0
-    for k, coefficient in reversed(list(enumerate(c.tolist()))[1:]):
-        y *= x
-        y += k * coefficient
+    slopes = [k * coefficient for k, coefficient in enumerate(c.tolist())]
+    return _horner(x, slopes[1:] or [0.0])
+
+
+def _horner(x: Float, c: list[float]) -> Float:
+    *lower, highest = c
+    y: Float = x * 0.0 + highest  # carries a NaN even where there is no coefficient but the first
+    into = y if y.size > _FEW else None
+    for coefficient in reversed(lower):
+        y = np.add(np.multiply(y, x, out=into), coefficient, out=into)
     return y
 
 

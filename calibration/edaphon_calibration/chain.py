@@ -74,17 +74,23 @@ def apply_chain(
     found = Calibrated(np.empty(n), np.empty(n), np.empty(n), np.zeros(n, np.bool_))
     besides = _besides(steps, ages, seconds, progress)
     u_random = sqrt(random_variance(repeatability, resolution)) * abs(conversion.scale)
-    gain = conversion.scale * conversion.scale
+
+    def calibrate(raw: Float, accuracy: Number, besides: list[_Beside], into: Calibrated) -> None:
+        u_systematic = accuracy * conversion.scale
+        known = Known(conversion.apply(raw), u_random, u_systematic * u_systematic)
+        for step, beside in zip(steps, besides, strict=True):
+            known = _through(step, known, beside, into.outside)
+        _finish(known, final, into)
+
     with np.errstate(over="ignore", invalid="ignore"):
+        if n <= AT_ONCE:
+            calibrate(raw, accuracy, besides, found)
+            return found
         for start in range(0, n, AT_ONCE):
             at = slice(start, start + AT_ONCE)
             columns = (found.value[at], found.u_random[at], found.u_systematic[at])
-            part = Calibrated(*columns, found.outside[at])
-            spread = _part(accuracy, at)
-            known = Known(conversion.apply(raw[at]), u_random, spread * spread * gain)
-            for step, beside in zip(steps, besides, strict=True):
-                known = _through(step, known, beside.part(at), part.outside)
-            _finish(known, final, part)
+            parts = [beside.part(at) for beside in besides]
+            calibrate(raw[at], _part(accuracy, at), parts, Calibrated(*columns, found.outside[at]))
     return found
 
 
@@ -131,6 +137,6 @@ def _finish(known: Known, final: Conversion, into: Calibrated) -> None:
     if reach != 1.0:
         np.multiply(into.u_systematic, reach, out=into.u_systematic)
     finite = np.isfinite(into.value)
-    if not finite.all():
+    if not np.logical_and.reduce(finite):
         for column in into[:3]:
             column[~finite] = np.nan

@@ -50,11 +50,13 @@ class Step:
 
     @property
     def takes_second(self) -> bool:
-        return any(step.curve.second is not None for step in self.calibrations)
+        if self.curve.second is not None:
+            return True
+        return self.before is not None and self.before.takes_second
 
     @property
     def nonlinear(self) -> bool:
-        return any(step.curve.nonlinear for step in self.calibrations)
+        return self.curve.nonlinear or (self.before is not None and self.before.nonlinear)
 
 
 class SecondInput(NamedTuple):

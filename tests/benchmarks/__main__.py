@@ -13,8 +13,8 @@ from pathlib import Path
 from tests.benchmarks.figures import Figure, table
 
 NAMES = (
-    "line", "latency", "start", "share", "disk", "catch_up", "rebuild", "recalibrate", "decode",
-    "scan_time",
+    "line", "latency", "start", "share", "disk", "catch_up", "rebuild", "recalibrate", "calibrate",
+    "decode", "scan_time",
 )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from edaphon_calibration import (
     from_limits,
     prepare_step,
 )
-from edaphon_calibration.arrays import Float
+from edaphon_calibration.arrays import AT_ONCE, Float
 from edaphon_calibration.uncertainty import parameter_variance
 
 DRAWS = 20_000
@@ -348,6 +348,33 @@ def test_a_pair_needs_to_know_how_far_each_value_lies_between() -> None:
         with pytest.raises(ParameterError, match="the calibration before"):
             apply_chain(np.ones(1), SAME, (PAIR, inside), progress=progress)
     apply_chain(np.ones(1), SAME, (PAIR, inside), progress=(0.5, None))
+
+
+def test_one_number_has_the_bits_that_it_has_in_an_array_of_many_blocks() -> None:
+    n = 2 * AT_ONCE + 7
+    raw, ages = np.linspace(1700.0, 3500.0, n), np.linspace(0.0, 9.0, n)
+    raw[[5, AT_ONCE, n - 1]] = np.nan, np.inf, -np.inf
+    whole = _run(raw, ages)
+    firsts = (0, 5, 99, AT_ONCE - 1, AT_ONCE, AT_ONCE + 1, 2 * AT_ONCE, n - 1)
+    pieces = [slice(k, k + 1) for k in firsts] + [slice(50, 151), slice(AT_ONCE - 9, n - 3)]
+    for at in pieces:
+        part = _run(raw[at].copy(), ages[at].copy())
+        for column in range(4):
+            assert part[column].tobytes() == whole[column][at].tobytes()
+
+
+def test_what_goes_beside_a_step_is_cut_into_the_same_blocks() -> None:
+    n = AT_ONCE + 3
+    z, u = np.linspace(0.0, 40.0, n), np.linspace(0.0, 1.0, n)
+    beside = SecondInput(z, u_random=u, u_systematic=2.0 * u)
+    pair = replace(MULTIPLIED, before=prepare_step("identity"))
+    given = {"accuracy": u, "seconds": (beside,), "progress": (u,)}
+    found = apply_chain(np.full(n, 2.0), SAME, (pair,), **given)  # type: ignore[arg-type]
+    np.testing.assert_allclose(found.value, (1.0 - u) * 2.0 + u * 2.0 * z, rtol=1e-14)
+    np.testing.assert_allclose(found.u_random, u * 2.0 * u, rtol=1e-14)
+    slope = 1.0 - u + u * z
+    systematic = np.sqrt((slope * u) ** 2 + (u * 2.0 * 2.0 * u) ** 2)
+    np.testing.assert_allclose(found.u_systematic, systematic, rtol=1e-14)
 
 
 def test_the_input_is_left_as_it_came() -> None:
