@@ -34,6 +34,7 @@ __all__ = [
     "age_of",
     "bounds_of",
     "chain_of",
+    "says_of",
 ]
 
 ALWAYS = (-(2**62), 2**62)
@@ -74,6 +75,7 @@ class Chain:
     beside: tuple[Beside | None, ...] = ()
     calendar: tuple[Range | None, ...] = ()
     deviations: tuple[Deviation, ...] = ()
+    trouble: str = ""  # what of the steps does not fit together, where there is no value
 
     @property
     def sides(self) -> tuple[Beside, ...]:
@@ -172,14 +174,14 @@ def chain_of(
     checks: list[FieldCheck],
     covered: bool,
 ) -> Chain:
-    """Without a value where it is not `covered`, or a unit or quantity does not fit."""
+    """Without a value where it is not `covered`, or a unit, quantity or pair does not fit."""
     fact, output = place.fact, place.output
     unit, quantity = output.unit, output.quantity
     steps: list[Step] = []
     since: list[int] = []
     beside: list[Beside | None] = []
     calendar: list[Range | None] = []
-    deviations: tuple[Deviation, ...] = ()
+    trouble = ""
     try:
         if factory is not None:
             steps.append(prepare_step(factory.curve, factory.parameters, from_unit=unit))
@@ -197,8 +199,8 @@ def chain_of(
             quantity = step.curve.quantity or fact.quantity
         known = covered and quantity == fact.quantity
         final = conversion(unit, fact.unit) if known else SAME
-        deviations = tuple(_deviation(check, fact.unit) for check in checks)
-    except CalibrationError:
+    except CalibrationError as error:
+        trouble = str(error)
         steps, since, beside, calendar, final, known = [], [], [], [], SAME, False
     return Chain(
         SAME,
@@ -211,12 +213,22 @@ def chain_of(
         known,
         tuple(beside),
         tuple(calendar),
-        deviations,
+        tuple(_deviation(check, fact.unit) for check in checks) if known else (),
+        trouble,
     )
 
 
+def says_of(check: FieldCheck, unit: str) -> bool:
+    """Whether what it found can be told in that unit; that of a sensor may be of another kind."""
+    try:
+        conversion(check.unit or unit, unit)
+    except CalibrationError:
+        return False
+    return True
+
+
 def _deviation(check: FieldCheck, unit: str) -> Deviation:
-    """What a check found, in the channel's unit; raises UnitError."""
+    """What a check found, in the channel's unit."""
     scale = conversion(check.unit or unit, unit).scale
     return Deviation(check.deviation * scale, check.u_reference * abs(scale))
 
@@ -228,11 +240,32 @@ def _pair(place: Place, calibration: Calibration, unit: str) -> tuple[Step, str]
         return step, gives
     earlier = place.before(calibration)
     if earlier is None:
-        raise CalibrationError(f"expected the calibration {calibration.drifts_from} in force")
+        raise CalibrationError(
+            f"calibration {calibration.id} drifts from {calibration.drifts_from}, which is not in "
+            "force"
+        )
+    if trouble := _no_pair(earlier, calibration):
+        raise CalibrationError(f"calibration {calibration.id} can't drift from {trouble}")
     before, also = _step(earlier, unit)
     if canonical(also) != canonical(gives):
-        raise CalibrationError(f"expected both of a pair in one unit; came {also} and {gives}")
+        raise CalibrationError(
+            f"calibration {calibration.id} gives {gives}, and {earlier.id}, from which it drifts, "
+            f"{also}"
+        )
     return replace(step, before=before), gives
+
+
+def _no_pair(earlier: Calibration, later: Calibration) -> str:
+    """The one that it can't drift from and why; "" if it can. One put right may be another kind."""
+    if earlier.subject != later.subject or earlier.place != later.place:
+        return f"{earlier.id}, which is step {earlier.place} of {' '.join(earlier.subject)}"
+    if earlier.drifts_from is not None:
+        return f"{earlier.id}, which drifts from {earlier.drifts_from} itself"
+    if earlier.by_calendar or later.by_calendar:
+        return f"{earlier.id}: a curve of the calendar is no part of a pair"
+    if earlier.second != later.second:
+        return f"{earlier.id}, which does not take the same second input"
+    return ""
 
 
 def _side(place: Place, second: SecondInput | None, step: Step) -> Beside | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from edaphon.derive.chains import Chain, Extent, Place, Range, age_of, bounds_of, chain_of
+from edaphon.derive.chains import Chain, Extent, Place, Range, age_of, bounds_of, chain_of, says_of
 from edaphon.facts import Calibration, ChannelFact, Deployment, FieldCheck, Knowledge, Mark
 from edaphon_calibration.checks import Check, default_limits, prepare
 from edaphon_drivers.sheets import Factory
@@ -81,7 +81,8 @@ def segments_of(knowledge: Knowledge, place: Place, texts: dict[str, str]) -> It
     deployment, channel = place.deployment, place.fact.id
     start, end = bounds_of(deployment)
     mine = [c for c in knowledge.calibrations if _concerns(c, deployment)]
-    checks = [c for c in knowledge.field_checks if _concerns(c, deployment)]
+    told = [c for c in knowledge.field_checks if _concerns(c, deployment)]
+    checks = [c for c in told if says_of(c, place.fact.unit)]
     marks = [m for m in knowledge.marks if channel in m.channels]
     own = {t for c in (*mine, *checks) for t in bounds_of(c)}
     others = {t for c in mine for e in place.beside(c) for t in (e.start_ns, e.end_ns + age_of(c))}
@@ -152,7 +153,7 @@ def _segment(
         "output": [output.name, output.quantity, output.unit],
         "sensor": deployment.sensor or "",
         "figures": [chain.accuracy, chain.repeatability, chain.resolution],
-        "factory": [factory.name, factory.curve, dict(factory.parameters)] if factory else [],
+        "factory": _of_maker(factory) if factory else [],
         "calibrations": [_told(c) for c in calibrations],
         "steps": [[s.curve.name, s.parameters.tolist()] for s in chain.steps],
         "drift since": [
@@ -253,6 +254,11 @@ def _factory(place: Place) -> Factory | None:
     if pinned is not None and not output.meaning:
         return pinned.as_on_a_sheet()
     return next((f for f in output.factory if f.name == deployment.factory), None)
+
+
+def _of_maker(factory: Factory) -> list[Any]:
+    name, curve, given = factory.name, factory.curve, dict(factory.parameters)
+    return [name, curve, given, factory.quantity, factory.unit]
 
 
 def _limits(fact: ChannelFact) -> dict[str, dict[str, float]]:
