@@ -123,8 +123,9 @@ def segment_at(plan: Plan, day: float, channel: str = "c") -> Segment:
 def apply(segment: Segment, day: float, raw: float, beside: list[float]) -> Value:
     rows = np.array(beside, np.float64).reshape(-1, 1)
     found = segment.chain.apply(np.array([raw]), np.array([at(day)]), rows)
-    columns = (float(column[0]) for column in found[:3])
-    return Value(*columns, bool(found.outside[0]), segment.derivation_at(at(day)))
+    number, u_random, u_systematic = (float(column[0]) for column in found[:3])
+    derivation = segment.derivation_at(at(day))
+    return Value(number, u_random, u_systematic, bool(found.outside[0]), derivation)
 
 
 def value(
