@@ -112,8 +112,9 @@ def monte_carlo(
 ) -> tuple[Float, Float]:
     """Mean and standard uncertainty of value(x, p[, z]) for each x, all errors normal.
 
-    For curves that are `nonlinear` (JCGM 101:2008). Every x meets the same `draws` of the fixed
-    seed, so no split changes a bit; x whose draws leave what the curve can give is NaN.
+    Plain draws (JCGM 101:2008), for work by hand and to check what a chain gives for a `nonlinear`
+    curve with fewer, chosen ones (`scores`). Every x meets the same `draws` of the fixed seed, so
+    no split changes a bit; x whose draws leave what the curve can give is NaN.
 
     >>> mean, u = monte_carlo(lambda x, p: x * x, np.array([0.0]), 1.0, np.empty(0), draws=5000)
     >>> mean.round(1), u.round(1)
