@@ -1,73 +1,115 @@
 """`edaphon apply`: put facts in force: deployments, calibrations, marks, with their valid times."""
 
 import getpass
-from collections.abc import Iterator
+from collections.abc import Iterable
 from collections.abc import Sequence as Rows
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
+import orjson
 import typer
 
+from edaphon.commands.cal_known import Told, told_in
+from edaphon.commands.cal_wait import differing_before, wait_derived
 from edaphon.commands.check import CONFIGURATION, examine, usual_file
+from edaphon.commands.foresight import Foresight, foresight
+from edaphon.commands.foresight_text import as_json, lines_of
 from edaphon.commands.keeping import keep
 from edaphon.commands.storage import Storage, open_storage
-from edaphon.derive import ALWAYS, Plan, changed_ranges, known_facts
-from edaphon.facts import FactRow, Knowledge, new_rows
-from edaphon.journal import read_only
-from edaphon.nouns import Sequence
-from edaphon.written.values import instant_text
+from edaphon.facts import FactRow, knowledge_conflicts, new_rows
+from edaphon.written import Complaint
 
-__all__ = ["apply"]
+__all__ = ["Way", "apply", "enter", "new_facts", "news"]
+
+# Entries that are read before facts are put in force where nobody asked by how much.
+MOST_ENTRIES = 100_000
+
+
+class Way(NamedTuple):
+    """How facts are put in force; `wait` until all is derived again, and tell how much differs."""
+
+    who: str = ""
+    dry_run: bool = False
+    wait: bool = False
+    json: bool = False
+    most_entries: int | None = None
 
 
 def apply(
     facts: Annotated[
-        list[Path] | None, typer.Argument(help="fact files or folders; none: the inbox")
+        list[Path] | None, typer.Argument(help="fact files or folders, these alone; none: inbox")
     ] = None,
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
     who: Annotated[str, typer.Option(help="who says so; your login if not given")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="only show what is new")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only show what would change")] = False,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Journal new facts; what they change is derived again, in every sink too."""
     storage = open_storage(file)
-    found = examine([file or usual_file(), *(facts or [])], _known(storage))
-    for complaint in found.complaints:
+    told = told_in(storage)
+    new = new_facts(storage, told, facts or [], file)
+    most = None if dry_run else MOST_ENTRIES
+    enter(storage, told, new, Way(who, dry_run, False, json, most))
+
+
+def new_facts(
+    storage: Storage, told: Told, files: Rows[Path], file: Path | None
+) -> tuple[FactRow, ...]:
+    """Those of the files, else of the configuration and its inbox; exit 3 where one is wrong."""
+    found = examine([file or usual_file(), *files], told.knowledge)
+    rows, complaints = found.rows, found.complaints
+    if files:
+        given = {str(path) for place in files for path in _toml_files(place)}
+        rows = tuple(row for row in rows if row.file in given)
+        complaints = tuple(c for c in complaints if c.file in given)
+        if not complaints:  # of what stands in the inbox alone they can't speak yet
+            complaints = tuple(_alone(storage, told, rows))
+    for complaint in complaints:
         typer.echo(str(complaint), err=True)
-    if found.complaints:
+    if complaints:
         typer.echo("Nothing was changed.", err=True)
         raise typer.Exit(CONFIGURATION)
-    new = new_rows(found.rows, _known(storage))
+    return new_rows(rows, told.knowledge)
+
+
+def _toml_files(place: Path) -> Iterable[Path]:
+    return place.glob("*.toml") if place.is_dir() else [place]
+
+
+def _alone(storage: Storage, told: Told, rows: Rows[FactRow]) -> list[Complaint]:
+    config = storage.config
+    return knowledge_conflicts(rows, told.knowledge, config.outputs(), sheets=config.sheets)
+
+
+def enter(storage: Storage, told: Told, new: Rows[FactRow], way: Way) -> None:
+    """Show what they change, journal them, and wait if that is wished."""
+    found = foresight(storage, told, new, way.most_entries)
+    said: dict[str, Any] = {"new": news(new), **as_json(found), "applied": 0, "differing": None}
+    if not way.json:
+        _show(new, found, way.dry_run)
+    if new and not way.dry_run:
+        before = differing_before(storage)
+        said["applied"] = keep(storage, new, way.who or getpass.getuser())
+        if not way.json:
+            typer.echo(f"{said['applied']} facts applied")
+        if way.wait:
+            said["differing"] = wait_derived(storage, before)
+            if not way.json:
+                typer.echo(f"{said['differing']} rows differ now, in the series and every sink")
+    if way.json:
+        typer.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2))
+
+
+def _show(new: Rows[FactRow], found: Foresight, dry_run: bool) -> None:
     for row in new:
         typer.echo(f"new: {row.fact.table} {row.fact.id}   ({row.file}:{row.line})")
-    for line in _changes(storage, new):
+    for line in lines_of(found):
         typer.echo(line)
     if not new:
         typer.echo("nothing new")
-    elif not dry_run:
-        typer.echo(f"{keep(storage, new, who or getpass.getuser())} facts applied")
+    elif dry_run:
+        typer.echo("nothing is in force by this")
 
 
-def _changes(storage: Storage, new: Rows[FactRow]) -> Iterator[str]:
-    """Which channels get other values, and where."""
-    knowledge, outputs = _known(storage), storage.config.outputs()
-    before = Plan.of(knowledge, outputs, storage.config.site.id)
-    for number, row in enumerate(new, 1):
-        knowledge = knowledge.learn(Sequence(2**31, number), row.fact)
-    after = Plan.of(knowledge, outputs, storage.config.site.id)
-    for channel, ranges in sorted(changed_ranges(before.extents, after.extents).items()):
-        for start, end in ranges:
-            yield f"  {channel}: derived anew {_since(start)}{_until(end)}"
-
-
-def _since(start_ns: int) -> str:
-    return "from the beginning" if start_ns <= ALWAYS[0] else f"from {instant_text(start_ns)}"
-
-
-def _until(end_ns: int) -> str:
-    return "" if end_ns >= ALWAYS[1] else f" to {instant_text(end_ns)}"
-
-
-def _known(storage: Storage) -> Knowledge:
-    if not storage.layout.journal.exists():
-        return Knowledge()
-    return known_facts(read_only(storage.layout.journal))
+def news(new: Rows[FactRow]) -> list[dict[str, Any]]:
+    return [{"kind": r.fact.table, "id": r.fact.id, "file": r.file, "line": r.line} for r in new]

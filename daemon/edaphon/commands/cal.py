@@ -2,7 +2,9 @@
 
 import typer
 
+from edaphon.commands.cal_apply import put_in_force
 from edaphon.commands.cal_fit import fit
+from edaphon.commands.cal_preview import preview
 
 __all__ = ["cal"]
 
@@ -11,5 +13,6 @@ cal = typer.Typer(
     rich_markup_mode=None,
     help="Calibrations, and checks in the field: made, looked at, put in force, taken back.",
 )
-for _name, _command in {"fit": fit}.items():
-    cal.command(_name)(_command)
+cal.command("fit")(fit)
+cal.command("preview")(preview)
+cal.command("apply")(put_in_force)

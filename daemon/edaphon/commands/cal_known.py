@@ -1,0 +1,84 @@
+"""What the journal says was entered: each fact with who, when and from which file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from edaphon.commands.storage import Storage
+from edaphon.config import Configuration
+from edaphon.derive import Plan, Sources, plan_of
+from edaphon.derive.deriver import FACT_KINDS, MEANINGS
+from edaphon.derive.step import sources_of
+from edaphon.facts import FactPayload, Knowledge, from_payload
+from edaphon.facts.knowledge import Known
+from edaphon.journal import read_only
+from edaphon.nouns import Sequence
+from edaphon.written.values import instant_text
+
+__all__ = ["Entered", "Told", "told_in"]
+
+
+class Entered(NamedTuple):
+    """A fact as it was entered; `received_ns` [UTC] is when it became known."""
+
+    place: Sequence
+    received_ns: int
+    told: FactPayload
+
+    @property
+    def known_since(self) -> str:
+        return instant_text(self.received_ns // 10**9 * 10**9)
+
+
+@dataclass(frozen=True)
+class Told:
+    """All facts of a journal in their order; `sources` are those of its last configuration."""
+
+    entered: tuple[Entered, ...] = ()
+    sources: Sources = field(default_factory=Sources)
+
+    @cached_property
+    def knowledge(self) -> Knowledge:
+        return Knowledge(tuple(Known(one.place, one.told.fact) for one in self.entered))
+
+    @cached_property
+    def plan(self) -> Plan:
+        return plan_of(self.knowledge, self.sources)
+
+    def as_known_at(self, time_ns: int) -> "Told":
+        return Told(tuple(e for e in self.entered if e.received_ns <= time_ns), self.sources)
+
+    @cached_property
+    def by_id(self) -> Mapping[str, tuple[Entered, ...]]:
+        """Things have several of one id, any other fact one."""
+        found: dict[str, tuple[Entered, ...]] = {}
+        for one in self.entered:
+            found[one.told.fact.id] = (*found.get(one.told.fact.id, ()), one)
+        return found
+
+
+def told_in(storage: Storage) -> Told:
+    """One walk through the journal; damaged rows are passed over, `edaphon verify` tells them."""
+    if not storage.layout.journal.exists():
+        return Told((), sources_now(storage.config))
+    entered: list[Entered] = []
+    configuration = None
+    journal = read_only(storage.layout.journal)
+    for place, entry in journal.scan(kinds=MEANINGS, on_damage=lambda _: None):
+        if entry.kind in FACT_KINDS:
+            entered.append(Entered(place, entry.received_ns, from_payload(entry.payload)))
+        else:
+            configuration = entry
+    sources = sources_of(configuration) if configuration else sources_now(storage.config)
+    return Told(tuple(entered), sources)
+
+
+def sources_now(config: Configuration) -> Sources:
+    """Those of the file, for a journal that no daemon has written its configuration into yet."""
+    files: dict[str, str] = {}
+    for source in config.sources:
+        path = getattr(source, "codec_file", None)
+        if path is not None and path.is_file():
+            files[str(path)] = path.read_text("utf-8", "replace")
+    return Sources.of(config, files)

@@ -1,0 +1,66 @@
+"""`edaphon cal preview`: what facts would change, before they are in force."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+
+from edaphon.commands.apply import new_facts, news
+from edaphon.commands.cal_known import told_in
+from edaphon.commands.cal_table import show_rows
+from edaphon.commands.foresight import Foresight, foresight
+from edaphon.commands.foresight_plot import write_plots
+from edaphon.commands.foresight_text import (
+    COLUMNS,
+    as_json,
+    bare_lines,
+    lines_of,
+    row_of,
+    warnings_of,
+)
+from edaphon.commands.storage import open_storage
+from edaphon.facts import FactRow
+
+__all__ = ["preview"]
+
+
+def preview(
+    facts: Annotated[
+        list[Path] | None, typer.Argument(help="fact files or folders, these alone; none: inbox")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="SVG file to write, or a folder: one for each channel")
+    ] = None,
+    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Tell what new facts would change, per channel; nothing is put in force by it."""
+    storage = open_storage(file)
+    told = told_in(storage)
+    new = new_facts(storage, told, facts or [], file)
+    found = foresight(storage, told, new)
+    pictures = write_plots(plot, found.channels) if plot is not None else []
+    if json:
+        typer.echo(orjson.dumps(_told(new, found, pictures), option=orjson.OPT_INDENT_2))
+    elif sys.stdout.isatty():
+        _show(new, found, pictures)
+    else:
+        show_rows(COLUMNS, map(row_of, found.channels))
+        for line in (*bare_lines(found), *warnings_of(found)):
+            typer.echo(line.strip(), err=True)
+
+
+def _told(new: tuple[FactRow, ...], found: Foresight, pictures: list[Path]) -> dict[str, object]:
+    return {"new": news(new), **as_json(found), "written": [str(path) for path in pictures]}
+
+
+def _show(new: tuple[FactRow, ...], found: Foresight, pictures: list[Path]) -> None:
+    for row in new:
+        typer.echo(f"new: {row.fact.table} {row.fact.id}   ({row.file}:{row.line})")
+    for line in lines_of(found):
+        typer.echo(line)
+    for path in pictures:
+        typer.echo(f"{path} is written")
+    typer.echo("nothing is in force by this" if new else "nothing new")
