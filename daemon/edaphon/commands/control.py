@@ -53,6 +53,7 @@ class ControlServer:
 
 class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
+    request_queue_size = 64  # the page, people and tools at once
     answer: Answer
 
 

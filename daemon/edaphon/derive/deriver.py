@@ -35,7 +35,8 @@ __all__ = ["CHECKPOINT", "Deriver", "extents_of_json", "known_facts"]
 FACT_KINDS = frozenset({Kind.FACT, Kind.CALIBRATION, Kind.MARK})
 MEANINGS = FACT_KINDS | {Kind.CONFIGURATION}
 BATCH = 4000
-SLICE_ROWS = 100_000  # of what is derived again from the series in one turn, at most
+# What is derived again from the series in one turn: so many rows for an entry, and at most.
+ROWS_FOR_ENTRY, SLICE_ROWS = 25, 100_000
 CHECKPOINT = "deriver"
 _START = Sequence(0, 0)
 
@@ -239,7 +240,7 @@ class Deriver:
         if self._recalibration is None and self._rework is None:
             self._begin_again()
         if self._recalibration is not None:
-            self._recalibrate(self._recalibration, min(limit * 25, SLICE_ROWS))
+            self._recalibrate(self._recalibration, min(limit * ROWS_FOR_ENTRY, SLICE_ROWS))
         elif self._rework is not None and self._rework.turn(self.position, limit):
             self._adopt(self._rework)
         return True

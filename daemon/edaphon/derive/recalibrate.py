@@ -160,18 +160,21 @@ class Recalibration:
             self.position_ns = int(rows.time_ns[-1]) + 1
 
     def _next(self, limit: int) -> list[Observations]:
-        """Whole days, until there are enough rows."""
+        """As many rows as wanted, in the order of time."""
         found: list[Observations] = []
         n = 0
         for start, end in self._ranges:
             begin = max(start, self.position_ns)
             for day in self._series.days(self.channel, begin, end) if begin < end else ():
                 first, last = max(begin, day * DAY_NS), min(end, (day + 1) * DAY_NS)
-                runs = [self._known(run) for run in self._series.read(self.channel, first, last)]
-                found += [run for run in runs if len(run)]
-                n += sum(map(len, runs))
-                if n >= limit:
-                    return found
+                for run in self._series.read(self.channel, first, last):
+                    part = self._known(run)
+                    if n + len(part) > limit:
+                        part = chosen(part, np.arange(len(part)) < limit - n)
+                    found += [part] if len(part) else []
+                    n += len(part)
+                    if n >= limit:
+                        return found
         self.done = True
         return found
 

@@ -9,7 +9,7 @@ from tests.daemon.derive.lives import Life, MemoryJournal, folders, rows_of, tol
 from tests.daemon.derive.test_line import EXAMPLES, streams
 from tests.daemon.derive.test_recalibrate import calibration, days_of_readings
 
-from edaphon.derive import known_then, values_then
+from edaphon.derive import another, known_then, values_then
 from edaphon.journal import Entry
 
 FAR_NS = 2**61
@@ -28,6 +28,11 @@ def then(life: Life, journal: Any, n: int, folder: Any) -> dict[tuple[str, int],
             assert (channel, time_ns) not in found
             found[channel, time_ns] = fields
     return found
+
+
+@pytest.fixture(autouse=True)
+def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(another, "ROWS", 3)
 
 
 @pytest.mark.timeout(300)
@@ -57,9 +62,9 @@ def test_values_as_known_at_any_moment_are_those_of_a_plot_that_ends_there(
 def test_what_was_known_before_a_correction_is_answered_without_the_journal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from edaphon.derive import another
-
-    stream = days_of_readings(6)
+    stream = days_of_readings(1)
+    for number in [10.0, 10.0, 40.0, 10.0, 11.0, 40.0, 11.0, 11.0, 40.0, 9.0]:  # spikes
+        stream.hear("a", number, 1, True)
     before = len(stream.entries)
     stream.learn(calibration("k", "c1", 4))
     stream.hear("a", 12.0, 60, True)
@@ -74,6 +79,5 @@ def test_what_was_known_before_a_correction_is_answered_without_the_journal(
         life.flush()
         assert life.rows().keys() > old.keys()
         monkeypatch.setattr(another, "Rework", None)
-        monkeypatch.setattr(another, "ROWS", 30)  # a slice at each day or two
         assert then(life, journal, before, folder) == old
         life.close()

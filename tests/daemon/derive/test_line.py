@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.daemon.derive.lives import CONFIGURATIONS, Life, MemoryJournal, Told, folders, told
 
+from edaphon.derive import deriver as deriver_module
 from edaphon.journal import Entry
 
 EXAMPLES = int(os.environ.get("EDAPHON_EXAMPLES", "60"))
@@ -19,6 +20,12 @@ CHECKS: list[dict[str, dict[str, float]]] = [
     {"rate": {"rise_per_hour": 60, "fall_per_hour": 60}},
     {"spike": {"difference": 2}, "rate": {"rise_per_hour": 200}},
 ]
+
+
+@pytest.fixture(autouse=True)
+def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what is derived again from the series, so that much comes between two of them."""
+    monkeypatch.setattr(deriver_module, "ROWS_FOR_ENTRY", 1)
 
 
 def fact(kind: str, id: str, **keys: Any) -> dict[str, Any]:

@@ -43,6 +43,12 @@ def without_journal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deriver_module, "Rework", refuse)
 
 
+@pytest.fixture(autouse=True)
+def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that much can happen between two of them."""
+    monkeypatch.setattr(deriver_module, "ROWS_FOR_ENTRY", 2)
+
+
 @st.composite
 def corrections(draw: st.DrawFn) -> dict[str, Any]:
     """What leaves the readings as they are: calibrations, marks, limits, and taking those back."""
@@ -68,7 +74,7 @@ NUMBERS = st.sampled_from([10.0, 10.5, 11.0, 9.0, 30.0, -127.0, 60.0, None])
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(
     st.lists(st.tuples(st.lists(NUMBERS, min_size=1, max_size=9), corrections()), min_size=1),
-    st.lists(st.tuples(st.integers(0, 5), st.sampled_from([None, True, False])), max_size=12),
+    st.lists(st.tuples(st.integers(0, 9), st.sampled_from([None, None, True, False])), max_size=20),
 )
 def test_readings_of_the_series_give_what_the_journal_gives(
     told_by_and_by: list[tuple[list[float | None], dict[str, Any]]],
@@ -83,8 +89,8 @@ def test_readings_of_the_series_give_what_the_journal_gives(
         journal = MemoryJournal(stream.entries)
         life = Life(folder, journal)
         for turns, ending in lives:
-            journal.shown = min(journal.shown + 7, len(stream.entries))
-            for _ in range(turns):
+            journal.shown = min(journal.shown + 4, len(stream.entries))
+            for _ in range(3 * turns):  # all that was said, and some slices
                 life.turn(1)
             life.deliver(2, 5)
             if ending is not None:
@@ -98,7 +104,7 @@ def test_readings_of_the_series_give_what_the_journal_gives(
 
 
 def days_of_readings(days: int) -> Told:
-    """A reading each hour, so that a turn takes a day of them."""
+    """A reading each hour."""
     stream = started()
     for at in range(24 * days):
         stream.hear("a", 10.0 + at % 3, 60, True)
@@ -117,7 +123,7 @@ def test_a_kill_between_two_slices_costs_the_slice_alone() -> None:
         life.settle()
         life.flush()
         journal.shown = len(stream.entries)
-        for _ in range(8):
+        for _ in range(80):
             life.turn(1)
         done = life.deriver.differing
         assert 0 < done < 24 * 20
