@@ -1,12 +1,13 @@
 """Checks and all else that decides about a flag, for a person: what said what, by which limit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from edaphon.commands.explain_case import Case
-from edaphon.derive.explaining import Again, after_step
+from edaphon.commands.explain_trust import why_no_chain
+from edaphon.derive.explaining import Again
 from edaphon.written.values import instant_text
 from edaphon_calibration.flags import Flag
 from edaphon_drivers.readings import Status
@@ -14,6 +15,8 @@ from edaphon_drivers.readings import Status
 __all__ = ["checks_of", "flag_name", "reasons_of"]
 
 _SUSPECT, _MISSING = int(Flag.SUSPECT), int(Flag.MISSING)
+
+Step = Mapping[str, Any]
 
 
 def flag_name(flag: int) -> str:
@@ -43,8 +46,11 @@ def _result(flag: int) -> str:
     return words.get(flag, f"failed: {flag} {flag_name(flag)}")
 
 
-def reasons_of(case: Case) -> Iterator[dict[str, Any]]:
-    """All that speaks against the value, whether or not something worse decided."""
+def reasons_of(case: Case, steps: Iterable[Step]) -> Iterator[dict[str, Any]]:
+    """All that speaks against the value, whether or not something worse decided.
+
+    `steps` are as `steps_of` tells them.
+    """
     again = case.again
     if again is None:
         return
@@ -54,7 +60,7 @@ def reasons_of(case: Case) -> Iterator[dict[str, Any]]:
         if check["flag"] >= _SUSPECT:
             limits = ", ".join(f"{name} = {limit:g}" for name, limit in check["limits"].items())
             yield _reason(check["flag"], f"check {check['check']} failed ({limits})")
-    yield from _of_the_chain(again)
+    yield from _of_the_chain(again, steps)
     for mark in again.segment.marks:
         if mark.covers(again.row.time_ns):
             yield _reason(mark.flag, f"mark {mark.id} by {mark.who}: {mark.cause}")
@@ -65,13 +71,10 @@ def _reason(flag: int, why: str) -> dict[str, Any]:
     return {"flag": flag, "why": why}
 
 
-def _of_the_chain(again: Again) -> Iterator[dict[str, Any]]:
+def _of_the_chain(again: Again, steps: Iterable[Step]) -> Iterator[dict[str, Any]]:
     segment, time_ns = again.segment, again.row.time_ns
-    steps = segment.chain.steps if segment.chain.known else ()
-    for n, step in enumerate(steps):
-        before, after = (after_step(segment.chain, again.seen, k) for k in (n, n + 1))
-        if after.outside[0] and not before.outside[0]:
-            yield _reason(_SUSPECT, f"outside the domain of the curve {step.curve.name}")
+    for step in steps:
+        yield from (_reason(_SUSPECT, beyond) for beyond in step["beyond"])
     if segment.expires_ns is not None and time_ns >= segment.expires_ns:
         expired = instant_text(segment.expires_ns)
         yield _reason(_SUSPECT, f"a calibration expired at {expired}")
@@ -94,7 +97,7 @@ def _why_no_value(case: Case, again: Again) -> str:
         status = case.reading.status if case.reading else Status.INVALID
         return f"the instrument reported no number: {status}"
     if not again.segment.chain.known:
-        return "no calibration or factory curve leads to the channel's quantity then"
+        return why_no_chain(case)
     if np.isnan(again.seen.beside[:, again.seen.at]).any():
         return "a second input is not there, or too old"
     return "a curve has no value there"

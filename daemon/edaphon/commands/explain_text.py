@@ -15,6 +15,9 @@ def lines_of(way: Told) -> Iterator[str]:
     yield from _reading(way)
     yield from _deployment(way["deployment"])
     yield from _steps(way)
+    for check in way["field_checks"]:
+        yield ""
+        yield from _field_check(check)
     yield from _checks(way)
     yield from _end(way)
 
@@ -86,12 +89,12 @@ def _steps(way: Told) -> Iterator[str]:
     for n, step in enumerate(way["steps"], 1):
         yield ""
         yield from _step(n, step)
-    yield f"conversion    {_conversion(way['conversion'])}"
+    yield from _wrapped("conversion    ", _conversion(way["conversion"], way["no_chain"]))
 
 
-def _conversion(told: Told | None) -> str:
+def _conversion(told: Told | None, no_chain: str) -> str:
     if told is None:
-        return "none: no factory curve or calibration leads to the channel's quantity"
+        return f"none: {no_chain}"
     if told["scale"] == 1.0 and told["offset"] == 0.0:
         return f"none: it is in {told['to']} already"
     line = f"{told['scale']:.10g} x {told['offset']:+.10g}"
@@ -103,16 +106,29 @@ def _step(n: int, step: Told) -> Iterator[str]:
     for paragraph in step["formula"].split("\n\n"):
         yield from (f"              {line}" for line in wrap(paragraph, 84))
     yield f"              reference: {step['reference']}"
+    yield from _numbers(step)
+    yield from _papers(step)
+    if step["drifts_from"] is not None:
+        yield from _pair(step, step["drifts_from"])
+    elif step["progress"] is not None:
+        yield f"              {_way_gone(step['progress'])}"
+    yield from _second(step["second"])
+    outside = "   OUTSIDE the domain" if step["outside"] else ""
+    yield f"              {_shown(step['input'])} {step['unit_in']} -> {_whole(step)}{outside}"
+    for beyond in step["beyond"]:
+        yield from _wrapped("              ", beyond)
+
+
+def _numbers(step: Told) -> Iterator[str]:
     yield f"              parameters {_parameters(step['parameters'])}"
     if step["covariance"] is not None:
         yield f"              covariance {step['covariance']}"
     for name in ("curve_uncertainty", "drift_per_year"):
         if step[name]:
             yield f"              {name.replace('_', ' ')} {step[name]:g} {step['unit_out']}"
-    yield from _papers(step)
-    yield from _second(step["second"])
-    outside = "   OUTSIDE the curve's domain" if step["outside"] else ""
-    yield f"              {_shown(step['input'])} {step['unit_in']} -> {_whole(step)}{outside}"
+    if step["own_domain"]:
+        lowest, highest = step["domain"]
+        yield f"              holds from {lowest:g} to {highest:g} {step['unit_in']}"
 
 
 def _parameters(given: Mapping[str, float]) -> str:
@@ -121,14 +137,81 @@ def _parameters(given: Mapping[str, float]) -> str:
 
 def _papers(step: Told) -> Iterator[str]:
     if step["step_of"] == "factory":
+        yield from _pin(step["pinned"])
         return
     expires = f", expires {step['expires']}" if step["expires"] else ""
     yield f"              valid {_span(step)}{expires}"
+    yield from _rests_on(step)
+
+
+def _rests_on(told: Told) -> Iterator[str]:
     papers = ("certificate", "standard", "operator", "method")
-    said = [f"{name} {step[name]}" for name in papers if step[name]]
+    said = [f"{name} {told[name]}" for name in papers if told[name]]
     if said:
         yield f"              {'; '.join(said)}"
-    yield from _entered(step["entered"])
+    for name, sha256 in told["evidence"].items():
+        yield f"              evidence {name}, sha256 {sha256}"
+    yield from _entered(told["entered"])
+
+
+def _pin(pin: Told | None) -> Iterator[str]:
+    """The fact that keeps a maker's curve, and whether the model sheet has changed since."""
+    if pin is None:
+        return
+    yield f"              as it was when it was first used, kept in {pin['id']}"
+    yield from _entered(pin["entered"])
+    if pin["sheet_is_the_same"]:
+        yield f"              the sheet of {pin['model']} says the same now"
+    elif pin["sheet_says"] is None:
+        yield f"              the sheet of {pin['model']} has no such curve now"
+    else:
+        says = pin["sheet_says"]
+        otherwise = f"curve {says['curve']} to {says['unit']}, {_parameters(says['parameters'])}"
+        yield f"              the sheet of {pin['model']} says otherwise now: {otherwise}"
+
+
+def _pair(step: Told, earlier: Told) -> Iterator[str]:
+    yield f"              drifts from {earlier['id']}: curve {earlier['curve']}"
+    yield from (f"  {line}" for line in (*_numbers(earlier), *_papers(earlier)))
+    yield f"              {_way_gone(step['progress'])}"
+    for one in (earlier, step):
+        alone = _shown(one["value_alone"])
+        yield f"              {one['id']} alone gives {alone} {one['unit_out']}"
+
+
+def _way_gone(progress: Told) -> str:
+    gone, begin, end = progress["share"], progress["from"], progress["to"]
+    return f"{gone:.6g} of the time from {begin} to {end} has passed"
+
+
+def _field_check(check: Told) -> Iterator[str]:
+    unit = check["check_unit"]
+    yield f"field check   {check['id']} of {check['of']}, {check['state']} at {check['visit']}"
+    yield (
+        f"              read {_shown(check['reading'])} {unit}, reference"
+        f" {_shown(check['reference_value'])} {unit} (u {_shown(check['u_reference'])})"
+    )
+    yield f"              speaks for the time {_span(check)}"
+    yield from _rests_on(check)
+    yield f"              {_verdict(check)}"
+
+
+def _verdict(check: Told) -> str:
+    if check["result"] == "left out":
+        return f"left out: {check['why']}"
+    unit, before = check["unit"], _shown(check["u_systematic_before"])
+    limit = f"{check['limit']:.4g} {unit}, 2 u of both"
+    what = f"deviation {_shown(check['deviation'])} {unit}"
+    if check["result"] == "confirmed":
+        return f"{what}, within {limit}: it confirms u_systematic {before} {unit}"
+    after = _shown(check["u_systematic"])
+    return f"{what}, beyond {limit}: it widens u_systematic from {before} to {after} {unit}"
+
+
+def _wrapped(head: str, text: str) -> Iterator[str]:
+    """The text behind the head, further lines below its begin."""
+    for n, line in enumerate(wrap(text, 84, break_long_words=False, break_on_hyphens=False)):
+        yield (" " * len(head) if n else head) + line
 
 
 def _second(second: Told | None) -> Iterator[str]:

@@ -8,8 +8,10 @@ import orjson
 from edaphon import __version__
 from edaphon.commands.explain_case import Case, Found
 from edaphon.commands.explain_checks import checks_of, flag_name, reasons_of
+from edaphon.commands.explain_facts import fact_entry, number, period_of
 from edaphon.commands.explain_record import record_of
-from edaphon.commands.explain_steps import fact_entry, number, steps_of
+from edaphon.commands.explain_steps import steps_of
+from edaphon.commands.explain_trust import field_checks_of, why_no_chain
 from edaphon.commands.storage import Storage
 from edaphon.derive.explaining import Again, History, Row, derived_again
 from edaphon.journal import read_only
@@ -30,6 +32,7 @@ def way_of(storage: Storage, series: Series, history: History, found: Found) -> 
     case = Case(series, history, found, place, journal.entry(place), again)
     row = found.row
     kind = history.sources.kinds.get(case.path, "").partition(" ")[0]
+    steps = list(steps_of(case)) if again else []
     way: dict[str, Any] = {
         "channel": found.channel,
         "asked": instant_text(found.time_ns),
@@ -42,13 +45,15 @@ def way_of(storage: Storage, series: Series, history: History, found: Found) -> 
         "deployment": _deployment(case),
         "raw": number(row.raw),
         "raw_unit": case.reading.unit if case.reading else "",
-        "steps": (steps := list(steps_of(case)) if again else []),
+        "steps": steps,
         "conversion": _conversion(case, steps),
+        "no_chain": why_no_chain(case),
         "accuracy": _figures(again),
+        "field_checks": list(field_checks_of(case)),
         "checks": list(checks_of(again)) if again else [],
         "flag": row.flag,
         "flag_name": flag_name(row.flag),
-        "reasons": list(reasons_of(case)) if again else [],
+        "reasons": list(reasons_of(case, steps)) if again else [],
         **_value(case),
     }
     return {**way, **_agreement(case)}
@@ -127,8 +132,7 @@ def _deployment(case: Case) -> dict[str, Any] | None:
         "sensor": d.sensor,
         "factory": d.factory,
         "primary": d.primary,
-        "from": None if d.from_ns is None else instant_text(d.from_ns),
-        "to": None if d.to_ns is None else instant_text(d.to_ns),
+        **period_of(d),
         "entered": fact_entry(case.history, d),
     }
 
