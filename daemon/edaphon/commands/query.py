@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import orjson
 import typer
 
-from edaphon.commands.storage import fail, open_storage
-from edaphon.derive import known_facts
-from edaphon.journal import read_only
+from edaphon.commands.storage import Storage, fail, open_storage
+from edaphon.derive import knowledge_of, known_then, meanings, values_then
+from edaphon.facts import Knowledge
+from edaphon.journal import JournalReader, read_only
 from edaphon.nouns import Observations
 from edaphon.series import DAY_NS, Series, WrongFile, read_release
 
@@ -50,14 +52,24 @@ def query(
     start: Annotated[str, typer.Option(help="from this time on, such as 2026-04-01")] = "",
     end: Annotated[str, typer.Option(help="until just before this time")] = "",
     level: Annotated[Level, typer.Option(help="numbers as reported, or values")] = Level.CALIBRATED,
+    as_known_at: Annotated[
+        str, typer.Option(help="values as they were known at that time, such as 2026-04-01")
+    ] = "",
     release: Annotated[
         str, typer.Option(help="values of that release, by its name or file; else current ones")
     ] = "",
     format: Annotated[Format | None, typer.Option(help="table for people, else csv")] = None,
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
 ) -> None:
-    """Print the values of a channel, the newest included, or those of a release."""
-    origin = _released(channel, release, file) if release else _current(channel, file)
+    """Print the values of a channel: those of now, of a release, or as known at a time."""
+    if release and as_known_at:
+        raise fail("expected --release or --as-known-at, got both", 2)
+    if release:
+        origin = _released(channel, release, file)
+    elif as_known_at:
+        origin = _known_then(channel, instant(as_known_at, 0), file)
+    else:
+        origin = _current(channel, file)
 
     def unit_of(run: Observations) -> str:
         if level is Level.CALIBRATED:
@@ -73,10 +85,36 @@ def query(
 
 def _current(channel: str, file: Path | None) -> Origin:
     storage = open_storage(file)
-    journal = storage.layout.journal
-    known = known_facts(read_only(journal)).channels if journal.exists() else {}
-    unit = _unit(channel, {id: fact.unit for id, fact in known.items()})
-    return _of_series(channel, unit, storage.series())
+    if not storage.layout.journal.exists():
+        _unit(channel, {})
+    series = storage.series()
+    unit = _unit(channel, _units(knowledge_of(meanings(_journal(storage), series))))
+    return _of_series(channel, unit, series)
+
+
+def _known_then(channel: str, time_ns: int, file: Path | None) -> Origin:
+    """Derived from what was kept by then, with the facts and the configuration of then."""
+    storage = open_storage(file)
+    series, journal = storage.series(), _journal(storage)
+    known = known_then(journal, series, time_ns)
+    if known is None:
+        raise fail("expected a time behind the first entry of the journal: nothing was known then")
+    unit = _unit(channel, _units(known.knowledge))
+
+    def runs(start_ns: int, end_ns: int) -> Iterator[Observations]:
+        with TemporaryDirectory(prefix="edaphon-") as folder:
+            scratch = Path(folder) / "then.sqlite"
+            yield from values_then(journal, series, known, channel, start_ns, end_ns, scratch)
+
+    return Origin(unit, runs, known.plan.texts.get)
+
+
+def _journal(storage: Storage) -> JournalReader:
+    return read_only(storage.layout.journal)
+
+
+def _units(knowledge: Knowledge) -> dict[str, str]:
+    return {id: fact.unit for id, fact in knowledge.channels.items()}
 
 
 def _released(channel: str, release: str, file: Path | None) -> Origin:

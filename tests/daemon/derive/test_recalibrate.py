@@ -190,3 +190,23 @@ def test_readings_that_came_late_are_taken_from_the_journal(later: int) -> None:
         life.settle(1)
         assert life.told() == told(folder / "whole", stream.entries)
         life.close()
+
+
+@pytest.mark.usefixtures("without_journal")
+def test_what_comes_next_is_judged_beside_what_was_derived_again() -> None:
+    stream = days_of_readings(1)
+    stream.learn(calibration("k", "c1", 4))
+    before = len(stream.entries)
+    for number in [30.0, 11.0, 10.0]:
+        stream.hear("a", number, 60, True)
+    with folders() as folder:
+        journal = MemoryJournal(stream.entries)
+        journal.shown = before
+        life = Life(folder, journal)
+        life.settle(1)
+        journal.shown = len(stream.entries)
+        life.settle(1)
+        assert life.told() == told(folder / "whole", stream.entries)
+        (*_, spike, _, _) = [flag for run in life.series.read("c1", 0, 2**62) for flag in run.flag]
+        assert spike == 3, "a spike stands out from the reading before it too"
+        life.close()
