@@ -8,7 +8,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from tests.daemon.commands.calling import call, call_json
-from tests.daemon.derive import test_beside, test_line
+from tests.daemon.derive import test_beside, test_line, test_trust_splits
 from tests.daemon.derive.lives import Life, MemoryJournal, folders
 from tests.stories.station import Station, teros12_facts
 
@@ -289,8 +289,11 @@ def test_it_answers_while_the_service_runs(tmp_path):
     assert (way["value"], way["agrees"]) == (15.0, True)
 
 
-@settings(max_examples=4, deadline=None, phases=[Phase.generate])
-@given(entries=st.one_of(test_line.streams(), test_beside.streams()), back=st.integers(0, 3))
+STREAMS = st.one_of(test_line.streams(), test_beside.streams(), test_trust_splits.streams())
+
+
+@settings(max_examples=6, deadline=None, phases=[Phase.generate])
+@given(entries=STREAMS, back=st.integers(0, 3))
 def test_any_life_of_a_plot_is_derived_again_row_by_row_to_the_same_bits(entries, back):
     journal = MemoryJournal(entries)
     journal.shown = len(entries)

@@ -69,6 +69,8 @@ FACTS = [
         'drifts_from = "s-2025"', f'evidence = {{ "bath.txt" = "{SHA256}" }}')),
     row("check", "k-sensor", 0, None, SENSOR.strip(), 'state = "as left"', 'unit = "K"',
         "reading = 20.125", *CHECK),
+    row("check", "k-count", 0, None, SENSOR.strip(), 'state = "as left"', 'unit = "count"',
+        "reading = 40.0", *CHECK),
     row("check", "k-channel", None, 50, 'channel = "pair"', 'state = "as found"',
         "reading = 21.5", *CHECK, f'evidence = {{ "bath.txt" = "{SHA256}" }}'),
     row("calibration", "e-1", 10, 20, *line("early", 1.0)),
@@ -163,7 +165,9 @@ def test_a_domain_of_a_calibration_is_told_where_the_value_lies_outside(plot):
 
 def test_each_check_in_the_field_is_told_with_what_it_made_of_the_uncertainty(plot):
     way, text = told(plot, "pair", 45)
-    of_sensor, of_channel = way["field_checks"]
+    of_sensor, of_channel, of_counts = way["field_checks"]
+    assert (of_counts["id"], of_counts["result"]) == ("k-count", "left out")
+    assert "left out: count is not degC" in text
     stated = way["steps"][0]["u_systematic"]
     assert (of_sensor["id"], of_sensor["result"], of_sensor["check_unit"]) == (
         "k-sensor", "confirmed", "K",
