@@ -30,6 +30,7 @@ COMMANDS = (
     "explain",
     "release",
     "cal",
+    "recalibrate",
     "verify",
     "rebuild",
     "demo",

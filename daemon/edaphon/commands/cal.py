@@ -4,7 +4,10 @@ import typer
 
 from edaphon.commands.cal_apply import put_in_force
 from edaphon.commands.cal_fit import fit
+from edaphon.commands.cal_list import listed
 from edaphon.commands.cal_preview import preview
+from edaphon.commands.cal_revoke import revoke
+from edaphon.commands.cal_show import show
 
 __all__ = ["cal"]
 
@@ -14,5 +17,8 @@ cal = typer.Typer(
     help="Calibrations, and checks in the field: made, looked at, put in force, taken back.",
 )
 cal.command("fit")(fit)
+cal.command("list")(listed)
+cal.command("show")(show)
+cal.command("revoke")(revoke)
 cal.command("preview")(preview)
 cal.command("apply")(put_in_force)

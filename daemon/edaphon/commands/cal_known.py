@@ -27,8 +27,13 @@ class Entered(NamedTuple):
     told: FactPayload
 
     @property
+    def second_ns(self) -> int:
+        """The second in which it became known, as it is shown to people."""
+        return self.received_ns // 10**9 * 10**9
+
+    @property
     def known_since(self) -> str:
-        return instant_text(self.received_ns // 10**9 * 10**9)
+        return instant_text(self.second_ns)
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Told:
         return plan_of(self.knowledge, self.sources)
 
     def as_known_at(self, time_ns: int) -> "Told":
-        return Told(tuple(e for e in self.entered if e.received_ns <= time_ns), self.sources)
+        return Told(tuple(e for e in self.entered if e.second_ns <= time_ns), self.sources)
 
     @cached_property
     def by_id(self) -> Mapping[str, tuple[Entered, ...]]:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from edaphon.commands.cal_panel import (
     HEIGHT,
@@ -27,6 +28,7 @@ __all__ = ["change_svg", "write_plots"]
 
 BEFORE, AFTER, CHANGE = "#7f8c8d", "#b03a2e", "#1f618d"
 USAGE = 2
+HOLE = 4
 HOUR_S, DAY_S, MONTH_S = 3600, 86_400, 2_629_746
 # The smallest step of which no more than some eight lie in the picture.
 STEPS = (
@@ -78,11 +80,11 @@ def _drawn(sketch: Sketch) -> tuple[tuple[float, float], Float, Float]:
     """(from when to when, middles of the stretches, ends) of the part that has values."""
     width = (sketch.end_ns - sketch.start_ns) / BINS
     there = np.flatnonzero(np.isfinite(sketch.ends).any(axis=0))
-    first, last = (int(there[0]), int(there[-1])) if len(there) else (0, BINS - 1)
-    bins = np.arange(first, last + 1)
-    along = (sketch.start_ns + (bins + 0.5) * width).astype(np.float64)
+    if not len(there):
+        there = np.arange(BINS)
+    along = (sketch.start_ns + (there + 0.5) * width).astype(np.float64)
     span = float(along[0]) - width, float(along[-1]) + width
-    return span, along, sketch.ends[:, first : last + 1]
+    return span, along, sketch.ends[:, there]
 
 
 def _reach(numbers: Float) -> tuple[float, float]:
@@ -95,17 +97,23 @@ def _envelope(
 ) -> Iterator[str]:
     """A band for each stretch without a hole, with a line along its middle."""
     yield f'<g class="{name}">'
-    for part in _unbroken(np.isfinite(low) & np.isfinite(high)):
+    for part in _unbroken(x, np.isfinite(low) & np.isfinite(high)):
         here, lows, highs = x[part], low[part], high[part]
         yield band(panel, here, lows, highs, f'fill="{colour}" fill-opacity="0.25"')
         yield line(panel, *_of_some_width(panel, here, (lows + highs) / 2), colour)
     yield "</g>"
 
 
-def _unbroken(good: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Iterator[slice]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], good.astype(np.int8), [0]])))
-    for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-        yield slice(begin, end)
+def _unbroken(x: Float, good: npt.NDArray[np.bool_]) -> Iterator[slice]:
+    """Neighbours in time; a hole is one that is long beside the usual distance."""
+    steps = np.diff(x)
+    begins = np.ones(len(x), bool)
+    begins[1:] = ~good[:-1] | (steps > HOLE * np.median(steps)) if len(steps) else True
+    edges = [*np.flatnonzero(begins).tolist(), len(x)]
+    for begin, end in zip(edges, edges[1:], strict=False):
+        here = begin + int(np.argmin(good[begin:end])) if not good[begin:end].all() else end
+        if here > begin:
+            yield slice(begin, here)
 
 
 def _of_some_width(panel: Panel, x: Float, y: Float) -> tuple[Float, Float]:

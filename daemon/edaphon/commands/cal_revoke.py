@@ -1,0 +1,64 @@
+"""`edaphon cal revoke`: take a calibration, check or maker's curve back as though never entered."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edaphon.commands.apply import Way, enter
+from edaphon.commands.cal_known import Told, told_in
+from edaphon.commands.cal_list import state_of
+from edaphon.commands.cal_show import found_in
+from edaphon.commands.cal_text import as_row
+from edaphon.commands.storage import Storage, fail, open_storage
+from edaphon.facts import FactRow, knowledge_conflicts, read_facts
+from edaphon.written import read_document
+
+__all__ = ["revoke"]
+
+USAGE = 2
+WHENCE = "edaphon cal revoke"  # stands for the file
+
+
+def revoke(
+    id: Annotated[str, typer.Argument(help="id of a calibration, check or maker's curve")],
+    why: Annotated[str, typer.Option(help="the reason")],
+    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    who: Annotated[str, typer.Option(help="who says so; your login if not given")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only show what would change")] = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="do not wait until all is derived again")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Take one back; what it superseded stands again, and all is derived accordingly."""
+    if not why.strip():
+        raise fail("expected --why with the reason, got nothing", USAGE)
+    storage = open_storage(file)
+    told = told_in(storage)
+    one = found_in(told, id)
+    state = state_of(told, one)
+    if not state.in_force:
+        raise fail(f"{id} is not in force: {state.words}")
+    row = _row(storage, told, id, why)
+    enter(storage, told, (row,), Way(who, dry_run, not no_wait, json))
+
+
+def _row(storage: Storage, told: Told, id: str, why: str) -> FactRow:
+    text = as_row("revocation", {"id": _name(told, id), "of": id, "why": why})
+    rows, complaints = read_facts(read_document(WHENCE, text))
+    config = storage.config
+    complaints += knowledge_conflicts(rows, told.knowledge, config.outputs(), sheets=config.sheets)
+    if complaints:
+        raise fail("\n".join(f"{c.key}: {c.came}; {c.right}" for c in complaints))
+    return rows[0]
+
+
+def _name(told: Told, id: str) -> str:
+    """One that was never used: a revocation may itself have been taken back."""
+    plain, number = f"revocation-of-{id}"[:60], 1
+    name = plain
+    while name in told.by_id:
+        number += 1
+        name = f"{plain}-{number}"
+    return name

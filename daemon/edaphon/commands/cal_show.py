@@ -1,0 +1,192 @@
+"""`edaphon cal show`: all that is known of one calibration, check or maker's curve."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from inspect import getdoc
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import orjson
+import typer
+
+from edaphon.commands.cal_known import Entered, Told, told_in
+from edaphon.commands.cal_list import KINDS, sheet_says, state_of
+from edaphon.commands.cal_show_text import lines_of
+from edaphon.commands.cal_text import as_row
+from edaphon.commands.keeping import kept_evidence
+from edaphon.commands.storage import Storage, fail, open_storage
+from edaphon.derive import ALWAYS
+from edaphon.derive.segments import Segment
+from edaphon.facts import Calibration, Fact, FactoryCurve, FieldCheck, pin_of, table_of
+from edaphon.journal import read_only
+from edaphon.written.values import instant_text
+from edaphon_calibration.chain import prepare_step
+from edaphon_calibration.curves import curve, curve_names
+from edaphon_calibration.errors import suggestion
+
+__all__ = ["found_in", "show"]
+
+
+def show(
+    id: Annotated[str, typer.Argument(help="id of a calibration, check or maker's curve")],
+    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Tell all of one: text, who and when, parameters, where it is in force, what it rests on."""
+    storage = open_storage(file)
+    told = told_in(storage)
+    one = found_in(told, id)
+    fact: Any = one.told.fact
+    table = {
+        "id": id,
+        "kind": fact.table,
+        "subject": " ".join(fact.key if isinstance(fact, FactoryCurve) else fact.subject),
+        "state": state_of(told, one).words,
+        **_entry(told, one),
+        "fact": table_of(fact),
+        "curve": {} if isinstance(fact, FieldCheck) else _curve(fact),
+        "in_force_at": list(_places(told, fact)),
+        "evidence": list(_evidence(storage, one)),
+        "sheet": _sheet(storage, fact) if isinstance(fact, FactoryCurve) else {},
+    }
+    if json:
+        typer.echo(orjson.dumps(table, option=orjson.OPT_INDENT_2))
+    else:
+        typer.echo("\n".join(lines_of(table)))
+
+
+def found_in(told: Told, id: str) -> Entered:
+    """The one of that id; ends with words where there is none."""
+    found = told.by_id.get(id, ())
+    if not found:
+        known = [i for i, ones in told.by_id.items() if isinstance(ones[0].told.fact, KINDS)]
+        near = suggestion(id, known) if known else ", and none was ever entered"
+        raise fail(f"expected the id of a calibration, check or maker's curve, got {id!r}{near}")
+    fact = found[-1].told.fact
+    if not isinstance(fact, KINDS):
+        words = "calibrations, checks and makers' curves are told here"
+        raise fail(f"{id} is a {fact.table}; {words}, see `edaphon cal list --all`")
+    return found[-1]
+
+
+def _entry(told: Told, one: Entered) -> dict[str, Any]:
+    fact = one.told.fact
+    later = [e.told.fact.id for e in told.entered if e.told.fact.supersedes == fact.id]
+    return {
+        "who": one.told.who,
+        "known_since": one.known_since,
+        "place": str(one.place),
+        "file": one.told.file,
+        "sha256": one.told.sha256,
+        "text": one.told.text,
+        "supersedes": fact.supersedes,
+        "superseded_by": later,
+    }
+
+
+def _curve(fact: Calibration | FactoryCurve) -> dict[str, Any]:
+    """The curve with its parameters, and what is known of these."""
+    if fact.curve not in curve_names():
+        return {"name": fact.curve, "about": "", "reference": "", "parameters": []}
+    known = curve(fact.curve)
+    covariance = fact.covariance or None if isinstance(fact, Calibration) else None
+    step = prepare_step(fact.curve, fact.parameters, covariance)
+    spread = None if step.covariance is None else np.sqrt(np.diag(step.covariance))
+    names = list(known.parameters)
+    domain = (fact.domain if isinstance(fact, Calibration) else None) or known.domain
+    return {
+        "name": fact.curve,
+        "about": _about(fact.curve),
+        "reference": known.reference,
+        "parameters": [
+            {
+                "name": name,
+                "value": float(step.parameters[at]),
+                "u": None if spread is None else float(spread[at]),
+                "given": name in fact.parameters,
+            }
+            for at, name in enumerate(names)
+        ],
+        "correlation": None if step.covariance is None else _correlation(step.covariance).tolist(),
+        "domain": [float(x) if np.isfinite(x) else None for x in domain],
+        "from_unit": getattr(fact, "from_unit", None) or known.from_unit,
+        "to_unit": getattr(fact, "to_unit", None) or known.to_unit,
+    }
+
+
+def _about(name: str) -> str:
+    """The first line of what the curve's own file says."""
+    return (getdoc(import_module(f"edaphon_calibration.curves.{name}")) or "").split("\n")[0]
+
+
+def _correlation(covariance: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, Any]:
+    """0 beside a parameter that is held."""
+    spread = np.sqrt(np.diag(covariance))
+    spread[spread == 0.0] = np.inf
+    return covariance / spread / spread[:, None]
+
+
+def _places(told: Told, fact: Fact) -> Iterator[dict[str, Any]]:
+    """The channels that it is in force for, from when to when; neighbours as one."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for segment in sorted(told.plan.segments(), key=lambda s: s.start_ns):
+        if _rests_on(told, segment, fact):
+            own = found.setdefault(segment.channel, [])
+            if own and own[-1][1] == segment.start_ns:
+                own[-1] = (own[-1][0], segment.end_ns)
+            else:
+                own.append((segment.start_ns, segment.end_ns))
+    for channel, ranges in sorted(found.items()):
+        for start, end in ranges:
+            yield {
+                "channel": channel,
+                "from": None if start <= ALWAYS[0] else instant_text(start),
+                "to": None if end >= ALWAYS[1] else instant_text(end),
+            }
+
+
+def _rests_on(told: Told, segment: Segment, fact: Fact) -> bool:
+    basis = orjson.loads(told.plan.texts[segment.derivation])
+    if isinstance(fact, FactoryCurve):
+        same = (told.sources.models.get(basis["source"]), basis["output"][0]) == fact.key[:2]
+        return same and basis["factory"][:1] == [fact.name] and segment.chain.known
+    if isinstance(fact, FieldCheck):
+        return any(row[0] == fact.id for row in basis.get("field checks", ()))
+    rows: list[Mapping[str, Any]] = [*basis["calibrations"], *basis.get("pairs", ())]
+    return segment.chain.known and any(row.get("id") == fact.id for row in rows)
+
+
+def _evidence(storage: Storage, one: Entered) -> Iterator[dict[str, Any]]:
+    """Each file with what lies beside the row's file now, and whether the journal has it."""
+    fact = one.told.fact
+    named = (fact.evidence or {}) if isinstance(fact, Calibration | FieldCheck) else {}
+    journal = read_only(storage.layout.journal) if named else None
+    for name, sha256 in named.items():
+        path = Path(one.told.file).parent / name
+        kept = journal is not None and kept_evidence(journal, sha256) is not None
+        yield {"name": name, "sha256": sha256, "file": _state(path, sha256), "journal": kept}
+
+
+def _state(path: Path, sha256: str) -> str:
+    try:
+        same = hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+    except OSError as error:
+        return f"not there ({path}: {error.strerror})"
+    return f"as it was ({path})" if same else f"another one lies there now ({path})"
+
+
+def _sheet(storage: Storage, fact: FactoryCurve) -> dict[str, str]:
+    """What the model sheet says otherwise, and the row that takes it over; nothing if the same."""
+    says = sheet_says(fact, storage.config.sheets)
+    if not says:
+        return {}
+    output = storage.config.sheets[fact.model].outputs.get(fact.output)
+    now = next((f for f in output.factory if f.name == fact.name), None) if output else None
+    if now is None:
+        return {"says": says, "row": ""}
+    new = table_of(pin_of(fact.model, fact.output, now)) | {"supersedes": fact.id}
+    new["id"] = f"{fact.id[:50]}-new"
+    del new["kind"]
+    return {"says": says, "row": as_row("factory", new)}

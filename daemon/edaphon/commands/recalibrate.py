@@ -1,0 +1,167 @@
+"""`edaphon recalibrate`: derive values again from the readings that are kept, and compare."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import numpy as np
+import orjson
+import typer
+
+from edaphon.commands.cal_known import Told, told_in
+from edaphon.commands.cal_table import show_rows
+from edaphon.commands.cal_wait import follow
+from edaphon.commands.control import DaemonOff
+from edaphon.commands.foresight import foresee_ranges
+from edaphon.commands.offline import settled_deriver
+from edaphon.commands.query import instant
+from edaphon.commands.storage import Storage, fail, open_storage
+from edaphon.derive import ALWAYS, derived_by
+from edaphon.derive.chains import Range
+from edaphon.derive.plan import whole_segments
+from edaphon.nouns import Int
+from edaphon.series import DAY_NS, Series
+from edaphon_calibration.errors import suggestion
+
+__all__ = ["recalibrate"]
+
+
+_NONE = np.zeros(0, np.int64)
+
+
+class Done(NamedTuple):
+    """How many rows a channel has in that time, and how many of them differed."""
+
+    channel: str
+    rows: int
+    differing: int
+
+
+def recalibrate(
+    since: Annotated[str, typer.Option(help="from this time on, such as 2026-04-01")] = "",
+    channel: Annotated[
+        list[str] | None, typer.Option(help="id of a channel, may be repeated; none: all")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only tell what would differ")] = False,
+    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Derive values again from the readings that are kept, by what is in force.
+
+    Rows that differ are put right in the series and every sink; none differing is the proof that
+    every value follows from its reading. With --dry-run exit 1 if any would differ.
+    """
+    since_ns = instant(since, ALWAYS[0])
+    storage = open_storage(file)
+    if not storage.layout.journal.exists():
+        raise fail(f"no journal in {storage.layout.folder}; start `edaphon run` first")
+    told = told_in(storage)
+    channels = _channels(told, channel or [])
+    if dry_run:
+        done = _foreseen(storage, told, channels, since_ns)
+    else:
+        done = _recalibrated(storage, channels, since_ns)
+    differing = sum(one.differing for one in done)
+    if json:
+        rows = [one._asdict() for one in done]
+        found = {"channels": rows, "differing": differing, "dry_run": dry_run}
+        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+    else:
+        show_rows(Done._fields, done)
+    if dry_run and differing:
+        raise typer.Exit(1)
+
+
+def _channels(told: Told, wanted: Iterable[str]) -> list[str]:
+    known = told.knowledge.channels
+    for id in wanted:
+        if id not in known:
+            raise fail(f"expected the id of a channel, got {id!r}{suggestion(id, known)}")
+    return sorted(set(wanted) or known)
+
+
+def _foreseen(storage: Storage, told: Told, channels: list[str], since_ns: int) -> list[Done]:
+    found = foresee_ranges(storage, told, {id: [(since_ns, ALWAYS[1])] for id in channels})
+    return [
+        Done(id, found[id].rows, found[id].changed) if id in found else Done(id, 0, 0)
+        for id in channels
+    ]
+
+
+def _recalibrated(storage: Storage, channels: list[str], since_ns: int) -> list[Done]:
+    """By the daemon below live values, which goes on with it if this ends; here if it is off."""
+    try:
+        before = int(storage.ask("flush")["change"])
+        with _read(storage) as series:
+            wanted = _wanted(series, channels, since_ns)
+        answer = storage.ask("recalibrate", begin=True, channels=channels, since_ns=since_ns)
+        answer = follow(storage, answer)
+        storage.ask("flush")
+    except DaemonOff:
+        return _alone(storage, channels, since_ns)
+    with _read(storage) as series:
+        return _done(series, wanted, before, int(answer["differing"]))
+
+
+def _alone(storage: Storage, channels: list[str], since_ns: int) -> list[Done]:
+    with settled_deriver(storage) as (deriver, series):
+        deriver.flush()
+        before, differed = series.change, deriver.differing
+        wanted = _wanted(series, channels, since_ns)
+        deriver.recalibrate({id: [(since_ns, ALWAYS[1])] for id in channels})
+        while deriver.turn():
+            pass
+        return _done(series, wanted, before, deriver.differing - differed)
+
+
+@contextmanager
+def _read(storage: Storage) -> Iterator[Series]:
+    series = Series(storage.layout.series, read_only=True)
+    try:
+        yield series
+    finally:
+        series.close()
+
+
+class _Wanted(NamedTuple):
+    """Where channels are derived again, and the last record that is in their rows by now."""
+
+    ranges: dict[str, list[Range]]
+    last: int
+
+
+def _wanted(series: Series, channels: list[str], since_ns: int) -> _Wanted:
+    derived = derived_by(series)
+    ranges = {id: [(since_ns, ALWAYS[1])] for id in channels}
+    return _Wanted(whole_segments(ranges, derived.extents), derived.position.number)
+
+
+def _done(series: Series, wanted: _Wanted, before: int, differing: int) -> list[Done]:
+    """Rows that got another content above that change, new ones apart; none if none is counted.
+
+    A check that looks ahead may revise the newest rows meanwhile: they do not differ by this.
+    """
+    changed: dict[str, list[Int]] = {}
+    for head in series.changed_heads(before) if differing else ():
+        runs = series.rows_above(head.channel, head.day, before)
+        times = [run.time_ns[run.sequence <= wanted.last] for run in runs]
+        changed.setdefault(head.channel, []).extend(times)
+    for gone in series.withdrawn_above(before) if differing else ():
+        changed.setdefault(gone.channel, []).append(gone.times_ns)
+    return [
+        Done(id, _rows(series, id, own), len(set(np.concatenate([_NONE, *changed.get(id, [])]))))
+        for id, own in sorted(wanted.ranges.items())
+    ]
+
+
+def _rows(series: Series, channel: str, ranges: list[Range]) -> int:
+    n = 0
+    for head in series.heads(channel):
+        first, last = head.day * DAY_NS, (head.day + 1) * DAY_NS
+        if any(start <= first and last <= end for start, end in ranges):
+            n += head.n
+        else:
+            cut = [(max(first, start), min(last, end)) for start, end in ranges]
+            n += sum(len(run) for a, b in cut if a < b for run in series.read(channel, a, b))
+    return n
