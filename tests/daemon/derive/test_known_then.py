@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.daemon.derive.lives import Life, MemoryJournal, folders, rows_of, told_rows
-from tests.daemon.derive.test_line import EXAMPLES, streams
+from tests.daemon.derive.test_line import EXAMPLES, channel, streams
 from tests.daemon.derive.test_recalibrate import calibration, days_of_readings
 
 from edaphon.derive import another, known_then, values_then
@@ -63,8 +63,9 @@ def test_what_was_known_before_a_correction_is_answered_without_the_journal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stream = days_of_readings(1)
-    for number in [10.0, 10.0, 40.0, 10.0, 11.0, 40.0, 11.0, 11.0, 40.0, 9.0]:  # spikes
-        stream.hear("a", number, 1, True)
+    stream.learn(channel("c1", 5, 2, again=True))  # spikes are told, and no rate
+    for number in [10.0, 10.0, 40.0, 10.0, 11.0, 40.0, 11.0, 11.0, 40.0, 9.0]:
+        stream.hear("a", number, 60, True)
     before = len(stream.entries)
     stream.learn(calibration("k", "c1", 4))
     stream.hear("a", 12.0, 60, True)
@@ -74,6 +75,7 @@ def test_what_was_known_before_a_correction_is_answered_without_the_journal(
         life = Life(folder, journal)
         life.settle()
         old = life.rows()
+        assert [fields["flag"] for fields in old.values()].count(3) == 3
         journal.shown = len(stream.entries)
         life.settle()
         life.flush()
