@@ -210,3 +210,22 @@ def test_what_comes_next_is_judged_beside_what_was_derived_again() -> None:
         (*_, spike, _, _) = [flag for run in life.series.read("c1", 0, 2**62) for flag in run.flag]
         assert spike == 3, "a spike stands out from the reading before it too"
         life.close()
+
+
+def test_a_reading_that_comes_behind_the_place_of_the_work_is_not_passed_over() -> None:
+    stream = days_of_readings(3)
+    stream.learn(channel("c1", 5, 2, again=True))
+    stream.learn(calibration("k", "c1", 4))
+    before = len(stream.entries)
+    stream.hear("a", 40.0, -60 * 60 + 30, True)
+    with folders() as folder:
+        journal = MemoryJournal(stream.entries)
+        journal.shown = before
+        life = Life(folder, journal)
+        for _ in range(before + 30):
+            life.turn(1)
+        assert 12 < life.deriver.differing < 72, "the work has passed that time, and goes on"
+        journal.shown = len(stream.entries)
+        life.settle(1)
+        assert life.told() == told(folder / "whole", stream.entries)
+        life.close()
