@@ -96,6 +96,7 @@ def test_a_difference_has_the_scale_of_its_unit_and_no_offset():
     fahrenheit = {"reference_value": 68.0, "unit": "degF", "u_reference": 0.18}
     assert checked(check("k", "as left", 10, 69.8, **fahrenheit)) == one
     assert checked(check("k", "as left", 10, 68.0 + 1.8 * 0.399, **fahrenheit)) == checked()
+    assert checked(check("k", "as left", 10, 68.0 + 1.8 * 0.401, **fahrenheit)) > checked()
 
 
 def test_a_check_of_a_sensor_follows_it_and_that_of_a_channel_stays():
