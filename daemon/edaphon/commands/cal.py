@@ -2,6 +2,7 @@
 
 import typer
 
+from edaphon.commands.cal_add import add
 from edaphon.commands.cal_apply import put_in_force
 from edaphon.commands.cal_fit import fit
 from edaphon.commands.cal_list import listed
@@ -17,6 +18,7 @@ cal = typer.Typer(
     help="Calibrations, and checks in the field: made, looked at, put in force, taken back.",
 )
 cal.command("fit")(fit)
+cal.command("add")(add)
 cal.command("list")(listed)
 cal.command("show")(show)
 cal.command("revoke")(revoke)

@@ -1,7 +1,7 @@
 """`edaphon cal fit`: from the points of a calibration to the fact that `cal apply` takes."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import hypot, isfinite
 from pathlib import Path
@@ -12,6 +12,7 @@ import orjson
 import typer
 
 from edaphon.commands.cal_evidence import Paper, papers_beside, put
+from edaphon.commands.cal_options import numbers_given
 from edaphon.commands.cal_plot import fit_svg
 from edaphon.commands.cal_points import BadPoints, Points, read_points
 from edaphon.commands.cal_text import Fitted, as_table, as_toml, complaints
@@ -73,7 +74,7 @@ def fit(
         raise fail(f"{write} is there already; a file once applied is never edited: another name")
     said = {"from": since, "operator": operator, "method": method, "reference": reference}
     said |= subject | {"supersedes": supersedes, "id": id or _name(subject, curve, since)}
-    wish = _wish(curve, _numbers(fixed, "--fixed"), _numbers(start, "--start"), degree)
+    wish = _wish(curve, numbers_given(fixed, "--fixed"), numbers_given(start, "--start"), degree)
     stated = {"point": u_point, "reference": u_reference, "bulk-density": u_bulk_density}
     for option, number in stated.items():
         _not_negative(f"--u-{option}", number)
@@ -128,19 +129,6 @@ def _name(subject: Mapping[str, str], curve: str, since: str) -> str:
     """Such as P1-vwc-5-2026-03-01, or with the curve's name where no time is given."""
     what = subject["channel"] or f"{subject['sensor']}-{subject['output']}"
     return re.sub("[^A-Za-z0-9._:-]", "-", f"{what}-{since[:10] or curve}")[:64]
-
-
-def _numbers(given: Iterable[str] | None, option: str) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for text in given or ():
-        name, _, number = text.partition("=")
-        try:
-            found[name.strip()] = float(number)
-        except ValueError:
-            raise fail(f"expected {option} NAME=VALUE, got {text!r}", USAGE) from None
-        if not isfinite(found[name.strip()]):
-            raise fail(f"expected {option} with a finite number, got {text!r}", USAGE)
-    return found
 
 
 def _not_negative(option: str, number: float) -> None:
