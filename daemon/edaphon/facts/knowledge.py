@@ -94,14 +94,15 @@ class Knowledge:
         return tuple(k.fact for k in self.in_force if isinstance(k.fact, kind))
 
     def standing(self, id: str) -> Fact | None:
-        """The fact of that id if it is in force, else the one that puts it right."""
-        followers = {k.fact.supersedes: k.fact.id for k in self.entered if k.fact.supersedes}
+        """The fact of that id if it is in force, else the one entered last that puts it right."""
         mine = {k.fact.id: k.fact for k in self.in_force}
-        seen: set[str] = set()
-        while id not in mine and id in followers and id not in seen:
-            seen.add(id)
-            id = followers[id]
-        return mine.get(id)
+        reached, new = set[str](), {id}
+        while new:
+            if standing := [mine[one] for one in mine if one in new]:
+                return standing[-1]
+            reached |= new
+            new = {k.fact.id for k in self.entered if k.fact.supersedes in new} - reached
+        return None
 
     @cached_property
     def plots(self) -> Mapping[str, Plot]:

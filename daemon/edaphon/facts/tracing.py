@@ -23,6 +23,8 @@ def own_complaints(case: Case) -> Iterator[Found]:
             if not is_hash(told):
                 right = f"the SHA-256 of the file, as `sha256sum {name}` tells it"
                 yield fact, "evidence", f'"{name}" has no hash yet', right
+    for calibration in case.new(Calibration):
+        yield from _drift(calibration)
     for check in case.new(FieldCheck):
         yield from _unit(case, check)
     for factory in case.new(FactoryCurve):
@@ -36,6 +38,17 @@ def naming_complaints(case: Case) -> Iterator[Found]:
     for calibration in case.new(Calibration):
         if calibration.drifts_from is not None:
             yield from _pair(case, calibration, calibration.drifts_from)
+
+
+def _drift(calibration: Calibration) -> Iterator[Found]:
+    """What grows with time has a begin; a pair says itself how far it drifted."""
+    if not calibration.drift_per_year:
+        return
+    came = f"{calibration.drift_per_year:g}"
+    if calibration.drifts_from is not None:
+        yield calibration, "drift_per_year", f"{came} with drifts_from", "one of the two"
+    elif calibration.from_ns is None:
+        yield calibration, "drift_per_year", f"{came} without from", "`from`: when it was made"
 
 
 def _on_subjects(case: Case) -> Iterator[Calibration | FieldCheck]:
@@ -63,7 +76,10 @@ def _pair(case: Case, later: Calibration, name: str) -> Iterator[Found]:
         yield later, "drifts_from", f'"{name}" is this one itself', "the one made before it"
         return
     yield from unless_known(later, "drifts_from", name, known, "calibration")
-    if name in known:
+    if name == later.supersedes:
+        came = f'"{name}" is superseded by this one'
+        yield later, "drifts_from", came, "leave out `supersedes`: both of a pair stand"
+    elif name in known:
         yield from _one_number(later, known[name])
 
 
@@ -78,6 +94,11 @@ def _one_number(later: Calibration, first: Calibration) -> Iterator[Found]:
     elif first.drifts_from is not None:
         came = f'"{first.id}" drifts from "{first.drifts_from}" itself'
         yield later, key, came, "one that holds for one moment, without drifts_from"
+    elif first.by_calendar or later.by_calendar:
+        came = f'"{(first if first.by_calendar else later).curve}" goes by the calendar itself'
+        yield later, key, came, "two curves of one moment each"
+    elif first.second != later.second:
+        yield later, key, f'"{first.id}" takes another number beside', "the same `second`"
     elif _gives(first) != _gives(later):
         unit = _gives(first) or "the unit of what comes"
         came = f'"{first.id}" gives {unit}, this one {_gives(later) or "the unit of what comes"}'

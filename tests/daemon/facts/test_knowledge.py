@@ -79,6 +79,21 @@ def test_a_fact_revoked_twice_takes_nothing_else_with_it() -> None:
     assert standing(known) == ["a"]
 
 
+def test_who_stands_for_a_fact_is_the_one_that_put_it_right_last_and_was_not_taken_back() -> None:
+    rows = [deployment("a"), deployment("b", "a"), deployment("c", "b"), deployment("d", "a")]
+
+    def stands(*more: dict[str, Any]) -> str | None:
+        found = knowledge(*rows, *more).standing("a")
+        return found.id if found else None
+
+    assert stands() == "d"
+    assert stands(revocation("d")) == "c"
+    assert stands(revocation("d"), revocation("c")) == "b"
+    assert stands(*map(revocation, "dcb")) == "a"
+    assert stands(*map(revocation, "dcba")) is None
+    assert knowledge(*rows).standing("x") is None
+
+
 def test_what_was_known_then_stays_answerable() -> None:
     known = knowledge(deployment("a"), deployment("b", "a"), revocation("b"))
     assert [standing(known.as_known_at(Sequence(1, n))) for n in (0, 1, 2, 3)] == [
