@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Mapping
 from functools import cached_property
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from edaphon.derive import ALWAYS
 from edaphon.facts import FactRow, fact_of
 from edaphon.facts.swaps import contradictions, explanations
 from edaphon.journal import Kind, Purpose
-from edaphon.nouns import Float, Observations, Sequence
+from edaphon.nouns import Float, Observations
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import Turn
@@ -35,7 +34,6 @@ __all__ = ["Desk", "columns_of"]
 LATE_INTERVALS, SILENT_INTERVALS = 2, 4
 USUAL_INTERVAL_NS = 3_600_000_000_000
 READ_WITHIN_S = 130.0
-NOTE_WITHIN_S = 20.0
 
 
 class Desk:
@@ -80,6 +78,7 @@ class Desk:
             "sources": [self._source(source) for source in config.sources],
             "sinks": [self._sink(name) for name in service.sinks],
             "channels": [self._channel(id) for id in sorted(service.channels)],
+            "again": service.deriver.pending,
             "trouble": _trouble(service),
         }
 
@@ -168,16 +167,11 @@ class Desk:
     def _on_release(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Keep in the journal what was released."""
         payload = orjson.dumps(request["note"], option=orjson.OPT_SORT_KEYS)
-        kept: SimpleQueue[list[Sequence]] = SimpleQueue()
         entry = self._service.keeper.entry(Kind.NOTE, "", payload)
-        self._service.journal.append([entry], kept.put)
         try:
-            return {"place": str(kept.get(timeout=NOTE_WITHIN_S)[0])}
-        except Empty:
-            raise DaemonRefuses(
-                f"expected to journal the release within {NOTE_WITHIN_S:.0f} s;"
-                " see `edaphon status`, and release again"
-            ) from None
+            return {"place": str(self._service.keep([entry]))}
+        except NotKept as refusal:
+            raise DaemonRefuses(f"{refusal}; release again then") from None
 
     def _on_read(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """One measurement beside the schedule, kept with the purpose of a test."""

@@ -15,7 +15,7 @@ import orjson
 import typer
 
 from edaphon.commands.storage import Storage, fail, open_storage
-from edaphon.derive import knowledge_of, known_then, meanings, values_then
+from edaphon.derive import known_facts, known_then, values_then
 from edaphon.facts import Knowledge
 from edaphon.journal import JournalReader, read_only
 from edaphon.nouns import Observations
@@ -88,7 +88,7 @@ def _current(channel: str, file: Path | None) -> Origin:
     if not storage.layout.journal.exists():
         _unit(channel, {})
     series = storage.series()
-    unit = _unit(channel, _units(knowledge_of(meanings(_journal(storage), series))))
+    unit = _unit(channel, _units(known_facts(_journal(storage), series)))
     return _of_series(channel, unit, series)
 
 

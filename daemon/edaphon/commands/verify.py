@@ -160,7 +160,7 @@ def _read_back(
     waiting: Mapping[tuple[str, int], int],
     deep: bool,
 ) -> dict[str, Any]:
-    channels = _channels(storage)
+    channels = _channels(storage, series)
     readback = open_readback(sink_kind("influxdb").Settings.model_validate(config.settings))  # type: ignore[arg-type]
     try:
         differs: list[str] = []
@@ -218,8 +218,8 @@ def _their_numbers(page: Rows) -> Iterator[tuple[Any, ...]]:
     return zip(page.time_ns.tolist(), *numbers, flags, page.derivation, strict=True)
 
 
-def _channels(storage: Storage) -> dict[str, Channel]:
-    knowledge = known_facts(read_only(storage.layout.journal))
+def _channels(storage: Storage, series: Series) -> dict[str, Channel]:
+    knowledge = known_facts(read_only(storage.layout.journal), series)
     site = storage.config.site.id
     return {id: knowledge.channel(id, site) for id in knowledge.channels}
 

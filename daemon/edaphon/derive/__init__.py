@@ -2,10 +2,10 @@
 
 from edaphon.derive.another import Another, Part, derived_by
 from edaphon.derive.compare import Comparison
-from edaphon.derive.deriver import Deriver, known_facts
+from edaphon.derive.deriver import Deriver
 from edaphon.derive.foresee import foresee
 from edaphon.derive.known_then import KnownThen, known_then, values_then
-from edaphon.derive.meanings import knowledge_of, last_sources, meanings
+from edaphon.derive.meanings import knowledge_of, known_facts, last_sources, meanings
 from edaphon.derive.plan import ALWAYS, LINE_VERSION, Plan, changed_ranges, plan_of
 from edaphon.derive.rework import remove_series
 from edaphon.derive.sources import Sources

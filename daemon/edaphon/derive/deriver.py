@@ -30,7 +30,7 @@ from edaphon.journal import DamagedRow, Entry, JournalReader, Kind, entry_crc
 from edaphon.nouns import Channel, Observations, Sequence
 from edaphon.series import Series
 
-__all__ = ["CHECKPOINT", "Deriver", "extents_of_json", "known_facts"]
+__all__ = ["CHECKPOINT", "Deriver", "extents_of_json"]
 
 FACT_KINDS = frozenset({Kind.FACT, Kind.CALIBRATION, Kind.MARK})
 MEANINGS = FACT_KINDS | {Kind.CONFIGURATION}
@@ -412,14 +412,6 @@ class Deriver:
             return entry_crc(*sequence, self._journal.entry(sequence))
         except (KeyError, DamagedRow):
             return -2
-
-
-def known_facts(journal: JournalReader) -> Knowledge:
-    """Everything that was ever entered in the journal; `edaphon verify` tells of damaged rows."""
-    knowledge = Knowledge()
-    for sequence, entry in journal.scan(kinds=FACT_KINDS, on_damage=lambda _: None):
-        knowledge = knowledge.learn(sequence, from_payload(entry.payload).fact)
-    return knowledge
 
 
 def _learned(told: _Told, batch: list[Item]) -> _Told:

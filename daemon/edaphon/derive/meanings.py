@@ -13,7 +13,7 @@ from edaphon.journal import DamagedRow, JournalReader, Kind
 from edaphon.nouns import Sequence
 from edaphon.series import Series
 
-__all__ = ["Meanings", "knowledge_of", "last_sources", "meanings"]
+__all__ = ["Meanings", "knowledge_of", "known_facts", "last_sources", "meanings"]
 
 Meanings = tuple[Item, ...]
 
@@ -44,6 +44,11 @@ def knowledge_of(told: Meanings) -> Knowledge:
         if entry.kind in FACT_KINDS:
             knowledge = knowledge.learn(sequence, from_payload(entry.payload).fact)
     return knowledge
+
+
+def known_facts(journal: JournalReader, series: Series | None = None) -> Knowledge:
+    """Everything that was ever entered in the journal; `edaphon verify` tells of damaged rows."""
+    return knowledge_of(meanings(journal, series))
 
 
 def last_sources(told: Meanings) -> Sources:
