@@ -39,7 +39,9 @@ class Done(NamedTuple):
 
 
 def recalibrate(
-    since: Annotated[str, typer.Option(help="from this time on, such as 2026-04-01")] = "",
+    since: Annotated[
+        str, typer.Option(help="from this time on; a stretch with one chain is derived whole")
+    ] = "",
     channel: Annotated[
         list[str] | None, typer.Option(help="id of a channel, may be repeated; none: all")
     ] = None,

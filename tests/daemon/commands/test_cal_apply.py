@@ -1,0 +1,184 @@
+"""What a preview told is what happens, by the daemon or without it; and it can be taken back."""
+
+import numpy as np
+import pytest
+from tests.daemon.commands.calling import call, call_json
+from tests.daemon.commands.test_cal_preview import (
+    FACTS,
+    LINE,
+    TABLES,
+    minute,
+    records,
+    station_in,
+    telling,
+    values,
+    written,
+)
+from tests.stories.station import Station
+
+from edaphon.clock import SystemClock
+from edaphon.commands import cal_wait
+from edaphon.commands.run import running
+from edaphon.journal import Journal
+
+FROM = "from = 2026-04-01T12:20:00Z\n"
+
+
+@pytest.fixture(params=[False, True], ids=["daemon off", "daemon on"])
+def plot(request, tmp_path):
+    """An hour of a plot, with the service off or on."""
+    station = station_in(tmp_path)
+    if not request.param:
+        yield station
+        return
+    with running(station.file):
+        yield station
+
+
+def told(station: Station, channel: str) -> list[float | None]:
+    """The values as people are told them."""
+    out, _ = call(station, "query", channel, "--format", "csv")
+    cells = [line.split(",")[2] for line in out.splitlines()[1:]]
+    return [float(cell) if cell else None for cell in cells]
+
+
+def test_what_was_previewed_happens_and_how_many_rows_differ_is_told(plot):
+    before = told(plot, "p-vwc")
+    found = call_json(plot, "cal", "apply", str(written(plot, "soil", FROM)), "--who", "K. Berg")
+    (one,) = found["channels"]
+    assert (one["moved"], one["lost"], one["changed"]) == (4, 2, 6)
+    assert (found["applied"], found["differing"]) == (1, 6)
+    after = told(plot, "p-vwc")
+    assert after[:2] == [None, None]
+    assert after[2:] == pytest.approx(0.01 + 1.1 * np.array(before[2:]))
+    by = np.array(after[2:]) - np.array(before[2:])
+    assert one["mean_change"] == pytest.approx(by.mean())
+    (row,) = call_json(plot, "cal", "list", "--channel", "p-vwc")[1:]
+    assert (row["id"], row["who"], row["from"]) == ("soil", "K. Berg", minute(20))
+
+
+def test_for_people_the_change_is_told_first_and_what_differs_last(plot):
+    out, _ = call(plot, "cal", "apply", str(written(plot, "soil", FROM)))
+    lines = out.splitlines()
+    assert lines[0].startswith("new: calibration soil   (")
+    assert lines[1] == f"  p-vwc: 6 of 6 rows change, {minute(0)} to {minute(50)}"
+    assert "  p-vwc: 2 values from" in out
+    assert lines[-2:] == ["1 facts applied", "6 rows differ now, in the series and every sink"]
+
+
+def test_it_need_not_be_waited_for(plot):
+    found = call_json(plot, "cal", "apply", str(written(plot, "soil")), "--no-wait")
+    assert (found["applied"], found["differing"]) == (1, None)
+
+
+def test_a_dry_run_puts_nothing_in_force(plot):
+    before = told(plot, "p-vwc")
+    found = call_json(plot, "cal", "apply", str(written(plot, "soil")), "--dry-run")
+    assert (found["applied"], found["channels"][0]["moved"]) == (0, 6)
+    out, _ = call(plot, "cal", "apply", str(written(plot, "soil")), "--dry-run")
+    assert out.endswith("nothing is in force by this\n")
+    assert told(plot, "p-vwc") == before
+
+
+def test_apply_goes_the_same_way_and_does_not_wait(plot):
+    out, _ = call(plot, "apply", str(written(plot, "soil")))
+    assert "  p-vwc: 6 of 6 rows change" in out
+    assert out.endswith("1 facts applied\n")
+    assert call(plot, "apply", str(written(plot, "soil")))[0] == "nothing new\n"
+
+
+def test_what_is_wrong_changes_nothing(plot):
+    file = plot.folder / "bad.toml"
+    file.write_text(LINE.format(id="bad", more="").replace("p-vwc", "p-vw"))
+    for command in (("cal", "apply"), ("apply",), ("cal", "preview")):
+        err = call(plot, *command, str(file), codes=(3,))[1]
+        assert 'bad.toml:3  calibration.channel: "p-vw" is no channel; did you mean p-vwc?' in err
+        assert "Nothing was changed." in err
+
+
+def test_what_was_revoked_is_as_though_never_entered(plot):
+    before = told(plot, "p-vwc")
+    call(plot, "cal", "apply", str(written(plot, "soil", FROM)))
+    dry = call_json(plot, "cal", "revoke", "soil", "--why", "other cores", "--dry-run")
+    assert (dry["applied"], dry["channels"][0]["gained"]) == (0, 2)
+    found = call_json(plot, "cal", "revoke", "soil", "--why", "other cores", "--who", "K. Berg")
+    assert (found["applied"], found["differing"]) == (1, 6)
+    assert told(plot, "p-vwc") == before
+    again = call(plot, "cal", "revoke", "soil", "--why", "x", codes=(1,))[1]
+    assert again == "soil is not in force: revoked: other cores\n"
+
+
+def test_only_what_is_in_force_and_with_a_reason_is_revoked(plot):
+    assert "expected --why" in call(plot, "cal", "revoke", "soil", "--why", " ", codes=(2,))[1]
+    err = call(plot, "cal", "revoke", "soul", "--why", "x", codes=(1,))[1]
+    assert "expected the id of a calibration, check or maker's curve, got 'soul'" in err
+    assert (
+        "d-p-vwc is a deployment"
+        in call(plot, "cal", "revoke", "d-p-vwc", "--why", "x", codes=(1,))[1]
+    )
+    call(plot, "cal", "apply", str(written(plot, "first")))
+    second = written(plot, "second", 'supersedes = "first"\n', "second.toml")
+    call(plot, "cal", "apply", str(second))
+    err = call(plot, "cal", "revoke", "first", "--why", "x", codes=(1,))[1]
+    assert err == "first is not in force: superseded by second\n"
+
+
+def test_a_revocation_that_was_taken_back_can_be_said_again(tmp_path):
+    plot = station_in(tmp_path)
+    call(plot, "apply", str(written(plot, "soil")))
+    call(plot, "cal", "revoke", "soil", "--why", "first", "--no-wait")
+    back = plot.folder / "back.toml"
+    back.write_text('[[revocation]]\nof = "revocation-of-soil"\nwhy = "the cores were right"\n')
+    call(plot, "apply", str(back))
+    found = call_json(plot, "cal", "revoke", "soil", "--why", "second")
+    assert found["new"][0]["id"] == "revocation-of-soil-2"
+
+
+def test_a_terminal_is_told_what_is_still_derived(tmp_path, monkeypatch, capsys):
+    class Terminal:
+        """What is asked of the daemon, in order of its answers."""
+
+        answers = iter(
+            [{"done": False, "pending": ["b", "c"], "differing": 1},
+             {"done": True, "pending": [], "differing": 7}]
+        )  # fmt: skip
+
+        def ask(self, _: str) -> object:
+            return next(self.answers)
+
+    monkeypatch.setattr(cal_wait.sys.stderr, "isatty", lambda: True, raising=False)
+    begun = {"done": False, "pending": ["a"], "differing": 0}
+    assert cal_wait.follow(Terminal(), begun)["differing"] == 7
+    err = capsys.readouterr().err
+    assert "deriving again: a\r" in err.replace("\033[K", "")
+    assert "deriving again: b and 1 more" in err
+
+
+def test_a_long_journal_is_not_read_to_apply_a_deployment(tmp_path, monkeypatch):
+    plot = station_in(tmp_path)
+    monkeypatch.setattr("edaphon.commands.apply.MOST_ENTRIES", 3)
+    file = plot.folder / "other.toml"
+    file.write_text(
+        '[[channel]]\nid = "p-ec"\nplot = "p"\nquantity = "bulk_electrical_conductivity"\n'
+        'unit = "dS/m"\ndepth_cm = 5\n'
+        '[[deployment]]\nid = "d-ec"\nchannel = "p-ec"\nsource = "sdi12/a"\n'
+        'output = "bulk_electrical_conductivity"\nfrom = 2026-04-01T12:00:00Z\n'
+    )
+    out, _ = call(plot, "apply", str(file), "--dry-run")
+    assert "6 rows gain a value" in out
+    out, _ = call(plot, "apply", str(file), str(written(plot, "soil")))
+    assert f"  p-ec: derived anew from {minute(0)}; --dry-run reads the journal" in out
+    assert "  p-vwc: 6 of 6 rows change" in out, "which takes no look at the journal"
+
+
+def test_before_the_first_start_all_that_waits_in_the_inbox_is_applied(tmp_path):
+    plot = Station(tmp_path, TABLES, FACTS)
+    out, _ = call(plot, "cal", "apply")
+    assert "  p-vwc: derived anew from the beginning" in out
+    assert "0 rows differ now" in out
+    with Journal.open(plot.storage / "journal", SystemClock()) as journal:
+        for each in (telling(plot), *records()):
+            journal.append_now(each)
+    assert call_json(plot, "cal", "apply")["new"] == []
+    assert call_json(plot, "recalibrate")["differing"] == 0
+    assert len(values(plot, "p-vwc")) == 6
