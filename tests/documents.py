@@ -44,6 +44,7 @@ from edaphon.facts.model import KINDS, Calibration, SecondInput
 from edaphon.written.models import toml_text
 from edaphon.written.values import duration_text
 from edaphon_calibration.nomenclature import QUANTITIES
+from edaphon_calibration.ucum import to_ucum
 from edaphon_drivers.sheets import Sheet, load_sheet, model_names
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -183,10 +184,11 @@ def _sheets(title: str, sheets: list[Sheet]) -> Iterator[str]:
 
 
 def _nomenclature() -> Iterator[str]:
-    yield "| quantity | unit | what it is | CF standard name |\n|---|---|---|---|"
+    yield "| quantity | unit | UCUM | what it is | CF standard name |\n|---|---|---|---|---|"
     for line in QUANTITIES.values():
         cf_name = f"`{line.cf_name}`" if line.cf_name else ""
-        yield f"| `{line.name}` | {line.unit} | {line.meaning} | {cf_name} |"
+        code = to_ucum(line.unit)
+        yield f"| `{line.name}` | {line.unit} | {code} | {line.meaning} | {cf_name} |"
     yield ""
 
 

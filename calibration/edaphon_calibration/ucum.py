@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from edaphon_calibration.errors import UnitError
 from edaphon_calibration.unit_text import LONGEST, Factor, factors, rendered
-from edaphon_calibration.units import canonical
+from edaphon_calibration.units import canonical, usual
 
 __all__ = ["from_ucum", "to_ucum"]
 
@@ -82,7 +82,7 @@ def from_ucum(code: str) -> str:
         raise UnitError(
             f"expected a UCUM code of at most {LONGEST} characters; came {code[:LONGEST]!r}…"
         )
-    return canonical(rendered(_product(code, code, brackets=True)))
+    return usual(rendered(_product(code, code, brackets=True)))
 
 
 def _power(symbol: str, power: int, unit: str) -> str:

@@ -14,7 +14,7 @@ from edaphon_calibration.unit_text import Factor, factors, rendered
 if TYPE_CHECKING:
     from pint import UnitRegistry
 
-__all__ = ["SAME", "Conversion", "UnitError", "canonical", "check_unit", "conversion"]
+__all__ = ["SAME", "Conversion", "UnitError", "canonical", "check_unit", "conversion", "usual"]
 
 # Spellings that people and makers use, where pint's short name is not what the project writes.
 _SPELLINGS = {
@@ -98,9 +98,26 @@ SAME = Conversion(1.0, 0.0)
 def canonical(text: str) -> str:
     """The one spelling of a unit; raises UnitError for what is no unit.
 
+    What is no unit in the usual spellings may be a UCUM code.
+
     >>> [canonical(u) for u in ("m3/m3", "°C", "µS/cm", "1", "percent", "umol m-2 s-1")]
     ['m**3/m**3', 'degC', 'uS/cm', 'dimensionless', '%', 'umol/(m**2*s)']
+    >>> [canonical(code) for code in ("Cel", "umol.m-2.s-1", "/cm3")]
+    ['degC', 'umol/(m**2*s)', '1/cm**3']
     """
+    try:
+        return usual(text)
+    except UnitError as error:
+        from edaphon_calibration.ucum import from_ucum  # it is made of this module
+
+        try:
+            return from_ucum(text)
+        except UnitError:
+            raise error from None
+
+
+def usual(text: str) -> str:
+    """The one spelling of a unit in any usual spelling; raises UnitError."""
     parts = tuple(Factor(_symbol(f.symbol, text), f.power) for f in factors(text))
     if len(parts) > 1 and any(f.symbol in {"degC", "degF"} for f in parts):
         raise UnitError(f"expected K or delta_degC inside a compound unit; came {text!r}")

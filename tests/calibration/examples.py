@@ -11,6 +11,7 @@ __all__ = ["ACCURACY", "PARAMETERS", "beside", "grid", "with_parameters"]
 PARAMETERS: dict[str, dict[str, float]] = {
     "polynomial": {"c0": 0.5, "c1": 4.0, "c2": 0.25, "c4": 1e-2, "c6": -1e-3},
     "linear": {"c0": 0.5, "c1": 2.0},
+    "polynomial_temperature": {"c0": 0.5, "c1": 2.0, "c2": 0.1, "t0": -0.2, "t1": 0.05, "s0": 0.01},
     "rational": {"a0": 1.0, "a1": 2.0, "a2": 0.1, "b1": 0.05, "b2": 0.02},
     "table": {"points": 3, "x1": -2.5, "y1": 1.0, "x2": 0.31, "y2": 5.0, "x3": 2.8, "y3": 6.0},
     "refractive_index": {"a0": 1.6, "a1": 8.4},

@@ -20,6 +20,7 @@ from edaphon.facts import Knowledge
 from edaphon.journal import JournalReader, read_only
 from edaphon.nouns import Observations
 from edaphon.series import DAY_NS, Series, WrongFile, read_release
+from edaphon_calibration.ucum import to_ucum
 
 __all__ = ["FAR_NS", "instant", "query"]
 
@@ -58,6 +59,7 @@ def query(
     release: Annotated[
         str, typer.Option(help="values of that release, by its name or file; else current ones")
     ] = "",
+    ucum: Annotated[bool, typer.Option("--ucum", help="units as UCUM codes")] = False,
     format: Annotated[Format | None, typer.Option(help="table for people, else csv")] = None,
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
 ) -> None:
@@ -72,10 +74,11 @@ def query(
         origin = _current(channel, file)
 
     def unit_of(run: Observations) -> str:
-        if level is Level.CALIBRATED:
-            return origin.unit
-        text = origin.derivation_text(run.derivation)
-        return str(orjson.loads(text)["output"][2]) if text else ""
+        unit = origin.unit
+        if level is Level.RAW:
+            text = origin.derivation_text(run.derivation)
+            unit = str(orjson.loads(text)["output"][2]) if text else ""
+        return to_ucum(unit) if ucum and unit else unit
 
     runs = origin.runs(instant(start, -FAR_NS), instant(end, FAR_NS))
     chosen = format or (Format.TABLE if sys.stdout.isatty() else Format.CSV)
