@@ -112,10 +112,10 @@ class Another:
         while (found := job.turn(ROWS)) is not None:
             first_ns = int(found.old[0].time_ns[0])
             if held is not None:
-                yield Part(held.old, _revised(held.new, found.new, first_ns))
+                yield Part(held.old, _in_order(_revised(held.new, found.new, first_ns)))
             held = Part(found.old, _from(found.new, first_ns))
         if held is not None:
-            yield held
+            yield Part(held.old, _in_order(held.new))
 
     def _from_journal(self, ranges: Mapping[str, list[Range]]) -> Iterator[tuple[str, Part]]:
         plan = self._plan.only(ranges)
@@ -147,7 +147,19 @@ class Another:
 
 def _from(runs: list[Observations], first_ns: int) -> list[Observations]:
     found = [chosen(run, run.time_ns >= first_ns) for run in runs]
-    return sorted((run for run in found if len(run)), key=lambda run: int(run.time_ns[0]))
+    return [run for run in found if len(run)]
+
+
+def _in_order(runs: list[Observations]) -> list[Observations]:
+    """The same rows by time: a mark takes rows out of the middle of a run."""
+    times = np.concatenate([run.time_ns for run in runs]) if runs else np.zeros(0, np.int64)
+    order = np.argsort(times, kind="stable")
+    lengths = [len(run) for run in runs]
+    of_run = np.repeat(np.arange(len(runs)), lengths)
+    within = np.concatenate([np.zeros(0, np.int64), *map(np.arange, lengths)])
+    cuts = np.flatnonzero(np.diff(of_run[order])) + 1
+    pieces = np.split(order, cuts) if len(order) else []
+    return [chosen(runs[of_run[piece[0]]], within[piece]) for piece in pieces]
 
 
 def _revised(

@@ -19,7 +19,7 @@ from edaphon.derive.evaluate import Taken, evaluate, taken_rows
 from edaphon.derive.plan import Plan
 from edaphon.derive.segments import Segment
 from edaphon.derive.state import Fresh, Latest, Memory
-from edaphon.nouns import ALONE, Observations
+from edaphon.nouns import ALONE, Int, Observations
 from edaphon.series import DAY_NS, Series
 
 __all__ = [
@@ -210,8 +210,8 @@ def _readings(runs: list[Observations]) -> Fresh:
     )
 
 
-def chosen(run: Observations, rows: npt.NDArray[np.bool_]) -> Observations:
-    """Some rows of a run."""
+def chosen(run: Observations, rows: npt.NDArray[np.bool_] | Int) -> Observations:
+    """Some rows of a run, by a mask or by their places."""
     columns = {
         name: getattr(run, name)[rows]
         for name in Observations.__slots__

@@ -24,7 +24,10 @@ def then(life: Life, journal: Any, n: int, folder: Any) -> dict[tuple[str, int],
         runs = values_then(
             journal, life.series, known, channel, -FAR_NS, FAR_NS, folder / f"then-{channel}"
         )
-        for time_ns, fields in rows_of(list(runs)).items():
+        runs = list(runs)
+        times = [time_ns for run in runs for time_ns in run.time_ns.tolist()]
+        assert times == sorted(times)
+        for time_ns, fields in rows_of(runs).items():
             assert (channel, time_ns) not in found
             found[channel, time_ns] = fields
     return found
