@@ -48,11 +48,11 @@ def listed(
     """List the calibrations, checks in the field and pinned makers' curves that are in force."""
     storage = open_storage(file)
     told = told_in(storage)
-    if as_known_at:
-        told = told.as_known_at(instant(as_known_at, FAR_NS))
     if channel and channel not in told.knowledge.channels:
         near = suggestion(channel, told.knowledge.channels)
         raise fail(f"expected the id of a channel, got {channel!r}{near}")
+    if as_known_at:
+        told = told.as_known_at(instant(as_known_at, FAR_NS))
     rows = list(_rows(told, storage, channel, all))
     if json:
         typer.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2))

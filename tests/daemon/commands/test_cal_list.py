@@ -11,8 +11,10 @@ from tests.stories.station import Station
 from edaphon.acquire.timekeeper import Timekeeper, boot_id
 from edaphon.clock import SystemClock
 from edaphon.commands import cal_table
+from edaphon.derive.deriver import CHECKPOINT
 from edaphon.facts import pin_id
 from edaphon.journal import Journal, Kind
+from edaphon.series import Series
 
 PIN = pin_id("meter.teros12", "water_content_counts", "mineral")
 SURE = (
@@ -79,11 +81,25 @@ def test_a_channel_has_its_own_its_sensors_and_its_makers_curve(plot):
 
 
 def test_what_was_known_before_stays_answerable(plot):
-    assert call_json(plot, "cal", "list", "--as-known-at", "2026-01-01") == []
+    then = ("--as-known-at", "2026-01-01")
+    assert call_json(plot, "cal", "list", *then) == []
+    assert call_json(plot, "cal", "list", "--channel", "p-vwc", *then) == []
     since = by_id(call_json(plot, "cal", "list", "--all"))["wrong"]["known_since"]
     rows = by_id(call_json(plot, "cal", "list", "--all", "--as-known-at", since))
     assert rows["first"]["state"].startswith(("superseded", "in force"))
     assert "expected a time" in call(plot, "cal", "list", "--as-known-at", "x", codes=(2,))[1]
+
+
+def test_a_series_of_another_journal_tells_nothing_of_this_one(tmp_path):
+    plot = station_in(tmp_path)
+    call(plot, "apply", str(written(plot, "soil")))
+    rows = call_json(plot, "cal", "list")
+    series = Series(plot.storage / "series.sqlite")
+    table = orjson.loads(series.checkpoint(CHECKPOINT) or "")
+    for wrong in ({"crc": 0}, {"position": 2**40}):
+        series.flush({CHECKPOINT: orjson.dumps(table | wrong | {"meanings": []}).decode()})
+        assert call_json(plot, "cal", "list") == rows
+    series.close()
 
 
 def test_a_pipe_gets_tabs_and_a_terminal_columns(plot, monkeypatch):
