@@ -12,7 +12,7 @@ import typer
 from edaphon.commands.cal_known import Told, told_in
 from edaphon.commands.cal_wait import differing_before, wait_derived
 from edaphon.commands.check import CONFIGURATION, examine, usual_file
-from edaphon.commands.foresight import Foresight, foresight
+from edaphon.commands.foresight import MANY, Foresight, foresight
 from edaphon.commands.foresight_text import as_json, lines_of
 from edaphon.commands.keeping import keep
 from edaphon.commands.storage import Storage, open_storage
@@ -21,8 +21,8 @@ from edaphon.written import Complaint
 
 __all__ = ["Way", "apply", "enter", "new_facts", "news"]
 
-# Entries that are read before facts are put in force where nobody asked by how much.
-MOST_ENTRIES = 100_000
+# Of a longer journal none is read where nobody asked by how much values change.
+MOST_ENTRIES = MANY
 
 
 class Way(NamedTuple):

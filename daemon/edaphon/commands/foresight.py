@@ -1,13 +1,15 @@
 """What facts would change if they were put in force: per channel, nothing is written by it."""
 
 import os
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Rows
 from pathlib import Path
 from typing import NamedTuple
 
 import orjson
+import typer
 
 from edaphon.commands.cal_known import Told
 from edaphon.commands.foresight_lost import Lost, lost_stretches
@@ -15,14 +17,16 @@ from edaphon.commands.storage import Storage
 from edaphon.derive import Comparison, Plan, changed_ranges, derived_by, foresee, plan_of
 from edaphon.derive.chains import Range
 from edaphon.derive.deriver import CHECKPOINT
-from edaphon.derive.recalibrate import same_readings
+from edaphon.derive.plan import whole_segments
+from edaphon.derive.recalibrate import can_recalibrate, same_readings
 from edaphon.facts import FactRow, Knowledge
 from edaphon.journal import JournalReader, read_only
 from edaphon.nouns import Sequence
 from edaphon.series import Series
 
-__all__ = ["Foreseen", "Foresight", "foresee_ranges", "foresight", "learned"]
+__all__ = ["Foreseen", "MANY", "Foresight", "foresee_ranges", "foresight", "learned"]
 
+MANY = 20_000  # entries, which take some seconds to read
 AFTER_ALL = 2**31  # a file number that no journal reaches: new facts come last
 Ranges = Mapping[str, list[Range]]
 
@@ -120,15 +124,31 @@ def _by_this_configuration(storage: Storage, before: Knowledge, after: Knowledge
 def _too_long(
     journal: JournalReader, series: Series, plan: Plan, ranges: Ranges, most_entries: int | None
 ) -> frozenset[str]:
-    """The channels whose readings are not those of the series, where the journal is long."""
-    if most_entries is None or journal.length <= most_entries:
+    """The channels that need the journal, where it is longer than that; else nothing.
+
+    Where it is read all the same, a person at a terminal is told what takes so long.
+    """
+    if journal.length <= (MANY if most_entries is None else most_entries):
         return frozenset()
-    before = derived_by(series).extents
-    return frozenset(
-        channel
-        for channel, own in ranges.items()
-        if not same_readings(before.get(channel, ()), plan.extents.get(channel, ()), own)
-    )
+    hard = frozenset(_of_the_journal(series, plan, ranges))
+    if most_entries is not None:
+        return hard
+    if hard and sys.stderr.isatty():
+        typer.echo(f"reading the whole journal for {', '.join(sorted(hard))} ...", err=True)
+    return frozenset()
+
+
+def _of_the_journal(series: Series, plan: Plan, ranges: Ranges) -> Iterator[str]:
+    """Channels of which the series does not tell all that the line would see."""
+    derived = derived_by(series)
+    for channel, own in whole_segments(ranges, derived.extents, plan.extents).items():
+        before, after = derived.extents.get(channel, ()), plan.extents.get(channel, ())
+        if not (
+            same_readings(before, after, own)
+            and can_recalibrate(plan, series, channel, own, derived.displaced)
+            and channel not in derived.from_journal
+        ):
+            yield channel
 
 
 def _behind(series: Series, plan: Plan) -> set[str]:

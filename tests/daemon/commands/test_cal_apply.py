@@ -63,6 +63,7 @@ def test_for_people_the_change_is_told_first_and_what_differs_last(plot):
     assert lines[0].startswith("new: calibration soil   (")
     assert lines[1] == f"  p-vwc: 6 of 6 rows change, {minute(0)} to {minute(50)}"
     assert "  p-vwc: 2 values from" in out
+    assert "not all values" not in out
     assert lines[-2:] == ["1 facts applied", "6 rows differ now, in the series and every sink"]
 
 
