@@ -10,7 +10,7 @@ import orjson
 import typer
 
 from edaphon.commands.cal_known import Told, told_in
-from edaphon.commands.cal_wait import differing_before, wait_derived
+from edaphon.commands.cal_wait import before_now, wait_derived
 from edaphon.commands.check import CONFIGURATION, examine, usual_file
 from edaphon.commands.foresight import MANY, Foresight, foresight
 from edaphon.commands.foresight_text import as_json, lines_of
@@ -88,14 +88,15 @@ def enter(storage: Storage, told: Told, new: Rows[FactRow], way: Way) -> None:
     if not way.json:
         _show(new, found, way.dry_run)
     if new and not way.dry_run:
-        before = differing_before(storage)
+        before = before_now(storage) if way.wait else None
         said["applied"] = keep(storage, new, way.who or getpass.getuser())
         if not way.json:
             typer.echo(f"{said['applied']} facts applied")
-        if way.wait:
+        if before is not None:
             said["differing"] = wait_derived(storage, before)
             if not way.json:
-                typer.echo(f"{said['differing']} rows differ now, in the series and every sink")
+                n = said["differing"]
+                typer.echo(f"{n} rows differ now by number, flag or derivation, in every sink too")
     if way.json:
         typer.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2))
 

@@ -1,38 +1,76 @@
-"""Waiting until all that was entered is derived again: by the daemon, or here when it is off."""
+"""Waiting until all is derived again, by the daemon or here when it is off; what then differs."""
 
+import contextlib
 import sys
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.offline import settled_deriver
 from edaphon.commands.storage import Storage
+from edaphon.derive import derived_by
+from edaphon.nouns import Int
+from edaphon.series import Series
 
-__all__ = ["differing_before", "follow", "wait_derived"]
+__all__ = ["Before", "before_now", "differing_since", "follow", "reading", "wait_derived"]
 
 POLL_S = 0.2
 
 
-def differing_before(storage: Storage) -> int:
-    """The daemon's count of rows that deriving again has changed so far; 0 when it is off."""
-    try:
-        return int(storage.ask("recalibrate")["differing"])
-    except DaemonOff:
-        return 0
+class Before(NamedTuple):
+    """Up to which change and which record the series was written at a moment."""
+
+    change: int
+    last: int
 
 
-def wait_derived(storage: Storage, before: int) -> int:
-    """How many rows became others since that count."""
+def before_now(storage: Storage) -> Before:
+    with contextlib.suppress(DaemonOff):  # what it flushed at its stop is all there is
+        storage.ask("flush")
+    if not storage.layout.series.exists():
+        return Before(0, 0)
+    with reading(storage) as series:
+        return Before(series.change, derived_by(series).position.number)
+
+
+def wait_derived(storage: Storage, before: Before) -> int:
+    """How many rows became others since then."""
     try:
-        answer = follow(storage, storage.ask("recalibrate"))
+        follow(storage, storage.ask("recalibrate"))
+        storage.ask("flush")
     except DaemonOff:
         _tell(("all that was entered",))
-        with settled_deriver(storage) as (deriver, _):
-            return deriver.differing
+        with settled_deriver(storage):
+            pass
     finally:
         _tell(())
-    return max(int(answer["differing"]) - before, 0)
+    with reading(storage) as series:
+        return sum(differing_since(series, before).values())
+
+
+def differing_since(series: Series, before: Before) -> dict[str, int]:
+    """By channel, rows of records of that time that are others now, or are no more."""
+    times: dict[str, list[Int]] = {}
+    for head in series.changed_heads(before.change):
+        runs = series.rows_above(head.channel, head.day, before.change)
+        known = [run.time_ns[run.sequence <= before.last] for run in runs]
+        times.setdefault(head.channel, []).extend(known)
+    for gone in series.withdrawn_above(before.change):
+        times.setdefault(gone.channel, []).append(gone.times_ns)
+    return {channel: len(np.unique(np.concatenate(own))) for channel, own in times.items() if own}
+
+
+@contextmanager
+def reading(storage: Storage) -> Iterator[Series]:
+    series = Series(storage.layout.series, read_only=True)
+    try:
+        yield series
+    finally:
+        series.close()
 
 
 def follow(storage: Storage, answer: dict[str, Any]) -> dict[str, Any]:

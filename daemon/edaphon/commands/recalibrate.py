@@ -1,17 +1,15 @@
 """`edaphon recalibrate`: derive values again from the readings that are kept, and compare."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-import numpy as np
 import orjson
 import typer
 
 from edaphon.commands.cal_known import Told, told_in
 from edaphon.commands.cal_table import show_rows
-from edaphon.commands.cal_wait import follow
+from edaphon.commands.cal_wait import Before, differing_since, follow, reading
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.foresight import foresee_ranges
 from edaphon.commands.offline import settled_deriver
@@ -20,14 +18,13 @@ from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.derive import ALWAYS, derived_by
 from edaphon.derive.chains import Range
 from edaphon.derive.plan import whole_segments
-from edaphon.nouns import Int
 from edaphon.series import DAY_NS, Series
 from edaphon_calibration.errors import suggestion
 
 __all__ = ["recalibrate"]
 
 
-_NONE = np.zeros(0, np.int64)
+Ranges = dict[str, list[Range]]
 
 
 class Done(NamedTuple):
@@ -94,67 +91,42 @@ def _foreseen(storage: Storage, told: Told, channels: list[str], since_ns: int) 
 def _recalibrated(storage: Storage, channels: list[str], since_ns: int) -> list[Done]:
     """By the daemon below live values, which goes on with it if this ends; here if it is off."""
     try:
-        before = int(storage.ask("flush")["change"])
-        with _read(storage) as series:
-            wanted = _wanted(series, channels, since_ns)
+        storage.ask("flush")
+        with reading(storage) as series:
+            before = Before(series.change, derived_by(series).position.number)
+            ranges = _whole(series, channels, since_ns)
         answer = storage.ask("recalibrate", begin=True, channels=channels, since_ns=since_ns)
         answer = follow(storage, answer)
         storage.ask("flush")
     except DaemonOff:
         return _alone(storage, channels, since_ns)
-    with _read(storage) as series:
-        return _done(series, wanted, before, int(answer["differing"]))
+    with reading(storage) as series:
+        return _done(series, ranges, before, int(answer["differing"]))
 
 
 def _alone(storage: Storage, channels: list[str], since_ns: int) -> list[Done]:
     with settled_deriver(storage) as (deriver, series):
         deriver.flush()
-        before, differed = series.change, deriver.differing
-        wanted = _wanted(series, channels, since_ns)
+        before = Before(series.change, deriver.position.number)
+        ranges, differed = _whole(series, channels, since_ns), deriver.differing
         deriver.recalibrate({id: [(since_ns, ALWAYS[1])] for id in channels})
         while deriver.turn():
             pass
-        return _done(series, wanted, before, deriver.differing - differed)
+        return _done(series, ranges, before, deriver.differing - differed)
 
 
-@contextmanager
-def _read(storage: Storage) -> Iterator[Series]:
-    series = Series(storage.layout.series, read_only=True)
-    try:
-        yield series
-    finally:
-        series.close()
-
-
-class _Wanted(NamedTuple):
-    """Where channels are derived again, and the last record that is in their rows by now."""
-
-    ranges: dict[str, list[Range]]
-    last: int
-
-
-def _wanted(series: Series, channels: list[str], since_ns: int) -> _Wanted:
-    derived = derived_by(series)
+def _whole(series: Series, channels: list[str], since_ns: int) -> Ranges:
     ranges = {id: [(since_ns, ALWAYS[1])] for id in channels}
-    return _Wanted(whole_segments(ranges, derived.extents), derived.position.number)
+    return whole_segments(ranges, derived_by(series).extents)
 
 
-def _done(series: Series, wanted: _Wanted, before: int, differing: int) -> list[Done]:
-    """Rows that got another content above that change, new ones apart; none if none is counted.
+def _done(series: Series, ranges: Ranges, before: Before, differing: int) -> list[Done]:
+    """None differs where the deriver has counted none.
 
     A check that looks ahead may revise the newest rows meanwhile: they do not differ by this.
     """
-    changed: dict[str, list[Int]] = {}
-    for head in series.changed_heads(before) if differing else ():
-        runs = series.rows_above(head.channel, head.day, before)
-        times = [run.time_ns[run.sequence <= wanted.last] for run in runs]
-        changed.setdefault(head.channel, []).extend(times)
-    for gone in series.withdrawn_above(before) if differing else ():
-        changed.setdefault(gone.channel, []).append(gone.times_ns)
-    return [
-        Done(id, _rows(series, id, own), len(set(np.concatenate([_NONE, *changed.get(id, [])]))))
-        for id, own in sorted(wanted.ranges.items())
-    ]
+    found = differing_since(series, before) if differing else {}
+    return [Done(id, _rows(series, id, own), found.get(id, 0)) for id, own in ranges.items()]
 
 
 def _rows(series: Series, channel: str, ranges: list[Range]) -> int:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.daemon.commands import test_explain
 from tests.daemon.commands.calling import call, call_json
 from tests.daemon.commands.test_cal_preview import (
     FACTS,
@@ -20,6 +21,7 @@ from edaphon.clock import SystemClock
 from edaphon.commands import cal_wait
 from edaphon.commands.run import running
 from edaphon.journal import Journal
+from edaphon.series import Series
 
 FROM = "from = 2026-04-01T12:20:00Z\n"
 
@@ -64,7 +66,8 @@ def test_for_people_the_change_is_told_first_and_what_differs_last(plot):
     assert lines[1] == f"  p-vwc: 6 of 6 rows change, {minute(0)} to {minute(50)}"
     assert "  p-vwc: 2 values from" in out
     assert "not all values" not in out
-    assert lines[-2:] == ["1 facts applied", "6 rows differ now, in the series and every sink"]
+    assert lines[-2] == "1 facts applied"
+    assert lines[-1] == "6 rows differ now by number, flag or derivation, in every sink too"
 
 
 def test_it_need_not_be_waited_for(plot):
@@ -183,3 +186,53 @@ def test_before_the_first_start_all_that_waits_in_the_inbox_is_applied(tmp_path)
     assert call_json(plot, "cal", "apply")["new"] == []
     assert call_json(plot, "recalibrate")["differing"] == 0
     assert len(values(plot, "p-vwc")) == 6
+
+
+def everything(station: Station, channel: str) -> dict[int, tuple[float, ...]]:
+    """Value, uncertainties and flag by time."""
+    series = Series(station.storage / "series.sqlite", read_only=True)
+    runs = series.read(channel, -(2**62), 2**62)
+    series.close()
+    columns = ("time_ns", "value", "u_random", "u_systematic", "flag")
+    rows = [
+        row for r in runs for row in zip(*(getattr(r, c).tolist() for c in columns), strict=True)
+    ]
+    return {row[0]: row[1:] for row in rows}
+
+
+def test_what_is_made_with_another_channels_values_is_foreseen_too(tmp_path):
+    """The electrical conductivity at 25 degC takes the temperature that is put right."""
+    plot = Station(tmp_path, TABLES, test_explain.FACTS)
+    with Journal.open(plot.storage / "journal", SystemClock()) as journal:
+        journal.append_now(telling(plot))
+    call(plot, "apply")
+    with Journal.open(plot.storage / "journal", SystemClock()) as journal:
+        for each in test_explain.told():
+            journal.append_now(each)
+    call(plot, "recalibrate")
+    warm = plot.folder / "warm.toml"
+    warm.write_text(
+        '[[calibration]]\nid = "warm"\nsensor = "T12-1"\noutput = "soil_temperature"\n'
+        'curve = "offset"\nparameters = { offset = 0.5 }\nfrom_unit = "degC"\nto_unit = "degC"\n'
+        "from = 2026-04-01T12:05:00Z\n"
+    )
+    channels = ("ec25", "p-temp", "p-vwc")
+    before = {channel: everything(plot, channel) for channel in channels}
+    found = call_json(plot, "cal", "apply", str(warm))
+    assert [one["channel"] for one in found["channels"]] == ["ec25", "p-temp"]
+    for one in found["channels"]:
+        old, new = before[one["channel"]], everything(plot, one["channel"])
+        assert list(old) == list(new)
+        pairs = np.array([(old[t], new[t]) for t in old])
+        same = (pairs[:, 0] == pairs[:, 1]) | (np.isnan(pairs[:, 0]) & np.isnan(pairs[:, 1]))
+        assert one["changed"] == (~same.all(axis=1)).sum()
+        by = pairs[:, 1, 0] - pairs[:, 0, 0]
+        moved = np.nan_to_num(by) != 0.0
+        assert one["moved"] == moved.sum()
+        assert one["mean_change"] == pytest.approx(by[moved].mean())
+        assert one["largest_change"] == pytest.approx(by[moved][np.abs(by[moved]).argmax()])
+        assert one["lost"] == (~np.isnan(pairs[:, 0, 0]) & np.isnan(pairs[:, 1, 0])).sum() == 1
+    assert everything(plot, "p-vwc") == before["p-vwc"]
+    renamed = 1  # had no value before and after, and has another derivation
+    changed = sum(one["changed"] for one in found["channels"])
+    assert found["differing"] == changed + renamed
