@@ -81,8 +81,9 @@ def _of_the_chain(again: Again, steps: Iterable[Step]) -> Iterator[dict[str, Any
 
 
 def _of_the_record(case: Case, again: Again) -> Iterator[dict[str, Any]]:
-    said, deployed = case.history.serial_at(case.place, case.path), again.segment.sensor
-    if said and deployed and said != deployed:
+    said, told_ns = case.history.serial_at(case.place, case.path)
+    deployed = again.segment.sensor
+    if said and again.segment.contradicted_by(said, told_ns):
         yield _reason(_SUSPECT, f"the instrument said serial {said}, deployed is {deployed}")
     reading, row = case.reading, again.row
     if reading is not None and reading.time_ns not in {None, row.time_ns}:

@@ -90,11 +90,15 @@ class History:
         before = [place for place in own if place < record]
         return before[-1] if before else next(iter(own), None)
 
-    def serial_at(self, place: Sequence, path: str) -> str:
-        """The serial number that an instrument there last said before, "" if none."""
-        own = [e for s, e in self.identities if s < place and e.source == path]
-        said = (self.sources.identity(entry) for entry in reversed(own))
-        return next((identity.serial for identity in said if identity and identity.serial), "")
+    def serial_at(self, place: Sequence, path: str) -> tuple[str, int]:
+        """The serial number that an instrument there last said before, "" if none, and when."""
+        own = [(s, e) for s, e in self.identities if s < place and e.source == path]
+        for told, entry in reversed(own):
+            identity = self.sources.identity(entry)
+            if identity and identity.serial:
+                known = any(clock < told for clock in self._boots.get(entry.boot, ()))
+                return identity.serial, entry.received_ns if known else ALWAYS[1]
+        return "", ALWAYS[1]
 
     @cached_property
     def _boots(self) -> Mapping[str, list[Sequence]]:
@@ -111,7 +115,8 @@ class History:
         configuration = [item for item in self._configurations() if item[0] <= place][-1:]
         identities = {e.source: (s, e) for s, e in self.identities if s <= place}
         clocks = [item for item in self.clocks if item[0] <= place]
-        return [*configuration, *clocks, *identities.values()]
+        # in their order, as when an identity was told counts only by a clock that was known then
+        return [*configuration, *sorted([*clocks, *identities.values()], key=lambda item: item[0])]
 
 
 def history_of(journal: JournalReader) -> History:

@@ -8,7 +8,17 @@ from typing import Any
 
 import orjson
 
-from edaphon.derive.chains import Chain, Extent, Place, Range, age_of, bounds_of, chain_of, says_of
+from edaphon.derive.chains import (
+    ALWAYS,
+    Chain,
+    Extent,
+    Place,
+    Range,
+    age_of,
+    bounds_of,
+    chain_of,
+    says_of,
+)
 from edaphon.facts import Calibration, ChannelFact, Deployment, FieldCheck, Knowledge, Mark
 from edaphon_calibration.checks import Check, default_limits, prepare
 from edaphon_drivers.sheets import Factory
@@ -17,7 +27,7 @@ __all__ = ["LINE_VERSION", "Segment", "extents_of", "levels_of", "segments_of"]
 
 # Raised whenever the line itself (decoding, placing, checking) gives other results for the same
 # entries and facts; it is part of every derivation.
-LINE_VERSION = 2
+LINE_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +48,7 @@ class Segment:
     readings: str  # what decides which readings it has, as a hash
     expires_ns: int | None
     level: int = 0  # those of lower levels are evaluated first: their values are taken beside
+    deployed_ns: int = ALWAYS[0]
 
     @property
     def looks_back(self) -> int:
@@ -46,6 +57,10 @@ class Segment:
     @property
     def looks_ahead(self) -> int:
         return max((check.meta.looks_ahead for check in self.checks), default=0)
+
+    def contradicted_by(self, serial: str, told_ns: int) -> bool:
+        """Whether that number, told then, is another sensor's; before the deployment any may be."""
+        return bool(self.sensor) and self.sensor != serial and told_ns >= self.deployed_ns
 
     def derivation_at(self, time_ns: int) -> str:
         index = bisect_right(self.windows, time_ns, key=lambda window: window[0]) - 1
@@ -189,6 +204,7 @@ def _segment(
         readings=_readings(place),
         expires_ns=min(expiries, default=None),
         level=place.level,
+        deployed_ns=bounds_of(deployment)[0],
     )
 
 
@@ -196,6 +212,7 @@ def _readings(place: Place) -> str:
     """Two segments of equal name have the same numbers as reported, and the same doubts."""
     output, deployment = place.output, place.deployment
     told = [LINE_VERSION, deployment.source, deployment.sensor or "", place.rank]
+    told += [deployment.from_ns] if deployment.sensor else []
     told += [output.name, output.quantity, output.unit, output.meaning]
     return hashlib.sha256(orjson.dumps(told)).hexdigest()[:12]
 

@@ -101,6 +101,7 @@ class State:
     boots: dict[str, tuple[int, int]] = field(default_factory=dict)  # offset [ns], sequence
     held: dict[str, list[int]] = field(default_factory=dict)  # by boot, sequences
     serials: dict[str, str] = field(default_factory=dict)  # by path, as the sensor last said
+    told_ns: dict[str, int] = field(default_factory=dict)  # by path, when it did, if that is known
     uplinks: dict[str, list[tuple[str, int, int]]] = field(default_factory=dict)
     uplinks_missed: dict[str, int] = field(default_factory=dict)  # by path
     gaps: dict[str, int] = field(default_factory=dict)  # by cause, slots of closed gaps
@@ -118,6 +119,7 @@ class State:
             "boots": self.boots,
             "held": self.held,
             "serials": self.serials,
+            "told_ns": self.told_ns,
             "uplinks": self.uplinks,
             "uplinks_missed": self.uplinks_missed,
             "gaps": self.gaps,
@@ -137,6 +139,7 @@ class State:
             boots={boot: (pair[0], pair[1]) for boot, pair in table["boots"].items()},
             held={boot: list(numbers) for boot, numbers in table["held"].items()},
             serials=dict(table["serials"]),
+            told_ns=dict(table.get("told_ns", {})),
             uplinks={
                 path: [(u[0], u[1], u[2]) for u in known]
                 for path, known in table["uplinks"].items()

@@ -9,6 +9,7 @@ import orjson
 
 from edaphon.config import read_config
 from edaphon.derive.beside import Values, filled
+from edaphon.derive.chains import ALWAYS
 from edaphon.derive.evaluate import evaluate
 from edaphon.derive.plan import Plan
 from edaphon.derive.segments import Segment
@@ -127,6 +128,9 @@ class Line:
         identity = self.sources.identity(entry)
         if identity is not None and identity.serial:
             self.state.serials[entry.source] = identity.serial
+            self.state.told_ns.pop(entry.source, None)
+            if entry.boot in self.state.boots:
+                self.state.told_ns[entry.source] = entry.received_ns
 
     def _record(self, sequence: Sequence, entry: Entry) -> None:
         if entry.purpose != _ROUTINE and entry.source not in self.sources.decoders:
@@ -175,6 +179,7 @@ class Line:
                 self.state.seen[decoded.path] = default
             return
         serial = self.state.serials.get(decoded.path)
+        told_ns = self.state.told_ns.get(decoded.path, ALWAYS[1])
         rows, uplink_ns = self._rows, decoded.time_ns
         self.state.placed = max(self.state.placed, sequence)
         order = len(self._places)
@@ -195,7 +200,7 @@ class Line:
                 time, doubt = _measured(sent, default + after, oldest, received + NEWEST_NS)
             for segment in segments:
                 if segment.start_ns <= time < segment.end_ns:
-                    wrong = serial and segment.sensor and segment.sensor != serial
+                    wrong = serial and segment.contradicted_by(serial, told_ns)
                     rows[segment].append(
                         (
                             time,

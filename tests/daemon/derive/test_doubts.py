@@ -129,6 +129,26 @@ def test_a_serial_number_that_is_not_the_deployed_ones_makes_values_suspect(told
     assert runs.flags("warm") == [Flag.PASSED, Flag.PASSED, Flag.SUSPECT, Flag.PASSED]
 
 
+def test_what_the_former_sensor_said_before_an_exchange_is_no_doubt_about_the_new_one(told, runs):
+    told.identify(b"T21-1")
+    told.measure()
+    exchange = instant_text(told.now_ns)
+    told.measure()  # by T21-7; it is asked for its name later
+    told.identify(b"T21-7")
+    told.measure()
+    assert runs.flags("warm") == [Flag.PASSED, Flag.PASSED, Flag.SUSPECT]
+    told.learn({"kind": "sensor", "id": "T21-7", "model": "meter.teros21"})
+    warm = {"kind": "deployment", "channel": "warm", "source": "sdi12/1"}
+    warm["output"] = "soil_temperature"
+    before = {"id": "before", "sensor": "T21-1", "to": exchange, "supersedes": "dwarm"}
+    told.learn({**warm, **before})
+    told.learn({**warm, "id": "after", "sensor": "T21-7", "from": exchange})
+    assert runs.flags("warm") == [Flag.PASSED, Flag.PASSED, Flag.PASSED]
+    told.identify(b"T21-1")
+    told.measure()
+    assert runs.flags("warm")[-1] == Flag.SUSPECT
+
+
 def test_values_later_than_a_calibrations_expiry_are_suspect_and_stay_values(told, runs):
     told.learn(
         {
