@@ -180,7 +180,7 @@ def _differing(old: Iterable[Extent], new: Iterable[Extent]) -> Iterator[Range]:
 
 def _holding(extents: Iterable[Extent], time_ns: int) -> set[tuple[object, ...]]:
     return {
-        (e.derivation, e.rank, e.source, e.output, e.segment)
+        (e.derivation, e.rank, e.source, e.output, e.segment, e.readings)
         for e in extents
         if e.start_ns <= time_ns < e.end_ns
     }
