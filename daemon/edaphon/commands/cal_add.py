@@ -1,6 +1,6 @@
 """`edaphon cal add`: a calibration or a check from a certificate, written into the inbox."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -16,6 +16,7 @@ from edaphon.commands.layout import Layout
 from edaphon.commands.storage import Configured, Storage, configured, fail
 from edaphon.facts import Knowledge, knowledge_conflicts, new_rows, read_facts
 from edaphon.written import Complaint, read_document
+from edaphon_calibration.curves import curve as curve_named
 
 __all__ = ["add"]
 
@@ -87,7 +88,10 @@ def _add(
         raise fail("\n".join(as_options(complaint) for complaint in complaints), USAGE)
     written = _written(target, text, papers)
     table = {kind: row, "written": [str(path) for path in written]}
-    typer.echo(orjson.dumps(table, option=orjson.OPT_INDENT_2) if json else _next(target, place))
+    if json:
+        typer.echo(orjson.dumps(table, option=orjson.OPT_INDENT_2))
+    else:
+        typer.echo("\n".join(_next(target, place, _counts_as_exact(row))))
 
 
 class _Place(NamedTuple):
@@ -138,12 +142,17 @@ def _written(target: Path, text: str, papers: list[Paper]) -> list[Path]:
     return [*copied, target]
 
 
-def _next(target: Path, place: _Place) -> str:
-    lines = [
-        f"{target} is written; nothing is in force by it yet",
-        f"  edaphon cal preview {target}    tells what it would change",
-        f"  edaphon cal apply {target}      puts it in force",
-    ]
+def _counts_as_exact(row: Mapping[str, Any]) -> bool:
+    """Whether no uncertainty of the curve or its parameters goes into values."""
+    name = row.get("curve")
+    return bool(name) and not row.get("covariance") and not curve_named(name).uncertainty
+
+
+def _next(target: Path, place: _Place, exact: bool) -> Iterator[str]:
+    yield f"{target} is written; nothing is in force by it yet"
+    yield f"  edaphon cal preview {target}    tells what it would change"
+    yield f"  edaphon cal apply {target}      puts it in force"
     if place.inbox is not None and target.parent.resolve() == place.inbox.resolve():
-        lines.append("It lies in the inbox, which the daemon takes over at its next start.")
-    return "\n".join(lines)
+        yield "It lies in the inbox, which the daemon takes over at its next start."
+    if exact:
+        yield "No uncertainty is stated, so it counts as exact; --u or --covariance says it."

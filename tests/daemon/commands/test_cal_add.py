@@ -60,6 +60,16 @@ def test_a_calibration_is_written_with_all_that_was_said_and_passes_check(plot):
     assert f"edaphon cal preview {file}" in out
     assert f"edaphon cal apply {file}" in out
     assert "which the daemon takes over at its next start" in out
+    assert "counts as exact" not in out
+
+
+def test_a_calibration_without_uncertainty_is_said_to_count_as_exact(plot):
+    assert (
+        "so it counts as exact; --u or --covariance says it"
+        in call(plot, "cal", "add", *SOIL, *M3)[0]
+    )
+    words = ("--sensor", "T12-1", "--output", "water_content_counts", "--curve", "teros12_mineral")
+    assert "counts as exact" not in call(plot, "cal", "add", *words)[0], "it has its own"
 
 
 def test_a_covariance_a_second_input_and_the_sensor_are_said_as_they_stand(plot):
