@@ -27,8 +27,9 @@ class _Token:
 class _Backlog:
     """One way through all blocks with rows above `cursor`, the block that settles first, first.
 
-    Bounded memory: one block at a time. After block i everything is delivered below the first
-    change of the blocks that remain, so a long backlog loses little when it is interrupted.
+    Bounded memory: the blocks of one batch at a time. After block i everything is delivered below
+    the first change of the blocks that remain, so a long backlog loses little when it is
+    interrupted.
     """
 
     def __init__(self, series: Series, cursor: int) -> None:
@@ -64,7 +65,7 @@ class SeriesFeed:
             if recent is not None:
                 return self._of_changes(recent)
             self._backlog = _Backlog(self._series, self.cursor)
-        return self._of_block(self._backlog)
+        return self._of_blocks(self._backlog, limit)
 
     def _of_changes(self, changes: list[Change]) -> Batch | None:
         if not changes:
@@ -76,14 +77,20 @@ class SeriesFeed:
         runs = [run for change in changes for run in change.observations]
         return Batch(runs, self._named(gone), _Token(changes[-1].number))
 
-    def _of_block(self, backlog: _Backlog) -> Batch:
+    def _of_blocks(self, backlog: _Backlog, limit: int) -> Batch:
+        """As many blocks as fit into `limit` rows, at least one: a day of a slow channel is few."""
         if backlog.at < 0:
             gone = self._series.withdrawn_above(backlog.cursor)
             return Batch([], self._named(gone), _Token(backlog.cursor, -1))
         if backlog.at >= len(backlog.heads):
             return Batch([], [], _Token(backlog.target, backlog.at))
-        runs = backlog.rows(self._series, backlog.heads[backlog.at])
-        return Batch(runs, [], _Token(backlog.settled(backlog.at), backlog.at))
+        last, rows = backlog.at, backlog.heads[backlog.at].n
+        while last + 1 < len(backlog.heads) and rows + backlog.heads[last + 1].n <= limit:
+            last += 1
+            rows += backlog.heads[last].n
+        heads = backlog.heads[backlog.at : last + 1]
+        runs = [run for head in heads for run in backlog.rows(self._series, head)]
+        return Batch(runs, [], _Token(backlog.settled(last), last))
 
     def _named(self, gone: list[Gone]) -> list[Withdrawal]:
         return [Withdrawal(self._channels[w.channel], w.times_ns) for w in gone]

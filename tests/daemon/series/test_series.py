@@ -268,6 +268,22 @@ def test_a_sink_that_was_away_for_long_gets_everything_from_the_blocks(tmp_path)
     assert feed.waiting() == 0
 
 
+def test_days_of_few_rows_go_to_a_sink_together(tmp_path):
+    series = Series(tmp_path / "s")
+    for day in range(20):
+        times = [day * DAY_NS + n for n in range(3)]
+        series.merge([run(times, [1.0, 2.0, 3.0])], TEXTS)
+    series.merge([run([20 * DAY_NS + n for n in range(12)], [4.0] * 12)], TEXTS)
+    series.flush()
+    series.close()
+    feed = SeriesFeed("s", Series(tmp_path / "s"), CHANNELS)
+    sizes = []
+    while (batch := feed.next_batch(10)) is not None:
+        sizes.append(sum(map(len, batch.observations)))
+        feed.delivered(batch.upto)
+    assert sizes == [0, *[9] * 6, 6, 12]  # withdrawals first; a day is never parted
+
+
 def test_what_is_remembered_for_sinks_is_bounded_by_its_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(change_module, "RECENT_BYTES", 100_000)
     series = Series(tmp_path / "s")
