@@ -9,13 +9,13 @@ from typing import Annotated, Any, NamedTuple
 import orjson
 import typer
 
-from edaphon.commands.cal_known import Told, told_in
-from edaphon.commands.cal_wait import before_now, wait_derived
 from edaphon.commands.check import CONFIGURATION, examine, usual_file
 from edaphon.commands.foresight import MANY, Foresight, foresight
-from edaphon.commands.foresight_text import as_json, lines_of
+from edaphon.commands.foresight.text import as_json, lines_of
 from edaphon.commands.keeping import keep
+from edaphon.commands.known import Told, told_in
 from edaphon.commands.storage import Storage, open_storage
+from edaphon.commands.waiting import before_now, wait_derived
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.written import Complaint
 

@@ -12,7 +12,7 @@ import orjson
 
 from edaphon import __version__
 from edaphon.acquire.bus import AlreadyTalking
-from edaphon.commands.bench_line import not_asked
+from edaphon.commands.bench.line import not_asked
 from edaphon.commands.control import DaemonRefuses
 from edaphon.commands.keeping import Evidence
 from edaphon.commands.service import NotKept, Refusal, Service
@@ -27,7 +27,7 @@ from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import Turn
 
 if TYPE_CHECKING:
-    from edaphon.commands.bench import Bench
+    from edaphon.commands.bench.verbs import Bench
 
 __all__ = ["Desk", "columns_of"]
 
@@ -45,7 +45,7 @@ class Desk:
     @cached_property
     def _bench(self) -> "Bench":
         """Made when it is asked for: no start pays for the technician's tools."""
-        from edaphon.commands.bench_way import bench_of
+        from edaphon.commands.bench.way import bench_of
 
         return bench_of(self._service)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from edaphon.commands.bench_line import not_asked
+from edaphon.commands.bench.line import not_asked
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.storage import fail, open_storage
 

@@ -7,14 +7,14 @@ from typing import Annotated, NamedTuple
 import orjson
 import typer
 
-from edaphon.commands.cal_known import Told, told_in
-from edaphon.commands.cal_table import show_rows
-from edaphon.commands.cal_wait import Before, differing_since, follow, reading
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.foresight import foresee_ranges
+from edaphon.commands.known import Told, told_in
 from edaphon.commands.offline import settled_deriver
 from edaphon.commands.query import instant
 from edaphon.commands.storage import Storage, fail, open_storage
+from edaphon.commands.table import show_rows
+from edaphon.commands.waiting import Before, differing_since, follow, reading
 from edaphon.derive import ALWAYS, derived_by
 from edaphon.derive.chains import Range
 from edaphon.derive.plan import whole_segments

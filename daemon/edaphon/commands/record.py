@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.commands.bench_hear import LONGEST_HEARD_S
-from edaphon.commands.bench_way import opened_bench
+from edaphon.commands.bench.hear import LONGEST_HEARD_S
+from edaphon.commands.bench.way import opened_bench
 from edaphon.commands.control import DaemonRefuses
 from edaphon.commands.storage import fail, open_storage
 from edaphon.config import Configuration, HeardSource, ScheduledSource

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.commands.bench import SDI12_KINDS, sdi12_address
-from edaphon.commands.bench_way import opened_bench
+from edaphon.commands.bench.verbs import SDI12_KINDS, sdi12_address
+from edaphon.commands.bench.way import opened_bench
 from edaphon.commands.control import DaemonRefuses
 from edaphon.commands.storage import fail, open_storage
 from edaphon.config import Configuration

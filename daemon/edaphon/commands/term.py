@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.commands.bench import SDI12_KINDS
-from edaphon.commands.bench_way import opened_bench
+from edaphon.commands.bench.verbs import SDI12_KINDS
+from edaphon.commands.bench.way import opened_bench
 from edaphon.commands.control import DaemonRefuses
 from edaphon.commands.record import escaped
 from edaphon.commands.storage import fail, open_storage

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edaphon.commands import main
-from edaphon.commands.cal_plot import fit_svg
+from edaphon.commands.cal.plot import fit_svg
 from edaphon.commands.check import examine
 from edaphon.facts import Calibration
 from edaphon_calibration.chain import prepare_step

@@ -18,7 +18,7 @@ from tests.daemon.commands.test_cal_preview import (
 from tests.stories.station import Station
 
 from edaphon.clock import SystemClock
-from edaphon.commands import cal_wait
+from edaphon.commands import waiting as cal_wait
 from edaphon.commands.run import running
 from edaphon.journal import Journal
 from edaphon.series import Series

@@ -14,7 +14,7 @@ from tests.stories.station import Station, teros12_facts
 
 from edaphon.acquire.gaps import Gap
 from edaphon.clock import SystemClock
-from edaphon.commands.explain_record import record_of, shown_bytes
+from edaphon.commands.explain.record import record_of, shown_bytes
 from edaphon.commands.offline import settled_deriver
 from edaphon.commands.run import running
 from edaphon.commands.storage import open_storage

@@ -15,8 +15,9 @@ from tests.documents import ROOT
 from tests.stories.station import Station
 
 from edaphon.clock import SystemClock
-from edaphon.commands import main, release_making
+from edaphon.commands import main
 from edaphon.commands.offline import settled_deriver
+from edaphon.commands.release import making as release_making
 from edaphon.commands.run import running
 from edaphon.commands.storage import open_storage
 from edaphon.journal import Journal, Kind, read_only

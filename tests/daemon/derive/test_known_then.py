@@ -20,16 +20,14 @@ def then(life: Life, journal: Any, n: int, folder: Any) -> dict[tuple[str, int],
     known = known_then(journal, life.series, journal.entries[n - 1].received_ns)
     assert known is not None
     found = {}
-    for channel in known.knowledge.channels:
-        runs = values_then(
-            journal, life.series, known, channel, -FAR_NS, FAR_NS, folder / f"then-{channel}"
-        )
+    for id in known.knowledge.channels:
+        runs = values_then(journal, life.series, known, id, -FAR_NS, FAR_NS, folder / f"then-{id}")
         runs = list(runs)
         times = [time_ns for run in runs for time_ns in run.time_ns.tolist()]
         assert times == sorted(times)
         for time_ns, fields in rows_of(runs).items():
-            assert (channel, time_ns) not in found
-            found[channel, time_ns] = fields
+            assert (id, time_ns) not in found
+            found[id, time_ns] = fields
     return found
 
 

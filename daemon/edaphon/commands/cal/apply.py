@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from edaphon.commands.apply import Way, enter, new_facts
-from edaphon.commands.cal_known import told_in
+from edaphon.commands.known import told_in
 from edaphon.commands.storage import open_storage
 
 __all__ = ["put_in_force"]

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edaphon.commands.cal_panel import (
+from edaphon.commands.foresight import Foreseen
+from edaphon.commands.panel import (
     HEIGHT,
     LEFT,
     RIGHT,
@@ -19,7 +20,6 @@ from edaphon.commands.cal_panel import (
     wider,
     words_at,
 )
-from edaphon.commands.foresight import Foreseen
 from edaphon.commands.storage import fail
 from edaphon.derive.compare import BINS, Sketch
 from edaphon.nouns import Float

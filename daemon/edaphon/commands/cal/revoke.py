@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from edaphon.commands.apply import Way, enter
-from edaphon.commands.cal_known import Told, told_in
-from edaphon.commands.cal_list import state_of
-from edaphon.commands.cal_show import found_in
-from edaphon.commands.cal_text import as_row
+from edaphon.commands.cal.list import state_of
+from edaphon.commands.cal.show import found_in
+from edaphon.commands.cal.text import as_row
+from edaphon.commands.known import Told, told_in
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.facts import FactRow, knowledge_conflicts, read_facts
 from edaphon.written import read_document

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from edaphon.acquire.gaps import Gap
-from edaphon.commands.explain_record import shown_bytes
+from edaphon.commands.explain.record import shown_bytes
 from edaphon.commands.storage import Storage
 from edaphon.derive.explaining import History
 from edaphon.facts import Deployment

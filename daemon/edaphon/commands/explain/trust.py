@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import numpy as np
 import orjson
 
-from edaphon.commands.explain_case import Case
-from edaphon.commands.explain_facts import fact_entry, papers_of, period_of, subject_of
+from edaphon.commands.explain.case import Case
+from edaphon.commands.explain.facts import fact_entry, papers_of, period_of, subject_of
 from edaphon.derive.chains import says_of
 from edaphon.derive.explaining import Again
 from edaphon.facts import Calibration, Deployment, FieldCheck, Knowledge, Revocation

@@ -11,11 +11,11 @@ import numpy as np
 import orjson
 import typer
 
-from edaphon.commands.cal_evidence import Paper, papers_beside, put
-from edaphon.commands.cal_options import numbers_given
-from edaphon.commands.cal_plot import fit_svg
-from edaphon.commands.cal_points import BadPoints, Points, read_points
-from edaphon.commands.cal_text import Fitted, as_table, as_toml, complaints
+from edaphon.commands.cal.evidence import Paper, papers_beside, put
+from edaphon.commands.cal.options import numbers_given
+from edaphon.commands.cal.plot import fit_svg
+from edaphon.commands.cal.points import BadPoints, Points, read_points
+from edaphon.commands.cal.text import Fitted, as_table, as_toml, complaints
 from edaphon.commands.storage import fail
 from edaphon_calibration.curves import Curve
 from edaphon_calibration.curves import curve as curve_named

@@ -8,10 +8,10 @@ import orjson
 import typer
 
 from edaphon import __version__
-from edaphon.commands.cal_known import Entered, Told, told_in
-from edaphon.commands.cal_table import show_rows
+from edaphon.commands.known import Entered, Told, told_in
 from edaphon.commands.query import FAR_NS, instant
 from edaphon.commands.storage import Storage, fail, open_storage
+from edaphon.commands.table import show_rows
 from edaphon.facts import Calibration, Fact, FactoryCurve, FieldCheck, Revocation, pin_of
 from edaphon.facts.calibrations import OfSubject
 from edaphon.written.values import instant_text

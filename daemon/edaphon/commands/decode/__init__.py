@@ -10,7 +10,7 @@ import typer
 
 from edaphon.commands import check
 from edaphon.commands.check import usual_file
-from edaphon.commands.decode_payload import Unclear, expect_address, held, readings_of
+from edaphon.commands.decode.payload import Unclear, expect_address, held, readings_of
 from edaphon.commands.storage import configured, fail
 from edaphon_calibration.chain import apply_chain, prepare_step
 from edaphon_calibration.errors import suggestion
@@ -98,7 +98,7 @@ def _by_model(sheet: Sheet, typed: _Typed, address: str | None = None) -> _Said:
 
 
 def _by_source(path: str, file: Path | None, typed: _Typed) -> _Said:
-    from edaphon.commands.decode_source import named_source, own_readings
+    from edaphon.commands.decode.source import named_source, own_readings
 
     config, found = named_source(path, file)
     if found.model is not None:

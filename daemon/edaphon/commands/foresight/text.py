@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from edaphon.commands.explain_checks import flag_name
+from edaphon.commands.explain.checks import flag_name
 from edaphon.commands.foresight import Foreseen, Foresight
 from edaphon.derive import ALWAYS, Comparison
 from edaphon.derive.chains import Range

@@ -13,9 +13,9 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.commands.simulate_file import Places, simulated_tables, toml_text
-from edaphon.commands.simulate_messages import Sender, publish, senders_of
-from edaphon.commands.simulate_plot import Plot, lines_of
+from edaphon.commands.simulate.file import Places, simulated_tables, toml_text
+from edaphon.commands.simulate.messages import Sender, publish, senders_of
+from edaphon.commands.simulate.plot import Plot, lines_of
 from edaphon.commands.storage import Configured, configured, fail
 from edaphon.config import JsonSource
 from edaphon.facts import Knowledge

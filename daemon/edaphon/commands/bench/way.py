@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from edaphon.acquire.timekeeper import Timekeeper, boot_id, kernel_is_synchronised
 from edaphon.clock import SystemClock
-from edaphon.commands.bench import LONGEST_S, Bench
-from edaphon.commands.bench_line import BenchLine, own_line
+from edaphon.commands.bench.line import BenchLine, own_line
+from edaphon.commands.bench.verbs import LONGEST_S, Bench
 from edaphon.commands.control import DaemonOff, DaemonRefuses, ask
 from edaphon.commands.storage import Storage, fail
 from edaphon.derive import known_facts

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from edaphon.commands.explain_case import Case
-from edaphon.commands.explain_trust import why_no_chain
+from edaphon.commands.explain.case import Case
+from edaphon.commands.explain.trust import why_no_chain
 from edaphon.derive.explaining import Again
 from edaphon.written.values import instant_text
 from edaphon_calibration.flags import Flag

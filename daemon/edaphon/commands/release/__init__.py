@@ -9,7 +9,7 @@ import orjson
 import typer
 
 from edaphon.commands.query import FAR_NS, instant
-from edaphon.commands.release_making import Wanted, make_release
+from edaphon.commands.release.making import Wanted, make_release
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.series import Release, WrongFile, read_release, release_problems
 

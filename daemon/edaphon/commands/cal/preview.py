@@ -8,11 +8,9 @@ import orjson
 import typer
 
 from edaphon.commands.apply import new_facts, news
-from edaphon.commands.cal_known import told_in
-from edaphon.commands.cal_table import show_rows
 from edaphon.commands.foresight import Foresight, foresight
-from edaphon.commands.foresight_plot import write_plots
-from edaphon.commands.foresight_text import (
+from edaphon.commands.foresight.plot import write_plots
+from edaphon.commands.foresight.text import (
     COLUMNS,
     as_json,
     bare_lines,
@@ -20,7 +18,9 @@ from edaphon.commands.foresight_text import (
     row_of,
     warnings_of,
 )
+from edaphon.commands.known import told_in
 from edaphon.commands.storage import open_storage
+from edaphon.commands.table import show_rows
 from edaphon.facts import FactRow
 
 __all__ = ["preview"]

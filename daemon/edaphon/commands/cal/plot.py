@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edaphon.commands.cal_panel import (
+from edaphon.commands.panel import (
     HEIGHT,
     LEFT,
     RIGHT,

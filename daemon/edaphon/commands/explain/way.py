@@ -6,12 +6,12 @@ from typing import Any
 import orjson
 
 from edaphon import __version__
-from edaphon.commands.explain_case import Case, Found
-from edaphon.commands.explain_checks import checks_of, flag_name, reasons_of
-from edaphon.commands.explain_facts import fact_entry, number, period_of
-from edaphon.commands.explain_record import record_of
-from edaphon.commands.explain_steps import steps_of
-from edaphon.commands.explain_trust import field_checks_of, why_no_chain
+from edaphon.commands.explain.case import Case, Found
+from edaphon.commands.explain.checks import checks_of, flag_name, reasons_of
+from edaphon.commands.explain.facts import fact_entry, number, period_of
+from edaphon.commands.explain.record import record_of
+from edaphon.commands.explain.steps import steps_of
+from edaphon.commands.explain.trust import field_checks_of, why_no_chain
 from edaphon.commands.storage import Storage
 from edaphon.derive.explaining import Again, History, Row, derived_again
 from edaphon.journal import read_only

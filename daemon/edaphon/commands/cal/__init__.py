@@ -2,13 +2,13 @@
 
 import typer
 
-from edaphon.commands.cal_add import add
-from edaphon.commands.cal_apply import put_in_force
-from edaphon.commands.cal_fit import fit
-from edaphon.commands.cal_list import listed
-from edaphon.commands.cal_preview import preview
-from edaphon.commands.cal_revoke import revoke
-from edaphon.commands.cal_show import show
+from edaphon.commands.cal.add import add
+from edaphon.commands.cal.apply import put_in_force
+from edaphon.commands.cal.fit import fit
+from edaphon.commands.cal.list import listed
+from edaphon.commands.cal.preview import preview
+from edaphon.commands.cal.revoke import revoke
+from edaphon.commands.cal.show import show
 
 __all__ = ["cal"]
 

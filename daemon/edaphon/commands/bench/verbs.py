@@ -30,8 +30,8 @@ from edaphon.acquire.scanning import (
 )
 from edaphon.acquire.switches import NotSwitched, branched
 from edaphon.acquire.timekeeper import Timekeeper
-from edaphon.commands.bench_hear import Ear
-from edaphon.commands.bench_line import BenchLine, not_asked
+from edaphon.commands.bench.hear import Ear
+from edaphon.commands.bench.line import BenchLine, not_asked
 from edaphon.commands.control import DaemonRefuses
 from edaphon.config import Configuration
 from edaphon.facts import Knowledge

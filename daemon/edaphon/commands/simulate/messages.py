@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from edaphon.commands.simulate_plot import wave
+from edaphon.commands.simulate.plot import wave
 from edaphon.config import Configuration, JsonSource, LorawanSource
 from edaphon_drivers.sheets import Output, Sheet
 from edaphon_drivers.simulators import lorawan, mqtt_messages

@@ -9,10 +9,10 @@ import orjson
 import typer
 from pydantic_core import PydanticCustomError
 
-from edaphon.commands.explain_case import Found
-from edaphon.commands.explain_missing import Absent, gap_at, why_none
-from edaphon.commands.explain_text import lines_of
-from edaphon.commands.explain_way import way_of
+from edaphon.commands.explain.case import Found
+from edaphon.commands.explain.missing import Absent, gap_at, why_none
+from edaphon.commands.explain.text import lines_of
+from edaphon.commands.explain.way import way_of
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.derive.explaining import History, Row, history_of, row_at
 from edaphon.journal import DamagedRow, read_only

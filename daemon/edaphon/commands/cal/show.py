@@ -11,11 +11,11 @@ import numpy as np
 import orjson
 import typer
 
-from edaphon.commands.cal_known import Entered, Told, told_in
-from edaphon.commands.cal_list import KINDS, sheet_says, state_of
-from edaphon.commands.cal_show_text import lines_of
-from edaphon.commands.cal_text import as_row
+from edaphon.commands.cal.list import KINDS, sheet_says, state_of
+from edaphon.commands.cal.show_text import lines_of
+from edaphon.commands.cal.text import as_row
 from edaphon.commands.keeping import kept_evidence
+from edaphon.commands.known import Entered, Told, told_in
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.derive import ALWAYS
 from edaphon.derive.segments import Segment

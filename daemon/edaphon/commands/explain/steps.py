@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from edaphon.commands.explain_case import Case
-from edaphon.commands.explain_facts import fact_entry, number, papers_of, period_of
+from edaphon.commands.explain.case import Case
+from edaphon.commands.explain.facts import fact_entry, number, papers_of, period_of
 from edaphon.derive.chains import Beside
 from edaphon.derive.explaining import Again, Row, after_step, row_at
 from edaphon.facts import Calibration, FactoryCurve

@@ -12,11 +12,11 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from edaphon.commands.bench import SDI12_KINDS
-from edaphon.commands.bench_way import opened_bench
+from edaphon.commands.bench.verbs import SDI12_KINDS
+from edaphon.commands.bench.way import opened_bench
 from edaphon.commands.control import DaemonRefuses
-from edaphon.commands.scan_heard import broker_rows
-from edaphon.commands.scan_ports import port_rows
+from edaphon.commands.scan.heard import broker_rows
+from edaphon.commands.scan.ports import port_rows
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.config import Bus, Configuration, ScheduledSource
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from edaphon.commands.check import usual_file
-from edaphon.commands.decode_payload import Unclear, plain_bytes
+from edaphon.commands.decode.payload import Unclear, plain_bytes
 from edaphon.commands.storage import configured
 from edaphon.config import Configuration, LorawanSource, Source
 from edaphon.derive.sources import Sources

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import orjson
 import typer
 
-from edaphon.commands.cal_known import Told
-from edaphon.commands.foresight_lost import Lost, lost_stretches
+from edaphon.commands.foresight.lost import Lost, lost_stretches
+from edaphon.commands.known import Told
 from edaphon.commands.storage import Storage
 from edaphon.derive import Comparison, Plan, changed_ranges, derived_by, foresee, plan_of
 from edaphon.derive.chains import Range

@@ -7,11 +7,11 @@ from typing import Annotated, Any, NamedTuple
 import orjson
 import typer
 
-from edaphon.commands.cal_evidence import Paper, papers_beside, put
-from edaphon.commands.cal_known import told_in
-from edaphon.commands.cal_options import as_options, calibration_row, check_row
-from edaphon.commands.cal_text import as_row
+from edaphon.commands.cal.evidence import Paper, papers_beside, put
+from edaphon.commands.cal.options import as_options, calibration_row, check_row
+from edaphon.commands.cal.text import as_row
 from edaphon.commands.check import usual_file
+from edaphon.commands.known import told_in
 from edaphon.commands.layout import Layout
 from edaphon.commands.storage import Configured, Storage, configured, fail
 from edaphon.facts import Knowledge, knowledge_conflicts, new_rows, read_facts

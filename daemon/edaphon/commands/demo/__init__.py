@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from edaphon.commands.demo_plot import NODE_TOPIC, messages, plot_text, probes
+from edaphon.commands.demo.plot import NODE_TOPIC, messages, plot_text, probes
 from edaphon.commands.desk import ledgers
 from edaphon.commands.run import running
 from edaphon.commands.service import Overrides, Service

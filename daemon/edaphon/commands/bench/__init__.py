@@ -1,0 +1,1 @@
+"""What the technician does at a line beside the schedule, through the daemon or alone."""
