@@ -223,7 +223,8 @@ def _trouble(service: Service) -> list[str]:
         for source in service.config.sources
     }
     now = service.keeper.now_ns()
-    found += explanations(contradictions(told, service.deriver.knowledge, now))
+    told_ns = service.deriver.state.told_ns
+    found += explanations(contradictions(told, service.deriver.knowledge, now, told_ns))
     if damaged := service.deriver.damaged:
         found.append(f"journal: {damaged} damaged places were passed over; see `edaphon verify`")
     return found

@@ -21,6 +21,7 @@ from edaphon.journal import JournalReader, read_only
 from edaphon.nouns import Observations
 from edaphon.series import DAY_NS, Series, WrongFile, read_release
 from edaphon_calibration.ucum import to_ucum
+from edaphon_calibration.units import canonical
 
 __all__ = ["FAR_NS", "instant", "query"]
 
@@ -78,7 +79,9 @@ def query(
         if level is Level.RAW:
             text = origin.derivation_text(run.derivation)
             unit = str(orjson.loads(text)["output"][2]) if text else ""
-        return to_ucum(unit) if ucum and unit else unit
+        if not unit:
+            return ""
+        return to_ucum(unit) if ucum else canonical(unit).replace("**", "")
 
     runs = origin.runs(instant(start, -FAR_NS), instant(end, FAR_NS))
     chosen = format or (Format.TABLE if sys.stdout.isatty() else Format.CSV)

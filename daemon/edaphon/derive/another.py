@@ -101,13 +101,12 @@ class Another:
         """Raises NeedsJournal before the first part."""
         before, after = self._derived.extents, self._plan.extents
         same = same_readings(before.get(channel, ()), after.get(channel, ()), ranges)
-        able = can_recalibrate(self._plan, self._series, channel, ranges, self._derived.displaced)
+        able = can_recalibrate(self._plan, self._series, channel, ranges)
         if not (same and able) or channel in self._derived.from_journal:
             raise NeedsJournal
-        until = self._until.number
         # a first walk over the rows alone, since none may be told and then taken back
-        Recalibration(self._series, self._plan, channel, ranges, until).expect_order(ROWS)
-        job = Recalibration(self._series, self._plan, channel, ranges, until)
+        self._recalibration(channel, ranges).expect_order(ROWS)
+        job = self._recalibration(channel, ranges)
         held: Part | None = None
         while (found := job.turn(ROWS)) is not None:
             first_ns = int(found.old[0].time_ns[0])
@@ -116,6 +115,10 @@ class Another:
             held = Part(found.old, _from(found.new, first_ns))
         if held is not None:
             yield Part(held.old, _in_order(held.new))
+
+    def _recalibration(self, channel: str, ranges: list[Range]) -> Recalibration:
+        displaced, until = self._derived.displaced, self._until.number
+        return Recalibration(self._series, self._plan, channel, ranges, displaced, until)
 
     def _from_journal(self, ranges: Mapping[str, list[Range]]) -> Iterator[tuple[str, Part]]:
         plan = self._plan.only(ranges)

@@ -248,14 +248,17 @@ class Deriver:
     def _begin_again(self) -> None:
         """One channel after the other from the series, then the others at once from the journal."""
         for channel in sorted(self._pending.keys() - self._from_journal):
-            ranges = self._pending[channel]
-            if can_recalibrate(self.plan, self._series, channel, ranges, self.state.displaced):
-                self._recalibration = Recalibration(self._series, self.plan, channel, ranges)
+            if can_recalibrate(self.plan, self._series, channel, self._pending[channel]):
+                self._recalibration = self._recalibration_of(channel)
                 return
             self._from_journal.add(channel)
         plan = self.plan.only(self._pending)
         latest = self._told.sources
         self._rework = Rework(self._journal, plan, self._scratch, self._recall, latest)
+
+    def _recalibration_of(self, channel: str) -> Recalibration:
+        ranges, displaced = self._pending[channel], self.state.displaced
+        return Recalibration(self._series, self.plan, channel, ranges, displaced)
 
     def _recalibrate(self, job: Recalibration, limit: int) -> None:
         """A slice; it is written with the place to go on from, and sinks see it then."""
@@ -400,7 +403,7 @@ class Deriver:
 
     def _go_on(self, table: Mapping[str, Any]) -> None:
         channel = table["channel"]
-        job = Recalibration(self._series, self.plan, channel, self._pending[channel])
+        job = self._recalibration_of(channel)
         job.go_on(table)
         self._recalibration = job
 

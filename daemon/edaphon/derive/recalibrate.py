@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 _LATE, _CLASH, _NOWHERE = "a late reading", "two readings of one time", "a reading of no segment"
+_DISPLACED = "a record whose clock became known after those of a later boot"
 
 
 class NeedsJournal(Exception):
@@ -45,21 +46,14 @@ class Slice(NamedTuple):
     new: list[Observations]
 
 
-def can_recalibrate(
-    plan: Plan,
-    series: Series,
-    channel: str,
-    ranges: Iterable[Range],
-    displaced: Iterable[tuple[int, int]] = (),
-) -> bool:
+def can_recalibrate(plan: Plan, series: Series, channel: str, ranges: Iterable[Range]) -> bool:
     """Whether rows with the same readings hold all that `plan` needs to derive them again.
 
-    `displaced` are records that were placed behind later ones. What only the rows themselves tell
-    is found on the way.
+    What only the rows themselves tell is found on the way.
     """
     told = list(ranges)
     own = plan.extents.get(channel, ())
-    if any(displaced) or not same_readings(own, own, told):
+    if not same_readings(own, own, told):
         return False
     if any(_inside(conflict[1], told) for conflict in series.conflicts(channel)):
         return False
@@ -94,6 +88,7 @@ def _touched(plan: Plan, channel: str, ranges: Iterable[Range]) -> tuple[Segment
 class Recalibration:
     """One channel in some stretches of time, slice by slice, with the segments of a plan.
 
+    `displaced` are sequences, from one to another, of records that were placed behind later ones;
     `until` leaves out rows of records behind that sequence.
     """
 
@@ -103,6 +98,7 @@ class Recalibration:
         plan: Plan,
         channel: str,
         ranges: Several[Range],
+        displaced: Several[tuple[int, int]] = (),
         until: int = 2**63 - 1,
     ) -> None:
         self.channel = channel
@@ -111,6 +107,7 @@ class Recalibration:
         self.latest: Latest | None = None
         self._series = series
         self._ranges = ranges
+        self._displaced = displaced
         self._until = until
         self._segments = _touched(plan, channel, ranges)
         self._last_sequence = -1
@@ -189,6 +186,9 @@ class Recalibration:
             raise NeedsJournal(_LATE)
         if (np.diff(rows.time_ns) <= 0).any():
             raise NeedsJournal(_CLASH)
+        for first, last in self._displaced:
+            if ((first <= rows.sequence) & (rows.sequence <= last)).any():
+                raise NeedsJournal(_DISPLACED)
         self._last_sequence = int(order[-1])
 
     def _evaluated(self, segment: Segment, rows: Fresh) -> list[Observations]:

@@ -33,11 +33,32 @@ def deployed_sensors(knowledge: Knowledge, now_ns: int) -> dict[str, str]:
     return found
 
 
+def _begun(knowledge: Knowledge, now_ns: int) -> dict[str, int]:
+    """Since when the sensor at each path is there, where deployments say so [UTC ns]."""
+    found: dict[str, int] = {}
+    for deployment in knowledge.deployments:
+        if deployment.sensor is not None and deployment.covers(now_ns):
+            found.setdefault(deployment.source, deployment.from_ns or -(2**63))
+    return found
+
+
 def contradictions(
-    told: Mapping[str, str], knowledge: Knowledge, now_ns: int
+    told: Mapping[str, str],
+    knowledge: Knowledge,
+    now_ns: int,
+    told_ns: Mapping[str, int] | None = None,
 ) -> tuple[Contradiction, ...]:
-    """`told` are the serial numbers that instruments gave, by path; "" is no answer to that."""
+    """`told` are the serial numbers that instruments gave, by path; "" is no answer to that.
+
+    `told_ns` says when [UTC ns]: what was told before a deployment began says nothing of it.
+    """
     deployed = deployed_sensors(knowledge, now_ns)
+    begun = _begun(knowledge, now_ns)
+    told = {
+        path: serial
+        for path, serial in told.items()
+        if (told_ns or {}).get(path, now_ns) >= begun.get(path, -(2**63))
+    }
     wrong = {
         path: serial
         for path, serial in sorted(told.items())

@@ -40,6 +40,16 @@ def test_probes_that_tell_what_is_deployed_contradict_nothing():
     assert told(known(s_a="A", s_b="B"), s_a="A", s_b="", s_c="new") == ()
 
 
+def test_what_was_told_before_a_deployment_began_says_nothing_of_it():
+    (rows, begin) = (known(s_a="A"), NOW - 3600 * 10**9)
+    fact = rows.deployments[0].model_copy(update={"from_ns": begin, "id": "d2"})
+    knowledge = rows.learn(Sequence(2, 1), fact.model_copy(update={"supersedes": "d-s_a"}))
+    for told_ns, expected in ((begin - 1, 0), (begin, 1)):
+        found = contradictions({"s/a": "N"}, knowledge, NOW, {"s/a": told_ns})
+        assert len(found) == expected
+    assert len(contradictions({"s/a": "N"}, knowledge, NOW)) == 1, "of unknown time it counts"
+
+
 def test_two_probes_that_were_swapped_are_one_swap():
     (words,) = told(known(s_a="A", s_b="B", s_c="C"), s_a="B", s_b="A", s_c="C")
     assert words.startswith("s/a has B instead of A, s/b has A instead of B: s/a and s/b tell each")

@@ -145,7 +145,7 @@ def _of_the_journal(series: Series, plan: Plan, ranges: Ranges) -> Iterator[str]
         before, after = derived.extents.get(channel, ()), plan.extents.get(channel, ())
         if not (
             same_readings(before, after, own)
-            and can_recalibrate(plan, series, channel, own, derived.displaced)
+            and can_recalibrate(plan, series, channel, own)
             and channel not in derived.from_journal
         ):
             yield channel
