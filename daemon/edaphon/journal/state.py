@@ -1,4 +1,4 @@
-"""The state file: cursors, set-aside points, notes; it may lag the journal and never leads it."""
+"""The state file: set-aside points and notes; it may lag the journal and never leads it."""
 
 import sqlite3
 import threading
@@ -8,10 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import orjson
 
-from edaphon.journal.entry import Entry, entry_crc
 from edaphon.journal.files import set_aside
-from edaphon.journal.reading import DamagedRow, JournalReader
-from edaphon.nouns import Sequence
 
 __all__ = ["SetAside", "StateFile"]
 
@@ -59,28 +56,6 @@ class StateFile:
 
     def remove(self, key: str) -> None:
         self._ask("DELETE FROM note WHERE key = ?", (key,))
-
-    def save_cursor(self, name: str, sequence: Sequence, entry: Entry) -> None:
-        """Everything up to that entry is done; its CRC is kept to know it again."""
-        self.put(f"cursor/{name}", [*sequence, entry_crc(*sequence, entry)])
-
-    def checked_cursor(self, name: str, journal: JournalReader) -> Sequence | None:
-        """The place saved last, None if none was.
-
-        When the journal holds another entry there (its medium lost the tail, and the numbers were
-        given again), all of that file is in doubt: the place before the file's first entry.
-        """
-        saved = self.get(f"cursor/{name}")
-        if saved is None:
-            return None
-        sequence, crc = Sequence(saved[0], saved[1]), saved[2]
-        try:
-            same = entry_crc(*sequence, journal.entry(sequence)) == crc
-        except DamagedRow:
-            same = True  # the row is there, only no longer readable
-        except KeyError:
-            same = False
-        return sequence if same else Sequence(sequence.file, 0)
 
     def add_set_aside(self, points: Iterable[SetAside]) -> None:
         """Keep refused points; one that is known already counts another try."""

@@ -74,6 +74,8 @@ def revised(channel: str, old: Rows, part: Rows) -> Rows:
             f"{missing['sequence']} and rank {missing['rank']}, found none; "
             f"new rows are merged, not revised"
         )
+    if len(part) == len(old) and (place[1:] > place[:-1]).all():
+        return part
     new = old.copy()
     new[place] = part
     return new

@@ -45,7 +45,8 @@ ROW = np.dtype(
     ]
 )
 Rows = npt.NDArray[np.void]
-_COMPARED = [name for name in ROW.names or () if name != "change"]
+_DIGESTED = [name for name in ROW.names or () if name not in {"change", "derivation"}]
+_COMPARED = ["derivation", *_DIGESTED]  # what mostly differs first
 
 
 def no_rows() -> Rows:
@@ -103,9 +104,11 @@ def days_of(rows: Rows) -> Iterator[tuple[int, Rows]]:
     if days[0] == days[-1] and (days == days[0]).all():
         yield int(days[0]), rows
         return
-    order = np.argsort(days, kind="stable")
-    ends = np.flatnonzero(np.diff(days[order])) + 1
-    for part in np.split(rows[order], ends):
+    steps = np.diff(days)
+    if (steps < 0).any():
+        order = np.argsort(days, kind="stable")
+        rows, steps = rows[order], np.diff(days[order])
+    for part in np.split(rows, np.flatnonzero(steps) + 1):
         yield int(part["time_ns"][0] // DAY_NS), part
 
 
@@ -114,17 +117,20 @@ def changed_rows(old: Rows, new: Rows) -> npt.NDArray[np.bool_]:
     differs = np.zeros(len(new), bool)
     for name in _COMPARED:
         a, b = old[name], new[name]
-        same = (a == b) | ((a != a) & (b != b))  # NaN equals NaN here
-        differs |= ~same
+        if ROW[name].kind == "f":
+            differs |= ~((a == b) | ((a != a) & (b != b)))  # NaN equals NaN here
+        else:
+            differs |= a != b
+        if differs.all():
+            break
     return differs
 
 
 def digest(rows: Rows, name: Callable[[int], str]) -> str:
     """16 hex digits over everything that a row means; equal for equal content on any machine."""
     hashed = hashlib.sha256()
-    for field in _COMPARED:
-        if field != "derivation":
-            hashed.update(np.ascontiguousarray(rows[field]).tobytes())
+    for field in _DIGESTED:
+        hashed.update(np.ascontiguousarray(rows[field]).tobytes())
     numbers, index = np.unique(rows["derivation"], return_inverse=True)
     names = [name(int(number)) for number in numbers]
     order = np.argsort(np.array(names, dtype=object))

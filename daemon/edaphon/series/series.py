@@ -130,14 +130,14 @@ class Series:
         """
         with self._lock:
             number = self.change + 1
-            new: dict[tuple[str, int], Rows] = {}
+            blocks: dict[tuple[str, int], tuple[Rows, Rows]] = {}  # as it is, and as it should be
             for (channel, day), parts in self._by_day(runs, texts, number).items():
                 part = np.concatenate([part for part, _ in parts])
-                new[channel, day] = revised(channel, self._rows(channel, day), part)
+                old = self._rows(channel, day)
+                blocks[channel, day] = old, revised(channel, old, part)
             accepted: list[Observations] = []
             withdrawn: _Gone = {}
-            for (channel, day), rows in new.items():
-                old = self._rows(channel, day)
+            for (channel, day), (old, rows) in blocks.items():
                 fresh, gone = self._replace(channel, day, old, rows, number)
                 accepted.extend(runs_of(channel, fresh, self.name))
                 withdrawn.setdefault(channel, []).append(gone)

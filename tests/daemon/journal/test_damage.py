@@ -17,7 +17,6 @@ from edaphon.journal import (
     Journal,
     Kind,
     Sequence,
-    StateFile,
     read_only,
     salvage,
 )
@@ -199,15 +198,3 @@ def test_salvage_of_noise_finds_nothing_and_of_another_name_says_so(tmp_path: Pa
     assert list(salvage(path)) == []
     with pytest.raises(ValueError, match="expected a name like journal-000001"):
         list(salvage(tmp_path / "state.sqlite"))
-
-
-def test_a_cursor_stays_on_an_entry_that_is_only_damaged(tmp_path: Path) -> None:
-    kept = sealed_journal(tmp_path)
-    path = journal_file(tmp_path)
-    path.chmod(0o644)
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE entry SET received_ns = 1 WHERE n = 10")
-    path.chmod(0o444)
-    with StateFile(tmp_path) as state:
-        state.save_cursor("deriver", *kept[9])
-        assert state.checked_cursor("deriver", read_only(tmp_path)) == Sequence(1, 10)

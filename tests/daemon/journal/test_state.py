@@ -4,9 +4,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.daemon.journal.entries import SetClock, commit, record
 
-from edaphon.journal import Journal, Sequence, SetAside, StateFile
+from edaphon.journal import SetAside, StateFile
 
 
 def test_notes_survive_a_reopening(tmp_path: Path) -> None:
@@ -33,24 +32,6 @@ def test_a_point_set_aside_again_counts_its_tries_and_a_rewrite_clears_it(tmp_pa
         assert state.set_aside("influx", "soil/5") == [other]
         assert state.set_aside("influx", "soil/10") == []
         assert len(state.set_aside("copy")) == 1
-
-
-def test_a_cursor_is_kept_while_the_journal_holds_that_entry(tmp_path: Path) -> None:
-    with Journal.open(tmp_path, SetClock()) as journal, StateFile(tmp_path) as state:
-        places = commit(journal, [record(k) for k in range(5)])
-        assert state.checked_cursor("deriver", journal) is None
-        state.save_cursor("deriver", places[2], record(2))
-        assert state.checked_cursor("deriver", journal) == places[2]
-
-
-@pytest.mark.parametrize("place", [Sequence(1, 3), Sequence(1, 9), Sequence(3, 1)])
-def test_a_cursor_of_a_lost_tail_goes_back_to_the_beginning_of_its_file(
-    tmp_path: Path, place: Sequence
-) -> None:
-    with Journal.open(tmp_path, SetClock()) as journal, StateFile(tmp_path) as state:
-        commit(journal, [record(k) for k in range(5)])
-        state.save_cursor("deriver", place, record(77))
-        assert state.checked_cursor("deriver", journal) == Sequence(place.file, 0)
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a database at all" * 400])

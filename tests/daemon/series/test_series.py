@@ -133,6 +133,14 @@ def test_revised_rows_are_what_a_fresh_merge_of_them_is(tmp_path, series):
     assert [h.digest for h in series.heads()] == [h.digest for h in fresh.heads()]
 
 
+def test_a_whole_day_is_revised_by_runs_that_lie_between_each_other(series):
+    """As a mark makes them, that takes rows out of the middle."""
+    series.merge([run([1, 2, 3, 4], [10, 20, 30, 40])], TEXTS)
+    runs = [run([1, 4], [11, 44]), run([2, 3], [22, 33], derivation="d2")]
+    assert series.revise(runs, TEXTS) == 4
+    assert list(values(series).items()) == [(1, 11), (2, 22), (3, 33), (4, 44)]
+
+
 def test_a_sink_gets_exactly_the_rows_that_a_revision_changed_and_what_lost_a_number(series):
     series.merge([run([10, 20, 30, DAY_NS], [1.0, 2.0, 3.0, 4.0])], TEXTS)
     feed = SeriesFeed("s", series, CHANNELS)
