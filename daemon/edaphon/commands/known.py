@@ -1,23 +1,21 @@
 """What the journal says was entered: each fact with who, when and from which file."""
 
-import contextlib
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-import orjson
-
 from edaphon.commands.storage import Storage
 from edaphon.config import Configuration
 from edaphon.derive import Plan, Sources, plan_of
-from edaphon.derive.deriver import CHECKPOINT, FACT_KINDS, MEANINGS
+from edaphon.derive.meanings import FACT_KINDS, meanings
 from edaphon.derive.step import sources_of
 from edaphon.facts import FactPayload, Knowledge, from_payload
 from edaphon.facts.knowledge import Known
-from edaphon.journal import DamagedRow, Entry, JournalReader, entry_crc, read_only
+from edaphon.journal import Entry, JournalReader, read_only
 from edaphon.nouns import Sequence
 from edaphon.series import Series, WrongFile
 from edaphon.written.values import instant_text
@@ -85,32 +83,13 @@ def told_in(storage: Storage) -> Told:
     return Told(tuple(entered), sources)
 
 
-def _meanings(journal: JournalReader, series: Path) -> Iterator[tuple[Sequence, Entry]]:
-    """Facts and configurations in order: by their places as far as the series knows them.
-
-    So ten years of records are not read for a list.
-    """
-    places, start = _known_places(journal, series)
-    for place in places:
-        with contextlib.suppress(DamagedRow, KeyError):
-            yield place, journal.entry(place)
-    yield from journal.scan(kinds=MEANINGS, start=start, on_damage=lambda _: None)
-
-
-def _known_places(journal: JournalReader, path: Path) -> tuple[list[Sequence], Sequence | None]:
-    """(places up to the series' checkpoint, the checkpoint); nothing if it is of other entries."""
-    if not path.exists():
-        return [], None
+def _meanings(journal: JournalReader, path: Path) -> tuple[tuple[Sequence, Entry], ...]:
+    """With the help of the series where there is one that can be read."""
     try:
-        series = Series(path, read_only=True)
-        table = orjson.loads(series.checkpoint(CHECKPOINT) or "{}")
-        series.close()
-        position = Sequence.of(table["position"])
-        if entry_crc(*position, journal.entry(position)) == table["crc"]:
-            return list(map(Sequence.of, table["meanings"])), position
-    except (KeyError, DamagedRow, WrongFile, sqlite3.DatabaseError):
-        pass
-    return [], None
+        with closing(Series(path, read_only=True)) as series:
+            return meanings(journal, series)
+    except (WrongFile, sqlite3.DatabaseError):
+        return meanings(journal, None)
 
 
 def sources_now(config: Configuration) -> Sources:

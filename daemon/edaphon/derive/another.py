@@ -4,9 +4,10 @@ Nothing is written: the rows of the series are calibrated again where the readin
 else the journal is read into a scratch series.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Several
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,8 @@ import numpy as np
 import orjson
 
 from edaphon.derive.chains import Extent, Range
-from edaphon.derive.deriver import CHECKPOINT, extents_of_json
+from edaphon.derive.checkpoint import CHECKPOINT, extents_of_json
+from edaphon.derive.meanings import recalled
 from edaphon.derive.plan import Plan, whole_segments
 from edaphon.derive.recalibrate import (
     NeedsJournal,
@@ -25,35 +27,48 @@ from edaphon.derive.recalibrate import (
 )
 from edaphon.derive.rework import Rework
 from edaphon.derive.sources import Sources
-from edaphon.derive.step import Item
-from edaphon.journal import DamagedRow, JournalReader
+from edaphon.journal import JournalReader
 from edaphon.nouns import Observations, Sequence
 from edaphon.series import DAY_NS, Series
 
-__all__ = ["Another", "Derived", "Part", "derived_by"]
+__all__ = ["Another", "Derived", "Part", "derived_by", "tells_all"]
 
 ROWS, ENTRIES = 100_000, 4000
 
 
 @dataclass(frozen=True)
 class Derived:
-    """What the rows of a series were derived by."""
+    """What the rows of a series were derived by; `pending` channels are not all yet."""
 
     extents: Mapping[str, tuple[Extent, ...]]
     displaced: tuple[tuple[int, int], ...]
+    waited: tuple[tuple[int, int, int], ...]
     from_journal: frozenset[str]
+    pending: frozenset[str]
     position: Sequence
 
 
 def derived_by(series: Series) -> Derived:
     """From the place to go on from that was written with the rows."""
     table = orjson.loads(series.checkpoint(CHECKPOINT) or "{}")
+    state = table.get("state", {})
     return Derived(
         extents_of_json(table.get("extents", {})),
-        tuple((a, b) for a, b in table.get("state", {}).get("displaced", ())),
+        tuple((a, b) for a, b in state.get("displaced", ())),
+        tuple((a, b, c) for a, b, c in state.get("waited", ())),
         frozenset(table.get("from_journal", ())),
+        frozenset(table.get("pending", ())),
         Sequence.of(table.get("position", 0)),
     )
+
+
+def tells_all(
+    derived: Derived, plan: Plan, series: Series, channel: str, ranges: list[Range]
+) -> bool:
+    """Whether the series' readings are those of the plan, as far as that is known beforehand."""
+    before, after = derived.extents.get(channel, ()), plan.extents.get(channel, ())
+    same = same_readings(before, after, ranges) and channel not in derived.from_journal
+    return same and can_recalibrate(plan, series, channel, ranges)
 
 
 class Part(NamedTuple):
@@ -99,10 +114,7 @@ class Another:
 
     def _from_series(self, channel: str, ranges: list[Range]) -> Iterator[Part]:
         """Raises NeedsJournal before the first part."""
-        before, after = self._derived.extents, self._plan.extents
-        same = same_readings(before.get(channel, ()), after.get(channel, ()), ranges)
-        able = can_recalibrate(self._plan, self._series, channel, ranges)
-        if not (same and able) or channel in self._derived.from_journal:
+        if not tells_all(self._derived, self._plan, self._series, channel, ranges):
             raise NeedsJournal
         # a first walk over the rows alone, since none may be told and then taken back
         self._recalibration(channel, ranges).expect_order(ROWS)
@@ -118,11 +130,15 @@ class Another:
 
     def _recalibration(self, channel: str, ranges: list[Range]) -> Recalibration:
         displaced, until = self._derived.displaced, self._until.number
-        return Recalibration(self._series, self._plan, channel, ranges, displaced, until)
+        # what waited for its clock then had no time yet, and so no value
+        waiting = [(first, last) for first, last, clock in self._derived.waited if clock > until]
+        return Recalibration(self._series, self._plan, channel, ranges, displaced, until, waiting)
 
     def _from_journal(self, ranges: Mapping[str, list[Range]]) -> Iterator[tuple[str, Part]]:
         plan = self._plan.only(ranges)
-        rework = Rework(self._journal, plan, self._scratch, self._recall, self._sources)
+        rework = Rework(
+            self._journal, plan, self._scratch, partial(recalled, self._journal), self._sources
+        )
         try:
             while not rework.turn(self._until, ENTRIES):
                 pass
@@ -139,13 +155,6 @@ class Another:
 
     def _days(self, other: Series, channel: str) -> list[int]:
         return sorted({h.day for s in (self._series, other) for h in s.heads(channel)})
-
-    def _recall(self, sequences: Iterable[Sequence]) -> Iterator[Item]:
-        for sequence in sequences:
-            try:
-                yield sequence, self._journal.entry(sequence)
-            except (DamagedRow, KeyError):
-                continue
 
 
 def _from(runs: list[Observations], first_ns: int) -> list[Observations]:

@@ -14,11 +14,21 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from edaphon.derive.checkpoint import (
+    CHECKPOINT,
+    START,
+    crc_at,
+    extents_of_json,
+    extents_to_json,
+    trusted,
+)
+from edaphon.derive.meanings import MEANINGS, meanings_behind, recalled
 from edaphon.derive.plan import ALWAYS, Extent, Plan, Range, changed_ranges, plan_of, whole_segments
 from edaphon.derive.recalibrate import (
     NeedsJournal,
     Recalibration,
     can_recalibrate,
+    chosen,
     same_readings,
 )
 from edaphon.derive.rework import Rework
@@ -26,19 +36,15 @@ from edaphon.derive.sources import Sources
 from edaphon.derive.state import Latest, State
 from edaphon.derive.step import NEWEST_NS, DeadLetter, Item, Line, sources_of
 from edaphon.facts import Knowledge, from_payload
-from edaphon.journal import DamagedRow, Entry, JournalReader, Kind, entry_crc
+from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
 from edaphon.nouns import Channel, Observations, Sequence
 from edaphon.series import Series
 
-__all__ = ["CHECKPOINT", "Deriver", "extents_of_json"]
+__all__ = ["Deriver"]
 
-FACT_KINDS = frozenset({Kind.FACT, Kind.CALIBRATION, Kind.MARK})
-MEANINGS = FACT_KINDS | {Kind.CONFIGURATION}
 BATCH = 4000
 # What is derived again from the series in one turn: so many rows for an entry, and at most.
 ROWS_FOR_ENTRY, SLICE_ROWS = 25, 100_000
-CHECKPOINT = "deriver"
-_START = Sequence(0, 0)
 
 Listener = Callable[[DeadLetter], None]
 
@@ -51,7 +57,7 @@ class _Told(NamedTuple):
     sources: Sources
 
 
-_NOTHING = _Told(Knowledge(), _START, Sources())
+_NOTHING = _Told(Knowledge(), START, Sources())
 
 
 class Deriver:
@@ -77,14 +83,15 @@ class Deriver:
         self.channels: dict[str, Channel] = {}
         self.damaged = 0
         self.differing = 0  # rows that deriving again has changed or withdrawn
-        self.position = _START
+        self.position = START
         # What the life before may have derived and told the sinks, unflushed.
-        self._lived_until = journal.last or _START
+        self._lived_until = journal.last or START
         self._full = False
         self._newest_ns = -(2**63)
         self._line = Line(State(), Plan(), Sources(), self._recall, on_dead_letter)
-        checkpoint = self._trusted(series.checkpoint(CHECKPOINT))
-        self._latest = self._all_told(checkpoint)  # all that was ever entered
+        checkpoint = trusted(journal, series)
+        told = meanings_behind(journal, checkpoint, self._note_damage)
+        self._latest = _learned(_NOTHING, list(told))  # all that was ever entered
         self._name_channels()
         self._resume(checkpoint)
 
@@ -154,10 +161,10 @@ class Deriver:
         with self._lock:
             checkpoint = {
                 "position": self.position.number,
-                "crc": self._crc_at(self.position),
+                "crc": crc_at(self._journal, self.position),
                 "newest_ns": self._newest_ns,
                 "state": self.state.to_json(),
-                "extents": _extents_to_json(self.plan.extents),
+                "extents": extents_to_json(self.plan.extents),
                 "pending": self._pending,
                 "from_journal": sorted(self._from_journal),
                 "recalibration": self._recalibration.to_json() if self._recalibration else None,
@@ -179,11 +186,10 @@ class Deriver:
     def _live(self, items: list[Item]) -> None:
         for changes_meaning, run in groupby(items, self._changes_meaning):
             batch = list(run)
-            runs = self._line.step(batch)
+            runs = self._beside_work(self._line.step(batch))
             if runs:
                 again = self.position < self._lived_until
                 self._series.merge(runs, self.plan.texts, again)
-                self._expect_no_late(runs)
             if self.state.counts.records:  # before the first, a fact changes nothing
                 newest_ns = max(entry.received_ns for _, entry in batch)
                 self._newest_ns = max(self._newest_ns, newest_ns)
@@ -282,14 +288,27 @@ class Deriver:
         if not self._pending:
             self._forget_segments()
 
-    def _expect_no_late(self, runs: Iterable[Observations]) -> None:
-        """A reading that comes behind the place where its channel is derived again is not seen."""
+    def _beside_work(self, runs: list[Observations]) -> list[Observations]:
+        """Live rows without revisions behind the place where their channel is derived again.
+
+        The work issues these itself, with all that it remembers. A reading that comes behind that
+        place is not seen by it, and sends it to the journal.
+        """
         job = self._recalibration
-        if job is not None and any(
-            run.channel == job.channel and int(run.time_ns.min()) < job.position_ns for run in runs
-        ):
-            self._from_journal.add(job.channel)
-            self._recalibration = None
+        if job is None:
+            return runs
+        kept: list[Observations] = []
+        for run in runs:
+            behind = run.time_ns < job.position_ns
+            if run.channel != job.channel or not behind.any():
+                kept.append(run)
+            elif (run.sequence[behind] > job.last_sequence).any():
+                self._from_journal.add(job.channel)
+                self._recalibration = None
+                return runs
+            elif not behind.all():
+                kept.append(chosen(run, ~behind))
+        return kept
 
     def _know_latest(self, channel: str, ranges: list[Range], last: Latest | None) -> None:
         """The latest value that others take; that of a stretch of the past alone is not it."""
@@ -345,34 +364,11 @@ class Deriver:
             self._rework = None
 
     def _recall(self, sequences: Iterable[Sequence]) -> Iterator[Item]:
-        for sequence in sequences:
-            try:
-                yield sequence, self._journal.entry(sequence)
-            except (DamagedRow, KeyError):
-                self.damaged += 1
+        return recalled(self._journal, sequences, self._note_damage)
 
     # -- beginning -------------------------------------------------------------------------
 
-    def _trusted(self, checkpoint: str | None) -> dict[str, Any] | None:
-        """None without a checkpoint, and for one of entries that the medium has lost since."""
-        if checkpoint is None:
-            return None
-        table: dict[str, Any] = orjson.loads(checkpoint)
-        same = self._crc_at(Sequence.of(table["position"])) == table["crc"]
-        return table if same else None
-
-    def _all_told(self, table: dict[str, Any] | None) -> _Told:
-        """Facts and configurations up to the checkpoint by their places, later ones by a look.
-
-        So a start does not read ten years of records; a damaged row costs itself alone.
-        """
-        places = table["meanings"] if table is not None else []
-        start = Sequence.of(table["position"]) if table is not None else None
-        known = self._recall(map(Sequence.of, places))
-        later = self._journal.scan(kinds=MEANINGS, start=start, on_damage=self._note_damage)
-        return _learned(_NOTHING, [*known, *later])
-
-    def _note_damage(self, damage: DamagedRow) -> None:
+    def _note_damage(self, damage: Exception) -> None:
         self.damaged += 1
 
     def _resume(self, table: dict[str, Any] | None) -> None:
@@ -407,15 +403,6 @@ class Deriver:
         job.go_on(table)
         self._recalibration = job
 
-    def _crc_at(self, sequence: Sequence) -> int:
-        """The CRC of the entry there; -1 for the beginning, -2 for an entry that is gone."""
-        if sequence == _START:
-            return -1
-        try:
-            return entry_crc(*sequence, self._journal.entry(sequence))
-        except (KeyError, DamagedRow):
-            return -2
-
 
 def _learned(told: _Told, batch: list[Item]) -> _Told:
     """With the facts and configurations of a batch that are new to it."""
@@ -430,14 +417,3 @@ def _learned(told: _Told, batch: list[Item]) -> _Told:
         else:
             knowledge = knowledge.learn(sequence, from_payload(entry.payload).fact)
     return _Told(knowledge, known, sources_of(configuration) if configuration else sources)
-
-
-def _extents_to_json(extents: Mapping[str, tuple[Extent, ...]]) -> dict[str, list[list[Any]]]:
-    return {
-        channel: [[getattr(e, name) for name in Extent.__slots__] for e in own]
-        for channel, own in extents.items()
-    }
-
-
-def extents_of_json(table: Mapping[str, list[list[Any]]]) -> dict[str, tuple[Extent, ...]]:
-    return {channel: tuple(Extent(*row) for row in rows) for channel, rows in table.items()}

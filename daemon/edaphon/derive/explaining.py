@@ -6,18 +6,19 @@ remembers what goes through it stands in the place of the channel's own.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
 
 from edaphon.derive.chains import ALWAYS, Chain
-from edaphon.derive.deriver import BATCH, FACT_KINDS, MEANINGS
+from edaphon.derive.deriver import BATCH
+from edaphon.derive.meanings import MEANINGS, knowledge_of, last_sources, recalled
 from edaphon.derive.plan import Plan, Segment, plan_of
 from edaphon.derive.sources import Sources
 from edaphon.derive.state import State
 from edaphon.derive.step import Item, Line, sources_of
-from edaphon.facts import Knowledge, from_payload
+from edaphon.facts import Knowledge
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
 from edaphon.nouns import Float, Int, Observations, Sequence
 from edaphon_calibration.chain import Calibrated
@@ -127,12 +128,7 @@ def history_of(journal: JournalReader) -> History:
     def only(*wanted: Kind) -> tuple[Item, ...]:
         return tuple(item for item in told if item[1].kind in wanted)
 
-    knowledge, sources = Knowledge(), Sources()
-    for sequence, entry in told:
-        if entry.kind in FACT_KINDS:
-            knowledge = knowledge.learn(sequence, from_payload(entry.payload).fact)
-    for _, entry in only(Kind.CONFIGURATION)[-1:]:
-        sources = sources_of(entry)
+    knowledge, sources = knowledge_of(told), last_sources(told)
     return History(
         only(*MEANINGS),
         only(Kind.CLOCK),
@@ -244,7 +240,9 @@ class _Derivation:
         if known is None:
             return None
         sources = self._history.sources
-        line = Line(State(), self._plan, Sources(), self._recall, latest=sources)
+        line = Line(
+            State(), self._plan, Sources(), partial(recalled, self._journal), latest=sources
+        )
         line.step(self._history.before(start))
         for batch in self._batches(start, self._record):
             line.step(batch)
@@ -323,13 +321,6 @@ class _Derivation:
 
     def _concerns(self, item: Item) -> bool:
         return item[1].kind != Kind.RECORD or item[1].source in self._names
-
-    def _recall(self, sequences: Iterable[Sequence]) -> Iterator[Item]:
-        for sequence in sequences:
-            try:
-                yield sequence, self._journal.entry(sequence)
-            except (DamagedRow, KeyError):
-                continue
 
     def _found(self, runs: list[Observations]) -> Again | None:
         stored = self._stored

@@ -1,11 +1,9 @@
 """What the journal says of how to read it, found without reading ten years of records."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-import orjson
-
-from edaphon.derive.deriver import CHECKPOINT, FACT_KINDS, MEANINGS
+from edaphon.derive.checkpoint import START, trusted
 from edaphon.derive.sources import Sources
 from edaphon.derive.step import Item, sources_of
 from edaphon.facts import Knowledge, from_payload
@@ -13,32 +11,56 @@ from edaphon.journal import DamagedRow, JournalReader, Kind
 from edaphon.nouns import Sequence
 from edaphon.series import Series
 
-__all__ = ["Meanings", "knowledge_of", "known_facts", "last_sources", "meanings"]
+__all__ = [
+    "FACT_KINDS",
+    "MEANINGS",
+    "knowledge_of",
+    "known_facts",
+    "last_sources",
+    "meanings",
+    "meanings_behind",
+    "recalled",
+]
 
-Meanings = tuple[Item, ...]
+FACT_KINDS = frozenset({Kind.FACT, Kind.CALIBRATION, Kind.MARK})
+MEANINGS = FACT_KINDS | {Kind.CONFIGURATION}
 
 
-def meanings(journal: JournalReader, series: Series | None) -> Meanings:
-    """Facts and configurations in the order of entry; damaged rows are passed over.
+def meanings(journal: JournalReader, series: Series | None) -> tuple[Item, ...]:
+    """Facts and configurations in the order of entry; damaged rows are passed over."""
+    table = trusted(journal, series) if series is not None else None
+    return tuple(meanings_behind(journal, table, lambda _: None))
 
-    The series knows the places of those up to where it was derived.
+
+def meanings_behind(
+    journal: JournalReader,
+    table: Mapping[str, Any] | None,
+    on_damage: Callable[[Exception], None],
+) -> Iterator[Item]:
+    """Those up to a checkpoint by their places, later ones by a look at every entry.
+
+    A damaged row costs itself alone.
     """
-    text = series.checkpoint(CHECKPOINT) if series is not None else None
-    known: dict[str, Any] = orjson.loads(text) if text else {"meanings": [], "position": 0}
-    start = Sequence.of(known["position"]) if known["position"] else None
-    later = journal.scan(kinds=MEANINGS, start=start, on_damage=lambda _: None)
-    return (*_recalled(journal, known["meanings"]), *later)
+    places = map(Sequence.of, table["meanings"]) if table is not None else ()
+    start = Sequence.of(table["position"]) if table is not None else START
+    yield from recalled(journal, places, on_damage)
+    yield from journal.scan(kinds=MEANINGS, start=start, on_damage=on_damage)
 
 
-def _recalled(journal: JournalReader, numbers: list[int]) -> Iterator[Item]:
-    for place in map(Sequence.of, numbers):
+def recalled(
+    journal: JournalReader,
+    places: Iterable[Sequence],
+    on_damage: Callable[[Exception], None] = lambda _: None,
+) -> Iterator[Item]:
+    """The entries of these places that can be read."""
+    for place in places:
         try:
             yield place, journal.entry(place)
-        except (DamagedRow, KeyError):
-            continue
+        except (DamagedRow, KeyError) as damage:
+            on_damage(damage)
 
 
-def knowledge_of(told: Meanings) -> Knowledge:
+def knowledge_of(told: Iterable[Item]) -> Knowledge:
     knowledge = Knowledge()
     for sequence, entry in told:
         if entry.kind in FACT_KINDS:
@@ -51,7 +73,7 @@ def known_facts(journal: JournalReader, series: Series | None = None) -> Knowled
     return knowledge_of(meanings(journal, series))
 
 
-def last_sources(told: Meanings) -> Sources:
+def last_sources(told: Iterable[Item]) -> Sources:
     """By the configuration that was entered last."""
     last = [entry for _, entry in told if entry.kind == Kind.CONFIGURATION][-1:]
     return sources_of(last[0]) if last else Sources()

@@ -89,7 +89,7 @@ class Recalibration:
     """One channel in some stretches of time, slice by slice, with the segments of a plan.
 
     `displaced` are sequences, from one to another, of records that were placed behind later ones;
-    `until` leaves out rows of records behind that sequence.
+    `until` leaves out rows of records behind that sequence, `without` those within these.
     """
 
     def __init__(
@@ -100,6 +100,7 @@ class Recalibration:
         ranges: Several[Range],
         displaced: Several[tuple[int, int]] = (),
         until: int = 2**63 - 1,
+        without: Several[tuple[int, int]] = (),
     ) -> None:
         self.channel = channel
         self.position_ns = ALWAYS[0]  # everything before it is done
@@ -109,8 +110,9 @@ class Recalibration:
         self._ranges = ranges
         self._displaced = displaced
         self._until = until
+        self._without = without
         self._segments = _touched(plan, channel, ranges)
-        self._last_sequence = -1
+        self.last_sequence = -1  # of the records behind the rows that are done
         self.done = False  # no row was left behind the last slice
 
     def to_json(self) -> dict[str, Any]:
@@ -120,7 +122,7 @@ class Recalibration:
             "position_ns": self.position_ns,
             "memory": {key: memory.to_json() for key, memory in self.memory.items()},
             "latest": self.latest.to_json() if self.latest else None,
-            "last_sequence": self._last_sequence,
+            "last_sequence": self.last_sequence,
         }
 
     def go_on(self, table: Mapping[str, Any]) -> None:
@@ -128,7 +130,7 @@ class Recalibration:
         self.position_ns = table["position_ns"]
         self.memory = {key: Memory.of_json(own) for key, own in table["memory"].items()}
         self.latest = Latest.of_json(table["latest"]) if table["latest"] else None
-        self._last_sequence = table["last_sequence"]
+        self.last_sequence = table["last_sequence"]
 
     def turn(self, limit: int) -> Slice | None:
         """The next rows, some `limit`; None: all is done. Raises NeedsJournal."""
@@ -177,11 +179,13 @@ class Recalibration:
 
     def _known(self, run: Observations) -> Observations:
         known = run.sequence <= self._until
+        for first, last in self._without:
+            known &= (run.sequence < first) | (run.sequence > last)
         return run if known.all() else chosen(run, known)
 
     def _expect_order(self, rows: Fresh) -> None:
         """As they were placed: each later than the one before, and none judged by itself."""
-        order = np.concatenate([[self._last_sequence], rows.sequence])
+        order = np.concatenate([[self.last_sequence], rows.sequence])
         if (np.diff(order) < 0).any() or (rows.doubt >= ALONE).any():
             raise NeedsJournal(_LATE)
         if (np.diff(rows.time_ns) <= 0).any():
@@ -189,7 +193,7 @@ class Recalibration:
         for first, last in self._displaced:
             if ((first <= rows.sequence) & (rows.sequence <= last)).any():
                 raise NeedsJournal(_DISPLACED)
-        self._last_sequence = int(order[-1])
+        self.last_sequence = int(order[-1])
 
     def _evaluated(self, segment: Segment, rows: Fresh) -> list[Observations]:
         runs, memory, taken = evaluate(segment, self.memory.get(segment.key), rows)

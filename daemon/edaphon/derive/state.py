@@ -110,6 +110,8 @@ class State:
     configuration: int = 0  # sequence of the configuration in force, 0 before the first
     placed: int = 0  # the highest sequence of a record that was placed
     displaced: list[tuple[int, int]] = field(default_factory=list)  # placed behind later ones
+    # Records that waited for their clock: sequences of the first, of the last, of the clock entry.
+    waited: list[tuple[int, int, int]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -128,6 +130,7 @@ class State:
             "configuration": self.configuration,
             "placed": self.placed,
             "displaced": self.displaced,
+            "waited": self.waited,
         }
 
     @classmethod
@@ -151,4 +154,5 @@ class State:
             configuration=table["configuration"],
             placed=table["placed"],
             displaced=[(lowest, highest) for lowest, highest in table["displaced"]],
+            waited=[(first, last, clock) for first, last, clock in table["waited"]],
         )

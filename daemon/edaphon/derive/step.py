@@ -114,6 +114,8 @@ class Line:
         self.state.boots[entry.boot] = (offset, sequence.number)
         held = self.state.held.pop(entry.boot, [])
         self.state.counts.held -= len(held)
+        if held:
+            self.state.waited.append((held[0], held[-1], sequence.number))
         if held and held[0] < self.state.placed:  # records of a later boot were known before
             self.state.displaced.append((held[0], held[-1]))
         for number, record in self._recall(map(Sequence.of, held)):

@@ -13,7 +13,7 @@ import orjson
 
 from edaphon.config import Configuration, read_config
 from edaphon.derive import Deriver, Plan, Sources
-from edaphon.derive.deriver import FACT_KINDS
+from edaphon.derive.meanings import FACT_KINDS
 from edaphon.derive.state import State
 from edaphon.derive.step import Line, sources_of
 from edaphon.facts import (

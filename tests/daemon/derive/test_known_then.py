@@ -84,3 +84,25 @@ def test_what_was_known_before_a_correction_is_answered_without_the_journal(
         monkeypatch.setattr(another, "Rework", None)
         assert then(life, journal, before, folder) == old
         life.close()
+
+
+def test_records_whose_clock_was_not_known_then_had_no_value_then() -> None:
+    stream = days_of_readings(1)
+    stream.start(1, 0)
+    stream.hear("a", 11.0, 60, True)
+    stream.hear("a", 12.0, 60, True)
+    then_n = len(stream.entries)
+    stream.minute += 60
+    stream.know_clock()
+    stream.hear("a", 13.0, 60, True)
+    with folders() as folder:
+        journal = MemoryJournal(stream.entries)
+        journal.shown = len(stream.entries)
+        life = Life(folder, journal)
+        life.settle()
+        life.flush()
+        assert len(life.rows()) == 24 + 3
+        found = then(life, journal, then_n, folder)
+        assert found == told_rows(folder / "whole", stream.entries[:then_n])
+        assert len(found) == 24
+        life.close()

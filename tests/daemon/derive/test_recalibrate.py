@@ -229,3 +229,28 @@ def test_a_reading_that_comes_behind_the_place_of_the_work_is_not_passed_over() 
         life.settle(1)
         assert life.told() == told(folder / "whole", stream.entries)
         life.close()
+
+
+@pytest.mark.usefixtures("without_journal")
+def test_a_live_reading_that_judges_the_one_before_it_leaves_the_work_going() -> None:
+    """A mark leaves what the line remembers, so the reading behind is revised while it is."""
+    stream = started()
+    stream.learn(channel("c1", 5, 2, again=True))
+    for at in range(6):
+        stream.hear("a", 40.0 if at == 5 else 10.0, 60, True)
+    before = len(stream.entries)
+    stream.learn(fact("mark", "m", channels=["c1"], cause="visit", who="me", flag=3))
+    stream.hear("a", 10.0, 60, True)
+    for split in range(12):
+        with folders() as folder:
+            journal = MemoryJournal(stream.entries)
+            journal.shown = before
+            life = Life(folder, journal)
+            life.settle(1)
+            journal.shown = before + 1
+            for _ in range(split):
+                life.turn(1)
+            journal.shown = len(stream.entries)
+            life.settle(1)
+            assert life.told() == told(folder / "whole", stream.entries)
+            life.close()

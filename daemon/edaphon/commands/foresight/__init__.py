@@ -8,17 +8,15 @@ from collections.abc import Sequence as Rows
 from pathlib import Path
 from typing import NamedTuple
 
-import orjson
 import typer
 
 from edaphon.commands.foresight.lost import Lost, lost_stretches
 from edaphon.commands.known import Told
 from edaphon.commands.storage import Storage
 from edaphon.derive import Comparison, Plan, changed_ranges, derived_by, foresee, plan_of
+from edaphon.derive.another import tells_all
 from edaphon.derive.chains import Range
-from edaphon.derive.deriver import CHECKPOINT
 from edaphon.derive.plan import whole_segments
-from edaphon.derive.recalibrate import can_recalibrate, same_readings
 from edaphon.facts import FactRow, Knowledge
 from edaphon.journal import JournalReader, read_only
 from edaphon.nouns import Sequence
@@ -142,16 +140,11 @@ def _of_the_journal(series: Series, plan: Plan, ranges: Ranges) -> Iterator[str]
     """Channels of which the series does not tell all that the line would see."""
     derived = derived_by(series)
     for channel, own in whole_segments(ranges, derived.extents, plan.extents).items():
-        before, after = derived.extents.get(channel, ()), plan.extents.get(channel, ())
-        if not (
-            same_readings(before, after, own)
-            and can_recalibrate(plan, series, channel, own)
-            and channel not in derived.from_journal
-        ):
+        if not tells_all(derived, plan, series, channel, own):
             yield channel
 
 
 def _behind(series: Series, plan: Plan) -> set[str]:
     """Channels that are being derived again, or will be once the daemon runs."""
-    pending = orjson.loads(series.checkpoint(CHECKPOINT) or "{}").get("pending", {})
-    return {*pending, *changed_ranges(derived_by(series).extents, plan.extents)}
+    derived = derived_by(series)
+    return {*derived.pending, *changed_ranges(derived.extents, plan.extents)}
