@@ -19,10 +19,35 @@ from edaphon.commands.waiting import before_now, wait_derived
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.written import Complaint
 
-__all__ = ["Way", "apply", "enter", "new_facts", "news"]
+__all__ = [
+    "Config",
+    "DryRun",
+    "Facts",
+    "Json",
+    "NOT_YET",
+    "NoWait",
+    "Way",
+    "Who",
+    "apply",
+    "enter",
+    "new_facts",
+    "news",
+    "show",
+]
 
 # Of a longer journal none is read where nobody asked by how much values change.
 MOST_ENTRIES = MANY
+NOT_YET = "nothing is in force by this"
+
+
+Facts = Annotated[
+    list[Path] | None, typer.Argument(help="fact files or folders, these alone; none: inbox")
+]
+Config = Annotated[Path | None, typer.Option("--config", help="edaphon.toml")]
+Who = Annotated[str, typer.Option(help="who says so; your login if not given")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="only show what would change")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="do not wait until all is derived again")]
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 class Way(NamedTuple):
@@ -36,13 +61,11 @@ class Way(NamedTuple):
 
 
 def apply(
-    facts: Annotated[
-        list[Path] | None, typer.Argument(help="fact files or folders, these alone; none: inbox")
-    ] = None,
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
-    who: Annotated[str, typer.Option(help="who says so; your login if not given")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="only show what would change")] = False,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    facts: Facts = None,
+    file: Config = None,
+    who: Who = "",
+    dry_run: DryRun = False,
+    json: Json = False,
 ) -> None:
     """Journal new facts; what they change is derived again, in every sink too."""
     storage = open_storage(file)
@@ -86,12 +109,15 @@ def enter(storage: Storage, told: Told, new: Rows[FactRow], way: Way) -> None:
     found = foresight(storage, told, new, way.most_entries)
     said: dict[str, Any] = {"new": news(new), **as_json(found), "applied": 0, "differing": None}
     if not way.json:
-        _show(new, found, way.dry_run)
+        show(new, found)
+        if new and way.dry_run:
+            typer.echo(NOT_YET)
     if new and not way.dry_run:
         before = before_now(storage) if way.wait else None
         said["applied"] = keep(storage, new, way.who or getpass.getuser())
         if not way.json:
-            typer.echo(f"{said['applied']} facts applied")
+            n = said["applied"]
+            typer.echo(f"{n} {'fact' if n == 1 else 'facts'} applied")
         if before is not None:
             said["differing"] = wait_derived(storage, before)
             if not way.json:
@@ -101,15 +127,14 @@ def enter(storage: Storage, told: Told, new: Rows[FactRow], way: Way) -> None:
         typer.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2))
 
 
-def _show(new: Rows[FactRow], found: Foresight, dry_run: bool) -> None:
+def show(new: Rows[FactRow], found: Foresight) -> None:
+    """What is new and what it would change, for a person."""
     for row in new:
         typer.echo(f"new: {row.fact.table} {row.fact.id}   ({row.file}:{row.line})")
     for line in lines_of(found):
         typer.echo(line)
     if not new:
         typer.echo("nothing new")
-    elif dry_run:
-        typer.echo("nothing is in force by this")
 
 
 def news(new: Rows[FactRow]) -> list[dict[str, Any]]:

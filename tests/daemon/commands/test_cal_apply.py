@@ -1,5 +1,7 @@
 """What a preview told is what happens, by the daemon or without it; and it can be taken back."""
 
+import hashlib
+
 import numpy as np
 import pytest
 from tests.daemon.commands import test_explain
@@ -66,8 +68,44 @@ def test_for_people_the_change_is_told_first_and_what_differs_last(plot):
     assert lines[1] == f"  p-vwc: 6 of 6 rows change, {minute(0)} to {minute(50)}"
     assert "  p-vwc: 2 values from" in out
     assert "not all values" not in out
-    assert lines[-2] == "1 facts applied"
+    assert lines[-2] == "1 fact applied"
     assert lines[-1] == "6 rows differ now by number, flag or derivation, in every sink too"
+
+
+def with_evidence(station: Station, data: bytes) -> str:
+    (station.folder / "cores.pdf").write_bytes(data)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return f'evidence = {{ "cores.pdf" = "{sha256}" }}\n'
+
+
+def test_what_a_calibration_rests_on_is_in_the_journal_and_comes_out_again(plot, tmp_path):
+    row = with_evidence(plot, b"%PDF \x00\xff")
+    call(plot, "cal", "apply", str(written(plot, "soil", row)))
+    (plot.folder / "cores.pdf").unlink()
+    out = tmp_path / "papers"
+    call(plot, "cal", "show", "soil", "--evidence", str(out))
+    assert (out / "cores.pdf").read_bytes() == b"%PDF \x00\xff"
+    words = call(plot, "cal", "show", "soil", "--evidence", str(out), codes=(1,))[1]
+    assert "choose another one" in words
+    call(plot, "cal", "apply", str(written(plot, "bare", 'supersedes = "soil"\n')))
+    words = call(plot, "cal", "show", "bare", "--evidence", str(out), codes=(1,))[1]
+    assert "got bare, which names none" in words
+
+
+def test_evidence_in_the_inbox_is_kept_at_the_start(tmp_path):
+    station = station_in(tmp_path)
+    row = with_evidence(station, b"%PDF 2")
+    (station.inbox / "cores.pdf").write_bytes(b"%PDF 2")
+    (station.inbox / "soil.toml").write_text(LINE.format(id="soil", more=row))
+    missing = LINE.format(id="other", more=row).replace("cores.pdf", "gone.pdf")
+    (station.inbox / "other.toml").write_text(missing)
+    with running(station.file) as service:
+        known = set(service.deriver.knowledge.ever)
+        (words,) = [w for who, w in service.trouble.items() if who.startswith("fact at")]
+    assert ("soil" in known, "other" in known) == (True, False)
+    assert '"gone.pdf" is not there' in words
+    call(station, "cal", "show", "soil", "--evidence", str(tmp_path / "out"))
+    assert (tmp_path / "out" / "cores.pdf").read_bytes() == b"%PDF 2"
 
 
 def test_it_need_not_be_waited_for(plot):
@@ -87,7 +125,7 @@ def test_a_dry_run_puts_nothing_in_force(plot):
 def test_apply_goes_the_same_way_and_does_not_wait(plot):
     out, _ = call(plot, "apply", str(written(plot, "soil")))
     assert "  p-vwc: 6 of 6 rows change" in out
-    assert out.endswith("1 facts applied\n")
+    assert out.endswith("1 fact applied\n")
     assert call(plot, "apply", str(written(plot, "soil")))[0] == "nothing new\n"
 
 

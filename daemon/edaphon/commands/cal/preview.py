@@ -7,14 +7,13 @@ from typing import Annotated
 import orjson
 import typer
 
-from edaphon.commands.apply import new_facts, news
+from edaphon.commands.apply import NOT_YET, Config, Facts, Json, new_facts, news, show
 from edaphon.commands.foresight import Foresight, foresight
 from edaphon.commands.foresight.plot import write_plots
 from edaphon.commands.foresight.text import (
     COLUMNS,
     as_json,
     bare_lines,
-    lines_of,
     row_of,
     warnings_of,
 )
@@ -27,14 +26,12 @@ __all__ = ["preview"]
 
 
 def preview(
-    facts: Annotated[
-        list[Path] | None, typer.Argument(help="fact files or folders, these alone; none: inbox")
-    ] = None,
+    facts: Facts = None,
     plot: Annotated[
         Path | None, typer.Option(help="SVG file to write, or a folder: one for each channel")
     ] = None,
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    file: Config = None,
+    json: Json = False,
 ) -> None:
     """Tell what new facts would change, per channel; nothing is put in force by it."""
     storage = open_storage(file)
@@ -57,10 +54,8 @@ def _told(new: tuple[FactRow, ...], found: Foresight, pictures: list[Path]) -> d
 
 
 def _show(new: tuple[FactRow, ...], found: Foresight, pictures: list[Path]) -> None:
-    for row in new:
-        typer.echo(f"new: {row.fact.table} {row.fact.id}   ({row.file}:{row.line})")
-    for line in lines_of(found):
-        typer.echo(line)
+    show(new, found)
     for path in pictures:
         typer.echo(f"{path} is written")
-    typer.echo("nothing is in force by this" if new else "nothing new")
+    if new:
+        typer.echo(NOT_YET)

@@ -1,11 +1,10 @@
 """`edaphon cal revoke`: take a calibration, check or maker's curve back as though never entered."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from edaphon.commands.apply import Way, enter
+from edaphon.commands.apply import Config, DryRun, Json, NoWait, Way, Who, enter
 from edaphon.commands.cal.list import state_of
 from edaphon.commands.cal.show import found_in
 from edaphon.commands.cal.text import as_row
@@ -23,13 +22,11 @@ WHENCE = "edaphon cal revoke"  # stands for the file
 def revoke(
     id: Annotated[str, typer.Argument(help="id of a calibration, check or maker's curve")],
     why: Annotated[str, typer.Option(help="the reason")],
-    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
-    who: Annotated[str, typer.Option(help="who says so; your login if not given")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="only show what would change")] = False,
-    no_wait: Annotated[
-        bool, typer.Option("--no-wait", help="do not wait until all is derived again")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    file: Config = None,
+    who: Who = "",
+    dry_run: DryRun = False,
+    no_wait: NoWait = False,
+    json: Json = False,
 ) -> None:
     """Take one back; what it superseded stands again, and all is derived accordingly."""
     if not why.strip():

@@ -31,6 +31,9 @@ __all__ = ["found_in", "show"]
 
 def show(
     id: Annotated[str, typer.Argument(help="id of a calibration, check or maker's curve")],
+    evidence: Annotated[
+        Path | None, typer.Option(help="folder to write the files to that it rests on")
+    ] = None,
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
@@ -39,6 +42,8 @@ def show(
     told = told_in(storage)
     one = found_in(told, id)
     fact: Any = one.told.fact
+    if evidence is not None:
+        _write_evidence(storage, fact, evidence)
     table = {
         "id": id,
         "kind": fact.table,
@@ -167,6 +172,22 @@ def _evidence(storage: Storage, one: Entered) -> Iterator[dict[str, Any]]:
         path = Path(one.told.file).parent / name
         kept = journal is not None and kept_evidence(journal, sha256) is not None
         yield {"name": name, "sha256": sha256, "file": _state(path, sha256), "journal": kept}
+
+
+def _write_evidence(storage: Storage, fact: Fact, folder: Path) -> None:
+    """From the journal, as they were when the fact was entered; none that is there is replaced."""
+    journal = read_only(storage.layout.journal)
+    named = (fact.evidence or {}) if isinstance(fact, Calibration | FieldCheck) else {}
+    if not named:
+        raise fail(f"expected a fact that rests on files, got {fact.id}, which names none")
+    for name, sha256 in named.items():
+        kept, path = kept_evidence(journal, sha256), folder / Path(name).name
+        if kept is None:
+            raise fail(f"expected {name} (SHA-256 {sha256}) in the journal, which has it not")
+        if path.exists():
+            raise fail(f"expected a folder without {path.name}, got {path}: choose another one")
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(kept.data)
 
 
 def _state(path: Path, sha256: str) -> str:
