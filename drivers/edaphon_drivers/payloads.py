@@ -10,11 +10,14 @@ Message, version 1: flags u8 (bits 0-1 QoS, 2 retain, 3 DUP, 4 cut), topic lengt
 
 Piece of a followed file, version 1: offset u64 of the data in the file, name length u16, header
 length u32, name (UTF-8), header (the lines that say what the columns are), then the data.
+Version 2: between header length and name stand line u32, lines u32, copy u32 and flags u8 (bits
+0-1 how it follows, 2 headed, 3 unended); see `Piece`.
 """
 
 import hashlib
 import struct
 from collections.abc import Iterable
+from enum import IntEnum
 from typing import NamedTuple
 
 from edaphon_drivers.faults import Garbled
@@ -22,6 +25,7 @@ from edaphon_drivers.faults import Garbled
 __all__ = [
     "CUT_TO_BYTES",
     "LARGEST_MESSAGE_BYTES",
+    "Follows",
     "Message",
     "Piece",
     "Turn",
@@ -41,6 +45,8 @@ _TURN = struct.Struct("<IBH")
 _HEAD = struct.Struct("<BBH")
 _CUT = struct.Struct("<Q32s")
 _PIECE = struct.Struct("<BQHI")
+_LINES = struct.Struct("<IIIB")
+_PIECE_WITH_LINES = 2
 _CUT_FLAG = 0x10
 
 
@@ -64,13 +70,35 @@ class Message(NamedTuple):
     sha256: bytes = b""
 
 
+class Follows(IntEnum):
+    """What a piece of a followed file is to the pieces of the same name before it."""
+
+    ON = 0  # it goes on where the last one ended
+    BEGINS = 1  # another file stands under the name, or the first one
+    AGAIN = 2  # it repeats the last line, which had no end when it was taken
+    CHANGED = 3  # what was taken before is no longer in the file: it is read from its start
+
+
 class Piece(NamedTuple):
-    """Whole records of a followed file, from `offset` on, with the header that explains them."""
+    """Whole records of a followed file, from `offset` on, with the header that explains them.
+
+    Version 1 ends with `data`: its `copy` is 0. `line` is the number in the file, from 1, of the
+    first line that is counted here, `lines` how many there are, as counted when the piece was cut:
+    those of the data, and those of the header where it stands directly before them (`headed`).
+    `copy` counts from 1 how often a file was begun under this name. `unended`: the last line had
+    no line end when it was taken.
+    """
 
     name: str
     offset: int
     header: bytes
     data: bytes
+    line: int = 0
+    lines: int = 0
+    copy: int = 0
+    follows: Follows = Follows.ON
+    headed: bool = False
+    unended: bool = False
 
 
 def pack_exchange(turns: Iterable[Turn]) -> bytes:
@@ -132,23 +160,39 @@ def unpack_message(payload: bytes) -> Message:
 
 
 def pack_piece(piece: Piece) -> bytes:
+    """Version 1 for a piece whose lines nobody counted."""
     name = piece.name.encode("utf-8", "surrogateescape")[:0xFFFF]
-    head = _PIECE.pack(_VERSION, piece.offset, len(name), len(piece.header))
+    version = _PIECE_WITH_LINES if piece.copy else _VERSION
+    head = _PIECE.pack(version, piece.offset, len(name), len(piece.header))
+    if piece.copy:
+        flags = piece.follows | piece.headed << 2 | piece.unended << 3
+        head += _LINES.pack(piece.line, piece.lines, piece.copy, flags)
     return head + name + piece.header + piece.data
 
 
 def unpack_piece(payload: bytes) -> Piece:
     """Raises Garbled when the payload is not a piece of a known version."""
-    _expect_version(payload, "a piece of a file")
+    with_lines = payload[:1] == bytes((_PIECE_WITH_LINES,))
+    if not with_lines:
+        _expect_version(payload, "a piece of a file")
     try:
         _, offset, named, headed = _PIECE.unpack_from(payload)
+        counted = _LINES.unpack_from(payload, _PIECE.size) if with_lines else ()
     except struct.error:
         raise Garbled("a whole piece of a file", payload) from None
-    start = _PIECE.size + named
-    if len(payload) < start + headed:
+    start = _PIECE.size + with_lines * _LINES.size
+    if len(payload) < start + named + headed:
         raise Garbled("a whole piece of a file", payload)
-    name = payload[_PIECE.size : start].decode("utf-8", "surrogateescape")
-    return Piece(name, offset, payload[start : start + headed], payload[start + headed :])
+    name = payload[start : start + named].decode("utf-8", "surrogateescape")
+    start += named
+    header, data = payload[start : start + headed], payload[start + headed :]
+    if not counted:
+        return Piece(name, offset, header, data)
+    line, lines, copy, flags = counted
+    follows = Follows(flags & 3)
+    return Piece(
+        name, offset, header, data, line, lines, copy, follows, flags & 4 != 0, flags & 8 != 0
+    )
 
 
 def _expect_version(payload: bytes, what: str) -> None:

@@ -7,13 +7,22 @@ from edaphon_drivers.files.cutting import Cut, cut_json, cut_lines
 from edaphon_drivers.files.frame import completed, read_layout
 from edaphon_drivers.files.heard import decode_heard
 from edaphon_drivers.files.li8200 import decode_li8200
+from edaphon_drivers.files.lines import FIRST, Context, LineCounts, Slice
 from edaphon_drivers.files.tables import decode_lines
 from edaphon_drivers.files.troubles import frame_troubles
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["Cut", "completed", "cut", "decode_piece", "is_one_record", "sheet_troubles"]
+__all__ = [
+    "Cut",
+    "completed",
+    "cut",
+    "decode_piece",
+    "is_one_record",
+    "read_piece",
+    "sheet_troubles",
+]
 
 
 def cut(data: bytes, sheet: Sheet, ended: bool, headed: bool = False) -> Cut:
@@ -44,6 +53,15 @@ def decode_piece(piece: Piece, sheet: Sheet) -> tuple[Reading, ...]:
         return decode_heard(piece, sheet)
     decode = decode_li8200 if layout.form == "li8200" else decode_lines
     return decode(piece, layout, sheet)
+
+
+def read_piece(piece: Piece, sheet: Sheet, context: Context = FIRST) -> Iterator[Slice]:
+    """The piece in slices of bounded size, each with the account of its lines.
+
+    `context` is that of the last slice of the piece before it under the same name. Raises Refused
+    where the sheet does not say what is needed; a line that is no row is refused in its slice.
+    """
+    yield Slice(decode_piece(piece, sheet), LineCounts(), (), context)
 
 
 def sheet_troubles(sheet: Sheet) -> Iterator[str]:

@@ -1,0 +1,37 @@
+"""The payload formats that outlive all code: what was written once can be read for ever."""
+
+import pytest
+
+from edaphon_drivers.faults import Garbled
+from edaphon_drivers.payloads import Follows, Piece, pack_piece, unpack_piece
+
+# Golden: written by the first version, and by the one that counts lines. Never change them.
+PIECE_V1 = bytes.fromhex("01000200000000000005000c00000061") + b".datTIMESTAMP,T\n2026-04-01,9.5\n"
+PIECE_V2 = (
+    bytes.fromhex("0200020000000000000500 0c000000 07000000 02000000 03000000 0e")
+    + b"a.datTIMESTAMP,T\n2026-04-01,9.5\n"
+)
+ROW = b"2026-04-01,9.5\n"
+
+
+def test_a_piece_of_the_first_version_is_read_for_ever() -> None:
+    piece = unpack_piece(PIECE_V1)
+    assert piece == Piece("a.dat", 512, b"TIMESTAMP,T\n", ROW)
+    assert (piece.copy, piece.line, piece.lines) == (0, 0, 0)
+    assert pack_piece(piece) == PIECE_V1
+
+
+def test_a_piece_with_counted_lines_is_read_for_ever() -> None:
+    piece = unpack_piece(PIECE_V2)
+    told = Piece("a.dat", 512, b"TIMESTAMP,T\n", ROW, 7, 2, 3, Follows.AGAIN, True, True)
+    assert piece == told
+    assert pack_piece(piece) == PIECE_V2
+
+
+@pytest.mark.parametrize("payload", [PIECE_V1, PIECE_V2])
+def test_half_a_piece_is_garbled_and_nothing_else(payload: bytes) -> None:
+    whole = len(payload) - len(ROW)
+    for n in range(whole):
+        with pytest.raises(Garbled):
+            unpack_piece(payload[:n])
+    assert unpack_piece(payload[:whole]).data == b""
