@@ -174,7 +174,7 @@ class _Reader:
         self.account.context = context._replace(begun_ns=begun_ns, ended_ns=ended_ns)
 
     def _note_width(self, cells: Sequence[str], plan: Plan) -> None:
-        """The first row, or a line of names, says how many cells a row has, if nothing else does."""
+        """The first row, or a line of names, says how many cells a row has where no key does."""
         if not plan.most and self.account.context.width is None:
             self.account.context = self.account.context._replace(width=len(cells))
 
