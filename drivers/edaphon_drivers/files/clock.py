@@ -115,6 +115,12 @@ class Clock:
     elapsed: Elapsed | None = None
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns that a line of names must have."""
+        columns = self.columns or ((self.elapsed.column,) if self.elapsed else ())
+        return tuple(column for column in columns if isinstance(column, str))
+
+    @property
     def by_row(self) -> bool:
         """Whether a row's time depends on nothing but its own stamp."""
         alone = self.zone is None and self.spread is None and self.elapsed is None

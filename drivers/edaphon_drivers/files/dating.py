@@ -22,6 +22,7 @@ _SECOND_NS = 1_000_000_000
 _DAY_NS = 86400 * _SECOND_NS
 _HALF_A_YEAR_NS = 183 * _DAY_NS
 _LATE_NS = 31 * _DAY_NS
+_SHOWN = 40  # characters of a cell in a reason
 _MINUTE_NS = 60 * _SECOND_NS
 
 
@@ -67,7 +68,7 @@ def date_row(
 
 def why_no_time(texts: Sequence[str], clock: Clock) -> str:
     """What was expected, and what came, of cells that say no time."""
-    stamp = " ".join(texts)
+    stamp = " ".join(texts)[:_SHOWN]
     if clock.epoch is not None:
         count = epoch_ns(texts, clock.epoch, 0)
         if count is None:
@@ -78,7 +79,7 @@ def why_no_time(texts: Sequence[str], clock: Clock) -> str:
         )
     if any(form.parts(stamp) for form in clock.formats):
         return f"expected a day and a time of day that exist, got {stamp!r}"
-    return f"expected a time in the format of the sheet, got {stamp!r}"
+    return f"expected a time in a format of the sheet, got {stamp!r}"
 
 
 def _local(
@@ -155,7 +156,7 @@ def zone_offsets_s(zone: ZoneInfo, local_minute: int) -> tuple[int, int]:
 def _elapsed_ns(text: str, column: Elapsed) -> int:
     plain = text.replace(".", "", 1)
     if not plain.isdecimal() or not plain.isascii() or len(text) > 15:
-        raise NoTime(f"expected the time since a start, got {text!r}")
+        raise NoTime(f"expected the time since a start, got {text[:_SHOWN]!r}")
     whole, _, part = text.partition(".")
     return int(whole or 0) * column.unit_ns + round(float(f"0.{part or 0}") * column.unit_ns)
 

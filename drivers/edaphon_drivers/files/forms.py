@@ -65,7 +65,7 @@ def is_tail(line: str, layout: Layout) -> bool:
 
 def _to_names(lines: Sequence[str], at: int, layout: Layout, inside: bool) -> int:
     """A line with the names of the time's columns; at the beginning also all that stands above."""
-    wanted = [name for name in layout.clock.columns if isinstance(name, str)]
+    wanted = layout.clock.names
     if not wanted:
         return 0
     if inside:

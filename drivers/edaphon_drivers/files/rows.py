@@ -62,7 +62,8 @@ class Plan(NamedTuple):
     """How the rows under one header are read.
 
     A row has `least` to `most` cells; both are 0 where only the rows themselves can say it: the
-    columns have numbers. `used` is how many cells the columns need.
+    columns have numbers. `used` is how many cells the columns need. There are no `cells` where the
+    header says that no column counts.
     """
 
     time: tuple[int, ...]
@@ -106,13 +107,15 @@ def make_plan(header: Header, layout: Layout, sheet: Sheet) -> Plan | None:
     places = {name: at for at, name in reversed(list(enumerate(names)))}
     time = [_place(column, places) for column in layout.clock.columns]
     known = {key: value for key, value in header.keys.items() if key not in places}
+    if None in time or all(_place(column.name, places) is None for column in layout.columns):
+        return None
     cells = [
         cell for c in layout.columns if (cell := _cell(c, places, known, header, layout, sheet))
     ]
     only, refuse = _tests(layout.only, places, known), _tests(layout.refuse, places, known)
+    if only is None:  # the header says already that its rows are no records
+        only, cells = (), []
     elapsed, elapsed_tests = _elapsed(layout, places, known)
-    if None in time or not cells or only is None:
-        return None
     tested = [only, refuse or (), elapsed_tests, *(cell.tests for cell in cells)]
     used = [at for at in time if at is not None] + [cell.at for cell in cells]
     used += [at for tests in tested for at, _ in tests] + [elapsed or 0]
@@ -129,17 +132,14 @@ def make_plan(header: Header, layout: Layout, sheet: Sheet) -> Plan | None:
 
 
 def _widths(names: Sequence[str], layout: Layout, used: int) -> tuple[int, int]:
-    """(fewest, most) cells of a row.
+    """(fewest, most) cells of a row; 0 where neither names nor sheet say it.
 
-    An .81x leaves empty cells at the end of its rows away; a comma between digits looks like one
-    between cells, so that in a file of commas numbered columns need a width or end a row.
+    An .81x leaves empty cells at the end of its rows away.
     """
     covered = layout.order[: len(names)] == names
     most = max(layout.width, len(layout.order) if covered else len(names))
-    if not most:
-        most = used if layout.separator == "," else 0
-    least = used if layout.form == "li81x" else layout.width or len(names) or most
-    return max(least, used) if most else 0, max(most, used) if most else 0
+    least = used if layout.form == "li81x" else layout.width or len(names)
+    return (max(least, used), max(most, used)) if most else (0, 0)
 
 
 def fitted(cells: list[str], least: int, most: int) -> list[str]:
@@ -173,20 +173,19 @@ def readings_of(cells: Sequence[str], plan: Plan, layout: Layout, time_ns: int) 
 def is_line_of_names(cells: Sequence[str], plan: Plan, layout: Layout) -> bool:
     """Whether words stand where a row has its time and its numbers."""
     places = {*plan.time, *(cell.at for cell in plan.cells)}
-    if len(cells) <= max(places):
+    if len(cells) < plan.used:
         return False
     texts = [cells[at] for at in places]
     return all(_is_word(text) and text.lower() not in layout.missing for text in texts)
 
 
 def is_above_rows(cells: Sequence[str], plan: Plan) -> bool:
-    """Whether a line has no digit where a row has its time, and no number where a row has one."""
-    if len(cells) <= max(plan.time, default=0):
+    """Whether a whole line has no digit where a row has its time, and no number at its numbers."""
+    if len(cells) < plan.used:
         return False
-    texts = [cells[at] for at in plan.time]
-    numbers = [cells[cell.at] for cell in plan.cells if cell.at < len(cells)]
-    without_time = not any(c.isdigit() for text in texts for c in text)
-    return without_time and not any(map(_NUMBER.match, numbers))
+    times = "".join(cells[at] for at in plan.time)
+    numbers = [cells[cell.at] for cell in plan.cells]
+    return not any(c.isdigit() for c in times) and not any(map(_NUMBER.match, numbers))
 
 
 def _is_word(text: str) -> bool:

@@ -52,7 +52,7 @@ def read_lines(piece: Piece, layout: Layout, sheet: Sheet, context: Context) -> 
 def _begun(split: PieceLines, layout: Layout, sheet: Sheet, account: Account) -> "_Reader":
     """A reader that knows the header above the piece, or the sheet's own order of columns."""
     reader = _Reader(layout, sheet, account)
-    if layout.order or not any(isinstance(c, str) for c in layout.clock.columns):
+    if layout.order or not layout.clock.names:
         reader.head(())
     above, at = split.above.texts, 0
     while at < len(above):
@@ -152,12 +152,18 @@ class _Reader:
         return time_ns
 
     def _fitted(self, cells: list[str], plan: Plan) -> list[str]:
+        """Numbered columns have the width of the first row, or of names above it.
+
+        A comma between digits looks like one between cells, so that in a file of commas a first
+        row ends with its last column.
+        """
+        width = self.account.context.width
         if plan.most:
             return fitted(cells, plan.least, plan.most)
-        width = self.account.context.width
-        if width is None:
-            width = len(cells)
-        return fitted(cells, max(plan.used, width - 1), width)
+        if width is not None:  # a row may end with a separator or not
+            return fitted(cells, max(plan.used, width - 1), width)
+        most = plan.used if self.layout.separator == "," else max(plan.used, len(cells))
+        return fitted(cells, plan.used, most)
 
     def _is_header(self, cells: Sequence[str], plan: Plan) -> bool:
         """A line of units or names above the rows; of names anywhere, if the sheet needs none."""

@@ -68,9 +68,9 @@ def decode(
     rows = list(_rows(said))
     if json:
         typer.echo(orjson.dumps(rows))
-    elif not rows:
+    elif not rows and not (said.file and said.file.refused):
         typer.echo("understood; there is no reading in it")
-    else:
+    elif rows:
         typer.echo("\n".join(map(_line, rows)))
     if said.file is not None:
         typer.echo("\n".join(_account(said.file)), err=True)
