@@ -57,9 +57,13 @@ def lines_of_piece(piece: Piece) -> int:
 
 
 def split_piece(piece: Piece) -> PieceLines:
-    """A line ends at LF or CRLF, at CR in text without LF; the last one may have no end."""
+    """A line ends at LF or CRLF, at CR in text without LF; the last one may have no end.
+
+    UTF-16 is known by its mark at the beginning of the header, or of a file without one.
+    """
     header = b"" if not piece.copy and piece.data.startswith(piece.header) else piece.header
-    encoding = _UTF_16.get(piece.header[:2]) or _UTF_16.get(piece.data[:2])
+    beginning = piece.header or (b"" if piece.offset else piece.data)
+    encoding = _UTF_16.get(beginning[:2])
     above, own = _as_utf_8(header, encoding), _as_utf_8(piece.data, encoding)
     together = above + own
     end = b"\r" if b"\r" in together and b"\n" not in together else b"\n"

@@ -99,6 +99,12 @@ def test_a_file_of_utf_16_in_pieces_is_known_by_the_mark_in_front_of_its_header(
         assert read(row, NUMBERED, header=mark, offset=999)[1] == (1, 0, 0, 0)
 
 
+def test_bytes_that_look_like_a_mark_in_the_middle_change_nothing():
+    row = b"\xff\xfe\n" + GOOD.encode()
+    assert read(row, CSV, header=HEAD.encode(), offset=999)[1] == (1, 0, 0, 1)
+    assert read(row, NUMBERED, offset=999)[1] == (1, 0, 0, 1)
+
+
 def test_one_odd_byte_spoils_no_name_of_a_column():
     sheet = csv_sheet(column=[{"name": "T °C", "output": "t5"}, {"name": "VWC", "output": "vwc"}])
     data = "Time,T °C,VWC\n".encode() + GOOD.encode() + b"\xff\xfe\xfd\n" + GOOD.encode()

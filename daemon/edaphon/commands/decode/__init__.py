@@ -72,10 +72,10 @@ def decode(
         typer.echo("understood; there is no reading in it")
     elif rows:
         typer.echo("\n".join(map(_line, rows)))
-    if said.file is not None:
+    if said.file is not None and (said.file.refused or not json):
         typer.echo("\n".join(_account(said.file)), err=True)
-        if said.file.refused:
-            raise typer.Exit(1)
+    if said.file is not None and said.file.refused:
+        raise typer.Exit(1)
 
 
 _Typed = tuple[str, int | None, str, str]
