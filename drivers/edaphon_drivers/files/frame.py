@@ -166,7 +166,8 @@ def _layout(frame: Mapping[str, Any]) -> Layout:
 
 
 def _comments(value: str | list[str]) -> tuple[str, ...]:
-    return tuple(filter(None, [value] if isinstance(value, str) else value))
+    marks = [value] if isinstance(value, str) else value
+    return tuple(str(mark) for mark in marks if mark)
 
 
 def _number(word: str, decimal: str) -> float | None:

@@ -1,12 +1,11 @@
 """Times that a stamp alone does not say: zone, year, place within a stamp, time since a start."""
 
-import itertools
 import json
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.drivers.files.accounts import csv_sheet, read, refusals
 
@@ -70,10 +69,11 @@ def test_an_hourly_file_has_the_same_stamp_for_both_passes(alone):
     )
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from(["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Europe/Dublin"]),
     st.datetimes(datetime(2015, 1, 1), datetime(2035, 1, 1)),  # noqa: DTZ001 a beginning
-    st.sampled_from([1, 5, 10, 15, 20, 30]),
+    st.sampled_from([5, 10, 15, 20, 30]),
     st.booleans(),
 )
 def test_a_clock_of_a_zone_loses_no_row_of_two_days_and_moves_none(zone, start, minutes, alone):
@@ -89,11 +89,10 @@ def test_a_clock_of_a_zone_loses_no_row_of_two_days_and_moves_none(zone, start, 
 def _next_change(start, zone):
     moment = start.replace(tzinfo=UTC)
     before = moment.astimezone(ZoneInfo(zone)).utcoffset()
-    for hours in itertools.count(1):
-        later = moment + timedelta(hours=hours)
-        if later.astimezone(ZoneInfo(zone)).utcoffset() != before:
-            return later
-    raise AssertionError
+    for step in (timedelta(days=1), timedelta(hours=1)):
+        while (moment + step).astimezone(ZoneInfo(zone)).utcoffset() == before:
+            moment += step
+    return moment + timedelta(hours=1)
 
 
 def test_a_time_that_summer_time_skips_is_refused_and_costs_no_other():
@@ -107,8 +106,8 @@ def test_a_time_that_summer_time_skips_is_refused_and_costs_no_other():
 def test_a_zone_or_an_offset_is_stated_and_never_both():
     bare = csv_sheet(time=FORMATS)
     assert "zone" in " ".join(sheet_troubles(bare))
-    for settings in ({"zone": "Europe/Berlin"}, {"utc_offset": "+01:00"}):
-        assert list(sheet_troubles(completed(bare, settings))) == []
+    for stated in ({"zone": "Europe/Berlin"}, {"utc_offset": "+01:00"}):
+        assert list(sheet_troubles(completed(bare, stated))) == []
     both = completed(bare, {"zone": "Europe/Berlin", "utc_offset": "+01:00"})
     assert any("one of them" in error for error in sheet_troubles(both))
     for name in ("Mars/Olympus", "", "../etc", "Europe", 7):

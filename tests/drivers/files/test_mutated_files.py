@@ -156,7 +156,7 @@ def spoilt(draw, models=MODELS, whole=True):
     for fault in draw(st.lists(st.sampled_from(_FAULTS), max_size=5)):
         at = draw(st.integers(0, max(len(lines) - 1, 0)))
         if lines:
-            lines[at : at + 1] = fault(lines[at], draw, header if whole else b"", lines)
+            lines[at : at + 1] = fault(lines[at], draw, header if whole else b"", tuple(lines))
     return model, header, lines
 
 
@@ -218,7 +218,8 @@ def read_checked(piece, model, context=FIRST):
     return readings, parts[-1].context
 
 
-@settings(max_examples=EXAMPLES)
+@pytest.mark.timeout(900)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(spoilt(), st.sampled_from(["utf-8", "utf-16", "utf-16-be", "latin-1"]), st.booleans())
 def test_the_lines_of_any_file_are_rows_headers_blank_or_refused(file, encoding, alone):
     model, header, lines = file
@@ -232,7 +233,8 @@ def test_the_lines_of_any_file_are_rows_headers_blank_or_refused(file, encoding,
     read_checked(piece, model)
 
 
-@settings(max_examples=EXAMPLES)
+@pytest.mark.timeout(900)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(spoilt(LINES, whole=False), st.data())
 def test_a_file_in_pieces_gives_the_readings_of_the_whole_file(file, data):
     model, header, lines = file
