@@ -65,16 +65,19 @@ def split_piece(piece: Piece) -> PieceLines:
     beginning = piece.header or (b"" if piece.offset else piece.data)
     encoding = _UTF_16.get(beginning[:2])
     above, own = _as_utf_8(header, encoding), _as_utf_8(piece.data, encoding)
-    together = above + own
-    end = b"\r" if b"\r" in together and b"\n" not in together else b"\n"
-    above_lines = _lines(above.removeprefix(_UTF_8_BOM), end)
     headed = piece.headed if piece.copy else bool(header) and piece.offset == len(header)
+    end = _end(above + own if headed else own)
+    above_lines = _lines(above.removeprefix(_UTF_8_BOM), end if headed else _end(above))
     return PieceLines(
         above=above_lines,
         own=_lines(own, end),
         counted=len(above_lines.texts) if headed else 0,
         fresh=headed or piece.offset == 0 or header != piece.header,
     )
+
+
+def _end(data: bytes) -> bytes:
+    return b"\r" if b"\r" in data and b"\n" not in data else b"\n"
 
 
 def decoded_line(line: bytes) -> str:

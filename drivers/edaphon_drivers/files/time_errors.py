@@ -86,7 +86,7 @@ def _zone_errors(
         if not own_zone and not all("%z" in text for text in formats):
             yield (
                 'utc_offset is missing: this file says no zone; such as utc_offset = "+01:00",'
-                ' or zone = "Europe/Berlin" for a clock that is set to summer time'
+                ' or zone = "Europe/Berlin"'
             )
         return
     try:
