@@ -62,6 +62,8 @@ def read_piece(piece: Piece, sheet: Sheet, context: Context = FIRST) -> Iterator
 
     `context` is that of the last slice of the piece before it under the same name. Raises Refused
     where the sheet does not say what is needed; a line that is no row is refused in its slice.
+    A last line without its end is a slice of its own: a piece that repeats it (`Follows.AGAIN`)
+    goes on with the context of the slice before.
     """
     layout = read_layout(sheet)
     if not layout.zone_known:

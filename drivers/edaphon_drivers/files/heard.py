@@ -30,6 +30,8 @@ def read_heard(piece: Piece, sheet: Sheet, context: Context) -> Iterator[Slice]:
     account = Account(context, headers=split.counted)
     first = (piece.line if piece.copy else 1) + split.counted
     for at, line in enumerate(split.own.texts):
+        if piece.unended and at == len(split.own.texts) - 1:
+            yield account.cut()
         if not line or line.isspace():
             account.blank += 1
         elif reason := _no_row(read, split.own.bytes_of(at), sheet, account):

@@ -37,6 +37,8 @@ def read_lines(piece: Piece, layout: Layout, sheet: Sheet, context: Context) -> 
     first = (piece.line if piece.copy else 1) + split.counted
     texts, at = split.own.texts, 0
     while at < len(texts):
+        if piece.unended and at == len(texts) - 1:
+            yield account.cut()
         headed = header_at(texts, at, layout, bool(split.above.texts))
         if headed > 0:
             reader.new_header(texts[at : at + headed])

@@ -135,6 +135,19 @@ def test_a_piece_comes_in_slices_of_bounded_size():
     assert len(parts) >= 6
 
 
+def test_the_context_in_front_of_a_line_without_its_end_is_that_of_the_line_when_it_is_whole():
+    time = {"columns": ["Time"], "formats": ["%Y-%m-%d %H:%M:%S"], "zone": "Europe/Berlin"}
+    sheet = csv_sheet(time=time)
+    rows = "2026-10-25 01:30:00,4.2,0.31\n2026-10-25 02:00:00,4.2,0.31"
+    piece = Piece("f", 99, HEAD.encode(), rows.encode(), 9, 2, 1, Follows.ON, unended=True)
+    before, last = read_piece(piece, sheet)
+    assert (before.counts.rows, last.counts.rows) == (1, 1)
+    again = Piece("f", 128, HEAD.encode(), rows[29:].encode() + b"\n", 10, 1, 1, Follows.AGAIN)
+    assert next(read_piece(again, sheet, before.context)).readings == last.readings
+    heard = piece._replace(header=b"", data=b"SN:\tx\nModel:\ty")
+    assert len(list(read_piece(heard, load_sheet("licor.li-7810-file")))) == 2
+
+
 def test_a_piece_of_nothing_is_one_empty_slice():
     (part,) = read_piece(Piece("f", 0, b"", b""), CSV)
     assert part.counts.lines == 0
