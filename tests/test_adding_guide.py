@@ -239,7 +239,7 @@ KNOWN: Mapping[str, set[str]] = {
         *keys(modbus_keys.State),
         *keys(modbus_keys.Wait),
     },
-    "A logger's file": {*file_keys._KEYS, *(f"time.{key}" for key in file_keys._TIME_KEYS)}
+    "A logger's file": {*file_keys._KEYS, *(f"time.{key}" for key in file_keys.TIME_KEYS)}
     - {"time"},
     "A thermometer of the kernel's 1-wire bus": in_sheets("w1", "i2c"),
     "A LoRaWAN device, by table": {*codec_names(), *in_sheets("lorawan")},

@@ -320,6 +320,14 @@ def _heard_files() -> Found:
                 yield from _piece(Piece("a.data", 0, b"", data), sheet)
 
 
+_EGM_5 = (
+    b"Tag(M3),Date,Time,Plot_No,Rec_No,CO2,Pressure,Flow,H2O,Tsen,O2,Error,Aux_V,PAR,Tsoil,Tair,"
+    b"Msoil\r\nStart\r\n"
+    b"M5,03/06/15,09:32:15,1,0003,1094,1004.2,327,0.0,00.0,20.41,00,0.000,0,23.4,0,0,1,76,89.56,"
+    b"7.231,480\r\n"
+)
+
+
 def _simulated_files() -> Found:
     noon = datetime(2026, 3, 7, 12)  # noqa: DTZ001  local text
     with TemporaryDirectory() as folder:
@@ -336,6 +344,9 @@ def _simulated_files() -> Found:
         ("licor.li-8100a", flux),
         ("licor.li-8200-01s", _repetition()),
         ("tomst.tms-4", b"0;2020.10.08 12:15;4;11.5;12.0625;9.75;1148;202;0;\r\n" * 2),
+        ("tomst.thermologger", b"0;2020.10.08 12:15;4;11.5;-200;-200;65336;202;0;\r\n" * 2),
+        ("tomst.dendrometer", b"0;2020.10.08 12:15;4;11.5;-200;-200;7890;202;0;\r\n" * 2),
+        ("ppsystems.egm-5-file", _EGM_5),
     ):
         yield from _piece(Piece("a", 0, b"", data), completed(load_sheet(model), OWNER))
 

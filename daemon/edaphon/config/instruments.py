@@ -36,7 +36,7 @@ _SPOKEN = {
 
 
 # A trouble that the settings of a source put right, so that it is the source's.
-_SETTING = re.compile(r"\b(?:utc_offset|date_order|frame\.time\.year) is missing")
+_SETTING = re.compile(r"\b(?:utc_offset|date_order|frame\.time\.(?:year|start)) is missing")
 
 _TABLE = re.compile(r"(\[{1,2})(command|frame|output)\b")  # as a sheet of its own file writes it
 

@@ -27,7 +27,7 @@ __all__ = ["LINE_VERSION", "Segment", "extents_of", "levels_of", "segments_of"]
 
 # Raised whenever the line itself (decoding, placing, checking) gives other results for the same
 # entries and facts; it is part of every derivation.
-LINE_VERSION = 3
+LINE_VERSION = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)

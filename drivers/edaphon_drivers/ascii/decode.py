@@ -1,7 +1,7 @@
 """Bytes of an asked or heard instrument to readings: lines, their kinds, what each one says."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from edaphon_drivers.ascii.frames import Frame, frame_of
@@ -12,7 +12,15 @@ from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["Said", "cut_lines", "decode_exchange", "decode_stream", "exchanges", "said_lines"]
+__all__ = [
+    "Said",
+    "cut_lines",
+    "decode_exchange",
+    "decode_stream",
+    "exchanges",
+    "line_reader",
+    "said_lines",
+]
 
 _NS_PER_MS = 10**6
 
@@ -97,6 +105,11 @@ def _elements(root: str, data: bytes) -> tuple[list[bytes], bytes]:
         lines.append(data[at : end + len(mark)])
         at = end + len(mark)
     return lines, data[at:].strip()
+
+
+def line_reader(sheet: Sheet) -> Callable[[bytes], Said]:
+    """Reads the lines of a stream one after the other, without their ends; raises a Fault."""
+    return _Reader(frame_of(sheet)).read
 
 
 def decode_stream(turns: Iterable[Turn], sheet: Sheet) -> tuple[Reading, ...]:

@@ -9,8 +9,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
-__all__ = ["DATE_ORDERS", "EPOCHS", "Clock", "Format", "compile_format", "offset_s"]
+__all__ = [
+    "DATE_ORDERS",
+    "EPOCHS",
+    "LONG_AGO_NS",
+    "Clock",
+    "Condition",
+    "Elapsed",
+    "Format",
+    "Spread",
+    "compile_format",
+    "epoch_ns",
+    "offset_s",
+]
 
 DATE_ORDERS = {"ymd": "%Y{0}%m{0}%d", "dmy": "%d{0}%m{0}%Y", "mdy": "%m{0}%d{0}%Y"}
 EPOCHS = {"s": 9, "ms": 6, "us": 3, "ns": 0}
@@ -29,11 +43,16 @@ _TOKENS = {
     "z": r"([Zz]|[+-]\d\d:?\d\d)",
 }
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+# Tokens without anything between them: two digits each, but 1305, 945 and 45 are %H%M as the mixed
+# arrays of old Campbell loggers write it.
+_JOINED = {name: r"(\d\d)" for name in "mdHM"} | {"S": r"(\d\d(?:[.,]\d{1,12})?)", "j": r"(\d{3})"}
+_HOUR_MINUTE = {"H": r"(\d{0,2}?)", "M": r"(\d{1,2})"}
 _DISTINCT = frozenset("Yjbpz")  # tokens that can be told from other numbers by their look
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _EPOCH = re.compile(r"(\d{1,19})(?:\.(\d*))?", re.ASCII)
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)", re.ASCII)
 _SECOND_NS = 1_000_000_000
+LONG_AGO_NS = 100_000_000 * _SECOND_NS  # March 1973: a smaller count is no count since 1970
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +69,40 @@ class Format:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """A row counts only where this column, or header key, says one of these."""
+
+    column: str | int
+    allowed: frozenset[str]
+
+
+class Spread(NamedTuple):
+    """Up to `rows` rows of one stamp lie evenly in the `within_ns` that the stamp stands for."""
+
+    rows: int
+    within_ns: int
+
+
+class Elapsed(NamedTuple):
+    """A column of time since a start, `unit_ns` each count, in the rows that `when` allows.
+
+    The start is `start_ns` [UTC], or the stamp of the first row of a run: a run goes on while the
+    column does not fall and a row's stamp lies within `within_ns` of what the column says.
+    """
+
+    column: str | int
+    unit_ns: int
+    start_ns: int | None = None
+    within_ns: int = 60 * _SECOND_NS
+    when: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Clock:
     """The columns of a time and how they are read; `offset_s` [s] is local time minus UTC.
 
-    `epoch` is the power of ten of one count in ns (9 for seconds), None for formats.
+    `epoch` is the power of ten of one count in ns (9 for seconds), None for formats. `year` is
+    that of the first row of a file whose times say none.
     """
 
     columns: tuple[str | int, ...]
@@ -61,16 +110,46 @@ class Clock:
     offset_s: int = 0
     epoch: int | None = None
     year: int | None = None
+    zone: ZoneInfo | None = None
+    spread: Spread | None = None
+    elapsed: Elapsed | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns that a line of names must have."""
+        columns = self.columns or ((self.elapsed.column,) if self.elapsed else ())
+        return tuple(column for column in columns if isinstance(column, str))
+
+    @property
+    def by_row(self) -> bool:
+        """Whether a row's time depends on nothing but its own stamp."""
+        alone = self.zone is None and self.spread is None and self.elapsed is None
+        return alone and (self.epoch is not None or not self.without_year)
+
+    @property
+    def without_year(self) -> bool:
+        return any(not {"Y", "y"} & set(form.fields) for form in self.formats)
 
     def read(self, texts: Sequence[str]) -> int | None:
-        """UTC ns, None for a text that is no time between 1970 and 2262 (31 February)."""
+        """UTC ns, None for a text that is no time between 1973 (of a count) or 1970 and 2262.
+
+        In a zone the first of two, and also where there is none: `dating` decides by the order.
+        """
         if self.epoch is not None:
-            return _epoch_ns(texts, self.epoch)
-        text = " ".join(texts)
+            return epoch_ns(texts, self.epoch)
+        found = self.local(" ".join(texts), self.year)
+        if found is None:
+            return None
+        local_ns, said_s = found
+        ns = local_ns - (self.offset_s if said_s is None else said_s) * _SECOND_NS
+        return ns if 0 <= ns < 2**63 else None
+
+    def local(self, text: str, year: int | None) -> tuple[int, int | None] | None:
+        """(local time in ns since 1970, offset [s] where the text says it); None for no time."""
         for form in self.formats:
             parts = form.parts(text)
             if parts is not None:
-                return _instant(parts, self)
+                return _local_time(parts, year)
         return None
 
 
@@ -80,19 +159,42 @@ def compile_format(text: str, date_order: str = "") -> Format:
         if date_order not in DATE_ORDERS:
             raise ValueError("date_order is missing: dmy, mdy or ymd, as the instrument is set")
         text = text.replace("%D", DATE_ORDERS[date_order].format("\0"))
-    pattern, fields, shape, rest = "", [], "", iter(text)
-    for char in rest:
-        if char == "%":
-            name = next(rest, "")
-            if name not in _TOKENS or name in fields:
-                raise ValueError(f"%{name} is not one of %{' %'.join(_TOKENS)} %D, once each")
-            fields.append(name)
-            pattern += _TOKENS[name]
-            shape += name if name in _DISTINCT else "N"
-        else:
-            pattern += {" ": r"\s+", "\0": "[/.-]"}.get(char) or re.escape(char)
-            shape += char
+    parts = re.findall(r"%.?|[^%]", text, re.DOTALL)
+    fields = [part[1:] for part in parts if part[0] == "%"]
+    for name in fields:
+        if name not in _TOKENS or fields.count(name) > 1:
+            raise ValueError(f"%{name} is not one of %{' %'.join(_TOKENS)} %D, once each")
+    pattern = "".join(_pattern(parts, at) for at in range(len(parts)))
+    shape = "".join(_look(part) for part in parts)
     return Format(re.compile(pattern, re.ASCII), tuple(fields), shape)
+
+
+def _look(part: str) -> str:
+    """What a part of a format looks like: a letter of its own, or N for any number."""
+    if part[0] != "%":
+        return part
+    return part[1:] if part[1:] in _DISTINCT else "N"
+
+
+def _pattern(parts: Sequence[str], at: int) -> str:
+    part = parts[at]
+    if part[0] != "%":
+        return {" ": r"\s+", "\0": "[/.-]"}.get(part) or re.escape(part)
+    first, last = at, at
+    while first and _is_number(parts[first - 1]):
+        first -= 1
+    while last + 1 < len(parts) and _is_number(parts[last + 1]):
+        last += 1
+    name = part[1:]
+    if first == last or not _is_number(part):
+        return _TOKENS[name]
+    if list(parts[first : last + 1]) == ["%H", "%M"]:
+        return _HOUR_MINUTE[name]
+    return _JOINED.get(name, _TOKENS[name])
+
+
+def _is_number(part: str) -> bool:
+    return part[0] == "%" and part[1:] in "YymdjHMS"
 
 
 def offset_s(text: str) -> int:
@@ -106,19 +208,18 @@ def offset_s(text: str) -> int:
     return seconds if found[1] == "+" else -seconds
 
 
-def _instant(parts: Mapping[str, str], clock: Clock) -> int | None:
+def _local_time(parts: Mapping[str, str], year: int | None) -> tuple[int, int | None] | None:
     try:
         days = _days(
-            _year(parts, clock.year),
+            _year(parts, year),
             _month(parts),
             int(parts.get("d", 1)),
             int(parts.get("j", 0)),
         )
-        shift = offset_s(parts["z"]) if "z" in parts else clock.offset_s
-        ns = (days * 86400 - shift) * _SECOND_NS + _day_ns(parts)
+        said_s = offset_s(parts["z"]) if "z" in parts else None
+        return days * 86400 * _SECOND_NS + _day_ns(parts), said_s
     except ValueError:
         return None
-    return ns if 0 <= ns < 2**63 else None
 
 
 @lru_cache(maxsize=64)
@@ -151,7 +252,7 @@ def _month(parts: Mapping[str, str]) -> int:
 
 def _day_ns(parts: Mapping[str, str]) -> int:
     """Nanoseconds since midnight; 24:00 is the next midnight, as some loggers write it."""
-    hour, minute = int(parts.get("H", 0)), int(parts.get("M", 0))
+    hour, minute = int(parts.get("H", 0) or 0), int(parts.get("M", 0))
     if "p" in parts:
         if not 1 <= hour <= 12:
             raise ValueError("no such hour")
@@ -163,11 +264,14 @@ def _day_ns(parts: Mapping[str, str]) -> int:
     return (hour * 3600 + minute * 60 + second) * _SECOND_NS + part_ns
 
 
-def _epoch_ns(texts: Sequence[str], power: int) -> int | None:
-    """Counts since 1970, digit by digit; a second column holds nanoseconds to add."""
+def epoch_ns(texts: Sequence[str], power: int, least_ns: int = LONG_AGO_NS) -> int | None:
+    """Counts since 1970, digit by digit; a second column holds nanoseconds to add.
+
+    None below `least_ns`: that is time since a start that nobody stated.
+    """
     found = _EPOCH.fullmatch(texts[0])
     if found is None or any(not t.isdecimal() or len(t) > 9 for t in texts[1:]):
         return None
     ns = int(found[1]) * 10**power + int((found[2] or "")[:power].ljust(power, "0") or 0)
     ns += sum(map(int, texts[1:]))
-    return ns if 0 <= ns < 2**63 else None
+    return ns if least_ns <= ns < 2**63 else None

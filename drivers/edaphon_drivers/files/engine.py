@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from edaphon_drivers.faults import Refused
+from edaphon_drivers.faults import Garbled, Refused
 from edaphon_drivers.files.cutting import Cut, cut_json, cut_lines
 from edaphon_drivers.files.frame import completed, read_layout
-from edaphon_drivers.files.heard import decode_heard
-from edaphon_drivers.files.li8200 import decode_li8200
-from edaphon_drivers.files.lines import FIRST, Context, LineCounts, Slice
-from edaphon_drivers.files.tables import decode_lines
+from edaphon_drivers.files.heard import read_heard
+from edaphon_drivers.files.li8200 import read_li8200
+from edaphon_drivers.files.lines import FIRST, Context, Slice
+from edaphon_drivers.files.tables import read_lines
 from edaphon_drivers.files.troubles import frame_troubles
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.readings import Reading
@@ -41,27 +41,39 @@ def is_one_record(sheet: Sheet) -> bool:
 
 
 def decode_piece(piece: Piece, sheet: Sheet) -> tuple[Reading, ...]:
-    """The readings of a piece; a bad row gives none and spoils no other.
+    """The readings of a piece read alone; a bad row gives none and spoils no other.
 
-    Its data may begin with its header or not. Raises Garbled where nothing in it is a record, and
-    Refused where the sheet does not say what is needed, such as the zone of its times.
+    Its data may begin with its header or not. Raises Garbled where nothing in it is a record and a
+    line is refused, and Refused where the sheet does not say what is needed, such as the zone.
     """
-    layout = read_layout(sheet)
-    if not layout.zone_known:
-        raise Refused("utc_offset of this file; it says no zone", piece.name)
-    if layout.form == "heard":
-        return decode_heard(piece, sheet)
-    decode = decode_li8200 if layout.form == "li8200" else decode_lines
-    return decode(piece, layout, sheet)
+    readings: list[Reading] = []
+    rows, refused = 0, None
+    for part in read_piece(piece, sheet):
+        readings += part.readings
+        rows += part.counts.rows
+        refused = refused or next(iter(part.refused), None)
+    if refused and not rows and not readings:
+        raise Garbled(f"a row of {sheet.title} ({refused.reason})", refused.text, piece.name)
+    return tuple(readings)
 
 
 def read_piece(piece: Piece, sheet: Sheet, context: Context = FIRST) -> Iterator[Slice]:
-    """The piece in slices of bounded size, each with the account of its lines.
+    """The piece in slices of bounded size, each with the account of its lines; at least one.
 
     `context` is that of the last slice of the piece before it under the same name. Raises Refused
     where the sheet does not say what is needed; a line that is no row is refused in its slice.
+    A last line without its end is a slice of its own: a piece that repeats it (`Follows.AGAIN`)
+    goes on with the context of the slice before.
     """
-    yield Slice(decode_piece(piece, sheet), LineCounts(), (), context)
+    layout = read_layout(sheet)
+    if not layout.zone_known:
+        raise Refused("utc_offset or zone of this file; it says none", piece.name)
+    if layout.form == "heard":
+        yield from read_heard(piece, sheet, context)
+    elif layout.form == "li8200":
+        yield from read_li8200(piece, layout, sheet, context)
+    else:
+        yield from read_lines(piece, layout, sheet, context)
 
 
 def sheet_troubles(sheet: Sheet) -> Iterator[str]:

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from itertools import combinations
 
+from edaphon_drivers.files.clock import LONG_AGO_NS
 from edaphon_drivers.files.frame import Layout
 from edaphon_drivers.files.rows import Header, cells_of
 
-__all__ = ["INCOMPLETE", "header_at", "is_tail", "parse_header"]
+__all__ = ["INCOMPLETE", "header_at", "is_message", "is_tail", "parse_header"]
 
 INCOMPLETE = -1
 _PREAMBLE = 30  # lines above the line of names
 _LOOK_AT = 16  # cells of a line
-_LONG_AGO_NS = 100_000_000 * 1_000_000_000
 _KEYS = 120  # lines of an .81x header
 _TOA5_KEYS = ("file", "station", "model", "serial", "system", "program", "signature", "table")
 
@@ -36,12 +36,23 @@ def parse_header(lines: Sequence[str], layout: Layout) -> Header:
     if layout.form == "toa5":
         first, names, units, processing = (tuple(cells_of(line, layout)) for line in lines)
         keys = dict(zip(_TOA5_KEYS, first, strict=False))
-        return Header(names, units, processing, keys, full=True)
-    names = tuple(cells_of(_bare(lines[-1], layout), layout))
+        return Header(_trimmed(names), units, processing, keys)
+    names = _trimmed(cells_of(_bare(lines[-1], layout), layout))
     if layout.form != "li81x":
-        return Header(names, full=layout.separator is None)
+        return Header(names)
     parted = [line.partition(":") for line in lines[:-1]]
     return Header(names, keys={key.strip(): value.strip() for key, _, value in parted})
+
+
+def _trimmed(names: Sequence[str]) -> tuple[str, ...]:
+    """Without the empty names that separators at the end of a line leave."""
+    last = max((at for at, name in enumerate(names) if name), default=-1)
+    return tuple(names[: last + 1])
+
+
+def is_message(line: str, layout: Layout) -> bool:
+    """Whether an .81x writes words between its rows, such as "Chamber close not detected"."""
+    return layout.form == "li81x" and "\t" not in line and line[:1].isalpha()
 
 
 def is_tail(line: str, layout: Layout) -> bool:
@@ -54,7 +65,7 @@ def is_tail(line: str, layout: Layout) -> bool:
 
 def _to_names(lines: Sequence[str], at: int, layout: Layout, inside: bool) -> int:
     """A line with the names of the time's columns; at the beginning also all that stands above."""
-    wanted = [name for name in layout.clock.columns if isinstance(name, str)]
+    wanted = layout.clock.names
     if not wanted:
         return 0
     if inside:
@@ -89,11 +100,13 @@ def _is_row(line: str, layout: Layout) -> bool:
 
 def _is_time(texts: Sequence[str], layout: Layout) -> bool:
     """A small number is no count since 1970."""
-    return (layout.clock.read(texts) or 0) > _LONG_AGO_NS
+    return (layout.clock.read(texts) or 0) > LONG_AGO_NS
 
 
 def _bare(line: str, layout: Layout) -> str:
-    return line.lstrip("\ufeff").removeprefix(layout.comment)
+    bare = line.lstrip("\ufeff")
+    mark = next((mark for mark in layout.comment if bare.startswith(mark)), "")
+    return bare.removeprefix(mark)
 
 
 def _to_names_81x(lines: Sequence[str], at: int) -> int:

@@ -5,13 +5,26 @@
     separator = "comma"             or tab, semicolon, blanks
     decimal = "."                   or ","
     missing = ["NAN", "-9999"]      words, or numbers, that stand for a failure
-    comment = ";"                   lines that begin so are no records; names may stand behind it
-    order = ["DATE", "CO2"]         names of the columns where a file has no line of names
+    comment = ";"                   lines that begin so are no records; names may stand behind it;
+                                    or a list: ["Zero", "Start"]
+    order = ["DATE", "CO2"]         names of the columns where a file has no line of names, or
+                                    where its rows are longer than that line
+    width = 11                      cells of a row, where columns have numbers or rows are shorter
+                                    than their line of names
     interval_s = 1800               what a mean is over [s]; `intervals` says it by TOA5 table
     [frame.time]                    columns (names or numbers), formats, utc_offset | epoch
     [[frame.column]]                name (or number, from 1), output, `mean = true`, `when`
     [[frame.footer]]                name, output: what stands once below the rows (li81x, li8200)
     [[frame.only]]                  column, is = [..]: other rows are no records
+    [[frame.refuse]]                column, is = [..]: such rows are refused
+
+frame.time may also say (rules: dating.py):
+
+    zone = "Europe/Berlin"          instead of utc_offset: the clock is set to summer time
+    year = 2026                     of the first row, where the file says no year
+    spread = { rows = 2, within_s = 1 }             rows to a stamp, spread evenly in their order
+    elapsed = { column = "Input E", unit = "s", within_s = 60, when = .. }   time since a start,
+    start = "2026-04-01T12:00:00Z"                  which is this, or the first stamp of a run
 
 `when = { column = "Probe Type", is = ["08"] }` keeps a column to those rows; the column may also be
 a key of the file's header (Port#, table).
@@ -20,23 +33,44 @@ a key of the file's header (Port#, table).
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from edaphon_drivers.faults import Refused
-from edaphon_drivers.files.clock import EPOCHS, Clock, compile_format, offset_s
+from edaphon_drivers.files.clock import (
+    EPOCHS,
+    Clock,
+    Condition,
+    Elapsed,
+    Spread,
+    compile_format,
+    offset_s,
+)
+from edaphon_drivers.rfc3339 import rfc3339_ns
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["SEPARATORS", "Column", "Condition", "Layout", "completed", "read_layout"]
+__all__ = [
+    "ELAPSED_UNITS",
+    "SEPARATORS",
+    "Column",
+    "Condition",
+    "Layout",
+    "completed",
+    "read_layout",
+]
 
 SEPARATORS: dict[str, str | None] = {"tab": "\t", "comma": ",", "semicolon": ";", "blanks": None}
-_OF_TIME = ("utc_offset", "date_order", "year", "formats", "epoch")
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """A row counts only where this column, or header key, says one of these."""
-
-    column: str | int
-    allowed: frozenset[str]
+ELAPSED_UNITS = {"d": 86400 * 10**9, "h": 3600 * 10**9, "min": 60 * 10**9, "s": 10**9, "ms": 10**6}
+_OF_TIME = (
+    "utc_offset",
+    "zone",
+    "date_order",
+    "year",
+    "formats",
+    "epoch",
+    "spread",
+    "elapsed",
+    "start",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +92,14 @@ class Layout:
     columns: tuple[Column, ...]
     footer: tuple[Column, ...] = ()
     only: tuple[Condition, ...] = ()
+    refuse: tuple[Condition, ...] = ()
     separator: str | None = ","
     decimal: str = "."
     missing: frozenset[str] = frozenset()
     missing_numbers: frozenset[float] = frozenset()
-    comment: str = ""
+    comment: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
+    width: int = 0
     interval_s: float = 0.0
     intervals: Mapping[str, float] | None = None
     zone_known: bool = True
@@ -95,7 +131,7 @@ def read_layout(sheet: Sheet) -> Layout:
     if known is None:
         try:
             layout = _layout(sheet.frame)
-        except (KeyError, TypeError, ValueError, AttributeError) as wrong:
+        except (KeyError, TypeError, ValueError, AttributeError, OSError) as wrong:
             raise Refused(f"a sheet without troubles ({wrong})", sheet.model) from None
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
@@ -105,7 +141,7 @@ def read_layout(sheet: Sheet) -> Layout:
 
 def _layout(frame: Mapping[str, Any]) -> Layout:
     words = [str(word).strip().lower() for word in frame.get("missing", ())]
-    form = frame["form"]
+    form, decimal = frame["form"], frame.get("decimal", ".")
     return Layout(
         form=form,
         clock=_clock(frame["time"]),
@@ -113,23 +149,31 @@ def _layout(frame: Mapping[str, Any]) -> Layout:
         footer=tuple(map(_column, frame.get("footer", ()))),
         only=tuple(map(_condition, frame.get("only", ()))),
         separator=SEPARATORS[frame.get("separator", "comma" if form == "toa5" else "tab")],
-        decimal=frame.get("decimal", "."),
+        refuse=tuple(map(_condition, frame.get("refuse", ()))),
+        decimal=decimal,
         missing=frozenset(words),
         missing_numbers=frozenset(
-            number for word in words if (number := _number(word)) is not None
+            number for word in words if (number := _number(word, decimal)) is not None
         ),
-        comment=str(frame.get("comment", "")),
+        comment=_comments(frame.get("comment", "")),
         order=tuple(map(str, frame.get("order", ()))),
+        width=int(frame.get("width", 0)),
         interval_s=float(frame.get("interval_s", 0)),
         intervals=frame.get("intervals", {}),
         zone_known=_zone_known(frame["time"], form),
-        zone_stated="utc_offset" in frame["time"],
+        zone_stated="utc_offset" in frame["time"] or "zone" in frame["time"],
     )
 
 
-def _number(word: str) -> float | None:
+def _comments(value: str | list[str]) -> tuple[str, ...]:
+    marks = [value] if isinstance(value, str) else value
+    return tuple(str(mark) for mark in marks if mark)
+
+
+def _number(word: str, decimal: str) -> float | None:
+    """-999,9 in a file of decimal commas; there -999.9 stands for the same number."""
     try:
-        return float(word)
+        return float(word.replace(",", ".") if decimal == "," else word)
     except ValueError:
         return None
 
@@ -143,13 +187,32 @@ def _clock(time: Mapping[str, Any]) -> Clock:
         offset_s=offset_s(time["utc_offset"]) if "utc_offset" in time else 0,
         epoch=None if epoch is None else EPOCHS[epoch],
         year=time.get("year"),
+        zone=ZoneInfo(time["zone"]) if "zone" in time else None,
+        spread=_spread(time["spread"]) if "spread" in time else None,
+        elapsed=_elapsed(time["elapsed"], time.get("start")) if "elapsed" in time else None,
+    )
+
+
+def _spread(row: Mapping[str, Any]) -> Spread:
+    return Spread(int(row["rows"]), round(row["within_s"] * 1e9))
+
+
+def _elapsed(row: Mapping[str, Any], start: str | None) -> Elapsed:
+    when = _condition(row["when"]) if "when" in row else None
+    return Elapsed(
+        row["column"],
+        ELAPSED_UNITS[row.get("unit", "s")],
+        rfc3339_ns(start) if start is not None else None,
+        round(row.get("within_s", 60) * 1e9),
+        when,
     )
 
 
 def _zone_known(time: Mapping[str, Any], form: str) -> bool:
     """Whether a time of this file is a time: an LI-8200 names its zone itself."""
     in_text = all("%z" in text for text in time.get("formats", ("",)))
-    return "utc_offset" in time or "epoch" in time or form == "li8200" or in_text
+    stated = any(key in time for key in ("utc_offset", "zone", "epoch"))
+    return stated or form == "li8200" or in_text or not time.get("columns")
 
 
 def _column(row: Mapping[str, Any]) -> Column:

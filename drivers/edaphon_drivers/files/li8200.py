@@ -4,21 +4,23 @@ A repetition's header says when it began in local time, the zone by name, and th
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from edaphon_drivers.faults import Garbled
+from edaphon_drivers.files.account import SLICE_READINGS, Account
 from edaphon_drivers.files.frame import Column, Layout
+from edaphon_drivers.files.lines import Context, RefusedLine, Slice
 from edaphon_drivers.files.rows import reading_of
-from edaphon_drivers.files.tables import joined
+from edaphon_drivers.files.text import Lines, split_piece
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.readings import Reading, Status
 from edaphon_drivers.reported import without_number
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["decode_li8200", "parse_json"]
+__all__ = ["parse_json", "read_li8200"]
 
 _SECOND_NS = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,18 +34,61 @@ def parse_json(data: bytes) -> Any:
         raise Garbled("a whole JSON file", data) from None
 
 
-def decode_li8200(piece: Piece, layout: Layout, sheet: Sheet) -> tuple[Reading, ...]:
-    """Raises Garbled for a file without repetitions; one that can't be dated gives no reading."""
-    found, readings = False, []
-    for label, name, repetition in _repetitions(parse_json(joined(piece))):
-        found = True
-        keys = {"dataset": label, "repetition": name, **_texts(repetition.get("header"))}
-        began_ns = _began_ns(keys, layout)
-        if began_ns is not None:
-            readings += list(_rows(repetition, keys, began_ns, layout, sheet))
-    if not found:
-        raise Garbled(f"a file of {sheet.title}", piece.data, piece.name)
-    return tuple(readings)
+def read_li8200(piece: Piece, layout: Layout, sheet: Sheet, context: Context) -> Iterator[Slice]:
+    """The repetitions of a whole file in slices: its lines are rows where one has a date.
+
+    A line is refused for each repetition without a date, as far as the file has more lines than
+    these; all are refused where no repetition has one.
+    """
+    lines = split_piece(piece).own
+    readings: list[Reading] = []
+    undated: list[str] = []
+    dated = 0
+    try:
+        for label, name, repetition in _repetitions(parse_json(joined(piece))):
+            keys = {"dataset": label, "repetition": name, **_texts(repetition.get("header"))}
+            began_ns = _began_ns(keys, layout)
+            if began_ns is None:
+                undated.append(name)
+            else:
+                dated += 1
+                readings += _rows(repetition, keys, began_ns, layout, sheet)
+        reason = f"expected a date and a zone that exist in the header of {' '.join(undated[:3])}"
+    except Garbled as fault:
+        reason = f"expected {fault.expected}"
+    if not dated and not undated:
+        reason = f"expected a file of {sheet.title}"
+    account = Account(context)
+    _count(account, lines, undated if dated else None, reason, piece.line or 1)
+    for start in range(0, max(len(readings), 1), SLICE_READINGS):
+        account.readings = readings[start : start + SLICE_READINGS]
+        yield account.cut()
+
+
+def _count(
+    account: Account, lines: Lines, undated: Sequence[str] | None, reason: str, first: int
+) -> None:
+    """Enters the lines of a file; `undated` None: all are refused."""
+    written = [at for at, text in enumerate(lines.texts) if text and not text.isspace()]
+    account.blank = len(lines.texts) - len(written)
+    bad = written if undated is None else _lines_named(lines.texts, written, undated)
+    account.refused = [RefusedLine(first + at, reason, lines.start_of(at)) for at in bad]
+    account.rows = len(written) - len(bad)
+
+
+def _lines_named(texts: Sequence[str], written: Sequence[int], names: Sequence[str]) -> list[int]:
+    """A line for each name, the one that holds it where there is one; one line is left."""
+    found: list[int] = []
+    for name in names[: len(written) - 1]:
+        holding = (at for at in written if f'"{name}"' in texts[at] and at not in found)
+        rest = (at for at in written if at not in found)
+        found.append(next(holding, None) or next(rest))
+    return sorted(found)
+
+
+def joined(piece: Piece) -> bytes:
+    """Header and data as they stood in the file, whether or not the data begin with the header."""
+    return piece.data if piece.data.startswith(piece.header) else piece.header + piece.data
 
 
 def _repetitions(whole: Any) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
@@ -108,11 +153,10 @@ def _counts(column: Column, keys: Mapping[str, str]) -> bool:
 def _began_ns(keys: Mapping[str, str], layout: Layout) -> int | None:
     """By the owner's offset, else by the file's zone; in the doubled hour of autumn by GPS."""
     local_ns = layout.clock.read([keys.get("Date", "")])
-    if local_ns is None or layout.zone_stated:
+    zone = layout.clock.zone.key if layout.clock.zone else keys.get("TimeZone")
+    if local_ns is None or (layout.zone_stated and layout.clock.zone is None):
         return local_ns
-    if "TimeZone" not in keys:
-        return None
-    return _in_zone(local_ns, keys["TimeZone"], keys.get("gps_time", ""))
+    return None if zone is None else _in_zone(local_ns, zone, keys.get("gps_time", ""))
 
 
 def _in_zone(local_ns: int, zone: str, gps: str) -> int | None:

@@ -18,7 +18,11 @@ class RefusedLine(NamedTuple):
 
 
 class LineCounts(NamedTuple):
-    """How many lines were what; comments and what stands below the rows count as headers."""
+    """How many lines were what.
+
+    Rows that `only` leaves out are rows. Headers are also comments, lines of names or units above
+    the rows, and what an .81x writes between and below its rows. A line of separators is blank.
+    """
 
     rows: int = 0
     headers: int = 0
@@ -35,7 +39,9 @@ class Context(NamedTuple):
 
     `stamp` is the text of the last row's time and `same` how many rows in a row had it; `local_ns`
     is that time as the file says it, `later` whether it was the second pass of a doubled hour, and
-    `year` the year of a file that says none.
+    `year` the year of a file that says none. `width` is how many cells a row has where neither
+    names nor sheet say it. `begun_ns` is where elapsed time was 0, or an observation of an .81x
+    began, `ended_ns` where that ended [UTC].
     """
 
     stamp: str = ""
@@ -43,6 +49,9 @@ class Context(NamedTuple):
     local_ns: int | None = None
     later: bool = False
     year: int | None = None
+    width: int | None = None
+    begun_ns: int | None = None
+    ended_ns: int | None = None
 
     def to_json(self) -> list[Any]:
         return list(self)

@@ -2,18 +2,31 @@
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import NamedTuple
 
 from edaphon_drivers.faults import Refused
-from edaphon_drivers.files.frame import Column, Condition, Layout
+from edaphon_drivers.files.clock import Condition
+from edaphon_drivers.files.frame import Column, Layout
 from edaphon_drivers.readings import Reading, Status
 from edaphon_drivers.reported import reported, without_number
 from edaphon_drivers.sheets import Output, Sheet
 
-__all__ = ["Header", "Plan", "cells_of", "make_plan", "read_row", "reading_of", "text_of"]
+__all__ = [
+    "Header",
+    "NoRow",
+    "Plan",
+    "cells_of",
+    "fitted",
+    "is_above_rows",
+    "is_line_of_names",
+    "make_plan",
+    "reading_of",
+    "readings_of",
+    "text_of",
+]
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _INSTANTS = {"", "smp"}
@@ -23,16 +36,16 @@ _OK, _new = Status.OK, tuple.__new__
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What stands above rows: names; in a TOA5 also units, processing; keys and their values.
-
-    In a `full` table each row has exactly these columns: a blank cell of blanks would shift them.
-    """
+    """What stands above rows: names; in a TOA5 also units, processing; keys and their values."""
 
     names: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     processing: tuple[str, ...] = ()
     keys: Mapping[str, str] = field(default_factory=dict)
-    full: bool = False
+
+
+class NoRow(Exception):
+    """A line is no row; the text says what was expected and what came."""
 
 
 class _Cell(NamedTuple):
@@ -46,13 +59,22 @@ class _Cell(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How the rows under one header are read; `width` are the cells that a row must have."""
+    """How the rows under one header are read.
+
+    A row has `least` to `most` cells; both are 0 where only the rows themselves can say it: the
+    columns have numbers. `used` is how many cells the columns need. There are no `cells` where the
+    header says that no column counts.
+    """
 
     time: tuple[int, ...]
     cells: tuple[_Cell, ...]
     only: tuple[tuple[int, frozenset[str]], ...]
-    width: int
+    refuse: tuple[tuple[int, frozenset[str]], ...]
+    elapsed: int | None
+    elapsed_tests: tuple[tuple[int, frozenset[str]], ...]
+    least: int
     most: int
+    used: int
 
 
 def text_of(data: bytes) -> str:
@@ -81,51 +103,104 @@ def make_plan(header: Header, layout: Layout, sheet: Sheet) -> Plan | None:
 
     Raises Refused for a mean of unknown interval: without it the mean would pass for an instant.
     """
-    places = {name: at for at, name in reversed(list(enumerate(header.names)))}
+    names = header.names or layout.order
+    places = {name: at for at, name in reversed(list(enumerate(names)))}
     time = [_place(column, places) for column in layout.clock.columns]
     known = {key: value for key, value in header.keys.items() if key not in places}
+    if None in time or all(_place(column.name, places) is None for column in layout.columns):
+        return None
     cells = [
         cell for c in layout.columns if (cell := _cell(c, places, known, header, layout, sheet))
     ]
-    only = _tests(layout.only, places, known)
-    if None in time or not cells or only is None:
-        return None
+    only, refuse = _tests(layout.only, places, known), _tests(layout.refuse, places, known)
+    if only is None:  # the header says already that its rows are no records
+        only, cells = (), []
+    elapsed, elapsed_tests = _elapsed(layout, places, known)
+    tested = [only, refuse or (), elapsed_tests, *(cell.tests for cell in cells)]
     used = [at for at in time if at is not None] + [cell.at for cell in cells]
-    used += [at for at, _ in only] + [at for cell in cells for at, _ in cell.tests]
-    width = len(header.names) if header.full else max(used) + 1
-    most = len(header.names) + (0 if header.full else 1) if header.names else 10_000
-    return Plan(tuple(at for at in time if at is not None), tuple(cells), only, width, most)
+    used += [at for tests in tested for at, _ in tests] + [elapsed or 0]
+    return Plan(
+        tuple(at for at in time if at is not None),
+        tuple(cells),
+        only,
+        refuse or (),
+        elapsed,
+        elapsed_tests,
+        *_widths(names, layout, max(used) + 1),
+        max(used) + 1,
+    )
 
 
-def read_row(cells: Sequence[str], plan: Plan, layout: Layout) -> list[Reading] | None:
-    """The readings of one row, none for a row that is no record; None for a bad row."""
-    if not plan.width <= len(cells) <= plan.most:
-        return None
-    if any(cells[at] not in allowed for at, allowed in plan.only):
-        return []
-    time_ns = layout.clock.read([cells[at] for at in plan.time])
-    if time_ns is None:
-        return None
-    return list(_readings(cells, plan, layout, time_ns))
+def _widths(names: Sequence[str], layout: Layout, used: int) -> tuple[int, int]:
+    """(fewest, most) cells of a row; 0 where neither names nor sheet say it.
+
+    An .81x leaves empty cells at the end of its rows away.
+    """
+    covered = layout.order[: len(names)] == names
+    most = max(layout.width, len(layout.order) if covered else len(names))
+    least = used if layout.form == "li81x" else layout.width or len(names)
+    return (max(least, used), max(most, used)) if most else (0, 0)
 
 
-def _readings(cells: Sequence[str], plan: Plan, layout: Layout, time_ns: int) -> Iterator[Reading]:
+def fitted(cells: list[str], least: int, most: int) -> list[str]:
+    """The cells of a row without empty ones beyond its width; raises NoRow for another width."""
+    full = len(cells)
+    while len(cells) > most and not cells[-1]:
+        cells.pop()
+    if len(cells) > most:
+        hint = "a decimal comma, or the sheet needs width or order"
+        raise NoRow(f"expected {_span(least, most)} cells, got {full}: {hint}")
+    if len(cells) < least:
+        raise NoRow(f"expected {_span(least, most)} cells, got {full}: the row is cut off")
+    return cells
+
+
+def _span(least: int, most: int) -> str:
+    return f"{most}" if least >= most else f"{least} to {most}"
+
+
+def readings_of(cells: Sequence[str], plan: Plan, layout: Layout, time_ns: int) -> list[Reading]:
+    readings = []
     for at, output, support_ns, tests, valid in plan.cells:
         if tests and any(cells[n] not in allowed for n, allowed in tests):
             continue
         text = cells[at] if valid else ""
         start_ns = time_ns - support_ns if support_ns else None
-        yield reading_of(output, text, layout, time_ns, start_ns)
+        readings.append(reading_of(output, text, layout, time_ns, start_ns))
+    return readings
+
+
+def is_line_of_names(cells: Sequence[str], plan: Plan, layout: Layout) -> bool:
+    """Whether words stand where a row has its time and its numbers."""
+    places = {*plan.time, *(cell.at for cell in plan.cells)}
+    if len(cells) < plan.used:
+        return False
+    texts = [cells[at] for at in places]
+    return all(_is_word(text) and text.lower() not in layout.missing for text in texts)
+
+
+def is_above_rows(cells: Sequence[str], plan: Plan) -> bool:
+    """Whether a whole line has no digit where a row has its time, and no number at its numbers."""
+    if len(cells) < plan.used:
+        return False
+    times = "".join(cells[at] for at in plan.time)
+    numbers = [cells[cell.at] for cell in plan.cells]
+    return not any(c.isdigit() for c in times) and not any(map(_NUMBER.match, numbers))
+
+
+def _is_word(text: str) -> bool:
+    return any(c.isalpha() for c in text) and not _NUMBER.match(text)
 
 
 def reading_of(
     output: Output, text: str, layout: Layout, time_ns: int, start_ns: int | None
 ) -> Reading:
     """A number as it is written, or the reason why there is none."""
+    written = text
     if layout.decimal == ",":
         text = text.replace(",", ".") if "." not in text else ""
     if not _NUMBER.fullmatch(text) or not isfinite(number := float(text)):
-        status = Status.FAILURE if text.lower() in layout.missing else Status.INVALID
+        status = Status.FAILURE if written.lower() in layout.missing else Status.INVALID
         return without_number(output, status, time_ns)._replace(start_ns=start_ns)
     if number in layout.missing_numbers:
         return without_number(output, Status.FAILURE, time_ns)._replace(start_ns=start_ns)
@@ -158,6 +233,20 @@ def _cell(
     support_ns = _support_ns(column, header, layout, sheet) if over else 0
     unit = header.units[at] if at < len(header.units) else ""
     return _Cell(at, output, support_ns, tests, _suits(unit, output.unit))
+
+
+def _elapsed(
+    layout: Layout, places: Mapping[str, int], keys: Mapping[str, str]
+) -> tuple[int | None, tuple[tuple[int, frozenset[str]], ...]]:
+    """(where a time since a start stands, in which rows)."""
+    column = layout.clock.elapsed
+    if column is None:
+        return None, ()
+    at, tests = (
+        _place(column.column, places),
+        _tests((column.when,) if column.when else (), places, keys),
+    )
+    return (None, ()) if at is None or tests is None else (at, tests)
 
 
 def _support_ns(column: Column, header: Header, layout: Layout, sheet: Sheet) -> int:

@@ -290,6 +290,32 @@ def test_bytes_are_taken_in_the_spelling_that_record_prints():
     assert values("generic.xy-md02", escaped(frame), *asked)["air_temperature"] == 30.5
 
 
+def test_lines_of_a_file_that_are_no_rows_are_shown_with_their_number_and_readings_kept(capsys):
+    bad = TMS4 + r"1;2026.13.07 12:00;4;4.25;5;6;1500;202;0\n\n" + TMS4
+    typed = ("--model", "tomst.tms-4", "--payload", bad)
+    with pytest.raises(SystemExit) as left:
+        main(["decode", *typed])
+    shown, account = capsys.readouterr()
+    assert left.value.code == 1
+    assert shown.count("4.25 degC") == 2
+    assert "line 2 refused: expected a day and a time of day that exist" in account
+    assert "2026.13.07" in account
+    assert "4 lines: 2 rows, 0 headers, 1 blank, 1 refused" in account
+    with pytest.raises(SystemExit) as left:
+        main(["decode", *typed, "--json"])
+    assert left.value.code == 1
+    assert len(json.loads(capsys.readouterr().out)) == 8
+
+
+def test_a_file_without_one_row_shows_its_lines_up_to_a_number_of_them(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["decode", "--model", "tomst.tms-4", "--payload", r"x\n" * 30])
+    shown, account = capsys.readouterr()
+    assert (left.value.code, shown) == (1, "")
+    assert account.count("line ") == 20
+    assert "and 10 more lines refused" in account
+
+
 def test_what_is_missing_is_said_with_what_to_type(own: str):
     sourceless = ("--source", "file/cr100", "--payload", "x", "--config", own)
     assert "did you mean file/cr1000" in decode(*sourceless, code=2)
@@ -297,6 +323,7 @@ def test_what_is_missing_is_said_with_what_to_type(own: str):
     assert "--topic" in decode("--model", "esphome.text", "--payload", "21.5", code=2)
     zoneless = ("--model", "licor.li-850-file", "--payload", "2026-03-07\t12:00:00\t1")
     assert "--source" in decode(*zoneless, code=2)
+    assert "zone" in decode(*zoneless, code=2)
     assert "got nothing" in decode("--model", "meter.teros12", "--payload", "", code=2)
     assert "hex, base64 or" in decode("--model", "milesight.am308", "--payload", "?!", code=2)
     assert "did you mean" in decode("--model", "meter.teros1", "--payload", "00", code=2)

@@ -83,6 +83,7 @@ def check(sheet, data, ended):
 
 
 BASE = SHEETS["campbell.toa5"]
+ISO = {"columns": ["TIMESTAMP"], "formats": ["%Y-%m-%d %H:%M:%S"]}
 
 
 @pytest.mark.parametrize(
@@ -122,6 +123,23 @@ BASE = SHEETS["campbell.toa5"]
         ("time", {"columns": ["T"], "epoch": "s", "zone": "CET"}, "zone"),
         ("time", {"columns": ["T"], "epoch": "s", "year": 26}, "year"),
         ("time", {"columns": ["T"], "epoch": "s", "date_order": "dym"}, "date_order"),
+        ("comment", [3], "comment"),
+        ("width", 0, "width"),
+        ("width", True, "width"),
+        ("width", "9", "width"),
+        ("refuse", [{"column": "a"}], "refuse"),
+        ("time", {**ISO, "zone": "Mars"}, "zone"),
+        ("time", {**ISO, "zone": "Europe/Berlin", "utc_offset": "Z"}, "one of them"),
+        ("time", {**ISO, "utc_offset": "Z", "spread": {"rows": 1, "within_s": 1}}, "spread"),
+        ("time", {**ISO, "utc_offset": "Z", "spread": {"rows": 2, "within_s": 0}}, "spread"),
+        ("time", {**ISO, "utc_offset": "Z", "spread": 2}, "spread"),
+        ("time", {**ISO, "utc_offset": "Z", "elapsed": {"unit": "s"}}, "elapsed"),
+        ("time", {**ISO, "utc_offset": "Z", "elapsed": {"column": 1, "unit": "a"}}, "elapsed"),
+        ("time", {**ISO, "utc_offset": "Z", "elapsed": {"column": 1, "when": 3}}, "elapsed"),
+        ("time", {**ISO, "utc_offset": "Z", "start": "2026-04-01T12:00:00Z"}, "start"),
+        ("time", {"elapsed": {"column": 1}}, "start is missing"),
+        ("time", {"elapsed": {"column": 1}, "start": "2026-04-01"}, "start"),
+        ("time", {"elapsed": {"column": 1}, "start": 7}, "start"),
         ("like", "nothing", ""),
         ("colums", [], "colums"),
     ],

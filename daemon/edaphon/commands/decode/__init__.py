@@ -10,12 +10,13 @@ import typer
 
 from edaphon.commands import check
 from edaphon.commands.check import usual_file
-from edaphon.commands.decode.payload import Unclear, expect_address, held, readings_of
+from edaphon.commands.decode.payload import Unclear, expect_address, held, lines_of, readings_of
 from edaphon.commands.storage import configured, fail
 from edaphon_calibration.chain import apply_chain, prepare_step
 from edaphon_calibration.errors import suggestion
 from edaphon_calibration.units import SAME
 from edaphon_drivers.faults import Fault
+from edaphon_drivers.files.lines import Slice
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Factory, Sheet, Sheets, UnknownModel
 
@@ -23,6 +24,7 @@ __all__ = ["decode"]
 
 USAGE = 2
 
+_MOST_REFUSED = 20
 _ADVICE = "hex (LoRaWAN also base64), text with \\r \\n \\xNN, or @FILE; all that was answered"
 
 
@@ -31,6 +33,7 @@ class _Said(NamedTuple):
 
     readings: tuple[Reading, ...]
     sheet: Sheet | None
+    file: Slice | None = None  # of a file: what its lines are
 
 
 def decode(
@@ -43,7 +46,10 @@ def decode(
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
     json: Annotated[bool, typer.Option("--json", help="print a JSON list")] = False,
 ) -> None:
-    """Decode one payload; nothing is stored. Exit 1 for bytes that mean nothing, 2 for usage."""
+    """Decode one payload; nothing is stored. Exit 1 for bytes that mean nothing, 2 for usage.
+
+    Of a file each line that is no row is shown with its number; exit 1 if there is one.
+    """
     if bool(model) == bool(source):
         raise fail("expected either --model or --source", USAGE)
     try:
@@ -62,10 +68,14 @@ def decode(
     rows = list(_rows(said))
     if json:
         typer.echo(orjson.dumps(rows))
-    elif not rows:
+    elif not rows and not (said.file and said.file.refused):
         typer.echo("understood; there is no reading in it")
-    else:
+    elif rows:
         typer.echo("\n".join(map(_line, rows)))
+    if said.file is not None and (said.file.refused or not json):
+        typer.echo("\n".join(_account(said.file)), err=True)
+    if said.file is not None and said.file.refused:
+        raise typer.Exit(1)
 
 
 _Typed = tuple[str, int | None, str, str]
@@ -91,6 +101,9 @@ def _by_model(sheet: Sheet, typed: _Typed, address: str | None = None) -> _Said:
     """With an address, what another instrument answered is refused."""
     payload, port, topic, request = typed
     what = held(payload, sheet.engine, port, topic, request)
+    if sheet.engine == "file":
+        lines = lines_of(sheet, what)
+        return _Said(lines.readings, sheet, lines)
     readings = readings_of(sheet, what)
     if address is not None:
         expect_address(address, sheet, what.data)
@@ -118,6 +131,19 @@ def _rows(said: _Said) -> Iterator[dict[str, Any]]:
         for factory in said.sheet.outputs[reading.output].factory if said.sheet else ():
             made = {"quantity": factory.quantity, "unit": factory.unit, "factory": factory.name}
             yield {**row, **made, "value": _converted(reading, factory)}
+
+
+def _account(file: Slice) -> Iterator[str]:
+    """The lines that are no rows, up to _MOST_REFUSED, and how many lines are what."""
+    for line in file.refused[:_MOST_REFUSED]:
+        yield f"line {line.line} refused: {line.reason} ({ascii(line.text)[2:-1]})"
+    if len(file.refused) > _MOST_REFUSED:
+        yield f"and {len(file.refused) - _MOST_REFUSED} more lines refused"
+    rows, headers, blank, refused = file.counts
+    yield (
+        f"{file.counts.lines} lines: {rows} rows, {headers} headers, {blank} blank,"
+        f" {refused} refused"
+    )
 
 
 def _words(fault: Fault) -> str:

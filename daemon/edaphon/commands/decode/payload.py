@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Refused
+from edaphon_drivers.files.lines import LineCounts, Slice
 from edaphon_drivers.payloads import Piece, Turn
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["Held", "Unclear", "expect_address", "held", "plain_bytes", "readings_of"]
+__all__ = ["Held", "Unclear", "expect_address", "held", "lines_of", "plain_bytes", "readings_of"]
 
 _TEXTS = {
     "ascii": "the lines that it sends",
@@ -183,13 +184,24 @@ def _ascii(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
 
 
 def _file(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
-    from edaphon_drivers.files.engine import decode_piece
+    return lines_of(sheet, what).readings
 
+
+def lines_of(sheet: Sheet, what: Held) -> Slice:
+    """What the lines of a file say and are; raises Unclear for what only its owner knows."""
+    from edaphon_drivers.files.engine import read_piece
+
+    if not what.data:
+        raise Unclear(f"expected {_TEXTS['file']}, got nothing")
     try:
-        return decode_piece(Piece("", 0, b"", what.data), sheet)
+        parts = list(read_piece(Piece("", 0, b"", what.data), sheet))
     except Refused as fault:  # what only the owner can say, such as the zone of the times
         words = "write it as settings of its [[source]] and decode with --source"
         raise Unclear(f"expected {fault.expected}; {words}") from None
+    counts = LineCounts(*(sum(numbers) for numbers in zip(*(p.counts for p in parts), strict=True)))
+    readings = tuple(reading for part in parts for reading in part.readings)
+    refused = tuple(line for part in parts for line in part.refused)
+    return Slice(readings, counts, refused, parts[-1].context)
 
 
 def _message(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
