@@ -41,14 +41,12 @@ def _is_possible(reading: Reading) -> bool:
 
 
 def why_impossible(reading: Reading) -> str:
-    """The number as it was received, the limit beyond which it is, and why; "" for one within."""
+    """The number, the limit beyond which it is, and the reason of that limit; "" for one within."""
     _, quantity, number, unit, *_ = reading
     if number is None or _is_possible(reading):
         return ""
     limits = possible(quantity, unit)
-    below = number < limits.lowest
-    end, limit = ("lowest", limits.lowest) if below else ("highest", limits.highest)
-    return (
-        f"received {number:.10g}; the {end} possible {quantity} is {limit:.10g} {unit}"
-        f" ({limits.why})"
-    )
+    word, limit = ("above the highest", limits.highest)
+    if number < limits.lowest:
+        word, limit = ("below the lowest", limits.lowest)
+    return f"{number:.10g} is {word} possible {quantity}, {limit:.10g} {unit} ({limits.why})"
