@@ -172,11 +172,12 @@ def _lorawan(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
 
 def _port(sheet: Sheet, typed: int | None) -> int:
     """The only port that the sheet knows, 1 where any will do; raises Unclear."""
-    known = sheet.frame.get("f_port", _ANY_PORT)
-    ports = known if isinstance(known, list) else [known]
+    from edaphon_drivers.lorawan import known_ports
+
+    ports = known_ports(sheet) or (_ANY_PORT,)
     if typed is None and len(ports) > 1:
         raise Unclear(f"expected --port {' or '.join(map(str, ports))}, got none")
-    port = int(ports[0]) if typed is None else typed
+    port = ports[0] if typed is None else typed
     if not 0 <= port <= _HIGHEST_PORT:
         raise Unclear(f"expected --port from 0 to {_HIGHEST_PORT}, got {port}")
     return port
