@@ -27,7 +27,7 @@ __all__ = [
     "wrong_in",
 ]
 
-FEW = 4
+FEW = 2
 WORDS = (b"\x80\x00", b"\x00\x80", b"\x7f\xff", b"\xff\x7f", b"\xff\xff", b"\x00\x00")
 HEX = frozenset({"lorawan", "modbus", "i2c"})
 Typed = tuple[str, int | None, str]  # payload, port, topic

