@@ -187,7 +187,8 @@ def _sheets(title: str, sheets: list[Sheet]) -> Iterator[str]:
 
 def _nomenclature() -> Iterator[str]:
     yield (
-        "| quantity | unit | UCUM | what it is | possible from | to | because | CF standard name |\n"
+        "| quantity | unit | UCUM | what it is |"
+        " possible from | to | because | CF standard name |\n"
         "|---|---|---|---|---|---|---|---|"
     )
     for line in QUANTITIES.values():
