@@ -15,10 +15,12 @@ from tests.stories.station import Station
 
 from edaphon.clock import SystemClock
 from edaphon.commands.offline import settled_deriver
+from edaphon.commands.run import running
 from edaphon.commands.storage import open_storage
 from edaphon.journal import Entry, Journal, Kind
 from edaphon.written.values import instant_ns, instant_text
 from edaphon_drivers.payloads import pack_message
+from edaphon_drivers.simulators.modbus import SimulatedLine, Unit
 
 NOON_NS = instant_ns("2026-04-01T12:00:00Z")
 MINUTE_NS = 60_000_000_000
@@ -104,8 +106,9 @@ def plot_of(folder: Path, *records: Entry) -> Station:
 def plot(tmp_path_factory: pytest.TempPathFactory) -> Station:
     first = node(JITTER_NS[0], t=-3276.8, w=70.0, n=65535, ec=400.0)
     second = node(JITTER_NS[1], t=21.5, w=30.0, n=-32768, ec=65535.0)
-    more = [node(passed, t=21.5, w=30.0, n=5, ec=400.0) for passed in JITTER_NS[2:]]
-    return plot_of(tmp_path_factory.mktemp("plot"), first, second, *more)
+    third = node(JITTER_NS[2], t=21.5, w=30.0, n=5, ec=400.0)
+    fourth = node(JITTER_NS[3], t=327.67, w=30.0, n=5, ec=400.0)
+    return plot_of(tmp_path_factory.mktemp("plot"), first, second, third, fourth)
 
 
 def at(n: int) -> str:
@@ -131,7 +134,7 @@ def test_a_value_that_a_calibration_makes_beyond_physics_fails(plot: Station) ->
 
 
 def test_a_number_that_is_refused_is_no_second_input_either(plot: Station) -> None:
-    assert values(plot, "ec25")[0] == (None, 9)
+    assert values(plot, "ec25")[3] == (None, 9)
 
 
 def test_counts_and_sums_have_no_limits_of_physics(plot: Station) -> None:
@@ -152,6 +155,18 @@ def test_explain_shows_the_number_as_received_the_limit_and_its_reason(plot: Sta
     assert "status impossible" in text
 
 
+def test_read_shows_an_impossible_number_as_such(tmp_path: Path) -> None:
+    line = SimulatedLine([Unit(1, inputs={1: 0x8000, 2: 500})])
+    table = f'[bus.rs485]\nkind = "serial"\nport = "{line.start()}"\nanswer_s = 0.2\n'
+    source = '[[source]]\nbus = "rs485"\naddress = "1"\nmodel = "generic.xy-md02"\n'
+    station = Station(tmp_path, [table, source + 'interval = "1h"\n'], [])
+    with running(station.file):
+        told, _ = call(station, "read", "rs485/1")
+    line.stop()
+    assert "air_temperature IMPOSSIBLE" in told
+    assert "relative_humidity 50.0 %" in told
+
+
 def test_no_channel_states_limits_of_physics_of_its_own(tmp_path: Path) -> None:
     own = "checks = { physics = { lowest = -1000.0 } }\n"
     station = Station(tmp_path, TABLES, [channel("own", "t", TEMPERATURE, "degC", own)])
@@ -169,10 +184,11 @@ def test_explain_takes_times_of_network_servers_to_the_nanosecond(plot: Station)
 
 
 def test_query_cuts_to_the_nanosecond(plot: Station) -> None:
-    until = call(plot, "query", "wide", "--format", "json", "--end", at(2))[0]
-    assert [row["time"] for row in orjson.loads(until)] == [at(0), at(1)]
-    since = call(plot, "query", "wide", "--format", "json", "--start", at(2))[0]
-    assert [row["time"] for row in orjson.loads(since)] == [at(2), at(3)]
+    behind = instant_text(NOON_NS + JITTER_NS[2] + 1)
+    until = call(plot, "query", "wide", "--format", "json", "--end", behind)[0]
+    assert [row["time"] for row in orjson.loads(until)] == [at(0), at(1), at(2)]
+    since = call(plot, "query", "wide", "--format", "json", "--start", behind.rstrip("Z"))[0]
+    assert [row["time"] for row in orjson.loads(since)] == [at(3)]
 
 
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z"])

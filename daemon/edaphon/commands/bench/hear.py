@@ -14,7 +14,7 @@ from edaphon.acquire.stream import CHUNK_S, Chunk
 from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.commands.building import link_opener
 from edaphon.commands.control import DaemonRefuses
-from edaphon.config import Configuration, HeardSource, within_physics
+from edaphon.config import Configuration, HeardSource
 from edaphon.journal import Entry, Journal, Kind, Purpose
 from edaphon.nouns import Sequence
 from edaphon_drivers.ascii.engine import decode_stream, line_end, start_commands
@@ -107,8 +107,7 @@ class Ear:
         readings: tuple[Reading, ...] = ()
         fault: Fault | None = None
         try:
-            if source:
-                readings = within_physics(decode_stream(turns, self.config.sheet(source)))
+            readings = decode_stream(turns, self.config.sheet(source)) if source else ()
             if source and not readings:
                 came = b"".join(turn.data for turn in turns)
                 fault = Garbled("a whole line with a reading", came, path)

@@ -33,7 +33,7 @@ from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.commands.bench.hear import Ear
 from edaphon.commands.bench.line import BenchLine, not_asked
 from edaphon.commands.control import DaemonRefuses
-from edaphon.config import Configuration, within_physics
+from edaphon.config import Configuration
 from edaphon.facts import Knowledge
 from edaphon.facts.swaps import contradictions, explanations
 from edaphon.journal import Journal, Kind, Purpose
@@ -212,9 +212,7 @@ class Bench:
         fault = finished.fault
         readings: tuple[Reading, ...] = ()
         try:
-            if not fault:
-                decoded = spoken.decode_exchange(finished.turns, source.sheet)
-                readings = within_physics(decoded)
+            readings = spoken.decode_exchange(finished.turns, source.sheet) if not fault else ()
         except Fault as wrong:
             fault = wrong
         return {
