@@ -28,6 +28,7 @@ OWNERS_WORD = {
     "licor.li-850-file",
     "losgatos.ugga",
     "ppsystems.egm-4-file",
+    "ppsystems.egm-5-file",
 }
 
 
