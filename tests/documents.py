@@ -10,6 +10,7 @@ import pkgutil
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -44,6 +45,7 @@ from edaphon.facts.model import KINDS, Calibration, SecondInput
 from edaphon.written.models import toml_text
 from edaphon.written.values import duration_text
 from edaphon_calibration.nomenclature import QUANTITIES
+from edaphon_calibration.physics import PHYSICS
 from edaphon_calibration.ucum import to_ucum
 from edaphon_drivers.sheets import Sheet, load_sheet, model_names
 
@@ -184,11 +186,18 @@ def _sheets(title: str, sheets: list[Sheet]) -> Iterator[str]:
 
 
 def _nomenclature() -> Iterator[str]:
-    yield "| quantity | unit | UCUM | what it is | CF standard name |\n|---|---|---|---|---|"
+    yield (
+        "| quantity | unit | UCUM | what it is |"
+        " possible from | to | because | CF standard name |\n"
+        "|---|---|---|---|---|---|---|---|"
+    )
     for line in QUANTITIES.values():
         cf_name = f"`{line.cf_name}`" if line.cf_name else ""
         code = to_ucum(line.unit)
-        yield f"| `{line.name}` | {line.unit} | {code} | {line.meaning} | {cf_name} |"
+        lowest, highest, why = PHYSICS[line.name]
+        ends = [f"{end:,.10g}" if abs(end) < inf else "" for end in (lowest, highest)]
+        known = f"{line.meaning} | {ends[0]} | {ends[1]} | {why}"
+        yield f"| `{line.name}` | {line.unit} | {code} | {known} | {cf_name} |"
     yield ""
 
 

@@ -17,6 +17,7 @@ class Status(StrEnum):
     WARMING_UP = "warming up"
     LOW_SUPPLY = "low supply"
     INVALID = "invalid"  # sent, but not a number of this output
+    IMPOSSIBLE = "impossible"  # a number beyond what physics allows its quantity
 
 
 class Origin(StrEnum):

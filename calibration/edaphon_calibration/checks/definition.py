@@ -32,7 +32,7 @@ class CheckMeta:
     `looks_back` and `looks_ahead` count the rows that must stand before and after a value for its
     result to be final, rows without a value included. `limits` maps names to kinds; `defaults`
     are the limits [h] that stand unless others are given; `ordered` names a pair of which the
-    first must be the smaller.
+    first must be the smaller. Of one that is not `of_person` no channel states limits of its own.
     """
 
     name: str
@@ -43,6 +43,7 @@ class CheckMeta:
     reference: str
     defaults: Limits
     ordered: tuple[str, str] | None = None
+    of_person: bool = True
 
 
 _MEANING = {effect: np.array([Flag.PASSED, effect, Flag.NOT_EVALUATED], np.int8) for effect in Flag}

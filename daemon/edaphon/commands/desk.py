@@ -16,7 +16,7 @@ from edaphon.commands.bench.line import not_asked
 from edaphon.commands.control import DaemonRefuses
 from edaphon.commands.keeping import Evidence
 from edaphon.commands.service import NotKept, Refusal, Service
-from edaphon.config import ScheduledSource
+from edaphon.config import ScheduledSource, within_physics
 from edaphon.derive import ALWAYS
 from edaphon.facts import FactRow, fact_of
 from edaphon.facts.swaps import contradictions, explanations
@@ -196,7 +196,7 @@ class Desk:
             raise DaemonRefuses(str(fault))
         source = next(s for s in service.config.sources if s.path == path)
         sheet = service.config.sheet(source)
-        readings = engine(sheet.engine).decode_exchange(turns, sheet)
+        readings = within_physics(engine(sheet.engine).decode_exchange(turns, sheet))
         return {
             "time_ns": time.time_ns(),
             "readings": [

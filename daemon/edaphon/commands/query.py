@@ -5,7 +5,7 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from edaphon.commands.moments import FAR_NS, moment_ns
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.derive import known_facts, known_then, values_then
 from edaphon.facts import Knowledge
@@ -26,7 +27,6 @@ from edaphon_calibration.units import canonical
 __all__ = ["FAR_NS", "instant", "query"]
 
 HEADER = ("time", "support_s", "value", "unit", "u_random", "u_systematic", "flag", "derivation")
-FAR_NS = 2**62
 
 
 class Level(StrEnum):
@@ -162,17 +162,7 @@ def _of_series(channel: str, unit: str, series: Series) -> Origin:
 
 def instant(text: str, absent: int) -> int:
     """A time of the command line [UTC ns]; UTC where it names no offset."""
-    if not text:
-        return absent
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise fail(
-            f"expected a time such as 2026-04-01 or 2026-04-01T12:00:00Z, got {text!r}", 2
-        ) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)) * 1000
+    return moment_ns(text) if text else absent
 
 
 def _rows(

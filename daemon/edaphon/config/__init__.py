@@ -12,6 +12,7 @@ from edaphon.config.model import (
     Storage,
     Web,
 )
+from edaphon.config.physics import possible, why_impossible, within_physics
 from edaphon.config.reading import Draft, file_complaints, read_config, read_draft, things_lacking
 from edaphon.config.sources import (
     FileSource,
@@ -51,8 +52,11 @@ __all__ = [
     "Supply",
     "Web",
     "file_complaints",
+    "possible",
     "read_config",
     "read_draft",
     "things_lacking",
     "told_fields",
+    "why_impossible",
+    "within_physics",
 ]

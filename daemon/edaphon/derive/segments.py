@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from edaphon.config import possible
 from edaphon.derive.chains import (
     ALWAYS,
     Chain,
@@ -21,6 +22,7 @@ from edaphon.derive.chains import (
 )
 from edaphon.facts import Calibration, ChannelFact, Deployment, FieldCheck, Knowledge, Mark
 from edaphon_calibration.checks import Check, default_limits, prepare
+from edaphon_calibration.physics import holds_for
 from edaphon_drivers.sheets import Factory
 
 __all__ = ["LINE_VERSION", "Segment", "extents_of", "levels_of", "segments_of"]
@@ -166,6 +168,7 @@ def _segment(
         "channel": {"id": fact.id, "quantity": fact.quantity, "unit": fact.unit},
         "source": deployment.source,
         "output": [output.name, output.quantity, output.unit],
+        "possible": possible(output.quantity, output.unit)[:2],
         "sensor": deployment.sensor or "",
         "figures": [chain.accuracy, chain.repeatability, chain.resolution],
         "factory": _of_maker(factory) if factory else [],
@@ -214,6 +217,7 @@ def _readings(place: Place) -> str:
     told = [LINE_VERSION, deployment.source, deployment.sensor or "", place.rank]
     told += [deployment.from_ns] if deployment.sensor else []
     told += [output.name, output.quantity, output.unit, output.meaning]
+    told += possible(output.quantity, output.unit)[:2]
     return hashlib.sha256(orjson.dumps(told)).hexdigest()[:12]
 
 
@@ -282,6 +286,8 @@ def _limits(fact: ChannelFact) -> dict[str, dict[str, float]]:
     """The usual limits, each check replaced where the channel states its own."""
     depth = float(fact.depth_cm) if fact.depth_cm else None
     limits = default_limits(fact.quantity, depth, fact.unit)
+    if not holds_for(fact.statistic):
+        limits.pop("physics", None)
     for check, own in fact.checks.items():
         limits[check] = dict(_flat(own))
     return {check: given for check, given in sorted(limits.items()) if given}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import orjson
 
-from edaphon.config import read_config
+from edaphon.config import read_config, within_physics
 from edaphon.derive.beside import Values, filled
 from edaphon.derive.chains import ALWAYS
 from edaphon.derive.evaluate import evaluate
@@ -20,6 +20,7 @@ from edaphon.nouns import Observations, Sequence
 from edaphon.written import read_document
 from edaphon_calibration.flags import Flag
 from edaphon_drivers.faults import Fault
+from edaphon_drivers.readings import Reading
 
 __all__ = ["DeadLetter", "Line", "sources_of"]
 
@@ -183,12 +184,13 @@ class Line:
         serial = self.state.serials.get(decoded.path)
         told_ns = self.state.told_ns.get(decoded.path, ALWAYS[1])
         rows, uplink_ns = self._rows, decoded.time_ns
+        readings = within_physics(decoded.readings)
         self.state.placed = max(self.state.placed, sequence)
         order = len(self._places)
         self._places.append(self._place_now)
         known: int | None = _UNSET
         time, doubt = default, _NONE
-        for output, _, number, _, _, _, sent, start, after in decoded.readings:
+        for output, _, number, _, _, _, sent, start, after in readings:
             segments = outputs.get(output)
             if segments is None:
                 continue
@@ -214,13 +216,13 @@ class Line:
                         )
                     )
                     if segment.chain.sides:
-                        self._note_reported(segment, decoded)
+                        self._note_reported(segment, readings)
         self.state.seen[decoded.path] = time
 
-    def _note_reported(self, segment: Segment, decoded: Decoded) -> None:
+    def _note_reported(self, segment: Segment, readings: Iterable[Reading]) -> None:
         for side in segment.chain.sides:
             if side.output:
-                said = (r.number for r in decoded.readings if r.output == side.output)
+                said = (r.number for r in readings if r.output == side.output)
                 number = next(said, None)
                 own = self._reported[segment].setdefault(side.output, [])
                 own.append(_NAN if number is None else number)

@@ -196,6 +196,10 @@ def _channel(channel: ChannelFact) -> Iterator[Found]:
         yield channel, "unit", f'"{channel.unit}" does not fit', expected_only(error)
     for name, limits in channel.limits().items():
         try:
+            if not checks.metadata(name).of_person:
+                came = f"{name} has limits of its own kind"
+                yield channel, "checks", came, "leave it out: it stands for every channel"
+                continue
             checks.prepare(name, limits)
         except CalibrationError as error:
             yield channel, "checks", f'"{name}" does not fit', expected_only(error)

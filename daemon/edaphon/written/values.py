@@ -28,6 +28,7 @@ __all__ = [
     "Instant",
     "Secret",
     "Table",
+    "about_text",
     "instant_text",
     "is_hash",
     "wrong",
@@ -88,9 +89,20 @@ def duration_ns(text: object) -> int:
 
 
 def duration_text(ns: int) -> str:
-    """The shortest text that reads as `ns`; the inverse of `duration_ns`."""
-    unit = next(u for u in ("d", "h", "min", "s", "ms") if ns % _UNITS_NS[u] == 0)
-    return f"{ns // _UNITS_NS[unit]}{unit}"
+    """The shortest text of a duration; of one of whole milliseconds the inverse of duration_ns."""
+    units = {**_UNITS_NS, "us": 10**3, "ns": 1}
+    exact = [unit for unit in ("d", "h", "min", "s", "ms", "us", "ns") if ns % units[unit] == 0]
+    return f"{ns // units[exact[0]]}{exact[0]}"
+
+
+def about_text(ns: int) -> str:
+    """A duration as it was measured, to three digits: "10min", "about 20.2min"."""
+    fitting = [unit for unit in ("d", "h", "min", "s", "ms") if abs(ns) >= _UNITS_NS[unit]]
+    unit = fitting[0] if fitting else "ms"
+    number = ns / _UNITS_NS[unit]
+    text = f"{number:.3g}" if abs(number) < 999.5 else f"{number:.0f}"
+    exact = float(text) * _UNITS_NS[unit] == ns
+    return f"{'' if exact else 'about '}{text}{unit}"
 
 
 def _identifier(text: object) -> str:

@@ -1,7 +1,14 @@
 """LoRaWAN heard through a network server: its envelope, then the instrument's own bytes."""
 
-from edaphon_drivers.lorawan.codecs import codec_names, decode_uplink
+from edaphon_drivers.lorawan.codecs import codec_names, decode_uplink, known_ports
 from edaphon_drivers.lorawan.envelopes import envelope_kinds, read_envelope
 from edaphon_drivers.lorawan.uplink import Uplink
 
-__all__ = ["Uplink", "codec_names", "decode_uplink", "envelope_kinds", "read_envelope"]
+__all__ = [
+    "Uplink",
+    "codec_names",
+    "decode_uplink",
+    "envelope_kinds",
+    "known_ports",
+    "read_envelope",
+]

@@ -13,6 +13,8 @@ from edaphon.commands import main
 from edaphon.commands.record import escaped
 from edaphon_drivers.modbus.crc import with_crc
 from edaphon_drivers.sdi12.crc import crc_characters
+from edaphon_drivers.simulators.lorawan import chirpstack_v4, tts_v3
+from edaphon_drivers.simulators.mqtt_messages import chirpstack_v3, helium
 
 SCRATCHPAD = r"68 01 4b 46 7f ff 08 10 05 : crc=05 YES\n68 01 4b 46 7f ff 08 10 05 t=22500"
 TMS4 = r"0;2026.03.07 12:00;4;4.25;5;6;1500;202;0\n"
@@ -342,3 +344,111 @@ def test_a_message_without_a_reading_is_no_mistake():
 @pytest.mark.parametrize("end", [r"\r\n", "<CR><LF>", "\r\n"])
 def test_a_line_may_end_as_a_manual_prints_it(end: str) -> None:
     assert values("vaisala.gmp252", f"CO2=  1702 ppm{end}") == {"co2": 1702.0}
+
+
+LIGHT = "03670080046864"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "03 67 01 01 04 68 64",
+        "0x03670101046864",
+        "0x03, 0x67, 0x01, 0x01, 0x04, 0x68, 0x64",
+        "{0x03,0x67,0x01,0x01,0x04,0x68,0x64}",
+        "03:67:01:01:04:68:64",
+        "03-67-01-01-04-68-64",
+        "'03670101046864'",
+        "[3, 103, 1, 1, 4, 104, 100]",
+        r"\x03\x67\x01\x01\x04\x68\x64",
+        "A2cBAQRoZA==",
+    ],
+)
+def test_bytes_are_taken_as_people_paste_them(payload: str) -> None:
+    found = values("milesight.em300-th", payload)
+    assert found == {"air_temperature": 25.7, "relative_humidity": 50.0}
+    assert values("milesight.em300-th", payload.replace("0x", "0X")) == found
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        ("0367010104686", "expected hex digits in pairs, got 13 digits"),
+        ("0367O101046864", "expected hex digits, got 'O' as digit 5"),
+        ("[3, 103, 300]", "expected hex digits in pairs, got 7 digits"),
+        ("{}", "expected bytes, or an uplink as JSON of chirpstack-v3, chirpstack-v4"),
+        ('{"a":1', "expected bytes, or an uplink as JSON"),
+        ("{", "expected the bytes as hex, base64"),
+    ],
+)
+def test_bytes_that_were_mistyped_are_answered_in_one_line(payload: str, words: str) -> None:
+    complaint = decode("--model", "milesight.em300-th", "--payload", payload, code=2)
+    assert words in complaint
+    assert complaint.count("\n") == 1
+
+
+def test_a_message_of_a_network_server_brings_bytes_and_port(tmp_path: Path):
+    data = bytes.fromhex("0100FA029D")
+    for envelope in (tts_v3, chirpstack_v4, chirpstack_v3, helium):
+        message = envelope(EUI.upper(), data, 5, 7, 1_795_348_800_000_000_000)[1].decode()
+        assert values("elsys.ers-elt", message)["air_temperature"] == 25.0
+        assert "not 9" in decode(
+            "--model", "elsys.ers-elt", "--payload", message, "--port", "9", code=1
+        )
+        (tmp_path / "message.json").write_text(message)
+        assert values("elsys.ers-elt", f"@{tmp_path / 'message.json'}")["air_temperature"] == 25.0
+
+
+def test_a_source_with_a_codec_takes_a_message_of_its_network_server(own: str):
+    message = chirpstack_v4(EUI, bytes.fromhex("04D2"), 100, 7, 1_795_348_800_000_000_000)[1]
+    words = ("--source", f"cs/{EUI}", "--payload", message.decode(), "--config", own)
+    assert "12.34 degC" in decode(*words)
+
+
+def test_a_port_is_asked_for_where_a_sheet_has_several():
+    elsys = ("--model", "elsys.ers-elt", "--payload", "0100FA029D")
+    assert "25 degC" in decode(*elsys, "--port", "5")
+    assert "expected --port 1 or 5, got none" in decode(*elsys, code=2)
+    assert "expected f_port 1 or 5, not 85" in decode(*elsys, "--port", "85", code=1)
+    assert "expected --port from 0 to 255, got 256" in decode(*elsys, "--port", "256", code=2)
+    dragino = ("--model", "dragino.lht65n", "--payload", "CBF60B0D0376010ADD7FFF")
+    assert "expected --port 2 or 5, got none" in decode(*dragino, code=2)
+    assert "degC" in decode(*dragino, "--port", "2")
+    text = ("--model", "dragino.sdi12-lb", "--payload", "0CE501302B312E36302B32352E37")
+    assert "expected --port 2 or 5 or 100, got none" in decode(*text, code=2)
+
+
+def test_a_modbus_frame_stands_without_its_crc_and_none_with_a_wrong_one():
+    assert values("generic.xy-md02", "01 04 04 01 31 02 22")["air_temperature"] == 30.5
+    assert "illegal data address" in decode(
+        "--model", "generic.xy-md02", "--payload", "01 84 02", code=1
+    )
+    decode("--model", "generic.xy-md02", "--payload", "01 04 04 01 31 02 22 2A CF", code=1)
+
+
+@pytest.mark.parametrize(
+    ("model", "payload", "more"),
+    [
+        ("milesight.em300-th", LIGHT, ()),
+        ("generic.xy-md02", "0104048000ffffd3f4", ()),
+        ("sensirion.sht4x", "ffffacffffac", ()),
+        ("esphome.text", "-3276.8", ("--topic", "n/sensor/soil_temperature/state")),
+        ("meter.teros11", r"1+9999+21.0\r\n", ()),  # its factory curve gives 3.2 m3/m3
+        ("tomst.tms-4", TMS4.replace("4.25", "327.67"), ()),
+    ],
+)
+def test_a_number_beyond_physics_is_impossible_in_every_engine(model, payload, more):
+    refused = [row for row in rows(model, payload, *more) if row["status"] == "impossible"]
+    assert refused
+    for row in refused:
+        assert row["value"] is None
+        assert f"possible {row['quantity']}, " in row["impossible"]
+    assert "IMPOSSIBLE" in decode("--model", model, "--payload", payload, *more)
+
+
+def test_the_fields_of_an_owner_have_limits_of_physics_too(own: str):
+    words = ("--config", own, "--json")
+    fields = decode("--source", "home/plot/node1", "--payload", '{"soil":[6553.5]}', *words)
+    codec = decode("--source", f"cs/{EUI}", "--payload", "FFFF", "--port", "1", *words)
+    for found in (json.loads(fields), json.loads(codec)):
+        assert (found[0]["value"], found[0]["status"]) == (None, "impossible")

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from edaphon.written.values import (
     Depth,
     Secret,
+    about_text,
     duration_ns,
     duration_text,
     instant_ns,
@@ -94,3 +95,26 @@ def test_a_secret_is_read_late_and_never_shown(
 def test_a_secret_that_cannot_be_had_says_why(tmp_path: Path) -> None:
     assert "not set" in Secret(env="EDAPHON_NEVER_SET").trouble()
     assert "can't be read" in Secret(file=tmp_path / "absent").trouble()
+
+
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [
+        (600 * 10**9, "10min"),
+        (1_200_688_373_803, "about 20min"),
+        (86_399_999_999_999, "about 24h"),
+        (86_400 * 10**9 * 1500, "1500d"),
+        (999_999_999, "about 1000ms"),
+        (1, "1e-06ms"),
+        (-1_500_000_001, "about -1.5s"),
+    ],
+)
+def test_a_measured_duration_is_read_to_three_digits(ns: int, text: str) -> None:
+    assert about_text(ns) == text
+
+
+@pytest.mark.parametrize(
+    ("ns", "text"), [(1_500_001, "1500001ns"), (2500, "2500ns"), (3000, "3us")]
+)
+def test_a_duration_of_no_whole_milliseconds_has_a_text(ns: int, text: str) -> None:
+    assert duration_text(ns) == text

@@ -10,8 +10,10 @@ import typer
 
 from edaphon.commands import check
 from edaphon.commands.check import usual_file
-from edaphon.commands.decode.payload import Unclear, expect_address, held, lines_of, readings_of
+from edaphon.commands.decode.payload import expect_address, held, lines_of, readings_of
+from edaphon.commands.decode.typed import Unclear
 from edaphon.commands.storage import configured, fail
+from edaphon.config import why_impossible, within_physics
 from edaphon_calibration.chain import apply_chain, prepare_step
 from edaphon_calibration.errors import suggestion
 from edaphon_calibration.units import SAME
@@ -121,16 +123,24 @@ def _by_source(path: str, file: Path | None, typed: _Typed) -> _Said:
 
 def _rows(said: _Said) -> Iterator[dict[str, Any]]:
     """Each reading, then what the factory curves of its output make of it."""
-    for reading in said.readings:
-        row = {"output": reading.output, "quantity": reading.quantity, "value": reading.number}
-        row |= {"unit": reading.unit, "status": str(reading.status)}
+    for received, reading in zip(said.readings, within_physics(said.readings), strict=True):
+        row = {"output": reading.output, **_number(received)}
         for key, ns in (("start", reading.start_ns), ("time", reading.time_ns)):
             if ns is not None:
                 row[key] = _time_text(ns)
         yield row
         for factory in said.sheet.outputs[reading.output].factory if said.sheet else ():
-            made = {"quantity": factory.quantity, "unit": factory.unit, "factory": factory.name}
-            yield {**row, **made, "value": _converted(reading, factory)}
+            made = reading._replace(
+                quantity=factory.quantity, number=_converted(reading, factory), unit=factory.unit
+            )
+            yield {**row, "factory": factory.name, **_number(made)}
+
+
+def _number(reading: Reading) -> dict[str, Any]:
+    (possible,) = within_physics((reading,))
+    row = {"quantity": reading.quantity, "value": possible.number, "unit": reading.unit}
+    row["status"] = str(possible.status)
+    return row | {"impossible": why} if (why := why_impossible(reading)) else row
 
 
 def _account(file: Slice) -> Iterator[str]:
@@ -173,4 +183,5 @@ def _line(row: dict[str, Any]) -> str:
         value = f"{row['value']:.10g}"
     else:
         value = "-" if row["status"] == "ok" else row["status"].upper()
-    return f"{name:36} {value:>16} {row['unit']:12} {row.get('time', '')}".rstrip()
+    line = f"{name:36} {value:>16} {row['unit']:12} {row.get('time', '')}".rstrip()
+    return f"{line}\n  {row['impossible']}" if "impossible" in row else line

@@ -1,12 +1,10 @@
-"""What a person holds of an instrument, as its decoder takes it: hex, base64, text, a file."""
+"""What a person holds of an instrument, as its decoder takes it."""
 
-import base64
-import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from edaphon.commands.decode.typed import TEXTS, Unclear, enveloped, plain_bytes
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Refused
 from edaphon_drivers.files.lines import LineCounts, Slice
@@ -14,26 +12,12 @@ from edaphon_drivers.payloads import Piece, Turn
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["Held", "Unclear", "expect_address", "held", "lines_of", "plain_bytes", "readings_of"]
+__all__ = ["Held", "expect_address", "held", "lines_of", "readings_of"]
 
-_TEXTS = {
-    "ascii": "the lines that it sends",
-    "sdi12": "the lines that the probe answered, such as 0+1.60+25.7",
-    "w1": "the text of its w1_slave file",
-    "file": "the rows of the file, with their header",
-    "message": "the message, such as JSON",
-}
-_ESCAPE = re.compile(rb"\\(r|n|t|\\|x[0-9A-Fa-f]{2})")
-_PLAIN = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"\\": b"\\"}
-_AS_PRINTED = {"<CR>": "\r", "<LF>": "\n", "<TAB>": "\t"}  # how manuals print them
-_MARK = re.compile(r"^[<>] ")
 _ECHOED = re.compile(rb"\?[^!\r\n]*!")  # a question to anybody; all others begin with an address
 _ANY_SENSEAIR = "254"
+_ANY_PORT, _HIGHEST_PORT = 1, 255
 _ANY_ADDRESS = 8  # of I2C; what is asked there says the command, not the address
-
-
-class Unclear(ValueError):
-    """What was typed is not enough to say what the bytes are: expected and came, in words."""
 
 
 class Held(NamedTuple):
@@ -48,38 +32,16 @@ class Held(NamedTuple):
 def held(payload: str, spoken: str, port: int | None, topic: str, request: str) -> Held:
     """What was typed, for an engine; raises Unclear, and OSError for a file that can't be read."""
     asked = plain_bytes(request, "modbus") if request else b""
+    uplink = enveloped(payload) if spoken == "lorawan" else None
+    if uplink is not None:
+        return Held(uplink.data, uplink.f_port if port is None else port)
     return Held(plain_bytes(payload, spoken), port, topic, asked)
-
-
-def plain_bytes(payload: str, spoken: str) -> bytes:
-    """The bytes of a payload; @ stands before the name of a file that holds it."""
-    if payload.startswith("@"):
-        data = Path(payload[1:]).read_bytes()
-        if spoken in _TEXTS:
-            return data
-        found = _digits(data.decode("latin-1"), spoken) if data.isascii() else None
-        return data if found is None else found
-    if spoken in {"message", "file"}:  # a message has escapes of its own
-        text = payload.encode("utf-8", "surrogateescape")
-        return text if spoken == "message" else _unescaped(text)
-    found = _digits(payload, spoken)
-    if found is not None and (spoken not in _TEXTS or spoken == "sdi12" or found[-1:] in b"\r\n"):
-        return found
-    if spoken not in _TEXTS:
-        if _ESCAPE.search(payload.encode("utf-8", "surrogateescape")):  # a line of `record`
-            return _unescaped(_MARK.sub("", payload).encode("utf-8", "surrogateescape"))
-        digits = "hex, base64" if spoken == "lorawan" else "hex"
-        words = f"expected the bytes as {digits} or \\xNN, or @ and a file's name"
-        raise Unclear(f"{words}, got {payload[:60]!r}")
-    for name, character in _AS_PRINTED.items():
-        payload = payload.replace(name, character)
-    return _unescaped(payload.encode("utf-8", "surrogateescape"))
 
 
 def readings_of(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
     """What the bytes say by the sheet; raises Fault, and Unclear where something must be told."""
     if not what.data:
-        raise Unclear(f"expected {_TEXTS.get(sheet.engine, 'bytes')}, got nothing")
+        raise Unclear(f"expected {TEXTS.get(sheet.engine, 'bytes')}, got nothing")
     return _READERS[sheet.engine](sheet, what)
 
 
@@ -105,27 +67,6 @@ def _addresses(sheet: Sheet, data: bytes) -> Iterator[str]:
         yield from (str(one.unit) for one in said if one)
 
 
-def _digits(text: str, spoken: str) -> bytes | None:
-    """The bytes of digits in the usual spellings; None where there are none."""
-    try:
-        return binascii.unhexlify(re.sub(r"0[xX]|[\s:,;]", "", text)) or None
-    except (binascii.Error, ValueError):
-        pass
-    if spoken != "lorawan":
-        return None
-    try:
-        return base64.b64decode("".join(text.split()), validate=True) or None
-    except (binascii.Error, ValueError):
-        return None
-
-
-def _unescaped(text: bytes) -> bytes:
-    def plain(found: re.Match[bytes]) -> bytes:
-        return _PLAIN.get(found[1]) or bytes((int(found[1][1:], 16),))
-
-    return _ESCAPE.sub(plain, text)
-
-
 def _sdi12(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
     from edaphon_drivers.sdi12.answers import decode_answers
 
@@ -142,7 +83,7 @@ def _modbus(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
     if what.request:
         return _asked("modbus", sheet, [(what.request, what.data)])
     pairs = []
-    for frame, requests in possible_requests(what.data, sheet):
+    for frame, requests in possible_requests(_with_crc(what.data), sheet):
         if len(requests) > 1:
             them = " or ".join(request.hex(" ").upper() for request in requests)
             raise Unclear(
@@ -150,6 +91,14 @@ def _modbus(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
             )
         pairs += [(requests[0], frame)] * 2  # an answer like another's counts when it came twice
     return _asked("modbus", sheet, pairs)
+
+
+def _with_crc(data: bytes) -> bytes:
+    """A frame that was copied without its CRC, as a program shows it that has checked it."""
+    from edaphon_drivers.modbus.crc import has_crc, with_crc
+
+    whole = len(data) > 2 and len(data) == 3 + (0 if data[1] & 0x80 else data[2])
+    return with_crc(data) if whole and not has_crc(data) else data
 
 
 def _i2c(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
@@ -192,7 +141,7 @@ def lines_of(sheet: Sheet, what: Held) -> Slice:
     from edaphon_drivers.files.engine import read_piece
 
     if not what.data:
-        raise Unclear(f"expected {_TEXTS['file']}, got nothing")
+        raise Unclear(f"expected {TEXTS['file']}, got nothing")
     try:
         parts = list(read_piece(Piece("", 0, b"", what.data), sheet))
     except Refused as fault:  # what only the owner can say, such as the zone of the times
@@ -218,8 +167,20 @@ def _message(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
 def _lorawan(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
     from edaphon_drivers import lorawan
 
-    usual = int(sheet.frame.get("f_port", 1))
-    return lorawan.decode_uplink(what.data, usual if what.port is None else what.port, sheet)
+    return lorawan.decode_uplink(what.data, _port(sheet, what.port), sheet)
+
+
+def _port(sheet: Sheet, typed: int | None) -> int:
+    """The only port that the sheet knows, 1 where any will do; raises Unclear."""
+    from edaphon_drivers.lorawan import known_ports
+
+    ports = known_ports(sheet) or (_ANY_PORT,)
+    if typed is None and len(ports) > 1:
+        raise Unclear(f"expected --port {' or '.join(map(str, ports))}, got none")
+    port = ports[0] if typed is None else typed
+    if not 0 <= port <= _HIGHEST_PORT:
+        raise Unclear(f"expected --port from 0 to {_HIGHEST_PORT}, got {port}")
+    return port
 
 
 _READERS: Mapping[str, Callable[[Sheet, Held], tuple[Reading, ...]]] = {

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from edaphon.commands.check import usual_file
-from edaphon.commands.decode.payload import Unclear, plain_bytes
+from edaphon.commands.decode.payload import held
+from edaphon.commands.decode.typed import Unclear, plain_bytes
 from edaphon.commands.storage import configured
 from edaphon.config import Configuration, LorawanSource, Source
 from edaphon.derive.sources import Sources
@@ -34,9 +35,9 @@ def own_readings(
     if isinstance(source, LorawanSource):
         codec = source.codec_file
         files = {str(codec): codec.read_text("utf-8", "replace")} if codec else {}
-        data = plain_bytes(payload, "lorawan")
-        used = _USUAL_PORT if port is None else port
-        uplink = Uplink(source.dev_eui, used, 0, data, None, "", ())
+        what = held(payload, "lorawan", port, "", "")
+        used = _USUAL_PORT if what.port is None else what.port
+        uplink = Uplink(source.dev_eui, used, 0, what.data, None, "", ())
         return Sources.of(config, files).readers[source.path](uplink)
     topic = getattr(source, "topic", "")
     message = Message(topic, plain_bytes(payload, "message"))

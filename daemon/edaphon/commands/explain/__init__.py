@@ -1,29 +1,25 @@
 """`edaphon explain`: the way of one number, from the bytes to the value with its flag."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import orjson
 import typer
-from pydantic_core import PydanticCustomError
 
 from edaphon.commands.explain.case import Found
 from edaphon.commands.explain.missing import Absent, gap_at, why_none
 from edaphon.commands.explain.text import lines_of
 from edaphon.commands.explain.way import way_of
+from edaphon.commands.moments import moment_ns
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.derive.explaining import History, Row, history_of, row_at
 from edaphon.journal import DamagedRow, read_only
 from edaphon.nouns import Sequence
 from edaphon.series import DAY_NS, Series
-from edaphon.written.values import instant_ns
 from edaphon_calibration.errors import suggestion
 
 __all__ = ["explain"]
-
-USAGE = 2
 
 
 def explain(
@@ -33,7 +29,7 @@ def explain(
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Tell the way of one value, deriving it again; exit 1 if it differs, or there is none."""
-    time_ns = _instant(time)
+    time_ns = moment_ns(time)
     storage = open_storage(file)
     if not storage.layout.journal.exists():
         raise fail(f"no journal in {storage.layout.folder}; start `edaphon run` first")
@@ -61,19 +57,6 @@ def _said(why: list[str], json: bool) -> typer.Exit:
         return fail("\n".join(why))
     typer.echo(orjson.dumps({"value": None, "why": why}, option=orjson.OPT_INDENT_2))
     return typer.Exit(1)
-
-
-def _instant(text: str) -> int:
-    """UTC where no offset is given; to the nanosecond where it is written out."""
-    try:
-        return instant_ns(text)
-    except PydanticCustomError:
-        pass  # a date, or without seconds or offset
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise fail(f"expected a time such as 2026-04-01T12:00:00Z, got {text!r}", USAGE) from None
-    return instant_ns(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def _expect_channel(channel: str, history: History) -> None:
@@ -122,5 +105,5 @@ def _usual_ns(
     stated = [ns for ns in (own, *asked) if ns]
     if stated:
         return int(stated[0])
-    times = np.array([row.time_ns for row in rows], np.int64)
+    times = np.unique([row.time_ns for row in rows])  # several runs may hold one time
     return int(np.median(np.diff(times))) if len(times) > 1 else 0

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from edaphon.config import why_impossible
 from edaphon.derive.explaining import Again, History, Row
 from edaphon.facts import Deployment
 from edaphon.journal import Entry
@@ -56,11 +57,12 @@ class Case:
 
     @cached_property
     def reading(self) -> Reading | None:
-        """That of the deployment's output; a file or stream may hold several of it."""
+        """That of the deployment's output as received; a file or stream may hold several of it."""
         output, row = self._extent()[1:], self.found.row
         own = [r for r in self.readings if r.output in output]
         timed = [r for r in own if r.time_ns == row.time_ns]
-        equal = [r for r in own if r.number == row.raw or (r.number is None and row.raw != row.raw)]
+        numbers = [(r, r.number if not why_impossible(r) else None) for r in own]
+        equal = [r for r, n in numbers if n == row.raw or (n is None and row.raw != row.raw)]
         return next(iter([*[r for r in timed if r in equal], *timed, *equal, *own]), None)
 
     def _extent(self) -> tuple[str, ...]:

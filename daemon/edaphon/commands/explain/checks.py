@@ -7,6 +7,7 @@ import numpy as np
 
 from edaphon.commands.explain.case import Case
 from edaphon.commands.explain.trust import why_no_chain
+from edaphon.config import why_impossible
 from edaphon.derive.explaining import Again
 from edaphon.written.values import instant_text
 from edaphon_calibration.flags import Flag
@@ -95,6 +96,8 @@ def _of_the_record(case: Case, again: Again) -> Iterator[dict[str, Any]]:
 
 def _why_no_value(case: Case, again: Again) -> str:
     if again.row.raw != again.row.raw:
+        if case.reading and (why := why_impossible(case.reading)):
+            return f"the number as received is impossible: {why}"
         status = case.reading.status if case.reading else Status.INVALID
         return f"the instrument reported no number: {status}"
     if not again.segment.chain.known:

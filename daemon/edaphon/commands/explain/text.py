@@ -49,6 +49,7 @@ def _reading(way: Told) -> Iterator[str]:
         f"reading       {reading['output']} = {value} {reading['unit']}"
         f" ({reading['quantity']}), status {reading['status']}, {reading['origin']}"
     )
+    yield from _wrapped("              ", reading["impossible"])
     own = f", own time {reading['own_time']}" if reading["own_time"] else ""
     yield f"              time from {reading['time_from']}{own}"
     if way["support_s"]:

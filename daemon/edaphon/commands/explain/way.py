@@ -13,11 +13,12 @@ from edaphon.commands.explain.record import record_of
 from edaphon.commands.explain.steps import steps_of
 from edaphon.commands.explain.trust import field_checks_of, why_no_chain
 from edaphon.commands.storage import Storage
+from edaphon.config import why_impossible, within_physics
 from edaphon.derive.explaining import Again, History, Row, derived_again
 from edaphon.journal import read_only
 from edaphon.nouns import Sequence
 from edaphon.series import Series
-from edaphon.written.values import duration_text, instant_text
+from edaphon.written.values import about_text, instant_text
 from edaphon_drivers.readings import Reading
 
 __all__ = ["way_of"]
@@ -38,7 +39,7 @@ def way_of(storage: Storage, series: Series, history: History, found: Found) -> 
         "asked": instant_text(found.time_ns),
         "time": instant_text(row.time_ns),
         "nearest": row.time_ns != found.time_ns,
-        "usual_interval": duration_text(found.usual_ns) if found.usual_ns else None,
+        "usual_interval": about_text(found.usual_ns) if found.usual_ns else None,
         "support_s": (row.time_ns - row.start_ns) / 1e9,
         "record": record_of(place, case.entry, kind),
         "reading": _reading(case),
@@ -95,15 +96,16 @@ def _figures(again: Again | None) -> dict[str, float]:
 
 
 def _reading(case: Case) -> dict[str, Any] | None:
-    reading = case.reading
-    if reading is None:
+    if case.reading is None:
         return None
+    (reading,) = within_physics((case.reading,))
     return {
         "output": reading.output,
         "quantity": reading.quantity,
         "number": reading.number,
         "unit": reading.unit,
         "status": str(reading.status),
+        "impossible": why_impossible(case.reading),
         "origin": str(reading.origin),
         "own_time": None if reading.time_ns is None else instant_text(reading.time_ns),
         "time_from": _time_from(case, reading),

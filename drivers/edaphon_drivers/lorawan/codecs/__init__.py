@@ -1,6 +1,7 @@
 """Makers' payload formats: one module for each, found by name, so a new one touches no file.
 
-A module offers `decode(data, f_port, sheet) -> tuple[Reading, ...]` and reads its own table,
+A module offers `decode(data, f_port, sheet) -> tuple[Reading, ...]`, `PORTS` where no sheet says
+them, and reads its own table,
 `frame`, of the model sheet. No codec is ever guessed from the bytes: the same bytes are 4.4 °C to
 one maker and 1126.4 °C to another.
 """
@@ -13,7 +14,7 @@ from typing import Protocol, cast
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["codec_names", "decode_uplink"]
+__all__ = ["codec_names", "decode_uplink", "known_ports"]
 
 
 class _Codec(Protocol):
@@ -35,6 +36,16 @@ def decode_uplink(uplink_data: bytes, f_port: int, sheet: Sheet) -> tuple[Readin
     if f_port == 0:
         return ()
     return _module(str(sheet.frame.get("codec"))).decode(uplink_data, f_port, sheet)
+
+
+def known_ports(sheet: Sheet) -> tuple[int, ...]:
+    """The ports that a sheet's uplinks come on, sorted; none where any will do."""
+    frame = sheet.frame
+    one = frame.get("f_port", [])
+    listed = one if isinstance(one, list) else [one]
+    blocks = [block["f_port"] for block in frame.get("block", ())]
+    own = getattr(_module(str(frame.get("codec"))), "PORTS", ())
+    return tuple(sorted({*listed, *blocks, *own}))
 
 
 @cache

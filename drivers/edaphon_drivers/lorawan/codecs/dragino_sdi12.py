@@ -13,9 +13,9 @@ from edaphon_drivers.lorawan.uplink_numbers import read_numbers
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["answer_text", "decode"]
+__all__ = ["PORTS", "answer_text", "decode"]
 
-_DATA, _STATUS, _DEBUG = 2, 5, 100
+PORTS = _DATA, _STATUS, _DEBUG = 2, 5, 100
 _HEADER_BYTES, _STATUS_BYTES = 3, 7
 _BETWEEN = re.compile(rb"[\xf0-\xff].?", re.DOTALL)
 _BATTERY = {"output": "battery_voltage", "at": 0, "mask": 0x7FFF, "divide": 1000}
