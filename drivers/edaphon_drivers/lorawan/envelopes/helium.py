@@ -5,6 +5,7 @@ seconds before it was in milliseconds. A console of today speaks ChirpStack v4.
 """
 
 from edaphon_drivers.faults import Garbled
+from edaphon_drivers.json_message import epoch_ns
 from edaphon_drivers.lorawan.envelope_fields import (
     Fields,
     base64_bytes,
@@ -14,6 +15,8 @@ from edaphon_drivers.lorawan.envelope_fields import (
     text,
 )
 from edaphon_drivers.lorawan.uplink import Uplink
+from edaphon_drivers.number_text import number_in
+from edaphon_drivers.readings import UNREADABLE_NS
 
 __all__ = ["read"]
 
@@ -40,8 +43,7 @@ def read(topic: str, message: dict[str, object]) -> Uplink | None:
 
 
 def _reported_ns(message: Fields) -> int | None:
-    said = integer(message, "reported_at", 2**53)
-    if not said:
-        return None
-    ns = said * (1_000_000_000 if said < _SECONDS_BELOW else 1_000_000)
-    return ns if ns < 2**63 else None
+    said = number_in(message.get("reported_at"))
+    if said is None:
+        return None if message.get("reported_at") is None else UNREADABLE_NS
+    return epoch_ns(said, 1_000_000_000 if said < _SECONDS_BELOW else 1_000_000)
