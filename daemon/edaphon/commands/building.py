@@ -9,6 +9,7 @@ from edaphon.acquire.sampler import Scheduled
 from edaphon.acquire.slots import Grid, Schedule
 from edaphon.acquire.switches import BranchSwitch, SupplySwitch, branched, powered
 from edaphon.config import Broker, Bus, Configuration, ScheduledSource, Supply
+from edaphon.journal import Origin
 from edaphon_drivers.links.tcp import TcpLink
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Asking, Talk, Timing
@@ -16,7 +17,14 @@ from edaphon_drivers.talk import Asking, Talk, Timing
 if TYPE_CHECKING:
     from edaphon_drivers.links.mqtt import MqttOptions
 
-__all__ = ["branch_switch", "link_opener", "mqtt_options", "scheduled", "supply_switches"]
+__all__ = [
+    "branch_switch",
+    "client_id",
+    "link_opener",
+    "mqtt_options",
+    "scheduled",
+    "supply_switches",
+]
 
 SHORTEST_DEADLINE_S, LONGEST_DEADLINE_S = 5.0, 120.0
 
@@ -51,15 +59,25 @@ def link_opener(bus: Bus) -> Callable[[], Link]:
     return lambda: SerialLink(bus.port, options)
 
 
-def mqtt_options(name: str, broker: Broker, logger: str) -> "MqttOptions":
-    """Raises LookupError when the password can't be had."""
+def client_id(name: str, broker: Broker, logger: str, origin: Origin) -> str:
+    """The name of a session at a broker: the owner's, or one that no copy of the card shares.
+
+    A journal of an older version keeps its own, under which messages may wait at the broker.
+    """
+    if broker.client_id:
+        return broker.client_id
+    return f"edaphon-{logger}-{name}" + (f"-{origin.named}" if origin.named else "")
+
+
+def mqtt_options(name: str, broker: Broker, client: str) -> "MqttOptions":
+    """`client` names the session. Raises LookupError when the password can't be had."""
     from edaphon_drivers.links.mqtt import MqttOptions
 
     if broker.password is not None and (trouble := broker.password.trouble()):
         raise LookupError(f"password of broker {name}: {trouble}")
     return MqttOptions(
         host=broker.host,
-        client_id=broker.client_id or f"edaphon-{logger}-{name}",
+        client_id=client,
         topics=broker.topics,
         port=broker.port,
         username=broker.username,

@@ -1,5 +1,6 @@
 """All that brings records: lines that are asked, lines that are heard, files, brokers."""
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.clock import Clock, SystemClock
 from edaphon.commands.building import (
     branch_switch,
+    client_id,
     link_opener,
     mqtt_options,
     scheduled,
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from edaphon.acquire.follow import Follower
 
 __all__ = ["Inlets", "Overrides"]
+
+_log = logging.getLogger("edaphon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +185,8 @@ class Inlets:
         from edaphon.acquire.broker import BrokerReader
         from edaphon_drivers.links.mqtt import MqttLink
 
-        options = mqtt_options(name, broker, self._config.logger.id)
+        client = client_id(name, broker, self._config.logger.id, self._journal.origin)
+        options = mqtt_options(name, broker, client)
         reader = BrokerReader(
             name,
             options,
@@ -197,6 +202,8 @@ class Inlets:
 
     def _on_broker(self, name: str, connected: bool, words: str) -> None:
         self._say(f"broker {name}", None if connected else words)
+        if connected and "connected again" not in words:
+            _log.warning("broker %s: %s", name, words)  # a lost session, refused topics
 
     @contextmanager
     def _telling(self, who: str) -> Iterator[None]:

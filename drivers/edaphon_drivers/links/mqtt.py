@@ -27,12 +27,20 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edaphon_drivers.faults import LinkDown
 from edaphon_drivers.links.mqtt_stream import Published, Stream
+from edaphon_drivers.links.takeover import ShortConnections
 
 __all__ = ["Acknowledgement", "MessageIn", "MqttLink", "MqttOptions", "MqttState"]
 
 IDLE_S = 2.0
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 8.0
 FROZEN_AFTER_S = 60.0  # longer than any name look-up and connection time-out
+
+_UNSPECIFIED = 128  # what paho makes of a connection that ended without a word
+_TAKEN = (
+    "the broker ends each connection soon after its start: another client uses the client id "
+    "{id!r} (is this card a copy of another logger's?), or what is subscribed is not allowed; "
+    "give each logger its own id in [logger], or a client_id in its [broker]"
+)
 
 _log = logging.getLogger(__name__)
 
@@ -118,6 +126,7 @@ class MqttLink:
         self._wake_out.setblocking(False)
         self._beat = time.monotonic()
         self._said_trouble = False
+        self._short = ShortConnections()
         self._thread = threading.Thread(target=self._run, name=f"mqtt {self.name}", daemon=True)
 
     def start(self) -> None:
@@ -196,7 +205,9 @@ class MqttLink:
             except Exception as error:  # the supervisor of this link: it comes back from anything
                 self._say_trouble(f"{type(error).__name__}: {error}")
             if self.state.connected:
-                wait_s, self.state.connected = FIRST_RETRY_S, False
+                self.state.connected = False
+                if not self._short.many:  # or two clients would take turns twice a second
+                    wait_s = FIRST_RETRY_S
             self._beat = time.monotonic()
             self._stop.wait(wait_s * random.uniform(0.8, 1.0))  # noqa: S311  spreads reconnects
             wait_s = min(2 * wait_s, LONGEST_RETRY_S)
@@ -228,6 +239,8 @@ class MqttLink:
         self._send_acknowledgements(stream)
         if client.want_write() and client.loop_write() != MQTTErrorCode.MQTT_ERR_SUCCESS:
             return False
+        if self._short.over(self._beat):
+            self._guarded(self._say_connected)()
         alive = client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS
         stream.flush()
         return alive
@@ -269,12 +282,11 @@ class MqttLink:
             return
         self.state.connected = True
         self.state.connects += 1
-        self.state.trouble = ""
+        self._short.begin(time.monotonic())
         # Whatever session_present says: a broker may have kept the session and lost its topics.
         self.resubscribe()
-        if self._said_trouble:
-            self._said_trouble = False
-            self._on_state(True, f"{self.name}: connected again")
+        if not self._short.many:
+            self._say_connected()
         if self._expects_session and not flags.session_present:
             self.state.lost_sessions += 1
             self._on_state(
@@ -312,8 +324,22 @@ class MqttLink:
         reason: ReasonCode,
         properties: Properties | None,
     ) -> None:
-        if not self._stop.is_set():
-            self._say_trouble(f"connection lost: {reason}")
+        if self._stop.is_set():
+            return
+        before = self._short.many
+        self._short.end(time.monotonic())
+        if self._short.many:
+            self._said_trouble = self._said_trouble and before
+            self._say_trouble(_TAKEN.format(id=self._options.client_id))
+        else:
+            why = "the broker closed it" if reason.value == _UNSPECIFIED else str(reason)
+            self._say_trouble(f"connection lost: {why}")
+
+    def _say_connected(self) -> None:
+        self.state.trouble = ""
+        if self._said_trouble:
+            self._said_trouble = False
+            self._on_state(True, f"{self.name}: connected again")
 
     def _say_trouble(self, words: str) -> None:
         self.state.trouble = words
