@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from edaphon.acquire.bus import Link
 from edaphon.acquire.sampler import Scheduled
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edaphon_drivers.links.mqtt import MqttOptions
 
 __all__ = [
+    "ClientName",
     "branch_switch",
     "client_id",
     "link_opener",
@@ -27,6 +28,13 @@ __all__ = [
 ]
 
 SHORTEST_DEADLINE_S, LONGEST_DEADLINE_S = 5.0, 120.0
+
+
+class ClientName(NamedTuple):
+    """The client id to begin with, and the one to take if that is another logger's; "" for none."""
+
+    id: str
+    own: str = ""
 
 
 def link_opener(bus: Bus) -> Callable[[], Link]:
@@ -60,16 +68,17 @@ def link_opener(bus: Bus) -> Callable[[], Link]:
 
 
 def client_id(name: str, broker: Broker, logger: str, origin: Origin) -> str:
-    """The name of a session at a broker: the owner's, or one that no copy of the card shares.
+    """The name of a session at a broker: the owner's, or one that no other logger shares.
 
-    A journal of an older version keeps its own, under which messages may wait at the broker.
+    A journal of an older version keeps the name that it had, which lacks the journal's id:
+    messages may wait under it at the broker.
     """
     if broker.client_id:
         return broker.client_id
     return f"edaphon-{logger}-{name}" + (f"-{origin.named}" if origin.named else "")
 
 
-def mqtt_options(name: str, broker: Broker, client: str) -> "MqttOptions":
+def mqtt_options(name: str, broker: Broker, client: ClientName) -> "MqttOptions":
     """`client` names the session. Raises LookupError when the password can't be had."""
     from edaphon_drivers.links.mqtt import MqttOptions
 
@@ -77,7 +86,8 @@ def mqtt_options(name: str, broker: Broker, client: str) -> "MqttOptions":
         raise LookupError(f"password of broker {name}: {trouble}")
     return MqttOptions(
         host=broker.host,
-        client_id=client,
+        client_id=client.id,
+        own_id=client.own,
         topics=broker.topics,
         port=broker.port,
         username=broker.username,

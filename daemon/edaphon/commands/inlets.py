@@ -17,6 +17,7 @@ from edaphon.acquire.switches import BranchSwitch
 from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.clock import Clock, SystemClock
 from edaphon.commands.building import (
+    ClientName,
     branch_switch,
     client_id,
     link_opener,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Inlets", "Overrides"]
 
+_CLIENT = "mqtt client of broker {}"
 _log = logging.getLogger("edaphon")
 
 
@@ -98,6 +100,8 @@ class Inlets:
         """Keep how far the files were read, up to a place of the journal that is committed."""
         for follower in self.followers.values():
             follower.save(place)
+        for name, reader in self.readers.items():
+            self._save_client(name, reader)
 
     def start(self, accounts: Mapping[str, SlotAccount], alive_until_ns: int) -> None:
         for name, supply in self._supplies.items():
@@ -185,8 +189,7 @@ class Inlets:
         from edaphon.acquire.broker import BrokerReader
         from edaphon_drivers.links.mqtt import MqttLink
 
-        client = client_id(name, broker, self._config.logger.id, self._journal.origin)
-        options = mqtt_options(name, broker, client)
+        options = mqtt_options(name, broker, self._client_name(name, broker))
         reader = BrokerReader(
             name,
             options,
@@ -199,6 +202,29 @@ class Inlets:
         self.readers[name] = reader
         reader.start()
         self._say(f"start of broker {name}", None)
+
+    def _client_name(self, name: str, broker: Broker) -> ClientName:
+        """Where the journal came from another machine its last session is tried: see MqttOptions.
+
+        Messages may wait there; and if the card is a copy, its original is there too.
+        """
+        own = client_id(name, broker, self._config.logger.id, self._journal.origin)
+        last = self._state.get(_CLIENT.format(name), {})
+        if broker.client_id or last.get("client") in {None, own}:
+            return ClientName(own)
+        if last["journal"] != self._journal.id:
+            return ClientName(last["client"], own)
+        return ClientName(last["client"] if last["own"] == own else own)
+
+    def _save_client(self, name: str, reader: "BrokerReader") -> None:
+        """Keep which session this journal has at the broker, once that is certain."""
+        if client := reader.link.state.client_id:
+            own = client_id(
+                name, self._config.brokers[name], self._config.logger.id, self._journal.origin
+            )
+            told = {"journal": self._journal.id, "own": own, "client": client}
+            if self._state.get(_CLIENT.format(name)) != told:
+                self._state.put(_CLIENT.format(name), told)
 
     def _on_broker(self, name: str, connected: bool, words: str) -> None:
         self._say(f"broker {name}", None if connected else words)

@@ -77,7 +77,7 @@ class Journal(JournalReader):
 
     @property
     def origin(self) -> Origin:
-        """The machine that it was begun on, and its id before that, if there was another."""
+        """The machine that it belongs to, and how it is named there."""
         return self._store.origin
 
     @property

@@ -25,15 +25,13 @@ _NAMED = 12
 class Origin(NamedTuple):
     """`journal` is the id in force, `machine` the marks of the machine that it is used on.
 
-    `named` is the part of the id in names given after the journal, "" in those of a version that
-    knew no machines. `former` is that part of the journal's life on another machine before, None
-    where there was none.
+    `named` is the part of the id in names that are given after the journal, "" where a version
+    began it that knew no machines and gave them without.
     """
 
     journal: str
     machine: tuple[str, ...]
     named: str
-    former: str | None = None
 
     def write(self, folder: Path) -> None:
         """Durable, or as it was before; raises OSError."""
@@ -58,7 +56,7 @@ def origin_of(folder: Path, known: str | None, machine: tuple[str, ...]) -> Orig
     another = said is not None and said.machine and machine
     if said is None or (another and not set(said.machine) & set(machine)):
         id = uuid.uuid4().hex
-        return Origin(id, machine, id[:_NAMED], None if said is None else said.named)
+        return Origin(id, machine, id[:_NAMED])
     return said._replace(machine=machine or said.machine)
 
 

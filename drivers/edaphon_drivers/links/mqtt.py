@@ -16,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,7 +47,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class MqttOptions:
-    """`client_id` names the session at the broker: another one is another queue of messages."""
+    """`client_id` names the session at the broker: another one is another queue of messages.
+
+    With an `own_id` the session may be another client's, whose card was copied to this machine. It
+    is tried: nothing is acknowledged until the connection has lasted, and if somebody takes the
+    session back again and again, `own_id` is used from then on and the other one lost nothing.
+    """
 
     host: str
     client_id: str
@@ -61,6 +66,7 @@ class MqttOptions:
     key_file: Path | None = None
     keepalive_s: int = 60
     expects_session: bool = False  # the broker should know this client already
+    own_id: str = ""
 
 
 class MessageIn(NamedTuple):
@@ -83,7 +89,10 @@ class Acknowledgement(NamedTuple):
 
 @dataclass(slots=True)
 class MqttState:
-    """Counters since start; `trouble` says why there is no connection, "" if there is one."""
+    """Counters since start; `trouble` says why there is no connection, "" if there is one.
+
+    `client_id` is the one in use, "" while it is tried whether it is another client's.
+    """
 
     connected: bool = False
     generation: int = 0
@@ -95,6 +104,7 @@ class MqttState:
     refused_topics: int = 0
     failed_callbacks: int = 0
     trouble: str = "not connected yet"
+    client_id: str = ""
 
 
 class MqttLink:
@@ -115,7 +125,7 @@ class MqttLink:
     ) -> None:
         self._options = options
         self._on_message, self._on_round, self._on_state = on_message, on_round, on_state
-        self.state = MqttState()
+        self.state = MqttState(client_id="" if options.own_id else options.client_id)
         self.name = f"{options.host}:{options.port}"
         self._expects_session = options.expects_session
         self._client = self._make_client()
@@ -208,9 +218,21 @@ class MqttLink:
                 self.state.connected = False
                 if not self._short.many:  # or two clients would take turns twice a second
                     wait_s = FIRST_RETRY_S
+            if self._short.many and self._options.own_id:
+                self._take_own_id()
             self._beat = time.monotonic()
             self._stop.wait(wait_s * random.uniform(0.8, 1.0))  # noqa: S311  spreads reconnects
             wait_s = min(2 * wait_s, LONGEST_RETRY_S)
+
+    def _take_own_id(self) -> None:
+        """The session that was tried belongs to somebody who is there: leave it alone."""
+        former, own = self._options.client_id, self._options.own_id
+        self._options = replace(self._options, client_id=own, own_id="")
+        self.state.client_id = own
+        self._short, self._client = ShortConnections(), self._make_client()
+        self._expects_session = False
+        words = f"another logger uses the client id {former!r}; this one goes on as {own!r}"
+        self._guarded(self._on_state)(True, f"{self.name}: {words}")
 
     def _serve(self) -> None:
         """Connect and hear until the connection is gone or stop() is called."""
@@ -255,6 +277,11 @@ class MqttLink:
         return True
 
     def _send_acknowledgements(self, stream: Stream) -> None:
+        if not self.state.client_id:
+            if not self._short.lasts(self._beat):
+                return
+            self.state.client_id = self._options.client_id
+            self._options = replace(self._options, own_id="")
         owed = [self._acks.popleft() for _ in range(len(self._acks))]
         mids = [mid for mid, _, generation in owed if generation == self.state.generation]
         stream.acknowledge(mids)

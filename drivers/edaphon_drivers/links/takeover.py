@@ -31,10 +31,13 @@ class ShortConnections:
             self._n = self._n + 1 if now_s - self._since_s < SHORT_S else 0
             self._since_s = None
 
+    def lasts(self, now_s: float) -> bool:
+        """Whether this connection is no short one any more."""
+        return self._since_s is not None and now_s - self._since_s >= SHORT_S
+
     def over(self, now_s: float) -> bool:
         """Whether there were many and this connection lasts: told once."""
-        lasts = self._since_s is not None and now_s - self._since_s >= SHORT_S
-        if lasts and self.many:
+        if self.many and self.lasts(now_s):
             self._n = 0
             return True
         return False

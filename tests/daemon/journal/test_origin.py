@@ -41,11 +41,10 @@ def test_another_machine_gives_another_id_and_numbers_go_on(
         commit(journal, [record(1)])
         first = journal.id
     with opened(tmp_path, monkeypatch, OTHER) as journal:
-        second, origin = journal.id, journal.origin
+        second = journal.id
         assert commit(journal, [record(2)]) == [Sequence(2, 1)]
         assert everything(journal) == [record(1), record(2)]
     assert second != first
-    assert origin.former == first[:12]
     with opened(tmp_path, monkeypatch, OTHER) as journal:
         assert journal.id == second, "the id is changed once"
         assert commit(journal, [record(3)]) == [Sequence(2, 2)]
@@ -59,7 +58,7 @@ def test_a_machine_that_shares_a_mark_or_has_none_is_the_same(
         first = journal.id
     for _ in range(2):
         with opened(tmp_path, monkeypatch, machine) as journal:
-            assert (journal.id, journal.origin.former) == (first, None)
+            assert journal.id == first
 
 
 def test_a_new_id_that_was_not_yet_in_a_file_is_kept(tmp_path: Path) -> None:
@@ -101,7 +100,6 @@ def test_a_journal_of_an_older_version_keeps_the_names_that_it_gave(
         assert named(journal) == ["edaphon-l1-a", "mine"]
     with opened(tmp_path, monkeypatch, OTHER) as journal:
         assert named(journal) == [f"edaphon-l1-a-{journal.id[:12]}", "mine"]
-        assert journal.origin.former == ""
 
 
 def test_a_machine_is_known_by_its_board_and_its_own_network_hardware(tmp_path: Path) -> None:
