@@ -4,7 +4,6 @@ Fields as in the documentation, Console > Integrations > JSON Schema. Its `repor
 seconds before it was in milliseconds. A console of today speaks ChirpStack v4.
 """
 
-from edaphon_drivers.faults import Garbled
 from edaphon_drivers.json_message import epoch_ns
 from edaphon_drivers.lorawan.envelope_fields import (
     Fields,
@@ -29,8 +28,6 @@ def read(topic: str, message: dict[str, object]) -> Uplink | None:
         return None
     if "payload" not in message and not topic.endswith("/rx"):
         return None
-    if "payload" not in message:
-        raise Garbled("'payload' on a topic that ends with /rx", topic)
     return Uplink(
         dev_eui=eui(message, "dev_eui"),
         f_port=integer(message, "port", 255),
