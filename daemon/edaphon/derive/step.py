@@ -20,7 +20,7 @@ from edaphon.nouns import Observations, Sequence
 from edaphon.written import read_document
 from edaphon_calibration.flags import Flag
 from edaphon_drivers.faults import Fault
-from edaphon_drivers.readings import Reading
+from edaphon_drivers.readings import UNREADABLE_NS, Reading
 
 __all__ = ["DeadLetter", "Line", "sources_of"]
 
@@ -32,7 +32,7 @@ UPLINKS_REMEMBERED = 64
 Item = tuple[Sequence, Entry]
 _Row = tuple[int, int, float, int, int, int]
 # Plain numbers: an enum member costs a look-up for every reading.
-_NONE, _SUSPECT, _NAN, _UNSET = int(Flag.NOT_EVALUATED), int(Flag.SUSPECT), float("nan"), -1
+_NONE, _SUSPECT, _NAN, _UNSET = int(Flag.NOT_EVALUATED), int(Flag.SUSPECT), float("nan"), -2
 _RECORD, _ROUTINE = Kind.RECORD, Purpose.ROUTINE
 
 
@@ -148,6 +148,8 @@ class Line:
         if decoded.uplink is not None and self._repeated(decoded):
             self.state.counts.duplicates += 1
             return
+        for note in decoded.notes:
+            self.state.note(*note)
         self.state.counts.decoded += 1
         if entry.purpose == _ROUTINE:
             self._place(sequence.number, entry, decoded)
@@ -195,9 +197,9 @@ class Line:
             if segments is None:
                 continue
             if sent is None:
-                if decoded.retained:
-                    continue
                 sent = uplink_ns
+            if decoded.retained and (sent is None or sent == UNREADABLE_NS):
+                continue
             if sent != known or after:  # the readings of a record mostly share one time
                 known = sent
                 oldest = received - OLDEST_NS if not decoded.dated else -(2**63)
