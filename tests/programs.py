@@ -279,7 +279,8 @@ def fetch_all() -> int:
     """What `./run test` gets before it begins; 1 if a program is missing, each told with why."""
     missing = 0
     wanted = [(kind.program, kind.package) for kind in (Mosquitto, Influx1, VictoriaMetrics)]
-    for program, package in [*wanted, ("openssl", "openssl")]:
+    wanted += [(name, name) for name in ("openssl", "debootstrap")]
+    for program, package in wanted:
         try:
             find(program, package)
         except Missing as error:
