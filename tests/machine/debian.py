@@ -30,7 +30,9 @@ ENTER = (
     'exec chroot "$root" "$@"'
 )
 PASSED_ON = ("http_proxy", "https_proxy", "no_proxy")
-_LEFT_OUT = shutil.ignore_patterns(".venv", ".cache", ".git", "__pycache__", ".*_cache", "*.pyc")
+_LEFT_OUT = shutil.ignore_patterns(
+    ".venv", ".cache", ".git", ".hypothesis", "__pycache__", ".*_cache"
+)
 
 
 @dataclass(frozen=True)
