@@ -1,7 +1,6 @@
 """The link to a real broker: it comes back, drops late acknowledgements, and outlives mistakes."""
 
 import socket
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
-from tests.programs import ROOT, Mosquitto, require, wait_until
+from tests.programs import ROOT, Mosquitto, output, require, wait_until
 
 from edaphon_drivers.faults import LinkDown
 from edaphon_drivers.links import takeover
@@ -283,14 +282,9 @@ def test_stop_ends_the_thread_at_once(broker: Mosquitto) -> None:
 # socket of a failed handshake to the garbage collector
 def test_tls_is_checked_against_the_named_authority(tmp_path: Path) -> None:
     openssl = require("openssl", "openssl")
-    subprocess.run(
-        [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj"]
-        + ["/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-        + ["-keyout", "key.pem", "-out", "cert.pem"],
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-    )
+    words = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1"
+    words += " -addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out cert.pem"
+    output(openssl, *words.split(), cwd=tmp_path)
     conf = f"allow_anonymous true\ncertfile {tmp_path}/cert.pem\nkeyfile {tmp_path}/key.pem\n"
     with Mosquitto(tmp_path, conf) as broker:
         with Ears(broker.port, tls=True, client_id="stranger") as ears:
