@@ -194,9 +194,13 @@ def _nomenclature() -> Iterator[str]:
     for line in QUANTITIES.values():
         cf_name = f"`{line.cf_name}`" if line.cf_name else ""
         code = to_ucum(line.unit)
-        lowest, highest, why = PHYSICS[line.name]
-        ends = [f"{end:,.10g}" if abs(end) < inf else "" for end in (lowest, highest)]
-        known = f"{line.meaning} | {ends[0]} | {ends[1]} | {why}"
+        limits = PHYSICS[line.name]
+        lowest, highest, least, most = (
+            f"{end:,.10g}" if abs(end) < inf else ""
+            for end in (limits.lowest, limits.highest, limits.least, limits.most)
+        )
+        true = f"; true from {least or lowest} to {most or highest}" if least or most else ""
+        known = f"{line.meaning} | {lowest} | {highest} | {limits.why}{true}"
         yield f"| `{line.name}` | {line.unit} | {code} | {known} | {cf_name} |"
     yield ""
 

@@ -17,11 +17,17 @@ _LEVELS = frozenset({"instant", "mean", "min", "max"})
 
 
 class Physics(NamedTuple):
-    """The lowest and the highest possible number [a unit], and why, or why there is none."""
+    """The lowest and the highest possible number [a unit], and why, or why there is none.
+
+    Between them and the true domain, `least` to `most`, lie the noise of instruments and the errors
+    of calibrations: such a number is a value, and suspect.
+    """
 
     lowest: float
     highest: float
     why: str
+    least: float = -inf
+    most: float = inf
 
     @property
     def limited(self) -> bool:
@@ -48,7 +54,8 @@ def physical_limits(name: str, unit: str | None = None) -> Physics:
     known = PHYSICS[quantity(name).name]
     line = conversion(quantity(name).unit, unit or quantity(name).unit)
     ends = sorted(_rounded(x * line.scale + line.offset) for x in known[:2])
-    return Physics(ends[0], ends[1], known.why)
+    domain = sorted(_rounded(x * line.scale + line.offset) for x in known[3:])
+    return Physics(ends[0], ends[1], known.why, domain[0], domain[1])
 
 
 def _rounded(number: float) -> float:
@@ -76,14 +83,18 @@ PHYSICS: dict[str, Physics] = {
     # soil
     "soil_temperature": Physics(-100, 300, _GROUND),
     "volumetric_water_content": Physics(
-        -0.15, 1.1, "a part of the volume; probes err by 0.1 in air and in water, peat reaches 0.98"
+        -0.15,
+        1.1,
+        "a part of the volume; probes err by 0.1 in air and in water, peat reaches 0.98",
+        least=0,
+        most=1,
     ),
     "matric_potential": Physics(
         -1.5e6, 300, "oven-dry soil has -1e6 kPa (pF 7); 30 m of water above a cup give 300 kPa"
     ),
-    "bulk_electrical_conductivity": Physics(-1, 60, _SOIL_BRINE),
-    "pore_water_electrical_conductivity": Physics(-1, 300, _BRINE),
-    "bulk_electrical_conductivity_25c": Physics(-1, 60, _SOIL_BRINE),
+    "bulk_electrical_conductivity": Physics(-1, 60, _SOIL_BRINE, least=0),
+    "pore_water_electrical_conductivity": Physics(-1, 300, _BRINE, least=0),
+    "bulk_electrical_conductivity_25c": Physics(-1, 60, _SOIL_BRINE, least=0),
     "imaginary_permittivity": Physics(
         -10, 5000, "conductivity of 10 S/m at 50 MHz, over the angular frequency, is 3600"
     ),
@@ -95,24 +106,36 @@ PHYSICS: dict[str, Physics] = {
     "square_root_permittivity": Physics(0, 22.4, "the root of a permittivity of 0 to 500"),
     "salinity_index": Physics(-inf, inf, _NO_SCALE),
     "water_temperature": Physics(-100, 120, f"{_COLD} (a probe in ice or fallen dry); water boils"),
-    "water_electrical_conductivity": Physics(-1, 300, _BRINE),
+    "water_electrical_conductivity": Physics(-1, 300, _BRINE, least=0),
     "soil_ph": Physics(-2, 16, "acid sulfate soils have 1, soda soils 11; electrodes err by 1"),
     "water_ph": Physics(
         -4, 16, "mine water had -3.6 (Nordstrom et al. 2000, doi:10.1021/es990646v)"
     ),
-    "dissolved_oxygen": Physics(-1, 100, "water at 0 degC under pure oxygen holds 70 mg/l"),
-    "dissolved_oxygen_mass_fraction": Physics(-1, 100, "water under pure oxygen holds 70 ppm"),
-    "dissolved_oxygen_saturation": Physics(-5, 600, "pure oxygen instead of air gives 480 %"),
-    "suspended_solids": Physics(-100, 1e6, "as much mass as the water has"),
+    "dissolved_oxygen": Physics(
+        -1, 100, "water at 0 degC under pure oxygen holds 70 mg/l", least=0
+    ),
+    "dissolved_oxygen_mass_fraction": Physics(
+        -1, 100, "water under pure oxygen holds 70 ppm", least=0
+    ),
+    "dissolved_oxygen_saturation": Physics(
+        -5, 600, "pure oxygen instead of air gives 480 %", least=0
+    ),
+    "suspended_solids": Physics(-100, 1e6, "as much mass as the water has", least=0),
     "sludge_blanket": Physics(-10, 110, "a part of what lies in front of the sensor"),
-    "turbidity_ntu": Physics(-10, 1e5, "above 10,000 no light comes back; noise around 0"),
-    "turbidity_fnu": Physics(-10, 1e5, "above 10,000 no light comes back; noise around 0"),
-    "turbidity_fau": Physics(-10, 1e5, "above 10,000 no light comes through; noise around 0"),
-    "soil_nitrogen": Physics(-10, 50_000, "no soil holds more than 5 % of it; peat has 3 %"),
-    "soil_phosphorus": Physics(-10, 50_000, "no soil holds more than 5 % of it"),
-    "soil_potassium": Physics(-10, 50_000, "no soil holds more than 5 % of it; feldspar has more"),
-    "soil_salinity": Physics(-100, 400_000, "brine full of salt holds 360 g/l"),
-    "total_dissolved_solids": Physics(-100, 400_000, "brine full of salt holds 360 g/l"),
+    "turbidity_ntu": Physics(-10, 1e5, "above 10,000 no light comes back; noise around 0", least=0),
+    "turbidity_fnu": Physics(-10, 1e5, "above 10,000 no light comes back; noise around 0", least=0),
+    "turbidity_fau": Physics(
+        -10, 1e5, "above 10,000 no light comes through; noise around 0", least=0
+    ),
+    "soil_nitrogen": Physics(
+        -10, 50_000, "no soil holds more than 5 % of it; peat has 3 %", least=0
+    ),
+    "soil_phosphorus": Physics(-10, 50_000, "no soil holds more than 5 % of it", least=0),
+    "soil_potassium": Physics(
+        -10, 50_000, "no soil holds more than 5 % of it; feldspar has more", least=0
+    ),
+    "soil_salinity": Physics(-100, 400_000, "brine full of salt holds 360 g/l", least=0),
+    "total_dissolved_solids": Physics(-100, 400_000, "brine full of salt holds 360 g/l", least=0),
     "redox_potential": Physics(-2000, 2000, "water itself is split beyond -800 and 1,250 mV"),
     "soil_heat_flux": Physics(-2000, 5000, "no more than the sun brings; a fire above brings some"),
     "water_table_depth": Physics(-100, 1000, "from a flood above the ground to the deepest wells"),
@@ -120,12 +143,12 @@ PHYSICS: dict[str, Physics] = {
     "soil_co2_efflux": Physics(-500, 10_000, f"{_VENTS} (Mammoth Mountain: 2,600)"),
     "soil_ch4_efflux": Physics(-1e5, 1e7, f"{_VENTS}, bubbles from a marsh, landfills (1e6)"),
     "soil_n2o_efflux": Physics(-1e5, 1e6, "fertilised soil has 100 at most; noise of a short fit"),
-    "co2_mole_fraction": Physics(-100, 1e6, _PARTS),
-    "ch4_mole_fraction": Physics(-10, 1e6, _PARTS),
-    "n2o_mole_fraction": Physics(-1000, 1e9, _PARTS),
-    "nh3_mole_fraction": Physics(-1000, 1e9, _PARTS),
-    "o2_mole_fraction": Physics(-1, 101, _PARTS),
-    "h2o_mole_fraction": Physics(-5, 1000, _PARTS),
+    "co2_mole_fraction": Physics(-100, 1e6, _PARTS, least=0),
+    "ch4_mole_fraction": Physics(-10, 1e6, _PARTS, least=0),
+    "n2o_mole_fraction": Physics(-1000, 1e9, _PARTS, least=0),
+    "nh3_mole_fraction": Physics(-1000, 1e9, _PARTS, least=0),
+    "o2_mole_fraction": Physics(-1, 101, _PARTS, least=0),
+    "h2o_mole_fraction": Physics(-5, 1000, _PARTS, least=0),
     "chamber_temperature": Physics(-100, 120, _AIR),
     "cell_temperature": Physics(-100, 300, "no cell of an analyser is heated so far"),
     "cell_pressure": Physics(-1, 1000, "from vacuum, with the gauge's noise, to ten atmospheres"),
@@ -142,25 +165,34 @@ PHYSICS: dict[str, Physics] = {
     # weather
     "air_temperature": Physics(-100, 120, _AIR),
     "relative_humidity": Physics(
-        -5, 115, "sensors report up to 110 when water condenses on them, and some below 0 when dry"
+        -5,
+        115,
+        "sensors report up to 110 when water condenses on them, and some below 0 when dry",
+        least=0,
+        most=105,
     ),
     "dew_point": Physics(-120, 100, "dried gas has -100 degC; water boils"),
     "air_pressure": Physics(
         25, 150, "the highest peak has 31 kPa; the deepest mines, 4 km below the ground, 150"
     ),
-    "vapor_pressure": Physics(-0.5, 105, "water boils at 101 kPa; noise of a dry sensor"),
+    "vapor_pressure": Physics(-0.5, 105, "water boils at 101 kPa; noise of a dry sensor", least=0),
     "vapor_pressure_deficit": Physics(-5, 105, "water boils at 101 kPa; negative in fog"),
     "precipitation": Physics(
-        -10, 2000, "the most in a day was 1,825 mm (La Reunion 1966, WMO); noise of weighing gauges"
+        -10,
+        2000,
+        "the most in a day was 1,825 mm (La Reunion 1966, WMO); noise of weighing gauges",
+        least=0,
     ),
-    "precipitation_rate": Physics(-1, 3000, "the most in a minute was 38 mm (Guadeloupe 1970)"),
-    "precipitation_total": Physics(-10, 1e6, "the wettest place has 26 m in a year"),
-    "precipitation_electrical_conductivity": Physics(-1, 60, "sea spray has 55 dS/m"),
+    "precipitation_rate": Physics(
+        -1, 3000, "the most in a minute was 38 mm (Guadeloupe 1970)", least=0
+    ),
+    "precipitation_total": Physics(-10, 1e6, "the wettest place has 26 m in a year", least=0),
+    "precipitation_electrical_conductivity": Physics(-1, 60, "sea spray has 55 dS/m", least=0),
     "lightning_strikes": Physics(0, 1e6, "no storm has so many in one interval"),
     "lightning_distance": Physics(0, 500, "sensors see 40 km, networks some hundreds"),
     "snow_depth": Physics(-1, 20, "the deepest was 11.8 m; below 0 as the ground moves"),
-    "wind_speed": Physics(-1, 150, "the strongest gust was 113 m/s (WMO), tornados 135"),
-    "wind_gust": Physics(-1, 150, "the strongest gust was 113 m/s (WMO), tornados 135"),
+    "wind_speed": Physics(-1, 150, "the strongest gust was 113 m/s (WMO), tornados 135", least=0),
+    "wind_gust": Physics(-1, 150, "the strongest gust was 113 m/s (WMO), tornados 135", least=0),
     "wind_direction": Physics(-180, 361, _ANGLE),
     "wind_component_north": Physics(-150, 150, "the strongest gust was 113 m/s (WMO)"),
     "wind_component_east": Physics(-150, 150, "the strongest gust was 113 m/s (WMO)"),
@@ -170,8 +202,10 @@ PHYSICS: dict[str, Physics] = {
     "reflected_radiation": Physics(-100, 3000, "no more than comes down; offsets at night"),
     "albedo": Physics(-1, 2, "a part of the light; above 1 on slopes and with a low sun"),
     "photosynthetic_photon_flux": Physics(-100, 6000, "2,500 in full sun, with clouds and offsets"),
-    "illuminance": Physics(-10, 250_000, "full sun has 130,000 lx, and more between clouds"),
-    "uv_index": Physics(-1, 60, "the highest was 43 (Licancabur, 2003)"),
+    "illuminance": Physics(
+        -10, 250_000, "full sun has 130,000 lx, and more between clouds", least=0
+    ),
+    "uv_index": Physics(-1, 60, "the highest was 43 (Licancabur, 2003)", least=0),
     "surface_temperature": Physics(-150, 300, f"{_COLD}, and the sky looks colder to a radiometer"),
     "black_globe_temperature": Physics(-100, 120, _AIR),
     # plants and laboratory
@@ -186,8 +220,8 @@ PHYSICS: dict[str, Physics] = {
     "leaf_wetness": Physics(-inf, inf, _NO_SCALE),
     "mass": Physics(-1e8, 1e8, "a hundred tonnes, as a great lysimeter; negative behind a tare"),
     # what instruments report of themselves or before calibration
-    "battery_voltage": Physics(-1, 60, "a battery of 48 V is charged at 58 V"),
-    "battery_level": Physics(-1, 110, "a part of the full charge, as estimated"),
+    "battery_voltage": Physics(-1, 60, "a battery of 48 V is charged at 58 V", least=0),
+    "battery_level": Physics(-1, 110, "a part of the full charge, as estimated", least=0, most=100),
     "soil_moisture_index": Physics(-inf, inf, _NO_SCALE),
     "supply_voltage": Physics(-60, 500, "solar strings and mains, negative with crossed wires"),
     "voltage": Physics(-1e6, 1e6, f"{_ELECTRONICS} than 1,000 V"),
@@ -231,19 +265,23 @@ PHYSICS: dict[str, Physics] = {
     "acceleration": Physics(-2000, 2000, "200 times that of a fall"),
     "light_level": Physics(-inf, inf, _NO_SCALE),
     "air_quality_index": Physics(-inf, inf, _NO_SCALE),
-    "volatile_organic_compounds": Physics(-100, 1e8, "solvent vapour fills the air at 1e8"),
-    "voc_mole_fraction": Physics(-1000, 1e9, _PARTS),
+    "volatile_organic_compounds": Physics(
+        -100, 1e8, "solvent vapour fills the air at 1e8", least=0
+    ),
+    "voc_mole_fraction": Physics(-1000, 1e9, _PARTS, least=0),
     "sound_level": Physics(-20, 200, "194 dB is a wave down to vacuum; 0 dB is the ear's limit"),
-    "nitrogen_dioxide_mole_fraction": Physics(-1000, 1e9, _PARTS),
-    "nitrogen_monoxide_mole_fraction": Physics(-1000, 1e9, _PARTS),
-    "oxidant_mole_fraction": Physics(-1000, 1e9, _PARTS),
-    "carbon_monoxide_mole_fraction": Physics(-5000, 1e9, _PARTS),
-    "particle_number_concentration": Physics(-1, 1e9, "smoke as it leaves a flame has 1e9"),
+    "nitrogen_dioxide_mole_fraction": Physics(-1000, 1e9, _PARTS, least=0),
+    "nitrogen_monoxide_mole_fraction": Physics(-1000, 1e9, _PARTS, least=0),
+    "oxidant_mole_fraction": Physics(-1000, 1e9, _PARTS, least=0),
+    "carbon_monoxide_mole_fraction": Physics(-5000, 1e9, _PARTS, least=0),
+    "particle_number_concentration": Physics(
+        -1, 1e9, "smoke as it leaves a flame has 1e9", least=0
+    ),
     "particle_size": Physics(0, 1e6, "a millimetre"),
-    "pm1_concentration": Physics(-50, 1e6, _DUST),
-    "pm2_5_concentration": Physics(-50, 1e6, _DUST),
-    "pm4_concentration": Physics(-50, 1e6, _DUST),
-    "pm10_concentration": Physics(-50, 1e6, _DUST),
+    "pm1_concentration": Physics(-50, 1e6, _DUST, least=0),
+    "pm2_5_concentration": Physics(-50, 1e6, _DUST, least=0),
+    "pm4_concentration": Physics(-50, 1e6, _DUST, least=0),
+    "pm10_concentration": Physics(-50, 1e6, _DUST, least=0),
     "signal_strength": Physics(-200, 50, "noise of a narrow receiver has -174 dBm per Hz"),
     "signal_to_noise_ratio": Physics(-100, 200, "radio links work between -25 and 60 dB"),
 }

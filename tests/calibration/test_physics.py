@@ -70,16 +70,19 @@ FALSE = [
 
 
 def possible(quantity: str, unit: str, number: float) -> bool:
-    lowest, highest, _ = physical_limits(quantity, unit)
+    lowest, highest = physical_limits(quantity, unit)[:2]
     return lowest <= number <= highest
 
 
 def test_every_quantity_has_a_floor_and_a_ceiling_or_says_why_it_has_none() -> None:
     assert list(PHYSICS) == list(QUANTITIES)
-    for name, (lowest, highest, why) in PHYSICS.items():
+    for name, (lowest, highest, why, least, most) in PHYSICS.items():
         assert why, name
         if lowest > -inf or highest < inf:
             assert -inf < lowest < highest < inf, name
+            assert least < most, name
+            assert least == -inf or lowest < least, name
+            assert most == inf or most < highest, name
         else:
             assert why.startswith("none: "), name
 
@@ -166,4 +169,28 @@ def test_every_limited_quantity_has_a_check_that_fails_beyond_its_limits(name: s
     check = prepare("physics", limits)
     width = known.highest - known.lowest
     values = np.array([known.lowest - 1e-3 * width, known.lowest, known.highest + 1e-3 * width])
-    assert check.flags(np.arange(3), values).tolist() == [4, 1, 4]
+    at_the_limit = 3 if known.least > known.lowest else 1
+    assert check.flags(np.arange(3), values).tolist() == [4, at_the_limit, 4]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "unit", "number"),
+    [
+        ("co2_mole_fraction", "ppm", -2.0),
+        ("volumetric_water_content", "%", -1.0),
+        ("volumetric_water_content", "m**3/m**3", 1.02),
+        ("relative_humidity", "%", 107.0),
+        ("pm2_5_concentration", "ug/m**3", -4.0),
+    ],
+)
+def test_noise_outside_the_true_domain_is_a_value_and_suspect(
+    quantity: str, unit: str, number: float
+) -> None:
+    assert possible(quantity, unit, number)
+    check = prepare("physics", default_limits(quantity, unit=unit)["physics"])
+    assert check.flags(np.array([0]), np.array([number])).tolist() == [3]
+
+
+def test_moist_air_is_not_suspect_of_more_than_a_hundred_percent() -> None:
+    check = prepare("physics", default_limits("relative_humidity")["physics"])
+    assert check.flags(np.array([0]), np.array([103.0])).tolist() == [1]

@@ -77,7 +77,7 @@ def wrong_in(code: int, out: str, err: str) -> Iterator[str]:
     for row in orjson.loads(out or "[]"):
         if row["value"] is None:
             continue
-        lowest, highest, _ = physical_limits(row["quantity"], row["unit"])
+        lowest, highest = physical_limits(row["quantity"], row["unit"])[:2]
         if not lowest <= row["value"] <= highest or row["status"] != "ok":
             yield f"{row}"
 

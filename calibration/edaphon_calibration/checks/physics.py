@@ -1,5 +1,6 @@
 """Physics: a value that no soil, air or instrument can have, whatever calibration led to it.
 
+A value outside the true domain, as noise around zero gives it, is suspect and does not fail.
 Its limits are those of the channel's quantity (`edaphon_calibration.physics`) and are no channel's
 own: a wider range that a person states does not make such a value possible.
 
@@ -33,6 +34,7 @@ METADATA = CheckMeta(
 
 def _line(known: Physics) -> DefaultLine:
     ends = {"lowest": known.lowest, "highest": known.highest}
+    ends |= {"suspect_lowest": known.least, "suspect_highest": known.most}
     return DefaultLine({name: x for name, x in ends.items() if abs(x) < inf}, known.why)
 
 

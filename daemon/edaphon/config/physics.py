@@ -26,7 +26,7 @@ def within_physics(readings: tuple[Reading, ...]) -> tuple[Reading, ...]:
     """The readings in their order; an impossible number gives way to the status that says so."""
     for _, quantity, number, unit, *_ in readings:  # each reading of ten years passes here
         if number is not None:
-            lowest, highest, _ = possible(quantity, unit)
+            lowest, highest = possible(quantity, unit)[:2]
             if not lowest <= number <= highest:
                 break
     else:
@@ -41,7 +41,7 @@ def _is_possible(reading: Reading) -> bool:
     _, quantity, number, unit, *_ = reading
     if number is None:
         return True
-    lowest, highest, _ = possible(quantity, unit)
+    lowest, highest = possible(quantity, unit)[:2]
     return lowest <= number <= highest
 
 

@@ -130,7 +130,10 @@ def test_a_value_that_a_calibration_makes_beyond_physics_fails(plot: Station) ->
     (beyond, failed), (within, _), *_ = values(plot, "water")
     assert (beyond, failed, within) == (pytest.approx(1.4), 4, 0.6)
     why = call_json(plot, "explain", "water", at(0))["reasons"]
-    assert [r["why"] for r in why] == ["check physics failed (lowest = -0.15, highest = 1.1)"]
+    assert [r["why"] for r in why] == [
+        "check physics failed (lowest = 0, highest = 1)",
+        "check physics failed (lowest = -0.15, highest = 1.1)",
+    ]
 
 
 def test_a_number_that_is_refused_is_no_second_input_either(plot: Station) -> None:
