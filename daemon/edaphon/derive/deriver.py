@@ -300,7 +300,7 @@ class Deriver:
         kept: list[Observations] = []
         for run in runs:
             behind = run.time_ns < job.position_ns
-            if run.channel != job.channel or not behind.any():
+            if run.channel != job.channel or run.ordinal is not None or not behind.any():
                 kept.append(run)
             elif (run.sequence[behind] > job.last_sequence).any():
                 self._from_journal.add(job.channel)
@@ -323,7 +323,8 @@ class Deriver:
 
     def _forget_segments(self) -> None:
         """What is remembered of segments that are no longer in the plan."""
-        mine = {segment.key for segment in self.plan.segments()}
+        segments = list(self.plan.segments())
+        mine = {s.key for s in segments} | {s.demoted_key for s in segments}
         for key in self.state.memory.keys() - mine:
             del self.state.memory[key]
 
@@ -345,11 +346,16 @@ class Deriver:
 
     def _take_over(self, rework: Rework) -> None:
         for channel, ranges in self._pending.items():
-            self.differing += self._series.adopt(channel, rework.series, ranges)
-            current = self._series.count(channel)
-            self.state.derived[channel] = current + self._series.count_conflicts(channel)
+            adopted = self._series.adopt(channel, rework.series, ranges)
+            self.differing += adopted.differing
+            # What the line counted then and now: an account that stays open is not closed by this.
+            counted = rework.state.derived.get(channel, 0)
+            if ranges != [ALWAYS]:
+                counted += self.state.derived.get(channel, 0) - adopted.before
+            self.state.derived[channel] = counted
         for segment in rework.plan.segments():
             self.state.memory.pop(segment.key, None)
+            self.state.memory.pop(segment.demoted_key, None)
         self.state.memory.update(rework.memory)
         for channel, ranges in self._pending.items():
             self._know_latest(channel, ranges, rework.latest.get(channel))

@@ -20,7 +20,7 @@ from edaphon.derive.state import State
 from edaphon.derive.step import Item, Line, sources_of
 from edaphon.facts import Knowledge
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
-from edaphon.nouns import Float, Int, Observations, Sequence
+from edaphon.nouns import Float, Int, Observations, Sequence, demoted_rank
 from edaphon_calibration.chain import Calibrated
 from edaphon_calibration.units import SAME
 from edaphon_drivers.faults import Fault
@@ -266,7 +266,8 @@ class _Derivation:
 
     def _watch(self, segment: Segment) -> Segment:
         covers = segment.start_ns <= self._stored.time_ns < segment.end_ns
-        if segment.channel != self._channel or not covers or segment.rank != self._stored.rank:
+        ranks = (segment.rank, demoted_rank(segment.rank))
+        if segment.channel != self._channel or not covers or self._stored.rank not in ranks:
             return segment
         calls: list[_Call] = []
         watched = _watched(segment, calls)
@@ -325,7 +326,7 @@ class _Derivation:
     def _found(self, runs: list[Observations]) -> Again | None:
         stored = self._stored
         for run in reversed(runs):
-            if run.channel != self._channel or run.rank != stored.rank:
+            if run.channel != self._channel or run.rank != stored.rank or run.ordinal is not None:
                 continue
             own = (run.time_ns == stored.time_ns) & (run.sequence == stored.sequence)
             for index in np.flatnonzero(own)[::-1]:

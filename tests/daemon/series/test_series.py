@@ -66,7 +66,7 @@ def test_the_lower_sequence_stands_and_the_other_is_a_conflict(series):
     later = series.merge([run([10], [2.0], sequence=[6])], TEXTS)
     assert values(series) == {10: 1.0}
     assert len(later) == 0
-    assert series.conflicts() == [("a", 10, 6, 0, 2.0, 5, 0)]
+    assert series.conflicts() == [("a", 10, 6, 0, 0, 2.0, 5, 0)]
     series.flush()
     earlier = series.merge([run([10], [3.0], sequence=[4])], TEXTS)
     assert values(series) == {10: 3.0}
@@ -215,7 +215,7 @@ def test_adopting_withdraws_what_vanished_and_rewrites_only_what_differs(tmp_pat
     other = Series(tmp_path / "other")
     other.merge([run([10, 20], [1.0, 2.5], derivation="d1")], TEXTS)
     before = series.change
-    assert series.adopt("a", other, [(0, 2**62)]) == 2
+    assert series.adopt("a", other, [(0, 2**62)]).differing == 2
     assert [w.times_ns.tolist() for w in series.withdrawn_above(before)] == [[DAY_NS + 1]]
     assert [r.time_ns.tolist() for r in series.rows_above("a", 0, before)] == [[20]]
     assert values(series) == {10: 1.0, 20: 2.5}
