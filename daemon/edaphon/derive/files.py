@@ -5,14 +5,30 @@ so lines = rows + headers + blank + refused must hold, exactly.
 """
 
 import codecs
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from edaphon_drivers.files.lines import FIRST, TEXT_BYTES, Context, LineCounts, RefusedLine
+from edaphon_drivers.files.lines import (
+    FIRST,
+    TEXT_BYTES,
+    Context,
+    LineCounts,
+    RefusedLine,
+    Slice,
+)
 from edaphon_drivers.payloads import Follows, Piece
 
-__all__ = ["LATEST_FILES", "FileAccount", "Part", "Refusal", "SourceFiles", "whole_refused"]
+__all__ = [
+    "LATEST_FILES",
+    "FileAccount",
+    "FileReader",
+    "KeptRefusal",
+    "SourceFiles",
+    "whole_refused",
+]
+
+FileReader = Callable[[Piece, Context], Iterator[Slice]]
 
 LATEST_FILES = 50  # by source; daily files of ten years must not fill the checkpoint
 LATEST_REFUSED = 5  # by file
@@ -20,7 +36,7 @@ _REASON_CHARACTERS = 200
 _UTF_16_END = {codecs.BOM_UTF16_LE: b"\n\x00", codecs.BOM_UTF16_BE: b"\x00\n"}
 
 
-class Refusal(NamedTuple):
+class KeptRefusal(NamedTuple):
     """A refused line as it is kept to be shown; `text` holds its first bytes as Latin-1."""
 
     line: int
@@ -29,12 +45,12 @@ class Refusal(NamedTuple):
     received_ns: int
 
     @classmethod
-    def of(cls, refused: RefusedLine, received_ns: int) -> "Refusal":
+    def of(cls, refused: RefusedLine, received_ns: int) -> "KeptRefusal":
         text = refused.text[:TEXT_BYTES].decode("latin-1")
         return cls(refused.line, refused.reason[:_REASON_CHARACTERS], text, received_ns)
 
 
-class Part(NamedTuple):
+class _Part(NamedTuple):
     """Lines of a piece that are read at once; `unended`: its one line had no end."""
 
     piece: Piece
@@ -62,25 +78,31 @@ class FileAccount:
     next_line: int = 1
     context: Context = FIRST
     unended: _Unended | None = None
-    refused: list[Refusal] = field(default_factory=list)  # the latest, oldest first
+    refused: list[KeptRefusal] = field(default_factory=list)  # the latest, oldest first
 
     @property
     def closes(self) -> bool:
         return self.lines == self.counts.lines and not self.missing
 
-    def begin(self, piece: Piece) -> Iterator[Part]:
-        """The parts of a piece, in order; `take` each slice of a part before the next part."""
+    def read(self, piece: Piece, reader: FileReader) -> Iterator[tuple[Slice, bool]]:
+        """The slices of a piece and whether it is a line without end; `take` each at once."""
+        for part, unended in self._parts(piece):
+            for one in reader(part, self.context):
+                self.context = one.context
+                yield one, unended
+
+    def _parts(self, piece: Piece) -> Iterator[_Part]:
         self._follow(piece)
         if not piece.unended:
-            yield Part(piece, False)
+            yield _Part(piece, False)
             return
         head, lines = _last_line(piece), piece.lines - 1
         if lines:
-            yield Part(piece._replace(data=piece.data[:head], lines=lines, unended=False), False)
+            yield _Part(piece._replace(data=piece.data[:head], lines=lines, unended=False), False)
         context, counts = self.context, self.counts
         offset, line = piece.offset + head, piece.line + lines
         last = piece._replace(data=piece.data[head:], offset=offset, line=line, lines=1)
-        yield Part(last._replace(headed=False), True)
+        yield _Part(last._replace(headed=False), True)
         self.unended = _Unended(_difference(self.counts, counts), context)
 
     def _follow(self, piece: Piece) -> None:
@@ -107,7 +129,7 @@ class FileAccount:
         self.counts = LineCounts(*(a + b for a, b in zip(self.counts, counts, strict=True)))
         if not self.copy:
             self.lines += counts.lines
-        self.refused += [Refusal.of(line, received_ns) for line in refused]
+        self.refused += [KeptRefusal.of(line, received_ns) for line in refused]
         del self.refused[:-LATEST_REFUSED]
 
     def to_json(self) -> list[Any]:
@@ -126,7 +148,7 @@ class FileAccount:
             next_line,
             Context.of_json(context),
             unended and _Unended(LineCounts(*unended[0]), Context.of_json(unended[1])),
-            [Refusal(*r) for r in refused],
+            [KeptRefusal(*r) for r in refused],
         )
 
 
@@ -160,7 +182,7 @@ class SourceFiles:
         """By name, those in the sum under a name that says so."""
         if self.others:
             yield f"({self.others} earlier files)", self.rest
-        yield from self.files.items()
+        yield from list(self.files.items())  # another thread may add one meanwhile
 
     def to_json(self) -> dict[str, Any]:
         files = {name: account.to_json() for name, account in self.files.items()}

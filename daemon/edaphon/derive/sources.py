@@ -1,7 +1,7 @@
 """The configuration in force at an entry, as decoders: which bytes of which source mean what."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,11 +16,12 @@ from edaphon.config import (
     Source,
     told_fields,
 )
+from edaphon.derive.files import FileReader
 from edaphon.journal import Entry
 from edaphon_drivers import lorawan
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault, Garbled, Refused
-from edaphon_drivers.files.lines import FIRST, Context, Slice
+from edaphon_drivers.files.lines import FIRST, Context
 from edaphon_drivers.identity import Identity
 from edaphon_drivers.json_message import JsonFields, decode_json
 from edaphon_drivers.payloads import (
@@ -34,7 +35,7 @@ from edaphon_drivers.payloads import (
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Output, Sheet
 
-__all__ = ["Decoded", "FileReader", "Outputs", "Sources"]
+__all__ = ["Decoded", "Outputs", "Sources"]
 
 
 class Decoded(NamedTuple):
@@ -55,7 +56,6 @@ class Decoded(NamedTuple):
 NOTHING = Decoded("", ())
 Outputs = Mapping[str, Mapping[str, Output]]
 _Decoder = Callable[[bytes], Decoded]
-FileReader = Callable[[Piece, Context], Iterator[Slice]]
 # Of a payload, a message or an uplink: what its source's kind calls for.
 _Reader = Callable[[Any], tuple[Reading, ...]]
 

@@ -12,11 +12,11 @@ from edaphon.config import read_config, within_physics
 from edaphon.derive.beside import Values, filled
 from edaphon.derive.chains import ALWAYS
 from edaphon.derive.evaluate import evaluate
-from edaphon.derive.files import FileAccount, SourceFiles, whole_refused
+from edaphon.derive.files import FileAccount, FileReader, SourceFiles, whole_refused
 from edaphon.derive.placed import PlacedRow, further_readings, groups_of
 from edaphon.derive.plan import Plan
 from edaphon.derive.segments import LINE_VERSION, Segment
-from edaphon.derive.sources import Decoded, FileReader, Sources
+from edaphon.derive.sources import Decoded, Sources
 from edaphon.derive.state import State, Uplink, UplinkConflicts
 from edaphon.journal import Entry, Kind, Purpose
 from edaphon.nouns import DEMOTED, Observations, Sequence
@@ -28,7 +28,7 @@ from edaphon_drivers.lorawan import Uplink as Frame
 from edaphon_drivers.payloads import Piece, unpack_piece
 from edaphon_drivers.readings import Reading
 
-__all__ = ["DeadLetter", "Line", "LostLine", "files_meaning", "sources_of"]
+__all__ = ["DeadLetter", "Line", "LostLine", "counted_files", "files_meaning", "sources_of"]
 
 # A sender's own time is believed within these bounds of the time of receipt.
 OLDEST_NS = 366 * 86_400_000_000_000
@@ -223,14 +223,12 @@ class Line:
         replaced = piece.copy < self.plan.replaced.get((entry.source, piece.name), 0)
         done = 0
         try:
-            for part, unended in account.begin(piece):
-                for readings, counts, refused, context in read(part, account.context):
-                    if entry.purpose == _ROUTINE:
-                        decoded = Decoded(entry.source, readings, dated=True)
-                        self._place(sequence.number, entry, decoded, replaced or unended)
-                    account.context = context
-                    done += counts.lines
-                    yield counts, refused
+            for one, unended in account.read(piece, read):
+                if entry.purpose == _ROUTINE:
+                    decoded = Decoded(entry.source, one.readings, dated=True)
+                    self._place(sequence.number, entry, decoded, replaced or unended)
+                done += one.counts.lines
+                yield one.counts, one.refused
         except Fault as fault:
             counts, line = whole_refused(piece, done, str(fault))
             yield counts, (line,)
@@ -371,6 +369,18 @@ def _measured(sent: int | None, default: int, oldest: int, newest: int) -> tuple
 def files_meaning(sources: Sources, path: str) -> str:
     """Names all by which the lines of a source's files are counted."""
     return f"{LINE_VERSION} {sources.meaning(path)}"
+
+
+def counted_files(
+    items: Iterable[Item], latest: Sources, recall: Callable[[Iterable[Sequence]], Iterable[Item]]
+) -> dict[str, SourceFiles]:
+    """By path, the account of the lines of all files, from the records themselves."""
+    line = Line(State(), Plan(), Sources(), recall, latest=latest)
+    for item in items:
+        line.step([item])
+    for path, files in line.state.files.items():
+        files.meaning = files_meaning(latest, path)
+    return line.state.files
 
 
 class _ByTime(NamedTuple):
