@@ -16,6 +16,7 @@ from tests.daemon.derive.test_line import fact
 
 from edaphon.config import read_config
 from edaphon.derive.known_then import known_then, values_then
+from edaphon.facts import fact_of, to_payload
 from edaphon.journal import Kind
 from edaphon.nouns import Sequence
 from edaphon.series import Contested
@@ -281,6 +282,40 @@ def test_a_line_without_its_end_gives_way_to_the_whole_line(tmp_path: Path) -> N
     assert (account.lines, account.counts.rows, account.counts.headers) == (4, 3, 1)
     flags = [f for run in life.series.read("x", 0, 2**62) for f in run.doubt.tolist()]
     assert max(flags) < 16  # none was judged without its neighbours
+    life.close()
+
+
+@pytest.mark.parametrize("second", [{"output": "t"}, {"channel": "warm", "max_age": "10s"}])
+def test_the_second_input_of_a_row_is_that_of_the_same_row(tmp_path: Path, second: Any) -> None:
+    plot = FileLife()
+    text = TEXT.replace('"y", quantity = "soil_temperature"', '"t", quantity = "soil_temperature"')
+    text = text.replace('output = "y"', 'output = "t"')
+    text = text.replace(
+        '"x", quantity = "soil_temperature", unit = "degC"',
+        '"x", quantity = "bulk_electrical_conductivity", unit = "uS/cm"',
+    )
+    plot.config, complaints = read_config(read_document("edaphon.toml", text))  # type: ignore[assignment]
+    assert plot.config is not None, complaints
+    plot.add(Kind.CONFIGURATION, "", orjson.dumps({"file": "e", "sha256": "", "text": text}))
+    plot.know_clock()
+    quantity = {"quantity": "bulk_electrical_conductivity_25c", "unit": "uS/cm"}
+    keys = {"channel": "ec25", "curve": "conductivity_at_25", "second": second}
+    facts = [
+        fact("channel", "ec25", **quantity, depth_cm=5),
+        fact("channel", "warm", quantity="soil_temperature", unit="degC", depth_cm=5),
+        fact("deployment", "dx", channel="ec25", source="file/log", output="x"),
+        fact("deployment", "dt", channel="warm", source="file/log", output="t"),
+        fact("calibration", "c", parameters={}, **keys),
+    ]
+    for table in facts:  # each alone would contradict what is known
+        plot.add(Kind.FACT, "", to_payload(fact_of(table), "", "", "facts.toml", "me"))
+    plot.piece([(0, 24.0), (3600, 9.0), (7200, 34.0)])  # 25, 10 and 35 degC
+    life = life_of(tmp_path, plot)
+    life.settle()
+    found = standing(life, "ec25")
+    assert found[0] == pytest.approx(24.0)
+    assert found[3600] > 9.0 * 1.2
+    assert found[7200] < 34.0 / 1.1
     life.close()
 
 
