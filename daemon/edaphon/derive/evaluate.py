@@ -118,7 +118,8 @@ def _judged(segment: Segment, rows: Fresh) -> tuple[Float, Float, Float, Small, 
         rows.raw, rows.time_ns, rows.beside
     )
     missing = np.isnan(value)
-    earned = rows.doubt & np.int8(ALONE - 1)
+    # All of them are demoted, or none.
+    earned = rows.doubt & np.int8(ALONE - 1) if rows.doubt[0] >= ALONE else rows.doubt
     flags = [earned]
     good = ~missing & (earned != _FAIL)
     for check in segment.checks:

@@ -179,7 +179,7 @@ class Line:
             self._refuse(sequence, entry, str(fault))
             return
         if decoded.uplink is not None and self._repeated(
-            decoded.path, decoded.uplink, self._received(sequence, entry)
+            decoded.path, decoded.uplink, self._received(sequence.number, entry)
         ):
             return
         self.state.counts.decoded += 1
@@ -200,7 +200,7 @@ class Line:
         account = self._files(entry.source).file(piece.name)
         rows, refused = 0, None
         for counts, lines in self._slices(sequence, entry, read, piece, account):
-            account.take(counts, lines, self._received(sequence, entry))
+            account.take(counts, lines, self._received(sequence.number, entry))
             rows += counts.rows
             refused = refused or next(iter(lines), None)
             for line in lines:
@@ -271,7 +271,7 @@ class Line:
             self.state.uplinks_missed[path] = max(0, before - 1)
 
     def _place(self, sequence: int, entry: Entry, decoded: Decoded, demoted: bool = False) -> None:
-        received = self._received(Sequence.of(sequence), entry)
+        received = self._received(sequence, entry)
         correction = received - entry.received_ns
         default = received if entry.slot_ns is None else entry.slot_ns + correction
         outputs = self.plan.routes.get(decoded.path)
@@ -338,9 +338,9 @@ class Line:
                 own = self._reported[segment].setdefault(side.output, [])
                 own.append(_NAN if number is None else number)
 
-    def _received(self, sequence: Sequence, entry: Entry) -> int:
+    def _received(self, sequence: int, entry: Entry) -> int:
         """When it came [UTC ns], by the clock as it is known now."""
-        return entry.received_ns + self._correction(sequence.number, entry)
+        return entry.received_ns + self._correction(sequence, entry)
 
     def _correction(self, sequence: int, entry: Entry) -> int:
         """What the logger's clock was wrong by, for records older than their boot's clock entry."""
