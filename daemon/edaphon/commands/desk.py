@@ -14,7 +14,7 @@ from edaphon import __version__
 from edaphon.acquire.bus import AlreadyTalking
 from edaphon.commands.bench.line import not_asked
 from edaphon.commands.control import DaemonRefuses
-from edaphon.commands.file_lines import REFUSED_IS_A_PROBLEM_NS, file_rows, refusal_problems
+from edaphon.commands.file_lines import REFUSED_IS_A_PROBLEM_NS, line_rows, refusal_problems
 from edaphon.commands.keeping import Evidence
 from edaphon.commands.service import NotKept, Refusal, Service
 from edaphon.config import ScheduledSource, within_physics
@@ -77,7 +77,7 @@ class Desk:
             },
             "ledgers": ledgers(service),
             "sources": [self._source(source) for source in config.sources],
-            "files": file_rows(service.deriver.state.files),
+            "file_lines": line_rows(service.deriver.state.files),
             "sinks": [self._sink(name) for name in service.sinks],
             "channels": [self._channel(id) for id in sorted(service.channels)],
             "again": service.deriver.pending,
@@ -228,7 +228,7 @@ def _trouble(service: Service) -> list[str]:
     now = service.keeper.now_ns()
     told_ns = service.deriver.state.told_ns
     found += explanations(contradictions(told, service.deriver.knowledge, now, told_ns))
-    found += refusal_problems(file_rows(service.deriver.state.files), now)
+    found += refusal_problems(line_rows(service.deriver.state.files), now)
     found += _uplink_problems(service, now)
     if damaged := service.deriver.damaged:
         found.append(f"journal: {damaged} damaged places were passed over; see `edaphon verify`")

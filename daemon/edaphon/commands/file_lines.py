@@ -8,7 +8,7 @@ from edaphon.derive.files import KeptRefusal, SourceFiles
 __all__ = [
     "REFUSED_IS_A_PROBLEM_NS",
     "account_text",
-    "file_rows",
+    "line_rows",
     "refusal_problems",
     "refusal_text",
 ]
@@ -19,7 +19,7 @@ REFUSED_IS_A_PROBLEM_NS = 7 * 86_400_000_000_000
 Row = Mapping[str, Any]
 
 
-def file_rows(files: Mapping[str, SourceFiles]) -> list[dict[str, Any]]:
+def line_rows(files: Mapping[str, SourceFiles]) -> list[dict[str, Any]]:
     """One for each file, that which grew last behind the others of its source."""
     return [
         {

@@ -43,7 +43,7 @@ def _lines(table: dict[str, Any]) -> list[str]:
     ]
     for source in table["sources"]:
         lines.append(f"source {source['path']}: {source['state']} {source['detail']}".rstrip())
-    lines += map(account_text, _shown(table["files"]))
+    lines += map(account_text, _shown(table["file_lines"]))
     for sink in table["sinks"]:
         state = "up" if sink["up"] else sink["why"]
         lines.append(f"sink {sink['name']}: {state}")

@@ -14,7 +14,7 @@ import typer
 from edaphon.acquire.gaps import accounts_of
 from edaphon.commands.accounts import EntryAccount, read_accounts
 from edaphon.commands.control import DaemonOff
-from edaphon.commands.file_lines import account_text, file_rows
+from edaphon.commands.file_lines import account_text, line_rows
 from edaphon.commands.offline import settled_deriver
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.config import Sink as SinkConfig
@@ -94,7 +94,7 @@ def _ledgers(storage: Storage, series: Series) -> dict[str, Any]:
         "entries": entries,
         "slots": dict(_slots(storage, journal, account, end)),
         "observations": _observations(series, checkpoint["state"]["derived"]),
-        "files": _files(journal, series, checkpoint["state"].get("files", {}), position),
+        "file_lines": _files(journal, series, checkpoint["state"].get("files", {}), position),
     }
 
 
@@ -114,7 +114,7 @@ def _files(
     kept = {path: SourceFiles.of_json(row) for path, row in live.items()}
     same = {path for path, files in counted.items() if _meaning(kept, path) == files.meaning}
     differs = [path for path in sorted(same) if kept[path].to_json() != counted[path].to_json()]
-    rows = file_rows(counted)
+    rows = line_rows(counted)
     unequal = [row for row in rows if row["lines"] != _lines_of(row) or row["missing"]]
     return {"files": rows, "differs": differs, "closes": not differs and not unequal}
 
@@ -268,7 +268,7 @@ def _date(head: BlockHead) -> date:
 def _parts(found: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield found["entries"]
     yield found["observations"]
-    yield found["files"]
+    yield found["file_lines"]
     yield from found["slots"].values()
     yield from found["sinks"].values()
 
@@ -290,7 +290,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         f" + {o['conflicts']} conflicts + {o['repeats']} repeats + {o['replaced']} replaced"
         f"   {_verdict(o)}"
     )
-    yield from _file_lines(found["files"])
+    yield from _file_lines(found["file_lines"])
     for name, s in found["sinks"].items():
         yield (
             f"sink {name}: {s['current']} current = {s['delivered']} delivered + {s['set_aside']}"

@@ -164,7 +164,7 @@ class Status:
     sinks: tuple[SinkNow, ...]
     channels: tuple[ChannelNow, ...]
     trouble: tuple[str, ...]
-    files: tuple[FileNow, ...] = ()
+    file_lines: tuple[FileNow, ...] = ()
 
 
 class View(Protocol):

@@ -9,7 +9,7 @@ from tests.daemon.commands.calling import call, call_json, until
 from tests.stories.station import Station
 
 from edaphon.clock import SystemClock
-from edaphon.commands.file_lines import REFUSED_IS_A_PROBLEM_NS, file_rows, refusal_problems
+from edaphon.commands.file_lines import REFUSED_IS_A_PROBLEM_NS, line_rows, refusal_problems
 from edaphon.commands.run import running
 from edaphon.derive.files import FileAccount, SourceFiles
 from edaphon.journal import Entry, Journal, Kind
@@ -76,7 +76,7 @@ def test_verify_closes_the_ledger_of_lines_and_of_rows_of_one_time(tmp_path: Pat
     assert f"file/log {tmp_path}/log.csv: {account}" in text
     found = call_json(station, "verify")
     assert found["good"]
-    (row,) = found["files"]["files"]
+    (row,) = found["file_lines"]["files"]
     assert row["latest_refused"][0]["text"] == "2026-04-01,4.1"
 
 
@@ -135,7 +135,7 @@ def test_status_and_log_show_a_refused_line_and_rows_of_one_time(
 def test_a_refused_line_is_a_problem_for_a_week_and_a_count_for_ever() -> None:
     account = FileAccount()
     account.take(LineCounts(rows=9, refused=1), [RefusedLine(4, "no time", b"x")], NOON_NS)
-    rows = file_rows({"file/log": SourceFiles(files={"a.csv": account})})
+    rows = line_rows({"file/log": SourceFiles(files={"a.csv": account})})
     (problem,) = refusal_problems(rows, NOON_NS + REFUSED_IS_A_PROBLEM_NS - 1)
     assert problem == "file/log a.csv: 1 line refused; line 4: no time: 'x'"
     assert list(refusal_problems(rows, NOON_NS + REFUSED_IS_A_PROBLEM_NS)) == []
