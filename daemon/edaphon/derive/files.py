@@ -4,7 +4,6 @@ A line is a row, a header, blank or refused; the follower counted the lines when
 so lines = rows + headers + blank + refused must hold, exactly.
 """
 
-import codecs
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -33,7 +32,6 @@ FileReader = Callable[[Piece, Context], Iterator[Slice]]
 LATEST_FILES = 50  # by source; daily files of ten years must not fill the checkpoint
 LATEST_REFUSED = 5  # by file
 _REASON_CHARACTERS = 200
-_UTF_16_END = {codecs.BOM_UTF16_LE: b"\n\x00", codecs.BOM_UTF16_BE: b"\x00\n"}
 
 
 class KeptRefusal(NamedTuple):
@@ -48,13 +46,6 @@ class KeptRefusal(NamedTuple):
     def of(cls, refused: RefusedLine, received_ns: int) -> "KeptRefusal":
         text = refused.text[:TEXT_BYTES].decode("latin-1")
         return cls(refused.line, refused.reason[:_REASON_CHARACTERS], text, received_ns)
-
-
-class _Part(NamedTuple):
-    """Lines of a piece that are read at once; `unended`: its one line had no end."""
-
-    piece: Piece
-    unended: bool
 
 
 class _Unended(NamedTuple):
@@ -86,24 +77,19 @@ class FileAccount:
 
     def read(self, piece: Piece, reader: FileReader) -> Iterator[tuple[Slice, bool]]:
         """The slices of a piece and whether it is a line without end; `take` each at once."""
-        for part, unended in self._parts(piece):
-            for one in reader(part, self.context):
-                self.context = one.context
-                yield one, unended
-
-    def _parts(self, piece: Piece) -> Iterator[_Part]:
         self._follow(piece)
-        if not piece.unended:
-            yield _Part(piece, False)
+        held: Slice | None = None
+        for one in reader(piece, self.context):
+            if held is not None:
+                self.context = held.context
+                yield held, False
+            held = one
+        if held is None:
             return
-        head, lines = _last_line(piece), piece.lines - 1
-        if lines:
-            yield _Part(piece._replace(data=piece.data[:head], lines=lines, unended=False), False)
-        context, counts = self.context, self.counts
-        offset, line = piece.offset + head, piece.line + lines
-        last = piece._replace(data=piece.data[head:], offset=offset, line=line, lines=1)
-        yield _Part(last._replace(headed=False), True)
-        self.unended = _Unended(_difference(self.counts, counts), context)
+        if piece.unended:  # the last line is a slice of its own
+            self.unended = _Unended(held.counts, self.context)
+        self.context = held.context
+        yield held, piece.unended
 
     def _follow(self, piece: Piece) -> None:
         begins = piece.follows in {Follows.BEGINS, Follows.CHANGED} or (
@@ -205,11 +191,3 @@ def whole_refused(piece: Piece, done: int, why: str) -> tuple[LineCounts, Refuse
 
 def _difference(counts: LineCounts, less: LineCounts) -> LineCounts:
     return LineCounts(*(a - b for a, b in zip(counts, less, strict=True)))
-
-
-def _last_line(piece: Piece) -> int:
-    """Where the last line of a piece begins that has no end."""
-    whole = piece.header + piece.data
-    end = _UTF_16_END.get(whole[:2]) or (b"\n" if b"\n" in whole else b"\r")
-    at = piece.data.rfind(end)
-    return at + len(end) if at >= 0 else 0

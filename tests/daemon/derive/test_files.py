@@ -1,6 +1,6 @@
 """The account of a file's lines: it closes, it stays small, and it is kept over restarts."""
 
-import random
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -8,10 +8,14 @@ from tests.daemon.derive.test_same_time import HEADER, NAME, TEXT, FileLife, lif
 
 from edaphon.derive.deriver import Deriver
 from edaphon.derive.files import LATEST_FILES, LATEST_REFUSED, FileAccount, SourceFiles
+from edaphon.derive.plan import Plan
+from edaphon.derive.sources import Sources
 from edaphon.derive.state import State
-from edaphon.derive.step import LostLine
-from edaphon.journal import Kind
-from edaphon_drivers.files.lines import FIRST, LineCounts, RefusedLine, Slice
+from edaphon.derive.step import Line, LostLine
+from edaphon.journal import Entry, Kind
+from edaphon.nouns import Sequence
+from edaphon_drivers.faults import Refused
+from edaphon_drivers.files.lines import FIRST, Context, LineCounts, RefusedLine, Slice
 from edaphon_drivers.payloads import Follows, Piece, pack_piece
 
 GOOD, BAD = b"2026-09-01 10:00:%02d,4.0,5.0\n", b"2026-09-01,4.1,5.1\n"
@@ -58,20 +62,21 @@ def test_a_piece_without_any_row_is_a_dead_letter_whose_lines_are_refused(tmp_pa
     life.close()
 
 
-def test_a_piece_that_its_sheet_cannot_read_is_refused_line_by_line(tmp_path):
-    plot = FileLife()
-    text = TEXT.replace(', utc_offset = "+00:00"', "")
-    table = {"file": "edaphon.toml", "sha256": "", "text": text}
-    plot.add(Kind.CONFIGURATION, "", orjson.dumps(table))
-    plot.know_clock()
-    plot.add(Kind.RECORD, "file/log", pack_piece(piece(GOOD % 1 + GOOD % 2)))
-    life = life_of(tmp_path, plot)
-    life.settle()
-    files = life.deriver.state.files
-    if files:  # a configuration that says no zone may be refused as a whole
-        assert files["file/log"].files[NAME].counts == LineCounts(refused=3)
-        assert files["file/log"].files[NAME].closes
-    life.close()
+def test_a_piece_that_its_sheet_cannot_read_is_refused_line_by_line():
+    def refuses(one: Piece, context: Context) -> Iterator[Slice]:
+        raise Refused("utc_offset of this file", one.name)
+        yield Slice((), LineCounts(), (), context)
+
+    state, lost = State(boots={"boot": (0, 0)}), list[LostLine]()
+    sources = Sources(files={"file/log": refuses}, kinds={"file/log": "own"})
+    line = Line(state, Plan(), sources, lambda _: (), on_lost_line=lost.append)
+    payload = pack_piece(piece(GOOD % 1 + GOOD % 2))
+    line.step([(Sequence(1, 1), Entry(Kind.RECORD, 9, 0, "boot", "file/log", payload))])
+    account = state.files["file/log"].files[NAME]
+    assert account.counts == LineCounts(refused=3)
+    assert account.closes
+    assert (state.counts.dead, state.counts.decoded) == (1, 0)
+    assert [(one.line.line, "utc_offset" in one.line.reason) for one in lost] == [(1, True)]
 
 
 def test_refused_lines_are_reported_with_their_place(tmp_path):
@@ -149,24 +154,24 @@ def test_settings_put_right_count_the_lines_once_more(tmp_path):
 
 
 def test_a_line_taken_without_its_end_is_counted_once():
-    account, rng = FileAccount(), random.Random(7)
+    account = FileAccount()
 
-    def counted(part: Piece, context):
-        n = part.data.count(b"\n") + (not part.data.endswith(b"\n") and bool(part.data))
-        bad = tuple(
-            RefusedLine(part.line, "short", part.data) for _ in range(n) if part.data == b"2026"
-        )
-        headers = part.lines - n
-        counts = LineCounts(rows=n - len(bad), headers=headers, refused=len(bad))
-        yield Slice((), counts, bad, context._replace(same=context.same + n))
+    def counted(part: Piece, context: Context) -> Iterator[Slice]:
+        lines = part.data.splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith(b"\n")]
+        context = context._replace(same=context.same + len(whole))
+        yield Slice((), LineCounts(rows=len(whole), headers=int(part.headed)), (), context)
+        if part.unended:
+            torn = RefusedLine(part.line + part.lines - 1, "short", lines[-1])
+            yield Slice((), LineCounts(refused=1), (torn,), context._replace(same=99))
 
     def read(one: Piece) -> None:
         for part, _ in account.read(one, counted):
-            account.take(part.counts, part.refused, rng.randrange(9))
+            account.take(part.counts, part.refused, 0)
 
     torn = piece(GOOD % 1)._replace(data=GOOD % 1 + b"2026", lines=3, unended=True)
     read(torn)
-    assert (account.counts.refused, account.lines, account.context.same) == (1, 3, 2)
+    assert (account.counts.refused, account.lines, account.context.same) == (1, 3, 99)
     read(piece(GOOD % 2 + GOOD % 3, line=3, follows=Follows.AGAIN))
     assert account.counts == LineCounts(rows=3, headers=1)
     assert (account.lines, account.refused, account.context.same) == (4, [], 3)
