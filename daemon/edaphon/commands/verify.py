@@ -27,7 +27,7 @@ from edaphon.series import DAY_NS, BlockHead, Contested, Series, contested
 from edaphon.sinks.feed import cursor_name
 from edaphon.sinks.readback import Readback, Rows, open_readback
 from edaphon.sinks.sink import Later, sink_kind
-from edaphon_drivers.files.lines import LineCounts
+from edaphon_drivers.line_account import LineCounts
 
 __all__ = ["verify"]
 

@@ -21,9 +21,9 @@ from edaphon.journal import Entry
 from edaphon_drivers import lorawan
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault, Garbled, Refused
-from edaphon_drivers.files.lines import FIRST, Context
 from edaphon_drivers.identity import Identity
 from edaphon_drivers.json_message import JsonFields, decode_json
+from edaphon_drivers.line_account import FIRST, Context
 from edaphon_drivers.payloads import (
     LARGEST_MESSAGE_BYTES,
     Message,

@@ -23,7 +23,7 @@ from edaphon.nouns import DEMOTED, Observations, Sequence
 from edaphon.written import read_document
 from edaphon_calibration.flags import Flag
 from edaphon_drivers.faults import Fault
-from edaphon_drivers.files.lines import LineCounts, RefusedLine
+from edaphon_drivers.line_account import LineCounts, RefusedLine
 from edaphon_drivers.lorawan import Uplink as Frame
 from edaphon_drivers.payloads import Piece, unpack_piece
 from edaphon_drivers.readings import Reading

@@ -14,7 +14,7 @@ from edaphon.commands.run import running
 from edaphon.derive.files import FileAccount, SourceFiles
 from edaphon.journal import Entry, Journal, Kind
 from edaphon.written.values import instant_ns
-from edaphon_drivers.files.lines import LineCounts, RefusedLine
+from edaphon_drivers.line_account import LineCounts, RefusedLine
 from edaphon_drivers.payloads import Follows, Piece, pack_piece
 
 NOON_NS = instant_ns("2026-04-01T12:00:00Z")
