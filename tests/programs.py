@@ -5,20 +5,28 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import pytest
 
+from edaphon.commands.programs import (
+    ProgramEnded,
+    Running,
+    broker_conf,
+    find_program,
+    free_port,
+    launch,
+    listens,
+)
+
 ROOT = Path(__file__).resolve().parent.parent
 READY_S = 20.0
-SEARCH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
 
 
 class Missing(Exception):
@@ -46,8 +54,8 @@ def require(program: str, package: str) -> Path:
 @cache
 def find(program: str, package: str) -> Path:
     """First on PATH, then in the cache folder, then fetched from the distribution."""
-    if installed := shutil.which(program, path=SEARCH):
-        return Path(installed)
+    if installed := find_program(program):
+        return installed
     folder = cache_folder() / package
     if not (found := _unpacked(folder, program)):
         _fetch(folder, package)
@@ -55,20 +63,6 @@ def find(program: str, package: str) -> Path:
     if not found:
         raise Missing(f"package {package} holds no {program}")
     return found
-
-
-def libraries(program: Path) -> dict[str, str]:
-    """The environment in which an unpacked program finds the libraries unpacked beside it."""
-    roots = [p for p in program.parents if p.parent == cache_folder()]
-    folders = {str(lib.parent) for root in roots for lib in root.rglob("*.so.*")}
-    return {"LD_LIBRARY_PATH": os.pathsep.join(sorted(folders))} if folders else {}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def _unpacked(folder: Path, program: str) -> Path | None:
@@ -121,13 +115,13 @@ class Program:
         self.folder = folder / self.program
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._running: Running | None = None
         self.start()
 
     @property
     def pid(self) -> int:
-        assert self._process is not None, f"{self.program} is not running"
-        return self._process.pid
+        assert self._running is not None, f"{self.program} is not running"
+        return self._running.process.pid
 
     @property
     def url(self) -> str:
@@ -140,17 +134,13 @@ class Program:
 
     def start(self) -> Self:
         """Start and wait until it answers; a test fails that waits longer than 20 s."""
-        assert self._process is None, f"{self.program} already runs"
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [self._path, *self._arguments()],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, **libraries(self._path)},
-            )
+        assert self._running is None, f"{self.program} already runs"
+        self._running = launch([self._path, *self._arguments()], self.folder / "log")
         try:
-            self._wait_ready()
+            self._running.wait_ready(self._answers, READY_S)
+        except ProgramEnded as ended:
+            self.kill()
+            pytest.fail(str(ended))
         except BaseException:
             self.kill()
             raise
@@ -176,24 +166,10 @@ class Program:
     def _answers(self) -> bool:
         raise NotImplementedError
 
-    def _wait_ready(self) -> None:
-        assert self._process is not None
-        end = time.monotonic() + READY_S
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > end:
-                pytest.fail(f"{self.program} did not start: {self.log[-2000:]}")
-            time.sleep(0.03)
-
     def _end(self, number: int) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(number)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        running, self._running = self._running, None
+        if running is not None:
+            running.end(number)
 
 
 def _http_says(port: int, path: str, statuses: set[int]) -> bool:
@@ -225,23 +201,12 @@ class Mosquitto(Program):
         return database.stat().st_size if database.exists() else 0
 
     def _arguments(self) -> list[str]:
-        lines = [
-            f"listener {self.port} {self.host}",
-            self._own.sub("", self.conf),
-            f"persistence_location {self.folder}/",
-            "log_dest stderr",
-        ]
-        if os.getuid() == 0:
-            lines.append("user root")
-        (self.folder / "mosquitto.conf").write_text("\n".join(lines) + "\n", "utf-8")
+        lines = f"{self._own.sub('', self.conf)}\npersistence_location {self.folder}/"
+        (self.folder / "mosquitto.conf").write_text(broker_conf(self.port, lines), "utf-8")
         return ["-c", str(self.folder / "mosquitto.conf")]
 
     def _answers(self) -> bool:
-        try:
-            socket.create_connection((self.host, self.port), timeout=1).close()
-        except OSError:
-            return False
-        return True
+        return listens(self.port)
 
 
 class Influx1(Program):
@@ -292,6 +257,15 @@ class VictoriaMetrics(Program):
         return _http_says(self.port, "/health", {200})
 
 
+def output(*words: object, **options: Any) -> str:
+    """What a command printed; a test fails with its last lines where the command fails."""
+    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, **options)
+    if done.returncode:
+        printed = (done.stdout + done.stderr).strip().splitlines()[-20:]
+        pytest.fail("\n".join([f"{words[0]} ended with exit code {done.returncode}:", *printed]))
+    return done.stdout
+
+
 def wait_until(true: Callable[[], bool], what: str, within_s: float = 20.0) -> None:
     """Fail the test when `true()` has not become so in time."""
     end = time.monotonic() + within_s
@@ -305,7 +279,8 @@ def fetch_all() -> int:
     """What `./run test` gets before it begins; 1 if a program is missing, each told with why."""
     missing = 0
     wanted = [(kind.program, kind.package) for kind in (Mosquitto, Influx1, VictoriaMetrics)]
-    for program, package in [*wanted, ("openssl", "openssl")]:
+    wanted += [(name, name) for name in ("openssl", "debootstrap")]
+    for program, package in wanted:
         try:
             find(program, package)
         except Missing as error:

@@ -8,6 +8,8 @@ import pytest
 from tests import programs
 from tests.programs import Influx1, Mosquitto, VictoriaMetrics
 
+from edaphon.commands.programs import libraries
+
 
 def ask(program: programs.Program, method: str, path: str, body: str = "") -> tuple[int, str]:
     connection = http.client.HTTPConnection(program.host, program.port, timeout=10)
@@ -50,16 +52,16 @@ def test_a_missing_program_skips_at_home_and_fails_in_ci(
 ) -> None:
     monkeypatch.setenv("CI", ci)
     monkeypatch.setenv("EDAPHON_CACHE", str(tmp_path))
-    monkeypatch.setattr(programs, "SEARCH", str(tmp_path))
     wanted = pytest.fail.Exception if ci else pytest.skip.Exception
     with pytest.raises(wanted, match="no-such-program"):
         programs.require("no-such-program", "edaphon-no-such-package")
 
 
-def test_an_unpacked_program_is_told_where_its_libraries_are(
+def test_an_unpacked_program_gets_the_libraries_that_were_unpacked_with_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("EDAPHON_CACHE", str(tmp_path))
+    monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
     library = tmp_path / "server" / "usr" / "lib" / "libtool.so.2"
     program = tmp_path / "server" / "usr" / "bin" / "server"
     for file in (library, program):
@@ -67,4 +69,6 @@ def test_an_unpacked_program_is_told_where_its_libraries_are(
         file.touch()
     program.chmod(0o755)
     assert programs.find("server", "server") == program
-    assert programs.libraries(program) == {"LD_LIBRARY_PATH": str(library.parent)}
+    assert libraries(program) == {"LD_LIBRARY_PATH": str(library.parent)}
+    assert libraries(Path("/usr/sbin/mosquitto")) == {}
+    assert libraries(Path("/usr/local/sbin/mosquitto")) == {}

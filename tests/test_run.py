@@ -1,5 +1,6 @@
 """The `run` script on machines that lack something: one line with what to type, exit code 69."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -8,7 +9,20 @@ from pathlib import Path
 import pytest
 from tests.documents import ROOT
 
-TOOLS = ("sh", "dirname", "cat", "sha256sum", "cut", "id", "sed", "grep")
+TOOLS = (
+    "sh",
+    "dirname",
+    "cat",
+    "sha256sum",
+    "cut",
+    "id",
+    "sed",
+    "grep",
+    "mkdir",
+    "ln",
+    "rm",
+    "readlink",
+)
 NO_ENSUREPIP = '#!/bin/sh\ncase "$2" in *ensurepip*) exit 1 ;; esac\n'
 OLD = '#!/bin/sh\ncase "$2" in *version_info*) exit 1 ;; esac\n'
 
@@ -64,6 +78,68 @@ def test_a_failed_installation_is_not_taken_for_a_good_one(bare: Path) -> None:
     done = run(bare, "install")
     assert done.returncode != 0
     assert not (bare / ".venv" / "pins-run").exists()
+
+
+@pytest.fixture
+def installed(bare: Path) -> Path:
+    """A clone whose pins are installed already: nothing is fetched any more."""
+    pins = (bare / "requirements" / "run.txt").read_bytes() + (bare / "pyproject.toml").read_bytes()
+    (bare / ".venv").mkdir()
+    (bare / ".venv" / "pins-run").write_text(hashlib.sha256(pins).hexdigest() + str(bare) + "\n")
+    return bare
+
+
+def test_an_installation_puts_edaphon_on_the_path_and_says_how_this_shell_finds_it(
+    installed: Path,
+) -> None:
+    done = run(installed, "install")
+    link = installed / ".local" / "bin" / "edaphon"
+    assert done.returncode == 0
+    assert done.stdout == f"{link}\n"
+    assert link.readlink() == installed / ".venv" / "bin" / "edaphon"
+    assert done.stderr.endswith('In this shell type:  export PATH="$HOME/.local/bin:$PATH"\n')
+    assert run(installed, "install").stdout == f"{link}\n"
+    assert run(installed, "install", "--remove").returncode == 0
+    assert not link.is_symlink()
+    assert not (installed / ".venv").exists()
+
+
+def test_another_edaphon_on_the_path_stays(installed: Path) -> None:
+    other = installed / ".local" / "bin" / "edaphon"
+    other.parent.mkdir(parents=True)
+    other.write_text("another program")
+    done = run(installed, "install")
+    assert f"{other} is another program and stays" in done.stderr
+    run(installed, "install", "--remove")
+    assert other.read_text() == "another program"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "line"),
+    [
+        (["--service"], 1, "the service belongs to root. Type:  sudo ./run install --service"),
+        (["--servce"], 2, "expected nothing, --service or --remove after ./run install"),
+        (["--service", "--remove"], 1, "Type:  sudo ./run install --remove"),
+    ],
+)
+def test_an_installation_that_can_not_be_is_one_line_with_what_to_type(
+    installed: Path, words: list[str], code: int, line: str
+) -> None:
+    done = run(installed, "install", *words)
+    assert done.returncode == code
+    assert line in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_sudo_without_a_service_is_refused_and_installs_nothing(bare: Path) -> None:
+    stub(bare, "id", "#!/bin/sh\necho 0\n")
+    environment = {"PATH": str(bare / "bin"), "HOME": str(bare), "SUDO_USER": "tech"}
+    done = subprocess.run(
+        ["sh", str(bare / "run"), "install"], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "your own installation needs no sudo" in done.stderr
+    assert not (bare / ".venv").exists()
 
 
 def test_help_names_every_verb_and_a_wrong_one_is_wrong_usage(bare: Path) -> None:

@@ -3,13 +3,17 @@
 Fault
 ├── NoAnswer   nothing came in time                              (temporary)
 ├── Garbled    bytes came that the protocol or the CRC forbids   (temporary)
+│   └── Incomplete   only the first part of a payload could be read
 ├── Refused    the instrument or its payload says no             (final)
 └── LinkDown   the port or the connection is gone                (temporary)
 """
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-__all__ = ["Fault", "Garbled", "LinkDown", "NoAnswer", "Refused"]
+if TYPE_CHECKING:
+    from edaphon_drivers.readings import Reading
+
+__all__ = ["Fault", "Garbled", "Incomplete", "LinkDown", "NoAnswer", "Refused"]
 
 
 class Fault(Exception):
@@ -37,6 +41,25 @@ class Garbled(Fault):
     """Bytes came that the protocol or its CRC forbids."""
 
     cause = "garbled"
+
+
+class Incomplete(Garbled):
+    """Some channels of a payload could not be read; `readings` are those of all others.
+
+    `unread` names each of them without what differs from frame to frame, to be counted by;
+    `detail` says the same for one frame, with places and lengths.
+    """
+
+    def __init__(
+        self,
+        readings: "tuple[Reading, ...]",
+        unread: tuple[str, ...],
+        detail: str,
+        came: bytes,
+        where: str = "",
+    ) -> None:
+        super().__init__(f"known and whole channels only ({detail})", came, where)
+        self.readings, self.unread, self.detail = readings, unread, detail
 
 
 class Refused(Fault):

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 import orjson
 
 from edaphon_drivers.faults import Garbled
+from edaphon_drivers.json_text import bare_json
+from edaphon_drivers.number_text import number_in
 from edaphon_drivers.payloads import LARGEST_MESSAGE_BYTES
-from edaphon_drivers.readings import Origin, Reading, Status
+from edaphon_drivers.readings import UNREADABLE_NS, Origin, Reading, Status
 from edaphon_drivers.rfc3339 import rfc3339_ns
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "TimeFormat",
     "decode_json",
     "decode_object",
+    "epoch_ns",
     "follow",
     "parse_object",
 ]
@@ -48,7 +51,7 @@ _UNIT_NS = {
 
 @dataclass(frozen=True, slots=True)
 class JsonTime:
-    """Where a message says its own time; without it, or if unreadable, a reading has none."""
+    """Where a message says its own time; one that is missing there counts as unreadable."""
 
     path: str
     format: TimeFormat = TimeFormat.RFC3339
@@ -123,6 +126,9 @@ def decode_object(message: Mapping[str, Any], fields: JsonFields) -> tuple[Readi
         if value is ABSENT:
             continue
         kind = type(value)
+        if kind is str:
+            value = number_in(value)
+            kind = type(value)
         number = value if kind is float else float(value) if kind is int else None
         status = _OK
         if number is None or (unit_path and follow(message, unit_path) != unit):
@@ -141,6 +147,7 @@ def parse_object(data: bytes) -> dict[str, Any]:
     """
     if len(data) > LARGEST_MESSAGE_BYTES:
         raise Garbled(f"a JSON object of at most {LARGEST_MESSAGE_BYTES} bytes", data)
+    data = bare_json(data)
     try:
         message = orjson.loads(data)
     except orjson.JSONDecodeError as wrong:
@@ -197,22 +204,28 @@ def follow(value: Any, keys: Path) -> Any:
     return value
 
 
-def _time_ns(message: Mapping[str, Any], fields: JsonFields) -> int | None:
+def _time_ns(message: Mapping[str, Any], fields: JsonFields) -> int:
     said = follow(message, fields.time_path)
     if not fields.time_unit_ns:
-        return _rfc3339_or_none(said)
-    if type(said) is int:
-        ns = said * fields.time_unit_ns
-    elif type(said) is float and 0 <= said < 2**63:
+        return _rfc3339_ns(said)
+    return epoch_ns(said, fields.time_unit_ns)
+
+
+def epoch_ns(said: Any, unit_ns: int) -> int:
+    """A time counted from 1970 in `unit_ns`, as a number or as text; else UNREADABLE_NS."""
+    count = number_in(said)
+    if isinstance(count, int):
+        ns = count * unit_ns
+    elif isinstance(count, float) and 0 <= count < 2**63:
         # A double holds present seconds to a quarter of a microsecond: no digits beyond that.
-        ns = round(said * fields.time_unit_ns / 1000) * 1000
+        ns = round(count * unit_ns / 1000) * 1000
     else:
-        return None
-    return ns if 0 <= ns < 2**63 else None
+        return UNREADABLE_NS
+    return ns if 0 <= ns < 2**63 else UNREADABLE_NS
 
 
-def _rfc3339_or_none(said: Any) -> int | None:
+def _rfc3339_ns(said: Any) -> int:
     try:
-        return rfc3339_ns(said) if type(said) is str else None
+        return rfc3339_ns(said.strip()) if type(said) is str else UNREADABLE_NS
     except ValueError:
-        return None
+        return UNREADABLE_NS

@@ -3,7 +3,11 @@
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["Origin", "Reading", "Status"]
+__all__ = ["UNREADABLE_NS", "Origin", "Reading", "Status"]
+
+# Stands for a time that the sender gave and nobody can read: the reading gets the time of receipt,
+# and is suspect. No sender's own time lies before 1970.
+UNREADABLE_NS = -1
 
 
 class Status(StrEnum):
@@ -32,7 +36,8 @@ class Reading(NamedTuple):
     """One output of one instrument at one time.
 
     `number` is in `unit` and is None exactly when `status` is not OK. `time_ns` is the sender's
-    own time [UTC ns], None when it sent none; `start_ns` begins the support of a mean or sum.
+    own time [UTC ns], None when it sent none, UNREADABLE_NS for one that can't be read; `start_ns`
+    begins the support of a mean or sum.
     Without a time of its own it was measured `after_ns` after its record's time of receipt.
     """
 

@@ -89,13 +89,15 @@ def test_a_codec_of_our_own_table_agrees_with_the_native_one():
 
 def test_the_owners_paths_lead_into_what_the_codec_made():
     codec = Codec(
-        "function decodeUplink(i) { return { data: { soil: [{ t: -1.5 }], v: '3.6', n: 0/0 } }; }",
+        "function decodeUplink(i) { return { data: "
+        "{ soil: [{ t: -1.5 }], v: '3.6', w: '3,6', n: 0/0 } }; }",
         "own.js",
     )
     fields = JsonFields(
         (
             JsonField("t", "soil.0.t", "soil_temperature", "degC", failure=(-127.0,)),
             JsonField("v", "v", "battery_voltage", "V"),
+            JsonField("w", "w", "battery_voltage", "V"),
             JsonField("n", "n", "relative_humidity", "%"),
             JsonField("absent", "x.y", "relative_humidity", "%"),
         )
@@ -103,7 +105,8 @@ def test_the_owners_paths_lead_into_what_the_codec_made():
     readings = decode_with(codec, b"", 1, fields)
     assert [(r.output, r.number, r.status) for r in readings] == [
         ("t", -1.5, Status.OK),
-        ("v", None, Status.INVALID),
+        ("v", 3.6, Status.OK),
+        ("w", None, Status.INVALID),
         ("n", None, Status.INVALID),
     ]
     assert {r.origin for r in readings} == {Origin.REPORTED}

@@ -18,7 +18,7 @@ from edaphon_drivers.json_message import (
     parse_object,
 )
 from edaphon_drivers.payloads import LARGEST_MESSAGE_BYTES
-from edaphon_drivers.readings import Reading, Status
+from edaphon_drivers.readings import UNREADABLE_NS, Reading, Status
 
 VWC = JsonField("vwc", "soil.vwc", "volumetric_water_content", "m**3/m**3")
 WARMTH = JsonField("t", "readings.0.t", "soil_temperature", "degC")
@@ -52,10 +52,38 @@ def test_a_key_of_digits_names_a_member_of_an_object_too() -> None:
     assert decode_json(b'{"readings":{"0":{"t":7}}}', ALL)[0].number == 7.0
 
 
-@pytest.mark.parametrize("value", [True, False, None, "3.61", "nan", [], [3.61], {}, {"v": 1}])
+TEXTS = ["nan", "", " ", "4,2", "4.2 C", "0x10", "1_000", "true", "1e999", "--1", "1 2", "\u0661"]
+NO_NUMBERS: list[object] = [True, False, None, [], [3.61], {}, {"v": 1}, *TEXTS]
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS)
 def test_what_is_not_a_number_is_invalid_and_carries_none(value: object) -> None:
     (reading,) = one(value)
     assert (reading.number, reading.status) == (None, Status.INVALID)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("4.2", 4.2), ("-0.5", -0.5), ("+7", 7.0), (" 4.2 ", 4.2), ("1e3", 1000.0), ("4.2\n", 4.2)]
+    + [("12", 12.0), (".5", 0.5), ("5.", 5.0), ("007", 7.0)],
+)
+def test_a_number_as_text_is_that_number(text: str, number: float) -> None:
+    (reading,) = one(text)
+    assert (reading.number, reading.status) == (number, Status.OK)
+    assert type(reading.number) is float
+
+
+def test_a_failure_number_as_text_is_a_status() -> None:
+    probe = JsonField("t", "bat", "soil_temperature", "degC", failure=(-127.0,))
+    assert one("-127.00", probe)[0].status is Status.FAILURE
+
+
+@pytest.mark.parametrize("before", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("behind", [b"", b"\0", b"\0\0\0", b"\r\n", b" \n\0", b"\0\r\n\t "])
+def test_a_byte_order_mark_and_nuls_behind_a_message_cost_nothing(
+    before: bytes, behind: bytes
+) -> None:
+    assert decode_json(before + b'{"bat":3.61}' + behind, ALL) == decode_json(b'{"bat":3.61}', ALL)
 
 
 @pytest.mark.parametrize("word", [b"NaN", b"Infinity", b"-Infinity", b'1e999, "n": NaN'])
@@ -109,17 +137,21 @@ def test_a_unit_that_should_be_there_and_is_not_makes_the_number_invalid() -> No
         (TimeFormat.MS, "1795348800123.25", 1_795_348_800_123_250_000),
         (TimeFormat.NS, "1795348800123456789", 1_795_348_800_123_456_789),
         (TimeFormat.RFC3339, '"2026-11-22T12:00:00.123456789Z"', 1_795_348_800_123_456_789),
-        (TimeFormat.S, "-1", None),
-        (TimeFormat.S, "1e300", None),
-        (TimeFormat.S, "99999999999999", None),
-        (TimeFormat.S, "true", None),
-        (TimeFormat.S, '"1795348800"', None),
-        (TimeFormat.RFC3339, '"yesterday"', None),
-        (TimeFormat.RFC3339, "1795348800", None),
+        (TimeFormat.S, '"1795348800"', 1_795_348_800_000_000_000),
+        (TimeFormat.NS, '" 1795348800123456789 "', 1_795_348_800_123_456_789),
+        (TimeFormat.S, '"1795348800.25"', 1_795_348_800_250_000_000),
+        *[
+            (TimeFormat.S, said, UNREADABLE_NS)
+            for said in ("-1", "1e300", "99999999999999", "true", "null", '"soon"', "[]")
+        ],
+        *[
+            (TimeFormat.RFC3339, said, UNREADABLE_NS)
+            for said in ('"yesterday"', "1795348800", "null", '""', '"2026-02-30T00:00:00Z"')
+        ],
     ],
 )
 def test_the_senders_time_is_read_exactly_or_not_at_all(
-    form: TimeFormat, said: str, ns: int | None
+    form: TimeFormat, said: str, ns: int
 ) -> None:
     fields = JsonFields((BATTERY,), JsonTime("sent.at", form))
     (reading,) = decode_json(f'{{"bat":3.6,"sent":{{"at":{said}}}}}'.encode(), fields)
@@ -128,7 +160,7 @@ def test_the_senders_time_is_read_exactly_or_not_at_all(
 
 def test_a_message_without_its_time_still_gives_its_numbers() -> None:
     fields = JsonFields((BATTERY,), JsonTime("at"))
-    assert decode_json(b'{"bat":3.6}', fields)[0].time_ns is None
+    assert decode_json(b'{"bat":3.6}', fields)[0].time_ns == UNREADABLE_NS
 
 
 @pytest.mark.parametrize(
@@ -144,6 +176,11 @@ def test_a_message_without_its_time_still_gives_its_numbers() -> None:
         b"{'bat':3.6}",
         b'{"bat":3.6}x',
         b"\xff\xfe",
+        '{"bat":3.6}'.encode("utf-16"),
+        b'{"bat":3.6}\0x',
+        b'\0{"bat":3.6}',
+        b"\0",
+        b"\xef\xbb\xbf",
         b'{"bat":NaN',
         b'{"a":' * 2000 + b"1" + b"}" * 2000,
         b"[" * 200_000,

@@ -195,7 +195,7 @@ NOT_A_MESSAGE = {
     "20 MB of noise": bytes(range(256)) * (HUGE // 256),
 }
 NO_NUMBER = {
-    "a word": b'{"vwc": "0.31"}',
+    "a word": b'{"vwc": "0,31"}',
     "truth": b'{"vwc": true}',
     "null": b'{"vwc": null}',
     "an object": b'{"vwc": {"value": 0.31}}',

@@ -3,10 +3,13 @@
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+
+from edaphon import __version__
 
 __all__ = ["COMMANDS", "main", "take_in"]
 
@@ -47,12 +50,16 @@ class _InOrder(TyperGroup):
 def main(words: Sequence[str] | None = None) -> None:
     """The console script; `words` stand for sys.argv[1:]."""
     given = list(sys.argv[1:] if words is None else words)
+    if "--version" in given:
+        typer.echo(f"edaphon {__version__}")
+        return
     app = typer.Typer(
         cls=_InOrder,
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},  # commands inherit them
     )
     app.callback()(_edaphon)
     for name in COMMANDS if given[:1] not in [[c] for c in COMMANDS] else given[:1]:
@@ -60,7 +67,7 @@ def main(words: Sequence[str] | None = None) -> None:
     try:
         app(args=given, prog_name="edaphon")
     except OSError as error:  # a folder, a port, a disk: the machine's no, in its own words
-        typer.echo(f"edaphon {given[0]}: {error}", err=True)
+        typer.echo(f"edaphon {given[0]}: {_refusal(error)}", err=True)
         sys.exit(MACHINE)
 
 
@@ -73,5 +80,15 @@ def take_in(app: typer.Typer, name: str) -> None:
         app.command(name)(found)
 
 
-def _edaphon() -> None:
+def _refusal(error: OSError) -> str:
+    from edaphon.commands.lacking import denied
+
+    return denied(Path(error.filename), error) if error.filename else str(error)
+
+
+def _edaphon(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version; with any command.")
+    ] = False,
+) -> None:
     """Data acquisition for long-term soil monitoring plots."""

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from edaphon.acquire.bus import Link
 from edaphon.acquire.sampler import Scheduled
 from edaphon.acquire.slots import Grid, Schedule
 from edaphon.acquire.switches import BranchSwitch, SupplySwitch, branched, powered
 from edaphon.config import Broker, Bus, Configuration, ScheduledSource, Supply
+from edaphon.journal import Origin
 from edaphon_drivers.links.tcp import TcpLink
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Asking, Talk, Timing
@@ -16,9 +17,24 @@ from edaphon_drivers.talk import Asking, Talk, Timing
 if TYPE_CHECKING:
     from edaphon_drivers.links.mqtt import MqttOptions
 
-__all__ = ["branch_switch", "link_opener", "mqtt_options", "scheduled", "supply_switches"]
+__all__ = [
+    "ClientName",
+    "branch_switch",
+    "client_id",
+    "link_opener",
+    "mqtt_options",
+    "scheduled",
+    "supply_switches",
+]
 
 SHORTEST_DEADLINE_S, LONGEST_DEADLINE_S = 5.0, 120.0
+
+
+class ClientName(NamedTuple):
+    """The client id to begin with, and the one to take if that is another logger's; "" for none."""
+
+    id: str
+    own: str = ""
 
 
 def link_opener(bus: Bus) -> Callable[[], Link]:
@@ -51,15 +67,27 @@ def link_opener(bus: Bus) -> Callable[[], Link]:
     return lambda: SerialLink(bus.port, options)
 
 
-def mqtt_options(name: str, broker: Broker, logger: str) -> "MqttOptions":
-    """Raises LookupError when the password can't be had."""
+def client_id(name: str, broker: Broker, logger: str, origin: Origin) -> str:
+    """The name of a session at a broker: the owner's, or one that no other logger shares.
+
+    A journal of an older version keeps the name that it had, which lacks the journal's id:
+    messages may wait under it at the broker.
+    """
+    if broker.client_id:
+        return broker.client_id
+    return f"edaphon-{logger}-{name}" + (f"-{origin.named}" if origin.named else "")
+
+
+def mqtt_options(name: str, broker: Broker, client: ClientName) -> "MqttOptions":
+    """`client` names the session. Raises LookupError when the password can't be had."""
     from edaphon_drivers.links.mqtt import MqttOptions
 
     if broker.password is not None and (trouble := broker.password.trouble()):
         raise LookupError(f"password of broker {name}: {trouble}")
     return MqttOptions(
         host=broker.host,
-        client_id=broker.client_id or f"edaphon-{logger}-{name}",
+        client_id=client.id,
+        own_id=client.own,
         topics=broker.topics,
         port=broker.port,
         username=broker.username,

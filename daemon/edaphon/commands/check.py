@@ -1,5 +1,6 @@
 """`edaphon check`: every mistake of edaphon.toml and of fact files, without opening any port."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Annotated
 import orjson
 import typer
 
+from edaphon.commands.lacking import SERVICE_FOLDER, denied, next_steps
 from edaphon.config import Configuration, Draft, file_complaints, read_draft, things_lacking
 from edaphon.facts import (
     FactRow,
@@ -24,7 +26,8 @@ from edaphon.written.models import validated
 __all__ = ["CONFIGURATION", "Examined", "check", "examine", "usual_file"]
 
 CONFIGURATION = 3  # exit code: something is wrong with what people wrote
-USUAL = (Path("edaphon.toml"), Path("/etc/edaphon/edaphon.toml"))
+CONFIG_NAME = "edaphon.toml"
+USUAL = (Path(CONFIG_NAME), SERVICE_FOLDER / CONFIG_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +60,15 @@ def check(
         typer.echo(f"{_count(len(found.complaints), 'mistake')}; nothing was changed.", err=True)
     else:
         typer.echo(_summary(found))
+        for line in _next(found):
+            typer.echo(line)
     if found.complaints:
         raise typer.Exit(CONFIGURATION)
 
 
 def usual_file() -> Path:
     """edaphon.toml here if there is one, else where an installed service has it."""
-    return next((path for path in USUAL if path.exists()), USUAL[-1])
+    return next((path for path in USUAL if os.path.exists(path)), USUAL[-1])
 
 
 def examine(files: Sequence[Path], knowledge: Knowledge | None = None) -> Examined:
@@ -117,13 +122,21 @@ def _read(files: Iterable[Path]) -> tuple[list[Document], list[Complaint]]:
             documents.append(read_document(str(path), path.read_text("utf-8-sig")))
         except OSError as error:
             came = f"can't be read ({error.strerror})"
-            complaints.append(
-                Complaint(str(path), 1, "", came, "a file that this account can read")
-            )
+            complaints.append(Complaint(str(path), 1, "", came, _readable(path, error)))
         except UnicodeDecodeError as error:
             came = f"byte {error.start} is not UTF-8"
             complaints.append(Complaint(str(path), 1, "", came, "text saved as UTF-8"))
     return documents, complaints
+
+
+def _readable(path: Path, error: OSError) -> str:
+    """What would be right in place of a file that can't be read."""
+    if isinstance(error, FileNotFoundError) and path.name == CONFIG_NAME:
+        here = "" if path == USUAL[-1] else f" {path}"
+        return f"a configuration; write one with: edaphon init{here}"
+    if isinstance(error, PermissionError):
+        return f"a file that this account can read: {denied(path, error)}"
+    return "a file that this account can read"
 
 
 def _plain_files(files: Iterable[Path]) -> Iterator[Path]:
@@ -138,7 +151,7 @@ def _is_config(document: Document) -> bool:
     """A file with any table that is not a fact's, near misses of fact tables apart."""
     own = {"logger", "site", "storage", "clock", "web", "bus", "broker", "source", "sink", "supply"}
     own |= {"model"}
-    return bool(own & document.table.keys()) or Path(document.file).name == "edaphon.toml"
+    return bool(own & document.table.keys()) or Path(document.file).name == CONFIG_NAME
 
 
 def _too_many(configs: Sequence[Document]) -> Iterator[Complaint]:
@@ -178,6 +191,12 @@ def _summary(found: Examined) -> str:
     config = found.config
     sources, sinks = _count(len(config.sources), "source"), _count(len(config.sinks), "sink")
     return f"good: {sources}, {sinks}, {facts}"
+
+
+def _next(found: Examined) -> Iterable[str]:
+    if found.config is None or found.document is None:
+        return ()
+    return next_steps(Path(found.document.file), found.config)
 
 
 def _count(n: int, what: str) -> str:

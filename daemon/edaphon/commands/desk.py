@@ -99,6 +99,7 @@ class Desk:
             "last_ns": last,
             "state": "silent" if account and account.gap else state,
             "detail": account.gap.cause if account and account.gap else "",
+            "notes": service.deriver.state.notes.get(source.path, {}),
             "missed_uplinks": service.deriver.state.uplinks_missed.get(source.path, 0),
             "conflicting_uplinks": _conflicting(service, source.path).n,
         }

@@ -6,29 +6,38 @@ from typing import Annotated
 
 import typer
 
+from edaphon.commands.lacking import denied, is_services
+
 __all__ = ["example_text", "init"]
 
 REFUSED = 1
+SERVICE_STORAGE = Path("/var/lib/edaphon")
 
 
 def init(
     file: Annotated[Path, typer.Argument(help="the file to write")] = Path("edaphon.toml"),
     logger: Annotated[str, typer.Option(help="name of this box")] = "my-logger-1",
     site: Annotated[str, typer.Option(help="name of the place")] = "my-site",
-    storage: Annotated[Path, typer.Option(help="folder for journal, series and state")] = Path(
-        "/var/lib/edaphon"
-    ),
+    storage: Annotated[
+        Path | None,
+        typer.Option(help="folder for journal, series and state; usually beside the file"),
+    ] = None,
 ) -> None:
     """Write a commented example configuration; a file that is there is left alone."""
-    text = example_text(logger, site, storage.absolute())
+    text = example_text(logger, site, (storage or _usual_storage(file)).absolute())
     try:
         with file.open("x", encoding="utf-8") as new:
             new.write(text)
     except FileExistsError:
         _refuse(f"{file} is there already; name another file, or move that one away")
     except OSError as error:
-        _refuse(f"{file} can't be written ({error.strerror})")
+        _refuse(f"expected a file that can be written, got {denied(file, error)}")
     typer.echo(f"{file} written. Edit it, then: edaphon check {file}")
+
+
+def _usual_storage(file: Path) -> Path:
+    """That of the installed service for its configuration, else a folder beside the file."""
+    return SERVICE_STORAGE if is_services(file) else file.absolute().parent / "edaphon-data"
 
 
 def example_text(logger: str, site: str, storage: Path) -> str:
@@ -37,7 +46,7 @@ def example_text(logger: str, site: str, storage: Path) -> str:
     for own, given in (
         ("my-logger-1", logger),
         ("my-site", site),
-        ("/var/lib/edaphon", str(storage)),
+        (str(SERVICE_STORAGE), str(storage)),
     ):
         text = text.replace(f'"{own}"', _quoted(given))
     return text

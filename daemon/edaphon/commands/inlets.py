@@ -1,5 +1,6 @@
 """All that brings records: lines that are asked, lines that are heard, files, brokers."""
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +17,9 @@ from edaphon.acquire.switches import BranchSwitch
 from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.clock import Clock, SystemClock
 from edaphon.commands.building import (
+    ClientName,
     branch_switch,
+    client_id,
     link_opener,
     mqtt_options,
     scheduled,
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
     from edaphon.acquire.follow import Follower
 
 __all__ = ["Inlets", "Overrides"]
+
+_CLIENT = "mqtt client of broker {}"
+_log = logging.getLogger("edaphon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +100,8 @@ class Inlets:
         """Keep how far the files were read, up to a place of the journal that is committed."""
         for follower in self.followers.values():
             follower.save(place)
+        for name, reader in self.readers.items():
+            self._save_client(name, reader)
 
     def start(self, accounts: Mapping[str, SlotAccount], alive_until_ns: int) -> None:
         for name, supply in self._supplies.items():
@@ -181,7 +189,7 @@ class Inlets:
         from edaphon.acquire.broker import BrokerReader
         from edaphon_drivers.links.mqtt import MqttLink
 
-        options = mqtt_options(name, broker, self._config.logger.id)
+        options = mqtt_options(name, broker, self._client_name(name, broker))
         reader = BrokerReader(
             name,
             options,
@@ -195,8 +203,33 @@ class Inlets:
         reader.start()
         self._say(f"start of broker {name}", None)
 
+    def _client_name(self, name: str, broker: Broker) -> ClientName:
+        """Where the journal came from another machine its last session is tried: see MqttOptions.
+
+        Messages may wait there; and if the card is a copy, its original is there too.
+        """
+        own = client_id(name, broker, self._config.logger.id, self._journal.origin)
+        last = self._state.get(_CLIENT.format(name), {})
+        if broker.client_id or last.get("client") in {None, own}:
+            return ClientName(own)
+        if last["journal"] != self._journal.id:
+            return ClientName(last["client"], own)
+        return ClientName(last["client"] if last["own"] == own else own)
+
+    def _save_client(self, name: str, reader: "BrokerReader") -> None:
+        """Keep which session this journal has at the broker, once that is certain."""
+        if client := reader.link.state.client_id:
+            own = client_id(
+                name, self._config.brokers[name], self._config.logger.id, self._journal.origin
+            )
+            told = {"journal": self._journal.id, "own": own, "client": client}
+            if self._state.get(_CLIENT.format(name)) != told:
+                self._state.put(_CLIENT.format(name), told)
+
     def _on_broker(self, name: str, connected: bool, words: str) -> None:
         self._say(f"broker {name}", None if connected else words)
+        if connected and "connected again" not in words:
+            _log.warning("broker %s: %s", name, words)  # a lost session, refused topics
 
     @contextmanager
     def _telling(self, who: str) -> Iterator[None]:

@@ -18,12 +18,15 @@ from edaphon.commands.check import usual_file
 from edaphon.commands.control import ControlServer
 from edaphon.commands.desk import Desk
 from edaphon.commands.keeping import evidence_of
+from edaphon.commands.lacking import denied, lacking
 from edaphon.commands.service import NotKept, Overrides, Refusal, Service
 from edaphon.commands.storage import configured, fail
 from edaphon.facts import FactRow, evidence_complaints, new_rows
 from edaphon.journal import JournalBusy
 
 __all__ = ["run", "running", "started"]
+
+_log = logging.getLogger("edaphon")
 
 BUSY = 75
 WATCHDOG_S = 10.0
@@ -40,6 +43,9 @@ def run(
         signal.signal(number, lambda *_: stop.set())
     with running(file or usual_file()) as service:
         notify("READY=1")
+        _log.info("recording into %s; `edaphon status` shows what comes in", service.layout.folder)
+        if missing := len(lacking(service.config)):
+            _log.info("ports or switches that can't be used: %d; see `edaphon check`", missing)
         while not stop.wait(WATCHDOG_S):
             if service.alive():
                 notify("WATCHDOG=1")
@@ -67,9 +73,7 @@ def started(file: Path, overrides: Overrides | None = None) -> Service:
     except JournalBusy as busy:
         raise fail(str(busy), BUSY) from None
     except (OSError, sqlite3.OperationalError) as error:
-        folder = found.config.storage.folder
-        words = f"expected a storage folder that this account can write, got {folder}: {error}"
-        raise fail(words, BUSY) from None
+        raise fail(_storage_refused(found.config.storage.folder, error), BUSY) from None
     try:
         _take_over(service, list(found.rows))
     except NotKept as late:
@@ -79,6 +83,11 @@ def started(file: Path, overrides: Overrides | None = None) -> Service:
         for complaint in refusal.complaints:
             service.say_trouble(f"fact at {complaint.file}:{complaint.line}", str(complaint))
     return service
+
+
+def _storage_refused(folder: Path, error: OSError | sqlite3.OperationalError) -> str:
+    got = denied(folder, error) if isinstance(error, OSError) else f"{folder} ({error})"
+    return f"expected a storage folder that this account can write, got {got}"
 
 
 def _take_over(service: Service, rows: list[FactRow]) -> None:

@@ -43,6 +43,7 @@ def _lines(table: dict[str, Any]) -> list[str]:
     ]
     for source in table["sources"]:
         lines.append(f"source {source['path']}: {source['state']} {source['detail']}".rstrip())
+        lines += [f"  {n} x {what}" for what, n in sorted(source.get("notes", {}).items())]
     lines += map(account_text, _shown(table["file_lines"]))
     for sink in table["sinks"]:
         state = "up" if sink["up"] else sink["why"]

@@ -138,7 +138,7 @@ class Broker(Table):
     )
     client_id: Id | None = Field(
         default=None,
-        description="MQTT client identifier; made of the logger's id if not given",
+        description="MQTT client identifier; made of the ids of logger and journal if not given",
         examples=["whs-logger-1"],
     )
     topics: tuple[Annotated[str, Field(min_length=1, max_length=65535)], ...] = Field(

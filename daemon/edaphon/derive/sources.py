@@ -20,7 +20,7 @@ from edaphon.derive.files import FileReader
 from edaphon.journal import Entry
 from edaphon_drivers import lorawan
 from edaphon_drivers.engines import engine
-from edaphon_drivers.faults import Fault, Garbled, Refused
+from edaphon_drivers.faults import Fault, Garbled, Incomplete, Refused
 from edaphon_drivers.identity import Identity
 from edaphon_drivers.json_message import JsonFields, decode_json
 from edaphon_drivers.line_account import FIRST, Context
@@ -32,10 +32,17 @@ from edaphon_drivers.payloads import (
     unpack_message,
     unpack_piece,
 )
-from edaphon_drivers.readings import Reading
+from edaphon_drivers.readings import UNREADABLE_NS, Reading
 from edaphon_drivers.sheets import Output, Sheet
 
-__all__ = ["Decoded", "Outputs", "Sources"]
+__all__ = ["Decoded", "Note", "Outputs", "Sources"]
+
+
+class Note(NamedTuple):
+    """Something of a record that made no value, in words to be counted by, and whose it was."""
+
+    path: str
+    what: str
 
 
 class Decoded(NamedTuple):
@@ -43,6 +50,7 @@ class Decoded(NamedTuple):
 
     `retained`: the broker kept the message for later subscribers, so when it came says nothing of
     when it was measured. `dated`: a logger's file, whose own times are believed however old.
+    `notes`: what of it made no value, and is neither a dead letter nor in order.
     """
 
     path: str
@@ -51,6 +59,7 @@ class Decoded(NamedTuple):
     uplink: lorawan.Uplink | None = None
     retained: bool = False
     dated: bool = False
+    notes: tuple[Note, ...] = ()
 
 
 NOTHING = Decoded("", ())
@@ -179,8 +188,8 @@ def _kind(source: Source) -> str:
 
 
 def _reader(source: Source, config: Configuration, files: Mapping[str, str]) -> _Reader:
-    if isinstance(source, LorawanSource) and source.model is None:
-        return _script_reader(source, files.get(str(source.codec_file), ""))
+    if isinstance(source, LorawanSource):
+        return partial(_of_data, _uplink_reader(source, config, files))
     if isinstance(source, JsonSource) and source.model is None:
         fields = source.json_fields()
         return lambda message: decode_json(message.data, fields)
@@ -188,8 +197,6 @@ def _reader(source: Source, config: Configuration, files: Mapping[str, str]) -> 
     if isinstance(source, ScheduledSource):
         spoken = engine(sheet.engine)
         return lambda payload: spoken.decode_exchange(unpack_exchange(payload), sheet)
-    if isinstance(source, LorawanSource):
-        return lambda uplink: lorawan.decode_uplink(uplink.data, uplink.f_port, sheet)
     if isinstance(source, HeardSource):
         from edaphon_drivers.ascii import engine as ascii_lines
 
@@ -205,6 +212,20 @@ def _file_reader(sheet: Sheet) -> FileReader:
     return lambda piece, context: files_engine.read_piece(piece, sheet, context)
 
 
+def _uplink_reader(
+    source: LorawanSource, config: Configuration, files: Mapping[str, str]
+) -> _Reader:
+    if source.model is None:
+        return _script_reader(source, files.get(str(source.codec_file), ""))
+    sheet = config.sheet(source)
+    return lambda uplink: lorawan.decode_uplink(uplink.data, uplink.f_port, sheet)
+
+
+def _of_data(read: _Reader, uplink: lorawan.Uplink) -> tuple[Reading, ...]:
+    """The guard before every decoder of uplinks, sheet or script: no data, no reading."""
+    return read(uplink) if lorawan.has_data(uplink.data, uplink.f_port) else ()
+
+
 def _script_reader(source: LorawanSource, text: str) -> _Reader:
     """A codec that can't be run refuses each uplink, and none of another device."""
     from edaphon_drivers import javascript  # its engine is an optional extra
@@ -215,7 +236,11 @@ def _script_reader(source: LorawanSource, text: str) -> _Reader:
     except Fault as fault:
         return partial(_refuse, fault)
     # The network server's time is the only clock a codec gets: derived again it says the same.
-    return lambda u: javascript.decode_with(codec, u.data, u.f_port, fields, u.time_ns)
+    return lambda u: javascript.decode_with(codec, u.data, u.f_port, fields, _clock_ns(u))
+
+
+def _clock_ns(uplink: lorawan.Uplink) -> int | None:
+    return None if uplink.time_ns == UNREADABLE_NS else uplink.time_ns
 
 
 def _refuse(fault: Fault, _: lorawan.Uplink) -> tuple[Reading, ...]:
@@ -283,10 +308,23 @@ def _uplink_decoder(
         path = devices.get(uplink.dev_eui)
         if path is None:
             raise Refused("the DevEUI of a configured source", uplink.dev_eui, broker)
-        try:
-            readings = readers[path](uplink)
-        except Garbled as fault:
-            raise _at(path, fault) from None
-        return Decoded(path, readings, uplink.time_ns, uplink)
+        return _of_uplink(path, uplink, readers[path])
 
     return decode
+
+
+def _of_uplink(path: str, uplink: lorawan.Uplink, read: _Reader) -> Decoded:
+    """What the device sent; of a simulated uplink nothing, not even its frame counter."""
+    if uplink.simulated:
+        return Decoded("", (), notes=(Note(path, "simulated uplink"),))
+    unread: tuple[str, ...] = ()
+    try:
+        readings = read(uplink)
+    except Incomplete as fault:
+        readings, unread = fault.readings, fault.unread
+    except Garbled as fault:
+        raise _at(path, fault) from None
+    if not lorawan.has_data(uplink.data, uplink.f_port):
+        unread = ("uplink without data",)
+    notes = tuple(Note(path, what) for what in unread)
+    return Decoded(path, readings, uplink.time_ns, uplink, notes=notes)

@@ -9,6 +9,8 @@ import numpy as np
 from edaphon.derive.files import SourceFiles
 from edaphon.nouns import Float, Int, Small
 
+NOTES_REMEMBERED = 16
+
 __all__ = ["Counts", "Fresh", "Latest", "Memory", "State", "Uplink", "UplinkConflicts"]
 
 
@@ -134,11 +136,18 @@ class State:
     seen: dict[str, int] = field(default_factory=dict)  # by path, measured time of the latest [ns]
     latest: dict[str, Latest] = field(default_factory=dict)  # by channel
     files: dict[str, SourceFiles] = field(default_factory=dict)  # by path
+    notes: dict[str, dict[str, int]] = field(default_factory=dict)  # by path and what, records
     configuration: int = 0  # sequence of the configuration in force, 0 before the first
     placed: int = 0  # the highest sequence of a record that was placed
     displaced: list[tuple[int, int]] = field(default_factory=list)  # placed behind later ones
     # Records that waited for their clock: sequences of the first, of the last, of the clock entry.
     waited: list[tuple[int, int, int]] = field(default_factory=list)
+
+    def note(self, path: str, what: str) -> None:
+        """Count what made no value, under its words; beyond NOTES_REMEMBERED of them as others."""
+        own = self.notes.setdefault(path, {})
+        name = what if what in own or len(own) < NOTES_REMEMBERED else "others"
+        own[name] = own.get(name, 0) + 1
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -156,6 +165,7 @@ class State:
             "gaps": self.gaps,
             "seen": self.seen,
             "latest": {channel: last.to_json() for channel, last in self.latest.items()},
+            "notes": self.notes,
             "configuration": self.configuration,
             "placed": self.placed,
             "displaced": self.displaced,
@@ -182,6 +192,7 @@ class State:
             gaps=dict(table["gaps"]),
             seen=dict(table["seen"]),
             latest={channel: Latest.of_json(last) for channel, last in table["latest"].items()},
+            notes={path: dict(own) for path, own in table.get("notes", {}).items()},
             configuration=table["configuration"],
             placed=table["placed"],
             displaced=[(lowest, highest) for lowest, highest in table["displaced"]],

@@ -26,7 +26,7 @@ from edaphon_drivers.faults import Fault
 from edaphon_drivers.line_account import LineCounts, RefusedLine
 from edaphon_drivers.lorawan import Uplink as Frame
 from edaphon_drivers.payloads import Piece, unpack_piece
-from edaphon_drivers.readings import Reading
+from edaphon_drivers.readings import UNREADABLE_NS, Reading
 
 __all__ = ["DeadLetter", "Line", "LostLine", "counted_files", "files_meaning", "sources_of"]
 
@@ -37,7 +37,7 @@ UPLINKS_REMEMBERED = 64
 
 Item = tuple[Sequence, Entry]
 # Plain numbers: an enum member costs a look-up for every reading.
-_NONE, _SUSPECT, _NAN, _UNSET = int(Flag.NOT_EVALUATED), int(Flag.SUSPECT), float("nan"), -1
+_NONE, _SUSPECT, _NAN, _UNSET = int(Flag.NOT_EVALUATED), int(Flag.SUSPECT), float("nan"), -2
 _FIRST_BYTES = 16  # of an uplink, to show
 _RECORD, _ROUTINE = Kind.RECORD, Purpose.ROUTINE
 
@@ -182,6 +182,8 @@ class Line:
             decoded.path, decoded.uplink, self._received(sequence.number, entry)
         ):
             return
+        for note in decoded.notes:
+            self.state.note(*note)
         self.state.counts.decoded += 1
         if entry.purpose == _ROUTINE:
             self._place(sequence.number, entry, decoded)
@@ -295,9 +297,9 @@ class Line:
             if segments is None:
                 continue
             if sent is None:
-                if decoded.retained:
-                    continue
                 sent = uplink_ns
+            if decoded.retained and (sent is None or sent == UNREADABLE_NS):
+                continue
             if sent != known or after:  # the readings of a record mostly share one time
                 known = sent
                 oldest = received - OLDEST_NS if not decoded.dated else -(2**63)

@@ -3,6 +3,7 @@
 from edaphon.journal.entry import Entry, Kind, Purpose, entry_crc
 from edaphon.journal.files import JournalBusy, JournalTooNew
 from edaphon.journal.journal import Journal
+from edaphon.journal.origin import Origin
 from edaphon.journal.reading import DamagedRow, JournalReader, read_only
 from edaphon.journal.salvage import salvage
 from edaphon.journal.state import SetAside, StateFile
@@ -18,6 +19,7 @@ __all__ = [
     "JournalReader",
     "JournalTooNew",
     "Kind",
+    "Origin",
     "Purpose",
     "Sequence",
     "SetAside",

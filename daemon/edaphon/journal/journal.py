@@ -14,6 +14,7 @@ from typing import Self
 from edaphon.clock import Clock
 from edaphon.journal.entry import Entry
 from edaphon.journal.files import take_lock
+from edaphon.journal.origin import Origin
 from edaphon.journal.reading import JournalReader
 from edaphon.journal.ring import ENTRY_BYTES, Ring
 from edaphon.journal.store import Store
@@ -71,8 +72,13 @@ class Journal(JournalReader):
 
     @property
     def id(self) -> str:
-        """The journal's random id, 32 hex digits."""
+        """The journal's random id, 32 hex digits: another one on another machine."""
         return self._store.id
+
+    @property
+    def origin(self) -> Origin:
+        """The machine that it belongs to, and how it is named there."""
+        return self._store.origin
 
     @property
     def last(self) -> Sequence | None:

@@ -3,7 +3,6 @@
 import contextlib
 import sqlite3
 import time
-import uuid
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -25,6 +24,7 @@ from edaphon.journal.files import (
     seal,
     set_aside,
 )
+from edaphon.journal.origin import machine_marks, origin_of
 from edaphon.journal.rows import connect_reading, read_header
 from edaphon.nouns import Sequence
 
@@ -43,7 +43,8 @@ class Store:
         self._file: OpenFile | None = None
         self._lost: dict[Path, str] = {}  # damaged files, and what was found
         self._doubt: Sequence | None = None  # where a commit failed that may have come through
-        self.id = self._known_id() or uuid.uuid4().hex
+        self.origin = origin_of(folder, self._known_id(), machine_marks())
+        self.id = self.origin.journal
 
     def start(self) -> None:
         """Set aside what can't be read, seal what a crash left open, open the newest file.
@@ -60,6 +61,7 @@ class Store:
                 if not is_sealed(path):
                     seal(path)
         self._opened()
+        self.origin.write(self._folder)
 
     def write(self, entries: list[Entry], mids: list[int | None]) -> Sequence:
         """Commit a batch and say where it begins; raises sqlite3.Error or OSError if it is not.
@@ -126,13 +128,14 @@ class Store:
         except Damaged as damage:
             self._lost[path] = str(damage)
             return None
-        if self._is_full(file) and file.last_n:
+        if file.journal != self.id or (self._is_full(file) and file.last_n):
             file.close()
             seal(path)
             return None
         return file
 
     def _create(self) -> OpenFile:
+        self.origin.write(self._folder)
         number = next_number(self._folder)
         return OpenFile.create(self._folder, number, self.id, self._clock.wall_ns())
 

@@ -15,6 +15,7 @@ from edaphon_drivers.files.frame import Column, Layout
 from edaphon_drivers.files.lines import Context, RefusedLine, Slice
 from edaphon_drivers.files.rows import reading_of
 from edaphon_drivers.files.text import Lines, split_piece
+from edaphon_drivers.json_text import bare_json
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.readings import Reading, Status
 from edaphon_drivers.reported import without_number
@@ -29,7 +30,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def parse_json(data: bytes) -> Any:
     """Raises Garbled for anything but JSON; NaN and Infinity come as text."""
     try:
-        return json.loads(data.decode("utf-8-sig"), parse_constant=str, parse_int=float)
+        return json.loads(bare_json(data).decode(), parse_constant=str, parse_int=float)
     except (ValueError, RecursionError):
         raise Garbled("a whole JSON file", data) from None
 

@@ -16,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edaphon_drivers.faults import LinkDown
 from edaphon_drivers.links.mqtt_stream import Published, Stream
+from edaphon_drivers.links.takeover import ShortConnections
 
 __all__ = ["Acknowledgement", "MessageIn", "MqttLink", "MqttOptions", "MqttState"]
 
@@ -34,12 +35,24 @@ IDLE_S = 2.0
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 8.0
 FROZEN_AFTER_S = 60.0  # longer than any name look-up and connection time-out
 
+_UNSPECIFIED = 128  # what paho makes of a connection that ended without a word
+_TAKEN = (
+    "the broker ends each connection soon after its start: another client uses the client id "
+    "{id!r} (is this card a copy of another logger's?), or what is subscribed is not allowed; "
+    "give each logger its own id in [logger], or a client_id in its [broker]"
+)
+
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class MqttOptions:
-    """`client_id` names the session at the broker: another one is another queue of messages."""
+    """`client_id` names the session at the broker: another one is another queue of messages.
+
+    With an `own_id` the session may be another client's, whose card was copied to this machine. It
+    is tried: nothing is acknowledged until the connection has lasted, and if somebody takes the
+    session back again and again, `own_id` is used from then on and the other one lost nothing.
+    """
 
     host: str
     client_id: str
@@ -53,6 +66,7 @@ class MqttOptions:
     key_file: Path | None = None
     keepalive_s: int = 60
     expects_session: bool = False  # the broker should know this client already
+    own_id: str = ""
 
 
 class MessageIn(NamedTuple):
@@ -75,7 +89,10 @@ class Acknowledgement(NamedTuple):
 
 @dataclass(slots=True)
 class MqttState:
-    """Counters since start; `trouble` says why there is no connection, "" if there is one."""
+    """Counters since start; `trouble` says why there is no connection, "" if there is one.
+
+    `client_id` is the one in use, "" while it is tried whether it is another client's.
+    """
 
     connected: bool = False
     generation: int = 0
@@ -87,6 +104,7 @@ class MqttState:
     refused_topics: int = 0
     failed_callbacks: int = 0
     trouble: str = "not connected yet"
+    client_id: str = ""
 
 
 class MqttLink:
@@ -107,7 +125,7 @@ class MqttLink:
     ) -> None:
         self._options = options
         self._on_message, self._on_round, self._on_state = on_message, on_round, on_state
-        self.state = MqttState()
+        self.state = MqttState(client_id="" if options.own_id else options.client_id)
         self.name = f"{options.host}:{options.port}"
         self._expects_session = options.expects_session
         self._client = self._make_client()
@@ -118,6 +136,7 @@ class MqttLink:
         self._wake_out.setblocking(False)
         self._beat = time.monotonic()
         self._said_trouble = False
+        self._short = ShortConnections()
         self._thread = threading.Thread(target=self._run, name=f"mqtt {self.name}", daemon=True)
 
     def start(self) -> None:
@@ -196,10 +215,24 @@ class MqttLink:
             except Exception as error:  # the supervisor of this link: it comes back from anything
                 self._say_trouble(f"{type(error).__name__}: {error}")
             if self.state.connected:
-                wait_s, self.state.connected = FIRST_RETRY_S, False
+                self.state.connected = False
+                if not self._short.many:  # or two clients would take turns twice a second
+                    wait_s = FIRST_RETRY_S
+            if self._short.many and self._options.own_id:
+                self._take_own_id()
             self._beat = time.monotonic()
             self._stop.wait(wait_s * random.uniform(0.8, 1.0))  # noqa: S311  spreads reconnects
             wait_s = min(2 * wait_s, LONGEST_RETRY_S)
+
+    def _take_own_id(self) -> None:
+        """The session that was tried belongs to somebody who is there: leave it alone."""
+        former, own = self._options.client_id, self._options.own_id
+        self._options = replace(self._options, client_id=own, own_id="")
+        self.state.client_id = own
+        self._short, self._client = ShortConnections(), self._make_client()
+        self._expects_session = False
+        words = f"another logger uses the client id {former!r}; this one goes on as {own!r}"
+        self._guarded(self._on_state)(True, f"{self.name}: {words}")
 
     def _serve(self) -> None:
         """Connect and hear until the connection is gone or stop() is called."""
@@ -228,6 +261,8 @@ class MqttLink:
         self._send_acknowledgements(stream)
         if client.want_write() and client.loop_write() != MQTTErrorCode.MQTT_ERR_SUCCESS:
             return False
+        if self._short.over(self._beat):
+            self._guarded(self._say_connected)()
         alive = client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS
         stream.flush()
         return alive
@@ -242,6 +277,11 @@ class MqttLink:
         return True
 
     def _send_acknowledgements(self, stream: Stream) -> None:
+        if not self.state.client_id:
+            if not self._short.lasts(self._beat):
+                return
+            self.state.client_id = self._options.client_id
+            self._options = replace(self._options, own_id="")
         owed = [self._acks.popleft() for _ in range(len(self._acks))]
         mids = [mid for mid, _, generation in owed if generation == self.state.generation]
         stream.acknowledge(mids)
@@ -269,12 +309,11 @@ class MqttLink:
             return
         self.state.connected = True
         self.state.connects += 1
-        self.state.trouble = ""
+        self._short.begin(time.monotonic())
         # Whatever session_present says: a broker may have kept the session and lost its topics.
         self.resubscribe()
-        if self._said_trouble:
-            self._said_trouble = False
-            self._on_state(True, f"{self.name}: connected again")
+        if not self._short.many:
+            self._say_connected()
         if self._expects_session and not flags.session_present:
             self.state.lost_sessions += 1
             self._on_state(
@@ -312,8 +351,22 @@ class MqttLink:
         reason: ReasonCode,
         properties: Properties | None,
     ) -> None:
-        if not self._stop.is_set():
-            self._say_trouble(f"connection lost: {reason}")
+        if self._stop.is_set():
+            return
+        before = self._short.many
+        self._short.end(time.monotonic())
+        if self._short.many:
+            self._said_trouble = self._said_trouble and before
+            self._say_trouble(_TAKEN.format(id=self._options.client_id))
+        else:
+            why = "the broker closed it" if reason.value == _UNSPECIFIED else str(reason)
+            self._say_trouble(f"connection lost: {why}")
+
+    def _say_connected(self) -> None:
+        self.state.trouble = ""
+        if self._said_trouble:
+            self._said_trouble = False
+            self._on_state(True, f"{self.name}: connected again")
 
     def _say_trouble(self, words: str) -> None:
         self.state.trouble = words

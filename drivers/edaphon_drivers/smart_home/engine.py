@@ -7,13 +7,14 @@ one number is the whole message, and `frame.topics` says which output a topic en
 """
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.json_message import ABSENT, follow, parse_object
-from edaphon_drivers.readings import Reading, Status
+from edaphon_drivers.json_message import ABSENT, epoch_ns, follow, parse_object
+from edaphon_drivers.json_text import bare_json
+from edaphon_drivers.number_text import number_in, number_of_text
+from edaphon_drivers.readings import UNREADABLE_NS, Reading, Status
 from edaphon_drivers.reported import reported, without_number
 from edaphon_drivers.rfc3339 import rfc3339_ns
 from edaphon_drivers.sheets import Output, Sheet
@@ -30,7 +31,6 @@ _NO_NUMBER = {
     "unknown": Status.INVALID,
     "unavailable": Status.NOT_CONNECTED,
 }
-_NUMBER = re.compile(r"[+-]?\d{1,20}(\.\d{1,20})?([eE][+-]?\d{1,3})?", re.ASCII)
 _UNIT_NS = {"s": 1_000_000_000, "ms": 1_000_000, "ns": 1}
 
 
@@ -39,7 +39,10 @@ def decode_message(topic: str, data: bytes, sheet: Sheet) -> tuple[Reading, ...]
 
     Raises Garbled for a message that is neither JSON nor, in text form, one number.
     """
-    if not data or data.lower() in {b"online", b"offline"}:
+    if not data:
+        return ()
+    data = bare_json(data)
+    if data.lower() in {b"online", b"offline"}:
         return ()
     if sheet.frame.get("form", "json") == "text":
         return _text_readings(topic, data, sheet)
@@ -70,9 +73,10 @@ def _text_readings(topic: str, data: bytes, sheet: Sheet) -> tuple[Reading, ...]
     text = data[:64].decode("latin-1").strip()
     if len(data) <= 64 and text.lower() in _NO_NUMBER:
         return (without_number(output, _NO_NUMBER[text.lower()]),)
-    if len(data) > 64 or not _NUMBER.fullmatch(text):
+    number = number_of_text(text) if len(data) <= 64 else None
+    if number is None:
         raise Garbled("one number as text", data, topic)
-    return (_reading(output, float(text), None),)
+    return (_reading(output, number, None),)
 
 
 def _json_readings(message: Any, sheet: Sheet, time_ns: int | None) -> Iterator[Reading]:
@@ -86,8 +90,9 @@ def _json_readings(message: Any, sheet: Sheet, time_ns: int | None) -> Iterator[
         output = sheet.outputs[name]
         if value is ABSENT or (not said[name] and path in met):
             continue
-        if said[name] and type(value) in {int, float}:
-            yield _reading(output, float(value), time_ns)
+        number = number_in(value)
+        if said[name] and number is not None:
+            yield _reading(output, float(number), time_ns)
         else:
             word = value.lower() if isinstance(value, str) else ""
             yield without_number(output, _NO_NUMBER.get(word, Status.INVALID), time_ns)
@@ -116,16 +121,22 @@ def _reading(output: Output, number: float, time_ns: int | None) -> Reading:
 
 
 def _time_ns(message: Any, frame: Mapping[str, Any]) -> int | None:
-    """The sender's time; a local one only with `frame.utc_offset`, as +01:00."""
-    if "time" not in frame:
+    """The sender's time; a local one only with `frame.utc_offset`, as +01:00.
+
+    None where the message has no such member: many of these senders leave it out by choice.
+    """
+    said = follow(message, tuple(frame["time"]["path"].split("."))) if "time" in frame else ABSENT
+    if said is ABSENT:
         return None
-    said = follow(message, tuple(frame["time"]["path"].split(".")))
     unit_ns = _UNIT_NS.get(frame["time"].get("form", ""))
     if unit_ns is not None:
-        return said * unit_ns if type(said) is int and 0 <= said * unit_ns < 2**63 else None
-    if not isinstance(said, str):
-        return None
-    return _rfc3339_or_none(said) or _rfc3339_or_none(said + frame.get("utc_offset", ""))
+        return epoch_ns(said, unit_ns)
+    text = said.strip() if isinstance(said, str) else ""
+    found = [_rfc3339_or_none(text + zone) for zone in ("", frame.get("utc_offset", ""))]
+    if found == [None, None]:
+        local = _rfc3339_or_none(text + "Z") is not None
+        return None if local else UNREADABLE_NS
+    return next(ns for ns in found if ns is not None)
 
 
 def _rfc3339_or_none(said: str) -> int | None:

@@ -1,7 +1,6 @@
 """The link to a real broker: it comes back, drops late acknowledgements, and outlives mistakes."""
 
 import socket
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -10,9 +9,10 @@ from pathlib import Path
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
-from tests.programs import ROOT, Mosquitto, require, wait_until
+from tests.programs import ROOT, Mosquitto, output, require, wait_until
 
 from edaphon_drivers.faults import LinkDown
+from edaphon_drivers.links import takeover
 from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttLink, MqttOptions
 
 CONNACK = b"\x20\x02\x00\x00"
@@ -177,6 +177,66 @@ def test_a_new_session_is_no_reason_to_complain(broker: Mosquitto) -> None:
         assert ears.states == []
 
 
+def test_two_clients_of_one_identifier_are_named_as_such_and_take_turns_ever_more_seldom(
+    broker: Mosquitto,
+) -> None:
+    with Ears(broker.port) as one, Ears(broker.port) as other:
+        wait_until(lambda: bool(one.states and other.states), "both to lose it")
+
+        def said(ears: Ears) -> list[str]:
+            return [
+                words for _, words in ears.states if "another client uses the client id" in words
+            ]
+
+        wait_until(lambda: bool(said(one) or said(other)), "the cause", 20)
+        named = one if said(one) else other
+        assert "'logger-1'" in said(named)[0]
+        assert "copy of another logger" in named.link.state.trouble
+        connects = one.link.state.connects + other.link.state.connects
+        assert connects < 12
+        wait_until(lambda: named.link.state.connected, "its next turn", 20)
+        assert named.states[-1][0] is False, "it is not back while it is taken again and again"
+        assert "copy of another logger" in named.link.state.trouble
+    assert not any("Unspecified" in words for _, words in one.states + other.states)
+
+
+def test_a_tried_session_is_left_to_its_owner_who_loses_nothing(broker: Mosquitto) -> None:
+    with Ears(broker.port) as owner:
+        owner.act = owner.acknowledge
+        owner.wait_connected()
+        with Ears(broker.port, own_id="logger-2") as copy:
+            copy.act = copy.acknowledge
+            texts = [b"%d" % n for n in range(20)]
+            for text in texts:
+                publish(broker, text)
+            wait_until(lambda: copy.link.state.client_id == "logger-2", "its own name", 20)
+            assert any("another logger uses the client id" in words for _, words in copy.states)
+            wait_until(
+                lambda: {m.data for m in owner.messages} >= {*texts}, "all of the owner's", 20
+            )
+
+            def both_hear_more() -> bool:
+                publish(broker, b"more")
+                return all(ears.messages[-1].data == b"more" for ears in (owner, copy))
+
+            wait_until(both_hear_more, "both")
+
+
+def test_a_tried_session_is_kept_where_nobody_takes_it_back(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(takeover, "SHORT_S", 1.5)
+    with Ears(broker.port) as before:
+        before.wait_connected()
+    publish(broker, b"waited")
+    with Ears(broker.port, own_id="logger-2") as moved:
+        moved.act = moved.acknowledge
+        moved.wait_heard(b"waited")
+        assert (moved.link.state.client_id, moved.link.state.acknowledged) == ("", 0)
+        wait_until(lambda: moved.link.state.acknowledged == 1, "the acknowledgement", 10)
+        assert moved.link.state.client_id == "logger-1"
+
+
 def test_topics_that_the_broker_refuses_are_named() -> None:
     suback = b"\x90\x04\x00\x01\x01\x80"
     with answering(CONNACK, suback) as port, Ears(port, topics=("plot/#", "no/+")) as ears:
@@ -222,14 +282,9 @@ def test_stop_ends_the_thread_at_once(broker: Mosquitto) -> None:
 # socket of a failed handshake to the garbage collector
 def test_tls_is_checked_against_the_named_authority(tmp_path: Path) -> None:
     openssl = require("openssl", "openssl")
-    subprocess.run(
-        [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj"]
-        + ["/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-        + ["-keyout", "key.pem", "-out", "cert.pem"],
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-    )
+    words = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1"
+    words += " -addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out cert.pem"
+    output(openssl, *words.split(), cwd=tmp_path)
     conf = f"allow_anonymous true\ncertfile {tmp_path}/cert.pem\nkeyfile {tmp_path}/key.pem\n"
     with Mosquitto(tmp_path, conf) as broker:
         with Ears(broker.port, tls=True, client_id="stranger") as ears:

@@ -145,6 +145,21 @@ def test_a_person_reads_name_value_unit_and_own_time():
     assert said.splitlines()[0].endswith("2023-07-21T07:40:00Z")
 
 
+def test_what_of_a_frame_is_not_read_is_printed_behind_what_is():
+    typed = ("--model", "milesight.em500-smtc", "--payload", "0175640367FA0007AA01")
+    said = decode(*typed)
+    assert "25 degC" in said
+    assert said.splitlines()[-1] == "not read: unknown channel 07 AA at byte 7: 3 bytes not read"
+    (battery, warmth) = rows(*typed[1::2])
+    assert (battery["value"], warmth["value"]) == (100, 25)
+
+
+@pytest.mark.parametrize("port", ["0", "224", "255"])
+def test_an_uplink_on_a_port_of_the_network_has_no_reading(port: str, own: str):
+    for named in (["--model", "milesight.em500-smtc"], ["--source", f"cs/{EUI}", "--config", own]):
+        assert "no reading" in decode(*named, "--payload", "017564", "--port", port)
+
+
 def test_a_failure_of_the_instrument_is_printed_in_the_place_of_the_number():
     power_on = r"50 05 4b 46 7f ff 0c 10 1c : crc=1c YES\n50 05 4b 46 7f ff 0c 10 1c t=85000"
     assert "FAILURE degC" in decode("--model", "maxim.ds18b20", "--payload", power_on)

@@ -236,7 +236,11 @@ def test_devices_and_topics_heard_lately_are_proposed(tmp_path: Path):
         discovery = "homeassistant/sensor/soil1/moisture/config"
         journal.append_now(message("home", discovery, orjson.dumps(announced)))
         journal.append_now(message("home", "zigbee2mqtt/soil1", b'{"soil_moisture":31}'))
-        journal.append_now(message("home", "plot/\x1b[2J", b'{"soil":{"t":9.5}}'))
+        journal.append_now(
+            message(
+                "home", "plot/\x1b[2J", b'\xef\xbb\xbf{"soil":[{"t":9.5},{"t":"4.2"}],"w":"4,2"}\0'
+            )
+        )
     found = call_json(station, "scan")
     ttn, home = found["brokers"]
     assert [(row["place"], row["n"], row["state"]) for row in ttn["rows"]] == [
@@ -246,7 +250,7 @@ def test_devices_and_topics_heard_lately_are_proposed(tmp_path: Path):
     text = "\n".join(found["proposals"])
     assert 'dev_eui = "a84041000000d009"' in text
     assert 'topic = "zigbee2mqtt/soil1"\n[[source.field]]\nname = "soil_moisture"' in text
-    assert "numbers in it: soil.t = 9.5" in text
+    assert 'numbers in it: soil.0.t = 9.5, soil.1.t = "4.2" (text)\n' in text + "\n"
     assert "\x1b" not in call(station, "scan")[0]
     assert len(home["rows"]) == 2
 

@@ -88,8 +88,7 @@ def channels() -> str:
 @contextmanager
 def simulating(station: Station, folder: Path, *words: str):
     """The command as a process; its lines on stdin are orders."""
-    mosquitto = require("mosquitto", "mosquitto")
-    path = os.pathsep.join([str(mosquitto.parent), os.environ["PATH"]])
+    path = os.pathsep.join([str(require("mosquitto", "mosquitto").parent), os.environ["PATH"]])
     process = subprocess.Popen(
         [sys.executable, "-m", "edaphon", "simulate", str(station.file), "--folder", str(folder)]
         + list(words),

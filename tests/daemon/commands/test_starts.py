@@ -2,14 +2,13 @@
 
 import os
 import sqlite3
-import subprocess
 import sys
 import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.programs import free_port
+from tests.programs import free_port, output
 from tests.stories.station import Station, json_node, json_node_facts
 
 from edaphon.clock import SystemClock
@@ -92,8 +91,7 @@ def test_a_password_that_is_missing_keeps_only_its_broker_waiting(tmp_path: Path
 
 def test_a_start_pays_for_no_engine_before_a_source_needs_it():
     told = "import sys, edaphon.commands.run; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
-    loaded = set(done.stdout.split())
+    loaded = set(output(sys.executable, "-c", told).split())
     assert "edaphon.commands.run" in loaded
     protocols = ("sdi12", "modbus", "ascii", "i2c", "w1", "files", "smart_home", "javascript")
     assert not loaded & {f"edaphon_drivers.{name}" for name in protocols}

@@ -175,3 +175,25 @@ def test_a_retained_message_counts_only_with_a_time_of_its_own(told, runs):
     told.hear(b'{"x": 2.5}', retain=False)
     told.hear(b'{"x": 3.5, "t": %d}' % (told.now_ns // 10**6), retain=True)
     assert [v for run in runs.of("node") for v in run.value] == [2.5, 3.5]
+
+
+@pytest.mark.parametrize("said", ["", ', "t": null', ', "t": "soon"', ', "t": []', ', "t": true'])
+def test_a_time_that_is_missing_or_unreadable_gives_the_time_of_receipt_and_doubt(
+    told, runs, said: str
+):
+    received_ns = told.now_ns
+    told.hear(b'{"x": 1.5' + said.encode() + b"}", retain=False)
+    assert runs.flags("node") == [Flag.SUSPECT]
+    assert [t for run in runs.of("node") for t in run.time_ns.tolist()] == [received_ns]
+
+
+def test_a_time_as_text_is_the_senders_time(told, runs):
+    sent_ns = told.now_ns - MINUTE_NS
+    told.hear(b'{"x": 1.5, "t": "%d"}' % (sent_ns // 10**6), retain=False)
+    assert [t for run in runs.of("node") for t in run.time_ns.tolist()] == [sent_ns]
+    assert runs.flags("node") == [Flag.PASSED]
+
+
+def test_a_retained_message_with_an_unreadable_time_has_no_value(told, runs):
+    told.hear(b'{"x": 1.5, "t": "soon"}', retain=True)
+    assert runs.of("node") == []

@@ -1,12 +1,12 @@
 """A release as a file: one moment of the series, whole or in part, in memory that does not grow."""
 
-import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from tests.daemon.series.test_adopting import CHANNELS, MINUTE_NS, run
+from tests.programs import output
 
 from edaphon.series import DamagedBlock, Release, Series, WrongFile, read_release, write_release
 
@@ -92,8 +92,6 @@ def test_a_block_that_is_damaged_is_not_released(tmp_path: Path) -> None:
 def test_releasing_takes_no_memory(tmp_path: Path) -> None:
     """6 MB at the peak for 2 million rows, measured by hand; here a tenth."""
     series_of(tmp_path, 200_000).close()
-    words = [sys.executable, "-c", CHILD, str(tmp_path)]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    rows, more = done.stdout.split()
+    rows, more = output(sys.executable, "-c", CHILD, tmp_path).split()
     assert int(rows) == 200_000
     assert float(more) < MORE_MB

@@ -1,14 +1,13 @@
 """TLS to a sink's server: a trusted certificate, an unknown one, a name that differs."""
 
 import ssl
-import subprocess
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 from tests.daemon.sinks.samples import CHANNELS, run
 from tests.fake_influx import FakeInflux
-from tests.programs import require
+from tests.programs import output, require
 
 from edaphon.sinks.influxdb import Settings, open_sink
 from edaphon.sinks.sink import Later
@@ -25,7 +24,7 @@ def certificate(tmp_path: Path) -> Path:
     words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=plot"
     names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path), "-out", f"{path}.c"]
     openssl = require("openssl", "openssl")
-    subprocess.run([openssl, *words.split(), *names], check=True, capture_output=True)
+    output(openssl, *words.split(), *names)
     path.write_text(path.read_text() + Path(f"{path}.c").read_text())
     return path
 

@@ -15,7 +15,7 @@ import pytest
 from tests.daemon.web.hostile import PAYLOADS, HostileRecorder
 from tests.daemon.web.plot import status
 from tests.daemon.web.served import sample_view, served
-from tests.programs import ROOT, free_port, wait_until
+from tests.programs import ROOT, free_port, listens, wait_until
 
 from edaphon.web import ControlView, make_app
 
@@ -173,21 +173,13 @@ def test_the_page_is_a_process_of_its_own_that_ends_when_told():
     port = free_port()
     page = subprocess.Popen([sys.executable, "-m", "tests.daemon.web.plot", str(port)], cwd=ROOT)
     try:
-        wait_until(lambda: _listens(port), "the page's process")
+        wait_until(lambda: listens(port), "the page's process")
         assert ask(port)[0] == 200
         page.send_signal(signal.SIGTERM)
         assert page.wait(20) in {0, -signal.SIGTERM}
     finally:
         page.kill()
         page.wait()
-
-
-def _listens(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 class Shape(HTMLParser):

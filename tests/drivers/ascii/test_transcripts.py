@@ -83,6 +83,21 @@ def test_the_settings_of_an_identity_are_all_that_is_not_its_name():
     assert told.settings == {"irga": "IRGA00001", "irga_version": "01.02"}
 
 
+def test_what_a_co2_probe_compensates_for_is_among_its_settings():
+    turns = read_transcript((_FOLDER / "vaisala.gmp343.identity.txt").read_text()).turns
+    told = decode_identity(turns, load_sheet("vaisala.gmp343"))
+    assert told is not None
+    assert told.settings == {
+        "pressure_hpa": "1013.0",
+        "humidity_percent": "50.0",
+        "oxygen_percent": "21.0",
+        "pressure_compensation": "ON",
+        "humidity_compensation": "OFF",
+        "temperature_compensation": "ON",
+        "oxygen_compensation": "OFF",
+    }
+
+
 def test_a_measurement_is_no_identity():
     turns = read_transcript((_FOLDER / "mettler-toledo.mt-sics.good.txt").read_text()).turns
     assert decode_identity(turns, load_sheet("mettler-toledo.mt-sics")) is None

@@ -95,20 +95,46 @@ def test_an_answer_to_another_command_is_no_measurement():
         decode_exchange(turns, SCD4X)
 
 
-def test_who_answers_and_whether_it_calibrates_itself():
+def asked_who(answers):
+    """The turns of an SCD4x that is asked who it is; it is silent to a command not in `answers`."""
     talk, turns = identify("98", SCD4X, Asking()), []
-    answers = {
-        "3682": word(0xF896) + word(0x9F07) + word(0x3BBE),
-        "2313": word(1),
-        "2322": word(1100),
-        "2318": word(0x0912),
-    }
     came, command = None, b""
     with suppress(StopIteration):
         while step := talk.send(came):
             command = step.send[2:] or command
-            came = answers[command.hex()] if step.send[1] else b""
+            came = answers.get(command.hex(), b"") if step.send[1] else b""
             turns += [Turn(0, True, step.send), *([Turn(0, False, came)] if came else [])]
+    return turns
+
+
+WHO = {
+    "3682": word(0xF896) + word(0x9F07) + word(0x3BBE),
+    "2313": word(1),
+    "2322": word(1100),
+    "2318": word(0x0912),
+    "e000": word(987),
+    "233f": word(410),
+}
+
+
+def test_the_pressure_that_an_scd4x_was_given_is_one_of_its_settings():
+    settings = decode_identity(asked_who(WHO), SCD4X).settings
+    assert settings["ambient pressure [hPa]"] == "987"
+    assert settings["self-calibration target [ppm]"] == "410"
+    older = {name: data for name, data in WHO.items() if name not in {"e000", "233f"}}
+    identity = decode_identity(asked_who(older), SCD4X)
+    assert identity.serial == "f8969f073bbe"
+    assert "ambient pressure [hPa]" not in identity.settings
+
+
+def test_an_scd4x_is_asked_for_its_pressure_and_never_given_one():
+    sent = [turn.data for turn in asked_who(WHO) if turn.sent]
+    assert sent.count(b"\x62\x00\xe0\x00") == 1
+    assert {len(data) for data in sent} == {2, 4}, "a command alone has no argument"
+
+
+def test_who_answers_and_whether_it_calibrates_itself():
+    turns = asked_who(WHO)
     assert turns[0].data == b"\x62\x00\x3f\x86"
     assert turns[-1].data == b"\x62\x00\x21\xb1"
     identity = decode_identity(turns, SCD4X)

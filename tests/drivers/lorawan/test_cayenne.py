@@ -82,7 +82,7 @@ def test_a_channel_that_the_owner_does_not_name_is_passed_over_by_its_length() -
     assert numbers(every + "0167ffd7", sheet_with(103)) == {"103.0": -4.1}
 
 
-@pytest.mark.parametrize("payload", ["", "01", "0167", "0167ff", "0105ff", "0167ffd701f000"])
+@pytest.mark.parametrize("payload", ["01", "0167", "0167ff", "0105ff", "0167ffd701f000"])
 def test_an_unknown_type_or_a_cut_value_is_garbled_for_lpp(payload: str) -> None:
     with pytest.raises(Garbled, match="mine"):
         numbers(payload, sheet_with(103))

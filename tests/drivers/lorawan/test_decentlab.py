@@ -34,7 +34,6 @@ def test_a_sensor_whose_flag_is_clear_gives_no_reading() -> None:
 @pytest.mark.parametrize(
     "payload",
     [
-        "",
         "02",
         "0210d300",
         "0110d3000346be813d00000c80",

@@ -63,7 +63,7 @@ def test_an_image_and_debugging_words_are_passed_over() -> None:
     assert numbers(silent + "0100ea") == {"air_temperature": 23.4}
 
 
-@pytest.mark.parametrize("payload", ["", "01", "0100", "0100ea02", "0000", "0100ea1d00", "1300"])
+@pytest.mark.parametrize("payload", ["01", "0100", "0100ea02", "0000", "0100ea1d00", "1300"])
 def test_an_unknown_type_or_a_cut_value_is_garbled(payload: str) -> None:
     with pytest.raises(Garbled):
         numbers(payload)

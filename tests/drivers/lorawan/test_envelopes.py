@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from edaphon_drivers.faults import Fault, Garbled
 from edaphon_drivers.lorawan import Uplink, envelope_kinds, read_envelope
 from edaphon_drivers.payloads import LARGEST_MESSAGE_BYTES
+from edaphon_drivers.readings import UNREADABLE_NS
 from edaphon_drivers.simulators import lorawan as simulated
 from edaphon_drivers.simulators import mqtt_messages
 
@@ -139,12 +140,12 @@ def test_a_topic_renamed_by_its_owner_still_carries_uplinks(kind: str) -> None:
         ("tts-v3", ("uplink_message", "frm_payload", "!!!!")),
         ("tts-v3", ("uplink_message", "frm_payload", "AhA")),
         ("tts-v3", ("uplink_message", "frm_payload", ["AhA="])),
-        ("tts-v3", ("uplink_message", "f_port", "1")),
+        ("tts-v3", ("uplink_message", "f_port", "one")),
+        ("tts-v3", ("simulated", "yes")),
         ("tts-v3", ("uplink_message", "f_port", True)),
         ("tts-v3", ("uplink_message", "f_port", 256)),
         ("tts-v3", ("uplink_message", "f_cnt", -1)),
         ("tts-v3", ("uplink_message", "f_cnt", 7.0)),
-        ("tts-v3", ("uplink_message", "received_at", "yesterday")),
         ("tts-v3", ("uplink_message", "session_key_id", 5)),
         ("chirpstack-v4", ("deviceInfo", ...)),
         ("chirpstack-v4", ("deviceInfo", "a84041b2c1d5e6f7")),
@@ -152,19 +153,14 @@ def test_a_topic_renamed_by_its_owner_still_carries_uplinks(kind: str) -> None:
         ("chirpstack-v4", ("data", "gg")),
         ("chirpstack-v4", ("fPort", 1.0)),
         ("chirpstack-v4", ("fCnt", 2**32)),
-        ("chirpstack-v4", ("time", 1795348800)),
         ("chirpstack-v4", ("devAddr", {})),
         ("chirpstack-v3", ("devEUI", ...)),
         ("chirpstack-v3", ("devEUI", "A84041B2C1D5E6F")),
         ("chirpstack-v3", ("devEUI", "qEBBssHV5g==")),
         ("chirpstack-v3", ("devAddr", "AAA=")),
-        ("chirpstack-v3", ("publishedAt", "today")),
         ("chirpstack-v3", ("data", "gg")),
         ("helium", ("dev_eui", "A8")),
-        ("helium", ("payload", ...)),
-        ("helium", ("payload", None)),
-        ("helium", ("port", "1")),
-        ("helium", ("reported_at", "1586868546")),
+        ("helium", ("port", "1.5")),
         ("helium", ("devaddr", 4)),
     ],
 )
@@ -173,6 +169,81 @@ def test_a_member_of_the_wrong_kind_makes_the_message_garbled(
 ) -> None:
     with pytest.raises(Garbled):
         read_envelope(kind, *changed(kind, *change))
+
+
+TIMES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "tts-v3": (("uplink_message", "received_at"), ("received_at",)),
+    "chirpstack-v3": (("publishedAt",),),
+    "chirpstack-v4": (("time",),),
+    "helium": (("reported_at",),),
+}
+
+
+def with_times(kind: str, value: Any) -> Uplink:
+    """A good message in which each time of the server is replaced, or removed with `...`."""
+    topic, data = WRITERS[kind](EUI, b"\x02\x10", 1, 7, AT)
+    message = json.loads(data)
+    for *path, last in TIMES[kind]:
+        inner = message
+        for key in path:
+            inner = inner[key]
+        inner.pop(last, None) if value is ... else inner.update({last: value})
+    for row in message.get("rxInfo", ()):
+        row.pop("time", None) if value is ... else row.update({"time": value})
+    uplink = read_envelope(kind, topic, json.dumps(message).encode())
+    assert uplink is not None
+    return uplink
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("value", ["yesterday", "", [], {}, True, "2026-13-01T00:00:00Z", -3])
+def test_an_unreadable_time_costs_the_time_and_not_the_uplink(kind: str, value: Any) -> None:
+    uplink = with_times(kind, value)
+    unsent = value == "" and kind == "chirpstack-v3"  # as a server writes what it doesn't know
+    assert uplink.time_ns == (None if unsent else UNREADABLE_NS)
+    assert uplink[1:4] == (1, 7, b"\x02\x10")
+
+
+@pytest.mark.parametrize("value", [None, ...])
+def test_a_missing_time_is_unreadable_where_the_server_always_sends_one(value: Any) -> None:
+    assert {kind: with_times(kind, value).time_ns for kind in KINDS} == {
+        "tts-v3": UNREADABLE_NS,
+        "chirpstack-v4": UNREADABLE_NS,
+        "chirpstack-v3": None,  # a gateway without GPS has none, nor has an older server
+        "helium": None,
+    }
+
+
+def test_one_readable_time_of_several_is_enough() -> None:
+    uplink = read_envelope("tts-v3", *changed("tts-v3", "uplink_message", "received_at", "x"))
+    assert uplink is not None
+    assert uplink.time_ns == AT + 200_000_000
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_counters_and_ports_may_come_as_text_and_nulls_are_absent(kind: str) -> None:
+    names = {"tts-v3": ("uplink_message", "f_port"), "helium": ("port",)}.get(kind, ("fPort",))
+    for value, port in (("1", 1), (None, 0), ("", ...)):
+        if port is ...:
+            with pytest.raises(Garbled):
+                read_envelope(kind, *changed(kind, *names, value))
+        else:
+            uplink = read_envelope(kind, *changed(kind, *names, value))
+            assert uplink is not None
+            assert uplink.f_port == port
+
+
+def test_what_a_person_simulated_is_marked() -> None:
+    said = {v: read_envelope("tts-v3", *changed("tts-v3", "simulated", v)) for v in (True, False)}
+    assert [u is not None and u.simulated for u in said.values()] == [True, False]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_byte_order_mark_and_a_nul_behind_an_envelope_cost_nothing(kind: str) -> None:
+    topic, data = WRITERS[kind](EUI, b"\x02\x10", 1, 7, AT)
+    assert read_envelope(kind, topic, b"\xef\xbb\xbf" + data + b"\r\n\0\0") == read_envelope(
+        kind, topic, data
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -6,6 +6,7 @@ import pytest
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.lorawan import read_envelope
+from edaphon_drivers.readings import UNREADABLE_NS
 from edaphon_drivers.simulators import mqtt_messages
 
 AT = 1_795_348_800_123_456_789
@@ -67,8 +68,10 @@ def test_decoded_text_of_chirpstack_v3_is_ignored_whatever_it_is():
     [
         (1_586_868_546, 1_586_868_546 * 10**9),
         (1_586_868_546_123, 1_586_868_546_123 * 10**6),
-        (0, None),
-        (2**53, None),
+        (0, 0),
+        (2**53, UNREADABLE_NS),
+        ("1586868546", 1_586_868_546 * 10**9),
+        ("soon", UNREADABLE_NS),
         (..., None),
     ],
 )

@@ -83,7 +83,6 @@ def test_what_a_device_says_of_itself_is_no_reading() -> None:
 @pytest.mark.parametrize(
     "payload",
     [
-        "",
         "03",
         "0367",
         "036719",

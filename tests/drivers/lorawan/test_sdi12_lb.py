@@ -85,7 +85,7 @@ def test_a_status_has_the_battery_alone_and_a_downlinks_answer_nothing() -> None
     assert decode_uplink(b"0\r\n", 100, sheet) == ()
 
 
-@pytest.mark.parametrize(("data", "f_port"), [(b"", 2), (b"\x0c\xe5", 2), (HEADER, 5), (HEADER, 3)])
+@pytest.mark.parametrize(("data", "f_port"), [(b"\x0c\xe5", 2), (HEADER, 5), (HEADER, 3)])
 def test_another_length_or_port_is_garbled(data: bytes, f_port: int) -> None:
     with pytest.raises(Garbled):
         decode_uplink(data, f_port, load_sheet("dragino.sdi12-lb"))

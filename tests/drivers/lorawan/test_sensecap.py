@@ -2,7 +2,7 @@
 
 import pytest
 
-from edaphon_drivers.faults import Garbled
+from edaphon_drivers.faults import Garbled, Incomplete
 from edaphon_drivers.lorawan import decode_uplink
 from edaphon_drivers.lorawan.codecs.sensecap import crc16_kermit, decode_identity
 from edaphon_drivers.readings import Reading, Status
@@ -83,8 +83,29 @@ def test_a_joining_device_tells_its_versions_and_its_interval() -> None:
     assert identity.settings == {"hardware": "1.0", "interval": "60 min"}
 
 
-def test_a_measurement_that_the_sheet_does_not_name_is_passed_over() -> None:
-    assert decoded(signed("014510" + "01000000")) == ()
+def test_a_measurement_that_the_sheet_does_not_name_costs_itself_and_is_named() -> None:
+    with pytest.raises(Incomplete, match="unknown measurement 4165") as found:
+        decoded(signed("014510" + "01000000" + "010610" + "5c5d0000"))
+    assert [(r.output, r.number) for r in found.value.readings] == [("soil_temperature", 23.9)]
+
+
+def test_the_newer_packets_of_the_weather_station_add_gust_and_rain() -> None:
+    payload = "4A00D235000003E80A00184B00B40000000026944C00200000012C"
+    readings = decode_uplink(bytes.fromhex(payload), 3, STATION)
+    assert [(r.output, r.number, r.unit) for r in readings] == [
+        ("air_temperature", 21.0, "degC"),
+        ("relative_humidity", 53.0, "%"),
+        ("illuminance", 1000.0, "lx"),
+        ("uv_index", 1.0, "dimensionless"),
+        ("wind_speed", 2.4, "m/s"),
+        ("wind_direction", 180.0, "degree"),
+        ("precipitation_rate", 0.0, "mm/h"),
+        ("air_pressure", 987.6, "hPa"),
+        ("wind_gust", 3.2, "m/s"),
+        ("precipitation_total", 0.3, "mm"),
+    ]
+    state = "10" + "00" + "2CF7F13005000123"
+    assert decode_uplink(bytes.fromhex(state + "0364"), 3, STATION)[0].number == 100.0
 
 
 @pytest.mark.parametrize("at", range(len(bytes.fromhex(S2104))))
@@ -96,7 +117,7 @@ def test_one_wrong_bit_anywhere_makes_the_frame_garbled(at: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "payload", ["", "00", "0000", S2104[:-2], EDITED, signed("0106105c5d00"), S2120]
+    "payload", ["00", "0000", S2104[:-2], EDITED, signed("0106105c5d00"), S2120]
 )
 def test_other_framings_are_refused(payload: str) -> None:
     with pytest.raises(Garbled):
@@ -123,7 +144,7 @@ def test_the_weather_station_gives_the_numbers_of_its_guide() -> None:
 # The first is 21.4 °C and 31.4 % of an S2101; the station's own decoder reads 27.2 °C and -104 %.
 @pytest.mark.parametrize(
     "payload",
-    ["01011098530000010210a87a0000af51", JOINED, S2104, WITH_BATTERY, "", "01", "0364ff"],
+    ["01011098530000010210a87a0000af51", JOINED, S2104, WITH_BATTERY, "01", "0364ff"],
 )
 def test_the_weather_station_reads_no_frame_of_the_other_family(payload: str) -> None:
     with pytest.raises(Garbled):

@@ -59,9 +59,7 @@ def test_acceleration_comes_in_thousandths_of_gravity() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("payload", "f_port"), [("", 10), ("0104", 10), ("0105056e", 10), ("10", 100)]
-)
+@pytest.mark.parametrize(("payload", "f_port"), [("0104", 10), ("0105056e", 10), ("10", 100)])
 def test_cut_unknown_or_foreign_frames_are_garbled(payload: str, f_port: int) -> None:
     with pytest.raises(Garbled):
         decoded(payload, f_port)

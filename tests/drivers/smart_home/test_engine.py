@@ -155,7 +155,8 @@ def test_a_local_time_needs_an_offset_from_its_owner():
         (b"NaN", None, Status.INVALID),
         (b"unknown", None, Status.INVALID),
         (b"unavailable", None, Status.NOT_CONNECTED),
-        (b"1e999", None, Status.INVALID),
+        (b"21.4\0", 21.4, Status.OK),
+        (b"\xef\xbb\xbf21.4\r\n\0", 21.4, Status.OK),
     ],
 )
 def test_a_text_is_a_number_or_a_word_for_none(said, number, status):
@@ -164,7 +165,9 @@ def test_a_text_is_a_number_or_a_word_for_none(said, number, status):
     assert (reading.number, reading.status) == (number, status)
 
 
-@pytest.mark.parametrize("said", [b"21,4", b"21.4 C", b"warm", b"0x10", b"1_0", b"\xff", b"1" * 65])
+@pytest.mark.parametrize(
+    "said", [b"21,4", b"21.4 C", b"warm", b"0x10", b"1_0", b"\xff", b"1" * 65, b"1e999", b"\0"]
+)
 def test_a_text_that_is_no_number_is_garbled(said):
     with pytest.raises(Garbled):
         decode_message("bed/sensor/soil_temperature/state", said, load_sheet("esphome.text"))

@@ -17,7 +17,7 @@ from edaphon.config import why_impossible, within_physics
 from edaphon_calibration.chain import apply_chain, prepare_step
 from edaphon_calibration.errors import suggestion
 from edaphon_calibration.units import SAME
-from edaphon_drivers.faults import Fault
+from edaphon_drivers.faults import Fault, Incomplete
 from edaphon_drivers.files.lines import Slice
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Factory, Sheet, Sheets, UnknownModel
@@ -31,11 +31,15 @@ _ADVICE = "hex (LoRaWAN also base64), text with \\r \\n \\xNN, or @FILE; all tha
 
 
 class _Said(NamedTuple):
-    """Readings, and the sheet whose factory curves go on from them; None of a maker's codec."""
+    """Readings, and the sheet whose factory curves go on from them; None of a maker's codec.
+
+    `unread` says what of the bytes is in none of them.
+    """
 
     readings: tuple[Reading, ...]
     sheet: Sheet | None
     file: Slice | None = None  # of a file: what its lines are
+    unread: str = ""
 
 
 def decode(
@@ -74,6 +78,8 @@ def decode(
         typer.echo("understood; there is no reading in it")
     elif rows:
         typer.echo("\n".join(map(_line, rows)))
+    if said.unread:
+        typer.echo(f"not read: {said.unread}", err=json)
     if said.file is not None and (said.file.refused or not json):
         typer.echo("\n".join(_account(said.file)), err=True)
     if said.file is not None and said.file.refused:
@@ -106,10 +112,14 @@ def _by_model(sheet: Sheet, typed: _Typed, address: str | None = None) -> _Said:
     if sheet.engine == "file":
         lines = lines_of(sheet, what)
         return _Said(lines.readings, sheet, lines)
-    readings = readings_of(sheet, what)
+    unread = ""
+    try:
+        readings = readings_of(sheet, what)
+    except Incomplete as fault:
+        readings, unread = fault.readings, fault.detail
     if address is not None:
         expect_address(address, sheet, what.data)
-    return _Said(readings, sheet)
+    return _Said(readings, sheet, unread=unread)
 
 
 def _by_source(path: str, file: Path | None, typed: _Typed) -> _Said:

@@ -1,10 +1,7 @@
 """`edaphon demo`: a simulated plot, recorded for real, without hardware or server."""
 
 import contextlib
-import shutil
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -19,16 +16,28 @@ import typer
 
 from edaphon.commands.demo.plot import NODE_TOPIC, messages, plot_text, probes
 from edaphon.commands.desk import ledgers
+from edaphon.commands.programs import (
+    BROKER,
+    ProgramEnded,
+    Running,
+    broker,
+    find_program,
+    free_port,
+    launch,
+    listens,
+    watch,
+)
 from edaphon.commands.run import running
 from edaphon.commands.service import Overrides, Service
 from edaphon.commands.status import ledger_lines
+from edaphon.commands.storage import fail
 from edaphon_drivers.links.mqtt import MqttOptions
 from edaphon_drivers.links.replay import ReplayLink
 from edaphon_drivers.talk import Timing
 
 __all__ = ["demo"]
 
-MOSQUITTO = ("mosquitto", "/usr/sbin/mosquitto")
+PAGE_READY_S = 60.0  # on a slow board
 
 
 def demo(
@@ -45,7 +54,10 @@ def demo(
         home = folder or Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="edaphon-")))
         home.mkdir(parents=True, exist_ok=True)
         say = partial(typer.echo, err=json)
-        found = _record(parts, home, seconds, headless, stop, say)
+        try:
+            found = _record(parts, home, seconds, headless, stop, say)
+        except ProgramEnded as ended:
+            raise fail(str(ended)) from None
         closes = _closes(found)
         if json:
             typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
@@ -68,20 +80,21 @@ def _record(
     bus = probes(time.time)
     port = bus.start()
     parts.callback(bus.stop)
-    broker = parts.enter_context(_broker(home, say))
-    web = f"127.0.0.1:{_free_port()}"
+    broker_port, programs = _broker(parts, home, say)
+    web_port = free_port()
+    web = f"127.0.0.1:{web_port}"
     file = home / "edaphon.toml"
-    file.write_text(plot_text(home, port, broker or 1883, web), "utf-8")
+    file.write_text(plot_text(home, port, broker_port or 1883, web), "utf-8")
     overrides = Overrides(timing=Timing(second_s=0.2, answer_s=0.3, tries=1, sequences=1))
-    if not broker:
+    if not broker_port:
         overrides = Overrides(timing=overrides.timing, make_link=_replay)
     with running(file, overrides) as service:
-        if broker:
-            parts.callback(_publish(broker).set)
+        if broker_port:
+            parts.callback(_publish(broker_port).set)
         if not headless:
-            parts.enter_context(_page(file))
+            programs.append(parts.enter_context(_page(home, file, web_port)))
             say(f"the plot is being recorded; its page: http://{web}/   (Ctrl-C ends)")
-        stop.wait(seconds or None)
+        watch(stop, programs, seconds or None)
         return _ended(service)
 
 
@@ -115,24 +128,18 @@ def _closes(found: dict[str, Any]) -> bool:
     return entries and observations and delivered
 
 
-@contextlib.contextmanager
-def _broker(home: Path, say: Any) -> Iterator[int]:
-    """A mosquitto of our own on a free port; 0 where there is none, and the replay takes over."""
-    program = next((p for name in MOSQUITTO if (p := shutil.which(name))), None)
+def _broker(parts: contextlib.ExitStack, home: Path, say: Any) -> tuple[int, list[Running]]:
+    """A mosquitto of our own and its port; 0 where there is none, and the replay takes over."""
+    program = find_program(BROKER)
     if program is None:
         say("mosquitto is not installed: the uplinks are played without a broker")
-        yield 0
-        return
-    port = _free_port()
-    conf = home / "mosquitto.conf"
-    conf.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
-    with subprocess.Popen(  # noqa: S603  the mosquitto of this machine
-        [program, "-c", str(conf)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            yield port
-        finally:
-            process.terminate()
+        return 0, []
+    try:
+        port, started = parts.enter_context(broker(program, home))
+    except ProgramEnded as ended:
+        say(f"{ended}\nthe uplinks are played without a broker")
+        return 0, []
+    return port, [started]
 
 
 def _replay(options: MqttOptions, *hearing: Any) -> ReplayLink:
@@ -170,17 +177,12 @@ def _publish(port: int) -> threading.Event:
 
 
 @contextlib.contextmanager
-def _page(file: Path) -> Iterator[None]:
-    with subprocess.Popen(  # noqa: S603  this very program
-        [sys.executable, "-m", "edaphon", "web", str(file)], stdout=subprocess.DEVNULL
-    ) as process:
-        try:
-            yield
-        finally:
-            process.terminate()
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+def _page(home: Path, file: Path, port: int) -> Iterator[Running]:
+    """`edaphon web` as a process of its own, ready. Raises ProgramEnded."""
+    words = [sys.executable, "-m", "edaphon", "web", str(file)]
+    page = launch(words, home / "web.log", name="edaphon web")
+    try:
+        page.wait_ready(lambda: listens(port), PAGE_READY_S)
+        yield page
+    finally:
+        page.end()

@@ -16,6 +16,8 @@ from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import check_unit
 from edaphon_drivers import lorawan
 from edaphon_drivers.faults import Fault
+from edaphon_drivers.json_message import parse_object
+from edaphon_drivers.number_text import number_in
 from edaphon_drivers.payloads import Message, unpack_message
 from edaphon_drivers.smart_home.discovery import Discovered, read_discovery
 
@@ -168,20 +170,22 @@ def _head(name: str, topic: str) -> list[str]:
     return ["[[source]]", f'broker = "{name}"', f"topic = {_text(topic)}"]
 
 
-def _numbers(data: bytes) -> Iterator[tuple[str, float]]:
+def _numbers(data: bytes) -> Iterator[tuple[str, str]]:
+    """The paths of a message that lead to numbers, with what stands there."""
     try:
-        found = orjson.loads(data)
-    except orjson.JSONDecodeError:
+        found = parse_object(data)
+    except Fault:
         return
     yield from _walked(found, "")
 
 
-def _walked(found: object, path: str) -> Iterator[tuple[str, float]]:
-    if isinstance(found, Mapping):
-        for key, value in found.items():
+def _walked(found: object, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(found, Mapping | list):
+        members = found.items() if isinstance(found, Mapping) else enumerate(found)
+        for key, value in members:
             yield from _walked(value, f"{path}.{_plain(str(key))}".lstrip("."))
-    elif isinstance(found, int | float) and not isinstance(found, bool) and path:
-        yield path, found
+    elif number_in(found) is not None:
+        yield path, f"{found}" if not isinstance(found, str) else f'"{_plain(found)}" (text)'
 
 
 def _text(value: str) -> str:

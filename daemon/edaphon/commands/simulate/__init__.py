@@ -1,18 +1,22 @@
 """`edaphon simulate`: the plot of a configuration without its hardware, with faults on demand."""
 
 import contextlib
-import shutil
 import signal
-import socket
-import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from edaphon.commands.programs import (
+    BROKER,
+    ProgramEnded,
+    Running,
+    broker,
+    find_program,
+    watch,
+)
 from edaphon.commands.simulate.file import Places, simulated_tables, toml_text
 from edaphon.commands.simulate.messages import Sender, publish, senders_of
 from edaphon.commands.simulate.plot import Plot, lines_of
@@ -26,7 +30,6 @@ __all__ = ["BadOrder", "order", "simulate"]
 
 USAGE = 2
 SHOW_EVERY_S = 2.0
-MOSQUITTO = ("mosquitto", "/usr/sbin/mosquitto")
 HELP = """sdi12/a silent       from now on; `sdi12/a ok` ends it
 sdi12/a garbled 3    the next three answers
 sdi12 unplug         the adapter is pulled out; `sdi12 replug` puts it back
@@ -60,7 +63,11 @@ def simulate(
     with contextlib.ExitStack() as parts:
         plot = lines_of(found.config, _knowledge(found), home)
         parts.callback(plot.stop)
-        senders = _messages(parts, found, home, plot, stop)
+        programs: list[Running] = []
+        try:
+            senders = _messages(parts, found, home, plot, stop, programs)
+        except ProgramEnded as ended:
+            raise fail(str(ended)) from None
         for text in fault or ():
             try:
                 typer.echo(order(text.replace("=", " ", 1), plot, senders))
@@ -68,8 +75,16 @@ def simulate(
                 raise fail(str(wrong), USAGE) from None
         _tell(found, plot, senders, home)
         threading.Thread(target=_hear, args=(plot, senders), name="orders", daemon=True).start()
-        while not stop.wait(SHOW_EVERY_S):
-            plot.show()
+        _serve(plot, stop, programs)
+
+
+def _serve(plot: Plot, stop: threading.Event, programs: list[Running]) -> None:
+    while not stop.is_set():
+        try:
+            watch(stop, programs, SHOW_EVERY_S)
+        except ProgramEnded as ended:
+            raise fail(str(ended)) from None
+        plot.show()
 
 
 def _home(folder: Path) -> Path:
@@ -90,12 +105,20 @@ def _knowledge(found: Configured) -> Knowledge:
 
 
 def _messages(
-    parts: contextlib.ExitStack, found: Configured, home: Path, plot: Plot, stop: threading.Event
+    parts: contextlib.ExitStack,
+    found: Configured,
+    home: Path,
+    plot: Plot,
+    stop: threading.Event,
+    programs: list[Running],
 ) -> dict[str, Sender]:
     """Starts broker and senders, and writes the configuration that goes with all this."""
     senders, why = senders_of(found.config)
     plot.not_simulated |= why
-    port = parts.enter_context(_broker(home)) if found.config.brokers else 0
+    program, port = find_program(BROKER) if found.config.brokers else None, 0
+    if program is not None:
+        port, running = parts.enter_context(broker(program, home))
+        programs.append(running)
     brokers: dict[str, dict[str, Any]] = {}
     for name in found.config.brokers if port else ():
         topics = [s.topic for s in senders if s.broker == name]
@@ -122,37 +145,6 @@ def _nodes(found: Configured, broker: str) -> list[JsonSource]:
     """Senders of JSON: their broker must subscribe to their topics, whoever is simulated."""
     own = (s for s in found.config.sources if isinstance(s, JsonSource))
     return [source for source in own if source.broker == broker]
-
-
-@contextlib.contextmanager
-def _broker(home: Path) -> Iterator[int]:
-    """A mosquitto of our own on a free port, waited for; 0 where there is none."""
-    program = next((p for name in MOSQUITTO if (p := shutil.which(name))), None)
-    if program is None:
-        yield 0
-        return
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    conf = home / "mosquitto.conf"
-    conf.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
-    with subprocess.Popen(  # noqa: S603  the mosquitto of this machine
-        [program, "-c", str(conf)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            _wait_for(port)
-            yield port
-        finally:
-            process.terminate()
-
-
-def _wait_for(port: int) -> None:
-    waiting = threading.Event()
-    for _ in range(100):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0):
-            return
-        waiting.wait(0.05)
-    raise fail(f"expected mosquitto to listen on port {port} within 5 s")
 
 
 def _tell(found: Configured, plot: Plot, senders: dict[str, Sender], home: Path) -> None:

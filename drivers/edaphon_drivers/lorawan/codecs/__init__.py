@@ -11,6 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import Protocol, cast
 
+from edaphon_drivers.lorawan.uplink import has_data
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
 
@@ -28,12 +29,12 @@ def codec_names() -> tuple[str, ...]:
 
 
 def decode_uplink(uplink_data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
-    """The readings in an uplink's bytes; none from f_port 0, which carries MAC commands only.
+    """The readings in an uplink's bytes; none where `has_data` says that there are none.
 
-    Raises Garbled for bytes or a port that the sheet's frame does not allow, LookupError when the
-    sheet names no codec.
+    Raises Garbled for bytes or a port that the sheet's frame does not allow, Incomplete where only
+    some of its channels can be read, LookupError when the sheet names no codec.
     """
-    if f_port == 0:
+    if not has_data(uplink_data, f_port):
         return ()
     return _module(str(sheet.frame.get("codec"))).decode(uplink_data, f_port, sheet)
 

@@ -1,14 +1,15 @@
 """Cayenne LPP: (channel u8, type u8, value big endian)*; the owner says what a channel measures.
 
 The sheet's `frame.channel` rows give id (the channel), type, and `outputs`, one name for each
-number of the type. What the sheet doesn't name is passed over; an unknown type makes the frame
-Garbled, for its length is unknown. (myDevices, Cayenne Docs, LoRa; ElectronicCats CayenneLPP.)
+number of the type. What the sheet doesn't name is passed over; what stands behind an
+unknown type can't be found, for its length is unknown. (myDevices, Cayenne Docs, LoRa;
+ElectronicCats CayenneLPP.)
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from edaphon_drivers.lorawan.tagged import split_tagged
+from edaphon_drivers.lorawan.tagged import tagged_readings
 from edaphon_drivers.lorawan.uplink_numbers import check_port, read_numbers
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
@@ -64,8 +65,8 @@ def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
     """The readings of the channels that the sheet names."""
     check_port(data, f_port, sheet)
     names = {bytes((row["id"], row["type"])): row["outputs"] for row in sheet.frame["channel"]}
-    readings: list[Reading] = []
-    for tag, value in split_tagged(data, 2, _length, sheet):
+
+    def read(tag: bytes, value: bytes) -> Iterator[Reading]:
         kind = KINDS[tag[1]]
         numbers = [
             {
@@ -77,8 +78,9 @@ def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
             }
             for n, name in enumerate(names.get(tag, ())[: len(kind.units)])
         ]
-        readings.extend(read_numbers(value, numbers, "big", sheet))
-    return tuple(readings)
+        return read_numbers(value, numbers, "big", sheet)
+
+    return tagged_readings(data, 2, _length, read, sheet)
 
 
 def _length(tag: bytes, rest: bytes) -> int | None:

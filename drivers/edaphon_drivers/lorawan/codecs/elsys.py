@@ -6,10 +6,10 @@ little endian, `order = "little"`. Types without a row are known by their length
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from edaphon_drivers.lorawan.tagged import split_tagged
+from edaphon_drivers.lorawan.tagged import tagged_readings
 from edaphon_drivers.lorawan.uplink_numbers import check_port, read_numbers
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
@@ -21,18 +21,19 @@ _LENGTHS = {0x13: 65, 0x3D: 4}
 
 
 def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
-    """Garbled for a type that isn't in the maker's table."""
+    """Incomplete by a type that isn't in the maker's table."""
     check_port(data, f_port, sheet)
     rows = {row["type"]: row for row in sheet.frame["type"]}
     lengths = {**_LENGTHS, **{kind: row["bytes"] for kind, row in rows.items()}}
-    readings: list[Reading] = []
     times: Counter[int] = Counter()
-    for tag, value in split_tagged(data, 1, lambda tag, _: lengths.get(tag[0]), sheet):
+
+    def read(tag: bytes, value: bytes) -> Iterator[Reading]:
         row = rows.get(tag[0], {})
-        numbers = _numbers(row, times[tag[0]])
-        readings.extend(read_numbers(value, numbers, row.get("order", "big"), sheet))
         times[tag[0]] += 1
-    return tuple(readings)
+        numbers = _numbers(row, times[tag[0]] - 1)
+        return read_numbers(value, numbers, row.get("order", "big"), sheet)
+
+    return tagged_readings(data, 1, lambda tag, _: lengths.get(tag[0]), read, sheet)
 
 
 def _numbers(row: Mapping[str, Any], time: int) -> Sequence[Mapping[str, Any]]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edaphon_drivers.identity import Identity
-from edaphon_drivers.lorawan.tagged import split_tagged
+from edaphon_drivers.lorawan.tagged import split_tagged, tagged_readings
 from edaphon_drivers.lorawan.uplink_numbers import check_port, epoch_ns, read_numbers
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
@@ -48,13 +48,16 @@ def channels(sheet: Sheet) -> dict[bytes, Mapping[str, Any]]:
 
 
 def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
-    """All readings of a frame, stored ones with their time; Garbled for an unknown channel."""
+    """All readings of a frame, stored ones with their time; Incomplete by an unknown channel."""
     check_port(data, f_port, sheet)
     rows = channels(sheet)
-    readings: list[Reading] = []
-    for tag, value in split_tagged(data, 2, lambda tag, rest: value_length(tag, rest, rows), sheet):
-        readings.extend(readings_of(rows.get(tag, {}), value, sheet))
-    return tuple(readings)
+    return tagged_readings(
+        data,
+        2,
+        lambda tag, rest: value_length(tag, rest, rows),
+        lambda tag, value: readings_of(rows.get(tag, {}), value, sheet),
+        sheet,
+    )
 
 
 def decode_identity(data: bytes, f_port: int, sheet: Sheet) -> Identity | None:

@@ -5,12 +5,14 @@ Beside `frame.channel` the sheet has `frame.modbus`, the outputs of Modbus chann
 the sheet doesn't name are passed over.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.lorawan.codecs.milesight import channels, readings_of, value_length
 from edaphon_drivers.lorawan.relayed import relayed_readings
-from edaphon_drivers.lorawan.tagged import split_tagged
+from edaphon_drivers.lorawan.tagged import split_tagged, tagged_readings
 from edaphon_drivers.lorawan.uplink_numbers import check_port, epoch_ns, read_numbers
 from edaphon_drivers.readings import Reading, Status
 from edaphon_drivers.reported import without_number
@@ -29,14 +31,14 @@ _MODBUS_FLOATS = (5, 7)
 
 
 def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
-    """All readings of a frame, stored ones with their time; Garbled for an unknown channel."""
+    """All readings of a frame, stored ones with their time; Incomplete by an unknown channel."""
     check_port(data, f_port, sheet)
     rows = channels(sheet)
-    readings: list[Reading] = []
-    for tag, value in _split(data, sheet):
-        readings.extend(_relayed(tag, value, sheet))
-        readings.extend(readings_of(rows.get(tag, {}), value, sheet))
-    return tuple(readings)
+
+    def read(tag: bytes, value: bytes) -> list[Reading]:
+        return [*_relayed(tag, value, sheet), *readings_of(rows.get(tag, {}), value, sheet)]
+
+    return tagged_readings(data, 2, partial(_length, rows), read, sheet)
 
 
 def answer_texts(data: bytes, sheet: Sheet) -> dict[int, bytes]:
@@ -45,13 +47,14 @@ def answer_texts(data: bytes, sheet: Sheet) -> dict[int, bytes]:
 
 
 def _split(data: bytes, sheet: Sheet) -> Iterator[tuple[bytes, bytes]]:
-    rows = channels(sheet)
-    return split_tagged(
-        data, 2, lambda tag, rest: _length(tag, rest) or value_length(tag, rest, rows), sheet
-    )
+    return split_tagged(data, 2, partial(_length, channels(sheet)), sheet)
 
 
-def _length(tag: bytes, rest: bytes) -> int | None:
+def _length(rows: Mapping[bytes, Mapping[str, Any]], tag: bytes, rest: bytes) -> int | None:
+    return _relayed_length(tag, rest) or value_length(tag, rest, rows)
+
+
+def _relayed_length(tag: bytes, rest: bytes) -> int | None:
     if tag == _SDI12:
         return 1 + _TEXT_BYTES
     if tag == _MODBUS_FAULT:

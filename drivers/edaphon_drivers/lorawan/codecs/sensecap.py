@@ -9,7 +9,7 @@ contradicts its bytes. S2120 and T1000 frames are built otherwise and fail it.
 import struct
 from collections.abc import Iterator
 
-from edaphon_drivers.faults import Garbled
+from edaphon_drivers.faults import Garbled, Incomplete
 from edaphon_drivers.identity import Identity
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.reported import reported
@@ -18,6 +18,7 @@ from edaphon_drivers.sheets import Sheet
 __all__ = ["crc16_kermit", "decode", "decode_identity"]
 
 _VALUE = struct.Struct("<BHi")
+_FIRST_MEASUREMENT = 4097
 _VERSION_ID, _EUI_LOW_ID, _EUI_HIGH_ID, _BATTERY_ID = 0, 2, 3, 7
 
 
@@ -32,14 +33,23 @@ def crc16_kermit(data: bytes) -> int:
 
 
 def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
-    """The measurements that the sheet names, and the battery where one is sent."""
+    """The measurements that the sheet names, and the battery where one is sent.
+
+    Incomplete by a measurement that it doesn't name; what else a device says of itself has lower
+    numbers and is passed over.
+    """
     outputs = {row["id"]: row["output"] for row in sheet.frame["measurement"]}
-    readings = []
+    readings, unknown = [], []
     for number_id, value in _values(data, sheet):
         if number_id == _BATTERY_ID:
             readings.append(reported(sheet.outputs["battery_level"], value & 0xFFFF))
         elif number_id in outputs:
             readings.append(reported(sheet.outputs[outputs[number_id]], value / 1000))
+        elif number_id >= _FIRST_MEASUREMENT:
+            unknown.append(f"unknown measurement {number_id}")
+    if unknown:
+        detail = ", ".join(unknown)
+        raise Incomplete(tuple(readings), tuple(unknown), detail, data, sheet.model)
     return tuple(readings)
 
 

@@ -4,7 +4,9 @@ The sheet's `frame.packet` rows give id, bytes and the numbers; one without numb
 Nothing of it is like the S210x, save the first byte.
 """
 
-from edaphon_drivers.lorawan.tagged import split_tagged
+from edaphon_drivers.faults import Garbled, Incomplete
+from edaphon_drivers.lorawan.codecs.sensecap import crc16_kermit
+from edaphon_drivers.lorawan.tagged import tagged_readings
 from edaphon_drivers.lorawan.uplink_numbers import check_port, read_numbers
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
@@ -13,11 +15,19 @@ __all__ = ["decode"]
 
 
 def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
-    """Garbled for an unknown packet."""
+    """Incomplete by an unknown packet; Garbled for a frame of the S210x, which has its CRC."""
     check_port(data, f_port, sheet)
     rows = {bytes((row["id"],)): row for row in sheet.frame["packet"]}
     lengths = {tag: row["bytes"] for tag, row in rows.items()}
-    readings: list[Reading] = []
-    for tag, value in split_tagged(data, 1, lambda tag, _: lengths.get(tag), sheet):
-        readings.extend(read_numbers(value, rows[tag].get("number", ()), "big", sheet))
-    return tuple(readings)
+    try:
+        return tagged_readings(
+            data,
+            1,
+            lambda tag, _: lengths.get(tag),
+            lambda tag, value: read_numbers(value, rows[tag].get("number", ()), "big", sheet),
+            sheet,
+        )
+    except Incomplete:
+        if crc16_kermit(data[:-2]).to_bytes(2, "little") == data[-2:]:
+            raise Garbled("packets of the S2120, not an S210x frame", data, sheet.model) from None
+        raise

@@ -4,7 +4,7 @@ The sheet's `frame.channel` rows give id, type, bytes and the numbers; one witho
 over.
 """
 
-from edaphon_drivers.lorawan.tagged import split_tagged
+from edaphon_drivers.lorawan.tagged import tagged_readings
 from edaphon_drivers.lorawan.uplink_numbers import check_port, read_numbers
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
@@ -13,11 +13,14 @@ __all__ = ["decode"]
 
 
 def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
-    """Garbled for an unknown channel."""
+    """Incomplete by an unknown channel."""
     check_port(data, f_port, sheet)
     rows = {bytes((row["id"], row["type"])): row for row in sheet.frame["channel"]}
     lengths = {tag: row["bytes"] for tag, row in rows.items()}
-    readings: list[Reading] = []
-    for tag, value in split_tagged(data, 2, lambda tag, _: lengths.get(tag), sheet):
-        readings.extend(read_numbers(value, rows[tag].get("number", ()), "big", sheet))
-    return tuple(readings)
+    return tagged_readings(
+        data,
+        2,
+        lambda tag, _: lengths.get(tag),
+        lambda tag, value: read_numbers(value, rows[tag].get("number", ()), "big", sheet),
+        sheet,
+    )

@@ -5,10 +5,15 @@ Two JSON forms (documentation of v3, Events): the protocol buffers' one, in whic
 `devAddr`: there a restarted frame counter can't be told by its session.
 """
 
-from typing import Any
-
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.lorawan.envelope_fields import Fields, base64_bytes, integer, text, time_ns
+from edaphon_drivers.lorawan.envelope_fields import (
+    Fields,
+    base64_bytes,
+    first_time_ns,
+    integer,
+    text,
+    time_ns,
+)
 from edaphon_drivers.lorawan.uplink import Uplink
 
 __all__ = ["read"]
@@ -28,14 +33,12 @@ def read(topic: str, message: dict[str, object]) -> Uplink | None:
         return None
     fields = {key: value for key, value in message.items() if value is not None}
     gateways = _gateways(fields.get("rxInfo"))
-    # The server's time, as everywhere; a gateway's own only where the server sends none.
-    received_ns = time_ns(fields, "publishedAt")
     return Uplink(
         dev_eui=_hexadecimal(fields, "devEUI", 8),
         f_port=integer(fields, "fPort", 255),
         f_cnt=integer(fields, "fCnt", 0xFFFFFFFF),
         data=base64_bytes(fields, "data"),
-        time_ns=received_ns if received_ns is not None else _gateways_time(gateways),
+        time_ns=_received_ns(fields, gateways),
         session=_hexadecimal(fields, "devAddr", 4) if fields.get("devAddr") else "",
         received_by=tuple(name for row in gateways if (name := _name(row))),
     )
@@ -69,11 +72,11 @@ def _name(gateway: Fields) -> str:
         return ""
 
 
-def _gateways_time(gateways: list[Fields]) -> int | None:
-    times: list[Any] = []
-    for gateway in gateways:
-        try:
-            times.append(time_ns(gateway, "time"))
-        except Garbled:
-            continue
-    return next((at for at in times if at is not None), None)
+def _received_ns(fields: Fields, gateways: list[Fields]) -> int | None:
+    """The server's time, as everywhere; a gateway's own only where the server sends none.
+
+    None where nobody sent one: a gateway without GPS has none, and older servers neither.
+    """
+    times = [time_ns(fields, "publishedAt"), *(time_ns(gateway, "time") for gateway in gateways)]
+    sent = [ns for ns in times if ns is not None]
+    return first_time_ns(*sent) if sent else None

@@ -7,6 +7,7 @@ zeros out (no `fCnt` in the first uplink after a join).
 from edaphon_drivers.lorawan.envelope_fields import (
     base64_bytes,
     eui,
+    first_time_ns,
     integer,
     names,
     section,
@@ -29,7 +30,7 @@ def read(topic: str, message: dict[str, object]) -> Uplink | None:
         f_port=integer(message, "fPort", 255),
         f_cnt=integer(message, "fCnt", 0xFFFFFFFF),
         data=base64_bytes(message, "data"),
-        time_ns=time_ns(message, "time"),
+        time_ns=first_time_ns(time_ns(message, "time")),
         session=text(message, "devAddr"),
         received_by=names(message.get("rxInfo"), "gatewayId"),
     )

@@ -4,7 +4,7 @@ Fields as in the documentation, Console > Integrations > JSON Schema. Its `repor
 seconds before it was in milliseconds. A console of today speaks ChirpStack v4.
 """
 
-from edaphon_drivers.faults import Garbled
+from edaphon_drivers.json_message import epoch_ns
 from edaphon_drivers.lorawan.envelope_fields import (
     Fields,
     base64_bytes,
@@ -14,6 +14,8 @@ from edaphon_drivers.lorawan.envelope_fields import (
     text,
 )
 from edaphon_drivers.lorawan.uplink import Uplink
+from edaphon_drivers.number_text import number_in
+from edaphon_drivers.readings import UNREADABLE_NS
 
 __all__ = ["read"]
 
@@ -26,8 +28,6 @@ def read(topic: str, message: dict[str, object]) -> Uplink | None:
         return None
     if "payload" not in message and not topic.endswith("/rx"):
         return None
-    if "payload" not in message:
-        raise Garbled("'payload' on a topic that ends with /rx", topic)
     return Uplink(
         dev_eui=eui(message, "dev_eui"),
         f_port=integer(message, "port", 255),
@@ -40,8 +40,7 @@ def read(topic: str, message: dict[str, object]) -> Uplink | None:
 
 
 def _reported_ns(message: Fields) -> int | None:
-    said = integer(message, "reported_at", 2**53)
-    if not said:
-        return None
-    ns = said * (1_000_000_000 if said < _SECONDS_BELOW else 1_000_000)
-    return ns if ns < 2**63 else None
+    said = number_in(message.get("reported_at"))
+    if said is None:
+        return None if message.get("reported_at") is None else UNREADABLE_NS
+    return epoch_ns(said, 1_000_000_000 if said < _SECONDS_BELOW else 1_000_000)

@@ -1,0 +1,97 @@
+"""What this machine or account lacks for a configuration, each with what to do next."""
+
+import errno
+import getpass
+import grp
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from edaphon.config import Bus, Configuration
+
+__all__ = ["SERVICE_FOLDER", "denied", "is_services", "lacking", "next_steps"]
+
+SERVICE_FOLDER = Path("/etc/edaphon")
+_WRITE, _READ = os.W_OK, os.R_OK
+
+
+def is_services(file: Path) -> bool:
+    """Whether a configuration is the one of the installed service."""
+    return SERVICE_FOLDER in file.absolute().parents
+
+
+def lacking(config: Configuration) -> list[str]:
+    """Ports and switches that are not there or not for this account; nothing is opened."""
+    found: list[str] = []
+    for name, bus in config.buses.items():
+        found += _port(name, bus)
+        if bus.multiplexer is not None:
+            found += _file(f"bus {name}, multiplexer", bus.multiplexer.file)
+    for name, supply in config.supplies.items():
+        found += _file(f"supply {name}", supply.file)
+    return found
+
+
+def next_steps(file: Path, config: Configuration) -> Iterator[str]:
+    """After a good configuration: what is missing, and what to type."""
+    missing = lacking(config)
+    yield from missing
+    if is_services(file):
+        yield "next: sudo systemctl restart edaphon edaphon-web"
+    else:
+        yield f"next: edaphon run {file}"
+    if missing:
+        yield f"without its hardware: edaphon simulate {file} --folder /tmp/plot"
+
+
+def denied(path: Path, error: OSError) -> str:
+    """The machine's no to a file or folder, and what to do: join a group, or another place."""
+    why = f"{path} ({error.strerror or error})"
+    if error.errno not in {errno.EACCES, errno.EPERM}:
+        return why
+    return f"{why}. {_allowed(_first_closed(path.absolute()))}"
+
+
+def _first_closed(path: Path) -> Path:
+    """The folder on the way to it that this account may not enter, else the last that is there."""
+    there = [p for p in (*reversed(path.parents), path) if os.path.exists(p)]
+    return next((p for p in there if p.is_dir() and not os.access(p, os.X_OK)), there[-1])
+
+
+def _port(name: str, bus: Bus) -> Iterator[str]:
+    if "://" in bus.port:
+        return
+    path = Path(bus.port)
+    if not os.path.exists(path):
+        listing = "/dev/serial/by-id" if bus.kind not in {"i2c", "w1"} else path.parent
+        yield (
+            f"bus {name}: {path} is not there; plug it in, or take a path from:  ls -l {listing}"
+        )
+    elif not os.access(path, _READ if bus.kind == "w1" else _READ | _WRITE):
+        yield f"bus {name}: {path} is not for this account. {_allowed(path)}"
+
+
+def _file(name: str, path: Path) -> Iterator[str]:
+    if not os.path.exists(path):
+        yield f"{name}: {path} is not there; see that its driver or program runs"
+    elif not os.access(path, _WRITE):
+        yield f"{name}: {path} is not for this account. {_allowed(path)}"
+
+
+def _allowed(place: Path) -> str:
+    """Who may use a place, and how this account becomes one of them."""
+    try:
+        about = place.stat()
+        group = grp.getgrgid(about.st_gid).gr_name
+    except (OSError, KeyError):
+        return "Name a place that this account may use"
+    needed = stat.S_IRGRP
+    if place.is_dir():
+        needed = stat.S_IWGRP if os.access(place, os.X_OK) else stat.S_IXGRP
+    if not about.st_mode & needed or about.st_gid == 0:
+        return f"{place} belongs to another account: name a place of your own, or use sudo"
+    return (
+        f"The group {group} may use {place}. Join it, then log in again:"
+        f"  sudo adduser {getpass.getuser()} {group}"
+    )
