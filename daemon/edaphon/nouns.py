@@ -6,13 +6,32 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["ALONE", "Channel", "Float", "Int", "Observations", "Sequence", "Small"]
+__all__ = [
+    "ALONE",
+    "DEMOTED",
+    "DEMOTED_RANKS",
+    "Channel",
+    "Float",
+    "Int",
+    "Observations",
+    "Sequence",
+    "Small",
+    "demoted_rank",
+]
 
 Int = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float64]
 Small = npt.NDArray[np.int8]
 
 ALONE = 16  # added to a doubt: the reading came late and was judged without its neighbours
+DEMOTED = 32  # added to a doubt: any other reading of the same time stands over this one
+DEMOTED_RANKS = 64  # ranks from here on are of demoted readings
+_LOWEST_RANK = 127
+
+
+def demoted_rank(rank: int) -> int:
+    """The rank of a reading over which every other one of its time stands."""
+    return min(_LOWEST_RANK, rank + DEMOTED_RANKS)
 
 
 class Sequence(NamedTuple):
@@ -58,7 +77,10 @@ class Observations:
 
     Times are UTC ns. A missing number is NaN. `sequence` holds Sequence.number of each record.
     `raw` is in the instrument's unit, `value` and both uncertainties in the channel's unit. `doubt`
-    is the flag that the record itself earned, whatever became of its number, plus ALONE.
+    is the flag that the record itself earned, whatever became of its number, plus ALONE, DEMOTED.
+
+    With `ordinal` they are further readings of a record for times of which it gave one before,
+    counted from 1: these never stand, so they have no value.
     """
 
     channel: str
@@ -73,6 +95,7 @@ class Observations:
     doubt: Small
     sequence: Int
     rank: int = 0  # 0 for the primary deployment, then by order of entry; the lower stands
+    ordinal: Int | None = None
 
     def __len__(self) -> int:
         return len(self.time_ns)

@@ -257,6 +257,7 @@ def test_repeats_holes_joins_and_strangers_are_told_apart(
             "duplicates": 3,
             "dead": 2,
             "held": 0,
+            "conflicts": 0,
         }
         missed = {s["path"]: s["missed_uplinks"] for s in station.ask("status")["sources"]}
         assert missed == {f"ttn/{node.eui.lower()}": 2, f"cs/{other.eui.lower()}": 3}

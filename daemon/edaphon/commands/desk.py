@@ -3,7 +3,7 @@
 import base64
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,11 @@ from edaphon import __version__
 from edaphon.acquire.bus import AlreadyTalking
 from edaphon.commands.bench.line import not_asked
 from edaphon.commands.control import DaemonRefuses
+from edaphon.commands.file_lines import REFUSED_IS_A_PROBLEM_NS, line_rows, refusal_problems
 from edaphon.commands.keeping import Evidence
 from edaphon.commands.service import NotKept, Refusal, Service
 from edaphon.config import ScheduledSource, within_physics
-from edaphon.derive import ALWAYS
+from edaphon.derive import ALWAYS, UplinkConflicts
 from edaphon.facts import FactRow, fact_of
 from edaphon.facts.swaps import contradictions, explanations
 from edaphon.journal import Kind, Purpose
@@ -76,6 +77,7 @@ class Desk:
             },
             "ledgers": ledgers(service),
             "sources": [self._source(source) for source in config.sources],
+            "file_lines": line_rows(service.deriver.state.files),
             "sinks": [self._sink(name) for name in service.sinks],
             "channels": [self._channel(id) for id in sorted(service.channels)],
             "again": service.deriver.pending,
@@ -99,6 +101,7 @@ class Desk:
             "detail": account.gap.cause if account and account.gap else "",
             "notes": service.deriver.state.notes.get(source.path, {}),
             "missed_uplinks": service.deriver.state.uplinks_missed.get(source.path, 0),
+            "conflicting_uplinks": _conflicting(service, source.path).n,
         }
 
     def _sink(self, name: str) -> dict[str, Any]:
@@ -226,9 +229,28 @@ def _trouble(service: Service) -> list[str]:
     now = service.keeper.now_ns()
     told_ns = service.deriver.state.told_ns
     found += explanations(contradictions(told, service.deriver.knowledge, now, told_ns))
+    found += refusal_problems(line_rows(service.deriver.state.files), now)
+    found += _uplink_problems(service, now)
     if damaged := service.deriver.damaged:
         found.append(f"journal: {damaged} damaged places were passed over; see `edaphon verify`")
     return found
+
+
+def _conflicting(service: Service, path: str) -> UplinkConflicts:
+    return service.deriver.state.uplink_conflicts.get(path, UplinkConflicts())
+
+
+def _uplink_problems(service: Service, now_ns: int) -> Iterator[str]:
+    """Devices of which a frame came again with other bytes lately."""
+    for path, found in sorted(service.deriver.state.uplink_conflicts.items()):
+        if now_ns - found.received_ns < REFUSED_IS_A_PROBLEM_NS:
+            conflicts = "1 conflict" if found.n == 1 else f"{found.n} conflicts"
+            yield (
+                f"{path}: {conflicts} of uplinks: number {found.f_cnt} came again with other"
+                f" bytes (SHA-256 {found.first} stands, {found.further} came; the latter begins"
+                f" {found.begins}); expected each frame once: was the device reset, or is"
+                " someone sending in its name?"
+            )
 
 
 def ledgers(service: Service) -> dict[str, Any]:
@@ -236,6 +258,7 @@ def ledgers(service: Service) -> dict[str, Any]:
     series, state = service.series, service.deriver.state
     counts = state.counts
     gaps = dict(state.gaps)
+    contested = series.count_conflicts()
     for gap in service.inlets.open_gaps:
         gaps[gap.cause] = gaps.get(gap.cause, 0) + gap.n
     return {
@@ -243,7 +266,7 @@ def ledgers(service: Service) -> dict[str, Any]:
         "journalled": service.deriver.journalled,
         "derived": sum(state.derived.values()),
         "current": series.count(),
-        "conflicts": len(series.conflicts()),
+        **contested._asdict(),
         "entries": {name: getattr(counts, name) for name in type(counts).__slots__},
         "gaps": gaps,
         "delivered": {n: p.delivery.counts.delivered for n, p in service.sinks.items()},

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import re
 import sqlite3
 import threading
 import time
@@ -18,12 +19,14 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from edaphon.acquire.gaps import SlotAccount, accounts_of
 from edaphon.acquire.timekeeper import Timekeeper, boot_id, kernel_is_synchronised
 from edaphon.clock import SystemClock
+from edaphon.commands.file_lines import refusal_text
 from edaphon.commands.inlets import Inlets, Overrides
 from edaphon.commands.keeping import Evidence, entry_of_evidence, fact_entries
 from edaphon.commands.layout import Layout
 from edaphon.config import Configuration, LorawanSource
 from edaphon.config import Sink as SinkConfig
-from edaphon.derive import DeadLetter, Deriver
+from edaphon.derive import DeadLetter, Deriver, LostLine
+from edaphon.derive.files import KeptRefusal
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.journal.files import set_aside
@@ -45,6 +48,7 @@ WATCH_CLOCK_S = 10.0
 COMMIT_WITHIN_S = 2.0  # at a stop; on a full disk what came is not acknowledged either
 DEAD_LETTER_CAUSES = 500  # told apart in the log; hostile topics must not fill it
 _ACCOUNTS = "slot accounts"
+_QUOTED_OR_NUMBER = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
 _log = logging.getLogger("edaphon")
 
 
@@ -90,6 +94,7 @@ class Service:
         self._applying = threading.Lock()
         self.trouble: dict[str, str] = {}
         self._dead_letters: set[tuple[str, str]] = set()
+        self._lost_lines: set[tuple[str, str, str]] = set()
         self.channels: dict[str, Channel] = {}
         self.clock_how = ""
         self._told_offset_ns = self.keeper.offset_ns
@@ -117,7 +122,8 @@ class Service:
         self._journal_configuration()
         self._begin_clock()
         self.series = self._open_series()
-        self.deriver = Deriver(self.journal, self.series, self.layout.scratch, self._on_dead_letter)
+        listeners = self._on_dead_letter, self._on_lost_line
+        self.deriver = Deriver(self.journal, self.series, self.layout.scratch, *listeners)
         self.channels = self.deriver.channels
         self._start_sinks()
         self._run("deriver", self._derive)
@@ -372,6 +378,15 @@ class Service:
         if cause not in self._dead_letters and len(self._dead_letters) < DEAD_LETTER_CAUSES:
             self._dead_letters.add(cause)
             _log.warning("dead letter %s from %s: %s", letter.sequence, *cause)
+
+    def _on_lost_line(self, lost: LostLine) -> None:
+        """One line for each file and kind of reason; the account of the file counts them all."""
+        kind = _QUOTED_OR_NUMBER.sub("", lost.line.reason)
+        cause = (lost.source, lost.file, kind)
+        if cause not in self._lost_lines and len(self._lost_lines) < DEAD_LETTER_CAUSES:
+            self._lost_lines.add(cause)
+            text = refusal_text(KeptRefusal.of(lost.line, 0)._asdict())
+            _log.warning("%s %s: line refused (1 for each reason is shown): %s", *cause[:2], text)
 
     def _on_sink(self, state: State) -> None:
         self.say_trouble(f"sink {state.sink}", None if state.up else state.why)

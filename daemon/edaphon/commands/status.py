@@ -7,6 +7,7 @@ import orjson
 import typer
 
 from edaphon.commands.control import DaemonOff
+from edaphon.commands.file_lines import account_text
 from edaphon.commands.storage import fail, open_storage
 
 __all__ = ["ledger_lines", "status"]
@@ -43,6 +44,7 @@ def _lines(table: dict[str, Any]) -> list[str]:
     for source in table["sources"]:
         lines.append(f"source {source['path']}: {source['state']} {source['detail']}".rstrip())
         lines += [f"  {n} x {what}" for what, n in sorted(source.get("notes", {}).items())]
+    lines += map(account_text, _shown(table["file_lines"]))
     for sink in table["sinks"]:
         state = "up" if sink["up"] else sink["why"]
         lines.append(f"sink {sink['name']}: {state}")
@@ -51,15 +53,22 @@ def _lines(table: dict[str, Any]) -> list[str]:
     return lines + [f"TROUBLE {words}" for words in table["trouble"]]
 
 
+def _shown(files: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each source the file that grew last, and those with refused lines; JSON has all."""
+    last = {row["source"]: row for row in files}
+    return [row for row in files if row["refused"] or row["missing"] or row is last[row["source"]]]
+
+
 def ledger_lines(ledgers: dict[str, Any]) -> list[str]:
     """Both ledgers as sentences."""
     e = ledgers["entries"]
     gaps = ", ".join(f"{n} {cause}" for cause, n in sorted(ledgers["gaps"].items())) or "none"
     lines = [
         f"entries: {e['records']} records = {e['decoded']} decoded + {e['dead']} dead letters"
-        f" + {e['duplicates']} duplicates + {e['held']} held",
+        f" + {e['duplicates']} duplicates + {e['conflicts']} conflicts + {e['held']} held",
         f"observations: {ledgers['derived']} derived = {ledgers['current']} current"
-        f" + {ledgers['conflicts']} conflicts",
+        f" + {ledgers['conflicts']} conflicts + {ledgers['repeats']} repeats"
+        f" + {ledgers['replaced']} replaced",
         f"slots in gaps: {gaps}",
     ]
     for name, waiting in ledgers["waiting"].items():

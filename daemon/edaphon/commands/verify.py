@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import partial, reduce
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,16 +14,20 @@ import typer
 from edaphon.acquire.gaps import accounts_of
 from edaphon.commands.accounts import EntryAccount, read_accounts
 from edaphon.commands.control import DaemonOff
+from edaphon.commands.file_lines import account_text, line_rows
 from edaphon.commands.offline import settled_deriver
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.config import Sink as SinkConfig
-from edaphon.derive import known_facts
-from edaphon.journal import JournalReader, StateFile, read_only
+from edaphon.derive import counted_files, known_facts, last_sources, meanings
+from edaphon.derive.files import SourceFiles
+from edaphon.derive.meanings import recalled
+from edaphon.journal import JournalReader, Kind, StateFile, read_only
 from edaphon.nouns import Channel, Observations, Sequence
-from edaphon.series import DAY_NS, BlockHead, Series
+from edaphon.series import DAY_NS, BlockHead, Contested, Series, contested
 from edaphon.sinks.feed import cursor_name
 from edaphon.sinks.readback import Readback, Rows, open_readback
 from edaphon.sinks.sink import Later, sink_kind
+from edaphon_drivers.line_account import LineCounts
 
 __all__ = ["verify"]
 
@@ -78,7 +83,7 @@ def _ledgers(storage: Storage, series: Series) -> dict[str, Any]:
     end = journal.last or position
     account = read_accounts(journal, position, end)
     counts = checkpoint["state"]["counts"]
-    sum_of = counts["decoded"] + counts["dead"] + counts["duplicates"] + counts["held"]
+    sum_of = sum(n for name, n in counts.items() if name != "records")
     entries = {
         **counts,
         "journalled": account.records,
@@ -89,7 +94,37 @@ def _ledgers(storage: Storage, series: Series) -> dict[str, Any]:
         "entries": entries,
         "slots": dict(_slots(storage, journal, account, end)),
         "observations": _observations(series, checkpoint["state"]["derived"]),
+        "file_lines": _files(journal, series, checkpoint["state"].get("files", {}), position),
     }
+
+
+def _files(
+    journal: JournalReader, series: Series, live: Mapping[str, Any], until: Sequence
+) -> dict[str, Any]:
+    """lines = rows + headers + blank + refused, from the records themselves and as kept live.
+
+    What was kept live by other settings is being counted again, and is not compared.
+    """
+    sources = last_sources(meanings(journal, series))
+    names = {"", *sources.files}
+    kinds = {Kind.RECORD, Kind.CLOCK, Kind.CONFIGURATION}
+    items = journal.scan(sources=names, kinds=kinds, on_damage=lambda _: None)
+    known = (item for item in items if item[0] <= until)
+    counted = counted_files(known, sources, partial(recalled, journal))
+    kept = {path: SourceFiles.of_json(row) for path, row in live.items()}
+    same = {path for path, files in counted.items() if _meaning(kept, path) == files.meaning}
+    differs = [path for path in sorted(same) if kept[path].to_json() != counted[path].to_json()]
+    rows = line_rows(counted)
+    unequal = [row for row in rows if row["lines"] != _lines_of(row) or row["missing"]]
+    return {"files": rows, "differs": differs, "closes": not differs and not unequal}
+
+
+def _meaning(kept: Mapping[str, SourceFiles], path: str) -> str:
+    return kept[path].meaning if path in kept else ""
+
+
+def _lines_of(row: Mapping[str, Any]) -> int:
+    return sum(row[name] for name in LineCounts._fields)
 
 
 def _slots(
@@ -107,17 +142,19 @@ def _observations(series: Series, derived: Mapping[str, int]) -> dict[str, Any]:
     current: dict[str, int] = {}
     for head in series.heads():
         current[head.channel] = current.get(head.channel, 0) + head.n
-    conflicts: dict[str, int] = {}
+    lost: dict[str, Contested] = {}
     for conflict in series.conflicts():
-        conflicts[conflict[0]] = conflicts.get(conflict[0], 0) + 1
-    channels = {*current, *derived, *conflicts}
+        own = lost.get(conflict.channel, Contested())
+        lost[conflict.channel] = own.plus(contested(conflict))
+    channels = {*current, *derived, *lost}
     open_ones = [
-        c for c in channels if derived.get(c, 0) != current.get(c, 0) + conflicts.get(c, 0)
+        c for c in channels if derived.get(c, 0) != current.get(c, 0) + sum(lost.get(c, ()))
     ]
+    of_all = reduce(Contested.plus, lost.values(), Contested())
     return {
         "derived": sum(derived.values()),
         "current": sum(current.values()),
-        "conflicts": sum(conflicts.values()),
+        **of_all._asdict(),
         "open": sorted(open_ones),
         "closes": not open_ones,
     }
@@ -231,6 +268,7 @@ def _date(head: BlockHead) -> date:
 def _parts(found: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield found["entries"]
     yield found["observations"]
+    yield found["file_lines"]
     yield from found["slots"].values()
     yield from found["sinks"].values()
 
@@ -239,7 +277,8 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     e, o = found["entries"], found["observations"]
     yield (
         f"entries: {e['journalled']} records = {e['decoded']} decoded + {e['dead']} dead letters"
-        f" + {e['duplicates']} duplicates + {e['held']} held   {_verdict(e)}"
+        f" + {e['duplicates']} duplicates + {e['conflicts']} conflicts + {e['held']} held"
+        f"   {_verdict(e)}"
     )
     if e["damaged"]:
         yield f"entries: {e['damaged']} damaged runs in the journal; see `edaphon status`"
@@ -248,14 +287,24 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"{path}: {of} = {s['records']} records + {s['in_gaps']} in gaps   {_verdict(s)}"
     yield (
         f"observations: {o['derived']} derived = {o['current']} current"
-        f" + {o['conflicts']} conflicts   {_verdict(o)}"
+        f" + {o['conflicts']} conflicts + {o['repeats']} repeats + {o['replaced']} replaced"
+        f"   {_verdict(o)}"
     )
+    yield from _file_lines(found["file_lines"])
     for name, s in found["sinks"].items():
         yield (
             f"sink {name}: {s['current']} current = {s['delivered']} delivered + {s['set_aside']}"
             f" set aside + {s['waiting']} waiting; read back: {s['read_back']}   {_verdict(s)}"
         )
         yield from (f"  {words}" for words in s["differs"][:20])
+
+
+def _file_lines(files: Mapping[str, Any]) -> Iterator[str]:
+    for row in files["files"]:
+        good = row["lines"] == _lines_of(row) and not row["missing"]
+        yield f"{account_text(row)}   {'ok' if good else 'OPEN'}"
+    for path in files["differs"]:
+        yield f"{path}: the account kept while running differs from that of the journal   OPEN"
 
 
 def _verdict(part: Mapping[str, Any]) -> str:

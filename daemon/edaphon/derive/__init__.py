@@ -9,7 +9,8 @@ from edaphon.derive.meanings import knowledge_of, known_facts, last_sources, mea
 from edaphon.derive.plan import ALWAYS, LINE_VERSION, Plan, changed_ranges, plan_of
 from edaphon.derive.rework import remove_series
 from edaphon.derive.sources import Sources
-from edaphon.derive.step import DeadLetter
+from edaphon.derive.state import UplinkConflicts
+from edaphon.derive.step import DeadLetter, LostLine, counted_files
 
 __all__ = [
     "ALWAYS",
@@ -19,10 +20,13 @@ __all__ = [
     "DeadLetter",
     "Deriver",
     "KnownThen",
+    "LostLine",
     "Part",
     "Plan",
     "Sources",
+    "UplinkConflicts",
     "changed_ranges",
+    "counted_files",
     "derived_by",
     "foresee",
     "known_facts",

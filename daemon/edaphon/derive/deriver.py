@@ -22,6 +22,7 @@ from edaphon.derive.checkpoint import (
     extents_to_json,
     trusted,
 )
+from edaphon.derive.files import SourceFiles
 from edaphon.derive.meanings import MEANINGS, meanings_behind, recalled
 from edaphon.derive.plan import ALWAYS, Extent, Plan, Range, changed_ranges, plan_of, whole_segments
 from edaphon.derive.recalibrate import (
@@ -34,7 +35,15 @@ from edaphon.derive.recalibrate import (
 from edaphon.derive.rework import Rework
 from edaphon.derive.sources import Sources
 from edaphon.derive.state import Latest, State
-from edaphon.derive.step import NEWEST_NS, DeadLetter, Item, Line, sources_of
+from edaphon.derive.step import (
+    NEWEST_NS,
+    DeadLetter,
+    Item,
+    Line,
+    LostLine,
+    files_meaning,
+    sources_of,
+)
 from edaphon.facts import Knowledge, from_payload
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
 from edaphon.nouns import Channel, Observations, Sequence
@@ -69,6 +78,7 @@ class Deriver:
         series: Series,
         scratch: Path,
         on_dead_letter: Listener = lambda _: None,
+        on_lost_line: Callable[[LostLine], None] = lambda _: None,
     ) -> None:
         self._lock = threading.RLock()
         self._journal = journal
@@ -88,7 +98,10 @@ class Deriver:
         self._lived_until = journal.last or START
         self._full = False
         self._newest_ns = -(2**63)
-        self._line = Line(State(), Plan(), Sources(), self._recall, on_dead_letter)
+        nothing = State(), Plan(), Sources()
+        self._line = Line(
+            *nothing, self._recall, on_dead_letter, latest=None, on_lost_line=on_lost_line
+        )
         checkpoint = trusted(journal, series)
         told = meanings_behind(journal, checkpoint, self._note_damage)
         self._latest = _learned(_NOTHING, list(told))  # all that was ever entered
@@ -123,7 +136,7 @@ class Deriver:
 
     @property
     def reworking(self) -> bool:
-        return bool(self._pending)
+        return bool(self._pending) or self._rework is not None
 
     @property
     def hurried(self) -> bool:
@@ -241,7 +254,7 @@ class Deriver:
         self._drop_jobs()
 
     def _derive_again(self, limit: int) -> bool:
-        if not self._pending:
+        if not self._pending and not self._miscounted():
             return False
         if self._recalibration is None and self._rework is None:
             self._begin_again()
@@ -260,7 +273,14 @@ class Deriver:
             self._from_journal.add(channel)
         plan = self.plan.only(self._pending)
         latest = self._told.sources
-        self._rework = Rework(self._journal, plan, self._scratch, self._recall, latest)
+        counted = self._miscounted()
+        self._rework = Rework(self._journal, plan, self._scratch, self._recall, latest, counted)
+
+    def _miscounted(self) -> list[str]:
+        """Sources whose files were counted by another meaning, or by an earlier version."""
+        known, sources = self.state.files, self._told.sources
+        paths = (path for path in sources.files if path in known)
+        return [path for path in paths if known[path].meaning != files_meaning(sources, path)]
 
     def _recalibration_of(self, channel: str) -> Recalibration:
         ranges, displaced = self._pending[channel], self.state.displaced
@@ -300,7 +320,7 @@ class Deriver:
         kept: list[Observations] = []
         for run in runs:
             behind = run.time_ns < job.position_ns
-            if run.channel != job.channel or not behind.any():
+            if run.channel != job.channel or run.ordinal is not None or not behind.any():
                 kept.append(run)
             elif (run.sequence[behind] > job.last_sequence).any():
                 self._from_journal.add(job.channel)
@@ -323,7 +343,8 @@ class Deriver:
 
     def _forget_segments(self) -> None:
         """What is remembered of segments that are no longer in the plan."""
-        mine = {segment.key for segment in self.plan.segments()}
+        segments = list(self.plan.segments())
+        mine = {s.key for s in segments} | {s.demoted_key for s in segments}
         for key in self.state.memory.keys() - mine:
             del self.state.memory[key]
 
@@ -345,17 +366,31 @@ class Deriver:
 
     def _take_over(self, rework: Rework) -> None:
         for channel, ranges in self._pending.items():
-            self.differing += self._series.adopt(channel, rework.series, ranges)
-            current = self._series.count(channel)
-            self.state.derived[channel] = current + self._series.count_conflicts(channel)
+            adopted = self._series.adopt(channel, rework.series, ranges)
+            self.differing += adopted.differing
+            # What the line counted then and now: an account that stays open is not closed by this.
+            counted = rework.state.derived.get(channel, 0)
+            if ranges != [ALWAYS]:
+                counted += self.state.derived.get(channel, 0) - adopted.before
+            self.state.derived[channel] = counted
         for segment in rework.plan.segments():
             self.state.memory.pop(segment.key, None)
+            self.state.memory.pop(segment.demoted_key, None)
         self.state.memory.update(rework.memory)
         for channel, ranges in self._pending.items():
             self._know_latest(channel, ranges, rework.latest.get(channel))
+        self._count_files_as(rework)
         self._pending = {}
         self._from_journal = set()
         self._forget_segments()
+
+    def _count_files_as(self, rework: Rework) -> None:
+        """The account of the files that were read once more, by what is known of them now."""
+        sources = self._told.sources
+        for path in {*rework.state.files, *self._miscounted()}:
+            counted = rework.state.files.get(path, SourceFiles())
+            counted.meaning = files_meaning(sources, path)
+            self.state.files[path] = counted
 
     def _drop_jobs(self) -> None:
         self._recalibration = None
@@ -384,6 +419,9 @@ class Deriver:
         if self.state.configuration:
             in_force = self._recall([Sequence.of(self.state.configuration)])
             self._line.sources = _learned(_NOTHING, list(in_force)).sources
+        if "files" not in table["state"]:  # of a version that did not count lines
+            for path in self._line.sources.files:
+                self.state.files[path] = SourceFiles()
         self._meanings = list(table["meanings"])
         # Not as known now: facts entered behind this place may have sent values to the sinks
         # already, and these are only withdrawn by coming to the facts in the same order again.

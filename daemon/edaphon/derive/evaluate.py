@@ -14,7 +14,7 @@ import numpy.typing as npt
 from edaphon.derive.chains import bounds_of
 from edaphon.derive.segments import Segment
 from edaphon.derive.state import Fresh, Memory
-from edaphon.nouns import ALONE, Float, Observations, Small
+from edaphon.nouns import ALONE, DEMOTED, Float, Observations, Small, demoted_rank
 from edaphon_calibration.flags import Flag, worst_flag
 
 __all__ = ["Taken", "evaluate", "taken_rows"]
@@ -40,7 +40,10 @@ class Taken(NamedTuple):
 def evaluate(
     segment: Segment, memory: Memory | None, fresh: Fresh
 ) -> tuple[list[Observations], Memory, Taken]:
-    """(new observations and revisions of earlier ones, what to remember, the fresh values)."""
+    """(new observations and revisions of earlier ones, what to remember, the fresh values).
+
+    All rows are demoted, or none; the two have memories of their own.
+    """
     late = _late(memory, fresh)
     if late is None:
         return _evaluated(segment, memory, fresh)
@@ -115,8 +118,10 @@ def _judged(segment: Segment, rows: Fresh) -> tuple[Float, Float, Float, Small, 
         rows.raw, rows.time_ns, rows.beside
     )
     missing = np.isnan(value)
-    flags = [rows.doubt]
-    good = ~missing & (rows.doubt != _FAIL)
+    # All of them are demoted, or none.
+    earned = rows.doubt & np.int8(ALONE - 1) if rows.doubt[0] >= ALONE else rows.doubt
+    flags = [earned]
+    good = ~missing & (earned != _FAIL)
     for check in segment.checks:
         levels = check.flags_by_level(rows.time_ns, value)
         flags.extend(levels)
@@ -145,6 +150,7 @@ def _observations(
 ) -> Iterator[Observations]:
     if not len(rows):
         return
+    demoted = int(rows.doubt[0]) & DEMOTED
     for derivation, chosen in _derivations(segment, rows):
         yield Observations(
             channel=segment.channel,
@@ -158,7 +164,7 @@ def _observations(
             flag=flag[chosen],
             doubt=rows.doubt[chosen],
             sequence=rows.sequence[chosen],
-            rank=segment.rank,
+            rank=demoted_rank(segment.rank) if demoted else segment.rank,
         )
 
 

@@ -7,25 +7,39 @@ remembers what goes through it stands in the place of the channel's own.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
+from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
 
 from edaphon.derive.chains import ALWAYS, Chain
 from edaphon.derive.deriver import BATCH
+from edaphon.derive.files import SourceFiles
 from edaphon.derive.meanings import MEANINGS, knowledge_of, last_sources, recalled
 from edaphon.derive.plan import Plan, Segment, plan_of
 from edaphon.derive.sources import Sources
 from edaphon.derive.state import State
-from edaphon.derive.step import Item, Line, sources_of
+from edaphon.derive.step import Item, Line, counted_files, sources_of
 from edaphon.facts import Knowledge
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
-from edaphon.nouns import Float, Int, Observations, Sequence
+from edaphon.nouns import Float, Int, Observations, Sequence, demoted_rank
 from edaphon_calibration.chain import Calibrated
 from edaphon_calibration.units import SAME
 from edaphon_drivers.faults import Fault
+from edaphon_drivers.payloads import unpack_piece
+from edaphon_drivers.readings import Reading
 
-__all__ = ["Again", "History", "Row", "Seen", "after_step", "derived_again", "history_of", "row_at"]
+__all__ = [
+    "Again",
+    "History",
+    "Row",
+    "Seen",
+    "after_step",
+    "derived_again",
+    "history_of",
+    "readings_of",
+    "row_at",
+]
 
 # A second input or a row that makes another one late may be from further back.
 LOOKS_BACK = (400, 8000, 200_000, None)
@@ -138,6 +152,30 @@ def history_of(journal: JournalReader) -> History:
         sources,
         plan_of(knowledge, sources),
     )
+
+
+def readings_of(
+    journal: JournalReader, history: History, place: Sequence, time_ns: int
+) -> tuple[Reading, ...]:
+    """The readings of a record, those of a file as its earlier lines date them.
+
+    The pieces before it are read only where none of its readings has that time otherwise. Raises
+    Fault.
+    """
+    entry = journal.entry(place)
+    sources = history.sources_at(place)
+    readings = sources.decode(entry).readings
+    reader = sources.files.get(entry.source)
+    if reader is None or any(r.time_ns == time_ns for r in readings):
+        return readings
+    kinds = {Kind.RECORD, Kind.CLOCK, Kind.CONFIGURATION}
+    names = {"", entry.source}
+    items = journal.scan(sources=names, kinds=kinds, on_damage=lambda _: None)
+    before = takewhile(lambda item: item[0] < place, items)
+    known = counted_files(before, history.sources, partial(recalled, journal))
+    piece = unpack_piece(entry.payload)
+    account = known.get(entry.source, SourceFiles()).file(piece.name)
+    return tuple(r for one, _ in account.read(piece, reader) for r in one.readings)
 
 
 def row_at(run: Observations, index: int) -> Row:
@@ -266,7 +304,8 @@ class _Derivation:
 
     def _watch(self, segment: Segment) -> Segment:
         covers = segment.start_ns <= self._stored.time_ns < segment.end_ns
-        if segment.channel != self._channel or not covers or segment.rank != self._stored.rank:
+        ranks = (segment.rank, demoted_rank(segment.rank))
+        if segment.channel != self._channel or not covers or self._stored.rank not in ranks:
             return segment
         calls: list[_Call] = []
         watched = _watched(segment, calls)
@@ -325,7 +364,7 @@ class _Derivation:
     def _found(self, runs: list[Observations]) -> Again | None:
         stored = self._stored
         for run in reversed(runs):
-            if run.channel != self._channel or run.rank != stored.rank:
+            if run.channel != self._channel or run.rank != stored.rank or run.ordinal is not None:
                 continue
             own = (run.time_ns == stored.time_ns) & (run.sequence == stored.sequence)
             for index in np.flatnonzero(own)[::-1]:

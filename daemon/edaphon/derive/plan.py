@@ -14,7 +14,7 @@ from edaphon.derive.chains import ALWAYS, Extent, Place, Range
 from edaphon.derive.segments import LINE_VERSION, Segment, extents_of, levels_of, segments_of
 from edaphon.derive.sources import Outputs, Sources
 from edaphon.facts import Knowledge
-from edaphon.nouns import Channel
+from edaphon.nouns import DEMOTED_RANKS, Channel
 
 __all__ = [
     "ALWAYS",
@@ -28,7 +28,7 @@ __all__ = [
     "whole_segments",
 ]
 
-LOWEST_RANK = 127
+LOWEST_RANK = DEMOTED_RANKS - 1
 Routes = Mapping[str, Mapping[str, tuple[Segment, ...]]]
 
 
@@ -40,6 +40,8 @@ class Plan:
     channels: Mapping[str, Channel] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     extents: Mapping[str, tuple[Extent, ...]] = field(default_factory=dict)
+    # By source path and file name: rows of copies before that one are demoted.
+    replaced: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -79,6 +81,7 @@ class Plan:
             channels,
             texts,
             {id: tuple(found) for id, found in extents.items()},
+            knowledge.replacements,
         )
 
     def only(self, ranges: Mapping[str, list[Range]]) -> "Plan":

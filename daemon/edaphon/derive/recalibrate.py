@@ -55,7 +55,9 @@ def can_recalibrate(plan: Plan, series: Series, channel: str, ranges: Iterable[R
     own = plan.extents.get(channel, ())
     if not same_readings(own, own, told):
         return False
-    if any(_inside(conflict[1], told) for conflict in series.conflicts(channel)):
+    # The line itself passes over further readings of a record for one time.
+    lost = (c.time_ns for c in series.conflicts(channel) if not c.ordinal)
+    if any(_inside(time_ns, told) for time_ns in lost):
         return False
     return not any(segment.chain.sides for segment in _touched(plan, channel, told))
 
@@ -219,7 +221,7 @@ def chosen(run: Observations, rows: npt.NDArray[np.bool_] | Int) -> Observations
     columns = {
         name: getattr(run, name)[rows]
         for name in Observations.__slots__
-        if name not in {"channel", "derivation", "rank"}
+        if name not in {"channel", "derivation", "rank", "ordinal"}
     }
     return replace(run, **columns)
 

@@ -27,7 +27,9 @@ class Rework:
         scratch: Path,
         recall: Callable[[Iterable[Sequence]], Iterable[Item]],
         latest: Sources,
+        counted: Iterable[str] = (),
     ) -> None:
+        """`counted` are paths whose files are only counted again."""
         self.plan = plan
         self._journal = journal
         self._scratch = scratch
@@ -36,12 +38,16 @@ class Rework:
         self._line = Line(State(), plan, Sources(), recall, latest=latest)
         self._position = Sequence(0, 0)
         # A record's source is its path, or for a broker the first part of the path.
-        paths = set(plan.routes)
+        paths = {*plan.routes, *counted}
         self._sources = paths | {path.partition("/")[0] for path in paths}
 
     @property
     def latest(self) -> Mapping[str, Latest]:
         return self._line.state.latest
+
+    @property
+    def state(self) -> State:
+        return self._line.state
 
     @property
     def memory(self) -> Mapping[str, Memory]:

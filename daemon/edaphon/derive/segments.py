@@ -60,6 +60,11 @@ class Segment:
     def looks_ahead(self) -> int:
         return max((check.meta.looks_ahead for check in self.checks), default=0)
 
+    @property
+    def demoted_key(self) -> str:
+        """The key of what is remembered of its demoted readings."""
+        return f"{self.key}|demoted"
+
     def contradicted_by(self, serial: str, told_ns: int) -> bool:
         """Whether that number, told then, is another sensor's; before the deployment any may be."""
         return bool(self.sensor) and self.sensor != serial and told_ns >= self.deployed_ns
@@ -182,6 +187,8 @@ def _segment(
     }
     if output.meaning:
         basis["meaning"] = output.meaning
+    if replaced := _replaced(place):
+        basis["replaced"] = replaced
     if any(chain.calendar):
         basis["pairs"] = [_earlier(place, c) for c in calibrations]
         basis["calendar"] = chain.calendar
@@ -218,7 +225,14 @@ def _readings(place: Place) -> str:
     told += [deployment.from_ns] if deployment.sensor else []
     told += [output.name, output.quantity, output.unit, output.meaning]
     told += possible(output.quantity, output.unit)[:2]
+    told += _replaced(place)
     return hashlib.sha256(orjson.dumps(told)).hexdigest()[:12]
+
+
+def _replaced(place: Place) -> list[list[Any]]:
+    """The files of its source of which a later copy replaces the earlier ones."""
+    own, known = place.deployment.source, place.knowledge.replacements.items()
+    return sorted([file, copy] for (source, file), copy in known if source == own)
 
 
 def _decides_beside(place: Place, calibrations: list[Calibration], span: Range) -> list[list[Any]]:

@@ -16,15 +16,18 @@ from edaphon.config import (
     Source,
     told_fields,
 )
+from edaphon.derive.files import FileReader
 from edaphon.journal import Entry
 from edaphon_drivers import lorawan
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault, Garbled, Incomplete, Refused
 from edaphon_drivers.identity import Identity
 from edaphon_drivers.json_message import JsonFields, decode_json
+from edaphon_drivers.line_account import FIRST, Context
 from edaphon_drivers.payloads import (
     LARGEST_MESSAGE_BYTES,
     Message,
+    Piece,
     unpack_exchange,
     unpack_message,
     unpack_piece,
@@ -81,9 +84,20 @@ class Sources:
     readers: Mapping[str, _Reader] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, FileReader] = field(default_factory=dict)
 
-    def decode(self, entry: Entry) -> Decoded:
-        """Raises Fault for bytes that mean nothing here."""
+    def meaning(self, path: str) -> str:
+        """Names all that its owner has said of how to read a source's bytes."""
+        outputs = self.outputs.get(path, {}).values()
+        return f"{self.kinds.get(path, '')} {next((o.meaning for o in outputs), '')}"
+
+    def decode(self, entry: Entry, context: Context = FIRST) -> Decoded:
+        """Raises Fault for bytes that mean nothing here.
+
+        `context` is what the earlier lines of a file decide about the first one of this piece.
+        """
+        if (read := self.files.get(entry.source)) is not None:
+            return _whole_piece(entry.source, read, unpack_piece(entry.payload), context)
         decoder = self.decoders.get(entry.source)
         if decoder is None:
             raise Refused("a source of the configuration", entry.payload, entry.source)
@@ -118,11 +132,19 @@ class Sources:
             if known.kinds.get(s.path) == kinds[s.path]
             else _reader(s, config, files or {})
             for s in config.sources
+            if not isinstance(s, FileSource)
+        }
+        followed = {
+            s.path: known.files[s.path]
+            if known.kinds.get(s.path) == kinds[s.path]
+            else _file_reader(config.sheet(s))
+            for s in config.sources
+            if isinstance(s, FileSource)
         }
         decoders: dict[str, _Decoder] = {
-            s.path: partial(_at_path, s.path, isinstance(s, FileSource), readers[s.path])
+            s.path: partial(_at_path, s.path, readers[s.path])
             for s in config.sources
-            if isinstance(s, ScheduledSource | HeardSource | FileSource)
+            if isinstance(s, ScheduledSource | HeardSource)
         }
         for name, broker in config.brokers.items():
             own = [s for s in config.sources if getattr(s, "broker", None) == name]
@@ -135,7 +157,7 @@ class Sources:
         asked = {s.path: config.sheet(s) for s in config.sources if isinstance(s, ScheduledSource)}
         outputs = _outputs(config, files or {})
         models = {s.path: s.model for s in config.sources if s.model}
-        return cls(decoders, outputs, asked, config.site.id, readers, kinds, models)
+        return cls(decoders, outputs, asked, config.site.id, readers, kinds, models, followed)
 
 
 def _outputs(config: Configuration, files: Mapping[str, str]) -> Outputs:
@@ -179,13 +201,15 @@ def _reader(source: Source, config: Configuration, files: Mapping[str, str]) -> 
         from edaphon_drivers.ascii import engine as ascii_lines
 
         return lambda payload: ascii_lines.decode_stream(unpack_exchange(payload), sheet)
-    if isinstance(source, FileSource):
-        from edaphon_drivers.files import engine as files_engine
-
-        return lambda payload: files_engine.decode_piece(unpack_piece(payload), sheet)
     from edaphon_drivers.smart_home import engine as smart_home
 
     return lambda message: smart_home.decode_message(message.topic, message.data, sheet)
+
+
+def _file_reader(sheet: Sheet) -> FileReader:
+    from edaphon_drivers.files import engine as files_engine
+
+    return lambda piece, context: files_engine.read_piece(piece, sheet, context)
 
 
 def _uplink_reader(
@@ -223,8 +247,18 @@ def _refuse(fault: Fault, _: lorawan.Uplink) -> tuple[Reading, ...]:
     raise fault
 
 
-def _at_path(path: str, dated: bool, read: _Reader, payload: bytes) -> Decoded:
-    return Decoded(path, read(payload), dated=dated)
+def _at_path(path: str, read: _Reader, payload: bytes) -> Decoded:
+    return Decoded(path, read(payload))
+
+
+def _whole_piece(path: str, read: FileReader, piece: Piece, context: Context) -> Decoded:
+    """Raises Garbled where a line is refused and none is a row."""
+    slices = tuple(read(piece, context))
+    refused = [line for one in slices for line in one.refused]
+    if refused and not any(one.counts.rows for one in slices):
+        where = f"{piece.name}, line {refused[0].line}"
+        raise Garbled(f"a row ({refused[0].reason})", refused[0].text, where)
+    return Decoded(path, tuple(r for one in slices for r in one.readings), dated=True)
 
 
 def _whole_message(payload: bytes) -> Message:

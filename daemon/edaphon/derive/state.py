@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from edaphon.derive.files import SourceFiles
 from edaphon.nouns import Float, Int, Small
 
 NOTES_REMEMBERED = 16
 
-__all__ = ["Counts", "Fresh", "Latest", "Memory", "State"]
+__all__ = ["Counts", "Fresh", "Latest", "Memory", "State", "Uplink", "UplinkConflicts"]
 
 
 class Fresh(NamedTuple):
@@ -82,15 +83,39 @@ class Latest(NamedTuple):
         return cls(table[0], table[1], *map(float.fromhex, table[2:]))
 
 
+class Uplink(NamedTuple):
+    """A LoRaWAN frame that came; `digest` of its bytes is "" where an earlier version kept none."""
+
+    session: str
+    f_cnt: int
+    f_port: int
+    digest: str = ""
+
+
+class UplinkConflicts(NamedTuple):
+    """How often a device's frame came again with other bytes, and both of the last time."""
+
+    n: int = 0
+    received_ns: int = 0
+    f_cnt: int = 0
+    first: str = ""  # digest of the bytes that came first and stand
+    further: str = ""  # digest of the others
+    begins: str = ""  # their first bytes, hexadecimal
+
+
 @dataclass(slots=True)
 class Counts:
-    """The ledger of entries: records = decoded + dead letters + duplicates + held."""
+    """The ledger of entries: records = decoded + dead letters + duplicates + conflicts + held.
+
+    A conflict is an uplink whose frame came before with other bytes.
+    """
 
     records: int = 0
     decoded: int = 0
     dead: int = 0
     duplicates: int = 0
     held: int = 0
+    conflicts: int = 0
 
 
 @dataclass(slots=True)
@@ -104,11 +129,13 @@ class State:
     held: dict[str, list[int]] = field(default_factory=dict)  # by boot, sequences
     serials: dict[str, str] = field(default_factory=dict)  # by path, as the sensor last said
     told_ns: dict[str, int] = field(default_factory=dict)  # by path, when it did, if that is known
-    uplinks: dict[str, list[tuple[str, int, int]]] = field(default_factory=dict)
+    uplinks: dict[str, list[Uplink]] = field(default_factory=dict)  # by path, the latest
+    uplink_conflicts: dict[str, UplinkConflicts] = field(default_factory=dict)  # by path
     uplinks_missed: dict[str, int] = field(default_factory=dict)  # by path
     gaps: dict[str, int] = field(default_factory=dict)  # by cause, slots of closed gaps
     seen: dict[str, int] = field(default_factory=dict)  # by path, measured time of the latest [ns]
     latest: dict[str, Latest] = field(default_factory=dict)  # by channel
+    files: dict[str, SourceFiles] = field(default_factory=dict)  # by path
     notes: dict[str, dict[str, int]] = field(default_factory=dict)  # by path and what, records
     configuration: int = 0  # sequence of the configuration in force, 0 before the first
     placed: int = 0  # the highest sequence of a record that was placed
@@ -131,8 +158,10 @@ class State:
             "held": self.held,
             "serials": self.serials,
             "told_ns": self.told_ns,
-            "uplinks": self.uplinks,
+            "uplinks": {path: [list(u) for u in known] for path, known in self.uplinks.items()},
+            "uplink_conflicts": {p: list(found) for p, found in self.uplink_conflicts.items()},
             "uplinks_missed": self.uplinks_missed,
+            "files": {path: files.to_json() for path, files in self.files.items()},
             "gaps": self.gaps,
             "seen": self.seen,
             "latest": {channel: last.to_json() for channel, last in self.latest.items()},
@@ -153,10 +182,12 @@ class State:
             held={boot: list(numbers) for boot, numbers in table["held"].items()},
             serials=dict(table["serials"]),
             told_ns=dict(table.get("told_ns", {})),
-            uplinks={
-                path: [(u[0], u[1], u[2]) for u in known]
-                for path, known in table["uplinks"].items()
+            uplinks={path: [Uplink(*u) for u in known] for path, known in table["uplinks"].items()},
+            uplink_conflicts={
+                path: UplinkConflicts(*row)
+                for path, row in table.get("uplink_conflicts", {}).items()
             },
+            files={path: SourceFiles.of_json(row) for path, row in table.get("files", {}).items()},
             uplinks_missed=dict(table["uplinks_missed"]),
             gaps=dict(table["gaps"]),
             seen=dict(table["seen"]),

@@ -1,28 +1,34 @@
 """The line after the journal: one function for one live entry and for ten years of them."""
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import numpy as np
 import orjson
 
 from edaphon.config import read_config, within_physics
 from edaphon.derive.beside import Values, filled
 from edaphon.derive.chains import ALWAYS
 from edaphon.derive.evaluate import evaluate
+from edaphon.derive.files import FileAccount, FileReader, SourceFiles, whole_refused
+from edaphon.derive.placed import PlacedRow, further_readings, groups_of
 from edaphon.derive.plan import Plan
-from edaphon.derive.segments import Segment
+from edaphon.derive.segments import LINE_VERSION, Segment
 from edaphon.derive.sources import Decoded, Sources
-from edaphon.derive.state import Fresh, State
+from edaphon.derive.state import State, Uplink, UplinkConflicts
 from edaphon.journal import Entry, Kind, Purpose
-from edaphon.nouns import Observations, Sequence
+from edaphon.nouns import DEMOTED, Observations, Sequence
 from edaphon.written import read_document
 from edaphon_calibration.flags import Flag
 from edaphon_drivers.faults import Fault
+from edaphon_drivers.line_account import LineCounts, RefusedLine
+from edaphon_drivers.lorawan import Uplink as Frame
+from edaphon_drivers.payloads import Piece, unpack_piece
 from edaphon_drivers.readings import UNREADABLE_NS, Reading
 
-__all__ = ["DeadLetter", "Line", "sources_of"]
+__all__ = ["DeadLetter", "Line", "LostLine", "counted_files", "files_meaning", "sources_of"]
 
 # A sender's own time is believed within these bounds of the time of receipt.
 OLDEST_NS = 366 * 86_400_000_000_000
@@ -30,9 +36,9 @@ NEWEST_NS = 300_000_000_000
 UPLINKS_REMEMBERED = 64
 
 Item = tuple[Sequence, Entry]
-_Row = tuple[int, int, float, int, int, int]
 # Plain numbers: an enum member costs a look-up for every reading.
 _NONE, _SUSPECT, _NAN, _UNSET = int(Flag.NOT_EVALUATED), int(Flag.SUSPECT), float("nan"), -2
+_FIRST_BYTES = 16  # of an uplink, to show
 _RECORD, _ROUTINE = Kind.RECORD, Purpose.ROUTINE
 
 
@@ -43,6 +49,16 @@ class DeadLetter:
     sequence: Sequence
     source: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class LostLine:
+    """A line of a followed file that is no row, in the record of that place."""
+
+    sequence: Sequence
+    source: str
+    file: str
+    line: RefusedLine
 
 
 class Line:
@@ -56,6 +72,7 @@ class Line:
         recall: Callable[[Iterable[Sequence]], Iterable[Item]],
         on_dead_letter: Callable[[DeadLetter], None] = lambda _: None,
         latest: Sources | None = None,
+        on_lost_line: Callable[[LostLine], None] = lambda _: None,
     ) -> None:
         """`latest` are the sources as said last, where entries of the past are derived again."""
         self.state = state
@@ -64,7 +81,9 @@ class Line:
         self._latest = latest
         self._recall = recall
         self._on_dead_letter = on_dead_letter
-        self._rows: defaultdict[Segment, list[_Row]] = defaultdict(list)
+        self._on_lost_line = on_lost_line
+        self._rows: defaultdict[Segment, list[PlacedRow]] = defaultdict(list)
+        self._demoting = False  # some row of the batch is demoted
         self._places: list[int] = []  # of the records of a batch, as they are placed
         self._place_now = 0
         # Numbers of the same records that chains take beside their own, by output.
@@ -79,17 +98,29 @@ class Line:
         found: list[Observations] = []
         values = Values(self.state.latest, self._places)
         for segment, rows in sorted(self._rows.items(), key=lambda item: item[0].level):
-            fresh, order = _fresh(rows)
-            fresh = filled(segment, fresh, order, values, self._reported.get(segment, {}))
-            runs, memory, taken = evaluate(segment, self.state.memory.get(segment.key), fresh)
-            values.note(segment, fresh, order, taken)
-            self.state.memory[segment.key] = memory
+            found.extend(self._observed(segment, rows, values))
+            found.extend(further_readings(segment, rows))
             derived = self.state.derived
-            derived[segment.channel] = derived.get(segment.channel, 0) + _observed(rows)
-            found.extend(runs)
+            derived[segment.channel] = derived.get(segment.channel, 0) + len(rows)
         values.finish()
         self._rows.clear()
         self._reported.clear()
+        self._demoting = False
+        return found
+
+    def _observed(
+        self, segment: Segment, rows: list[PlacedRow], values: Values
+    ) -> list[Observations]:
+        found: list[Observations] = []
+        memories = self.state.memory
+        for group in groups_of(rows, self._reported.get(segment, {}), self._demoting):
+            fresh, order, reported, demoted = group
+            fresh = filled(segment, fresh, order, values, reported)
+            key = segment.demoted_key if demoted else segment.key
+            runs, memories[key], taken = evaluate(segment, memories.get(key), fresh)
+            if not demoted:
+                values.note(segment, fresh, order, taken)
+            found.extend(runs)
         return found
 
     def _take(self, sequence: Sequence, entry: Entry) -> None:
@@ -139,14 +170,17 @@ class Line:
         if entry.purpose != _ROUTINE and entry.source not in self.sources.decoders:
             self.state.counts.decoded += 1  # said at the bench: kept, and of no source
             return
+        if (read := self.sources.files.get(entry.source)) is not None:
+            self._piece(sequence, entry, read)
+            return
         try:
             decoded = self.sources.decode(entry)
         except Fault as fault:
-            self.state.counts.dead += 1
-            self._on_dead_letter(DeadLetter(sequence, entry.source, str(fault)))
+            self._refuse(sequence, entry, str(fault))
             return
-        if decoded.uplink is not None and self._repeated(decoded):
-            self.state.counts.duplicates += 1
+        if decoded.uplink is not None and self._repeated(
+            decoded.path, decoded.uplink, self._received(sequence.number, entry)
+        ):
             return
         for note in decoded.notes:
             self.state.note(*note)
@@ -154,29 +188,93 @@ class Line:
         if entry.purpose == _ROUTINE:
             self._place(sequence.number, entry, decoded)
 
-    def _repeated(self, decoded: Decoded) -> bool:
-        """Whether this uplink came before; a hole in the frame counter is counted."""
-        uplink = decoded.uplink
-        assert uplink is not None  # noqa: S101  the caller asked
-        key = (uplink.session, uplink.f_cnt, uplink.f_port or 0)
-        known = self.state.uplinks.setdefault(decoded.path, [])
-        if key in known:
-            return True
-        counters = [f_cnt for session, f_cnt, _ in known if session == uplink.session]
-        if counters and uplink.f_cnt > max(counters) + 1:
-            missed = uplink.f_cnt - max(counters) - 1
-            before = self.state.uplinks_missed.get(decoded.path, 0)
-            self.state.uplinks_missed[decoded.path] = before + missed
-        elif counters and uplink.f_cnt < max(counters):  # late: it was counted as missed
-            before = self.state.uplinks_missed.get(decoded.path, 0)
-            self.state.uplinks_missed[decoded.path] = max(0, before - 1)
-        known.append(key)
-        del known[:-UPLINKS_REMEMBERED]
-        return False
+    def _refuse(self, sequence: Sequence, entry: Entry, why: str) -> None:
+        self.state.counts.dead += 1
+        self._on_dead_letter(DeadLetter(sequence, entry.source, why))
 
-    def _place(self, sequence: int, entry: Entry, decoded: Decoded) -> None:
-        correction = self._correction(sequence, entry)
-        received = entry.received_ns + correction
+    def _piece(self, sequence: Sequence, entry: Entry, read: FileReader) -> None:
+        """A piece of a file, slice by slice; one without any row is a dead letter."""
+        try:
+            piece = unpack_piece(entry.payload)
+        except Fault as fault:
+            self._refuse(sequence, entry, str(fault))
+            return
+        account = self._files(entry.source).file(piece.name)
+        rows, refused = 0, None
+        for counts, lines in self._slices(sequence, entry, read, piece, account):
+            account.take(counts, lines, self._received(sequence.number, entry))
+            rows += counts.rows
+            refused = refused or next(iter(lines), None)
+            for line in lines:
+                self._on_lost_line(LostLine(sequence, entry.source, piece.name, line))
+        if refused and not rows:
+            why = f"{piece.name}, line {refused.line}: {refused.reason}; no line here is a row"
+            self._refuse(sequence, entry, why)
+        else:
+            self.state.counts.decoded += 1
+
+    def _slices(
+        self,
+        sequence: Sequence,
+        entry: Entry,
+        read: FileReader,
+        piece: Piece,
+        account: FileAccount,
+    ) -> Iterator[tuple[LineCounts, tuple[RefusedLine, ...]]]:
+        """The account of each slice, whose readings are placed."""
+        replaced = piece.copy < self.plan.replaced.get((entry.source, piece.name), 0)
+        done = 0
+        try:
+            for one, unended in account.read(piece, read):
+                if entry.purpose == _ROUTINE:
+                    decoded = Decoded(entry.source, one.readings, dated=True)
+                    self._place(sequence.number, entry, decoded, replaced or unended)
+                done += one.counts.lines
+                yield one.counts, one.refused
+        except Fault as fault:
+            counts, line = whole_refused(piece, done, str(fault))
+            yield counts, (line,)
+
+    def _files(self, path: str) -> SourceFiles:
+        known = self.state.files.get(path)
+        if known is None:
+            known = self.state.files[path] = SourceFiles(files_meaning(self.sources, path))
+        return known
+
+    def _repeated(self, path: str, frame: Frame, received_ns: int) -> bool:
+        """Whether this uplink came before; a hole in the frame counter is counted."""
+        digest = hashlib.sha256(frame.data).hexdigest()[:16]
+        came = Uplink(frame.session, frame.f_cnt, frame.f_port or 0, digest)
+        known = self.state.uplinks.setdefault(path, [])
+        before = next((u for u in known if u[:3] == came[:3]), None)
+        if before is None:
+            self._count_missed(path, came, known)
+            known.append(came)
+            del known[:-UPLINKS_REMEMBERED]
+            return False
+        if before.digest in {"", digest}:
+            self.state.counts.duplicates += 1
+            return True
+        self.state.counts.conflicts += 1
+        conflicts = self.state.uplink_conflicts
+        n = conflicts.get(path, UplinkConflicts()).n + 1
+        begins = frame.data[:_FIRST_BYTES].hex()
+        both = (before.digest, digest)
+        conflicts[path] = UplinkConflicts(n, received_ns, frame.f_cnt, *both, begins)
+        return True
+
+    def _count_missed(self, path: str, came: Uplink, known: list[Uplink]) -> None:
+        counters = [u.f_cnt for u in known if u.session == came.session]
+        before = self.state.uplinks_missed.get(path, 0)
+        if counters and came.f_cnt > max(counters) + 1:
+            missed = came.f_cnt - max(counters) - 1
+            self.state.uplinks_missed[path] = before + missed
+        elif counters and came.f_cnt < max(counters):  # late: it was counted as missed
+            self.state.uplinks_missed[path] = max(0, before - 1)
+
+    def _place(self, sequence: int, entry: Entry, decoded: Decoded, demoted: bool = False) -> None:
+        received = self._received(sequence, entry)
+        correction = received - entry.received_ns
         default = received if entry.slot_ns is None else entry.slot_ns + correction
         outputs = self.plan.routes.get(decoded.path)
         if outputs is None:  # nobody has said yet what it is for; it was heard all the same
@@ -188,11 +286,13 @@ class Line:
         rows, uplink_ns = self._rows, decoded.time_ns
         readings = within_physics(decoded.readings)
         self.state.placed = max(self.state.placed, sequence)
-        order = len(self._places)
-        self._places.append(self._place_now)
         known: int | None = _UNSET
-        time, doubt = default, _NONE
-        for output, _, number, _, _, _, sent, start, after in readings:
+        time, doubt, order, placed = default, _NONE, 0, None
+        mark = DEMOTED if demoted else 0
+        self._demoting |= demoted
+        second: dict[str, _ByTime] = {}
+        for reading in readings:
+            output, _, number, _, _, _, sent, start, after = reading
             segments = outputs.get(output)
             if segments is None:
                 continue
@@ -204,6 +304,9 @@ class Line:
                 known = sent
                 oldest = received - OLDEST_NS if not decoded.dated else -(2**63)
                 time, doubt = _measured(sent, default + after, oldest, received + NEWEST_NS)
+            if time != placed:  # what is measured at once is placed at once: a row of a file
+                order, placed = len(self._places), time
+                self._places.append(self._place_now)
             for segment in segments:
                 if segment.start_ns <= time < segment.end_ns:
                     wrong = serial and segment.contradicted_by(serial, told_ns)
@@ -213,21 +316,33 @@ class Line:
                             time if start is None else start,
                             _NAN if number is None else number,
                             sequence,
-                            _SUSPECT if wrong else doubt,
+                            (_SUSPECT if wrong else doubt) | mark,
                             order,
                         )
                     )
                     if segment.chain.sides:
-                        self._note_reported(segment, readings)
+                        self._note_reported(segment, reading, readings, second)
         self.state.seen[decoded.path] = time
 
-    def _note_reported(self, segment: Segment, readings: Iterable[Reading]) -> None:
+    def _note_reported(
+        self,
+        segment: Segment,
+        reading: Reading,
+        readings: tuple[Reading, ...],
+        second: dict[str, "_ByTime"],
+    ) -> None:
+        """Of the outputs that its chain takes from the record, the number of the same time."""
         for side in segment.chain.sides:
             if side.output:
-                said = (r.number for r in readings if r.output == side.output)
-                number = next(said, None)
+                if side.output not in second:
+                    second[side.output] = _ByTime.of(readings, side.output)
+                number = second[side.output].number(reading)
                 own = self._reported[segment].setdefault(side.output, [])
                 own.append(_NAN if number is None else number)
+
+    def _received(self, sequence: int, entry: Entry) -> int:
+        """When it came [UTC ns], by the clock as it is known now."""
+        return entry.received_ns + self._correction(sequence, entry)
 
     def _correction(self, sequence: int, entry: Entry) -> int:
         """What the logger's clock was wrong by, for records older than their boot's clock entry."""
@@ -253,20 +368,35 @@ def _measured(sent: int | None, default: int, oldest: int, newest: int) -> tuple
     return default, _SUSPECT
 
 
-def _observed(rows: list[_Row]) -> int:
-    """How many observations the rows are: a record may say one output twice for one time."""
-    return len(rows) if len(rows) == 1 else len({(row[0], row[3]) for row in rows})
+def files_meaning(sources: Sources, path: str) -> str:
+    """Names all by which the lines of a source's files are counted."""
+    return f"{LINE_VERSION} {sources.meaning(path)}"
 
 
-def _fresh(rows: list[_Row]) -> tuple[Fresh, tuple[int, ...]]:
-    """The rows as columns, and when each was placed."""
-    time, start, raw, sequence, doubt, order = zip(*rows, strict=True)
-    fresh = Fresh(
-        np.array(time, np.int64),
-        np.array(start, np.int64),
-        np.array(raw, np.float64),
-        np.array(sequence, np.int64),
-        np.array(doubt, np.int8),
-        np.zeros((0, len(rows))),
-    )
-    return fresh, order
+def counted_files(
+    items: Iterable[Item], latest: Sources, recall: Callable[[Iterable[Sequence]], Iterable[Item]]
+) -> dict[str, SourceFiles]:
+    """By path, the account of the lines of all files, from the records themselves."""
+    line = Line(State(), Plan(), Sources(), recall, latest=latest)
+    for item in items:
+        line.step([item])
+    for path, files in line.state.files.items():
+        files.meaning = files_meaning(latest, path)
+    return line.state.files
+
+
+class _ByTime(NamedTuple):
+    """The numbers of one output of a record by the reading's own time."""
+
+    numbers: Mapping[tuple[int | None, int], float | None]
+    first: float | None
+
+    @classmethod
+    def of(cls, readings: Iterable[Reading], output: str) -> "_ByTime":
+        own = [r for r in readings if r.output == output]
+        numbers = {(r.time_ns, r.after_ns): r.number for r in reversed(own)}
+        return cls(numbers, own[0].number if own else None)
+
+    def number(self, beside: Reading) -> float | None:
+        """That of the same time; where the record has none, its first."""
+        return self.numbers.get((beside.time_ns, beside.after_ns), self.first)

@@ -16,6 +16,7 @@ from edaphon.facts.model import (
     Mark,
     Plot,
     Profile,
+    Replacement,
     Revocation,
     Sensor,
 )
@@ -143,6 +144,15 @@ class Knowledge:
     @cached_property
     def marks(self) -> tuple[Mark, ...]:
         return self.current(Mark)
+
+    @cached_property
+    def replacements(self) -> Mapping[tuple[str, str], int]:
+        """The copy that replaces all earlier ones, by (source path, file name)."""
+        found: dict[tuple[str, str], int] = {}
+        for fact in self.current(Replacement):
+            key = fact.source, fact.file
+            found[key] = max(fact.copy_number, found.get(key, 0))
+        return found
 
     def channel(self, channel_id: str, site: str) -> Channel:
         """The noun of that channel; raises KeyError."""

@@ -23,6 +23,7 @@ __all__ = [
     "Period",
     "Plot",
     "Profile",
+    "Replacement",
     "Revocation",
     "SecondInput",
     "Sensor",
@@ -166,6 +167,30 @@ class Mark(Period):
     who: str = Field(min_length=1, description="who says so", examples=["K. Berg"])
 
 
+class Replacement(Fact):
+    """A copy of a followed file was put right by a person: it replaces the earlier copies."""
+
+    table: ClassVar[str] = "replacement"
+
+    source: str = Field(
+        min_length=1, description="path of the source that follows the file", examples=["file/egm4"]
+    )
+    file: str = Field(
+        min_length=1,
+        description="full name of the file, as `edaphon files list` shows it",
+        examples=["/data/egm4/2026.csv"],
+    )
+    copy_number: int = Field(
+        alias="copy",
+        ge=2,
+        le=0xFFFFFFFF,
+        description="number of the copy that replaces all earlier ones",
+        examples=[2],
+    )
+    why: str = Field(default="", description="the reason", examples=["year was set wrongly"])
+    who: str = Field(default="", description="who says so", examples=["K. Berg"])
+
+
 class Revocation(Fact):
     """Takes a fact back as though never entered; what that one superseded stands again."""
 
@@ -193,6 +218,7 @@ _ALL: tuple[type[Fact], ...] = (
     Calibration,
     FieldCheck,
     Mark,
+    Replacement,
     Revocation,
 )
 KINDS: Mapping[str, type[Fact]] = {kind.table: kind for kind in _ALL}

@@ -11,6 +11,7 @@ from edaphon.facts.model import (
     Fact,
     Mark,
     Profile,
+    Replacement,
     Sensor,
 )
 from edaphon.written import expected_only
@@ -55,6 +56,8 @@ def _names(case: Case, sources: Mapping[str, Mapping[str, Output]]) -> Iterator[
     for mark in case.new(Mark):
         for name in mark.channels:
             yield from unless_known(mark, "channels", name, after.channels, "channel")
+    for replacement in case.new(Replacement):
+        yield from unless_known(replacement, "source", replacement.source, sources, "source")
     for deployment in case.new(Deployment):
         yield from unless_known(
             deployment, "channel", deployment.channel, after.channels, "channel"

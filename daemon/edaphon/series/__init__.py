@@ -1,7 +1,7 @@
 """Current observations in day blocks: derived, so they can be thrown away and made again."""
 
 from edaphon.series.change import Change, Withdrawal
-from edaphon.series.contest import Conflict
+from edaphon.series.contest import Conflict, Contested, contested
 from edaphon.series.release import (
     DamagedBlock,
     Release,
@@ -18,11 +18,13 @@ __all__ = [
     "BlockHead",
     "Change",
     "Conflict",
+    "Contested",
     "DamagedBlock",
     "Release",
     "Series",
     "Withdrawal",
     "WrongFile",
+    "contested",
     "read_release",
     "release_problems",
     "write_release",

@@ -1,16 +1,21 @@
 """Which of two rows of one time stands, what is lost by it, and what lies in a range of times."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from edaphon.nouns import Int, Observations
+from edaphon.nouns import DEMOTED_RANKS, Int, Observations
 from edaphon.series.rows import Rows, changed_rows
 
 __all__ = [
     "Conflict",
+    "Contested",
     "conflict_of",
+    "contested",
+    "further_of",
+    "judged",
     "lost_numbers",
     "ranked",
     "replaced",
@@ -19,9 +24,46 @@ __all__ = [
     "within",
 ]
 
-# channel, time [UTC ns], sequence and rank that lost, its raw number, sequence that stands,
-# 1: they agree
-Conflict = tuple[str, int, int, int, float | None, int, int]
+
+class Conflict(NamedTuple):
+    """A reading that does not stand, as another one of its channel and time [UTC ns] does.
+
+    `sequence` and `rank` are its own, `ordinal` counts further readings of one record from 1;
+    `standing` is the sequence of the one that stands, `agrees` 1 where both have the same number.
+    """
+
+    channel: str
+    time_ns: int
+    sequence: int
+    rank: int
+    ordinal: int
+    raw: float | None
+    standing: int
+    agrees: int
+
+    @property
+    def key(self) -> tuple[str, int, int, int, int]:
+        return self[:5]
+
+
+class Contested(NamedTuple):
+    """Readings that do not stand: contradictions to judge, the same number once more, and those
+    over which a person or the whole line put another one."""
+
+    conflicts: int = 0
+    repeats: int = 0
+    replaced: int = 0
+
+    def plus(self, other: "Contested", sign: int = 1) -> "Contested":
+        return Contested(*(a + sign * b for a, b in zip(self, other, strict=True)))
+
+
+def contested(conflict: Conflict) -> Contested:
+    """One conflict as what it counts for."""
+    if conflict.agrees:
+        return Contested(repeats=1)
+    replaced = conflict.rank >= DEMOTED_RANKS
+    return Contested(conflicts=int(not replaced), replaced=int(replaced))
 
 
 def within(times_ns: Int, ranges: Sequence[tuple[int, int]]) -> npt.NDArray[np.bool_]:
@@ -38,11 +80,25 @@ def ranked(a: np.void, b: np.void) -> tuple[np.void, np.void]:
 
 
 def conflict_of(channel: str, loser: np.void, winner: np.void) -> Conflict:
-    raw, other = float(loser["raw"]), float(winner["raw"])
-    agrees = raw == other or (raw != raw and other != other)
-    number = None if raw != raw else raw
     lost = int(loser["time_ns"]), int(loser["sequence"]), int(loser["rank"])
-    return (channel, *lost, number, int(winner["sequence"]), int(agrees))
+    raw = float(loser["raw"])
+    return judged(Conflict(channel, *lost, 0, None if raw != raw else raw, 0, 0), winner)
+
+
+def further_of(run: Observations) -> Iterator[Conflict]:
+    """The readings of a run that never stand, not yet held against the one that does."""
+    assert run.ordinal is not None  # noqa: S101  the caller asked
+    columns = run.time_ns, run.sequence, run.ordinal, run.raw
+    for time_ns, sequence, ordinal, raw in zip(*(c.tolist() for c in columns), strict=True):
+        number = None if raw != raw else raw
+        yield Conflict(run.channel, time_ns, sequence, run.rank, ordinal, number, 0, 0)
+
+
+def judged(conflict: Conflict, winner: np.void) -> Conflict:
+    """The conflict with the row that stands now."""
+    raw = float(winner["raw"])
+    agrees = conflict.raw is None if raw != raw else conflict.raw == raw
+    return conflict._replace(standing=int(winner["sequence"]), agrees=int(agrees))
 
 
 def lost_numbers(old: Rows, new: Rows) -> npt.NDArray[np.bool_]:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,7 +20,11 @@ from edaphon.nouns import Int, Observations
 from edaphon.series.change import Change, Recent, Withdrawal
 from edaphon.series.contest import (
     Conflict,
+    Contested,
     conflict_of,
+    contested,
+    further_of,
+    judged,
     lost_numbers,
     ranked,
     replaced,
@@ -41,11 +46,18 @@ from edaphon.series.rows import (
 from edaphon.series.store import BlockHead, Store
 from edaphon.series.unwritten import OpenBlock, Unwritten
 
-__all__ = ["Series"]
+__all__ = ["Adopted", "Series"]
 
 _Part = tuple[Rows, Observations | None]  # rows of a day, and their run if they are all of it
 _Gone = dict[str, list[Int]]  # times to withdraw, by channel
 _NO_TIMES = np.empty(0, np.int64)
+
+
+class Adopted(NamedTuple):
+    """What adopting changed: rows that differ now, and the readings that were held there before."""
+
+    differing: int
+    before: int
 
 
 class Series:
@@ -108,19 +120,31 @@ class Series:
         Per (channel, time) the lower rank stands, then the lower sequence; the same rank and
         sequence are a revision and replace. `texts` explains derivations not seen before. `again`:
         a life that ended unflushed may have told the sinks a number of these rows already, so
-        those without one are withdrawn before they are written.
+        those without one are withdrawn before they are written. Further readings of a record for
+        one time, whose first is among `runs`, are kept as conflicts.
         """
         with self._lock:
             number = self.change + 1
             accepted: list[Observations] = []
             withdrawn: _Gone = {}
-            for (channel, day), parts in self._by_day(runs, texts, number).items():
+            whole = list(runs)
+            firsts = [run for run in whole if run.ordinal is None]
+            for (channel, day), parts in self._by_day(firsts, texts, number).items():
                 found, lost = self._merge_day(channel, day, parts)
                 accepted.extend(found)
                 if again:
                     lost = np.unique(np.concatenate([lost, *map(without_a_number, found)]))
                 withdrawn.setdefault(channel, []).append(lost)
+            for run in whole:
+                if run.ordinal is not None:
+                    self._keep_further(run)
             return self._publish(number, accepted, withdrawn)
+
+    def _keep_further(self, run: Observations) -> None:
+        for conflict in further_of(run):
+            rows = self._rows(run.channel, conflict.time_ns // DAY_NS)
+            stands = rows[np.searchsorted(rows["time_ns"], conflict.time_ns)]
+            self._unwritten.add_conflict(judged(conflict, stands))
 
     def revise(self, runs: Iterable[Observations], texts: Mapping[str, str]) -> int:
         """Give rows other content, in one change: how many differ from what they were.
@@ -190,39 +214,53 @@ class Series:
         return merged[anew], old["time_ns"][emptied]
 
     def _contest(self, channel: str, stands: np.void, row: np.void) -> np.void:
-        """What stands of two rows of one time; the other is a conflict, unless it is revised."""
+        """What stands of two rows of one time; the other is a conflict, unless it is revised.
+
+        Who lost before has lost against the row that stands now: what is counted must not depend
+        on the order in which they came.
+        """
         if (row["sequence"], row["rank"]) != (stands["sequence"], stands["rank"]):
             row, loser = ranked(stands, row)
-            self._unwritten.conflicts.append(conflict_of(channel, loser, row))
+            if loser is stands:
+                for conflict in self._conflicts_at(channel, int(row["time_ns"])):
+                    self._unwritten.add_conflict(judged(conflict, row))
+            self._unwritten.add_conflict(conflict_of(channel, loser, row))
         same = not changed_rows(np.array([stands]), np.array([row]))[0]
         return stands if same else row
 
-    def adopt(self, channel: str, other: "Series", ranges: Sequence[tuple[int, int]]) -> int:
+    def _conflicts_at(self, channel: str, time_ns: int) -> list[Conflict]:
+        known = {c.key: c for c in self._store.conflicts(channel, time_ns, time_ns + 1)}
+        return list((known | self._unwritten.conflicts.get((channel, time_ns), {})).values())
+
+    def adopt(self, channel: str, other: "Series", ranges: Sequence[tuple[int, int]]) -> Adopted:
         """Within these times [UTC ns) make this channel what `other` says it is.
 
-        The difference becomes one change; how large it is. It is written block by block, so sinks
-        read it from there: rows that vanished or lost a number are withdrawn.
+        The difference becomes one change. It is written block by block, so sinks read it from
+        there: rows that vanished or lost a number are withdrawn.
         """
         with self.unseen(), other._lock:
             other.flush()
-            number, differing = self.change + 1, 0
+            number, differing, before = self.change + 1, 0, 0
             days = {day for own in (self, other) for r in ranges for day in own.days(channel, *r)}
             for day in sorted(days):
                 old, taken = self._rows(channel, day), other._rows(channel, day)
                 taken = self._translated(other, taken[within(taken["time_ns"], ranges)])
-                new = np.concatenate([old[~within(old["time_ns"], ranges)], taken])
+                here = within(old["time_ns"], ranges)
+                before += int(here.sum())
+                new = np.concatenate([old[~here], taken])
                 new = new[np.argsort(new["time_ns"], kind="stable")]
                 fresh, gone = self._replace(channel, day, old, new, number)
                 self._unwritten.withdrawn.append((number, Withdrawal(channel, gone)))
                 self._write_out()
                 differing += len(fresh) + len(gone)
             for start, end in ranges:
+                before += sum(self._store.count_conflicts(channel, start, end))
                 self._store.drop_conflicts(channel, start, end)
                 self._store.add_conflicts(other._store.conflicts(channel, start, end))
             if differing:
                 self.change = number
                 self._recent = Recent(number)
-            return differing
+            return Adopted(differing, before)
 
     def _replace(
         self, channel: str, day: int, old: Rows, new: Rows, number: int
@@ -270,7 +308,7 @@ class Series:
         for (channel, day), block in new.blocks.items():
             rows = block.rows()
             self._store.put(channel, day, rows, digest(rows, self.name))
-        self._store.add_conflicts(new.conflicts)
+        self._store.add_conflicts(new.all_conflicts())
         for number, gone in new.withdrawn:
             self._store.add_withdrawn(gone.channel, gone.times_ns, number)
         self._store.set_checkpoint("change", str(self.change))
@@ -375,16 +413,23 @@ class Series:
 
     def conflicts(self, channel: str | None = None) -> list[Conflict]:
         with self._lock:
-            found = {c[:4]: c for c in self._store.conflicts(channel)}
-            found |= {c[:4]: c for c in self._unwritten.conflicts if channel in {None, c[0]}}
+            found = {c.key: c for c in self._store.conflicts(channel)}
+            found |= {c.key: c for c in self._unwritten.all_conflicts(channel)}
             return list(found.values())
 
-    def count_conflicts(self, channel: str) -> int:
+    def count_conflicts(self, channel: str | None = None) -> Contested:
         """As many as `conflicts` gives, without holding those that are written in memory."""
         with self._lock:
-            new = {c[:4] for c in self._unwritten.conflicts if c[0] == channel}
-            known = sum(map(self._store.has_conflict, new))
-            return self._store.count_conflicts(channel) + len(new) - known
+            found = self._store.count_conflicts(channel)
+            for (own, time_ns), conflicts in self._unwritten.conflicts.items():
+                if channel not in {None, own}:
+                    continue
+                for known in self._store.conflicts(own, time_ns, time_ns + 1):
+                    if known.key in conflicts:
+                        found = found.plus(contested(known), -1)
+                for conflict in conflicts.values():
+                    found = found.plus(contested(conflict))
+            return found
 
     # -- within the lock -------------------------------------------------------------------
 

@@ -10,15 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edaphon.nouns import Int
+from edaphon.nouns import DEMOTED_RANKS, Int
 from edaphon.series.change import Withdrawal
-from edaphon.series.contest import Conflict
+from edaphon.series.contest import Conflict, Contested
 from edaphon.series.rows import Rows, pack_rows, unpack_rows
 
 __all__ = ["BlockHead", "Store", "WrongFile"]
 
 APPLICATION_ID = 0x65645365  # "edSe"
-VERSION = 2
+VERSION = 3
+OLDEST_VERSION = 2  # its conflicts have no ordinal
 FAR_NS = 2**63 - 1
 LARGEST_IDLE_WAL_BYTES = 64_000_000
 
@@ -33,15 +34,34 @@ CREATE TABLE block (
   PRIMARY KEY (channel, day)) STRICT, WITHOUT ROWID;
 CREATE TABLE derivation (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, text TEXT NOT NULL)
   STRICT;
-CREATE TABLE conflict (
-  channel TEXT NOT NULL, time_ns INTEGER NOT NULL, sequence INTEGER NOT NULL,
-  rank INTEGER NOT NULL, raw REAL, standing INTEGER NOT NULL, agrees INTEGER NOT NULL,
-  PRIMARY KEY (channel, time_ns, sequence, rank)) STRICT, WITHOUT ROWID;
 CREATE TABLE withdrawn (
   channel TEXT NOT NULL, time_ns INTEGER NOT NULL, change INTEGER NOT NULL,
   PRIMARY KEY (channel, time_ns)) STRICT, WITHOUT ROWID;
 CREATE TABLE checkpoint (name TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
+_CONFLICTS = """
+CREATE TABLE conflict (
+  channel TEXT NOT NULL, time_ns INTEGER NOT NULL, sequence INTEGER NOT NULL,
+  rank INTEGER NOT NULL, ordinal INTEGER NOT NULL,
+  raw REAL, standing INTEGER NOT NULL, agrees INTEGER NOT NULL,
+  PRIMARY KEY (channel, time_ns, sequence, rank, ordinal)) STRICT, WITHOUT ROWID;
+"""
+# Version 2 had no ordinal: a record had one conflict at a time.
+_FROM_2 = f"""
+BEGIN IMMEDIATE;
+ALTER TABLE conflict RENAME TO conflict_2;
+{_CONFLICTS}
+INSERT INTO conflict SELECT channel, time_ns, sequence, rank, 0, raw, standing, agrees
+  FROM conflict_2;
+DROP TABLE conflict_2;
+PRAGMA user_version = {VERSION};
+COMMIT;
+"""  # noqa: S608
+_COUNT_CONFLICTS = (
+    "SELECT count(*), coalesce(sum(agrees), 0), coalesce(sum(agrees = 0 AND rank >= ?4), 0)"
+    " FROM conflict WHERE time_ns >= ?2 AND time_ns < ?3"
+)
+_OF_CHANNEL = " AND channel = ?1"
 
 
 class WrongFile(Exception):
@@ -72,8 +92,12 @@ class Store:
             self._db.execute("PRAGMA query_only = 1")
         elif fresh:
             self._create("DELETE" if alone else "WAL")
-        self._expect_series()
+        version = self._expect_series()
+        # A release, or a series that its service has not opened since an update.
+        self._ordinal = "ordinal" if version == VERSION or not read_only else "0"
         if not read_only:
+            if version != VERSION:
+                self._db.executescript(_FROM_2)
             # What a sink was told of values derived anew must not be forgotten by a power cut.
             self._db.execute("PRAGMA synchronous = FULL")
             # Ten years that were derived again leave a long one.
@@ -83,17 +107,19 @@ class Store:
         self._db.execute(f"PRAGMA journal_mode = {journal_mode}")
         self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         self._db.execute(f"PRAGMA user_version = {VERSION}")
-        self._db.executescript(_TABLES)
+        self._db.executescript(_TABLES + _CONFLICTS)
 
-    def _expect_series(self) -> None:
+    def _expect_series(self) -> int:
+        """Its version."""
         found = self._db.execute("PRAGMA application_id").fetchone()[0]
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if found != APPLICATION_ID or version != VERSION:
+        if found != APPLICATION_ID or not OLDEST_VERSION <= version <= VERSION:
             raise WrongFile(
                 f"expected a series of version {VERSION}, found application id "
                 f"{found:#x}, version {version} in {self.path.name}; move the file away and run "
                 f"`edaphon rebuild`"
             )
+        return int(version)
 
     def close(self) -> None:
         self._db.close()
@@ -191,7 +217,9 @@ class Store:
         self._db.execute("INSERT OR IGNORE INTO derivation VALUES (?, ?, ?)", (number, id, text))
 
     def add_conflicts(self, rows: Iterable[Conflict]) -> None:
-        self._db.executemany("INSERT OR REPLACE INTO conflict VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        self._db.executemany(
+            "INSERT OR REPLACE INTO conflict VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
+        )
 
     def drop_conflicts(self, channel: str, start_ns: int, end_ns: int) -> None:
         query = "DELETE FROM conflict WHERE channel = ? AND time_ns >= ? AND time_ns < ?"
@@ -200,22 +228,23 @@ class Store:
     def conflicts(
         self, channel: str | None, start_ns: int = -FAR_NS, end_ns: int = FAR_NS
     ) -> Iterator[Conflict]:
-        """Those with start_ns <= time < end_ns, by channel, time, sequence and rank."""
+        """Those with start_ns <= time < end_ns, by channel, time and their own key."""
         query = (
-            "SELECT * FROM conflict WHERE (?1 IS NULL OR channel = ?1)"
-            " AND time_ns >= ?2 AND time_ns < ?3 ORDER BY 1, 2, 3, 4"
+            f"SELECT channel, time_ns, sequence, rank, {self._ordinal}, raw, standing, agrees"  # noqa: S608
+            " FROM conflict WHERE time_ns >= ?2 AND time_ns < ?3"
         )
-        return self._db.execute(query, (channel, start_ns, end_ns))
+        query += _OF_CHANNEL if channel is not None else ""
+        query += " ORDER BY 1, 2, 3, 4, 5"
+        return map(Conflict._make, self._db.execute(query, (channel, start_ns, end_ns)))
 
-    def count_conflicts(self, channel: str) -> int:
-        query = "SELECT count(*) FROM conflict WHERE channel = ?"
-        return int(self._db.execute(query, (channel,)).fetchone()[0])
-
-    def has_conflict(self, key: tuple[str, int, int, int]) -> bool:
-        query = (
-            "SELECT 1 FROM conflict WHERE channel = ? AND time_ns = ? AND sequence = ? AND rank = ?"
-        )
-        return self._db.execute(query, key).fetchone() is not None
+    def count_conflicts(
+        self, channel: str | None, start_ns: int = -FAR_NS, end_ns: int = FAR_NS
+    ) -> Contested:
+        """How many there are of each kind with start_ns <= time < end_ns."""
+        query = _COUNT_CONFLICTS + (_OF_CHANNEL if channel is not None else "")
+        given = (channel, start_ns, end_ns, DEMOTED_RANKS)
+        n, repeats, replaced = self._db.execute(query, given).fetchone()
+        return Contested(n - repeats - replaced, repeats, replaced)
 
     def add_withdrawn(self, channel: str, times_ns: Int, change: int) -> None:
         rows = ((channel, time, change) for time in times_ns.tolist())

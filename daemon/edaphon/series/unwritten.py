@@ -1,5 +1,6 @@
 """What the series knows and has not written yet: blocks that grow in memory, and their like."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +12,7 @@ from edaphon.series.rows import Rows
 __all__ = ["OpenBlock", "Unwritten"]
 
 LONGEST_TAIL = 256
+Key = tuple[str, int, int, int, int]  # of a conflict
 
 
 @dataclass(slots=True)
@@ -45,5 +47,14 @@ class OpenBlock:
 class Unwritten:
     blocks: dict[tuple[str, int], OpenBlock] = field(default_factory=dict)  # by channel and day
     derivations: list[tuple[int, str, str]] = field(default_factory=list)  # number, id, text
-    conflicts: list[Conflict] = field(default_factory=list)
+    # By channel and time, then by key: what is written is found by these as well.
+    conflicts: dict[tuple[str, int], dict[Key, Conflict]] = field(default_factory=dict)
     withdrawn: list[tuple[int, Withdrawal]] = field(default_factory=list)  # with their change
+
+    def add_conflict(self, conflict: Conflict) -> None:
+        self.conflicts.setdefault(conflict[:2], {})[conflict.key] = conflict
+
+    def all_conflicts(self, channel: str | None = None) -> Iterator[Conflict]:
+        for (own, _), conflicts in self.conflicts.items():
+            if channel in {None, own}:
+                yield from conflicts.values()

@@ -1,9 +1,10 @@
 """The ledgers in sentences: what was taken in, what became of it, what waits for whom."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edaphon.web.numbers import count
-from edaphon.web.view import Ledgers, SinkNow, Status
+from edaphon.web.view import FileNow, Ledgers, SinkNow, Status
 from edaphon.web.words import Sign, age, moment, shortened
 
 __all__ = ["Account", "Backlog", "accounts", "backlogs", "gap_sentence"]
@@ -31,7 +32,7 @@ class Backlog:
     parts: tuple[tuple[str, str], ...]
 
 
-def accounts(ledgers: Ledgers) -> tuple[Account, ...]:
+def accounts(ledgers: Ledgers, files: Sequence[FileNow] = ()) -> tuple[Account, ...]:
     entries = ledgers.entries
     records = _account(
         "Records",
@@ -41,6 +42,7 @@ def accounts(ledgers: Ledgers) -> tuple[Account, ...]:
             (entries.dead, "could not be read, kept as they came"),
             (entries.duplicates, "came twice, counted once"),
             (entries.held, "held until the clock is known"),
+            *_if_any(entries.conflicts, "uplinks that came again with other bytes"),
         ),
     )
     values = _account(
@@ -49,9 +51,28 @@ def accounts(ledgers: Ledgers) -> tuple[Account, ...]:
         (
             (ledgers.current, "stand"),
             (ledgers.conflicts, "contradict another one of the same time, kept for you to judge"),
+            *_if_any(ledgers.repeats, "repeat another one of the same time"),
+            *_if_any(ledgers.replaced, "were replaced by a later copy of their line"),
         ),
     )
-    return _taken(ledgers), records, values
+    return _taken(ledgers), records, values, *_lines(files)
+
+
+def _lines(files: Sequence[FileNow]) -> Iterator[Account]:
+    """One account for all files of a source."""
+    for path in dict.fromkeys(file.source for file in files):
+        own = [file for file in files if file.source == path]
+        parts = (
+            (sum(file.rows for file in own), "rows"),
+            (sum(file.headers for file in own), "headers"),
+            (sum(file.blank for file in own), "blank"),
+            (sum(file.refused for file in own), "refused: no row could be read"),
+        )
+        yield _account(f"Lines of {shortened(path)}", sum(file.lines for file in own), parts)
+
+
+def _if_any(n: int, words: str) -> tuple[tuple[int, str], ...]:
+    return ((n, words),) if n else ()
 
 
 def gap_sentence(ledgers: Ledgers) -> str:

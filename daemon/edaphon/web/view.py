@@ -15,6 +15,7 @@ __all__ = [
     "ChannelNow",
     "ClockNow",
     "Entries",
+    "FileNow",
     "JournalNow",
     "Latest",
     "Ledgers",
@@ -61,13 +62,14 @@ class JournalNow:
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """The first ledger: records = decoded + dead + duplicates + held."""
+    """The first ledger: records = decoded + dead + duplicates + conflicts + held."""
 
     records: int
     decoded: int
     dead: int
     duplicates: int
     held: int
+    conflicts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,21 @@ class Ledgers:
     delivered: Mapping[str, int]
     set_aside: Mapping[str, int]
     waiting: Mapping[str, int]
+    repeats: int = 0
+    replaced: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FileNow:
+    """The lines of a followed file: rows + headers + blank + refused."""
+
+    source: str
+    file: str
+    lines: int
+    rows: int
+    headers: int
+    blank: int
+    refused: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +164,7 @@ class Status:
     sinks: tuple[SinkNow, ...]
     channels: tuple[ChannelNow, ...]
     trouble: tuple[str, ...]
+    file_lines: tuple[FileNow, ...] = ()
 
 
 class View(Protocol):

@@ -45,6 +45,7 @@ FACT_TABLES: Final = frozenset(
         "calibration",
         "check",
         "mark",
+        "replacement",
         "revocation",
     }
 )

@@ -311,8 +311,7 @@ def _told(series: Series, state: State) -> dict[str, Any]:
     """Everything that must be the same however it came about."""
     return {
         "heads": [(h.channel, h.day, h.n, h.digest) for h in series.heads()],
-        # What stood at the moment, and so whether it agreed, is no part of it.
-        "conflicts": sorted(c[:5] for c in series.conflicts()),
+        "conflicts": sorted(series.conflicts(), key=lambda c: c.key),
         "counts": {name: getattr(state.counts, name) for name in type(state.counts).__slots__},
         "derived": {channel: n for channel, n in state.derived.items() if n},
     }

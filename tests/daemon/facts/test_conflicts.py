@@ -32,3 +32,10 @@ def test_what_was_superseded_by_a_fact_that_was_taken_back_may_be_superseded_aga
     assert came(calibration("c", "a"), first, second, back) == []
     again = revocation("r1", "r2")
     assert len(came(calibration("c", "a"), first, second, back, again)) == 1
+
+
+def test_a_replacement_names_a_source_of_the_configuration():
+    table = {"kind": "replacement", "id": "r", "source": "file/y", "file": "/a.csv", "copy": 2}
+    row = FactRow(fact_of(table), "", "", "facts.toml", 1, {})
+    found = knowledge_conflicts([row], Knowledge(), {"file/x": {}})
+    assert [c.came for c in found] == ['"file/y" is no source']

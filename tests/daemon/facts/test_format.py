@@ -15,7 +15,11 @@ from edaphon.written.models import keys_of
 
 GOLDEN = Path(__file__).parent / "golden"
 TEXT = (GOLDEN / "facts.toml").read_text("utf-8")
-PAIRS = {"facts.toml": "payloads.jsonl", "calibrations.toml": "calibrations.jsonl"}
+PAIRS = {
+    "facts.toml": "payloads.jsonl",
+    "calibrations.toml": "calibrations.jsonl",
+    "replacements.toml": "replacements.jsonl",
+}
 
 
 def rows(file: str = "facts.toml") -> tuple[FactRow, ...]:

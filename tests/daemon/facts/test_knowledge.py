@@ -136,3 +136,18 @@ def test_periods_are_half_open() -> None:
     border = second.from_ns or 0
     assert not first.overlaps(second)
     assert (first.covers(border), second.covers(border)) == (False, True)
+
+
+def replacement(id: str, copy: int, **more: Any) -> dict[str, Any]:
+    return {"kind": "replacement", "id": id, "source": "file/x", "file": "/a", "copy": copy, **more}
+
+
+def test_the_newest_copy_that_is_in_force_replaces_the_earlier_ones() -> None:
+    facts = (replacement("a", 3), replacement("b", 2), replacement("c", 5, file="/b"))
+    assert knowledge(*facts).replacements == {("file/x", "/a"): 3, ("file/x", "/b"): 5}
+    assert knowledge(*facts, revocation("a")).replacements[("file/x", "/a")] == 2
+
+
+def test_a_first_copy_replaces_nothing() -> None:
+    with pytest.raises(ValueError, match="greater than or equal to 2"):
+        fact_of(replacement("a", 1))

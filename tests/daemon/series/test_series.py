@@ -1,5 +1,8 @@
 """The series: what stands, what changed, what is written and read again."""
 
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +69,7 @@ def test_the_lower_sequence_stands_and_the_other_is_a_conflict(series):
     later = series.merge([run([10], [2.0], sequence=[6])], TEXTS)
     assert values(series) == {10: 1.0}
     assert len(later) == 0
-    assert series.conflicts() == [("a", 10, 6, 0, 2.0, 5, 0)]
+    assert series.conflicts() == [("a", 10, 6, 0, 0, 2.0, 5, 0)]
     series.flush()
     earlier = series.merge([run([10], [3.0], sequence=[4])], TEXTS)
     assert values(series) == {10: 3.0}
@@ -215,7 +218,7 @@ def test_adopting_withdraws_what_vanished_and_rewrites_only_what_differs(tmp_pat
     other = Series(tmp_path / "other")
     other.merge([run([10, 20], [1.0, 2.5], derivation="d1")], TEXTS)
     before = series.change
-    assert series.adopt("a", other, [(0, 2**62)]) == 2
+    assert series.adopt("a", other, [(0, 2**62)]).differing == 2
     assert [w.times_ns.tolist() for w in series.withdrawn_above(before)] == [[DAY_NS + 1]]
     assert [r.time_ns.tolist() for r in series.rows_above("a", 0, before)] == [[20]]
     assert values(series) == {10: 1.0, 20: 2.5}
@@ -326,3 +329,54 @@ def test_another_file_in_its_place_is_refused_and_named(tmp_path):
         db.execute("CREATE TABLE t (a)")
     with pytest.raises(WrongFile, match="expected a series"):
         Series(tmp_path / "s")
+
+
+def test_a_series_of_version_2_is_opened_and_its_conflicts_get_an_ordinal(tmp_path):
+    path = tmp_path / "old.sqlite"
+    series = Series(path)
+    series.merge([run([10], [1.0], sequence=[5]), run([10], [2.0], sequence=[6])], TEXTS)
+    series.flush()
+    series.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(
+            "CREATE TABLE old AS SELECT channel, time_ns, sequence, rank, raw, standing, agrees"
+            " FROM conflict; DROP TABLE conflict; ALTER TABLE old RENAME TO conflict;"
+            " PRAGMA user_version = 2"
+        )
+    expected = [("a", 10, 6, 0, 0, 2.0, 5, 0)]
+    before = Series(path, read_only=True)  # as a release, or before the service was started
+    assert before.conflicts() == expected
+    series = Series(path)
+    assert before.conflicts() == series.conflicts() == expected
+    before.close()
+    further = replace(run([10], [3.0], sequence=[5]), ordinal=np.array([1]))
+    series.merge([further], TEXTS)
+    series.flush()
+    assert [c.ordinal for c in series.conflicts()] == [1, 0]
+    assert values(series) == {10: 1.0}
+    series.close()
+
+
+def test_conflicts_are_counted_alike_in_memory_and_on_disk(series):
+    def expect(*expected):
+        assert series.count_conflicts("a") == series.count_conflicts() == expected
+        series.flush()
+        assert series.count_conflicts("a") == series.count_conflicts() == expected
+        assert len(series.conflicts()) == sum(expected)
+
+    series.merge([run([10], [1.0], sequence=[5]), run([10], [2.0], sequence=[6])], TEXTS)
+    expect(1, 0, 0)
+    series.merge([run([10], [1.0], sequence=[7])], TEXTS)
+    expect(1, 1, 0)
+    series.merge([run([10], [9.0], sequence=[8], rank=64)], TEXTS)
+    expect(1, 1, 1)
+    # what stands now makes others agree: the stored ones are held against it
+    series.merge([run([10], [2.0], sequence=[4])], TEXTS)
+    found = sorted((c.sequence, c.standing, c.agrees) for c in series.conflicts())
+    assert found == [
+        (5, 4, 0),
+        (6, 4, 1),
+        (7, 4, 0),
+        (8, 4, 0),
+    ]
+    expect(2, 1, 1)

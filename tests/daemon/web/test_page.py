@@ -257,3 +257,18 @@ def test_the_day_that_is_asked_for_ends_with_now():
     report = page_of(view=Asked()).report
     assert set(asked) == {(NOON - DAY, NOON + 1)}
     assert {c.span for c in cells_of(report).values()} == {"nothing in 24 h"}
+
+
+def test_the_page_shows_repeats_and_the_lines_of_files_apart_from_conflicts():
+    ledgers = status()["ledgers"]
+    ledgers |= {"conflicts": 2, "repeats": 7, "replaced": 3}
+    ledgers["entries"] |= {"duplicates": 14, "conflicts": 1}
+    row = {"source": "file/log", "rows": 9, "headers": 1, "blank": 0, "refused": 2}
+    lines = [{**row, "file": name, "lines": n, "copy": 1} for name, n in (("a", 12), ("b", 13))]
+    _, records, values, files = report_of(ledgers=ledgers, file_lines=lines).accounts
+    assert [n for n, _ in records.parts][-1] == "1"
+    assert [n for n, _ in values.parts] == ["120\u202f690", "2", "7", "3"]
+    assert (records.sign.word, values.sign.word) == ("adds up", "adds up")
+    assert (files.title, files.total) == ("Lines of file/log", "25")
+    assert [n for n, _ in files.parts] == ["18", "2", "0", "4"]
+    assert files.sign.word == "does not add up: 1 too few"

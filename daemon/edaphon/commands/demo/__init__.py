@@ -117,9 +117,10 @@ def _through(service: Service) -> bool:
 def _closes(found: dict[str, Any]) -> bool:
     e = found["entries"]
     entries = found["taken"] == found["journalled"] == e["records"] and e["records"] == (
-        e["decoded"] + e["dead"] + e["duplicates"] + e["held"]
+        e["decoded"] + e["dead"] + e["duplicates"] + e["conflicts"] + e["held"]
     )
-    observations = found["derived"] == found["current"] + found["conflicts"]
+    stands_not = found["conflicts"] + found["repeats"] + found["replaced"]
+    observations = found["derived"] == found["current"] + stands_not
     delivered = all(
         found["current"] == n + found["set_aside"][name] + found["waiting"][name]
         for name, n in found["delivered"].items()

@@ -5,10 +5,10 @@ from functools import cached_property
 from typing import NamedTuple
 
 from edaphon.config import why_impossible
-from edaphon.derive.explaining import Again, History, Row
+from edaphon.derive.explaining import Again, History, Row, readings_of
 from edaphon.facts import Deployment
-from edaphon.journal import Entry
-from edaphon.nouns import Sequence
+from edaphon.journal import Entry, JournalReader
+from edaphon.nouns import Sequence, demoted_rank
 from edaphon.series import Series
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.readings import Reading
@@ -29,6 +29,7 @@ class Found(NamedTuple):
 class Case:
     """What is at hand for one observation."""
 
+    journal: JournalReader
     series: Series
     history: History
     found: Found
@@ -39,7 +40,7 @@ class Case:
     @cached_property
     def readings(self) -> tuple[Reading, ...]:
         try:
-            return self.history.sources_at(self.place).decode(self.entry).readings
+            return readings_of(self.journal, self.history, self.place, self.found.row.time_ns)
         except Fault:
             return ()
 
@@ -65,10 +66,21 @@ class Case:
         equal = [r for r, n in numbers if n == row.raw or (n is None and row.raw != row.raw)]
         return next(iter([*[r for r in timed if r in equal], *timed, *equal, *own]), None)
 
+    def second_reading(self, output: str) -> Reading | None:
+        """That of another output for the same time; where the record has none, its first."""
+        own = [r for r in self.readings if r.output == output]
+        mine = self.reading
+        same = [r for r in own if mine and (r.time_ns, r.after_ns) == (mine.time_ns, mine.after_ns)]
+        return next(iter([*same, *own]), None)
+
     def _extent(self) -> tuple[str, ...]:
         """(source, output) that fed the channel; nothing where none does any more."""
         row = self.found.row
         extents = self.history.plan.extents.get(self.found.channel, ())
-        own = [e for e in extents if e.start_ns <= row.time_ns < e.end_ns and e.rank == row.rank]
+        own = [
+            e
+            for e in extents
+            if e.start_ns <= row.time_ns < e.end_ns and row.rank in {e.rank, demoted_rank(e.rank)}
+        ]
         best = [*(e for e in own if e.derivation == row.derivation), *own]
         return (best[0].source, best[0].output) if best else ()

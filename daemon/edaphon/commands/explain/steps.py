@@ -258,7 +258,7 @@ def _second(case: Case, again: Again, step: Step, side: Beside, row: int) -> dic
         "unit": step.curve.second.unit if step.curve.second else "",
     }
     if side.output:
-        said = next((r for r in case.readings if r.output == side.output), None)
+        said = case.second_reading(side.output)
         own = {"number": said.number, "number_unit": said.unit} if said else {}
         return {**told, "output": side.output, **own}
     told |= {"channel": side.channel, "max_age": duration_text(side.max_age_ns)}

@@ -30,7 +30,7 @@ def way_of(storage: Storage, series: Series, history: History, found: Found) -> 
     """JSON-ready; `agrees` says whether deriving again gave the stored row, bit for bit."""
     journal, place = read_only(storage.layout.journal), Sequence.of(found.row.sequence)
     again = derived_again(journal, history, found.channel, found.row)
-    case = Case(series, history, found, place, journal.entry(place), again)
+    case = Case(journal, series, history, found, place, journal.entry(place), again)
     row = found.row
     kind = history.sources.kinds.get(case.path, "").partition(" ")[0]
     steps = list(steps_of(case)) if again else []

@@ -1,0 +1,193 @@
+"""The account of followed files: what became of each line, by source and file.
+
+A line is a row, a header, blank or refused; the follower counted the lines when it cut the pieces,
+so lines = rows + headers + blank + refused must hold, exactly.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from edaphon_drivers.line_account import (
+    FIRST,
+    TEXT_BYTES,
+    Context,
+    LineCounts,
+    RefusedLine,
+    Slice,
+)
+from edaphon_drivers.payloads import Follows, Piece
+
+__all__ = [
+    "LATEST_FILES",
+    "FileAccount",
+    "FileReader",
+    "KeptRefusal",
+    "SourceFiles",
+    "whole_refused",
+]
+
+FileReader = Callable[[Piece, Context], Iterator[Slice]]
+
+LATEST_FILES = 50  # by source; daily files of ten years must not fill the checkpoint
+LATEST_REFUSED = 5  # by file
+_REASON_CHARACTERS = 200
+
+
+class KeptRefusal(NamedTuple):
+    """A refused line as it is kept to be shown; `text` holds its first bytes as Latin-1."""
+
+    line: int
+    reason: str
+    text: str
+    received_ns: int
+
+    @classmethod
+    def of(cls, refused: RefusedLine, received_ns: int) -> "KeptRefusal":
+        text = refused.text[:TEXT_BYTES].decode("latin-1")
+        return cls(refused.line, refused.reason[:_REASON_CHARACTERS], text, received_ns)
+
+
+class _Unended(NamedTuple):
+    """What the last line was taken for, and the context before it: it may come again, whole."""
+
+    counts: LineCounts
+    context: Context
+
+
+@dataclass(slots=True)
+class FileAccount:
+    """The lines of all copies of a file. `lines` is the number that the follower counted.
+
+    `missing` are lines that were counted in the file and lost with a damaged journal.
+    """
+
+    lines: int = 0
+    counts: LineCounts = LineCounts()
+    missing: int = 0
+    copy: int = 0
+    next_line: int = 1
+    context: Context = FIRST
+    unended: _Unended | None = None
+    refused: list[KeptRefusal] = field(default_factory=list)  # the latest, oldest first
+
+    @property
+    def closes(self) -> bool:
+        return self.lines == self.counts.lines and not self.missing
+
+    def read(self, piece: Piece, reader: FileReader) -> Iterator[tuple[Slice, bool]]:
+        """The slices of a piece and whether it is a line without end; `take` each at once."""
+        self._follow(piece)
+        held: Slice | None = None
+        for one in reader(piece, self.context):
+            if held is not None:
+                self.context = held.context
+                yield held, False
+            held = one
+        if held is None:
+            return
+        if piece.unended:  # the last line is a slice of its own
+            self.unended = _Unended(held.counts, self.context)
+        self.context = held.context
+        yield held, piece.unended
+
+    def _follow(self, piece: Piece) -> None:
+        begins = piece.follows in {Follows.BEGINS, Follows.CHANGED} or (
+            not piece.copy and piece.offset == len(piece.header)
+        )
+        again = self.unended if piece.follows == Follows.AGAIN else None
+        if begins or piece.copy != self.copy != 0:
+            self.context = FIRST
+        elif again is not None:
+            self.context = again.context
+            self.counts = _difference(self.counts, again.counts)
+            self.lines -= again.counts.lines
+            self.next_line -= again.counts.lines
+            self.refused = [r for r in self.refused if r.line != piece.line]
+        elif piece.copy == self.copy != 0:
+            self.missing += max(0, piece.line - self.next_line)
+        self.copy, self.unended = piece.copy, None
+        self.next_line = piece.line + piece.lines
+        self.lines += piece.lines
+
+    def take(self, counts: LineCounts, refused: Iterable[RefusedLine], received_ns: int) -> None:
+        """The account of some lines; those of a piece of version 1 nobody had counted before."""
+        self.counts = LineCounts(*(a + b for a, b in zip(self.counts, counts, strict=True)))
+        if not self.copy:
+            self.lines += counts.lines
+        self.refused += [KeptRefusal.of(line, received_ns) for line in refused]
+        del self.refused[:-LATEST_REFUSED]
+
+    def to_json(self) -> list[Any]:
+        unended = self.unended and [list(self.unended.counts), self.unended.context.to_json()]
+        own = [self.lines, list(self.counts), self.missing, self.copy, self.next_line]
+        return [*own, self.context.to_json(), unended, [list(r) for r in self.refused]]
+
+    @classmethod
+    def of_json(cls, row: list[Any]) -> "FileAccount":
+        lines, counts, missing, copy, next_line, context, unended, refused = row
+        return cls(
+            lines,
+            LineCounts(*counts),
+            missing,
+            copy,
+            next_line,
+            Context.of_json(context),
+            unended and _Unended(LineCounts(*unended[0]), Context.of_json(unended[1])),
+            [KeptRefusal(*r) for r in refused],
+        )
+
+
+@dataclass(slots=True)
+class SourceFiles:
+    """The files of one source: the latest by name, all others as one sum.
+
+    `meaning` names what their bytes were read by. A file of the sum that grows once more begins
+    a new account, with the context of a first line.
+    """
+
+    meaning: str = ""
+    files: dict[str, FileAccount] = field(default_factory=dict)  # the one that grew last is last
+    others: int = 0
+    rest: FileAccount = field(default_factory=FileAccount)
+
+    def file(self, name: str) -> FileAccount:
+        account = self.files.pop(name, None) or FileAccount()
+        self.files[name] = account
+        if len(self.files) > LATEST_FILES:
+            oldest = self.files.pop(next(iter(self.files)))
+            self.others += 1
+            self.rest.lines += oldest.lines
+            self.rest.missing += oldest.missing
+            self.rest.counts = LineCounts(
+                *(a + b for a, b in zip(self.rest.counts, oldest.counts, strict=True))
+            )
+        return account
+
+    def accounts(self) -> Iterator[tuple[str, FileAccount]]:
+        """By name, those in the sum under a name that says so."""
+        if self.others:
+            yield f"({self.others} earlier files)", self.rest
+        yield from list(self.files.items())  # another thread may add one meanwhile
+
+    def to_json(self) -> dict[str, Any]:
+        files = {name: account.to_json() for name, account in self.files.items()}
+        own = {"meaning": self.meaning, "files": files}
+        return {**own, "others": self.others, "rest": self.rest.to_json()}
+
+    @classmethod
+    def of_json(cls, table: Mapping[str, Any]) -> "SourceFiles":
+        files = {name: FileAccount.of_json(row) for name, row in table["files"].items()}
+        rest = FileAccount.of_json(table["rest"])
+        return cls(table["meaning"], files, table["others"], rest)
+
+
+def whole_refused(piece: Piece, done: int, why: str) -> tuple[LineCounts, RefusedLine]:
+    """All lines of a piece behind the first `done`, refused for one reason."""
+    own = piece.data.count(b"\n") + (piece.data[-1:] != b"\n")
+    n = (piece.lines if piece.copy else own) - done
+    return LineCounts(refused=max(0, n)), RefusedLine(piece.line + done, why, piece.data)
+
+
+def _difference(counts: LineCounts, less: LineCounts) -> LineCounts:
+    return LineCounts(*(a - b for a, b in zip(counts, less, strict=True)))
