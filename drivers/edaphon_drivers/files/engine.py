@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from edaphon_drivers.faults import Garbled, Refused
-from edaphon_drivers.files.cutting import Cut, cut_json, cut_lines
+from edaphon_drivers.files.cutting import Cut, Rest, cut_json, cut_lines
 from edaphon_drivers.files.frame import completed, read_layout
 from edaphon_drivers.files.heard import read_heard
 from edaphon_drivers.files.li8200 import read_li8200
@@ -16,6 +16,7 @@ from edaphon_drivers.sheets import Sheet
 
 __all__ = [
     "Cut",
+    "Rest",
     "completed",
     "cut",
     "decode_piece",
@@ -25,14 +26,19 @@ __all__ = [
 ]
 
 
-def cut(data: bytes, sheet: Sheet, ended: bool, headed: bool = False) -> Cut:
-    """How much of `data`, from the last cut on, is whole; `ended`: it has not changed for a while.
+def cut(
+    data: bytes, sheet: Sheet, rest: Rest, headed: bool = False, mark: bytes | None = None
+) -> Cut:
+    """How much of `data`, from the last cut to the end of the file, is whole.
 
-    `headed`: a header was cut before, so that what comes may be rows alone.
-    Call it again with the rest until it says 0. Raises Refused for a sheet with troubles.
+    `headed`: a header was cut before, so that what comes may be rows alone. `mark` is that of a
+    UTF-16 file, None where the data begin the file. Call it again with what remains until it says
+    0. Raises Refused for a sheet with errors.
     """
     layout = read_layout(sheet)
-    return cut_json(data) if layout.form == "li8200" else cut_lines(data, layout, ended, headed)
+    if layout.form == "li8200":
+        return cut_json(data, rest)
+    return cut_lines(data, layout, rest, headed, mark)
 
 
 def is_one_record(sheet: Sheet) -> bool:
