@@ -186,9 +186,18 @@ class Follower:
             same = self._is_same(name, watch, file, stat)
         if same:
             self._looked_at(name, watch, stat)
-        elif name in self._known.places:
-            self._leave(name, watch, stop)
+        elif not stop.is_set():
+            self._end(name, watch, stop)
         return not same
+
+    def _end(self, name: str, watch: _Watch, stop: threading.Event) -> None:
+        """What stands under a name now is another file than before."""
+        changed = self._found[name].is_file_of(self._known.place(name).stat)
+        if name in self._known.places:
+            self._leave(name, watch, stop)
+        if not stop.is_set():  # else it was perhaps not read to its end
+            with self._lock:
+                self._known.begin(name, Follows.CHANGED if changed else Follows.BEGINS)
 
     def _watch(self, name: str) -> _Watch:
         if name not in self._watches:
@@ -231,17 +240,13 @@ class Follower:
         return stat is None or not stat.is_file_of(Stat.of(os.fstat(watch.file.fileno())))
 
     def _begin(self, name: str) -> None:
-        """Read on where a file was left under another name, or from its start."""
+        """A file that was followed under another name is read on, any other from its start."""
         watch, stat = self._watches[name], self._found[name]
-        before = self._known.place(name).stat
         with self._opened(name) as file:
             where = self._elsewhere(name, file, stat)
-        with self._lock:
-            if where is not None:
+        if where is not None:
+            with self._lock:
                 self._known.adopt(name, where)
-            else:
-                changed = stat.is_file_of(before)
-                self._known.begin(name, Follows.CHANGED if changed else Follows.BEGINS)
         self._looked_at(name, watch, stat)
 
     def _elsewhere(self, name: str, file: BinaryIO, stat: Stat) -> str | int | None:

@@ -2,7 +2,6 @@
 
 import glob
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from stat import S_ISREG
@@ -42,7 +41,7 @@ def goes_on_in(old: BinaryIO, new: BinaryIO, at: int) -> bool:
 
 
 def find_renamed(name: str, place: Place) -> str | None:
-    """Another file of its folder that begins with all that was read: by its inode, or its name."""
+    """Another file of its folder that begins with all that was read."""
     if not any(block.digest for block in place.blocks):
         return None
     for path in _candidates(Path(name), place):
@@ -53,16 +52,16 @@ def find_renamed(name: str, place: Place) -> str | None:
     return None
 
 
-def _candidates(name: Path, place: Place) -> Iterator[str]:
-    """Files of the folder that may be it: those of its inode, then those named like it."""
-    alike: list[tuple[int, int, str]] = []
+def _candidates(name: Path, place: Place) -> list[str]:
+    """Files of the folder that may be it: that of its inode, those named like it, then others."""
+    found: list[tuple[bool, bool, int, str]] = []
     stem = name.name.split(".")[0]
     with suppress(OSError), os.scandir(name.parent) as entries:
         for entry in entries:
-            same = place.stat is not None and entry.inode() == place.stat.inode
-            if not same and not entry.name.startswith(stem):
-                continue
             with suppress(OSError):
-                if entry.is_file() and entry.stat().st_size >= place.offset:
-                    alike.append((-same, -entry.stat().st_mtime_ns, entry.path))
-    yield from (path for *_, path in sorted(alike)[:_MOST_LOOKED_AT])
+                stat = entry.stat()
+                if S_ISREG(stat.st_mode) and stat.st_size >= place.offset:
+                    same = Stat.of(stat).is_file_of(place.stat)
+                    like = entry.name.startswith(stem)
+                    found.append((same, like, stat.st_mtime_ns, entry.path))
+    return [path for *_, path in sorted(found, reverse=True)[:_MOST_LOOKED_AT]]
