@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from edaphon.acquire.follow_state import Loss, load_known
-from edaphon.acquire.followed import Place, Stat, begins_alike
+from edaphon.acquire.followed import FileView, Place, Stat, begins_alike
 from edaphon.acquire.pieces import next_piece, reading_place
 from edaphon.acquire.renamed import files_now, find_renamed, goes_on_in, holds
 from edaphon.acquire.timekeeper import Timekeeper
@@ -28,7 +28,7 @@ from edaphon_drivers.files.cutting import Rest
 from edaphon_drivers.payloads import Follows, Piece, pack_piece
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["FileView", "Follower"]
+__all__ = ["Follower"]
 
 LOOK_EVERY_S = 2.0
 RESTED_AFTER_S = 10.0  # a file that did not grow for so long has written its lines to their ends
@@ -40,22 +40,6 @@ MOST_OPEN = 32
 _MOST_ELSEWHERE = 64
 _SECOND_NS = 1_000_000_000
 _log = logging.getLogger("edaphon")
-
-
-class FileView(NamedTuple):
-    """A followed file for people.
-
-    `size` and `offset` are bytes; `taken_ns` is the wall time when a last line without its end is
-    taken, None where none waits; `gone`: no file has this name now.
-    """
-
-    name: str
-    copy: int
-    lines: int
-    offset: int
-    size: int
-    taken_ns: int | None
-    gone: bool
 
 
 @dataclass(slots=True)
@@ -441,8 +425,13 @@ class Follower:
     def _view(self, name: str, place: Place, stat: Stat | None, watch: _Watch | None) -> FileView:
         size = stat.size if stat else place.stat.size if place.stat else place.offset
         taken_ns = None
-        if stat and watch and size > place.offset:
-            taken_ns = self._keeper.now_ns() + max(0, self._ends_in_ns(watch, stat))
+        if (
+            stat
+            and watch
+            and size > place.offset
+            and (ends_ns := self._ends_in_ns(watch, stat)) > 0
+        ):
+            taken_ns = self._keeper.now_ns() + ends_ns
         return FileView(
             name, place.copy, place.line - 1, place.offset, size, taken_ns, stat is None
         )

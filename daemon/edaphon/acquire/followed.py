@@ -13,6 +13,7 @@ __all__ = [
     "LARGEST_PIECE_BYTES",
     "START",
     "Block",
+    "FileView",
     "Place",
     "Stat",
     "begins_alike",
@@ -41,6 +42,22 @@ class Stat(NamedTuple):
     def is_file_of(self, other: "Stat | None") -> bool:
         """Whether both name one file; another answer may come from a file system without inodes."""
         return other is not None and self[:2] == other[:2]
+
+
+class FileView(NamedTuple):
+    """A followed file for people.
+
+    `size` and `offset` are bytes; `taken_ns` is the wall time when a last line without its end is
+    taken, None where that was or nothing waits; `gone`: no file has this name now.
+    """
+
+    name: str
+    copy: int
+    lines: int
+    offset: int
+    size: int
+    taken_ns: int | None
+    gone: bool
 
 
 class Block(NamedTuple):

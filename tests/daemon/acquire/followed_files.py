@@ -2,11 +2,13 @@
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from edaphon.acquire.follow import Follower
 from edaphon.acquire.timekeeper import Timekeeper
-from edaphon.journal import Journal, Kind, StateFile
+from edaphon.journal import Entry, Journal, Kind, StateFile
+from edaphon.nouns import Sequence
 from edaphon_drivers.engines import completed
 from edaphon_drivers.files.engine import decode_piece
 from edaphon_drivers.payloads import Follows, Piece, unpack_piece
@@ -56,11 +58,11 @@ class Clock:
 class Plot:
     """A folder with a logger's files, a journal beside it, and one follower after another."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, journal: "MemoryJournal | None" = None) -> None:
         self.folder = folder
         (folder / "data").mkdir()
         self.clock = Clock()
-        self.journal = Journal.open(folder / "journal", self.clock)
+        self.journal = journal or Journal.open(folder / "journal", self.clock)
         self.state = StateFile(folder)
         self.keeper = Timekeeper(self.clock, "boot")
         self.follower: Follower | None = None
@@ -85,7 +87,7 @@ class Plot:
         self.journal.append_now(self.keeper.entry(Kind.NOTE, "", b""))
 
     def save(self) -> None:
-        self.follower.save(self.journal.last)
+        self.follower.save(self.journal.last or Sequence(0, 0))
 
     def pieces(self) -> list[Piece]:
         self.journal.append_now(self.keeper.entry(Kind.NOTE, "", b""))
@@ -120,3 +122,43 @@ def line_numbers(pieces: list[Piece]) -> dict[tuple[str, int], int]:
         assert piece.line == expected - (piece.follows is Follows.AGAIN)
         lines[key] = piece.line + piece.lines - 1
     return lines
+
+
+class MemoryJournal:
+    """A journal without a disk: what was appended is committed when a test says so."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.pending: list[tuple[list[Entry], Callable[[list[Sequence]], None] | None]] = []
+
+    @property
+    def last(self) -> Sequence | None:
+        return Sequence(1, len(self.entries)) if self.entries else None
+
+    def append(self, entries, done=None) -> None:
+        self.pending.append((entries, done))
+
+    def append_now(self, entry: Entry) -> None:
+        self.append([entry])
+        self.commit()
+
+    def commit(self) -> None:
+        while self.pending:
+            entries, done = self.pending.pop(0)
+            self.entries += entries
+            if done is not None:
+                done([])
+
+    def lose(self) -> None:
+        """The power goes before the commit."""
+        self.pending.clear()
+
+    def after(self, place: Sequence, limit: int) -> list[tuple[Sequence, Entry]]:
+        found = self.entries[place[1] :][:limit]
+        return [(Sequence(1, place[1] + n), entry) for n, entry in enumerate(found, 1)]
+
+    def scan(self) -> list[tuple[Sequence, Entry]]:
+        return self.after(Sequence(1, 0), len(self.entries))
+
+    def close(self) -> None:
+        self.commit()
