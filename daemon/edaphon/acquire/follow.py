@@ -316,6 +316,9 @@ class Follower:
         """Whether a file that nobody writes to under this name any more could be read."""
         try:
             size = os.fstat(file.fileno()).st_size
+            if holds(file, self._known.place(name)) is None:
+                with self._lock:  # it was rewritten just before it left
+                    self._known.begin(name, Follows.CHANGED)
             while not stop.is_set() and self._take(name, file, size, Rest.GONE):
                 pass
         except OSError:

@@ -94,7 +94,7 @@ class Known:
         """A file of `elsewhere` is found under this name: it is read on there."""
         place = self._pop(where)
         self._retire(name)
-        self.places[name] = replace(place, follows=Follows.BEGINS)
+        self.places[name] = replace(place, follows=Follows.BEGINS, copy=0)
 
     def learn(self, piece: Piece) -> None:
         """A piece was journalled; one that is known already changes nothing."""
