@@ -38,9 +38,10 @@ def listed(file: Config = None, json: Json = False) -> None:
         return
     for row in rows:
         waits = f"; {row['waits']}" if row["waits"] else ""
-        size = f"{row['offset']} of {row['size']} bytes" if row["size"] is not None else ""
+        size = f"{row['offset']} of {row['size']} bytes"
+        copy = f"copy {row['copy']}" if row["copy"] else "renamed"
         typer.echo(
-            f"{row['source']} {row['name']}: copy {row['copy']}, {row['lines']} lines, {size}"
+            f"{row['source']} {row['name']}: {copy}, {row['lines']} lines, {size}"
             f"{' (gone)' if row['gone'] else ''}{waits}"
         )
     if not rows:

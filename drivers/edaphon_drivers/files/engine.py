@@ -7,7 +7,7 @@ from edaphon_drivers.files.cutting import Cut, Rest, cut_json, cut_lines
 from edaphon_drivers.files.frame import completed, read_layout
 from edaphon_drivers.files.heard import read_heard
 from edaphon_drivers.files.li8200 import read_li8200
-from edaphon_drivers.files.lines import FIRST, Context, Slice
+from edaphon_drivers.files.lines import FIRST, Context, LineCounts, Slice
 from edaphon_drivers.files.tables import read_lines
 from edaphon_drivers.files.troubles import frame_troubles
 from edaphon_drivers.payloads import Piece
@@ -71,6 +71,9 @@ def read_piece(piece: Piece, sheet: Sheet, context: Context = FIRST) -> Iterator
     A last line without its end is a slice of its own: a piece that repeats it (`Follows.AGAIN`)
     goes on with the context of the slice before.
     """
+    if piece.copy and not piece.lines:
+        yield Slice((), LineCounts(), (), context)  # of a line that was counted, or NUL bytes
+        return
     layout = read_layout(sheet)
     if not layout.zone_known:
         raise Refused("utc_offset or zone of this file; it says none", piece.name)

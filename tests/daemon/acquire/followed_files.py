@@ -12,6 +12,7 @@ from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.nouns import Sequence
 from edaphon_drivers.engines import completed
 from edaphon_drivers.files.engine import decode_piece
+from edaphon_drivers.files.text import lines_of_piece
 from edaphon_drivers.payloads import Follows, Piece, unpack_piece
 from edaphon_drivers.sheets import Sheet, parse_sheet
 
@@ -123,6 +124,7 @@ def line_numbers(pieces: list[Piece]) -> dict[tuple[str, int], int]:
     for piece in pieces:
         key = piece.name, piece.copy
         expected = lines.get(key, piece.line - 1 if piece.follows is Follows.BEGINS else 0) + 1
+        assert lines_of_piece(piece) == piece.lines  # as the decoder sees them
         assert piece.line == expected - (piece.follows is Follows.AGAIN)
         lines[key] = piece.line + piece.lines - 1
     return lines

@@ -3,10 +3,11 @@
 import os
 
 import pytest
-from tests.daemon.acquire.followed_files import HEAD, Plot, line_numbers, row
+from tests.daemon.acquire.followed_files import HEAD, SHEET, Plot, line_numbers, row
 
 from edaphon.acquire.followed import LARGEST_PIECE_BYTES
 from edaphon.commands.file_notes import file_notes
+from edaphon_drivers.files.engine import read_piece
 from edaphon_drivers.payloads import Follows
 from edaphon_drivers.sheets import load_sheet
 
@@ -191,6 +192,8 @@ def test_a_line_that_is_longer_than_any_record_is_kept_and_counted_once(plot):
     pieces = plot.pieces()
     assert b"".join(p.data for p in pieces[1:-1]) == long + b"yy\n"
     assert sum(p.lines for p in pieces) == 4
+    counts = [part.counts for p in pieces for part in read_piece(p, SHEET)]
+    assert (sum(c.lines for c in counts), sum(c.refused for c in counts)) == (4, 1)
     assert (pieces[-1].line, pieces[-1].data) == (4, row(2))
     plot.start()
     plot.look()

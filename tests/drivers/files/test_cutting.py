@@ -7,7 +7,10 @@ from tests.drivers.files.test_tables import small
 
 from edaphon_drivers.files import Rest, cut
 from edaphon_drivers.files.cutting import PIECE_BYTES
+from edaphon_drivers.files.engine import read_piece
 from edaphon_drivers.files.raw_lines import mark_of, split_lines, text_of_line
+from edaphon_drivers.files.text import lines_of_piece
+from edaphon_drivers.payloads import Piece
 from edaphon_drivers.sheets import load_sheet
 
 TABLE, TOA5, LI81X = small(), load_sheet("campbell.toa5"), load_sheet("licor.li-8100a")
@@ -42,6 +45,40 @@ def test_utf16_is_cut_at_whole_lines_of_two_byte_units(codec):
     assert found == (2 + 2 * len(NAMES + "\r\n"), len(data), 2, 1, 0)
     later = cut(f"{ROW}\n{ROW}".encode(codec), TABLE, Rest.GROWING, headed=True, mark=mark)
     assert later == (0, 2 * len(ROW + "\n"), 1, 0, 0)
+
+
+BITS = [NAMES, ROW, "\n", "\r", "\r\n", "\0", "x;y", "\n", ROW + "\n"]
+
+
+@given(
+    st.lists(st.sampled_from(BITS), max_size=12),
+    st.sampled_from(["utf-8", *MARKS]),
+    st.sampled_from(Rest),
+    st.booleans(),
+)
+def test_a_piece_has_the_lines_that_were_counted_when_it_was_cut(bits, codec, rest, odd):
+    mark = MARKS.get(codec, b"")
+    data = mark + "".join(bits).encode(codec) + b"x" * odd
+    at, header, headed = 0, b"", False
+    while (found := cut(data[at:], TABLE, rest, headed, mark if at else None)).whole:
+        own = data[at : at + found.header_bytes]
+        header = (own if not at else mark + own) if own else header
+        headed = headed or found.header_lines > 0
+        rows = data[at + found.header_bytes : at + found.whole]
+        start = at + found.header_bytes
+        piece = Piece(
+            "f", start, header, rows, 1, found.lines, 1, headed=found.header_lines > 0,
+            unended=found.last_bytes > 0,
+        )  # fmt: skip
+        assert lines_of_piece(piece) == found.lines
+        assert sum(part.counts.lines for part in read_piece(piece, TABLE)) == found.lines
+        at += found.whole
+
+
+def test_a_piece_without_a_line_of_its_own_refuses_none():
+    piece = Piece("f", 9, NAMES.encode(), b"x" * 99, line=3, lines=0, copy=1, unended=True)
+    (part,) = read_piece(piece, TABLE)
+    assert (part.readings, part.refused, part.counts.lines) == ((), (), 0)
 
 
 def test_cr_alone_ends_a_line_where_no_lf_stands_and_the_file_rests():
