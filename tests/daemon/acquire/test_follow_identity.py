@@ -344,3 +344,75 @@ def test_lines_are_counted_over_all_pieces_of_a_copy(plot):
     plot.write("a.csv", row(1) + b"\n\n" + HEAD + row(2))
     plot.look()
     assert list(line_numbers(plot.pieces()).values()) == [9006]
+
+
+def test_a_replacement_that_goes_on_otherwise_than_the_file_before_costs_no_row(plot):
+    plot.write("a.csv", HEAD + row(1))
+    plot.look()
+    plot.write("a.csv", row(2))
+    replace(plot, "a.csv", HEAD + row(1) + row(3) + row(4))
+    plot.look()
+    assert plot.numbers() == [1.5, 2.5, 1.5, 3.5, 4.5]
+
+
+def test_a_file_that_is_put_back_to_what_it_was_is_a_third_copy(plot):
+    for n in (1, 2, 1):
+        plot.write("a.csv", HEAD + row(n), "wb")
+        plot.look()
+    assert plot.numbers() == [1.5, 2.5, 1.5]
+    assert [p.copy for p in plot.pieces()] == [1, 2, 3]
+
+
+def test_a_line_that_waits_is_not_read_at_each_look(plot, monkeypatch):
+    plot.write("a.csv", HEAD + row(1) + b"2026")
+    plot.look()
+    plot.look(after_s=60)
+    read = []
+    monkeypatch.setattr(follow, "next_piece", lambda *words: read.append(words))
+    for _ in range(9):
+        plot.look()
+    assert read == []
+
+
+@pytest.mark.parametrize("later", ["cut", "rewritten", "again"])
+def test_a_state_that_is_newer_than_its_place_takes_no_piece_twice(plot, later):
+    plot.write("a.csv", HEAD + row(1) + (b"2026-03-02 00:00:00,2" if later == "again" else b""))
+    plot.look()
+    plot.look(after_s=3601)
+    place = plot.journal.last
+    if later == "again":
+        plot.write("a.csv", b".5\n" + row(3))
+    else:
+        plot.write("a.csv", HEAD + row(2) + (row(3) if later == "rewritten" else b""), "wb")
+    plot.look()
+    known = plot.follower.files()
+    for before in (place, (0, 0)):
+        plot.follower.save(before)
+        plot.start()
+        plot.look()
+        assert plot.follower.files() == known
+
+
+def test_an_early_edit_of_a_renamed_file_is_noticed_after_a_restart_with_an_older_state(plot):
+    plot.write("a.csv", HEAD + row(1) + row(2))
+    plot.look()
+    plot.save()
+    os.rename(path(plot, "a.csv"), path(plot, "b.csv"))
+    plot.look()
+    plot.write("b.csv", row(3))
+    plot.look()
+    plot.start()
+    plot.look()
+    with path(plot, "b.csv").open("r+b") as file:
+        file.seek(len(HEAD) + len(row(1)) - 4)
+        file.write(b"9")
+    plot.look()
+    assert plot.numbers() == [1.5, 2.5, 3.5, 9.5, 2.5, 3.5]
+
+
+def test_what_is_no_file_under_a_name_of_the_pattern_is_passed_over(plot):
+    path(plot, "folder.csv").mkdir()
+    path(plot, "nowhere.csv").symlink_to("gone")
+    plot.write("a.csv", HEAD + row(1))
+    plot.look()
+    assert plot.numbers() == [1.5]
