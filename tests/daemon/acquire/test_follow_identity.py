@@ -9,6 +9,7 @@ import pytest
 from tests.daemon.acquire.followed_files import HEAD, Plot, line_numbers, row, versions
 
 from edaphon.acquire import follow
+from edaphon.acquire.follow_state import Known
 from edaphon.journal import Kind
 from edaphon_drivers.payloads import Follows, Piece, pack_piece
 
@@ -410,9 +411,29 @@ def test_an_early_edit_of_a_renamed_file_is_noticed_after_a_restart_with_an_olde
     assert plot.numbers() == [1.5, 2.5, 3.5, 9.5, 2.5, 3.5]
 
 
-def test_what_is_no_file_under_a_name_of_the_pattern_is_passed_over(plot):
+def test_what_is_no_file_under_a_name_of_the_pattern_is_passed_over(plot, monkeypatch):
     path(plot, "folder.csv").mkdir()
     path(plot, "nowhere.csv").symlink_to("gone")
     plot.write("a.csv", HEAD + row(1))
+    problems = []
+    monkeypatch.setattr(plot.follower, "_on_state", lambda who, what: problems.append(what))
     plot.look()
     assert plot.numbers() == [1.5]
+    assert problems == [None]
+
+
+def test_pieces_that_are_known_already_change_nothing(plot):
+    for n in (1, 2):
+        plot.write("a.csv", HEAD + row(n) + b"2026-03-0%d 00:00:00,2" % n, "wb")
+        plot.look()
+        plot.look(after_s=3601)
+        plot.write("a.csv", b".5\n")
+        plot.look()
+    known = Known()
+    for piece in plot.pieces():
+        known.learn(piece)
+    before = known.copy_now()
+    for piece in plot.pieces():
+        known.learn(piece)
+    assert known == before
+    assert len(known.former) == 1
