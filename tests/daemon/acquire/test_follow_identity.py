@@ -332,7 +332,8 @@ def test_looking_at_files_that_do_not_change_opens_none(plot, monkeypatch):
     plot.look()
     plot.look()
     assert sum(w.file is not None for w in plot.follower._watches.values()) == follow.MOST_OPEN
-    monkeypatch.setattr(type(path(plot, "0.csv")), "open", None)
+    for step in ("_opened", "_try_hold", "_is_other"):  # those that open files
+        monkeypatch.setattr(plot.follower, step, None)
     plot.look()
     plot.look(after_s=3700)
     plot.look(after_s=26 * 3600)

@@ -24,7 +24,7 @@ COUNT = st.integers(1, 3)
 
 
 class Files(RuleBasedStateMachine):
-    """Rows are never the same twice, so that two files are alike only if one is the other."""
+    """Rows, torn ones too, are never the same twice: files are alike only if one is the other."""
 
     @initialize()
     def begin(self) -> None:
@@ -50,7 +50,7 @@ class Files(RuleBasedStateMachine):
         rows = []
         for _ in range(count):
             self.n += 1
-            rows.append(b"2026-03-01 00:00:00,%d\n" % (10_000 + self.n))
+            rows.append(b"2026-03-01 00:00:00,%d.00000000\n" % (10_000 + self.n))
         return b"".join(rows)
 
     def path(self, name: str) -> Path:
@@ -200,6 +200,6 @@ class Files(RuleBasedStateMachine):
 
 LONG = os.environ.get("EDAPHON_FAULTS") == "long"
 Files.TestCase.settings = settings(
-    max_examples=600 if LONG else 60, stateful_step_count=40 if LONG else 25, deadline=None
+    max_examples=2000 if LONG else 60, stateful_step_count=40 if LONG else 25, deadline=None
 )
 TestFiles = Files.TestCase
