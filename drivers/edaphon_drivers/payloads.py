@@ -86,7 +86,11 @@ class Piece(NamedTuple):
     first line that is counted here, `lines` how many there are, as counted when the piece was cut:
     those of the data, and those of the header where it stands directly before them (`headed`).
     `copy` counts from 1 how often a file was begun under this name. `unended`: the last line had
-    no line end when it was taken.
+    no line end when it was taken. The header of a UTF-16 file begins with its byte order mark; the
+    mark alone is a header without lines, and is never `headed`. A piece with BEGINS and an offset
+    above its header goes on with a file that was followed under another name. `lines` is 0 where
+    the data are the rest of a line that was counted before, longer than a piece may be, or a run of
+    NUL bytes: no row is in them.
     """
 
     name: str

@@ -1,49 +1,64 @@
 """Following files that a logger or an instrument's program writes: each new part is a record.
 
 A piece holds whole records of the file and the header that explains them, so that it can be read
-alone. Where each file was read to is kept beside the journal, may be older than it, and is then
-brought up to date from the pieces that the journal holds: nothing is taken twice.
+alone. A file is known again by digests of all that was read of it, whatever its name and inode: it
+is read on where it was left when it was renamed, and from its start, as a new copy, when what was
+read no longer stands in it. Where each file was read to is kept in the state file, may be older
+than the journal, and is then brought up to date from the pieces that the journal holds.
 """
 
-import glob
-import hashlib
+import logging
+import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import BinaryIO
 
+from edaphon.acquire.follow_state import Loss, load_known
+from edaphon.acquire.followed import FileView, Place, Stat, begins_alike
+from edaphon.acquire.pieces import next_piece, reading_place
+from edaphon.acquire.renamed import files_now, find_renamed, goes_on_in, holds
 from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.journal import Journal, Kind, StateFile
 from edaphon.nouns import Sequence
-from edaphon_drivers.faults import Garbled
-from edaphon_drivers.files import engine as files
-from edaphon_drivers.payloads import Piece, pack_piece, unpack_piece
+from edaphon_drivers.files.cutting import Rest
+from edaphon_drivers.payloads import Follows, Piece, pack_piece
 from edaphon_drivers.sheets import Sheet
 
 __all__ = ["Follower"]
 
 LOOK_EVERY_S = 2.0
-ENDED_AFTER_S = 10.0  # a file that did not grow for so long has its last line whole
-SLICE_BYTES = 1 << 18
-LARGEST_PIECE_BYTES = 1 << 23  # one JSON file of a season; more is no record of an instrument
-_HEAD_BYTES = 256
-_BATCH = 4000
+RESTED_AFTER_S = 10.0  # a file that did not grow for so long has written its lines to their ends
+ENDED_AFTER_S = 3600.0  # and for so long its last line too, though it has no end
+CHECK_EVERY_S = 900.0  # all that was read of a growing file is compared again
+CHECK_BYTES_PER_S = 1 << 18  # and less often where it is so large that reading it takes long
+OPEN_S = 25 * 3600.0  # a file that changed within a day is kept open: its tail outlives its name
+MOST_OPEN = 32
+_MOST_ELSEWHERE = 64
+_SECOND_NS = 1_000_000_000
+_log = logging.getLogger("edaphon")
 
 
-class _Place(NamedTuple):
-    """How far a file was read, and how it began; another beginning is another file."""
+@dataclass(slots=True)
+class _Watch:
+    """A name while the service runs; times are monotonic, `begun_ns` is wall time."""
 
-    offset: int
-    header: str  # the lines that explain what comes next, latin-1
-    head: str
+    since_ns: int  # the file has not changed since
+    checked_ns: int  # all that was read was compared
+    begun_ns: int  # when a new file was first seen, 0 for one that is known from before
+    stat: Stat | None = None
+    file: BinaryIO | None = None
+    seen: bool = False  # looked at since the start of the service
+    unchecked: bool = False  # it has grown since all was compared
+    tried: tuple[Stat, Rest] | None = None  # when there was nothing more to take
 
-    @classmethod
-    def behind(cls, piece: Piece) -> "_Place":
-        end = piece.offset + len(piece.data)
-        return cls(end, piece.header.decode("latin-1"), _head(Path(piece.name), end))
-
-
-_START = _Place(0, "", "")
+    def hold(self, file: BinaryIO | None) -> None:
+        if self.file is not None:
+            self.file.close()
+        self.file = file
 
 
 class Follower:
@@ -65,119 +80,361 @@ class Follower:
         self._journal, self._keeper, self._state = journal, keeper, state
         self._on_state = on_state
         self._lock = threading.Lock()
-        self._quiet: dict[str, tuple[int, int]] = {}  # size, and since when it has it [ns]
-        self._places = self._known()
+        self._known = load_known(path, self._key, journal, state)
+        self._waiting = 0  # entries that are not committed yet
+        self._committed = self._known.copy_now()
+        self._watches: dict[str, _Watch] = {}
+        self._found: dict[str, Stat] = {}
+        self._problem: str | None = None
 
     def run(self, stop: threading.Event) -> None:
-        while not stop.is_set():
-            self.look(stop)
-            stop.wait(LOOK_EVERY_S)
+        try:
+            while not stop.is_set():
+                self.look(stop)
+                stop.wait(LOOK_EVERY_S)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Give the open files back."""
+        for watch in self._watches.values():
+            watch.hold(None)
 
     def look(self, stop: threading.Event) -> None:
-        """Take what is new in each file, the oldest file first."""
-        trouble = None
-        for path in self._files():
-            try:
-                while not stop.is_set() and self._take(path):
-                    pass
-            except OSError as error:
-                trouble = f"expected a file that this account can read, got {error}"
-        self._on_state(self.path, trouble)
+        """Take what is new in each file, the one that was changed longest ago first."""
+        self._found = files_now(self._pattern)
+        self._problem = None
+        # All that left their names are read to their ends before what stands there now begins.
+        others = [n for n in self._changed() if self._try(n, partial(self._is_other, n, stop))]
+        for name in others:
+            if not stop.is_set():
+                self._try(name, partial(self._begin, name))
+        for name in list(self._found):
+            if not stop.is_set():
+                self._try(name, partial(self._follow, name, stop))
+        self._hold_newest()
+        self._on_state(self.path, self._problem)
 
     def save(self, place: Sequence) -> None:
         """Keep how far was read up to a place of the journal that is committed."""
         with self._lock:
-            places = {name: list(known) for name, known in self._places.items()}
-        self._state.put(self._key, [list(place), places])
+            known = self._committed if self._waiting else self._known.copy_now()
+        self._state.put(self._key, {"place": list(place), "known": known.to_json()})
+
+    def losses(self) -> tuple[Loss, ...]:
+        """What was possibly not read, the newest last."""
+        return tuple(self._known.losses)
+
+    def files(self) -> list[FileView]:
+        """The files that were begun, by name; safe from any thread."""
+        found, watches = self._found, self._watches
+        return [
+            self._view(name, place, found.get(name), watches.get(name))
+            for name, place in sorted(self._known.places.copy().items())
+        ]
 
     @property
     def _key(self) -> str:
         return f"followed {self.path}"
 
-    def _known(self) -> dict[str, _Place]:
-        saved: Any = self._state.get(self._key)
-        if saved is None:  # a new source: nothing of it can be in the journal
-            self._state.put(self._key, [list(self._journal.last or (0, 0)), {}])
-            return {}
-        place, named = Sequence(*saved[0]), saved[1]
-        places = {name: _Place(*known) for name, known in named.items()}
-        for piece in self._pieces_behind(place):
-            places[piece.name] = _Place.behind(piece)
-        return places
+    def _try(self, name: str, step: Callable[[], bool | None]) -> bool:
+        """A file that can't be read keeps no other from being read."""
+        try:
+            return bool(step())
+        except FileNotFoundError:
+            self._found.pop(name, None)  # it left its name just now: the next look sees it
+        except OSError as error:
+            self._found.pop(name, None)
+            self._problem = f"expected a file that this account can read, got {error}"
+        return False
 
-    def _pieces_behind(self, place: Sequence) -> Iterator[Piece]:
-        while batch := self._journal.after(place, _BATCH):
-            for _, entry in batch:
-                if entry.source == self.path and entry.kind == Kind.RECORD:
-                    try:
-                        yield unpack_piece(entry.payload)
-                    except Garbled:
-                        continue
-            place = batch[-1][0]
+    # -- which file stands under a name ------------------------------------------------------
 
-    def _files(self) -> list[Path]:
-        found = map(Path, glob.glob(str(self._pattern)))
-        dated = [(path.stat().st_mtime_ns, path) for path in found if path.is_file()]
-        return [path for _, path in sorted(dated)]
+    def _changed(self) -> list[str]:
+        """The names under which something changed, or that were not looked at yet."""
+        names = [*self._found, *(n for n in self._known.places if n not in self._found)]
+        return [name for name in names if self._is_changed(name)]
 
-    def _take(self, path: Path) -> bool:
-        """One piece of a file; whether there may be more."""
-        name, size = str(path), path.stat().st_size
-        place = self._place(path, size)
-        ended = self._is_quiet(name, size)
-        if size <= place.offset:
+    def _is_changed(self, name: str) -> bool:
+        watch = self._watches.get(name)
+        return watch is None or not watch.seen or watch.stat != self._found.get(name)
+
+    def _is_other(self, name: str, stop: threading.Event) -> bool:
+        """Whether another file stands under a name; if so, the one before is read to its end."""
+        watch = self._watch(name)
+        if name not in self._found:
+            self._leave(name, watch, stop)
             return False
-        data, header_bytes = self._read(path, place, size, ended)
-        if not data:
+        with Path(name).open("rb", buffering=0) as file:
+            stat = self._found[name] = Stat.of(os.fstat(file.fileno()))
+            same = self._is_same(name, watch, file, stat)
+        if same:
+            self._looked_at(name, watch, stat)
+        elif not stop.is_set():
+            self._end(name, watch, stop)
+        return not same
+
+    def _end(self, name: str, watch: _Watch, stop: threading.Event) -> None:
+        """What stands under a name now is another file than before."""
+        changed = self._found[name].is_file_of(self._known.place(name).stat)
+        if name in self._known.places:
+            self._leave(name, watch, stop)
+        if not stop.is_set():  # else it was perhaps not read to its end
+            with self._lock:
+                self._known.begin(name, Follows.CHANGED if changed else Follows.BEGINS)
+
+    def _watch(self, name: str) -> _Watch:
+        if name not in self._watches:
+            mono = self._keeper.mono_ns()
+            begun = 0 if name in self._known.places else self._keeper.now_ns()
+            self._watches[name] = _Watch(mono, mono, begun)
+        return self._watches[name]
+
+    def _is_same(self, name: str, watch: _Watch, file: BinaryIO, stat: Stat) -> bool:
+        """Whether all that was read stands in a file, and what the held file has behind that."""
+        place = self._known.places.get(name)
+        if place is None or not self._stands(name, place, watch, file, stat):
             return False
-        header = data[:header_bytes] or place.header.encode("latin-1")
-        piece = Piece(name, place.offset + header_bytes, header, data[header_bytes:])
-        if piece.data:
-            self._keep(piece)
+        return not self._is_held_elsewhere(watch, stat) or (
+            watch.file is not None and goes_on_in(watch.file, file, place.offset)
+        )
+
+    def _stands(self, name: str, place: Place, watch: _Watch, file: BinaryIO, stat: Stat) -> bool:
+        if not watch.seen and place.stat == stat:
+            return True  # untouched since the service ran before
+        if stat.size < place.offset:
+            return False
+        if place.stat and stat.is_file_of(place.stat) and stat.size > place.stat.size:
+            watch.unchecked = True
+            return begins_alike(file, place.blocks)
+        return self._holds(name, place, watch, file)
+
+    def _holds(self, name: str, place: Place, watch: _Watch, file: BinaryIO) -> bool:
+        """Compare all that was read."""
+        blocks = holds(file, place)
+        if blocks is not None:
+            watch.unchecked, watch.checked_ns = False, self._keeper.mono_ns()
+            self._set(name, replace(place, blocks=blocks))
+        return blocks is not None
+
+    def _is_held_elsewhere(self, watch: _Watch, stat: Stat | None) -> bool:
+        """Whether the file that is held open no longer stands under its name."""
+        if watch.file is None:
+            return False
+        return stat is None or not stat.is_file_of(Stat.of(os.fstat(watch.file.fileno())))
+
+    def _begin(self, name: str) -> None:
+        """A file that was followed under another name is read on, any other from its start."""
+        watch, stat = self._watches[name], self._found[name]
+        with self._opened(name) as file:
+            where = self._elsewhere(name, file, stat)
+        if where is not None:
+            with self._lock:
+                self._known.adopt(name, where)
+        self._looked_at(name, watch, stat)
+
+    def _elsewhere(self, name: str, file: BinaryIO, stat: Stat) -> str | int | None:
+        """Where in what is known a file was followed under another name."""
+        gone = frozenset(n for n in self._known.places if n not in self._found)
+        known = [(w, o, p) for w, o, p in self._known.elsewhere(gone) if o != name]
+        mine = [one for one in known if stat.is_file_of(one[2].stat)]
+        for where, _, place in [*mine, *known[:_MOST_ELSEWHERE]]:
+            rows = place.offset > len(place.header) and any(b.digest for b in place.blocks)
+            if rows and stat.size >= place.offset and holds(file, place) is not None:
+                return where
+        return None
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[BinaryIO]:
+        """The file as it was found; FileNotFoundError for another one."""
+        with Path(name).open("rb", buffering=0) as file:
+            if Stat.of(os.fstat(file.fileno())) != self._found[name]:
+                raise FileNotFoundError(name)
+            yield file
+
+    def _looked_at(self, name: str, watch: _Watch, stat: Stat) -> None:
+        if watch.stat != stat:
+            watch.since_ns = self._keeper.mono_ns()
+        if self._is_held_elsewhere(watch, stat):
+            watch.hold(None)
+        watch.stat, watch.seen, watch.tried = stat, True, None
+        self._set(name, replace(self._known.place(name), stat=stat))
+
+    def _set(self, name: str, place: Place) -> None:
         with self._lock:
-            self._places[name] = _Place.behind(piece)
+            self._known.places[name] = place
+
+    def _hold_newest(self) -> None:
+        """The files that changed last stay open: what is appended before a rename is read."""
+        now_ns = self._keeper.now_ns()
+        young = [n for n, s in self._found.items() if now_ns - s.mtime_ns < OPEN_S * _SECOND_NS]
+        newest = set(young[-MOST_OPEN:])
+        for name, watch in self._watches.items():
+            if watch.file is not None and name not in newest:
+                watch.hold(None)
+            elif watch.file is None and name in newest and watch.stat == self._found[name]:
+                self._try_hold(name, watch)
+
+    def _try_hold(self, name: str, watch: _Watch) -> None:
+        try:
+            file = Path(name).open("rb", buffering=0)  # noqa: SIM115  held until it leaves
+        except OSError:
+            return
+        if Stat.of(os.fstat(file.fileno())).is_file_of(watch.stat):
+            watch.hold(file)
+        else:
+            file.close()
+
+    # -- what left its name ------------------------------------------------------------------
+
+    def _leave(self, name: str, watch: _Watch, stop: threading.Event) -> None:
+        """Read to its end what stood under a name, or say what was possibly not read."""
+        stat, place = self._found.get(name), self._known.place(name)
+        waiting = max(0, place.stat.size - place.offset) if place.stat else 0
+        if watch.file is not None and self._is_held_elsewhere(watch, stat):
+            if not self._drain(name, watch.file, stop):
+                self._lose(name, place, waiting)
+        elif path := find_renamed(name, place):
+            if path not in self._found:
+                with Path(path).open("rb", buffering=0) as file:
+                    self._drain(name, file, stop)
+        elif waiting or (stat and not self._was_watched(watch, place, stat)):
+            self._lose(name, place, waiting)
+        watch.hold(None)
+        if stat is None:
+            watch.stat, watch.seen = None, True
+
+    def _was_watched(self, watch: _Watch, place: Place, stat: Stat) -> bool:
+        """Whether what was appended before it left was seen; `stat` stands there now."""
+        in_place = stat.is_file_of(place.stat)
+        if not watch.seen:
+            return in_place and stat.size >= place.offset
+        old_ns = self._keeper.now_ns() - place.stat.mtime_ns if place.stat else 0
+        return in_place or old_ns >= OPEN_S * _SECOND_NS
+
+    def _drain(self, name: str, file: BinaryIO, stop: threading.Event) -> bool:
+        """Whether a file that nobody writes to under this name any more could be read."""
+        try:
+            size = os.fstat(file.fileno()).st_size
+            if holds(file, self._known.place(name)) is None:
+                with self._lock:  # it was rewritten just before it left
+                    self._known.begin(name, Follows.CHANGED)
+            while not stop.is_set() and self._take(name, file, size, Rest.GONE):
+                pass
+        except OSError:
+            return False
         return True
 
-    def _place(self, path: Path, size: int) -> _Place:
-        """Where to go on; at the start for a file that was written anew, or is one record."""
-        place = self._places.get(str(path), _START)
-        if place.offset and size != place.offset and files.is_one_record(self._sheet):
-            return _START
-        if place.offset and (size < place.offset or _head(path, place.offset) != place.head):
-            return _START
-        return place
+    def _lose(self, name: str, place: Place, waiting: int) -> None:
+        if not place.offset and not waiting:
+            return
+        words = f"{name}: what stood there behind byte {place.offset} was possibly not read"
+        words += f" (at least {waiting} bytes)" if waiting else ""
+        loss = Loss(self._keeper.now_ns(), name, place.offset, waiting, words)
+        _log.warning("%s: %s", self.path, words)
+        with self._lock:
+            self._known.lose(loss)
+        self._append(Kind.NOTE, loss.payload())
 
-    def _is_quiet(self, name: str, size: int) -> bool:
-        now = self._keeper.mono_ns()
-        known, since = self._quiet.get(name, (-1, now))
-        self._quiet[name] = (size, since if known == size else now)
-        return known == size and now - since >= ENDED_AFTER_S * 1e9
+    # -- what is new -------------------------------------------------------------------------
 
-    def _read(self, path: Path, place: _Place, size: int, ended: bool) -> tuple[bytes, int]:
-        """(the whole records that come next, how many bytes at their start are a header)."""
-        length = SLICE_BYTES
-        while True:
-            with path.open("rb") as file:
-                file.seek(place.offset)
-                data = file.read(length)
-            last = place.offset + len(data) >= size
-            cut = files.cut(data, self._sheet, ended and last, bool(place.header))
-            if cut.whole or last:
-                return data[: cut.whole], cut.header_bytes
-            if length >= LARGEST_PIECE_BYTES:
-                return data, 0  # no record is so long: kept as it is, and told when decoded
-            length *= 2
+    def _follow(self, name: str, stop: threading.Event) -> None:
+        """Take what is new in a file."""
+        watch, stat = self._watches[name], self._found[name]
+        if watch.unchecked and self._check_due(name, watch):
+            with self._opened(name) as file:
+                if not self._holds(name, self._known.place(name), watch, file):
+                    watch.unchecked = False
+                    with self._lock:
+                        self._known.begin(name, Follows.CHANGED)
+        if self._known.place(name).offset == stat.size:
+            return
+        rest = self._rest(name, watch, stat)
+        if watch.tried == (stat, rest):
+            return
+        with self._opened_as_held(name, watch) as file:
+            while not stop.is_set() and self._take(name, file, stat.size, rest):
+                pass
+        if not stop.is_set():
+            watch.tried = stat, rest
+        self._set(name, replace(self._known.place(name), stat=stat))
+
+    @contextmanager
+    def _opened_as_held(self, name: str, watch: _Watch) -> Iterator[BinaryIO]:
+        if watch.file is not None:
+            yield watch.file
+        else:
+            with self._opened(name) as file:
+                yield file
+
+    def _check_due(self, name: str, watch: _Watch) -> bool:
+        every_s = max(CHECK_EVERY_S, self._known.place(name).offset / CHECK_BYTES_PER_S)
+        return self._keeper.mono_ns() - watch.checked_ns >= every_s * _SECOND_NS
+
+    def _rest(self, name: str, watch: _Watch, stat: Stat) -> Rest:
+        quiet_ns = self._keeper.mono_ns() - watch.since_ns
+        if quiet_ns < RESTED_AFTER_S * _SECOND_NS:
+            return Rest.GROWING
+        if self._ends_in_ns(watch, stat) <= 0 or self._another_follows(name, stat):
+            return Rest.ENDED
+        return Rest.RESTED
+
+    def _ends_in_ns(self, watch: _Watch, stat: Stat) -> int:
+        """Until a last line counts without its end: by what was seen, or by the file's time."""
+        quiet_ns = self._keeper.mono_ns() - watch.since_ns
+        age_ns = self._keeper.now_ns() - stat.mtime_ns
+        return int(ENDED_AFTER_S * _SECOND_NS) - max(quiet_ns, age_ns)
+
+    def _another_follows(self, name: str, stat: Stat) -> bool:
+        """Whether a newer file of the pattern began after this one was changed last."""
+        return any(
+            other != name
+            and found.mtime_ns > stat.mtime_ns
+            and self._watches[other].begun_ns > stat.mtime_ns
+            for other, found in self._found.items()
+            if other in self._watches
+        )
+
+    def _take(self, name: str, file: BinaryIO, size: int, rest: Rest) -> bool:
+        """One piece of a file; whether there may be more."""
+        place = reading_place(self._known.place(name), size, self._sheet)
+        if place is None or size <= place.offset:
+            return False
+        copy = self._known.copy_of(name, place)
+        piece = next_piece(file, name, place, copy, size, rest, self._sheet)
+        if piece is None:
+            return False
+        self._keep(piece)
+        return True
 
     def _keep(self, piece: Piece) -> None:
-        entry = self._keeper.entry(Kind.RECORD, self.path, pack_piece(piece))
-        self._journal.append([entry])
+        with self._lock:
+            self._known.learn(piece)
+        self._append(Kind.RECORD, pack_piece(piece))
         self.taken += 1
 
+    def _append(self, kind: Kind, payload: bytes) -> None:
+        with self._lock:
+            self._waiting += 1
+            known = self._known.copy_now()
 
-def _head(path: Path, offset: int) -> str:
-    """A digest of a file's first bytes, as far as they were read; "" for one that is gone."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.sha256(file.read(min(_HEAD_BYTES, offset))).hexdigest()[:16]
-    except OSError:
-        return ""
+        def committed(_: object) -> None:
+            with self._lock:
+                self._waiting -= 1
+                self._committed = known
+
+        self._journal.append([self._keeper.entry(kind, self.path, payload)], committed)
+
+    def _view(self, name: str, place: Place, stat: Stat | None, watch: _Watch | None) -> FileView:
+        size = stat.size if stat else place.stat.size if place.stat else place.offset
+        taken_ns = None
+        if (
+            stat
+            and watch
+            and size > place.offset
+            and (ends_ns := self._ends_in_ns(watch, stat)) > 0
+        ):
+            taken_ns = self._keeper.now_ns() + ends_ns
+        return FileView(
+            name, place.copy, place.line - 1, place.offset, size, taken_ns, stat is None
+        )

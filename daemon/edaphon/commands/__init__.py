@@ -27,6 +27,7 @@ COMMANDS = (
     "record",
     "simulate",
     "sensor",
+    "files",
     "term",
     "decode",
     "query",

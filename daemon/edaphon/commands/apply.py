@@ -10,6 +10,7 @@ import orjson
 import typer
 
 from edaphon.commands.check import CONFIGURATION, examine, usual_file
+from edaphon.commands.copies import replaced_copies, replacement_lines
 from edaphon.commands.foresight import MANY, Foresight, foresight
 from edaphon.commands.foresight.text import as_json, lines_of
 from edaphon.commands.keeping import keep
@@ -107,9 +108,13 @@ def _alone(storage: Storage, told: Told, rows: Rows[FactRow]) -> list[Complaint]
 def enter(storage: Storage, told: Told, new: Rows[FactRow], way: Way) -> None:
     """Show what they change, journal them, and wait if that is wished."""
     found = foresight(storage, told, new, way.most_entries)
+    copies = replaced_copies(storage, new)
     said: dict[str, Any] = {"new": news(new), **as_json(found), "applied": 0, "differing": None}
+    said["copies"] = [copy._asdict() for _, copy in copies]
     if not way.json:
         show(new, found)
+        for line in replacement_lines(copies):
+            typer.echo(line)
         if new and way.dry_run:
             typer.echo(NOT_YET)
     if new and not way.dry_run:

@@ -15,6 +15,7 @@ from edaphon.acquire.bus import AlreadyTalking
 from edaphon.commands.bench.line import not_asked
 from edaphon.commands.control import DaemonRefuses
 from edaphon.commands.file_lines import REFUSED_IS_A_PROBLEM_NS, line_rows, refusal_problems
+from edaphon.commands.file_notes import file_notes, file_rows
 from edaphon.commands.keeping import Evidence
 from edaphon.commands.service import NotKept, Refusal, Service
 from edaphon.config import ScheduledSource, within_physics
@@ -80,9 +81,14 @@ class Desk:
             "file_lines": line_rows(service.deriver.state.files),
             "sinks": [self._sink(name) for name in service.sinks],
             "channels": [self._channel(id) for id in sorted(service.channels)],
+            "files": list(file_notes(service.inlets.followers, site.utc_offset_s)),
             "again": service.deriver.pending,
             "trouble": _trouble(service),
         }
+
+    def _on_files(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        offset_s = self._service.config.site.utc_offset_s
+        return {"files": list(file_rows(self._service.inlets.followers, offset_s))}
 
     def _source(self, source: Any) -> dict[str, Any]:
         service = self._service

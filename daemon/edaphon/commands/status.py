@@ -45,6 +45,7 @@ def _lines(table: dict[str, Any]) -> list[str]:
         lines.append(f"source {source['path']}: {source['state']} {source['detail']}".rstrip())
         lines += [f"  {n} x {what}" for what, n in sorted(source.get("notes", {}).items())]
     lines += map(account_text, _shown(table["file_lines"]))
+    lines += [f"file of {one['source']}: {one['words']}" for one in table["files"]]
     for sink in table["sinks"]:
         state = "up" if sink["up"] else sink["why"]
         lines.append(f"sink {sink['name']}: {state}")

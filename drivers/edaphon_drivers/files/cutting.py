@@ -1,69 +1,120 @@
 """How far a growing file can be journalled now: whole records only, each piece with its header."""
 
+from enum import IntEnum
 from typing import NamedTuple
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.files.forms import INCOMPLETE, header_at, is_tail
 from edaphon_drivers.files.frame import Layout
 from edaphon_drivers.files.li8200 import parse_json
-from edaphon_drivers.files.rows import text_of
+from edaphon_drivers.files.raw_lines import line_end, mark_of, split_lines, text_of_line
 
-__all__ = ["PIECE_BYTES", "Cut", "cut_json", "cut_lines"]
+__all__ = ["PIECE_BYTES", "Cut", "Rest", "cut_json", "cut_lines"]
 
 PIECE_BYTES = 65536
 _NAMED = {"table", "heard"}  # a line of names is recognised wherever it comes
+
+
+class Rest(IntEnum):
+    """How sure it is that the last line grows no more."""
+
+    GROWING = 0
+    RESTED = 1  # unchanged for a while: lines with an end are whole, an .81x has written its tail
+    ENDED = 2  # unchanged for long, or another file follows: the last line counts without its end
+    GONE = 3  # nobody can write to it any more under this name: whatever is there is taken
 
 
 class Cut(NamedTuple):
     """What can be journalled of the bytes that were given.
 
     The first `header_bytes` are a header: it explains all that follows, in this piece and in later
-    ones, until another cut gives one. 0 says that the last header holds on; before the first, b"".
-    The first `whole` bytes, header included, are whole records; 0 says wait.
+    ones, until another cut gives one. At the start of a UTF-16 file they hold its byte order mark.
+    0 says that the last header holds on; before the first, b"". The first `whole` bytes, header
+    included, are whole records with `lines` lines; 0 says wait. `last_bytes` is the length of a
+    last line that has no end, 0 where the last line has one.
     """
 
     header_bytes: int
     whole: int
+    lines: int = 0
+    header_lines: int = 0
+    last_bytes: int = 0
 
 
 _WAIT = Cut(0, 0)
 
 
-def cut_json(data: bytes) -> Cut:
+def cut_json(data: bytes, rest: Rest = Rest.GROWING) -> Cut:
     """The whole file as soon as it parses."""
     try:
         parse_json(data)
     except Garbled:
-        return _WAIT
-    return Cut(0, len(data))
-
-
-def cut_lines(data: bytes, layout: Layout, ended: bool, headed_before: bool = False) -> Cut:
-    """Up to the next header, or PIECE_BYTES; what an .81x says below its rows stays together."""
-    window = data[:PIECE_BYTES]
-    complete = ended and len(window) == len(data)
-    raw = _split(window)
-    if raw and not raw[-1].endswith(b"\n") and not complete:
-        raw.pop()
-    if not raw:
-        return Cut(0, len(window)) if len(data) > len(window) else _WAIT
-    lines = [text_of(line).rstrip("\r\n") for line in raw]
-    headed = header_at(lines, 0, layout, headed_before)
-    if headed == INCOMPLETE and not (complete and layout.form in _NAMED):
-        return _WAIT
-    headed = max(headed, 0)
-    end, closed = _next_header(lines, headed, layout)
-    if not closed and not complete:
-        end = next((n for n in range(headed, end) if is_tail(lines[n], layout)), end)
-        if end == headed:
+        if rest < Rest.GONE or not data:
             return _WAIT
-    return Cut(sum(map(len, raw[:headed])), sum(map(len, raw[:end])))
+    return Cut(0, len(data), len(split_lines(data)))
 
 
-def _split(window: bytes) -> list[bytes]:
-    """At line feeds alone: a carriage return may stand inside a line."""
-    parts = window.split(b"\n")
-    return [part + b"\n" for part in parts[:-1]] + [part for part in parts[-1:] if part]
+def cut_lines(
+    data: bytes, layout: Layout, rest: Rest, headed: bool = False, mark: bytes | None = None
+) -> Cut:
+    """Up to the next header, or PIECE_BYTES; what an .81x says below its rows stays together.
+
+    `headed`: a header was cut before. `mark` is that of a UTF-16 file, None at the start of a file.
+    """
+    begins = mark_of(data) if mark is None else b""
+    mark, rows = begins or mark or b"", data[len(begins) :]
+    size = PIECE_BYTES
+    found = _cut_window(rows[:size], size < len(rows), layout, rest, headed, mark)
+    while not found.whole and size < len(rows):
+        size *= 2  # a line, or a header, that is longer than a piece
+        found = _cut_window(rows[:size], size < len(rows), layout, rest, headed, mark)
+    if not found.whole:
+        return found
+    header, whole = found.header_bytes + len(begins), found.whole + len(begins)
+    return found._replace(header_bytes=header, whole=whole)
+
+
+def _cut_window(
+    window: bytes, more: bool, layout: Layout, rest: Rest, headed: bool, mark: bytes
+) -> Cut:
+    rest = Rest.GROWING if more else rest
+    raw, last_bytes = _lines(window, more, rest, mark)
+    if not raw:
+        return _WAIT
+    lines = [text_of_line(line, mark) for line in raw]
+    header = header_at(lines, 0, layout, headed)
+    if header == INCOMPLETE:
+        if rest < Rest.ENDED or (rest < Rest.GONE and layout.form not in _NAMED):
+            return _WAIT
+        header = 0
+    if last_bytes and header == len(raw) and rest < Rest.GONE:
+        return _WAIT  # the names may go on
+    end, closed = _next_header(lines, header, layout)
+    if not closed and rest < Rest.RESTED:
+        end = next((n for n in range(header, end) if is_tail(lines[n], layout)), end)
+    if end == header and not closed and rest < Rest.ENDED:
+        return _WAIT
+    header_bytes, whole = sum(map(len, raw[:header])), sum(map(len, raw[:end]))
+    return Cut(header_bytes, whole, end, header, last_bytes if end == len(raw) else 0)
+
+
+def _lines(window: bytes, more: bool, rest: Rest, mark: bytes) -> tuple[list[bytes], int]:
+    """(the lines that count as whole, the length of a last one that has no end).
+
+    CR alone ends a line only once the file rests: its LF may be on the way.
+    """
+    raw = split_lines(window, mark)
+    if not raw:
+        return [], 0
+    feed, ended = line_end(raw, mark)
+    if feed == "\r" and (more or rest < Rest.RESTED):
+        return (raw[:-1] if more else []), 0
+    if ended:
+        return raw, 0
+    last = raw.pop() if rest == Rest.GONE or mark else raw.pop().rstrip(b"\0")
+    if rest < Rest.ENDED or not last:
+        return raw, 0
+    return [*raw, last], len(last)
 
 
 def _next_header(lines: list[str], start: int, layout: Layout) -> tuple[int, bool]:

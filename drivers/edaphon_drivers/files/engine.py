@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from edaphon_drivers.faults import Garbled, Refused
-from edaphon_drivers.files.cutting import Cut, cut_json, cut_lines
+from edaphon_drivers.files.cutting import Cut, Rest, cut_json, cut_lines
 from edaphon_drivers.files.frame import completed, read_layout
 from edaphon_drivers.files.heard import read_heard
 from edaphon_drivers.files.li8200 import read_li8200
-from edaphon_drivers.files.lines import FIRST, Context, Slice
+from edaphon_drivers.files.lines import FIRST, Context, LineCounts, Slice
 from edaphon_drivers.files.tables import read_lines
 from edaphon_drivers.files.troubles import frame_troubles
 from edaphon_drivers.payloads import Piece
@@ -16,6 +16,7 @@ from edaphon_drivers.sheets import Sheet
 
 __all__ = [
     "Cut",
+    "Rest",
     "completed",
     "cut",
     "decode_piece",
@@ -25,14 +26,19 @@ __all__ = [
 ]
 
 
-def cut(data: bytes, sheet: Sheet, ended: bool, headed: bool = False) -> Cut:
-    """How much of `data`, from the last cut on, is whole; `ended`: it has not changed for a while.
+def cut(
+    data: bytes, sheet: Sheet, rest: Rest, headed: bool = False, mark: bytes | None = None
+) -> Cut:
+    """How much of `data`, from the last cut to the end of the file, is whole.
 
-    `headed`: a header was cut before, so that what comes may be rows alone.
-    Call it again with the rest until it says 0. Raises Refused for a sheet with troubles.
+    `headed`: a header was cut before, so that what comes may be rows alone. `mark` is that of a
+    UTF-16 file, None where the data begin the file. Call it again with what remains until it says
+    0. Raises Refused for a sheet with errors.
     """
     layout = read_layout(sheet)
-    return cut_json(data) if layout.form == "li8200" else cut_lines(data, layout, ended, headed)
+    if layout.form == "li8200":
+        return cut_json(data, rest)
+    return cut_lines(data, layout, rest, headed, mark)
 
 
 def is_one_record(sheet: Sheet) -> bool:
@@ -65,6 +71,9 @@ def read_piece(piece: Piece, sheet: Sheet, context: Context = FIRST) -> Iterator
     A last line without its end is a slice of its own: a piece that repeats it (`Follows.AGAIN`)
     goes on with the context of the slice before.
     """
+    if piece.copy and not piece.lines:
+        yield Slice((), LineCounts(), (), context)  # of a line that was counted, or NUL bytes
+        return
     layout = read_layout(sheet)
     if not layout.zone_known:
         raise Refused("utc_offset or zone of this file; it says none", piece.name)

@@ -1,6 +1,6 @@
 """A follower of files as the service has one: reads what is new, cuts it, keeps the last header."""
 
-from edaphon_drivers.files import cut, decode_piece
+from edaphon_drivers.files import Rest, cut, decode_piece
 from edaphon_drivers.payloads import Piece, pack_piece, unpack_piece
 
 
@@ -13,7 +13,9 @@ class Follower:
     def see(self, data, ended=False):
         """`data` is the whole file as it is now."""
         while True:
-            found = cut(data[self.offset :], self.sheet, ended, bool(self.header))
+            rest = Rest.ENDED if ended else Rest.GROWING
+            mark = b"" if self.offset else None
+            found = cut(data[self.offset :], self.sheet, rest, bool(self.header), mark)
             if found.header_bytes:
                 self.header = data[self.offset : self.offset + found.header_bytes]
             if not found.whole:

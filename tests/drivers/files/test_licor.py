@@ -7,7 +7,7 @@ import pytest
 from tests.drivers.files.following import Follower, follow
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.files import completed, cut, decode_piece
+from edaphon_drivers.files import Rest, completed, cut, decode_piece
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.readings import Origin, Status
 from edaphon_drivers.rfc3339 import rfc3339_ns
@@ -183,8 +183,8 @@ def test_one_collar_of_a_file_is_chosen_by_its_name():
 def test_a_json_file_is_one_piece_once_it_is_whole():
     data = whole() + b"\n"
     for length in range(1, len(data) - 1, 7):
-        assert cut(data[:length], LI8200, True).whole == 0
-    assert cut(data, LI8200, False) == (0, len(data))
+        assert cut(data[:length], LI8200, Rest.ENDED).whole == 0
+    assert cut(data, LI8200, Rest.GROWING)[:2] == (0, len(data))
 
 
 @pytest.mark.parametrize(

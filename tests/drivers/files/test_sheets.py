@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.drivers.files.following import Follower
 
 from edaphon_drivers.faults import Fault, Refused
-from edaphon_drivers.files import completed, cut, decode_piece, sheet_troubles
+from edaphon_drivers.files import Rest, completed, cut, decode_piece, sheet_troubles
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.readings import Status
 from edaphon_drivers.sheets import load_sheet, model_names
@@ -67,7 +67,7 @@ def test_any_mixture_of_true_rows_is_cut_and_decoded_or_a_fault(name, bits, ende
 
 
 def check(sheet, data, ended):
-    found = cut(data, sheet, ended)
+    found = cut(data, sheet, Rest.ENDED if ended else Rest.GROWING)
     assert 0 <= found.header_bytes <= found.whole <= len(data) or found.whole == 0
     follower = Follower(sheet).see(data, ended)
     assert b"".join(piece.data for piece in follower.pieces) == data[: follower.offset]

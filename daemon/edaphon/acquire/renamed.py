@@ -1,0 +1,67 @@
+"""Files of a pattern, and a file that is looked for under another name in its folder."""
+
+import glob
+import os
+from contextlib import suppress
+from pathlib import Path
+from stat import S_ISREG
+from typing import BinaryIO
+
+from edaphon.acquire.followed import Block, Place, Stat, begins_alike, checked, read_at
+
+__all__ = ["files_now", "find_renamed", "goes_on_in", "holds"]
+
+_CHUNK_BYTES = 1 << 18
+_MOST_LOOKED_AT = 32
+
+
+def files_now(pattern: Path) -> dict[str, Stat]:
+    """The files of a pattern, the one that was changed longest ago first."""
+    found: dict[str, Stat] = {}
+    for name in glob.glob(str(pattern)):
+        with suppress(FileNotFoundError):  # renamed since
+            now = os.stat(name)
+            if S_ISREG(now.st_mode):
+                found[name] = Stat.of(now)
+    return dict(sorted(found.items(), key=lambda one: (one[1].mtime_ns, one[0])))
+
+
+def holds(file: BinaryIO, place: Place) -> tuple[Block, ...] | None:
+    """The blocks of all that was read if it stands in a file, else None."""
+    return checked(file, place.blocks) if begins_alike(file, place.blocks) else None
+
+
+def goes_on_in(old: BinaryIO, new: BinaryIO, at: int) -> bool:
+    """Whether what one file has from `at` to its end stands in the other as well."""
+    while part := read_at(old, at, _CHUNK_BYTES):
+        if read_at(new, at, len(part)) != part:
+            return False
+        at += len(part)
+    return True
+
+
+def find_renamed(name: str, place: Place) -> str | None:
+    """Another file of its folder that begins with all that was read."""
+    if not any(block.digest for block in place.blocks):
+        return None
+    for path in _candidates(Path(name), place):
+        if path != name:
+            with suppress(OSError), Path(path).open("rb", buffering=0) as file:
+                if holds(file, place) is not None:
+                    return path
+    return None
+
+
+def _candidates(name: Path, place: Place) -> list[str]:
+    """Files of the folder that may be it: that of its inode, those named like it, then others."""
+    found: list[tuple[bool, bool, int, str]] = []
+    stem = name.name.split(".")[0]
+    with suppress(OSError), os.scandir(name.parent) as entries:
+        for entry in entries:
+            with suppress(OSError):
+                stat = entry.stat()
+                if S_ISREG(stat.st_mode) and stat.st_size >= place.offset:
+                    same = Stat.of(stat).is_file_of(place.stat)
+                    like = entry.name.startswith(stem)
+                    found.append((same, like, stat.st_mtime_ns, entry.path))
+    return [path for *_, path in sorted(found, reverse=True)[:_MOST_LOOKED_AT]]

@@ -1,0 +1,170 @@
+"""A folder with a logger's files, a journal, and one follower after another."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from edaphon.acquire.follow import Follower
+from edaphon.acquire.timekeeper import Timekeeper
+from edaphon.journal import Entry, Journal, Kind, StateFile
+from edaphon.nouns import Sequence
+from edaphon_drivers.engines import completed
+from edaphon_drivers.files.engine import decode_piece
+from edaphon_drivers.files.text import lines_of_piece
+from edaphon_drivers.payloads import Follows, Piece, unpack_piece
+from edaphon_drivers.sheets import Sheet, parse_sheet
+
+SECOND = 10**9
+HEAD = b"time,t\n"
+SHEET = completed(
+    parse_sheet(
+        "own.csv",
+        {
+            "title": "a logger's table",
+            "engine": "file",
+            "checked": "unverified",
+            "source": "composed",
+            "frame": {
+                "form": "table",
+                "separator": "comma",
+                "time": {"columns": ["time"], "formats": ["%Y-%m-%d %H:%M:%S"]},
+                "column": [{"name": "t", "output": "soil_temperature"}],
+            },
+            "output": [
+                {"name": "soil_temperature", "quantity": "soil_temperature", "unit": "degC"}
+            ],
+        },
+    ),
+    {"utc_offset": "+01:00"},
+)
+
+
+class Clock:
+    """Begins now, for files have the machine's times, and goes on when a test says so."""
+
+    def __init__(self) -> None:
+        self.now, self.began = 0, time.time_ns()
+
+    def wall_ns(self) -> int:
+        return self.began + self.now
+
+    def mono_ns(self) -> int:
+        return self.now
+
+    def wait_until(self, mono_ns, stop) -> bool:
+        return stop.is_set()
+
+
+class Plot:
+    """A folder with a logger's files, a journal beside it, and one follower after another."""
+
+    def __init__(self, folder: Path, journal: "MemoryJournal | None" = None) -> None:
+        self.folder = folder
+        (folder / "data").mkdir()
+        self.clock = Clock()
+        self.journal = journal or Journal.open(folder / "journal", self.clock)
+        self.state = StateFile(folder)
+        self.keeper = Timekeeper(self.clock, "boot")
+        self.follower: Follower | None = None
+        self.start()
+
+    def start(self, name: str = "*.csv", sheet: Sheet = SHEET) -> None:
+        self.stop()
+        pattern = self.folder / "data" / name
+        self.follower = Follower("file/x", pattern, sheet, self.journal, self.keeper, self.state)
+
+    def stop(self) -> None:
+        if self.follower is not None:
+            self.follower.close()
+
+    def write(self, name: str, data: bytes, mode: str = "ab") -> None:
+        """By the clock of the plot."""
+        with (self.folder / "data" / name).open(mode) as file:
+            file.write(data)
+        now_ns = self.clock.wall_ns()
+        os.utime(self.folder / "data" / name, ns=(now_ns, now_ns))
+
+    def look(self, after_s: float = 2) -> None:
+        self.clock.now += int(after_s * SECOND)
+        self.follower.look(threading.Event())
+        self.journal.append_now(self.keeper.entry(Kind.NOTE, "", b""))
+
+    def save(self) -> None:
+        self.follower.save(self.journal.last or Sequence(0, 0))
+
+    def pieces(self) -> list[Piece]:
+        self.journal.append_now(self.keeper.entry(Kind.NOTE, "", b""))
+        return [unpack_piece(e.payload) for _, e in self.journal.scan() if e.kind == Kind.RECORD]
+
+    def numbers(self) -> list[float]:
+        return [r.number for piece in self.pieces() for r in decode_piece(piece, SHEET)]
+
+
+def row(n: int) -> bytes:
+    return b"2026-03-%02d 00:00:00,%d.5\n" % (n, n)
+
+
+def versions(pieces: list[Piece]) -> dict[tuple[str, int], bytes]:
+    """The bytes of each copy as its pieces say them: a line that is repeated counts once."""
+    whole: dict[tuple[str, int], bytes] = {}
+    for piece in pieces:
+        key = piece.name, piece.copy
+        own = piece.header if piece.headed else b""
+        before, start = whole.get(key, b""), piece.offset - len(own)
+        assert start == len(before) or piece.follows in {Follows.AGAIN, Follows.BEGINS}
+        whole[key] = before[:start].ljust(start, b"?") + own + piece.data
+    return whole
+
+
+def line_numbers(pieces: list[Piece]) -> dict[tuple[str, int], int]:
+    """How many lines each copy has by its pieces; each must go on where the last one ended."""
+    lines: dict[tuple[str, int], int] = {}
+    for piece in pieces:
+        key = piece.name, piece.copy
+        expected = lines.get(key, piece.line - 1 if piece.follows is Follows.BEGINS else 0) + 1
+        assert lines_of_piece(piece) == piece.lines  # as the decoder sees them
+        assert piece.line == expected - (piece.follows is Follows.AGAIN)
+        lines[key] = piece.line + piece.lines - 1
+    return lines
+
+
+class MemoryJournal:
+    """A journal without a disk: what was appended is committed when a test says so."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.pending: list[tuple[list[Entry], Callable[[list[Sequence]], None] | None]] = []
+
+    @property
+    def last(self) -> Sequence | None:
+        return Sequence(1, len(self.entries)) if self.entries else None
+
+    def append(self, entries, done=None) -> None:
+        self.pending.append((entries, done))
+
+    def append_now(self, entry: Entry) -> None:
+        self.append([entry])
+        self.commit()
+
+    def commit(self) -> None:
+        while self.pending:
+            entries, done = self.pending.pop(0)
+            self.entries += entries
+            if done is not None:
+                done([])
+
+    def lose(self) -> None:
+        """The power goes before the commit."""
+        self.pending.clear()
+
+    def after(self, place: Sequence, limit: int) -> list[tuple[Sequence, Entry]]:
+        found = self.entries[place[1] :][:limit]
+        return [(Sequence(1, place[1] + n), entry) for n, entry in enumerate(found, 1)]
+
+    def scan(self) -> list[tuple[Sequence, Entry]]:
+        return self.after(Sequence(1, 0), len(self.entries))
+
+    def close(self) -> None:
+        self.commit()
