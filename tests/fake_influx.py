@@ -31,6 +31,7 @@ class Play:
     delay_s: float = 0.0
     cut: bool = False  # close the connection without an answer
     store: bool = False
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -192,6 +193,8 @@ class _Conversation(BaseHTTPRequestHandler):
     def answer(self, play: Play) -> None:
         try:
             self.send_response(play.status)
+            if play.version:
+                self.send_header("X-Influxdb-Version", play.version)
             for name, value in play.headers.items():
                 self.send_header(name, value)
             if play.status != 204:

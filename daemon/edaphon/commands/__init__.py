@@ -34,6 +34,7 @@ COMMANDS = (
     "release",
     "cal",
     "recalibrate",
+    "sink",
     "verify",
     "rebuild",
     "demo",

@@ -16,6 +16,14 @@ from edaphon.commands.bench.line import not_asked
 from edaphon.commands.control import DaemonRefuses
 from edaphon.commands.file_lines import REFUSED_IS_A_PROBLEM_NS, line_rows, refusal_problems
 from edaphon.commands.keeping import Evidence
+from edaphon.commands.outlets import (
+    broker_words,
+    dead_letter_words,
+    refusals,
+    resend,
+    retry,
+    set_aside_words,
+)
 from edaphon.commands.service import NotKept, Refusal, Service
 from edaphon.config import ScheduledSource, within_physics
 from edaphon.derive import ALWAYS, UplinkConflicts
@@ -209,6 +217,20 @@ class Desk:
             ],
         }
 
+    def _on_sink(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Offer refused points again, or send all again, or list what is refused and why."""
+        sinks, name = self._service.sinks, str(request.get("name", ""))
+        if name and name not in sinks:
+            known = ", ".join(sorted(sinks)) or "none"
+            raise DaemonRefuses(f"expected the name of a sink ({known}), got {name!r}")
+        match request["do"]:
+            case "retry":
+                return {"offered": retry(sinks, name)}
+            case "resend":
+                resend(sinks, name, int(request.get("since_ns", ALWAYS[0])))
+        state = self._service.state
+        return {"refusals": {each: refusals(state.set_aside(each)) for each in sinks}}
+
     def _on_apply(self, request: Mapping[str, Any]) -> dict[str, Any]:
         rows = [
             FactRow(fact_of(row["fact"]), row["text"], row["sha256"], row["file"], row["line"], {})
@@ -231,6 +253,10 @@ def _trouble(service: Service) -> list[str]:
     found += explanations(contradictions(told, service.deriver.knowledge, now, told_ns))
     found += refusal_problems(line_rows(service.deriver.state.files), now)
     found += _uplink_problems(service, now)
+    found += set_aside_words({n: len(service.state.set_aside(n)) for n in service.sinks})
+    counts = service.deriver.state.counts
+    found += dead_letter_words(counts.dead, counts.records)
+    found += broker_words(service.inlets.readers)
     if damaged := service.deriver.damaged:
         found.append(f"journal: {damaged} damaged places were passed over; see `edaphon verify`")
     return found

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from edaphon.journal import SetAside
-from edaphon.nouns import Channel, Int, Observations
-from edaphon.sinks.delivery import Batch, Withdrawal
-from edaphon.sinks.sink import Never
+from edaphon.nouns import Channel, Observations
+from edaphon.sinks.delivery import Batch
+from edaphon.sinks.lines import part_of
+from edaphon.sinks.sink import Never, Withdrawal
 
 MINUTE_NS = 60 * 10**9
 T0 = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
@@ -54,6 +55,7 @@ class PickySink:
     """Takes everything but the points in `bad`; like InfluxDB 1 it keeps the good of a batch."""
 
     notices: Sequence[str] = ()
+    server = ""
 
     def __init__(self, bad: set[tuple[str, int]], keeps_good: bool = True) -> None:
         self.bad = bad
@@ -71,8 +73,8 @@ class PickySink:
         if wrong:
             raise Never("the server refuses points", f"bad point {wrong[0]}")
 
-    def withdraw(self, channel: Channel, times_ns: Int) -> None:
-        self.taken -= {(channel.id, t) for t in times_ns.tolist()}
+    def withdraw(self, withdrawal: Withdrawal) -> None:
+        self.taken -= {(withdrawal.channel.id, t) for t in withdrawal.times_ns.tolist()}
 
     def close(self) -> None:
         self.closed = True
@@ -98,6 +100,12 @@ class ListFeed:
     def delivered(self, upto: int) -> None:
         self.place = upto
 
+    def current(self, keys: Sequence[tuple[str, int]]) -> list[Observations]:
+        runs = [run for batch in self.batches for run in batch.observations]
+        wanted = set(keys)
+        found = ((run, [(run.channel, t) in wanted for t in run.time_ns.tolist()]) for run in runs)
+        return [part_of(run, np.flatnonzero(rows)) for run, rows in found if any(rows)]
+
     @property
     def done(self) -> bool:
         return self.place == len(self.batches)
@@ -108,6 +116,13 @@ class MemoryAside:
 
     def __init__(self) -> None:
         self.points: dict[tuple[str, str, int], SetAside] = {}
+        self.notes: dict[str, Any] = {}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self.notes.get(key, default)
+
+    def put(self, key: str, value: Any) -> None:
+        self.notes[key] = value
 
     def add_set_aside(self, points: Iterable[SetAside]) -> None:
         self.points.update({(p.sink, p.channel, p.time_ns): p for p in points})
@@ -140,4 +155,6 @@ class QuickClock:
 
 
 def withdrawal(channel: Channel, *times_ns: int) -> Withdrawal:
-    return Withdrawal(channel, np.array(times_ns, np.int64))
+    """Each time is a span of its own."""
+    times = np.array(times_ns, np.int64)
+    return Withdrawal(channel, times, [(t, t) for t in times.tolist()])

@@ -10,7 +10,16 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 from pydantic import ValidationError
-from tests.daemon.sinks.samples import CHANNELS, MINUTE_NS, SWC, T0, TEMPERATURE, keys_of, run
+from tests.daemon.sinks.samples import (
+    CHANNELS,
+    MINUTE_NS,
+    SWC,
+    T0,
+    TEMPERATURE,
+    keys_of,
+    run,
+    withdrawal,
+)
 from tests.fake_influx import FakeInflux, Play
 
 from edaphon.sinks import influxdb
@@ -114,9 +123,9 @@ def test_one_point_too_large_is_refused_for_good(fake: FakeInflux, sink: InfluxS
 
 
 def test_points_too_old_in_one_of_two_requests_do_not_condemn_the_other(
-    fake: FakeInflux, sink: InfluxSink
+    fake: FakeInflux,
 ) -> None:
-    sink.points_per_request = 2
+    sink = open_sink(settings(fake.version, fake.url, points_per_request=2), CHANNELS)
     words = b'{"error":"partial write: points beyond retention policy dropped=2"}'
     fake.script = [Play(400, body=words)]
     with pytest.raises(Never, match="retention") as caught:
@@ -230,7 +239,7 @@ def test_withdrawn_points_leave_version_two_exactly() -> None:
     with FakeInflux(2) as fake:
         sink = open_sink(settings(2, fake.url), CHANNELS)
         sink.write([run(n=5), run(TEMPERATURE, n=5)])
-        sink.withdraw(SWC, np.array([T0, T0 + 2 * MINUTE_NS], np.int64))
+        sink.withdraw(withdrawal(SWC, T0, T0 + 2 * MINUTE_NS))
         left = sorted((dict(tags)["channel"], t) for _, tags, t in fake.points)
         keys = [*keys_of([run(n=5)])[1:2], *keys_of([run(n=5)])[3:]]
         assert left == sorted([*keys, *keys_of([run(TEMPERATURE, n=5)])])
@@ -242,14 +251,14 @@ def test_a_refused_delete_is_later_and_nothing_is_skipped() -> None:
     with FakeInflux(2) as fake:
         fake.script = [Play(400, body=b"invalid predicate")]
         with pytest.raises(Later, match="refuses to delete.*invalid predicate"):
-            open_sink(settings(2, fake.url), CHANNELS).withdraw(SWC, np.array([T0], np.int64))
+            open_sink(settings(2, fake.url), CHANNELS).withdraw(withdrawal(SWC, T0))
 
 
 def test_version_three_lays_flag_nine_over_and_says_so() -> None:
     with FakeInflux(3) as fake:
         sink = open_sink(settings(3, fake.url), CHANNELS)
         sink.write([run(n=2)])
-        sink.withdraw(SWC, np.array([T0], np.int64))
+        sink.withdraw(withdrawal(SWC, T0))
         flags = [fields["flag"] for _, fields in sorted(fake.points.items())]
         assert flags == [9.0, 1.0]
         assert "cannot delete" in sink.notices[0]
@@ -291,7 +300,6 @@ def test_a_hanging_server_is_later_when_the_read_time_is_over(
     fake: FakeInflux, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edaphon.sinks.wire.READ_S", 0.2)
-    monkeypatch.setattr("edaphon.sinks.client.READ_S", 0.2)
     fake.script = [Play(delay_s=5.0)]
     sink = open_sink(settings(fake.version, fake.url), CHANNELS)
     began = time.monotonic()
