@@ -125,7 +125,10 @@ class MemoryAside:
         self.notes[key] = value
 
     def add_set_aside(self, points: Iterable[SetAside]) -> None:
-        self.points.update({(p.sink, p.channel, p.time_ns): p for p in points})
+        for point in points:
+            key = point.sink, point.channel, point.time_ns
+            known = self.points.get(key)
+            self.points[key] = point if known is None else point._replace(tries=known.tries + 1)
 
     def clear_set_aside(self, sink: str, channel: str, times_ns: Iterable[int]) -> None:
         for time_ns in times_ns:
