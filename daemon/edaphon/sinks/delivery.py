@@ -12,11 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+
 from edaphon.clock import Clock
 from edaphon.journal import SetAside
-from edaphon.nouns import Observations
+from edaphon.nouns import Channel, Int, Observations
 from edaphon.sinks.offers import AsidePoints, Key, Offers, Piece
 from edaphon.sinks.refusals import AllRefused, Refused, pieces, write_sifted
+from edaphon.sinks.rewrites import Rewrites, differing, unexpected
 from edaphon.sinks.sink import Later, Never, Sink, Withdrawal
 
 __all__ = ["Batch", "Counts", "Delivery", "Feed", "State", "wait_s"]
@@ -57,6 +60,10 @@ class Feed(Protocol):
 
     def current(self, keys: Sequence[Key]) -> list[Observations]:
         """What stands now at these channels and times; those where nothing does are left out."""
+        ...
+
+    def between(self, channel: str, first_ns: int, last_ns: int) -> list[Observations]:
+        """What stands now of a channel in a closed span."""
         ...
 
 
@@ -117,6 +124,8 @@ class Delivery:
         self._on_state = on_state
         self._largest = self._limit = limit
         self._offers = Offers(name, aside_points, clock, limit)
+        self._rewrites = Rewrites()
+        self._withdrawn_from: dict[str, Channel] = {}
         self._rng = rng or random.Random()  # noqa: S311  spreads retries, guards nothing
         self._sink: Sink | None = None
         self._aside: set[Key] = set()
@@ -162,7 +171,13 @@ class Delivery:
     @property
     def notices(self) -> Sequence[str]:
         """What the sink does not do exactly, in words for people."""
-        return self._sink.notices if self._sink else ()
+        found = list(self._sink.notices) if self._sink else []
+        if n := self._rewrites.unproven:
+            found.append(
+                f"{n} rewrites may not stand in the server; compare with `edaphon verify --deep`,"
+                f" then `edaphon sink resend {self.name}`"
+            )
+        return found
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -181,10 +196,11 @@ class Delivery:
     def _turn(self) -> bool:
         """Bring one batch; False when nothing waits."""
         offered = self._offer()
+        proved = self._prove()
         with self._mine():
             batch = self._feed.next_batch(self._limit)
         if batch is None:
-            return offered
+            return offered or proved
         self.counts.tries += 1
         began_ns = self._clock.mono_ns()
         for withdrawal in batch.withdrawals:
@@ -242,14 +258,45 @@ class Delivery:
             self._aside_points.add_set_aside(found)
         self._offers.set_aside(piece.keys, [words], piece.tries)
 
+    def _prove(self) -> bool:
+        """Read back what was written twice, and send again what does not stand."""
+        now_s = self._clock.mono_ns() / 1e9
+        span = self._rewrites.due(now_s)
+        if span is None or (read := self._opened().read) is None:
+            return False
+        try:
+            theirs = read(span.channel, span.first_ns, span.last_ns)
+            with self._mine():
+                runs = self._feed.between(span.channel, span.first_ns, span.last_ns)
+            again = differing(runs, theirs)
+            gone = np.array(unexpected(runs, theirs), np.int64)
+            halting = _Halting(self._opened(), self._stop)
+            if again:
+                halting.write(again)
+            if len(gone) and (channel := self._withdrawn_from.get(span.channel)):
+                halting.withdraw(Withdrawal(channel, gone, ()))
+        except (Later, Never):  # another time: this holds nothing back
+            self._rewrites.later(span, now_s)
+            return False
+        self._rewrites.checked(span, not (again or len(gone)), now_s)
+        return True
+
+    def _note_written(self, channel: str, times_ns: Int) -> None:
+        if self._opened().read is not None:
+            self._rewrites.wrote(channel, times_ns, self._clock.mono_ns() / 1e9)
+
     def _withdraw(self, withdrawal: Withdrawal) -> None:
         _Halting(self._opened(), self._stop).withdraw(withdrawal)
         channel, times_ns, _ = withdrawal
+        self._withdrawn_from[channel.id] = channel
+        self._note_written(channel.id, times_ns)
         self._clear({(channel.id, time_ns) for time_ns in times_ns.tolist()})
         self.counts.withdrawn += len(times_ns)
 
     def _bring(self, piece: Sequence[Observations]) -> None:
         refused = self._sifted(piece)
+        for run in piece:
+            self._note_written(run.channel, run.time_ns)
         kept = {(point.channel, point.time_ns) for point in refused}
         with self._mine():
             self._aside_points.add_set_aside(SetAside(self.name, *point) for point in refused)
@@ -340,7 +387,7 @@ class _Halting:
     def __init__(self, sink: Sink, stop: threading.Event) -> None:
         self._sink = sink
         self._stop = stop
-        self.notices, self.server = sink.notices, sink.server
+        self.notices, self.server, self.read = sink.notices, sink.server, sink.read
 
     def write(self, batch: Sequence[Observations]) -> None:
         self._go_on()

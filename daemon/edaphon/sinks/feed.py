@@ -240,6 +240,9 @@ class SeriesFeed:
                         found.append(part_of(run, rows))
         return found
 
+    def between(self, channel: str, first_ns: int, last_ns: int) -> list[Observations]:
+        return self._series.read(channel, first_ns, last_ns + 1)
+
     def delivered(self, upto: Any) -> None:
         if isinstance(upto, _Live):
             self._live = upto.change

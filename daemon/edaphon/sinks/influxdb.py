@@ -2,7 +2,7 @@
 
 import gzip
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -13,9 +13,12 @@ from edaphon.sinks.client import ClientPost
 from edaphon.sinks.erase import ByDelete, ByFlag, ByInfluxql, Erase
 from edaphon.sinks.influxql import Influxql
 from edaphon.sinks.lines import LineWriter
-from edaphon.sinks.sink import Later, Never, Withdrawal
+from edaphon.sinks.sink import Later, Never, Read, Withdrawal
 from edaphon.sinks.wire import Limits, Wire, basic
 from edaphon.written.values import AbsolutePath, Secret, Table, wrong
+
+if TYPE_CHECKING:
+    from edaphon.sinks.readback import Rows
 
 __all__ = ["InfluxSink", "Settings", "open_influxql", "open_sink"]
 
@@ -111,13 +114,19 @@ class InfluxSink:
     """See Sink."""
 
     def __init__(
-        self, post: Post, erase: Erase, writer: LineWriter, points_per_request: int
+        self,
+        post: Post,
+        erase: Erase,
+        writer: LineWriter,
+        points_per_request: int,
+        read: Read | None = None,
     ) -> None:
         self._post = post
         self._erase = erase
         self._writer = writer
         self._size = _Size(points_per_request)
         self.server = ""
+        self.read = read
 
     @property
     def points_per_request(self) -> int:
@@ -203,7 +212,23 @@ def open_sink(settings: Settings, channels: Mapping[str, Channel]) -> InfluxSink
     else:
         post = ClientPost(wire, secret, settings.org, settings.target)
     erase = _erase(settings, wire, writer)
-    return InfluxSink(post, erase, writer, settings.points_per_request)
+    read = _reading(settings, channels) if settings.version == 3 else None
+    return InfluxSink(post, erase, writer, settings.points_per_request, read)
+
+
+def _reading(settings: Settings, channels: Mapping[str, Channel]) -> Read:
+    """InfluxDB 3 does not promise that the later of two writes stands: read what does."""
+
+    def read(channel: str, first_ns: int, last_ns: int) -> "list[Rows]":
+        from edaphon.sinks.readback import open_readback
+
+        back = open_readback(settings)
+        try:
+            return list(back.rows(channels[channel], first_ns, last_ns + 1))
+        finally:
+            back.close()
+
+    return read
 
 
 def open_influxql(settings: Settings) -> Influxql:

@@ -44,6 +44,7 @@ class JsonlSink:
 
     notices: Sequence[str] = ()
     server = ""
+    read = None
 
     def __init__(self, folder: Path, channels: Mapping[str, Channel]) -> None:
         self._folder = folder

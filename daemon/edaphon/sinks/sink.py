@@ -11,14 +11,17 @@ file knows of it.
 
 import importlib
 import pkgutil
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from pydantic import BaseModel
 
 from edaphon.nouns import Channel, Int, Observations
 
-__all__ = ["Later", "Never", "Sink", "SinkError", "SinkKind", "Withdrawal", "sink_kind"]
+if TYPE_CHECKING:
+    from edaphon.sinks.readback import Rows
+
+__all__ = ["Later", "Never", "Read", "Sink", "SinkError", "SinkKind", "Withdrawal", "sink_kind"]
 
 
 class Withdrawal(NamedTuple):
@@ -77,7 +80,9 @@ class Sink(Protocol):
 
     Calling again with the same batch changes nothing. After Never any part of the batch may be
     stored. One thread calls a sink. `notices` tells people what this sink does not do exactly;
-    `server` is the version that the server said it is, "" where it said none.
+    `server` is the version that the server said it is, "" where it said none. `read` gives the
+    points of a channel's id in a closed span, for a sink in which the later of two writes may not
+    stand; None for all others.
     """
 
     @property
@@ -86,6 +91,9 @@ class Sink(Protocol):
     @property
     def server(self) -> str: ...
 
+    @property
+    def read(self) -> "Read | None": ...
+
     def write(self, batch: Sequence[Observations]) -> None: ...
 
     def withdraw(self, withdrawal: Withdrawal) -> None:
@@ -93,6 +101,9 @@ class Sink(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+Read = Callable[[str, int, int], "Sequence[Rows]"]
 
 
 class SinkKind(Protocol):

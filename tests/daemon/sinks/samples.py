@@ -10,7 +10,7 @@ from edaphon.journal import SetAside
 from edaphon.nouns import Channel, Observations
 from edaphon.sinks.delivery import Batch
 from edaphon.sinks.lines import part_of
-from edaphon.sinks.sink import Never, Withdrawal
+from edaphon.sinks.sink import Never, Read, Withdrawal
 
 MINUTE_NS = 60 * 10**9
 T0 = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
@@ -56,6 +56,7 @@ class PickySink:
 
     notices: Sequence[str] = ()
     server = ""
+    read: Read | None = None
 
     def __init__(self, bad: set[tuple[str, int]], keeps_good: bool = True) -> None:
         self.bad = bad
@@ -101,10 +102,25 @@ class ListFeed:
         self.place = upto
 
     def current(self, keys: Sequence[tuple[str, int]]) -> list[Observations]:
-        runs = [run for batch in self.batches for run in batch.observations]
-        wanted = set(keys)
-        found = ((run, [(run.channel, t) in wanted for t in run.time_ns.tolist()]) for run in runs)
-        return [part_of(run, np.flatnonzero(rows)) for run, rows in found if any(rows)]
+        return self._standing(set(keys), self.batches)
+
+    def between(self, channel: str, first_ns: int, last_ns: int) -> list[Observations]:
+        done = self.batches[: self.place]
+        keys = {key for batch in done for key in keys_of(batch.observations)}
+        inside = {key for key in keys if key[0] == channel and first_ns <= key[1] <= last_ns}
+        return self._standing(inside, done)
+
+    def _standing(
+        self, wanted: set[tuple[str, int]], batches: Sequence[Batch]
+    ) -> list[Observations]:
+        """The last of each."""
+        found: list[Observations] = []
+        for batch in reversed(batches):
+            for run in batch.observations:
+                keys = keys_of([run])
+                found.append(part_of(run, np.flatnonzero([key in wanted for key in keys])))
+                wanted = wanted - set(keys)
+        return [run for run in found if len(run)]
 
     @property
     def done(self) -> bool:
