@@ -41,7 +41,10 @@ class Settings(Table):
     bucket: str = Field(default="", description="bucket (2)")
     org: str = Field(default="", description="organisation (2)")
     username: str = Field(default="", description="user (1), with `token` as the password")
-    token: Secret | None = Field(default=None, description="token (2, 3) or password (1)")
+    token: Secret | None = Field(
+        default=None,
+        description="token (2, 3) or password (1); it may write, and read for `verify`",
+    )
     ca_file: AbsolutePath | None = Field(default=None, description="certificates to trust, PEM")
     points_per_request: int = Field(default=5000, ge=1, le=100_000)
 
