@@ -66,6 +66,7 @@ class FakeInflux:
         self.points: dict[Point, dict[str, Any]] = {}
         self.types: dict[tuple[str, str], type] = {}
         self.memory: dict[Point, list[dict[str, Any]]] = {}
+        self.to_read = True  # version 3: the token may read
         self.without_data = False  # version 3: a refused batch is named without its lines
         self.released = threading.Event()  # ends every delay at close
         fake = self
@@ -125,6 +126,8 @@ class FakeInflux:
             return refusal
         if request.path == "/api/v2/delete":
             return self._delete(orjson.loads(request.body))
+        if request.path == "/query" and not self.to_read:
+            return Play(403, body=b'{"error":"the token may only write"}')
         if request.path == "/query":
             return self._answered(dict(parse_qsl(request.body.decode()))["q"])
         lines = [line for line in request.body.decode().split("\n") if line]

@@ -253,7 +253,7 @@ def _trouble(service: Service) -> list[str]:
     found += explanations(contradictions(told, service.deriver.knowledge, now, told_ns))
     found += refusal_problems(line_rows(service.deriver.state.files), now)
     found += _uplink_problems(service, now)
-    found += set_aside_words({n: len(service.state.set_aside(n)) for n in service.sinks})
+    found += set_aside_words({n: service.state.count_set_aside(n) for n in service.sinks})
     counts = service.deriver.state.counts
     found += dead_letter_words(counts.dead, counts.records)
     found += broker_words(service.inlets.readers)
@@ -296,7 +296,7 @@ def ledgers(service: Service) -> dict[str, Any]:
         "entries": {name: getattr(counts, name) for name in type(counts).__slots__},
         "gaps": gaps,
         "delivered": {n: p.delivery.counts.delivered for n, p in service.sinks.items()},
-        "set_aside": {n: len(service.state.set_aside(n)) for n in service.sinks},
+        "set_aside": {n: service.state.count_set_aside(n) for n in service.sinks},
         "waiting": {n: p.feed.waiting() for n, p in service.sinks.items()},
     }
 

@@ -33,7 +33,7 @@ class Span:
     last_ns: int
     due_s: float = 0.0  # monotonic
     checks: int = 0  # in a row that found all as it should be
-    sent: int = 0  # times that it was sent again
+    sent: int = 0  # times that it was sent again, or could not be read back
 
 
 class Rewrites:
@@ -74,9 +74,12 @@ class Rewrites:
             self._spans.append(replace(span, due_s=due_s, checks=checks, sent=sent))
 
     def later(self, span: Span, now_s: float) -> None:
-        """It could not be checked."""
+        """It could not be read back, or not be sent again."""
         self._spans.remove(span)
-        self._spans.append(replace(span, due_s=now_s + CHECKS_S[1]))
+        if span.sent + 1 >= MOST_SENT:
+            self.unproven += 1
+        else:
+            self._spans.append(replace(span, due_s=now_s + CHECKS_S[1], sent=span.sent + 1))
 
     @property
     def waiting(self) -> int:

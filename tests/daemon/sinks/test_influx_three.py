@@ -151,3 +151,15 @@ def test_a_refused_batch_that_names_no_lines_is_sifted(fake: FakeInflux) -> None
     assert [point.time_ns for point in refused] == [T0 + 7 * MINUTE_NS]
     assert len(fake.points) == 99
     sink.close()
+
+
+def test_what_cannot_be_read_back_holds_nothing_up_and_is_shown(fake: FakeInflux) -> None:
+    fake.to_read = False
+    clock, feed = HastyClock(), ListFeed([[run(n=9, value=float(k))] for k in range(3)])
+    worker = Delivery("s", lambda: open_sink(settings(fake), CHANNELS), feed, MemoryAside(), clock)
+    worker.start()
+    wait_until(lambda: feed.done, "the batches")
+    wait_until(lambda: worker._rewrites.waiting == 0, "the end of all tries")
+    assert worker.state.up
+    assert any("1 rewrites may not stand" in words for words in worker.notices)
+    assert worker.stop()
