@@ -4,8 +4,10 @@ import logging
 import time
 import traceback
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
@@ -23,9 +25,11 @@ from tests.daemon.sinks.samples import (
 from tests.fake_influx import FakeInflux, Play
 
 from edaphon.sinks import influxdb
+from edaphon.sinks.erase import spans
 from edaphon.sinks.influxdb import InfluxSink, Settings, open_sink
+from edaphon.sinks.readback import open_readback
 from edaphon.sinks.refusals import write_sifted
-from edaphon.sinks.sink import Later, Never, SinkError
+from edaphon.sinks.sink import Later, Never, SinkError, Withdrawal
 
 CANARY = "canary-5f1d2c"
 Version = Literal[1, 2, 3]
@@ -315,3 +319,39 @@ def test_the_module_is_a_kind_of_sink() -> None:
     assert sink_kind("influxdb") is influxdb  # type: ignore[comparison-overlap]
     with pytest.raises(ValueError, match=r"kind of sink \(.*influxdb.*\), got 'lines'"):
         sink_kind("lines")
+
+
+def test_many_points_are_withdrawn_in_bulk_by_a_token_that_may_only_write() -> None:
+    """And whatever database name is mapped to which bucket: the server is asked for nothing."""
+    with FakeInflux(2) as fake:
+        sink = open_sink(settings(2, fake.url, database="mapped-elsewhere"), CHANNELS)
+        sink.write([run(n=100)])
+        times = run(n=100).time_ns
+        gone, kept = times[10:90], np.delete(times, slice(10, 90))
+        sink.withdraw(Withdrawal(SWC, gone, spans(gone, kept)))
+        assert sorted(t for _, _, t in fake.points) == kept.tolist()
+        assert [request.path for request in fake.requests].count("/api/v2/delete") == 1
+        assert "/query" not in {request.path for request in fake.requests}
+        sink.close()
+
+
+@pytest.mark.parametrize(
+    ("more", "asked"),
+    [
+        ({"bucket": "soil/autogen"}, {"db": "soil", "rp": "autogen"}),
+        ({"bucket": "soil"}, {"db": "soil"}),
+        ({"bucket": "b", "database": "soil/x"}, {"db": "soil/x"}),
+    ],
+)
+def test_a_bucket_named_as_database_and_policy_is_read_back_by_both(
+    more: dict[str, str], asked: dict[str, str]
+) -> None:
+    with FakeInflux(2) as fake:
+        words = b'{"results":[{"statement_id":0,"error":"database not found: soil"}]}'
+        fake.script = [Play(200, body=words)]
+        back = open_readback(settings(2, fake.url, **more))
+        with pytest.raises(Later, match="database not found.* token that may read bucket"):
+            back.counts(SWC, [date(2026, 1, 1)])
+        form = dict(parse_qsl(fake.requests[0].body.decode()))
+        assert {name: form[name] for name in ("db", "rp") if name in form} == asked
+        back.close()
