@@ -26,7 +26,7 @@ __all__ = [
 
 
 REFUSALS = 100  # kinds of refusal that are listed for a sink
-DEAD_FEW, DEAD_SHARE, DEAD_MANY = 10, 0.01, 10_000
+DEAD_FEW, DEAD_SHARE, DEAD_MANY = 100, 0.01, 10_000
 
 
 @dataclass(slots=True)

@@ -94,7 +94,13 @@ def test_a_lost_database_is_filled_again_and_a_new_place_from_the_beginning(
 
 @pytest.mark.parametrize(
     ("dead", "of", "said"),
-    [(0, 0, False), (9, 9, False), (10, 10, True), (10, 5000, False), (150_000, 10**8, True)],
+    [
+        (0, 0, False),
+        (99, 99, False),
+        (100, 100, True),
+        (100, 50_000, False),
+        (150_000, 10**8, True),
+    ],
 )
 def test_many_dead_letters_are_a_problem_and_a_few_are_not(dead: int, of: int, said: bool) -> None:
     words = list(dead_letter_words(dead, of))
