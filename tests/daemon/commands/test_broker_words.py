@@ -25,7 +25,8 @@ class QuietLink:
         on_round: Callable[[int], None],
         on_state: Callable[[bool, str], None],
     ) -> None:
-        self.options, self.on_state, self.state = options, on_state, MqttState()
+        self.options, self.on_state = options, on_state
+        self.state = MqttState(client_id=options.client_id)
         self.made.append(self)
 
     def start(self) -> None:
