@@ -1,6 +1,9 @@
 """A fake InfluxDB that plays the documented answers of versions 1, 2 and 3; no real one.
 
 It parses lines with line-protocol-parser, keeps the last write of a field, and holds field types.
+Version 3 plays what 3.6.0 was seen to do: while several writes of a point are in its memory an
+older one may stand (`to_disk` ends that), a question over too many files of ten minutes is refused,
+and a refused batch may be named without its lines.
 """
 
 import calendar
@@ -9,6 +12,7 @@ import re
 import ssl
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +22,8 @@ from urllib.parse import parse_qsl, urlsplit
 import orjson
 from line_protocol_parser import LineFormatError, parse_line
 
+FILE_NS, DAY_NS = 600 * 10**9, 86_400 * 10**9
+FILES = 432
 Point = tuple[str, tuple[tuple[str, str], ...], int]  # measurement, tags, time
 
 
@@ -31,6 +37,7 @@ class Play:
     delay_s: float = 0.0
     cut: bool = False  # close the connection without an answer
     store: bool = False
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,9 @@ class FakeInflux:
         self.requests: list[Request] = []
         self.points: dict[Point, dict[str, Any]] = {}
         self.types: dict[tuple[str, str], type] = {}
+        self.memory: dict[Point, list[dict[str, Any]]] = {}
+        self.to_read = True  # version 3: the token may read
+        self.without_data = False  # version 3: a refused batch is named without its lines
         self.released = threading.Event()  # ends every delay at close
         fake = self
 
@@ -116,16 +126,29 @@ class FakeInflux:
             return refusal
         if request.path == "/api/v2/delete":
             return self._delete(orjson.loads(request.body))
+        if request.path == "/query" and not self.to_read:
+            return Play(403, body=b'{"error":"the token may only write"}')
+        if request.path == "/query":
+            return self._answered(dict(parse_qsl(request.body.decode()))["q"])
         lines = [line for line in request.body.decode().split("\n") if line]
-        return self._told([said for line in lines if (said := self._store(line))])
+        before = dict(self.points) if self.without_data else {}
+        wrong = [said for line in lines if (said := self._store(line))]
+        if wrong and self.without_data:
+            self.points = before
+        return self._told(wrong)
 
     def _door(self, request: Request) -> Play | None:
-        known = {1: {"/write"}, 2: {"/api/v2/write", "/api/v2/delete"}, 3: {"/api/v2/write"}}
+        known = {
+            1: {"/write"},
+            2: {"/api/v2/write", "/api/v2/delete"},
+            3: {"/api/v2/write", "/query"},
+        }
         if request.path not in known[self.version]:
             return Play(404, body=b'{"code":"not found","message":"path not found"}')
         if self.token and not request.headers.get("authorization", "").endswith(self.token):
             return Play(401, body=b'{"code":"unauthorized","message":"unauthorized access"}')
-        if request.query.get("db", request.query.get("bucket")) != self.target:
+        asked = request.query or dict(parse_qsl(request.body.decode()))
+        if asked.get("db", asked.get("bucket")) != self.target:
             return Play(404, body=b'{"code":"not found","message":"bucket not found"}')
         if len(request.body) > self.max_bytes:
             return Play(413, body=b'{"code":"request too large"}')
@@ -141,8 +164,47 @@ class FakeInflux:
             return said
         tags = tuple(sorted(parsed["tags"].items()))
         point = (parsed["measurement"], tags, parsed["time"])
-        self.points.setdefault(point, {}).update(parsed["fields"])
+        if self.version == 3:
+            self._keep_in_memory(point, parsed["fields"])
+        else:
+            self.points.setdefault(point, {}).update(parsed["fields"])
         return ""
+
+    def _keep_in_memory(self, point: Point, fields: dict[str, Any]) -> None:
+        """After two rewrites an older write of one point in ten stands, of three in ten after
+        more; which one, each further write decides anew."""
+        writes = self.memory.setdefault(point, [dict(self.points.get(point, {}))])
+        writes.append({**writes[-1], **fields})
+        n = len(writes) - 1
+        odd = zlib.crc32(repr((point, n)).encode()) % 10 < {1: 0, 2: 0, 3: 1}.get(n, 3)
+        self.points[point] = writes[-2 if odd else -1]
+
+    def to_disk(self) -> None:
+        """What stands in memory stands for good, until it is written again."""
+        self.memory.clear()
+
+    def _answered(self, query: str) -> Play:
+        """The two questions that Readback asks."""
+        measurement = _found(r'FROM "([^"]*)"', query)
+        channel = _found(r"\"channel\" = '([^']*)'", query)
+        first, last = (int(_found(rf"time {op}= (-?\d+)", query)) for op in (">", "<"))
+        inside = {p: f for p, f in self.points.items() if p[0] == measurement}
+        inside = {p: f for p, f in inside.items() if first <= p[2] <= last}
+        if len({p[2] // FILE_NS for p in inside}) > FILES:
+            words = f"External error: Query would exceed file limit of {FILES} parquet files."
+            return Play(200, body=orjson.dumps({"results": [{"statement_id": 0, "error": words}]}))
+        own = {p[2]: f for p, f in sorted(inside.items()) if dict(p[1])["channel"] == channel}
+        if "count(" in query:
+            days = [t // DAY_NS * DAY_NS for t, f in own.items() if f["derivation"] != "withdrawn"]
+            columns, values = ["time", "count"], [[day, days.count(day)] for day in sorted({*days})]
+        else:
+            columns = ["time", *re.findall(r'"(\w+)"', query.split(" FROM ")[0])]
+            limit = int(_found(r"LIMIT (\d+)", query))
+            rows = list(own.items())[:limit]
+            values = [[t, *(f.get(name) for name in columns[1:])] for t, f in rows]
+        series = [{"name": measurement, "columns": columns, "values": values}] if values else []
+        found = {"statement_id": 0, **({"series": series} if series else {})}
+        return Play(200, body=orjson.dumps({"results": [found]}))
 
     def _conflict(self, parsed: dict[str, Any]) -> str:
         for name, value in parsed["fields"].items():
@@ -160,6 +222,8 @@ class FakeInflux:
         if self.version == 2:
             text = f"failure writing points to database: partial write: {wrong[0]}"
             return Play(422, body=orjson.dumps({"code": "unprocessable entity", "message": text}))
+        if self.without_data:
+            return Play(400, body=orjson.dumps({"error": f"{wrong[0]}; nothing was stored"}))
         data = [{"error_message": said, "line_number": 1} for said in wrong[:100]]
         text = "partial write of line protocol occurred"
         return Play(400, body=orjson.dumps({"error": text, "data": data}))
@@ -192,6 +256,8 @@ class _Conversation(BaseHTTPRequestHandler):
     def answer(self, play: Play) -> None:
         try:
             self.send_response(play.status)
+            if play.version:
+                self.send_header("X-Influxdb-Version", play.version)
             for name, value in play.headers.items():
                 self.send_header(name, value)
             if play.status != 204:
@@ -203,6 +269,12 @@ class _Conversation(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: the tests read `requests`."""
+
+
+def _found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text)
+    assert match is not None, text
+    return match[1]
 
 
 def _ns(text: str) -> int:

@@ -24,7 +24,9 @@ from edaphon_drivers.faults import Garbled
 
 __all__ = [
     "CUT_TO_BYTES",
+    "CutBytes",
     "LARGEST_MESSAGE_BYTES",
+    "CutBytes",
     "Follows",
     "Message",
     "Piece",
@@ -133,13 +135,23 @@ def unpack_exchange(payload: bytes) -> tuple[Turn, ...]:
     return tuple(turns)
 
 
+class CutBytes(bytes):
+    """The first CUT_TO_BYTES of data that was never in memory as a whole."""
+
+    whole: int  # bytes of all of it
+    digest: bytes  # SHA-256 of all of it
+
+
 def pack_message(topic: str, data: bytes, qos: int, retain: bool, dup: bool) -> bytes:
     """A message above LARGEST_MESSAGE_BYTES keeps its length, SHA-256 and first CUT_TO_BYTES."""
     name = topic.encode("utf-8", "surrogateescape")[:0xFFFF]
     flags = qos | retain << 2 | dup << 3
-    if len(data) <= LARGEST_MESSAGE_BYTES:
+    if isinstance(data, CutBytes):
+        cut = _CUT.pack(data.whole, data.digest)
+    elif len(data) <= LARGEST_MESSAGE_BYTES:
         return _HEAD.pack(_VERSION, flags, len(name)) + name + data
-    cut = _CUT.pack(len(data), hashlib.sha256(data).digest())
+    else:
+        cut = _CUT.pack(len(data), hashlib.sha256(data).digest())
     return _HEAD.pack(_VERSION, flags | _CUT_FLAG, len(name)) + name + cut + data[:CUT_TO_BYTES]
 
 

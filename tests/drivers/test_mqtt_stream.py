@@ -1,12 +1,14 @@
 """The stream of an MQTT connection: messages come out whole however the bytes were cut."""
 
 import socket
+import tracemalloc
 from collections.abc import Iterator
 
 import pytest
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.links.mqtt_stream import Published, Stream
+from edaphon_drivers.payloads import CUT_TO_BYTES, pack_message, unpack_message
 
 PINGRESP = b"\xd0\x00"
 SUBACK = b"\x90\x03\x00\x01\x01"
@@ -53,6 +55,54 @@ def test_messages_and_what_paho_is_left_are_the_same_however_the_bytes_are_cut(e
         assert found == expected
         assert stream.recv(100) == SUBACK + PINGRESP
         assert not stream.for_paho
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+def test_a_message_too_long_to_hold_passes_and_is_known_by_start_length_and_hash(
+    ends: Ends, qos: int
+) -> None:
+    broker, stream = ends
+    long = bytes(range(256)) * 4_000
+    packet = message(b"plot/long", long, 0x30 | qos << 1, 9)
+    sent = message(b"plot/1", b"a") + packet + message(b"plot/2", b"b") + PINGRESP
+    for size in (1 << 16, 65_537, 40_000, 13_001):
+        found: list[Published] = []
+        for at in range(0, len(sent), size):
+            broker.sendall(sent[at : at + size])
+            for _ in range(size // 65_536 + 1):
+                found += stream.read()
+            assert len(stream._come) <= 2 * 65_536
+        assert [each.topic for each in found] == ["plot/1", "plot/long", "plot/2"]
+        assert found[1][2:] == (qos, False, False, 9 if qos else 0)
+        kept = unpack_message(pack_message("plot/long", found[1].data, qos, False, False))
+        whole = unpack_message(pack_message("plot/long", long, qos, False, False))
+        assert kept == whole
+        assert kept.data == long[:CUT_TO_BYTES]
+        assert stream.recv(100) == PINGRESP
+
+
+def test_a_long_packet_that_is_no_message_is_hung_up_on_at_its_length(ends: Ends) -> None:
+    broker, stream = ends
+    broker.sendall(b"\x90\xff\xff\xff\x7f" + bytes(100))
+    with pytest.raises(Garbled, match="at most 262144 bytes"):
+        stream.read()
+
+
+def test_a_message_of_120_mb_takes_no_memory(ends: Ends) -> None:
+    broker, stream = ends
+    broker.sendall(b"\x32\x80\x80\x80\x3a\x00\x01t\x00\x05")  # 121,634,816 bytes
+    stream.read()
+    piece = bytes(65_536)
+    tracemalloc.start()
+    for _ in range(121_634_816 // 65_536 - 1):
+        broker.sendall(piece)
+        assert not (found := stream.read())
+    broker.sendall(piece)
+    while not found:
+        found = stream.read()
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+    assert found[0].mid == 5
 
 
 @pytest.mark.parametrize(

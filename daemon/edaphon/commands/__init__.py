@@ -35,6 +35,7 @@ COMMANDS = (
     "release",
     "cal",
     "recalibrate",
+    "sink",
     "verify",
     "rebuild",
     "demo",

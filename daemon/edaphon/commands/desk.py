@@ -17,6 +17,14 @@ from edaphon.commands.control import DaemonRefuses
 from edaphon.commands.file_lines import REFUSED_IS_A_PROBLEM_NS, line_rows, refusal_problems
 from edaphon.commands.file_notes import file_notes, file_rows
 from edaphon.commands.keeping import Evidence
+from edaphon.commands.outlets import (
+    broker_words,
+    dead_letter_words,
+    refusals,
+    resend,
+    retry,
+    set_aside_words,
+)
 from edaphon.commands.service import NotKept, Refusal, Service
 from edaphon.config import ScheduledSource, within_physics
 from edaphon.derive import ALWAYS, UplinkConflicts
@@ -215,6 +223,20 @@ class Desk:
             ],
         }
 
+    def _on_sink(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Offer refused points again, or send all again, or list what is refused and why."""
+        sinks, name = self._service.sinks, str(request.get("name", ""))
+        if name and name not in sinks:
+            known = ", ".join(sorted(sinks)) or "none"
+            raise DaemonRefuses(f"expected the name of a sink ({known}), got {name!r}")
+        match request["do"]:
+            case "retry":
+                return {"offered": retry(sinks, name)}
+            case "resend":
+                resend(sinks, name, int(request.get("since_ns", ALWAYS[0])))
+        state = self._service.state
+        return {"refusals": {each: refusals(state.set_aside(each)) for each in sinks}}
+
     def _on_apply(self, request: Mapping[str, Any]) -> dict[str, Any]:
         rows = [
             FactRow(fact_of(row["fact"]), row["text"], row["sha256"], row["file"], row["line"], {})
@@ -237,6 +259,10 @@ def _trouble(service: Service) -> list[str]:
     found += explanations(contradictions(told, service.deriver.knowledge, now, told_ns))
     found += refusal_problems(line_rows(service.deriver.state.files), now)
     found += _uplink_problems(service, now)
+    found += set_aside_words({n: service.state.count_set_aside(n) for n in service.sinks})
+    counts = service.deriver.state.counts
+    found += dead_letter_words(counts.dead, counts.records)
+    found += broker_words(service.inlets.readers)
     if damaged := service.deriver.damaged:
         found.append(f"journal: {damaged} damaged places were passed over; see `edaphon verify`")
     return found
@@ -276,7 +302,7 @@ def ledgers(service: Service) -> dict[str, Any]:
         "entries": {name: getattr(counts, name) for name in type(counts).__slots__},
         "gaps": gaps,
         "delivered": {n: p.delivery.counts.delivered for n, p in service.sinks.items()},
-        "set_aside": {n: len(service.state.set_aside(n)) for n in service.sinks},
+        "set_aside": {n: service.state.count_set_aside(n) for n in service.sinks},
         "waiting": {n: p.feed.waiting() for n, p in service.sinks.items()},
     }
 

@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Inlets", "Overrides"]
 
-_CLIENT = "mqtt client of broker {}"
+_CLIENT, _SESSION = "mqtt client of broker {}", "session at broker {}"
 _log = logging.getLogger("edaphon")
 
 
@@ -102,6 +102,7 @@ class Inlets:
             follower.save(place)
         for name, reader in self.readers.items():
             self._save_client(name, reader)
+            self._save_session(name, reader)
 
     def start(self, accounts: Mapping[str, SlotAccount], alive_until_ns: int) -> None:
         for name, supply in self._supplies.items():
@@ -190,6 +191,8 @@ class Inlets:
         from edaphon_drivers.links.mqtt import MqttLink
 
         options = mqtt_options(name, broker, self._client_name(name, broker))
+        known = self._state.get(_SESSION.format(name)) == _session(broker, options.client_id)
+        options = replace(options, expects_session=known and not options.own_id)
         reader = BrokerReader(
             name,
             options,
@@ -226,6 +229,13 @@ class Inlets:
             if self._state.get(_CLIENT.format(name)) != told:
                 self._state.put(_CLIENT.format(name), told)
 
+    def _save_session(self, name: str, reader: "BrokerReader") -> None:
+        """Keep that the broker knows this client, so that a later life sees when it does not."""
+        state = reader.link.state
+        if state.connects and state.client_id:
+            session = _session(self._config.brokers[name], state.client_id)
+            self._state.put(_SESSION.format(name), session)
+
     def _on_broker(self, name: str, connected: bool, words: str) -> None:
         self._say(f"broker {name}", None if connected else words)
         if connected and "connected again" not in words:
@@ -238,3 +248,8 @@ class Inlets:
             yield
         except Fault as fault:
             self._say(who, str(fault))
+
+
+def _session(broker: Broker, client: str) -> str:
+    """What names a session; another name is another queue of messages."""
+    return f"{broker.host}:{broker.port} {client}"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -200,10 +201,13 @@ def _iso(time_ns: int) -> str:
 
 
 def _csv(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
-    for row in (HEADER, *rows):
-        line = io.StringIO()
-        csv.writer(line, lineterminator="\n").writerow("" if cell is None else cell for cell in row)
+    line = io.StringIO()
+    writer = csv.writer(line, lineterminator="\n")
+    for row in chain((HEADER,), rows):
+        writer.writerow("" if cell is None else cell for cell in row)
         yield line.getvalue()
+        line.seek(0)
+        line.truncate()
 
 
 def _json(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
@@ -216,7 +220,7 @@ def _json(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
 
 def _table(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
     widths = (30, 9, 14, 10, 10, 12, 4, 12)
-    for row in (HEADER, *rows):
+    for row in chain((HEADER,), rows):
         yield " ".join(_cell(cell, width) for cell, width in zip(row, widths, strict=True)) + "\n"
 
 

@@ -7,7 +7,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -23,6 +22,7 @@ from edaphon.commands.file_lines import refusal_text
 from edaphon.commands.inlets import Inlets, Overrides
 from edaphon.commands.keeping import Evidence, entry_of_evidence, fact_entries
 from edaphon.commands.layout import Layout
+from edaphon.commands.outlets import SinkParts, moved
 from edaphon.config import Configuration, LorawanSource
 from edaphon.config import Sink as SinkConfig
 from edaphon.derive import DeadLetter, Deriver, LostLine
@@ -70,13 +70,6 @@ class NotKept(Exception):
         )
 
 
-@dataclass(slots=True)
-class _SinkParts:
-    config: SinkConfig
-    feed: SeriesFeed
-    delivery: Delivery
-
-
 class Service:
     """`start` and `stop` are called once each, from one thread."""
 
@@ -99,7 +92,7 @@ class Service:
         self.clock_how = ""
         self._told_offset_ns = self.keeper.offset_ns
         self._threads: list[threading.Thread] = []
-        self.sinks: dict[str, _SinkParts] = {}
+        self.sinks: dict[str, SinkParts] = {}
         self._housekeeping = BackgroundScheduler(timezone="UTC")
         self.deriver_alive_ns = self.clock.mono_ns()
 
@@ -277,7 +270,7 @@ class Service:
 
     def _start_sinks(self) -> None:
         for config in self.config.sinks:
-            feed = SeriesFeed(config.name, self.series, self.channels)
+            feed = SeriesFeed(config.name, self.series, self.channels, self.state)
             delivery = Delivery(
                 config.name,
                 partial(self._open_sink, config),
@@ -286,7 +279,9 @@ class Service:
                 SystemClock(),
                 self._on_sink,
             )
-            self.sinks[config.name] = _SinkParts(config, feed, delivery)
+            self.sinks[config.name] = SinkParts(config, feed, delivery)
+            if moved(self.state, config):
+                feed.send_again()
             delivery.start()
 
     def _open_sink(self, config: SinkConfig) -> Sink:

@@ -49,6 +49,7 @@ def _lines(table: dict[str, Any]) -> list[str]:
     for sink in table["sinks"]:
         state = "up" if sink["up"] else sink["why"]
         lines.append(f"sink {sink['name']}: {state}")
+        lines += [f"  note: {notice}" for notice in sink["notices"]]
     if table["again"]:
         lines.append(f"derived again at present: {', '.join(table['again'])}")
     return lines + [f"TROUBLE {words}" for words in table["trouble"]]

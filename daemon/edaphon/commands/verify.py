@@ -32,6 +32,10 @@ from edaphon_drivers.line_account import LineCounts
 __all__ = ["verify"]
 
 POLL_S = 0.2
+NOT_PROMISED = (
+    "InfluxDB 3 does not promise that the later of two writes of a point stands: counts prove that"
+    " a point is there, not which of its values"
+)
 ABSENT = -1.25e-301  # stands for a missing number, as NaN equals nothing
 
 
@@ -174,10 +178,13 @@ def _sink(storage: Storage, series: Series, config: SinkConfig, deep: bool) -> d
         "delivered": current - len(aside) - sum(waiting.values()),
         "read_back": None,
         "differs": [],
+        "notes": [],
         "closes": True,
     }
     if config.kind == "influxdb":
         found.update(_read_back(storage, series, config, aside, waiting, deep))
+        if config.settings.get("version") == 3:
+            found["notes"] = [NOT_PROMISED if deep else f"{NOT_PROMISED}; --deep compares them"]
     return found
 
 
@@ -297,6 +304,9 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
             f" set aside + {s['waiting']} waiting; read back: {s['read_back']}   {_verdict(s)}"
         )
         yield from (f"  {words}" for words in s["differs"][:20])
+        if s["read_back"] is not None and s["differs"]:
+            yield f"  `edaphon sink resend {name}` sends all again, new values first"
+        yield from (f"  note: {words}" for words in s["notes"])
 
 
 def _file_lines(files: Mapping[str, Any]) -> Iterator[str]:

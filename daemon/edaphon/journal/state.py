@@ -81,6 +81,10 @@ class StateFile:
         )
         return [SetAside(*row) for row in rows]
 
+    def count_set_aside(self, sink: str) -> int:
+        rows = self._ask("SELECT count(*) FROM set_aside WHERE sink = ?", (sink,))
+        return int(rows[0][0])
+
     def close(self) -> None:
         with self._lock:
             self._connection.close()

@@ -28,6 +28,7 @@ DAY_NS = 86_400_000_000_000
 
 # `derivation` is a number of the series' own table of derivations, `change` the number of the
 # change that gave the row its present content; neither is part of a digest.
+LARGEST_DAY = 4_000_000  # rows: 46 a second
 ROW = np.dtype(
     [
         ("time_ns", "<i8"),
@@ -148,7 +149,13 @@ def pack_rows(rows: Rows) -> bytes:
 
 
 def unpack_rows(data: bytes, n: int) -> Rows:
-    raw, at = zlib.decompress(data), 0
+    """Raises ValueError where there are not n rows; never takes more memory than they do."""
+    if not 0 <= n <= LARGEST_DAY:
+        raise ValueError(f"expected a day of at most {LARGEST_DAY} rows, got {n}")
+    unpacking = zlib.decompressobj()
+    raw, at = unpacking.decompress(data, n * ROW.itemsize + 1), 0
+    if len(raw) != n * ROW.itemsize:
+        raise ValueError(f"expected {n} rows, got {len(raw)} bytes or more")
     rows = np.empty(n, ROW)
     for name in ROW.names or ():
         kind = ROW[name]

@@ -393,10 +393,14 @@ class Series:
                 heads[channel, day] = self._open_head(channel, day)
             return [h for h in heads.values() if h.last_change > after_change]
 
-    def rows_above(self, channel: str, day: int, change: int) -> list[Observations]:
+    def rows_above(
+        self, channel: str, day: int, change: int, upto: int = 2**62
+    ) -> list[Observations]:
+        """Rows of a day made by the changes above one, up to another; by time."""
         with self._lock:
             rows = self._rows(channel, day)
-            return list(runs_of(channel, rows[rows["change"] > change], self.name))
+            wanted = (rows["change"] > change) & (rows["change"] <= upto)
+            return list(runs_of(channel, rows[wanted], self.name))
 
     def withdrawn_above(self, change: int) -> list[Withdrawal]:
         with self._lock:

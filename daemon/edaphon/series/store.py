@@ -22,6 +22,7 @@ VERSION = 3
 OLDEST_VERSION = 2  # its conflicts have no ordinal
 FAR_NS = 2**63 - 1
 LARGEST_IDLE_WAL_BYTES = 64_000_000
+LARGEST_VALUE_BYTES = 300_000_000  # a day of the most rows, hardly packed
 
 _TABLES = """
 CREATE TABLE block (
@@ -63,6 +64,8 @@ _COUNT_CONFLICTS = (
 )
 _OF_CHANNEL = " AND channel = ?1"
 
+_NAMES = ("block", "derivation", "conflict", "withdrawn", "checkpoint")
+
 
 class WrongFile(Exception):
     """A file at the place of the series that is not one, or is of a later version."""
@@ -88,8 +91,10 @@ class Store:
         fresh = not path.exists()
         uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
         self._db = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
-        if read_only:
+        if read_only:  # perhaps of others
             self._db.execute("PRAGMA query_only = 1")
+            self._db.execute("PRAGMA trusted_schema = 0")
+            self._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE_BYTES)
         elif fresh:
             self._create("DELETE" if alone else "WAL")
         version = self._expect_series()
@@ -119,6 +124,9 @@ class Store:
                 f"{found:#x}, version {version} in {self.path.name}; move the file away and run "
                 f"`edaphon rebuild`"
             )
+        kinds = dict(self._db.execute("SELECT name, type FROM sqlite_schema"))
+        if wrong := [name for name in _NAMES if kinds.get(name, "table") != "table"]:
+            raise WrongFile(f"expected tables in {self.path.name}, got another thing as {wrong[0]}")
         return int(version)
 
     def close(self) -> None:

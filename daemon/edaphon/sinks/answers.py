@@ -8,14 +8,14 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
 from edaphon.sinks.sink import Later, Never
 
-__all__ = ["Answer", "TooLarge", "judge", "retry_after_s"]
+__all__ = ["Answer", "AskLess", "TooLarge", "judge", "judge_read", "retry_after_s", "server_of"]
 
-RETRY_AFTER_CAP_S = 600.0
+RETRY_AFTER_CAP_S = 590.0  # with what spreads the retries, below 10 min
 WORDS = 300  # characters of the server's text that are kept
 REFUSED = {400, 406, 422}
 BUSY = {408, 425, 429}
@@ -25,47 +25,103 @@ _RETENTION = (
 )
 
 
+# InfluxDB 2 answers 500 with these words when it dropped points and stored the others.
+_PARTIAL = re.compile(r"partial write.*dropped", re.DOTALL | re.IGNORECASE)
+# InfluxDB 3 answers 400 to every write when it may not make the database.
+_NO_DATABASE = re.compile(r"exceed limit of \d+ databases", re.IGNORECASE)
+# InfluxDB 3 Core: "Query would exceed file limit of 432 parquet files", query-file-limit.
+_FILES = re.compile(r"exceed file limit", re.IGNORECASE)
+
+
 class TooLarge(Exception):
     """The server takes no request of this size."""
 
 
+class AskLess(Later):
+    """The server reads no span of time as long as this in one question."""
+
+
 class Answer(NamedTuple):
-    """One answer; `headers` are found by lower-case name."""
+    """One answer; `headers` are found by lower-case name, `whole` says that `body` is all of it."""
 
     status: int
     headers: Mapping[str, str]
     body: str
+    whole: bool = True
 
 
 def judge(answer: Answer, points: int) -> None:
-    """Return when `points` are stored; else raise Later, Never or TooLarge."""
+    """Return when an InfluxDB stored `points`; else raise Later, Never or TooLarge."""
     status, words = answer.status, _words(answer.body)
-    if 200 <= status < 300:
+    if status == 204 or (status == 200 and server_of(answer) and not answer.body):
         return
     if status == 413:
         raise TooLarge(words)
-    if status in REFUSED:
+    refused = status in REFUSED and not _is_page(answer) and not _NO_DATABASE.search(words)
+    if refused or (status == 500 and _PARTIAL.search(words)):
         raise Never(f"the server refuses points ({status})", words, every=_too_old(words) == points)
+    _judge_door(answer, words)
+
+
+def judge_read(answer: Answer) -> None:
+    """Return when it answers a query; else raise Later, or AskLess for a shorter span."""
+    words = _words(answer.body)
+    if _FILES.search(words):
+        raise AskLess(f"the server refuses a query: {words}", blocked=True)
+    if not answer.whole:
+        raise AskLess("the answer to a query is larger than edaphon reads", blocked=True)
+    if answer.status == 413:
+        raise Later("the server takes no query of this size (413)", blocked=True)
+    if answer.status in REFUSED and not _is_page(answer):
+        raise Later(f"the server refuses a query: {words}", blocked=True)
+    if answer.status != 200:
+        _judge_door(answer, words)
+
+
+def server_of(answer: Answer) -> str:
+    """The version that an InfluxDB says it is; "" for any other server."""
+    for name in ("x-influxdb-version", "influxdb-version"):
+        if version := answer.headers.get(name):
+            return version.strip()[:WORDS]
+    return ""
+
+
+def retry_after_s(text: str, now: datetime) -> float | None:
+    """Seconds from seconds or an HTTP date, at most RETRY_AFTER_CAP_S; None when it is neither."""
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:9]), RETRY_AFTER_CAP_S)
+    if (then := _date(text)) is None:
+        return None
+    return min(max((then - now).total_seconds(), 0.0), RETRY_AFTER_CAP_S)
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        then = parsedate_to_datetime(text)
+        return then.replace(tzinfo=then.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _wait_s(answer: Answer) -> float | None:
+    """Both times by the server's clock where it sends it: ours may be behind."""
+    now = _date(answer.headers.get("date", "")) or datetime.now(UTC)
+    return retry_after_s(answer.headers.get("retry-after", ""), now)
+
+
+def _judge_door(answer: Answer, words: str) -> NoReturn:
+    """Whatever is neither taken nor refused is Later."""
+    status = answer.status
     if status in BUSY or status >= 500:
         raise Later(f"the server is busy or ill ({status}): {words}", _wait_s(answer))
     raise Later(_blocked(answer, words), _wait_s(answer), blocked=True)
 
 
-def retry_after_s(text: str, now: datetime) -> float | None:
-    """Seconds from seconds or an HTTP date, at most 600; None when it is neither."""
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text), RETRY_AFTER_CAP_S)
-    try:
-        then = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    wait_s = (then.replace(tzinfo=then.tzinfo or UTC) - now).total_seconds()
-    return min(max(wait_s, 0.0), RETRY_AFTER_CAP_S)
-
-
-def _wait_s(answer: Answer) -> float | None:
-    return retry_after_s(answer.headers.get("retry-after", ""), datetime.now(UTC))
+def _is_page(answer: Answer) -> bool:
+    """Whether a person's browser should show it: no InfluxDB sends HTML."""
+    kind = answer.headers.get("content-type", "").lower()
+    return "html" in kind or answer.body.lstrip()[:1] == "<"
 
 
 def _blocked(answer: Answer, words: str) -> str:
@@ -76,7 +132,12 @@ def _blocked(answer: Answer, words: str) -> str:
         return f"blocked: no such database, bucket or path on this server (404): {words}"
     if 300 <= status < 400:
         return f"blocked: the server sends us on to {_host(answer)} ({status}); put it into url"
-    return f"blocked: the server gives an answer that no InfluxDB gives ({status}): {words}"
+    if _NO_DATABASE.search(words):
+        return f"blocked: the server may not make the database ({status}): {words}"
+    return (
+        f"blocked: not the answer of an InfluxDB ({status}): {words or 'nothing'}; a proxy or the "
+        "log-in page of a network answers in its place, or url names another server"
+    )
 
 
 def _host(answer: Answer) -> str:

@@ -1,72 +1,56 @@
-"""Writing through influxdb-client, which is imported when the first batch goes out.
+"""Writing with influxdb-client, which is imported when the first batch goes out.
 
-Only its SYNCHRONOUS mode is used: its batching mode drops batches after its retries.
+It makes the requests and our own Wire carries them. The client's own way of sending hides which
+answer of the 200s came, reads a body of any size, and bounds each read, never the whole answer.
 """
 
-import logging
-from pathlib import Path
+import io
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import urllib3
 
 from edaphon.sinks.answers import Answer
-from edaphon.sinks.sink import Later
-from edaphon.sinks.wire import CONNECT_S, READ_S, clear_words, hide, tls_trouble
+from edaphon.sinks.wire import Wire
 
 __all__ = ["ClientPost"]
 
 
-def _not_of_the_client(record: logging.LogRecord) -> bool:
-    """influxdb-client writes whole answers, which may repeat a token, to the root logger."""
-    return "influxdb_client" not in record.pathname
-
-
 class ClientPost:
-    """POST /api/v2/write of InfluxDB 2 and 3; never retried nor redirected by the client."""
+    """POST /api/v2/write of InfluxDB 2 and 3."""
 
-    def __init__(
-        self, url: str, token: str, org: str, bucket: str, ca_file: Path | None = None
-    ) -> None:
+    def __init__(self, wire: Wire, token: str, org: str, bucket: str) -> None:
         from influxdb_client.client.influxdb_client import InfluxDBClient
-        from influxdb_client.client.write_api import SYNCHRONOUS
+        from influxdb_client.service.write_service import WriteService
 
-        logging.getLogger().addFilter(_not_of_the_client)
-        self._url = url
-        self._secrets = [token]
-        self._org = org
-        self._bucket = bucket
-        self._client: Any = InfluxDBClient(
-            url,
-            token,
-            org=org,
-            timeout=(CONNECT_S * 1e3, READ_S * 1e3),
-            retries=urllib3.Retry(0, redirect=False, respect_retry_after_header=False),
-            ssl_ca_cert=str(ca_file) if ca_file else None,
-            connection_pool_maxsize=1,
-        )
-        # The lines come gzipped; the client's own switch would compress at level 9.
-        api_client: Any = self._client.api_client
-        api_client.set_default_header("Content-Encoding", "gzip")
-        self._api = self._client.write_api(write_options=SYNCHRONOUS)
+        self._requests = _Requests(wire)
+        self._org, self._bucket = org, bucket
+        client: Any = InfluxDBClient(wire.url, token, org=org)
+        client.api_client.rest_client.pool_manager = self._requests
+        made: Any = WriteService
+        self._service = made(client.api_client)
 
     def post(self, lines: bytes) -> Answer:
-        from influxdb_client.rest import ApiException
-
-        try:
-            with clear_words(self._url):
-                self._api.write(self._bucket, self._org, lines)
-        except ApiException as error:
-            return self._answer(error)
-        except UnicodeDecodeError:
-            raise Later(f"{self._url} answers in bytes that are no UTF-8 text") from None
-        return Answer(204, {}, "")
-
-    def _answer(self, error: Any) -> Answer:
-        if not error.status:
-            raise tls_trouble(self._url, str(error.reason)) from None
-        headers = {name.lower(): value for name, value in (error.headers or {}).items()}
-        body = str(error.body or error.reason or "")
-        return Answer(error.status, headers, hide(body, self._secrets))
+        self._service.post_write(
+            self._org, self._bucket, lines, precision="ns", content_encoding="gzip"
+        )
+        return self._requests.answer
 
     def close(self) -> None:
-        self._client.close()
+        self._requests.wire.close()
+
+
+class _Requests:
+    """Stands for the client's pool of connections: keeps the answer and gives it an empty one."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.answer = Answer(0, {}, "")
+
+    def request(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str], **_: object
+    ) -> urllib3.HTTPResponse:
+        parts = urlsplit(url)
+        self.answer = self.wire.request(method, f"{parts.path}?{parts.query}", body, headers)
+        return urllib3.HTTPResponse(io.BytesIO(), status=204)

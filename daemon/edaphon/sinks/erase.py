@@ -10,15 +10,10 @@ from edaphon.nouns import Channel, Int
 from edaphon.sinks.answers import TooLarge, judge
 from edaphon.sinks.influxql import Influxql, rows
 from edaphon.sinks.lines import LineWriter, tag_text, withdrawn_lines
-from edaphon.sinks.sink import Later, Never
+from edaphon.sinks.sink import Later, Never, Withdrawal
 from edaphon.sinks.wire import Wire
 
 __all__ = ["ByDelete", "ByFlag", "ByInfluxql", "Erase", "spans"]
-
-MERGE_FROM = 8  # fewer times are deleted one by one without asking what lies between
-LOOK = 20_000  # rows that are read to find spans
-
-Span = tuple[int, int]
 
 
 class Erase(Protocol):
@@ -26,7 +21,7 @@ class Erase(Protocol):
 
     notice: str
 
-    def erase(self, channel: Channel, times_ns: Int) -> bytes: ...
+    def erase(self, withdrawal: Withdrawal) -> bytes: ...
 
     def close(self) -> None: ...
 
@@ -43,9 +38,9 @@ class ByInfluxql:
     def __init__(self, influxql: Influxql) -> None:
         self._influxql = influxql
 
-    def erase(self, channel: Channel, times_ns: Int) -> bytes:
-        for first, last in _spans_on_server(self._influxql, channel, times_ns):
-            self._influxql.ask(f"DELETE {rows(channel, first, last)}")
+    def erase(self, withdrawal: Withdrawal) -> bytes:
+        for first, last in withdrawal.spans:
+            self._influxql.ask(f"DELETE {rows(withdrawal.channel, first, last)}")
         return b""
 
     def close(self) -> None:
@@ -60,21 +55,14 @@ class ByDelete:
 
     notice = ""
 
-    def __init__(self, wire: Wire, org: str, bucket: str, database: str = "") -> None:
+    def __init__(self, wire: Wire, org: str, bucket: str) -> None:
         self._wire = wire
         self._query = {"org": org, "bucket": bucket}
-        self._influxql = Influxql(wire, database or bucket)
 
-    def erase(self, channel: Channel, times_ns: Int) -> bytes:
-        for first, last in self._spans(channel, times_ns):
-            self._delete(channel, first, last)
+    def erase(self, withdrawal: Withdrawal) -> bytes:
+        for first, last in withdrawal.spans:
+            self._delete(withdrawal.channel, first, last)
         return b""
-
-    def _spans(self, channel: Channel, times_ns: Int) -> list[Span]:
-        try:
-            return _spans_on_server(self._influxql, channel, times_ns)
-        except Later:  # no InfluxQL without a mapped database: then one request for each time
-            return spans(times_ns, None)
 
     def _delete(self, channel: Channel, first_ns: int, last_ns: int) -> None:
         body = {"start": _rfc3339(first_ns), "stop": _rfc3339(last_ns), "predicate": _all(channel)}
@@ -100,35 +88,22 @@ class ByFlag:
     def __init__(self, writer: LineWriter) -> None:
         self._writer = writer
 
-    def erase(self, channel: Channel, times_ns: Int) -> bytes:
-        return withdrawn_lines(self._writer, channel, times_ns)
+    def erase(self, withdrawal: Withdrawal) -> bytes:
+        return withdrawn_lines(self._writer, withdrawal.channel, withdrawal.times_ns)
 
     def close(self) -> None:
         pass
 
 
-def spans(times_ns: Int, present: Int | None) -> list[Span]:
-    """Closed spans that cover exactly these times among those `present` on the server.
-
-    Without `present` each time is a span of its own.
-    """
+def spans(times_ns: Int, kept_ns: Int) -> list[tuple[int, int]]:
+    """The fewest closed spans that hold all these times and none of those `kept_ns`."""
     wanted = np.unique(times_ns)
-    if present is None:
-        return [(t, t) for t in wanted.tolist()]
-    stored = np.unique(present)
-    mine = np.isin(stored, wanted, assume_unique=True)
-    edges = np.flatnonzero(np.diff(mine.astype(np.int8), prepend=0, append=0))
-    first, last = stored[edges[0::2]], stored[edges[1::2] - 1]
-    return list(zip(first.tolist(), last.tolist(), strict=True))
-
-
-def _spans_on_server(influxql: Influxql, channel: Channel, times_ns: Int) -> list[Span]:
-    if len(times_ns) < MERGE_FROM:
-        return spans(times_ns, None)
-    chosen = rows(channel, int(times_ns.min()), int(times_ns.max()))
-    series = influxql.ask(f'SELECT "flag" {chosen} LIMIT {LOOK}')[0]
-    found = [row[0] for one in series for row in one["values"]]
-    return spans(times_ns, np.array(found, np.int64) if len(found) < LOOK else None)
+    if not len(wanted):
+        return []
+    below = np.searchsorted(np.setdiff1d(kept_ns, wanted), wanted)
+    starts = np.flatnonzero(np.diff(below, prepend=-1))
+    ends = np.append(starts[1:], len(wanted)) - 1
+    return list(zip(wanted[starts].tolist(), wanted[ends].tolist(), strict=True))
 
 
 def _all(channel: Channel) -> str:

@@ -2,23 +2,27 @@
 
 import gzip
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from edaphon.nouns import Channel, Int, Observations
-from edaphon.sinks.answers import Answer, TooLarge, judge
+from edaphon.nouns import Channel, Observations
+from edaphon.sinks.answers import Answer, TooLarge, judge, server_of
 from edaphon.sinks.client import ClientPost
 from edaphon.sinks.erase import ByDelete, ByFlag, ByInfluxql, Erase
 from edaphon.sinks.influxql import Influxql
 from edaphon.sinks.lines import LineWriter
-from edaphon.sinks.sink import Later, Never
-from edaphon.sinks.wire import Wire, basic
+from edaphon.sinks.sink import Later, Never, Read, Withdrawal
+from edaphon.sinks.wire import Limits, Wire, basic
 from edaphon.written.values import AbsolutePath, Secret, Table, wrong
+
+if TYPE_CHECKING:
+    from edaphon.sinks.readback import Rows
 
 __all__ = ["InfluxSink", "Settings", "open_influxql", "open_sink"]
 
+QUERY_S, QUERY_BYTES = 120.0, 8_000_000  # of one answer when points are read back
 GZIP_LEVEL = 1  # half the bytes of none for a tenth of the time of level 9
 
 
@@ -37,7 +41,10 @@ class Settings(Table):
     bucket: str = Field(default="", description="bucket (2)")
     org: str = Field(default="", description="organisation (2)")
     username: str = Field(default="", description="user (1), with `token` as the password")
-    token: Secret | None = Field(default=None, description="token (2, 3) or password (1)")
+    token: Secret | None = Field(
+        default=None,
+        description="token (2, 3) or password (1); it may write, and read for `verify`",
+    )
     ca_file: AbsolutePath | None = Field(default=None, description="certificates to trust, PEM")
     points_per_request: int = Field(default=5000, ge=1, le=100_000)
 
@@ -63,6 +70,11 @@ class Settings(Table):
     def target(self) -> str:
         """What a write names: database or bucket."""
         return self.bucket if self.version == 2 else self.database
+
+    @property
+    def place(self) -> str:
+        """Where the points are: with another place all of them are sent again."""
+        return f"{self.url} {self.version} {self.target} {self.org}".rstrip()
 
     def secret(self) -> str:
         """The token or password as it stands now; Later when it can't be read."""
@@ -105,12 +117,23 @@ class InfluxSink:
     """See Sink."""
 
     def __init__(
-        self, post: Post, erase: Erase, writer: LineWriter, points_per_request: int
+        self,
+        post: Post,
+        erase: Erase,
+        writer: LineWriter,
+        points_per_request: int,
+        read: Read | None = None,
     ) -> None:
         self._post = post
         self._erase = erase
         self._writer = writer
-        self.points_per_request = points_per_request
+        self._size = _Size(points_per_request)
+        self.server = ""
+        self.read = read
+
+    @property
+    def points_per_request(self) -> int:
+        return self._size.points
 
     @property
     def notices(self) -> Sequence[str]:
@@ -119,8 +142,8 @@ class InfluxSink:
     def write(self, batch: Sequence[Observations]) -> None:
         self._send(self._writer.batch(batch).splitlines(keepends=True))
 
-    def withdraw(self, channel: Channel, times_ns: Int) -> None:
-        if lines := self._erase.erase(channel, times_ns):
+    def withdraw(self, withdrawal: Withdrawal) -> None:
+        if lines := self._erase.erase(withdrawal):
             self._send(lines.splitlines(keepends=True))
 
     def close(self) -> None:
@@ -130,26 +153,55 @@ class InfluxSink:
     def _send(self, lines: list[bytes]) -> None:
         start = 0
         while start < len(lines):
-            piece = lines[start : start + self.points_per_request]
+            piece = lines[start : start + self._size.points]
             try:
                 self._ask(piece)
             except TooLarge as error:
-                self._smaller(len(piece), str(error))
+                if len(piece) == 1:
+                    why = "the server takes not even one point in a request (413)"
+                    raise Never(why, str(error)) from None
+                self._size.refused(len(piece))
             except Never as never:
                 whole = never.every and len(piece) == len(lines)
                 raise Never(never.why, never.words, every=whole) from None
             else:
                 start += len(piece)
+                self._size.taken(len(piece))
 
     def _ask(self, lines: list[bytes]) -> None:
         body = gzip.compress(b"".join(lines), GZIP_LEVEL, mtime=0)
-        judge(self._post.post(body), len(lines))
+        answer = self._post.post(body)
+        judge(answer, len(lines))
+        self.server = server_of(answer)
 
-    def _smaller(self, points: int, words: str) -> None:
-        """413: halve what goes into one request, and remember it."""
-        if points == 1:
-            raise Never("the server takes not even one point in a request (413)", words)
-        self.points_per_request = points // 2
+
+class _Size:
+    """How many points go into one request: halved when the server finds it too large (413).
+
+    It grows again, for such an answer may pass; each time that fails it waits twice as long.
+    """
+
+    def __init__(self, largest: int) -> None:
+        self.points = self._largest = largest
+        self._patience = 2  # full requests taken before it grows
+        self._taken = 0
+        self._grown = False
+
+    def refused(self, points: int) -> None:
+        self.points = max(1, points // 2)
+        if self._grown:
+            self._patience = min(2 * self._patience, 4096)
+        self._taken, self._grown = 0, False
+
+    def taken(self, points: int) -> None:
+        if points < self.points or self.points == self._largest:
+            return
+        self._taken += 1
+        if self._grown and self._taken == 1:
+            self._grown = False
+        if self._taken >= self._patience:
+            self.points = min(2 * self.points, self._largest)
+            self._taken, self._grown = 0, True
 
 
 def open_sink(settings: Settings, channels: Mapping[str, Channel]) -> InfluxSink:
@@ -161,27 +213,48 @@ def open_sink(settings: Settings, channels: Mapping[str, Channel]) -> InfluxSink
     if settings.version == 1:
         post = WritePost(wire, settings.database)
     else:
-        post = ClientPost(settings.url, secret, settings.org, settings.target, settings.ca_file)
+        post = ClientPost(wire, secret, settings.org, settings.target)
     erase = _erase(settings, wire, writer)
-    return InfluxSink(post, erase, writer, settings.points_per_request)
+    read = _reading(settings, channels) if settings.version == 3 else None
+    return InfluxSink(post, erase, writer, settings.points_per_request, read)
+
+
+def _reading(settings: Settings, channels: Mapping[str, Channel]) -> Read:
+    """InfluxDB 3 does not promise that the later of two writes stands: read what does."""
+
+    def read(channel: str, first_ns: int, last_ns: int) -> "list[Rows]":
+        from edaphon.sinks.readback import open_readback
+
+        back = open_readback(settings)
+        try:
+            return list(back.rows(channels[channel], first_ns, last_ns + 1))
+        finally:
+            back.close()
+
+    return read
 
 
 def open_influxql(settings: Settings) -> Influxql:
     """The queries of the same database, for reading back."""
-    return Influxql(_wire(settings, settings.secret()), settings.database or settings.bucket)
+    wire = _wire(settings, settings.secret(), Limits(QUERY_S, QUERY_BYTES))
+    if settings.version == 2 and not settings.database:
+        # InfluxDB 2 gives a bucket without a mapping these two names (its dbrp package).
+        database, _, retention = settings.bucket.partition("/")
+        return Influxql(wire, database, retention)
+    return Influxql(wire, settings.database)
 
 
-def _wire(settings: Settings, secret: str) -> Wire:
+def _wire(settings: Settings, secret: str, limits: Limits | None = None) -> Wire:
     if settings.version == 1:
         header = basic(settings.username, secret) if settings.username else ""
     else:
         header = f"Token {secret}" if secret else ""
-    return Wire(settings.url, header, settings.ca_file, [secret])
+    return Wire(settings.url, header, settings.ca_file, [secret], limits)
 
 
 def _erase(settings: Settings, wire: Wire, writer: LineWriter) -> Erase:
     if settings.version == 1:
         return ByInfluxql(Influxql(wire, settings.database))
     if settings.version == 2:
-        return ByDelete(wire, settings.org, settings.bucket, settings.database)
+        return ByDelete(wire, settings.org, settings.bucket)
     return ByFlag(writer)

@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 import orjson
 
 from edaphon.nouns import Channel
-from edaphon.sinks.answers import TooLarge, judge
+from edaphon.sinks.answers import Answer, judge_read
 from edaphon.sinks.lines import tag_text
-from edaphon.sinks.sink import Later, Never
+from edaphon.sinks.sink import Later
 from edaphon.sinks.wire import Wire
 
 __all__ = ["Influxql", "rows"]
@@ -22,33 +22,34 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 class Influxql:
     """The queries of one database."""
 
-    def __init__(self, wire: Wire, database: str) -> None:
+    def __init__(self, wire: Wire, database: str, retention: str = "") -> None:
+        """`retention`: the policy of that database, the default one where none is named."""
         self._wire = wire
-        self._database = database
+        self._named = {"db": database, "epoch": "ns"} | ({"rp": retention} if retention else {})
 
     def close(self) -> None:
         self._wire.close()
 
     def ask(self, statements: str) -> list[list[dict[str, Any]]]:
         """For each statement its series (dicts with `columns` and `values`; times are ns)."""
-        form = urlencode({"q": statements, "db": self._database, "epoch": "ns"})
+        form = urlencode({"q": statements, **self._named})
         answer = self._wire.post("/query", {}, form.encode(), FORM)
+        judge_read(answer)
         try:
-            judge(answer, 0)
-            results = orjson.loads(answer.body).get("results", [])
-        except TooLarge:
-            raise Later("the server takes no query of this size (413)", blocked=True) from None
-        except Never as error:
-            raise Later(f"the server refuses a query: {error.words}", blocked=True) from None
-        except orjson.JSONDecodeError:
-            raise Later(f"expected JSON from {self._wire.url}/query, got none") from None
-        return [_series(result) for result in results]
+            results = orjson.loads(answer.body)["results"]
+            return [_series(result) for result in results]
+        except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError):
+            raise Later(
+                f"expected the answer of an InfluxDB from {self._wire.url}/query, "
+                f"got {answer.body[:100]!r}",
+                blocked=True,
+            ) from None
 
 
 def _series(result: dict[str, Any]) -> list[dict[str, Any]]:
     """InfluxDB says most errors of a query inside an answer of status 200."""
     if error := result.get("error"):
-        raise Later(f"the server refuses a query: {error}", blocked=True)
+        judge_read(Answer(400, {}, str(error)))
     series: list[dict[str, Any]] = result.get("series", [])
     if any(one["columns"][0] != "time" for one in series):
         # VictoriaMetrics answers any query with a list of databases, so that Telegraf is content.

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from edaphon.nouns import Channel, Int, Observations, Small
 from edaphon.nouns import Sequence as Place
-from edaphon.sinks.sink import Later
+from edaphon.sinks.sink import Later, Withdrawal
 from edaphon.written.values import AbsolutePath, Table
 
 __all__ = ["JsonlSink", "Settings", "open_sink"]
@@ -33,11 +33,18 @@ class Settings(Table):
     kind: Literal["jsonl"] = "jsonl"
     folder: AbsolutePath = Field(description="made when it is not there")
 
+    @property
+    def place(self) -> str:
+        """Where the lines are: with another place all of them are sent again."""
+        return str(self.folder)
+
 
 class JsonlSink:
     """See Sink; returns after fsync of every file it wrote to."""
 
     notices: Sequence[str] = ()
+    server = ""
+    read = None
 
     def __init__(self, folder: Path, channels: Mapping[str, Channel]) -> None:
         self._folder = folder
@@ -48,7 +55,8 @@ class JsonlSink:
             for day, rows in _days(run.time_ns):
                 self._append(day, (self._lines(run, part) for part in _parts(rows)))
 
-    def withdraw(self, channel: Channel, times_ns: Int) -> None:
+    def withdraw(self, withdrawal: Withdrawal) -> None:
+        channel, times_ns, _ = withdrawal
         for day, rows in _days(times_ns):
             texts = (_withdrawn(channel.id, times_ns[part]) for part in _parts(rows))
             self._append(day, texts)

@@ -20,7 +20,7 @@ import orjson
 from edaphon.nouns import Channel, Float, Int, Observations, Small
 from edaphon.sinks.sink import Never
 
-__all__ = ["LineWriter", "tag_text", "withdrawn_lines"]
+__all__ = ["LineWriter", "part_of", "tag_text", "withdrawn_lines"]
 
 FIELDS = ("value", "raw", "u_random", "u_systematic")
 COLUMNS = ("time_ns", "start_ns", *FIELDS, "flag", "sequence")
@@ -73,6 +73,12 @@ class LineWriter:
                 raise Never(f"channel {channel_id!r} is not defined, so its tags are unknown")
             head = self._heads[channel_id] = _head(channel)
         return head
+
+
+def part_of(run: Observations, rows: slice | Int) -> Observations:
+    """Those rows of a run."""
+    columns: dict[str, Any] = {name: getattr(run, name)[rows] for name in COLUMNS}
+    return replace(run, **columns)
 
 
 def withdrawn_lines(writer: LineWriter, channel: Channel, times_ns: Int) -> bytes:

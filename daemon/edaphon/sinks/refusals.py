@@ -6,11 +6,11 @@ proxy answered once to a whole batch sets nothing aside.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from edaphon.nouns import Observations
-from edaphon.sinks.lines import COLUMNS
+from edaphon.sinks.lines import part_of
 from edaphon.sinks.sink import Never, Sink
 
 __all__ = ["AllRefused", "Refused", "pieces", "write_sifted"]
@@ -123,10 +123,5 @@ def _part(batch: Sequence[Observations], first: int, last: int) -> list[Observat
         a, b = max(first - start, 0), min(last - start, len(run))
         start += len(run)
         if a < b:
-            found.append(run if b - a == len(run) else _slice(run, a, b))
+            found.append(run if b - a == len(run) else part_of(run, slice(a, b)))
     return found
-
-
-def _slice(run: Observations, first: int, last: int) -> Observations:
-    columns: dict[str, Any] = {name: getattr(run, name)[first:last] for name in COLUMNS}
-    return replace(run, **columns)

@@ -4,20 +4,36 @@
     ├── Later   nothing is lost, ask again: the server is away, busy, full or refuses our key
     └── Never   the server refuses these observations for good; asking again won't help
 
-A kind of sink is one module of this package, found by its name: it holds `Settings` (pydantic) and
-`open_sink(settings, channels)`, and no other file knows of it.
+A kind of sink is one module of this package, found by its name: it holds `Settings` (pydantic, with
+`place`, which says where the observations go) and `open_sink(settings, channels)`, and no other
+file knows of it.
 """
 
 import importlib
 import pkgutil
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from pydantic import BaseModel
 
 from edaphon.nouns import Channel, Int, Observations
 
-__all__ = ["Later", "Never", "Sink", "SinkError", "SinkKind", "sink_kind"]
+if TYPE_CHECKING:
+    from edaphon.sinks.readback import Rows
+
+__all__ = ["Later", "Never", "Read", "Sink", "SinkError", "SinkKind", "Withdrawal", "sink_kind"]
+
+
+class Withdrawal(NamedTuple):
+    """Observations that vanished or lost a number and must leave the sink.
+
+    `spans` are closed spans of time that hold all of `times_ns` and no other observation that
+    stands, so whatever a server has in them may go.
+    """
+
+    channel: Channel
+    times_ns: Int
+    spans: Sequence[tuple[int, int]]
 
 
 class SinkError(Exception):
@@ -25,14 +41,23 @@ class SinkError(Exception):
 
 
 class Later(SinkError):
-    """Ask again; `blocked` says that a person must act (key, database, certificate)."""
+    """Ask again; `blocked` says that a person must act (key, database, certificate).
+
+    `slow` says that no answer came in time: less may be taken.
+    """
 
     def __init__(
-        self, why: str, retry_after_s: float | None = None, *, blocked: bool = False
+        self,
+        why: str,
+        retry_after_s: float | None = None,
+        *,
+        blocked: bool = False,
+        slow: bool = False,
     ) -> None:
         self.why = why
         self.retry_after_s = retry_after_s
         self.blocked = blocked
+        self.slow = slow
         super().__init__(why)
 
 
@@ -54,19 +79,31 @@ class Sink(Protocol):
     """Both calls return when the sink holds the batch durably, or raise Later or Never.
 
     Calling again with the same batch changes nothing. After Never any part of the batch may be
-    stored. One thread calls a sink. `notices` tells people what this sink does not do exactly.
+    stored. One thread calls a sink. `notices` tells people what this sink does not do exactly;
+    `server` is the version that the server said it is, "" where it said none. `read` gives the
+    points of a channel's id in a closed span, for a sink in which the later of two writes may not
+    stand; None for all others.
     """
 
     @property
     def notices(self) -> Sequence[str]: ...
 
+    @property
+    def server(self) -> str: ...
+
+    @property
+    def read(self) -> "Read | None": ...
+
     def write(self, batch: Sequence[Observations]) -> None: ...
 
-    def withdraw(self, channel: Channel, times_ns: Int) -> None:
-        """Take back the observations of a channel at these times; absent ones are no error."""
+    def withdraw(self, withdrawal: Withdrawal) -> None:
+        """Take observations back; absent ones are no error."""
         ...
 
     def close(self) -> None: ...
+
+
+Read = Callable[[str, int, int], "Sequence[Rows]"]
 
 
 class SinkKind(Protocol):

@@ -4,19 +4,26 @@ paho reads a packet with four system calls and answers it with a fifth; a busy b
 more there than in everything behind it. Here one call reads some hundred messages, and one sends
 the acknowledgements of all of them.
 
+No broker can make it hold more than LARGEST_BYTES of a packet. Of a longer message the start, the
+length and the hash are kept while it passes, for it must be acknowledged: a broker that is hung up
+on brings it again at each connection, and nothing behind it ever.
+
 Reference: MQTT 3.1.1 (OASIS), 2.2 fixed header, 3.3 PUBLISH, 3.4 PUBACK.
 """
 
 import contextlib
+import hashlib
 import ssl
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from edaphon_drivers.faults import Garbled
+from edaphon_drivers.payloads import CUT_TO_BYTES, CutBytes
 
 __all__ = ["Published", "Stream"]
 
 READ_BYTES = 65536
+LARGEST_BYTES = 262_144
 _PUBLISH, _PUBACK = 0x30, b"\x40\x02"
 _AGAIN = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -30,6 +37,33 @@ class Published(NamedTuple):
     retain: bool
     dup: bool
     mid: int
+
+
+class _Passing:
+    """A message too long to hold, on its way through."""
+
+    def __init__(self, first: int, start: bytes, left: int) -> None:
+        """`start` is topic and identifier, `left` the length of what follows them."""
+        self._message = _published(first, start)
+        self._left = self._whole = left
+        self._hash = hashlib.sha256()
+        self._kept = b""
+
+    def take(self, data: bytes) -> bytes:
+        """Let data pass; what remains of them belongs to the next packet."""
+        mine, rest = data[: self._left], data[self._left :]
+        self._left -= len(mine)
+        self._hash.update(mine)
+        self._kept += mine[: CUT_TO_BYTES - len(self._kept)]
+        return rest
+
+    def taken(self) -> Published | None:
+        """The message once all of it has passed."""
+        if self._left:
+            return None
+        cut = CutBytes(self._kept)
+        cut.whole, cut.digest = self._whole, self._hash.digest()
+        return self._message._replace(data=cut)
 
 
 class Stream:
@@ -46,6 +80,7 @@ class Stream:
         self._others = bytearray()  # whole packets for paho
         self._end: OSError | None = None
         self._ended = False
+        self._passing: _Passing | None = None
         self._to_send = bytearray()
 
     def read(self) -> list[Published]:
@@ -61,6 +96,15 @@ class Stream:
             self._end, self._ended = error, True
             return []
         self._ended = not come
+        if self._passing is None:
+            return self._add(come)
+        come = self._passing.take(come)
+        if (message := self._passing.taken()) is None:
+            return []
+        self._passing = None
+        return [message, *self._add(come)]
+
+    def _add(self, come: bytes) -> list[Published]:
         self._come += come
         return self._taken_apart() if len(self._come) >= self._needed else []
 
@@ -71,6 +115,9 @@ class Stream:
         while len(data) - at >= 2:
             body, length = _length(data, at + 1)
             end = body + length
+            if length > LARGEST_BYTES and end > len(data):
+                at = self._let_pass(data, at, body, length)
+                break
             if body == 0 or end > len(data):
                 self._needed = end - at if body else len(data) - at + 1
                 break
@@ -81,6 +128,21 @@ class Stream:
             at = end
         del self._come[:at]
         return found
+
+    def _let_pass(self, data: bytes, at: int, body: int, length: int) -> int:
+        """Begin with a long message once its topic is there: the place behind what is taken."""
+        if data[at] & 0xF0 != _PUBLISH:
+            raise Garbled(f"a packet of at most {LARGEST_BYTES} bytes", data[at : at + 64])
+        payload = body + 2 + int.from_bytes(data[body : body + 2])
+        payload += 2 if data[at] >> 1 & 3 else 0
+        if len(data) < max(payload, body + 2):
+            self._needed = max(payload, body + 2) - at
+            return at
+        start = data[body : min(payload, body + length)]
+        self._passing = _Passing(data[at], start, length - len(start))
+        self._passing.take(data[payload:])
+        self._needed = 0
+        return len(data)
 
     @property
     def for_paho(self) -> bool:

@@ -1,6 +1,8 @@
 """A release as a file: one moment of the series, whole or in part, in memory that does not grow."""
 
+import sqlite3
 import sys
+import zlib
 from contextlib import closing
 from pathlib import Path
 
@@ -95,3 +97,40 @@ def test_releasing_takes_no_memory(tmp_path: Path) -> None:
     rows, more = output(sys.executable, "-c", CHILD, tmp_path).split()
     assert int(rows) == 200_000
     assert float(more) < MORE_MB
+
+
+BOMB = """
+import resource, sqlite3, sys, zlib
+from pathlib import Path
+from edaphon.series import release_problems
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(release_problems(Path(sys.argv[1])))
+assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
+"""
+
+
+@pytest.mark.parametrize("n", [1440, 10**9, -1])
+def test_a_block_that_unpacks_to_more_than_its_rows_takes_no_memory(tmp_path: Path, n: int) -> None:
+    series_of(tmp_path, 1440).close()
+    released(tmp_path)
+    packing = zlib.compressobj(9)
+    packed = b"".join(packing.compress(bytes(1_000_000)) for _ in range(500)) + packing.flush()
+    with closing(sqlite3.connect(tmp_path / "release")) as file:
+        file.execute("UPDATE block SET columns = ?, n = ?", (packed, n))
+        file.commit()
+    found = output(sys.executable, "-c", BOMB, tmp_path / "release")
+    assert "has other rows" in found
+
+
+def test_a_view_in_the_place_of_a_table_is_no_release(tmp_path: Path) -> None:
+    series_of(tmp_path, 1440).close()
+    released(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "release")) as file:
+        file.execute("DROP TABLE checkpoint")
+        file.execute(
+            "CREATE VIEW checkpoint AS WITH RECURSIVE x(name) AS"
+            " (SELECT 'a' UNION ALL SELECT name FROM x) SELECT name, name AS json FROM x"
+        )
+        file.commit()
+    with pytest.raises(WrongFile, match="expected tables"):
+        read_release(tmp_path / "release")

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from edaphon.journal import SetAside
-from edaphon.nouns import Channel, Int, Observations
-from edaphon.sinks.delivery import Batch, Withdrawal
-from edaphon.sinks.sink import Never
+from edaphon.nouns import Channel, Observations
+from edaphon.sinks.delivery import Batch
+from edaphon.sinks.lines import part_of
+from edaphon.sinks.sink import Never, Read, Withdrawal
 
 MINUTE_NS = 60 * 10**9
 T0 = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
@@ -54,6 +55,8 @@ class PickySink:
     """Takes everything but the points in `bad`; like InfluxDB 1 it keeps the good of a batch."""
 
     notices: Sequence[str] = ()
+    server = ""
+    read: Read | None = None
 
     def __init__(self, bad: set[tuple[str, int]], keeps_good: bool = True) -> None:
         self.bad = bad
@@ -71,8 +74,8 @@ class PickySink:
         if wrong:
             raise Never("the server refuses points", f"bad point {wrong[0]}")
 
-    def withdraw(self, channel: Channel, times_ns: Int) -> None:
-        self.taken -= {(channel.id, t) for t in times_ns.tolist()}
+    def withdraw(self, withdrawal: Withdrawal) -> None:
+        self.taken -= {(withdrawal.channel.id, t) for t in withdrawal.times_ns.tolist()}
 
     def close(self) -> None:
         self.closed = True
@@ -98,6 +101,27 @@ class ListFeed:
     def delivered(self, upto: int) -> None:
         self.place = upto
 
+    def current(self, keys: Sequence[tuple[str, int]]) -> list[Observations]:
+        return self._standing(set(keys), self.batches)
+
+    def between(self, channel: str, first_ns: int, last_ns: int) -> list[Observations]:
+        done = self.batches[: self.place]
+        keys = {key for batch in done for key in keys_of(batch.observations)}
+        inside = {key for key in keys if key[0] == channel and first_ns <= key[1] <= last_ns}
+        return self._standing(inside, done)
+
+    def _standing(
+        self, wanted: set[tuple[str, int]], batches: Sequence[Batch]
+    ) -> list[Observations]:
+        """The last of each."""
+        found: list[Observations] = []
+        for batch in reversed(batches):
+            for run in batch.observations:
+                keys = keys_of([run])
+                found.append(part_of(run, np.flatnonzero([key in wanted for key in keys])))
+                wanted = wanted - set(keys)
+        return [run for run in found if len(run)]
+
     @property
     def done(self) -> bool:
         return self.place == len(self.batches)
@@ -108,9 +132,19 @@ class MemoryAside:
 
     def __init__(self) -> None:
         self.points: dict[tuple[str, str, int], SetAside] = {}
+        self.notes: dict[str, Any] = {}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self.notes.get(key, default)
+
+    def put(self, key: str, value: Any) -> None:
+        self.notes[key] = value
 
     def add_set_aside(self, points: Iterable[SetAside]) -> None:
-        self.points.update({(p.sink, p.channel, p.time_ns): p for p in points})
+        for point in points:
+            key = point.sink, point.channel, point.time_ns
+            known = self.points.get(key)
+            self.points[key] = point if known is None else point._replace(tries=known.tries + 1)
 
     def clear_set_aside(self, sink: str, channel: str, times_ns: Iterable[int]) -> None:
         for time_ns in times_ns:
@@ -140,4 +174,6 @@ class QuickClock:
 
 
 def withdrawal(channel: Channel, *times_ns: int) -> Withdrawal:
-    return Withdrawal(channel, np.array(times_ns, np.int64))
+    """Each time is a span of its own."""
+    times = np.array(times_ns, np.int64)
+    return Withdrawal(channel, times, [(t, t) for t in times.tolist()])

@@ -3,9 +3,8 @@
 import os
 from typing import Literal
 
-import numpy as np
 import pytest
-from tests.daemon.sinks.samples import CHANNELS, MINUTE_NS, SWC, T0, run
+from tests.daemon.sinks.samples import CHANNELS, MINUTE_NS, SWC, T0, run, withdrawal
 
 from edaphon.sinks.influxdb import Settings, open_influxql, open_sink
 from edaphon.sinks.influxql import rows
@@ -35,7 +34,7 @@ def test_a_real_server_takes_a_batch_and_a_withdrawal(
     sink = open_sink(made, CHANNELS)
     for _ in range(2):
         sink.write([run(n=3)])
-    sink.withdraw(SWC, np.array([T0 + MINUTE_NS], np.int64))
+    sink.withdraw(withdrawal(SWC, T0 + MINUTE_NS))
     chosen = rows(SWC, T0, T0 + 10 * MINUTE_NS)
     [series] = open_influxql(made).ask(f'SELECT "flag" {chosen}')[0]
     assert [row[1] for row in series["values"]] == left

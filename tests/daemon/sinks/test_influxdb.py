@@ -4,19 +4,32 @@ import logging
 import time
 import traceback
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
-from tests.daemon.sinks.samples import CHANNELS, MINUTE_NS, SWC, T0, TEMPERATURE, keys_of, run
+from tests.daemon.sinks.samples import (
+    CHANNELS,
+    MINUTE_NS,
+    SWC,
+    T0,
+    TEMPERATURE,
+    keys_of,
+    run,
+    withdrawal,
+)
 from tests.fake_influx import FakeInflux, Play
 
 from edaphon.sinks import influxdb
+from edaphon.sinks.erase import spans
 from edaphon.sinks.influxdb import InfluxSink, Settings, open_sink
+from edaphon.sinks.readback import open_readback
 from edaphon.sinks.refusals import write_sifted
-from edaphon.sinks.sink import Later, Never, SinkError
+from edaphon.sinks.sink import Later, Never, SinkError, Withdrawal
 
 CANARY = "canary-5f1d2c"
 Version = Literal[1, 2, 3]
@@ -114,9 +127,9 @@ def test_one_point_too_large_is_refused_for_good(fake: FakeInflux, sink: InfluxS
 
 
 def test_points_too_old_in_one_of_two_requests_do_not_condemn_the_other(
-    fake: FakeInflux, sink: InfluxSink
+    fake: FakeInflux,
 ) -> None:
-    sink.points_per_request = 2
+    sink = open_sink(settings(fake.version, fake.url, points_per_request=2), CHANNELS)
     words = b'{"error":"partial write: points beyond retention policy dropped=2"}'
     fake.script = [Play(400, body=words)]
     with pytest.raises(Never, match="retention") as caught:
@@ -230,7 +243,7 @@ def test_withdrawn_points_leave_version_two_exactly() -> None:
     with FakeInflux(2) as fake:
         sink = open_sink(settings(2, fake.url), CHANNELS)
         sink.write([run(n=5), run(TEMPERATURE, n=5)])
-        sink.withdraw(SWC, np.array([T0, T0 + 2 * MINUTE_NS], np.int64))
+        sink.withdraw(withdrawal(SWC, T0, T0 + 2 * MINUTE_NS))
         left = sorted((dict(tags)["channel"], t) for _, tags, t in fake.points)
         keys = [*keys_of([run(n=5)])[1:2], *keys_of([run(n=5)])[3:]]
         assert left == sorted([*keys, *keys_of([run(TEMPERATURE, n=5)])])
@@ -242,14 +255,14 @@ def test_a_refused_delete_is_later_and_nothing_is_skipped() -> None:
     with FakeInflux(2) as fake:
         fake.script = [Play(400, body=b"invalid predicate")]
         with pytest.raises(Later, match="refuses to delete.*invalid predicate"):
-            open_sink(settings(2, fake.url), CHANNELS).withdraw(SWC, np.array([T0], np.int64))
+            open_sink(settings(2, fake.url), CHANNELS).withdraw(withdrawal(SWC, T0))
 
 
 def test_version_three_lays_flag_nine_over_and_says_so() -> None:
     with FakeInflux(3) as fake:
         sink = open_sink(settings(3, fake.url), CHANNELS)
         sink.write([run(n=2)])
-        sink.withdraw(SWC, np.array([T0], np.int64))
+        sink.withdraw(withdrawal(SWC, T0))
         flags = [fields["flag"] for _, fields in sorted(fake.points.items())]
         assert flags == [9.0, 1.0]
         assert "cannot delete" in sink.notices[0]
@@ -291,7 +304,6 @@ def test_a_hanging_server_is_later_when_the_read_time_is_over(
     fake: FakeInflux, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edaphon.sinks.wire.READ_S", 0.2)
-    monkeypatch.setattr("edaphon.sinks.client.READ_S", 0.2)
     fake.script = [Play(delay_s=5.0)]
     sink = open_sink(settings(fake.version, fake.url), CHANNELS)
     began = time.monotonic()
@@ -307,3 +319,39 @@ def test_the_module_is_a_kind_of_sink() -> None:
     assert sink_kind("influxdb") is influxdb  # type: ignore[comparison-overlap]
     with pytest.raises(ValueError, match=r"kind of sink \(.*influxdb.*\), got 'lines'"):
         sink_kind("lines")
+
+
+def test_many_points_are_withdrawn_in_bulk_by_a_token_that_may_only_write() -> None:
+    """And whatever database name is mapped to which bucket: the server is asked for nothing."""
+    with FakeInflux(2) as fake:
+        sink = open_sink(settings(2, fake.url, database="mapped-elsewhere"), CHANNELS)
+        sink.write([run(n=100)])
+        times = run(n=100).time_ns
+        gone, kept = times[10:90], np.delete(times, slice(10, 90))
+        sink.withdraw(Withdrawal(SWC, gone, spans(gone, kept)))
+        assert sorted(t for _, _, t in fake.points) == kept.tolist()
+        assert [request.path for request in fake.requests].count("/api/v2/delete") == 1
+        assert "/query" not in {request.path for request in fake.requests}
+        sink.close()
+
+
+@pytest.mark.parametrize(
+    ("more", "asked"),
+    [
+        ({"bucket": "soil/autogen"}, {"db": "soil", "rp": "autogen"}),
+        ({"bucket": "soil"}, {"db": "soil"}),
+        ({"bucket": "b", "database": "soil/x"}, {"db": "soil/x"}),
+    ],
+)
+def test_a_bucket_named_as_database_and_policy_is_read_back_by_both(
+    more: dict[str, str], asked: dict[str, str]
+) -> None:
+    with FakeInflux(2) as fake:
+        words = b'{"results":[{"statement_id":0,"error":"database not found: soil"}]}'
+        fake.script = [Play(200, body=words)]
+        back = open_readback(settings(2, fake.url, **more))
+        with pytest.raises(Later, match="database not found.* token that may read bucket"):
+            back.counts(SWC, [date(2026, 1, 1)])
+        form = dict(parse_qsl(fake.requests[0].body.decode()))
+        assert {name: form[name] for name in ("db", "rp") if name in form} == asked
+        back.close()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
-from tests.daemon.sinks.samples import CHANNELS, MINUTE_NS, SWC, T0, TEMPERATURE, run
+from tests.daemon.sinks.samples import CHANNELS, MINUTE_NS, SWC, T0, TEMPERATURE, run, withdrawal
 
 from edaphon.sinks import jsonl
 from edaphon.sinks.jsonl import JsonlSink, Settings, open_sink
@@ -63,7 +63,7 @@ def test_a_long_run_is_written_whole_in_bounded_parts(
 
 
 def test_a_withdrawal_is_a_line_of_its_own(sink: JsonlSink, folder: Path) -> None:
-    sink.withdraw(SWC, np.array([T0], np.int64))
+    sink.withdraw(withdrawal(SWC, T0))
     [line] = lines(folder / "2026-01-01.jsonl")
     assert line["withdrawn"] is True
     assert (line["channel"], line["time_ns"]) == (SWC.id, T0)
