@@ -49,7 +49,10 @@ class Broker:
 
     def _serve(self):
         while True:
-            client, _ = self.listener.accept()
+            try:
+                client, _ = self.listener.accept()
+            except OSError:  # closed: the case is over
+                return
             threading.Thread(target=self._client, args=(client,), daemon=True).start()
 
     def _client(self, client):
@@ -208,6 +211,8 @@ class Run:
                 os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()
             self.server.http.shutdown()
+            self.server.http.server_close()
+            self.broker.listener.close()
             shutil.rmtree(self.dir, ignore_errors=True)
 
     def record(self):

@@ -4,6 +4,7 @@ Nothing of this machine is in it but its name servers, its certificates, and the
 its pip and apt reach their packages.
 """
 
+import fcntl
 import os
 import re
 import shutil
@@ -101,10 +102,15 @@ def _base(architecture: str) -> Path:
     if os.getuid() != 0:
         cannot("only root makes and enters a Debian of its own")
     made = cache_folder() / f"debian-{SUITE}-{architecture}"
-    if made.exists():
-        return made
+    with made.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two workers begin with it at once
+        return made if made.exists() else _bootstrap(made, architecture)
+
+
+def _bootstrap(made: Path, architecture: str) -> Path:
     program = require("debootstrap", "debootstrap")
-    part = made.with_name(f"{made.name}.{os.getpid()}.part")
+    part = made.with_name(f"{made.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
     words = [
         f"--arch={architecture}",
         "--variant=minbase",
