@@ -178,7 +178,7 @@ class MergingSink:
 
     def take(self, feed: SeriesFeed, batches: int, limit: int) -> None:
         while batches > 0 and (batch := feed.next_batch(limit)) is not None:
-            for channel, times in batch.withdrawals:
+            for channel, times, _ in batch.withdrawals:
                 for time_ns in times.tolist():
                     self.points.pop((channel.id, time_ns), None)
             for run in batch.observations:
