@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
 
-from edaphon.commands import COMMANDS, take_in
+from edaphon.commands import COMMANDS, module_of, take_in
 from edaphon.config import (
     Broker,
     Bus,
@@ -208,7 +208,7 @@ def _nomenclature() -> Iterator[str]:
 def command_names() -> tuple[str, ...]:
     """The commands that are there."""
     there = importlib.util.find_spec
-    return tuple(name for name in COMMANDS if there(f"edaphon.commands.{name}"))
+    return tuple(name for name in COMMANDS if there(f"edaphon.commands.{module_of(name)}"))
 
 
 def _commands() -> Iterator[str]:

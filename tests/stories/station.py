@@ -148,10 +148,13 @@ class Station:
         path = self.folder / "daemon.log"
         return path.read_text(errors="replace")[-4000:] if path.exists() else ""
 
-    def command(self, *words: str, codes: tuple[int, ...] = (0,)) -> str:
+    def command(self, *words: str, codes: tuple[int, ...] = (0,), within_s: float = 120.0) -> str:
         """What `edaphon WORDS` prints; another exit code than expected fails."""
         done = subprocess.run(
-            [sys.executable, "-m", "edaphon", *words], capture_output=True, text=True, timeout=120
+            [sys.executable, "-m", "edaphon", *words],
+            capture_output=True,
+            text=True,
+            timeout=within_s,
         )
         assert done.returncode in codes, (words, done.returncode, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr, done.stderr

@@ -8,8 +8,10 @@ than the journal, and is then brought up to date from the pieces that the journa
 """
 
 import logging
+import math
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,8 +21,10 @@ from typing import BinaryIO
 
 from edaphon.acquire.follow_state import Loss, load_known
 from edaphon.acquire.followed import FileView, Place, Stat, begins_alike
+from edaphon.acquire.imports import ImportProgress, Imports
+from edaphon.acquire.pace import Pace
 from edaphon.acquire.pieces import next_piece, reading_place
-from edaphon.acquire.renamed import files_now, find_renamed, goes_on_in, holds
+from edaphon.acquire.renamed import files_now, files_of, find_renamed, goes_on_in, holds
 from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.journal import Journal, Kind, StateFile
 from edaphon.nouns import Sequence
@@ -73,8 +77,12 @@ class Follower:
         keeper: Timekeeper,
         state: StateFile,
         on_state: Callable[[str, str | None], None] = lambda *_: None,
+        pace: Pace | None = None,
     ) -> None:
         self.path = path
+        self._pace, self._imports = pace, Imports(path, state)
+        self._imported: frozenset[str] = frozenset()  # in this look
+        self._gave_way = False  # an import has more, and followed files come first
         self.taken = 0  # pieces handed to the journal
         self._pattern, self._sheet = pattern, sheet
         self._journal, self._keeper, self._state = journal, keeper, state
@@ -91,7 +99,7 @@ class Follower:
         try:
             while not stop.is_set():
                 self.look(stop)
-                stop.wait(LOOK_EVERY_S)
+                stop.wait(0 if self._gave_way else LOOK_EVERY_S)
         finally:
             self.close()
 
@@ -101,9 +109,15 @@ class Follower:
             watch.hold(None)
 
     def look(self, stop: threading.Event) -> None:
-        """Take what is new in each file, the one that was changed longest ago first."""
-        self._found = files_now(self._pattern)
-        self._problem = None
+        """Take what is new in each file, the one that was changed longest ago first.
+
+        Those that are imported come last, for a while: what is followed must not wait for them.
+        """
+        self._imported, self._gave_way, self._problem = frozenset(self._imports.names), False, None
+        followed = files_now(self._pattern)
+        self._found = followed | files_of(self._imported - followed.keys())
+        for name in self._imported - self._found.keys():
+            self._miss(name)
         # All that left their names are read to their ends before what stands there now begins.
         others = [n for n in self._changed() if self._try(n, partial(self._is_other, n, stop))]
         for name in others:
@@ -120,6 +134,46 @@ class Follower:
         with self._lock:
             known = self._committed if self._waiting else self._known.copy_now()
         self._state.put(self._key, {"place": list(place), "known": known.to_json()})
+
+    def _miss(self, name: str) -> None:
+        """An imported file is not there; one that was taken whole may go."""
+        place = self._known.place(name)
+        if place.stat is None or place.offset < place.stat.size:
+            self._problem = (
+                f"expected the file {name}, which is imported, found none; bring it back"
+            )
+            self._problem += f", or give it up: edaphon import {name} --cancel"
+
+    def begin_import(self, name: str) -> int:
+        """Take a file besides those that are followed; how many bytes of it are new, at most."""
+        stat = Stat.of(os.stat(name))
+        self._imports.add(name)
+        place = self._known.place(name)
+        grown = stat.is_file_of(place.stat) and stat.size > place.offset
+        return stat.size - place.offset if grown or place.stat == stat else stat.size
+
+    def cancel_import(self, name: str) -> None:
+        """Take no more of it; what was taken stays."""
+        self._imports.remove(name)
+        with self._lock:
+            self._known.retire(name)
+
+    def import_progress(self, name: str) -> ImportProgress:
+        place, watch = self._known.place(name), self._watches.get(name)
+        try:
+            size = os.stat(name).st_size
+        except OSError:  # taken away meanwhile
+            size = place.stat.size if place.stat else 0
+        ahead = self._pace.ahead_bytes if self._pace is not None else 0
+        at_end = watch is not None and (watch.tried is not None or place.offset == size)
+        done = at_end and not ahead
+        derived = place.offset if done else max(0, place.offset - ahead)
+        return ImportProgress(name, size, place.offset, derived, done)
+
+    @property
+    def imports(self) -> list[ImportProgress]:
+        """Those that are not done."""
+        return [one for one in map(self.import_progress, self._imports.names) if not one.done]
 
     def losses(self) -> tuple[Loss, ...]:
         """What was possibly not read, the newest last."""
@@ -353,11 +407,27 @@ class Follower:
         if watch.tried == (stat, rest):
             return
         with self._opened_as_held(name, watch) as file:
-            while not stop.is_set() and self._take(name, file, stat.size, rest):
-                pass
-        if not stop.is_set():
-            watch.tried = stat, rest
+            if self._take_all(name, file, stat.size, rest, stop):
+                watch.tried = stat, rest
         self._set(name, replace(self._known.place(name), stat=stat))
+
+    def _take_all(
+        self, name: str, file: BinaryIO, size: int, rest: Rest, stop: threading.Event
+    ) -> bool:
+        """Whether nothing more can be taken now; what is imported gives way after a while."""
+        imported = name in self._imported
+        until = time.monotonic() + (LOOK_EVERY_S if imported else math.inf)
+        while self._may_take(size - self._known.place(name).offset, stop, until):
+            if not self._take(name, file, size, rest):
+                return True
+        self._gave_way |= imported
+        return False
+
+    def _may_take(self, rest_bytes: int, stop: threading.Event, until: float) -> bool:
+        left_s = until - time.monotonic()
+        if self._pace is None:
+            return not stop.is_set() and left_s > 0
+        return left_s > 0 and self._pace.wait(stop, rest_bytes, left_s)
 
     @contextmanager
     def _opened_as_held(self, name: str, watch: _Watch) -> Iterator[BinaryIO]:
@@ -392,7 +462,7 @@ class Follower:
             and found.mtime_ns > stat.mtime_ns
             and self._watches[other].begun_ns > stat.mtime_ns
             for other, found in self._found.items()
-            if other in self._watches
+            if other in self._watches and other not in self._imported
         )
 
     def _take(self, name: str, file: BinaryIO, size: int, rest: Rest) -> bool:
@@ -417,11 +487,14 @@ class Follower:
         with self._lock:
             self._waiting += 1
             known = self._known.copy_now()
+        count = self._pace.appended(len(payload)) if self._pace is not None else None
 
-        def committed(_: object) -> None:
+        def committed(places: list[Sequence]) -> None:
             with self._lock:
                 self._waiting -= 1
                 self._committed = known
+            if count is not None:
+                count(places)
 
         self._journal.append([self._keeper.entry(kind, self.path, payload)], committed)
 

@@ -76,7 +76,7 @@ class Known:
 
     def begin(self, name: str, follows: Follows) -> None:
         """What stands under the name from now on is read from its start."""
-        self._retire(name)
+        self.retire(name)
         self.places[name] = replace(START, follows=follows)
 
     def elsewhere(self, gone: Container[str]) -> Iterator[tuple[str | int, str, Place]]:
@@ -93,7 +93,7 @@ class Known:
     def adopt(self, name: str, where: str | int) -> None:
         """A file of `elsewhere` is found under this name: it is read on there."""
         place = self._pop(where)
-        self._retire(name)
+        self.retire(name)
         self.places[name] = replace(place, follows=Follows.BEGINS, copy=0)
 
     def learn(self, piece: Piece) -> None:
@@ -117,7 +117,7 @@ class Known:
         known = self.place(piece.name)
         if piece.name in self.places and known.follows in _BEGINNINGS:
             return known
-        self._retire(piece.name)
+        self.retire(piece.name)
         if piece.line <= 1:
             return START
         for where, _, place in self.elsewhere(frozenset(self.places)):
@@ -128,7 +128,8 @@ class Known:
     def _pop(self, where: str | int) -> Place:
         return self.former.pop(where)[1] if isinstance(where, int) else self.places.pop(where)
 
-    def _retire(self, name: str) -> None:
+    def retire(self, name: str) -> None:
+        """What stood under the name is known by its content alone from now on."""
         place = self.places.pop(name, START)
         if place.offset:
             self.former = [*self.former, (name, place)][-_MOST_FORMER:]

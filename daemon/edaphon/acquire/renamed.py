@@ -2,6 +2,7 @@
 
 import glob
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from stat import S_ISREG
@@ -9,7 +10,7 @@ from typing import BinaryIO
 
 from edaphon.acquire.followed import Block, Place, Stat, begins_alike, checked, read_at
 
-__all__ = ["files_now", "find_renamed", "goes_on_in", "holds"]
+__all__ = ["files_now", "files_of", "find_renamed", "goes_on_in", "holds"]
 
 _CHUNK_BYTES = 1 << 18
 _MOST_LOOKED_AT = 32
@@ -17,9 +18,14 @@ _MOST_LOOKED_AT = 32
 
 def files_now(pattern: Path) -> dict[str, Stat]:
     """The files of a pattern, the one that was changed longest ago first."""
+    return files_of(glob.glob(str(pattern)))
+
+
+def files_of(names: Iterable[str]) -> dict[str, Stat]:
+    """Those that are there, the one that was changed longest ago first."""
     found: dict[str, Stat] = {}
-    for name in glob.glob(str(pattern)):
-        with suppress(FileNotFoundError):  # renamed since
+    for name in names:
+        with suppress(FileNotFoundError, NotADirectoryError):  # renamed since
             now = os.stat(name)
             if S_ISREG(now.st_mode):
                 found[name] = Stat.of(now)

@@ -3,6 +3,7 @@
 import importlib
 import sys
 from collections.abc import Sequence
+from keyword import iskeyword
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,9 +12,10 @@ from typer.core import TyperGroup
 
 from edaphon import __version__
 
-__all__ = ["COMMANDS", "main", "take_in"]
+__all__ = ["COMMANDS", "main", "module_of", "take_in"]
 
-# In the order of the help; each is the function, or group, of that name in the module of that name.
+# In the order of the help; each is the function, or group, of that name in the module of that name;
+# a name that Python keeps for itself has an underscore behind it there.
 MACHINE = 1  # exit code
 COMMANDS = (
     "init",
@@ -30,6 +32,7 @@ COMMANDS = (
     "files",
     "term",
     "decode",
+    "import",
     "query",
     "explain",
     "release",
@@ -75,11 +78,16 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def take_in(app: typer.Typer, name: str) -> None:
     """Import a command, or a group of them, and make it one of the app's."""
-    found = getattr(importlib.import_module(f"edaphon.commands.{name}"), name)
+    own = module_of(name)
+    found = getattr(importlib.import_module(f"edaphon.commands.{own}"), own)
     if isinstance(found, typer.Typer):
         app.add_typer(found, name=name)
     else:
         app.command(name)(found)
+
+
+def module_of(name: str) -> str:
+    return f"{name}_" if iskeyword(name) else name
 
 
 def _refusal(error: OSError) -> str:

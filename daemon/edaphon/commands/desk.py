@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +38,7 @@ from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import Turn
 
 if TYPE_CHECKING:
+    from edaphon.acquire.follow import Follower
     from edaphon.commands.bench.verbs import Bench
 
 __all__ = ["Desk", "columns_of"]
@@ -91,6 +93,11 @@ class Desk:
             "channels": [self._channel(id) for id in sorted(service.channels)],
             "files": list(file_notes(service.inlets.followers, site.utc_offset_s)),
             "again": service.deriver.pending,
+            "imports": [
+                {"source": path, **progress._asdict()}
+                for path, follower in service.inlets.followers.items()
+                for progress in follower.imports
+            ],
             "trouble": _trouble(service),
         }
 
@@ -181,6 +188,42 @@ class Desk:
         except (NotKept, ValueError) as refusal:
             raise DaemonRefuses(str(refusal)) from None
         return {"kept": name}
+
+    def _on_import(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Begin to take files into a source, each once; none of them where one can't be taken."""
+        from edaphon.commands.importing import why_not_taken  # not every plot has files
+
+        follower = self._follower(request)
+        source = next(s for s in self._service.config.sources if s.path == follower.path)
+        paths = [Path(str(name)) for name in request["files"]]
+        sheet = None if request.get("force") else self._service.config.sheet(source)
+        for path in paths:
+            if why_not := why_not_taken(path, sheet):
+                raise DaemonRefuses(why_not)
+        return {"new_bytes": [follower.begin_import(str(path)) for path in paths]}
+
+    def _on_cancel_import(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Take no more of files; what was taken of them stays."""
+        follower = self._follower(request)
+        for name in request["files"]:
+            follower.cancel_import(str(name))
+        return self._on_imports(request)
+
+    def _on_imports(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """How far files of a source are taken and derived."""
+        follower = self._follower(request)
+        found = [follower.import_progress(str(name)) for name in request["files"]]
+        return {"files": [progress._asdict() for progress in found]}
+
+    def _follower(self, request: Mapping[str, Any]) -> "Follower":
+        followers, name = self._service.inlets.followers, str(request["source"])
+        if name not in followers:
+            known = ", ".join(sorted(followers)) or "none"
+            raise DaemonRefuses(
+                f"expected a file source that the service runs, got {name!r}; it runs {known}; "
+                "one that was added to the configuration needs a restart of the service"
+            )
+        return followers[name]
 
     def _on_release(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Keep in the journal what was released."""

@@ -35,6 +35,7 @@ from edaphon_drivers.talk import Timing
 if TYPE_CHECKING:
     from edaphon.acquire.broker import BrokerReader, Link
     from edaphon.acquire.follow import Follower
+    from edaphon.acquire.pace import Pace
 
 __all__ = ["Inlets", "Overrides"]
 
@@ -65,7 +66,9 @@ class Inlets:
         run: Callable[[str, Callable[[], None]], None],
         say: Callable[[str, str | None], None],
         overrides: Overrides,
+        make_pace: Callable[[], "Pace"],
     ) -> None:
+        self._make_pace = make_pace
         self._config, self._journal, self._state, self._keeper = config, journal, state, keeper
         self._run, self._say, self._own = run, say, overrides
         self._stop = threading.Event()
@@ -179,9 +182,15 @@ class Inlets:
     def _start_follower(self, source: FileSource) -> None:
         from edaphon.acquire.follow import Follower
 
-        sheet = self._config.sheet(source)
         follower = Follower(
-            source.path, source.file, sheet, self._journal, self._keeper, self._state, self._say
+            source.path,
+            source.file,
+            self._config.sheet(source),
+            self._journal,
+            self._keeper,
+            self._state,
+            self._say,
+            self._make_pace(),
         )
         self.followers[source.path] = follower
         self._run(f"files of {source.name}", partial(follower.run, self._stop))

@@ -16,6 +16,7 @@ import orjson
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from edaphon.acquire.gaps import SlotAccount, accounts_of
+from edaphon.acquire.pace import Pace
 from edaphon.acquire.timekeeper import Timekeeper, boot_id, kernel_is_synchronised
 from edaphon.clock import SystemClock
 from edaphon.commands.file_lines import refusal_text
@@ -40,8 +41,8 @@ from edaphon.written import Complaint, Document
 __all__ = ["NotKept", "Overrides", "Refusal", "Service"]
 
 FLUSH_EVERY_S = 3600
-FLUSH_AT_ROWS = 200_000
 STOP_THREADS_S, STOP_SINK_S = 1.5, 3.0
+GIVE_WAY_S = 0.002
 COLLECT_S = 0.1  # what a turn of the deriver costs depends more on its channels than its entries
 APPLY_WITHIN_S = 10.0
 WATCH_CLOCK_S = 10.0
@@ -110,6 +111,7 @@ class Service:
             self._run,
             self.say_trouble,
             self._own,
+            lambda: Pace(lambda: self.deriver.position, self._sinks_keep_up),
         )
         accounts, alive_until = self._slot_accounts()
         self._journal_configuration()
@@ -284,6 +286,10 @@ class Service:
                 feed.send_again()
             delivery.start()
 
+    def _sinks_keep_up(self) -> bool:
+        """Those that are lost do not count: nothing waits for a server."""
+        return all(p.feed.keeps_up for p in self.sinks.values() if p.delivery.state.up)
+
     def _open_sink(self, config: SinkConfig) -> Sink:
         kind = sink_kind(config.kind)
         return kind.open_sink(kind.Settings.model_validate(config.settings), self.channels)
@@ -310,13 +316,11 @@ class Service:
             change = self.series.change
             if not self.deriver.turn():
                 self.journal.wait_newer(self.deriver.position, 0.5)
-            if not self.deriver.hurried:
-                self.stop_event.wait(COLLECT_S)
+            # Between two turns whoever waits for the deriver has it, such as a person's question.
+            self.stop_event.wait(GIVE_WAY_S if self.deriver.hurried else COLLECT_S)
             if self.series.change != change:
                 for parts in self.sinks.values():
                     parts.delivery.wake()
-            if self.series.unflushed_rows > FLUSH_AT_ROWS:
-                self.flush()
 
     def apply(self, rows: list[FactRow], who: str) -> int:
         """Journal new facts; those known already are passed over. Raises Refusal."""

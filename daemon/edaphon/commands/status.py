@@ -50,6 +50,11 @@ def _lines(table: dict[str, Any]) -> list[str]:
         state = "up" if sink["up"] else sink["why"]
         lines.append(f"sink {sink['name']}: {state}")
         lines += [f"  note: {notice}" for notice in sink["notices"]]
+    lines += [
+        f"import into {i['source']}: {i['file']}: {i['taken_bytes'] / 1e6:.1f} of"
+        f" {i['size_bytes'] / 1e6:.1f} MB taken, {i['derived_bytes'] / 1e6:.1f} MB derived"
+        for i in table["imports"]
+    ]
     if table["again"]:
         lines.append(f"derived again at present: {', '.join(table['again'])}")
     return lines + [f"TROUBLE {words}" for words in table["trouble"]]

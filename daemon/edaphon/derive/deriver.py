@@ -32,7 +32,7 @@ from edaphon.derive.recalibrate import (
     chosen,
     same_readings,
 )
-from edaphon.derive.rework import Rework
+from edaphon.derive.rework import BATCH_BYTES, READINGS, Rework
 from edaphon.derive.sources import Sources
 from edaphon.derive.state import Latest, State
 from edaphon.derive.step import (
@@ -52,6 +52,7 @@ from edaphon.series import Series
 __all__ = ["Deriver"]
 
 BATCH = 4000
+FLUSH_AT_ROWS = 200_000  # days that are open in memory; a backlog of years leaves none else
 # What is derived again from the series in one turn: so many rows for an entry, and at most.
 ROWS_FOR_ENTRY, SLICE_ROWS = 25, 100_000
 
@@ -107,6 +108,8 @@ class Deriver:
         self._latest = _learned(_NOTHING, list(told))  # all that was ever entered
         self._name_channels()
         self._resume(checkpoint)
+        # Both of one moment, to be read without waiting for a turn.
+        self._reached = self.position, self.state.counts.records
 
     @property
     def plan(self) -> Plan:
@@ -124,15 +127,13 @@ class Deriver:
     @property
     def journalled(self) -> int:
         """How many records the journal holds, those not derived yet included."""
-        with self._lock:
-            waiting = self._journal.count_behind(self.position, Kind.RECORD)
-            return self.state.counts.records + waiting
+        position, records = self._reached
+        return records + self._journal.count_behind(position, Kind.RECORD)
 
     @property
     def pending(self) -> list[str]:
         """The channels that are derived again."""
-        with self._lock:
-            return sorted(self._pending)
+        return sorted(self._pending)
 
     @property
     def reworking(self) -> bool:
@@ -143,14 +144,18 @@ class Deriver:
         """More waits than the last turn could take."""
         return self._full or self.reworking
 
-    def turn(self, limit: int = BATCH) -> bool:
-        """Derive the next entries, or a slice of what is derived again; False: all is done."""
+    def turn(self, limit: int = BATCH, readings: int = READINGS) -> bool:
+        """Derive the next entries, or a slice of what is derived again; False: all is done.
+
+        At most `limit` entries, and none behind the one that brings their readings to `readings`.
+        """
         with self._lock:
             items = self._next(limit)
-            if items:
-                self._live(items)
-            self._full = len(items) == limit
-            return self._full or self._derive_again(limit) or bool(items)
+            self._full = self._live(items, readings) or _fills(items, limit)
+            busy = self._full or self._derive_again(limit, readings) or bool(items)
+            if self._series.unflushed_rows > FLUSH_AT_ROWS:
+                self.flush()
+            return busy
 
     def derive_all_again(self) -> None:
         """Plan to derive everything from the journal once more, and to take over what differs."""
@@ -190,25 +195,38 @@ class Deriver:
 
     def _next(self, limit: int) -> list[Item]:
         try:
-            return self._journal.after(self.position, limit)
+            return self._journal.after(self.position, limit, BATCH_BYTES)
         except DamagedRow as damage:
             self.damaged += 1
             self.position = damage.last
             return []
 
-    def _live(self, items: list[Item]) -> None:
-        for changes_meaning, run in groupby(items, self._changes_meaning):
-            batch = list(run)
-            runs = self._beside_work(self._line.step(batch))
-            if runs:
-                again = self.position < self._lived_until
-                self._series.merge(runs, self.plan.texts, again)
+    def _live(self, items: list[Item], readings: int) -> bool:
+        """Take these in, or as many as a turn takes; whether some are left."""
+        if self.state.due and self._take_in([], readings):
+            return True
+        for _, run in groupby(items, self._changes_meaning):
+            if self._take_in(list(run), readings):
+                return True
+        return False
+
+    def _take_in(self, batch: list[Item], readings: int) -> bool:
+        """Entries that all change the meaning of others, or none; whether some are left."""
+        lived = self._lived_until
+        again = self.position < lived or (bool(self.state.due) and self.position == lived)
+        runs = self._beside_work(self._line.step(batch, readings))
+        if runs:
+            self._series.merge(runs, self.plan.texts, again)
+        taken = batch[: self._line.taken]
+        if taken:
             if self.state.counts.records:  # before the first, a fact changes nothing
-                newest_ns = max(entry.received_ns for _, entry in batch)
+                newest_ns = max(entry.received_ns for _, entry in taken)
                 self._newest_ns = max(self._newest_ns, newest_ns)
-            if changes_meaning:
-                self._learn(batch)
-            self.position = batch[-1][0]
+            if self._changes_meaning(taken[0]):
+                self._learn(taken)
+            self.position = taken[-1][0]
+        self._reached = self.position, self.state.counts.records
+        return len(taken) < len(batch) or bool(self.state.due)
 
     def _changes_meaning(self, item: Item) -> bool:
         return item[1].kind in MEANINGS
@@ -253,14 +271,14 @@ class Deriver:
         }
         self._drop_jobs()
 
-    def _derive_again(self, limit: int) -> bool:
+    def _derive_again(self, limit: int, readings: int) -> bool:
         if not self._pending and not self._miscounted():
             return False
         if self._recalibration is None and self._rework is None:
             self._begin_again()
         if self._recalibration is not None:
             self._recalibrate(self._recalibration, min(limit * ROWS_FOR_ENTRY, SLICE_ROWS))
-        elif self._rework is not None and self._rework.turn(self.position, limit):
+        elif self._rework is not None and self._rework.turn(self.position, limit, readings):
             self._adopt(self._rework)
         return True
 
@@ -349,40 +367,47 @@ class Deriver:
             del self.state.memory[key]
 
     def _adopt(self, rework: Rework) -> None:
-        """Sinks see the new values once they are written with the place to go on from.
+        """Take over one channel; sinks see it once it is written with the place to go on from.
 
         After a kill all later entries are derived the same way again, so that whatever a sink was
-        sent of them is sent again or withdrawn; what was taken over here would not be.
+        sent of them is sent again or withdrawn; what was taken over here would not be. All at once
+        would take as long as no stop and no live value may wait. A channel comes behind those whose
+        values it takes: what is derived live between the two is taken over with it.
         """
-        before = self._pending, self._from_journal, self.differing
+        before = dict(self._pending), set(self._from_journal), self.differing
+        levels = {segment.channel: segment.level for segment in rework.plan.segments()}
         try:
             with self._series.unseen():
-                self._take_over(rework)
+                if self._pending:
+                    channel = min(self._pending, key=lambda id: (levels.get(id, 0), id))
+                    self._take_over(rework, channel)
+                if not self._pending:
+                    self._count_files_as(rework)
+                    self._forget_segments()
                 self.flush()
         except BaseException:
             self._pending, self._from_journal, self.differing = before
             raise
-        self._drop_jobs()
+        if not self._pending:
+            self._drop_jobs()
 
-    def _take_over(self, rework: Rework) -> None:
-        for channel, ranges in self._pending.items():
-            adopted = self._series.adopt(channel, rework.series, ranges)
-            self.differing += adopted.differing
-            # What the line counted then and now: an account that stays open is not closed by this.
-            counted = rework.state.derived.get(channel, 0)
-            if ranges != [ALWAYS]:
-                counted += self.state.derived.get(channel, 0) - adopted.before
-            self.state.derived[channel] = counted
+    def _take_over(self, rework: Rework, channel: str) -> None:
+        ranges = self._pending.pop(channel)
+        adopted = self._series.adopt(channel, rework.series, ranges)
+        self.differing += adopted.differing
+        # What the line counted then and now: an account that stays open is not closed by this.
+        counted = rework.state.derived.get(channel, 0)
+        if ranges != [ALWAYS]:
+            counted += self.state.derived.get(channel, 0) - adopted.before
+        self.state.derived[channel] = counted
         for segment in rework.plan.segments():
-            self.state.memory.pop(segment.key, None)
-            self.state.memory.pop(segment.demoted_key, None)
-        self.state.memory.update(rework.memory)
-        for channel, ranges in self._pending.items():
-            self._know_latest(channel, ranges, rework.latest.get(channel))
-        self._count_files_as(rework)
-        self._pending = {}
-        self._from_journal = set()
-        self._forget_segments()
+            if segment.channel == channel:
+                for key in (segment.key, segment.demoted_key):
+                    self.state.memory.pop(key, None)
+                    if key in rework.memory:
+                        self.state.memory[key] = rework.memory[key]
+        self._know_latest(channel, ranges, rework.latest.get(channel))
+        self._from_journal.discard(channel)
 
     def _count_files_as(self, rework: Rework) -> None:
         """The account of the files that were read once more, by what is known of them now."""
@@ -440,6 +465,11 @@ class Deriver:
         job = self._recalibration_of(channel)
         job.go_on(table)
         self._recalibration = job
+
+
+def _fills(items: list[Item], limit: int) -> bool:
+    """Whether more may wait behind these."""
+    return len(items) == limit or sum(len(entry.payload) for _, entry in items) >= BATCH_BYTES
 
 
 def _learned(told: _Told, batch: list[Item]) -> _Told:

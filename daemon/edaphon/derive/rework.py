@@ -12,9 +12,11 @@ from edaphon.journal import DamagedRow, JournalReader, Kind
 from edaphon.nouns import Sequence
 from edaphon.series import Series
 
-__all__ = ["Rework", "remove_series"]
+__all__ = ["BATCH_BYTES", "READINGS", "Rework", "remove_series"]
 
 _FLUSH_ROWS = 200_000
+# A turn is as short whatever the entries hold: a piece of a file is thousands of readings.
+READINGS, BATCH_BYTES = 20_000, 500_000
 
 
 class Rework:
@@ -53,25 +55,27 @@ class Rework:
     def memory(self) -> Mapping[str, Memory]:
         return self._line.state.memory
 
-    def turn(self, live: Sequence, limit: int) -> bool:
+    def turn(self, live: Sequence, limit: int, readings: int = READINGS) -> bool:
         """Derive a slice; True once everything up to `live` is derived."""
-        if self._position >= live:
-            return True
         try:
-            items = self._journal.after(self._position, limit)
+            items = self._journal.after(self._position, limit, BATCH_BYTES)
         except DamagedRow as damage:
             self._position = damage.last
             return False
         items = [item for item in items if item[0] <= live]
-        if not items:
+        own = [item for item in items if self._concerns(item)]
+        if not items and not self._line.state.due:
             return True
-        self._position = items[-1][0]
-        runs = self._line.step([item for item in items if self._concerns(item)])
+        runs = self._line.step(own, readings)
+        if self._line.taken < len(own):
+            self._position = own[self._line.taken - 1][0] if self._line.taken else self._position
+        elif items:
+            self._position = items[-1][0]
         if runs:
             self.series.merge(runs, self.plan.texts)
         if self.series.unflushed_rows > _FLUSH_ROWS:
             self.series.flush()
-        return self._position >= live
+        return self._position >= live and not self._line.state.due
 
     def _concerns(self, item: Item) -> bool:
         entry = item[1]

@@ -127,6 +127,8 @@ class State:
     memory: dict[str, Memory] = field(default_factory=dict)  # by segment key
     boots: dict[str, tuple[int, int]] = field(default_factory=dict)  # offset [ns], sequence
     held: dict[str, list[int]] = field(default_factory=dict)  # by boot, sequences
+    # Sequences of records of one boot whose clock has become known; they come before later entries.
+    due: list[int] = field(default_factory=list)
     serials: dict[str, str] = field(default_factory=dict)  # by path, as the sensor last said
     told_ns: dict[str, int] = field(default_factory=dict)  # by path, when it did, if that is known
     uplinks: dict[str, list[Uplink]] = field(default_factory=dict)  # by path, the latest
@@ -156,6 +158,7 @@ class State:
             "memory": {key: m.to_json() for key, m in self.memory.items()},
             "boots": self.boots,
             "held": self.held,
+            "due": self.due,
             "serials": self.serials,
             "told_ns": self.told_ns,
             "uplinks": {path: [list(u) for u in known] for path, known in self.uplinks.items()},
@@ -180,6 +183,7 @@ class State:
             memory={key: Memory.of_json(m) for key, m in table["memory"].items()},
             boots={boot: (pair[0], pair[1]) for boot, pair in table["boots"].items()},
             held={boot: list(numbers) for boot, numbers in table["held"].items()},
+            due=list(table.get("due", [])),
             serials=dict(table["serials"]),
             told_ns=dict(table.get("told_ns", {})),
             uplinks={path: [Uplink(*u) for u in known] for path, known in table["uplinks"].items()},

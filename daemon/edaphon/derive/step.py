@@ -34,6 +34,7 @@ __all__ = ["DeadLetter", "Line", "LostLine", "counted_files", "files_meaning", "
 OLDEST_NS = 366 * 86_400_000_000_000
 NEWEST_NS = 300_000_000_000
 UPLINKS_REMEMBERED = 64
+ALL = 2**63
 
 Item = tuple[Sequence, Entry]
 # Plain numbers: an enum member costs a look-up for every reading.
@@ -86,15 +87,26 @@ class Line:
         self._demoting = False  # some row of the batch is demoted
         self._places: list[int] = []  # of the records of a batch, as they are placed
         self._place_now = 0
+        self._readings = 0
+        self.taken = 0  # how many entries of the batch the last step took
         # Numbers of the same records that chains take beside their own, by output.
         self._reported: defaultdict[Segment, dict[str, list[float]]] = defaultdict(dict)
 
-    def step(self, batch: Iterable[Item]) -> list[Observations]:
-        """What the entries mean, in runs; the state goes on to behind the last entry."""
+    def step(self, batch: Iterable[Item], most: int = ALL) -> list[Observations]:
+        """What the entries mean, in runs; the state goes on to behind the last one that is taken.
+
+        No further one is taken once they hold `most` readings, or while `state.due` is not empty.
+        """
         self._places = []
+        self._readings = self.taken = 0
+        self._take_due(most)
         for sequence, entry in batch:
+            if self.state.due or self._readings >= most:
+                break
             self._place_now = sequence.number
             self._take(sequence, entry)
+            self._take_due(most)
+            self.taken += 1
         found: list[Observations] = []
         values = Values(self.state.latest, self._places)
         for segment, rows in sorted(self._rows.items(), key=lambda item: item[0].level):
@@ -145,13 +157,22 @@ class Line:
         offset = int(orjson.loads(entry.payload)["offset_ns"])
         self.state.boots[entry.boot] = (offset, sequence.number)
         held = self.state.held.pop(entry.boot, [])
-        self.state.counts.held -= len(held)
+        self.state.due = held
         if held:
             self.state.waited.append((held[0], held[-1], sequence.number))
         if held and held[0] < self.state.placed:  # records of a later boot were known before
             self.state.displaced.append((held[0], held[-1]))
-        for number, record in self._recall(map(Sequence.of, held)):
-            self._record(number, record)
+
+    def _take_due(self, most: int) -> None:
+        """Records that waited for their clock, as if they had come with its entry."""
+        due, taken = self.state.due, 0
+        while taken < len(due) and self._readings < most:
+            for sequence, record in self._recall([Sequence.of(due[taken])]):
+                self._place_now = self.state.boots[record.boot][1]
+                self._record(sequence, record)
+            taken += 1
+        del due[:taken]
+        self.state.counts.held -= taken
 
     def _gap(self, entry: Entry) -> None:
         gap = orjson.loads(entry.payload)
@@ -185,6 +206,7 @@ class Line:
         for note in decoded.notes:
             self.state.note(*note)
         self.state.counts.decoded += 1
+        self._readings += len(decoded.readings)
         if entry.purpose == _ROUTINE:
             self._place(sequence.number, entry, decoded)
 
@@ -226,6 +248,7 @@ class Line:
         done = 0
         try:
             for one, unended in account.read(piece, read):
+                self._readings += len(one.readings)
                 if entry.purpose == _ROUTINE:
                     decoded = Decoded(entry.source, one.readings, dated=True)
                     self._place(sequence.number, entry, decoded, replaced or unended)

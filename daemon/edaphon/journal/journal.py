@@ -15,7 +15,7 @@ from edaphon.clock import Clock
 from edaphon.journal.entry import Entry
 from edaphon.journal.files import take_lock
 from edaphon.journal.origin import Origin
-from edaphon.journal.reading import JournalReader
+from edaphon.journal.reading import LARGEST_READ_BYTES, JournalReader
 from edaphon.journal.ring import ENTRY_BYTES, Ring
 from edaphon.journal.store import Store
 from edaphon.journal.writer import JournalClosed, Waiting, Writer
@@ -129,12 +129,14 @@ class Journal(JournalReader):
                 raise JournalClosed("the journal was closed before this entry was committed")
         return places[0]
 
-    def after(self, sequence: Sequence | None, limit: int) -> list[tuple[Sequence, Entry]]:
+    def after(
+        self, sequence: Sequence | None, limit: int, largest_bytes: int = LARGEST_READ_BYTES
+    ) -> list[tuple[Sequence, Entry]]:
         """As JournalReader.after, from memory when the reader keeps up."""
         if sequence == self._last:
             return []
-        found = self._ring.after(sequence, limit)
-        return super().after(sequence, limit) if found is None else found
+        found = self._ring.after(sequence, limit, largest_bytes)
+        return super().after(sequence, limit, largest_bytes) if found is None else found
 
     def wait_newer(self, sequence: Sequence | None, timeout_s: float) -> bool:
         """Wait until an entry behind `sequence` is committed; False when the time is up."""

@@ -17,13 +17,14 @@ from edaphon.journal.rows import (
 )
 from edaphon.nouns import Sequence
 
-__all__ = ["DamagedRow", "JournalReader", "read_only"]
+__all__ = ["LARGEST_READ_BYTES", "DamagedRow", "JournalReader", "read_only"]
 
 Numbered = tuple[Sequence, Entry]
 
 # A damaged schema makes Python's sqlite3 fail where it decodes the names of columns.
 _TROUBLE = (sqlite3.DatabaseError, UnicodeDecodeError)
 _CHUNK = 2000
+LARGEST_READ_BYTES = 4_000_000  # of payloads: a piece of a file is a thousand times a reading
 _PROBES = 20_000  # rows tried one by one over a bad page in one call: about 0.2 s
 _NO_MORE = 0xFFFFFFFF  # the highest n that a Sequence can hold
 _SMALLEST_ROW_BYTES = 20
@@ -60,19 +61,24 @@ class JournalReader:
                 return Sequence(number, n)
         return None
 
-    def after(self, sequence: Sequence | None, limit: int) -> list[Numbered]:
+    def after(
+        self, sequence: Sequence | None, limit: int, largest_bytes: int = LARGEST_READ_BYTES
+    ) -> list[Numbered]:
         """The next entries behind `sequence` (None: from the first), at most `limit`.
 
-        Raises DamagedRow when the very next row is damaged; rows before it are returned first.
+        The one whose payload brings their bytes to `largest_bytes` is the last. Raises DamagedRow
+        when the very next row is damaged; rows before it are returned first.
         """
         start = sequence or Sequence(0, 0)
         found: list[Numbered] = []
+        left = largest_bytes
         for number in file_numbers(self.folder):
-            if number < start.file or len(found) >= limit:
+            if number < start.file or len(found) >= limit or left <= 0:
                 continue
             behind = start.n if number == start.file else 0
-            rows, damage = self._read(number, behind, limit - len(found))
+            rows, damage = self._read(number, behind, limit - len(found), left)
             found += rows
+            left -= sum(len(entry.payload) for _, entry in rows)
             if damage is not None:
                 break
         else:
@@ -181,10 +187,12 @@ class JournalReader:
                 break
         return found[::-1]
 
-    def _read(self, file: int, behind: int, limit: int) -> tuple[list[Numbered], DamagedRow | None]:
+    def _read(
+        self, file: int, behind: int, limit: int, largest_bytes: int = LARGEST_READ_BYTES
+    ) -> tuple[list[Numbered], DamagedRow | None]:
         try:
             with closing(connect_reading(file_path(self.folder, file))) as connection:
-                return self._read_run(connection, file, behind, limit)
+                return self._read_run(connection, file, behind, limit, largest_bytes)
         except FileNotFoundError:
             return [], None  # set aside meanwhile
         except _TROUBLE as error:
@@ -195,7 +203,12 @@ class JournalReader:
             return [], self._damage(file, behind + 1, _NO_MORE)
 
     def _read_run(
-        self, connection: sqlite3.Connection, file: int, behind: int, limit: int
+        self,
+        connection: sqlite3.Connection,
+        file: int,
+        behind: int,
+        limit: int,
+        largest_bytes: int,
     ) -> tuple[list[Numbered], DamagedRow | None]:
         """Good rows up to the first damage, and that damage."""
         connection.execute("BEGIN")  # one state of the file for all that follows
@@ -209,7 +222,8 @@ class JournalReader:
                 return found, self._damage(file, expected, row[0] - 1)
             found.append((Sequence(file, expected), entry))
             expected += 1
-            if len(found) == limit:
+            largest_bytes -= len(entry.payload)
+            if len(found) == limit or largest_bytes <= 0:
                 return found, None
         if expected > last:
             return found, None
@@ -269,11 +283,13 @@ def _received_ns(connection: sqlite3.Connection, n: int) -> int:
 
 
 def _rows(connection: sqlite3.Connection, behind: int, limit: int, last: int) -> Iterator[Row]:
-    """Rows in order; those on bad pages are left out."""
+    """Rows in order, one in memory at a time; those on bad pages are left out."""
     try:
-        yield from connection.execute(
+        for row in connection.execute(
             "SELECT * FROM entry WHERE n > ? ORDER BY n LIMIT ?", (behind, limit)
-        ).fetchall()
+        ):
+            yield row
+            behind = row[0]
     except _TROUBLE as error:
         if not _unreadable(error):
             raise

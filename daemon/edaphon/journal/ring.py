@@ -43,8 +43,10 @@ class Ring:
                 old = self._batches.popleft()
                 self._bytes, self._behind = self._bytes - old.size_bytes, old.last
 
-    def after(self, sequence: Sequence | None, limit: int) -> list[tuple[Sequence, Entry]] | None:
-        """None when entries behind `sequence` are no longer, or were never, in the ring."""
+    def after(
+        self, sequence: Sequence | None, limit: int, largest_bytes: int
+    ) -> list[tuple[Sequence, Entry]] | None:
+        """As JournalReader.after; None when what is behind `sequence` is not, or no more, here."""
         fresh: list[_Batch] = []
         with self._lock:
             if not self._covers(sequence):
@@ -58,7 +60,11 @@ class Ring:
             skip = sequence.n - first.n + 1 if sequence and sequence.file == first.file else 0
             start = max(0, skip)
             chosen = entries[start : start + limit - len(found)]
-            found += [(Sequence(first.file, n), e) for n, e in enumerate(chosen, first.n + start)]
+            for n, entry in enumerate(chosen, first.n + start):
+                found.append((Sequence(first.file, n), entry))
+                largest_bytes -= len(entry.payload)
+                if largest_bytes <= 0:
+                    return found
             if len(found) == limit:
                 break
         return found

@@ -66,3 +66,9 @@ class Recent:
                 if n >= limit:
                     break
         return found
+
+    def bytes_above(self, number: int) -> int | None:
+        """What the changes above that one take; None when memory begins later."""
+        if number < self._after:
+            return None
+        return sum(change.size_bytes for change in self._changes if change.number > number)

@@ -268,7 +268,9 @@ class Series:
         """(rows of a day that differ from the old ones, times to withdraw)."""
         new, differs, gone = replaced(old, new, number)
         if differs.any() or len(gone):
-            self._unwritten.blocks[channel, day] = OpenBlock.of(new, len(new))
+            known = self._unwritten.blocks.get((channel, day))
+            stored = known.stored if known is not None else len(old)
+            self._unwritten.blocks[channel, day] = OpenBlock.of(new, stored, len(new))
         return new[differs], gone
 
     def _translated(self, other: "Series", rows: Rows) -> Rows:
@@ -374,9 +376,9 @@ class Series:
         """How many observations are current."""
         with self._lock:
             n = self._store.count(channel)
-            for (own, day), block in self._unwritten.blocks.items():
+            for (own, _), block in self._unwritten.blocks.items():
                 if channel in {None, own}:
-                    n += len(block.rows()) - self._store.block_count(own, day)
+                    n += len(block) - block.stored
             return n
 
     def heads(self, channel: str | None = None) -> list[BlockHead]:
@@ -415,6 +417,11 @@ class Series:
         with self._lock:
             return self._recent.above(after_change, limit)
 
+    def recent_bytes(self, after_change: int) -> int | None:
+        """What the changes above that one take in memory; None when memory begins later."""
+        with self._lock:
+            return self._recent.bytes_above(after_change)
+
     def conflicts(self, channel: str | None = None) -> list[Conflict]:
         with self._lock:
             found = {c.key: c for c in self._store.conflicts(channel)}
@@ -448,7 +455,8 @@ class Series:
     def _block(self, channel: str, day: int) -> OpenBlock:
         block = self._unwritten.blocks.get((channel, day))
         if block is None:
-            block = self._unwritten.blocks[channel, day] = OpenBlock.of(self._rows(channel, day))
+            rows = self._rows(channel, day)
+            block = self._unwritten.blocks[channel, day] = OpenBlock.of(rows, len(rows))
         return block
 
     def _rows(self, channel: str, day: int) -> Rows:

@@ -173,11 +173,6 @@ class Store:
         query = "SELECT coalesce(sum(n), 0) FROM block WHERE (?1 IS NULL OR channel = ?1)"
         return int(self._db.execute(query, (channel,)).fetchone()[0])
 
-    def block_count(self, channel: str, day: int) -> int:
-        query = "SELECT n FROM block WHERE channel = ? AND day = ?"
-        row = self._db.execute(query, (channel, day)).fetchone()
-        return int(row[0]) if row else 0
-
     def summary(self, channel: str | None = None) -> list[tuple[object, ...]]:
         """(channel, day, n, passed, not_evaluated, suspect, failed, missing, lowest, highest,
         mean, digest) of each block."""

@@ -17,17 +17,24 @@ Key = tuple[str, int, int, int, int]  # of a conflict
 
 @dataclass(slots=True)
 class OpenBlock:
-    """A day of one channel: sorted rows, runs behind them, how many of all are unwritten."""
+    """A day of one channel: sorted rows, runs behind them, how many of all are unwritten.
+
+    `stored` is how many rows of the day the file has.
+    """
 
     sorted: Rows
+    stored: int
     unwritten: int = 0
     tail: list[Rows] = field(default_factory=list)
     last_ns: int = -(2**63)
 
     @classmethod
-    def of(cls, rows: Rows, unwritten: int = 0) -> "OpenBlock":
+    def of(cls, rows: Rows, stored: int, unwritten: int = 0) -> "OpenBlock":
         last_ns = int(rows["time_ns"][-1]) if len(rows) else -(2**63)
-        return cls(rows, unwritten, [], last_ns)
+        return cls(rows, stored, unwritten, [], last_ns)
+
+    def __len__(self) -> int:
+        return len(self.sorted) + sum(map(len, self.tail))
 
     def append(self, rows: Rows) -> None:
         self.tail.append(rows)

@@ -13,6 +13,7 @@ import numpy as np
 from edaphon.nouns import Channel, Int, Observations
 from edaphon.series import DAY_NS, BlockHead, Change, Series
 from edaphon.series import Withdrawal as Gone
+from edaphon.series.change import RECENT_BYTES
 from edaphon.sinks.delivery import Batch
 from edaphon.sinks.erase import spans
 from edaphon.sinks.lines import part_of
@@ -22,6 +23,9 @@ __all__ = ["Notes", "SeriesFeed", "cursor_name"]
 
 EVER = -(2**62)  # from that time on [UTC ns]
 _NO_TIMES = np.empty(0, np.int64)
+
+
+NEAR_BYTES = RECENT_BYTES // 3
 
 
 def cursor_name(sink: str) -> str:
@@ -144,6 +148,14 @@ class SeriesFeed:
             since_ns = min(since_ns, self._asked)
         self._notes.put(self._note, since_ns)
         self._asked, self._again = since_ns, None
+
+    @property
+    def keeps_up(self) -> bool:
+        """Whether what the sink is owed is in memory yet, and far from leaving it."""
+        if self._backlogs:
+            return False
+        behind = self._series.recent_bytes(self._live)
+        return behind is not None and behind < NEAR_BYTES
 
     def next_batch(self, limit: int) -> Batch | None:
         if self._asked is not None and self._again is None:

@@ -1,5 +1,6 @@
 """Following files: every row once, across restarts, rotation and half-written lines."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,18 @@ def test_a_file_that_cannot_be_read_is_told_and_keeps_no_other_from_being_taken(
     plot.look()
     assert plot.numbers() == [7.5]
     assert "a.csv" in told[-1]
+
+
+def test_what_the_journal_has_not_committed_is_taken_again_after_a_kill(plot, monkeypatch):
+    """The place was kept of pieces that a kill took out of the journal's memory."""
+    plot.write("a.csv", HEAD + row(1))
+    plot.look()
+    plot.write("a.csv", row(2))
+    with monkeypatch.context() as patched:
+        patched.setattr(plot.journal, "append", lambda *_: None)  # a kill comes before the commit
+        plot.clock.now += 10**9
+        plot.follower.look(threading.Event())
+        plot.save()
+    plot.start()
+    plot.look()
+    assert plot.numbers() == [1.5, 2.5]

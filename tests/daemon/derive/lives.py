@@ -89,7 +89,9 @@ class MemoryJournal:
     def last(self) -> Sequence | None:
         return Sequence(1, self.shown) if self.shown else None
 
-    def after(self, sequence: Sequence | None, limit: int) -> list[tuple[Sequence, Entry]]:
+    def after(
+        self, sequence: Sequence | None, limit: int, largest_bytes: int = 0
+    ) -> list[tuple[Sequence, Entry]]:
         start = sequence.n if sequence is not None else 0
         end = min(self.shown, start + limit)
         return [(Sequence(1, n + 1), self.entries[n]) for n in range(start, end)]
@@ -176,7 +178,7 @@ class MergingSink:
 
     def take(self, feed: SeriesFeed, batches: int, limit: int) -> None:
         while batches > 0 and (batch := feed.next_batch(limit)) is not None:
-            for channel, times in batch.withdrawals:
+            for channel, times, _ in batch.withdrawals:
                 for time_ns in times.tolist():
                     self.points.pop((channel.id, time_ns), None)
             for run in batch.observations:
@@ -219,7 +221,8 @@ class Life:
         self.feed = SeriesFeed(SINK, self.series, self.deriver.channels)
 
     def turn(self, limit: int) -> bool:
-        return self.deriver.turn(limit)
+        """Half as many readings as entries, so that either bound may end it."""
+        return self.deriver.turn(limit, (limit + 1) // 2)
 
     def settle(self, limit: int = 4000) -> None:
         while self.deriver.turn(limit):

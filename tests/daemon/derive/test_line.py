@@ -231,3 +231,27 @@ def test_facts_learned_on_the_way_give_what_they_give_from_the_start(
         assert life.told() == told(folder / "whole", entries)
         assert life.sink.points == life.rows()
         life.close()
+
+
+def test_channels_are_taken_over_one_at_a_time_and_a_kill_between_them_loses_none() -> None:
+    """All at once, ten years of twelve channels let nothing else happen for 20 s."""
+    stream = Told()
+    first(stream)
+    stream.know_clock()
+    for k in range(20):
+        stream.hear("a", 10.0 + k % 3, 1, True)
+    with folders() as folder:
+        journal = MemoryJournal(stream.entries)
+        journal.shown = len(stream.entries)
+        life = Life(folder, journal)
+        life.settle()
+        life.deriver.derive_all_again()
+        left = [len(life.deriver.pending)]
+        while life.deriver.turn():
+            left.append(len(life.deriver.pending))
+            if left[-1] == left[0] - 1:
+                life.restart(flushed=False)
+        assert left[0] > 1
+        assert set(left) == set(range(left[0] + 1))
+        assert life.told() == told(folder / "whole", stream.entries)
+        life.close()

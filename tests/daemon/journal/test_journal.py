@@ -39,6 +39,23 @@ def test_entries_come_back_in_order_with_numbers_from_one(journal: Journal) -> N
     assert journal.entry(Sequence(1, 7)) == entries[6]
 
 
+@pytest.mark.parametrize("reading", ["memory", "files"])
+def test_a_read_is_bounded_in_bytes_and_leaves_nothing_out(journal: Journal, reading: str) -> None:
+    """A page of 4,000 pieces of 64 KiB would take 256 MB."""
+    entries = [record(k)._replace(payload=bytes(65_536)) for k in range(100)]
+    commit(journal, entries)
+    reader = journal if reading == "memory" else read_only(journal.folder)
+    found: list[Entry] = []
+    place = Sequence(1, 0)
+    while page := reader.after(place, 4000):
+        assert sum(len(entry.payload) for _, entry in page) < 4_100_000
+        found += [entry for _, entry in page]
+        place = page[-1][0]
+    assert found == entries
+    assert len(reader.after(Sequence(1, 3), 4000, largest_bytes=1)) == 1, "none would be an end"
+    assert len(reader.after(Sequence(1, 3), 4000, largest_bytes=65_537)) == 2
+
+
 def test_every_column_survives_a_reopening(tmp_path: Path) -> None:
     odd = Entry(Kind.GAP, -1, 0, "büt", "", bytes(range(256)), None)
     late = record(3)._replace(slot_ns=-(2**63), received_ns=2**63 - 1)

@@ -58,6 +58,20 @@ def test_every_row_counts_as_unwritten_until_the_flush(series):
     assert series.unflushed_rows == 1
 
 
+def test_rows_are_counted_with_one_question_however_many_days_are_open(series):
+    """A status beside ten years that come in asked the file for each of a thousand days."""
+    series.merge([run([k * DAY_NS + 1 for k in range(50)], np.ones(50))], TEXTS)
+    series.flush()
+    series.merge([run([k * DAY_NS + 2 for k in range(60)], np.ones(60))], TEXTS)
+    series.revise([run([1], [7.0])], TEXTS)
+    asked = []
+    series._store._db.set_trace_callback(asked.append)
+    assert series.count() == series.count("a") == 110
+    assert len(asked) == 2
+    series.flush()
+    assert series.count() == sum(head.n for head in series.heads()) == 110
+
+
 def test_a_late_row_takes_its_place_in_time(series):
     series.merge([run([10, 30], [1.0, 3.0])], TEXTS)
     series.merge([run([20], [2.0])], TEXTS)
@@ -380,3 +394,20 @@ def test_conflicts_are_counted_alike_in_memory_and_on_disk(series):
         (8, 4, 0),
     ]
     expect(2, 1, 1)
+
+
+def test_a_sink_keeps_up_while_what_it_is_owed_is_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(change_module, "RECENT_BYTES", 40_000)
+    monkeypatch.setattr("edaphon.sinks.feed.NEAR_BYTES", 10_000)
+    series = Series(tmp_path / "series.sqlite")
+    feed = SeriesFeed("s", series, CHANNELS)
+    assert feed.keeps_up
+    series.merge([run(range(1, 101), np.ones(100))], TEXTS)
+    assert feed.keeps_up
+    series.merge([run(range(101, 201), np.ones(100))], TEXTS)
+    assert not feed.keeps_up, "half of what memory holds"
+    series.merge([run(range(201, 601), np.ones(400))], TEXTS)
+    assert not feed.keeps_up, "memory begins later"
+    drain(feed)
+    assert feed.keeps_up
+    series.close()

@@ -1,0 +1,90 @@
+"""Files that a person hands to a file source once, such as those of earlier years."""
+
+import threading
+from pathlib import Path
+from typing import NamedTuple
+
+from edaphon.journal import StateFile
+from edaphon_drivers.faults import Fault
+from edaphon_drivers.files import engine as files
+from edaphon_drivers.files.cutting import Rest
+from edaphon_drivers.files.lines import RefusedLine
+from edaphon_drivers.payloads import Piece
+from edaphon_drivers.sheets import Sheet
+
+__all__ = ["ImportProgress", "Imports", "why_no_rows"]
+
+LOOK_BYTES = 65_536
+_LARGEST_RECORD_BYTES = 1 << 23
+_REFUSED_SHOWN = 3
+
+
+class ImportProgress(NamedTuple):
+    """How many bytes of a file were handed to the journal, and how many of these are derived."""
+
+    file: str
+    size_bytes: int
+    taken_bytes: int
+    derived_bytes: int
+    done: bool
+
+
+class Imports:
+    """The files of one source besides those that it follows; the list is kept over a restart."""
+
+    def __init__(self, path: str, state: StateFile) -> None:
+        self._key, self._state = f"imports {path}", state
+        self._lock = threading.Lock()
+
+    @property
+    def names(self) -> list[str]:
+        """Those that are taken already stay: a person may add to a file, or ask how far it is."""
+        return list(self._state.get(self._key, []))
+
+    def add(self, name: str) -> None:
+        with self._lock:
+            self._state.put(self._key, list(dict.fromkeys([*self.names, name])))
+
+    def remove(self, name: str) -> None:
+        with self._lock:
+            self._state.put(self._key, [one for one in self.names if one != name])
+
+
+def why_no_rows(file: Path, sheet: Sheet) -> str | None:
+    """None where the beginning of a file holds a row; else its first lines with what they lack."""
+    with file.open("rb") as opened:
+        one_record = files.is_one_record(sheet)
+        data = opened.read(_LARGEST_RECORD_BYTES if one_record else LOOK_BYTES)
+    header: bytes = b""
+    while data:
+        cut = files.cut(data, sheet, Rest.ENDED, bool(header))
+        if not cut.whole:
+            break
+        header = data[: cut.header_bytes] or header
+        piece = Piece(str(file), 0, header, data[cut.header_bytes : cut.whole])
+        found = _first_refusal(piece, sheet)
+        if found is None:
+            return None
+        if found:
+            return found
+        data = data[cut.whole :]
+    return ""
+
+
+def _first_refusal(piece: Piece, sheet: Sheet) -> str | None:
+    """None where the piece holds a row; else the first lines that are none, "" for no lines."""
+    refused: list[RefusedLine] = []
+    try:
+        for part in files.read_piece(piece, sheet):
+            if part.readings or part.counts.rows:
+                return None
+            refused += part.refused[: _REFUSED_SHOWN - len(refused)]
+    except Fault as fault:
+        return f": {fault}"
+    return "".join(f"\n  line {r.line}: {r.reason}: {_printable(r.text)}" for r in refused)
+
+
+def _printable(data: bytes) -> str:
+    """Bytes that a terminal would act on are shown as \\xNN."""
+    text = data.decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

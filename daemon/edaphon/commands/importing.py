@@ -1,0 +1,33 @@
+"""What must be so before a file is imported: this account can read it, and the model knows it."""
+
+import os
+import pwd
+from pathlib import Path
+
+from edaphon.acquire.imports import why_no_rows
+from edaphon_drivers.sheets import Sheet
+
+__all__ = ["why_not_taken"]
+
+
+def why_not_taken(file: Path, sheet: Sheet | None) -> str | None:
+    """None where nothing speaks against it; without a sheet its lines are not looked at."""
+    account = pwd.getpwuid(os.geteuid()).pw_name
+    try:
+        if not file.is_file():
+            return (
+                f"{file}: expected a file, the account {account} of the service finds none there;"
+                " it does not see /home, /root and the /tmp of others"
+            )
+        with file.open("rb"):
+            pass
+        why = why_no_rows(file, sheet) if sheet is not None else None
+    except OSError as error:
+        return (
+            f"{file}: expected a file that the account {account} of the service can read, got"
+            f" {error.strerror}; for example: setfacl -m u:{account}:r {file}"
+        )
+    if why is None:
+        return None
+    assert sheet is not None  # noqa: S101  without one nothing was looked at
+    return f"{file}: expected rows of {sheet.title}, got none{why}\n--force takes it all the same"
