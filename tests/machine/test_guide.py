@@ -4,10 +4,13 @@ In a bare Debian: what needs hardware meets `edaphon simulate`, what needs root 
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 from tests.machine.debian import PERSON, Debian, bare_debian
 from tests.machine.guide import PAGES, Block, blocks, shells
+
+from edaphon_drivers.simulators.files import SimulatedRespirometer
 
 HOME = f"/home/{PERSON}"
 CODE = f"{HOME}/edaphon"
@@ -27,6 +30,7 @@ AT_THE_PLOT = (
     "edaphon cal add --check", "edaphon cal fit",
 )  # fmt: skip
 THE_PLOT = ("edaphon simulate",)
+FILES = ("edaphon files replace", "edaphon import")
 AS_ROOT = (
     "sudo ./run install --service", "edaphon init /etc/edaphon/edaphon.toml",
     "sudo install -m 640", "sudo ./run install --remove",
@@ -98,6 +102,23 @@ source = "sdi12/a"
 sensor = "T12-00041873"
 output = "soil_temperature"
 """
+CHAMBERS = """
+[logger]
+id = "l"
+[site]
+id = "s"
+[storage]
+folder = "/tmp/chambers/storage"
+[facts]
+inbox = "/tmp/chambers/facts"
+[clock]
+trust = "system"
+[[source]]
+name = "chambers"
+file = "/tmp/chambers/li8100/*.81x"
+model = "licor.li-8100a"
+settings = { utc_offset = "+01:00" }
+"""
 POINTS = "raw,reference\n0.10,0.11\n0.17,0.18\n0.29,0.31\n0.41,0.43\n"
 
 pytestmark = pytest.mark.timeout(600)
@@ -111,7 +132,7 @@ def the_block(begin: str) -> Block:
 
 def _key(block: Block) -> str:
     """Which of the names above a block answers to: the longest."""
-    names = [*NOT_TYPED, *FIRST_STEPS, *AT_THE_PLOT, *THE_PLOT, *AS_ROOT]
+    names = [*NOT_TYPED, *FIRST_STEPS, *AT_THE_PLOT, *THE_PLOT, *FILES, *AS_ROOT]
     return max((name for name in names if block.first.startswith(name)), key=len, default="")
 
 
@@ -120,7 +141,7 @@ def test_every_block_is_typed_or_is_left_out_with_a_reason() -> None:
     assert unknown == [], "say in this file how it is typed"
     assert [page.name for page in PAGES if shells(page)] == []
     typed = {_key(block) for block in ALL} - set(NOT_TYPED)
-    assert typed == {*FIRST_STEPS, *AT_THE_PLOT, *THE_PLOT, *AS_ROOT}
+    assert typed == {*FIRST_STEPS, *AT_THE_PLOT, *THE_PLOT, *FILES, *AS_ROOT}
     assert len(NOT_TYPED) == 4
     assert {_key(block) for block in ALL} >= set(NOT_TYPED)
 
@@ -180,6 +201,32 @@ def test_what_is_done_at_a_plot_works_with_a_simulated_one(machine: Debian) -> N
     ]
     assert wrong == [], shown
     assert sum(any(words in part for words in TOO_YOUNG) for part in printed) == len(TOO_YOUNG)
+
+
+def test_files_are_replaced_and_imported_as_the_guide_says(machine: Debian) -> None:
+    folder, stick = machine.root / "tmp" / "chambers", machine.root / "media" / "stick"
+    for place in (folder / "li8100", folder / "facts", stick):
+        place.mkdir(parents=True)
+    for name, at in (("first", 12), ("right", 11)):
+        begun = datetime(2026, 3, 7, at)  # noqa: DTZ001 local text
+        SimulatedRespirometer(folder / name, begun).observe(1, [400, 401, 402], 0.96)
+    years = SimulatedRespirometer(stick / "2016-2025.81x", datetime(2016, 3, 7))  # noqa: DTZ001
+    years.observe(1, [390, 391, 392, 393], 0.5)
+    (folder / "edaphon.toml").write_text(CHAMBERS, "utf-8")
+    machine.admin(f"chown -R {PERSON}: /tmp/chambers")
+    until = "for n in $(seq 100); do {} && break; sleep 0.2; done"
+    replace, take = (the_block(name).text.strip() for name in FILES)
+    shown = machine.person(
+        "cd /tmp/chambers && mv first li8100/2026.81x\n"
+        "edaphon run edaphon.toml >log 2>&1 & run=$!\n"
+        f"cd /tmp/chambers; {until.format('edaphon files list 2>&1 | grep -q 2026.81x')}\n"
+        "mv right li8100/2026.81x\n"
+        f"{until.format('edaphon files list --json | grep -q copy..*2')}\n"
+        f"{replace}; echo code $?; {take} </dev/null; echo code $?; edaphon status\n"
+        "kill -INT $run; wait $run"
+    )
+    assert shown.count("code 0") == 2, shown
+    assert "2016-2025.81x" in shown
 
 
 def test_the_service_is_made_and_removed_as_the_guide_says(machine: Debian) -> None:
