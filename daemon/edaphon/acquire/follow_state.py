@@ -12,7 +12,7 @@ from edaphon.acquire.followed import START, Block, Place, read_at
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.nouns import Sequence
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.files.raw_lines import mark_of
+from edaphon_drivers.files.text import mark_of
 from edaphon_drivers.payloads import Follows, Piece, unpack_piece
 
 __all__ = ["Known", "Loss", "load_known"]

@@ -6,7 +6,7 @@ from typing import BinaryIO
 from edaphon.acquire.followed import LARGEST_PIECE_BYTES, START, Place, read_at
 from edaphon_drivers.files import engine as files
 from edaphon_drivers.files.cutting import Cut, Rest
-from edaphon_drivers.files.raw_lines import line_end, mark_of, split_lines
+from edaphon_drivers.files.text import line_end, mark_of, split_lines
 from edaphon_drivers.payloads import Follows, Piece
 from edaphon_drivers.sheets import Sheet
 
