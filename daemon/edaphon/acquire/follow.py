@@ -176,8 +176,13 @@ class Follower:
         return [one for one in map(self.import_progress, self._imports.names) if not one.done]
 
     def losses(self) -> tuple[Loss, ...]:
-        """What was possibly not read, the newest last."""
+        """The latest of what was possibly not read, the newest last."""
         return tuple(self._known.losses)
+
+    @property
+    def lost(self) -> int:
+        """How often something was possibly not read, since the source was new."""
+        return self._known.lost
 
     def files(self) -> list[FileView]:
         """The files that were begun, by name; safe from any thread."""

@@ -16,7 +16,7 @@ from edaphon.derive.files import FileAccount, FileReader, SourceFiles, whole_ref
 from edaphon.derive.placed import PlacedRow, further_readings, groups_of
 from edaphon.derive.plan import Plan
 from edaphon.derive.segments import LINE_VERSION, Segment
-from edaphon.derive.sources import Decoded, Sources
+from edaphon.derive.sources import Decoded, Note, Sources
 from edaphon.derive.state import State, Uplink, UplinkConflicts
 from edaphon.journal import Entry, Kind, Purpose
 from edaphon.nouns import DEMOTED, Observations, Sequence
@@ -74,6 +74,7 @@ class Line:
         on_dead_letter: Callable[[DeadLetter], None] = lambda _: None,
         latest: Sources | None = None,
         on_lost_line: Callable[[LostLine], None] = lambda _: None,
+        on_note: Callable[[Note], None] = lambda _: None,
     ) -> None:
         """`latest` are the sources as said last, where entries of the past are derived again."""
         self.state = state
@@ -83,6 +84,7 @@ class Line:
         self._recall = recall
         self._on_dead_letter = on_dead_letter
         self._on_lost_line = on_lost_line
+        self._on_note = on_note
         self._rows: defaultdict[Segment, list[PlacedRow]] = defaultdict(list)
         self._demoting = False  # some row of the batch is demoted
         self._places: list[int] = []  # of the records of a batch, as they are placed
@@ -205,6 +207,7 @@ class Line:
             return
         for note in decoded.notes:
             self.state.note(*note)
+            self._on_note(note)
         self.state.counts.decoded += 1
         self._readings += len(decoded.readings)
         if entry.purpose == _ROUTINE:
