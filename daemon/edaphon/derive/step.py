@@ -39,6 +39,8 @@ ALL = 2**63
 Item = tuple[Sequence, Entry]
 # Plain numbers: an enum member costs a look-up for every reading.
 _NONE, _SUSPECT, _NAN, _UNSET = int(Flag.NOT_EVALUATED), int(Flag.SUSPECT), float("nan"), -2
+# What a later copy of its file lacks is no good value either: the person said that it was wrong.
+_REPLACED = DEMOTED | int(Flag.FAIL)
 _FIRST_BYTES = 16  # of an uplink, to show
 _RECORD, _ROUTINE = Kind.RECORD, Purpose.ROUTINE
 
@@ -254,7 +256,8 @@ class Line:
                 self._readings += len(one.readings)
                 if entry.purpose == _ROUTINE:
                     decoded = Decoded(entry.source, one.readings, dated=True)
-                    self._place(sequence.number, entry, decoded, replaced or unended)
+                    mark = _REPLACED if replaced else DEMOTED if unended else 0
+                    self._place(sequence.number, entry, decoded, mark)
                 done += one.counts.lines
                 yield one.counts, one.refused
         except Fault as fault:
@@ -298,7 +301,8 @@ class Line:
         elif counters and came.f_cnt < max(counters):  # late: it was counted as missed
             self.state.uplinks_missed[path] = max(0, before - 1)
 
-    def _place(self, sequence: int, entry: Entry, decoded: Decoded, demoted: bool = False) -> None:
+    def _place(self, sequence: int, entry: Entry, decoded: Decoded, mark: int = 0) -> None:
+        """`mark`: 0, DEMOTED, or _REPLACED for rows that a person has called wrong."""
         received = self._received(sequence, entry)
         correction = received - entry.received_ns
         default = received if entry.slot_ns is None else entry.slot_ns + correction
@@ -314,8 +318,7 @@ class Line:
         self.state.placed = max(self.state.placed, sequence)
         known: int | None = _UNSET
         time, doubt, order, placed = default, _NONE, 0, None
-        mark = DEMOTED if demoted else 0
-        self._demoting |= demoted
+        self._demoting |= bool(mark)
         second: dict[str, _ByTime] = {}
         for reading in readings:
             output, _, number, _, _, _, sent, start, after = reading
@@ -342,7 +345,7 @@ class Line:
                             time if start is None else start,
                             _NAN if number is None else number,
                             sequence,
-                            (_SUSPECT if wrong else doubt) | mark,
+                            _marked(_SUSPECT if wrong else doubt, mark),
                             order,
                         )
                     )
@@ -383,6 +386,10 @@ def sources_of(entry: Entry, latest: Sources | None = None) -> Sources:
     table = orjson.loads(entry.payload)
     config, _ = read_config(read_document(table["file"], table["text"]))
     return Sources.of(config, table.get("files"), latest) if config is not None else Sources()
+
+
+def _marked(doubt: int, mark: int) -> int:
+    return mark if mark == _REPLACED else doubt | mark
 
 
 def _measured(sent: int | None, default: int, oldest: int, newest: int) -> tuple[int, int]:
