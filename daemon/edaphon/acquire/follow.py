@@ -113,9 +113,10 @@ class Follower:
 
         Those that are imported come last, for a while: what is followed must not wait for them.
         """
-        self._imported, self._gave_way, self._problem = frozenset(self._imports.names), False, None
-        followed = files_now(self._pattern)
-        self._found = followed | files_of(self._imported - followed.keys())
+        self._imported, self._gave_way = frozenset(self._imports.names), False
+        followed, self._problem = files_now(self._pattern)
+        imported, problem = files_of(self._imported - followed.keys())
+        self._found, self._problem = followed | imported, self._problem or problem
         for name in self._imported - self._found.keys():
             self._miss(name)
         # All that left their names are read to their ends before what stands there now begins.

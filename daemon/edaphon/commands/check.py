@@ -195,8 +195,13 @@ def _summary(found: Examined) -> str:
 
 def _next(found: Examined) -> Iterable[str]:
     if found.config is None or found.document is None:
-        return ()
-    return next_steps(Path(found.document.file), found.config)
+        return
+    if found.config.sources and not any(row.fact.table == "deployment" for row in found.rows):
+        yield (
+            "no [[deployment]] here: all is recorded, and values begin once one in the"
+            " configuration or in applied facts says which output feeds which [[channel]]"
+        )
+    yield from next_steps(Path(found.document.file), found.config)
 
 
 def _count(n: int, what: str) -> str:

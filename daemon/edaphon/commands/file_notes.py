@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edaphon.acquire.follow import Follower
-from edaphon.acquire.follow_state import Loss
-from edaphon.acquire.followed import FileView
 from edaphon.commands.file_lines import REFUSED_IS_A_PROBLEM_NS
+
+if TYPE_CHECKING:  # a start without followed files does not pay for them
+    from edaphon.acquire.follow import Follower
+    from edaphon.acquire.follow_state import Loss
+    from edaphon.acquire.followed import FileView
 
 __all__ = ["file_notes", "file_rows", "loss_problems"]
 
 
-def file_notes(followers: Mapping[str, Follower], utc_offset_s: int) -> Iterator[dict[str, str]]:
+def file_notes(followers: Mapping[str, "Follower"], utc_offset_s: int) -> Iterator[dict[str, str]]:
     """For `edaphon status`: what waits, and what was possibly not read; times are the site's."""
     for source, follower in followers.items():
         for file in follower.files():
@@ -25,7 +27,7 @@ def file_notes(followers: Mapping[str, Follower], utc_offset_s: int) -> Iterator
 
 
 def loss_problems(
-    followers: Mapping[str, Follower], now_ns: int, utc_offset_s: int
+    followers: Mapping[str, "Follower"], now_ns: int, utc_offset_s: int
 ) -> Iterator[str]:
     """What was possibly not read, as long as a person has to look at it."""
     for source, follower in followers.items():
@@ -37,11 +39,11 @@ def loss_problems(
                 )
 
 
-def _loss_words(loss: Loss, utc_offset_s: int) -> str:
+def _loss_words(loss: "Loss", utc_offset_s: int) -> str:
     return f"{loss.words} ({_time(loss.time_ns, utc_offset_s, '%Y-%m-%d %H:%M')})"
 
 
-def file_rows(followers: Mapping[str, Follower], utc_offset_s: int) -> Iterator[dict[str, Any]]:
+def file_rows(followers: Mapping[str, "Follower"], utc_offset_s: int) -> Iterator[dict[str, Any]]:
     """For `edaphon files list`: each file that was begun, by source and name."""
     for source, follower in followers.items():
         for file in follower.files():
@@ -49,7 +51,7 @@ def file_rows(followers: Mapping[str, Follower], utc_offset_s: int) -> Iterator[
             yield {"source": source, **file._asdict(), "waits": words}
 
 
-def waiting_words(file: FileView, utc_offset_s: int) -> str:
+def waiting_words(file: "FileView", utc_offset_s: int) -> str:
     """What stands behind the last whole line; "" for nothing."""
     count = file.size - file.offset
     if count <= 0:

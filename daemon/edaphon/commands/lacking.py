@@ -5,10 +5,12 @@ import getpass
 import grp
 import os
 import stat
+import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
-from edaphon.config import Bus, Configuration
+from edaphon.config import Bus, Configuration, FileSource, LorawanSource
 
 __all__ = ["SERVICE_FOLDER", "denied", "is_services", "lacking", "next_steps"]
 
@@ -22,7 +24,7 @@ def is_services(file: Path) -> bool:
 
 
 def lacking(config: Configuration) -> list[str]:
-    """Ports and switches that are not there or not for this account; nothing is opened."""
+    """Ports, switches and files that are not there or not for this account; none is opened."""
     found: list[str] = []
     for name, bus in config.buses.items():
         found += _port(name, bus)
@@ -30,6 +32,11 @@ def lacking(config: Configuration) -> list[str]:
             found += _file(f"bus {name}, multiplexer", bus.multiplexer.file)
     for name, supply in config.supplies.items():
         found += _file(f"supply {name}", supply.file)
+    for source in config.sources:
+        if isinstance(source, FileSource):
+            found += _followed(source)
+    if any(isinstance(s, LorawanSource) and s.codec_file for s in config.sources):
+        found += _codec_engine()
     return found
 
 
@@ -41,7 +48,7 @@ def next_steps(file: Path, config: Configuration) -> Iterator[str]:
         yield "next: sudo systemctl restart edaphon edaphon-web"
     else:
         yield f"next: edaphon run {file}"
-    if missing:
+    if config.buses and missing:
         yield f"without its hardware: edaphon simulate {file} --folder /tmp/plot"
 
 
@@ -77,6 +84,29 @@ def _file(name: str, path: Path) -> Iterator[str]:
         yield f"{name}: {path} is not there; see that its driver or program runs"
     elif not os.access(path, _WRITE):
         yield f"{name}: {path} is not for this account. {_allowed(path)}"
+
+
+def _followed(source: FileSource) -> Iterator[str]:
+    from edaphon.acquire.renamed import files_now  # no start pays for it
+
+    files, problem = files_now(source.file)
+    if problem:
+        yield f"source {source.path}: {problem}"
+    elif not files:
+        yield f"source {source.path}: no file {source.file} yet; it is read when it is there"
+    closed = next((name for name in files if not os.access(name, _READ)), None)
+    if closed is not None:
+        yield f"source {source.path}: {closed} is not for this account. {_allowed(Path(closed))}"
+
+
+def _codec_engine() -> Iterator[str]:
+    if find_spec("quickjs") is None:
+        from edaphon_drivers import javascript
+
+        yield (
+            "codec_file: makers' JavaScript needs the extra `codecs`; install it:"
+            f"  {sys.executable} -m {javascript.INSTALL}"
+        )
 
 
 def _allowed(place: Path) -> str:

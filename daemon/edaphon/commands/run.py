@@ -45,7 +45,9 @@ def run(
         notify("READY=1")
         _log.info("recording into %s; `edaphon status` shows what comes in", service.layout.folder)
         if missing := len(lacking(service.config)):
-            _log.info("ports or switches that can't be used: %d; see `edaphon check`", missing)
+            _log.info(
+                "ports, switches or files that can't be used: %d; see `edaphon check`", missing
+            )
         while not stop.wait(WATCHDOG_S):
             if service.alive():
                 notify("WATCHDOG=1")
