@@ -47,7 +47,8 @@ def files_of(names: Iterable[str]) -> tuple[dict[str, Stat], str | None]:
 
 def _no_file(name: str, mode: int) -> str:
     if S_ISDIR(mode):
-        return f"expected a file, got the folder {name}; {name}/* stands for the files in it"
+        inside = f"{name.rstrip('/')}/*"
+        return f"expected a file, got the folder {name}; {inside} stands for the files in it"
     return f"expected a file that a program writes and keeps, got a pipe or device: {name}"
 
 

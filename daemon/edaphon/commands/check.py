@@ -21,7 +21,9 @@ from edaphon.facts import (
 )
 from edaphon.sinks.sink import sink_kind
 from edaphon.written import FACT_TABLES, Complaint, Document, read_document
+from edaphon.written.complaints import one_line
 from edaphon.written.models import validated
+from edaphon.written.reading import read_text
 
 __all__ = ["CONFIGURATION", "Examined", "check", "examine", "usual_file"]
 
@@ -61,7 +63,7 @@ def check(
     else:
         typer.echo(_summary(found))
         for line in _next(found):
-            typer.echo(line)
+            typer.echo(one_line(line))
     if found.complaints:
         raise typer.Exit(CONFIGURATION)
 
@@ -119,7 +121,7 @@ def _read(files: Iterable[Path]) -> tuple[list[Document], list[Complaint]]:
     complaints: list[Complaint] = []
     for path in dict.fromkeys(_plain_files(files)):
         try:
-            documents.append(read_document(str(path), path.read_text("utf-8-sig")))
+            documents.append(read_document(str(path), read_text(path, "utf-8-sig")))
         except OSError as error:
             came = f"can't be read ({error.strerror})"
             complaints.append(Complaint(str(path), 1, "", came, _readable(path, error)))

@@ -6,7 +6,7 @@ import grp
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -32,9 +32,10 @@ def lacking(config: Configuration) -> list[str]:
             found += _file(f"bus {name}, multiplexer", bus.multiplexer.file)
     for name, supply in config.supplies.items():
         found += _file(f"supply {name}", supply.file)
-    for source in config.sources:
-        if isinstance(source, FileSource):
-            found += _followed(source)
+    followed = [source for source in config.sources if isinstance(source, FileSource)]
+    for source in followed:
+        found += _followed(source)
+    found += _twice(followed)
     if any(isinstance(s, LorawanSource) and s.codec_file for s in config.sources):
         found += _codec_engine()
     return found
@@ -97,6 +98,19 @@ def _followed(source: FileSource) -> Iterator[str]:
     closed = next((name for name in files if not os.access(name, _READ)), None)
     if closed is not None:
         yield f"source {source.path}: {closed} is not for this account. {_allowed(Path(closed))}"
+
+
+def _twice(followed: Iterable[FileSource]) -> Iterator[str]:
+    """Sources that follow one file with one model: each row of it would be recorded by both."""
+    from edaphon.acquire.renamed import files_now
+
+    known: dict[tuple[str, str], str] = {}
+    for source in followed:
+        for name in {str(source.file), *files_now(source.file)[0]}:
+            first = known.setdefault((name, source.model), source.path)
+            if first != source.path:
+                yield f"source {source.path}: {name} is followed by {first} too; one is enough"
+                break
 
 
 def _codec_engine() -> Iterator[str]:

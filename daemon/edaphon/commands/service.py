@@ -38,6 +38,7 @@ from edaphon.sinks.delivery import Delivery, State
 from edaphon.sinks.feed import SeriesFeed, cursor_name
 from edaphon.sinks.sink import Sink, sink_kind
 from edaphon.written import Complaint, Document
+from edaphon.written.reading import read_text
 
 __all__ = ["NotKept", "Overrides", "Refusal", "Service"]
 
@@ -210,7 +211,7 @@ class Service:
         for source in self.config.sources:
             if isinstance(source, LorawanSource) and source.codec_file is not None:
                 try:
-                    found[str(source.codec_file)] = source.codec_file.read_text("utf-8")
+                    found[str(source.codec_file)] = read_text(source.codec_file)
                 except (OSError, UnicodeDecodeError) as error:
                     self.say_trouble(f"codec {source.codec_file}", f"can't be read: {error}")
         return found
