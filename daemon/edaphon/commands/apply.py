@@ -19,6 +19,7 @@ from edaphon.commands.storage import Storage, open_storage
 from edaphon.commands.waiting import before_now, wait_derived
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.written import Complaint
+from edaphon.written.complaints import one_line
 
 __all__ = [
     "Config",
@@ -108,13 +109,13 @@ def _alone(storage: Storage, told: Told, rows: Rows[FactRow]) -> list[Complaint]
 def enter(storage: Storage, told: Told, new: Rows[FactRow], way: Way) -> None:
     """Show what they change, journal them, and wait if that is wished."""
     found = foresight(storage, told, new, way.most_entries)
-    copies = replaced_copies(storage, new)
+    replaced = replaced_copies(storage, new)
     said: dict[str, Any] = {"new": news(new), **as_json(found), "applied": 0, "differing": None}
-    said["copies"] = [copy._asdict() for _, copy in copies]
+    said["copies"] = [copy._asdict() for one in replaced for copy in one.copies]
     if not way.json:
         show(new, found)
-        for line in replacement_lines(copies):
-            typer.echo(line)
+        for line in replacement_lines(replaced):
+            typer.echo(one_line(line))
         if new and way.dry_run:
             typer.echo(NOT_YET)
     if new and not way.dry_run:
