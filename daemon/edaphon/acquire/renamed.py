@@ -9,6 +9,7 @@ from stat import S_ISDIR, S_ISREG
 from typing import BinaryIO
 
 from edaphon.acquire.followed import Block, Place, Stat, begins_alike, checked, read_at
+from edaphon.written.reading import is_text
 
 __all__ = ["files_now", "files_of", "find_renamed", "goes_on_in", "holds"]
 
@@ -37,10 +38,13 @@ def files_of(names: Iterable[str]) -> tuple[dict[str, Stat], str | None]:
         except OSError as error:
             problem = f"expected a file that this account can read, got {error}"
             continue
-        if S_ISREG(now.st_mode):
-            found[name] = Stat.of(now)
-        else:
+        if not S_ISREG(now.st_mode):
             other = _no_file(name, now.st_mode)
+        elif not is_text(name):  # neither the journal nor a status can hold its name
+            came = os.fsencode(name)
+            problem = f"expected names of files in UTF-8, got {came!r}; rename the file"
+        else:
+            found[name] = Stat.of(now)
     problem = problem or (None if found else other)
     return dict(sorted(found.items(), key=lambda one: (one[1].mtime_ns, one[0]))), problem
 

@@ -1,6 +1,5 @@
 """`edaphon apply`: put facts in force: deployments, calibrations, marks, with their valid times."""
 
-import getpass
 from collections.abc import Iterable
 from collections.abc import Sequence as Rows
 from pathlib import Path
@@ -15,6 +14,7 @@ from edaphon.commands.foresight import MANY, Foresight, foresight
 from edaphon.commands.foresight.text import as_json, lines_of
 from edaphon.commands.keeping import keep
 from edaphon.commands.known import Told, told_in
+from edaphon.commands.lacking import account_name
 from edaphon.commands.storage import Storage, open_storage
 from edaphon.commands.waiting import before_now, wait_derived
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
@@ -120,7 +120,7 @@ def enter(storage: Storage, told: Told, new: Rows[FactRow], way: Way) -> None:
             typer.echo(NOT_YET)
     if new and not way.dry_run:
         before = before_now(storage) if way.wait else None
-        said["applied"] = keep(storage, new, way.who or getpass.getuser())
+        said["applied"] = keep(storage, new, way.who or account_name())
         if not way.json:
             n = said["applied"]
             typer.echo(f"{n} {'fact' if n == 1 else 'facts'} applied")

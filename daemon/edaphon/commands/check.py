@@ -23,7 +23,7 @@ from edaphon.sinks.sink import sink_kind
 from edaphon.written import FACT_TABLES, Complaint, Document, read_document
 from edaphon.written.complaints import one_line
 from edaphon.written.models import validated
-from edaphon.written.reading import read_text
+from edaphon.written.reading import is_text, read_text
 
 __all__ = ["CONFIGURATION", "Examined", "check", "examine", "usual_file"]
 
@@ -120,6 +120,10 @@ def _read(files: Iterable[Path]) -> tuple[list[Document], list[Complaint]]:
     documents: list[Document] = []
     complaints: list[Complaint] = []
     for path in dict.fromkeys(_plain_files(files)):
+        if not is_text(str(path)):
+            came = "the name of this file is not UTF-8"
+            complaints.append(Complaint(str(path), 1, "", came, "another name"))
+            continue
         try:
             documents.append(read_document(str(path), read_text(path, "utf-8-sig")))
         except OSError as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edaphon.config import Bus, Configuration, FileSource, LorawanSource
 
-__all__ = ["SERVICE_FOLDER", "denied", "is_services", "lacking", "next_steps"]
+__all__ = ["SERVICE_FOLDER", "account_name", "denied", "is_services", "lacking", "next_steps"]
 
 SERVICE_FOLDER = Path("/etc/edaphon")
 _WRITE, _READ = os.W_OK, os.R_OK
@@ -51,6 +51,14 @@ def next_steps(file: Path, config: Configuration) -> Iterator[str]:
         yield f"next: edaphon run {file}"
     if config.buses and missing:
         yield f"without its hardware: edaphon simulate {file} --folder /tmp/plot"
+
+
+def account_name() -> str:
+    """Of this process; a container may run an account that has no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid-{os.getuid()}"
 
 
 def denied(path: Path, error: OSError) -> str:
@@ -137,5 +145,5 @@ def _allowed(place: Path) -> str:
         return f"{place} belongs to another account: name a place of your own, or use sudo"
     return (
         f"The group {group} may use {place}. Join it, then log in again:"
-        f"  sudo adduser {getpass.getuser()} {group}"
+        f"  sudo adduser {account_name()} {group}"
     )

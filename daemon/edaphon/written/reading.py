@@ -5,7 +5,7 @@ from errno import EFBIG, EINVAL, EISDIR
 from pathlib import Path
 from stat import S_ISBLK, S_ISCHR, S_ISDIR
 
-__all__ = ["read_bytes", "read_text"]
+__all__ = ["is_text", "read_bytes", "read_text"]
 
 LARGEST_BYTES = 16 << 20  # of what people write; a file of facts of ten years has some 100 kB
 
@@ -24,6 +24,11 @@ def read_bytes(path: Path, most_bytes: int = LARGEST_BYTES) -> bytes:
         return _all(descriptor, path, most_bytes)
     finally:
         os.close(descriptor)
+
+
+def is_text(name: str) -> bool:
+    """Whether a file's name is UTF-8; bytes that are not come as lone surrogates."""
+    return name.isprintable() or not any("\ud800" <= c <= "\udfff" for c in name)
 
 
 def read_text(path: Path, encoding: str = "utf-8", errors: str = "strict") -> str:

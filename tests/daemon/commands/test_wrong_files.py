@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.daemon.commands.test_files import HEAD, MODEL, SOURCE
 from tests.stories.station import Station
 
 from edaphon.commands import main
+from edaphon.commands.lacking import account_name
 from edaphon.commands.run import _OneLine, running
 
 TIME = 'utc_offset = "+00:00"'
@@ -200,3 +202,63 @@ def test_two_sources_that_follow_one_file_with_one_model_are_shown(tmp_path: Pat
     out, _ = check(station, 0)
     where = f"{tmp_path}/data/a.csv"
     assert f"source file/other: {where} is followed by file/log too; one is enough" in out
+
+
+def latin_1(folder: Path, name: str, text: str) -> bytes:
+    path = os.fsencode(folder) + b"/" + name.encode("latin-1")
+    with open(path, "w") as file:
+        file.write(text)
+    return path
+
+
+def test_a_name_that_is_not_utf8_is_a_problem_and_stops_nothing(tmp_path: Path) -> None:
+    station = station_with(tmp_path)
+    (tmp_path / "data" / "good.csv").write_text(HEAD + ROW)
+    latin_1(tmp_path / "data", "M\xe4rz.csv", HEAD + ROW)
+    for _ in range(2):  # it stops in order, and starts again
+        with running(station.file):
+            until(lambda: lines_of(station) == (2, 1))
+            out, _ = call(station, "status", codes=(1,))
+        assert "expected names of files in UTF-8, got b'" in out
+        assert "M\\xe4rz.csv'; rename the file" in out
+
+
+def test_facts_and_imports_with_a_name_that_is_not_utf8_are_refused(tmp_path: Path) -> None:
+    station = station_with(tmp_path)
+    name = os.fsdecode(latin_1(station.inbox, "M\xe4rz.toml", ""))
+    _, err = check(station, 3)
+    assert err.splitlines()[0].endswith("the name of this file is not UTF-8; another name")
+    os.unlink(name)
+    _, err = call_bare("import", name, "--config", str(station.file), code=2)
+    assert err.startswith("expected names of files in UTF-8, got b'")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "loop", "folder", "device"])
+def test_an_import_of_no_file_says_what_is_there(tmp_path: Path, kind: str) -> None:
+    station = station_with(tmp_path)
+    with running(station.file):
+        _, err = call(station, "import", str(made(tmp_path, kind)), codes=(1,))
+    words = {"loop": "Too many levels of symbolic links", "folder": "got the folder"}
+    assert words.get(kind, "got a pipe or device") in err
+    assert len(err.splitlines()) == 1
+
+
+def test_an_asker_that_goes_away_leaves_no_words_in_the_log(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    station = station_with(tmp_path)
+    with running(station.file) as service:
+        for _ in range(20):
+            with socket.socket(socket.AF_UNIX) as asker:
+                asker.connect(str(service.layout.control))
+                asker.send(b'{"verb": "status"}\n')
+        call(station, "status", codes=(0, 1))
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_an_account_without_a_name_is_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    assert account_name() == f"uid-{os.getuid()}"
