@@ -192,7 +192,8 @@ def _symbol(symbol: str, text: str) -> str:
     try:
         short = str(_registry().get_symbol(symbol)).replace("µ", "u").replace("Δ", "delta_")
     except PintError as unknown:
-        raise UnitError(f"expected a unit; came {text!r}" + _near(text)) from unknown
+        near = _near(text) or "; such as degC, %, m3/m3 or kPa"
+        raise UnitError(f"expected a unit; came {text!r}{near}") from unknown
     short = _SPELLINGS.get(short, short)
     return short if _means(short, symbol) else symbol
 
@@ -230,6 +231,8 @@ def _near(text: str, target: str | None = None) -> str:
     """The likely meaning: a usual spelling close to the text, of the wanted kind if one is said."""
     if target is not None and text in {"C", "F"} and _kind(target) == _EXAMPLES["degC"]:
         return f"; did you mean deg{text}?"
+    if target is None and "%" in text:  # Vol%, % of volume
+        return "; did you mean %?"
     near = suggestion(text, _usual(target))
     return near if "did you mean" in near else ""
 

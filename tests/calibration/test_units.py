@@ -200,7 +200,12 @@ def test_a_temperature_scale_inside_a_compound_unit_is_refused() -> None:
         ("count", "volumetric_water_content", "a ratio such as"),
         ("Degc", "soil_temperature", "did you mean degC"),
         ("m3/m", "volumetric_water_content", "came 'm3/m'"),
-        ("nonsense", "soil_temperature", "expected a unit; came 'nonsense'"),
+        (
+            "nonsense",
+            "soil_temperature",
+            "expected a unit; came 'nonsense'; such as degC, %, m3/m3 or kPa",
+        ),
+        ("Vol%", "soil_moisture_index", "expected a unit; came 'Vol%'; did you mean %?"),
     ],
 )
 def test_a_unit_that_does_not_suit_says_what_would(

@@ -113,9 +113,10 @@ class Follower:
 
         Those that are imported come last, for a while: what is followed must not wait for them.
         """
-        self._imported, self._gave_way, self._problem = frozenset(self._imports.names), False, None
-        followed = files_now(self._pattern)
-        self._found = followed | files_of(self._imported - followed.keys())
+        self._imported, self._gave_way = frozenset(self._imports.names), False
+        followed, self._problem = files_now(self._pattern)
+        imported, problem = files_of(self._imported - followed.keys())
+        self._found, self._problem = followed | imported, self._problem or problem
         for name in self._imported - self._found.keys():
             self._miss(name)
         # All that left their names are read to their ends before what stands there now begins.
@@ -176,8 +177,13 @@ class Follower:
         return [one for one in map(self.import_progress, self._imports.names) if not one.done]
 
     def losses(self) -> tuple[Loss, ...]:
-        """What was possibly not read, the newest last."""
+        """The latest of what was possibly not read, the newest last."""
         return tuple(self._known.losses)
+
+    @property
+    def lost(self) -> int:
+        """How often something was possibly not read, since the source was new."""
+        return self._known.lost
 
     def files(self) -> list[FileView]:
         """The files that were begun, by name; safe from any thread."""

@@ -12,7 +12,7 @@ from edaphon.acquire.followed import START, Block, Place, read_at
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.nouns import Sequence
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.files.raw_lines import mark_of
+from edaphon_drivers.files.text import mark_of
 from edaphon_drivers.payloads import Follows, Piece, unpack_piece
 
 __all__ = ["Known", "Loss", "load_known"]
@@ -59,14 +59,17 @@ class Known:
     places: dict[str, Place] = field(default_factory=dict)
     copies: dict[str, int] = field(default_factory=dict)
     former: list[tuple[str, Place]] = field(default_factory=list)
-    losses: list[Loss] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)  # the latest
+    lost: int = 0  # of all losses ever
 
     def place(self, name: str) -> Place:
         return self.places.get(name, START)
 
     def copy_now(self) -> "Known":
         """What is known now; places never change, so that holding them is enough."""
-        return Known(dict(self.places), dict(self.copies), list(self.former), list(self.losses))
+        return Known(
+            dict(self.places), dict(self.copies), list(self.former), list(self.losses), self.lost
+        )
 
     def copy_of(self, name: str, place: Place) -> int:
         """The copy that a piece from this place on belongs to."""
@@ -111,6 +114,7 @@ class Known:
     def lose(self, loss: Loss) -> None:
         if loss not in self.losses:
             self.losses = [*self.losses, loss][-_MOST_LOSSES:]
+            self.lost += 1
 
     def _beginning(self, piece: Piece) -> Place:
         """The place from which a copy begins: within a file that was followed by another name."""
@@ -140,6 +144,7 @@ class Known:
             "copies": dict(self.copies),
             "former": [[name, place.to_json()] for name, place in self.former],
             "losses": [list(loss) for loss in self.losses],
+            "lost": self.lost,
         }
 
     @classmethod
@@ -149,6 +154,7 @@ class Known:
             dict(table["copies"]),
             [(name, Place.of_json(row)) for name, row in table["former"]],
             [Loss(*row) for row in table["losses"]],
+            table.get("lost", len(table["losses"])),
         )
 
 

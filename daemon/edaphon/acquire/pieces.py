@@ -1,12 +1,14 @@
 """The next piece of a followed file from a place on: whole records, lines counted, header added."""
 
+import os
 from dataclasses import replace
+from errno import ENXIO
 from typing import BinaryIO
 
 from edaphon.acquire.followed import LARGEST_PIECE_BYTES, START, Place, read_at
 from edaphon_drivers.files import engine as files
 from edaphon_drivers.files.cutting import Cut, Rest
-from edaphon_drivers.files.raw_lines import line_end, mark_of, split_lines
+from edaphon_drivers.files.text import line_end, mark_of, split_lines
 from edaphon_drivers.payloads import Follows, Piece
 from edaphon_drivers.sheets import Sheet
 
@@ -63,11 +65,22 @@ def _read(file: BinaryIO, place: Place, size: int, rest: Rest, sheet: Sheet) -> 
         if place.inside:
             return data, _rest_of_long(data, mark or b"", rest if last else Rest.ENDED, sheet)
         cut = files.cut(data, sheet, rest if last else Rest.GROWING, headed, mark)
-        if cut.whole or last:
+        if cut.whole or last or _is_hole(file, place.offset + len(data), data):
             return data, cut
         if length >= LARGEST_PIECE_BYTES:
             return data, _long(data, place)
         length *= 2
+
+
+def _is_hole(file: BinaryIO, behind: int, data: bytes) -> bool:
+    """Whether nothing was ever written from here to the end: room that a program took ahead."""
+    if data.strip(b"\0"):
+        return False
+    try:
+        os.lseek(file.fileno(), behind, os.SEEK_DATA)
+    except OSError as error:  # a file system without holes says EINVAL
+        return error.errno == ENXIO
+    return False
 
 
 def _long(data: bytes, place: Place) -> Cut:

@@ -1,6 +1,5 @@
 """`edaphon apply`: put facts in force: deployments, calibrations, marks, with their valid times."""
 
-import getpass
 from collections.abc import Iterable
 from collections.abc import Sequence as Rows
 from pathlib import Path
@@ -15,10 +14,12 @@ from edaphon.commands.foresight import MANY, Foresight, foresight
 from edaphon.commands.foresight.text import as_json, lines_of
 from edaphon.commands.keeping import keep
 from edaphon.commands.known import Told, told_in
+from edaphon.commands.lacking import account_name
 from edaphon.commands.storage import Storage, open_storage
 from edaphon.commands.waiting import before_now, wait_derived
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.written import Complaint
+from edaphon.written.complaints import one_line
 
 __all__ = [
     "Config",
@@ -108,18 +109,18 @@ def _alone(storage: Storage, told: Told, rows: Rows[FactRow]) -> list[Complaint]
 def enter(storage: Storage, told: Told, new: Rows[FactRow], way: Way) -> None:
     """Show what they change, journal them, and wait if that is wished."""
     found = foresight(storage, told, new, way.most_entries)
-    copies = replaced_copies(storage, new)
+    replaced = replaced_copies(storage, new)
     said: dict[str, Any] = {"new": news(new), **as_json(found), "applied": 0, "differing": None}
-    said["copies"] = [copy._asdict() for _, copy in copies]
+    said["copies"] = [copy._asdict() for one in replaced for copy in one.copies]
     if not way.json:
         show(new, found)
-        for line in replacement_lines(copies):
-            typer.echo(line)
+        for line in replacement_lines(replaced):
+            typer.echo(one_line(line))
         if new and way.dry_run:
             typer.echo(NOT_YET)
     if new and not way.dry_run:
         before = before_now(storage) if way.wait else None
-        said["applied"] = keep(storage, new, way.who or getpass.getuser())
+        said["applied"] = keep(storage, new, way.who or account_name())
         if not way.json:
             n = said["applied"]
             typer.echo(f"{n} {'fact' if n == 1 else 'facts'} applied")

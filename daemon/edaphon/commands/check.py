@@ -21,7 +21,9 @@ from edaphon.facts import (
 )
 from edaphon.sinks.sink import sink_kind
 from edaphon.written import FACT_TABLES, Complaint, Document, read_document
+from edaphon.written.complaints import one_line
 from edaphon.written.models import validated
+from edaphon.written.reading import is_text, read_text
 
 __all__ = ["CONFIGURATION", "Examined", "check", "examine", "usual_file"]
 
@@ -61,7 +63,7 @@ def check(
     else:
         typer.echo(_summary(found))
         for line in _next(found):
-            typer.echo(line)
+            typer.echo(one_line(line))
     if found.complaints:
         raise typer.Exit(CONFIGURATION)
 
@@ -118,8 +120,12 @@ def _read(files: Iterable[Path]) -> tuple[list[Document], list[Complaint]]:
     documents: list[Document] = []
     complaints: list[Complaint] = []
     for path in dict.fromkeys(_plain_files(files)):
+        if not is_text(str(path)):
+            came = "the name of this file is not UTF-8"
+            complaints.append(Complaint(str(path), 1, "", came, "another name"))
+            continue
         try:
-            documents.append(read_document(str(path), path.read_text("utf-8-sig")))
+            documents.append(read_document(str(path), read_text(path, "utf-8-sig")))
         except OSError as error:
             came = f"can't be read ({error.strerror})"
             complaints.append(Complaint(str(path), 1, "", came, _readable(path, error)))
@@ -195,8 +201,13 @@ def _summary(found: Examined) -> str:
 
 def _next(found: Examined) -> Iterable[str]:
     if found.config is None or found.document is None:
-        return ()
-    return next_steps(Path(found.document.file), found.config)
+        return
+    if found.config.sources and not any(row.fact.table == "deployment" for row in found.rows):
+        yield (
+            "no [[deployment]] here: all is recorded, and values begin once one in the"
+            " configuration or in applied facts says which output feeds which [[channel]]"
+        )
+    yield from next_steps(Path(found.document.file), found.config)
 
 
 def _count(n: int, what: str) -> str:

@@ -5,6 +5,7 @@ import socket
 import socketserver
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,15 +63,21 @@ class _Request(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         line = self.rfile.readline(LARGEST_REQUEST)
-        self.wfile.write(orjson.dumps(self._reply(line), option=orjson.OPT_SERIALIZE_NUMPY) + b"\n")
+        reply = self._reply(line)
+        with suppress(ConnectionError):  # who asked did not wait
+            self.wfile.write(reply + b"\n")
 
-    def _reply(self, line: bytes) -> Mapping[str, Any]:
+    def _reply(self, line: bytes) -> bytes:
         try:
-            return {"ok": True, "result": self.server.answer(orjson.loads(line))}
+            return _json({"ok": True, "result": self.server.answer(orjson.loads(line))})
         except DaemonRefuses as refusal:
-            return {"ok": False, "error": str(refusal), "result": refusal.result}
+            return _json({"ok": False, "error": str(refusal), "result": refusal.result})
         except (KeyError, TypeError, ValueError) as error:
-            return {"ok": False, "error": f"expected another request, got {error!r}"}
+            return _json({"ok": False, "error": f"expected another request, got {error!r}"})
+
+
+def _json(reply: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(reply, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def ask(path: Path, request: Mapping[str, Any], timeout_s: float = 10.0) -> Any:

@@ -9,7 +9,7 @@ from edaphon.journal import Kind, read_only
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.payloads import Follows, unpack_piece
 
-__all__ = ["Copy", "copies_in", "replaced_copies", "replacement_lines"]
+__all__ = ["Copy", "Replaced", "copies_in", "replaced_copies", "replacement_lines"]
 
 
 class Copy(NamedTuple):
@@ -20,6 +20,14 @@ class Copy(NamedTuple):
     copy: int
     pieces: int
     lines: int
+
+
+class Replaced(NamedTuple):
+    """A replacement, the copies that it replaces, and the newest copy that was read, if any."""
+
+    fact: Replacement
+    copies: list[Copy]
+    newest: int | None
 
 
 def copies_in(storage: Storage, sources: Iterable[str]) -> list[Copy]:
@@ -44,23 +52,31 @@ def copies_in(storage: Storage, sources: Iterable[str]) -> list[Copy]:
     return [Copy(*key, *counted) for key, counted in sorted(counts.items())]
 
 
-def replaced_copies(storage: Storage, new: Iterable[FactRow]) -> list[tuple[Replacement, Copy]]:
+def replaced_copies(storage: Storage, new: Iterable[FactRow]) -> list[Replaced]:
     """Each new replacement with the copies that it replaces."""
     facts = [row.fact for row in new if isinstance(row.fact, Replacement)]
     copies = copies_in(storage, {fact.source for fact in facts})
-    return [
-        (fact, copy)
-        for fact in facts
-        for copy in copies
-        if copy[:2] == (fact.source, fact.file) and copy.copy < fact.copy_number
-    ]
+    return [_replaced(fact, copies) for fact in facts]
 
 
-def replacement_lines(found: Iterable[tuple[Replacement, Copy]]) -> Iterator[str]:
-    for fact, copy in found:
-        name = f"copy {copy.copy}" if copy.copy else "pieces from before copies were counted"
-        lines = f", {copy.lines} lines" if copy.copy else ""
-        yield (
-            f"  {copy.file}: {name} ({copy.pieces} pieces{lines})"
-            f" is replaced by copy {fact.copy_number}"
-        )
+def _replaced(fact: Replacement, copies: Iterable[Copy]) -> Replaced:
+    own = [copy for copy in copies if copy[:2] == (fact.source, fact.file)]
+    newest = max((copy.copy for copy in own), default=None)
+    return Replaced(fact, [copy for copy in own if copy.copy < fact.copy_number], newest)
+
+
+def replacement_lines(found: Iterable[Replaced]) -> Iterator[str]:
+    for fact, copies, newest in found:
+        for copy in copies:
+            name = f"copy {copy.copy}" if copy.copy else "pieces from before copies were counted"
+            lines = f", {copy.lines} lines" if copy.copy else ""
+            yield (
+                f"  {copy.file}: {name} ({copy.pieces} pieces{lines})"
+                f" is replaced by copy {fact.copy_number}"
+            )
+        if newest is None or newest < fact.copy_number:
+            known = "no file of this name" if newest is None else f"copy {newest} as the newest"
+            yield (
+                f"  expected a copy {fact.copy_number} of {fact.file} from {fact.source}, got"
+                f" {known}; compare with `edaphon files list`, and revoke {fact.id} if it is wrong"
+            )

@@ -16,7 +16,7 @@ from edaphon.acquire.bus import AlreadyTalking
 from edaphon.commands.bench.line import not_asked
 from edaphon.commands.control import DaemonRefuses
 from edaphon.commands.file_lines import REFUSED_IS_A_PROBLEM_NS, line_rows, refusal_problems
-from edaphon.commands.file_notes import file_notes, file_rows
+from edaphon.commands.file_notes import file_notes, file_rows, loss_problems
 from edaphon.commands.keeping import Evidence
 from edaphon.commands.outlets import (
     broker_words,
@@ -301,6 +301,8 @@ def _trouble(service: Service) -> list[str]:
     told_ns = service.deriver.state.told_ns
     found += explanations(contradictions(told, service.deriver.knowledge, now, told_ns))
     found += refusal_problems(line_rows(service.deriver.state.files), now)
+    offset_s = service.config.site.utc_offset_s
+    found += loss_problems(service.inlets.followers, now, offset_s)
     found += _uplink_problems(service, now)
     found += set_aside_words({n: service.state.count_set_aside(n) for n in service.sinks})
     counts = service.deriver.state.counts

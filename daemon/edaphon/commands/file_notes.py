@@ -2,26 +2,48 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edaphon.acquire.follow import Follower
-from edaphon.acquire.followed import FileView
+from edaphon.commands.file_lines import REFUSED_IS_A_PROBLEM_NS
 
-__all__ = ["file_notes", "file_rows"]
+if TYPE_CHECKING:  # a start without followed files does not pay for them
+    from edaphon.acquire.follow import Follower
+    from edaphon.acquire.follow_state import Loss
+    from edaphon.acquire.followed import FileView
+
+__all__ = ["file_notes", "file_rows", "loss_problems"]
 
 
-def file_notes(followers: Mapping[str, Follower], utc_offset_s: int) -> Iterator[dict[str, str]]:
+def file_notes(followers: Mapping[str, "Follower"], utc_offset_s: int) -> Iterator[dict[str, str]]:
     """For `edaphon status`: what waits, and what was possibly not read; times are the site's."""
     for source, follower in followers.items():
         for file in follower.files():
             if words := waiting_words(file, utc_offset_s):
                 yield {"source": source, "file": file.name, "words": f"{file.name}: {words}"}
+        if losses := follower.losses():
+            n = "1 possible loss" if follower.lost == 1 else f"{follower.lost} possible losses"
+            words = f"{n}, the latest: {_loss_words(losses[-1], utc_offset_s)}"
+            yield {"source": source, "file": losses[-1].file, "words": words}
+
+
+def loss_problems(
+    followers: Mapping[str, "Follower"], now_ns: int, utc_offset_s: int
+) -> Iterator[str]:
+    """What was possibly not read, as long as a person has to look at it."""
+    for source, follower in followers.items():
         for loss in follower.losses():
-            when = _time(loss.time_ns, utc_offset_s, "%Y-%m-%d %H:%M")
-            yield {"source": source, "file": loss.file, "words": f"{loss.words} ({when})"}
+            if now_ns - loss.time_ns < REFUSED_IS_A_PROBLEM_NS:
+                yield (
+                    f"{source}: {_loss_words(loss, utc_offset_s)}; if the instrument or a backup"
+                    " has the whole file, copy it to where this source reads its files"
+                )
 
 
-def file_rows(followers: Mapping[str, Follower], utc_offset_s: int) -> Iterator[dict[str, Any]]:
+def _loss_words(loss: "Loss", utc_offset_s: int) -> str:
+    return f"{loss.words} ({_time(loss.time_ns, utc_offset_s, '%Y-%m-%d %H:%M')})"
+
+
+def file_rows(followers: Mapping[str, "Follower"], utc_offset_s: int) -> Iterator[dict[str, Any]]:
     """For `edaphon files list`: each file that was begun, by source and name."""
     for source, follower in followers.items():
         for file in follower.files():
@@ -29,7 +51,7 @@ def file_rows(followers: Mapping[str, Follower], utc_offset_s: int) -> Iterator[
             yield {"source": source, **file._asdict(), "waits": words}
 
 
-def waiting_words(file: FileView, utc_offset_s: int) -> str:
+def waiting_words(file: "FileView", utc_offset_s: int) -> str:
     """What stands behind the last whole line; "" for nothing."""
     count = file.size - file.offset
     if count <= 0:

@@ -15,6 +15,7 @@ from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.config import FileSource
 from edaphon.facts import FactRow, knowledge_conflicts, read_facts
 from edaphon.written import read_document
+from edaphon.written.complaints import one_line
 
 __all__ = ["files"]
 
@@ -40,10 +41,9 @@ def listed(file: Config = None, json: Json = False) -> None:
         waits = f"; {row['waits']}" if row["waits"] else ""
         size = f"{row['offset']} of {row['size']} bytes"
         copy = f"copy {row['copy']}" if row["copy"] else "renamed"
-        typer.echo(
-            f"{row['source']} {row['name']}: {copy}, {row['lines']} lines, {size}"
-            f"{' (gone)' if row['gone'] else ''}{waits}"
-        )
+        gone = " (gone)" if row["gone"] else ""
+        words = f"{row['source']} {row['name']}: {copy}, {row['lines']} lines, {size}{gone}{waits}"
+        typer.echo(one_line(words))
     if not rows:
         typer.echo("no file was read yet")
 

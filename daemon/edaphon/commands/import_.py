@@ -13,6 +13,8 @@ import typer
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.config import FileSource
+from edaphon.written.complaints import one_line
+from edaphon.written.reading import is_text
 from edaphon_calibration.errors import suggestion
 
 __all__ = ["import_"]
@@ -49,6 +51,9 @@ def import_(
     storage = open_storage(file)
     chosen = _source(storage, source)
     names = [os.path.abspath(path) for path in files]  # links stay: the name is what people know
+    for name in names:
+        if not is_text(name):
+            raise fail(f"expected names of files in UTF-8, got {os.fsencode(name)!r}; rename it", 2)
     try:
         if cancel:
             _tell_cancelled(storage.ask("cancel_import", source=chosen, files=names), json)
@@ -60,7 +65,7 @@ def import_(
         _print({"source": chosen, "new_bytes": dict(zip(names, new, strict=True))})
     elif not json:
         for name, size in zip(names, new, strict=True):
-            typer.echo(f"{name}: {_size(size)}")
+            typer.echo(one_line(f"{name}: {_size(size)}"))
     if wait:
         _follow(storage, chosen, names, json)
 
@@ -71,7 +76,8 @@ def _tell_cancelled(table: dict[str, Any], json: bool) -> None:
         return
     for one in table["files"]:
         taken, size = one["taken_bytes"] / 1e6, one["size_bytes"] / 1e6
-        typer.echo(f"{one['file']}: {taken:.1f} of {size:.1f} MB were taken, no more of it will be")
+        words = f"{one['file']}: {taken:.1f} of {size:.1f} MB were taken, no more of it will be"
+        typer.echo(one_line(words))
 
 
 def _source(storage: Storage, wanted: str) -> str:
@@ -109,7 +115,7 @@ def _follow(storage: Storage, source: str, names: Sequence[str], json: bool) -> 
     for one in progress:
         if left := one["size_bytes"] - one["taken_bytes"]:
             words = f"{one['file']}: its last line has no end; these {left} bytes are taken later"
-            typer.echo(words, err=True)
+            typer.echo(one_line(words), err=True)
 
 
 def _progress(storage: Storage, source: str, names: Sequence[str]) -> list[dict[str, Any]]:

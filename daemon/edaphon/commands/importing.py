@@ -1,10 +1,10 @@
 """What must be so before a file is imported: this account can read it, and the model knows it."""
 
-import os
-import pwd
 from pathlib import Path
 
 from edaphon.acquire.imports import why_no_rows
+from edaphon.acquire.renamed import files_of
+from edaphon.commands.lacking import account_name
 from edaphon_drivers.sheets import Sheet
 
 __all__ = ["why_not_taken"]
@@ -12,9 +12,12 @@ __all__ = ["why_not_taken"]
 
 def why_not_taken(file: Path, sheet: Sheet | None) -> str | None:
     """None where nothing speaks against it; without a sheet its lines are not looked at."""
-    account = pwd.getpwuid(os.geteuid()).pw_name
+    account = account_name()
     try:
-        if not file.is_file():
+        found, problem = files_of([str(file)])
+        if problem:
+            return problem
+        if not found:
             return (
                 f"{file}: expected a file, the account {account} of the service finds none there;"
                 " it does not see /home, /root and the /tmp of others"

@@ -18,6 +18,7 @@ from edaphon.facts.knowledge import Known
 from edaphon.journal import Entry, JournalReader, read_only
 from edaphon.nouns import Sequence
 from edaphon.series import Series, WrongFile
+from edaphon.written.reading import read_text
 from edaphon.written.values import instant_text
 
 __all__ = ["Entered", "Told", "told_in"]
@@ -98,5 +99,5 @@ def sources_now(config: Configuration) -> Sources:
     for source in config.sources:
         path = getattr(source, "codec_file", None)
         if path is not None and path.is_file():
-            files[str(path)] = path.read_text("utf-8", "replace")
+            files[str(path)] = read_text(path, errors="replace")
     return Sources.of(config, files)

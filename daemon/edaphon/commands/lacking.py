@@ -5,12 +5,14 @@ import getpass
 import grp
 import os
 import stat
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
-from edaphon.config import Bus, Configuration
+from edaphon.config import Bus, Configuration, FileSource, LorawanSource
 
-__all__ = ["SERVICE_FOLDER", "denied", "is_services", "lacking", "next_steps"]
+__all__ = ["SERVICE_FOLDER", "account_name", "denied", "is_services", "lacking", "next_steps"]
 
 SERVICE_FOLDER = Path("/etc/edaphon")
 _WRITE, _READ = os.W_OK, os.R_OK
@@ -22,7 +24,7 @@ def is_services(file: Path) -> bool:
 
 
 def lacking(config: Configuration) -> list[str]:
-    """Ports and switches that are not there or not for this account; nothing is opened."""
+    """Ports, switches and files that are not there or not for this account; none is opened."""
     found: list[str] = []
     for name, bus in config.buses.items():
         found += _port(name, bus)
@@ -30,6 +32,12 @@ def lacking(config: Configuration) -> list[str]:
             found += _file(f"bus {name}, multiplexer", bus.multiplexer.file)
     for name, supply in config.supplies.items():
         found += _file(f"supply {name}", supply.file)
+    followed = [source for source in config.sources if isinstance(source, FileSource)]
+    for source in followed:
+        found += _followed(source)
+    found += _twice(followed)
+    if any(isinstance(s, LorawanSource) and s.codec_file for s in config.sources):
+        found += _codec_engine()
     return found
 
 
@@ -41,8 +49,16 @@ def next_steps(file: Path, config: Configuration) -> Iterator[str]:
         yield "next: sudo systemctl restart edaphon edaphon-web"
     else:
         yield f"next: edaphon run {file}"
-    if missing:
+    if config.buses and missing:
         yield f"without its hardware: edaphon simulate {file} --folder /tmp/plot"
+
+
+def account_name() -> str:
+    """Of this process; a container may run an account that has no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid-{os.getuid()}"
 
 
 def denied(path: Path, error: OSError) -> str:
@@ -79,6 +95,42 @@ def _file(name: str, path: Path) -> Iterator[str]:
         yield f"{name}: {path} is not for this account. {_allowed(path)}"
 
 
+def _followed(source: FileSource) -> Iterator[str]:
+    from edaphon.acquire.renamed import files_now  # no start pays for it
+
+    files, problem = files_now(source.file)
+    if problem:
+        yield f"source {source.path}: {problem}"
+    elif not files:
+        yield f"source {source.path}: no file {source.file} yet; it is read when it is there"
+    closed = next((name for name in files if not os.access(name, _READ)), None)
+    if closed is not None:
+        yield f"source {source.path}: {closed} is not for this account. {_allowed(Path(closed))}"
+
+
+def _twice(followed: Iterable[FileSource]) -> Iterator[str]:
+    """Sources that follow one file with one model: each row of it would be recorded by both."""
+    from edaphon.acquire.renamed import files_now
+
+    known: dict[tuple[str, str], str] = {}
+    for source in followed:
+        for name in {str(source.file), *files_now(source.file)[0]}:
+            first = known.setdefault((name, source.model), source.path)
+            if first != source.path:
+                yield f"source {source.path}: {name} is followed by {first} too; one is enough"
+                break
+
+
+def _codec_engine() -> Iterator[str]:
+    if find_spec("quickjs") is None:
+        from edaphon_drivers import javascript
+
+        yield (
+            "codec_file: makers' JavaScript needs the extra `codecs`; install it:"
+            f"  {sys.executable} -m {javascript.INSTALL}"
+        )
+
+
 def _allowed(place: Path) -> str:
     """Who may use a place, and how this account becomes one of them."""
     try:
@@ -93,5 +145,5 @@ def _allowed(place: Path) -> str:
         return f"{place} belongs to another account: name a place of your own, or use sudo"
     return (
         f"The group {group} may use {place}. Join it, then log in again:"
-        f"  sudo adduser {getpass.getuser()} {group}"
+        f"  sudo adduser {account_name()} {group}"
     )

@@ -23,6 +23,7 @@ from edaphon.commands.service import NotKept, Overrides, Refusal, Service
 from edaphon.commands.storage import configured, fail
 from edaphon.facts import FactRow, evidence_complaints, new_rows
 from edaphon.journal import JournalBusy
+from edaphon.written.complaints import one_line
 
 __all__ = ["run", "running", "started"]
 
@@ -32,11 +33,20 @@ BUSY = 75
 WATCHDOG_S = 10.0
 
 
+class _OneLine(logging.Formatter):
+    """What others named (files, topics) makes no lines of its own in the log."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return one_line(super().formatMessage(record))
+
+
 def run(
     file: Annotated[Path | None, typer.Argument(help="edaphon.toml")] = None,
 ) -> None:
     """Record: read the sources, keep every answer, derive values, bring them to the sinks."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLine("%(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -45,7 +55,9 @@ def run(
         notify("READY=1")
         _log.info("recording into %s; `edaphon status` shows what comes in", service.layout.folder)
         if missing := len(lacking(service.config)):
-            _log.info("ports or switches that can't be used: %d; see `edaphon check`", missing)
+            _log.info(
+                "ports, switches or files that can't be used: %d; see `edaphon check`", missing
+            )
         while not stop.wait(WATCHDOG_S):
             if service.alive():
                 notify("WATCHDOG=1")

@@ -1,6 +1,5 @@
 """`edaphon sensor address`: a new SDI-12 address for a probe, with everything checked around it."""
 
-import getpass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ import typer
 from edaphon.commands.bench.verbs import SDI12_KINDS, sdi12_address
 from edaphon.commands.bench.way import opened_bench
 from edaphon.commands.control import DaemonRefuses
+from edaphon.commands.lacking import account_name
 from edaphon.commands.storage import fail, open_storage
 from edaphon.config import Configuration
 
@@ -41,7 +41,7 @@ def sensor(
             _look(ask, bus, old, new)
             if not yes:
                 _confirm(bus, old, new)
-            changed = ask("readdress", bus=bus, old=old, new=new, who=who or getpass.getuser())
+            changed = ask("readdress", bus=bus, old=old, new=new, who=who or account_name())
         except DaemonRefuses as refusal:
             raise fail(str(refusal)) from None
     typer.echo(f"{bus}/{new} answers now: {changed['text']}")

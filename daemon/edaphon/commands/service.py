@@ -28,6 +28,7 @@ from edaphon.config import Configuration, LorawanSource
 from edaphon.config import Sink as SinkConfig
 from edaphon.derive import DeadLetter, Deriver, LostLine
 from edaphon.derive.files import KeptRefusal
+from edaphon.derive.sources import Note
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.journal.files import set_aside
@@ -37,6 +38,7 @@ from edaphon.sinks.delivery import Delivery, State
 from edaphon.sinks.feed import SeriesFeed, cursor_name
 from edaphon.sinks.sink import Sink, sink_kind
 from edaphon.written import Complaint, Document
+from edaphon.written.reading import read_text
 
 __all__ = ["NotKept", "Overrides", "Refusal", "Service"]
 
@@ -89,6 +91,7 @@ class Service:
         self.trouble: dict[str, str] = {}
         self._dead_letters: set[tuple[str, str]] = set()
         self._lost_lines: set[tuple[str, str, str]] = set()
+        self._noted: set[Note] = set()
         self.channels: dict[str, Channel] = {}
         self.clock_how = ""
         self._told_offset_ns = self.keeper.offset_ns
@@ -117,7 +120,7 @@ class Service:
         self._journal_configuration()
         self._begin_clock()
         self.series = self._open_series()
-        listeners = self._on_dead_letter, self._on_lost_line
+        listeners = self._on_dead_letter, self._on_lost_line, self._on_note
         self.deriver = Deriver(self.journal, self.series, self.layout.scratch, *listeners)
         self.channels = self.deriver.channels
         self._start_sinks()
@@ -208,7 +211,7 @@ class Service:
         for source in self.config.sources:
             if isinstance(source, LorawanSource) and source.codec_file is not None:
                 try:
-                    found[str(source.codec_file)] = source.codec_file.read_text("utf-8")
+                    found[str(source.codec_file)] = read_text(source.codec_file)
                 except (OSError, UnicodeDecodeError) as error:
                     self.say_trouble(f"codec {source.codec_file}", f"can't be read: {error}")
         return found
@@ -386,6 +389,12 @@ class Service:
             self._lost_lines.add(cause)
             text = refusal_text(KeptRefusal.of(lost.line, 0)._asdict())
             _log.warning("%s %s: line refused (1 for each reason is shown): %s", *cause[:2], text)
+
+    def _on_note(self, note: Note) -> None:
+        """One line for each source and kind; status and page count them all."""
+        if note not in self._noted and len(self._noted) < DEAD_LETTER_CAUSES:
+            self._noted.add(note)
+            _log.warning("%s: %s: no value of it (the first is shown, status counts all)", *note)
 
     def _on_sink(self, state: State) -> None:
         self.say_trouble(f"sink {state.sink}", None if state.up else state.why)

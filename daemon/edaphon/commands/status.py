@@ -9,6 +9,7 @@ import typer
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.file_lines import account_text
 from edaphon.commands.storage import fail, open_storage
+from edaphon.written.complaints import one_line
 
 __all__ = ["ledger_lines", "status"]
 
@@ -29,7 +30,7 @@ def status(
         typer.echo(orjson.dumps(table, option=orjson.OPT_INDENT_2))
     else:
         for line in _lines(table):
-            typer.echo(line)
+            typer.echo(one_line(line))
     if table["trouble"]:
         raise typer.Exit(1)
 

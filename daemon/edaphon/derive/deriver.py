@@ -33,7 +33,7 @@ from edaphon.derive.recalibrate import (
     same_readings,
 )
 from edaphon.derive.rework import BATCH_BYTES, READINGS, Rework
-from edaphon.derive.sources import Sources
+from edaphon.derive.sources import Note, Sources
 from edaphon.derive.state import Latest, State
 from edaphon.derive.step import (
     NEWEST_NS,
@@ -80,6 +80,7 @@ class Deriver:
         scratch: Path,
         on_dead_letter: Listener = lambda _: None,
         on_lost_line: Callable[[LostLine], None] = lambda _: None,
+        on_note: Callable[[Note], None] = lambda _: None,
     ) -> None:
         self._lock = threading.RLock()
         self._journal = journal
@@ -100,9 +101,7 @@ class Deriver:
         self._full = False
         self._newest_ns = -(2**63)
         nothing = State(), Plan(), Sources()
-        self._line = Line(
-            *nothing, self._recall, on_dead_letter, latest=None, on_lost_line=on_lost_line
-        )
+        self._line = Line(*nothing, self._recall, on_dead_letter, None, on_lost_line, on_note)
         checkpoint = trusted(journal, series)
         told = meanings_behind(journal, checkpoint, self._note_damage)
         self._latest = _learned(_NOTHING, list(told))  # all that was ever entered

@@ -16,7 +16,7 @@ from edaphon.derive.files import FileAccount, FileReader, SourceFiles, whole_ref
 from edaphon.derive.placed import PlacedRow, further_readings, groups_of
 from edaphon.derive.plan import Plan
 from edaphon.derive.segments import LINE_VERSION, Segment
-from edaphon.derive.sources import Decoded, Sources
+from edaphon.derive.sources import Decoded, Note, Sources
 from edaphon.derive.state import State, Uplink, UplinkConflicts
 from edaphon.journal import Entry, Kind, Purpose
 from edaphon.nouns import DEMOTED, Observations, Sequence
@@ -39,6 +39,8 @@ ALL = 2**63
 Item = tuple[Sequence, Entry]
 # Plain numbers: an enum member costs a look-up for every reading.
 _NONE, _SUSPECT, _NAN, _UNSET = int(Flag.NOT_EVALUATED), int(Flag.SUSPECT), float("nan"), -2
+# What a later copy of its file lacks is no good value either: the person said that it was wrong.
+_REPLACED = DEMOTED | int(Flag.FAIL)
 _FIRST_BYTES = 16  # of an uplink, to show
 _RECORD, _ROUTINE = Kind.RECORD, Purpose.ROUTINE
 
@@ -74,6 +76,7 @@ class Line:
         on_dead_letter: Callable[[DeadLetter], None] = lambda _: None,
         latest: Sources | None = None,
         on_lost_line: Callable[[LostLine], None] = lambda _: None,
+        on_note: Callable[[Note], None] = lambda _: None,
     ) -> None:
         """`latest` are the sources as said last, where entries of the past are derived again."""
         self.state = state
@@ -83,6 +86,7 @@ class Line:
         self._recall = recall
         self._on_dead_letter = on_dead_letter
         self._on_lost_line = on_lost_line
+        self._on_note = on_note
         self._rows: defaultdict[Segment, list[PlacedRow]] = defaultdict(list)
         self._demoting = False  # some row of the batch is demoted
         self._places: list[int] = []  # of the records of a batch, as they are placed
@@ -205,6 +209,7 @@ class Line:
             return
         for note in decoded.notes:
             self.state.note(*note)
+            self._on_note(note)
         self.state.counts.decoded += 1
         self._readings += len(decoded.readings)
         if entry.purpose == _ROUTINE:
@@ -251,7 +256,8 @@ class Line:
                 self._readings += len(one.readings)
                 if entry.purpose == _ROUTINE:
                     decoded = Decoded(entry.source, one.readings, dated=True)
-                    self._place(sequence.number, entry, decoded, replaced or unended)
+                    mark = _REPLACED if replaced else DEMOTED if unended else 0
+                    self._place(sequence.number, entry, decoded, mark)
                 done += one.counts.lines
                 yield one.counts, one.refused
         except Fault as fault:
@@ -295,7 +301,8 @@ class Line:
         elif counters and came.f_cnt < max(counters):  # late: it was counted as missed
             self.state.uplinks_missed[path] = max(0, before - 1)
 
-    def _place(self, sequence: int, entry: Entry, decoded: Decoded, demoted: bool = False) -> None:
+    def _place(self, sequence: int, entry: Entry, decoded: Decoded, mark: int = 0) -> None:
+        """`mark`: 0, DEMOTED, or _REPLACED for rows that a person has called wrong."""
         received = self._received(sequence, entry)
         correction = received - entry.received_ns
         default = received if entry.slot_ns is None else entry.slot_ns + correction
@@ -311,8 +318,7 @@ class Line:
         self.state.placed = max(self.state.placed, sequence)
         known: int | None = _UNSET
         time, doubt, order, placed = default, _NONE, 0, None
-        mark = DEMOTED if demoted else 0
-        self._demoting |= demoted
+        self._demoting |= bool(mark)
         second: dict[str, _ByTime] = {}
         for reading in readings:
             output, _, number, _, _, _, sent, start, after = reading
@@ -339,7 +345,7 @@ class Line:
                             time if start is None else start,
                             _NAN if number is None else number,
                             sequence,
-                            (_SUSPECT if wrong else doubt) | mark,
+                            _marked(_SUSPECT if wrong else doubt, mark),
                             order,
                         )
                     )
@@ -380,6 +386,10 @@ def sources_of(entry: Entry, latest: Sources | None = None) -> Sources:
     table = orjson.loads(entry.payload)
     config, _ = read_config(read_document(table["file"], table["text"]))
     return Sources.of(config, table.get("files"), latest) if config is not None else Sources()
+
+
+def _marked(doubt: int, mark: int) -> int:
+    return mark if mark == _REPLACED else doubt | mark
 
 
 def _measured(sent: int | None, default: int, oldest: int, newest: int) -> tuple[int, int]:

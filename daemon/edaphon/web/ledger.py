@@ -1,10 +1,10 @@
 """The ledgers in sentences: what was taken in, what became of it, what waits for whom."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edaphon.web.numbers import count
-from edaphon.web.view import FileNow, Ledgers, SinkNow, Status
+from edaphon.web.view import FileNow, Ledgers, SinkNow, SourceNow, Status
 from edaphon.web.words import Sign, age, moment, shortened
 
 __all__ = ["Account", "Backlog", "accounts", "backlogs", "gap_sentence"]
@@ -12,12 +12,16 @@ __all__ = ["Account", "Backlog", "accounts", "backlogs", "gap_sentence"]
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One ledger: a total, its parts in words, and whether the parts make the total."""
+    """One ledger: a total, its parts in words, and whether the parts make the total.
+
+    `notes` count what is within the parts.
+    """
 
     title: str
     total: str
     parts: tuple[tuple[str, str], ...]
     sign: Sign
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,9 @@ class Backlog:
     parts: tuple[tuple[str, str], ...]
 
 
-def accounts(ledgers: Ledgers, files: Sequence[FileNow] = ()) -> tuple[Account, ...]:
+def accounts(
+    ledgers: Ledgers, files: Sequence[FileNow] = (), sources: Sequence[SourceNow] = ()
+) -> tuple[Account, ...]:
     entries = ledgers.entries
     records = _account(
         "Records",
@@ -55,7 +61,15 @@ def accounts(ledgers: Ledgers, files: Sequence[FileNow] = ()) -> tuple[Account, 
             *_if_any(ledgers.replaced, "were replaced by a later copy of their line"),
         ),
     )
+    records = replace(records, notes=tuple(_notes(sources)))
     return _taken(ledgers), records, values, *_lines(files)
+
+
+def _notes(sources: Sequence[SourceNow]) -> Iterator[tuple[str, str]]:
+    """What of the records that were read made no value."""
+    for source in sources:
+        for what, n in sorted(source.notes.items()):
+            yield count(n), f"{shortened(what)}, of {shortened(source.path)}: no value"
 
 
 def _lines(files: Sequence[FileNow]) -> Iterator[Account]:

@@ -123,7 +123,7 @@ def _report(seen: Seen, now_ns: int, silent: bool) -> Report:
     return Report(
         strip=_strip(status, now_ns, silent),
         columns=columns(seen, now_ns),
-        accounts=accounts(status.ledgers, status.file_lines),
+        accounts=accounts(status.ledgers, status.file_lines, status.sources),
         gaps=gap_sentence(status.ledgers),
         backlogs=backlogs(status, now_ns),
         sources=_sources(status, now_ns),

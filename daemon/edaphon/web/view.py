@@ -4,7 +4,7 @@ Names in here come from sensors, brokers and files and may hold any text: never 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, Protocol
 
 from pydantic import Field
@@ -105,11 +105,14 @@ class FileNow:
 
 @dataclass(frozen=True, slots=True)
 class SourceNow:
+    """`notes` counts what made no value, by its words."""
+
     path: str
     model: str
     last_ns: Ns | None
     state: Literal["ok", "late", "silent", "never"]
     detail: str
+    notes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

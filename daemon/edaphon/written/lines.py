@@ -16,6 +16,7 @@ _STRING = r'"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\\n])*"|\'[^\'
 _TOKEN = re.compile(rf"(?P<string>{_STRING})|(?P<comment>#[^\n]*)|(?P<other>.)", re.DOTALL)
 _KEY_PART = re.compile(r'\s*("(?:\\.|[^"\\])*"|\'[^\']*\'|[A-Za-z0-9_-]+)\s*(\.|=|\]|$)')
 _BARE_VALUE = re.compile(r"^(\s*(?P<key>[\w.\"-]+)\s*=\s*)(?P<value>[^\s#\"'\[{][^#]*?)\s*(#.*)?$")
+_ENDLESS = re.compile(r"[0-9_]{4300}")
 _ERROR_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 _SYNTAX = (
     ("Cannot overwrite", "this key stands here twice", "each key once in its table"),
@@ -80,6 +81,9 @@ def read_document(file: str, text: str) -> Document:
                 break
             text = mended
             repaired.add(number)
+        except ValueError:  # Python makes no number of more than 4300 digits
+            complaints.append(_endless(file, text))
+            break
         except RecursionError:
             complaints.append(
                 Complaint(file, 1, "", "lists nested too deep", "flat tables and lists")
@@ -89,6 +93,12 @@ def read_document(file: str, text: str) -> Document:
             lines = dict(_places(text))
             return Document(file, text, table, lines, tuple(complaints), frozenset(repaired))
     return Document(file, text, {}, {}, tuple(complaints), frozenset(repaired))
+
+
+def _endless(file: str, text: str) -> Complaint:
+    found = _ENDLESS.search(text)
+    number = 1 + text.count("\n", 0, found.start() if found else 0)
+    return Complaint(file, number, "", "a number of thousands of digits", "at most 18 digits")
 
 
 def _error_line(error: tomllib.TOMLDecodeError, text: str) -> int:

@@ -17,6 +17,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from edaphon.written.reading import read_text
+
 __all__ = [
     "FACT_TABLES",
     "AbsolutePath",
@@ -239,7 +241,7 @@ class Secret(Table):
         """The secret itself, read now; raises OSError or LookupError. Never log what it returns."""
         if self.env is not None:
             return os.environ[self.env]
-        return self._path().read_text("utf-8").rstrip("\r\n")
+        return read_text(self._path()).rstrip("\r\n")
 
     def trouble(self) -> str:
         """Why the secret can't be had, "" when it can."""
@@ -250,7 +252,7 @@ class Secret(Table):
 
 def _file_trouble(path: Path) -> str:
     try:
-        empty = not path.read_text("utf-8").strip()
+        empty = not read_text(path).strip()
         mode = path.stat().st_mode
     except (OSError, UnicodeDecodeError) as error:
         return f"{path} can't be read ({getattr(error, 'strerror', None) or 'not UTF-8'})"

@@ -7,7 +7,7 @@ from edaphon_drivers.faults import Garbled
 from edaphon_drivers.files.forms import INCOMPLETE, header_at, is_tail
 from edaphon_drivers.files.frame import Layout
 from edaphon_drivers.files.li8200 import parse_json
-from edaphon_drivers.files.raw_lines import line_end, mark_of, split_lines, text_of_line
+from edaphon_drivers.files.text import line_end, mark_of, split_lines, text_of_line
 
 __all__ = ["PIECE_BYTES", "Cut", "Rest", "cut_json", "cut_lines"]
 

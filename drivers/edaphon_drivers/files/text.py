@@ -1,4 +1,9 @@
-"""The lines of a piece: their encoding, what ends them, and the bytes of each as they came."""
+"""The lines of files and of their pieces: encodings, what ends a line, and the text of each.
+
+A line ends at LF or CRLF, at CR where the bytes hold a CR and no LF; the last one may have no end.
+UTF-16 is read where its byte order mark stands at the start of the file, in units of two bytes; any
+other text is UTF-8, or Latin-1 where it is not UTF-8. NUL bytes end no line.
+"""
 
 import codecs
 from collections.abc import Sequence
@@ -7,14 +12,57 @@ from dataclasses import dataclass
 from edaphon_drivers.files.lines import TEXT_BYTES
 from edaphon_drivers.payloads import Piece
 
-__all__ = ["Lines", "PieceLines", "decoded_line", "lines_of_piece", "split_piece"]
+__all__ = [
+    "Lines",
+    "PieceLines",
+    "line_end",
+    "lines_of_piece",
+    "mark_of",
+    "split_lines",
+    "split_piece",
+    "text_of_line",
+]
 
-_UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
-_BOM = "\ufeff"
+_CODECS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _UTF_8_BOM = codecs.BOM_UTF8
 # A power cut leaves NUL bytes, DOS programs Ctrl-Z at the end, printers form feeds, joined files a
-# byte order mark in the middle: none of them belongs to the row beside it.
+# byte order mark in the middle: none of them belongs to the row where it stands.
 _EDGES = "\x00\x0c\x1a\r\ufeff"
+
+
+def mark_of(start: bytes) -> bytes:
+    """The byte order mark of UTF-16 at the start of a file or of a piece's header, else b""."""
+    return start[:2] if start[:2] in _CODECS else b""
+
+
+def split_lines(data: bytes, mark: bytes = b"") -> list[bytes]:
+    """The lines with their ends; `data` is without the mark, which says how it is encoded."""
+    if not mark:
+        return _split(data)
+    even = len(data) // 2 * 2
+    text = data[:even].decode(_CODECS[mark], "surrogatepass").encode("utf-8", "surrogatepass")
+    lines = [
+        line.decode("utf-8", "surrogatepass").encode(_CODECS[mark], "surrogatepass")
+        for line in _split(text)
+    ]
+    if even == len(data):
+        return lines
+    if lines and not line_end(lines, mark)[1]:
+        lines[-1] += data[even:]
+        return lines
+    return [*lines, data[even:]]
+
+
+def line_end(lines: Sequence[bytes], mark: bytes = b"") -> tuple[str, bool]:
+    """(LF, CR or "": what ends these lines of `split_lines`, whether the last one has its end)."""
+    first, last = (_last_character(lines[at], mark) if lines else "" for at in (0, -1))
+    feed = first if first in {"\n", "\r"} else ""
+    return feed, bool(feed) and last == feed
+
+
+def text_of_line(line: bytes, mark: bytes = b"") -> str:
+    """The text of a line without its end and what stands at its edges."""
+    return _cleaned(_decoded(_as_utf_8(line, mark)).removesuffix("\n"))
 
 
 @dataclass(slots=True)
@@ -57,14 +105,13 @@ def lines_of_piece(piece: Piece) -> int:
 
 
 def split_piece(piece: Piece) -> PieceLines:
-    """A line ends at LF or CRLF, at CR in text without LF; the last one may have no end.
+    """The lines of a piece and of the header that explains it.
 
     UTF-16 is known by its mark at the beginning of the header, or of a file without one.
     """
     header = b"" if not piece.copy and piece.data.startswith(piece.header) else piece.header
-    beginning = piece.header or (b"" if piece.offset else piece.data)
-    encoding = _UTF_16.get(beginning[:2])
-    above, own = _as_utf_8(header, encoding), _as_utf_8(piece.data, encoding)
+    mark = mark_of(piece.header or (b"" if piece.offset else piece.data))
+    above, own = _as_utf_8(header, mark), _as_utf_8(piece.data, mark)
     headed = piece.headed if piece.copy else bool(header) and piece.offset == len(header)
     end = _end(above + own if headed else own)
     above_lines = _lines(above.removeprefix(_UTF_8_BOM), end if headed else _end(above))
@@ -80,30 +127,43 @@ def _end(data: bytes) -> bytes:
     return b"\r" if b"\r" in data and b"\n" not in data else b"\n"
 
 
-def decoded_line(line: bytes) -> str:
-    """UTF-8 where it is, else Latin-1."""
-    try:
-        return line.decode()
-    except UnicodeDecodeError:
-        return line.decode("latin-1")
+def _split(data: bytes) -> list[bytes]:
+    end = _end(data)
+    *parts, last = data.split(end)
+    return [part + end for part in parts] + ([last] if last else [])
 
 
-def _as_utf_8(data: bytes, encoding: str | None) -> bytes:
-    return data.decode(encoding, "replace").encode() if encoding else data
+def _last_character(line: bytes, mark: bytes) -> str:
+    """ "" where half a unit stands at the end."""
+    if not mark:
+        return line[-1:].decode("latin-1")
+    return "" if len(line) % 2 else line[-2:].decode(_CODECS[mark], "replace")
+
+
+def _as_utf_8(data: bytes, mark: bytes) -> bytes:
+    return data.decode(_CODECS[mark], "replace").encode() if mark else data
 
 
 def _lines(data: bytes, end: bytes) -> Lines:
+    """All at once where it is UTF-8; one odd line spoils no other."""
     try:
         texts = data.decode().split(end.decode())
-    except UnicodeDecodeError:  # one odd line spoils no other
-        texts = [decoded_line(line) for line in data.split(end)]
+    except UnicodeDecodeError:
+        texts = [_decoded(line) for line in data.split(end)]
     if not texts[-1]:
         texts.pop()
     if any(byte in data for byte in (b"\x00", b"\x0c", b"\x1a", _UTF_8_BOM)):
         texts = [_cleaned(text) for text in texts]
     elif b"\r" in data and end == b"\n":
-        texts = [text.rstrip("\r") for text in texts]
+        texts = [text.strip("\r") for text in texts]
     return Lines(texts, data, end)
+
+
+def _decoded(line: bytes) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.removeprefix(_UTF_8_BOM).decode("latin-1")
 
 
 def _cleaned(text: str) -> str:

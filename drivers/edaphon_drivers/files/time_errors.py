@@ -1,6 +1,7 @@
 """What is wrong in frame.time of a file's sheet, in words that say what would be right."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -39,7 +40,10 @@ def time_errors(time: object, frame: Mapping[str, Any]) -> Iterator[str]:
     if not _is_year(time.get("year", 2000)):
         yield f"frame.time.year is a year such as 2026, not {time.get('year')!r}"
     if "spread" in time and not _is_spread(time["spread"]):
-        yield "frame.time.spread is a table such as { rows = 2, within_s = 1 }"
+        yield (
+            "frame.time.spread is a table such as { rows = 2, within_s = 1 }: 2 rows or more,"
+            f" seconds above 0, not {time['spread']!r}"
+        )
     order = time.get("date_order", "dmy")
     if order not in DATE_ORDERS:
         yield f"frame.time.date_order is one of {', '.join(DATE_ORDERS)}, not {order!r}"
@@ -80,7 +84,10 @@ def _zone_errors(
     if "utc_offset" in time and "zone" in time:
         yield "frame.time has utc_offset and zone: state one of them, the one the clock is set by"
     if "zone" in time and not _is_zone(time["zone"]):
-        yield f'frame.time.zone is the name of a zone such as "Europe/Berlin", not {time["zone"]!r}'
+        yield (
+            'frame.time.zone is the name of a zone such as "Europe/Berlin",'
+            f" not {time['zone']!r}{_offset_meant(time['zone'])}"
+        )
     if "utc_offset" not in time:
         own_zone = "zone" in time or frame.get("form") == "li8200"
         if not own_zone and not all("%z" in text for text in formats):
@@ -103,7 +110,10 @@ def _elapsed_errors(time: Mapping[str, Any]) -> Iterator[str]:
         return
     if not _is_elapsed(row):
         units = ", ".join(ELAPSED_UNITS)
-        yield f'frame.time.elapsed is a table such as {{ column = "Etime" }}, unit one of {units}'
+        yield (
+            f'frame.time.elapsed is a table such as {{ column = "Etime" }}, unit one of {units},'
+            f" within_s above 0, not {row!r}"
+        )
     if "start" not in time:
         if "columns" not in time:
             yield (
@@ -114,7 +124,20 @@ def _elapsed_errors(time: Mapping[str, Any]) -> Iterator[str]:
     try:
         rfc3339_ns(time["start"])
     except (TypeError, ValueError):
-        yield f'frame.time.start is a time such as "2026-04-01T12:00:00Z", not {time["start"]!r}'
+        came = _shown(time["start"])
+        yield f'frame.time.start is a time such as "2026-04-01T12:00:00Z", not {came}'
+
+
+def _offset_meant(zone: object) -> str:
+    try:
+        offset_s(str(zone))
+    except ValueError:
+        return ""
+    return f'; a fixed offset is utc_offset = "{zone}"'
+
+
+def _shown(time: object) -> str:
+    return time.isoformat() if isinstance(time, date) else repr(time)
 
 
 def _is_list_of_texts(value: object) -> bool:

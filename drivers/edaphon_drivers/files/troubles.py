@@ -52,8 +52,9 @@ def frame_troubles(sheet: Sheet) -> Iterator[str]:
 
 
 def _simple_troubles(frame: Mapping[str, Any]) -> Iterator[str]:
-    if not _texts(frame.get("order", [])):
-        yield "frame.order is a list of column names"
+    order = frame.get("order", [])
+    if not isinstance(order, list) or not _texts(order):
+        yield f'frame.order is a list of column names, such as ["DATE", "CO2"], not {order!r}'
     missing = frame.get("missing", [])
     if not isinstance(missing, list) or not all(isinstance(w, str | int | float) for w in missing):
         yield 'frame.missing is a list of words, such as ["NAN", "-9999"]'
@@ -96,8 +97,10 @@ def _row_troubles(where: str, row: Mapping[str, Any], frame: Mapping[str, Any]) 
     name = row.get("name", row.get("number"))
     if ("name" in row) == ("number" in row) or not is_place(name):
         yield f"{where} has a name, or a number from 1, not {name!r}"
-    elif "number" in row and not isinstance(name, int):
+    elif "number" in row and not (isinstance(name, int) and name <= _MOST_CELLS):
         yield f"{where}.number is a whole number from 1, not {name!r}"
+    elif "name" in row and not isinstance(name, str):
+        yield f"{where}.name is a text; a column without a name has a number: number = {name}"
     if not isinstance(row.get("mean", False), bool):
         yield f"{where}.mean is true or false"
     if row.get("mean") is True and "interval_s" not in frame:

@@ -229,3 +229,18 @@ def test_status_shows_which_line_waits_and_until_when(plot):
     plot.look(after_s=3601)
     (words,) = notes(plot)
     assert "its last 7 bytes are no whole line" in words
+
+
+def test_room_that_a_program_took_ahead_is_not_journalled(plot):
+    plot.write("a.csv", HEAD + row(1))
+    path = plot.folder / "data" / "a.csv"
+    os.truncate(path, 1 << 30)
+    for _ in range(3):
+        plot.look(after_s=4000)
+    assert plot.numbers() == [1.5]
+    assert sum(len(piece.data) for piece in plot.pieces()) < 1 << 16
+    with path.open("r+b") as file:
+        file.seek(len(HEAD + row(1)))
+        file.write(row(2) + row(3))
+    plot.look()
+    assert plot.numbers() == [1.5, 2.5, 3.5]

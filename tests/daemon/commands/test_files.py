@@ -88,6 +88,13 @@ def test_a_replacement_of_a_fact_file_is_previewed_and_applied(station):
     assert "new: replacement r" in out
     assert "copy 1 (1 pieces, 2 lines) is replaced by copy 2" in out
     assert "1 fact applied" in out
+    assert "expected a copy" not in out
+    for more, known in (("", "no file of this name"), ("a.csv", "copy 2 as the newest")):
+        wrong = text.replace('"r"', '"w"').replace("copy = 2", "copy = 3")
+        file.write_text(wrong if more else wrong.replace("a.csv", "typo.csv"))
+        out, _ = call(station, "apply", str(file), "--dry-run")
+        assert "expected a copy 3 of " in out
+        assert f"got {known}; compare with `edaphon files list`, and revoke w if" in out
     file.write_text(text.replace('"r"', '"q"').replace("file/log", "file/lag"))
     _, err = call(station, "apply", str(file), codes=(3,))
     assert '"file/lag" is no source' in err

@@ -110,3 +110,68 @@ def test_every_command_has_a_short_help_and_the_version(
 def test_the_program_itself_has_a_short_help_and_the_version() -> None:
     assert "--version" in edaphon("-h")
     assert edaphon("--version") == f"edaphon {package.__version__}\n"
+
+
+FOLLOWED = """[[source]]
+name = "{name}"
+file = "{folder}/{file}"
+model = "campbell.toa5"
+settings = {{ utc_offset = "+01:00", interval_s = 1800 }}
+"""
+
+
+def test_followed_files_that_are_not_there_or_no_files_are_shown(tmp_path: Path) -> None:
+    file = tmp_path / "edaphon.toml"
+    edaphon("init", str(file))
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "good.dat").touch()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    names = {"a": "folder", "b": "good.dat", "c": "pipe", "d": "later.dat", "e": "gone/*.dat"}
+    names["f"] = "lo*"
+    with file.open("a") as config:
+        for name, own in names.items():
+            config.write(FOLLOWED.format(name=name, folder=tmp_path, file=own))
+    good, *lines, last = edaphon("check", str(file)).splitlines()
+    assert good.startswith("good: 7 sources")
+    assert lines == [
+        f"source file/a: expected a file, got the folder {tmp_path}/folder;"
+        f" {tmp_path}/folder/* stands for the files in it",
+        "source file/c: expected a file that a program writes and keeps, got a pipe or device:"
+        f" {tmp_path}/pipe",
+        f"source file/d: no file {tmp_path}/later.dat yet; it is read when it is there",
+        f"source file/e: expected the folder {tmp_path}/gone to be there and for this account,"
+        " got No such file or directory",
+        "source file/f: expected a file that this account can read, got [Errno 40] Too many"
+        f" levels of symbolic links: '{tmp_path}/loop'",
+    ]
+    assert last == f"next: edaphon run {file}"
+
+
+def test_a_codec_without_its_engine_is_shown_with_what_to_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "edaphon.toml"
+    edaphon("init", str(file))
+    (tmp_path / "x.js").write_text("function decodeUplink(i) { return { data: {} }; }")
+    with file.open("a") as config:
+        config.write(
+            '[broker.cs]\nhost = "h"\ntopics = ["#"]\nenvelope = "chirpstack-v4"\n[[source]]\n'
+            f'broker = "cs"\ndev_eui = "A84041B2C1D5E6F7"\ncodec_file = "{tmp_path}/x.js"\n'
+            '[[source.field]]\nname = "t"\npath = "t"\nquantity = "soil_temperature"\n'
+            'unit = "degC"\n'
+        )
+    monkeypatch.setattr("edaphon.commands.lacking.find_spec", lambda _: None)
+    with pytest.raises(SystemExit):
+        main(["check", str(file)])
+    (line,) = capsys.readouterr().out.splitlines()[1:-1]
+    assert line.startswith("codec_file: makers' JavaScript needs the extra `codecs`; install it:")
+    assert line.endswith("-m pip install quickjs-ng")
+
+
+def test_a_configuration_without_a_deployment_says_when_values_begin(tmp_path: Path) -> None:
+    file = tmp_path / "edaphon.toml"
+    edaphon("init", str(file))
+    text = file.read_text()
+    file.write_text(text[: text.index("[[plot]]")])
+    assert edaphon("check", str(file)).splitlines()[1].startswith("no [[deployment]] here: ")

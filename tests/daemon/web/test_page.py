@@ -259,6 +259,21 @@ def test_the_day_that_is_asked_for_ends_with_now():
     assert {c.span for c in cells_of(report).values()} == {"nothing in 24 h"}
 
 
+def test_the_page_shows_with_the_records_what_of_them_made_no_value():
+    sources = [
+        {**status()["sources"][0], "path": "ttn/a", "notes": {"simulated uplink": 3}},
+        {**status()["sources"][0], "path": "ttn/<b>", "notes": {"unknown channel 07 AA": 1}},
+    ]
+    _, records, *others = report_of(sources=sources).accounts
+    assert records.notes == (
+        ("3", "simulated uplink, of ttn/a: no value"),
+        ("1", "unknown channel 07 AA, of ttn/<b>: no value"),
+    )
+    assert records.sign.word == "adds up"
+    assert all(one.notes == () for one in others)
+    assert all(one.notes == () for one in report_of().accounts)
+
+
 def test_the_page_shows_repeats_and_the_lines_of_files_apart_from_conflicts():
     ledgers = status()["ledgers"]
     ledgers |= {"conflicts": 2, "repeats": 7, "replaced": 3}

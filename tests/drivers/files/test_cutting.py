@@ -8,8 +8,7 @@ from tests.drivers.files.test_tables import small
 from edaphon_drivers.files import Rest, cut
 from edaphon_drivers.files.cutting import PIECE_BYTES
 from edaphon_drivers.files.engine import read_piece
-from edaphon_drivers.files.raw_lines import mark_of, split_lines, text_of_line
-from edaphon_drivers.files.text import lines_of_piece
+from edaphon_drivers.files.text import lines_of_piece, mark_of
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.sheets import load_sheet
 
@@ -17,21 +16,6 @@ TABLE, TOA5, LI81X = small(), load_sheet("campbell.toa5"), load_sheet("licor.li-
 NAMES = "Datum;Zeit;Temp °C"
 ROW = "7.3.2026;06:00;1"
 MARKS = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}
-
-
-@given(st.binary(max_size=200), st.sampled_from([b"", *MARKS.values()]))
-def test_the_lines_of_any_bytes_are_those_bytes(data, mark):
-    assert b"".join(split_lines(data, mark)) == data
-
-
-@given(st.text(st.characters(codec="utf-8"), max_size=50), st.sampled_from(["\n", "\r\n", "\r"]))
-def test_a_text_has_the_same_lines_in_every_encoding(text, end):
-    text = text.replace("\r", " ").replace("\n", end).removeprefix("\ufeff")
-    wanted = [line.rstrip("\r") for line in text.split("\n" if "\n" in text else "\r")]
-    wanted = wanted if wanted[-1] else wanted[:-1]
-    for codec, mark in {"utf-8": b"", **MARKS}.items():
-        lines = split_lines(text.encode(codec), mark)
-        assert [text_of_line(line, mark) for line in lines] == wanted
 
 
 @pytest.mark.parametrize("codec", MARKS)

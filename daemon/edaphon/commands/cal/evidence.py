@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edaphon.commands.storage import fail
+from edaphon.written.reading import read_bytes
 
 __all__ = ["Paper", "papers_beside", "put"]
 
@@ -43,7 +44,7 @@ def put(papers: Iterable[Paper]) -> list[Path]:
 
 def _paper(path: Path, folder: Path) -> Paper:
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except OSError as error:
         words = f"expected a file that can be read, got {path} ({error.strerror})"
         raise fail(words, USAGE) from None

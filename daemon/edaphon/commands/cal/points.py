@@ -9,6 +9,7 @@ from math import hypot, isfinite
 from pathlib import Path
 
 from edaphon.written import did_you_mean
+from edaphon.written.reading import read_bytes
 from edaphon_calibration.errors import ParameterError
 from edaphon_calibration.soil import weighed_ring
 
@@ -73,7 +74,7 @@ def read_points(
     `u_reference` [unit of y] and `u_density` [g/cm³] are one error of all points; a column
     `u_reference` says it for each. Two equal lines are one point written twice, unless `repeats`.
     """
-    data = file.read_bytes()
+    data = read_bytes(file)
     header, lines = _lines(_text(data))
     _expect_column(x, header)
     if not lines:

@@ -8,6 +8,7 @@ from edaphon.commands.decode.typed import Unclear, plain_bytes
 from edaphon.commands.storage import configured
 from edaphon.config import Configuration, LorawanSource, Source
 from edaphon.derive.sources import Sources
+from edaphon.written.reading import read_text
 from edaphon_calibration.errors import suggestion
 from edaphon_drivers.lorawan import Uplink
 from edaphon_drivers.payloads import Message
@@ -34,7 +35,7 @@ def own_readings(
     """What a source without a model makes of a payload; raises Fault."""
     if isinstance(source, LorawanSource):
         codec = source.codec_file
-        files = {str(codec): codec.read_text("utf-8", "replace")} if codec else {}
+        files = {str(codec): read_text(codec, errors="replace")} if codec else {}
         what = held(payload, "lorawan", port, "", "")
         used = _USUAL_PORT if what.port is None else what.port
         uplink = Uplink(source.dev_eui, used, 0, what.data, None, "", ())

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import orjson
 
+from edaphon.written.reading import read_bytes
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.lorawan import Uplink, envelope_kinds, read_envelope
 
@@ -28,6 +29,7 @@ _MARK = re.compile(r"^[<>] ")
 _BETWEEN = re.compile(r"0[xX]|[\s:,;{}\[\]()\"'-]")
 _OBJECT = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*["}]')
 _LEAST_DIGITS = 8  # of which all but one are hex: a slip, and no base64
+LARGEST_PAYLOAD_BYTES = 256 << 20
 _URL_SAFE = str.maketrans("-_", "+/")
 
 
@@ -41,7 +43,7 @@ def plain_bytes(payload: str, spoken: str) -> bytes:
     Raises Unclear, and OSError for a file that can't be read.
     """
     if payload.startswith("@"):
-        data = Path(payload[1:]).read_bytes()
+        data = _of_file(payload)
         if spoken in TEXTS:
             return data
         found = _digits(data.decode("latin-1"), spoken) if data.isascii() else None
@@ -61,12 +63,16 @@ def plain_bytes(payload: str, spoken: str) -> bytes:
     return _unescaped(payload.encode("utf-8", "surrogateescape"))
 
 
+def _of_file(payload: str) -> bytes:
+    return read_bytes(Path(payload[1:]), LARGEST_PAYLOAD_BYTES)
+
+
 def enveloped(payload: str) -> Uplink | None:
     """The uplink in a network server's message, typed or in a file; None for anything else.
 
     Raises Unclear for JSON that is no uplink, and OSError for a file that can't be read.
     """
-    data = Path(payload[1:]).read_bytes() if payload.startswith("@") else payload.encode()
+    data = _of_file(payload) if payload.startswith("@") else payload.encode()
     if not _OBJECT.match(data):
         return None
     for kind in envelope_kinds():

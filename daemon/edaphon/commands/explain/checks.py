@@ -9,13 +9,16 @@ from edaphon.commands.explain.case import Case
 from edaphon.commands.explain.trust import why_no_chain
 from edaphon.config import why_impossible
 from edaphon.derive.explaining import Again
+from edaphon.nouns import DEMOTED_RANKS
 from edaphon.written.values import instant_text
 from edaphon_calibration.flags import Flag
+from edaphon_drivers.faults import Garbled
+from edaphon_drivers.payloads import unpack_piece
 from edaphon_drivers.readings import Status
 
 __all__ = ["checks_of", "flag_name", "reasons_of"]
 
-_SUSPECT, _MISSING = int(Flag.SUSPECT), int(Flag.MISSING)
+_SUSPECT, _FAIL, _MISSING = int(Flag.SUSPECT), int(Flag.FAIL), int(Flag.MISSING)
 
 Step = Mapping[str, Any]
 
@@ -86,12 +89,28 @@ def _of_the_record(case: Case, again: Again) -> Iterator[dict[str, Any]]:
     deployed = again.segment.sensor
     if said and again.segment.contradicted_by(said, told_ns):
         yield _reason(_SUSPECT, f"the instrument said serial {said}, deployed is {deployed}")
+    if file := _replaced_file(case):
+        yield _reason(
+            _FAIL, f"a later copy of {file} replaces the one that it stands in, without it"
+        )
     reading, row = case.reading, again.row
     if reading is not None and reading.time_ns not in {None, row.time_ns}:
         own = instant_text(reading.time_ns or 0)
         yield _reason(
             _SUSPECT, f"the sender's own time {own} is not plausible: when it came stands"
         )
+
+
+def _replaced_file(case: Case) -> str:
+    """The file of whose replaced copy the row is, "" for any other."""
+    known = case.history.plan.replaced
+    if not known or case.again is None or case.again.row.rank < DEMOTED_RANKS:
+        return ""
+    try:
+        piece = unpack_piece(case.entry.payload)
+    except Garbled:
+        return ""
+    return piece.name if piece.copy < known.get((case.path, piece.name), 0) else ""
 
 
 def _why_no_value(case: Case, again: Again) -> str:

@@ -1,6 +1,5 @@
 """`edaphon release`: current values frozen under a name that is cited; or all such, verified."""
 
-import getpass
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -8,6 +7,7 @@ from typing import Annotated, Any, NamedTuple
 import orjson
 import typer
 
+from edaphon.commands.lacking import account_name
 from edaphon.commands.query import FAR_NS, instant
 from edaphon.commands.release.making import Wanted, make_release
 from edaphon.commands.storage import Storage, fail, open_storage
@@ -43,7 +43,7 @@ def release(
     storage = open_storage(file)
     if name:
         span = instant(start, -FAR_NS), instant(end, FAR_NS)
-        wanted = Wanted(name, tuple(channel or ()), *span, note, who or getpass.getuser())
+        wanted = Wanted(name, tuple(channel or ()), *span, note, who or account_name())
         made = make_release(storage, wanted)
         typer.echo(orjson.dumps(_table(made)) if json else _told(made))
         return
