@@ -472,13 +472,14 @@ class Follower:
         )
 
     def _take(self, name: str, file: BinaryIO, size: int, rest: Rest) -> bool:
-        """One piece of a file; whether there may be more."""
-        place = reading_place(self._known.place(name), size, self._sheet)
+        """One piece of a file that goes beyond what was read; whether there may be more."""
+        known = self._known.place(name)
+        place = reading_place(known, size, self._sheet)
         if place is None or size <= place.offset:
             return False
         copy = self._known.copy_of(name, place)
         piece = next_piece(file, name, place, copy, size, rest, self._sheet)
-        if piece is None:
+        if piece is None or piece.offset + len(piece.data) <= known.offset:
             return False
         self._keep(piece)
         return True

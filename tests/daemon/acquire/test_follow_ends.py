@@ -244,3 +244,16 @@ def test_room_that_a_program_took_ahead_is_not_journalled(plot):
         file.write(row(2) + row(3))
     plot.look()
     assert plot.numbers() == [1.5, 2.5, 3.5]
+
+
+def test_nul_bytes_behind_a_last_line_are_not_read_again_and_again(plot):
+    plot.write("a.csv", HEAD + row(1) + TORN + bytes(64))  # what a power cut leaves
+    plot.look()
+    plot.look(after_s=3601)
+    plot.look(after_s=3601)
+    assert plot.numbers() == [1.5, 2.0]
+    assert [p.data for p in plot.pieces()] == [row(1), TORN]
+    plot.write("a.csv", b"\n" + row(3))
+    plot.look()
+    assert [p.line for p in plot.pieces()] == [1, 3, 3]
+    assert plot.numbers()[-1] == 3.5
