@@ -41,7 +41,8 @@ class Context(NamedTuple):
     is that time as the file says it, `later` whether it was the second pass of a doubled hour, and
     `year` the year of a file that says none. `width` is how many cells a row has where neither
     names nor sheet say it. `begun_ns` is where elapsed time was 0, or an observation of an .81x
-    began, `ended_ns` where that ended [UTC].
+    began, `ended_ns` where that ended [UTC]. `fresh`: no row came yet below the last header, None
+    where no line said it.
     """
 
     stamp: str = ""
@@ -52,6 +53,7 @@ class Context(NamedTuple):
     width: int | None = None
     begun_ns: int | None = None
     ended_ns: int | None = None
+    fresh: bool | None = None
 
     def to_json(self) -> list[Any]:
         return list(self)

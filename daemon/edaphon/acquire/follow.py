@@ -28,7 +28,9 @@ from edaphon.acquire.renamed import files_now, files_of, find_renamed, goes_on_i
 from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.journal import Journal, Kind, StateFile
 from edaphon.nouns import Sequence
+from edaphon_drivers.files import engine as files
 from edaphon_drivers.files.cutting import Rest
+from edaphon_drivers.files.text import mark_of
 from edaphon_drivers.payloads import Follows, Piece, pack_piece
 from edaphon_drivers.sheets import Sheet
 
@@ -299,10 +301,17 @@ class Follower:
         known = [(w, o, p) for w, o, p in self._known.elsewhere(gone) if o != name]
         mine = [one for one in known if stat.is_file_of(one[2].stat)]
         for where, _, place in [*mine, *known[:_MOST_ELSEWHERE]]:
-            rows = place.offset > len(place.header) and any(b.digest for b in place.blocks)
-            if rows and stat.size >= place.offset and holds(file, place) is not None:
+            known_by = stat.size >= place.offset and self._has_rows(place)
+            if known_by and holds(file, place) is not None:
                 return where
         return None
+
+    def _has_rows(self, place: Place) -> bool:
+        """Whether more than a header was read: by that alone no file is known again."""
+        headed = len(place.header) > len(mark_of(place.header))
+        if not headed and files.needs_header(self._sheet):
+            return False
+        return place.offset > len(place.header) and any(b.digest for b in place.blocks)
 
     @contextmanager
     def _opened(self, name: str) -> Iterator[BinaryIO]:
@@ -354,7 +363,7 @@ class Follower:
         if watch.file is not None and self._is_held_elsewhere(watch, stat):
             if not self._drain(name, watch.file, stop):
                 self._lose(name, place, waiting)
-        elif path := find_renamed(name, place):
+        elif path := self._has_rows(place) and find_renamed(name, place):
             if path not in self._found:
                 with Path(path).open("rb", buffering=0) as file:
                     self._drain(name, file, stop)
@@ -472,13 +481,14 @@ class Follower:
         )
 
     def _take(self, name: str, file: BinaryIO, size: int, rest: Rest) -> bool:
-        """One piece of a file; whether there may be more."""
-        place = reading_place(self._known.place(name), size, self._sheet)
+        """One piece of a file that goes beyond what was read; whether there may be more."""
+        known = self._known.place(name)
+        place = reading_place(known, size, self._sheet)
         if place is None or size <= place.offset:
             return False
         copy = self._known.copy_of(name, place)
         piece = next_piece(file, name, place, copy, size, rest, self._sheet)
-        if piece is None:
+        if piece is None or piece.offset + len(piece.data) <= known.offset:
             return False
         self._keep(piece)
         return True

@@ -167,10 +167,19 @@ def _blocks(start: int, body: bytes, piece: Piece, unended: bool) -> tuple[Block
     end = start + len(body)
     if not unended:
         return (Block.of(end, body),) if body else ()
-    last = len(split_lines(piece.data, mark_of(piece.header))[-1])
+    last = len(_last_line(piece))
     whole = body[: len(body) - last]
     first = (Block.of(end - last, whole),) if whole else ()
     return (*first, Block.of(end, body[len(body) - last :]))
+
+
+def _last_line(piece: Piece) -> bytes:
+    """That of a piece that ends with a line without an end, of which it may be all."""
+    mark = mark_of(piece.header)
+    above = split_lines(piece.header.removeprefix(mark), mark) if piece.headed else ()
+    if piece.lines - len(above) == 1:
+        return piece.data
+    return split_lines(piece.data, mark)[-1]
 
 
 def read_at(file: BinaryIO, at: int, length: int) -> bytes:

@@ -8,7 +8,7 @@ from typing import BinaryIO
 from edaphon.acquire.followed import LARGEST_PIECE_BYTES, START, Place, read_at
 from edaphon_drivers.files import engine as files
 from edaphon_drivers.files.cutting import Cut, Rest
-from edaphon_drivers.files.text import line_end, mark_of, split_lines
+from edaphon_drivers.files.text import last_character, line_end, mark_of, split_lines
 from edaphon_drivers.payloads import Follows, Piece
 from edaphon_drivers.sheets import Sheet
 
@@ -58,13 +58,14 @@ def _read(file: BinaryIO, place: Place, size: int, rest: Rest, sheet: Sheet) -> 
     """Bytes from the place on, and how many of them are whole records."""
     mark = mark_of(place.header) if place.offset else None
     headed = len(place.header) > len(mark or b"")
+    before = _character_before(file, place.offset, mark or b"")
     length = SLICE_BYTES
     while True:
         data = read_at(file, place.offset, min(length, size - place.offset))
         last = place.offset + len(data) >= size or len(data) < length
         if place.inside:
             return data, _rest_of_long(data, mark or b"", rest if last else Rest.ENDED, sheet)
-        cut = files.cut(data, sheet, rest if last else Rest.GROWING, headed, mark)
+        cut = files.cut(data, sheet, rest if last else Rest.GROWING, headed, mark, before)
         if cut.whole or last or _is_hole(file, place.offset + len(data), data):
             return data, cut
         if length >= LARGEST_PIECE_BYTES:
@@ -81,6 +82,14 @@ def _is_hole(file: BinaryIO, behind: int, data: bytes) -> bool:
     except OSError as error:  # a file system without holes says EINVAL
         return error.errno == ENXIO
     return False
+
+
+def _character_before(file: BinaryIO, offset: int, mark: bytes) -> str:
+    """The one that ended the line before, "" at the start of a file."""
+    size = len(mark) or 1
+    if offset <= len(mark):
+        return ""
+    return last_character(read_at(file, offset - size, size), mark)
 
 
 def _long(data: bytes, place: Place) -> Cut:

@@ -83,8 +83,6 @@ def goes_on_in(old: BinaryIO, new: BinaryIO, at: int) -> bool:
 
 def find_renamed(name: str, place: Place) -> str | None:
     """Another file of its folder that begins with all that was read."""
-    if not any(block.digest for block in place.blocks):
-        return None
     for path in _candidates(Path(name), place):
         if path != name:
             with suppress(OSError), Path(path).open("rb", buffering=0) as file:

@@ -59,7 +59,8 @@ class _Unended(NamedTuple):
 class FileAccount:
     """The lines of all copies of a file. `lines` is the number that the follower counted.
 
-    `missing` are lines that were counted in the file and lost with a damaged journal.
+    `missing` are lines that were counted in the file and lost with a damaged journal. `next_line`
+    and `end` [bytes] are the line and the place behind what was read of the copy.
     """
 
     lines: int = 0
@@ -70,14 +71,20 @@ class FileAccount:
     context: Context = FIRST
     unended: _Unended | None = None
     refused: list[KeptRefusal] = field(default_factory=list)  # the latest, oldest first
+    end: int = 0
 
     @property
     def closes(self) -> bool:
         return self.lines == self.counts.lines and not self.missing
 
-    def read(self, piece: Piece, reader: FileReader) -> Iterator[tuple[Slice, bool]]:
-        """The slices of a piece and whether it is a line without end; `take` each at once."""
-        self._follow(piece)
+    def read(
+        self, piece: Piece, reader: FileReader, first: Context = FIRST
+    ) -> Iterator[tuple[Slice, bool]]:
+        """The slices of a piece and whether it is a line without end; `take` each at once.
+
+        `first` is the context of a copy that begins.
+        """
+        self._follow(piece, first)
         held: Slice | None = None
         for one in reader(piece, self.context):
             if held is not None:
@@ -91,13 +98,21 @@ class FileAccount:
         self.context = held.context
         yield held, piece.unended
 
-    def _follow(self, piece: Piece) -> None:
+    def context_at(self, piece: Piece) -> Context | None:
+        """That of a line behind what was read here, None if the piece can't go on from here."""
+        start = piece.offset - len(piece.header) * piece.headed
+        if self.unended is not None and piece.line == self.next_line - 1 and start < self.end:
+            return self.unended.context
+        goes_on = piece.line == self.next_line and start == self.end
+        return self.context if goes_on else None
+
+    def _follow(self, piece: Piece, first: Context) -> None:
         begins = piece.follows in {Follows.BEGINS, Follows.CHANGED} or (
             not piece.copy and piece.offset == len(piece.header)
         )
         again = self.unended if piece.follows == Follows.AGAIN else None
         if begins or piece.copy != self.copy != 0:
-            self.context = FIRST
+            self.context = first
         elif again is not None:
             self.context = again.context
             self.counts = _difference(self.counts, again.counts)
@@ -108,6 +123,7 @@ class FileAccount:
             self.missing += max(0, piece.line - self.next_line)
         self.copy, self.unended = piece.copy, None
         self.next_line = piece.line + piece.lines
+        self.end = piece.offset + len(piece.data)
         self.lines += piece.lines
 
     def take(self, counts: LineCounts, refused: Iterable[RefusedLine], received_ns: int) -> None:
@@ -121,11 +137,11 @@ class FileAccount:
     def to_json(self) -> list[Any]:
         unended = self.unended and [list(self.unended.counts), self.unended.context.to_json()]
         own = [self.lines, list(self.counts), self.missing, self.copy, self.next_line]
-        return [*own, self.context.to_json(), unended, [list(r) for r in self.refused]]
+        return [*own, self.context.to_json(), unended, [list(r) for r in self.refused], self.end]
 
     @classmethod
     def of_json(cls, row: list[Any]) -> "FileAccount":
-        lines, counts, missing, copy, next_line, context, unended, refused = row
+        lines, counts, missing, copy, next_line, context, unended, refused, *end = row
         return cls(
             lines,
             LineCounts(*counts),
@@ -135,6 +151,7 @@ class FileAccount:
             Context.of_json(context),
             unended and _Unended(LineCounts(*unended[0]), Context.of_json(unended[1])),
             [KeptRefusal(*r) for r in refused],
+            *end,
         )
 
 
@@ -163,6 +180,17 @@ class SourceFiles:
                 *(a + b for a, b in zip(self.rest.counts, oldest.counts, strict=True))
             )
         return account
+
+    def first_context(self, piece: Piece) -> Context:
+        """Where a copy begins in the middle of a file: that of the name it was followed by before.
+
+        Of several that end at this line and byte it is the one that grew last.
+        """
+        if piece.follows is not Follows.BEGINS or piece.line <= 1:
+            return FIRST
+        others = (self.files[name] for name in reversed(self.files) if name != piece.name)
+        found = (account.context_at(piece) for account in others)
+        return next((context for context in found if context is not None), FIRST)
 
     def accounts(self) -> Iterator[tuple[str, FileAccount]]:
         """By name, those in the sum under a name that says so."""

@@ -23,7 +23,7 @@ from edaphon.nouns import DEMOTED, Observations, Sequence
 from edaphon.written import read_document
 from edaphon_calibration.flags import Flag
 from edaphon_drivers.faults import Fault
-from edaphon_drivers.line_account import LineCounts, RefusedLine
+from edaphon_drivers.line_account import Context, LineCounts, RefusedLine
 from edaphon_drivers.lorawan import Uplink as Frame
 from edaphon_drivers.payloads import Piece, unpack_piece
 from edaphon_drivers.readings import UNREADABLE_NS, Reading
@@ -226,9 +226,10 @@ class Line:
         except Fault as fault:
             self._refuse(sequence, entry, str(fault))
             return
-        account = self._files(entry.source).file(piece.name)
+        files = self._files(entry.source)
+        account, first = files.file(piece.name), files.first_context(piece)
         rows, refused = 0, None
-        for counts, lines in self._slices(sequence, entry, read, piece, account):
+        for counts, lines in self._slices(sequence, entry, read, piece, account, first):
             account.take(counts, lines, self._received(sequence.number, entry))
             rows += counts.rows
             refused = refused or next(iter(lines), None)
@@ -247,12 +248,13 @@ class Line:
         read: FileReader,
         piece: Piece,
         account: FileAccount,
+        first: Context,
     ) -> Iterator[tuple[LineCounts, tuple[RefusedLine, ...]]]:
         """The account of each slice, whose readings are placed."""
         replaced = piece.copy < self.plan.replaced.get((entry.source, piece.name), 0)
         done = 0
         try:
-            for one, unended in account.read(piece, read):
+            for one, unended in account.read(piece, read, first):
                 self._readings += len(one.readings)
                 if entry.purpose == _ROUTINE:
                     decoded = Decoded(entry.source, one.readings, dated=True)

@@ -55,19 +55,29 @@ def cut_json(data: bytes, rest: Rest = Rest.GROWING) -> Cut:
 
 
 def cut_lines(
-    data: bytes, layout: Layout, rest: Rest, headed: bool = False, mark: bytes | None = None
+    data: bytes,
+    layout: Layout,
+    rest: Rest,
+    headed: bool = False,
+    mark: bytes | None = None,
+    before: str = "",
 ) -> Cut:
     """Up to the next header, or PIECE_BYTES; what an .81x says below its rows stays together.
 
     `headed`: a header was cut before. `mark` is that of a UTF-16 file, None at the start of a file.
+    `before` is the character before the data, "" at the start.
     """
     begins = mark_of(data) if mark is None else b""
     mark, rows = begins or mark or b"", data[len(begins) :]
     size = PIECE_BYTES
-    found = _cut_window(rows[:size], size < len(rows), layout, rest, headed, mark)
-    while not found.whole and size < len(rows):
+    found = _WAIT
+    while not found.whole:
+        more = size < len(rows)
+        lines = _lines(rows[:size], more, Rest.GROWING if more else rest, mark, before)
+        found = _cut_window(*lines, Rest.GROWING if more else rest, layout, headed, mark)
+        if not more:
+            break
         size *= 2  # a line, or a header, that is longer than a piece
-        found = _cut_window(rows[:size], size < len(rows), layout, rest, headed, mark)
     if not found.whole:
         return found
     header, whole = found.header_bytes + len(begins), found.whole + len(begins)
@@ -75,10 +85,8 @@ def cut_lines(
 
 
 def _cut_window(
-    window: bytes, more: bool, layout: Layout, rest: Rest, headed: bool, mark: bytes
+    raw: list[bytes], last_bytes: int, rest: Rest, layout: Layout, headed: bool, mark: bytes
 ) -> Cut:
-    rest = Rest.GROWING if more else rest
-    raw, last_bytes = _lines(window, more, rest, mark)
     if not raw:
         return _WAIT
     lines = [text_of_line(line, mark) for line in raw]
@@ -98,17 +106,19 @@ def _cut_window(
     return Cut(header_bytes, whole, end, header, last_bytes if end == len(raw) else 0)
 
 
-def _lines(window: bytes, more: bool, rest: Rest, mark: bytes) -> tuple[list[bytes], int]:
+def _lines(
+    window: bytes, more: bool, rest: Rest, mark: bytes, before: str
+) -> tuple[list[bytes], int]:
     """(the lines that count as whole, the length of a last one that has no end).
 
-    CR alone ends a line only once the file rests: its LF may be on the way.
+    CR alone ends the last line only once the file rests: its LF may be on the way.
     """
-    raw = split_lines(window, mark)
+    raw = split_lines(window, mark, before)
     if not raw:
         return [], 0
-    feed, ended = line_end(raw, mark)
+    feed, ended = line_end(raw, mark, before)
     if feed == "\r" and (more or rest < Rest.RESTED):
-        return (raw[:-1] if more else []), 0
+        return raw[:-1], 0
     if ended:
         return raw, 0
     last = raw.pop() if rest == Rest.GONE or mark else raw.pop().rstrip(b"\0")

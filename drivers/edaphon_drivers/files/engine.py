@@ -21,29 +21,42 @@ __all__ = [
     "cut",
     "decode_piece",
     "is_one_record",
+    "needs_header",
     "read_piece",
     "sheet_troubles",
 ]
 
 
 def cut(
-    data: bytes, sheet: Sheet, rest: Rest, headed: bool = False, mark: bytes | None = None
+    data: bytes,
+    sheet: Sheet,
+    rest: Rest,
+    headed: bool = False,
+    mark: bytes | None = None,
+    before: str = "",
 ) -> Cut:
     """How much of `data`, from the last cut to the end of the file, is whole.
 
     `headed`: a header was cut before, so that what comes may be rows alone. `mark` is that of a
-    UTF-16 file, None where the data begin the file. Call it again with what remains until it says
+    UTF-16 file, None where the data begin the file; `before` is the character that ended the line
+    before, "" there. Call it again with what remains until it says
     0. Raises Refused for a sheet with errors.
     """
     layout = read_layout(sheet)
     if layout.form == "li8200":
         return cut_json(data, rest)
-    return cut_lines(data, layout, rest, headed, mark)
+    return cut_lines(data, layout, rest, headed, mark, before)
 
 
 def is_one_record(sheet: Sheet) -> bool:
     """Whether a file is read as a whole, so that one that has grown is read again."""
     return read_layout(sheet).form == "li8200"
+
+
+def needs_header(sheet: Sheet) -> bool:
+    """Whether rows are rows only below a header."""
+    layout = read_layout(sheet)
+    return layout.form in {"table", "toa5", "li81x"} and not layout.reads_without_names
 
 
 def decode_piece(piece: Piece, sheet: Sheet) -> tuple[Reading, ...]:

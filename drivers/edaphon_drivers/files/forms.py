@@ -12,6 +12,7 @@ __all__ = ["INCOMPLETE", "header_at", "is_message", "is_tail", "parse_header"]
 INCOMPLETE = -1
 _PREAMBLE = 30  # lines above the line of names
 _LOOK_AT = 16  # cells of a line
+_TOA5_LINES = 4
 _KEYS = 120  # lines of an .81x header
 _TOA5_KEYS = ("file", "station", "model", "serial", "system", "program", "signature", "table")
 
@@ -23,17 +24,19 @@ def header_at(lines: Sequence[str], at: int, layout: Layout, inside: bool = Fals
     """
     line = lines[at]
     if layout.form == "toa5":
-        if not line.lstrip("\ufeff").startswith(('"TOA5"', "TOA5,")):
+        if not _begins_toa5(line):
             return 0
-        return 4 if at + 4 <= len(lines) else INCOMPLETE
+        return _to_rows_toa5(lines, at, layout)
     if layout.form == "li81x":
         return _to_names_81x(lines, at) if line.lstrip("\ufeff").startswith("LI-8100:") else 0
     return _to_names(lines, at, layout, inside or at > 0)
 
 
 def parse_header(lines: Sequence[str], layout: Layout) -> Header:
-    """What a whole header says; its last line may be missing cells."""
+    """What a header says; its last line may lack cells, and one that is broken off says nothing."""
     if layout.form == "toa5":
+        if len(lines) < _TOA5_LINES:
+            return Header()
         first, names, units, processing = (tuple(cells_of(line, layout)) for line in lines)
         keys = dict(zip(_TOA5_KEYS, first, strict=False))
         return Header(_trimmed(names), units, processing, keys)
@@ -107,6 +110,18 @@ def _bare(line: str, layout: Layout) -> str:
     bare = line.lstrip("\ufeff")
     mark = next((mark for mark in layout.comment if bare.startswith(mark)), "")
     return bare.removeprefix(mark)
+
+
+def _begins_toa5(line: str) -> bool:
+    return line.lstrip("\ufeff").startswith(('"TOA5"', "TOA5,"))
+
+
+def _to_rows_toa5(lines: Sequence[str], at: int, layout: Layout) -> int:
+    """Four lines; fewer where it is broken off before its rows, or before another header."""
+    for n, line in enumerate(lines[at + 1 : at + _TOA5_LINES], 1):
+        if _begins_toa5(line) or _is_row(line, layout):
+            return n
+    return _TOA5_LINES if at + _TOA5_LINES <= len(lines) else INCOMPLETE
 
 
 def _to_names_81x(lines: Sequence[str], at: int) -> int:

@@ -105,6 +105,11 @@ class Layout:
     zone_known: bool = True
     zone_stated: bool = False
 
+    @property
+    def reads_without_names(self) -> bool:
+        """Whether the sheet says by itself where the columns are."""
+        return bool(self.order) or not self.clock.names
+
 
 def completed(sheet: Sheet, settings: Mapping[str, Any]) -> Sheet:
     """The sheet with what its owner knows of this instrument: utc_offset, date_order, year, ...

@@ -54,7 +54,7 @@ def read_lines(piece: Piece, layout: Layout, sheet: Sheet, context: Context) -> 
 def _begun(split: PieceLines, layout: Layout, sheet: Sheet, account: Account) -> "_Reader":
     """A reader that knows the header above the piece, or the sheet's own order of columns."""
     reader = _Reader(layout, sheet, account)
-    if layout.order or not layout.clock.names:
+    if layout.reads_without_names:
         reader.head(())
     above, at = split.above.texts, 0
     while at < len(above):
@@ -64,7 +64,9 @@ def _begun(split: PieceLines, layout: Layout, sheet: Sheet, account: Account) ->
         at += max(headed, 1)
     if split.counted:
         reader.new_observation()
-    reader.fresh = split.fresh
+    reader.fresh = bool(account.context.fresh)
+    if split.fresh:
+        reader.set_fresh(True)
     return reader
 
 
@@ -89,8 +91,14 @@ class _Reader:
     def new_header(self, lines: Sequence[str]) -> None:
         """A header among the lines of the piece."""
         self.head(lines)
-        self.fresh = True
+        self.set_fresh(True)
         self.new_observation()
+
+    def set_fresh(self, fresh: bool) -> None:
+        """Whether the first row below a header is still to come."""
+        if fresh is not self.account.context.fresh:
+            self.account.context = self.account.context._replace(fresh=fresh)
+        self.fresh = fresh
 
     def new_observation(self) -> None:
         """What an .81x says below its rows belongs to the rows under the same header."""
@@ -138,7 +146,7 @@ class _Reader:
             time_ns = self._time_ns([cells[at] for at in plan.time], cells, plan)
             account.readings += readings_of(cells, plan, layout, time_ns)
         account.rows += 1
-        self.fresh = False
+        self.set_fresh(False)
 
     def _time_ns(self, texts: Sequence[str], cells: Sequence[str], plan: Plan) -> int:
         clock, account = self.layout.clock, self.account

@@ -1,6 +1,8 @@
 """The lines of files and of their pieces: encodings, what ends a line, and the text of each.
 
 A line ends at LF or CRLF, at CR where the bytes hold a CR and no LF; the last one may have no end.
+What ended the line before decides where the bytes alone don't: LF stays LF, and a CR with nothing
+behind it is an end only below lines that ended so, for its LF may be on the way.
 UTF-16 is read where its byte order mark stands at the start of the file, in units of two bytes; any
 other text is UTF-8, or Latin-1 where it is not UTF-8. NUL bytes end no line.
 """
@@ -15,6 +17,7 @@ from edaphon_drivers.payloads import Piece
 __all__ = [
     "Lines",
     "PieceLines",
+    "last_character",
     "line_end",
     "lines_of_piece",
     "mark_of",
@@ -35,29 +38,41 @@ def mark_of(start: bytes) -> bytes:
     return start[:2] if start[:2] in _CODECS else b""
 
 
-def split_lines(data: bytes, mark: bytes = b"") -> list[bytes]:
-    """The lines with their ends; `data` is without the mark, which says how it is encoded."""
+def split_lines(data: bytes, mark: bytes = b"", before: str = "") -> list[bytes]:
+    """The lines with their ends; `data` is without the mark, which says how it is encoded.
+
+    `before` is the character that ended the line before, "" at the start of a file.
+    """
     if not mark:
-        return _split(data)
+        return _split(data, before)
     even = len(data) // 2 * 2
     text = data[:even].decode(_CODECS[mark], "surrogatepass").encode("utf-8", "surrogatepass")
     lines = [
         line.decode("utf-8", "surrogatepass").encode(_CODECS[mark], "surrogatepass")
-        for line in _split(text)
+        for line in _split(text, before)
     ]
     if even == len(data):
         return lines
-    if lines and not line_end(lines, mark)[1]:
+    if lines and not line_end(lines, mark, before)[1]:
         lines[-1] += data[even:]
         return lines
     return [*lines, data[even:]]
 
 
-def line_end(lines: Sequence[bytes], mark: bytes = b"") -> tuple[str, bool]:
+def line_end(lines: Sequence[bytes], mark: bytes = b"", before: str = "") -> tuple[str, bool]:
     """(LF, CR or "": what ends these lines of `split_lines`, whether the last one has its end)."""
-    first, last = (_last_character(lines[at], mark) if lines else "" for at in (0, -1))
+    first, last = (last_character(lines[at], mark) if lines else "" for at in (0, -1))
     feed = first if first in {"\n", "\r"} else ""
+    if feed == "\r" and len(lines) == 1 and before != "\r":
+        feed = ""
     return feed, bool(feed) and last == feed
+
+
+def last_character(data: bytes, mark: bytes = b"") -> str:
+    """That of a line, or of what was read; "" where half a unit stands at the end."""
+    if not mark:
+        return data[-1:].decode("latin-1")
+    return "" if len(data) % 2 else data[-2:].decode(_CODECS[mark], "replace")
 
 
 def text_of_line(line: bytes, mark: bytes = b"") -> str:
@@ -113,13 +128,16 @@ def split_piece(piece: Piece) -> PieceLines:
     mark = mark_of(piece.header or (b"" if piece.offset else piece.data))
     above, own = _as_utf_8(header, mark), _as_utf_8(piece.data, mark)
     headed = piece.headed if piece.copy else bool(header) and piece.offset == len(header)
-    end = _end(above + own if headed else own)
+    end = b"\n" if piece.copy and piece.lines == 1 else _end(above + own if headed else own)
     above_lines = _lines(above.removeprefix(_UTF_8_BOM), end if headed else _end(above))
+    counted = len(above_lines.texts) if headed else 0
+    if piece.copy and piece.lines - counted == 1:
+        end = b"\n"  # a CR in a line of a file whose lines end at LF
     return PieceLines(
         above=above_lines,
         own=_lines(own, end),
-        counted=len(above_lines.texts) if headed else 0,
-        fresh=headed or piece.offset == 0 or header != piece.header,
+        counted=counted,
+        fresh=headed or piece.offset == len(mark if header else b"") or header != piece.header,
     )
 
 
@@ -127,17 +145,10 @@ def _end(data: bytes) -> bytes:
     return b"\r" if b"\r" in data and b"\n" not in data else b"\n"
 
 
-def _split(data: bytes) -> list[bytes]:
-    end = _end(data)
+def _split(data: bytes, before: str) -> list[bytes]:
+    end = b"\n" if before == "\n" else _end(data)
     *parts, last = data.split(end)
     return [part + end for part in parts] + ([last] if last else [])
-
-
-def _last_character(line: bytes, mark: bytes) -> str:
-    """ "" where half a unit stands at the end."""
-    if not mark:
-        return line[-1:].decode("latin-1")
-    return "" if len(line) % 2 else line[-2:].decode(_CODECS[mark], "replace")
 
 
 def _as_utf_8(data: bytes, mark: bytes) -> bytes:

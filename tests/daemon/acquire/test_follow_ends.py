@@ -244,3 +244,54 @@ def test_room_that_a_program_took_ahead_is_not_journalled(plot):
         file.write(row(2) + row(3))
     plot.look()
     assert plot.numbers() == [1.5, 2.5, 3.5]
+
+
+def test_nul_bytes_behind_a_last_line_are_not_read_again_and_again(plot):
+    plot.write("a.csv", HEAD + row(1) + TORN + bytes(64))  # what a power cut leaves
+    plot.look()
+    plot.look(after_s=3601)
+    plot.look(after_s=3601)
+    assert plot.numbers() == [1.5, 2.0]
+    assert [p.data for p in plot.pieces()] == [row(1), TORN]
+    plot.write("a.csv", b"\n" + row(3))
+    plot.look()
+    assert [p.line for p in plot.pieces()] == [1, 3, 3]
+    assert plot.numbers()[-1] == 3.5
+
+
+@pytest.mark.parametrize("codec", ["latin-1", "utf-16-le"])
+def test_a_cr_whose_lf_is_on_the_way_ends_no_line(plot, codec):
+    mark = b"\xff\xfe" if codec != "latin-1" else b""
+    text = (HEAD + row(1) + row(2)).decode().replace("\n", "\r\n").encode(codec)
+    last = "\n".encode(codec)
+    plot.write("a.csv", mark + text.removesuffix(last))
+    for after_s in (2, 12, 30):
+        plot.look(after_s)
+    assert plot.numbers() == [1.5]
+    plot.write("a.csv", last + row(3).decode().encode(codec))
+    for after_s in (2, 12):
+        plot.look(after_s)
+    assert plot.numbers() == [1.5, 2.5, 3.5]
+    assert list(line_numbers(plot.pieces()).values()) == [4]
+
+
+def test_a_line_with_a_cr_inside_is_one_line_and_read_again_as_one(plot):
+    plot.write("a.csv", HEAD + row(1) + b"2026-03-02 00:00:00\r,2.")
+    plot.look()
+    plot.look(after_s=3601)
+    plot.write("a.csv", b"5\n" + row(3))
+    plot.look()
+    assert [(p.line, p.lines) for p in plot.pieces()] == [(1, 2), (3, 1), (3, 2)]
+    assert list(line_numbers(plot.pieces()).values()) == [4]
+    assert plot.pieces()[-1].offset == len(HEAD + row(1))
+
+
+def test_names_without_an_end_that_nobody_can_write_on_are_one_line(plot):
+    text = HEAD.decode().replace("\n", "\r\n").encode("utf-16-le")
+    plot.write("a.csv", b"\xff\xfe" + text[:-1])
+    plot.look()
+    os.unlink(plot.folder / "data" / "a.csv")
+    plot.look()
+    (piece,) = plot.pieces()
+    (part,) = read_piece(piece, SHEET)
+    assert (piece.lines, part.counts.lines) == (1, 1)

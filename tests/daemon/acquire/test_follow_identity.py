@@ -88,6 +88,29 @@ def test_a_row_appended_just_before_the_file_is_deleted_is_read(plot):
     assert plot.follower.files()[0].gone
 
 
+def test_a_new_file_is_not_known_by_a_torn_header_of_one_that_is_gone(plot):
+    plot.write("a.csv", WIDE[:3])  # the power goes while the logger writes it
+    plot.look()
+    path(plot, "a.csv").unlink()
+    plot.look()
+    plot.write("b.csv", WIDE + wide(1))
+    plot.look()
+    torn, whole = plot.pieces()
+    assert (torn.data, torn.unended) == (WIDE[:3], True)
+    assert (whole.line, whole.headed, whole.data) == (1, True, wide(1))
+
+
+def test_a_header_alone_finds_no_other_file_of_the_folder(plot):
+    plot.write("a.csv", WIDE)
+    plot.look()
+    plot.look(after_s=3601)
+    plot.start()  # so that it is not held open
+    plot.write("archive.txt", WIDE + wide(1))
+    path(plot, "a.csv").unlink()
+    plot.look()
+    assert plot.numbers() == []
+
+
 @pytest.mark.parametrize("saved", [False, True])
 def test_a_row_appended_before_a_rename_is_read_though_the_service_was_off(plot, saved):
     plot.write("a.csv", HEAD + row(1))

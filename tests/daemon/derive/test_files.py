@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
+import pytest
 from tests.daemon.derive.test_same_time import HEADER, NAME, TEXT, FileLife, life_of, started
 
 from edaphon.derive.deriver import Deriver
@@ -179,6 +180,59 @@ def test_a_line_taken_without_its_end_is_counted_once():
     read(piece(GOOD % 1, copy=2))
     assert account.context.same == 1  # another copy begins with the context of a first line
     assert account.context != FIRST
+
+
+def renamed_piece(data: bytes, before: Piece) -> Piece:
+    """What came after a file had got another name."""
+    own = before.line + before.lines, before.offset + len(before.data)
+    return piece(
+        data, own[0], name="/data/old.csv", offset=own[1], follows=Follows.BEGINS, headed=False
+    )
+
+
+def test_a_file_that_got_another_name_goes_on_with_what_its_lines_said(tmp_path):
+    text = TEXT.replace('utc_offset = "+00:00"', 'zone = "Europe/Berlin"')
+    plot = started()
+    table = {"file": "e.toml", "sha256": "", "text": text}
+    plot.add(Kind.CONFIGURATION, "", orjson.dumps(table))
+    first = piece(b"2025-10-26 02:50:00,4.0,5.0\n2025-10-26 02:00:00,4.1,5.0\n")
+    other = piece(b"2025-10-26 02:10:00,9.0,5.0\n", name="/data/z.csv")
+    for one in (first, other, renamed_piece(b"2025-10-26 02:10:00,4.2,5.0\n", first)):
+        plot.add(Kind.RECORD, "file/log", pack_piece(one))
+    life = life_of(tmp_path, plot)
+    life.settle()
+    hours = [fields["raw"] for (c, _), fields in sorted(life.rows().items()) if c == "x"]
+    assert hours == [9.0, 4.0, 4.1, 4.2]  # the second pass of the doubled hour goes on
+    life.close()
+
+
+@pytest.mark.parametrize("unended", [False, True])
+def test_the_context_of_a_renamed_file_is_that_of_its_own_last_line(unended):
+    files = SourceFiles()
+    known = Context(year=2027)
+
+    def reader(one: Piece, context: Context) -> Iterator[Slice]:
+        yield Slice((), LineCounts(headers=1, rows=1), (), known)
+        if one.unended:
+            yield Slice((), LineCounts(rows=1), (), context._replace(year=1))
+
+    first = piece(GOOD % 1)
+    if unended:
+        first = first._replace(data=GOOD % 1 + b"2026", lines=3, unended=True)
+    for _ in files.file(NAME).read(first, reader):
+        pass
+    again = renamed_piece(GOOD % 2, piece(GOOD % 1))
+    assert files.first_context(again) == known
+    assert files.first_context(again._replace(line=again.line + 5)) == FIRST
+    assert files.first_context(again._replace(offset=again.offset + 99)) == FIRST
+    assert files.first_context(again._replace(follows=Follows.CHANGED)) == FIRST
+
+
+def test_a_line_of_units_may_come_later_than_its_header(tmp_path):
+    head = piece(b"")._replace(lines=1)
+    units = piece(b"-,degC,degC\n" + GOOD % 1 + b"-,degC,degC\n", line=2)
+    account = account_of(tmp_path, lived(head, units))
+    assert account.counts == LineCounts(rows=1, headers=2, refused=1)
 
 
 def test_a_state_without_accounts_and_digests_is_read():

@@ -7,11 +7,13 @@ from tests.drivers.files.test_tables import small
 
 from edaphon_drivers.files import Rest, cut
 from edaphon_drivers.files.cutting import PIECE_BYTES
-from edaphon_drivers.files.engine import read_piece
+from edaphon_drivers.files.engine import completed, read_piece
 from edaphon_drivers.files.text import lines_of_piece, mark_of
+from edaphon_drivers.line_account import LineCounts
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.sheets import load_sheet
 
+NUMBERED = {"columns": [1, 2], "formats": ["%d.%m.%Y %H:%M"], "utc_offset": "+01:00"}
 TABLE, TOA5, LI81X = small(), load_sheet("campbell.toa5"), load_sheet("licor.li-8100a")
 NAMES = "Datum;Zeit;Temp °C"
 ROW = "7.3.2026;06:00;1"
@@ -67,9 +69,39 @@ def test_a_piece_without_a_line_of_its_own_refuses_none():
 
 def test_cr_alone_ends_a_line_where_no_lf_stands_and_the_file_rests():
     data = f"{NAMES}\r{ROW}\r{ROW}\r".encode()
-    assert cut(data, TABLE, Rest.GROWING).whole == 0  # the LF of a CRLF may be on the way
+    waiting = len(data) - len(ROW) - 1  # the LF of a CRLF may be on the way
+    assert cut(data, TABLE, Rest.GROWING)[1:3] == (waiting, 2)
     assert cut(data, TABLE, Rest.RESTED) == (len(NAMES.encode()) + 1, len(data), 3, 1, 0)
     assert cut(data + b"\n", TABLE, Rest.ENDED).lines == 1
+
+
+def test_what_ended_the_line_before_decides_where_a_cr_ends_a_line():
+    row = f"{ROW}\r".encode()
+    below_lf, below_cr = (cut(row, TABLE, Rest.RESTED, True, b"", end) for end in "\n\r")
+    assert (below_lf.whole, below_cr.whole) == (0, len(row))
+    both = cut(row * 2, TABLE, Rest.ENDED, True, b"", "\n")
+    assert (both.whole, both.lines, both.last_bytes) == (2 * len(row), 1, 2 * len(row))
+
+
+@pytest.mark.parametrize("codec", ["utf-8", *MARKS])
+def test_a_line_of_words_above_the_first_row_is_a_header_in_any_encoding(codec):
+    sheet = small(column=[{"number": 3, "output": "t"}], time=NUMBERED)
+    mark, data = MARKS.get(codec, b""), "Tag;;\n".encode(codec) + f"{ROW}\n".encode(codec)
+    piece = Piece("f", len(mark), mark, data, 1, 2, 1)
+    (part,) = read_piece(piece, sheet)
+    assert part.counts == LineCounts(rows=1, headers=1)
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_a_header_that_is_broken_off_swallows_no_rows(size):
+    head = ['"TOA5","a"', '"TIMESTAMP","t"', '"TS","C"'][:size]
+    rows = ['"2026-03-01 00:00:00",1.5', '"2026-03-02 00:00:00",2.5']
+    data = "".join(f"{line}\n" for line in [*head, *rows]).encode()
+    found = cut(data, TOA5, Rest.GROWING)
+    assert (found.header_lines, found.lines) == (size, size + 2)
+    sheet = completed(TOA5, {"utc_offset": "+00:00"})
+    (part,) = read_piece(Piece("f", 0, b"", data, 1, size + 2, 1), sheet)
+    assert part.counts == LineCounts(headers=size, refused=2)
 
 
 def test_a_last_line_counts_without_its_end_only_when_it_has_ended():
