@@ -1,4 +1,4 @@
-"""Every case of public-bugs holds against the command as it is installed."""
+"""Every case of the folders here holds against the command as it is installed."""
 
 import concurrent.futures as cf
 import subprocess
@@ -9,17 +9,21 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parent / "public-bugs"
+HERE = Path(__file__).parent
 EDAPHON = Path(sysconfig.get_path("scripts")) / "edaphon"
 AT_ONCE = 6  # they mostly wait
 
-CASES = [path.stem for path in sorted(FOLDER.glob("*.json")) if '"run"' in path.read_text("utf-8")]
+CASES = {
+    path.stem: path.parent
+    for path in sorted(HERE.glob("*/*.json"))
+    if '"run"' in path.read_text("utf-8")
+}
 
 
 def run(name: str) -> str:
     """What the runner prints of one case; in a process of its own, since it starts threads."""
-    runner = FOLDER.parent / "run_cases.py"
-    command = [sys.executable, str(runner), str(EDAPHON), str(FOLDER), name]
+    runner = HERE / "run_cases.py"
+    command = [sys.executable, str(runner), str(EDAPHON), str(CASES[name]), name]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
@@ -33,5 +37,5 @@ def printed() -> Iterator[Mapping[str, "cf.Future[str]"]]:
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("name", CASES)
-def test_a_case_of_a_public_bug_holds(printed: Mapping[str, "cf.Future[str]"], name: str) -> None:
+def test_a_case_holds(printed: Mapping[str, "cf.Future[str]"], name: str) -> None:
     assert f"holds    {name} " in printed[name].result()

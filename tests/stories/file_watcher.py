@@ -122,7 +122,8 @@ class Watcher:
         if story is None or not file.data.startswith(story.data):
             return True
         held = self.held.get(name)
-        return held is not None and held is not file and not file.data.startswith(held.data)
+        read = len(story.data)
+        return held is not None and not file.data[read:].startswith(held.data[read:])
 
     def _leave(self, name: str, disk: Disk) -> None:
         """What left its name, or was changed, is read to its end if it can be found."""

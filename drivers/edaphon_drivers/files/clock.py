@@ -39,7 +39,7 @@ _TOKENS = {
     "H": r"(\d{1,2})",
     "M": r"(\d{1,2})",
     "S": r"(\d{1,2}(?:[.,]\d{1,12})?)",
-    "p": r"([AaPp][Mm])",
+    "p": r"([AaPp][Mm]?)",  # some programs write a and p alone
     "z": r"([Zz]|[+-]\d\d:?\d\d)",
 }
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -256,7 +256,7 @@ def _day_ns(parts: Mapping[str, str]) -> int:
     if "p" in parts:
         if not 1 <= hour <= 12:
             raise ValueError("no such hour")
-        hour = hour % 12 + (12 if parts["p"] in {"PM", "pm", "Pm", "pM"} else 0)
+        hour = hour % 12 + (12 if parts["p"][0] in "Pp" else 0)
     whole, _, fraction = parts.get("S", "0").replace(",", ".").partition(".")
     second, part_ns = int(whole), int(fraction[:9].ljust(9, "0"))
     if hour > 24 or minute > 59 or second > 59 or (hour == 24 and minute + second + part_ns):
