@@ -18,6 +18,7 @@ TRY_AGAIN = 75
 @contextmanager
 def settled_deriver(storage: Storage) -> Iterator[tuple[Deriver, Series]]:
     """Take the journal's lock, derive all that is in it, flush at the end."""
+    storage.layout.set_aside_non_files()
     try:
         journal = Journal.open(storage.layout.journal, SystemClock())
     except JournalBusy as busy:

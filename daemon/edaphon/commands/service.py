@@ -26,12 +26,12 @@ from edaphon.commands.layout import Layout
 from edaphon.commands.outlets import SinkParts, moved
 from edaphon.config import Configuration, LorawanSource
 from edaphon.config import Sink as SinkConfig
+from edaphon.databases import AT_FAULT, fault_of, move_aside
 from edaphon.derive import DeadLetter, Deriver, LostLine
 from edaphon.derive.files import KeptRefusal
 from edaphon.derive.sources import Note
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.journal import Entry, Journal, Kind, StateFile
-from edaphon.journal.files import set_aside
 from edaphon.nouns import Channel, Sequence
 from edaphon.series import Series, WrongFile
 from edaphon.sinks.delivery import Delivery, State
@@ -104,8 +104,12 @@ class Service:
 
     def start(self) -> None:
         self.layout.folder.mkdir(parents=True, exist_ok=True)
+        for path, words in self.layout.set_aside_non_files():
+            self.say_trouble(f"file {path.name}", words)
         self.journal = Journal.open(self.layout.journal, self.clock, on_trouble=self._on_journal)
         self.state = StateFile(self.layout.folder)
+        if self.state.moved:
+            self.say_trouble("file state.sqlite", self.state.moved)
         self.inlets = Inlets(
             self.config,
             self.journal,
@@ -218,14 +222,16 @@ class Service:
 
     def _open_series(self) -> Series:
         """A file that is no series is set aside: all in it can be derived again."""
+        path = self.layout.series
         try:
-            return Series(self.layout.series)
-        except sqlite3.OperationalError:
-            raise  # the disk is full or the file is locked: it is not the file's fault
+            return Series(path)
         except (WrongFile, sqlite3.DatabaseError) as error:
-            aside = set_aside(self.layout.series)
-            self.say_trouble("series", f"{error}; it is now {aside.name}, all is derived again")
-            return Series(self.layout.series)
+            if isinstance(error, sqlite3.Error) and fault_of(error, path) not in AT_FAULT:
+                raise  # the disk or another program: it is not the file's fault
+            aside = move_aside(path)
+            words = f"{error}; it is set aside as {aside.name}, all values are derived again"
+            self.say_trouble(f"file {path.name}", words)
+            return Series(path)
 
     def _begin_clock(self) -> None:
         if self.config.clock.trust == "system":

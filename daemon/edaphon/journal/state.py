@@ -1,19 +1,30 @@
 """The state file: set-aside points and notes; it may lag the journal and never leads it."""
 
+import contextlib
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import orjson
 
-from edaphon.journal.files import set_aside
+from edaphon.databases import (
+    AT_FAULT,
+    Fault,
+    connect,
+    connect_reading,
+    fault_of,
+    move_aside,
+)
 
 __all__ = ["SetAside", "StateFile"]
 
 _APPLICATION_ID = 0x65646173  # "edas"
 _VERSION = 1
+TRY_AGAIN_S = 5.0
 _SCHEMA = {
     "note": "CREATE TABLE note (key TEXT PRIMARY KEY, json BLOB NOT NULL) STRICT",
     "set_aside": "CREATE TABLE set_aside (sink TEXT NOT NULL, channel TEXT NOT NULL,"
@@ -36,11 +47,15 @@ class SetAside(NamedTuple):
 class StateFile:
     """Small facts of the service. Losing them costs work done again, never an observation.
 
-    A damaged file is set aside and begun anew. Safe to use from several threads.
+    A damaged file is set aside and a new one made; on a full disk it is kept in memory until there
+    is room. Safe to use from several threads.
     """
 
     def __init__(self, folder: Path) -> None:
+        """`moved` says for people what was set aside at the opening, "" if nothing was."""
         folder.mkdir(parents=True, exist_ok=True)
+        self.moved = ""
+        self._in_memory_since: float | None = None  # [s] of the monotonic clock
         self._path = folder / "state.sqlite"
         self._lock = threading.Lock()
         self._connection = self._open()
@@ -87,6 +102,9 @@ class StateFile:
 
     def close(self) -> None:
         with self._lock:
+            if self._in_memory_since is not None:
+                self._in_memory_since -= TRY_AGAIN_S
+                self._return_to_disk()
             self._connection.close()
 
     def __enter__(self) -> Self:
@@ -97,10 +115,12 @@ class StateFile:
 
     def _ask(self, sql: str, words: tuple[Any, ...]) -> list[Any]:
         with self._lock:
+            self._return_to_disk()
             return self._connection.execute(sql, words).fetchall()
 
     def _ask_many(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
         with self._lock:
+            self._return_to_disk()
             self._connection.execute("BEGIN")
             try:
                 self._connection.executemany(sql, rows)
@@ -110,36 +130,91 @@ class StateFile:
             self._connection.execute("COMMIT")
 
     def _open(self) -> sqlite3.Connection:
-        connection = self._connect()
         try:
-            if self._is_ours(connection):
-                return connection
-        except sqlite3.OperationalError:
+            return self._opened()
+        except sqlite3.Error as error:
+            fault = fault_of(error, self._path)
+            if fault is Fault.FULL:
+                return self._in_memory()
+            if fault not in AT_FAULT:
+                raise
+            aside = move_aside(self._path)
+            self.moved = f"{error}; it is set aside as {aside.name}, a new one is made"
+        return self._opened()
+
+    def _opened(self) -> sqlite3.Connection:
+        connection = connect(self._path, "mode=rwc")
+        try:
+            _expect_ours(connection)
+        except BaseException:
             connection.close()
             raise
-        except sqlite3.DatabaseError:
-            pass  # not a database, or not a whole one
-        connection.close()
-        set_aside(self._path)
-        connection = self._connect()
-        self._is_ours(connection)
         return connection
 
-    def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=5, isolation_level=None, check_same_thread=False)
+    def _in_memory(self) -> sqlite3.Connection:
+        """A copy of what the full disk has, until there is room for the side files again."""
+        self._in_memory_since = time.monotonic()
+        connection = connect(Path(":memory:"), "mode=memory")
+        if self._path.exists() and self._path.stat().st_size:
+            with closing(connect_reading(self._path)) as kept:
+                kept.backup(connection)
+        connection.execute("PRAGMA journal_mode = MEMORY")
+        _expect_ours(connection)
+        return connection
 
-    def _is_ours(self, connection: sqlite3.Connection) -> bool:
-        """Whether the file has our tables; an empty one is given them."""
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        tables = dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql NOT NULL"))
-        if not tables:
-            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {_VERSION}")
-            for sql in _SCHEMA.values():
-                connection.execute(sql)
-            return True
-        connection.execute("SELECT count(*) FROM note").fetchone()
-        (check,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        return (application, tables, check) == (_APPLICATION_ID, _SCHEMA, "ok")
+    def _return_to_disk(self) -> None:
+        """Where it is in memory: write it to the disk, when that has room again."""
+        since = self._in_memory_since
+        if since is None or time.monotonic() - since < TRY_AGAIN_S:
+            return
+        self._in_memory_since = time.monotonic()
+        with contextlib.suppress(sqlite3.OperationalError):
+            connection = self._opened()
+            try:
+                _copy_all(self._connection, connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection.close()
+            self._connection, self._in_memory_since = connection, None
+
+
+def _copy_all(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    """Replace the rows of all tables, in one transaction."""
+    target.execute("BEGIN IMMEDIATE")
+    try:
+        for table in _SCHEMA:
+            rows = source.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
+            target.execute(f"DELETE FROM {table}")  # noqa: S608
+            if rows:
+                places = ", ".join("?" * len(rows[0]))
+                target.executemany(f"INSERT INTO {table} VALUES ({places})", rows)  # noqa: S608
+    except BaseException:
+        target.execute("ROLLBACK")
+        raise
+    target.execute("COMMIT")
+
+
+def _expect_ours(connection: sqlite3.Connection) -> None:
+    """Raises sqlite3.DatabaseError for another file; an empty one is given our tables at once."""
+    tables = _tables(connection)
+    if not tables:
+        script = "; ".join(_SCHEMA.values())
+        connection.executescript(
+            f"BEGIN IMMEDIATE; PRAGMA application_id = {_APPLICATION_ID};"
+            f" PRAGMA user_version = {_VERSION}; {script}; COMMIT;"
+        )
+        tables = _tables(connection)
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if (application, tables) != (_APPLICATION_ID, _SCHEMA):
+        raise sqlite3.DatabaseError(f"expected the tables of a state file, got {sorted(tables)}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("SELECT count(*) FROM note").fetchone()
+    (check,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if check != "ok":
+        raise sqlite3.DatabaseError(check)
+
+
+def _tables(connection: sqlite3.Connection) -> dict[str, str]:
+    return dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql NOT NULL"))
