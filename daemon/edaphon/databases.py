@@ -12,7 +12,7 @@ from urllib.parse import quote
 __all__ = [
     "AT_FAULT",
     "SIDE_FILES",
-    "Fault",
+    "StorageFault",
     "connect",
     "connect_reading",
     "explained",
@@ -43,7 +43,7 @@ _NUMBERS = {
 _SCHEMA = re.compile(r"no such (table|column)|has no column|malformed|unsupported file format")
 
 
-class Fault(StrEnum):
+class StorageFault(StrEnum):
     """What is wrong when a database can't be read or written; the text is for a person."""
 
     FULL = "the disk is full: nothing is kept; free some space and recording goes on by itself"
@@ -54,28 +54,30 @@ class Fault(StrEnum):
     OTHER = "the disk or the machine refuses; look at the end of:  dmesg"
 
 
-AT_FAULT = frozenset({Fault.DAMAGED, Fault.MISSING_TABLE})  # the file, and nothing else
+AT_FAULT = frozenset(
+    {StorageFault.DAMAGED, StorageFault.MISSING_TABLE}
+)  # the file, and nothing else
 
 
-def fault_of(error: sqlite3.Error | OSError, path: Path) -> Fault:
+def fault_of(error: sqlite3.Error | OSError, path: Path) -> StorageFault:
     """Tell the fault apart by the error, and by what lies at the path and is free around it."""
     if isinstance(error, OSError):
-        return Fault[_NUMBERS.get(error.errno or 0, "OTHER")]
+        return StorageFault[_NUMBERS.get(error.errno or 0, "OTHER")]
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:  # the sqlite3 module's own complaint about what it found
-        return Fault.DAMAGED
+        return StorageFault.DAMAGED
     if named := _CODES.get(code & 0xFF):
-        return Fault[named]
+        return StorageFault[named]
     if code & 0xFF == sqlite3.SQLITE_ERROR and _SCHEMA.search(str(error)):
-        return Fault.MISSING_TABLE
+        return StorageFault.MISSING_TABLE
     if path.is_dir():
-        return Fault.DAMAGED
+        return StorageFault.DAMAGED
     if code & 0xFF in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}:
         if is_full(path.parent):
-            return Fault.FULL
+            return StorageFault.FULL
         if not os.access(path.parent, os.W_OK):
-            return Fault.READ_ONLY
-    return Fault.OTHER
+            return StorageFault.READ_ONLY
+    return StorageFault.OTHER
 
 
 def explained(error: sqlite3.Error | OSError, path: Path) -> str:
@@ -124,7 +126,7 @@ def _needs_no_side_files(error: sqlite3.OperationalError, path: Path) -> bool:
     """Whether all of a database is in its one file, and only room for others is missing."""
     wal = Path(f"{path}-wal")
     whole = path.is_file() and not (wal.exists() and wal.stat().st_size)
-    return whole and fault_of(error, path) in {Fault.FULL, Fault.READ_ONLY}
+    return whole and fault_of(error, path) in {StorageFault.FULL, StorageFault.READ_ONLY}
 
 
 def move_aside(path: Path) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from edaphon.clock import SystemClock
-from edaphon.databases import Fault, connect, connect_reading, fault_of
+from edaphon.databases import StorageFault, connect, connect_reading, fault_of
 from edaphon.journal import Journal, StateFile
 from edaphon.journal.files import file_numbers
 from edaphon.series import Series
@@ -67,15 +67,15 @@ def locked(path: Path) -> object:
 @pytest.mark.parametrize(
     ("raised", "fault"),
     [
-        (full, Fault.FULL),
-        (read_only, Fault.READ_ONLY),
-        (damaged, Fault.DAMAGED),
-        (a_directory, Fault.DAMAGED),
-        (missing_table, Fault.MISSING_TABLE),
-        (locked, Fault.LOCKED),
+        (full, StorageFault.FULL),
+        (read_only, StorageFault.READ_ONLY),
+        (damaged, StorageFault.DAMAGED),
+        (a_directory, StorageFault.DAMAGED),
+        (missing_table, StorageFault.MISSING_TABLE),
+        (locked, StorageFault.LOCKED),
     ],
 )
-def test_each_fault_is_told_apart(tmp_path: Path, raised: Raised, fault: Fault) -> None:
+def test_each_fault_is_told_apart(tmp_path: Path, raised: Raised, fault: StorageFault) -> None:
     path = tmp_path / "file.sqlite"
     with pytest.raises(sqlite3.Error) as found:
         raised(path)

@@ -19,6 +19,7 @@ from edaphon.acquire.gaps import SlotAccount, accounts_of
 from edaphon.acquire.pace import Pace
 from edaphon.acquire.timekeeper import Timekeeper, boot_id, kernel_is_synchronised
 from edaphon.clock import SystemClock
+from edaphon.commands.disk import Disk, Room
 from edaphon.commands.file_lines import refusal_text
 from edaphon.commands.inlets import Inlets, Overrides
 from edaphon.commands.keeping import Evidence, entry_of_evidence, fact_entries
@@ -26,7 +27,7 @@ from edaphon.commands.layout import Layout
 from edaphon.commands.outlets import SinkParts, moved
 from edaphon.config import Configuration, LorawanSource
 from edaphon.config import Sink as SinkConfig
-from edaphon.databases import AT_FAULT, fault_of, move_aside
+from edaphon.databases import AT_FAULT, StorageFault, fault_of, move_aside
 from edaphon.derive import DeadLetter, Deriver, LostLine
 from edaphon.derive.files import KeptRefusal
 from edaphon.derive.sources import Note
@@ -85,6 +86,7 @@ class Service:
         self._own = overrides or Overrides()
         self.clock = self._own.clock
         self.layout = Layout(config.storage.folder)
+        self.disk = Disk(self.layout.folder)
         self.keeper = Timekeeper(self.clock, boot_id())
         self.stop_event = threading.Event()
         self._applying = threading.Lock()
@@ -106,8 +108,15 @@ class Service:
         self.layout.folder.mkdir(parents=True, exist_ok=True)
         for path, words in self.layout.set_aside_non_files():
             self.say_trouble(f"file {path.name}", words)
-        self.journal = Journal.open(self.layout.journal, self.clock, on_trouble=self._on_journal)
+        self.disk.prepare()
+        self.journal = Journal.open(
+            self.layout.journal,
+            self.clock,
+            on_trouble=self._on_journal,
+            on_full=self.disk.give_up,
+        )
         self.state = StateFile(self.layout.folder)
+        self.disk.restore(self.state.get("disk"))
         if self.state.moved:
             self.say_trouble("file state.sqlite", self.state.moved)
         self.inlets = Inlets(
@@ -131,6 +140,8 @@ class Service:
         self._run("deriver", self._derive)
         self.inlets.start(accounts, alive_until)
         self._run("clock", self._watch_clock)
+        keep = partial(self.state.put, "disk")
+        self._run("disk", lambda: self.disk.watch(self.stop_event, self.keeper.now_ns, keep))
         self._start_housekeeping()
 
     def stop(self) -> None:
@@ -148,7 +159,7 @@ class Service:
             parts.delivery.wake()
         for parts in self.sinks.values():
             parts.delivery.stop(STOP_SINK_S / len(self.sinks))
-        self.flush()
+        self._keep_house()
         self.journal.close()
         self.series.close()
         self.state.close()
@@ -404,6 +415,10 @@ class Service:
 
     def _on_sink(self, state: State) -> None:
         self.say_trouble(f"sink {state.sink}", None if state.up else state.why)
+
+    def room(self) -> Room:
+        """The disk, full too where a commit was refused for want of room."""
+        return self.disk.room(self.keeper.now_ns(), self.journal.fault is StorageFault.FULL)
 
     def alive(self) -> bool:
         """Whether the parts without which nothing is kept still turn."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from edaphon.databases import AT_FAULT, Fault, fault_of
+from edaphon.databases import AT_FAULT, StorageFault, fault_of
 from edaphon.journal.entry import Entry, Kind
 from edaphon.journal.files import file_numbers, file_path
 from edaphon.journal.rows import (
@@ -258,7 +258,7 @@ def _unreadable(error: Exception, path: Path | None = None) -> bool:
         return True
     fault = fault_of(error, path or Path())
     bad_sectors = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR
-    return fault in AT_FAULT or (bad_sectors and fault is Fault.OTHER)
+    return fault in AT_FAULT or (bad_sectors and fault is StorageFault.OTHER)
 
 
 def _highest_n(connection: sqlite3.Connection) -> int:

@@ -4,16 +4,16 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import orjson
 
 from edaphon.databases import (
     AT_FAULT,
-    Fault,
+    StorageFault,
     connect,
     connect_reading,
     fault_of,
@@ -25,6 +25,7 @@ __all__ = ["SetAside", "StateFile"]
 _APPLICATION_ID = 0x65646173  # "edas"
 _VERSION = 1
 TRY_AGAIN_S = 5.0
+_T = TypeVar("_T")
 _SCHEMA = {
     "note": "CREATE TABLE note (key TEXT PRIMARY KEY, json BLOB NOT NULL) STRICT",
     "set_aside": "CREATE TABLE set_aside (sink TEXT NOT NULL, channel TEXT NOT NULL,"
@@ -61,9 +62,12 @@ class StateFile:
         self._connection = self._open()
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The JSON value kept under that key."""
+        """The JSON value kept under that key; the default where there is none, or a damaged one."""
         row = self._ask("SELECT json FROM note WHERE key = ?", (key,))
-        return orjson.loads(row[0][0]) if row else default
+        try:
+            return orjson.loads(row[0][0]) if row else default
+        except orjson.JSONDecodeError:
+            return default
 
     def put(self, key: str, value: Any) -> None:
         data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
@@ -115,27 +119,35 @@ class StateFile:
 
     def _ask(self, sql: str, words: tuple[Any, ...]) -> list[Any]:
         with self._lock:
-            self._return_to_disk()
-            return self._connection.execute(sql, words).fetchall()
+            return self._done(lambda connection: connection.execute(sql, words).fetchall())
 
     def _ask_many(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        known = list(rows)
         with self._lock:
-            self._return_to_disk()
-            self._connection.execute("BEGIN")
-            try:
-                self._connection.executemany(sql, rows)
-            except BaseException:
-                self._connection.execute("ROLLBACK")
+            self._done(lambda connection: _in_one_transaction(connection, sql, known))
+
+    def _done(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """The work's result; where the disk has no room for it, it is done in memory."""
+        self._return_to_disk()
+        try:
+            return work(self._connection)
+        except sqlite3.OperationalError as error:
+            if (
+                self._in_memory_since is not None
+                or fault_of(error, self._path) is not StorageFault.FULL
+            ):
                 raise
-            self._connection.execute("COMMIT")
+        full, self._connection = self._connection, self._in_memory(self._connection)
+        full.close()
+        return work(self._connection)
 
     def _open(self) -> sqlite3.Connection:
         try:
             return self._opened()
         except sqlite3.Error as error:
             fault = fault_of(error, self._path)
-            if fault is Fault.FULL:
-                return self._in_memory()
+            if fault is StorageFault.FULL:
+                return self._in_memory_from_file()
             if fault not in AT_FAULT:
                 raise
             aside = move_aside(self._path)
@@ -151,15 +163,19 @@ class StateFile:
             raise
         return connection
 
-    def _in_memory(self) -> sqlite3.Connection:
-        """A copy of what the full disk has, until there is room for the side files again."""
+    def _in_memory_from_file(self) -> sqlite3.Connection:
+        if not self._path.exists() or not self._path.stat().st_size:
+            return self._in_memory(None)
+        with closing(connect_reading(self._path)) as kept:
+            return self._in_memory(kept)
+
+    def _in_memory(self, kept: sqlite3.Connection | None) -> sqlite3.Connection:
+        """A copy of what the full disk has, until that has room again."""
         self._in_memory_since = time.monotonic()
-        connection = connect(Path(":memory:"), "mode=memory")
-        if self._path.exists() and self._path.stat().st_size:
-            with closing(connect_reading(self._path)) as kept:
-                kept.backup(connection)
-        connection.execute("PRAGMA journal_mode = MEMORY")
+        connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         _expect_ours(connection)
+        if kept is not None:
+            _copy_all(kept, connection)
         return connection
 
     def _return_to_disk(self) -> None:
@@ -179,6 +195,19 @@ class StateFile:
             self._connection, self._in_memory_since = connection, None
 
 
+def _in_one_transaction(
+    connection: sqlite3.Connection, sql: str, rows: list[tuple[Any, ...]]
+) -> None:
+    connection.execute("BEGIN")
+    try:
+        connection.executemany(sql, rows)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
 def _copy_all(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
     """Replace the rows of all tables, in one transaction."""
     target.execute("BEGIN IMMEDIATE")
@@ -189,10 +218,11 @@ def _copy_all(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
             if rows:
                 places = ", ".join("?" * len(rows[0]))
                 target.executemany(f"INSERT INTO {table} VALUES ({places})", rows)  # noqa: S608
+        target.execute("COMMIT")
     except BaseException:
-        target.execute("ROLLBACK")
+        if target.in_transaction:
+            target.execute("ROLLBACK")
         raise
-    target.execute("COMMIT")
 
 
 def _expect_ours(connection: sqlite3.Connection) -> None:

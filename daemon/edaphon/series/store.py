@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edaphon.databases import Fault, connect, connect_reading, fault_of
+from edaphon.databases import StorageFault, connect, connect_reading, fault_of
 from edaphon.nouns import DEMOTED_RANKS, Int
 from edaphon.series.change import Withdrawal
 from edaphon.series.contest import Conflict, Contested
@@ -115,12 +115,12 @@ class Store:
         try:
             return self._open_writing()
         except sqlite3.OperationalError as error:
-            if self._alone or fault_of(error, self.path) is not Fault.FULL:
+            if self._alone or fault_of(error, self.path) is not StorageFault.FULL:
                 raise
         self._waiting = True
         if self.path.exists() and self.path.stat().st_size:
             return self._open_reading()
-        db = connect(Path(":memory:"), "mode=memory")
+        db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         _create(db)
         return db
 
@@ -163,11 +163,6 @@ class Store:
     def rollback(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
-
-    @property
-    def waiting(self) -> bool:
-        """Whether the disk was full when it was opened, and nothing could be written since."""
-        return self._waiting
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
