@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from edaphon.acquire.follow import Follower
     from edaphon.commands.bench.verbs import Bench
 
-__all__ = ["Desk", "columns_of"]
+__all__ = ["Desk", "columns_of", "kept_state"]
 
 LATE_INTERVALS, SILENT_INTERVALS = 2, 4
 USUAL_INTERVAL_NS = 3_600_000_000_000
@@ -118,9 +118,7 @@ class Desk:
         last = service.deriver.state.seen.get(source.path)
         age = service.clock.wall_ns() - last if last is not None else None
         state = "never" if age is None else _state(age / (interval or USUAL_INTERVAL_NS))
-        # What it sends waits in memory then: the source is not at fault.
-        not_kept = service.journal.in_trouble and state != "ok"
-        state = "late" if not_kept and state == "silent" else state
+        state, detail = kept_state(state, service.journal.in_trouble)
         account = None
         if isinstance(source, ScheduledSource):
             account = service.inlets.samplers[source.bus].accounts[source.path]
@@ -129,7 +127,7 @@ class Desk:
             "model": source.model or "own fields",
             "last_ns": last,
             "state": "silent" if account and account.gap else state,
-            "detail": account.gap.cause if account and account.gap else NOT_KEPT * not_kept,
+            "detail": account.gap.cause if account and account.gap else detail,
             "notes": service.deriver.state.notes.get(source.path, {}),
             "missed_uplinks": service.deriver.state.uplinks_missed.get(source.path, 0),
             "conflicting_uplinks": _conflicting(service, source.path).n,
@@ -399,6 +397,13 @@ def columns_of(runs: list[Observations]) -> dict[str, Any]:
         "sequence": joined("sequence"),
         "derivation": [run.derivation for run in runs for _ in range(len(run))],
     }
+
+
+def kept_state(state: str, in_trouble: bool) -> tuple[str, str]:
+    """(state, detail) of a source: while the journal can't be written, silence is not its fault."""
+    if not in_trouble or state in {"ok", "late"}:
+        return state, ""
+    return "late", NOT_KEPT
 
 
 def _state(intervals: float) -> str:

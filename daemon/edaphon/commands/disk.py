@@ -1,6 +1,7 @@
 """The disk of the storage folder: a reserve that is given up first, free space and its forecast."""
 
 import contextlib
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -22,6 +23,8 @@ SAMPLE_EVERY_NS, SAMPLES = 6 * 3600 * 10**9, 60
 LEAST_SPAN_NS = 24 * 3600 * 10**9
 DAY_NS = 86_400 * 10**9
 LOOK_EVERY_S = 10.0
+
+_log = logging.getLogger("edaphon")
 
 Sample = tuple[int, int]  # UTC [ns], free bytes
 
@@ -78,8 +81,11 @@ class Disk:
         """At a start: make the reserve, or give it up where nothing else is left."""
         if is_full(self._folder):
             self.give_up()
-        else:
-            self.make_reserve()
+            return
+        before = self._reserve_bytes()
+        self.make_reserve()
+        if (size := self._reserve_bytes()) > before:
+            _log.info("%s: %s kept in reserve for a full disk", self._reserve, _size(size))
 
     def give_up(self) -> bool:
         """Delete the reserve; False when there was none."""
@@ -87,6 +93,8 @@ class Disk:
             parts = list(self._reserve.glob("*"))
             for part in parts:
                 part.unlink()
+            if parts:
+                _log.warning("the disk is full: the reserve is given up; free some space")
             return bool(parts)
         return False
 

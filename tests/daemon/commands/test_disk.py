@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from edaphon.commands.desk import kept_state
 from edaphon.commands.disk import PLENTY_BYTES, Disk, Room, Sample, days_left
 
 DAY_NS = 86_400 * 10**9
@@ -70,3 +71,12 @@ def test_samples_are_six_hours_apart_and_forget_a_time_that_never_was(tmp_path: 
     assert disk.sample(100 * DAY_NS)
     assert not disk.sample(10 * DAY_NS + DAY_NS // 8)  # the clock came back
     assert disk.sample(11 * DAY_NS)
+
+
+def test_a_source_is_not_called_silent_while_its_records_can_not_be_kept():
+    assert kept_state("silent", in_trouble=False) == ("silent", "")
+    assert kept_state("ok", in_trouble=True) == ("ok", "")
+    for state in ("silent", "never"):
+        shown, detail = kept_state(state, in_trouble=True)
+        assert shown == "late"
+        assert "wait in memory" in detail
