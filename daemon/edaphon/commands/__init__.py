@@ -1,6 +1,7 @@
 """The command line; a command's module is imported when the command is called."""
 
 import importlib
+import sqlite3
 import sys
 from collections.abc import Sequence
 from keyword import iskeyword
@@ -16,7 +17,7 @@ __all__ = ["COMMANDS", "main", "module_of", "take_in"]
 
 # In the order of the help; each is the function, or group, of that name in the module of that name;
 # a name that Python keeps for itself has an underscore behind it there.
-MACHINE = 1  # exit code
+MACHINE, TRY_AGAIN = 1, 75  # exit codes
 COMMANDS = (
     "init",
     "check",
@@ -74,6 +75,9 @@ def main(words: Sequence[str] | None = None) -> None:
     except OSError as error:  # a folder, a port, a disk: the machine's no, in its own words
         typer.echo(f"edaphon {given[0]}: {_refusal(error)}", err=True)
         sys.exit(MACHINE)
+    except sqlite3.Error as error:
+        typer.echo(f"edaphon {given[0]}: {_database_words(error)}", err=True)
+        sys.exit(TRY_AGAIN)
 
 
 def take_in(app: typer.Typer, name: str) -> None:
@@ -94,6 +98,13 @@ def _refusal(error: OSError) -> str:
     from edaphon.commands.lacking import denied
 
     return denied(Path(error.filename), error) if error.filename else str(error)
+
+
+def _database_words(error: sqlite3.Error) -> str:
+    """The error does not name its file: the folder of the configuration is most likely meant."""
+    from edaphon.databases import fault_of
+
+    return f"the storage folder can't be used: {fault_of(error, Path('series.sqlite'))} ({error})"
 
 
 def _edaphon(

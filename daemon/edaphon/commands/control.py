@@ -3,6 +3,7 @@
 import os
 import socket
 import socketserver
+import sqlite3
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -11,10 +12,13 @@ from typing import Any
 
 import orjson
 
+from edaphon.databases import StorageFault, fault_of
+
 __all__ = ["ControlServer", "DaemonOff", "DaemonRefuses", "ask"]
 
 Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 LARGEST_REQUEST = 8_000_000
+TRY_AGAIN_S = 2.0
 
 
 class DaemonOff(ConnectionError):
@@ -30,32 +34,55 @@ class DaemonRefuses(ValueError):
 
 
 class ControlServer:
-    """Answers until `stop`; only the owner and the group of the storage folder may ask."""
+    """Answers until `stop`; only the owner and the group of the storage folder may ask.
+
+    On a disk without an inode for the socket it is tried again until there is one.
+    """
 
     def __init__(self, path: Path, answer: Answer) -> None:
-        path.unlink(missing_ok=True)  # the journal's lock says that no other daemon runs
-        self._path = path
-        old = os.umask(0o117)
-        try:
-            self._server = _Server(str(path), _Request)
-        finally:
-            os.umask(old)
-        self._server.answer = answer
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.1,), name="control", daemon=True
-        )
+        self._path, self._answer = path, answer
+        self._stop = threading.Event()
+        self._server = self._bound()
+        self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._stop.set()
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+        self._thread.join()
         self._path.unlink(missing_ok=True)
+
+    def _bound(self) -> "_Server | None":
+        """None on a full disk."""
+        self._path.unlink(missing_ok=True)  # the journal's lock says that no other daemon runs
+        old = os.umask(0o117)
+        try:
+            server = _Server(str(self._path), _Request)
+        except OSError as error:
+            if fault_of(error, self._path) is not StorageFault.FULL:
+                raise
+            return None
+        finally:
+            os.umask(old)
+        server.answer, server.path = self._answer, self._path
+        return server
+
+    def _serve(self) -> None:
+        while self._server is None:
+            if self._stop.wait(TRY_AGAIN_S):
+                return
+            self._server = self._bound()
+        if not self._stop.is_set():
+            self._server.serve_forever(0.1)
 
 
 class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
     request_queue_size = 64  # the page, people and tools at once
     answer: Answer
+    path: Path
 
 
 class _Request(socketserver.StreamRequestHandler):
@@ -72,6 +99,10 @@ class _Request(socketserver.StreamRequestHandler):
             return _json({"ok": True, "result": self.server.answer(orjson.loads(line))})
         except DaemonRefuses as refusal:
             return _json({"ok": False, "error": str(refusal), "result": refusal.result})
+        except sqlite3.Error as error:
+            fault = fault_of(error, self.server.path)
+            words = f"the storage folder can't be used: {fault} ({error})"
+            return _json({"ok": False, "error": words})
         except (KeyError, TypeError, ValueError) as error:
             return _json({"ok": False, "error": f"expected another request, got {error!r}"})
 

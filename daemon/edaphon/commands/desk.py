@@ -1,6 +1,7 @@
 """What the daemon answers at its socket: status, values, a reading, new facts, a flush."""
 
 import base64
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,7 @@ from edaphon.commands.outlets import (
 )
 from edaphon.commands.service import NotKept, Refusal, Service
 from edaphon.config import ScheduledSource, within_physics
+from edaphon.databases import StorageFault, fault_of
 from edaphon.derive import ALWAYS, UplinkConflicts
 from edaphon.facts import FactRow, fact_of
 from edaphon.facts.swaps import contradictions, explanations
@@ -41,11 +43,14 @@ if TYPE_CHECKING:
     from edaphon.acquire.follow import Follower
     from edaphon.commands.bench.verbs import Bench
 
-__all__ = ["Desk", "columns_of"]
+__all__ = ["Desk", "columns_of", "kept_state"]
 
 LATE_INTERVALS, SILENT_INTERVALS = 2, 4
 USUAL_INTERVAL_NS = 3_600_000_000_000
 READ_WITHIN_S = 130.0
+
+
+NOT_KEPT = "records wait in memory: the journal can't be written"
 
 
 class Desk:
@@ -72,6 +77,7 @@ class Desk:
     def _on_status(self, _: Mapping[str, Any]) -> dict[str, Any]:
         service, config = self._service, self._service.config
         site = config.site
+        room = service.room()
         last = service.journal.last
         last_ns = service.journal.entry(last).received_ns if last is not None else None
         return {
@@ -98,7 +104,8 @@ class Desk:
                 for path, follower in service.inlets.followers.items()
                 for progress in follower.imports
             ],
-            "trouble": _trouble(service),
+            "disk": {"text": room.text, **room._asdict()},
+            "trouble": [*(f"disk: {words}" for words in room.problems()), *_trouble(service)],
         }
 
     def _on_files(self, _: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,6 +118,7 @@ class Desk:
         last = service.deriver.state.seen.get(source.path)
         age = service.clock.wall_ns() - last if last is not None else None
         state = "never" if age is None else _state(age / (interval or USUAL_INTERVAL_NS))
+        state, detail = kept_state(state, service.journal.in_trouble)
         account = None
         if isinstance(source, ScheduledSource):
             account = service.inlets.samplers[source.bus].accounts[source.path]
@@ -119,7 +127,7 @@ class Desk:
             "model": source.model or "own fields",
             "last_ns": last,
             "state": "silent" if account and account.gap else state,
-            "detail": account.gap.cause if account and account.gap else "",
+            "detail": account.gap.cause if account and account.gap else detail,
             "notes": service.deriver.state.notes.get(source.path, {}),
             "missed_uplinks": service.deriver.state.uplinks_missed.get(source.path, 0),
             "conflicting_uplinks": _conflicting(service, source.path).n,
@@ -156,8 +164,15 @@ class Desk:
         return columns_of(self._service.series.read(str(request["channel"]), start, end))
 
     def _on_flush(self, _: Mapping[str, Any]) -> dict[str, Any]:
-        self._service.flush()
-        return {"change": self._service.series.change}
+        """Write out what is derived; `full`: there was no room for it, so files are older."""
+        full = False
+        try:
+            self._service.flush()
+        except sqlite3.OperationalError as error:
+            full = fault_of(error, self._service.layout.series) is StorageFault.FULL
+            if not full:
+                raise
+        return {"change": self._service.series.change, "full": full}
 
     def _on_rebuild(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Begin to derive all again, or tell how far that is."""
@@ -382,6 +397,13 @@ def columns_of(runs: list[Observations]) -> dict[str, Any]:
         "sequence": joined("sequence"),
         "derivation": [run.derivation for run in runs for _ in range(len(run))],
     }
+
+
+def kept_state(state: str, in_trouble: bool) -> tuple[str, str]:
+    """(state, detail) of a source: while the journal can't be written, silence is not its fault."""
+    if not in_trouble or state in {"ok", "late"}:
+        return state, ""
+    return "late", NOT_KEPT
 
 
 def _state(intervals: float) -> str:

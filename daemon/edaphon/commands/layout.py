@@ -1,7 +1,11 @@
 """Where things lie in the storage folder."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+
+from edaphon.databases import SIDE_FILES, move_aside
 
 __all__ = ["Layout"]
 
@@ -34,3 +38,26 @@ class Layout:
     @property
     def control(self) -> Path:
         return self.folder / "control.sock"
+
+    def set_aside_non_files(self) -> list[tuple[Path, str]]:
+        """Rename directories where files belong, or the reverse: each path with words for people.
+
+        Not those in place of a journal file: the journal declares such a loss itself.
+        """
+        found = []
+        for path in self._files():
+            if path.is_dir():
+                words = f"expected a file, got a directory; it is set aside as {move_aside(path)}"
+                found.append((path, words))
+        if self.journal.is_file():
+            aside = move_aside(self.journal)
+            words = f"expected the folder of the journal, got a file; it is set aside as {aside}"
+            found.append((self.journal, words))
+        return found
+
+    def _files(self) -> Iterator[Path]:
+        databases = (self.series, self.scratch, self.folder / "state.sqlite")
+        yield from (self.control, self.journal / "journal.lock", self.journal / "origin.json")
+        yield from databases
+        for path in chain(databases, list(self.journal.glob("journal-*.sqlite"))):
+            yield from (Path(f"{path}{end}") for end in SIDE_FILES)

@@ -21,6 +21,7 @@ from edaphon.commands.keeping import evidence_of
 from edaphon.commands.lacking import denied, lacking
 from edaphon.commands.service import NotKept, Overrides, Refusal, Service
 from edaphon.commands.storage import configured, fail
+from edaphon.databases import StorageFault, fault_of
 from edaphon.facts import FactRow, evidence_complaints, new_rows
 from edaphon.journal import JournalBusy
 from edaphon.written.complaints import one_line
@@ -98,8 +99,11 @@ def started(file: Path, overrides: Overrides | None = None) -> Service:
 
 
 def _storage_refused(folder: Path, error: OSError | sqlite3.OperationalError) -> str:
-    got = denied(folder, error) if isinstance(error, OSError) else f"{folder} ({error})"
-    return f"expected a storage folder that this account can write, got {got}"
+    expected = "expected a storage folder that this account can write"
+    fault = fault_of(error, folder / "series.sqlite")
+    if fault is StorageFault.READ_ONLY and isinstance(error, OSError):
+        return f"{expected}, got {denied(folder, error)}"
+    return f"{expected}, got {folder}: {fault} ({error})"
 
 
 def _take_over(service: Service, rows: list[FactRow]) -> None:

@@ -19,6 +19,7 @@ from edaphon.acquire.gaps import SlotAccount, accounts_of
 from edaphon.acquire.pace import Pace
 from edaphon.acquire.timekeeper import Timekeeper, boot_id, kernel_is_synchronised
 from edaphon.clock import SystemClock
+from edaphon.commands.disk import Disk, Room
 from edaphon.commands.file_lines import refusal_text
 from edaphon.commands.inlets import Inlets, Overrides
 from edaphon.commands.keeping import Evidence, entry_of_evidence, fact_entries
@@ -26,12 +27,12 @@ from edaphon.commands.layout import Layout
 from edaphon.commands.outlets import SinkParts, moved
 from edaphon.config import Configuration, LorawanSource
 from edaphon.config import Sink as SinkConfig
+from edaphon.databases import AT_FAULT, StorageFault, fault_of, move_aside
 from edaphon.derive import DeadLetter, Deriver, LostLine
 from edaphon.derive.files import KeptRefusal
 from edaphon.derive.sources import Note
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.journal import Entry, Journal, Kind, StateFile
-from edaphon.journal.files import set_aside
 from edaphon.nouns import Channel, Sequence
 from edaphon.series import Series, WrongFile
 from edaphon.sinks.delivery import Delivery, State
@@ -85,6 +86,7 @@ class Service:
         self._own = overrides or Overrides()
         self.clock = self._own.clock
         self.layout = Layout(config.storage.folder)
+        self.disk = Disk(self.layout.folder)
         self.keeper = Timekeeper(self.clock, boot_id())
         self.stop_event = threading.Event()
         self._applying = threading.Lock()
@@ -104,8 +106,19 @@ class Service:
 
     def start(self) -> None:
         self.layout.folder.mkdir(parents=True, exist_ok=True)
-        self.journal = Journal.open(self.layout.journal, self.clock, on_trouble=self._on_journal)
+        for path, words in self.layout.set_aside_non_files():
+            self.say_trouble(f"file {path.name}", words)
+        self.disk.prepare()
+        self.journal = Journal.open(
+            self.layout.journal,
+            self.clock,
+            on_trouble=self._on_journal,
+            on_full=self.disk.give_up,
+        )
         self.state = StateFile(self.layout.folder)
+        self.disk.restore(self.state.get("disk"))
+        if self.state.moved:
+            self.say_trouble("file state.sqlite", self.state.moved)
         self.inlets = Inlets(
             self.config,
             self.journal,
@@ -127,6 +140,8 @@ class Service:
         self._run("deriver", self._derive)
         self.inlets.start(accounts, alive_until)
         self._run("clock", self._watch_clock)
+        keep = partial(self.state.put, "disk")
+        self._run("disk", lambda: self.disk.watch(self.stop_event, self.keeper.now_ns, keep))
         self._start_housekeeping()
 
     def stop(self) -> None:
@@ -144,7 +159,7 @@ class Service:
             parts.delivery.wake()
         for parts in self.sinks.values():
             parts.delivery.stop(STOP_SINK_S / len(self.sinks))
-        self.flush()
+        self._keep_house()
         self.journal.close()
         self.series.close()
         self.state.close()
@@ -218,14 +233,16 @@ class Service:
 
     def _open_series(self) -> Series:
         """A file that is no series is set aside: all in it can be derived again."""
+        path = self.layout.series
         try:
-            return Series(self.layout.series)
-        except sqlite3.OperationalError:
-            raise  # the disk is full or the file is locked: it is not the file's fault
+            return Series(path)
         except (WrongFile, sqlite3.DatabaseError) as error:
-            aside = set_aside(self.layout.series)
-            self.say_trouble("series", f"{error}; it is now {aside.name}, all is derived again")
-            return Series(self.layout.series)
+            if isinstance(error, sqlite3.Error) and fault_of(error, path) not in AT_FAULT:
+                raise  # the disk or another program: it is not the file's fault
+            aside = move_aside(path)
+            words = f"{error}; it is set aside as {aside.name}, all values are derived again"
+            self.say_trouble(f"file {path.name}", words)
+            return Series(path)
 
     def _begin_clock(self) -> None:
         if self.config.clock.trust == "system":
@@ -398,6 +415,10 @@ class Service:
 
     def _on_sink(self, state: State) -> None:
         self.say_trouble(f"sink {state.sink}", None if state.up else state.why)
+
+    def room(self) -> Room:
+        """The disk, full too where a commit was refused for want of room."""
+        return self.disk.room(self.keeper.now_ns(), self.journal.fault is StorageFault.FULL)
 
     def alive(self) -> bool:
         """Whether the parts without which nothing is kept still turn."""

@@ -40,6 +40,7 @@ def _lines(table: dict[str, Any]) -> list[str]:
     lines = [
         f"{table['site']['id']} / {table['logger']}   edaphon {table['version']}",
         f"clock: {clock}",
+        f"disk: {table['disk']['text']}",
         *ledger_lines(table["ledgers"]),
     ]
     for source in table["sources"]:

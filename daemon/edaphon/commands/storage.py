@@ -11,6 +11,7 @@ from edaphon.commands.check import CONFIGURATION, examine, usual_file
 from edaphon.commands.control import DaemonOff, DaemonRefuses, ask
 from edaphon.commands.layout import Layout
 from edaphon.config import Configuration
+from edaphon.databases import StorageFault
 from edaphon.facts import FactRow
 from edaphon.series import Series
 from edaphon.written import Document
@@ -45,7 +46,10 @@ class Storage:
     def series(self) -> Series:
         """The series to read, with everything derived so far flushed into it."""
         with contextlib.suppress(DaemonOff):  # what it flushed at its stop is all there is
-            self.ask("flush")
+            if self.ask("flush").get("full"):
+                typer.echo(
+                    f"{self.layout.folder}: {StorageFault.FULL}; later values are missing", err=True
+                )
         if not self.layout.series.exists():
             raise fail(f"no values yet in {self.layout.folder}; start `edaphon run` first")
         return Series(self.layout.series, read_only=True)

@@ -7,13 +7,14 @@ import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import quote
 
+from edaphon.databases import AT_FAULT, SIDE_FILES, connect, fault_of, sync_folder
 from edaphon.journal.entry import Entry
 from edaphon.journal.rows import (
     APPLICATION_ID,
     SCHEMA,
     VERSION,
+    Header,
     any_text,
     connect_reading,
     entry_of,
@@ -36,12 +37,12 @@ __all__ = [
     "next_number",
     "number_of",
     "seal",
-    "set_aside",
+    "stray_files",
     "take_lock",
 ]
 
 _NAME = re.compile(r"journal-(\d{6,})\.sqlite")
-_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+LARGEST_NUMBER = 2**31 - 1  # a place in the journal has 31 bits for it
 _CHECKED_ROWS = 50
 
 
@@ -64,7 +65,14 @@ def file_path(folder: Path, number: int) -> Path:
 def file_numbers(folder: Path) -> list[int]:
     """The numbers of all files that are there to be read, in order."""
     found = (_NAME.fullmatch(name) for name in os.listdir(folder))
-    return sorted(int(match[1]) for match in found if match)
+    numbers = (int(match[1]) for match in found if match)
+    return sorted(number for number in numbers if 0 < number <= LARGEST_NUMBER)
+
+
+def stray_files(folder: Path) -> list[Path]:
+    """Those named like a journal file, with a number that none can have."""
+    named = sorted(name for name in os.listdir(folder) if _NAME.fullmatch(name))
+    return [folder / name for name in named if not 0 < number_of(folder / name) <= LARGEST_NUMBER]
 
 
 def number_of(path: Path) -> int:
@@ -82,7 +90,8 @@ def is_sealed(path: Path) -> bool:
 def next_number(folder: Path) -> int:
     """A number that no file here has had, set-aside ones included."""
     found = (_NAME.match(name) for name in os.listdir(folder))
-    return max((int(match[1]) for match in found if match), default=0) + 1
+    numbers = (int(match[1]) for match in found if match)
+    return max((number for number in numbers if number < LARGEST_NUMBER), default=0) + 1
 
 
 def take_lock(folder: Path) -> int:
@@ -118,8 +127,8 @@ class OpenFile:
         """A new, empty file; it gets its name only when all its tables are durable."""
         path = file_path(folder, number)
         part = path.with_name(path.name + ".new")
-        for old in folder.glob(part.name + "*"):
-            old.unlink()
+        for end in ("", *SIDE_FILES):
+            Path(f"{part}{end}").unlink(missing_ok=True)
         with closing(sqlite3.connect(part, isolation_level=None)) as connection:
             connection.execute("PRAGMA synchronous = EXTRA")
             connection.execute("BEGIN")
@@ -132,12 +141,14 @@ class OpenFile:
             )
             connection.execute("COMMIT")
         part.rename(path)
-        _sync_folder(folder)
+        sync_folder(folder)
         return cls.open(path)
 
     @classmethod
     def open(cls, path: Path) -> "OpenFile":
         """Raises Damaged or JournalTooNew; sqlite3.Error when the machine is in trouble."""
+        if path.is_dir():
+            raise Damaged(f"{path.name}: expected a file, got a directory")
         connection = _connect_writing(path)
         try:
             file = cls(path, connection)
@@ -147,7 +158,7 @@ class OpenFile:
             connection.execute("PRAGMA journal_size_limit = 4194304")
         except sqlite3.DatabaseError as error:
             connection.close()
-            if is_damage(error):
+            if is_damage(error, path):
                 raise Damaged(f"{path.name}: {error}") from error
             raise
         except (Damaged, JournalTooNew):
@@ -201,9 +212,7 @@ class OpenFile:
 
     def _check(self) -> None:
         _check_identity(self._connection, self.path)
-        header = read_header(self._connection)
-        if header is None or file_path(self.path.parent, header.file).name != self.path.name:
-            raise Damaged(f"{self.path.name}: expected its own header, got {header}")
+        header = _expect_own_header(read_header(self._connection), self.path)
         self.journal, self.number, self.opened_ns, _ = header
         names = read_names(self._connection)
         self._names = {text: at for at, text in names.items()}
@@ -216,21 +225,29 @@ class OpenFile:
                 raise Damaged(f"{self.path.name}: row {row[0]} is not what was written")
 
 
-def is_damage(error: sqlite3.Error) -> bool:
+def is_damage(error: sqlite3.Error, path: Path) -> bool:
     """Whether the file is at fault, and not the disk, the memory or another program."""
-    code = getattr(error, "sqlite_errorcode", None)
-    # Without a code it is the module's own complaint about what it found.
-    return code is None or code & 0xFF in _DAMAGE
+    return fault_of(error, path) in AT_FAULT
 
 
 def check_closed(path: Path) -> None:
-    """Raises Damaged when a file that is no longer written to is not a journal file at all."""
+    """Raises Damaged when a file that is no longer written to is not that journal file."""
+    if path.is_dir():
+        raise Damaged(f"{path.name}: expected a file, got a directory")
     try:
         with closing(connect_reading(path)) as connection:
             _check_identity(connection, path)
+            _expect_own_header(read_header(connection), path)
     except sqlite3.DatabaseError as error:
-        if is_damage(error):
+        if is_damage(error, path):
             raise Damaged(f"{path.name}: {error}") from error
+
+
+def _expect_own_header(header: Header | None, path: Path) -> Header:
+    whole = header is not None and isinstance(header.file, int)
+    if header is None or not whole or file_path(path.parent, header.file).name != path.name:
+        raise Damaged(f"{path.name}: expected its own header, got {header}")
+    return header
 
 
 def seal(path: Path) -> bool:
@@ -253,28 +270,9 @@ def seal(path: Path) -> bool:
     return True
 
 
-def set_aside(path: Path) -> Path:
-    """Rename a damaged file and its log, so that nothing opens it by mistake."""
-    tries = (path.with_name(f"{path.name}.damaged-{k}") for k in range(1, 1_000_000))
-    aside = next(to for to in tries if not to.exists())
-    path.rename(aside)
-    wal = path.with_name(path.name + "-wal")
-    if wal.exists():
-        wal.rename(aside.with_name(aside.name + "-wal"))
-    path.with_name(path.name + "-shm").unlink(missing_ok=True)
-    _sync_folder(path.parent)
-    return aside
-
-
 def _connect_writing(path: Path) -> sqlite3.Connection:
-    # mode=rw: a missing file is an error, never silently a new and empty journal
-    connection = sqlite3.connect(
-        f"file:{quote(str(path))}?mode=rw",
-        uri=True,
-        timeout=5,
-        isolation_level=None,
-        check_same_thread=False,
-    )
+    # A missing file is an error, never silently a new and empty journal.
+    connection = connect(path, "mode=rw")
     connection.text_factory = any_text
     return connection
 
@@ -290,14 +288,5 @@ def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
     if (application, version, tables) != (APPLICATION_ID, VERSION, SCHEMA):
         raise Damaged(
             f"{path.name}: expected a journal file of format {VERSION}, got application id "
-            f"{application:#x}, format {version}, tables {sorted(tables)}"
+            f"{application or 0:#x}, format {version}, tables {sorted(tables)}"
         )
-
-
-def _sync_folder(folder: Path) -> None:
-    # A rename is durable only when its folder is.
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

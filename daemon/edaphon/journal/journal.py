@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from edaphon.clock import Clock
+from edaphon.databases import StorageFault
 from edaphon.journal.entry import Entry
 from edaphon.journal.files import take_lock
 from edaphon.journal.origin import Origin
@@ -36,6 +37,7 @@ class Journal(JournalReader):
         clock: Clock,
         largest_bytes: int = 256_000_000,
         on_trouble: Callable[[str], None] = _log.warning,
+        on_full: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -52,7 +54,7 @@ class Journal(JournalReader):
         self._known: set[str] = set()
         self._newer = threading.Condition()
         self._last = super().last
-        self._writer = Writer(self._store, self._committed, on_trouble)
+        self._writer = Writer(self._store, folder, self._committed, on_trouble, on_full)
         self._writer.start()
 
     @classmethod
@@ -62,13 +64,15 @@ class Journal(JournalReader):
         clock: Clock,
         largest_bytes: int = 256_000_000,
         on_trouble: Callable[[str], None] = _log.warning,
+        on_full: Callable[[], bool] = lambda: False,
     ) -> Self:
         """Take the writer's lock, set damaged files aside, start the writer's thread.
 
         Raises JournalBusy when another process writes, JournalTooNew for a later format. Nothing
-        else is fatal. `on_trouble` is told once when commits fail and once when they work again.
+        else is fatal. `on_trouble` is told once when commits fail and once when they work again;
+        `on_full` is asked to make room on a full disk, and says whether it did.
         """
-        return cls(folder, clock, largest_bytes, on_trouble)
+        return cls(folder, clock, largest_bytes, on_trouble, on_full)
 
     @property
     def id(self) -> str:
@@ -94,6 +98,11 @@ class Journal(JournalReader):
     def in_trouble(self) -> bool:
         """Commits fail just now; entries wait in memory."""
         return self._writer.in_trouble
+
+    @property
+    def fault(self) -> StorageFault | None:
+        """Why commits fail just now; None while they do not."""
+        return self._writer.fault
 
     def append(
         self,

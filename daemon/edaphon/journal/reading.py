@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from pathlib import Path
 
+from edaphon.databases import AT_FAULT, StorageFault, fault_of
 from edaphon.journal.entry import Entry, Kind
-from edaphon.journal.files import file_numbers, file_path, is_damage
+from edaphon.journal.files import file_numbers, file_path
 from edaphon.journal.rows import (
     Row,
     connect_reading,
@@ -196,7 +197,7 @@ class JournalReader:
         except FileNotFoundError:
             return [], None  # set aside meanwhile
         except _TROUBLE as error:
-            if not _unreadable(error):
+            if not _unreadable(error, file_path(self.folder, file)):
                 raise
             if behind == _NO_MORE:
                 return [], None
@@ -242,7 +243,7 @@ class JournalReader:
             except FileNotFoundError:
                 continue
             except _TROUBLE as error:
-                if not _unreadable(error):
+                if not _unreadable(error, file_path(self.folder, number)):
                     raise
 
 
@@ -251,12 +252,13 @@ def read_only(folder: Path) -> JournalReader:
     return JournalReader(folder)
 
 
-def _unreadable(error: Exception) -> bool:
+def _unreadable(error: Exception, path: Path | None = None) -> bool:
     """Whether the file is at fault, bad sectors included; our questions are right."""
     if not isinstance(error, sqlite3.Error):
         return True
-    code = getattr(error, "sqlite_errorcode", None) or 0
-    return is_damage(error) or code & 0xFF in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_ERROR}
+    fault = fault_of(error, path or Path())
+    bad_sectors = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR
+    return fault in AT_FAULT or (bad_sectors and fault is StorageFault.OTHER)
 
 
 def _highest_n(connection: sqlite3.Connection) -> int:

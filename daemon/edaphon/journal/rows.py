@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
 
+from edaphon import databases
 from edaphon.journal.entry import Entry, Kind, Purpose, entry_crc
 
 __all__ = [
@@ -121,11 +121,10 @@ def connect_reading(path: Path) -> sqlite3.Connection:
     """A connection that writes nothing; a closed file is read without locks or side files."""
     mode = path.stat().st_mode  # FileNotFoundError instead of SQLite's "unable to open"
     wal = path.with_name(path.name + "-wal")
-    how = "immutable=1" if not mode & _SEALED_MODE and not wal.exists() else "mode=ro"
-    address = f"file:{quote(str(path))}?{how}"
-    connection = sqlite3.connect(
-        address, uri=True, timeout=5, isolation_level=None, check_same_thread=False
-    )
+    if mode & _SEALED_MODE or wal.exists():
+        connection = databases.connect_reading(path)
+    else:
+        connection = databases.connect(path, "immutable=1")
     connection.text_factory = any_text
     return connection
 

@@ -1,19 +1,31 @@
 """The state file: set-aside points and notes; it may lag the journal and never leads it."""
 
+import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import orjson
 
-from edaphon.journal.files import set_aside
+from edaphon.databases import (
+    AT_FAULT,
+    StorageFault,
+    connect,
+    connect_reading,
+    fault_of,
+    move_aside,
+)
 
 __all__ = ["SetAside", "StateFile"]
 
 _APPLICATION_ID = 0x65646173  # "edas"
 _VERSION = 1
+TRY_AGAIN_S = 5.0
+_T = TypeVar("_T")
 _SCHEMA = {
     "note": "CREATE TABLE note (key TEXT PRIMARY KEY, json BLOB NOT NULL) STRICT",
     "set_aside": "CREATE TABLE set_aside (sink TEXT NOT NULL, channel TEXT NOT NULL,"
@@ -36,19 +48,26 @@ class SetAside(NamedTuple):
 class StateFile:
     """Small facts of the service. Losing them costs work done again, never an observation.
 
-    A damaged file is set aside and begun anew. Safe to use from several threads.
+    A damaged file is set aside and a new one made; on a full disk it is kept in memory until there
+    is room. Safe to use from several threads.
     """
 
     def __init__(self, folder: Path) -> None:
+        """`moved` says for people what was set aside at the opening, "" if nothing was."""
         folder.mkdir(parents=True, exist_ok=True)
+        self.moved = ""
+        self._in_memory_since: float | None = None  # [s] of the monotonic clock
         self._path = folder / "state.sqlite"
         self._lock = threading.Lock()
         self._connection = self._open()
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The JSON value kept under that key."""
+        """The JSON value kept under that key; the default where there is none, or a damaged one."""
         row = self._ask("SELECT json FROM note WHERE key = ?", (key,))
-        return orjson.loads(row[0][0]) if row else default
+        try:
+            return orjson.loads(row[0][0]) if row else default
+        except orjson.JSONDecodeError:
+            return default
 
     def put(self, key: str, value: Any) -> None:
         data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
@@ -87,6 +106,9 @@ class StateFile:
 
     def close(self) -> None:
         with self._lock:
+            if self._in_memory_since is not None:
+                self._in_memory_since -= TRY_AGAIN_S
+                self._return_to_disk()
             self._connection.close()
 
     def __enter__(self) -> Self:
@@ -97,49 +119,132 @@ class StateFile:
 
     def _ask(self, sql: str, words: tuple[Any, ...]) -> list[Any]:
         with self._lock:
-            return self._connection.execute(sql, words).fetchall()
+            return self._done(lambda connection: connection.execute(sql, words).fetchall())
 
     def _ask_many(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        known = list(rows)
         with self._lock:
-            self._connection.execute("BEGIN")
-            try:
-                self._connection.executemany(sql, rows)
-            except BaseException:
-                self._connection.execute("ROLLBACK")
+            self._done(lambda connection: _in_one_transaction(connection, sql, known))
+
+    def _done(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """The work's result; where the disk has no room for it, it is done in memory."""
+        self._return_to_disk()
+        try:
+            return work(self._connection)
+        except sqlite3.OperationalError as error:
+            if (
+                self._in_memory_since is not None
+                or fault_of(error, self._path) is not StorageFault.FULL
+            ):
                 raise
-            self._connection.execute("COMMIT")
+        full, self._connection = self._connection, self._in_memory(self._connection)
+        full.close()
+        return work(self._connection)
 
     def _open(self) -> sqlite3.Connection:
-        connection = self._connect()
         try:
-            if self._is_ours(connection):
-                return connection
-        except sqlite3.OperationalError:
+            return self._opened()
+        except sqlite3.Error as error:
+            fault = fault_of(error, self._path)
+            if fault is StorageFault.FULL:
+                return self._in_memory_from_file()
+            if fault not in AT_FAULT:
+                raise
+            aside = move_aside(self._path)
+            self.moved = f"{error}; it is set aside as {aside.name}, a new one is made"
+        return self._opened()
+
+    def _opened(self) -> sqlite3.Connection:
+        connection = connect(self._path, "mode=rwc")
+        try:
+            _expect_ours(connection)
+        except BaseException:
             connection.close()
             raise
-        except sqlite3.DatabaseError:
-            pass  # not a database, or not a whole one
-        connection.close()
-        set_aside(self._path)
-        connection = self._connect()
-        self._is_ours(connection)
         return connection
 
-    def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=5, isolation_level=None, check_same_thread=False)
+    def _in_memory_from_file(self) -> sqlite3.Connection:
+        if not self._path.exists() or not self._path.stat().st_size:
+            return self._in_memory(None)
+        with closing(connect_reading(self._path)) as kept:
+            return self._in_memory(kept)
 
-    def _is_ours(self, connection: sqlite3.Connection) -> bool:
-        """Whether the file has our tables; an empty one is given them."""
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        tables = dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql NOT NULL"))
-        if not tables:
-            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {_VERSION}")
-            for sql in _SCHEMA.values():
-                connection.execute(sql)
-            return True
-        connection.execute("SELECT count(*) FROM note").fetchone()
-        (check,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        return (application, tables, check) == (_APPLICATION_ID, _SCHEMA, "ok")
+    def _in_memory(self, kept: sqlite3.Connection | None) -> sqlite3.Connection:
+        """A copy of what the full disk has, until that has room again."""
+        self._in_memory_since = time.monotonic()
+        connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        _expect_ours(connection)
+        if kept is not None:
+            _copy_all(kept, connection)
+        return connection
+
+    def _return_to_disk(self) -> None:
+        """Where it is in memory: write it to the disk, when that has room again."""
+        since = self._in_memory_since
+        if since is None or time.monotonic() - since < TRY_AGAIN_S:
+            return
+        self._in_memory_since = time.monotonic()
+        with contextlib.suppress(sqlite3.OperationalError):
+            connection = self._opened()
+            try:
+                _copy_all(self._connection, connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection.close()
+            self._connection, self._in_memory_since = connection, None
+
+
+def _in_one_transaction(
+    connection: sqlite3.Connection, sql: str, rows: list[tuple[Any, ...]]
+) -> None:
+    connection.execute("BEGIN")
+    try:
+        connection.executemany(sql, rows)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _copy_all(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    """Replace the rows of all tables, in one transaction."""
+    target.execute("BEGIN IMMEDIATE")
+    try:
+        for table in _SCHEMA:
+            rows = source.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
+            target.execute(f"DELETE FROM {table}")  # noqa: S608
+            if rows:
+                places = ", ".join("?" * len(rows[0]))
+                target.executemany(f"INSERT INTO {table} VALUES ({places})", rows)  # noqa: S608
+        target.execute("COMMIT")
+    except BaseException:
+        if target.in_transaction:
+            target.execute("ROLLBACK")
+        raise
+
+
+def _expect_ours(connection: sqlite3.Connection) -> None:
+    """Raises sqlite3.DatabaseError for another file; an empty one is given our tables at once."""
+    tables = _tables(connection)
+    if not tables:
+        script = "; ".join(_SCHEMA.values())
+        connection.executescript(
+            f"BEGIN IMMEDIATE; PRAGMA application_id = {_APPLICATION_ID};"
+            f" PRAGMA user_version = {_VERSION}; {script}; COMMIT;"
+        )
+        tables = _tables(connection)
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if (application, tables) != (_APPLICATION_ID, _SCHEMA):
+        raise sqlite3.DatabaseError(f"expected the tables of a state file, got {sorted(tables)}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("SELECT count(*) FROM note").fetchone()
+    (check,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if check != "ok":
+        raise sqlite3.DatabaseError(check)
+
+
+def _tables(connection: sqlite3.Connection) -> dict[str, str]:
+    return dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql NOT NULL"))

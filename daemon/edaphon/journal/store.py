@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 
 from edaphon.clock import Clock
+from edaphon.databases import move_aside
 from edaphon.journal.entry import Entry, Kind
 from edaphon.journal.files import (
     Damaged,
@@ -22,7 +23,7 @@ from edaphon.journal.files import (
     next_number,
     number_of,
     seal,
-    set_aside,
+    stray_files,
 )
 from edaphon.journal.origin import machine_marks, origin_of
 from edaphon.journal.rows import connect_reading, read_header
@@ -51,6 +52,9 @@ class Store:
 
         Raises JournalTooNew; sqlite3.Error or OSError when the disk is in trouble just now.
         """
+        for path in stray_files(self._folder):
+            why = f"expected a number of a journal file in its name, got {path.name}"
+            self._on_trouble(f"journal: {why}; it is set aside as {move_aside(path).name}")
         for number in file_numbers(self._folder)[:-1]:
             path = file_path(self._folder, number)
             try:
@@ -77,7 +81,7 @@ class Store:
         except sqlite3.Error as error:
             self._file = None
             file.close()
-            if is_damage(error):
+            if is_damage(error, file.path):
                 self._lost[file.path] = f"{file.path.name}: {error}"
             raise
         self._doubt = None
@@ -146,7 +150,7 @@ class Store:
             said = orjson.dumps({"file": path.name, "number": number_of(path), "why": why})
             now = self._clock
             file.write([Entry(Kind.LOST, now.wall_ns(), now.mono_ns(), "", "", said)], [None])
-            aside = set_aside(path)
+            aside = move_aside(path)
             del self._lost[path]
             self._on_trouble(
                 f"journal: {why}; the file is set aside as {aside} and the journal goes on in "

@@ -10,8 +10,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from edaphon.databases import StorageFault, fault_of
 from edaphon.journal.entry import Entry
 from edaphon.nouns import Sequence
 
@@ -59,9 +61,14 @@ class Writer:
     def __init__(
         self,
         medium: Medium,
+        folder: Path,
         committed: Callable[[Sequence, list[Entry]], None],
         on_trouble: Callable[[str], None],
+        on_full: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`on_full` makes room on a full disk; False when it has none to give."""
+        self._folder, self._on_full = folder, on_full
+        self.fault: StorageFault | None = None  # of the last commit that failed, while that lasts
         self._medium, self._committed, self._on_trouble = medium, committed, on_trouble
         self._lock = threading.Lock()
         self._alert = threading.Condition(self._lock)  # the writer's
@@ -162,6 +169,9 @@ class Writer:
             try:
                 first = self._medium.write(entries, mids)
             except (sqlite3.Error, OSError) as error:
+                self.fault = fault_of(error, self._folder / "journal")
+                if self.fault is StorageFault.FULL and self._on_full():
+                    continue
                 self._say_trouble(error, len(entries))
                 if self._closing.wait(wait_s):
                     return self._give_up(len(entries))
@@ -199,11 +209,12 @@ class Writer:
             self._trouble_since = time.monotonic()
             self._call(
                 self._on_trouble,
-                f"journal: expected to commit {n} entries, got: {error}; they wait in memory and "
-                "nothing is acknowledged; look at free space and at the health of the disk",
+                f"journal: expected to commit {n} entries, got: {error} ({self.fault}); they wait "
+                "in memory and nothing is acknowledged",
             )
 
     def _say_recovered(self) -> None:
+        self.fault = None
         if self._trouble_since is not None:
             waited_s = time.monotonic() - self._trouble_since
             self._trouble_since = None

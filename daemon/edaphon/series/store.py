@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from edaphon.databases import StorageFault, connect, connect_reading, fault_of
 from edaphon.nouns import DEMOTED_RANKS, Int
 from edaphon.series.change import Withdrawal
 from edaphon.series.contest import Conflict, Contested
@@ -88,46 +89,58 @@ class Store:
     def __init__(self, path: Path, read_only: bool = False, alone: bool = False) -> None:
         """`alone`: a new one is a single file, with nothing beside it once it is closed."""
         self.path = path
-        fresh = not path.exists()
-        uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-        self._db = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
+        self._alone = alone
+        self._ordinal = "ordinal"
+        self._waiting = False  # for room on the disk, to be written again
         if read_only:  # perhaps of others
-            self._db.execute("PRAGMA query_only = 1")
-            self._db.execute("PRAGMA trusted_schema = 0")
-            self._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE_BYTES)
-        elif fresh:
-            self._create("DELETE" if alone else "WAL")
-        version = self._expect_series()
-        # A release, or a series that its service has not opened since an update.
-        self._ordinal = "ordinal" if version == VERSION or not read_only else "0"
-        if not read_only:
-            if version != VERSION:
-                self._db.executescript(_FROM_2)
+            self._db = self._open_reading()
+        else:
+            self._db = self._open_or_wait()
+
+    def _open_reading(self) -> sqlite3.Connection:
+        db = connect_reading(self.path)
+        try:
+            db.execute("PRAGMA query_only = 1")
+            db.execute("PRAGMA trusted_schema = 0")
+            db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE_BYTES)
+            # A release, or a series that its service has not opened since an update.
+            self._ordinal = "ordinal" if _version_of(db, self.path) == VERSION else "0"
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _open_or_wait(self) -> sqlite3.Connection:
+        """To write; on a full disk only to read, until there is room again."""
+        try:
+            return self._open_writing()
+        except sqlite3.OperationalError as error:
+            if self._alone or fault_of(error, self.path) is not StorageFault.FULL:
+                raise
+        self._waiting = True
+        if self.path.exists() and self.path.stat().st_size:
+            return self._open_reading()
+        db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        _create(db)
+        return db
+
+    def _open_writing(self) -> sqlite3.Connection:
+        db = connect(self.path, "mode=rwc")
+        try:
+            _create(db)
+            if _version_of(db, self.path) != VERSION:
+                db.executescript(_FROM_2)
+            if not self._alone:
+                db.execute("PRAGMA journal_mode = WAL")
             # What a sink was told of values derived anew must not be forgotten by a power cut.
-            self._db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA synchronous = FULL")
             # Ten years that were derived again leave a long one.
-            self._db.execute(f"PRAGMA journal_size_limit = {LARGEST_IDLE_WAL_BYTES}")
-
-    def _create(self, journal_mode: str) -> None:
-        self._db.execute(f"PRAGMA journal_mode = {journal_mode}")
-        self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        self._db.execute(f"PRAGMA user_version = {VERSION}")
-        self._db.executescript(_TABLES + _CONFLICTS)
-
-    def _expect_series(self) -> int:
-        """Its version."""
-        found = self._db.execute("PRAGMA application_id").fetchone()[0]
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if found != APPLICATION_ID or not OLDEST_VERSION <= version <= VERSION:
-            raise WrongFile(
-                f"expected a series of version {VERSION}, found application id "
-                f"{found:#x}, version {version} in {self.path.name}; move the file away and run "
-                f"`edaphon rebuild`"
-            )
-        kinds = dict(self._db.execute("SELECT name, type FROM sqlite_schema"))
-        if wrong := [name for name in _NAMES if kinds.get(name, "table") != "table"]:
-            raise WrongFile(f"expected tables in {self.path.name}, got another thing as {wrong[0]}")
-        return int(version)
+            db.execute(f"PRAGMA journal_size_limit = {LARGEST_IDLE_WAL_BYTES}")
+        except BaseException:
+            db.close()
+            raise
+        self._ordinal = "ordinal"
+        return db
 
     def close(self) -> None:
         self._db.close()
@@ -137,6 +150,11 @@ class Store:
         return self._db.in_transaction
 
     def begin(self) -> None:
+        """Raises sqlite3.OperationalError while a full disk leaves no room to write."""
+        if self._waiting:
+            db = self._open_writing()
+            self._db.close()
+            self._db, self._waiting = db, False
         self._db.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
@@ -272,3 +290,32 @@ class Store:
 
     def set_checkpoint(self, name: str, json: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO checkpoint VALUES (?, ?)", (name, json))
+
+
+def _create(db: sqlite3.Connection) -> None:
+    """Make the tables of an empty file, all or none: a power cut leaves it empty."""
+    if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+        return
+    if db.execute("PRAGMA application_id").fetchone()[0]:
+        return
+    db.executescript(
+        f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID};"
+        f" PRAGMA user_version = {VERSION}; {_TABLES + _CONFLICTS} COMMIT;"
+    )
+
+
+def _version_of(db: sqlite3.Connection, path: Path) -> int:
+    """The version of a series; raises WrongFile for a file that is none, or not a whole one."""
+    found = db.execute("PRAGMA application_id").fetchone()[0]
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if found != APPLICATION_ID or not OLDEST_VERSION <= (version or 0) <= VERSION:
+        raise WrongFile(
+            f"expected a series of version {VERSION}, found application id "
+            f"{found or 0:#x}, version {version} in {path.name}; move the file away and run "
+            f"`edaphon rebuild`"
+        )
+    kinds = dict(db.execute("SELECT name, type FROM sqlite_schema"))
+    if wrong := [name for name in _NAMES if kinds.get(name) != "table"]:
+        got = kinds.get(wrong[0], "nothing")
+        raise WrongFile(f"expected tables in {path.name}, got {got} as {wrong[0]}")
+    return int(version)

@@ -1,0 +1,152 @@
+"""The SQLite files of the storage folder: how they are opened, and what an error says of them."""
+
+import contextlib
+import errno
+import os
+import re
+import sqlite3
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import quote
+
+__all__ = [
+    "AT_FAULT",
+    "SIDE_FILES",
+    "StorageFault",
+    "connect",
+    "connect_reading",
+    "explained",
+    "fault_of",
+    "is_full",
+    "move_aside",
+    "sync_folder",
+]
+
+SIDE_FILES = ("-wal", "-shm", "-journal")
+LEAST_FREE_BYTES = 262_144  # SQLite's side files and a commit need this much
+_CODES = {
+    sqlite3.SQLITE_CORRUPT: "DAMAGED",
+    sqlite3.SQLITE_NOTADB: "DAMAGED",
+    sqlite3.SQLITE_FULL: "FULL",
+    sqlite3.SQLITE_READONLY: "READ_ONLY",
+    sqlite3.SQLITE_PERM: "READ_ONLY",
+    sqlite3.SQLITE_BUSY: "LOCKED",
+    sqlite3.SQLITE_LOCKED: "LOCKED",
+}
+_NUMBERS = {
+    errno.ENOSPC: "FULL",
+    errno.EDQUOT: "FULL",
+    errno.EROFS: "READ_ONLY",
+    errno.EACCES: "READ_ONLY",
+    errno.EPERM: "READ_ONLY",
+}
+_SCHEMA = re.compile(r"no such (table|column)|has no column|malformed|unsupported file format")
+
+
+class StorageFault(StrEnum):
+    """What is wrong when a database can't be read or written; the text is for a person."""
+
+    FULL = "the disk is full: nothing is kept; free some space and recording goes on by itself"
+    READ_ONLY = "this account can't write there, or the disk is mounted read-only"
+    DAMAGED = "the file is damaged"
+    MISSING_TABLE = "a table of the file is missing: it is damaged"
+    LOCKED = "another program holds the file"
+    OTHER = "the disk or the machine refuses; look at the end of:  dmesg"
+
+
+AT_FAULT = frozenset(
+    {StorageFault.DAMAGED, StorageFault.MISSING_TABLE}
+)  # the file, and nothing else
+
+
+def fault_of(error: sqlite3.Error | OSError, path: Path) -> StorageFault:
+    """Tell the fault apart by the error, and by what lies at the path and is free around it."""
+    if isinstance(error, OSError):
+        return StorageFault[_NUMBERS.get(error.errno or 0, "OTHER")]
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:  # the sqlite3 module's own complaint about what it found
+        return StorageFault.DAMAGED
+    if named := _CODES.get(code & 0xFF):
+        return StorageFault[named]
+    if code & 0xFF == sqlite3.SQLITE_ERROR and _SCHEMA.search(str(error)):
+        return StorageFault.MISSING_TABLE
+    if path.is_dir():
+        return StorageFault.DAMAGED
+    if code & 0xFF in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}:
+        if is_full(path.parent):
+            return StorageFault.FULL
+        if not os.access(path.parent, os.W_OK):
+            return StorageFault.READ_ONLY
+    return StorageFault.OTHER
+
+
+def explained(error: sqlite3.Error | OSError, path: Path) -> str:
+    """One line for a person: the file, what is wrong, and the machine's own words."""
+    return f"{path}: {fault_of(error, path)} ({error})"
+
+
+def is_full(folder: Path) -> bool:
+    """Whether there is no room, or no inode, for the next commit."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return False
+    no_inodes = found.f_files > 0 and found.f_favail == 0
+    return no_inodes or found.f_bavail * found.f_frsize < LEAST_FREE_BYTES
+
+
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    """`mode` is how SQLite's URI says it, such as mode=rw: a missing file is then an error."""
+    return sqlite3.connect(
+        f"file:{quote(str(path.absolute()))}?{mode}",
+        uri=True,
+        timeout=5,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+def connect_reading(path: Path) -> sqlite3.Connection:
+    """A connection that writes nothing, on a full disk too, where no side file can be made."""
+    connection = connect(path, "mode=ro")
+    try:
+        connection.execute("PRAGMA schema_version")  # the first question makes the side files
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if not _needs_no_side_files(error, path):
+            raise
+        return connect(path, "immutable=1")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _needs_no_side_files(error: sqlite3.OperationalError, path: Path) -> bool:
+    """Whether all of a database is in its one file, and only room for others is missing."""
+    wal = Path(f"{path}-wal")
+    whole = path.is_file() and not (wal.exists() and wal.stat().st_size)
+    return whole and fault_of(error, path) in {StorageFault.FULL, StorageFault.READ_ONLY}
+
+
+def move_aside(path: Path) -> Path:
+    """Rename a damaged file and its log, so that nothing opens it by mistake; its new path."""
+    tries = (path.with_name(f"{path.name}.damaged-{k}") for k in range(1, 1_000_000))
+    aside = next(to for to in tries if not os.path.lexists(to))
+    path.rename(aside)
+    wal = Path(f"{path}-wal")
+    if wal.exists():
+        wal.rename(f"{aside}-wal")
+    with contextlib.suppress(FileNotFoundError):
+        Path(f"{path}-shm").unlink()
+    sync_folder(path.parent)
+    return aside
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename durable, which it is only with its folder."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

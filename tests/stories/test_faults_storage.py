@@ -1,0 +1,224 @@
+"""Every file of a storage folder is harmed in every way: the service starts all the same."""
+
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from tests.daemon.commands.test_starts import said, station_of
+from tests.stories.load import LONG, table
+from tests.stories.station import Station
+
+from edaphon.clock import SystemClock
+from edaphon.journal import Journal
+
+START_S = 30.0
+SEEDS = 4 if LONG else 1
+LENGTHS = (0, 1, 100, 4096, 5000, 20000)
+
+Harm = Callable[[Path, random.Random], None]
+
+
+def flipped(path: Path, chance: random.Random) -> None:
+    data = bytearray(path.read_bytes())
+    for at in (chance.randrange(len(data)) for _ in range(8)):
+        data[at] ^= 1 << chance.randrange(8)
+    write(path, bytes(data))
+
+
+def first_byte(path: Path, _: random.Random) -> None:
+    data = path.read_bytes()
+    write(path, bytes([data[0] ^ 4]) + data[1:])
+
+
+def zeroed(path: Path, _: random.Random) -> None:
+    write(path, bytes(path.stat().st_size))
+
+
+def page_of_zeros(path: Path, chance: random.Random) -> None:
+    data = bytearray(path.read_bytes())
+    at = chance.randrange(0, len(data), 4096)
+    data[at : at + 4096] = bytes(len(data[at : at + 4096]))
+    write(path, bytes(data))
+
+
+def truncated(length: int) -> Harm:
+    return lambda path, _: write(path, path.read_bytes()[:length])
+
+
+def deleted(path: Path, _: random.Random) -> None:
+    path.unlink()
+
+
+def a_directory(path: Path, _: random.Random) -> None:
+    path.unlink()
+    path.mkdir()
+    (path / "inside").write_text("not a file of edaphon")
+
+
+def garbage(path: Path, chance: random.Random) -> None:
+    write(path, chance.randbytes(30_000))
+
+
+def another_database(path: Path, _: random.Random) -> None:
+    """Whole, and of another program."""
+    path.unlink()
+    database = sqlite3.connect(path)
+    database.execute("CREATE TABLE note (key TEXT)")
+    database.commit()
+    database.close()
+
+
+def without_a_table(path: Path, chance: random.Random) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        query = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"
+        tables = [row[0] for row in database.execute(query)]
+        database.execute(f"DROP TABLE {chance.choice(tables)}")
+        database.commit()
+
+
+def write(path: Path, data: bytes) -> None:
+    """Keep the mode: a closed journal file is known by it."""
+    mode = path.stat().st_mode
+    path.chmod(0o644)
+    path.write_bytes(data)
+    path.chmod(mode & 0o777)
+
+
+ONCE: dict[str, Harm] = {
+    "first byte": first_byte,
+    "zeroed": zeroed,
+    "deleted": deleted,
+    "a directory": a_directory,
+    "garbage": garbage,
+    "another database": another_database,
+    **{f"cut to {length}": truncated(length) for length in LENGTHS},
+}
+SEEDED: dict[str, Harm] = {
+    "flipped": flipped,
+    "a page of zeros": page_of_zeros,
+    "without a table": without_a_table,
+}
+HARMS = ONCE | SEEDED
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Station:
+    """A station of three journal files, values and a release, killed while it ran."""
+    station = station_of(tmp_path_factory.mktemp("whole"))
+    station.start()
+    station.stop()
+    with Journal.open(station.storage / "journal", SystemClock(), largest_bytes=60_000) as journal:
+        for k in range(3):
+            for number in range(300):
+                journal.append([said(1000 * k + number)])
+            journal.append_now(said(1000 * k + 999))
+    station.start()
+    config = ("--config", str(station.file))
+    station.command("release", "r1", "--who", "test", *config)
+    station.ask("flush")
+    station.kill()
+    return station
+
+
+def cases(folder: Path) -> list[tuple[str, str, int]]:
+    """(file, name of the harm, seed): every file, harmed in every way."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    return [
+        (str(path.relative_to(folder)), name, seed)
+        for path in files
+        for name in HARMS
+        for seed in range(SEEDS if name in SEEDED else 1)
+        if path.stat().st_size or name in {"a directory", "garbage", "deleted"}
+        if path.suffix == ".sqlite" or name != "without a table"
+    ]
+
+
+NAMED = {  # file, harm, and what the log and status name
+    ("journal/journal-000001.sqlite", "a directory"): "journal-000001.sqlite.damaged-1",
+    ("journal/NEWEST.sqlite-wal", "a directory"): ".sqlite-wal.damaged-1",
+    ("series.sqlite", "a directory"): "series.sqlite.damaged-1",
+    ("state.sqlite", "another database"): "state.sqlite.damaged-1",
+}
+SHORT = [
+    ("journal/journal-000001.sqlite", "a directory"),
+    ("journal/NEWEST.sqlite", "cut to 5000"),
+    ("journal/NEWEST.sqlite-wal", "a directory"),
+    ("journal/journal.lock", "a directory"),
+    ("series.sqlite", "a directory"),
+    ("series.sqlite-wal", "flipped"),
+    ("series.sqlite", "without a table"),
+    ("series.sqlite-shm", "a directory"),
+    ("state.sqlite", "another database"),
+]
+
+
+def log_of_a_start(folder: Path, whole: Station, case: tuple[str, str, int]) -> str:
+    """Start on a harmed copy and stop; what it wrote. Fails where it does not run within 30 s."""
+    file, name, seed = case
+    left_out = shutil.ignore_patterns("control.sock")
+    shutil.copytree(whole.folder, folder, ignore=left_out)
+    config = folder / "edaphon.toml"
+    config.write_text(config.read_text().replace(str(whole.folder), str(folder)))
+    HARMS[name](folder / "storage" / file, random.Random(f"{file} {name} {seed}"))
+    log = folder / "log"
+    environment = {**os.environ, "PYTHONWARNINGS": "error"}
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "edaphon", "run", str(config)],
+            stdout=out,
+            stderr=out,
+            env=environment,
+        )
+    begun = time.monotonic()
+    try:
+        while "recording into" not in log.read_text(errors="replace"):
+            words = f"{case}: {log.read_text(errors='replace')[-1000:]}"
+            assert process.poll() is None, words
+            assert time.monotonic() - begun < START_S, words
+            time.sleep(0.02)
+        time.sleep(0.3)  # the deriver reads what is there
+        assert process.poll() is None, f"{case}: {log.read_text(errors='replace')[-1000:]}"
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(30)
+    text = log.read_text(errors="replace")
+    shutil.rmtree(folder)
+    assert "Traceback" not in text, f"{case}: {text[-2000:]}"
+    return text
+
+
+@pytest.mark.timeout(3000)
+def test_a_start_goes_on_whatever_befell_a_file(
+    whole: Station, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    every = cases(whole.storage)
+    newest = max(path.stem for path in (whole.storage / "journal").glob("*.sqlite"))
+    named = {(f.replace("NEWEST", newest), name): words for (f, name), words in NAMED.items()}
+    short = [(file.replace("NEWEST", newest), name, 0) for file, name in SHORT]
+    assert set(short) <= set(every)
+    chosen = every if LONG else short
+
+    def run(number: int) -> str:
+        case = chosen[number]
+        try:
+            log = log_of_a_start(tmp_path / str(number), whole, case)
+            assert named.get(case[:2], "") in log, f"{case} is not named: {log}"
+        except AssertionError as failure:
+            return str(failure)
+        return ""
+
+    with ThreadPoolExecutor(2) as pool:
+        failures = list(filter(None, pool.map(run, range(len(chosen)))))
+    rows = [("starts on a harmed storage folder", len(chosen), ""), ("failed", len(failures), "")]
+    table(capfd, "every file harmed", rows)
+    assert not failures, "\n".join(failures)
