@@ -291,7 +291,10 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"entries: {e['damaged']} damaged runs in the journal; see `edaphon status`"
     for path, s in found["slots"].items():
         of = "slots on no grid" if s["expected"] is None else f"{s['expected']} slots"
-        yield f"{path}: {of} = {s['records']} records + {s['in_gaps']} in gaps   {_verdict(s)}"
+        leapt = f"; the clock leapt over {s['leapt']} more" if s["leapt"] else ""
+        yield (
+            f"{path}: {of} = {s['records']} records + {s['in_gaps']} in gaps{leapt}   {_verdict(s)}"
+        )
     yield (
         f"observations: {o['derived']} derived = {o['current']} current"
         f" + {o['conflicts']} conflicts + {o['repeats']} repeats + {o['replaced']} replaced"

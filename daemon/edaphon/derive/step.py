@@ -180,8 +180,10 @@ class Line:
 
     def _gap(self, entry: Entry) -> None:
         gap = orjson.loads(entry.payload)
-        if gap["state"] == "closed":
-            self.state.gaps[gap["cause"]] = self.state.gaps.get(gap["cause"], 0) + gap["n"]
+        sign = {"closed": 1, "withdrawn": -1}.get(gap["state"], 0)
+        if sign:
+            before = self.state.gaps.get(gap["cause"], 0)
+            self.state.gaps[gap["cause"]] = before + sign * gap["n"]
 
     def _identity(self, entry: Entry) -> None:
         identity = self.sources.identity(entry)
