@@ -339,7 +339,7 @@ def ledgers(service: Service) -> dict[str, Any]:
     for gap in service.inlets.open_gaps:
         gaps[gap.cause] = gaps.get(gap.cause, 0) + gap.n
     return {
-        "taken": service.inlets.taken,
+        "taken": service.records_before + service.inlets.taken,
         "journalled": service.deriver.journalled,
         "derived": sum(state.derived.values()),
         "current": series.count(),

@@ -122,6 +122,7 @@ class Service:
         self.series = self._open_series()
         listeners = self._on_dead_letter, self._on_lost_line, self._on_note
         self.deriver = Deriver(self.journal, self.series, self.layout.scratch, *listeners)
+        self.records_before = self.deriver.journalled
         self.channels = self.deriver.channels
         self._start_sinks()
         self._run("deriver", self._derive)

@@ -164,6 +164,8 @@ class SimulatedBus(PluggedPort):
             return
         probe.asked.append(command)
         fault = probe.next_fault(command)
+        if fault == "silent":  # a service request is an answer too
+            return
         answer = self._spoken(probe, kind, fault)
         if answer is not None:
             self._spoil(probe, answer, fault)
@@ -237,8 +239,6 @@ class SimulatedBus(PluggedPort):
         return _with_crc(line) if running and running.crc else line
 
     def _spoil(self, probe: Probe, answer: bytes, fault: str | None) -> None:
-        if fault == "silent":
-            return
         if fault == "garbled":
             at = self._random.randrange(len(answer) - 2)
             answer = answer[:at] + bytes([answer[at] ^ 0x80]) + answer[at + 1 :]
