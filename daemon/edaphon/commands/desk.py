@@ -27,7 +27,8 @@ from edaphon.commands.outlets import (
     set_aside_words,
 )
 from edaphon.commands.service import NotKept, Refusal, Service
-from edaphon.config import ScheduledSource, within_physics
+from edaphon.commands.source_state import CHUNK_NS, Heard, source_state
+from edaphon.config import HeardSource, ScheduledSource, within_physics
 from edaphon.derive import ALWAYS, UplinkConflicts
 from edaphon.facts import FactRow, fact_of
 from edaphon.facts.swaps import contradictions, explanations
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Desk", "columns_of"]
 
-LATE_INTERVALS, SILENT_INTERVALS = 2, 4
-USUAL_INTERVAL_NS = 3_600_000_000_000
 READ_WITHIN_S = 130.0
 
 
@@ -107,17 +106,14 @@ class Desk:
 
     def _source(self, source: Any) -> dict[str, Any]:
         service = self._service
-        interval = getattr(source, "interval_ns", None) or getattr(source, "expect_ns", None)
-        last = service.deriver.state.seen.get(source.path)
-        age = service.clock.wall_ns() - last if last is not None else None
-        state = "never" if age is None else _state(age / (interval or USUAL_INTERVAL_NS))
-        account = None
+        heard = _heard(service, source)
+        state, account = source_state(heard), None
         if isinstance(source, ScheduledSource):
             account = service.inlets.samplers[source.bus].accounts[source.path]
         return {
             "path": source.path,
             "model": source.model or "own fields",
-            "last_ns": last,
+            "last_ns": None if heard.held else heard.last_ns,
             "state": "silent" if account and account.gap else state,
             "detail": account.gap.cause if account and account.gap else "",
             "notes": service.deriver.state.notes.get(source.path, {}),
@@ -291,6 +287,19 @@ class Desk:
             raise DaemonRefuses(str(refusal)) from None
 
 
+def _heard(service: Service, source: Any) -> Heard:
+    """While the clock is not known monotonic time is compared: the wall clock may be years off."""
+    interval = getattr(source, "interval_ns", None) or getattr(source, "expect_ns", None)
+    collects = CHUNK_NS if isinstance(source, HeardSource) else 0
+    if service.clock_how:
+        last = service.deriver.state.seen.get(source.path)
+        return Heard(last, service.clock.wall_ns(), interval, collects)
+    names = source.path, source.path.partition("/")[0]  # a broker's records have its own name
+    found = [service.deriver.held_last_ns(service.keeper.boot, name) for name in names]
+    last = max((ns for ns in found if ns is not None), default=None)
+    return Heard(last, service.clock.mono_ns(), interval, collects, held=last is not None)
+
+
 def _trouble(service: Service) -> list[str]:
     found = [f"{who}: {what}" for who, what in sorted(service.trouble.items())]
     told = {
@@ -382,9 +391,3 @@ def columns_of(runs: list[Observations]) -> dict[str, Any]:
         "sequence": joined("sequence"),
         "derivation": [run.derivation for run in runs for _ in range(len(run))],
     }
-
-
-def _state(intervals: float) -> str:
-    if intervals > SILENT_INTERVALS:
-        return "silent"
-    return "late" if intervals > LATE_INTERVALS else "ok"
