@@ -38,8 +38,13 @@ class SlotBook:
             self.gaps = [own for own in self.gaps if own[0] < run[0]]
             self.leaps = [own for own in self.leaps if own[0] < run[0]]
 
-    def told(self, open_gap: Gap | None, interval_ns: int | None) -> dict[str, Any]:
-        """slots = records + gaps, no slot twice; on a grid, no slot missing either."""
+    def told(
+        self, open_gap: Gap | None, interval_ns: int | None, running: bool = False
+    ) -> dict[str, Any]:
+        """slots = records + gaps, no slot twice; on a grid, no slot missing either.
+
+        Where the service runs, one measurement may still be going on, with later slots missed.
+        """
         runs = list(self.gaps)
         if open_gap is not None:
             runs.append((open_gap.first_ns, open_gap.last_ns, open_gap.n))
@@ -52,11 +57,17 @@ class SlotBook:
             expected -= leapt
         overlaps = _overlaps(sorted(slots), sorted(runs))
         counted = len(slots) + n
+        flying = running and _in_flight(max(slots, default=None), runs, ends, interval_ns)
+        if flying and expected == counted + 1:
+            expected -= 1
+        else:
+            flying = False
         return {
             "records": len(slots),
             "in_gaps": n,
             "leapt": leapt,
             "expected": expected,
+            "in_flight": int(flying),
             "twice": twice + overlaps,
             "closes": not twice and not overlaps and expected in {None, counted},
         }
@@ -109,6 +120,16 @@ def _on_grid(ends: list[int], interval_ns: int | None) -> int | None:
     if not interval_ns or any(t % interval_ns for t in ends):
         return None
     return (ends[-1] - ends[0]) // interval_ns + 1
+
+
+def _in_flight(
+    newest: int | None, runs: list[tuple[int, int, int]], ends: list[int], interval_ns: int | None
+) -> bool:
+    """Whether behind the newest record one slot has no account, and all others were missed."""
+    if newest is None or not interval_ns:
+        return False
+    behind = sum(n for first, _, n in runs if first > newest)
+    return bool(behind) and (ends[-1] - newest) // interval_ns == behind + 1
 
 
 def _overlaps(slots: list[int], runs: list[tuple[int, int, int]]) -> int:

@@ -27,7 +27,13 @@ from edaphon.commands.outlets import (
     set_aside_words,
 )
 from edaphon.commands.service import NotKept, Refusal, Service
-from edaphon.commands.source_state import CHUNK_NS, Heard, source_state
+from edaphon.commands.source_state import (
+    CHUNK_NS,
+    Heard,
+    failing_words,
+    silent_words,
+    source_state,
+)
 from edaphon.config import HeardSource, ScheduledSource, within_physics
 from edaphon.derive import ALWAYS, UplinkConflicts
 from edaphon.facts import FactRow, fact_of
@@ -71,6 +77,8 @@ class Desk:
     def _on_status(self, _: Mapping[str, Any]) -> dict[str, Any]:
         service, config = self._service, self._service.config
         site = config.site
+        sources = [self._source(source) for source in config.sources]
+        channels = [self._channel(id) for id in sorted(service.channels)]
         last = service.journal.last
         last_ns = service.journal.entry(last).received_ns if last is not None else None
         return {
@@ -86,10 +94,10 @@ class Desk:
                 "position": str(service.deriver.position),
             },
             "ledgers": ledgers(service),
-            "sources": [self._source(source) for source in config.sources],
+            "sources": sources,
             "file_lines": line_rows(service.deriver.state.files),
             "sinks": [self._sink(name) for name in service.sinks],
-            "channels": [self._channel(id) for id in sorted(service.channels)],
+            "channels": channels,
             "files": list(file_notes(service.inlets.followers, site.utc_offset_s)),
             "again": service.deriver.pending,
             "imports": [
@@ -97,7 +105,11 @@ class Desk:
                 for path, follower in service.inlets.followers.items()
                 for progress in follower.imports
             ],
-            "trouble": _trouble(service),
+            "trouble": [
+                *_trouble(service),
+                *silent_words(sources, service.trouble),
+                *failing_words(channels),
+            ],
         }
 
     def _on_files(self, _: Mapping[str, Any]) -> dict[str, Any]:
@@ -293,7 +305,9 @@ def _heard(service: Service, source: Any) -> Heard:
     collects = CHUNK_NS if isinstance(source, HeardSource) else 0
     if service.clock_how:
         last = service.deriver.state.seen.get(source.path)
-        return Heard(last, service.clock.wall_ns(), interval, collects)
+        now = service.clock.wall_ns()
+        alive_ns = service.clock.mono_ns() - service.since_mono_ns
+        return Heard(last, now, interval, collects, alive_ns=alive_ns)
     names = source.path, source.path.partition("/")[0]  # a broker's records have its own name
     found = [service.deriver.held_last_ns(service.keeper.boot, name) for name in names]
     last = max((ns for ns in found if ns is not None), default=None)
@@ -345,11 +359,12 @@ def ledgers(service: Service) -> dict[str, Any]:
     counts = state.counts
     gaps = dict(state.gaps)
     contested = series.count_conflicts()
+    journalled = service.deriver.journalled  # before `taken`: what comes meanwhile is on its way
     for gap in service.inlets.open_gaps:
         gaps[gap.cause] = gaps.get(gap.cause, 0) + gap.n
     return {
         "taken": service.records_before + service.inlets.taken,
-        "journalled": service.deriver.journalled,
+        "journalled": journalled,
         "derived": sum(state.derived.values()),
         "current": series.count(),
         **contested._asdict(),

@@ -84,6 +84,7 @@ class Service:
         self.since_ns = time.time_ns()
         self._own = overrides or Overrides()
         self.clock = self._own.clock
+        self.since_mono_ns = self.clock.mono_ns()
         self.layout = Layout(config.storage.folder)
         self.keeper = Timekeeper(self.clock, boot_id())
         self.stop_event = threading.Event()

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from edaphon.acquire.gaps import LEAPT, WITHDRAWN, Gap, SlotAccount
 from edaphon.acquire.slots import Grid
-from edaphon.commands.accounts import EntryAccount
+from edaphon.commands.accounts import EntryAccount, SlotBook
 from edaphon.journal import Entry, Kind
 
 SECOND = 10**9
@@ -238,3 +238,14 @@ def test_the_book_closes_whatever_the_clock_does(acts):
             life.set_clock(wrong)
         life.minutes(minutes, cause)
         closes(life)
+
+
+@pytest.mark.parametrize(("running", "closes_so"), [(True, True), (False, False)])
+def test_a_slot_that_is_being_measured_is_no_open_ledger_while_the_service_runs(running, closes_so):
+    book = SlotBook()
+    for slot in (1, 2):
+        book.records.append(slot * EACH)
+    overload = Gap("overload", 4 * EACH, 5 * EACH, 2)  # slot 3 is being measured
+    assert book.told(overload, EACH, running)["closes"] is closes_so
+    book.records.append(6 * EACH)
+    assert not book.told(overload, EACH, running)["closes"]

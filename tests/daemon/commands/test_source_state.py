@@ -1,4 +1,4 @@
-"""What is said of a source: by its interval, by how it is collected, by a clock that is not known."""
+"""What is said of a source: by its interval, how it is collected, a clock that is not known."""
 
 from pathlib import Path
 
@@ -9,7 +9,13 @@ from tests.stories.load import Probes, loaded_station
 from edaphon.commands import service as service_module
 from edaphon.commands.desk import Desk, ledgers
 from edaphon.commands.run import running
-from edaphon.commands.source_state import CHUNK_NS, Heard, source_state
+from edaphon.commands.source_state import (
+    CHUNK_NS,
+    Heard,
+    failing_words,
+    silent_words,
+    source_state,
+)
 
 SECOND = 10**9
 
@@ -63,3 +69,42 @@ def test_the_ledger_of_what_was_taken_in_adds_up_after_a_restart(tmp_path: Path)
                 found = ledgers(service)
                 assert found["taken"] >= found["journalled"] > 0
         assert found["journalled"] > service.inlets.taken
+
+
+def test_a_source_that_says_nothing_since_the_start_is_silent_after_its_intervals():
+    assert source_state(Heard(None, 0, SECOND, alive_ns=3 * SECOND)) == "never"
+    assert source_state(Heard(None, 0, SECOND, alive_ns=5 * SECOND)) == "silent"
+    assert source_state(Heard(None, 0, None, alive_ns=10**18)) == "never"
+
+
+def test_the_time_that_the_service_was_off_is_no_silence():
+    assert source_state(Heard(0, 10**6 * SECOND, SECOND, alive_ns=SECOND)) == "ok"
+
+
+def test_silent_sources_and_failing_channels_are_problems_once():
+    sources = [
+        {"path": "sdi12/a", "state": "silent", "detail": "no answer"},
+        {"path": "sdi12/b", "state": "silent", "detail": ""},
+        {"path": "sdi12/c", "state": "late", "detail": ""},
+    ]
+    (words,) = silent_words(sources, {"sdi12/a"})
+    assert words.startswith("sdi12/b: silent")
+    channels = [{"id": f"c{flag}", "latest": {"flag": flag}} for flag in (1, 2, 3, 4, 9)]
+    found = list(failing_words([*channels, {"id": "none", "latest": None}]))
+    assert [words.split(":")[0] for words in found] == ["channel c4", "channel c9"]
+
+
+def test_status_of_a_silent_source_exits_1_after_a_restart_too(tmp_path: Path):
+    with Probes(tmp_path) as probes:
+        station = loaded_station(tmp_path / "station", port=probes.port)
+        probes.bus.probes["a"].fault = lambda _: "silent"
+        for _ in range(2):
+            with running(station.file) as service:
+                desk = Desk(service)
+                wait_until(
+                    lambda: any(
+                        words.startswith("sdi12/a")
+                        for words in desk.answer({"verb": "status"})["trouble"]  # noqa: B023
+                    ),
+                    "the silent probe",
+                )
