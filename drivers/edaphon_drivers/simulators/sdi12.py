@@ -164,8 +164,6 @@ class SimulatedBus(PluggedPort):
             return
         probe.asked.append(command)
         fault = probe.next_fault(command)
-        if fault == "silent":  # a service request is an answer too
-            return
         answer = self._spoken(probe, kind, fault)
         if answer is not None:
             self._spoil(probe, answer, fault)
@@ -221,7 +219,8 @@ class SimulatedBus(PluggedPort):
         crc = kind[1:2] == "C" or kind == "HA"
         self._measuring[probe.address] = _Measuring(groups, crc, ready_at, concurrent)
         seconds = probe.seconds if count else 0
-        requests = probe.service_request and not concurrent and seconds and fault != "residue"
+        mute = fault in {"residue", "silent"}  # a service request is an answer too
+        requests = probe.service_request and not concurrent and seconds and not mute
         if requests:
             self._send(f"{probe.address}\r\n".encode(), ready_at)
         return _start(probe, kind, seconds, count)
@@ -239,6 +238,8 @@ class SimulatedBus(PluggedPort):
         return _with_crc(line) if running and running.crc else line
 
     def _spoil(self, probe: Probe, answer: bytes, fault: str | None) -> None:
+        if fault == "silent":
+            return
         if fault == "garbled":
             at = self._random.randrange(len(answer) - 2)
             answer = answer[:at] + bytes([answer[at] ^ 0x80]) + answer[at + 1 :]
