@@ -126,6 +126,7 @@ class Desk:
             "path": source.path,
             "model": source.model or "own fields",
             "last_ns": None if heard.held else heard.last_ns,
+            "interval_ns": heard.interval_ns,
             "state": "silent" if account and account.gap else state,
             "detail": account.gap.cause if account and account.gap else "",
             "notes": service.deriver.state.notes.get(source.path, {}),

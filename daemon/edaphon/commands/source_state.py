@@ -46,9 +46,13 @@ def source_state(heard: Heard) -> str:
 
 
 def silent_words(sources: Iterable[Mapping[str, Any]], known: Container[str]) -> Iterator[str]:
-    """Sources that are silent, apart from those of which the reason is reported already."""
+    """Sources that are silent, apart from those of which the reason is reported already.
+
+    Of a source without `interval` or `expect` nobody said how often it speaks: it is no problem.
+    """
     for source in sources:
-        if source["state"] == "silent" and source["path"] not in known:
+        silent = source["state"] == "silent" and source["interval_ns"] is not None
+        if silent and source["path"] not in known:
             why = f" ({source['detail']})" if source["detail"] else ""
             yield f"{source['path']}: silent{why}: check power, cable, address and sender"
 

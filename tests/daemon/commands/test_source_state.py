@@ -83,9 +83,10 @@ def test_the_time_that_the_service_was_off_is_no_silence():
 
 def test_silent_sources_and_failing_channels_are_problems_once():
     sources = [
-        {"path": "sdi12/a", "state": "silent", "detail": "no answer"},
-        {"path": "sdi12/b", "state": "silent", "detail": ""},
-        {"path": "sdi12/c", "state": "late", "detail": ""},
+        {"path": "sdi12/a", "state": "silent", "detail": "no answer", "interval_ns": 1},
+        {"path": "sdi12/b", "state": "silent", "detail": "", "interval_ns": 1},
+        {"path": "sdi12/c", "state": "late", "detail": "", "interval_ns": 1},
+        {"path": "ttn/daily", "state": "silent", "detail": "", "interval_ns": None},
     ]
     (words,) = silent_words(sources, {"sdi12/a"})
     assert words.startswith("sdi12/b: silent")
