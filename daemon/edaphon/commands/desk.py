@@ -28,7 +28,14 @@ from edaphon.commands.outlets import (
     set_aside_words,
 )
 from edaphon.commands.service import NotKept, Refusal, Service
-from edaphon.config import ScheduledSource, within_physics
+from edaphon.commands.source_state import (
+    CHUNK_NS,
+    Heard,
+    failing_words,
+    silent_words,
+    source_state,
+)
+from edaphon.config import HeardSource, ScheduledSource, within_physics
 from edaphon.databases import StorageFault, fault_of
 from edaphon.derive import ALWAYS, UplinkConflicts
 from edaphon.facts import FactRow, fact_of
@@ -45,8 +52,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Desk", "columns_of", "kept_state"]
 
-LATE_INTERVALS, SILENT_INTERVALS = 2, 4
-USUAL_INTERVAL_NS = 3_600_000_000_000
 READ_WITHIN_S = 130.0
 
 
@@ -78,6 +83,8 @@ class Desk:
         service, config = self._service, self._service.config
         site = config.site
         room = service.room()
+        sources = [self._source(source) for source in config.sources]
+        channels = [self._channel(id) for id in sorted(service.channels)]
         last = service.journal.last
         last_ns = service.journal.entry(last).received_ns if last is not None else None
         return {
@@ -93,10 +100,10 @@ class Desk:
                 "position": str(service.deriver.position),
             },
             "ledgers": ledgers(service),
-            "sources": [self._source(source) for source in config.sources],
+            "sources": sources,
             "file_lines": line_rows(service.deriver.state.files),
             "sinks": [self._sink(name) for name in service.sinks],
-            "channels": [self._channel(id) for id in sorted(service.channels)],
+            "channels": channels,
             "files": list(file_notes(service.inlets.followers, site.utc_offset_s)),
             "again": service.deriver.pending,
             "imports": [
@@ -105,7 +112,12 @@ class Desk:
                 for progress in follower.imports
             ],
             "disk": {"text": room.text, **room._asdict()},
-            "trouble": [*(f"disk: {words}" for words in room.problems()), *_trouble(service)],
+            "trouble": [
+                *(f"disk: {words}" for words in room.problems()),
+                *_trouble(service),
+                *silent_words(sources, service.trouble),
+                *failing_words(channels),
+            ],
         }
 
     def _on_files(self, _: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,18 +126,16 @@ class Desk:
 
     def _source(self, source: Any) -> dict[str, Any]:
         service = self._service
-        interval = getattr(source, "interval_ns", None) or getattr(source, "expect_ns", None)
-        last = service.deriver.state.seen.get(source.path)
-        age = service.clock.wall_ns() - last if last is not None else None
-        state = "never" if age is None else _state(age / (interval or USUAL_INTERVAL_NS))
-        state, detail = kept_state(state, service.journal.in_trouble)
+        heard = _heard(service, source)
+        state, detail = kept_state(source_state(heard), service.journal.in_trouble)
         account = None
         if isinstance(source, ScheduledSource):
             account = service.inlets.samplers[source.bus].accounts[source.path]
         return {
             "path": source.path,
             "model": source.model or "own fields",
-            "last_ns": last,
+            "last_ns": None if heard.held else heard.last_ns,
+            "interval_ns": heard.interval_ns,
             "state": "silent" if account and account.gap else state,
             "detail": account.gap.cause if account and account.gap else detail,
             "notes": service.deriver.state.notes.get(source.path, {}),
@@ -306,6 +316,21 @@ class Desk:
             raise DaemonRefuses(str(refusal)) from None
 
 
+def _heard(service: Service, source: Any) -> Heard:
+    """While the clock is not known monotonic time is compared: the wall clock may be years off."""
+    interval = getattr(source, "interval_ns", None) or getattr(source, "expect_ns", None)
+    collects = CHUNK_NS if isinstance(source, HeardSource) else 0
+    if service.clock_how:
+        last = service.deriver.state.seen.get(source.path)
+        now = service.clock.wall_ns()
+        alive_ns = service.clock.mono_ns() - service.since_mono_ns
+        return Heard(last, now, interval, collects, alive_ns=alive_ns)
+    names = source.path, source.path.partition("/")[0]  # a broker's records have its own name
+    found = [service.deriver.held_last_ns(service.keeper.boot, name) for name in names]
+    last = max((ns for ns in found if ns is not None), default=None)
+    return Heard(last, service.clock.mono_ns(), interval, collects, held=last is not None)
+
+
 def _trouble(service: Service) -> list[str]:
     found = [f"{who}: {what}" for who, what in sorted(service.trouble.items())]
     told = {
@@ -351,11 +376,12 @@ def ledgers(service: Service) -> dict[str, Any]:
     counts = state.counts
     gaps = dict(state.gaps)
     contested = series.count_conflicts()
+    journalled = service.deriver.journalled  # before `taken`: what comes meanwhile is on its way
     for gap in service.inlets.open_gaps:
         gaps[gap.cause] = gaps.get(gap.cause, 0) + gap.n
     return {
-        "taken": service.inlets.taken,
-        "journalled": service.deriver.journalled,
+        "taken": service.records_before + service.inlets.taken,
+        "journalled": journalled,
         "derived": sum(state.derived.values()),
         "current": series.count(),
         **contested._asdict(),
@@ -404,9 +430,3 @@ def kept_state(state: str, in_trouble: bool) -> tuple[str, str]:
     if not in_trouble or state in {"ok", "late"}:
         return state, ""
     return "late", NOT_KEPT
-
-
-def _state(intervals: float) -> str:
-    if intervals > SILENT_INTERVALS:
-        return "silent"
-    return "late" if intervals > LATE_INTERVALS else "ok"
