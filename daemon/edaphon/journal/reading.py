@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from edaphon.journal.entry import Entry, Kind
 from edaphon.journal.files import file_numbers, file_path, is_damage
@@ -159,6 +160,16 @@ class JournalReader:
             query = "SELECT count(*) FROM entry WHERE n > ? AND kind = ?"
             total += int(connection.execute(query, (behind, kind)).fetchone()[0])
         return total
+
+    def files(self) -> list[int]:
+        """The numbers of the files that are there, in order."""
+        return file_numbers(self.folder)
+
+    def ask_file(self, file: int, query: str, words: tuple[int, ...]) -> tuple[Any, ...]:
+        """The first row of an answer of one file; raises sqlite3.Error where that is damaged."""
+        with closing(connect_reading(file_path(self.folder, file))) as connection:
+            row: tuple[Any, ...] = connection.execute(query, words).fetchone()
+            return row
 
     def counts(self) -> dict[tuple[str, Kind], int]:
         """How many rows there are of each source and kind, damaged or not."""
