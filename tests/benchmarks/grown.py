@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import orjson
+from tests.benchmarks.nodes import NODES
+from tests.stories.station import QUANTITIES
 
 from edaphon.journal.entry import Entry, Kind, entry_crc
 from edaphon.journal.files import OpenFile, file_numbers, file_path, seal
 from edaphon.nouns import Sequence
 from edaphon.series.rows import DAY_NS, ROW, digest
 from edaphon.series.store import Store
-from tests.benchmarks.nodes import NODES, topic
-from tests.stories.station import QUANTITIES
 
 __all__ = ["grow"]
 
@@ -64,7 +64,9 @@ def _add_records(folder: Path, readings: int, begin_ns: int) -> tuple[Sequence, 
             db.execute("BEGIN")
             db.execute("INSERT INTO name VALUES (1, 'an-earlier-boot'), (2, 'local')")
             for first in range(1, n + 1, STEP):
-                rows = [_record(number, k, begin_ns) for k in range(first, min(first + STEP, n + 1))]
+                rows = [
+                    _record(number, k, begin_ns) for k in range(first, min(first + STEP, n + 1))
+                ]
                 db.executemany("INSERT INTO entry VALUES (?,?,?,?,?,?,?,?,?,?,?)", rows)
             crc = rows[-1][9]
             db.execute("COMMIT")
@@ -90,7 +92,9 @@ def _add_blocks(storage: Path, readings: int, begin_ns: int, last: tuple[Sequenc
         store.add_derivation(1, id, "{}")
         for back in range(days):
             rows = _rows(begin_ns // DAY_NS - back)
-            store.put(channels[0], int(rows["time_ns"][0] // DAY_NS), rows, digest(rows, lambda _: id))
+            store.put(
+                channels[0], int(rows["time_ns"][0] // DAY_NS), rows, digest(rows, lambda _: id)
+            )
         for channel in channels[1:]:
             store._db.execute(_COPY, (channel, channels[0]))
         repeated = max(1, readings // REPEATED // len(channels))

@@ -10,6 +10,8 @@ import typer
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.offline import settled_deriver
 from edaphon.commands.storage import Storage, open_storage
+from edaphon.commands.summaries import JOURNAL_SUMMARY
+from edaphon.journal import StateFile
 
 __all__ = ["rebuild"]
 
@@ -48,6 +50,8 @@ def _rebuilt(storage: Storage) -> dict[str, Any]:
 
 def _rebuilt_alone(storage: Storage) -> dict[str, Any]:
     with settled_deriver(storage) as (deriver, series):
+        with StateFile(storage.layout.folder) as state:
+            state.remove(JOURNAL_SUMMARY)  # the next start sums every row
         before = deriver.differing
         deriver.derive_all_again()
         while deriver.turn():

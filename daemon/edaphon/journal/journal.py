@@ -18,7 +18,7 @@ from edaphon.journal.origin import Origin
 from edaphon.journal.reading import LARGEST_READ_BYTES, JournalReader
 from edaphon.journal.ring import ENTRY_BYTES, Ring
 from edaphon.journal.store import Store
-from edaphon.journal.summary import Summary, summed
+from edaphon.journal.summary import summed
 from edaphon.journal.writer import JournalClosed, Waiting, Writer
 from edaphon.nouns import Sequence
 
@@ -53,7 +53,6 @@ class Journal(JournalReader):
         self._known: set[str] = set()
         self._newer = threading.Condition()
         self._last = super().last
-        self.summary: Summary | None = None  # once `summarise` was called; as of the last commit
         self._rare: Collection[Kind] = ()
         self._writer = Writer(self._store, self._committed, on_trouble)
         self._writer.start()

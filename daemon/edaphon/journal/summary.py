@@ -2,7 +2,7 @@
 
 import sqlite3
 import zlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
 import orjson
@@ -11,45 +11,81 @@ from edaphon.journal.entry import Entry, Kind, entry_crc
 from edaphon.journal.reading import DamagedRow, JournalReader
 from edaphon.nouns import Sequence
 
-__all__ = ["Summary", "summed"]
+__all__ = ["FileSum", "Summary", "differing", "summed"]
 
 START = Sequence(0, 0)
+LONG = 100_000
+_CHUNK = 2000
+_NO_MORE = 0xFFFFFFFF  # the highest n that a Sequence can hold
 Keep = Callable[[Mapping[str, Any]], None]
 
 
-class Summary(NamedTuple):
-    """`records` counts the rows of records up to `place`, damaged ones included; `rare` are the
-    places (Sequence.number) of all entries of the kinds that were asked for."""
+class FileSum(NamedTuple):
+    """Of one file up to its row `last`: its rows of records, damaged ones included, and the rows
+    of the kinds that were asked for."""
 
-    place: Sequence = START
+    last: int = 0
     records: int = 0
     rare: tuple[int, ...] = ()
 
+
+class Summary(NamedTuple):
+    """The sums of all files by their numbers."""
+
+    files: Mapping[int, FileSum] = {}
+
+    @property
+    def place(self) -> Sequence:
+        """The newest entry that is summed."""
+        last = max(self.files, default=0)
+        return Sequence(last, self.files[last].last) if last else START
+
+    @property
+    def records(self) -> int:
+        return sum(file.records for file in self.files.values())
+
+    @property
+    def rare(self) -> Iterator[Sequence]:
+        """The places of all entries of the kinds that were asked for, in order."""
+        for number in sorted(self.files):
+            yield from (Sequence(number, n) for n in self.files[number].rare)
+
+    def behind(self, place: Sequence, journal: JournalReader) -> int:
+        """How many records stand behind a place; at most one file is counted for it."""
+        whole = sum(f.records for number, f in self.files.items() if number > place.file)
+        own = self.files.get(place.file)
+        if own is None or place.n >= own.last:
+            return whole
+        end = Sequence(place.file, own.last)
+        return whole + journal.count_between(place, end, Kind.RECORD)
+
     def with_entries(self, first: Sequence, entries: list[Entry], kinds: Collection[Kind]) -> Self:
         """With entries that were committed from `first` on."""
-        rare = [first.number + i for i, e in enumerate(entries) if e.kind in kinds]
-        return self._replace(
-            place=Sequence(first.file, first.n + len(entries) - 1),
-            records=self.records + sum(e.kind == Kind.RECORD for e in entries),
-            rare=(*self.rare, *rare) if rare else self.rare,
-        )
+        own = self.files.get(first.file, FileSum())
+        rare = tuple(first.n + i for i, entry in enumerate(entries) if entry.kind in kinds)
+        records = sum(entry.kind == Kind.RECORD for entry in entries)
+        more = FileSum(first.n + len(entries) - 1, own.records + records, own.rare + rare)
+        return self._replace(files={**self.files, first.file: more})
 
     def to_json(self, journal: JournalReader) -> dict[str, Any]:
         """With the CRC of the entry at its place, and one of its own."""
-        table = {"place": list(self.place), "records": self.records, "rare": list(self.rare)}
-        table["entry_crc"] = _crc_at(journal, self.place)
+        files = {str(number): list(own) for number, own in self.files.items()}
+        table = {"files": files, "entry_crc": _crc_at(journal, self.place)}
         return {**table, "crc": _crc_of(table)}
 
     @classmethod
     def of_json(cls, table: Any, journal: JournalReader) -> Self | None:
-        """None where it is damaged, or of entries that the journal does not hold."""
+        """Without files that are gone; None where it is damaged, or of another journal."""
         try:
-            own = {name: table[name] for name in ("place", "records", "rare", "entry_crc")}
-            found = cls(Sequence(*own["place"]), int(own["records"]), tuple(own["rare"]))
+            own = {name: table[name] for name in ("files", "entry_crc")}
             whole = table["crc"] == _crc_of(own)
-        except (KeyError, TypeError, ValueError):
+            every = {int(k): FileSum(v[0], v[1], tuple(v[2])) for k, v in own["files"].items()}
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
             return None
-        return found if whole and own["entry_crc"] == _crc_at(journal, found.place) else None
+        there = set(journal.files())
+        found = cls({number: file for number, file in every.items() if number in there})
+        same = found.place != cls(every).place or own["entry_crc"] == _crc_at(journal, found.place)
+        return found if whole and same else None
 
 
 def summed(
@@ -58,60 +94,79 @@ def summed(
     kinds: Collection[Kind],
     keep: Keep = lambda _: None,
 ) -> Summary:
-    """The summary of all entries from one that was kept as JSON, or None; `keep` is handed it
-    after each file, so that an interrupted first sum goes on there."""
+    """The summary of all entries, from one that was kept as JSON (or None) and what is behind it.
+
+    `keep` is handed it after each file that was long, so that an interrupted sum goes on there.
+    """
     found = Summary.of_json(kept, journal) or Summary()
     for file in journal.files():
-        if file < found.place.file:
-            continue
-        behind = found.place.n if file == found.place.file else 0
-        last, records, rare = _of_file(journal, file, behind, kinds)
-        if last > behind:
-            places = (Sequence(file, n).number for n in rare)
-            found = Summary(
-                Sequence(file, last), found.records + records, (*found.rare, *places)
-            )
+        before = found.files.get(file, FileSum())
+        own = _of_file(journal, file, before, kinds)
+        if own != before:
+            found = Summary({**found.files, file: own})
+        if own.last - before.last > LONG:
             keep(found.to_json(journal))
     return found
 
 
+def differing(kept: Summary, journal: JournalReader, kinds: Collection[Kind]) -> list[int]:
+    """The files of which a count of all their rows up to the same place gives another sum."""
+    return [
+        file
+        for file, own in sorted(kept.files.items())
+        if _of_file(journal, file, FileSum(), kinds, own.last) != own
+    ]
+
+
 def _of_file(
-    journal: JournalReader, file: int, behind: int, kinds: Collection[Kind]
-) -> tuple[int, int, list[int]]:
-    """(its last n, records and places of those kinds behind that n)."""
+    journal: JournalReader,
+    file: int,
+    before: FileSum,
+    kinds: Collection[Kind],
+    end: int = _NO_MORE,
+) -> FileSum:
+    """Its sum up to n = `end`, from that of its first rows.
+
+    Where these are no longer there, all rows are summed.
+    """
     names = ",".join(str(int(kind)) for kind in sorted(kinds))
     query = (
         f"SELECT coalesce(max(n), 0), coalesce(sum(kind = {int(Kind.RECORD)}), 0),"  # noqa: S608
-        f" group_concat(CASE WHEN kind IN ({names}) THEN n END) FROM entry WHERE n > ?"
+        f" group_concat(CASE WHEN kind IN ({names}) THEN n END) FROM entry WHERE n > ? AND n <= ?"
     )
     try:
-        last, records, rare = journal.ask_file(file, query, (behind,))
+        newest = "SELECT coalesce(max(n), 0) FROM entry WHERE n <= ?"
+        (last,) = journal.ask_file(file, newest, (end,))
+        if last < before.last:
+            before = FileSum()
+        if last == before.last:
+            return before
+        last, records, rare = journal.ask_file(file, query, (before.last, end))
+    except FileNotFoundError:
+        return before
     except sqlite3.Error:
-        return _row_by_row(journal, file, behind, kinds)
-    return last, records, sorted(map(int, rare.split(","))) if rare else []
+        return _row_by_row(journal, file, kinds)
+    found = sorted(map(int, rare.split(","))) if rare else []
+    return FileSum(last, before.records + records, (*before.rare, *found))
 
 
-def _row_by_row(
-    journal: JournalReader, file: int, behind: int, kinds: Collection[Kind]
-) -> tuple[int, int, list[int]]:
+def _row_by_row(journal: JournalReader, file: int, kinds: Collection[Kind]) -> FileSum:
     """The same of a file with damaged pages: what can't be read counts for nothing."""
-    records, rare = 0, []
-    place = Sequence(file, behind)
-    last = behind
+    own, place = FileSum(), Sequence(file, 0)
     while place.file == file:
         try:
-            items = journal.after(place, 2000)
+            items = journal.after(place, _CHUNK)
         except DamagedRow as damage:
             place = damage.last
             continue
-        own = [item for item in items if item[0].file == file]
-        if not own:
+        here = [item for item in items if item[0].file == file]
+        if not here:
             break
-        records += sum(entry.kind == Kind.RECORD for _, entry in own)
-        rare += [sequence.n for sequence, entry in own if entry.kind in kinds]
-        place = own[-1][0]
-        last = place.n
-    return last, records, rare
+        place = here[-1][0]
+        rare = tuple(sequence.n for sequence, entry in here if entry.kind in kinds)
+        records = sum(entry.kind == Kind.RECORD for _, entry in here)
+        own = FileSum(place.n, own.records + records, own.rare + rare)
+    return own
 
 
 def _crc_at(journal: JournalReader, place: Sequence) -> int:

@@ -44,6 +44,7 @@ from edaphon.series.rows import (
     runs_of,
 )
 from edaphon.series.store import BlockHead, Store
+from edaphon.series.totals import Totals
 from edaphon.series.unwritten import OpenBlock, Unwritten
 
 __all__ = ["Adopted", "Series"]
@@ -303,6 +304,12 @@ class Series:
             for name, json in (checkpoints or {}).items():
                 self._store.set_checkpoint(name, json)
 
+    def flush_notes(self, checkpoints: Mapping[str, str]) -> None:
+        """Write checkpoints of their own, that say nothing of what the blocks hold."""
+        with self._lock:
+            for name, json in checkpoints.items():
+                self._store.set_checkpoint(name, json)
+
     def _write_out(self) -> None:
         new, self._unwritten = self._unwritten, Unwritten()
         for number, id, text in new.derivations:
@@ -380,6 +387,16 @@ class Series:
                 if channel in {None, own}:
                     n += len(block) - block.stored
             return n
+
+    def sum_again(self) -> None:
+        """Count every row and conflict once more for what is kept of how many there are."""
+        with self.unseen():
+            self._store.sum_again()
+
+    def totals(self) -> tuple[Totals, Totals]:
+        """(what the file keeps of how many rows and conflicts there are, the same counted)."""
+        with self._lock:
+            return self._store.totals()
 
     def heads(self, channel: str | None = None) -> list[BlockHead]:
         """Every block's head with its digest, open blocks included, by channel and day."""

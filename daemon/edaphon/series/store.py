@@ -14,6 +14,7 @@ from edaphon.nouns import DEMOTED_RANKS, Int
 from edaphon.series.change import Withdrawal
 from edaphon.series.contest import Conflict, Contested
 from edaphon.series.rows import Rows, pack_rows, unpack_rows
+from edaphon.series.totals import Totals, add_totals, counted, has_totals, kept, sum_again
 
 __all__ = ["BlockHead", "Store", "WrongFile"]
 
@@ -103,10 +104,13 @@ class Store:
         if not read_only:
             if version != VERSION:
                 self._db.executescript(_FROM_2)
+            if not alone and not has_totals(self._db):  # new, or of an earlier version
+                add_totals(self._db)
             # What a sink was told of values derived anew must not be forgotten by a power cut.
             self._db.execute("PRAGMA synchronous = FULL")
             # Ten years that were derived again leave a long one.
             self._db.execute(f"PRAGMA journal_size_limit = {LARGEST_IDLE_WAL_BYTES}")
+        self._has_totals = has_totals(self._db)
 
     def _create(self, journal_mode: str) -> None:
         self._db.execute(f"PRAGMA journal_mode = {journal_mode}")
@@ -170,6 +174,8 @@ class Store:
         return None if row[0] is None else int(row[0])
 
     def count(self, channel: str | None) -> int:
+        if self._has_totals:
+            return kept(self._db, channel)[0]
         query = "SELECT coalesce(sum(n), 0) FROM block WHERE (?1 IS NULL OR channel = ?1)"
         return int(self._db.execute(query, (channel,)).fetchone()[0])
 
@@ -244,10 +250,20 @@ class Store:
         self, channel: str | None, start_ns: int = -FAR_NS, end_ns: int = FAR_NS
     ) -> Contested:
         """How many there are of each kind with start_ns <= time < end_ns."""
+        if self._has_totals and (start_ns, end_ns) == (-FAR_NS, FAR_NS):
+            return kept(self._db, channel)[1]
         query = _COUNT_CONFLICTS + (_OF_CHANNEL if channel is not None else "")
         given = (channel, start_ns, end_ns, DEMOTED_RANKS)
         n, repeats, replaced = self._db.execute(query, given).fetchone()
         return Contested(n - repeats - replaced, repeats, replaced)
+
+    def sum_again(self) -> None:
+        """Count what `count` and `count_conflicts` answer; within a transaction."""
+        sum_again(self._db)
+
+    def totals(self) -> tuple[Totals, Totals]:
+        """(what is kept of how many there are, the same counted); both empty where none is kept."""
+        return counted(self._db) if self._has_totals else ({}, {})
 
     def add_withdrawn(self, channel: str, times_ns: Int, change: int) -> None:
         rows = ((channel, time, change) for time in times_ns.tolist())
