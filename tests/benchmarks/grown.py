@@ -32,18 +32,17 @@ _CONFLICTS = (
 )
 
 
-def grow(storage: Path, readings: int, kept_place: bool = True) -> None:
+def grow(storage: Path, readings: int) -> None:
     """Add readings to the folder of a station of `nodes` that ran once and is off.
 
-    `kept_place`: False leaves out of its state how far the slots were accounted for.
+    The folder is as an earlier version left it, without sums: the next start makes them.
     """
     if readings:
         begin_ns = time.time_ns() // DAY_NS * DAY_NS - DAY_NS
         last = _add_records(storage / "journal", readings, begin_ns)
         _add_blocks(storage, readings, begin_ns, last)
-    if not kept_place:
-        with closing(sqlite3.connect(storage / "state.sqlite")) as db, db:
-            db.execute("DELETE FROM note WHERE key = 'slot accounts'")
+    with closing(sqlite3.connect(storage / "state.sqlite")) as db, db:
+        db.execute("DELETE FROM note WHERE key IN ('slot accounts', 'journal summary')")
 
 
 def _add_records(folder: Path, readings: int, begin_ns: int) -> tuple[Sequence, int]:
