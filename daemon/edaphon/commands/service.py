@@ -1,12 +1,13 @@
 """The service: every part put together, started, supervised and stopped in the right order."""
 
+import contextlib
 import hashlib
 import logging
 import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -111,8 +112,8 @@ class Service:
         self.layout.folder.mkdir(parents=True, exist_ok=True)
         self.journal = Journal.open(self.layout.journal, self.clock, on_trouble=self._on_journal)
         self.state = StateFile(self.layout.folder)
-        keep = partial(self.state.put, JOURNAL_SUMMARY)
-        self.journal.summarise(self.state.get(JOURNAL_SUMMARY), MEANINGS, keep)
+        kept = self.state.get(JOURNAL_SUMMARY)
+        self.journal.summarise(kept, MEANINGS, self._keep_summary)
         self.inlets = Inlets(
             self.config,
             self.journal,
@@ -268,6 +269,10 @@ class Service:
         last = self.journal.last
         alive_until = self.journal.entry(last).received_ns if last is not None else 0
         return accounts, alive_until
+
+    def _keep_summary(self, table: Mapping[str, Any]) -> None:
+        with contextlib.suppress(sqlite3.Error):  # a full disk: it is summed once more then
+            self.state.put(JOURNAL_SUMMARY, table)
 
     def _saved_accounts(self) -> Any:
         """As the state file has them, or the series where that was lost."""

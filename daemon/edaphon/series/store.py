@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -105,7 +105,9 @@ class Store:
             if version != VERSION:
                 self._db.executescript(_FROM_2)
             if not alone and not has_totals(self._db):  # new, or of an earlier version
-                add_totals(self._db)
+                # On a full disk, or over a damaged page, each answer is counted as before.
+                with suppress(sqlite3.DatabaseError):
+                    add_totals(self._db)
             # What a sink was told of values derived anew must not be forgotten by a power cut.
             self._db.execute("PRAGMA synchronous = FULL")
             # Ten years that were derived again leave a long one.
@@ -259,7 +261,8 @@ class Store:
 
     def sum_again(self) -> None:
         """Count what `count` and `count_conflicts` answer; within a transaction."""
-        sum_again(self._db)
+        if self._has_totals:
+            sum_again(self._db)
 
     def totals(self) -> tuple[Totals, Totals]:
         """(what is kept of how many there are, the same counted); both empty where none is kept."""

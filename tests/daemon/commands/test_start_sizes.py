@@ -1,17 +1,24 @@
 """What a start and a status read does not grow with what the folder holds."""
 
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
+import orjson
 import pytest
 from tests.benchmarks.grown import DAY_ROWS, grow
 from tests.benchmarks.nodes import CHANNELS, broker, facts, sources
+from tests.daemon.commands.calling import call, call_json
 from tests.programs import free_port
 from tests.stories.station import Station
 
 from edaphon.commands.desk import Desk
 from edaphon.commands.run import started
+from edaphon.commands.summaries import JOURNAL_SUMMARY
+from edaphon.journal import Entry, Kind, StateFile
+from edaphon.journal.summary import Summary, _crc_of
+from edaphon.series import Series
 
 DAY = DAY_ROWS * CHANNELS
 
@@ -80,3 +87,57 @@ def test_a_start_does_not_read_the_journal_where_no_source_is_asked(tmp_path: Pa
         assert accounts == {}
     finally:
         service.stop()
+
+
+def small(folder: Path) -> Station:
+    return Station(folder, [broker(free_port()), sources()], [facts()])
+
+
+def test_places_are_saved_as_soon_as_much_came_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """After a kill a start reads few entries, however fast they came."""
+    monkeypatch.setattr("edaphon.commands.service.SAVE_AT_ENTRIES", 5)
+    monkeypatch.setattr("edaphon.commands.service.WATCH_SAVED_S", 0.02)
+    service = started(small(tmp_path).file)
+    try:
+        entry = Entry(Kind.NOTE, 1, 1, "boot", "local", b"{}")
+        places = [service.journal.append_now(entry) for _ in range(20)]
+        until = time.monotonic() + 10
+        while tuple(service.state.get("slot accounts")[0]) < places[-5]:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        kept = Summary.of_json(service.state.get(JOURNAL_SUMMARY), service.journal)
+        assert kept is not None
+        assert kept.place >= places[-5]
+    finally:
+        service.stop()
+
+
+def test_a_lost_state_file_costs_no_account_of_slots(tmp_path: Path):
+    station = small(tmp_path)
+    started(station.file).stop()
+    with closing(StateFile(station.storage)) as state:
+        saved = state.get("slot accounts")
+    for path in station.storage.glob("state.sqlite*"):
+        path.unlink()
+    with closing(Series(station.storage / "series.sqlite", read_only=True)) as series:
+        assert orjson.loads(series.checkpoint("slot accounts") or "") == saved
+
+
+def test_verify_deep_finds_a_wrong_sum_and_rebuild_sums_again(tmp_path: Path):
+    station = small(tmp_path)
+    started(station.file).stop()
+    assert call_json(station, "verify", "--deep")["summaries"]["closes"]
+    with closing(sqlite3.connect(station.storage / "series.sqlite")) as db, db:
+        db.execute("INSERT INTO total VALUES ('a-channel', 1, 0, 0, 0)")
+    with closing(StateFile(station.storage)) as state:
+        table = {name: state.get(JOURNAL_SUMMARY)[name] for name in ("files", "entry_crc")}
+        table["files"]["1"][1] += 1
+        state.put(JOURNAL_SUMMARY, {**table, "crc": _crc_of(table)})
+    found = call_json(station, "verify", "--deep", codes=(1,))["summaries"]
+    assert found == {
+        "journal": ["journal-000001.sqlite"], "series": ["a-channel"], "closes": False
+    }  # fmt: skip
+    text, _ = call(station, "verify", "--deep", codes=(1,))
+    assert "summaries: a-channel has other rows than its summary; stop the service" in text
+    call(station, "rebuild")
+    assert call_json(station, "verify", "--deep")["summaries"]["closes"]

@@ -112,3 +112,20 @@ def test_an_earlier_version_that_writes_keeps_the_sums_right(tmp_path: Path):
         kept, counted = series.totals()
         assert kept == counted
         assert series.count() == 1
+
+
+def test_where_no_sums_can_be_made_each_answer_is_counted(tmp_path: Path, monkeypatch):
+    path = tmp_path / "series.sqlite"
+
+    def full(_: sqlite3.Connection) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("edaphon.series.store.add_totals", full)
+    filled(path)
+    with closing(Series(path)) as series:
+        assert (series.count(), series.count("a"), series.count_conflicts().conflicts) == (2, 1, 1)
+        series.sum_again()
+    monkeypatch.undo()
+    with closing(Series(path)) as series:
+        kept, counted = series.totals()
+        assert kept == counted != {}
