@@ -87,3 +87,20 @@ def test_rows_behind_stored_ones_and_among_them_are_read_as_one_day(tmp_path: Pa
             assert latest is not None
             found.append((heads, latest.time_ns.tolist(), series.count_conflicts()))
     assert found[0] == found[1]
+
+
+def test_memory_is_as_flat_after_a_week_as_after_two_days(tmp_path: Path):
+    days, steps = 7, 5
+    most = [0] * days
+    tracemalloc.start()
+    try:
+        with closing(Series(tmp_path / "series.sqlite")) as series:
+            for step in range(days * steps):
+                series.merge([run(c, step, steps) for c in range(CHANNELS)], TEXTS)
+                if series.unflushed_rows > FLUSH_AT_ROWS:
+                    series.flush()
+                day = step // steps
+                most[day] = max(most[day], tracemalloc.get_traced_memory()[0])
+            assert max(most[2:]) < max(most[:2]) + 1_000_000
+    finally:
+        tracemalloc.stop()
