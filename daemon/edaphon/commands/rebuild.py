@@ -10,6 +10,8 @@ import typer
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.offline import settled_deriver
 from edaphon.commands.storage import Storage, fail, open_storage
+from edaphon.commands.summaries import JOURNAL_SUMMARY
+from edaphon.journal import StateFile
 
 __all__ = ["rebuild"]
 
@@ -50,6 +52,8 @@ def _rebuilt_alone(storage: Storage) -> dict[str, Any]:
     if not storage.layout.journal.exists():
         raise fail(f"no journal in {storage.layout.folder}; start `edaphon run` first")
     with settled_deriver(storage) as (deriver, series):
+        with StateFile(storage.layout.folder) as state:
+            state.remove(JOURNAL_SUMMARY)  # the next start sums every row
         before = deriver.differing
         deriver.derive_all_again()
         while deriver.turn():

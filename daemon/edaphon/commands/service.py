@@ -1,12 +1,13 @@
 """The service: every part put together, started, supervised and stopped in the right order."""
 
+import contextlib
 import hashlib
 import logging
 import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -25,11 +26,13 @@ from edaphon.commands.inlets import Inlets, Overrides
 from edaphon.commands.keeping import Evidence, entry_of_evidence, fact_entries
 from edaphon.commands.layout import Layout
 from edaphon.commands.outlets import SinkParts, moved
-from edaphon.config import Configuration, LorawanSource
+from edaphon.commands.summaries import JOURNAL_SUMMARY
+from edaphon.config import Configuration, LorawanSource, ScheduledSource
 from edaphon.config import Sink as SinkConfig
 from edaphon.databases import AT_FAULT, StorageFault, fault_of, move_aside
 from edaphon.derive import DeadLetter, Deriver, LostLine
 from edaphon.derive.files import KeptRefusal
+from edaphon.derive.meanings import MEANINGS
 from edaphon.derive.sources import Note
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.journal import Entry, Journal, Kind, StateFile
@@ -52,6 +55,8 @@ WATCH_CLOCK_S = 10.0
 COMMIT_WITHIN_S = 2.0  # at a stop; on a full disk what came is not acknowledged either
 DEAD_LETTER_CAUSES = 500  # told apart in the log; hostile topics must not fill it
 _ACCOUNTS = "slot accounts"
+SAVE_AT_ENTRIES = 100_000  # behind what is saved: a start reads no more than these
+WATCH_SAVED_S = 10.0
 _QUOTED_OR_NUMBER = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
 _log = logging.getLogger("edaphon")
 
@@ -97,6 +102,7 @@ class Service:
         self._noted: set[Note] = set()
         self.channels: dict[str, Channel] = {}
         self.clock_how = ""
+        self._saved_at: Sequence | None = None  # what a start would read is behind this place
         self._told_offset_ns = self.keeper.offset_ns
         self._threads: list[threading.Thread] = []
         self.sinks: dict[str, SinkParts] = {}
@@ -120,6 +126,8 @@ class Service:
         self.disk.restore(self.state.get("disk"))
         if self.state.moved:
             self.say_trouble("file state.sqlite", self.state.moved)
+        kept = self.state.get(JOURNAL_SUMMARY)
+        self.journal.summarise(kept, MEANINGS, self._keep_summary)
         self.inlets = Inlets(
             self.config,
             self.journal,
@@ -130,10 +138,10 @@ class Service:
             self._own,
             lambda: Pace(lambda: self.deriver.position, self._sinks_keep_up),
         )
+        self.series = self._open_series()
         accounts, alive_until = self._slot_accounts()
         self._journal_configuration()
         self._begin_clock()
-        self.series = self._open_series()
         listeners = self._on_dead_letter, self._on_lost_line, self._on_note
         self.deriver = Deriver(self.journal, self.series, self.layout.scratch, *listeners)
         self.records_before = self.deriver.journalled
@@ -144,6 +152,7 @@ class Service:
         self._run("clock", self._watch_clock)
         keep = partial(self.state.put, "disk")
         self._run("disk", lambda: self.disk.watch(self.stop_event, self.keeper.now_ns, keep))
+        self._run("saved places", self._watch_saved)
         self._start_housekeeping()
 
     def stop(self) -> None:
@@ -269,20 +278,50 @@ class Service:
 
     def _slot_accounts(self) -> tuple[dict[str, SlotAccount], int]:
         """(accounts of the scheduled sources, when the service was last alive)."""
-        accounts = accounts_of(self.state.get(_ACCOUNTS), self.journal)
+        saved, accounts = self._saved_accounts(), dict[str, SlotAccount]()
+        if saved or any(isinstance(source, ScheduledSource) for source in self.config.sources):
+            accounts = accounts_of(saved, self.journal)
+        self._former_accounts = {
+            path: {**account.to_json(), "mono_ns": self.keeper.mono_ns()}
+            for path, account in accounts.items()
+        }
         last = self.journal.last
         alive_until = self.journal.entry(last).received_ns if last is not None else 0
         return accounts, alive_until
 
+    def _keep_summary(self, table: Mapping[str, Any]) -> None:
+        with contextlib.suppress(sqlite3.Error):  # a full disk: it is summed once more then
+            self.state.put(JOURNAL_SUMMARY, table)
+
+    def _saved_accounts(self) -> Any:
+        """As the state file has them, or the series where that was lost."""
+        copy = orjson.loads(self.series.checkpoint(_ACCOUNTS) or b"null")
+        return self.state.get(_ACCOUNTS) or copy
+
     def _save_accounts(self) -> None:
         """A place from which the journal tells the rest; the accounts may be old, never too new."""
         place = self.journal.last
-        accounts = self.inlets.saved_accounts()
+        summary = self.journal.summary
+        accounts = {**self._former_accounts, **self.inlets.saved_accounts()}
         if place is None or not self._all_committed():
             return
         self.inlets.save(place)
-        if accounts:
-            self.state.put(_ACCOUNTS, [list(place), accounts, self.keeper.boot])
+        saved = [list(place), accounts, self.keeper.boot]
+        self.state.put(_ACCOUNTS, saved)
+        if summary is not None:
+            self.state.put(JOURNAL_SUMMARY, summary.to_json(self.journal))
+        self.series.flush_notes({_ACCOUNTS: orjson.dumps(saved).decode()})
+        self._saved_at = place
+
+    def _watch_saved(self) -> None:
+        """Save again where so much came in that a start would read long."""
+        while not self.stop_event.is_set():
+            last, saved = self.journal.last, self._saved_at
+            if last is not None and (
+                saved is None or last.file > saved.file or last.n - saved.n > SAVE_AT_ENTRIES
+            ):
+                self._save_accounts()
+            self.stop_event.wait(WATCH_SAVED_S)
 
     def _all_committed(self) -> bool:
         """Whether all that was appended until now is committed; it waits for that."""

@@ -17,6 +17,7 @@ from edaphon.commands.control import DaemonOff
 from edaphon.commands.file_lines import account_text, line_rows
 from edaphon.commands.offline import settled_deriver
 from edaphon.commands.storage import Storage, fail, open_storage
+from edaphon.commands.summaries import summaries
 from edaphon.config import Sink as SinkConfig
 from edaphon.derive import counted_files, known_facts, last_sources, meanings
 from edaphon.derive.files import SourceFiles
@@ -41,7 +42,9 @@ ABSENT = -1.25e-301  # stands for a missing number, as NaN equals nothing
 
 def verify(
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
-    deep: Annotated[bool, typer.Option("--deep", help="compare every number in InfluxDB")] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="compare every number in InfluxDB, count all rows")
+    ] = False,
     wait: Annotated[float, typer.Option(help="seconds to wait for the sinks to catch up")] = 0.0,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
@@ -50,6 +53,9 @@ def verify(
     running = _settle(storage, wait)
     series = storage.series()
     found = _ledgers(storage, series, running)
+    if deep:
+        journal = read_only(storage.layout.journal)
+        found["summaries"] = summaries(storage.layout.folder, journal, series)
     found["sinks"] = {s.name: _sink(storage, series, s, deep) for s in storage.config.sinks}
     series.close()
     good = all(part["closes"] for part in _parts(found))
@@ -141,7 +147,8 @@ def _slots(
         saved = state.get("slot accounts")
     known = accounts_of(saved, journal, end)
     for path, book in sorted(account.books.items()):
-        yield path, book.told(known[path].gap, intervals.get(path), running)
+        gap = known[path].gap if path in known else None
+        yield path, book.told(gap, intervals.get(path), running)
 
 
 def _observations(series: Series, derived: Mapping[str, int]) -> dict[str, Any]:
@@ -279,6 +286,8 @@ def _parts(found: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield found["observations"]
     yield found["file_lines"]
     yield from found["slots"].values()
+    if "summaries" in found:
+        yield found["summaries"]
     yield from found["sinks"].values()
 
 
@@ -304,6 +313,14 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         f"   {_verdict(o)}"
     )
     yield from _file_lines(found["file_lines"])
+    if "summaries" in found:
+        s = found["summaries"]
+        yield f"summaries: expected the sums that all rows give   {_verdict(s)}"
+        for name in [*s["journal"], *s["series"]]:
+            yield (
+                f"summaries: {name} has other rows than its summary; stop the service, run"
+                " `edaphon rebuild`, which sums again, and start it"
+            )
     for name, s in found["sinks"].items():
         yield (
             f"sink {name}: {s['current']} current = {s['delivered']} delivered + {s['set_aside']}"

@@ -52,7 +52,7 @@ from edaphon.series import Series
 __all__ = ["Deriver"]
 
 BATCH = 4000
-FLUSH_AT_ROWS = 200_000  # days that are open in memory; a backlog of years leaves none else
+FLUSH_AT_ROWS = 50_000  # in memory; a backlog of years leaves no more unwritten
 # What is derived again from the series in one turn: so many rows for an entry, and at most.
 ROWS_FOR_ENTRY, SLICE_ROWS = 25, 100_000
 
@@ -96,6 +96,7 @@ class Deriver:
         self.damaged = 0
         self.differing = 0  # rows that deriving again has changed or withdrawn
         self.position = START
+        self._rows = 0  # of records up to `position`, for the journal's summary
         # What the life before may have derived and told the sinks, unflushed.
         self._lived_until = journal.last or START
         self._full = False
@@ -107,8 +108,10 @@ class Deriver:
         self._latest = _learned(_NOTHING, list(told))  # all that was ever entered
         self._name_channels()
         self._resume(checkpoint)
+        if (summary := journal.summary) is not None:
+            self._rows = summary.records - summary.behind(self.position, journal)
         # Both of one moment, to be read without waiting for a turn.
-        self._reached = self.position, self.state.counts.records
+        self._reached = self.position, self.state.counts.records, self._rows
 
     @property
     def plan(self) -> Plan:
@@ -131,7 +134,10 @@ class Deriver:
     @property
     def journalled(self) -> int:
         """How many records the journal holds, those not derived yet included."""
-        position, records = self._reached
+        position, records, rows = self._reached
+        summary = self._journal.summary
+        if summary is not None:
+            return records + summary.records - rows
         return records + self._journal.count_behind(position, Kind.RECORD)
 
     @property
@@ -164,6 +170,7 @@ class Deriver:
     def derive_all_again(self) -> None:
         """Plan to derive everything from the journal once more, and to take over what differs."""
         with self._lock:
+            self._series.sum_again()
             known = {head.channel for head in self._series.heads()} | self.plan.channels.keys()
             self._pending = {channel: [ALWAYS] for channel in known}
             self._from_journal = set(self._pending)
@@ -202,6 +209,7 @@ class Deriver:
             return self._journal.after(self.position, limit, BATCH_BYTES)
         except DamagedRow as damage:
             self.damaged += 1
+            self._rows += self._journal.count_between(self.position, damage.last, Kind.RECORD)
             self.position = damage.last
             return []
 
@@ -229,7 +237,8 @@ class Deriver:
             if self._changes_meaning(taken[0]):
                 self._learn(taken)
             self.position = taken[-1][0]
-        self._reached = self.position, self.state.counts.records
+            self._rows += sum(entry.kind == Kind.RECORD for _, entry in taken)
+        self._reached = self.position, self.state.counts.records, self._rows
         return len(taken) < len(batch) or bool(self.state.due)
 
     def _changes_meaning(self, item: Item) -> bool:

@@ -39,8 +39,11 @@ def meanings_behind(
 ) -> Iterator[Item]:
     """Those up to a checkpoint by their places, later ones by a look at every entry.
 
-    A damaged row costs itself alone.
+    A journal with a summary knows all places. A damaged row costs itself alone.
     """
+    if journal.summary is not None:
+        yield from recalled(journal, journal.summary.rare, on_damage)
+        return
     places = map(Sequence.of, table["meanings"]) if table is not None else ()
     start = Sequence.of(table["position"]) if table is not None else START
     yield from recalled(journal, places, on_damage)

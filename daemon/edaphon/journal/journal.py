@@ -7,18 +7,19 @@ import sqlite3
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from edaphon.clock import Clock
 from edaphon.databases import StorageFault
-from edaphon.journal.entry import Entry
+from edaphon.journal.entry import Entry, Kind
 from edaphon.journal.files import take_lock
 from edaphon.journal.origin import Origin
 from edaphon.journal.reading import LARGEST_READ_BYTES, JournalReader
 from edaphon.journal.ring import ENTRY_BYTES, Ring
 from edaphon.journal.store import Store
+from edaphon.journal.summary import summed
 from edaphon.journal.writer import JournalClosed, Waiting, Writer
 from edaphon.nouns import Sequence
 
@@ -54,6 +55,7 @@ class Journal(JournalReader):
         self._known: set[str] = set()
         self._newer = threading.Condition()
         self._last = super().last
+        self._rare: Collection[Kind] = ()
         self._writer = Writer(self._store, folder, self._committed, on_trouble, on_full)
         self._writer.start()
 
@@ -147,6 +149,19 @@ class Journal(JournalReader):
         found = self._ring.after(sequence, limit, largest_bytes)
         return super().after(sequence, limit, largest_bytes) if found is None else found
 
+    def summarise(
+        self,
+        kept: Any,
+        rare: Collection[Kind],
+        keep: Callable[[Mapping[str, Any]], None] = lambda _: None,
+    ) -> None:
+        """Know the summary from now on: of one that was kept, of what is behind it, of each commit.
+
+        Called once, before the first append. `keep` is handed it where summing takes long.
+        """
+        self._rare = rare
+        self.summary = summed(self, kept, rare, keep)
+
     def wait_newer(self, sequence: Sequence | None, timeout_s: float) -> bool:
         """Wait until an entry behind `sequence` is committed; False when the time is up."""
         end = time.monotonic() + timeout_s
@@ -176,6 +191,8 @@ class Journal(JournalReader):
     def _committed(self, first: Sequence, entries: list[Entry]) -> None:
         self._ring.add(first, entries)
         with self._newer:
+            if self.summary is not None:
+                self.summary = self.summary.with_entries(first, entries, self._rare)
             self._last = Sequence(first.file, first.n + len(entries) - 1)
             self._newer.notify_all()
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from edaphon.databases import AT_FAULT, StorageFault, fault_of
 from edaphon.journal.entry import Entry, Kind
@@ -17,6 +18,9 @@ from edaphon.journal.rows import (
     read_names,
 )
 from edaphon.nouns import Sequence
+
+if TYPE_CHECKING:
+    from edaphon.journal.summary import Summary
 
 __all__ = ["LARGEST_READ_BYTES", "DamagedRow", "JournalReader", "read_only"]
 
@@ -53,6 +57,7 @@ class JournalReader:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.summary: Summary | None = None  # the one writer may know it: see Journal.summarise
 
     @property
     def last(self) -> Sequence | None:
@@ -160,6 +165,28 @@ class JournalReader:
             query = "SELECT count(*) FROM entry WHERE n > ? AND kind = ?"
             total += int(connection.execute(query, (behind, kind)).fetchone()[0])
         return total
+
+    def count_between(self, behind: Sequence, last: Sequence, kind: Kind) -> int:
+        """How many rows of a kind stand behind one place and up to another of the same file.
+
+        Rows that can't be read are none.
+        """
+        first = behind.n if behind.file == last.file else 0
+        query = "SELECT count(*) FROM entry WHERE n > ? AND n <= ? AND kind = ?"
+        try:
+            return int(self.ask_file(last.file, query, (first, last.n, kind))[0])
+        except (sqlite3.Error, OSError):
+            return 0
+
+    def files(self) -> list[int]:
+        """The numbers of the files that are there, in order."""
+        return file_numbers(self.folder)
+
+    def ask_file(self, file: int, query: str, words: tuple[int, ...]) -> tuple[Any, ...]:
+        """The first row of an answer of one file; raises sqlite3.Error where that is damaged."""
+        with closing(connect_reading(file_path(self.folder, file))) as connection:
+            row: tuple[Any, ...] = connection.execute(query, words).fetchone()
+            return row
 
     def counts(self) -> dict[tuple[str, Kind], int]:
         """How many rows there are of each source and kind, damaged or not."""

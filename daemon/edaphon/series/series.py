@@ -11,6 +11,7 @@ lags by a second or by a month, and whatever the reason of a change was.
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,7 +45,8 @@ from edaphon.series.rows import (
     runs_of,
 )
 from edaphon.series.store import BlockHead, Store
-from edaphon.series.unwritten import OpenBlock, Unwritten
+from edaphon.series.totals import Totals
+from edaphon.series.unwritten import NEVER_NS, OpenBlock, Unwritten
 
 __all__ = ["Adopted", "Series"]
 
@@ -142,7 +144,7 @@ class Series:
 
     def _keep_further(self, run: Observations) -> None:
         for conflict in further_of(run):
-            rows = self._rows(run.channel, conflict.time_ns // DAY_NS)
+            rows = self._block(run.channel, conflict.time_ns // DAY_NS).whole()
             stands = rows[np.searchsorted(rows["time_ns"], conflict.time_ns)]
             self._unwritten.add_conflict(judged(conflict, stands))
 
@@ -194,7 +196,7 @@ class Series:
 
     def _settle(self, channel: str, block: OpenBlock, part: Rows) -> tuple[Rows, Int]:
         """Rows at times that may be taken: (rows that now stand anew, times to withdraw)."""
-        old = block.rows()
+        old = block.whole()
         _, first = np.unique(part["time_ns"], return_index=True)
         added = np.zeros(len(part), bool)
         added[first] = True
@@ -204,7 +206,7 @@ class Series:
         for row in part[~added]:
             index = int(np.searchsorted(merged["time_ns"], row["time_ns"]))
             merged[index] = self._contest(channel, merged[index], row)
-        block.sorted, block.last_ns = merged, int(merged["time_ns"][-1])
+        block.put(merged)
         block.unwritten += len(part)
         place = np.searchsorted(merged["time_ns"], old["time_ns"])
         differs = changed_rows(old, merged[place])
@@ -303,6 +305,12 @@ class Series:
             for name, json in (checkpoints or {}).items():
                 self._store.set_checkpoint(name, json)
 
+    def flush_notes(self, checkpoints: Mapping[str, str]) -> None:
+        """Write checkpoints of their own, that say nothing of what the blocks hold."""
+        with self._lock:
+            for name, json in checkpoints.items():
+                self._store.set_checkpoint(name, json)
+
     def _write_out(self) -> None:
         new, self._unwritten = self._unwritten, Unwritten()
         for number, id, text in new.derivations:
@@ -352,25 +360,24 @@ class Series:
         with self._lock:
             first, last = start_ns // DAY_NS, (end_ns - 1) // DAY_NS
             found = set(self._store.days(channel, first, last))
-            for own, day in self._unwritten.blocks:
+            for (own, day), block in self._unwritten.blocks.items():
                 if own == channel and first <= day <= last:
-                    (found.add if len(self._rows(own, day)) else found.discard)(day)
+                    (found.add if len(block) else found.discard)(day)
             return sorted(found)
 
     def latest(self, channel: str) -> Observations | None:
         """The observation with the latest time, as a run of one."""
         with self._lock:
-            days = [
-                day
-                for own, day in self._unwritten.blocks
-                if own == channel and self._rows(own, day).size
-            ]
+            blocks = self._unwritten.blocks
+            days = [day for (own, day), block in blocks.items() if own == channel and len(block)]
             stored = self._store.last_day(channel)
             if stored is not None and (channel, stored) not in self._unwritten.blocks:
                 days.append(stored)
             if not days:
                 return None
-            return next(runs_of(channel, self._rows(channel, max(days))[-1:], self.name))
+            block = blocks.get((channel, max(days)))
+            rows = self._rows(channel, max(days)) if block is None else block.last_row()
+            return next(runs_of(channel, rows[-1:], self.name))
 
     def count(self, channel: str | None = None) -> int:
         """How many observations are current."""
@@ -380,6 +387,16 @@ class Series:
                 if channel in {None, own}:
                     n += len(block) - block.stored
             return n
+
+    def sum_again(self) -> None:
+        """Count every row and conflict once more for what is kept of how many there are."""
+        with self.unseen():
+            self._store.sum_again()
+
+    def totals(self) -> tuple[Totals, Totals]:
+        """(what the file keeps of how many rows and conflicts there are, the same counted)."""
+        with self._lock:
+            return self._store.totals()
 
     def heads(self, channel: str | None = None) -> list[BlockHead]:
         """Every block's head with its digest, open blocks included, by channel and day."""
@@ -456,15 +473,20 @@ class Series:
         block = self._unwritten.blocks.get((channel, day))
         if block is None:
             rows = self._rows(channel, day)
-            block = self._unwritten.blocks[channel, day] = OpenBlock.of(rows, len(rows))
+            last_ns = int(rows["time_ns"][-1]) if len(rows) else NEVER_NS
+            base = partial(self._stored, channel, day)
+            block = self._unwritten.blocks[channel, day] = OpenBlock(base, len(rows), last_ns)
         return block
+
+    def _stored(self, channel: str, day: int) -> Rows:
+        rows = self._store.rows(channel, day)
+        return no_rows() if rows is None else rows
 
     def _rows(self, channel: str, day: int) -> Rows:
         block = self._unwritten.blocks.get((channel, day))
         if block is not None:
             return block.rows()
-        rows = self._store.rows(channel, day)
-        return no_rows() if rows is None else rows
+        return self._stored(channel, day)
 
     def _open_head(self, channel: str, day: int) -> BlockHead:
         rows = self._unwritten.blocks[channel, day].rows()

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -15,6 +15,7 @@ from edaphon.nouns import DEMOTED_RANKS, Int
 from edaphon.series.change import Withdrawal
 from edaphon.series.contest import Conflict, Contested
 from edaphon.series.rows import Rows, pack_rows, unpack_rows
+from edaphon.series.totals import Totals, add_totals, counted, has_totals, kept, sum_again
 
 __all__ = ["BlockHead", "Store", "WrongFile"]
 
@@ -96,6 +97,7 @@ class Store:
             self._db = self._open_reading()
         else:
             self._db = self._open_or_wait()
+        self._has_totals = has_totals(self._db)
 
     def _open_reading(self) -> sqlite3.Connection:
         db = connect_reading(self.path)
@@ -132,6 +134,10 @@ class Store:
                 db.executescript(_FROM_2)
             if not self._alone:
                 db.execute("PRAGMA journal_mode = WAL")
+                if not has_totals(db):  # new, or of an earlier version
+                    # On a full disk, or over a damaged page, each answer is counted as before.
+                    with suppress(sqlite3.DatabaseError):
+                        add_totals(db)
             # What a sink was told of values derived anew must not be forgotten by a power cut.
             db.execute("PRAGMA synchronous = FULL")
             # Ten years that were derived again leave a long one.
@@ -154,7 +160,7 @@ class Store:
         if self._waiting:
             db = self._open_writing()
             self._db.close()
-            self._db, self._waiting = db, False
+            self._db, self._waiting, self._has_totals = db, False, has_totals(db)
         self._db.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
@@ -188,6 +194,8 @@ class Store:
         return None if row[0] is None else int(row[0])
 
     def count(self, channel: str | None) -> int:
+        if self._has_totals:
+            return kept(self._db, channel)[0]
         query = "SELECT coalesce(sum(n), 0) FROM block WHERE (?1 IS NULL OR channel = ?1)"
         return int(self._db.execute(query, (channel,)).fetchone()[0])
 
@@ -262,10 +270,21 @@ class Store:
         self, channel: str | None, start_ns: int = -FAR_NS, end_ns: int = FAR_NS
     ) -> Contested:
         """How many there are of each kind with start_ns <= time < end_ns."""
+        if self._has_totals and (start_ns, end_ns) == (-FAR_NS, FAR_NS):
+            return kept(self._db, channel)[1]
         query = _COUNT_CONFLICTS + (_OF_CHANNEL if channel is not None else "")
         given = (channel, start_ns, end_ns, DEMOTED_RANKS)
         n, repeats, replaced = self._db.execute(query, given).fetchone()
         return Contested(n - repeats - replaced, repeats, replaced)
+
+    def sum_again(self) -> None:
+        """Count what `count` and `count_conflicts` answer; within a transaction."""
+        if self._has_totals:
+            sum_again(self._db)
+
+    def totals(self) -> tuple[Totals, Totals]:
+        """(what is kept of how many there are, the same counted); both empty where none is kept."""
+        return counted(self._db) if self._has_totals else ({}, {})
 
     def add_withdrawn(self, channel: str, times_ns: Int, change: int) -> None:
         rows = ((channel, time, change) for time in times_ns.tolist())

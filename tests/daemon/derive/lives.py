@@ -81,6 +81,8 @@ def _read(text: str) -> Configuration:
 class MemoryJournal:
     """The reading side of a journal of which the first `shown` entries are committed."""
 
+    summary = None
+
     def __init__(self, entries: Several[Entry]) -> None:
         self.entries = entries
         self.shown = 0

@@ -1,0 +1,143 @@
+"""What a start and a status read does not grow with what the folder holds."""
+
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import orjson
+import pytest
+from tests.benchmarks.grown import DAY_ROWS, grow
+from tests.benchmarks.nodes import CHANNELS, broker, facts, sources
+from tests.daemon.commands.calling import call, call_json
+from tests.programs import free_port
+from tests.stories.station import Station
+
+from edaphon.commands.desk import Desk
+from edaphon.commands.run import started
+from edaphon.commands.summaries import JOURNAL_SUMMARY
+from edaphon.journal import Entry, Kind, StateFile
+from edaphon.journal.summary import Summary, _crc_of
+from edaphon.series import Series
+
+DAY = DAY_ROWS * CHANNELS
+
+
+class Steps:
+    """How many hundred steps SQLite took in the connections opened while it counts."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.taken = 0
+        self._connect = sqlite3.connect
+        monkeypatch.setattr(sqlite3, "connect", self._counting)
+
+    def _counting(self, *words: object, **named: object) -> sqlite3.Connection:
+        connection = self._connect(*words, **named)
+        connection.set_progress_handler(self._step, 100)
+        return connection
+
+    def _step(self) -> None:
+        self.taken += 1
+
+
+def station_of(folder: Path, days: int) -> Station:
+    station = Station(folder, [broker(free_port()), sources()], [facts()])
+    started(station.file).stop()
+    grow(station.storage, days * DAY)
+    started(station.file).stop()  # it sums what it never did
+    return station
+
+
+def read_by(station: Station, steps: Steps) -> tuple[int, int]:
+    """Steps of a start, and of a status."""
+    steps.taken = 0
+    service = started(station.file)
+    try:
+        start, steps.taken = steps.taken, 0
+        status = Desk(service).answer({"verb": "status"})
+        return start, steps.taken
+    finally:
+        service.stop()
+        assert status["ledgers"]["current"] == status["ledgers"]["derived"] - sum(
+            status["ledgers"][name] for name in ("conflicts", "repeats", "replaced")
+        )
+
+
+def test_start_and_status_read_as_much_of_four_days_as_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    steps = Steps(monkeypatch)
+    one, four = station_of(tmp_path / "1", 1), station_of(tmp_path / "4", 4)
+    for few, many in zip(read_by(one, steps), read_by(four, steps), strict=True):
+        assert many < few * 1.2 + 50
+        assert many * 100 < DAY  # and far from a step for each row
+    steps.taken = 0
+    with closing(sqlite3.connect(four.storage / "series.sqlite")) as db:
+        db.execute("SELECT count(*) FROM conflict WHERE raw > 0").fetchone()
+    assert steps.taken > 50  # the count of steps does count
+
+
+def test_a_start_does_not_read_the_journal_where_no_source_is_asked(tmp_path: Path):
+    """The place up to which slots are accounted for is kept, also where there are no slots."""
+    station = station_of(tmp_path, 1)
+    service = started(station.file)
+    try:
+        place, accounts, _ = service.state.get("slot accounts")
+        assert tuple(place) > (1, 1)
+        assert accounts == {}
+    finally:
+        service.stop()
+
+
+def small(folder: Path) -> Station:
+    return Station(folder, [broker(free_port()), sources()], [facts()])
+
+
+def test_places_are_saved_as_soon_as_much_came_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """After a kill a start reads few entries, however fast they came."""
+    monkeypatch.setattr("edaphon.commands.service.SAVE_AT_ENTRIES", 5)
+    monkeypatch.setattr("edaphon.commands.service.WATCH_SAVED_S", 0.02)
+    service = started(small(tmp_path).file)
+    try:
+        entry = Entry(Kind.NOTE, 1, 1, "boot", "local", b"{}")
+        places = [service.journal.append_now(entry) for _ in range(20)]
+        until = time.monotonic() + 10
+        while tuple(service.state.get("slot accounts")[0]) < places[-5]:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        kept = Summary.of_json(service.state.get(JOURNAL_SUMMARY), service.journal)
+        assert kept is not None
+        assert kept.place >= places[-5]
+    finally:
+        service.stop()
+
+
+def test_a_lost_state_file_costs_no_account_of_slots(tmp_path: Path):
+    station = small(tmp_path)
+    started(station.file).stop()
+    with closing(StateFile(station.storage)) as state:
+        saved = state.get("slot accounts")
+    for path in station.storage.glob("state.sqlite*"):
+        path.unlink()
+    with closing(Series(station.storage / "series.sqlite", read_only=True)) as series:
+        assert orjson.loads(series.checkpoint("slot accounts") or "") == saved
+
+
+def test_verify_deep_finds_a_wrong_sum_and_rebuild_sums_again(tmp_path: Path):
+    station = small(tmp_path)
+    started(station.file).stop()
+    assert call_json(station, "verify", "--deep")["summaries"]["closes"]
+    with closing(sqlite3.connect(station.storage / "series.sqlite")) as db, db:
+        db.execute("INSERT INTO total VALUES ('a-channel', 1, 0, 0, 0)")
+    with closing(StateFile(station.storage)) as state:
+        table = {name: state.get(JOURNAL_SUMMARY)[name] for name in ("files", "entry_crc")}
+        table["files"]["1"][1] += 1
+        state.put(JOURNAL_SUMMARY, {**table, "crc": _crc_of(table)})
+    found = call_json(station, "verify", "--deep", codes=(1,))["summaries"]
+    assert found == {
+        "journal": ["journal-000001.sqlite"], "series": ["a-channel"], "closes": False
+    }  # fmt: skip
+    text, _ = call(station, "verify", "--deep", codes=(1,))
+    assert "summaries: a-channel has other rows than its summary; stop the service" in text
+    call(station, "rebuild")
+    assert call_json(station, "verify", "--deep")["summaries"]["closes"]
