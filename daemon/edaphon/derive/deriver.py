@@ -22,6 +22,7 @@ from edaphon.derive.checkpoint import (
     extents_to_json,
     trusted,
 )
+from edaphon.derive.doubt import Doubt, doubtful_places
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.meanings import MEANINGS, meanings_behind, recalled
 from edaphon.derive.plan import ALWAYS, Extent, Plan, Range, changed_ranges, plan_of, whole_segments
@@ -81,7 +82,9 @@ class Deriver:
         on_dead_letter: Listener = lambda _: None,
         on_lost_line: Callable[[LostLine], None] = lambda _: None,
         on_note: Callable[[Note], None] = lambda _: None,
+        on_damage: Callable[[DamagedRow], None] = lambda _: None,
     ) -> None:
+        self._on_damage = on_damage
         self._lock = threading.RLock()
         self._journal = journal
         self._series = series
@@ -94,6 +97,7 @@ class Deriver:
         self._meanings: list[int] = []  # the sequences of all that
         self.channels: dict[str, Channel] = {}
         self.damaged = 0
+        self.doubt = Doubt()
         self.differing = 0  # rows that deriving again has changed or withdrawn
         self.position = START
         # What the life before may have derived and told the sinks, unflushed.
@@ -160,7 +164,7 @@ class Deriver:
         """Plan to derive everything from the journal once more, and to take over what differs."""
         with self._lock:
             known = {head.channel for head in self._series.heads()} | self.plan.channels.keys()
-            self._pending = {channel: [ALWAYS] for channel in known}
+            self._pending = {c: [ALWAYS] for c in known if not self.doubt.holds(c)}
             self._from_journal = set(self._pending)
             self._drop_jobs()
 
@@ -168,6 +172,8 @@ class Deriver:
         """Plan to derive these once more from the readings that are kept, and what takes them."""
         with self._lock:
             for channel, own in ranges.items():
+                if self.doubt.holds(channel):
+                    continue
                 self._pending[channel] = sorted([*self._pending.get(channel, []), *own])
             extents = self.plan.extents
             self._pending = whole_segments(self._pending, extents)
@@ -197,6 +203,7 @@ class Deriver:
             return self._journal.after(self.position, limit, BATCH_BYTES)
         except DamagedRow as damage:
             self.damaged += 1
+            self._on_damage(damage)
             self.position = damage.last
             return []
 
@@ -235,9 +242,7 @@ class Deriver:
         self._told = _learned(self._told, batch)
         self._meanings += [sequence.number for sequence, _ in batch]
         self._name_channels()
-        before = self.plan.extents
-        self._line.plan = plan_of(self._told.knowledge, self._told.sources)
-        self._reconsider(before)
+        self._plan_again()
 
     def _name_channels(self) -> None:
         """A channel once known stays known: points of it may have to be withdrawn."""
@@ -245,6 +250,32 @@ class Deriver:
         self.channels.update(latest.knowledge.channels_ever(latest.sources.site))
 
     # -- deriving again --------------------------------------------------------------------
+
+    def settle_doubt(self) -> None:
+        """A person acknowledged lost entries of meaning: what is known without them holds."""
+        with self._lock:
+            table = {"meanings": self._meanings}
+            self.doubt = Doubt() if not doubtful_places(self._journal, table) else self.doubt
+            if not self.doubt.places:
+                self._plan_again()
+                known = {h.channel for h in self._series.heads()} | self.plan.channels.keys()
+                self._derive_from_journal(known)
+
+    def _plan_again(self) -> None:
+        before = self.plan.extents
+        plan = plan_of(self._told.knowledge, self._told.sources)
+        settled = self.doubt.settled_by(plan)
+        self.doubt = self.doubt.without(settled) if settled else self.doubt
+        self._line.plan = self.doubt.limited(plan)
+        self._reconsider(before)
+        if settled:
+            self._derive_from_journal(settled)
+
+    def _derive_from_journal(self, channels: Iterable[str]) -> None:
+        """All of these once more: what came in while they waited was not derived."""
+        self._pending |= {channel: [ALWAYS] for channel in channels}
+        self._from_journal |= set(channels)
+        self._drop_jobs()
 
     def _reconsider(self, before: Mapping[str, tuple[Extent, ...]]) -> None:
         """Plan the work that the difference between two plans makes for what is derived."""
@@ -433,16 +464,19 @@ class Deriver:
     def _resume(self, table: dict[str, Any] | None) -> None:
         if table is None:
             # Nothing that is derived can be trusted: all of it is derived once more and compared.
+            self.doubt = Doubt.of(doubtful_places(self._journal, None), None, self.plan)
             known = {head.channel for head in self._series.heads()}
-            self._pending = {channel: [ALWAYS] for channel in known}
-            self._from_journal = set(known)
+            self._pending = {c: [ALWAYS] for c in known if not self.doubt.holds(c)}
+            self._from_journal = set(self._pending)
             return
         self.position = Sequence.of(table["position"])
         self._newest_ns = table["newest_ns"]
         self._line.state = State.of_json(table["state"])
         if self.state.configuration:
-            in_force = self._recall([Sequence.of(self.state.configuration)])
-            self._line.sources = _learned(_NOTHING, list(in_force)).sources
+            in_force = list(self._recall([Sequence.of(self.state.configuration)]))
+            # One that is lost was journalled again at this start, in the same words.
+            told = _learned(_NOTHING, in_force) if in_force else self._latest
+            self._line.sources = told.sources
         if "files" not in table["state"]:  # of a version that did not count lines
             for path in self._line.sources.files:
                 self.state.files[path] = SourceFiles()
@@ -451,8 +485,11 @@ class Deriver:
         # already, and these are only withdrawn by coming to the facts in the same order again.
         known_then = self._latest.knowledge.as_known_at(self.position)
         self._told = _Told(known_then, self.position, self._line.sources)
-        self._line.plan = plan_of(self._told.knowledge, self._told.sources)
-        self._pending = {c: [(a, b) for a, b in r] for c, r in table["pending"].items()}
+        plan = plan_of(self._told.knowledge, self._told.sources)
+        self.doubt = Doubt.of(doubtful_places(self._journal, table), table, plan)
+        self._line.plan = self.doubt.limited(plan)
+        pending = table["pending"].items()
+        self._pending = {c: [(a, b) for a, b in r] for c, r in pending if not self.doubt.holds(c)}
         self._from_journal = set(table["from_journal"])
         pending = {channel: list(ranges) for channel, ranges in self._pending.items()}
         self._reconsider(extents_of_json(table["extents"]))

@@ -35,6 +35,7 @@ __all__ = [
     "is_sealed",
     "next_number",
     "number_of",
+    "numbers_ever",
     "seal",
     "set_aside",
     "take_lock",
@@ -81,8 +82,13 @@ def is_sealed(path: Path) -> bool:
 
 def next_number(folder: Path) -> int:
     """A number that no file here has had, set-aside ones included."""
+    return max(numbers_ever(folder), default=0) + 1
+
+
+def numbers_ever(folder: Path) -> set[int]:
+    """The numbers of all files here, set-aside ones included."""
     found = (_NAME.match(name) for name in os.listdir(folder))
-    return max((int(match[1]) for match in found if match), default=0) + 1
+    return {int(match[1]) for match in found if match}
 
 
 def take_lock(folder: Path) -> int:
