@@ -13,7 +13,15 @@ from edaphon.journal import DamagedRow, JournalReader, entry_crc
 from edaphon.nouns import Sequence
 from edaphon.series import Series, WrongFile
 
-__all__ = ["CHECKPOINT", "START", "crc_at", "extents_of_json", "extents_to_json", "reached_by", "trusted"]
+__all__ = [
+    "CHECKPOINT",
+    "START",
+    "crc_at",
+    "extents_of_json",
+    "extents_to_json",
+    "reached_by",
+    "trusted",
+]
 
 CHECKPOINT = "deriver"
 START = Sequence(0, 0)

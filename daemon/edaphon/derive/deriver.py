@@ -8,6 +8,7 @@ the journal into a series of their own, which is taken over once it has caught u
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -192,6 +193,7 @@ class Deriver:
                 "from_journal": sorted(self._from_journal),
                 "recalibration": self._recalibration.to_json() if self._recalibration else None,
                 "meanings": self._meanings,
+                "channels": [asdict(channel) for channel in self.channels.values()],
             }
             text = orjson.dumps(checkpoint, option=orjson.OPT_NON_STR_KEYS).decode()
             self._series.flush({CHECKPOINT: text, **(cursors or {})})
@@ -199,13 +201,13 @@ class Deriver:
     # -- live ------------------------------------------------------------------------------
 
     def _next(self, limit: int) -> list[Item]:
-        try:
-            return self._journal.after(self.position, limit, BATCH_BYTES)
-        except DamagedRow as damage:
-            self.damaged += 1
-            self._on_damage(damage)
-            self.position = damage.last
-            return []
+        while True:
+            try:
+                return self._journal.after(self.position, limit, BATCH_BYTES)
+            except DamagedRow as damage:
+                self.damaged += 1
+                self._on_damage(damage)
+                self.position = damage.last
 
     def _live(self, items: list[Item], readings: int) -> bool:
         """Take these in, or as many as a turn takes; whether some are left."""
@@ -469,6 +471,8 @@ class Deriver:
             self._pending = {c: [ALWAYS] for c in known if not self.doubt.holds(c)}
             self._from_journal = set(self._pending)
             return
+        for row in table.get("channels", []):  # the fact of one may be lost since
+            self.channels.setdefault(row["id"], Channel(**row))
         self.position = Sequence.of(table["position"])
         self._newest_ns = table["newest_ns"]
         self._line.state = State.of_json(table["state"])

@@ -27,7 +27,9 @@ class Doubt:
     all: bool = False
 
     @classmethod
-    def of(cls, places: frozenset[Sequence], table: Mapping[str, Any] | None, plan: Plan) -> "Doubt":
+    def of(
+        cls, places: frozenset[Sequence], table: Mapping[str, Any] | None, plan: Plan
+    ) -> "Doubt":
         """`table` is the checkpoint, `plan` what is known up to it without those places."""
         if not places:
             return cls()
@@ -59,7 +61,8 @@ class Doubt:
             }
             for path, outputs in plan.routes.items()
         }
-        return replace(plan, routes=routes, extents={**plan.extents, **(self.kept or {})})
+        extents = {} if self.all else {**plan.extents, **(self.kept or {})}
+        return replace(plan, routes=routes, extents=extents)
 
 
 def doubtful_places(journal: JournalReader, table: Mapping[str, Any] | None) -> frozenset[Sequence]:
@@ -83,9 +86,12 @@ def doubt_words(doubt: Doubt) -> list[str]:
     if not doubt.places:
         return []
     places = ", ".join(map(str, sorted(doubt.places)))
+    act = "enter it again (`edaphon apply`) or go on without it: `edaphon salvage --acknowledge`"
+    if doubt.all:
+        act = "enter it again (`edaphon apply`) if you can, then `edaphon salvage --acknowledge`"
     which = "all channels" if doubt.all else ", ".join(sorted(doubt.kept or {})) or "no channel"
     return [
         f"journal: what was entered at {places} (a fact, a calibration or a configuration) can't be"
         f" read, nor its copy. Values of {which} stay as they are and no new ones are derived:"
-        " enter it again (`edaphon apply`), or go on without it: `edaphon salvage --acknowledge`"
+        f" {act}"
     ]

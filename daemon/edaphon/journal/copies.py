@@ -23,7 +23,15 @@ import orjson
 from edaphon.journal.entry import Entry, Kind, Purpose, entry_crc
 from edaphon.nouns import Sequence
 
-__all__ = ["COPIED", "Copies", "CopyFile", "begun_line", "copies_in", "copies_version", "reached_in"]
+__all__ = [
+    "COPIED",
+    "Copies",
+    "CopyFile",
+    "begun_line",
+    "copies_in",
+    "copies_version",
+    "reached_in",
+]
 
 COPIED = frozenset(
     {Kind.FACT, Kind.CALIBRATION, Kind.MARK, Kind.CONFIGURATION, Kind.CLOCK, Kind.LOST}

@@ -25,6 +25,7 @@ from edaphon.journal.rows import (
 
 __all__ = [
     "Damaged",
+    "DamagedRows",
     "JournalBusy",
     "JournalTooNew",
     "OpenFile",
@@ -48,6 +49,10 @@ _CHECKED_ROWS = 50
 
 class Damaged(Exception):
     """A file is not the whole journal file that it was; the text says what was found."""
+
+
+class DamagedRows(Damaged):
+    """Rows of a file are not what was written; the others can be read as ever."""
 
 
 class JournalTooNew(Exception):
@@ -219,7 +224,7 @@ class OpenFile:
         self.last_n = newest[0][0] if newest else 0
         for back, row in enumerate(newest):
             if row[0] != self.last_n - back or entry_of(self.number, row, names) is None:
-                raise Damaged(f"{self.path.name}: row {row[0]} is not what was written")
+                raise DamagedRows(f"{self.path.name}: row {row[0]} is not what was written")
 
 
 def is_damage(error: sqlite3.Error) -> bool:

@@ -15,6 +15,7 @@ from edaphon.journal.copies import CopyFile, begun_line, copies_in, reached_in
 from edaphon.journal.entry import Entry, Kind
 from edaphon.journal.files import (
     Damaged,
+    DamagedRows,
     OpenFile,
     check_closed,
     file_numbers,
@@ -173,6 +174,9 @@ class Store:
             return None
         try:
             file = OpenFile.open(path)
+        except DamagedRows:  # what else is in it stays readable, and nothing is added to it
+            seal(path)
+            return None
         except Damaged as damage:
             self._lost[path] = str(damage)
             return None
@@ -214,7 +218,9 @@ class Store:
         for number, missing in list(self._gone.items()):
             self._declare(file, {"number": number, **missing._asdict()})
             del self._gone[number]
-            self._on_trouble(f"journal: {missing.why}: what was in it is lost, unless a backup has it")
+            self._on_trouble(
+                f"journal: {missing.why}: what was in it is lost, unless a backup has it"
+            )
         for path, why in list(self._lost.items()):
             self._declare(file, {"number": number_of(path), "why": why})
             aside = set_aside(path)
