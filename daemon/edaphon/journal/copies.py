@@ -45,7 +45,7 @@ Item = tuple[Sequence, Entry]
 
 @dataclass(frozen=True)
 class Copies:
-    """What the copy file holds. `doubtful` are places that damaged lines name, `bad` those lines."""
+    """What the copy file holds; `bad` are its damaged lines, `doubtful` the places they name."""
 
     entries: dict[Sequence, Entry] = field(default_factory=dict)
     files: frozenset[int] = frozenset()  # that were begun

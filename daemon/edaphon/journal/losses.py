@@ -13,7 +13,7 @@ __all__ = ["Loss", "Missing", "acknowledged_places", "acknowledgement", "losses_
 
 
 class Missing(NamedTuple):
-    """Entries of a file that are gone: from one to the last that is known; None: how many is not."""
+    """Entries of a file that are gone, to the last that is known; None: no last one is known."""
 
     first: int
     last: int | None

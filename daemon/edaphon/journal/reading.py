@@ -30,6 +30,7 @@ _PROBES = 20_000  # rows tried one by one over a bad page in one call: about 0.2
 _NO_MORE = 0xFFFFFFFF  # the highest n that a Sequence can hold
 _SMALLEST_ROW_BYTES = 20
 _DELIVERIES_LOOK_BACK = 200_000
+_OF_KINDS = "SELECT * FROM entry WHERE n > ? AND kind IN (?,?,?,?,?,?) ORDER BY n"
 _DELIVERIES = "SELECT * FROM entry WHERE n > ? AND mid IS NOT NULL ORDER BY n DESC"
 
 
@@ -215,11 +216,9 @@ class JournalReader:
                         raise
 
     def _copied_of(self, file: int, behind: int) -> Iterator[Numbered]:
-        kinds = ",".join(str(int(kind)) for kind in COPIED)
-        query = f"SELECT * FROM entry WHERE n > ? AND kind IN ({kinds}) ORDER BY n"
         with closing(connect_reading(file_path(self.folder, file))) as connection:
             names = read_names(connection)
-            for row in connection.execute(query, (behind,)):
+            for row in connection.execute(_OF_KINDS, (behind, *sorted(COPIED))):
                 entry = entry_of(file, row, names)
                 if entry is not None:
                     yield Sequence(file, row[0]), entry
