@@ -425,10 +425,11 @@ class Deriver:
 
     def _take_over(self, rework: Rework, channel: str) -> None:
         ranges = self._pending.pop(channel)
-        adopted = self._series.adopt(channel, rework.series, ranges)
+        fed = [(e.start_ns, e.end_ns) for e in self.plan.extents.get(channel, ())]
+        adopted = self._series.adopt(channel, rework.series, ranges, rework.unreadable, fed)
         self.differing += adopted.differing
         # What the line counted then and now: an account that stays open is not closed by this.
-        counted = rework.state.derived.get(channel, 0)
+        counted = rework.state.derived.get(channel, 0) + adopted.kept
         if ranges != [ALWAYS]:
             counted += self.state.derived.get(channel, 0) - adopted.before
         self.state.derived[channel] = counted

@@ -236,3 +236,28 @@ def test_a_lost_calibration_that_is_entered_again_lets_the_channel_go_on(
         assert len(found["c-x"]) == 61
         assert {t: found["c-x"][t] for t in before["c-x"]} == before["c-x"]
     assert orjson.loads(entries[place].payload)["fact"]["id"] == "k-x"
+
+
+@pytest.mark.parametrize("loss", ["row", "file"])
+def test_deriving_again_keeps_rows_whose_entries_can_not_be_read(
+    station: Path, tmp_path: Path, loss: str
+) -> None:
+    folder = tmp_path / "s"
+    shutil.copytree(station, folder)
+    entries = stream()
+    path = journal_file(folder / "journal")
+    if loss == "row":
+        flipped(path, where(path, entries[place_of(entries, "record")], "payload"))
+    else:
+        path.unlink()
+    with lived(station) as (_, life):
+        before = values(life)
+    with lived(folder) as (_, life):
+        change = life.series.change
+        life.deriver.derive_all_again()
+        life.settle()
+        assert values(life) == before
+        assert life.series.change == change
+        assert life.deriver.differing == 0
+        derived = life.deriver.state.derived
+        assert {c: derived[c] for c in before} == {c: len(rows) for c, rows in before.items()}
