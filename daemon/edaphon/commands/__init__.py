@@ -41,6 +41,7 @@ COMMANDS = (
     "sink",
     "verify",
     "rebuild",
+    "salvage",
     "demo",
 )
 

@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from edaphon.clock import SystemClock
 from edaphon.commands.storage import Storage, fail
 from edaphon.derive import Deriver
+from edaphon.derive.checkpoint import reached_by
 from edaphon.journal import Journal, JournalBusy
 from edaphon.series import Series
 from edaphon.sinks.feed import cursor_name
 
-__all__ = ["settled_deriver"]
+__all__ = ["TRY_AGAIN", "settled_deriver"]
 
 TRY_AGAIN = 75
 
@@ -19,7 +20,9 @@ TRY_AGAIN = 75
 def settled_deriver(storage: Storage) -> Iterator[tuple[Deriver, Series]]:
     """Take the journal's lock, derive all that is in it, flush at the end."""
     try:
-        journal = Journal.open(storage.layout.journal, SystemClock())
+        journal = Journal.open(
+            storage.layout.journal, SystemClock(), reached=reached_by(storage.layout.series)
+        )
     except JournalBusy as busy:
         raise fail(str(busy), TRY_AGAIN) from None
     series = Series(storage.layout.series)

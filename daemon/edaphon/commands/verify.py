@@ -16,12 +16,14 @@ from edaphon.commands.accounts import EntryAccount, read_accounts
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.file_lines import account_text, line_rows
 from edaphon.commands.offline import settled_deriver
+from edaphon.commands.release import found_releases
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.config import Sink as SinkConfig
 from edaphon.derive import counted_files, known_facts, last_sources, meanings
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.meanings import recalled
 from edaphon.journal import JournalReader, Kind, StateFile, read_only
+from edaphon.journal.losses import losses_in, open_losses
 from edaphon.nouns import Channel, Observations, Sequence
 from edaphon.series import DAY_NS, BlockHead, Contested, Series, contested
 from edaphon.sinks.feed import cursor_name
@@ -50,6 +52,8 @@ def verify(
     _settle(storage, wait)
     series = storage.series()
     found = _ledgers(storage, series)
+    found["losses"] = _losses(read_only(storage.layout.journal))
+    found["releases"] = _releases(storage)
     found["sinks"] = {s.name: _sink(storage, series, s, deep) for s in storage.config.sinks}
     series.close()
     good = all(part["closes"] for part in _parts(found))
@@ -88,11 +92,17 @@ def _ledgers(storage: Storage, series: Series) -> dict[str, Any]:
     account = read_accounts(journal, position, end)
     counts = checkpoint["state"]["counts"]
     sum_of = sum(n for name, n in counts.items() if name != "records")
+    # What was lost and acknowledged is known to be missing: the records that are there are counted.
+    noted = [loss for loss in losses_in(journal.copies) if loss not in open_losses(journal.copies)]
+    gone = counts["records"] - account.records
+    known = not gone or (gone > 0 and bool(noted))
+    damaged = max(0, account.damaged - sum(loss.rows for loss in noted))
     entries = {
         **counts,
         "journalled": account.records,
-        "damaged": account.damaged,
-        "closes": account.records == counts["records"] == sum_of and not account.damaged,
+        "lost": max(0, gone),
+        "damaged": damaged,
+        "closes": known and counts["records"] == sum_of and not damaged,
     }
     return {
         "entries": entries,
@@ -100,6 +110,18 @@ def _ledgers(storage: Storage, series: Series) -> dict[str, Any]:
         "observations": _observations(series, checkpoint["state"]["derived"]),
         "file_lines": _files(journal, series, checkpoint["state"].get("files", {}), position),
     }
+
+
+def _losses(journal: JournalReader) -> dict[str, Any]:
+    """Parts of the journal that were lost, and that no person has acknowledged."""
+    found = [loss.words for loss in open_losses(journal.copies)]
+    return {"open": found, "closes": not found}
+
+
+def _releases(storage: Storage) -> dict[str, Any]:
+    """Files of releases that are missing, or not as they were released."""
+    found = {each.name: each.problems for each in found_releases(storage) if each.problems}
+    return {"altered": found, "closes": not found}
 
 
 def _files(
@@ -276,6 +298,8 @@ def _parts(found: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield found["entries"]
     yield found["observations"]
     yield found["file_lines"]
+    yield found["losses"]
+    yield found["releases"]
     yield from found["slots"].values()
     yield from found["sinks"].values()
 
@@ -287,6 +311,11 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         f" + {e['duplicates']} duplicates + {e['conflicts']} conflicts + {e['held']} held"
         f"   {_verdict(e)}"
     )
+    yield from (f"journal: {words}   OPEN" for words in found["losses"]["open"])
+    for name, problems in found["releases"]["altered"].items():
+        yield from (f"release {name}: {words}   OPEN" for words in problems)
+    if e["lost"]:
+        yield f"entries: {e['lost']} records that were derived are no longer in the journal"
     if e["damaged"]:
         yield f"entries: {e['damaged']} damaged runs in the journal; see `edaphon status`"
     for path, s in found["slots"].items():

@@ -193,6 +193,7 @@ class Deriver:
                 "from_journal": sorted(self._from_journal),
                 "recalibration": self._recalibration.to_json() if self._recalibration else None,
                 "meanings": self._meanings,
+                "waiting": sorted(self.doubt.kept or self.channels if self.doubt.places else ()),
                 "channels": [asdict(channel) for channel in self.channels.values()],
             }
             text = orjson.dumps(checkpoint, option=orjson.OPT_NON_STR_KEYS).decode()
@@ -498,6 +499,8 @@ class Deriver:
         self._from_journal = set(table["from_journal"])
         pending = {channel: list(ranges) for channel, ranges in self._pending.items()}
         self._reconsider(extents_of_json(table["extents"]))
+        if waited := [c for c in table.get("waiting", ()) if not self.doubt.holds(c)]:
+            self._derive_from_journal(waited)
         if table["recalibration"] and self._pending == pending:
             self._go_on(table["recalibration"])
 

@@ -30,12 +30,14 @@ __all__ = [
     "begun_line",
     "copies_in",
     "copies_version",
+    "is_copied",
     "reached_in",
 ]
 
 COPIED = frozenset(
     {Kind.FACT, Kind.CALIBRATION, Kind.MARK, Kind.CONFIGURATION, Kind.CLOCK, Kind.LOST}
 )
+NOTED = b'"what":"release"'  # of notes those that say what was released
 _NAME, _REACHED = "journal.copies", "journal.reached"
 _PLACE = struct.Struct("<II")
 _PLACE_AND_CRC = struct.Struct("<III")
@@ -77,6 +79,11 @@ class Copies:
 
     def of_kind(self, kind: Kind) -> Iterator[Item]:
         return ((p, self.entries[p]) for p in self.places if self.entries[p].kind == kind)
+
+
+def is_copied(entry: Entry) -> bool:
+    """Whether an entry is kept twice."""
+    return entry.kind in COPIED or (entry.kind == Kind.NOTE and NOTED in entry.payload)
 
 
 def copies_version(folder: Path) -> object:
@@ -153,7 +160,7 @@ class CopyFile:
         self.add(
             (Sequence(first.file, first.n + k), entry)
             for k, entry in enumerate(entries)
-            if entry.kind in COPIED
+            if is_copied(entry)
         )
         if self.healed and not self._waiting:
             self.reach(Sequence(first.file, first.n + len(entries) - 1))

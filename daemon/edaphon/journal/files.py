@@ -36,13 +36,14 @@ __all__ = [
     "is_sealed",
     "next_number",
     "number_of",
-    "numbers_ever",
+    "numbers_there",
     "seal",
     "set_aside",
     "take_lock",
 ]
 
 _NAME = re.compile(r"journal-(\d{6,})\.sqlite")
+_THERE = re.compile(_NAME.pattern + r"(\.damaged-\d+)?")
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _CHECKED_ROWS = 50
 
@@ -91,8 +92,14 @@ def next_number(folder: Path) -> int:
 
 
 def numbers_ever(folder: Path) -> set[int]:
-    """The numbers of all files here, set-aside ones included."""
+    """The numbers of all files here, set-aside ones and logs without their file included."""
     found = (_NAME.match(name) for name in os.listdir(folder))
+    return {int(match[1]) for match in found if match}
+
+
+def numbers_there(folder: Path) -> set[int]:
+    """The numbers of all files that are there, set-aside ones included."""
+    found = (_THERE.fullmatch(name) for name in os.listdir(folder))
     return {int(match[1]) for match in found if match}
 
 

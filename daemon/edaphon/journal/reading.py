@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from edaphon.journal.copies import COPIED, Copies, copies_in, copies_version
+from edaphon.journal.copies import COPIED, Copies, copies_in, copies_version, is_copied
 from edaphon.journal.entry import Entry, Kind
 from edaphon.journal.files import file_numbers, file_path, is_damage, is_sealed
 from edaphon.journal.rows import (
@@ -30,7 +30,7 @@ _PROBES = 20_000  # rows tried one by one over a bad page in one call: about 0.2
 _NO_MORE = 0xFFFFFFFF  # the highest n that a Sequence can hold
 _SMALLEST_ROW_BYTES = 20
 _DELIVERIES_LOOK_BACK = 200_000
-_OF_KINDS = "SELECT * FROM entry WHERE n > ? AND kind IN (?,?,?,?,?,?) ORDER BY n"
+_OF_KINDS = "SELECT * FROM entry WHERE n > ? AND kind IN (?,?,?,?,?,?,?) ORDER BY n"
 _DELIVERIES = "SELECT * FROM entry WHERE n > ? AND mid IS NOT NULL ORDER BY n DESC"
 
 
@@ -218,9 +218,9 @@ class JournalReader:
     def _copied_of(self, file: int, behind: int) -> Iterator[Numbered]:
         with closing(connect_reading(file_path(self.folder, file))) as connection:
             names = read_names(connection)
-            for row in connection.execute(_OF_KINDS, (behind, *sorted(COPIED))):
+            for row in connection.execute(_OF_KINDS, (behind, *sorted(COPIED), Kind.NOTE)):
                 entry = entry_of(file, row, names)
-                if entry is not None:
+                if entry is not None and is_copied(entry):
                     yield Sequence(file, row[0]), entry
 
     def _numbers(self) -> list[int]:

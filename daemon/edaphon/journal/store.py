@@ -24,7 +24,7 @@ from edaphon.journal.files import (
     is_sealed,
     next_number,
     number_of,
-    numbers_ever,
+    numbers_there,
     seal,
     set_aside,
 )
@@ -84,7 +84,7 @@ class Store:
 
     def _find_missing_files(self) -> None:
         """Files that were begun, or reached, and are neither there nor set aside nor declared."""
-        there = numbers_ever(self._folder)
+        there = numbers_there(self._folder)
         copies = copies_in(self._folder)
         declared = {loss.number for loss in losses_in(copies) if loss.whole}
         begun = set(copies.files | copies.copied_files)

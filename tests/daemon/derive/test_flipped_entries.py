@@ -145,8 +145,10 @@ def copy_line(folder: Path, place: int) -> tuple[Path, int]:
     return path, path.read_bytes().index(b"%d " % (1 << 32 | place)) + 60
 
 
-@pytest.mark.parametrize("series", ["kept", "removed"])
-@pytest.mark.parametrize("part", ["time", "payload", "crc"])
+@pytest.mark.parametrize(
+    ("part", "series"),
+    [("time", "kept"), ("payload", "kept"), ("payload", "removed"), ("crc", "kept")],
+)
 @pytest.mark.parametrize("what", sorted({*KINDS, *OTHERS}))
 def test_a_flipped_bit_changes_and_withdraws_no_value(
     station: Path, tmp_path: Path, what: str, part: str, series: str
@@ -261,3 +263,25 @@ def test_deriving_again_keeps_rows_whose_entries_can_not_be_read(
         assert life.deriver.differing == 0
         derived = life.deriver.state.derived
         assert {c: derived[c] for c in before} == {c: len(rows) for c, rows in before.items()}
+
+
+def test_what_came_while_a_channel_waited_is_derived_after_an_acknowledgement_between_two_lives(
+    station: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "s"
+    shutil.copytree(station, folder)
+    entries = stream()
+    place = place_of(entries, "calibration")
+    path = journal_file(folder / "journal")
+    flipped(path, where(path, entries[place], "crc"))
+    flipped(*copy_line(folder, place + 1))
+    told = Told(minute=200)
+    told.hear("a", 3.5, 1, True)
+    with lived(folder) as (journal, life):
+        commit(journal, told.entries)
+        life.settle()
+        places = life.deriver.doubt.places
+    with Journal.open(folder / "journal", SetClock(T0), on_trouble=lambda _: None) as journal:
+        journal.append_now(Entry(Kind.LOST, T0, 1, "", "", acknowledgement("me", places)))
+    with lived(folder) as (_, life):
+        assert len(values(life)["c-x"]) == 61
