@@ -33,7 +33,7 @@ from edaphon.derive.sources import Note
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.journal import DamagedRow, Entry, Journal, Kind, StateFile
 from edaphon.journal.files import file_path, set_aside
-from edaphon.journal.losses import acknowledgement, losses_in, open_losses
+from edaphon.journal.losses import acknowledgement, entered_again, losses_in, open_losses
 from edaphon.nouns import Channel, Sequence
 from edaphon.series import Series, WrongFile
 from edaphon.sinks.delivery import Delivery, State
@@ -128,7 +128,8 @@ class Service:
         self._begin_clock()
         self.series = self._open_series()
         listeners = self._on_dead_letter, self._on_lost_line, self._on_note, self._on_damage
-        self.deriver = Deriver(self.journal, self.series, self.layout.scratch, *listeners)
+        again = self._on_entered_again
+        self.deriver = Deriver(self.journal, self.series, self.layout.scratch, *listeners, again)
         self.channels = self.deriver.channels
         self._start_sinks()
         self._run("deriver", self._derive)
@@ -409,6 +410,10 @@ class Service:
         table = {"file": name, "number": number, "first": first, "last": last, "why": why}
         payload = orjson.dumps({**table, "rows": True})
         self.journal.append([self.keeper.entry(Kind.LOST, "", payload)])
+
+    def _on_entered_again(self, places: frozenset[Sequence]) -> None:
+        """What was lost of these places is known again by later entries."""
+        self.journal.append([self.keeper.entry(Kind.LOST, "", entered_again(places))])
 
     def acknowledge(self, who: str) -> int:
         """A person has noted all losses until now: how many there were."""

@@ -67,6 +67,7 @@ class _Told(NamedTuple):
     knowledge: Knowledge
     known: Sequence  # of the last fact or configuration it holds
     sources: Sources
+    configured: Sequence = START  # of the last configuration
 
 
 _NOTHING = _Told(Knowledge(), START, Sources())
@@ -84,7 +85,9 @@ class Deriver:
         on_lost_line: Callable[[LostLine], None] = lambda _: None,
         on_note: Callable[[Note], None] = lambda _: None,
         on_damage: Callable[[DamagedRow], None] = lambda _: None,
+        on_entered_again: Callable[[frozenset[Sequence]], None] = lambda _: None,
     ) -> None:
+        self._on_entered_again = on_entered_again
         self._on_damage = on_damage
         self._lock = threading.RLock()
         self._journal = journal
@@ -268,7 +271,10 @@ class Deriver:
         before = self.plan.extents
         plan = plan_of(self._told.knowledge, self._told.sources)
         settled = self.doubt.settled_by(plan)
-        self.doubt = self.doubt.without(settled) if settled else self.doubt
+        if settled:
+            places, self.doubt = self.doubt.places, self.doubt.without(settled)
+            if not self.doubt.places:
+                self._on_entered_again(places)
         self._line.plan = self.doubt.limited(plan)
         self._reconsider(before)
         if settled:
@@ -492,7 +498,10 @@ class Deriver:
         known_then = self._latest.knowledge.as_known_at(self.position)
         self._told = _Told(known_then, self.position, self._line.sources)
         plan = plan_of(self._told.knowledge, self._told.sources)
-        self.doubt = Doubt.of(doubtful_places(self._journal, table), table, plan)
+        places = doubtful_places(self._journal, table)
+        if again := places & self._configuration_entered_again():
+            self._on_entered_again(again)
+        self.doubt = Doubt.of(places - again, table, plan)
         self._line.plan = self.doubt.limited(plan)
         pending = table["pending"].items()
         self._pending = {c: [(a, b) for a, b in r] for c, r in pending if not self.doubt.holds(c)}
@@ -503,6 +512,12 @@ class Deriver:
             self._derive_from_journal(waited)
         if table["recalibration"] and self._pending == pending:
             self._go_on(table["recalibration"])
+
+    def _configuration_entered_again(self) -> frozenset[Sequence]:
+        """The place of the one in force, where it is lost and a later one is known."""
+        place = Sequence.of(self.state.configuration or 0)
+        later = self._latest.configured > place
+        return frozenset({place} if later and not list(self._recall([place])) else ())
 
     def _go_on(self, table: Mapping[str, Any]) -> None:
         channel = table["channel"]
@@ -518,14 +533,15 @@ def _fills(items: list[Item], limit: int) -> bool:
 
 def _learned(told: _Told, batch: list[Item]) -> _Told:
     """With the facts and configurations of a batch that are new to it."""
-    knowledge, known, sources = told
+    knowledge, known, sources, configured = told
     configuration: Entry | None = None
     for sequence, entry in batch:
         if sequence <= known:
             continue
         known = sequence
         if entry.kind == Kind.CONFIGURATION:
-            configuration = entry
+            configuration, configured = entry, sequence
         else:
             knowledge = knowledge.learn(sequence, from_payload(entry.payload).fact)
-    return _Told(knowledge, known, sources_of(configuration) if configuration else sources)
+    sources = sources_of(configuration) if configuration else sources
+    return _Told(knowledge, known, sources, configured)

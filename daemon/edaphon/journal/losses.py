@@ -9,7 +9,15 @@ from edaphon.journal.copies import Copies
 from edaphon.journal.entry import Kind
 from edaphon.nouns import Sequence
 
-__all__ = ["Loss", "Missing", "acknowledged_places", "acknowledgement", "losses_in", "open_losses"]
+__all__ = [
+    "Loss",
+    "Missing",
+    "acknowledged_places",
+    "acknowledgement",
+    "entered_again",
+    "losses_in",
+    "open_losses",
+]
 
 
 class Missing(NamedTuple):
@@ -65,8 +73,9 @@ def open_losses(copies: Copies) -> list[Loss]:
 
 
 def acknowledged_places(copies: Copies) -> set[Sequence]:
-    """Lost entries of meaning of which a person said that values are derived without them."""
-    return {Sequence.of(n) for _, table in _acknowledgements(copies) for n in table["without"]}
+    """Lost entries of meaning that were entered again, or that a person gives up."""
+    tables = [orjson.loads(entry.payload) for _, entry in copies.of_kind(Kind.LOST)]
+    return {Sequence.of(n) for table in tables for n in table.get("without", ())}
 
 
 def acknowledgement(who: str, without: Iterable[Sequence]) -> bytes:
@@ -74,6 +83,11 @@ def acknowledgement(who: str, without: Iterable[Sequence]) -> bytes:
     places = [place.number for place in without]
     table = {"acknowledged": True, "who": who, "without": places}
     return orjson.dumps(table, option=orjson.OPT_SORT_KEYS)
+
+
+def entered_again(places: Iterable[Sequence]) -> bytes:
+    """The payload of an entry of kind LOST: later entries stand for those of these places."""
+    return orjson.dumps({"without": sorted(place.number for place in places)})
 
 
 def _acknowledgements(copies: Copies) -> list[tuple[Sequence, dict[str, Any]]]:
