@@ -42,6 +42,7 @@ COMMANDS = (
     "sink",
     "verify",
     "rebuild",
+    "salvage",
     "demo",
 )
 

@@ -38,9 +38,11 @@ from edaphon.commands.source_state import (
 from edaphon.config import HeardSource, ScheduledSource, within_physics
 from edaphon.databases import StorageFault, fault_of
 from edaphon.derive import ALWAYS, UplinkConflicts
+from edaphon.derive.doubt import doubt_words
 from edaphon.facts import FactRow, fact_of
 from edaphon.facts.swaps import contradictions, explanations
 from edaphon.journal import Kind, Purpose
+from edaphon.journal.losses import open_losses
 from edaphon.nouns import Float, Observations
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault
@@ -86,7 +88,7 @@ class Desk:
         sources = [self._source(source) for source in config.sources]
         channels = [self._channel(id) for id in sorted(service.channels)]
         last = service.journal.last
-        last_ns = service.journal.entry(last).received_ns if last is not None else None
+        last_ns = service.received_ns(last)
         return {
             "site": {"id": site.id, "name": site.name, "utc_offset_s": site.utc_offset_s},
             "logger": config.logger.id,
@@ -250,6 +252,13 @@ class Desk:
             )
         return followers[name]
 
+    def _on_acknowledge(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """A person has noted all losses."""
+        try:
+            return {"acknowledged": self._service.acknowledge(str(request["who"]))}
+        except NotKept as refusal:
+            raise DaemonRefuses(str(refusal)) from None
+
     def _on_release(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Keep in the journal what was released."""
         payload = orjson.dumps(request["note"], option=orjson.OPT_SORT_KEYS)
@@ -348,6 +357,8 @@ def _trouble(service: Service) -> list[str]:
     counts = service.deriver.state.counts
     found += dead_letter_words(counts.dead, counts.records)
     found += broker_words(service.inlets.readers)
+    found += [f"journal: {loss.words}" for loss in open_losses(service.journal.copies)]
+    found += doubt_words(service.deriver.doubt)
     if damaged := service.deriver.damaged:
         found.append(f"journal: {damaged} damaged places were passed over; see `edaphon verify`")
     return found

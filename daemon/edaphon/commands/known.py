@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from edaphon.commands.lost_facts import warn_of_lost_facts
 from edaphon.commands.storage import Storage
 from edaphon.config import Configuration
 from edaphon.derive import Plan, Sources, plan_of
@@ -72,6 +73,7 @@ def told_in(storage: Storage) -> Told:
     """From the journal; damaged rows are passed over, `edaphon verify` tells them."""
     if not storage.layout.journal.exists():
         return Told((), sources_now(storage.config))
+    warn_of_lost_facts(storage)
     entered: list[Entered] = []
     configuration = None
     journal = read_only(storage.layout.journal)

@@ -10,6 +10,7 @@ from edaphon.clock import SystemClock
 from edaphon.commands.storage import TRY_AGAIN, Storage, fail
 from edaphon.databases import StorageFault, fault_of
 from edaphon.derive import Deriver, derived_by
+from edaphon.derive.checkpoint import reached_by
 from edaphon.journal import Journal, JournalBusy, is_written, read_only
 from edaphon.series import Series
 from edaphon.sinks.feed import cursor_name
@@ -42,7 +43,9 @@ def settled_deriver(storage: Storage) -> Iterator[tuple[Deriver, Series]]:
     """Take the journal's lock, derive all that is in it, flush at the end."""
     storage.layout.set_aside_non_files()
     try:
-        journal = Journal.open(storage.layout.journal, SystemClock())
+        journal = Journal.open(
+            storage.layout.journal, SystemClock(), reached=reached_by(storage.layout.series)
+        )
     except JournalBusy as busy:
         raise fail(str(busy), TRY_AGAIN) from None
     series = Series(storage.layout.series)

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from edaphon.commands.lost_facts import lost_facts, warn_of_lost_facts
 from edaphon.commands.moments import FAR_NS, moment_ns
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.derive import known_facts, known_then, values_then
@@ -95,6 +96,7 @@ def _current(channel: str, file: Path | None) -> Origin:
     if not storage.layout.journal.exists():
         _unit(channel, {})
     series = storage.series()
+    warn_of_lost_facts(storage)
     unit = _unit(channel, _units(known_facts(_journal(storage), series)))
     return _of_series(channel, unit, series)
 
@@ -103,6 +105,8 @@ def _known_then(channel: str, time_ns: int, file: Path | None) -> Origin:
     """Derived from what was kept by then, with the facts and the configuration of then."""
     storage = open_storage(file)
     series, journal = storage.series(), _journal(storage)
+    if words := lost_facts(storage):
+        raise fail(f"expected all facts, to derive what was known then: {words}")
     known = known_then(journal, series, time_ns)
     if known is None:
         raise fail("expected a time behind the first entry of the journal: nothing was known then")

@@ -31,11 +31,14 @@ from edaphon.config import Configuration, LorawanSource, ScheduledSource
 from edaphon.config import Sink as SinkConfig
 from edaphon.databases import AT_FAULT, StorageFault, fault_of, move_aside
 from edaphon.derive import DeadLetter, Deriver, LostLine
+from edaphon.derive.checkpoint import reached_by
 from edaphon.derive.files import KeptRefusal
 from edaphon.derive.meanings import MEANINGS
 from edaphon.derive.sources import Note
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
-from edaphon.journal import Entry, Journal, Kind, StateFile
+from edaphon.journal import DamagedRow, Entry, Journal, Kind, StateFile
+from edaphon.journal.files import file_path
+from edaphon.journal.losses import acknowledgement, entered_again, losses_in, open_losses
 from edaphon.nouns import Channel, Sequence
 from edaphon.series import Series, WrongFile
 from edaphon.sinks.delivery import Delivery, State
@@ -121,6 +124,7 @@ class Service:
             self.clock,
             on_trouble=self._on_journal,
             on_full=self.disk.give_up,
+            reached=reached_by(self.layout.series),
         )
         self.state = StateFile(self.layout.folder)
         self.disk.restore(self.state.get("disk"))
@@ -142,8 +146,9 @@ class Service:
         accounts, alive_until = self._slot_accounts()
         self._journal_configuration()
         self._begin_clock()
-        listeners = self._on_dead_letter, self._on_lost_line, self._on_note
-        self.deriver = Deriver(self.journal, self.series, self.layout.scratch, *listeners)
+        listeners = self._on_dead_letter, self._on_lost_line, self._on_note, self._on_damage
+        again = self._on_entered_again
+        self.deriver = Deriver(self.journal, self.series, self.layout.scratch, *listeners, again)
         self.records_before = self.deriver.journalled
         self.channels = self.deriver.channels
         self._start_sinks()
@@ -222,13 +227,16 @@ class Service:
         if files := self._codec_files():
             table["files"] = files
             sha256 = hashlib.sha256(orjson.dumps(table, option=orjson.OPT_SORT_KEYS)).hexdigest()
-        if sha256 != self.state.get("configuration"):
-            payload = orjson.dumps(table, option=orjson.OPT_SORT_KEYS)
+        payload = orjson.dumps(table, option=orjson.OPT_SORT_KEYS)
+        last = self.journal.copies.last(Kind.CONFIGURATION)
+        lost = last is None or last[1].payload != payload
+        if lost or sha256 != self.state.get("configuration"):
             # Not waited for, here and with the clock: a full disk must not keep the start waiting.
             self.journal.append(
                 [self.keeper.entry(Kind.CONFIGURATION, "", payload)],
                 lambda _: self.state.put("configuration", sha256),
             )
+            self._all_committed()  # what is derived from here on is read by it
 
     def _codec_files(self) -> dict[str, str]:
         """The codecs that the configuration names: what they say of bytes must stay known."""
@@ -286,8 +294,14 @@ class Service:
             for path, account in accounts.items()
         }
         last = self.journal.last
-        alive_until = self.journal.entry(last).received_ns if last is not None else 0
-        return accounts, alive_until
+        return accounts, self.received_ns(last) or 0
+
+    def received_ns(self, place: Sequence | None) -> int | None:
+        """When the entry there was received [UTC ns]; None where it can't be read."""
+        try:
+            return self.journal.entry(place).received_ns if place is not None else None
+        except (DamagedRow, KeyError):
+            return None
 
     def _keep_summary(self, table: Mapping[str, Any]) -> None:
         with contextlib.suppress(sqlite3.Error):  # a full disk: it is summed once more then
@@ -436,6 +450,33 @@ class Service:
         if cause not in self._dead_letters and len(self._dead_letters) < DEAD_LETTER_CAUSES:
             self._dead_letters.add(cause)
             _log.warning("dead letter %s from %s: %s", letter.sequence, *cause)
+
+    def _on_damage(self, damage: DamagedRow) -> None:
+        """Declare entries that can't be read, once, so that a person sees it until it is noted."""
+        number, first, last = damage.first.file, damage.first.n, damage.last.n
+        known = losses_in(self.journal.copies)
+        if any((loss.number, loss.first, loss.last) == (number, first, last) for loss in known):
+            return
+        name = file_path(self.layout.journal, number).name
+        rows = f"entry {first}" if first == last else f"the entries {first} to {last}"
+        why = f"{rows} of {name} can't be read"
+        table = {"file": name, "number": number, "first": first, "last": last, "why": why}
+        payload = orjson.dumps({**table, "rows": True})
+        self.journal.append([self.keeper.entry(Kind.LOST, "", payload)])
+
+    def _on_entered_again(self, places: frozenset[Sequence]) -> None:
+        """What was lost of these places is known again by later entries."""
+        self.journal.append([self.keeper.entry(Kind.LOST, "", entered_again(places))])
+
+    def acknowledge(self, who: str) -> int:
+        """A person has noted all losses until now: how many there were."""
+        places = self.deriver.doubt.places
+        losses = open_losses(self.journal.copies)
+        if losses or places:
+            payload = acknowledgement(who, places)
+            self._wait_derived(self.keep([self.keeper.entry(Kind.LOST, "", payload)]))
+            self.deriver.settle_doubt()
+        return len(losses) + len(places)
 
     def _on_lost_line(self, lost: LostLine) -> None:
         """One line for each file and kind of reason; the account of the file counts them all."""

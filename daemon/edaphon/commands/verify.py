@@ -16,6 +16,7 @@ from edaphon.commands.accounts import EntryAccount, read_accounts
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.file_lines import account_text, line_rows
 from edaphon.commands.offline import settled_deriver
+from edaphon.commands.release import found_releases
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.commands.summaries import summaries
 from edaphon.config import Sink as SinkConfig
@@ -23,6 +24,7 @@ from edaphon.derive import counted_files, known_facts, last_sources, meanings
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.meanings import recalled
 from edaphon.journal import JournalReader, Kind, StateFile, read_only
+from edaphon.journal.losses import losses_in, open_losses
 from edaphon.nouns import Channel, Observations, Sequence
 from edaphon.series import DAY_NS, BlockHead, Contested, Series, contested
 from edaphon.sinks.feed import cursor_name
@@ -53,6 +55,8 @@ def verify(
     running = _settle(storage, wait)
     series = storage.series()
     found = _ledgers(storage, series, running)
+    found["losses"] = _losses(read_only(storage.layout.journal))
+    found["releases"] = _releases(storage)
     if deep:
         journal = read_only(storage.layout.journal)
         found["summaries"] = summaries(storage.layout.folder, journal, series)
@@ -96,11 +100,17 @@ def _ledgers(storage: Storage, series: Series, running: bool) -> dict[str, Any]:
     account = read_accounts(journal, position, end)
     counts = checkpoint["state"]["counts"]
     sum_of = sum(n for name, n in counts.items() if name != "records")
+    # What was lost and acknowledged is known to be missing: the records that are there are counted.
+    noted = [loss for loss in losses_in(journal.copies) if loss not in open_losses(journal.copies)]
+    gone = counts["records"] - account.records
+    known = not gone or (gone > 0 and bool(noted))
+    damaged = max(0, account.damaged - sum(loss.rows for loss in noted))
     entries = {
         **counts,
         "journalled": account.records,
-        "damaged": account.damaged,
-        "closes": account.records == counts["records"] == sum_of and not account.damaged,
+        "lost": max(0, gone),
+        "damaged": damaged,
+        "closes": known and counts["records"] == sum_of and not damaged,
     }
     return {
         "entries": entries,
@@ -108,6 +118,18 @@ def _ledgers(storage: Storage, series: Series, running: bool) -> dict[str, Any]:
         "observations": _observations(series, checkpoint["state"]["derived"]),
         "file_lines": _files(journal, series, checkpoint["state"].get("files", {}), position),
     }
+
+
+def _losses(journal: JournalReader) -> dict[str, Any]:
+    """Parts of the journal that were lost, and that no person has acknowledged."""
+    found = [loss.words for loss in open_losses(journal.copies)]
+    return {"open": found, "closes": not found}
+
+
+def _releases(storage: Storage) -> dict[str, Any]:
+    """Files of releases that are missing, or not as they were released."""
+    found = {each.name: each.problems for each in found_releases(storage) if each.problems}
+    return {"altered": found, "closes": not found}
 
 
 def _files(
@@ -285,6 +307,8 @@ def _parts(found: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield found["entries"]
     yield found["observations"]
     yield found["file_lines"]
+    yield found["losses"]
+    yield found["releases"]
     yield from found["slots"].values()
     if "summaries" in found:
         yield found["summaries"]
@@ -298,6 +322,11 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         f" + {e['duplicates']} duplicates + {e['conflicts']} conflicts + {e['held']} held"
         f"   {_verdict(e)}"
     )
+    yield from (f"journal: {words}   OPEN" for words in found["losses"]["open"])
+    for name, problems in found["releases"]["altered"].items():
+        yield from (f"release {name}: {words}   OPEN" for words in problems)
+    if e["lost"]:
+        yield f"entries: {e['lost']} records that were derived are no longer in the journal"
     if e["damaged"]:
         yield f"entries: {e['damaged']} damaged runs in the journal; see `edaphon status`"
     for path, s in found["slots"].items():

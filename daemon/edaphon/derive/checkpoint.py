@@ -1,6 +1,9 @@
 """The place to go on from that is written with the series, and what the rows were derived by."""
 
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -8,22 +11,49 @@ import orjson
 from edaphon.derive.chains import Extent
 from edaphon.journal import DamagedRow, JournalReader, entry_crc
 from edaphon.nouns import Sequence
-from edaphon.series import Series
+from edaphon.series import Series, WrongFile
 
-__all__ = ["CHECKPOINT", "START", "crc_at", "extents_of_json", "extents_to_json", "trusted"]
+__all__ = [
+    "CHECKPOINT",
+    "START",
+    "crc_at",
+    "extents_of_json",
+    "extents_to_json",
+    "reached_by",
+    "trusted",
+]
 
 CHECKPOINT = "deriver"
 START = Sequence(0, 0)
+GONE = -2
 
 
 def trusted(journal: JournalReader, series: Series) -> dict[str, Any] | None:
-    """None without a checkpoint, and for one of entries that the medium has lost since."""
+    """None without a checkpoint, and for one of another journal.
+
+    An entry that is damaged or lost takes nothing from what was derived with it, once the journal
+    goes on behind it.
+    """
     text = series.checkpoint(CHECKPOINT)
     if text is None:
         return None
     table: dict[str, Any] = orjson.loads(text)
-    same = crc_at(journal, Sequence.of(table["position"])) == table["crc"]
-    return table if same else None
+    position = Sequence.of(table["position"])
+    crc = crc_at(journal, position)
+    lost = crc == GONE and position < (journal.last or START)
+    return table if crc == table["crc"] or lost else None
+
+
+def reached_by(path: Path) -> Sequence | None:
+    """The last place from which the series of that file has rows; None where none can be read."""
+    if not path.exists():
+        return None
+    try:
+        with closing(Series(path, read_only=True)) as series:
+            table = orjson.loads(series.checkpoint(CHECKPOINT) or b"{}")
+        return Sequence.of(table["position"])
+    except (OSError, sqlite3.Error, WrongFile, ValueError, KeyError, TypeError):
+        return None
 
 
 def crc_at(journal: JournalReader, sequence: Sequence) -> int:
@@ -33,7 +63,7 @@ def crc_at(journal: JournalReader, sequence: Sequence) -> int:
     try:
         return entry_crc(*sequence, journal.entry(sequence))
     except (KeyError, DamagedRow):
-        return -2
+        return GONE
 
 
 def extents_to_json(extents: Mapping[str, tuple[Extent, ...]]) -> dict[str, list[list[Any]]]:

@@ -8,6 +8,7 @@ the journal into a series of their own, which is taken over once it has caught u
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from edaphon.derive.checkpoint import (
     extents_to_json,
     trusted,
 )
+from edaphon.derive.doubt import Doubt, doubtful_places
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.meanings import MEANINGS, meanings_behind, recalled
 from edaphon.derive.plan import ALWAYS, Extent, Plan, Range, changed_ranges, plan_of, whole_segments
@@ -65,6 +67,7 @@ class _Told(NamedTuple):
     knowledge: Knowledge
     known: Sequence  # of the last fact or configuration it holds
     sources: Sources
+    configured: Sequence = START  # of the last configuration
 
 
 _NOTHING = _Told(Knowledge(), START, Sources())
@@ -81,7 +84,11 @@ class Deriver:
         on_dead_letter: Listener = lambda _: None,
         on_lost_line: Callable[[LostLine], None] = lambda _: None,
         on_note: Callable[[Note], None] = lambda _: None,
+        on_damage: Callable[[DamagedRow], None] = lambda _: None,
+        on_entered_again: Callable[[frozenset[Sequence]], None] = lambda _: None,
     ) -> None:
+        self._on_entered_again = on_entered_again
+        self._on_damage = on_damage
         self._lock = threading.RLock()
         self._journal = journal
         self._series = series
@@ -94,6 +101,7 @@ class Deriver:
         self._meanings: list[int] = []  # the sequences of all that
         self.channels: dict[str, Channel] = {}
         self.damaged = 0
+        self.doubt = Doubt()
         self.differing = 0  # rows that deriving again has changed or withdrawn
         self.position = START
         self._rows = 0  # of records up to `position`, for the journal's summary
@@ -172,7 +180,7 @@ class Deriver:
         with self._lock:
             self._series.sum_again()
             known = {head.channel for head in self._series.heads()} | self.plan.channels.keys()
-            self._pending = {channel: [ALWAYS] for channel in known}
+            self._pending = {c: [ALWAYS] for c in known if not self.doubt.holds(c)}
             self._from_journal = set(self._pending)
             self._drop_jobs()
 
@@ -180,6 +188,8 @@ class Deriver:
         """Plan to derive these once more from the readings that are kept, and what takes them."""
         with self._lock:
             for channel, own in ranges.items():
+                if self.doubt.holds(channel):
+                    continue
                 self._pending[channel] = sorted([*self._pending.get(channel, []), *own])
             extents = self.plan.extents
             self._pending = whole_segments(self._pending, extents)
@@ -198,6 +208,8 @@ class Deriver:
                 "from_journal": sorted(self._from_journal),
                 "recalibration": self._recalibration.to_json() if self._recalibration else None,
                 "meanings": self._meanings,
+                "waiting": sorted(self.doubt.kept or self.channels if self.doubt.places else ()),
+                "channels": [asdict(channel) for channel in self.channels.values()],
             }
             text = orjson.dumps(checkpoint, option=orjson.OPT_NON_STR_KEYS).decode()
             self._series.flush({CHECKPOINT: text, **(cursors or {})})
@@ -205,13 +217,14 @@ class Deriver:
     # -- live ------------------------------------------------------------------------------
 
     def _next(self, limit: int) -> list[Item]:
-        try:
-            return self._journal.after(self.position, limit, BATCH_BYTES)
-        except DamagedRow as damage:
-            self.damaged += 1
-            self._rows += self._journal.count_between(self.position, damage.last, Kind.RECORD)
-            self.position = damage.last
-            return []
+        while True:
+            try:
+                return self._journal.after(self.position, limit, BATCH_BYTES)
+            except DamagedRow as damage:
+                self.damaged += 1
+                self._on_damage(damage)
+                self._rows += self._journal.count_between(self.position, damage.last, Kind.RECORD)
+                self.position = damage.last
 
     def _live(self, items: list[Item], readings: int) -> bool:
         """Take these in, or as many as a turn takes; whether some are left."""
@@ -249,9 +262,7 @@ class Deriver:
         self._told = _learned(self._told, batch)
         self._meanings += [sequence.number for sequence, _ in batch]
         self._name_channels()
-        before = self.plan.extents
-        self._line.plan = plan_of(self._told.knowledge, self._told.sources)
-        self._reconsider(before)
+        self._plan_again()
 
     def _name_channels(self) -> None:
         """A channel once known stays known: points of it may have to be withdrawn."""
@@ -259,6 +270,35 @@ class Deriver:
         self.channels.update(latest.knowledge.channels_ever(latest.sources.site))
 
     # -- deriving again --------------------------------------------------------------------
+
+    def settle_doubt(self) -> None:
+        """A person acknowledged lost entries of meaning: what is known without them holds."""
+        with self._lock:
+            table = {"meanings": self._meanings}
+            self.doubt = Doubt() if not doubtful_places(self._journal, table) else self.doubt
+            if not self.doubt.places:
+                self._plan_again()
+                known = {h.channel for h in self._series.heads()} | self.plan.channels.keys()
+                self._derive_from_journal(known)
+
+    def _plan_again(self) -> None:
+        before = self.plan.extents
+        plan = plan_of(self._told.knowledge, self._told.sources)
+        settled = self.doubt.settled_by(plan)
+        if settled:
+            places, self.doubt = self.doubt.places, self.doubt.without(settled)
+            if not self.doubt.places:
+                self._on_entered_again(places)
+        self._line.plan = self.doubt.limited(plan)
+        self._reconsider(before)
+        if settled:
+            self._derive_from_journal(settled)
+
+    def _derive_from_journal(self, channels: Iterable[str]) -> None:
+        """All of these once more: what came in while they waited was not derived."""
+        self._pending |= {channel: [ALWAYS] for channel in channels}
+        self._from_journal |= set(channels)
+        self._drop_jobs()
 
     def _reconsider(self, before: Mapping[str, tuple[Extent, ...]]) -> None:
         """Plan the work that the difference between two plans makes for what is derived."""
@@ -406,10 +446,11 @@ class Deriver:
 
     def _take_over(self, rework: Rework, channel: str) -> None:
         ranges = self._pending.pop(channel)
-        adopted = self._series.adopt(channel, rework.series, ranges)
+        fed = [(e.start_ns, e.end_ns) for e in self.plan.extents.get(channel, ())]
+        adopted = self._series.adopt(channel, rework.series, ranges, rework.unreadable, fed)
         self.differing += adopted.differing
         # What the line counted then and now: an account that stays open is not closed by this.
-        counted = rework.state.derived.get(channel, 0)
+        counted = rework.state.derived.get(channel, 0) + adopted.kept
         if ranges != [ALWAYS]:
             counted += self.state.derived.get(channel, 0) - adopted.before
         self.state.derived[channel] = counted
@@ -447,16 +488,21 @@ class Deriver:
     def _resume(self, table: dict[str, Any] | None) -> None:
         if table is None:
             # Nothing that is derived can be trusted: all of it is derived once more and compared.
+            self.doubt = Doubt.of(doubtful_places(self._journal, None), None, self.plan)
             known = {head.channel for head in self._series.heads()}
-            self._pending = {channel: [ALWAYS] for channel in known}
-            self._from_journal = set(known)
+            self._pending = {c: [ALWAYS] for c in known if not self.doubt.holds(c)}
+            self._from_journal = set(self._pending)
             return
+        for row in table.get("channels", []):  # the fact of one may be lost since
+            self.channels.setdefault(row["id"], Channel(**row))
         self.position = Sequence.of(table["position"])
         self._newest_ns = table["newest_ns"]
         self._line.state = State.of_json(table["state"])
         if self.state.configuration:
-            in_force = self._recall([Sequence.of(self.state.configuration)])
-            self._line.sources = _learned(_NOTHING, list(in_force)).sources
+            in_force = list(self._recall([Sequence.of(self.state.configuration)]))
+            # One that is lost was journalled again at this start, in the same words.
+            told = _learned(_NOTHING, in_force) if in_force else self._latest
+            self._line.sources = told.sources
         if "files" not in table["state"]:  # of a version that did not count lines
             for path in self._line.sources.files:
                 self.state.files[path] = SourceFiles()
@@ -465,13 +511,27 @@ class Deriver:
         # already, and these are only withdrawn by coming to the facts in the same order again.
         known_then = self._latest.knowledge.as_known_at(self.position)
         self._told = _Told(known_then, self.position, self._line.sources)
-        self._line.plan = plan_of(self._told.knowledge, self._told.sources)
-        self._pending = {c: [(a, b) for a, b in r] for c, r in table["pending"].items()}
+        plan = plan_of(self._told.knowledge, self._told.sources)
+        places = doubtful_places(self._journal, table)
+        if again := places & self._configuration_entered_again():
+            self._on_entered_again(again)
+        self.doubt = Doubt.of(places - again, table, plan)
+        self._line.plan = self.doubt.limited(plan)
+        pending = table["pending"].items()
+        self._pending = {c: [(a, b) for a, b in r] for c, r in pending if not self.doubt.holds(c)}
         self._from_journal = set(table["from_journal"])
         pending = {channel: list(ranges) for channel, ranges in self._pending.items()}
         self._reconsider(extents_of_json(table["extents"]))
+        if waited := [c for c in table.get("waiting", ()) if not self.doubt.holds(c)]:
+            self._derive_from_journal(waited)
         if table["recalibration"] and self._pending == pending:
             self._go_on(table["recalibration"])
+
+    def _configuration_entered_again(self) -> frozenset[Sequence]:
+        """The place of the one in force, where it is lost and a later one is known."""
+        place = Sequence.of(self.state.configuration or 0)
+        later = self._latest.configured > place
+        return frozenset({place} if later and not list(self._recall([place])) else ())
 
     def _go_on(self, table: Mapping[str, Any]) -> None:
         channel = table["channel"]
@@ -487,14 +547,15 @@ def _fills(items: list[Item], limit: int) -> bool:
 
 def _learned(told: _Told, batch: list[Item]) -> _Told:
     """With the facts and configurations of a batch that are new to it."""
-    knowledge, known, sources = told
+    knowledge, known, sources, configured = told
     configuration: Entry | None = None
     for sequence, entry in batch:
         if sequence <= known:
             continue
         known = sequence
         if entry.kind == Kind.CONFIGURATION:
-            configuration = entry
+            configuration, configured = entry, sequence
         else:
             knowledge = knowledge.learn(sequence, from_payload(entry.payload).fact)
-    return _Told(knowledge, known, sources_of(configuration) if configuration else sources)
+    sources = sources_of(configuration) if configuration else sources
+    return _Told(knowledge, known, sources, configured)

@@ -58,7 +58,7 @@ class Plan:
         seconds: Counter[str] = Counter()  # further opinions of a channel, in order of entry
         levels = levels_of(knowledge)
         units = {id: fact.unit for id, fact in knowledge.channels.items()}
-        for deployment in sorted(knowledge.deployments, key=lambda d: levels[d.channel]):
+        for deployment in sorted(knowledge.deployments, key=lambda d: levels.get(d.channel, 0)):
             output = outputs.get(deployment.source, {}).get(deployment.output)
             fact = knowledge.channels.get(deployment.channel)
             if output is None or fact is None:

@@ -9,11 +9,13 @@ from edaphon.derive.sources import Sources
 from edaphon.derive.state import Latest, Memory, State
 from edaphon.derive.step import Item, Line
 from edaphon.journal import DamagedRow, JournalReader, Kind
+from edaphon.journal.losses import losses_in
 from edaphon.nouns import Sequence
 from edaphon.series import Series
 
 __all__ = ["BATCH_BYTES", "READINGS", "Rework", "remove_series"]
 
+LAST_N = 0xFFFFFFFF
 _FLUSH_ROWS = 200_000
 # A turn is as short whatever the entries hold: a piece of a file is thousands of readings.
 READINGS, BATCH_BYTES = 20_000, 500_000
@@ -39,6 +41,8 @@ class Rework:
         self.series = Series(scratch)
         self._line = Line(State(), plan, Sources(), recall, latest=latest)
         self._position = Sequence(0, 0)
+        # Ranges of entries that can't be read, by number: nothing is known against their rows.
+        self.unreadable = missing_ranges(journal)
         # A record's source is its path, or for a broker the first part of the path.
         paths = {*plan.routes, *counted}
         self._sources = paths | {path.partition("/")[0] for path in paths}
@@ -60,6 +64,7 @@ class Rework:
         try:
             items = self._journal.after(self._position, limit, BATCH_BYTES)
         except DamagedRow as damage:
+            self.unreadable.append((damage.first.number, damage.last.number))
             self._position = damage.last
             return False
         items = [item for item in items if item[0] <= live]
@@ -84,6 +89,15 @@ class Rework:
     def close(self) -> None:
         self.series.close()
         remove_series(self._scratch)
+
+
+def missing_ranges(journal: JournalReader) -> list[tuple[int, int]]:
+    """The entries of files, or ends of files, that are declared lost, by number."""
+    found = []
+    for loss in losses_in(journal.copies):
+        first, last = loss.first or 1, LAST_N if loss.last is None else loss.last
+        found.append((Sequence(loss.number, first).number, Sequence(loss.number, last).number))
+    return found
 
 
 def remove_series(path: Path) -> None:

@@ -26,6 +26,7 @@ from edaphon.journal.rows import (
 
 __all__ = [
     "Damaged",
+    "DamagedRows",
     "JournalBusy",
     "JournalTooNew",
     "OpenFile",
@@ -37,6 +38,7 @@ __all__ = [
     "is_written",
     "next_number",
     "number_of",
+    "numbers_there",
     "seal",
     "stray_files",
     "take_lock",
@@ -44,11 +46,16 @@ __all__ = [
 
 _NAME = re.compile(r"journal-(\d{6,})\.sqlite")
 LARGEST_NUMBER = 2**31 - 1  # a place in the journal has 31 bits for it
+_THERE = re.compile(_NAME.pattern + r"(\.damaged-\d+)?")
 _CHECKED_ROWS = 50
 
 
 class Damaged(Exception):
     """A file is not the whole journal file that it was; the text says what was found."""
+
+
+class DamagedRows(Damaged):
+    """Rows of a file are not what was written; the others can be read as ever."""
 
 
 class JournalTooNew(Exception):
@@ -90,9 +97,20 @@ def is_sealed(path: Path) -> bool:
 
 def next_number(folder: Path) -> int:
     """A number that no file here has had, set-aside ones included."""
+    return max(numbers_ever(folder), default=0) + 1
+
+
+def numbers_ever(folder: Path) -> set[int]:
+    """The numbers of all files here, set-aside ones and logs without their file included."""
     found = (_NAME.match(name) for name in os.listdir(folder))
     numbers = (int(match[1]) for match in found if match)
-    return max((number for number in numbers if number < LARGEST_NUMBER), default=0) + 1
+    return {number for number in numbers if number < LARGEST_NUMBER}
+
+
+def numbers_there(folder: Path) -> set[int]:
+    """The numbers of all files that are there, set-aside ones included."""
+    found = (_THERE.fullmatch(name) for name in os.listdir(folder))
+    return {int(match[1]) for match in found if match}
 
 
 def take_lock(folder: Path) -> int:
@@ -238,7 +256,7 @@ class OpenFile:
         self.last_n = newest[0][0] if newest else 0
         for back, row in enumerate(newest):
             if row[0] != self.last_n - back or entry_of(self.number, row, names) is None:
-                raise Damaged(f"{self.path.name}: row {row[0]} is not what was written")
+                raise DamagedRows(f"{self.path.name}: row {row[0]} is not what was written")
 
 
 def is_damage(error: sqlite3.Error, path: Path) -> bool:

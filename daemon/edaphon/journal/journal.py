@@ -39,12 +39,13 @@ class Journal(JournalReader):
         largest_bytes: int = 256_000_000,
         on_trouble: Callable[[str], None] = _log.warning,
         on_full: Callable[[], bool] = lambda: False,
+        reached: Sequence | None = None,
     ) -> None:
         super().__init__(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = take_lock(folder)
         try:
-            self._store = Store(folder, clock, largest_bytes, on_trouble)
+            self._store = Store(folder, clock, largest_bytes, on_trouble, reached)
             # A full disk at start is trouble like a full disk later: the writer tries again.
             with contextlib.suppress(sqlite3.OperationalError, OSError):
                 self._store.start()
@@ -67,14 +68,18 @@ class Journal(JournalReader):
         largest_bytes: int = 256_000_000,
         on_trouble: Callable[[str], None] = _log.warning,
         on_full: Callable[[], bool] = lambda: False,
+        reached: Sequence | None = None,
     ) -> Self:
         """Take the writer's lock, set damaged files aside, start the writer's thread.
+
+        `reached` is the last place that others know to have been committed: where the files end
+        before it, that is declared as lost and the numbers go on in a new file.
 
         Raises JournalBusy when another process writes, JournalTooNew for a later format. Nothing
         else is fatal. `on_trouble` is told once when commits fail and once when they work again;
         `on_full` is asked to make room on a full disk, and says whether it did.
         """
-        return cls(folder, clock, largest_bytes, on_trouble, on_full)
+        return cls(folder, clock, largest_bytes, on_trouble, on_full, reached)
 
     @property
     def id(self) -> str:

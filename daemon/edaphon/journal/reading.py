@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edaphon.databases import AT_FAULT, StorageFault, fault_of
+from edaphon.journal.copies import COPIED, Copies, copies_in, copies_version, is_copied
 from edaphon.journal.entry import Entry, Kind
-from edaphon.journal.files import file_numbers, file_path
+from edaphon.journal.files import file_numbers, file_path, is_sealed
 from edaphon.journal.rows import (
     Row,
     connect_reading,
@@ -34,6 +35,7 @@ _PROBES = 20_000  # rows tried one by one over a bad page in one call: about 0.2
 _NO_MORE = 0xFFFFFFFF  # the highest n that a Sequence can hold
 _SMALLEST_ROW_BYTES = 20
 _DELIVERIES_LOOK_BACK = 200_000
+_OF_KINDS = "SELECT * FROM entry WHERE n > ? AND kind IN (?,?,?,?,?,?,?) ORDER BY n"
 _DELIVERIES = "SELECT * FROM entry WHERE n > ? AND mid IS NOT NULL ORDER BY n DESC"
 
 
@@ -53,11 +55,26 @@ class DamagedRow(Exception):
 
 
 class JournalReader:
-    """Reads the files of a journal folder, whether a daemon writes there or not."""
+    """Reads the files of a journal folder, whether a daemon writes there or not.
 
-    def __init__(self, folder: Path) -> None:
+    In place of damaged entries it gives their second copies, where there are any.
+    """
+
+    def __init__(self, folder: Path, with_copies: bool = True) -> None:
         self.folder = folder
         self.summary: Summary | None = None  # the one writer may know it: see Journal.summarise
+        self._with_copies = with_copies
+        self._copies: tuple[object, Copies] = None, Copies()
+
+    @property
+    def copies(self) -> Copies:
+        """The second copies as they are now."""
+        if not self._with_copies:
+            return Copies()
+        version = copies_version(self.folder)
+        if self._copies[0] != version:
+            self._copies = version, copies_in(self.folder)
+        return self._copies[1]
 
     @property
     def last(self) -> Sequence | None:
@@ -78,7 +95,7 @@ class JournalReader:
         start = sequence or Sequence(0, 0)
         found: list[Numbered] = []
         left = largest_bytes
-        for number in file_numbers(self.folder):
+        for number in self._numbers():
             if number < start.file or len(found) >= limit or left <= 0:
                 continue
             behind = start.n if number == start.file else 0
@@ -95,12 +112,10 @@ class JournalReader:
 
     def entry(self, sequence: Sequence) -> Entry:
         """Raises KeyError for a place without an entry, DamagedRow for a damaged one."""
-        if not file_path(self.folder, sequence.file).exists():
-            raise KeyError(sequence)
         found, damage = self._read(sequence.file, sequence.n - 1, 1)
         if damage is not None and damage.first == sequence:
             raise damage
-        if not found:
+        if not found or found[0][0] != sequence:
             raise KeyError(sequence)
         return found[0][1]
 
@@ -215,14 +230,76 @@ class JournalReader:
                 break
         return found[::-1]
 
+    def of_copied_kinds(self, start: Sequence | None) -> Iterator[Numbered]:
+        """The entries behind `start` that are kept twice, as far as they can be read here."""
+        behind = start or Sequence(0, 0)
+        for number in file_numbers(self.folder):
+            if number >= behind.file:
+                try:
+                    yield from self._copied_of(number, behind.n if number == behind.file else 0)
+                except FileNotFoundError:
+                    continue
+                except _TROUBLE as error:
+                    if not _unreadable(error):
+                        raise
+
+    def _copied_of(self, file: int, behind: int) -> Iterator[Numbered]:
+        with closing(connect_reading(file_path(self.folder, file))) as connection:
+            names = read_names(connection)
+            for row in connection.execute(_OF_KINDS, (behind, *sorted(COPIED), Kind.NOTE)):
+                entry = entry_of(file, row, names)
+                if entry is not None and is_copied(entry):
+                    yield Sequence(file, row[0]), entry
+
+    def _numbers(self) -> list[int]:
+        """The numbers of all files that are there, or of which there are copies."""
+        return sorted({*file_numbers(self.folder), *self.copies.copied_files})
+
     def _read(
         self, file: int, behind: int, limit: int, largest_bytes: int = LARGEST_READ_BYTES
+    ) -> tuple[list[Numbered], DamagedRow | None]:
+        """Good rows and copies of damaged ones, up to a damage without a copy, and that damage."""
+        found: list[Numbered] = []
+        while True:
+            rows, damage = self._stored(file, behind, limit - len(found), largest_bytes)
+            found += rows
+            if damage is None:
+                return found + self._behind_the_end(file, found, behind, limit), None
+            copied = self.copies.within(damage.first, damage.last)
+            run = [item for k, item in enumerate(copied) if item[0].n == damage.first.n + k]
+            if not run:
+                before = copied[0][0].n - 1 if copied else damage.last.n
+                return found, self._damage(file, damage.first.n, before)
+            found += run[: limit - len(found)]
+            behind = found[-1][0].n
+            largest_bytes -= sum(len(entry.payload) for _, entry in rows + run)
+            if len(found) >= limit or largest_bytes <= 0:
+                return found, None
+
+    def _behind_the_end(
+        self, file: int, found: list[Numbered], behind: int, limit: int
+    ) -> list[Numbered]:
+        """Copies of what a closed file has lost at its end."""
+        path = file_path(self.folder, file)
+        if len(found) >= limit or file not in self.copies.copied_files or not path.exists():
+            return []
+        if not is_sealed(path):
+            return []  # a copy may be of an entry that was committed after the file was read
+        last = found[-1][0] if found else Sequence(file, behind)
+        with closing(connect_reading(path)) as connection:
+            end = Sequence(file, max(last.n, _highest_n(connection)) + 1)
+        return self.copies.within(end, Sequence(file, _NO_MORE))[: limit - len(found)]
+
+    def _stored(
+        self, file: int, behind: int, limit: int, largest_bytes: int
     ) -> tuple[list[Numbered], DamagedRow | None]:
         try:
             with closing(connect_reading(file_path(self.folder, file))) as connection:
                 return self._read_run(connection, file, behind, limit, largest_bytes)
         except FileNotFoundError:
-            return [], None  # set aside meanwhile
+            # Set aside or gone: that is declared, and the copies of it are what is left.
+            kept = self.copies.within(Sequence(file, behind + 1), Sequence(file, _NO_MORE))
+            return kept[:limit], None
         except _TROUBLE as error:
             if not _unreadable(error, file_path(self.folder, file)):
                 raise

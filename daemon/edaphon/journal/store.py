@@ -3,17 +3,20 @@
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import orjson
 
 from edaphon.clock import Clock
 from edaphon.databases import move_aside
+from edaphon.journal.copies import CopyFile, begun_line, copies_in, reached_in
 from edaphon.journal.entry import Entry, Kind
 from edaphon.journal.files import (
     Damaged,
+    DamagedRows,
     OpenFile,
     check_closed,
     file_numbers,
@@ -22,10 +25,13 @@ from edaphon.journal.files import (
     is_sealed,
     next_number,
     number_of,
+    numbers_there,
     seal,
     stray_files,
 )
+from edaphon.journal.losses import Missing, losses_in
 from edaphon.journal.origin import machine_marks, origin_of
+from edaphon.journal.reading import JournalReader
 from edaphon.journal.rows import connect_reading, read_header
 from edaphon.nouns import Sequence
 
@@ -36,13 +42,23 @@ class Store:
     """Commits batches; every error leaves it closed, and the next write opens it again."""
 
     def __init__(
-        self, folder: Path, clock: Clock, largest_bytes: int, on_trouble: Callable[[str], None]
+        self,
+        folder: Path,
+        clock: Clock,
+        largest_bytes: int,
+        on_trouble: Callable[[str], None],
+        reached: Sequence | None = None,
     ) -> None:
+        """`reached` is the last place that others know to have been committed."""
         self._folder, self._clock = folder, clock
         self._largest_bytes = largest_bytes
         self._on_trouble = on_trouble
         self._file: OpenFile | None = None
         self._lost: dict[Path, str] = {}  # damaged files, and what was found
+        self._gone: dict[int, Missing] = {}  # entries that are not there any more, by file
+        self._copies = CopyFile(folder)
+        copies, marks = copies_in(folder), (reached_in(folder), reached)
+        self._reached = max((*copies.places[-1:], *filter(None, marks)), default=None)
         self._doubt: Sequence | None = None  # where a commit failed that may have come through
         self.origin = origin_of(folder, self._known_id(), machine_marks())
         self.id = self.origin.journal
@@ -64,8 +80,38 @@ class Store:
             else:
                 if not is_sealed(path):
                     seal(path)
-        self._opened()
+        self._find_missing_files()
+        file = self._opened()
+        self._heal_copies()
+        self._copies.reach(Sequence(file.number, file.last_n))
         self.origin.write(self._folder)
+
+    def _find_missing_files(self) -> None:
+        """Files that were begun, or reached, and are neither there nor set aside nor declared."""
+        there = numbers_there(self._folder)
+        copies = copies_in(self._folder)
+        declared = {loss.number for loss in losses_in(copies) if loss.whole}
+        begun = set(copies.files | copies.copied_files)
+        if self._reached is not None:
+            begun.add(self._reached.file)
+        for number in sorted(begun - there - declared):
+            name = file_path(self._folder, number).name
+            last = self._reached.n if self._reached and self._reached.file == number else None
+            self._gone[number] = Missing(1, last, f"{name} is not there any more")
+
+    def _heal_copies(self) -> None:
+        """Entries whose copies are not there get them: all of a journal that has none yet."""
+        copies, reached = copies_in(self._folder), reached_in(self._folder)
+        reader = JournalReader(self._folder, with_copies=False)
+        start = reached if copies.whole else None
+        lacking = [item for item in reader.of_copied_kinds(start) if item[0] not in copies.entries]
+        for number in sorted(set(file_numbers(self._folder)) - copies.files):
+            lacking.insert(0, begun_line(number))
+        if not copies.whole:
+            self._copies.write_again(copies, lacking)
+        else:
+            self._copies.add(lacking)
+        self._copies.healed = True
 
     def write(self, entries: list[Entry], mids: list[int | None]) -> Sequence:
         """Commit a batch and say where it begins; raises sqlite3.Error or OSError if it is not.
@@ -85,6 +131,7 @@ class Store:
                 self._lost[file.path] = f"{file.path.name}: {error}"
             raise
         self._doubt = None
+        self._copies.commit(Sequence(file.number, first_n), entries)
         return Sequence(file.number, first_n)
 
     def close(self) -> None:
@@ -98,8 +145,10 @@ class Store:
         if doubt is None or doubt.file != file.number:
             return None
         last_n = doubt.n + len(entries) - 1
-        same = file.last_n == last_n and file.holds(last_n, entries[-1])
-        return doubt if same else None
+        if file.last_n != last_n or not file.holds(last_n, entries[-1]):
+            return None
+        self._copies.commit(doubt, entries)
+        return doubt
 
     def _room(self) -> OpenFile:
         file = self._opened()
@@ -118,7 +167,7 @@ class Store:
     def _opened(self) -> OpenFile:
         if self._file is None:
             self._file = self._newest() or self._create()
-        if self._lost:
+        if self._lost or self._gone:
             self._declare_lost(self._file)
         return self._file
 
@@ -129,6 +178,9 @@ class Store:
             return None
         try:
             file = OpenFile.open(path)
+        except DamagedRows:  # what else is in it stays readable, and nothing is added to it
+            seal(path)
+            return None
         except Damaged as damage:
             self._lost[path] = str(damage)
             return None
@@ -136,26 +188,57 @@ class Store:
             file.close()
             seal(path)
             return None
+        if self._has_lost_its_end(file):
+            file.close()
+            seal(path)
+            return None
         return file
+
+    def _has_lost_its_end(self, file: OpenFile) -> bool:
+        """Whether entries of it were committed that it has not; their numbers never come again."""
+        reached = self._reached
+        if reached is None or reached.file != file.number or reached.n <= file.last_n:
+            return False
+        why = f"{file.path.name} ends with entry {file.last_n}, and {reached.n} were committed"
+        self._gone[file.number] = Missing(file.last_n + 1, reached.n, why)
+        return True
 
     def _create(self) -> OpenFile:
         self.origin.write(self._folder)
-        number = next_number(self._folder)
-        return OpenFile.create(self._folder, number, self.id, self._clock.wall_ns())
+        reached = self._reached.file if self._reached is not None else 0
+        number = max(next_number(self._folder), reached + 1, *self._begun_ever())
+        opened_ns = self._clock.wall_ns()
+        file = OpenFile.create(self._folder, number, self.id, opened_ns)
+        self._copies.begin(number, opened_ns)
+        return file
+
+    def _begun_ever(self) -> Iterator[int]:
+        """Numbers that the next file may have, for all that is known to have been begun."""
+        return (number + 1 for number in copies_in(self._folder).files)
 
     def _declare_lost(self, file: OpenFile) -> None:
         # The declaration is durable before the rename: a crash between them declares it twice,
         # the other order could lose it.
+        for number, missing in list(self._gone.items()):
+            self._declare(file, {"number": number, **missing._asdict()})
+            del self._gone[number]
+            self._on_trouble(
+                f"journal: {missing.why}: what was in it is lost, unless a backup has it"
+            )
         for path, why in list(self._lost.items()):
-            said = orjson.dumps({"file": path.name, "number": number_of(path), "why": why})
-            now = self._clock
-            file.write([Entry(Kind.LOST, now.wall_ns(), now.mono_ns(), "", "", said)], [None])
+            self._declare(file, {"number": number_of(path), "why": why})
             aside = move_aside(path)
             del self._lost[path]
             self._on_trouble(
                 f"journal: {why}; the file is set aside as {aside} and the journal goes on in "
                 f"{file.path.name}; edaphon salvage reads what is left in it"
             )
+
+    def _declare(self, file: OpenFile, loss: dict[str, Any]) -> None:
+        name = file_path(self._folder, loss["number"]).name
+        now, said = self._clock, orjson.dumps({"file": name, **loss})
+        entries = [Entry(Kind.LOST, now.wall_ns(), now.mono_ns(), "", "", said)]
+        self._copies.commit(Sequence(file.number, file.write(entries, [None])), entries)
 
     def _known_id(self) -> str | None:
         for number in reversed(file_numbers(self._folder)):

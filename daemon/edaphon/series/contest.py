@@ -12,6 +12,7 @@ from edaphon.series.rows import Rows, changed_rows
 __all__ = [
     "Conflict",
     "Contested",
+    "among",
     "conflict_of",
     "contested",
     "further_of",
@@ -71,6 +72,14 @@ def within(times_ns: Int, ranges: Sequence[tuple[int, int]]) -> npt.NDArray[np.b
     for start, end in ranges:
         inside |= (times_ns >= start) & (times_ns < end)
     return inside
+
+
+def among(sequences: Int, ranges: Sequence[tuple[int, int]]) -> npt.NDArray[np.bool_]:
+    """Which of them lie in one of these ranges, ends included."""
+    found = np.zeros(len(sequences), bool)
+    for first, last in ranges:
+        found |= (first <= sequences) & (sequences <= last)
+    return found
 
 
 def ranked(a: np.void, b: np.void) -> tuple[np.void, np.void]:

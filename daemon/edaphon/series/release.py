@@ -144,8 +144,11 @@ def _problems(store: Store, about: Release) -> Iterator[str]:
             yield f"the text of derivation {id} is another one"
     heads = store.heads()
     for head in heads:
-        if _sound(store, head, names) is None:
+        rows = _sound(store, head, names)
+        if rows is None:
             yield f"{head.channel} on {_date(head.day)} has other rows"
+        elif not store.same_numbers(head.channel, head.day, rows):
+            yield f"{head.channel} on {_date(head.day)} has other numbers in its header"
     if sum(head.n for head in heads) != about.rows:
         yield f"it holds {sum(head.n for head in heads)} rows, of {about.rows}"
     if (found := _digest(store.checkpoint(_CHANNELS) or "", heads)) != about.digest:

@@ -22,6 +22,7 @@ from edaphon.series.change import Change, Recent, Withdrawal
 from edaphon.series.contest import (
     Conflict,
     Contested,
+    among,
     conflict_of,
     contested,
     further_of,
@@ -56,10 +57,14 @@ _NO_TIMES = np.empty(0, np.int64)
 
 
 class Adopted(NamedTuple):
-    """What adopting changed: rows that differ now, and the readings that were held there before."""
+    """What adopting changed: rows that differ now, and the readings that were held there before.
+
+    `kept` rows stay though nothing was derived of their entries: these can't be read.
+    """
 
     differing: int
     before: int
+    kept: int = 0
 
 
 class Series:
@@ -234,22 +239,34 @@ class Series:
         known = {c.key: c for c in self._store.conflicts(channel, time_ns, time_ns + 1)}
         return list((known | self._unwritten.conflicts.get((channel, time_ns), {})).values())
 
-    def adopt(self, channel: str, other: "Series", ranges: Sequence[tuple[int, int]]) -> Adopted:
+    def adopt(
+        self,
+        channel: str,
+        other: "Series",
+        ranges: Sequence[tuple[int, int]],
+        unreadable: Sequence[tuple[int, int]] = (),
+        fed: Sequence[tuple[int, int]] = (),
+    ) -> Adopted:
         """Within these times [UTC ns) make this channel what `other` says it is.
 
+        Rows of entries that are unreadable (from and to the number of their sequence) stay where
+        `other` has none of their time and the channel is fed still (times [UTC ns)).
         The difference becomes one change. It is written block by block, so sinks read it from
         there: rows that vanished or lost a number are withdrawn.
         """
         with self.unseen(), other._lock:
             other.flush()
-            number, differing, before = self.change + 1, 0, 0
+            number, differing, before, kept = self.change + 1, 0, 0, 0
             days = {day for own in (self, other) for r in ranges for day in own.days(channel, *r)}
             for day in sorted(days):
                 old, taken = self._rows(channel, day), other._rows(channel, day)
                 taken = self._translated(other, taken[within(taken["time_ns"], ranges)])
                 here = within(old["time_ns"], ranges)
                 before += int(here.sum())
-                new = np.concatenate([old[~here], taken])
+                stays = here & among(old["sequence"], unreadable) & within(old["time_ns"], fed)
+                stays &= ~np.isin(old["time_ns"], taken["time_ns"])
+                kept += int(stays.sum())
+                new = np.concatenate([old[~here | stays], taken])
                 new = new[np.argsort(new["time_ns"], kind="stable")]
                 fresh, gone = self._replace(channel, day, old, new, number)
                 self._unwritten.withdrawn.append((number, Withdrawal(channel, gone)))
@@ -262,7 +279,7 @@ class Series:
             if differing:
                 self.change = number
                 self._recent = Recent(number)
-            return Adopted(differing, before)
+            return Adopted(differing, before, kept)
 
     def _replace(
         self, channel: str, day: int, old: Rows, new: Rows, number: int

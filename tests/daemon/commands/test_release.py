@@ -4,6 +4,7 @@ import re
 import shutil
 import sqlite3
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,7 @@ def test_a_correction_changes_current_values_and_not_those_of_a_release(plot):
 def test_the_journal_knows_a_release_and_up_to_where_it_knew(plot):
     last = read_only(plot.storage / "journal").last
     made = call_json(plot, "release", "r1", "--who", "A. Roth")
+    file = plot.storage / "releases" / "r1.sqlite"
     assert made["known_sequence"] == str(last)
     assert made["known_time"] == "2026-04-01T22:00:02Z"
     assert notes(plot) == [
@@ -100,6 +102,7 @@ def test_the_journal_knows_a_release_and_up_to_where_it_knew(plot):
             "known_sequence": str(last),
             "who": "A. Roth",
             "note": "",
+            "file_sha256": sha256(file.read_bytes()).hexdigest(),
         }
     ]
 
@@ -167,6 +170,26 @@ def test_a_release_that_was_altered_is_said_so(plot):
     assert "expected what was released" in err
     altered = {line.split()[0] for line in out.splitlines() if "ALTERED" in line}
     assert altered == set(listed) - {"good"}
+
+
+def test_a_release_that_is_missing_or_has_other_header_numbers_is_found_by_list_and_verify(plot):
+    for name in ("gone", "header", "words", "good"):
+        call(plot, "release", name)
+    folder = plot.storage / "releases"
+    (folder / "gone.sqlite").unlink()
+    (folder / "header.sqlite").chmod(0o644)
+    alter(folder / "header.sqlite", "UPDATE block SET highest = 7 WHERE channel = 'ec25'")
+    (folder / "words.sqlite").chmod(0o644)
+    made = 'UPDATE checkpoint SET json = replace(json, \'"made":"20\', \'"made":"19\')'
+    alter(folder / "words.sqlite", made)
+    listed = {row["name"]: row["problems"] for row in call_json(plot, "release", codes=(1,))}
+    assert listed["good"] == []
+    assert listed["gone"] == [f"its file {folder / 'gone.sqlite'} is not there"]
+    assert listed["header"] == ["ec25 on 2026-04-01 has other numbers in its header"]
+    assert "its file_sha256 is" in listed["words"][0]
+    found = call_json(plot, "verify", codes=(1,))
+    assert set(found["releases"]["altered"]) == {"gone", "header", "words"}
+    assert "release gone: its file" in call(plot, "verify", codes=(1,))[0]
 
 
 def alter(path: Path, statement: str) -> None:

@@ -26,6 +26,7 @@ from edaphon.facts import (
     to_payload,
 )
 from edaphon.journal import DamagedRow, Entry, Kind
+from edaphon.journal.copies import Copies
 from edaphon.nouns import Observations, Sequence
 from edaphon.series import DAY_NS, Series
 from edaphon.sinks.feed import SeriesFeed, cursor_name
@@ -82,6 +83,7 @@ class MemoryJournal:
     """The reading side of a journal of which the first `shown` entries are committed."""
 
     summary = None
+    copies = Copies()
 
     def __init__(self, entries: Several[Entry]) -> None:
         self.entries = entries

@@ -11,6 +11,7 @@ from edaphon.commands.explain.case import Found
 from edaphon.commands.explain.missing import Absent, gap_at, why_none
 from edaphon.commands.explain.text import lines_of
 from edaphon.commands.explain.way import way_of
+from edaphon.commands.lost_facts import warn_of_lost_facts
 from edaphon.commands.moments import moment_ns
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.derive.explaining import History, Row, history_of, row_at
@@ -34,6 +35,7 @@ def explain(
     if not storage.layout.journal.exists():
         raise fail(f"no journal in {storage.layout.folder}; start `edaphon run` first")
     series = storage.series()
+    warn_of_lost_facts(storage)
     history = history_of(read_only(storage.layout.journal))
     _expect_channel(channel, history)
     found = _found(storage, series, history, channel, time_ns)

@@ -9,11 +9,11 @@ import typer
 
 from edaphon.commands.lacking import account_name
 from edaphon.commands.query import FAR_NS, instant
-from edaphon.commands.release.making import Wanted, make_release
+from edaphon.commands.release.making import Wanted, make_release, note_of, notes_of_releases
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.series import Release, WrongFile, read_release, release_problems
 
-__all__ = ["release"]
+__all__ = ["found_releases", "release"]
 
 
 class Found(NamedTuple):
@@ -47,7 +47,7 @@ def release(
         made = make_release(storage, wanted)
         typer.echo(orjson.dumps(_table(made)) if json else _told(made))
         return
-    found = list(_found(storage))
+    found = list(found_releases(storage))
     if json:
         typer.echo(orjson.dumps([_row(each) for each in found], option=orjson.OPT_INDENT_2))
     else:
@@ -57,7 +57,12 @@ def release(
         raise fail("expected what was released, got other files; take them from a copy")
 
 
-def _found(storage: Storage) -> Iterator[Found]:
+def found_releases(storage: Storage) -> Iterator[Found]:
+    """The files of all releases, those apart that the journal knows of and that are gone."""
+    noted = notes_of_releases(storage)
+    there = {path.stem for path in storage.layout.releases.glob("*.sqlite")}
+    for name in sorted(noted.keys() - there):
+        yield Found(name, None, [f"its file {storage.layout.release(name)} is not there"])
     for path in sorted(storage.layout.releases.glob("*.sqlite")):
         problems = release_problems(path)
         try:
@@ -66,7 +71,19 @@ def _found(storage: Storage) -> Iterator[Found]:
             about = None
         if about is not None and about.name != path.stem:
             problems.append(f"it was released as {about.name}")
+        note = noted.get(path.stem)
+        if about is not None and note is not None and not problems:
+            problems += _differing(note, note_of(about, path))
         yield Found(path.stem, about, problems)
+
+
+def _differing(note: dict[str, Any], own: dict[str, Any]) -> list[str]:
+    """What a file says of itself, and was not released."""
+    return [
+        f"its {name} is {own[name]!r}, and {note[name]!r} was released"
+        for name in own
+        if name in note and note[name] != own[name]
+    ]
 
 
 def _table(about: Release) -> dict[str, Any]:

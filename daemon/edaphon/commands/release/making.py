@@ -1,6 +1,7 @@
 """Making a release: settle, copy one moment of the series, tell the journal, give it its name."""
 
 import fcntl
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -60,7 +61,7 @@ def make_release(storage: Storage, wanted: Wanted) -> Release:
         part.chmod(0o444)
         _sync(part)
         # First the note: a name that a file has is known to the journal, whenever power fails.
-        _note(storage, made)
+        _note(storage, made, part)
         part.rename(path)
         _sync(path.parent)
     return made
@@ -169,9 +170,9 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _note(storage: Storage, made: Release) -> None:
+def _note(storage: Storage, made: Release, part: Path) -> None:
     """Through the daemon; into the journal when it is off."""
-    told = note_of(made)
+    told = note_of(made, part)
     try:
         storage.ask("release", note=told)
     except DaemonOff:
@@ -184,7 +185,22 @@ def _note(storage: Storage, made: Release) -> None:
             raise fail(str(busy), TRY_AGAIN) from None
 
 
-def note_of(made: Release) -> dict[str, Any]:
-    """What the journal keeps of a release."""
+def notes_of_releases(storage: Storage) -> dict[str, dict[str, Any]]:
+    """By name, what the journal keeps of each release."""
+    if not storage.layout.journal.is_dir():
+        return {}
+    copies = JournalReader(storage.layout.journal).copies
+    tables = [orjson.loads(entry.payload) for _, entry in copies.of_kind(Kind.NOTE)]
+    return {table["name"]: table for table in tables if table.get("what") == "release"}
+
+
+def note_of(made: Release, path: Path) -> dict[str, Any]:
+    """What the journal keeps of a release in that file."""
     names = ("name", "digest", "rows", "known_sequence", "who", "note")
-    return {"what": "release", **{name: getattr(made, name) for name in names}}
+    told = {name: getattr(made, name) for name in names}
+    return {"what": "release", **told, "file_sha256": _sha256(path)}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,132 @@
+"""`edaphon salvage`: what of the journal was lost, and what is left in damaged files of it."""
+
+import base64
+import getpass
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from edaphon.acquire.timekeeper import Timekeeper, boot_id
+from edaphon.clock import SystemClock
+from edaphon.commands.control import DaemonOff
+from edaphon.commands.offline import TRY_AGAIN, settled_deriver
+from edaphon.commands.storage import Storage, fail, open_storage
+from edaphon.journal import Entry, Journal, JournalBusy, Kind, Sequence, read_only
+from edaphon.journal import salvage as salvaged
+from edaphon.journal.losses import Loss, acknowledgement, losses_in, open_losses
+from edaphon.written.values import instant_text
+
+__all__ = ["salvage"]
+
+
+def salvage(
+    number: Annotated[
+        int, typer.Argument(help="number of a journal file; none: a table of all losses")
+    ] = 0,
+    acknowledge: Annotated[
+        bool, typer.Option("--acknowledge", help="all losses are noted; derive without them")
+    ] = False,
+    who: Annotated[str, typer.Option(help="who notes them; your login if not given")] = "",
+    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    json: Annotated[bool, typer.Option("--json", help="print JSON, of a file each entry")] = False,
+) -> None:
+    """List what was lost of the journal, or the entries that a damaged file still holds.
+
+    Exit 1 while a loss is not acknowledged, or where nothing of the file can be read.
+    """
+    storage = open_storage(file)
+    if not storage.layout.journal.is_dir():
+        raise fail(f"no journal in {storage.layout.folder}; start `edaphon run` first")
+    if acknowledge:
+        n = _acknowledge(storage, who or getpass.getuser())
+        typer.echo(f"{n} losses acknowledged" if n else "no loss waits for it")
+    elif number:
+        _show_file(storage, number, json)
+    else:
+        _show_losses(storage, json)
+
+
+def _show_losses(storage: Storage, json: bool) -> None:
+    copies = read_only(storage.layout.journal).copies
+    losses, waiting = losses_in(copies), open_losses(copies)
+    if json:
+        rows = [_row(loss, loss not in waiting) for loss in losses]
+        typer.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
+    for loss in losses if not json else ():
+        state = "OPEN" if loss in waiting else "noted"
+        typer.echo(f"{instant_text(loss.received_ns // 10**9 * 10**9)}  {state:<5}  {loss.why}")
+    if not losses and not json:
+        typer.echo("nothing of the journal was lost")
+    if waiting:
+        raise typer.Exit(1)
+
+
+def _row(loss: Loss, acknowledged: bool) -> dict[str, Any]:
+    place = {"place": str(loss.place), "acknowledged": acknowledged}
+    return {**loss._asdict(), **place}
+
+
+def _show_file(storage: Storage, number: int, json: bool) -> None:
+    """The entries as JSON lines, or how many there are of each source and kind."""
+    counts: Counter[tuple[str, str]] = Counter()
+    times: list[int] = []
+    for place, entry in _left_in(storage, number):
+        counts[entry.kind.name.lower(), entry.source] += 1
+        times = [min([entry.received_ns, *times[:1]]), max([entry.received_ns, *times[1:]])]
+        if json:
+            typer.echo(orjson.dumps(_entry(place, entry)))
+    if not counts:
+        raise fail(f"nothing can be read in journal file {number}; take it from a backup")
+    if not json:
+        first, last = (instant_text(time // 10**9 * 10**9) for time in times)
+        typer.echo(f"{counts.total()} entries can be read, received {first} to {last}")
+        for (kind, source), n in sorted(counts.items()):
+            typer.echo(f"{n:>9}  {kind}  {source}".rstrip())
+
+
+def _left_in(storage: Storage, number: int) -> Iterator[tuple[Sequence, Entry]]:
+    """Of the file of that number, and of those with it that were set aside; each entry once."""
+    seen: set[Sequence] = set()
+    found = sorted(storage.layout.journal.glob(f"journal-{number:06d}.sqlite*"))
+    for path in found:
+        if path.name.endswith(("-wal", "-shm")) or not path.is_file():
+            continue
+        for place, entry in salvaged(path):
+            if place not in seen:
+                seen.add(place)
+                yield place, entry
+    for place, entry in read_only(storage.layout.journal).copies.entries.items():
+        if place.file == number and place not in seen:
+            yield place, entry
+
+
+def _entry(place: Sequence, entry: Entry) -> dict[str, Any]:
+    payload = base64.b64encode(entry.payload).decode()
+    names = {"kind": entry.kind.name.lower(), "purpose": entry.purpose.name.lower()}
+    return {"place": str(place), **entry._asdict(), **names, "payload": payload}
+
+
+def _acknowledge(storage: Storage, who: str) -> int:
+    try:
+        return int(storage.ask("acknowledge", who=who)["acknowledged"])
+    except DaemonOff:
+        return _acknowledge_alone(storage, who)
+
+
+def _acknowledge_alone(storage: Storage, who: str) -> int:
+    clock = SystemClock()
+    with settled_deriver(storage) as (deriver, _):
+        places = deriver.doubt.places
+    try:
+        with Journal.open(storage.layout.journal, clock) as journal:
+            n = len(open_losses(journal.copies)) + len(places)
+            if n:
+                payload = acknowledgement(who, places)
+                journal.append_now(Timekeeper(clock, boot_id()).entry(Kind.LOST, "", payload))
+            return n
+    except JournalBusy as busy:
+        raise fail(str(busy), TRY_AGAIN) from None

@@ -1,0 +1,256 @@
+"""The second copy of the entries that all others are read by, and the last place committed.
+
+A record that is damaged costs its own value; a damaged fact, calibration, configuration or clock
+would change the meaning of thousands. Those are kept twice: in the journal and as a line each in
+`journal.copies`, `number CRC JSON`, with the CRC of the journal's own row, written after its
+commit. A line of entry 0 of a file says that this file was begun. `journal.reached` holds the last
+place that was committed, up to which the copies are complete.
+"""
+
+import base64
+import contextlib
+import os
+import struct
+import zlib
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import orjson
+
+from edaphon.journal.entry import Entry, Kind, Purpose, entry_crc
+from edaphon.nouns import Sequence
+
+__all__ = [
+    "COPIED",
+    "Copies",
+    "CopyFile",
+    "begun_line",
+    "copies_in",
+    "copies_version",
+    "is_copied",
+    "reached_in",
+]
+
+COPIED = frozenset(
+    {Kind.FACT, Kind.CALIBRATION, Kind.MARK, Kind.CONFIGURATION, Kind.CLOCK, Kind.LOST}
+)
+NOTED = b'"what":"release"'  # of notes those that say what was released
+_NAME, _REACHED = "journal.copies", "journal.reached"
+_PLACE = struct.Struct("<II")
+_PLACE_AND_CRC = struct.Struct("<III")
+
+Item = tuple[Sequence, Entry]
+
+
+@dataclass(frozen=True)
+class Copies:
+    """What the copy file holds; `bad` are its damaged lines, `doubtful` the places they name."""
+
+    entries: dict[Sequence, Entry] = field(default_factory=dict)
+    files: frozenset[int] = frozenset()  # that were begun
+    doubtful: frozenset[Sequence] = frozenset()
+    bad: tuple[bytes, ...] = ()
+    whole: bool = False  # the file is there, and has no damaged line
+
+    @cached_property
+    def places(self) -> list[Sequence]:
+        return sorted(self.entries)
+
+    @cached_property
+    def copied_files(self) -> frozenset[int]:
+        return frozenset(place.file for place in self.entries)
+
+    def within(self, first: Sequence, last: Sequence) -> list[Item]:
+        """The copies from one place to another, in order."""
+        at = bisect_left(self.places, first)
+        found = []
+        while at < len(self.places) and self.places[at] <= last:
+            found.append((self.places[at], self.entries[self.places[at]]))
+            at += 1
+        return found
+
+    def last(self, kind: Kind) -> Item | None:
+        """The copy of that kind that was entered last."""
+        place = next((p for p in reversed(self.places) if self.entries[p].kind == kind), None)
+        return (place, self.entries[place]) if place is not None else None
+
+    def of_kind(self, kind: Kind) -> Iterator[Item]:
+        return ((p, self.entries[p]) for p in self.places if self.entries[p].kind == kind)
+
+
+def is_copied(entry: Entry) -> bool:
+    """Whether an entry is kept twice."""
+    return entry.kind in COPIED or (entry.kind == Kind.NOTE and NOTED in entry.payload)
+
+
+def copies_version(folder: Path) -> object:
+    """Another one after each change of the copy file."""
+    try:
+        about = (folder / _NAME).stat()
+    except OSError:
+        return None
+    return about.st_ino, about.st_size, about.st_mtime_ns
+
+
+def copies_in(folder: Path) -> Copies:
+    """What the copy file of a journal folder holds; nothing where it can't be read."""
+    try:
+        data = (folder / _NAME).read_bytes()
+    except OSError:
+        return Copies()
+    lines = data.split(b"\n")[:-1]  # behind the last line end there is at most a torn line
+    entries: dict[Sequence, Entry] = {}
+    files: set[int] = set()
+    doubtful: set[Sequence] = set()
+    bad: list[bytes] = []
+    for line in lines:
+        item = _item_of(line)
+        if item is None:
+            bad.append(line)
+            doubtful.update(_places_named(line))
+        elif item[0].n:
+            entries[item[0]] = item[1]
+        else:
+            files.add(item[0].file)
+    gone = frozenset(doubtful - entries.keys())
+    return Copies(entries, frozenset(files), gone, tuple(bad), not bad)
+
+
+def reached_in(folder: Path) -> Sequence | None:
+    """The last place known to be committed; None where that is not known."""
+    with contextlib.suppress(OSError, struct.error):
+        data = (folder / _REACHED).read_bytes()[: _PLACE_AND_CRC.size]
+        file, n, crc = _PLACE_AND_CRC.unpack(data)
+        if zlib.crc32(data[: _PLACE.size]) == crc:
+            return Sequence(file, n)
+    return None
+
+
+class CopyFile:
+    """The writing side, used by the journal's one writer. No error of it fails a commit."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = folder / _NAME
+        self._waiting: list[bytes] = []
+        self.healed = False  # copies of all before have been looked for
+
+    def add(self, items: Iterable[Item]) -> None:
+        """Lines for these entries, now or, where the disk refuses, with the next ones."""
+        self._waiting += [_line_of(*item) for item in items]
+        if not self._waiting:
+            return
+        with contextlib.suppress(OSError), self._path.open("r+b" if self._there else "wb") as file:
+            file.seek(_end_of_lines(file.read()))
+            file.truncate()
+            file.write(b"".join(self._waiting))
+            file.flush()
+            os.fdatasync(file.fileno())
+            self._waiting.clear()
+
+    def begin(self, number: int, opened_ns: int) -> None:
+        """A journal file of that number was begun."""
+        self.add([begun_line(number, opened_ns)])
+
+    def commit(self, first: Sequence, entries: list[Entry]) -> None:
+        """These entries stand in the journal."""
+        self.add(
+            (Sequence(first.file, first.n + k), entry)
+            for k, entry in enumerate(entries)
+            if is_copied(entry)
+        )
+        if self.healed and not self._waiting:
+            self.reach(Sequence(first.file, first.n + len(entries) - 1))
+
+    def reach(self, place: Sequence) -> None:
+        """The copies are complete up to there."""
+        data = _PLACE.pack(*place)
+        data += zlib.crc32(data).to_bytes(4, "little")
+        with contextlib.suppress(OSError):
+            # not synchronised: a place that is too old is looked behind of
+            handle = os.open(self._folder / _REACHED, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC)
+            try:
+                os.pwrite(handle, data, 0)
+            finally:
+                os.close(handle)
+
+    def write_again(self, copies: Copies, items: Iterable[Item]) -> None:
+        """The whole file, healed; of damaged lines those that nothing heals stay."""
+        entries = {**copies.entries, **dict(items)}
+        begun = [begun_line(number) for number in copies.files]
+        lines = [_line_of(*item) for item in (*begun, *sorted(entries.items()))]
+        healed = entries.keys()
+        lines += [line + b"\n" for line in copies.bad if not _places_named(line) & healed]
+        new = self._path.with_name(_NAME + ".new")
+        with contextlib.suppress(OSError):
+            with new.open("wb") as file:
+                file.write(b"".join(lines))
+                file.flush()
+                os.fsync(file.fileno())
+            if self._path.is_dir():
+                self._path.rename(self._path.with_name(f"{_NAME}.damaged-{os.getpid()}"))
+            new.rename(self._path)
+
+    @property
+    def _there(self) -> bool:
+        return self._path.exists()
+
+
+def begun_line(number: int, opened_ns: int = 0) -> Item:
+    """That a journal file was begun, as an entry of place 0 in it."""
+    return Sequence(number, 0), Entry(Kind.NOTE, opened_ns, 0, "", "", b"")
+
+
+def _end_of_lines(data: bytes) -> int:
+    return data.rfind(b"\n") + 1
+
+
+def _line_of(place: Sequence, entry: Entry) -> bytes:
+    table = {
+        "place": place.number,
+        "kind": int(entry.kind),
+        "received_ns": entry.received_ns,
+        "mono_ns": entry.mono_ns,
+        "boot": entry.boot,
+        "source": entry.source,
+        "slot_ns": entry.slot_ns,
+        "purpose": int(entry.purpose),
+        "payload": base64.b64encode(entry.payload).decode(),
+    }
+    text = orjson.dumps(table)
+    return b"%d %08x %b\n" % (place.number, entry_crc(*place, entry), text)
+
+
+def _item_of(line: bytes) -> Item | None:
+    """What a line holds; None for one that is not what was written."""
+    try:
+        number, crc, text = line.split(b" ", 2)
+        table = orjson.loads(text)
+        place = Sequence.of(int(number))
+        entry = Entry(
+            Kind(table["kind"]),
+            table["received_ns"],
+            table["mono_ns"],
+            table["boot"],
+            table["source"],
+            base64.b64decode(table["payload"], validate=True),
+            table["slot_ns"],
+            Purpose(table["purpose"]),
+        )
+        same = table["place"] == place.number and entry_crc(*place, entry) == int(crc, 16)
+        return (place, entry) if same else None
+    except (ValueError, KeyError, TypeError, AttributeError, struct.error):
+        return None
+
+
+def _places_named(line: bytes) -> set[Sequence]:
+    """The places that a damaged line may be about."""
+    found = set()
+    with contextlib.suppress(ValueError):
+        found.add(int(line.split(b" ", 1)[0]))
+    with contextlib.suppress(ValueError, KeyError, TypeError, IndexError):
+        found.add(int(orjson.loads(line.split(b" ", 2)[2])["place"]))
+    return {Sequence.of(number) for number in found if 0 < number < 2**64}

@@ -1,0 +1,180 @@
+"""What is lost of the journal is shown by status and verify until a person has noted it."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import orjson
+import pytest
+from tests.daemon.commands.calling import call, call_json, until
+from tests.daemon.commands.test_explain import FACTS, NOON, TABLES, entry, told
+from tests.daemon.journal.entries import journal_file
+from tests.stories.station import Station
+
+from edaphon.clock import SystemClock
+from edaphon.commands.offline import settled_deriver
+from edaphon.commands.run import running
+from edaphon.commands.storage import open_storage
+from edaphon.journal import Journal, Kind, Sequence, read_only
+from edaphon.journal.copies import copies_in
+
+
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    station = Station(tmp_path_factory.mktemp("settled"), TABLES, FACTS)
+    text = station.file.read_text()
+    configuration = orjson.dumps({"file": "edaphon.toml", "sha256": "", "text": text})
+    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+        journal.append_now(entry(Kind.CONFIGURATION, -6, "", configuration))
+    call(station, "apply")
+    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+        for each in told():
+            journal.append_now(each)
+    with settled_deriver(open_storage(station.file)):
+        pass
+    return station.storage
+
+
+@pytest.fixture
+def plot(settled: Path, tmp_path: Path) -> Station:
+    station = Station(tmp_path, TABLES, FACTS)
+    shutil.copytree(settled, station.storage)
+    return station
+
+
+def deleted(path: Path) -> None:
+    path.unlink()
+
+
+def zeroed(path: Path) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def truncated(path: Path) -> None:
+    os.truncate(path, 8192)
+
+
+def replaced_by_a_shorter_state(path: Path) -> None:
+    """As after a lost -wal: an earlier, whole state of the file."""
+    with closing(sqlite3.connect(path)) as db, db:
+        (last,) = db.execute("SELECT max(n) FROM entry").fetchone()
+        db.execute("DELETE FROM entry WHERE n > ?", (last - 3,))
+        db.execute("UPDATE header SET last_n = NULL")
+
+
+@pytest.mark.parametrize("harm", [deleted, zeroed, truncated, replaced_by_a_shorter_state])
+def test_a_newest_file_that_is_lost_is_a_problem_until_it_is_noted(
+    plot: Station, harm: Callable[[Path], None]
+) -> None:
+    values = call(plot, "query", "p-temp")
+    path = journal_file(plot.storage / "journal")
+    path.chmod(0o644)
+    harm(path)
+    with running(plot.file) as _:
+        status = call_json(plot, "status", codes=(1,))
+        assert any("journal-000001.sqlite" in words for words in status["trouble"])
+        assert "journal-000001.sqlite" in call(plot, "verify", codes=(1,))[0]
+        assert call(plot, "query", "p-temp") == values
+        assert call_json(plot, "salvage", codes=(1,))[0]["acknowledged"] is False
+        assert "1 losses acknowledged" in call(plot, "salvage", "--acknowledge", "--who", "me")[0]
+        status = call_json(plot, "status", codes=(0, 1))
+        assert not any("journal" in words for words in status["trouble"])
+        call(plot, "verify")
+    assert call_json(plot, "salvage")[0]["acknowledged"] is True
+    call(plot, "rebuild")
+    assert call(plot, "query", "p-temp") == values
+
+
+def test_a_loss_is_noted_while_the_daemon_is_off(plot: Station) -> None:
+    journal_file(plot.storage / "journal").unlink()
+    assert "is not there any more" in call(plot, "verify", codes=(1,))[0]
+    assert "OPEN" in call(plot, "salvage", codes=(1,))[0]
+    call(plot, "salvage", "--acknowledge")
+    call(plot, "verify")
+
+
+def test_salvage_lists_what_a_damaged_file_still_holds(plot: Station) -> None:
+    path = journal_file(plot.storage / "journal")
+    data = bytearray(path.read_bytes())
+    data[:4096] = bytes(4096)
+    path.chmod(0o644)
+    path.write_bytes(data)
+    call(plot, "verify", codes=(1,))
+    out, _ = call(plot, "salvage", "1")
+    n = len(told()) + 1
+    assert int(out.split()[0]) > n
+    lines = call(plot, "salvage", "1", "--json")[0].splitlines()
+    assert sum(orjson.loads(line)["kind"] == "record" for line in lines) == sum(
+        each.kind == Kind.RECORD for each in told()
+    )
+    assert "take it from a backup" in call(plot, "salvage", "77", codes=(1,))[1]
+
+
+def spoilt(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 8
+    path.chmod(0o644)
+    path.write_bytes(data)
+
+
+def spoil_both_copies(plot: Station, words: bytes) -> str:
+    """The place of the last entry with these words, of which both copies have a flipped bit now."""
+    folder = plot.storage / "journal"
+    reader = read_only(folder)
+    place, entry = [i for i in reader.of_copied_kinds(None) if words in i[1].payload][-1]
+    path = journal_file(folder)
+    spoilt(path, path.read_bytes().index(entry.payload) + 20)
+    copies = folder / "journal.copies"
+    spoilt(copies, copies.read_bytes().index(b"%d " % place.number) + 60)
+    return str(place)
+
+
+def test_a_fact_lost_in_both_copies_is_shown_by_every_command(plot: Station) -> None:
+    values = call(plot, "query", "p-temp")
+    place = spoil_both_copies(plot, b'"id":"p-temp"')
+    assert place in call(plot, "query", "p-temp", "--as-known-at", NOON, codes=(1,))[1]
+    assert place in call(plot, "cal", "list")[1]
+    inbox = plot.inbox / "first.toml"
+    facts = inbox.read_text()
+    inbox.write_text("")
+    with running(plot.file) as service:
+        assert list(service.deriver.doubt.places) == [Sequence.of(_number(place))]
+        status = call_json(plot, "status", codes=(1,))
+        assert any(place in words and "p-temp" in words for words in status["trouble"])
+        inbox.write_text(facts)
+        call(plot, "apply")
+        until(lambda: not service.deriver.doubt.places and not service.deriver.reworking)
+        assert call(plot, "query", "p-temp") == values
+    with running(plot.file) as service:
+        assert not service.deriver.doubt.places
+
+
+def _number(place: str) -> int:
+    file, n = place.split(".")
+    return int(file) << 32 | int(n)
+
+
+def test_a_configuration_lost_in_both_copies_is_journalled_again(plot: Station) -> None:
+    with running(plot.file):
+        values = call(plot, "query", "p-temp")[0]
+    spoil_both_copies(plot, b"story-1")
+    with running(plot.file) as service:
+        until(lambda: not service.deriver.doubt.places and not service.deriver.reworking)
+        assert call(plot, "query", "p-temp")[0] == values
+        assert service.deriver.plan.routes
+    with running(plot.file) as service:
+        assert not service.deriver.doubt.places
+
+
+def test_a_journal_of_an_earlier_version_gets_its_copies_at_the_first_start(plot: Station) -> None:
+    folder = plot.storage / "journal"
+    before = copies_in(folder)
+    (folder / "journal.copies").unlink()
+    (folder / "journal.reached").unlink()
+    with Journal.open(folder, SystemClock()):
+        pass
+    assert copies_in(folder).entries == before.entries
+    assert before.last(Kind.CONFIGURATION) is not None
