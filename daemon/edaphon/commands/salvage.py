@@ -13,8 +13,8 @@ import typer
 from edaphon.acquire.timekeeper import Timekeeper, boot_id
 from edaphon.clock import SystemClock
 from edaphon.commands.control import DaemonOff
-from edaphon.commands.offline import TRY_AGAIN, settled_deriver
-from edaphon.commands.storage import Storage, fail, open_storage
+from edaphon.commands.offline import settled_deriver
+from edaphon.commands.storage import TRY_AGAIN, Storage, fail, open_storage
 from edaphon.journal import Entry, Journal, JournalBusy, Kind, Sequence, read_only
 from edaphon.journal import salvage as salvaged
 from edaphon.journal.losses import Loss, acknowledgement, losses_in, open_losses
