@@ -531,6 +531,6 @@ class Histories(RuleBasedStateMachine):
 
 
 Histories.TestCase.settings = settings(
-    max_examples=2500 if LONG else 60, stateful_step_count=40 if LONG else 25, deadline=None
+    max_examples=2200 if LONG else 60, stateful_step_count=40 if LONG else 20, deadline=None
 )
 TestHistories = Histories.TestCase
