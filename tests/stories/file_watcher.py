@@ -81,7 +81,7 @@ class Watcher:
         self.since: dict[str, float] = {}  # when a file was last seen to change
         self.stat: dict[str, tuple[int, bytes, float, int]] = {}
         self.begun: dict[str, float] = {}
-        self.named: set[str] = set()
+        self.gone: set[str] = set()  # names that were left already
 
     def snapshot(self) -> object:
         return deepcopy((self.looks, self.stories, self.former, self.kinds, self.taken))
@@ -100,8 +100,10 @@ class Watcher:
             if name not in self.begun:
                 self.begun[name] = -1.0 if name in self.stories else now
         others = [name for name in order if self._is_other(name, there[name])]
-        for name in [*others, *(n for n in self.stories if n not in there)]:
+        gone = {name for name in self.stories if name not in there}
+        for name in [*others, *sorted(gone - self.gone)]:
             self._leave(name, disk)
+        self.gone = gone
         for name in others:
             self._retire(name)
         for name in others:

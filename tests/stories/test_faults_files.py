@@ -431,13 +431,14 @@ class Histories(RuleBasedStateMachine):
     def look(self, after_s: int) -> None:
         self.logger.look(after_s)
         self.watcher.look(self.disk, self.now)
+        if any(story.moved for story in self.watcher.stories.values()):
+            self.commit()  # that a file was found under another name is known by the state alone
+            self.save()
 
     @rule()
     def commit(self) -> None:
         self.logger.journal.commit()
         self.committed = self.watcher.snapshot()
-        if self.copied:  # that a file was found under another name is known by the state alone
-            self.save()
 
     @rule()
     def save(self) -> None:
@@ -451,6 +452,8 @@ class Histories(RuleBasedStateMachine):
     @rule(power=st.booleans(), flushed=st.booleans())
     def restart(self, power: bool, flushed: bool) -> None:
         """In order, or by a kill that costs what was not committed; the state is as saved last."""
+        if self.copied:  # which of two equal files is which, nobody knows after that
+            return
         if power:
             self.logger.journal.lose()
             self.watcher.restore(self.committed)
@@ -531,6 +534,6 @@ class Histories(RuleBasedStateMachine):
 
 
 Histories.TestCase.settings = settings(
-    max_examples=2500 if LONG else 60, stateful_step_count=40 if LONG else 25, deadline=None
+    max_examples=2200 if LONG else 60, stateful_step_count=40 if LONG else 20, deadline=None
 )
 TestHistories = Histories.TestCase

@@ -31,6 +31,7 @@ FileReader = Callable[[Piece, Context], Iterator[Slice]]
 
 LATEST_FILES = 50  # by source; daily files of ten years must not fill the checkpoint
 LATEST_REFUSED = 5  # by file
+MOST_FORMER = 32
 _REASON_CHARACTERS = 200
 
 
@@ -53,6 +54,38 @@ class _Unended(NamedTuple):
 
     counts: LineCounts
     context: Context
+
+
+class _Place(NamedTuple):
+    """The line and byte behind what was read of a copy, and what its lines decide about the next.
+
+    `unended` is the context before a last line without its end, which may come again.
+    """
+
+    line: int
+    end: int
+    context: Context
+    unended: Context | None
+
+    def context_at(self, piece: Piece) -> Context | None:
+        """That of the piece if it can go on from here."""
+        start = piece.offset - len(piece.header) * piece.headed
+        if self.unended is not None and piece.line == self.line - 1 and start < self.end:
+            return self.unended
+        return self.context if piece.line == self.line and start == self.end else None
+
+    def to_json(self) -> list[Any]:
+        return [
+            self.line,
+            self.end,
+            self.context.to_json(),
+            self.unended and self.unended.to_json(),
+        ]
+
+    @classmethod
+    def of_json(cls, row: list[Any]) -> "_Place":
+        line, end, context, unended = row
+        return cls(line, end, Context.of_json(context), unended and Context.of_json(unended))
 
 
 @dataclass(slots=True)
@@ -98,18 +131,13 @@ class FileAccount:
         self.context = held.context
         yield held, piece.unended
 
-    def context_at(self, piece: Piece) -> Context | None:
-        """That of a line behind what was read here, None if the piece can't go on from here."""
-        start = piece.offset - len(piece.header) * piece.headed
-        if self.unended is not None and piece.line == self.next_line - 1 and start < self.end:
-            return self.unended.context
-        goes_on = piece.line == self.next_line and start == self.end
-        return self.context if goes_on else None
+    @property
+    def place(self) -> "_Place":
+        unended = self.unended.context if self.unended is not None else None
+        return _Place(self.next_line, self.end, self.context, unended)
 
     def _follow(self, piece: Piece, first: Context) -> None:
-        begins = piece.follows in {Follows.BEGINS, Follows.CHANGED} or (
-            not piece.copy and piece.offset == len(piece.header)
-        )
+        begins = _begins(piece) or (not piece.copy and piece.offset == len(piece.header))
         again = self.unended if piece.follows == Follows.AGAIN else None
         if begins or piece.copy != self.copy != 0:
             self.context = first
@@ -159,6 +187,7 @@ class FileAccount:
 class SourceFiles:
     """The files of one source: the latest by name, all others as one sum.
 
+    `former` are the places of copies whose names other files have now: they may go on elsewhere.
     `meaning` names what their bytes were read by. A file of the sum that grows once more begins
     a new account, with the context of a first line.
     """
@@ -167,6 +196,14 @@ class SourceFiles:
     files: dict[str, FileAccount] = field(default_factory=dict)  # the one that grew last is last
     others: int = 0
     rest: FileAccount = field(default_factory=FileAccount)
+    former: list[_Place] = field(default_factory=list)
+
+    def begin(self, piece: Piece) -> tuple[FileAccount, Context]:
+        """The account of a piece, and the context of its first line if a copy begins with it."""
+        first, account = self._first_context(piece), self.file(piece.name)
+        if account.copy and _begins(piece):
+            self.former = [*self.former, account.place][-MOST_FORMER:]
+        return account, first
 
     def file(self, name: str) -> FileAccount:
         account = self.files.pop(name, None) or FileAccount()
@@ -181,15 +218,15 @@ class SourceFiles:
             )
         return account
 
-    def first_context(self, piece: Piece) -> Context:
+    def _first_context(self, piece: Piece) -> Context:
         """Where a copy begins in the middle of a file: that of the name it was followed by before.
 
         Of several that end at this line and byte it is the one that grew last.
         """
         if piece.follows is not Follows.BEGINS or piece.line <= 1:
             return FIRST
-        others = (self.files[name] for name in reversed(self.files) if name != piece.name)
-        found = (account.context_at(piece) for account in others)
+        others = [account.place for name, account in self.files.items() if name != piece.name]
+        found = (place.context_at(piece) for place in reversed([*self.former, *others]))
         return next((context for context in found if context is not None), FIRST)
 
     def accounts(self) -> Iterator[tuple[str, FileAccount]]:
@@ -201,13 +238,15 @@ class SourceFiles:
     def to_json(self) -> dict[str, Any]:
         files = {name: account.to_json() for name, account in self.files.items()}
         own = {"meaning": self.meaning, "files": files}
-        return {**own, "others": self.others, "rest": self.rest.to_json()}
+        former = [place.to_json() for place in self.former]
+        return {**own, "others": self.others, "rest": self.rest.to_json(), "former": former}
 
     @classmethod
     def of_json(cls, table: Mapping[str, Any]) -> "SourceFiles":
         files = {name: FileAccount.of_json(row) for name, row in table["files"].items()}
         rest = FileAccount.of_json(table["rest"])
-        return cls(table["meaning"], files, table["others"], rest)
+        former = [_Place.of_json(row) for row in table.get("former", [])]
+        return cls(table["meaning"], files, table["others"], rest, former)
 
 
 def whole_refused(piece: Piece, done: int, why: str) -> tuple[LineCounts, RefusedLine]:
@@ -215,6 +254,10 @@ def whole_refused(piece: Piece, done: int, why: str) -> tuple[LineCounts, Refuse
     own = piece.data.count(b"\n") + (piece.data[-1:] != b"\n")
     n = (piece.lines if piece.copy else own) - done
     return LineCounts(refused=max(0, n)), RefusedLine(piece.line + done, why, piece.data)
+
+
+def _begins(piece: Piece) -> bool:
+    return piece.follows in {Follows.BEGINS, Follows.CHANGED}
 
 
 def _difference(counts: LineCounts, less: LineCounts) -> LineCounts:

@@ -226,8 +226,7 @@ class Line:
         except Fault as fault:
             self._refuse(sequence, entry, str(fault))
             return
-        files = self._files(entry.source)
-        account, first = files.file(piece.name), files.first_context(piece)
+        account, first = self._files(entry.source).begin(piece)
         rows, refused = 0, None
         for counts, lines in self._slices(sequence, entry, read, piece, account, first):
             account.take(counts, lines, self._received(sequence.number, entry))

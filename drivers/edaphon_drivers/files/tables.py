@@ -132,7 +132,7 @@ class _Reader:
             self._row(cells, plan)
             self._note_width(cells, plan)
         except (NoRow, NoTime) as why:
-            if plan is None or not self._is_header(cells, plan):
+            if plan is None or "\x00" in line or not self._is_header(cells, plan):
                 return str(why)
             account.headers += 1
         return ""

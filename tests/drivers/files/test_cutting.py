@@ -92,6 +92,12 @@ def test_a_line_of_words_above_the_first_row_is_a_header_in_any_encoding(codec):
     assert part.counts == LineCounts(rows=1, headers=1)
 
 
+def test_a_line_with_nul_bytes_inside_is_no_header():
+    data = f"{NAMES}\n;;\0words\n{ROW}\n".encode()
+    (part,) = read_piece(Piece("f", 0, b"", data, 1, 3, 1), TABLE)
+    assert part.counts == LineCounts(rows=1, headers=1, refused=1)
+
+
 @pytest.mark.parametrize("size", [2, 3])
 def test_a_header_that_is_broken_off_swallows_no_rows(size):
     head = ['"TOA5","a"', '"TIMESTAMP","t"', '"TS","C"'][:size]
