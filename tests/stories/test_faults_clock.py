@@ -153,3 +153,25 @@ def test_a_restart_within_an_hour_that_comes_again_keeps_the_slots_exact(station
 
 def clock_entries(service: Service) -> list[Entry]:
     return [e for _, e in service.journal.scan(kinds={Kind.CLOCK})]
+
+
+def missed(station: Station) -> int:
+    return sum(slots["in_gaps"] for slots in station.json("verify")["slots"].values())
+
+
+def test_ninety_days_for_a_moment_invent_no_missed_slots(station: Station) -> None:
+    clock = SetClock()
+    with recording(station, clock) as service:
+        more_records(service, 4)
+        clock.offset_ns = 90 * DAY
+        wait_until(lambda: len(clock_entries(service)) == 2, "a clock entry of the jump")
+        more_records(service, 2)
+        clock.offset_ns = 0
+        wait_until(lambda: len(clock_entries(service)) == 3, "a clock entry of the return")
+        more_records(service, 6)
+        derived(service)
+        assert sum(service.deriver.state.gaps.values()) < 100
+        accounts = [a for s in service.inlets.samplers.values() for a in s.accounts.values()]
+        assert max(account.last_ns for account in accounts) < time.time_ns() + 60 * SECOND
+    assert_slots_are_exact(station)
+    assert missed(station) < 100

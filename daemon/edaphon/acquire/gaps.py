@@ -1,24 +1,46 @@
-"""The account of a scheduled source: every slot has one record or lies in one gap run."""
+"""The account of a scheduled source: every slot has one record or lies in one gap run.
+
+A clock that is set forward leaps over slots: those of the monotonic time that passed are missed,
+the others were never due (`leapt`). When it is set back over that leap, what was accounted behind
+it is taken back (`withdrawn`): the newest slot accounted for is again the one before the leap.
+"""
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import orjson
 
+from edaphon.acquire.slots import Schedule
 from edaphon.journal import Entry, JournalReader, Kind
 from edaphon.nouns import Sequence as Place
 
-__all__ = ["SERVICE_OFF", "Gap", "SlotAccount", "accounts_of"]
+__all__ = [
+    "CLOCK_STEP",
+    "LEAPT",
+    "SERVICE_OFF",
+    "WITHDRAWN",
+    "Gap",
+    "Leap",
+    "SlotAccount",
+    "accounts_of",
+]
 
-SERVICE_OFF = "service off"
+SERVICE_OFF, CLOCK_STEP = "service off", "clock step"
+LEAPT, WITHDRAWN = "leapt", "withdrawn"  # states of gap entries that count no missed slot
+RETURN_WITHIN_NS = 3_600_000_000_000  # how exactly a clock comes back to the time before a leap
+MOST_LEAPS = 8
 Saved = tuple[tuple[int, int], Mapping[str, Any], str]  # place, accounts, boot
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A run of slots without a record, all of one cause; it is open while it may grow."""
+    """A run of slots without a record, all of one cause; it is open while it may grow.
+
+    Leapt: no slot of it was due. Withdrawn: whatever was accounted from its first slot on is taken
+    back; `n` of those slots were missed by that cause.
+    """
 
     cause: str
     first_ns: int
@@ -39,16 +61,114 @@ class Gap:
 
 
 @dataclass(slots=True)
+class Leap:
+    """Slots that passed at once, by a step of the clock or between two lives."""
+
+    from_ns: int  # the newest slot accounted for before
+    to_ns: int
+    offset_ns: int | None  # wall time minus monotonic time before; None: another life
+    mono_ns: int  # when, or the start of this life
+    missed: dict[str, int] = field(default_factory=dict)  # slots of gaps closed since, by cause
+
+    def undone_by(self, now_ns: int, mono_ns: int) -> bool:
+        """Whether the clock is back where it would be without the leap."""
+        if not self.from_ns + mono_ns - self.mono_ns - RETURN_WITHIN_NS <= now_ns < self.to_ns:
+            return False
+        if self.offset_ns is None:
+            return now_ns >= self.from_ns
+        return self.from_ns <= now_ns <= mono_ns + self.offset_ns + RETURN_WITHIN_NS
+
+
+@dataclass(slots=True)
 class SlotAccount:
     """What became of the slots of one source; it says which gap entries to write."""
 
     source: str
     last_ns: int | None = None  # the latest slot that is accounted for
     gap: Gap | None = None
+    leaps: list[Leap] = field(default_factory=list)
+    used: list[tuple[int, int]] = field(default_factory=list)  # withdrawn slots of records
+    offset_ns: int | None = None  # wall minus monotonic time of `last_ns`; None: another life
 
     def has(self, slot_ns: int) -> bool:
         """Whether that slot has its record or gap already: then the clock was set back."""
         return self.last_ns is not None and slot_ns <= self.last_ns
+
+    def was_used(self, slot_ns: int) -> bool:
+        """Whether a record of a withdrawn time may have that slot."""
+        return any(first <= slot_ns <= last for first, last in self.used)
+
+    def clock_set(
+        self, slots: Schedule, now_ns: int, mono_ns: int, begun_ns: int | None = None
+    ) -> list[Gap]:
+        """After a step of the clock to `now_ns`: what it leapt over, or comes back from.
+
+        The slots up to `begun_ns` were begun before and get their accounts by themselves.
+        """
+        gaps, before = self._come_back(now_ns, mono_ns), self.last_ns
+        if before is None or now_ns <= before:
+            return gaps
+        if begun_ns is not None and not gaps:
+            before = max(before, begun_ns)
+        offset = self.offset_ns
+        end_ns = now_ns if offset is None else min(now_ns, mono_ns + offset)
+        if passed := slots.between(before, end_ns):
+            gaps += self.miss_run(passed, CLOCK_STEP, "the clock was set")
+            if offset is None:
+                self._leap(Leap(before, now_ns, None, mono_ns))
+            before = passed[-1]
+        if leapt := slots.between(max(before, end_ns), now_ns):
+            gaps += self.close()
+            self._leap(Leap(before, now_ns, offset, mono_ns))
+            self._reach(leapt[-1])
+            words = "the clock was set forward; this time did not pass"
+            gaps.append(Gap(CLOCK_STEP, leapt[0], leapt[-1], len(leapt), LEAPT, words))
+        return gaps
+
+    def begin_life(
+        self, slots: Schedule, now_ns: int, mono_ns: int, alive_until_ns: int
+    ) -> list[Gap]:
+        """At a start: the slots since the last account; the clock may be back from a leap."""
+        self.offset_ns = None
+        for leap in self.leaps:
+            leap.offset_ns, leap.mono_ns = None, mono_ns
+        gaps = self._come_back(now_ns, mono_ns)
+        if self.last_ns is None or not (passed := slots.between(self.last_ns, now_ns)):
+            return gaps
+        if self.gap is not None and self.gap.cause == SERVICE_OFF:
+            gaps += self.close()
+        from_ns = self.last_ns
+        gaps += self.service_off(passed, alive_until_ns)
+        self._leap(Leap(from_ns, now_ns, None, mono_ns))
+        return gaps
+
+    def _leap(self, leap: Leap) -> None:
+        self.leaps = [*self.leaps, leap][-MOST_LEAPS:]
+
+    def _come_back(self, now_ns: int, mono_ns: int) -> list[Gap]:
+        """Take back what was accounted since the earliest leap that is undone."""
+        if not self.has(now_ns):
+            return []
+        for leap in self.leaps:
+            if leap.undone_by(now_ns, mono_ns):
+                return self._withdraw(leap)
+        return []
+
+    def _withdraw(self, leap: Leap) -> list[Gap]:
+        first, last = leap.from_ns + 1, self.last_ns or 0
+        missed = leap.missed or {CLOCK_STEP: 0}
+        words = "the clock was set back: this time had not passed"
+        self._follow_withdrawn(leap.from_ns, last)
+        return [Gap(cause, first, last, n, WITHDRAWN, words) for cause, n in missed.items()]
+
+    def _follow_withdrawn(self, from_ns: int, last_ns: int) -> None:
+        undone = [leap for leap in self.leaps if leap.from_ns >= from_ns]
+        if undone:
+            self.offset_ns = undone[0].offset_ns
+            if last_ns > undone[0].to_ns:
+                self.used.append((undone[0].to_ns + 1, last_ns))
+        self.leaps = [leap for leap in self.leaps if leap.from_ns < from_ns]
+        self.gap, self.last_ns = None, from_ns
 
     def record(self, slot_ns: int) -> list[Gap]:
         """A record came: a gap that was open ends."""
@@ -66,6 +186,8 @@ class SlotAccount:
         if not slots_ns:
             return []
         first, last, n = slots_ns[0], slots_ns[-1], len(slots_ns)
+        if self.has(last):  # it was begun before slots that are accounted for already
+            return [Gap(cause, first, last, n, "closed", detail, garbled[:1024].hex())]
         self._reach(last)
         if self.gap is not None and self.gap.cause == cause:
             self.gap = replace(self.gap, last_ns=last, n=self.gap.n + n)
@@ -78,30 +200,56 @@ class SlotAccount:
         if self.gap is None:
             return []
         ended, self.gap = replace(self.gap, state="closed"), None
+        self._count(ended)
         return [ended]
+
+    def _count(self, ended: Gap) -> None:
+        for leap in self.leaps:
+            if ended.first_ns > leap.from_ns:
+                leap.missed[ended.cause] = leap.missed.get(ended.cause, 0) + ended.n
 
     def follow(self, entry: Entry) -> None:
         """Take over what a kept entry of this source tells."""
         if entry.kind == Kind.GAP:
-            gap = Gap.of_payload(entry.payload)
-            self.gap = gap if gap.state == "open" else None
-            self._reach(gap.last_ns)
+            self._follow_gap(Gap.of_payload(entry.payload))
         elif entry.slot_ns is not None:
             self._reach(entry.slot_ns)
             self.gap = None
 
+    def _follow_gap(self, gap: Gap) -> None:
+        if gap.state == WITHDRAWN:
+            if self.has(gap.first_ns):  # one entry for each cause
+                self._follow_withdrawn(gap.first_ns - 1, gap.last_ns)
+            return
+        new = self.gap is None or self.gap.first_ns != gap.first_ns
+        if gap.state == LEAPT or (new and gap.cause in {SERVICE_OFF, CLOCK_STEP}):
+            self._leap(Leap(gap.first_ns - 1, gap.last_ns, None, 0))
+        if gap.state == "closed":
+            self._count(gap)
+        if gap.state == "open":
+            self.gap = gap
+        elif not new or gap.state == LEAPT:
+            self.gap = None
+        self._reach(gap.last_ns)
+
     def _reach(self, slot_ns: int) -> None:
         # A measurement may end after later slots were missed because of it.
         self.last_ns = slot_ns if self.last_ns is None else max(self.last_ns, slot_ns)
+        self.used = [run for run in self.used if run[1] > self.last_ns]
 
     def to_json(self) -> dict[str, Any]:
         gap = orjson.loads(self.gap.payload()) if self.gap is not None else None
-        return {"last_ns": self.last_ns, "gap": gap}
+        table: dict[str, Any] = {"last_ns": self.last_ns, "gap": gap}
+        if self.leaps or self.used:
+            table |= {"leaps": [asdict(leap) for leap in self.leaps], "used": self.used}
+        return table
 
     @classmethod
     def of_json(cls, source: str, table: Mapping[str, Any]) -> "SlotAccount":
         gap = Gap(**table["gap"]) if table["gap"] is not None else None
-        return cls(source, table["last_ns"], gap)
+        leaps = [Leap(**leap) for leap in table.get("leaps", ())]
+        used = [(first, last) for first, last in table.get("used", ())]
+        return cls(source, table["last_ns"], gap, leaps, used)
 
     def service_off(self, slots_ns: Sequence[int], alive_until_ns: int) -> list[Gap]:
         """After a start: the slots since the last account, by whether the service still ran.

@@ -1,9 +1,10 @@
 """Asks scheduled sources at their slots and keeps what came, or why nothing did.
 
 Slots lie on the wall grid and are waited for on the monotonic clock. Every slot ends in exactly
-one record or one gap; what happened while the service was off is accounted for at its start. The
-slots that a step of the clock leaps over are a gap. After a step back the slots that had their turn
-are not due again: what is measured until then is recorded without a slot, at its time of receipt.
+one record or one gap; what happened while the service was off is accounted for at its start. Slots
+that a step of the clock leaps over were never due, and are taken back with all behind them when it
+comes back. After any other step back the slots that had their turn are not due again: what is
+measured until then is recorded without a slot, at its time of receipt.
 """
 
 import threading
@@ -13,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from edaphon.acquire.bus import AlreadyTalking, Bus, Finished
-from edaphon.acquire.gaps import SERVICE_OFF, Gap, SlotAccount
+from edaphon.acquire.gaps import CLOCK_STEP, SERVICE_OFF, WITHDRAWN, Gap, SlotAccount
 from edaphon.acquire.slots import Schedule
 from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.journal import Entry, Journal, Kind, Purpose
@@ -26,7 +27,6 @@ from edaphon_drivers.talk import Asking, Talk
 __all__ = ["Sampler", "Scheduled"]
 
 _USUAL = Asking()
-CLOCK_STEP = "clock step"
 IDENTIFY_EVERY_NS = 86_400_000_000_000
 
 
@@ -59,6 +59,10 @@ class _Source:
         self.account = account
         self.next_ns = scheduled.schedule.next_after(now_ns)
         self.identified_ns: int | None = None
+        self.begun_ns: int | None = None  # the newest slot that a measurement was begun for
+        self.returns = 0  # how often the clock came back and slots were withdrawn
+        self.kept_ns = 0  # the newest slot that the last of these left
+        self.failing = False
 
 
 class Sampler:
@@ -105,13 +109,12 @@ class Sampler:
 
     def account_for_absence(self, alive_until_ns: int) -> None:
         """Call once before `run`: slots that passed since the last account get their gap."""
-        now = self._keeper.now_ns()
+        now, mono = self._keeper.now_ns(), self._keeper.mono_ns()
         for source in self._sources:
-            source.next_ns = source.scheduled.schedule.next_after(now)
-            if source.account.last_ns is None:
-                continue
-            slots = source.scheduled.schedule.between(source.account.last_ns, now)
-            self._keep_gaps(source, source.account.service_off(slots, alive_until_ns))
+            slots, account = source.scheduled.schedule, source.account
+            source.next_ns = slots.next_after(now)
+            self._keep_gaps(source, account.begin_life(slots, now, mono, alive_until_ns))
+            self._anchor(account, now)
 
     def run(self, stop: threading.Event) -> None:
         while not stop.is_set():
@@ -131,28 +134,37 @@ class Sampler:
     def _realign(self) -> None:
         """After a step of the wall clock: the slots are those that lie ahead by the new time."""
         self._steps = self._keeper.steps
-        now = self._keeper.now_ns()
+        now, mono = self._keeper.now_ns(), self._keeper.mono_ns()
         for source in self._sources:
-            if source.next_ns is not None:
-                slots = source.scheduled.schedule
-                before = max(source.next_ns - 1, source.account.last_ns or 0)
-                self._missed(source, slots.between(before, now), CLOCK_STEP, "the clock was set")
-                source.next_ns = slots.next_after(now)
+            slots, account = source.scheduled.schedule, source.account
+            with self._lock:
+                gaps = account.clock_set(slots, now, mono, source.begun_ns)
+                if withdrawn := [gap for gap in gaps if gap.state == WITHDRAWN]:
+                    source.returns, source.begun_ns = source.returns + 1, None
+                    source.kept_ns = withdrawn[0].first_ns - 1
+                self._keep_gaps(source, gaps)
+                self._anchor(account, now)
+            source.next_ns = slots.next_after(now)
+
+    def _anchor(self, account: SlotAccount, now_ns: int) -> None:
+        if not account.has(now_ns):
+            account.offset_ns = self._keeper.offset_ns
 
     def _begin(self, source: _Source, slot_ns: int) -> None:
-        scheduled = source.scheduled
+        scheduled, account = source.scheduled, source.account
         now = self._keeper.now_ns()
         source.next_ns = scheduled.schedule.next_after(slot_ns)
-        late = scheduled.schedule.between(max(slot_ns, source.account.last_ns or 0), now)
-        slot = None if source.account.has(slot_ns) else slot_ns
-        silent = source.account.gap is not None and source.account.gap.cause == NoAnswer.cause
+        late = scheduled.schedule.between(max(slot_ns, account.last_ns or 0), now)
+        slot = self._name(source, slot_ns)
+        returns = source.returns
+        silent = account.gap is not None and account.gap.cause == NoAnswer.cause
         talk = scheduled.through(_measurement(scheduled, scheduled.asking, silent))
         try:
             self._bus.submit(
                 scheduled.place,
                 talk,
                 scheduled.deadline_s,
-                lambda finished: self._ended(source, slot, finished),
+                lambda finished: self._ended(source, slot, returns, finished),
             )
         except AlreadyTalking:
             self._missed(source, _run(slot), "overload", "the former measurement still runs")
@@ -160,14 +172,34 @@ class Sampler:
             self._missed(source, late, "overload", "the slot had passed")
             source.next_ns = scheduled.schedule.next_after(late[-1])
 
-    def _ended(self, source: _Source, slot_ns: int | None, finished: Finished) -> None:
+    def _name(self, source: _Source, slot_ns: int) -> int | None:
+        """The slot that a measurement begun now is of; None where that has its account already."""
+        account = source.account
+        if account.has(slot_ns):
+            return None
+        account.offset_ns = self._keeper.offset_ns
+        if account.was_used(slot_ns):
+            self._missed(source, (slot_ns,), CLOCK_STEP, "a record before the step has this slot")
+            return None
+        source.begun_ns = slot_ns
+        return slot_ns
+
+    def _ended(
+        self, source: _Source, slot_ns: int | None, returns: int, finished: Finished
+    ) -> None:
+        if returns != source.returns and (slot_ns or 0) > source.kept_ns:
+            slot_ns = None  # it was withdrawn
         fault = finished.fault
         if fault is not None:
             came = b"".join(turn.data for turn in finished.turns if not turn.sent)
             self._missed(source, _run(slot_ns), fault.cause, str(fault), came)
+            if slot_ns is None:  # no gap shows it
+                source.failing = True
+                self._on_state(source.scheduled.path, str(fault))
             return
         with self._lock:
-            returned = source.account.gap is not None
+            returned = source.account.gap is not None or source.failing
+            source.failing = False
             gaps = source.account.record(slot_ns) if slot_ns is not None else []
             payload = pack_exchange(finished.turns)
             entries = [*self._gap_entries(source, gaps), self._entry(source, payload, slot_ns)]

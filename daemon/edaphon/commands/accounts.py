@@ -1,12 +1,13 @@
 """The ledger of entries and slots, counted anew from the journal: independent of what ran live."""
 
 from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from edaphon.acquire.gaps import Gap
+from edaphon.acquire.gaps import LEAPT, WITHDRAWN, Gap
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
 from edaphon.nouns import Sequence
 
@@ -17,26 +18,56 @@ PAGE = 4000
 
 @dataclass(slots=True)
 class SlotBook:
-    """The slots of one source: those with a record, and the gap runs that are closed."""
+    """The slots of one source: those with a record, the gap runs that are closed, and leaps.
+
+    What is withdrawn is taken out again: then a record of such a slot counts as one without.
+    """
 
     records: "array[int]" = field(default_factory=lambda: array("q"))
     gaps: list[tuple[int, int, int]] = field(default_factory=list)  # first, last, n
+    leaps: list[tuple[int, int, int]] = field(default_factory=list)
 
-    def told(self, open_gap: Gap | None, interval_ns: int | None) -> dict[str, Any]:
-        """slots = records + gaps, no slot twice; on a grid, no slot missing either."""
+    def take_gap(self, gap: Mapping[str, Any]) -> None:
+        run = (gap["first_ns"], gap["last_ns"], gap["n"])
+        if gap["state"] == "closed":
+            self.gaps.append(run)
+        elif gap["state"] == LEAPT:
+            self.leaps.append(run)
+        elif gap["state"] == WITHDRAWN:
+            self.records = array("q", (slot for slot in self.records if slot < run[0]))
+            self.gaps = [own for own in self.gaps if own[0] < run[0]]
+            self.leaps = [own for own in self.leaps if own[0] < run[0]]
+
+    def told(
+        self, open_gap: Gap | None, interval_ns: int | None, running: bool = False
+    ) -> dict[str, Any]:
+        """slots = records + gaps, no slot twice; on a grid, no slot missing either.
+
+        Where the service runs, one measurement may still be going on, with later slots missed.
+        """
         runs = list(self.gaps)
         if open_gap is not None:
             runs.append((open_gap.first_ns, open_gap.last_ns, open_gap.n))
         slots, n = set(self.records), sum(run[2] for run in runs)
         twice = len(self.records) - len(slots)
-        ends = sorted([*slots, *(t for run in runs for t in run[:2])])
+        ends = sorted([*slots, *(t for run in [*runs, *self.leaps] for t in run[:2])])
+        leapt = sum(run[2] for run in self.leaps)
         expected = _on_grid(ends, interval_ns)
+        if expected is not None:
+            expected -= leapt
         overlaps = _overlaps(sorted(slots), sorted(runs))
         counted = len(slots) + n
+        flying = running and _in_flight(max(slots, default=None), runs, ends, interval_ns)
+        if flying and expected == counted + 1:
+            expected -= 1
+        else:
+            flying = False
         return {
             "records": len(slots),
             "in_gaps": n,
+            "leapt": leapt,
             "expected": expected,
+            "in_flight": int(flying),
             "twice": twice + overlaps,
             "closes": not twice and not overlaps and expected in {None, counted},
         }
@@ -57,9 +88,7 @@ class EntryAccount:
                 self._book(entry).records.append(entry.slot_ns)
         elif entry.kind == Kind.GAP:
             gap = orjson.loads(entry.payload)
-            book = self._book(entry)
-            if gap["state"] == "closed":
-                book.gaps.append((gap["first_ns"], gap["last_ns"], gap["n"]))
+            self._book(entry).take_gap(gap)
 
     def _book(self, entry: Entry) -> SlotBook:
         return self.books.setdefault(entry.source, SlotBook())
@@ -91,6 +120,16 @@ def _on_grid(ends: list[int], interval_ns: int | None) -> int | None:
     if not interval_ns or any(t % interval_ns for t in ends):
         return None
     return (ends[-1] - ends[0]) // interval_ns + 1
+
+
+def _in_flight(
+    newest: int | None, runs: list[tuple[int, int, int]], ends: list[int], interval_ns: int | None
+) -> bool:
+    """Whether behind the newest record one slot has no account, and all others were missed."""
+    if newest is None or not interval_ns:
+        return False
+    behind = sum(n for first, _, n in runs if first > newest)
+    return bool(behind) and (ends[-1] - newest) // interval_ns == behind + 1
 
 
 def _overlaps(slots: list[int], runs: list[tuple[int, int, int]]) -> int:

@@ -15,6 +15,7 @@ from edaphon.facts import (
     FactRow,
     Knowledge,
     evidence_complaints,
+    in_order,
     knowledge_conflicts,
     read_facts,
     written_ids,
@@ -52,8 +53,14 @@ def check(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Tell every mistake in the configuration and in fact files; nothing is opened or changed."""
-    found = examine(files or [usual_file()])
+    """List every mistake in the configuration and in fact files; nothing is changed.
+
+    Facts are held against those that were applied already, where there is a journal.
+    """
+    places = files or [usual_file()]
+    found = examine(places)
+    if found.config is not None:
+        found = examine(places, _applied(found.config))
     if json:
         typer.echo(_as_json(found))
     elif found.complaints:
@@ -66,6 +73,20 @@ def check(
             typer.echo(one_line(line))
     if found.complaints:
         raise typer.Exit(CONFIGURATION)
+
+
+def _applied(config: Configuration) -> Knowledge:
+    """The facts of the journal; without one that this account can read there are none."""
+    from edaphon.commands.known import told_in  # which needs this module
+    from edaphon.commands.layout import Layout
+    from edaphon.commands.storage import Storage
+
+    try:
+        return told_in(Storage(config, Layout(config.storage.folder))).knowledge
+    except OSError as error:
+        words = f"the facts applied before are not known here, the check is without them: {error}"
+        typer.echo(words, err=True)
+        return Knowledge()
 
 
 def usual_file() -> Path:
@@ -103,6 +124,7 @@ def _facts(
         rows += found
         complaints += wrong
         written |= written_ids(document)
+    rows = in_order(rows)
     doubtful = frozenset(written - {row.fact.id for row in rows})
     sources = draft.outputs() if draft else None
     sheets = draft.parts.sheets if draft else None

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-__all__ = ["ControlServer", "DaemonOff", "DaemonRefuses", "ask"]
+__all__ = ["ControlServer", "DaemonOff", "DaemonRefuses", "DaemonSilent", "ask"]
 
 Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 LARGEST_REQUEST = 8_000_000
@@ -19,6 +19,10 @@ LARGEST_REQUEST = 8_000_000
 
 class DaemonOff(ConnectionError):
     """No daemon answers at that socket."""
+
+
+class DaemonSilent(ConnectionError):
+    """A daemon took the question and gave no answer: what is stored may be older than it knows."""
 
 
 class DaemonRefuses(ValueError):
@@ -81,17 +85,28 @@ def _json(reply: Mapping[str, Any]) -> bytes:
 
 
 def ask(path: Path, request: Mapping[str, Any], timeout_s: float = 10.0) -> Any:
-    """The daemon's result. Raises DaemonOff, or DaemonRefuses with its words."""
+    """The daemon's result. Raises DaemonOff, DaemonSilent, or DaemonRefuses with its words."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout_s)
         try:
             connection.connect(str(path))
+        except TimeoutError:
+            raise _silent(path, timeout_s) from None
+        except OSError as error:
+            raise DaemonOff(f"expected a daemon at {path}, got {error}") from error
+        try:
             connection.sendall(orjson.dumps(request) + b"\n")
             with connection.makefile("rb") as answers:
-                line = answers.readline()
-            reply = orjson.loads(line)
+                reply = orjson.loads(answers.readline())
         except (OSError, orjson.JSONDecodeError) as error:
-            raise DaemonOff(f"expected a daemon at {path}, got {error or 'no answer'}") from error
+            raise _silent(path, timeout_s) from error
     if not reply["ok"]:
         raise DaemonRefuses(reply["error"], reply.get("result"))
     return reply["result"]
+
+
+def _silent(path: Path, timeout_s: float) -> DaemonSilent:
+    return DaemonSilent(
+        f"expected an answer of the daemon at {path} within {timeout_s:.0f} s, got none; ask again,"
+        " or see `systemctl status edaphon`"
+    )

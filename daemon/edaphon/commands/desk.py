@@ -27,7 +27,14 @@ from edaphon.commands.outlets import (
     set_aside_words,
 )
 from edaphon.commands.service import NotKept, Refusal, Service
-from edaphon.config import ScheduledSource, within_physics
+from edaphon.commands.source_state import (
+    CHUNK_NS,
+    Heard,
+    failing_words,
+    silent_words,
+    source_state,
+)
+from edaphon.config import HeardSource, ScheduledSource, within_physics
 from edaphon.derive import ALWAYS, UplinkConflicts
 from edaphon.facts import FactRow, fact_of
 from edaphon.facts.swaps import contradictions, explanations
@@ -43,8 +50,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Desk", "columns_of"]
 
-LATE_INTERVALS, SILENT_INTERVALS = 2, 4
-USUAL_INTERVAL_NS = 3_600_000_000_000
 READ_WITHIN_S = 130.0
 
 
@@ -72,6 +77,8 @@ class Desk:
     def _on_status(self, _: Mapping[str, Any]) -> dict[str, Any]:
         service, config = self._service, self._service.config
         site = config.site
+        sources = [self._source(source) for source in config.sources]
+        channels = [self._channel(id) for id in sorted(service.channels)]
         last = service.journal.last
         last_ns = service.journal.entry(last).received_ns if last is not None else None
         return {
@@ -87,10 +94,10 @@ class Desk:
                 "position": str(service.deriver.position),
             },
             "ledgers": ledgers(service),
-            "sources": [self._source(source) for source in config.sources],
+            "sources": sources,
             "file_lines": line_rows(service.deriver.state.files),
             "sinks": [self._sink(name) for name in service.sinks],
-            "channels": [self._channel(id) for id in sorted(service.channels)],
+            "channels": channels,
             "files": list(file_notes(service.inlets.followers, site.utc_offset_s)),
             "again": service.deriver.pending,
             "imports": [
@@ -98,7 +105,11 @@ class Desk:
                 for path, follower in service.inlets.followers.items()
                 for progress in follower.imports
             ],
-            "trouble": _trouble(service),
+            "trouble": [
+                *_trouble(service),
+                *silent_words(sources, service.trouble),
+                *failing_words(channels),
+            ],
         }
 
     def _on_files(self, _: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,17 +118,15 @@ class Desk:
 
     def _source(self, source: Any) -> dict[str, Any]:
         service = self._service
-        interval = getattr(source, "interval_ns", None) or getattr(source, "expect_ns", None)
-        last = service.deriver.state.seen.get(source.path)
-        age = service.clock.wall_ns() - last if last is not None else None
-        state = "never" if age is None else _state(age / (interval or USUAL_INTERVAL_NS))
-        account = None
+        heard = _heard(service, source)
+        state, account = source_state(heard), None
         if isinstance(source, ScheduledSource):
             account = service.inlets.samplers[source.bus].accounts[source.path]
         return {
             "path": source.path,
             "model": source.model or "own fields",
-            "last_ns": last,
+            "last_ns": None if heard.held else heard.last_ns,
+            "interval_ns": heard.interval_ns,
             "state": "silent" if account and account.gap else state,
             "detail": account.gap.cause if account and account.gap else "",
             "notes": service.deriver.state.notes.get(source.path, {}),
@@ -291,6 +300,21 @@ class Desk:
             raise DaemonRefuses(str(refusal)) from None
 
 
+def _heard(service: Service, source: Any) -> Heard:
+    """While the clock is not known monotonic time is compared: the wall clock may be years off."""
+    interval = getattr(source, "interval_ns", None) or getattr(source, "expect_ns", None)
+    collects = CHUNK_NS if isinstance(source, HeardSource) else 0
+    if service.clock_how:
+        last = service.deriver.state.seen.get(source.path)
+        now = service.clock.wall_ns()
+        alive_ns = service.clock.mono_ns() - service.since_mono_ns
+        return Heard(last, now, interval, collects, alive_ns=alive_ns)
+    names = source.path, source.path.partition("/")[0]  # a broker's records have its own name
+    found = [service.deriver.held_last_ns(service.keeper.boot, name) for name in names]
+    last = max((ns for ns in found if ns is not None), default=None)
+    return Heard(last, service.clock.mono_ns(), interval, collects, held=last is not None)
+
+
 def _trouble(service: Service) -> list[str]:
     found = [f"{who}: {what}" for who, what in sorted(service.trouble.items())]
     told = {
@@ -336,11 +360,12 @@ def ledgers(service: Service) -> dict[str, Any]:
     counts = state.counts
     gaps = dict(state.gaps)
     contested = series.count_conflicts()
+    journalled = service.deriver.journalled  # before `taken`: what comes meanwhile is on its way
     for gap in service.inlets.open_gaps:
         gaps[gap.cause] = gaps.get(gap.cause, 0) + gap.n
     return {
-        "taken": service.inlets.taken,
-        "journalled": service.deriver.journalled,
+        "taken": service.records_before + service.inlets.taken,
+        "journalled": journalled,
         "derived": sum(state.derived.values()),
         "current": series.count(),
         **contested._asdict(),
@@ -382,9 +407,3 @@ def columns_of(runs: list[Observations]) -> dict[str, Any]:
         "sequence": joined("sequence"),
         "derivation": [run.derivation for run in runs for _ in range(len(run))],
     }
-
-
-def _state(intervals: float) -> str:
-    if intervals > SILENT_INTERVALS:
-        return "silent"
-    return "late" if intervals > LATE_INTERVALS else "ok"

@@ -9,7 +9,7 @@ import typer
 
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.offline import settled_deriver
-from edaphon.commands.storage import Storage, open_storage
+from edaphon.commands.storage import Storage, fail, open_storage
 
 __all__ = ["rebuild"]
 
@@ -47,6 +47,8 @@ def _rebuilt(storage: Storage) -> dict[str, Any]:
 
 
 def _rebuilt_alone(storage: Storage) -> dict[str, Any]:
+    if not storage.layout.journal.exists():
+        raise fail(f"no journal in {storage.layout.folder}; start `edaphon run` first")
     with settled_deriver(storage) as (deriver, series):
         before = deriver.differing
         deriver.derive_all_again()

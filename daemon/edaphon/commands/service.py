@@ -13,13 +13,13 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 import orjson
-from apscheduler.schedulers.background import BackgroundScheduler
 
 from edaphon.acquire.gaps import SlotAccount, accounts_of
 from edaphon.acquire.pace import Pace
 from edaphon.acquire.timekeeper import Timekeeper, boot_id, kernel_is_synchronised
 from edaphon.clock import SystemClock
 from edaphon.commands.file_lines import refusal_text
+from edaphon.commands.housekeeping import Housekeeping
 from edaphon.commands.inlets import Inlets, Overrides
 from edaphon.commands.keeping import Evidence, entry_of_evidence, fact_entries
 from edaphon.commands.layout import Layout
@@ -84,6 +84,7 @@ class Service:
         self.since_ns = time.time_ns()
         self._own = overrides or Overrides()
         self.clock = self._own.clock
+        self.since_mono_ns = self.clock.mono_ns()
         self.layout = Layout(config.storage.folder)
         self.keeper = Timekeeper(self.clock, boot_id())
         self.stop_event = threading.Event()
@@ -97,7 +98,7 @@ class Service:
         self._told_offset_ns = self.keeper.offset_ns
         self._threads: list[threading.Thread] = []
         self.sinks: dict[str, SinkParts] = {}
-        self._housekeeping = BackgroundScheduler(timezone="UTC")
+        self._housekeeping = Housekeeping()
         self.deriver_alive_ns = self.clock.mono_ns()
 
     # -- life ------------------------------------------------------------------------------
@@ -122,6 +123,7 @@ class Service:
         self.series = self._open_series()
         listeners = self._on_dead_letter, self._on_lost_line, self._on_note
         self.deriver = Deriver(self.journal, self.series, self.layout.scratch, *listeners)
+        self.records_before = self.deriver.journalled
         self.channels = self.deriver.channels
         self._start_sinks()
         self._run("deriver", self._derive)
@@ -133,8 +135,7 @@ class Service:
         """Within 10 s in any state of any server: sources first, then what they brought."""
         self.stop_sources()
         self.stop_event.set()
-        if self._housekeeping.running:
-            self._housekeeping.shutdown(wait=False)
+        self._housekeeping.stop()
         self._save_accounts()
         until = time.monotonic() + STOP_THREADS_S
         for thread in self._threads:
@@ -241,6 +242,7 @@ class Service:
     def _watch_clock(self) -> None:
         while not self.stop_event.wait(WATCH_CLOCK_S):
             self.keeper.follow_step()  # a sampler may have followed it first
+            self._housekeeping.wake()
             step = self.keeper.offset_ns - self._told_offset_ns
             if not self.clock_how and kernel_is_synchronised():
                 self._know_clock("ntp", 100_000_000)
@@ -298,9 +300,7 @@ class Service:
         return kind.open_sink(kind.Settings.model_validate(config.settings), self.channels)
 
     def _start_housekeeping(self) -> None:
-        self._housekeeping.add_job(
-            self._keep_house, "interval", seconds=FLUSH_EVERY_S, coalesce=True, max_instances=1
-        )
+        self._housekeeping.add(self._keep_house, FLUSH_EVERY_S)
         self._housekeeping.start()
 
     def _keep_house(self) -> None:

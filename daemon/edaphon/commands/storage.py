@@ -1,6 +1,5 @@
 """The stored side for commands: through the daemon where it runs, from its files where not."""
 
-import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,7 +7,7 @@ from typing import Any, NamedTuple
 import typer
 
 from edaphon.commands.check import CONFIGURATION, examine, usual_file
-from edaphon.commands.control import DaemonOff, DaemonRefuses, ask
+from edaphon.commands.control import DaemonOff, DaemonRefuses, DaemonSilent, ask
 from edaphon.commands.layout import Layout
 from edaphon.config import Configuration
 from edaphon.facts import FactRow
@@ -17,7 +16,7 @@ from edaphon.written import Document
 
 __all__ = ["Configured", "Storage", "configured", "fail", "open_storage"]
 
-PROBLEM = 1
+PROBLEM, TRY_AGAIN = 1, 75
 
 
 class Configured(NamedTuple):
@@ -41,11 +40,22 @@ class Storage:
             return ask(self.layout.control, {"verb": verb, **words}, timeout_s)
         except DaemonRefuses as refusal:
             raise fail(str(refusal)) from None
+        except DaemonSilent as silent:
+            raise fail(
+                f"{silent} (what is stored may be old: it is not shown)", TRY_AGAIN
+            ) from None
 
     def series(self) -> Series:
-        """The series to read, with everything derived so far flushed into it."""
-        with contextlib.suppress(DaemonOff):  # what it flushed at its stop is all there is
+        """The series to read, with everything derived so far flushed into it.
+
+        Ends with exit code 75 where it could be older than the journal and can't be completed now.
+        """
+        try:
             self.ask("flush")
+        except DaemonOff:
+            from edaphon.commands.offline import derive_the_rest  # the service needs no lock here
+
+            derive_the_rest(self)
         if not self.layout.series.exists():
             raise fail(f"no values yet in {self.layout.folder}; start `edaphon run` first")
         return Series(self.layout.series, read_only=True)

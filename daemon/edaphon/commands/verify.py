@@ -47,9 +47,9 @@ def verify(
 ) -> None:
     """Prove that nothing was lost: count, read back, compare; exit 1 where a ledger stays open."""
     storage = open_storage(file)
-    _settle(storage, wait)
+    running = _settle(storage, wait)
     series = storage.series()
-    found = _ledgers(storage, series)
+    found = _ledgers(storage, series, running)
     found["sinks"] = {s.name: _sink(storage, series, s, deep) for s in storage.config.sinks}
     series.close()
     good = all(part["closes"] for part in _parts(found))
@@ -63,14 +63,15 @@ def verify(
         raise typer.Exit(1)
 
 
-def _settle(storage: Storage, wait_s: float) -> None:
-    """Derive what is journalled; where the daemon runs, let its sinks catch up."""
+def _settle(storage: Storage, wait_s: float) -> bool:
+    """Derive what is journalled; where the daemon runs (True), let its sinks catch up."""
     until = time.monotonic() + wait_s
     try:
         while any(storage.ask("status")["ledgers"]["waiting"].values()):
             if time.monotonic() >= until:
-                return
+                break
             time.sleep(POLL_S)
+        return True
     except DaemonOff:
         if not storage.layout.journal.exists():
             raise fail(
@@ -78,9 +79,10 @@ def _settle(storage: Storage, wait_s: float) -> None:
             ) from None
         with settled_deriver(storage):
             pass
+        return False
 
 
-def _ledgers(storage: Storage, series: Series) -> dict[str, Any]:
+def _ledgers(storage: Storage, series: Series, running: bool) -> dict[str, Any]:
     checkpoint = orjson.loads(series.checkpoint("deriver") or b"{}")
     position = Sequence.of(checkpoint["position"])
     journal = read_only(storage.layout.journal)
@@ -96,7 +98,7 @@ def _ledgers(storage: Storage, series: Series) -> dict[str, Any]:
     }
     return {
         "entries": entries,
-        "slots": dict(_slots(storage, journal, account, end)),
+        "slots": dict(_slots(storage, journal, account, end, running)),
         "observations": _observations(series, checkpoint["state"]["derived"]),
         "file_lines": _files(journal, series, checkpoint["state"].get("files", {}), position),
     }
@@ -132,14 +134,14 @@ def _lines_of(row: Mapping[str, Any]) -> int:
 
 
 def _slots(
-    storage: Storage, journal: JournalReader, account: EntryAccount, end: Sequence
+    storage: Storage, journal: JournalReader, account: EntryAccount, end: Sequence, running: bool
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     intervals = {s.path: getattr(s, "interval_ns", None) for s in storage.config.sources}
     with StateFile(storage.layout.folder) as state:
         saved = state.get("slot accounts")
     known = accounts_of(saved, journal, end)
     for path, book in sorted(account.books.items()):
-        yield path, book.told(known[path].gap, intervals.get(path))
+        yield path, book.told(known[path].gap, intervals.get(path), running)
 
 
 def _observations(series: Series, derived: Mapping[str, int]) -> dict[str, Any]:
@@ -291,7 +293,11 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"entries: {e['damaged']} damaged runs in the journal; see `edaphon status`"
     for path, s in found["slots"].items():
         of = "slots on no grid" if s["expected"] is None else f"{s['expected']} slots"
-        yield f"{path}: {of} = {s['records']} records + {s['in_gaps']} in gaps   {_verdict(s)}"
+        leapt = f"; the clock leapt over {s['leapt']} more" if s["leapt"] else ""
+        leapt += "; 1 is being measured" if s["in_flight"] else ""
+        yield (
+            f"{path}: {of} = {s['records']} records + {s['in_gaps']} in gaps{leapt}   {_verdict(s)}"
+        )
     yield (
         f"observations: {o['derived']} derived = {o['current']} current"
         f" + {o['conflicts']} conflicts + {o['repeats']} repeats + {o['replaced']} replaced"

@@ -123,6 +123,11 @@ class Deriver:
     def state(self) -> State:
         return self._line.state
 
+    def held_last_ns(self, boot: str, source: str) -> int | None:
+        """Monotonic time of the last record of a source that waits for the clock of that boot."""
+        of, mono_ns = self._line.held_last.get(source, ("", 0))
+        return mono_ns if of == boot else None
+
     @property
     def journalled(self) -> int:
         """How many records the journal holds, those not derived yet included."""

@@ -93,6 +93,8 @@ class Line:
         self._place_now = 0
         self._readings = 0
         self.taken = 0  # how many entries of the batch the last step took
+        # By source in entries, the last record that is held: its boot and monotonic time [ns].
+        self.held_last: dict[str, tuple[str, int]] = {}
         # Numbers of the same records that chains take beside their own, by output.
         self._reported: defaultdict[Segment, dict[str, list[float]]] = defaultdict(dict)
 
@@ -145,6 +147,7 @@ class Line:
             if entry.boot not in self.state.boots:
                 self.state.held.setdefault(entry.boot, []).append(sequence.number)
                 self.state.counts.held += 1
+                self.held_last[entry.source] = (entry.boot, entry.mono_ns)
             else:
                 self._record(sequence, entry)
         elif entry.kind == Kind.CLOCK:
@@ -180,8 +183,10 @@ class Line:
 
     def _gap(self, entry: Entry) -> None:
         gap = orjson.loads(entry.payload)
-        if gap["state"] == "closed":
-            self.state.gaps[gap["cause"]] = self.state.gaps.get(gap["cause"], 0) + gap["n"]
+        sign = {"closed": 1, "withdrawn": -1}.get(gap["state"], 0)
+        if sign:
+            before = self.state.gaps.get(gap["cause"], 0)
+            self.state.gaps[gap["cause"]] = before + sign * gap["n"]
 
     def _identity(self, entry: Entry) -> None:
         identity = self.sources.identity(entry)

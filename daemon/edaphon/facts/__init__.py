@@ -1,7 +1,7 @@
 """What people know of a site, as facts: deployments, wiring, depths, calibrations, marks."""
 
 from edaphon.facts.basis import Period
-from edaphon.facts.conflicts import knowledge_conflicts, new_rows
+from edaphon.facts.conflicts import in_order, knowledge_conflicts, new_rows
 from edaphon.facts.evidence import evidence_complaints, evidence_files
 from edaphon.facts.files import FactRow, read_facts, written_ids
 from edaphon.facts.knowledge import Knowledge
@@ -45,6 +45,7 @@ __all__ = [
     "evidence_files",
     "fact_of",
     "from_payload",
+    "in_order",
     "knowledge_conflicts",
     "new_rows",
     "pin_id",

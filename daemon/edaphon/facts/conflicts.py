@@ -14,7 +14,7 @@ from edaphon.written import Complaint, did_you_mean
 from edaphon.written.values import instant_text
 from edaphon_drivers.sheets import Output, Sheets
 
-__all__ = ["knowledge_conflicts", "new_rows"]
+__all__ = ["in_order", "knowledge_conflicts", "new_rows"]
 
 
 def knowledge_conflicts(
@@ -44,6 +44,30 @@ def knowledge_conflicts(
 def new_rows(rows: Rows[FactRow], knowledge: Knowledge) -> tuple[FactRow, ...]:
     """The rows that are not known yet, word for word the same facts left out."""
     return tuple(r for r in rows if r.fact not in knowledge.ever.get(r.fact.id, ()))
+
+
+def in_order(rows: Rows[FactRow]) -> list[FactRow]:
+    """What a row supersedes comes before it, else the rows stay as they are read: by file name."""
+    by_id: dict[str, list[int]] = {}
+    for at, row in enumerate(rows):
+        by_id.setdefault(row.fact.id, []).append(at)
+    placed: dict[int, None] = {}
+    for first in range(len(rows)):
+        chain_of, at = dict[int, None](), first
+        while at not in placed and at not in chain_of:
+            chain_of[at] = None
+            at = _superseded(rows, by_id, at)
+        placed |= dict.fromkeys(reversed(chain_of))
+    return [rows[at] for at in placed]
+
+
+def _superseded(rows: Rows[FactRow], by_id: Mapping[str, list[int]], at: int) -> int:
+    """The last row that this one supersedes, itself if none; renewals keep their order."""
+    fact = rows[at].fact
+    found = [n for n in by_id.get(fact.supersedes or "", ()) if n != at]
+    if fact.supersedes == fact.id:
+        found = [n for n in found if rows[n].fact.supersedes != fact.id]
+    return found[-1] if found else at
 
 
 def _identity(rows: Rows[FactRow], knowledge: Knowledge) -> Iterator[Complaint]:

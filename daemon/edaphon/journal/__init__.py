@@ -1,7 +1,7 @@
 """The journal in the middle: every answer kept as it came, in one order, before anything else."""
 
 from edaphon.journal.entry import Entry, Kind, Purpose, entry_crc
-from edaphon.journal.files import JournalBusy, JournalTooNew
+from edaphon.journal.files import JournalBusy, JournalTooNew, is_written
 from edaphon.journal.journal import Journal
 from edaphon.journal.origin import Origin
 from edaphon.journal.reading import DamagedRow, JournalReader, read_only
@@ -25,6 +25,7 @@ __all__ = [
     "SetAside",
     "StateFile",
     "entry_crc",
+    "is_written",
     "read_only",
     "salvage",
 ]

@@ -37,6 +37,7 @@ __all__ = [
     "number_of",
     "seal",
     "set_aside",
+    "is_written",
     "take_lock",
 ]
 
@@ -101,6 +102,21 @@ def take_lock(folder: Path) -> int:
         os.truncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     return lock
+
+
+def is_written(folder: Path) -> bool:
+    """Whether a process holds the writer's lock; nothing is written to find that out."""
+    try:
+        lock = os.open(folder / "journal.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 class OpenFile:

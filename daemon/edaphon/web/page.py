@@ -12,11 +12,12 @@ __all__ = ["Page", "make_page"]
 
 _SOURCE_SIGNS = {
     "ok": Sign("answers", "dot"),
+    "held": Sign("answers, held until the clock is known", "ring"),
     "late": Sign("late", "triangle"),
     "silent": Sign("silent", "cross"),
     "never": Sign("never heard", "ring"),
 }
-_WORST_FIRST = ("silent", "never", "late", "ok")
+_WORST_FIRST = ("silent", "never", "late", "held", "ok")
 _CLOCKS = {
     "ntp": "set by network time",
     "gps": "set by GPS",
@@ -98,12 +99,12 @@ def _silence(look: Look, since_ns: int) -> str:
 
 
 def _trouble(status: Status, now_ns: int) -> tuple[str, ...]:
-    """The recorder's own sentences; without any, what its numbers say."""
-    if status.trouble:
-        return status.trouble
+    """The clock, then the recorder's own sentences; without any, what its numbers say."""
     found = []
     if not status.clock.known:
         found.append("The clock is not set: records are kept, values wait until it is.")
+    if status.trouble:
+        return (*found, *status.trouble)
     found += [
         f"Source {s.path} is silent{_since(s, now_ns)}: check power, cable and address."
         for s in status.sources
@@ -154,7 +155,7 @@ def _strip(status: Status, now_ns: int, silent: bool) -> Strip:
 
 def _recording(sources: tuple[SourceNow, ...]) -> Sign:
     """All sources answer, some do, none does."""
-    well = sum(s.state == "ok" for s in sources)
+    well = sum(s.state in {"ok", "held"} for s in sources)
     if not sources:
         return Sign("no source configured", "ring")
     if well == len(sources):
@@ -177,7 +178,7 @@ def _sources(status: Status, now_ns: int) -> tuple[Source, ...]:
 
 
 def _source(source: SourceNow, now_ns: int, offset_s: int) -> Source:
-    last = "no record yet"
+    last = "heard since the start" if source.state == "held" else "no record yet"
     if source.last_ns is not None:
         at = moment(source.last_ns, now_ns, offset_s)
         last = f"last record {age(now_ns - source.last_ns)}, at {at}"

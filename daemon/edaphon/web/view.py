@@ -110,7 +110,7 @@ class SourceNow:
     path: str
     model: str
     last_ns: Ns | None
-    state: Literal["ok", "late", "silent", "never"]
+    state: Literal["ok", "held", "late", "silent", "never"]
     detail: str
     notes: Mapping[str, int] = field(default_factory=dict)
 

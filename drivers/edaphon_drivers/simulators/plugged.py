@@ -39,7 +39,7 @@ class PluggedPort:
         """The adapter is pulled out: whoever has the port open gets an error."""
         with self._lock:
             pair, self._pair = self._pair, None
-        if self._link:
+        if self._link and pair and _points_to(self._link, os.ttyname(pair[1])):
             self._link.unlink(missing_ok=True)
         for end in pair or ():
             os.close(end)
@@ -74,3 +74,11 @@ class PluggedPort:
         except (OSError, ValueError):  # unplugged meanwhile
             return b""
         return b""
+
+
+def _points_to(link: Path, port: str) -> bool:
+    """Whether the link is still that of this port, not of another simulator's."""
+    try:
+        return os.readlink(link) == port
+    except OSError:
+        return False

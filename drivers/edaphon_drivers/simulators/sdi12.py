@@ -219,7 +219,8 @@ class SimulatedBus(PluggedPort):
         crc = kind[1:2] == "C" or kind == "HA"
         self._measuring[probe.address] = _Measuring(groups, crc, ready_at, concurrent)
         seconds = probe.seconds if count else 0
-        requests = probe.service_request and not concurrent and seconds and fault != "residue"
+        mute = fault in {"residue", "silent"}  # a service request is an answer too
+        requests = probe.service_request and not concurrent and seconds and not mute
         if requests:
             self._send(f"{probe.address}\r\n".encode(), ready_at)
         return _start(probe, kind, seconds, count)

@@ -152,15 +152,16 @@ def on_seconds(*seconds):
     return [s * SECOND for s in seconds]
 
 
-def test_slots_that_a_step_leaps_over_are_a_gap(journal):
+def test_of_the_slots_that_a_step_leaps_over_those_are_missed_whose_time_passed(journal):
     slots = on_seconds(11, 12, 13, 14, 15, 16)
     sampler, _, entries = sample(
         journal, [None, None], slots, start_ns=10 * SECOND, steps=[(2 * SECOND, 3 * SECOND)]
     )
     gaps = [Gap.of_payload(e.payload) for e in of_kind(entries, Kind.GAP)]
     assert [(g.state, g.cause, g.n) for g in gaps] == [
-        ("open", "clock step", 4),
-        ("closed", "clock step", 4),
+        ("open", "clock step", 1),
+        ("closed", "clock step", 1),
+        ("leapt", "clock step", 3),
     ]
     assert [e.slot_ns for e in of_kind(entries, Kind.RECORD)] == on_seconds(11, 16)
     assert sampler.accounts["sdi12/a"].last_ns == 16 * SECOND
@@ -175,6 +176,82 @@ def test_a_slot_that_comes_again_after_a_step_back_is_recorded_without_its_name(
     assert found == [11 * SECOND, 12 * SECOND, None, 13 * SECOND, 14 * SECOND]
     assert of_kind(entries, Kind.GAP) == []
     assert sampler.accounts["sdi12/a"].last_ns == 14 * SECOND
+
+
+def jumped(journal, bus, slots):
+    """A sampler with its clock, and what sets the clock by seconds."""
+    clock = JumpingClock(10 * SECOND)
+    keeper = Timekeeper(clock, "boot")
+    source = Scheduled("sdi12/a", "a", load_sheet("meter.teros12"), Instants(slots), 5.0)
+    account = SlotAccount("sdi12/a", 9 * SECOND)
+    sampler = Sampler(bus, [source], {"sdi12/a": account}, journal, keeper)
+    sampler.account_for_absence(0)
+
+    def begin(slot_s: int) -> None:
+        clock.now_ns = max(clock.now_ns, slot_s * SECOND - clock.offset_ns)
+        sampler._begin(sampler._sources[0], slot_s * SECOND)
+
+    def step(seconds: int) -> None:
+        clock.offset_ns += seconds * SECOND
+        keeper.follow_step()
+        sampler._realign()
+
+    return sampler, begin, step
+
+
+def test_a_clock_that_jumps_for_a_moment_leaves_the_slots_as_they_would_have_been(journal):
+    slots = on_seconds(*range(11, 20), *range(1000, 1020))
+    sampler, begin, step = jumped(journal, ScriptedBus([None] * 4), slots)
+    account = sampler.accounts["sdi12/a"]
+    begin(11)
+    step(990)
+    begin(1002)
+    step(-990)
+    assert account.last_ns == 12 * SECOND
+    begin(13)
+    begin(14)
+    journal.append_now(Timekeeper(JumpingClock(0), "boot").entry(Kind.NOTE, "", b""))
+    entries = [e for _, e in journal.scan()]
+    gaps = [Gap.of_payload(e.payload) for e in of_kind(entries, Kind.GAP)]
+    assert [(g.first_ns, g.n) for g in gaps if g.state == "closed"] == [(12 * SECOND, 1)]
+    assert [g.state for g in gaps].count("withdrawn") == 1
+    assert [e.slot_ns for e in of_kind(entries, Kind.RECORD)] == on_seconds(11, 1002, 13, 14)
+
+
+def test_a_measurement_that_ends_after_its_slot_was_withdrawn_has_no_slot(journal):
+    begun = []
+    bus = ScriptedBus([])
+    bus.submit = lambda place, talk, deadline_s, on_end: begun.append(on_end)
+    sampler, begin, step = jumped(journal, bus, on_seconds(11, 12, 13, 1001, 1002))
+    begin(11)
+    step(990)
+    begin(1002)
+    step(-990)
+    begun[0](Finished("a", ANSWER, None))
+    begun[1](Finished("a", ANSWER, None))
+    assert sampler.accounts["sdi12/a"].last_ns < 1000 * SECOND
+    journal.append_now(Timekeeper(JumpingClock(0), "boot").entry(Kind.NOTE, "", b""))
+    assert [e.slot_ns for _, e in journal.scan() if e.kind == Kind.RECORD] == [11 * SECOND, None]
+
+
+def test_a_silent_probe_is_reported_in_an_hour_that_comes_again(journal):
+    clock, states = JumpingClock(10 * SECOND), []
+    source = Scheduled(
+        "sdi12/a", "a", load_sheet("meter.teros12"), Instants(on_seconds(11, 12)), 5.0
+    )
+    account = SlotAccount("sdi12/a", 100 * SECOND)
+    bus = ScriptedBus([NoAnswer("data"), None])
+    sampler = Sampler(
+        bus,
+        [source],
+        {"sdi12/a": account},
+        journal,
+        Timekeeper(clock, "boot"),
+        lambda path, what: states.append(what is None),
+    )
+    for slot in (11, 12):
+        sampler._begin(sampler._sources[0], slot * SECOND)
+    assert states == [False, True]
 
 
 @pytest.mark.parametrize(("came", "commands"), [(b"", 1), (b"a0013\r\na\r\n", 2)])

@@ -11,16 +11,21 @@ from tests.stories.station import Station
 
 from edaphon.commands import main
 
-__all__ = ["call", "call_json", "until"]
+__all__ = ["call", "call_json", "call_plain", "until"]
 
 
 def call(station: Station, *words: str, codes: tuple[int, ...] = (0,)) -> tuple[str, str]:
     """What `edaphon WORDS --config ...` prints on stdout and on stderr."""
+    return call_plain(*words, "--config", str(station.file), codes=codes)
+
+
+def call_plain(*words: str, codes: tuple[int, ...] = (0,)) -> tuple[str, str]:
+    """What `edaphon WORDS` prints on stdout and on stderr."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     code: object = 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            main([*words, "--config", str(station.file)])
+            main(list(words))
         except SystemExit as end:
             code = end.code or 0
     said, complained = (end.buffer.getvalue().decode() for end in (out, err))

@@ -11,6 +11,7 @@ from tests.daemon.commands.test_explain import TABLES, entry, minute, probe
 from tests.stories.station import Station, teros12_facts
 
 from edaphon.clock import SystemClock
+from edaphon.commands import offline
 from edaphon.commands.offline import settled_deriver
 from edaphon.commands.storage import open_storage
 from edaphon.journal import Entry, Journal, Kind
@@ -169,7 +170,9 @@ def test_nothing_new_changes_nothing(plot):
     assert call(plot, "cal", "apply")[0] == "nothing new\n"
 
 
-def test_values_that_are_not_derived_yet_are_told(plot):
+def test_values_that_are_not_derived_yet_are_told(plot, monkeypatch):
+    # as while a daemon derives; with none the command derives the rest first
+    monkeypatch.setattr(offline, "derive_the_rest", lambda _: None)
     call(plot, "apply", str(written(plot, "first")))
     second = written(plot, "second", 'supersedes = "first"\n', "second.toml")
     err = call(plot, "cal", "preview", str(second))[1]

@@ -137,6 +137,7 @@ def test_the_strip_has_both_times_the_clock_and_the_last_record():
         (["ok", "ok"], "recording", "dot"),
         (["ok", "late"], "recording 1 of 2 sources", "triangle"),
         (["silent", "never"], "no source answers", "cross"),
+        (["held", "held"], "recording", "dot"),
     ],
 )
 def test_the_recording_state_follows_the_sources(states, word, shape):
@@ -210,6 +211,19 @@ def test_without_them_clock_and_silent_sources_are_said():
     assert page.trouble[0].startswith("The clock is not set")
     assert page.trouble[1].startswith("Source sdi12/c is silent, last heard 3 h ago")
     assert page.report.strip.clock == ("clock not set", "cross")
+
+
+def test_a_clock_that_is_not_set_is_said_before_the_recorders_own_sentences():
+    page = page_of({**status(), "clock": {"known": False, "how": ""}})
+    assert page.trouble[0].startswith("The clock is not set")
+    assert page.trouble[1:] == tuple(status()["trouble"])
+
+
+def test_a_source_whose_records_are_held_is_heard():
+    one = {**status()["sources"][0], "state": "held", "last_ns": None}
+    (source,) = report_of(sources=[one]).sources
+    assert source.sign.word == "answers, held until the clock is known"
+    assert source.last == "heard since the start"
 
 
 def test_a_well_recorder_has_no_red_strip():

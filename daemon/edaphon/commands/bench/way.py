@@ -8,7 +8,7 @@ from edaphon.acquire.timekeeper import Timekeeper, boot_id, kernel_is_synchronis
 from edaphon.clock import SystemClock
 from edaphon.commands.bench.line import BenchLine, own_line
 from edaphon.commands.bench.verbs import LONGEST_S, Bench
-from edaphon.commands.control import DaemonOff, DaemonRefuses, ask
+from edaphon.commands.control import DaemonOff, DaemonRefuses, DaemonSilent, ask
 from edaphon.commands.storage import Storage, fail
 from edaphon.derive import known_facts
 from edaphon.facts import Knowledge
@@ -59,6 +59,8 @@ def opened_bench(storage: Storage) -> Iterator[Callable[..., Any]]:
             return ask(storage.layout.control, {"verb": verb, **words}, LONGEST_S)
         except DaemonOff as off:
             raise fail(f"{off}: it went off meanwhile", TRY_AGAIN) from None
+        except DaemonSilent as silent:
+            raise fail(str(silent), TRY_AGAIN) from None
 
     try:
         ask(storage.layout.control, {"verb": "bench"})
@@ -66,6 +68,8 @@ def opened_bench(storage: Storage) -> Iterator[Callable[..., Any]]:
         with _own_bench(storage) as bench:
             yield bench.ask
         return
+    except DaemonSilent as silent:
+        raise fail(str(silent), TRY_AGAIN) from None
     except DaemonRefuses as refusal:
         raise fail(f"{refusal}; restart the daemon, it is older than this command") from None
     yield through

@@ -5,7 +5,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
 
-from edaphon.acquire.gaps import Gap
+from edaphon.acquire.gaps import WITHDRAWN, Gap
 from edaphon.commands.explain.record import shown_bytes
 from edaphon.commands.storage import Storage
 from edaphon.derive.explaining import History
@@ -59,18 +59,25 @@ def gap_at(history: History, absent: Absent) -> str:
         if entry.source not in own:
             continue
         gap = Gap.of_payload(entry.payload)
-        known[entry.source, gap.first_ns, gap.cause] = (place, gap)
+        if gap.state == WITHDRAWN:
+            known = {
+                key: own
+                for key, own in known.items()
+                if key[0] != entry.source or key[1] < gap.first_ns
+            }
+        else:
+            known[entry.source, gap.first_ns, gap.cause] = (place, gap)
     for (source, _, _), (place, gap) in known.items():
-        end = gap.last_ns + absent.reach_ns if gap.state == "closed" else _FAR_NS
+        end = gap.last_ns + absent.reach_ns if gap.state != "open" else _FAR_NS
         if gap.first_ns - absent.reach_ns < absent.time_ns <= end:
             return _gap_words(source, place, gap)
     return ""
 
 
 def _gap_words(source: str, place: Sequence, gap: Gap) -> str:
-    until = f"to {instant_text(gap.last_ns)}" if gap.state == "closed" else "and still open"
+    until = f"to {instant_text(gap.last_ns)}" if gap.state != "open" else "and still open"
     words = f"gap of {source}: {gap.cause}, from {instant_text(gap.first_ns)} {until}"
-    words += f", {gap.n} slots" if gap.state == "closed" else ""
+    words += f", {gap.n} slots" if gap.state != "open" else ""
     words += f" (journal {place})"
     if gap.detail:
         words += f": {gap.detail}"

@@ -1,9 +1,12 @@
 """`edaphon simulate`: the plot of a configuration without its hardware, with faults on demand."""
 
 import contextlib
+import fcntl
+import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,7 +31,7 @@ from edaphon.nouns import Sequence
 
 __all__ = ["BadOrder", "order", "simulate"]
 
-USAGE = 2
+USAGE, TRY_AGAIN = 2, 75
 SHOW_EVERY_S = 2.0
 HELP = """sdi12/a silent       from now on; `sdi12/a ok` ends it
 sdi12/a garbled 3    the next three answers
@@ -61,6 +64,7 @@ def simulate(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with contextlib.ExitStack() as parts:
+        parts.enter_context(_alone_in(home))
         plot = lines_of(found.config, _knowledge(found), home)
         parts.callback(plot.stop)
         programs: list[Running] = []
@@ -97,6 +101,22 @@ def _home(folder: Path) -> Path:
         words = f"expected a folder that can be made, got {home} ({error.strerror})"
         raise fail(words, USAGE) from None
     return home
+
+
+@contextlib.contextmanager
+def _alone_in(home: Path) -> Iterator[None]:
+    """One simulated plot in a folder at a time: a second one would take the ports of the first."""
+    lock = os.open(home / "simulate.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            words = f"expected a folder where nothing is simulated, got {home}: another"
+            words += " `edaphon simulate` serves it; end that one, or give another --folder"
+            raise fail(words, TRY_AGAIN) from None
+        yield
+    finally:
+        os.close(lock)
 
 
 def _knowledge(found: Configured) -> Knowledge:
