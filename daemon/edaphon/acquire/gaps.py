@@ -113,6 +113,8 @@ class SlotAccount:
         offset = self.offset_ns
         end_ns = now_ns if offset is None else min(now_ns, mono_ns + offset)
         if passed := slots.between(before, end_ns):
+            if offset is None:  # they may be taken back, and a run is taken back as a whole
+                gaps += self.close()
             gaps += self.miss_run(passed, CLOCK_STEP, "the clock was set")
             if offset is None:
                 self._leap(Leap(before, now_ns, None, mono_ns))
