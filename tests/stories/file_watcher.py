@@ -247,6 +247,11 @@ class Watcher:
         if line.row is not None:
             self.taken.append(Taken(story.orders[-1], line.row, True))
 
+    def is_known_by_state(self) -> bool:
+        """Whether something was found that no piece says: which file stands under which name."""
+        stories = self.stories.values()
+        return any(s.moved or (s.data and not self._explains(s)) for s in stories)
+
     # -- what it comes to --------------------------------------------------------------------
 
     def account(self) -> dict[str, Counter[str]]:

@@ -432,8 +432,8 @@ class Histories(RuleBasedStateMachine):
     def look(self, after_s: int) -> None:
         self.logger.look(after_s)
         self.watcher.look(self.disk, self.now)
-        if any(story.moved for story in self.watcher.stories.values()):
-            self.commit()  # that a file was found under another name is known by the state alone
+        if self.watcher.is_known_by_state():
+            self.commit()
             self.save()
 
     @rule()

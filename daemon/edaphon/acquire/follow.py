@@ -257,7 +257,8 @@ class Follower:
         place = self._known.places.get(name)
         if place is None or not self._stands(name, place, watch, file, stat):
             return False
-        another = self._has_left(watch) or not stat.is_file_of(place.stat)
+        known = place.stat is not None  # else the place was rebuilt from pieces
+        another = self._has_left(watch) or (known and not stat.is_file_of(place.stat))
         if another and self._is_unread(name, place, file, stat):
             return False
         return not self._is_held_elsewhere(watch, stat) or (

@@ -135,6 +135,15 @@ def test_a_torn_header_is_not_gone_on_with_in_the_next_file_of_its_name(plot):
     assert (whole.line, whole.headed, whole.data, whole.copy) == (1, True, wide(1), 2)
 
 
+def test_a_line_that_is_no_header_is_taken_once_over_a_restart_with_an_older_state(plot):
+    plot.write("a.csv", b"no header")
+    plot.look()
+    plot.look(after_s=3601)
+    plot.start()
+    plot.look()
+    assert len(plot.pieces()) == 1
+
+
 def test_a_header_alone_finds_no_other_file_of_the_folder(plot):
     plot.write("a.csv", WIDE)
     plot.look()
