@@ -81,7 +81,7 @@ class Watcher:
         self.since: dict[str, float] = {}  # when a file was last seen to change
         self.stat: dict[str, tuple[int, bytes, float, int]] = {}
         self.begun: dict[str, float] = {}
-        self.named: set[str] = set()
+        self.gone: set[str] = set()  # names that were left already
 
     def snapshot(self) -> object:
         return deepcopy((self.looks, self.stories, self.former, self.kinds, self.taken))
@@ -99,9 +99,11 @@ class Watcher:
         for name in [*order, *self.stories]:
             if name not in self.begun:
                 self.begun[name] = -1.0 if name in self.stories else now
-        others = [name for name in order if self._is_other(name, there[name])]
-        for name in [*others, *(n for n in self.stories if n not in there)]:
+        others = [name for name in order if self._is_other(name, there[name], there)]
+        gone = {name for name in self.stories if name not in there}
+        for name in [*(n for n in others if n not in self.gone), *sorted(gone - self.gone)]:
             self._leave(name, disk)
+        self.gone = gone
         for name in others:
             self._retire(name)
         for name in others:
@@ -117,10 +119,15 @@ class Watcher:
         if self.stat.get(name) != stat:
             self.since[name], self.stat[name] = now, stat
 
-    def _is_other(self, name: str, file: File) -> bool:
+    def _is_other(self, name: str, file: File, there: dict[str, File]) -> bool:
         story = self.stories.get(name)
         if story is None or not file.data.startswith(story.data):
             return True
+        if name in self.gone or self.last.get(name) is not file:  # nothing was read of it
+            if not story.data and self._known_elsewhere(name, file, there) is not None:
+                return True
+            if story.data and not self._explains(story):
+                return True
         held = self.held.get(name)
         read = len(story.data)
         return held is not None and not file.data[read:].startswith(held.data[read:])
@@ -176,7 +183,10 @@ class Watcher:
 
     def _has_rows(self, story: Story) -> bool:
         kinds = {line.kind for line in story.lines(self.form)}
-        return bool(kinds - {"header"}) and ("header" in kinds or not self.form.head)
+        return bool(kinds - {"header"}) and self._explains(story)
+
+    def _explains(self, story: Story) -> bool:
+        return not self.form.head or any(a.kind == "header" for a in story.lines(self.form))
 
     def _finish(self, story: Story) -> None:
         """What was read under its name so far stays as it is."""
@@ -236,6 +246,11 @@ class Watcher:
         line = story.lines(self.form)[-1]
         if line.row is not None:
             self.taken.append(Taken(story.orders[-1], line.row, True))
+
+    def is_known_by_state(self) -> bool:
+        """Whether something was found that no piece says: which file stands under which name."""
+        stories = self.stories.values()
+        return any(s.moved or (s.data and not self._explains(s)) for s in stories)
 
     # -- what it comes to --------------------------------------------------------------------
 

@@ -253,12 +253,13 @@ class Histories(RuleBasedStateMachine):
 
     def _unreadable(self, name: str, data: bytes) -> bool:
         """What leaves several answers: which end lines have, which processing a TOA5 names."""
+        mark = data[:2] if data[:2] in MARKS.values() else b""
         of_two = self.codecs.get(name, ("", self.end))[1] == "\r\n"
-        if of_two and b"\r" in data and b"\n" not in data:
+        text = text_of(data[len(mark) :] + "x".encode("utf-16-le" if mark else "utf-8"), mark)
+        if of_two and "\r" in text and "\n" not in text:
             return True
         if self.form.name != "toa5":
             return False
-        mark = data[:2] if data[:2] in MARKS.values() else b""
         texts = [text_of(line, mark) for line in lines_of(data)]
         heads = [at for at, text in enumerate(texts) if is_names(text, self.form)]
         below = [at for head in heads for at in range(head + 2, min(head + 4, len(texts)))]
@@ -431,13 +432,14 @@ class Histories(RuleBasedStateMachine):
     def look(self, after_s: int) -> None:
         self.logger.look(after_s)
         self.watcher.look(self.disk, self.now)
+        if self.watcher.is_known_by_state():
+            self.commit()
+            self.save()
 
     @rule()
     def commit(self) -> None:
         self.logger.journal.commit()
         self.committed = self.watcher.snapshot()
-        if self.copied:  # that a file was found under another name is known by the state alone
-            self.save()
 
     @rule()
     def save(self) -> None:
@@ -451,6 +453,8 @@ class Histories(RuleBasedStateMachine):
     @rule(power=st.booleans(), flushed=st.booleans())
     def restart(self, power: bool, flushed: bool) -> None:
         """In order, or by a kill that costs what was not committed; the state is as saved last."""
+        if self.copied:  # which of two equal files is which, nobody knows after that
+            return
         if power:
             self.logger.journal.lose()
             self.watcher.restore(self.committed)
@@ -531,6 +535,9 @@ class Histories(RuleBasedStateMachine):
 
 
 Histories.TestCase.settings = settings(
-    max_examples=2200 if LONG else 60, stateful_step_count=40 if LONG else 20, deadline=None
+    max_examples=2200 if LONG else 60,
+    stateful_step_count=40 if LONG else 20,
+    deadline=None,
+    derandomize=not LONG,  # the same histories in each CI run; the campaign draws new ones
 )
 TestHistories = Histories.TestCase

@@ -239,7 +239,7 @@ class Follower:
     def _end(self, name: str, watch: _Watch, stop: threading.Event) -> None:
         """What stands under a name now is another file than before."""
         changed = self._found[name].is_file_of(self._known.place(name).stat)
-        if name in self._known.places:
+        if name in self._known.places and not self._has_left(watch):
             self._leave(name, watch, stop)
         if not stop.is_set():  # else it was perhaps not read to its end
             with self._lock:
@@ -257,9 +257,23 @@ class Follower:
         place = self._known.places.get(name)
         if place is None or not self._stands(name, place, watch, file, stat):
             return False
+        known = place.stat is not None  # else the place was rebuilt from pieces
+        another = self._has_left(watch) or (known and not stat.is_file_of(place.stat))
+        if another and self._is_unread(name, place, file, stat):
+            return False
         return not self._is_held_elsewhere(watch, stat) or (
             watch.file is not None and goes_on_in(watch.file, file, place.offset)
         )
+
+    def _has_left(self, watch: _Watch) -> bool:
+        """Whether no file had the name at the last look."""
+        return watch.seen and watch.stat is None
+
+    def _is_unread(self, name: str, place: Place, file: BinaryIO, stat: Stat) -> bool:
+        """Whether no row was read and no header, so that the file that is there now says more."""
+        if place.offset:
+            return not self._explains(place)
+        return self._elsewhere(name, file, stat) is not None
 
     def _stands(self, name: str, place: Place, watch: _Watch, file: BinaryIO, stat: Stat) -> bool:
         if not watch.seen and place.stat == stat:
@@ -308,10 +322,13 @@ class Follower:
 
     def _has_rows(self, place: Place) -> bool:
         """Whether more than a header was read: by that alone no file is known again."""
+        rows = place.offset > len(place.header) and any(b.digest for b in place.blocks)
+        return rows and self._explains(place)
+
+    def _explains(self, place: Place) -> bool:
+        """Whether what comes next can be read: below a header, or without one."""
         headed = len(place.header) > len(mark_of(place.header))
-        if not headed and files.needs_header(self._sheet):
-            return False
-        return place.offset > len(place.header) and any(b.digest for b in place.blocks)
+        return headed or not files.needs_header(self._sheet)
 
     @contextmanager
     def _opened(self, name: str) -> Iterator[BinaryIO]:

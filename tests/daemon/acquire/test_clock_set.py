@@ -1,5 +1,7 @@
 """Accounts of slots under a clock that is set: exact, bounded by time that passed, taken back."""
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,11 @@ from hypothesis import strategies as st
 from edaphon.acquire.gaps import LEAPT, WITHDRAWN, Gap, SlotAccount
 from edaphon.acquire.slots import Grid
 from edaphon.commands.accounts import EntryAccount, SlotBook
-from edaphon.journal import Entry, Kind
+from edaphon.commands.explain.missing import Absent, gap_at
+from edaphon.derive import Plan, Sources
+from edaphon.derive.state import State
+from edaphon.derive.step import Line
+from edaphon.journal import Entry, Kind, Sequence
 
 SECOND = 10**9
 EACH = 60 * SECOND
@@ -249,3 +255,35 @@ def test_a_slot_that_is_being_measured_is_no_open_ledger_while_the_service_runs(
     assert book.told(overload, EACH, running)["closes"] is closes_so
     book.records.append(6 * EACH)
     assert not book.told(overload, EACH, running)["closes"]
+
+
+def taken_back() -> Life:
+    """Three slots missed in a time that never was, closed, then withdrawn."""
+    life = Life()
+    life.minutes(5)
+    life.set_clock(90 * DAY)
+    life.minutes(3, "no answer")
+    life.minutes(1)
+    life.set_clock(0)
+    life.minutes(1)
+    return life
+
+
+def test_what_is_withdrawn_does_not_count_in_the_sums_by_cause():
+    line = Line(State(), Plan(), Sources(), lambda _: ())
+    gaps = [e for e in taken_back().entries if e.kind == Kind.GAP]
+    line.step([(Sequence(1, n), entry) for n, entry in enumerate(gaps, 1)])
+    assert line.state.gaps.get("no answer") == 0
+
+
+@pytest.mark.parametrize(("withdrawn", "found"), [(False, True), (True, False)])
+def test_explain_names_no_gap_that_was_withdrawn(withdrawn, found):
+    gaps = [e for e in taken_back().entries if e.kind == Kind.GAP]
+    if not withdrawn:
+        gaps = [e for e in gaps if Gap.of_payload(e.payload).state != WITHDRAWN]
+    deployed = SimpleNamespace(channel="c", source="sdi12/a", covers=lambda _: True)
+    knowledge = SimpleNamespace(deployments=[deployed])
+    placed = tuple((Sequence(1, n), entry) for n, entry in enumerate(gaps, 1))
+    history = SimpleNamespace(gaps=placed, knowledge=knowledge)
+    absent = Absent("c", TRUE + 90 * DAY + 7 * EACH, EACH)
+    assert bool(gap_at(history, absent)) is found

@@ -100,6 +100,50 @@ def test_a_new_file_is_not_known_by_a_torn_header_of_one_that_is_gone(plot):
     assert (whole.line, whole.headed, whole.data) == (1, True, wide(1))
 
 
+def test_a_file_that_is_known_is_read_on_where_only_a_header_waited(plot):
+    plot.write("a.csv", HEAD + row(1) + row(2))
+    plot.write("b.csv", HEAD)
+    plot.look()
+    os.replace(path(plot, "a.csv"), path(plot, "b.csv"))
+    plot.write("b.csv", row(3))
+    plot.look()
+    assert plot.numbers() == [1.5, 2.5, 3.5]
+
+
+@pytest.mark.parametrize("looks", [1, 2])
+def test_a_file_that_comes_after_another_was_gone_costs_no_warning(plot, looks):
+    plot.write("a.csv", HEAD + row(1))
+    plot.look()
+    (plot.folder / "keep").hardlink_to(path(plot, "a.csv"))  # so that no inode is given again
+    path(plot, "a.csv").unlink()
+    for _ in range(looks):
+        plot.look()
+    plot.write("a.csv", HEAD + row(2))
+    plot.look()
+    assert plot.numbers() == [1.5, 2.5]
+    assert not plot.follower.losses()
+
+
+def test_a_torn_header_is_not_gone_on_with_in_the_next_file_of_its_name(plot):
+    plot.write("a.csv", WIDE[:3])
+    plot.look()
+    path(plot, "a.csv").unlink()
+    plot.look()
+    plot.write("a.csv", WIDE + wide(1))
+    plot.look()
+    whole = plot.pieces()[-1]
+    assert (whole.line, whole.headed, whole.data, whole.copy) == (1, True, wide(1), 2)
+
+
+def test_a_line_that_is_no_header_is_taken_once_over_a_restart_with_an_older_state(plot):
+    plot.write("a.csv", b"no header")
+    plot.look()
+    plot.look(after_s=3601)
+    plot.start()
+    plot.look()
+    assert len(plot.pieces()) == 1
+
+
 def test_a_header_alone_finds_no_other_file_of_the_folder(plot):
     plot.write("a.csv", WIDE)
     plot.look()
