@@ -434,7 +434,7 @@ class Histories(RuleBasedStateMachine):
 
     # -- what the service does ---------------------------------------------------------------------
 
-    @rule(after_s=st.sampled_from([2, 2, 2, 2, 11, 30, 901, 3601, 90_000]))
+    @rule(after_s=st.sampled_from([2, 2, 2, 2, 11, 30, 901, 3601, 93_600]))
     def look(self, after_s: int) -> None:
         self.logger.look(after_s)
         self.watcher.look(self.disk, self.now)
