@@ -479,7 +479,7 @@ def _whole_blocks(
                 return n
             at += size
             headed = True
-        elif not headed and form.names and not bare:
+        elif not headed and form.names and not bare and _may_be_preamble(seen, form):
             # what stands above a line of names waits for it
             if any(is_names(t, form) for t in texts[at:]):
                 at += 1
@@ -491,6 +491,17 @@ def _whole_blocks(
             bare, at = False, at + 1
             n = len(texts)
     return len(texts) if at_end or not bare else n
+
+
+def _may_be_preamble(seen: list[str], form: Form) -> bool:
+    """Whether lines above the names, not a file without them: no row stands there."""
+    for text in seen[:_PREAMBLE]:
+        if form.name == "toa5" or is_names(text, form):
+            break
+        cells = _cells(text, form)[:16]
+        if any(_local_time(cell, form) for cell in cells):
+            return False
+    return form.name != "toa5"
 
 
 def _may_be_header(texts: list[str], last: bytes, mark: bytes, form: Form, headed: bool) -> bool:

@@ -182,8 +182,7 @@ class Watcher:
         return None
 
     def _has_rows(self, story: Story) -> bool:
-        kinds = {line.kind for line in story.lines(self.form)}
-        return bool(kinds - {"header"}) and self._explains(story)
+        return len(story.orders) > len(self.form.head) and self._explains(story)
 
     def _explains(self, story: Story) -> bool:
         return not self.form.head or any(a.kind == "header" for a in story.lines(self.form))
@@ -250,7 +249,7 @@ class Watcher:
     def is_known_by_state(self) -> bool:
         """Whether something was found that no piece says: which file stands under which name."""
         stories = self.stories.values()
-        return any(s.moved or (s.data and not self._explains(s)) for s in stories)
+        return any(s.moved or not s.data or not self._explains(s) for s in stories)
 
     # -- what it comes to --------------------------------------------------------------------
 

@@ -262,12 +262,18 @@ class Histories(RuleBasedStateMachine):
             return False
         texts = [text_of(line, mark) for line in lines_of(data)]
         heads = [at for at, text in enumerate(texts) if is_names(text, self.form)]
-        below = [at for head in heads for at in range(head + 2, min(head + 4, len(texts)))]
-        return not all(self._is_below_names(texts[at], at == len(texts) - 1) for at in below)
+        below = [(head + n, self.form.head[n]) for head in heads for n in (2, 3)]
+        last = len(texts) - 1
+        return any(
+            texts[at] != line
+            and texts[at][:3] != '"20'
+            and not (at == last and self._is_torn_units(texts[at]))
+            for at, line in below
+            if at <= last
+        )
 
-    def _is_below_names(self, text: str, last: bool) -> bool:
-        whole = text in self.form.head or text[:3] == '"20'
-        return whole or (last and self.form.head[2].startswith(text))
+    def _is_torn_units(self, text: str) -> bool:
+        return self.form.head[2].startswith(text)
 
     def data(self, name: str) -> bytes:
         return self.disk.files[name].data if name in self.disk.files else b""
@@ -428,7 +434,7 @@ class Histories(RuleBasedStateMachine):
 
     # -- what the service does ---------------------------------------------------------------------
 
-    @rule(after_s=st.sampled_from([2, 2, 2, 2, 11, 30, 901, 3601, 90_000]))
+    @rule(after_s=st.sampled_from([2, 2, 2, 2, 11, 30, 901, 3601, 93_600]))
     def look(self, after_s: int) -> None:
         self.logger.look(after_s)
         self.watcher.look(self.disk, self.now)
