@@ -37,17 +37,20 @@ def meanings_behind(
     table: Mapping[str, Any] | None,
     on_damage: Callable[[Exception], None],
 ) -> Iterator[Item]:
-    """Those up to a checkpoint by their places, later ones by a look at every entry.
+    """Those of all places that are known, in the order of entry.
 
-    A journal with a summary knows all places. A damaged row costs itself alone.
+    A journal with a summary knows its own places, its second copies those of files that are lost;
+    without a summary each entry behind the checkpoint is looked at. A damaged row costs itself
+    alone.
     """
-    if journal.summary is not None:
-        yield from recalled(journal, journal.summary.rare, on_damage)
+    places = {Sequence.of(number) for number in table["meanings"]} if table is not None else set()
+    if journal.summary is None:
+        start = Sequence.of(table["position"]) if table is not None else START
+        yield from recalled(journal, sorted(places), on_damage)
+        yield from journal.scan(kinds=MEANINGS, start=start, on_damage=on_damage)
         return
-    places = map(Sequence.of, table["meanings"]) if table is not None else ()
-    start = Sequence.of(table["position"]) if table is not None else START
-    yield from recalled(journal, places, on_damage)
-    yield from journal.scan(kinds=MEANINGS, start=start, on_damage=on_damage)
+    copied = (p for p, entry in journal.copies.entries.items() if entry.kind in MEANINGS)
+    yield from recalled(journal, sorted({*places, *journal.summary.rare, *copied}), on_damage)
 
 
 def recalled(
