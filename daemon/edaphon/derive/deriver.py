@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -25,7 +25,14 @@ from edaphon.derive.checkpoint import (
 )
 from edaphon.derive.doubt import Doubt, doubtful_places
 from edaphon.derive.files import SourceFiles
-from edaphon.derive.meanings import MEANINGS, meanings_behind, recalled
+from edaphon.derive.meanings import (
+    MEANINGS,
+    NOTHING_LEARNED,
+    Learned,
+    learned,
+    meanings_behind,
+    recalled,
+)
 from edaphon.derive.plan import ALWAYS, Extent, Plan, Range, changed_ranges, plan_of, whole_segments
 from edaphon.derive.recalibrate import (
     NeedsJournal,
@@ -44,10 +51,9 @@ from edaphon.derive.step import (
     Line,
     LostLine,
     files_meaning,
-    sources_of,
 )
-from edaphon.facts import Knowledge, from_payload
-from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
+from edaphon.facts import Knowledge
+from edaphon.journal import DamagedRow, JournalReader, Kind
 from edaphon.nouns import Channel, Observations, Sequence
 from edaphon.series import Series
 
@@ -59,18 +65,6 @@ FLUSH_AT_ROWS = 50_000  # in memory; a backlog of years leaves no more unwritten
 ROWS_FOR_ENTRY, SLICE_ROWS = 25, 100_000
 
 Listener = Callable[[DeadLetter], None]
-
-
-class _Told(NamedTuple):
-    """What the journal says, up to a place, of how to read it."""
-
-    knowledge: Knowledge
-    known: Sequence  # of the last fact or configuration it holds
-    sources: Sources
-    configured: Sequence = START  # of the last configuration
-
-
-_NOTHING = _Told(Knowledge(), START, Sources())
 
 
 class Deriver:
@@ -97,7 +91,7 @@ class Deriver:
         self._recalibration: Recalibration | None = None
         self._pending: dict[str, list[Range]] = {}
         self._from_journal: set[str] = set()  # pending channels whose readings may be others
-        self._told = _NOTHING  # what was entered up to `position`; the plan is made of it
+        self._told = NOTHING_LEARNED  # what was entered up to `position`; the plan is made of it
         self._meanings: list[int] = []  # the sequences of all that
         self.channels: dict[str, Channel] = {}
         self.damaged = 0
@@ -113,7 +107,7 @@ class Deriver:
         self._line = Line(*nothing, self._recall, on_dead_letter, None, on_lost_line, on_note)
         checkpoint = trusted(journal, series)
         told = meanings_behind(journal, checkpoint, self._note_damage)
-        self._latest = _learned(_NOTHING, list(told))  # all that was ever entered
+        self._latest = learned(NOTHING_LEARNED, list(told))  # all that was ever entered
         self._name_channels()
         self._resume(checkpoint)
         if (summary := journal.summary) is not None:
@@ -258,8 +252,8 @@ class Deriver:
         return item[1].kind in MEANINGS
 
     def _learn(self, batch: list[Item]) -> None:
-        self._latest = _learned(self._latest, batch)
-        self._told = _learned(self._told, batch)
+        self._latest = learned(self._latest, batch)
+        self._told = learned(self._told, batch)
         self._meanings += [sequence.number for sequence, _ in batch]
         self._name_channels()
         self._plan_again()
@@ -501,7 +495,7 @@ class Deriver:
         if self.state.configuration:
             in_force = list(self._recall([Sequence.of(self.state.configuration)]))
             # One that is lost was journalled again at this start, in the same words.
-            told = _learned(_NOTHING, in_force) if in_force else self._latest
+            told = learned(NOTHING_LEARNED, in_force) if in_force else self._latest
             self._line.sources = told.sources
         if "files" not in table["state"]:  # of a version that did not count lines
             for path in self._line.sources.files:
@@ -510,7 +504,7 @@ class Deriver:
         # Not as known now: facts entered behind this place may have sent values to the sinks
         # already, and these are only withdrawn by coming to the facts in the same order again.
         known_then = self._latest.knowledge.as_known_at(self.position)
-        self._told = _Told(known_then, self.position, self._line.sources)
+        self._told = Learned(known_then, self.position, self._line.sources)
         plan = plan_of(self._told.knowledge, self._told.sources)
         places = doubtful_places(self._journal, table)
         if again := places & self._configuration_entered_again():
@@ -543,19 +537,3 @@ class Deriver:
 def _fills(items: list[Item], limit: int) -> bool:
     """Whether more may wait behind these."""
     return len(items) == limit or sum(len(entry.payload) for _, entry in items) >= BATCH_BYTES
-
-
-def _learned(told: _Told, batch: list[Item]) -> _Told:
-    """With the facts and configurations of a batch that are new to it."""
-    knowledge, known, sources, configured = told
-    configuration: Entry | None = None
-    for sequence, entry in batch:
-        if sequence <= known:
-            continue
-        known = sequence
-        if entry.kind == Kind.CONFIGURATION:
-            configuration, configured = entry, sequence
-        else:
-            knowledge = knowledge.learn(sequence, from_payload(entry.payload).fact)
-    sources = sources_of(configuration) if configuration else sources
-    return _Told(knowledge, known, sources, configured)

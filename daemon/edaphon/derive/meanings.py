@@ -1,22 +1,25 @@
 """What the journal says of how to read it, found without reading ten years of records."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from edaphon.derive.checkpoint import START, trusted
 from edaphon.derive.sources import Sources
 from edaphon.derive.step import Item, sources_of
 from edaphon.facts import Knowledge, from_payload
-from edaphon.journal import DamagedRow, JournalReader, Kind
+from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
 from edaphon.nouns import Sequence
 from edaphon.series import Series
 
 __all__ = [
     "FACT_KINDS",
     "MEANINGS",
+    "NOTHING_LEARNED",
+    "Learned",
     "knowledge_of",
     "known_facts",
     "last_sources",
+    "learned",
     "meanings",
     "meanings_behind",
     "recalled",
@@ -24,6 +27,18 @@ __all__ = [
 
 FACT_KINDS = frozenset({Kind.FACT, Kind.CALIBRATION, Kind.MARK})
 MEANINGS = FACT_KINDS | {Kind.CONFIGURATION}
+
+
+class Learned(NamedTuple):
+    """What the journal says, up to a place, of how to read it."""
+
+    knowledge: Knowledge
+    known: Sequence  # of the last fact or configuration it holds
+    sources: Sources
+    configured: Sequence = START  # of the last configuration
+
+
+NOTHING_LEARNED = Learned(Knowledge(), START, Sources())
 
 
 def meanings(journal: JournalReader, series: Series | None) -> tuple[Item, ...]:
@@ -83,3 +98,19 @@ def last_sources(told: Iterable[Item]) -> Sources:
     """By the configuration that was entered last."""
     last = [entry for _, entry in told if entry.kind == Kind.CONFIGURATION][-1:]
     return sources_of(last[0]) if last else Sources()
+
+
+def learned(so_far: Learned, batch: Iterable[Item]) -> Learned:
+    """With the facts and configurations of a batch that are new to it."""
+    knowledge, known, sources, configured = so_far
+    configuration: Entry | None = None
+    for sequence, entry in batch:
+        if sequence <= known:
+            continue
+        known = sequence
+        if entry.kind == Kind.CONFIGURATION:
+            configuration, configured = entry, sequence
+        else:
+            knowledge = knowledge.learn(sequence, from_payload(entry.payload).fact)
+    sources = sources_of(configuration) if configuration else sources
+    return Learned(knowledge, known, sources, configured)
