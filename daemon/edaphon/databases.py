@@ -18,6 +18,7 @@ __all__ = [
     "explained",
     "fault_of",
     "is_full",
+    "make_folder",
     "move_aside",
     "sync_folder",
 ]
@@ -141,6 +142,15 @@ def move_aside(path: Path) -> Path:
         Path(f"{path}-shm").unlink()
     sync_folder(path.parent)
     return aside
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and its parents, that a power cut after this does not take away again."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in missing or [folder]:  # an earlier life may have been cut between the two
+        with contextlib.suppress(OSError):  # a parent that this account may not read
+            sync_folder(each.parent)
 
 
 def sync_folder(folder: Path) -> None:

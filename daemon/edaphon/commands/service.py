@@ -29,7 +29,7 @@ from edaphon.commands.outlets import SinkParts, moved
 from edaphon.commands.summaries import JOURNAL_SUMMARY
 from edaphon.config import Configuration, LorawanSource, ScheduledSource
 from edaphon.config import Sink as SinkConfig
-from edaphon.databases import AT_FAULT, StorageFault, fault_of, move_aside
+from edaphon.databases import AT_FAULT, StorageFault, fault_of, make_folder, move_aside
 from edaphon.derive import DeadLetter, Deriver, LostLine
 from edaphon.derive.checkpoint import reached_by
 from edaphon.derive.files import KeptRefusal
@@ -115,7 +115,7 @@ class Service:
     # -- life ------------------------------------------------------------------------------
 
     def start(self) -> None:
-        self.layout.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.layout.folder)
         for path, words in self.layout.set_aside_non_files():
             self.say_trouble(f"file {path.name}", words)
         self.disk.prepare()
