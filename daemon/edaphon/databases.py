@@ -17,6 +17,7 @@ __all__ = [
     "connect_reading",
     "explained",
     "fault_of",
+    "is_created",
     "is_full",
     "make_folder",
     "move_aside",
@@ -96,6 +97,13 @@ def is_full(folder: Path) -> bool:
     return no_inodes or found.f_bavail * found.f_frsize < LEAST_FREE_BYTES
 
 
+def is_created(path: Path) -> bool:
+    """Whether the tables of a database of ours were ever durable: none keeps a rollback journal."""
+    journal = Path(f"{path}-journal")
+    unfinished = journal.is_file() and journal.stat().st_size
+    return path.is_file() and bool(path.stat().st_size) and not unfinished
+
+
 def connect(path: Path, mode: str) -> sqlite3.Connection:
     """`mode` is how SQLite's URI says it, such as mode=rw: a missing file is then an error."""
     return sqlite3.connect(
@@ -126,7 +134,7 @@ def connect_reading(path: Path) -> sqlite3.Connection:
 def _needs_no_side_files(error: sqlite3.OperationalError, path: Path) -> bool:
     """Whether all of a database is in its one file, and only room for others is missing."""
     wal = Path(f"{path}-wal")
-    whole = path.is_file() and not (wal.exists() and wal.stat().st_size)
+    whole = is_created(path) and not (wal.exists() and wal.stat().st_size)
     return whole and fault_of(error, path) in {StorageFault.FULL, StorageFault.READ_ONLY}
 
 

@@ -7,6 +7,7 @@ lines of JSON, runs each in a process of its own and prints what it found.
 import contextlib
 import ctypes
 import io
+import logging
 import os
 import sqlite3
 import sys
@@ -182,10 +183,7 @@ def refused(station: Path, case: dict[str, Any]) -> dict[str, Any]:
     except typer.Exit as ended:
         found["ended"] = True
         found["code"] = ended.exit_code
-    library.shim_refuse(b"", 0, _long(0), _long(0))
-    checked = check(station, acknowledged)
-    found["wrong"] += checked["wrong"]
-    return {**found, "acknowledged": len(acknowledged), "losses": checked["losses"]}
+    return {**found, "acknowledged": acknowledged}
 
 
 def _live(
@@ -236,41 +234,51 @@ def _long(number: int) -> ctypes.c_int64:
 
 def serve() -> None:
     """Run each case of stdin in a process of its own, as it would begin, but without imports."""
-    import logging
-
     import edaphon.commands.desk  # noqa: F401
     import edaphon_drivers.links.mqtt  # noqa: F401
 
     with_small_files()
     for line in sys.stdin.buffer:
         case = orjson.loads(line)
-        child = os.fork()
-        if child == 0:
-            log = io.StringIO()
-            logging.basicConfig(level=logging.INFO, stream=log, force=True)
-            os._exit(_run_case(case, log))
-        os.waitpid(child, 0)
-        sys.stdout.write("done\n")
-        sys.stdout.flush()
+        station, found = Path(case["station"]), {"wrong": [], "acknowledged": case.get("told", [])}
+        if "kinds" in case:
+            found = _forked(lambda at=station, each=case: refused(at, each))
+        known = found.get("acknowledged", [])
+        checked = _forked(lambda at=station, told=known: check(at, told))
+        wrong = [*found["wrong"], *checked["wrong"]]
+        print(orjson.dumps({**found, **checked, "wrong": wrong}).decode(), flush=True)
 
 
-def _run_case(case: dict[str, Any], log: io.StringIO) -> int:
-    station = Path(case["station"])
+def _forked(life: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What it finds in a process of its own, with the log where something is wrong."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        log = io.StringIO()
+        logging.basicConfig(level=logging.INFO, stream=log, force=True)
+        with open(writing, "wb") as out:
+            out.write(orjson.dumps(_found(life, log)))
+            out.flush()
+            os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as answer:
+        text = answer.read()
+    os.waitpid(child, 0)
+    found: dict[str, Any] = orjson.loads(text) if text else {"wrong": ["the process died"]}
+    return found
+
+
+def _found(life: Callable[[], dict[str, Any]], log: io.StringIO) -> dict[str, Any]:
     try:
         with contextlib.redirect_stderr(log):
-            if "kinds" in case:
-                found = refused(station, case)
-            else:
-                found = check(station, case["acknowledged"])
+            found = life()
     except BaseException:
         found = {"wrong": [traceback.format_exc()]}
-    text = log.getvalue()
-    if "Traceback" in text:
+    if "Traceback" in log.getvalue():
         found["wrong"].append("a traceback in the log")
-    if found["wrong"]:
-        found["log"] = text[-4000:]
-    Path(case["result"]).write_bytes(orjson.dumps(found))
-    return 0
+    if found["wrong"] or found.get("ended"):
+        found["log"] = log.getvalue()[-4000:]
+    return found
 
 
 if __name__ == "__main__":

@@ -313,7 +313,18 @@ class Service:
         return self.state.get(_ACCOUNTS) or copy
 
     def _save_accounts(self) -> None:
-        """A place from which the journal tells the rest; the accounts may be old, never too new."""
+        """A place from which the journal tells the rest; the accounts may be old, never too new.
+
+        So a disk that refuses them is no error of who asked: they are saved the next time.
+        """
+        try:
+            self._write_accounts()
+        except sqlite3.Error as error:
+            self.say_trouble("saved places", f"can't be written, and are tried again: {error}")
+        else:
+            self.say_trouble("saved places", None)
+
+    def _write_accounts(self) -> None:
         place = self.journal.last
         summary = self.journal.summary
         accounts = {**self._former_accounts, **self.inlets.saved_accounts()}

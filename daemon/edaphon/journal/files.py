@@ -231,6 +231,17 @@ class OpenFile:
         row = self._connection.execute("SELECT * FROM entry WHERE n = ?", (n,)).fetchone()
         return row is not None and entry_of(self.number, row, read_names(self._connection)) == entry
 
+    def make_durable(self) -> None:
+        """Write all rows once more, after a sync that failed; raises sqlite3.Error.
+
+        What the kernel could not write then it may believe to be written, so another sync of the
+        same log proves nothing: its pages are copied into the file, and that is synchronised.
+        """
+        query = "PRAGMA wal_checkpoint(FULL)"
+        busy, pages, copied = self._connection.execute(query).fetchone()
+        if busy or pages != copied:
+            raise sqlite3.OperationalError(f"expected {pages} pages copied, got {copied}")
+
     def size_bytes(self) -> int:
         (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
         (page,) = self._connection.execute("PRAGMA page_size").fetchone()
