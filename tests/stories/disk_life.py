@@ -22,8 +22,10 @@ import typer
 
 from edaphon.clock import SystemClock
 from edaphon.commands import control, disk, rebuild, verify
+from edaphon.commands.desk import Desk
 from edaphon.commands.run import running
 from edaphon.commands.service import Service
+from edaphon.databases import StorageFault, explained
 from edaphon.journal import Entry, Kind, files, journal, read_only
 from edaphon_drivers.payloads import pack_message
 
@@ -201,8 +203,8 @@ def _live(
     found["counted"] = library.shim_counted()
     if made.journal.in_trouble:
         found["status"] = made_status(made)["trouble"]
-        if not found["status"]:
-            found["wrong"].append("commits fail and `status` shows no problem")
+        if not any(str(fault) in words for words in found["status"] for fault in StorageFault):
+            found["wrong"].append(f"commits fail and `status` shows {found['status']}")
     library.shim_refuse(b"", 0, _long(0), _long(0))
     for number in range(first + 8, first + 12):
         append(made, number, acknowledged.append)
@@ -220,9 +222,10 @@ def _live(
 
 
 def made_status(made: Service) -> Any:
-    from edaphon.commands.desk import Desk
-
-    return Desk(made).answer({"verb": "status"})
+    try:
+        return Desk(made).answer({"verb": "status"})
+    except sqlite3.Error as error:  # the socket answers with these words
+        return {"trouble": [explained(error, made.layout.control)]}
 
 
 def _long(number: int) -> ctypes.c_int64:
@@ -234,7 +237,6 @@ def _long(number: int) -> ctypes.c_int64:
 
 def serve() -> None:
     """Run each case of stdin in a process of its own, as it would begin, but without imports."""
-    import edaphon.commands.desk  # noqa: F401
     import edaphon_drivers.links.mqtt  # noqa: F401
 
     with_small_files()

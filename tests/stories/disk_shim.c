@@ -67,6 +67,13 @@ static int refused(char kind) {
     return is_refusing;
 }
 
+/* A full disk still takes what needs no more room. */
+static int refused_write(int fd, int64_t end) {
+    struct stat found;
+    if (refused_errno == ENOSPC && !fstat(fd, &found) && end <= found.st_size) return 0;
+    return refused(WRITE);
+}
+
 static void note(char op, int handle, int64_t offset, const void *data, size_t length, const void *more, size_t more_length) {
     if (recording < 0) return;
     struct head head = {op, handle, offset, (int64_t)(length + more_length)};
@@ -80,8 +87,9 @@ static void note(char op, int handle, int64_t offset, const void *data, size_t l
 static int opened(int (*next)(const char *, int, ...), const char *path, int flags, mode_t mode) {
     if (!is_below(path)) return next(path, flags, mode);
     pthread_mutex_lock(&lock);
-    int writes = (flags & O_ACCMODE) != O_RDONLY || (flags & O_CREAT);
-    int fd = writes && refused(OPEN) ? -1 : next(path, flags, mode);
+    int makes = (flags & O_CREAT) && access(path, F_OK), writes = (flags & O_ACCMODE) != O_RDONLY;
+    int concerns = refused_errno == ENOSPC ? makes : makes || writes;  /* a full disk opens what it has */
+    int fd = concerns && refused(OPEN) ? -1 : next(path, flags, mode);
     if (fd >= 0 && fd < HANDLES) {
         handle_of[fd] = ++handles;
         note(OPEN, handles, flags & (O_CREAT | O_TRUNC | O_EXCL), path, strlen(path), 0, 0);
@@ -114,7 +122,7 @@ static int handle(int fd) { return fd >= 0 && fd < HANDLES ? handle_of[fd] : 0; 
         NEXT(ssize_t, #name, int, const void *, size_t, off); \
         if (!handle(fd)) return next(fd, data, length, at); \
         pthread_mutex_lock(&lock); \
-        ssize_t n = refused(WRITE) ? -1 : next(fd, data, length, at); \
+        ssize_t n = refused_write(fd, at + length) ? -1 : next(fd, data, length, at); \
         if (n > 0) note(WRITE, handle(fd), at, data, n, 0, 0); \
         pthread_mutex_unlock(&lock); \
         return n; \
@@ -126,7 +134,7 @@ ssize_t write(int fd, const void *data, size_t length) {
     NEXT(ssize_t, "write", int, const void *, size_t);
     if (!handle(fd)) return next(fd, data, length);
     pthread_mutex_lock(&lock);
-    ssize_t n = refused(WRITE) ? -1 : next(fd, data, length);
+    ssize_t n = refused_write(fd, lseek(fd, 0, SEEK_CUR) + length) ? -1 : next(fd, data, length);
     if (n > 0) note(WRITE, handle(fd), lseek(fd, 0, SEEK_CUR) - n, data, n, 0, 0);
     pthread_mutex_unlock(&lock);
     return n;

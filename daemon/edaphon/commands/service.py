@@ -155,7 +155,7 @@ class Service:
         self._run("deriver", self._derive)
         self.inlets.start(accounts, alive_until)
         self._run("clock", self._watch_clock)
-        keep = partial(self.state.put, "disk")
+        keep = partial(self._note, "disk")
         self._run("disk", lambda: self.disk.watch(self.stop_event, self.keeper.now_ns, keep))
         self._run("saved places", self._watch_saved)
         self._start_housekeeping()
@@ -234,7 +234,7 @@ class Service:
             # Not waited for, here and with the clock: a full disk must not keep the start waiting.
             self.journal.append(
                 [self.keeper.entry(Kind.CONFIGURATION, "", payload)],
-                lambda _: self.state.put("configuration", sha256),
+                lambda _: self._note("configuration", sha256),
             )
             self._all_committed()  # what is derived from here on is read by it
 
@@ -304,8 +304,15 @@ class Service:
             return None
 
     def _keep_summary(self, table: Mapping[str, Any]) -> None:
-        with contextlib.suppress(sqlite3.Error):  # a full disk: it is summed once more then
-            self.state.put(JOURNAL_SUMMARY, table)
+        self._note(JOURNAL_SUMMARY, table)
+
+    def _note(self, key: str, value: object) -> None:
+        """Keep a small fact that costs only work where the disk refuses it."""
+        try:
+            self.state.put(key, value)
+        except sqlite3.Error as error:
+            words = f"expected to keep {key}, got: {error} ({fault_of(error, self.layout.folder)})"
+            self.say_trouble("file state.sqlite", words)
 
     def _saved_accounts(self) -> Any:
         """As the state file has them, or the series where that was lost."""
