@@ -94,9 +94,7 @@ def record(station: Path, log: Path, synchronous: str) -> None:
                     derived(made)
                     made.flush()
             derived(made)
-        (station / "facts" / "second.toml").write_text(
-            '[[plot]]\nid = "n2"\n', "utf-8"
-        )
+        (station / "facts" / "second.toml").write_text('[[plot]]\nid = "n2"\n', "utf-8")
     shim().shim_record(None)
 
 
@@ -176,7 +174,9 @@ def refused(station: Path, case: dict[str, Any]) -> dict[str, Any]:
     """A life in which operations fail from number `at` on; then the disk is well again."""
     library = shim()
     library.shim_folder(str(station / "storage").encode())
-    library.shim_refuse(case["kinds"].encode(), case["errno"], _long(case["at"]), _long(case["times"]))
+    library.shim_refuse(
+        case["kinds"].encode(), case["errno"], _long(case["at"]), _long(case["times"])
+    )
     acknowledged: list[int] = []
     found: dict[str, Any] = {"wrong": [], "status": [], "ended": False}
     try:

@@ -181,9 +181,7 @@ class Disk:
                 found[path] = self._content(path, names[path], chance, lost)
         return {path.removeprefix(self._root + "/"): data for path, data in found.items()}
 
-    def _content(
-        self, path: str, inode: Inode, chance: random.Random, lost: float
-    ) -> bytes | None:
+    def _content(self, path: str, inode: Inode, chance: random.Random, lost: float) -> bytes | None:
         if path in self._folders:
             return None
         if path.endswith("-shm"):  # written through memory: anything may have come of it

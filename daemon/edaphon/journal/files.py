@@ -174,6 +174,8 @@ class OpenFile:
                 "INSERT INTO header VALUES (?,?,?,NULL)", (journal, number, opened_ns)
             )
             connection.execute("COMMIT")
+            # Here, as a full disk may leave a change of it half done, which no reader can mend.
+            connection.execute("PRAGMA journal_mode = WAL")
         part.rename(path)
         sync_folder(folder)
         return cls.open(path)
