@@ -203,7 +203,8 @@ def _live(
     found["counted"] = library.shim_counted()
     if made.journal.in_trouble:
         found["status"] = made_status(made)["trouble"]
-        if not any(str(fault) in words for words in found["status"] for fault in StorageFault):
+        named = any(str(fault) in words for words in found["status"] for fault in StorageFault)
+        if made.journal.in_trouble and not named:  # still
             found["wrong"].append(f"commits fail and `status` shows {found['status']}")
     library.shim_refuse(b"", 0, _long(0), _long(0))
     for number in range(first + 8, first + 12):

@@ -22,7 +22,7 @@ SOURCE = Path(__file__).with_name("disk_shim.c")
 
 
 def built_shim(folder: Path) -> Path:
-    """The library for LD_PRELOAD; without a compiler the test is skipped, and fails with CI=true."""
+    """The library for LD_PRELOAD; a missing compiler skips the test, and fails it with CI=true."""
     library = folder / "disk_shim.so"
     words = ["cc", "-O1", "-shared", "-fPIC", "-Wall", "-Werror", "-o", library, SOURCE]
     try:

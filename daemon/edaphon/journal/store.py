@@ -144,9 +144,12 @@ class Store:
 
         Looked for before another file may be begun. Raises sqlite3.Error while that is not known.
         """
+        path = file_path(self._folder, doubt.file)
         try:
-            file = OpenFile.open(file_path(self._folder, doubt.file))
-        except Damaged:  # found again, and declared, when it is opened to be written
+            if path in self._lost:
+                raise Damaged(self._lost[path])
+            file = OpenFile.open(path)
+        except Damaged:  # declared when the next file is opened
             self._doubt = None
             return None
         with closing(file):
