@@ -26,6 +26,7 @@ __all__ = [
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
 LEAST_FREE_BYTES = 262_144  # SQLite's side files and a commit need this much
+WAL_HEAD_BYTES = 32  # a log of no more has no page in it (sqlite.org/fileformat2.html, 4.1)
 _CODES = {
     sqlite3.SQLITE_CORRUPT: "DAMAGED",
     sqlite3.SQLITE_NOTADB: "DAMAGED",
@@ -134,7 +135,8 @@ def connect_reading(path: Path) -> sqlite3.Connection:
 def _needs_no_side_files(error: sqlite3.OperationalError, path: Path) -> bool:
     """Whether all of a database is in its one file, and only room for others is missing."""
     wal = Path(f"{path}-wal")
-    whole = is_created(path) and not (wal.exists() and wal.stat().st_size)
+    pages = wal.exists() and wal.stat().st_size > WAL_HEAD_BYTES
+    whole = is_created(path) and not pages
     return whole and fault_of(error, path) in {StorageFault.FULL, StorageFault.READ_ONLY}
 
 

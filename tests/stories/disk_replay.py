@@ -209,8 +209,8 @@ class Cut:
 def cuts(log: Path, root: Path, states: int, seed: str) -> Iterator[Cut]:
     """At least so many different states, at each of the operations in turn."""
     done = list(operations(log))
-    each = max(1, -(-states * 3 // (2 * len(done))))
-    step = max(1, len(done) * each // states) if each == 1 else 1
+    each = -(-states * 5 // (4 * len(done)))  # some will be the same
+    step = max(1, len(done) * 4 // (states * 5))
     chance, disk = random.Random(seed), Disk(str(root))
     told, seen = list[int](), set[int]()
     for k, one in enumerate(done):
