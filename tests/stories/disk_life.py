@@ -216,10 +216,10 @@ def _live(
         found["wrong"].append(f"not recorded again within {COMMIT_S:.0f} s: {acknowledged}")
     derived(made)
     try:
-        control.ask(socket, {"verb": "status"}, 5.0)
+        control.ask(socket, {"verb": "status"}, 30.0)
     except control.DaemonOff:
         time.sleep(control.TRY_AGAIN_S + 0.5)
-        control.ask(socket, {"verb": "status"}, 5.0)
+        control.ask(socket, {"verb": "status"}, 30.0)
 
 
 def made_status(made: Service) -> Any:

@@ -28,7 +28,14 @@ from edaphon.commands.outlets import SinkParts, moved
 from edaphon.commands.summaries import JOURNAL_SUMMARY
 from edaphon.config import Configuration, LorawanSource, ScheduledSource
 from edaphon.config import Sink as SinkConfig
-from edaphon.databases import AT_FAULT, StorageFault, fault_of, make_folder, move_aside
+from edaphon.databases import (
+    AT_FAULT,
+    StorageFault,
+    explained,
+    fault_of,
+    make_folder,
+    move_aside,
+)
 from edaphon.derive import DeadLetter, Deriver, LostLine
 from edaphon.derive.checkpoint import reached_by
 from edaphon.derive.files import KeptRefusal
@@ -186,8 +193,9 @@ class Service:
     def settle(self) -> None:
         """Derive what is committed now; for the end of a life and the end of a story."""
         limit = time.monotonic() + 1.5
-        while time.monotonic() < limit and self.deriver.turn():
-            pass
+        with contextlib.suppress(sqlite3.Error):  # of a disk that fails: the next start derives it
+            while time.monotonic() < limit and self.deriver.turn():
+                pass
 
     def flush(self) -> None:
         """Write the open day blocks with the cursors of deriver and sinks."""
@@ -310,7 +318,7 @@ class Service:
         try:
             self.state.put(key, value)
         except sqlite3.Error as error:
-            words = f"expected to keep {key}, got: {error} ({fault_of(error, self.layout.folder)})"
+            words = f"expected to keep {key}, got: {explained(error, self.layout.state)}"
             self.say_trouble("file state.sqlite", words)
 
     def _saved_accounts(self) -> Any:
