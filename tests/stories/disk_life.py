@@ -249,7 +249,7 @@ def serve() -> None:
         known = found.get("acknowledged", [])
         checked = _forked(lambda at=station, told=known: check(at, told))
         wrong = [*found["wrong"], *checked["wrong"]]
-        print(orjson.dumps({**found, **checked, "wrong": wrong}).decode(), flush=True)
+        print(orjson.dumps({**checked, **found, "wrong": wrong}).decode(), flush=True)
 
 
 def _forked(life: Callable[[], dict[str, Any]]) -> dict[str, Any]:

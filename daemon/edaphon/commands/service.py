@@ -1,5 +1,6 @@
 """The service: every part put together, started, supervised and stopped in the right order."""
 
+import contextlib
 import hashlib
 import logging
 import re
