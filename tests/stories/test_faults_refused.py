@@ -21,7 +21,7 @@ from edaphon.databases import StorageFault
 OPERATIONS = 300
 FOR_GOOD = 10**9
 AT_A_TIME = 24 if LONG else 6
-EVERY, ROOM, INODES, WRITES = "wsotrumf", "wsotrmf", "om", "w"
+EVERY, ROOM, INODES, WRITES = "wsotrumf", "wotrmf", "om", "w"
 STARTS = ("new folder", "old folder")
 
 
