@@ -55,10 +55,9 @@ class ControlServer:
 
     def stop(self) -> None:
         self._stop.set()
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
         self._thread.join()
+        if self._server is not None:
+            self._server.server_close()
         with suppress(OSError):  # the next start removes it
             self._path.unlink(missing_ok=True)
 
@@ -84,12 +83,13 @@ class ControlServer:
             if self._stop.wait(TRY_AGAIN_S):
                 return
             self._server = self._bound()
-        if not self._stop.is_set():
-            self._server.serve_forever(0.1)
+        while not self._stop.is_set():  # serve_forever can't be stopped before it has begun
+            self._server.handle_request()
 
 
 class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
+    timeout = 0.1
     request_queue_size = 64  # the page, people and tools at once
     answer: Answer
     path: Path

@@ -53,6 +53,22 @@ def test_a_control_socket_that_the_disk_refuses_is_made_later(tmp_path: Path, mo
     server.stop()
 
 
+def test_a_control_socket_is_stopped_before_its_thread_has_begun(tmp_path: Path, monkeypatch):
+    begun, serve = threading.Event(), ControlServer._serve
+
+    def late(self):
+        begun.wait(5)
+        serve(self)
+
+    monkeypatch.setattr(ControlServer, "_serve", late)
+    server = ControlServer(tmp_path / "control.sock", dict)
+    stopping = threading.Thread(target=server.stop, daemon=True)
+    stopping.start()
+    begun.set()
+    stopping.join(10)
+    assert not stopping.is_alive()
+
+
 def test_the_control_socket_answers_refuses_and_is_off(tmp_path: Path):
     def answer(request):
         if request["verb"] == "no":
