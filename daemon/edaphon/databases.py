@@ -17,13 +17,16 @@ __all__ = [
     "connect_reading",
     "explained",
     "fault_of",
+    "is_created",
     "is_full",
+    "make_folder",
     "move_aside",
     "sync_folder",
 ]
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
 LEAST_FREE_BYTES = 262_144  # SQLite's side files and a commit need this much
+WAL_HEAD_BYTES = 32  # a log of no more has no page in it (sqlite.org/fileformat2.html, 4.1)
 _CODES = {
     sqlite3.SQLITE_CORRUPT: "DAMAGED",
     sqlite3.SQLITE_NOTADB: "DAMAGED",
@@ -95,6 +98,13 @@ def is_full(folder: Path) -> bool:
     return no_inodes or found.f_bavail * found.f_frsize < LEAST_FREE_BYTES
 
 
+def is_created(path: Path) -> bool:
+    """Whether the tables of a database of ours were ever durable: none keeps a rollback journal."""
+    journal = Path(f"{path}-journal")
+    unfinished = journal.is_file() and journal.stat().st_size
+    return path.is_file() and bool(path.stat().st_size) and not unfinished
+
+
 def connect(path: Path, mode: str) -> sqlite3.Connection:
     """`mode` is how SQLite's URI says it, such as mode=rw: a missing file is then an error."""
     return sqlite3.connect(
@@ -125,7 +135,8 @@ def connect_reading(path: Path) -> sqlite3.Connection:
 def _needs_no_side_files(error: sqlite3.OperationalError, path: Path) -> bool:
     """Whether all of a database is in its one file, and only room for others is missing."""
     wal = Path(f"{path}-wal")
-    whole = path.is_file() and not (wal.exists() and wal.stat().st_size)
+    pages = wal.exists() and wal.stat().st_size > WAL_HEAD_BYTES
+    whole = is_created(path) and not pages
     return whole and fault_of(error, path) in {StorageFault.FULL, StorageFault.READ_ONLY}
 
 
@@ -141,6 +152,15 @@ def move_aside(path: Path) -> Path:
         Path(f"{path}-shm").unlink()
     sync_folder(path.parent)
     return aside
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and its parents, that a power cut after this does not take away again."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in missing or [folder]:  # an earlier life may have been cut between the two
+        with contextlib.suppress(OSError):  # a parent that this account may not read
+            sync_folder(each.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -9,8 +9,16 @@ from typing import Any
 
 import pytest
 
+from edaphon import databases
 from edaphon.clock import SystemClock
-from edaphon.databases import StorageFault, connect, connect_reading, fault_of
+from edaphon.databases import (
+    StorageFault,
+    connect,
+    connect_reading,
+    fault_of,
+    is_created,
+    make_folder,
+)
 from edaphon.journal import Journal, StateFile
 from edaphon.journal.files import file_numbers
 from edaphon.series import Series
@@ -138,3 +146,24 @@ def test_a_stray_file_with_a_number_that_none_can_have_is_set_aside(tmp_path: Pa
     with Journal.open(tmp_path, SystemClock(), on_trouble=words.append):
         assert file_numbers(tmp_path) == [1]
     assert f"{stray.name}.damaged-1" in words[0]
+
+
+def test_a_database_whose_creation_was_cut_holds_nothing_yet(tmp_path: Path) -> None:
+    path = tmp_path / "file.sqlite"
+    assert not is_created(path)
+    written(path).close()
+    assert is_created(path)
+    Path(f"{path}-journal").write_bytes(b"pages as they were before")
+    assert not is_created(path)
+
+
+def test_a_folder_that_was_made_is_durable_with_its_parents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synchronised: list[Path] = []
+    monkeypatch.setattr(databases, "sync_folder", synchronised.append)
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    assert set(synchronised) == {tmp_path, tmp_path / "a"}
+    make_folder(tmp_path / "a" / "b")
+    assert synchronised[2:] == [tmp_path / "a"]

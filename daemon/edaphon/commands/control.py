@@ -1,5 +1,6 @@
 """The unix socket between the daemon and other commands: one JSON object asked, one answered."""
 
+import logging
 import os
 import socket
 import socketserver
@@ -12,13 +13,14 @@ from typing import Any
 
 import orjson
 
-from edaphon.databases import StorageFault, fault_of
+from edaphon.databases import explained, fault_of
 
 __all__ = ["ControlServer", "DaemonOff", "DaemonRefuses", "DaemonSilent", "ask"]
 
 Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 LARGEST_REQUEST = 8_000_000
 TRY_AGAIN_S = 2.0
+_log = logging.getLogger("edaphon")
 
 
 class DaemonOff(ConnectionError):
@@ -40,33 +42,36 @@ class DaemonRefuses(ValueError):
 class ControlServer:
     """Answers until `stop`; only the owner and the group of the storage folder may ask.
 
-    On a disk without an inode for the socket it is tried again until there is one.
+    Where the disk refuses the socket, it is tried again until there is one.
     """
 
     def __init__(self, path: Path, answer: Answer) -> None:
         self._path, self._answer = path, answer
         self._stop = threading.Event()
+        self._refused = False
         self._server = self._bound()
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         self._stop.set()
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
         self._thread.join()
-        self._path.unlink(missing_ok=True)
+        if self._server is not None:
+            self._server.server_close()
+        with suppress(OSError):  # the next start removes it
+            self._path.unlink(missing_ok=True)
 
     def _bound(self) -> "_Server | None":
-        """None on a full disk."""
-        self._path.unlink(missing_ok=True)  # the journal's lock says that no other daemon runs
+        """None where the disk refuses it; recording does not wait for it."""
         old = os.umask(0o117)
         try:
+            self._path.unlink(missing_ok=True)  # the journal's lock says that no other daemon runs
             server = _Server(str(self._path), _Request)
         except OSError as error:
-            if fault_of(error, self._path) is not StorageFault.FULL:
-                raise
+            if not self._refused:
+                self._refused = True
+                words = "no socket for other commands can be made yet, and is tried again"
+                _log.error("%s: %s", words, explained(error, self._path))
             return None
         finally:
             os.umask(old)
@@ -78,12 +83,13 @@ class ControlServer:
             if self._stop.wait(TRY_AGAIN_S):
                 return
             self._server = self._bound()
-        if not self._stop.is_set():
-            self._server.serve_forever(0.1)
+        while not self._stop.is_set():  # serve_forever can't be stopped before it has begun
+            self._server.handle_request()
 
 
 class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
+    timeout = 0.1
     request_queue_size = 64  # the page, people and tools at once
     answer: Answer
     path: Path

@@ -342,6 +342,8 @@ def _heard(service: Service, source: Any) -> Heard:
 
 def _trouble(service: Service) -> list[str]:
     found = [f"{who}: {what}" for who, what in sorted(service.trouble.items())]
+    if (fault := service.journal.fault) not in {None, StorageFault.FULL}:  # the disk says that
+        found.insert(0, f"journal: {NOT_KEPT}: {fault}")
     told = {
         source.path: service.deriver.state.serials.get(source.path, "")
         for source in service.config.sources

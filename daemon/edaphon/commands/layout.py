@@ -23,6 +23,10 @@ class Layout:
         return self.folder / "series.sqlite"
 
     @property
+    def state(self) -> Path:
+        return self.folder / "state.sqlite"
+
+    @property
     def scratch(self) -> Path:
         """A series in the making, taken over or thrown away."""
         return self.folder / "series-again.sqlite"
@@ -56,7 +60,7 @@ class Layout:
         return found
 
     def _files(self) -> Iterator[Path]:
-        databases = (self.series, self.scratch, self.folder / "state.sqlite")
+        databases = (self.series, self.scratch, self.state)
         yield from (self.control, self.journal / "journal.lock", self.journal / "origin.json")
         yield from databases
         for path in chain(databases, list(self.journal.glob("journal-*.sqlite"))):

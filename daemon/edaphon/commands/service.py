@@ -29,7 +29,14 @@ from edaphon.commands.outlets import SinkParts, moved
 from edaphon.commands.summaries import JOURNAL_SUMMARY
 from edaphon.config import Configuration, LorawanSource, ScheduledSource
 from edaphon.config import Sink as SinkConfig
-from edaphon.databases import AT_FAULT, StorageFault, fault_of, move_aside
+from edaphon.databases import (
+    AT_FAULT,
+    StorageFault,
+    explained,
+    fault_of,
+    make_folder,
+    move_aside,
+)
 from edaphon.derive import DeadLetter, Deriver, LostLine
 from edaphon.derive.checkpoint import reached_by
 from edaphon.derive.files import KeptRefusal
@@ -115,7 +122,7 @@ class Service:
     # -- life ------------------------------------------------------------------------------
 
     def start(self) -> None:
-        self.layout.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.layout.folder)
         for path, words in self.layout.set_aside_non_files():
             self.say_trouble(f"file {path.name}", words)
         self.disk.prepare()
@@ -155,7 +162,7 @@ class Service:
         self._run("deriver", self._derive)
         self.inlets.start(accounts, alive_until)
         self._run("clock", self._watch_clock)
-        keep = partial(self.state.put, "disk")
+        keep = partial(self._note, "disk")
         self._run("disk", lambda: self.disk.watch(self.stop_event, self.keeper.now_ns, keep))
         self._run("saved places", self._watch_saved)
         self._start_housekeeping()
@@ -187,8 +194,9 @@ class Service:
     def settle(self) -> None:
         """Derive what is committed now; for the end of a life and the end of a story."""
         limit = time.monotonic() + 1.5
-        while time.monotonic() < limit and self.deriver.turn():
-            pass
+        with contextlib.suppress(sqlite3.Error):  # of a disk that fails: the next start derives it
+            while time.monotonic() < limit and self.deriver.turn():
+                pass
 
     def flush(self) -> None:
         """Write the open day blocks with the cursors of deriver and sinks."""
@@ -234,7 +242,7 @@ class Service:
             # Not waited for, here and with the clock: a full disk must not keep the start waiting.
             self.journal.append(
                 [self.keeper.entry(Kind.CONFIGURATION, "", payload)],
-                lambda _: self.state.put("configuration", sha256),
+                lambda _: self._note("configuration", sha256),
             )
             self._all_committed()  # what is derived from here on is read by it
 
@@ -304,8 +312,15 @@ class Service:
             return None
 
     def _keep_summary(self, table: Mapping[str, Any]) -> None:
-        with contextlib.suppress(sqlite3.Error):  # a full disk: it is summed once more then
-            self.state.put(JOURNAL_SUMMARY, table)
+        self._note(JOURNAL_SUMMARY, table)
+
+    def _note(self, key: str, value: object) -> None:
+        """Keep a small fact that costs only work where the disk refuses it."""
+        try:
+            self.state.put(key, value)
+        except sqlite3.Error as error:
+            words = f"expected to keep {key}, got: {explained(error, self.layout.state)}"
+            self.say_trouble("file state.sqlite", words)
 
     def _saved_accounts(self) -> Any:
         """As the state file has them, or the series where that was lost."""
@@ -313,7 +328,18 @@ class Service:
         return self.state.get(_ACCOUNTS) or copy
 
     def _save_accounts(self) -> None:
-        """A place from which the journal tells the rest; the accounts may be old, never too new."""
+        """A place from which the journal tells the rest; the accounts may be old, never too new.
+
+        So a disk that refuses them is no error of who asked: they are saved the next time.
+        """
+        try:
+            self._write_accounts()
+        except sqlite3.Error as error:
+            self.say_trouble("saved places", f"can't be written, and are tried again: {error}")
+        else:
+            self.say_trouble("saved places", None)
+
+    def _write_accounts(self) -> None:
         place = self.journal.last
         summary = self.journal.summary
         accounts = {**self._former_accounts, **self.inlets.saved_accounts()}

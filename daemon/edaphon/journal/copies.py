@@ -171,7 +171,9 @@ class CopyFile:
         data += zlib.crc32(data).to_bytes(4, "little")
         with contextlib.suppress(OSError):
             # not synchronised: a place that is too old is looked behind of
-            handle = os.open(self._folder / _REACHED, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC)
+            handle = os.open(
+                self._folder / _REACHED, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644
+            )
             try:
                 os.pwrite(handle, data, 0)
             finally:

@@ -174,6 +174,8 @@ class OpenFile:
                 "INSERT INTO header VALUES (?,?,?,NULL)", (journal, number, opened_ns)
             )
             connection.execute("COMMIT")
+            # Here, as a full disk may leave a change of it half done, which no reader can mend.
+            connection.execute("PRAGMA journal_mode = WAL")
         part.rename(path)
         sync_folder(folder)
         return cls.open(path)
@@ -230,6 +232,17 @@ class OpenFile:
         """Whether that row is there, and is that entry."""
         row = self._connection.execute("SELECT * FROM entry WHERE n = ?", (n,)).fetchone()
         return row is not None and entry_of(self.number, row, read_names(self._connection)) == entry
+
+    def make_durable(self) -> None:
+        """Write all rows once more, after a sync that failed; raises sqlite3.Error.
+
+        What the kernel could not write then it may believe to be written, so another sync of the
+        same log proves nothing: its pages are copied into the file, and that is synchronised.
+        """
+        query = "PRAGMA wal_checkpoint(FULL)"
+        busy, pages, copied = self._connection.execute(query).fetchone()
+        if busy or pages != copied:
+            raise sqlite3.OperationalError(f"expected {pages} pages copied, got {copied}")
 
     def size_bytes(self) -> int:
         (pages,) = self._connection.execute("PRAGMA page_count").fetchone()

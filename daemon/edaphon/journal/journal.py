@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from edaphon.clock import Clock
-from edaphon.databases import StorageFault
+from edaphon.databases import StorageFault, make_folder
 from edaphon.journal.entry import Entry, Kind
 from edaphon.journal.files import take_lock
 from edaphon.journal.origin import Origin
@@ -42,7 +42,7 @@ class Journal(JournalReader):
         reached: Sequence | None = None,
     ) -> None:
         super().__init__(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._lock = take_lock(folder)
         try:
             self._store = Store(folder, clock, largest_bytes, on_trouble, reached)

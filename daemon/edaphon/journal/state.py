@@ -17,6 +17,7 @@ from edaphon.databases import (
     connect,
     connect_reading,
     fault_of,
+    is_created,
     move_aside,
 )
 
@@ -164,7 +165,7 @@ class StateFile:
         return connection
 
     def _in_memory_from_file(self) -> sqlite3.Connection:
-        if not self._path.exists() or not self._path.stat().st_size:
+        if not is_created(self._path):
             return self._in_memory(None)
         with closing(connect_reading(self._path)) as kept:
             return self._in_memory(kept)

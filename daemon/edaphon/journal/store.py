@@ -118,9 +118,9 @@ class Store:
 
         After an error the same batch must come again: it is found when it was durable after all.
         """
-        file = self._room()
-        if self._doubt is not None and (first := self._came_through(file, entries)):
+        if self._doubt is not None and (first := self._came_through(self._doubt, entries)):
             return first
+        file = self._room()
         self._doubt = Sequence(file.number, file.last_n + 1)
         try:
             first_n = file.write(entries, mids)
@@ -139,16 +139,28 @@ class Store:
             self._file.close()
             self._file = None
 
-    def _came_through(self, file: OpenFile, entries: list[Entry]) -> Sequence | None:
-        """The failed batch's place, when its commit reached the disk before the error did."""
-        doubt, self._doubt = self._doubt, None
-        if doubt is None or doubt.file != file.number:
+    def _came_through(self, doubt: Sequence, entries: list[Entry]) -> Sequence | None:
+        """The failed batch's place, when its commit reached the file before the error did.
+
+        Looked for before another file may be begun. Raises sqlite3.Error while that is not known.
+        """
+        path = file_path(self._folder, doubt.file)
+        try:
+            if path in self._lost:
+                raise Damaged(self._lost[path])
+            file = OpenFile.open(path)
+        except Damaged:  # declared when the next file is opened
+            self._doubt = None
             return None
-        last_n = doubt.n + len(entries) - 1
-        if file.last_n != last_n or not file.holds(last_n, entries[-1]):
-            return None
-        self._copies.commit(doubt, entries)
-        return doubt
+        with closing(file):
+            last_n = doubt.n + len(entries) - 1
+            came = file.last_n == last_n and file.holds(last_n, entries[-1])
+            if came:
+                file.make_durable()
+        self._doubt = None
+        if came:
+            self._copies.commit(doubt, entries)
+        return doubt if came else None
 
     def _room(self) -> OpenFile:
         file = self._opened()

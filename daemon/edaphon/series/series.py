@@ -325,8 +325,14 @@ class Series:
     def flush_notes(self, checkpoints: Mapping[str, str]) -> None:
         """Write checkpoints of their own, that say nothing of what the blocks hold."""
         with self._lock:
-            for name, json in checkpoints.items():
-                self._store.set_checkpoint(name, json)
+            self._store.begin()
+            try:
+                for name, json in checkpoints.items():
+                    self._store.set_checkpoint(name, json)
+                self._store.commit()
+            except BaseException:
+                self._store.rollback()
+                raise
 
     def _write_out(self) -> None:
         new, self._unwritten = self._unwritten, Unwritten()

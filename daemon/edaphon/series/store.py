@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edaphon.databases import StorageFault, connect, connect_reading, fault_of
+from edaphon.databases import StorageFault, connect, connect_reading, fault_of, is_created
 from edaphon.nouns import DEMOTED_RANKS, Int
 from edaphon.series.change import Withdrawal
 from edaphon.series.contest import Conflict, Contested
@@ -120,7 +120,7 @@ class Store:
             if self._alone or fault_of(error, self.path) is not StorageFault.FULL:
                 raise
         self._waiting = True
-        if self.path.exists() and self.path.stat().st_size:
+        if is_created(self.path):
             return self._open_reading()
         db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         _create(db)

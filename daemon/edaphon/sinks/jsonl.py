@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 from pydantic import Field
 
+from edaphon.databases import make_folder, sync_folder
 from edaphon.nouns import Channel, Int, Observations, Small
 from edaphon.nouns import Sequence as Place
 from edaphon.sinks.sink import Later, Withdrawal
@@ -67,14 +68,15 @@ class JsonlSink:
     def _append(self, day: int, texts: Iterator[bytes]) -> None:
         name = f"{datetime.fromtimestamp(day * 86_400, UTC):%Y-%m-%d}.jsonl"
         with _clear_words(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
+            if not self._folder.is_dir():
+                make_folder(self._folder)
             with (self._folder / name).open("ab+") as file:
                 _drop_torn_line(file)
                 for text in texts:
                     file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
 
     def _lines(self, run: Observations, rows: Int) -> bytes:
         channel = self._channels.get(run.channel)
@@ -137,15 +139,6 @@ def _drop_torn_line(file: Any) -> None:
     if place != end:
         file.truncate(place)
     file.seek(0, os.SEEK_END)
-
-
-def _sync_folder(folder: Path) -> None:
-    """A new file's name is durable only when its folder is."""
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 @contextmanager

@@ -7,7 +7,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.programs import wait_until
 
+from edaphon.commands import control
 from edaphon.commands.control import ControlServer, DaemonOff, DaemonRefuses, ask
 
 
@@ -38,6 +40,33 @@ def test_a_command_without_a_daemon_says_what_to_type(tmp_path: Path):
         config.write('bus = "p"\naddress = "a"\nmodel = "meter.teros12"\ninterval = "1h"\n')
     assert "edaphon run" in edaphon("read", "p/a", "--config", str(file), code=75)
     assert "expected the id of a channel" in edaphon("query", "x", "--config", str(file), code=1)
+
+
+def test_a_control_socket_that_the_disk_refuses_is_made_later(tmp_path: Path, monkeypatch, caplog):
+    monkeypatch.setattr(control, "TRY_AGAIN_S", 0.05)
+    path = tmp_path / "later" / "control.sock"
+    server = ControlServer(path, lambda request: {"verb": request["verb"]})
+    assert "no socket for other commands" in caplog.text
+    path.parent.mkdir()
+    wait_until(path.exists, "the socket")
+    wait_until(lambda: ask(path, {"verb": "yes"}) == {"verb": "yes"}, "an answer")
+    server.stop()
+
+
+def test_a_control_socket_is_stopped_before_its_thread_has_begun(tmp_path: Path, monkeypatch):
+    begun, serve = threading.Event(), ControlServer._serve
+
+    def late(self):
+        begun.wait(5)
+        serve(self)
+
+    monkeypatch.setattr(ControlServer, "_serve", late)
+    server = ControlServer(tmp_path / "control.sock", dict)
+    stopping = threading.Thread(target=server.stop, daemon=True)
+    stopping.start()
+    begun.set()
+    stopping.join(10)
+    assert not stopping.is_alive()
 
 
 def test_the_control_socket_answers_refuses_and_is_off(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import sqlite3
 import subprocess
 import threading
@@ -116,6 +117,39 @@ def test_a_commit_that_reached_the_disk_before_its_error_is_not_written_twice(
         assert commit(journal, [record(1), record(2)]) == [Sequence(1, 2), Sequence(1, 3)]
         assert commit(journal, [record(3)]) == [Sequence(1, 4)]
     assert everything(read_only(tmp_path)) == [record(k) for k in range(4)]
+
+
+def came_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the next commit reach the file and fail in its sync."""
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+    refusing(monkeypatch, 1, error, after_commit=True)
+
+
+def test_a_commit_in_doubt_that_filled_its_file_is_not_written_again_into_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Journal.open(tmp_path, SetClock(), 50_000, on_trouble=lambda text: None) as journal:
+        commit(journal, [record(0)])
+        came_through(monkeypatch)
+        large = record(1, bytes(60_000))
+        assert commit(journal, [large]) == [Sequence(1, 2)]
+        assert commit(journal, [record(2)]) == [Sequence(2, 1)]
+    assert everything(read_only(tmp_path)) == [record(0), large, record(2)]
+
+
+def test_a_commit_in_doubt_is_acknowledged_when_it_stands_in_the_file_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of pages that a failed sync left in the log, the kernel may write none any more."""
+    with Journal.open(tmp_path, SetClock(), on_trouble=lambda text: None) as journal:
+        commit(journal, [record(0)])
+        came_through(monkeypatch)
+        commit(journal, [record(1)])
+        (tmp_path / "cut").mkdir()
+        without_log = tmp_path / "cut" / "journal-000001.sqlite"
+        shutil.copy(tmp_path / without_log.name, without_log)
+    assert everything(read_only(without_log.parent)) == [record(0), record(1)]
 
 
 def test_a_file_found_damaged_while_writing_is_left_and_the_next_begins(

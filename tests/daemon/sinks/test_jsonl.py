@@ -101,7 +101,7 @@ def test_every_file_and_its_folder_are_synced_before_write_returns(
 
     monkeypatch.setattr(os, "fsync", watched)
     sink.write([run(n=2)])
-    assert synced == ["2026-01-01.jsonl", "out"]
+    assert synced == [folder.parent.name, "2026-01-01.jsonl", "out"]
 
 
 def test_a_folder_that_cannot_be_made_is_later_and_named(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from edaphon.commands.control import DaemonOff
 from edaphon.commands.offline import settled_deriver
 from edaphon.commands.query import FAR_NS
 from edaphon.commands.storage import Storage, fail
+from edaphon.databases import make_folder, sync_folder
 from edaphon.derive import known_facts
 from edaphon.journal import DamagedRow, Journal, JournalBusy, JournalReader, Kind, read_only
 from edaphon.nouns import Channel, Sequence
@@ -63,14 +64,14 @@ def make_release(storage: Storage, wanted: Wanted) -> Release:
         # First the note: a name that a file has is known to the journal, whenever power fails.
         _note(storage, made, part)
         part.rename(path)
-        _sync(path.parent)
+        sync_folder(path.parent)
     return made
 
 
 @contextmanager
 def _part(folder: Path) -> Iterator[Path]:
     """A place for a file in the making; one release is made at a time."""
-    folder.mkdir(exist_ok=True)
+    make_folder(folder)
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if not _locked(lock):
