@@ -2,6 +2,7 @@
 
 import sqlite3
 import struct
+import threading
 import time
 import zlib
 from collections import defaultdict
@@ -20,11 +21,21 @@ from edaphon.commands.run import running
 from edaphon.journal import Entry, Journal, Kind
 from edaphon_drivers.payloads import Turn, pack_exchange, pack_message
 
-__all__ = ["CHANNELS", "Point", "Row", "build", "fresh", "points", "rows_in", "sink_lines"]
+__all__ = [
+    "Row",
+    "build",
+    "fresh",
+    "points",
+    "rows_in",
+    "settle",
+    "sink_lines",
+    "take_fresh",
+    "twin",
+]
 
+SETTLED_S = 20.0
 HOUR_NS = 3_600_000_000_000
 BEGIN_NS = (time.time_ns() // HOUR_NS - 48) * HOUR_NS
-CHANNELS = ("n1-vwc", "n1-temp", "p-vwc", "log-temp")
 FACTS = (
     '[[sensor]]\nid = "S-1"\nmodel = "meter.teros12"\n'
     '[[calibration]]\nid = "k-1"\nchannel = "n1-temp"\ncurve = "linear"\n'
@@ -169,17 +180,26 @@ def points(lines: list[dict[str, Any]]) -> dict[tuple[str, int], set[Point | Non
 def twin(station: Station) -> None:
     """Let a station take what is fresh, and bring it to its sink."""
     with running(station.file) as service:
-        service.journal.append(fresh())
-        settle(service)
+        take_fresh(service)
 
 
-def settle(service: Any, within_s: float = 20.0) -> None:
+def take_fresh(service: Any) -> None:
+    """What comes in after the harm, until it is in the sink."""
+    committed = threading.Event()
+    service.journal.append(fresh(), lambda _: committed.set())
+    assert committed.wait(SETTLED_S), "what comes in is not committed"
+    settle(service)
+
+
+def settle(service: Any) -> None:
     """Until all that came is derived and in the sinks; a damaged one may never get there."""
-    end = time.monotonic() + within_s
-    while time.monotonic() < end:
-        place = service.journal.last
-        done = not service.journal.in_trouble and place and service.deriver.position >= place
-        if done and not service.deriver.reworking:
-            if not any(p.feed.waiting() for p in service.sinks.values()):
-                return
+    end = time.monotonic() + SETTLED_S
+    while time.monotonic() < end and not _settled(service):
         time.sleep(0.05)
+
+
+def _settled(service: Any) -> bool:
+    place = service.journal.last
+    derived = place is not None and service.deriver.position >= place
+    waiting = any(parts.feed.waiting() for parts in service.sinks.values())
+    return derived and not service.deriver.reworking and not waiting
