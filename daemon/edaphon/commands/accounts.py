@@ -78,7 +78,7 @@ class EntryAccount:
     """What the journal holds, every CRC checked on the way."""
 
     records: int = 0
-    damaged: int = 0
+    damaged: list[DamagedRow] = field(default_factory=list)
     books: dict[str, SlotBook] = field(default_factory=dict)
 
     def take(self, entry: Entry, derived: bool) -> None:
@@ -101,7 +101,7 @@ def read_accounts(journal: JournalReader, derived: Sequence, up_to: Sequence) ->
         try:
             items = journal.after(place, PAGE)
         except DamagedRow as damage:
-            account.damaged += 1
+            account.damaged.append(damage)
             place = damage.last
             continue
         if not items:

@@ -359,8 +359,9 @@ def _trouble(service: Service) -> list[str]:
     found += broker_words(service.inlets.readers)
     found += [f"journal: {loss.words}" for loss in open_losses(service.journal.copies)]
     found += doubt_words(service.deriver.doubt)
-    if damaged := service.deriver.damaged:
-        found.append(f"journal: {damaged} damaged places were passed over; see `edaphon verify`")
+    for name, problems in service.stored.altered.items():
+        act = "take its file from a copy; once it is noted, `edaphon salvage --acknowledge`"
+        found += [f"release {name}: {words}; {act}" for words in problems]
     return found
 
 

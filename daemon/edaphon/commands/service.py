@@ -26,6 +26,8 @@ from edaphon.commands.inlets import Inlets, Overrides
 from edaphon.commands.keeping import Evidence, entry_of_evidence, fact_entries
 from edaphon.commands.layout import Layout
 from edaphon.commands.outlets import SinkParts, moved
+from edaphon.commands.storage import Storage
+from edaphon.commands.stored import StoredCheck
 from edaphon.commands.summaries import JOURNAL_SUMMARY
 from edaphon.config import Configuration, LorawanSource, ScheduledSource
 from edaphon.config import Sink as SinkConfig
@@ -37,8 +39,14 @@ from edaphon.derive.meanings import MEANINGS
 from edaphon.derive.sources import Note
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.journal import DamagedRow, Entry, Journal, Kind, StateFile
-from edaphon.journal.files import file_path
-from edaphon.journal.losses import acknowledgement, entered_again, losses_in, open_losses
+from edaphon.journal.losses import (
+    acknowledgement,
+    covered,
+    declaration,
+    entered_again,
+    losses_in,
+    open_losses,
+)
 from edaphon.nouns import Channel, Sequence
 from edaphon.series import Series, WrongFile
 from edaphon.sinks.delivery import Delivery, State
@@ -98,7 +106,9 @@ class Service:
         self.disk = Disk(self.layout.folder)
         self.keeper = Timekeeper(self.clock, boot_id())
         self.stop_event = threading.Event()
-        self._applying = threading.Lock()
+        self._applying, self._declaring = threading.Lock(), threading.Lock()
+        self._declared: set[tuple[Sequence, Sequence]] = set()  # runs of entries, in this life
+        self.stored = StoredCheck(Storage(config, self.layout), self._on_damage, self.stop_event)
         self.trouble: dict[str, str] = {}
         self._dead_letters: set[tuple[str, str]] = set()
         self._lost_lines: set[tuple[str, str, str]] = set()
@@ -158,6 +168,7 @@ class Service:
         keep = partial(self.state.put, "disk")
         self._run("disk", lambda: self.disk.watch(self.stop_event, self.keeper.now_ns, keep))
         self._run("saved places", self._watch_saved)
+        self._run("stored files", self.stored.run)
         self._start_housekeeping()
 
     def stop(self) -> None:
@@ -453,16 +464,13 @@ class Service:
 
     def _on_damage(self, damage: DamagedRow) -> None:
         """Declare entries that can't be read, once, so that a person sees it until it is noted."""
-        number, first, last = damage.first.file, damage.first.n, damage.last.n
-        known = losses_in(self.journal.copies)
-        if any((loss.number, loss.first, loss.last) == (number, first, last) for loss in known):
-            return
-        name = file_path(self.layout.journal, number).name
-        rows = f"entry {first}" if first == last else f"the entries {first} to {last}"
-        why = f"{rows} of {name} can't be read"
-        table = {"file": name, "number": number, "first": first, "last": last, "why": why}
-        payload = orjson.dumps({**table, "rows": True})
-        self.journal.append([self.keeper.entry(Kind.LOST, "", payload)])
+        with self._declaring:
+            run = damage.first, damage.last
+            if run in self._declared or covered(losses_in(self.journal.copies), damage):
+                return
+            self._declared.add(run)
+            payload = declaration(damage, self.layout.journal)
+            self.journal.append([self.keeper.entry(Kind.LOST, "", payload)])
 
     def _on_entered_again(self, places: frozenset[Sequence]) -> None:
         """What was lost of these places is known again by later entries."""
@@ -472,11 +480,12 @@ class Service:
         """A person has noted all losses until now: how many there were."""
         places = self.deriver.doubt.places
         losses = open_losses(self.journal.copies)
-        if losses or places:
-            payload = acknowledgement(who, places)
+        altered = self.stored.altered
+        if losses or places or altered:
+            payload = acknowledgement(who, places, altered)
             self._wait_derived(self.keep([self.keeper.entry(Kind.LOST, "", payload)]))
             self.deriver.settle_doubt()
-        return len(losses) + len(places)
+        return len(losses) + len(places) + len(altered)
 
     def _on_lost_line(self, lost: LostLine) -> None:
         """One line for each file and kind of reason; the account of the file counts them all."""

@@ -16,15 +16,15 @@ from edaphon.commands.accounts import EntryAccount, read_accounts
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.file_lines import account_text, line_rows
 from edaphon.commands.offline import settled_deriver
-from edaphon.commands.release import found_releases
 from edaphon.commands.storage import Storage, fail, open_storage
+from edaphon.commands.stored import altered_releases, not_noted
 from edaphon.commands.summaries import summaries
 from edaphon.config import Sink as SinkConfig
 from edaphon.derive import counted_files, known_facts, last_sources, meanings
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.meanings import recalled
 from edaphon.journal import JournalReader, Kind, StateFile, read_only
-from edaphon.journal.losses import losses_in, open_losses
+from edaphon.journal.losses import acknowledged_places, covered, losses_in, open_losses
 from edaphon.nouns import Channel, Observations, Sequence
 from edaphon.series import DAY_NS, BlockHead, Contested, Series, contested
 from edaphon.sinks.feed import cursor_name
@@ -104,7 +104,8 @@ def _ledgers(storage: Storage, series: Series, running: bool) -> dict[str, Any]:
     noted = [loss for loss in losses_in(journal.copies) if loss not in open_losses(journal.copies)]
     gone = counts["records"] - account.records
     known = not gone or (gone > 0 and bool(noted))
-    damaged = max(0, account.damaged - sum(loss.rows for loss in noted))
+    without = acknowledged_places(journal.copies)
+    damaged = sum(not covered(noted, d) and d.first not in without for d in account.damaged)
     entries = {
         **counts,
         "journalled": account.records,
@@ -127,8 +128,8 @@ def _losses(journal: JournalReader) -> dict[str, Any]:
 
 
 def _releases(storage: Storage) -> dict[str, Any]:
-    """Files of releases that are missing, or not as they were released."""
-    found = {each.name: each.problems for each in found_releases(storage) if each.problems}
+    """Files of releases that are missing, or not as they were released, until that is noted."""
+    found = not_noted(storage, altered_releases(storage))
     return {"altered": found, "closes": not found}
 
 

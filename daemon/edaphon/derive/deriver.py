@@ -94,7 +94,6 @@ class Deriver:
         self._told = NOTHING_LEARNED  # what was entered up to `position`; the plan is made of it
         self._meanings: list[int] = []  # the sequences of all that
         self.channels: dict[str, Channel] = {}
-        self.damaged = 0
         self.doubt = Doubt()
         self.differing = 0  # rows that deriving again has changed or withdrawn
         self.position = START
@@ -215,7 +214,6 @@ class Deriver:
             try:
                 return self._journal.after(self.position, limit, BATCH_BYTES)
             except DamagedRow as damage:
-                self.damaged += 1
                 self._on_damage(damage)
                 self._rows += self._journal.count_between(self.position, damage.last, Kind.RECORD)
                 self.position = damage.last
@@ -477,7 +475,8 @@ class Deriver:
     # -- beginning -------------------------------------------------------------------------
 
     def _note_damage(self, damage: Exception) -> None:
-        self.damaged += 1
+        if isinstance(damage, DamagedRow):
+            self._on_damage(damage)
 
     def _resume(self, table: dict[str, Any] | None) -> None:
         if table is None:
