@@ -102,7 +102,7 @@ def cases(whole: Whole) -> list[Case]:
 SHORT = [
     ("storage/journal/journal-000001.sqlite", "zeroed"),
     ("storage/journal/journal-000002.sqlite", "deleted"),
-    ("storage/journal/journal-000003.sqlite-wal", "deleted"),
+    ("storage/journal/NEWEST.sqlite-wal", "deleted"),
     ("storage/journal/journal.copies", "flipped"),
     ("storage/series.sqlite", "flipped"),
     ("storage/series.sqlite", "a page of zeros"),
@@ -175,8 +175,8 @@ def outcome(whole: Whole, case: Case) -> Outcome:
         lost = not whole.rows.keys() <= readable(whole)
         wrong += [] if took < START_S else [f"the start took {took:.0f} s"]
         wrong += shown(whole, lost or released(case))
-        for channel in ("n1-vwc", "n1-temp"):
-            call(whole.station, "query", channel, codes=(0,))
+        wrong += answered(whole)
+        settle(service)
         call(whole.station, "salvage", "--acknowledge", "--who", "me")
         settle(service)
         wrong += [] if released(case) else noted(whole, "noted in the same life")
@@ -222,6 +222,20 @@ def shown(whole: Whole, lost: bool) -> Iterator[str]:
         yield "a loss is not in verify"
 
 
+def answered(whole: Whole) -> Iterator[str]:
+    """`query` answers; of a series that turns out to be damaged once it is made again."""
+    end = time.monotonic() + SHOWN_S
+    for channel in ("n1-vwc", "n1-temp"):
+        while True:
+            out, err = call(whole.station, "query", channel, codes=(0, 1, 75))
+            if out.count("\n") > 1 and not err:
+                break
+            if time.monotonic() > end:
+                yield f"query {channel} does not answer: {err}"
+                break
+            time.sleep(0.2)
+
+
 def noted(whole: Whole, when: str) -> Iterator[str]:
     troubles = call_json(whole.station, "status", codes=(0, 1))["trouble"]
     yield from (f"{when}: {w}" for w in troubles if w.startswith(("journal:", "release")))
@@ -247,9 +261,11 @@ def test_no_harm_to_a_file_is_hidden_or_changes_a_number(
     whole: Whole, part: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     every = cases(whole)
-    short = [case for case in every if (case.file, case.harm) in SHORT]
+    newest = max(path.stem for path in (whole.kept / "storage/journal").glob("*.sqlite"))
+    named = {(file.replace("NEWEST", newest), harm) for file, harm in SHORT}
+    short = [case for case in every if (case.file, case.harm) in named]
     chosen = every[part::WORKERS] if LONG else short
-    assert set(SHORT) == {(case.file, case.harm) for case in short}
+    assert named == {(case.file, case.harm) for case in short}
     failures, took, lost = [], [0.0], 0
     begun = time.monotonic()
     for case in chosen:

@@ -176,7 +176,10 @@ class Desk:
         return columns_of(self._service.series.read(str(request["channel"]), start, end))
 
     def _on_flush(self, _: Mapping[str, Any]) -> dict[str, Any]:
-        """Write out what is derived; `full`: there was no room for it, so files are older."""
+        """Write out what is derived; `full`: there was no room for it, so files are older.
+
+        `again`: the values of a damaged series are not all derived again yet.
+        """
         full = False
         try:
             self._service.flush()
@@ -184,7 +187,8 @@ class Desk:
             full = fault_of(error, self._service.layout.series) is StorageFault.FULL
             if not full:
                 raise
-        return {"change": self._service.series.change, "full": full}
+        again = self._service.deriving_all
+        return {"change": self._service.series.change, "full": full, "again": again}
 
     def _on_rebuild(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Begin to derive all again, or tell how far that is."""

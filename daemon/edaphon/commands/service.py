@@ -26,14 +26,15 @@ from edaphon.commands.inlets import Inlets, Overrides
 from edaphon.commands.keeping import Evidence, entry_of_evidence, fact_entries
 from edaphon.commands.layout import Layout
 from edaphon.commands.outlets import SinkParts, moved
+from edaphon.commands.series_file import new_series, open_series
 from edaphon.commands.storage import Storage
 from edaphon.commands.stored import StoredCheck
 from edaphon.commands.summaries import JOURNAL_SUMMARY
 from edaphon.config import Configuration, LorawanSource, ScheduledSource
 from edaphon.config import Sink as SinkConfig
-from edaphon.databases import AT_FAULT, StorageFault, fault_of, move_aside
+from edaphon.databases import StorageFault
 from edaphon.derive import DeadLetter, Deriver, LostLine
-from edaphon.derive.checkpoint import reached_by
+from edaphon.derive.checkpoint import START, reached_by
 from edaphon.derive.files import KeptRefusal
 from edaphon.derive.meanings import MEANINGS
 from edaphon.derive.sources import Note
@@ -48,7 +49,7 @@ from edaphon.journal.losses import (
     open_losses,
 )
 from edaphon.nouns import Channel, Sequence
-from edaphon.series import Series, WrongFile
+from edaphon.series import Series
 from edaphon.sinks.delivery import Delivery, State
 from edaphon.sinks.feed import SeriesFeed, cursor_name
 from edaphon.sinks.sink import Sink, sink_kind
@@ -68,6 +69,7 @@ DEAD_LETTER_CAUSES = 500  # told apart in the log; hostile topics must not fill 
 _ACCOUNTS = "slot accounts"
 SAVE_AT_ENTRIES = 100_000  # behind what is saved: a start reads no more than these
 WATCH_SAVED_S = 10.0
+SERIES_AGAIN_NS = 600 * 10**9  # at least between two times that a damaged one is begun again
 _QUOTED_OR_NUMBER = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
 _log = logging.getLogger("edaphon")
 
@@ -108,7 +110,9 @@ class Service:
         self.stop_event = threading.Event()
         self._applying, self._declaring = threading.Lock(), threading.Lock()
         self._declared: set[tuple[Sequence, Sequence]] = set()  # runs of entries, in this life
-        self.stored = StoredCheck(Storage(config, self.layout), self._on_damage, self.stop_event)
+        self.stored = StoredCheck(
+            Storage(config, self.layout), self._on_damage, self._on_bad_block, self.stop_event
+        )
         self.trouble: dict[str, str] = {}
         self._dead_letters: set[tuple[str, str]] = set()
         self._lost_lines: set[tuple[str, str, str]] = set()
@@ -121,6 +125,8 @@ class Service:
         self.sinks: dict[str, SinkParts] = {}
         self._housekeeping = Housekeeping()
         self.deriver_alive_ns = self.clock.mono_ns()
+        self._series_begun_ns = self.clock.mono_ns() - SERIES_AGAIN_NS
+        self._derive_until = START
 
     # -- life ------------------------------------------------------------------------------
 
@@ -152,13 +158,11 @@ class Service:
             self._own,
             lambda: Pace(lambda: self.deriver.position, self._sinks_keep_up),
         )
-        self.series = self._open_series()
+        self.series = open_series(self.layout.series, self._say_aside)
         accounts, alive_until = self._slot_accounts()
         self._journal_configuration()
         self._begin_clock()
-        listeners = self._on_dead_letter, self._on_lost_line, self._on_note, self._on_damage
-        again = self._on_entered_again
-        self.deriver = Deriver(self.journal, self.series, self.layout.scratch, *listeners, again)
+        self.deriver = self._new_deriver(self.series)
         self.records_before = self.deriver.journalled
         self.channels = self.deriver.channels
         self._start_sinks()
@@ -260,18 +264,31 @@ class Service:
                     self.say_trouble(f"codec {source.codec_file}", f"can't be read: {error}")
         return found
 
-    def _open_series(self) -> Series:
-        """A file that is no series is set aside: all in it can be derived again."""
-        path = self.layout.series
-        try:
-            return Series(path)
-        except (WrongFile, sqlite3.DatabaseError) as error:
-            if isinstance(error, sqlite3.Error) and fault_of(error, path) not in AT_FAULT:
-                raise  # the disk or another program: it is not the file's fault
-            aside = move_aside(path)
-            words = f"{error}; it is set aside as {aside.name}, all values are derived again"
-            self.say_trouble(f"file {path.name}", words)
-            return Series(path)
+    def _begin_series_again(self) -> bool:
+        """A damaged page of a file in use: values come from the journal again, to all sinks."""
+        now_ns, old = self.clock.mono_ns(), self.series
+        if now_ns - self._series_begun_ns < SERIES_AGAIN_NS:  # a bad disk is not worn out by it
+            return False
+        self._series_begun_ns, self._derive_until = now_ns, Sequence(2**31, 0)
+        for parts in self.sinks.values():
+            parts.delivery.stop(STOP_SINK_S)
+        new = new_series(self.layout.series, old.damage, self._say_aside)
+        self.series, self.deriver = new, self._new_deriver(new)
+        self._derive_until = self.journal.last or START
+        old.close()
+        self.channels = self.deriver.channels
+        self._start_sinks()
+        return True
+
+    def _new_deriver(self, series: Series) -> Deriver:
+        listeners = self._on_dead_letter, self._on_lost_line, self._on_note, self._on_damage
+        again = self._on_entered_again
+        return Deriver(self.journal, series, self.layout.scratch, *listeners, again)
+
+    @property
+    def deriving_all(self) -> bool:
+        """Whether values that a damaged series had are not all derived again yet."""
+        return self.deriver.position < self._derive_until
 
     def _begin_clock(self) -> None:
         if self.config.clock.trust == "system":
@@ -398,13 +415,23 @@ class Service:
         while not self.stop_event.is_set():
             self.deriver_alive_ns = self.clock.mono_ns()
             change = self.series.change
-            if not self.deriver.turn():
+            if not self._turn():
                 self.journal.wait_newer(self.deriver.position, 0.5)
             # Between two turns whoever waits for the deriver has it, such as a person's question.
             self.stop_event.wait(GIVE_WAY_S if self.deriver.hurried else COLLECT_S)
             if self.series.change != change:
                 for parts in self.sinks.values():
                     parts.delivery.wake()
+
+    def _turn(self) -> bool:
+        """A turn of the deriver; a series that turns out to be damaged is begun again."""
+        try:
+            if not self.series.damage:
+                return self.deriver.turn()
+        except sqlite3.DatabaseError:
+            if not self.series.damage:
+                raise
+        return self._begin_series_again()
 
     def apply(self, rows: list[FactRow], who: str) -> int:
         """Journal new facts; those known already are passed over. Raises Refusal."""
@@ -452,6 +479,10 @@ class Service:
             self.trouble[who] = what
             _log.warning("%s: %s", who, what)
 
+    def _say_aside(self, words: str) -> None:
+        self._derive_until = max(self._derive_until, self.journal.last or START)
+        self.say_trouble(f"file {self.layout.series.name}", words)
+
     def _on_journal(self, text: str) -> None:
         _log.error("%s", text)
 
@@ -471,6 +502,9 @@ class Service:
             self._declared.add(run)
             payload = declaration(damage, self.layout.journal)
             self.journal.append([self.keeper.entry(Kind.LOST, "", payload)])
+
+    def _on_bad_block(self, words: str) -> None:
+        self.series.note_damage(words)
 
     def _on_entered_again(self, places: frozenset[Sequence]) -> None:
         """What was lost of these places is known again by later entries."""

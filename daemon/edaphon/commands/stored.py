@@ -1,14 +1,18 @@
-"""The daily look at all that is stored: every entry's CRC, every release, so that damage shows."""
+"""The daily look at all that is stored: entries, rows and releases, so that damage shows."""
 
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 
 from edaphon.commands.storage import Storage
+from edaphon.databases import AT_FAULT, fault_of
 from edaphon.journal import DamagedRow, JournalReader, read_only
 from edaphon.journal.losses import acknowledged_releases
 from edaphon.nouns import Sequence
+from edaphon.series import Series, WrongFile
 
 __all__ = ["StoredCheck", "altered_releases", "damage_in", "not_noted"]
 
@@ -23,9 +27,14 @@ class StoredCheck:
     """`run` is the life of a thread; `altered` is what it last found of releases."""
 
     def __init__(
-        self, storage: Storage, on_damage: Callable[[DamagedRow], None], stop: threading.Event
+        self,
+        storage: Storage,
+        on_damage: Callable[[DamagedRow], None],
+        on_bad_block: Callable[[str], None],
+        stop: threading.Event,
     ) -> None:
-        self._storage, self._on_damage, self._stop = storage, on_damage, stop
+        self._storage, self._stop = storage, stop
+        self._on_damage, self._on_bad_block = on_damage, on_bad_block
         self._altered: Altered = {}
 
     @property
@@ -39,10 +48,26 @@ class StoredCheck:
                 self._altered = altered_releases(self._storage)
                 for damage in damage_in(read_only(self._storage.layout.journal), self._rest):
                     self._on_damage(damage)
+                self._read_series()
             except (sqlite3.OperationalError, OSError):  # a full disk, which is shown as such
                 self._stop.wait(TRY_AGAIN_S)
             else:
                 self._stop.wait(EVERY_S)
+
+    def _read_series(self) -> None:
+        try:
+            with closing(Series(self._storage.layout.series, read_only=True)) as series:
+                begun = time.monotonic()
+                for words in series.damaged_blocks():
+                    if words:
+                        return self._on_bad_block(words)
+                    if self._rest(time.monotonic() - begun):
+                        return None
+                    begun = time.monotonic()
+        except (sqlite3.DatabaseError, WrongFile) as error:
+            if isinstance(error, WrongFile) or fault_of(error, Path()) in AT_FAULT:
+                return self._on_bad_block(str(error))
+            raise
 
     def _rest(self, took_s: float) -> bool:
         return self._stop.wait(REST * took_s)
