@@ -228,7 +228,7 @@ def answered(whole: Whole) -> Iterator[str]:
     for channel in ("n1-vwc", "n1-temp"):
         while True:
             out, err = call(whole.station, "query", channel, codes=(0, 1, 75))
-            if out.count("\n") > 1 and not err:
+            if out.count("\n") > 1:
                 break
             if time.monotonic() > end:
                 yield f"query {channel} does not answer: {err}"
@@ -279,7 +279,6 @@ def test_no_harm_to_a_file_is_hidden_or_changes_a_number(
         took.append(found.start_s)
         lost += found.lost
         failures += [f"{tuple(case)}: {words[:400]}" for words in found.wrong]
-        print(time.monotonic() - begun, failures[-3:])
     rows = [
         ("files harmed, entries flipped", len(chosen), ""),
         ("of them with a loss", lost, ""),
