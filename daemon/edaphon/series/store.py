@@ -144,6 +144,9 @@ class Store:
             if self._alone or fault_of(error, self.path) is not StorageFault.FULL:
                 raise
         self._waiting = True
+        return self._open_waiting()
+
+    def _open_waiting(self) -> sqlite3.Connection:
         if self.path.exists() and self.path.stat().st_size:
             return self._open_reading()
         db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
@@ -183,8 +186,12 @@ class Store:
     def begin(self) -> None:
         """Raises sqlite3.OperationalError while a full disk leaves no room to write."""
         if self._waiting:
-            db = self._open_writing()
-            self._db.close()
+            self._db.close()  # it may keep all others out
+            try:
+                db = self._open_writing()
+            except BaseException:
+                self._db = self._open_waiting()
+                raise
             self._db, self._waiting, self._has_totals = db, False, has_totals(db)
         self._db.execute("BEGIN IMMEDIATE")
 
