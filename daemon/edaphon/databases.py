@@ -63,6 +63,8 @@ def fault_of(error: sqlite3.Error | OSError, path: Path) -> StorageFault:
     """Tell the fault apart by the error, and by what lies at the path and is free around it."""
     if isinstance(error, OSError):
         return StorageFault[_NUMBERS.get(error.errno or 0, "OTHER")]
+    if isinstance(error, sqlite3.ProgrammingError):  # such as one that is closed already
+        return StorageFault.OTHER
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:  # the sqlite3 module's own complaint about what it found
         return StorageFault.DAMAGED

@@ -39,11 +39,16 @@ class SlotBook:
             self.leaps = [own for own in self.leaps if own[0] < run[0]]
 
     def told(
-        self, open_gap: Gap | None, interval_ns: int | None, running: bool = False
+        self,
+        open_gap: Gap | None,
+        interval_ns: int | None,
+        running: bool = False,
+        lost: bool = False,
     ) -> dict[str, Any]:
         """slots = records + gaps, no slot twice; on a grid, no slot missing either.
 
         Where the service runs, one measurement may still be going on, with later slots missed.
+        `lost`: a person has noted that entries were lost; what they held of slots is not known.
         """
         runs = list(self.gaps)
         if open_gap is not None:
@@ -69,7 +74,8 @@ class SlotBook:
             "expected": expected,
             "in_flight": int(flying),
             "twice": twice + overlaps,
-            "closes": not twice and not overlaps and expected in {None, counted},
+            "unknown": 0 if expected is None or not lost else expected - counted,
+            "closes": lost or (not twice and not overlaps and expected in {None, counted}),
         }
 
 

@@ -111,7 +111,10 @@ class Service:
         self._applying, self._declaring = threading.Lock(), threading.Lock()
         self._declared: set[tuple[Sequence, Sequence]] = set()  # runs of entries, in this life
         self.stored = StoredCheck(
-            Storage(config, self.layout), self._on_damage, self._on_bad_block, self.stop_event
+            Storage(config, self.layout),
+            self._on_damage,
+            lambda words: self.series.note_damage(words),
+            self.stop_event,
         )
         self.trouble: dict[str, str] = {}
         self._dead_letters: set[tuple[str, str]] = set()
@@ -267,7 +270,8 @@ class Service:
     def _begin_series_again(self) -> bool:
         """A damaged page of a file in use: values come from the journal again, to all sinks."""
         now_ns, old = self.clock.mono_ns(), self.series
-        if now_ns - self._series_begun_ns < SERIES_AGAIN_NS:  # a bad disk is not worn out by it
+        soon = now_ns - self._series_begun_ns < SERIES_AGAIN_NS  # no bad disk is worn out by it
+        if soon or self.stop_event.is_set():
             return False
         self._series_begun_ns, self._derive_until = now_ns, Sequence(2**31, 0)
         for parts in self.sinks.values():
@@ -503,12 +507,9 @@ class Service:
             payload = declaration(damage, self.layout.journal)
             self.journal.append([self.keeper.entry(Kind.LOST, "", payload)])
 
-    def _on_bad_block(self, words: str) -> None:
-        self.series.note_damage(words)
-
-    def _on_entered_again(self, places: frozenset[Sequence]) -> None:
+    def _on_entered_again(self, places: frozenset[Sequence], by: Sequence | None) -> None:
         """What was lost of these places is known again by later entries."""
-        self.journal.append([self.keeper.entry(Kind.LOST, "", entered_again(places))])
+        self.journal.append([self.keeper.entry(Kind.LOST, "", entered_again(places, by))])
 
     def acknowledge(self, who: str) -> int:
         """A person has noted all losses until now: how many there were."""

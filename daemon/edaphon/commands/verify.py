@@ -115,7 +115,7 @@ def _ledgers(storage: Storage, series: Series, running: bool) -> dict[str, Any]:
     }
     return {
         "entries": entries,
-        "slots": dict(_slots(storage, journal, account, end, running)),
+        "slots": dict(_slots(storage, journal, account, end, (running, bool(noted)))),
         "observations": _observations(series, checkpoint["state"]["derived"]),
         "file_lines": _files(journal, series, checkpoint["state"].get("files", {}), position),
     }
@@ -163,7 +163,11 @@ def _lines_of(row: Mapping[str, Any]) -> int:
 
 
 def _slots(
-    storage: Storage, journal: JournalReader, account: EntryAccount, end: Sequence, running: bool
+    storage: Storage,
+    journal: JournalReader,
+    account: EntryAccount,
+    end: Sequence,
+    running_and_lost: tuple[bool, bool],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     intervals = {s.path: getattr(s, "interval_ns", None) for s in storage.config.sources}
     with StateFile(storage.layout.folder) as state:
@@ -171,7 +175,7 @@ def _slots(
     known = accounts_of(saved, journal, end)
     for path, book in sorted(account.books.items()):
         gap = known[path].gap if path in known else None
-        yield path, book.told(gap, intervals.get(path), running)
+        yield path, book.told(gap, intervals.get(path), *running_and_lost)
 
 
 def _observations(series: Series, derived: Mapping[str, int]) -> dict[str, Any]:
@@ -334,6 +338,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         of = "slots on no grid" if s["expected"] is None else f"{s['expected']} slots"
         leapt = f"; the clock leapt over {s['leapt']} more" if s["leapt"] else ""
         leapt += "; 1 is being measured" if s["in_flight"] else ""
+        leapt += f"; {s['unknown']} were in lost entries" if s["unknown"] else ""
         yield (
             f"{path}: {of} = {s['records']} records + {s['in_gaps']} in gaps{leapt}   {_verdict(s)}"
         )

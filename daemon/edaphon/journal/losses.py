@@ -121,9 +121,13 @@ def acknowledgement(
     return orjson.dumps(table, option=orjson.OPT_SORT_KEYS)
 
 
-def entered_again(places: Iterable[Sequence]) -> bytes:
-    """The payload of an entry of kind LOST: later entries stand for those of these places."""
-    return orjson.dumps({"without": sorted(place.number for place in places)})
+def entered_again(places: Iterable[Sequence], by: Sequence | None = None) -> bytes:
+    """The payload of an entry of kind LOST: later entries stand for those of these places.
+
+    `by` is one that is read in the place of each of them: a configuration of the same words.
+    """
+    table: dict[str, Any] = {"without": sorted(place.number for place in places)}
+    return orjson.dumps(table | ({"by": by.number} if by else {}))
 
 
 def _acknowledgements(copies: Copies) -> list[tuple[Sequence, dict[str, Any]]]:

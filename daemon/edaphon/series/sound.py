@@ -1,10 +1,9 @@
 """Whether the blocks of a series hold the rows that their digests were made of."""
 
-import sqlite3
 from collections.abc import Mapping
 
 from edaphon.series.rows import Rows, digest
-from edaphon.series.store import BlockHead, Store
+from edaphon.series.store import BlockHead, DamagedRows, Store
 
 __all__ = ["is_sound", "sound_rows"]
 
@@ -14,7 +13,7 @@ def sound_rows(store: Store, head: BlockHead, ids: Mapping[int, str]) -> Rows | 
     try:
         rows = store.rows(head.channel, head.day)
         same = rows is not None and digest(rows, ids.__getitem__) == head.digest
-    except (sqlite3.DatabaseError, KeyError):
+    except (DamagedRows, KeyError):
         return None
     return rows if same else None
 

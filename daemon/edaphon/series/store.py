@@ -19,7 +19,7 @@ from edaphon.series.contest import Conflict, Contested
 from edaphon.series.rows import DAY_NS, Rows, pack_rows, unpack_rows
 from edaphon.series.totals import Totals, add_totals, counted, has_totals, kept, sum_again
 
-__all__ = ["BlockHead", "Store", "WrongFile"]
+__all__ = ["BlockHead", "DamagedRows", "Store", "WrongFile"]
 
 APPLICATION_ID = 0x65645365  # "edSe"
 VERSION = 3
@@ -73,6 +73,10 @@ _CRC_OF = "crc32 of "  # a checkpoint has another one with its CRC: SQLite has n
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _NAMES = ("block", "derivation", "conflict", "withdrawn", "checkpoint")
+
+
+class DamagedRows(sqlite3.DatabaseError):
+    """Rows of a day that are not what was written."""
 
 
 class WrongFile(Exception):
@@ -253,9 +257,9 @@ class Store:
         try:
             rows = unpack_rows(*found) if found else None
         except (zlib.error, ValueError, TypeError) as error:
-            raise sqlite3.DatabaseError(f"{_words(channel, day)} are damaged: {error}") from None
+            raise DamagedRows(f"{_words(channel, day)} are damaged: {error}") from None
         if rows is not None and {int(t) // DAY_NS for t in rows["time_ns"][[0, -1]]} != {day}:
-            raise sqlite3.DatabaseError(f"{_words(channel, day)} are of another day: damaged")
+            raise DamagedRows(f"{_words(channel, day)} are of another day: damaged")
         return rows
 
     @_noting
