@@ -16,7 +16,7 @@ from edaphon.series import Series, WrongFile
 
 __all__ = ["StoredCheck", "altered_releases", "damage_in", "not_noted"]
 
-EVERY_S, TRY_AGAIN_S = 86_400.0, 600.0
+BEGIN_S, EVERY_S, TRY_AGAIN_S = 2.0, 86_400.0, 600.0  # the start itself comes first
 REST = 9  # times as long as a read took: at most a tenth of one core and of the disk's time
 ENTRIES = 2000  # of one read
 
@@ -43,6 +43,7 @@ class StoredCheck:
         return not_noted(self._storage, self._altered)
 
     def run(self) -> None:
+        self._stop.wait(BEGIN_S)
         while not self._stop.is_set():
             try:
                 self._altered = altered_releases(self._storage)
