@@ -78,6 +78,7 @@ class Row(NamedTuple):
     """An entry as plain SQL finds it."""
 
     kind: int
+    source: str
     received_ns: int
     payload: bytes
 
@@ -155,7 +156,7 @@ def rows_in(folder: Path) -> dict[tuple[int, int], Row]:
                                    slot or 0, purpose)  # fmt: skip
                 texts = f"{names[by]}\0{names[source]}\0".encode()
                 assert zlib.crc32(payload, zlib.crc32(head + texts)) == crc
-                found[number, n] = Row(kind, at, payload)
+                found[number, n] = Row(kind, names[source], at, payload)
     return found
 
 

@@ -65,6 +65,12 @@ class Whole:
         shutil.copytree(self.kept, self.station.folder)
 
 
+def label(row: Row) -> str:
+    """Its kind; of a record also where it came from: bytes of a wire, a message, a file."""
+    kind = Kind(row.kind)
+    return f"{kind.name} {row.source}" if kind == Kind.RECORD else kind.name
+
+
 def left_out(_: str, names: list[str]) -> set[str]:
     return {"control.sock"} & set(names)
 
@@ -93,7 +99,7 @@ def cases(whole: Whole) -> list[Case]:
         for path in files
         for name, seed in harms_of(path, SEEDS)
     ]
-    kinds = sorted({Kind(row.kind).name for row in whole.rows.values()})
+    kinds = sorted({label(row) for row in whole.rows.values()})
     found += [Case(kind, part, seed) for kind in kinds for part in PARTS for seed in range(SEEDS)]
     found += [Case(kind, "both copies", s) for kind in sorted(COPIED) for s in range(SEEDS)]
     return found
@@ -108,7 +114,8 @@ SHORT = [
     ("storage/series.sqlite", "a page of zeros"),
     ("storage/state.sqlite", "a directory"),
     ("storage/releases/r1.sqlite", "flipped"),
-    *((kind, "payload") for kind in ("CALIBRATION", "CONFIGURATION", "GAP", "IDENTITY", "RECORD")),
+    *((kind, "payload") for kind in ("CALIBRATION", "CONFIGURATION", "GAP", "IDENTITY")),
+    *((f"RECORD {source}", "payload") for source in ("file/log", "local", "sdi12/a")),
     ("CALIBRATION", "both copies"),
 ]
 
@@ -118,8 +125,7 @@ def harm(whole: Whole, case: Case) -> None:
     if case.harm not in {*PARTS, "both copies"}:
         HARMS[case.harm](whole.station.folder / case.file, chance)
         return
-    kind = Kind[case.file]
-    place = chance.choice([p for p, row in sorted(whole.rows.items()) if row.kind == kind])
+    place = chance.choice([p for p, row in sorted(whole.rows.items()) if label(row) == case.file])
     flip_entry(whole.station.storage / "journal", place, whole.rows[place], case.harm)
 
 

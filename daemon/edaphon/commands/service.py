@@ -388,7 +388,7 @@ class Service:
                 self._on_sink,
             )
             self.sinks[config.name] = SinkParts(config, feed, delivery)
-            if moved(self.state, config):
+            if moved(self.state, config, feed.cursor):
                 feed.send_again()
             delivery.start()
 
