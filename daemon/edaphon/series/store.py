@@ -369,19 +369,21 @@ class Store:
 
     @_noting
     def checkpoint(self, name: str) -> str | None:
-        query = "SELECT json FROM checkpoint WHERE name = ?"
-        row = self._db.execute(query, (name,)).fetchone()
-        crc = self._db.execute(query, (_CRC_OF + name,)).fetchone()
-        if crc is not None and (row is None or crc[0] != _crc(row[0])):
+        # One question, as another process may write both between two.
+        query = "SELECT name, json FROM checkpoint WHERE name IN (?, ?)"
+        found: dict[str, str] = dict(self._db.execute(query, (name, _CRC_OF + name)))
+        json, crc = found.get(name), found.get(_CRC_OF + name)
+        if crc is not None and (json is None or crc != _crc(json)):
             raise sqlite3.DatabaseError(f"the checkpoint {name} is not what was written: damaged")
-        return row[0] if row else None
+        return json
 
     @_noting
     def set_checkpoint(self, name: str, json: str) -> None:
-        rows = [(name, json)]
+        rows = [name, json]
         if not self._alone:  # a release has digests of its own
-            rows.append((_CRC_OF + name, _crc(json)))
-        self._db.executemany("INSERT OR REPLACE INTO checkpoint VALUES (?, ?)", rows)
+            rows += [_CRC_OF + name, _crc(json)]
+        places = ", ".join(["(?, ?)"] * (len(rows) // 2))  # both or none
+        self._db.execute(f"INSERT OR REPLACE INTO checkpoint VALUES {places}", rows)  # noqa: S608
 
     def check_checkpoints(self) -> None:
         """Raises sqlite3.DatabaseError where one is not what was written."""

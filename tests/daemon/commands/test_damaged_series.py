@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -153,3 +154,25 @@ def test_opening_to_write_says_what_was_set_aside(plot: Station) -> None:
     assert out.count("\n") > 3
     with closing(Series(plot.storage / "series.sqlite", read_only=True)) as series:
         assert series.count() > 0
+
+
+def test_a_reader_takes_no_series_that_is_written_meanwhile_for_a_damaged_one(
+    tmp_path: Path,
+) -> None:
+    path, stop = tmp_path / "series.sqlite", threading.Event()
+    with closing(Series(path)) as writer:
+
+        def write() -> None:
+            n = 0
+            while not stop.is_set():
+                writer.flush_notes({"deriver": str(n := n + 1)})
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        try:
+            for _ in range(300):
+                with closing(Series(path, read_only=True)) as reader:
+                    assert reader.damage == ""
+        finally:
+            stop.set()
+            thread.join()
