@@ -2,12 +2,13 @@
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from edaphon.databases import AT_FAULT, fault_of, move_aside
 from edaphon.series import Series, WrongFile
 
-__all__ = ["new_series", "open_series"]
+__all__ = ["new_series", "open_series", "renew_if_damaged"]
 
 
 def open_series(path: Path, say: Callable[[str], None]) -> Series:
@@ -25,3 +26,16 @@ def new_series(path: Path, why: str, say: Callable[[str], None]) -> Series:
     aside = move_aside(path)
     say(f"{why}; it is set aside as {aside.name}, all values are derived again")
     return Series(path)
+
+
+def renew_if_damaged(path: Path, say: Callable[[str], None]) -> None:
+    """Read every day of the file, and set it aside where one is not what was written."""
+    with closing(open_series(path, say)) as series:
+        try:
+            words = next(filter(None, series.damaged_blocks()), "")
+        except sqlite3.DatabaseError as error:
+            if fault_of(error, path) not in AT_FAULT:
+                raise
+            words = str(error)
+    if words:
+        new_series(path, words, say).close()

@@ -176,3 +176,14 @@ def test_a_reader_takes_no_series_that_is_written_meanwhile_for_a_damaged_one(
         finally:
             stop.set()
             thread.join()
+
+
+@pytest.mark.parametrize("what", BLOCKS)
+def test_a_rebuild_without_the_service_mends_it(plot: Station, what: str) -> None:
+    values = call(plot, "query", "p-temp")
+    change(plot, BLOCKS[what])
+    if what == "rows":
+        assert "`edaphon rebuild`" in call(plot, "query", "p-temp", codes=(75,))[1]
+    call(plot, "rebuild", codes=(0, 1))
+    assert made_again(plot)
+    assert call(plot, "query", "p-temp") == values
