@@ -181,14 +181,15 @@ class Desk:
         `again`: the values of a damaged series are not all derived again yet.
         """
         full = False
+        if self._service.deriving_all:
+            return {"change": self._service.series.change, "full": full, "again": True}
         try:
             self._service.flush()
         except sqlite3.OperationalError as error:
             full = fault_of(error, self._service.layout.series) is StorageFault.FULL
             if not full:
                 raise
-        again = self._service.deriving_all
-        return {"change": self._service.series.change, "full": full, "again": again}
+        return {"change": self._service.series.change, "full": full, "again": False}
 
     def _on_rebuild(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Begin to derive all again, or tell how far that is."""
@@ -363,6 +364,8 @@ def _trouble(service: Service) -> list[str]:
     found += broker_words(service.inlets.readers)
     found += [f"journal: {loss.words}" for loss in open_losses(service.journal.copies)]
     found += doubt_words(service.deriver.doubt)
+    if service.state.moved and "file state.sqlite" not in service.trouble:
+        found.append(f"file state.sqlite: {service.state.moved}")
     for name, problems in service.stored.altered.items():
         act = "take its file from a copy; once it is noted, `edaphon salvage --acknowledge`"
         found += [f"release {name}: {words}; {act}" for words in problems]

@@ -275,10 +275,10 @@ class Service:
         self._series_begun_ns, self._derive_until = now_ns, Sequence(2**31, 0)
         for parts in self.sinks.values():
             parts.delivery.stop(STOP_SINK_S)
+        old.close()  # before: SQLite removes a log by its name, which is the new one's later
         new = new_series(self.layout.series, old.damage, self._say_aside)
         self.series, self.deriver = new, self._new_deriver(new)
         self._derive_until = self.journal.last or START
-        old.close()
         self.channels = self.deriver.channels
         self._start_sinks()
         return True

@@ -115,6 +115,8 @@ def test_pages_that_go_bad_while_the_service_runs_do_not_stop_it(plot: Station) 
         assert call(plot, "query", "p-temp") == values
         assert not service.journal.in_trouble
         assert service.alive()
+        assert (plot.storage / "series.sqlite-wal").exists()  # of the new one
+    assert call(plot, "query", "p-temp") == values
 
 
 def test_a_sink_is_sent_all_again_and_loses_nothing(plot: Station) -> None:
