@@ -78,7 +78,12 @@ class Desk:
         verb = getattr(self, f"_on_{name}", None) or self._bench.verb(name)
         if verb is None:
             raise DaemonRefuses(f"expected a verb that this version knows, got {request['verb']!r}")
-        result: Mapping[str, Any] = verb(request)
+        try:
+            result: Mapping[str, Any] = verb(request)
+        except sqlite3.ProgrammingError:  # it is closed just now, to be set aside
+            raise DaemonRefuses(
+                "the file of values is damaged and is made again: ask again in a moment"
+            ) from None
         return result
 
     def _on_status(self, _: Mapping[str, Any]) -> dict[str, Any]:

@@ -102,7 +102,12 @@ class Series:
         self._store.damage = self._store.damage or words
 
     def damaged_blocks(self) -> Iterator[str]:
-        """Words for blocks whose rows are not what was written, "" for each that is sound."""
+        """Words for blocks whose rows are not what was written, "" for each that is sound.
+
+        Raises sqlite3.DatabaseError where a page of the file is damaged.
+        """
+        self._store.withdrawn(-1)
+        sum(1 for _ in self._store.conflicts(None))  # their pages too
         for head in self._store.heads():
             day = np.datetime64(head.day, "D")
             yield "" if is_sound(self._store, head) else f"{head.channel}, {day}: damaged rows"
