@@ -131,16 +131,16 @@ def harm(whole: Whole, case: Case) -> None:
 
 def flip_entry(folder: Path, place: tuple[int, int], row: Row, part: str) -> None:
     """Bits of one entry, found by its bytes and not by any index."""
-    time_bytes = row.received_ns.to_bytes(8, "big")
-    path = next(p for p in files_of(folder, place[0]) if row.payload in p.read_bytes())
+    first, last = row.payload[:500], row.payload[-20:]  # a long one goes on in other pages
+    path = next(p for p in files_of(folder, place[0]) if first in p.read_bytes())
     data = path.read_bytes()
-    at = data.rindex(row.payload)
+    at = data.rindex(first)
     if part == "time":
-        at = data.rindex(time_bytes, 0, at) + 5
+        at = data.rindex(row.received_ns.to_bytes(8, "big"), 0, at) + 5
     elif part == "crc":
-        at += len(row.payload) + 1
+        at = data.rindex(last) + len(last) + 1
     else:
-        at += len(row.payload) // 2
+        at += len(first) // 2
     flip(path, at)
     if part == "both copies":
         copies = folder / "journal.copies"
