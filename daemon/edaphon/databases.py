@@ -66,6 +66,8 @@ def fault_of(error: sqlite3.Error | OSError, path: Path) -> StorageFault:
     """Tell the fault apart by the error, and by what lies at the path and is free around it."""
     if isinstance(error, OSError):
         return StorageFault[_NUMBERS.get(error.errno or 0, "OTHER")]
+    if isinstance(error, sqlite3.ProgrammingError):  # such as one that is closed already
+        return StorageFault.OTHER
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:  # the sqlite3 module's own complaint about what it found
         return StorageFault.DAMAGED
@@ -118,26 +120,39 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
 
 def connect_reading(path: Path) -> sqlite3.Connection:
     """A connection that writes nothing, on a full disk too, where no side file can be made."""
-    connection = connect(path, "mode=ro")
     try:
-        connection.execute("PRAGMA schema_version")  # the first question makes the side files
+        return _asked(connect(path, "mode=ro"))
     except sqlite3.OperationalError as error:
-        connection.close()
-        if not _needs_no_side_files(error, path):
+        fault, wal = fault_of(error, path), Path(f"{path}-wal")
+        if not is_created(path) or fault not in {StorageFault.FULL, StorageFault.READ_ONLY}:
             raise
-        return connect(path, "immutable=1")
+        if not (wal.exists() and wal.stat().st_size > WAL_HEAD_BYTES):
+            # all of it is in its one file
+            return connect(path, "immutable=1")
+        if fault is StorageFault.READ_ONLY:
+            raise
+    return _without_shared_memory(path)
+
+
+def _without_shared_memory(path: Path) -> sqlite3.Connection:
+    """Its log is read into this process' memory, which keeps all others out meanwhile.
+
+    https://sqlite.org/wal.html section 8: use of WAL without shared memory.
+    """
+    connection = connect(path, "mode=rw")
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    connection.execute("PRAGMA query_only = 1")
+    return _asked(connection)
+
+
+def _asked(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """After the first question, which makes the side files or fails."""
+    try:
+        connection.execute("PRAGMA schema_version")
     except sqlite3.Error:
         connection.close()
         raise
     return connection
-
-
-def _needs_no_side_files(error: sqlite3.OperationalError, path: Path) -> bool:
-    """Whether all of a database is in its one file, and only room for others is missing."""
-    wal = Path(f"{path}-wal")
-    pages = wal.exists() and wal.stat().st_size > WAL_HEAD_BYTES
-    whole = is_created(path) and not pages
-    return whole and fault_of(error, path) in {StorageFault.FULL, StorageFault.READ_ONLY}
 
 
 def move_aside(path: Path) -> Path:

@@ -94,6 +94,34 @@ def test_a_start_on_a_full_disk_says_so_and_keeps_all_once_there_is_room(
 
 
 @pytest.mark.timeout(120)
+def test_a_power_cut_on_a_full_disk_leaves_logs_that_are_read_without_room(
+    stopped: Station, small_disk: Path
+) -> None:
+    stopped.start()
+    stopped.ask("flush")
+    stopped.kill()
+    logs = list(small_disk.rglob("*.sqlite-wal"))
+    assert all(log.stat().st_size for log in logs)
+    for shared in small_disk.rglob("*.sqlite-shm"):  # of a power cut they may be empty or gone
+        shared.unlink()
+    without_reserve(small_disk)
+    ballast = fill(small_disk)
+    answers_of(stopped)
+    stopped.start()
+    try:
+        assert DISK_FULL in stopped.json("status", codes=(1,))["trouble"][0]
+        answers_of(stopped)
+        ballast.unlink()
+        wait_until(lambda: not stopped.ask("status")["disk"]["full"], "room", 60)
+        stopped.ask("flush")
+        answers_of(stopped)
+    finally:
+        stopped.stop()
+    assert "Traceback" not in stopped.log()
+    assert stopped.json("verify")["good"]
+
+
+@pytest.mark.timeout(120)
 def test_the_reserve_is_given_up_first(stopped: Station, small_disk: Path) -> None:
     assert list((small_disk / "reserve").glob("*"))
     fill(small_disk)

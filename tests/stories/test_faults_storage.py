@@ -3,17 +3,15 @@
 import os
 import random
 import shutil
-import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from tests.daemon.commands.test_starts import said, station_of
+from tests.stories.harms import HARMS, harms_of
 from tests.stories.load import LONG, table
 from tests.stories.station import Station
 
@@ -22,92 +20,6 @@ from edaphon.journal import Journal
 
 START_S = 30.0
 SEEDS = 4 if LONG else 1
-LENGTHS = (0, 1, 100, 4096, 5000, 20000)
-
-Harm = Callable[[Path, random.Random], None]
-
-
-def flipped(path: Path, chance: random.Random) -> None:
-    data = bytearray(path.read_bytes())
-    for at in (chance.randrange(len(data)) for _ in range(8)):
-        data[at] ^= 1 << chance.randrange(8)
-    write(path, bytes(data))
-
-
-def first_byte(path: Path, _: random.Random) -> None:
-    data = path.read_bytes()
-    write(path, bytes([data[0] ^ 4]) + data[1:])
-
-
-def zeroed(path: Path, _: random.Random) -> None:
-    write(path, bytes(path.stat().st_size))
-
-
-def page_of_zeros(path: Path, chance: random.Random) -> None:
-    data = bytearray(path.read_bytes())
-    at = chance.randrange(0, len(data), 4096)
-    data[at : at + 4096] = bytes(len(data[at : at + 4096]))
-    write(path, bytes(data))
-
-
-def truncated(length: int) -> Harm:
-    return lambda path, _: write(path, path.read_bytes()[:length])
-
-
-def deleted(path: Path, _: random.Random) -> None:
-    path.unlink()
-
-
-def a_directory(path: Path, _: random.Random) -> None:
-    path.unlink()
-    path.mkdir()
-    (path / "inside").write_text("not a file of edaphon")
-
-
-def garbage(path: Path, chance: random.Random) -> None:
-    write(path, chance.randbytes(30_000))
-
-
-def another_database(path: Path, _: random.Random) -> None:
-    """Whole, and of another program."""
-    path.unlink()
-    database = sqlite3.connect(path)
-    database.execute("CREATE TABLE note (key TEXT)")
-    database.commit()
-    database.close()
-
-
-def without_a_table(path: Path, chance: random.Random) -> None:
-    with closing(sqlite3.connect(path)) as database:
-        query = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"
-        tables = [row[0] for row in database.execute(query)]
-        database.execute(f"DROP TABLE {chance.choice(tables)}")
-        database.commit()
-
-
-def write(path: Path, data: bytes) -> None:
-    """Keep the mode: a closed journal file is known by it."""
-    mode = path.stat().st_mode
-    path.chmod(0o644)
-    path.write_bytes(data)
-    path.chmod(mode & 0o777)
-
-
-ONCE: dict[str, Harm] = {
-    "first byte": first_byte,
-    "zeroed": zeroed,
-    "deleted": deleted,
-    "a directory": a_directory,
-    "garbage": garbage,
-    "another database": another_database,
-    **{f"cut to {length}": truncated(length) for length in LENGTHS},
-}
-SEEDED: dict[str, Harm] = {
-    "flipped": flipped,
-    "a page of zeros": page_of_zeros,
-    "without a table": without_a_table,
-}
-HARMS = ONCE | SEEDED
 
 
 @pytest.fixture(scope="module")
@@ -135,10 +47,7 @@ def cases(folder: Path) -> list[tuple[str, str, int]]:
     return [
         (str(path.relative_to(folder)), name, seed)
         for path in files
-        for name in HARMS
-        for seed in range(SEEDS if name in SEEDED else 1)
-        if path.stat().st_size or name in {"a directory", "garbage", "deleted"}
-        if path.suffix == ".sqlite" or name != "without a table"
+        for name, seed in harms_of(path, SEEDS)
     ]
 
 

@@ -103,9 +103,11 @@ def _refusal(error: OSError) -> str:
 
 def _database_words(error: sqlite3.Error) -> str:
     """The error does not name its file: the folder of the configuration is most likely meant."""
-    from edaphon.databases import fault_of
+    from edaphon.databases import AT_FAULT, fault_of
 
-    return f"the storage folder can't be used: {fault_of(error, Path('series.sqlite'))} ({error})"
+    fault = fault_of(error, Path("series.sqlite"))
+    act = "; `edaphon rebuild` derives values again from the journal" if fault in AT_FAULT else ""
+    return f"the storage folder can't be used: {fault} ({error}){act}"
 
 
 def _edaphon(

@@ -39,11 +39,16 @@ class SlotBook:
             self.leaps = [own for own in self.leaps if own[0] < run[0]]
 
     def told(
-        self, open_gap: Gap | None, interval_ns: int | None, running: bool = False
+        self,
+        open_gap: Gap | None,
+        interval_ns: int | None,
+        running: bool = False,
+        lost: bool = False,
     ) -> dict[str, Any]:
         """slots = records + gaps, no slot twice; on a grid, no slot missing either.
 
         Where the service runs, one measurement may still be going on, with later slots missed.
+        `lost`: a person has noted that entries were lost; what they held of slots is not known.
         """
         runs = list(self.gaps)
         if open_gap is not None:
@@ -69,7 +74,8 @@ class SlotBook:
             "expected": expected,
             "in_flight": int(flying),
             "twice": twice + overlaps,
-            "closes": not twice and not overlaps and expected in {None, counted},
+            "unknown": 0 if expected is None or not lost else expected - counted,
+            "closes": lost or (not twice and not overlaps and expected in {None, counted}),
         }
 
 
@@ -78,7 +84,7 @@ class EntryAccount:
     """What the journal holds, every CRC checked on the way."""
 
     records: int = 0
-    damaged: int = 0
+    damaged: list[DamagedRow] = field(default_factory=list)
     books: dict[str, SlotBook] = field(default_factory=dict)
 
     def take(self, entry: Entry, derived: bool) -> None:
@@ -101,7 +107,7 @@ def read_accounts(journal: JournalReader, derived: Sequence, up_to: Sequence) ->
         try:
             items = journal.after(place, PAGE)
         except DamagedRow as damage:
-            account.damaged += 1
+            account.damaged.append(damage)
             place = damage.last
             continue
         if not items:

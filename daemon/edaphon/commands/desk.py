@@ -78,7 +78,12 @@ class Desk:
         verb = getattr(self, f"_on_{name}", None) or self._bench.verb(name)
         if verb is None:
             raise DaemonRefuses(f"expected a verb that this version knows, got {request['verb']!r}")
-        result: Mapping[str, Any] = verb(request)
+        try:
+            result: Mapping[str, Any] = verb(request)
+        except sqlite3.ProgrammingError:  # it is closed just now, to be set aside
+            raise DaemonRefuses(
+                "the file of values is damaged and is made again: ask again in a moment"
+            ) from None
         return result
 
     def _on_status(self, _: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,15 +181,20 @@ class Desk:
         return columns_of(self._service.series.read(str(request["channel"]), start, end))
 
     def _on_flush(self, _: Mapping[str, Any]) -> dict[str, Any]:
-        """Write out what is derived; `full`: there was no room for it, so files are older."""
+        """Write out what is derived; `full`: there was no room for it, so files are older.
+
+        `again`: the values of a damaged series are not all derived again yet.
+        """
         full = False
+        if self._service.deriving_all:
+            return {"change": self._service.series.change, "full": full, "again": True}
         try:
             self._service.flush()
         except sqlite3.OperationalError as error:
             full = fault_of(error, self._service.layout.series) is StorageFault.FULL
             if not full:
                 raise
-        return {"change": self._service.series.change, "full": full}
+        return {"change": self._service.series.change, "full": full, "again": False}
 
     def _on_rebuild(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Begin to derive all again, or tell how far that is."""
@@ -361,8 +371,11 @@ def _trouble(service: Service) -> list[str]:
     found += broker_words(service.inlets.readers)
     found += [f"journal: {loss.words}" for loss in open_losses(service.journal.copies)]
     found += doubt_words(service.deriver.doubt)
-    if damaged := service.deriver.damaged:
-        found.append(f"journal: {damaged} damaged places were passed over; see `edaphon verify`")
+    if service.state.moved and "file state.sqlite" not in service.trouble:
+        found.append(f"file state.sqlite: {service.state.moved}")
+    for name, problems in service.stored.altered.items():
+        act = "take its file from a copy; once it is noted, `edaphon salvage --acknowledge`"
+        found += [f"release {name}: {words}; {act}" for words in problems]
     return found
 
 

@@ -7,12 +7,13 @@ from contextlib import closing, contextmanager
 import typer
 
 from edaphon.clock import SystemClock
+from edaphon.commands.series_file import open_series
 from edaphon.commands.storage import TRY_AGAIN, Storage, fail
-from edaphon.databases import StorageFault, fault_of
+from edaphon.databases import AT_FAULT, StorageFault, fault_of
 from edaphon.derive import Deriver, derived_by
 from edaphon.derive.checkpoint import reached_by
 from edaphon.journal import Journal, JournalBusy, is_written, read_only
-from edaphon.series import Series
+from edaphon.series import Series, WrongFile
 from edaphon.sinks.feed import cursor_name
 
 __all__ = ["derive_the_rest", "settled_deriver"]
@@ -26,16 +27,28 @@ def derive_the_rest(storage: Storage) -> None:
     if is_written(folder):
         words = "the journal is written by a process that answers no questions (it starts or stops)"
         raise fail(f"no answer is shown, it could be old: {words}; ask again", TRY_AGAIN)
-    with closing(Series(storage.layout.series, read_only=True)) as series:
-        last = read_only(folder).last
-        if last is None or derived_by(series).position >= last:
-            return
+    if _is_complete(storage):
+        return
     try:
         with settled_deriver(storage):
             pass
     except PermissionError as error:
         words = f"the newest records are not derived yet, and this account may not: {error}"
         raise fail(f"no answer is shown, it could be old: {words}", TRY_AGAIN) from None
+
+
+def _is_complete(storage: Storage) -> bool:
+    """Whether the series has all of the journal; a damaged one has not."""
+    last = read_only(storage.layout.journal).last
+    try:
+        with closing(Series(storage.layout.series, read_only=True)) as series:
+            return last is None or derived_by(series).position >= last
+    except WrongFile:
+        return False
+    except sqlite3.DatabaseError as error:
+        if fault_of(error, storage.layout.series) not in AT_FAULT:
+            raise
+        return False
 
 
 @contextmanager
@@ -48,7 +61,7 @@ def settled_deriver(storage: Storage) -> Iterator[tuple[Deriver, Series]]:
         )
     except JournalBusy as busy:
         raise fail(str(busy), TRY_AGAIN) from None
-    series = Series(storage.layout.series)
+    series = open_series(storage.layout.series, lambda words: typer.echo(words, err=True))
     try:
         deriver = Deriver(journal, series, storage.layout.scratch)
         while deriver.turn():

@@ -36,14 +36,17 @@ class SinkParts:
     delivery: Delivery
 
 
-def moved(state: StateFile, config: SinkConfig) -> bool:
-    """Whether the sink has another place than in the last life, which is noted for the next."""
+def moved(state: StateFile, config: SinkConfig, cursor: int) -> bool:
+    """Whether the sink has another place than in the last life, which is noted for the next.
+
+    Where the state file was lost since, that is not known, nor which points it had refused.
+    """
     settings: Any = sink_kind(config.kind).Settings.model_validate(config.settings)
     key, place = f"sink {config.name} place", f"{config.kind} {settings.place}"
     known = state.get(key)
     if known != place:
         state.put(key, place)
-    return known is not None and known != place
+    return known != place and (known is not None or cursor > 0)
 
 
 def retry(sinks: Mapping[str, SinkParts], name: str = "") -> dict[str, int]:

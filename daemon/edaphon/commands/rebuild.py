@@ -9,6 +9,7 @@ import typer
 
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.offline import settled_deriver
+from edaphon.commands.series_file import renew_if_damaged
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.commands.summaries import JOURNAL_SUMMARY
 from edaphon.journal import StateFile
@@ -51,6 +52,7 @@ def _rebuilt(storage: Storage) -> dict[str, Any]:
 def _rebuilt_alone(storage: Storage) -> dict[str, Any]:
     if not storage.layout.journal.exists():
         raise fail(f"no journal in {storage.layout.folder}; start `edaphon run` first")
+    renew_if_damaged(storage.layout.series, lambda words: typer.echo(words, err=True))
     with settled_deriver(storage) as (deriver, series):
         with StateFile(storage.layout.folder) as state:
             state.remove(JOURNAL_SUMMARY)  # the next start sums every row

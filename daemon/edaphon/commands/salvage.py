@@ -15,9 +15,17 @@ from edaphon.clock import SystemClock
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.offline import settled_deriver
 from edaphon.commands.storage import TRY_AGAIN, Storage, fail, open_storage
+from edaphon.commands.stored import altered_releases, damage_in, not_noted
 from edaphon.journal import Entry, Journal, JournalBusy, Kind, Sequence, read_only
 from edaphon.journal import salvage as salvaged
-from edaphon.journal.losses import Loss, acknowledgement, losses_in, open_losses
+from edaphon.journal.losses import (
+    Loss,
+    acknowledgement,
+    covered,
+    declaration,
+    losses_in,
+    open_losses,
+)
 from edaphon.written.values import instant_text
 
 __all__ = ["salvage"]
@@ -123,10 +131,21 @@ def _acknowledge_alone(storage: Storage, who: str) -> int:
         places = deriver.doubt.places
     try:
         with Journal.open(storage.layout.journal, clock) as journal:
-            n = len(open_losses(journal.copies)) + len(places)
+            keeper = Timekeeper(clock, boot_id())
+            for payload in _not_declared(journal):
+                journal.append_now(keeper.entry(Kind.LOST, "", payload))
+            altered = not_noted(storage, altered_releases(storage))
+            n = len(open_losses(journal.copies)) + len(places) + len(altered)
             if n:
-                payload = acknowledgement(who, places)
-                journal.append_now(Timekeeper(clock, boot_id()).entry(Kind.LOST, "", payload))
+                payload = acknowledgement(who, places, altered)
+                journal.append_now(keeper.entry(Kind.LOST, "", payload))
             return n
     except JournalBusy as busy:
         raise fail(str(busy), TRY_AGAIN) from None
+
+
+def _not_declared(journal: Journal) -> list[bytes]:
+    """Declarations of what can't be read and was not declared yet."""
+    known = losses_in(journal.copies)
+    damaged = [damage for damage in damage_in(journal) if not covered(known, damage)]
+    return [declaration(damage, journal.folder) for damage in damaged]

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import logging
-import re
 import sqlite3
 import threading
 import time
@@ -20,34 +19,38 @@ from edaphon.acquire.pace import Pace
 from edaphon.acquire.timekeeper import Timekeeper, boot_id, kernel_is_synchronised
 from edaphon.clock import SystemClock
 from edaphon.commands.disk import Disk, Room
-from edaphon.commands.file_lines import refusal_text
 from edaphon.commands.housekeeping import Housekeeping
 from edaphon.commands.inlets import Inlets, Overrides
 from edaphon.commands.keeping import Evidence, entry_of_evidence, fact_entries
 from edaphon.commands.layout import Layout
 from edaphon.commands.outlets import SinkParts, moved
+from edaphon.commands.refused_log import RefusedLog
+from edaphon.commands.series_file import new_series, open_series
+from edaphon.commands.storage import Storage
+from edaphon.commands.stored import StoredCheck
 from edaphon.commands.summaries import JOURNAL_SUMMARY
 from edaphon.config import Configuration, LorawanSource, ScheduledSource
 from edaphon.config import Sink as SinkConfig
 from edaphon.databases import (
-    AT_FAULT,
     StorageFault,
     explained,
-    fault_of,
     make_folder,
-    move_aside,
 )
-from edaphon.derive import DeadLetter, Deriver, LostLine
-from edaphon.derive.checkpoint import reached_by
-from edaphon.derive.files import KeptRefusal
+from edaphon.derive import Deriver
+from edaphon.derive.checkpoint import START, reached_by
 from edaphon.derive.meanings import MEANINGS
-from edaphon.derive.sources import Note
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.journal import DamagedRow, Entry, Journal, Kind, StateFile
-from edaphon.journal.files import file_path
-from edaphon.journal.losses import acknowledgement, entered_again, losses_in, open_losses
+from edaphon.journal.losses import (
+    acknowledgement,
+    covered,
+    declaration,
+    entered_again,
+    losses_in,
+    open_losses,
+)
 from edaphon.nouns import Channel, Sequence
-from edaphon.series import Series, WrongFile
+from edaphon.series import Series
 from edaphon.sinks.delivery import Delivery, State
 from edaphon.sinks.feed import SeriesFeed, cursor_name
 from edaphon.sinks.sink import Sink, sink_kind
@@ -63,11 +66,10 @@ COLLECT_S = 0.1  # what a turn of the deriver costs depends more on its channels
 APPLY_WITHIN_S = 10.0
 WATCH_CLOCK_S = 10.0
 COMMIT_WITHIN_S = 2.0  # at a stop; on a full disk what came is not acknowledged either
-DEAD_LETTER_CAUSES = 500  # told apart in the log; hostile topics must not fill it
 _ACCOUNTS = "slot accounts"
 SAVE_AT_ENTRIES = 100_000  # behind what is saved: a start reads no more than these
 WATCH_SAVED_S = 10.0
-_QUOTED_OR_NUMBER = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
+SERIES_AGAIN_NS = 600 * 10**9  # at least between two times that a damaged one is begun again
 _log = logging.getLogger("edaphon")
 
 
@@ -105,11 +107,16 @@ class Service:
         self.disk = Disk(self.layout.folder)
         self.keeper = Timekeeper(self.clock, boot_id())
         self.stop_event = threading.Event()
-        self._applying = threading.Lock()
+        self._applying, self._declaring = threading.Lock(), threading.Lock()
+        self._declared: set[tuple[Sequence, Sequence]] = set()  # runs of entries, in this life
+        self.stored = StoredCheck(
+            Storage(config, self.layout),
+            self._on_damage,
+            lambda words: self.series.note_damage(words),
+            self.stop_event,
+        )
         self.trouble: dict[str, str] = {}
-        self._dead_letters: set[tuple[str, str]] = set()
-        self._lost_lines: set[tuple[str, str, str]] = set()
-        self._noted: set[Note] = set()
+        self._refused = RefusedLog()
         self.channels: dict[str, Channel] = {}
         self.clock_how = ""
         self._saved_at: Sequence | None = None  # what a start would read is behind this place
@@ -118,6 +125,7 @@ class Service:
         self.sinks: dict[str, SinkParts] = {}
         self._housekeeping = Housekeeping()
         self.deriver_alive_ns = self.clock.mono_ns()
+        self._series_begun_ns, self._derive_until = self.clock.mono_ns() - SERIES_AGAIN_NS, START
 
     # -- life ------------------------------------------------------------------------------
 
@@ -149,13 +157,11 @@ class Service:
             self._own,
             lambda: Pace(lambda: self.deriver.position, self._sinks_keep_up),
         )
-        self.series = self._open_series()
+        self.series = open_series(self.layout.series, self._say_aside)
         accounts, alive_until = self._slot_accounts()
         self._journal_configuration()
         self._begin_clock()
-        listeners = self._on_dead_letter, self._on_lost_line, self._on_note, self._on_damage
-        again = self._on_entered_again
-        self.deriver = Deriver(self.journal, self.series, self.layout.scratch, *listeners, again)
+        self.deriver = self._new_deriver(self.series)
         self.records_before = self.deriver.journalled
         self.channels = self.deriver.channels
         self._start_sinks()
@@ -165,6 +171,7 @@ class Service:
         keep = partial(self._note, "disk")
         self._run("disk", lambda: self.disk.watch(self.stop_event, self.keeper.now_ns, keep))
         self._run("saved places", self._watch_saved)
+        self._run("stored files", self.stored.run)
         self._start_housekeeping()
 
     def stop(self) -> None:
@@ -257,18 +264,33 @@ class Service:
                     self.say_trouble(f"codec {source.codec_file}", f"can't be read: {error}")
         return found
 
-    def _open_series(self) -> Series:
-        """A file that is no series is set aside: all in it can be derived again."""
-        path = self.layout.series
-        try:
-            return Series(path)
-        except (WrongFile, sqlite3.DatabaseError) as error:
-            if isinstance(error, sqlite3.Error) and fault_of(error, path) not in AT_FAULT:
-                raise  # the disk or another program: it is not the file's fault
-            aside = move_aside(path)
-            words = f"{error}; it is set aside as {aside.name}, all values are derived again"
-            self.say_trouble(f"file {path.name}", words)
-            return Series(path)
+    def _begin_series_again(self) -> bool:
+        """A damaged page of a file in use: values come from the journal again, to all sinks."""
+        now_ns, old = self.clock.mono_ns(), self.series
+        soon = now_ns - self._series_begun_ns < SERIES_AGAIN_NS
+        if soon or self.stop_event.is_set():  # no bad disk is worn out by it
+            return False
+        self._series_begun_ns, self._derive_until = now_ns, Sequence(2**31, 0)
+        for parts in self.sinks.values():
+            parts.delivery.stop(STOP_SINK_S)
+        old.close()  # before: SQLite removes a log by its name, which is the new one's later
+        new = new_series(self.layout.series, old.damage, self._say_aside)
+        self.series, self.deriver = new, self._new_deriver(new)
+        self._derive_until = self.journal.last or START
+        self.channels = self.deriver.channels
+        self._start_sinks()
+        return True
+
+    def _new_deriver(self, series: Series) -> Deriver:
+        log = self._refused
+        listeners = log.dead_letter, log.lost_line, log.note, self._on_damage
+        again = self._on_entered_again
+        return Deriver(self.journal, series, self.layout.scratch, *listeners, again)
+
+    @property
+    def deriving_all(self) -> bool:
+        """Whether values that a damaged series had are not all derived again yet."""
+        return self.deriver.position < self._derive_until
 
     def _begin_clock(self) -> None:
         if self.config.clock.trust == "system":
@@ -383,7 +405,7 @@ class Service:
                 self._on_sink,
             )
             self.sinks[config.name] = SinkParts(config, feed, delivery)
-            if moved(self.state, config):
+            if moved(self.state, config, feed.cursor):
                 feed.send_again()
             delivery.start()
 
@@ -413,13 +435,23 @@ class Service:
         while not self.stop_event.is_set():
             self.deriver_alive_ns = self.clock.mono_ns()
             change = self.series.change
-            if not self.deriver.turn():
+            if not self._turn():
                 self.journal.wait_newer(self.deriver.position, 0.5)
             # Between two turns whoever waits for the deriver has it, such as a person's question.
             self.stop_event.wait(GIVE_WAY_S if self.deriver.hurried else COLLECT_S)
             if self.series.change != change:
                 for parts in self.sinks.values():
                     parts.delivery.wake()
+
+    def _turn(self) -> bool:
+        """A turn of the deriver; a series that turns out to be damaged is begun again."""
+        try:
+            if not self.series.damage:
+                return self.deriver.turn()
+        except sqlite3.DatabaseError:
+            if not self.series.damage:
+                raise
+        return self._begin_series_again()
 
     def apply(self, rows: list[FactRow], who: str) -> int:
         """Journal new facts; those known already are passed over. Raises Refusal."""
@@ -467,57 +499,37 @@ class Service:
             self.trouble[who] = what
             _log.warning("%s: %s", who, what)
 
+    def _say_aside(self, words: str) -> None:
+        self._derive_until = max(self._derive_until, self.journal.last or START)
+        self.say_trouble(f"file {self.layout.series.name}", words)
+
     def _on_journal(self, text: str) -> None:
         _log.error("%s", text)
 
-    def _on_dead_letter(self, letter: DeadLetter) -> None:
-        """One line for each cause; the ledger counts them all."""
-        cause = (letter.source, letter.why)
-        if cause not in self._dead_letters and len(self._dead_letters) < DEAD_LETTER_CAUSES:
-            self._dead_letters.add(cause)
-            _log.warning("dead letter %s from %s: %s", letter.sequence, *cause)
-
     def _on_damage(self, damage: DamagedRow) -> None:
         """Declare entries that can't be read, once, so that a person sees it until it is noted."""
-        number, first, last = damage.first.file, damage.first.n, damage.last.n
-        known = losses_in(self.journal.copies)
-        if any((loss.number, loss.first, loss.last) == (number, first, last) for loss in known):
-            return
-        name = file_path(self.layout.journal, number).name
-        rows = f"entry {first}" if first == last else f"the entries {first} to {last}"
-        why = f"{rows} of {name} can't be read"
-        table = {"file": name, "number": number, "first": first, "last": last, "why": why}
-        payload = orjson.dumps({**table, "rows": True})
-        self.journal.append([self.keeper.entry(Kind.LOST, "", payload)])
+        with self._declaring:
+            run = damage.first, damage.last
+            if run in self._declared or covered(losses_in(self.journal.copies), damage):
+                return
+            self._declared.add(run)
+            payload = declaration(damage, self.layout.journal)
+            self.journal.append([self.keeper.entry(Kind.LOST, "", payload)])
 
-    def _on_entered_again(self, places: frozenset[Sequence]) -> None:
+    def _on_entered_again(self, places: frozenset[Sequence], by: Sequence | None) -> None:
         """What was lost of these places is known again by later entries."""
-        self.journal.append([self.keeper.entry(Kind.LOST, "", entered_again(places))])
+        self.journal.append([self.keeper.entry(Kind.LOST, "", entered_again(places, by))])
 
     def acknowledge(self, who: str) -> int:
         """A person has noted all losses until now: how many there were."""
         places = self.deriver.doubt.places
         losses = open_losses(self.journal.copies)
-        if losses or places:
-            payload = acknowledgement(who, places)
+        altered = self.stored.altered
+        if losses or places or altered:
+            payload = acknowledgement(who, places, altered)
             self._wait_derived(self.keep([self.keeper.entry(Kind.LOST, "", payload)]))
             self.deriver.settle_doubt()
-        return len(losses) + len(places)
-
-    def _on_lost_line(self, lost: LostLine) -> None:
-        """One line for each file and kind of reason; the account of the file counts them all."""
-        kind = _QUOTED_OR_NUMBER.sub("", lost.line.reason)
-        cause = (lost.source, lost.file, kind)
-        if cause not in self._lost_lines and len(self._lost_lines) < DEAD_LETTER_CAUSES:
-            self._lost_lines.add(cause)
-            text = refusal_text(KeptRefusal.of(lost.line, 0)._asdict())
-            _log.warning("%s %s: line refused (1 for each reason is shown): %s", *cause[:2], text)
-
-    def _on_note(self, note: Note) -> None:
-        """One line for each source and kind; status and page count them all."""
-        if note not in self._noted and len(self._noted) < DEAD_LETTER_CAUSES:
-            self._noted.add(note)
-            _log.warning("%s: %s: no value of it (the first is shown, status counts all)", *note)
+        return len(losses) + len(places) + len(altered)
 
     def _on_sink(self, state: State) -> None:
         self.say_trouble(f"sink {state.sink}", None if state.up else state.why)

@@ -18,6 +18,10 @@ from edaphon.written import Document
 __all__ = ["Configured", "Storage", "configured", "fail", "open_storage"]
 
 PROBLEM, TRY_AGAIN = 1, 75
+AGAIN = (
+    "no answer is shown, it would not be complete: the file of values was damaged, and they are"
+    " derived again from the journal; ask again in a while"
+)
 
 
 class Configured(NamedTuple):
@@ -52,7 +56,10 @@ class Storage:
         Ends with exit code 75 where it could be older than the journal and can't be completed now.
         """
         try:
-            if self.ask("flush").get("full"):
+            flushed = self.ask("flush")
+            if flushed.get("again"):
+                raise fail(AGAIN, TRY_AGAIN)
+            if flushed.get("full"):
                 typer.echo(
                     f"{self.layout.folder}: {StorageFault.FULL}; later values are missing", err=True
                 )

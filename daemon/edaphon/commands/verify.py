@@ -16,15 +16,15 @@ from edaphon.commands.accounts import EntryAccount, read_accounts
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.file_lines import account_text, line_rows
 from edaphon.commands.offline import settled_deriver
-from edaphon.commands.release import found_releases
 from edaphon.commands.storage import Storage, fail, open_storage
+from edaphon.commands.stored import altered_releases, not_noted
 from edaphon.commands.summaries import summaries
 from edaphon.config import Sink as SinkConfig
 from edaphon.derive import counted_files, known_facts, last_sources, meanings
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.meanings import recalled
 from edaphon.journal import JournalReader, Kind, StateFile, read_only
-from edaphon.journal.losses import losses_in, open_losses
+from edaphon.journal.losses import acknowledged_places, covered, losses_in, open_losses
 from edaphon.nouns import Channel, Observations, Sequence
 from edaphon.series import DAY_NS, BlockHead, Contested, Series, contested
 from edaphon.sinks.feed import cursor_name
@@ -104,7 +104,8 @@ def _ledgers(storage: Storage, series: Series, running: bool) -> dict[str, Any]:
     noted = [loss for loss in losses_in(journal.copies) if loss not in open_losses(journal.copies)]
     gone = counts["records"] - account.records
     known = not gone or (gone > 0 and bool(noted))
-    damaged = max(0, account.damaged - sum(loss.rows for loss in noted))
+    without = acknowledged_places(journal.copies)
+    damaged = sum(not covered(noted, d) and d.first not in without for d in account.damaged)
     entries = {
         **counts,
         "journalled": account.records,
@@ -114,7 +115,7 @@ def _ledgers(storage: Storage, series: Series, running: bool) -> dict[str, Any]:
     }
     return {
         "entries": entries,
-        "slots": dict(_slots(storage, journal, account, end, running)),
+        "slots": dict(_slots(storage, journal, account, end, (running, bool(noted)))),
         "observations": _observations(series, checkpoint["state"]["derived"]),
         "file_lines": _files(journal, series, checkpoint["state"].get("files", {}), position),
     }
@@ -127,8 +128,8 @@ def _losses(journal: JournalReader) -> dict[str, Any]:
 
 
 def _releases(storage: Storage) -> dict[str, Any]:
-    """Files of releases that are missing, or not as they were released."""
-    found = {each.name: each.problems for each in found_releases(storage) if each.problems}
+    """Files of releases that are missing, or not as they were released, until that is noted."""
+    found = not_noted(storage, altered_releases(storage))
     return {"altered": found, "closes": not found}
 
 
@@ -162,7 +163,11 @@ def _lines_of(row: Mapping[str, Any]) -> int:
 
 
 def _slots(
-    storage: Storage, journal: JournalReader, account: EntryAccount, end: Sequence, running: bool
+    storage: Storage,
+    journal: JournalReader,
+    account: EntryAccount,
+    end: Sequence,
+    running_and_lost: tuple[bool, bool],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     intervals = {s.path: getattr(s, "interval_ns", None) for s in storage.config.sources}
     with StateFile(storage.layout.folder) as state:
@@ -170,7 +175,7 @@ def _slots(
     known = accounts_of(saved, journal, end)
     for path, book in sorted(account.books.items()):
         gap = known[path].gap if path in known else None
-        yield path, book.told(gap, intervals.get(path), running)
+        yield path, book.told(gap, intervals.get(path), *running_and_lost)
 
 
 def _observations(series: Series, derived: Mapping[str, int]) -> dict[str, Any]:
@@ -333,6 +338,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         of = "slots on no grid" if s["expected"] is None else f"{s['expected']} slots"
         leapt = f"; the clock leapt over {s['leapt']} more" if s["leapt"] else ""
         leapt += "; 1 is being measured" if s["in_flight"] else ""
+        leapt += f"; {s['unknown']} were in lost entries" if s["unknown"] else ""
         yield (
             f"{path}: {of} = {s['records']} records + {s['in_gaps']} in gaps{leapt}   {_verdict(s)}"
         )

@@ -65,6 +65,7 @@ FLUSH_AT_ROWS = 50_000  # in memory; a backlog of years leaves no more unwritten
 ROWS_FOR_ENTRY, SLICE_ROWS = 25, 100_000
 
 Listener = Callable[[DeadLetter], None]
+EnteredAgain = Callable[[frozenset[Sequence], Sequence | None], None]  # lost places, and by what
 
 
 class Deriver:
@@ -79,7 +80,7 @@ class Deriver:
         on_lost_line: Callable[[LostLine], None] = lambda _: None,
         on_note: Callable[[Note], None] = lambda _: None,
         on_damage: Callable[[DamagedRow], None] = lambda _: None,
-        on_entered_again: Callable[[frozenset[Sequence]], None] = lambda _: None,
+        on_entered_again: EnteredAgain = lambda *_: None,
     ) -> None:
         self._on_entered_again = on_entered_again
         self._on_damage = on_damage
@@ -94,7 +95,6 @@ class Deriver:
         self._told = NOTHING_LEARNED  # what was entered up to `position`; the plan is made of it
         self._meanings: list[int] = []  # the sequences of all that
         self.channels: dict[str, Channel] = {}
-        self.damaged = 0
         self.doubt = Doubt()
         self.differing = 0  # rows that deriving again has changed or withdrawn
         self.position = START
@@ -215,7 +215,6 @@ class Deriver:
             try:
                 return self._journal.after(self.position, limit, BATCH_BYTES)
             except DamagedRow as damage:
-                self.damaged += 1
                 self._on_damage(damage)
                 self._rows += self._journal.count_between(self.position, damage.last, Kind.RECORD)
                 self.position = damage.last
@@ -268,6 +267,8 @@ class Deriver:
     def settle_doubt(self) -> None:
         """A person acknowledged lost entries of meaning: what is known without them holds."""
         with self._lock:
+            if not self.doubt.places:
+                return
             table = {"meanings": self._meanings}
             self.doubt = Doubt() if not doubtful_places(self._journal, table) else self.doubt
             if not self.doubt.places:
@@ -282,7 +283,7 @@ class Deriver:
         if settled:
             places, self.doubt = self.doubt.places, self.doubt.without(settled)
             if not self.doubt.places:
-                self._on_entered_again(places)
+                self._on_entered_again(places, None)
         self._line.plan = self.doubt.limited(plan)
         self._reconsider(before)
         if settled:
@@ -477,7 +478,8 @@ class Deriver:
     # -- beginning -------------------------------------------------------------------------
 
     def _note_damage(self, damage: Exception) -> None:
-        self.damaged += 1
+        if isinstance(damage, DamagedRow):
+            self._on_damage(damage)
 
     def _resume(self, table: dict[str, Any] | None) -> None:
         if table is None:
@@ -508,7 +510,7 @@ class Deriver:
         plan = plan_of(self._told.knowledge, self._told.sources)
         places = doubtful_places(self._journal, table)
         if again := places & self._configuration_entered_again():
-            self._on_entered_again(again)
+            self._on_entered_again(again, self._latest.configured)
         self.doubt = Doubt.of(places - again, table, plan)
         self._line.plan = self.doubt.limited(plan)
         pending = table["pending"].items()

@@ -115,8 +115,19 @@ def copies_in(folder: Path) -> Copies:
             entries[item[0]] = item[1]
         else:
             files.add(item[0].file)
+    _stand_in(entries)
     gone = frozenset(doubtful - entries.keys())
     return Copies(entries, frozenset(files), gone, tuple(bad), not bad)
+
+
+def _stand_in(entries: dict[Sequence, Entry]) -> None:
+    """What was entered again for lost entries is read in their places."""
+    for entry in [each for each in entries.values() if each.kind == Kind.LOST]:
+        table = orjson.loads(entry.payload)
+        other = entries.get(Sequence.of(table.get("by", 0)))
+        if other is not None:
+            for number in table["without"]:
+                entries.setdefault(Sequence.of(number), other)
 
 
 def reached_in(folder: Path) -> Sequence | None:

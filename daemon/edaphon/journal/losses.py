@@ -1,19 +1,25 @@
 """Losses that were declared in the journal, until a person has acknowledged them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
 from edaphon.journal.copies import Copies
 from edaphon.journal.entry import Kind
+from edaphon.journal.files import file_path
+from edaphon.journal.reading import DamagedRow
 from edaphon.nouns import Sequence
 
 __all__ = [
     "Loss",
     "Missing",
     "acknowledged_places",
+    "acknowledged_releases",
     "acknowledgement",
+    "covered",
+    "declaration",
     "entered_again",
     "losses_in",
     "open_losses",
@@ -72,22 +78,56 @@ def open_losses(copies: Copies) -> list[Loss]:
     return [loss for loss in losses_in(copies) if loss.place > until]
 
 
+def covered(losses: Iterable[Loss], damage: DamagedRow) -> bool:
+    """Whether these losses hold all entries of a run that can't be read."""
+    number, first, last = damage.first.file, damage.first.n, damage.last.n
+    return any(
+        loss.number == number
+        and (loss.first or 1) <= first
+        and (loss.last is None or last <= loss.last)
+        for loss in losses
+    )
+
+
+def declaration(damage: DamagedRow, folder: Path) -> bytes:
+    """The payload of an entry of kind LOST: these rows of a file that is there can't be read."""
+    number, first, last = damage.first.file, damage.first.n, damage.last.n
+    name = file_path(folder, number).name
+    rows = f"entry {first}" if first == last else f"the entries {first} to {last}"
+    why = f"{rows} of {name} can't be read: damaged"
+    table = {"file": name, "number": number, "first": first, "last": last, "why": why}
+    return orjson.dumps({**table, "rows": True})
+
+
 def acknowledged_places(copies: Copies) -> set[Sequence]:
     """Lost entries of meaning that were entered again, or that a person gives up."""
     tables = [orjson.loads(entry.payload) for _, entry in copies.of_kind(Kind.LOST)]
     return {Sequence.of(n) for table in tables for n in table.get("without", ())}
 
 
-def acknowledgement(who: str, without: Iterable[Sequence]) -> bytes:
+def acknowledged_releases(copies: Copies) -> set[tuple[str, str]]:
+    """Names of releases with what was found wrong with each, as far as a person has noted it."""
+    tables = [table.get("releases", {}) for _, table in _acknowledgements(copies)]
+    return {(name, words) for table in tables for name in table for words in table[name]}
+
+
+def acknowledgement(
+    who: str, without: Iterable[Sequence], releases: Mapping[str, list[str]] | None = None
+) -> bytes:
     """The payload of an entry of kind LOST that closes all losses before it."""
     places = [place.number for place in without]
-    table = {"acknowledged": True, "who": who, "without": places}
+    table: dict[str, Any] = {"acknowledged": True, "who": who, "without": places}
+    table |= {"releases": dict(releases)} if releases else {}
     return orjson.dumps(table, option=orjson.OPT_SORT_KEYS)
 
 
-def entered_again(places: Iterable[Sequence]) -> bytes:
-    """The payload of an entry of kind LOST: later entries stand for those of these places."""
-    return orjson.dumps({"without": sorted(place.number for place in places)})
+def entered_again(places: Iterable[Sequence], by: Sequence | None = None) -> bytes:
+    """The payload of an entry of kind LOST: later entries stand for those of these places.
+
+    `by` is one that is read in the place of each of them: a configuration of the same words.
+    """
+    table: dict[str, Any] = {"without": sorted(place.number for place in places)}
+    return orjson.dumps(table | ({"by": by.number} if by else {}))
 
 
 def _acknowledgements(copies: Copies) -> list[tuple[Sequence, dict[str, Any]]]:

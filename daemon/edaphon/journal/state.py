@@ -128,19 +128,30 @@ class StateFile:
             self._done(lambda connection: _in_one_transaction(connection, sql, known))
 
     def _done(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """The work's result; where the disk has no room for it, it is done in memory."""
+        """The work's result; where the disk has no room for it, it is done in memory.
+
+        A file that turns out to be damaged is set aside, and a new one made.
+        """
         self._return_to_disk()
         try:
             return work(self._connection)
-        except sqlite3.OperationalError as error:
-            if (
-                self._in_memory_since is not None
-                or fault_of(error, self._path) is not StorageFault.FULL
-            ):
+        except sqlite3.DatabaseError as error:
+            fault = fault_of(error, self._path)
+            if self._in_memory_since is not None or fault not in {*AT_FAULT, StorageFault.FULL}:
                 raise
-        full, self._connection = self._connection, self._in_memory(self._connection)
-        full.close()
+            old = self._connection
+            if fault is StorageFault.FULL:
+                self._connection = self._in_memory(old)
+                old.close()
+            else:
+                old.close()  # before: SQLite removes a log by its name, later the new one's
+                self._connection = self._begun_again(error)
         return work(self._connection)
+
+    def _begun_again(self, error: sqlite3.Error) -> sqlite3.Connection:
+        aside = move_aside(self._path)
+        self.moved = f"{error}; it is set aside as {aside.name}, a new one is made"
+        return self._opened()
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -151,9 +162,7 @@ class StateFile:
                 return self._in_memory_from_file()
             if fault not in AT_FAULT:
                 raise
-            aside = move_aside(self._path)
-            self.moved = f"{error}; it is set aside as {aside.name}, a new one is made"
-        return self._opened()
+            return self._begun_again(error)
 
     def _opened(self) -> sqlite3.Connection:
         connection = connect(self._path, "mode=rwc")

@@ -6,7 +6,6 @@ are, and `release`, a JSON object with what else the release says of itself.
 
 import hashlib
 import sqlite3
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -16,7 +15,8 @@ import numpy as np
 import orjson
 
 from edaphon.nouns import Channel
-from edaphon.series.rows import DAY_NS, Rows, digest
+from edaphon.series.rows import DAY_NS, digest
+from edaphon.series.sound import sound_rows
 from edaphon.series.store import BlockHead, Store, WrongFile
 
 __all__ = ["DamagedBlock", "Release", "read_release", "release_problems", "write_release"]
@@ -78,7 +78,7 @@ def _copy(
     source: Store, target: Store, head: BlockHead, span: tuple[int, int], ids: dict[int, str]
 ) -> set[int]:
     """Copy what lies in the span of a block; the derivations' numbers in it."""
-    rows = _sound(source, head, ids)
+    rows = sound_rows(source, head, ids)
     if rows is None:
         raise DamagedBlock(
             f"expected the rows of {head.channel} on {_date(head.day)} that were derived, got"
@@ -89,16 +89,6 @@ def _copy(
     if len(rows):
         target.put(head.channel, head.day, rows, digest(rows, ids.__getitem__))
     return set(np.unique(rows["derivation"]).tolist())
-
-
-def _sound(store: Store, head: BlockHead, ids: dict[int, str]) -> Rows | None:
-    """The rows of a block; None where they are not those that its digest was made of."""
-    try:
-        rows = store.rows(head.channel, head.day)
-        same = rows is not None and digest(rows, ids.__getitem__) == head.digest
-    except (zlib.error, ValueError, KeyError):
-        return None
-    return rows if same else None
 
 
 def read_release(path: Path) -> Release:
@@ -144,7 +134,7 @@ def _problems(store: Store, about: Release) -> Iterator[str]:
             yield f"the text of derivation {id} is another one"
     heads = store.heads()
     for head in heads:
-        rows = _sound(store, head, names)
+        rows = sound_rows(store, head, names)
         if rows is None:
             yield f"{head.channel} on {_date(head.day)} has other rows"
         elif not store.same_numbers(head.channel, head.day, rows):

@@ -45,6 +45,7 @@ from edaphon.series.rows import (
     rows_of,
     runs_of,
 )
+from edaphon.series.sound import is_sound
 from edaphon.series.store import BlockHead, Store
 from edaphon.series.totals import Totals
 from edaphon.series.unwritten import NEVER_NS, OpenBlock, Unwritten
@@ -73,6 +74,14 @@ class Series:
     def __init__(self, path: Path, read_only: bool = False) -> None:
         self._lock = threading.RLock()
         self._store = Store(path, read_only)
+        try:
+            self._begin()
+        except BaseException:
+            self._store.close()
+            raise
+
+    def _begin(self) -> None:
+        self._store.check_checkpoints()
         self._numbers = self._store.derivations()
         self._names = {number: id for id, number in self._numbers.items()}
         self._unwritten = Unwritten()
@@ -82,6 +91,26 @@ class Series:
     def close(self) -> None:
         with self._lock:
             self._store.close()
+
+    @property
+    def damage(self) -> str:
+        """What was found of the file, once it turned out to be damaged; "" while it did not."""
+        return self._store.damage
+
+    def note_damage(self, words: str) -> None:
+        """Somebody else has found that the file is damaged."""
+        self._store.damage = self._store.damage or words
+
+    def damaged_blocks(self) -> Iterator[str]:
+        """Words for blocks whose rows are not what was written, "" for each that is sound.
+
+        Raises sqlite3.DatabaseError where a page of the file is damaged.
+        """
+        self._store.withdrawn(-1)
+        sum(1 for _ in self._store.conflicts(None))  # their pages too
+        for head in self._store.heads():
+            day = np.datetime64(head.day, "D")
+            yield "" if is_sound(self._store, head) else f"{head.channel}, {day}: damaged rows"
 
     @property
     def unflushed_rows(self) -> int:

@@ -1,23 +1,32 @@
 """The series' file: day blocks, derivations, conflicts, withdrawn points and checkpoints."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import wraps
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
-from edaphon.databases import StorageFault, connect, connect_reading, fault_of, is_created
+from edaphon.databases import (
+    AT_FAULT,
+    StorageFault,
+    connect,
+    connect_reading,
+    fault_of,
+    is_created,
+)
 from edaphon.nouns import DEMOTED_RANKS, Int
 from edaphon.series.change import Withdrawal
 from edaphon.series.contest import Conflict, Contested
-from edaphon.series.rows import Rows, pack_rows, unpack_rows
+from edaphon.series.rows import DAY_NS, Rows, pack_rows, unpack_rows
 from edaphon.series.totals import Totals, add_totals, counted, has_totals, kept, sum_again
 
-__all__ = ["BlockHead", "Store", "WrongFile"]
+__all__ = ["BlockHead", "DamagedRows", "Store", "WrongFile"]
 
 APPLICATION_ID = 0x65645365  # "edSe"
 VERSION = 3
@@ -66,7 +75,15 @@ _COUNT_CONFLICTS = (
 )
 _OF_CHANNEL = " AND channel = ?1"
 
+_CRC_OF = "crc32 of "  # a checkpoint has another one with its CRC: SQLite has none of its pages
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 _NAMES = ("block", "derivation", "conflict", "withdrawn", "checkpoint")
+
+
+class DamagedRows(sqlite3.DatabaseError):
+    """Rows of a day that are not what was written."""
 
 
 class WrongFile(Exception):
@@ -84,12 +101,30 @@ class BlockHead(NamedTuple):
     digest: str
 
 
+def _noting(
+    method: Callable[Concatenate["Store", _P], _T],
+) -> Callable[Concatenate["Store", _P], _T]:
+    """With `damage` set where the file turns out to be at fault."""
+
+    @wraps(method)
+    def noting(store: "Store", /, *words: _P.args, **named: _P.kwargs) -> _T:
+        try:
+            return method(store, *words, **named)
+        except sqlite3.DatabaseError as error:
+            if fault_of(error, store.path) in AT_FAULT:
+                store.damage = store.damage or str(error)
+            raise
+
+    return noting
+
+
 class Store:
     """Plain reads and writes of the file; `series.py` decides what is written."""
 
     def __init__(self, path: Path, read_only: bool = False, alone: bool = False) -> None:
         """`alone`: a new one is a single file, with nothing beside it once it is closed."""
         self.path = path
+        self.damage = ""  # what was found, once the file turned out to be damaged
         self._alone = alone
         self._ordinal = "ordinal"
         self._waiting = False  # for room on the disk, to be written again
@@ -120,6 +155,9 @@ class Store:
             if self._alone or fault_of(error, self.path) is not StorageFault.FULL:
                 raise
         self._waiting = True
+        return self._open_waiting()
+
+    def _open_waiting(self) -> sqlite3.Connection:
         if is_created(self.path):
             return self._open_reading()
         db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
@@ -155,14 +193,20 @@ class Store:
     def writing(self) -> bool:
         return self._db.in_transaction
 
+    @_noting
     def begin(self) -> None:
         """Raises sqlite3.OperationalError while a full disk leaves no room to write."""
         if self._waiting:
-            db = self._open_writing()
-            self._db.close()
+            self._db.close()  # it may keep all others out
+            try:
+                db = self._open_writing()
+            except BaseException:
+                self._db = self._open_waiting()
+                raise
             self._db, self._waiting, self._has_totals = db, False, has_totals(db)
         self._db.execute("BEGIN IMMEDIATE")
 
+    @_noting
     def commit(self) -> None:
         self._db.execute("COMMIT")
 
@@ -179,6 +223,7 @@ class Store:
         finally:
             self.rollback()
 
+    @_noting
     def heads(self, channel: str | None = None, after_change: int = -1) -> list[BlockHead]:
         """Heads of blocks with a row changed after that change, by channel and day."""
         query = (
@@ -187,18 +232,21 @@ class Store:
         )
         return [BlockHead(*row) for row in self._db.execute(query, (after_change, channel))]
 
+    @_noting
     def last_day(self, channel: str) -> int | None:
         row = self._db.execute(
             "SELECT max(day) FROM block WHERE channel = ?", (channel,)
         ).fetchone()
         return None if row[0] is None else int(row[0])
 
+    @_noting
     def count(self, channel: str | None) -> int:
         if self._has_totals:
             return kept(self._db, channel)[0]
         query = "SELECT coalesce(sum(n), 0) FROM block WHERE (?1 IS NULL OR channel = ?1)"
         return int(self._db.execute(query, (channel,)).fetchone()[0])
 
+    @_noting
     def summary(self, channel: str | None = None) -> list[tuple[object, ...]]:
         """(channel, day, n, passed, not_evaluated, suspect, failed, missing, lowest, highest,
         mean, digest) of each block."""
@@ -209,15 +257,24 @@ class Store:
         )
         return self._db.execute(query, (channel,)).fetchall()
 
+    @_noting
     def rows(self, channel: str, day: int) -> Rows | None:
         query = "SELECT columns, n FROM block WHERE channel = ? AND day = ?"
         found = self._db.execute(query, (channel, day)).fetchone()
-        return unpack_rows(*found) if found else None
+        try:
+            rows = unpack_rows(*found) if found else None
+        except (zlib.error, ValueError, TypeError) as error:
+            raise DamagedRows(f"{_words(channel, day)} are damaged: {error}") from None
+        if rows is not None and {int(t) // DAY_NS for t in rows["time_ns"][[0, -1]]} != {day}:
+            raise DamagedRows(f"{_words(channel, day)} are of another day: damaged")
+        return rows
 
+    @_noting
     def days(self, channel: str, first: int, last: int) -> list[int]:
         query = "SELECT day FROM block WHERE channel = ? AND day BETWEEN ? AND ? ORDER BY day"
         return [row[0] for row in self._db.execute(query, (channel, first, last))]
 
+    @_noting
     def put(self, channel: str, day: int, rows: Rows, digest: str) -> None:
         """Replace a block; no rows remove it."""
         if not len(rows):
@@ -229,6 +286,7 @@ class Store:
             [channel, day, *_numbers_of(rows), *changes, digest, pack_rows(rows)],
         )
 
+    @_noting
     def same_numbers(self, channel: str, day: int, rows: Rows) -> bool:
         """Whether a block has the counts, the extremes and the mean of these rows."""
         query = (
@@ -245,6 +303,7 @@ class Store:
     def derivations(self) -> dict[str, int]:
         return dict(self._db.execute("SELECT id, number FROM derivation"))
 
+    @_noting
     def derivation_text(self, id: str) -> str | None:
         row = self._db.execute("SELECT text FROM derivation WHERE id = ?", (id,)).fetchone()
         return row[0] if row else None
@@ -252,11 +311,13 @@ class Store:
     def add_derivation(self, number: int, id: str, text: str) -> None:
         self._db.execute("INSERT OR IGNORE INTO derivation VALUES (?, ?, ?)", (number, id, text))
 
+    @_noting
     def add_conflicts(self, rows: Iterable[Conflict]) -> None:
         self._db.executemany(
             "INSERT OR REPLACE INTO conflict VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
         )
 
+    @_noting
     def drop_conflicts(self, channel: str, start_ns: int, end_ns: int) -> None:
         query = "DELETE FROM conflict WHERE channel = ? AND time_ns >= ? AND time_ns < ?"
         self._db.execute(query, (channel, start_ns, end_ns))
@@ -273,6 +334,7 @@ class Store:
         query += " ORDER BY 1, 2, 3, 4, 5"
         return map(Conflict._make, self._db.execute(query, (channel, start_ns, end_ns)))
 
+    @_noting
     def count_conflicts(
         self, channel: str | None, start_ns: int = -FAR_NS, end_ns: int = FAR_NS
     ) -> Contested:
@@ -293,10 +355,12 @@ class Store:
         """(what is kept of how many there are, the same counted); both empty where none is kept."""
         return counted(self._db) if self._has_totals else ({}, {})
 
+    @_noting
     def add_withdrawn(self, channel: str, times_ns: Int, change: int) -> None:
         rows = ((channel, time, change) for time in times_ns.tolist())
         self._db.executemany("INSERT OR REPLACE INTO withdrawn VALUES (?, ?, ?)", rows)
 
+    @_noting
     def withdrawn(self, after_change: int) -> list[Withdrawal]:
         """Points withdrawn above that change, by channel and time."""
         query = "SELECT channel, time_ns FROM withdrawn WHERE change > ? ORDER BY channel, time_ns"
@@ -306,16 +370,41 @@ class Store:
             for channel, own in groupby(found, itemgetter(0))
         ]
 
+    @_noting
     def forget_withdrawn(self, up_to_change: int) -> None:
         self._db.execute("DELETE FROM withdrawn WHERE change <= ?", (up_to_change,))
 
+    @_noting
     def checkpoint(self, name: str) -> str | None:
-        query = "SELECT json FROM checkpoint WHERE name = ?"
-        row = self._db.execute(query, (name,)).fetchone()
-        return row[0] if row else None
+        # One question, as another process may write both between two.
+        query = "SELECT name, json FROM checkpoint WHERE name IN (?, ?)"
+        found: dict[str, str] = dict(self._db.execute(query, (name, _CRC_OF + name)))
+        json, crc = found.get(name), found.get(_CRC_OF + name)
+        if crc is not None and (json is None or crc != _crc(json)):
+            raise sqlite3.DatabaseError(f"the checkpoint {name} is not what was written: damaged")
+        return json
 
+    @_noting
     def set_checkpoint(self, name: str, json: str) -> None:
-        self._db.execute("INSERT OR REPLACE INTO checkpoint VALUES (?, ?)", (name, json))
+        rows = [name, json]
+        if not self._alone:  # a release has digests of its own
+            rows += [_CRC_OF + name, _crc(json)]
+        places = ", ".join(["(?, ?)"] * (len(rows) // 2))  # both or none
+        self._db.execute(f"INSERT OR REPLACE INTO checkpoint VALUES {places}", rows)  # noqa: S608
+
+    def check_checkpoints(self) -> None:
+        """Raises sqlite3.DatabaseError where one is not what was written."""
+        for (name,) in self._db.execute("SELECT name FROM checkpoint").fetchall():
+            if not name.startswith(_CRC_OF):
+                self.checkpoint(name)
+
+
+def _crc(text: str) -> str:
+    return f"{zlib.crc32(text.encode()):08x}"
+
+
+def _words(channel: str, day: int) -> str:
+    return f"the rows of {channel} on {np.datetime64(day, 'D')}"
 
 
 def _create(db: sqlite3.Connection) -> None:

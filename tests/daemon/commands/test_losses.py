@@ -113,6 +113,68 @@ def test_salvage_lists_what_a_damaged_file_still_holds(plot: Station) -> None:
     assert "take it from a backup" in call(plot, "salvage", "77", codes=(1,))[1]
 
 
+def harmed_entry(plot: Station, kind: Kind) -> str:
+    """The name of the file of an entry that is derived, and has a flipped bit now."""
+    path = journal_file(plot.storage / "journal")
+    own = next(each for each in told() if each.kind == kind)
+    spoilt(path, path.read_bytes().index(own.payload) + len(own.payload) // 2)
+    return path.name
+
+
+@pytest.mark.parametrize("kind", [Kind.RECORD, Kind.GAP, Kind.NOTE])
+@pytest.mark.parametrize("running_then", [True, False])
+def test_damage_behind_what_is_derived_is_shown_until_it_is_noted(
+    plot: Station, kind: Kind, running_then: bool
+) -> None:
+    values = call(plot, "query", "p-temp")
+    with Journal.open(plot.storage / "journal", SystemClock()) as journal:
+        journal.append_now(entry(Kind.NOTE, 90, "", b'{"text": "a visit to the plot"}'))
+    with settled_deriver(open_storage(plot.file)):
+        pass
+    if kind == Kind.NOTE:
+        path = journal_file(plot.storage / "journal")
+        spoilt(path, path.read_bytes().index(b"a visit to the plot"))
+        name = path.name
+    else:
+        name = harmed_entry(plot, kind)
+    assert "damaged runs" in call(plot, "verify", codes=(1,))[0]
+    if not running_then:
+        call(plot, "salvage", "--acknowledge")
+    with running(plot.file) as service:
+        if running_then:
+            until(lambda: any(name in w for w in service_problems(plot)))
+            call(plot, "verify", codes=(1,))
+            call(plot, "salvage", "--acknowledge")
+        assert not any(name in words for words in service_problems(plot))
+        assert service.deriver.doubt.places == frozenset()
+        assert call(plot, "query", "p-temp") == values
+    found = call_json(plot, "verify", codes=(0, 1))
+    assert found["entries"]["closes"]
+    assert all(slots["closes"] for slots in found["slots"].values())
+
+
+def service_problems(plot: Station) -> list[str]:
+    found: list[str] = call_json(plot, "status", codes=(0, 1))["trouble"]
+    return found
+
+
+@pytest.mark.parametrize("harm", [deleted, zeroed])
+def test_an_altered_release_is_shown_until_it_is_noted(
+    plot: Station, harm: Callable[[Path], None]
+) -> None:
+    call(plot, "release", "r1")
+    path = plot.storage / "releases" / "r1.sqlite"
+    path.chmod(0o644)
+    harm(path)
+    assert "release r1" in call(plot, "verify", codes=(1,))[0]
+    with running(plot.file):
+        until(lambda: any("release r1" in words for words in service_problems(plot)))
+        call(plot, "salvage", "--acknowledge")
+        assert not any("release r1" in words for words in service_problems(plot))
+        assert call_json(plot, "verify", codes=(0, 1))["releases"]["closes"]
+    call(plot, "release", codes=(1,))  # its own list goes on showing it
+
+
 def spoilt(path: Path, at: int) -> None:
     data = bytearray(path.read_bytes())
     data[at] ^= 8

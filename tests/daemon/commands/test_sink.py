@@ -92,6 +92,23 @@ def test_a_lost_database_is_filled_again_and_a_new_place_from_the_beginning(
             until(lambda: len(other.points) == 60)
 
 
+def test_what_a_server_refused_is_offered_again_after_the_state_file_was_lost(
+    tmp_path: Path,
+) -> None:
+    with FakeInflux(2) as fake:
+        station = station_of(tmp_path, fake.url)
+        fake.refuse = lambda point: "too odd" if point["time"] // 60_000_000_000 % 2 else ""
+        with running(station.file) as service:
+            written(service, 84)
+            until(lambda: service.state.set_aside("s"))
+            until(lambda: service.sinks["s"].feed.waiting() == 0)
+        for path in station.storage.glob("state.sqlite*"):
+            path.unlink()
+        fake.refuse = lambda _: ""
+        with running(station.file):
+            until(lambda: len(fake.points) == 84)
+
+
 @pytest.mark.parametrize(
     ("dead", "of", "said"),
     [

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.programs import free_port, output
+from tests.programs import free_port, output, wait_until
 from tests.stories.station import Station, json_node, json_node_facts
 
 from edaphon.clock import SystemClock
@@ -52,8 +52,7 @@ def test_a_damaged_row_of_years_ago_costs_itself_and_not_the_start(tmp_path: Pat
         file.commit()
     try:
         station.start()
-        status = station.json("status", codes=(0, 1))
-        assert any("damaged" in words for words in status["trouble"])
+        wait_until(lambda: "damaged" in str(station.ask("status")["trouble"]), "the damage")
         assert station.ask("status")["ledgers"]["entries"]["records"] == 3
         found = station.json("verify", codes=(1,))
         assert found["entries"]["damaged"] == 1

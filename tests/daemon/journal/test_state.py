@@ -1,6 +1,8 @@
 """The state file remembers, counts tries, and knows a journal that is not the one it saw."""
 
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -55,3 +57,22 @@ def test_threads_may_share_it(tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
         assert state.set_aside("s") == [point._replace(tries=2) for point in points]
+
+
+def test_a_state_file_that_is_damaged_while_it_is_used_is_begun_anew(tmp_path: Path) -> None:
+    with StateFile(tmp_path) as state:
+        for k in range(200):
+            state.put(f"key {k}", "x" * 200)
+    with StateFile(tmp_path) as state:
+        path = tmp_path / "state.sqlite"
+        with closing(sqlite3.connect(path)) as other, other:  # what is in memory holds no more
+            other.execute("UPDATE note SET json = x'31' WHERE key = 'key 100'")
+        for each in (path, tmp_path / "state.sqlite-wal"):
+            data = each.read_bytes()
+            each.write_bytes(data[:4096] + bytes(len(data) - 4096))
+        assert state.get("key 7") is None
+        state.put("key 7", 7)
+        assert "set aside as state.sqlite.damaged-1" in state.moved
+    with StateFile(tmp_path) as state:
+        assert state.get("key 7") == 7
+        assert state.get("key 8") is None

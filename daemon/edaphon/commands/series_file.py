@@ -1,0 +1,41 @@
+"""The file of the series: one that is damaged is set aside, as all in it can be derived again."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from edaphon.databases import AT_FAULT, fault_of, move_aside
+from edaphon.series import Series, WrongFile
+
+__all__ = ["new_series", "open_series", "renew_if_damaged"]
+
+
+def open_series(path: Path, say: Callable[[str], None]) -> Series:
+    """To write; `say` is told of one that was set aside. Raises sqlite3.Error for a full disk."""
+    try:
+        return Series(path)
+    except (WrongFile, sqlite3.DatabaseError) as error:
+        if isinstance(error, sqlite3.Error) and fault_of(error, path) not in AT_FAULT:
+            raise  # the disk or another program: it is not the file's fault
+        return new_series(path, str(error), say)
+
+
+def new_series(path: Path, why: str, say: Callable[[str], None]) -> Series:
+    """An empty one in the place of a damaged one."""
+    aside = move_aside(path)
+    say(f"{why}; it is set aside as {aside.name}, all values are derived again")
+    return Series(path)
+
+
+def renew_if_damaged(path: Path, say: Callable[[str], None]) -> None:
+    """Read every day of the file, and set it aside where one is not what was written."""
+    with closing(open_series(path, say)) as series:
+        try:
+            words = next(filter(None, series.damaged_blocks()), "")
+        except sqlite3.DatabaseError as error:
+            if fault_of(error, path) not in AT_FAULT:
+                raise
+            words = str(error)
+    if words:
+        new_series(path, words, say).close()
