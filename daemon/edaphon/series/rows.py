@@ -18,6 +18,7 @@ __all__ = [
     "digest",
     "follows",
     "no_rows",
+    "overlaid",
     "pack_rows",
     "rows_of",
     "runs_of",
@@ -97,6 +98,17 @@ def follows(rows: Rows, last_ns: int) -> bool:
     """Whether the rows lie behind that time, each behind the one before."""
     times = rows["time_ns"]
     return bool(times[0] > last_ns and (times[1:] > times[:-1]).all())
+
+
+def overlaid(rows: Rows, over: Rows) -> Rows:
+    """Both in one, in the order of time; of two of one time that of `over`."""
+    if not len(rows) or not len(over):
+        return over if len(over) else rows
+    if over["time_ns"][0] > rows["time_ns"][-1]:
+        return np.concatenate([rows, over])
+    kept = rows[~np.isin(rows["time_ns"], over["time_ns"])]
+    both = np.concatenate([kept, over])
+    return both[np.argsort(both["time_ns"], kind="stable")]
 
 
 def days_of(rows: Rows) -> Iterator[tuple[int, Rows]]:

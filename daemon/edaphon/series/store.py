@@ -14,13 +14,26 @@ from edaphon.databases import StorageFault, connect, connect_reading, fault_of
 from edaphon.nouns import DEMOTED_RANKS, Int
 from edaphon.series.change import Withdrawal
 from edaphon.series.contest import Conflict, Contested
-from edaphon.series.rows import Rows, pack_rows, unpack_rows
+from edaphon.series.parts import (
+    END_NS,
+    VERSION_WITH_PIECES,
+    Name,
+    Part,
+    digest_of_parts,
+    merge_into,
+    numbers_of,
+    part_rows,
+    parts,
+    put_last,
+    put_part,
+)
+from edaphon.series.rows import Rows, pack_rows
 from edaphon.series.totals import Totals, add_totals, counted, has_totals, kept, sum_again
 
 __all__ = ["BlockHead", "Store", "WrongFile"]
 
 APPLICATION_ID = 0x65645365  # "edSe"
-VERSION = 3
+VERSION = 3  # of a file without pieces
 OLDEST_VERSION = 2  # its conflicts have no ordinal
 FAR_NS = 2**63 - 1
 LARGEST_IDLE_WAL_BYTES = 64_000_000
@@ -106,7 +119,7 @@ class Store:
             db.execute("PRAGMA trusted_schema = 0")
             db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE_BYTES)
             # A release, or a series that its service has not opened since an update.
-            self._ordinal = "ordinal" if _version_of(db, self.path) == VERSION else "0"
+            self._ordinal = "ordinal" if _version_of(db, self.path) >= VERSION else "0"
         except BaseException:
             db.close()
             raise
@@ -130,7 +143,7 @@ class Store:
         db = connect(self.path, "mode=rwc")
         try:
             _create(db)
-            if _version_of(db, self.path) != VERSION:
+            if _version_of(db, self.path) < VERSION:
                 db.executescript(_FROM_2)
             if not self._alone:
                 db.execute("PRAGMA journal_mode = WAL")
@@ -209,25 +222,53 @@ class Store:
         )
         return self._db.execute(query, (channel,)).fetchall()
 
-    def rows(self, channel: str, day: int) -> Rows | None:
-        query = "SELECT columns, n FROM block WHERE channel = ? AND day = ?"
-        found = self._db.execute(query, (channel, day)).fetchone()
-        return unpack_rows(*found) if found else None
+    def head(self, channel: str, day: int) -> BlockHead | None:
+        query = (
+            "SELECT channel, day, n, first_change, last_change, digest FROM block"
+            " WHERE channel = ? AND day = ?"
+        )
+        row = self._db.execute(query, (channel, day)).fetchone()
+        return BlockHead(*row) if row else None
+
+    def parts(self, channel: str, day: int) -> list[Part]:
+        """The parts of a day in the order of time; none where it has no rows."""
+        return parts(self._db, channel, day)
+
+    def part_rows(self, channel: str, day: int, until_ns: int = END_NS) -> Rows:
+        return part_rows(self._db, channel, day, until_ns)
+
+    def sound_rows(self, head: BlockHead, name: Name) -> Rows | None:
+        """All rows of a day; None where they are not those that its digest was made of."""
+        own = [self.part_rows(*head[:2], part.until_ns) for part in self.parts(*head[:2])]
+        if not own or digest_of_parts(own, name) != head.digest:
+            return None
+        return np.concatenate(own)
 
     def days(self, channel: str, first: int, last: int) -> list[int]:
         query = "SELECT day FROM block WHERE channel = ? AND day BETWEEN ? AND ? ORDER BY day"
         return [row[0] for row in self._db.execute(query, (channel, first, last))]
 
     def put(self, channel: str, day: int, rows: Rows, digest: str) -> None:
-        """Replace a block; no rows remove it."""
-        if not len(rows):
-            self._db.execute("DELETE FROM block WHERE channel = ? AND day = ?", (channel, day))
-            return
+        """Write a day without pieces in one block, however large it is."""
         changes = [int(rows["change"].min()), int(rows["change"].max())]
         self._db.execute(
             f"INSERT OR REPLACE INTO block VALUES ({', '.join('?' * 15)})",  # noqa: S608
             [channel, day, *_numbers_of(rows), *changes, digest, pack_rows(rows)],
         )
+
+    def merge(self, channel: str, day: int, rows: Rows, name: Name) -> None:
+        """Write rows in the order of time, each in the place of that of its time, if any."""
+        merge_into(self._db, channel, day, rows, name)
+
+    def put_part(
+        self, channel: str, day: int, until_ns: int, rows: Rows, name: Name
+    ) -> Rows | None:
+        """Replace one part of a day; `put_last` must follow, with what is returned if it is it."""
+        return put_part(self._db, channel, day, until_ns, rows, name)
+
+    def put_last(self, channel: str, day: int, rows: Rows, name: Name) -> None:
+        """Replace the last part; a day without any rows is removed."""
+        put_last(self._db, channel, day, rows, name)
 
     def same_numbers(self, channel: str, day: int, rows: Rows) -> bool:
         """Whether a block has the counts, the extremes and the mean of these rows."""
@@ -334,10 +375,10 @@ def _version_of(db: sqlite3.Connection, path: Path) -> int:
     """The version of a series; raises WrongFile for a file that is none, or not a whole one."""
     found = db.execute("PRAGMA application_id").fetchone()[0]
     version = db.execute("PRAGMA user_version").fetchone()[0]
-    if found != APPLICATION_ID or not OLDEST_VERSION <= (version or 0) <= VERSION:
+    if found != APPLICATION_ID or not OLDEST_VERSION <= (version or 0) <= VERSION_WITH_PIECES:
         raise WrongFile(
-            f"expected a series of version {VERSION}, found application id "
-            f"{found or 0:#x}, version {version} in {path.name}; move the file away and run "
+            f"expected a series of version {VERSION} or {VERSION_WITH_PIECES}, found application"
+            f" id {found or 0:#x}, version {version} in {path.name}; move the file away and run "
             f"`edaphon rebuild`"
         )
     kinds = dict(db.execute("SELECT name, type FROM sqlite_schema"))
@@ -349,9 +390,6 @@ def _version_of(db: sqlite3.Connection, path: Path) -> int:
 
 def _numbers_of(rows: Rows) -> list[int | float | None]:
     """How many there are, of each flag too, and the lowest, highest and mean of their values."""
-    flags = np.bincount(rows["flag"], minlength=10)
-    counts = [int(flags[flag]) for flag in (1, 2, 3, 4, 9)]
-    number = rows["value"][~np.isnan(rows["value"])]
-    if not len(number):
-        return [len(rows), *counts, None, None, None]
-    return [len(rows), *counts, float(number.min()), float(number.max()), float(number.mean())]
+    own = numbers_of(rows)
+    mean = own.sum / own.numbers if own.numbers else None
+    return [own.n, *own.flags, own.lowest, own.highest, mean]
