@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 PIECE_ROWS = 2048  # the last part of a day has less than twice as many
+_STEP_ROWS = 8192  # that are laid over the last part at a time
 BEGIN_NS, END_NS = -(2**63), 2**63 - 1
 VERSION_WITH_PIECES = 4  # an earlier program would miss the pieces: it must not open the file
 
@@ -112,12 +113,26 @@ def merge_into(db: sqlite3.Connection, channel: str, day: int, rows: Rows, name:
     last = part_rows(db, channel, day, END_NS)
     for part in parts(db, channel, day) or [Part(BEGIN_NS, END_NS, 0)]:
         begin, end = np.searchsorted(rows["time_ns"], [part.from_ns, part.until_ns])
-        if begin == end:
-            continue
-        merged = overlaid(part_rows(db, channel, day, part.until_ns), rows[begin:end])
-        end = put_part(db, channel, day, part.until_ns, merged, name)
-        last = last if end is None else end
+        if part.until_ns == END_NS:
+            last = _merge_into_last(db, channel, day, last, rows[begin:end], name)
+        elif begin < end:
+            merged = overlaid(part_rows(db, channel, day, part.until_ns), rows[begin:end])
+            put_part(db, channel, day, part.until_ns, merged, name)
     put_last(db, channel, day, last, name)
+
+
+def _merge_into_last(
+    db: sqlite3.Connection, channel: str, day: int, last: Rows, rows: Rows, name: Name
+) -> Rows:
+    """The last part with these rows; what it leaves before it is put in pieces on the way."""
+    last_ns = last["time_ns"][-1] if len(last) else BEGIN_NS
+    late = int(np.searchsorted(rows["time_ns"], last_ns, side="right"))
+    last, rows = overlaid(last, rows[:late]), rows[late:]
+    while True:
+        last = overlaid(last, rows[:_STEP_ROWS])
+        last, rows = _cut(db, channel, day, last, name), rows[_STEP_ROWS:]
+        if not len(rows):
+            return last
 
 
 def put_part(
@@ -127,9 +142,7 @@ def put_part(
 
     Without rows there is no piece: the next part begins where it began.
     """
-    while len(rows) >= 2 * PIECE_ROWS:
-        piece, rows = rows[:PIECE_ROWS], rows[PIECE_ROWS:]
-        _put_piece(db, channel, day, int(rows["time_ns"][0]), piece, name)
+    rows = _cut(db, channel, day, rows, name)
     if until_ns == END_NS:
         return rows
     if len(rows):
@@ -137,6 +150,14 @@ def put_part(
     else:
         db.execute(f"DELETE FROM piece{_OF_DAY} AND until_ns = ?", (channel, day, until_ns))  # noqa: S608
     return None
+
+
+def _cut(db: sqlite3.Connection, channel: str, day: int, rows: Rows, name: Name) -> Rows:
+    """Put pieces of rows until less than two are left."""
+    while len(rows) >= 2 * PIECE_ROWS:
+        piece, rows = rows[:PIECE_ROWS], rows[PIECE_ROWS:]
+        _put_piece(db, channel, day, int(rows["time_ns"][0]), piece, name)
+    return rows
 
 
 def put_last(db: sqlite3.Connection, channel: str, day: int, rows: Rows, name: Name) -> None:

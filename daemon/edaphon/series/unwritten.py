@@ -54,7 +54,8 @@ class OpenBlock:
     def rows(self) -> Rows:
         """The unwritten rows in the order of time."""
         if self._tail:
-            self._rows, self._tail = np.concatenate([self._rows, *self._tail]), []
+            runs = [self._rows, *self._tail] if len(self._rows) else self._tail
+            self._rows, self._tail = np.concatenate(runs) if len(runs) > 1 else runs[0], []
         return self._rows
 
     def between(self, from_ns: int, until_ns: int) -> Rows:
