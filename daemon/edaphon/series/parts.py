@@ -27,8 +27,8 @@ __all__ = [
     "put_part",
 ]
 
-PIECE_ROWS = 2048  # the last part of a day has less than twice as many
-_STEP_ROWS = 8192  # that are laid over the last part at a time
+PIECE_ROWS = 1024  # the last part of a day has less than twice as many
+_STEP_ROWS = 4096  # that are laid over the last part at a time
 BEGIN_NS, END_NS = -(2**63), 2**63 - 1
 VERSION_WITH_PIECES = 4  # an earlier program would miss the pieces: it must not open the file
 

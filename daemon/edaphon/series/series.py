@@ -218,7 +218,10 @@ class Series:
     def _beside(self, channel: str, day: int, rows: Rows) -> Iterator[tuple[Rows, Rows]]:
         """(rows that stand in a part of the day, those of `rows` in it), in the order of time."""
         times = rows["time_ns"]
+        first, last = times.min(), times.max()
         for part in self._days.parts(channel, day):
+            if part.until_ns <= first or last < part.from_ns:
+                continue
             own = rows[(times >= part.from_ns) & (times < part.until_ns)]
             if len(own):
                 yield self._days.part_rows(channel, day, part), own
