@@ -1,5 +1,6 @@
-"""The ledger of entries and slots, counted anew from the journal: independent of what ran live."""
+"""The ledger of entries and slots, counted from the journal: independent of what ran live."""
 
+import sqlite3
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,9 +12,12 @@ from edaphon.acquire.gaps import LEAPT, WITHDRAWN, Gap
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
 from edaphon.nouns import Sequence
 
-__all__ = ["EntryAccount", "SlotBook", "read_accounts"]
+__all__ = ["EntryAccount", "SlotBook", "newest_from", "read_accounts"]
 
+START, FIRST_NS = Sequence(0, 0), -(2**63)
 PAGE = 4000
+NEWEST, NEWEST_BYTES = 200_000, 100_000_000  # entries, and bytes of their payloads
+SETTLED_NS = 3_600_000_000_000  # behind a place in the journal no slot is older than this
 
 
 @dataclass(slots=True)
@@ -75,8 +79,12 @@ class SlotBook:
 
 @dataclass(slots=True)
 class EntryAccount:
-    """What the journal holds, every CRC checked on the way."""
+    """What the journal holds behind a place, every CRC checked on the way.
 
+    Slots before `since_ns` [UTC ns] are left out.
+    """
+
+    since_ns: int = FIRST_NS
     records: int = 0
     damaged: int = 0
     books: dict[str, SlotBook] = field(default_factory=dict)
@@ -84,19 +92,52 @@ class EntryAccount:
     def take(self, entry: Entry, derived: bool) -> None:
         if entry.kind == Kind.RECORD:
             self.records += derived
-            if entry.slot_ns is not None:
+            if entry.slot_ns is not None and entry.slot_ns >= self.since_ns:
                 self._book(entry).records.append(entry.slot_ns)
         elif entry.kind == Kind.GAP:
             gap = orjson.loads(entry.payload)
-            self._book(entry).take_gap(gap)
+            if gap["last_ns"] >= self.since_ns:
+                self._book(entry).take_gap(gap)
 
     def _book(self, entry: Entry) -> SlotBook:
         return self.books.setdefault(entry.source, SlotBook())
 
 
-def read_accounts(journal: JournalReader, derived: Sequence, up_to: Sequence) -> EntryAccount:
-    """The records that are derived, and the slots of all entries up to a place."""
-    account, place = EntryAccount(), Sequence(0, 0)
+def newest_from(journal: JournalReader) -> Sequence:
+    """The place behind which the newest entries lie, as many as are read in a second or two."""
+    place, entries, payloads = START, NEWEST, NEWEST_BYTES
+    for file in reversed(journal.files()):
+        n, size = _size_behind(journal, file, 0)
+        if n <= entries and size <= payloads:
+            entries, payloads = entries - n, payloads - size
+            continue
+        behind = max(0, n - entries)
+        while _size_behind(journal, file, behind)[1] > payloads:
+            behind = (behind + n + 1) // 2
+        place = Sequence(file, behind)
+        break
+    return place
+
+
+def _size_behind(journal: JournalReader, file: int, behind: int) -> tuple[int, int]:
+    """(the last n of a file, bytes of the payloads behind another); of a damaged one nothing."""
+    query = "SELECT coalesce(max(n), 0), coalesce(sum(length(payload)), 0) FROM entry WHERE n > ?"
+    try:
+        n, size = journal.ask_file(file, query, (behind,))
+    except (sqlite3.Error, OSError):
+        return 0, 0
+    return int(n), int(size)
+
+
+def read_accounts(
+    journal: JournalReader, derived: Sequence, up_to: Sequence, start: Sequence = START
+) -> EntryAccount:
+    """The records that are derived, and the slots of all entries, behind `start` up to a place."""
+    account, place = EntryAccount(), start
+    if start != START:
+        first = journal.scan(start=start, on_damage=lambda _: None)
+        begun = next((entry.received_ns for _, entry in first), FIRST_NS)
+        account.since_ns = begun + SETTLED_NS
     while place < up_to:
         try:
             items = journal.after(place, PAGE)

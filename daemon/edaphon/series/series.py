@@ -458,6 +458,11 @@ class Series:
         with self.unseen():
             self._store.sum_again()
 
+    def kept_totals(self) -> Totals:
+        """How many rows and conflicts each channel has in the file, as it keeps these sums."""
+        with self._lock:
+            return self._store.kept_totals()
+
     def totals(self) -> tuple[Totals, Totals]:
         """(what the file keeps of how many rows and conflicts there are, the same counted)."""
         with self._lock:

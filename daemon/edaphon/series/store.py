@@ -28,7 +28,16 @@ from edaphon.series.parts import (
     put_part,
 )
 from edaphon.series.rows import Rows, pack_rows
-from edaphon.series.totals import Totals, add_totals, counted, has_totals, kept, sum_again
+from edaphon.series.totals import (
+    Totals,
+    add_totals,
+    by_channel,
+    count_all,
+    counted,
+    has_totals,
+    kept,
+    sum_again,
+)
 
 __all__ = ["BlockHead", "Store", "WrongFile"]
 
@@ -329,6 +338,10 @@ class Store:
         """Count what `count` and `count_conflicts` answer; within a transaction."""
         if self._has_totals:
             sum_again(self._db)
+
+    def kept_totals(self) -> Totals:
+        """Of each channel; counted where no sums are kept."""
+        return by_channel(self._db) if self._has_totals else count_all(self._db)
 
     def totals(self) -> tuple[Totals, Totals]:
         """(what is kept of how many there are, the same counted); both empty where none is kept."""
