@@ -17,6 +17,7 @@ __all__ = ["EntryAccount", "SlotBook", "newest_from", "read_accounts"]
 START, FIRST_NS = Sequence(0, 0), -(2**63)
 PAGE = 4000
 NEWEST, NEWEST_BYTES = 200_000, 100_000_000  # entries, and bytes of their payloads
+_PAYLOADS = "SELECT coalesce(sum(length(payload)), 0) FROM entry WHERE n > ?"
 SETTLED_NS = 3_600_000_000_000  # behind a place in the journal no slot is older than this
 
 
@@ -105,28 +106,24 @@ class EntryAccount:
 
 def newest_from(journal: JournalReader) -> Sequence:
     """The place behind which the newest entries lie, as many as are read in a second or two."""
-    place, entries, payloads = START, NEWEST, NEWEST_BYTES
+    entries, payloads = NEWEST, NEWEST_BYTES
     for file in reversed(journal.files()):
-        n, size = _size_behind(journal, file, 0)
-        if n <= entries and size <= payloads:
-            entries, payloads = entries - n, payloads - size
-            continue
+        n = _asked(journal, file, "SELECT coalesce(max(n), 0) FROM entry", ())
         behind = max(0, n - entries)
-        while _size_behind(journal, file, behind)[1] > payloads:
+        while (size := _asked(journal, file, _PAYLOADS, (behind,))) > payloads:
             behind = (behind + n + 1) // 2
-        place = Sequence(file, behind)
-        break
-    return place
+        if behind:
+            return Sequence(file, behind)
+        entries, payloads = entries - n, payloads - size
+    return START
 
 
-def _size_behind(journal: JournalReader, file: int, behind: int) -> tuple[int, int]:
-    """(the last n of a file, bytes of the payloads behind another); of a damaged one nothing."""
-    query = "SELECT coalesce(max(n), 0), coalesce(sum(length(payload)), 0) FROM entry WHERE n > ?"
+def _asked(journal: JournalReader, file: int, query: str, words: tuple[int, ...]) -> int:
+    """A number of a file; of a damaged one 0."""
     try:
-        n, size = journal.ask_file(file, query, (behind,))
+        return int(journal.ask_file(file, query, words)[0])
     except (sqlite3.Error, OSError):
-        return 0, 0
-    return int(n), int(size)
+        return 0
 
 
 def read_accounts(

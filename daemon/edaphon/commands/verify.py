@@ -6,6 +6,7 @@ As `status` it takes the sums that are kept of all but the newest entries; `--de
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from functools import partial, reduce
 from pathlib import Path
@@ -73,7 +74,9 @@ def verify(
     if deep:
         journal = read_only(storage.layout.journal)
         found["summaries"] = summaries(storage.layout.folder, journal, series)
-    found["sinks"] = {s.name: _sink(storage, series, s, deep) for s in storage.config.sinks}
+    found["sinks"] = {
+        s.name: _sink(storage, series, s, deep, running) for s in storage.config.sinks
+    }
     series.close()
     good = all(part["closes"] for part in _parts(found))
     if json:
@@ -239,7 +242,9 @@ def _observations(series: Series, derived: Mapping[str, int], deep: bool) -> dic
     }
 
 
-def _sink(storage: Storage, series: Series, config: SinkConfig, deep: bool) -> dict[str, Any]:
+def _sink(
+    storage: Storage, series: Series, config: SinkConfig, deep: bool, running: bool
+) -> dict[str, Any]:
     """current = delivered + set aside + waiting, the delivered ones counted by the server."""
     cursor = int(series.checkpoint(cursor_name(config.name)) or 0)
     with StateFile(storage.layout.folder) as state:
@@ -257,7 +262,7 @@ def _sink(storage: Storage, series: Series, config: SinkConfig, deep: bool) -> d
         "closes": True,
     }
     if config.kind == "influxdb":
-        found.update(_read_back(storage, series, config, aside, waiting, deep))
+        found.update(_read_back(storage, series, config, aside, waiting, deep, running))
         if config.settings.get("version") == 3:
             found["notes"] = [NOT_PROMISED if deep else f"{NOT_PROMISED}; --deep compares them"]
     return found
@@ -278,11 +283,14 @@ def _read_back(
     aside: set[tuple[str, int]],
     waiting: Mapping[tuple[str, int], int],
     deep: bool,
+    running: bool,
 ) -> dict[str, Any]:
+    """What the server has of each block; where the service runs, perhaps what came since too."""
     channels = _channels(storage, series)
     readback = open_readback(sink_kind("influxdb").Settings.model_validate(config.settings))  # type: ignore[arg-type]
     try:
         differs: list[str] = []
+        more: dict[tuple[str, int], int] = {}
         total = 0
         refused_on = Counter((channel, time_ns // DAY_NS) for channel, time_ns in aside)
         for id, channel in sorted(channels.items()):
@@ -291,18 +299,33 @@ def _read_back(
             total += sum(counted.values())
             for head in heads:
                 refused = refused_on[id, head.day]
-                if counted[_date(head)] != head.n - refused:
+                if running and counted[_date(head)] > head.n - refused:
+                    more[id, head.day] = counted[_date(head)] + refused
+                elif counted[_date(head)] != head.n - refused:
                     differs.append(
                         f"{id} {_date(head)}: expected {head.n - refused} points,"
                         f" the server has {counted[_date(head)]}"
                     )
                 elif deep and not _same(series, readback, channel, head, aside):
                     differs.append(f"{id} {_date(head)}: the server has other numbers")
+        differs += _too_many(storage, more)
         return {"read_back": total, "differs": differs, "closes": not differs}
     except Later as later:
         return {"differs": [f"can't be read back: {later.why}"], "closes": False}
     finally:
         readback.close()
+
+
+def _too_many(storage: Storage, more: Mapping[tuple[str, int], int]) -> Iterator[str]:
+    """Blocks of which the server has more rows than there are by now."""
+    if not more:
+        return
+    with closing(storage.series()) as series:
+        for (channel, day), n in more.items():
+            found = next((h for h in series.heads(channel) if h.day == day), None)
+            if found is None or n > found.n:
+                rows = found.n if found else 0
+                yield f"{channel} day {day}: expected {rows} points, the server has {n}"
 
 
 def _same(

@@ -63,11 +63,18 @@ def read_by(station: Station, steps: Steps) -> tuple[int, int]:
         )
 
 
+@pytest.fixture(scope="module")
+def one_and_four(tmp_path_factory: pytest.TempPathFactory) -> tuple[Station, Station]:
+    """Stations with one day of records, and with four."""
+    folder = tmp_path_factory.mktemp("days")
+    return station_of(folder / "1", 1), station_of(folder / "4", 4)
+
+
 def test_start_and_status_read_as_much_of_four_days_as_of_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    one_and_four: tuple[Station, Station], monkeypatch: pytest.MonkeyPatch
 ):
     steps = Steps(monkeypatch)
-    one, four = station_of(tmp_path / "1", 1), station_of(tmp_path / "4", 4)
+    one, four = one_and_four
     for few, many in zip(read_by(one, steps), read_by(four, steps), strict=True):
         assert many < few * 1.2 + 50
         assert many * 100 < DAY  # and far from a step for each row
@@ -78,12 +85,11 @@ def test_start_and_status_read_as_much_of_four_days_as_of_one(
 
 
 def test_verify_reads_as_much_of_four_days_as_of_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    one_and_four: tuple[Station, Station], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("edaphon.commands.accounts.NEWEST", 5000)
     steps, taken = Steps(monkeypatch), []
-    for days in (1, 4):
-        station = station_of(tmp_path / str(days), days)
+    for station in one_and_four:
         whole = call_json(station, "verify", "--deep")
         steps.taken = 0
         found = call_json(station, "verify")
@@ -105,7 +111,7 @@ def test_what_verify_does_not_read_deep_does(tmp_path: Path, monkeypatch: pytest
         with closing(sqlite3.connect(newest)) as db, db:
             kept = db.execute("SELECT payload FROM entry WHERE n = ?", (n,)).fetchone()
             assert kept is not None
-            db.execute("UPDATE entry SET payload = 'x' WHERE n = ?", (n,))
+            db.execute("UPDATE entry SET payload = x'00' WHERE n = ?", (n,))
         assert call_json(station, "verify", codes=codes)["entries"]["damaged"] == codes[0]
         assert call_json(station, "verify", "--deep", codes=(1,))["entries"]["damaged"] == 1
         with closing(sqlite3.connect(newest)) as db, db:
