@@ -269,9 +269,11 @@ def _sink(
 
 
 def _waiting(series: Series, cursor: int) -> dict[tuple[str, int], int]:
-    """Rows not delivered yet, by block."""
+    """Rows not delivered yet, by block; only a block that was delivered in part is read."""
     return {
-        (head.channel, head.day): sum(map(len, series.rows_above(head.channel, head.day, cursor)))
+        (head.channel, head.day): head.n
+        if head.first_change > cursor
+        else sum(map(len, series.rows_above(head.channel, head.day, cursor)))
         for head in series.changed_heads(cursor)
     }
 
