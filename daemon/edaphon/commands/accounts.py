@@ -18,7 +18,7 @@ START, FIRST_NS = Sequence(0, 0), -(2**63)
 PAGE = 4000
 NEWEST, NEWEST_BYTES = 200_000, 100_000_000  # entries, and bytes of their payloads
 _PAYLOADS = "SELECT coalesce(sum(length(payload)), 0) FROM entry WHERE n > ?"
-SETTLED_NS = 3_600_000_000_000  # behind a place in the journal no slot is older than this
+SETTLED_NS = 600_000_000_000  # behind a place in the journal no slot is older than this
 
 
 @dataclass(slots=True)
