@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from edaphon.sinks.delivery import Delivery
 from edaphon.sinks.feed import SeriesFeed
 from edaphon.sinks.influxdb import Settings, open_influxql, open_sink
 
-__all__ = ["TITLE", "figures"]
+__all__ = ["TITLE", "backlog", "channel_of", "figures", "one_day", "settings_of"]
 
 CHANNELS, DAYS, PER_DAY = 60, 24, 1440  # some 2,000,000 observations
 TOTAL = CHANNELS * DAYS * PER_DAY
@@ -30,14 +30,15 @@ TITLE = f"a backlog of {TOTAL:,} observations"
 
 
 def figures(folder: Path) -> list[Figure]:
-    channels = {f"c{i:02d}": _channel(i) for i in range(CHANNELS)}
-    _backlog(folder / "series", list(channels))
+    channels = {f"c{i:02d}": channel_of(i) for i in range(CHANNELS)}
+    with closing(Series(folder / "series")) as series:
+        backlog(series, list(channels), TOTAL)
     with python("tests.benchmarks.counting_sink") as sink:
         port = int(line_from(sink, 20))
         wall_s, cpu_s = _brought(folder, f"http://127.0.0.1:{port}", channels)
         lines = get(port, "/lines")["lines"]
     with Influx1(folder) as influx:
-        open_influxql(_settings(influx.url)).ask('CREATE DATABASE "plots"')
+        open_influxql(settings_of(influx.url)).ask('CREATE DATABASE "plots"')
         real_s, _ = _brought(folder, influx.url, channels)
     return [
         Figure("observations/s into the counting sink", TOTAL / wall_s, AIM, True),
@@ -47,38 +48,40 @@ def figures(folder: Path) -> list[Figure]:
     ]
 
 
-def _channel(i: int) -> Channel:
+def channel_of(i: int) -> Channel:
     return Channel(f"c{i:02d}", "soil_temperature", "degC", "bench", f"P{i % 6}", depth_cm="5")
 
 
-def _backlog(path: Path, channels: list[str]) -> None:
-    series = Series(path)
-    rng = np.random.default_rng(12)
-    for day in range(FIRST_DAY, FIRST_DAY + DAYS):
-        runs = [_day(channel, day, rng) for channel in channels]
+def backlog(series: Series, channels: list[str], most: int) -> None:
+    """Days of values in the file, so many points in all."""
+    rng, left, day = np.random.default_rng(12), most, FIRST_DAY
+    while left > 0:
+        n = min(PER_DAY, -(-left // len(channels)))
+        runs = [one_day(channel, day, rng, n) for channel in channels]
         series.merge(runs, {"0123456789ab": "{}"})
         series.flush({})
-    series.close()
+        left, day = left - n * len(channels), day + 1
 
 
-def _day(channel: str, day: int, rng: np.random.Generator) -> Observations:
-    time_ns = day * DAY_NS + np.arange(PER_DAY, dtype=np.int64) * (DAY_NS // PER_DAY)
-    raw = np.round(11.0 + rng.normal(0.0, 0.3, PER_DAY).cumsum() / 30, 1)
+def one_day(channel: str, day: int, rng: np.random.Generator, n: int = PER_DAY) -> Observations:
+    """The first n minutes of a day."""
+    time_ns = day * DAY_NS + np.arange(n, dtype=np.int64) * (DAY_NS // PER_DAY)
+    raw = np.round(11.0 + rng.normal(0.0, 0.3, n).cumsum() / 30, 1)
     value = raw * 1.003 - 0.04
-    u_random, u_systematic = np.full(PER_DAY, 0.0289), np.full(PER_DAY, 0.2887)
-    flag, doubt = np.ones(PER_DAY, np.int8), np.full(PER_DAY, 2, np.int8)
-    sequence = np.arange(PER_DAY, dtype=np.int64) + day * PER_DAY
+    u_random, u_systematic = np.full(n, 0.0289), np.full(n, 0.2887)
+    flag, doubt = np.ones(n, np.int8), np.full(n, 2, np.int8)
+    sequence = np.arange(n, dtype=np.int64) + day * PER_DAY
     columns = (time_ns, time_ns, raw, value, u_random, u_systematic, flag, doubt, sequence)
     return Observations(channel, "0123456789ab", *columns)
 
 
-def _settings(url: str) -> Settings:
+def settings_of(url: str) -> Settings:
     return Settings(url=url, version=1, database="plots")
 
 
 def _brought(folder: Path, url: str, channels: dict[str, Channel]) -> tuple[float, float]:
     """(wall, CPU) seconds until the whole backlog is in that server."""
-    settings = _settings(url)
+    settings = settings_of(url)
     with _series(folder / "series") as series, StateFile(folder / "state") as state:
         feed = SeriesFeed("bench", series, channels)
         delivery = Delivery(

@@ -16,7 +16,7 @@ from edaphon.nouns import Sequence
 from edaphon.series.rows import DAY_NS, ROW, digest
 from edaphon.series.store import Store
 
-__all__ = ["grow"]
+__all__ = ["day_rows", "grow"]
 
 DAY_ROWS = 1440
 FILE_ROWS = 1_000_000
@@ -43,6 +43,8 @@ def grow(storage: Path, readings: int) -> None:
         _add_blocks(storage, readings, begin_ns, last)
     with closing(sqlite3.connect(storage / "state.sqlite")) as db, db:
         db.execute("DELETE FROM note WHERE key IN ('slot accounts', 'journal summary')")
+    with closing(sqlite3.connect(storage / "series.sqlite")) as db, db:
+        db.execute("DELETE FROM checkpoint WHERE name = 'slot accounts'")
 
 
 def _add_records(folder: Path, readings: int, begin_ns: int) -> tuple[Sequence, int]:
@@ -90,7 +92,7 @@ def _add_blocks(storage: Path, readings: int, begin_ns: int, last: tuple[Sequenc
         id = next(iter(store.derivations()), "0" * 12)
         store.add_derivation(1, id, "{}")
         for back in range(days):
-            rows = _rows(begin_ns // DAY_NS - back)
+            rows = day_rows(begin_ns // DAY_NS - back)
             store.put(
                 channels[0], int(rows["time_ns"][0] // DAY_NS), rows, digest(rows, lambda _: id)
             )
@@ -111,7 +113,7 @@ def _add_blocks(storage: Path, readings: int, begin_ns: int, last: tuple[Sequenc
         store.commit()
 
 
-def _rows(day: int) -> np.ndarray:
+def day_rows(day: int) -> np.ndarray:
     rows = np.zeros(DAY_ROWS, ROW)
     rows["time_ns"] = day * DAY_NS + np.arange(DAY_ROWS) * 60_000_000_000
     rows["raw"] = rows["value"] = 0.3 + np.random.default_rng(day).normal(0, 0.01, DAY_ROWS)

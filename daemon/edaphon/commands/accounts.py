@@ -1,5 +1,6 @@
-"""The ledger of entries and slots, counted anew from the journal: independent of what ran live."""
+"""The ledger of entries and slots, counted from the journal: independent of what ran live."""
 
+import sqlite3
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,9 +12,13 @@ from edaphon.acquire.gaps import LEAPT, WITHDRAWN, Gap
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
 from edaphon.nouns import Sequence
 
-__all__ = ["EntryAccount", "SlotBook", "read_accounts"]
+__all__ = ["EntryAccount", "SlotBook", "newest_from", "read_accounts"]
 
+START, FIRST_NS = Sequence(0, 0), -(2**63)
 PAGE = 4000
+NEWEST, NEWEST_BYTES = 200_000, 100_000_000  # entries, and bytes of their payloads
+_PAYLOADS = "SELECT coalesce(sum(length(payload)), 0) FROM entry WHERE n > ?"
+SETTLED_NS = 600_000_000_000  # behind a place in the journal no slot is older than this
 
 
 @dataclass(slots=True)
@@ -81,8 +86,12 @@ class SlotBook:
 
 @dataclass(slots=True)
 class EntryAccount:
-    """What the journal holds, every CRC checked on the way."""
+    """What the journal holds behind a place, every CRC checked on the way.
 
+    Slots before `since_ns` [UTC ns] are left out.
+    """
+
+    since_ns: int = FIRST_NS
     records: int = 0
     damaged: list[DamagedRow] = field(default_factory=list)
     books: dict[str, SlotBook] = field(default_factory=dict)
@@ -90,19 +99,48 @@ class EntryAccount:
     def take(self, entry: Entry, derived: bool) -> None:
         if entry.kind == Kind.RECORD:
             self.records += derived
-            if entry.slot_ns is not None:
+            if entry.slot_ns is not None and entry.slot_ns >= self.since_ns:
                 self._book(entry).records.append(entry.slot_ns)
         elif entry.kind == Kind.GAP:
             gap = orjson.loads(entry.payload)
-            self._book(entry).take_gap(gap)
+            if gap["last_ns"] >= self.since_ns:
+                self._book(entry).take_gap(gap)
 
     def _book(self, entry: Entry) -> SlotBook:
         return self.books.setdefault(entry.source, SlotBook())
 
 
-def read_accounts(journal: JournalReader, derived: Sequence, up_to: Sequence) -> EntryAccount:
-    """The records that are derived, and the slots of all entries up to a place."""
-    account, place = EntryAccount(), Sequence(0, 0)
+def newest_from(journal: JournalReader) -> Sequence:
+    """The place behind which the newest entries lie, as many as are read in a second or two."""
+    entries, payloads = NEWEST, NEWEST_BYTES
+    for file in reversed(journal.files()):
+        n = _asked(journal, file, "SELECT coalesce(max(n), 0) FROM entry", ())
+        behind = max(0, n - entries)
+        while (size := _asked(journal, file, _PAYLOADS, (behind,))) > payloads:
+            behind = (behind + n + 1) // 2
+        if behind:
+            return Sequence(file, behind)
+        entries, payloads = entries - n, payloads - size
+    return START
+
+
+def _asked(journal: JournalReader, file: int, query: str, words: tuple[int, ...]) -> int:
+    """A number of a file; of a damaged one 0."""
+    try:
+        return int(journal.ask_file(file, query, words)[0])
+    except (sqlite3.Error, OSError):
+        return 0
+
+
+def read_accounts(
+    journal: JournalReader, derived: Sequence, up_to: Sequence, start: Sequence = START
+) -> EntryAccount:
+    """The records that are derived, and the slots of all entries, behind `start` up to a place."""
+    account, place = EntryAccount(), start
+    if start != START:
+        first = journal.scan(start=start, on_damage=lambda _: None)
+        begun = next((entry.received_ns for _, entry in first), FIRST_NS)
+        account.since_ns = begun + SETTLED_NS
     while place < up_to:
         try:
             items = journal.after(place, PAGE)

@@ -14,7 +14,6 @@ from edaphon.derive import Deriver, derived_by
 from edaphon.derive.checkpoint import reached_by
 from edaphon.journal import Journal, JournalBusy, is_written, read_only
 from edaphon.series import Series, WrongFile
-from edaphon.sinks.feed import cursor_name
 
 __all__ = ["derive_the_rest", "settled_deriver"]
 
@@ -67,6 +66,8 @@ def settled_deriver(storage: Storage) -> Iterator[tuple[Deriver, Series]]:
         while deriver.turn():
             pass
         yield deriver, series
+        from edaphon.sinks.feed import cursor_name  # its servers take long to import
+
         names = [cursor_name(sink.name) for sink in storage.config.sinks]
         _flush(deriver, {name: series.checkpoint(name) or "0" for name in names}, storage)
     finally:

@@ -22,7 +22,7 @@ from edaphon.derive import known_facts, known_then, values_then
 from edaphon.facts import Knowledge
 from edaphon.journal import JournalReader, read_only
 from edaphon.nouns import Observations
-from edaphon.series import DAY_NS, Series, WrongFile, read_release
+from edaphon.series import Series, WrongFile, read_release
 from edaphon_calibration.ucum import to_ucum
 from edaphon_calibration.units import canonical
 
@@ -158,9 +158,7 @@ def _release_named(name: str, file: Path | None) -> Path:
 def _of_series(channel: str, unit: str, series: Series) -> Origin:
     def runs(start_ns: int, end_ns: int) -> Iterator[Observations]:
         with series.snapshot():
-            for day in series.days(channel, start_ns, end_ns):
-                first, last = day * DAY_NS, (day + 1) * DAY_NS
-                yield from series.read(channel, max(start_ns, first), min(end_ns, last))
+            yield from series.runs(channel, start_ns, end_ns)
 
     return Origin(unit, runs, series.derivation_text)
 

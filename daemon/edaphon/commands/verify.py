@@ -1,7 +1,12 @@
-"""`edaphon verify`: both ledgers closed and read back: journal, series, and each InfluxDB."""
+"""`edaphon verify`: both ledgers closed and read back: journal, series, and each InfluxDB.
+
+As `status` it takes the sums that are kept of all but the newest entries; `--deep` proves them.
+"""
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from functools import partial, reduce
 from pathlib import Path
@@ -12,21 +17,22 @@ import orjson
 import typer
 
 from edaphon.acquire.gaps import accounts_of
-from edaphon.commands.accounts import EntryAccount, read_accounts
+from edaphon.commands.accounts import START, EntryAccount, newest_from, read_accounts
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.file_lines import account_text, line_rows
 from edaphon.commands.offline import settled_deriver
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.commands.stored import altered_releases, not_noted
-from edaphon.commands.summaries import summaries
+from edaphon.commands.summaries import JOURNAL_SUMMARY, summaries
 from edaphon.config import Sink as SinkConfig
 from edaphon.derive import counted_files, known_facts, last_sources, meanings
 from edaphon.derive.files import SourceFiles
-from edaphon.derive.meanings import recalled
+from edaphon.derive.meanings import MEANINGS, recalled
 from edaphon.journal import JournalReader, Kind, StateFile, read_only
 from edaphon.journal.losses import acknowledged_places, covered, losses_in, open_losses
+from edaphon.journal.summary import summed
 from edaphon.nouns import Channel, Observations, Sequence
-from edaphon.series import DAY_NS, BlockHead, Contested, Series, contested
+from edaphon.series import DAY_NS, BlockHead, Contested, Series
 from edaphon.sinks.feed import cursor_name
 from edaphon.sinks.readback import Readback, Rows, open_readback
 from edaphon.sinks.sink import Later, sink_kind
@@ -45,22 +51,32 @@ ABSENT = -1.25e-301  # stands for a missing number, as NaN equals nothing
 def verify(
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
     deep: Annotated[
-        bool, typer.Option("--deep", help="compare every number in InfluxDB, count all rows")
+        bool,
+        typer.Option(
+            "--deep",
+            help="read every entry and row, prove the kept sums, compare every number in InfluxDB",
+        ),
     ] = False,
     wait: Annotated[float, typer.Option(help="seconds to wait for the sinks to catch up")] = 0.0,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Prove that nothing was lost: count, read back, compare; exit 1 where a ledger stays open."""
+    """Prove that nothing was lost: count, read back, compare; exit 1 where a ledger stays open.
+
+    Without --deep the newest 200,000 entries of the journal are read, and of those before them the
+    sums that are kept. Damage there shows once the service has passed over it in its daily check.
+    """
     storage = open_storage(file)
     running = _settle(storage, wait)
     series = storage.series()
-    found = _ledgers(storage, series, running)
+    found = _ledgers(storage, series, running, deep)
     found["losses"] = _losses(read_only(storage.layout.journal))
     found["releases"] = _releases(storage)
     if deep:
         journal = read_only(storage.layout.journal)
         found["summaries"] = summaries(storage.layout.folder, journal, series)
-    found["sinks"] = {s.name: _sink(storage, series, s, deep) for s in storage.config.sinks}
+    found["sinks"] = {
+        s.name: _sink(storage, series, s, deep, running) for s in storage.config.sinks
+    }
     series.close()
     good = all(part["closes"] for part in _parts(found))
     if json:
@@ -92,33 +108,59 @@ def _settle(storage: Storage, wait_s: float) -> bool:
         return False
 
 
-def _ledgers(storage: Storage, series: Series, running: bool) -> dict[str, Any]:
+def _ledgers(storage: Storage, series: Series, running: bool, deep: bool) -> dict[str, Any]:
     checkpoint = orjson.loads(series.checkpoint("deriver") or b"{}")
     position = Sequence.of(checkpoint["position"])
     journal = read_only(storage.layout.journal)
     end = journal.last or position
-    account = read_accounts(journal, position, end)
-    counts = checkpoint["state"]["counts"]
+    start = START if deep else newest_from(journal)
+    account = read_accounts(journal, position, end, start)
+    state = checkpoint["state"]
+    files = state.get("files", {})
+    noted = len(losses_in(journal.copies)) > len(open_losses(journal.copies))
+    return {
+        "entries": _entries(storage, journal, state["counts"], account, start),
+        "slots": dict(_slots(storage, journal, account, end, (running, noted))),
+        "observations": _observations(series, state["derived"], deep),
+        "file_lines": _files(journal, series, files, position, start),
+        "counted_from": start.number,
+    }
+
+
+def _entries(
+    storage: Storage,
+    journal: JournalReader,
+    counts: Mapping[str, int],
+    account: EntryAccount,
+    start: Sequence,
+) -> dict[str, Any]:
+    """records = decoded + dead + ..., all of them there; up to `start` by the kept sums."""
     sum_of = sum(n for name, n in counts.items() if name != "records")
     # What was lost and acknowledged is known to be missing: the records that are there are counted.
-    noted = [loss for loss in losses_in(journal.copies) if loss not in open_losses(journal.copies)]
-    gone = counts["records"] - account.records
+    losses, still_open = losses_in(journal.copies), open_losses(journal.copies)
+    noted = [loss for loss in losses if loss not in still_open]
+    before = _records_before(storage, journal, start) if start != START else 0
+    gone = counts["records"] - account.records - before
+    # Rows that can't be read are counted before `start`, and were not when they were passed over.
+    unread = sum(loss.n for loss in losses if loss.rows and Sequence(loss.number, 0) <= start)
+    gone += min(max(0, -gone), unread)
     known = not gone or (gone > 0 and bool(noted))
     without = acknowledged_places(journal.copies)
     damaged = sum(not covered(noted, d) and d.first not in without for d in account.damaged)
-    entries = {
+    return {
         **counts,
-        "journalled": account.records,
+        "journalled": counts["records"] - gone,
         "lost": max(0, gone),
         "damaged": damaged,
         "closes": known and counts["records"] == sum_of and not damaged,
     }
-    return {
-        "entries": entries,
-        "slots": dict(_slots(storage, journal, account, end, (running, bool(noted)))),
-        "observations": _observations(series, checkpoint["state"]["derived"]),
-        "file_lines": _files(journal, series, checkpoint["state"].get("files", {}), position),
-    }
+
+
+def _records_before(storage: Storage, journal: JournalReader, start: Sequence) -> int:
+    """How many records there are up to a place, by the sums that are kept."""
+    with StateFile(storage.layout.folder) as state:
+        summary = summed(journal, state.get(JOURNAL_SUMMARY), MEANINGS)
+    return summary.records - summary.behind(start, journal)
 
 
 def _losses(journal: JournalReader) -> dict[str, Any]:
@@ -134,22 +176,31 @@ def _releases(storage: Storage) -> dict[str, Any]:
 
 
 def _files(
-    journal: JournalReader, series: Series, live: Mapping[str, Any], until: Sequence
+    journal: JournalReader,
+    series: Series,
+    live: Mapping[str, Any],
+    until: Sequence,
+    start: Sequence,
 ) -> dict[str, Any]:
-    """lines = rows + headers + blank + refused, from the records themselves and as kept live.
+    """lines = rows + headers + blank + refused, as kept live and, from the first entry on, counted.
 
     What was kept live by other settings is being counted again, and is not compared.
     """
+    kept = {path: SourceFiles.of_json(row) for path, row in live.items()}
+    if start != START:
+        return _closed(line_rows(kept), [])
     sources = last_sources(meanings(journal, series))
     names = {"", *sources.files}
     kinds = {Kind.RECORD, Kind.CLOCK, Kind.CONFIGURATION}
     items = journal.scan(sources=names, kinds=kinds, on_damage=lambda _: None)
     known = (item for item in items if item[0] <= until)
     counted = counted_files(known, sources, partial(recalled, journal))
-    kept = {path: SourceFiles.of_json(row) for path, row in live.items()}
     same = {path for path, files in counted.items() if _meaning(kept, path) == files.meaning}
     differs = [path for path in sorted(same) if kept[path].to_json() != counted[path].to_json()]
-    rows = line_rows(counted)
+    return _closed(line_rows(counted), differs)
+
+
+def _closed(rows: list[dict[str, Any]], differs: list[str]) -> dict[str, Any]:
     unequal = [row for row in rows if row["lines"] != _lines_of(row) or row["missing"]]
     return {"files": rows, "differs": differs, "closes": not differs and not unequal}
 
@@ -178,14 +229,11 @@ def _slots(
         yield path, book.told(gap, intervals.get(path), *running_and_lost)
 
 
-def _observations(series: Series, derived: Mapping[str, int]) -> dict[str, Any]:
-    current: dict[str, int] = {}
-    for head in series.heads():
-        current[head.channel] = current.get(head.channel, 0) + head.n
-    lost: dict[str, Contested] = {}
-    for conflict in series.conflicts():
-        own = lost.get(conflict.channel, Contested())
-        lost[conflict.channel] = own.plus(contested(conflict))
+def _observations(series: Series, derived: Mapping[str, int], deep: bool) -> dict[str, Any]:
+    kept, counted = series.totals() if deep else (series.kept_totals(), {})
+    totals = counted if deep and kept else kept
+    current = {channel: n for channel, (n, _) in totals.items()}
+    lost = {channel: contested for channel, (_, contested) in totals.items()}
     channels = {*current, *derived, *lost}
     open_ones = [
         c for c in channels if derived.get(c, 0) != current.get(c, 0) + sum(lost.get(c, ()))
@@ -200,13 +248,15 @@ def _observations(series: Series, derived: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-def _sink(storage: Storage, series: Series, config: SinkConfig, deep: bool) -> dict[str, Any]:
+def _sink(
+    storage: Storage, series: Series, config: SinkConfig, deep: bool, running: bool
+) -> dict[str, Any]:
     """current = delivered + set aside + waiting, the delivered ones counted by the server."""
     cursor = int(series.checkpoint(cursor_name(config.name)) or 0)
     with StateFile(storage.layout.folder) as state:
         aside = {(p.channel, p.time_ns) for p in state.set_aside(config.name)}
     waiting = _waiting(series, cursor)
-    current = sum(head.n for head in series.heads())
+    current = series.count()
     found: dict[str, Any] = {
         "current": current,
         "set_aside": len(aside),
@@ -218,16 +268,18 @@ def _sink(storage: Storage, series: Series, config: SinkConfig, deep: bool) -> d
         "closes": True,
     }
     if config.kind == "influxdb":
-        found.update(_read_back(storage, series, config, aside, waiting, deep))
+        found.update(_read_back(storage, series, config, aside, waiting, deep, running))
         if config.settings.get("version") == 3:
             found["notes"] = [NOT_PROMISED if deep else f"{NOT_PROMISED}; --deep compares them"]
     return found
 
 
 def _waiting(series: Series, cursor: int) -> dict[tuple[str, int], int]:
-    """Rows not delivered yet, by block."""
+    """Rows not delivered yet, by block; only a block that was delivered in part is read."""
     return {
-        (head.channel, head.day): sum(map(len, series.rows_above(head.channel, head.day, cursor)))
+        (head.channel, head.day): head.n
+        if head.first_change > cursor
+        else sum(map(len, series.rows_above(head.channel, head.day, cursor)))
         for head in series.changed_heads(cursor)
     }
 
@@ -239,30 +291,49 @@ def _read_back(
     aside: set[tuple[str, int]],
     waiting: Mapping[tuple[str, int], int],
     deep: bool,
+    running: bool,
 ) -> dict[str, Any]:
+    """What the server has of each block; where the service runs, perhaps what came since too."""
     channels = _channels(storage, series)
     readback = open_readback(sink_kind("influxdb").Settings.model_validate(config.settings))  # type: ignore[arg-type]
     try:
         differs: list[str] = []
+        more: dict[tuple[str, int], int] = {}
         total = 0
+        refused_on = Counter((channel, time_ns // DAY_NS) for channel, time_ns in aside)
         for id, channel in sorted(channels.items()):
             heads = [head for head in series.heads(id) if (id, head.day) not in waiting]
             counted = readback.counts(channel, [_date(head) for head in heads])
             total += sum(counted.values())
             for head in heads:
-                refused = sum(1 for c, t in aside if c == id and t // DAY_NS == head.day)
-                if counted[_date(head)] != head.n - refused:
+                refused = refused_on[id, head.day]
+                if running and counted[_date(head)] > head.n - refused:
+                    more[id, head.day] = counted[_date(head)] + refused
+                elif counted[_date(head)] != head.n - refused:
                     differs.append(
                         f"{id} {_date(head)}: expected {head.n - refused} points,"
                         f" the server has {counted[_date(head)]}"
                     )
                 elif deep and not _same(series, readback, channel, head, aside):
                     differs.append(f"{id} {_date(head)}: the server has other numbers")
+        differs += _too_many(storage, more)
         return {"read_back": total, "differs": differs, "closes": not differs}
     except Later as later:
         return {"differs": [f"can't be read back: {later.why}"], "closes": False}
     finally:
         readback.close()
+
+
+def _too_many(storage: Storage, more: Mapping[tuple[str, int], int]) -> Iterator[str]:
+    """Blocks of which the server has more rows than there are by now."""
+    if not more:
+        return
+    with closing(storage.series()) as series:
+        for (channel, day), n in more.items():
+            found = next((h for h in series.heads(channel) if h.day == day), None)
+            if found is None or n > found.n:
+                rows = found.n if found else 0
+                yield f"{channel} day {day}: expected {rows} points, the server has {n}"
 
 
 def _same(

@@ -60,7 +60,7 @@ from edaphon.series import Series
 __all__ = ["Deriver"]
 
 BATCH = 4000
-FLUSH_AT_ROWS = 50_000  # in memory; a backlog of years leaves no more unwritten
+FLUSH_AT_ROWS = 20_000  # in memory; a backlog of years leaves no more unwritten
 # What is derived again from the series in one turn: so many rows for an entry, and at most.
 ROWS_FOR_ENTRY, SLICE_ROWS = 25, 100_000
 

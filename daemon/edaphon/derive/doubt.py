@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edaphon.derive.checkpoint import extents_of_json
+from edaphon.derive.meanings import recalled
 from edaphon.derive.plan import Extent, Plan, changed_ranges
-from edaphon.journal import DamagedRow, JournalReader
+from edaphon.journal import JournalReader
 from edaphon.journal.losses import acknowledged_places
 from edaphon.nouns import Sequence
 
@@ -70,15 +71,7 @@ def doubtful_places(journal: JournalReader, table: Mapping[str, Any] | None) -> 
     known = {Sequence.of(number) for number in table["meanings"]} if table is not None else set()
     known |= journal.copies.doubtful
     known -= acknowledged_places(journal.copies)
-    return frozenset(place for place in known if not _is_there(journal, place))
-
-
-def _is_there(journal: JournalReader, place: Sequence) -> bool:
-    try:
-        journal.entry(place)
-    except (DamagedRow, KeyError):
-        return False
-    return True
+    return frozenset(known.difference(place for place, _ in recalled(journal, sorted(known))))
 
 
 def doubt_words(doubt: Doubt) -> list[str]:

@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 FACT_KINDS = frozenset({Kind.FACT, Kind.CALIBRATION, Kind.MARK})
+_RUN = 500  # entries that are read at once
 MEANINGS = FACT_KINDS | {Kind.CONFIGURATION}
 
 
@@ -73,12 +74,31 @@ def recalled(
     places: Iterable[Sequence],
     on_damage: Callable[[Exception], None] = lambda _: None,
 ) -> Iterator[Item]:
-    """The entries of these places that can be read."""
-    for place in places:
+    """The entries of these places that can be read; of places in a row at once."""
+    for run in _runs(places):
+        first = run[0]
         try:
-            yield place, journal.entry(place)
-        except (DamagedRow, KeyError) as damage:
-            on_damage(damage)
+            read = journal.after(Sequence(first.file, first.n - 1), len(run))
+        except DamagedRow:
+            read = []
+        found = dict(read)
+        for place in run:
+            try:
+                yield place, found[place] if place in found else journal.entry(place)
+            except (DamagedRow, KeyError) as damage:
+                on_damage(damage)
+
+
+def _runs(places: Iterable[Sequence]) -> Iterator[list[Sequence]]:
+    """Places cut where the next one does not follow, and where a run is long."""
+    run: list[Sequence] = []
+    for place in places:
+        if run and (len(run) == _RUN or place != Sequence(run[-1].file, run[-1].n + 1)):
+            yield run
+            run = []
+        run.append(place)
+    if run:
+        yield run
 
 
 def knowledge_of(told: Iterable[Item]) -> Knowledge:

@@ -52,6 +52,11 @@ class Loss(NamedTuple):
         return not self.rows and (self.first or 1) == 1
 
     @property
+    def n(self) -> int:
+        """How many entries it names; 0 where that is not known."""
+        return self.last - self.first + 1 if self.first and self.last else 0
+
+    @property
     def words(self) -> str:
         """The loss, and what can be done, for a person."""
         return (

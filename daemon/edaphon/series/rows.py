@@ -18,6 +18,7 @@ __all__ = [
     "digest",
     "follows",
     "no_rows",
+    "overlaid",
     "pack_rows",
     "rows_of",
     "runs_of",
@@ -47,6 +48,8 @@ ROW = np.dtype(
 )
 Rows = npt.NDArray[np.void]
 _DIGESTED = [name for name in ROW.names or () if name not in {"change", "derivation"}]
+# Of these a run has columns of its own, and does not hold the rows in memory.
+_COLUMNS = ("time_ns", "raw", "value", "u_random", "u_systematic", "flag", "doubt", "sequence")
 _COMPARED = ["derivation", *_DIGESTED]  # what mostly differs first
 
 
@@ -77,19 +80,14 @@ def runs_of(channel: str, rows: Rows, name: Callable[[int], str]) -> Iterator[Ob
         return
     new = (np.diff(rows["derivation"]) != 0) | (np.diff(rows["rank"]) != 0)
     for part in np.split(rows, np.flatnonzero(new) + 1):
+        columns = {column: np.ascontiguousarray(part[column]) for column in _COLUMNS}
+        start_ns = part["time_ns"] - part["support_ns"]
         yield Observations(
             channel=channel,
             derivation=name(int(part["derivation"][0])),
-            time_ns=part["time_ns"],
-            start_ns=part["time_ns"] - part["support_ns"],
-            raw=part["raw"],
-            value=part["value"],
-            u_random=part["u_random"],
-            u_systematic=part["u_systematic"],
-            flag=part["flag"],
-            doubt=part["doubt"],
-            sequence=part["sequence"],
+            start_ns=start_ns,
             rank=int(part["rank"][0]),
+            **columns,
         )
 
 
@@ -97,6 +95,23 @@ def follows(rows: Rows, last_ns: int) -> bool:
     """Whether the rows lie behind that time, each behind the one before."""
     times = rows["time_ns"]
     return bool(times[0] > last_ns and (times[1:] > times[:-1]).all())
+
+
+def overlaid(rows: Rows, over: Rows) -> Rows:
+    """Both in one, in the order of time; of two of one time that of `over`."""
+    if not len(rows) or not len(over):
+        return over if len(over) else rows
+    if over["time_ns"][0] > rows["time_ns"][-1]:
+        return np.concatenate([rows, over])
+    at = np.searchsorted(rows["time_ns"], over["time_ns"])
+    new = rows["time_ns"][np.minimum(at, len(rows) - 1)] != over["time_ns"]
+    both = np.empty(len(rows) + np.count_nonzero(new), ROW)
+    places = at + np.cumsum(new) - new  # behind the new ones before it
+    free = np.ones(len(both), bool)
+    free[places[new]] = False
+    both[free] = rows
+    both[places] = over
+    return both
 
 
 def days_of(rows: Rows) -> Iterator[tuple[int, Rows]]:

@@ -11,7 +11,6 @@ lags by a second or by a month, and whatever the reason of a change was.
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,12 +33,13 @@ from edaphon.series.contest import (
     within,
     without_a_number,
 )
+from edaphon.series.days import Days
+from edaphon.series.parts import BEGIN_NS, END_NS
 from edaphon.series.rows import (
     DAY_NS,
     Rows,
     changed_rows,
     days_of,
-    digest,
     follows,
     no_rows,
     rows_of,
@@ -48,7 +48,7 @@ from edaphon.series.rows import (
 from edaphon.series.sound import is_sound
 from edaphon.series.store import BlockHead, Store
 from edaphon.series.totals import Totals
-from edaphon.series.unwritten import NEVER_NS, OpenBlock, Unwritten
+from edaphon.series.unwritten import Unwritten
 
 __all__ = ["Adopted", "Series"]
 
@@ -84,9 +84,17 @@ class Series:
         self._store.check_checkpoints()
         self._numbers = self._store.derivations()
         self._names = {number: id for id, number in self._numbers.items()}
-        self._unwritten = Unwritten()
+        self._days = Days(self._store, self._lock, self.name)
         self.change = int(self._store.checkpoint("change") or 0)
         self._recent = Recent(self.change)
+
+    @property
+    def _unwritten(self) -> Unwritten:
+        return self._days.unwritten
+
+    @_unwritten.setter
+    def _unwritten(self, unwritten: Unwritten) -> None:
+        self._days.unwritten = unwritten
 
     def close(self) -> None:
         with self._lock:
@@ -178,8 +186,9 @@ class Series:
 
     def _keep_further(self, run: Observations) -> None:
         for conflict in further_of(run):
-            rows = self._block(run.channel, conflict.time_ns // DAY_NS).whole()
-            stands = rows[np.searchsorted(rows["time_ns"], conflict.time_ns)]
+            time_ns = conflict.time_ns
+            rows = self._days.rows(run.channel, time_ns // DAY_NS, time_ns, time_ns + 1)
+            stands = rows[np.searchsorted(rows["time_ns"], time_ns)]
             self._unwritten.add_conflict(judged(conflict, stands))
 
     def revise(self, runs: Iterable[Observations], texts: Mapping[str, str]) -> int:
@@ -190,17 +199,18 @@ class Series:
         """
         with self._lock:
             number = self.change + 1
-            blocks: dict[tuple[str, int], tuple[Rows, Rows]] = {}  # as it is, and as it should be
-            for (channel, day), parts in self._by_day(runs, texts, number).items():
-                part = np.concatenate([part for part, _ in parts])
-                old = self._rows(channel, day)
-                blocks[channel, day] = old, revised(channel, old, part)
+            new: list[tuple[str, int, Rows]] = []
             accepted: list[Observations] = []
             withdrawn: _Gone = {}
-            for (channel, day), (old, rows) in blocks.items():
-                fresh, gone = self._replace(channel, day, old, rows, number)
-                accepted.extend(runs_of(channel, fresh, self.name))
-                withdrawn.setdefault(channel, []).append(gone)
+            for (channel, day), parts in self._by_day(runs, texts, number).items():
+                part = np.concatenate([part for part, _ in parts])
+                for old, own in self._beside(channel, day, part):
+                    rows, differs, gone = replaced(old, revised(channel, old, own), number)
+                    new.append((channel, day, rows[differs]))
+                    accepted.extend(runs_of(channel, rows[differs], self.name))
+                    withdrawn.setdefault(channel, []).append(gone)
+            for channel, day, rows in new:
+                self._days.block(channel, day).put(rows, 0)
             return sum(map(len, self._publish(number, accepted, withdrawn).observations))
 
     def _by_day(
@@ -219,18 +229,35 @@ class Series:
     ) -> tuple[list[Observations], Int]:
         """(what now stands anew, times to withdraw); several rows of one time are settled first,
         so that of them only the one that stands is told."""
-        block = self._block(channel, day)
+        block = self._days.block(channel, day)
         if len(parts) == 1 and follows(parts[0][0], block.last_ns):
             part, whole = parts[0]
             block.append(part)
             return [whole] if whole else list(runs_of(channel, part, self.name)), _NO_TIMES
         rows = np.concatenate([part for part, _ in parts])
-        standing, lost = self._settle(channel, block, rows)
-        return list(runs_of(channel, standing, self.name)), lost
+        found: list[Observations] = []
+        lost = []
+        for old, own in self._beside(channel, day, rows):
+            standing, gone, added = self._settle(channel, old, own)
+            block.put(standing, added)
+            found += runs_of(channel, standing, self.name)
+            lost.append(gone)
+        return found, np.concatenate(lost)
 
-    def _settle(self, channel: str, block: OpenBlock, part: Rows) -> tuple[Rows, Int]:
-        """Rows at times that may be taken: (rows that now stand anew, times to withdraw)."""
-        old = block.whole()
+    def _beside(self, channel: str, day: int, rows: Rows) -> Iterator[tuple[Rows, Rows]]:
+        """(rows that stand in a part of the day, those of `rows` in it), in the order of time."""
+        times = rows["time_ns"]
+        first, last = times.min(), times.max()
+        for part in self._days.parts(channel, day):
+            if part.until_ns <= first or last < part.from_ns:
+                continue
+            own = rows[(times >= part.from_ns) & (times < part.until_ns)]
+            if len(own):
+                yield self._days.part_rows(channel, day, part), own
+
+    def _settle(self, channel: str, old: Rows, part: Rows) -> tuple[Rows, Int, int]:
+        """Rows at times that may be taken: (rows that now stand anew, times to withdraw, how many
+        of the times are new)."""
         _, first = np.unique(part["time_ns"], return_index=True)
         added = np.zeros(len(part), bool)
         added[first] = True
@@ -240,14 +267,12 @@ class Series:
         for row in part[~added]:
             index = int(np.searchsorted(merged["time_ns"], row["time_ns"]))
             merged[index] = self._contest(channel, merged[index], row)
-        block.put(merged)
-        block.unwritten += len(part)
         place = np.searchsorted(merged["time_ns"], old["time_ns"])
         differs = changed_rows(old, merged[place])
         emptied = differs & lost_numbers(old, merged[place])
         anew = np.ones(len(merged), bool)
         anew[place] = differs
-        return merged[anew], old["time_ns"][emptied]
+        return merged[anew], old["time_ns"][emptied], len(merged) - len(old)
 
     def _contest(self, channel: str, stands: np.void, row: np.void) -> np.void:
         """What stands of two rows of one time; the other is a conflict, unless it is revised.
@@ -288,19 +313,9 @@ class Series:
             number, differing, before, kept = self.change + 1, 0, 0, 0
             days = {day for own in (self, other) for r in ranges for day in own.days(channel, *r)}
             for day in sorted(days):
-                old, taken = self._rows(channel, day), other._rows(channel, day)
-                taken = self._translated(other, taken[within(taken["time_ns"], ranges)])
-                here = within(old["time_ns"], ranges)
-                before += int(here.sum())
-                stays = here & among(old["sequence"], unreadable) & within(old["time_ns"], fed)
-                stays &= ~np.isin(old["time_ns"], taken["time_ns"])
-                kept += int(stays.sum())
-                new = np.concatenate([old[~here | stays], taken])
-                new = new[np.argsort(new["time_ns"], kind="stable")]
-                fresh, gone = self._replace(channel, day, old, new, number)
-                self._unwritten.withdrawn.append((number, Withdrawal(channel, gone)))
-                self._write_out()
-                differing += len(fresh) + len(gone)
+                for own in self._adopt_day(channel, day, other, ranges, unreadable, fed, number):
+                    differing, before = differing + own.differing, before + own.before
+                    kept += own.kept
             for start, end in ranges:
                 before += sum(self._store.count_conflicts(channel, start, end))
                 self._store.drop_conflicts(channel, start, end)
@@ -310,16 +325,40 @@ class Series:
                 self._recent = Recent(number)
             return Adopted(differing, before, kept)
 
-    def _replace(
-        self, channel: str, day: int, old: Rows, new: Rows, number: int
-    ) -> tuple[Rows, Int]:
-        """(rows of a day that differ from the old ones, times to withdraw)."""
-        new, differs, gone = replaced(old, new, number)
-        if differs.any() or len(gone):
-            known = self._unwritten.blocks.get((channel, day))
-            stored = known.stored if known is not None else len(old)
-            self._unwritten.blocks[channel, day] = OpenBlock.of(new, stored, len(new))
-        return new[differs], gone
+    def _adopt_day(
+        self,
+        channel: str,
+        day: int,
+        other: "Series",
+        ranges: Sequence[tuple[int, int]],
+        unreadable: Sequence[tuple[int, int]],
+        fed: Sequence[tuple[int, int]],
+        number: int,
+    ) -> Iterator[Adopted]:
+        """Part by part, each written before the next one is read."""
+        last = self._store.part_rows(channel, day)
+        parts = self._store.parts(channel, day) or other._days.parts(channel, day)
+        for part in parts:
+            is_last = part.until_ns == END_NS
+            old = last if is_last else self._store.part_rows(channel, day, part.until_ns)
+            taken = other._days.rows(channel, day, part.from_ns, part.until_ns)
+            inside = within(taken["time_ns"], ranges)
+            inside &= within(taken["time_ns"], [(part.from_ns, part.until_ns)])
+            taken = self._translated(other, taken[inside])
+            here = within(old["time_ns"], ranges)
+            stays = here & among(old["sequence"], unreadable) & within(old["time_ns"], fed)
+            stays &= ~np.isin(old["time_ns"], taken["time_ns"])
+            new = np.concatenate([old[~here | stays], taken])
+            new, differs, gone = replaced(
+                old, new[np.argsort(new["time_ns"], kind="stable")], number
+            )
+            self._unwritten.withdrawn.append((number, Withdrawal(channel, gone)))
+            self._write_out()
+            if differs.any() or len(gone):
+                end = self._store.put_part(channel, day, part.until_ns, new, self.name)
+                last = end if end is not None else last
+            yield Adopted(int(differs.sum()) + len(gone), int(here.sum()), int(stays.sum()))
+        self._store.put_last(channel, day, last, self.name)
 
     def _translated(self, other: "Series", rows: Rows) -> Rows:
         rows = rows.copy()
@@ -368,8 +407,8 @@ class Series:
         for number, id, text in new.derivations:
             self._store.add_derivation(number, id, text)
         for (channel, day), block in new.blocks.items():
-            rows = block.rows()
-            self._store.put(channel, day, rows, digest(rows, self.name))
+            if block.unwritten:
+                self._store.merge(channel, day, block.rows(), self.name)
         self._store.add_conflicts(new.all_conflicts())
         for number, gone in new.withdrawn:
             self._store.add_withdrawn(gone.channel, gone.times_ns, number)
@@ -402,10 +441,17 @@ class Series:
         with self._lock:
             found: list[Observations] = []
             for day in self.days(channel, start_ns, end_ns):
-                rows = self._rows(channel, day)
+                rows = self._days.rows(channel, day, start_ns, end_ns)
                 inside = (rows["time_ns"] >= start_ns) & (rows["time_ns"] < end_ns)
                 found.extend(runs_of(channel, rows[inside], self.name))
             return found
+
+    def runs(self, channel: str, start_ns: int, end_ns: int) -> Iterator[Observations]:
+        """The same, with a part of a day in memory at a time."""
+        for day in self.days(channel, start_ns, end_ns):
+            for rows in self._days.each_part(channel, day):
+                inside = (rows["time_ns"] >= start_ns) & (rows["time_ns"] < end_ns)
+                yield from runs_of(channel, rows[inside], self.name)
 
     def days(self, channel: str, start_ns: int, end_ns: int) -> list[int]:
         """UTC days since 1970 that hold rows and share a time with start_ns <= time < end_ns."""
@@ -427,8 +473,10 @@ class Series:
                 days.append(stored)
             if not days:
                 return None
-            block = blocks.get((channel, max(days)))
-            rows = self._rows(channel, max(days)) if block is None else block.last_row()
+            day = max(days)
+            block = blocks.get((channel, day))
+            rows = block.last_row() if block is not None else no_rows()
+            rows = rows if len(rows) else self._days.last_part(channel, day)
             return next(runs_of(channel, rows[-1:], self.name))
 
     def count(self, channel: str | None = None) -> int:
@@ -437,13 +485,18 @@ class Series:
             n = self._store.count(channel)
             for (own, _), block in self._unwritten.blocks.items():
                 if channel in {None, own}:
-                    n += len(block) - block.stored
+                    n += block.added
             return n
 
     def sum_again(self) -> None:
         """Count every row and conflict once more for what is kept of how many there are."""
         with self.unseen():
             self._store.sum_again()
+
+    def kept_totals(self) -> Totals:
+        """How many rows and conflicts each channel has in the file, as it keeps these sums."""
+        with self._lock:
+            return self._store.kept_totals()
 
     def totals(self) -> tuple[Totals, Totals]:
         """(what the file keeps of how many rows and conflicts there are, the same counted)."""
@@ -461,17 +514,19 @@ class Series:
             stored = self._store.heads(None, after_change)
             heads = {(h.channel, h.day): h for h in stored}
             for channel, day in self._unwritten.blocks:
-                heads[channel, day] = self._open_head(channel, day)
+                heads[channel, day] = self._days.open_head(channel, day)
             return [h for h in heads.values() if h.last_change > after_change]
 
     def rows_above(
-        self, channel: str, day: int, change: int, upto: int = 2**62
-    ) -> list[Observations]:
-        """Rows of a day made by the changes above one, up to another; by time."""
-        with self._lock:
-            rows = self._rows(channel, day)
+        self, channel: str, day: int, change: int, upto: int = 2**62, from_ns: int = BEGIN_NS
+    ) -> Iterator[Observations]:
+        """Rows of a day from a time on that the changes above one made, up to another; by time.
+
+        A part of the day is in memory at a time.
+        """
+        for rows in self._days.each_part(channel, day, from_ns, change):
             wanted = (rows["change"] > change) & (rows["change"] <= upto)
-            return list(runs_of(channel, rows[wanted], self.name))
+            yield from runs_of(channel, rows[wanted & (rows["time_ns"] >= from_ns)], self.name)
 
     def withdrawn_above(self, change: int) -> list[Withdrawal]:
         with self._lock:
@@ -521,36 +576,9 @@ class Series:
             self._unwritten.derivations.append((number, id, texts[id]))
         return number
 
-    def _block(self, channel: str, day: int) -> OpenBlock:
-        block = self._unwritten.blocks.get((channel, day))
-        if block is None:
-            rows = self._rows(channel, day)
-            last_ns = int(rows["time_ns"][-1]) if len(rows) else NEVER_NS
-            base = partial(self._stored, channel, day)
-            block = self._unwritten.blocks[channel, day] = OpenBlock(base, len(rows), last_ns)
-        return block
-
-    def _stored(self, channel: str, day: int) -> Rows:
-        rows = self._store.rows(channel, day)
-        return no_rows() if rows is None else rows
-
-    def _rows(self, channel: str, day: int) -> Rows:
-        block = self._unwritten.blocks.get((channel, day))
-        if block is not None:
-            return block.rows()
-        return self._stored(channel, day)
-
-    def _open_head(self, channel: str, day: int) -> BlockHead:
-        rows = self._unwritten.blocks[channel, day].rows()
-        if not len(rows):
-            return BlockHead(channel, day, 0, 0, 0, "")
-        changes = rows["change"]
-        ends = int(changes.min()), int(changes.max())
-        return BlockHead(channel, day, len(rows), *ends, digest(rows, self.name))
-
     def _heads(self, channel: str | None) -> list[BlockHead]:
         heads = {(h.channel, h.day): h for h in self._store.heads(channel)}
         for own, day in self._unwritten.blocks:
             if channel in {None, own}:
-                heads[own, day] = self._open_head(own, day)
+                heads[own, day] = self._days.open_head(own, day)
         return [heads[key] for key in sorted(heads) if heads[key].n]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from edaphon.series.rows import Rows, digest
+from edaphon.series.rows import Rows
 from edaphon.series.store import BlockHead, DamagedRows, Store
 
 __all__ = ["is_sound", "sound_rows"]
@@ -11,11 +11,9 @@ __all__ = ["is_sound", "sound_rows"]
 def sound_rows(store: Store, head: BlockHead, ids: Mapping[int, str]) -> Rows | None:
     """The rows of a block; None where they are not those that its digest was made of."""
     try:
-        rows = store.rows(head.channel, head.day)
-        same = rows is not None and digest(rows, ids.__getitem__) == head.digest
+        return store.sound_rows(head, ids.__getitem__)
     except (DamagedRows, KeyError):
         return None
-    return rows if same else None
 
 
 def is_sound(store: Store, head: BlockHead) -> bool:

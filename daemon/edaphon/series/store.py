@@ -23,13 +23,35 @@ from edaphon.databases import (
 from edaphon.nouns import DEMOTED_RANKS, Int
 from edaphon.series.change import Withdrawal
 from edaphon.series.contest import Conflict, Contested
-from edaphon.series.rows import DAY_NS, Rows, pack_rows, unpack_rows
-from edaphon.series.totals import Totals, add_totals, counted, has_totals, kept, sum_again
+from edaphon.series.parts import (
+    END_NS,
+    VERSION_WITH_PIECES,
+    Name,
+    Part,
+    digest_of_parts,
+    merge_into,
+    numbers_of,
+    part_rows,
+    parts,
+    put_last,
+    put_part,
+)
+from edaphon.series.rows import DAY_NS, Rows, pack_rows
+from edaphon.series.totals import (
+    Totals,
+    add_totals,
+    by_channel,
+    count_all,
+    counted,
+    has_totals,
+    kept,
+    sum_again,
+)
 
 __all__ = ["BlockHead", "DamagedRows", "Store", "WrongFile"]
 
 APPLICATION_ID = 0x65645365  # "edSe"
-VERSION = 3
+VERSION = 3  # of a file without pieces
 OLDEST_VERSION = 2  # its conflicts have no ordinal
 FAR_NS = 2**63 - 1
 LARGEST_IDLE_WAL_BYTES = 64_000_000
@@ -141,7 +163,7 @@ class Store:
             db.execute("PRAGMA trusted_schema = 0")
             db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE_BYTES)
             # A release, or a series that its service has not opened since an update.
-            self._ordinal = "ordinal" if _version_of(db, self.path) == VERSION else "0"
+            self._ordinal = "ordinal" if _version_of(db, self.path) >= VERSION else "0"
         except BaseException:
             db.close()
             raise
@@ -168,7 +190,7 @@ class Store:
         db = connect(self.path, "mode=rwc")
         try:
             _create(db)
-            if _version_of(db, self.path) != VERSION:
+            if _version_of(db, self.path) < VERSION:
                 db.executescript(_FROM_2)
             if not self._alone:
                 db.execute("PRAGMA journal_mode = WAL")
@@ -258,16 +280,36 @@ class Store:
         return self._db.execute(query, (channel,)).fetchall()
 
     @_noting
-    def rows(self, channel: str, day: int) -> Rows | None:
-        query = "SELECT columns, n FROM block WHERE channel = ? AND day = ?"
-        found = self._db.execute(query, (channel, day)).fetchone()
+    def head(self, channel: str, day: int) -> BlockHead | None:
+        query = (
+            "SELECT channel, day, n, first_change, last_change, digest FROM block"
+            " WHERE channel = ? AND day = ?"
+        )
+        row = self._db.execute(query, (channel, day)).fetchone()
+        return BlockHead(*row) if row else None
+
+    @_noting
+    def parts(self, channel: str, day: int) -> list[Part]:
+        """The parts of a day in the order of time; none where it has no rows."""
+        return parts(self._db, channel, day)
+
+    @_noting
+    def part_rows(self, channel: str, day: int, until_ns: int = END_NS) -> Rows:
         try:
-            rows = unpack_rows(*found) if found else None
+            rows = part_rows(self._db, channel, day, until_ns)
         except (zlib.error, ValueError, TypeError) as error:
             raise DamagedRows(f"{_words(channel, day)} are damaged: {error}") from None
-        if rows is not None and {int(t) // DAY_NS for t in rows["time_ns"][[0, -1]]} != {day}:
+        if len(rows) and {int(t) // DAY_NS for t in rows["time_ns"][[0, -1]]} != {day}:
             raise DamagedRows(f"{_words(channel, day)} are of another day: damaged")
         return rows
+
+    @_noting
+    def sound_rows(self, head: BlockHead, name: Name) -> Rows | None:
+        """All rows of a day; None where they are not those that its digest was made of."""
+        own = [self.part_rows(*head[:2], part.until_ns) for part in self.parts(*head[:2])]
+        if not own or digest_of_parts(own, name) != head.digest:
+            return None
+        return np.concatenate(own)
 
     @_noting
     def days(self, channel: str, first: int, last: int) -> list[int]:
@@ -276,15 +318,29 @@ class Store:
 
     @_noting
     def put(self, channel: str, day: int, rows: Rows, digest: str) -> None:
-        """Replace a block; no rows remove it."""
-        if not len(rows):
-            self._db.execute("DELETE FROM block WHERE channel = ? AND day = ?", (channel, day))
-            return
+        """Write a day without pieces in one block, however large it is."""
         changes = [int(rows["change"].min()), int(rows["change"].max())]
         self._db.execute(
             f"INSERT OR REPLACE INTO block VALUES ({', '.join('?' * 15)})",  # noqa: S608
             [channel, day, *_numbers_of(rows), *changes, digest, pack_rows(rows)],
         )
+
+    @_noting
+    def merge(self, channel: str, day: int, rows: Rows, name: Name) -> None:
+        """Write rows in the order of time, each in the place of that of its time, if any."""
+        merge_into(self._db, channel, day, rows, name)
+
+    @_noting
+    def put_part(
+        self, channel: str, day: int, until_ns: int, rows: Rows, name: Name
+    ) -> Rows | None:
+        """Replace one part of a day; `put_last` must follow, with what is returned if it is it."""
+        return put_part(self._db, channel, day, until_ns, rows, name)
+
+    @_noting
+    def put_last(self, channel: str, day: int, rows: Rows, name: Name) -> None:
+        """Replace the last part; a day without any rows is removed."""
+        put_last(self._db, channel, day, rows, name)
 
     @_noting
     def same_numbers(self, channel: str, day: int, rows: Rows) -> bool:
@@ -350,6 +406,10 @@ class Store:
         """Count what `count` and `count_conflicts` answer; within a transaction."""
         if self._has_totals:
             sum_again(self._db)
+
+    def kept_totals(self) -> Totals:
+        """Of each channel; counted where no sums are kept."""
+        return by_channel(self._db) if self._has_totals else count_all(self._db)
 
     def totals(self) -> tuple[Totals, Totals]:
         """(what is kept of how many there are, the same counted); both empty where none is kept."""
@@ -423,10 +483,10 @@ def _version_of(db: sqlite3.Connection, path: Path) -> int:
     """The version of a series; raises WrongFile for a file that is none, or not a whole one."""
     found = db.execute("PRAGMA application_id").fetchone()[0]
     version = db.execute("PRAGMA user_version").fetchone()[0]
-    if found != APPLICATION_ID or not OLDEST_VERSION <= (version or 0) <= VERSION:
+    if found != APPLICATION_ID or not OLDEST_VERSION <= (version or 0) <= VERSION_WITH_PIECES:
         raise WrongFile(
-            f"expected a series of version {VERSION}, found application id "
-            f"{found or 0:#x}, version {version} in {path.name}; move the file away and run "
+            f"expected a series of version {VERSION} or {VERSION_WITH_PIECES}, found application"
+            f" id {found or 0:#x}, version {version} in {path.name}; move the file away and run "
             f"`edaphon rebuild`"
         )
     kinds = dict(db.execute("SELECT name, type FROM sqlite_schema"))
@@ -438,9 +498,6 @@ def _version_of(db: sqlite3.Connection, path: Path) -> int:
 
 def _numbers_of(rows: Rows) -> list[int | float | None]:
     """How many there are, of each flag too, and the lowest, highest and mean of their values."""
-    flags = np.bincount(rows["flag"], minlength=10)
-    counts = [int(flags[flag]) for flag in (1, 2, 3, 4, 9)]
-    number = rows["value"][~np.isnan(rows["value"])]
-    if not len(number):
-        return [len(rows), *counts, None, None, None]
-    return [len(rows), *counts, float(number.min()), float(number.max()), float(number.mean())]
+    own = numbers_of(rows)
+    mean = own.sum / own.numbers if own.numbers else None
+    return [own.n, *own.flags, own.lowest, own.highest, mean]

@@ -8,7 +8,16 @@ import sqlite3
 from edaphon.nouns import DEMOTED_RANKS
 from edaphon.series.contest import Contested
 
-__all__ = ["Totals", "add_totals", "counted", "has_totals", "kept", "sum_again"]
+__all__ = [
+    "Totals",
+    "add_totals",
+    "by_channel",
+    "count_all",
+    "counted",
+    "has_totals",
+    "kept",
+    "sum_again",
+]
 
 Totals = dict[str, tuple[int, Contested]]  # by channel: current rows, and what does not stand
 
@@ -72,8 +81,18 @@ def kept(db: sqlite3.Connection, channel: str | None) -> tuple[int, Contested]:
 
 
 def counted(db: sqlite3.Connection) -> tuple[Totals, Totals]:
-    """(the sums that are kept, the same counted from all rows); channels without any left out."""
-    return _by_channel(db, f"SELECT channel, {_NAMES} FROM total"), _by_channel(db, _COUNT)  # noqa: S608
+    """(the sums that are kept, the same counted from all rows)."""
+    return by_channel(db), count_all(db)
+
+
+def by_channel(db: sqlite3.Connection) -> Totals:
+    """The sums that are kept, of channels that have any."""
+    return _by_channel(db, f"SELECT channel, {_NAMES} FROM total")  # noqa: S608
+
+
+def count_all(db: sqlite3.Connection) -> Totals:
+    """The same counted from all rows."""
+    return _by_channel(db, _COUNT)
 
 
 def _by_channel(db: sqlite3.Connection, query: str) -> Totals:

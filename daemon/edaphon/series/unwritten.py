@@ -1,13 +1,13 @@
-"""What the series knows and has not written yet: blocks that grow in memory, and their like."""
+"""What the series knows and has not written yet: rows by channel and day, and their like."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from edaphon.series.change import Withdrawal
 from edaphon.series.contest import Conflict
-from edaphon.series.rows import Rows, no_rows
+from edaphon.series.rows import Rows, no_rows, overlaid
 
 __all__ = ["NEVER_NS", "OpenBlock", "Unwritten"]
 
@@ -17,66 +17,57 @@ Key = tuple[str, int, int, int, int]  # of a conflict
 
 
 class OpenBlock:
-    """A day of one channel: the rows that the file has, and runs behind them.
+    """Rows of a day of one channel that are new, or in the place of those that the file has.
 
-    What only grows keeps its stored rows in the file; what changes them holds all in memory until
-    it is written. `stored` is how many rows of the day the file has, `unwritten` how many of all
-    it lacks.
+    `stored` is how many rows of the day the file has, `added` how many more there are now,
+    `last_ns` the latest time of all.
     """
 
-    __slots__ = ("_base", "_kept", "_n", "_tail", "last_ns", "stored", "unwritten")
+    __slots__ = ("_rows", "_tail", "added", "last_ns", "stored", "unwritten")
 
-    def __init__(self, base: Callable[[], Rows], stored: int, last_ns: int) -> None:
-        """`base` reads the stored rows, `last_ns` is the time of the last of them."""
-        self._base = base
-        self._kept: Rows | None = None  # all rows but the tail, where they are not in the file
-        self._tail: list[Rows] = []
-        self._n = stored
-        self.stored, self.unwritten, self.last_ns = stored, 0, last_ns
-
-    @classmethod
-    def of(cls, rows: Rows, stored: int, unwritten: int = 0) -> "OpenBlock":
-        """All rows of a day in memory."""
-        block = cls(no_rows, stored, NEVER_NS)
-        block.put(rows)
-        block.unwritten = unwritten
-        return block
+    def __init__(self, stored: int, last_ns: int) -> None:
+        self._rows = no_rows()
+        self._tail: list[Rows] = []  # behind all other rows
+        self.stored, self.added, self.unwritten, self.last_ns = stored, 0, 0, last_ns
 
     def __len__(self) -> int:
-        return self._n
+        return self.stored + self.added
 
     def append(self, rows: Rows) -> None:
         """Rows behind all others."""
         self._tail.append(rows)
-        self._n += len(rows)
+        self.added += len(rows)
         self.unwritten += len(rows)
         self.last_ns = int(rows["time_ns"][-1])
         if len(self._tail) > LONGEST_TAIL:  # an array of its own takes more than its one row
             self._tail = [np.concatenate(self._tail)]
 
-    def put(self, rows: Rows) -> None:
-        """All rows of the day, in the place of what there was."""
-        self._kept, self._tail, self._n = rows, [], len(rows)
-        self.last_ns = int(rows["time_ns"][-1]) if len(rows) else NEVER_NS
+    def put(self, rows: Rows, added: int) -> None:
+        """Rows in the order of time; so many of them are of times that had none."""
+        if not len(rows):
+            return
+        self._rows = overlaid(self.rows(), rows)
+        self.added += added
+        self.unwritten = len(self._rows)
+        self.last_ns = max(self.last_ns, int(rows["time_ns"][-1]))
 
     def rows(self) -> Rows:
-        """All rows, in the order of time; not kept in memory for it where the file has most."""
-        if self._kept is not None and not self._tail:
-            return self._kept
-        rows = np.concatenate([self._base() if self._kept is None else self._kept, *self._tail])
-        if self._kept is not None:
-            self._kept, self._tail = rows, []
-        return rows
+        """The unwritten rows in the order of time."""
+        if self._tail:
+            runs = [self._rows, *self._tail] if len(self._rows) else self._tail
+            self._rows, self._tail = np.concatenate(runs) if len(runs) > 1 else runs[0], []
+        return self._rows
 
-    def whole(self) -> Rows:
-        """All rows, kept in memory until they are written: for those who ask row by row."""
-        if self._kept is None:
-            self._kept, self._tail = self.rows(), []
-        return self.rows()
+    def between(self, from_ns: int, until_ns: int) -> Rows:
+        """Those with from_ns <= time < until_ns."""
+        rows = self.rows()
+        begin, end = np.searchsorted(rows["time_ns"], [from_ns, until_ns])
+        return rows[begin:end]
 
     def last_row(self) -> Rows:
-        """A run of the last row, or of none."""
-        return self._tail[-1][-1:] if self._tail else self.rows()[-1:]
+        """A run of the last of the day, where that is unwritten; else of none."""
+        rows = self._tail[-1][-1:] if self._tail else self._rows[-1:]
+        return rows if len(rows) and rows["time_ns"][0] == self.last_ns else no_rows()
 
 
 @dataclass(slots=True)

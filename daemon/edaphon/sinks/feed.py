@@ -112,11 +112,8 @@ class _Backlog:
         return found, _Place(block)
 
     def _rows(self, series: Series, head: BlockHead, from_ns: int) -> Iterator[Observations]:
-        from_ns = max(from_ns, self.since_ns)
-        for run in series.rows_above(head.channel, head.day, self.cursor, self.target):
-            first = int(np.searchsorted(run.time_ns, from_ns))
-            if first < len(run):
-                yield part_of(run, slice(first, None))
+        begin = max(from_ns, self.since_ns)
+        return series.rows_above(head.channel, head.day, self.cursor, self.target, begin)
 
 
 class SeriesFeed:

@@ -63,11 +63,18 @@ def read_by(station: Station, steps: Steps) -> tuple[int, int]:
         )
 
 
+@pytest.fixture(scope="module")
+def one_and_four(tmp_path_factory: pytest.TempPathFactory) -> tuple[Station, Station]:
+    """Stations with one day of records, and with four."""
+    folder = tmp_path_factory.mktemp("days")
+    return station_of(folder / "1", 1), station_of(folder / "4", 4)
+
+
 def test_start_and_status_read_as_much_of_four_days_as_of_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    one_and_four: tuple[Station, Station], monkeypatch: pytest.MonkeyPatch
 ):
     steps = Steps(monkeypatch)
-    one, four = station_of(tmp_path / "1", 1), station_of(tmp_path / "4", 4)
+    one, four = one_and_four
     for few, many in zip(read_by(one, steps), read_by(four, steps), strict=True):
         assert many < few * 1.2 + 50
         assert many * 100 < DAY  # and far from a step for each row
@@ -75,6 +82,52 @@ def test_start_and_status_read_as_much_of_four_days_as_of_one(
     with closing(sqlite3.connect(four.storage / "series.sqlite")) as db:
         db.execute("SELECT count(*) FROM conflict WHERE raw > 0").fetchone()
     assert steps.taken > 50  # the count of steps does count
+
+
+def test_verify_reads_as_much_of_four_days_as_of_one(
+    one_and_four: tuple[Station, Station], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("edaphon.commands.accounts.NEWEST", 5000)
+    steps, taken = Steps(monkeypatch), []
+    for station in one_and_four:
+        whole = call_json(station, "verify", "--deep")
+        steps.taken = 0
+        found = call_json(station, "verify")
+        taken.append(steps.taken)
+        assert found["counted_from"] > whole["counted_from"] == 0
+        for part in ("entries", "observations", "slots"):
+            assert found[part] == whole[part]
+    assert taken[1] < taken[0] * 1.2 + 100
+    assert taken[1] * 100 < 4 * DAY
+
+
+def test_what_verify_does_not_read_deep_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("edaphon.commands.accounts.NEWEST", 5000)
+    station = station_of(tmp_path, 1)
+    newest = max(station.storage.glob("journal/*.sqlite"))
+    newest.chmod(0o644)
+    last = DAY  # all of a day is in the newest file
+    for n, codes in ((10, (0,)), (last - 10, (1,))):
+        with closing(sqlite3.connect(newest)) as db, db:
+            kept = db.execute("SELECT payload FROM entry WHERE n = ?", (n,)).fetchone()
+            assert kept is not None
+            db.execute("UPDATE entry SET payload = x'00' WHERE n = ?", (n,))
+        assert call_json(station, "verify", codes=codes)["entries"]["damaged"] == codes[0]
+        assert call_json(station, "verify", "--deep", codes=(1,))["entries"]["damaged"] == 1
+        with closing(sqlite3.connect(newest)) as db, db:
+            db.execute("UPDATE entry SET payload = ? WHERE n = ?", (*kept, n))
+
+
+def test_verify_finds_a_lost_file_without_reading_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Records that were derived and are gone leave the ledger open, whatever is read."""
+    monkeypatch.setattr("edaphon.commands.accounts.NEWEST", 5000)
+    monkeypatch.setattr("tests.benchmarks.grown.FILE_ROWS", DAY // 4)
+    station = station_of(tmp_path, 1)
+    assert call_json(station, "verify")["entries"]["closes"]
+    sorted(station.storage.glob("journal/journal-*.sqlite"))[2].unlink()
+    assert call_json(station, "verify", codes=(1,))["entries"]["lost"] == DAY // 4
 
 
 def test_a_start_does_not_read_the_journal_where_no_source_is_asked(tmp_path: Path):

@@ -54,7 +54,7 @@ def old_and_new(folder: Path, n: int) -> tuple[Series, Series]:
 
 def taken_over(folder: Path, killed_at: int) -> int:
     """Take over what lies in two files, in this process; killed at a block, if not 0."""
-    put = Store.put
+    put = Store.put_last
     written = []
 
     def fatal(self: Store, *block: object) -> None:
@@ -63,7 +63,7 @@ def taken_over(folder: Path, killed_at: int) -> int:
             signal.raise_signal(signal.SIGKILL)
         put(self, *block)
 
-    Store.put = fatal
+    Store.put_last = fatal
     series, again = Series(folder / "series"), Series(folder / "again")
     with series.unseen():
         differing = series.adopt("a", again, ALWAYS).differing
@@ -107,7 +107,7 @@ def test_an_error_in_the_middle_leaves_what_was_in_memory_too(tmp_path, monkeypa
     series, again = old_and_new(tmp_path, 5 * 1440)
     series.merge([run(5 * 1440, 10, 0)], TEXTS)  # not written
     before, unflushed = seen(series), series.unflushed_rows
-    put, blocks = Store.put, []
+    put, blocks = Store.put_last, []
 
     def full(self: Store, *block: object) -> None:
         blocks.append(block)
@@ -115,7 +115,7 @@ def test_an_error_in_the_middle_leaves_what_was_in_memory_too(tmp_path, monkeypa
             raise OSError("no space left on device")
         put(self, *block)
 
-    monkeypatch.setattr(Store, "put", full)
+    monkeypatch.setattr(Store, "put_last", full)
     with pytest.raises(OSError, match="no space"):
         series.adopt("a", again, ALWAYS)
     assert seen(series) == before

@@ -28,28 +28,40 @@ def run(channel: int, step: int, steps: int, late: int = 0) -> Observations:
     )  # fmt: skip
 
 
-def held_mb(series: Series, values: int) -> float:
-    """What a day of so many values leaves in memory at most, beyond what was there before."""
-    steps, most = values // CHANNELS // ROWS, 0.0
+def peak_mb(series: Series, values: int, channels: int, late: bool) -> float:
+    """What a day of so many values takes at most; with late ones all over it once more."""
+    steps = values // channels // ROWS
     gc.collect()
     before = tracemalloc.get_traced_memory()[0]
-    for step in range(steps):
-        series.merge([run(c, step, steps) for c in range(CHANNELS)], TEXTS)
+    tracemalloc.reset_peak()
+    turns = [(step, 0) for step in range(steps)]
+    turns += [(step, 1) for step in range(0, steps, 10)] if late else []
+    for step, late_ns in turns:
+        for first in range(0, channels, 20):  # a turn of the deriver takes some 4,000 readings
+            own = [run(c, step, steps) for c in range(first, min(first + 20, channels))]
+            for each in own:
+                each.time_ns[:] += late_ns
+            series.merge(own, TEXTS)
         if series.unflushed_rows > FLUSH_AT_ROWS:
             series.flush()
-        most = max(most, (tracemalloc.get_traced_memory()[0] - before) / 1e6)
-    return most
+    series.flush()
+    return (tracemalloc.get_traced_memory()[1] - before) / 1e6
 
 
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("channels", [1, 60])
 @pytest.mark.parametrize("values", [240_000, pytest.param(1_000_000, marks=LONG)])
-def test_a_day_of_a_million_values_takes_less_than_10_mb(tmp_path: Path, values: int):
+def test_a_day_of_a_million_values_takes_less_than_10_mb(
+    tmp_path: Path, values: int, channels: int, late: bool
+):
     """The rows of 240,000 values alone take 17 MB."""
     tracemalloc.start()
     try:
         with closing(Series(tmp_path / "series.sqlite")) as series:
-            assert held_mb(series, values) < 10.0
-            series.flush()
-            assert series.count() == values // CHANNELS // ROWS * CHANNELS * ROWS
+            assert peak_mb(series, values, channels, late) < 10.0
+            steps = values // channels // ROWS
+            n = steps + (-(-steps // 10) if late else 0)
+            assert series.count() == n * channels * ROWS
     finally:
         tracemalloc.stop()
 
@@ -89,8 +101,10 @@ def test_rows_behind_stored_ones_and_among_them_are_read_as_one_day(tmp_path: Pa
     assert found[0] == found[1]
 
 
-def test_memory_is_as_flat_after_a_week_as_after_two_days(tmp_path: Path):
-    days, steps = 7, 5
+@pytest.mark.parametrize("steps", [5, pytest.param(360, marks=LONG)])
+def test_memory_is_as_flat_after_a_week_as_after_two_days(tmp_path: Path, steps: int):
+    """In the long form 4,320,000 values a day: fifty times 60 channels a minute."""
+    days = 7
     most = [0] * days
     tracemalloc.start()
     try:
