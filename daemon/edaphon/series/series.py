@@ -12,16 +12,15 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from edaphon.nouns import Int, Observations
+from edaphon.series.adopting import Adopted, Adoption
 from edaphon.series.change import Change, Recent, Withdrawal
 from edaphon.series.contest import (
     Conflict,
     Contested,
-    among,
     conflict_of,
     contested,
     further_of,
@@ -30,7 +29,6 @@ from edaphon.series.contest import (
     ranked,
     replaced,
     revised,
-    within,
     without_a_number,
 )
 from edaphon.series.days import Days
@@ -55,17 +53,6 @@ __all__ = ["Adopted", "Series"]
 _Part = tuple[Rows, Observations | None]  # rows of a day, and their run if they are all of it
 _Gone = dict[str, list[Int]]  # times to withdraw, by channel
 _NO_TIMES = np.empty(0, np.int64)
-
-
-class Adopted(NamedTuple):
-    """What adopting changed: rows that differ now, and the readings that were held there before.
-
-    `kept` rows stay though nothing was derived of their entries: these can't be read.
-    """
-
-    differing: int
-    before: int
-    kept: int = 0
 
 
 class Series:
@@ -312,8 +299,9 @@ class Series:
             other.flush()
             number, differing, before, kept = self.change + 1, 0, 0, 0
             days = {day for own in (self, other) for r in ranges for day in own.days(channel, *r)}
+            adoption = Adoption(ranges, unreadable, fed, number)
             for day in sorted(days):
-                for own in self._adopt_day(channel, day, other, ranges, unreadable, fed, number):
+                for own in self._adopt_day(channel, day, other, adoption):
                     differing, before = differing + own.differing, before + own.before
                     kept += own.kept
             for start, end in ranges:
@@ -326,14 +314,7 @@ class Series:
             return Adopted(differing, before, kept)
 
     def _adopt_day(
-        self,
-        channel: str,
-        day: int,
-        other: "Series",
-        ranges: Sequence[tuple[int, int]],
-        unreadable: Sequence[tuple[int, int]],
-        fed: Sequence[tuple[int, int]],
-        number: int,
+        self, channel: str, day: int, other: "Series", adoption: Adoption
     ) -> Iterator[Adopted]:
         """Part by part, each written before the next one is read."""
         last = self._store.part_rows(channel, day)
@@ -342,22 +323,14 @@ class Series:
             is_last = part.until_ns == END_NS
             old = last if is_last else self._store.part_rows(channel, day, part.until_ns)
             taken = other._days.rows(channel, day, part.from_ns, part.until_ns)
-            inside = within(taken["time_ns"], ranges)
-            inside &= within(taken["time_ns"], [(part.from_ns, part.until_ns)])
-            taken = self._translated(other, taken[inside])
-            here = within(old["time_ns"], ranges)
-            stays = here & among(old["sequence"], unreadable) & within(old["time_ns"], fed)
-            stays &= ~np.isin(old["time_ns"], taken["time_ns"])
-            new = np.concatenate([old[~here | stays], taken])
-            new, differs, gone = replaced(
-                old, new[np.argsort(new["time_ns"], kind="stable")], number
-            )
-            self._unwritten.withdrawn.append((number, Withdrawal(channel, gone)))
+            taken = self._translated(other, adoption.wanted(taken, part))
+            new = adoption.combined(old, taken)
+            self._unwritten.withdrawn.append((adoption.number, Withdrawal(channel, new.gone)))
             self._write_out()
-            if differs.any() or len(gone):
-                end = self._store.put_part(channel, day, part.until_ns, new, self.name)
+            if new.differ:
+                end = self._store.put_part(channel, day, part.until_ns, new.rows, self.name)
                 last = end if end is not None else last
-            yield Adopted(int(differs.sum()) + len(gone), int(here.sum()), int(stays.sum()))
+            yield new.counts
         self._store.put_last(channel, day, last, self.name)
 
     def _translated(self, other: "Series", rows: Rows) -> Rows:
