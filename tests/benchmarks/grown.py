@@ -44,7 +44,7 @@ def grow(storage: Path, readings: int) -> None:
     with closing(sqlite3.connect(storage / "state.sqlite")) as db, db:
         db.execute("DELETE FROM note WHERE key IN ('slot accounts', 'journal summary')")
     with closing(sqlite3.connect(storage / "series.sqlite")) as db, db:
-        db.execute("DELETE FROM checkpoint WHERE name = 'slot accounts'")
+        db.execute("DELETE FROM checkpoint WHERE name LIKE '%slot accounts'")
 
 
 def _add_records(folder: Path, readings: int, begin_ns: int) -> tuple[Sequence, int]:
