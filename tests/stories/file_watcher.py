@@ -99,13 +99,17 @@ class Watcher:
         for name in [*order, *self.stories]:
             if name not in self.begun:
                 self.begun[name] = -1.0 if name in self.stories else now
-        others = [name for name in order if self._is_other(name, there[name], there)]
         gone = {name for name in self.stories if name not in there}
-        for name in [*(n for n in others if n not in self.gone), *sorted(gone - self.gone)]:
-            self._leave(name, disk)
+        others = []
+        for name in sorted([*order, *sorted(gone)], key=self._is_unread):
+            if name in there and not self._is_other(name, there[name], there):
+                continue
+            if name not in self.gone:
+                self._leave(name, disk)
+            if name in there:
+                others.append(name)
+                self._retire(name)
         self.gone = gone
-        for name in others:
-            self._retire(name)
         for name in others:
             self._begin(name, there[name], there)
         for n, name in enumerate(order):
@@ -118,6 +122,10 @@ class Watcher:
         stat = (id(file), file.data, file.changed, file.moves)
         if self.stat.get(name) != stat:
             self.since[name], self.stat[name] = now, stat
+
+    def _is_unread(self, name: str) -> bool:
+        """Such a name comes last: what left another name may stand there now."""
+        return name not in self.stories or not self.stories[name].data
 
     def _is_other(self, name: str, file: File, there: dict[str, File]) -> bool:
         story = self.stories.get(name)

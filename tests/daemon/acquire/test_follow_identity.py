@@ -505,3 +505,17 @@ def test_pieces_that_are_known_already_change_nothing(plot):
         known.learn(piece)
     assert known == before
     assert len(known.former) == 1
+
+
+def test_a_file_renamed_over_one_without_a_line_is_read_on_there(plot):
+    plot.write("a.csv", b"")
+    plot.write("b.csv", HEAD + row(1) + row(2))
+    plot.look()
+    os.replace(path(plot, "b.csv"), path(plot, "a.csv"))
+    plot.clock.now += follow._SECOND_NS
+    plot.write("b.csv", HEAD + row(11))  # newer, so that a.csv is looked at first
+    plot.look()
+    plot.write("a.csv", row(3))
+    plot.look()
+    assert plot.numbers() == [1.5, 2.5, 11.5, 3.5]
+    assert story(plot)[-1] == ("a.csv", 1, "BEGINS", len(HEAD + row(1) + row(2)))
