@@ -96,7 +96,6 @@ class Known:
     def adopt(self, name: str, where: str | int) -> None:
         """A file of `elsewhere` is found under this name: it is read on there."""
         place = self._pop(where)
-        self.retire(name)
         self.places[name] = replace(place, follows=Follows.BEGINS, copy=0)
 
     def learn(self, piece: Piece) -> None:

@@ -135,6 +135,18 @@ def test_a_torn_header_is_not_gone_on_with_in_the_next_file_of_its_name(plot):
     assert (whole.line, whole.headed, whole.data, whole.copy) == (1, True, wide(1), 2)
 
 
+def test_a_torn_header_taken_before_a_restart_is_not_gone_on_with_in_another_file(plot):
+    plot.write("a.csv", WIDE[:3])
+    plot.look()
+    plot.save()
+    plot.look(after_s=3601)
+    plot.start()
+    replace(plot, "a.csv", WIDE + wide(1))
+    plot.look()
+    torn, whole = plot.pieces()
+    assert (torn.data, whole.line, whole.data, whole.copy) == (WIDE[:3], 1, wide(1), 2)
+
+
 def test_a_line_that_is_no_header_is_taken_once_over_a_restart_with_an_older_state(plot):
     plot.write("a.csv", b"no header")
     plot.look()
