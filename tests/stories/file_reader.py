@@ -186,6 +186,15 @@ def ended(line: bytes, data: bytes) -> bool:
     return bool(line) and line[-1] in _ends(data)
 
 
+def last_character(data: bytes) -> str:
+    """That of what was read of a file."""
+    mark = _mark(data)
+    if not mark:
+        return data[-1:].decode("latin-1")
+    text = data[2:].decode("utf-16-le" if mark == b"\xff\xfe" else "utf-16-be", "replace")
+    return text[-1:] if len(data) % 2 == 0 else ""
+
+
 def _ends(data: bytes) -> set[int]:
     if _mark(data):
         text = data[2 : len(data) // 2 * 2].decode(

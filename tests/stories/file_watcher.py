@@ -9,7 +9,17 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tests.stories.file_reader import Form, Line, Row, ended, is_names, lines_of, read, waits
+from tests.stories.file_reader import (
+    Form,
+    Line,
+    Row,
+    ended,
+    is_names,
+    last_character,
+    lines_of,
+    read,
+    waits,
+)
 
 __all__ = ["Disk", "Taken", "Watcher"]
 
@@ -225,6 +235,7 @@ class Watcher:
         )
 
     def _take(self, story: Story, data: bytes, quiet: float, gone: bool, n: int) -> None:
+        self._take_feed(story, data)
         start = len(story.data)
         lines = lines_of(story.data)
         if start == len(data):
@@ -245,6 +256,16 @@ class Watcher:
         story.orders = before + [(self.looks, n, at) for at in range(len(before), count)]
         last = lines_of(story.data)[-1:]
         story.torn = bool(last) and not ended(last[0], data)
+
+    def _take_feed(self, story: Story, data: bytes) -> None:
+        """The LF behind a CR that ended a line already: a line without anything in it."""
+        if story.torn or last_character(story.data) != "\r":
+            return
+        unit = 2 if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else 1
+        more = data[: len(story.data) + unit]
+        if last_character(more) == "\n":
+            story.data = more
+            self.kinds.setdefault(story.name, Counter())["blank"] += 1
 
     def _put_aside(self, story: Story, lines: list[bytes]) -> None:
         """The row of a line that had no end, and is read again: it was taken all the same."""
