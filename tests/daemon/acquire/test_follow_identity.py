@@ -153,6 +153,7 @@ def test_a_line_that_is_no_header_is_taken_once_over_a_restart_with_an_older_sta
     plot.look(after_s=3601)
     plot.start()
     plot.look()
+    plot.look(after_s=11)
     assert len(plot.pieces()) == 1
 
 
