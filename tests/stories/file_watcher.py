@@ -17,7 +17,9 @@ from tests.stories.file_reader import (
     is_names,
     last_character,
     lines_of,
+    mark_of,
     read,
+    torn_lines,
     waits,
 )
 
@@ -62,7 +64,7 @@ class Story:
 
     data: bytes = b""
     orders: list[tuple[int, int, int]] = field(default_factory=list)  # of each line
-    torn: bool = False  # the last line has no end
+    torn: int = 0  # so many lines are read again: the last, or all of a header, has no end
     name: str = ""
     begins: int = 0  # the first line that counts under that name
     moved: bool = False  # nothing was read under that name yet
@@ -213,7 +215,7 @@ class Watcher:
         own = self.kinds.setdefault(story.name, Counter())
         for at in range(story.begins, len(lines)):
             own[lines[at].kind] += 1
-            torn = story.torn and at == len(lines) - 1
+            torn = bool(story.torn) and at == len(lines) - 1
             if (row := lines[at].row) is not None:
                 self.taken.append(Taken(story.orders[at], row, torn))
 
@@ -241,9 +243,10 @@ class Watcher:
         if start == len(data):
             return
         if story.torn:
-            start -= len(lines[-1])
-        headed = any(is_names(line.decode("latin-1"), self.form) for line in lines) or any(
-            one.kind == "header" for one in story.lines(self.form)
+            start -= sum(map(len, lines[-story.torn :]))
+        known = len(lines) - story.torn
+        headed = any(is_names(line.decode("latin-1"), self.form) for line in lines[:known]) or any(
+            one.kind == "header" for one in story.lines(self.form)[:known]
         )
         size = waits(data, start, self.form, quiet, gone, headed)
         if start + size <= len(story.data):
@@ -255,13 +258,15 @@ class Watcher:
         count = len(lines_of(story.data))
         story.orders = before + [(self.looks, n, at) for at in range(len(before), count)]
         last = lines_of(story.data)[-1:]
-        story.torn = bool(last) and not ended(last[0], data)
+        story.torn = 0
+        if last and not ended(last[0], data):
+            story.torn = torn_lines(story.data, self.form)
 
     def _take_feed(self, story: Story, data: bytes) -> None:
         """The LF behind a CR that ended a line already: a line without anything in it."""
         if story.torn or last_character(story.data) != "\r":
             return
-        unit = 2 if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else 1
+        unit = len(mark_of(data)) or 1
         more = data[: len(story.data) + unit]
         if last_character(more) == "\n":
             story.data = more

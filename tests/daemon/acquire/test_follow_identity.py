@@ -135,6 +135,26 @@ def test_a_torn_header_is_not_gone_on_with_in_the_next_file_of_its_name(plot):
     assert (whole.line, whole.headed, whole.data, whole.copy) == (1, True, wide(1), 2)
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("above", [b"", HEAD + row(1)])
+def test_a_header_that_had_no_end_is_read_again_when_the_file_comes_back(plot, above, restarted):
+    plot.write("a.csv", above + b"time,t")
+    plot.look()
+    os.rename(path(plot, "a.csv"), path(plot, "kept"))
+    plot.look()
+    assert plot.pieces()[-1].unended
+    os.rename(path(plot, "kept"), path(plot, "a.csv"))
+    if restarted:
+        plot.save()
+        plot.start()
+    plot.write("a.csv", b"_2,t\n2026-03-02 00:00:00,-,2.5\n")
+    plot.look()
+    assert plot.numbers()[-1] == 2.5
+    whole = versions(plot.pieces())
+    assert list(whole.values()) == [path(plot, "a.csv").read_bytes()]
+    line_numbers(plot.pieces())
+
+
 def test_a_torn_header_taken_before_a_restart_is_not_gone_on_with_in_another_file(plot):
     plot.write("a.csv", WIDE[:3])
     plot.look()
