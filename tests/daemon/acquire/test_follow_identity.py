@@ -135,6 +135,31 @@ def test_a_torn_header_is_not_gone_on_with_in_the_next_file_of_its_name(plot):
     assert (whole.line, whole.headed, whole.data, whole.copy) == (1, True, wide(1), 2)
 
 
+def test_lines_that_no_header_explains_make_no_file_known_by_another_name(plot):
+    title = b"logger 7\n"
+    plot.write("a.csv", title)
+    plot.look()
+    path(plot, "a.csv").unlink()
+    plot.look()
+    assert plot.pieces()[-1].lines == 1
+    plot.write("b.csv", title + HEAD + row(1))
+    plot.look()
+    whole = plot.pieces()[-1]
+    assert (whole.name[-5:], whole.line, whole.lines) == ("b.csv", 1, 3)
+
+
+def test_lines_that_no_header_explains_are_read_from_their_start_when_the_file_comes_back(plot):
+    plot.write("a.csv", b"logger 7\n")
+    plot.look()
+    os.rename(path(plot, "a.csv"), path(plot, "kept"))
+    plot.look()
+    os.rename(path(plot, "kept"), path(plot, "a.csv"))
+    plot.write("a.csv", HEAD + row(1))
+    plot.look()
+    whole = plot.pieces()[-1]
+    assert (whole.copy, whole.line, whole.lines) == (2, 1, 3)
+
+
 @pytest.mark.parametrize("restarted", [False, True])
 @pytest.mark.parametrize("above", [b"", HEAD + row(1)])
 def test_a_header_that_had_no_end_is_read_again_when_the_file_comes_back(plot, above, restarted):
