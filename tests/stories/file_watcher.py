@@ -162,9 +162,11 @@ class Watcher:
             self._take(story, held.data, 1e9, True, 0)
             self.held.pop(name)
         elif story is not None and self._has_rows(story):
-            known = sorted(
+            like = name.split(".")[0]
+            known = sorted(  # the file itself, those named like it, then the newest
                 disk.files.items(),
-                key=lambda one: (one[1] is not last, one[0] == "away", -one[1].changed),
+                key=lambda one: (one[1] is last, one[0].startswith(like), one[1].changed, one[0]),
+                reverse=True,
             )
             for other, file in known:
                 if other != name and file.data.startswith(story.data):
