@@ -173,21 +173,30 @@ def text_of(line: bytes, mark: bytes) -> str:
     return text.rstrip("\r\n")
 
 
-def _mark(data: bytes) -> bytes:
+def mark_of(data: bytes) -> bytes:
     return data[:2] if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else b""
 
 
 def ended(line: bytes, data: bytes) -> bool:
     """Whether a line of a file has its end."""
-    mark = _mark(data)
+    mark = mark_of(data)
     if mark:
         order = "little" if mark == b"\xff\xfe" else "big"
         return len(line) % 2 == 0 and int.from_bytes(line[-2:], order) in _ends(data)
     return bool(line) and line[-1] in _ends(data)
 
 
+def last_character(data: bytes) -> str:
+    """That of what was read of a file."""
+    mark = mark_of(data)
+    if not mark:
+        return data[-1:].decode("latin-1")
+    text = data[2:].decode("utf-16-le" if mark == b"\xff\xfe" else "utf-16-be", "replace")
+    return text[-1:] if len(data) % 2 == 0 else ""
+
+
 def _ends(data: bytes) -> set[int]:
-    if _mark(data):
+    if mark_of(data):
         text = data[2 : len(data) // 2 * 2].decode(
             "utf-16-le" if data[:2] == b"\xff\xfe" else "utf-16-be", "replace"
         )
@@ -234,7 +243,7 @@ def header_size(texts: list[str], at: int, form: Form) -> tuple[int, bool]:
 
 def read(data: bytes, form: Form) -> list[Line]:
     """What a person makes of each line of a file."""
-    mark = _mark(data)
+    mark = mark_of(data)
     texts = [_bare(text_of(line, mark)) for line in lines_of(data)]
     return list(_Reading(form).lines(texts))
 
@@ -433,12 +442,23 @@ def _stamp_pattern(stamp: str) -> str:
     return pattern
 
 
+def torn_lines(data: bytes, form: Form) -> int:
+    """How many lines at the end are one thing without its end: a header, or the last line."""
+    kinds = [line.kind for line in read(data, form)]
+    names = [is_names(_bare(text_of(line, mark_of(data))), form) for line in lines_of(data)]
+    if form.name == "toa5":
+        whole = names[-4:-3] == [True] and kinds[-4:] == ["header"] * 4
+        return 4 if whole else 1
+    above = names[-1] and not any(names[:-1]) and set(kinds) == {"header"}
+    return len(kinds) if above else 1
+
+
 def waits(data: bytes, start: int, form: Form, quiet_s: float, gone: bool, headed: bool) -> int:
     """How many bytes from `start` on count after the file was quiet for so long, or is gone.
 
     `headed`: a header was read before.
     """
-    mark = _mark(data)
+    mark = mark_of(data)
     begin = start or len(mark)
     lines, at = [], len(mark)
     for line in lines_of(data):

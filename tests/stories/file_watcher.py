@@ -9,7 +9,19 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tests.stories.file_reader import Form, Line, Row, ended, is_names, lines_of, read, waits
+from tests.stories.file_reader import (
+    Form,
+    Line,
+    Row,
+    ended,
+    is_names,
+    last_character,
+    lines_of,
+    mark_of,
+    read,
+    torn_lines,
+    waits,
+)
 
 __all__ = ["Disk", "Taken", "Watcher"]
 
@@ -52,7 +64,7 @@ class Story:
 
     data: bytes = b""
     orders: list[tuple[int, int, int]] = field(default_factory=list)  # of each line
-    torn: bool = False  # the last line has no end
+    torn: int = 0  # so many lines are read again: the last, or all of a header, has no end
     name: str = ""
     begins: int = 0  # the first line that counts under that name
     moved: bool = False  # nothing was read under that name yet
@@ -99,13 +111,17 @@ class Watcher:
         for name in [*order, *self.stories]:
             if name not in self.begun:
                 self.begun[name] = -1.0 if name in self.stories else now
-        others = [name for name in order if self._is_other(name, there[name], there)]
         gone = {name for name in self.stories if name not in there}
-        for name in [*(n for n in others if n not in self.gone), *sorted(gone - self.gone)]:
-            self._leave(name, disk)
+        others = []
+        for name in sorted([*order, *sorted(gone)], key=self._is_unread):
+            if name in there and not self._is_other(name, there[name], there):
+                continue
+            if name not in self.gone:
+                self._leave(name, disk)
+            if name in there:
+                others.append(name)
+                self._retire(name)
         self.gone = gone
-        for name in others:
-            self._retire(name)
         for name in others:
             self._begin(name, there[name], there)
         for n, name in enumerate(order):
@@ -118,6 +134,10 @@ class Watcher:
         stat = (id(file), file.data, file.changed, file.moves)
         if self.stat.get(name) != stat:
             self.since[name], self.stat[name] = now, stat
+
+    def _is_unread(self, name: str) -> bool:
+        """Such a name comes last: what left another name may stand there now."""
+        return name not in self.stories or not self.stories[name].data
 
     def _is_other(self, name: str, file: File, there: dict[str, File]) -> bool:
         story = self.stories.get(name)
@@ -142,9 +162,11 @@ class Watcher:
             self._take(story, held.data, 1e9, True, 0)
             self.held.pop(name)
         elif story is not None and self._has_rows(story):
-            known = sorted(
+            like = name.split(".")[0]
+            known = sorted(  # the file itself, those named like it, then the newest
                 disk.files.items(),
-                key=lambda one: (one[1] is not last, one[0] == "away", -one[1].changed),
+                key=lambda one: (one[1] is last, one[0].startswith(like), one[1].changed, one[0]),
+                reverse=True,
             )
             for other, file in known:
                 if other != name and file.data.startswith(story.data):
@@ -195,7 +217,7 @@ class Watcher:
         own = self.kinds.setdefault(story.name, Counter())
         for at in range(story.begins, len(lines)):
             own[lines[at].kind] += 1
-            torn = story.torn and at == len(lines) - 1
+            torn = bool(story.torn) and at == len(lines) - 1
             if (row := lines[at].row) is not None:
                 self.taken.append(Taken(story.orders[at], row, torn))
 
@@ -217,14 +239,16 @@ class Watcher:
         )
 
     def _take(self, story: Story, data: bytes, quiet: float, gone: bool, n: int) -> None:
+        self._take_feed(story, data)
         start = len(story.data)
         lines = lines_of(story.data)
         if start == len(data):
             return
         if story.torn:
-            start -= len(lines[-1])
-        headed = any(is_names(line.decode("latin-1"), self.form) for line in lines) or any(
-            one.kind == "header" for one in story.lines(self.form)
+            start -= sum(map(len, lines[-story.torn :]))
+        known = len(lines) - story.torn
+        headed = any(is_names(line.decode("latin-1"), self.form) for line in lines[:known]) or any(
+            one.kind == "header" for one in story.lines(self.form)[:known]
         )
         size = waits(data, start, self.form, quiet, gone, headed)
         if start + size <= len(story.data):
@@ -236,7 +260,19 @@ class Watcher:
         count = len(lines_of(story.data))
         story.orders = before + [(self.looks, n, at) for at in range(len(before), count)]
         last = lines_of(story.data)[-1:]
-        story.torn = bool(last) and not ended(last[0], data)
+        story.torn = 0
+        if last and not ended(last[0], data):
+            story.torn = torn_lines(story.data, self.form)
+
+    def _take_feed(self, story: Story, data: bytes) -> None:
+        """The LF behind a CR that ended a line already: a line without anything in it."""
+        if story.torn or last_character(story.data) != "\r":
+            return
+        unit = len(mark_of(data)) or 1
+        more = data[: len(story.data) + unit]
+        if last_character(more) == "\n":
+            story.data = more
+            self.kinds.setdefault(story.name, Counter())["blank"] += 1
 
     def _put_aside(self, story: Story, lines: list[bytes]) -> None:
         """The row of a line that had no end, and is read again: it was taken all the same."""

@@ -213,9 +213,13 @@ class Follower:
     # -- which file stands under a name ------------------------------------------------------
 
     def _changed(self) -> list[str]:
-        """The names under which something changed, or that were not looked at yet."""
+        """The names under which something changed, or that were not looked at yet.
+
+        Those of which nothing was read come last: a file that left its name may stand there now.
+        """
         names = [*self._found, *(n for n in self._known.places if n not in self._found)]
-        return [name for name in names if self._is_changed(name)]
+        changed = [name for name in names if self._is_changed(name)]
+        return sorted(changed, key=lambda name: not self._known.place(name).offset)
 
     def _is_changed(self, name: str) -> bool:
         watch = self._watches.get(name)

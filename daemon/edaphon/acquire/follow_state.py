@@ -96,7 +96,6 @@ class Known:
     def adopt(self, name: str, where: str | int) -> None:
         """A file of `elsewhere` is found under this name: it is read on there."""
         place = self._pop(where)
-        self.retire(name)
         self.places[name] = replace(place, follows=Follows.BEGINS, copy=0)
 
     def learn(self, piece: Piece) -> None:
@@ -239,7 +238,7 @@ def _read_so_far(file: BinaryIO, one: _Old) -> Place:
     if not last or len(last) == len(data):
         return _place_of(one, tuple(blocks), lines + 1)
     parts = (Block.of(at - len(last), data[: -len(last)]), Block.of(at, last))
-    return replace(_place_of(one, (*blocks[:-1], *parts), lines + 2), unended=True)
+    return replace(_place_of(one, (*blocks[:-1], *parts), lines + 2), unended=1)
 
 
 def _place_of(one: _Old, blocks: tuple[Block, ...], line: int) -> Place:

@@ -76,7 +76,8 @@ class Place:
     """How far a copy of a file was read, and what is needed to go on and to know it again.
 
     `header` explains what comes next; `line` is the number of the next line. `follows` is what the
-    next piece will say. `unended`: the last block is a line that had no end. `inside`: the offset
+    next piece will say. `unended`: so many lines, those of the last block, are read again: the last
+    one, or all of a header, had no end. `inside`: the offset
     lies within a line longer than LARGEST_PIECE_BYTES. `stat` is as of the last look.
     """
 
@@ -86,7 +87,7 @@ class Place:
     copy: int = 0
     follows: Follows = Follows.BEGINS
     blocks: tuple[Block, ...] = ()
-    unended: bool = False
+    unended: int = 0
     inside: bool = False
     stat: Stat | None = None
 
@@ -99,7 +100,8 @@ class Place:
         kept = tuple(block for block in self.blocks if block.end <= start)
         if start > (kept[-1].end if kept else 0):
             kept += (Block(start, ""),)
-        unended = piece.unended and not long and bool(piece.data)
+        unended = piece.unended and not long
+        again = 1 if piece.data else piece.lines
         return Place(
             offset=end,
             header=piece.header,
@@ -107,7 +109,7 @@ class Place:
             copy=piece.copy,
             follows=Follows.ON,
             blocks=kept + _blocks(start, body, piece, unended),
-            unended=unended,
+            unended=again if unended else 0,
             inside=piece.unended and long,
             stat=self.stat,
         )
@@ -116,11 +118,12 @@ class Place:
         """Whether a piece goes on with this copy, and was not counted in yet."""
         return self.copy == piece.copy and piece.offset + len(piece.data) > self.offset
 
-    def before_last_line(self) -> "Place":
-        """Where the last line, which had no end, is read again."""
+    def before_unended(self) -> "Place":
+        """Where the last line, or a header, which had no end, is read again."""
         start = self.blocks[-2].end if len(self.blocks) > 1 else 0
         follows = Follows.AGAIN if self.follows is Follows.ON else self.follows
-        return replace(self, offset=start, line=self.line - 1, follows=follows, unended=False)
+        header, line = self.header if start else b"", self.line - self.unended
+        return replace(self, offset=start, header=header, line=line, follows=follows, unended=0)
 
     def to_json(self) -> list[Any]:
         return [
@@ -145,7 +148,7 @@ class Place:
             copy,
             Follows(follows),
             tuple(Block(*block) for block in blocks),
-            unended,
+            int(unended),
             inside,
             Stat(*stat) if stat else None,
         )
@@ -163,11 +166,11 @@ def _own_header(piece: Piece) -> bytes:
 
 
 def _blocks(start: int, body: bytes, piece: Piece, unended: bool) -> tuple[Block, ...]:
-    """One block, and one more for a last line without an end."""
+    """One block, and one more for a last line without an end; a header is one whole."""
     end = start + len(body)
     if not unended:
         return (Block.of(end, body),) if body else ()
-    last = len(_last_line(piece))
+    last = len(_last_line(piece)) if piece.data else len(body)
     whole = body[: len(body) - last]
     first = (Block.of(end - last, whole),) if whole else ()
     return (*first, Block.of(end, body[len(body) - last :]))

@@ -20,13 +20,14 @@ SLICE_BYTES = 1 << 18
 def reading_place(place: Place, size: int, sheet: Sheet) -> Place | None:
     """Where a file of that size is read on, None where nothing new can stand in it.
 
-    A file that is one record is read as a whole again; a last line without its end is repeated.
+    A file that is one record is read as a whole again; a last line, or a header, without its end
+    is repeated.
     """
     if size == place.offset:
         return None
     if place.offset and not place.inside and files.is_one_record(sheet):
         return replace(START, follows=Follows.CHANGED)
-    return place.before_last_line() if place.unended else place
+    return place.before_unended() if place.unended else place
 
 
 def next_piece(

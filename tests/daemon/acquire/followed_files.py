@@ -106,6 +106,13 @@ def row(n: int) -> bytes:
     return b"2026-03-%02d 00:00:00,%d.5\n" % (n, n)
 
 
+WIDE = b"time,t," + b",".join(b"column_%d" % n for n in range(100)) + b"\n"
+
+
+def wide(n: int) -> bytes:
+    return row(n).rstrip(b"\n") + 100 * b",1" + b"\n"
+
+
 def versions(pieces: list[Piece]) -> dict[tuple[str, int], bytes]:
     """The bytes of each copy as its pieces say them: a line that is repeated counts once."""
     whole: dict[tuple[str, int], bytes] = {}
@@ -128,6 +135,20 @@ def line_numbers(pieces: list[Piece]) -> dict[tuple[str, int], int]:
         assert piece.line == expected - (piece.follows is Follows.AGAIN)
         lines[key] = piece.line + piece.lines - 1
     return lines
+
+
+def path(plot, name):
+    return plot.folder / "data" / name
+
+
+def replace(plot, name, data):
+    path(plot, "new.tmp").write_bytes(data)
+    os.replace(path(plot, "new.tmp"), path(plot, name))
+
+
+def story(plot):
+    """(copy, how it follows, offset) of each piece."""
+    return [(p.name[-5:], p.copy, p.follows.name, p.offset) for p in plot.pieces()]
 
 
 class MemoryJournal:

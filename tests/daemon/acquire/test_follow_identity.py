@@ -6,18 +6,23 @@ import shutil
 import threading
 
 import pytest
-from tests.daemon.acquire.followed_files import HEAD, Plot, line_numbers, row, versions
+from tests.daemon.acquire.followed_files import (
+    HEAD,
+    WIDE,
+    Plot,
+    line_numbers,
+    path,
+    replace,
+    row,
+    story,
+    versions,
+    wide,
+)
 
 from edaphon.acquire import follow
 from edaphon.acquire.follow_state import Known
 from edaphon.journal import Kind
 from edaphon_drivers.payloads import Follows, Piece, pack_piece
-
-WIDE = b"time,t," + b",".join(b"column_%d" % n for n in range(100)) + b"\n"
-
-
-def wide(n: int) -> bytes:
-    return row(n).rstrip(b"\n") + 100 * b",1" + b"\n"
 
 
 @pytest.fixture
@@ -27,20 +32,6 @@ def plot(tmp_path):
     plot.stop()
     plot.journal.close()
     plot.state.close()
-
-
-def path(plot, name):
-    return plot.folder / "data" / name
-
-
-def replace(plot, name, data):
-    path(plot, "new.tmp").write_bytes(data)
-    os.replace(path(plot, "new.tmp"), path(plot, name))
-
-
-def story(plot):
-    """(copy, how it follows, offset) of each piece."""
-    return [(p.name[-5:], p.copy, p.follows.name, p.offset) for p in plot.pieces()]
 
 
 def restart(plot, saved):
@@ -88,28 +79,6 @@ def test_a_row_appended_just_before_the_file_is_deleted_is_read(plot):
     assert plot.follower.files()[0].gone
 
 
-def test_a_new_file_is_not_known_by_a_torn_header_of_one_that_is_gone(plot):
-    plot.write("a.csv", WIDE[:3])  # the power goes while the logger writes it
-    plot.look()
-    path(plot, "a.csv").unlink()
-    plot.look()
-    plot.write("b.csv", WIDE + wide(1))
-    plot.look()
-    torn, whole = plot.pieces()
-    assert (torn.data, torn.unended) == (WIDE[:3], True)
-    assert (whole.line, whole.headed, whole.data) == (1, True, wide(1))
-
-
-def test_a_file_that_is_known_is_read_on_where_only_a_header_waited(plot):
-    plot.write("a.csv", HEAD + row(1) + row(2))
-    plot.write("b.csv", HEAD)
-    plot.look()
-    os.replace(path(plot, "a.csv"), path(plot, "b.csv"))
-    plot.write("b.csv", row(3))
-    plot.look()
-    assert plot.numbers() == [1.5, 2.5, 3.5]
-
-
 @pytest.mark.parametrize("looks", [1, 2])
 def test_a_file_that_comes_after_another_was_gone_costs_no_warning(plot, looks):
     plot.write("a.csv", HEAD + row(1))
@@ -122,37 +91,6 @@ def test_a_file_that_comes_after_another_was_gone_costs_no_warning(plot, looks):
     plot.look()
     assert plot.numbers() == [1.5, 2.5]
     assert not plot.follower.losses()
-
-
-def test_a_torn_header_is_not_gone_on_with_in_the_next_file_of_its_name(plot):
-    plot.write("a.csv", WIDE[:3])
-    plot.look()
-    path(plot, "a.csv").unlink()
-    plot.look()
-    plot.write("a.csv", WIDE + wide(1))
-    plot.look()
-    whole = plot.pieces()[-1]
-    assert (whole.line, whole.headed, whole.data, whole.copy) == (1, True, wide(1), 2)
-
-
-def test_a_line_that_is_no_header_is_taken_once_over_a_restart_with_an_older_state(plot):
-    plot.write("a.csv", b"no header")
-    plot.look()
-    plot.look(after_s=3601)
-    plot.start()
-    plot.look()
-    assert len(plot.pieces()) == 1
-
-
-def test_a_header_alone_finds_no_other_file_of_the_folder(plot):
-    plot.write("a.csv", WIDE)
-    plot.look()
-    plot.look(after_s=3601)
-    plot.start()  # so that it is not held open
-    plot.write("archive.txt", WIDE + wide(1))
-    path(plot, "a.csv").unlink()
-    plot.look()
-    assert plot.numbers() == []
 
 
 @pytest.mark.parametrize("saved", [False, True])
@@ -319,19 +257,6 @@ def test_a_copy_of_a_file_that_lives_on_is_a_file_of_its_own(plot):
     plot.write("b.csv", row(3))
     plot.look()
     assert [p.name[-5] for p in plot.pieces()] == ["a", "b", "a", "b"]
-
-
-def test_a_new_file_with_the_header_of_one_that_is_gone_has_a_header_of_its_own(plot):
-    plot.write("a.csv", HEAD)
-    plot.look()
-    plot.look(after_s=3700)
-    path(plot, "a.csv").unlink()
-    plot.write("b.csv", HEAD + row(1))
-    plot.look()
-    assert [(p.name[-5], p.headed, p.lines) for p in plot.pieces()] == [
-        ("a", True, 1),
-        ("b", True, 2),
-    ]
 
 
 @pytest.mark.parametrize("saved", range(4))

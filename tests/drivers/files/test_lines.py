@@ -158,6 +158,14 @@ def test_names_that_come_again_every_day_and_units_below_them_are_headers():
     assert counts(HEAD + units + GOOD + HEAD + units + GOOD, CSV) == (2, 4, 0, 0)
 
 
+@pytest.mark.parametrize("offset", [0, 100])
+def test_units_below_the_names_of_a_piece_of_version_one_are_a_header(offset):
+    names = HEAD.encode()
+    data = names + b"-,degC,-\n" + GOOD.encode() + b"-,degC,-\n"
+    (part,) = read_piece(Piece("f", offset, names, data), CSV)
+    assert part.counts == (1, 2, 0, 1)
+
+
 def test_fewer_or_more_names_hold_from_there_on():
     wider = "Time,x,T5,VWC\n2026-04-02 00:00:00,9,4.3,0.32\n"
     readings, found, _, _ = read(HEAD + GOOD + wider + HEAD + GOOD, CSV)
