@@ -1,0 +1,158 @@
+"""Nodes, conditions, incidents and events: what all parts of the alerts share.
+
+    Situation ──rules──► Condition* ──causes──► Incident* ──due──► Message ──receiver──► Event (sent)
+                                                   ▲
+    journal entries of kind ALERT ──Event*─────────┘
+
+A situation is a frozen picture of what is known at one moment. Rules are pure functions of it and
+of what they found before. Incidents are only what their events say, so that a restart finds them
+in the journal as they were.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+__all__ = [
+    "LOGGER",
+    "Condition",
+    "Event",
+    "Incident",
+    "Node",
+    "NodeKind",
+    "Severity",
+    "What",
+]
+
+
+class Severity(StrEnum):
+    """What becomes of data; the first is the worst."""
+
+    LOST = "lost"
+    WILL_BE_LOST = "will be lost"
+    DOUBTFUL = "doubtful"
+    LATE = "late"
+    COSMETIC = "cosmetic"
+
+
+class NodeKind(StrEnum):
+    """What can fail; a node's parent is what it needs to give data."""
+
+    LOGGER = "logger"
+    SUPPLY = "supply"
+    DISK = "disk"
+    CLOCK = "clock"
+    JOURNAL = "journal"
+    SERVICE = "service"
+    BUS = "bus"
+    BRANCH = "branch"
+    BROKER = "broker"
+    GATEWAY = "gateway"
+    SOURCE = "source"
+    SENSOR = "sensor"  # a probe that feeds several outputs of a source
+    CHANNEL = "channel"
+    SERVER = "server"
+    SINK = "sink"
+    CALIBRATION = "calibration"
+    RECEIVER = "receiver"
+
+
+class Node(NamedTuple):
+    """`id` is "KIND NAME" and unique; `parent` is the id of another node, "" for the logger.
+
+    `label` names it for people in the site's own words: a sensor's serial number, model and place,
+    a bus with the identity of its port.
+    """
+
+    id: str
+    kind: NodeKind
+    name: str
+    parent: str
+    label: str
+
+
+LOGGER = "logger"  # the id of the root node
+
+
+class What(StrEnum):
+    """What is wrong with a node; each has its texts in the files of languages."""
+
+    SILENT = "silent"  # nothing comes any more
+    NO_NUMBER = "no number"  # its source speaks, and brings no number of it
+    FAILURE_CODE = "failure code"  # the instrument says that it failed
+    LOW_SUPPLY = "low supply"  # voltage below what the instruments need
+    SUPPLY_FALLS = "supply falls"  # voltage reaches that within days
+    PORT_LOST = "port lost"  # a bus, adapter or stream whose port can't be used
+    BROKER_LOST = "broker lost"
+    UPLINKS_MISSED = "uplinks missed"
+    SINK_AWAY = "sink away"
+    SINK_BLOCKED = "sink blocked"  # a person must act: key, database, certificate
+    SET_ASIDE = "set aside"  # points that the server refuses
+    DISK_FULL = "disk full"
+    DISK_FILLS = "disk fills"
+    JOURNAL_FAILS = "journal fails"  # records can't be written
+    ENTRIES_LOST = "entries lost"  # of the journal, until a person notes it
+    CLOCK_UNKNOWN = "clock unknown"
+    WRONG_SENSOR = "wrong sensor"  # another serial number than the facts say
+    CALIBRATION_ENDS = "calibration ends"
+    PART_FAILS = "part fails"  # of the service itself
+    RECEIVER_REFUSES = "receiver refuses"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One thing wrong with one node at one moment.
+
+    `since_ns` [UTC ns]: when it began, as far as that is known (a silent source: its last value).
+    `numbers` are what its texts need, by the names that the files of languages use.
+    """
+
+    node: str
+    what: What
+    severity: Severity
+    since_ns: int
+    numbers: Mapping[str, str | int | float] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, What]:
+        return self.node, self.what
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """What has one cause, from its opening until data flow again.
+
+    `number` is what people type (`edaphon alert ack 17`). `cause` is the id of a node; `members`
+    are the ids of the nodes that fail with it, itself included. `acknowledged_until_ns` is 0
+    without an acknowledgement. `sent` holds, by receiver, the events of messages that went out.
+    """
+
+    number: int
+    cause: str
+    what: What
+    severity: Severity
+    since_ns: int
+    opened_ns: int
+    members: tuple[str, ...]
+    numbers: Mapping[str, str | int | float] = field(default_factory=dict)
+    changed_ns: int = 0  # when it grew, changed its severity, or came back while kept open
+    turns_ns: tuple[int, ...] = ()  # when it came and went lately: it flaps
+    quiet_ns: int = 0  # since when nothing is wrong, while it is kept open; 0: it is wrong now
+    resolved_ns: int = 0
+    acknowledged_until_ns: int = 0
+    acknowledged_by: str = ""
+    why: str = ""  # of the acknowledgement
+
+
+class Event(NamedTuple):
+    """What becomes of an incident, as it stands in the journal (kind ALERT, payload JSON).
+
+    `did`: opened, grew, changed, turned, resolved, acknowledged, sent, refused, summed.
+    `table` has what that needs; a reader passes over what it does not know.
+    """
+
+    did: str
+    number: int
+    time_ns: int
+    table: Mapping[str, object]
