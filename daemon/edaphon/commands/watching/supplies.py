@@ -1,0 +1,52 @@
+"""Measured supplies: which voltage feeds what, and what the instruments on it need."""
+
+from collections.abc import Mapping
+
+from edaphon.config import Configuration, FileSource, HeardSource, ScheduledSource
+from edaphon.facts import Knowledge
+from edaphon.facts.model import ChannelFact, Deployment
+
+__all__ = ["VOLTAGES", "least_v", "measured_supplies"]
+
+VOLTAGES = ("battery_voltage", "supply_voltage")
+_LEAST_FIRST = {"min": 0, "mean": 1, "instant": 1}
+
+# (highest voltage of the last days from, to, least that is needed) [V]. A lead battery of 12 V is
+# charged at up to 14.4 V and below 10.8 V a logger works no longer (Campbell Scientific CR10X
+# operator's manual, 19.4.3.1); probes that hang on it as a whole are in doubt below 11 V. One of
+# 24 V is two of these. A lithium cell of 3.6 V feeds a Dragino SE0X-LB from 2.5 V on (its user
+# manual, 1.3). Of any other supply nobody has said what it feeds needs.
+_FAMILIES = ((10.8, 16.0, 11.0), (21.6, 32.0, 22.0), (3.3, 3.75, 2.5))
+
+
+def measured_supplies(
+    config: Configuration, knowledge: Knowledge, deployments: Mapping[str, Deployment]
+) -> dict[str, str]:
+    """The channel that measures the supply of a transport: "bus NAME", or a source's path.
+
+    A device over radio or with a topic of its own measures its own battery; what is measured on a
+    line or in a file feeds all that comes by it.
+    """
+    kinds = {source.path: source for source in config.sources}
+    found: dict[str, list[tuple[int, int, str]]] = {}
+    for id, deployment in deployments.items():
+        fact = knowledge.channels[id]
+        if fact.quantity in VOLTAGES:
+            source = kinds[deployment.source]
+            wired = isinstance(source, ScheduledSource | HeardSource)
+            transport = f"bus {source.bus}" if wired else source.path
+            order = VOLTAGES.index(fact.quantity), _LEAST_FIRST.get(fact.statistic, 2), id
+            found.setdefault(transport, []).append(order)
+    return {transport: min(own)[2] for transport, own in found.items()}
+
+
+def least_v(fact: ChannelFact, highest_v: float) -> float | None:
+    """What the instruments need [V]: as its checks say, else by the kind of its battery.
+
+    `highest_v` is of the last days: what a battery is shows while it is full.
+    """
+    limits = fact.limits().get("range", {})
+    given = max(limits.get("suspect_lowest", 0.0), limits.get("fail_lowest", 0.0))
+    if given > 0:
+        return given
+    return next((least for lo, hi, least in _FAMILIES if lo <= highest_v <= hi), None)
