@@ -28,14 +28,9 @@ from edaphon.commands.outlets import (
     set_aside_words,
 )
 from edaphon.commands.service import NotKept, Refusal, Service
-from edaphon.commands.source_state import (
-    CHUNK_NS,
-    Heard,
-    failing_words,
-    silent_words,
-    source_state,
-)
-from edaphon.config import HeardSource, ScheduledSource, within_physics
+from edaphon.commands.source_state import failing_words, silent_words, source_state
+from edaphon.commands.watching.sources import heard
+from edaphon.config import ScheduledSource, within_physics
 from edaphon.databases import StorageFault, fault_of
 from edaphon.derive import ALWAYS, UplinkConflicts
 from edaphon.derive.doubt import doubt_words
@@ -128,16 +123,16 @@ class Desk:
 
     def _source(self, source: Any) -> dict[str, Any]:
         service = self._service
-        heard = _heard(service, source)
-        state, detail = kept_state(source_state(heard), service.journal.in_trouble)
+        found = heard(service, source)
+        state, detail = kept_state(source_state(found), service.journal.in_trouble)
         account = None
         if isinstance(source, ScheduledSource):
             account = service.inlets.samplers[source.bus].accounts[source.path]
         return {
             "path": source.path,
             "model": source.model or "own fields",
-            "last_ns": None if heard.held else heard.last_ns,
-            "interval_ns": heard.interval_ns,
+            "last_ns": None if found.held else found.last_ns,
+            "interval_ns": found.interval_ns,
             "state": "silent" if account and account.gap else state,
             "detail": account.gap.cause if account and account.gap else detail,
             "notes": service.deriver.state.notes.get(source.path, {}),
@@ -323,21 +318,6 @@ class Desk:
             return {"applied": self._service.apply(rows, str(request["who"]))}
         except (Refusal, NotKept) as refusal:
             raise DaemonRefuses(str(refusal)) from None
-
-
-def _heard(service: Service, source: Any) -> Heard:
-    """While the clock is not known monotonic time is compared: the wall clock may be years off."""
-    interval = getattr(source, "interval_ns", None) or getattr(source, "expect_ns", None)
-    collects = CHUNK_NS if isinstance(source, HeardSource) else 0
-    if service.clock_how:
-        last = service.deriver.state.seen.get(source.path)
-        now = service.clock.wall_ns()
-        alive_ns = service.clock.mono_ns() - service.since_mono_ns
-        return Heard(last, now, interval, collects, alive_ns=alive_ns)
-    names = source.path, source.path.partition("/")[0]  # a broker's records have its own name
-    found = [service.deriver.held_last_ns(service.keeper.boot, name) for name in names]
-    last = max((ns for ns in found if ns is not None), default=None)
-    return Heard(last, service.clock.mono_ns(), interval, collects, held=last is not None)
 
 
 def _trouble(service: Service) -> list[str]:

@@ -56,6 +56,8 @@ COLLECT_S = 0.1  # what a turn of the deriver costs depends more on its channels
 APPLY_WITHIN_S = 10.0
 WATCH_CLOCK_S = 10.0
 COMMIT_WITHIN_S = 2.0  # at a stop; on a full disk what came is not acknowledged either
+FAILED_WAIT_S = 1.0, 60.0  # before a part that failed begins again, and at most
+RECOVERED_S = 3 * FAILED_WAIT_S[1]
 DEAD_LETTER_CAUSES = 500  # told apart in the log; hostile topics must not fill it
 _ACCOUNTS = "slot accounts"
 SAVE_AT_ENTRIES = 100_000  # behind what is saved: a start reads no more than these
@@ -100,6 +102,7 @@ class Service:
         self.stop_event = threading.Event()
         self._applying = threading.Lock()
         self.trouble: dict[str, str] = {}
+        self._failed_s: dict[str, float] = {}  # monotonic [s]
         self._dead_letters: set[tuple[str, str]] = set()
         self._lost_lines: set[tuple[str, str, str]] = set()
         self._noted: set[Note] = set()
@@ -205,7 +208,7 @@ class Service:
 
     def _supervise(self, name: str, life: Callable[[], None]) -> None:
         """The one place that catches everything: name it, say it once, begin again."""
-        wait_s = 1.0
+        wait_s = FAILED_WAIT_S[0]
         while not self.stop_event.is_set():
             try:
                 life()
@@ -213,9 +216,19 @@ class Service:
             except Exception as error:  # whatever a part does, the others go on
                 words = f"{type(error).__name__}: {error}"
                 self.say_trouble(name, f"failed and begins again: {words}")
+                self._failed_s[name] = time.monotonic()
                 _log.debug("%s", name, exc_info=True)
                 self.stop_event.wait(wait_s)
-                wait_s = min(2 * wait_s, 60.0)
+                wait_s = min(2 * wait_s, FAILED_WAIT_S[1])
+
+    def failing(self) -> dict[str, str]:
+        """Parts of the service that failed lately, and why; one that runs since is back."""
+        for name, failed_s in list(self._failed_s.items()):
+            if time.monotonic() - failed_s > RECOVERED_S:
+                del self._failed_s[name]
+                self.say_trouble(name, None)
+        names = [*self._failed_s, "series"]
+        return {name: self.trouble[name] for name in names if name in self.trouble}
 
     # -- beginning -------------------------------------------------------------------------
 

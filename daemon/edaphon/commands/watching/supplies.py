@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from edaphon.config import Configuration, FileSource, HeardSource, ScheduledSource
+from edaphon.config import Configuration, HeardSource, ScheduledSource
 from edaphon.facts import Knowledge
 from edaphon.facts.model import ChannelFact, Deployment
 
@@ -33,8 +33,9 @@ def measured_supplies(
         fact = knowledge.channels[id]
         if fact.quantity in VOLTAGES:
             source = kinds[deployment.source]
-            wired = isinstance(source, ScheduledSource | HeardSource)
-            transport = f"bus {source.bus}" if wired else source.path
+            transport = source.path
+            if isinstance(source, ScheduledSource | HeardSource):
+                transport = f"bus {source.bus}"
             order = VOLTAGES.index(fact.quantity), _LEAST_FIRST.get(fact.statistic, 2), id
             found.setdefault(transport, []).append(order)
     return {transport: min(own)[2] for transport, own in found.items()}

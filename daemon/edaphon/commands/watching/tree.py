@@ -1,8 +1,8 @@
 """What hangs on what at a station: the tree of nodes, by configuration and facts in force.
 
-    channel -> sensor -> source -> branch -> switched supply -> bus -> measured supply -> logger
-    device -> its own battery -> gateway -> broker -> logger
-    sink -> server -> logger
+channel -> sensor -> source -> branch -> switched supply -> bus -> measured supply -> logger
+device -> its own battery -> gateway -> broker -> logger
+sink -> server -> logger
 """
 
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ def tree(
 
 
 def deployed(config: Configuration, knowledge: Knowledge, now_ns: int) -> dict[str, Deployment]:
-    """By channel the deployment in force then [UTC ns] that feeds it; the primary one of several."""
+    """By channel the deployment that feeds it then [UTC ns], the primary one of several."""
     paths = {source.path for source in config.sources}
     found: dict[str, Deployment] = {}
     for one in knowledge.deployments:
@@ -59,10 +59,11 @@ class _Tree:
         self.nodes: dict[str, Node] = {}
         self._config, self._knowledge, self._deployments = config, knowledge, deployments
         self._supplies = measured_supplies(config, knowledge, deployments)
+        self._models = {source.path: source.model or "" for source in config.sources}
 
-    def _add(self, kind: NodeKind, name: str, parent: str, label: str) -> str:
+    def _add(self, kind: NodeKind, name: str, parent: str, label: str, model: str = "") -> str:
         id = node_id(kind, name)
-        self.nodes.setdefault(id, Node(id, kind, name, parent, label))
+        self.nodes.setdefault(id, Node(id, kind, name, parent, label, model))
         return id
 
     def add_machine(self) -> None:
@@ -80,7 +81,7 @@ class _Tree:
             self._add(NodeKind.BROKER, name, LOGGER, label)
         for source in self._config.sources:
             parent = self._transport(source, gateways.get(source.path, ""))
-            self._add(NodeKind.SOURCE, source.path, parent, _source_label(source))
+            self._add(NodeKind.SOURCE, source.path, parent, source.path, source.model or "")
 
     def _transport(self, source: Source, gateway: str) -> str:
         """The id of what a source hangs on."""
@@ -99,19 +100,18 @@ class _Tree:
         """Its bus, behind that the supply that is switched for it, behind that its branch."""
         parent = node_id(NodeKind.BUS, source.bus)
         if source.supply:
-            named = node_id(NodeKind.SUPPLY, source.supply)
-            known = self.nodes.get(named)
-            there = known is None or known.parent == parent
-            name = source.supply if there else f"{source.supply} at {source.bus}"
+            name = self._free(NodeKind.SUPPLY, source.supply, parent, source.bus)
             parent = self._add(NodeKind.SUPPLY, name, parent, name)
         if source.branch:
             name = f"{source.bus}/{source.branch}"
-            branch = node_id(NodeKind.BRANCH, name)
-            known = self.nodes.get(branch)
-            if known is not None and known.parent != parent:
-                name = f"{name} of {source.supply or source.bus}"
+            name = self._free(NodeKind.BRANCH, name, parent, source.supply or "")
             parent = self._add(NodeKind.BRANCH, name, parent, name)
         return parent
+
+    def _free(self, kind: NodeKind, name: str, parent: str, at: str) -> str:
+        """The name, with where it is if a node of that name hangs on something else."""
+        known = self.nodes.get(node_id(kind, name))
+        return name if known is None or known.parent == parent else f"{name} at {at or 'its bus'}"
 
     def _supply(self, transport: str, parent: str) -> str:
         """The measured supply of a transport, between it and what it hangs on; else the latter."""
@@ -119,27 +119,45 @@ class _Tree:
         return self._add(NodeKind.SUPPLY, channel, parent, channel) if channel else parent
 
     def add_places(self) -> None:
+        """Channels with their sensors, which are where all their channels are; so are sources."""
         for id, deployment in sorted(self._deployments.items()):
             fact = self._knowledge.channels[id]
+            profile = self._knowledge.profiles.get(fact.profile or "")
+            plot = fact.plot or (profile.plot if profile else "")
             parent = self._sensor(deployment, fact)
             self._add(NodeKind.CHANNEL, id, parent, id)
+            own = self.nodes[node_id(NodeKind.CHANNEL, id)]
+            self.nodes[own.id] = own._replace(
+                quantity=fact.quantity, plot=plot, depth_cm=fact.depth_cm or ""
+            )
+        self._locate(NodeKind.SENSOR)
+        self._locate(NodeKind.SOURCE)
+
+    def _locate(self, kind: NodeKind) -> None:
+        """Plot and depth of nodes all of whose children share it."""
+        places: dict[str, list[Node]] = {}
+        for node in self.nodes.values():
+            above = self.nodes.get(node.parent)
+            if above is not None and above.kind is kind:
+                places.setdefault(above.id, []).append(node)
+        for id, children in places.items():
+            plots = {child.plot for child in children}
+            depths = {child.depth_cm for child in children}
+            plot = plots.pop() if len(plots) == 1 else ""
+            depth_cm = depths.pop() if plot and len(depths) == 1 else ""
+            self.nodes[id] = self.nodes[id]._replace(plot=plot, depth_cm=depth_cm)
 
     def _sensor(self, deployment: Deployment, fact: ChannelFact) -> str:
         """The instrument that a channel hangs on; one without a serial number is its place."""
-        place = _place(fact)
-        source = node_id(NodeKind.SOURCE, deployment.source)
+        source, path = node_id(NodeKind.SOURCE, deployment.source), deployment.source
         if deployment.sensor is None:
-            name = " ".join([deployment.source, place]).strip()
-            return self._add(NodeKind.SENSOR, name, source, name)
-        sensor = self._knowledge.sensors.get(deployment.sensor)
-        named = node_id(NodeKind.SENSOR, deployment.sensor)
-        known = self.nodes.get(named)
-        parent = source
-        name = deployment.sensor
-        if known is not None and known.parent != parent:
-            name = f"{name} at {deployment.source}"
-        facts = ", ".join(word for word in (sensor.model if sensor else "", place) if word)
-        return self._add(NodeKind.SENSOR, name, parent, f"{deployment.sensor} ({facts})")
+            name = " ".join(word for word in (path, *_place(fact)) if word)
+            return self._add(NodeKind.SENSOR, name, source, path, self._models[path])
+        known = self._knowledge.sensors.get(deployment.sensor)
+        model = known.model if known is not None else self._models[path]
+        name = self._free(NodeKind.SENSOR, deployment.sensor, source, path)
+        label = f"{deployment.sensor} ({model})" if model else deployment.sensor
+        return self._add(NodeKind.SENSOR, name, source, label, model)
 
     def add_sinks(self) -> None:
         for sink in self._config.sinks:
@@ -148,15 +166,11 @@ class _Tree:
             self._add(NodeKind.SINK, sink.name, parent, sink.name)
 
 
-def _source_label(source: Source) -> str:
-    return f"{source.path} ({source.model})" if source.model else source.path
-
-
-def _place(fact: ChannelFact) -> str:
-    """Where a channel lies, in the site's own words: P1-pit 5 cm."""
+def _place(fact: ChannelFact) -> tuple[str, str, str]:
+    """Profile or plot, depth and replicate of a channel, in the site's own words."""
     depth = f"{fact.depth_cm} cm" if fact.depth_cm else ""
     replicate = f"no. {fact.replicate}" if fact.replicate > 1 else ""
-    return " ".join(word for word in (fact.profile or fact.plot or "", depth, replicate) if word)
+    return fact.profile or fact.plot or "", depth, replicate
 
 
 def _server(sink: SinkTable) -> str:

@@ -1,4 +1,4 @@
-"""Devices over radio: uplinks that came and were missed in the last day, and which gateway hears."""
+"""Devices over radio: uplinks received and missed in the last day, and by which gateway."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
