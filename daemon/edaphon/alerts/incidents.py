@@ -1,4 +1,4 @@
-"""The book of incidents: what each event makes of it, and which events a look at the station adds."""
+"""The book of incidents: what each event makes of it, and which events a look adds to it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,8 +1,8 @@
 """Nodes, conditions, incidents and events: what all parts of the alerts share.
 
-    Situation ──rules──► Condition* ──causes──► Incident* ──due──► Message ──receiver──► Event (sent)
-                                                   ▲
-    journal entries of kind ALERT ──Event*─────────┘
+    Situation ─rules─► Condition* ─causes─► Incident* ─due─► Message ─receiver─► Event (sent)
+                                                ▲
+    journal entries of kind ALERT ──Event*──────┘
 
 A situation is a frozen picture of what is known at one moment. Rules are pure functions of it and
 of what they found before. Incidents are only what their events say, so that a restart finds them
