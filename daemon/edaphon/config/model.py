@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from edaphon.config.lines import Broker, Bus, Supply
+from edaphon.config.notify import Alerts, Notify
 from edaphon.config.sources import Source, outputs_of, sheet_of
 from edaphon.written.values import AbsolutePath, Id, Table, wrong
 from edaphon_drivers.sheets import Output, Sheet, Sheets, parse_sheet
@@ -185,6 +186,8 @@ class Configuration(Table):
         default=(), alias="source", description="instruments and senders"
     )
     sinks: tuple[Sink, ...] = Field(default=(), alias="sink", description="where values go")
+    alerts: Alerts = Field(default=Alerts(), description="what watches the alerts themselves")
+    notify: tuple[Notify, ...] = Field(default=(), description="who is sent messages")
 
     @cached_property
     def sheets(self) -> Sheets:

@@ -9,9 +9,9 @@ from tests.daemon.sinks.samples import CHANNELS, run
 from tests.fake_influx import FakeInflux
 from tests.programs import output, require
 
+from edaphon.network.requests import tls_trouble
 from edaphon.sinks.influxdb import Settings, open_sink
 from edaphon.sinks.sink import Later
-from edaphon.sinks.wire import tls_trouble
 
 VERSIONS = pytest.mark.parametrize("version", [1, 2])
 Version = Literal[1, 2]
