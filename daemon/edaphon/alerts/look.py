@@ -53,11 +53,11 @@ def above(situation: Situation, node: str) -> Iterator[str]:
         node = known.parent if known else ""
 
 
-def paused_nodes(situation: Situation) -> frozenset[str]:
+def paused_nodes(situation: Situation, kind: str = "") -> frozenset[str]:
     """The nodes that a person named in a pause, visit or removal that goes on now."""
     now = situation.now_ns
-    going = (one.nodes for one in situation.pauses if one.start_ns <= now < one.end_ns)
-    return frozenset[str]().union(*going)
+    going = (one for one in situation.pauses if one.start_ns <= now < one.end_ns)
+    return frozenset[str]().union(*(one.nodes for one in going if kind in ("", one.kind)))
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,10 @@ class Look:
         return paused_nodes(self.situation)
 
     @cached_property
+    def _removed(self) -> frozenset[str]:
+        return paused_nodes(self.situation, "removal")
+
+    @cached_property
     def _pause_ended_ns(self) -> Mapping[str, int]:
         ended: dict[str, int] = {}
         for one in self.situation.pauses:
@@ -90,6 +94,12 @@ class Look:
     def paused(self, node: str) -> bool:
         """Whether nothing is expected of a node now."""
         return bool(self._paused) and any(up in self._paused for up in above(self.situation, node))
+
+    def removed(self, node: str) -> bool:
+        """Whether a person declared that a node was taken away."""
+        return bool(self._removed) and any(
+            up in self._removed for up in above(self.situation, node)
+        )
 
     def missed_ns(self, node: str, age_ns: int) -> int:
         """How long data of a node are missed, of which the last have this age: no pause counts."""
@@ -129,7 +139,7 @@ class Look:
 def gone(look: Look, condition: Condition) -> bool:
     """Whether a person took away what the condition is about: that is no recovery."""
     node = look.situation.nodes.get(condition.node)
-    if node is None:
+    if node is None or look.removed(node.id):
         return True
     if condition.what is What.SILENT and node.kind is NodeKind.SOURCE:
         return node.id not in look.sources
@@ -142,7 +152,9 @@ def judged(look: Look, verdicts: Iterable[Verdict], before: Found) -> Found:
     """What stands after the holds; what no rule spoke of stays, unless its absence is the end."""
     by_key = {one.condition.key: one for one in verdicts}
     for key, stood in look.before.items():
-        if key not in by_key and not gone(look, stood):
+        if gone(look, stood):
+            by_key.pop(key, None)
+        elif key not in by_key:
             wrong = False if stood.what in ENDS_BY_ABSENCE else None
             by_key[key] = Verdict(stood, wrong, HOLDS[stood.what].end_ns)
     now = look.situation.mono_ns

@@ -154,6 +154,8 @@ class Incident:
     state: int = 1
     due_ns: int = 0
     quiet_mono_ns: int = 0  # monotonic time of `quiet_ns`; it counts no longer than a boot lasts
+    flaps: bool = False  # it came and went so often that it stays open until it is quiet for long
+    closed: str = ""  # "resolved"; "joined": another took it in; "removed": its nodes are gone
 
 
 class Event(NamedTuple):

@@ -3,7 +3,7 @@
 The names in `numbers` are what the texts of a kind may use:
 
     SILENT          interval_s, detail          NO_NUMBER         interval_s
-    FAILURE_CODE    code, codes                 LOW_SUPPLY        volts, least_volts
+    FAILURE_CODE    code, codes, interval_s     LOW_SUPPLY        volts, least_volts
     SUPPLY_FALLS    volts, least_volts, days    UPLINKS_MISSED    missed, received
     PORT_LOST, BROKER_LOST, JOURNAL_FAILS, PART_FAILS, RECEIVER_REFUSES    why
     SINK_AWAY, SINK_BLOCKED    why, waiting     SET_ASIDE         points
@@ -132,6 +132,7 @@ def failure_codes(look: Look) -> Iterator[Verdict]:
             )
         first_ns = channel.failed_ns[0] if channel.failed_ns else None
         numbers: Numbers = {"code": channel.code, "codes": len(channel.failed_ns)}
+        numbers["interval_s"] = interval_ns / 1e9
         yield look.verdict(channel.node, What.FAILURE_CODE, wrong, numbers, since_ns=first_ns)
 
 
