@@ -61,8 +61,9 @@ class NodeKind(StrEnum):
 class Node(NamedTuple):
     """`id` is "KIND NAME" and unique; `parent` is the id of another node, "" for the logger.
 
-    `label` names it for people in the site's own words: a sensor's serial number, model and place,
-    a bus with the identity of its port.
+    `label` names it for people in the site's own words, without the word for its kind: a sensor's
+    serial number and model, a bus with the identity of its port. `model` is the sheet of a source
+    or sensor; `quantity`, `plot` and `depth_cm` place a channel, a sensor, a source: "" if unknown.
     """
 
     id: str
@@ -70,6 +71,10 @@ class Node(NamedTuple):
     name: str
     parent: str
     label: str
+    model: str = ""
+    quantity: str = ""
+    plot: str = ""
+    depth_cm: str = ""
 
 
 LOGGER = "logger"  # the id of the root node
