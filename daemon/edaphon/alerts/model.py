@@ -130,7 +130,9 @@ class Incident:
 
     `number` is what people type (`edaphon alert ack 17`). `cause` is the id of a node; `members`
     are the ids of the nodes that fail with it, itself included. `acknowledged_until_ns` is 0
-    without an acknowledgement. `sent` holds, by receiver, the events of messages that went out.
+    without an acknowledgement. `parts` are the conditions that it is made of. `state` counts what
+    is news to a person: its opening, a worse severity, members that nobody could expect. No message
+    goes out before `due_ns`, since its parent may fail a moment later.
     """
 
     number: int
@@ -148,12 +150,17 @@ class Incident:
     acknowledged_until_ns: int = 0
     acknowledged_by: str = ""
     why: str = ""  # of the acknowledgement
+    parts: tuple[Condition, ...] = ()
+    state: int = 1
+    due_ns: int = 0
+    quiet_mono_ns: int = 0  # monotonic time of `quiet_ns`; it counts no longer than a boot lasts
 
 
 class Event(NamedTuple):
     """What becomes of an incident, as it stands in the journal (kind ALERT, payload JSON).
 
-    `did`: opened, grew, changed, turned, resolved, acknowledged, sent, refused, summed.
+    `did`: opened, grew, changed, quiet, turned, resolved, joined (another incident took it in),
+    removed (its node is no longer configured), acknowledged, sent, refused, summed.
     `table` has what that needs; a reader passes over what it does not know.
     """
 
