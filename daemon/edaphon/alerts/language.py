@@ -122,7 +122,7 @@ class Language:
         return str(self.table["kinds"][node.kind.value])
 
     def name(self, node: Node) -> str:
-        """Kind and label of a node with its place: "probe T12-1 (METER TEROS 12), plot P1, 5 cm"."""
+        """Kind, label and place: "probe T12-1 (METER TEROS 12), plot P1, 5 cm"."""
         label = one_line(node.label or node.name)
         whole = label if label.casefold() == self.kind(node).casefold() else ""
         whole = whole or f"{self.kind(node)} {label}".strip()
@@ -131,7 +131,7 @@ class Language:
         return whole + self.place(node)
 
     def place(self, node: Node) -> str:
-        """", plot P1, 5 cm"; "" where no place is known."""
+        """ ", plot P1, 5 cm"; "" where no place is known."""
         forms = self.table["format"]
         plot = forms["plot"].format(plot=one_line(node.plot)) if node.plot else ""
         depth = forms["depths"].format(depths=one_line(node.depth_cm)) if node.depth_cm else ""

@@ -1,4 +1,4 @@
-"""Two lines that fit one SMS: the alphabet GSM 03.38, how long a text is in it, and what to leave out.
+"""Two lines that fit one SMS, in the alphabet GSM 03.38, with parts left out until they fit.
 
 Source: 3GPP TS 23.038 V18.0.0, 6.2.1 (GSM 7 bit default alphabet) and 6.2.1.1 (its extension).
 """
@@ -40,9 +40,7 @@ def length(text: str) -> int:
     return len(text) + sum(c in _EXTENSION for c in text)
 
 
-def fitted(
-    names: Sequence[Mapping[str, str]], first: Sequence[str], second: Sequence[str]
-) -> str:
+def fitted(names: Sequence[Mapping[str, str]], first: Sequence[str], second: Sequence[str]) -> str:
     """The fullest two lines that fit; whole parts are left out, no name is cut.
 
     `names` are what the texts need, with ever shorter names; the last texts with the last names

@@ -10,7 +10,6 @@ __all__ = ["Wiring"]
 
 _DEEPEST = 16  # a tree whose parents go in a circle ends
 _OWN_BUS = {"w1", "i2c"}  # buses without an adapter: their protocol knows better steps
-_MODEL_FIRST = {NodeKind.SOURCE, NodeKind.SENSOR, NodeKind.CHANNEL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,57 +26,55 @@ class Wiring:
             yield found
             node = found.parent
 
+    def below(self, failing: Collection[str]) -> Iterator[Node]:
+        """The nodes that are one of these, or hang on one of these."""
+        for node in self.nodes.values():
+            if any(one.id in failing for one in self.up(node.id)):
+                yield node
+
     def channels(self, failing: Collection[str]) -> list[Node]:
         """The channels that hang on one of these nodes, by plot, quantity and depth."""
-        below = [
-            node
-            for node in self.nodes.values()
-            if node.kind is NodeKind.CHANNEL
-            and any(one.id in failing for one in self.up(node.id))
-        ]
-        return sorted(below, key=lambda c: (c.plot, c.quantity, _depth(c.depth_cm), c.name))
+        found = [node for node in self.below(failing) if node.kind is NodeKind.CHANNEL]
+        return sorted(found, key=lambda c: (c.plot, c.quantity, _depth(c.depth_cm), c.name))
 
-    def source(self, cause: str, members: Collection[str]) -> Node | None:
-        """The one source that a person may ask by hand: that of the cause, or its only one."""
+    def source(self, cause: str) -> Node | None:
+        """The source that a person may ask by hand: that of the cause, or the only one on it."""
         for node in self.up(cause):
             if node.kind is NodeKind.SOURCE:
                 return node
-        return None
+        found = [node for node in self.below({cause}) if node.kind is NodeKind.SOURCE]
+        return found[0] if len(found) == 1 else None
 
-    def variants(self, cause: str, members: Collection[str]) -> tuple[str, ...]:
+    def variants(self, cause: str) -> tuple[str, ...]:
         """By what a text may differ: the kind of the cause and the protocol, the better first."""
         node = self.nodes.get(cause)
         kind = node.kind.value if node else cause.partition(" ")[0]
-        sheet = self._sheet(cause, members)
-        engine = sheet.engine if sheet else ""
+        engine = next((sheet.engine for sheet in self._sheets(cause)), "")
         if not engine and any(up.kind is NodeKind.BROKER for up in self.up(cause)):
             engine = "message"
         if node and "tcp://" in node.label:
             return (kind, "tcp", engine)
         return (engine, kind) if engine in _OWN_BUS else (kind, engine)
 
-    def sheet_facts(self, cause: str, members: Collection[str]) -> dict[str, str | float]:
-        """What the maker's manual says of the instrument, by the names that texts use."""
-        sheet = self._sheet(cause, members)
-        if sheet is None:
-            return {}
-        facts: dict[str, str | float] = {
-            f"{wire}_wire": colour for wire, colour in sheet.wires.items()
-        }
-        if sheet.supply_least_v:
-            facts["least_v"] = sheet.supply_least_v
-        return facts
+    def sheet_facts(self, cause: str) -> dict[str, str | float]:
+        """What the makers' manuals say of the instruments, by the names that texts use."""
+        sheets = self._sheets(cause)
+        wires = sheets[0].wires if len(sheets) == 1 else {}
+        facts: dict[str, str | float] = {f"{wire}_wire": colour for wire, colour in wires.items()}
+        least_v = max((sheet.supply_least_v for sheet in sheets), default=0.0)
+        return facts | ({"least_v": least_v} if least_v else {})
 
-    def _sheet(self, cause: str, members: Collection[str]) -> Sheet | None:
-        """Of the cause or what it hangs on; of a bus that of the first instrument on it."""
-        below = [node for member in members for node in self.up(member)]
-        for node in (*self.up(cause), *below):
-            if node.model:
-                try:
-                    return self.sheets[node.model]
-                except UnknownModel:
-                    continue
-        return None
+    def _sheets(self, cause: str) -> list[Sheet]:
+        """That of the cause or of what it hangs on; of a bus those of all instruments on it."""
+        own = [node.model for node in self.up(cause) if node.model][:1]
+        models = own or [node.model for node in self.below({cause}) if node.model]
+        found = []
+        for model in dict.fromkeys(models):
+            try:
+                found.append(self.sheets[model])
+            except UnknownModel:
+                continue
+        return found
 
 
 def _depth(text: str) -> tuple[float, str]:
