@@ -1,6 +1,6 @@
 """The thread that looks at the station twice a minute, and what hangs on it.
 
-    look -> conditions -> events, journalled -> senders woken -> sign of life
+look -> conditions -> events, journalled -> senders woken -> sign of life
 """
 
 import logging
@@ -49,13 +49,14 @@ class Notifier:
         senders: Sequence[Sender],
         pulses: Sequence[Pulse],
         beat_every_s: float,
+        site: str = "",
         every_s: float = EVERY_S,
     ) -> None:
         self.kept, self.senders = kept, {sender.name: sender for sender in senders}
         self.situation: Situation | None = None  # of the last pass
         self.passes = 0
         self._station, self._pulses = station, tuple(pulses)
-        self._beat_every_s, self._every_s = beat_every_s, every_s
+        self._beat_every_s, self._every_s, self._site = beat_every_s, every_s, site
         self._beat_s = float("-inf")
         self._found = Found()
         self._ready = False
@@ -157,7 +158,7 @@ class Notifier:
         return Beat(
             time_ns=situation.now_ns,
             logger=logger[0].name if logger else "",
-            site="",
+            site=self._site,
             ages_s={
                 names.get(one.node, one.node): None
                 if one.last_ns is None

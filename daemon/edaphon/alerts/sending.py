@@ -59,6 +59,10 @@ class Sender:
         self._lock = threading.Lock()  # one message at a time goes out
 
     @property
+    def rules(self) -> ReceiverRules:
+        return self._post.rules
+
+    @property
     def hangs(self) -> bool:
         """Whether it is in one message for longer than any may take."""
         since_s = self._sending_since_s

@@ -27,6 +27,7 @@ from edaphon.commands.keeping import Evidence, entry_of_evidence, fact_entries
 from edaphon.commands.layout import Layout
 from edaphon.commands.outlets import SinkParts, moved
 from edaphon.commands.summaries import JOURNAL_SUMMARY
+from edaphon.commands.watching.alerting import notifier_of
 from edaphon.config import Configuration, LorawanSource, ScheduledSource
 from edaphon.config import Sink as SinkConfig
 from edaphon.databases import AT_FAULT, StorageFault, fault_of, move_aside
@@ -162,11 +163,15 @@ class Service:
         self._run("disk", lambda: self.disk.watch(self.stop_event, self.keeper.now_ns, keep))
         self._run("saved places", self._watch_saved)
         self._start_housekeeping()
+        self.alerts = notifier_of(self)
+        self._run("alerts", partial(self.alerts.run, self.stop_event))
+        self.alerts.start_sending(self._run, self.stop_event)
 
     def stop(self) -> None:
         """Within 10 s in any state of any server: sources first, then what they brought."""
         self.stop_sources()
         self.stop_event.set()
+        self.alerts.wake()
         self._housekeeping.stop()
         self._save_accounts()
         until = time.monotonic() + STOP_THREADS_S
@@ -178,6 +183,7 @@ class Service:
         for parts in self.sinks.values():
             parts.delivery.stop(STOP_SINK_S / len(self.sinks))
         self._keep_house()
+        self.alerts.save(at_once=True)
         self.journal.close()
         self.series.close()
         self.state.close()
@@ -363,7 +369,7 @@ class Service:
             feed = SeriesFeed(config.name, self.series, self.channels, self.state)
             delivery = Delivery(
                 config.name,
-                partial(self._open_sink, config),
+                partial(self.open_sink, config),
                 feed,
                 self.state,
                 SystemClock(),
@@ -378,7 +384,7 @@ class Service:
         """Those that are lost do not count: nothing waits for a server."""
         return all(p.feed.keeps_up for p in self.sinks.values() if p.delivery.state.up)
 
-    def _open_sink(self, config: SinkConfig) -> Sink:
+    def open_sink(self, config: SinkConfig) -> Sink:
         kind = sink_kind(config.kind)
         return kind.open_sink(kind.Settings.model_validate(config.settings), self.channels)
 

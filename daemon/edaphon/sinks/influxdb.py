@@ -141,7 +141,11 @@ class InfluxSink:
         return [self._erase.notice] if self._erase.notice else []
 
     def write(self, batch: Sequence[Observations]) -> None:
-        self._send(self._writer.batch(batch).splitlines(keepends=True))
+        self.write_lines(self._writer.batch(batch))
+
+    def write_lines(self, lines: bytes) -> None:
+        """Line protocol, a line for each point."""
+        self._send(lines.splitlines(keepends=True))
 
     def withdraw(self, withdrawal: Withdrawal) -> None:
         if lines := self._erase.erase(withdrawal):

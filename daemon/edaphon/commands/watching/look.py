@@ -50,6 +50,11 @@ class Watcher:
         self._down: dict[str, int] = {}  # since when [UTC ns]
         self._marks: dict[str, list[tuple[int, int]]] = {}  # by sink: (change, UTC ns)
 
+    @property
+    def nodes(self) -> Mapping[str, Node]:
+        """The tree as it was looked at last."""
+        return self._nodes
+
     def save(self) -> dict[str, Any]:
         """What a restart would not know; for the state file."""
         return {"uplinks": self._uplinks.save(), "down": self._down}

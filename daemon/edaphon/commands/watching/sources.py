@@ -40,7 +40,7 @@ def heard(service: "Service", source: Source) -> Heard:
 
 
 def sources_now(service: "Service", uplinks: Uplinks) -> Iterator[SourceNow]:
-    """While nothing can be committed or much waits for the deriver, silence is no source's fault."""
+    """Silence is no source's fault while nothing can be committed, or much waits to be derived."""
     excused = _behind_ns(service)
     for source in service.config.sources:
         found = heard(service, source)

@@ -35,6 +35,7 @@ def tree(
     growing.add_wires(gateways or {})
     growing.add_places()
     growing.add_sinks()
+    growing.add_receivers()
     return growing.nodes
 
 
@@ -164,6 +165,10 @@ class _Tree:
             server = _server(sink)
             parent = self._add(NodeKind.SERVER, server, LOGGER, server) if server else LOGGER
             self._add(NodeKind.SINK, sink.name, parent, sink.name)
+
+    def add_receivers(self) -> None:
+        for notify in self._config.notify:
+            self._add(NodeKind.RECEIVER, notify.name, LOGGER, notify.name)
 
 
 def _place(fact: ChannelFact) -> tuple[str, str, str]:
