@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from tests.daemon.alerts.station import DAY, HOUR, MINUTE, TEN, Station, dids, healthy
+
 from edaphon.alerts.incidents import Book, replayed
 from edaphon.alerts.model import LOGGER, Severity, What
 from edaphon.alerts.situation import Pause
-from tests.daemon.alerts.station import DAY, HOUR, MINUTE, TEN, Station, dids, healthy
 
 
 def test_a_healthy_station_sends_nothing() -> None:
