@@ -223,13 +223,13 @@ def sinks(look: Look) -> Iterator[Verdict]:
 
 
 def disk(look: Look) -> Iterator[Verdict]:
-    """The disk is full, or will be within days."""
+    """The disk is full, or will be within days; where nobody knows when, it does not fill now."""
     node, days = look.of_kind(NodeKind.DISK), look.situation.disk_days
     yield look.verdict(node, What.DISK_FULL, look.situation.disk_full)
-    if days is not None:
-        wrong = True if days < FILLS_DAYS else False if days > FREE_DAYS else None
-        numbers = {"days": round(days, 1), **_begins(look, days)} if wrong else {}
-        yield look.verdict(node, What.DISK_FILLS, wrong, numbers)
+    days = math.inf if days is None else days
+    wrong = True if days < FILLS_DAYS else False if days > FREE_DAYS else None
+    numbers = {"days": round(days, 1), **_begins(look, days)} if wrong else {}
+    yield look.verdict(node, What.DISK_FILLS, wrong, numbers)
 
 
 def journal(look: Look) -> Iterator[Verdict]:
