@@ -175,9 +175,13 @@ def _turned(incident: Incident, event: Event) -> Incident:
 
 
 def _closed(incident: Incident, event: Event) -> Incident:
-    turns_ns = (*incident.turns_ns, event.time_ns)
     return replace(
-        incident, resolved_ns=event.time_ns, closed=event.did, parts=(), turns_ns=turns_ns
+        incident,
+        resolved_ns=event.time_ns,
+        closed=event.did,
+        state=incident.state + 1,
+        parts=(),
+        turns_ns=(*incident.turns_ns, event.time_ns),
     )
 
 

@@ -117,9 +117,11 @@ class _Step:
         if incident.what not in DATA:
             return True
         still_ill = {node for cause in ill for node in cause.members}
+        clock_set_back = incident.since_ns > self.now
         return all(
-            self.speaks(source)
+            self.speaks(source) and (clock_set_back or (source.last_ns or 0) > incident.since_ns)
             for source in self.sources_of(incident)
+            if source.interval_ns
             if source.node not in still_ill and not self.look.paused(source.node)
         )
 
@@ -129,12 +131,11 @@ class _Step:
 
     def speaks(self, source: SourceNow) -> bool:
         """Whether a source gave data lately, and did so since this service began to listen."""
-        if not source.interval_ns:
-            return True
+        interval_ns = source.interval_ns or 0
         listening_ns = self.situation.listening_ns
-        waited = listening_ns >= LISTENED_INTERVALS * source.interval_ns
-        spoke = source.age_ns + source.interval_ns <= listening_ns
-        return source.age_ns < SPEAKS_INTERVALS * source.interval_ns and (waited or spoke)
+        waited = listening_ns >= LISTENED_INTERVALS * interval_ns
+        spoke = source.age_ns + interval_ns <= listening_ns
+        return source.age_ns < SPEAKS_INTERVALS * interval_ns and (waited or spoke)
 
     def quiet_for(self, incident: Incident) -> int:
         """How long nothing is wrong at least [ns]: the monotonic clock of this boot counts."""
