@@ -41,6 +41,7 @@ def _address(text: str) -> str:
     return text
 
 
+Answers = Mapping[str, tuple[int, bytes]]  # by address
 Address = Annotated[str, AfterValidator(_address)]
 
 
@@ -148,7 +149,7 @@ class Email:
         self._taken[1].update(to for to in waiting if to not in refused)
         return refused
 
-    def _verdict(self, refused: Mapping[str, tuple[int, bytes]]) -> Later | Refused | None:
+    def _verdict(self, refused: Answers) -> Later | Refused | None:
         """Later as long as anybody may still get it; then a refusal of some is one."""
         if not refused:
             return None
@@ -178,7 +179,7 @@ class _Client(smtplib.SMTP):
     """smtplib, which would read answers without end."""
 
     def getreply(self) -> tuple[int, bytes]:
-        if self.file is None:
+        if self.file is None and self.sock is not None:
             self.file = _Answers(self.sock.makefile("rb"))
         return super().getreply()
 

@@ -86,9 +86,7 @@ class Settings(Table):
     @classmethod
     def _header_lines(cls, headers: Mapping[str, Any]) -> Mapping[str, Any]:
         for name, value in headers.items():
-            if not name or not all(
-                c.isascii() and c.isalnum() or c in _TOKEN_CHARACTERS for c in name
-            ):
+            if not _HEADER.fullmatch(name):
                 raise wrong(f"names of HTTP headers, not {name!r}")
             if isinstance(value, str) and not _fits_header(value):
                 raise wrong(f"a header {name} of one line of Latin-1 characters")
