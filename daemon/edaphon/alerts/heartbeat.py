@@ -6,6 +6,7 @@ their own that hold only the newest, so that no server keeps the rules waiting.
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -53,10 +54,11 @@ class Mouth(Protocol):
 
 
 class Pulse:
-    """One way out; `run` is the life of its thread."""
+    """One way out; `run` is the life of its thread. `after_s`: of this life, before the first."""
 
-    def __init__(self, name: str, open: Callable[[], Mouth]) -> None:
+    def __init__(self, name: str, open: Callable[[], Mouth], after_s: float = 0.0) -> None:
         self.name = name
+        self._first_s = time.monotonic() + after_s
         self.last = 0  # time of the last that went out [UTC ns]
         self.trouble = ""
         self._open = open
@@ -66,8 +68,9 @@ class Pulse:
 
     def offer(self, beat: Beat) -> None:
         """The newest one; an older one that waits is dropped."""
-        self._next = beat
-        self._news.set()
+        if time.monotonic() >= self._first_s:
+            self._next = beat
+            self._news.set()
 
     def wake(self) -> None:
         self._news.set()

@@ -14,7 +14,7 @@ from edaphon.alerts.due import due
 from edaphon.alerts.heartbeat import Beat, Pulse
 from edaphon.alerts.incidents import Book, acknowledged, step
 from edaphon.alerts.kept import KeptBook
-from edaphon.alerts.model import Event, NodeKind
+from edaphon.alerts.model import Event, Node, NodeKind
 from edaphon.alerts.rules import Found, conditions
 from edaphon.alerts.sending import Sender
 from edaphon.alerts.situation import Situation
@@ -118,6 +118,11 @@ class Notifier:
         return {name: one.refuses for name, one in self.senders.items() if one.refuses}
 
     # -- what people ask ---------------------------------------------------------------------
+
+    @property
+    def nodes(self) -> Mapping[str, Node]:
+        """The tree of the last pass."""
+        return self.situation.nodes if self.situation is not None else {}
 
     @property
     def book(self) -> Book:

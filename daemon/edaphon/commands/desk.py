@@ -4,7 +4,7 @@ import base64
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,28 +16,24 @@ from edaphon import __version__
 from edaphon.acquire.bus import AlreadyTalking
 from edaphon.commands.bench.line import not_asked
 from edaphon.commands.control import DaemonRefuses
-from edaphon.commands.file_lines import REFUSED_IS_A_PROBLEM_NS, line_rows, refusal_problems
-from edaphon.commands.file_notes import file_notes, file_rows, loss_problems
+from edaphon.commands.file_lines import line_rows
+from edaphon.commands.file_notes import file_notes, file_rows
 from edaphon.commands.keeping import Evidence
+from edaphon.commands.outlets import refusals, resend, retry
+from edaphon.commands.problems import incident_rows, problems
 from edaphon.commands.outlets import (
-    broker_words,
-    dead_letter_words,
     refusals,
     resend,
     retry,
-    set_aside_words,
 )
 from edaphon.commands.service import NotKept, Refusal, Service
-from edaphon.commands.source_state import failing_words, silent_words, source_state
+from edaphon.commands.source_state import source_state
 from edaphon.commands.watching.sources import heard
 from edaphon.config import ScheduledSource, within_physics
 from edaphon.databases import StorageFault, fault_of
 from edaphon.derive import ALWAYS, UplinkConflicts
-from edaphon.derive.doubt import doubt_words
 from edaphon.facts import FactRow, fact_of
-from edaphon.facts.swaps import contradictions, explanations
 from edaphon.journal import Kind, Purpose
-from edaphon.journal.losses import open_losses
 from edaphon.nouns import Float, Observations
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault
@@ -109,12 +105,8 @@ class Desk:
                 for progress in follower.imports
             ],
             "disk": {"text": room.text, **room._asdict()},
-            "trouble": [
-                *(f"disk: {words}" for words in room.problems()),
-                *_trouble(service),
-                *silent_words(sources, service.trouble),
-                *failing_words(channels),
-            ],
+            "incidents": incident_rows(service),
+            "trouble": problems(service, room, sources, channels),
         }
 
     def _on_files(self, _: Mapping[str, Any]) -> dict[str, Any]:
@@ -320,45 +312,8 @@ class Desk:
             raise DaemonRefuses(str(refusal)) from None
 
 
-def _trouble(service: Service) -> list[str]:
-    found = [f"{who}: {what}" for who, what in sorted(service.trouble.items())]
-    told = {
-        source.path: service.deriver.state.serials.get(source.path, "")
-        for source in service.config.sources
-    }
-    now = service.keeper.now_ns()
-    told_ns = service.deriver.state.told_ns
-    found += explanations(contradictions(told, service.deriver.knowledge, now, told_ns))
-    found += refusal_problems(line_rows(service.deriver.state.files), now)
-    offset_s = service.config.site.utc_offset_s
-    found += loss_problems(service.inlets.followers, now, offset_s)
-    found += _uplink_problems(service, now)
-    found += set_aside_words({n: service.state.count_set_aside(n) for n in service.sinks})
-    counts = service.deriver.state.counts
-    found += dead_letter_words(counts.dead, counts.records)
-    found += broker_words(service.inlets.readers)
-    found += [f"journal: {loss.words}" for loss in open_losses(service.journal.copies)]
-    found += doubt_words(service.deriver.doubt)
-    if damaged := service.deriver.damaged:
-        found.append(f"journal: {damaged} damaged places were passed over; see `edaphon verify`")
-    return found
-
-
 def _conflicting(service: Service, path: str) -> UplinkConflicts:
     return service.deriver.state.uplink_conflicts.get(path, UplinkConflicts())
-
-
-def _uplink_problems(service: Service, now_ns: int) -> Iterator[str]:
-    """Devices of which a frame came again with other bytes lately."""
-    for path, found in sorted(service.deriver.state.uplink_conflicts.items()):
-        if now_ns - found.received_ns < REFUSED_IS_A_PROBLEM_NS:
-            conflicts = "1 conflict" if found.n == 1 else f"{found.n} conflicts"
-            yield (
-                f"{path}: {conflicts} of uplinks: number {found.f_cnt} came again with other"
-                f" bytes (SHA-256 {found.first} stands, {found.further} came; the latter begins"
-                f" {found.begins}); expected each frame once: was the device reset, or is"
-                " someone sending in its name?"
-            )
 
 
 def ledgers(service: Service) -> dict[str, Any]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Writer", "notifier_of", "receiver_of", "rules_of"]
 
 WEEK_NS = 7 * 86_400 * 10**9
+HEALTH_AFTER_S = 240.0  # a service that starts again and again is not well
 HEALTH_KINDS = ("influxdb",)
 
 
@@ -79,7 +80,7 @@ def _pulses(service: "Service") -> Iterator[Pulse]:
         yield Pulse(f"heartbeat at {alerts.heartbeat_broker}", partial(_retained, config))
     for sink in config.sinks:
         if sink.kind in HEALTH_KINDS:
-            yield Pulse(f"health in {sink.name}", partial(_rows, service, sink))
+            yield Pulse(f"health in {sink.name}", partial(_rows, service, sink), HEALTH_AFTER_S)
 
 
 def _retained(config: Configuration) -> Mouth:
@@ -127,7 +128,11 @@ class Writer:
         return Place(site.name or site.id, site.utc_offset_s)
 
     def incident(
-        self, one: Incident, occasion: Occasion, nodes: Mapping[str, Node], now_ns: int
+        self,
+        one: Incident,
+        nodes: Mapping[str, Node],
+        now_ns: int,
+        occasion: Occasion = Occasion.OPENED,
     ) -> Message:
         from edaphon.alerts.words import message
 
@@ -139,7 +144,7 @@ class Writer:
 
         known = [book.incidents[number] for number in due.numbers if number in book.incidents]
         if due.occasion is not Occasion.SUMMARY and len(known) == 1:
-            return self.incident(known[0], due.occasion, nodes, now_ns)
+            return self.incident(known[0], nodes, now_ns, due.occasion)
         link = self._config.alerts.page_url
         return summary(known, nodes, self._language, self._place, now_ns, link)
 
