@@ -95,6 +95,10 @@ class Language:
         far = abs(self.now_ns - time_ns) > _FAR_NS
         return self._time("short_far" if far else "short", time_ns)
 
+    def short_date(self, time_ns: int) -> str:
+        far = abs(self.now_ns - time_ns) > _FAR_NS
+        return self._time("short_far" if far else "short_date", time_ns)
+
     def offset(self) -> str:
         """The site's time less UTC, such as +01:00."""
         minutes = abs(self.offset_s) // 60
@@ -121,11 +125,10 @@ class Language:
     def kind(self, node: Node) -> str:
         return str(self.table["kinds"][node.kind.value])
 
-    def name(self, node: Node) -> str:
+    def name(self, node: Node, label: str) -> str:
         """Kind, label and place: "probe T12-1 (METER TEROS 12), plot P1, 5 cm"."""
-        label = one_line(node.label or node.name)
-        whole = label if label.casefold() == self.kind(node).casefold() else ""
-        whole = whole or f"{self.kind(node)} {label}".strip()
+        label, kind = one_line(label or node.name), self.kind(node)
+        whole = kind if label.casefold() == node.kind.value else f"{kind} {label}".strip()
         if node.quantity:
             whole += f" ({self.quantity(node.quantity)})"
         return whole + self.place(node)

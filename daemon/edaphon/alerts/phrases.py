@@ -58,7 +58,7 @@ def _written(lang: Language, name: str, value: Any) -> str:
         case "moment":
             return lang.moment(int(value))
         case "volts":
-            return lang.number(float(value), 2 if round(float(value), 2) % 0.1 > 0.001 else 1)
+            return lang.number(float(value), 1 if f"{float(value):.2f}".endswith("0") else 2)
         case "days":
             return lang.number(float(value), 0 if float(value) >= 10 else 1)
         case "detail":
