@@ -108,7 +108,8 @@ def _list(lang: Language, several: Sequence[IncidentWords]) -> list[str]:
         title = one.subject(Occasion.OPENED)
         known = {"since": "?", "lasted": "?", **one.known, "title": title}
         lines.append(
-            "- " + texts["line_ended" if "back" in known else "line_open"].format_map(known)
+            "- "
+            + texts["line_ended" if one.incident.resolved_ns else "line_open"].format_map(known)
         )
     return cut(lang, lines)
 

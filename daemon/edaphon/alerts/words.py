@@ -25,6 +25,9 @@ from edaphon_drivers.sheets import Sheets
 __all__ = ["NUMBERS", "IncidentWords", "Place", "message"]
 
 _NS = 1_000_000_000
+_DAY_NS = 86_400 * _NS
+_NO_END_DAYS = 9999  # a forecast without an end
+_ASKED = {"sdi12", "modbus", "ascii", "w1", "i2c"}
 _FLAPS_FROM = 4  # turns
 _MEASURE = {What.SILENT, What.NO_NUMBER, What.FAILURE_CODE, What.PORT_LOST}
 
@@ -96,7 +99,7 @@ class IncidentWords:
         """What the texts can be filled with."""
         lang, incident = self.lang, self.incident
         known = {
-            "cause": lang.name(self.cause, self.cause.label),
+            "cause": lang.name(self.cause, self.wiring.label(self.cause)),
             "name": one_line(self.cause.name),
             "site": one_line(self.site.name),
             "number": str(incident.number),
@@ -105,11 +108,22 @@ class IncidentWords:
         }
         if self.channels:
             known["channels"] = lang.count("channels", len(self.channels))
+        if begins_ns := self.begins_ns:
+            known["begins"] = lang.date(begins_ns)
         if source := self.wiring.source(incident.cause):
             known["source"] = one_line(source.name)
         known |= self._times()
         known |= sheet_facts_written(lang, self.wiring.sheet_facts(incident.cause))
         return known | numbers_written(lang, incident.numbers)
+
+    @property
+    def begins_ns(self) -> int:
+        """When data begin to be lost [UTC ns], by the days that are left; 0: not known."""
+        days = self.incident.numbers.get("days")
+        if not isinstance(days, int | float) or days >= _NO_END_DAYS:
+            return 0
+        base_ns = self.incident.changed_ns or self.incident.opened_ns
+        return base_ns + int(days * _DAY_NS)
 
     def _times(self) -> dict[str, str]:
         lang, since_ns = self.lang, self.incident.since_ns
@@ -121,7 +135,18 @@ class IncidentWords:
             times["back"] = lang.moment(back_ns)
         if since_ns and back_ns:
             times["lasted"] = lang.duration((back_ns - since_ns) / _NS)
-        return times
+        return times | self._turns((back_ns or lang.now_ns) - since_ns)
+
+    def _turns(self, lasted_ns: int) -> dict[str, str]:
+        """How often a source was asked in that time, which is how many measurements are missing."""
+        interval_s = self.incident.numbers.get("interval_s")
+        known = isinstance(interval_s, int | float) and interval_s > 0 and self.incident.since_ns
+        n = int(lasted_ns / (float(interval_s) * _NS)) if known and interval_s else 0
+        if n < 1:
+            return {}
+        lang, asked = self.lang, _ASKED.intersection(self.variants)
+        times = {"asked": lang.count("asked", n)} if asked else {}
+        return times | {"slots": lang.count("slots", n)}
 
     @cached_property
     def variants(self) -> tuple[str, ...]:
@@ -141,13 +166,13 @@ class IncidentWords:
         name = name or self.lang.name(self.cause, self.cause.name)
         known = {**self.known, "cause": name}
         for form in ("title", "over"):
-            known[form] = sentence(chosen(self.texts[form], known))
+            known[form] = sentence(chosen(self._variant(self.texts, form), known))
         return chosen(self.lang.table["subject"].get(occasion.value, "{title}"), known)
 
     def open(self) -> list[str]:
         """The five things, as paragraphs."""
         incident, parts = self.incident, self.parts
-        flaps = len(incident.turns_ns) >= _FLAPS_FROM
+        flaps = incident.flaps or len(incident.turns_ns) >= _FLAPS_FROM
         turns = self.lang.count("turns", len(incident.turns_ns))
         says = [
             sentence(self.pick("says")),
@@ -196,7 +221,7 @@ class IncidentWords:
         return "\n".join(line.format_map(self.known) for line in (*lines, self.parts["foot"]))
 
     def resolved(self) -> list[str]:
-        over = sentence(chosen(self.texts["over"], self.known))
+        over = sentence(self.pick("over"))
         says = [chosen(self.parts["again"], {**self.known, "over": over}), self.missing()]
         says.append(chosen(self.texts.get("back", ""), self.known))
         return [
@@ -241,8 +266,8 @@ class IncidentWords:
                 form = "resolved"
             return form, _when(lang, incident.quiet_ns or incident.resolved_ns)
         if incident.severity is Severity.WILL_BE_LOST:
-            begins_ns = int(incident.numbers.get("begins_ns", 0))
-            return ("ahead", {"when": lang.short_date(begins_ns)}) if begins_ns else ("opened", {})
+            begins = self.begins_ns
+            return ("ahead", {"when": lang.short_date(begins)}) if begins else ("opened", {})
         late = incident.severity is Severity.LATE and "tone_short" not in self.texts
         return "late" if late else "opened", _when(lang, incident.since_ns)
 
