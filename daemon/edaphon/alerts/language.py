@@ -95,6 +95,10 @@ class Language:
         far = abs(self.now_ns - time_ns) > _FAR_NS
         return self._time("short_far" if far else "short", time_ns)
 
+    def short_date(self, time_ns: int) -> str:
+        far = abs(self.now_ns - time_ns) > _FAR_NS
+        return self._time("short_far" if far else "short_date", time_ns)
+
     def offset(self) -> str:
         """The site's time less UTC, such as +01:00."""
         minutes = abs(self.offset_s) // 60
@@ -121,21 +125,21 @@ class Language:
     def kind(self, node: Node) -> str:
         return str(self.table["kinds"][node.kind.value])
 
-    def name(self, node: Node) -> str:
+    def name(self, node: Node, label: str) -> str:
         """Kind, label and place: "probe T12-1 (METER TEROS 12), plot P1, 5 cm"."""
-        label = one_line(node.label or node.name)
-        whole = label if label.casefold() == self.kind(node).casefold() else ""
-        whole = whole or f"{self.kind(node)} {label}".strip()
+        label, kind = one_line(label or node.name), self.kind(node)
+        whole = f"{kind} {label}".strip() if label.casefold() != node.kind.value else kind
         if node.quantity:
             whole += f" ({self.quantity(node.quantity)})"
-        return whole + self.place(node)
+        return whole + self.place(node, label)
 
-    def place(self, node: Node) -> str:
-        """ ", plot P1, 5 cm"; "" where no place is known."""
-        forms = self.table["format"]
+    def place(self, node: Node, after: str = "") -> str:
+        """ ", plot P1, 5 cm", without what a name before it says; "" where no place is known."""
+        forms, named = self.table["format"], f" {after} "
         plot = forms["plot"].format(plot=one_line(node.plot)) if node.plot else ""
         depth = forms["depths"].format(depths=one_line(node.depth_cm)) if node.depth_cm else ""
-        parts = ", ".join(filter(None, (plot, depth)))
+        own = ((f" {one_line(node.plot)} ", plot), (f" {depth} ", depth))
+        parts = ", ".join(part for words, part in own if part and words not in named)
         return str(forms["place"].format(parts=parts)) if parts else ""
 
 

@@ -15,27 +15,22 @@ _FEW = 4  # channels that have a line each
 
 # What a condition may bring for its texts: name -> how it is written.
 NUMBERS = {
-    "asked": "count",  # how often since the last answer
-    "times": "count",  # failure codes in the last day
+    "interval_s": "each",  # how often the source should give data
+    "codes": "count",  # failure codes in the last day
     "missed": "count",  # uplinks in the last day, by their counter
     "received": "count",
     "waiting": "count",  # values that a sink has not taken yet
     "points": "count",  # values that a server refuses
-    "slots": "count",  # measurements that are missing, once resolved
     "losses": "count",  # damaged places of the journal
-    "interval_s": "each",
-    "again_s": "each",  # how often a port is opened again
-    "begins_ns": "date",  # when data begin to be lost
-    "ends_ns": "date",  # of a certificate
-    "oldest_ns": "moment",  # the oldest waiting value
-    "last_v": "volts",
-    "least_v": "volts",  # what the instruments need
-    "days": "days",  # until the disk is full
+    "volts": "volts",
+    "least_volts": "volts",  # what the instruments need
+    "days": "days",  # until data are lost, or a calibration ends
     "detail": "detail",  # of a gap, by the bus: "no answer"
     "why": "detail",
     "code": "text",  # the failure in the instrument's own words
-    "found": "text",  # serial numbers
-    "expected": "text",
+    "first": "text",  # the first damaged place
+    "is": "text",  # serial number that answers
+    "was": "text",  # serial number that the facts expect
 }
 
 
@@ -53,12 +48,8 @@ def _written(lang: Language, name: str, value: Any) -> str:
             return lang.count(name, int(value))
         case "each":
             return lang.duration(float(value), "durations_each")
-        case "date":
-            return lang.date(int(value))
-        case "moment":
-            return lang.moment(int(value))
         case "volts":
-            return lang.number(float(value), 2 if round(float(value), 2) % 0.1 > 0.001 else 1)
+            return lang.number(float(value), 1 if f"{float(value):.2f}".endswith("0") else 2)
         case "days":
             return lang.number(float(value), 0 if float(value) >= 10 else 1)
         case "detail":

@@ -8,7 +8,7 @@ from edaphon.alerts.model import Incident, Node, Severity
 from edaphon.alerts.phrases import cut
 from edaphon.alerts.short import fitted
 from edaphon.alerts.wiring import Wiring
-from edaphon.alerts.words import IncidentWords, Place, title_of
+from edaphon.alerts.words import IncidentWords, Place
 from edaphon_drivers.sheets import Sheets
 
 __all__ = ["summary", "trial", "well"]
@@ -28,16 +28,21 @@ def summary(
     texts, wiring = lang.table["summary"], Wiring(nodes, Sheets())
     several = [IncidentWords(one, wiring, lang, site, link) for one in incidents]
     n_open = sum(not one.resolved_ns for one in incidents)
-    title = texts["title_limited" if limited else "title"]
+    title = texts["title_limited" if limited else "title"].format(
+        incidents=lang.count("incidents", len(incidents))
+    )
     end = "_open" if n_open else ""
     return _report(
         Occasion.SUMMARY,
         lang,
         site,
         link,
-        title=title.format(incidents=lang.count("incidents", len(incidents))),
+        title=title,
         short=texts[f"short{end}"].format(n=n_open),
-        body=["\n".join(_list(lang, several)), texts[f"says{end}"].format(n=n_open)],
+        body=[
+            "\n".join((f"{title}:", *_list(lang, several))),
+            texts[f"says{end}"].format(n=n_open),
+        ],
         worst=incidents,
     )
 
@@ -100,9 +105,11 @@ def _list(lang: Language, several: Sequence[IncidentWords]) -> list[str]:
     """A line for each incident."""
     texts, lines = lang.table["summary"], []
     for one in several:
-        known = {"since": "?", "lasted": "?", **one.known, "title": title_of(one.texts, one.known)}
+        title = one.subject(Occasion.OPENED)
+        known = {"since": "?", "lasted": "?", **one.known, "title": title}
         lines.append(
-            "- " + texts["line_ended" if "back" in known else "line_open"].format_map(known)
+            "- "
+            + texts["line_ended" if one.incident.resolved_ns else "line_open"].format_map(known)
         )
     return cut(lang, lines)
 

@@ -56,8 +56,8 @@ def fitted(names: Sequence[Mapping[str, str]], first: Sequence[str], second: Seq
 def _lines(
     names: Sequence[Mapping[str, str]], first: Sequence[str], second: Sequence[str]
 ) -> Iterator[str]:
-    choices = product(range(len(names)), range(len(first)), range(len(second)))
-    for n, one, two in sorted(choices, key=sum):
+    choices = product(range(len(first)), range(len(names)), range(len(second)))
+    for one, n, two in sorted(choices, key=sum):  # of equals the first: the site stays longest
         lines = [gsm(chosen(first[one], names[n])), gsm(chosen(second[two], names[n]))]
         if all(lines):
             yield "\n".join(lines)

@@ -10,6 +10,7 @@ __all__ = ["Wiring"]
 
 _DEEPEST = 16  # a tree whose parents go in a circle ends
 _OWN_BUS = {"w1", "i2c"}  # buses without an adapter: their protocol knows better steps
+_OWN_SUPPLY = {"lorawan", "message"}  # devices with a battery inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +50,23 @@ class Wiring:
         """By what a text may differ: the kind of the cause and the protocol, the better first."""
         node = self.nodes.get(cause)
         kind = node.kind.value if node else cause.partition(" ")[0]
-        engine = next((sheet.engine for sheet in self._sheets(cause)), "")
+        engine = next(map(_protocol, self._sheets(cause)), "")
         if not engine and any(up.kind is NodeKind.BROKER for up in self.up(cause)):
             engine = "message"
         if node and "tcp://" in node.label:
             return (kind, "tcp", engine)
-        return (engine, kind) if engine in _OWN_BUS else (kind, engine)
+        if engine == "heard":
+            return (kind, engine, "ascii")
+        inside = kind == NodeKind.SUPPLY.value and engine in _OWN_SUPPLY
+        return (engine, kind) if inside or engine in _OWN_BUS else (kind, engine)
+
+    def label(self, node: Node) -> str:
+        """Its label, with the maker's name of the model instead of the name of its sheet."""
+        try:
+            title = self.sheets[node.model].title if node.model else ""
+        except UnknownModel:
+            return node.label
+        return node.label.replace(f"({node.model})", f"({title.partition(':')[0]})")
 
     def sheet_facts(self, cause: str) -> dict[str, str | float]:
         """What the makers' manuals say of the instruments, by the names that texts use."""
@@ -62,7 +74,7 @@ class Wiring:
         wires = sheets[0].wires if len(sheets) == 1 else {}
         facts: dict[str, str | float] = {f"{wire}_wire": colour for wire, colour in wires.items()}
         least_v = max((sheet.supply_least_v for sheet in sheets), default=0.0)
-        return facts | ({"least_v": least_v} if least_v else {})
+        return facts | ({"least_volts": least_v} if least_v else {})
 
     def _sheets(self, cause: str) -> list[Sheet]:
         """That of the cause or of what it hangs on; of a bus those of all instruments on it."""
@@ -75,6 +87,11 @@ class Wiring:
             except UnknownModel:
                 continue
         return found
+
+
+def _protocol(sheet: Sheet) -> str:
+    """The engine of a sheet, "heard" for an ASCII instrument that talks by itself."""
+    return "heard" if sheet.frame.get("heard") else sheet.engine
 
 
 def _depth(text: str) -> tuple[float, str]:

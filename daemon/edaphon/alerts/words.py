@@ -4,7 +4,7 @@ What is lost since when; its cause and what hangs on it; what the logger does; u
 hands; how to acknowledge. The texts are in `texts/`, one file for each language.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -22,9 +22,12 @@ from edaphon.alerts.short import fitted
 from edaphon.alerts.wiring import Wiring
 from edaphon_drivers.sheets import Sheets
 
-__all__ = ["NUMBERS", "IncidentWords", "Place", "message", "title_of"]
+__all__ = ["NUMBERS", "IncidentWords", "Place", "message"]
 
 _NS = 1_000_000_000
+_DAY_NS = 86_400 * _NS
+_NO_END_DAYS = 9999  # a forecast without an end
+_ASKED = {"sdi12", "modbus", "ascii", "w1", "i2c"}
 _FLAPS_FROM = 4  # turns
 _MEASURE = {What.SILENT, What.NO_NUMBER, What.FAILURE_CODE, What.PORT_LOST}
 
@@ -96,7 +99,7 @@ class IncidentWords:
         """What the texts can be filled with."""
         lang, incident = self.lang, self.incident
         known = {
-            "cause": lang.name(self.cause),
+            "cause": lang.name(self.cause, self.wiring.label(self.cause)),
             "name": one_line(self.cause.name),
             "site": one_line(self.site.name),
             "number": str(incident.number),
@@ -105,11 +108,22 @@ class IncidentWords:
         }
         if self.channels:
             known["channels"] = lang.count("channels", len(self.channels))
+        if begins_ns := self.begins_ns:
+            known["begins"] = lang.date(begins_ns)
         if source := self.wiring.source(incident.cause):
             known["source"] = one_line(source.name)
         known |= self._times()
         known |= sheet_facts_written(lang, self.wiring.sheet_facts(incident.cause))
         return known | numbers_written(lang, incident.numbers)
+
+    @property
+    def begins_ns(self) -> int:
+        """When data begin to be lost [UTC ns], by the days that are left; 0: not known."""
+        days = self.incident.numbers.get("days")
+        if not isinstance(days, int | float) or days >= _NO_END_DAYS:
+            return 0
+        base_ns = self.incident.changed_ns or self.incident.opened_ns
+        return base_ns + int(days * _DAY_NS)
 
     def _times(self) -> dict[str, str]:
         lang, since_ns = self.lang, self.incident.since_ns
@@ -121,49 +135,66 @@ class IncidentWords:
             times["back"] = lang.moment(back_ns)
         if since_ns and back_ns:
             times["lasted"] = lang.duration((back_ns - since_ns) / _NS)
-        return times
+        return times | self._turns((back_ns or lang.now_ns) - since_ns)
+
+    def _turns(self, lasted_ns: int) -> dict[str, str]:
+        """How often a source was asked in that time, which is how many measurements are missing."""
+        interval_s = self.incident.numbers.get("interval_s")
+        known = isinstance(interval_s, int | float) and interval_s > 0 and self.incident.since_ns
+        n = int(lasted_ns / (float(interval_s) * _NS)) if known and interval_s else 0
+        if n < 1:
+            return {}
+        lang, asked = self.lang, _ASKED.intersection(self.variants)
+        times = {"asked": lang.count("asked", n)} if asked else {}
+        return times | {"slots": lang.count("slots", n)}
 
     @cached_property
     def variants(self) -> tuple[str, ...]:
         return self.wiring.variants(self.incident.cause)
 
-    def pick(self, name: str, among: Mapping[str, Any] | None = None) -> str:
+    def pick(self, name: str) -> str:
         """The text of this name for the kind of node or the protocol, filled in."""
-        table = self.texts if among is None else among
+        return chosen(self._variant(self.texts, name), self.known)
+
+    def _variant(self, table: Mapping[str, Any], name: str) -> Text:
         own = table.get(f"{name}_variants", {})
         found: Text = next((own[v] for v in self.variants if v in own), table.get(name, ""))
-        return sentence(chosen(found, self.known))
+        return found
 
-    def subject(self, occasion: Occasion) -> str:
-        form = self.lang.table["subject"].get(occasion.value, "{title}")
-        return sentence(form.format(title=title_of(self.texts, self.known)))
+    def subject(self, occasion: Occasion, name: str = "") -> str:
+        """One line for an occasion, with the cause under its name and place, or as given."""
+        name = name or self.lang.name(self.cause, self.cause.name)
+        known = {**self.known, "cause": name}
+        for form in ("title", "over"):
+            known[form] = sentence(chosen(self._variant(self.texts, form), known))
+        return chosen(self.lang.table["subject"].get(occasion.value, "{title}"), known)
 
     def open(self) -> list[str]:
         """The five things, as paragraphs."""
         incident, parts = self.incident, self.parts
-        flaps = len(incident.turns_ns) >= _FLAPS_FROM
+        flaps = incident.flaps or len(incident.turns_ns) >= _FLAPS_FROM
         turns = self.lang.count("turns", len(incident.turns_ns))
-        says = [self.pick("says"), self.tone(), parts["flaps"].format(turns=turns) * flaps]
-        tried = chosen(self._variant("tried"), self.known)
+        says = [
+            sentence(self.pick("says")),
+            self.tone(),
+            parts["flaps"].format(turns=turns) * flaps,
+        ]
         return [
             " ".join(filter(None, says)),
             "\n".join(filter(None, (self.pick("cause"), *self.hangs()))),
-            parts["tried"].format(tried=tried),
+            parts["tried"].format(tried=self.pick("tried")),
             "\n".join((parts["steps"], *self.steps())),
             self.foot(acknowledge=True),
         ]
 
-    def tone(self) -> str:
-        """What becomes of data."""
-        own = self.lang.table["tone_variants"]
-        severity = self.incident.severity.value
+    def tone(self, form: str = "tone") -> str:
+        """What becomes of data, by what is wrong, by the protocol or by severity alone."""
+        table, severity = self.lang.table, self.incident.severity.value
+        if form in self.texts:
+            return chosen(self.texts[form], self.known)
+        own = table[f"{form}_variants"]
         found = [own[v][severity] for v in self.variants if severity in own.get(v, ())]
-        return chosen(found[0] if found else self.lang.table["tone"][severity], self.known)
-
-    def _variant(self, name: str) -> Text:
-        own = self.texts.get(f"{name}_variants", {})
-        found: Text = next((own[v] for v in self.variants if v in own), self.texts[name])
-        return found
+        return chosen(found[0] if found else table[form][severity], self.known)
 
     def hangs(self) -> list[str]:
         """What hangs on the cause: channels by quantity, place and id, or by plot where many."""
@@ -190,9 +221,9 @@ class IncidentWords:
         return "\n".join(line.format_map(self.known) for line in (*lines, self.parts["foot"]))
 
     def resolved(self) -> list[str]:
-        back = chosen(self.texts.get("back", ""), self.known)
-        says = [title_of(self.texts, self.known) + ".", chosen(self.parts["again"], self.known)]
-        says += [self.missing(), back]
+        over = sentence(self.pick("over"))
+        says = [chosen(self.parts["again"], {**self.known, "over": over}), self.missing()]
+        says.append(chosen(self.texts.get("back", ""), self.known))
         return [
             " ".join(filter(None, says)),
             "\n".join(self.hangs()),
@@ -202,51 +233,53 @@ class IncidentWords:
 
     @property
     def is_hole(self) -> bool:
-        """Nothing was measured while it lasted."""
+        """Nothing was measured while it lasted; what another logger measured, nobody knows here."""
         return self.incident.severity is Severity.LOST and self.incident.what in _MEASURE
+
+    @property
+    def is_whole(self) -> bool:
+        """Nothing was lost while it lasted."""
+        late = self.incident.severity in {Severity.LATE, Severity.WILL_BE_LOST}
+        return late and "back" not in self.texts
 
     def missing(self) -> str:
         if self.is_hole:
-            file = "file" in self.variants
-            return chosen(self.parts["missing_file" if file else "missing"], self.known)
-        late = self.incident.severity in {Severity.LATE, Severity.WILL_BE_LOST}
-        return self.parts["no_loss"] if late and "back" not in self.texts else ""
+            by_file = "file" in self.variants
+            return chosen(self.parts["missing_file" if by_file else "missing"], self.known)
+        return self.parts["no_loss"] if self.is_whole else ""
 
     def short(self, occasion: Occasion) -> str:
         """The two lines of an SMS."""
-        form, when_ns = self.short_form(occasion)
-        severity = self.incident.severity.value
-        known = self.known | {"tone": self.lang.table["tone_short"][severity]}
-        known["do"] = chosen(self.texts["do"], known)
-        if when_ns:
-            known["when"] = self.lang.short_moment(when_ns)
-        titles = [title_of(self.texts, {**known, "cause": name}) for name in self.short_names()]
-        subject = self.lang.table["subject"][occasion.value]
-        names = [{**known, "subject": sentence(subject.format(title=t))} for t in titles]
+        form, when = self.short_form(occasion)
+        known = self.known | {"tone": self.tone("tone_short"), "do": self.pick("do")} | when
+        subjects = [self.subject(occasion, name) for name in self.short_names()]
+        names = [{**known, "subject": subject} for subject in subjects]
         texts = self.lang.table["short"]
         return fitted(names, texts["first"], texts[form])
 
-    def short_form(self, occasion: Occasion) -> tuple[str, int]:
-        """Which second line, and its time [UTC ns], 0 for none."""
-        incident = self.incident
-        whole = incident.severity in {Severity.LATE, Severity.WILL_BE_LOST}
+    def short_form(self, occasion: Occasion) -> tuple[str, dict[str, str]]:
+        """Which second line, and its time as it is written."""
+        incident, lang = self.incident, self.lang
         if occasion is Occasion.RESOLVED:
-            form = "resolved" if self.is_hole else "resolved_whole" if whole else "resolved_plain"
-            return form, incident.quiet_ns or incident.resolved_ns
+            form = "resolved_whole" if self.is_whole else "resolved_plain"
+            if self.is_hole and "file" not in self.variants:
+                form = "resolved"
+            return form, _when(lang, incident.quiet_ns or incident.resolved_ns)
         if incident.severity is Severity.WILL_BE_LOST:
-            begins_ns = int(incident.numbers.get("begins_ns", 0))
-            return ("ahead", begins_ns) if begins_ns else ("opened", 0)
-        return ("late" if incident.severity is Severity.LATE else "opened"), incident.since_ns
+            begins = self.begins_ns
+            return ("ahead", {"when": lang.short_date(begins)}) if begins else ("opened", {})
+        late = incident.severity is Severity.LATE and "tone_short" not in self.texts
+        return "late" if late else "opened", _when(lang, incident.since_ns)
 
     def short_names(self) -> list[str]:
         """The cause with its name and place, with its name, without."""
-        kind, name = self.lang.kind(self.cause), one_line(self.cause.name)
-        named = kind if name.casefold() == kind.casefold() else f"{kind} {name}".strip()
-        return [named + self.lang.place(self.cause), named, kind]
+        bare = self.cause._replace(plot="", depth_cm="", quantity="")
+        names = [self.lang.name(node, node.name) for node in (self.cause, bare)]
+        return [*names, self.lang.kind(self.cause)]
 
 
-def title_of(texts: Mapping[str, Any], known: Mapping[str, str]) -> str:
-    return sentence(chosen(texts["title"], known))
+def _when(lang: Language, time_ns: int) -> dict[str, str]:
+    return {"when": lang.short_moment(time_ns)} if time_ns else {}
 
 
 def sentence(text: str) -> str:
