@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 from edaphon.alerts.due import due
@@ -65,9 +66,9 @@ class Notifier:
     def start_sending(self, run: Callable[[str, Callable[[], None]], None], stop: Any) -> None:
         """`run` starts a named, supervised thread; what nobody configured has none."""
         for name, sender in self.senders.items():
-            run(f"alerts to {name}", lambda sender=sender: sender.run(stop))
+            run(f"alerts to {name}", partial(sender.run, stop))
         for pulse in self._pulses:
-            run(pulse.name, lambda pulse=pulse: pulse.run(stop))
+            run(pulse.name, partial(pulse.run, stop))
 
     def wake(self) -> None:
         """Look at once; at a stop: end."""

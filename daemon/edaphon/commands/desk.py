@@ -21,11 +21,6 @@ from edaphon.commands.file_notes import file_notes, file_rows
 from edaphon.commands.keeping import Evidence
 from edaphon.commands.outlets import refusals, resend, retry
 from edaphon.commands.problems import incident_rows, problems
-from edaphon.commands.outlets import (
-    refusals,
-    resend,
-    retry,
-)
 from edaphon.commands.service import NotKept, Refusal, Service
 from edaphon.commands.source_state import source_state
 from edaphon.commands.watching.sources import heard
@@ -300,6 +295,12 @@ class Desk:
                 resend(sinks, name, int(request.get("since_ns", ALWAYS[0])))
         state = self._service.state
         return {"refusals": {each: refusals(state.set_aside(each)) for each in sinks}}
+
+    def _on_alert(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """List the incidents, acknowledge one, or send a test."""
+        from edaphon.commands.alert_desk import answer  # not every life is asked for it
+
+        return answer(self._service, request)
 
     def _on_apply(self, request: Mapping[str, Any]) -> dict[str, Any]:
         rows = [

@@ -8,7 +8,7 @@ from edaphon.alerts.due import Due, ReceiverRules
 from edaphon.alerts.heartbeat import Mouth, Pulse, Url
 from edaphon.alerts.incidents import Book
 from edaphon.alerts.kept import KeptBook
-from edaphon.alerts.message import Message, Occasion, Receiver
+from edaphon.alerts.message import Later, Message, Occasion, Receiver, Refused
 from edaphon.alerts.model import Incident, Node, NodeKind, Severity
 from edaphon.alerts.notifier import Notifier
 from edaphon.alerts.sending import Post, Sender
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edaphon.alerts.words import Place
     from edaphon.commands.service import Service
 
-__all__ = ["Writer", "notifier_of", "receiver_of", "rules_of"]
+__all__ = ["Writer", "notifier_of", "receiver_of", "rules_of", "tried"]
 
 WEEK_NS = 7 * 86_400 * 10**9
 HEALTH_AFTER_S = 240.0  # a service that starts again and again is not well
@@ -140,7 +140,7 @@ class Writer:
         return message(one, occasion, nodes, self._language, self._place, now_ns, link, sheets)
 
     def due(self, due: Due, book: Book, nodes: Mapping[str, Node], now_ns: int) -> Message:
-        from edaphon.alerts.words import summary
+        from edaphon.alerts.reports import summary
 
         known = [book.incidents[number] for number in due.numbers if number in book.incidents]
         if due.occasion is not Occasion.SUMMARY and len(known) == 1:
@@ -149,16 +149,29 @@ class Writer:
         return summary(known, nodes, self._language, self._place, now_ns, link)
 
     def well(self, book: Book, nodes: Mapping[str, Node], now_ns: int) -> Message:
-        from edaphon.alerts.words import well
+        from edaphon.alerts.reports import well
 
         since_ns = now_ns - WEEK_NS
         ended = sum(one.resolved_ns > since_ns for one in book.incidents.values())
         kinds = [node.kind for node in nodes.values()]
         counts = kinds.count(NodeKind.SOURCE), kinds.count(NodeKind.CHANNEL)
-        where = nodes, self._language, self._place, now_ns, self._config.alerts.page_url
-        return well(book.open, ended, *counts, since_ns, *where)
+        link = self._config.alerts.page_url
+        return well(
+            book.open, ended, *counts, since_ns, nodes, self._language, self._place, now_ns, link
+        )
 
     def trial(self, now_ns: int) -> Message:
-        from edaphon.alerts.words import trial
+        from edaphon.alerts.reports import trial
 
         return trial(self._language, self._place, now_ns, self._config.alerts.page_url)
+
+
+def tried(name: str, send: Callable[[Message], None], message: Message) -> dict[str, str]:
+    """What became of a message that is sent now: "taken", "refused" or "later", and why."""
+    try:
+        send(message)
+    except Refused as no:
+        return {"receiver": name, "result": "refused", "why": str(no)}
+    except Later as later:
+        return {"receiver": name, "result": "later", "why": later.why}
+    return {"receiver": name, "result": "taken", "why": ""}
