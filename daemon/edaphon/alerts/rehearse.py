@@ -11,7 +11,7 @@ from edaphon.alerts.model import LOGGER, Incident, NodeKind
 from edaphon.alerts.rules import Found, conditions
 from edaphon.alerts.situation import ChannelNow, SinkNow, Situation, SourceNow, Supply
 
-__all__ = ["FAULTS", "CannotRehearse", "Fault", "Rehearsed", "rehearsed", "situations"]
+__all__ = ["FAULTS", "STRIKES_NS", "CannotRehearse", "Fault", "Rehearsed", "rehearsed", "situations"]
 
 STRIKES_NS = HOUR_NS  # of good data before the fault
 EACH_NS = 2 * MINUTE_NS  # a look

@@ -13,7 +13,14 @@ from edaphon.alerts.due import ReceiverRules
 from edaphon.alerts.incidents import Book
 from edaphon.alerts.message import Message
 from edaphon.alerts.model import Node, NodeKind
-from edaphon.alerts.rehearse import FAULTS, CannotRehearse, Rehearsed, rehearsed
+from edaphon.alerts.rehearse import (
+    FAULTS,
+    STRIKES_NS,
+    CannotRehearse,
+    Rehearsed,
+    rehearsed,
+)
+from edaphon.alerts.situation import Situation
 from edaphon.commands.check import usual_file
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.known import told_in
@@ -147,7 +154,7 @@ def rehearse(
     except CannotRehearse as no:
         raise fail(str(no), USAGE) from None
     for message in messages:
-        _show(config, message, situation.nodes)
+        _show(config, message, situation)
     if not messages:
         typer.echo("nobody would be sent anything")
     if not rules:
@@ -181,11 +188,12 @@ def _nobody(config: Configuration) -> ReceiverRules:
     return ReceiverRules("(nobody)", offset_s=config.site.utc_offset_s)
 
 
-def _show(config: Configuration, one: Rehearsed, nodes: Mapping[str, Node]) -> None:
+def _show(config: Configuration, one: Rehearsed, begin: Situation) -> None:
     languages = {notify.name: notify.language for notify in config.notify}
     writer = Writer(config, languages.get(one.due.receiver, "en"))
     book = Book(incidents={incident.number: incident for incident in one.incidents})
-    message = writer.due(one.due, book, nodes, time.time_ns())
+    now_ns = begin.now_ns + STRIKES_NS + one.after_ns
+    message = writer.due(one.due, book, begin.nodes, now_ns)
     typer.echo(f"after {_span(one.after_ns)}, to {one.due.receiver} ({one.due.occasion}):")
     for line in (message.title, *message.text.splitlines()):
         typer.echo(f"    {line}".rstrip())
