@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from edaphon.alerts.due import Due, ReceiverRules, due, sent
 from edaphon.alerts.holds import DAY_NS, HOUR_NS, MINUTE_NS
@@ -14,7 +15,6 @@ from edaphon.alerts.situation import ChannelNow, SinkNow, Situation, SourceNow, 
 __all__ = ["FAULTS", "STRIKES_NS", "CannotRehearse", "Fault", "Rehearsed", "rehearsed", "situations"]
 
 STRIKES_NS = HOUR_NS  # of good data before the fault
-EACH_NS = 2 * MINUTE_NS  # a look
 FALLS_V_A_DAY, ABOVE_LEAST_V = 0.3, 1.5
 LEAST_SHARE = 0.85  # of the voltage now, where nobody knows what the instruments need
 
@@ -35,6 +35,7 @@ class Fault:
     play: Callable[["_Play", Situation, int], Situation]
     lasts_ns: int = 12 * HOUR_NS
     after_ns: int = 6 * HOUR_NS
+    each_ns: int = 2 * MINUTE_NS  # a look
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def situations(healthy: Situation, fault: str, node: str = "") -> Iterator[Situa
     if play.node not in healthy.nodes:
         raise CannotRehearse(f"this station has no {play.node}")
     ends_ns = STRIKES_NS + known.lasts_ns + known.after_ns
-    return (play.at(passed_ns) for passed_ns in range(0, ends_ns, EACH_NS))
+    return (play.at(passed_ns) for passed_ns in range(0, ends_ns, known.each_ns))
 
 
 def _awake(situation: Situation) -> Situation:
@@ -134,13 +135,15 @@ class _Play:
         interval_ns = one.interval_ns or 1
         return replace(one, last_number_ns=until_ns // interval_ns * interval_ns, failed_ns=())
 
-    def hangs(self, node: str) -> bool:
-        return self.node in above(self.healthy, node)
-
-    def only_child(self, source: str) -> bool:
-        """Whether a source is nothing but the sensor that is struck."""
-        children = [one.id for one in self.healthy.nodes.values() if one.parent == source]
-        return children == [self.node]
+    @cached_property
+    def struck(self) -> frozenset[str]:
+        """The node, what hangs on it, and a source that is nothing but this sensor."""
+        nodes = self.healthy.nodes
+        hanging = {id_ for id_ in nodes if self.node in above(self.healthy, id_)}
+        parent = nodes[self.node].parent
+        siblings = [one for one in nodes.values() if one.parent == parent]
+        of_source = parent in nodes and nodes[parent].kind is NodeKind.SOURCE
+        return frozenset(hanging | ({parent} if of_source and len(siblings) == 1 else set()))
 
     def silenced(self, now: Situation, since_ns: int) -> Situation:
         """Nothing comes from the node, nor from what hangs on it."""
@@ -148,13 +151,12 @@ class _Play:
         return replace(
             now,
             sources=tuple(
-                _source(one, begin_ns, now.now_ns)
-                if self.hangs(one.node) or self.only_child(one.node)
-                else one
+                _source(one, begin_ns, now.now_ns) if one.node in self.struck else one
                 for one in now.sources
             ),
             channels=tuple(
-                self.channel(one, begin_ns) if self.hangs(one.node) else one for one in now.channels
+                self.channel(one, begin_ns) if one.node in self.struck else one
+                for one in now.channels
             ),
         )
 
@@ -185,7 +187,7 @@ def _codes(play: _Play, now: Situation, since_ns: int) -> Situation:
 
     return replace(
         now,
-        channels=tuple(failed(one) if play.hangs(one.node) else one for one in now.channels),
+        channels=tuple(failed(one) if one.node in play.struck else one for one in now.channels),
     )
 
 
@@ -215,7 +217,7 @@ def _disk(play: _Play, now: Situation, since_ns: int) -> Situation:
 def _sink(play: _Play, now: Situation, since_ns: int) -> Situation:
     def away(one: SinkNow) -> SinkNow:
         state = replace(one, up=False, why="no connection", since_ns=now.now_ns - since_ns)
-        return state if play.hangs(one.node) else one
+        return state if one.node in play.struck else one
 
     return replace(now, sinks=tuple(away(one) for one in now.sinks))
 
@@ -225,7 +227,9 @@ FAULTS: Mapping[str, Fault] = {
     "F12": Fault(
         "an instrument gives failure codes", NodeKind.SENSOR, _codes, after_ns=12 * HOUR_NS
     ),
-    "F13": Fault("the supply falls slowly", NodeKind.SUPPLY, _supply, 7 * DAY_NS, DAY_NS),
+    "F13": Fault(
+        "the supply falls slowly", NodeKind.SUPPLY, _supply, 7 * DAY_NS, DAY_NS, 10 * MINUTE_NS
+    ),
     "F14": Fault("the logger falls silent", NodeKind.LOGGER, _silent),
     "F22": Fault("a bus is down", NodeKind.BUS, _silent),
     "adapter": Fault("the adapter of a bus is pulled", NodeKind.BUS, _adapter),
