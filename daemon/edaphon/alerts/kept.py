@@ -108,8 +108,8 @@ class KeptBook:
         """
         due = self._changed or time.monotonic() - self._saved_s > SAVE_EVERY_S
         with self._lock:
-            last = self._journal.last
-            if not self._uncommitted and last is not None:
+            if not self._uncommitted:
+                last = self._journal.last or START
                 self._known = last, self._book, dict(self._well_ns)
             known, self._changed = self._known, False
         if known is None or not (due or at_once):

@@ -35,7 +35,7 @@ class Station(Protocol):
 
     def look(self) -> Situation: ...
 
-    def save(self) -> Mapping[str, Any]: ...
+    def save(self) -> dict[str, Any]: ...
 
     def restore(self, table: Mapping[str, Any]) -> None: ...
 
@@ -90,9 +90,11 @@ class Notifier:
         situation = self._station.look()  # facts and clock first: nothing is judged yet
         beside = self.kept.begin(situation.now_ns)
         self._station.restore(beside.get("station", {}))
-        for name, why in beside.get("refuses", {}).items():
-            if name in self.senders:
-                self.senders[name].refuses = why
+        known = beside.get("receivers")
+        for name, sender in self.senders.items():
+            # Where what was saved is lost, nobody is taken for new: what was sent, the book knows.
+            new = {"since_ns": situation.now_ns if known is not None else 0, "refuses": ""}
+            sender.restore((known or {}).get(name, new))
         self._found = Found.of(self.kept.book.parts)
         self._ready = True
 
@@ -112,8 +114,8 @@ class Notifier:
 
     def save(self, at_once: bool = False) -> None:
         if self._ready:
-            beside = {"station": dict(self._station.save()), "refuses": self._refuse()}
-            self.kept.save(beside, at_once)
+            receivers = {name: sender.save() for name, sender in self.senders.items()}
+            self.kept.save({"station": self._station.save(), "receivers": receivers}, at_once)
 
     def _refuse(self) -> dict[str, str]:
         return {name: one.refuses for name, one in self.senders.items() if one.refuses}

@@ -7,8 +7,9 @@ the commit of the event sends that message once more; nothing else does.
 import logging
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from edaphon.alerts.due import Due, ReceiverRules, due, refused, sent
 from edaphon.alerts.incidents import Book
@@ -51,6 +52,7 @@ class Sender:
         self.delayed = ""  # why the last one did not go out
         self._post, self._kept, self._now_ns = post, kept, now_ns
         self._back_off_s = back_off_s
+        self._since_ns = 0  # when it was configured first
         self._wait_s = 0.0
         self._again_s = 0.0  # monotonic; nothing is sent before
         self._receiver: Receiver | None = None
@@ -60,7 +62,14 @@ class Sender:
 
     @property
     def rules(self) -> ReceiverRules:
-        return self._post.rules
+        return replace(self._post.rules, since_ns=self._since_ns)
+
+    def save(self) -> dict[str, Any]:
+        """What a restart should know."""
+        return {"since_ns": self._since_ns, "refuses": self.refuses}
+
+    def restore(self, table: Mapping[str, Any]) -> None:
+        self._since_ns, self.refuses = int(table["since_ns"]), str(table["refuses"])
 
     @property
     def hangs(self) -> bool:
@@ -84,7 +93,7 @@ class Sender:
     def send_due(self, stop: threading.Event) -> None:
         """All that is due now, until one does not go out."""
         while not stop.is_set():
-            found = due(self._kept.book, [self._post.rules], self._now_ns())
+            found = due(self._kept.book, [self.rules], self._now_ns())
             if not found:
                 break
             if not self._send_one(found[0]):

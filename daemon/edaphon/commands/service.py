@@ -163,7 +163,7 @@ class Service:
         self._run("disk", lambda: self.disk.watch(self.stop_event, self.keeper.now_ns, keep))
         self._run("saved places", self._watch_saved)
         self._start_housekeeping()
-        self.alerts = notifier_of(self)
+        self.alerts = notifier_of(self, self._own.look_every_s)
         self._run("alerts", partial(self.alerts.run, self.stop_event))
         self.alerts.start_sending(self._run, self.stop_event)
 

@@ -30,8 +30,8 @@ HEALTH_AFTER_S = 240.0  # a service that starts again and again is not well
 HEALTH_KINDS = ("influxdb",)
 
 
-def notifier_of(service: "Service") -> Notifier:
-    """What watches this service; nothing of it runs yet."""
+def notifier_of(service: "Service", every_s: float) -> Notifier:
+    """What watches this service, a look each `every_s`; nothing of it runs yet."""
     config, watcher = service.config, Watcher(service)
     kept = KeptBook(service.journal, service.state, service.keeper.entry)
     senders = [
@@ -40,8 +40,9 @@ def notifier_of(service: "Service") -> Notifier:
         )
         for notify in config.notify
     ]
-    every_s = config.alerts.heartbeat_every_ns / 1e9
-    return Notifier(watcher, kept, senders, list(_pulses(service)), every_s, config.site.id)
+    beat_every_s = config.alerts.heartbeat_every_ns / 1e9
+    pulses = list(_pulses(service))
+    return Notifier(watcher, kept, senders, pulses, beat_every_s, config.site.id, every_s)
 
 
 def _post(
