@@ -164,7 +164,7 @@ def _awake(rules: ReceiverRules, now_ns: int) -> bool:
     if rules.hours is None:
         return True
     start, end = rules.hours
-    site = datetime.fromtimestamp(now_ns / 1e9, UTC) + timedelta(seconds=rules.offset_s)
+    site = datetime.fromtimestamp(now_ns // 10**9, UTC) + timedelta(seconds=rules.offset_s)
     now = site.time()
     return start <= now < end if start <= end else now >= start or now < end
 
