@@ -309,7 +309,7 @@ def test_a_sheet_of_an_owner_counts_before_that_of_the_package() -> None:
     sheets = Sheets(own={"meter.teros12": parse_sheet("meter.teros12", table)})
     text = message(PROBE, Occasion.OPENED, NODES, "en", SITE, NOW_NS, sheets=sheets).text
     assert "at least 9.6 V" in text
-    assert "red" not in text  # a wire is not stated, so none is named
+    assert "red supply" not in text  # a wire is not stated, so none is named
     assert "(ACME)" in text
 
 
