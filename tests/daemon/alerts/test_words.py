@@ -16,6 +16,7 @@ from tests.alert_messages import (
     NODES,
     NOW_NS,
     PROBE,
+    ROOT,
     SITE,
     golden,
     incident,
@@ -167,6 +168,31 @@ def test_every_kind_at_every_kind_of_node_gives_a_whole_message(
 
 def test_without_an_address_of_the_page_no_link_is_written() -> None:
     assert "Page" not in message(PROBE, Occasion.OPENED, NODES, "en", SITE, NOW_NS).text
+
+
+def test_the_guide_explains_each_word_that_an_sms_begins_with() -> None:
+    page = (ROOT / "docs" / "technician.md").read_text("utf-8")
+    rows = page.split("## What to do when a message comes")[1].split("<!-- generated")[0]
+    table = lang("en").table
+    severities = {word for name, word in table["tone_short"].items() if name != "cosmetic"}
+    words = severities | set(table["tone_short_variants"]["file"].values())
+    words |= {texts["tone_short"] for texts in table["what"].values() if "tone_short" in texts}
+    assert [word for word in words if f"| {word.split(',')[0]} |" not in rows] == []
+
+
+def test_the_guide_has_the_steps_of_every_message() -> None:
+    """Whatever a message says to do stands in the guide in the same words, but for its numbers."""
+    page = (ROOT / "docs" / "technician.md").read_text("utf-8")
+    for name, case in CASES.items():
+        if case.occasion is Occasion.RESOLVED:
+            continue
+        steps = re.findall(r"^\d\. .*$", said(case.incident).text, re.MULTILINE)
+        assert 1 <= len(steps) <= 3, name
+        plain = [re.sub(r"`edaphon (read|scan) [^`]*`", r"`edaphon \1 X`", s) for s in steps]
+        guide = re.sub(r"`edaphon (read|scan) [^`]*`", r"`edaphon \1 X`", page)
+        for step in plain:
+            start = step.split(":")[0]
+            assert start in guide, f"{name}: {step}"
 
 
 def test_numbers_and_times_are_those_of_the_site_and_the_language() -> None:
