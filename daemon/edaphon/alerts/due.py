@@ -153,10 +153,9 @@ def _repeat_ns(incident: Incident, last: Sent, rules: ReceiverRules) -> int:
     """A day; a week for what is doubtful; half of the time that is left for what will be lost."""
     if incident.severity is Severity.DOUBTFUL:
         return max(rules.repeat_ns, DOUBTFUL_REPEAT_NS)
-    days = incident.numbers.get("days")
-    if incident.severity is not Severity.WILL_BE_LOST or not isinstance(days, int | float):
+    if incident.severity is not Severity.WILL_BE_LOST:
         return rules.repeat_ns
-    left_ns = incident.changed_ns + int(days * DAY_NS) - last.time_ns
+    left_ns = int(incident.numbers.get("begins_ns", 0)) - last.time_ns
     return max(rules.repeat_ns, left_ns // 2)
 
 
@@ -165,7 +164,7 @@ def _awake(rules: ReceiverRules, now_ns: int) -> bool:
     if rules.hours is None:
         return True
     start, end = rules.hours
-    site = datetime.fromtimestamp(now_ns / 1e9, UTC) + timedelta(seconds=rules.offset_s)
+    site = datetime.fromtimestamp(now_ns // 10**9, UTC) + timedelta(seconds=rules.offset_s)
     now = site.time()
     return start <= now < end if start <= end else now >= start or now < end
 

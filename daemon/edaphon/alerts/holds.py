@@ -39,7 +39,7 @@ HOLDS: Mapping[What, Hold] = {
     What.SINK_BLOCKED: Hold(LATE, 10 * MINUTE_NS, 10 * MINUTE_NS),
     What.SET_ASIDE: Hold(LATE, 10 * MINUTE_NS, 10 * MINUTE_NS),
     What.DISK_FULL: Hold(LOST, 0, 10 * MINUTE_NS),
-    What.DISK_FILLS: Hold(SOON, HOUR_NS, 2 * HOUR_NS),
+    What.DISK_FILLS: Hold(SOON, HOUR_NS, 26 * HOUR_NS),  # a start knows the rate after a day
     What.JOURNAL_FAILS: Hold(LOST, 0, 10 * MINUTE_NS),
     What.ENTRIES_LOST: Hold(LOST),
     What.CLOCK_UNKNOWN: Hold(LOST, HOUR_NS),

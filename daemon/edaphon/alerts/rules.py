@@ -3,12 +3,13 @@
 The names in `numbers` are what the texts of a kind may use:
 
     SILENT          interval_s, detail          NO_NUMBER         interval_s
-    FAILURE_CODE    code, codes, interval_s     LOW_SUPPLY        volts, least_volts
-    SUPPLY_FALLS    volts, least_volts, days    UPLINKS_MISSED    missed, received
+    FAILURE_CODE    code, times, interval_s     LOW_SUPPLY        last_v, least_v
+    SUPPLY_FALLS    last_v, least_v, begins_ns  UPLINKS_MISSED    missed, received
     PORT_LOST, BROKER_LOST, JOURNAL_FAILS, PART_FAILS, RECEIVER_REFUSES    why
-    SINK_AWAY, SINK_BLOCKED    why, waiting     SET_ASIDE         points
-    DISK_FILLS      days                        ENTRIES_LOST      losses, first
-    WRONG_SENSOR    is, was                     CALIBRATION_ENDS  days
+    SINK_AWAY, SINK_BLOCKED    why, waiting, oldest_ns
+    SET_ASIDE       points                      DISK_FILLS        days, begins_ns
+    ENTRIES_LOST    losses                      WRONG_SENSOR      found, expected
+    CALIBRATION_ENDS    begins_ns
 """
 
 import math
@@ -33,6 +34,7 @@ SUPPLY_MARGIN = 0.02  # of the least voltage: so far above it the supply is well
 SUPPLY_STALE_NS = DAY_NS  # a voltage that is older says nothing of now
 MINIMA = 3  # days that make a line
 FALLS_DAYS, HOLDS_DAYS = 7.0, 14.0  # until the line reaches the least voltage
+FAR_DAYS = 3650.0
 FILLS_DAYS, FREE_DAYS = 14.0, 21.0  # until the disk is full
 MISSED_SHARE, MISSED_SHARE_ENDS = 0.5, 0.25  # of the frames of a day
 FRAMES = 10  # fewer make no share
@@ -131,7 +133,7 @@ def failure_codes(look: Look) -> Iterator[Verdict]:
                 sum(look.missed_ns(channel.node, age) == age <= within_ns for age in ages) >= CODES
             )
         first_ns = channel.failed_ns[0] if channel.failed_ns else None
-        numbers: Numbers = {"code": channel.code, "codes": len(channel.failed_ns)}
+        numbers: Numbers = {"code": channel.code, "times": len(channel.failed_ns)}
         numbers["interval_s"] = interval_ns / 1e9
         yield look.verdict(channel.node, What.FAILURE_CODE, wrong, numbers, since_ns=first_ns)
 
@@ -156,16 +158,17 @@ def supply_falls(look: Look) -> Iterator[Verdict]:
         if one.least_v is None or days is None:
             continue
         wrong = True if days <= FALLS_DAYS else False if days > HOLDS_DAYS else None
-        numbers: Numbers = {"days": _finite(days), **_volts(one, one.least_v)}
+        numbers: Numbers = {**_begins(look, days), **_volts(one, one.least_v)}
         yield look.verdict(one.node, What.SUPPLY_FALLS, wrong, numbers)
 
 
 def _volts(supply: Supply, least_v: float) -> Numbers:
-    return {"volts": supply.last_v, "least_volts": least_v}
+    return {"last_v": supply.last_v, "least_v": least_v}
 
 
-def _finite(days: float) -> float:
-    return round(days, 1) if math.isfinite(days) else 9999.0
+def _begins(look: Look, days: float) -> Numbers:
+    """When data begin to be lost, if that is ever."""
+    return {"begins_ns": look.situation.now_ns + int(days * DAY_NS)} if days < FAR_DAYS else {}
 
 
 def days_left(minima_v: Sequence[float], least_v: float) -> float | None:
@@ -211,6 +214,8 @@ def sinks(look: Look) -> Iterator[Verdict]:
     for one in look.situation.sinks:
         away = not one.up and not one.blocked
         state: Numbers = {"why": one.why, "waiting": one.waiting}
+        if one.oldest_waiting_ns is not None:
+            state["oldest_ns"] = one.oldest_waiting_ns
         yield look.verdict(one.node, What.SINK_AWAY, away, state, one.since_ns)
         yield look.verdict(one.node, What.SINK_BLOCKED, one.blocked, state, one.since_ns)
         points: Numbers = {"points": one.set_aside}
@@ -218,12 +223,13 @@ def sinks(look: Look) -> Iterator[Verdict]:
 
 
 def disk(look: Look) -> Iterator[Verdict]:
-    """The disk is full, or will be within days."""
+    """The disk is full, or will be within days; where nobody knows when, it does not fill now."""
     node, days = look.of_kind(NodeKind.DISK), look.situation.disk_days
     yield look.verdict(node, What.DISK_FULL, look.situation.disk_full)
-    if days is not None:
-        wrong = True if days < FILLS_DAYS else False if days > FREE_DAYS else None
-        yield look.verdict(node, What.DISK_FILLS, wrong, {"days": _finite(days)})
+    days = math.inf if days is None else days
+    wrong = True if days < FILLS_DAYS else False if days > FREE_DAYS else None
+    numbers = {"days": round(days, 1), **_begins(look, days)} if wrong else {}
+    yield look.verdict(node, What.DISK_FILLS, wrong, numbers)
 
 
 def journal(look: Look) -> Iterator[Verdict]:
@@ -232,8 +238,7 @@ def journal(look: Look) -> Iterator[Verdict]:
     yield look.verdict(
         node, What.JOURNAL_FAILS, bool(now.journal_fails), {"why": now.journal_fails}
     )
-    first = now.losses[0] if now.losses else ""
-    numbers: Numbers = {"losses": len(now.losses), "first": first}
+    numbers: Numbers = {"losses": len(now.losses)}
     yield look.verdict(node, What.ENTRIES_LOST, bool(now.losses), numbers)
 
 
@@ -246,8 +251,8 @@ def clock(look: Look) -> Iterator[Verdict]:
 
 def wrong_sensors(look: Look) -> Iterator[Verdict]:
     """An instrument has another serial number than the facts say."""
-    for node, (is_, was) in look.situation.wrong_sensors.items():
-        yield look.verdict(node, What.WRONG_SENSOR, True, {"is": is_, "was": was})
+    for node, (found, expected) in look.situation.wrong_sensors.items():
+        yield look.verdict(node, What.WRONG_SENSOR, True, {"found": found, "expected": expected})
 
 
 def calibrations(look: Look) -> Iterator[Verdict]:
@@ -255,7 +260,7 @@ def calibrations(look: Look) -> Iterator[Verdict]:
     for node, end_ns in look.situation.calibrations_end.items():
         days = (end_ns - look.situation.now_ns) / DAY_NS
         wrong = days < CALIBRATION_DAYS if look.situation.clock_known else None
-        yield look.verdict(node, What.CALIBRATION_ENDS, wrong, {"days": round(days, 1)})
+        yield look.verdict(node, What.CALIBRATION_ENDS, wrong, {"begins_ns": end_ns})
 
 
 def parts(look: Look) -> Iterator[Verdict]:

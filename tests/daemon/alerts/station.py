@@ -106,7 +106,7 @@ class Station:
         )
 
     def is_in(self, id_: str, some: set[str]) -> bool:
-        while id_:
+        while some and id_:
             if id_ in some:
                 return True
             id_ = self.now.nodes[id_].parent
