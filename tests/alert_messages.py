@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from edaphon.alerts.language import LANGUAGES
+from edaphon.alerts.language import LANGUAGES, chosen, load_language
 from edaphon.alerts.message import Message, Occasion
 from edaphon.alerts.model import LOGGER, Incident, Node, NodeKind, Severity, What
 from edaphon.alerts.reports import summary, trial, well
@@ -226,6 +226,44 @@ def messages(language: str) -> Iterator[tuple[str, Message]]:
 def golden(one: Message) -> str:
     """A message as a person compares it."""
     return f"{one.title}\n\n--- SMS ---\n{one.short}\n\n--- text ---\n{one.text}"
+
+
+# What stands for the numbers and names of a message in the guide.
+IN_THE_GUIDE = {"name": "NAME", "source": "SOURCE", "site": "SITE"}
+# Columns of the guide: what is wrong, by kind of node or protocol.
+AT = {
+    "bus": "A whole bus",
+    "branch": "A branch of a line",
+    "supply": "All that hangs on a supply",
+    "gateway": "All devices of a LoRaWAN gateway",
+    "broker": "All devices of a broker",
+    "logger": "All instruments",
+    "sdi12": "An SDI-12 probe",
+    "modbus": "A Modbus instrument",
+    "ascii": "An ASCII instrument",
+    "w1": "1-wire",
+    "i2c": "I2C",
+    "lorawan": "A LoRaWAN device",
+    "message": "A device of a home-automation gateway",
+    "file": "A file of another logger",
+    "tcp": "Over the network",
+    "default": "Anything else",
+}
+
+
+def guide() -> Iterator[str]:
+    """The part of the technician's guide that says what to do: the steps of the messages."""
+    table = load_language("en", 0, NOW_NS).table["what"]
+    for what in What:
+        texts = table[what.value]
+        known = {**IN_THE_GUIDE, "cause": "..."}
+        title = chosen(texts["title"], known)
+        yield f"**{title[:1].upper()}{title[1:]}**\n"
+        for at, steps in sorted(texts["steps"].items(), key=lambda one: list(AT).index(one[0])):
+            if len(texts["steps"]) > 1:
+                yield f"*{AT[at]}:*\n"
+            yield from (f"{n}. {chosen(step, known)}" for n, step in enumerate(steps, 1))
+            yield ""
 
 
 def pages() -> dict[Path, str]:

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
+from tests import alert_messages
 
 from edaphon.commands import COMMANDS, module_of, take_in
 from edaphon.config import (
@@ -54,6 +55,7 @@ CONFIGURATION = ROOT / "docs" / "configuration.md"
 COMMAND_LINE = ROOT / "docs" / "commands.md"
 INSTRUMENTS = ROOT / "docs" / "instruments.md"
 NOMENCLATURE = ROOT / "docs" / "nomenclature.md"
+TECHNICIAN = ROOT / "docs" / "technician.md"
 SCHEMA = ROOT / "docs" / "schema"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 BEGIN, END = "<!-- generated: begin -->\n", "<!-- generated: end -->\n"
@@ -87,9 +89,10 @@ def pages() -> dict[Path, str]:
         COMMAND_LINE: _commands(),
         INSTRUMENTS: _instruments(),
         NOMENCLATURE: _nomenclature(),
+        TECHNICIAN: alert_messages.guide(),
     }
     filled = {path: _filled(path, "\n".join(lines)) for path, lines in parts.items()}
-    return {**filled, **_schemas()}
+    return {**filled, **_schemas(), **alert_messages.pages()}
 
 
 def _filled(path: Path, text: str) -> str:

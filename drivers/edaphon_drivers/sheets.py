@@ -100,8 +100,9 @@ class Sheet:
     commands: tuple[Command, ...] = ()
     frame: Mapping[str, Any] = field(default_factory=dict)
     warm_up_s: float = 0.0
-    supply_least_v: float = 0.0
-    wires: Mapping[str, str] = field(default_factory=dict)
+    # Not in repr, by which the meaning of numbers is compared: they say nothing of numbers.
+    supply_least_v: float = field(default=0.0, repr=False)
+    wires: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,17 @@ class OwnModel(Table):
         description="time after power-up before its numbers count [s]",
         examples=[30],
     )
+    supply_least_v: float = Field(
+        default=0,
+        ge=0,
+        description="lowest supply at the instrument that its manual allows [V]",
+        examples=[4.0],
+    )
+    wires: Mapping[str, str] = Field(
+        default={},
+        description="colours of its cable: `supply`, `data`, `ground`",
+        examples=['{ supply = "brown", data = "orange" }'],
+    )
     command: tuple[Mapping[str, Any], ...] = Field(
         default=(),
         description="SDI-12: command and outputs in order",
