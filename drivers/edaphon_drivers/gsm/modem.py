@@ -139,15 +139,18 @@ def _unlock(pin: str, where: str) -> Talk[bool]:
 
 def _registered(looks: int, where: str) -> Talk[None]:
     """An LTE modem may be registered there alone (+CEREG)."""
-    state = 4
+    states: set[int] = set()
     for left in reversed(range(looks)):
+        states = set()
         for command in ("AT+CREG?", "AT+CEREG?"):
             lines = yield from _command(command, ANSWER_S)
             found = [m for line in lines if (m := re.match(r"\+CE?REG: *\d+, *(\d+)", line))]
-            if found and (state := int(found[-1][1])) in _REGISTERED:
+            states |= {int(match[1]) for match in found[-1:]}
+            if states & _REGISTERED:
                 return
         if left:
             yield Pause(1.0, hold_bus=True)
+    state = max(states - {4}, default=4)  # that it is denied or searched for says more than 0
     raise NotNow("a registration in the mobile network", _STATES.get(state, str(state)), where)
 
 

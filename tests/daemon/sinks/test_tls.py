@@ -1,10 +1,12 @@
 """TLS to a sink's server: a trusted certificate, an unknown one, a name that differs."""
 
 import ssl
+import time
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from tests.daemon.alerts.receivers.servers import dripping
 from tests.daemon.sinks.samples import CHANNELS, run
 from tests.fake_influx import FakeInflux
 from tests.programs import output, require
@@ -76,3 +78,15 @@ def test_a_certificate_from_the_future_points_at_the_clock() -> None:
     later = tls_trouble("https://x", "certificate verify failed: certificate is not yet valid")
     assert "clock of this machine is not set" in later.why
     assert not later.blocked
+
+
+def test_a_handshake_that_drips_is_later_and_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte keeps within the limit of one read; only a limit of the whole ends it."""
+    monkeypatch.setattr("edaphon.network.requests.WHOLE_S", 0.4)
+    with dripping(b"\x16\x03\x03\x40\x00", b"\x02", 0.05) as port:
+        named = {"version": 1, "database": "plots"}
+        made = Settings.model_validate({"url": f"https://127.0.0.1:{port}", **named})
+        begin = time.monotonic()
+        with pytest.raises(Later, match="no connection to .* within 0.4 s"):
+            open_sink(made, CHANNELS).write([run()])
+        assert time.monotonic() - begin < 2.0

@@ -11,7 +11,7 @@ import smtplib
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP as MAIL_POLICY
@@ -105,9 +105,7 @@ class Email:
 
     def send(self, message: Message) -> None:
         own = self._settings
-        password = (
-            secret_text(own.password, "the password of the mail server") if own.password else ""
-        )
+        password = secret_text(own.password, "the mail password") if own.password else ""
         written = mail(message, own, self._context.logger)
         identifier = str(written["Message-ID"])
         if self._taken[0] != identifier:
@@ -220,7 +218,8 @@ def _conversation(settings: Settings, port: int, deadline: Deadline) -> Iterator
                 client.ehlo()
                 client.starttls(context=context)
             yield client
-            client.putcmd("quit")  # its answer is nothing to wait for
+            with suppress(OSError, smtplib.SMTPException):
+                client.putcmd("quit")  # its answer is nothing to wait for
     finally:
         client.close()
         sock.close()

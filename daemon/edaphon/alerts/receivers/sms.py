@@ -135,13 +135,15 @@ def _play(link: "SerialLink", talk: Talk[str], deadline: Deadline) -> None:
     try:
         step = next(talk)
         while True:
+            came, ended = b"", False
             if isinstance(step, Ask):
-                step = talk.send(_asked(link, step, deadline))
+                came = _asked(link, step, deadline)
+                ended = is_ended(came, step.until)
             else:
                 time.sleep(min(step.wait_s, deadline.left_s))
-                step = talk.send(b"")
-            if deadline.over:
+            if deadline.over and not ended:
                 raise TimeoutError
+            step = talk.send(came)
     except StopIteration:
         return
 

@@ -66,7 +66,7 @@ class Settings(Table):
     body: str | None = Field(
         default=None,
         description=f"what is sent, with fields: {', '.join(f'{{{name}}}' for name in FIELDS)}",
-        examples=["{title} {text}"],
+        examples=["{site}: {title}"],
     )
     topic: SecretOrText | None = Field(
         default=None, description="ntfy: the topic", examples=["whs-soil"]
@@ -107,7 +107,7 @@ class Settings(Table):
                 "whoever knows it may write there"
             )
         if self.body is None and not self.template and self.method != "GET":
-            raise wrong('a body, such as "{title} {text}", or a template')
+            raise wrong('a body, such as "{site}: {title}", or a template')
         self._check_fields(template)
         return self
 

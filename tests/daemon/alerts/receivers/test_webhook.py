@@ -130,31 +130,36 @@ def test_a_log_in_page_in_place_of_the_service_is_not_taken_for_it(
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 599])
 def test_a_busy_or_ill_server_is_asked_later(status: int) -> None:
-    with fake_server(always(status, b"no", Retry_After="120")) as server:
-        with pytest.raises(Later) as caught:
-            receiver("webhook", url=server.url, body=PLAIN).send(message())
+    with (
+        fake_server(always(status, b"no", Retry_After="120")) as server,
+        pytest.raises(Later) as caught,
+    ):
+        receiver("webhook", url=server.url, body=PLAIN).send(message())
     assert caught.value.retry_after_s == 120.0
 
 
 def test_no_server_is_waited_for_above_an_hour() -> None:
-    with fake_server(always(503, Retry_After="86400")) as server:
-        with pytest.raises(Later) as caught:
-            receiver("webhook", url=server.url, body=PLAIN).send(message())
+    with fake_server(always(503, Retry_After="86400")) as server, pytest.raises(Later) as caught:
+        receiver("webhook", url=server.url, body=PLAIN).send(message())
     assert caught.value.retry_after_s == 3600.0
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 413, 422])
 def test_every_other_4xx_is_a_refusal_with_the_servers_words(status: int) -> None:
-    with fake_server(always(status, b"no such\n token")) as server:
-        with pytest.raises(Refused, match=rf"\({status}\): no such token"):
-            receiver("webhook", url=server.url, body=PLAIN).send(message())
+    with (
+        fake_server(always(status, b"no such\n token")) as server,
+        pytest.raises(Refused, match=rf"\({status}\): no such token"),
+    ):
+        receiver("webhook", url=server.url, body=PLAIN).send(message())
     assert len(server.asked) == 1
 
 
 def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
-    with fake_server(always(302, Location="http://127.0.0.1:9/")) as server:
-        with pytest.raises(Later, match="log-in page of a network"):
-            receiver("webhook", url=server.url, body=PLAIN).send(message())
+    with (
+        fake_server(always(302, Location="http://127.0.0.1:9/")) as server,
+        pytest.raises(Later, match="log-in page of a network"),
+    ):
+        receiver("webhook", url=server.url, body=PLAIN).send(message())
 
 
 def test_no_secret_shows_though_the_server_repeats_them_all(tmp_path: Path) -> None:
@@ -179,9 +184,11 @@ def test_no_secret_shows_though_the_server_repeats_them_all(tmp_path: Path) -> N
 
 def test_a_header_that_can_not_be_sent_is_refused_without_its_text(tmp_path: Path) -> None:
     bad = secret(tmp_path, f"{CANARY}\u2026")
-    with fake_server(always(200)) as server:
-        with pytest.raises(Refused, match="no header can") as caught:
-            receiver("webhook", url=server.url, body=PLAIN, token=bad).send(message())
+    with (
+        fake_server(always(200)) as server,
+        pytest.raises(Refused, match="no header can") as caught,
+    ):
+        receiver("webhook", url=server.url, body=PLAIN, token=bad).send(message())
     assert_hidden(caught.value)
     assert server.asked == []
 
