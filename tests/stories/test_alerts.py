@@ -4,7 +4,6 @@ EDAPHON_FAULTS=long (`./run faults`) kills two hundred times.
 """
 
 import json
-import random
 import threading
 import time
 from collections import Counter
@@ -12,12 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 from tests.programs import Mosquitto, wait_until
-from tests.stories.load import LONG, random_of
+from tests.stories.load import LONG, random_of, table
 from tests.stories.station import Station, teros12_facts
 
 from edaphon.commands.control import DaemonOff
@@ -183,81 +183,108 @@ def test_a_killed_logger_is_noticed_outside(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(3600 if LONG else 240)
-def test_kills_of_the_alerts_lose_no_message_and_double_one_at_most(tmp_path: Path) -> None:
-    """A device falls silent and comes back while the service is killed at random moments."""
+def test_kills_of_the_alerts_lose_no_message_and_double_one_at_most(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Devices fall silent and come back, a second for half an hour; kills at random moments."""
     rng = random_of("alerts")
     with FakeServer() as server, Mosquitto(tmp_path / "mosquitto") as broker:
-        station = silent_device(tmp_path, server, broker)
-        speaker = Client(CallbackAPIVersion.VERSION2)
-        speaker.connect("127.0.0.1", broker.port)
-        speaker.loop_start()
-        quiet = threading.Event()
-        threading.Thread(target=speaks, args=(speaker, quiet), daemon=True).start()
-        for _ in range(KILLS):
+        station = silent_devices(tmp_path, server, broker)
+        with speaking(broker.port) as silent:
+            for n in range(KILLS):
+                station.start()
+                silent.clear()
+                if n % 2 == 0:
+                    silent.add(DEVICES[n // 2 % len(DEVICES)])
+                time.sleep(rng.uniform(0.0, 4.0))
+                station.kill()
+            silent.clear()
             station.start()
-            turn(quiet, rng)
-            time.sleep(rng.uniform(0.0, 3.0))
-            station.kill()
-        station.start()
-        quiet.clear()
-        wait_until(lambda: not open_numbers(station), "no open incident", 60)
-        time.sleep(2)
-        station.stop()
-        speaker.loop_stop()
-        assert_each_once(station, server)
+            try:
+                wait_until(lambda: not wrong_numbers(station), "all well", 60)
+                time.sleep(3)
+            finally:
+                station.stop()
+        events = events_of(station)
+        rows = [(name, assert_each_once(events, server, name)) for name in ("one", "two")]
+        table(capfd, f"{KILLS} kills of the alerts: messages, doubles", rows)
 
 
-def turn(quiet: threading.Event, rng: random.Random) -> None:
-    if rng.random() < 0.5:
-        (quiet.clear if quiet.is_set() else quiet.set)()
+SPEED = 1800
+DEVICES = "abcdef"
 
 
-def silent_device(tmp_path: Path, server: FakeServer, broker: Mosquitto) -> Station:
+def silent_devices(tmp_path: Path, server: FakeServer, broker: Mosquitto) -> Station:
     tables = [
         f'[broker.local]\nhost = "127.0.0.1"\nport = {broker.port}\ntopics = ["plot/#"]\n',
-        '[[source]]\nbroker = "local"\ntopic = "plot/node"\nexpect = "200ms"\n'
-        '[[source.field]]\nname = "t"\npath = "t"\nquantity = "soil_temperature"\nunit = "degC"\n',
         notify(server, "one"),
         notify(server, "two"),
+        *(
+            f'[[source]]\nbroker = "local"\ntopic = "plot/{d}"\nexpect = "10min"\n'
+            '[[source.field]]\nname = "t"\npath = "t"\nquantity = "soil_temperature"\n'
+            'unit = "degC"\n'
+            for d in DEVICES
+        ),
     ]
     facts = [
-        '[[channel]]\nid = "t"\nquantity = "soil_temperature"\nunit = "degC"\n'
-        '[[deployment]]\nid = "d"\nchannel = "t"\nsource = "local/plot/node"\noutput = "t"\n'
+        f'[[channel]]\nid = "{d}"\nquantity = "soil_temperature"\nunit = "degC"\ndepth_cm = {n}\n'
+        f'[[deployment]]\nid = "d-{d}"\nchannel = "{d}"\nsource = "local/plot/{d}"\noutput = "t"\n'
+        for n, d in enumerate(DEVICES)
     ]
-    return Station(tmp_path / "station", tables, facts, PROGRAM)
+    program = (*PROGRAM, str(time.time()), str(SPEED))
+    return Station(tmp_path / "station", tables, facts, program)
 
 
-def speaks(client: Client, quiet: threading.Event) -> None:
-    while True:
-        if not quiet.is_set():
-            client.publish("plot/node", b'{"t": 11.5}', 0)
-        time.sleep(0.1)
+@contextmanager
+def speaking(port: int) -> Iterator[set[str]]:
+    """Devices that send each five minutes of the fast clock, but for those in the set."""
+    silent, stop = set[str](), threading.Event()
+    client = Client(CallbackAPIVersion.VERSION2)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+
+    def speak() -> None:
+        while not stop.wait(300 / SPEED):
+            for device in DEVICES:
+                if device not in silent:
+                    client.publish(f"plot/{device}", b'{"t": 11.5}', 0)
+
+    thread = threading.Thread(target=speak)
+    thread.start()
+    try:
+        yield silent
+    finally:
+        stop.set()
+        thread.join()
+        client.loop_stop()
+        client.disconnect()
 
 
-def assert_each_once(station: Station, server: FakeServer) -> None:
-    """What the journal says was sent came to the receiver, once but for what a kill doubled."""
-    log = (station.folder / "daemon.log").read_text()
-    assert "Traceback" not in log
-    events = [
-        json.loads(entry.payload)
-        for _, entry in read_only(station.storage / "journal").scan(kinds={Kind.ALERT})
-    ]
-    opened = [event["number"] for event in events if event["did"] == "opened"]
-    assert len(opened) == len(set(opened)), "no number is given twice"
-    for name in ("one", "two"):
-        came = Counter((one["occasion"], one["number"]) for one in messages(server, name))
-        sent = Counter(
-            (event["occasion"], event["number"])
-            for event in events
-            if event["did"] in {"sent", "summed"} and event["receiver"] == name
-        )
-        doubles = sum((came - sent).values())
-        assert not sent - came, "what was not taken is not called sent"
-        assert doubles <= KILLS, "at most one for each kill"
-        assert max(sent.values(), default=1) == 1, "no message is called sent twice"
-        summed = {n for e in events if e["did"] == "summed" for n in e["numbers"]}
-        told = {number for occasion, number in came if occasion == "opened"} | summed
-        resolved = {e["number"] for e in events if e["did"] == "resolved"}
-        assert resolved & set(opened) <= told | set(opened)
-        assert {n for o, n in came if o == "resolved"} <= resolved
-        assert told, "nothing fell silent"
+def wrong_numbers(station: Station) -> list[int]:
+    found = station.ask("alert", do="list")
+    return [one["number"] for one in found["incidents"] if one["wrong"]] or [-1][found["known"] :]
+
+
+def events_of(station: Station) -> list[dict[str, Any]]:
+    assert "Traceback" not in (station.folder / "daemon.log").read_text()
+    journal = read_only(station.storage / "journal")
+    return [json.loads(entry.payload) for _, entry in journal.scan(kinds={Kind.ALERT})]
+
+
+def assert_each_once(events: list[dict[str, Any]], server: FakeServer, name: str) -> str:
+    """What the journal says was sent came, once but for what a kill doubled; nothing is lost."""
+    came = Counter((one["occasion"], one["number"]) for one in messages(server, name))
+    own = [e for e in events if e["did"] in {"sent", "summed"} and e["receiver"] == name]
+    sent = Counter((event["occasion"], event["number"]) for event in own)
+    doubles = came - sent
+    assert not sent - came, "what was not taken is not called sent"
+    assert sum(doubles.values()) <= KILLS, "at most one for each kill"
+    opened = {e["number"]: e["due_ns"] for e in events if e["did"] == "opened"}
+    assert len(opened) == sum(e["did"] == "opened" for e in events), "no number is given twice"
+    told = {number for e in own for number in e["numbers"]}
+    ended = {e["number"]: e["time_ns"] for e in events if e["did"] in {"resolved", "joined"}}
+    due = {number for number, due_ns in opened.items() if ended.get(number, 2**63) > due_ns}
+    assert due <= told, "whatever was due came"
+    assert {n for o, n in came if o == "resolved"} <= ended.keys()
+    assert told, "nothing fell silent"
+    return f"{sum(came.values())}, {sum(doubles.values())}"
