@@ -60,7 +60,8 @@ class _Tree:
         self.nodes: dict[str, Node] = {}
         self._config, self._knowledge, self._deployments = config, knowledge, deployments
         self._supplies = measured_supplies(config, knowledge, deployments)
-        self._models = {source.path: source.model or "" for source in config.sources}
+        self._sources = {source.path: source for source in config.sources}
+        self._models = {path: source.model or "" for path, source in self._sources.items()}
 
     def _add(self, kind: NodeKind, name: str, parent: str, label: str, model: str = "") -> str:
         id = node_id(kind, name)
@@ -156,6 +157,9 @@ class _Tree:
             return self._add(NodeKind.SENSOR, name, source, path, self._models[path])
         known = self._knowledge.sensors.get(deployment.sensor)
         model = known.model if known is not None else self._models[path]
+        if known is not None and known.on and isinstance(self._sources[path], FileSource):
+            bus = f"{known.on} at {path}"
+            source = self._add(NodeKind.BUS, bus, source, bus)
         name = self._free(NodeKind.SENSOR, deployment.sensor, source, path)
         label = f"{deployment.sensor} ({model})" if model else deployment.sensor
         return self._add(NodeKind.SENSOR, name, source, label, model)
