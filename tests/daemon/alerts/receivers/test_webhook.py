@@ -208,7 +208,6 @@ def test_a_server_that_drips_does_not_hang_it(
 
 
 def test_a_handshake_that_drips_does_not_hang_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each byte keeps within the limit of one read; only a limit of the whole ends it."""
     monkeypatch.setattr(webhook, "WHOLE_S", 0.4)
     record = b"\x16\x03\x03\x40\x00"  # a handshake record of 16,384 bytes begins
     with dripping(record, b"\x02", 0.05) as port:
