@@ -1,8 +1,8 @@
 """Nodes, conditions, incidents and events: what all parts of the alerts share.
 
-    Situation ──rules──► Condition* ──causes──► Incident* ──due──► Message ──receiver──► Event (sent)
-                                                   ▲
-    journal entries of kind ALERT ──Event*─────────┘
+    Situation ─rules─► Condition* ─causes─► Incident* ─due─► Message ─receiver─► Event (sent)
+                                                ▲
+    journal entries of kind ALERT ──Event*──────┘
 
 A situation is a frozen picture of what is known at one moment. Rules are pure functions of it and
 of what they found before. Incidents are only what their events say, so that a restart finds them
@@ -154,6 +154,8 @@ class Incident:
     state: int = 1
     due_ns: int = 0
     quiet_mono_ns: int = 0  # monotonic time of `quiet_ns`; it counts no longer than a boot lasts
+    flaps: bool = False  # it came and went so often that it stays open until it is quiet for long
+    closed: str = ""  # "resolved"; "joined": another took it in; "removed": its nodes are gone
 
 
 class Event(NamedTuple):
