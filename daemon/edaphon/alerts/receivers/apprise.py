@@ -15,12 +15,12 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field
 
 from edaphon.alerts.message import Later, Message, Refused
+from edaphon.alerts.receivers.fields import sendable
 from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, secret_text
-from edaphon.config.parts import Parts
 from edaphon.network.requests import hide
 from edaphon.written.values import Secret, Table
 
-__all__ = ["Apprise", "Settings", "complaints", "open_receiver"]
+__all__ = ["Apprise", "Settings", "doubts", "open_receiver"]
 
 CHILD = "edaphon.alerts.receivers.apprise_child"
 WORDS = 200
@@ -44,8 +44,8 @@ def install_line() -> str:
     return f"{sys.executable} -m pip install 'apprise>=2.2,<3'"
 
 
-def complaints(settings: Settings, parts: Parts) -> Iterator[Remark]:
-    """Looks for Apprise without importing it."""
+def doubts(settings: Settings) -> Iterator[Remark]:
+    """Looks for Apprise without importing it; recording does not stop because it is not there."""
     if importlib.util.find_spec("apprise") is None:
         yield "kind", "Apprise is not installed", f"type: {install_line()}"
 
@@ -58,7 +58,8 @@ class Apprise:
 
     def send(self, message: Message) -> None:
         address = secret_text(self._settings.address, "the address for Apprise").strip()
-        asked = {"address": address, "title": message.title, "body": message.text}
+        title, body = sendable(message.title), sendable(message.text)
+        asked = {"address": address, "title": title, "body": body}
         answer = _asked(json.dumps(asked))
         words = hide(str(answer.get("words", "")), _shapes(address))[:WORDS].strip()
         did = answer.get("did")

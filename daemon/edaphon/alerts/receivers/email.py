@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from edaphon.alerts.message import Later, Message, Occasion, Refused
+from edaphon.alerts.receivers.fields import sendable
 from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, secret_text
 from edaphon.network.deadline import Deadline, dial, ended_at, tls_context
 from edaphon.network.requests import hide, tls_trouble
@@ -242,10 +243,10 @@ def mail(message: Message, settings: Settings, logger: str) -> EmailMessage:
     if message.number > 0 and not begins:
         found["In-Reply-To"] = found["References"] = first
     found["From"], found["To"] = settings.sender, ", ".join(settings.to)
-    found["Subject"] = " ".join(message.title.split())
+    found["Subject"] = " ".join(sendable(message.title).split())
     found["Date"] = format_datetime(datetime.fromtimestamp(message.time_ns // 10**9, UTC))
     found["Auto-Submitted"] = "auto-generated"
-    found.set_content(message.text, charset="utf-8")
+    found.set_content(sendable(message.text), charset="utf-8")
     return found
 
 

@@ -14,7 +14,16 @@ from edaphon.alerts.message import Message, Occasion
 from edaphon.alerts.model import Severity
 from edaphon.alerts.receivers.kinds import Context
 
-__all__ = ["FIELDS", "Value", "encoded", "fields_of", "filled", "filled_json", "unknown_fields"]
+__all__ = [
+    "FIELDS",
+    "Value",
+    "encoded",
+    "fields_of",
+    "filled",
+    "filled_json",
+    "sendable",
+    "unknown_fields",
+]
 
 Value = str | int
 
@@ -43,9 +52,9 @@ def fields_of(message: Message, context: Context, most_characters: int) -> dict[
     if len(text) > most_characters:
         text = text[: most_characters - 1] + "…"
     return {
-        "title": " ".join(message.title.split()),
-        "text": text,
-        "short": message.short,
+        "title": " ".join(sendable(message.title).split()),
+        "text": sendable(text),
+        "short": sendable(message.short),
         "severity": message.severity.value,
         "occasion": message.occasion.value,
         "number": message.number,
@@ -55,6 +64,11 @@ def fields_of(message: Message, context: Context, most_characters: int) -> dict[
         "site": context.site,
         "logger": context.logger,
     }
+
+
+def sendable(text: str) -> str:
+    """Without what UTF-8 can't carry: a file's name may hold any bytes."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def unknown_fields(text: str, known: Mapping[str, object] | tuple[str, ...]) -> list[str]:

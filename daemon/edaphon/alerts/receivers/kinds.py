@@ -59,9 +59,14 @@ def context_of(config: Configuration) -> Context:
 
 
 def opened(notify: Notify, context: Context) -> Receiver:
-    """The receiver of a checked table; connects to nothing yet."""
-    kind = receiver_kind(notify.kind)
-    return kind.open_receiver(kind.Settings.model_validate(dict(notify.settings)), context)
+    """The receiver of a table; connects to nothing yet. Refused where `check` lists a mistake."""
+    try:
+        kind = receiver_kind(notify.kind)
+        settings = kind.Settings.model_validate(dict(notify.settings))
+        return kind.open_receiver(settings, context)
+    except ValueError:
+        pass
+    raise Refused(f"[[notify]] {notify.name} is wrong in the configuration; type: edaphon check")
 
 
 def receiver_kind(name: str) -> ReceiverKind:

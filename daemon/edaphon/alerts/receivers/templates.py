@@ -5,9 +5,11 @@
 - telegram: core.telegram.org/bots/api, "Making requests" and sendMessage: JSON with `ok`;
   1-4,096 characters; `parameters.retry_after` when too much was sent (429).
 - slack: api.slack.com/messaging/webhooks, answer 200 `ok`; api.slack.com/changelog/2016-05-17:
-  400, 403, 404, 410 with a word in the body.
+  400, 403, 404, 410 with a word in the body; api.slack.com/reference/surfaces/formatting,
+  "Escaping text": &, < and > as entities.
 - teams: learn.microsoft.com, "Create and send messages" of incoming webhooks by the Workflows app:
-  an Adaptive Card as attachment; a Power Automate flow answers 202 and nothing, or 200.
+  an Adaptive Card as attachment; a Power Automate flow answers 202 and nothing, or 200. Text of a
+  card is Markdown, in which one line break is none.
 - healthchecks: healthchecks.io/docs/http_api: 200 `OK`; a ping by UUID always gets 200, with
   `OK (not found)` or `OK (rate limited)`; /fail and /log are other signals.
 """
@@ -47,6 +49,7 @@ class Template:
     needs: tuple[str, ...] = ("url",)
     most_characters: int = 20_000
     judge: Judge = _any
+    write: Callable[[str], str] = str  # a text as the service reads it
     signals: Mapping[Occasion, str] = field(default_factory=dict)
 
 
@@ -81,6 +84,14 @@ def _telegram(answer: Answer) -> None:
 def _slack(answer: Answer) -> None:
     if answer.body.strip() != "ok":
         raise _other("Slack")
+
+
+def _entities(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _paragraphs(text: str) -> str:
+    return "\n\n".join(text.splitlines())
 
 
 def _teams(answer: Answer) -> None:
@@ -132,8 +143,8 @@ TEMPLATES: Mapping[str, Template] = {
         most_characters=3_500,
         judge=_telegram,
     ),
-    "slack": Template(body='{"text": "*{title}*\\n{text}"}', judge=_slack),
-    "teams": Template(body=_CARD, judge=_teams),
+    "slack": Template(body='{"text": "*{title}*\\n{text}"}', judge=_slack, write=_entities),
+    "teams": Template(body=_CARD, judge=_teams, write=_paragraphs),
     "healthchecks": Template(
         body="{title}\n\n{text}", content_type=PLAIN, judge=_healthchecks, signals=_SIGNALS
     ),

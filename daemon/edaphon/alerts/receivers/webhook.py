@@ -33,6 +33,7 @@ __all__ = ["Settings", "Webhook", "complaints", "doubts", "open_receiver"]
 MOST_WAIT_S = 3600.0
 BUSY = {408, 425, 429}
 WORDS = 200
+TEXTS = ("title", "text", "short")
 FORM = "application/x-www-form-urlencoded"
 LOCAL = {"localhost", "127.0.0.1", "::1"}
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
@@ -211,8 +212,9 @@ class Webhook:
 
     def _fields(self, message: Message, secrets: Mapping[str, str]) -> dict[str, Value]:
         fields = fields_of(message, self._context, self._template.most_characters)
+        texts = {name: self._template.write(str(fields[name])) for name in TEXTS}
         own = {"topic": secrets.get("topic", ""), "token": secrets.get("token", "")}
-        return {**fields, **own, "chat": self._settings.chat}
+        return {**fields, **texts, **own, "chat": self._settings.chat}
 
     def _url(self, message: Message, secrets: Mapping[str, str]) -> str:
         own = self._settings

@@ -19,7 +19,6 @@ from tests.daemon.alerts.receivers.servers import FakeServer, always, fake_serve
 
 from edaphon.alerts.message import Later, Refused
 from edaphon.alerts.receivers import apprise
-from edaphon.config.parts import Parts
 
 KEY = CANARY.replace("/", "-")
 
@@ -39,7 +38,7 @@ def test_a_message_goes_out_by_apprise(tmp_path: Path) -> None:
     assert "apprise" not in sys.modules
 
 
-@pytest.mark.parametrize(("status", "kind"), [(403, Refused), (429, Later), (500, Later)])
+@pytest.mark.parametrize(("status", "kind"), [(403, Refused), (429, Later)])
 def test_what_the_service_answers_decides(
     status: int, kind: type[Exception], tmp_path: Path
 ) -> None:
@@ -88,10 +87,12 @@ def test_the_address_stands_in_no_argument_and_no_variable(
     assert KEY not in json.dumps(started)
 
 
-def test_without_apprise_check_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_apprise_check_shows_what_to_type_and_it_is_no_mistake(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     settings = apprise.Settings.model_validate({"address": {"env": "X"}})
-    assert list(apprise.complaints(settings, Parts())) == []
+    assert list(apprise.doubts(settings)) == []
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    ((key, came, right),) = apprise.complaints(settings, Parts())
+    ((key, came, right),) = apprise.doubts(settings)
     assert (key, came) == ("kind", "Apprise is not installed")
     assert right.endswith("-m pip install 'apprise>=2.2,<3'")

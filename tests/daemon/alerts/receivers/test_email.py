@@ -285,7 +285,7 @@ def test_a_server_that_drips_does_not_hang_it(
 def test_answers_without_end_are_cut() -> None:
     with (
         dripping(b"220 mail\r\n" + b"250-x\r\n" * 100_000, b"", 0.05) as port,
-        pytest.raises(Later, match="do not end|broke|closed"),
+        pytest.raises(Later, match="its answers do not end"),
     ):
         plain(port).send(message())
 

@@ -84,12 +84,13 @@ def test_slack_and_teams_get_their_documented_forms(tmp_path: Path) -> None:
     with fake_server(always(200, b"ok")) as server:
         for template in ("slack", "teams"):
             url = secret(tmp_path, f"{server.url}/services/T0/B0/{template}", template)
-            receiver("webhook", template=template, url=url).send(message())
+            receiver("webhook", template=template, url=url).send(message(text="a < b & c\nsecond"))
     slack, teams = (json.loads(asked.body) for asked in server.asked)
-    assert slack == {"text": f"*{message().title}*\n{message().text}"}
+    assert slack == {"text": f"*{message().title}*\na &lt; b &amp; c\nsecond"}
     (card,) = teams["attachments"]
     assert card["contentType"] == "application/vnd.microsoft.card.adaptive"
-    assert [block["text"] for block in card["content"]["body"]] == [message().title, message().text]
+    texts = [block["text"] for block in card["content"]["body"]]
+    assert texts == [message().title, "a < b & c\n\nsecond"]
 
 
 @pytest.mark.parametrize(
@@ -208,7 +209,6 @@ def test_a_server_that_drips_does_not_hang_it(
 
 
 def test_a_handshake_that_drips_does_not_hang_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each byte keeps within the limit of one read; only a limit of the whole ends it."""
     monkeypatch.setattr(webhook, "WHOLE_S", 0.4)
     record = b"\x16\x03\x03\x40\x00"  # a handshake record of 16,384 bytes begins
     with dripping(record, b"\x02", 0.05) as port:
