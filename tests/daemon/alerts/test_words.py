@@ -25,6 +25,7 @@ from tests.alert_messages import (
     resolved,
 )
 from tests.daemon.alerts.station import DAY, START, TEN, healthy
+from tests.documents import command_names
 
 from edaphon.alerts.language import LANGUAGES, Language, chosen, fields, load_language
 from edaphon.alerts.message import Message, Occasion
@@ -136,6 +137,14 @@ def test_no_text_has_words_of_the_project_alone_or_shouts(language: str) -> None
         found = re.findall(rf"\b({JARGON[language]})\b", plain)
         assert not found, f"{'.'.join(path)}: {found}"
         assert "!" not in text, path
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_command_that_a_text_names_is_there(language: str) -> None:
+    named = {c for _, text in texts_of(language) for c in re.findall(r"\bedaphon ([a-z]+)\b", text)}
+    known = {*command_names(), "alert"}
+    assert {"read", "scan", "status"} <= named
+    assert {c for c in named if c not in known} <= {"nicht"}  # "den Ordner von edaphon nicht"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
