@@ -110,6 +110,7 @@ AWAY = incident(
     30 * HOUR_NS,
     why="could not resolve the name influx.example",
     waiting=12840,
+    oldest_ns=NOW_NS - 30 * HOUR_NS,
 )
 CHAMBER = incident(What.SILENT, "source file/chambers", Severity.LOST, 2 * DAY_NS)
 LORA = incident(What.SILENT, "source chirpstack/a84041b2c1d5e6f7", Severity.LOST, 3 * DAY_NS)
@@ -118,9 +119,9 @@ SUPPLY = incident(
     "supply battery",
     Severity.WILL_BE_LOST,
     4 * DAY_NS,
-    volts=11.84,
-    least_volts=11.5,
-    days=6.0,
+    last_v=11.84,
+    least_v=11.5,
+    begins_ns=NOW_NS + 6 * DAY_NS,
 )
 CASES = {
     "probe-silent": Case(Occasion.OPENED, PROBE),
@@ -146,7 +147,7 @@ CASES = {
             Severity.LOST,
             HOUR_NS,
             code="85 degC",
-            codes=6,
+            times=6,
         ),
     ),
     "supply-falls": Case(Occasion.OPENED, SUPPLY),
@@ -165,6 +166,7 @@ CASES = {
             Severity.WILL_BE_LOST,
             HOUR_NS,
             days=12.4,
+            begins_ns=NOW_NS + 12 * DAY_NS,
         ),
     ),
     "clock-unknown": Case(
@@ -177,7 +179,8 @@ CASES = {
             "source sdi12/a",
             Severity.DOUBTFUL,
             HOUR_NS,
-            **{"is": "T12-00041815", "was": "T12-00041805"},
+            found="T12-00041815",
+            expected="T12-00041805",
         ),
     ),
     "calibration-ends": Case(
@@ -187,7 +190,7 @@ CASES = {
             "channel P1-vwc-5",
             Severity.WILL_BE_LOST,
             HOUR_NS,
-            days=25.0,
+            begins_ns=NOW_NS + 25 * DAY_NS,
         ),
     ),
     "receiver-refuses": Case(

@@ -16,21 +16,22 @@ _FEW = 4  # channels that have a line each
 # What a condition may bring for its texts: name -> how it is written.
 NUMBERS = {
     "interval_s": "each",  # how often the source should give data
-    "codes": "count",  # failure codes in the last day
+    "times": "count",  # failure codes in the last day
     "missed": "count",  # uplinks in the last day, by their counter
     "received": "count",
     "waiting": "count",  # values that a sink has not taken yet
     "points": "count",  # values that a server refuses
     "losses": "count",  # damaged places of the journal
-    "volts": "volts",
-    "least_volts": "volts",  # what the instruments need
-    "days": "days",  # until data are lost, or a calibration ends
+    "last_v": "volts",
+    "least_v": "volts",  # what the instruments need
+    "begins_ns": "date",  # when data begin to be lost, or a calibration ends
+    "oldest_ns": "moment",  # of the values that wait
+    "days": "days",  # until the disk is full
     "detail": "detail",  # of a gap, by the bus: "no answer"
     "why": "detail",
     "code": "text",  # the failure in the instrument's own words
-    "first": "text",  # the first damaged place
-    "is": "text",  # serial number that answers
-    "was": "text",  # serial number that the facts expect
+    "found": "text",  # serial number that answers
+    "expected": "text",  # serial number that the facts expect
 }
 
 
@@ -48,6 +49,10 @@ def _written(lang: Language, name: str, value: Any) -> str:
             return lang.count(name, int(value))
         case "each":
             return lang.duration(float(value), "durations_each")
+        case "date":
+            return lang.date(int(value))
+        case "moment":
+            return lang.moment(int(value))
         case "volts":
             return lang.number(float(value), 1 if f"{float(value):.2f}".endswith("0") else 2)
         case "days":

@@ -74,7 +74,7 @@ class Wiring:
         wires = sheets[0].wires if len(sheets) == 1 else {}
         facts: dict[str, str | float] = {f"{wire}_wire": colour for wire, colour in wires.items()}
         least_v = max((sheet.supply_least_v for sheet in sheets), default=0.0)
-        return facts | ({"least_volts": least_v} if least_v else {})
+        return facts | ({"least_v": least_v} if least_v else {})
 
     def _sheets(self, cause: str) -> list[Sheet]:
         """That of the cause or of what it hangs on; of a bus those of all instruments on it."""

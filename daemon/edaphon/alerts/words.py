@@ -25,8 +25,6 @@ from edaphon_drivers.sheets import Sheets
 __all__ = ["NUMBERS", "IncidentWords", "Place", "message"]
 
 _NS = 1_000_000_000
-_DAY_NS = 86_400 * _NS
-_NO_END_DAYS = 9999  # a forecast without an end
 _ASKED = {"sdi12", "modbus", "ascii", "w1", "i2c"}
 _FLAPS_FROM = 4  # turns
 _MEASURE = {What.SILENT, What.NO_NUMBER, What.FAILURE_CODE, What.PORT_LOST}
@@ -108,22 +106,11 @@ class IncidentWords:
         }
         if self.channels:
             known["channels"] = lang.count("channels", len(self.channels))
-        if begins_ns := self.begins_ns:
-            known["begins"] = lang.date(begins_ns)
         if source := self.wiring.source(incident.cause):
             known["source"] = one_line(source.name)
         known |= self._times()
         known |= sheet_facts_written(lang, self.wiring.sheet_facts(incident.cause))
         return known | numbers_written(lang, incident.numbers)
-
-    @property
-    def begins_ns(self) -> int:
-        """When data begin to be lost [UTC ns], by the days that are left; 0: not known."""
-        days = self.incident.numbers.get("days")
-        if not isinstance(days, int | float) or days >= _NO_END_DAYS:
-            return 0
-        base_ns = self.incident.changed_ns or self.incident.opened_ns
-        return base_ns + int(days * _DAY_NS)
 
     def _times(self) -> dict[str, str]:
         lang, since_ns = self.lang, self.incident.since_ns
@@ -266,8 +253,8 @@ class IncidentWords:
                 form = "resolved"
             return form, _when(lang, incident.quiet_ns or incident.resolved_ns)
         if incident.severity is Severity.WILL_BE_LOST:
-            begins = self.begins_ns
-            return ("ahead", {"when": lang.short_date(begins)}) if begins else ("opened", {})
+            begins_ns = int(incident.numbers.get("begins_ns", 0))
+            return ("ahead", {"when": lang.short_date(begins_ns)}) if begins_ns else ("opened", {})
         late = incident.severity is Severity.LATE and "tone_short" not in self.texts
         return "late" if late else "opened", _when(lang, incident.since_ns)
 

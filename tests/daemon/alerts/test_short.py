@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.alert_messages import HOUR_NS, NOW_NS, incident, node, resolved
+from tests.alert_messages import DAY_NS, HOUR_NS, NOW_NS, incident, node, resolved
 
 from edaphon.alerts.message import Occasion
 from edaphon.alerts.model import NodeKind, Severity, What
@@ -43,7 +43,7 @@ def test_whatever_the_names_two_lines_fit_one_sms(
 ) -> None:
     what, severity, occasion = choice
     one = node(kind, name, plot=plot, depth_cm=depth)
-    trouble = incident(what, one.id, severity, HOUR_NS, days=3.0, interval_s=600)
+    trouble = incident(what, one.id, severity, HOUR_NS, begins_ns=NOW_NS + DAY_NS, interval_s=600)
     trouble = resolved(trouble, 10**9) if occasion == "resolved" else trouble
     nodes = {one.id: one}
     found = message(trouble, Occasion(occasion), nodes, language, Place(site), NOW_NS).short

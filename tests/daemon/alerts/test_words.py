@@ -24,17 +24,21 @@ from tests.alert_messages import (
     node,
     resolved,
 )
+from tests.daemon.alerts.station import DAY, START, TEN, healthy
+from tests.documents import command_names
 
 from edaphon.alerts.language import LANGUAGES, Language, chosen, fields, load_language
 from edaphon.alerts.message import Message, Occasion
-from edaphon.alerts.model import LOGGER, Incident, Node, NodeKind, Severity, What
+from edaphon.alerts.model import LOGGER, Condition, Incident, Node, NodeKind, Severity, What
 from edaphon.alerts.phrases import NUMBERS
 from edaphon.alerts.reports import summary, well
+from edaphon.alerts.rules import Found, conditions
+from edaphon.alerts.situation import Situation, Supply
 from edaphon.alerts.words import Place, message
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_drivers.sheets import Sheets, load_sheet, model_names, parse_sheet
 
-OF_INCIDENT = {"cause", "name", "site", "source", "since", "ago", "back", "lasted", "begins"}
+OF_INCIDENT = {"cause", "name", "site", "source", "since", "ago", "back", "lasted"}
 OF_INCIDENT |= {"asked", "slots", "channels", "supply_wire", "data_wire", "ground_wire"}
 ALWAYS = {"cause", "name", "site", "number"}
 CAUSES = {NodeKind(one.kind): one.id for one in NODES.values()}
@@ -96,7 +100,7 @@ def test_no_text_needs_an_unknown_number_and_each_number_is_used(language: str) 
             unknown = fields(text) - OF_INCIDENT - set(NUMBERS)
             assert not unknown, f"{'.'.join(path)}: {unknown}"
             used |= fields(text)
-    assert set(NUMBERS) - used == {"first"}  # the place is in `edaphon salvage`
+    assert set(NUMBERS) - used == set()
     parts = {f for path, text in texts_of(language) if path[0] == "parts" for f in fields(text)}
     assert OF_INCIDENT - used - parts - {"channels"} == set()
 
@@ -136,6 +140,14 @@ def test_no_text_has_words_of_the_project_alone_or_shouts(language: str) -> None
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_each_command_that_a_text_names_is_there(language: str) -> None:
+    command = re.compile(r"(?:`|  |[Ss]ee:? |[Ss]iehe:? )edaphon ([a-z]+)")
+    named = {name for _, text in texts_of(language) for name in command.findall(text)}
+    assert {"read", "scan", "status", "alert", "salvage"} <= named
+    assert named <= {*command_names(), "alert"}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_the_golden_messages_are_in_step(language: str) -> None:
     for name, one in messages(language):
         path = FOLDER / f"{name}.{language}.txt"
@@ -155,7 +167,7 @@ def test_every_kind_at_every_kind_of_node_gives_a_whole_message(
 ) -> None:
     for severity in Severity:
         for cause in (*CAUSES.values(), LOGGER, "gateway gone", "unknown"):
-            one = incident(what, cause, severity, HOUR_NS, why="x", days=3.0, interval_s=600)
+            one = incident(what, cause, severity, HOUR_NS, why="x", days=3.0, begins_ns=NOW_NS)
             one = resolved(one, MINUTE_NS) if occasion == "resolved" else one
             found = said(one, Occasion(occasion), language)
             assert "{" not in found.title + found.short + found.text
@@ -183,15 +195,15 @@ def test_the_guide_explains_each_word_that_an_sms_begins_with() -> None:
 def test_the_guide_has_the_steps_of_every_message() -> None:
     """Whatever a message says to do stands in the guide in the same words, but for its numbers."""
     page = (ROOT / "docs" / "technician.md").read_text("utf-8")
+    command = re.compile(r"`edaphon (read|scan|alert test) [^`]*`")
+    guide = command.sub(r"`edaphon \1 X`", page)
     for name, case in CASES.items():
         if case.occasion is Occasion.RESOLVED:
             continue
         steps = re.findall(r"^\d\. .*$", said(case.incident).text, re.MULTILINE)
         assert 1 <= len(steps) <= 3, name
-        plain = [re.sub(r"`edaphon (read|scan|alert test) [^`]*`", r"`edaphon \1 X`", s) for s in steps]
-        guide = re.sub(r"`edaphon (read|scan|alert test) [^`]*`", r"`edaphon \1 X`", page)
-        for step in plain:
-            start = step.split(":")[0]
+        for step in steps:
+            start = command.sub(r"`edaphon \1 X`", step).split(":")[0]
             assert start in guide, f"{name}: {step}"
 
 
@@ -257,11 +269,12 @@ def test_what_is_lost_can_never_be_measured_and_what_is_late_is_not_lost() -> No
 
 
 def test_what_will_be_lost_names_the_date_on_which_it_begins() -> None:
-    one = incident(What.DISK_FILLS, "disk", Severity.WILL_BE_LOST, 0, days=6.0)
+    one = incident(What.DISK_FILLS, "disk", Severity.WILL_BE_LOST, 0)
+    one = replace(one, numbers={"begins_ns": NOW_NS + 6 * DAY_NS})
     found = said(one)
     assert "From Sat 5 Dec 2026 on values will be lost" in found.text
     assert "WILL BE LOST from 5 Dec" in found.short
-    endless = said(replace(one, numbers={"days": 9999.0}))
+    endless = said(replace(one, numbers={}))
     assert "will be lost soon" in endless.text
     assert "since" not in endless.short
 
@@ -406,3 +419,62 @@ def test_the_first_words_of_paragraphs_are_in_the_order_of_the_five_things() -> 
         for words in ("No data", "Cause", "It concerns", "What the logger", "What to do", "Acknow")
     ]
     assert all(one < two for one, two in pairwise(places))
+
+
+def everything_wrong() -> Situation:
+    """A station where each kind of condition holds at once, each at a node of its own."""
+    now = healthy()
+    probes = [one for one in now.sources if one.node.startswith("source one/")]
+    channel = now.channels[-1]
+    code = replace(channel, failed_ns=(START - TEN, START - 1), code="-9999", last_number_ns=START)
+    none = replace(now.channels[-3], last_number_ns=START - DAY)
+    low = Supply("supply battery", START, 10.2, 11.0, (11.9, 11.7, 11.5))
+    return replace(
+        now,
+        sources=(
+            replace(probes[0], last_ns=START - DAY, age_ns=DAY, detail="no answer"),
+            replace(probes[1], numbered=True, missed=90, received=10),
+            *now.sources[2:],
+        ),
+        channels=(*now.channels[:-3], none, now.channels[-2], code),
+        supplies=(low,),
+        sinks=(
+            replace(now.sinks[0], up=False, why="no route", waiting=12, set_aside=3),
+            replace(now.sinks[1], up=False, blocked=True, why="bad token", waiting=4),
+        ),
+        down={"bus two": (START - DAY, "gone"), "broker b": (START - DAY, "code 5")},
+        nodes={**now.nodes, "broker b": node(NodeKind.BROKER, "b")},
+        failing={"service": "it ended"},
+        receivers_refuse={"mail": "535"},
+        wrong_sensors={"source one/2": ("A", "B")},
+        calibrations_end={channel.node: START + 9 * DAY_NS},
+        clock_known=True,
+        disk_full=True,
+        disk_days=5.0,
+        journal_fails="read-only",
+        losses=("journal-000003.sqlite",),
+    )
+
+
+def test_each_number_that_the_rules_bring_is_one_that_the_texts_know() -> None:
+    wrong = everything_wrong()
+    unclear = replace(wrong, clock_known=False)
+    found: dict[What, Condition] = {}
+    for situation in (wrong, unclear):
+        first = conditions(situation, Found())
+        later = replace(situation, mono_ns=situation.mono_ns + 3 * DAY)
+        for one in conditions(later, first).standing:
+            found[one.what] = one
+    assert set(found) == set(What)
+    for what, one in found.items():
+        assert set(one.numbers) <= set(NUMBERS), what
+        case = Incident(
+            17, one.node, what, one.severity, one.since_ns, START, (one.node,), one.numbers
+        )
+        for language in LANGUAGES:
+            text = message(case, Occasion.OPENED, wrong.nodes, language, SITE, START + HOUR_NS).text
+            table = lang(language).table["what"][what.value]
+            texts = {"says": table["says"], "cause": table["cause"]}
+            used = {name for _, form in leaves(texts) for name in fields(form)}
+            for name in used & set(one.numbers) & {"why", "code", "found", "expected"}:
+                assert str(one.numbers[name]) in text, f"{what}: {name}"
