@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from edaphon.alerts.model import LOGGER, Node, NodeKind
-from edaphon.commands.watching.supplies import least_v
+from edaphon.commands.watching.supplies import least_v, sheets_least_v
 from edaphon.commands.watching.tree import tree
 from edaphon.config import Configuration, read_config
 from edaphon.facts import Knowledge, read_facts
@@ -200,6 +200,23 @@ def test_what_a_channel_s_checks_say_stands_over_the_kind_of_battery() -> None:
     facts = channel("v", "file/cr1000", "battery_voltage", "battery_voltage", "V", more=checks)
     _, known = parts(FILE, facts=facts)
     assert least_v(known.channels["v"], 13.8) == 11.6
+
+
+def test_what_hangs_on_a_supply_may_need_more_than_its_battery_must_give() -> None:
+    _, known = parts(FILE, facts=channel("v", "file/cr1000", "battery_voltage", "voltage", "V"))
+    fact = known.channels["v"]
+    assert least_v(fact, 13.8, [4.0]) == 11.0
+    assert least_v(fact, 13.8, [11.5]) == 11.5
+    assert least_v(fact, 3.0, [2.1]) == 2.1
+    assert least_v(fact, 3.6, [4.0]) == 2.5  # a booster stands between
+
+
+def test_the_sheets_of_all_that_hangs_on_a_supply_say_what_it_must_give() -> None:
+    facts = channel("v", "line/9", "v", "supply_voltage", "V")
+    config, known = parts(LINE, probe("a"), probe("9"), LORA, facts=facts)
+    nodes = tree(config, known, 10**18)
+    assert sheets_least_v("supply v", nodes, config.sheets) == [4.0]
+    assert sheets_least_v("broker ttn", nodes, config.sheets) == []
 
 
 def test_kinds_of_the_machine_itself_are_there() -> None:

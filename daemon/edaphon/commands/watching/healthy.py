@@ -3,7 +3,7 @@
 from edaphon.alerts.model import NodeKind
 from edaphon.alerts.situation import ChannelNow, SinkNow, Situation, SourceNow, Supply
 from edaphon.commands.watching.sources import interval_of
-from edaphon.commands.watching.supplies import least_v
+from edaphon.commands.watching.supplies import least_v, sheets_least_v
 from edaphon.commands.watching.tree import deployed, node_id, tree
 from edaphon.config import Configuration, LorawanSource
 from edaphon.facts import Knowledge
@@ -47,7 +47,11 @@ def healthy(config: Configuration, knowledge: Knowledge, now_ns: int) -> Situati
                 node_id(NodeKind.SUPPLY, id),
                 now_ns,
                 FULL_V,
-                least_v(knowledge.channels[id], FULL_V),
+                least_v(
+                    knowledge.channels[id],
+                    FULL_V,
+                    sheets_least_v(node_id(NodeKind.SUPPLY, id), nodes, config.sheets),
+                ),
             )
             for id in supplies
         ),

@@ -8,7 +8,7 @@ from edaphon.alerts.model import Node, NodeKind
 from edaphon.alerts.situation import ChannelNow, Pause, SinkNow, Situation, Supply
 from edaphon.commands.watching.codes import Codes
 from edaphon.commands.watching.sources import interval_of, sources_now
-from edaphon.commands.watching.supplies import least_v
+from edaphon.commands.watching.supplies import least_v, sheets_least_v
 from edaphon.commands.watching.tree import deployed, node_id, tree
 from edaphon.commands.watching.uplinks import Uplinks, only_gateway
 from edaphon.commands.watching.values import Values
@@ -47,6 +47,7 @@ class Watcher:
         self._deployed: dict[str, Deployment] = {}
         self._nodes: dict[str, Node] = {}
         self._made_of: tuple[Any, ...] = ()
+        self._sheets_v: dict[str, list[float]] = {}  # by supply, what the instruments on it need
         self._down: dict[str, int] = {}  # since when [UTC ns]
         self._marks: dict[str, list[tuple[int, int]]] = {}  # by sink: (change, UTC ns)
 
@@ -101,6 +102,11 @@ class Watcher:
         if self._made_of[1:] != made_of[1:] or self._made_of[0] is not knowledge:
             self._nodes = tree(config, knowledge, now_ns, self._gateways)
             self._made_of = made_of
+            self._sheets_v = {
+                node.name: sheets_least_v(node.id, self._nodes, config.sheets)
+                for node in self._nodes.values()
+                if node.kind is NodeKind.SUPPLY
+            }
         measured = {
             node.name: self._service.channels[node.name].unit
             for node in self._nodes.values()
@@ -141,7 +147,8 @@ class Watcher:
     def _supplies(self, knowledge: Knowledge) -> Iterator[Supply]:
         for id, measured in self._values.supplies.items():
             if measured.days:
-                least = least_v(knowledge.channels[id], measured.highest_v)
+                sheets_v = self._sheets_v.get(id, [])
+                least = least_v(knowledge.channels[id], measured.highest_v, sheets_v)
                 node = node_id(NodeKind.SUPPLY, id)
                 last = measured.last_ns, measured.last_v
                 yield Supply(node, *last, least, measured.minima_v)

@@ -1,12 +1,14 @@
 """Measured supplies: which voltage feeds what, and what the instruments on it need."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from edaphon.alerts.model import Node
 from edaphon.config import Configuration, HeardSource, ScheduledSource
 from edaphon.facts import Knowledge
 from edaphon.facts.model import ChannelFact, Deployment
+from edaphon_drivers.sheets import Sheets
 
-__all__ = ["VOLTAGES", "least_v", "measured_supplies"]
+__all__ = ["VOLTAGES", "least_v", "measured_supplies", "sheets_least_v"]
 
 VOLTAGES = ("battery_voltage", "supply_voltage")
 _LEAST_FIRST = {"min": 0, "mean": 1, "instant": 1}
@@ -41,13 +43,30 @@ def measured_supplies(
     return {transport: min(own)[2] for transport, own in found.items()}
 
 
-def least_v(fact: ChannelFact, highest_v: float) -> float | None:
-    """What the instruments need [V]: as its checks say, else by the kind of its battery.
+def least_v(fact: ChannelFact, highest_v: float, sheets_v: Iterable[float] = ()) -> float | None:
+    """What the instruments need [V]: as its checks say, else by them and the kind of battery.
 
-    `highest_v` is of the last days: what a battery is shows while it is full.
+    `highest_v` is of the last days: what a battery is shows while it is full. `sheets_v` are what
+    the model sheets of what hangs on it say: with a regulator between them the kind of battery
+    decides, and what is above a full battery comes from elsewhere.
     """
     limits = fact.limits().get("range", {})
     given = max(limits.get("suspect_lowest", 0.0), limits.get("fail_lowest", 0.0))
     if given > 0:
         return given
-    return next((least for lo, hi, least in _FAMILIES if lo <= highest_v <= hi), None)
+    families = (least for lo, hi, least in _FAMILIES if lo <= highest_v <= hi)
+    return max([*families, *(v for v in sheets_v if v < highest_v)], default=None)
+
+
+def sheets_least_v(supply: str, nodes: Mapping[str, Node], sheets: Sheets) -> list[float]:
+    """What the model sheets of all that hangs on a supply say of the least voltage [V]."""
+    models = {node.model for node in nodes.values() if node.model and _hangs(node, supply, nodes)}
+    known = [sheets[model].supply_least_v for model in sorted(models) if model in sheets]
+    return [least for least in known if least]
+
+
+def _hangs(node: Node, on: str, nodes: Mapping[str, Node]) -> bool:
+    above: Node | None = node
+    while above is not None and above.id != on:
+        above = nodes.get(above.parent)
+    return above is not None
