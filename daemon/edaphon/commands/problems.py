@@ -91,8 +91,8 @@ def _said(
         yield *_subject(service, who), f"{who}: {why}"
     yield from _sources_said(service)
     yield from _outlets_said(service)
-    for loss in open_losses(service.journal.copies):
-        yield "journal", (What.ENTRIES_LOST,), f"journal: {loss.words}"
+    for loss in open_losses(service.journal.copies):  # one incident of all; each has its own words
+        yield "journal", (), f"journal: {loss.words}"
     for words in doubt_words(service.deriver.doubt):
         yield "", (), words
     if damaged := service.deriver.damaged:
