@@ -10,6 +10,7 @@ from edaphon.alerts.model import Condition, Event, Incident, Severity, What
 __all__ = ["Book", "Sent", "acknowledged", "part_json", "replayed"]
 
 CLOSED_KEPT = 300  # incidents that a summary may still name
+TURNS_KEPT = 50
 DAY_NS = 24 * 3600 * 10**9
 
 
@@ -163,12 +164,18 @@ def _quiet(incident: Incident, event: Event) -> Incident:
         quiet_ns=event.time_ns,
         quiet_mono_ns=table["mono_ns"],
         flaps=incident.flaps or table["flaps"],
-        turns_ns=(*incident.turns_ns, event.time_ns),
+        turns_ns=_turns(incident, event),
     )
 
 
+def _turns(incident: Incident, event: Event) -> tuple[int, ...]:
+    """When it came and went in the last day."""
+    lately = [one for one in incident.turns_ns if abs(event.time_ns - one) < DAY_NS]
+    return (*lately[-TURNS_KEPT:], event.time_ns)
+
+
 def _turned(incident: Incident, event: Event) -> Incident:
-    turns_ns = (*incident.turns_ns, event.time_ns)
+    turns_ns = _turns(incident, event)
     return replace(
         incident, quiet_ns=0, quiet_mono_ns=0, changed_ns=event.time_ns, turns_ns=turns_ns
     )
@@ -181,7 +188,7 @@ def _closed(incident: Incident, event: Event) -> Incident:
         closed=event.did,
         state=incident.state + 1,
         parts=(),
-        turns_ns=(*incident.turns_ns, event.time_ns),
+        turns_ns=_turns(incident, event),
     )
 
 

@@ -284,3 +284,15 @@ def test_the_book_is_its_events_and_survives_the_state_file() -> None:
         book = replayed(book, event)
     assert book == station.book
     assert Book.from_json(book.to_json()) == book
+
+
+def test_an_incident_that_flaps_for_weeks_keeps_the_turns_of_a_day() -> None:
+    station = Station().run(HOUR)
+    for _ in range(30):
+        station.silent = {"source one/1"}
+        station.run(HOUR, each=5 * MINUTE)
+        station.silent = set()
+        station.run(HOUR, each=5 * MINUTE)
+    (incident,) = station.book.open
+    assert len(incident.turns_ns) <= 26
+    assert len(station.messages) <= 8
