@@ -84,6 +84,13 @@ def acknowledged(number: int, now_ns: int, until_ns: int, by: str, why: str) -> 
 
 def replayed(book: Book, event: Event) -> Book:
     """The book after an event; one that is not known, or of no open incident, changes nothing."""
+    try:
+        return _after(book, event)
+    except (KeyError, TypeError, ValueError):  # newer software wrote it
+        return book
+
+
+def _after(book: Book, event: Event) -> Book:
     if event.did == "opened":
         return _opened(book, event)
     if event.did in ("sent", "summed", "refused"):
