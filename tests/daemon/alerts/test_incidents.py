@@ -146,6 +146,19 @@ def test_a_disk_that_is_full_explains_the_silence() -> None:
     assert station.occasions == ["opened", "resolved"]
 
 
+def test_a_disk_found_full_after_the_silence_takes_its_incident_in() -> None:
+    station = Station().run(HOUR)
+    station.silent = {"bus one"}
+    station.run(2 * HOUR)
+    station.run(HOUR, disk_full=True)
+    assert station.open_causes == ["disk disk"]
+    assert station.book.incidents[1].closed == "joined"
+    station.run(30 * MINUTE, disk_full=False)
+    assert station.open_causes == ["disk disk"]  # what hangs on it may take a while
+    station.run(2 * HOUR)
+    assert station.open_causes == ["bus one"]
+
+
 def test_two_different_things_of_one_node_are_two_incidents() -> None:
     station = Station().run(HOUR)
     ends = station.now.now_ns + 10 * DAY
