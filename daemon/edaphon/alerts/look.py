@@ -18,12 +18,12 @@ NO_NUMBERS: Mapping[str, str | int | float] = {}
 class Verdict(NamedTuple):
     """What a rule says of one thing: wrong, right (False), or neither (None): it stays as it was.
 
-    `end_ns` is how long it must be right before it ends.
+    `holds_ns` are how long it must be wrong before it begins, and right before it ends [ns].
     """
 
     condition: Condition
     wrong: bool | None
-    end_ns: int
+    holds_ns: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class Look:
         wrong: bool | None,
         numbers: Mapping[str, str | int | float] = NO_NUMBERS,
         since_ns: int | None = None,
-        end_ns: int | None = None,
+        holds_ns: tuple[int, int] | None = None,
     ) -> Verdict:
         """A verdict with the begin that was known before, where it stood before."""
         stood = self.before.get((node, what))
@@ -133,7 +133,7 @@ class Look:
         since_ns = stood.since_ns if stood else since_ns
         hold = HOLDS[what]
         condition = Condition(node, what, hold.severity, since_ns, numbers)
-        return Verdict(condition, wrong, hold.end_ns if end_ns is None else end_ns)
+        return Verdict(condition, wrong, holds_ns or (hold.begin_ns, hold.end_ns))
 
 
 def gone(look: Look, condition: Condition) -> bool:
@@ -156,17 +156,18 @@ def judged(look: Look, verdicts: Iterable[Verdict], before: Found) -> Found:
             by_key.pop(key, None)
         elif key not in by_key:
             wrong = False if stood.what in ENDS_BY_ABSENCE else None
-            by_key[key] = Verdict(stood, wrong, HOLDS[stood.what].end_ns)
+            by_key[key] = Verdict(stood, wrong, (0, HOLDS[stood.what].end_ns))
     now = look.situation.mono_ns
     suspected, mending = dict[Key, int](), dict[Key, int]()
     standing = []
     for key, one in by_key.items():
         if key in look.before:
-            stands = not _held(one.wrong is False, key, now, one.end_ns, before.mending, mending)
+            stands = not _held(
+                one.wrong is False, key, now, one.holds_ns[1], before.mending, mending
+            )
         else:
             wrong = one.wrong is True and not look.paused(one.condition.node)
-            hold_ns = HOLDS[one.condition.what].begin_ns
-            stands = _held(wrong, key, now, hold_ns, before.suspected, suspected)
+            stands = _held(wrong, key, now, one.holds_ns[0], before.suspected, suspected)
         if stands:
             standing.append(one.condition)
     return Found(tuple(standing), suspected, mending)

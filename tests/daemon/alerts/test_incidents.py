@@ -104,13 +104,23 @@ def test_a_child_told_before_its_parent_joins_it_and_sends_nothing_more() -> Non
 
 def test_channels_of_one_probe_without_numbers_are_one_incident_of_the_probe() -> None:
     station = Station().run(HOUR)
-    station.numberless = {"channel one/1/0"}
-    station.run(2 * HOUR)
     station.numberless = {"channel one/1/0", "channel one/1/1"}
+    station.run(2 * HOUR)
+    station.numberless = {"channel one/1/0"}
     station.run(2 * HOUR)
     assert station.open_causes == ["sensor one/1"]
     assert station.occasions == ["opened"]
     assert station.book.open[0].what is What.NO_NUMBER
+    station.numberless = set()
+    station.run(2 * HOUR)
+    assert station.occasions == ["opened", "resolved"]
+
+
+def test_one_output_of_a_probe_is_an_incident_of_its_channel() -> None:
+    station = Station().run(HOUR)
+    station.numberless = {"channel one/1/0"}
+    station.run(2 * HOUR)
+    assert station.open_causes == ["channel one/1/0"]
 
 
 def test_an_open_supply_incident_takes_in_what_fails_below_it() -> None:
