@@ -58,7 +58,7 @@ def _written(lang: Language, name: str, value: Any) -> str:
         case "days":
             return lang.number(float(value), 0 if float(value) >= 10 else 1)
         case "detail":
-            text = shorten(one_line(str(value)), _LONGEST, placeholder=" ...").rstrip(".!")
+            text = shorten(one_line(str(value)).rstrip(".!"), _LONGEST, placeholder=" ...")
             return str(lang.table["details"].get(text, text))
         case _:
             return shorten(one_line(str(value)), _LONGEST, placeholder=" ...")

@@ -26,6 +26,7 @@ __all__ = ["NUMBERS", "IncidentWords", "Place", "message"]
 
 _NS = 1_000_000_000
 _ASKED = {"sdi12", "modbus", "ascii", "w1", "i2c"}
+_ELSEWHERE = {"file", "lorawan", "message"}
 _FLAPS_FROM = 4  # turns
 _MEASURE = {What.SILENT, What.NO_NUMBER, What.FAILURE_CODE, What.PORT_LOST}
 
@@ -219,8 +220,13 @@ class IncidentWords:
         ]
 
     @property
+    def is_kept(self) -> bool:
+        """Others may have measured and kept it: another logger, a gateway, a broker."""
+        return not _ELSEWHERE.isdisjoint(self.variants)
+
+    @property
     def is_hole(self) -> bool:
-        """Nothing was measured while it lasted; what another logger measured, nobody knows here."""
+        """Nothing came while it lasted."""
         return self.incident.severity is Severity.LOST and self.incident.what in _MEASURE
 
     @property
@@ -231,8 +237,7 @@ class IncidentWords:
 
     def missing(self) -> str:
         if self.is_hole:
-            by_file = "file" in self.variants
-            return chosen(self.parts["missing_file" if by_file else "missing"], self.known)
+            return chosen(self.parts[f"missing{'_elsewhere' * self.is_kept}"], self.known)
         return self.parts["no_loss"] if self.is_whole else ""
 
     def short(self, occasion: Occasion) -> str:
@@ -249,7 +254,7 @@ class IncidentWords:
         incident, lang = self.incident, self.lang
         if occasion is Occasion.RESOLVED:
             form = "resolved_whole" if self.is_whole else "resolved_plain"
-            if self.is_hole and "file" not in self.variants:
+            if self.is_hole and not self.is_kept:
                 form = "resolved"
             return form, _when(lang, incident.quiet_ns or incident.resolved_ns)
         if incident.severity is Severity.WILL_BE_LOST:

@@ -27,6 +27,8 @@ from tests.alert_messages import (
 from tests.daemon.alerts.station import DAY, START, TEN, healthy
 from tests.documents import command_names
 
+from edaphon.acquire.bus import BusBusy
+from edaphon.acquire.switches import NotSwitched
 from edaphon.alerts.language import LANGUAGES, Language, chosen, fields, load_language
 from edaphon.alerts.message import Message, Occasion
 from edaphon.alerts.model import LOGGER, Condition, Incident, Node, NodeKind, Severity, What
@@ -36,6 +38,7 @@ from edaphon.alerts.rules import Found, conditions
 from edaphon.alerts.situation import Situation, Supply
 from edaphon.alerts.words import Place, message
 from edaphon_calibration.nomenclature import QUANTITIES
+from edaphon_drivers.faults import Garbled, LinkDown, NoAnswer, Refused
 from edaphon_drivers.sheets import Sheets, load_sheet, model_names, parse_sheet
 
 OF_INCIDENT = {"cause", "name", "site", "source", "since", "ago", "back", "lasted"}
@@ -279,12 +282,17 @@ def test_what_will_be_lost_names_the_date_on_which_it_begins() -> None:
     assert "since" not in endless.short
 
 
-def test_a_file_of_another_logger_is_not_said_to_be_lost() -> None:
+def test_what_others_may_have_kept_is_not_said_to_be_lost() -> None:
     one = incident(What.SILENT, "source file/chambers", Severity.LOST, DAY_NS, interval_s=1800)
     assert "its file brings the values later" in said(one).text
     back = said(resolved(one, HOUR_NS), Occasion.RESOLVED)
     assert "edaphon query" in back.text
     assert "nothing measured" not in back.short + back.text
+    broker = incident(What.BROKER_LOST, "broker chirpstack", Severity.LATE, DAY_NS)
+    text = said(broker).text + said(broker).short
+    assert "Nothing is lost" not in text
+    assert "nothing lost" not in text
+    assert "What the broker keeps arrives later" in text
 
 
 def test_channels_are_named_by_quantity_plot_and_depth() -> None:
@@ -478,3 +486,24 @@ def test_each_number_that_the_rules_bring_is_one_that_the_texts_know() -> None:
             used = {name for _, form in leaves(texts) for name in fields(form)}
             for name in used & set(one.numbers) & {"why", "code", "found", "expected"}:
                 assert str(one.numbers[name]) in text, f"{what}: {name}"
+
+
+def test_a_long_reason_of_others_ends_at_a_word() -> None:
+    why = "the server says " + "no " * 400 + "never"
+    text = said(incident(What.SINK_AWAY, "sink influx", Severity.LATE, HOUR_NS, why=why)).text
+    cause = next(line for line in text.splitlines() if line.startswith("Cause"))
+    assert len(cause) < 320
+    assert cause.endswith("no ....")
+
+
+def test_a_reason_that_the_station_knows_is_in_the_language_of_the_reader() -> None:
+    one = incident(What.SILENT, "source sdi12/a", Severity.LOST, HOUR_NS, detail="garbled")
+    assert "eine Antwort, die nicht lesbar ist" in said(one, language="de").text
+    other = replace(one, numbers={"detail": "CRC 12"})
+    assert "Ursache: CRC 12." in said(other, language="de").text
+
+
+def test_each_cause_of_a_gap_has_its_words_in_each_language() -> None:
+    faults = (NoAnswer, Garbled, Refused, LinkDown, NotSwitched, BusBusy)
+    for language in LANGUAGES:
+        assert {fault.cause for fault in faults} <= set(lang(language).table["details"])
