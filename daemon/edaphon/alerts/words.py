@@ -28,7 +28,8 @@ _NS = 1_000_000_000
 _ASKED = {"sdi12", "modbus", "ascii", "w1", "i2c"}
 _ELSEWHERE = {"file", "lorawan", "message"}
 _FLAPS_FROM = 4  # turns
-_MEASURE = {What.SILENT, What.NO_NUMBER, What.FAILURE_CODE, What.PORT_LOST}
+_BY_MEMBERS = {What.SILENT, What.NO_NUMBER, What.FAILURE_CODE}  # what else hangs on it is well
+_MEASURE = {*_BY_MEMBERS, What.PORT_LOST}
 
 
 class Place(NamedTuple):
@@ -91,7 +92,11 @@ class IncidentWords:
 
     @cached_property
     def channels(self) -> list[Node]:
-        return self.wiring.channels({self.incident.cause, *self.incident.members})
+        incident = self.incident
+        failing = {incident.cause, *incident.members}
+        if incident.what in _BY_MEMBERS:
+            return self.wiring.channels(self.wiring.lowest(failing))
+        return self.wiring.channels(failing)
 
     @cached_property
     def known(self) -> dict[str, str]:

@@ -304,6 +304,20 @@ def test_channels_are_named_by_quantity_plot_and_depth() -> None:
     assert re.search(r"- plot P1: .*soil temperature \(5, 15, 30 cm\)", bus)
 
 
+def test_only_channels_that_fail_are_listed_where_a_part_of_a_node_goes_on() -> None:
+    some = ("bus sdi12", "source sdi12/a", "source sdi12/b", "channel P1-vwc-5")
+    one = replace(incident(What.SILENT, "bus sdi12", Severity.LOST, HOUR_NS), members=some)
+    assert "It concerns 4 channels:" in said(one).text  # all of b, and of a that one
+    probe = replace(
+        incident(What.NO_NUMBER, "sensor T12-00041805", Severity.LOST, HOUR_NS),
+        members=("sensor T12-00041805", "channel P1-vwc-5", "channel P1-ec-5"),
+    )
+    assert "It concerns 2 channels:" in said(probe).text
+    assert "P1-t-5" not in said(probe).text
+    port = replace(one, what=What.PORT_LOST)
+    assert "It concerns 15 channels:" in said(port).text
+
+
 def test_depths_are_in_the_order_of_the_soil() -> None:
     depths = ["100", "5", "20-30", "surface", ""]
     nodes = {"bus b": node(NodeKind.BUS, "b")}
