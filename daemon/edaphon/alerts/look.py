@@ -18,12 +18,14 @@ NO_NUMBERS: Mapping[str, str | int | float] = {}
 class Verdict(NamedTuple):
     """What a rule says of one thing: wrong, right (False), or neither (None): it stays as it was.
 
-    `holds_ns` are how long it must be wrong before it begins, and right before it ends [ns].
+    `holds_ns` are how long it must be wrong before it begins, and right before it ends [ns]. With
+    `ripe` false it does not begin yet, however long it has been wrong.
     """
 
     condition: Condition
     wrong: bool | None
     holds_ns: tuple[int, int]
+    ripe: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ class Look:
         numbers: Mapping[str, str | int | float] = NO_NUMBERS,
         since_ns: int | None = None,
         holds_ns: tuple[int, int] | None = None,
+        ripe: bool = True,
     ) -> Verdict:
         """A verdict with the begin that was known before, where it stood before."""
         stood = self.before.get((node, what))
@@ -133,7 +136,7 @@ class Look:
         since_ns = stood.since_ns if stood else since_ns
         hold = HOLDS[what]
         condition = Condition(node, what, hold.severity, since_ns, numbers)
-        return Verdict(condition, wrong, holds_ns or (hold.begin_ns, hold.end_ns))
+        return Verdict(condition, wrong, holds_ns or (hold.begin_ns, hold.end_ns), ripe)
 
 
 def gone(look: Look, condition: Condition) -> bool:
@@ -167,7 +170,8 @@ def judged(look: Look, verdicts: Iterable[Verdict], before: Found) -> Found:
             )
         else:
             wrong = one.wrong is True and not look.paused(one.condition.node)
-            stands = _held(wrong, key, now, one.holds_ns[0], before.suspected, suspected)
+            held = _held(wrong, key, now, one.holds_ns[0], before.suspected, suspected)
+            stands = held and one.ripe
         if stands:
             standing.append(one.condition)
     return Found(tuple(standing), suspected, mending)
@@ -176,11 +180,8 @@ def judged(look: Look, verdicts: Iterable[Verdict], before: Found) -> Found:
 def _held(
     is_so: bool, key: Key, now: int, hold_ns: int, before: Mapping[Key, int], after: dict[Key, int]
 ) -> bool:
-    """Whether it is so for as long as its hold; `after` keeps since when, while it must wait."""
+    """Whether it is so for as long as its hold; `after` keeps since when."""
     if not is_so:
         return False
-    since = before.get(key, now)
-    if now - since >= hold_ns:
-        return True
-    after[key] = since
-    return False
+    after[key] = before.get(key, now)
+    return now - after[key] >= hold_ns

@@ -52,18 +52,22 @@ def _silent_after(source: SourceNow) -> int:
 
 
 def silence(look: Look) -> Iterator[Verdict]:
-    """A source gives no data for some intervals; one that spoke before it fell silent is back."""
+    """A source gives no data for some intervals; one that spoke before it fell silent is back.
+
+    All intervals but the first also pass by the monotonic clock: no step of a clock is a silence.
+    """
     for one in look.situation.sources:
         if not one.interval_ns:
             continue
         stood = look.before.get((one.node, What.SILENT))
+        age_ns = look.missed_ns(one.node, one.age_ns)
         if stood:
             speaks = one.last_ns not in (None, stood.since_ns)
             speaks = speaks and one.age_ns < SPEAKS_INTERVALS * one.interval_ns
             wrong = False if speaks else None
         else:
-            age_ns = look.missed_ns(one.node, one.age_ns)
-            wrong = age_ns > _silent_after(one) * one.interval_ns
+            wrong = age_ns > one.interval_ns
+        later = _silent_after(one) - 1
         numbers: Numbers = {"interval_s": one.interval_ns / 1e9, "detail": one.detail}
         yield look.verdict(
             one.node,
@@ -71,7 +75,8 @@ def silence(look: Look) -> Iterator[Verdict]:
             wrong,
             numbers,
             since_ns=one.last_ns,
-            holds_ns=(0, one.interval_ns),
+            holds_ns=(later * one.interval_ns, one.interval_ns),
+            ripe=age_ns > _silent_after(one) * one.interval_ns,
         )
 
 

@@ -89,7 +89,7 @@ def test_a_child_that_stays_ill_when_its_bus_is_back_gets_its_own_incident() -> 
     assert sorted(station.occasions) == ["opened", "opened", "resolved"]
 
 
-def test_a_child_told_before_its_parent_joins_it_and_sends_nothing_more() -> None:
+def test_a_child_sent_before_its_parent_joins_it_and_sends_nothing_more() -> None:
     station = Station().run(HOUR)
     station.silent = {"source one/0"}
     station.run(2 * HOUR)
@@ -178,6 +178,14 @@ def test_a_step_of_the_clock_neither_opens_nor_resolves(jump: int) -> None:
     station.now = replace(station.now, now_ns=station.now.now_ns + jump)
     station.look()
     assert list(dids(station.events)) == before
+
+
+def test_ages_that_jump_with_the_clock_open_nothing() -> None:
+    station = Station().run(HOUR)
+    for _ in range(3):
+        ages = tuple(replace(one, age_ns=one.age_ns + 3 * HOUR) for one in station.now.sources)
+        station.run(25 * MINUTE, sources=ages)
+    assert station.events == []
 
 
 def test_what_flaps_stays_open_until_a_day_of_quiet() -> None:

@@ -29,6 +29,12 @@ def later(situation: Situation, ns: int) -> Situation:
     return replace(situation, now_ns=situation.now_ns + ns, mono_ns=situation.mono_ns + ns)
 
 
+def held(situation: Situation) -> Found:
+    """What is found once every hold has passed, at the monotonic time of the situation."""
+    early = replace(situation, mono_ns=situation.mono_ns - 3 * DAY)
+    return conditions(situation, conditions(early, Found()))
+
+
 def standing(
     situation: Situation, before: Found | None = None, after: int = 3 * DAY
 ) -> dict[tuple[str, What], Severity]:
@@ -96,7 +102,7 @@ def test_a_source_is_silent_after_three_intervals_with_a_counter_after_six(
 
 
 def test_silence_ends_when_data_come_and_not_while_it_is_late() -> None:
-    before = conditions(with_source(age_ns=HOUR), Found())
+    before = held(with_source(age_ns=HOUR))
     assert [one.key for one in before.standing] == [(PROBE, What.SILENT)]
     forgotten = with_source(age_ns=0)  # a start: its age begins again, and no value came
     assert whats(forgotten, before) == {What.SILENT}
@@ -134,6 +140,13 @@ def test_a_channel_has_no_number_after_three_intervals_while_its_source_speaks()
     assert begins_after(31)
     assert not begins_after(60, numbered=True)
     assert begins_after(61, numbered=True)
+
+
+def test_a_silence_takes_as_long_by_the_monotonic_clock_less_one_interval() -> None:
+    now = with_source(age_ns=400 * DAY)
+    found = conditions(now, Found())
+    assert conditions(replace(now, mono_ns=now.mono_ns + 2 * TEN - 1), found).standing == ()
+    assert conditions(replace(now, mono_ns=now.mono_ns + 2 * TEN), found).standing != ()
 
 
 def test_after_a_silence_of_its_source_a_channel_has_its_intervals_again() -> None:
@@ -210,7 +223,7 @@ def test_an_old_voltage_says_nothing_of_now() -> None:
     assert whats(later(supply(10.0), 2 * DAY)) == set()
 
 
-def test_a_supply_that_will_be_too_low_within_a_week_is_said_before() -> None:
+def test_a_supply_that_will_be_too_low_within_a_week_is_known_before() -> None:
     falling = supply(12.0, 12.6, 12.3, 12.0)
     assert standing(falling) == {("supply battery", What.SUPPLY_FALLS): Severity.WILL_BE_LOST}
     assert whats(supply(12.0, 12.2, 12.1, 12.0)) == set()
@@ -393,7 +406,7 @@ def test_a_node_in_a_pause_begins_nothing_and_its_end_counts_anew() -> None:
 
 
 def test_what_is_no_longer_configured_stands_no_more() -> None:
-    before = conditions(with_source(age_ns=HOUR), Found())
+    before = held(with_source(age_ns=HOUR))
     now = with_source(age_ns=HOUR)
     assert whats(replace(now, sources=now.sources[1:]), before) == set()
     removal = Pause(frozenset({PROBE}), START, START + DAY, "removal", "f")
