@@ -7,6 +7,7 @@ hands; how to acknowledge. The texts are in `texts/`, one file for each language
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import median_low
 from typing import Any, NamedTuple
 
 from edaphon.alerts.language import Language, Text, chosen, load_language, one_line
@@ -118,8 +119,18 @@ class IncidentWords:
         known |= sheet_facts_written(lang, self.wiring.sheet_facts(incident.cause))
         return known | numbers_written(lang, incident.numbers)
 
+    @property
+    def since_ns(self) -> int:
+        """When what it says now began [UTC ns]: for most of what fails, where several nodes do.
+
+        The incident may be older: it was less bad before, or one probe of a bus was silent already.
+        """
+        parts = [part for part in self.incident.parts if part.what is self.incident.what]
+        times = [part.since_ns for part in parts]
+        return median_low(times) if times else self.incident.since_ns
+
     def _times(self) -> dict[str, str]:
-        lang, since_ns = self.lang, self.incident.since_ns
+        lang, since_ns = self.lang, self.since_ns
         back_ns = self.incident.quiet_ns or self.incident.resolved_ns
         times: dict[str, str] = {}
         if since_ns:
@@ -133,7 +144,7 @@ class IncidentWords:
     def _turns(self, lasted_ns: int) -> dict[str, str]:
         """How often a source was asked in that time, which is how many measurements are missing."""
         interval_s = self.incident.numbers.get("interval_s")
-        known = isinstance(interval_s, int | float) and interval_s > 0 and self.incident.since_ns
+        known = isinstance(interval_s, int | float) and interval_s > 0 and self.since_ns
         n = int(lasted_ns / (float(interval_s) * _NS)) if known and interval_s else 0
         if n < 1:
             return {}
@@ -266,7 +277,7 @@ class IncidentWords:
             begins_ns = int(incident.numbers.get("begins_ns", 0))
             return ("ahead", {"when": lang.short_date(begins_ns)}) if begins_ns else ("opened", {})
         late = incident.severity is Severity.LATE and "tone_short" not in self.texts
-        return "late" if late else "opened", _when(lang, incident.since_ns)
+        return "late" if late else "opened", _when(lang, self.since_ns)
 
     def short_names(self) -> list[str]:
         """The cause with its name and place, with its name, without."""

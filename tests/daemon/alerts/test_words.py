@@ -29,10 +29,12 @@ from tests.documents import command_names
 
 from edaphon.acquire.bus import BusBusy
 from edaphon.acquire.switches import NotSwitched
+from edaphon.alerts.due import ReceiverRules
 from edaphon.alerts.language import LANGUAGES, Language, chosen, fields, load_language
 from edaphon.alerts.message import Message, Occasion
 from edaphon.alerts.model import LOGGER, Condition, Incident, Node, NodeKind, Severity, What
 from edaphon.alerts.phrases import NUMBERS
+from edaphon.alerts.rehearse import FAULTS, rehearsed
 from edaphon.alerts.reports import summary, well
 from edaphon.alerts.rules import Found, conditions
 from edaphon.alerts.situation import Situation, Supply
@@ -316,6 +318,41 @@ def test_only_channels_that_fail_are_listed_where_a_part_of_a_node_goes_on() -> 
     assert "P1-t-5" not in said(probe).text
     port = replace(one, what=What.PORT_LOST)
     assert "It concerns 15 channels:" in said(port).text
+
+
+def test_since_is_when_what_the_message_says_began_and_not_when_something_else_did() -> None:
+    """A supply that fell for days is too low since an hour; a bus is silent since most of it is."""
+    falls = Condition("supply battery", What.SUPPLY_FALLS, Severity.WILL_BE_LOST, NOW_NS - DAY_NS)
+    low = replace(falls, what=What.LOW_SUPPLY, since_ns=NOW_NS - HOUR_NS)
+    one = incident(What.LOW_SUPPLY, "supply battery", Severity.LOST, DAY_NS)
+    text = said(replace(one, parts=(falls, low))).text
+    assert "too low since 08:00 today (for 1 hour)" in text
+    numbers = {"last_v": 10.9958, "least_v": 11.0}
+    assert "10.99 V, the instruments need 11.0 V" in said(replace(one, numbers=numbers)).text
+    ages_ns = (3 * DAY_NS, HOUR_NS, HOUR_NS, 20 * MINUTE_NS)
+    silent = tuple(
+        Condition(f"source sdi12/{a}", What.SILENT, Severity.LOST, NOW_NS - age_ns)
+        for a, age_ns in zip("abcd", ages_ns, strict=True)
+    )
+    bus = replace(incident(What.SILENT, "bus sdi12", Severity.LOST, 3 * DAY_NS), parts=silent)
+    assert "since 08:00 today (for 1 hour)" in said(bus).text
+    assert "since 29 Nov 08:00" in said(bus).short
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_that_can_be_rehearsed_is_whole_in_words(fault: str) -> None:
+    """From the situation to the words by the station's own road: opened, and solved with a time."""
+    station = healthy()
+    played = rehearsed(station, fault, [ReceiverRules("mail")])
+    assert played
+    for one in played:
+        now_ns = START + HOUR_NS + one.after_ns
+        for case in one.incidents:
+            found = message(case, one.due.occasion, station.nodes, "en", SITE, now_ns)
+            assert "{" not in found.text
+            assert re.search(r"\bsince\b|\bfrom\b", found.short)
+    last = message(case, Occasion.RESOLVED, station.nodes, "en", SITE, now_ns)
+    assert "since" in last.text
 
 
 def test_depths_are_in_the_order_of_the_soil() -> None:
