@@ -24,9 +24,7 @@ def test_a_tree_whose_parents_go_in_a_circle_ends() -> None:
     assert ring.source("bus a") is None
 
 
-def test_of_a_bus_the_most_needy_instrument_says_the_least_supply_and_none_its_wires() -> (
-    None
-):
+def test_of_a_bus_the_most_needy_instrument_says_the_least_supply_and_none_its_wires() -> None:
     bus = wiring(source("one/a", "meter.teros12"), source("one/b", "campbell.cs655"))
     assert bus.sheet_facts(BUS.id) == {"least_v": 6.0}
     own = bus.sheet_facts("source one/a")
