@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from edaphon.alerts.language import Language, load_language, one_line
+from edaphon.alerts.language import Language, chosen, load_language, one_line
 from edaphon.alerts.message import Message, Occasion
 from edaphon.alerts.model import Incident, Node, Severity
 from edaphon.alerts.phrases import cut
@@ -105,12 +105,9 @@ def _list(lang: Language, several: Sequence[IncidentWords]) -> list[str]:
     """A line for each incident."""
     texts, lines = lang.table["summary"], []
     for one in several:
-        title = one.subject(Occasion.OPENED)
-        known = {"since": "?", "lasted": "?", **one.known, "title": title}
-        lines.append(
-            "- "
-            + texts["line_ended" if one.incident.resolved_ns else "line_open"].format_map(known)
-        )
+        known = {**one.known, "title": one.subject(Occasion.OPENED)}
+        form = texts["line_ended" if one.incident.resolved_ns else "line_open"]
+        lines.append(f"- {chosen(form, known)}")
     return cut(lang, lines)
 
 
