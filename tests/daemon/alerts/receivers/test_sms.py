@@ -106,8 +106,10 @@ def test_who_has_it_is_not_sent_it_again_when_others_are_tried_later(modem: Mode
     with pytest.raises(Later, match="42"):
         both.send(message())
     modem._finish, modem.error = finish, ""  # type: ignore[method-assign]
-    both.send(message())
+    both.send(message(short="written again"))
     assert [sent.number for sent in modem.sent] == [NUMBER, "+491719999999"]
+    both.send(message())
+    assert len(modem.sent) == 4
 
 
 def test_a_pin_is_given_when_it_is_asked_for(tmp_path: Path, modem: Modem) -> None:
