@@ -8,7 +8,7 @@ should give data now give none. A source that speaks shows that all above it wor
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -67,8 +67,13 @@ def worst(severities: Sequence[Severity]) -> Severity:
     return min(severities, key=SEVERITIES.index)
 
 
-def causes(situation: Situation, found: Sequence[Condition]) -> tuple[Cause, ...]:
-    """The causes of what was found, each with all that it explains."""
+def causes(
+    situation: Situation, found: Sequence[Condition], open_nodes: Set[str] = frozenset()
+) -> tuple[Cause, ...]:
+    """The causes of what was found, each with all that it explains.
+
+    `open_nodes` are those that have an open incident of data.
+    """
     data = [one for one in found if one.what in DATA]
     storage = [one for one in found if one.what in STORAGE]
     if data and any(one.what in NOTHING_STORED for one in storage):
@@ -77,7 +82,7 @@ def causes(situation: Situation, found: Sequence[Condition]) -> tuple[Cause, ...
     delivery = [one for one in found if one.what in DELIVERY]
     return (
         *_storage(storage),
-        *_Tree(situation, data).causes(),
+        *_Tree(situation, data, open_nodes).causes(),
         *_delivery(situation, delivery),
         *(_cause(one.node, [one], [one.node]) for one in rest),
     )
@@ -137,8 +142,10 @@ def _together(failing: int, expected: int) -> bool:
 class _Tree:
     """The nodes that give data, and the conditions of data that were found on them."""
 
-    def __init__(self, situation: Situation, found: Sequence[Condition]) -> None:
-        self.situation = situation
+    def __init__(
+        self, situation: Situation, found: Sequence[Condition], open_nodes: Set[str]
+    ) -> None:
+        self.situation, self.open_nodes = situation, open_nodes
         self.look = Look(situation, {})
         self.own = defaultdict[str, list[Condition]](list)
         for one in found:
@@ -196,10 +203,19 @@ class _Tree:
     def explains(self, node: str) -> bool:
         """Whether all that fails under a node has its cause there."""
         known = self.situation.nodes.get(node)
-        if known is not None and known.kind is NodeKind.SENSOR:
-            return True  # all conditions of one probe are one incident
+        if known is not None and known.kind is NodeKind.SENSOR and self.is_of_probe(node):
+            return True
         kinds = {one.what for one in self.own[node]}
         return bool(kinds & (NO_DATA | SUPPLY)) or self.is_down(node) or self.together(node)
+
+    def is_of_probe(self, node: str) -> bool:
+        """Whether what fails on a probe is one incident of it: several outputs, or its only one.
+
+        It stays so until all of it is well.
+        """
+        outputs = [child for child in self.children.get(node, ()) if child in self.expected]
+        failing = sum(child in self.failing for child in outputs)
+        return failing >= AT_LEAST or failing == len(outputs) or node in self.open_nodes
 
     def is_down(self, node: str) -> bool:
         return node in self.situation.down

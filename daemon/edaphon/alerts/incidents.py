@@ -15,7 +15,7 @@ __all__ = ["Book", "Sent", "acknowledged", "replayed", "step"]
 WAIT_MOST_NS = 10 * MINUTE_NS  # before the first message: its parent may fail a moment later
 TURNS = 4  # more comings and goings in a day: it flaps, and stays open
 FLAPPING_NS = QUIET_NS = DAY_NS
-SPEAKS_INTERVALS, LISTENED_INTERVALS = 2, 3
+SPEAKS_INTERVALS = 2
 RETURN_INTERVALS, RETURN_MOST_NS = 3, 6 * HOUR_NS  # until what is still ill gets its own incident
 
 Key = tuple[str, str]
@@ -30,7 +30,8 @@ class _Step:
     def __init__(self, book: Book, situation: Situation, found: Sequence[Condition]) -> None:
         self.book, self.situation = book, situation
         self.now, self.number = situation.now_ns, book.last_number
-        self.causes = {one.key: one for one in causes(situation, found)}
+        open_nodes = {one.cause for one in book.open if one.what in DATA}
+        self.causes = {one.key: one for one in causes(situation, found, open_nodes)}
         self.open = {_key(one): one for one in book.open}
         self.look = Look(situation, {})
         self.numbers: dict[Key, int] = {}  # of the incidents that this step opens
@@ -53,9 +54,10 @@ class _Step:
                 yield from [event] if event else []
         for key, cause in new.items():
             yield from self.opened(cause, joined.get(key, []))
+        numbers = {key: one.number for key, one in self.open.items()} | self.numbers
         for key, incidents in joined.items():
-            number = self.open[key].number if key in self.open else self.numbers[key]
-            yield from (self.event("joined", one, into=number) for one in incidents)
+            if key in numbers:  # else an incident that ends still keeps that cause
+                yield from (self.event("joined", one, into=numbers[key]) for one in incidents)
 
     def event(self, did: str, incident: Incident, **table: object) -> Event:
         return Event(did, incident.number, self.now, table)
@@ -102,7 +104,7 @@ class _Step:
         """What becomes of an incident whose cause is no longer found; `ill` is left of it."""
         if incident.parts and all(gone(self.look, part) for part in incident.parts):
             return self.event("removed", incident)
-        if not self.flows(incident, ill):
+        if not self.flows(incident):
             return None
         flaps = self.flaps(incident)
         quiet_ns = self.return_ns(incident) if ill else QUIET_NS if flaps else 0
@@ -112,14 +114,16 @@ class _Step:
             return None
         return self.event("quiet", incident, mono_ns=self.situation.mono_ns, flaps=flaps)
 
-    def flows(self, incident: Incident, ill: Sequence[Cause]) -> bool:
-        """Whether data come again from all sources of an incident that are not ill still."""
+    def flows(self, incident: Incident) -> bool:
+        """Whether data come again from all sources of an incident that have none of their own."""
         if incident.what not in DATA:
             return True
-        still_ill = {node for cause in ill for node in cause.members}
+        causes = self.causes.values()
+        still_ill = {node for one in causes if one.what in DATA for node in one.members}
         clock_set_back = incident.since_ns > self.now
         return all(
-            self.speaks(source) and (clock_set_back or (source.last_ns or 0) > incident.since_ns)
+            source.age_ns < SPEAKS_INTERVALS * source.interval_ns
+            and (clock_set_back or (source.last_ns or 0) > incident.since_ns)
             for source in self.sources_of(incident)
             if source.interval_ns
             if source.node not in still_ill and not self.look.paused(source.node)
@@ -128,14 +132,6 @@ class _Step:
     def sources_of(self, incident: Incident) -> Iterator[SourceNow]:
         found = (self.look.source_of(node) for node in incident.members)
         return (one for one in found if one is not None)
-
-    def speaks(self, source: SourceNow) -> bool:
-        """Whether a source gave data lately, and did so since this service began to listen."""
-        interval_ns = source.interval_ns or 0
-        listening_ns = self.situation.listening_ns
-        waited = listening_ns >= LISTENED_INTERVALS * interval_ns
-        spoke = source.age_ns + interval_ns <= listening_ns
-        return source.age_ns < SPEAKS_INTERVALS * interval_ns and (waited or spoke)
 
     def quiet_for(self, incident: Incident) -> int:
         """How long nothing is wrong at least [ns]: the monotonic clock of this boot counts."""

@@ -18,12 +18,14 @@ NO_NUMBERS: Mapping[str, str | int | float] = {}
 class Verdict(NamedTuple):
     """What a rule says of one thing: wrong, right (False), or neither (None): it stays as it was.
 
-    `end_ns` is how long it must be right before it ends.
+    `holds_ns` are how long it must be wrong before it begins, and right before it ends [ns]. With
+    `ripe` false it does not begin yet, however long it has been wrong.
     """
 
     condition: Condition
     wrong: bool | None
-    end_ns: int
+    holds_ns: tuple[int, int]
+    ripe: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,8 @@ class Look:
         wrong: bool | None,
         numbers: Mapping[str, str | int | float] = NO_NUMBERS,
         since_ns: int | None = None,
-        end_ns: int | None = None,
+        holds_ns: tuple[int, int] | None = None,
+        ripe: bool = True,
     ) -> Verdict:
         """A verdict with the begin that was known before, where it stood before."""
         stood = self.before.get((node, what))
@@ -133,7 +136,7 @@ class Look:
         since_ns = stood.since_ns if stood else since_ns
         hold = HOLDS[what]
         condition = Condition(node, what, hold.severity, since_ns, numbers)
-        return Verdict(condition, wrong, hold.end_ns if end_ns is None else end_ns)
+        return Verdict(condition, wrong, holds_ns or (hold.begin_ns, hold.end_ns), ripe)
 
 
 def gone(look: Look, condition: Condition) -> bool:
@@ -156,17 +159,19 @@ def judged(look: Look, verdicts: Iterable[Verdict], before: Found) -> Found:
             by_key.pop(key, None)
         elif key not in by_key:
             wrong = False if stood.what in ENDS_BY_ABSENCE else None
-            by_key[key] = Verdict(stood, wrong, HOLDS[stood.what].end_ns)
+            by_key[key] = Verdict(stood, wrong, (0, HOLDS[stood.what].end_ns))
     now = look.situation.mono_ns
     suspected, mending = dict[Key, int](), dict[Key, int]()
     standing = []
     for key, one in by_key.items():
         if key in look.before:
-            stands = not _held(one.wrong is False, key, now, one.end_ns, before.mending, mending)
+            stands = not _held(
+                one.wrong is False, key, now, one.holds_ns[1], before.mending, mending
+            )
         else:
             wrong = one.wrong is True and not look.paused(one.condition.node)
-            hold_ns = HOLDS[one.condition.what].begin_ns
-            stands = _held(wrong, key, now, hold_ns, before.suspected, suspected)
+            held = _held(wrong, key, now, one.holds_ns[0], before.suspected, suspected)
+            stands = held and one.ripe
         if stands:
             standing.append(one.condition)
     return Found(tuple(standing), suspected, mending)
@@ -175,11 +180,8 @@ def judged(look: Look, verdicts: Iterable[Verdict], before: Found) -> Found:
 def _held(
     is_so: bool, key: Key, now: int, hold_ns: int, before: Mapping[Key, int], after: dict[Key, int]
 ) -> bool:
-    """Whether it is so for as long as its hold; `after` keeps since when, while it must wait."""
+    """Whether it is so for as long as its hold; `after` keeps since when."""
     if not is_so:
         return False
-    since = before.get(key, now)
-    if now - since >= hold_ns:
-        return True
-    after[key] = since
-    return False
+    after[key] = before.get(key, now)
+    return now - after[key] >= hold_ns

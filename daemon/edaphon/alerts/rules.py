@@ -52,43 +52,56 @@ def _silent_after(source: SourceNow) -> int:
 
 
 def silence(look: Look) -> Iterator[Verdict]:
-    """A source gives no data for some intervals; one that spoke before it fell silent is back."""
+    """A source gives no data for some intervals; one that spoke before it fell silent is back.
+
+    All intervals but the first also pass by the monotonic clock: no step of a clock is a silence.
+    """
     for one in look.situation.sources:
         if not one.interval_ns:
             continue
         stood = look.before.get((one.node, What.SILENT))
+        age_ns = look.missed_ns(one.node, one.age_ns)
         if stood:
             speaks = one.last_ns not in (None, stood.since_ns)
             speaks = speaks and one.age_ns < SPEAKS_INTERVALS * one.interval_ns
             wrong = False if speaks else None
         else:
-            age_ns = look.missed_ns(one.node, one.age_ns)
-            wrong = age_ns > _silent_after(one) * one.interval_ns
+            wrong = age_ns > one.interval_ns
+        later = _silent_after(one) - 1
         numbers: Numbers = {"interval_s": one.interval_ns / 1e9, "detail": one.detail}
         yield look.verdict(
-            one.node, What.SILENT, wrong, numbers, since_ns=one.last_ns, end_ns=one.interval_ns
+            one.node,
+            What.SILENT,
+            wrong,
+            numbers,
+            since_ns=one.last_ns,
+            holds_ns=(later * one.interval_ns, one.interval_ns),
+            ripe=age_ns > _silent_after(one) * one.interval_ns,
         )
 
 
 def no_number(look: Look) -> Iterator[Verdict]:
-    """A source speaks and brings no number of a channel."""
+    """A source speaks and brings no number of a channel.
+
+    It may have been silent itself before: a channel has its intervals from when it speaks again.
+    """
     for channel in look.situation.channels:
         source = look.source_of(channel.node)
         interval_ns = channel.interval_ns or (source and source.interval_ns)
         if source is None or source.last_ns is None or not interval_ns:
             continue
         since_ns = channel.last_number_ns or channel.since_ns
-        age_ns = _number_age(look, source, since_ns)
+        later = _silent_after(source) - 1  # intervals, after the one in which it was due
         if (channel.node, What.NO_NUMBER) in look.before:
             wrong = False if _has_numbers(look, channel, source, interval_ns) else None
         else:
-            after_ns = _silent_after(source) * interval_ns
-            speaks = source.age_ns <= _silent_after(source) * (source.interval_ns or interval_ns)
-            waited = look.missed_ns(channel.node, min(age_ns, look.situation.listening_ns))
-            wrong = speaks and waited > after_ns
+            age_ns = look.missed_ns(channel.node, _number_age(look, source, since_ns))
+            speaks = source.age_ns <= later * (source.interval_ns or interval_ns)
+            wrong = speaks and age_ns > interval_ns
         numbers: Numbers = {"interval_s": interval_ns / 1e9}
+        holds = later * interval_ns, interval_ns
         yield look.verdict(
-            channel.node, What.NO_NUMBER, wrong, numbers, since_ns=since_ns, end_ns=interval_ns
+            channel.node, What.NO_NUMBER, wrong, numbers, since_ns=since_ns, holds_ns=holds
         )
 
 

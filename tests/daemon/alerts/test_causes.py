@@ -61,7 +61,8 @@ BUS = ["A0", "A1", "A2", "B0", "C0", "C1", "D0", "D1"]
 @pytest.mark.parametrize(
     ("failing", "expected"),
     [
-        (["A0"], ["sensor A"]),
+        (["A0"], ["channel A0"]),
+        (["A0", "A1"], ["sensor A"]),
         (["A0", "A1", "A2"], ["sensor A"]),
         (["B0"], ["sensor B"]),
         (["A0", "A1", "A2", "B0"], ["sensor A", "sensor B"]),
@@ -79,7 +80,12 @@ def test_what_a_file_does_not_bring_is_gathered_at_the_probe_or_the_bus(
 
 def test_a_probe_that_brings_one_of_three_numbers_is_not_dead() -> None:
     failing = without("A0", "B0", "C0", "D0")  # of A only one, of B all, of C and D half
-    assert found(file_logger(), failing) == ["sensor A", "sensor B", "sensor C", "sensor D"]
+    assert found(file_logger(), failing) == ["channel A0", "channel C0", "channel D0", "sensor B"]
+
+
+def test_a_probe_with_an_open_incident_keeps_it_until_all_of_it_is_well() -> None:
+    (cause,) = causes(file_logger(), without("A0"), {"sensor A"})
+    assert (cause.node, cause.members) == ("sensor A", ("sensor A", "channel A0"))
 
 
 def test_a_probe_with_codes_between_its_numbers_still_gives_data() -> None:

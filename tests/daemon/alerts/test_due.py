@@ -194,7 +194,7 @@ def test_what_nobody_acknowledges_is_escalated() -> None:
     assert occasions(over, START + 2 * DAY, chief) == []
 
 
-def test_a_receiver_is_not_told_that_it_refuses_itself() -> None:
+def test_a_receiver_gets_no_message_that_it_refuses_itself() -> None:
     now = book(opened(1, cause="receiver mail", severity=Severity.LATE))
     sms = ReceiverRules("sms")
     assert occasions(now, START, MAIL, sms) == [("sms", "opened", 1)]

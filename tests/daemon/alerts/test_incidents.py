@@ -89,7 +89,7 @@ def test_a_child_that_stays_ill_when_its_bus_is_back_gets_its_own_incident() -> 
     assert sorted(station.occasions) == ["opened", "opened", "resolved"]
 
 
-def test_a_child_told_before_its_parent_joins_it_and_sends_nothing_more() -> None:
+def test_a_child_sent_before_its_parent_joins_it_and_sends_nothing_more() -> None:
     station = Station().run(HOUR)
     station.silent = {"source one/0"}
     station.run(2 * HOUR)
@@ -104,13 +104,23 @@ def test_a_child_told_before_its_parent_joins_it_and_sends_nothing_more() -> Non
 
 def test_channels_of_one_probe_without_numbers_are_one_incident_of_the_probe() -> None:
     station = Station().run(HOUR)
-    station.numberless = {"channel one/1/0"}
-    station.run(2 * HOUR)
     station.numberless = {"channel one/1/0", "channel one/1/1"}
+    station.run(2 * HOUR)
+    station.numberless = {"channel one/1/0"}
     station.run(2 * HOUR)
     assert station.open_causes == ["sensor one/1"]
     assert station.occasions == ["opened"]
     assert station.book.open[0].what is What.NO_NUMBER
+    station.numberless = set()
+    station.run(2 * HOUR)
+    assert station.occasions == ["opened", "resolved"]
+
+
+def test_one_output_of_a_probe_is_an_incident_of_its_channel() -> None:
+    station = Station().run(HOUR)
+    station.numberless = {"channel one/1/0"}
+    station.run(2 * HOUR)
+    assert station.open_causes == ["channel one/1/0"]
 
 
 def test_an_open_supply_incident_takes_in_what_fails_below_it() -> None:
@@ -168,6 +178,14 @@ def test_a_step_of_the_clock_neither_opens_nor_resolves(jump: int) -> None:
     station.now = replace(station.now, now_ns=station.now.now_ns + jump)
     station.look()
     assert list(dids(station.events)) == before
+
+
+def test_ages_that_jump_with_the_clock_open_nothing() -> None:
+    station = Station().run(HOUR)
+    for _ in range(3):
+        ages = tuple(replace(one, age_ns=one.age_ns + 3 * HOUR) for one in station.now.sources)
+        station.run(25 * MINUTE, sources=ages)
+    assert station.events == []
 
 
 def test_what_flaps_stays_open_until_a_day_of_quiet() -> None:
@@ -266,3 +284,15 @@ def test_the_book_is_its_events_and_survives_the_state_file() -> None:
         book = replayed(book, event)
     assert book == station.book
     assert Book.from_json(book.to_json()) == book
+
+
+def test_an_incident_that_flaps_for_weeks_keeps_the_turns_of_a_day() -> None:
+    station = Station().run(HOUR)
+    for _ in range(30):
+        station.silent = {"source one/1"}
+        station.run(HOUR, each=5 * MINUTE)
+        station.silent = set()
+        station.run(HOUR, each=5 * MINUTE)
+    (incident,) = station.book.open
+    assert len(incident.turns_ns) <= 26
+    assert len(station.messages) <= 8
