@@ -49,6 +49,15 @@ def test_a_modem_that_was_left_in_the_middle_of_a_text_sends_the_new_one_only(mo
     assert [sent.text for sent in modem.sent] == [b"a", b"b"]
 
 
+def test_late_answers_of_a_modem_that_slept_are_not_taken_for_those_of_the_next_commands(
+    modem: Modem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(talk, "ANSWER_S", 0.6)
+    modem.asleep_s = 0.3  # longer than one of three tries
+    sender(modem).send(message())
+    assert len(modem.sent) == 1
+
+
 @pytest.mark.parametrize(("home", "lte"), [(1, 0), (5, 0), (0, 1), (0, 5), (6, 0)])
 def test_any_registration_will_do(modem: Modem, home: int, lte: int) -> None:
     modem.registration, modem.lte = home, lte
@@ -106,8 +115,10 @@ def test_who_has_it_is_not_sent_it_again_when_others_are_tried_later(modem: Mode
     with pytest.raises(Later, match="42"):
         both.send(message())
     modem._finish, modem.error = finish, ""  # type: ignore[method-assign]
-    both.send(message())
+    both.send(message(short="written again"))
     assert [sent.number for sent in modem.sent] == [NUMBER, "+491719999999"]
+    both.send(message())
+    assert len(modem.sent) == 4
 
 
 def test_a_pin_is_given_when_it_is_asked_for(tmp_path: Path, modem: Modem) -> None:
