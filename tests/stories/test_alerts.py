@@ -177,8 +177,14 @@ def test_a_killed_logger_is_noticed_outside(tmp_path: Path) -> None:
         late.subscribe("plots/story-1/alive", 1)
         late.loop_start()
         wait_until(lambda: heard[-1][1], "the retained will", 10)
-        late.loop_stop()
         assert json.loads(heard[-1][0]) == {"alive": False, "why": "lost"}
+        station.start()
+        wait_until(lambda: json.loads(heard[-1][0])["alive"], "a sign of life again", 30)
+        station.stop()
+        wait_until(lambda: not json.loads(heard[-1][0])["alive"], "the word of the stop", 10)
+        assert json.loads(heard[-1][0]) == {"alive": False, "why": "stopped"}
+        late.loop_stop()
+        late.disconnect()
         assert "secret" not in station.log()
 
 

@@ -19,6 +19,7 @@ from edaphon.alerts.model import Event, Node, NodeKind
 from edaphon.alerts.rules import Found, conditions
 from edaphon.alerts.sending import Sender
 from edaphon.alerts.situation import Situation
+from edaphon.journal.writer import JournalClosed
 
 __all__ = ["EVERY_S", "Notifier", "Station", "UnknownIncident"]
 
@@ -81,10 +82,14 @@ class Notifier:
     def run(self, stop: threading.Event) -> None:
         if not self._ready:
             self._begin()
-        while not stop.is_set():
-            self.look()
-            self._wake.wait(self._every_s)
-            self._wake.clear()
+        try:
+            while not stop.is_set():
+                self.look()
+                self._wake.wait(self._every_s)
+                self._wake.clear()
+        except JournalClosed:
+            if not stop.is_set():
+                raise
 
     def _begin(self) -> None:
         situation = self._station.look()  # facts and clock first: nothing is judged yet

@@ -1,13 +1,17 @@
 """What the newest rows, the frame counters and the running service say to the rules."""
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
 from tests.daemon.commands.calling import until
+from tests.programs import Influx1
 from tests.stories.station import Station
 
 from edaphon.alerts.heartbeat import Beat
@@ -15,13 +19,14 @@ from edaphon.alerts.situation import Situation
 from edaphon.alerts.weekly import last_weekly
 from edaphon.commands.run import running
 from edaphon.commands.service import Overrides, Service
-from edaphon.commands.watching.health import health_lines
+from edaphon.commands.watching.health import HealthRows, health_lines
 from edaphon.commands.watching.uplinks import Uplinks, only_gateway
 from edaphon.commands.watching.values import DAY_NS, Values
 from edaphon.derive.state import State, Uplink
 from edaphon.journal import Entry, Kind
 from edaphon.nouns import Observations
 from edaphon.series import Series
+from edaphon.sinks.sink import sink_kind
 from edaphon_drivers.payloads import pack_message
 
 MINUTE = 60 * 10**9
@@ -172,6 +177,33 @@ def test_rows_of_health_are_line_protocol_with_floats_and_without_unknown_ages()
         "edaphon_health,logger=box\\ 1,site=whs,source=a/b age_s=2.5 17",
     ]
     assert b"age" not in health_lines(replace(beat, ages_s={}))
+
+
+def test_rows_of_health_come_to_a_real_database(tmp_path: Path) -> None:
+    with Influx1(tmp_path / "influx") as influx:
+        influx_query(influx, "CREATE DATABASE plots")
+        kind = sink_kind("influxdb")
+        table = {"url": influx.url, "version": 1, "database": "plots"}
+        rows = HealthRows(kind.open_sink(kind.Settings.model_validate(table), {}))
+        now_ns = time.time_ns()
+        rows.beat(Beat(now_ns, "box", "whs", {"line/a": 2.5}, 3, 1))
+        rows.close()
+        rule = (
+            'SELECT count("open_incidents") FROM "edaphon_health" WHERE time > now() - 3h'
+            ' GROUP BY "logger"'
+        )
+        assert influx_query(influx, rule) == [({"logger": "box"}, 1)]
+        ages = 'SELECT last("age_s") FROM "edaphon_health" GROUP BY "source"'
+        assert influx_query(influx, ages) == [({"source": "line/a"}, 2.5)]
+
+
+def influx_query(influx: Influx1, text: str) -> list[tuple[dict[str, str], float]]:
+    """(tags, number) of each series of the answer."""
+    query = urlencode({"db": "plots", "q": text})
+    asked = Request(f"{influx.url}/query?{query}", method="POST")  # noqa: S310
+    with urlopen(asked, timeout=10) as answer:  # noqa: S310
+        (result,) = json.loads(answer.read())["results"]
+    return [(one["tags"], one["values"][0][1]) for one in result.get("series", [])]
 
 
 NODE = (
