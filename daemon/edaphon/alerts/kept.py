@@ -61,10 +61,8 @@ class KeptBook:
     def begin(self, now_ns: int) -> Mapping[str, Any]:
         """Know what happened in earlier lives; what was saved beside the book."""
         table = self._state.get(STATE_KEY) or {}
-        start = self._place(table)
-        if start is not None:
-            self._book = Book.from_json(table["book"])
-            self._well_ns = {name: int(ns) for name, ns in table.get("well", {}).items()}
+        saved = self._saved_in(table)
+        start, self._book, self._well_ns = saved or (None, Book(), {})
         self.since_ns = int(table.get("since_ns", now_ns))
         end = self._journal.last
         for place, entry in self._journal.scan(
@@ -140,12 +138,15 @@ class KeptBook:
         self._uncommitted -= 1
         done.set()
 
-    def _place(self, table: Mapping[str, Any]) -> Sequence | None:
-        """Up to where the saved book knows this journal; None: nowhere."""
+    def _saved_in(self, table: Mapping[str, Any]) -> _Known | None:
+        """The book as it was saved, up to its place in this journal; None where there is none."""
         try:
             place = Sequence.of(int(table["place"]))
             crc = crc_at(self._journal, place)
             lost = crc == GONE and place < (self._journal.last or START)
-            return place if crc == table["crc"] or lost else None
-        except (KeyError, TypeError, ValueError):
+            if crc != table["crc"] and not lost:
+                return None
+            well = {str(name): int(ns) for name, ns in table["well"].items()}
+            return place, Book.from_json(table["book"]), well
+        except (KeyError, TypeError, ValueError, AttributeError):
             return None
