@@ -74,6 +74,7 @@ class KeptBook:
                 self._follow(event)
         if end is not None:
             self._known = end, self._book, dict(self._well_ns)
+        self._changed = True  # so that nobody reads all this a second time
         self._ready.set()
         beside: Mapping[str, Any] = table.get("beside", {}) if start is not None else {}
         return beside
