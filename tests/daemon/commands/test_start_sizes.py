@@ -44,7 +44,7 @@ def station_of(folder: Path, days: int) -> Station:
     station = Station(folder, [broker(free_port()), sources()], [facts()])
     started(station.file).stop()
     grow(station.storage, days * DAY)
-    service = started(station.file)  # it sums what it never did, and reads what incidents there were
+    service = started(station.file)  # it sums what it never did, and looks for old incidents
     wait_until(lambda: service.alerts.passes > 0, "the first look")
     service.stop()
     return station
