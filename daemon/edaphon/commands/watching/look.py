@@ -96,7 +96,7 @@ class Watcher:
         config = self._service.config
         self._deployed = deployed(config, knowledge, now_ns)
         if time.monotonic() - self._gateways_at_s > GATEWAYS_EVERY_S:
-            self._gateways = dict(self._heard_by())
+            self._gateways = dict(self._only_gateways())
             self._gateways_at_s = time.monotonic()
         made_of = knowledge, self._deployed, dict(self._gateways)
         if self._made_of[1:] != made_of[1:] or self._made_of[0] is not knowledge:
@@ -114,7 +114,7 @@ class Watcher:
         }
         self._values.follow(self._deployed, measured, now_ns)
 
-    def _heard_by(self) -> Iterator[tuple[str, str]]:
+    def _only_gateways(self) -> Iterator[tuple[str, str]]:
         """(path, gateway) of devices whose latest uplink came by one gateway alone."""
         service = self._service
         devices = {s.path: s for s in service.config.sources if isinstance(s, LorawanSource)}
