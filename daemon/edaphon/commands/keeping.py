@@ -2,9 +2,10 @@
 
 import base64
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Sequence as Rows
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -13,7 +14,7 @@ from edaphon.acquire.timekeeper import Timekeeper, boot_id
 from edaphon.clock import SystemClock
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.storage import Storage, fail
-from edaphon.config import Configuration
+from edaphon.config import Configuration, LorawanSource
 from edaphon.derive import known_facts
 from edaphon.facts import (
     FactRow,
@@ -25,8 +26,18 @@ from edaphon.facts import (
     to_payload,
 )
 from edaphon.journal import Entry, Journal, JournalBusy, JournalReader, Kind
+from edaphon.written import Document
+from edaphon.written.reading import read_text
 
-__all__ = ["Evidence", "entry_of_evidence", "evidence_of", "fact_entries", "keep", "kept_evidence"]
+__all__ = [
+    "Evidence",
+    "configuration_payload",
+    "entry_of_evidence",
+    "evidence_of",
+    "fact_entries",
+    "keep",
+    "kept_evidence",
+]
 
 TRY_AGAIN = 75
 
@@ -132,3 +143,28 @@ def fact_kind(row: FactRow) -> Kind:
     """What values are trusted by and marks have kinds of their own, all else is a fact."""
     trusted_by = dict.fromkeys(("calibration", "check", "factory"), Kind.CALIBRATION)
     return {**trusted_by, "mark": Kind.MARK}.get(row.fact.table, Kind.FACT)
+
+
+def configuration_payload(
+    document: Document, config: Configuration, say: Callable[[str, str], None]
+) -> tuple[bytes, str]:
+    """What the journal keeps of a configuration, its codecs included, and the SHA-256 of all."""
+    sha256 = hashlib.sha256(document.text.encode()).hexdigest()
+    table: dict[str, Any] = {"file": Path(document.file).name, "sha256": sha256}
+    table |= {"text": document.text}
+    if files := dict(_codec_files(config, say)):
+        table["files"] = files
+        sha256 = hashlib.sha256(orjson.dumps(table, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return orjson.dumps(table, option=orjson.OPT_SORT_KEYS), sha256
+
+
+def _codec_files(
+    config: Configuration, say: Callable[[str, str], None]
+) -> Iterator[tuple[str, str]]:
+    """The codecs that the configuration names: what they say of bytes must stay known."""
+    for source in config.sources:
+        if isinstance(source, LorawanSource) and source.codec_file is not None:
+            try:
+                yield str(source.codec_file), read_text(source.codec_file)
+            except (OSError, UnicodeDecodeError) as error:
+                say(f"codec {source.codec_file}", f"can't be read: {error}")

@@ -1,14 +1,12 @@
 """The service: every part put together, started, supervised and stopped in the right order."""
 
 import contextlib
-import hashlib
 import logging
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -21,7 +19,12 @@ from edaphon.clock import SystemClock
 from edaphon.commands.disk import Disk, Room
 from edaphon.commands.housekeeping import Housekeeping
 from edaphon.commands.inlets import Inlets, Overrides
-from edaphon.commands.keeping import Evidence, entry_of_evidence, fact_entries
+from edaphon.commands.keeping import (
+    Evidence,
+    configuration_payload,
+    entry_of_evidence,
+    fact_entries,
+)
 from edaphon.commands.layout import Layout
 from edaphon.commands.outlets import SinkParts, moved
 from edaphon.commands.refused_log import RefusedLog
@@ -29,7 +32,8 @@ from edaphon.commands.series_file import new_series, open_series
 from edaphon.commands.storage import Storage
 from edaphon.commands.stored import StoredCheck
 from edaphon.commands.summaries import JOURNAL_SUMMARY
-from edaphon.config import Configuration, LorawanSource, ScheduledSource
+from edaphon.commands.watching.alerting import notifier_of
+from edaphon.config import Configuration, ScheduledSource
 from edaphon.config import Sink as SinkConfig
 from edaphon.databases import (
     StorageFault,
@@ -55,7 +59,6 @@ from edaphon.sinks.delivery import Delivery, State
 from edaphon.sinks.feed import SeriesFeed, cursor_name
 from edaphon.sinks.sink import Sink, sink_kind
 from edaphon.written import Complaint, Document
-from edaphon.written.reading import read_text
 
 __all__ = ["NotKept", "Overrides", "Refusal", "Service"]
 
@@ -66,6 +69,8 @@ COLLECT_S = 0.1  # what a turn of the deriver costs depends more on its channels
 APPLY_WITHIN_S = 10.0
 WATCH_CLOCK_S = 10.0
 COMMIT_WITHIN_S = 2.0  # at a stop; on a full disk what came is not acknowledged either
+FAILED_WAIT_S = 1.0, 60.0  # before a part that failed begins again, and at most
+RECOVERED_S = 3 * FAILED_WAIT_S[1]
 _ACCOUNTS = "slot accounts"
 SAVE_AT_ENTRIES = 100_000  # behind what is saved: a start reads no more than these
 WATCH_SAVED_S = 10.0
@@ -117,6 +122,7 @@ class Service:
         )
         self.trouble: dict[str, str] = {}
         self._refused = RefusedLog()
+        self._failed_s: dict[str, float] = {}  # monotonic [s]
         self.channels: dict[str, Channel] = {}
         self.clock_how = ""
         self._saved_at: Sequence | None = None  # what a start would read is behind this place
@@ -173,11 +179,15 @@ class Service:
         self._run("saved places", self._watch_saved)
         self._run("stored files", self.stored.run)
         self._start_housekeeping()
+        self.alerts = notifier_of(self, self._own.look_every_s)
+        self._run("alerts", partial(self.alerts.run, self.stop_event))
+        self.alerts.start_sending(self._run, self.stop_event)
 
     def stop(self) -> None:
         """Within 10 s in any state of any server: sources first, then what they brought."""
         self.stop_sources()
         self.stop_event.set()
+        self.alerts.wake()
         self._housekeeping.stop()
         self._save_accounts()
         until = time.monotonic() + STOP_THREADS_S
@@ -189,6 +199,7 @@ class Service:
         for parts in self.sinks.values():
             parts.delivery.stop(STOP_SINK_S / len(self.sinks))
         self._keep_house()
+        self.alerts.save(at_once=True)
         self.journal.close()
         self.series.close()
         self.state.close()
@@ -220,7 +231,7 @@ class Service:
 
     def _supervise(self, name: str, life: Callable[[], None]) -> None:
         """The one place that catches everything: name it, say it once, begin again."""
-        wait_s = 1.0
+        wait_s = FAILED_WAIT_S[0]
         while not self.stop_event.is_set():
             try:
                 life()
@@ -228,21 +239,24 @@ class Service:
             except Exception as error:  # whatever a part does, the others go on
                 words = f"{type(error).__name__}: {error}"
                 self.say_trouble(name, f"failed and begins again: {words}")
+                self._failed_s[name] = time.monotonic()
                 _log.debug("%s", name, exc_info=True)
                 self.stop_event.wait(wait_s)
-                wait_s = min(2 * wait_s, 60.0)
+                wait_s = min(2 * wait_s, FAILED_WAIT_S[1])
+
+    def failing(self) -> dict[str, str]:
+        """Parts of the service that failed lately, and why; one that runs since is back."""
+        for name, failed_s in list(self._failed_s.items()):
+            if time.monotonic() - failed_s > RECOVERED_S:
+                del self._failed_s[name]
+                self.say_trouble(name, None)
+        names = [*self._failed_s, "series"]
+        return {name: self.trouble[name] for name in names if name in self.trouble}
 
     # -- beginning -------------------------------------------------------------------------
 
     def _journal_configuration(self) -> None:
-        text = self.document.text
-        sha256 = hashlib.sha256(text.encode()).hexdigest()
-        table: dict[str, Any] = {"file": Path(self.document.file).name, "sha256": sha256}
-        table |= {"text": text}
-        if files := self._codec_files():
-            table["files"] = files
-            sha256 = hashlib.sha256(orjson.dumps(table, option=orjson.OPT_SORT_KEYS)).hexdigest()
-        payload = orjson.dumps(table, option=orjson.OPT_SORT_KEYS)
+        payload, sha256 = configuration_payload(self.document, self.config, self.say_trouble)
         last = self.journal.copies.last(Kind.CONFIGURATION)
         lost = last is None or last[1].payload != payload
         if lost or sha256 != self.state.get("configuration"):
@@ -252,17 +266,6 @@ class Service:
                 lambda _: self._note("configuration", sha256),
             )
             self._all_committed()  # what is derived from here on is read by it
-
-    def _codec_files(self) -> dict[str, str]:
-        """The codecs that the configuration names: what they say of bytes must stay known."""
-        found: dict[str, str] = {}
-        for source in self.config.sources:
-            if isinstance(source, LorawanSource) and source.codec_file is not None:
-                try:
-                    found[str(source.codec_file)] = read_text(source.codec_file)
-                except (OSError, UnicodeDecodeError) as error:
-                    self.say_trouble(f"codec {source.codec_file}", f"can't be read: {error}")
-        return found
 
     def _begin_series_again(self) -> bool:
         """A damaged page of a file in use: values come from the journal again, to all sinks."""
@@ -398,7 +401,7 @@ class Service:
             feed = SeriesFeed(config.name, self.series, self.channels, self.state)
             delivery = Delivery(
                 config.name,
-                partial(self._open_sink, config),
+                partial(self.open_sink, config),
                 feed,
                 self.state,
                 SystemClock(),
@@ -413,7 +416,7 @@ class Service:
         """Those that are lost do not count: nothing waits for a server."""
         return all(p.feed.keeps_up for p in self.sinks.values() if p.delivery.state.up)
 
-    def _open_sink(self, config: SinkConfig) -> Sink:
+    def open_sink(self, config: SinkConfig) -> Sink:
         kind = sink_kind(config.kind)
         return kind.open_sink(kind.Settings.model_validate(config.settings), self.channels)
 

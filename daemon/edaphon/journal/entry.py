@@ -20,6 +20,7 @@ class Kind(IntEnum):
     NOTE = 9
     LOST = 10
     JOB = 11
+    ALERT = 12
 
 
 class Purpose(IntEnum):

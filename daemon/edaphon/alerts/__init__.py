@@ -1,0 +1,1 @@
+"""Who must know what, when: conditions become incidents, incidents become messages."""

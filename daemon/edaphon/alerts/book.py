@@ -1,0 +1,277 @@
+"""The book of incidents: only what their events say, so that the journal gives it back."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, NamedTuple
+
+from edaphon.alerts.message import Occasion
+from edaphon.alerts.model import Condition, Event, Incident, Severity, What
+
+__all__ = ["Book", "Sent", "acknowledged", "part_json", "replayed"]
+
+CLOSED_KEPT = 300  # incidents that a summary may still name
+TURNS_KEPT = 50
+DAY_NS = 24 * 3600 * 10**9
+
+
+class Sent(NamedTuple):
+    """The last message of an incident to one receiver; `state` is the incident's at that time.
+
+    `reached`: at least one message of the incident was taken, this one or one before.
+    """
+
+    occasion: Occasion
+    state: int
+    time_ns: int
+    refused: bool = False
+    reached: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """Incidents that are open or were closed lately, and what was sent of them.
+
+    `sent` is by receiver and number; `times_ns` are by receiver the messages of the last day.
+    """
+
+    incidents: Mapping[int, Incident] = field(default_factory=dict)
+    sent: Mapping[str, Mapping[int, Sent]] = field(default_factory=dict)
+    times_ns: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    last_number: int = 0
+
+    @property
+    def open(self) -> tuple[Incident, ...]:
+        return tuple(one for one in self.incidents.values() if not one.closed)
+
+    @property
+    def parts(self) -> tuple[Condition, ...]:
+        """The conditions of all open incidents, where a start of the service begins to look."""
+        return tuple(part for one in self.open for part in one.parts)
+
+    def to_json(self) -> dict[str, Any]:
+        """For the state file."""
+        return {
+            "incidents": [_incident_json(one) for one in self.incidents.values()],
+            "sent": {
+                receiver: {str(number): list(one) for number, one in by_number.items()}
+                for receiver, by_number in self.sent.items()
+            },
+            "times_ns": {receiver: list(times) for receiver, times in self.times_ns.items()},
+            "last_number": self.last_number,
+        }
+
+    @classmethod
+    def from_json(cls, table: Mapping[str, Any]) -> "Book":
+        """The book that `to_json` wrote. Raises KeyError, TypeError, ValueError if it did not."""
+        return cls(
+            {one["number"]: _incident(one) for one in table["incidents"]},
+            {
+                receiver: {
+                    int(number): Sent(Occasion(one[0]), *one[1:]) for number, one in sent.items()
+                }
+                for receiver, sent in table["sent"].items()
+            },
+            {receiver: tuple(times) for receiver, times in table["times_ns"].items()},
+            table["last_number"],
+        )
+
+
+def acknowledged(number: int, now_ns: int, until_ns: int, by: str, why: str) -> Event:
+    """A person knows of it: nothing is repeated or escalated until then, unless it gets worse."""
+    table = {"until_ns": until_ns, "by": by, "why": why}
+    return Event("acknowledged", number, now_ns, table)
+
+
+def replayed(book: Book, event: Event) -> Book:
+    """The book after an event; one that is not known, or of no open incident, changes nothing."""
+    try:
+        return _after(book, event)
+    except (KeyError, TypeError, ValueError):  # newer software wrote it
+        return book
+
+
+def _after(book: Book, event: Event) -> Book:
+    if event.did == "opened":
+        return _opened(book, event)
+    if event.did in ("sent", "summed", "refused"):
+        return _sent(book, event)
+    incident, change = book.incidents.get(event.number), CHANGES.get(event.did)
+    if incident is None or incident.closed or change is None:
+        return book
+    changed = change(incident, event)
+    return _kept(replace(book, incidents={**book.incidents, incident.number: changed}))
+
+
+def _opened(book: Book, event: Event) -> Book:
+    if event.number in book.incidents:
+        return book
+    table: Mapping[str, Any] = event.table
+    incident = Incident(
+        number=event.number,
+        cause=table["cause"],
+        what=What(table["what"]),
+        severity=Severity(table["severity"]),
+        since_ns=table["since_ns"],
+        opened_ns=event.time_ns,
+        members=tuple(table["members"]),
+        numbers=table.get("numbers", {}),
+        changed_ns=event.time_ns,
+        turns_ns=tuple(table.get("turns_ns", ())),
+        parts=_parts(table["parts"]),
+        due_ns=table.get("due_ns", event.time_ns),
+    )
+    last = max(book.last_number, event.number)
+    return replace(book, incidents={**book.incidents, event.number: incident}, last_number=last)
+
+
+def _kept(book: Book) -> Book:
+    """Without the closed incidents of which nobody needs to hear any more."""
+    closed = sorted(one.number for one in book.incidents.values() if one.closed)
+    dropped = frozenset(closed[:-CLOSED_KEPT])
+    if not dropped:
+        return book
+    kept = {number: one for number, one in book.incidents.items() if number not in dropped}
+    sent = {
+        receiver: {number: one for number, one in by_number.items() if number in kept}
+        for receiver, by_number in book.sent.items()
+    }
+    return replace(book, incidents=kept, sent=sent)
+
+
+def _grew(incident: Incident, event: Event) -> Incident:
+    """More fails with it. If a person had acknowledged less, that is news."""
+    table: Mapping[str, Any] = event.table
+    news = event.time_ns < incident.acknowledged_until_ns
+    return replace(
+        incident,
+        members=tuple(table["members"]),
+        parts=_parts(table["parts"]),
+        changed_ns=event.time_ns,
+        state=incident.state + news,
+        acknowledged_until_ns=0,
+    )
+
+
+def _changed(incident: Incident, event: Event) -> Incident:
+    table: Mapping[str, Any] = event.table
+    grown = _grew(incident, event)
+    return replace(
+        grown,
+        what=What(table["what"]),
+        severity=Severity(table["severity"]),
+        numbers=table.get("numbers", {}),
+        state=incident.state + 1,
+    )
+
+
+def _quiet(incident: Incident, event: Event) -> Incident:
+    table: Mapping[str, Any] = event.table
+    return replace(
+        incident,
+        quiet_ns=event.time_ns,
+        quiet_mono_ns=table["mono_ns"],
+        flaps=incident.flaps or table["flaps"],
+        turns_ns=_turns(incident, event),
+    )
+
+
+def _turns(incident: Incident, event: Event) -> tuple[int, ...]:
+    """When it came and went in the last day."""
+    lately = [one for one in incident.turns_ns if abs(event.time_ns - one) < DAY_NS]
+    return (*lately[-TURNS_KEPT:], event.time_ns)
+
+
+def _turned(incident: Incident, event: Event) -> Incident:
+    turns_ns = _turns(incident, event)
+    return replace(
+        incident, quiet_ns=0, quiet_mono_ns=0, changed_ns=event.time_ns, turns_ns=turns_ns
+    )
+
+
+def _closed(incident: Incident, event: Event) -> Incident:
+    return replace(
+        incident,
+        resolved_ns=event.time_ns,
+        closed=event.did,
+        state=incident.state + 1,
+        parts=(),
+        turns_ns=_turns(incident, event),
+    )
+
+
+def _acknowledged(incident: Incident, event: Event) -> Incident:
+    table: Mapping[str, Any] = event.table
+    return replace(
+        incident,
+        acknowledged_until_ns=table["until_ns"],
+        acknowledged_by=table.get("by", ""),
+        why=table.get("why", ""),
+    )
+
+
+CHANGES: Mapping[str, Callable[[Incident, Event], Incident]] = {
+    "grew": _grew,
+    "changed": _changed,
+    "quiet": _quiet,
+    "turned": _turned,
+    "resolved": _closed,
+    "joined": _closed,
+    "removed": _closed,
+    "acknowledged": _acknowledged,
+}
+
+
+def _sent(book: Book, event: Event) -> Book:
+    """What a receiver took or refused; what it took of no incident shows that it works again."""
+    table: Mapping[str, Any] = event.table
+    receiver, is_refused = table["receiver"], event.did == "refused"
+    before = book.sent.get(receiver, {})
+    now = dict(before)
+    for number, state in zip(table["numbers"], table["states"], strict=True):
+        last = before.get(number)
+        reached = not is_refused or (last is not None and last.reached)
+        occasion = Occasion(table["occasion"])
+        now[number] = Sent(occasion, state, event.time_ns, is_refused, reached)
+    if not table["numbers"] and not is_refused:
+        now = {number: one for number, one in now.items() if not one.refused or one.reached}
+        now = {number: one._replace(refused=False) for number, one in now.items()}
+    times_ns = book.times_ns
+    if not is_refused:
+        lately = [one for one in times_ns.get(receiver, ()) if event.time_ns - one < DAY_NS]
+        times_ns = {**times_ns, receiver: (*lately, event.time_ns)}
+    return replace(book, sent={**book.sent, receiver: now}, times_ns=times_ns)
+
+
+def part_json(part: Condition) -> list[Any]:
+    numbers = dict(part.numbers)
+    return [part.node, part.what.value, part.severity.value, part.since_ns, numbers]
+
+
+def _parts(rows: Iterable[Any]) -> tuple[Condition, ...]:
+    return tuple(
+        Condition(node, What(what), Severity(severity), since_ns, numbers)
+        for node, what, severity, since_ns, numbers in rows
+    )
+
+
+def _incident_json(incident: Incident) -> dict[str, Any]:
+    table = {one.name: getattr(incident, one.name) for one in fields(incident)}
+    table["parts"] = [part_json(part) for part in incident.parts]
+    table["what"], table["severity"] = incident.what.value, incident.severity.value
+    table["numbers"] = dict(incident.numbers)
+    table["members"], table["turns_ns"] = list(incident.members), list(incident.turns_ns)
+    return table
+
+
+def _incident(table: Mapping[str, Any]) -> Incident:
+    """An incident of a state file; keys of newer software are passed over."""
+    known = {one.name for one in fields(Incident)}
+    values = {key: value for key, value in table.items() if key in known}
+    values |= {
+        "what": What(table["what"]),
+        "severity": Severity(table["severity"]),
+        "members": tuple(table["members"]),
+        "turns_ns": tuple(table["turns_ns"]),
+        "parts": _parts(table["parts"]),
+    }
+    return Incident(**values)

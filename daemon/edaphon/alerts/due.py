@@ -1,0 +1,211 @@
+"""Which message is due to whom: a function of the book, the receivers and the time.
+
+Nothing is queued. What a receiver has not got is due until it was sent, always in its latest state:
+after a week without network each open incident gives one message, and what came and went meanwhile
+gives one summary.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import NamedTuple
+
+from edaphon.alerts.book import Book, Sent
+from edaphon.alerts.causes import SEVERITIES
+from edaphon.alerts.holds import DAY_NS, HOUR_NS, MINUTE_NS
+from edaphon.alerts.message import Occasion
+from edaphon.alerts.model import Event, Incident, NodeKind, Severity
+
+__all__ = ["Due", "ReceiverRules", "due", "refused", "sent"]
+
+WAIT_MOST_NS = 10 * MINUTE_NS  # a due time further ahead is of a clock that was set back
+DOUBTFUL_REPEAT_NS = 7 * DAY_NS
+FOR_LOST = 4  # one in so many messages of a day is kept for what is lost
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverRules:
+    """What one receiver wants. `hours` are the site's, (from, to); news of loss never waits.
+
+    With `after_ns` it gets what nobody acknowledged for so long since it opened. It gets no summary
+    of what was closed before `since_ns`, when it was configured.
+    """
+
+    name: str
+    classes: frozenset[Severity] = frozenset(Severity) - {Severity.COSMETIC}
+    hours: tuple[time, time] | None = None
+    offset_s: int = 0  # the site's time less UTC
+    after_ns: int = 0
+    language: str = "en"
+    repeat_ns: int = DAY_NS
+    per_hour: int = 6
+    per_day: int = 20
+    since_ns: int = 0
+
+
+class Due(NamedTuple):
+    """A message that is due: of one incident, or a SUMMARY of several.
+
+    `states` are those of the incidents of `numbers`, in their order.
+    """
+
+    receiver: str
+    numbers: tuple[int, ...]
+    states: tuple[int, ...]
+    occasion: Occasion
+
+
+def due(book: Book, receivers: Sequence[ReceiverRules], now_ns: int) -> list[Due]:
+    """What is due now, the worst first; each is due until its event `sent` or `refused` came."""
+    return [message for rules in receivers for message in _of_receiver(book, rules, now_ns)]
+
+
+def sent(message: Due, now_ns: int) -> Event:
+    """What the journal keeps of a message that its receiver has taken."""
+    did = "summed" if message.occasion is Occasion.SUMMARY else "sent"
+    return _event(did, message, now_ns)
+
+
+def refused(message: Due, now_ns: int, why: str) -> Event:
+    """What the journal keeps of a message that its receiver will never take."""
+    event = _event("refused", message, now_ns)
+    return event._replace(table={**event.table, "why": why})
+
+
+def _event(did: str, message: Due, now_ns: int) -> Event:
+    number = message.numbers[0] if len(message.numbers) == 1 else 0
+    table = {
+        "receiver": message.receiver,
+        "occasion": message.occasion.value,
+        "numbers": list(message.numbers),
+        "states": list(message.states),
+    }
+    return Event(did, number, now_ns, table)
+
+
+def _of_receiver(book: Book, rules: ReceiverRules, now_ns: int) -> list[Due]:
+    sent_before = book.sent.get(rules.name, {})
+    single: list[tuple[Incident, Occasion]] = []
+    missed: list[Incident] = []
+    for incident in book.incidents.values():
+        last = sent_before.get(incident.number)
+        if last is None and not _wants(rules, incident):
+            continue
+        if _missed(incident, last, rules):
+            missed.append(incident)
+        occasion = _occasion(incident, last, rules, now_ns)
+        if occasion is not None:
+            single.append((incident, occasion))
+    awake = _awake(rules, now_ns)
+    single = [(one, occasion) for one, occasion in single if awake or _urgent(one, occasion)]
+    return _within_rate(book, rules, now_ns, single, missed if awake else [])
+
+
+def _wants(rules: ReceiverRules, incident: Incident) -> bool:
+    """Whether a receiver is one to know; that it refuses itself is for the others."""
+    itself = incident.cause == f"{NodeKind.RECEIVER} {rules.name}"
+    is_of_class = incident.severity in rules.classes - {Severity.COSMETIC}
+    return is_of_class and not itself
+
+
+def _occasion(
+    incident: Incident, last: Sent | None, rules: ReceiverRules, now_ns: int
+) -> Occasion | None:
+    """What is due of an incident by itself, None: nothing now."""
+    if incident.closed:
+        over = last is not None and last.reached and last.state < incident.state
+        return Occasion.RESOLVED if over and incident.closed == "resolved" else None
+    if last is None:
+        return Occasion.OPENED if _is_time(incident, rules, now_ns) else None
+    if incident.state > last.state:
+        return Occasion.CHANGED if last.reached else Occasion.OPENED
+    idle = last.refused or incident.quiet_ns or _is_acknowledged(incident, now_ns)
+    if idle or abs(now_ns - last.time_ns) < _repeat_ns(incident, last, rules):
+        return None
+    return Occasion.REPEATED
+
+
+def _is_time(incident: Incident, rules: ReceiverRules, now_ns: int) -> bool:
+    """Whether the first message may leave: nothing above it failed, or nobody acknowledged it."""
+    waits = 0 < incident.due_ns - now_ns <= WAIT_MOST_NS
+    if waits or not rules.after_ns:
+        return not waits
+    late = now_ns - incident.opened_ns >= rules.after_ns
+    return late and not _is_acknowledged(incident, now_ns)
+
+
+def _is_acknowledged(incident: Incident, now_ns: int) -> bool:
+    return now_ns < incident.acknowledged_until_ns
+
+
+def _missed(incident: Incident, last: Sent | None, rules: ReceiverRules) -> bool:
+    """Whether an incident came and went, and its opening was due and never went out."""
+    return (
+        last is None
+        and incident.closed == "resolved"
+        and incident.resolved_ns >= max(incident.due_ns, incident.opened_ns + rules.after_ns)
+        and incident.resolved_ns >= rules.since_ns
+        and not (rules.after_ns and incident.acknowledged_until_ns)
+    )
+
+
+def _repeat_ns(incident: Incident, last: Sent, rules: ReceiverRules) -> int:
+    """A day; a week for what is doubtful; half of the time that is left for what will be lost."""
+    if incident.severity is Severity.DOUBTFUL:
+        return max(rules.repeat_ns, DOUBTFUL_REPEAT_NS)
+    if incident.severity is not Severity.WILL_BE_LOST:
+        return rules.repeat_ns
+    left_ns = int(incident.numbers.get("begins_ns", 0)) - last.time_ns
+    return max(rules.repeat_ns, left_ns // 2)
+
+
+def _awake(rules: ReceiverRules, now_ns: int) -> bool:
+    """Whether a receiver takes what can wait; hours may pass over midnight."""
+    if rules.hours is None:
+        return True
+    start, end = rules.hours
+    site = datetime.fromtimestamp(now_ns // 10**9, UTC) + timedelta(seconds=rules.offset_s)
+    now = site.time()
+    return start <= now < end if start <= end else now >= start or now < end
+
+
+def _urgent(incident: Incident, occasion: Occasion) -> bool:
+    news = occasion in (Occasion.OPENED, Occasion.CHANGED)
+    return news and incident.severity is Severity.LOST
+
+
+def _within_rate(
+    book: Book,
+    rules: ReceiverRules,
+    now_ns: int,
+    single: list[tuple[Incident, Occasion]],
+    missed: list[Incident],
+) -> list[Due]:
+    """As many messages as the rate allows, the worst first; the last one sums up the rest."""
+    single.sort(key=_rank)
+    times = book.times_ns.get(rules.name, ())
+    in_hour = sum(abs(now_ns - one) < HOUR_NS for one in times)
+    of_day = rules.per_day - sum(abs(now_ns - one) < DAY_NS for one in times)
+    if of_day <= rules.per_day // FOR_LOST:
+        single, missed = [one for one in single if _urgent(*one)], []
+    free = min(rules.per_hour - in_hour, of_day)
+    if free <= 0:
+        return []
+    if len(single) + bool(missed) > free:
+        missed = [*(one for one, _ in single[free - 1 :]), *missed]
+        single = single[: free - 1]
+    messages = [_due(rules, [one], occasion) for one, occasion in single]
+    if missed:
+        messages.append(_due(rules, missed, Occasion.SUMMARY))
+    return messages
+
+
+def _rank(one: tuple[Incident, Occasion]) -> tuple[bool, int, int]:
+    incident, occasion = one
+    can_wait = occasion in (Occasion.RESOLVED, Occasion.REPEATED)
+    return can_wait, SEVERITIES.index(incident.severity), incident.number
+
+
+def _due(rules: ReceiverRules, incidents: Sequence[Incident], occasion: Occasion) -> Due:
+    numbers = tuple(one.number for one in incidents)
+    return Due(rules.name, numbers, tuple(one.state for one in incidents), occasion)

@@ -1,0 +1,200 @@
+"""Which events a look at the station adds to the book: incidents open, grow, turn and close."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from edaphon.alerts.book import Book, Sent, acknowledged, part_json, replayed
+from edaphon.alerts.causes import DATA, SEVERITIES, STORAGE, Cause, causes, group
+from edaphon.alerts.holds import DAY_NS, HOUR_NS, MINUTE_NS
+from edaphon.alerts.look import Look, above, gone
+from edaphon.alerts.model import Condition, Event, Incident
+from edaphon.alerts.situation import Situation, SourceNow
+
+__all__ = ["Book", "Sent", "acknowledged", "replayed", "step"]
+
+WAIT_MOST_NS = 10 * MINUTE_NS  # before the first message: its parent may fail a moment later
+TURNS = 4  # more comings and goings in a day: it flaps, and stays open
+FLAPPING_NS = QUIET_NS = DAY_NS
+SPEAKS_INTERVALS = 2
+RETURN_INTERVALS, RETURN_MOST_NS = 3, 6 * HOUR_NS  # until what is still ill gets its own incident
+
+Key = tuple[str, str]
+
+
+def step(book: Book, situation: Situation, found: Sequence[Condition]) -> list[Event]:
+    """What is to be journalled now; the book after it is `replayed` of each of them in turn."""
+    return list(_Step(book, situation, found).events())
+
+
+class _Step:
+    def __init__(self, book: Book, situation: Situation, found: Sequence[Condition]) -> None:
+        self.book, self.situation = book, situation
+        self.now, self.number = situation.now_ns, book.last_number
+        open_nodes = {one.cause for one in book.open if one.what in DATA}
+        self.causes = {one.key: one for one in causes(situation, found, open_nodes)}
+        self.open = {_key(one): one for one in book.open}
+        self.look = Look(situation, {})
+        self.numbers: dict[Key, int] = {}  # of the incidents that this step opens
+
+    def events(self) -> Iterator[Event]:
+        new = {key: one for key, one in self.causes.items() if key not in self.open}
+        joined: dict[Key, list[Incident]] = {}
+        for key, incident in self.open.items():
+            cause = self.causes.get(key)
+            into = None if cause else self.taken_in(incident)
+            if cause is not None:
+                yield from self.going_on(incident, cause)
+            elif into is not None:
+                joined.setdefault(into, []).append(incident)
+            else:
+                ill = [key for key, one in new.items() if self.belongs(one, incident)]
+                event = self.ended(incident, [new[key] for key in ill])
+                closes = event is not None and event.did != "quiet"
+                new = new if closes else {key: new[key] for key in new if key not in ill}
+                yield from [event] if event else []
+        for key, cause in new.items():
+            yield from self.opened(cause, joined.get(key, []))
+        numbers = {key: one.number for key, one in self.open.items()} | self.numbers
+        for key, incidents in joined.items():
+            if key in numbers:  # else an incident that ends still keeps that cause
+                yield from (self.event("joined", one, into=numbers[key]) for one in incidents)
+
+    def event(self, did: str, incident: Incident, **table: object) -> Event:
+        return Event(did, incident.number, self.now, table)
+
+    def going_on(self, incident: Incident, cause: Cause) -> Iterator[Event]:
+        """What is still wrong: back again, worse, or with more members."""
+        if incident.quiet_ns:
+            yield self.event("turned", incident)
+        members = tuple(dict.fromkeys((*incident.members, *cause.members)))
+        table = {"members": list(members), "parts": [part_json(one) for one in cause.parts]}
+        if SEVERITIES.index(cause.severity) < SEVERITIES.index(incident.severity):
+            yield self.event("changed", incident, **table, **_what(cause))
+        elif len(members) > len(incident.members):
+            yield self.event("grew", incident, **table)
+        yield from self.paused(incident)
+
+    def paused(self, incident: Incident) -> Iterator[Event]:
+        """A person who declares a pause knows of what fails in it, until its end."""
+        nodes = [part.node for part in incident.parts]
+        if not all(self.look.paused(node) for node in nodes):
+            return
+        ups = {up for node in nodes for up in above(self.situation, node)}
+        going = [one for one in self.situation.pauses if one.start_ns <= self.now < one.end_ns]
+        mine = [one for one in going if not ups.isdisjoint(one.nodes)]
+        last = max(mine, key=lambda one: one.end_ns, default=None)
+        if last is not None and last.end_ns > incident.acknowledged_until_ns:
+            yield acknowledged(incident.number, self.now, last.end_ns, last.fact, last.kind)
+
+    def taken_in(self, incident: Incident) -> Key | None:
+        """The cause that now explains an incident whose own cause is no longer found."""
+        parts = {part.key for part in incident.parts}
+        nodes = set(above(self.situation, incident.cause))
+        for key, cause in self.causes.items():
+            over = cause.node in nodes or cause.what in STORAGE
+            if over and any(part.key in parts for part in cause.parts):
+                return key
+        return None
+
+    def belongs(self, cause: Cause, incident: Incident) -> bool:
+        """Whether a cause is what is left of an incident that took it in."""
+        if cause.what not in DATA or not set(cause.members) <= set(incident.members):
+            return False
+        return incident.what in STORAGE or incident.cause in above(self.situation, cause.node)
+
+    def ended(self, incident: Incident, ill: Sequence[Cause]) -> Event | None:
+        """What becomes of an incident whose cause is no longer found; `ill` is left of it."""
+        if incident.parts and all(gone(self.look, part) for part in incident.parts):
+            return self.event("removed", incident)
+        if not self.flows(incident):
+            return None
+        flaps = self.flaps(incident)
+        quiet_ns = self.return_ns(incident) if ill else QUIET_NS if flaps else 0
+        if self.quiet_for(incident) >= quiet_ns:
+            return self.event("resolved", incident)
+        if incident.quiet_ns:
+            return None
+        return self.event("quiet", incident, mono_ns=self.situation.mono_ns, flaps=flaps)
+
+    def flows(self, incident: Incident) -> bool:
+        """Whether data come again from all sources of an incident that have none of their own."""
+        if incident.what not in DATA:
+            return True
+        causes = self.causes.values()
+        still_ill = {node for one in causes if one.what in DATA for node in one.members}
+        clock_set_back = incident.since_ns > self.now
+        return all(
+            source.age_ns < SPEAKS_INTERVALS * source.interval_ns
+            and (clock_set_back or (source.last_ns or 0) > incident.since_ns)
+            for source in self.sources_of(incident)
+            if source.interval_ns
+            if source.node not in still_ill and not self.look.paused(source.node)
+        )
+
+    def sources_of(self, incident: Incident) -> Iterator[SourceNow]:
+        found = (self.look.source_of(node) for node in incident.members)
+        return (one for one in found if one is not None)
+
+    def quiet_for(self, incident: Incident) -> int:
+        """How long nothing is wrong at least [ns]: the monotonic clock of this boot counts."""
+        if not incident.quiet_ns:
+            return 0
+        since = self.situation.mono_ns - incident.quiet_mono_ns
+        return since if since >= 0 else self.situation.mono_ns
+
+    def return_ns(self, incident: Incident) -> int:
+        """How long what comes back may take, one child after the other."""
+        slowest = max((one.interval_ns or 0 for one in self.sources_of(incident)), default=0)
+        return min(RETURN_INTERVALS * slowest, RETURN_MOST_NS)
+
+    def flaps(self, incident: Incident) -> bool:
+        lately = [one for one in incident.turns_ns if self.now - one < FLAPPING_NS]
+        return incident.flaps or len(lately) + 1 > TURNS
+
+    def opened(self, cause: Cause, joined: Sequence[Incident]) -> Iterator[Event]:
+        self.number += 1
+        self.numbers[cause.key] = self.number
+        yield Event(
+            "opened",
+            self.number,
+            self.now,
+            {
+                "cause": cause.node,
+                "since_ns": min([cause.since_ns, *(one.since_ns for one in joined)]),
+                "members": list(cause.members),
+                "parts": [part_json(one) for one in cause.parts],
+                "turns_ns": [*self.turns(cause), self.now],
+                "due_ns": min([self.now + _wait_ns(cause), *self.unsent_due(joined)]),
+                **_what(cause),
+            },
+        )
+
+    def unsent_due(self, joined: Sequence[Incident]) -> Iterator[int]:
+        return (max(one.due_ns, self.now) for one in joined if one.due_ns > self.now)
+
+    def turns(self, cause: Cause) -> list[int]:
+        """When this cause came and went in the last day."""
+        same = [one for one in self.book.incidents.values() if _key(one) == cause.key]
+        last = max(same, key=lambda one: one.number, default=None)
+        return [one for one in last.turns_ns if self.now - one < FLAPPING_NS] if last else []
+
+
+def _key(incident: Incident) -> Key:
+    return incident.cause, group(incident.what)
+
+
+def _what(cause: Cause) -> dict[str, Any]:
+    numbers = dict(cause.numbers)
+    return {"what": cause.what.value, "severity": cause.severity.value, "numbers": numbers}
+
+
+def _interval_ns(part: Condition) -> int:
+    return int(float(part.numbers.get("interval_s", 0)) * 1e9)
+
+
+def _wait_ns(cause: Cause) -> int:
+    """Half an interval of what fails; what no parent explains waits for none."""
+    if cause.what not in DATA:
+        return 0
+    intervals = [ns for part in cause.parts if (ns := _interval_ns(part))]
+    return min(min(intervals, default=0) // 2, WAIT_MOST_NS)

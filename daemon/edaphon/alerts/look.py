@@ -1,0 +1,187 @@
+"""A look at a situation: what rules ask of it, and how verdicts become conditions after a hold."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from edaphon.alerts.holds import ENDS_BY_ABSENCE, HOLDS
+from edaphon.alerts.model import LOGGER, Condition, NodeKind, What
+from edaphon.alerts.situation import ChannelNow, Situation, SourceNow
+
+__all__ = ["Found", "Key", "Look", "Verdict", "above", "gone", "judged", "paused_nodes"]
+
+Key = tuple[str, What]
+NO_NUMBERS: Mapping[str, str | int | float] = {}
+
+
+class Verdict(NamedTuple):
+    """What a rule says of one thing: wrong, right (False), or neither (None): it stays as it was.
+
+    `holds_ns` are how long it must be wrong before it begins, and right before it ends [ns]. With
+    `ripe` false it does not begin yet, however long it has been wrong.
+    """
+
+    condition: Condition
+    wrong: bool | None
+    holds_ns: tuple[int, int]
+    ripe: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look at a situation found: `standing` is wrong now; the rest waits for its hold.
+
+    `suspected` and `mending` are the monotonic times [ns] at which something began to be wrong, or
+    to be right again. A start of the service begins with `Found.of(book.parts)`.
+    """
+
+    standing: tuple[Condition, ...] = ()
+    suspected: Mapping[Key, int] = field(default_factory=dict)
+    mending: Mapping[Key, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, parts: tuple[Condition, ...]) -> "Found":
+        return cls(standing=parts)
+
+
+def above(situation: Situation, node: str) -> Iterator[str]:
+    """The ids of a node and of what it needs, up to the logger."""
+    seen: set[str] = set()
+    while node and node not in seen:
+        seen.add(node)
+        yield node
+        known = situation.nodes.get(node)
+        node = known.parent if known else ""
+
+
+def paused_nodes(situation: Situation, kind: str = "") -> frozenset[str]:
+    """The nodes that a person named in a pause, visit or removal that goes on now."""
+    now = situation.now_ns
+    going = (one for one in situation.pauses if one.start_ns <= now < one.end_ns)
+    return frozenset[str]().union(*(one.nodes for one in going if kind in ("", one.kind)))
+
+
+@dataclass(frozen=True)
+class Look:
+    """A situation, what stood before it, and what several rules ask of it."""
+
+    situation: Situation
+    before: Mapping[Key, Condition]
+
+    @cached_property
+    def sources(self) -> Mapping[str, SourceNow]:
+        return {one.node: one for one in self.situation.sources}
+
+    @cached_property
+    def channels(self) -> Mapping[str, ChannelNow]:
+        return {one.node: one for one in self.situation.channels}
+
+    @cached_property
+    def _paused(self) -> frozenset[str]:
+        return paused_nodes(self.situation)
+
+    @cached_property
+    def _removed(self) -> frozenset[str]:
+        return paused_nodes(self.situation, "removal")
+
+    @cached_property
+    def _pause_ended_ns(self) -> Mapping[str, int]:
+        ended: dict[str, int] = {}
+        for one in self.situation.pauses:
+            if one.end_ns <= self.situation.now_ns:
+                ended.update((node, max(one.end_ns, ended.get(node, 0))) for node in one.nodes)
+        return ended
+
+    def paused(self, node: str) -> bool:
+        """Whether nothing is expected of a node now."""
+        return bool(self._paused) and any(up in self._paused for up in above(self.situation, node))
+
+    def removed(self, node: str) -> bool:
+        """Whether a person declared that a node was taken away."""
+        return bool(self._removed) and any(
+            up in self._removed for up in above(self.situation, node)
+        )
+
+    def missed_ns(self, node: str, age_ns: int) -> int:
+        """How long data of a node are missed, of which the last have this age: no pause counts."""
+        if not self._pause_ended_ns:
+            return age_ns
+        ended = max(self._pause_ended_ns.get(up, 0) for up in above(self.situation, node))
+        return min(age_ns, self.situation.now_ns - ended)
+
+    def source_of(self, node: str) -> SourceNow | None:
+        """The source that brings the data of a node."""
+        ups = above(self.situation, node)
+        return next((self.sources[up] for up in ups if up in self.sources), None)
+
+    def of_kind(self, kind: NodeKind) -> str:
+        """The one node of a kind, the logger if it has none."""
+        nodes = self.situation.nodes.values()
+        return next((node.id for node in nodes if node.kind is kind), LOGGER)
+
+    def verdict(
+        self,
+        node: str,
+        what: What,
+        wrong: bool | None,
+        numbers: Mapping[str, str | int | float] = NO_NUMBERS,
+        since_ns: int | None = None,
+        holds_ns: tuple[int, int] | None = None,
+        ripe: bool = True,
+    ) -> Verdict:
+        """A verdict with the begin that was known before, where it stood before."""
+        stood = self.before.get((node, what))
+        since_ns = self.situation.now_ns if since_ns is None else since_ns
+        since_ns = stood.since_ns if stood else since_ns
+        hold = HOLDS[what]
+        condition = Condition(node, what, hold.severity, since_ns, numbers)
+        return Verdict(condition, wrong, holds_ns or (hold.begin_ns, hold.end_ns), ripe)
+
+
+def gone(look: Look, condition: Condition) -> bool:
+    """Whether a person took away what the condition is about: that is no recovery."""
+    node = look.situation.nodes.get(condition.node)
+    if node is None or look.removed(node.id):
+        return True
+    if condition.what is What.SILENT and node.kind is NodeKind.SOURCE:
+        return node.id not in look.sources
+    if condition.what in (What.NO_NUMBER, What.FAILURE_CODE):
+        return node.id not in look.channels
+    return False
+
+
+def judged(look: Look, verdicts: Iterable[Verdict], before: Found) -> Found:
+    """What stands after the holds; what no rule spoke of stays, unless its absence is the end."""
+    by_key = {one.condition.key: one for one in verdicts}
+    for key, stood in look.before.items():
+        if gone(look, stood):
+            by_key.pop(key, None)
+        elif key not in by_key:
+            wrong = False if stood.what in ENDS_BY_ABSENCE else None
+            by_key[key] = Verdict(stood, wrong, (0, HOLDS[stood.what].end_ns))
+    now = look.situation.mono_ns
+    suspected, mending = dict[Key, int](), dict[Key, int]()
+    standing = []
+    for key, one in by_key.items():
+        if key in look.before:
+            stands = not _held(
+                one.wrong is False, key, now, one.holds_ns[1], before.mending, mending
+            )
+        else:
+            wrong = one.wrong is True and not look.paused(one.condition.node)
+            held = _held(wrong, key, now, one.holds_ns[0], before.suspected, suspected)
+            stands = held and one.ripe
+        if stands:
+            standing.append(one.condition)
+    return Found(tuple(standing), suspected, mending)
+
+
+def _held(
+    is_so: bool, key: Key, now: int, hold_ns: int, before: Mapping[Key, int], after: dict[Key, int]
+) -> bool:
+    """Whether it is so for as long as its hold; `after` keeps since when."""
+    if not is_so:
+        return False
+    after[key] = before.get(key, now)
+    return now - after[key] >= hold_ns

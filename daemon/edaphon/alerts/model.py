@@ -1,0 +1,172 @@
+"""Nodes, conditions, incidents and events: what all parts of the alerts share.
+
+    Situation ─rules─► Condition* ─causes─► Incident* ─due─► Message ─receiver─► Event (sent)
+                                                ▲
+    journal entries of kind ALERT ──Event*──────┘
+
+A situation is a frozen picture of what is known at one moment. Rules are pure functions of it and
+of what they found before. Incidents are only what their events say, so that a restart finds them
+in the journal as they were.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+__all__ = [
+    "LOGGER",
+    "Condition",
+    "Event",
+    "Incident",
+    "Node",
+    "NodeKind",
+    "Severity",
+    "What",
+]
+
+
+class Severity(StrEnum):
+    """What becomes of data; the first is the worst."""
+
+    LOST = "lost"
+    WILL_BE_LOST = "will be lost"
+    DOUBTFUL = "doubtful"
+    LATE = "late"
+    COSMETIC = "cosmetic"
+
+
+class NodeKind(StrEnum):
+    """What can fail; a node's parent is what it needs to give data."""
+
+    LOGGER = "logger"
+    SUPPLY = "supply"
+    DISK = "disk"
+    CLOCK = "clock"
+    JOURNAL = "journal"
+    SERVICE = "service"
+    BUS = "bus"
+    BRANCH = "branch"
+    BROKER = "broker"
+    GATEWAY = "gateway"
+    SOURCE = "source"
+    SENSOR = "sensor"  # a probe that feeds several outputs of a source
+    CHANNEL = "channel"
+    SERVER = "server"
+    SINK = "sink"
+    CALIBRATION = "calibration"
+    RECEIVER = "receiver"
+
+
+class Node(NamedTuple):
+    """`id` is "KIND NAME" and unique; `parent` is the id of another node, "" for the logger.
+
+    `label` names it for people in the site's own words, without the word for its kind: a sensor's
+    serial number and model, a bus with the identity of its port. `model` is the sheet of a source
+    or sensor; `quantity`, `plot` and `depth_cm` place a channel, a sensor, a source: "" if unknown.
+    """
+
+    id: str
+    kind: NodeKind
+    name: str
+    parent: str
+    label: str
+    model: str = ""
+    quantity: str = ""
+    plot: str = ""
+    depth_cm: str = ""
+
+
+LOGGER = "logger"  # the id of the root node
+
+
+class What(StrEnum):
+    """What is wrong with a node; each has its texts in the files of languages."""
+
+    SILENT = "silent"  # nothing comes any more
+    NO_NUMBER = "no number"  # its source speaks, and brings no number of it
+    FAILURE_CODE = "failure code"  # the instrument says that it failed
+    LOW_SUPPLY = "low supply"  # voltage below what the instruments need
+    SUPPLY_FALLS = "supply falls"  # voltage reaches that within days
+    PORT_LOST = "port lost"  # a bus, adapter or stream whose port can't be used
+    BROKER_LOST = "broker lost"
+    UPLINKS_MISSED = "uplinks missed"
+    SINK_AWAY = "sink away"
+    SINK_BLOCKED = "sink blocked"  # a person must act: key, database, certificate
+    SET_ASIDE = "set aside"  # points that the server refuses
+    DISK_FULL = "disk full"
+    DISK_FILLS = "disk fills"
+    JOURNAL_FAILS = "journal fails"  # records can't be written
+    ENTRIES_LOST = "entries lost"  # of the journal, until a person notes it
+    CLOCK_UNKNOWN = "clock unknown"
+    WRONG_SENSOR = "wrong sensor"  # another serial number than the facts say
+    CALIBRATION_ENDS = "calibration ends"
+    PART_FAILS = "part fails"  # of the service itself
+    RECEIVER_REFUSES = "receiver refuses"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One thing wrong with one node at one moment.
+
+    `since_ns` [UTC ns]: when it began, as far as that is known (a silent source: its last value).
+    `numbers` are what its texts need, by the names that the files of languages use.
+    """
+
+    node: str
+    what: What
+    severity: Severity
+    since_ns: int
+    numbers: Mapping[str, str | int | float] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, What]:
+        return self.node, self.what
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """What has one cause, from its opening until data flow again.
+
+    `number` is what people type (`edaphon alert ack 17`). `cause` is the id of a node; `members`
+    are the ids of the nodes that fail with it, itself included. `acknowledged_until_ns` is 0
+    without an acknowledgement. `parts` are the conditions that it is made of. `state` counts what
+    is news to a person: its opening, a worse severity, members that nobody could expect. No message
+    goes out before `due_ns`, since its parent may fail a moment later.
+    """
+
+    number: int
+    cause: str
+    what: What
+    severity: Severity
+    since_ns: int
+    opened_ns: int
+    members: tuple[str, ...]
+    numbers: Mapping[str, str | int | float] = field(default_factory=dict)
+    changed_ns: int = 0  # when it grew, changed its severity, or came back while kept open
+    turns_ns: tuple[int, ...] = ()  # when it came and went lately: it flaps
+    quiet_ns: int = 0  # since when nothing is wrong, while it is kept open; 0: it is wrong now
+    resolved_ns: int = 0
+    acknowledged_until_ns: int = 0
+    acknowledged_by: str = ""
+    why: str = ""  # of the acknowledgement
+    parts: tuple[Condition, ...] = ()
+    state: int = 1
+    due_ns: int = 0
+    quiet_mono_ns: int = 0  # monotonic time of `quiet_ns`; it counts no longer than a boot lasts
+    flaps: bool = False  # it came and went so often that it stays open until it is quiet for long
+    closed: str = ""  # "resolved"; "joined": another took it in; "removed": its nodes are gone
+
+
+class Event(NamedTuple):
+    """What becomes of an incident, as it stands in the journal (kind ALERT, payload JSON).
+
+    `did`: opened, grew, changed, quiet, turned, resolved, joined (another incident took it in),
+    removed (its node is no longer configured), acknowledged, sent, refused, summed.
+    `table` has what that needs; a reader passes over what it does not know.
+    """
+
+    did: str
+    number: int
+    time_ns: int
+    table: Mapping[str, object]
