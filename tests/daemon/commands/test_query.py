@@ -101,4 +101,3 @@ def test_a_long_answer_streams_in_little_memory(plot: Station, format: str) -> N
     )
     assert n in {days * 1440 - 1, days * 1440 - 2}
     assert memory_mb < 90
-    assert first_s < 5.0  # a loaded machine; 0.5 s where it is free
