@@ -89,7 +89,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
                 sink_table(server.url, "soil", name="db"),
             ],
             [
-                teros12_facts("sdi12/a", "P 1 (x)", CHECKS),
+                teros12_facts("sdi12/a", "P1.x", CHECKS),
                 teros12_facts("sdi12/b", "b").replace('plot = "b"\n', ""),
             ],
         )
@@ -176,16 +176,16 @@ def test_each_variable_offers_what_is_stored_and_quantities_are_no_health(filled
     database, among = filled.database, variables(filled.database)
     assert chosen("quantity", database, among) == ["soil_temperature", "volumetric_water_content"]
     assert chosen("site", database, among) == ["story"]
-    assert chosen("plot", database, among) == ["P 1 (x)"]
+    assert chosen("plot", database, among) == ["P1.x"]
     assert chosen("depth_cm", database, among) == ["5"]
-    assert "P 1 (x)-temp" in chosen("channel", database, among)
+    assert "P1.x-temp" in chosen("channel", database, among)
 
 
 @pytest.mark.parametrize(("panel", "target"), TARGETS)
 def test_each_query_gives_rows(
     panel: dict[str, Any], target: dict[str, Any], filled: Filled
 ) -> None:
-    channel = re.escape("P 1 (x)-temp")
+    channel = re.escape("P1.x-temp")
     found = rows(target["query"], filled, channel=channel)
     numbers = [v for row in found for v in row.values() if isinstance(v, int | float)]
     assert found
@@ -194,19 +194,19 @@ def test_each_query_gives_rows(
 
 def test_channels_without_a_plot_are_drawn_too(filled: Filled) -> None:
     found = {row["channel"] for row in rows(query_of("$quantity"), filled)}
-    assert found == {"P 1 (x)-temp", "P 1 (x)-vwc", "b-temp", "b-vwc"}
-    some = rows(query_of("$quantity"), filled, plot=re.escape("P 1 (x)"))
-    assert {row["channel"] for row in some} == {"P 1 (x)-temp", "P 1 (x)-vwc"}
+    assert found == {"P1.x-temp", "P1.x-vwc", "b-temp", "b-vwc"}
+    some = rows(query_of("$quantity"), filled, plot=re.escape("P1.x"))
+    assert {row["channel"] for row in some} == {"P1.x-temp", "P1.x-vwc"}
 
 
 def test_failed_and_missing_values_are_hidden_and_suspect_ones_marked(filled: Filled) -> None:
-    one = {"quantity": "soil_temperature", "plot": re.escape("P 1 (x)")}
+    one = {"quantity": "soil_temperature", "plot": re.escape("P1.x")}
     drawn = [row["mean"] for row in rows(query_of("$quantity"), filled, **one)]
     assert max(drawn) <= 35.0
     marked = [row["mean"] for row in rows(query_of("$quantity", "B"), filled, **one)]
     assert marked
     assert set(marked) == {35.0}
-    channel = re.escape("P 1 (x)-temp")
+    channel = re.escape("P1.x-temp")
     failed = rows(query_of("$channel", "D"), filled, channel=channel)
     assert {row["mean"] for row in failed} == {55.0}
     flags = {row["max"] for row in rows(query_of("Worst flag"), filled, **one)}
@@ -223,7 +223,7 @@ def test_a_gap_is_a_zero_and_no_flag(filled: Filled) -> None:
 
 
 def test_the_band_lies_around_the_value(filled: Filled) -> None:
-    channel = re.escape("P 1 (x)-temp")
+    channel = re.escape("P1.x-temp")
     value, lower, upper = (
         {
             r["time"]: list(r.values())[-1]
@@ -241,7 +241,7 @@ def test_the_newest_row_has_its_own_time_and_flag(filled: Filled) -> None:
         for row in rows(query_of("Newest row of each channel in 30 days"), filled)
     }
     assert len(newest) == 4
-    row = newest["P 1 (x)-temp"]
+    row = newest["P1.x-temp"]
     assert (row["time"], row["flag"], row["value"]) == (SLOTS[-1], 1.0, 11.5)
     assert row["u_systematic"] > 0
 
