@@ -10,6 +10,7 @@ from edaphon.alerts.model import Condition, Event, Incident, Severity, What
 __all__ = ["Book", "Sent", "acknowledged", "part_json", "replayed"]
 
 CLOSED_KEPT = 300  # incidents that a summary may still name
+TURNS_KEPT = 50
 DAY_NS = 24 * 3600 * 10**9
 
 
@@ -83,6 +84,13 @@ def acknowledged(number: int, now_ns: int, until_ns: int, by: str, why: str) -> 
 
 def replayed(book: Book, event: Event) -> Book:
     """The book after an event; one that is not known, or of no open incident, changes nothing."""
+    try:
+        return _after(book, event)
+    except (KeyError, TypeError, ValueError):  # newer software wrote it
+        return book
+
+
+def _after(book: Book, event: Event) -> Book:
     if event.did == "opened":
         return _opened(book, event)
     if event.did in ("sent", "summed", "refused"):
@@ -163,12 +171,18 @@ def _quiet(incident: Incident, event: Event) -> Incident:
         quiet_ns=event.time_ns,
         quiet_mono_ns=table["mono_ns"],
         flaps=incident.flaps or table["flaps"],
-        turns_ns=(*incident.turns_ns, event.time_ns),
+        turns_ns=_turns(incident, event),
     )
 
 
+def _turns(incident: Incident, event: Event) -> tuple[int, ...]:
+    """When it came and went in the last day."""
+    lately = [one for one in incident.turns_ns if abs(event.time_ns - one) < DAY_NS]
+    return (*lately[-TURNS_KEPT:], event.time_ns)
+
+
 def _turned(incident: Incident, event: Event) -> Incident:
-    turns_ns = (*incident.turns_ns, event.time_ns)
+    turns_ns = _turns(incident, event)
     return replace(
         incident, quiet_ns=0, quiet_mono_ns=0, changed_ns=event.time_ns, turns_ns=turns_ns
     )
@@ -181,7 +195,7 @@ def _closed(incident: Incident, event: Event) -> Incident:
         closed=event.did,
         state=incident.state + 1,
         parts=(),
-        turns_ns=(*incident.turns_ns, event.time_ns),
+        turns_ns=_turns(incident, event),
     )
 
 

@@ -30,7 +30,7 @@ HOLDS: Mapping[What, Hold] = {
     What.SILENT: Hold(LOST),
     What.NO_NUMBER: Hold(LOST),
     What.FAILURE_CODE: Hold(LOST),
-    What.LOW_SUPPLY: Hold(LOST, 10 * MINUTE_NS, 2 * HOUR_NS),
+    What.LOW_SUPPLY: Hold(LOST, 10 * MINUTE_NS, DAY_NS),  # well for a night too
     What.SUPPLY_FALLS: Hold(SOON, HOUR_NS, 2 * HOUR_NS),
     What.PORT_LOST: Hold(LOST, 5 * MINUTE_NS, 2 * MINUTE_NS),
     What.BROKER_LOST: Hold(LATE, 6 * HOUR_NS, 10 * MINUTE_NS),

@@ -54,9 +54,10 @@ class _Step:
                 yield from [event] if event else []
         for key, cause in new.items():
             yield from self.opened(cause, joined.get(key, []))
+        numbers = {key: one.number for key, one in self.open.items()} | self.numbers
         for key, incidents in joined.items():
-            number = self.open[key].number if key in self.open else self.numbers[key]
-            yield from (self.event("joined", one, into=number) for one in incidents)
+            if key in numbers:  # else an incident that ends still keeps that cause
+                yield from (self.event("joined", one, into=numbers[key]) for one in incidents)
 
     def event(self, did: str, incident: Incident, **table: object) -> Event:
         return Event(did, incident.number, self.now, table)
@@ -103,7 +104,7 @@ class _Step:
         """What becomes of an incident whose cause is no longer found; `ill` is left of it."""
         if incident.parts and all(gone(self.look, part) for part in incident.parts):
             return self.event("removed", incident)
-        if not self.flows(incident, ill):
+        if not self.flows(incident):
             return None
         flaps = self.flaps(incident)
         quiet_ns = self.return_ns(incident) if ill else QUIET_NS if flaps else 0
@@ -113,11 +114,12 @@ class _Step:
             return None
         return self.event("quiet", incident, mono_ns=self.situation.mono_ns, flaps=flaps)
 
-    def flows(self, incident: Incident, ill: Sequence[Cause]) -> bool:
-        """Whether data come again from all sources of an incident that are not ill still."""
+    def flows(self, incident: Incident) -> bool:
+        """Whether data come again from all sources of an incident that have none of their own."""
         if incident.what not in DATA:
             return True
-        still_ill = {node for cause in ill for node in cause.members}
+        causes = self.causes.values()
+        still_ill = {node for one in causes if one.what in DATA for node in one.members}
         clock_set_back = incident.since_ns > self.now
         return all(
             source.age_ns < SPEAKS_INTERVALS * source.interval_ns

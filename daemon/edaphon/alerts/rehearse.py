@@ -228,7 +228,7 @@ FAULTS: Mapping[str, Fault] = {
         "an instrument gives failure codes", NodeKind.SENSOR, _codes, after_ns=12 * HOUR_NS
     ),
     "F13": Fault(
-        "the supply falls slowly", NodeKind.SUPPLY, _supply, 7 * DAY_NS, DAY_NS, 10 * MINUTE_NS
+        "the supply falls slowly", NodeKind.SUPPLY, _supply, 7 * DAY_NS, 2 * DAY_NS, 10 * MINUTE_NS
     ),
     "F14": Fault("the logger falls silent", NodeKind.LOGGER, _silent),
     "F22": Fault("a bus is down", NodeKind.BUS, _silent),

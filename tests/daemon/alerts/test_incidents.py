@@ -146,6 +146,19 @@ def test_a_disk_that_is_full_explains_the_silence() -> None:
     assert station.occasions == ["opened", "resolved"]
 
 
+def test_a_disk_found_full_after_the_silence_takes_its_incident_in() -> None:
+    station = Station().run(HOUR)
+    station.silent = {"bus one"}
+    station.run(2 * HOUR)
+    station.run(HOUR, disk_full=True)
+    assert station.open_causes == ["disk disk"]
+    assert station.book.incidents[1].closed == "joined"
+    station.run(30 * MINUTE, disk_full=False)
+    assert station.open_causes == ["disk disk"]  # what hangs on it may take a while
+    station.run(2 * HOUR)
+    assert station.open_causes == ["bus one"]
+
+
 def test_two_different_things_of_one_node_are_two_incidents() -> None:
     station = Station().run(HOUR)
     ends = station.now.now_ns + 10 * DAY
@@ -284,3 +297,15 @@ def test_the_book_is_its_events_and_survives_the_state_file() -> None:
         book = replayed(book, event)
     assert book == station.book
     assert Book.from_json(book.to_json()) == book
+
+
+def test_an_incident_that_flaps_for_weeks_keeps_the_turns_of_a_day() -> None:
+    station = Station().run(HOUR)
+    for _ in range(30):
+        station.silent = {"source one/1"}
+        station.run(HOUR, each=5 * MINUTE)
+        station.silent = set()
+        station.run(HOUR, each=5 * MINUTE)
+    (incident,) = station.book.open
+    assert len(incident.turns_ns) <= 26
+    assert len(station.messages) <= 8
