@@ -295,6 +295,9 @@ def test_what_others_may_have_kept_is_not_said_to_be_lost() -> None:
     assert "Nothing is lost" not in text
     assert "nothing lost" not in text
     assert "What the broker keeps arrives later" in text
+    over = said(resolved(broker, HOUR_NS), Occasion.RESOLVED)
+    assert "nothing lost" not in over.short
+    assert "Nothing was lost" not in over.text
 
 
 def test_channels_are_named_by_quantity_plot_and_depth() -> None:
@@ -399,6 +402,14 @@ def test_an_instrument_that_talks_by_itself_was_not_asked() -> None:
     assert "asked" not in text
     assert "it goes on listening" in text
     assert "serial plug" in text
+
+
+def test_of_an_instrument_that_nobody_knows_it_is_not_said_that_it_was_asked() -> None:
+    nodes = {"source x": node(NodeKind.SOURCE, "x", model="acme.gone")}
+    one = incident(What.SILENT, "source x", Severity.LOST, HOUR_NS, interval_s=60)
+    text = message(one, Occasion.OPENED, nodes, "en", SITE, NOW_NS).text
+    assert "asked" not in text
+    assert "it goes on waiting" in text
 
 
 def test_a_sheet_of_an_owner_counts_before_that_of_the_package() -> None:
