@@ -470,6 +470,9 @@ def test_a_summary_lists_each_incident_once_and_counts_the_rest() -> None:
     assert found.text.count("\n- ") == 13
     assert "- and 18 more" in found.text
     assert found.severity is Severity.LOST
+    one_open = summary([PROBE, *many[:1]], NODES, "en", SITE, NOW_NS)
+    assert "came and went" not in one_open.title
+    assert "1 still open" in one_open.title
 
 
 def test_what_comes_and_goes_is_said_to() -> None:
