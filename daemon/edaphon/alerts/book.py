@@ -141,7 +141,7 @@ def _kept(book: Book) -> Book:
 def _grew(incident: Incident, event: Event) -> Incident:
     """More fails with it. If a person had acknowledged less, that is news."""
     table: Mapping[str, Any] = event.table
-    news = bool(incident.acknowledged_until_ns)
+    news = event.time_ns < incident.acknowledged_until_ns
     return replace(
         incident,
         members=tuple(table["members"]),

@@ -131,6 +131,8 @@ def test_news_breaks_an_acknowledgement(news: object) -> None:
 def test_children_that_join_what_is_known_send_nothing() -> None:
     now, _ = deliver(book(opened(1)), START)
     assert occasions(replayed(now, grew(1, START + HOUR)), START + HOUR) == []
+    now = replayed(now, acknowledged(1, START, START + MINUTE, "me", "over by then"))
+    assert occasions(replayed(now, grew(1, START + HOUR)), START + HOUR) == []
 
 
 def test_resolved_goes_once_and_only_where_the_opening_was_sent() -> None:
