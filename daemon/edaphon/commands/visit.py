@@ -154,7 +154,8 @@ def _unheard(storage: Storage, plot: str) -> Iterator[str]:
         yield "the service does not run: what does not speak yet is not known"
         return
     for row in rows:
-        since = f"since {instant_text(row['last_ns'])}" if row["last_ns"] is not None else "so far"
-        yield one_line(f"does not speak yet: {row['label']} (no data {since})")
+        what = "number" if row["node"].startswith("channel ") else "data"
+        since = f"since {instant_text(row['last_ns'])}" if row["last_ns"] is not None else "lately"
+        yield one_line(f"does not speak yet: {row['label']} (no {what} {since})")
     if not rows:
         yield "all that is expected of it speaks"
