@@ -22,7 +22,7 @@ __all__ = ["STATE_KEY", "KeptBook"]
 
 STATE_KEY = "alerts"
 SAVE_EVERY_S = 3600.0
-COMMIT_WITHIN_S = 5.0  # then what happened is acted on all the same: a full disk must be told
+COMMIT_WITHIN_S = 5.0  # then what happened is acted on all the same: a full disk must be reported
 
 _Known = tuple[Sequence, Book, dict[str, int]]
 
@@ -59,7 +59,7 @@ class KeptBook:
         return self._well_ns.get(receiver, 0)
 
     def begin(self, now_ns: int) -> Mapping[str, Any]:
-        """Know what happened in earlier lives; what was saved beside the book."""
+        """Know what happened in earlier lives; what was saved with the book."""
         table = self._state.get(STATE_KEY) or {}
         saved = self._saved_in(table)
         start, self._book, self._well_ns = saved or (None, Book(), {})
@@ -74,9 +74,10 @@ class KeptBook:
                 self._follow(event)
         if end is not None:
             self._known = end, self._book, dict(self._well_ns)
+        self._changed = True  # so that nobody reads all this a second time
         self._ready.set()
-        beside: Mapping[str, Any] = table.get("beside", {}) if start is not None else {}
-        return beside
+        extra: Mapping[str, Any] = table.get("extra", {}) if start is not None else {}
+        return extra
 
     def change(self, make: Callable[[Book], Iterable[Event]], wait: bool = False) -> list[Event]:
         """Journal what `make` says of the book as it is, and follow it.
@@ -99,7 +100,7 @@ class KeptBook:
             done.wait(COMMIT_WITHIN_S)
         return events
 
-    def save(self, beside: Mapping[str, Any], at_once: bool = False) -> None:
+    def save(self, extra: Mapping[str, Any], at_once: bool = False) -> None:
         """Keep the book with its place, and what else a restart should know.
 
         After an event, else once an hour: so much of the journal is read at a start.
@@ -119,7 +120,7 @@ class KeptBook:
             "book": book.to_json(),
             "well": well,
             "since_ns": self.since_ns,
-            "beside": beside,
+            "extra": extra,
         }
         self._state.put(STATE_KEY, table)
         self._saved_s = time.monotonic()

@@ -1,9 +1,11 @@
 """What the newest rows, the frame counters and the running service say to the rules."""
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
@@ -11,10 +13,11 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 from tests.daemon.commands.calling import until
-from tests.programs import Influx1
+from tests.programs import Influx1, Mosquitto
 from tests.stories.station import Station
 
-from edaphon.alerts.heartbeat import Beat
+from edaphon.alerts.heartbeat import Beat, Url
+from edaphon.alerts.heartbeat_mqtt import Retained
 from edaphon.alerts.situation import Situation
 from edaphon.alerts.weekly import last_weekly
 from edaphon.commands.run import running
@@ -22,8 +25,10 @@ from edaphon.commands.service import Overrides, Service
 from edaphon.commands.watching.health import HealthRows, health_lines
 from edaphon.commands.watching.uplinks import Uplinks, only_gateway
 from edaphon.commands.watching.values import DAY_NS, Values
+from edaphon.config import Broker
 from edaphon.derive.state import State, Uplink
 from edaphon.journal import Entry, Kind
+from edaphon.network.requests import Unreachable
 from edaphon.nouns import Observations
 from edaphon.series import Series
 from edaphon.sinks.sink import sink_kind
@@ -195,6 +200,71 @@ def test_rows_of_health_come_to_a_real_database(tmp_path: Path) -> None:
         assert influx_query(influx, rule) == [({"logger": "box"}, 1)]
         ages = 'SELECT last("age_s") FROM "edaphon_health" GROUP BY "source"'
         assert influx_query(influx, ages) == [({"source": "line/a"}, 2.5)]
+
+
+def test_signs_of_life_do_not_pile_up_while_the_broker_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edaphon.alerts.heartbeat_mqtt.WITHIN_S", 0.2)
+    with Mosquitto(tmp_path / "mosquitto") as mosquitto:
+        broker = Broker(host="127.0.0.1", port=mosquitto.port, topics=("x",))
+        alive = Retained(broker, "plots/box/alive", "edaphon-box-alive")
+        sign = Beat(1, "box", "whs", {}, 0, 0)
+        until(lambda: beats(alive, sign))
+        mosquitto.kill()
+        until(lambda: not beats(alive, sign))
+        for n in range(5):
+            with pytest.raises(TimeoutError):
+                alive.beat(replace(sign, time_ns=n))
+        assert not alive._client._out_messages
+        alive.close()
+
+
+def beats(alive: Retained, sign: Beat) -> bool:
+    try:
+        alive.beat(sign)
+    except TimeoutError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_the_address_of_a_heartbeat_stays_secret_whatever_comes(answers: bool) -> None:
+    with FakeServer(status=404) as server:
+        url = server.url if answers else "http://127.0.0.1:9"
+        with pytest.raises(Unreachable) as error:
+            Url(f"{url}/ping/5f2c-secret?x=hidden").beat(Beat(1, "box", "whs", {}, 0, 0))
+    assert "secret" not in str(error.value)
+    assert "hidden" not in str(error.value)
+    assert "127.0.0.1" in str(error.value)
+
+
+class FakeServer:
+    """It refuses everything, and repeats the address."""
+
+    def __init__(self, status: int) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:  # noqa: N802
+                self.rfile.read(int(self.headers["Content-Length"]))
+                body = f"no {self.path}".encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> "FakeServer":
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
 
 
 def influx_query(influx: Influx1, text: str) -> list[tuple[dict[str, str], float]]:
