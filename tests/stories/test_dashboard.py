@@ -39,8 +39,8 @@ KINDS = {"row", "stat", "table", "timeseries", "state-timeline"}
 HOUR_NS = 3600 * 10**9
 EVERY_NS = 1200 * 10**9
 DAY_NS = 86400 * 10**9
-SLOTS = [(time.time_ns() // EVERY_NS - n) * EVERY_NS for n in range(80, 0, -1)]
-SILENT, MISSING, FAILED, SUSPECT = SLOTS[20:35], SLOTS[40:44], SLOTS[50:54], SLOTS[60:62]
+SLOTS = [(time.time_ns() // EVERY_NS - n) * EVERY_NS for n in range(48, 0, -1)]
+SILENT, MISSING, FAILED, SUSPECT = SLOTS[8:17], SLOTS[22:26], SLOTS[30:34], SLOTS[38:40]
 CHECKS = "checks = { range = { fail = [-20.0, 40.0], suspect = [-10.0, 30.0] } }\n"
 
 
