@@ -9,6 +9,7 @@ from tests.daemon.web.hostile import PAYLOADS, HostileRecorder
 from tests.daemon.web.plot import NOON, answer, incident, status
 from tests.daemon.web.served import sample_view, served
 from tests.daemon.web.test_routes import ask
+from tests.programs import ROOT
 
 from edaphon.alerts.model import Severity
 from edaphon.web import ControlView
@@ -21,9 +22,21 @@ def families(text):
     return {family.name: family for family in text_string_to_metric_families(text)}
 
 
+def whole():
+    """The text of a recorder that knows all there is."""
+    source = {**status()["sources"][0], "interval_ns": 10**9, "missed_uplinks": 2}
+    lines = {"lines": 3, "rows": 1, "headers": 1, "blank": 0, "refused": 1}
+    files = [{"source": "logger/a", "file": "a.dat", **lines}] * 2
+    more = {"sources": [source], "file_lines": files, "disk": {**DISK, "days": 9.5}}
+    return status_text(ControlView(lambda q: {**status(), **more}).status())
+
+
 def told(**changes):
     """Every sample by name and labels, as Prometheus reads them, of a changed sample status."""
     return samples(status_text(ControlView(lambda q: {**status(), **changes}).status()))
+
+
+FULL = whole()
 
 
 def samples(text):
@@ -151,16 +164,41 @@ def test_what_is_cut_is_counted():
     assert found["edaphon_series_left_out",] == 3
 
 
+def test_refused_lines_are_summed_over_the_files_of_a_source():
+    found = samples(FULL)
+    assert found["edaphon_file_lines_refused", ("source", "logger/a")] == 2
+    assert found["edaphon_source_uplinks_missed", ("source", "sdi12/a")] == 2
+
+
 def test_a_number_without_end_is_not_known():
     assert not of(told(disk={**DISK, "days": math.inf}), "disk_days_left")
 
 
 def test_names_follow_the_conventions_of_prometheus():
     """prometheus.io/docs/practices/naming: base units, and total for counters alone."""
-    text = status_text(ControlView(lambda q: {**status(), "disk": DISK}).status())
-    for name, kind in re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE):
+    for name, kind in re.findall(r"^# TYPE (\S+) (\S+)$", FULL, re.MULTILINE):
         assert re.fullmatch(r"edaphon_[a-z_]+", name)
         assert name.endswith("_total") == (kind == "counter")
         assert not re.search(r"_(ns|ms|minutes|hours|kb|mb)(_|$)", name)
-    assert {f.type for f in families(text).values()} == {"gauge", "counter"}
-    assert all(family.documentation for family in families(text).values())
+    assert {f.type for f in families(FULL).values()} == {"gauge", "counter"}
+    assert all(family.documentation for family in families(FULL).values())
+
+
+def test_the_guide_lists_each_metric_and_no_other():
+    guide = (ROOT / "docs" / "technician.md").read_text("utf-8")
+    table = guide.partition("| metric `edaphon_...` |")[2].partition("\n\n")[0]
+    rows = [line.split("|")[1] for line in table.splitlines()[2:]]
+    listed = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert len(set(listed)) == len(listed)
+    assert {f"edaphon_{name}" for name in listed} == {
+        name for name, _ in re.findall(r"^# TYPE (\S+) (\S+)$", FULL, re.MULTILINE)
+    }
+    assert str(MOST_SERIES) in table
+
+
+def test_rules_of_the_guide_name_metrics_that_are_there():
+    guide = (ROOT / "docs" / "technician.md").read_text("utf-8")
+    rules = guide.partition("Rules worth having")[2].partition("### ")[0]
+    named = set(re.findall(r"edaphon_\w+", rules))
+    assert len(named) == 6
+    assert named <= set(re.findall(r"^# TYPE (\S+)", FULL, re.MULTILINE))
