@@ -2,6 +2,8 @@
 
 import math
 import re
+import threading
+import time
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -202,3 +204,24 @@ def test_rules_of_the_guide_name_metrics_that_are_there():
     named = set(re.findall(r"edaphon_\w+", rules))
     assert len(named) == 6
     assert named <= set(re.findall(r"^# TYPE (\S+)", FULL, re.MULTILINE))
+
+
+def test_page_and_metrics_ask_the_recorder_one_after_the_other():
+    asking, most = 0, 0
+
+    def recorder(question):
+        nonlocal asking, most
+        asking += 1
+        most = max(most, asking)
+        time.sleep(0.01)
+        asking -= 1
+        return answer(question)
+
+    with served(ControlView(recorder)) as port:
+        paths = ["/", "/metrics"] * 3
+        threads = [threading.Thread(target=ask, args=(port, "GET", path)) for path in paths]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert most == 1
