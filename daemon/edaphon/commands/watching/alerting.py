@@ -1,5 +1,6 @@
 """The alerts of a running service: its receivers and signs of life, by the configuration."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from edaphon.alerts.kept import KeptBook
 from edaphon.alerts.message import Later, Message, Occasion, Receiver, Refused
 from edaphon.alerts.model import Incident, Node, Severity
 from edaphon.alerts.notifier import Notifier
+from edaphon.alerts.plain import plain
 from edaphon.alerts.sending import Post, Sender
 from edaphon.alerts.situation import Situation, Week
 from edaphon.alerts.weekly import last_weekly
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Writer", "notifier_of", "receiver_of", "rules_of", "tried"]
 
+_log = logging.getLogger("edaphon")
 WEEK_NS = 7 * 86_400 * 10**9
 HEALTH_AFTER_S = 240.0  # a service that starts again and again is not well
 HEALTH_KINDS = ("influxdb",)
@@ -133,7 +136,11 @@ class Writer:
         from edaphon.alerts.words import message
 
         link, sheets = self._config.alerts.page_url, self._config.sheets
-        return message(one, occasion, nodes, self._language, self._place, now_ns, link, sheets)
+        where = self._language, self._place, now_ns, link
+        try:
+            return message(one, occasion, nodes, *where, sheets)
+        except Exception as error:  # a text that lacks something must not hide what is wrong
+            return self._plain([one], occasion, now_ns, error)
 
     def due(self, due: Due, book: Book, nodes: Mapping[str, Node], now_ns: int) -> Message:
         from edaphon.alerts.reports import summary
@@ -141,8 +148,17 @@ class Writer:
         known = [book.incidents[number] for number in due.numbers if number in book.incidents]
         if due.occasion is not Occasion.SUMMARY and len(known) == 1:
             return self.incident(known[0], nodes, now_ns, due.occasion)
-        link = self._config.alerts.page_url
-        return summary(known, nodes, self._language, self._place, now_ns, link)
+        where = self._language, self._place, now_ns, self._config.alerts.page_url
+        try:
+            return summary(known, nodes, *where)
+        except Exception as error:  # as above
+            return self._plain(known, due.occasion, now_ns, error)
+
+    def _plain(
+        self, incidents: list[Incident], occasion: Occasion, now_ns: int, error: Exception
+    ) -> Message:
+        _log.warning("texts of a message failed: %s: %s", type(error).__name__, error)
+        return plain(incidents, occasion, now_ns, f"{type(error).__name__}: {error}")
 
     def well(self, book: Book, now: Situation, week: Week, since_ns: int) -> Message:
         """The weekly report: what gave data since then, what came and went."""
