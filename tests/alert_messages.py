@@ -219,7 +219,7 @@ def messages(language: str) -> Iterator[tuple[str, Message]]:
     ]
     yield "summary", summary(ended, NODES, language, SITE, NOW_NS, LINK)
     open_ = [*ended[:2], replace(FULL, number=21)]
-    yield "summary-limited", summary(open_, NODES, language, SITE, NOW_NS, LINK, limited=True)
+    yield "summary-open", summary(open_, NODES, language, SITE, NOW_NS, LINK)
     week_ns = NOW_NS - 7 * DAY_NS
     yield "well", well([], 0, 9, 18, week_ns, NODES, language, SITE, NOW_NS, LINK)
     yield "well-not", well([AWAY], 3, 9, 18, week_ns, NODES, language, SITE, NOW_NS, LINK)

@@ -125,13 +125,13 @@ def test_an_adapter_pulled_is_one_message_and_a_cut_cable_another(tmp_path: Path
         )
         assert incident["cause"] == "bus line"
         assert not any("silent" in words for words in status["trouble"])
-        time.sleep(8)  # whatever else there is to say
+        time.sleep(5)  # whatever else there is to say
         bus.replug()
         wait_until(lambda: len(messages(server, "technician")) > 1, "the message of the return", 60)
         wait_until(lambda: not open_numbers(station), "no open incident", 30)
         cut = bus.probes.pop("c")
         wait_until(lambda: len(messages(server, "technician")) > 2, "the message of the cable", 60)
-        time.sleep(8)
+        time.sleep(5)
         bus.probes["c"] = cut
         wait_until(lambda: len(messages(server, "technician")) > 3, "its return", 60)
         found = messages(server, "technician")
@@ -177,8 +177,14 @@ def test_a_killed_logger_is_noticed_outside(tmp_path: Path) -> None:
         late.subscribe("plots/story-1/alive", 1)
         late.loop_start()
         wait_until(lambda: heard[-1][1], "the retained will", 10)
-        late.loop_stop()
         assert json.loads(heard[-1][0]) == {"alive": False, "why": "lost"}
+        station.start()
+        wait_until(lambda: json.loads(heard[-1][0])["alive"], "a sign of life again", 30)
+        station.stop()
+        wait_until(lambda: not json.loads(heard[-1][0])["alive"], "the word of the stop", 10)
+        assert json.loads(heard[-1][0]) == {"alive": False, "why": "stopped"}
+        late.loop_stop()
+        late.disconnect()
         assert "secret" not in station.log()
 
 

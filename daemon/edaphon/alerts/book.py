@@ -167,7 +167,7 @@ def _kept(book: Book) -> Book:
 def _grew(incident: Incident, event: Event) -> Incident:
     """More fails with it. If a person had acknowledged less, that is news."""
     table: Mapping[str, Any] = event.table
-    news = bool(incident.acknowledged_until_ns)
+    news = event.time_ns < incident.acknowledged_until_ns
     return replace(
         incident,
         members=tuple(table["members"]),
@@ -197,6 +197,7 @@ def _quiet(incident: Incident, event: Event) -> Incident:
         quiet_ns=event.time_ns,
         quiet_mono_ns=table["mono_ns"],
         flaps=incident.flaps or table["flaps"],
+        parts=_parts(table.get("parts", ())),
         turns_ns=_turns(incident, event),
     )
 
@@ -208,9 +209,14 @@ def _turns(incident: Incident, event: Event) -> tuple[int, ...]:
 
 
 def _turned(incident: Incident, event: Event) -> Incident:
-    turns_ns = _turns(incident, event)
+    table: Mapping[str, Any] = event.table
     return replace(
-        incident, quiet_ns=0, quiet_mono_ns=0, changed_ns=event.time_ns, turns_ns=turns_ns
+        incident,
+        quiet_ns=0,
+        quiet_mono_ns=0,
+        changed_ns=event.time_ns,
+        turns_ns=_turns(incident, event),
+        parts=_parts(table.get("parts", ())),
     )
 
 

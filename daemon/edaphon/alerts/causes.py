@@ -76,13 +76,10 @@ def causes(
     """
     data = [one for one in found if one.what in DATA]
     storage = [one for one in found if one.what in STORAGE]
-    if data and any(one.what in NOTHING_STORED for one in storage):
-        storage, data = storage + data, []
     rest = [one for one in found if one.what not in DATA | STORAGE | DELIVERY]
     delivery = [one for one in found if one.what in DELIVERY]
     return (
-        *_storage(storage),
-        *_Tree(situation, data, open_nodes).causes(),
+        *_stored(storage, tuple(_Tree(situation, data, open_nodes).causes())),
         *_delivery(situation, delivery),
         *(_cause(one.node, [one], [one.node]) for one in rest),
     )
@@ -106,14 +103,18 @@ def _most(parts: Sequence[Condition]) -> Condition:
     return next(one for one in parts if one.what is what)
 
 
-def _storage(parts: Sequence[Condition]) -> Iterator[Cause]:
+def _stored(storage: Sequence[Condition], data: Sequence[Cause]) -> Iterator[Cause]:
     """Where nothing can be stored, that is why nothing comes."""
+    if not any(one.what in NOTHING_STORED for one in storage):
+        yield from data
+        data = ()
     own = sorted(
-        (one for one in parts if one.what in STORAGE),
-        key=lambda one: (one.what is What.JOURNAL_FAILS, one.what is What.DISK_FILLS),
+        storage, key=lambda one: (one.what is What.JOURNAL_FAILS, one.what is What.DISK_FILLS)
     )
     if own:
-        yield _cause(own[0].node, parts, [one.node for one in parts])
+        parts = [*own, *(part for cause in data for part in cause.parts)]
+        members = [one.node for one in own] + [node for cause in data for node in cause.members]
+        yield _cause(own[0].node, parts, members)
 
 
 def _delivery(situation: Situation, parts: Sequence[Condition]) -> Iterator[Cause]:

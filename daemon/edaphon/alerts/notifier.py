@@ -19,6 +19,7 @@ from edaphon.alerts.model import Event, Node, NodeKind
 from edaphon.alerts.rules import Found, conditions
 from edaphon.alerts.sending import Sender
 from edaphon.alerts.situation import Situation
+from edaphon.journal.writer import JournalClosed
 
 __all__ = ["EVERY_S", "Notifier", "Station", "UnknownIncident"]
 
@@ -81,16 +82,20 @@ class Notifier:
     def run(self, stop: threading.Event) -> None:
         if not self._ready:
             self._begin()
-        while not stop.is_set():
-            self.look()
-            self._wake.wait(self._every_s)
-            self._wake.clear()
+        try:
+            while not stop.is_set():
+                self.look()
+                self._wake.wait(self._every_s)
+                self._wake.clear()
+        except JournalClosed:
+            if not stop.is_set():
+                raise
 
     def _begin(self) -> None:
         situation = self._station.look()  # facts and clock first: nothing is judged yet
-        beside = self.kept.begin(situation.now_ns)
-        self._station.restore(beside.get("station", {}))
-        known = beside.get("receivers")
+        extra = self.kept.begin(situation.now_ns)
+        self._station.restore(extra.get("station", {}))
+        known = extra.get("receivers")
         for name, sender in self.senders.items():
             # Where what was saved is lost, nobody is taken for new: what was sent, the book knows.
             new = {"since_ns": situation.now_ns if known is not None else 0, "refuses": ""}
@@ -150,7 +155,7 @@ class Notifier:
     # -- signs of life -----------------------------------------------------------------------
 
     def _beat(self, situation: Situation) -> None:
-        """Not where a receiver hangs: then people are not told any more what happens."""
+        """Not where a receiver hangs: then people learn no more what happens."""
         hanging = [name for name, sender in self.senders.items() if sender.hangs]
         due_now = time.monotonic() - self._beat_s >= self._beat_every_s
         if not self._pulses or not due_now or hanging:

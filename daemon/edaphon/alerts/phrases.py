@@ -1,6 +1,7 @@
 """Numbers and lists inside messages, as the language of the receiver writes them."""
 
 from collections.abc import Mapping, Sequence
+from math import floor
 from textwrap import shorten
 from typing import Any
 
@@ -22,7 +23,7 @@ NUMBERS = {
     "waiting": "count",  # values that a sink has not taken yet
     "points": "count",  # values that a server refuses
     "losses": "count",  # damaged places of the journal
-    "last_v": "volts",
+    "last_v": "volts",  # never rounded up, so that it does not seem enough
     "least_v": "volts",  # what the instruments need
     "begins_ns": "date",  # when data begin to be lost, or a calibration ends
     "oldest_ns": "moment",  # of the values that wait
@@ -54,11 +55,12 @@ def _written(lang: Language, name: str, value: Any) -> str:
         case "moment":
             return lang.moment(int(value))
         case "volts":
-            return lang.number(float(value), 1 if f"{float(value):.2f}".endswith("0") else 2)
+            volts = floor(float(value) * 100 + 1e-6) / 100
+            return lang.number(volts, 1 if f"{volts:.2f}".endswith("0") else 2)
         case "days":
             return lang.number(float(value), 0 if float(value) >= 10 else 1)
         case "detail":
-            text = shorten(one_line(str(value)), _LONGEST, placeholder=" ...").rstrip(".!")
+            text = shorten(one_line(str(value)).rstrip(".!"), _LONGEST, placeholder=" ...")
             return str(lang.table["details"].get(text, text))
         case _:
             return shorten(one_line(str(value)), _LONGEST, placeholder=" ...")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from edaphon.alerts.language import Language, load_language, one_line
+from edaphon.alerts.language import Language, chosen, load_language, one_line
 from edaphon.alerts.message import Message, Occasion
 from edaphon.alerts.model import Incident, Node, Severity
 from edaphon.alerts.phrases import cut
@@ -21,28 +21,24 @@ def summary(
     site: Place,
     now_ns: int,
     link: str = "",
-    limited: bool = False,
 ) -> Message:
-    """What came and went while nothing could be sent; `limited`: beyond the rate of messages."""
+    """What came and went while nothing could be sent, or more than a receiver takes at once."""
     lang = load_language(language, site.utc_offset_s, now_ns)
     texts, wiring = lang.table["summary"], Wiring(nodes, Sheets())
     several = [IncidentWords(one, wiring, lang, site, link) for one in incidents]
     n_open = sum(not one.resolved_ns for one in incidents)
-    title = texts["title_limited" if limited else "title"].format(
-        incidents=lang.count("incidents", len(incidents))
-    )
     end = "_open" if n_open else ""
+    title = texts[f"title{end}"].format(
+        incidents=lang.count("incidents", len(incidents)), n=lang.number(n_open)
+    )
     return _report(
         Occasion.SUMMARY,
         lang,
         site,
         link,
         title=title,
-        short=texts[f"short{end}"].format(n=n_open),
-        body=[
-            "\n".join((f"{title}:", *_list(lang, several))),
-            texts[f"says{end}"].format(n=n_open),
-        ],
+        short=texts[f"short{end}"],
+        body=["\n".join((f"{title}:", *_list(lang, several))), texts[f"says{end}"]],
         worst=incidents,
     )
 
@@ -130,12 +126,9 @@ def _list(lang: Language, several: Sequence[IncidentWords]) -> list[str]:
     """A line for each incident."""
     texts, lines = lang.table["summary"], []
     for one in several:
-        title = one.subject(Occasion.OPENED)
-        known = {"since": "?", "lasted": "?", **one.known, "title": title}
-        lines.append(
-            "- "
-            + texts["line_ended" if one.incident.resolved_ns else "line_open"].format_map(known)
-        )
+        known = {**one.known, "title": one.subject(Occasion.OPENED)}
+        form = texts["line_ended" if one.incident.resolved_ns else "line_open"]
+        lines.append(f"- {chosen(form, known)}")
     return cut(lang, lines)
 
 

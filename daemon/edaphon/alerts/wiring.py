@@ -33,6 +33,11 @@ class Wiring:
             if any(one.id in failing for one in self.up(node.id)):
                 yield node
 
+    def lowest(self, failing: Collection[str]) -> frozenset[str]:
+        """Those of the failing nodes below which nothing else fails: the others fail for them."""
+        above = {up.id for one in failing for up in self.up(one) if up.id != one}
+        return frozenset(failing) - above
+
     def channels(self, failing: Collection[str]) -> list[Node]:
         """The channels that hang on one of these nodes, by plot, quantity and depth."""
         found = [node for node in self.below(failing) if node.kind is NodeKind.CHANNEL]

@@ -7,6 +7,7 @@ hands; how to acknowledge. The texts are in `texts/`, one file for each language
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import median_low
 from typing import Any, NamedTuple
 
 from edaphon.alerts.language import Language, Text, chosen, load_language, one_line
@@ -26,8 +27,10 @@ __all__ = ["NUMBERS", "IncidentWords", "Place", "message"]
 
 _NS = 1_000_000_000
 _ASKED = {"sdi12", "modbus", "ascii", "w1", "i2c"}
+_ELSEWHERE = {"file", "lorawan", "message"}
 _FLAPS_FROM = 4  # turns
-_MEASURE = {What.SILENT, What.NO_NUMBER, What.FAILURE_CODE, What.PORT_LOST}
+_BY_MEMBERS = {What.SILENT, What.NO_NUMBER, What.FAILURE_CODE}  # what else hangs on it is well
+_MEASURE = {*_BY_MEMBERS, What.PORT_LOST}
 
 
 class Place(NamedTuple):
@@ -90,7 +93,11 @@ class IncidentWords:
 
     @cached_property
     def channels(self) -> list[Node]:
-        return self.wiring.channels({self.incident.cause, *self.incident.members})
+        incident = self.incident
+        failing = {incident.cause, *incident.members}
+        if incident.what in _BY_MEMBERS:
+            return self.wiring.channels(self.wiring.lowest(failing))
+        return self.wiring.channels(failing)
 
     @cached_property
     def known(self) -> dict[str, str]:
@@ -112,8 +119,18 @@ class IncidentWords:
         known |= sheet_facts_written(lang, self.wiring.sheet_facts(incident.cause))
         return known | numbers_written(lang, incident.numbers)
 
+    @property
+    def since_ns(self) -> int:
+        """When what it says now began [UTC ns]: for most of what fails, where several nodes do.
+
+        The incident may be older: it was less bad before, or one probe of a bus was silent already.
+        """
+        parts = [part for part in self.incident.parts if part.what is self.incident.what]
+        times = [part.since_ns for part in parts]
+        return median_low(times) if times else self.incident.since_ns
+
     def _times(self) -> dict[str, str]:
-        lang, since_ns = self.lang, self.incident.since_ns
+        lang, since_ns = self.lang, self.since_ns
         back_ns = self.incident.quiet_ns or self.incident.resolved_ns
         times: dict[str, str] = {}
         if since_ns:
@@ -127,7 +144,7 @@ class IncidentWords:
     def _turns(self, lasted_ns: int) -> dict[str, str]:
         """How often a source was asked in that time, which is how many measurements are missing."""
         interval_s = self.incident.numbers.get("interval_s")
-        known = isinstance(interval_s, int | float) and interval_s > 0 and self.incident.since_ns
+        known = isinstance(interval_s, int | float) and interval_s > 0 and self.since_ns
         n = int(lasted_ns / (float(interval_s) * _NS)) if known and interval_s else 0
         if n < 1:
             return {}
@@ -219,8 +236,13 @@ class IncidentWords:
         ]
 
     @property
+    def is_kept(self) -> bool:
+        """Others may have measured and kept it: another logger, a gateway, a broker."""
+        return not _ELSEWHERE.isdisjoint(self.variants)
+
+    @property
     def is_hole(self) -> bool:
-        """Nothing was measured while it lasted; what another logger measured, nobody knows here."""
+        """Nothing came while it lasted."""
         return self.incident.severity is Severity.LOST and self.incident.what in _MEASURE
 
     @property
@@ -231,8 +253,7 @@ class IncidentWords:
 
     def missing(self) -> str:
         if self.is_hole:
-            by_file = "file" in self.variants
-            return chosen(self.parts["missing_file" if by_file else "missing"], self.known)
+            return chosen(self.parts[f"missing{'_elsewhere' * self.is_kept}"], self.known)
         return self.parts["no_loss"] if self.is_whole else ""
 
     def short(self, occasion: Occasion) -> str:
@@ -249,14 +270,14 @@ class IncidentWords:
         incident, lang = self.incident, self.lang
         if occasion is Occasion.RESOLVED:
             form = "resolved_whole" if self.is_whole else "resolved_plain"
-            if self.is_hole and "file" not in self.variants:
+            if self.is_hole and not self.is_kept:
                 form = "resolved"
             return form, _when(lang, incident.quiet_ns or incident.resolved_ns)
         if incident.severity is Severity.WILL_BE_LOST:
             begins_ns = int(incident.numbers.get("begins_ns", 0))
             return ("ahead", {"when": lang.short_date(begins_ns)}) if begins_ns else ("opened", {})
         late = incident.severity is Severity.LATE and "tone_short" not in self.texts
-        return "late" if late else "opened", _when(lang, incident.since_ns)
+        return "late" if late else "opened", _when(lang, self.since_ns)
 
     def short_names(self) -> list[str]:
         """The cause with its name and place, with its name, without."""

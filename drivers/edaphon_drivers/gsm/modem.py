@@ -16,11 +16,12 @@ __all__ = ["NotNow", "WrongPin", "send_text"]
 
 ANSWER_S = 3.0
 PIN_S = 8.0
+SETTLE_S = 0.5
 SEND_S = 25.0  # the network's own time, within what the caller bounds
 TRIES = 3
 REGISTRATIONS = 10  # looks, one second apart, after a PIN was given
 
-_FINAL = re.compile(rb"(?:^|\r\n?|\n)(OK|ERROR|\+CM[ES] ERROR:[^\r\n]*)\r\n$")
+_FINAL = re.compile(rb"(?:^|[\r\n])(OK|ERROR|\+CM[ES] ERROR:[^\r\n]*)\r\n")
 _PROMPT = re.compile(rb"\r\n> ?$")
 _CODE = re.compile(r"\+(CM[ES]) ERROR: *(.*)")
 
@@ -108,9 +109,11 @@ def send_text(number: str, text: str, pin: str = "", where: str = "") -> Talk[st
 
 def _wake(where: str) -> Talk[None]:
     """ESC first: a talk that was cut off may have left the modem waiting for a text."""
-    for _ in range(TRIES):
+    for attempt in range(TRIES):
         came = yield Ask(b"\x1bAT\r", _is_final, ANSWER_S / TRIES)
         if _lines(came)[-1:] == ["OK"]:
+            if attempt:  # late answers to the earlier ones, which whoever holds the line drops
+                yield Pause(SETTLE_S, hold_bus=True)
             break
     else:
         raise NoAnswer("OK for AT; check power, port and baud of the modem", came, where)
@@ -189,6 +192,8 @@ def _prompted(data: bytes) -> bool:
 
 
 def _lines(data: bytes) -> list[str]:
-    """Lines up to the final one; what the modem reports by itself stands among them."""
-    found = [line.strip() for line in data.decode("latin-1").replace("\r", "\n").split("\n")]
-    return [line for line in found if line]
+    """Lines up to the final one; what the modem reports by itself may stand around them."""
+    if found := _FINAL.search(data):
+        data = data[: found.end()]
+    lines = (line.strip() for line in data.decode("latin-1").replace("\r", "\n").split("\n"))
+    return [line for line in lines if line]

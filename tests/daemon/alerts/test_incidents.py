@@ -27,6 +27,7 @@ def test_a_silent_probe_is_one_message_within_four_intervals_and_one_when_back()
     assert (incident.cause, incident.what) == ("source one/1", What.SILENT)
     assert "channel one/1/0" in incident.members
     assert incident.since_ns == last
+    assert incident.due_ns - incident.opened_ns == TEN // 2
     station.silent = set()
     station.run(3 * HOUR)
     assert station.occasions == ["opened", "resolved"]
@@ -102,6 +103,23 @@ def test_a_child_sent_before_its_parent_joins_it_and_sends_nothing_more() -> Non
     assert station.book.incidents[1].closed == "joined"
 
 
+def test_a_parent_that_fails_before_the_first_message_is_the_only_one_sent() -> None:
+    station = Station().run(HOUR + 5 * MINUTE)
+    station.silent = {"source one/0"}
+    station.pass_time(3 * MINUTE)
+    station.silent = {"bus one"}
+    ages = {"source one/0": 2 * MINUTE}
+    later = tuple(
+        replace(one, age_ns=one.age_ns + ages.get(one.node, 0)) for one in station.now.sources
+    )
+    station.run(2 * HOUR, sources=later)
+    child, parent = station.book.incidents[1], station.book.incidents[2]
+    assert (child.closed, parent.cause) == ("joined", "bus one")
+    assert parent.opened_ns > child.opened_ns
+    assert parent.due_ns == child.due_ns
+    assert [message.numbers for _, message in station.messages] == [(2,)]
+
+
 def test_channels_of_one_probe_without_numbers_are_one_incident_of_the_probe() -> None:
     station = Station().run(HOUR)
     station.numberless = {"channel one/1/0", "channel one/1/1"}
@@ -144,6 +162,19 @@ def test_a_disk_that_is_full_explains_the_silence() -> None:
     station.silent = set()
     station.run(3 * HOUR, disk_full=False)
     assert station.occasions == ["opened", "resolved"]
+
+
+def test_a_disk_found_full_after_the_silence_takes_its_incident_in() -> None:
+    station = Station().run(HOUR)
+    station.silent = {"bus one"}
+    station.run(2 * HOUR)
+    station.run(HOUR, disk_full=True)
+    assert station.open_causes == ["disk disk"]
+    assert station.book.incidents[1].closed == "joined"
+    station.run(30 * MINUTE, disk_full=False)
+    assert station.open_causes == ["disk disk"]  # what hangs on it may take a while
+    station.run(2 * HOUR)
+    assert station.open_causes == ["bus one"]
 
 
 def test_two_different_things_of_one_node_are_two_incidents() -> None:
@@ -202,6 +233,23 @@ def test_what_flaps_stays_open_until_a_day_of_quiet() -> None:
     station.run(3 * HOUR, each=5 * MINUTE)
     assert station.open_causes == []
     assert station.occasions[-1] == "resolved"
+
+
+def test_a_day_of_quiet_passes_over_a_restart_of_the_machine() -> None:
+    station = Station().run(HOUR)
+    for _ in range(3):
+        station.silent = {"source one/1"}
+        station.run(HOUR)
+        station.silent = set()
+        station.run(HOUR)
+    assert station.book.open[0].flaps
+    before = len(station.events)
+    station.restart(boot=True)
+    station.run(23 * HOUR, each=5 * MINUTE)
+    assert station.open_causes == ["source one/1"]
+    assert station.events[before:] == []
+    station.run(2 * HOUR, each=5 * MINUTE)
+    assert station.open_causes == []
 
 
 def test_a_removed_source_is_not_resolved() -> None:

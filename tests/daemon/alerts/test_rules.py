@@ -176,6 +176,13 @@ def test_no_number_ends_with_a_new_number() -> None:
     assert whats(with_channel(last_number_ns=START), before) == set()
 
 
+def test_times_that_are_corrected_are_no_new_number() -> None:
+    wrong = with_channel(with_source(last_ns=START + HOUR), last_number_ns=START)
+    before = held(wrong)
+    assert {one.what for one in before.standing} == {What.NO_NUMBER}
+    assert whats(with_channel(last_number_ns=START), before) == {What.NO_NUMBER}
+
+
 def failing(*minutes_ago: int, **changes: Any) -> Situation:
     times = tuple(sorted(START - ago * MINUTE for ago in minutes_ago))
     return with_channel(failed_ns=times, code="no supply", **changes)
@@ -189,6 +196,12 @@ def test_two_failure_codes_within_three_hours_are_a_condition(
     minutes_ago: tuple[int, ...], wrong: bool
 ) -> None:
     assert (whats(failing(*minutes_ago)) == {What.FAILURE_CODE}) == wrong
+
+
+def test_failure_codes_of_a_pause_do_not_count_after_it() -> None:
+    pause = Pause(frozenset({CHANNEL}), START - DAY, START - 10 * MINUTE, "visit", "f")
+    assert whats(replace(failing(5, 15), pauses=(pause,))) == set()
+    assert whats(replace(failing(5, 9), pauses=(pause,))) == {What.FAILURE_CODE}
 
 
 def test_slow_instruments_have_three_of_their_intervals_for_two_codes() -> None:
@@ -364,6 +377,11 @@ def test_between_the_thresholds_nothing_begins_and_nothing_ends(
     before = conditions(begins, Found())
     before = conditions(replace(begins, mono_ns=200 * DAY), before)
     assert whats(replace(stays, mono_ns=300 * DAY), before) == {what}
+
+
+def test_without_a_clock_nobody_knows_whether_a_calibration_ends() -> None:
+    now = replace(healthy(), calibrations_end={CHANNEL: START + DAY}, clock_known=False)
+    assert whats(now) == {What.CLOCK_UNKNOWN}
 
 
 def test_a_few_frames_make_no_share() -> None:

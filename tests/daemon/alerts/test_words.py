@@ -27,15 +27,20 @@ from tests.alert_messages import (
 from tests.daemon.alerts.station import DAY, START, TEN, healthy
 from tests.documents import command_names
 
+from edaphon.acquire.bus import BusBusy
+from edaphon.acquire.switches import NotSwitched
+from edaphon.alerts.due import ReceiverRules
 from edaphon.alerts.language import LANGUAGES, Language, chosen, fields, load_language
 from edaphon.alerts.message import Message, Occasion
 from edaphon.alerts.model import LOGGER, Condition, Incident, Node, NodeKind, Severity, What
 from edaphon.alerts.phrases import NUMBERS
+from edaphon.alerts.rehearse import FAULTS, rehearsed
 from edaphon.alerts.reports import summary, well
 from edaphon.alerts.rules import Found, conditions
 from edaphon.alerts.situation import Situation, Supply
 from edaphon.alerts.words import Place, message
 from edaphon_calibration.nomenclature import QUANTITIES
+from edaphon_drivers.faults import Garbled, LinkDown, NoAnswer, Refused
 from edaphon_drivers.sheets import Sheets, load_sheet, model_names, parse_sheet
 
 OF_INCIDENT = {"cause", "name", "site", "source", "since", "ago", "back", "lasted"}
@@ -279,12 +284,20 @@ def test_what_will_be_lost_names_the_date_on_which_it_begins() -> None:
     assert "since" not in endless.short
 
 
-def test_a_file_of_another_logger_is_not_said_to_be_lost() -> None:
+def test_what_others_may_have_kept_is_not_said_to_be_lost() -> None:
     one = incident(What.SILENT, "source file/chambers", Severity.LOST, DAY_NS, interval_s=1800)
     assert "its file brings the values later" in said(one).text
     back = said(resolved(one, HOUR_NS), Occasion.RESOLVED)
     assert "edaphon query" in back.text
     assert "nothing measured" not in back.short + back.text
+    broker = incident(What.BROKER_LOST, "broker chirpstack", Severity.LATE, DAY_NS)
+    text = said(broker).text + said(broker).short
+    assert "Nothing is lost" not in text
+    assert "nothing lost" not in text
+    assert "What the broker keeps arrives later" in text
+    over = said(resolved(broker, HOUR_NS), Occasion.RESOLVED)
+    assert "nothing lost" not in over.short
+    assert "Nothing was lost" not in over.text
 
 
 def test_channels_are_named_by_quantity_plot_and_depth() -> None:
@@ -294,6 +307,55 @@ def test_channels_are_named_by_quantity_plot_and_depth() -> None:
     bus = said(incident(What.SILENT, "bus sdi12", Severity.LOST, HOUR_NS)).text
     assert "It concerns 15 channels:" in bus
     assert re.search(r"- plot P1: .*soil temperature \(5, 15, 30 cm\)", bus)
+
+
+def test_only_channels_that_fail_are_listed_where_a_part_of_a_node_goes_on() -> None:
+    some = ("bus sdi12", "source sdi12/a", "source sdi12/b", "channel P1-vwc-5")
+    one = replace(incident(What.SILENT, "bus sdi12", Severity.LOST, HOUR_NS), members=some)
+    assert "It concerns 4 channels:" in said(one).text  # all of b, and of a that one
+    probe = replace(
+        incident(What.NO_NUMBER, "sensor T12-00041805", Severity.LOST, HOUR_NS),
+        members=("sensor T12-00041805", "channel P1-vwc-5", "channel P1-ec-5"),
+    )
+    assert "It concerns 2 channels:" in said(probe).text
+    assert "P1-t-5" not in said(probe).text
+    port = replace(one, what=What.PORT_LOST)
+    assert "It concerns 15 channels:" in said(port).text
+
+
+def test_since_is_when_what_the_message_says_began_and_not_when_something_else_did() -> None:
+    """A supply that fell for days is too low since an hour; a bus is silent since most of it is."""
+    falls = Condition("supply battery", What.SUPPLY_FALLS, Severity.WILL_BE_LOST, NOW_NS - DAY_NS)
+    low = replace(falls, what=What.LOW_SUPPLY, since_ns=NOW_NS - HOUR_NS)
+    one = incident(What.LOW_SUPPLY, "supply battery", Severity.LOST, DAY_NS)
+    text = said(replace(one, parts=(falls, low))).text
+    assert "too low since 08:00 today (for 1 hour)" in text
+    numbers = {"last_v": 10.9958, "least_v": 11.0}
+    assert "10.99 V, the instruments need 11.0 V" in said(replace(one, numbers=numbers)).text
+    ages_ns = (3 * DAY_NS, HOUR_NS, HOUR_NS, 20 * MINUTE_NS)
+    silent = tuple(
+        Condition(f"source sdi12/{a}", What.SILENT, Severity.LOST, NOW_NS - age_ns)
+        for a, age_ns in zip("abcd", ages_ns, strict=True)
+    )
+    bus = replace(incident(What.SILENT, "bus sdi12", Severity.LOST, 3 * DAY_NS), parts=silent)
+    assert "since 08:00 today (for 1 hour)" in said(bus).text
+    assert "since 29 Nov 08:00" in said(bus).short
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_that_can_be_rehearsed_is_whole_in_words(fault: str) -> None:
+    """From the situation to the words by the station's own road: opened, and solved with a time."""
+    station = healthy()
+    played = rehearsed(station, fault, [ReceiverRules("mail")])
+    assert played
+    for one in played:
+        now_ns = START + HOUR_NS + one.after_ns
+        for case in one.incidents:
+            found = message(case, one.due.occasion, station.nodes, "en", SITE, now_ns)
+            assert "{" not in found.text
+            assert re.search(r"\bsince\b|\bfrom\b", found.short)
+    last = message(case, Occasion.RESOLVED, station.nodes, "en", SITE, now_ns)
+    assert "since" in last.text
 
 
 def test_depths_are_in_the_order_of_the_soil() -> None:
@@ -340,6 +402,14 @@ def test_an_instrument_that_talks_by_itself_was_not_asked() -> None:
     assert "asked" not in text
     assert "it goes on listening" in text
     assert "serial plug" in text
+
+
+def test_of_an_instrument_that_nobody_knows_it_is_not_said_that_it_was_asked() -> None:
+    nodes = {"source x": node(NodeKind.SOURCE, "x", model="acme.gone")}
+    one = incident(What.SILENT, "source x", Severity.LOST, HOUR_NS, interval_s=60)
+    text = message(one, Occasion.OPENED, nodes, "en", SITE, NOW_NS).text
+    assert "asked" not in text
+    assert "it goes on waiting" in text
 
 
 def test_a_sheet_of_an_owner_counts_before_that_of_the_package() -> None:
@@ -400,6 +470,9 @@ def test_a_summary_lists_each_incident_once_and_counts_the_rest() -> None:
     assert found.text.count("\n- ") == 13
     assert "- and 18 more" in found.text
     assert found.severity is Severity.LOST
+    one_open = summary([PROBE, *many[:1]], NODES, "en", SITE, NOW_NS)
+    assert "came and went" not in one_open.title
+    assert "1 still open" in one_open.title
 
 
 def test_what_comes_and_goes_is_said_to() -> None:
@@ -478,3 +551,24 @@ def test_each_number_that_the_rules_bring_is_one_that_the_texts_know() -> None:
             used = {name for _, form in leaves(texts) for name in fields(form)}
             for name in used & set(one.numbers) & {"why", "code", "found", "expected"}:
                 assert str(one.numbers[name]) in text, f"{what}: {name}"
+
+
+def test_a_long_reason_of_others_ends_at_a_word() -> None:
+    why = "the server says " + "no " * 400 + "never"
+    text = said(incident(What.SINK_AWAY, "sink influx", Severity.LATE, HOUR_NS, why=why)).text
+    cause = next(line for line in text.splitlines() if line.startswith("Cause"))
+    assert len(cause) < 320
+    assert cause.endswith("no ....")
+
+
+def test_a_reason_that_the_station_knows_is_in_the_language_of_the_reader() -> None:
+    one = incident(What.SILENT, "source sdi12/a", Severity.LOST, HOUR_NS, detail="garbled")
+    assert "eine Antwort, die nicht lesbar ist" in said(one, language="de").text
+    other = replace(one, numbers={"detail": "CRC 12"})
+    assert "Ursache: CRC 12." in said(other, language="de").text
+
+
+def test_each_cause_of_a_gap_has_its_words_in_each_language() -> None:
+    faults = (NoAnswer, Garbled, Refused, LinkDown, NotSwitched, BusBusy)
+    for language in LANGUAGES:
+        assert {fault.cause for fault in faults} <= set(lang(language).table["details"])

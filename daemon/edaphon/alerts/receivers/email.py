@@ -22,7 +22,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from edaphon.alerts.message import Later, Message, Occasion, Refused
 from edaphon.alerts.receivers.fields import sendable
-from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, secret_text
+from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, Taken, secret_text
 from edaphon.network.deadline import Deadline, dial, ended_at, tls_context
 from edaphon.network.requests import hide, tls_trouble
 from edaphon.written.values import AbsolutePath, Secret, Table, wrong
@@ -102,16 +102,16 @@ class Email:
         self._settings, self._context = settings, context
         self._port = settings.port or PORTS[settings.security]
         self._place = f"{settings.host}:{self._port}"
-        self._taken: tuple[str, set[str]] = ("", set())  # of the last mail, by its Message-ID
+        self._taken = Taken()
 
     def send(self, message: Message) -> None:
         own = self._settings
         password = secret_text(own.password, "the mail password") if own.password else ""
         written = mail(message, own, self._context.logger)
-        identifier = str(written["Message-ID"])
-        if self._taken[0] != identifier:
-            self._taken = identifier, set()
+        self._taken.begin(message)
         trouble = self._attempt(written, password)
+        if not isinstance(trouble, Later):
+            self._taken.end()
         if trouble is not None:
             raise trouble
 
@@ -128,7 +128,7 @@ class Email:
                 refused = self._deliver(client, written)
             return self._verdict(refused)
         except (OSError, smtplib.SMTPException, ValueError) as error:
-            if self._taken[1].issuperset(self._settings.to):
+            if self._taken.by.issuperset(self._settings.to):
                 return None
             if deadline.over:
                 return Later(f"{self._place} did not take the mail within {WHOLE_S:g} s")
@@ -138,14 +138,14 @@ class Email:
         self, client: smtplib.SMTP, written: EmailMessage
     ) -> Mapping[str, tuple[int, bytes]]:
         """Who was refused, with the server's answers."""
-        waiting = [to for to in self._settings.to if to not in self._taken[1]]
+        waiting = [to for to in self._settings.to if to not in self._taken.by]
         if not waiting:
             return {}
         try:
             refused = client.sendmail(self._settings.sender, waiting, written.as_bytes())
         except smtplib.SMTPRecipientsRefused as error:
             return error.recipients
-        self._taken[1].update(to for to in waiting if to not in refused)
+        self._taken.by.update(to for to in waiting if to not in refused)
         return refused
 
     def _verdict(self, refused: Answers) -> Later | Refused | None:

@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 
 from pydantic import BaseModel
 
-from edaphon.alerts.message import Receiver, Refused
+from edaphon.alerts.message import Message, Occasion, Receiver, Refused
 from edaphon.config import Broker, Configuration, Notify, Secret
 from edaphon.config.parts import Parts
 from edaphon.written.values import revealed
@@ -25,6 +25,7 @@ __all__ = [
     "Context",
     "Remark",
     "ReceiverKind",
+    "Taken",
     "context_of",
     "opened",
     "receiver_kind",
@@ -44,6 +45,23 @@ class Context:
     site: str
     page_url: str = ""
     brokers: Mapping[str, Broker] = field(default_factory=dict)
+
+
+class Taken:
+    """Who has taken a message that is tried later for others; its text may be another by then."""
+
+    def __init__(self) -> None:
+        self._about: tuple[int, Occasion] | None = None
+        self.by: set[str] = set()
+
+    def begin(self, message: Message) -> None:
+        about = message.number, message.occasion
+        if self._about != about:
+            self._about, self.by = about, set()
+
+    def end(self) -> None:
+        """It is not tried again: the next one, of whatever incident, is for all."""
+        self._about, self.by = None, set()
 
 
 class ReceiverKind(Protocol):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from edaphon.alerts.message import Later, Message, Refused
-from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, secret_text
+from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, Taken, secret_text
 from edaphon.config.parts import Parts
 from edaphon.network.deadline import Deadline
 from edaphon.written.values import Secret, Table, wrong
@@ -69,7 +69,7 @@ class Sms:
 
     def __init__(self, settings: Settings, context: Context) -> None:
         self._settings = settings
-        self._taken: tuple[Message | None, set[str]] = (None, set())
+        self._taken = Taken()
         self._refused_pin = ""
 
     def send(self, message: Message) -> None:
@@ -78,9 +78,10 @@ class Sms:
             raise Refused("the SIM has refused this PIN; correct the secret, then restart")
         if pin and not (pin.isascii() and pin.isdecimal() and 4 <= len(pin) <= 8):
             raise Refused("the PIN is not of 4 to 8 digits; see the secret")
-        if self._taken[0] != message:
-            self._taken = message, set()
+        self._taken.begin(message)
         trouble = self._attempt(message, pin)
+        if not isinstance(trouble, Later):
+            self._taken.end()
         if trouble is not None:
             raise trouble
 
@@ -116,11 +117,11 @@ class Sms:
 
         refused = []
         for number in self._settings.to:
-            if number in self._taken[1]:
+            if number in self._taken.by:
                 continue
             try:
                 _play(link, send_text(number, message.short, pin, link.name), deadline)
-                self._taken[1].add(number)
+                self._taken.by.add(number)
             except WrongPin:
                 raise
             except Never as fault:

@@ -5,7 +5,7 @@ the service is dead when no row came for three hours.
 """
 
 from edaphon.alerts.heartbeat import Beat
-from edaphon.sinks.lines import tag_text
+from edaphon.sinks.lines import escaped_tag
 from edaphon.sinks.sink import Sink, TakesLines
 
 __all__ = ["HealthRows", "health_lines"]
@@ -29,7 +29,7 @@ class HealthRows:
 
 def health_lines(beat: Beat) -> bytes:
     """Line protocol; every number is a float, and an age that nobody knows is absent."""
-    head = f"{MEASUREMENT},logger={tag_text(beat.logger)},site={tag_text(beat.site)}"
+    head = f"{MEASUREMENT},logger={escaped_tag(beat.logger)},site={escaped_tag(beat.site)}"
     ages = [age for age in beat.ages_s.values() if age is not None]
     fields = {
         "open_incidents": float(beat.open_incidents),
@@ -39,7 +39,7 @@ def health_lines(beat: Beat) -> bytes:
     written = ",".join(f"{name}={value!r}" for name, value in fields.items())
     lines = [f"{head} {written} {beat.time_ns}"]
     lines += [
-        f"{head},source={tag_text(path)} age_s={float(age)!r} {beat.time_ns}"
+        f"{head},source={escaped_tag(path)} age_s={float(age)!r} {beat.time_ns}"
         for path, age in sorted(beat.ages_s.items())
         if age is not None
     ]

@@ -14,6 +14,7 @@ from edaphon.commands.watching.tree import deployed, node_id, tree
 from edaphon.commands.watching.uplinks import Uplinks, only_gateway
 from edaphon.commands.watching.values import Values
 from edaphon.config import LorawanSource
+from edaphon.derive.doubt import doubt_words
 from edaphon.facts import Knowledge
 from edaphon.facts.model import Deployment
 from edaphon.facts.swaps import contradictions
@@ -71,7 +72,7 @@ class Watcher:
             mono_ns=service.clock.mono_ns(),
             nodes=self._nodes,
             sources=tuple(sources_now(service, self._uplinks)),
-            channels=tuple(self._channels()),
+            channels=tuple(self._channels(knowledge)),
             supplies=tuple(self._supplies(knowledge)),
             sinks=tuple(self._sinks(now_ns)),
             pauses=pauses(knowledge, self._nodes, now_ns),
@@ -84,7 +85,7 @@ class Watcher:
             disk_full=room.full,
             disk_days=room.days,
             journal_fails=str(service.journal.fault or "") if service.journal.in_trouble else "",
-            losses=tuple(loss.words for loss in open_losses(service.journal.copies)),
+            losses=tuple(_losses(service)),
         )
         return slowed(situation, knowledge)
 
@@ -93,7 +94,7 @@ class Watcher:
         config = self._service.config
         self._deployed = deployed(config, knowledge, now_ns)
         if time.monotonic() - self._gateways_at_s > GATEWAYS_EVERY_S:
-            self._gateways = dict(self._heard_by())
+            self._gateways = dict(self._only_gateways())
             self._gateways_at_s = time.monotonic()
         made_of = knowledge, self._deployed, dict(self._gateways)
         if self._made_of[1:] != made_of[1:] or self._made_of[0] is not knowledge:
@@ -111,7 +112,7 @@ class Watcher:
         }
         self._values.follow(self._deployed, measured, now_ns)
 
-    def _heard_by(self) -> Iterator[tuple[str, str]]:
+    def _only_gateways(self) -> Iterator[tuple[str, str]]:
         """(path, gateway) of devices whose latest uplink came by one gateway alone."""
         service = self._service
         devices = {s.path: s for s in service.config.sources if isinstance(s, LorawanSource)}
@@ -128,14 +129,17 @@ class Watcher:
             if gateway := only_gateway(envelope, entry):
                 yield device.path, gateway
 
-    def _channels(self) -> Iterator[ChannelNow]:
+    def _channels(self, knowledge: Knowledge) -> Iterator[ChannelNow]:
+        """Of an aggregate over longer than its source's interval numbers come as rarely."""
         intervals = {s.path: interval_of(s) for s in self._service.config.sources}
         for id, deployment in sorted(self._deployed.items()):
             own = self._values.channels[id]
             yield ChannelNow(
                 node=node_id(NodeKind.CHANNEL, id),
                 last_number_ns=own.last_number_ns,
-                interval_ns=intervals[deployment.source],
+                interval_ns=_longer(
+                    intervals[deployment.source], knowledge.channels[id].interval_ns
+                ),
                 failed_ns=tuple(sorted(own.failed)),
                 code=self._codes.last(deployment, own.failed),
                 since_ns=deployment.from_ns,
@@ -180,6 +184,16 @@ def _now_ns(service: "Service") -> int:
     """UTC; while the clock is not known no earlier than the newest data: pauses go by it."""
     now_ns = service.keeper.now_ns()
     return now_ns if service.clock_how else max([now_ns, *service.deriver.state.seen.values()])
+
+
+def _longer(source_ns: int | None, channel_ns: int | None) -> int | None:
+    return max(source_ns, channel_ns or 0) if source_ns else source_ns
+
+
+def _losses(service: "Service") -> Iterator[str]:
+    """Entries that are gone, and channels that wait for lost facts, until a person acts."""
+    yield from (loss.words for loss in open_losses(service.journal.copies))
+    yield from doubt_words(service.deriver.doubt)
 
 
 def _down(service: "Service") -> dict[str, str]:

@@ -54,6 +54,18 @@ def test_an_address_that_apprise_does_not_know_is_a_refusal_without_it(tmp_path:
     assert_hidden(caught.value, KEY)
 
 
+def test_what_apprise_reports_is_shown_without_the_parts_of_the_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"tgram://{KEY}/{CANARY}"
+    words = f"could not reach {address} as {KEY} with {CANARY.split('/')[0]}"
+    monkeypatch.setattr(apprise, "_asked", lambda _: {"did": "failed", "words": words})
+    with pytest.raises(Later, match="could not reach") as caught:
+        receiver("apprise", address=secret(tmp_path, address)).send(message())
+    assert_hidden(caught.value, KEY)
+    assert_hidden(caught.value, CANARY.split("/")[0])
+
+
 def test_a_service_that_hangs_is_ended_with_its_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import email
 import email.policy
+import smtplib
 import socket
 import ssl
 import time
@@ -18,6 +19,7 @@ from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
 from pydantic import ValidationError
 from tests.daemon.alerts.receivers.samples import (
     CANARY,
+    T0,
     assert_hidden,
     message,
     receiver,
@@ -232,8 +234,8 @@ def test_who_has_it_is_not_sent_it_again_when_others_are_tried_later() -> None:
         with pytest.raises(Later, match="b@example.org: 450"):
             mailer.send(message())
         box.refuses = {}
+        mailer.send(message(text="written again", time_ns=T0 + 60 * 10**9))
         mailer.send(message())
-        mailer.send(message(Occasion.RESOLVED))
     assert box.to == [["a@example.org"], ["b@example.org"], ["a@example.org", "b@example.org"]]
 
 
@@ -304,6 +306,24 @@ def test_a_mail_that_was_taken_counts_though_the_server_hangs_afterwards() -> No
         plain(port).send(message())
         assert time.monotonic() - begin < 1.0
     assert len(box.mails) == 1
+
+
+def test_a_mail_that_was_taken_just_before_the_deadline_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    box = MailBox()
+    monkeypatch.setattr(receivers_email, "WHOLE_S", 0.8)
+    monkeypatch.setattr(receivers_email._Client, "putcmd", put_slowly)
+    with mail_server(box) as port:
+        plain(port).send(message())
+    assert len(box.mails) == 1
+
+
+def put_slowly(client: smtplib.SMTP, command: str, words: str = "") -> None:
+    """After the mail was taken the deadline passes."""
+    if command == "quit":
+        time.sleep(1.0)
+    smtplib.SMTP.putcmd(client, command, words)
 
 
 def test_a_name_that_is_gone_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:

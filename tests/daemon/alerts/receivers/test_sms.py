@@ -11,8 +11,10 @@ from tests.daemon.alerts.receivers.samples import assert_hidden, message, receiv
 
 from edaphon.alerts.message import Later, Refused
 from edaphon.alerts.receivers import sms
+from edaphon.network.deadline import Deadline
 from edaphon_drivers.gsm import modem as talk
 from edaphon_drivers.simulators.modem import Modem, SentText
+from edaphon_drivers.talk import Ask, Pause
 
 NUMBER = "+491711234567"
 
@@ -47,6 +49,44 @@ def test_a_modem_that_was_left_in_the_middle_of_a_text_sends_the_new_one_only(mo
     modem._waiting = b"half a message"
     sender(modem).send(message(short="b"))
     assert [sent.text for sent in modem.sent] == [b"a", b"b"]
+
+
+def test_a_modem_that_answers_late_is_given_time_for_its_other_answers() -> None:
+    """Else they would be taken for those of the next commands."""
+    conversation = talk.send_text(NUMBER, "a")
+    assert next(conversation) == conversation.send(b"")
+    settled = conversation.send(b"AT\r\r\nOK\r\n")
+    assert isinstance(settled, Pause)
+    assert isinstance(conversation.send(b""), Ask)
+
+
+class LateLine:
+    """A line on which an answer to an earlier question still waits."""
+
+    name = "late"
+
+    def __init__(self) -> None:
+        self.waiting = [b"\r\nOK\r\n"]
+
+    def write(self, data: bytes) -> None:
+        self.waiting.append(b"\r\nERROR\r\n")
+
+    def read(self, wait_s: float) -> bytes:
+        return self.waiting.pop(0) if self.waiting else b""
+
+
+def test_what_still_waits_on_the_line_is_no_answer_to_the_next_command() -> None:
+    line: Any = LateLine()
+    asked = Ask(b"AT+CMGF=1\r", b"\r\n", 1.0)
+    assert sms._asked(line, asked, Deadline(5)) == b"\r\nERROR\r\n"
+
+
+def test_what_the_modem_reports_by_itself_is_no_answer(modem: Modem) -> None:
+    say = modem._say
+    noise = "+CREG: 2", "RING"
+    modem._say = lambda *lines: say(*noise, *lines, *noise)  # type: ignore[method-assign]
+    sender(modem).send(message())
+    assert len(modem.sent) == 1
 
 
 @pytest.mark.parametrize(("home", "lte"), [(1, 0), (5, 0), (0, 1), (0, 5), (6, 0)])
@@ -106,8 +146,10 @@ def test_who_has_it_is_not_sent_it_again_when_others_are_tried_later(modem: Mode
     with pytest.raises(Later, match="42"):
         both.send(message())
     modem._finish, modem.error = finish, ""  # type: ignore[method-assign]
-    both.send(message())
+    both.send(message(short="written again"))
     assert [sent.number for sent in modem.sent] == [NUMBER, "+491719999999"]
+    both.send(message())
+    assert len(modem.sent) == 4
 
 
 def test_a_pin_is_given_when_it_is_asked_for(tmp_path: Path, modem: Modem) -> None:

@@ -27,8 +27,9 @@ from tests.daemon.alerts.receivers.servers import (
 
 from edaphon.alerts.message import Later, Occasion, Refused
 from edaphon.alerts.receivers import webhook
-from edaphon.alerts.receivers.fields import FIELDS, filled_json
+from edaphon.alerts.receivers.fields import FIELDS, encoded, filled_json
 from edaphon.alerts.receivers.templates import TEMPLATES
+from edaphon.network.requests import Answer
 
 PLAIN = "{title} {text}"
 
@@ -161,6 +162,23 @@ def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
         pytest.raises(Later, match="log-in page of a network"),
     ):
         receiver("webhook", url=server.url, body=PLAIN).send(message())
+
+
+def test_a_redirect_of_a_server_that_proved_who_it_is_is_a_refusal() -> None:
+    made = receiver("webhook", url="https://x.example.org", body=PLAIN)
+    with pytest.raises(Refused, match="put that address into url"):
+        made._judge(Answer(308, {}, ""), "https://x.example.org", "https")
+
+
+def test_a_token_is_hidden_as_the_address_spells_it_too(tmp_path: Path) -> None:
+    def echo(asked: Asked) -> tuple[int, dict[str, str], bytes]:
+        return 404, {}, f"unknown {asked.path.split('/')[1]}".encode()
+
+    with fake_server(echo) as server:
+        own = {"url": server.url, "token": secret(tmp_path), "chat": "1"}
+        with pytest.raises(Refused) as caught:
+            receiver("webhook", template="telegram", **own).send(message())
+    assert_hidden(caught.value, encoded(CANARY))
 
 
 def test_no_secret_shows_though_the_server_repeats_them_all(tmp_path: Path) -> None:
