@@ -177,3 +177,31 @@ def test_without_a_service_a_visit_is_journalled_and_what_speaks_is_not_known(
     assert "the service does not run: what does not speak yet is not known" in out
     (row,) = call_json(station, "visit", "list")
     assert (row["why"], row["running"]) in {("battery", False), ("battery", True)}
+
+
+PAUSE = """[[pause]]
+id = "winter"
+sources = ["file/log"]
+from = 2026-04-01T00:00:00Z
+to = 2200-04-01T00:00:00Z
+"""
+
+
+def test_status_calls_a_planned_silence_no_problem_and_shows_one_within_a_visit(
+    station: Station,
+) -> None:
+    station.file.write_text(station.file.read_text().replace('"10min"', '"100ms"'))
+
+    def trouble() -> list[str]:
+        return [words for words in call_json(station, "status", codes=(0, 1))["trouble"]]
+
+    with running(station.file, Overrides(look_every_s=600)) as service:
+        until(lambda: any("file/log: silent" in words for words in trouble()))
+        call(station, "visit", "start", "P")
+        service.alerts.wake()
+        until(lambda: service.alerts.situation and service.alerts.situation.pauses)
+        assert any("file/log: silent" in words for words in trouble())
+        applied(station, "pause", PAUSE)
+        until(lambda: service.deriver.knowledge.pauses)
+        service.alerts.wake()
+        until(lambda: not any("file/log: silent" in words for words in trouble()))
