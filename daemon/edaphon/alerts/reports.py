@@ -12,7 +12,7 @@ from edaphon.alerts.wiring import Wiring
 from edaphon.alerts.words import IncidentWords, Place
 from edaphon_drivers.sheets import Sheets
 
-__all__ = ["summary", "trial", "well"]
+__all__ = ["summary", "trial", "visit_ended", "well"]
 
 
 def summary(
@@ -95,6 +95,31 @@ def _figures(lang: Language, week: Week | None, since: str) -> str:
     return "\n".join(found)
 
 
+def visit_ended(
+    unheard: Sequence[str],
+    nodes: Mapping[str, Node],
+    language: str,
+    site: Place,
+    now_ns: int,
+    link: str = "",
+) -> Message:
+    """What does not speak at the end of a visit; `unheard` are ids of nodes."""
+    lang = load_language(language, site.utc_offset_s, now_ns)
+    texts, known = lang.table["visit"], [nodes[id] for id in unheard if id in nodes]
+    plot = next((node.plot for node in known if node.plot), "")
+    names = [lang.name(node, node.label) for node in known]
+    return _report(
+        Occasion.VISIT_ENDED,
+        lang,
+        site,
+        link,
+        title=texts["title"].format(plot=one_line(plot)),
+        short=texts["short"].format(n=lang.number(len(unheard))),
+        body=["\n".join((texts["says"], *cut(lang, [f"- {name}" for name in names]))), texts["do"]],
+        severity=Severity.LOST,
+    )
+
+
 def trial(language: str, site: Place, now_ns: int, link: str = "") -> Message:
     """A test of a way of sending."""
     lang = load_language(language, site.utc_offset_s, now_ns)
@@ -129,7 +154,8 @@ def _report(
     title: str,
     short: str,
     body: Sequence[str],
-    worst: Sequence[Incident],
+    worst: Sequence[Incident] = (),
+    severity: Severity = Severity.COSMETIC,
 ) -> Message:
     name, parts = one_line(site.name), lang.table["parts"]
     foot = [parts["page"].format(link=link)] * bool(link)
@@ -139,7 +165,7 @@ def _report(
     return Message(
         occasion=occasion,
         number=0,
-        severity=min(severities, key=list(Severity).index, default=Severity.COSMETIC),
+        severity=min(severities, key=list(Severity).index, default=severity),
         title=f"{name}: {title}",
         short=fitted(names, lang.table["short"]["first"], [short]),
         text="\n\n".join((*filter(None, body), "\n".join(foot))) + "\n",

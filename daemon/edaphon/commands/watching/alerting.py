@@ -143,8 +143,11 @@ class Writer:
             return self._plain([one], occasion, now_ns, error)
 
     def due(self, due: Due, book: Book, nodes: Mapping[str, Node], now_ns: int) -> Message:
-        from edaphon.alerts.reports import summary
+        from edaphon.alerts.reports import summary, visit_ended
 
+        if due.occasion is Occasion.VISIT_ENDED:
+            unheard, link = book.visits[due.visit].nodes, self._config.alerts.page_url
+            return visit_ended(unheard, nodes, self._language, self._place, now_ns, link)
         known = [book.incidents[number] for number in due.numbers if number in book.incidents]
         if due.occasion is not Occasion.SUMMARY and len(known) == 1:
             return self.incident(known[0], nodes, now_ns, due.occasion)
