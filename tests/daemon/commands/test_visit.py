@@ -73,6 +73,7 @@ def test_a_visit_marks_the_values_of_its_plot_from_its_begin_until_just_before_i
         until(lambda: len(flags(station)) == 6)
         before = flags(station)
         assert set(before.values()) & {3, 4} == set()
+        time.sleep(1.1)  # what is known is asked for by the second
         known = instant_text(time.time_ns() // 10**9 * 10**9)
         time.sleep(1.1)
         applied(station, "visit", VISIT)
@@ -158,6 +159,7 @@ def test_the_end_of_a_visit_lists_what_does_not_speak_yet_and_nothing_that_speak
         service.alerts._station.look = fresh  # type: ignore[method-assign]
         passes = service.alerts.passes
         until(lambda: service.alerts.passes > passes + 1)
+        time.sleep(1.1)
         call(station, "visit", "start", "P")
         assert "all that is expected of it speaks" in call(station, "visit", "end", "P")[0]
 
@@ -175,3 +177,31 @@ def test_without_a_service_a_visit_is_journalled_and_what_speaks_is_not_known(
     assert "the service does not run: what does not speak yet is not known" in out
     (row,) = call_json(station, "visit", "list")
     assert (row["why"], row["running"]) in {("battery", False), ("battery", True)}
+
+
+PAUSE = """[[pause]]
+id = "winter"
+sources = ["file/log"]
+from = 2026-04-01T00:00:00Z
+to = 2200-04-01T00:00:00Z
+"""
+
+
+def test_status_calls_a_planned_silence_no_problem_and_shows_one_within_a_visit(
+    station: Station,
+) -> None:
+    station.file.write_text(station.file.read_text().replace('"10min"', '"100ms"'))
+
+    def trouble() -> list[str]:
+        return [words for words in call_json(station, "status", codes=(0, 1))["trouble"]]
+
+    with running(station.file, Overrides(look_every_s=600)) as service:
+        until(lambda: any("file/log: silent" in words for words in trouble()))
+        call(station, "visit", "start", "P")
+        service.alerts.wake()
+        until(lambda: service.alerts.situation and service.alerts.situation.pauses)
+        assert any("file/log: silent" in words for words in trouble())
+        applied(station, "pause", PAUSE)
+        until(lambda: service.deriver.knowledge.pauses)
+        service.alerts.wake()
+        until(lambda: not any("file/log: silent" in words for words in trouble()))
