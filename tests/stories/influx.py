@@ -24,6 +24,7 @@ class Database:
     """One database of a server, made anew."""
 
     def __init__(self, server: Influx1, name: str) -> None:
+        self.server = server
         self._url = server.url
         self.name = name
         self.ask(f'CREATE DATABASE "{name}"')
@@ -40,6 +41,12 @@ class Database:
         assert "error" not in result, result
         found: list[dict[str, Any]] = result.get("series", [])
         return found
+
+    def write(self, lines: str) -> None:
+        """Line protocol as it stands."""
+        place = f"{self._url}/write?{urllib.parse.urlencode({'db': self.name})}"
+        with urllib.request.urlopen(place, lines.encode(), timeout=30):  # noqa: S310
+            pass
 
     def points(self, quantity: str, channel: str) -> dict[int, Point]:
         """All points of a channel by time; a series per set of tags, so a second set shows."""

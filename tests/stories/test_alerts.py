@@ -125,13 +125,13 @@ def test_an_adapter_pulled_is_one_message_and_a_cut_cable_another(tmp_path: Path
         )
         assert incident["cause"] == "bus line"
         assert not any("silent" in words for words in status["trouble"])
-        time.sleep(8)  # whatever else there is to say
+        time.sleep(5)  # whatever else there is to say
         bus.replug()
         wait_until(lambda: len(messages(server, "technician")) > 1, "the message of the return", 60)
         wait_until(lambda: not open_numbers(station), "no open incident", 30)
         cut = bus.probes.pop("c")
         wait_until(lambda: len(messages(server, "technician")) > 2, "the message of the cable", 60)
-        time.sleep(8)
+        time.sleep(5)
         bus.probes["c"] = cut
         wait_until(lambda: len(messages(server, "technician")) > 3, "its return", 60)
         found = messages(server, "technician")

@@ -1,4 +1,4 @@
-"""The page as an ASGI application and as a server process."""
+"""The page and its metrics as an ASGI application and as a server process."""
 
 import time
 from collections.abc import Callable, Collection
@@ -15,8 +15,9 @@ from starlette.routing import Route
 
 from edaphon.web.guard import Guard
 from edaphon.web.line import HEIGHT, WIDTH
+from edaphon.web.metrics import MEDIA_TYPE, silent_text, status_text
 from edaphon.web.page import make_page
-from edaphon.web.view import View
+from edaphon.web.view import Silent, View
 from edaphon.web.watch import Watch
 
 __all__ = ["make_app", "serve", "server"]
@@ -37,9 +38,16 @@ def make_app(
         text = template.render(page=make_page(watch.look()), width=WIDTH, height=HEIGHT)
         return HTMLResponse(text.encode("utf-8", "replace"))  # a lone surrogate becomes "?"
 
+    def metrics(request: Request) -> Response:
+        try:
+            text = status_text(watch.status())
+        except Silent as silence:
+            text = silent_text(str(silence))
+        return Response(text.encode("utf-8", "replace"), media_type=MEDIA_TYPE)
+
     files = [_file(path) for path in sorted(FILES.iterdir()) if path.suffix in _TYPES]
     gate = [Middleware(Guard, hosts=hosts), Middleware(GZipMiddleware, compresslevel=5)]
-    return Starlette(routes=[Route("/", page), *files], middleware=gate)
+    return Starlette(routes=[Route("/", page), Route("/metrics", metrics), *files], middleware=gate)
 
 
 def server(view: View, host: str, port: int) -> uvicorn.Server:

@@ -14,6 +14,7 @@ from edaphon.nouns import Observations
 __all__ = [
     "ChannelNow",
     "ClockNow",
+    "DiskNow",
     "Entries",
     "FileNow",
     "IncidentNow",
@@ -62,6 +63,17 @@ class JournalNow:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskNow:
+    """The disk of the storage folder; `days` until it is full, None: not known, or never."""
+
+    free_bytes: int
+    total_bytes: int
+    days: float | None
+    reserve_bytes: int
+    full: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Entries:
     """The first ledger: records = decoded + dead + duplicates + conflicts + held."""
 
@@ -106,7 +118,7 @@ class FileNow:
 
 @dataclass(frozen=True, slots=True)
 class SourceNow:
-    """`notes` counts what made no value, by its words."""
+    """`notes` counts what made no value, by its words; `interval_ns`: how often it is to speak."""
 
     path: str
     model: str
@@ -114,6 +126,8 @@ class SourceNow:
     state: Literal["ok", "held", "late", "silent", "never"]
     detail: str
     notes: Mapping[str, int] = field(default_factory=dict)
+    interval_ns: Ns | None = None
+    missed_uplinks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +204,7 @@ class Status:
     trouble: tuple[str, ...]
     file_lines: tuple[FileNow, ...] = ()
     incidents: tuple[IncidentNow, ...] = ()
+    disk: DiskNow | None = None
 
 
 class View(Protocol):

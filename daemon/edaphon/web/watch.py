@@ -45,6 +45,11 @@ class Watch:
         self._seen: Seen | None = None
         self._silent_since_ns: int | None = None
 
+    def status(self) -> Status:
+        """What the recorder says now, nothing kept; raises Silent."""
+        with self._lock:
+            return self._view.status()
+
     def look(self) -> Look:
         with self._lock:
             try:
