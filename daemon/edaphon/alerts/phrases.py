@@ -77,7 +77,8 @@ def sheet_facts_written(lang: Language, facts: Mapping[str, str | float]) -> dic
 
 def channel_lines(lang: Language, channels: Sequence[Node]) -> list[str]:
     if len(channels) <= _FEW:
-        lines = [f"- {lang.quantity(c.quantity)}{lang.place(c)} ({one_line(c.name)})" for c in channels]
+        named = [(lang.quantity(c.quantity) + lang.place(c), one_line(c.name)) for c in channels]
+        lines = [f"- {words} ({name})" for words, name in named]
         return [line.replace("-  (", "- (") for line in lines]
     plots: dict[str, dict[str, list[str]]] = {}
     for c in channels:
