@@ -7,6 +7,7 @@ from edaphon.alerts.message import Message, Occasion
 from edaphon.alerts.model import Incident, Node, Severity
 from edaphon.alerts.phrases import cut
 from edaphon.alerts.short import fitted
+from edaphon.alerts.situation import Week
 from edaphon.alerts.wiring import Wiring
 from edaphon.alerts.words import IncidentWords, Place
 from edaphon_drivers.sheets import Sheets
@@ -54,6 +55,7 @@ def well(
     site: Place,
     now_ns: int,
     link: str = "",
+    week: Week | None = None,
 ) -> Message:
     """The weekly report: it says that all is well only while no incident is open."""
     lang = load_language(language, site.utc_offset_s, now_ns)
@@ -76,9 +78,21 @@ def well(
         link,
         title=texts[f"title{end}"].format_map(known),
         short=texts[f"short{end}"].format_map(known),
-        body=["\n".join(says), past, texts["note"]],
+        body=["\n".join(says), past, _figures(lang, week, known["since"]), texts["note"]],
         worst=open_,
     )
+
+
+def _figures(lang: Language, week: Week | None, since: str) -> str:
+    """What came in, and how long the disk lasts; "" where nobody counted."""
+    if week is None:
+        return ""
+    texts = lang.table["well"]
+    records, missed = lang.count("records", week.records), lang.count("slots", week.missed)
+    found = [texts["figures"].format(since=since, records=records, missed=missed)]
+    if week.disk_days is not None:
+        found.append(texts["disk"].format(disk=lang.duration(week.disk_days * 86_400)))
+    return "\n".join(found)
 
 
 def visit_ended(

@@ -18,6 +18,7 @@ from tests.stories.station import Station
 
 from edaphon.alerts.heartbeat import Beat, Url
 from edaphon.alerts.heartbeat_mqtt import Retained
+from edaphon.alerts.message import Message, Occasion
 from edaphon.alerts.situation import Situation
 from edaphon.alerts.weekly import last_weekly
 from edaphon.commands.run import running
@@ -265,6 +266,28 @@ class FakeServer:
     def __exit__(self, *exc: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+def test_the_weekly_report_counts_what_came_in_and_goes_out_once(tmp_path: Path) -> None:
+    notify = '[[notify]]\nname = "mail"\nkind = "webhook"\nurl = "http://127.0.0.1:9/"\n'
+    station = Station(tmp_path, [NODE, notify + 'body = "{text}"\n'], [FACTS])
+    messages: list[Message] = []
+    with running(station.file, Overrides(look_every_s=10**6)) as service:
+        until(lambda: service.alerts.passes == 1)
+        sender = service.alerts.senders["mail"]
+        sender.send = messages.append  # type: ignore[method-assign]
+        for _ in range(3):
+            say(service, '{"t": 11.5, "v": 3.6}')
+        looked(service)
+        service.alerts.kept.since_ns = service.keeper.now_ns() - 8 * DAY_NS
+        for _ in range(2):
+            sender.wake()
+            until(lambda: messages)
+            time.sleep(0.3)
+    (report,) = messages
+    assert report.occasion is Occasion.WELL
+    assert "1 instrument and 2 channels give data" in report.text
+    assert "3 records kept, 0 measurements missed" in report.text
 
 
 def influx_query(influx: Influx1, text: str) -> list[tuple[dict[str, str], float]]:

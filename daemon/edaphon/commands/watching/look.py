@@ -13,6 +13,7 @@ from edaphon.commands.watching.supplies import least_v, sheets_least_v
 from edaphon.commands.watching.tree import deployed, node_id, tree
 from edaphon.commands.watching.uplinks import Uplinks, only_gateway
 from edaphon.commands.watching.values import Values
+from edaphon.commands.watching.week import Days
 from edaphon.config import LorawanSource
 from edaphon.derive.doubt import doubt_words
 from edaphon.facts import Knowledge
@@ -46,6 +47,8 @@ class Watcher:
         self._made_of: tuple[Any, ...] = ()
         self._sheets_v: dict[str, list[float]] = {}  # by supply, what the instruments on it need
         self._down: dict[str, int] = {}  # since when [UTC ns]
+        self.days = Days()
+        self.situation: Situation | None = None  # of the last look
         self._marks: dict[str, list[tuple[int, int]]] = {}  # by sink: (change, UTC ns)
 
     @property
@@ -55,16 +58,18 @@ class Watcher:
 
     def save(self) -> dict[str, Any]:
         """What a restart would not know; for the state file."""
-        return {"uplinks": self._uplinks.save(), "down": self._down}
+        return {"uplinks": self._uplinks.save(), "down": self._down, "days": self.days.save()}
 
     def restore(self, table: Mapping[str, Any]) -> None:
         self._uplinks.restore(table.get("uplinks", {}))
         self._down = dict(table.get("down", {}))
+        self.days.restore(table.get("days", []))
 
     def look(self) -> Situation:
         service = self._service
         now_ns, knowledge = _now_ns(service), service.deriver.knowledge
         self._uplinks.look(service.deriver.state, now_ns)
+        self.days.look(service, now_ns)
         self._learn(knowledge, now_ns)
         room = service.room()
         situation = Situation(
@@ -87,7 +92,8 @@ class Watcher:
             journal_fails=str(service.journal.fault or "") if service.journal.in_trouble else "",
             losses=tuple(_losses(service)),
         )
-        return slowed(situation, knowledge)
+        self.situation = slowed(situation, knowledge)
+        return self.situation
 
     def _learn(self, knowledge: Knowledge, now_ns: int) -> None:
         """The tree, made again where facts or gateways changed; the values of its channels."""
