@@ -142,12 +142,13 @@ def test_a_visit_starts_ends_by_itself_at_its_time_or_sooner_by_hand(station: St
 def test_the_end_of_a_visit_lists_what_does_not_speak_yet_and_nothing_that_speaks(
     station: Station,
 ) -> None:
+    call(station, "apply")
     with running(station.file, QUICK) as service:
         until(lambda: len(flags(station)) == 6)
         until(lambda: service.alerts.situation and service.alerts.situation.sources[0].last_ns)
         call(station, "visit", "start", "P")
         out, _ = call(station, "visit", "end", "P")
-        assert "does not speak yet: channel x (no number lately)" in out
+        assert "does not speak yet: source file/log (no data since 2026-04-01T12:50:00Z)" in out
         look = service.alerts._station.look
 
         def fresh() -> object:
@@ -205,3 +206,33 @@ def test_status_calls_a_planned_silence_no_problem_and_shows_one_within_a_visit(
         until(lambda: service.deriver.knowledge.pauses)
         service.alerts.wake()
         until(lambda: not any("file/log: silent" in words for words in trouble()))
+
+
+def test_while_a_pause_goes_on_its_longer_interval_is_expected(station: Station) -> None:
+    (station.inbox / "pause.toml").write_text(PAUSE + 'interval = "6h"\n')
+    with running(station.file, QUICK) as service:
+        call(station, "apply")
+        until(lambda: service.deriver.knowledge.pauses)
+        passes = service.alerts.passes
+        until(lambda: service.alerts.passes > passes + 1)
+        situation = service.alerts.situation
+        assert situation is not None
+        assert [one.interval_ns for one in situation.sources] == [360 * MINUTE]
+        assert situation.pauses == ()
+
+
+def test_while_the_clock_is_not_known_a_visit_goes_on_that_did_at_the_newest_data(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A box without a clock chip, whose battery is changed, begins in 1970."""
+    (station.inbox / "visit.toml").write_text(VISIT.replace("12:40", "13:40"))
+    call(station, "apply")
+    with running(station.file, Overrides(look_every_s=600)) as service:
+        until(lambda: len(flags(station)) == 6)
+        monkeypatch.setattr(service.keeper, "now_ns", lambda: 0)
+        monkeypatch.setattr(service, "clock_how", "")
+        situation = service.alerts._station.look()
+        assert situation.now_ns == instant_ns("2026-04-01T12:50:00Z")
+        (visit,) = (one for one in situation.pauses if one.kind == "visit")
+        assert visit.start_ns <= situation.now_ns < visit.end_ns
+        assert "channel x" in situation.nodes
