@@ -22,12 +22,14 @@ NOT_TYPED = {
     "sudo systemctl restart edaphon edaphon-web": "no systemd runs in a tree of files",
     "edaphon sensor address sdi12 0 c": "simulated probes keep their address;"
     " tests/daemon/commands/test_sensor.py changes one",
+    "edaphon alert ack 17": "nothing is wrong at the simulated plot;"
+    " tests/daemon/commands/test_alert.py acknowledges an incident",
 }
 # What a page's block is called by, in the order in which a reader comes to it.
 FIRST_STEPS = ("cd edaphon", "edaphon init", "edaphon run", "edaphon status", "./run demo")
 AT_THE_PLOT = (
     "edaphon scan", "edaphon term sdi12", "edaphon cal add --sensor", "edaphon cal revoke",
-    "edaphon cal add --check", "edaphon cal fit",
+    "edaphon cal add --check", "edaphon cal fit", "edaphon visit start", "edaphon visit end",
 )  # fmt: skip
 THE_PLOT = ("edaphon simulate",)
 FILES = ("edaphon files replace", "edaphon import")
@@ -142,7 +144,7 @@ def test_every_block_is_typed_or_is_left_out_with_a_reason() -> None:
     assert [page.name for page in PAGES if shells(page)] == []
     typed = {_key(block) for block in ALL} - set(NOT_TYPED)
     assert typed == {*FIRST_STEPS, *AT_THE_PLOT, *THE_PLOT, *FILES, *AS_ROOT}
-    assert len(NOT_TYPED) == 4
+    assert len(NOT_TYPED) == 5
     assert {_key(block) for block in ALL} >= set(NOT_TYPED)
 
 

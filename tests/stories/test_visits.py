@@ -49,5 +49,5 @@ def test_a_cable_cut_in_a_visit_is_reported_at_its_end_and_within_four_intervals
         wait_until(lambda: len(messages(server, "technician")) > 2, "its return", 30)
         found = messages(server, "technician")
         wait_until(lambda: flags(station, "Pa-temp")[-1] != 3, "values after the visit", 30)
-    assert [one["occasion"] for one in found] == ["visit ended", "opened", "resolved"]
+    assert [one["occasion"] for one in found] == ["visit-ended", "opened", "resolved"]
     assert "line/a" in found[0]["text"]

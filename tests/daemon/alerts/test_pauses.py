@@ -109,7 +109,7 @@ def test_silence_within_a_visit_alerts_nobody_and_after_its_end_within_four_inte
     (one,) = life.station.book.open
     assert "source line/a" in {one.cause, *one.members}
     assert one.opened_ns <= NOON + 3 * HOUR + 4 * TEN
-    assert life.station.occasions == ["visit ended", "opened"]
+    assert life.station.occasions == ["visit-ended", "opened"]
 
 
 def test_the_end_of_a_visit_is_one_message_of_all_that_does_not_speak_to_who_knows_of_losses() -> (
@@ -131,7 +131,7 @@ def test_the_end_of_a_visit_is_one_message_of_all_that_does_not_speak_to_who_kno
     assert set(ended.nodes) == {"source line/a", "source line/b"}
     life.station.book = Book.from_json(life.station.book.to_json())
     life.run(HOUR)
-    assert life.station.occasions.count("visit ended") == 1
+    assert life.station.occasions.count("visit-ended") == 1
     again = Book()
     for event in life.station.events:
         again = replayed(again, event)

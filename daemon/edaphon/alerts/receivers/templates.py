@@ -122,7 +122,7 @@ _CARD = """{
 _WORSE = (Occasion.OPENED, Occasion.CHANGED, Occasion.REPEATED)
 _SIGNALS = {
     **dict.fromkeys(_WORSE, "/fail"),
-    **dict.fromkeys((Occasion.SUMMARY, Occasion.TEST), "/log"),
+    **dict.fromkeys((Occasion.SUMMARY, Occasion.TEST, Occasion.VISIT_ENDED), "/log"),
 }
 
 TEMPLATES: Mapping[str, Template] = {

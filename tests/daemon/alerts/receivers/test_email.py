@@ -160,6 +160,18 @@ def test_the_mails_of_one_incident_are_one_thread() -> None:
     assert len({mail["Message-ID"] for mail in box.mails}) == 5
 
 
+def test_the_identifier_of_a_mail_has_no_blank_whatever_it_is_about() -> None:
+    """RFC 5322, 3.6.4: a msg-id is a dot-atom, an @ and a domain."""
+    box = MailBox()
+    with mail_server(box) as port:
+        mailer = plain(port)
+        for occasion in Occasion:
+            mailer.send(message(occasion, 0))
+    ids = [mail["Message-ID"].strip() for mail in box.mails]
+    assert len(ids) == len(Occasion)
+    assert not [one for one in ids if any(map(str.isspace, one))]
+
+
 def test_the_same_message_after_a_kill_has_the_same_identifier() -> None:
     box = MailBox()
     with mail_server(box) as port:

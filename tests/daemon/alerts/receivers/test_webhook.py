@@ -100,6 +100,7 @@ def test_slack_and_teams_get_their_documented_forms(tmp_path: Path) -> None:
         (Occasion.OPENED, "/abc/fail"),
         (Occasion.RESOLVED, "/abc"),
         (Occasion.TEST, "/abc/log"),
+        (Occasion.VISIT_ENDED, "/abc/log"),
     ],
 )
 def test_healthchecks_gets_the_signal_of_the_occasion(occasion: Occasion, path: str) -> None:
