@@ -85,7 +85,7 @@ def test_a_probe_that_stays_silent_is_no_answer_after_all_tries():
 def test_a_stream_is_heard_line_by_line_and_faults_cost_only_their_lines():
     sheet = load_sheet("licor.li-7810")
     lines = (licor_7810_line(1666884942 + n, n, 400.5 + n, 2000.0) for n in range(6))
-    analyser = Instrument(lines=lines, period_s=0.02)
+    analyser = Instrument(lines=lines, period_s=0.2)  # the link is open before the first
     for fault in ("", "garbled", "cut", "noise", "silent"):
         analyser._queued.append(fault)
     with _port(analyser) as (_, link):
