@@ -10,6 +10,7 @@ import pkgutil
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
+from datetime import time
 from math import inf
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -19,9 +20,11 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
+from tests import alert_messages
 
 from edaphon.commands import COMMANDS, module_of, take_in
 from edaphon.config import (
+    Alerts,
     Broker,
     Bus,
     ClockTrust,
@@ -34,6 +37,7 @@ from edaphon.config import (
     Logger,
     LorawanSource,
     Multiplexer,
+    Notify,
     OwnModel,
     ScheduledSource,
     Site,
@@ -54,6 +58,7 @@ CONFIGURATION = ROOT / "docs" / "configuration.md"
 COMMAND_LINE = ROOT / "docs" / "commands.md"
 INSTRUMENTS = ROOT / "docs" / "instruments.md"
 NOMENCLATURE = ROOT / "docs" / "nomenclature.md"
+TECHNICIAN = ROOT / "docs" / "technician.md"
 SCHEMA = ROOT / "docs" / "schema"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 BEGIN, END = "<!-- generated: begin -->\n", "<!-- generated: end -->\n"
@@ -65,6 +70,7 @@ TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("[facts]", "where facts come from", Facts),
     ("[clock]", "when the clock is believed", ClockTrust),
     ("[web]", "the page", Web),
+    ("[alerts]", "what watches the alerts themselves", Alerts),
     ("[bus.NAME]", "a line or bus of instruments", Bus),
     ("[bus.NAME.multiplexer]", "a switch between branches of a line", Multiplexer),
     ("[supply.NAME]", "a switched power supply", Supply),
@@ -87,9 +93,10 @@ def pages() -> dict[Path, str]:
         COMMAND_LINE: _commands(),
         INSTRUMENTS: _instruments(),
         NOMENCLATURE: _nomenclature(),
+        TECHNICIAN: alert_messages.guide(),
     }
     filled = {path: _filled(path, "\n".join(lines)) for path, lines in parts.items()}
-    return {**filled, **_schemas()}
+    return {**filled, **_schemas(), **alert_messages.pages()}
 
 
 def _filled(path: Path, text: str) -> str:
@@ -238,12 +245,11 @@ def _option(parameter: Any) -> str:
     return f"| `{name}` | {(getattr(parameter, 'help', '') or '').strip()} |"
 
 
-def sink_settings() -> Iterator[tuple[str, type[BaseModel]]]:
-    """Each kind of sink with the keys that it takes."""
-    package = importlib.import_module("edaphon.sinks")
-    for module in pkgutil.iter_modules(package.__path__):
-        found = importlib.import_module(f"edaphon.sinks.{module.name}")
-        if hasattr(found, "open_sink") and hasattr(found, "Settings"):
+def settings_of(package: str, opener: str) -> Iterator[tuple[str, type[BaseModel]]]:
+    """Each kind of sink or receiver with the keys that it takes."""
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        found = importlib.import_module(f"{package}.{module.name}")
+        if hasattr(found, opener) and hasattr(found, "Settings"):
             yield module.name, found.Settings
 
 
@@ -251,8 +257,12 @@ def _tables() -> Iterator[str]:
     yield "## The configuration\n"
     for title, what, model in TABLES:
         yield from _section(title, what, model)
-    for name, settings in sink_settings():
+    for name, settings in settings_of("edaphon.sinks", "open_sink"):
         yield from _section(f'[[sink]] with kind = "{name}"', "where values go", settings)
+    yield from _section("[[notify]]", "who is sent messages", Notify)
+    for name, settings in settings_of("edaphon.alerts.receivers", "open_receiver"):
+        what = (settings.__doc__ or "").split("\n")[0]
+        yield from _section(f'[[notify]] with kind = "{name}"', what, settings)
     yield "## Facts\n"
     for name, fact in KINDS.items():
         yield from _section(f"[[{name}]]", (fact.__doc__ or "").split("\n")[0], fact)
@@ -267,7 +277,8 @@ def _section(title: str, what: str, model: type[BaseModel]) -> Iterator[str]:
     if title.startswith("[[sink]]"):
         yield '| `name` | needed | name of this sink | `"influx"` |'
     for name, info in model.model_fields.items():
-        yield _row(info.alias or name, info)
+        if model is not Notify or name != "settings":  # those of its kind stand in its own table
+            yield _row(info.alias or name, info)
     yield ""
 
 
@@ -284,7 +295,9 @@ def _need(info: FieldInfo) -> str:
     default = info.get_default(call_default_factory=True, validated_data={})
     if default is None or default in ("", (), {}):
         return ""
-    if info.alias in {"interval", "expect"}:
+    if isinstance(default, time):
+        default = f"{default:%H:%M}"
+    if info.alias in {"interval", "expect", "heartbeat_every"}:
         default = duration_text(default)
     return f"`{toml_text(default)}`"
 

@@ -26,7 +26,7 @@ from edaphon_drivers.lorawan import codec_names
 from edaphon_drivers.modbus import table as modbus_keys
 from edaphon_drivers.payloads import Piece, Turn, pack_exchange, pack_message, pack_piece
 from edaphon_drivers.sdi12 import engine as sdi12_keys
-from edaphon_drivers.sheets import Output, load_sheet, model_names, parse_sheet
+from edaphon_drivers.sheets import Output, Sheet, load_sheet, model_names, parse_sheet
 from edaphon_drivers.smart_home import sheet as message_keys
 from edaphon_drivers.talk import Asking, Timing
 from edaphon_drivers.transcript import Expected, Transcript, play, read_transcript
@@ -227,7 +227,7 @@ def in_sheets(*engines: str) -> set[str]:
 
 # Part of the page -> the keys that its code takes.
 KNOWN: Mapping[str, set[str]] = {
-    "Any model": {*keys(Output), "title", "engine", "checked", "warm_up_s"} - {"meaning"},
+    "Any model": {*keys(Output), *keys(Sheet)} - {"meaning", "model", "outputs", "commands"},
     "An ASCII instrument": {
         *ascii_keys._FRAME_KEYS,
         *ascii_keys._IDENTITY_KEYS,

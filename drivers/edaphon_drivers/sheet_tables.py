@@ -74,6 +74,13 @@ def _are_numbers(value: Any) -> bool:
     return isinstance(value, Mapping) and all(map(_is_number, value.values()))
 
 
+def _are_wires(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        carries in _WIRES and _is_name(colour) for carries, colour in value.items()
+    )
+
+
+_WIRES = ("supply", "data", "ground")
 _TEXT = _Key(_is_text, "a text in quotes")
 _SIZE = _Key(_is_size, "a number from 0 on, such as 0.03")
 _RANGE = _Key(_is_number, "a number, such as -40")
@@ -123,6 +130,10 @@ _SHEET = {
     "command": _Key(_TABLES, "a list of tables, [[command]]"),
     "frame": _Key(_is_table, "a table, [frame]"),
     "warm_up_s": _Key(_is_size, "a number of seconds, such as 30"),
+    "supply_least_v": _Key(_is_size, "a number of volts, such as 4.0"),
+    "wires": _Key(
+        _are_wires, 'colours by what they carry, such as { supply = "brown", data = "orange" }'
+    ),
 }
 
 

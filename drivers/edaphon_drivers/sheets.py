@@ -84,7 +84,9 @@ class Command:
 class Sheet:
     """One instrument type. `engine` names the protocol, `frame` is the engine's own table.
 
-    `warm_up_s` [s] is how long after power-up its numbers mean nothing.
+    `warm_up_s` [s] is how long after power-up its numbers mean nothing. `supply_least_v` [V] is the
+    lowest supply that its manual allows, 0: not stated; `wires` are the colours of its own cable by
+    what they carry: "supply", "data", "ground".
 
     `checked` says by what: maker's document, third-party decoder, real recording, unverified.
     """
@@ -98,6 +100,9 @@ class Sheet:
     commands: tuple[Command, ...] = ()
     frame: Mapping[str, Any] = field(default_factory=dict)
     warm_up_s: float = 0.0
+    # Not in repr, by which the meaning of numbers is compared: they say nothing of numbers.
+    supply_least_v: float = field(default=0.0, repr=False)
+    wires: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +153,8 @@ def parse_sheet(model: str, table: Mapping[str, Any]) -> Sheet:
         commands=tuple(map(_command, table.get("command", ()))),
         frame=table.get("frame", {}),
         warm_up_s=float(table.get("warm_up_s", 0)),
+        supply_least_v=float(table.get("supply_least_v", 0)),
+        wires=table.get("wires", {}),
     )
 
 

@@ -14,7 +14,7 @@ from tests.benchmarks.figures import Figure, table
 
 NAMES = (
     "line", "latency", "start", "share", "disk", "catch_up", "rebuild", "recalibrate", "calibrate",
-    "decode", "scan_time",
+    "decode", "scan_time", "watching",
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from tests.programs import wait_until
 from tests.stories.station import Station
 from tests.stories.test_faults_disk import fill
 
+from edaphon.alerts.model import What
 from edaphon.clock import SystemClock
 from edaphon.journal import Journal
 
@@ -79,7 +80,8 @@ def test_a_start_on_a_full_disk_says_so_and_keeps_all_once_there_is_room(
     stopped.start()
     try:
         status = stopped.json("status", codes=(1,))
-        assert DISK_FULL in status["trouble"][0]
+        said = [*status["trouble"], *(one["what"] for one in status["incidents"])]
+        assert any(DISK_FULL in words or words == What.DISK_FULL for words in said)
         assert status["disk"]["full"]
         answers_of(stopped)
         ballast.unlink()

@@ -121,6 +121,11 @@ class Bus:
         """Whether the link is open."""
         return self._link is not None
 
+    @property
+    def lost(self) -> str:
+        """Why the port can't be used; "" while it can, or before it was tried."""
+        return str(self._lost) if self._lost is not None else ""
+
     def start(self) -> None:
         self._thread.start()
 

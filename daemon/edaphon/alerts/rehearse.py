@@ -12,7 +12,15 @@ from edaphon.alerts.model import LOGGER, Incident, NodeKind
 from edaphon.alerts.rules import Found, conditions
 from edaphon.alerts.situation import ChannelNow, SinkNow, Situation, SourceNow, Supply
 
-__all__ = ["FAULTS", "CannotRehearse", "Fault", "Rehearsed", "rehearsed", "situations"]
+__all__ = [
+    "FAULTS",
+    "STRIKES_NS",
+    "CannotRehearse",
+    "Fault",
+    "Rehearsed",
+    "rehearsed",
+    "situations",
+]
 
 STRIKES_NS = HOUR_NS  # of good data before the fault
 FALLS_V_A_DAY, ABOVE_LEAST_V = 0.3, 1.5

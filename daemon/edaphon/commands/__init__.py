@@ -25,6 +25,7 @@ COMMANDS = (
     "run",
     "web",
     "status",
+    "alert",
     "read",
     "scan",
     "record",

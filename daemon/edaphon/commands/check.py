@@ -1,16 +1,27 @@
 """`edaphon check`: every mistake of edaphon.toml and of fact files, without opening any port."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 import typer
+from pydantic import BaseModel
 
+from edaphon.alerts.receivers.kinds import receiver_kind, remarks
 from edaphon.commands.lacking import SERVICE_FOLDER, denied, next_steps
-from edaphon.config import Configuration, Draft, file_complaints, read_draft, things_lacking
+from edaphon.config import (
+    Configuration,
+    Draft,
+    Notify,
+    Sink,
+    file_complaints,
+    read_draft,
+    things_lacking,
+)
+from edaphon.config.parts import Parts
 from edaphon.facts import (
     FactRow,
     Knowledge,
@@ -45,6 +56,7 @@ class Examined:
     document: Document | None
     rows: tuple[FactRow, ...]
     complaints: tuple[Complaint, ...]
+    doubts: tuple[Complaint, ...] = ()  # what works, and a person should know
 
 
 def check(
@@ -69,6 +81,8 @@ def check(
         typer.echo(f"{_count(len(found.complaints), 'mistake')}; nothing was changed.", err=True)
     else:
         typer.echo(_summary(found))
+        for doubt in found.doubts:
+            typer.echo(str(doubt), err=True)
         for line in _next(found):
             typer.echo(one_line(line))
     if found.complaints:
@@ -100,17 +114,21 @@ def examine(files: Sequence[Path], knowledge: Knowledge | None = None) -> Examin
     configs = [d for d in documents if _is_config(d)]
     complaints += _too_many(configs)
     draft = read_draft(configs[0]) if configs else None
+    doubts: list[Complaint] = []
     if draft is not None:
         complaints += draft.complaints
         complaints += file_complaints(configs[0], draft.parts)
-        complaints += _sink_complaints(configs[0], draft)
+        complaints += _kind_complaints(configs[0], "sink", draft.parts.sinks, sink_kind)[0]
+        mistakes, doubts = _receivers(configs[0], draft.parts)
+        complaints += mistakes
         more, trouble = _read(_inbox(draft, documents))
         documents += more
         complaints += trouble
     rows, wrong = _facts(documents, draft, knowledge or Knowledge())
     config = draft.config if draft else None
     document = configs[0] if configs else None
-    return Examined(config, document, rows, tuple(sorted({*complaints, *wrong})))
+    found = tuple(sorted({*complaints, *wrong}))
+    return Examined(config, document, rows, found, tuple(sorted(doubts)))
 
 
 def _facts(
@@ -178,7 +196,7 @@ def _plain_files(files: Iterable[Path]) -> Iterator[Path]:
 def _is_config(document: Document) -> bool:
     """A file with any table that is not a fact's, near misses of fact tables apart."""
     own = {"logger", "site", "storage", "clock", "web", "bus", "broker", "source", "sink", "supply"}
-    own |= {"model"}
+    own |= {"model", "alerts", "notify"}
     return bool(own & document.table.keys()) or Path(document.file).name == CONFIG_NAME
 
 
@@ -197,19 +215,42 @@ def _inbox(draft: Draft, documents: Iterable[Document]) -> list[Path]:
     return [path for path in sorted(inbox.glob("*.toml")) if path.resolve() not in given]
 
 
-def _sink_complaints(document: Document, draft: Draft) -> Iterator[Complaint]:
-    for number, sink in draft.parts.sinks.items():
-        place = ("sink", number)
+def _kind_complaints(
+    document: Document, table: str, rows: Mapping[int, Sink | Notify], kind_of: Callable[[str], Any]
+) -> tuple[list[Complaint], dict[int, BaseModel]]:
+    """About the settings of each row, which the module of its kind checks; those that are right."""
+    found: list[Complaint] = []
+    right: dict[int, BaseModel] = {}
+    for number, row in rows.items():
+        place = (table, number)
         try:
-            settings = sink_kind(sink.kind).Settings
+            kind = kind_of(row.kind)
         except ValueError as error:
             line = document.line((*place, "kind"))
-            yield Complaint(document.file, line, "sink.kind", f'"{sink.kind}"', str(error))
+            found.append(
+                Complaint(document.file, line, f"{table}.kind", f'"{row.kind}"', str(error))
+            )
             continue
-        found, wrong = validated(document, place, settings, dict(sink.settings))
-        yield from wrong
-        if found is not None:
-            yield from things_lacking(document, place, found)
+        settings, wrong = validated(document, place, kind.Settings, dict(row.settings))
+        found += wrong
+        if settings is not None:
+            found += things_lacking(document, place, settings)
+            right[number] = settings
+    return found, right
+
+
+def _receivers(document: Document, parts: Parts) -> tuple[list[Complaint], list[Complaint]]:
+    """Mistakes about those who are sent messages, and what a person should know."""
+    mistakes, settings = _kind_complaints(document, "notify", parts.notify, receiver_kind)
+    doubts: list[Complaint] = []
+    for number, own in settings.items():
+        for remarks_of, found in zip(
+            remarks(parts.notify[number].kind, own, parts), (mistakes, doubts), strict=True
+        ):
+            for key, came, right in remarks_of:
+                line = document.line(("notify", number, key))
+                found.append(Complaint(document.file, line, f"notify.{key}", came, right))
+    return mistakes, doubts
 
 
 def _summary(found: Examined) -> str:
@@ -218,7 +259,8 @@ def _summary(found: Examined) -> str:
         return f"good: {facts}. Give edaphon.toml too, and what they name is checked as well."
     config = found.config
     sources, sinks = _count(len(config.sources), "source"), _count(len(config.sinks), "sink")
-    return f"good: {sources}, {sinks}, {facts}"
+    receivers = f", {_count(len(config.notify), 'receiver')}" if config.notify else ""
+    return f"good: {sources}, {sinks}{receivers}, {facts}"
 
 
 def _next(found: Examined) -> Iterable[str]:
@@ -240,6 +282,7 @@ def _as_json(found: Examined) -> str:
     table = {
         "good": not found.complaints,
         "complaints": [c._asdict() for c in found.complaints],
+        "doubts": [d._asdict() for d in found.doubts],
         "sources": len(found.config.sources) if found.config else None,
         "facts": len(found.rows),
     }

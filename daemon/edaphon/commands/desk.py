@@ -4,7 +4,7 @@ import base64
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,33 +16,19 @@ from edaphon import __version__
 from edaphon.acquire.bus import AlreadyTalking
 from edaphon.commands.bench.line import not_asked
 from edaphon.commands.control import DaemonRefuses
-from edaphon.commands.file_lines import REFUSED_IS_A_PROBLEM_NS, line_rows, refusal_problems
-from edaphon.commands.file_notes import file_notes, file_rows, loss_problems
+from edaphon.commands.file_lines import line_rows
+from edaphon.commands.file_notes import file_notes, file_rows
 from edaphon.commands.keeping import Evidence
-from edaphon.commands.outlets import (
-    broker_words,
-    dead_letter_words,
-    refusals,
-    resend,
-    retry,
-    set_aside_words,
-)
+from edaphon.commands.outlets import refusals, resend, retry
+from edaphon.commands.problems import incident_rows, problems
 from edaphon.commands.service import NotKept, Refusal, Service
-from edaphon.commands.source_state import (
-    CHUNK_NS,
-    Heard,
-    failing_words,
-    silent_words,
-    source_state,
-)
-from edaphon.config import HeardSource, ScheduledSource, within_physics
+from edaphon.commands.source_state import source_state
+from edaphon.commands.watching.sources import heard
+from edaphon.config import ScheduledSource, within_physics
 from edaphon.databases import StorageFault, fault_of
 from edaphon.derive import ALWAYS, UplinkConflicts
-from edaphon.derive.doubt import doubt_words
 from edaphon.facts import FactRow, fact_of
-from edaphon.facts.swaps import contradictions, explanations
 from edaphon.journal import Kind, Purpose
-from edaphon.journal.losses import open_losses
 from edaphon.nouns import Float, Observations
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault
@@ -114,12 +100,8 @@ class Desk:
                 for progress in follower.imports
             ],
             "disk": {"text": room.text, **room._asdict()},
-            "trouble": [
-                *(f"disk: {words}" for words in room.problems()),
-                *_trouble(service),
-                *silent_words(sources, service.trouble),
-                *failing_words(channels),
-            ],
+            "incidents": incident_rows(service),
+            "trouble": problems(service, room, sources, channels),
         }
 
     def _on_files(self, _: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,16 +110,16 @@ class Desk:
 
     def _source(self, source: Any) -> dict[str, Any]:
         service = self._service
-        heard = _heard(service, source)
-        state, detail = kept_state(source_state(heard), service.journal.in_trouble)
+        found = heard(service, source)
+        state, detail = kept_state(source_state(found), service.journal.in_trouble)
         account = None
         if isinstance(source, ScheduledSource):
             account = service.inlets.samplers[source.bus].accounts[source.path]
         return {
             "path": source.path,
             "model": source.model or "own fields",
-            "last_ns": None if heard.held else heard.last_ns,
-            "interval_ns": heard.interval_ns,
+            "last_ns": None if found.held else found.last_ns,
+            "interval_ns": found.interval_ns,
             "state": "silent" if account and account.gap else state,
             "detail": account.gap.cause if account and account.gap else detail,
             "notes": service.deriver.state.notes.get(source.path, {}),
@@ -314,6 +296,12 @@ class Desk:
         state = self._service.state
         return {"refusals": {each: refusals(state.set_aside(each)) for each in sinks}}
 
+    def _on_alert(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """List the incidents, acknowledge one, or send a test."""
+        from edaphon.commands.alert_desk import answer  # not every life is asked for it
+
+        return answer(self._service, request)
+
     def _on_apply(self, request: Mapping[str, Any]) -> dict[str, Any]:
         rows = [
             FactRow(fact_of(row["fact"]), row["text"], row["sha256"], row["file"], row["line"], {})
@@ -325,60 +313,8 @@ class Desk:
             raise DaemonRefuses(str(refusal)) from None
 
 
-def _heard(service: Service, source: Any) -> Heard:
-    """While the clock is not known monotonic time is compared: the wall clock may be years off."""
-    interval = getattr(source, "interval_ns", None) or getattr(source, "expect_ns", None)
-    collects = CHUNK_NS if isinstance(source, HeardSource) else 0
-    if service.clock_how:
-        last = service.deriver.state.seen.get(source.path)
-        now = service.clock.wall_ns()
-        alive_ns = service.clock.mono_ns() - service.since_mono_ns
-        return Heard(last, now, interval, collects, alive_ns=alive_ns)
-    names = source.path, source.path.partition("/")[0]  # a broker's records have its own name
-    found = [service.deriver.held_last_ns(service.keeper.boot, name) for name in names]
-    last = max((ns for ns in found if ns is not None), default=None)
-    return Heard(last, service.clock.mono_ns(), interval, collects, held=last is not None)
-
-
-def _trouble(service: Service) -> list[str]:
-    found = [f"{who}: {what}" for who, what in sorted(service.trouble.items())]
-    told = {
-        source.path: service.deriver.state.serials.get(source.path, "")
-        for source in service.config.sources
-    }
-    now = service.keeper.now_ns()
-    told_ns = service.deriver.state.told_ns
-    found += explanations(contradictions(told, service.deriver.knowledge, now, told_ns))
-    found += refusal_problems(line_rows(service.deriver.state.files), now)
-    offset_s = service.config.site.utc_offset_s
-    found += loss_problems(service.inlets.followers, now, offset_s)
-    found += _uplink_problems(service, now)
-    found += set_aside_words({n: service.state.count_set_aside(n) for n in service.sinks})
-    counts = service.deriver.state.counts
-    found += dead_letter_words(counts.dead, counts.records)
-    found += broker_words(service.inlets.readers)
-    found += [f"journal: {loss.words}" for loss in open_losses(service.journal.copies)]
-    found += doubt_words(service.deriver.doubt)
-    if damaged := service.deriver.damaged:
-        found.append(f"journal: {damaged} damaged places were passed over; see `edaphon verify`")
-    return found
-
-
 def _conflicting(service: Service, path: str) -> UplinkConflicts:
     return service.deriver.state.uplink_conflicts.get(path, UplinkConflicts())
-
-
-def _uplink_problems(service: Service, now_ns: int) -> Iterator[str]:
-    """Devices of which a frame came again with other bytes lately."""
-    for path, found in sorted(service.deriver.state.uplink_conflicts.items()):
-        if now_ns - found.received_ns < REFUSED_IS_A_PROBLEM_NS:
-            conflicts = "1 conflict" if found.n == 1 else f"{found.n} conflicts"
-            yield (
-                f"{path}: {conflicts} of uplinks: number {found.f_cnt} came again with other"
-                f" bytes (SHA-256 {found.first} stands, {found.further} came; the latter begins"
-                f" {found.begins}); expected each frame once: was the device reset, or is"
-                " someone sending in its name?"
-            )
 
 
 def ledgers(service: Service) -> dict[str, Any]:

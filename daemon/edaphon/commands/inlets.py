@@ -52,6 +52,7 @@ class Overrides:
     timing: Timing | None = None
     make_link: "Callable[..., Link] | None" = None  # to a broker; usually over MQTT
     make_bus: Callable[..., Bus] = Bus
+    look_every_s: float = 30.0  # of the alerts at the station
 
 
 class Inlets:

@@ -27,6 +27,7 @@ from edaphon.commands.keeping import Evidence, entry_of_evidence, fact_entries
 from edaphon.commands.layout import Layout
 from edaphon.commands.outlets import SinkParts, moved
 from edaphon.commands.summaries import JOURNAL_SUMMARY
+from edaphon.commands.watching.alerting import notifier_of
 from edaphon.config import Configuration, LorawanSource, ScheduledSource
 from edaphon.config import Sink as SinkConfig
 from edaphon.databases import AT_FAULT, StorageFault, fault_of, move_aside
@@ -56,6 +57,8 @@ COLLECT_S = 0.1  # what a turn of the deriver costs depends more on its channels
 APPLY_WITHIN_S = 10.0
 WATCH_CLOCK_S = 10.0
 COMMIT_WITHIN_S = 2.0  # at a stop; on a full disk what came is not acknowledged either
+FAILED_WAIT_S = 1.0, 60.0  # before a part that failed begins again, and at most
+RECOVERED_S = 3 * FAILED_WAIT_S[1]
 DEAD_LETTER_CAUSES = 500  # told apart in the log; hostile topics must not fill it
 _ACCOUNTS = "slot accounts"
 SAVE_AT_ENTRIES = 100_000  # behind what is saved: a start reads no more than these
@@ -100,6 +103,7 @@ class Service:
         self.stop_event = threading.Event()
         self._applying = threading.Lock()
         self.trouble: dict[str, str] = {}
+        self._failed_s: dict[str, float] = {}  # monotonic [s]
         self._dead_letters: set[tuple[str, str]] = set()
         self._lost_lines: set[tuple[str, str, str]] = set()
         self._noted: set[Note] = set()
@@ -159,11 +163,15 @@ class Service:
         self._run("disk", lambda: self.disk.watch(self.stop_event, self.keeper.now_ns, keep))
         self._run("saved places", self._watch_saved)
         self._start_housekeeping()
+        self.alerts = notifier_of(self, self._own.look_every_s)
+        self._run("alerts", partial(self.alerts.run, self.stop_event))
+        self.alerts.start_sending(self._run, self.stop_event)
 
     def stop(self) -> None:
         """Within 10 s in any state of any server: sources first, then what they brought."""
         self.stop_sources()
         self.stop_event.set()
+        self.alerts.wake()
         self._housekeeping.stop()
         self._save_accounts()
         until = time.monotonic() + STOP_THREADS_S
@@ -175,6 +183,7 @@ class Service:
         for parts in self.sinks.values():
             parts.delivery.stop(STOP_SINK_S / len(self.sinks))
         self._keep_house()
+        self.alerts.save(at_once=True)
         self.journal.close()
         self.series.close()
         self.state.close()
@@ -205,7 +214,7 @@ class Service:
 
     def _supervise(self, name: str, life: Callable[[], None]) -> None:
         """The one place that catches everything: name it, say it once, begin again."""
-        wait_s = 1.0
+        wait_s = FAILED_WAIT_S[0]
         while not self.stop_event.is_set():
             try:
                 life()
@@ -213,9 +222,19 @@ class Service:
             except Exception as error:  # whatever a part does, the others go on
                 words = f"{type(error).__name__}: {error}"
                 self.say_trouble(name, f"failed and begins again: {words}")
+                self._failed_s[name] = time.monotonic()
                 _log.debug("%s", name, exc_info=True)
                 self.stop_event.wait(wait_s)
-                wait_s = min(2 * wait_s, 60.0)
+                wait_s = min(2 * wait_s, FAILED_WAIT_S[1])
+
+    def failing(self) -> dict[str, str]:
+        """Parts of the service that failed lately, and why; one that runs since is back."""
+        for name, failed_s in list(self._failed_s.items()):
+            if time.monotonic() - failed_s > RECOVERED_S:
+                del self._failed_s[name]
+                self.say_trouble(name, None)
+        names = [*self._failed_s, "series"]
+        return {name: self.trouble[name] for name in names if name in self.trouble}
 
     # -- beginning -------------------------------------------------------------------------
 
@@ -350,7 +369,7 @@ class Service:
             feed = SeriesFeed(config.name, self.series, self.channels, self.state)
             delivery = Delivery(
                 config.name,
-                partial(self._open_sink, config),
+                partial(self.open_sink, config),
                 feed,
                 self.state,
                 SystemClock(),
@@ -365,7 +384,7 @@ class Service:
         """Those that are lost do not count: nothing waits for a server."""
         return all(p.feed.keeps_up for p in self.sinks.values() if p.delivery.state.up)
 
-    def _open_sink(self, config: SinkConfig) -> Sink:
+    def open_sink(self, config: SinkConfig) -> Sink:
         kind = sink_kind(config.kind)
         return kind.open_sink(kind.Settings.model_validate(config.settings), self.channels)
 

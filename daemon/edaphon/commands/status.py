@@ -31,7 +31,7 @@ def status(
     else:
         for line in _lines(table):
             typer.echo(one_line(line))
-    if table["trouble"]:
+    if table["trouble"] or any(one["wrong"] for one in table["incidents"]):
         raise typer.Exit(1)
 
 
@@ -59,7 +59,15 @@ def _lines(table: dict[str, Any]) -> list[str]:
     ]
     if table["again"]:
         lines.append(f"derived again at present: {', '.join(table['again'])}")
+    lines += [_incident(one) for one in table["incidents"]]
     return lines + [f"TROUBLE {words}" for words in table["trouble"]]
+
+
+def _incident(row: dict[str, Any]) -> str:
+    """As the message about it begins."""
+    state = "" if row["wrong"] else ", well again"
+    state += ", acknowledged" if row["acknowledged_until_ns"] else ""
+    return f"INCIDENT {row['number']} ({row['severity']}{state}): {row['title']}"
 
 
 def _shown(files: list[dict[str, Any]]) -> list[dict[str, Any]]:

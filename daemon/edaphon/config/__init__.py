@@ -12,6 +12,7 @@ from edaphon.config.model import (
     Storage,
     Web,
 )
+from edaphon.config.notify import Alerts, Notify
 from edaphon.config.physics import possible, why_impossible, within_physics
 from edaphon.config.reading import Draft, file_complaints, read_config, read_draft, things_lacking
 from edaphon.config.sources import (
@@ -28,6 +29,7 @@ from edaphon.config.sources import (
 from edaphon.written.values import Secret
 
 __all__ = [
+    "Alerts",
     "Broker",
     "Bus",
     "ClockTrust",
@@ -42,6 +44,7 @@ __all__ = [
     "Logger",
     "LorawanSource",
     "Multiplexer",
+    "Notify",
     "OwnModel",
     "ScheduledSource",
     "Secret",

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from edaphon.config.lines import Broker, Bus, Supply
+from edaphon.config.notify import Alerts, Notify
 from edaphon.config.sources import Source, outputs_of, sheet_of
 from edaphon.written.values import AbsolutePath, Id, Table, wrong
 from edaphon_drivers.sheets import Output, Sheet, Sheets, parse_sheet
@@ -129,6 +130,17 @@ class OwnModel(Table):
         description="time after power-up before its numbers count [s]",
         examples=[30],
     )
+    supply_least_v: float = Field(
+        default=0,
+        ge=0,
+        description="lowest supply at the instrument that its manual allows [V]",
+        examples=[4.0],
+    )
+    wires: Mapping[str, str] = Field(
+        default={},
+        description="colours of its cable: `supply`, `data`, `ground`",
+        examples=['{ supply = "brown", data = "orange" }'],
+    )
     command: tuple[Mapping[str, Any], ...] = Field(
         default=(),
         description="SDI-12: command and outputs in order",
@@ -185,6 +197,8 @@ class Configuration(Table):
         default=(), alias="source", description="instruments and senders"
     )
     sinks: tuple[Sink, ...] = Field(default=(), alias="sink", description="where values go")
+    alerts: Alerts = Field(default=Alerts(), description="what watches the alerts themselves")
+    notify: tuple[Notify, ...] = Field(default=(), description="who is sent messages")
 
     @cached_property
     def sheets(self) -> Sheets:

@@ -6,6 +6,7 @@ from typing import Any
 
 from edaphon.config.lines import Broker, Bus, Supply
 from edaphon.config.model import Facts, OwnModel, Sink
+from edaphon.config.notify import Alerts, Notify
 from edaphon.config.sources import Source
 from edaphon.written.lines import Place
 from edaphon_drivers.sheets import Sheet, Sheets
@@ -25,17 +26,20 @@ class Parts:
     sinks: Mapping[int, Sink] = field(default_factory=dict)
     supplies: Mapping[str, Supply] = field(default_factory=dict)
     models: Mapping[str, OwnModel] = field(default_factory=dict)
+    notify: Mapping[int, Notify] = field(default_factory=dict)
     facts: Facts | None = None
+    alerts: Alerts | None = None
     sheets: Sheets = field(default_factory=Sheets)
 
     @classmethod
     def of(cls, tables: Mapping[str, Any]) -> "Parts":
-        buses, brokers, sources, sinks, supplies, models = (
-            tables[key] or {} for key in ("bus", "broker", "source", "sink", "supply", "model")
+        buses, brokers, sources, sinks, supplies, models, notify = (
+            tables[key] or {}
+            for key in ("bus", "broker", "source", "sink", "supply", "model", "notify")
         )
         own = {name: sheet for name, model in models.items() if (sheet := _sheet(name, model))}
-        facts = tables["facts"]
-        return cls(buses, brokers, sources, sinks, supplies, models, facts, Sheets(own))
+        facts, alerts, sheets = tables["facts"], tables["alerts"], Sheets(own)
+        return cls(buses, brokers, sources, sinks, supplies, models, notify, facts, alerts, sheets)
 
 
 def _sheet(name: str, model: OwnModel) -> Sheet | None:

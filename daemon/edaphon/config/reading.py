@@ -76,21 +76,31 @@ def file_complaints(document: Document, parts: Parts) -> list[Complaint]:
         found += things_lacking(document, ("broker", name), broker)
     for number, source in parts.sources.items():
         found += things_lacking(document, ("source", number), source)
+    if parts.alerts is not None:
+        found += things_lacking(document, ("alerts",), parts.alerts)
     return found
 
 
 def things_lacking(document: Document, place: Place, table: Table) -> list[Complaint]:
     """About the secrets and the files (keys that end in _file) of one table."""
     found: list[Complaint] = []
-    for key, value in table:
-        inside = (*place, key)
+    for inside, value in _values(place, table):
+        key = inside[-1]
         if isinstance(value, Secret) and (trouble := value.trouble()):
             line = document.line(inside)
             right = "a secret that this account can read"
             found.append(Complaint(document.file, line, _dotted(inside), trouble, right))
-        elif isinstance(value, Path) and key.endswith("_file") and not value.is_file():
+        elif isinstance(value, Path) and str(key).endswith("_file") and not value.is_file():
             found.append(_lacking(document, inside, value, "the path of a file that is there"))
     return found
+
+
+def _values(place: Place, table: Table) -> Iterator[tuple[Place, Any]]:
+    """What the keys of a table hold, and those of the tables in it that have any names."""
+    for key, value in table:
+        yield (*place, key), value
+        if isinstance(value, Mapping):
+            yield from (((*place, key, name), inner) for name, inner in value.items())
 
 
 def _lacking(document: Document, place: Place, path: object, right: str) -> Complaint:

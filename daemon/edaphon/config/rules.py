@@ -64,6 +64,11 @@ def _names(document: Document, parts: Parts) -> Found:
                 f"another name for the {key}",
             )
     yield from _repeated({n: s.name for n, s in parts.sinks.items()}, "sink", "name")
+    yield from _repeated({n: r.name for n, r in parts.notify.items()}, "notify", "name")
+    heartbeat = parts.alerts.heartbeat_broker if parts.alerts else None
+    if heartbeat is not None and (known := names["broker"]) is not None and heartbeat not in known:
+        place = ("alerts", "heartbeat_broker")
+        yield place, f'"{heartbeat}" is no broker of this file', did_you_mean(heartbeat, known)
 
 
 def _written_names(document: Document, key: str) -> frozenset[str] | None:

@@ -15,6 +15,7 @@ from edaphon.series import Series, WrongFile
 
 __all__ = [
     "CHECKPOINT",
+    "GONE",
     "START",
     "crc_at",
     "extents_of_json",

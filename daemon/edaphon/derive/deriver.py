@@ -125,6 +125,11 @@ class Deriver:
         return self._latest.knowledge
 
     @property
+    def sources(self) -> Sources:
+        """How records are decoded at the place that `turn` has reached."""
+        return self._line.sources
+
+    @property
     def state(self) -> State:
         return self._line.state
 

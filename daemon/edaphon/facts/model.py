@@ -59,6 +59,11 @@ class Sensor(Fact):
     firmware: str = Field(
         default="", description="firmware as the instrument tells it", examples=["4.11"]
     )
+    on: Id | None = Field(
+        default=None,
+        description="name of the bus of another logger, whose files are followed, that it hangs on",
+        examples=["sdi12-north"],
+    )
 
 
 class ChannelFact(Fact):

@@ -5,15 +5,13 @@ sections 10.2.3 (Retry-After) and 15.
 """
 
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 from urllib.parse import urlsplit
 
+from edaphon.network.requests import Answer, wait_s
 from edaphon.sinks.sink import Later, Never
 
-__all__ = ["Answer", "AskLess", "TooLarge", "judge", "judge_read", "retry_after_s", "server_of"]
+__all__ = ["RETRY_AFTER_CAP_S", "AskLess", "TooLarge", "judge", "judge_read", "server_of"]
 
 RETRY_AFTER_CAP_S = 590.0  # with what spreads the retries, below 10 min
 WORDS = 300  # characters of the server's text that are kept
@@ -39,15 +37,6 @@ class TooLarge(Exception):
 
 class AskLess(Later):
     """The server reads no span of time as long as this in one question."""
-
-
-class Answer(NamedTuple):
-    """One answer; `headers` are found by lower-case name, `whole` says that `body` is all of it."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: str
-    whole: bool = True
 
 
 def judge(answer: Answer, points: int) -> None:
@@ -86,36 +75,14 @@ def server_of(answer: Answer) -> str:
     return ""
 
 
-def retry_after_s(text: str, now: datetime) -> float | None:
-    """Seconds from seconds or an HTTP date, at most RETRY_AFTER_CAP_S; None when it is neither."""
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text[:9]), RETRY_AFTER_CAP_S)
-    if (then := _date(text)) is None:
-        return None
-    return min(max((then - now).total_seconds(), 0.0), RETRY_AFTER_CAP_S)
-
-
-def _date(text: str) -> datetime | None:
-    try:
-        then = parsedate_to_datetime(text)
-        return then.replace(tzinfo=then.tzinfo or UTC).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _wait_s(answer: Answer) -> float | None:
-    """Both times by the server's clock where it sends it: ours may be behind."""
-    now = _date(answer.headers.get("date", "")) or datetime.now(UTC)
-    return retry_after_s(answer.headers.get("retry-after", ""), now)
-
-
 def _judge_door(answer: Answer, words: str) -> NoReturn:
     """Whatever is neither taken nor refused is Later."""
     status = answer.status
     if status in BUSY or status >= 500:
-        raise Later(f"the server is busy or ill ({status}): {words}", _wait_s(answer))
-    raise Later(_blocked(answer, words), _wait_s(answer), blocked=True)
+        raise Later(
+            f"the server is busy or ill ({status}): {words}", wait_s(answer, RETRY_AFTER_CAP_S)
+        )
+    raise Later(_blocked(answer, words), wait_s(answer, RETRY_AFTER_CAP_S), blocked=True)
 
 
 def _is_page(answer: Answer) -> bool:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-from edaphon.sinks.answers import Answer
+from edaphon.network.requests import Answer
 from edaphon.sinks.wire import Wire
 
 __all__ = ["ClientPost"]

@@ -7,14 +7,15 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from edaphon.network.requests import Answer, Limits, basic
 from edaphon.nouns import Channel, Observations
-from edaphon.sinks.answers import Answer, TooLarge, judge, server_of
+from edaphon.sinks.answers import TooLarge, judge, server_of
 from edaphon.sinks.client import ClientPost
 from edaphon.sinks.erase import ByDelete, ByFlag, ByInfluxql, Erase
 from edaphon.sinks.influxql import Influxql
 from edaphon.sinks.lines import LineWriter
 from edaphon.sinks.sink import Later, Never, Read, Withdrawal
-from edaphon.sinks.wire import Limits, Wire, basic
+from edaphon.sinks.wire import Wire
 from edaphon.written.values import AbsolutePath, Secret, Table, wrong
 
 if TYPE_CHECKING:
@@ -140,7 +141,11 @@ class InfluxSink:
         return [self._erase.notice] if self._erase.notice else []
 
     def write(self, batch: Sequence[Observations]) -> None:
-        self._send(self._writer.batch(batch).splitlines(keepends=True))
+        self.write_lines(self._writer.batch(batch))
+
+    def write_lines(self, lines: bytes) -> None:
+        """Line protocol, a line for each point."""
+        self._send(lines.splitlines(keepends=True))
 
     def withdraw(self, withdrawal: Withdrawal) -> None:
         if lines := self._erase.erase(withdrawal):

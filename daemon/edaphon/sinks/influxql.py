@@ -8,8 +8,9 @@ from urllib.parse import urlencode
 
 import orjson
 
+from edaphon.network.requests import Answer
 from edaphon.nouns import Channel
-from edaphon.sinks.answers import Answer, judge_read
+from edaphon.sinks.answers import judge_read
 from edaphon.sinks.lines import tag_text
 from edaphon.sinks.sink import Later
 from edaphon.sinks.wire import Wire

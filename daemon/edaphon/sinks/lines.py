@@ -20,7 +20,7 @@ import orjson
 from edaphon.nouns import Channel, Float, Int, Observations, Small
 from edaphon.sinks.sink import Never
 
-__all__ = ["LineWriter", "part_of", "tag_text", "withdrawn_lines"]
+__all__ = ["LineWriter", "escaped_tag", "part_of", "tag_text", "withdrawn_lines"]
 
 FIELDS = ("value", "raw", "u_random", "u_systematic")
 COLUMNS = ("time_ns", "start_ns", *FIELDS, "flag", "sequence")
@@ -37,6 +37,11 @@ _STRING = str.maketrans({'"': r"\"", "\\": r"\\"})
 def tag_text(text: str) -> str:
     """A tag's or measurement's text as the server holds it: control characters made visible."""
     return text.translate(_PLAIN)
+
+
+def escaped_tag(text: str) -> str:
+    """A tag's text within a line; what a line can't end with is left out."""
+    return tag_text(text).rstrip("\\").translate(_TAG)
 
 
 class LineWriter:

@@ -12,7 +12,7 @@ file knows of it.
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -21,7 +21,17 @@ from edaphon.nouns import Channel, Int, Observations
 if TYPE_CHECKING:
     from edaphon.sinks.readback import Rows
 
-__all__ = ["Later", "Never", "Read", "Sink", "SinkError", "SinkKind", "Withdrawal", "sink_kind"]
+__all__ = [
+    "Later",
+    "Never",
+    "Read",
+    "Sink",
+    "SinkError",
+    "SinkKind",
+    "TakesLines",
+    "Withdrawal",
+    "sink_kind",
+]
 
 
 class Withdrawal(NamedTuple):
@@ -73,6 +83,13 @@ class Never(SinkError):
         self.words = words
         self.every = every
         super().__init__(f"{why}: {words}" if words else why)
+
+
+@runtime_checkable
+class TakesLines(Protocol):
+    """A sink that takes rows of its server's own kind too; errors as of Sink."""
+
+    def write_lines(self, lines: bytes) -> None: ...
 
 
 class Sink(Protocol):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from edaphon.web.column import Column, columns, latest_ns
+from edaphon.web.incidents import Incident, incidents
 from edaphon.web.ledger import Account, Backlog, accounts, backlogs, gap_sentence
 from edaphon.web.view import ClockNow, SourceNow, Status
 from edaphon.web.watch import Look, Seen
@@ -67,8 +68,12 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`trouble` holds the sentences of the red strip, the most urgent one first."""
+    """`trouble` holds the sentences of the red strip, the most urgent one first.
 
+    Incidents are shown before all else.
+    """
+
+    incidents: tuple[Incident, ...]
     trouble: tuple[str, ...]
     report: Report | None
     why: str
@@ -78,10 +83,12 @@ def make_page(look: Look) -> Page:
     report = (
         _report(look.seen, look.now_ns, look.silent_since_ns is not None) if look.seen else None
     )
+    found = incidents(look.seen.status, look.now_ns) if look.seen else ()
     if look.silent_since_ns is not None:
-        return Page((_silence(look, look.silent_since_ns),), report, shortened(look.why))
+        silence = (_silence(look, look.silent_since_ns),)
+        return Page(found, silence, report, shortened(look.why))
     trouble = _trouble(look.seen.status, look.now_ns) if look.seen else ()
-    return Page(tuple(map(shortened, trouble)), report, "")
+    return Page(found, tuple(map(shortened, trouble)), report, "")
 
 
 def _silence(look: Look, since_ns: int) -> str:
@@ -103,7 +110,7 @@ def _trouble(status: Status, now_ns: int) -> tuple[str, ...]:
     found = []
     if not status.clock.known:
         found.append("The clock is not set: records are kept, values wait until it is.")
-    if status.trouble:
+    if status.trouble or status.incidents:
         return (*found, *status.trouble)
     found += [
         f"Source {s.path} is silent{_since(s, now_ns)}: check power, cable and address."

@@ -16,6 +16,7 @@ __all__ = [
     "ClockNow",
     "Entries",
     "FileNow",
+    "IncidentNow",
     "JournalNow",
     "Latest",
     "Ledgers",
@@ -152,6 +153,26 @@ class ChannelNow:
 
 
 @dataclass(frozen=True, slots=True)
+class IncidentNow:
+    """An open incident; `wrong` is false where all is well again and it is kept open for a while.
+
+    `acknowledged_until_ns` is 0 without an acknowledgement.
+    """
+
+    number: int
+    severity: str
+    title: str
+    text: str
+    cause_label: str
+    members: tuple[str, ...]
+    since_ns: Ns
+    wrong: bool
+    acknowledged_until_ns: Ns = 0
+    acknowledged_by: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """Everything that the recorder says of itself at `now_ns`; it runs since `since_ns`."""
 
@@ -168,6 +189,7 @@ class Status:
     channels: tuple[ChannelNow, ...]
     trouble: tuple[str, ...]
     file_lines: tuple[FileNow, ...] = ()
+    incidents: tuple[IncidentNow, ...] = ()
 
 
 class View(Protocol):

@@ -5,6 +5,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -12,6 +13,8 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    PlainValidator,
+    ValidationError,
     WithJsonSchema,
     model_validator,
 )
@@ -29,10 +32,13 @@ __all__ = [
     "Id",
     "Instant",
     "Secret",
+    "SecretOrText",
     "Table",
     "about_text",
+    "http_place",
     "instant_text",
     "is_hash",
+    "revealed",
     "wrong",
 ]
 
@@ -259,3 +265,36 @@ def _file_trouble(path: Path) -> str:
     if empty:
         return f"{path} is empty"
     return f"{path} is open to others: chmod 640 {path}" if mode & 0o007 else ""
+
+
+def _secret_or_text(value: object) -> "Secret | str":
+    if isinstance(value, Secret | str):
+        return value
+    try:
+        return Secret.model_validate(value)
+    except ValidationError:
+        raise wrong('text, or for a secret { env = "NAME" } or { file = "/PATH" }') from None
+
+
+SecretOrText = Annotated[Secret | str, PlainValidator(_secret_or_text)]
+
+
+def revealed(value: Secret | str) -> str:
+    """The text itself; raises OSError, LookupError or UnicodeDecodeError as Secret.reveal does."""
+    return value.reveal() if isinstance(value, Secret) else value
+
+
+def http_place(url: str) -> str:
+    """An address of http or https without user and password, which would be a secret."""
+    try:
+        parts = urlsplit(url)
+        port_known = parts.port is None or parts.port > 0
+    except ValueError:
+        raise wrong("an address such as https://alerts.example.org/plots") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not port_known:
+        raise wrong("an address such as https://alerts.example.org/plots")
+    if parts.username or parts.password:
+        raise wrong("an address without user and password")
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise wrong("an address of ASCII characters without spaces; write others as %XX")
+    return url

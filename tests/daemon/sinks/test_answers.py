@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from edaphon.sinks.answers import Answer, AskLess, TooLarge, judge, judge_read, retry_after_s
+from edaphon.network.requests import Answer, retry_after_s
+from edaphon.sinks.answers import RETRY_AFTER_CAP_S, AskLess, TooLarge, judge, judge_read
 from edaphon.sinks.sink import Later, Never
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -144,7 +145,7 @@ def test_points_all_older_than_the_retention_need_no_search(body: str, every: bo
     ],
 )
 def test_retry_after_is_read_as_seconds_or_as_a_date(text: str, seconds: float | None) -> None:
-    assert retry_after_s(text, NOW) == seconds
+    assert retry_after_s(text, NOW, RETRY_AFTER_CAP_S) == seconds
 
 
 def test_the_wait_that_the_server_asks_for_comes_with_later() -> None:

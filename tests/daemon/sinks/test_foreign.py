@@ -14,11 +14,12 @@ from tests.daemon.sinks.samples import CHANNELS, T0, ListFeed, MemoryAside, keys
 from tests.programs import wait_until
 
 from edaphon.clock import SystemClock
+from edaphon.network.requests import ANSWER_BYTES, Limits
 from edaphon.sinks import delivery, offers
 from edaphon.sinks.delivery import Delivery
 from edaphon.sinks.influxdb import Settings, open_sink
 from edaphon.sinks.sink import Later
-from edaphon.sinks.wire import ANSWER_BYTES, Limits, Wire
+from edaphon.sinks.wire import Wire
 
 LONG = os.environ.get("EDAPHON_FAULTS") == "long"
 WHOLE_S, FOREIGN_S, WITHIN_S = (30.0, 12.0, 120.0) if LONG else (0.5, 0.8, 20.0)
@@ -121,7 +122,7 @@ def stranger() -> Iterator[Stranger]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every wait divided by some fifty, but in the long form."""
     if not LONG:
-        monkeypatch.setattr("edaphon.sinks.wire.READ_S", WHOLE_S)
+        monkeypatch.setattr("edaphon.network.requests.WHOLE_S", WHOLE_S)
         monkeypatch.setattr(delivery, "BLOCKED_S", (0.2, 0.4))
         monkeypatch.setattr(delivery, "BACK_OFF_S", (0.1, 0.4))
         monkeypatch.setattr(delivery, "IDLE_S", 0.1)

@@ -303,7 +303,7 @@ def test_version_one_does_without_the_client_library() -> None:
 def test_a_hanging_server_is_later_when_the_read_time_is_over(
     fake: FakeInflux, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edaphon.sinks.wire.READ_S", 0.2)
+    monkeypatch.setattr("edaphon.network.requests.WHOLE_S", 0.2)
     fake.script = [Play(delay_s=5.0)]
     sink = open_sink(settings(fake.version, fake.url), CHANNELS)
     began = time.monotonic()

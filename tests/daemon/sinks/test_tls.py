@@ -1,6 +1,7 @@
 """TLS to a sink's server: a trusted certificate, an unknown one, a name that differs."""
 
 import ssl
+import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,9 +10,9 @@ from tests.daemon.sinks.samples import CHANNELS, run
 from tests.fake_influx import FakeInflux
 from tests.programs import output, require
 
+from edaphon.network.requests import tls_trouble
 from edaphon.sinks.influxdb import Settings, open_sink
 from edaphon.sinks.sink import Later
-from edaphon.sinks.wire import tls_trouble
 
 VERSIONS = pytest.mark.parametrize("version", [1, 2])
 Version = Literal[1, 2]
@@ -76,3 +77,14 @@ def test_a_certificate_from_the_future_points_at_the_clock() -> None:
     later = tls_trouble("https://x", "certificate verify failed: certificate is not yet valid")
     assert "clock of this machine is not set" in later.why
     assert not later.blocked
+
+
+def test_a_name_server_that_hangs_is_later_in_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's look-up of names knows no time-out."""
+    monkeypatch.setattr("edaphon.network.requests.WHOLE_S", 0.3)
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: time.sleep(3))
+    named = {"url": "https://influx.example.org", "version": 1, "database": "plots"}
+    begin = time.monotonic()
+    with pytest.raises(Later, match="no connection to .* within 0.3 s"):
+        open_sink(Settings.model_validate(named), CHANNELS).write([run()])
+    assert time.monotonic() - begin < 2.0

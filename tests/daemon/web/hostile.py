@@ -1,6 +1,6 @@
 """Forty texts that a topic, a name or a server's answer may hold to attack a page."""
 
-from tests.daemon.web.plot import NOON, answer, status
+from tests.daemon.web.plot import NOON, answer, incident, status
 
 __all__ = ["PAYLOADS", "HostileRecorder"]
 
@@ -60,6 +60,7 @@ class HostileRecorder:
         told = {**status(self.now_ns)}
         told["channels"] = told["channels"][:2] + told["channels"][-1:]
         told["trouble"] = ["one", "two", "three"]
+        told["incidents"] = [incident(self.now_ns, acknowledged_until_ns=self.now_ns + 10**12)]
         told["clock"] = {"known": True, "how": "x"}
         return self._turned(told)
 

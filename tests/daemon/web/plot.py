@@ -76,6 +76,28 @@ def channel(name: str, now_ns: int) -> dict:
     }
 
 
+def incident(now_ns: int = NOON, **changes: object) -> dict:
+    """What the control socket tells of an open incident."""
+    told = {
+        "number": 17,
+        "severity": "lost",
+        "what": "port lost",
+        "cause": "bus sdi12",
+        "cause_label": "sdi12 (/dev/serial/by-id/usb-FTDI_FT232R_A10K2XYZ-if00-port0)",
+        "members": ["T12-00041873 (meter.teros12)", "T12-00041874 (meter.teros12)"],
+        "since_ns": now_ns - 2 * 3600 * 10**9,
+        "opened_ns": now_ns - 3600 * 10**9,
+        "wrong": True,
+        "acknowledged_until_ns": 0,
+        "acknowledged_by": "",
+        "why": "",
+        "title": "White Hall: No data from bus sdi12",
+        "short": "No data from bus sdi12",
+        "text": "No data from bus sdi12 since 11:00.\n\n1. Plug the adapter in.\n2. Look at it.\n",
+    }
+    return {**told, **changes}
+
+
 def status(now_ns: int = NOON) -> dict:
     """What the control socket answers to {"verb": "status"}."""
     source = {"model": "meter.teros12", "last_ns": now_ns - 2 * MINUTE, "state": "ok", "detail": ""}

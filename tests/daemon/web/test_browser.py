@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import sync_playwright
 from tests.daemon.web.hostile import PAYLOADS, HostileRecorder
-from tests.daemon.web.plot import answer, status
+from tests.daemon.web.plot import answer, incident, status
 from tests.daemon.web.served import sample_view, served
 
 from edaphon.web import ControlView, app
@@ -271,3 +271,25 @@ def test_a_silent_recorder_is_said_on_the_first_screen(phone):
         assert "systemctl status edaphon" in alert.inner_text()
         assert alert.bounding_box()["y"] == 0
         assert page.evaluate(SMALL_TEXTS) == []
+
+
+def test_an_incident_is_the_first_thing_on_a_narrow_screen_and_opens_without_scripts(browser):
+    def told(question):
+        found = answer(question)
+        return {**found, "incidents": [incident()]} if question["verb"] == "status" else found
+
+    context = browser.new_context(viewport=SCREEN, java_script_enabled=False)
+    try:
+        with served(ControlView(told)) as port:
+            page = context.new_page()
+            page.goto(f"http://127.0.0.1:{port}/")
+            box = page.locator("#incidents").bounding_box()
+            assert box["x"] == 0
+            assert box["y"] < 16
+            assert box["width"] == SCREEN["width"]
+            page.get_by_text("What to do, and what hangs on it").click()
+            page.get_by_text("edaphon alert ack 17").wait_for()
+            ends = page.locator("#incidents .card").bounding_box()
+            assert ends["x"] + ends["width"] <= SCREEN["width"]
+    finally:
+        context.close()

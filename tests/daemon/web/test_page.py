@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from tests.daemon.web.plot import DAY, NOON, answer, status
+from tests.daemon.web.plot import DAY, NOON, answer, incident, status
 
 from edaphon.web import ControlView, Silent, Unreadable
 from edaphon.web.page import make_page
@@ -301,3 +301,40 @@ def test_the_page_shows_repeats_and_the_lines_of_files_apart_from_conflicts():
     assert (files.title, files.total) == ("Lines of file/log", "25")
     assert [n for n, _ in files.parts] == ["18", "2", "0", "4"]
     assert files.sign.word == "does not add up: 1 too few"
+
+
+def test_incidents_come_first_with_number_cause_since_members_and_how_to_acknowledge():
+    (one,) = page_of({**status(), "incidents": [incident()]}).incidents
+    assert (one.number, one.sign.word, one.sign.shape) == (17, "lost", "cross")
+    assert one.title == "White Hall: No data from bus sdi12"
+    assert one.since == "11:00, 2 h ago"
+    assert "A10K2XYZ" in one.cause
+    assert one.members[0].startswith("T12-00041873")
+    assert one.steps[1] == "1. Plug the adapter in."
+    assert one.acknowledge == 'edaphon alert ack 17 --why "..."'
+
+
+def test_an_acknowledged_incident_says_by_whom_and_until_when():
+    told = {"acknowledged_by": "K. Berg", "why": "spare ordered"}
+    until = NOON + 3600 * 10**9
+    (one,) = page_of(
+        {**status(), "incidents": [incident(acknowledged_until_ns=until, **told)]}
+    ).incidents
+    assert one.state == "acknowledged by K. Berg until 14:00: spare ordered"
+    assert one.acknowledge == ""
+    (over,) = page_of(
+        {**status(), "incidents": [incident(acknowledged_until_ns=NOON - 1, **told)]}
+    ).incidents
+    assert over.state == ""
+
+
+def test_what_an_incident_says_is_not_said_a_second_time():
+    told = {**status(), "trouble": [], "incidents": [incident(wrong=False, severity="late")]}
+    page = page_of(told)
+    assert page.trouble == ()
+    assert page.incidents[0].sign.word == "well again, watched for a while"
+
+
+def test_of_very_many_members_the_first_are_listed_and_the_others_counted():
+    (one,) = page_of({**status(), "incidents": [incident(members=["x"] * 40)]}).incidents
+    assert (len(one.members), one.more) == (30, 10)

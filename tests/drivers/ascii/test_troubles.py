@@ -108,6 +108,7 @@ def _trouble_of(table):
 _FACTORY = {"name": "f", "curve": "linear", "quantity": "co2_mole_fraction", "unit": "ppm"}
 _TABLE = {
     "title": "", "engine": "ascii", "checked": "unverified", "source": "", "warm_up_s": 1,
+    "supply_least_v": 4.0, "wires": {"supply": "brown", "data": "orange", "ground": "bare"},
     "frame": _GOOD, "command": [{"send": "M", "outputs": ["co2"]}],
     "output": [{**_ROW, "factory": [_FACTORY]}],
 }  # fmt: skip
@@ -154,6 +155,9 @@ def test_a_value_of_a_wrong_type_anywhere_gives_words_that_name_its_key(place, v
         (("output",), {"co2": _ROW}, "output is a list of tables"),
         (("command", 0, "outputs"), "co2", "command 1: outputs is a list of names in order"),
         (("frame",), [_GOOD], "frame is a table, [frame]"),
+        (("supply_least_v",), "4 V", 'supply_least_v is a number of volts, such as 4.0; not "4 V"'),
+        (("wires",), {"power": "red"}, "wires is colours by what they carry, such as"),
+        (("wires",), {"data": ""}, "wires is colours by what they carry, such as"),
     ],
 )  # fmt: skip
 def test_what_is_right_instead_is_said_with_the_output_and_the_key(place, value, words):

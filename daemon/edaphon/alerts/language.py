@@ -1,0 +1,156 @@
+"""The texts of one language: which one is taken, and how it writes numbers, times and names."""
+
+import string
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from edaphon.alerts.model import Node
+
+__all__ = ["LANGUAGES", "Language", "Text", "chosen", "fields", "load_language", "one_line"]
+
+LANGUAGES = ("en", "de")
+Text = str | list[str]  # a list is a choice, from the fullest text on
+
+_NS = 1_000_000_000
+_UNITS_S = {
+    "year": 31_557_600,
+    "month": 2_629_800,
+    "week": 604_800,
+    "day": 86_400,
+    "hour": 3600,
+    "minute": 60,
+    "second": 1,
+}
+_NEAR = 0.1  # how far a rounded duration may be from the true one
+_FAR_NS = 300 * 86_400 * _NS  # a short date further away has its year
+
+
+def one_line(text: str) -> str:
+    """What others named, without line breaks, control characters and runs of blanks."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def fields(text: str) -> frozenset[str]:
+    """The names of the numbers that a text needs."""
+    return frozenset(name for _, name, _, _ in string.Formatter().parse(text) if name)
+
+
+def chosen(text: Text, known: Mapping[str, str]) -> str:
+    """The first text whose numbers are all known, filled in; "" where there is none."""
+    for one in [text] if isinstance(text, str) else text:
+        if fields(one) <= known.keys():
+            return one.format_map(known)
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """`table` is the file of its texts, `offset_s` [s] the site's time less UTC."""
+
+    table: Mapping[str, Any]
+    offset_s: int
+    now_ns: int
+
+    def number(self, value: float, most_decimals: int = 0) -> str:
+        """With the decimal sign and the groups of the language."""
+        text = f"{value:,.{most_decimals}f}"
+        signs = {".": self.table["format"]["decimal"], ",": self.table["format"]["group"]}
+        return "".join(signs.get(c, c) for c in text)
+
+    def count(self, name: str, n: int) -> str:
+        """`n` with what is counted: "1 channel", "3 channels"."""
+        one, several = self.table["counts"][name]
+        return str(one if n == 1 else several.format(n=self.number(n)))
+
+    def duration(self, seconds: float, form: str = "durations") -> str:
+        """In the largest unit whose whole number is true within a tenth: 13 days are 2 weeks."""
+        if seconds < 1:
+            return str(self.table[form]["moment"])
+        for unit, size_s in _UNITS_S.items():
+            n = round(seconds / size_s)
+            if n and abs(n * size_s - seconds) <= _NEAR * seconds:
+                one, several = self.table[form][unit]
+                return str(one if n == 1 else several.format(n=self.number(n)))
+        return self.number(seconds)
+
+    def ago(self, time_ns: int) -> str:
+        """How long it lasts by now: "for 3 days"."""
+        lasted = self.duration((self.now_ns - time_ns) / _NS, "durations_since")
+        return str(self.table["format"]["for"].format(duration=lasted))
+
+    def date(self, time_ns: int) -> str:
+        return self._time("date", time_ns)
+
+    def moment(self, time_ns: int) -> str:
+        """Date and time of day, of today the time alone."""
+        today = self._at(time_ns).date() == self._at(self.now_ns).date()
+        return self._time("moment_today" if today else "moment", time_ns)
+
+    def short_moment(self, time_ns: int) -> str:
+        far = abs(self.now_ns - time_ns) > _FAR_NS
+        return self._time("short_far" if far else "short", time_ns)
+
+    def short_date(self, time_ns: int) -> str:
+        far = abs(self.now_ns - time_ns) > _FAR_NS
+        return self._time("short_far" if far else "short_date", time_ns)
+
+    def offset(self) -> str:
+        """The site's time less UTC, such as +01:00."""
+        minutes = abs(self.offset_s) // 60
+        return f"{'-' if self.offset_s < 0 else '+'}{minutes // 60:02}:{minutes % 60:02}"
+
+    def _at(self, time_ns: int) -> datetime:
+        return datetime.fromtimestamp(time_ns // _NS, UTC) + timedelta(seconds=self.offset_s)
+
+    def _time(self, form: str, time_ns: int) -> str:
+        at, forms = self._at(time_ns), self.table["format"]
+        return str(
+            forms[form].format(
+                weekday=forms["days"][at.weekday()],
+                day=at.day,
+                month=forms["months"][at.month - 1],
+                year=at.year,
+                clock=f"{at:%H:%M}",
+            )
+        )
+
+    def quantity(self, name: str) -> str:
+        return str(self.table["quantities"].get(name, name.replace("_", " ")))
+
+    def kind(self, node: Node) -> str:
+        return str(self.table["kinds"][node.kind.value])
+
+    def name(self, node: Node, label: str) -> str:
+        """Kind, label and place: "probe T12-1 (METER TEROS 12), plot P1, 5 cm"."""
+        label, kind = one_line(label or node.name), self.kind(node)
+        whole = f"{kind} {label}".strip() if label.casefold() != node.kind.value else kind
+        if node.quantity:
+            whole += f" ({self.quantity(node.quantity)})"
+        return whole + self.place(node, label)
+
+    def place(self, node: Node, after: str = "") -> str:
+        """ ", plot P1, 5 cm", without what a name before it says; "" where no place is known."""
+        forms, named = self.table["format"], f" {after} "
+        plot = forms["plot"].format(plot=one_line(node.plot)) if node.plot else ""
+        depth = forms["depths"].format(depths=one_line(node.depth_cm)) if node.depth_cm else ""
+        own = ((f" {one_line(node.plot)} ", plot), (f" {depth} ", depth))
+        parts = ", ".join(part for words, part in own if part and words not in named)
+        return str(forms["place"].format(parts=parts)) if parts else ""
+
+
+@cache
+def _table(language: str) -> Mapping[str, Any]:
+    text = (files("edaphon.alerts") / "texts" / f"{language}.toml").read_text("utf-8")
+    return tomllib.loads(text)
+
+
+def load_language(language: str, offset_s: int, now_ns: int) -> Language:
+    """Raises ValueError for a language without texts."""
+    if language not in LANGUAGES:
+        raise ValueError(f"expected one of {', '.join(LANGUAGES)}, got {language!r}")
+    return Language(_table(language), offset_s, now_ns)

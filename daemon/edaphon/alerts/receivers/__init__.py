@@ -1,0 +1,1 @@
+"""Ways to people: each kind is one module here, found by its name."""

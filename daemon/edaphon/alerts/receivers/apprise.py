@@ -1,0 +1,130 @@
+"""Everything else, by Apprise in a child process for the time of one message."""
+
+import contextlib
+import importlib.util
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import Field
+
+from edaphon.alerts.message import Later, Message, Refused
+from edaphon.alerts.receivers.fields import sendable
+from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, secret_text
+from edaphon.network.requests import hide
+from edaphon.written.values import Secret, Table
+
+__all__ = ["Apprise", "Settings", "doubts", "open_receiver"]
+
+CHILD = "edaphon.alerts.receivers.apprise_child"
+WORDS = 200
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "TZ")
+_STATUS = re.compile(r"error=(4\d\d)")
+_MAY_PASS = {"408", "425", "429"}
+_SHORT = 4  # characters; shorter parts of an address are no secrets
+
+
+class Settings(Table):
+    """Any service that Apprise knows, by its address."""
+
+    kind: Literal["apprise"] = "apprise"
+    address: Secret = Field(
+        description="Apprise's address of the service, such as tgram://TOKEN/CHAT",
+        examples=['{ file = "/etc/edaphon/secrets/apprise" }'],
+    )
+
+
+def install_line() -> str:
+    return f"{sys.executable} -m pip install 'apprise>=2.2,<3'"
+
+
+def doubts(settings: Settings) -> Iterator[Remark]:
+    """Looks for Apprise without importing it; recording does not stop because it is not there."""
+    if importlib.util.find_spec("apprise") is None:
+        yield "kind", "Apprise is not installed", f"type: {install_line()}"
+
+
+class Apprise:
+    """See Receiver."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def send(self, message: Message) -> None:
+        address = secret_text(self._settings.address, "the address for Apprise").strip()
+        title, body = sendable(message.title), sendable(message.text)
+        asked = {"address": address, "title": title, "body": body}
+        answer = _asked(json.dumps(asked))
+        words = hide(str(answer.get("words", "")), _shapes(address))[:WORDS].strip()
+        did = answer.get("did")
+        if did == "taken":
+            return
+        if did == "lacking":
+            raise Refused(f"Apprise is not installed; type: {install_line()}")
+        if did == "unknown":
+            raise Refused("Apprise knows no service of this address; see the secret `address`")
+        found = _STATUS.search(words)
+        if found and found[1] not in _MAY_PASS:
+            raise Refused(f"the service refuses the message: {words}")
+        raise Later(f"Apprise could not send it: {words or 'no reason given'}")
+
+    def close(self) -> None:
+        """No process stays between two messages."""
+
+
+def _asked(text: str) -> dict[str, Any]:
+    """What the child answers; Later when it does not in time, or dies."""
+    child = subprocess.Popen(  # noqa: S603  our own module, no word of others in its arguments
+        [sys.executable, "-m", CHILD],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+        start_new_session=True,  # so that what it starts ends with it
+        text=True,
+        encoding="utf-8",
+    )
+    out = ""
+    try:
+        out, _ = child.communicate(text, timeout=WHOLE_S)
+        why = f"the process of Apprise ended without an answer (code {child.returncode})"
+    except subprocess.TimeoutExpired:
+        why = f"Apprise was not done within {WHOLE_S:g} s"
+    finally:
+        _end(child)
+    with contextlib.suppress(ValueError):
+        answer = json.loads(out)
+        if isinstance(answer, dict):
+            return answer
+    raise Later(why)
+
+
+def _end(child: "subprocess.Popen[str]") -> None:
+    """With all that it started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    for stream in (child.stdin, child.stdout):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
+
+
+def _shapes(address: str) -> list[str]:
+    """The address and its parts, which may be tokens, as they may stand in a report."""
+    parts = urlsplit(address)
+    found = {address, parts.netloc, parts.path, parts.query, *re.split(r"[/:@?&=]+", address)}
+    found |= {unquote(part) for part in found}
+    kept = [part for part in found if len(part) > _SHORT and part != parts.scheme]
+    return sorted(kept, key=len, reverse=True)
+
+
+def open_receiver(settings: Settings, context: Context) -> Apprise:
+    """Starts no process yet."""
+    return Apprise(settings)

@@ -1,0 +1,165 @@
+"""A short message through a modem on a serial port: it needs no internet."""
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from edaphon.alerts.message import Later, Message, Refused
+from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, Taken, secret_text
+from edaphon.config.parts import Parts
+from edaphon.network.deadline import Deadline
+from edaphon.written.values import Secret, Table, wrong
+from edaphon_drivers.talk import Ask, Talk, is_ended
+
+if TYPE_CHECKING:
+    from edaphon_drivers.links.serial import SerialLink
+
+__all__ = ["Settings", "Sms", "complaints", "open_receiver"]
+
+MOST_BYTES = 65_536  # of one answer
+_CHUNK_S = 0.5
+
+
+def _number(text: str) -> str:
+    digits = text.replace(" ", "").replace("-", "")
+    if not digits.removeprefix("+").isdecimal() or not digits.isascii() or not 3 < len(digits) < 17:
+        raise wrong('a telephone number with its country, such as "+491711234567"')
+    return digits
+
+
+class Settings(Table):
+    """A short message through a GSM or LTE modem."""
+
+    kind: Literal["sms"] = "sms"
+    port: str = Field(
+        pattern=r"^/\S+$",
+        description="serial port of the modem by its identity",
+        examples=["/dev/serial/by-id/usb-HUAWEI_Mobile-if00-port0"],
+    )
+    baud: int = Field(
+        default=115200, ge=300, le=921600, description="speed of the port [bit/s]", examples=[9600]
+    )
+    to: tuple[Annotated[str, AfterValidator(_number)], ...] = Field(
+        min_length=1, description="who gets it", examples=['["+491711234567"]']
+    )
+    pin: Secret | None = Field(
+        default=None,
+        description="PIN of the SIM, given when the SIM asks for it",
+        examples=['{ file = "/etc/edaphon/secrets/sim-pin" }'],
+    )
+
+
+def complaints(settings: Settings, parts: Parts) -> Iterator[Remark]:
+    for name, bus in parts.buses.items():
+        if bus.port == settings.port:
+            yield (
+                "port",
+                f'"{settings.port}" is also the port of bus {name}',
+                "one use for each port",
+            )
+
+
+class Sms:
+    """See Receiver. Who has been sent a message is not sent it again when others are tried later.
+
+    A PIN that the SIM refused is not given again: the third wrong one locks the SIM.
+    """
+
+    def __init__(self, settings: Settings, context: Context) -> None:
+        self._settings = settings
+        self._taken = Taken()
+        self._refused_pin = ""
+
+    def send(self, message: Message) -> None:
+        pin = secret_text(self._settings.pin, "the PIN").strip() if self._settings.pin else ""
+        if pin and pin == self._refused_pin:
+            raise Refused("the SIM has refused this PIN; correct the secret, then restart")
+        if pin and not (pin.isascii() and pin.isdecimal() and 4 <= len(pin) <= 8):
+            raise Refused("the PIN is not of 4 to 8 digits; see the secret")
+        self._taken.begin(message)
+        trouble = self._attempt(message, pin)
+        if not isinstance(trouble, Later):
+            self._taken.end()
+        if trouble is not None:
+            raise trouble
+
+    def close(self) -> None:
+        """The port is open for the time of a message only."""
+
+    def _attempt(self, message: Message, pin: str) -> Later | Refused | None:
+        from edaphon_drivers.faults import Fault
+        from edaphon_drivers.gsm.modem import WrongPin
+        from edaphon_drivers.links.serial import SerialLink, SerialOptions
+
+        deadline = Deadline(WHOLE_S)
+        try:
+            link = SerialLink(self._settings.port, SerialOptions(baud=self._settings.baud))
+        except Fault as fault:
+            return Later(str(fault))
+        try:
+            return self._to_each(link, message, pin, deadline)
+        except WrongPin as fault:
+            self._refused_pin = pin
+            return Refused(f"{fault}; it is not tried again: a third wrong PIN locks the SIM")
+        except Fault as fault:
+            return Later(str(fault)) if fault.temporary else Refused(str(fault))
+        finally:
+            link.close()
+
+    def _to_each(
+        self, link: "SerialLink", message: Message, pin: str, deadline: Deadline
+    ) -> Later | Refused | None:
+        """All numbers; one that is refused does not keep the others from it."""
+        from edaphon_drivers.faults import Refused as Never
+        from edaphon_drivers.gsm.modem import WrongPin, send_text
+
+        refused = []
+        for number in self._settings.to:
+            if number in self._taken.by:
+                continue
+            try:
+                _play(link, send_text(number, message.short, pin, link.name), deadline)
+                self._taken.by.add(number)
+            except WrongPin:
+                raise
+            except Never as fault:
+                refused.append(f"{number}: {fault}")
+            except TimeoutError:
+                return Later(f"the modem at {link.name} was not done within {WHOLE_S:g} s")
+        return Refused("; ".join(refused)) if refused else None
+
+
+def _play(link: "SerialLink", talk: Talk[str], deadline: Deadline) -> None:
+    """Hold the conversation; TimeoutError at the deadline."""
+    try:
+        step = next(talk)
+        while True:
+            came, ended = b"", False
+            if isinstance(step, Ask):
+                came = _asked(link, step, deadline)
+                ended = is_ended(came, step.until)
+            else:
+                time.sleep(min(step.wait_s, deadline.left_s))
+            if deadline.over and not ended:
+                raise TimeoutError
+            step = talk.send(came)
+    except StopIteration:
+        return
+
+
+def _asked(link: "SerialLink", step: Ask, deadline: Deadline) -> bytes:
+    while link.read(0) and not deadline.over:  # what the modem reported by itself meanwhile
+        pass
+    link.write(step.send)
+    waits = Deadline(min(step.wait_s, deadline.left_s))
+    came = b""
+    while not is_ended(came, step.until) and not waits.over and len(came) < MOST_BYTES:
+        came += link.read(min(_CHUNK_S, waits.left_s))
+    return came
+
+
+def open_receiver(settings: Settings, context: Context) -> Sms:
+    """Opens no port yet."""
+    return Sms(settings, context)

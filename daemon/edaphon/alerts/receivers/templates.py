@@ -1,0 +1,151 @@
+"""What well-known services want to be asked, and what they answer, as their documents say.
+
+- ntfy: docs.ntfy.sh/publish, "Publish as JSON": POST to the root, answer 200 with the message as
+  JSON, its `id` included; a message of more than 4,096 bytes is too large.
+- telegram: core.telegram.org/bots/api, "Making requests" and sendMessage: JSON with `ok`;
+  1-4,096 characters; `parameters.retry_after` when too much was sent (429).
+- slack: api.slack.com/messaging/webhooks, answer 200 `ok`; api.slack.com/changelog/2016-05-17:
+  400, 403, 404, 410 with a word in the body; api.slack.com/reference/surfaces/formatting,
+  "Escaping text": &, < and > as entities.
+- teams: learn.microsoft.com, "Create and send messages" of incoming webhooks by the Workflows app:
+  an Adaptive Card as attachment; a Power Automate flow answers 202 and nothing, or 200. Text of a
+  card is Markdown, in which one line break is none.
+- healthchecks: healthchecks.io/docs/http_api: 200 `OK`; a ping by UUID always gets 200, with
+  `OK (not found)` or `OK (rate limited)`; /fail and /log are other signals.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from edaphon.alerts.message import Later, Occasion, Refused
+from edaphon.network.requests import Answer
+
+__all__ = ["TEMPLATES", "Template"]
+
+JSON = "application/json"
+PLAIN = "text/plain; charset=utf-8"
+
+Judge = Callable[[Answer], None]
+
+
+def _any(answer: Answer) -> None:
+    """Every answer of the 200s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """How one service is asked. `needs` are keys of the table that it can't do without.
+
+    `judge` returns when a 200 means "taken", else raises Later or Refused. The text is cut at
+    `most_characters`, as the service would refuse or hide the rest.
+    """
+
+    url: str = ""
+    path: str = ""
+    body: str = "{text}"
+    content_type: str = JSON
+    needs: tuple[str, ...] = ("url",)
+    most_characters: int = 20_000
+    judge: Judge = _any
+    write: Callable[[str], str] = str  # a text as the service reads it
+    signals: Mapping[Occasion, str] = field(default_factory=dict)
+
+
+def _other(service: str) -> Later:
+    return Later(
+        f"the answer is not {service}'s: a proxy or the log-in page of a network answers in its "
+        "place, or url names another server"
+    )
+
+
+def _table(answer: Answer) -> Mapping[str, object]:
+    with suppress(ValueError):
+        found = json.loads(answer.body)
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _ntfy(answer: Answer) -> None:
+    if not _table(answer).get("id"):
+        raise _other("ntfy")
+
+
+def _telegram(answer: Answer) -> None:
+    found = _table(answer)
+    if found.get("ok") is False:
+        raise Refused(f"Telegram refuses it: {str(found.get('description', ''))[:200]}")
+    if found.get("ok") is not True:
+        raise _other("Telegram")
+
+
+def _slack(answer: Answer) -> None:
+    if answer.body.strip() != "ok":
+        raise _other("Slack")
+
+
+def _entities(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _paragraphs(text: str) -> str:
+    return "\n\n".join(text.splitlines())
+
+
+def _teams(answer: Answer) -> None:
+    if "html" in answer.headers.get("content-type", "").lower():
+        raise _other("Teams")
+
+
+def _healthchecks(answer: Answer) -> None:
+    words = answer.body.strip()
+    if words == "OK (not found)":
+        raise Refused("Healthchecks knows no check of this address: OK (not found)")
+    if words.startswith("OK ("):
+        raise Later(f"Healthchecks did not take it: {words[:100]}")
+    if words != "OK":
+        raise _other("Healthchecks")
+
+
+_CARD = """{
+"type": "message", "attachments": [{
+"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": null,
+"content": {
+"$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+"type": "AdaptiveCard", "version": "1.4", "body": [
+{"type": "TextBlock", "text": {title}, "weight": "Bolder", "wrap": true},
+{"type": "TextBlock", "text": {text}, "wrap": true}
+]}}]}"""
+
+_WORSE = (Occasion.OPENED, Occasion.CHANGED, Occasion.REPEATED)
+_SIGNALS = {
+    **dict.fromkeys(_WORSE, "/fail"),
+    **dict.fromkeys((Occasion.SUMMARY, Occasion.TEST), "/log"),
+}
+
+TEMPLATES: Mapping[str, Template] = {
+    "": Template(),
+    "ntfy": Template(
+        url="https://ntfy.sh",
+        body='{"topic": {topic}, "title": {title}, "message": {text}, "priority": {priority},'
+        ' "click": {link}}',
+        needs=("topic",),
+        most_characters=1_800,  # below 4,096 bytes in any language written here
+        judge=_ntfy,
+    ),
+    "telegram": Template(
+        url="https://api.telegram.org",
+        path="/bot{token}/sendMessage",
+        body='{"chat_id": {chat}, "text": "{title}\\n\\n{text}"}',
+        needs=("token", "chat"),
+        most_characters=3_500,
+        judge=_telegram,
+    ),
+    "slack": Template(body='{"text": "*{title}*\\n{text}"}', judge=_slack, write=_entities),
+    "teams": Template(body=_CARD, judge=_teams, write=_paragraphs),
+    "healthchecks": Template(
+        body="{title}\n\n{text}", content_type=PLAIN, judge=_healthchecks, signals=_SIGNALS
+    ),
+}

@@ -1,0 +1,298 @@
+"""One HTTP request for each message: to ntfy, Telegram, Slack, Teams, Healthchecks, or any other.
+
+References: RFC 9110, section 15; for the services see templates.py.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from edaphon.alerts.message import Later, Message, Refused
+from edaphon.alerts.receivers.fields import (
+    FIELDS,
+    Value,
+    encoded,
+    fields_of,
+    filled,
+    filled_json,
+    unknown_fields,
+)
+from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, secret_text
+from edaphon.alerts.receivers.templates import JSON, PLAIN, TEMPLATES, Template
+from edaphon.config.parts import Parts
+from edaphon.network.requests import Answer, Limits, Unreachable, Wire, wait_s
+from edaphon.written.complaints import did_you_mean
+from edaphon.written.values import AbsolutePath, Secret, SecretOrText, Table, http_place, wrong
+
+__all__ = ["Settings", "Webhook", "complaints", "doubts", "open_receiver"]
+
+MOST_WAIT_S = 3600.0
+BUSY = {408, 425, 429}
+WORDS = 200
+TEXTS = ("title", "text", "short")
+FORM = "application/x-www-form-urlencoded"
+LOCAL = {"localhost", "127.0.0.1", "::1"}
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
+_JSON_BEGINS = re.compile(r"\s*[{[](?![a-z_]+\})")  # and not with a field
+_OWN_SECRET = {"slack", "teams"}  # the address alone lets anybody write there
+
+
+class Settings(Table):
+    """One request to a web server for each message."""
+
+    kind: Literal["webhook"] = "webhook"
+    template: Literal["", "ntfy", "telegram", "slack", "teams", "healthchecks"] = Field(
+        default="", description="a service whose requests are known", examples=["ntfy"]
+    )
+    url: SecretOrText | None = Field(
+        default=None,
+        description="address; a secret where it lets anybody write, as those of Slack do",
+        examples=['{ file = "/etc/edaphon/secrets/slack" }'],
+    )
+    method: Literal["GET", "POST", "PUT"] = Field(default="POST", description="of the request")
+    headers: Mapping[str, SecretOrText] = Field(
+        default={},
+        description="further headers; log-in data only as a secret",
+        examples=['{ X-Gateway = "plots" }'],
+    )
+    content_type: str = Field(
+        default="",
+        description="of the body; without it JSON where the body begins with { or [",
+        examples=[JSON],
+    )
+    body: str | None = Field(
+        default=None,
+        description=f"what is sent, with fields: {', '.join(f'{{{name}}}' for name in FIELDS)}",
+        examples=["{site}: {title}"],
+    )
+    topic: SecretOrText | None = Field(
+        default=None, description="ntfy: the topic", examples=["whs-soil"]
+    )
+    chat: str = Field(default="", description="telegram: id of the chat", examples=["-10012345"])
+    token: Secret | None = Field(
+        default=None, description="sent as Authorization: Bearer; for telegram the bot's token"
+    )
+    ca_file: AbsolutePath | None = Field(default=None, description="certificates to trust, PEM")
+
+    @field_validator("url")
+    @classmethod
+    def _plain_url(cls, url: Any) -> Any:
+        return http_place(url) if isinstance(url, str) else url
+
+    @field_validator("headers")
+    @classmethod
+    def _header_lines(cls, headers: Mapping[str, Any]) -> Mapping[str, Any]:
+        for name, value in headers.items():
+            if not _HEADER.fullmatch(name):
+                raise wrong(f"names of HTTP headers, not {name!r}")
+            if isinstance(value, str) and not _fits_header(value):
+                raise wrong(f"a header {name} of one line of Latin-1 characters")
+            if name.lower() in {"authorization", "cookie"} and isinstance(value, str):
+                raise wrong(f'a secret for {name}: {{ env = "NAME" }} or {{ file = "/PATH" }}')
+        return headers
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        template = TEMPLATES[self.template]
+        named = f"template {self.template}" if self.template else "a webhook"
+        lacking = [key for key in template.needs if not getattr(self, key)]
+        if lacking:
+            raise wrong(f"{' and '.join(lacking)} for {named}")
+        if self.template in _OWN_SECRET and isinstance(self.url, str):
+            raise wrong(
+                f'url of {self.template} as a secret, {{ env = "NAME" }} or {{ file = "/PATH" }}: '
+                "whoever knows it may write there"
+            )
+        if self.body is None and not self.template and self.method != "GET":
+            raise wrong('a body, such as "{site}: {title}", or a template')
+        self._check_fields(template)
+        return self
+
+    def _check_fields(self, template: Template) -> None:
+        url = self.url if isinstance(self.url, str) else ""
+        for key, text in (("url", url), ("body", self.body or "")):
+            if unknown := unknown_fields(text, FIELDS):
+                near = did_you_mean(unknown[0], FIELDS)
+                raise wrong(f"no field {{{unknown[0]}}} in {key}; {near}")
+        if self.body and self.content(template) == JSON:
+            sample: dict[str, Value] = dict.fromkeys(FIELDS, "x") | {"number": 1, "priority": 1}
+            try:
+                json.loads(filled_json(self.body, sample))
+            except ValueError as error:
+                raise wrong(f"a body that is JSON ({error}), or another content_type") from None
+
+    def content(self, template: Template) -> str:
+        """The media type of the body."""
+        if self.content_type:
+            return self.content_type
+        if self.body is None:
+            return template.content_type
+        return (
+            JSON if self.body.lstrip()[:1] in {"{", "["} and not _only_known(self.body) else PLAIN
+        )
+
+
+def _only_known(text: str) -> bool:
+    """Whether a text that begins with { does so with a field."""
+    start = text.lstrip()
+    return any(start.startswith(f"{{{name}}}") for name in FIELDS)
+
+
+def _fits_header(text: str) -> bool:
+    try:
+        text.encode("latin-1")
+    except UnicodeEncodeError:
+        return False
+    return text.isprintable()
+
+
+def complaints(settings: Settings, parts: Parts) -> Iterator[Remark]:
+    """About an address that is a secret, which could not be checked without reading it."""
+    url = settings.url
+    if not isinstance(url, Secret) or url.trouble():
+        return
+    try:
+        http_place(url.reveal().strip())
+    except ValueError:
+        yield "url", "the secret is no address", "https://… on one line of that file or variable"
+
+
+def doubts(settings: Settings) -> Iterator[Remark]:
+    """About a secret that goes over a network as it is."""
+    place = settings.url if isinstance(settings.url, str) else ""
+    parts = urlsplit(place or TEMPLATES[settings.template].url)
+    secret = settings.token or any(isinstance(v, Secret) for v in settings.headers.values())
+    if secret and parts.scheme == "http" and parts.hostname not in LOCAL:
+        yield "url", f"secrets go unencrypted to {parts.hostname}", "an address of https"
+
+
+class Webhook:
+    """See Receiver; each message has a connection of its own, for they are rare."""
+
+    def __init__(self, settings: Settings, context: Context) -> None:
+        self._settings, self._context = settings, context
+        self._template = TEMPLATES[settings.template]
+
+    def send(self, message: Message) -> None:
+        secrets = self._secrets()
+        url, body = self._url(message, secrets), self._body(message, secrets)
+        parts = urlsplit(url)
+        place = f"{parts.scheme}://{parts.netloc}"
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        hidden = _shapes([*secrets.values(), target if len(target) > 1 else ""])
+        wire = Wire(place, "", self._settings.ca_file, hidden, Limits(WHOLE_S))
+        answer: Answer | None = None
+        why = ""
+        try:
+            answer = wire.request(self._settings.method, target, body, self._headers(secrets))
+        except Unreachable as error:
+            why = error.why
+        finally:
+            wire.close()
+        if answer is None:
+            raise Later(why)
+        self._judge(answer, place, parts.scheme)
+
+    def close(self) -> None:
+        """No connection stays open between two messages."""
+
+    def _secrets(self) -> dict[str, str]:
+        own = self._settings
+        named: dict[str, Secret | str | None] = {
+            "url": own.url if isinstance(own.url, Secret) else None,
+            "topic": own.topic,
+            "token": own.token,
+        }
+        named |= {f"header {k}": v for k, v in own.headers.items() if isinstance(v, Secret)}
+        return {key: secret_text(value, key).strip() for key, value in named.items() if value}
+
+    def _fields(self, message: Message, secrets: Mapping[str, str]) -> dict[str, Value]:
+        fields = fields_of(message, self._context, self._template.most_characters)
+        texts = {name: self._template.write(str(fields[name])) for name in TEXTS}
+        own = {"topic": secrets.get("topic", ""), "token": secrets.get("token", "")}
+        return {**fields, **texts, **own, "chat": self._settings.chat}
+
+    def _url(self, message: Message, secrets: Mapping[str, str]) -> str:
+        own = self._settings
+        address = secrets.get("url") or (own.url if isinstance(own.url, str) else "")
+        fields = fields_of(message, self._context, self._template.most_characters)
+        base = filled(address or self._template.url, fields, encoded)
+        try:
+            http_place(base)
+        except ValueError:
+            base = ""
+        if not base:
+            raise Refused("the address of the webhook is none, or has a user in it: see `url`")
+        signal = self._template.signals.get(message.occasion, "")
+        path = filled(self._template.path, {"token": secrets.get("token", "")}, _in_path)
+        return base.rstrip("/") + path + signal if path or signal else base
+
+    def _body(self, message: Message, secrets: Mapping[str, str]) -> bytes:
+        own = self._settings
+        if own.method == "GET":
+            return b""
+        text = self._template.body if own.body is None else own.body
+        fields = self._fields(message, secrets)
+        kind = own.content(self._template).partition(";")[0].strip().lower()
+        if kind == JSON or kind.endswith("+json"):
+            return filled_json(text, fields).encode()
+        return filled(text, fields, encoded if kind == FORM else str).encode()
+
+    def _headers(self, secrets: Mapping[str, str]) -> dict[str, str]:
+        own = self._settings
+        headers = {"User-Agent": "edaphon", "Connection": "close"}
+        if own.method != "GET":
+            headers["Content-Type"] = own.content(self._template)
+        if own.token is not None and not self._template.path:
+            headers["Authorization"] = f"Bearer {secrets['token']}"
+        for name, value in own.headers.items():
+            headers[name] = value if isinstance(value, str) else secrets[f"header {name}"]
+        bad = [name for name, value in headers.items() if not _fits_header(value)]
+        if bad:
+            raise Refused(f"the secret of {bad[0]} holds characters that no header can")
+        return headers
+
+    def _judge(self, answer: Answer, place: str, scheme: str) -> None:
+        status, words = answer.status, " ".join(answer.body.split())[:WORDS]
+        if 200 <= status < 300:
+            self._template.judge(answer)
+        elif status in BUSY or status >= 500:
+            again_s = _asked_s(answer)
+            raise Later(f"{place} is busy or ill ({status}): {words}", again_s)
+        elif 300 <= status < 400 and scheme == "http":
+            raise Later(f"{place} sends us on elsewhere ({status}): the log-in page of a network?")
+        elif 300 <= status < 400:
+            raise Refused(f"{place} sends us on elsewhere ({status}); put that address into url")
+        else:
+            raise Refused(f"{place} refuses the message ({status}): {words}")
+
+
+def _in_path(text: str) -> str:
+    """A bot's token has a colon, which may stand in a path (RFC 3986, section 3.3)."""
+    return encoded(text).replace("%3A", ":")
+
+
+def _shapes(secrets: list[str]) -> list[str]:
+    """Secrets as they are and as an address or JSON may repeat them; the longest first."""
+    found = {shape for s in secrets if s for shape in (s, encoded(s), json.dumps(s)[1:-1])}
+    return sorted(found, key=len, reverse=True)
+
+
+def _asked_s(answer: Answer) -> float | None:
+    """What Retry-After asks for, or Telegram's `parameters.retry_after`; at most an hour."""
+    if (found := wait_s(answer, MOST_WAIT_S)) is not None:
+        return found
+    try:
+        asked = json.loads(answer.body)["parameters"]["retry_after"]
+        return min(max(float(asked), 0.0), MOST_WAIT_S)
+    except (ValueError, LookupError, TypeError):
+        return None
+
+
+def open_receiver(settings: Settings, context: Context) -> Webhook:
+    """Connects to nothing yet."""
+    return Webhook(settings, context)

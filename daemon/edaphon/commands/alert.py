@@ -1,0 +1,220 @@
+"""`edaphon alert`: the open incidents, acknowledging them, testing and rehearsing who gets what."""
+
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from edaphon.alerts.due import ReceiverRules
+from edaphon.alerts.incidents import Book
+from edaphon.alerts.message import Message
+from edaphon.alerts.model import Node, NodeKind
+from edaphon.alerts.rehearse import (
+    FAULTS,
+    STRIKES_NS,
+    CannotRehearse,
+    Rehearsed,
+    rehearsed,
+)
+from edaphon.alerts.situation import Situation
+from edaphon.commands.check import usual_file
+from edaphon.commands.control import DaemonOff
+from edaphon.commands.known import told_in
+from edaphon.commands.lacking import account_name
+from edaphon.commands.layout import Layout
+from edaphon.commands.storage import Storage, configured, fail, open_storage
+from edaphon.commands.watching.alerting import Writer, receiver_of, rules_of, tried
+from edaphon.commands.watching.healthy import healthy
+from edaphon.config import Configuration, Notify
+from edaphon.facts import FactRow, Knowledge, new_rows
+from edaphon.nouns import Sequence
+from edaphon.written.values import duration_ns, instant_text
+
+__all__ = ["alert"]
+
+USAGE, TRY_AGAIN = 2, 75
+SEND_WITHIN_S = 45.0  # for each receiver; it answers within 30 s
+HOUR_NS = 3600 * 10**9
+
+alert = typer.Typer(
+    help="Open incidents: list, acknowledge; test and rehearse the messages.",
+    no_args_is_help=True,
+)
+Config = Annotated[Path | None, typer.Option("--config", help="edaphon.toml")]
+
+
+@alert.command("list")
+def list_(
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    file: Config = None,
+) -> None:
+    """List the open incidents, the worst first, and what receivers do not take."""
+    found = _ask(open_storage(file), do="list")
+    if json:
+        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+        return
+    for row in found["incidents"]:
+        typer.echo(f"{row['number']} ({row['severity']}): {row['title']}{_state(row)}")
+        for line in row["text"].splitlines():
+            typer.echo(f"    {line}".rstrip())
+    if not found["incidents"]:
+        typer.echo("no open incident")
+    for one in found["receivers"]:
+        if why := one["refuses"] or one["delayed"]:
+            typer.echo(f"receiver {one['name']}: {why}")
+    if n := found["undelivered"]:
+        typer.echo(f"messages that did not go out yet: {n}")
+
+
+@alert.command()
+def ack(
+    number: Annotated[int, typer.Argument(help="of the incident")],
+    why: Annotated[str, typer.Option(help="what is known of it, or planned")],
+    for_: Annotated[
+        str, typer.Option("--for", help="how long nobody is reminded, such as 12h or 7d")
+    ] = "7d",
+    who: Annotated[str, typer.Option(help="who says so; your login if not given")] = "",
+    file: Config = None,
+) -> None:
+    """Acknowledge an incident: nobody is reminded of it until then, unless it gets worse."""
+    try:
+        for_ns = duration_ns(for_)
+    except ValueError as error:
+        raise fail(f"--for: expected {error}; got {for_!r}", USAGE) from None
+    words = {"number": number, "for_ns": for_ns, "why": why, "who": who or account_name()}
+    done = _ask(open_storage(file), do="ack", **words)
+    typer.echo(f"incident {number} is acknowledged until {instant_text(done['until_ns'])}")
+
+
+@alert.command("test")
+def send_test(
+    receiver: Annotated[str, typer.Argument(help="name of a [[notify]]; all without")] = "",
+    file: Config = None,
+) -> None:
+    """Send a test message now and print what became of it; exit 1 refused, 75 not now."""
+    storage = open_storage(file)
+    names = [notify.name for notify in storage.config.notify]
+    if not names:
+        raise fail("no receiver: write a [[notify]] table into the configuration first")
+    if receiver and receiver not in names:
+        raise fail(f"expected the name of a receiver ({', '.join(names)}), got {receiver!r}", USAGE)
+    try:
+        timeout_s = SEND_WITHIN_S * len(names)
+        rows = storage.ask("alert", timeout_s, do="test", receiver=receiver)["sent"]
+    except DaemonOff:
+        rows = _sent_here(storage.config, receiver)
+    words = {"taken": "taken", "refused": "refused", "later": "not taken now"}
+    for row in rows:
+        why = f": {row['why']}" if row["why"] else ""
+        typer.echo(f"{row['receiver']}: {words[row['result']]}{why}")
+    results = {row["result"] for row in rows}
+    if results & {"refused", "later"}:
+        raise typer.Exit(1 if "refused" in results else TRY_AGAIN)
+
+
+def _sent_here(config: Configuration, receiver: str) -> list[dict[str, str]]:
+    """While no daemon runs."""
+    found: list[dict[str, str]] = []
+    for notify in config.notify:
+        if receiver in {"", notify.name}:
+            message = Writer(config, notify.language).trial(time.time_ns())
+            found.append(tried(notify.name, partial(_sent, config, notify), message))
+    return found
+
+
+def _sent(config: Configuration, notify: Notify, message: Message) -> None:
+    receiver = receiver_of(config, notify)
+    try:
+        receiver.send(message)
+    finally:
+        receiver.close()
+
+
+@alert.command()
+def rehearse(
+    fault: Annotated[str, typer.Argument(help=f"one of {', '.join(FAULTS)}")],
+    probe: Annotated[
+        str, typer.Option(help="what it strikes: a serial number, source, bus, supply, sink")
+    ] = "",
+    file: Config = None,
+) -> None:
+    """Play a fault on this plot and show who would get which message; nothing is sent."""
+    found = configured(file or usual_file())
+    config, storage = found.config, Storage(found.config, Layout(found.config.storage.folder))
+    situation = healthy(config, _knowledge(storage, list(found.rows)), time.time_ns())
+    node = _node(situation.nodes, probe) if probe else ""
+    rules = [rules_of(config, notify) for notify in config.notify]
+    shown = rules or [_nobody(config)]
+    try:
+        messages = rehearsed(situation, fault, shown, node)
+    except CannotRehearse as no:
+        raise fail(str(no), USAGE) from None
+    for message in messages:
+        _show(config, message, situation)
+    if not messages:
+        typer.echo("nobody would be sent anything")
+    if not rules:
+        typer.echo("no [[notify]] is configured: these messages would go to nobody")
+
+
+def _knowledge(storage: Storage, rows: list[FactRow]) -> Knowledge:
+    """What the journal has, and what stands in the configuration and waits in the inbox."""
+    known = told_in(storage).knowledge
+    last = max((one.sequence for one in known.entered), default=Sequence(0, 0))
+    for n, row in enumerate(new_rows(rows, known), 1):
+        known = known.learn(Sequence(last.file, last.n + n), row.fact)
+    return known
+
+
+def _node(nodes: Mapping[str, Node], name: str) -> str:
+    """The node that a person means: by its id, else by the name of a thing, sensors first."""
+    if name in nodes:
+        return name
+    order = [NodeKind.SENSOR, NodeKind.SOURCE, *NodeKind]
+    named = sorted((n for n in nodes.values() if n.name == name), key=lambda n: order.index(n.kind))
+    if named:
+        return named[0].id
+    kinds = {NodeKind.SENSOR, NodeKind.SOURCE, NodeKind.BUS, NodeKind.SUPPLY, NodeKind.SINK}
+    known = ", ".join(sorted({n.name for n in nodes.values() if n.kind in kinds}))
+    raise fail(f"expected what this plot has ({known}), got {name!r}", USAGE)
+
+
+def _nobody(config: Configuration) -> ReceiverRules:
+    """Who would be sent everything, where nobody is configured."""
+    return ReceiverRules("(nobody)", offset_s=config.site.utc_offset_s)
+
+
+def _show(config: Configuration, one: Rehearsed, begin: Situation) -> None:
+    languages = {notify.name: notify.language for notify in config.notify}
+    writer = Writer(config, languages.get(one.due.receiver, "en"))
+    book = Book(incidents={incident.number: incident for incident in one.incidents})
+    now_ns = begin.now_ns + STRIKES_NS + one.after_ns
+    message = writer.due(one.due, book, begin.nodes, now_ns)
+    typer.echo(f"after {_span(one.after_ns)}, to {one.due.receiver} ({one.due.occasion}):")
+    for line in (message.title, *message.text.splitlines()):
+        typer.echo(f"    {line}".rstrip())
+
+
+def _span(ns: int) -> str:
+    hours = ns / HOUR_NS
+    return f"{hours / 24:.1f} days" if hours >= 48 else f"{hours:.1f} h"
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    words = []
+    if not row["wrong"]:
+        words.append("well again, kept open for a while")
+    if until_ns := row["acknowledged_until_ns"]:
+        words.append(f"acknowledged by {row['acknowledged_by']} until {instant_text(until_ns)}")
+    return f" ({'; '.join(words)})" if words else ""
+
+
+def _ask(storage: Storage, **words: Any) -> Any:
+    try:
+        return storage.ask("alert", **words)
+    except DaemonOff as off:
+        raise fail(f"{off}; the daemon watches: start it with `edaphon run`", TRY_AGAIN) from None

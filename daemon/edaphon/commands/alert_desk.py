@@ -1,0 +1,66 @@
+"""What the daemon answers about its alerts: incidents, acknowledgements, test messages."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from edaphon.alerts.notifier import UnknownIncident
+from edaphon.commands.control import DaemonRefuses
+from edaphon.commands.problems import incident_rows
+from edaphon.commands.watching.alerting import Writer, tried
+from edaphon.journal.writer import JournalClosed
+
+if TYPE_CHECKING:
+    from edaphon.commands.service import Service
+
+__all__ = ["answer"]
+
+
+def answer(service: "Service", request: Mapping[str, Any]) -> dict[str, Any]:
+    match request["do"]:
+        case "ack":
+            return _acknowledged(service, request)
+        case "test":
+            return {"sent": _tested(service, str(request["receiver"]))}
+    return _listed(service)
+
+
+def _listed(service: "Service") -> dict[str, Any]:
+    alerts = service.alerts
+    now_ns = service.keeper.now_ns()
+    return {
+        "known": alerts.kept.ready,
+        "incidents": incident_rows(service),
+        "undelivered": alerts.undelivered(now_ns),
+        "receivers": [
+            {"name": name, "refuses": one.refuses, "delayed": one.delayed, "hangs": one.hangs}
+            for name, one in alerts.senders.items()
+        ],
+    }
+
+
+def _acknowledged(service: "Service", request: Mapping[str, Any]) -> dict[str, Any]:
+    number, now_ns = int(request["number"]), service.keeper.now_ns()
+    until_ns = now_ns + int(request["for_ns"])
+    try:
+        service.alerts.acknowledge(
+            number, now_ns, until_ns, str(request["who"]), str(request["why"])
+        )
+    except UnknownIncident:
+        numbers = ", ".join(str(one.number) for one in service.alerts.book.open) or "none"
+        raise DaemonRefuses(
+            f"expected the number of an open incident ({numbers}), got {number}"
+        ) from None
+    except JournalClosed:
+        raise DaemonRefuses("the service stops now; ask again when it runs") from None
+    return {"until_ns": until_ns}
+
+
+def _tested(service: "Service", receiver: str) -> list[dict[str, str]]:
+    """What became of a test message, for each receiver that is meant."""
+    found: list[dict[str, str]] = []
+    for notify in service.config.notify:
+        if receiver in {"", notify.name}:
+            message = Writer(service.config, notify.language).trial(service.keeper.now_ns())
+            sender = service.alerts.senders[notify.name]
+            found.append(tried(notify.name, sender.send, message))
+    return found

@@ -1,0 +1,1 @@
+"""What the rules of alerts look at: a picture of the running service, made every half minute."""

@@ -1,0 +1,1 @@
+"""Modems of the mobile network: short messages."""
