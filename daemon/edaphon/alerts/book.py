@@ -171,6 +171,7 @@ def _quiet(incident: Incident, event: Event) -> Incident:
         quiet_ns=event.time_ns,
         quiet_mono_ns=table["mono_ns"],
         flaps=incident.flaps or table["flaps"],
+        parts=_parts(table.get("parts", ())),
         turns_ns=_turns(incident, event),
     )
 
@@ -182,9 +183,14 @@ def _turns(incident: Incident, event: Event) -> tuple[int, ...]:
 
 
 def _turned(incident: Incident, event: Event) -> Incident:
-    turns_ns = _turns(incident, event)
+    table: Mapping[str, Any] = event.table
     return replace(
-        incident, quiet_ns=0, quiet_mono_ns=0, changed_ns=event.time_ns, turns_ns=turns_ns
+        incident,
+        quiet_ns=0,
+        quiet_mono_ns=0,
+        changed_ns=event.time_ns,
+        turns_ns=_turns(incident, event),
+        parts=_parts(table.get("parts", ())),
     )
 
 

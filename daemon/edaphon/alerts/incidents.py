@@ -64,10 +64,11 @@ class _Step:
 
     def going_on(self, incident: Incident, cause: Cause) -> Iterator[Event]:
         """What is still wrong: back again, worse, or with more members."""
-        if incident.quiet_ns:
-            yield self.event("turned", incident)
         members = tuple(dict.fromkeys((*incident.members, *cause.members)))
-        table = {"members": list(members), "parts": [part_json(one) for one in cause.parts]}
+        parts = [part_json(one) for one in cause.parts]
+        table = {"members": list(members), "parts": parts}
+        if incident.quiet_ns:
+            yield self.event("turned", incident, parts=parts)
         if SEVERITIES.index(cause.severity) < SEVERITIES.index(incident.severity):
             yield self.event("changed", incident, **table, **_what(cause))
         elif len(members) > len(incident.members):
@@ -112,7 +113,9 @@ class _Step:
             return self.event("resolved", incident)
         if incident.quiet_ns:
             return None
-        return self.event("quiet", incident, mono_ns=self.situation.mono_ns, flaps=flaps)
+        left = [part_json(part) for cause in ill for part in cause.parts]
+        mono_ns = self.situation.mono_ns
+        return self.event("quiet", incident, mono_ns=mono_ns, flaps=flaps, parts=left)
 
     def flows(self, incident: Incident) -> bool:
         """Whether data come again from all sources of an incident that have none of their own."""

@@ -33,7 +33,7 @@ def file_logger() -> Situation:
         *(node(NodeKind.SENSOR, name, "bus far") for name in "ABCD"),
         *(node(NodeKind.SENSOR, name, "source file") for name in "GKL"),
     ]
-    outputs = {"A": 3, "B": 1, "C": 2, "D": 2, "G": 1, "K": 2, "L": 3}
+    outputs = {"A": 3, "B": 1, "C": 2, "D": 2, "G": 1, "K": 2, "L": 5}
     tree += [
         node(NodeKind.CHANNEL, f"{name}{n}", f"sensor {name}")
         for name, count in outputs.items()
@@ -63,6 +63,7 @@ BUS = ["A0", "A1", "A2", "B0", "C0", "C1", "D0", "D1"]
     [
         (["A0"], ["channel A0"]),
         (["A0", "A1"], ["sensor A"]),
+        (["L0", "L1"], ["sensor L"]),
         (["A0", "A1", "A2"], ["sensor A"]),
         (["B0"], ["sensor B"]),
         (["A0", "A1", "A2", "B0"], ["sensor A", "sensor B"]),

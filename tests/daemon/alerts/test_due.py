@@ -177,6 +177,20 @@ def test_what_can_wait_waits_for_the_hours_of_a_receiver_and_loss_does_not() -> 
     assert ("day", "resolved", 2) in occasions(now, MIDNIGHT + 12 * HOUR, day)
 
 
+def test_what_came_and_went_in_the_night_is_summed_up_in_the_morning() -> None:
+    day = ReceiverRules("day", hours=(time(7), time(20)))
+    now = book(opened(1, MIDNIGHT, Severity.LATE), resolved(1, MIDNIGHT + HOUR))
+    assert occasions(now, MIDNIGHT + 2 * HOUR, day) == []
+    assert occasions(now, MIDNIGHT + 8 * HOUR, day) == [("day", "summary", 1)]
+
+
+def test_what_is_new_goes_before_what_is_over() -> None:
+    now, _ = deliver(book(opened(1)), START)
+    now = replayed(now, resolved(1, START + HOUR))
+    now = replayed(now, opened(2, START + HOUR, Severity.LATE))
+    assert [number for *_, number in occasions(now, START + HOUR)] == [2, 1]
+
+
 def test_hours_may_pass_over_midnight() -> None:
     night = ReceiverRules("night", hours=(time(22), time(6)))
     now = book(opened(1, MIDNIGHT, Severity.LATE))
@@ -194,6 +208,8 @@ def test_what_nobody_acknowledges_is_escalated() -> None:
     assert occasions(known, START + 2 * DAY, chief) == []
     over = replayed(now, resolved(1, START + 2 * HOUR))
     assert occasions(over, START + 2 * DAY, chief) == []
+    known_and_over = replayed(known, resolved(1, START + 2 * DAY))
+    assert occasions(known_and_over, START + 3 * DAY, chief) == []
 
 
 def test_a_receiver_gets_no_message_that_it_refuses_itself() -> None:

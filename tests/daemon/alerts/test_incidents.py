@@ -243,9 +243,11 @@ def test_a_day_of_quiet_passes_over_a_restart_of_the_machine() -> None:
         station.silent = set()
         station.run(HOUR)
     assert station.book.open[0].flaps
+    before = len(station.events)
     station.restart(boot=True)
     station.run(23 * HOUR, each=5 * MINUTE)
     assert station.open_causes == ["source one/1"]
+    assert station.events[before:] == []
     station.run(2 * HOUR, each=5 * MINUTE)
     assert station.open_causes == []
 
