@@ -1,6 +1,7 @@
 """A sign of life as a retained message, and the broker's last will when it ends without a word."""
 
 import contextlib
+import time
 from typing import Any
 
 import orjson
@@ -44,9 +45,14 @@ class Retained:
         self._client.loop_stop()
 
     def _publish(self, payload: bytes, within_s: float) -> None:
-        """A later one replaces it: what the broker did not take is not kept."""
+        """A later one replaces it: nothing is queued for a broker that is away."""
+        until = time.monotonic() + within_s
+        while not self._client.is_connected() and time.monotonic() < until:
+            time.sleep(0.05)
+        if not self._client.is_connected():
+            raise TimeoutError(f"the broker at {self._place} is not connected")
         sent = self._client.publish(self._topic, payload, 1, retain=True)
-        sent.wait_for_publish(within_s)
+        sent.wait_for_publish(max(0.1, until - time.monotonic()))
         if not sent.is_published():
             raise TimeoutError(f"the broker at {self._place} takes no heartbeat")
 

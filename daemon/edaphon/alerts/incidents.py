@@ -80,8 +80,10 @@ class _Step:
         nodes = [part.node for part in incident.parts]
         if not all(self.look.paused(node) for node in nodes):
             return
+        ups = {up for node in nodes for up in above(self.situation, node)}
         going = [one for one in self.situation.pauses if one.start_ns <= self.now < one.end_ns]
-        last = max(going, key=lambda one: one.end_ns, default=None)
+        mine = [one for one in going if not ups.isdisjoint(one.nodes)]
+        last = max(mine, key=lambda one: one.end_ns, default=None)
         if last is not None and last.end_ns > incident.acknowledged_until_ns:
             yield acknowledged(incident.number, self.now, last.end_ns, last.fact, last.kind)
 

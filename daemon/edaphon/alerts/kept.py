@@ -22,7 +22,7 @@ __all__ = ["STATE_KEY", "KeptBook"]
 
 STATE_KEY = "alerts"
 SAVE_EVERY_S = 3600.0
-COMMIT_WITHIN_S = 5.0  # then what happened is acted on all the same: a full disk must be told
+COMMIT_WITHIN_S = 5.0  # then what happened is acted on all the same: a full disk must be reported
 
 _Known = tuple[Sequence, Book, dict[str, int]]
 
@@ -59,12 +59,10 @@ class KeptBook:
         return self._well_ns.get(receiver, 0)
 
     def begin(self, now_ns: int) -> Mapping[str, Any]:
-        """Know what happened in earlier lives; what was saved beside the book."""
+        """Know what happened in earlier lives; what was saved with the book."""
         table = self._state.get(STATE_KEY) or {}
-        start = self._place(table)
-        if start is not None:
-            self._book = Book.from_json(table["book"])
-            self._well_ns = {name: int(ns) for name, ns in table.get("well", {}).items()}
+        saved = self._saved_in(table)
+        start, self._book, self._well_ns = saved or (None, Book(), {})
         self.since_ns = int(table.get("since_ns", now_ns))
         end = self._journal.last
         for place, entry in self._journal.scan(
@@ -76,9 +74,10 @@ class KeptBook:
                 self._follow(event)
         if end is not None:
             self._known = end, self._book, dict(self._well_ns)
+        self._changed = True  # so that nobody reads all this a second time
         self._ready.set()
-        beside: Mapping[str, Any] = table.get("beside", {}) if start is not None else {}
-        return beside
+        extra: Mapping[str, Any] = table.get("extra", {}) if start is not None else {}
+        return extra
 
     def change(self, make: Callable[[Book], Iterable[Event]], wait: bool = False) -> list[Event]:
         """Journal what `make` says of the book as it is, and follow it.
@@ -101,7 +100,7 @@ class KeptBook:
             done.wait(COMMIT_WITHIN_S)
         return events
 
-    def save(self, beside: Mapping[str, Any], at_once: bool = False) -> None:
+    def save(self, extra: Mapping[str, Any], at_once: bool = False) -> None:
         """Keep the book with its place, and what else a restart should know.
 
         After an event, else once an hour: so much of the journal is read at a start.
@@ -121,7 +120,7 @@ class KeptBook:
             "book": book.to_json(),
             "well": well,
             "since_ns": self.since_ns,
-            "beside": beside,
+            "extra": extra,
         }
         self._state.put(STATE_KEY, table)
         self._saved_s = time.monotonic()
@@ -140,12 +139,15 @@ class KeptBook:
         self._uncommitted -= 1
         done.set()
 
-    def _place(self, table: Mapping[str, Any]) -> Sequence | None:
-        """Up to where the saved book knows this journal; None: nowhere."""
+    def _saved_in(self, table: Mapping[str, Any]) -> _Known | None:
+        """The book as it was saved, up to its place in this journal; None where there is none."""
         try:
             place = Sequence.of(int(table["place"]))
             crc = crc_at(self._journal, place)
             lost = crc == GONE and place < (self._journal.last or START)
-            return place if crc == table["crc"] or lost else None
-        except (KeyError, TypeError, ValueError):
+            if crc != table["crc"] and not lost:
+                return None
+            well = {str(name): int(ns) for name, ns in table["well"].items()}
+            return place, Book.from_json(table["book"]), well
+        except (KeyError, TypeError, ValueError, AttributeError):
             return None

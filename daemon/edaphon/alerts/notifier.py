@@ -93,9 +93,9 @@ class Notifier:
 
     def _begin(self) -> None:
         situation = self._station.look()  # facts and clock first: nothing is judged yet
-        beside = self.kept.begin(situation.now_ns)
-        self._station.restore(beside.get("station", {}))
-        known = beside.get("receivers")
+        extra = self.kept.begin(situation.now_ns)
+        self._station.restore(extra.get("station", {}))
+        known = extra.get("receivers")
         for name, sender in self.senders.items():
             # Where what was saved is lost, nobody is taken for new: what was sent, the book knows.
             new = {"since_ns": situation.now_ns if known is not None else 0, "refuses": ""}
@@ -155,7 +155,7 @@ class Notifier:
     # -- signs of life -----------------------------------------------------------------------
 
     def _beat(self, situation: Situation) -> None:
-        """Not where a receiver hangs: then people are not told any more what happens."""
+        """Not where a receiver hangs: then people learn no more what happens."""
         hanging = [name for name, sender in self.senders.items() if sender.hangs]
         due_now = time.monotonic() - self._beat_s >= self._beat_every_s
         if not self._pulses or not due_now or hanging:

@@ -23,7 +23,7 @@ from edaphon.commands.outlets import refusals, resend, retry
 from edaphon.commands.problems import incident_rows, problems
 from edaphon.commands.service import NotKept, Refusal, Service
 from edaphon.commands.source_state import source_state
-from edaphon.commands.watching.sources import heard
+from edaphon.commands.watching.sources import source_times
 from edaphon.config import ScheduledSource, within_physics
 from edaphon.databases import StorageFault, fault_of
 from edaphon.derive import ALWAYS, UplinkConflicts
@@ -110,7 +110,7 @@ class Desk:
 
     def _source(self, source: Any) -> dict[str, Any]:
         service = self._service
-        found = heard(service, source)
+        found = source_times(service, source)
         state, detail = kept_state(source_state(found), service.journal.in_trouble)
         account = None
         if isinstance(source, ScheduledSource):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["incident_rows", "is_wrong", "problems"]
 
-Said = tuple[str, tuple[What, ...], str]  # node, conditions that say the same, the sentence
+Sentence = tuple[str, tuple[What, ...], str]  # node, conditions that say the same, the sentence
 _SINK = What.SINK_AWAY, What.SINK_BLOCKED
 
 
@@ -77,20 +77,20 @@ def problems(
     known = parts | members
     return [
         words
-        for node, whats, words in _said(service, room, sources, channels)
+        for node, whats, words in _sentences(service, room, sources, channels)
         if not any((node, what) in known for what in whats)
     ]
 
 
-def _said(
+def _sentences(
     service: "Service", room: Room, sources: list[dict[str, Any]], channels: list[dict[str, Any]]
-) -> Iterator[Said]:
+) -> Iterator[Sentence]:
     for words in room.problems():
         yield "disk", (What.DISK_FULL,) if room.full else _disk(words), f"disk: {words}"
     for who, why in sorted(service.trouble.items()):
         yield *_subject(service, who), f"{who}: {why}"
-    yield from _sources_said(service)
-    yield from _outlets_said(service)
+    yield from _of_sources(service)
+    yield from _of_outlets(service)
     for loss in open_losses(service.journal.copies):  # one incident of all; each has its own words
         yield "journal", (), f"journal: {loss.words}"
     for words in doubt_words(service.deriver.doubt):
@@ -133,7 +133,7 @@ def _silent(path: str) -> tuple[str, tuple[What, ...]]:
     return f"source {path}", (What.SILENT, What.PORT_LOST)
 
 
-def _sources_said(service: "Service") -> Iterator[Said]:
+def _of_sources(service: "Service") -> Iterator[Sentence]:
     """Of what instruments, devices and files sent."""
     state, now = service.deriver.state, service.keeper.now_ns()
     answers = {s.path: state.serials.get(s.path, "") for s in service.config.sources}
@@ -149,7 +149,7 @@ def _sources_said(service: "Service") -> Iterator[Said]:
         yield "", (), words
 
 
-def _outlets_said(service: "Service") -> Iterator[Said]:
+def _of_outlets(service: "Service") -> Iterator[Sentence]:
     for name in service.sinks:
         for words in set_aside_words({name: service.state.count_set_aside(name)}):
             yield f"sink {name}", (What.SET_ASIDE,), words

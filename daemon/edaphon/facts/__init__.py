@@ -13,12 +13,14 @@ from edaphon.facts.model import (
     FactoryCurve,
     FieldCheck,
     Mark,
+    Pause,
     Plot,
     Profile,
     Replacement,
     Revocation,
     SecondInput,
     Sensor,
+    Visit,
 )
 from edaphon.facts.payload import FactPayload, fact_of, from_payload, table_of, to_payload
 from edaphon.facts.pins import pin_id, pin_of, pins_needed
@@ -34,6 +36,7 @@ __all__ = [
     "FieldCheck",
     "Knowledge",
     "Mark",
+    "Pause",
     "Period",
     "Plot",
     "Profile",
@@ -41,6 +44,7 @@ __all__ = [
     "Revocation",
     "SecondInput",
     "Sensor",
+    "Visit",
     "evidence_complaints",
     "evidence_files",
     "fact_of",

@@ -14,11 +14,13 @@ from edaphon.facts.model import (
     FactoryCurve,
     FieldCheck,
     Mark,
+    Pause,
     Plot,
     Profile,
     Replacement,
     Revocation,
     Sensor,
+    Visit,
 )
 from edaphon.facts.payload import fact_of
 from edaphon.nouns import Channel, Sequence
@@ -143,7 +145,32 @@ class Knowledge:
 
     @cached_property
     def marks(self) -> tuple[Mark, ...]:
-        return self.current(Mark)
+        """Marks, and those that visits put on all channels of their plots."""
+        found: list[Mark] = []
+        for _, fact in self.in_force:
+            if isinstance(fact, Mark):
+                found.append(fact)
+            elif isinstance(fact, Visit):
+                found.append(fact.mark(self.channels_of(fact.plot)))
+        return tuple(found)
+
+    @cached_property
+    def visits(self) -> tuple[Visit, ...]:
+        return self.current(Visit)
+
+    @cached_property
+    def pauses(self) -> tuple[Pause, ...]:
+        return self.current(Pause)
+
+    def channels_of(self, plot: str) -> tuple[str, ...]:
+        """The ids of the channels in a plot, by their own word or by that of their profile."""
+        return tuple(id for id in self.channels if self.plot_of(id) == plot)
+
+    def plot_of(self, channel_id: str) -> str:
+        """The id of the plot that a channel lies in, "" if nobody said so. Raises KeyError."""
+        fact = self.channels[channel_id]
+        profile = self.profiles.get(fact.profile or "")
+        return fact.plot or (profile.plot if profile else "")
 
     @cached_property
     def replacements(self) -> Mapping[tuple[str, str], int]:
@@ -156,9 +183,7 @@ class Knowledge:
 
     def channel(self, channel_id: str, site: str) -> Channel:
         """The noun of that channel; raises KeyError."""
-        fact = self.channels[channel_id]
-        profile = self.profiles.get(fact.profile or "")
-        return fact.channel(site, profile.plot if profile else "")
+        return self.channels[channel_id].channel(site, self.plot_of(channel_id))
 
     def channels_ever(self, site: str) -> dict[str, Channel]:
         """The nouns of all channels that were ever defined, in force or not."""

@@ -1,14 +1,14 @@
 """The kinds of fact as frozen types. Their TOML and JSON forms are frozen by golden files."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from edaphon.facts.basis import Fact, Period
 from edaphon.facts.calibrations import Calibration, FactoryCurve, FieldCheck, SecondInput
 from edaphon.nouns import Channel
-from edaphon.written.values import Depth, Duration, Id
+from edaphon.written.values import Depth, Duration, Id, Instant, wrong
 from edaphon_calibration.units import canonical
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "FactoryCurve",
     "FieldCheck",
     "Mark",
+    "Pause",
     "Period",
     "Plot",
     "Profile",
@@ -27,6 +28,7 @@ __all__ = [
     "Revocation",
     "SecondInput",
     "Sensor",
+    "Visit",
 ]
 
 
@@ -172,6 +174,69 @@ class Mark(Period):
     who: str = Field(min_length=1, description="who says so", examples=["K. Berg"])
 
 
+class _Ending(Period):
+    """A period with a begin and an end: what nobody ends by hand ends by itself."""
+
+    from_ns: Instant = Field(
+        alias="from", description="it begins at this time", examples=["2026-04-01T09:00:00Z"]
+    )
+    to_ns: Instant = Field(
+        alias="to",
+        description="it ends by itself at this time",
+        examples=["2026-04-01T12:00:00Z"],
+    )
+
+
+class Visit(_Ending):
+    """People work at a plot: its values are suspect meanwhile, and nobody is alerted."""
+
+    table: ClassVar[str] = "visit"
+
+    plot: Id = Field(description="id of the plot", examples=["P1"])
+    who: str = Field(min_length=1, description="who is there", examples=["K. Berg"])
+    why: str = Field(default="", description="what is done there", examples=["battery changed"])
+
+    def mark(self, channels: tuple[str, ...]) -> Mark:
+        """The mark on the values of the plot's channels."""
+        cause = f"visit of {self.who}" + (f": {self.why}" if self.why else "")
+        return Mark.model_construct(
+            id=self.id,
+            from_ns=self.from_ns,
+            to_ns=self.to_ns,
+            channels=channels,
+            cause=cause,
+            flag=3,
+            who=self.who,
+        )
+
+
+class Pause(_Ending):
+    """A planned silence: nothing is expected, or values at a longer interval; marks no values."""
+
+    table: ClassVar[str] = "pause"
+
+    sources: tuple[str, ...] = Field(
+        default=(), description="paths of the sources that pause", examples=['["sdi12/a"]']
+    )
+    plot: Id | None = Field(
+        default=None, description="id of the plot that pauses, not `sources`", examples=["P1"]
+    )
+    interval_ns: Duration | None = Field(
+        default=None,
+        alias="interval",
+        description="longest time between values meanwhile; without it none are expected",
+        examples=["6h"],
+    )
+    who: str = Field(default="", description="who says so", examples=["K. Berg"])
+    why: str = Field(default="", description="the reason", examples=["power saving in winter"])
+
+    @model_validator(mode="after")
+    def _one_subject(self) -> Self:
+        if bool(self.sources) == (self.plot is not None):
+            raise wrong("exactly one of `sources` and `plot`")
+        return self
+
+
 class Replacement(Fact):
     """A copy of a followed file was put right by a person: it replaces the earlier copies."""
 
@@ -223,6 +288,8 @@ _ALL: tuple[type[Fact], ...] = (
     Calibration,
     FieldCheck,
     Mark,
+    Visit,
+    Pause,
     Replacement,
     Revocation,
 )

@@ -10,9 +10,11 @@ from edaphon.facts.model import (
     Deployment,
     Fact,
     Mark,
+    Pause,
     Profile,
     Replacement,
     Sensor,
+    Visit,
 )
 from edaphon.written import expected_only
 from edaphon_calibration import checks
@@ -56,6 +58,12 @@ def _names(case: Case, sources: Mapping[str, Mapping[str, Output]]) -> Iterator[
     for mark in case.new(Mark):
         for name in mark.channels:
             yield from unless_known(mark, "channels", name, after.channels, "channel")
+    for visit in case.new(Visit):
+        yield from unless_known(visit, "plot", visit.plot, after.plots, "plot")
+    for pause in case.new(Pause):
+        yield from unless_known(pause, "plot", pause.plot, after.plots, "plot")
+        for path in pause.sources:
+            yield from unless_known(pause, "sources", path, sources, "source")
     for replacement in case.new(Replacement):
         yield from unless_known(replacement, "source", replacement.source, sources, "source")
     for deployment in case.new(Deployment):

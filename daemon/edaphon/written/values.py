@@ -53,6 +53,8 @@ FACT_TABLES: Final = frozenset(
         "calibration",
         "check",
         "mark",
+        "visit",
+        "pause",
         "replacement",
         "revocation",
     }

@@ -184,6 +184,20 @@ def test_a_state_of_another_journal_is_not_believed(tmp_path: Path) -> None:
         assert again.notifier.book == Book()
 
 
+@pytest.mark.parametrize("change", [{"book": {"incidents": 7}}, {"well": None}, {"place": "x"}])
+def test_a_saved_book_that_nobody_can_read_is_made_again_of_the_journal(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    station = Station()
+    with life(tmp_path, station) as first:
+        station.silent = {"source one/1"}
+        first.pass_time(HOUR)
+        book = first.notifier.book
+        first.state.put(STATE_KEY, {**first.state.get(STATE_KEY), **change})
+    with life(tmp_path, station) as second:
+        assert second.notifier.book == book
+
+
 def test_a_start_reads_only_what_came_behind_the_saved_place(tmp_path: Path) -> None:
     station = Station()
     with life(tmp_path, station) as first:

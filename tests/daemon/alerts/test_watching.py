@@ -11,10 +11,11 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 from tests.daemon.commands.calling import until
-from tests.programs import Influx1
+from tests.programs import Influx1, Mosquitto
 from tests.stories.station import Station
 
 from edaphon.alerts.heartbeat import Beat
+from edaphon.alerts.heartbeat_mqtt import Retained
 from edaphon.alerts.situation import Situation
 from edaphon.alerts.weekly import last_weekly
 from edaphon.commands.run import running
@@ -22,6 +23,7 @@ from edaphon.commands.service import Overrides, Service
 from edaphon.commands.watching.health import HealthRows, health_lines
 from edaphon.commands.watching.uplinks import Uplinks, only_gateway
 from edaphon.commands.watching.values import DAY_NS, Values
+from edaphon.config import Broker
 from edaphon.derive.state import State, Uplink
 from edaphon.journal import Entry, Kind
 from edaphon.nouns import Observations
@@ -195,6 +197,32 @@ def test_rows_of_health_come_to_a_real_database(tmp_path: Path) -> None:
         assert influx_query(influx, rule) == [({"logger": "box"}, 1)]
         ages = 'SELECT last("age_s") FROM "edaphon_health" GROUP BY "source"'
         assert influx_query(influx, ages) == [({"source": "line/a"}, 2.5)]
+
+
+def test_signs_of_life_do_not_pile_up_while_the_broker_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edaphon.alerts.heartbeat_mqtt.WITHIN_S", 0.2)
+    with Mosquitto(tmp_path / "mosquitto") as mosquitto:
+        broker = Broker(host="127.0.0.1", port=mosquitto.port, topics=("x",))
+        alive = Retained(broker, "plots/box/alive", "edaphon-box-alive")
+        sign = Beat(1, "box", "whs", {}, 0, 0)
+        until(lambda: beats(alive, sign))
+        mosquitto.kill()
+        until(lambda: not beats(alive, sign))
+        for n in range(5):
+            with pytest.raises(TimeoutError):
+                alive.beat(replace(sign, time_ns=n))
+        assert not alive._client._out_messages
+        alive.close()
+
+
+def beats(alive: Retained, sign: Beat) -> bool:
+    try:
+        alive.beat(sign)
+    except TimeoutError:
+        return False
+    return True
 
 
 def influx_query(influx: Influx1, text: str) -> list[tuple[dict[str, str], float]]:

@@ -10,7 +10,7 @@ import pytest
 from tests.benchmarks.grown import DAY_ROWS, grow
 from tests.benchmarks.nodes import CHANNELS, broker, facts, sources
 from tests.daemon.commands.calling import call, call_json
-from tests.programs import free_port
+from tests.programs import free_port, wait_until
 from tests.stories.station import Station
 
 from edaphon.commands.desk import Desk
@@ -44,7 +44,9 @@ def station_of(folder: Path, days: int) -> Station:
     station = Station(folder, [broker(free_port()), sources()], [facts()])
     started(station.file).stop()
     grow(station.storage, days * DAY)
-    started(station.file).stop()  # it sums what it never did
+    service = started(station.file)  # it sums what it never did, and looks for old incidents
+    wait_until(lambda: service.alerts.passes > 0, "the first look")
+    service.stop()
     return station
 
 

@@ -19,6 +19,7 @@ PAIRS = {
     "facts.toml": "payloads.jsonl",
     "calibrations.toml": "calibrations.jsonl",
     "replacements.toml": "replacements.jsonl",
+    "visits.toml": "visits.jsonl",
 }
 
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from edaphon.alerts.model import Node, NodeKind
-from edaphon.alerts.situation import ChannelNow, Pause, SinkNow, Situation, Supply
+from edaphon.alerts.situation import ChannelNow, SinkNow, Situation, Supply
 from edaphon.commands.watching.codes import Codes
+from edaphon.commands.watching.pauses import pauses, slowed
 from edaphon.commands.watching.sources import interval_of, sources_now
 from edaphon.commands.watching.supplies import least_v, sheets_least_v
 from edaphon.commands.watching.tree import deployed, node_id, tree
@@ -23,15 +24,10 @@ from edaphon.nouns import Sequence
 if TYPE_CHECKING:
     from edaphon.commands.service import Service
 
-__all__ = ["Watcher", "pauses"]
+__all__ = ["Watcher"]
 
 GATEWAYS_EVERY_S = 3600.0
 MOST_MARKS = 512  # of a sink that is behind
-
-
-def pauses(knowledge: Knowledge, nodes: Mapping[str, Node], now_ns: int) -> tuple[Pause, ...]:
-    """Visits, declared pauses and removals, by the nodes that they are about."""
-    return ()
 
 
 class Watcher:
@@ -66,11 +62,11 @@ class Watcher:
 
     def look(self) -> Situation:
         service = self._service
-        now_ns, knowledge = service.keeper.now_ns(), service.deriver.knowledge
+        now_ns, knowledge = _now_ns(service), service.deriver.knowledge
         self._uplinks.look(service.deriver.state, now_ns)
         self._learn(knowledge, now_ns)
         room = service.room()
-        return Situation(
+        situation = Situation(
             now_ns=now_ns,
             mono_ns=service.clock.mono_ns(),
             nodes=self._nodes,
@@ -90,13 +86,14 @@ class Watcher:
             journal_fails=str(service.journal.fault or "") if service.journal.in_trouble else "",
             losses=tuple(loss.words for loss in open_losses(service.journal.copies)),
         )
+        return slowed(situation, knowledge)
 
     def _learn(self, knowledge: Knowledge, now_ns: int) -> None:
         """The tree, made again where facts or gateways changed; the values of its channels."""
         config = self._service.config
         self._deployed = deployed(config, knowledge, now_ns)
         if time.monotonic() - self._gateways_at_s > GATEWAYS_EVERY_S:
-            self._gateways = dict(self._heard_by())
+            self._gateways = dict(self._only_gateways())
             self._gateways_at_s = time.monotonic()
         made_of = knowledge, self._deployed, dict(self._gateways)
         if self._made_of[1:] != made_of[1:] or self._made_of[0] is not knowledge:
@@ -114,7 +111,7 @@ class Watcher:
         }
         self._values.follow(self._deployed, measured, now_ns)
 
-    def _heard_by(self) -> Iterator[tuple[str, str]]:
+    def _only_gateways(self) -> Iterator[tuple[str, str]]:
         """(path, gateway) of devices whose latest uplink came by one gateway alone."""
         service = self._service
         devices = {s.path: s for s in service.config.sources if isinstance(s, LorawanSource)}
@@ -177,6 +174,12 @@ class Watcher:
         """With the time at which each was seen to be down first."""
         self._down = {node: self._down.get(node, now_ns) for node in down}
         return {node: (self._down[node], why) for node, why in down.items()}
+
+
+def _now_ns(service: "Service") -> int:
+    """UTC; while the clock is not known no earlier than the newest data: pauses go by it."""
+    now_ns = service.keeper.now_ns()
+    return now_ns if service.clock_how else max([now_ns, *service.deriver.state.seen.values()])
 
 
 def _down(service: "Service") -> dict[str, str]:

@@ -14,7 +14,7 @@ from edaphon.config.sources import Source
 if TYPE_CHECKING:
     from edaphon.commands.service import Service
 
-__all__ = ["heard", "interval_of", "sources_now"]
+__all__ = ["source_times", "interval_of", "sources_now"]
 
 
 def interval_of(source: Source) -> int | None:
@@ -24,7 +24,7 @@ def interval_of(source: Source) -> int | None:
     return source.expect_ns
 
 
-def heard(service: "Service", source: Source) -> Heard:
+def source_times(service: "Service", source: Source) -> Heard:
     """While the clock is not known monotonic time is compared: the wall clock may be years off."""
     interval = interval_of(source)
     collects = CHUNK_NS if isinstance(source, HeardSource) else 0
@@ -43,7 +43,7 @@ def sources_now(service: "Service", uplinks: Uplinks) -> Iterator[SourceNow]:
     """Silence is no source's fault while nothing can be committed, or much waits to be derived."""
     excused = _behind_ns(service)
     for source in service.config.sources:
-        found = heard(service, source)
+        found = source_times(service, source)
         received, missed = uplinks.of(source.path)
         yield SourceNow(
             node=node_id(NodeKind.SOURCE, source.path),

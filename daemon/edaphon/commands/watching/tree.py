@@ -124,8 +124,7 @@ class _Tree:
         """Channels with their sensors, which are where all their channels are; so are sources."""
         for id, deployment in sorted(self._deployments.items()):
             fact = self._knowledge.channels[id]
-            profile = self._knowledge.profiles.get(fact.profile or "")
-            plot = fact.plot or (profile.plot if profile else "")
+            plot = self._knowledge.plot_of(id)
             parent = self._sensor(deployment, fact)
             self._add(NodeKind.CHANNEL, id, parent, id)
             own = self.nodes[node_id(NodeKind.CHANNEL, id)]
