@@ -297,6 +297,18 @@ def test_a_running_service_is_pictured_with_ports_numbers_codes_and_voltages(
         assert looked(service).down["bus line"][0] == since
 
 
+def test_a_row_without_a_value_is_no_failure_of_its_instrument(tmp_path: Path) -> None:
+    """A chamber that closes each half hour leaves its cells empty in between."""
+    station = Station(tmp_path, [NODE], [FACTS])
+    with running(station.file, Overrides(look_every_s=10**6)) as service:
+        until(lambda: service.alerts.passes == 1)
+        for text in ("null", "-127", '""', "-127", "null"):
+            say(service, f'{{"t": {text}, "v": 3.6}}')
+        temperature = looked(service).channels[0]
+        assert len(temperature.failed_ns) == 2
+        assert temperature.code == "failure"
+
+
 def test_deriving_all_again_opens_nothing(tmp_path: Path) -> None:
     station = Station(tmp_path, [NODE], [FACTS])
     with running(station.file, Overrides(look_every_s=10**6)) as service:

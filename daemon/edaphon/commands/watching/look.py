@@ -132,12 +132,13 @@ class Watcher:
         intervals = {s.path: interval_of(s) for s in self._service.config.sources}
         for id, deployment in sorted(self._deployed.items()):
             own = self._values.channels[id]
+            failed_ns, code = self._codes.of(deployment, own.failed)
             yield ChannelNow(
                 node=node_id(NodeKind.CHANNEL, id),
                 last_number_ns=own.last_number_ns,
                 interval_ns=intervals[deployment.source],
-                failed_ns=tuple(sorted(own.failed)),
-                code=self._codes.last(deployment, own.failed),
+                failed_ns=failed_ns,
+                code=code,
                 since_ns=deployment.from_ns,
             )
 
