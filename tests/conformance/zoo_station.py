@@ -4,29 +4,29 @@ The logger's file grows on a disk, or messages come in; follower, journal, deriv
 incidents and sender are the service's own.
 """
 
+import itertools
 import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import orjson
 from tests.conformance.zoo_files import Play, Rows, Site
 
 from edaphon.alerts.message import Message
-from edaphon.alerts.model import Incident, Node, NodeKind
-from edaphon.alerts.situation import Pause, Situation
+from edaphon.alerts.model import Incident
 from edaphon.commands.service import Overrides, Service
 from edaphon.config import read_config
 from edaphon.facts import read_facts
 from edaphon.journal import Kind
 from edaphon.nouns import Sequence
 from edaphon.written import read_document
+from edaphon_calibration.flags import Flag
 from edaphon_drivers.payloads import pack_message
 
 __all__ = ["Heard", "ZooStation"]
@@ -38,6 +38,7 @@ SOURCE, BROKER, PLOT = "zoo", "radio", "P1"
 LOOKS = 10  # in an interval, where the minute counts
 CALM_LOOKS = (1, 5)
 FINE_ROWS = 8
+BAD = (Flag.SUSPECT, Flag.FAIL, Flag.MISSING)
 
 
 class ManualClock:
@@ -128,6 +129,24 @@ class ZooStation:
             service.alerts.run(stopped)  # begins, and looks at nothing yet
             for row in range(first, end):
                 self._row(row)
+            self.nodes = dict(service.alerts.nodes)
+            self.passed = {column: self._passed(column) for column in self.columns}
+
+    @property
+    def heard(self) -> list[Heard]:
+        return self.receiver.heard
+
+    def _passed(self, column: str) -> frozenset[int]:
+        """The rows that have a number which no check doubts."""
+        runs = self.service.series.read(column, START_NS, self.time_ns(self.zoo.end))
+        return frozenset(
+            (time_ns - START_NS) // self.site.interval_ns
+            for run in runs
+            for time_ns, flag, raw in zip(
+                run.time_ns.tolist(), run.flag.tolist(), run.raw.tolist(), strict=True
+            )
+            if flag not in BAD and raw == raw
+        )
 
     def time_ns(self, row: int) -> int:
         return START_NS + row * self.site.interval_ns
@@ -140,13 +159,18 @@ class ZooStation:
         assert config is not None, complaints
         self.service = StillService(document, config, Overrides(clock=self.clock))
         self.receiver = _Receiver(self.clock, self.service)
-        with patch("edaphon.commands.watching.alerting.receiver_of", lambda *_: self.receiver):
-            self.service.start()
+        with (
+            patch("edaphon.journal.writer.QUIET_S", 0.0),  # each row is waited for
+            patch("edaphon.commands.watching.alerting.receiver_of", lambda *_: self.receiver),
+        ):
+            yield from self._started()
+
+    def _started(self) -> Iterator[StillService]:
+        self.service.start()
         self.service.derive()
         facts, wrong = read_facts(read_document("facts.toml", self._facts()))
         assert not wrong, wrong
         self.service.apply(list(facts), "zoo")
-        _Declared.over(self.service.alerts, self._pauses)
         try:
             yield self.service
         finally:
@@ -265,10 +289,25 @@ class ZooStation:
                 text += f'[[sensor]]\nid = "{probe}"\nmodel = "zoo.csv"\n'
                 if own.get("on") not in (None, "logger", "radio"):
                     text += f'on = "{own["on"]}"\n'
-            for n, column in enumerate(self.site.outputs(probe)):
-                text += self._channel(probe, column)
-                del n
-        return text
+            text += "".join(self._channel(probe, column) for column in self.site.outputs(probe))
+        return text + "".join(self._declared(n) for n in range(len(self.zoo.pauses)))
+
+    def _declared(self, n: int) -> str:
+        """A visit or a pause; one whose rows go on more slowly says how slowly."""
+        first, end, what = self.zoo.pauses[n]
+        kind = "visit" if "visit" in what else "pause"
+        text = f'[[{kind}]]\nid = "{kind}-{n}"\nplot = "{PLOT}"\nwho = "a person"\n'
+        text += f"from = {self._time(first)}\nto = {self._time(end)}\n"
+        slower_s = self._slower_s(first, end)
+        return text + (f'interval = "{slower_s} s"\n' if kind == "pause" and slower_s else "")
+
+    def _time(self, row: int) -> str:
+        return f"{datetime.fromtimestamp(self.time_ns(row) // SECOND, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+    def _slower_s(self, first: int, end: int) -> int:
+        rows = [row for row in range(first, end) if row in self.zoo.base]
+        steps = [b - a for a, b in itertools.pairwise(rows)]
+        return max(steps, default=0) * self.site.interval_s
 
     def _channel(self, probe: str, column: str) -> str:
         own, topic = self.site.columns[column], self._topic(column)
@@ -287,32 +326,3 @@ class ZooStation:
         text += f'[[deployment]]\nid = "d-{column}"\nchannel = "{column}"\nsource = "{path}"\n'
         text += f'output = "{column}"\n'
         return text if self.site.is_own(probe) else text + f'sensor = "{probe}"\n'
-
-    def _pauses(self, nodes: Mapping[str, Node]) -> tuple[Pause, ...]:
-        """What is declared: nothing is expected of any source meanwhile."""
-        sources = frozenset(one.id for one in nodes.values() if one.kind is NodeKind.SOURCE)
-        return tuple(
-            Pause(sources, self.time_ns(a), self.time_ns(b), "visit" if "visit" in kind else "pause", kind)
-            for a, b, kind in self.zoo.pauses
-        )
-
-
-class _Declared:
-    """The station as the service sees it, with pauses that a person declared."""
-
-    def __init__(self, station: Any, pauses: Callable[[Mapping[str, Node]], tuple[Pause, ...]]) -> None:
-        self._station, self._pauses = station, pauses
-
-    @classmethod
-    def over(cls, alerts: Any, pauses: Callable[[Mapping[str, Node]], tuple[Pause, ...]]) -> None:
-        alerts._station = cls(alerts._station, pauses)
-
-    def look(self) -> Situation:
-        seen = self._station.look()
-        return replace(seen, pauses=(*seen.pauses, *self._pauses(seen.nodes)))
-
-    def save(self) -> dict[str, Any]:
-        return self._station.save()
-
-    def restore(self, table: Mapping[str, Any]) -> None:
-        self._station.restore(table)
