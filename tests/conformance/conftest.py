@@ -7,7 +7,6 @@ pytest tests/conformance --zoo FOLDER --json FILE
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,8 @@
 """A zoo of faults as its folder has it: sites, base series, and faults as patches over them.
 
-The form is that of the folder's own README: `base-SITE-S.csv`, `site-SITE.toml`, `events-SITE-S.csv`,
-`scenarios-SITE-S.csv`, `patch-SITE-S.csv`. Times count from row 0 in intervals of the site.
+Of each site there is `site-SITE.toml`, and of each of its seasons S `base-SITE-S.csv`,
+`events-SITE-S.csv`, `scenarios-SITE-S.csv` and `patch-SITE-S.csv`. Times count
+from row 0 in intervals of the site.
 """
 
 import csv
@@ -73,14 +74,14 @@ class Site:
 
     def hangs_on(self, cause: str) -> frozenset[str]:
         """The channels that give no data where this cause, in the zoo's words, gives none."""
-        if cause in self.probes:
-            return frozenset(self.outputs(cause))
+        if cause == "logger":
+            return frozenset(self.channels)
         if found := re.fullmatch(r"probe (\S+)(?: output (\S+))?", cause):
             return frozenset([found[2]] if found[2] else self.outputs(found[1]))
         ons = {own.get("on") for own in self.probes.values()}
         name = cause if cause in ons else cause.removeprefix("bus ").strip()
         on = [probe for probe, own in self.probes.items() if own.get("on") == name]
-        return frozenset(c for probe in on for c in self.outputs(probe)) or frozenset(self.channels)
+        return frozenset(c for probe in on for c in self.outputs(probe))
 
 
 @dataclass(frozen=True)

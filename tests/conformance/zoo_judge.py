@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -24,6 +25,7 @@ SILENT = ("F01", "F14", "F22")  # nothing comes any more
 SILENCE_INTERVALS = 4.0
 BEFORE_H, AFTER_H = 24.0, 36.0  # that are played around a fault
 DAY_S = 86_400
+OCCASIONS = ("opened", "changed", "repeated", "resolved")
 
 
 @dataclass(frozen=True)
@@ -76,20 +78,16 @@ def judged(play: Play) -> Verdict:
     with _folder() as folder:
         station = ZooStation(play, folder)
         station.play(first, end)
-        verdict = _verdict(play, station, first, end)
-    return verdict
+        return _verdict(play, station, first, end)
 
 
-class _folder(tempfile.TemporaryDirectory):
+@contextmanager
+def _folder() -> Iterator[Path]:
     """In memory where there is room: a disk is not what is judged."""
-
-    def __init__(self) -> None:
-        memory = Path("/dev/shm")
-        roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2**30
-        super().__init__(prefix="zoo-", dir=memory if roomy else None)
-
-    def __enter__(self) -> Path:
-        return Path(super().__enter__())
+    memory = Path("/dev/shm")  # noqa: S108
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2**30
+    with tempfile.TemporaryDirectory(prefix="zoo-", dir=memory if roomy else None) as name:
+        yield Path(name)
 
 
 def _rows(play: Play, hours: float) -> int:
@@ -117,10 +115,7 @@ def _about(
     begun_ns = station.time_ns(fault.first)
     told = [one for one in mine if one.message.occasion is Occasion.OPENED]
     latency_ns = told[0].time_ns - begun_ns if told else None
-    counts = {
-        name: sum(one.message.occasion.value == name for one in mine)
-        for name in ("opened", "changed", "repeated", "resolved")
-    }
+    counts = {name: sum(one.message.occasion.value == name for one in mine) for name in OCCASIONS}
     return {
         "told": bool(told),
         "right": bool(told) and _names(fault, station, told[0]),
@@ -245,7 +240,7 @@ def _totals(verdicts: Sequence[Verdict]) -> Iterator[str]:
     faults = [one for one in verdicts if one.fault and one.played]
     told, right = sum(one.told for one in faults), sum(one.right for one in faults)
     n = max(1, len(faults))
-    yield f"incidents sent: {told} of {len(faults)} ({told / n:.1%}), right cause first: {right / n:.1%}"
+    yield f"incidents sent: {told} of {len(faults)} ({told / n:.1%}), right cause: {right / n:.1%}"
     days, false = sum(one.days for one in bases), sum(len(one.false) for one in bases)
     beside = sum(len(one.false) for one in faults)
     yield (

@@ -16,7 +16,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import orjson
-from tests.conformance.zoo_files import Play, Rows, Site
+from tests.conformance.zoo_files import Play, Rows
 
 from edaphon.alerts.message import Message
 from edaphon.alerts.model import Incident
@@ -34,7 +34,7 @@ __all__ = ["Heard", "ZooStation"]
 SECOND = 10**9
 START_NS = int(datetime(2026, 3, 2, tzinfo=UTC).timestamp()) * SECOND
 WRITTEN_S = 20  # after the time of a row: so late its line is in the file
-SOURCE, BROKER, PLOT = "zoo", "radio", "P1"
+SOURCE, BROKER, PLOT = "zoo", "radio", "zoo-plot"
 LOOKS = 10  # in an interval, where the minute counts
 CALM_LOOKS = (1, 5)
 FINE_ROWS = 8
@@ -285,7 +285,7 @@ class ZooStation:
     def _facts(self) -> str:
         text = f'[[plot]]\nid = "{PLOT}"\n'
         for probe, own in self.site.probes.items():
-            if not self.site.is_own(probe):
+            if self._is_instrument(probe):
                 text += f'[[sensor]]\nid = "{probe}"\nmodel = "zoo.csv"\n'
                 if own.get("on") not in (None, "logger", "radio"):
                     text += f'on = "{own["on"]}"\n'
@@ -325,4 +325,8 @@ class ZooStation:
         path = f"{BROKER}/{topic}" if topic else f"file/{SOURCE}"
         text += f'[[deployment]]\nid = "d-{column}"\nchannel = "{column}"\nsource = "{path}"\n'
         text += f'output = "{column}"\n'
-        return text if self.site.is_own(probe) else text + f'sensor = "{probe}"\n'
+        return text + f'sensor = "{probe}"\n' if self._is_instrument(probe) else text
+
+    def _is_instrument(self, probe: str) -> bool:
+        """Whether facts name it; a home-made node is its topic."""
+        return probe not in self.site.messages and not self.site.is_own(probe)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Codes"]
 
+_Rows = dict[tuple[int, int], Status | None]  # by time and sequence
 _Statuses = Mapping[tuple[str, int | None], Status]  # by output and time [UTC ns]
 
 
@@ -29,7 +30,8 @@ class Codes:
         self._service = service
         scripts = service.config.sources  # a maker's JavaScript belongs to the deriver's thread
         self._closed = {s.path for s in scripts if isinstance(s, LorawanSource) and s.codec_file}
-        self._known: dict[str, dict[tuple[int, int], Status | None]] = {}  # by channel
+        self._known: dict[str, _Rows] = {}  # by channel
+        self._said: dict[str, tuple[tuple[int, ...], str]] = {}  # what they come to
         self._record: tuple[int, _Statuses] = (-1, {})  # the last one: its channels fail together
 
     def of(self, deployment: Deployment, failed: Mapping[int, int]) -> tuple[tuple[int, ...], str]:
@@ -37,14 +39,18 @@ class Codes:
 
         `failed` are the rows without a number: time -> sequence of the record.
         """
+        if not failed:
+            return (), ""
         known = self._known.get(deployment.channel, {})
-        found: dict[tuple[int, int], Status | None] = {}
-        for row in sorted(failed.items()):
-            found[row] = known[row] if row in known else self._status(deployment, *row)
-        self._known[deployment.channel] = found
-        said = [(time_ns, s) for (time_ns, _), s in found.items() if s is not Status.INVALID]
-        last = said[-1][1] if said else None
-        return tuple(time_ns for time_ns, _ in said), last.value if last else ""
+        if known.keys() != failed.items():
+            rows: _Rows = {}
+            for row in sorted(failed.items()):
+                rows[row] = known[row] if row in known else self._status(deployment, *row)
+            said = [(row[0], s) for row, s in rows.items() if s is not Status.INVALID]
+            last = said[-1][1] if said else None
+            found = tuple(time_ns for time_ns, _ in said), last.value if last else ""
+            self._known[deployment.channel], self._said[deployment.channel] = rows, found
+        return self._said[deployment.channel]
 
     def _status(self, deployment: Deployment, time_ns: int, sequence: int) -> Status | None:
         """None where the record can't be read here."""
