@@ -208,7 +208,8 @@ class ZooStation:
     def _take_in(self) -> None:
         for follower in self.service.inlets.followers.values():
             follower.look(threading.Event())
-        self.service._all_committed()
+        while not self.service._all_committed():
+            assert not self.service.journal.in_trouble, self.service.journal.fault
         self.service.derive()
 
     # -- what its instruments say ------------------------------------------------------------

@@ -72,6 +72,23 @@ def test_the_last_number_and_the_failures_behind_it_are_known_from_what_is_new(
     assert sorted(own.failed) == [NOON + 5 * MINUTE]
 
 
+def test_a_channel_is_expected_as_often_as_it_gives_numbers(series: Series) -> None:
+    """Cells between them are empty, and some numbers fail; one number alone shows no rhythm."""
+    values = Values(series)
+    rows(series, NOON, 1.0, NAN, NAN)
+    values.follow(["a"], {}, NOON + 3 * MINUTE)
+    assert values.channels["a"].rhythm_ns == 0
+    rows(series, NOON + 3 * MINUTE, 1.0, NAN, NAN, NAN, NAN, NAN, 1.0)
+    values.follow(["a"], {}, NOON + 10 * MINUTE)
+    assert values.channels["a"].rhythm_ns == 3 * MINUTE
+    again = Values(series)
+    again.follow(["a"], {}, NOON + 10 * MINUTE)
+    assert again.channels["a"].rhythm_ns == 3 * MINUTE
+    rows(series, NOON + 10 * MINUTE, 1.0)
+    values.follow(["a"], {}, NOON + 11 * MINUTE)
+    assert values.channels["a"].rhythm_ns == MINUTE
+
+
 def test_a_pass_reads_no_day_again(series: Series, monkeypatch: pytest.MonkeyPatch) -> None:
     values = Values(series)
     rows(series, NOON, 1.0)

@@ -133,10 +133,11 @@ class Watcher:
         for id, deployment in sorted(self._deployed.items()):
             own = self._values.channels[id]
             failed_ns, code = self._codes.of(deployment, own.failed)
+            interval_ns = intervals[deployment.source]
             yield ChannelNow(
                 node=node_id(NodeKind.CHANNEL, id),
                 last_number_ns=own.last_number_ns,
-                interval_ns=intervals[deployment.source],
+                interval_ns=interval_ns and max(interval_ns, own.rhythm_ns),
                 failed_ns=failed_ns,
                 code=code,
                 since_ns=deployment.from_ns,
