@@ -190,11 +190,11 @@ class ZooStation:
                 self._look()
 
     def _fine(self, row: int) -> bool:
-        """Whether the minute counts: a row is missing, or something begins or ends here."""
+        """Whether the minute counts: nothing is due here, or something begins or ends."""
         fault, now_ns = self.zoo.fault, self.clock.now_ns
         turns = (fault.first, fault.end) if fault else ()
         return (
-            row not in self.zoo.rows
+            row not in self.zoo.base
             or any(0 <= row - turn < FINE_ROWS for turn in turns)
             or any(one.due_ns > now_ns for one in self.service.alerts.book.open)
         )
