@@ -174,6 +174,8 @@ class ZooStation:
         try:
             yield self.service
         finally:
+            for follower in self.service.inlets.followers.values():
+                follower.close()
             self.service.stop()
 
     def _row(self, row: int) -> None:
