@@ -198,6 +198,12 @@ def test_two_failure_codes_within_three_hours_are_a_condition(
     assert (whats(failing(*minutes_ago)) == {What.FAILURE_CODE}) == wrong
 
 
+def test_failure_codes_of_a_pause_do_not_count_after_it() -> None:
+    pause = Pause(frozenset({CHANNEL}), START - DAY, START - 10 * MINUTE, "visit", "f")
+    assert whats(replace(failing(5, 15), pauses=(pause,))) == set()
+    assert whats(replace(failing(5, 9), pauses=(pause,))) == {What.FAILURE_CODE}
+
+
 def test_slow_instruments_have_three_of_their_intervals_for_two_codes() -> None:
     slow = failing(70, 400, interval_ns=3 * HOUR)
     assert whats(slow) == {What.FAILURE_CODE}
