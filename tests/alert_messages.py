@@ -11,7 +11,7 @@ from typing import NamedTuple
 from edaphon.alerts.language import LANGUAGES, chosen, load_language
 from edaphon.alerts.message import Message, Occasion
 from edaphon.alerts.model import LOGGER, Incident, Node, NodeKind, Severity, What
-from edaphon.alerts.reports import summary, trial, well
+from edaphon.alerts.reports import summary, trial, visit_ended, well
 from edaphon.alerts.words import Place, message
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -219,10 +219,12 @@ def messages(language: str) -> Iterator[tuple[str, Message]]:
     ]
     yield "summary", summary(ended, NODES, language, SITE, NOW_NS, LINK)
     open_ = [*ended[:2], replace(FULL, number=21)]
-    yield "summary-limited", summary(open_, NODES, language, SITE, NOW_NS, LINK, limited=True)
+    yield "summary-open", summary(open_, NODES, language, SITE, NOW_NS, LINK)
     week_ns = NOW_NS - 7 * DAY_NS
     yield "well", well([], 0, 9, 18, week_ns, NODES, language, SITE, NOW_NS, LINK)
     yield "well-not", well([AWAY], 3, 9, 18, week_ns, NODES, language, SITE, NOW_NS, LINK)
+    silent = [PROBE.cause, CHAMBER.cause]
+    yield "visit-ended", visit_ended(silent, NODES, language, SITE, NOW_NS, LINK)
     yield "test", trial(language, SITE, NOW_NS, LINK)
 
 

@@ -76,19 +76,19 @@ def messages(server: FakeServer, name: str) -> list[dict[str, str]]:
 
 @contextmanager
 def adapter_with_probes(
-    tmp_path: Path, server: FakeServer, interval: str
+    tmp_path: Path, server: FakeServer, interval: str, addresses: str = ADDRESSES
 ) -> Iterator[tuple[SimulatedBus, Station]]:
     link = tmp_path / "usb-FTDI_A10K2XYZ-port0"
-    probes = [Probe(a, f"14METER   TER12 312T12-{a}", (2000, 11.5, 120)) for a in ADDRESSES]
+    probes = [Probe(a, f"14METER   TER12 312T12-{a}", (2000, 11.5, 120)) for a in addresses]
     bus = SimulatedBus(probes, second_s=0.02, link=link)
     bus.start()
     tables = [f'[bus.line]\nkind = "sdi12"\nport = "{link}"\n', notify(server, "technician")]
     tables += [
         f'[[source]]\nbus = "line"\naddress = "{a}"\nmodel = "meter.teros12"\n'
         f'interval = "{interval}"\n'
-        for a in ADDRESSES
+        for a in addresses
     ]
-    facts = [teros12_facts(f"line/{a}", f"P{a}") for a in ADDRESSES]
+    facts = [teros12_facts(f"line/{a}", f"P{a}") for a in addresses]
     station = Station(tmp_path / "station", tables, facts, PROGRAM)
     station.start()
     try:
@@ -125,13 +125,13 @@ def test_an_adapter_pulled_is_one_message_and_a_cut_cable_another(tmp_path: Path
         )
         assert incident["cause"] == "bus line"
         assert not any("silent" in words for words in status["trouble"])
-        time.sleep(8)  # whatever else there is to say
+        time.sleep(5)  # whatever else there is to say
         bus.replug()
         wait_until(lambda: len(messages(server, "technician")) > 1, "the message of the return", 60)
         wait_until(lambda: not open_numbers(station), "no open incident", 30)
         cut = bus.probes.pop("c")
         wait_until(lambda: len(messages(server, "technician")) > 2, "the message of the cable", 60)
-        time.sleep(8)
+        time.sleep(5)
         bus.probes["c"] = cut
         wait_until(lambda: len(messages(server, "technician")) > 3, "its return", 60)
         found = messages(server, "technician")

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 from edaphon.alerts.message import Occasion
 from edaphon.alerts.model import Condition, Event, Incident, Severity, What
 
-__all__ = ["Book", "Sent", "acknowledged", "part_json", "replayed"]
+__all__ = ["Book", "Sent", "VisitEnd", "acknowledged", "part_json", "replayed"]
 
 CLOSED_KEPT = 300  # incidents that a summary may still name
 TURNS_KEPT = 50
+VISITS_KEPT = 50
 DAY_NS = 24 * 3600 * 10**9
 
 
@@ -27,17 +28,27 @@ class Sent(NamedTuple):
     reached: bool = True
 
 
+class VisitEnd(NamedTuple):
+    """When a visit ended [UTC ns], the nodes that did not speak, and the receivers that know."""
+
+    time_ns: int
+    nodes: tuple[str, ...]
+    receivers: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Book:
     """Incidents that are open or were closed lately, and what was sent of them.
 
     `sent` is by receiver and number; `times_ns` are by receiver the messages of the last day.
+    `visits` are those that ended lately, by the id of their fact.
     """
 
     incidents: Mapping[int, Incident] = field(default_factory=dict)
     sent: Mapping[str, Mapping[int, Sent]] = field(default_factory=dict)
     times_ns: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     last_number: int = 0
+    visits: Mapping[str, VisitEnd] = field(default_factory=dict)
 
     @property
     def open(self) -> tuple[Incident, ...]:
@@ -58,6 +69,7 @@ class Book:
             },
             "times_ns": {receiver: list(times) for receiver, times in self.times_ns.items()},
             "last_number": self.last_number,
+            "visits": {fact: list(one) for fact, one in self.visits.items()},
         }
 
     @classmethod
@@ -73,6 +85,10 @@ class Book:
             },
             {receiver: tuple(times) for receiver, times in table["times_ns"].items()},
             table["last_number"],
+            {
+                fact: VisitEnd(time_ns, tuple(nodes), tuple(receivers))
+                for fact, (time_ns, nodes, receivers) in table.get("visits", {}).items()
+            },
         )
 
 
@@ -93,6 +109,8 @@ def replayed(book: Book, event: Event) -> Book:
 def _after(book: Book, event: Event) -> Book:
     if event.did == "opened":
         return _opened(book, event)
+    if event.did == "visit ended":
+        return _visit_ended(book, event)
     if event.did in ("sent", "summed", "refused"):
         return _sent(book, event)
     incident, change = book.incidents.get(event.number), CHANGES.get(event.did)
@@ -100,6 +118,14 @@ def _after(book: Book, event: Event) -> Book:
         return book
     changed = change(incident, event)
     return _kept(replace(book, incidents={**book.incidents, incident.number: changed}))
+
+
+def _visit_ended(book: Book, event: Event) -> Book:
+    table: Mapping[str, Any] = event.table
+    ended = {table["visit"]: VisitEnd(event.time_ns, tuple(table["nodes"]))}
+    visits = [*({**ended, **book.visits}).items()]
+    visits.sort(key=lambda one: one[1].time_ns)
+    return replace(book, visits=dict(visits[-VISITS_KEPT:]))
 
 
 def _opened(book: Book, event: Event) -> Book:
@@ -250,7 +276,11 @@ def _sent(book: Book, event: Event) -> Book:
     if not is_refused:
         lately = [one for one in times_ns.get(receiver, ()) if event.time_ns - one < DAY_NS]
         times_ns = {**times_ns, receiver: (*lately, event.time_ns)}
-    return replace(book, sent={**book.sent, receiver: now}, times_ns=times_ns)
+    visits = dict(book.visits)
+    if (ended := visits.get(table.get("visit", ""))) is not None:
+        visits[table["visit"]] = ended._replace(receivers=(*ended.receivers, receiver))
+    sent = {**book.sent, receiver: now}
+    return replace(book, sent=sent, times_ns=times_ns, visits=visits)
 
 
 def part_json(part: Condition) -> list[Any]:

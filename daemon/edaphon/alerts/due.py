@@ -5,7 +5,7 @@ after a week without network each open incident gives one message, and what came
 gives one summary.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import NamedTuple
@@ -44,15 +44,16 @@ class ReceiverRules:
 
 
 class Due(NamedTuple):
-    """A message that is due: of one incident, or a SUMMARY of several.
+    """A message that is due: of one incident, a SUMMARY of several, or the end of a visit.
 
-    `states` are those of the incidents of `numbers`, in their order.
+    `states` are those of the incidents of `numbers`, in their order; `visit` is the id of a fact.
     """
 
     receiver: str
     numbers: tuple[int, ...]
     states: tuple[int, ...]
     occasion: Occasion
+    visit: str = ""
 
 
 def due(book: Book, receivers: Sequence[ReceiverRules], now_ns: int) -> list[Due]:
@@ -79,6 +80,7 @@ def _event(did: str, message: Due, now_ns: int) -> Event:
         "occasion": message.occasion.value,
         "numbers": list(message.numbers),
         "states": list(message.states),
+        **({"visit": message.visit} if message.visit else {}),
     }
     return Event(did, number, now_ns, table)
 
@@ -98,7 +100,18 @@ def _of_receiver(book: Book, rules: ReceiverRules, now_ns: int) -> list[Due]:
             single.append((incident, occasion))
     awake = _awake(rules, now_ns)
     single = [(one, occasion) for one, occasion in single if awake or _urgent(one, occasion)]
-    return _within_rate(book, rules, now_ns, single, missed if awake else [])
+    visits = list(_visits(book, rules, now_ns))
+    return visits + _within_rate(book, rules, now_ns, single, missed if awake else [])
+
+
+def _visits(book: Book, rules: ReceiverRules, now_ns: int) -> Iterator[Due]:
+    """Ends of visits at which not all spoke: whoever is sent what is being lost knows at once."""
+    if Severity.LOST not in rules.classes or rules.after_ns:
+        return
+    for fact, ended in book.visits.items():
+        lately = ended.time_ns >= rules.since_ns and abs(now_ns - ended.time_ns) < DAY_NS
+        if ended.nodes and lately and rules.name not in ended.receivers:
+            yield Due(rules.name, (), (), Occasion.VISIT_ENDED, fact)
 
 
 def _wants(rules: ReceiverRules, incident: Incident) -> bool:

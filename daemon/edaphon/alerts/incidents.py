@@ -9,6 +9,7 @@ from edaphon.alerts.holds import DAY_NS, HOUR_NS, MINUTE_NS
 from edaphon.alerts.look import Look, above, gone
 from edaphon.alerts.model import Condition, Event, Incident
 from edaphon.alerts.situation import Situation, SourceNow
+from edaphon.alerts.speaking import unheard
 
 __all__ = ["Book", "Sent", "acknowledged", "replayed", "step"]
 
@@ -16,6 +17,7 @@ WAIT_MOST_NS = 10 * MINUTE_NS  # before the first message: its parent may fail a
 TURNS = 4  # more comings and goings in a day: it flaps, and stays open
 FLAPPING_NS = QUIET_NS = DAY_NS
 SPEAKS_INTERVALS = 2
+VISIT_NEWS_NS = 2 * HOUR_NS  # of a visit that was entered long after it nobody is to know
 RETURN_INTERVALS, RETURN_MOST_NS = 3, 6 * HOUR_NS  # until what is still ill gets its own incident
 
 Key = tuple[str, str]
@@ -58,6 +60,7 @@ class _Step:
         for key, incidents in joined.items():
             if key in numbers:  # else an incident that ends still keeps that cause
                 yield from (self.event("joined", one, into=numbers[key]) for one in incidents)
+        yield from self.visits_ended()
 
     def event(self, did: str, incident: Incident, **table: object) -> Event:
         return Event(did, incident.number, self.now, table)
@@ -86,6 +89,21 @@ class _Step:
         last = max(mine, key=lambda one: one.end_ns, default=None)
         if last is not None and last.end_ns > incident.acknowledged_until_ns:
             yield acknowledged(incident.number, self.now, last.end_ns, last.fact, last.kind)
+
+    def visits_ended(self) -> Iterator[Event]:
+        """What does not speak at the end of a visit, as soon as that can be known."""
+        for pause in self.situation.pauses:
+            is_news = 0 <= self.now - pause.end_ns < VISIT_NEWS_NS
+            if pause.kind == "visit" and is_news and pause.fact not in self.book.visits:
+                nodes = [one.node for one in unheard(self.situation, pause.nodes)]
+                if not any(map(self.may_yet_speak, nodes)):
+                    yield Event("visit ended", 0, self.now, {"visit": pause.fact, "nodes": nodes})
+
+    def may_yet_speak(self, node: str) -> bool:
+        """Whether the service itself does not listen for long enough to know."""
+        source = self.look.source_of(node)
+        interval_ns = source.interval_ns if source is not None and source.interval_ns else 0
+        return self.situation.listening_ns < min(SPEAKS_INTERVALS * interval_ns, HOUR_NS)
 
     def taken_in(self, incident: Incident) -> Key | None:
         """The cause that now explains an incident whose own cause is no longer found."""

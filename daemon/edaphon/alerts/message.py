@@ -17,6 +17,7 @@ class Occasion(StrEnum):
     SUMMARY = "summary"  # what came and went while nothing could be sent, or beyond the rate
     WELL = "well"  # the weekly "all is well"
     TEST = "test"
+    VISIT_ENDED = "visit ended"  # and not all at the plot speaks
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,7 +162,8 @@ class Event(NamedTuple):
     """What becomes of an incident, as it stands in the journal (kind ALERT, payload JSON).
 
     `did`: opened, grew, changed, quiet, turned, resolved, joined (another incident took it in),
-    removed (its node is no longer configured), acknowledged, sent, refused, summed.
+    removed (its node is no longer configured), acknowledged, sent, refused, summed. Of no
+    incident (number 0): visit ended, with what does not speak then.
     `table` has what that needs; a reader passes over what it does not know.
     """
 

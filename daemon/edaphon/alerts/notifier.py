@@ -110,7 +110,7 @@ class Notifier:
         self.situation = situation
         events = self.kept.change(lambda book: step(book, situation, self._found.standing), True)
         for event in events:
-            _log.info("incident %d %s", event.number, event.did)
+            _log.info("%s", f"incident {event.number} {event.did}" if event.number else event.did)
         self.save()
         for sender in self.senders.values():
             sender.wake()

@@ -7,11 +7,12 @@ from edaphon.alerts.message import Message, Occasion
 from edaphon.alerts.model import Incident, Node, Severity
 from edaphon.alerts.phrases import cut
 from edaphon.alerts.short import fitted
+from edaphon.alerts.situation import Week
 from edaphon.alerts.wiring import Wiring
 from edaphon.alerts.words import IncidentWords, Place
 from edaphon_drivers.sheets import Sheets
 
-__all__ = ["summary", "trial", "well"]
+__all__ = ["summary", "trial", "visit_ended", "well"]
 
 
 def summary(
@@ -21,28 +22,24 @@ def summary(
     site: Place,
     now_ns: int,
     link: str = "",
-    limited: bool = False,
 ) -> Message:
-    """What came and went while nothing could be sent; `limited`: beyond the rate of messages."""
+    """What came and went while nothing could be sent, or more than a receiver takes at once."""
     lang = load_language(language, site.utc_offset_s, now_ns)
     texts, wiring = lang.table["summary"], Wiring(nodes, Sheets())
     several = [IncidentWords(one, wiring, lang, site, link) for one in incidents]
     n_open = sum(not one.resolved_ns for one in incidents)
-    title = texts["title_limited" if limited else "title"].format(
-        incidents=lang.count("incidents", len(incidents))
-    )
     end = "_open" if n_open else ""
+    title = texts[f"title{end}"].format(
+        incidents=lang.count("incidents", len(incidents)), n=lang.number(n_open)
+    )
     return _report(
         Occasion.SUMMARY,
         lang,
         site,
         link,
         title=title,
-        short=texts[f"short{end}"].format(n=n_open),
-        body=[
-            "\n".join((f"{title}:", *_list(lang, several))),
-            texts[f"says{end}"].format(n=n_open),
-        ],
+        short=texts[f"short{end}"],
+        body=["\n".join((f"{title}:", *_list(lang, several))), texts[f"says{end}"]],
         worst=incidents,
     )
 
@@ -58,6 +55,7 @@ def well(
     site: Place,
     now_ns: int,
     link: str = "",
+    week: Week | None = None,
 ) -> Message:
     """The weekly report: it says that all is well only while no incident is open."""
     lang = load_language(language, site.utc_offset_s, now_ns)
@@ -80,8 +78,45 @@ def well(
         link,
         title=texts[f"title{end}"].format_map(known),
         short=texts[f"short{end}"].format_map(known),
-        body=["\n".join(says), past, texts["note"]],
+        body=["\n".join(says), past, _figures(lang, week, known["since"]), texts["note"]],
         worst=open_,
+    )
+
+
+def _figures(lang: Language, week: Week | None, since: str) -> str:
+    """What came in, and how long the disk lasts; "" where nobody counted."""
+    if week is None:
+        return ""
+    texts = lang.table["well"]
+    records, missed = lang.count("records", week.records), lang.count("slots", week.missed)
+    found = [texts["figures"].format(since=since, records=records, missed=missed)]
+    if week.disk_days is not None:
+        found.append(texts["disk"].format(disk=lang.duration(week.disk_days * 86_400)))
+    return "\n".join(found)
+
+
+def visit_ended(
+    unheard: Sequence[str],
+    nodes: Mapping[str, Node],
+    language: str,
+    site: Place,
+    now_ns: int,
+    link: str = "",
+) -> Message:
+    """What does not speak at the end of a visit; `unheard` are ids of nodes."""
+    lang = load_language(language, site.utc_offset_s, now_ns)
+    texts, known = lang.table["visit"], [nodes[id] for id in unheard if id in nodes]
+    plot = next((node.plot for node in known if node.plot), "")
+    names = [lang.name(node, node.label) for node in known]
+    return _report(
+        Occasion.VISIT_ENDED,
+        lang,
+        site,
+        link,
+        title=texts["title"].format(plot=one_line(plot)),
+        short=texts["short"].format(n=lang.number(len(unheard))),
+        body=["\n".join((texts["says"], *cut(lang, [f"- {name}" for name in names]))), texts["do"]],
+        severity=Severity.LOST,
     )
 
 
@@ -119,7 +154,8 @@ def _report(
     title: str,
     short: str,
     body: Sequence[str],
-    worst: Sequence[Incident],
+    worst: Sequence[Incident] = (),
+    severity: Severity = Severity.COSMETIC,
 ) -> Message:
     name, parts = one_line(site.name), lang.table["parts"]
     foot = [parts["page"].format(link=link)] * bool(link)
@@ -129,7 +165,7 @@ def _report(
     return Message(
         occasion=occasion,
         number=0,
-        severity=min(severities, key=list(Severity).index, default=Severity.COSMETIC),
+        severity=min(severities, key=list(Severity).index, default=severity),
         title=f"{name}: {title}",
         short=fitted(names, lang.table["short"]["first"], [short]),
         text="\n\n".join((*filter(None, body), "\n".join(foot))) + "\n",

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from edaphon.alerts.model import Node
 
-__all__ = ["ChannelNow", "Pause", "SinkNow", "Situation", "SourceNow", "Supply"]
+__all__ = ["ChannelNow", "Pause", "SinkNow", "Situation", "SourceNow", "Supply", "Week"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +111,14 @@ class Situation:
     disk_days: float | None = None
     journal_fails: str = ""
     losses: tuple[str, ...] = ()
+
+
+class Week(NamedTuple):
+    """What came in during a week: records, and measurements that were missed.
+
+    `disk_days` until the disk is full, None: it does not fill, or nobody knows.
+    """
+
+    records: int
+    missed: int
+    disk_days: float | None = None

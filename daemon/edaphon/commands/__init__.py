@@ -26,6 +26,7 @@ COMMANDS = (
     "web",
     "status",
     "alert",
+    "visit",
     "read",
     "scan",
     "record",

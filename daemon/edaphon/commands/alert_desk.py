@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from edaphon.alerts.notifier import UnknownIncident
+from edaphon.alerts.speaking import unheard
 from edaphon.commands.control import DaemonRefuses
 from edaphon.commands.problems import incident_rows
 from edaphon.commands.watching.alerting import Writer, tried
+from edaphon.commands.watching.pauses import plot_nodes
 from edaphon.journal.writer import JournalClosed
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ def answer(service: "Service", request: Mapping[str, Any]) -> dict[str, Any]:
             return _acknowledged(service, request)
         case "test":
             return {"sent": _tested(service, str(request["receiver"]))}
+        case "unheard":
+            return {"unheard": _unheard(service, str(request["plot"]))}
     return _listed(service)
 
 
@@ -53,6 +57,19 @@ def _acknowledged(service: "Service", request: Mapping[str, Any]) -> dict[str, A
     except JournalClosed:
         raise DaemonRefuses("the service stops now; ask again when it runs") from None
     return {"until_ns": until_ns}
+
+
+def _unheard(service: "Service", plot: str) -> list[dict[str, Any]]:
+    """What of a plot does not speak yet, by the last look."""
+    situation = service.alerts.situation
+    if situation is None:
+        raise DaemonRefuses("the service starts just now; ask again in a minute")
+    nodes = situation.nodes
+    return [
+        {"node": one.node, "label": f"{nodes[one.node].kind} {nodes[one.node].label}"}
+        | {"last_ns": one.last_ns}
+        for one in unheard(situation, plot_nodes(nodes, plot))
+    ]
 
 
 def _tested(service: "Service", receiver: str) -> list[dict[str, str]]:

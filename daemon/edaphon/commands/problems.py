@@ -7,6 +7,7 @@ that condition, the incident's words stand for it.
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from edaphon.alerts.look import above, paused_nodes
 from edaphon.alerts.model import Incident, Severity, What
 from edaphon.commands.disk import Room
 from edaphon.commands.file_lines import REFUSED_IS_A_PROBLEM_NS, line_rows, refusal_problems
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["incident_rows", "is_wrong", "problems"]
 
 Sentence = tuple[str, tuple[What, ...], str]  # node, conditions that say the same, the sentence
+_NO_DATA = frozenset({What.SILENT, What.NO_NUMBER})
 _SINK = What.SINK_AWAY, What.SINK_BLOCKED
 
 
@@ -79,7 +81,17 @@ def problems(
         words
         for node, whats, words in _sentences(service, room, sources, channels)
         if not any((node, what) in known for what in whats)
+        and not (_NO_DATA & set(whats) and _is_planned(service, node))
     ]
+
+
+def _is_planned(service: "Service", node: str) -> bool:
+    """Whether it pauses, or was taken away; in a visit people want to see what is wrong."""
+    situation = service.alerts.situation
+    if situation is None or not situation.pauses:
+        return False
+    planned = paused_nodes(situation, "pause") | paused_nodes(situation, "removal")
+    return not planned.isdisjoint(above(situation, node))
 
 
 def _sentences(

@@ -178,11 +178,11 @@ class _Ending(Period):
     """A period with a begin and an end: what nobody ends by hand ends by itself."""
 
     from_ns: Instant = Field(
-        alias="from", description="it begins at this time", examples=["2026-04-01T09:00:00Z"]
+        alias="from", description="when it begins", examples=["2026-04-01T09:00:00Z"]
     )
     to_ns: Instant = Field(
         alias="to",
-        description="it ends by itself at this time",
+        description="when it ends by itself",
         examples=["2026-04-01T12:00:00Z"],
     )
 

@@ -12,7 +12,7 @@ MOST_MEMBERS = 30
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """`steps` is the message as it is sent, `acknowledge` what to type: "" where that is done."""
+    """`text` is the message as it is sent, `acknowledge` what to type: "" where that is done."""
 
     number: int
     sign: Sign
@@ -22,7 +22,7 @@ class Incident:
     members: tuple[str, ...]
     more: int
     state: str
-    steps: tuple[str, ...]
+    text: str
     acknowledge: str
 
 
@@ -45,7 +45,7 @@ def _incident(one: IncidentNow, now_ns: int, offset_s: int) -> Incident:
         members=members,
         more=len(one.members) - len(members),
         state=_state(one, now_ns, offset_s) if acknowledged else "",
-        steps=tuple(line for line in one.text.splitlines() if line.strip()),
+        text=one.text.strip(),
         acknowledge=words,
     )
 

@@ -21,7 +21,7 @@ SEND_S = 25.0  # the network's own time, within what the caller bounds
 TRIES = 3
 REGISTRATIONS = 10  # looks, one second apart, after a PIN was given
 
-_FINAL = re.compile(rb"(?:^|\r\n?|\n)(OK|ERROR|\+CM[ES] ERROR:[^\r\n]*)\r\n$")
+_FINAL = re.compile(rb"(?:^|[\r\n])(OK|ERROR|\+CM[ES] ERROR:[^\r\n]*)\r\n")
 _PROMPT = re.compile(rb"\r\n> ?$")
 _CODE = re.compile(r"\+(CM[ES]) ERROR: *(.*)")
 
@@ -192,6 +192,8 @@ def _prompted(data: bytes) -> bool:
 
 
 def _lines(data: bytes) -> list[str]:
-    """Lines up to the final one; what the modem reports by itself stands among them."""
-    found = [line.strip() for line in data.decode("latin-1").replace("\r", "\n").split("\n")]
-    return [line for line in found if line]
+    """Lines up to the final one; what the modem reports by itself may stand around them."""
+    if found := _FINAL.search(data):
+        data = data[: found.end()]
+    lines = (line.strip() for line in data.decode("latin-1").replace("\r", "\n").split("\n"))
+    return [line for line in lines if line]

@@ -24,7 +24,7 @@ class Modem(PluggedPort):
     """`error` is sent in place of +CMGS: for a text, such as "+CMS ERROR: 331".
 
     `registration` and `lte` are the states of +CREG and +CEREG. `mute`: it is silent after a text,
-    `deaf`: always. `asleep_s` passes before its first answer.
+    `deaf`: always.
     """
 
     def __init__(self, pin: str = "", charsets: tuple[str, ...] = ("GSM", "IRA", "UCS2")) -> None:
@@ -33,7 +33,6 @@ class Modem(PluggedPort):
         self.charsets = charsets
         self.registration, self.lte = 1, 0
         self.error, self.mute, self.deaf = "", False, False
-        self.asleep_s = 0.0
         self.sent: list[SentText] = []
         self.commands: list[str] = []
         self._echo, self._text_mode, self._charset = True, False, charsets[-1]
@@ -103,8 +102,6 @@ class Modem(PluggedPort):
         self._say("ERROR")
 
     def _agree(self, _: str) -> None:
-        self._stopping.wait(self.asleep_s)
-        self.asleep_s = 0.0
         self._say("OK")
 
     def _hush(self, _: str) -> None:

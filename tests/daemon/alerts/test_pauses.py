@@ -7,6 +7,9 @@ import pytest
 from tests.daemon.alerts.station import DAY, HOUR, MINUTE, TEN, Station
 from tests.daemon.alerts.test_tree import LINE, LORA, channel, parts, probe
 
+from edaphon.alerts.book import Book, replayed
+from edaphon.alerts.due import ReceiverRules
+from edaphon.alerts.model import Severity
 from edaphon.alerts.situation import Pause
 from edaphon.commands.watching.healthy import healthy
 from edaphon.commands.watching.pauses import FOREVER_NS, pauses, plot_nodes, slowed
@@ -106,7 +109,58 @@ def test_silence_within_a_visit_alerts_nobody_and_after_its_end_within_four_inte
     (one,) = life.station.book.open
     assert "source line/a" in {one.cause, *one.members}
     assert one.opened_ns <= NOON + 3 * HOUR + 4 * TEN
-    assert life.station.occasions == ["opened"]
+    assert life.station.occasions == ["visit ended", "opened"]
+
+
+def test_the_end_of_a_visit_is_one_message_of_all_that_does_not_speak_to_who_knows_of_losses() -> (
+    None
+):
+    life = Life(TWO + VISIT)
+    life.station.receivers = (
+        ReceiverRules("mail"),
+        ReceiverRules("office", classes=frozenset({Severity.LATE})),
+        ReceiverRules("boss", after_ns=DAY),
+    )
+    life.run(HOUR + MINUTE).run(3 * HOUR - 2 * MINUTE, silent={"source line/a", "source line/b"})
+    assert life.station.messages == []
+    life.run(2 * MINUTE)
+    ((at_ns, message),) = life.station.messages
+    assert at_ns - (NOON + 3 * HOUR) <= MINUTE
+    assert (message.receiver, message.visit) == ("mail", "v")
+    ended = life.station.book.visits["v"]
+    assert set(ended.nodes) == {"source line/a", "source line/b"}
+    life.station.book = Book.from_json(life.station.book.to_json())
+    life.run(HOUR)
+    assert life.station.occasions.count("visit ended") == 1
+    again = Book()
+    for event in life.station.events:
+        again = replayed(again, event)
+    assert again == life.station.book
+
+
+def test_a_visit_after_which_all_speaks_sends_nothing() -> None:
+    life = Life(TWO + VISIT).run(HOUR + MINUTE)
+    life.run(2 * HOUR, silent={"source line/a"}).run(2 * HOUR, silent=set())
+    assert life.station.messages == []
+    assert life.station.book.visits["v"].nodes == ()
+    life.run(TEN, silent={"source line/a"}).run(2 * TEN)
+    assert life.station.messages == []
+
+
+def test_the_end_of_a_visit_waits_until_a_service_that_has_just_started_can_know() -> None:
+    life = Life(TWO + VISIT).run(HOUR + MINUTE)
+    life.run(3 * HOUR - 3 * MINUTE, silent={"source line/a", "source line/b"})
+    life.station.restart()
+    life.run(10 * MINUTE)
+    assert "v" not in life.station.book.visits
+    life.run(11 * MINUTE, silent={"source line/b"})
+    assert life.station.book.visits["v"].nodes == ("source line/b",)
+
+
+def test_of_a_visit_that_was_entered_long_after_it_nobody_is_sent_a_message() -> None:
+    life = Life(TWO + VISIT, begin_ns=NOON + 6 * HOUR)
+    life.run(2 * TEN + MINUTE, silent={"source line/a"})
+    assert life.station.book.visits == {}
 
 
 def test_a_visit_of_one_plot_silences_no_other() -> None:
@@ -119,7 +173,8 @@ def test_what_comes_back_before_the_end_of_a_visit_alerts_nobody() -> None:
     life = Life(TWO + VISIT).run(HOUR + MINUTE)
     life.run(2 * HOUR, silent={"source line/a", "source line/b"})
     life.run(6 * HOUR, silent=set())
-    assert life.station.events == []
+    assert life.station.messages == []
+    assert [event.did for event in life.station.events] == ["visit ended"]
 
 
 @pytest.mark.parametrize("of", ['sources = ["line/a", "line/b"]', 'plot = "P1"'])

@@ -115,7 +115,7 @@ def test_reports_fit_one_sms_too(site: str, n: int) -> None:
             well([], n, n, n, 0, {}, language, place, NOW_NS),
             well([one] * 3, n, n, n, 0, {}, language, place, NOW_NS),
             summary([resolved(one, 0)] * 3, {}, language, place, NOW_NS),
-            summary([one] * 3, {}, language, place, NOW_NS, limited=True),
+            summary([one] * 3, {}, language, place, NOW_NS),
         ]
         for found in several:
             assert septets(found.short) <= MOST

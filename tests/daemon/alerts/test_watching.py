@@ -1,9 +1,11 @@
 """What the newest rows, the frame counters and the running service say to the rules."""
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
@@ -14,8 +16,9 @@ from tests.daemon.commands.calling import until
 from tests.programs import Influx1, Mosquitto
 from tests.stories.station import Station
 
-from edaphon.alerts.heartbeat import Beat
+from edaphon.alerts.heartbeat import Beat, Url
 from edaphon.alerts.heartbeat_mqtt import Retained
+from edaphon.alerts.message import Message, Occasion
 from edaphon.alerts.situation import Situation
 from edaphon.alerts.weekly import last_weekly
 from edaphon.commands.run import running
@@ -26,6 +29,7 @@ from edaphon.commands.watching.values import DAY_NS, Values
 from edaphon.config import Broker
 from edaphon.derive.state import State, Uplink
 from edaphon.journal import Entry, Kind
+from edaphon.network.requests import Unreachable
 from edaphon.nouns import Observations
 from edaphon.series import Series
 from edaphon.sinks.sink import sink_kind
@@ -240,6 +244,67 @@ def beats(alive: Retained, sign: Beat) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_the_address_of_a_heartbeat_stays_secret_whatever_comes(answers: bool) -> None:
+    with FakeServer(status=404) as server:
+        url = server.url if answers else "http://127.0.0.1:9"
+        with pytest.raises(Unreachable) as error:
+            Url(f"{url}/ping/5f2c-secret?x=hidden").beat(Beat(1, "box", "whs", {}, 0, 0))
+    assert "secret" not in str(error.value)
+    assert "hidden" not in str(error.value)
+    assert "127.0.0.1" in str(error.value)
+
+
+class FakeServer:
+    """It refuses everything, and repeats the address."""
+
+    def __init__(self, status: int) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:  # noqa: N802
+                self.rfile.read(int(self.headers["Content-Length"]))
+                body = f"no {self.path}".encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> "FakeServer":
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def test_the_weekly_report_counts_what_came_in_and_goes_out_once(tmp_path: Path) -> None:
+    notify = '[[notify]]\nname = "mail"\nkind = "webhook"\nurl = "http://127.0.0.1:9/"\n'
+    station = Station(tmp_path, [NODE, notify + 'body = "{text}"\n'], [FACTS])
+    messages: list[Message] = []
+    with running(station.file, Overrides(look_every_s=10**6)) as service:
+        until(lambda: service.alerts.passes == 1)
+        sender = service.alerts.senders["mail"]
+        sender.send = messages.append  # type: ignore[method-assign]
+        for _ in range(3):
+            say(service, '{"t": 11.5, "v": 3.6}')
+        looked(service)
+        service.alerts.kept.since_ns = service.keeper.now_ns() - 8 * DAY_NS
+        for _ in range(2):
+            sender.wake()
+            until(lambda: messages)
+            time.sleep(0.3)
+    (report,) = messages
+    assert report.occasion is Occasion.WELL
+    assert "1 instrument and 2 channels give data" in report.text
+    assert "3 records kept, 0 measurements missed" in report.text
 
 
 def influx_query(influx: Influx1, text: str) -> list[tuple[dict[str, str], float]]:

@@ -295,6 +295,9 @@ def test_what_others_may_have_kept_is_not_said_to_be_lost() -> None:
     assert "Nothing is lost" not in text
     assert "nothing lost" not in text
     assert "What the broker keeps arrives later" in text
+    over = said(resolved(broker, HOUR_NS), Occasion.RESOLVED)
+    assert "nothing lost" not in over.short
+    assert "Nothing was lost" not in over.text
 
 
 def test_channels_are_named_by_quantity_plot_and_depth() -> None:
@@ -401,6 +404,14 @@ def test_an_instrument_that_talks_by_itself_was_not_asked() -> None:
     assert "serial plug" in text
 
 
+def test_of_an_instrument_that_nobody_knows_it_is_not_said_that_it_was_asked() -> None:
+    nodes = {"source x": node(NodeKind.SOURCE, "x", model="acme.gone")}
+    one = incident(What.SILENT, "source x", Severity.LOST, HOUR_NS, interval_s=60)
+    text = message(one, Occasion.OPENED, nodes, "en", SITE, NOW_NS).text
+    assert "asked" not in text
+    assert "it goes on waiting" in text
+
+
 def test_a_sheet_of_an_owner_counts_before_that_of_the_package() -> None:
     table = {"title": "ACME: soil", "engine": "sdi12", "checked": "unverified", "source": ""}
     table |= {"supply_least_v": 9.6, "output": [], "wires": {"supply": "red", "data": "white"}}
@@ -459,6 +470,9 @@ def test_a_summary_lists_each_incident_once_and_counts_the_rest() -> None:
     assert found.text.count("\n- ") == 13
     assert "- and 18 more" in found.text
     assert found.severity is Severity.LOST
+    one_open = summary([PROBE, *many[:1]], NODES, "en", SITE, NOW_NS)
+    assert "came and went" not in one_open.title
+    assert "1 still open" in one_open.title
 
 
 def test_what_comes_and_goes_is_said_to() -> None:

@@ -210,3 +210,18 @@ def test_a_receiver_that_hangs_does_not_delay_the_end_of_the_service(tmp_path: P
         begun = time.monotonic()
     assert time.monotonic() - begun < 10
     hold.set()
+
+
+def test_texts_that_fail_hide_no_incident(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise KeyError("volts")
+
+    monkeypatch.setattr("edaphon.alerts.words.message", fails)
+    station = station_of(tmp_path)
+    with running(station.file, QUICK) as service:
+        ill(service, full_disk)
+        until(lambda: service.alerts.book.open)
+        (incident,) = call_json(station, "status", codes=(1,))["incidents"]
+        assert incident["title"] == "opened: disk full at disk (incident 1)"
+        assert "KeyError: 'volts'" in incident["text"]
+        assert len(incident["short"]) <= 160

@@ -76,7 +76,8 @@ def facts(draw: st.DrawFn) -> dict[str, Any]:
     number = draw(st.integers(1, 6))
     place = draw(st.sampled_from(["c1", "c2"]))
     earlier = draw(st.sampled_from(["da", "db", "dc", *(f"d{n}" for n in range(1, 7))]))
-    kind = draw(st.sampled_from(["deployment", "calibration", "mark", "channel", "revocation"]))
+    kinds = ["deployment", "calibration", "mark", "visit", "channel", "revocation"]
+    kind = draw(st.sampled_from(kinds))
     match kind:
         case "deployment":
             node = draw(st.sampled_from("ab"))
@@ -98,11 +99,15 @@ def facts(draw: st.DrawFn) -> dict[str, Any]:
             flag = draw(st.sampled_from([3, 4, 9]))
             keys = {"channels": [place], "cause": "visit", "who": "me", "flag": flag}
             return fact(kind, f"m{number}", **keys, **draw(spans()))
+        case "visit":
+            begin, end = sorted(draw(st.sets(st.integers(0, 240), min_size=2, max_size=2)))
+            span = {"from_": instant(begin), "to": instant(end)}
+            return fact(kind, f"v{number}", plot="p", who="me", **span)
         case "channel":
             depth = 5 if place == "c1" else 10
             return channel(place, depth, draw(st.integers(0, 2)), again=True)
         case _:
-            of = draw(st.sampled_from([earlier, f"k{number}", f"m{number}", place]))
+            of = draw(st.sampled_from([earlier, f"k{number}", f"m{number}", f"v{number}", place]))
             return fact("revocation", f"r{draw(st.integers(1, 99))}", of=of, why="it was wrong")
 
 

@@ -310,7 +310,7 @@ def test_incidents_come_first_with_number_cause_since_members_and_how_to_acknowl
     assert one.since == "11:00, 2 h ago"
     assert "A10K2XYZ" in one.cause
     assert one.members[0].startswith("T12-00041873")
-    assert one.steps[1] == "1. Plug the adapter in."
+    assert "\n1. Plug the adapter in.\n" in one.text
     assert one.acknowledge == 'edaphon alert ack 17 --why "..."'
 
 

@@ -1,5 +1,6 @@
 """The alerts of a running service: its receivers and signs of life, by the configuration."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
@@ -9,9 +10,11 @@ from edaphon.alerts.heartbeat import Mouth, Pulse, Url
 from edaphon.alerts.incidents import Book
 from edaphon.alerts.kept import KeptBook
 from edaphon.alerts.message import Later, Message, Occasion, Receiver, Refused
-from edaphon.alerts.model import Incident, Node, NodeKind, Severity
+from edaphon.alerts.model import Incident, Node, Severity
 from edaphon.alerts.notifier import Notifier
+from edaphon.alerts.plain import plain
 from edaphon.alerts.sending import Post, Sender
+from edaphon.alerts.situation import Situation, Week
 from edaphon.alerts.weekly import last_weekly
 from edaphon.commands.watching.health import HealthRows
 from edaphon.commands.watching.look import Watcher
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Writer", "notifier_of", "receiver_of", "rules_of", "tried"]
 
+_log = logging.getLogger("edaphon")
 WEEK_NS = 7 * 86_400 * 10**9
 HEALTH_AFTER_S = 240.0  # a service that starts again and again is not well
 HEALTH_KINDS = ("influxdb",)
@@ -34,24 +38,16 @@ def notifier_of(service: "Service", every_s: float) -> Notifier:
     """What watches this service, a look each `every_s`; nothing of it runs yet."""
     config, watcher = service.config, Watcher(service)
     kept = KeptBook(service.journal, service.state, service.keeper.entry)
-    senders = [
-        Sender(
-            _post(config, watcher, kept, service.keeper.now_ns, notify), kept, service.keeper.now_ns
-        )
-        for notify in config.notify
-    ]
+    now_ns = service.keeper.now_ns
+    posts = [_post(service, watcher, kept, notify) for notify in config.notify]
+    senders = [Sender(post, kept, now_ns) for post in posts]
     beat_every_s = config.alerts.heartbeat_every_ns / 1e9
     pulses = list(_pulses(service))
     return Notifier(watcher, kept, senders, pulses, beat_every_s, config.site.id, every_s)
 
 
-def _post(
-    config: Configuration,
-    watcher: Watcher,
-    kept: KeptBook,
-    now_ns: Callable[[], int],
-    notify: Notify,
-) -> Post:
+def _post(service: "Service", watcher: Watcher, kept: KeptBook, notify: Notify) -> Post:
+    config, now_ns = service.config, service.keeper.now_ns
     writer, alerts = Writer(config, notify.language), config.alerts
 
     def well(time_ns: int) -> Message | None:
@@ -60,9 +56,11 @@ def _post(
             return None
         offset_s = config.site.utc_offset_s
         due_ns = last_weekly(time_ns, alerts.weekly_day, alerts.weekly_time, offset_s)
-        if max(kept.well_ns(notify.name), kept.since_ns) >= due_ns:
+        situation = watcher.situation
+        if situation is None or max(kept.well_ns(notify.name), kept.since_ns) >= due_ns:
             return None
-        return writer.well(kept.book, watcher.nodes, time_ns)
+        since_ns = max(time_ns - WEEK_NS, kept.since_ns)
+        return writer.well(kept.book, situation, watcher.days.week(service), since_ns)
 
     return Post(
         rules_of(config, notify),
@@ -138,27 +136,52 @@ class Writer:
         from edaphon.alerts.words import message
 
         link, sheets = self._config.alerts.page_url, self._config.sheets
-        return message(one, occasion, nodes, self._language, self._place, now_ns, link, sheets)
+        where = self._language, self._place, now_ns, link
+        try:
+            return message(one, occasion, nodes, *where, sheets)
+        except Exception as error:  # a text that lacks something must not hide what is wrong
+            return self._plain([one], occasion, now_ns, error)
 
     def due(self, due: Due, book: Book, nodes: Mapping[str, Node], now_ns: int) -> Message:
-        from edaphon.alerts.reports import summary
+        from edaphon.alerts.reports import summary, visit_ended
 
+        if due.occasion is Occasion.VISIT_ENDED:
+            unheard, link = book.visits[due.visit].nodes, self._config.alerts.page_url
+            return visit_ended(unheard, nodes, self._language, self._place, now_ns, link)
         known = [book.incidents[number] for number in due.numbers if number in book.incidents]
         if due.occasion is not Occasion.SUMMARY and len(known) == 1:
             return self.incident(known[0], nodes, now_ns, due.occasion)
-        link = self._config.alerts.page_url
-        return summary(known, nodes, self._language, self._place, now_ns, link)
+        where = self._language, self._place, now_ns, self._config.alerts.page_url
+        try:
+            return summary(known, nodes, *where)
+        except Exception as error:  # as above
+            return self._plain(known, due.occasion, now_ns, error)
 
-    def well(self, book: Book, nodes: Mapping[str, Node], now_ns: int) -> Message:
+    def _plain(
+        self, incidents: list[Incident], occasion: Occasion, now_ns: int, error: Exception
+    ) -> Message:
+        _log.warning("texts of a message failed: %s: %s", type(error).__name__, error)
+        return plain(incidents, occasion, now_ns, f"{type(error).__name__}: {error}")
+
+    def well(self, book: Book, now: Situation, week: Week, since_ns: int) -> Message:
+        """The weekly report: what gave data since then, what came and went."""
         from edaphon.alerts.reports import well
 
-        since_ns = now_ns - WEEK_NS
         ended = sum(one.resolved_ns > since_ns for one in book.incidents.values())
-        kinds = [node.kind for node in nodes.values()]
-        counts = kinds.count(NodeKind.SOURCE), kinds.count(NodeKind.CHANNEL)
-        link = self._config.alerts.page_url
+        sources = sum((one.last_ns or 0) > since_ns for one in now.sources)
+        channels = sum((one.last_number_ns or 0) > since_ns for one in now.channels)
         return well(
-            book.open, ended, *counts, since_ns, nodes, self._language, self._place, now_ns, link
+            book.open,
+            ended,
+            sources,
+            channels,
+            since_ns,
+            now.nodes,
+            self._language,
+            self._place,
+            now.now_ns,
+            self._config.alerts.page_url,
+            week,
         )
 
     def trial(self, now_ns: int) -> Message:

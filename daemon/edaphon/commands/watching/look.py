@@ -13,7 +13,9 @@ from edaphon.commands.watching.supplies import least_v, sheets_least_v
 from edaphon.commands.watching.tree import deployed, node_id, tree
 from edaphon.commands.watching.uplinks import Uplinks, only_gateway
 from edaphon.commands.watching.values import Values
+from edaphon.commands.watching.week import Days
 from edaphon.config import LorawanSource
+from edaphon.derive.doubt import doubt_words
 from edaphon.facts import Knowledge
 from edaphon.facts.model import Deployment
 from edaphon.facts.swaps import contradictions
@@ -45,6 +47,8 @@ class Watcher:
         self._made_of: tuple[Any, ...] = ()
         self._sheets_v: dict[str, list[float]] = {}  # by supply, what the instruments on it need
         self._down: dict[str, int] = {}  # since when [UTC ns]
+        self.days = Days()
+        self.situation: Situation | None = None  # of the last look
         self._marks: dict[str, list[tuple[int, int]]] = {}  # by sink: (change, UTC ns)
 
     @property
@@ -54,16 +58,18 @@ class Watcher:
 
     def save(self) -> dict[str, Any]:
         """What a restart would not know; for the state file."""
-        return {"uplinks": self._uplinks.save(), "down": self._down}
+        return {"uplinks": self._uplinks.save(), "down": self._down, "days": self.days.save()}
 
     def restore(self, table: Mapping[str, Any]) -> None:
         self._uplinks.restore(table.get("uplinks", {}))
         self._down = dict(table.get("down", {}))
+        self.days.restore(table.get("days", []))
 
     def look(self) -> Situation:
         service = self._service
         now_ns, knowledge = _now_ns(service), service.deriver.knowledge
         self._uplinks.look(service.deriver.state, now_ns)
+        self.days.look(service, now_ns)
         self._learn(knowledge, now_ns)
         room = service.room()
         situation = Situation(
@@ -71,7 +77,7 @@ class Watcher:
             mono_ns=service.clock.mono_ns(),
             nodes=self._nodes,
             sources=tuple(sources_now(service, self._uplinks)),
-            channels=tuple(self._channels()),
+            channels=tuple(self._channels(knowledge)),
             supplies=tuple(self._supplies(knowledge)),
             sinks=tuple(self._sinks(now_ns)),
             pauses=pauses(knowledge, self._nodes, now_ns),
@@ -84,9 +90,10 @@ class Watcher:
             disk_full=room.full,
             disk_days=room.days,
             journal_fails=str(service.journal.fault or "") if service.journal.in_trouble else "",
-            losses=tuple(loss.words for loss in open_losses(service.journal.copies)),
+            losses=tuple(_losses(service)),
         )
-        return slowed(situation, knowledge)
+        self.situation = slowed(situation, knowledge)
+        return self.situation
 
     def _learn(self, knowledge: Knowledge, now_ns: int) -> None:
         """The tree, made again where facts or gateways changed; the values of its channels."""
@@ -128,12 +135,13 @@ class Watcher:
             if gateway := only_gateway(envelope, entry):
                 yield device.path, gateway
 
-    def _channels(self) -> Iterator[ChannelNow]:
+    def _channels(self, knowledge: Knowledge) -> Iterator[ChannelNow]:
+        """Of an aggregate over longer than its source's interval numbers come as rarely."""
         intervals = {s.path: interval_of(s) for s in self._service.config.sources}
         for id, deployment in sorted(self._deployed.items()):
             own = self._values.channels[id]
             failed_ns, code = self._codes.of(deployment, own.failed)
-            interval_ns = intervals[deployment.source]
+            interval_ns = _longer(intervals[deployment.source], knowledge.channels[id].interval_ns)
             yield ChannelNow(
                 node=node_id(NodeKind.CHANNEL, id),
                 last_number_ns=own.last_number_ns,
@@ -182,6 +190,16 @@ def _now_ns(service: "Service") -> int:
     """UTC; while the clock is not known no earlier than the newest data: pauses go by it."""
     now_ns = service.keeper.now_ns()
     return now_ns if service.clock_how else max([now_ns, *service.deriver.state.seen.values()])
+
+
+def _longer(source_ns: int | None, channel_ns: int | None) -> int | None:
+    return max(source_ns, channel_ns or 0) if source_ns else source_ns
+
+
+def _losses(service: "Service") -> Iterator[str]:
+    """Entries that are gone, and channels that wait for lost facts, until a person acts."""
+    yield from (loss.words for loss in open_losses(service.journal.copies))
+    yield from doubt_words(service.deriver.doubt)
 
 
 def _down(service: "Service") -> dict[str, str]:

@@ -9,7 +9,7 @@ from edaphon.alerts.model import Severity
 from edaphon.alerts.receivers.kinds import Context, opened
 from edaphon.config import Notify
 
-CANARY = "Kanarie-7f3a/ü"[:-2] + "9"  # ASCII, with characters that an address escapes
+CANARY = "Kanarie-7f3a/9"  # with a character that an address escapes
 T0 = 1_780_000_000_000_000_000
 CONTEXT = Context("whs-logger-1", "whs", "https://logger.example.org")
 

@@ -11,8 +11,10 @@ from tests.daemon.alerts.receivers.samples import assert_hidden, message, receiv
 
 from edaphon.alerts.message import Later, Refused
 from edaphon.alerts.receivers import sms
+from edaphon.network.deadline import Deadline
 from edaphon_drivers.gsm import modem as talk
 from edaphon_drivers.simulators.modem import Modem, SentText
+from edaphon_drivers.talk import Ask, Pause
 
 NUMBER = "+491711234567"
 
@@ -49,11 +51,40 @@ def test_a_modem_that_was_left_in_the_middle_of_a_text_sends_the_new_one_only(mo
     assert [sent.text for sent in modem.sent] == [b"a", b"b"]
 
 
-def test_late_answers_of_a_modem_that_slept_are_not_taken_for_those_of_the_next_commands(
-    modem: Modem, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(talk, "ANSWER_S", 0.6)
-    modem.asleep_s = 0.3  # longer than one of three tries
+def test_a_modem_that_answers_late_is_given_time_for_its_other_answers() -> None:
+    """Else they would be taken for those of the next commands."""
+    conversation = talk.send_text(NUMBER, "a")
+    assert next(conversation) == conversation.send(b"")
+    settled = conversation.send(b"AT\r\r\nOK\r\n")
+    assert isinstance(settled, Pause)
+    assert isinstance(conversation.send(b""), Ask)
+
+
+class LateLine:
+    """A line on which an answer to an earlier question still waits."""
+
+    name = "late"
+
+    def __init__(self) -> None:
+        self.waiting = [b"\r\nOK\r\n"]
+
+    def write(self, data: bytes) -> None:
+        self.waiting.append(b"\r\nERROR\r\n")
+
+    def read(self, wait_s: float) -> bytes:
+        return self.waiting.pop(0) if self.waiting else b""
+
+
+def test_what_still_waits_on_the_line_is_no_answer_to_the_next_command() -> None:
+    line: Any = LateLine()
+    asked = Ask(b"AT+CMGF=1\r", b"\r\n", 1.0)
+    assert sms._asked(line, asked, Deadline(5)) == b"\r\nERROR\r\n"
+
+
+def test_what_the_modem_reports_by_itself_is_no_answer(modem: Modem) -> None:
+    say = modem._say
+    noise = "+CREG: 2", "RING"
+    modem._say = lambda *lines: say(*noise, *lines, *noise)  # type: ignore[method-assign]
     sender(modem).send(message())
     assert len(modem.sent) == 1
 

@@ -1,0 +1,30 @@
+"""A message without any text of its kind: for when the texts of an incident can't be filled in."""
+
+from collections.abc import Sequence
+
+from edaphon.alerts.message import Message, Occasion
+from edaphon.alerts.model import Incident, Severity
+
+__all__ = ["plain"]
+
+_SHORT = 160
+
+
+def plain(incidents: Sequence[Incident], occasion: Occasion, now_ns: int, why: str) -> Message:
+    """The facts as they are; `why` the texts failed."""
+    lines = [f"{one.what} at {one.cause} (incident {one.number})" for one in incidents]
+    title = f"{occasion}: {', '.join(lines) or 'no incident'}"
+    details = [
+        f"{one.number}: {one.severity}, {len(one.members)} nodes: {', '.join(one.members)}"
+        for one in incidents
+    ]
+    worst = min((one.severity for one in incidents), key=list(Severity).index, default=None)
+    return Message(
+        occasion=occasion,
+        number=incidents[0].number if len(incidents) == 1 else 0,
+        severity=worst or Severity.COSMETIC,
+        title=title,
+        short=title.encode("ascii", "replace").decode()[:_SHORT],
+        text="\n".join([title, *details, f"(the texts of this message failed: {why})"]) + "\n",
+        time_ns=now_ns,
+    )
