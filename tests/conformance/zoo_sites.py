@@ -64,9 +64,7 @@ LAKE = Made(
     },
     (
         ("F01", "probe P2", "w20a t20a"),
-        ("F12", "probe P4 output t5b", "t5b"),
         ("F13", "supply", "v"),
-        ("F14", "logger", "*"),
         ("F22", "bus south", "w5b t5b w20b t20b"),
         ("F22-north", "north", "w5a t5a w20a t20a w50a"),
     ),

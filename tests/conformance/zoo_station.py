@@ -36,7 +36,7 @@ START_NS = int(datetime(2026, 3, 2, tzinfo=UTC).timestamp()) * SECOND
 WRITTEN_S = 20  # after the time of a row: so late its line is in the file
 SOURCE, BROKER, PLOT = "zoo", "radio", "zoo-plot"
 LOOKS = 10  # in an interval, where the minute counts
-CALM_LOOKS = (1, 5)
+CALM_LOOKS = (1, 5)  # else; around a fault, which is not about what is false, the second
 FINE_ROWS = 8
 BAD = (Flag.SUSPECT, Flag.FAIL, Flag.MISSING)
 
@@ -186,8 +186,9 @@ class ZooStation:
             self._send_messages(own)
         self.clock.now_ns = self.time_ns(row) + (WRITTEN_S + 2) * SECOND
         self._take_in()
+        calm = CALM_LOOKS[1:] if self.zoo.fault else CALM_LOOKS
         for n in range(1, LOOKS):
-            if n in CALM_LOOKS or self._fine(row):
+            if n in calm or self._fine(row):
                 self.clock.now_ns = self.time_ns(row) + n * self.site.interval_ns // LOOKS
                 self._look()
 
