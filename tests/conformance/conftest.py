@@ -1,12 +1,18 @@
 """One test for each vector and each reference case, of the project's own copy or of any folder.
 
 pytest tests/conformance --vectors FOLDER --reference FOLDER
+pytest tests/conformance --zoo FOLDER --json FILE
 """
 
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from tests.conformance.entries import read_cases, read_entries
+from tests.conformance.zoo_files import plays_of
+from tests.conformance.zoo_judge import Verdict, played, report
 
 HERE = Path(__file__).parent
 
@@ -14,6 +20,8 @@ HERE = Path(__file__).parent
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("conformance")
     group.addoption("--vectors", type=Path, metavar="FOLDER", help="folder of vectors (*.json)")
+    group.addoption("--zoo", type=Path, metavar="FOLDER", help="folder of a zoo of faults")
+    group.addoption("--json", type=Path, metavar="FILE", help="write the zoo's verdicts there")
     group.addoption("--reference", type=Path, metavar="FOLDER", help="folder of reference numbers")
 
 
@@ -26,6 +34,52 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(
             ("group", "case"), [pytest.param(group, case, id=name) for name, group, case in cases]
         )
+    if "zoo_play" in metafunc.fixturenames:
+        folder = _zoo(metafunc.config)
+        plays = [(folder, *names) for names in plays_of(folder)]
+        ids = ["-".join([site, season, scenario or "base"]) for _, site, season, scenario in plays]
+        metafunc.parametrize("zoo_play", plays, ids=ids)
+
+
+@pytest.fixture
+def verdict(
+    zoo_play: tuple[Path, str, str, str], record_property: Callable[[str, object], None]
+) -> Verdict:
+    found = played(*zoo_play)
+    record_property("zoo", asdict(found))
+    return found
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """The report of the zoo, from whichever process played it."""
+    verdicts = list(_verdicts(terminalreporter))
+    if not verdicts:
+        return
+    terminalreporter.section("zoo of faults")
+    for line in report(verdicts):
+        terminalreporter.write_line(line)
+    file: Path | None = config.getoption("json", default=None)
+    if file is not None:
+        file.write_text(json.dumps([asdict(one) for one in verdicts], indent=1) + "\n")
+
+
+def _verdicts(reporter: pytest.TerminalReporter) -> Iterator[Verdict]:
+    for reports in reporter.stats.values():
+        for one in reports:
+            if getattr(one, "when", "") == "call":
+                found = dict(one.user_properties).get("zoo")
+                if found is not None:
+                    yield Verdict(**found)
+
+
+def _zoo(config: pytest.Config) -> Path:
+    given: Path | None = config.getoption("zoo", default=None)
+    folder = given if given is not None else HERE / "zoo_data"
+    if not any(folder.glob("base-*-*.csv")):
+        raise pytest.UsageError(f"--zoo: expected base-SITE-S.csv in {folder}, found none")
+    return folder
 
 
 def _folder(config: pytest.Config, option: str) -> Path:

@@ -179,14 +179,19 @@ def _grew(incident: Incident, event: Event) -> Incident:
 
 
 def _changed(incident: Incident, event: Event) -> Incident:
+    """It became worse. The loss that was announced is no news: a reminder or an end comes anyway.
+
+    To a person who acknowledged what would be lost it is, and to receivers of what is lost alone.
+    """
     table: Mapping[str, Any] = event.table
     grown = _grew(incident, event)
+    announced = (incident.severity, table["severity"]) == (Severity.WILL_BE_LOST, Severity.LOST)
     return replace(
         grown,
         what=What(table["what"]),
         severity=Severity(table["severity"]),
         numbers=table.get("numbers", {}),
-        state=incident.state + 1,
+        state=grown.state if announced else incident.state + 1,
     )
 
 

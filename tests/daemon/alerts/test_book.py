@@ -52,8 +52,17 @@ def test_a_worse_severity_changes_what_is_wrong_and_its_numbers() -> None:
         "lost",
         {"last_v": 10.5},
     )
-    assert (after.state, after.changed_ns) == (before.state + 1, START + 1)
+    assert (after.state, after.changed_ns) == (before.state, START + 1)
     assert after.parts[0].numbers == {"last_v": 10.5}
+
+
+def test_the_loss_that_was_announced_is_news_only_to_who_acknowledged_the_announcement() -> None:
+    announced, lost = opened(1, severity=Severity.WILL_BE_LOST), worse(1, START + HOUR)
+    (unread,) = book(announced, lost).open
+    (read,) = book(announced, acknowledged(1, START, START + DAY, "me", ""), lost).open
+    (late,) = book(opened(1, severity=Severity.LATE), lost).open
+    assert [one.state for one in (unread, read, late)] == [1, 2, 2]
+    assert read.acknowledged_until_ns == 0
 
 
 def test_the_state_file_keeps_all_of_a_book() -> None:

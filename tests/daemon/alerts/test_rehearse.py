@@ -15,7 +15,7 @@ MAIL = ReceiverRules("mail", repeat_ns=100 * 24 * HOUR)
     [
         ("F01", "source one/0", ["opened", "resolved"]),
         ("F12", "sensor one/0", ["opened", "resolved"]),
-        ("F13", "supply battery", ["opened", "changed", "resolved"]),
+        ("F13", "supply battery", ["opened", "resolved"]),
         ("F14", "supply battery", ["opened", "resolved"]),
         ("F22", "bus one", ["opened", "resolved"]),
         ("adapter", "bus one", ["opened", "resolved"]),

@@ -76,6 +76,23 @@ def test_the_last_number_and_the_failures_behind_it_are_known_from_what_is_new(
     assert sorted(own.failed) == [NOON + 5 * MINUTE]
 
 
+def test_a_channel_is_expected_as_often_as_it_gives_numbers(series: Series) -> None:
+    """Cells between them are empty, and some numbers fail; one number alone shows no rhythm."""
+    values = Values(series)
+    rows(series, NOON, 1.0, NAN, NAN)
+    values.follow(["a"], {}, NOON + 3 * MINUTE)
+    assert values.channels["a"].rhythm_ns == 0
+    rows(series, NOON + 3 * MINUTE, 1.0, NAN, NAN, NAN, NAN, NAN, 1.0)
+    values.follow(["a"], {}, NOON + 10 * MINUTE)
+    assert values.channels["a"].rhythm_ns == 3 * MINUTE
+    again = Values(series)
+    again.follow(["a"], {}, NOON + 10 * MINUTE)
+    assert again.channels["a"].rhythm_ns == 3 * MINUTE
+    rows(series, NOON + 10 * MINUTE, 1.0)
+    values.follow(["a"], {}, NOON + 11 * MINUTE)
+    assert values.channels["a"].rhythm_ns == MINUTE
+
+
 def test_a_pass_reads_no_day_again(series: Series, monkeypatch: pytest.MonkeyPatch) -> None:
     values = Values(series)
     rows(series, NOON, 1.0)
@@ -360,6 +377,18 @@ def test_a_running_service_is_pictured_with_ports_numbers_codes_and_voltages(
         assert not now.failing
         since = now.down["bus line"][0]
         assert looked(service).down["bus line"][0] == since
+
+
+def test_a_row_without_a_value_is_no_failure_of_its_instrument(tmp_path: Path) -> None:
+    """A chamber that closes each half hour leaves its cells empty in between."""
+    station = Station(tmp_path, [NODE], [FACTS])
+    with running(station.file, Overrides(look_every_s=10**6)) as service:
+        until(lambda: service.alerts.passes == 1)
+        for text in ("null", "-127", '""', "-127", "null"):
+            say(service, f'{{"t": {text}, "v": 3.6}}')
+        temperature = looked(service).channels[0]
+        assert len(temperature.failed_ns) == 2
+        assert temperature.code == "failure"
 
 
 def test_deriving_all_again_opens_nothing(tmp_path: Path) -> None:

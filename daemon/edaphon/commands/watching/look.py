@@ -142,14 +142,14 @@ class Watcher:
         intervals = {s.path: interval_of(s) for s in self._service.config.sources}
         for id, deployment in sorted(self._deployed.items()):
             own = self._values.channels[id]
+            failed_ns, code = self._codes.of(deployment, own.failed)
+            interval_ns = _longer(intervals[deployment.source], knowledge.channels[id].interval_ns)
             yield ChannelNow(
                 node=node_id(NodeKind.CHANNEL, id),
                 last_number_ns=own.last_number_ns,
-                interval_ns=_longer(
-                    intervals[deployment.source], knowledge.channels[id].interval_ns
-                ),
-                failed_ns=tuple(sorted(own.failed)),
-                code=self._codes.last(deployment, own.failed),
+                interval_ns=interval_ns and max(interval_ns, own.rhythm_ns),
+                failed_ns=failed_ns,
+                code=code,
                 since_ns=deployment.from_ns,
             )
 

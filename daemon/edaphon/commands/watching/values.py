@@ -4,6 +4,7 @@ A pass reads what changed since the last one; days are read at the start, and wh
 the series begins later than the last pass.
 """
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -20,24 +21,38 @@ DAY_NS = 86_400 * 10**9
 SUPPLY_DAYS = 10  # that daily minima are kept of, and the last number is looked for in
 MOST_FAILED = 2000  # times of a channel: a stream that fails for a day has 86400
 ROWS_AT_ONCE = 100_000
+GAPS = 24  # between the last numbers of a channel: how often it gives one at most
 
 
 @dataclass(slots=True)
 class Lately:
-    """Of a channel: its last number, and the rows without one in the last day, by their time."""
+    """Of a channel: when its last numbers were, and the rows of the last day without one."""
 
-    last_number_ns: int | None = None
+    numbers_ns: list[int] = field(default_factory=list)  # in order
     failed: dict[int, int] = field(default_factory=dict)  # time [UTC ns] -> sequence
 
     def take(self, run: Observations) -> None:
         numbered = ~np.isnan(run.raw)
         if numbered.any():
-            newest = int(run.time_ns[numbered].max())
-            self.last_number_ns = max(newest, self.last_number_ns or newest)
+            newest = np.sort(run.time_ns[numbered])[-GAPS - 1 :].tolist()
+            self.numbers_ns = sorted({*self.numbers_ns, *newest})[-GAPS - 1 :]
             for time_ns in run.time_ns[numbered].tolist() if self.failed else ():
                 self.failed.pop(time_ns, None)
         rows = zip(run.time_ns[~numbered].tolist(), run.sequence[~numbered].tolist(), strict=True)
         self.failed.update(rows)
+
+    @property
+    def last_number_ns(self) -> int | None:
+        return self.numbers_ns[-1] if self.numbers_ns else None
+
+    @property
+    def rhythm_ns(self) -> int:
+        """The shortest time between two of the last numbers, 0 if that is not known.
+
+        A chamber that closes each half hour has a cell in each row of its logger's table.
+        """
+        gaps = (b - a for a, b in itertools.pairwise(self.numbers_ns))
+        return min(gaps, default=0)
 
     def forget(self, before_ns: int) -> None:
         kept = [time_ns for time_ns in sorted(self.failed) if time_ns >= before_ns][-MOST_FAILED:]
