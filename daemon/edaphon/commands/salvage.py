@@ -16,6 +16,7 @@ from edaphon.commands.control import DaemonOff
 from edaphon.commands.offline import settled_deriver
 from edaphon.commands.storage import TRY_AGAIN, Storage, fail, open_storage
 from edaphon.commands.stored import altered_releases, damage_in, not_noted
+from edaphon.derive.checkpoint import reached_by
 from edaphon.journal import Entry, Journal, JournalBusy, Kind, Sequence, read_only
 from edaphon.journal import salvage as salvaged
 from edaphon.journal.losses import (
@@ -25,6 +26,7 @@ from edaphon.journal.losses import (
     declaration,
     losses_in,
     open_losses,
+    undeclared,
 )
 from edaphon.written.values import instant_text
 
@@ -59,18 +61,26 @@ def salvage(
 
 
 def _show_losses(storage: Storage, json: bool) -> None:
-    copies = read_only(storage.layout.journal).copies
-    losses, waiting = losses_in(copies), open_losses(copies)
+    folder = storage.layout.journal
+    copies = read_only(folder).copies
+    gone = undeclared(folder, reached_by(storage.layout.series))
+    losses, waiting = [*losses_in(copies), *gone], [*open_losses(copies), *gone]
     if json:
         rows = [_row(loss, loss not in waiting) for loss in losses]
         typer.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
     for loss in losses if not json else ():
         state = "OPEN" if loss in waiting else "noted"
-        typer.echo(f"{instant_text(loss.received_ns // 10**9 * 10**9)}  {state:<5}  {loss.why}")
+        typer.echo(f"{_declared(loss)}  {state:<5}  {loss.why}")
     if not losses and not json:
         typer.echo("nothing of the journal was lost")
     if waiting:
         raise typer.Exit(1)
+
+
+def _declared(loss: Loss) -> str:
+    if not loss.received_ns:
+        return "not declared yet"
+    return instant_text(loss.received_ns // 10**9 * 10**9)
 
 
 def _row(loss: Loss, acknowledged: bool) -> dict[str, Any]:

@@ -20,16 +20,17 @@ from edaphon.acquire.gaps import accounts_of
 from edaphon.commands.accounts import START, EntryAccount, newest_from, read_accounts
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.file_lines import account_text, line_rows
-from edaphon.commands.offline import settled_deriver
+from edaphon.commands.offline import lacks_entries, settled_deriver
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.commands.stored import altered_releases, not_noted
 from edaphon.commands.summaries import JOURNAL_SUMMARY, summaries
 from edaphon.config import Sink as SinkConfig
 from edaphon.derive import counted_files, known_facts, last_sources, meanings
+from edaphon.derive.checkpoint import reached_by
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.meanings import MEANINGS, recalled
 from edaphon.journal import JournalReader, Kind, StateFile, read_only
-from edaphon.journal.losses import acknowledged_places, covered, losses_in, open_losses
+from edaphon.journal.losses import acknowledged_places, covered, losses_in, open_losses, undeclared
 from edaphon.journal.summary import summed
 from edaphon.nouns import Channel, Observations, Sequence
 from edaphon.series import DAY_NS, BlockHead, Contested, Series
@@ -69,7 +70,7 @@ def verify(
     running = _settle(storage, wait)
     series = storage.series()
     found = _ledgers(storage, series, running, deep)
-    found["losses"] = _losses(read_only(storage.layout.journal))
+    found["losses"] = _losses(storage)
     found["releases"] = _releases(storage)
     if deep:
         journal = read_only(storage.layout.journal)
@@ -103,8 +104,9 @@ def _settle(storage: Storage, wait_s: float) -> bool:
             raise fail(
                 f"no journal in {storage.layout.folder}; start `edaphon run` first"
             ) from None
-        with settled_deriver(storage):
-            pass
+        if not lacks_entries(storage):
+            with settled_deriver(storage):
+                pass
         return False
 
 
@@ -163,9 +165,11 @@ def _records_before(storage: Storage, journal: JournalReader, start: Sequence) -
     return summary.records - summary.behind(start, journal)
 
 
-def _losses(journal: JournalReader) -> dict[str, Any]:
+def _losses(storage: Storage) -> dict[str, Any]:
     """Parts of the journal that were lost, and that no person has acknowledged."""
-    found = [loss.words for loss in open_losses(journal.copies)]
+    folder = storage.layout.journal
+    gone = undeclared(folder, reached_by(storage.layout.series))
+    found = [loss.words for loss in [*open_losses(read_only(folder).copies), *gone]]
     return {"open": found, "closes": not found}
 
 

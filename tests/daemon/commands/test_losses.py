@@ -96,6 +96,36 @@ def test_a_loss_is_noted_while_the_daemon_is_off(plot: Station) -> None:
     call(plot, "verify")
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files, without what SQLite lays next to one that is read."""
+    files = [path for path in folder.iterdir() if not path.name.endswith(("-shm", "-wal"))]
+    return {path.name: path.read_bytes() for path in files if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("harm", "newer"), [(deleted, False), (deleted, True), (replaced_by_a_shorter_state, False)]
+)
+def test_a_look_at_a_journal_that_lacks_entries_writes_nothing_there(
+    plot: Station, harm: Callable[[Path], None], newer: bool
+) -> None:
+    values = call(plot, "query", "p-temp")[0]
+    folder = plot.storage / "journal"
+    path = journal_file(folder)
+    if newer:  # an entry of another file waits to be derived
+        with Journal.open(folder, SystemClock(), largest_bytes=1) as journal:
+            journal.append_now(entry(Kind.NOTE, 90, "", b'{"text": "a visit"}'))
+    path.chmod(0o644)
+    harm(path)
+    before = contents(folder)
+    assert call(plot, "query", "p-temp")[0] == values
+    for words in (("verify",), ("salvage",), ("explain", "p-temp", NOON), ("status",)):
+        call(plot, *words, codes=(0, 1, 75))
+        assert contents(folder) == before, words
+    assert "journal-000001.sqlite" in call(plot, "salvage", codes=(1,))[0]
+    assert call_json(plot, "salvage", codes=(1,))[-1]["acknowledged"] is False
+    assert "journal-000001.sqlite" in call(plot, "verify", codes=(1,))[0]
+
+
 def test_salvage_lists_what_a_damaged_file_still_holds(plot: Station) -> None:
     path = journal_file(plot.storage / "journal")
     data = bytearray(path.read_bytes())
