@@ -20,6 +20,7 @@ from edaphon.acquire.gaps import accounts_of
 from edaphon.commands.accounts import START, EntryAccount, newest_from, read_accounts
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.file_lines import account_text, line_rows
+from edaphon.commands.lost_values import lost_text, lost_with
 from edaphon.commands.offline import lacks_entries, settled_deriver
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.commands.stored import altered_releases, not_noted
@@ -169,8 +170,9 @@ def _losses(storage: Storage) -> dict[str, Any]:
     """Parts of the journal that were lost, and that no person has acknowledged."""
     folder = storage.layout.journal
     gone = undeclared(folder, reached_by(storage.layout.series))
-    found = [loss.words for loss in [*open_losses(read_only(folder).copies), *gone]]
-    return {"open": found, "closes": not found}
+    losses = [*open_losses(read_only(folder).copies), *gone]
+    lost = [list(lost_text(lost_with(storage, loss))) for loss in losses]
+    return {"open": [loss.words for loss in losses], "lost": lost, "closes": not losses}
 
 
 def _releases(storage: Storage) -> dict[str, Any]:
@@ -402,7 +404,9 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         f" + {e['duplicates']} duplicates + {e['conflicts']} conflicts + {e['held']} held"
         f"   {_verdict(e)}"
     )
-    yield from (f"journal: {words}   OPEN" for words in found["losses"]["open"])
+    for words, lost in zip(found["losses"]["open"], found["losses"]["lost"], strict=True):
+        yield f"journal: {words}   OPEN"
+        yield from (f"  {line}" for line in lost)
     for name, problems in found["releases"]["altered"].items():
         yield from (f"release {name}: {words}   OPEN" for words in problems)
     if e["lost"]:
