@@ -21,6 +21,7 @@ __all__ = [
     "covered",
     "declaration",
     "entered_again",
+    "holds",
     "losses_in",
     "lost_end",
     "missing_files",
@@ -125,13 +126,13 @@ def lost_end(name: str, last_n: int, reached_n: int) -> str:
 
 def covered(losses: Iterable[Loss], damage: DamagedRow) -> bool:
     """Whether these losses hold all entries of a run that can't be read."""
-    number, first, last = damage.first.file, damage.first.n, damage.last.n
-    return any(
-        loss.number == number
-        and (loss.first or 1) <= first
-        and (loss.last is None or last <= loss.last)
-        for loss in losses
-    )
+    return any(holds(loss, damage.first) and holds(loss, damage.last) for loss in losses)
+
+
+def holds(loss: Loss, place: Sequence) -> bool:
+    """Whether that entry is one of the lost ones."""
+    after_end = loss.last is not None and place.n > loss.last
+    return loss.number == place.file and (loss.first or 1) <= place.n and not after_end
 
 
 def declaration(damage: DamagedRow, folder: Path) -> bytes:
