@@ -125,7 +125,7 @@ def _ledgers(storage: Storage, series: Series, running: bool, deep: bool) -> dic
         "entries": _entries(storage, journal, state["counts"], account, start),
         "slots": dict(_slots(storage, journal, account, end, (running, noted))),
         "observations": _observations(series, state["derived"], deep),
-        "file_lines": _files(journal, series, files, position, start),
+        "file_lines": _files(journal, series, files, position, start, noted),
         "counted_from": start.number,
     }
 
@@ -187,14 +187,16 @@ def _files(
     live: Mapping[str, Any],
     until: Sequence,
     start: Sequence,
+    noted: bool,
 ) -> dict[str, Any]:
     """lines = rows + headers + blank + refused, as kept live and, from the first entry on, counted.
 
-    What was kept live by other settings is being counted again, and is not compared.
+    What was kept live by other settings is being counted again, and is not compared. `noted`: a
+    person knows of lost entries; then the journal may have fewer lines, and the kept ones stand.
     """
     kept = {path: SourceFiles.of_json(row) for path, row in live.items()}
     if start != START:
-        return _closed(line_rows(kept), [])
+        return _closed(line_rows(kept), [], noted)
     sources = last_sources(meanings(journal, series))
     names = {"", *sources.files}
     kinds = {Kind.RECORD, Kind.CLOCK, Kind.CONFIGURATION}
@@ -203,12 +205,29 @@ def _files(
     counted = counted_files(known, sources, partial(recalled, journal))
     same = {path for path, files in counted.items() if _meaning(kept, path) == files.meaning}
     differs = [path for path in sorted(same) if kept[path].to_json() != counted[path].to_json()]
-    return _closed(line_rows(counted), differs)
+    if noted:
+        counted = kept | {
+            path: counted[path] for path in differs if not _fewer(counted, kept, path)
+        }
+        differs = [path for path in differs if counted[path] is not kept[path]]
+    return _closed(line_rows(counted), differs, noted)
 
 
-def _closed(rows: list[dict[str, Any]], differs: list[str]) -> dict[str, Any]:
-    unequal = [row for row in rows if row["lines"] != _lines_of(row) or row["missing"]]
-    return {"files": rows, "differs": differs, "closes": not differs and not unequal}
+def _fewer(counted: Mapping[str, SourceFiles], kept: Mapping[str, SourceFiles], path: str) -> bool:
+    """Whether the journal has fewer lines of a source than were kept: lost entries had them."""
+    lines = [sum(own.lines for _, own in files[path].accounts()) for files in (counted, kept)]
+    return lines[0] < lines[1]
+
+
+def _closed(rows: list[dict[str, Any]], differs: list[str], noted: bool) -> dict[str, Any]:
+    unequal = [row for row in rows if not _equal(row, noted)]
+    found = {"files": rows, "differs": differs, "noted": noted}
+    return {**found, "closes": not differs and not unequal}
+
+
+def _equal(row: Mapping[str, Any], noted: bool) -> bool:
+    """Whether all lines are accounted for; lines of entries whose loss is noted may be missing."""
+    return row["lines"] == _lines_of(row) and (noted or not row["missing"])
 
 
 def _meaning(kept: Mapping[str, SourceFiles], path: str) -> str:
@@ -448,7 +467,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _file_lines(files: Mapping[str, Any]) -> Iterator[str]:
     for row in files["files"]:
-        good = row["lines"] == _lines_of(row) and not row["missing"]
+        good = _equal(row, files["noted"])
         yield f"{account_text(row)}   {'ok' if good else 'OPEN'}"
     for path in files["differs"]:
         yield f"{path}: the account kept while running differs from that of the journal   OPEN"
