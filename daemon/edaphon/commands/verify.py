@@ -206,17 +206,9 @@ def _files(
     same = {path for path, files in counted.items() if _meaning(kept, path) == files.meaning}
     differs = [path for path in sorted(same) if kept[path].to_json() != counted[path].to_json()]
     if noted:
-        counted = kept | {
-            path: counted[path] for path in differs if not _fewer(counted, kept, path)
-        }
-        differs = [path for path in differs if counted[path] is not kept[path]]
+        differs = [path for path in differs if counted[path].lines >= kept[path].lines]
+        counted = kept | {path: counted[path] for path in differs}
     return _closed(line_rows(counted), differs, noted)
-
-
-def _fewer(counted: Mapping[str, SourceFiles], kept: Mapping[str, SourceFiles], path: str) -> bool:
-    """Whether the journal has fewer lines of a source than were kept: lost entries had them."""
-    lines = [sum(own.lines for _, own in files[path].accounts()) for files in (counted, kept)]
-    return lines[0] < lines[1]
 
 
 def _closed(rows: list[dict[str, Any]], differs: list[str], noted: bool) -> dict[str, Any]:
