@@ -117,6 +117,7 @@ def test_a_look_at_a_journal_that_lacks_entries_writes_nothing_there(
     if newer:  # an entry of another file waits to be derived
         with Journal.open(folder, SystemClock(), largest_bytes=1) as journal:
             journal.append_now(entry(Kind.NOTE, 90, "", b'{"text": "a visit"}'))
+    backup = path.read_bytes()
     path.chmod(0o644)
     harm(path)
     before = contents(folder)
@@ -127,6 +128,12 @@ def test_a_look_at_a_journal_that_lacks_entries_writes_nothing_there(
     assert "journal-000001.sqlite" in call(plot, "salvage", codes=(1,))[0]
     assert call_json(plot, "salvage", codes=(1,))[-1]["acknowledged"] is False
     assert "journal-000001.sqlite" in call(plot, "verify", codes=(1,))[0]
+    for log in folder.glob("journal-000001.sqlite-*"):
+        log.unlink()
+    path.write_bytes(backup)
+    assert "journal" not in call(plot, "verify", codes=(0, 1))[0]
+    assert call(plot, "salvage")[0] == "nothing of the journal was lost\n"
+    assert call(plot, "query", "p-temp")[0] == values
 
 
 def test_what_a_lost_file_held_is_shown_with_its_times_and_sources(plot: Station) -> None:
