@@ -466,9 +466,7 @@ class Deriver:
     def _count_files_as(self, rework: Rework) -> None:
         """The account of the files that were read once more, by what is known of them now.
 
-        By the same meaning fewer lines are those that the journal still has: the others were
-        counted before their entries were lost, and stay counted as their values stay.
-        """
+        Lines whose entries were lost since stay counted by the same meaning, as values stay."""
         sources = self._told.sources
         for path in {*rework.state.files, *self._miscounted()}:
             counted = rework.state.files.get(path, SourceFiles())
