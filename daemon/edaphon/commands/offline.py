@@ -13,9 +13,10 @@ from edaphon.databases import AT_FAULT, StorageFault, fault_of
 from edaphon.derive import Deriver, derived_by
 from edaphon.derive.checkpoint import reached_by
 from edaphon.journal import Journal, JournalBusy, is_written, read_only
+from edaphon.journal.losses import undeclared
 from edaphon.series import Series, WrongFile
 
-__all__ = ["derive_the_rest", "settled_deriver"]
+__all__ = ["derive_the_rest", "lacks_entries", "settled_deriver"]
 
 
 def derive_the_rest(storage: Storage) -> None:
@@ -26,7 +27,7 @@ def derive_the_rest(storage: Storage) -> None:
     if is_written(folder):
         words = "the journal is written by a process that answers no questions (it starts or stops)"
         raise fail(f"no answer is shown, it could be old: {words}; ask again", TRY_AGAIN)
-    if _is_complete(storage):
+    if _is_complete(storage) or lacks_entries(storage):
         return
     try:
         with settled_deriver(storage):
@@ -34,6 +35,21 @@ def derive_the_rest(storage: Storage) -> None:
     except PermissionError as error:
         words = f"the newest records are not derived yet, and this account may not: {error}"
         raise fail(f"no answer is shown, it could be old: {words}", TRY_AGAIN) from None
+
+
+def lacks_entries(storage: Storage) -> bool:
+    """Whether a part of the journal is gone that no start has declared yet; says so on stderr.
+
+    To derive would begin a journal file, and a person may be about to copy a backup to its place.
+    """
+    gone = undeclared(storage.layout.journal, reached_by(storage.layout.series))
+    for loss in gone:
+        typer.echo(
+            f"{loss.why}: what is shown is what was derived before; copy the file from a backup to"
+            " its place, or start the service, which declares it as lost and goes on",
+            err=True,
+        )
+    return bool(gone)
 
 
 def _is_complete(storage: Storage) -> bool:

@@ -13,9 +13,11 @@ import typer
 from edaphon.acquire.timekeeper import Timekeeper, boot_id
 from edaphon.clock import SystemClock
 from edaphon.commands.control import DaemonOff
+from edaphon.commands.lost_values import Lost, lost_text, lost_with
 from edaphon.commands.offline import settled_deriver
 from edaphon.commands.storage import TRY_AGAIN, Storage, fail, open_storage
 from edaphon.commands.stored import altered_releases, damage_in, not_noted
+from edaphon.derive.checkpoint import reached_by
 from edaphon.journal import Entry, Journal, JournalBusy, Kind, Sequence, read_only
 from edaphon.journal import salvage as salvaged
 from edaphon.journal.losses import (
@@ -25,6 +27,7 @@ from edaphon.journal.losses import (
     declaration,
     losses_in,
     open_losses,
+    undeclared,
 )
 from edaphon.written.values import instant_text
 
@@ -51,7 +54,8 @@ def salvage(
         raise fail(f"no journal in {storage.layout.folder}; start `edaphon run` first")
     if acknowledge:
         n = _acknowledge(storage, who or getpass.getuser())
-        typer.echo(f"{n} losses acknowledged" if n else "no loss waits for it")
+        losses = "1 loss" if n == 1 else f"{n} losses"
+        typer.echo(f"{losses} acknowledged" if n else "no loss waits for it")
     elif number:
         _show_file(storage, number, json)
     else:
@@ -59,23 +63,38 @@ def salvage(
 
 
 def _show_losses(storage: Storage, json: bool) -> None:
-    copies = read_only(storage.layout.journal).copies
-    losses, waiting = losses_in(copies), open_losses(copies)
+    losses, waiting = _losses(storage)
     if json:
-        rows = [_row(loss, loss not in waiting) for loss in losses]
+        rows = [_row(loss, loss not in waiting, lost_with(storage, loss)) for loss in losses]
         typer.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
     for loss in losses if not json else ():
         state = "OPEN" if loss in waiting else "noted"
-        typer.echo(f"{instant_text(loss.received_ns // 10**9 * 10**9)}  {state:<5}  {loss.why}")
+        typer.echo(f"{_declared(loss)}  {state:<5}  {loss.why}")
+        for words in lost_text(lost_with(storage, loss)):
+            typer.echo(f"  {words}")
     if not losses and not json:
         typer.echo("nothing of the journal was lost")
     if waiting:
         raise typer.Exit(1)
 
 
-def _row(loss: Loss, acknowledged: bool) -> dict[str, Any]:
+def _losses(storage: Storage) -> tuple[list[Loss], list[Loss]]:
+    """All, and those that wait for a person."""
+    folder = storage.layout.journal
+    copies = read_only(folder).copies
+    gone = undeclared(folder, reached_by(storage.layout.series))
+    return [*losses_in(copies), *gone], [*open_losses(copies), *gone]
+
+
+def _declared(loss: Loss) -> str:
+    if not loss.received_ns:
+        return "not declared yet"
+    return instant_text(loss.received_ns // 10**9 * 10**9)
+
+
+def _row(loss: Loss, acknowledged: bool, lost: Lost | None) -> dict[str, Any]:
     place = {"place": str(loss.place), "acknowledged": acknowledged}
-    return {**loss._asdict(), **place}
+    return {**loss._asdict(), **place, "lost": lost._asdict() if lost else None}
 
 
 def _show_file(storage: Storage, number: int, json: bool) -> None:
@@ -87,6 +106,9 @@ def _show_file(storage: Storage, number: int, json: bool) -> None:
         times = [min([entry.received_ns, *times[:1]]), max([entry.received_ns, *times[1:]])]
         if json:
             typer.echo(orjson.dumps(_entry(place, entry)))
+    for loss in _losses(storage)[0] if not json else ():
+        if loss.number == number:
+            typer.echo("\n".join([loss.why, *lost_text(lost_with(storage, loss))]))
     if not counts:
         raise fail(f"nothing can be read in journal file {number}; take it from a backup")
     if not json:

@@ -20,16 +20,18 @@ from edaphon.acquire.gaps import accounts_of
 from edaphon.commands.accounts import START, EntryAccount, newest_from, read_accounts
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.file_lines import account_text, line_rows
-from edaphon.commands.offline import settled_deriver
+from edaphon.commands.lost_values import lost_text, lost_with
+from edaphon.commands.offline import lacks_entries, settled_deriver
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.commands.stored import altered_releases, not_noted
 from edaphon.commands.summaries import JOURNAL_SUMMARY, summaries
 from edaphon.config import Sink as SinkConfig
 from edaphon.derive import counted_files, known_facts, last_sources, meanings
+from edaphon.derive.checkpoint import reached_by
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.meanings import MEANINGS, recalled
 from edaphon.journal import JournalReader, Kind, StateFile, read_only
-from edaphon.journal.losses import acknowledged_places, covered, losses_in, open_losses
+from edaphon.journal.losses import acknowledged_places, covered, losses_in, open_losses, undeclared
 from edaphon.journal.summary import summed
 from edaphon.nouns import Channel, Observations, Sequence
 from edaphon.series import DAY_NS, BlockHead, Contested, Series
@@ -69,7 +71,7 @@ def verify(
     running = _settle(storage, wait)
     series = storage.series()
     found = _ledgers(storage, series, running, deep)
-    found["losses"] = _losses(read_only(storage.layout.journal))
+    found["losses"] = _losses(storage)
     found["releases"] = _releases(storage)
     if deep:
         journal = read_only(storage.layout.journal)
@@ -103,8 +105,9 @@ def _settle(storage: Storage, wait_s: float) -> bool:
             raise fail(
                 f"no journal in {storage.layout.folder}; start `edaphon run` first"
             ) from None
-        with settled_deriver(storage):
-            pass
+        if not lacks_entries(storage):
+            with settled_deriver(storage):
+                pass
         return False
 
 
@@ -122,7 +125,7 @@ def _ledgers(storage: Storage, series: Series, running: bool, deep: bool) -> dic
         "entries": _entries(storage, journal, state["counts"], account, start),
         "slots": dict(_slots(storage, journal, account, end, (running, noted))),
         "observations": _observations(series, state["derived"], deep),
-        "file_lines": _files(journal, series, files, position, start),
+        "file_lines": _files(journal, series, files, position, start, noted),
         "counted_from": start.number,
     }
 
@@ -163,10 +166,13 @@ def _records_before(storage: Storage, journal: JournalReader, start: Sequence) -
     return summary.records - summary.behind(start, journal)
 
 
-def _losses(journal: JournalReader) -> dict[str, Any]:
+def _losses(storage: Storage) -> dict[str, Any]:
     """Parts of the journal that were lost, and that no person has acknowledged."""
-    found = [loss.words for loss in open_losses(journal.copies)]
-    return {"open": found, "closes": not found}
+    folder = storage.layout.journal
+    gone = undeclared(folder, reached_by(storage.layout.series))
+    losses = [*open_losses(read_only(folder).copies), *gone]
+    lost = [list(lost_text(lost_with(storage, loss))) for loss in losses]
+    return {"open": [loss.words for loss in losses], "lost": lost, "closes": not losses}
 
 
 def _releases(storage: Storage) -> dict[str, Any]:
@@ -181,14 +187,16 @@ def _files(
     live: Mapping[str, Any],
     until: Sequence,
     start: Sequence,
+    noted: bool,
 ) -> dict[str, Any]:
     """lines = rows + headers + blank + refused, as kept live and, from the first entry on, counted.
 
-    What was kept live by other settings is being counted again, and is not compared.
+    What was kept live by other settings is being counted again, and is not compared. `noted`: a
+    person knows of lost entries; then the journal may have fewer lines, and the kept ones stand.
     """
     kept = {path: SourceFiles.of_json(row) for path, row in live.items()}
     if start != START:
-        return _closed(line_rows(kept), [])
+        return _closed(line_rows(kept), [], noted)
     sources = last_sources(meanings(journal, series))
     names = {"", *sources.files}
     kinds = {Kind.RECORD, Kind.CLOCK, Kind.CONFIGURATION}
@@ -197,12 +205,21 @@ def _files(
     counted = counted_files(known, sources, partial(recalled, journal))
     same = {path for path, files in counted.items() if _meaning(kept, path) == files.meaning}
     differs = [path for path in sorted(same) if kept[path].to_json() != counted[path].to_json()]
-    return _closed(line_rows(counted), differs)
+    if noted:
+        differs = [path for path in differs if counted[path].lines >= kept[path].lines]
+        counted = kept | {path: counted[path] for path in differs}
+    return _closed(line_rows(counted), differs, noted)
 
 
-def _closed(rows: list[dict[str, Any]], differs: list[str]) -> dict[str, Any]:
-    unequal = [row for row in rows if row["lines"] != _lines_of(row) or row["missing"]]
-    return {"files": rows, "differs": differs, "closes": not differs and not unequal}
+def _closed(rows: list[dict[str, Any]], differs: list[str], noted: bool) -> dict[str, Any]:
+    unequal = [row for row in rows if not _equal(row, noted)]
+    found = {"files": rows, "differs": differs, "noted": noted}
+    return {**found, "closes": not differs and not unequal}
+
+
+def _equal(row: Mapping[str, Any], noted: bool) -> bool:
+    """Whether all lines are accounted for; lines of entries whose loss is noted may be missing."""
+    return row["lines"] == _lines_of(row) and (noted or not row["missing"])
 
 
 def _meaning(kept: Mapping[str, SourceFiles], path: str) -> str:
@@ -398,7 +415,9 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         f" + {e['duplicates']} duplicates + {e['conflicts']} conflicts + {e['held']} held"
         f"   {_verdict(e)}"
     )
-    yield from (f"journal: {words}   OPEN" for words in found["losses"]["open"])
+    for words, lost in zip(found["losses"]["open"], found["losses"]["lost"], strict=True):
+        yield f"journal: {words}   OPEN"
+        yield from (f"  {line}" for line in lost)
     for name, problems in found["releases"]["altered"].items():
         yield from (f"release {name}: {words}   OPEN" for words in problems)
     if e["lost"]:
@@ -440,7 +459,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _file_lines(files: Mapping[str, Any]) -> Iterator[str]:
     for row in files["files"]:
-        good = row["lines"] == _lines_of(row) and not row["missing"]
+        good = _equal(row, files["noted"])
         yield f"{account_text(row)}   {'ok' if good else 'OPEN'}"
     for path in files["differs"]:
         yield f"{path}: the account kept while running differs from that of the journal   OPEN"

@@ -464,12 +464,16 @@ class Deriver:
         self._from_journal.discard(channel)
 
     def _count_files_as(self, rework: Rework) -> None:
-        """The account of the files that were read once more, by what is known of them now."""
+        """The account of the files that were read once more, by what is known of them now.
+
+        Lines whose entries were lost since stay counted by the same meaning, as values stay."""
         sources = self._told.sources
         for path in {*rework.state.files, *self._miscounted()}:
             counted = rework.state.files.get(path, SourceFiles())
             counted.meaning = files_meaning(sources, path)
-            self.state.files[path] = counted
+            kept = self.state.files.get(path, counted)
+            if kept.meaning != counted.meaning or kept.lines <= counted.lines:
+                self.state.files[path] = counted
 
     def _drop_jobs(self) -> None:
         self._recalibration = None

@@ -229,6 +229,11 @@ class SourceFiles:
         found = (place.context_at(piece) for place in reversed([*self.former, *others]))
         return next((context for context in found if context is not None), FIRST)
 
+    @property
+    def lines(self) -> int:
+        """Of all files of the source."""
+        return sum(account.lines for _, account in self.accounts())
+
     def accounts(self) -> Iterator[tuple[str, FileAccount]]:
         """By name, those in the sum under a name that says so."""
         if self.others:

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from edaphon.journal.copies import Copies
+from edaphon.journal.copies import Copies, copies_in, reached_in
 from edaphon.journal.entry import Kind
-from edaphon.journal.files import file_path
-from edaphon.journal.reading import DamagedRow
+from edaphon.journal.files import file_path, numbers_there
+from edaphon.journal.reading import DamagedRow, read_only
 from edaphon.nouns import Sequence
 
 __all__ = [
@@ -21,8 +21,12 @@ __all__ = [
     "covered",
     "declaration",
     "entered_again",
+    "holds",
     "losses_in",
+    "lost_end",
+    "missing_files",
     "open_losses",
+    "undeclared",
 ]
 
 
@@ -83,15 +87,52 @@ def open_losses(copies: Copies) -> list[Loss]:
     return [loss for loss in losses_in(copies) if loss.place > until]
 
 
+def missing_files(folder: Path, reached: Sequence | None) -> dict[int, Missing]:
+    """By number, files that were begun, or reached, and are neither there nor set aside nor
+    declared as lost."""
+    copies = copies_in(folder)
+    declared = {loss.number for loss in losses_in(copies) if loss.whole}
+    begun = copies.files | copies.copied_files | ({reached.file} if reached else set())
+    found = {}
+    for number in sorted(begun - numbers_there(folder) - declared):
+        last = reached.n if reached and reached.file == number else None
+        why = f"{file_path(folder, number).name} is not there any more"
+        found[number] = Missing(1, last, why)
+    return found
+
+
+def undeclared(folder: Path, reached: Sequence | None) -> list[Loss]:
+    """Files that are gone, and an end of the newest that is, before a start has declared them.
+
+    `reached` is the last place that others know to have been committed. Nothing is written.
+    """
+    copies, marks = copies_in(folder), (reached_in(folder), reached)
+    reached = max((*copies.places[-1:], *filter(None, marks)), default=None)
+    gone = missing_files(folder, reached)
+    last = read_only(folder).last
+    if last and reached and last.file == reached.file and last.n < reached.n:
+        name = file_path(folder, last.file).name
+        gone[last.file] = Missing(last.n + 1, reached.n, lost_end(name, last.n, reached.n))
+    return [
+        Loss(Sequence(0, 0), 0, number, file_path(folder, number).name, m.why, m.first, m.last)
+        for number, m in gone.items()
+    ]
+
+
+def lost_end(name: str, last_n: int, reached_n: int) -> str:
+    """Why a file that is there has lost entries."""
+    return f"{name} ends with entry {last_n}, and {reached_n} were committed"
+
+
 def covered(losses: Iterable[Loss], damage: DamagedRow) -> bool:
     """Whether these losses hold all entries of a run that can't be read."""
-    number, first, last = damage.first.file, damage.first.n, damage.last.n
-    return any(
-        loss.number == number
-        and (loss.first or 1) <= first
-        and (loss.last is None or last <= loss.last)
-        for loss in losses
-    )
+    return any(holds(loss, damage.first) and holds(loss, damage.last) for loss in losses)
+
+
+def holds(loss: Loss, place: Sequence) -> bool:
+    """Whether that entry is one of the lost ones."""
+    after_end = loss.last is not None and place.n > loss.last
+    return loss.number == place.file and (loss.first or 1) <= place.n and not after_end
 
 
 def declaration(damage: DamagedRow, folder: Path) -> bytes:

@@ -25,11 +25,10 @@ from edaphon.journal.files import (
     is_sealed,
     next_number,
     number_of,
-    numbers_there,
     seal,
     stray_files,
 )
-from edaphon.journal.losses import Missing, losses_in
+from edaphon.journal.losses import Missing, lost_end, missing_files
 from edaphon.journal.origin import machine_marks, origin_of
 from edaphon.journal.reading import JournalReader
 from edaphon.journal.rows import connect_reading, read_header
@@ -80,24 +79,11 @@ class Store:
             else:
                 if not is_sealed(path):
                     seal(path)
-        self._find_missing_files()
+        self._gone |= missing_files(self._folder, self._reached)
         file = self._opened()
         self._heal_copies()
         self._copies.reach(Sequence(file.number, file.last_n))
         self.origin.write(self._folder)
-
-    def _find_missing_files(self) -> None:
-        """Files that were begun, or reached, and are neither there nor set aside nor declared."""
-        there = numbers_there(self._folder)
-        copies = copies_in(self._folder)
-        declared = {loss.number for loss in losses_in(copies) if loss.whole}
-        begun = set(copies.files | copies.copied_files)
-        if self._reached is not None:
-            begun.add(self._reached.file)
-        for number in sorted(begun - there - declared):
-            name = file_path(self._folder, number).name
-            last = self._reached.n if self._reached and self._reached.file == number else None
-            self._gone[number] = Missing(1, last, f"{name} is not there any more")
 
     def _heal_copies(self) -> None:
         """Entries whose copies are not there get them: all of a journal that has none yet."""
@@ -211,7 +197,7 @@ class Store:
         reached = self._reached
         if reached is None or reached.file != file.number or reached.n <= file.last_n:
             return False
-        why = f"{file.path.name} ends with entry {file.last_n}, and {reached.n} were committed"
+        why = lost_end(file.path.name, file.last_n, reached.n)
         self._gone[file.number] = Missing(file.last_n + 1, reached.n, why)
         return True
 

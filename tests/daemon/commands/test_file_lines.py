@@ -38,6 +38,7 @@ FACTS = [
     'unit = "degC"\ndepth_cm = 5\n[[deployment]]\nid = "d"\nchannel = "x"\nsource = "file/log"\n'
     'output = "x"\n'
 ]
+LARGE = 256_000_000
 HEADER = b"Time,X\n"
 
 
@@ -45,8 +46,11 @@ def entry(kind: Kind, n: int, source: str, payload: bytes) -> Entry:
     return Entry(kind, NOON_NS + n * 10**9, n * 10**9, "boot-1", source, payload)
 
 
-def journalled(folder: Path, *pieces: bytes, spread: str = "") -> Station:
-    """The pieces of a file as they were journalled, and the service off."""
+def journalled(folder: Path, *pieces: bytes, spread: str = "", second: int = 99) -> Station:
+    """The pieces of a file as they were journalled, and the service off.
+
+    Those from number `second` on stand in the second file of the journal.
+    """
     model = MODEL.replace("@", str(folder)).replace("SPREAD", spread)
     station = Station(folder, [model], FACTS)
     text = station.file.read_text()
@@ -55,15 +59,22 @@ def journalled(folder: Path, *pieces: bytes, spread: str = "") -> Station:
         journal.append_now(entry(Kind.CONFIGURATION, 0, "", configuration))
     call(station, "apply")
     name, line, offset = str(folder / "log.csv"), 1, len(HEADER)
-    with Journal.open(station.storage / "journal", SystemClock()) as journal:
-        clock = orjson.dumps({"offset_ns": NOON_NS})
-        journal.append_now(entry(Kind.CLOCK, 1, "", clock))
-        for n, data in enumerate(pieces):
-            lines = data.count(b"\n") + (not n)
-            follows = Follows.ON if n else Follows.BEGINS
-            one = Piece(name, offset, HEADER, data, line, lines, 1, follows, not n)
-            journal.append_now(entry(Kind.RECORD, 10 + n, "file/log", pack_piece(one)))
-            line, offset = line + lines, offset + len(data)
+    entries = [entry(Kind.CLOCK, 1, "", orjson.dumps({"offset_ns": NOON_NS}))]
+    for n, data in enumerate(pieces):
+        lines = data.count(b"\n") + (not n)
+        follows = Follows.ON if n else Follows.BEGINS
+        one = Piece(name, offset, HEADER, data, line, lines, 1, follows, not n)
+        entries.append(entry(Kind.RECORD, 10 + n, "file/log", pack_piece(one)))
+        line, offset = line + lines, offset + len(data)
+    parts = (
+        (entries[: second + 1], LARGE),
+        (entries[second + 1 :][:1], 1),
+        (entries[second + 2 :], LARGE),
+    )
+    for part, largest_bytes in [part for part in parts if part[0]]:
+        with Journal.open(station.storage / "journal", SystemClock(), largest_bytes) as journal:
+            for each in part:
+                journal.append_now(each)
     return station
 
 
@@ -92,6 +103,32 @@ def test_verify_finds_lines_that_were_lost_and_an_account_that_was_kept_wrongly(
     assert "2 rows" not in text
     assert "LEDGER" in complaint
     assert "the account kept while running differs from that of the journal   OPEN" in text
+
+
+@pytest.mark.parametrize("lost", [(1,), (1, 2), (2,)])
+def test_the_account_of_lines_closes_once_their_loss_is_noted(
+    tmp_path: Path, lost: tuple[int, ...]
+) -> None:
+    row = b"2026-04-01 11:00:01,4.5\n"
+    pieces = [row.replace(b":01", b":%02d" % n) for n in range(1, 7)]
+    station = journalled(tmp_path, *pieces, second=3)
+    folder = station.storage / "journal"
+    account = "7 lines = 6 rows + 1 headers + 0 blank + 0 refused"
+    assert account in call(station, "verify")[0]
+    values = call(station, "query", "x")
+    for number in lost:
+        (folder / f"journal-{number:06d}.sqlite").unlink()
+    call(station, "verify", codes=(1,))
+    call(station, "salvage", "--acknowledge")
+    assert account in call(station, "verify")[0]
+    with running(station.file):
+        (kept,) = call_json(station, "status", codes=(0, 1))["file_lines"]
+        assert kept["lines"] == 7
+        call(station, "verify")
+    for _ in range(2):
+        assert account in call(station, "verify")[0]
+        assert call(station, "query", "x") == values
+        call(station, "rebuild")
 
 
 def test_explain_dates_a_row_by_the_lines_before_its_piece(tmp_path: Path) -> None:

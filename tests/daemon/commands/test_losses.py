@@ -15,11 +15,14 @@ from tests.daemon.journal.entries import journal_file
 from tests.stories.station import Station
 
 from edaphon.clock import SystemClock
+from edaphon.commands.moments import FAR_NS
 from edaphon.commands.offline import settled_deriver
 from edaphon.commands.run import running
 from edaphon.commands.storage import open_storage
 from edaphon.journal import Journal, Kind, Sequence, read_only
 from edaphon.journal.copies import copies_in
+from edaphon.series import Series
+from edaphon.written.values import instant_text
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +82,7 @@ def test_a_newest_file_that_is_lost_is_a_problem_until_it_is_noted(
         assert "journal-000001.sqlite" in call(plot, "verify", codes=(1,))[0]
         assert call(plot, "query", "p-temp") == values
         assert call_json(plot, "salvage", codes=(1,))[0]["acknowledged"] is False
-        assert "1 losses acknowledged" in call(plot, "salvage", "--acknowledge", "--who", "me")[0]
+        assert "1 loss acknowledged" in call(plot, "salvage", "--acknowledge", "--who", "me")[0]
         status = call_json(plot, "status", codes=(0, 1))
         assert not any("journal" in words for words in status["trouble"])
         call(plot, "verify")
@@ -96,6 +99,81 @@ def test_a_loss_is_noted_while_the_daemon_is_off(plot: Station) -> None:
     call(plot, "verify")
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files, without what SQLite lays next to one that is read."""
+    files = [path for path in folder.iterdir() if not path.name.endswith(("-shm", "-wal"))]
+    return {path.name: path.read_bytes() for path in files if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("harm", "newer"), [(deleted, False), (deleted, True), (replaced_by_a_shorter_state, False)]
+)
+def test_a_look_at_a_journal_that_lacks_entries_writes_nothing_there(
+    plot: Station, harm: Callable[[Path], None], newer: bool
+) -> None:
+    values = call(plot, "query", "p-temp")[0]
+    folder = plot.storage / "journal"
+    path = journal_file(folder)
+    if newer:  # an entry of another file waits to be derived
+        with Journal.open(folder, SystemClock(), largest_bytes=1) as journal:
+            journal.append_now(entry(Kind.NOTE, 90, "", b'{"text": "a visit"}'))
+    backup = path.read_bytes()
+    path.chmod(0o644)
+    harm(path)
+    before = contents(folder)
+    assert call(plot, "query", "p-temp")[0] == values
+    for words in (("verify",), ("salvage",), ("explain", "p-temp", NOON), ("status",)):
+        call(plot, *words, codes=(0, 1, 75))
+        assert contents(folder) == before, words
+    assert "journal-000001.sqlite" in call(plot, "salvage", codes=(1,))[0]
+    assert call_json(plot, "salvage", codes=(1,))[-1]["acknowledged"] is False
+    assert "journal-000001.sqlite" in call(plot, "verify", codes=(1,))[0]
+    for log in folder.glob("journal-000001.sqlite-*"):
+        log.unlink()
+    path.write_bytes(backup)
+    assert "journal" not in call(plot, "verify", codes=(0, 1))[0]
+    assert call(plot, "salvage")[0] == "nothing of the journal was lost\n"
+    assert call(plot, "query", "p-temp")[0] == values
+
+
+def test_what_a_lost_file_held_is_shown_with_its_times_and_sources(plot: Station) -> None:
+    path = journal_file(plot.storage / "journal")
+    n = read_only(path.parent).length
+    with closing(Series(plot.storage / "series.sqlite", read_only=True)) as series:
+        channels = {head.channel for head in series.heads()}
+        runs = [run for c in channels for run in series.read(c, -FAR_NS, FAR_NS)]
+    records = len({s for run in runs for s in run.sequence.tolist()})
+    times = [t // 10**9 * 10**9 for run in runs for t in run.time_ns.tolist()]
+    span = f"measured {instant_text(min(times))} to {instant_text(max(times))}"
+    path.unlink()
+    shown = [call(plot, "salvage", codes=(1,))[0], call(plot, "salvage", "1")[0]]
+    shown.append(call(plot, "verify", codes=(1,))[0])
+    with running(plot.file):
+        shown.append(call(plot, "salvage", codes=(1,))[0])
+    for out in shown:
+        copied = len(read_only(path.parent).copies.within(Sequence(1, 1), Sequence(1, n)))
+        assert f"{n - copied} of {n} entries are lost; {copied} are kept as copies" in out
+        assert f"{records} records with values, {span}: home/ec, sdi12/a" in out
+        assert "already derived stay" in out
+
+
+def test_a_value_whose_record_is_lost_is_explained_as_such(plot: Station) -> None:
+    out = call(plot, "explain", "p-temp", NOON)[0]
+    assert out
+    journal_file(plot.storage / "journal").unlink()
+    lost = call(plot, "explain", "p-temp", NOON, codes=(1,))[1]
+    assert "its record 1." in lost
+    assert "not declared yet" in lost
+    call(plot, "salvage", "--acknowledge")
+    declared = instant_text(call_json(plot, "salvage")[0]["received_ns"] // 10**9 * 10**9)
+    lost = call(plot, "explain", "p-temp", NOON, codes=(1,))[1]
+    assert "journal-000001.sqlite is not there any more" in lost
+    assert "Sequence(" not in lost
+    assert f"declared lost at {declared}" in lost
+    assert "stays" in lost
+    assert "edaphon salvage 1" in lost
+
+
 def test_salvage_lists_what_a_damaged_file_still_holds(plot: Station) -> None:
     path = journal_file(plot.storage / "journal")
     data = bytearray(path.read_bytes())
@@ -105,7 +183,8 @@ def test_salvage_lists_what_a_damaged_file_still_holds(plot: Station) -> None:
     call(plot, "verify", codes=(1,))
     out, _ = call(plot, "salvage", "1")
     n = len(told()) + 1
-    assert int(out.split()[0]) > n
+    counted = next(line for line in out.splitlines() if "entries can be read" in line)
+    assert int(counted.split()[0]) > n
     lines = call(plot, "salvage", "1", "--json")[0].splitlines()
     assert sum(orjson.loads(line)["kind"] == "record" for line in lines) == sum(
         each.kind == Kind.RECORD for each in told()

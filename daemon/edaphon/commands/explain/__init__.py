@@ -14,10 +14,13 @@ from edaphon.commands.explain.way import way_of
 from edaphon.commands.lost_facts import warn_of_lost_facts
 from edaphon.commands.moments import moment_ns
 from edaphon.commands.storage import Storage, fail, open_storage
+from edaphon.derive.checkpoint import reached_by
 from edaphon.derive.explaining import History, Row, history_of, row_at
 from edaphon.journal import DamagedRow, read_only
+from edaphon.journal.losses import holds, losses_in, undeclared
 from edaphon.nouns import Sequence
 from edaphon.series import DAY_NS, Series
+from edaphon.written.values import instant_text
 from edaphon_calibration.errors import suggestion
 
 __all__ = ["explain"]
@@ -44,14 +47,31 @@ def explain(
     try:
         way = way_of(storage, series, history, found)
     except (DamagedRow, KeyError) as error:
-        place = Sequence.of(found.row.sequence)
-        raise fail(f"expected the record {place} in the journal, got {error}") from None
+        raise fail(_why_lost(storage, found, error)) from None
     if json:
         typer.echo(orjson.dumps(way, option=orjson.OPT_INDENT_2))
     else:
         typer.echo("\n".join(lines_of(way)))
     if not way["agrees"]:
         raise fail(way["again"])
+
+
+def _why_lost(storage: Storage, found: Found, error: DamagedRow | KeyError) -> str:
+    """That the record can't be read, with which file it was lost, and what stays."""
+    place, folder = Sequence.of(found.row.sequence), storage.layout.journal
+    row = f"{found.channel} at {instant_text(found.row.time_ns)}: its value {found.row.value:.6g}"
+    gone = undeclared(folder, reached_by(storage.layout.series))
+    losses = [*losses_in(read_only(folder).copies), *gone]
+    loss = next((own for own in losses if holds(own, place)), None)
+    if loss is None:
+        got = "no entry there" if isinstance(error, KeyError) else str(error)
+        return f"{row} stays; expected its record {place} in the journal, got {got}"
+    declared = instant_text(loss.received_ns // 10**9 * 10**9) if loss.received_ns else ""
+    when = f"declared lost at {declared}" if declared else "not declared yet"
+    return (
+        f"{row} stays, but can't be explained: its record {place} was lost ({loss.why}; {when});"
+        f" `edaphon salvage {loss.number}` shows what is left, a backup of {loss.file} may have it"
+    )
 
 
 def _said(why: list[str], json: bool) -> typer.Exit:
