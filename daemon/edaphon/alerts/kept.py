@@ -129,7 +129,7 @@ class KeptBook:
         self._book = replayed(self._book, event)
         if event.did == "sent" and event.table.get("occasion") == Occasion.WELL:
             receiver = str(event.table.get("receiver", ""))
-            self._well_ns[receiver] = max(event.time_ns, self.well_ns(receiver))
+            self._well_ns[receiver] = event.time_ns
 
     def _on_commit(
         self, known: tuple[Book, dict[str, int]], done: threading.Event, places: list[Sequence]

@@ -1,6 +1,7 @@
 """Fact tables of TOML files, as rows with their own text, line and the hash of their file."""
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeGuard
 
@@ -38,11 +39,12 @@ def read_facts(
         complaints += [*document.complaints, *_foreign_tables(document)]
     sha256 = hashlib.sha256(document.text.encode()).hexdigest()
     rows: list[FactRow] = []
+    texts = _Texts(document)
     for place, row in _written_rows(document):
         fact, found = validated(document, place, KINDS[str(place[0])], row)
         complaints += found
         if fact is not None:
-            rows.append(_row(document, place, row, fact, sha256))
+            rows.append(_row(document, place, row, fact, sha256, texts))
     kept = [c for c in complaints if c in document.complaints or c.line not in document.repaired]
     return tuple(sorted(rows, key=lambda r: r.line)), kept
 
@@ -68,18 +70,30 @@ def _written_rows(document: Document) -> list[tuple[Place, Any]]:
 
 
 def _row(
-    document: Document, place: Place, row: Mapping[str, Any], fact: Fact, sha256: str
+    document: Document,
+    place: Place,
+    row: Mapping[str, Any],
+    fact: Fact,
+    sha256: str,
+    texts: "_Texts",
 ) -> FactRow:
     line = document.line(place)
     lines = {key: document.line((*place, key)) for key in row}
-    return FactRow(fact, _own_text(document, line), sha256, document.file, line, lines)
+    return FactRow(fact, texts.of(line), sha256, document.file, line, lines)
 
 
-def _own_text(document: Document, line: int) -> str:
-    """From the row's header to the next header of another row, comments between included."""
-    later = [at for place, at in document.lines.items() if at > line and _is_row(place)]
-    lines = document.text.split("\n")
-    return "\n".join(lines[line - 1 : min(later, default=len(lines) + 1) - 1]).rstrip() + "\n"
+class _Texts:
+    """The texts of the rows of a document, which is split once."""
+
+    def __init__(self, document: Document) -> None:
+        self._lines = document.text.split("\n")
+        self._heads = sorted(at for place, at in document.lines.items() if _is_row(place))
+
+    def of(self, line: int) -> str:
+        """From the row's header to the next header of another row, comments between included."""
+        next_ = bisect_right(self._heads, line)
+        end = self._heads[next_] if next_ < len(self._heads) else len(self._lines) + 1
+        return "\n".join(self._lines[line - 1 : end - 1]).rstrip() + "\n"
 
 
 def _is_row(place: Place) -> bool:

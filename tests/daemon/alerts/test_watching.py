@@ -20,7 +20,7 @@ from edaphon.alerts.heartbeat import Beat, Url
 from edaphon.alerts.heartbeat_mqtt import Retained
 from edaphon.alerts.message import Message, Occasion
 from edaphon.alerts.situation import Situation
-from edaphon.alerts.weekly import last_weekly
+from edaphon.alerts.weekly import is_weekly_due, last_weekly
 from edaphon.commands.run import running
 from edaphon.commands.service import Overrides, Service
 from edaphon.commands.watching.health import HealthRows, health_lines
@@ -427,3 +427,11 @@ def test_a_part_that_fails_is_named_until_it_runs_again(
         until(lambda: len(tries) == 2)
         until(lambda: not service.failing())
         assert "some part" not in service.trouble
+
+
+def test_a_report_that_was_sent_under_a_false_future_ends_none_of_the_next() -> None:
+    due_ns = 1_790_000_000 * 10**9
+    now_ns = due_ns + 60 * 10**9
+    assert is_weekly_due(now_ns, due_ns, (due_ns - 7 * DAY_NS, 0))
+    assert not is_weekly_due(now_ns, due_ns, (due_ns + 1, 0))
+    assert is_weekly_due(now_ns, due_ns, (now_ns + 90 * DAY_NS, now_ns + 90 * DAY_NS))

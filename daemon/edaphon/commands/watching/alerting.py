@@ -15,7 +15,7 @@ from edaphon.alerts.notifier import Notifier
 from edaphon.alerts.plain import plain
 from edaphon.alerts.sending import Post, Sender
 from edaphon.alerts.situation import Situation, Week
-from edaphon.alerts.weekly import last_weekly
+from edaphon.alerts.weekly import is_weekly_due, last_weekly
 from edaphon.commands.watching.health import HealthRows
 from edaphon.commands.watching.look import Watcher
 from edaphon.config import Configuration, Notify
@@ -57,7 +57,8 @@ def _post(service: "Service", watcher: Watcher, kept: KeptBook, notify: Notify) 
         offset_s = config.site.utc_offset_s
         due_ns = last_weekly(time_ns, alerts.weekly_day, alerts.weekly_time, offset_s)
         situation = watcher.situation
-        if situation is None or max(kept.well_ns(notify.name), kept.since_ns) >= due_ns:
+        before_ns = kept.well_ns(notify.name), kept.since_ns
+        if situation is None or not is_weekly_due(time_ns, due_ns, before_ns):
             return None
         since_ns = max(time_ns - WEEK_NS, kept.since_ns)
         return writer.well(kept.book, situation, watcher.days.week(service), since_ns)
