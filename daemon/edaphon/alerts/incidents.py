@@ -8,7 +8,7 @@ from edaphon.alerts.causes import DATA, SEVERITIES, STORAGE, Cause, causes, grou
 from edaphon.alerts.holds import DAY_NS, HOUR_NS, MINUTE_NS
 from edaphon.alerts.look import Look, above, gone
 from edaphon.alerts.model import Condition, Event, Incident
-from edaphon.alerts.situation import Situation, SourceNow
+from edaphon.alerts.situation import Pause, Situation, SourceNow
 from edaphon.alerts.speaking import unheard
 
 __all__ = ["Book", "Sent", "acknowledged", "replayed", "step"]
@@ -19,6 +19,7 @@ FLAPPING_NS = QUIET_NS = DAY_NS
 SPEAKS_INTERVALS = 2
 VISIT_NEWS_NS = 2 * HOUR_NS  # of a visit that was entered long after it nobody is to know
 RETURN_INTERVALS, RETURN_MOST_NS = 3, 6 * HOUR_NS  # until what is still ill gets its own incident
+BY_PAUSE = frozenset({"a visit", "a pause", "a removal"})  # who acknowledged
 
 Key = tuple[str, str]
 
@@ -79,16 +80,25 @@ class _Step:
         yield from self.paused(incident)
 
     def paused(self, incident: Incident) -> Iterator[Event]:
-        """A person who declares a pause knows of what fails in it, until its end."""
+        """Who declares a pause knows of what fails in it until it ends, and no longer."""
+        last, until_ns = self.pause_over(incident), incident.acknowledged_until_ns
+        if last is not None and last.end_ns > until_ns:
+            yield acknowledged(incident.number, self.now, last.end_ns, f"a {last.kind}", last.fact)
+            return
+        end_ns = last.end_ns if last is not None else self.now
+        if incident.acknowledged_by in BY_PAUSE and end_ns < until_ns and self.now < until_ns:
+            by, why = incident.acknowledged_by, incident.why
+            yield acknowledged(incident.number, self.now, end_ns, by, why)
+
+    def pause_over(self, incident: Incident) -> Pause | None:
+        """The pause that goes on for longest of those in which all of an incident is."""
         nodes = [part.node for part in incident.parts]
         if not all(self.look.paused(node) for node in nodes):
-            return
+            return None
         ups = {up for node in nodes for up in above(self.situation, node)}
         going = [one for one in self.situation.pauses if one.start_ns <= self.now < one.end_ns]
         mine = [one for one in going if not ups.isdisjoint(one.nodes)]
-        last = max(mine, key=lambda one: one.end_ns, default=None)
-        if last is not None and last.end_ns > incident.acknowledged_until_ns:
-            yield acknowledged(incident.number, self.now, last.end_ns, last.fact, last.kind)
+        return max(mine, key=lambda one: one.end_ns, default=None)
 
     def visits_ended(self) -> Iterator[Event]:
         """What does not speak at the end of a visit, as soon as that can be known."""
