@@ -77,7 +77,7 @@ def waiting(book: Book, rules: ReceiverRules, now_ns: int) -> tuple[int, int]:
     ends = [
         times[-most] + span
         for most, span in ((rules.per_hour, HOUR_NS), (of_day, DAY_NS))
-        if len(times) >= most
+        if 0 < most <= len(times)
     ]
     return len(all_ - now), max([now_ns, *ends])
 

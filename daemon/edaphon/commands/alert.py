@@ -1,7 +1,7 @@
 """`edaphon alert`: the open incidents, acknowledging them, testing and rehearsing who gets what."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +11,7 @@ import typer
 
 from edaphon.alerts.due import ReceiverRules
 from edaphon.alerts.incidents import Book
+from edaphon.alerts.language import load_language
 from edaphon.alerts.message import Message
 from edaphon.alerts.model import Node, NodeKind
 from edaphon.alerts.rehearse import (
@@ -32,7 +33,7 @@ from edaphon.commands.watching.healthy import healthy
 from edaphon.config import Configuration, Notify
 from edaphon.facts import FactRow, Knowledge, new_rows
 from edaphon.nouns import Sequence
-from edaphon.written.values import duration_ns, instant_text
+from edaphon.written.values import duration_ns
 
 __all__ = ["alert"]
 
@@ -52,13 +53,15 @@ def list_(
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     file: Config = None,
 ) -> None:
-    """List the open incidents, the worst first, and what receivers do not take."""
-    found = _ask(open_storage(file), do="list")
+    """List the open incidents, what nobody acknowledged first, and what receivers do not take."""
+    storage = open_storage(file)
+    found = _ask(storage, do="list")
     if json:
         typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
         return
+    moment = _moments(storage.config)
     for row in found["incidents"]:
-        typer.echo(f"{row['number']} ({row['severity']}): {row['title']}{_state(row)}")
+        typer.echo(f"{row['number']} ({row['severity']}): {row['title']}{_state(row, moment)}")
         for line in row["text"].splitlines():
             typer.echo(f"    {line}".rstrip())
     if not found["incidents"]:
@@ -66,6 +69,11 @@ def list_(
     for one in found["receivers"]:
         if why := one["refuses"] or one["delayed"]:
             typer.echo(f"receiver {one['name']}: {why}")
+        if n := one["waiting"]:
+            until = moment(one["waiting_until_ns"])
+            wait = "1 incident waits" if n == 1 else f"{n} incidents wait"
+            limit = f"{wait} for its limit of messages, until {until}"
+            typer.echo(f"receiver {one['name']}: {limit}")
     if n := found["undelivered"]:
         typer.echo(f"messages that did not go out yet: {n}")
 
@@ -86,8 +94,10 @@ def ack(
     except ValueError as error:
         raise fail(f"--for: expected {error}; got {for_!r}", USAGE) from None
     words = {"number": number, "for_ns": for_ns, "why": why, "who": who or account_name()}
-    done = _ask(open_storage(file), do="ack", **words)
-    typer.echo(f"incident {number} is acknowledged until {instant_text(done['until_ns'])}")
+    storage = open_storage(file)
+    done = _ask(storage, do="ack", **words)
+    until = _moments(storage.config)(done["until_ns"])
+    typer.echo(f"incident {number} is acknowledged until {until}")
 
 
 @alert.command("test")
@@ -204,12 +214,17 @@ def _span(ns: int) -> str:
     return f"{hours / 24:.1f} days" if hours >= 48 else f"{hours:.1f} h"
 
 
-def _state(row: Mapping[str, Any]) -> str:
+def _moments(config: Configuration) -> Callable[[int], str]:
+    """Writes times as messages do: of the site, as the messages' last line says."""
+    return load_language("en", config.site.utc_offset_s, time.time_ns()).moment
+
+
+def _state(row: Mapping[str, Any], moment: Callable[[int], str]) -> str:
     words = []
     if not row["wrong"]:
         words.append("well again, kept open for a while")
-    if until_ns := row["acknowledged_until_ns"]:
-        words.append(f"acknowledged by {row['acknowledged_by']} until {instant_text(until_ns)}")
+    if (until_ns := row["acknowledged_until_ns"]) > time.time_ns():
+        words.append(f"acknowledged by {row['acknowledged_by']} until {moment(until_ns)}")
     return f" ({'; '.join(words)})" if words else ""
 
 

@@ -1,5 +1,6 @@
 """`edaphon alert`: list, acknowledge, test, rehearse; and what status says of incidents."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,9 @@ import pytest
 from tests.daemon.commands.calling import call, call_json, until
 from tests.stories.station import Station, teros12_facts
 
+from edaphon.alerts.model import Incident, Severity, What
 from edaphon.alerts.situation import Situation
+from edaphon.commands.problems import urgency
 from edaphon.commands.run import running
 from edaphon.commands.service import Overrides, Service
 
@@ -83,7 +86,32 @@ def test_an_incident_is_listed_and_acknowledged_by_its_number(tmp_path: Path) ->
         (one,) = call_json(station, "alert", "list")["incidents"]
         assert one["why"] == "card ordered"
         assert one["acknowledged_until_ns"] > time.time_ns() + 2 * 86400 * 10**9
-        assert "acknowledged by" in call(station, "alert", "list")[0]
+        first = call(station, "alert", "list")[0].splitlines()[0]
+        assert re.search(r"acknowledged by .+ until \w{3} \d+ \w{3} \d{4}, \d\d:\d\d\)$", first)
+        assert re.search(r"until \w{3} \d+ \w{3} \d{4}, \d\d:\d\d$", done)
+
+
+def test_what_nobody_acknowledged_is_listed_first_and_what_is_well_again_last() -> None:
+    lost = Incident(1, "source a", What.SILENT, Severity.LOST, 1, 1, ("source a",))
+    late = replace(lost, number=2, severity=Severity.LATE)
+    known = replace(lost, number=3, acknowledged_until_ns=200)
+    was_known = replace(lost, number=4, acknowledged_until_ns=90)
+    well = replace(lost, number=5, quiet_ns=50)
+    found = sorted([well, known, late, was_known, lost], key=lambda one: urgency(one, 100))
+    assert [one.number for one in found] == [1, 4, 2, 3, 5]
+
+
+def test_the_list_names_a_receiver_whose_messages_wait_for_its_limit(tmp_path: Path) -> None:
+    station = station_of(tmp_path, notify("box", "http://127.0.0.1:9/"))
+    with running(station.file, QUICK) as service:
+        sender = service.alerts.senders["box"]
+        sender.send = lambda _: None  # type: ignore[method-assign]
+        rules = replace(sender.rules, per_hour=1, per_day=0)
+        sender._post = replace(sender._post, rules=rules)
+        ill(service, full_disk)
+        until(lambda: service.alerts.book.open)
+        said = call(station, "alert", "list")[0]
+    assert re.search(r"receiver box: 1 incident waits for its limit of messages, until .*\d", said)
 
 
 def test_an_unknown_number_and_a_wrong_duration_are_refused_with_what_would_be_right(
