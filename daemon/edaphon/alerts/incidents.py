@@ -6,7 +6,7 @@ from typing import Any
 from edaphon.alerts.book import Book, Sent, acknowledged, part_json, replayed
 from edaphon.alerts.causes import DATA, SEVERITIES, STORAGE, Cause, causes, group
 from edaphon.alerts.holds import DAY_NS, HOUR_NS, MINUTE_NS
-from edaphon.alerts.look import Look, above, gone
+from edaphon.alerts.look import Found, Look, above, gone
 from edaphon.alerts.model import Condition, Event, Incident
 from edaphon.alerts.situation import Pause, Situation, SourceNow
 from edaphon.alerts.speaking import unheard
@@ -24,17 +24,17 @@ BY_PAUSE = frozenset({"a visit", "a pause", "a removal"})  # who acknowledged
 Key = tuple[str, str]
 
 
-def step(book: Book, situation: Situation, found: Sequence[Condition]) -> list[Event]:
+def step(book: Book, situation: Situation, found: Found) -> list[Event]:
     """What is to be journalled now; the book after it is `replayed` of each of them in turn."""
     return list(_Step(book, situation, found).events())
 
 
 class _Step:
-    def __init__(self, book: Book, situation: Situation, found: Sequence[Condition]) -> None:
-        self.book, self.situation = book, situation
+    def __init__(self, book: Book, situation: Situation, found: Found) -> None:
+        self.book, self.situation, self.back_ns = book, situation, found.back_ns
         self.now, self.number = situation.now_ns, book.last_number
         open_nodes = {one.cause for one in book.open if one.what in DATA}
-        self.causes = {one.key: one for one in causes(situation, found, open_nodes)}
+        self.causes = {one.key: one for one in causes(situation, found.standing, open_nodes)}
         self.open = {_key(one): one for one in book.open}
         self.look = Look(situation, {})
         self.numbers: dict[Key, int] = {}  # of the incidents that this step opens
@@ -140,12 +140,21 @@ class _Step:
         flaps = self.flaps(incident)
         quiet_ns = self.return_ns(incident) if ill else QUIET_NS if flaps else 0
         if self.quiet_for(incident) >= quiet_ns:
-            return self.event("resolved", incident)
+            return self.event("resolved", incident, **self.back(incident))
         if incident.quiet_ns:
             return None
         left = [part_json(part) for cause in ill for part in cause.parts]
         mono_ns = self.situation.mono_ns
-        return self.event("quiet", incident, mono_ns=mono_ns, flaps=flaps, parts=left)
+        back = self.back(incident)
+        return self.event("quiet", incident, mono_ns=mono_ns, flaps=flaps, parts=left, **back)
+
+    def back(self, incident: Incident) -> dict[str, int]:
+        """When the last of its parts gave data again; unknown (a start): the newest of its data."""
+        known = [self.back_ns[part.key] for part in incident.parts if part.key in self.back_ns]
+        newest = [one.last_ns or 0 for one in self.sources_of(incident)]
+        back_ns = max(known or newest, default=0)
+        is_right = incident.what in DATA and incident.since_ns < back_ns <= self.now
+        return {"back_ns": back_ns} if is_right else {}
 
     def flows(self, incident: Incident) -> bool:
         """Whether data come again from all sources of an incident that have none of their own."""

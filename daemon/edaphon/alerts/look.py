@@ -1,6 +1,7 @@
 """A look at a situation: what rules ask of it, and how verdicts become conditions after a hold."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -35,14 +36,16 @@ class Found:
     """What a look at a situation found: `standing` is wrong now; the rest waits for its hold.
 
     `suspected` and `mending` are the monotonic times [ns] at which something began to be wrong, or
-    to be right again; `data_ns` are the last data of what is suspected [UTC ns]. A start of the
-    service begins with `Found.of(book.parts)`.
+    to be right again; `data_ns` are the last data of what is suspected [UTC ns], `back_ns` the
+    first data with which it was right again, as far as known. A start of the service begins with
+    `Found.of(book.parts)`.
     """
 
     standing: tuple[Condition, ...] = ()
     suspected: Mapping[Key, int] = field(default_factory=dict)
     mending: Mapping[Key, int] = field(default_factory=dict)
     data_ns: Mapping[Key, int | None] = field(default_factory=dict)
+    back_ns: Mapping[Key, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, parts: tuple[Condition, ...]) -> "Found":
@@ -182,7 +185,21 @@ def judged(look: Look, verdicts: Iterable[Verdict], before: Found) -> Found:
         if stands:
             standing.append(one.condition)
     data_ns = {key: by_key[key].data_ns for key in suspected}
-    return Found(tuple(standing), suspected, mending, data_ns)
+    ill = suspected.keys() | {one.key for one in standing} - mending.keys()
+    back_ns = dict(_back(by_key.values(), before, mending, ill))
+    return Found(tuple(standing), suspected, mending, data_ns, back_ns)
+
+
+def _back(
+    verdicts: Iterable[Verdict], before: Found, mending: Mapping[Key, int], ill: AbstractSet[Key]
+) -> Iterator[tuple[Key, int]]:
+    """The time of the first data after what was wrong [UTC ns], until it is wrong again."""
+    for one in verdicts:
+        key = one.condition.key
+        begins = key in mending and key not in before.mending
+        back_ns = one.data_ns if begins else before.back_ns.get(key)
+        if back_ns is not None and key not in ill:
+            yield key, back_ns
 
 
 def _came(one: Verdict, before: Found) -> bool:

@@ -108,7 +108,7 @@ class Notifier:
         situation = replace(self._station.look(), receivers_refuse=self._refuse())
         self._found = conditions(situation, self._found)
         self.situation = situation
-        events = self.kept.change(lambda book: step(book, situation, self._found.standing), True)
+        events = self.kept.change(lambda book: step(book, situation, self._found), True)
         for event in events:
             _log.info("%s", f"incident {event.number} {event.did}" if event.number else event.did)
         self.save()

@@ -65,7 +65,7 @@ def rehearsed(
     book, found, messages = Book(), Found(), list[Rehearsed]()
     for now in situations(healthy, fault, node):
         found = conditions(now, found)
-        for event in step(book, now, found.standing):
+        for event in step(book, now, found):
             book = replayed(book, event)
         for message in due(book, receivers, now.now_ns):
             of = tuple(book.incidents[number] for number in message.numbers)

@@ -154,7 +154,14 @@ def failure_codes(look: Look) -> Iterator[Verdict]:
         first_ns = channel.failed_ns[0] if channel.failed_ns else None
         numbers: Numbers = {"code": channel.code, "times": len(channel.failed_ns)}
         numbers["interval_s"] = interval_ns / 1e9
-        yield look.verdict(channel.node, What.FAILURE_CODE, wrong, numbers, since_ns=first_ns)
+        yield look.verdict(
+            channel.node,
+            What.FAILURE_CODE,
+            wrong,
+            numbers,
+            since_ns=first_ns,
+            data_ns=channel.last_number_ns,
+        )
 
 
 def low_supply(look: Look) -> Iterator[Verdict]:

@@ -475,6 +475,15 @@ def test_a_summary_lists_each_incident_once_and_counts_the_rest() -> None:
     assert "1 still open" in one_open.title
 
 
+def test_the_first_data_after_a_silence_are_its_end_and_no_missing_measurement() -> None:
+    one = incident(What.SILENT, "bus sdi12", Severity.LOST, 2 * HOUR_NS, interval_s=600.0)
+    back_ns = one.since_ns + HOUR_NS
+    one = replace(one, resolved_ns=one.since_ns + 2 * HOUR_NS, back_ns=back_ns)
+    text = said(one, Occasion.RESOLVED).text
+    assert "About 5 measurements are missing" in text
+    assert "(1 hour)" in text
+
+
 def test_what_comes_and_goes_is_said_to() -> None:
     assert "comes and goes: 6 times" in said(CASES["bus-silent-flapping"].incident).text
     assert "comes and goes" not in said(PROBE).text
