@@ -1,6 +1,6 @@
 """Which events a look at the station adds to the book: incidents open, grow, turn and close."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from edaphon.alerts.book import Book, Sent, acknowledged, part_json, replayed
@@ -11,7 +11,7 @@ from edaphon.alerts.model import Condition, Event, Incident
 from edaphon.alerts.situation import Pause, Situation, SourceNow
 from edaphon.alerts.speaking import unheard
 
-__all__ = ["Book", "Sent", "acknowledged", "replayed", "step"]
+__all__ = ["Book", "Sent", "acknowledged", "numbers_now", "replayed", "step"]
 
 WAIT_MOST_NS = 10 * MINUTE_NS  # before the first message: its parent may fail a moment later
 TURNS = 4  # more comings and goings in a day: it flaps, and stays open
@@ -22,11 +22,19 @@ RETURN_INTERVALS, RETURN_MOST_NS = 3, 6 * HOUR_NS  # until what is still ill get
 BY_PAUSE = frozenset({"a visit", "a pause", "a removal"})  # who acknowledged
 
 Key = tuple[str, str]
+Numbers = Mapping[str, str | int | float]
 
 
 def step(book: Book, situation: Situation, found: Found) -> list[Event]:
     """What is to be journalled now; the book after it is `replayed` of each of them in turn."""
     return list(_Step(book, situation, found).events())
+
+
+def numbers_now(book: Book, situation: Situation, found: Found) -> dict[int, Numbers]:
+    """The numbers of open incidents as they are now, by incident: no event renews them."""
+    now = _Step(book, situation, found)
+    both = ((one, now.causes[key]) for key, one in now.open.items() if key in now.causes)
+    return {one.number: cause.numbers for one, cause in both if cause.what is one.what}
 
 
 class _Step:

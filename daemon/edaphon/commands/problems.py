@@ -42,7 +42,7 @@ def incident_rows(service: "Service", language: str = "en") -> list[dict[str, An
     """The open incidents in the words of their messages, in the order of `urgency`."""
     writer, nodes = Writer(service.config, language), service.alerts.nodes
     now_ns = service.keeper.now_ns()
-    ordered = sorted(service.alerts.book.open, key=lambda one: urgency(one, now_ns))
+    ordered = sorted(service.alerts.kept.shown.open, key=lambda one: urgency(one, now_ns))
     return [incident_row(one, writer, nodes, now_ns) for one in ordered]
 
 
