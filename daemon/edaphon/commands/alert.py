@@ -16,9 +16,11 @@ from edaphon.alerts.message import Message
 from edaphon.alerts.model import Node, NodeKind
 from edaphon.alerts.rehearse import (
     FAULTS,
+    OTHER_LOGGER,
     STRIKES_NS,
     CannotRehearse,
     Rehearsed,
+    ending_at,
     rehearsed,
 )
 from edaphon.alerts.situation import Situation
@@ -30,7 +32,8 @@ from edaphon.commands.layout import Layout
 from edaphon.commands.storage import Storage, configured, fail, open_storage
 from edaphon.commands.watching.alerting import Writer, receiver_of, rules_of, tried
 from edaphon.commands.watching.healthy import healthy
-from edaphon.config import Configuration, Notify
+from edaphon.commands.watching.tree import node_id
+from edaphon.config import Configuration, FileSource, Notify
 from edaphon.facts import FactRow, Knowledge, new_rows
 from edaphon.nouns import Sequence
 from edaphon.written.values import duration_ns
@@ -156,7 +159,14 @@ def rehearse(
     found = configured(file or usual_file())
     config, storage = found.config, Storage(found.config, Layout(found.config.storage.folder))
     situation = healthy(config, _knowledge(storage, list(found.rows)), time.time_ns())
+    situation = ending_at(situation, fault)
     node = _node(situation.nodes, probe) if probe else ""
+    if fault == OTHER_LOGGER and not probe:
+        node = _followed(config)
+        if not node:
+            typer.echo(
+                "no files of another logger are followed: this logger's own lines are silent"
+            )
     rules = [rules_of(config, notify) for notify in config.notify]
     shown = rules or [_nobody(config)]
     try:
@@ -193,6 +203,12 @@ def _node(nodes: Mapping[str, Node], name: str) -> str:
     raise fail(f"expected what this plot has ({known}), got {name!r}", USAGE)
 
 
+def _followed(config: Configuration) -> str:
+    """The node of the first source whose files another logger writes, "" without one."""
+    paths = [one.path for one in config.sources if isinstance(one, FileSource)]
+    return node_id(NodeKind.SOURCE, paths[0]) if paths else ""
+
+
 def _nobody(config: Configuration) -> ReceiverRules:
     """Who would be sent everything, where nobody is configured."""
     return ReceiverRules("(nobody)", offset_s=config.site.utc_offset_s)
@@ -211,6 +227,8 @@ def _show(config: Configuration, one: Rehearsed, begin: Situation) -> None:
 
 def _span(ns: int) -> str:
     hours = ns / HOUR_NS
+    if hours < 2:
+        return f"{round(hours * 60)} min"
     return f"{hours / 24:.1f} days" if hours >= 48 else f"{hours:.1f} h"
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.daemon.commands.calling import call, call_json, until
@@ -18,6 +19,7 @@ from edaphon.alerts.situation import Situation
 from edaphon.commands.problems import urgency
 from edaphon.commands.run import running
 from edaphon.commands.service import Overrides, Service
+from edaphon.commands.watching.alerting import Writer
 
 LINE = '[bus.line]\nkind = "sdi12"\nport = "/dev/serial/by-id/usb-FTDI_A10K2XYZ-if00-port0"\n'
 PROBES = "".join(
@@ -204,6 +206,42 @@ def test_a_rehearsal_plays_a_fault_on_the_own_plot_with_the_service_off(tmp_path
     said, _ = call(station, "alert", "rehearse", "adapter")
     assert said.count("(opened)") == 1
     assert "usb-FTDI_A10K2XYZ-if00-port0" in said
+
+
+FILES = (
+    '[[source]]\nname = "other"\nfile = "/data/other.81x"\nmodel = "licor.li-8100a"\n'
+    '[source.settings]\nutc_offset = "+01:00"\n'
+)
+
+
+def test_another_logger_that_falls_silent_is_the_one_whose_files_are_followed(
+    tmp_path: Path,
+) -> None:
+    said, _ = call(station_of(tmp_path / "a", FILES), "alert", "rehearse", "F14")
+    assert said.count("(opened)") == 1
+    assert "file/other" in said
+    assert "line" not in said.splitlines()[1]
+    said, _ = call(station_of(tmp_path / "b"), "alert", "rehearse", "F14")
+    assert said.startswith("no files of another logger are followed: ")
+
+
+def test_a_rehearsal_has_minutes_no_time_to_come_and_only_the_language_of_its_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times, usual = list[int](), Writer.due
+
+    def seen(self: Writer, *words: Any) -> Any:
+        times.append(words[-1])
+        return usual(self, *words)
+
+    monkeypatch.setattr(Writer, "due", seen)
+    german = notify("technik", "http://127.0.0.1:9/") + 'language = "de"\n'
+    station = station_of(tmp_path, german)
+    said, _ = call(station, "alert", "rehearse", "F12", "--probe", "line/b")
+    assert re.search(r"after \d+ min, to technik \(opened\)", said)
+    assert "failure code" not in said
+    assert times
+    assert max(times) <= time.time_ns()
 
 
 def test_a_rehearsal_of_what_the_plot_has_not_names_what_it_has(tmp_path: Path) -> None:
