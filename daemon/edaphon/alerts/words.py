@@ -113,7 +113,8 @@ class IncidentWords:
         }
         if self.channels:
             known["channels"] = lang.count("channels", len(self.channels))
-        if source := self.wiring.source(incident.cause):
+        source = self.wiring.source(incident.cause)
+        if source and not self.is_kept:  # nobody can ask what comes by files or radio
             known["source"] = one_line(source.name)
         known |= self._times()
         known |= sheet_facts_written(lang, self.wiring.sheet_facts(incident.cause))
