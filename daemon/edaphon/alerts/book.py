@@ -201,6 +201,7 @@ def _quiet(incident: Incident, event: Event) -> Incident:
         incident,
         quiet_ns=event.time_ns,
         quiet_mono_ns=table["mono_ns"],
+        back_ns=table.get("back_ns", 0),
         flaps=incident.flaps or table["flaps"],
         parts=_parts(table.get("parts", ())),
         turns_ns=_turns(incident, event),
@@ -219,6 +220,7 @@ def _turned(incident: Incident, event: Event) -> Incident:
         incident,
         quiet_ns=0,
         quiet_mono_ns=0,
+        back_ns=0,
         changed_ns=event.time_ns,
         turns_ns=_turns(incident, event),
         parts=_parts(table.get("parts", ())),
@@ -226,9 +228,11 @@ def _turned(incident: Incident, event: Event) -> Incident:
 
 
 def _closed(incident: Incident, event: Event) -> Incident:
+    table: Mapping[str, Any] = event.table
     return replace(
         incident,
         resolved_ns=event.time_ns,
+        back_ns=incident.back_ns or table.get("back_ns", 0),
         closed=event.did,
         state=incident.state + 1,
         parts=(),

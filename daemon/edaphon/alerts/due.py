@@ -6,7 +6,7 @@ gives one summary.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import NamedTuple
 
@@ -16,10 +16,11 @@ from edaphon.alerts.holds import DAY_NS, HOUR_NS, MINUTE_NS
 from edaphon.alerts.message import Occasion
 from edaphon.alerts.model import Event, Incident, NodeKind, Severity
 
-__all__ = ["Due", "ReceiverRules", "due", "refused", "sent"]
+__all__ = ["Due", "ReceiverRules", "due", "refused", "sent", "waiting"]
 
 WAIT_MOST_NS = 10 * MINUTE_NS  # a due time further ahead is of a clock that was set back
 DOUBTFUL_REPEAT_NS = 7 * DAY_NS
+UNLIMITED = 10**6  # messages
 FOR_LOST = 4  # one in so many messages of a day is kept for what is lost
 
 
@@ -59,6 +60,26 @@ class Due(NamedTuple):
 def due(book: Book, receivers: Sequence[ReceiverRules], now_ns: int) -> list[Due]:
     """What is due now, the worst first; each is due until its event `sent` or `refused` came."""
     return [message for rules in receivers for message in _of_receiver(book, rules, now_ns)]
+
+
+def waiting(book: Book, rules: ReceiverRules, now_ns: int) -> tuple[int, int]:
+    """How many incidents the limits keep from a receiver, and until when [UTC ns]; none: (0, 0)."""
+    unlimited = replace(rules, per_hour=UNLIMITED, per_day=UNLIMITED)
+    now, all_ = (
+        {number for one in _of_receiver(book, of, now_ns) for number in one.numbers}
+        for of in (rules, unlimited)
+    )
+    if not all_ - now:
+        return 0, 0
+    lost = any(book.incidents[one].severity is Severity.LOST for one in all_ - now)
+    of_day = rules.per_day if lost else rules.per_day - rules.per_day // FOR_LOST
+    times = sorted(book.times_ns.get(rules.name, ()))
+    ends = [
+        times[-most] + span
+        for most, span in ((rules.per_hour, HOUR_NS), (of_day, DAY_NS))
+        if 0 < most <= len(times)
+    ]
+    return len(all_ - now), max([now_ns, *ends])
 
 
 def sent(message: Due, now_ns: int) -> Event:
@@ -194,7 +215,10 @@ def _within_rate(
     single: list[tuple[Incident, Occasion]],
     missed: list[Incident],
 ) -> list[Due]:
-    """As many messages as the rate allows, the worst first; the last one sums up the rest."""
+    """As many messages as the rate allows, the worst first; the last one sums up the rest.
+
+    News of loss passes the limit of an hour: one message at a time, which may be a summary.
+    """
     single.sort(key=_rank)
     times = book.times_ns.get(rules.name, ())
     in_hour = sum(abs(now_ns - one) < HOUR_NS for one in times)
@@ -202,6 +226,8 @@ def _within_rate(
     if of_day <= rules.per_day // FOR_LOST:
         single, missed = [one for one in single if _urgent(*one)], []
     free = min(rules.per_hour - in_hour, of_day)
+    if free <= 0 < of_day:
+        single, missed, free = [one for one in single if _urgent(*one)], [], 1
     if free <= 0:
         return []
     if len(single) + bool(missed) > free:

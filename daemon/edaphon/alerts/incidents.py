@@ -1,17 +1,17 @@
 """Which events a look at the station adds to the book: incidents open, grow, turn and close."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from edaphon.alerts.book import Book, Sent, acknowledged, part_json, replayed
 from edaphon.alerts.causes import DATA, SEVERITIES, STORAGE, Cause, causes, group
 from edaphon.alerts.holds import DAY_NS, HOUR_NS, MINUTE_NS
-from edaphon.alerts.look import Look, above, gone
+from edaphon.alerts.look import Found, Look, above, gone
 from edaphon.alerts.model import Condition, Event, Incident
-from edaphon.alerts.situation import Situation, SourceNow
+from edaphon.alerts.situation import Pause, Situation, SourceNow
 from edaphon.alerts.speaking import unheard
 
-__all__ = ["Book", "Sent", "acknowledged", "replayed", "step"]
+__all__ = ["Book", "Sent", "acknowledged", "numbers_now", "replayed", "step"]
 
 WAIT_MOST_NS = 10 * MINUTE_NS  # before the first message: its parent may fail a moment later
 TURNS = 4  # more comings and goings in a day: it flaps, and stays open
@@ -19,21 +19,30 @@ FLAPPING_NS = QUIET_NS = DAY_NS
 SPEAKS_INTERVALS = 2
 VISIT_NEWS_NS = 2 * HOUR_NS  # of a visit that was entered long after it nobody is to know
 RETURN_INTERVALS, RETURN_MOST_NS = 3, 6 * HOUR_NS  # until what is still ill gets its own incident
+BY_PAUSE = frozenset({"a visit", "a pause", "a removal"})  # who acknowledged
 
 Key = tuple[str, str]
+Numbers = Mapping[str, str | int | float]
 
 
-def step(book: Book, situation: Situation, found: Sequence[Condition]) -> list[Event]:
+def step(book: Book, situation: Situation, found: Found) -> list[Event]:
     """What is to be journalled now; the book after it is `replayed` of each of them in turn."""
     return list(_Step(book, situation, found).events())
 
 
+def numbers_now(book: Book, situation: Situation, found: Found) -> dict[int, Numbers]:
+    """The numbers of open incidents as they are now, by incident: no event renews them."""
+    now = _Step(book, situation, found)
+    both = ((one, now.causes[key]) for key, one in now.open.items() if key in now.causes)
+    return {one.number: cause.numbers for one, cause in both if cause.what is one.what}
+
+
 class _Step:
-    def __init__(self, book: Book, situation: Situation, found: Sequence[Condition]) -> None:
-        self.book, self.situation = book, situation
+    def __init__(self, book: Book, situation: Situation, found: Found) -> None:
+        self.book, self.situation, self.back_ns = book, situation, found.back_ns
         self.now, self.number = situation.now_ns, book.last_number
         open_nodes = {one.cause for one in book.open if one.what in DATA}
-        self.causes = {one.key: one for one in causes(situation, found, open_nodes)}
+        self.causes = {one.key: one for one in causes(situation, found.standing, open_nodes)}
         self.open = {_key(one): one for one in book.open}
         self.look = Look(situation, {})
         self.numbers: dict[Key, int] = {}  # of the incidents that this step opens
@@ -79,16 +88,25 @@ class _Step:
         yield from self.paused(incident)
 
     def paused(self, incident: Incident) -> Iterator[Event]:
-        """A person who declares a pause knows of what fails in it, until its end."""
+        """Who declares a pause knows of what fails in it until it ends, and no longer."""
+        last, until_ns = self.pause_over(incident), incident.acknowledged_until_ns
+        if last is not None and last.end_ns > until_ns:
+            yield acknowledged(incident.number, self.now, last.end_ns, f"a {last.kind}", last.fact)
+            return
+        end_ns = last.end_ns if last is not None else self.now
+        if incident.acknowledged_by in BY_PAUSE and end_ns < until_ns and self.now < until_ns:
+            by, why = incident.acknowledged_by, incident.why
+            yield acknowledged(incident.number, self.now, end_ns, by, why)
+
+    def pause_over(self, incident: Incident) -> Pause | None:
+        """The pause that goes on for longest of those in which all of an incident is."""
         nodes = [part.node for part in incident.parts]
         if not all(self.look.paused(node) for node in nodes):
-            return
+            return None
         ups = {up for node in nodes for up in above(self.situation, node)}
         going = [one for one in self.situation.pauses if one.start_ns <= self.now < one.end_ns]
         mine = [one for one in going if not ups.isdisjoint(one.nodes)]
-        last = max(mine, key=lambda one: one.end_ns, default=None)
-        if last is not None and last.end_ns > incident.acknowledged_until_ns:
-            yield acknowledged(incident.number, self.now, last.end_ns, last.fact, last.kind)
+        return max(mine, key=lambda one: one.end_ns, default=None)
 
     def visits_ended(self) -> Iterator[Event]:
         """What does not speak at the end of a visit, as soon as that can be known."""
@@ -130,12 +148,21 @@ class _Step:
         flaps = self.flaps(incident)
         quiet_ns = self.return_ns(incident) if ill else QUIET_NS if flaps else 0
         if self.quiet_for(incident) >= quiet_ns:
-            return self.event("resolved", incident)
+            return self.event("resolved", incident, **self.back(incident))
         if incident.quiet_ns:
             return None
         left = [part_json(part) for cause in ill for part in cause.parts]
         mono_ns = self.situation.mono_ns
-        return self.event("quiet", incident, mono_ns=mono_ns, flaps=flaps, parts=left)
+        back = self.back(incident)
+        return self.event("quiet", incident, mono_ns=mono_ns, flaps=flaps, parts=left, **back)
+
+    def back(self, incident: Incident) -> dict[str, int]:
+        """When the last of its parts gave data again; unknown (a start): the newest of its data."""
+        known = [self.back_ns[part.key] for part in incident.parts if part.key in self.back_ns]
+        newest = [one.last_ns or 0 for one in self.sources_of(incident)]
+        back_ns = max(known or newest, default=0)
+        is_right = incident.what in DATA and incident.since_ns < back_ns <= self.now
+        return {"back_ns": back_ns} if is_right else {}
 
     def flows(self, incident: Incident) -> bool:
         """Whether data come again from all sources of an incident that have none of their own."""

@@ -7,11 +7,12 @@ entries behind it. Where that copy is lost, or of another journal, all entries a
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from edaphon.alerts.entries import event_of, payload_of
-from edaphon.alerts.incidents import Book, replayed
+from edaphon.alerts.incidents import Book, Numbers, replayed
 from edaphon.alerts.message import Occasion
 from edaphon.alerts.model import Event
 from edaphon.derive.checkpoint import GONE, START, crc_at
@@ -44,10 +45,23 @@ class KeptBook:
         self._changed = False  # since it was saved
         self._saved_s = time.monotonic()
         self.since_ns = 0  # when anything was kept first [UTC ns]
+        self.numbers: Mapping[int, Numbers] = {}  # of the last pass, by incident; see `shown`
 
     @property
     def book(self) -> Book:
         return self._book
+
+    @property
+    def shown(self) -> Book:
+        """The book with the numbers of the last pass: what people read of it is of now."""
+        book, numbers = self._book, self.numbers
+        incidents = {
+            number: replace(one, numbers=numbers.get(number) or one.numbers)
+            if not one.closed
+            else one
+            for number, one in book.incidents.items()
+        }
+        return replace(book, incidents=incidents)
 
     @property
     def ready(self) -> bool:

@@ -1,6 +1,7 @@
 """A look at a situation: what rules ask of it, and how verdicts become conditions after a hold."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -19,13 +20,15 @@ class Verdict(NamedTuple):
     """What a rule says of one thing: wrong, right (False), or neither (None): it stays as it was.
 
     `holds_ns` are how long it must be wrong before it begins, and right before it ends [ns]. With
-    `ripe` false it does not begin yet, however long it has been wrong.
+    `ripe` false it does not begin yet, however long it has been wrong. `data_ns` are the last data
+    that it is about [UTC ns]: where newer ones came since the last look, its hold begins again.
     """
 
     condition: Condition
     wrong: bool | None
     holds_ns: tuple[int, int]
     ripe: bool = True
+    data_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,16 @@ class Found:
     """What a look at a situation found: `standing` is wrong now; the rest waits for its hold.
 
     `suspected` and `mending` are the monotonic times [ns] at which something began to be wrong, or
-    to be right again. A start of the service begins with `Found.of(book.parts)`.
+    to be right again; `data_ns` are the last data of what is suspected [UTC ns], `back_ns` the
+    first data with which it was right again, as far as known. A start of the service begins with
+    `Found.of(book.parts)`.
     """
 
     standing: tuple[Condition, ...] = ()
     suspected: Mapping[Key, int] = field(default_factory=dict)
     mending: Mapping[Key, int] = field(default_factory=dict)
+    data_ns: Mapping[Key, int | None] = field(default_factory=dict)
+    back_ns: Mapping[Key, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, parts: tuple[Condition, ...]) -> "Found":
@@ -129,6 +136,7 @@ class Look:
         since_ns: int | None = None,
         holds_ns: tuple[int, int] | None = None,
         ripe: bool = True,
+        data_ns: int | None = None,
     ) -> Verdict:
         """A verdict with the begin that was known before, where it stood before."""
         stood = self.before.get((node, what))
@@ -136,7 +144,8 @@ class Look:
         since_ns = stood.since_ns if stood else since_ns
         hold = HOLDS[what]
         condition = Condition(node, what, hold.severity, since_ns, numbers)
-        return Verdict(condition, wrong, holds_ns or (hold.begin_ns, hold.end_ns), ripe)
+        holds_ns = holds_ns or (hold.begin_ns, hold.end_ns)
+        return Verdict(condition, wrong, holds_ns, ripe, data_ns)
 
 
 def gone(look: Look, condition: Condition) -> bool:
@@ -170,11 +179,36 @@ def judged(look: Look, verdicts: Iterable[Verdict], before: Found) -> Found:
             )
         else:
             wrong = one.wrong is True and not look.paused(one.condition.node)
-            held = _held(wrong, key, now, one.holds_ns[0], before.suspected, suspected)
+            since = {} if _came(one, before) else before.suspected
+            held = _held(wrong, key, now, one.holds_ns[0], since, suspected)
             stands = held and one.ripe
         if stands:
             standing.append(one.condition)
-    return Found(tuple(standing), suspected, mending)
+    data_ns = {key: by_key[key].data_ns for key in suspected}
+    ill = suspected.keys() | {one.key for one in standing} - mending.keys()
+    back_ns = dict(_back(by_key.values(), before, mending, ill))
+    return Found(tuple(standing), suspected, mending, data_ns, back_ns)
+
+
+def _back(
+    verdicts: Iterable[Verdict], before: Found, mending: Mapping[Key, int], ill: AbstractSet[Key]
+) -> Iterator[tuple[Key, int]]:
+    """The time of the first data after what was wrong [UTC ns], until it is wrong again."""
+    for one in verdicts:
+        key = one.condition.key
+        begins = key in mending and key not in before.mending
+        back_ns = one.data_ns if begins else before.back_ns.get(key)
+        if back_ns is not None and key not in ill:
+            yield key, back_ns
+
+
+def _came(one: Verdict, before: Found) -> bool:
+    """Whether newer data came since it was suspected: then it was not wrong all the time."""
+    key = one.condition.key
+    if key not in before.data_ns or one.data_ns is None:
+        return False
+    last_ns = before.data_ns[key]
+    return last_ns is None or one.data_ns > last_ns
 
 
 def _held(

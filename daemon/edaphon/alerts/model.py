@@ -147,6 +147,7 @@ class Incident:
     turns_ns: tuple[int, ...] = ()  # when it came and went lately: it flaps
     quiet_ns: int = 0  # since when nothing is wrong, while it is kept open; 0: it is wrong now
     resolved_ns: int = 0
+    back_ns: int = 0  # the first data after it, as far as known; 0: see `quiet_ns`, `resolved_ns`
     acknowledged_until_ns: int = 0
     acknowledged_by: str = ""
     why: str = ""  # of the acknowledgement

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from edaphon.alerts.due import due
 from edaphon.alerts.heartbeat import Beat, Pulse
-from edaphon.alerts.incidents import Book, acknowledged, step
+from edaphon.alerts.incidents import Book, acknowledged, numbers_now, step
 from edaphon.alerts.kept import KeptBook
 from edaphon.alerts.model import Event, Node, NodeKind
 from edaphon.alerts.rules import Found, conditions
@@ -108,7 +108,8 @@ class Notifier:
         situation = replace(self._station.look(), receivers_refuse=self._refuse())
         self._found = conditions(situation, self._found)
         self.situation = situation
-        events = self.kept.change(lambda book: step(book, situation, self._found.standing), True)
+        events = self.kept.change(lambda book: step(book, situation, self._found), True)
+        self.kept.numbers = numbers_now(self.kept.book, situation, self._found)
         for event in events:
             _log.info("%s", f"incident {event.number} {event.did}" if event.number else event.did)
         self.save()

@@ -14,16 +14,20 @@ from edaphon.alerts.situation import ChannelNow, SinkNow, Situation, SourceNow, 
 
 __all__ = [
     "FAULTS",
+    "OTHER_LOGGER",
     "STRIKES_NS",
     "CannotRehearse",
     "Fault",
     "Rehearsed",
+    "ending_at",
     "rehearsed",
     "situations",
 ]
 
+OTHER_LOGGER = "F14"  # of files that are followed
 STRIKES_NS = HOUR_NS  # of good data before the fault
 FALLS_V_A_DAY, ABOVE_LEAST_V = 0.3, 1.5
+A_CODE = "-9999"  # what many instruments give instead of a value
 LEAST_SHARE = 0.85  # of the voltage now, where nobody knows what the instruments need
 
 
@@ -65,7 +69,7 @@ def rehearsed(
     book, found, messages = Book(), Found(), list[Rehearsed]()
     for now in situations(healthy, fault, node):
         found = conditions(now, found)
-        for event in step(book, now, found.standing):
+        for event in step(book, now, found):
             book = replayed(book, event)
         for message in due(book, receivers, now.now_ns):
             of = tuple(book.incidents[number] for number in message.numbers)
@@ -73,6 +77,13 @@ def rehearsed(
             messages.append(Rehearsed(after_ns, message, of))
             book = replayed(book, sent(message, now.now_ns))
     return messages
+
+
+def ending_at(situation: Situation, fault: str) -> Situation:
+    """The station so much earlier that the play of a fault ends at its time: no time is to come."""
+    known = FAULTS.get(fault)
+    played_ns = STRIKES_NS + known.lasts_ns + known.after_ns if known else 0
+    return replace(situation, now_ns=situation.now_ns - played_ns)
 
 
 def situations(healthy: Situation, fault: str, node: str = "") -> Iterator[Situation]:
@@ -191,7 +202,7 @@ def _codes(play: _Play, now: Situation, since_ns: int) -> Situation:
         interval_ns = one.interval_ns or HOUR_NS
         first_ns = begin_ns // interval_ns * interval_ns + interval_ns
         times = tuple(range(first_ns, now.now_ns + 1, interval_ns))
-        return replace(play.channel(one, begin_ns), failed_ns=times, code="failure code")
+        return replace(play.channel(one, begin_ns), failed_ns=times, code=A_CODE)
 
     return replace(
         now,
@@ -238,7 +249,7 @@ FAULTS: Mapping[str, Fault] = {
     "F13": Fault(
         "the supply falls slowly", NodeKind.SUPPLY, _supply, 7 * DAY_NS, 2 * DAY_NS, 10 * MINUTE_NS
     ),
-    "F14": Fault("the logger falls silent", NodeKind.LOGGER, _silent),
+    OTHER_LOGGER: Fault("the logger falls silent", NodeKind.LOGGER, _silent),
     "F22": Fault("a bus is down", NodeKind.BUS, _silent),
     "adapter": Fault("the adapter of a bus is pulled", NodeKind.BUS, _adapter),
     "disk-full": Fault("the disk is full", NodeKind.LOGGER, _disk),

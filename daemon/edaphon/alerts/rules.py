@@ -77,6 +77,7 @@ def silence(look: Look) -> Iterator[Verdict]:
             since_ns=one.last_ns,
             holds_ns=(later * one.interval_ns, one.interval_ns),
             ripe=age_ns > _silent_after(one) * one.interval_ns,
+            data_ns=one.last_ns,
         )
 
 
@@ -101,7 +102,13 @@ def no_number(look: Look) -> Iterator[Verdict]:
         numbers: Numbers = {"interval_s": interval_ns / 1e9}
         holds = later * interval_ns, interval_ns
         yield look.verdict(
-            channel.node, What.NO_NUMBER, wrong, numbers, since_ns=since_ns, holds_ns=holds
+            channel.node,
+            What.NO_NUMBER,
+            wrong,
+            numbers,
+            since_ns=since_ns,
+            holds_ns=holds,
+            data_ns=channel.last_number_ns,
         )
 
 
@@ -147,7 +154,14 @@ def failure_codes(look: Look) -> Iterator[Verdict]:
         first_ns = channel.failed_ns[0] if channel.failed_ns else None
         numbers: Numbers = {"code": channel.code, "times": len(channel.failed_ns)}
         numbers["interval_s"] = interval_ns / 1e9
-        yield look.verdict(channel.node, What.FAILURE_CODE, wrong, numbers, since_ns=first_ns)
+        yield look.verdict(
+            channel.node,
+            What.FAILURE_CODE,
+            wrong,
+            numbers,
+            since_ns=first_ns,
+            data_ns=channel.last_number_ns,
+        )
 
 
 def low_supply(look: Look) -> Iterator[Verdict]:

@@ -103,7 +103,7 @@ class Sender:
             self._sent(well, message)
 
     def _send_one(self, message: Due) -> bool:
-        return self._sent(message, self._post.write(message, self._kept.book))
+        return self._sent(message, self._post.write(message, self._kept.shown))
 
     def _sent(self, message: Due, text: Message) -> bool:
         """Whether the next one may follow."""

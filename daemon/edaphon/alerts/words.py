@@ -113,7 +113,8 @@ class IncidentWords:
         }
         if self.channels:
             known["channels"] = lang.count("channels", len(self.channels))
-        if source := self.wiring.source(incident.cause):
+        source = self.wiring.source(incident.cause)
+        if source and not self.is_kept:  # nobody can ask what comes by files or radio
             known["source"] = one_line(source.name)
         known |= self._times()
         known |= sheet_facts_written(lang, self.wiring.sheet_facts(incident.cause))
@@ -129,9 +130,15 @@ class IncidentWords:
         times = [part.since_ns for part in parts]
         return median_low(times) if times else self.incident.since_ns
 
+    @property
+    def back_ns(self) -> int:
+        """When data came again, or all was well again [UTC ns], 0: not yet."""
+        incident = self.incident
+        return incident.back_ns or incident.quiet_ns or incident.resolved_ns
+
     def _times(self) -> dict[str, str]:
         lang, since_ns = self.lang, self.since_ns
-        back_ns = self.incident.quiet_ns or self.incident.resolved_ns
+        back_ns = self.back_ns
         times: dict[str, str] = {}
         if since_ns:
             times |= {"since": lang.moment(since_ns), "ago": lang.ago(since_ns)}
@@ -145,7 +152,8 @@ class IncidentWords:
         """How often a source was asked in that time, which is how many measurements are missing."""
         interval_s = self.incident.numbers.get("interval_s")
         known = isinstance(interval_s, int | float) and interval_s > 0 and self.since_ns
-        n = int(lasted_ns / (float(interval_s) * _NS)) if known and interval_s else 0
+        slots = lasted_ns / (float(interval_s) * _NS) if known and interval_s else 0.0
+        n = round(slots) - 1 if self.incident.back_ns else int(slots)  # the first data are no gap
         if n < 1:
             return {}
         lang, asked = self.lang, _ASKED.intersection(self.variants)
@@ -272,7 +280,7 @@ class IncidentWords:
             form = "resolved_whole" if self.is_whole else "resolved_plain"
             if self.is_hole and not self.is_kept:
                 form = "resolved"
-            return form, _when(lang, incident.quiet_ns or incident.resolved_ns)
+            return form, _when(lang, self.back_ns)
         if incident.severity is Severity.WILL_BE_LOST:
             begins_ns = int(incident.numbers.get("begins_ns", 0))
             return ("ahead", {"when": lang.short_date(begins_ns)}) if begins_ns else ("opened", {})

@@ -1,7 +1,7 @@
 """`edaphon alert`: the open incidents, acknowledging them, testing and rehearsing who gets what."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,13 +11,16 @@ import typer
 
 from edaphon.alerts.due import ReceiverRules
 from edaphon.alerts.incidents import Book
+from edaphon.alerts.language import load_language
 from edaphon.alerts.message import Message
 from edaphon.alerts.model import Node, NodeKind
 from edaphon.alerts.rehearse import (
     FAULTS,
+    OTHER_LOGGER,
     STRIKES_NS,
     CannotRehearse,
     Rehearsed,
+    ending_at,
     rehearsed,
 )
 from edaphon.alerts.situation import Situation
@@ -29,10 +32,11 @@ from edaphon.commands.layout import Layout
 from edaphon.commands.storage import Storage, configured, fail, open_storage
 from edaphon.commands.watching.alerting import Writer, receiver_of, rules_of, tried
 from edaphon.commands.watching.healthy import healthy
-from edaphon.config import Configuration, Notify
+from edaphon.commands.watching.tree import node_id
+from edaphon.config import Configuration, FileSource, Notify
 from edaphon.facts import FactRow, Knowledge, new_rows
 from edaphon.nouns import Sequence
-from edaphon.written.values import duration_ns, instant_text
+from edaphon.written.values import duration_ns
 
 __all__ = ["alert"]
 
@@ -52,13 +56,15 @@ def list_(
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     file: Config = None,
 ) -> None:
-    """List the open incidents, the worst first, and what receivers do not take."""
-    found = _ask(open_storage(file), do="list")
+    """List the open incidents, what nobody acknowledged first, and what receivers do not take."""
+    storage = open_storage(file)
+    found = _ask(storage, do="list")
     if json:
         typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
         return
+    moment = _moments(storage.config)
     for row in found["incidents"]:
-        typer.echo(f"{row['number']} ({row['severity']}): {row['title']}{_state(row)}")
+        typer.echo(f"{row['number']} ({row['severity']}): {row['title']}{_state(row, moment)}")
         for line in row["text"].splitlines():
             typer.echo(f"    {line}".rstrip())
     if not found["incidents"]:
@@ -66,6 +72,11 @@ def list_(
     for one in found["receivers"]:
         if why := one["refuses"] or one["delayed"]:
             typer.echo(f"receiver {one['name']}: {why}")
+        if n := one["waiting"]:
+            until = moment(one["waiting_until_ns"])
+            wait = "1 incident waits" if n == 1 else f"{n} incidents wait"
+            limit = f"{wait} for its limit of messages, until {until}"
+            typer.echo(f"receiver {one['name']}: {limit}")
     if n := found["undelivered"]:
         typer.echo(f"messages that did not go out yet: {n}")
 
@@ -86,8 +97,10 @@ def ack(
     except ValueError as error:
         raise fail(f"--for: expected {error}; got {for_!r}", USAGE) from None
     words = {"number": number, "for_ns": for_ns, "why": why, "who": who or account_name()}
-    done = _ask(open_storage(file), do="ack", **words)
-    typer.echo(f"incident {number} is acknowledged until {instant_text(done['until_ns'])}")
+    storage = open_storage(file)
+    done = _ask(storage, do="ack", **words)
+    until = _moments(storage.config)(done["until_ns"])
+    typer.echo(f"incident {number} is acknowledged until {until}")
 
 
 @alert.command("test")
@@ -146,7 +159,14 @@ def rehearse(
     found = configured(file or usual_file())
     config, storage = found.config, Storage(found.config, Layout(found.config.storage.folder))
     situation = healthy(config, _knowledge(storage, list(found.rows)), time.time_ns())
+    situation = ending_at(situation, fault)
     node = _node(situation.nodes, probe) if probe else ""
+    if fault == OTHER_LOGGER and not probe:
+        node = _followed(config)
+        if not node:
+            typer.echo(
+                "no files of another logger are followed: this logger's own lines are silent"
+            )
     rules = [rules_of(config, notify) for notify in config.notify]
     shown = rules or [_nobody(config)]
     try:
@@ -183,6 +203,12 @@ def _node(nodes: Mapping[str, Node], name: str) -> str:
     raise fail(f"expected what this plot has ({known}), got {name!r}", USAGE)
 
 
+def _followed(config: Configuration) -> str:
+    """The node of the first source whose files another logger writes, "" without one."""
+    paths = [one.path for one in config.sources if isinstance(one, FileSource)]
+    return node_id(NodeKind.SOURCE, paths[0]) if paths else ""
+
+
 def _nobody(config: Configuration) -> ReceiverRules:
     """Who would be sent everything, where nobody is configured."""
     return ReceiverRules("(nobody)", offset_s=config.site.utc_offset_s)
@@ -201,15 +227,22 @@ def _show(config: Configuration, one: Rehearsed, begin: Situation) -> None:
 
 def _span(ns: int) -> str:
     hours = ns / HOUR_NS
+    if hours < 2:
+        return f"{round(hours * 60)} min"
     return f"{hours / 24:.1f} days" if hours >= 48 else f"{hours:.1f} h"
 
 
-def _state(row: Mapping[str, Any]) -> str:
+def _moments(config: Configuration) -> Callable[[int], str]:
+    """Writes times as messages do: of the site, as the messages' last line says."""
+    return load_language("en", config.site.utc_offset_s, time.time_ns()).moment
+
+
+def _state(row: Mapping[str, Any], moment: Callable[[int], str]) -> str:
     words = []
     if not row["wrong"]:
         words.append("well again, kept open for a while")
-    if until_ns := row["acknowledged_until_ns"]:
-        words.append(f"acknowledged by {row['acknowledged_by']} until {instant_text(until_ns)}")
+    if (until_ns := row["acknowledged_until_ns"]) > time.time_ns():
+        words.append(f"acknowledged by {row['acknowledged_by']} until {moment(until_ns)}")
     return f" ({'; '.join(words)})" if words else ""
 
 

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from edaphon.alerts.book import Book
+from edaphon.alerts.due import waiting
 from edaphon.alerts.notifier import UnknownIncident
+from edaphon.alerts.sending import Sender
 from edaphon.alerts.speaking import unheard
 from edaphon.commands.control import DaemonRefuses
 from edaphon.commands.problems import incident_rows
@@ -36,10 +39,15 @@ def _listed(service: "Service") -> dict[str, Any]:
         "incidents": incident_rows(service),
         "undelivered": alerts.undelivered(now_ns),
         "receivers": [
-            {"name": name, "refuses": one.refuses, "delayed": one.delayed, "hangs": one.hangs}
-            for name, one in alerts.senders.items()
+            _receiver(name, one, alerts.book, now_ns) for name, one in alerts.senders.items()
         ],
     }
+
+
+def _receiver(name: str, one: Sender, book: Book, now_ns: int) -> dict[str, Any]:
+    found = {"name": name, "refuses": one.refuses, "delayed": one.delayed, "hangs": one.hangs}
+    waits, until_ns = waiting(book, one.rules, now_ns)
+    return found | {"waiting": waits, "waiting_until_ns": until_ns}
 
 
 def _acknowledged(service: "Service", request: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from edaphon.journal.losses import open_losses
 if TYPE_CHECKING:
     from edaphon.commands.service import Service
 
-__all__ = ["NOT_KEPT", "incident_rows", "is_wrong", "problems"]
+__all__ = ["NOT_KEPT", "incident_rows", "is_wrong", "problems", "urgency"]
 
 Sentence = tuple[str, tuple[What, ...], str]  # node, conditions that say the same, the sentence
 _NO_DATA = frozenset({What.SILENT, What.NO_NUMBER})
@@ -39,15 +39,17 @@ NOT_KEPT = "records wait in memory: the journal can't be written"
 
 
 def incident_rows(service: "Service", language: str = "en") -> list[dict[str, Any]]:
-    """The open incidents in the words of their messages, the worst and oldest first."""
+    """The open incidents in the words of their messages, in the order of `urgency`."""
     writer, nodes = Writer(service.config, language), service.alerts.nodes
-    now_ns, order = service.keeper.now_ns(), list(Severity)
-    return [
-        incident_row(one, writer, nodes, now_ns)
-        for one in sorted(
-            service.alerts.book.open, key=lambda one: (order.index(one.severity), one.number)
-        )
-    ]
+    now_ns = service.keeper.now_ns()
+    ordered = sorted(service.alerts.kept.shown.open, key=lambda one: urgency(one, now_ns))
+    return [incident_row(one, writer, nodes, now_ns) for one in ordered]
+
+
+def urgency(one: Incident, now_ns: int) -> tuple[bool, bool, int, int]:
+    """A sort key: wrong and not acknowledged, acknowledged, well again; the worst and oldest."""
+    is_acknowledged = now_ns < one.acknowledged_until_ns
+    return not is_wrong(one), is_acknowledged, list(Severity).index(one.severity), one.number
 
 
 def incident_row(

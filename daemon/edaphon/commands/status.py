@@ -59,14 +59,14 @@ def _lines(table: dict[str, Any]) -> list[str]:
     ]
     if table["again"]:
         lines.append(f"derived again at present: {', '.join(table['again'])}")
-    lines += [_incident(one) for one in table["incidents"]]
+    lines += [_incident(one, table["now_ns"]) for one in table["incidents"]]
     return lines + [f"TROUBLE {words}" for words in table["trouble"]]
 
 
-def _incident(row: dict[str, Any]) -> str:
+def _incident(row: dict[str, Any], now_ns: int) -> str:
     """As the message about it begins."""
     state = "" if row["wrong"] else ", well again"
-    state += ", acknowledged" if row["acknowledged_until_ns"] else ""
+    state += ", acknowledged" if now_ns < row["acknowledged_until_ns"] else ""
     return f"INCIDENT {row['number']} ({row['severity']}{state}): {row['title']}"
 
 

@@ -27,7 +27,7 @@ class Incident:
 
 
 def incidents(status: Status, now_ns: int) -> tuple[Incident, ...]:
-    """In the order of the recorder: the worst and oldest first."""
+    """In the order of the recorder: what nobody acknowledged first."""
     offset_s = status.site.utc_offset_s
     return tuple(_incident(one, now_ns, offset_s) for one in status.incidents)
 

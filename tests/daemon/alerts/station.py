@@ -127,7 +127,7 @@ class Station:
 
     def look(self) -> list[Event]:
         self.found = conditions(self.now, self.found)
-        new = step(self.book, self.now, self.found.standing)
+        new = step(self.book, self.now, self.found)
         for event in new:
             self.add(event)
         if self.online:

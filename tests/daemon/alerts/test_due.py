@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.daemon.alerts.station import DAY, HOUR, MINUTE, START
 
 from edaphon.alerts.book import Book, acknowledged, replayed
-from edaphon.alerts.due import Due, ReceiverRules, due, refused, sent
+from edaphon.alerts.due import Due, ReceiverRules, due, refused, sent, waiting
 from edaphon.alerts.message import Occasion
 from edaphon.alerts.model import Event, Severity, What
 
@@ -270,8 +270,10 @@ def test_beyond_the_rate_the_worst_goes_first_and_the_rest_is_one_summary() -> N
     assert len(taken) == MAIL.per_hour
     assert taken[-1].occasion is Occasion.SUMMARY
     assert len(taken[-1].numbers) == 5
-    now = replayed(now, opened(11, START + MINUTE))
+    now = replayed(now, opened(11, START + MINUTE, Severity.LATE))
     assert occasions(now, START + MINUTE) == []
+    assert waiting(now, MAIL, START + MINUTE) == (1, START + HOUR)
+    assert waiting(now, MAIL, START + HOUR) == (0, 0)
     assert occasions(now, START + HOUR) == [("mail", "opened", 11)]
 
 
@@ -284,6 +286,26 @@ def test_the_last_messages_of_a_day_are_kept_for_what_is_lost() -> None:
     at = START + 16 * HOUR
     now = replayed(replayed(now, opened(90, at, Severity.LATE)), opened(91, at))
     assert occasions(now, at) == [("mail", "opened", 91)]
+    assert waiting(now, MAIL, at) == (1, START + DAY)
+
+
+def test_news_of_loss_passes_the_limit_of_an_hour_and_not_that_of_a_day() -> None:
+    late = Severity.LATE
+    now, taken = deliver(book(*(opened(n, severity=late) for n in range(1, 7))), START)
+    assert len(taken) == MAIL.per_hour
+    for event in (opened(7, severity=late), opened(8), resolved(1, START)):
+        now = replayed(now, event)
+    now, taken = deliver(now, START + MINUTE)
+    assert [(one.occasion, one.numbers) for one in taken] == [(Occasion.OPENED, (8,))]
+    now = replayed(replayed(now, opened(9)), opened(10))
+    now, taken = deliver(now, START + 2 * MINUTE)
+    assert [(one.occasion, one.numbers) for one in taken] == [(Occasion.SUMMARY, (9, 10))]
+    for number in range(11, 40):
+        now, taken = deliver(replayed(now, opened(number)), START + number * MINUTE)
+    assert len(now.times_ns["mail"]) == MAIL.per_day
+    assert not taken
+    worse_now = replayed(now, worse(7, START + HOUR))
+    assert due(worse_now, [MAIL], START + 3 * HOUR) == []
 
 
 def test_a_new_receiver_gets_no_summary_of_the_past() -> None:

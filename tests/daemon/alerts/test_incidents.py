@@ -6,6 +6,7 @@ import pytest
 from tests.daemon.alerts.station import DAY, HOUR, MINUTE, TEN, Station, dids, healthy
 
 from edaphon.alerts.incidents import Book, replayed
+from edaphon.alerts.look import Found
 from edaphon.alerts.model import LOGGER, Severity, What
 from edaphon.alerts.situation import Pause
 
@@ -217,6 +218,33 @@ def test_ages_that_jump_with_the_clock_open_nothing() -> None:
         ages = tuple(replace(one, age_ns=one.age_ns + 3 * HOUR) for one in station.now.sources)
         station.run(25 * MINUTE, sources=ages)
     assert station.events == []
+
+
+def test_data_are_back_since_the_first_of_them_and_not_since_the_look_that_was_sure() -> None:
+    station = Station().run(HOUR)
+    station.silent = {"source one/0"}
+    station.run(2 * HOUR + 3 * MINUTE)
+    station.silent = set()
+    first_ns = station.now.now_ns // TEN * TEN
+    station.run(HOUR)
+    (one,) = station.book.incidents.values()
+    assert one.closed == "resolved"
+    assert one.since_ns < one.back_ns
+    assert abs(one.back_ns - first_ns) <= TEN
+    assert one.back_ns < one.resolved_ns - TEN + MINUTE
+
+
+def test_after_a_start_data_are_back_no_later_than_the_newest_of_them() -> None:
+    station = Station().run(HOUR)
+    station.silent = {"bus one"}
+    station.run(2 * HOUR)
+    station.silent = set()
+    station.run(11 * MINUTE)
+    station.found = Found.of(station.book.parts)
+    station.run(HOUR)
+    (one,) = station.book.incidents.values()
+    assert one.closed == "resolved"
+    assert one.since_ns < one.back_ns <= one.resolved_ns // TEN * TEN
 
 
 def test_what_flaps_stays_open_until_a_day_of_quiet() -> None:

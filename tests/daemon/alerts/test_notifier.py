@@ -76,7 +76,8 @@ class Watched:
 
 def written(due: Due, book: Book) -> Message:
     number = due.numbers[0] if due.numbers else 0
-    return Message(due.occasion, number, Severity.LOST, "title", "short", "text", 0)
+    text = str(dict(book.incidents[number].numbers)) if number else "text"
+    return Message(due.occasion, number, Severity.LOST, "title", "short", text, 0)
 
 
 @dataclass
@@ -128,6 +129,30 @@ def life(
     finally:
         journal.close()
         state.close()
+
+
+def volts(station: Station, last_v: float) -> None:
+    now = station.now
+    station.now = replace(now, supplies=tuple(replace(s, last_v=last_v) for s in now.supplies))
+
+
+def test_a_reminder_has_the_numbers_of_now_and_no_event_is_journalled_for_them(
+    tmp_path: Path,
+) -> None:
+    station, mail = Station(), Inbox()
+    with life(tmp_path, station, mail=mail) as one:
+        volts(station, 10.9)
+        one.pass_time(HOUR)
+        one.send()
+        journalled = len(one.events())
+        for hour in range(24):
+            volts(station, 10.8 - hour / 100)
+            one.pass_time(HOUR, each=10 * MINUTE)
+        assert len(one.events()) == journalled
+        one.send()
+        assert mail.occasions == ["opened", "repeated"]
+        assert "'last_v': 10.9," in mail.messages[0].text
+        assert f"'last_v': {10.8 - 23 / 100}," in mail.messages[1].text
 
 
 def test_a_restart_sends_nothing_twice_and_goes_on_with_what_is_open(tmp_path: Path) -> None:

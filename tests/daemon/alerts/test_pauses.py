@@ -7,7 +7,7 @@ import pytest
 from tests.daemon.alerts.station import DAY, HOUR, MINUTE, TEN, Station
 from tests.daemon.alerts.test_tree import LINE, LORA, channel, parts, probe
 
-from edaphon.alerts.book import Book, replayed
+from edaphon.alerts.book import Book, acknowledged, replayed
 from edaphon.alerts.due import ReceiverRules
 from edaphon.alerts.model import Severity
 from edaphon.alerts.situation import Pause
@@ -263,6 +263,31 @@ def test_the_incident_of_another_plot_is_not_acknowledged_by_a_visit() -> None:
     life = Life(ENDED + VISIT).run(TEN).run(2 * HOUR, silent={"source line/b"})
     until = {one.acknowledged_until_ns for one in life.station.book.open}
     assert until == {NOON + 3 * HOUR}  # of the visit, and not of the removal of line/a
+
+
+def test_what_a_visit_acknowledged_is_no_longer_acknowledged_once_it_ended_early() -> None:
+    life = Life(TWO + VISIT).run(TEN).run(2 * HOUR, silent={"source line/b"})
+    (one,) = life.station.book.open
+    assert (one.acknowledged_by, one.why) == ("a visit", "v")
+    assert one.acknowledged_until_ns == NOON + 3 * HOUR
+    ended = VISIT.replace('"v"', '"v-end"\nsupersedes = "v"').replace("T15:00", "T13:15")
+    life.config, life.knowledge = parts(*TABLES, facts=TWO + VISIT + ended)
+    now_ns = life.station.now.now_ns
+    life.run(20 * MINUTE)
+    (one,) = life.station.book.open
+    assert now_ns < one.acknowledged_until_ns < life.station.now.now_ns
+    dids = [event.did for event in life.station.events]
+    assert dids.count("acknowledged") == 2
+
+
+def test_what_a_person_acknowledged_in_a_visit_stays_so_after_it() -> None:
+    life = Life(TWO + VISIT).run(TEN).run(2 * HOUR, silent={"source line/b"})
+    (one,) = life.station.book.open
+    until_ns = NOON + 2 * DAY
+    life.station.add(acknowledged(one.number, life.station.now.now_ns, until_ns, "K", "known"))
+    life.run(4 * HOUR)
+    (one,) = life.station.book.open
+    assert (one.acknowledged_until_ns, one.acknowledged_by) == (until_ns, "K")
 
 
 def test_knowledge_without_such_facts_gives_no_pause() -> None:

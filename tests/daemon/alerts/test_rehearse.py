@@ -5,7 +5,7 @@ from tests.daemon.alerts.station import HOUR, TEN, healthy
 
 from edaphon.alerts.due import ReceiverRules
 from edaphon.alerts.model import LOGGER
-from edaphon.alerts.rehearse import FAULTS, CannotRehearse, rehearsed
+from edaphon.alerts.rehearse import FAULTS, CannotRehearse, ending_at, rehearsed, situations
 
 MAIL = ReceiverRules("mail", repeat_ns=100 * 24 * HOUR)
 
@@ -30,6 +30,13 @@ def test_a_fault_is_one_message_of_its_cause_and_one_when_it_is_mended(
     assert [one.due.occasion.value for one in messages] == occasions
     assert {one.incidents[0].cause for one in messages} == {cause}
     assert len({one.due.numbers for one in messages}) == 1
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_no_time_of_a_play_that_ends_now_is_to_come(fault: str) -> None:
+    station = healthy()
+    times = [one.now_ns for one in situations(ending_at(station, fault), fault)]
+    assert max(times) <= station.now_ns < max(times) + HOUR
 
 
 def test_every_fault_is_tried() -> None:

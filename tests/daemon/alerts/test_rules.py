@@ -154,6 +154,46 @@ def test_after_a_silence_of_its_source_a_channel_has_its_intervals_again() -> No
     assert begins_after(20, last_age=1000)
 
 
+def station_at(interval: int, second: int, source_stops: int, number_stops: int) -> Situation:
+    """A source with records 2 s after its slots, of which the last come at these seconds."""
+
+    def last(until: int) -> int:
+        return START + (min(second, until) - 2) // interval * interval * SECOND
+
+    now_ns, spoke = START + second * SECOND, last(source_stops)
+    now = with_source(last_ns=spoke, age_ns=now_ns - spoke, interval_ns=interval * SECOND)
+    now = with_channel(now, last_number_ns=last(number_stops), interval_ns=interval * SECOND)
+    # the other channels of the probe, and other sources, are not what this is about
+    sources = tuple(one for one in now.sources if one.node == PROBE)
+    channels = tuple(one for one in now.channels if one.node == CHANNEL)
+    mono_ns = now.mono_ns + second * SECOND
+    return replace(now, now_ns=now_ns, mono_ns=mono_ns, sources=sources, channels=channels)
+
+
+def noticed(interval: int, start: int, *stops: int) -> dict[What, int]:
+    """What stands in looks each 30 s, and since which second."""
+    found, first = Found(), dict[What, int]()
+    for second in range(900 + start, 1500, 30):
+        found = conditions(station_at(interval, second, *stops), found)
+        first = {one.what: second for one in found.standing} | first
+    return first
+
+
+@pytest.mark.parametrize("interval", [5, 10, 15, 20, 30, 60])
+def test_numbers_that_come_between_two_looks_are_never_missed(interval: int) -> None:
+    assert all(noticed(interval, start, 9999, 9999) == {} for start in range(30))
+
+
+@pytest.mark.parametrize(
+    ("what", "stops"), [(What.NO_NUMBER, (9999, 1000)), (What.SILENT, (1000, 1000))]
+)
+def test_a_short_interval_that_stops_is_noticed_in_time(what: What, stops: tuple[int, int]) -> None:
+    for start in range(30):
+        found = noticed(10, start, *stops)
+        assert list(found) == [what]
+        assert 1010 < found[what] <= 1000 + 2 * 30 + 10
+
+
 def test_a_silent_source_has_no_channels_without_numbers() -> None:
     now = with_source(last_ns=START, age_ns=2 * HOUR)
     assert set(standing(with_channel(now, last_number_ns=START - HOUR))) == {(PROBE, What.SILENT)}

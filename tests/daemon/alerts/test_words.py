@@ -394,6 +394,22 @@ def test_steps_are_those_of_the_protocol_and_the_manual() -> None:
     assert "`ping`" in tcp
 
 
+@pytest.mark.parametrize("what", [What.NO_NUMBER, What.FAILURE_CODE, What.SILENT])
+def test_no_step_asks_what_comes_by_files_or_radio(what: What) -> None:
+    for path, model in (("file/csv", "licor.li-8100a"), ("radio/a", "dragino.s31-lb")):
+        nodes = {
+            f"source {path}": node(NodeKind.SOURCE, path, model=model),
+            "channel c": node(NodeKind.CHANNEL, "c", f"source {path}"),
+        }
+        cause = "channel c" if what is not What.SILENT else f"source {path}"
+        one = incident(what, cause, Severity.LOST, HOUR_NS, interval_s=600)
+        for language in ("en", "de"):
+            text = message(one, Occasion.OPENED, nodes, language, SITE, NOW_NS).text
+            assert "edaphon read" not in text
+            if path.startswith("file/") and what is not What.FAILURE_CODE:
+                assert "edaphon files list" in text
+
+
 def test_an_instrument_that_talks_by_itself_was_not_asked() -> None:
     nodes = {"bus gas": node(NodeKind.BUS, "gas")}
     nodes["source gas/0"] = node(NodeKind.SOURCE, "gas/0", "bus gas", model="licor.li-850")
@@ -473,6 +489,15 @@ def test_a_summary_lists_each_incident_once_and_counts_the_rest() -> None:
     one_open = summary([PROBE, *many[:1]], NODES, "en", SITE, NOW_NS)
     assert "came and went" not in one_open.title
     assert "1 still open" in one_open.title
+
+
+def test_the_first_data_after_a_silence_are_its_end_and_no_missing_measurement() -> None:
+    one = incident(What.SILENT, "bus sdi12", Severity.LOST, 2 * HOUR_NS, interval_s=600.0)
+    back_ns = one.since_ns + HOUR_NS
+    one = replace(one, resolved_ns=one.since_ns + 2 * HOUR_NS, back_ns=back_ns)
+    text = said(one, Occasion.RESOLVED).text
+    assert "About 5 measurements are missing" in text
+    assert "(1 hour)" in text
 
 
 def test_what_comes_and_goes_is_said_to() -> None:

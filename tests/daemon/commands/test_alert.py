@@ -1,5 +1,6 @@
 """`edaphon alert`: list, acknowledge, test, rehearse; and what status says of incidents."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -7,14 +8,18 @@ from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.daemon.commands.calling import call, call_json, until
 from tests.stories.station import Station, teros12_facts
 
+from edaphon.alerts.model import Incident, Severity, What
 from edaphon.alerts.situation import Situation
+from edaphon.commands.problems import urgency
 from edaphon.commands.run import running
 from edaphon.commands.service import Overrides, Service
+from edaphon.commands.watching.alerting import Writer
 
 LINE = '[bus.line]\nkind = "sdi12"\nport = "/dev/serial/by-id/usb-FTDI_A10K2XYZ-if00-port0"\n'
 PROBES = "".join(
@@ -83,7 +88,32 @@ def test_an_incident_is_listed_and_acknowledged_by_its_number(tmp_path: Path) ->
         (one,) = call_json(station, "alert", "list")["incidents"]
         assert one["why"] == "card ordered"
         assert one["acknowledged_until_ns"] > time.time_ns() + 2 * 86400 * 10**9
-        assert "acknowledged by" in call(station, "alert", "list")[0]
+        first = call(station, "alert", "list")[0].splitlines()[0]
+        assert re.search(r"acknowledged by .+ until \w{3} \d+ \w{3} \d{4}, \d\d:\d\d\)$", first)
+        assert re.search(r"until \w{3} \d+ \w{3} \d{4}, \d\d:\d\d$", done)
+
+
+def test_what_nobody_acknowledged_is_listed_first_and_what_is_well_again_last() -> None:
+    lost = Incident(1, "source a", What.SILENT, Severity.LOST, 1, 1, ("source a",))
+    late = replace(lost, number=2, severity=Severity.LATE)
+    known = replace(lost, number=3, acknowledged_until_ns=200)
+    was_known = replace(lost, number=4, acknowledged_until_ns=90)
+    well = replace(lost, number=5, quiet_ns=50)
+    found = sorted([well, known, late, was_known, lost], key=lambda one: urgency(one, 100))
+    assert [one.number for one in found] == [1, 4, 2, 3, 5]
+
+
+def test_the_list_names_a_receiver_whose_messages_wait_for_its_limit(tmp_path: Path) -> None:
+    station = station_of(tmp_path, notify("box", "http://127.0.0.1:9/"))
+    with running(station.file, QUICK) as service:
+        sender = service.alerts.senders["box"]
+        sender.send = lambda _: None  # type: ignore[method-assign]
+        rules = replace(sender.rules, per_hour=1, per_day=0)
+        sender._post = replace(sender._post, rules=rules)
+        ill(service, full_disk)
+        until(lambda: service.alerts.book.open)
+        said = call(station, "alert", "list")[0]
+    assert re.search(r"receiver box: 1 incident waits for its limit of messages, until .*\d", said)
 
 
 def test_an_unknown_number_and_a_wrong_duration_are_refused_with_what_would_be_right(
@@ -176,6 +206,42 @@ def test_a_rehearsal_plays_a_fault_on_the_own_plot_with_the_service_off(tmp_path
     said, _ = call(station, "alert", "rehearse", "adapter")
     assert said.count("(opened)") == 1
     assert "usb-FTDI_A10K2XYZ-if00-port0" in said
+
+
+FILES = (
+    '[[source]]\nname = "other"\nfile = "/data/other.81x"\nmodel = "licor.li-8100a"\n'
+    '[source.settings]\nutc_offset = "+01:00"\n'
+)
+
+
+def test_another_logger_that_falls_silent_is_the_one_whose_files_are_followed(
+    tmp_path: Path,
+) -> None:
+    said, _ = call(station_of(tmp_path / "a", FILES), "alert", "rehearse", "F14")
+    assert said.count("(opened)") == 1
+    assert "file/other" in said
+    assert "line" not in said.splitlines()[1]
+    said, _ = call(station_of(tmp_path / "b"), "alert", "rehearse", "F14")
+    assert said.startswith("no files of another logger are followed: ")
+
+
+def test_a_rehearsal_has_minutes_no_time_to_come_and_only_the_language_of_its_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times, usual = list[int](), Writer.due
+
+    def seen(self: Writer, *words: Any) -> Any:
+        times.append(words[-1])
+        return usual(self, *words)
+
+    monkeypatch.setattr(Writer, "due", seen)
+    german = notify("technik", "http://127.0.0.1:9/") + 'language = "de"\n'
+    station = station_of(tmp_path, german)
+    said, _ = call(station, "alert", "rehearse", "F12", "--probe", "line/b")
+    assert re.search(r"after \d+ min, to technik \(opened\)", said)
+    assert "failure code" not in said
+    assert times
+    assert max(times) <= time.time_ns()
 
 
 def test_a_rehearsal_of_what_the_plot_has_not_names_what_it_has(tmp_path: Path) -> None:
