@@ -7,22 +7,26 @@ import logging
 import socketserver
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
+from unittest.mock import MagicMock
 from urllib.parse import quote, quote_plus, unquote
 
 import pytest
-from tests.daemon.alerts.receivers.samples import message, receiver, secret
+from tests.daemon.alerts.receivers.samples import CONTEXT, message, receiver, secret
 from tests.daemon.alerts.receivers.servers import Asked, FakeServer, fake_server
 
 from edaphon.alerts.heartbeat import Beat, Pulse, Url
 from edaphon.alerts.message import Later, Refused
+from edaphon.config import Broker
 from edaphon.network.requests import Wire, basic
 from edaphon.network.secrets import RUN, Secrets
 from edaphon.sinks import influxdb
 from edaphon.sinks.sink import Later as SinkLater
 from edaphon.sinks.sink import Never
+from edaphon_drivers.faults import NoAnswer as Fault
 
 WORD = 'Xk7&Qz"pW+%66v/R2m=Gt<8Lb Nh\\Ys'
 Spelling = Callable[[str], str]
@@ -262,3 +266,36 @@ def test_a_mail_server_that_repeats_the_password_shows_nothing(
         pad = AHEAD.get(name, 0)
         runs = [spelled[n : n + RUN] for n in range(pad, len(spelled) - RUN - 3)]
         assert not [run for run in runs if run in text]
+
+
+@pytest.mark.parametrize("name", ["as it is", "quoted", "HTML", "its middle", "LOGIN"])
+def test_no_receiver_shows_what_a_library_or_modem_repeats(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spelled = SPELLINGS[name]
+
+    def lost(own: Any) -> None:
+        raise OSError(f"{'y' * 189} {spelled('SECRETaaaa&bbbb')}")
+
+    def refused(*_: object) -> None:
+        raise Fault("OK", spelled("12345678"), "modem")
+
+    address = "json://user:SECRETaaaa@example.org/SECRETbbbb?x=SECRETcccc"
+    answer = {"did": "failed", "words": f"{'y' * 150} {spelled(address)}"}
+    monkeypatch.setattr("edaphon.alerts.receivers.mqtt._Attempt._talk", lost)
+    monkeypatch.setattr("edaphon.alerts.receivers.apprise._asked", lambda _: answer)
+    monkeypatch.setattr("edaphon.alerts.receivers.sms._play", refused)
+    monkeypatch.setattr("edaphon_drivers.links.serial.SerialLink", MagicMock())
+    broker: dict[str, Any] = {"host": "127.0.0.1", "username": "u", "topics": ["t"]}
+    broker |= {"password": secret(tmp_path, "SECRETaaaa&bbbb", "broker")}
+    context = replace(CONTEXT, brokers={"b": Broker.model_validate(broker)})
+    made = [
+        receiver("mqtt", context, broker="b", topic="t"),
+        receiver("apprise", address=secret(tmp_path, address, "address")),
+        receiver("sms", port="/dev/x", to=["+491711234567"], pin=secret(tmp_path, "12345678")),
+    ]
+    for one in made:
+        with pytest.raises((Later, Refused)) as caught:
+            one.send(message())
+        assert_clean(str(caught.value))
+        assert "34567" not in str(caught.value).replace("+491711234567", "")
