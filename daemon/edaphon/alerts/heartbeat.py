@@ -14,12 +14,13 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from edaphon.network.requests import Limits, Unreachable, Wire, hide
+from edaphon.network.requests import Limits, Unreachable, Wire
 
 __all__ = ["Beat", "Mouth", "Pulse", "Url"]
 
 _log = logging.getLogger("edaphon")
 WHOLE_S = 10.0
+WORDS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +112,17 @@ class Url:
         self._target = parts.path or "/"
         if parts.query:
             self._target += f"?{parts.query}"
-        self._secret = self._target  # who knows it can keep the monitor silent
         place = f"{parts.scheme}://{parts.netloc}"
-        self._wire = Wire(place, secrets=[self._secret], limits=Limits(WHOLE_S))
+        # whoever knows the target can keep the monitor silent
+        self._wire = Wire(place, secrets=[self._target], limits=Limits(WHOLE_S))
 
     def beat(self, beat: Beat) -> None:
         body = orjson.dumps(beat.to_json(), option=orjson.OPT_SORT_KEYS)
         headers = {"Content-Type": "application/json"}
         answer = self._wire.request("POST", self._target, body, headers)
         if not 200 <= answer.status < 300:
-            words = hide(answer.body[:200], [self._secret])
-            raise Unreachable(f"expected 200 from {self._wire.url}, got {answer.status} {words}")
+            came = f"{answer.status} {answer.words(WORDS)}".strip()
+            raise Unreachable(f"expected 200 from {self._wire.url}, got {came}")
 
     def close(self) -> None:
         self._wire.close()

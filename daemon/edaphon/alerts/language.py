@@ -11,9 +11,20 @@ from typing import Any
 
 from edaphon.alerts.model import Node
 
-__all__ = ["LANGUAGES", "Language", "Text", "chosen", "fields", "load_language", "one_line"]
+__all__ = [
+    "LANGUAGES",
+    "MOST_TITLE",
+    "Language",
+    "Text",
+    "chosen",
+    "fields",
+    "load_language",
+    "one_line",
+    "shortened",
+]
 
 LANGUAGES = ("en", "de")
+MOST_TITLE = 200  # characters of the title of a message
 Text = str | list[str]  # a list is a choice, from the fullest text on
 
 _NS = 1_000_000_000
@@ -33,6 +44,14 @@ _FAR_NS = 300 * 86_400 * _NS  # a short date further away has its year
 def one_line(text: str) -> str:
     """What others named, without line breaks, control characters and runs of blanks."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def shortened(text: str, most: int) -> str:
+    """At most so many characters, of whole words where these fill half of them."""
+    if len(text) <= most:
+        return text
+    whole = text[:most].rpartition(" ")[0].rstrip(" ,:;(")
+    return f"{whole if 2 * len(whole) >= most else text[: most - 1]}…"
 
 
 def fields(text: str) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from edaphon.alerts.language import MOST_TITLE, shortened
 from edaphon.alerts.message import Message, Occasion
 from edaphon.alerts.model import Incident, Severity
 
@@ -23,7 +24,7 @@ def plain(incidents: Sequence[Incident], occasion: Occasion, now_ns: int, why: s
         occasion=occasion,
         number=incidents[0].number if len(incidents) == 1 else 0,
         severity=worst or Severity.COSMETIC,
-        title=title,
+        title=shortened(title, MOST_TITLE),
         short=title.encode("ascii", "replace").decode()[:_SHORT],
         text="\n".join([title, *details, f"(the texts of this message failed: {why})"]) + "\n",
         time_ns=now_ns,

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from edaphon.alerts.language import Language, chosen, load_language, one_line
+from edaphon.alerts.language import Language, chosen, load_language, one_line, shortened
 from edaphon.alerts.message import Message, Occasion
 from edaphon.alerts.model import Incident, Node, Severity
 from edaphon.alerts.phrases import cut
 from edaphon.alerts.short import fitted
 from edaphon.alerts.situation import Week
 from edaphon.alerts.wiring import Wiring
-from edaphon.alerts.words import IncidentWords, Place
+from edaphon.alerts.words import MOST_CAUSE, IncidentWords, Place, title_line
 from edaphon_drivers.sheets import Sheets
 
 __all__ = ["summary", "trial", "visit_ended", "well"]
@@ -113,7 +113,7 @@ def visit_ended(
         lang,
         site,
         link,
-        title=texts["title"].format(plot=one_line(plot)),
+        title=texts["title"].format(plot=shortened(one_line(plot), MOST_CAUSE)),
         short=texts["short"].format(n=lang.number(len(unheard))),
         body=["\n".join((texts["says"], *cut(lang, [f"- {name}" for name in names]))), texts["do"]],
         severity=Severity.LOST,
@@ -166,7 +166,7 @@ def _report(
         occasion=occasion,
         number=0,
         severity=min(severities, key=list(Severity).index, default=severity),
-        title=f"{name}: {title}",
+        title=title_line(site, title),
         short=fitted(names, lang.table["short"]["first"], [short]),
         text="\n\n".join((*filter(None, body), "\n".join(foot))) + "\n",
         time_ns=lang.now_ns,

@@ -10,7 +10,15 @@ from functools import cached_property
 from statistics import median_low
 from typing import Any, NamedTuple
 
-from edaphon.alerts.language import Language, Text, chosen, load_language, one_line
+from edaphon.alerts.language import (
+    MOST_TITLE,
+    Language,
+    Text,
+    chosen,
+    load_language,
+    one_line,
+    shortened,
+)
 from edaphon.alerts.message import Message, Occasion
 from edaphon.alerts.model import LOGGER, Incident, Node, NodeKind, Severity, What
 from edaphon.alerts.phrases import (
@@ -23,8 +31,9 @@ from edaphon.alerts.short import fitted
 from edaphon.alerts.wiring import Wiring
 from edaphon_drivers.sheets import Sheets
 
-__all__ = ["NUMBERS", "IncidentWords", "Place", "message"]
+__all__ = ["NUMBERS", "IncidentWords", "Place", "message", "title_line"]
 
+MOST_SITE, MOST_CAUSE = 60, 100  # characters in a title
 _NS = 1_000_000_000
 _ASKED = {"sdi12", "modbus", "ascii", "w1", "i2c"}
 _ELSEWHERE = {"file", "lorawan", "message"}
@@ -59,7 +68,7 @@ def message(
         occasion=occasion,
         number=incident.number,
         severity=incident.severity,
-        title=f"{one_line(site.name)}: {subject}",
+        title=title_line(site, subject),
         short=one.short(occasion),
         text="\n\n".join(filter(None, body)) + "\n",
         time_ns=now_ns,
@@ -175,7 +184,7 @@ class IncidentWords:
 
     def subject(self, occasion: Occasion, name: str = "") -> str:
         """One line for an occasion, with the cause under its name and place, or as given."""
-        name = name or self.lang.name(self.cause, self.cause.name)
+        name = name or shortened(self.lang.name(self.cause, self.cause.name), MOST_CAUSE)
         known = {**self.known, "cause": name}
         for form in ("title", "over"):
             known[form] = sentence(chosen(self._variant(self.texts, form), known))
@@ -292,6 +301,11 @@ class IncidentWords:
         bare = self.cause._replace(plot="", depth_cm="", quantity="")
         names = [self.lang.name(node, node.name) for node in (self.cause, bare)]
         return [*names, self.lang.kind(self.cause)]
+
+
+def title_line(site: Place, subject: str) -> str:
+    """The site, which leaves room for the subject, and the subject."""
+    return shortened(f"{shortened(one_line(site.name), MOST_SITE)}: {subject}", MOST_TITLE)
 
 
 def _when(lang: Language, time_ns: int) -> dict[str, str]:

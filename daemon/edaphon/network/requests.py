@@ -19,6 +19,7 @@ from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from edaphon.network.deadline import CONNECT_S, Deadline, dial, ended_at, tls_context
+from edaphon.network.secrets import Secrets
 
 __all__ = [
     "ANSWER_BYTES",
@@ -28,7 +29,6 @@ __all__ = [
     "Unreachable",
     "Wire",
     "basic",
-    "hide",
     "retry_after_s",
     "tls_trouble",
     "wait_s",
@@ -36,16 +36,25 @@ __all__ = [
 
 WHOLE_S = 30.0  # from the look-up of the name to the last byte of the answer
 ANSWER_BYTES = 65_536  # of an answer; before and after it is unpacked
+WORDS = 200  # characters of an error that are shown
 _UNPACK = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # zlib's wbits
 
 
 class Answer(NamedTuple):
-    """One answer; `headers` are found by lower-case name, `whole` says that `body` is all of it."""
+    """One answer; `headers` are found by lower-case name, `whole` says that `body` is all of it.
+
+    `body` is for programs, as it came: it may repeat our secrets. People get `words`.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: str
     whole: bool = True
+    secrets: Secrets = Secrets()
+
+    def words(self, most: int) -> str:
+        """At most so many characters of the body, on one line, without our secrets."""
+        return self.secrets.excerpt(self.body, most)
 
 
 class Unreachable(Exception):
@@ -78,7 +87,8 @@ class Wire:
         self._connection: HTTPConnection | None = None
         self.url = url.rstrip("/")
         self._headers = {"Authorization": authorization} if authorization else {}
-        self._secrets = [authorization.partition(" ")[2], *secrets]
+        self._secrets = Secrets(authorization.partition(" ")[2], *secrets)
+        self._reached = False
         self._ca_file = ca_file
         self._limits = limits or Limits()
 
@@ -96,8 +106,10 @@ class Wire:
     def request(self, method: str, target: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """As `post`, of any method; `target` is the path with its query."""
         deadline = Deadline(self._limits.whole_s)
+        self._reached = False
         try:
             connection = self._connected(deadline)
+            self._reached = True
             with ended_at(connection.sock, deadline):
                 connection.request(method, target, body, dict(headers))
                 return self._answer(connection)
@@ -126,16 +138,17 @@ class Wire:
         response = connection.getresponse()
         limit = self._limits.answer_bytes
         data = _read(response, limit)
-        headers = {name.lower(): value for name, value in response.getheaders()}
+        headers = {n.lower(): self._secrets.hide(v) for n, v in response.getheaders()}
         if len(data) > limit or response.will_close:
             self.close()
         whole = len(data) <= limit
         data = _unpacked(data[:limit], headers.get("content-encoding", ""), limit)
-        text = hide(data[:limit].decode("utf-8", "replace"), self._secrets)
-        return Answer(response.status, headers, text, whole and len(data) <= limit)
+        text = data[:limit].decode("utf-8", "replace")
+        whole = whole and len(data) <= limit
+        return Answer(response.status, headers, text, whole, self._secrets)
 
     def _too_slow(self) -> Unreachable:
-        if self._connection is None:
+        if not self._reached:
             return Unreachable(f"no connection to {self.url} within {self._limits.whole_s:g} s")
         return Unreachable(
             f"{self.url} does not answer within {self._limits.whole_s:g} s", slow=True
@@ -143,12 +156,13 @@ class Wire:
 
     def _trouble(self, error: Exception) -> Unreachable:
         if isinstance(error, ssl.SSLError):
-            return tls_trouble(self.url, str(error))
+            return tls_trouble(self.url, self._secrets.excerpt(str(error), WORDS))
         if isinstance(error, TimeoutError):
-            if self._connection is None:
+            if not self._reached:
                 return Unreachable(f"{self.url} does not take a connection within {CONNECT_S:g} s")
             return self._too_slow()
-        words = hide(_short(error), self._secrets)
+        text = str(getattr(error, "strerror", None) or error)
+        words = self._secrets.excerpt(text, WORDS) or type(error).__name__
         if isinstance(error, ConnectionRefusedError | socket.gaierror):
             return Unreachable(f"{self.url} can't be reached: {words}")
         return Unreachable(f"the connection to {self.url} broke: {words}")
@@ -206,24 +220,12 @@ def tls_trouble(url: str, words: str) -> Unreachable:
     if "not yet valid" in words:
         why = f"the clock of this machine is not set: {url}'s certificate lies ahead of it"
         return Unreachable(why)
-    return Unreachable(f"{url} can't prove who it is (TLS): {words[:200]}", blocked=True)
-
-
-def _short(error: Exception) -> str:
-    words = getattr(error, "strerror", None) or str(error)
-    return str(words)[:200] or type(error).__name__
+    return Unreachable(f"{url} can't prove who it is (TLS): {words[:WORDS]}", blocked=True)
 
 
 def basic(username: str, password: str) -> str:
     """The value of an Authorization header, RFC 7617."""
     return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
-
-
-def hide(text: str, secrets: Sequence[str]) -> str:
-    """The text without our own secrets, should a server or proxy repeat them."""
-    for secret in filter(None, secrets):
-        text = text.replace(secret, "***")
-    return text
 
 
 def retry_after_s(text: str, now: datetime, most_s: float) -> float | None:

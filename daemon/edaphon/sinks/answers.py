@@ -41,7 +41,7 @@ class AskLess(Later):
 
 def judge(answer: Answer, points: int) -> None:
     """Return when an InfluxDB stored `points`; else raise Later, Never or TooLarge."""
-    status, words = answer.status, _words(answer.body)
+    status, words = answer.status, answer.words(WORDS)
     if status == 204 or (status == 200 and server_of(answer) and not answer.body):
         return
     if status == 413:
@@ -54,7 +54,7 @@ def judge(answer: Answer, points: int) -> None:
 
 def judge_read(answer: Answer) -> None:
     """Return when it answers a query; else raise Later, or AskLess for a shorter span."""
-    words = _words(answer.body)
+    words = answer.words(WORDS)
     if _FILES.search(words):
         raise AskLess(f"the server refuses a query: {words}", blocked=True)
     if not answer.whole:
@@ -115,7 +115,3 @@ def _host(answer: Answer) -> str:
 def _too_old(words: str) -> int:
     """How many points the server says are older than its retention."""
     return max((int(m[1]) for r in _RETENTION if (m := r.search(words))), default=0)
-
-
-def _words(body: str) -> str:
-    return " ".join(body.split())[:WORDS]

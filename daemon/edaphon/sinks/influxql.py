@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import orjson
 
 from edaphon.network.requests import Answer
+from edaphon.network.secrets import Secrets
 from edaphon.nouns import Channel
 from edaphon.sinks.answers import judge_read
 from edaphon.sinks.lines import tag_text
@@ -38,19 +39,19 @@ class Influxql:
         judge_read(answer)
         try:
             results = orjson.loads(answer.body)["results"]
-            return [_series(result) for result in results]
+            return [_series(result, answer.secrets) for result in results]
         except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError):
             raise Later(
                 f"expected the answer of an InfluxDB from {self._wire.url}/query, "
-                f"got {answer.body[:100]!r}",
+                f"got {answer.words(100)!r}",
                 blocked=True,
             ) from None
 
 
-def _series(result: dict[str, Any]) -> list[dict[str, Any]]:
+def _series(result: dict[str, Any], secrets: Secrets) -> list[dict[str, Any]]:
     """InfluxDB says most errors of a query inside an answer of status 200."""
     if error := result.get("error"):
-        judge_read(Answer(400, {}, str(error)))
+        judge_read(Answer(400, {}, str(error), secrets=secrets))
     series: list[dict[str, Any]] = result.get("series", [])
     if any(one["columns"][0] != "time" for one in series):
         # VictoriaMetrics answers any query with a list of databases, so that Telegraf is content.

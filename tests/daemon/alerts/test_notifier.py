@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.daemon.alerts.receivers.samples import receiver, secret
+from tests.daemon.alerts.receivers.servers import Asked, fake_server
 from tests.daemon.alerts.station import HOUR, MINUTE, Station
 from tests.daemon.journal.entries import SetClock
 
@@ -381,3 +383,36 @@ def test_the_weekly_report_is_sent_once_also_over_a_restart(tmp_path: Path) -> N
             begin(now).send_due(threading.Event())
             now.notifier.save(at_once=True)
     assert mail.occasions == ["well"]
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_a_secret_that_a_server_repeats_stands_in_nothing_that_is_kept_or_sent(
+    status: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Journal, state, log, what `status` shows, and messages to others."""
+
+    def echo(asked: Asked) -> tuple[int, dict[str, str], bytes]:
+        return status, {}, f"no {asked.path.split('/')[1]} {asked.path[:15]}&amp;".encode()
+
+    station, mail = Station(), Inbox()
+    with fake_server(echo) as server:
+        url = secret(tmp_path, f"{server.url}/SECRETaaaa/SECRETbbbb?x=SECRETcccc&y=2")
+        hook: Any = receiver("webhook", url=url, body="{title}")
+        with life(tmp_path / "kept", station, hook=hook, mail=mail) as now:
+            station.silent = {"source one/1"}
+            now.pass_time(HOUR)
+            now.send()
+            now.pass_time(HOUR)
+            now.send()
+            shown = [
+                *now.events(),
+                *map(str, mail.messages),
+                caplog.text,
+                repr(now.state.get(STATE_KEY)),
+            ]
+            shown += [sender.delayed for sender in now.notifier.senders.values()]
+    assert server.asked
+    assert f"({status})" in "".join(shown)
+    assert "SECRET" not in "".join(shown)
+    kept = [file.read_bytes() for file in (tmp_path / "kept").rglob("*") if file.is_file()]
+    assert not [data for data in kept if b"SECRET" in data]

@@ -34,8 +34,9 @@ from edaphon.alerts.language import LANGUAGES, Language, chosen, fields, load_la
 from edaphon.alerts.message import Message, Occasion
 from edaphon.alerts.model import LOGGER, Condition, Incident, Node, NodeKind, Severity, What
 from edaphon.alerts.phrases import NUMBERS
+from edaphon.alerts.plain import plain
 from edaphon.alerts.rehearse import FAULTS, rehearsed
-from edaphon.alerts.reports import summary, well
+from edaphon.alerts.reports import summary, visit_ended, well
 from edaphon.alerts.rules import Found, conditions
 from edaphon.alerts.situation import Situation, Supply
 from edaphon.alerts.words import Place, message
@@ -462,6 +463,26 @@ def test_names_of_others_stay_on_their_line() -> None:
     assert found.short.count("\n") == 1
     assert "\nSubject" not in found.text
     assert "\x00" not in found.text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("long", ["x" * 5000, "long name " * 500])
+def test_a_title_has_at_most_200_characters_and_names_site_and_cause(
+    language: str, long: str
+) -> None:
+    bus = node(NodeKind.BUS, long, label=long)._replace(plot=long)
+    nodes = {"bus e": bus, LOGGER: NODES[LOGGER]}
+    one = incident(What.PORT_LOST, "bus e", Severity.LOST, HOUR_NS, why=long)
+    site = Place(f"Whitehall {long}", 0)
+    found = message(one, Occasion.OPENED, nodes, language, site, NOW_NS)
+    visit = visit_ended(["bus e"], nodes, language, site, NOW_NS)
+    many = plain([replace(one, cause=f"bus {long}")] * 9, Occasion.OPENED, NOW_NS, "")
+    assert max(len(each.title) for each in (found, visit, many)) <= 200
+    assert found.title.startswith("Whitehall")
+    assert ": " in found.title
+    assert long[:40].strip() in found.title.partition(": ")[2]
+    if " " in long:
+        assert "name\u2026" in found.title or "long\u2026" in found.title
 
 
 def test_a_place_that_the_name_says_is_not_repeated() -> None:

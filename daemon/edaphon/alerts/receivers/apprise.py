@@ -10,14 +10,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
 
 from pydantic import Field
 
 from edaphon.alerts.message import Later, Message, Refused
 from edaphon.alerts.receivers.fields import sendable
 from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, secret_text
-from edaphon.network.requests import hide
+from edaphon.network.secrets import Secrets
 from edaphon.written.values import Secret, Table
 
 __all__ = ["Apprise", "Settings", "doubts", "open_receiver"]
@@ -27,7 +26,6 @@ WORDS = 200
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "TZ")
 _STATUS = re.compile(r"error=(4\d\d)")
 _MAY_PASS = {"408", "425", "429"}
-_SHORT = 4  # characters; shorter parts of an address are no secrets
 
 
 class Settings(Table):
@@ -61,7 +59,7 @@ class Apprise:
         title, body = sendable(message.title), sendable(message.text)
         asked = {"address": address, "title": title, "body": body}
         answer = _asked(json.dumps(asked))
-        words = hide(str(answer.get("words", "")), _shapes(address))[:WORDS].strip()
+        words = Secrets(address).excerpt(str(answer.get("words", "")), WORDS)
         did = answer.get("did")
         if did == "taken":
             return
@@ -114,15 +112,6 @@ def _end(child: "subprocess.Popen[str]") -> None:
         if stream is not None:
             with contextlib.suppress(OSError):
                 stream.close()
-
-
-def _shapes(address: str) -> list[str]:
-    """The address and its parts, which may be tokens, as they may stand in a report."""
-    parts = urlsplit(address)
-    found = {address, parts.netloc, parts.path, parts.query, *re.split(r"[/:@?&=]+", address)}
-    found |= {unquote(part) for part in found}
-    kept = [part for part in found if len(part) > _SHORT and part != parts.scheme]
-    return sorted(kept, key=len, reverse=True)
 
 
 def open_receiver(settings: Settings, context: Context) -> Apprise:

@@ -5,7 +5,6 @@ RFC 8314 (TLS from the start), RFC 5322 section 3.6.4 (Message-ID, In-Reply-To, 
 RFC 3834 (Auto-Submitted).
 """
 
-import base64
 import re
 import smtplib
 import socket
@@ -24,7 +23,8 @@ from edaphon.alerts.message import Later, Message, Occasion, Refused
 from edaphon.alerts.receivers.fields import sendable
 from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, Taken, secret_text
 from edaphon.network.deadline import Deadline, dial, ended_at, tls_context
-from edaphon.network.requests import hide, tls_trouble
+from edaphon.network.requests import tls_trouble
+from edaphon.network.secrets import Secrets
 from edaphon.written.values import AbsolutePath, Secret, Table, wrong
 
 __all__ = ["Email", "Settings", "doubts", "mail", "open_receiver"]
@@ -109,7 +109,7 @@ class Email:
         password = secret_text(own.password, "the mail password") if own.password else ""
         written = mail(message, own, self._context.logger)
         self._taken.begin(message)
-        trouble = self._attempt(written, password)
+        trouble = self._attempt(written, password, Secrets(password))
         if not isinstance(trouble, Later):
             self._taken.end()
         if trouble is not None:
@@ -118,7 +118,9 @@ class Email:
     def close(self) -> None:
         """No connection stays open between two messages."""
 
-    def _attempt(self, written: EmailMessage, password: str) -> Later | Refused | None:
+    def _attempt(
+        self, written: EmailMessage, password: str, secrets: Secrets
+    ) -> Later | Refused | None:
         """What is raised stands outside of the handlers: no error of smtplib hangs on it."""
         deadline = Deadline(WHOLE_S)
         try:
@@ -126,13 +128,13 @@ class Email:
                 if self._settings.username:
                     client.login(self._settings.username, password)
                 refused = self._deliver(client, written)
-            return self._verdict(refused)
+            return self._verdict(refused, secrets)
         except (OSError, smtplib.SMTPException, ValueError) as error:
             if self._taken.by.issuperset(self._settings.to):
                 return None
             if deadline.over:
                 return Later(f"{self._place} did not take the mail within {WHOLE_S:g} s")
-            return self._trouble(error, password)
+            return self._trouble(error, secrets)
 
     def _deliver(
         self, client: smtplib.SMTP, written: EmailMessage
@@ -148,17 +150,17 @@ class Email:
         self._taken.by.update(to for to in waiting if to not in refused)
         return refused
 
-    def _verdict(self, refused: Answers) -> Later | Refused | None:
+    def _verdict(self, refused: Answers, secrets: Secrets) -> Later | Refused | None:
         """Later as long as anybody may still get it; then a refusal of some is one."""
         if not refused:
             return None
-        words = "; ".join(f"{to}: {_answer(*answer)}" for to, answer in refused.items())
+        words = "; ".join(f"{to}: {_answer(*answer, secrets)}" for to, answer in refused.items())
         if any(code < 500 for code, _ in refused.values()):
             return Later(f"{self._place} does not take it for {words}")
         return Refused(f"{self._place} refuses it for {words}")
 
-    def _trouble(self, error: Exception, password: str) -> Later | Refused:
-        words = hide(_words(error), _shapes(self._settings.username, password))
+    def _trouble(self, error: Exception, secrets: Secrets) -> Later | Refused:
+        words = _words(error, secrets)
         if isinstance(error, ssl.SSLError):
             return Later(tls_trouble(self._place, words).why)
         if isinstance(error, smtplib.SMTPAuthenticationError) and error.smtp_code >= 500:
@@ -250,23 +252,15 @@ def mail(message: Message, settings: Settings, logger: str) -> EmailMessage:
     return found
 
 
-def _words(error: Exception) -> str:
+def _words(error: Exception, secrets: Secrets) -> str:
     if isinstance(error, smtplib.SMTPResponseException):
-        return _answer(error.smtp_code, error.smtp_error)
-    return " ".join(str(getattr(error, "strerror", None) or error).split())[:WORDS]
+        return _answer(error.smtp_code, error.smtp_error, secrets)
+    return secrets.excerpt(str(getattr(error, "strerror", None) or error), WORDS)
 
 
-def _answer(code: int, words: bytes | str) -> str:
+def _answer(code: int, words: bytes | str, secrets: Secrets) -> str:
     text = words.decode("utf-8", "replace") if isinstance(words, bytes) else str(words)
-    return f"{code} {' '.join(text.split())}"[:WORDS]
-
-
-def _shapes(username: str, password: str) -> list[str]:
-    """The password as it is, and as AUTH PLAIN and LOGIN send it."""
-    if not password:
-        return []
-    plain = base64.b64encode(f"\0{username}\0{password}".encode()).decode()
-    return [plain, base64.b64encode(password.encode()).decode(), password]
+    return f"{code} {secrets.excerpt(text, WORDS)}".strip()
 
 
 def open_receiver(settings: Settings, context: Context) -> Email:

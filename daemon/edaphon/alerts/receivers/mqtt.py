@@ -20,13 +20,14 @@ from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, secret_text
 from edaphon.config import Broker
 from edaphon.config.parts import Parts
 from edaphon.network.deadline import CONNECT_S, Deadline, tls_context
-from edaphon.network.requests import hide
+from edaphon.network.secrets import Secrets
 from edaphon.written.complaints import did_you_mean
 from edaphon.written.values import Id, Table, wrong
 
 __all__ = ["Mqtt", "Settings", "complaints", "open_receiver"]
 
 MOST_CHARACTERS = 20_000
+WORDS = 200  # of an error
 _TURN_S = 0.2
 # Reasons of CONNACK that a person must mend, MQTT 5.0, section 3.2.2.2; paho gives them for 3.1.1.
 _DENIED = {133, 134, 135, 138, 140}
@@ -125,7 +126,8 @@ class _Attempt:
         try:
             self._talk()
         except (OSError, ValueError) as error:
-            words = hide(str(getattr(error, "strerror", None) or error)[:200], [self._password])
+            text = str(getattr(error, "strerror", None) or error)
+            words = Secrets(self._password).excerpt(text, WORDS)
             self.found = Later(f"{self.place} can't be reached: {words}")
 
     def _talk(self) -> None:

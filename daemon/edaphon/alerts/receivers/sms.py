@@ -10,6 +10,7 @@ from edaphon.alerts.message import Later, Message, Refused
 from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, Taken, secret_text
 from edaphon.config.parts import Parts
 from edaphon.network.deadline import Deadline
+from edaphon.network.secrets import Secrets
 from edaphon.written.values import Secret, Table, wrong
 from edaphon_drivers.talk import Ask, Talk, is_ended
 
@@ -102,9 +103,11 @@ class Sms:
             return self._to_each(link, message, pin, deadline)
         except WrongPin as fault:
             self._refused_pin = pin
-            return Refused(f"{fault}; it is not tried again: a third wrong PIN locks the SIM")
+            words = Secrets(pin).hide(str(fault))
+            return Refused(f"{words}; it is not tried again: a third wrong PIN locks the SIM")
         except Fault as fault:
-            return Later(str(fault)) if fault.temporary else Refused(str(fault))
+            words = Secrets(pin).hide(str(fault))
+            return Later(words) if fault.temporary else Refused(words)
         finally:
             link.close()
 
@@ -125,7 +128,7 @@ class Sms:
             except WrongPin:
                 raise
             except Never as fault:
-                refused.append(f"{number}: {fault}")
+                refused.append(f"{number}: {Secrets(pin).hide(str(fault))}")
             except TimeoutError:
                 return Later(f"the modem at {link.name} was not done within {WHOLE_S:g} s")
         return Refused("; ".join(refused)) if refused else None

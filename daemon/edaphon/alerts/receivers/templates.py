@@ -76,7 +76,8 @@ def _ntfy(answer: Answer) -> None:
 def _telegram(answer: Answer) -> None:
     found = _table(answer)
     if found.get("ok") is False:
-        raise Refused(f"Telegram refuses it: {str(found.get('description', ''))[:200]}")
+        words = answer.secrets.excerpt(str(found.get("description", "")), 200)
+        raise Refused(f"Telegram refuses it: {words}")
     if found.get("ok") is not True:
         raise _other("Telegram")
 
@@ -104,7 +105,7 @@ def _healthchecks(answer: Answer) -> None:
     if words == "OK (not found)":
         raise Refused("Healthchecks knows no check of this address: OK (not found)")
     if words.startswith("OK ("):
-        raise Later(f"Healthchecks did not take it: {words[:100]}")
+        raise Later(f"Healthchecks did not take it: {answer.words(100)}")
     if words != "OK":
         raise _other("Healthchecks")
 

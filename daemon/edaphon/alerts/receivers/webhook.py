@@ -183,7 +183,7 @@ class Webhook:
         parts = urlsplit(url)
         place = f"{parts.scheme}://{parts.netloc}"
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        hidden = _shapes([*secrets.values(), target if len(target) > 1 else ""])
+        hidden = [text for text in (*secrets.values(), target) if len(text) > 1]
         wire = Wire(place, "", self._settings.ca_file, hidden, Limits(WHOLE_S))
         answer: Answer | None = None
         why = ""
@@ -257,7 +257,7 @@ class Webhook:
         return headers
 
     def _judge(self, answer: Answer, place: str, scheme: str) -> None:
-        status, words = answer.status, " ".join(answer.body.split())[:WORDS]
+        status, words = answer.status, answer.words(WORDS)
         if 200 <= status < 300:
             self._template.judge(answer)
         elif status in BUSY or status >= 500:
@@ -274,12 +274,6 @@ class Webhook:
 def _in_path(text: str) -> str:
     """A bot's token has a colon, which may stand in a path (RFC 3986, section 3.3)."""
     return encoded(text).replace("%3A", ":")
-
-
-def _shapes(secrets: list[str]) -> list[str]:
-    """Secrets as they are and as an address or JSON may repeat them; the longest first."""
-    found = {shape for s in secrets if s for shape in (s, encoded(s), json.dumps(s)[1:-1])}
-    return sorted(found, key=len, reverse=True)
 
 
 def _asked_s(answer: Answer) -> float | None:
