@@ -70,13 +70,14 @@ class Report:
 class Page:
     """`trouble` holds the sentences of the red strip, the most urgent one first.
 
-    Incidents are shown before all else.
+    Incidents are shown before it, except while the recorder is silent: all else is old then.
     """
 
     incidents: tuple[Incident, ...]
     trouble: tuple[str, ...]
     report: Report | None
     why: str
+    silent: bool = False
 
 
 def make_page(look: Look) -> Page:
@@ -86,23 +87,27 @@ def make_page(look: Look) -> Page:
     found = incidents(look.seen.status, look.now_ns) if look.seen else ()
     if look.silent_since_ns is not None:
         silence = (_silence(look, look.silent_since_ns),)
-        return Page(found, silence, report, shortened(look.why))
+        return Page(found, silence, report, shortened(look.why), silent=True)
     trouble = _trouble(look.seen.status, look.now_ns) if look.seen else ()
     return Page(found, tuple(map(shortened, trouble)), report, "")
 
 
 def _silence(look: Look, since_ns: int) -> str:
-    offset_s = look.seen.status.site.utc_offset_s if look.seen else 0
-    zone = "site time" if look.seen else "UTC"
+    act = "on the logger type: systemctl status edaphon"
+    if look.seen is None:
+        since = moment(since_ns, look.now_ns)
+        words = f"The recorder does not answer since {since} UTC"
+        return f"{words} (last value: none seen since this page started); {act}"
+    offset_s, status = look.seen.status.site.utc_offset_s, look.seen.status
     since = moment(since_ns, look.now_ns, offset_s)
-    last_ns = latest_ns(look.seen.status) if look.seen else None
-    last = "none seen since this page started"
+    seen = moment(status.now_ns, look.now_ns, offset_s)
+    words = (
+        f"The recorder does not answer since {since} site time; what follows is as seen at {seen}"
+    )
+    last_ns, last = latest_ns(status), "none"
     if last_ns is not None:
         last = f"{moment(last_ns, look.now_ns, offset_s)}, {age(look.now_ns - last_ns)}"
-    return (
-        f"The recorder does not answer since {since} {zone} (last value: {last}); "
-        "on the logger type: systemctl status edaphon"
-    )
+    return f"{words} (last value: {last}); {act}"
 
 
 def _trouble(status: Status, now_ns: int) -> tuple[str, ...]:
