@@ -252,6 +252,17 @@ def test_a_silent_recorder_is_said_in_one_sentence_and_its_last_data_stay():
     assert "since 13:10 site time" in make_page(watch.look()).trouble[0]
 
 
+def test_a_visit_is_shown_and_what_is_silent_in_it_is_no_trouble():
+    visit = {"plot": "P1", "who": "K. Berg", "why": "fuse", "end_ns": NOON + 30 * MINUTE}
+    sources = [{**one, "planned": "visit"} for one in status()["sources"]]
+    page = page_of({**status(), "trouble": [], "sources": sources, "visits": [visit]})
+    assert page.trouble == ()
+    assert page.report.strip.visits == ("visit of K. Berg at P1 until 13:30: fuse",)
+    signs = {one.path: one.sign for one in page.report.sources}
+    assert signs["sdi12/c"] == ("silent, planned (visit)", "ring")
+    assert signs["sdi12/a"].word == "answers"
+
+
 def test_what_the_metrics_saw_is_the_last_that_the_page_shows():
     recorder, now = Recorder(), [NOON]
     watch = Watch(recorder, lambda: now[0])
