@@ -56,7 +56,10 @@ def list_(
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     file: Config = None,
 ) -> None:
-    """List the open incidents, what nobody acknowledged first, and what receivers do not take."""
+    """List the open incidents, what nobody acknowledged first, and what receivers do not take.
+
+    Exit 0 whatever is open; 75 while the service is not running.
+    """
     storage = open_storage(file)
     found = _ask(storage, do="list")
     if json:
@@ -91,7 +94,10 @@ def ack(
     who: Annotated[str, typer.Option(help="who says so; your login if not given")] = "",
     file: Config = None,
 ) -> None:
-    """Acknowledge an incident: nobody is reminded of it until then, unless it gets worse."""
+    """Acknowledge an incident: nobody is reminded of it until then, unless it gets worse.
+
+    Exit 1 where no open incident has that number; 75 while the service is not running.
+    """
     try:
         for_ns = duration_ns(for_)
     except ValueError as error:
@@ -250,4 +256,4 @@ def _ask(storage: Storage, **words: Any) -> Any:
     try:
         return storage.ask("alert", **words)
     except DaemonOff as off:
-        raise fail(f"{off}; the daemon watches: start it with `edaphon run`", TRY_AGAIN) from None
+        raise fail(f"{off}; it is the service that watches", TRY_AGAIN) from None

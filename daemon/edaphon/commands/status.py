@@ -19,14 +19,15 @@ def status(
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Tell what is recorded, what is late and what waits; exit 1 when something is wrong."""
+    """Tell what is recorded, what is late and what waits.
+
+    Exit 1 when something is wrong, or the service is not running; 75 where it gives no answer.
+    """
     storage = open_storage(file)
     try:
         table = storage.ask("status")
     except DaemonOff as off:
-        raise fail(
-            f"{off}; start it with `edaphon run`, or see `systemctl status edaphon`"
-        ) from None
+        raise fail(f"{off}; why it ended: `systemctl status edaphon`") from None
     if json:
         typer.echo(orjson.dumps(table, option=orjson.OPT_INDENT_2))
     else:
