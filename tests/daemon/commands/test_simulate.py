@@ -193,6 +193,20 @@ def test_a_simulated_plot_alerts_nobody_and_is_no_sign_of_life_of_the_real_one(t
     assert [path.name for path in inbox.iterdir()] == ["plot.toml"]
 
 
+def test_the_start_names_the_files_that_a_source_follows(tmp_path: Path):
+    files = (
+        '[[source]]\nname = "csv"\nfile = "/data/csv/*.dat"\nmodel = "licor.li-8100a"\n'
+        'settings = { utc_offset = "+01:00" }\n'
+    )
+    document, _ = configuration(files)
+    plot = plot_of(files, tmp_path)
+    plot.stop()
+    (source,) = simulated_tables(document.table, Places(tmp_path))["source"]
+    assert source["file"] == str(tmp_path / "files" / "csv" / "*.dat")
+    assert plot.not_simulated["file/csv"].endswith(source["file"])
+    assert Path(source["file"]).parent.is_dir()
+
+
 def test_what_a_simulated_plot_lacks_is_printed_at_its_start(tmp_path: Path):
     notify = '[[notify]]\nname = "tech"\nkind = "webhook"\nurl = "https://hook.example.org"\n'
     alerts = '[alerts]\nheartbeat_url = "https://watch.example.org/x"\n'

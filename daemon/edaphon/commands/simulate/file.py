@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-__all__ = ["Places", "left_out", "simulated_tables", "toml_text"]
+__all__ = ["Places", "followed", "left_out", "simulated_tables", "toml_text"]
 
 OUTWARD = frozenset({"sink", "notify"})
 SIGNS_OF_LIFE = frozenset({"heartbeat_url", "heartbeat_broker", "heartbeat_topic"})
@@ -90,9 +90,14 @@ def _broker(name: str, row: Mapping[str, Any], places: Places) -> dict[str, Any]
 def _source(row: Mapping[str, Any], places: Places) -> dict[str, Any]:
     if "file" not in row or "name" not in row:
         return dict(row)
-    folder = places.folder / "files" / str(row["name"])
-    folder.mkdir(parents=True, exist_ok=True)
-    return {**row, "file": str(folder / Path(str(row["file"])).name)}
+    file = followed(places.folder, str(row["name"]), str(row["file"]))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return {**row, "file": str(file)}
+
+
+def followed(folder: Path, name: str, file: str | Path) -> Path:
+    """What the file source of that name follows in the simulated plot."""
+    return folder / "files" / name / Path(file).name
 
 
 def toml_text(table: Mapping[str, Any]) -> str:
