@@ -1,7 +1,8 @@
 """`edaphon alert`: the open incidents, acknowledging them, testing and rehearsing who gets what."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,7 +26,7 @@ from edaphon.alerts.rehearse import (
 )
 from edaphon.alerts.situation import Situation
 from edaphon.commands.check import usual_file
-from edaphon.commands.control import DaemonOff
+from edaphon.commands.control import DaemonOff, DaemonRefuses, DaemonSilent, ask
 from edaphon.commands.known import told_in
 from edaphon.commands.lacking import account_name
 from edaphon.commands.layout import Layout
@@ -41,7 +42,8 @@ from edaphon.written.values import duration_ns
 __all__ = ["alert"]
 
 USAGE, TRY_AGAIN = 2, 75
-SEND_WITHIN_S = 45.0  # for each receiver; it answers within 30 s
+SEND_WITHIN_S = 75.0  # a receiver answers within 30 s, after what it is sending just now
+RESULTS = {"taken": "taken", "refused": "refused", "later": "not taken now"}
 HOUR_NS = 3600 * 10**9
 
 alert = typer.Typer(
@@ -56,7 +58,10 @@ def list_(
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     file: Config = None,
 ) -> None:
-    """List the open incidents, what nobody acknowledged first, and what receivers do not take."""
+    """List the open incidents, what nobody acknowledged first, and what receivers do not take.
+
+    Exit 0 whatever is open; 75 while the service is not running.
+    """
     storage = open_storage(file)
     found = _ask(storage, do="list")
     if json:
@@ -91,7 +96,10 @@ def ack(
     who: Annotated[str, typer.Option(help="who says so; your login if not given")] = "",
     file: Config = None,
 ) -> None:
-    """Acknowledge an incident: nobody is reminded of it until then, unless it gets worse."""
+    """Acknowledge an incident: nobody is reminded of it until then, unless it gets worse.
+
+    Exit 1 where no open incident has that number; 75 while the service is not running.
+    """
     try:
         for_ns = duration_ns(for_)
     except ValueError as error:
@@ -115,28 +123,41 @@ def send_test(
         raise fail("no receiver: write a [[notify]] table into the configuration first")
     if receiver and receiver not in names:
         raise fail(f"expected the name of a receiver ({', '.join(names)}), got {receiver!r}", USAGE)
-    try:
-        timeout_s = SEND_WITHIN_S * len(names)
-        rows = storage.ask("alert", timeout_s, do="test", receiver=receiver)["sent"]
-    except DaemonOff:
-        rows = _sent_here(storage.config, receiver)
-    words = {"taken": "taken", "refused": "refused", "later": "not taken now"}
-    for row in rows:
+    results: set[str] = set()
+    for row in _as_they_come(storage, [receiver] if receiver else names):
         why = f": {row['why']}" if row["why"] else ""
-        typer.echo(f"{row['receiver']}: {words[row['result']]}{why}")
-    results = {row["result"] for row in rows}
+        typer.echo(f"{row['receiver']}: {RESULTS[row['result']]}{why}")
+        results.add(row["result"])
     if results & {"refused", "later"}:
         raise typer.Exit(1 if "refused" in results else TRY_AGAIN)
 
 
-def _sent_here(config: Configuration, receiver: str) -> list[dict[str, str]]:
-    """While no daemon runs."""
-    found: list[dict[str, str]] = []
-    for notify in config.notify:
-        if receiver in {"", notify.name}:
-            message = Writer(config, notify.language).trial(time.time_ns())
-            found.append(tried(notify.name, partial(_sent, config, notify), message))
-    return found
+def _as_they_come(storage: Storage, names: list[str]) -> Iterator[dict[str, str]]:
+    """What became of a test message to each, all tried at once: one that hangs delays no other."""
+    with ThreadPoolExecutor(max_workers=len(names)) as pool:
+        for done in as_completed(pool.submit(_tested, storage, name) for name in names):
+            yield done.result()
+
+
+def _tested(storage: Storage, name: str) -> dict[str, str]:
+    """Through the daemon, or from here while none runs."""
+    try:
+        row: dict[str, str] = ask(storage.layout.control, _test_of(name), SEND_WITHIN_S)["sent"][0]
+    except DaemonOff:
+        return _sent_here(storage.config, name)
+    except (DaemonRefuses, DaemonSilent) as error:
+        return {"receiver": name, "result": "later", "why": str(error)}
+    return row
+
+
+def _test_of(name: str) -> dict[str, str]:
+    return {"verb": "alert", "do": "test", "receiver": name}
+
+
+def _sent_here(config: Configuration, name: str) -> dict[str, str]:
+    notify = next(one for one in config.notify if one.name == name)
+    message = Writer(config, notify.language).trial(time.time_ns())
+    return tried(name, partial(_sent, config, notify), message)
 
 
 def _sent(config: Configuration, notify: Notify, message: Message) -> None:
@@ -250,4 +271,4 @@ def _ask(storage: Storage, **words: Any) -> Any:
     try:
         return storage.ask("alert", **words)
     except DaemonOff as off:
-        raise fail(f"{off}; the daemon watches: start it with `edaphon run`", TRY_AGAIN) from None
+        raise fail(f"{off}; it is the service that watches", TRY_AGAIN) from None

@@ -1,6 +1,7 @@
 """`edaphon check`: every mistake of edaphon.toml and of fact files, without opening any port."""
 
 import os
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from edaphon.facts import (
     evidence_complaints,
     in_order,
     knowledge_conflicts,
+    new_rows,
     read_facts,
     written_ids,
 )
@@ -70,9 +72,10 @@ def check(
     Facts are held against those that were applied already, where there is a journal.
     """
     places = files or [usual_file()]
-    found = examine(places)
+    found, applied = examine(places), Knowledge()
     if found.config is not None:
-        found = examine(places, _applied(found.config))
+        applied = _applied(found.config)
+        found = examine(places, applied)
     if json:
         typer.echo(_as_json(found))
     elif found.complaints:
@@ -83,7 +86,7 @@ def check(
         typer.echo(_summary(found))
         for doubt in found.doubts:
             typer.echo(str(doubt), err=True)
-        for line in _next(found):
+        for line in _next(found, applied):
             typer.echo(one_line(line))
     if found.complaints:
         raise typer.Exit(CONFIGURATION)
@@ -263,7 +266,7 @@ def _summary(found: Examined) -> str:
     return f"good: {sources}, {sinks}{receivers}, {facts}"
 
 
-def _next(found: Examined) -> Iterable[str]:
+def _next(found: Examined, applied: Knowledge) -> Iterable[str]:
     if found.config is None or found.document is None:
         return
     if found.config.sources and not any(row.fact.table == "deployment" for row in found.rows):
@@ -271,7 +274,22 @@ def _next(found: Examined) -> Iterable[str]:
             "no [[deployment]] here: all is recorded, and values begin once one in the"
             " configuration or in applied facts says which output feeds which [[channel]]"
         )
-    yield from next_steps(Path(found.document.file), found.config)
+    new = new_rows(found.rows, applied) if applied.entered else ()
+    yield from next_steps(Path(found.document.file), found.config, _apply(found, new))
+
+
+def _apply(found: Examined, new: Sequence[FactRow]) -> str:
+    """What takes over new facts where others were applied before; "" without any."""
+    config, document = found.config, found.document
+    if not new or config is None or document is None:
+        return ""
+    inbox = config.facts.inbox if config.facts else None
+    usual = {row.file for row in new if row.file == document.file or Path(row.file).parent == inbox}
+    files = sorted({row.file for row in new} - usual)
+    words = shlex.join(["edaphon", "apply", *files, "--config", document.file])
+    return (
+        f"{words}   ({_count(len(new), 'new fact')}; if {document.file} changed, restart instead)"
+    )
 
 
 def _count(n: int, what: str) -> str:

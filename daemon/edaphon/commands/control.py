@@ -24,7 +24,7 @@ _log = logging.getLogger("edaphon")
 
 
 class DaemonOff(ConnectionError):
-    """No daemon answers at that socket."""
+    """No daemon answers at that socket; the text says what to do."""
 
 
 class DaemonSilent(ConnectionError):
@@ -130,7 +130,7 @@ def ask(path: Path, request: Mapping[str, Any], timeout_s: float = 10.0) -> Any:
         except TimeoutError:
             raise _silent(path, timeout_s) from None
         except OSError as error:
-            raise DaemonOff(f"expected a daemon at {path}, got {error}") from error
+            raise DaemonOff(_off(path, error)) from error
         try:
             connection.sendall(orjson.dumps(request) + b"\n")
             with connection.makefile("rb") as answers:
@@ -140,6 +140,15 @@ def ask(path: Path, request: Mapping[str, Any], timeout_s: float = 10.0) -> Any:
     if not reply["ok"]:
         raise DaemonRefuses(reply["error"], reply.get("result"))
     return reply["result"]
+
+
+def _off(path: Path, error: OSError) -> str:
+    """In words for a person who knows no sockets."""
+    if isinstance(error, PermissionError):
+        why = f"this account may not ask the service ({path}: {error.strerror})"
+        return f"{why}; ask as the account of the service, or with sudo"
+    start = "start it with `edaphon run`, or `systemctl start edaphon` where it is installed"
+    return f"the service is not running (nothing answers at {path}); {start}"
 
 
 def _silent(path: Path, timeout_s: float) -> DaemonSilent:

@@ -20,6 +20,7 @@ from edaphon.commands.file_lines import line_rows
 from edaphon.commands.file_notes import file_notes, file_rows
 from edaphon.commands.keeping import Evidence
 from edaphon.commands.outlets import refusals, resend, retry
+from edaphon.commands.planned import Planned, planned_now, visit_rows
 from edaphon.commands.problems import NOT_KEPT, incident_rows, problems
 from edaphon.commands.service import NotKept, Refusal, Service
 from edaphon.commands.source_state import source_state
@@ -73,7 +74,8 @@ class Desk:
         service, config = self._service, self._service.config
         site = config.site
         room = service.room()
-        sources = [self._source(source) for source in config.sources]
+        planned = planned_now(service)
+        sources = [self._source(source, planned) for source in config.sources]
         channels = [self._channel(id) for id in sorted(service.channels)]
         last = service.journal.last
         last_ns = service.received_ns(last)
@@ -102,6 +104,7 @@ class Desk:
                 for progress in follower.imports
             ],
             "disk": {"text": room.text, **room._asdict()},
+            "visits": visit_rows(service),
             "incidents": incident_rows(service),
             "trouble": problems(service, room, sources, channels),
         }
@@ -110,7 +113,7 @@ class Desk:
         offset_s = self._service.config.site.utc_offset_s
         return {"files": list(file_rows(self._service.inlets.followers, offset_s))}
 
-    def _source(self, source: Any) -> dict[str, Any]:
+    def _source(self, source: Any, planned: Planned) -> dict[str, Any]:
         service = self._service
         found = source_times(service, source)
         state, detail = kept_state(source_state(found), service.journal.in_trouble)
@@ -124,6 +127,7 @@ class Desk:
             "interval_ns": found.interval_ns,
             "state": "silent" if account and account.gap else state,
             "detail": account.gap.cause if account and account.gap else detail,
+            "planned": planned.kind(f"source {source.path}"),
             "notes": service.deriver.state.notes.get(source.path, {}),
             "missed_uplinks": service.deriver.state.uplinks_missed.get(source.path, 0),
             "conflicting_uplinks": _conflicting(service, source.path).n,

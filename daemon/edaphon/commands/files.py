@@ -76,7 +76,7 @@ def _files(storage: Storage) -> list[dict[str, Any]]:
     try:
         rows: list[dict[str, Any]] = storage.ask("files")["files"]
     except DaemonOff as off:
-        raise fail(f"{off}; start it with `edaphon run`") from None
+        raise fail(str(off)) from None
     return rows
 
 

@@ -60,7 +60,7 @@ def import_(
             return
         new = storage.ask("import", source=chosen, files=names, force=force)["new_bytes"]
     except DaemonOff as off:
-        raise fail(f"{off}; start it with `edaphon run`, it reads the files", TRY_AGAIN) from None
+        raise fail(f"{off}; it is the service that reads the files", TRY_AGAIN) from None
     if json and not wait:
         _print({"source": chosen, "new_bytes": dict(zip(names, new, strict=True))})
     elif not json:

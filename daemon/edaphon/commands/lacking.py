@@ -41,11 +41,13 @@ def lacking(config: Configuration) -> list[str]:
     return found
 
 
-def next_steps(file: Path, config: Configuration) -> Iterator[str]:
-    """After a good configuration: what is missing, and what to type."""
+def next_steps(file: Path, config: Configuration, apply: str = "") -> Iterator[str]:
+    """After a good configuration: what is missing, and what to type; `apply` if facts are new."""
     missing = lacking(config)
     yield from missing
-    if is_services(file):
+    if apply:
+        yield f"next: {apply}"
+    elif is_services(file):
         yield "next: sudo systemctl restart edaphon edaphon-web"
     else:
         yield f"next: edaphon run {file}"

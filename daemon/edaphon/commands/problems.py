@@ -7,12 +7,12 @@ that condition, the incident's words stand for it.
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from edaphon.alerts.look import above, paused_nodes
 from edaphon.alerts.model import Incident, Severity, What
 from edaphon.commands.disk import Room
 from edaphon.commands.file_lines import REFUSED_IS_A_PROBLEM_NS, line_rows, refusal_problems
 from edaphon.commands.file_notes import loss_problems
 from edaphon.commands.outlets import broker_words, dead_letter_words, set_aside_words
+from edaphon.commands.planned import planned_now
 from edaphon.commands.source_state import failing_words, silent_words
 from edaphon.commands.watching.alerting import Writer
 from edaphon.databases import StorageFault
@@ -78,7 +78,8 @@ def incident_row(
 def problems(
     service: "Service", room: Room, sources: list[dict[str, Any]], channels: list[dict[str, Any]]
 ) -> list[str]:
-    """What is wrong and is no incident: sentences, the most urgent first."""
+    """What is wrong, not planned, and no incident: sentences, the most urgent first."""
+    planned = planned_now(service)
     wrong = [one for one in service.alerts.book.open if is_wrong(one)]
     parts = {part.key for one in wrong for part in one.parts}
     members = {(id, part.what) for one in wrong for part in one.parts for id in one.members}
@@ -87,24 +88,16 @@ def problems(
         words
         for node, whats, words in _sentences(service, room, sources, channels)
         if not any((node, what) in known for what in whats)
-        and not (_NO_DATA & set(whats) and _is_planned(service, node))
+        and not (_NO_DATA & set(whats) and planned.kind(node))
     ]
-
-
-def _is_planned(service: "Service", node: str) -> bool:
-    """Whether it pauses, or was taken away; in a visit people want to see what is wrong."""
-    situation = service.alerts.situation
-    if situation is None or not situation.pauses:
-        return False
-    planned = paused_nodes(situation, "pause") | paused_nodes(situation, "removal")
-    return not planned.isdisjoint(above(situation, node))
 
 
 def _sentences(
     service: "Service", room: Room, sources: list[dict[str, Any]], channels: list[dict[str, Any]]
 ) -> Iterator[Sentence]:
     for words in room.problems():
-        yield "disk", (What.DISK_FULL,) if room.full else _disk(words), f"disk: {words}"
+        # that nothing is kept stands in these words too, whatever incident says more of it
+        yield "disk", () if room.full else _disk(words), f"disk: {words}"
     for who, why in sorted(service.trouble.items()):
         yield *_subject(service, who), f"{who}: {why}"
     yield from _of_sources(service)
@@ -126,7 +119,7 @@ def _sentences(
 def _of_storage(service: "Service") -> Iterator[Sentence]:
     """Files of the storage folder that refuse, were set aside, or are not what was written."""
     if (fault := service.journal.fault) not in {None, StorageFault.FULL}:  # the disk says that
-        yield "journal", (What.JOURNAL_FAILS,), f"journal: {NOT_KEPT}: {fault}"
+        yield "journal", (), f"journal: {NOT_KEPT}: {fault}"
     if service.state.moved and "file state.sqlite" not in service.trouble:
         yield "", (), f"file state.sqlite: {service.state.moved}"
     act = "take its file from a copy; once it is noted, `edaphon salvage --acknowledge`"

@@ -31,7 +31,7 @@ def read(
         try:
             answer = storage.ask("read", LONGEST_S, source=source)
         except DaemonOff as off:
-            raise fail(f"{off}; start it with `edaphon run`", TRY_AGAIN) from None
+            raise fail(str(off), TRY_AGAIN) from None
         if json:
             typer.echo(orjson.dumps(answer))
             continue

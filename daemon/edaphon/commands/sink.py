@@ -62,7 +62,7 @@ def _ask(file: Path | None, **words: Any) -> Any:
     try:
         return open_storage(file).ask("sink", **words)
     except DaemonOff as off:
-        raise fail(f"{off}; the daemon sends: start it with `edaphon run`", 75) from None
+        raise fail(f"{off}; it is the service that sends", 75) from None
 
 
 def _time(time_ns: int) -> str:

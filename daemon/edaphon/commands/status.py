@@ -10,6 +10,7 @@ from edaphon.commands.control import DaemonOff
 from edaphon.commands.file_lines import account_text
 from edaphon.commands.storage import fail, open_storage
 from edaphon.written.complaints import one_line
+from edaphon.written.values import instant_text
 
 __all__ = ["ledger_lines", "status"]
 
@@ -18,14 +19,15 @@ def status(
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Tell what is recorded, what is late and what waits; exit 1 when something is wrong."""
+    """Tell what is recorded, what is late and what waits.
+
+    Exit 1 when something is wrong, or the service is not running; 75 where it gives no answer.
+    """
     storage = open_storage(file)
     try:
         table = storage.ask("status")
     except DaemonOff as off:
-        raise fail(
-            f"{off}; start it with `edaphon run`, or see `systemctl status edaphon`"
-        ) from None
+        raise fail(f"{off}; why it ended: `systemctl status edaphon`") from None
     if json:
         typer.echo(orjson.dumps(table, option=orjson.OPT_INDENT_2))
     else:
@@ -41,10 +43,11 @@ def _lines(table: dict[str, Any]) -> list[str]:
         f"{table['site']['id']} / {table['logger']}   edaphon {table['version']}",
         f"clock: {clock}",
         f"disk: {table['disk']['text']}",
+        *map(_visit, table["visits"]),
         *ledger_lines(table["ledgers"]),
     ]
     for source in table["sources"]:
-        lines.append(f"source {source['path']}: {source['state']} {source['detail']}".rstrip())
+        lines.append(f"source {source['path']}: {_state(source)} {source['detail']}".rstrip())
         lines += [f"  {n} x {what}" for what, n in sorted(source.get("notes", {}).items())]
     lines += map(account_text, _shown(table["file_lines"]))
     lines += [f"file of {one['source']}: {one['words']}" for one in table["files"]]
@@ -61,6 +64,17 @@ def _lines(table: dict[str, Any]) -> list[str]:
         lines.append(f"derived again at present: {', '.join(table['again'])}")
     lines += [_incident(one, table["now_ns"]) for one in table["incidents"]]
     return lines + [f"TROUBLE {words}" for words in table["trouble"]]
+
+
+def _visit(row: dict[str, Any]) -> str:
+    why = f": {row['why']}" if row["why"] else ""
+    return f"visit of {row['who']} at {row['plot']} until {instant_text(row['end_ns'])}{why}"
+
+
+def _state(source: dict[str, Any]) -> str:
+    speaks = source["state"] in {"ok", "held"}
+    planned = "" if speaks or not source["planned"] else f", planned ({source['planned']})"
+    return f"{source['state']}{planned}"
 
 
 def _incident(row: dict[str, Any], now_ns: int) -> str:

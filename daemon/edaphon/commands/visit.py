@@ -67,7 +67,7 @@ def start(
 
 @visit.command()
 def end(plot: PlotId, who: Who = "", file: Config = None) -> None:
-    """End the visit of a plot now, and list what does not speak yet."""
+    """End the visit of a plot now, and list what does not speak yet; exit 0 whatever is silent."""
     storage = open_storage(file)
     told, now_ns = told_in(storage), _now_ns()
     running = list(_running(told, plot, now_ns))

@@ -12,7 +12,10 @@ MOST_MEMBERS = 30
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """`text` is the message as it is sent, `acknowledge` what to type: "" where that is done."""
+    """`text` is the message as it is sent, `acknowledge` what to type.
+
+    That is "" where it is done, or where the text says it already.
+    """
 
     number: int
     sign: Sign
@@ -34,7 +37,8 @@ def incidents(status: Status, now_ns: int) -> tuple[Incident, ...]:
 
 def _incident(one: IncidentNow, now_ns: int, offset_s: int) -> Incident:
     acknowledged = now_ns < one.acknowledged_until_ns
-    words = "" if acknowledged else f'edaphon alert ack {one.number} --why "..."'
+    words = f"edaphon alert ack {one.number}"
+    is_said = acknowledged or words in one.text
     members = tuple(map(shortened, one.members[:MOST_MEMBERS]))
     return Incident(
         number=one.number,
@@ -46,7 +50,7 @@ def _incident(one: IncidentNow, now_ns: int, offset_s: int) -> Incident:
         more=len(one.members) - len(members),
         state=_state(one, now_ns, offset_s) if acknowledged else "",
         text=one.text.strip(),
-        acknowledge=words,
+        acknowledge="" if is_said else f'{words} --why "..."',
     )
 
 

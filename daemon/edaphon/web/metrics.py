@@ -74,7 +74,9 @@ def _recorder(status: Status) -> Iterator[Metric]:
         "Time since the newest entry of the journal.",
         _age_s(status.journal.last_ns, status.now_ns),
     )
-    yield _one("problems", "Sentences that status lists as problems.", len(status.trouble))
+    wrong = sum(one.wrong for one in status.incidents)
+    words = "What makes `edaphon status` exit 1: incidents that are wrong now, and other problems."
+    yield _one("problems", words, len(status.trouble) + wrong)
 
 
 def _sources(sources: tuple[SourceNow, ...], now_ns: int) -> Iterator[Metric]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from edaphon.web.column import Column, columns, latest_ns
 from edaphon.web.incidents import Incident, incidents
 from edaphon.web.ledger import Account, Backlog, accounts, backlogs, gap_sentence
-from edaphon.web.view import ClockNow, SourceNow, Status
+from edaphon.web.view import ClockNow, SourceNow, Status, VisitNow
 from edaphon.web.watch import Look, Seen
 from edaphon.web.words import Sign, age, moment, offset_words, shortened
 
@@ -48,6 +48,7 @@ class Strip:
     clock: Sign
     recording: Sign
     last: str
+    visits: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +71,14 @@ class Report:
 class Page:
     """`trouble` holds the sentences of the red strip, the most urgent one first.
 
-    Incidents are shown before all else.
+    Incidents are shown before it, except while the recorder is silent: all else is old then.
     """
 
     incidents: tuple[Incident, ...]
     trouble: tuple[str, ...]
     report: Report | None
     why: str
+    silent: bool = False
 
 
 def make_page(look: Look) -> Page:
@@ -86,23 +88,27 @@ def make_page(look: Look) -> Page:
     found = incidents(look.seen.status, look.now_ns) if look.seen else ()
     if look.silent_since_ns is not None:
         silence = (_silence(look, look.silent_since_ns),)
-        return Page(found, silence, report, shortened(look.why))
+        return Page(found, silence, report, shortened(look.why), silent=True)
     trouble = _trouble(look.seen.status, look.now_ns) if look.seen else ()
     return Page(found, tuple(map(shortened, trouble)), report, "")
 
 
 def _silence(look: Look, since_ns: int) -> str:
-    offset_s = look.seen.status.site.utc_offset_s if look.seen else 0
-    zone = "site time" if look.seen else "UTC"
+    act = "on the logger type: systemctl status edaphon"
+    if look.seen is None:
+        since = moment(since_ns, look.now_ns)
+        words = f"The recorder does not answer since {since} UTC"
+        return f"{words} (last value: none seen since this page started); {act}"
+    offset_s, status = look.seen.status.site.utc_offset_s, look.seen.status
     since = moment(since_ns, look.now_ns, offset_s)
-    last_ns = latest_ns(look.seen.status) if look.seen else None
-    last = "none seen since this page started"
+    seen = moment(status.now_ns, look.now_ns, offset_s)
+    words = (
+        f"The recorder does not answer since {since} site time; what follows is as seen at {seen}"
+    )
+    last_ns, last = latest_ns(status), "none"
     if last_ns is not None:
         last = f"{moment(last_ns, look.now_ns, offset_s)}, {age(look.now_ns - last_ns)}"
-    return (
-        f"The recorder does not answer since {since} {zone} (last value: {last}); "
-        "on the logger type: systemctl status edaphon"
-    )
+    return f"{words} (last value: {last}); {act}"
 
 
 def _trouble(status: Status, now_ns: int) -> tuple[str, ...]:
@@ -115,7 +121,7 @@ def _trouble(status: Status, now_ns: int) -> tuple[str, ...]:
     found += [
         f"Source {s.path} is silent{_since(s, now_ns)}: check power, cable and address."
         for s in status.sources
-        if s.state == "silent"
+        if s.state == "silent" and not s.planned
     ]
     found += [f"{s.name} is stopped and needs a person: {s.why}" for s in status.sinks if s.blocked]
     return tuple(found)
@@ -157,7 +163,14 @@ def _strip(status: Status, now_ns: int, silent: bool) -> Strip:
         clock=_clock(status.clock),
         recording=Sign("state unknown", "ring") if silent else _recording(status.sources),
         last=last,
+        visits=tuple(_visit(one, now_ns, offset_s) for one in status.visits),
     )
+
+
+def _visit(one: VisitNow, now_ns: int, offset_s: int) -> str:
+    until = moment(one.end_ns, now_ns, offset_s)
+    why = f": {one.why}" if one.why else ""
+    return shortened(f"visit of {one.who} at {one.plot} until {until}{why}")
 
 
 def _recording(sources: tuple[SourceNow, ...]) -> Sign:
@@ -190,4 +203,12 @@ def _source(source: SourceNow, now_ns: int, offset_s: int) -> Source:
         at = moment(source.last_ns, now_ns, offset_s)
         last = f"last record {age(now_ns - source.last_ns)}, at {at}"
     path, model, detail = map(shortened, (source.path, source.model, source.detail))
-    return Source(path, model, _SOURCE_SIGNS[source.state], last, detail)
+    return Source(path, model, _source_sign(source), last, detail)
+
+
+def _source_sign(source: SourceNow) -> Sign:
+    """A silence that a person planned is no alarm."""
+    sign = _SOURCE_SIGNS[source.state]
+    if not source.planned or source.state in {"ok", "held"}:
+        return sign
+    return Sign(f"{sign.word}, planned ({shortened(source.planned)})", "ring")

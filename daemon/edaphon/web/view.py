@@ -28,6 +28,7 @@ __all__ = [
     "Status",
     "Unreadable",
     "View",
+    "VisitNow",
 ]
 
 Ns = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # UTC ns
@@ -118,7 +119,10 @@ class FileNow:
 
 @dataclass(frozen=True, slots=True)
 class SourceNow:
-    """`notes` counts what made no value, by its words; `interval_ns`: how often it is to speak."""
+    """`notes` counts what made no value, by its words; `interval_ns`: how often it is to speak.
+
+    `planned` is why no data are expected now: a visit, pause or removal; "" where they are.
+    """
 
     path: str
     model: str
@@ -128,6 +132,7 @@ class SourceNow:
     notes: Mapping[str, int] = field(default_factory=dict)
     interval_ns: Ns | None = None
     missed_uplinks: int = 0
+    planned: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +192,16 @@ class IncidentNow:
 
 
 @dataclass(frozen=True, slots=True)
+class VisitNow:
+    """People work at a plot; it ends by itself at `end_ns`."""
+
+    plot: str
+    who: str
+    why: str
+    end_ns: Ns
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """Everything that the recorder says of itself at `now_ns`; it runs since `since_ns`."""
 
@@ -205,6 +220,7 @@ class Status:
     file_lines: tuple[FileNow, ...] = ()
     incidents: tuple[IncidentNow, ...] = ()
     disk: DiskNow | None = None
+    visits: tuple[VisitNow, ...] = ()
 
 
 class View(Protocol):

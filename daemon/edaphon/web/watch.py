@@ -1,7 +1,8 @@
 """The last thing that the recorder said, kept for the time when it says nothing."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from edaphon.nouns import Observations
@@ -46,20 +47,31 @@ class Watch:
         self._silent_since_ns: int | None = None
 
     def status(self) -> Status:
-        """What the recorder says now, nothing kept; raises Silent."""
+        """What the recorder says now, kept with the days of the last look; raises Silent."""
         with self._lock:
-            return self._view.status()
+            with self._noted():
+                status = self._view.status()
+            self._seen = Seen(status, self._seen.days if self._seen else {})
+            return status
 
     def look(self) -> Look:
         with self._lock:
             try:
-                self._seen = self._ask()
+                with self._noted():
+                    self._seen = self._ask()
             except Silent as error:
-                now_ns = self._now_ns()
-                self._silent_since_ns = self._silent_since_ns or now_ns
-                return Look(now_ns, self._seen, self._silent_since_ns, str(error))
-            self._silent_since_ns = None
+                return Look(self._now_ns(), self._seen, self._silent_since_ns, str(error))
             return Look(self._seen.status.now_ns, self._seen)
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Whoever asks, page or metrics: since when there is no answer."""
+        try:
+            yield
+        except Silent:
+            self._silent_since_ns = self._silent_since_ns or self._now_ns()
+            raise
+        self._silent_since_ns = None
 
     def _ask(self) -> Seen:
         status = self._view.status()

@@ -114,6 +114,7 @@ def test_a_row_appended_before_a_rename_is_read_though_the_service_was_off(plot,
 
 
 def test_what_may_have_been_lost_while_the_service_was_off_is_declared(plot, caplog):
+    caplog.set_level("WARNING", "edaphon")
     plot.write("a.csv", HEAD + row(1) + b"2026-03-02")
     plot.look()
     restart(plot, saved=True)

@@ -4,9 +4,9 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,8 @@ class Answers(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    own = HTTPServer(("127.0.0.1", 0), Answers)
+def server(answers: type[Answers] = Answers) -> Iterator[str]:
+    own = ThreadingHTTPServer(("127.0.0.1", 0), answers)
     threading.Thread(target=own.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{own.server_address[1]}"
@@ -184,6 +184,27 @@ def test_a_test_message_is_sent_now_and_the_answer_decides_about_the_exit_code(
                 asked()
         else:
             asked()
+
+
+@pytest.mark.parametrize("with_daemon", [True, False])
+def test_receivers_are_tested_at_once_and_printed_as_they_answer(
+    tmp_path: Path, with_daemon: bool
+) -> None:
+    together = threading.Barrier(3)
+
+    class Slow(Answers):
+        def do_POST(self) -> None:  # noqa: N802
+            together.wait(20)  # BrokenBarrierError, without an answer, where they come in turn
+            time.sleep(1.0 if "slow" in self.path else 0.0)
+            super().do_POST()
+
+    with server(Slow) as url:
+        tables = [notify(name, f"{url}/{name}/200") for name in ("slow", "one", "two")]
+        station = station_of(tmp_path, *tables)
+        with running(station.file, QUICK) if with_daemon else nullcontext():
+            shown = call(station, "alert", "test")[0].splitlines()
+    assert sorted(shown) == ["one: taken", "slow: taken", "two: taken"]
+    assert shown[-1] == "slow: taken"
 
 
 def test_without_receivers_the_rules_run_and_a_test_says_what_is_missing(tmp_path: Path) -> None:

@@ -37,6 +37,20 @@ def test_an_exchange_in_a_file_that_sorts_first_is_good_once_it_was_applied(plot
     assert "good: " in check(plot, 0)
 
 
+def test_after_the_check_of_a_new_fact_the_next_step_is_to_apply_it(plot: Station) -> None:
+    assert f"next: edaphon run {plot.file}" in check(plot, 0)
+    (plot.inbox / "2026-05-exchange.toml").write_text(EXCHANGE)
+    shown = check(plot, 0)
+    assert f"next: edaphon apply --config {plot.file}   (2 new facts" in shown
+    assert "next: edaphon run" not in shown
+    call(plot, "apply")
+    assert f"next: edaphon run {plot.file}" in check(plot, 0)
+    elsewhere = plot.file.parent / "elsewhere.toml"
+    elsewhere.write_text('[[plot]]\nid = "P7"\n')
+    shown, _ = call_plain("check", str(plot.file), str(elsewhere))
+    assert f"next: edaphon apply {elsewhere} --config {plot.file}   (1 new fact;" in shown
+
+
 def test_a_row_that_was_edited_after_it_was_applied_is_a_mistake(plot: Station) -> None:
     file = plot.inbox / "first.toml"
     file.write_text(file.read_text().replace("depth_cm = 5", "depth_cm = 7", 1))

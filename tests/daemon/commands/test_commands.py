@@ -1,12 +1,14 @@
 """Commands as a person calls them: what they print, and one line where something is wrong."""
 
 import json
+import socket
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
 import pytest
+from tests.daemon.commands.calling import call_plain
 from tests.programs import wait_until
 
 from edaphon.commands import control
@@ -40,6 +42,32 @@ def test_a_command_without_a_daemon_says_what_to_type(tmp_path: Path):
         config.write('bus = "p"\naddress = "a"\nmodel = "meter.teros12"\ninterval = "1h"\n')
     assert "edaphon run" in edaphon("read", "p/a", "--config", str(file), code=75)
     assert "expected the id of a channel" in edaphon("query", "x", "--config", str(file), code=1)
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_a_service_that_is_off_is_explained_without_error_numbers(tmp_path: Path, stale: bool):
+    file = tmp_path / "edaphon.toml"
+    edaphon("init", str(file), "--storage", str(tmp_path / "storage"))
+    if stale:  # as a kill leaves it: refused, not absent
+        (tmp_path / "storage").mkdir(exist_ok=True)
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(str(tmp_path / "storage" / "control.sock"))
+    asked = {("status",): 1, ("alert", "list"): 75, ("alert", "ack", "1", "--why", "x"): 75}
+    for words, code in asked.items():
+        _, shown = call_plain(*words, "--config", str(file), codes=(code,))
+        assert shown.startswith("the service is not running (nothing answers at ")
+        assert "systemctl start edaphon" in shown
+        assert "Errno" not in shown
+
+
+def test_an_account_that_may_not_ask_is_not_sent_to_start_the_service(monkeypatch, tmp_path: Path):
+    def forbidden(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(control.socket.socket, "connect", forbidden)
+    with pytest.raises(DaemonOff, match="this account may not ask the service") as off:
+        ask(tmp_path / "s", {"verb": "status"})
+    assert "start" not in str(off.value)
 
 
 def test_a_control_socket_that_the_disk_refuses_is_made_later(tmp_path: Path, monkeypatch, caplog):

@@ -1,5 +1,6 @@
 """A plot without its hardware: what is simulated is recorded by the real service."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -167,6 +168,67 @@ def test_no_real_thing_is_left_in_the_simulated_configuration(tmp_path: Path):
     assert found["broker"]["ttn"]["envelope"] == "tts-v3"
     kept = simulated_tables(table, Places(tmp_path))["broker"]["ttn"]
     assert (kept["host"], kept["client_id"]) == ("eu1.example.org", "edaphon-simulated-ttn")
+
+
+def test_a_simulated_plot_alerts_nobody_and_is_no_sign_of_life_of_the_real_one(tmp_path: Path):
+    inbox = tmp_path / "facts"
+    inbox.mkdir()
+    (inbox / "plot.toml").write_text('[[plot]]\nid = "P"\n')
+    alerts = (
+        '[alerts]\nheartbeat_url = "https://watch.example.org/x"\nheartbeat_broker = "ttn"\n'
+        'heartbeat_topic = "edaphon/l/alive"\nweekly = false\n'
+    )
+    notify = '[[notify]]\nname = "tech"\nkind = "webhook"\nurl = "https://hook.example.org"\n'
+    facts = f'[facts]\ninbox = "{inbox}"\n'
+    table = tomllib.loads(HEAD + facts + LINES + alerts + notify + SINK)
+    found = tomllib.loads(toml_text(simulated_tables(table, Places(tmp_path / "home"))))
+    assert "notify" not in found
+    assert found["alerts"] == {"weekly": False}
+    copy = Path(found["facts"]["inbox"])
+    assert copy.is_relative_to(tmp_path / "home")
+    assert (copy / "plot.toml").read_text() == (inbox / "plot.toml").read_text()
+    (copy / "mine.toml").write_text("")
+    simulated_tables(table, Places(tmp_path / "home"))
+    assert (copy / "mine.toml").exists()
+    assert [path.name for path in inbox.iterdir()] == ["plot.toml"]
+
+
+def test_the_start_names_the_files_that_a_source_follows(tmp_path: Path):
+    files = (
+        '[[source]]\nname = "csv"\nfile = "/data/csv/*.dat"\nmodel = "licor.li-8100a"\n'
+        'settings = { utc_offset = "+01:00" }\n'
+    )
+    document, _ = configuration(files)
+    plot = plot_of(files, tmp_path)
+    plot.stop()
+    (source,) = simulated_tables(document.table, Places(tmp_path))["source"]
+    assert source["file"] == str(tmp_path / "files" / "csv" / "*.dat")
+    assert plot.not_simulated["file/csv"].endswith(source["file"])
+    assert Path(source["file"]).parent.is_dir()
+
+
+def test_what_a_simulated_plot_lacks_is_printed_at_its_start(tmp_path: Path):
+    notify = '[[notify]]\nname = "tech"\nkind = "webhook"\nurl = "https://hook.example.org"\n'
+    alerts = '[alerts]\nheartbeat_url = "https://watch.example.org/x"\n'
+    inbox = tmp_path / "facts"
+    inbox.mkdir()
+    file = tmp_path / "edaphon.toml"
+    file.write_text(f'{HEAD}[facts]\ninbox = "{inbox}"\n{alerts}{notify}{SINK}')
+    program = [sys.executable, "-m", "edaphon", "simulate", str(file)]
+    process = subprocess.Popen(
+        [*program, "--folder", str(tmp_path / "home")], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        lines = iter(process.stdout.readline, "")
+        said = "".join(itertools.takewhile(lambda line: not line.startswith("record it"), lines))
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+    assert "the sinks are left out" in said
+    assert "[[notify]]) are left out" in said
+    assert "heartbeat) is left out" in said
+    assert f"the inbox is a copy: {tmp_path / 'home' / 'inbox'}" in said
 
 
 @pytest.mark.parametrize("name", ["a file/plot", "file/plot"])

@@ -188,7 +188,7 @@ to = 2200-04-01T00:00:00Z
 """
 
 
-def test_status_calls_a_planned_silence_no_problem_and_shows_one_within_a_visit(
+def test_a_silence_within_a_visit_or_a_pause_is_planned_and_no_problem_of_status(
     station: Station,
 ) -> None:
     station.file.write_text(station.file.read_text().replace('"10min"', '"100ms"'))
@@ -198,14 +198,22 @@ def test_status_calls_a_planned_silence_no_problem_and_shows_one_within_a_visit(
 
     with running(station.file, Overrides(look_every_s=600)) as service:
         until(lambda: any("file/log: silent" in words for words in trouble()))
-        call(station, "visit", "start", "P")
         service.alerts.wake()
-        until(lambda: service.alerts.situation and service.alerts.situation.pauses)
-        assert any("file/log: silent" in words for words in trouble())
+        until(lambda: "channel x" in service.alerts.nodes)
+        call(station, "visit", "start", "P", "--who", "K. Berg", "--why", "fuse")
+        until(lambda: service.deriver.knowledge.visits)
+        assert trouble() == []
+        out, _ = call(station, "status", codes=(0, 1))  # 1: an incident that opened before it
+        assert "source file/log: silent, planned (visit)" in out
+        (visit,) = call_json(station, "status", codes=(0, 1))["visits"]
+        assert f"visit of K. Berg at P until {instant_text(visit['end_ns'])}: fuse" in out
+        call(station, "visit", "end", "P")
+        until(lambda: not call_json(station, "status", codes=(0, 1))["visits"])
+        assert "silent, planned" not in call(station, "status", codes=(0, 1))[0]
         applied(station, "pause", PAUSE)
         until(lambda: service.deriver.knowledge.pauses)
-        service.alerts.wake()
-        until(lambda: not any("file/log: silent" in words for words in trouble()))
+        assert "silent, planned (pause)" in call(station, "status", codes=(0, 1))[0]
+        assert trouble() == []
 
 
 def test_while_a_pause_goes_on_its_longer_interval_is_expected(station: Station) -> None:

@@ -127,6 +127,13 @@ def test_no_incident_is_a_zero_of_every_severity():
     assert found["edaphon_incidents_acknowledged", ("severity", "lost")] == 1
 
 
+def test_problems_are_all_that_makes_status_exit_1():
+    sentences = len(status()["trouble"])
+    assert told()["edaphon_problems",] == sentences
+    some = [incident(), incident(wrong=False), incident(number=18)]
+    assert told(incidents=some)["edaphon_problems",] == sentences + 2
+
+
 def test_a_silent_recorder_is_down_and_has_no_other_number():
     def nobody(question):
         raise ConnectionRefusedError('no\n"socket"\nedaphon_up 1\n')

@@ -240,8 +240,8 @@ def test_a_silent_recorder_is_said_in_one_sentence_and_its_last_data_stay():
     now[0] = NOON + 10 * MINUTE
     page = make_page(watch.look())
     assert page.trouble == (
-        "The recorder does not answer since 13:03 site time (last value: 13:00, 10 min ago); "
-        "on the logger type: systemctl status edaphon",
+        "The recorder does not answer since 13:03 site time; what follows is as seen at 13:00"
+        " (last value: 13:00, 10 min ago); on the logger type: systemctl status edaphon",
     )
     assert page.why == "connection refused"
     assert page.report.strip.recording.word == "state unknown"
@@ -250,6 +250,47 @@ def test_a_silent_recorder_is_said_in_one_sentence_and_its_last_data_stay():
     assert make_page(watch.look()).trouble == tuple(status()["trouble"])
     recorder.silent = True
     assert "since 13:10 site time" in make_page(watch.look()).trouble[0]
+
+
+def test_a_visit_is_shown_and_what_is_silent_in_it_is_no_trouble():
+    visit = {"plot": "P1", "who": "K. Berg", "why": "fuse", "end_ns": NOON + 30 * MINUTE}
+    sources = [{**one, "planned": "visit"} for one in status()["sources"]]
+    page = page_of({**status(), "trouble": [], "sources": sources, "visits": [visit]})
+    assert page.trouble == ()
+    assert page.report.strip.visits == ("visit of K. Berg at P1 until 13:30: fuse",)
+    signs = {one.path: one.sign for one in page.report.sources}
+    assert signs["sdi12/c"] == ("silent, planned (visit)", "ring")
+    assert signs["sdi12/a"].word == "answers"
+
+
+def test_what_the_metrics_saw_is_the_last_that_the_page_shows():
+    recorder, now = Recorder(), [NOON]
+    watch = Watch(recorder, lambda: now[0])
+    watch.look()
+    later = NOON + 20 * MINUTE
+    recorder.told |= {"now_ns": later, "incidents": [incident(later)]}
+    watch.status()
+    recorder.silent, now[0] = True, NOON + 21 * MINUTE
+    with pytest.raises(Silent):
+        watch.status()
+    now[0] = NOON + 30 * MINUTE
+    page = make_page(watch.look())
+    assert page.trouble[0].startswith(
+        "The recorder does not answer since 13:21 site time; what follows is as seen at 13:20"
+    )
+    assert [one.number for one in page.incidents] == [17]
+    assert "nothing in 24 h" not in cells_of(page.report)["whs.A.5.w"].span
+
+
+def test_an_answer_to_the_metrics_ends_the_silence_of_the_page():
+    recorder, now = Recorder(), [NOON]
+    watch = Watch(recorder, lambda: now[0])
+    recorder.silent = True
+    watch.look()
+    recorder.silent = False
+    watch.status()
+    recorder.silent, now[0] = True, NOON + 60 * MINUTE
+    assert "since 14:00 site time" in make_page(watch.look()).trouble[0]
 
 
 def test_a_recorder_that_never_answered_leaves_only_the_sentence():

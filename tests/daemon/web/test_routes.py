@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import html
 import http.client
 import json
 import re
@@ -13,7 +14,7 @@ from html.parser import HTMLParser
 
 import pytest
 from tests.daemon.web.hostile import PAYLOADS, HostileRecorder
-from tests.daemon.web.plot import status
+from tests.daemon.web.plot import answer, incident, status
 from tests.daemon.web.served import sample_view, served
 from tests.programs import ROOT, free_port, listens, wait_until
 
@@ -167,6 +168,42 @@ def test_a_silent_recorder_still_gives_a_page():
     assert b"The recorder does not answer since" in body
     assert b"systemctl status edaphon" in body
     assert b"no &lt;b&gt;socket&lt;/b&gt;" in body
+
+
+def test_a_silent_recorder_is_the_first_thing_on_the_page_before_old_incidents():
+    answers = [True]
+
+    def recorder(question):
+        if not answers:
+            raise ConnectionRefusedError("no socket")
+        found = answer(question)
+        return {**found, "incidents": [incident()]} if question["verb"] == "status" else found
+
+    with served(ControlView(recorder)) as port:
+        before = ask(port)[2]
+        answers.clear()
+        after = ask(port)[2]
+    assert 0 < before.index(b'id="incidents"') < before.index(b"Source sdi12/c has been silent")
+    assert 0 < after.index(b"The recorder does not answer") < after.index(b'id="incidents"')
+    assert after.count(b"The recorder does not answer") == 1
+
+
+def test_an_incident_shows_once_how_to_acknowledge_it():
+    """The text of the message has the line; the page adds it only where a text lacks it."""
+    line = 'edaphon alert ack 17 --why "..."'
+    for text in (
+        "Plug it in.\n",
+        f"Plug it in.\n\nAcknowledge, so that it is not repeated:  {line}\n",
+    ):
+
+        def recorder(question, text=text):
+            found = answer(question)
+            changed = {**found, "incidents": [incident(text=text)]}
+            return changed if question["verb"] == "status" else found
+
+        with served(ControlView(recorder)) as port:
+            shown = html.unescape(ask(port)[2].decode())
+        assert shown.count("edaphon alert ack 17") == 1
 
 
 def test_the_page_is_a_process_of_its_own_that_ends_when_told():

@@ -5,6 +5,7 @@ RFC 8314 (TLS from the start), RFC 5322 section 3.6.4 (Message-ID, In-Reply-To, 
 RFC 3834 (Auto-Submitted).
 """
 
+import hashlib
 import re
 import smtplib
 import socket
@@ -33,6 +34,7 @@ PORTS = {"starttls": 587, "tls": 465, "none": 25}
 LOCAL = {"localhost", "127.0.0.1", "::1"}
 WORDS = 200
 MOST_ANSWER_BYTES = 65_536  # of one conversation
+_NO_ATOM = re.compile(r"[^A-Za-z0-9_-]")  # RFC 5322, 3.2.3; dots divide the parts
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
 
@@ -107,7 +109,7 @@ class Email:
     def send(self, message: Message) -> None:
         own = self._settings
         password = secret_text(own.password, "the mail password") if own.password else ""
-        written = mail(message, own, self._context.logger)
+        written = mail(message, own, self._context)
         self._taken.begin(message)
         trouble = self._attempt(written, password, Secrets(password))
         if not isinstance(trouble, Later):
@@ -234,14 +236,12 @@ def _own_name() -> str:
     return name if "." in name and name.isascii() else "[127.0.0.1]"
 
 
-def mail(message: Message, settings: Settings, logger: str) -> EmailMessage:
+def mail(message: Message, settings: Settings, context: Context) -> EmailMessage:
     """The mail; sent once more after a kill it has the same Message-ID, so that it shows once."""
     found = EmailMessage(MAIL_POLICY.clone(cte_type="7bit"))
-    domain = settings.sender.rpartition("@")[2]
-    first = f"<edaphon.{logger}.{message.number}@{domain}>"
-    name = f"{message.number}.{message.occasion.value}.{message.time_ns}"
+    first = _identifier(settings, context, str(message.number))
     begins = message.number > 0 and message.occasion is Occasion.OPENED
-    found["Message-ID"] = first if begins else f"<edaphon.{logger}.{name}@{domain}>"
+    found["Message-ID"] = first if begins else _identifier(settings, context, *_about(message))
     if message.number > 0 and not begins:
         found["In-Reply-To"] = found["References"] = first
     found["From"], found["To"] = settings.sender, ", ".join(settings.to)
@@ -250,6 +250,22 @@ def mail(message: Message, settings: Settings, logger: str) -> EmailMessage:
     found["Auto-Submitted"] = "auto-generated"
     found.set_content(sendable(message.text), charset="utf-8")
     return found
+
+
+def _about(message: Message) -> tuple[str, ...]:
+    """What tells it from other messages; of what is no incident, several may go out at a time."""
+    parts = str(message.number), message.occasion.value, str(message.time_ns)
+    if message.number > 0:
+        return parts
+    text = f"{message.title}\n{message.text}".encode("utf-8", "replace")
+    return *parts, hashlib.sha256(text).hexdigest()[:12]
+
+
+def _identifier(settings: Settings, context: Context, *about: str) -> str:
+    """A Message-ID of this receiver: two that get the same incident have two threads."""
+    parts = "edaphon", context.logger, context.receiver, *about
+    atoms = (_NO_ATOM.sub(lambda sign: f"={ord(sign[0]):02X}", part) for part in parts if part)
+    return f"<{'.'.join(atoms)}@{settings.sender.rpartition('@')[2]}>"
 
 
 def _words(error: Exception, secrets: Secrets) -> str:

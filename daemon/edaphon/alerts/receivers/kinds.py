@@ -10,7 +10,7 @@ what would be right.
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, cast
 
 from pydantic import BaseModel
@@ -39,12 +39,16 @@ Remark = tuple[str, str, str]  # key, what came, what would be right
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What receivers share: who sends, the address of the page, the brokers by name."""
+    """What receivers share: who sends, the address of the page, the brokers by name.
+
+    `receiver` is the name of the one that is opened with it.
+    """
 
     logger: str
     site: str
     page_url: str = ""
     brokers: Mapping[str, Broker] = field(default_factory=dict)
+    receiver: str = ""
 
 
 class Taken:
@@ -81,7 +85,7 @@ def opened(notify: Notify, context: Context) -> Receiver:
     try:
         kind = receiver_kind(notify.kind)
         settings = kind.Settings.model_validate(dict(notify.settings))
-        return kind.open_receiver(settings, context)
+        return kind.open_receiver(settings, replace(context, receiver=notify.name))
     except ValueError:
         pass
     raise Refused(f"[[notify]] {notify.name} is wrong in the configuration; type: edaphon check")

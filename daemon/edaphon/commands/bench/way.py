@@ -58,7 +58,7 @@ def opened_bench(storage: Storage) -> Iterator[Callable[..., Any]]:
         try:
             return ask(storage.layout.control, {"verb": verb, **words}, LONGEST_S)
         except DaemonOff as off:
-            raise fail(f"{off}: it went off meanwhile", TRY_AGAIN) from None
+            raise fail(f"{off} (it ended meanwhile)", TRY_AGAIN) from None
         except DaemonSilent as silent:
             raise fail(str(silent), TRY_AGAIN) from None
 

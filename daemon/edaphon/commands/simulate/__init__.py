@@ -20,7 +20,7 @@ from edaphon.commands.programs import (
     find_program,
     watch,
 )
-from edaphon.commands.simulate.file import Places, simulated_tables, toml_text
+from edaphon.commands.simulate.file import Places, left_out, simulated_tables, toml_text
 from edaphon.commands.simulate.messages import Sender, publish, senders_of
 from edaphon.commands.simulate.plot import Plot, lines_of
 from edaphon.commands.storage import Configured, configured, fail
@@ -172,8 +172,10 @@ def _tell(found: Configured, plot: Plot, senders: dict[str, Sender], home: Path)
     typer.echo(f"simulated: {', '.join(served) or 'nothing'}")
     for path, why in sorted(plot.not_simulated.items()):
         typer.echo(f"not simulated: {path}: {why}")
-    if found.config.sinks:
-        typer.echo("the sinks are left out: simulated numbers must not reach them")
+    for words in left_out(found.document.table):
+        typer.echo(words)
+    if found.config.facts and found.config.facts.inbox:
+        typer.echo(f"the inbox is a copy: {home / 'inbox'}")
     typer.echo(f"record it: edaphon run {home / 'edaphon.toml'}")
     sys.stdout.flush()
 

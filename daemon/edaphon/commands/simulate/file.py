@@ -1,5 +1,6 @@
 """The configuration of a simulated plot: the real one with other ports, brokers and folders."""
 
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
@@ -8,7 +9,10 @@ from typing import Any
 
 import orjson
 
-__all__ = ["Places", "simulated_tables", "toml_text"]
+__all__ = ["Places", "followed", "left_out", "simulated_tables", "toml_text"]
+
+OUTWARD = frozenset({"sink", "notify"})
+SIGNS_OF_LIFE = frozenset({"heartbeat_url", "heartbeat_broker", "heartbeat_topic"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +33,23 @@ class Places:
         file.touch()
         return str(file)
 
+    def inbox(self, real: str) -> str:
+        """A copy of the inbox with the evidence in it: what is written there reaches no real one.
+
+        What was added to the copy stays in it.
+        """
+        copy = self.folder / "inbox"
+        copy.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(real, copy, dirs_exist_ok=True)
+        return str(copy)
+
 
 def simulated_tables(table: Mapping[str, Any], places: Places) -> dict[str, Any]:
-    """Sinks are left out: simulated numbers must not reach a real database."""
-    found = {key: value for key, value in table.items() if key != "sink"}
+    """Nothing of it reaches a real database, person or watcher: see `left_out`."""
+    found = {key: value for key, value in table.items() if key not in OUTWARD}
+    found["alerts"] = {k: v for k, v in table.get("alerts", {}).items() if k not in SIGNS_OF_LIFE}
+    if "inbox" in table.get("facts", {}):
+        found["facts"] = {**table["facts"], "inbox": places.inbox(str(table["facts"]["inbox"]))}
     found["storage"] = {**table.get("storage", {}), "folder": str(places.folder / "data")}
     found["clock"] = {**table.get("clock", {}), "trust": "system"}
     found["bus"] = {n: _bus(n, bus, places) for n, bus in table.get("bus", {}).items()}
@@ -42,6 +59,16 @@ def simulated_tables(table: Mapping[str, Any], places: Places) -> dict[str, Any]
     }
     found["source"] = [_source(row, places) for row in table.get("source", ())]
     return {key: value for key, value in found.items() if value}
+
+
+def left_out(table: Mapping[str, Any]) -> Iterator[str]:
+    """What of a real plot its simulated one does not have, as sentences."""
+    if table.get("sink"):
+        yield "the sinks are left out: simulated numbers must not reach them"
+    if table.get("notify"):
+        yield "the receivers ([[notify]]) are left out: nobody must be alerted of simulated faults"
+    if SIGNS_OF_LIFE & table.get("alerts", {}).keys():
+        yield "the sign of life (heartbeat) is left out: it would stand for the real logger"
 
 
 def _bus(name: str, bus: Mapping[str, Any], places: Places) -> dict[str, Any]:
@@ -63,9 +90,14 @@ def _broker(name: str, row: Mapping[str, Any], places: Places) -> dict[str, Any]
 def _source(row: Mapping[str, Any], places: Places) -> dict[str, Any]:
     if "file" not in row or "name" not in row:
         return dict(row)
-    folder = places.folder / "files" / str(row["name"])
-    folder.mkdir(parents=True, exist_ok=True)
-    return {**row, "file": str(folder / Path(str(row["file"])).name)}
+    file = followed(places.folder, str(row["name"]), str(row["file"]))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return {**row, "file": str(file)}
+
+
+def followed(folder: Path, name: str, file: str | Path) -> Path:
+    """What the file source of that name follows in the simulated plot."""
+    return folder / "files" / name / Path(file).name
 
 
 def toml_text(table: Mapping[str, Any]) -> str:

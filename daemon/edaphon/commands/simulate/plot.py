@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from edaphon.commands.simulate.file import followed
 from edaphon.config import Bus, Configuration, FileSource, HeardSource, ScheduledSource
 from edaphon.facts import Knowledge
 from edaphon.facts.swaps import deployed_sensors
@@ -108,7 +109,8 @@ def lines_of(config: Configuration, knowledge: Knowledge, folder: Path) -> Plot:
         if isinstance(source, HeardSource):
             _talker(plot, source, folder / source.bus)
         elif isinstance(source, FileSource):
-            plot.not_simulated[source.path] = f"put files under {folder / 'files'}"
+            place = followed(folder, source.name, source.file)
+            plot.not_simulated[source.path] = f"put files that fit {place}"
     return plot
 
 

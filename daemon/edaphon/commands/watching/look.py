@@ -26,7 +26,7 @@ from edaphon.nouns import Sequence
 if TYPE_CHECKING:
     from edaphon.commands.service import Service
 
-__all__ = ["Watcher"]
+__all__ = ["Watcher", "utc_now_ns"]
 
 GATEWAYS_EVERY_S = 3600.0
 MOST_MARKS = 512  # of a sink that is behind
@@ -67,7 +67,7 @@ class Watcher:
 
     def look(self) -> Situation:
         service = self._service
-        now_ns, knowledge = _now_ns(service), service.deriver.knowledge
+        now_ns, knowledge = utc_now_ns(service), service.deriver.knowledge
         self._uplinks.look(service.deriver.state, now_ns)
         self.days.look(service, now_ns)
         self._learn(knowledge, now_ns)
@@ -188,7 +188,7 @@ class Watcher:
         return {node: (self._down[node], why) for node, why in down.items()}
 
 
-def _now_ns(service: "Service") -> int:
+def utc_now_ns(service: "Service") -> int:
     """UTC; while the clock is not known no earlier than the newest data: pauses go by it."""
     now_ns = service.keeper.now_ns()
     return now_ns if service.clock_how else max([now_ns, *service.deriver.state.seen.values()])

@@ -32,8 +32,8 @@ def secret(folder: Path, text: str = CANARY, name: str = "secret") -> dict[str, 
     return {"file": str(path)}
 
 
-def receiver(kind: str, context: Context = CONTEXT, **settings: Any) -> Any:
-    return opened(Notify.model_validate({"name": "r", "kind": kind, **settings}), context)
+def receiver(kind: str, context: Context = CONTEXT, name: str = "r", **settings: Any) -> Any:
+    return opened(Notify.model_validate({"name": name, "kind": kind, **settings}), context)
 
 
 def assert_hidden(error: BaseException | None, canary: str = CANARY) -> None:

@@ -3,12 +3,15 @@
 import asyncio
 import email
 import email.policy
+import itertools
+import re
 import smtplib
 import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
 from pydantic import ValidationError
 from tests.daemon.alerts.receivers.samples import (
     CANARY,
+    CONTEXT,
     T0,
     assert_hidden,
     message,
@@ -170,6 +174,40 @@ def test_the_identifier_of_a_mail_has_no_blank_whatever_it_is_about() -> None:
     ids = [mail["Message-ID"].strip() for mail in box.mails]
     assert len(ids) == len(Occasion)
     assert not [one for one in ids if any(map(str.isspace, one))]
+
+
+def test_every_identifier_is_a_dot_atom_at_a_domain_whatever_the_names_hold() -> None:
+    """RFC 5322, 3.2.3 and 3.6.4: no ":" and no empty atom, which names of this project may hold."""
+    atom = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+    box = MailBox()
+    with mail_server(box) as port:
+        mailer = plain(port, name="EN:1..x", context=replace(CONTEXT, logger="l:1..2."))
+        for number, occasion in itertools.product((0, 17), Occasion):
+            mailer.send(message(occasion, number))
+    for mail in box.mails:
+        for header in ("Message-ID", "In-Reply-To", "References"):
+            value = (mail[header] or "<a@b>").strip()
+            assert re.fullmatch(rf"<{atom}(\.{atom})*@{atom}(\.{atom})*>", value), value
+
+
+def test_two_receivers_of_one_incident_have_a_thread_each() -> None:
+    box = MailBox()
+    with mail_server(box) as port:
+        for name in ("english", "deutsch"):
+            for occasion in (Occasion.OPENED, Occasion.REPEATED, Occasion.RESOLVED):
+                plain(port, name=name).send(message(occasion))
+    assert len({mail["Message-ID"] for mail in box.mails}) == 6
+    for first, *others in (box.mails[:3], box.mails[3:]):
+        for other in others:
+            assert other["In-Reply-To"] == other["References"] == first["Message-ID"]
+
+
+def test_two_visits_that_end_at_one_time_are_two_mails() -> None:
+    box = MailBox()
+    with mail_server(box) as port:
+        for plot in ("P1", "P2"):
+            plain(port).send(message(Occasion.VISIT_ENDED, 0, title=f"Visit of {plot} ended"))
+    assert len({mail["Message-ID"] for mail in box.mails}) == 2
 
 
 def test_the_same_message_after_a_kill_has_the_same_identifier() -> None:

@@ -67,7 +67,7 @@ def test_a_text_that_utf8_can_not_carry_is_sent_all_the_same() -> None:
         receiver("webhook", url=server.url, body='{"t": {text}, "u": "{title}"}').send(odd)
     assert b"a file ? of" in server.asked[0].body
     settings = email.Settings.model_validate({"host": "x", "from": "a@b.c", "to": ["a@b.c"]})
-    assert b"a file" in email.mail(odd, settings, CONTEXT.logger).as_bytes()
+    assert b"a file" in email.mail(odd, settings, CONTEXT).as_bytes()
 
 
 def test_a_secret_is_read_again_for_each_message(tmp_path: Path) -> None:
