@@ -95,6 +95,18 @@ class _Receiver:
         pass
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Warnings of a month of faults are not shown; what runs afterwards in this process has its."""
+    log = logging.getLogger("edaphon")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+
+
 class ZooStation:
     """`play` once. What is in the series before its first row stands in the file already."""
 
@@ -153,13 +165,13 @@ class ZooStation:
 
     @contextmanager
     def _running(self) -> Iterator[StillService]:
-        logging.getLogger("edaphon").setLevel(logging.ERROR)
         document = read_document("edaphon.toml", self._configuration())
         config, complaints = read_config(document)
         assert config is not None, complaints
         self.service = StillService(document, config, Overrides(clock=self.clock))
         self.receiver = _Receiver(self.clock, self.service)
         with (
+            _quiet(),
             patch("edaphon.journal.writer.QUIET_S", 0.0),  # each row is waited for
             patch("edaphon.commands.watching.alerting.receiver_of", lambda *_: self.receiver),
         ):
