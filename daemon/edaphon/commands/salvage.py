@@ -20,6 +20,7 @@ from edaphon.commands.stored import altered_releases, damage_in, not_noted
 from edaphon.derive.checkpoint import reached_by
 from edaphon.journal import Entry, Journal, JournalBusy, Kind, Sequence, read_only
 from edaphon.journal import salvage as salvaged
+from edaphon.journal.files import file_numbers
 from edaphon.journal.losses import (
     Loss,
     acknowledgement,
@@ -110,7 +111,11 @@ def _show_file(storage: Storage, number: int, json: bool) -> None:
         if loss.number == number:
             typer.echo("\n".join([loss.why, *lost_text(lost_with(storage, loss))]))
     if not counts:
-        raise fail(f"nothing can be read in journal file {number}; take it from a backup")
+        there = ", ".join(map(str, file_numbers(storage.layout.journal))) or "none"
+        raise fail(
+            f"nothing can be read in journal file {number}; there are {there}: if it is missing or"
+            " damaged, take it from a backup"
+        )
     if not json:
         first, last = (instant_text(time // 10**9 * 10**9) for time in times)
         typer.echo(f"{counts.total()} entries can be read, received {first} to {last}")

@@ -4,20 +4,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.daemon.acquire.followed_files import HEAD, Plot, row
+from tests.daemon.acquire.followed_files import HEAD, row
 
 from edaphon.journal import Kind
 from edaphon_drivers.payloads import unpack_piece
 from edaphon_drivers.sheets import load_sheet
-
-
-@pytest.fixture
-def plot(tmp_path):
-    plot = Plot(tmp_path)
-    yield plot
-    plot.stop()
-    plot.journal.close()
-    plot.state.close()
 
 
 def test_each_row_is_taken_once_as_the_file_grows(plot):

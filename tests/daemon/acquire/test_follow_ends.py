@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from tests.daemon.acquire.followed_files import HEAD, SHEET, Plot, line_numbers, row
+from tests.daemon.acquire.followed_files import HEAD, SHEET, line_numbers, row
 
 from edaphon.acquire.followed import LARGEST_PIECE_BYTES
 from edaphon.commands.file_notes import file_notes
@@ -13,15 +13,6 @@ from edaphon_drivers.sheets import load_sheet
 
 TORN = b"2026-03-02 00:00:00,2."  # and 5 to come
 TOA5 = b'"TOA5","a"\n"TIMESTAMP","t"\n"TS","C"\n"","Smp"\n'
-
-
-@pytest.fixture
-def plot(tmp_path):
-    plot = Plot(tmp_path)
-    yield plot
-    plot.stop()
-    plot.journal.close()
-    plot.state.close()
 
 
 def notes(plot):

@@ -6,7 +6,6 @@ import pytest
 from tests.daemon.acquire.followed_files import (
     HEAD,
     WIDE,
-    Plot,
     line_numbers,
     path,
     replace,
@@ -17,15 +16,6 @@ from tests.daemon.acquire.followed_files import (
 )
 
 from edaphon.acquire import follow
-
-
-@pytest.fixture
-def plot(tmp_path):
-    plot = Plot(tmp_path)
-    yield plot
-    plot.stop()
-    plot.journal.close()
-    plot.state.close()
 
 
 def test_a_new_file_is_not_known_by_a_torn_header_of_one_that_is_gone(plot):

@@ -9,7 +9,6 @@ import pytest
 from tests.daemon.acquire.followed_files import (
     HEAD,
     WIDE,
-    Plot,
     line_numbers,
     path,
     replace,
@@ -23,15 +22,6 @@ from edaphon.acquire import follow
 from edaphon.acquire.follow_state import Known
 from edaphon.journal import Kind
 from edaphon_drivers.payloads import Follows, Piece, pack_piece
-
-
-@pytest.fixture
-def plot(tmp_path):
-    plot = Plot(tmp_path)
-    yield plot
-    plot.stop()
-    plot.journal.close()
-    plot.state.close()
 
 
 def restart(plot, saved):

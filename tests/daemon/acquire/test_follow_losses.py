@@ -1,20 +1,11 @@
 """Bytes that were possibly not read: a problem for a week, a count for ever, over restarts."""
 
 import pytest
-from tests.daemon.acquire.followed_files import HEAD, Plot, row
+from tests.daemon.acquire.followed_files import HEAD, row
 
 from edaphon.acquire.follow_state import Known
 from edaphon.commands.file_lines import REFUSED_IS_A_PROBLEM_NS
 from edaphon.commands.file_notes import file_notes, loss_problems
-
-
-@pytest.fixture
-def plot(tmp_path):
-    plot = Plot(tmp_path)
-    yield plot
-    plot.stop()
-    plot.journal.close()
-    plot.state.close()
 
 
 def lose(plot, name, n=1):
