@@ -21,10 +21,13 @@ CONNACK = b"\x20\x02\x00\x00"
 class Ears:
     """A started link and everything it said."""
 
-    def __init__(self, port: int, **options: object) -> None:
+    def __init__(self, port: int, acknowledges: bool = False, **options: object) -> None:
         self.messages: list[MessageIn] = []
         self.states: list[tuple[bool, str]] = []
-        self.act: Callable[[MessageIn], None] = lambda message: None
+        # Before the link starts: what waits at the broker comes with the connection.
+        self.act: Callable[[MessageIn], None] = (
+            self.acknowledge if acknowledges else lambda message: None
+        )
         given = {"host": "127.0.0.1", "client_id": "logger-1", "topics": ("plot/#",)} | options
         self.link = MqttLink(
             MqttOptions(port=port, **given),  # type: ignore[arg-type]
@@ -201,11 +204,9 @@ def test_two_clients_of_one_identifier_are_named_as_such_and_take_turns_ever_mor
 
 
 def test_a_tried_session_is_left_to_its_owner_who_loses_nothing(broker: Mosquitto) -> None:
-    with Ears(broker.port) as owner:
-        owner.act = owner.acknowledge
+    with Ears(broker.port, acknowledges=True) as owner:
         owner.wait_connected()
-        with Ears(broker.port, own_id="logger-2") as copy:
-            copy.act = copy.acknowledge
+        with Ears(broker.port, acknowledges=True, own_id="logger-2") as copy:
             texts = [b"%d" % n for n in range(20)]
             for text in texts:
                 publish(broker, text)
@@ -229,8 +230,7 @@ def test_a_tried_session_is_kept_where_nobody_takes_it_back(
     with Ears(broker.port) as before:
         before.wait_connected()
     publish(broker, b"waited")
-    with Ears(broker.port, own_id="logger-2") as moved:
-        moved.act = moved.acknowledge
+    with Ears(broker.port, acknowledges=True, own_id="logger-2") as moved:
         moved.wait_heard(b"waited")
         assert (moved.link.state.client_id, moved.link.state.acknowledged) == ("", 0)
         wait_until(lambda: moved.link.state.acknowledged == 1, "the acknowledgement", 10)
