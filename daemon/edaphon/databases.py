@@ -62,8 +62,11 @@ AT_FAULT = frozenset(
 )  # the file, and nothing else
 
 
-def fault_of(error: sqlite3.Error | OSError, path: Path) -> StorageFault:
-    """Tell the fault apart by the error, and by what lies at the path and is free around it."""
+def fault_of(error: sqlite3.Error | OSError, path: Path | None) -> StorageFault:
+    """Tell the fault apart by the error, and by what lies at the path and is free around it.
+
+    Without a path nothing is known of the file: an error that only its place explains is OTHER.
+    """
     if isinstance(error, OSError):
         return StorageFault[_NUMBERS.get(error.errno or 0, "OTHER")]
     if isinstance(error, sqlite3.ProgrammingError):  # such as one that is closed already
@@ -75,6 +78,8 @@ def fault_of(error: sqlite3.Error | OSError, path: Path) -> StorageFault:
         return StorageFault[named]
     if code & 0xFF == sqlite3.SQLITE_ERROR and _SCHEMA.search(str(error)):
         return StorageFault.MISSING_TABLE
+    if path is None:
+        return StorageFault.OTHER
     if path.is_dir():
         return StorageFault.DAMAGED
     if code & 0xFF in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}:

@@ -22,9 +22,9 @@ def open_series(path: Path, say: Callable[[str], None]) -> Series:
 
 
 def new_series(path: Path, why: str, say: Callable[[str], None]) -> Series:
-    """An empty one in the place of a damaged one."""
-    aside = move_aside(path)
-    say(f"{why}; it is set aside as {aside.name}, all values are derived again")
+    """An empty one in the place of a damaged one, which an earlier try may have set aside."""
+    aside = f"; it is set aside as {move_aside(path).name}" if path.exists() else ""
+    say(f"{why}{aside}, all values are derived again")
     return Series(path)
 
 

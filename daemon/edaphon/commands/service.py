@@ -270,8 +270,8 @@ class Service:
     def _begin_series_again(self) -> bool:
         """A damaged page of a file in use: values come from the journal again, to all sinks."""
         now_ns, old = self.clock.mono_ns(), self.series
-        soon = now_ns - self._series_begun_ns < SERIES_AGAIN_NS
-        if soon or self.stop_event.is_set():  # no bad disk is worn out by it
+        soon = now_ns - self._series_begun_ns < SERIES_AGAIN_NS  # no bad disk is worn out by it
+        if soon or self.journal.in_trouble or self.stop_event.is_set():
             return False
         self._series_begun_ns, self._derive_until = now_ns, Sequence(2**31, 0)
         for parts in self.sinks.values():

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 
 from edaphon.commands.storage import Storage
 from edaphon.databases import AT_FAULT, fault_of
@@ -56,8 +55,9 @@ class StoredCheck:
                 self._stop.wait(EVERY_S)
 
     def _read_series(self) -> None:
+        path = self._storage.layout.series
         try:
-            with closing(Series(self._storage.layout.series, read_only=True)) as series:
+            with closing(Series(path, read_only=True)) as series:
                 begun = time.monotonic()
                 for words in series.damaged_blocks():
                     if words:
@@ -66,7 +66,7 @@ class StoredCheck:
                         return None
                     begun = time.monotonic()
         except (sqlite3.DatabaseError, WrongFile) as error:
-            if isinstance(error, WrongFile) or fault_of(error, Path()) in AT_FAULT:
+            if isinstance(error, WrongFile) or fault_of(error, path) in AT_FAULT:
                 return self._on_bad_block(str(error))
             raise
 

@@ -240,7 +240,7 @@ class JournalReader:
                 except FileNotFoundError:
                     continue
                 except _TROUBLE as error:
-                    if not _unreadable(error):
+                    if not _unreadable(error, file_path(self.folder, number)):
                         raise
 
     def _copied_of(self, file: int, behind: int) -> Iterator[Numbered]:
@@ -360,7 +360,7 @@ def _unreadable(error: Exception, path: Path | None = None) -> bool:
     """Whether the file is at fault, bad sectors included; our questions are right."""
     if not isinstance(error, sqlite3.Error):
         return True
-    fault = fault_of(error, path or Path())
+    fault = fault_of(error, path)
     bad_sectors = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR
     return fault in AT_FAULT or (bad_sectors and fault is StorageFault.OTHER)
 

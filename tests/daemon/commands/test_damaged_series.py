@@ -15,8 +15,11 @@ from tests.stories.station import Station
 from edaphon.clock import SystemClock
 from edaphon.commands.offline import settled_deriver
 from edaphon.commands.run import running
+from edaphon.commands.series_file import new_series
 from edaphon.commands.service import Service
 from edaphon.commands.storage import open_storage
+from edaphon.commands.stored import StoredCheck
+from edaphon.databases import move_aside
 from edaphon.journal import Journal, Kind
 from edaphon.series import Series
 
@@ -189,3 +192,21 @@ def test_a_rebuild_without_the_service_mends_it(plot: Station, what: str) -> Non
     call(plot, "rebuild", codes=(0, 1))
     assert made_again(plot)
     assert call(plot, "query", "p-temp") == values
+
+
+def test_a_file_that_a_full_disk_does_not_let_open_is_no_damaged_one(plot: Station) -> None:
+    storage = open_storage(plot.file)
+    storage.layout.series.unlink()  # as before its first commit, which waits for room
+    found: list[str] = []
+    check = StoredCheck(storage, found.append, found.append, threading.Event())
+    with pytest.raises(sqlite3.OperationalError):
+        check._read_series()
+    assert not found
+
+
+def test_a_series_that_was_set_aside_and_not_made_is_made_by_the_next_try(plot: Station) -> None:
+    path, words = plot.storage / "series.sqlite", list[str]()
+    move_aside(path)
+    new_series(path, "bad page", words.append).close()
+    assert words == ["bad page, all values are derived again"]
+    assert path.exists()
