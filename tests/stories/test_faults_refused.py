@@ -94,12 +94,17 @@ def test_a_disk_that_refuses_any_operation_loses_nothing_that_was_acknowledged(
     with Lives(AT_A_TIME, shim) as lives:
         found = list(lives.run(cases(), lay))
     failed = [f"{case}: {wrong}" for case, one in found if (wrong := wrong_with(case, one))]
+    again = [one["again_s"] for _, one in found if "again_s" in one]
     rows = [
         ("disks that refused", len(found), ""),
         ("with a loss, a traceback or silence", len(failed), ""),
         ("started, and recorded again", sum(not one.get("ended") for _, one in found), ""),
         ("ended with code 75 and a line", sum(one.get("ended", False) for _, one in found), ""),
         ("commits failed meanwhile", sum(bool(one.get("status")) for _, one in found), ""),
+        (
+            "recorded again after [s]",
+            Spread([one["again_s"] for _, one in found if "again_s" in one]),
+        ),
         ("the next start [s]", Spread([one["start_s"] for _, one in found if "start_s" in one])),
     ]
     table(capfd, f"refused operations: the first {OPERATIONS}", rows)

@@ -128,7 +128,9 @@ class StateFile:
             self._done(lambda connection: _in_one_transaction(connection, sql, known))
 
     def _done(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """The work's result; where the disk has no room for it, it is done in memory.
+        """The work's result; where the disk takes nothing just now, it is done in memory.
+
+        A disk that failed while the file was opened leaves a connection that only reads.
 
         A file that turns out to be damaged is set aside, and a new one made.
         """
@@ -137,10 +139,11 @@ class StateFile:
             return work(self._connection)
         except sqlite3.DatabaseError as error:
             fault = fault_of(error, self._path)
-            if self._in_memory_since is not None or fault not in {*AT_FAULT, StorageFault.FULL}:
+            passing = fault in {StorageFault.FULL, StorageFault.READ_ONLY}
+            if self._in_memory_since is not None or not (passing or fault in AT_FAULT):
                 raise
             old = self._connection
-            if fault is StorageFault.FULL:
+            if passing:
                 self._connection = self._in_memory(old)
                 old.close()
             else:

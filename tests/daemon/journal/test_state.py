@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from edaphon import databases
 from edaphon.journal import SetAside, StateFile
+from edaphon.journal import state as state_module
 
 
 def test_notes_survive_a_reopening(tmp_path: Path) -> None:
@@ -76,3 +78,20 @@ def test_a_state_file_that_is_damaged_while_it_is_used_is_begun_anew(tmp_path: P
     with StateFile(tmp_path) as state:
         assert state.get("key 7") == 7
         assert state.get("key 8") is None
+
+
+def test_what_a_connection_that_only_reads_refuses_is_kept_at_the_latest_by_the_close(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite opens a file to read only where its disk refuses to open it to write."""
+    with StateFile(tmp_path) as state:
+        state.put("before", 1)
+    connect = databases.connect
+    with monkeypatch.context() as patch:
+        patch.setattr(state_module, "connect", lambda path, _: connect(path, "mode=ro"))
+        state = StateFile(tmp_path)
+    state.put("after", 2)
+    assert (state.get("before"), state.get("after")) == (1, 2)
+    state.close()
+    with StateFile(tmp_path) as again:
+        assert (again.get("before"), again.get("after")) == (1, 2)
