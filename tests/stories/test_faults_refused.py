@@ -101,10 +101,7 @@ def test_a_disk_that_refuses_any_operation_loses_nothing_that_was_acknowledged(
         ("started, and recorded again", sum(not one.get("ended") for _, one in found), ""),
         ("ended with code 75 and a line", sum(one.get("ended", False) for _, one in found), ""),
         ("commits failed meanwhile", sum(bool(one.get("status")) for _, one in found), ""),
-        (
-            "recorded again after [s]",
-            Spread([one["again_s"] for _, one in found if "again_s" in one]),
-        ),
+        ("recorded again after [s]", Spread(again)),
         ("the next start [s]", Spread([one["start_s"] for _, one in found if "start_s" in one])),
     ]
     table(capfd, f"refused operations: the first {OPERATIONS}", rows)
