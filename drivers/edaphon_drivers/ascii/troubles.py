@@ -8,8 +8,8 @@ from typing import Any
 
 from edaphon_drivers.ascii.checksums import CHECKSUMS
 from edaphon_drivers.ascii.numbers import code_number
-from edaphon_drivers.ascii.patterns import pattern_trouble
 from edaphon_drivers.ascii.times import offset_s, order_trouble
+from edaphon_drivers.patterns import WrongPattern, compiled
 from edaphon_drivers.readings import Status
 from edaphon_drivers.sheet_tables import written
 from edaphon_drivers.sheets import Sheet
@@ -102,10 +102,17 @@ def _one_of(*known: str) -> Test:
     return test
 
 
-def _expression(value: Any) -> str:
-    return (
-        pattern_trouble(value) if isinstance(value, str) else f"is a pattern, not {written(value)}"
-    )
+def _expression(**how: bool) -> Test:
+    def test(value: Any) -> str:
+        if not isinstance(value, str):
+            return f"is a pattern, not {written(value)}"
+        try:
+            compiled(value, **how)
+        except WrongPattern as wrong:
+            return str(wrong)
+        return ""
+
+    return test
 
 
 def _separator(value: Any) -> str:
@@ -239,7 +246,7 @@ def _angles(value: Any) -> str:
 
 
 LAYOUT_KEYS: dict[str, Test] = {
-    "pattern": _expression,
+    "pattern": _expression(whole=True),
     "separator": _separator,
     "fixed": _places,
     "xml": _is("the name of the root element", str),
@@ -248,7 +255,7 @@ LAYOUT_KEYS: dict[str, Test] = {
 KIND_KEYS: dict[str, Test] = {
     **LAYOUT_KEYS,
     "begins": _words,
-    "match": _expression,
+    "match": _expression(ignore_case=True),
     "columns": _columns,
     "count": _counts,
     "length": _counts,
@@ -336,7 +343,7 @@ def _identity(frame: Mapping[str, Any]) -> Iterator[str]:
     patterns = table.get("patterns", [])
     known = patterns if isinstance(patterns, list) else [patterns]
     for pattern in known:
-        if trouble := _expression(pattern):
+        if trouble := _expression(lines=True)(pattern):
             yield f"frame.identity.patterns {trouble}"
 
 
@@ -408,7 +415,7 @@ def _gives(row: Mapping[str, Any], name: str) -> bool:
     if isinstance(key, int):
         return "separator" in row and key != 0
     if "pattern" in row:
-        return key in re.compile(row["pattern"]).groupindex
+        return key in compiled(row["pattern"], whole=True).names
     if "fixed" in row:
         return key in row["fixed"]
     if "columns" in row:
