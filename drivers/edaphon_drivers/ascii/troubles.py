@@ -16,6 +16,8 @@ from edaphon_drivers.sheets import Sheet
 
 __all__ = ["KIND_KEYS", "LAYOUT_KEYS", "NAMED_SEPARATORS", "sheet_troubles"]
 
+_MOST_RECORDS = 100
+_MOST_STEPS = 10_000  # of all patterns; 64 KiB of lines then take seconds
 NAMED_SEPARATORS = {"blanks": "", "comma": ",", "semicolon": ";", "tab": "\t"}
 
 Test = Callable[[Any], str]
@@ -100,6 +102,14 @@ def _one_of(*known: str) -> Test:
         return "" if value in known else f"is one of {', '.join(known)}, not {written(value)}"
 
     return test
+
+
+def _record_tables(value: Any) -> str:
+    if not isinstance(value, list):
+        return f"is a list of tables [[frame.record]], not {written(value)}"
+    if len(value) > _MOST_RECORDS:
+        return f"has {len(value)} tables, at most {_MOST_RECORDS} can be used; write a second sheet"
+    return ""
 
 
 def _expression(**how: bool) -> Test:
@@ -286,7 +296,7 @@ _FRAME_KEYS: dict[str, Test] = {
     "lines": _count,
     "others": _one_of("ignore", "refuse"),
     "header": _is("what the line with the names of the columns begins with", str),
-    "record": _is("a list of tables [[frame.record]]", list),
+    "record": _record_tables,
     "identity": _is("a table [frame.identity]", dict),
 }
 _IDENTITY_KEYS: dict[str, Test] = {
@@ -312,6 +322,7 @@ def sheet_troubles(sheet: Sheet) -> Iterator[str]:
         yield from _whole(frame)
         yield from _reached(sheet)
         yield from _coded(sheet)
+        yield from _costly(frame)
 
 
 def _records(frame: Mapping[str, Any]) -> list[Any]:
@@ -340,9 +351,7 @@ def _identity(frame: Mapping[str, Any]) -> Iterator[str]:
     for key in ("ask", "patterns"):
         if key not in table:
             yield f"frame.identity needs {key}"
-    patterns = table.get("patterns", [])
-    known = patterns if isinstance(patterns, list) else [patterns]
-    for pattern in known:
+    for pattern in _texts(table.get("patterns", [])):
         if trouble := _expression(lines=True)(pattern):
             yield f"frame.identity.patterns {trouble}"
 
@@ -406,6 +415,24 @@ def _codes_of(row: Mapping[str, Any], sheet: Sheet) -> Iterator[str]:
                 f'frame.codes: "{code}" is a number, which another output may well report; say of'
                 f' which output, {name} = {{ "{code}" = "{said}" }}'
             )
+
+
+def _costly(frame: Mapping[str, Any]) -> Iterator[str]:
+    """Patterns that are each allowed and together take too long for a line."""
+    rows = [frame, *_records(frame)]
+    steps = sum(compiled(row["match"], ignore_case=True).steps for row in rows if "match" in row)
+    steps += sum(compiled(row["pattern"], whole=True).steps for row in rows if "pattern" in row)
+    identity = _texts(frame.get("identity", {}).get("patterns", []))
+    steps += sum(compiled(pattern, lines=True).steps for pattern in identity)
+    if steps > _MOST_STEPS:
+        yield (
+            f"frame: its patterns together take {steps} steps for each character of a line, at most"
+            f" {_MOST_STEPS} can be used; write smaller numbers in {{}}, or a second sheet"
+        )
+
+
+def _texts(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _gives(row: Mapping[str, Any], name: str) -> bool:
