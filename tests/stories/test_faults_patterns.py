@@ -121,7 +121,7 @@ def _lines() -> Iterator[bytes]:
 
 
 def _decoded_s(sheet: Sheet) -> float:
-    """The longest time [s of CPU] that a payload of hostile lines takes in the driver of a sheet."""
+    """The longest time [s of CPU] that the driver of a sheet takes for a payload of hostile lines."""
     driver = engine(sheet.engine)
     longest = 0.0
     for data in _lines():
