@@ -10,6 +10,7 @@ from functools import cache
 import pytest
 from tests.drivers.good_frames import TRANSCRIPTS, good_samples
 from tests.drivers.mutations import SEED, mutated, random_of
+from tests.drivers.patterns_in_re import Slow, slow
 
 from edaphon_drivers.ascii import frames
 from edaphon_drivers.faults import Fault
@@ -48,36 +49,6 @@ HOSTILE = [
     r"[ab]*a[ab]{900}$",
     "(?:" * 300 + "a*" + ")*" * 300,
 ]
-
-
-class Slow:
-    """What `Expression` was before: the same pattern, run by `re`."""
-
-    def __init__(self, pattern: str, flags: re.RegexFlag) -> None:
-        self.pattern = pattern
-        self._run = re.compile(pattern, flags | re.ASCII)
-        self.names = tuple(self._run.groupindex)
-
-    def is_in(self, text: str) -> bool:
-        return self._run.search(text) is not None
-
-    def in_part(self, text: str) -> dict[str, str] | None:
-        return _named(self._run.search(text))
-
-    def in_whole(self, text: str) -> dict[str, str] | None:
-        return _named(self._run.fullmatch(text))
-
-
-def _named(found: re.Match[str] | None) -> dict[str, str] | None:
-    groups = found.groupdict() if found else None
-    return groups and {name: text for name, text in groups.items() if text is not None}
-
-
-def slow(
-    pattern: str, *, ignore_case: bool = False, lines: bool = False, whole: bool = False
-) -> Slow:
-    flags = (re.IGNORECASE if ignore_case else re.NOFLAG) | (re.M if lines else re.NOFLAG)
-    return Slow(pattern, flags)
 
 
 # --- the same meaning

@@ -112,19 +112,20 @@ def _configuration(patterns: list[str], first: int) -> tuple[str, list[Stranger]
     return text, strangers
 
 
-def _lines() -> Iterator[bytes]:
-    """Lines as long as may be, and as short as there are."""
-    for run in (b"a", b"ab", b"aab ", b"1", b"b", b"a,", b"\xe9a", b" "):
+def _lines(rng: random.Random) -> Iterator[bytes]:
+    """Payloads of lines as long as may be, and of short ones."""
+    runs = rng.sample([b"ab", b"aab ", b"1", b"b", b"a,", b"\xe9a", b" "], 2)
+    for run in (b"a", *runs):
         line = run * (1000 // len(run)) + b"\n"
         yield line * (PAYLOAD // len(line))
-    yield b"a\n" * (PAYLOAD // 16)
+    yield b"a\n" * (PAYLOAD // 64)
 
 
 def _decoded_s(sheet: Sheet) -> float:
-    """The longest time [s of CPU] that the driver of a sheet takes for a payload of hostile lines."""
+    """The longest time [s of CPU] that a driver takes for a payload of hostile lines."""
     driver = engine(sheet.engine)
     longest = 0.0
-    for data in _lines():
+    for data in _lines(random.Random(sheet.model)):
         started = time.process_time()
         turns = [Turn(0, True, b"W" if sheet.engine == "ascii" else b"0I!"), Turn(1, False, data)]
         with contextlib.suppress(Fault):
