@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 import pytest
 
+from edaphon.acquire.renamed import files_now
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = {
     "daemon": "edaphon",
@@ -26,6 +28,7 @@ METHODS = {"search", "match", "fullmatch", "sub", "subn", "split", "findall", "f
 LONG_TEXT = 8000  # characters
 SURE_S = 0.02  # of CPU: less says nothing
 MOST_TIMES = 10  # for fourfold the length: 4 is linear, 16 the square
+GLOB_S = 5.0
 # Made by our own code, of constants and of text that re.escape made plain.
 MADE = {
     "edaphon/config/lines.py": "the shapes of ports, a table of constants",
@@ -157,6 +160,18 @@ def test_re2_is_asked_in_one_place():
     assert [file for file, _, tree in _trees() if "re2" in _imported(tree)] == [
         "edaphon_drivers/patterns.py"
     ]
+
+
+@pytest.mark.parametrize(
+    "glob", ["*a" * 120 + "b", "*[!b]" * 50 + "1", "*?" * 120 + "b", "[a-z]*" * 40]
+)
+def test_a_glob_of_many_stars_finds_nothing_at_once(glob, tmp_path):
+    """Files that a source follows; Python's fnmatch never goes back to an earlier star."""
+    for n in range(20):
+        (tmp_path / f"{'a' * 250}{n}").touch()
+    started = time.process_time()
+    assert files_now(tmp_path / f"{glob}.dat") == ({}, None)
+    assert time.process_time() - started < GLOB_S
 
 
 ONCE = {(use.pattern, use.method): use for use in _uses()}

@@ -171,7 +171,7 @@ def _patterns() -> Race:
         frames.frame_of(before)
     assert decode_stream(turns, sheet) == decode_stream(turns, before)  # noqa: S101
     return Race(
-        "ascii: Sartorius SBI, patterns in RE2, beside re",
+        "ascii: Sartorius SBI, patterns in RE2 and in re",
         lambda: decode_stream(turns, sheet),
         lambda: decode_stream(turns, before),
     )

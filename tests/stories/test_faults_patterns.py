@@ -1,7 +1,7 @@
 """Hostile patterns by the hundred: `check` judges each at once, and what it takes runs in bounds.
 
-A seeded grammar makes patterns that repeat, nest and overlap, beside those that are known to hang
-engines that go back. Each stands in a sheet of an owner, at one of the four doors for patterns.
+A seeded grammar makes patterns that repeat, nest and overlap; others are known to hang engines that
+go back. Each stands in a sheet of an owner, at one of the four doors for patterns.
 EDAPHON_FAULTS=long (`./run faults`) tries 600 of them, else a tenth.
 """
 

@@ -17,6 +17,7 @@ from edaphon_drivers.sheets import Sheet
 __all__ = ["KIND_KEYS", "LAYOUT_KEYS", "NAMED_SEPARATORS", "sheet_troubles"]
 
 _MOST_RECORDS = 100
+_MOST_IDENTITY_PATTERNS = 20
 _MOST_STEPS = 10_000  # of all patterns; 64 KiB of lines then take seconds
 NAMED_SEPARATORS = {"blanks": "", "comma": ",", "semicolon": ";", "tab": "\t"}
 
@@ -110,6 +111,14 @@ def _record_tables(value: Any) -> str:
     if len(value) > _MOST_RECORDS:
         return f"has {len(value)} tables, at most {_MOST_RECORDS} can be used; write a second sheet"
     return ""
+
+
+def _identity_patterns(value: Any) -> str:
+    if (trouble := _words(value)) or len(_texts(value)) <= _MOST_IDENTITY_PATTERNS:
+        return trouble
+    return (
+        f"has {len(value)} patterns, at most {_MOST_IDENTITY_PATTERNS} can be used; join some by |"
+    )
 
 
 def _expression(**how: bool) -> Test:
@@ -301,7 +310,7 @@ _FRAME_KEYS: dict[str, Test] = {
 }
 _IDENTITY_KEYS: dict[str, Test] = {
     "ask": _command,
-    "patterns": _words,
+    "patterns": _identity_patterns,
     "vendor": _is("a text", str),
     "model": _is("a text", str),
     "wait_s": _seconds,
