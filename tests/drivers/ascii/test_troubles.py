@@ -41,7 +41,7 @@ _GOOD = {"heard": True, "separator": ",", "fields": {"co2": 1}}
         ({**_GOOD, "match": r"(a)\1"}, "frame.match refers back with"),
         ({**_GOOD, "record": [{}] * 101}, "frame.record has 101 tables"),
         ({**_GOOD, "identity": {"ask": "?", "patterns": ["a"] * 21}}, "has 21 patterns"),
-        ({**_GOOD, "identity": {"ask": "?", "patterns": ["(?=a)"]}}, ".identity.patterns looks ahead"),
+        ({**_GOOD, "identity": {"ask": "?", "patterns": ["(?=a)"]}}, "patterns looks ahead"),
         ({**_GOOD, "record": [{"match": ".{0,99}" * 9}] * 12}, "frame: its patterns together take"),
         ({"heard": True, "fixed": {"co2": [3]}}, "first and last character"),
         ({**_GOOD, "end": ""}, "end of a line"),
