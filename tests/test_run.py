@@ -25,6 +25,8 @@ TOOLS = (
 )
 NO_ENSUREPIP = '#!/bin/sh\ncase "$2" in *ensurepip*) exit 1 ;; esac\n'
 OLD = '#!/bin/sh\ncase "$2" in *version_info*) exit 1 ;; esac\n'
+NARROW = '#!/bin/sh\ncase "$2" in *maxsize*) exit 1 ;; esac\n'
+WIDE = "a 64-bit system (numpy and google-re2 are there for no other) is missing."
 
 
 @pytest.fixture
@@ -61,8 +63,9 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         (None, "python3 is missing. Type:  sudo apt-get install -y python3-venv"),
         (NO_ENSUREPIP, "python3-venv is missing. Type:  sudo apt-get install -y python3-venv"),
         (OLD, "Python 3.11 or newer is missing. Type:  python3 --version"),
+        (NARROW, f"{WIDE} Type:  getconf LONG_BIT"),
     ],
-    ids=["no python3", "no venv", "old python3"],
+    ids=["no python3", "no venv", "old python3", "32 bits"],
 )
 def test_what_is_missing_is_said_in_one_line(bare: Path, python: str | None, line: str) -> None:
     if python is not None:

@@ -76,7 +76,7 @@ def _plain(text: str) -> str:
     text = re.sub("[µμ]", "u", text)
     text = re.sub(r"[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda m: "**" + m[0].translate(_SUPERSCRIPTS), text)
     text = re.sub("[·⋅×]", "*", text.replace("^", "**"))
-    return re.sub(r" *(\*\*|[*/()]) *", r"\1", text)
+    return re.sub(r"(?<! ) *(\*\*|[*/()]) *", r"\1", text)
 
 
 def _product(text: str, whole: str, divided: bool = True) -> tuple[Factor, ...]:

@@ -9,16 +9,22 @@ import re
 import struct
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
+from unittest.mock import patch
 
 from tests.benchmarks.figures import Figure
 from tests.drivers.good_frames import good_samples
+from tests.drivers.patterns_in_re import slow
 
+from edaphon_drivers.ascii import frames
+from edaphon_drivers.ascii.decode import decode_stream
 from edaphon_drivers.javascript import Codec, decode_with
 from edaphon_drivers.json_message import JsonField, JsonFields
 from edaphon_drivers.lorawan import decode_uplink
+from edaphon_drivers.payloads import Turn
 from edaphon_drivers.sheets import load_sheet
 
 __all__ = ["TITLE", "figures"]
@@ -38,7 +44,7 @@ class Race(NamedTuple):
 
 
 def figures(folder: Path) -> list[Figure]:
-    return [_figure(race) for race in (*_races(), *_codecs())]
+    return [_figure(race) for race in (*_races(), *_codecs(), _patterns())]
 
 
 def _figure(race: Race) -> Figure:
@@ -151,6 +157,24 @@ FIELDS = JsonFields(
         JsonField("bulk_electrical_conductivity", "ec", "bulk_electrical_conductivity", "uS/cm"),
     )
 )
+
+
+def _patterns() -> Race:
+    """A line on which six patterns are tried; the yardstick runs them in Python's re."""
+    found = [s for s in good_samples("ascii") if s.sheet.model == "sartorius.sbi"]
+    sheet, turns = (
+        load_sheet("sartorius.sbi"),
+        [Turn(0, False, found[0].frames[0].strip() + b"\r\n")],
+    )
+    before = replace(sheet)  # another object, whose frame is made with another engine
+    with patch.object(frames, "compiled", slow):
+        frames.frame_of(before)
+    assert decode_stream(turns, sheet) == decode_stream(turns, before)  # noqa: S101
+    return Race(
+        "ascii: Sartorius SBI, patterns in RE2 and in re",
+        lambda: decode_stream(turns, sheet),
+        lambda: decode_stream(turns, before),
+    )
 
 
 def _codecs() -> list[Race]:

@@ -21,7 +21,7 @@ _SPELLED = re.compile(
     r"|(?P<blank>[\s+]+)",
     re.IGNORECASE,
 )
-_AGAIN = re.compile("(?:25)+(?=[0-9a-f]{2}(?:%|$))", re.IGNORECASE)
+_AGAIN = re.compile("(?<=%)(?:25)+(?=[0-9a-f]{2}(?:%|$))", re.IGNORECASE)
 
 
 Spelling = tuple[int, int, str]  # first and last + 1 character, and what they mean

@@ -12,10 +12,14 @@ __all__ = ["Document", "Place", "read_document"]
 
 Place = tuple[str | int, ...]
 
-_STRING = r'"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\''
+# A string that never ends is taken to the end: it is looked for once, not from each of its quotes.
+_LONG_STRING = r'"""(?:\\.|[^\\])*?(?:"{3,5}|\\?\Z)|\'\'\'.*?\'{3,5}'
+_STRING = _LONG_STRING + r'|"(?:\\.|[^"\\\n])*"?|\'[^\'\n]*\''
 _TOKEN = re.compile(rf"(?P<string>{_STRING})|(?P<comment>#[^\n]*)|(?P<other>.)", re.DOTALL)
 _KEY_PART = re.compile(r'\s*("(?:\\.|[^"\\])*"|\'[^\']*\'|[A-Za-z0-9_-]+)\s*(\.|=|\]|$)')
-_BARE_VALUE = re.compile(r"^(\s*(?P<key>[\w.\"-]+)\s*=\s*)(?P<value>[^\s#\"'\[{][^#]*?)\s*(#.*)?$")
+_BARE_VALUE = re.compile(
+    r"^(\s*(?P<key>[\w.\"-]+)\s*=\s*)(?P<value>[^\s#\"'\[{](?:[^#]*[^\s#])?)\s*(#.*)?$"
+)
 _ENDLESS = re.compile(r"[0-9_]{4300}")
 _ERROR_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 _SYNTAX = (

@@ -1,6 +1,5 @@
 """The [frame] table of a sheet, read once: what is asked or heard, and which records come."""
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,16 +16,17 @@ from edaphon_drivers.ascii.layouts import (
     Separated,
 )
 from edaphon_drivers.ascii.numbers import code_number
-from edaphon_drivers.ascii.patterns import LONGEST_LINE
 from edaphon_drivers.ascii.times import OwnTime
 from edaphon_drivers.ascii.troubles import KIND_KEYS, LAYOUT_KEYS, NAMED_SEPARATORS, sheet_troubles
 from edaphon_drivers.faults import Refused
+from edaphon_drivers.patterns import Expression, compiled
 from edaphon_drivers.readings import Status
 from edaphon_drivers.sheets import Output, Sheet
 
 __all__ = ["Frame", "Identification", "frame_of"]
 
-_LONGEST_MATCHED = 1024  # a pattern may take the square of a line's length
+_LONGEST_LINE = 4096
+_LONGEST_MATCHED = 1024  # a pattern may take thousands of steps for each character
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Identification:
     """Commands that make an instrument tell who it is, and the patterns of what it tells."""
 
     asks: tuple[str, ...]
-    patterns: tuple[re.Pattern[str], ...]
+    patterns: tuple[Expression, ...]
     vendor: str
     model: str
     wait_s: float
@@ -111,7 +111,7 @@ def _read(sheet: Sheet) -> Frame:
         header_separator=_separator(shared),
         kinds=kinds,
         ignores_others=table.get("others") == "ignore",
-        longest=_LONGEST_MATCHED if matched and not xml else LONGEST_LINE,
+        longest=_LONGEST_MATCHED if matched and not xml else _LONGEST_LINE,
         identity=_identification(table.get("identity")),
     )
 
@@ -140,7 +140,7 @@ def _kind(table: Mapping[str, Any], sheet: Sheet) -> Kind:
     match = table.get("match")
     return Kind(
         begins=_strings(table.get("begins", ())),
-        match=re.compile(match, re.ASCII | re.IGNORECASE) if match else None,
+        match=compiled(match, ignore_case=True) if match else None,
         word=not isinstance(layout, Fixed | Pattern),
         layout=Nothing() if refused else layout,
         checksum=CHECKSUMS[table["checksum"]] if "checksum" in table else None,
@@ -198,7 +198,7 @@ def _exact(factor: float) -> tuple[float, float]:
 
 def _layout(table: Mapping[str, Any], keys: tuple[str, ...]) -> Layout:
     if "pattern" in table:
-        return Pattern(re.compile(table["pattern"], re.ASCII))
+        return Pattern(compiled(table["pattern"], whole=True))
     if "fixed" in table:
         places = {name: (place[0], place[1]) for name, place in table["fixed"].items()}
         return Fixed(places, _counts(table.get("length", ())))
@@ -234,7 +234,7 @@ def _identification(table: Mapping[str, Any] | None) -> Identification | None:
         return None
     return Identification(
         asks=_strings(table["ask"]),
-        patterns=tuple(re.compile(p, re.ASCII | re.M) for p in _strings(table["patterns"])),
+        patterns=tuple(compiled(p, lines=True) for p in _strings(table["patterns"])),
         vendor=table.get("vendor", ""),
         model=table.get("model", ""),
         wait_s=float(table.get("wait_s", 0)),

@@ -11,6 +11,7 @@ from edaphon_drivers.sheets import Sheet
 __all__ = ["decode_identity"]
 
 _LONGEST_ANSWER = 4096
+_LONGEST_LINE = 256
 _NAMED = frozenset({"vendor", "model", "version", "serial"})
 
 
@@ -47,7 +48,6 @@ def _found(identity: Identification, answer: str) -> dict[str, str]:
     groups: dict[str, str] = {}
     for line in answer.replace("\r", "\n").split("\n"):
         for pattern in identity.patterns:
-            if match := pattern.search(line[:256]):
-                known = match.groupdict().items()
-                groups |= {name: text.strip() for name, text in known if text is not None}
+            found = pattern.in_part(line[:_LONGEST_LINE]) or {}
+            groups |= {name: text.strip() for name, text in found.items()}
     return groups

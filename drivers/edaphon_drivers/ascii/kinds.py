@@ -10,6 +10,7 @@ from edaphon_drivers.ascii.layouts import Layout, Nothing, Separated
 from edaphon_drivers.ascii.numbers import read_number
 from edaphon_drivers.ascii.times import OwnTime
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
+from edaphon_drivers.patterns import Expression
 from edaphon_drivers.readings import Reading, Status
 from edaphon_drivers.reported import reported, without_number
 from edaphon_drivers.sheets import Output
@@ -77,7 +78,7 @@ class Kind:
     """
 
     begins: tuple[str, ...] = ()
-    match: re.Pattern[str] | None = None
+    match: Expression | None = None
     word: bool = True
     layout: Layout = field(default_factory=Nothing)
     checksum: Checksum | None = None
@@ -94,7 +95,7 @@ class Kind:
     def is_of(self, line: str) -> bool:
         if self.begins and not any(self._begins(line, begin) for begin in self.begins):
             return False
-        return self.match is None or self.match.search(line) is not None
+        return self.match is None or self.match.is_in(line)
 
     def _begins(self, line: str, begin: str) -> bool:
         if not line.startswith(begin):

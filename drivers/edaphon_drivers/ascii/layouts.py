@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from edaphon_drivers.faults import Garbled
+from edaphon_drivers.patterns import Expression
 
 __all__ = ["Elements", "Fixed", "Layout", "Nothing", "Pairs", "Pattern", "Separated"]
 
@@ -33,13 +34,13 @@ class Nothing:
 class Pattern:
     """The named groups of a pattern that fits the whole line."""
 
-    pattern: re.Pattern[str]
+    pattern: Expression
 
     def texts(self, line: str, columns: Sequence[str]) -> dict[str, str]:
-        found = self.pattern.fullmatch(line)
+        found = self.pattern.in_whole(line)
         if found is None:
             raise Garbled("a line of the sheet's pattern", line)
-        return {name: text.strip() for name, text in found.groupdict().items() if text is not None}
+        return {name: text.strip() for name, text in found.items()}
 
 
 @dataclass(frozen=True, slots=True)

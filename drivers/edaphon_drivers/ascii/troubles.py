@@ -8,14 +8,17 @@ from typing import Any
 
 from edaphon_drivers.ascii.checksums import CHECKSUMS
 from edaphon_drivers.ascii.numbers import code_number
-from edaphon_drivers.ascii.patterns import pattern_trouble
 from edaphon_drivers.ascii.times import offset_s, order_trouble
+from edaphon_drivers.patterns import WrongPattern, compiled
 from edaphon_drivers.readings import Status
 from edaphon_drivers.sheet_tables import written
 from edaphon_drivers.sheets import Sheet
 
 __all__ = ["KIND_KEYS", "LAYOUT_KEYS", "NAMED_SEPARATORS", "sheet_troubles"]
 
+_MOST_RECORDS = 100
+_MOST_IDENTITY_PATTERNS = 20
+_MOST_STEPS = 10_000  # of all patterns; 64 KiB of lines then take seconds
 NAMED_SEPARATORS = {"blanks": "", "comma": ",", "semicolon": ";", "tab": "\t"}
 
 Test = Callable[[Any], str]
@@ -102,10 +105,33 @@ def _one_of(*known: str) -> Test:
     return test
 
 
-def _expression(value: Any) -> str:
+def _record_tables(value: Any) -> str:
+    if not isinstance(value, list):
+        return f"is a list of tables [[frame.record]], not {written(value)}"
+    if len(value) > _MOST_RECORDS:
+        return f"has {len(value)} tables, at most {_MOST_RECORDS} can be used; write a second sheet"
+    return ""
+
+
+def _identity_patterns(value: Any) -> str:
+    if (trouble := _words(value)) or len(_texts(value)) <= _MOST_IDENTITY_PATTERNS:
+        return trouble
     return (
-        pattern_trouble(value) if isinstance(value, str) else f"is a pattern, not {written(value)}"
+        f"has {len(value)} patterns, at most {_MOST_IDENTITY_PATTERNS} can be used; join some by |"
     )
+
+
+def _expression(**how: bool) -> Test:
+    def test(value: Any) -> str:
+        if not isinstance(value, str):
+            return f"is a pattern, not {written(value)}"
+        try:
+            compiled(value, **how)
+        except WrongPattern as wrong:
+            return str(wrong)
+        return ""
+
+    return test
 
 
 def _separator(value: Any) -> str:
@@ -239,7 +265,7 @@ def _angles(value: Any) -> str:
 
 
 LAYOUT_KEYS: dict[str, Test] = {
-    "pattern": _expression,
+    "pattern": _expression(whole=True),
     "separator": _separator,
     "fixed": _places,
     "xml": _is("the name of the root element", str),
@@ -248,7 +274,7 @@ LAYOUT_KEYS: dict[str, Test] = {
 KIND_KEYS: dict[str, Test] = {
     **LAYOUT_KEYS,
     "begins": _words,
-    "match": _expression,
+    "match": _expression(ignore_case=True),
     "columns": _columns,
     "count": _counts,
     "length": _counts,
@@ -279,12 +305,12 @@ _FRAME_KEYS: dict[str, Test] = {
     "lines": _count,
     "others": _one_of("ignore", "refuse"),
     "header": _is("what the line with the names of the columns begins with", str),
-    "record": _is("a list of tables [[frame.record]]", list),
+    "record": _record_tables,
     "identity": _is("a table [frame.identity]", dict),
 }
 _IDENTITY_KEYS: dict[str, Test] = {
     "ask": _command,
-    "patterns": _words,
+    "patterns": _identity_patterns,
     "vendor": _is("a text", str),
     "model": _is("a text", str),
     "wait_s": _seconds,
@@ -305,6 +331,7 @@ def sheet_troubles(sheet: Sheet) -> Iterator[str]:
         yield from _whole(frame)
         yield from _reached(sheet)
         yield from _coded(sheet)
+        yield from _costly(frame)
 
 
 def _records(frame: Mapping[str, Any]) -> list[Any]:
@@ -333,10 +360,8 @@ def _identity(frame: Mapping[str, Any]) -> Iterator[str]:
     for key in ("ask", "patterns"):
         if key not in table:
             yield f"frame.identity needs {key}"
-    patterns = table.get("patterns", [])
-    known = patterns if isinstance(patterns, list) else [patterns]
-    for pattern in known:
-        if trouble := _expression(pattern):
+    for pattern in _texts(table.get("patterns", [])):
+        if trouble := _expression(lines=True)(pattern):
             yield f"frame.identity.patterns {trouble}"
 
 
@@ -401,6 +426,24 @@ def _codes_of(row: Mapping[str, Any], sheet: Sheet) -> Iterator[str]:
             )
 
 
+def _costly(frame: Mapping[str, Any]) -> Iterator[str]:
+    """Patterns that are each allowed and together take too long for a line."""
+    rows = [frame, *_records(frame)]
+    steps = sum(compiled(row["match"], ignore_case=True).steps for row in rows if "match" in row)
+    steps += sum(compiled(row["pattern"], whole=True).steps for row in rows if "pattern" in row)
+    identity = _texts(frame.get("identity", {}).get("patterns", []))
+    steps += sum(compiled(pattern, lines=True).steps for pattern in identity)
+    if steps > _MOST_STEPS:
+        yield (
+            f"frame: its patterns together take {steps} steps for each character of a line, at most"
+            f" {_MOST_STEPS} can be used; write smaller numbers in {{}}, or a second sheet"
+        )
+
+
+def _texts(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
 def _gives(row: Mapping[str, Any], name: str) -> bool:
     key = row.get("fields", {}).get(name, name)
     if name in row.get("angles", {}) or name in row.get("status", {}):
@@ -408,7 +451,7 @@ def _gives(row: Mapping[str, Any], name: str) -> bool:
     if isinstance(key, int):
         return "separator" in row and key != 0
     if "pattern" in row:
-        return key in re.compile(row["pattern"]).groupindex
+        return key in compiled(row["pattern"], whole=True).names
     if "fixed" in row:
         return key in row["fixed"]
     if "columns" in row:

@@ -18,7 +18,7 @@ _LINE = re.compile(
     rb"(\t(-?[0-9.]+(?: -?[0-9.]+)*) ?\r([!-~]))"
     rb"([ -_])(?:([0-o])(?:\r?\n)?|\r\n)"
 )
-_NUMBER = re.compile(rb"-?(?:\d+\.?\d*|\.\d+)")
+_NUMBER = re.compile(rb"-?(?:\d+(?:\.\d*)?|\.\d+)")
 _CRC_START, _CRC_POLYNOMIAL = 0xFC, 0x9C
 
 

@@ -48,6 +48,7 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _JOINED = {name: r"(\d\d)" for name in "mdHM"} | {"S": r"(\d\d(?:[.,]\d{1,12})?)", "j": r"(\d{3})"}
 _HOUR_MINUTE = {"H": r"(\d{0,2}?)", "M": r"(\d{1,2})"}
 _DISTINCT = frozenset("Yjbpz")  # tokens that can be told from other numbers by their look
+_PART = re.compile(r"%.?|\s+|[^%]", re.ASCII | re.DOTALL)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _EPOCH = re.compile(r"(\d{1,19})(?:\.(\d*))?", re.ASCII)
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)", re.ASCII)
@@ -159,7 +160,7 @@ def compile_format(text: str, date_order: str = "") -> Format:
         if date_order not in DATE_ORDERS:
             raise ValueError("date_order is missing: dmy, mdy or ymd, as the instrument is set")
         text = text.replace("%D", DATE_ORDERS[date_order].format("\0"))
-    parts = re.findall(r"%.?|[^%]", text, re.DOTALL)
+    parts = _PART.findall(text)
     fields = [part[1:] for part in parts if part[0] == "%"]
     for name in fields:
         if name not in _TOKENS or fields.count(name) > 1:
@@ -179,7 +180,9 @@ def _look(part: str) -> str:
 def _pattern(parts: Sequence[str], at: int) -> str:
     part = parts[at]
     if part[0] != "%":
-        return {" ": r"\s+", "\0": "[/.-]"}.get(part) or re.escape(part)
+        if " " in part:  # as one, since neighbours that take the same blanks take for ever
+            return rf"\s{{{len(part)},}}"
+        return "[/.-]" if part == "\0" else re.escape(part)
     first, last = at, at
     while first and _is_number(parts[first - 1]):
         first -= 1

@@ -28,7 +28,7 @@ __all__ = [
     "text_of",
 ]
 
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _INSTANTS = {"", "smp"}
 _SECOND_NS = 1_000_000_000
 _OK, _new = Status.OK, tuple.__new__

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from edaphon_drivers.identity import Identity
+from edaphon_drivers.patterns import WrongPattern, compiled
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sdi12 import decode, service, talk
@@ -89,9 +90,9 @@ def _identify(address: str, sheet: Sheet, asking: Asking) -> Talk[None]:
 def _read(columns: Columns, pattern: str, settings: Mapping[str, str]) -> Identity:
     parts = {"vendor": columns.vendor, "model": columns.model, "version": columns.version}
     parts["serial"] = columns.extra
-    found = re.fullmatch(pattern, columns.text) if pattern else None
+    found = compiled(pattern, whole=True).in_whole(columns.text) if pattern else None
     if found:
-        parts |= {name: said.strip() for name, said in found.groupdict().items() if said}
+        parts |= {name: said.strip() for name, said in found.items() if said}
     return Identity(**parts, settings=dict(settings))
 
 
@@ -124,9 +125,9 @@ def _frame_troubles(frame: Mapping[str, object]) -> Iterator[str]:
 
 def _pattern_troubles(pattern: str) -> Iterator[str]:
     try:
-        groups = re.compile(pattern).groupindex
-    except re.error as error:
-        yield f"frame.identity is no regular expression: {error}"
+        names = compiled(pattern, whole=True).names
+    except WrongPattern as wrong:
+        yield f"frame.identity {wrong}"
         return
-    for name in sorted(groups.keys() - set(_PARTS)):
+    for name in sorted(set(names) - set(_PARTS)):
         yield f"frame.identity may have the groups {', '.join(_PARTS)}, not {name!r}"

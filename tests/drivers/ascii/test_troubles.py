@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edaphon_drivers.ascii.engine import address_trouble, decode_stream, sheet_troubles
-from edaphon_drivers.ascii.patterns import pattern_trouble
 from edaphon_drivers.ascii.troubles import _FRAME_KEYS
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import Turn
@@ -37,8 +36,13 @@ _GOOD = {"heard": True, "separator": ",", "fields": {"co2": 1}}
         ({**_GOOD, "fields": {"co2": "third"}}, ""),
         ({**_GOOD, "pattern": "(?P<co2>.)"}, "not both"),
         ({"heard": True, "pattern": "CO2=(?P<CO2>[0-9]+)"}, "output co2: no column"),
-        ({"heard": True, "pattern": "(?P<co2>[0-9]+"}, "no regular expression"),
-        ({"heard": True, "pattern": r"(?P<co2>(\d+)+)"}, "for ever"),
+        ({"heard": True, "pattern": "(?P<co2>[0-9]+"}, "frame.pattern has a ( without its )"),
+        ({"heard": True, "pattern": r"(?P<co2>\d+)(?=x)"}, "frame.pattern looks ahead with (?="),
+        ({**_GOOD, "match": r"(a)\1"}, "frame.match refers back with"),
+        ({**_GOOD, "record": [{}] * 101}, "frame.record has 101 tables"),
+        ({**_GOOD, "identity": {"ask": "?", "patterns": ["a"] * 21}}, "has 21 patterns"),
+        ({**_GOOD, "identity": {"ask": "?", "patterns": ["(?=a)"]}}, "patterns looks ahead"),
+        ({**_GOOD, "record": [{"match": ".{0,99}" * 9}] * 12}, "frame: its patterns together take"),
         ({"heard": True, "fixed": {"co2": [3]}}, "first and last character"),
         ({**_GOOD, "end": ""}, "end of a line"),
         ({**_GOOD, "wait_s": -1}, "seconds"),
@@ -201,40 +205,6 @@ def test_whatever_an_owner_writes_there_are_words_and_never_an_exception(frame):
     if not troubles:
         with contextlib.suppress(Fault):
             decode_stream([Turn(0, False, b"1,2;3 4\n")], _sheet(frame))
-
-
-@pytest.mark.parametrize(
-    "pattern",
-    [
-        r"(\d+)+",
-        r"(?:a*)*b",
-        r"(?:\d+,?)+",
-        r"(x|\w+){2,}",
-        r".*.*.*=",
-        r"\d+\d+\d*x",
-        r"[0-9.]*\d*(?:[0-9])+y",
-        r"(?:,?\d+)?\d+\d+",
-        r"(a)\1",
-        r"(?P<a>.)(?P=a)",
-        r"(?:(?:\d{1,99})-?){3,99}",
-    ],
-)
-def test_a_pattern_that_can_take_for_ever_is_refused(pattern):
-    assert "for ever" in pattern_trouble(pattern)
-
-
-@pytest.mark.parametrize(
-    "pattern",
-    [
-        r"CO2=\s*(?P<co2>[-+.\d]+)\s*ppm",
-        r"(\d+),(\d+),(\d+),(\d+)",
-        r"(?:[^,]{0,20},){11}[^,]{0,20}",
-        r".*=(\d+)",
-        r"[A-Z]{3}\s+\d+\.\d*(?:[eE][+-]?\d+)?",
-    ],
-)
-def test_a_usual_pattern_is_taken(pattern):
-    assert pattern_trouble(pattern) == ""
 
 
 @pytest.mark.parametrize("address", ["", "0", "000", "A1"])

@@ -146,3 +146,10 @@ def test_every_written_second_comes_back(moment):
 def test_an_offset_is_fixed_and_signed(text):
     with pytest.raises(ValueError, match="offset"):
         offset_s(text)
+
+
+def test_blanks_in_a_format_stand_for_as_many_or_more_and_are_looked_for_once():
+    text = "%Y" + " \t" * 20 + "%m"
+    assert compile_format("%Y  %m").parts("2024 \t 05") == {"Y": "2024", "m": "05"}
+    assert compile_format("%Y  %m").parts("2024 05") is None
+    assert compile_format(text).parts("2024" + " \t" * 9000 + "x") is None

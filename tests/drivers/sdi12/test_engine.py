@@ -259,7 +259,7 @@ def test_any_other_address_is_named(address):
         ([("M", 10)], "", "1 to 9 outputs"),
         ([("M", 1)], "[frame]\ncrc = 1", "true or false for frame.crc"),
         ([("M", 1)], "[frame]\nspeed = 1", "speed"),
-        ([("M", 1)], "[frame]\nidentity = '('", "regular expression"),
+        ([("M", 1)], "[frame]\nidentity = '('", "frame.identity has a ( without its )"),
         ([("M", 1)], "[frame]\nidentity = '(?P<colour>.)'", "colour"),
         ([("M", 1)], "[frame]\nsettings = 'XS'", "a table for frame.settings"),
         ([("M", 1)], "[frame.settings]\nsoil = 'X!'", "soil"),

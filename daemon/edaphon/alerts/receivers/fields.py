@@ -41,7 +41,10 @@ FIELDS = (
     "logger",
 )
 _FIELD = re.compile(r"\{([a-z_]+)\}")
-_JSON_PART = re.compile(r'(?P<string>"(?:\\.|[^"\\])*")|\{(?P<field>[a-z_]+)\}', re.DOTALL)
+# A string that never ends is taken to the end: it is looked for once, not from each of its quotes.
+_JSON_PART = re.compile(
+    r'(?P<string>"(?:\\.|[^"\\])*(?:"|\\?\Z))|\{(?P<field>[a-z_]+)\}', re.DOTALL
+)
 _PRIORITIES = {Severity.LOST: 4, Severity.COSMETIC: 2}  # of 1 to 5; the rest is 3
 
 

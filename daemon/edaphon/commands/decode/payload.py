@@ -14,7 +14,9 @@ from edaphon_drivers.sheets import Sheet
 
 __all__ = ["Held", "expect_address", "held", "lines_of", "readings_of"]
 
-_ECHOED = re.compile(rb"\?[^!\r\n]*!")  # a question to anybody; all others begin with an address
+_ECHOED = re.compile(
+    rb"(\?[^!\r\n]*)(!?)"
+)  # a question to anybody; all others begin with an address
 _ANY_SENSEAIR = "254"
 _ANY_PORT, _HIGHEST_PORT = 1, 255
 _ANY_ADDRESS = 8  # of I2C; what is asked there says the command, not the address
@@ -57,7 +59,7 @@ def _addresses(sheet: Sheet, data: bytes) -> Iterator[str]:
         from edaphon_drivers.sdi12.packets import is_packet
 
         answers = [data] if is_packet(data) else data.splitlines()
-        lines = (_ECHOED.sub(b"", line).strip() for line in answers)
+        lines = (_ECHOED.sub(_unechoed, line).strip() for line in answers)
         yield from (line[:1].decode("latin-1") for line in lines if line)
     elif sheet.engine == "modbus":
         from edaphon_drivers.modbus.answers import possible_requests
@@ -65,6 +67,10 @@ def _addresses(sheet: Sheet, data: bytes) -> Iterator[str]:
 
         said = (parse_request(frame) for frame, _ in possible_requests(data, sheet))
         yield from (str(one.unit) for one in said if one)
+
+
+def _unechoed(found: re.Match[bytes]) -> bytes:
+    return b"" if found[2] else found[1]
 
 
 def _sdi12(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
