@@ -14,7 +14,7 @@ from edaphon_drivers.codec_process import Answer, CodecProcess, Script, Stopped,
 
 __all__ = ["Pool", "pool"]
 
-MOST = 4  # processes that wait for an uplink; each takes some 9 MB
+MOST = 8  # processes that wait for an uplink; each takes some 7 MB of its own
 IDLE_S = 600.0
 _Started = Future["subprocess.Popen[bytes]"]
 

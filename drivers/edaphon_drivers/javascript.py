@@ -20,7 +20,7 @@ from edaphon_drivers.readings import Reading
 
 __all__ = ["INSTALL", "Codec", "decode_with"]
 
-INSTALL = "./run install --codecs"  # in the folder of edaphon; with --service for the service
+INSTALL = "./run install --codecs"  # in the folder of edaphon
 LONGEST_TEXT = 1 << 20
 _STACK_BYTES = 256 * 1024
 _ONLY_LOAD = -1
@@ -50,7 +50,7 @@ class Codec:
         self._refusal: Refused | None = None
 
     def load(self) -> None:
-        """Raises Refused for a file that can't be loaded or has none of the forms; without QuickJS too.
+        """Raises Refused for a file that can't be loaded or has no form, and without QuickJS.
 
         It runs once: the same text is refused for the same reason. Raises Garbled, and may be
         asked again, where its process ended otherwise.

@@ -47,6 +47,12 @@ FRAME = """
   P.toTimeString = P.toLocaleTimeString = function () { return this.toISOString().slice(11); };
   globalThis.Date = FixedDate;
 
+  // The text of an interruption is made outside of this: the reason must not be the codec's word.
+  for (const kind of [Error, InternalError, RangeError]) {
+    Object.freeze(kind);
+    Object.freeze(kind.prototype);
+  }
+
   const tail = "\\n;({ uplink: typeof decodeUplink === 'function' && decodeUplink,"
     + " v3: typeof Decode === 'function' && Decode,"
     + " v2: typeof Decoder === 'function' && Decoder })";
