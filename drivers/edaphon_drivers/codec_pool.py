@@ -49,15 +49,22 @@ class Pool:
         """The answer of the codec in a process of its own; raises Stopped, and the next call runs.
 
         A process that others ended (the kernel out of memory), or that could not start, is tried
-        once more: an uplink is not refused for what its codec did not do.
+        once more: an uplink is not refused for what its codec did not do. For the same reason the
+        thread of a call that `close` ended goes no further.
         """
+        uplink = data, port, now_ms
         with self._held(script) as place:
             try:
-                return self._once(place, folder, script, (data, port, now_ms))
+                return self._once(place, folder, script, uplink)
             except Stopped as stopped:
-                if not stopped.by_others:
+                if not (stopped.by_others or self._closed):
                     raise
-            return self._once(place, folder, script, (data, port, now_ms))
+            try:
+                return self._once(place, folder, script, uplink)
+            except Stopped:
+                if self._closed:
+                    raise SystemExit from None
+                raise
 
     def processes(self) -> list[int]:
         """The numbers of those that run now."""
@@ -91,7 +98,7 @@ class Pool:
         """Begun by the keeper, since a process ends with the thread that began it."""
         with self._lock:
             if self._closed:
-                raise Stopped("the program ends")
+                raise SystemExit
             if self._keeper is None or not self._keeper.is_alive():
                 self._keeper = threading.Thread(target=self._keep, name="codecs", daemon=True)
                 self._keeper.start()
