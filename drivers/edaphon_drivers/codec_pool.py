@@ -119,7 +119,7 @@ class Pool:
                 continue
             try:
                 begun.set_result(start(folder))
-            except BaseException as error:
+            except Exception as error:  # the thread that waits for it is to know
                 begun.set_exception(error)
 
     @contextmanager
