@@ -20,7 +20,8 @@ SETTINGS = struct.Struct("<ddQQII")  # CPU [s], of native code too [s], bytes, s
 CALL = struct.Struct("<Iqd")  # number of the call, port, time of receipt [ms]; the data follow
 ANSWER = struct.Struct("<Ic")  # number of the call, one of the kinds below; a text follows
 ANSWERED, THREW, MEMORY = b"A", b"T", b"M"
-LONGEST_WORDS = 4096
+LONGEST_WORDS = 4096  # of the engine, for a person
+LONGEST_REQUEST_BYTES = 8 << 20
 SPARE_BYTES = 64 << 20  # address space above that of the empty process
 _PDEATHSIG, _DUMPABLE, _NO_NEW_PRIVS = 1, 4, 38  # prctl(2)
 _FIRST_TO_GO = b"1000"  # when the kernel is out of memory
@@ -96,8 +97,11 @@ def _give_away(parent: int) -> None:
 
 
 def _frame() -> bytes:
-    """Ends the process when the other end is closed."""
-    return _read(*HEAD.unpack(_read(HEAD.size)))
+    """Ends the process when the other end is closed, or sends what is no frame."""
+    (length,) = HEAD.unpack(_read(HEAD.size))
+    if length > LONGEST_REQUEST_BYTES:
+        os._exit(2)
+    return _read(length)
 
 
 def _read(count: int) -> bytes:

@@ -84,7 +84,7 @@ class Pool:
     def _once(
         self, place: _Place, folder: str, script: Script, uplink: tuple[bytes, int, float]
     ) -> Answer:
-        if place.process is not None and not place.process.alive():
+        if place.process is not None and not place.process.serves():
             place.end()
         try:
             if place.process is None:

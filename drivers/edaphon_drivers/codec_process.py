@@ -23,7 +23,8 @@ __all__ = ["Answer", "CodecProcess", "Overrun", "Script", "Stopped", "engine_fol
 CALL_S = 10.0  # more than its CPU, on the wall: of a process that sleeps, or gets no CPU
 READY_S = 60.0  # until a new process is ready, on a machine that boots
 LONGEST_ANSWER_BYTES = 1 << 20
-_CHILD = Path(child.__file__)
+CALLS = 20_000  # of one process: what an engine fails to free must not become a refusal
+_CHILD = Path(child.__file__).absolute()
 _MOST_AT_ONCE = 1 << 16
 
 
@@ -68,7 +69,7 @@ class Overrun(Stopped):
 def engine_folder() -> str | None:
     """Where the engine is installed, which is not loaded here; None where it is not."""
     spec = find_spec("_quickjs")
-    return str(Path(spec.origin).parent) if spec is not None and spec.origin else None
+    return str(Path(spec.origin).absolute().parent) if spec is not None and spec.origin else None
 
 
 def start(folder: str) -> "subprocess.Popen[bytes]":
@@ -104,12 +105,13 @@ class CodecProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def alive(self) -> bool:
-        return self._process.poll() is None
+    def serves(self) -> bool:
+        """Whether it is there, and has not answered so often that another one is due."""
+        return self._process.poll() is None and self._calls < CALLS
 
     def call(self, data: bytes, port: int, now_ms: float) -> Answer:
         """What the codec makes of an uplink; `now_ms` is its only clock."""
-        self._calls = (self._calls + 1) & 0xFFFF_FFFF or 1
+        self._calls += 1
         request = child.CALL.pack(self._calls, port, now_ms) + data
         return self._exchange(request, self._calls, self._script.native_s + CALL_S)
 

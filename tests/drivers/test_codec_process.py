@@ -190,6 +190,24 @@ def test_memory_of_the_process_is_bounded_whatever_a_codec_keeps(pool: Pool):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10_000
 
 
+def test_a_process_is_renewed_after_many_calls_and_numbers_are_the_same(pool: Pool, monkeypatch):
+    monkeypatch.setattr(codec_process, "CALLS", 3)
+    pids = set()
+    for _ in range(7):
+        assert called(pool, script()) == '{"data":{"sum":3}}'
+        pids.update(pool.processes())
+    assert len(pids) == 3
+
+
+def test_an_uplink_of_any_size_is_a_value_or_a_refusal(pool: Pool):
+    for size in (0, 255, 1 << 16, 1 << 20):
+        answer = pool.call(FOLDER, script(), bytes(size), 2, 0.0)
+        assert answer.text == '{"data":{"sum":0}}' or "out of memory" in answer.text
+    with pytest.raises(Stopped):
+        pool.call(FOLDER, script(), bytes(9 << 20), 2, 0.0)
+    assert called(pool, script()) == '{"data":{"sum":3}}'
+
+
 def test_codecs_have_a_process_each_and_the_longest_unused_ends_first():
     own, scripts = Pool(most=2), [script(text=SUM + f" // {n}") for n in range(4)]
     try:
