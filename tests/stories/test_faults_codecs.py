@@ -3,6 +3,7 @@
 A few dozen with every test, 510 with EDAPHON_FAULTS=long.
 """
 
+import contextlib
 import os
 import time
 from collections import Counter
@@ -65,6 +66,17 @@ def _peak_mb(pid: int) -> float:
     except OSError:
         return 0.0
     return next((int(x.split()[1]) / 1000 for x in text.splitlines() if x[:6] == "VmHWM:"), 0.0)
+
+
+def _codec_processes(daemon: int) -> list[str]:
+    """Of a daemon, also of one that is gone; not those that are only to be reaped."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = place.read_text().split("\0")
+            if words[-2:-1] == [str(daemon)] and any("codec_child" in word for word in words):
+                found.append(place.parent.name)
+    return found
 
 
 def _eui(number: int) -> str:
@@ -170,6 +182,11 @@ def test_a_station_with_hostile_codecs_has_its_other_values_answers_and_ends(
     plot.station.start()
     plot.send(GOOD_EUI)
     wait_until(lambda: plot.values("good") == [VALUE] * 3, "a value after the restart", within_s)
+    daemon = plot.station.process
+    assert daemon is not None
+    assert _codec_processes(daemon.pid)
+    plot.station.kill()
+    wait_until(lambda: not _codec_processes(daemon.pid), "the end of the codecs' processes", 60)
     head = ("hostile", "dead", "slowest status [s]", "SIGTERM [s]")
     row = (ON_STATION, entries["dead"], f"{slowest_s:.2f}", f"{stopped_s:.1f}")
     table(capfd, "codecs on a station", [head, tuple(str(cell) for cell in row)])
