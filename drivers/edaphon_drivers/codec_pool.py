@@ -16,6 +16,7 @@ __all__ = ["Pool", "pool"]
 
 MOST = 8  # processes that wait for an uplink; each takes some 7 MB of its own
 IDLE_S = 600.0
+AGAIN_S = (0.0, 1.0)  # waits before a call is tried again
 _Started = Future["subprocess.Popen[bytes]"]
 
 
@@ -49,22 +50,18 @@ class Pool:
         """The answer of the codec in a process of its own; raises Stopped, and the next call runs.
 
         A process that others ended (the kernel out of memory), or that could not start, is tried
-        once more: an uplink is not refused for what its codec did not do. For the same reason the
+        again: an uplink is not refused for what its codec did not do. For the same reason the
         thread of a call that `close` ended goes no further.
         """
-        uplink = data, port, now_ms
         with self._held(script) as place:
-            try:
-                return self._once(place, folder, script, uplink)
-            except Stopped as stopped:
-                if not (stopped.by_others or self._closed):
-                    raise
-            try:
-                return self._once(place, folder, script, uplink)
-            except Stopped:
-                if self._closed:
-                    raise SystemExit from None
-                raise
+            for wait_s in AGAIN_S:
+                try:
+                    return self._once(place, folder, script, (data, port, now_ms))
+                except Stopped as stopped:
+                    if not stopped.by_others:
+                        raise
+                time.sleep(wait_s)
+            return self._once(place, folder, script, (data, port, now_ms))
 
     def processes(self) -> list[int]:
         """The numbers of those that run now."""
@@ -92,6 +89,8 @@ class Pool:
             return place.process.call(*uplink)
         except BaseException:
             place.end()
+            if self._closed:
+                raise SystemExit from None
             raise
 
     def _begun(self, folder: str) -> "subprocess.Popen[bytes]":

@@ -100,7 +100,7 @@ def test_a_process_that_others_killed_costs_no_uplink(pool: Pool):
         assert pool.processes() != [pid]
 
 
-def test_a_process_killed_by_others_in_a_call_is_asked_once_more(pool: Pool):
+def test_an_uplink_whose_process_others_killed_has_its_value_from_the_next_one(pool: Pool):
     slow = Script(
         FRAME, script("const e = 2e6; for (let i = 0; i < e; i++);").text, 50, *LIMITS[1:]
     )
