@@ -93,7 +93,9 @@ def _give_away(parent: int) -> None:
         resource.RLIMIT_MSGQUEUE: 0,
     }
     for limit, value in limits.items():
-        resource.setrlimit(limit, (value, value))
+        hard = resource.getrlimit(limit)[1]
+        most = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(limit, (most, most))
 
 
 def _frame() -> bytes:

@@ -310,6 +310,18 @@ def test_no_process_outlives_a_killed_service(act: str):
     wait_until(lambda: not runs(pid), "the end of the codec's process", 20)
 
 
+def test_a_process_begins_where_the_service_itself_has_tight_limits():
+    program = (
+        "import resource\n"
+        "from edaphon_drivers.javascript import Codec\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (75 << 20, 75 << 20))\n"
+        "resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
+        f"print(Codec({SUM!r}, 'own.js').decode(bytes([1, 2]), 1))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("{'sum': 3}\n", "")
+
+
 def runs(pid: int) -> bool:
     """A zombie of whoever adopts orphans here does not run."""
     try:
