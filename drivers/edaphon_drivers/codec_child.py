@@ -22,6 +22,7 @@ ANSWER = struct.Struct("<Ic")  # number of the call, one of the kinds below; a t
 ANSWERED, THREW, MEMORY = b"A", b"T", b"M"
 LONGEST_WORDS = 4096  # of the engine, for a person
 LONGEST_REQUEST_BYTES = 8 << 20
+LIFE_CPU_S = 4 * 3600  # more than all calls of a process may take together
 SPARE_BYTES = 64 << 20  # address space above that of the empty process
 _PDEATHSIG, _DUMPABLE, _NO_NEW_PRIVS = 1, 4, 38  # prctl(2)
 _FIRST_TO_GO = b"1000"  # when the kernel is out of memory
@@ -85,6 +86,7 @@ def _give_away(parent: int) -> None:
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     limits = {
         resource.RLIMIT_AS: used + SPARE_BYTES,
+        resource.RLIMIT_CPU: LIFE_CPU_S,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_FSIZE: 0,
         resource.RLIMIT_NOFILE: 0,

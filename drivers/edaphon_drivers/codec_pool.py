@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from edaphon_drivers.codec_process import Answer, CodecProcess, Script, Stopped, start
 
@@ -16,6 +16,7 @@ __all__ = ["Pool", "pool"]
 
 MOST = 8  # processes that wait for an uplink; each takes some 7 MB of its own
 IDLE_S = 600.0
+CLOSE_S = 1.0
 AGAIN_S = (0.0, 1.0)  # waits before a call is tried again
 _Started = Future["subprocess.Popen[bytes]"]
 
@@ -76,7 +77,10 @@ class Pool:
         for place in places:
             if (process := place.process) is not None:
                 process.kill()
-        self._end(places)
+        for place in places:
+            if place.lock.acquire(timeout=CLOSE_S):  # else it is just beginning, and ends with us
+                place.end()
+                place.lock.release()
 
     def _once(
         self, place: _Place, folder: str, script: Script, uplink: tuple[bytes, int, float]
@@ -111,15 +115,16 @@ class Pool:
 
     def _keep(self) -> None:
         while True:
-            try:
-                folder, begun = self._starts.get(timeout=self._idle_s / 4)
-            except queue.Empty:
-                self._end(self._surplus(self._most, time.monotonic() - self._idle_s))
-                continue
-            try:
-                begun.set_result(start(folder))
-            except Exception as error:  # the thread that waits for it is to know
-                begun.set_exception(error)
+            with suppress(queue.Empty):
+                self._serve(*self._starts.get(timeout=self._idle_s / 4))
+            self._end(self._surplus(self._most, time.monotonic() - self._idle_s))
+
+    @staticmethod
+    def _serve(folder: str, begun: _Started) -> None:
+        try:
+            begun.set_result(start(folder))
+        except Exception as error:  # the thread that waits for it is to know
+            begun.set_exception(error)
 
     @contextmanager
     def _held(self, script: Script) -> Iterator[_Place]:

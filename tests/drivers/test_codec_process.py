@@ -82,6 +82,8 @@ def test_the_process_has_no_file_no_child_no_core_no_privilege_and_nothing_of_th
     for name in ("Max open files", "Max processes", "Max core file size", "Max file size"):
         assert limits[name][:2] == ["0", "0"], name
     assert int(limits["Max address space"][0]) < 150 << 20
+    usual = Script(FRAME, SUM, 0.25, *LIMITS[1:])
+    assert codec_process.CALLS * usual.native_s < int(limits["Max cpu time"][0]) <= 86400
     status = dict(
         line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines()
     )
