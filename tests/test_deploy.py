@@ -58,3 +58,9 @@ def test_every_unit_is_started_and_named_in_the_guide() -> None:
     started = " ".join(name.removesuffix(".service") for name in sorted(NAMES, key=len))
     assert f"systemctl -q enable {started}" in INSTALL
     assert f"sudo systemctl restart {started}" in guide
+
+
+def test_the_service_has_the_engine_of_codecs_by_its_pins_alone() -> None:
+    assert "--require-hashes -r requirements/codecs.txt" in INSTALL
+    assert "quickjs-ng" not in INSTALL
+    assert "cat requirements/codecs.txt" in INSTALL, "another engine is another version"

@@ -176,6 +176,17 @@ def test_pins_have_hashes_and_no_address_of_an_index(name: str) -> None:
     assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}", text)) >= len(packages)
 
 
+def test_the_engine_of_codecs_is_pinned_for_stations_as_it_is_tested() -> None:
+    station, tested = (
+        (ROOT / "requirements" / name).read_text("utf-8") for name in ("codecs.txt", "test.txt")
+    )
+    pins = station[: station.index("    # via")]
+    assert pins.startswith("quickjs-ng==")
+    assert pins.count("--hash=sha256:") > 1
+    assert pins in tested
+    assert "://" not in station
+
+
 def test_what_pyproject_asks_for_is_pinned() -> None:
     project = (ROOT / "pyproject.toml").read_text("utf-8")
     asked = set(re.findall(r'^  "([a-z0-9-]+)[<>=]', project, re.MULTILINE))

@@ -107,6 +107,28 @@ def test_an_installation_puts_edaphon_on_the_path_and_says_how_this_shell_finds_
     assert not (installed / ".venv").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "there", "installs"),
+    [(["--codecs"], False, True), ([], True, True), ([], False, False)],
+    ids=["asked for", "there already", "neither"],
+)
+def test_the_engine_of_codecs_comes_with_its_hashes_where_it_is_asked_for_or_there(
+    installed: Path, words: list[str], there: bool, installs: bool
+) -> None:
+    python, log = installed / ".venv" / "bin" / "python", installed / "log"
+    python.parent.mkdir()
+    python.write_text(
+        f'#!/bin/sh\necho "$@" >>{log}\ncase "$2" in *quickjs*) exit {0 if there else 1} ;; esac\n'
+    )
+    python.chmod(0o755)
+    assert run(installed, "install", *words).returncode == 0
+    asked = log.read_text() if log.exists() else ""
+    assert ("--require-hashes -r requirements/codecs.txt" in asked) == installs
+    log.unlink(missing_ok=True)
+    assert run(installed, "install", *words).returncode == 0
+    assert "requirements" not in (log.read_text() if log.exists() else "")
+
+
 def test_another_edaphon_on_the_path_stays(installed: Path) -> None:
     other = installed / ".local" / "bin" / "edaphon"
     other.parent.mkdir(parents=True)

@@ -2,16 +2,17 @@
 
 The file comes from the owner's configuration; it is never fetched. Nothing of the machine is
 within its reach: no files, no network, no modules, no clock but the uplink's own time of receipt.
+It runs in a process of its own, which is killed when it exceeds a limit.
 """
 
 from collections.abc import Mapping
-from functools import cache
-from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 import orjson
 
+from edaphon_drivers import codec_child
+from edaphon_drivers.codec_pool import pool
+from edaphon_drivers.codec_process import Overrun, Script, Stopped, engine_folder
 from edaphon_drivers.faults import Garbled, Refused
 from edaphon_drivers.javascript_frame import FRAME, LONGEST_ANSWER
 from edaphon_drivers.json_message import JsonFields, decode_object
@@ -19,9 +20,9 @@ from edaphon_drivers.readings import Reading
 
 __all__ = ["INSTALL", "Codec", "decode_with"]
 
-INSTALL = "pip install quickjs-ng"
+INSTALL = "./run install --codecs"  # in the folder of edaphon
 LONGEST_TEXT = 1 << 20
-_STACK_BYTES = 256 * 1024  # well inside the smallest stack that a thread of the service has
+_STACK_BYTES = 256 * 1024
 _ONLY_LOAD = -1
 _MIB = 1 << 20
 
@@ -31,8 +32,7 @@ class Codec:
 
     Forms: `decodeUplink({bytes, fPort, recvTime, variables})` of The Things Stack and ChirpStack
     v4, else `Decode(fPort, bytes, variables)` of ChirpStack v3, else `Decoder(bytes, port)` of The
-    Things Network v2 and Helium. Raises Refused for a file that can't be loaded or has none of
-    them, and where QuickJS is not installed. May be used by any thread.
+    Things Network v2 and Helium. Raises Refused for a text that is none. May be used by any thread.
     """
 
     def __init__(
@@ -43,18 +43,38 @@ class Codec:
         memory_limit_bytes: int = 16 * _MIB,
     ) -> None:
         self.name = name
-        self._text = _checked_text(text, name)
-        self._time_limit_s = time_limit_s
-        self._memory_limit_bytes = memory_limit_bytes
-        self._run(b"", _ONLY_LOAD, None)
+        text = _checked_text(text, name)
+        self._script = Script(FRAME, text, time_limit_s, memory_limit_bytes, _STACK_BYTES)
+        self._engine = ""
+        self._loaded = False
+        self._refusal: Refused | None = None
+
+    def load(self) -> None:
+        """Raises Refused for a file that can't be loaded or has no form, and without QuickJS.
+
+        It runs once: the same text is refused for the same reason. Raises Garbled, and may be
+        asked again, where its process ended otherwise.
+        """
+        if self._refusal is not None:
+            raise self._refusal
+        if self._loaded:
+            return
+        try:
+            self._engine = self._engine or _engine(self.name)
+            self._run(b"", _ONLY_LOAD, None)
+        except Refused as refused:
+            self._refusal = refused
+            raise
+        self._loaded = True
 
     def decode(self, data: bytes, f_port: int, received_ns: int | None = None) -> Mapping[str, Any]:
         """What the codec makes of an uplink: its `data`, numbers that are not finite as None.
 
         `received_ns` [UTC ns] is the codec's only clock; without it a time is not a number there.
         Raises Garbled with the codec's own words when it reports errors, throws, exceeds a limit
-        or returns no object.
+        or returns no object; Refused as `load` does.
         """
+        self.load()
         made = self._run(data, f_port, received_ns).get("data")
         if not isinstance(made, dict):
             raise Garbled("an object as the codec's data", repr(made)[:80], self.name)
@@ -65,26 +85,19 @@ class Codec:
         # An int would be cut to 32 bits on its way in.
         now_ms = float("nan") if received_ns is None else float(received_ns // 1_000_000)
         try:
-            answer = self._answer(orjson.dumps(list(data)).decode(), f_port, now_ms)
-        except _quickjs(self.name).JSException as stopped:
-            raise self._stopped(str(stopped), loading) from None
-        except (ValueError, MemoryError):
-            raise self._stopped("out of memory", loading) from None
-        self._expect_data(answer, loading)
-        return answer
-
-    def _answer(self, listed: str, f_port: int, now_ms: float) -> dict[str, Any]:
-        """A context of its own for each call: nothing an uplink leaves behind reaches the next.
-
-        It also lives in one thread only, as QuickJS demands.
-        """
-        context = _quickjs(self.name).Context()
-        context.set_max_stack_size(_STACK_BYTES)
-        context.set_memory_limit(self._memory_limit_bytes)
-        run = context.eval(FRAME)
-        context.set_time_limit(self._time_limit_s)
-        answer: dict[str, Any] = orjson.loads(run(self._text, listed, f_port, now_ms))
-        return answer
+            answer = pool.call(self._engine, self._script, data, f_port, now_ms)
+        except Overrun:
+            raise self._too_long(loading) from None
+        except Stopped as stopped:
+            raise Garbled("a codec that runs to its end", stopped.why, self.name) from None
+        if answer.kind != codec_child.ANSWERED:
+            raise self._stopped(answer.text or "out of memory", loading)
+        try:
+            table: dict[str, Any] = orjson.loads(answer.text)
+        except orjson.JSONDecodeError:
+            raise Garbled("JSON in UTF-8 from the codec", answer.text[:80], self.name) from None
+        self._expect_data(table, loading)
+        return table
 
     def _expect_data(self, answer: Mapping[str, Any], loading: bool) -> None:
         kind = Refused if loading else Garbled
@@ -103,11 +116,15 @@ class Codec:
     def _stopped(self, words: str, loading: bool) -> Garbled | Refused:
         kind = Refused if loading else Garbled
         if "interrupted" in words:
-            return kind(f"an answer within {self._time_limit_s} s of CPU", "none", self.name)
+            return self._too_long(loading)
         if "call stack" in words:
             return kind("a codec that doesn't recurse without end", "one that does", self.name)
-        mib = self._memory_limit_bytes / _MIB
+        mib = self._script.memory_bytes / _MIB
         return kind(f"a codec that needs less than {mib:g} MiB", words.strip(), self.name)
+
+    def _too_long(self, loading: bool) -> Garbled | Refused:
+        kind = Refused if loading else Garbled
+        return kind(f"an answer within {self._script.cpu_s} s of CPU", "none", self.name)
 
 
 def decode_with(
@@ -133,17 +150,9 @@ def _checked_text(text: str, name: str) -> str:
     return text
 
 
-@cache
-def _installed() -> ModuleType | None:
-    try:
-        return import_module("quickjs")
-    except ImportError:
-        return None
-
-
-def _quickjs(name: str) -> Any:
-    """Raises Refused with the line to type where the extra is not installed."""
-    module = _installed()
-    if module is None:
+def _engine(name: str) -> str:
+    """The engine's folder; raises Refused with the line to type where it is not installed."""
+    folder = engine_folder()
+    if folder is None:
         raise Refused(f"QuickJS for a JavaScript codec: {INSTALL}", "no module quickjs", name)
-    return module
+    return folder

@@ -1,8 +1,7 @@
 """The JavaScript around a maker's codec: what it may use, how it is called, what comes back.
 
 Everything that would make one uplink's numbers differ between two derivations is gone or fixed:
-the clock, the time zone, chance, threads, garbage collection. Native loops over huge arrays and
-texts, which no time limit stops, are refused by length.
+the clock, the time zone, chance, threads, garbage collection.
 """
 
 __all__ = ["FRAME", "LONGEST_ANSWER"]
@@ -15,9 +14,9 @@ FRAME = """
 (function () {
   "use strict";
   const stringify = JSON.stringify, parse = JSON.parse, evaluate = eval, Text = String;
-  const apply = Reflect.apply, construct = Reflect.construct, isArray = Array.isArray;
+  const construct = Reflect.construct, isArray = Array.isArray;
   const RealDate = Date, utc = Date.UTC;
-  const longest = 100000, answer = __LONGEST__;
+  const answer = __LONGEST__;
 
   for (const name of ["Atomics", "SharedArrayBuffer", "WeakRef", "FinalizationRegistry",
                       "performance", "queueMicrotask"]) delete globalThis[name];
@@ -25,32 +24,6 @@ FRAME = """
   const quiet = function () {};
   globalThis.console = { log: quiet, info: quiet, warn: quiet, error: quiet, debug: quiet,
                          trace: quiet };
-
-  const tooLong = (value) => value !== null && typeof value === "object" && value.length > longest;
-  for (const name of ["join", "toLocaleString", "sort", "reverse", "concat", "splice", "shift",
-                      "unshift", "slice", "copyWithin", "fill"]) {
-    const native = Array.prototype[name];
-    Array.prototype[name] = function (...given) {
-      if (tooLong(this) || given.some(tooLong)) throw new RangeError("array too long");
-      return apply(native, this, given);
-    };
-  }
-  const deep = (value) => tooLong(value) || (isArray(value) && value.some(deep));
-  const flat = Array.prototype.flat;
-  Array.prototype.flat = function (depth) {
-    if (deep(this)) throw new RangeError("array too long");
-    return apply(flat, this, [depth]);
-  };
-  Array.prototype.flatMap = function (made, self) { return this.map(made, self).flat(); };
-
-  for (const name of ["indexOf", "lastIndexOf", "includes", "split", "replace", "replaceAll"]) {
-    const native = String.prototype[name];
-    String.prototype[name] = function (...given) {
-      if (typeof given[0] === "string" && given[0].length * this.length > 1e7)
-        throw new RangeError("text too long");
-      return apply(native, this, given);
-    };
-  }
 
   let now = NaN;
   const P = RealDate.prototype;
@@ -74,7 +47,7 @@ FRAME = """
   P.toTimeString = P.toLocaleTimeString = function () { return this.toISOString().slice(11); };
   globalThis.Date = FixedDate;
 
-  // The text of an interruption is made after the time limit ended: nothing may hook into it.
+  // The text of an interruption is made outside of this: the reason must not be the codec's word.
   for (const kind of [Error, InternalError, RangeError]) {
     Object.freeze(kind);
     Object.freeze(kind.prototype);

@@ -1,6 +1,5 @@
 """A maker's JavaScript turns bytes into numbers, and harms nothing where it is wrong or hostile."""
 
-import sys
 import threading
 
 import pytest
@@ -133,7 +132,7 @@ def test_no_file_is_imported(tmp_path):
     module = tmp_path / "m.js"
     module.write_text("export const x = 1;")
     with pytest.raises(Refused, match="SyntaxError"):
-        Codec(f"import {{ x }} from '{module}'; {FORMS['ChirpStack v3']}", "own.js")
+        Codec(f"import {{ x }} from '{module}'; {FORMS['ChirpStack v3']}", "own.js").load()
     body = f"let got = 0; import('{module}').then(m => {{ got = m.x; }});"
     assert made(body + "return { data: { got } };") == {"got": 0}
 
@@ -213,13 +212,13 @@ ENDLESS = "for (;;);"
         ("return { data: { x: 'x'.repeat(1e8) } };", "out of memory"),
         ("return { data: { x: 'x'.repeat(100000) } };", "65536"),
         ("return decodeUplink(input);", "call stack"),
-        ("const a = []; a.length = 4294967295; a.sort();", "too long"),
-        ("return { data: { x: '' + Array(4e8) } };", "too long"),
-        ("return { data: { x: [].concat(Array(4e8)).length } };", "too long"),
-        ("Array(4e8).shift();", "too long"),
-        ("[1, [2, [Array(4e8)]]].flat(9);", "too long"),
-        ("[1].flatMap(() => Array(4e8));", "too long"),
-        ("'a'.repeat(4e5).indexOf('a'.repeat(2e5) + 'b');", "too long"),
+        ("const a = []; a.length = 4294967295; a.sort();", "CPU"),
+        ("return { data: { x: '' + Array(4e8) } };", "CPU"),
+        ("return { data: { x: [].concat(Array(4e8)).length } };", "CPU"),
+        ("Array(4e8).shift();", "CPU"),
+        ("[1, [2, [Array(4e8)]]].flat(9);", "CPU"),
+        ("[1].flatMap(() => Array(4e8));", "CPU"),
+        ("'a'.repeat(4e5).indexOf('a'.repeat(2e5) + 'b');", "CPU"),
         ("eval('('.repeat(100000));", "call stack"),
     ],
 )
@@ -247,7 +246,7 @@ def test_a_limit_that_is_exceeded_ends_the_codec_and_not_the_service(body, words
 )
 def test_a_file_that_cannot_be_used_is_refused_when_it_is_read(text, words):
     with pytest.raises(Refused, match=words):
-        Codec(text, "own.js", **(SOON if words == "CPU" else LIMITED))
+        Codec(text, "own.js", **(SOON if words == "CPU" else LIMITED)).load()
 
 
 def test_a_file_may_begin_with_a_byte_order_mark_and_be_strict_or_sloppy():
@@ -295,18 +294,16 @@ def test_threads_may_share_a_codec():
     assert found == [True] * 30
 
 
-def test_without_quickjs_the_line_to_type_is_said(monkeypatch):
-    monkeypatch.setitem(sys.modules, "quickjs", None)
-    javascript._installed.cache_clear()
-    try:
+def test_without_quickjs_the_line_to_type_is_shown(monkeypatch):
+    monkeypatch.setattr(javascript, "engine_folder", lambda: None)
+    codec = Codec(EM500, "em500.js")
+    for use in (codec.load, lambda: codec.decode(b"", 1)):
         with pytest.raises(Refused) as refused:
-            Codec(EM500, "em500.js")
-    finally:
-        javascript._installed.cache_clear()
-    assert INSTALL in str(refused.value)
+            use()
+        assert INSTALL in str(refused.value)
 
 
-FUZZED = Codec(EM500, "em500.js") if javascript._installed() else None
+FUZZED = Codec(EM500, "em500.js")
 
 
 @settings(max_examples=40)

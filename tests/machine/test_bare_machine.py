@@ -9,6 +9,11 @@ from tests.machine.debian import PERSON, Debian, bare_debian
 CODE = f"/home/{PERSON}/edaphon"
 DEMO_WITHIN_S = 90
 SERVICE = "/usr/local/lib/edaphon/current/bin/edaphon"
+PYTHON = "/usr/local/lib/edaphon/current/bin/python"
+CODEC = (
+    "from edaphon_drivers.javascript import Codec;"
+    "print(Codec('function Decode(p, b) { return { t: b[0] }; }', 'own.js').decode(bytes([7]), 1))"
+)
 # They start brokers, unpacked beside the libraries that this machine never had.
 WITH_BROKERS = (
     "tests/test_programs.py::test_mosquitto_runs_the_shipped_configuration_on_its_own_port",
@@ -64,7 +69,7 @@ def test_tests_that_start_brokers_pass_where_no_broker_was_ever_installed(machin
 
 def test_the_service_is_installed_upgraded_and_removed_and_its_data_stays(machine: Debian) -> None:
     install = f"cd {CODE} && ./run install --service"
-    shown = machine.admin(install, SUDO_USER=PERSON)
+    shown = machine.admin(f"{install} --codecs", SUDO_USER=PERSON)
     assert f"{PERSON} is now in the group edaphon" in shown
     assert "systemd does not run here: nothing was started" in shown
     assert "next: edaphon init /etc/edaphon/edaphon.toml" in shown
@@ -78,6 +83,7 @@ def test_the_service_is_installed_upgraded_and_removed_and_its_data_stays(machin
     assert "installing into" not in again
     machine.admin(f"echo '# newer' >>{CODE}/daemon/edaphon/__init__.py")
     assert "installing into" in machine.admin(install, SUDO_USER=PERSON)
+    assert machine.admin(f'cd / && {as_service} {PYTHON} -c "{CODEC}"', code=0) == "{'t': 7}\n"
     versions = machine.admin("ls /usr/local/lib/edaphon").split()
     assert len(versions) == 2
     assert versions[0] != before.splitlines()[0]

@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ import typer
 from pydantic import BaseModel
 
 from edaphon.alerts.receivers.kinds import receiver_kind, remarks
+from edaphon.commands.codec_check import codec_complaints
 from edaphon.commands.lacking import SERVICE_FOLDER, denied, next_steps
 from edaphon.config import (
     Configuration,
@@ -75,7 +76,7 @@ def check(
     found, applied = examine(places), Knowledge()
     if found.config is not None:
         applied = _applied(found.config)
-        found = examine(places, applied)
+        found = _with_codecs(examine(places, applied))
     if json:
         typer.echo(_as_json(found))
     elif found.complaints:
@@ -90,6 +91,15 @@ def check(
             typer.echo(one_line(line))
     if found.complaints:
         raise typer.Exit(CONFIGURATION)
+
+
+def _with_codecs(found: Examined) -> Examined:
+    """Here alone makers' codecs are tried: the service starts whatever they are."""
+    if found.config is None or found.document is None:
+        return found
+    wrong, untried = codec_complaints(found.document, found.config)
+    complaints = tuple(sorted({*found.complaints, *wrong}))
+    return replace(found, complaints=complaints, doubts=(*found.doubts, *untried))
 
 
 def _applied(config: Configuration) -> Knowledge:

@@ -15,6 +15,7 @@ from edaphon.config import Bus, Configuration, FileSource, LorawanSource
 __all__ = ["SERVICE_FOLDER", "account_name", "denied", "is_services", "lacking", "next_steps"]
 
 SERVICE_FOLDER = Path("/etc/edaphon")
+_SERVICE_PROGRAM = Path("/usr/local/lib/edaphon")
 _WRITE, _READ = os.W_OK, os.R_OK
 
 
@@ -127,9 +128,12 @@ def _codec_engine() -> Iterator[str]:
     if find_spec("quickjs") is None:
         from edaphon_drivers import javascript
 
+        words = javascript.INSTALL
+        if Path(sys.prefix).is_relative_to(_SERVICE_PROGRAM):
+            words = f"sudo {words.replace('install', 'install --service')}"
         yield (
-            "codec_file: makers' JavaScript needs the extra `codecs`; install it:"
-            f"  {sys.executable} -m {javascript.INSTALL}"
+            "codec_file: makers' JavaScript needs the extra `codecs`; type in the folder of"
+            f" edaphon:  {words}"
         )
 
 

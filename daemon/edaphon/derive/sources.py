@@ -227,7 +227,10 @@ def _of_data(read: _Reader, uplink: lorawan.Uplink) -> tuple[Reading, ...]:
 
 
 def _script_reader(source: LorawanSource, text: str) -> _Reader:
-    """A codec that can't be run refuses each uplink, and none of another device."""
+    """A codec that can't be run refuses each uplink, and none of another device.
+
+    Nothing of it runs before the first uplink.
+    """
     from edaphon_drivers import javascript  # its engine is an optional extra
 
     fields = JsonFields(told_fields(source.field))

@@ -4,6 +4,8 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
+from time import monotonic
 from typing import NamedTuple
 
 import orjson
@@ -35,6 +37,7 @@ OLDEST_NS = 366 * 86_400_000_000_000
 NEWEST_NS = 300_000_000_000
 UPLINKS_REMEMBERED = 64
 ALL = 2**63
+TURN_S = 1.0  # for decoding, in steps that are bounded by readings too
 
 Item = tuple[Sequence, Entry]
 # Plain numbers: an enum member costs a look-up for every reading.
@@ -92,6 +95,7 @@ class Line:
         self._places: list[int] = []  # of the records of a batch, as they are placed
         self._place_now = 0
         self._readings = 0
+        self._until_s = inf
         self.taken = 0  # how many entries of the batch the last step took
         # By source in entries, the last record that is held: its boot and monotonic time [ns].
         self.held_last: dict[str, tuple[str, int]] = {}
@@ -101,13 +105,15 @@ class Line:
     def step(self, batch: Iterable[Item], most: int = ALL) -> list[Observations]:
         """What the entries mean, in runs; the state goes on to behind the last one that is taken.
 
-        No further one is taken once they hold `most` readings, or while `state.due` is not empty.
+        No further one is taken once they hold `most` readings, or while `state.due` is not empty;
+        with a `most` also after a second: what is slow to decode lets others have their turn.
         """
+        self._until_s = monotonic() + TURN_S if most < ALL else inf
         self._places = []
         self._readings = self.taken = 0
         self._take_due(most)
         for sequence, entry in batch:
-            if self.state.due or self._readings >= most:
+            if self.state.due or self._enough(most):
                 break
             self._place_now = sequence.number
             self._take(sequence, entry)
@@ -125,6 +131,9 @@ class Line:
         self._reported.clear()
         self._demoting = False
         return found
+
+    def _enough(self, most: int) -> bool:
+        return self._readings >= most or monotonic() >= self._until_s
 
     def _observed(
         self, segment: Segment, rows: list[PlacedRow], values: Values
@@ -173,7 +182,7 @@ class Line:
     def _take_due(self, most: int) -> None:
         """Records that waited for their clock, as if they had come with its entry."""
         due, taken = self.state.due, 0
-        while taken < len(due) and self._readings < most:
+        while taken < len(due) and not self._enough(most):
             for sequence, record in self._recall([Sequence.of(due[taken])]):
                 self._place_now = self.state.boots[record.boot][1]
                 self._record(sequence, record)

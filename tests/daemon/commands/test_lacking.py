@@ -165,8 +165,15 @@ def test_a_codec_without_its_engine_is_shown_with_what_to_type(
     with pytest.raises(SystemExit):
         main(["check", str(file)])
     (line,) = capsys.readouterr().out.splitlines()[1:-1]
-    assert line.startswith("codec_file: makers' JavaScript needs the extra `codecs`; install it:")
-    assert line.endswith("-m pip install quickjs-ng")
+    words = (
+        "codec_file: makers' JavaScript needs the extra `codecs`; type in the folder of edaphon:  "
+    )
+    assert line == f"{words}./run install --codecs"
+    monkeypatch.setattr("sys.prefix", "/usr/local/lib/edaphon/0123456789abcdef")
+    with pytest.raises(SystemExit):
+        main(["check", str(file)])
+    (line,) = capsys.readouterr().out.splitlines()[1:-1]
+    assert line == f"{words}sudo ./run install --service --codecs"
 
 
 def test_a_configuration_without_a_deployment_says_when_values_begin(tmp_path: Path) -> None:

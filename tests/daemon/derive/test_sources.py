@@ -138,6 +138,33 @@ def test_what_was_said_at_the_bench_of_no_source_is_no_dead_letter() -> None:
     assert (line.state.counts.decoded, line.state.counts.dead, len(letters)) == (1, 1, 1)
 
 
+def test_entries_that_are_slow_to_decode_end_a_step_and_all_are_taken_by_the_next_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+
+    def monotonic() -> float:
+        nonlocal now
+        now += 0.4  # at each entry
+        return now
+
+    monkeypatch.setattr("edaphon.derive.step.monotonic", monotonic)
+    entries = [
+        (Sequence(1, n), record("local", "plot/node", b'{"soil": {"t": 1}}')) for n in range(3, 20)
+    ]
+    line = Line(State(boots={"boot": (NOW, 0)}), Plan(), sources(), lambda _: ())
+    taken = []
+    while entries:
+        line.step(entries, 1000)
+        taken.append(line.taken)
+        del entries[: line.taken]
+    assert set(taken) <= {1, 2}
+    assert (line.state.counts.decoded, line.state.counts.dead) == (17, 0)
+    whole = [(Sequence(1, n), record("local", "plot/node", b'{"t": 1}')) for n in range(20, 30)]
+    line.step(whole)
+    assert line.taken == 10
+
+
 def test_an_uplink_that_comes_again_with_other_bytes_is_a_conflict_and_no_duplicate() -> None:
     def uplink(celsius: float, f_cnt: int = 7) -> Entry:
         data, f_port = encode("milesight.em500-smtc", {"soil_temperature": celsius})

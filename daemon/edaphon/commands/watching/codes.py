@@ -28,7 +28,7 @@ class Codes:
 
     def __init__(self, service: "Service") -> None:
         self._service = service
-        scripts = service.config.sources  # a maker's JavaScript belongs to the deriver's thread
+        scripts = service.config.sources  # a maker's JavaScript may take long
         self._closed = {s.path for s in scripts if isinstance(s, LorawanSource) and s.codec_file}
         self._known: dict[str, _Rows] = {}  # by channel
         self._said: dict[str, tuple[tuple[int, ...], str]] = {}  # what they come to
