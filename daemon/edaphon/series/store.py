@@ -46,6 +46,7 @@ from edaphon.series.totals import (
     counted,
     has_totals,
     kept,
+    strange_triggers,
     sum_again,
 )
 
@@ -509,10 +510,14 @@ def _version_of(db: sqlite3.Connection, path: Path) -> int:
             f" id {found or 0:#x}, version {version} in {path.name}; move the file away and run "
             f"`edaphon rebuild`"
         )
-    kinds = dict(db.execute("SELECT name, type FROM sqlite_schema"))
+    kinds = dict(db.execute("SELECT name, type FROM sqlite_schema WHERE type <> 'trigger'"))
     if wrong := [name for name in _NAMES if kinds.get(name) != "table"]:
         got = kinds.get(wrong[0], "nothing")
         raise WrongFile(f"expected tables in {path.name}, got {got} as {wrong[0]}")
+    programs = [name for name, kind in kinds.items() if kind not in {"table", "index"}]
+    programs += strange_triggers(db)
+    if programs:
+        raise WrongFile(f"expected tables in {path.name}, got {programs[0]} too, which is none")
     return int(version)
 
 
