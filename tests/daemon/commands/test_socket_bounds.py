@@ -11,12 +11,15 @@ import orjson
 import pytest
 from tests.daemon.commands.calling import call_json, until
 from tests.daemon.commands.test_cal_preview import station_in
+from tests.daemon.series.test_adopting import MINUTE_NS, run
 from tests.stories.station import Station
 
-from edaphon.commands import connections
+from edaphon.commands import connections, spans
 from edaphon.commands.connections import Connections
 from edaphon.commands.control import ControlServer, DaemonRefuses, ask
 from edaphon.commands.run import running
+from edaphon.commands.spans import runs_within
+from edaphon.series import DAY_NS, Series
 
 FAR = [1e300, -1e300, 2**63, 2**64, -(2**63), 2**62 + 1, 1e18, "1", True, None, [], {}]
 
@@ -226,3 +229,17 @@ def test_many_large_requests_at_once_share_a_bound(served):
             with connection.makefile("rb") as answers:
                 errors.append(orjson.loads(answers.readline())["error"])
     assert any("one large request at a time" in error for error in errors)
+
+
+def test_an_answer_has_a_bounded_number_of_values(tmp_path, monkeypatch):
+    series = Series(tmp_path / "series.sqlite")
+    series.merge([run(0, 5000, 0)], {"d0": "{}", "d1": "{}"})
+    last_ns = 4999 * MINUTE_NS
+    assert sum(map(len, runs_within(series, "a", 0, last_ns))) == 4999
+    assert sum(map(len, runs_within(series, "a", last_ns, last_ns + 1))) == 1
+    monkeypatch.setattr(spans, "MOST_ROWS", 4000)
+    with pytest.raises(DaemonRefuses, match="at most 4000 values"):
+        runs_within(series, "a", 0, last_ns)
+    with pytest.raises(DaemonRefuses, match="at most 32 days"):
+        runs_within(series, "a", 0, 33 * DAY_NS)
+    series.close()

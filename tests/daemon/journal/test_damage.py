@@ -20,6 +20,7 @@ from edaphon.journal import (
     read_only,
     salvage,
 )
+from edaphon.journal.copies import CopyFile, copies_in
 
 FLIPS = 250
 
@@ -225,3 +226,15 @@ def test_salvage_of_pages_that_lead_to_each_other_for_ever_ends(tmp_path: Path) 
     path = tmp_path / "journal-000001.sqlite"
     path.write_bytes(page * 40 + (41).to_bytes(4, "big").ljust(4096, b"\0"))
     assert list(salvage(path)) == []
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"[1]", b"7", b'{"by": "x"}', b'{"by": 4294967297}', b'{"by": 1.5}', b"[" * 5000],
+)
+def test_copies_whose_words_are_not_ours_stop_no_start(tmp_path: Path, payload: bytes) -> None:
+    with Journal.open(tmp_path, SetClock()) as journal:
+        place = journal.append_now(record(1))
+    lost = record(2)._replace(kind=Kind.LOST, payload=payload)
+    CopyFile(tmp_path).add([(place, lost), (Sequence(1, 9), lost)])
+    assert copies_in(tmp_path).entries[Sequence(1, 9)] == lost
