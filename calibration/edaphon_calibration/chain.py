@@ -82,7 +82,7 @@ def apply_chain(
             known = _through(step, known, beside, into.outside)
         _finish(known, final, into)
 
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         if n <= AT_ONCE:
             calibrate(raw, accuracy, besides, found)
             return found

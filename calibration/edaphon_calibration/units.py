@@ -172,8 +172,8 @@ def _line(source: str, target: str) -> Conversion | None:
         offset = _registry().convert(Fraction(0), source, target)
         scale = _registry().convert(Fraction(1), source, target) - offset
         return Conversion(float(scale), float(offset))
-    except (PintError, TypeError, OverflowError):
-        # TypeError: a logarithmic unit (dBm, dB) has no rational value at 0 or 1
+    except (PintError, TypeError, OverflowError, AssertionError):
+        # a logarithmic unit (dBm, dB) has no rational value at 0 or 1, alone or in a compound
         return None
 
 

@@ -114,13 +114,16 @@ def is_created(path: Path) -> bool:
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
     """`mode` is how SQLite's URI says it, such as mode=rw: a missing file is then an error."""
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         f"file:{quote(str(path.absolute()))}?{mode}",
         uri=True,
         timeout=5,
         isolation_level=None,
         check_same_thread=False,
     )
+    # A file may have come from another machine: https://sqlite.org/security.html
+    connection.execute("PRAGMA trusted_schema = 0")
+    return connection
 
 
 def connect_reading(path: Path) -> sqlite3.Connection:

@@ -35,7 +35,7 @@ def slope(x: Float, p: Float) -> Float:
 
 def gradient(x: Float, p: Float) -> Float:
     n, solid, water, air = _roots(p)
-    wide = water - air
+    wide = (water - air) or float("nan")
     y = value(x, p)
     even = y * 0.0
     return np.stack(

@@ -4,6 +4,7 @@ import csv
 import io
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -22,7 +23,8 @@ from edaphon.derive import known_facts, known_then, values_then
 from edaphon.facts import Knowledge
 from edaphon.journal import JournalReader, read_only
 from edaphon.nouns import Observations
-from edaphon.series import Series, WrongFile, read_release
+from edaphon.series import OpenRelease, Series, WrongFile
+from edaphon_calibration.errors import UnitError
 from edaphon_calibration.ucum import to_ucum
 from edaphon_calibration.units import canonical
 
@@ -80,15 +82,25 @@ def query(
         unit = origin.unit
         if level is Level.RAW:
             text = origin.derivation_text(run.derivation)
-            unit = str(orjson.loads(text)["output"][2]) if text else ""
+            unit = _reported_unit(text) if text else ""
         if not unit:
             return ""
-        return to_ucum(unit) if ucum else canonical(unit).replace("**", "")
+        try:
+            return to_ucum(unit) if ucum else canonical(unit).replace("**", "")
+        except UnitError as error:  # of a release, which others made
+            raise fail(f"expected a unit of {channel}: {error}") from None
 
     runs = origin.runs(instant(start, -FAR_NS), instant(end, FAR_NS))
     chosen = format or (Format.TABLE if sys.stdout.isatty() else Format.CSV)
     for piece in _WRITERS[chosen](_rows(runs, level, unit_of)):
         sys.stdout.write(piece)
+
+
+def _reported_unit(derivation_text: str) -> str:
+    try:
+        return str(orjson.loads(derivation_text)["output"][2])
+    except (ValueError, TypeError, LookupError):
+        raise fail("expected a derivation that says its reported unit, got another text") from None
 
 
 def _current(channel: str, file: Path | None) -> Origin:
@@ -131,12 +143,28 @@ def _units(knowledge: Knowledge) -> dict[str, str]:
 def _released(channel: str, release: str, file: Path | None) -> Origin:
     """Of the storage's release with that name, or of a file, which needs nothing beside it."""
     path = Path(release) if release.endswith(".sqlite") else _release_named(release, file)
+    with _refusing():
+        found = OpenRelease(path)
+    unit = _unit(channel, {c.id: c.unit for c in found.about.channels})
+
+    def runs(start_ns: int, end_ns: int) -> Iterator[Observations]:
+        with _refusing():
+            yield from found.runs(channel, start_ns, end_ns)
+
+    def derivation_text(id: str) -> str | None:
+        with _refusing():
+            return found.derivation_text(id)
+
+    return Origin(unit, runs, derivation_text)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Ends with what is wrong with a release."""
     try:
-        about = read_release(path)
+        yield
     except WrongFile as wrong:
-        raise fail(str(wrong)) from None
-    unit = _unit(channel, {c.id: c.unit for c in about.channels})
-    return _of_series(channel, unit, Series(path, read_only=True))
+        raise fail(f"{wrong}; take the release from a copy") from None
 
 
 def _unit(channel: str, units: Mapping[str, str]) -> str:

@@ -10,14 +10,15 @@ from edaphon.written.values import AbsolutePath, Duration, Id, Secret, Table, wr
 
 __all__ = ["Broker", "Bus", "Multiplexer", "Supply"]
 
-_SERIAL = r"/\S+|tcp://[^\s:/]+:\d{1,5}"
+_TCP = r"tcp://[^\s:/]+:(?P<port>[0-9]{1,5})"
+_SERIAL = rf"/\S+|{_TCP}"
 # kind -> (what the port looks like, what would be right)
 _PORTS = {
     "sdi12": (_SERIAL, '"/dev/serial/by-id/..." or "tcp://host:port"'),
     "serial": (_SERIAL, '"/dev/serial/by-id/..." or "tcp://host:port"'),
     "stream": (_SERIAL, '"/dev/serial/by-id/..." or "tcp://host:port"'),
     "sdi12-uart": (r"/\S+", '"/dev/serial/by-id/..."'),
-    "modbus-tcp": (r"tcp://[^\s:/]+:\d{1,5}", '"tcp://host:502"'),
+    "modbus-tcp": (_TCP, '"tcp://host:502"'),
     "w1": (r"/\S+", '"/sys/bus/w1/devices"'),
     "i2c": (r"/\S+", '"/dev/i2c-1"'),
 }
@@ -106,8 +107,10 @@ class Bus(Table):
     @classmethod
     def _port(cls, text: str, info: ValidationInfo) -> str:
         shape, right = _PORTS[info.data.get("kind", "serial")]
-        if not re.fullmatch(shape, text):
-            raise wrong(right)
+        found = re.fullmatch(shape, text)
+        number = found.groupdict().get("port") if found else None
+        if not found or (number is not None and not 1 <= int(number) <= 65535):
+            raise wrong(f"{right}, a port from 1 to 65535" if number else right)
         return text
 
 

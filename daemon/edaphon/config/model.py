@@ -53,7 +53,7 @@ class Site(Table):
     @field_validator("utc_offset")
     @classmethod
     def _offset(cls, text: str) -> str:
-        found = re.fullmatch(r"[+-](\d\d):([0-5]\d)", text)
+        found = re.fullmatch(r"[+-](\d\d):([0-5]\d)", text, re.ASCII)
         if not found or int(found[1]) > 14:
             raise wrong('sign, hours and minutes in quotes, such as "-07:00"')
         return text
@@ -97,8 +97,8 @@ class Web(Table):
     @field_validator("listen")
     @classmethod
     def _loopback(cls, text: str) -> str:
-        found = re.fullmatch(r"(127(?:\.\d{1,3}){3}|localhost|\[::1\]):(\d{1,5})", text)
-        if not found or int(found[2]) > 65535:
+        found = re.fullmatch(r"(127(?:\.\d{1,3}){3}|localhost|\[::1\]):(\d{1,5})", text, re.ASCII)
+        if not found or not 1 <= int(found[2]) <= 65535:
             raise wrong(
                 'a loopback address and port, such as "127.0.0.1:8040": the page has no log-in yet'
             )

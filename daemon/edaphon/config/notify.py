@@ -12,8 +12,8 @@ from edaphon.written.values import Duration, Id, SecretOrText, Table, http_place
 __all__ = ["Alerts", "Notify"]
 
 _NOTIFY_KEYS = ("name", "kind", "classes", "hours", "after", "language")
-_HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)")
-_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
+_HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)", re.ASCII)
+_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 _BAD_TOPIC = re.compile(r"[+#\x00]")
 
 Class = Literal["lost", "will be lost", "doubtful", "late"]

@@ -327,13 +327,23 @@ def _connect_writing(path: Path) -> sqlite3.Connection:
 def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    tables = dict(connection.execute("SELECT name, sql FROM sqlite_schema"))
+    query = "SELECT type, name, tbl_name, sql FROM sqlite_schema"
+    found = connection.execute(query).fetchall()  # a trigger may have the name of a table
+    expected = [("table", name, name, sql) for name, sql in SCHEMA.items()]
     if application == APPLICATION_ID and version > VERSION:
         raise JournalTooNew(
             f"{path} has format {version}, this edaphon knows {VERSION}: install the newer edaphon"
         )
-    if (application, version, tables) != (APPLICATION_ID, VERSION, SCHEMA):
+    if (application, version, sorted(found, key=str)) != (
+        APPLICATION_ID,
+        VERSION,
+        sorted(expected),
+    ):
         raise Damaged(
             f"{path.name}: expected a journal file of format {VERSION}, got application id "
-            f"{application or 0:#x}, format {version}, tables {sorted(tables)}"
+            f"{application or 0:#x}, format {version}, with {_names(found)}"
         )
+
+
+def _names(found: list[tuple[object, ...]]) -> str:
+    return ", ".join(f"{kind} {str(name)[:40]}" for kind, name, *_ in found[:8]) or "no tables"

@@ -24,6 +24,7 @@ _LOG_HEADER_BYTES, _FRAME_HEADER_BYTES = 32, 24
 _INTEGER_BYTES = (0, 1, 2, 3, 4, 6, 8)
 _ENTRY_COLUMNS, _NAME_COLUMNS = 11, 2
 _LARGEST_PAYLOAD = 1 << 24
+_TIMES_READ = 8  # each byte of a file on overflow pages, on average: chains of others may meet
 
 
 def salvage(path: Path) -> Iterator[tuple[Sequence, Entry]]:
@@ -64,6 +65,7 @@ class _Pages:
             len(self._log) - PAGE_BYTES + 1,
             PAGE_BYTES + _FRAME_HEADER_BYTES,
         )
+        self._left = _TIMES_READ * (len(self._file) + len(self._log))
         self._newest = {self._page_number(frame): frame for frame in self._frames}
 
     def leaves(self) -> Iterator[int]:
@@ -100,13 +102,16 @@ class _Pages:
         if size > _LARGEST_PAYLOAD:
             raise ValueError(size)
         here = _local_bytes(size)
-        record = start[:here]
+        record = bytearray(start[:here])
         page = int.from_bytes(start[here : here + 4], "big") if size > here else 0
         while len(record) < size:
             data = self._page(page)
+            self._left -= PAGE_BYTES
+            if self._left < 0:
+                raise ValueError(page)
             record += data[4 : 4 + size - len(record)]
             page = int.from_bytes(data[:4], "big")
-        return record
+        return bytes(record)
 
     def _page(self, number: int) -> bytes:
         if number in self._newest:

@@ -4,6 +4,7 @@ from edaphon.series.change import Change, Withdrawal
 from edaphon.series.contest import Conflict, Contested, contested
 from edaphon.series.release import (
     DamagedBlock,
+    OpenRelease,
     Release,
     read_release,
     release_problems,
@@ -20,6 +21,7 @@ __all__ = [
     "Conflict",
     "Contested",
     "DamagedBlock",
+    "OpenRelease",
     "Release",
     "Series",
     "Withdrawal",

@@ -6,23 +6,36 @@ are, and `release`, a JSON object with what else the release says of itself.
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import orjson
 
-from edaphon.nouns import Channel
-from edaphon.series.rows import DAY_NS, digest
+from edaphon.nouns import Channel, Observations
+from edaphon.series.rows import DAY_NS, digest, runs_of
 from edaphon.series.sound import sound_rows
 from edaphon.series.store import BlockHead, Store, WrongFile
 
-__all__ = ["DamagedBlock", "Release", "read_release", "release_problems", "write_release"]
+__all__ = [
+    "DamagedBlock",
+    "OpenRelease",
+    "Release",
+    "read_release",
+    "release_problems",
+    "write_release",
+]
 
 _RELEASE, _CHANNELS = "release", "channels"
+LONGEST_WORDS = 100_000  # of one text that a release says of itself
+MOST_ROWS = 10**12
+LAST_DAY = 2**63 // DAY_NS  # whose times 64 bits hold
 _ID_DIGITS = 12  # of SHA-256 over a derivation's text
+
+T = TypeVar("T")
 
 
 class DamagedBlock(Exception):
@@ -106,13 +119,60 @@ def release_problems(path: Path) -> list[str]:
         return [str(wrong)]
 
 
+class OpenRelease:
+    """A release to read values of; everything of it that is read is held against its digests."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises WrongFile for a file that is none, or says of itself what its blocks do not."""
+        with _opened(path) as store:
+            self.about = _read(store)
+            self._ids = {number: id for id, number in store.derivations().items()}
+            heads = store.heads()
+            found = _digest(store.checkpoint(_CHANNELS) or "", heads)
+            if found != self.about.digest:
+                raise WrongFile(f"blocks that are not those of its digest {self.about.digest}")
+            if wrong := [h.day for h in heads if abs(h.day) > LAST_DAY]:
+                raise WrongFile(f"a block of the day {wrong[0]}")
+        self._path = path
+        self._heads = [(head, head.day * DAY_NS) for head in heads]
+
+    def runs(self, channel: str, start_ns: int, end_ns: int) -> Iterator[Observations]:
+        """With start_ns <= time < end_ns; raises WrongFile at a day that was altered."""
+        with _opened(self._path) as store:
+            for head, first_ns in self._heads:
+                if head.channel != channel or first_ns >= end_ns or first_ns + DAY_NS <= start_ns:
+                    continue
+                rows = sound_rows(store, head, self._ids)
+                if rows is None:
+                    raise WrongFile(f"other rows of {channel} on {_date(head.day)} than released")
+                inside = (rows["time_ns"] >= start_ns) & (rows["time_ns"] < end_ns)
+                yield from runs_of(channel, rows[inside], self._ids.__getitem__)
+
+    def derivation_text(self, id: str) -> str | None:
+        """What a derivation's hash was made of, as JSON; raises WrongFile for another text."""
+        with _opened(self._path) as store:
+            text = store.derivation_text(id)
+            if text is not None and _id_of(text) != id:
+                raise WrongFile(f"another text of derivation {id} than released")
+            return text
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Store]:
+    """Whatever can't be read of it, or is no number or text where there is one, is a WrongFile."""
     try:
-        with closing(Store(path, read_only=True)) as store:
+        with closing(Store(path, read_only=True, alone=True)) as store:
             yield store
-    except (sqlite3.DatabaseError, WrongFile) as error:
-        raise WrongFile(f"expected a release in {path.name}, got {error}") from None
+    except WrongFile as error:
+        raise WrongFile(_other(path, error)) from None
+    except (sqlite3.Error, ValueError, TypeError, KeyError, OverflowError) as error:
+        raise WrongFile(_other(path, f"a damaged one ({error})")) from None
+
+
+def _other(path: Path, got: object) -> str:
+    begin = f"expected a release in {path.name}, got "
+    text = str(got)
+    return text if text.startswith(begin) else begin + text
 
 
 def _read(store: Store) -> Release:
@@ -120,17 +180,37 @@ def _read(store: Store) -> Release:
     if told is None or channels is None:
         raise WrongFile("a series that says nothing of itself")
     try:
-        known = tuple(Channel(**channel) for channel in orjson.loads(channels))
-        return Release(channels=known, **orjson.loads(told))
+        known = tuple(_typed(Channel, channel) for channel in orjson.loads(channels))
+        return _typed(Release, {**orjson.loads(told), _CHANNELS: known})
     except (ValueError, TypeError) as error:
         raise WrongFile(f"words of a later version, or changed ones: {error}") from None
+
+
+def _typed(kind: type[T], table: Mapping[str, Any]) -> T:
+    """Raises TypeError or ValueError where a field is missing, of another type, or too large."""
+    made = kind(**table)
+    for field in fields(made):  # type: ignore[arg-type]
+        value = getattr(made, field.name)
+        if field.type is str:
+            good = type(value) is str and len(value) <= LONGEST_WORDS
+        elif field.type is int:
+            good = type(value) is int and 0 <= value <= MOST_ROWS
+        else:
+            good = field.name == _CHANNELS  # each is of this kind too
+        if not good:
+            raise ValueError(f"{field.name} is {str(value)[:80]!r}")
+    return made
+
+
+def _id_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_ID_DIGITS]
 
 
 def _problems(store: Store, about: Release) -> Iterator[str]:
     names = {number: id for id, number in store.derivations().items()}
     for id in names.values():
         text = store.derivation_text(id) or ""
-        if hashlib.sha256(text.encode()).hexdigest()[:_ID_DIGITS] != id:
+        if _id_of(text) != id:
             yield f"the text of derivation {id} is another one"
     heads = store.heads()
     for head in heads:

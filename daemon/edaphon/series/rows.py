@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from edaphon.nouns import Observations
+from edaphon.nouns import Int, Observations
 
 __all__ = [
     "DAY_NS",
@@ -30,6 +30,7 @@ DAY_NS = 86_400_000_000_000
 # `derivation` is a number of the series' own table of derivations, `change` the number of the
 # change that gave the row its present content; neither is part of a digest.
 LARGEST_DAY = 4_000_000  # rows: 46 a second
+_TIMES_AT_ONCE = 65_536
 ROW = np.dtype(
     [
         ("time_ns", "<i8"),
@@ -164,16 +165,49 @@ def pack_rows(rows: Rows) -> bytes:
 
 
 def unpack_rows(data: bytes, n: int) -> Rows:
-    """Raises ValueError where there are not n rows; never takes more memory than they do."""
+    """Raises ValueError where there are not n rows in the order of their times.
+
+    Times that follow each other hardly pack: memory stays some dozen times that of `data`.
+    """
     if not 0 <= n <= LARGEST_DAY:
         raise ValueError(f"expected a day of at most {LARGEST_DAY} rows, got {n}")
-    unpacking = zlib.decompressobj()
-    raw, at = unpacking.decompress(data, n * ROW.itemsize + 1), 0
-    if len(raw) != n * ROW.itemsize:
-        raise ValueError(f"expected {n} rows, got {len(raw)} bytes or more")
+    unpacking = _Unpacking(data)
+    times = unpacking.times(n)
     rows = np.empty(n, ROW)
-    for name in ROW.names or ():
-        kind = ROW[name]
-        rows[name] = np.frombuffer(raw, kind, n, at)
-        at += kind.itemsize * n
+    rows["time_ns"] = times
+    for name in (ROW.names or ())[1:]:
+        rows[name] = np.frombuffer(unpacking.take(n * ROW[name].itemsize), ROW[name])
+    if unpacking.more:
+        raise ValueError(f"expected {n} rows, got more")
     return rows
+
+
+class _Unpacking:
+    """What was deflated, as much of it at a time as is asked for."""
+
+    def __init__(self, data: bytes) -> None:
+        self._inflating, self._left = zlib.decompressobj(), data
+
+    def take(self, size: int) -> bytes:
+        """Raises ValueError where there are fewer bytes, zlib.error for what is damaged."""
+        if not size:
+            return b""  # for zlib 0 is no bound
+        found = self._inflating.decompress(self._left, size)
+        self._left = self._inflating.unconsumed_tail
+        if len(found) != size:
+            raise ValueError(f"expected {size} bytes more of rows, got {len(found)}")
+        return found
+
+    def times(self, n: int) -> Int:
+        parts, last = [], -(2**63)
+        for begin in range(0, n, _TIMES_AT_ONCE):
+            part = np.frombuffer(self.take(8 * min(_TIMES_AT_ONCE, n - begin)), "<i8")
+            if part[0] < last or (part[1:] <= part[:-1]).any() or (begin and part[0] == last):
+                raise ValueError("expected rows in the order of their times")
+            parts.append(part)
+            last = int(part[-1])
+        return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+    @property
+    def more(self) -> bool:
+        return not self._inflating.eof and bool(self._inflating.decompress(self._left, 1))

@@ -422,9 +422,11 @@ class Series:
     def runs(self, channel: str, start_ns: int, end_ns: int) -> Iterator[Observations]:
         """The same, with a part of a day in memory at a time."""
         for day in self.days(channel, start_ns, end_ns):
-            for rows in self._days.each_part(channel, day):
+            for rows in self._days.each_part(channel, day, start_ns):
                 inside = (rows["time_ns"] >= start_ns) & (rows["time_ns"] < end_ns)
                 yield from runs_of(channel, rows[inside], self.name)
+                if len(rows) and rows["time_ns"][-1] >= end_ns:
+                    break
 
     def days(self, channel: str, start_ns: int, end_ns: int) -> list[int]:
         """UTC days since 1970 that hold rows and share a time with start_ns <= time < end_ns."""

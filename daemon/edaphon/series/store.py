@@ -20,6 +20,7 @@ from edaphon.databases import (
     fault_of,
     is_created,
 )
+from edaphon.foreign_databases import ForeignFile, connect_foreign
 from edaphon.nouns import DEMOTED_RANKS, Int
 from edaphon.series.change import Withdrawal
 from edaphon.series.contest import Conflict, Contested
@@ -45,6 +46,7 @@ from edaphon.series.totals import (
     counted,
     has_totals,
     kept,
+    strange_triggers,
     sum_again,
 )
 
@@ -79,6 +81,12 @@ CREATE TABLE conflict (
   rank INTEGER NOT NULL, ordinal INTEGER NOT NULL,
   raw REAL, standing INTEGER NOT NULL, agrees INTEGER NOT NULL,
   PRIMARY KEY (channel, time_ns, sequence, rank, ordinal)) STRICT, WITHOUT ROWID;
+"""
+_CONFLICTS_2 = """
+CREATE TABLE conflict (
+  channel TEXT NOT NULL, time_ns INTEGER NOT NULL, sequence INTEGER NOT NULL,
+  rank INTEGER NOT NULL, raw REAL, standing INTEGER NOT NULL, agrees INTEGER NOT NULL,
+  PRIMARY KEY (channel, time_ns, sequence, rank)) STRICT, WITHOUT ROWID;
 """
 # Version 2 had no ordinal: a record had one conflict at a time.
 _FROM_2 = f"""
@@ -144,7 +152,7 @@ class Store:
     """Plain reads and writes of the file; `series.py` decides what is written."""
 
     def __init__(self, path: Path, read_only: bool = False, alone: bool = False) -> None:
-        """`alone`: a new one is a single file, with nothing beside it once it is closed."""
+        """`alone`: a release, a single file with nothing beside it, which others may have made."""
         self.path = path
         self.damage = ""  # what was found, once the file turned out to be damaged
         self._alone = alone
@@ -157,11 +165,12 @@ class Store:
         self._has_totals = has_totals(self._db)
 
     def _open_reading(self) -> sqlite3.Connection:
-        db = connect_reading(self.path)
+        db = _connect_release(self.path) if self._alone else connect_reading(self.path)
         try:
-            db.execute("PRAGMA query_only = 1")
-            db.execute("PRAGMA trusted_schema = 0")
-            db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE_BYTES)
+            if not self._alone:
+                db.execute("PRAGMA query_only = 1")
+                db.execute("PRAGMA trusted_schema = 0")
+                db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE_BYTES)
             # A release, or a series that its service has not opened since an update.
             self._ordinal = "ordinal" if _version_of(db, self.path) >= VERSION else "0"
         except BaseException:
@@ -479,6 +488,18 @@ def _create(db: sqlite3.Connection) -> None:
     )
 
 
+def _connect_release(path: Path) -> sqlite3.Connection:
+    """Only as one was ever made; raises WrongFile for any other."""
+    made = [text.strip() for text in (_TABLES + _CONFLICTS + _CONFLICTS_2).split(";")]
+    tables: dict[str, list[str]] = {name: [] for name in _NAMES}
+    for text in filter(None, made):
+        tables[text.split()[2]].append(text)
+    try:
+        return connect_foreign(path, tables)
+    except ForeignFile as error:
+        raise WrongFile(str(error)) from None
+
+
 def _version_of(db: sqlite3.Connection, path: Path) -> int:
     """The version of a series; raises WrongFile for a file that is none, or not a whole one."""
     found = db.execute("PRAGMA application_id").fetchone()[0]
@@ -489,10 +510,14 @@ def _version_of(db: sqlite3.Connection, path: Path) -> int:
             f" id {found or 0:#x}, version {version} in {path.name}; move the file away and run "
             f"`edaphon rebuild`"
         )
-    kinds = dict(db.execute("SELECT name, type FROM sqlite_schema"))
+    kinds = dict(db.execute("SELECT name, type FROM sqlite_schema WHERE type <> 'trigger'"))
     if wrong := [name for name in _NAMES if kinds.get(name) != "table"]:
         got = kinds.get(wrong[0], "nothing")
         raise WrongFile(f"expected tables in {path.name}, got {got} as {wrong[0]}")
+    programs = [name for name, kind in kinds.items() if kind not in {"table", "index"}]
+    programs += strange_triggers(db)
+    if programs:
+        raise WrongFile(f"expected tables in {path.name}, got {programs[0]} too, which is none")
     return int(version)
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "counted",
     "has_totals",
     "kept",
+    "strange_triggers",
     "sum_again",
 ]
 
@@ -126,6 +127,13 @@ def _triggers() -> list[str]:
         "CREATE TRIGGER conflict_goes BEFORE DELETE ON conflict BEGIN"  # noqa: S608
         f" UPDATE total SET {minus} WHERE channel = OLD.channel; END",
     ]
+
+
+def strange_triggers(db: sqlite3.Connection) -> list[str]:
+    """Triggers that are not ours: they would run with each change."""
+    own = set(_triggers())
+    found = db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
+    return [str(name) for name, sql in found if sql not in own]
 
 
 def _of(row: str, is_one: str) -> str:

@@ -17,6 +17,7 @@ from edaphon.web.guard import Guard
 from edaphon.web.line import HEIGHT, WIDTH
 from edaphon.web.metrics import MEDIA_TYPE, silent_text, status_text
 from edaphon.web.page import make_page
+from edaphon.web.peers import MOST, BoundedProtocol
 from edaphon.web.view import Silent, View
 from edaphon.web.watch import Watch
 
@@ -56,13 +57,14 @@ def server(view: View, host: str, port: int) -> uvicorn.Server:
         make_app(view, [host]),
         host=host,
         port=port,
-        log_level="warning",
+        http=BoundedProtocol,
+        log_level="error",  # a line for each request that is none would be the sender's to write
         access_log=False,
         server_header=False,
         proxy_headers=False,
         lifespan="off",
         ws="none",
-        limit_concurrency=32,
+        limit_concurrency=MOST + 2,  # never reached by connections that only wait
         timeout_graceful_shutdown=3,
     )
     return uvicorn.Server(settings)

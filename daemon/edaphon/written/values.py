@@ -67,12 +67,14 @@ _UNITS_NS: Final = {
     "h": 3600 * 10**9,
     "d": 86400 * 10**9,
 }
-_DURATION: Final = re.compile(r"(\d{1,9})\s*(ms|s|min|h|d)")
+_DURATION: Final = re.compile(r"(\d{1,9})\s*(ms|s|min|h|d)", re.ASCII)
+_LONGEST_NS: Final = 36_525 * 86_400 * 10**9  # a century
+_FAR_NS: Final = 291 * 31_556_952 * 10**9  # 64 bits hold 292 years before and after 1970
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _INSTANT: Final = re.compile(
-    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)"
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII
 )
-_DEPTH: Final = re.compile(r"-?\d{1,4}(\.\d{1,3})?")
+_DEPTH: Final = re.compile(r"-?\d{1,4}(\.\d{1,3})?", re.ASCII)
 _ELSEWHERE: Final = re.compile(
     r"(^|/)\.{0,2}(/|$)|[\\:\x00-\x1f\x7f]"
 )  # a part that climbs or is empty
@@ -83,7 +85,9 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 class Table(BaseModel):
     """A table of a file: frozen, and no key beyond those that are described."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
 
 
 def wrong(right: str) -> PydanticCustomError:
@@ -96,7 +100,10 @@ def duration_ns(text: object) -> int:
     found = _DURATION.fullmatch(text.strip()) if isinstance(text, str) else None
     if not found or int(found[1]) == 0:
         raise wrong('a duration in quotes with its unit ms, s, min, h or d, such as "10min"')
-    return int(found[1]) * _UNITS_NS[found[2]]
+    ns = int(found[1]) * _UNITS_NS[found[2]]
+    if ns > _LONGEST_NS:
+        raise wrong("a duration of at most 36525d, a hundred years")
+    return ns
 
 
 def duration_text(ns: int) -> str:
@@ -136,6 +143,14 @@ def instant_ns(value: object) -> int:
         raise wrong(f"a date and time that exist ({error})") from None
     seconds = (whole - _EPOCH) // timedelta(seconds=1)
     return seconds * 10**9 + int((fraction or "0").ljust(9, "0"))
+
+
+def _near_ns(value: object) -> int:
+    """An instant that 64 bits hold."""
+    ns = instant_ns(value)
+    if not -_FAR_NS < ns < _FAR_NS:
+        raise wrong("a time from 1680 to 2260; without a beginning or end leave the key out")
+    return ns
 
 
 def _instant_hint(value: object) -> str:
@@ -199,7 +214,7 @@ Duration = Annotated[
 Id = Annotated[str, BeforeValidator(_identifier), _text(_ID.pattern)]
 Instant = Annotated[
     int,
-    BeforeValidator(instant_ns),
+    BeforeValidator(_near_ns),
     PlainSerializer(instant_text, return_type=str),
     _text(_INSTANT.pattern),
 ]

@@ -207,7 +207,7 @@ def _layout(table: Mapping[str, Any], keys: tuple[str, ...]) -> Layout:
     if "pairs" in table:
         return Pairs(_separator({"pairs": table["pairs"]}), table.get("suffix", {}))
     if "separator" in table:
-        numbers = tuple({int(key) for key in keys if key.lstrip("-").isdigit()})
+        numbers = tuple({int(key) for key in keys if re.fullmatch("-?[0-9]{1,9}", key)})
         separator = _separator({"separator": table["separator"]})
         columns = tuple(table.get("columns", ()))
         return Separated(separator, columns, _counts(table.get("count", ())), numbers)

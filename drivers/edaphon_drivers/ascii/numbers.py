@@ -12,6 +12,7 @@ _HEXADECIMAL = re.compile(r"0[xX][0-9A-Fa-f]{1,8}")
 # What instruments print where a number would stand; anything else is damage.
 _NOTHING = re.compile(r"[-*/.?#]*|[+-]?(?:nan|inf|infinity)|n/?a|null|none|err(?:or)?", re.I)
 _LONGEST = 40
+_BLANKS = " \t\r\n\v\f"  # no others: on a line a byte such as A0 is damage
 
 
 def read_number(text: str, decimal: str = ".") -> float | None:
@@ -19,7 +20,7 @@ def read_number(text: str, decimal: str = ".") -> float | None:
 
     A sign may stand apart (`+  123.45`); `0x40` is hexadecimal.
     """
-    text = text.strip()
+    text = text.strip(_BLANKS)
     if decimal != "." and "." not in text:
         text = text.replace(decimal, ".")
     if len(text) <= _LONGEST:

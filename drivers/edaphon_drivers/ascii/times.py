@@ -20,7 +20,7 @@ _PIECES = {
     "ss": r"(?P<s>\d{2})(?:\.(?P<f>\d{1,9}))?",
 }
 _PIECE = re.compile("|".join(_PIECES))
-_OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})")
+_OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})", re.ASCII)
 _NANOSECONDS = 10**9
 _CENTURY_TURNS = 69  # POSIX: 69..99 are of the 20th century
 

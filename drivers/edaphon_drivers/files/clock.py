@@ -273,7 +273,7 @@ def epoch_ns(texts: Sequence[str], power: int, least_ns: int = LONG_AGO_NS) -> i
     None below `least_ns`: that is time since a start that nobody stated.
     """
     found = _EPOCH.fullmatch(texts[0])
-    if found is None or any(not t.isdecimal() or len(t) > 9 for t in texts[1:]):
+    if found is None or any(not (t.isascii() and t.isdecimal() and len(t) <= 9) for t in texts[1:]):
         return None
     ns = int(found[1]) * 10**power + int((found[2] or "")[:power].ljust(power, "0") or 0)
     ns += sum(map(int, texts[1:]))

@@ -16,6 +16,7 @@ from edaphon_drivers.files.lines import Context, RefusedLine, Slice
 from edaphon_drivers.files.rows import reading_of
 from edaphon_drivers.files.text import Lines, split_piece
 from edaphon_drivers.json_text import bare_json
+from edaphon_drivers.number_text import number_of_text
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.readings import Reading, Status
 from edaphon_drivers.reported import without_number
@@ -167,7 +168,7 @@ def _in_zone(local_ns: int, zone: str, gps: str) -> int | None:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return None
     choices = {round((aware.replace(fold=n) - _EPOCH).total_seconds()) for n in (0, 1)}
-    gps_s = float(gps) if gps.replace(".", "", 1).isdecimal() else 0.0
+    gps_s = float(number_of_text(gps) or 0)
     if len(choices) > 1 and not gps_s:
         return None
     return min(choices, key=lambda s: abs(s - gps_s)) * _SECOND_NS + local_ns % _SECOND_NS

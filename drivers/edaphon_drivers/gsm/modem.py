@@ -147,7 +147,9 @@ def _registered(looks: int, where: str) -> Talk[None]:
         states = set()
         for command in ("AT+CREG?", "AT+CEREG?"):
             lines = yield from _command(command, ANSWER_S)
-            found = [m for line in lines if (m := re.match(r"\+CE?REG: *\d+, *(\d+)", line))]
+            found = [
+                m for line in lines if (m := re.match(r"\+CE?REG: *[0-9]+, *([0-9]{1,3})", line))
+            ]
             states |= {int(match[1]) for match in found[-1:]}
             if states & _REGISTERED:
                 return
@@ -176,7 +178,7 @@ def _judge(lines: list[str], where: str) -> None:
         raise Refused("a modem that knows the command", "ERROR", where)
     if not (found := _CODE.match(last)):
         return
-    kind, code = found[1], int(found[2]) if found[2].isdigit() else -1
+    kind, code = found[1], int(found[2]) if re.fullmatch("[0-9]{1,4}", found[2]) else -1
     if kind == "CMS" and code in _CMS_FINAL:
         raise Refused("a message that goes out", f"{last} ({_CMS_FINAL[code]})", where)
     meaning = (_CMS_PASSING if kind == "CMS" else _CME).get(code, "")

@@ -26,7 +26,7 @@ __all__ = [
     "sheet_troubles",
 ]
 
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]{2}|\d{1,3}")
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{2}|\d{1,3}", re.ASCII)
 # The first measurement after a start is a little late on some sensors.
 _LATE_S = 0.5
 

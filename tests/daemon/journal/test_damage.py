@@ -20,6 +20,7 @@ from edaphon.journal import (
     read_only,
     salvage,
 )
+from edaphon.journal.copies import CopyFile, copies_in
 
 FLIPS = 250
 
@@ -198,3 +199,42 @@ def test_salvage_of_noise_finds_nothing_and_of_another_name_says_so(tmp_path: Pa
     assert list(salvage(path)) == []
     with pytest.raises(ValueError, match="expected a name like journal-000001"):
         list(salvage(tmp_path / "state.sqlite"))
+
+
+@pytest.mark.parametrize("name", ["entry", "name", "more"])
+def test_a_trigger_in_a_journal_file_never_runs(tmp_path: Path, name: str) -> None:
+    with Journal.open(tmp_path, SetClock()) as journal:
+        commit(journal, [record(k) for k in range(5)])
+    with closing(sqlite3.connect(journal_file(tmp_path))) as db:
+        db.execute(f"CREATE TRIGGER {name} AFTER INSERT ON entry BEGIN DELETE FROM entry; END")  # noqa: S608
+    said: list[str] = []
+    with Journal.open(tmp_path, SetClock(), on_trouble=said.append) as journal:
+        place = journal.append_now(record(1000))
+        assert journal.entry(place) == record(1000)
+    assert f"trigger {name}" in said[0]
+    with closing(sqlite3.connect(tmp_path / "journal-000001.sqlite.damaged-1")) as db:
+        assert db.execute("SELECT count(*) FROM entry").fetchone() == (5,)
+
+
+def test_salvage_of_pages_that_lead_to_each_other_for_ever_ends(tmp_path: Path) -> None:
+    n, at, local = 1490, 3000, 489
+    size = local + 4092 * 4000  # as long as a payload may be, of pages that are one
+    varint = bytes([0x80 | size >> 21, 0x80 | size >> 14 & 0x7F, 0x80 | size >> 7 & 0x7F])
+    cell = (varint + bytes([size & 0x7F, 1])).ljust(5 + local, b"\0") + (41).to_bytes(4, "big")
+    head = b"\x0d\0\0" + n.to_bytes(2, "big") + b"\0\0\0" + at.to_bytes(2, "big") * n
+    page = (head.ljust(at, b"\0") + cell).ljust(4096, b"\0")
+    path = tmp_path / "journal-000001.sqlite"
+    path.write_bytes(page * 40 + (41).to_bytes(4, "big").ljust(4096, b"\0"))
+    assert list(salvage(path)) == []
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"[1]", b"7", b'{"by": "x"}', b'{"by": 4294967297}', b'{"by": 1.5}', b"[" * 5000],
+)
+def test_copies_whose_words_are_not_ours_stop_no_start(tmp_path: Path, payload: bytes) -> None:
+    with Journal.open(tmp_path, SetClock()) as journal:
+        place = journal.append_now(record(1))
+    lost = record(2)._replace(kind=Kind.LOST, payload=payload)
+    CopyFile(tmp_path).add([(place, lost), (Sequence(1, 9), lost)])
+    assert copies_in(tmp_path).entries[Sequence(1, 9)] == lost

@@ -5,11 +5,12 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edaphon.nouns import Observations
-from edaphon.series import DAY_NS, Series
+from edaphon.series import DAY_NS, Series, WrongFile
 
 CHANNELS = ("a", "b")
 # channel, hour, sequence, rank, raw
@@ -129,3 +130,22 @@ def test_where_no_sums_can_be_made_each_answer_is_counted(tmp_path: Path, monkey
     with closing(Series(path)) as series:
         kept, counted = series.totals()
         assert kept == counted != {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CREATE TRIGGER more AFTER INSERT ON block BEGIN DELETE FROM conflict; END",
+        "CREATE TRIGGER block AFTER INSERT ON block BEGIN DELETE FROM conflict; END",
+        "CREATE VIEW more AS SELECT 1",
+    ],
+)
+def test_a_series_with_a_program_of_others_is_not_opened(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "series.sqlite"
+    Series(path).close()
+    Series(path).close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(text)
+    for read_only in (True, False):
+        with pytest.raises(WrongFile, match="which is none"):
+            Series(path, read_only)

@@ -35,13 +35,16 @@ def test_a_duration_is_a_number_with_its_unit(text: str, ns: int) -> None:
     assert duration_ns(text) == ns
 
 
-@pytest.mark.parametrize("text", ["10", "10 minutes", "", "-5s", "0s", "1.5h", "min", 600])
+@pytest.mark.parametrize(
+    "text",
+    ["10", "10 minutes", "", "-5s", "0s", "1.5h", "min", 600, "٣s", "1_0s", "36526d", "999999999d"],
+)
 def test_anything_else_is_no_duration(text: object) -> None:
     with pytest.raises(PydanticCustomError):
         duration_ns(text)
 
 
-@given(st.integers(1, 10**6), st.sampled_from(["ms", "s", "min", "h", "d"]))
+@given(st.integers(1, 36_525), st.sampled_from(["ms", "s", "min", "h", "d"]))
 def test_a_duration_survives_being_written(number: int, unit: str) -> None:
     ns = duration_ns(f"{number}{unit}")
     assert duration_ns(duration_text(ns)) == ns

@@ -14,10 +14,11 @@
   `OK (not found)` or `OK (rate limited)`; /fail and /log are other signals.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+
+import orjson
 
 from edaphon.alerts.message import Later, Occasion, Refused
 from edaphon.network.requests import Answer
@@ -62,7 +63,7 @@ def _other(service: str) -> Later:
 
 def _table(answer: Answer) -> Mapping[str, object]:
     with suppress(ValueError):
-        found = json.loads(answer.body)
+        found = orjson.loads(answer.body)
         if isinstance(found, dict):
             return found
     return {}

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
+import orjson
 from pydantic import Field, field_validator, model_validator
 
 from edaphon.alerts.message import Later, Message, Refused
@@ -27,6 +28,7 @@ from edaphon.config.parts import Parts
 from edaphon.network.requests import Answer, Limits, Unreachable, Wire, wait_s
 from edaphon.written.complaints import did_you_mean
 from edaphon.written.values import AbsolutePath, Secret, SecretOrText, Table, http_place, wrong
+from edaphon_drivers.number_text import number_in
 
 __all__ = ["Settings", "Webhook", "complaints", "doubts", "open_receiver"]
 
@@ -281,10 +283,10 @@ def _asked_s(answer: Answer) -> float | None:
     if (found := wait_s(answer, MOST_WAIT_S)) is not None:
         return found
     try:
-        asked = json.loads(answer.body)["parameters"]["retry_after"]
-        return min(max(float(asked), 0.0), MOST_WAIT_S)
+        asked = number_in(orjson.loads(answer.body)["parameters"]["retry_after"])
     except (ValueError, LookupError, TypeError):
         return None
+    return None if asked is None else min(max(float(asked), 0.0), MOST_WAIT_S)
 
 
 def open_receiver(settings: Settings, context: Context) -> Webhook:
