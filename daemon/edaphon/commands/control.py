@@ -6,6 +6,7 @@ import socket
 import socketserver
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,13 +14,14 @@ from typing import Any
 
 import orjson
 
+from edaphon.commands.connections import BadRequest, Connections
 from edaphon.databases import explained, fault_of
 
 __all__ = ["ControlServer", "DaemonOff", "DaemonRefuses", "DaemonSilent", "ask"]
 
 Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-LARGEST_REQUEST = 8_000_000
 TRY_AGAIN_S = 2.0
+CONNECT_AGAIN_S = 0.05
 _log = logging.getLogger("edaphon")
 
 
@@ -49,6 +51,7 @@ class ControlServer:
         self._path, self._answer = path, answer
         self._stop = threading.Event()
         self._refused = False
+        self._connections = Connections()
         self._server = self._bound()
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
         self._thread.start()
@@ -76,6 +79,7 @@ class ControlServer:
         finally:
             os.umask(old)
         server.answer, server.path = self._answer, self._path
+        server.connections = self._connections
         return server
 
     def _serve(self) -> None:
@@ -90,31 +94,61 @@ class ControlServer:
 class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
     timeout = 0.1
-    request_queue_size = 64  # the page, people and tools at once
+    request_queue_size = 256  # the page, people and tools at once
     answer: Answer
     path: Path
+    connections: Connections
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        if self.connections.admit(request):
+            return True
+        with suppress(OSError):  # who asks does not wait
+            request.settimeout(0)
+            request.sendall(_refused("the service answers as many as it can; ask again") + b"\n")
+        return False
+
+    def shutdown_request(self, request: Any) -> None:
+        self.connections.forget(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        _log.exception("a connection to the socket for other commands ended by an error")
 
 
-class _Request(socketserver.StreamRequestHandler):
+class _Request(socketserver.BaseRequestHandler):
     server: _Server
 
     def handle(self) -> None:
-        line = self.rfile.readline(LARGEST_REQUEST)
-        reply = self._reply(line)
-        with suppress(ConnectionError):  # who asked did not wait
-            self.wfile.write(reply + b"\n")
+        connections = self.server.connections
+        with suppress(OSError):  # who asked did not wait, or waited too long
+            try:
+                reply = self._reply(connections.receive(self.request))
+            except BadRequest as error:
+                reply = _refused(str(error))
+            connections.send(self.request, reply + b"\n")
 
     def _reply(self, line: bytes) -> bytes:
         try:
-            return _json({"ok": True, "result": self.server.answer(orjson.loads(line))})
+            asked = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            return _refused(f"expected one line of JSON, got {line[:80]!r}: {error}")
+        try:
+            return _json({"ok": True, "result": self.server.answer(asked)})
         except DaemonRefuses as refusal:
             return _json({"ok": False, "error": str(refusal), "result": refusal.result})
         except sqlite3.Error as error:
             fault = fault_of(error, self.server.path)
-            words = f"the storage folder can't be used: {fault} ({error})"
-            return _json({"ok": False, "error": words})
-        except (KeyError, TypeError, ValueError) as error:
-            return _json({"ok": False, "error": f"expected another request, got {error!r}"})
+            return _refused(f"the storage folder can't be used: {fault} ({error})")
+        except Exception as error:  # whatever a verb raises, who asked gets a line of JSON
+            _log.exception("a request of another command ended by an error of this program")
+            return _refused(
+                "expected to answer the request, got an error of this program:"
+                f" {type(error).__name__}: {error}; report it with the log of the service"
+            )
+
+
+def _refused(why: str) -> bytes:
+    return _json({"ok": False, "error": why})
 
 
 def _json(reply: Mapping[str, Any]) -> bytes:
@@ -126,13 +160,14 @@ def ask(path: Path, request: Mapping[str, Any], timeout_s: float = 10.0) -> Any:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout_s)
         try:
-            connection.connect(str(path))
+            _connect(connection, path, timeout_s)
         except TimeoutError:
             raise _silent(path, timeout_s) from None
         except OSError as error:
             raise DaemonOff(_off(path, error)) from error
         try:
-            connection.sendall(orjson.dumps(request) + b"\n")
+            with suppress(BrokenPipeError):  # refused before it was read: the answer says why
+                connection.sendall(orjson.dumps(request) + b"\n")
             with connection.makefile("rb") as answers:
                 reply = orjson.loads(answers.readline())
         except (OSError, orjson.JSONDecodeError) as error:
@@ -140,6 +175,18 @@ def ask(path: Path, request: Mapping[str, Any], timeout_s: float = 10.0) -> Any:
     if not reply["ok"]:
         raise DaemonRefuses(reply["error"], reply.get("result"))
     return reply["result"]
+
+
+def _connect(connection: socket.socket, path: Path, timeout_s: float) -> None:
+    """Waits while as many wait as the system lets wait (EAGAIN, unix(7)); raises OSError."""
+    end_s = time.monotonic() + timeout_s
+    while True:
+        try:
+            return connection.connect(str(path))
+        except BlockingIOError:
+            if time.monotonic() > end_s:
+                raise TimeoutError from None
+            time.sleep(CONNECT_AGAIN_S)
 
 
 def _off(path: Path, error: OSError) -> str:

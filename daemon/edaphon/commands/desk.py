@@ -22,12 +22,14 @@ from edaphon.commands.keeping import Evidence
 from edaphon.commands.outlets import refusals, resend, retry
 from edaphon.commands.planned import Planned, planned_now, visit_rows
 from edaphon.commands.problems import NOT_KEPT, incident_rows, problems
+from edaphon.commands.request_models import checked
 from edaphon.commands.service import NotKept, Refusal, Service
 from edaphon.commands.source_state import source_state
+from edaphon.commands.spans import ranges_from, runs_within
 from edaphon.commands.watching.sources import source_times
 from edaphon.config import ScheduledSource, within_physics
 from edaphon.databases import StorageFault, fault_of
-from edaphon.derive import ALWAYS, UplinkConflicts
+from edaphon.derive import UplinkConflicts
 from edaphon.facts import FactRow, fact_of
 from edaphon.journal import Kind, Purpose
 from edaphon.nouns import Float, Observations
@@ -49,6 +51,7 @@ class Desk:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self.failures = 0  # requests that ended by an error of this program
 
     @cached_property
     def _bench(self) -> "Bench":
@@ -57,17 +60,23 @@ class Desk:
 
         return bench_of(self._service)
 
-    def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        name = str(request["verb"])
+    def answer(self, request: object) -> Mapping[str, Any]:
+        """Raises DaemonRefuses with what to do, sqlite3.Error where the disk is at fault."""
+        name, words = checked(request)
         verb = getattr(self, f"_on_{name}", None) or self._bench.verb(name)
         if verb is None:
-            raise DaemonRefuses(f"expected a verb that this version knows, got {request['verb']!r}")
+            raise DaemonRefuses(f"expected a verb that this version has, got {name!r}")
         try:
-            result: Mapping[str, Any] = verb(request)
+            result: Mapping[str, Any] = verb(words)
         except sqlite3.ProgrammingError:  # it is closed just now, to be set aside
             raise DaemonRefuses(
                 "the file of values is damaged and is made again: ask again in a moment"
             ) from None
+        except (DaemonRefuses, sqlite3.Error):
+            raise
+        except Exception:
+            self.failures += 1
+            raise
         return result
 
     def _on_status(self, _: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,6 +101,7 @@ class Desk:
                 "position": str(service.deriver.position),
             },
             "ledgers": ledgers(service),
+            "failed_requests": self.failures,
             "sources": sources,
             "file_lines": line_rows(service.deriver.state.files),
             "sinks": [self._sink(name) for name in service.sinks],
@@ -160,8 +170,7 @@ class Desk:
         }
 
     def _on_series(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        start, end = int(request["start_ns"]), int(request["end_ns"])
-        return columns_of(self._service.series.read(str(request["channel"]), start, end))
+        return columns_of(runs_within(self._service.series, **request))
 
     def _on_flush(self, _: Mapping[str, Any]) -> dict[str, Any]:
         """Write out what is derived; `full`: there was no room for it, so files are older.
@@ -192,9 +201,8 @@ class Desk:
         """Begin to derive channels again from the readings that are kept, or tell how far it is."""
         deriver = self._service.deriver
         if request.get("begin"):
+            ranges = ranges_from(self._service.channels, request["channels"], request["since_ns"])
             deriver.differing = 0
-            since_ns = int(request.get("since_ns", ALWAYS[0]))
-            ranges = {str(id): [(since_ns, ALWAYS[1])] for id in request["channels"]}
             deriver.recalibrate(ranges)
         pending = deriver.pending
         return {"done": not pending, "pending": pending, "differing": deriver.differing}
@@ -202,7 +210,11 @@ class Desk:
     def _on_evidence(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Keep a file that facts rest on."""
         name, sha256 = str(request["name"]), str(request["sha256"])
-        evidence = Evidence(name, sha256, base64.b64decode(request["data"]))
+        try:
+            data = base64.b64decode(request["data"], validate=True)
+        except ValueError as error:
+            raise DaemonRefuses(f"expected the file {name} in base64: {error}") from None
+        evidence = Evidence(name, sha256, data)
         try:
             self._service.keep_evidence(evidence, str(request["who"]))
         except (NotKept, ValueError) as refusal:
@@ -296,14 +308,16 @@ class Desk:
     def _on_sink(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Offer refused points again, or send all again, or list what is refused and why."""
         sinks, name = self._service.sinks, str(request.get("name", ""))
+        known = ", ".join(sorted(sinks)) or "none"
         if name and name not in sinks:
-            known = ", ".join(sorted(sinks)) or "none"
             raise DaemonRefuses(f"expected the name of a sink ({known}), got {name!r}")
         match request["do"]:
             case "retry":
                 return {"offered": retry(sinks, name)}
             case "resend":
-                resend(sinks, name, int(request.get("since_ns", ALWAYS[0])))
+                if not name:
+                    raise DaemonRefuses(f"expected the name of a sink ({known}), got none")
+                resend(sinks, name, request["since_ns"])
         state = self._service.state
         return {"refusals": {each: refusals(state.set_aside(each)) for each in sinks}}
 

@@ -60,6 +60,8 @@ def _lines(table: dict[str, Any]) -> list[str]:
         f" {i['size_bytes'] / 1e6:.1f} MB taken, {i['derived_bytes'] / 1e6:.1f} MB derived"
         for i in table["imports"]
     ]
+    if n := table["failed_requests"]:
+        lines.append(f"requests that ended by an error of this program: {n}; see the service's log")
     if table["again"]:
         lines.append(f"derived again at present: {', '.join(table['again'])}")
     lines += [_incident(one, table["now_ns"]) for one in table["incidents"]]

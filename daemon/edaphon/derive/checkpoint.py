@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from edaphon.derive.chains import Extent
+from edaphon.derive.chains import ALWAYS, Extent, Range
 from edaphon.journal import DamagedRow, JournalReader, entry_crc
 from edaphon.nouns import Sequence
 from edaphon.series import Series, WrongFile
@@ -20,6 +20,7 @@ __all__ = [
     "crc_at",
     "extents_of_json",
     "extents_to_json",
+    "ranges_of_json",
     "reached_by",
     "trusted",
 ]
@@ -76,3 +77,12 @@ def extents_to_json(extents: Mapping[str, tuple[Extent, ...]]) -> dict[str, list
 
 def extents_of_json(table: Mapping[str, list[list[Any]]]) -> dict[str, tuple[Extent, ...]]:
     return {channel: tuple(Extent(*row) for row in rows) for channel, rows in table.items()}
+
+
+def ranges_of_json(table: Mapping[str, list[list[int]]]) -> dict[str, list[Range]]:
+    """Those within the bounds of time; an earlier version wrote others, and could not end them."""
+    found = {
+        channel: [(a, b) for a, b in ranges if ALWAYS[0] <= a < b <= ALWAYS[1]]
+        for channel, ranges in table.items()
+    }
+    return {channel: ranges for channel, ranges in found.items() if ranges}

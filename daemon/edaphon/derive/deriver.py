@@ -21,6 +21,7 @@ from edaphon.derive.checkpoint import (
     crc_at,
     extents_of_json,
     extents_to_json,
+    ranges_of_json,
     trusted,
 )
 from edaphon.derive.doubt import Doubt, doubtful_places
@@ -522,8 +523,8 @@ class Deriver:
             self._on_entered_again(again, self._latest.configured)
         self.doubt = Doubt.of(places - again, table, plan)
         self._line.plan = self.doubt.limited(plan)
-        pending = table["pending"].items()
-        self._pending = {c: [(a, b) for a, b in r] for c, r in pending if not self.doubt.holds(c)}
+        pending = ranges_of_json(table["pending"])
+        self._pending = {c: r for c, r in pending.items() if not self.doubt.holds(c)}
         self._from_journal = set(table["from_journal"])
         pending = {channel: list(ranges) for channel, ranges in self._pending.items()}
         self._reconsider(extents_of_json(table["extents"]))

@@ -174,6 +174,22 @@ def test_a_channel_derived_again_twice_is_byte_identical() -> None:
         life.close()
 
 
+def test_ranges_beyond_64_bits_that_an_earlier_version_wrote_are_not_begun_again() -> None:
+    stream = days_of_readings(2)
+    with folders() as folder:
+        journal = MemoryJournal(stream.entries)
+        journal.shown = len(stream.entries)
+        life = Life(folder, journal)
+        life.settle()
+        before = life.told()
+        life.deriver._pending = {"c1": [(2**64 - 1, 2**62)], "c2": [(0, 2**63)]}
+        life.restart(flushed=True)
+        assert life.deriver.pending == []
+        life.settle()
+        assert life.told() == before
+        life.close()
+
+
 @pytest.mark.parametrize("later", [0, -3])
 def test_readings_that_came_late_are_taken_from_the_journal(later: int) -> None:
     """The order in which they came is not in the series."""
