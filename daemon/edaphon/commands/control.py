@@ -16,10 +16,12 @@ import orjson
 
 from edaphon.commands.connections import BadRequest, Connections
 from edaphon.databases import explained, fault_of
+from edaphon.people import peer_account
 
-__all__ = ["ControlServer", "DaemonOff", "DaemonRefuses", "DaemonSilent", "ask"]
+__all__ = ["ACCOUNT", "ControlServer", "DaemonOff", "DaemonRefuses", "DaemonSilent", "ask"]
 
 Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+ACCOUNT = "account"  # key of a request, set by the daemon itself
 TRY_AGAIN_S = 2.0
 CONNECT_AGAIN_S = 0.05
 _log = logging.getLogger("edaphon")
@@ -132,6 +134,8 @@ class _Request(socketserver.BaseRequestHandler):
             asked = orjson.loads(line)
         except orjson.JSONDecodeError as error:
             return _refused(f"expected one line of JSON, got {line[:80]!r}: {error}")
+        if isinstance(asked, dict):
+            asked[ACCOUNT] = peer_account(self.request)  # whatever the request claims
         try:
             return _json({"ok": True, "result": self.server.answer(asked)})
         except DaemonRefuses as refusal:

@@ -22,6 +22,7 @@ from edaphon.databases import make_folder, sync_folder
 from edaphon.derive import known_facts
 from edaphon.journal import DamagedRow, Journal, JournalBusy, JournalReader, Kind, read_only
 from edaphon.nouns import Channel, Sequence
+from edaphon.people import own_account
 from edaphon.series import DamagedBlock, Release, Series, write_release
 from edaphon.written.values import instant_text
 
@@ -180,7 +181,8 @@ def _note(storage: Storage, made: Release, part: Path) -> None:
         clock = SystemClock()
         try:
             with Journal.open(storage.layout.journal, clock) as journal:
-                payload = orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
+                note = {**told, "account": own_account()}
+                payload = orjson.dumps(note, option=orjson.OPT_SORT_KEYS)
                 journal.append_now(Timekeeper(clock, boot_id()).entry(Kind.NOTE, "", payload))
         except JournalBusy as busy:
             raise fail(str(busy), TRY_AGAIN) from None
