@@ -22,7 +22,7 @@ def documents_of(rows: Rows[FactRow]) -> list[dict[str, Any]]:
 def rows_of(
     documents: Iterable[Mapping[str, Any]],
 ) -> tuple[list[FactRow], list[Complaint]]:
-    """The rows as their text says them; a complaint for each that is meant and not right there."""
+    """The rows as their text says them; complaints about those, and all else that is wrong there."""
     rows: list[FactRow] = []
     complaints: list[Complaint] = []
     for table in documents:
@@ -32,8 +32,7 @@ def rows_of(
         own = [row for row in found if (row.line, row.fact.id) in meant]
         missing = meant - {(row.line, row.fact.id) for row in own}
         rows += own
-        if missing:
-            complaints += [*document.complaints, *wrong, *_missing(document.file, missing)]
+        complaints += sorted({*document.complaints, *wrong, *_missing(document.file, missing)})
     return in_order(rows), complaints
 
 

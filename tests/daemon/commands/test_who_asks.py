@@ -88,13 +88,14 @@ def test_the_daemon_reads_the_text_of_facts_and_keeps_name_account_and_hash(plot
         ('[[plot]]\nid = "D"\ncolour = "red"\n', "colour"),
         ('[[plot]]\nid = "D\n', "B.toml:2"),
         ('[[plot]]\nid = "E"\n', 'the fact with id = "D"'),
+        ('[[plot]]\nid = "D"\ntreatment = warmed\n', "B.toml:3"),
         ("", 'the fact with id = "D"'),
         ('\n\n[[plot]]\nid = "D"\n', 'the fact with id = "D"'),
     ],
 )
 def test_text_without_the_fact_that_is_meant_is_refused_with_file_and_line(plot, text, words):
     document = {"file": "B.toml", "text": text, "rows": [{"line": 1, "id": "D"}]}
-    with pytest.raises(DaemonRefuses, match="B.toml:1") as refusal:
+    with pytest.raises(DaemonRefuses, match="B.toml:[123]") as refusal:
         apply(plot, [document])
     assert words in str(refusal.value)
 
@@ -111,7 +112,7 @@ def test_the_commands_show_who_and_the_account(plot, tmp_path):
     file = tmp_path / "marks.toml"
     file.write_text(
         '[[calibration]]\nid = "shown"\nchannel = "p-temp"\ncurve = "offset"\n'
-        'parameters = { offset = 0.1 }\nfrom = "2026-01-01"\n',
+        'parameters = { offset = 0.1 }\nfrom = "2026-01-01T00:00:00Z"\n',
         "utf-8",
     )
     call(plot, "apply", str(file), "--who", "Anna")
