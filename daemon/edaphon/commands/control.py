@@ -22,6 +22,7 @@ __all__ = ["ACCOUNT", "ControlServer", "DaemonOff", "DaemonRefuses", "DaemonSile
 
 Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 ACCOUNT = "account"  # key of a request, set by the daemon itself
+SOCKET_MODE = 0o660
 TRY_AGAIN_S = 2.0
 CONNECT_AGAIN_S = 0.05
 _log = logging.getLogger("edaphon")
@@ -44,7 +45,7 @@ class DaemonRefuses(ValueError):
 
 
 class ControlServer:
-    """Answers until `stop`; only the owner and the group of the storage folder may ask.
+    """Answers until `stop`; only the owner and the group of the socket's folder may ask.
 
     Where the disk refuses the socket, it is tried again until there is one.
     """
@@ -68,7 +69,6 @@ class ControlServer:
 
     def _bound(self) -> "_Server | None":
         """None where the disk refuses it; recording does not wait for it."""
-        old = os.umask(0o117)
         try:
             self._path.unlink(missing_ok=True)  # the journal's lock says that no other daemon runs
             server = _Server(str(self._path), _Request)
@@ -78,8 +78,6 @@ class ControlServer:
                 words = "no socket for other commands can be made yet, and is tried again"
                 _log.error("%s: %s", words, explained(error, self._path))
             return None
-        finally:
-            os.umask(old)
         server.answer, server.path = self._answer, self._path
         server.connections = self._connections
         return server
@@ -100,6 +98,12 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     answer: Answer
     path: Path
     connections: Connections
+
+    def server_bind(self) -> None:
+        """Never open to others, whatever the umask of the process is, which threads share."""
+        os.fchmod(self.socket.fileno(), SOCKET_MODE)  # bind(2) takes it, less the umask
+        super().server_bind()
+        os.chmod(str(self.server_address), SOCKET_MODE)
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         if self.connections.admit(request):

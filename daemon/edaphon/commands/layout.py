@@ -61,7 +61,8 @@ class Layout:
 
     def _files(self) -> Iterator[Path]:
         databases = (self.series, self.scratch, self.state)
-        yield from (self.control, self.journal / "journal.lock", self.journal / "origin.json")
+        yield from (self.control, self.folder / "page.sock")
+        yield from (self.journal / "journal.lock", self.journal / "origin.json")
         yield from databases
         for path in chain(databases, list(self.journal.glob("journal-*.sqlite"))):
             yield from (Path(f"{path}{end}") for end in SIDE_FILES)

@@ -17,6 +17,7 @@ import typer
 from edaphon.commands.check import usual_file
 from edaphon.commands.control import ControlServer
 from edaphon.commands.desk import Desk
+from edaphon.commands.doors import page_socket, page_verbs_only
 from edaphon.commands.keeping import evidence_of
 from edaphon.commands.lacking import denied, lacking
 from edaphon.commands.service import NotKept, Overrides, Refusal, Service
@@ -67,12 +68,15 @@ def run(
 
 @contextlib.contextmanager
 def running(file: Path, overrides: Overrides | None = None) -> Iterator[Service]:
-    """A started service with its control socket; typer.Exit where it can't start."""
+    """A started service with its sockets; typer.Exit where it can't start."""
     service = started(file, overrides)
-    control = ControlServer(service.layout.control, Desk(service).answer)
+    answer = Desk(service).answer
+    control = ControlServer(service.layout.control, answer)
+    page = ControlServer(page_socket(file, service.layout.folder), page_verbs_only(answer))
     try:
         yield service
     finally:
+        page.stop()
         control.stop()
         service.stop()
 

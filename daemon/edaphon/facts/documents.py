@@ -22,7 +22,7 @@ def documents_of(rows: Rows[FactRow]) -> list[dict[str, Any]]:
 def rows_of(
     documents: Iterable[Mapping[str, Any]],
 ) -> tuple[list[FactRow], list[Complaint]]:
-    """The rows as their text says them; complaints about those, and all else that is wrong there."""
+    """The rows as their text says them; complaints about all that is wrong there."""
     rows: list[FactRow] = []
     complaints: list[Complaint] = []
     for table in documents:
