@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from edaphon.commands.connections import BadRequest, Connections
+from edaphon.commands.owner import as_caller
 from edaphon.databases import explained, fault_of
 from edaphon.people import peer_account
 
@@ -190,7 +191,8 @@ def _connect(connection: socket.socket, path: Path, timeout_s: float) -> None:
     end_s = time.monotonic() + timeout_s
     while True:
         try:
-            return connection.connect(str(path))
+            with as_caller():
+                return connection.connect(str(path))
         except BlockingIOError:
             if time.monotonic() > end_s:
                 raise TimeoutError from None

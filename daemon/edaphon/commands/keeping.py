@@ -13,6 +13,7 @@ from edaphon import __version__
 from edaphon.acquire.timekeeper import Timekeeper, boot_id
 from edaphon.clock import SystemClock
 from edaphon.commands.control import DaemonOff
+from edaphon.commands.owner import as_owner
 from edaphon.commands.storage import Storage, fail
 from edaphon.config import Configuration, LorawanSource
 from edaphon.derive import known_facts
@@ -69,7 +70,10 @@ def _keep_alone(
     clock = SystemClock()
     keeper, account = Timekeeper(clock, boot_id()), own_account()
     try:
-        with Journal.open(storage.layout.journal, clock) as journal:
+        with (
+            as_owner(storage.layout.folder),
+            Journal.open(storage.layout.journal, clock) as journal,
+        ):
             knowledge = known_facts(journal)
             # a daemon that was killed before it answered may have kept them
             new = new_rows(rows, knowledge)

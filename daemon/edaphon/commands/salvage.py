@@ -51,7 +51,7 @@ def salvage(
 
     Exit 1 while a loss is not acknowledged, or where nothing of the file can be read.
     """
-    storage = open_storage(file)
+    storage = open_storage(file, as_owner=True)
     if not storage.layout.journal.is_dir():
         raise fail(f"no journal in {storage.layout.folder}; start `edaphon run` first")
     if acknowledge:

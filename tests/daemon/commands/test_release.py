@@ -135,7 +135,7 @@ def test_a_release_is_never_changed_and_wrong_words_are_refused(plot):
     call(plot, "release", "r1")
     path = plot.storage / "releases" / "r1.sqlite"
     before = path.read_bytes()
-    assert path.stat().st_mode & 0o777 == 0o444
+    assert path.stat().st_mode & 0o777 == 0o440
     assert "never changed" in call(plot, "release", "r1", codes=(1,))[1]
     assert path.read_bytes() == before
     assert "expected a name of letters" in call(plot, "release", "../r", codes=(2,))[1]

@@ -60,7 +60,7 @@ def make_release(storage: Storage, wanted: Wanted) -> Release:
             raise fail(str(damage)) from None
         finally:
             series.close()
-        part.chmod(0o444)
+        part.chmod(0o440)
         _sync(part)
         # First the note: a name that a file has is known to the journal, whenever power fails.
         _note(storage, made, part)
