@@ -135,7 +135,8 @@ def test_the_service_is_installed_upgraded_and_removed_and_its_data_stays(machin
     shown = machine.admin(f"cd {CODE} && ./run install --remove")
     assert "kept, with the account edaphon that owns it: /etc/edaphon /var/lib/edaphon" in shown
     assert machine.admin("getent passwd edaphon-web; getent group edaphon-web; true") == ""
-    gone = "/run/edaphon /usr/local/lib/edaphon /usr/local/bin/edaphon /etc/systemd/system/edaphon.service"
+    gone = "/usr/local/lib/edaphon /usr/local/bin/edaphon /etc/systemd/system/edaphon.service"
+    gone += " /run/edaphon /etc/systemd/system/edaphon-web.service"
     assert machine.admin(f"ls -d {gone} 2>/dev/null || true") == ""
     assert machine.admin("find /var/lib/edaphon -type f").splitlines() == before.splitlines()[1:]
     assert machine.admin("stat -c %U /var/lib/edaphon").strip() == "edaphon"
