@@ -64,7 +64,7 @@ def test_the_service_runs_as_the_account_that_is_made_and_in_its_folder() -> Non
     assert f"/var/lib/{unit['StateDirectory'][0]}" == NAMED["data"]
     (mode,) = unit["StateDirectoryMode"]
     assert f"-o $account -g $account -m {int(mode)} $data" in INSTALL
-    assert unit["ReadWritePaths"] == [str(PAGE_FOLDER)] == [NAMED["runtime"]]
+    assert unit["ReadWritePaths"] == [f"-{PAGE_FOLDER}"] == [f"-{NAMED['runtime']}"]
     made = f"-d -o {NAMED['account']} -g {NAMED['page']} -m 2750 {PAGE_FOLDER}"
     assert unit["ExecStartPre"] == [f"+/usr/bin/install {made}"]
     assert "install -d -o $account -g $page -m 2750 $runtime" in INSTALL
