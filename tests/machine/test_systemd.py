@@ -1,5 +1,6 @@
 """The units under a real systemd, in a Debian of its own: process 1 of its own namespaces."""
 
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ MASKED = "systemd-udevd systemd-logind console-getty getty.target systemd-networ
 BOOT = """
 mount --make-rprivate /
 mount -t cgroup2 none "$1/srv"
-own=$1/srv/edaphon-test-$$
+own=$1/srv/edaphon-test-$2
 mkdir $own && echo $$ >$own/cgroup.procs
 exec unshare --cgroup sh -ec '
 cd "$1"
@@ -84,7 +85,7 @@ def machine() -> Iterator[Booted]:
         debian.person("edaphon init /etc/edaphon/edaphon.toml")
         debian.admin("install -m 640 -g edaphon /dev/null /etc/edaphon/secrets/ttn")
         debian.admin(f"systemctl -q enable edaphon edaphon-web; systemctl -q mask {MASKED}")
-        words = ["unshare", *SPACES, "sh", "-ec", BOOT, "sh", str(debian.root)]
+        words = ["unshare", *SPACES, "sh", "-ec", BOOT, "sh", str(debian.root), str(os.getpid())]
         with subprocess.Popen(words, text=True, stderr=subprocess.PIPE) as process:
             booted = Booted(debian, process)
             try:
@@ -111,9 +112,13 @@ def _forget_groups() -> None:
     """The groups of processes that ended with the machine, the innermost first."""
     mounts = [line.split() for line in Path("/proc/mounts").read_text("utf-8").splitlines()]
     for folder in [Path(row[1]) for row in mounts if row[2] == "cgroup2"]:
-        inner = [one for own in folder.glob("edaphon-test-*") for one in (own, *own.glob("**/"))]
+        inner = [
+            one
+            for own in folder.glob(f"edaphon-test-{os.getpid()}")
+            for one in (own, *own.glob("**/"))
+        ]
         for group in sorted(set(inner), reverse=True):
-            with suppress(OSError):  # one of another test that runs just now
+            with suppress(OSError):  # a process that ends just now
                 group.rmdir()
 
 
@@ -121,9 +126,9 @@ def test_both_units_start_as_they_are_and_the_page_shows_what_the_service_says(m
     machine.until("systemctl is-active edaphon edaphon-web", "active\nactive")
     read = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8040/').read().decode())"
     machine.until(f'python3 -c "{read}"', "my-site")
-    owners = "ps -eo user:20,args | grep -v grep | grep -E 'edaphon (run|web)'"
-    accounts = {line.split()[0] for line in machine.run(owners).splitlines()}
-    assert accounts == {"edaphon", "edaphon-web"} or accounts == set()
+    for unit, account in (("edaphon", "edaphon"), ("edaphon-web", "edaphon-web")):
+        number = machine.run(f"systemctl show -p MainPID --value {unit}").strip()
+        assert machine.run(f"stat -c %U /proc/{number}").strip() == account
 
 
 def test_the_service_is_started_again_however_often_it_ends(machine):
