@@ -5,15 +5,13 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 import typer
 
-from edaphon.commands.check import CONFIGURATION, usual_file
+from edaphon.commands.check import CONFIGURATION, read_documents, usual_file
 from edaphon.commands.control import ask
 from edaphon.commands.doors import page_socket
-from edaphon.commands.lacking import denied
 from edaphon.commands.storage import fail
 from edaphon.config import Storage, Web
-from edaphon.written import Document, read_document
+from edaphon.written import Document
 from edaphon.written.models import validated
-from edaphon.written.reading import read_text
 
 __all__ = ["web"]
 
@@ -46,12 +44,11 @@ def web(
 
 def _tables(file: Path) -> _Tables:
     """Those two of the configuration: the page reads nothing else, a secret least of all."""
-    try:
-        document = read_document(str(file), read_text(file, "utf-8-sig"))
-    except OSError as error:
-        raise fail(f"expected a configuration, got {denied(file, error)}", CONFIGURATION) from None
-    except UnicodeDecodeError:
-        raise fail(f"expected text saved as UTF-8, got {file}", CONFIGURATION) from None
+    documents, complaints = read_documents([file])
+    if complaints or not documents:
+        words = "\n".join(map(str, complaints)) or f"expected a configuration, got {file}"
+        raise fail(words, CONFIGURATION)
+    document = documents[0]
     return _Tables(_table(document, "web", Web), _table(document, "storage", Storage))
 
 
