@@ -111,15 +111,14 @@ def _wait(booted: Booted, process: "subprocess.Popen[str]") -> None:
 def _forget_groups() -> None:
     """The groups of processes that ended with the machine, the innermost first."""
     mounts = [line.split() for line in Path("/proc/mounts").read_text("utf-8").splitlines()]
-    for folder in [Path(row[1]) for row in mounts if row[2] == "cgroup2"]:
-        inner = [
-            one
-            for own in folder.glob(f"edaphon-test-{os.getpid()}")
-            for one in (own, *own.glob("**/"))
-        ]
-        for group in sorted(set(inner), reverse=True):
-            with suppress(OSError):  # a process that ends just now
-                group.rmdir()
+    owns = [Path(row[1]) / f"edaphon-test-{os.getpid()}" for row in mounts if row[2] == "cgroup2"]
+    for own in filter(Path.exists, owns):
+        end = time.monotonic() + 10
+        while own.exists() and time.monotonic() < end:  # processes end one after the other
+            for group in sorted({own, *own.glob("**/")}, reverse=True):
+                with suppress(OSError):
+                    group.rmdir()
+            time.sleep(0.2)
 
 
 def test_both_units_start_as_they_are_and_the_page_shows_what_the_service_says(machine):

@@ -1,5 +1,6 @@
 """Who entered something: the account that the system vouches for, and the name that was given."""
 
+import base64
 import hashlib
 import os
 import pwd
@@ -11,10 +12,13 @@ import pytest
 from tests.daemon.commands.calling import call, call_json
 from tests.daemon.commands.test_cal_preview import station_in
 
+from edaphon.alerts.book import acknowledged
+from edaphon.alerts.entries import event_of, payload_of
 from edaphon.commands.control import ACCOUNT, ControlServer, DaemonRefuses, ask
 from edaphon.commands.run import running
 from edaphon.facts import from_payload
 from edaphon.journal import Kind, read_only
+from edaphon.journal.losses import acknowledgement
 from edaphon.people import account_of, own_account, peer_account, person
 
 FACTS = """# kept with its file
@@ -106,6 +110,27 @@ def test_a_fact_that_a_client_has_parsed_is_refused(plot):
         ask(plot.storage / "control.sock", {"verb": "apply", "who": "Anna", "rows": [row]})
     with pytest.raises(DaemonRefuses, match="of the same version"):
         apply(plot, [row])
+
+
+def test_evidence_and_acknowledgements_have_the_account_too(plot):
+    data = base64.b64encode(b"certificate").decode()
+    sha256 = hashlib.sha256(b"certificate").hexdigest()
+    words = {"verb": "evidence", "name": "c.pdf", "sha256": sha256, "data": data, "who": "Anna"}
+    assert ask(plot.storage / "control.sock", words) == {"kept": "c.pdf"}
+    notes = read_only(plot.storage / "journal").scan(kinds={Kind.NOTE})
+    kept = [orjson.loads(entry.payload) for _, entry in notes]
+    (one,) = [table for table in kept if table.get("sha256") == sha256]
+    assert (one["who"], one["account"]) == ("Anna", ME)
+    assert orjson.loads(acknowledgement("Anna", (), None, ME))["account"] == ME
+    assert "account" not in orjson.loads(acknowledgement("Anna", ()))
+
+
+def test_whoever_acknowledges_an_incident_is_shown_with_the_account():
+    event = event_of(payload_of(acknowledged(1, 0, 10, "Anna", "spare ordered", ME)))
+    assert event is not None
+    table = event.table
+    assert person(table["by"], table["account"]) == f"Anna (account {ME})"
+    assert "account" not in acknowledged(1, 0, 10, "Anna", "spare ordered").table
 
 
 def test_the_commands_show_who_and_the_account(plot, tmp_path):
