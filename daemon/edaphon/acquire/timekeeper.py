@@ -12,6 +12,7 @@ __all__ = ["STEP_NS", "Timekeeper", "boot_id", "kernel_is_synchronised"]
 
 STEP_NS = 500_000_000
 LONGEST_WAIT_NS = 10_000_000_000
+_TIMESYNCD = Path("/run/systemd/timesync")
 
 
 class Timekeeper:
@@ -81,7 +82,7 @@ def boot_id() -> str:
 
 def kernel_is_synchronised() -> bool:
     """Whether a time service has told the kernel the time (systemd-timesyncd, chrony, ntpd)."""
-    return Path("/run/systemd/timesync/synchronized").exists() or _adjtimex_synchronised()
+    return (_TIMESYNCD / "synchronized").exists() or _adjtimex_synchronised()
 
 
 def _adjtimex_synchronised() -> bool:
@@ -90,4 +91,21 @@ def _adjtimex_synchronised() -> bool:
     libc = ctypes.CDLL(None, use_errno=True)
     buffer = ctypes.create_string_buffer(512)  # struct timex, modes = 0: read only
     # TIME_ERROR (5): the clock is not synchronised (man 2 adjtimex)
-    return 0 <= int(libc.adjtimex(buffer)) < 5
+    state = int(libc.adjtimex(buffer))
+    return state < 5 if state >= 0 else _systemd_knows()
+
+
+def _systemd_knows() -> bool:
+    """What systemd says of the kernel's clock: a unit with ProtectClock=yes may not ask itself."""
+    if _TIMESYNCD.is_dir():  # it has written there already whether it is
+        return False
+    import subprocess  # not every start needs it
+
+    words = ["timedatectl", "show", "--property=NTPSynchronized", "--value"]
+    try:
+        done = subprocess.run(  # noqa: S603  no word of others in it
+            words, capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.stdout.strip() == "yes"

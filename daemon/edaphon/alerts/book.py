@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from edaphon.alerts.message import Occasion
 from edaphon.alerts.model import Condition, Event, Incident, Severity, What
+from edaphon.people import person
 
 __all__ = ["Book", "Sent", "VisitEnd", "acknowledged", "part_json", "replayed"]
 
@@ -92,9 +93,12 @@ class Book:
         )
 
 
-def acknowledged(number: int, now_ns: int, until_ns: int, by: str, why: str) -> Event:
+def acknowledged(
+    number: int, now_ns: int, until_ns: int, by: str, why: str, account: str = ""
+) -> Event:
     """A person knows of it: nothing is repeated or escalated until then, unless it gets worse."""
     table = {"until_ns": until_ns, "by": by, "why": why}
+    table |= {"account": account} if account else {}
     return Event("acknowledged", number, now_ns, table)
 
 
@@ -245,7 +249,7 @@ def _acknowledged(incident: Incident, event: Event) -> Incident:
     return replace(
         incident,
         acknowledged_until_ns=table["until_ns"],
-        acknowledged_by=table.get("by", ""),
+        acknowledged_by=person(table.get("by", ""), table.get("account", "")),
         why=table.get("why", ""),
     )
 

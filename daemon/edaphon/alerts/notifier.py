@@ -142,13 +142,15 @@ class Notifier:
         rules = [sender.rules for sender in self.senders.values()]
         return len(due(self.kept.book, rules, now_ns))
 
-    def acknowledge(self, number: int, now_ns: int, until_ns: int, by: str, why: str) -> None:
+    def acknowledge(
+        self, number: int, now_ns: int, until_ns: int, by: str, why: str, account: str = ""
+    ) -> None:
         """Raises UnknownIncident."""
 
         def make(book: Book) -> list[Event]:
             if all(one.number != number for one in book.open):
                 raise UnknownIncident(number)
-            return [acknowledged(number, now_ns, until_ns, by, why)]
+            return [acknowledged(number, now_ns, until_ns, by, why, account)]
 
         self.kept.change(make, wait=True)
         self.save()

@@ -55,7 +55,12 @@ def _acknowledged(service: "Service", request: Mapping[str, Any]) -> dict[str, A
     until_ns = now_ns + int(request["for_ns"])
     try:
         service.alerts.acknowledge(
-            number, now_ns, until_ns, str(request["who"]), str(request["why"])
+            number,
+            now_ns,
+            until_ns,
+            str(request["who"]),
+            str(request["why"]),
+            str(request.get("account", "")),
         )
     except UnknownIncident:
         numbers = ", ".join(str(one.number) for one in service.alerts.book.open) or "none"

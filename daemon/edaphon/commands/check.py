@@ -40,7 +40,7 @@ from edaphon.written.complaints import one_line
 from edaphon.written.models import validated
 from edaphon.written.reading import is_text, read_text
 
-__all__ = ["CONFIGURATION", "Examined", "check", "examine", "usual_file"]
+__all__ = ["CONFIGURATION", "Examined", "check", "examine", "read_documents", "usual_file"]
 
 CONFIGURATION = 3  # exit code: something is wrong with what people wrote
 CONFIG_NAME = "edaphon.toml"
@@ -123,7 +123,7 @@ def usual_file() -> Path:
 
 def examine(files: Sequence[Path], knowledge: Knowledge | None = None) -> Examined:
     """All that these files say and all that is wrong with it, on top of what is known already."""
-    documents, complaints = _read(files)
+    documents, complaints = read_documents(files)
     configs = [d for d in documents if _is_config(d)]
     complaints += _too_many(configs)
     draft = read_draft(configs[0]) if configs else None
@@ -134,7 +134,7 @@ def examine(files: Sequence[Path], knowledge: Knowledge | None = None) -> Examin
         complaints += _kind_complaints(configs[0], "sink", draft.parts.sinks, sink_kind)[0]
         mistakes, doubts = _receivers(configs[0], draft.parts)
         complaints += mistakes
-        more, trouble = _read(_inbox(draft, documents))
+        more, trouble = read_documents(_inbox(draft, documents))
         documents += more
         complaints += trouble
     rows, wrong = _facts(documents, draft, knowledge or Knowledge())
@@ -169,7 +169,8 @@ def _facts(
     return tuple(rows), complaints + conflicts + evidence
 
 
-def _read(files: Iterable[Path]) -> tuple[list[Document], list[Complaint]]:
+def read_documents(files: Iterable[Path]) -> tuple[list[Document], list[Complaint]]:
+    """Each file, or those of a folder, as it is written; complaints about what can't be read."""
     documents: list[Document] = []
     complaints: list[Complaint] = []
     for path in dict.fromkeys(_plain_files(files)):

@@ -15,11 +15,15 @@ from typing import Any
 import orjson
 
 from edaphon.commands.connections import BadRequest, Connections
+from edaphon.commands.owner import as_caller
 from edaphon.databases import explained, fault_of
+from edaphon.people import peer_account
 
-__all__ = ["ControlServer", "DaemonOff", "DaemonRefuses", "DaemonSilent", "ask"]
+__all__ = ["ACCOUNT", "ControlServer", "DaemonOff", "DaemonRefuses", "DaemonSilent", "ask"]
 
 Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+ACCOUNT = "account"  # key of a request, set by the daemon itself
+SOCKET_MODE = 0o660
 TRY_AGAIN_S = 2.0
 CONNECT_AGAIN_S = 0.05
 _log = logging.getLogger("edaphon")
@@ -42,7 +46,7 @@ class DaemonRefuses(ValueError):
 
 
 class ControlServer:
-    """Answers until `stop`; only the owner and the group of the storage folder may ask.
+    """Answers until `stop`; only the owner and the group of the socket's folder may ask.
 
     Where the disk refuses the socket, it is tried again until there is one.
     """
@@ -66,7 +70,6 @@ class ControlServer:
 
     def _bound(self) -> "_Server | None":
         """None where the disk refuses it; recording does not wait for it."""
-        old = os.umask(0o117)
         try:
             self._path.unlink(missing_ok=True)  # the journal's lock says that no other daemon runs
             server = _Server(str(self._path), _Request)
@@ -76,8 +79,6 @@ class ControlServer:
                 words = "no socket for other commands can be made yet, and is tried again"
                 _log.error("%s: %s", words, explained(error, self._path))
             return None
-        finally:
-            os.umask(old)
         server.answer, server.path = self._answer, self._path
         server.connections = self._connections
         return server
@@ -98,6 +99,12 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     answer: Answer
     path: Path
     connections: Connections
+
+    def server_bind(self) -> None:
+        """Never open to others, whatever the umask of the process is, which threads share."""
+        os.fchmod(self.socket.fileno(), SOCKET_MODE)  # bind(2) takes it, less the umask
+        super().server_bind()
+        os.chmod(str(self.server_address), SOCKET_MODE)
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         if self.connections.admit(request):
@@ -132,6 +139,8 @@ class _Request(socketserver.BaseRequestHandler):
             asked = orjson.loads(line)
         except orjson.JSONDecodeError as error:
             return _refused(f"expected one line of JSON, got {line[:80]!r}: {error}")
+        if isinstance(asked, dict):
+            asked[ACCOUNT] = peer_account(self.request)  # whatever the request claims
         try:
             return _json({"ok": True, "result": self.server.answer(asked)})
         except DaemonRefuses as refusal:
@@ -182,7 +191,8 @@ def _connect(connection: socket.socket, path: Path, timeout_s: float) -> None:
     end_s = time.monotonic() + timeout_s
     while True:
         try:
-            return connection.connect(str(path))
+            with as_caller():
+                return connection.connect(str(path))
         except BlockingIOError:
             if time.monotonic() > end_s:
                 raise TimeoutError from None

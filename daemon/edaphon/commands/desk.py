@@ -15,7 +15,7 @@ import orjson
 from edaphon import __version__
 from edaphon.acquire.bus import AlreadyTalking
 from edaphon.commands.bench.line import not_asked
-from edaphon.commands.control import DaemonRefuses
+from edaphon.commands.control import ACCOUNT, DaemonRefuses
 from edaphon.commands.file_lines import line_rows
 from edaphon.commands.file_notes import file_notes, file_rows
 from edaphon.commands.keeping import Evidence
@@ -30,7 +30,7 @@ from edaphon.commands.watching.sources import source_times
 from edaphon.config import ScheduledSource, within_physics
 from edaphon.databases import StorageFault, fault_of
 from edaphon.derive import UplinkConflicts
-from edaphon.facts import FactRow, fact_of
+from edaphon.facts import rows_of
 from edaphon.journal import Kind, Purpose
 from edaphon.nouns import Float, Observations
 from edaphon_drivers.engines import engine
@@ -63,6 +63,8 @@ class Desk:
     def answer(self, request: object) -> Mapping[str, Any]:
         """Raises DaemonRefuses with what to do, sqlite3.Error where the disk is at fault."""
         name, words = checked(request)
+        if isinstance(request, Mapping):
+            words["account"] = str(request.get(ACCOUNT, ""))
         verb = getattr(self, f"_on_{name}", None) or self._bench.verb(name)
         if verb is None:
             raise DaemonRefuses(f"expected a verb that this version has, got {name!r}")
@@ -170,7 +172,8 @@ class Desk:
         }
 
     def _on_series(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        return columns_of(runs_within(self._service.series, **request))
+        span = request["channel"], request["start_ns"], request["end_ns"]
+        return columns_of(runs_within(self._service.series, *span))
 
     def _on_flush(self, _: Mapping[str, Any]) -> dict[str, Any]:
         """Write out what is derived; `full`: there was no room for it, so files are older.
@@ -216,7 +219,7 @@ class Desk:
             raise DaemonRefuses(f"expected the file {name} in base64: {error}") from None
         evidence = Evidence(name, sha256, data)
         try:
-            self._service.keep_evidence(evidence, str(request["who"]))
+            self._service.keep_evidence(evidence, str(request["who"]), request["account"])
         except (NotKept, ValueError) as refusal:
             raise DaemonRefuses(str(refusal)) from None
         return {"kept": name}
@@ -260,13 +263,15 @@ class Desk:
     def _on_acknowledge(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """A person has noted all losses."""
         try:
-            return {"acknowledged": self._service.acknowledge(str(request["who"]))}
+            who, account = str(request["who"]), request["account"]
+            return {"acknowledged": self._service.acknowledge(who, account)}
         except NotKept as refusal:
             raise DaemonRefuses(str(refusal)) from None
 
     def _on_release(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Keep in the journal what was released."""
-        payload = orjson.dumps(request["note"], option=orjson.OPT_SORT_KEYS)
+        note = {**request["note"], "account": request["account"]}
+        payload = orjson.dumps(note, option=orjson.OPT_SORT_KEYS)
         entry = self._service.keeper.entry(Kind.NOTE, "", payload)
         try:
             return {"place": str(self._service.keep([entry]))}
@@ -328,12 +333,13 @@ class Desk:
         return answer(self._service, request)
 
     def _on_apply(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        rows = [
-            FactRow(fact_of(row["fact"]), row["text"], row["sha256"], row["file"], row["line"], {})
-            for row in request["rows"]
-        ]
+        """Put facts in force, by the text that a person wrote: nothing parsed is taken over."""
+        rows, complaints = rows_of(request["documents"])
+        if complaints:
+            raise DaemonRefuses("\n".join(map(str, complaints)))
+        who, account = str(request["who"]), request["account"]
         try:
-            return {"applied": self._service.apply(rows, str(request["who"]))}
+            return {"applied": self._service.apply(rows, who, account)}
         except (Refusal, NotKept) as refusal:
             raise DaemonRefuses(str(refusal)) from None
 

@@ -28,6 +28,8 @@ def init(
     try:
         with file.open("x", encoding="utf-8") as new:
             new.write(text)
+        if is_services(file):
+            file.chmod(0o640)  # its group is the service's, whose account must read it
     except FileExistsError:
         _refuse(f"{file} is there already; name another file, or move that one away")
     except OSError as error:

@@ -13,19 +13,21 @@ from edaphon import __version__
 from edaphon.acquire.timekeeper import Timekeeper, boot_id
 from edaphon.clock import SystemClock
 from edaphon.commands.control import DaemonOff
+from edaphon.commands.owner import as_owner
 from edaphon.commands.storage import Storage, fail
 from edaphon.config import Configuration, LorawanSource
 from edaphon.derive import known_facts
 from edaphon.facts import (
     FactRow,
     Knowledge,
+    documents_of,
     evidence_files,
     new_rows,
     pins_needed,
-    table_of,
     to_payload,
 )
 from edaphon.journal import Entry, Journal, JournalBusy, JournalReader, Kind
+from edaphon.people import own_account
 from edaphon.written import Document
 from edaphon.written.reading import read_text
 
@@ -57,34 +59,27 @@ def keep(storage: Storage, rows: Rows[FactRow], who: str) -> int:
         for name, sha256, data in evidence:
             text = base64.b64encode(data).decode()
             storage.ask("evidence", name=name, sha256=sha256, data=text, who=who)
-        return int(storage.ask("apply", rows=[_table(row) for row in rows], who=who)["applied"])
+        return int(storage.ask("apply", documents=documents_of(rows), who=who)["applied"])
     except DaemonOff:
         return _keep_alone(storage, rows, evidence, who)
-
-
-def _table(row: FactRow) -> dict[str, object]:
-    return {
-        "fact": table_of(row.fact),
-        "text": row.text,
-        "sha256": row.sha256,
-        "file": row.file,
-        "line": row.line,
-    }
 
 
 def _keep_alone(
     storage: Storage, rows: Rows[FactRow], evidence: Iterable[Evidence], who: str
 ) -> int:
     clock = SystemClock()
-    keeper = Timekeeper(clock, boot_id())
+    keeper, account = Timekeeper(clock, boot_id()), own_account()
     try:
-        with Journal.open(storage.layout.journal, clock) as journal:
+        with (
+            as_owner(storage.layout.folder),
+            Journal.open(storage.layout.journal, clock) as journal,
+        ):
             knowledge = known_facts(journal)
             # a daemon that was killed before it answered may have kept them
             new = new_rows(rows, knowledge)
             for one in evidence if new else ():
-                journal.append_now(entry_of_evidence(one, who, keeper))
-            for entry in fact_entries(new, knowledge, storage.config, who, keeper):
+                journal.append_now(entry_of_evidence(one, who, keeper, account))
+            for entry in fact_entries(new, knowledge, storage.config, who, keeper, account):
                 journal.append_now(entry)
     except JournalBusy as busy:
         raise fail(str(busy), TRY_AGAIN) from None
@@ -99,13 +94,14 @@ def evidence_of(rows: Iterable[FactRow]) -> list[Evidence]:
     ]
 
 
-def entry_of_evidence(evidence: Evidence, who: str, keeper: Timekeeper) -> Entry:
+def entry_of_evidence(evidence: Evidence, who: str, keeper: Timekeeper, account: str = "") -> Entry:
     """Raises ValueError for bytes that are not those of the hash."""
     name, sha256, data = evidence
     if hashlib.sha256(data).hexdigest() != sha256:
         raise ValueError(f"expected the file {name} of SHA-256 {sha256}, got another one")
     text = base64.b64encode(data).decode()
     table = {"evidence": name, "sha256": sha256, "who": who, "data": text}
+    table |= {"account": account} if account else {}
     return keeper.entry(Kind.NOTE, "", orjson.dumps(table, option=orjson.OPT_SORT_KEYS))
 
 
@@ -119,7 +115,12 @@ def kept_evidence(journal: JournalReader, sha256: str) -> Evidence | None:
 
 
 def fact_entries(
-    new: Rows[FactRow], knowledge: Knowledge, config: Configuration, who: str, keeper: Timekeeper
+    new: Rows[FactRow],
+    knowledge: Knowledge,
+    config: Configuration,
+    who: str,
+    keeper: Timekeeper,
+    account: str = "",
 ) -> list[Entry]:
     """New facts as entries, makers' curves that they are the first to use before them."""
     outputs = config.outputs()
@@ -134,7 +135,11 @@ def fact_entries(
         FactRow(pin, "", "", sheet, 1, {}) for pin in pins_needed(new, knowledge, outputs, models)
     ]
     return [
-        keeper.entry(fact_kind(row), "", to_payload(row.fact, row.text, row.sha256, row.file, who))
+        keeper.entry(
+            fact_kind(row),
+            "",
+            to_payload(row.fact, row.text, row.sha256, row.file, who, account),
+        )
         for row in (*pins, *new)
     ]
 

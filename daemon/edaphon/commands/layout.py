@@ -59,9 +59,20 @@ class Layout:
             found.append((self.journal, words))
         return found
 
+    def own_paths(self) -> Iterator[Path]:
+        """The folders and files here that edaphon makes, sockets apart."""
+        yield self.folder
+        yield from self.folder.glob("series*.sqlite*")
+        yield from self.folder.glob("state.sqlite*")
+        for folder in (self.journal, self.releases, self.folder / "reserve"):
+            if folder.is_dir() and not folder.is_symlink():
+                yield folder
+                yield from folder.iterdir()
+
     def _files(self) -> Iterator[Path]:
         databases = (self.series, self.scratch, self.state)
-        yield from (self.control, self.journal / "journal.lock", self.journal / "origin.json")
+        yield from (self.control, self.folder / "page.sock")
+        yield from (self.journal / "journal.lock", self.journal / "origin.json")
         yield from databases
         for path in chain(databases, list(self.journal.glob("journal-*.sqlite"))):
             yield from (Path(f"{path}{end}") for end in SIDE_FILES)

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 import typer
 
 from edaphon.clock import SystemClock
+from edaphon.commands.owner import as_owner
 from edaphon.commands.series_file import open_series
 from edaphon.commands.storage import TRY_AGAIN, Storage, fail
 from edaphon.databases import AT_FAULT, StorageFault, fault_of
@@ -69,6 +70,11 @@ def _is_complete(storage: Storage) -> bool:
 @contextmanager
 def settled_deriver(storage: Storage) -> Iterator[tuple[Deriver, Series]]:
     """Take the journal's lock, derive all that is in it, flush at the end."""
+    with as_owner(storage.layout.folder):
+        yield from _settled(storage)
+
+
+def _settled(storage: Storage) -> Iterator[tuple[Deriver, Series]]:
     storage.layout.set_aside_non_files()
     try:
         journal = Journal.open(

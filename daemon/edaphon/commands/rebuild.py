@@ -27,7 +27,7 @@ def rebuild(
 
     Sinks get what differed. Recording goes on meanwhile.
     """
-    found = _rebuilt(open_storage(file))
+    found = _rebuilt(open_storage(file, as_owner=True))
     if json:
         typer.echo(orjson.dumps(found))
     else:

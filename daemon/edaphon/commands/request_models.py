@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from edaphon.commands.control import DaemonRefuses
+from edaphon.commands.control import ACCOUNT, DaemonRefuses
 from edaphon.derive import ALWAYS
 
 __all__ = ["checked"]
@@ -100,18 +100,24 @@ class _Alert(_Request):
     plot: Words = ""
 
 
-class _Row(_Request):
-    """A fact as it was written in a file of facts."""
+class _Meant(_Request):
+    line: Annotated[int, Field(ge=1, le=10**9)]
+    id: Name
 
-    fact: dict[str, Any]
-    text: Annotated[str, Field(max_length=2_000_000)]
-    sha256: Sha256
+
+class _Document(_Request):
+    """A file of facts as it was written, and which rows of it are meant.
+
+    The daemon reads the text itself; nothing that a command has parsed is taken over.
+    """
+
     file: Annotated[str, Field(max_length=4096)]
-    line: Annotated[int, Field(ge=0, le=10**9)]
+    text: str  # the request is bounded
+    rows: Annotated[list[_Meant], Field(min_length=1, max_length=50_000)]
 
 
 class _Apply(_Request):
-    rows: Annotated[list[_Row], Field(max_length=50_000)]
+    documents: Annotated[list[_Document], Field(max_length=10_000)]
     who: Words
 
 
@@ -184,7 +190,9 @@ def checked(request: object) -> tuple[str, dict[str, Any]]:
             " got more; ask by the edaphon command of the same version"
         )
     try:
-        found = model.model_validate({k: v for k, v in request.items() if k != "verb"})
+        found = model.model_validate(
+            {k: v for k, v in request.items() if k not in {"verb", ACCOUNT}}
+        )
     except ValidationError as error:
         raise DaemonRefuses(_refusal(str(verb), error.errors(include_url=False)[0])) from None
     return str(verb), found.model_dump()

@@ -17,13 +17,17 @@ import typer
 from edaphon.commands.check import usual_file
 from edaphon.commands.control import ControlServer
 from edaphon.commands.desk import Desk
+from edaphon.commands.doors import page_socket, page_verbs_only
 from edaphon.commands.keeping import evidence_of
 from edaphon.commands.lacking import denied, lacking
+from edaphon.commands.layout import Layout
+from edaphon.commands.owner import become_owner, mend_modes
 from edaphon.commands.service import NotKept, Overrides, Refusal, Service
 from edaphon.commands.storage import configured, fail
 from edaphon.databases import StorageFault, fault_of
 from edaphon.facts import FactRow, evidence_complaints, new_rows
 from edaphon.journal import JournalBusy
+from edaphon.people import own_account
 from edaphon.written.complaints import one_line
 
 __all__ = ["run", "running", "started"]
@@ -67,12 +71,15 @@ def run(
 
 @contextlib.contextmanager
 def running(file: Path, overrides: Overrides | None = None) -> Iterator[Service]:
-    """A started service with its control socket; typer.Exit where it can't start."""
+    """A started service with its sockets; typer.Exit where it can't start."""
     service = started(file, overrides)
-    control = ControlServer(service.layout.control, Desk(service).answer)
+    answer = Desk(service).answer
+    control = ControlServer(service.layout.control, answer)
+    page = ControlServer(page_socket(file, service.layout.folder), page_verbs_only(answer))
     try:
         yield service
     finally:
+        page.stop()
         control.stop()
         service.stop()
 
@@ -80,6 +87,11 @@ def running(file: Path, overrides: Overrides | None = None) -> Iterator[Service]
 def started(file: Path, overrides: Overrides | None = None) -> Service:
     """Check, start, and take over the facts of the configuration and of the inbox."""
     found = configured(file)
+    folder = found.config.storage.folder
+    if become_owner(folder, for_good=True):
+        _log.info("running as %s, the account that owns %s", own_account(), folder)
+    if n := mend_modes(Layout(folder)):
+        _log.info("%d files and folders of %s were open to other accounts: closed", n, folder)
     service = Service(found.document, found.config, overrides)
     try:
         service.start()

@@ -30,6 +30,7 @@ from edaphon.journal.losses import (
     open_losses,
     undeclared,
 )
+from edaphon.people import own_account
 from edaphon.written.values import instant_text
 
 __all__ = ["salvage"]
@@ -50,7 +51,7 @@ def salvage(
 
     Exit 1 while a loss is not acknowledged, or where nothing of the file can be read.
     """
-    storage = open_storage(file)
+    storage = open_storage(file, as_owner=True)
     if not storage.layout.journal.is_dir():
         raise fail(f"no journal in {storage.layout.folder}; start `edaphon run` first")
     if acknowledge:
@@ -164,7 +165,7 @@ def _acknowledge_alone(storage: Storage, who: str) -> int:
             altered = not_noted(storage, altered_releases(storage))
             n = len(open_losses(journal.copies)) + len(places) + len(altered)
             if n:
-                payload = acknowledgement(who, places, altered)
+                payload = acknowledgement(who, places, altered, own_account())
                 journal.append_now(keeper.entry(Kind.LOST, "", payload))
             return n
     except JournalBusy as busy:

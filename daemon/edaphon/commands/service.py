@@ -456,12 +456,12 @@ class Service:
                 raise
         return self._begin_series_again()
 
-    def apply(self, rows: list[FactRow], who: str) -> int:
+    def apply(self, rows: list[FactRow], who: str, account: str = "") -> int:
         """Journal new facts; those known already are passed over. Raises Refusal."""
         with self._applying:  # or two who say the same at once would both be new
-            return self._apply(rows, who)
+            return self._apply(rows, who, account)
 
-    def _apply(self, rows: list[FactRow], who: str) -> int:
+    def _apply(self, rows: list[FactRow], who: str, account: str) -> int:
         knowledge = self.deriver.knowledge
         complaints = knowledge_conflicts(
             rows, knowledge, self.config.outputs(), sheets=self.config.sheets
@@ -470,13 +470,14 @@ class Service:
             raise Refusal(complaints)
         new = new_rows(rows, knowledge)
         if new:
-            place = self.keep(fact_entries(new, knowledge, self.config, who, self.keeper))
+            entries = fact_entries(new, knowledge, self.config, who, self.keeper, account)
+            place = self.keep(entries)
             self._wait_derived(place)
         return len(new)
 
-    def keep_evidence(self, evidence: Evidence, who: str) -> None:
+    def keep_evidence(self, evidence: Evidence, who: str, account: str = "") -> None:
         """Journal a file that facts rest on. Raises ValueError for bytes of another hash."""
-        self.keep([entry_of_evidence(evidence, who, self.keeper)])
+        self.keep([entry_of_evidence(evidence, who, self.keeper, account)])
 
     def keep(self, entries: list[Entry]) -> Sequence:
         """Journal entries that people wait for: the place of the last. Raises NotKept."""
@@ -523,13 +524,13 @@ class Service:
         """What was lost of these places is known again by later entries."""
         self.journal.append([self.keeper.entry(Kind.LOST, "", entered_again(places, by))])
 
-    def acknowledge(self, who: str) -> int:
+    def acknowledge(self, who: str, account: str = "") -> int:
         """A person has noted all losses until now: how many there were."""
         places = self.deriver.doubt.places
         losses = open_losses(self.journal.copies)
         altered = self.stored.altered
         if losses or places or altered:
-            payload = acknowledgement(who, places, altered)
+            payload = acknowledgement(who, places, altered, account)
             self._wait_derived(self.keep([self.keeper.entry(Kind.LOST, "", payload)]))
             self.deriver.settle_doubt()
         return len(losses) + len(places) + len(altered)

@@ -9,6 +9,7 @@ import typer
 from edaphon.commands.check import CONFIGURATION, examine, usual_file
 from edaphon.commands.control import DaemonOff, DaemonRefuses, DaemonSilent, ask
 from edaphon.commands.layout import Layout
+from edaphon.commands.owner import become_owner, set_umask
 from edaphon.config import Configuration
 from edaphon.databases import StorageFault
 from edaphon.facts import FactRow
@@ -72,14 +73,20 @@ class Storage:
         return Series(self.layout.series, read_only=True)
 
 
-def open_storage(file: Path | None) -> Storage:
-    """The storage that a configuration names; ends with exit code 3 where that is wrong."""
+def open_storage(file: Path | None, as_owner: bool = False) -> Storage:
+    """The storage that a configuration names; ends with exit code 3 where that is wrong.
+
+    `as_owner`: root goes on as the account of the folder, for commands that read no other files.
+    """
     found = configured(file or usual_file())
+    if as_owner:
+        become_owner(found.config.storage.folder)
     return Storage(found.config, Layout(found.config.storage.folder))
 
 
 def configured(path: Path) -> Configured:
     """A configuration with its facts; ends with exit code 3 where there is none."""
+    set_umask()  # whatever this process makes from here on
     found = examine([path])
     if found.config is None or found.document is None:
         for complaint in found.complaints:

@@ -67,7 +67,7 @@ def verify(
     Without --deep the newest 200,000 entries of the journal are read, and of those before them the
     sums that are kept. Damage there shows once the service has passed over it in its daily check.
     """
-    storage = open_storage(file)
+    storage = open_storage(file, as_owner=True)
     running = _settle(storage, wait)
     series = storage.series()
     found = _ledgers(storage, series, running, deep)

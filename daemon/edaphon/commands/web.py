@@ -1,14 +1,26 @@
-"""`edaphon web`: the read-only page, in a process of its own."""
+"""`edaphon web`: the read-only page, in a process of its own that needs no access to the data."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import typer
 
+from edaphon.commands.check import CONFIGURATION, read_documents, usual_file
 from edaphon.commands.control import ask
-from edaphon.commands.storage import open_storage
+from edaphon.commands.doors import page_socket
+from edaphon.commands.storage import fail
+from edaphon.config import Storage, Web
+from edaphon.written import Document
+from edaphon.written.models import validated
 
 __all__ = ["web"]
+
+_Kind = TypeVar("_Kind", Web, Storage)
+
+
+class _Tables(NamedTuple):
+    web: Web
+    storage: Storage
 
 
 def web(
@@ -17,12 +29,34 @@ def web(
     """Serve the page of this plot on the address that [web] names."""
     from edaphon.web import ControlView, serve
 
-    storage = open_storage(file)
+    file = file or usual_file()
+    tables = _tables(file)
+    socket = page_socket(file, tables.storage.folder)
 
     def request(words: dict[str, Any]) -> dict[str, Any]:
-        result: dict[str, Any] = ask(storage.layout.control, words)
+        result: dict[str, Any] = ask(socket, words)
         return result
 
-    where = storage.config.web
+    where = tables.web
     typer.echo(f"http://{where.listen}/")
     serve(ControlView(request), where.host, where.port)
+
+
+def _tables(file: Path) -> _Tables:
+    """Those two of the configuration: the page reads nothing else, a secret least of all."""
+    documents, complaints = read_documents([file])
+    if complaints or not documents:
+        words = "\n".join(map(str, complaints)) or f"expected a configuration, got {file}"
+        raise fail(words, CONFIGURATION)
+    document = documents[0]
+    return _Tables(_table(document, "web", Web), _table(document, "storage", Storage))
+
+
+def _table(document: Document, name: str, kind: type[_Kind]) -> _Kind:
+    """Ends with the words of `edaphon check` where it is wrong."""
+    found, complaints = validated(document, (name,), kind, document.table.get(name, {}))
+    if found is None:
+        words = map(str, document.complaints or complaints)
+        raise fail("\n".join(words), CONFIGURATION)
+    whole: _Kind = found
+    return whole

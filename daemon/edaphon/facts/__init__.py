@@ -2,6 +2,7 @@
 
 from edaphon.facts.basis import Period
 from edaphon.facts.conflicts import in_order, knowledge_conflicts, new_rows
+from edaphon.facts.documents import documents_of, rows_of
 from edaphon.facts.evidence import evidence_complaints, evidence_files
 from edaphon.facts.files import FactRow, read_facts, written_ids
 from edaphon.facts.knowledge import Knowledge
@@ -45,6 +46,7 @@ __all__ = [
     "SecondInput",
     "Sensor",
     "Visit",
+    "documents_of",
     "evidence_complaints",
     "evidence_files",
     "fact_of",
@@ -56,6 +58,7 @@ __all__ = [
     "pin_of",
     "pins_needed",
     "read_facts",
+    "rows_of",
     "table_of",
     "to_payload",
     "written_ids",

@@ -22,6 +22,7 @@ class FactRow(NamedTuple):
     file: str
     line: int
     lines: Mapping[str, int]
+    document: str = ""  # the text of the whole file, the same object for all its rows
 
     def line_of(self, key: str) -> int:
         return self.lines.get(key, self.line)
@@ -79,7 +80,7 @@ def _row(
 ) -> FactRow:
     line = document.line(place)
     lines = {key: document.line((*place, key)) for key in row}
-    return FactRow(fact, texts.of(line), sha256, document.file, line, lines)
+    return FactRow(fact, texts.of(line), sha256, document.file, line, lines, document.text)
 
 
 class _Texts:

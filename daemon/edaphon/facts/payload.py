@@ -6,19 +6,28 @@ from typing import Any, NamedTuple
 import orjson
 
 from edaphon.facts.model import KINDS, Calibration, Fact, FactoryCurve
+from edaphon.people import person
 from edaphon_calibration.curves import curve, curve_names
 
 __all__ = ["FactPayload", "fact_of", "from_payload", "table_of", "to_payload"]
 
 
 class FactPayload(NamedTuple):
-    """A fact with the TOML text it was written in, the SHA-256 of its file, and who applied it."""
+    """A fact with the TOML text it was written in, the SHA-256 of its file, and who applied it.
+
+    `who` is the name that was given, `account` that of the system; entries of before have none.
+    """
 
     fact: Fact
     text: str
     sha256: str
     file: str
     who: str
+    account: str = ""
+
+    @property
+    def person(self) -> str:
+        return person(self.who, self.account)
 
 
 def table_of(fact: Fact) -> dict[str, Any]:
@@ -42,8 +51,9 @@ def _in_order(curve_name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: parameters[name] for name in (*first, *parameters)}
 
 
-def to_payload(fact: Fact, text: str, sha256: str, file: str, who: str) -> bytes:
+def to_payload(fact: Fact, text: str, sha256: str, file: str, who: str, account: str = "") -> bytes:
     whole = {"fact": table_of(fact), "text": text, "sha256": sha256, "file": file, "who": who}
+    whole |= {"account": account} if account else {}
     return orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)
 
 
@@ -53,5 +63,10 @@ def from_payload(payload: bytes) -> FactPayload:
     if not isinstance(whole, dict) or not isinstance(whole.get("fact"), dict):
         raise ValueError("expected a JSON object with a fact in it")
     return FactPayload(
-        fact_of(whole["fact"]), whole["text"], whole["sha256"], whole["file"], whole["who"]
+        fact_of(whole["fact"]),
+        whole["text"],
+        whole["sha256"],
+        whole["file"],
+        whole["who"],
+        whole.get("account", ""),
     )

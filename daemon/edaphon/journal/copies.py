@@ -185,7 +185,7 @@ class CopyFile:
         with contextlib.suppress(OSError):
             # not synchronised: a place that is too old is looked behind of
             handle = os.open(
-                self._folder / _REACHED, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644
+                self._folder / _REACHED, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640
             )
             try:
                 os.pwrite(handle, data, 0)

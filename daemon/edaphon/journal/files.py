@@ -115,7 +115,7 @@ def numbers_there(folder: Path) -> set[int]:
 
 def take_lock(folder: Path) -> int:
     """The writer's lock, as an open file; raises JournalBusy. The kernel frees it at exit."""
-    lock = os.open(folder / "journal.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    lock = os.open(folder / "journal.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -313,7 +313,7 @@ def seal(path: Path) -> bool:
         return False
     if mode != "delete":
         return False
-    path.chmod(0o444)
+    path.chmod(0o440)
     return True
 
 

@@ -158,12 +158,16 @@ def acknowledged_releases(copies: Copies) -> set[tuple[str, str]]:
 
 
 def acknowledgement(
-    who: str, without: Iterable[Sequence], releases: Mapping[str, list[str]] | None = None
+    who: str,
+    without: Iterable[Sequence],
+    releases: Mapping[str, list[str]] | None = None,
+    account: str = "",
 ) -> bytes:
     """The payload of an entry of kind LOST that closes all losses before it."""
     places = [place.number for place in without]
     table: dict[str, Any] = {"acknowledged": True, "who": who, "without": places}
     table |= {"releases": dict(releases)} if releases else {}
+    table |= {"account": account} if account else {}
     return orjson.dumps(table, option=orjson.OPT_SORT_KEYS)
 
 

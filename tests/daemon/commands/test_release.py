@@ -22,6 +22,7 @@ from edaphon.commands.release import making as release_making
 from edaphon.commands.run import running
 from edaphon.commands.storage import open_storage
 from edaphon.journal import Journal, Kind, read_only
+from edaphon.people import own_account
 from edaphon.series import Series
 
 CORRECTION = (
@@ -101,6 +102,7 @@ def test_the_journal_knows_a_release_and_up_to_where_it_knew(plot):
             "rows": made["rows"],
             "known_sequence": str(last),
             "who": "A. Roth",
+            "account": own_account(),
             "note": "",
             "file_sha256": sha256(file.read_bytes()).hexdigest(),
         }
@@ -135,7 +137,7 @@ def test_a_release_is_never_changed_and_wrong_words_are_refused(plot):
     call(plot, "release", "r1")
     path = plot.storage / "releases" / "r1.sqlite"
     before = path.read_bytes()
-    assert path.stat().st_mode & 0o777 == 0o444
+    assert path.stat().st_mode & 0o777 == 0o440
     assert "never changed" in call(plot, "release", "r1", codes=(1,))[1]
     assert path.read_bytes() == before
     assert "expected a name of letters" in call(plot, "release", "../r", codes=(2,))[1]

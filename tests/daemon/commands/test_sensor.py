@@ -11,6 +11,7 @@ from tests.stories.station import Station
 from edaphon.commands.bench.verbs import changes_address
 from edaphon.commands.run import running
 from edaphon.journal import Kind, Purpose, read_only
+from edaphon.people import own_account
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
 
 
@@ -49,6 +50,7 @@ def test_an_address_is_changed_through_the_daemon_and_what_must_follow_is_told(t
     ]
     note = orjson.loads(next(e for e in entries if e.kind == Kind.NOTE).payload)
     assert note["who"] == "K. Berg"
+    assert note["account"] == own_account()
     assert note["what"] == "address of sdi12/a changed to c"
 
 

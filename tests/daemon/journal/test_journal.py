@@ -147,7 +147,7 @@ def test_a_new_file_begins_at_the_size_limit_and_the_old_one_is_closed_for_ever(
         assert [place.n for place in places if place.file == 2][0] == 1
         for number in range(1, places[-1].file):
             closed = journal_file(tmp_path, number)
-            assert closed.stat().st_mode & 0o777 == 0o444
+            assert closed.stat().st_mode & 0o777 == 0o440
             assert not closed.with_name(closed.name + "-wal").exists()
         assert [sequence for sequence, _ in journal.scan()] == places
         assert [s for s, _ in journal.scan(start=places[4])] == places[5:]
@@ -175,7 +175,7 @@ def test_a_file_that_a_crash_left_open_behind_a_newer_one_is_closed_at_start(
     with closing(sqlite3.connect(journal_file(tmp_path))) as connection, connection:
         connection.execute("UPDATE header SET last_n = NULL")
     with Journal.open(tmp_path, SetClock()) as journal:
-        assert journal_file(tmp_path).stat().st_mode & 0o777 == 0o444
+        assert journal_file(tmp_path).stat().st_mode & 0o777 == 0o440
         assert everything(journal) == [record(1), record(2)]
 
 

@@ -37,6 +37,7 @@ from edaphon.config import Configuration
 from edaphon.facts import Knowledge
 from edaphon.facts.swaps import contradictions, explanations
 from edaphon.journal import Journal, Kind, Purpose
+from edaphon.people import own_account
 from edaphon_drivers import sdi12
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer
@@ -284,6 +285,7 @@ class Bench:
         good = finished.fault is None and after is not None and after.address == new
         what = f"address of {name}/{old} changed to {new}" if good else str(finished.fault)
         note = {"what": what, "who": who, "serial": before.extra, "source": f"{name}/{old}"}
+        note |= {"account": request.get("account") or own_account()}
         payload = orjson.dumps(note, option=orjson.OPT_SORT_KEYS)
         note_entry = self._keeper.entry(Kind.NOTE, f"{name}/{new}", payload, None, Purpose.VISIT)
         self._journal.append([note_entry])

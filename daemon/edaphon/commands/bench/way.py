@@ -9,6 +9,7 @@ from edaphon.clock import SystemClock
 from edaphon.commands.bench.line import BenchLine, own_line
 from edaphon.commands.bench.verbs import LONGEST_S, Bench
 from edaphon.commands.control import DaemonOff, DaemonRefuses, DaemonSilent, ask
+from edaphon.commands.owner import as_owner
 from edaphon.commands.storage import Storage, fail
 from edaphon.derive import known_facts
 from edaphon.facts import Knowledge
@@ -65,7 +66,7 @@ def opened_bench(storage: Storage) -> Iterator[Callable[..., Any]]:
     try:
         ask(storage.layout.control, {"verb": "bench"})
     except DaemonOff:
-        with _own_bench(storage) as bench:
+        with as_owner(storage.layout.folder), _own_bench(storage) as bench:
             yield bench.ask
         return
     except DaemonSilent as silent:

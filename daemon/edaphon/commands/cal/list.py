@@ -14,6 +14,7 @@ from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.commands.table import show_rows
 from edaphon.facts import Calibration, Fact, FactoryCurve, FieldCheck, Revocation, pin_of
 from edaphon.facts.calibrations import OfSubject
+from edaphon.people import person
 from edaphon.written.values import instant_text
 from edaphon_calibration.errors import suggestion
 from edaphon_drivers.sheets import Sheets
@@ -57,7 +58,8 @@ def listed(
     if json:
         typer.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
         return
-    show_rows(HEADER, ([row[name] for name in HEADER] for row in rows))
+    shown = [{**row, "who": person(row["who"], row["account"])} for row in rows]
+    show_rows(HEADER, ([row[name] for name in HEADER] for row in shown))
     for row in rows:
         if row["sheet"]:
             typer.echo(f"{row['id']}: {row['sheet']}", err=True)
@@ -94,7 +96,7 @@ def _row(fact: Fact, one: Entered) -> dict[str, Any]:
         told |= {"curve": f"{found}, u {fact.u_reference:g}"}
     elif isinstance(fact, FactoryCurve):
         told |= {"subject": " ".join(fact.key), "curve": fact.curve, "from": None, "to": None}
-    return told | {"known_since": one.known_since, "who": one.told.who}
+    return told | {"known_since": one.known_since, "who": one.told.who, "account": one.told.account}
 
 
 def state_of(told: Told, one: Entered) -> State:

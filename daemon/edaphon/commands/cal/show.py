@@ -81,6 +81,7 @@ def _entry(told: Told, one: Entered) -> dict[str, Any]:
     later = [e.told.fact.id for e in told.entered if e.told.fact.supersedes == fact.id]
     return {
         "who": one.told.who,
+        "account": one.told.account,
         "known_since": one.known_since,
         "place": str(one.place),
         "file": one.told.file,

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from textwrap import indent
 from typing import Any
 
+from edaphon.people import person
+
 __all__ = ["lines_of"]
 
 Told = Mapping[str, Any]
@@ -27,7 +29,8 @@ def lines_of(told: Told) -> Iterator[str]:
     if told["kind"] != "factory":
         yield f"valid         {_span(fact)}"
     yield from _in_force(told)
-    yield f"entered       by {told['who']} at {told['known_since']} (journal {told['place']})"
+    who = person(told["who"], told["account"])
+    yield f"entered       by {who} at {told['known_since']} (journal {told['place']})"
     yield f"              from {told['file']}{_hash(told['sha256'])}"
     if told["supersedes"]:
         yield f"supersedes    {told['supersedes']}"

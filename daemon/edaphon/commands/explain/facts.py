@@ -23,6 +23,7 @@ def fact_entry(history: History, fact: Fact) -> dict[str, Any] | None:
     told = from_payload(entry.payload)
     return {
         "who": told.who,
+        "account": told.account,
         "known_since": instant_text(entry.received_ns),
         "file": told.file,
         "sha256": told.sha256,

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from textwrap import wrap
 from typing import Any
 
+from edaphon.people import person
+
 __all__ = ["lines_of"]
 
 Told = Mapping[str, Any]
@@ -71,8 +73,9 @@ def _deployment(deployment: Told | None) -> Iterator[str]:
 
 def _entered(entered: Told | None) -> Iterator[str]:
     if entered is not None:
+        who = person(entered["who"], entered["account"])
         yield (
-            f"              entered by {entered['who']} at {entered['known_since']}"
+            f"              entered by {who} at {entered['known_since']}"
             f" (journal {entered['place']})"
         )
         yield f"              from {entered['file']}, sha256 {entered['sha256']}"

@@ -13,6 +13,7 @@ from edaphon.commands.explain.facts import fact_entry, papers_of, period_of, sub
 from edaphon.derive.chains import says_of
 from edaphon.derive.explaining import Again
 from edaphon.facts import Calibration, Deployment, FieldCheck, Knowledge, Revocation
+from edaphon.people import person
 from edaphon.written.values import instant_text
 
 __all__ = ["field_checks_of", "why_no_chain"]
@@ -84,7 +85,10 @@ def _taken_back(case: Case, again: Again) -> Iterator[str]:
         for revocation in knowledge.current(Revocation):
             if revocation.of in names:
                 entered = fact_entry(case.history, revocation)
-                by = f" by {entered['who']} at {entered['known_since']}" if entered else ""
+                by = ""
+                if entered:
+                    who = person(entered["who"], entered["account"])
+                    by = f" by {who} at {entered['known_since']}"
                 yield f"{revocation.of} was taken back{by} ({revocation.id}): {revocation.why}"
 
 

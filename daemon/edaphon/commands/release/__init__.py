@@ -40,7 +40,7 @@ def release(
 
     Exit 1 if one of them is not what was released.
     """
-    storage = open_storage(file)
+    storage = open_storage(file, as_owner=True)
     if name:
         span = instant(start, -FAR_NS), instant(end, FAR_NS)
         wanted = Wanted(name, tuple(channel or ()), *span, note, who or account_name())

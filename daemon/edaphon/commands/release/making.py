@@ -22,6 +22,7 @@ from edaphon.databases import make_folder, sync_folder
 from edaphon.derive import known_facts
 from edaphon.journal import DamagedRow, Journal, JournalBusy, JournalReader, Kind, read_only
 from edaphon.nouns import Channel, Sequence
+from edaphon.people import own_account
 from edaphon.series import DamagedBlock, Release, Series, write_release
 from edaphon.written.values import instant_text
 
@@ -59,7 +60,7 @@ def make_release(storage: Storage, wanted: Wanted) -> Release:
             raise fail(str(damage)) from None
         finally:
             series.close()
-        part.chmod(0o444)
+        part.chmod(0o440)
         _sync(part)
         # First the note: a name that a file has is known to the journal, whenever power fails.
         _note(storage, made, part)
@@ -180,7 +181,8 @@ def _note(storage: Storage, made: Release, part: Path) -> None:
         clock = SystemClock()
         try:
             with Journal.open(storage.layout.journal, clock) as journal:
-                payload = orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
+                note = {**told, "account": own_account()}
+                payload = orjson.dumps(note, option=orjson.OPT_SORT_KEYS)
                 journal.append_now(Timekeeper(clock, boot_id()).entry(Kind.NOTE, "", payload))
         except JournalBusy as busy:
             raise fail(str(busy), TRY_AGAIN) from None

@@ -1,0 +1,34 @@
+"""Who did something: the name that a person gave, and the account that the system vouches for."""
+
+import os
+import pwd
+import socket
+import struct
+
+__all__ = ["account_of", "own_account", "peer_account", "person"]
+
+_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid of SO_PEERCRED, unix(7)
+
+
+def account_of(uid: int) -> str:
+    """The name of an account; its number where it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def own_account() -> str:
+    """Of whoever started this process, whatever the environment says."""
+    return account_of(os.getuid())
+
+
+def peer_account(connection: socket.socket) -> str:
+    """Of the process at the other end of a unix socket, as the kernel knows it."""
+    found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    return account_of(_CREDENTIALS.unpack(found)[1])
+
+
+def person(who: str, account: str) -> str:
+    """Both for a person to read: the account stands behind a name that is another one."""
+    return who if account in {"", who} else f"{who} (account {account})"
