@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from edaphon.written.reading import read_text
+from edaphon.written.reading import read_secret
 
 __all__ = [
     "FACT_TABLES",
@@ -182,6 +182,8 @@ def _hash(text: object) -> str:
 def absolute_path(value: object) -> Path:
     if not isinstance(value, str | Path) or not Path(value).is_absolute():
         raise wrong('an absolute path in quotes, such as "/var/lib/edaphon"')
+    if ".." in Path(value).parts or "\0" in str(value):
+        raise wrong('a path that does not climb with "..", such as "/var/lib/edaphon"')
     return Path(value)
 
 
@@ -249,7 +251,7 @@ class Secret(Table):
         """The secret itself, read now; raises OSError or LookupError. Never log what it returns."""
         if self.env is not None:
             return os.environ[self.env]
-        return read_text(self._path()).rstrip("\r\n")
+        return read_secret(self._path())[0]
 
     def trouble(self) -> str:
         """Why the secret can't be had, "" when it can."""
@@ -260,13 +262,12 @@ class Secret(Table):
 
 def _file_trouble(path: Path) -> str:
     try:
-        empty = not read_text(path).strip()
-        mode = path.stat().st_mode
+        text, open_to_others = read_secret(path)
     except (OSError, UnicodeDecodeError) as error:
         return f"{path} can't be read ({getattr(error, 'strerror', None) or 'not UTF-8'})"
-    if empty:
+    if not text.strip():
         return f"{path} is empty"
-    return f"{path} is open to others: chmod 640 {path}" if mode & 0o007 else ""
+    return f"{path} is open to others: chmod 640 {path}" if open_to_others else ""
 
 
 def _secret_or_text(value: object) -> "Secret | str":

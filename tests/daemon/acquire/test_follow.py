@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tests.daemon.acquire.followed_files import HEAD, row
 
+from edaphon.acquire import renamed
 from edaphon.journal import Kind
 from edaphon_drivers.payloads import unpack_piece
 from edaphon_drivers.sheets import load_sheet
@@ -77,15 +78,15 @@ def test_a_file_that_cannot_be_read_is_told_and_keeps_no_other_from_being_taken(
     told = []
     monkeypatch.setattr(plot.follower, "_on_state", lambda who, what: told.append(what))
     plot.write("b.csv", HEAD + row(7))
-    real = Path.open
+    real = renamed.open_file
 
-    def denied(path, *args, **more):
-        if path.name == "a.csv":
+    def denied(path, within):
+        if Path(path).name == "a.csv":
             raise PermissionError(13, "Permission denied", str(path))
-        return real(path, *args, **more)
+        return real(path, within)
 
     plot.write("a.csv", HEAD + row(1))
-    monkeypatch.setattr(Path, "open", denied)
+    monkeypatch.setattr(renamed, "open_file", denied)
     plot.look()
     assert plot.numbers() == [7.5]
     assert "a.csv" in told[-1]
