@@ -19,12 +19,14 @@ __all__ = [
     "leaves",
     "open_descriptor",
     "open_file",
+    "read_certificates",
     "switch_trouble",
     "write_switch",
 ]
 
 SYSFS = "/sys"
 _KERNEL = ("/proc", SYSFS)
+_MOST_CERTIFICATE_BYTES = 4 << 20
 _KINDS = (
     (S_ISFIFO, "a pipe"),
     (S_ISCHR, "a device"),
@@ -52,6 +54,21 @@ def open_descriptor(path: str | Path, within: str | Path | None = None) -> int:
 def open_file(path: str | Path, within: str | Path | None = None) -> io.FileIO:
     """As `open_descriptor`, without a buffer."""
     return io.FileIO(open_descriptor(path, within), "rb")
+
+
+def read_certificates(path: Path) -> str:
+    """The text of a PEM file; OSError, with the file in its words, for what is none.
+
+    OpenSSL would wait for a pipe, and read a device for ever.
+    """
+    try:
+        with open_file(path, path.parent) as file:
+            text = file.read(_MOST_CERTIFICATE_BYTES).decode("ascii", "ignore")
+    except OSError as error:
+        raise OSError(error.errno, f"{path}: {error.strerror}") from None
+    if "-----BEGIN CERTIFICATE-----" not in text:  # nothing would mean: trust the system's
+        raise OSError(EINVAL, f"{path}: no certificate in PEM")
+    return text
 
 
 def leaves(path: str | Path, within: str | Path) -> bool:

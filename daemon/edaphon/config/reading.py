@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from edaphon.config.codecs import read_codec
@@ -18,11 +19,18 @@ from edaphon.written import FACT_TABLES, Complaint, Document, did_you_mean
 from edaphon.written.lines import Place
 from edaphon.written.models import came_text, keys_of, toml_text, validated
 from edaphon.written.reading import read_bytes
-from edaphon.written.values import Secret, Table
+from edaphon.written.values import Secret
 from edaphon_drivers.outside import SYSFS, switch_trouble
 from edaphon_drivers.sheets import Output, UnknownModel
 
-__all__ = ["Draft", "file_complaints", "read_config", "read_draft", "things_lacking"]
+__all__ = [
+    "Draft",
+    "file_complaints",
+    "named_values",
+    "read_config",
+    "read_draft",
+    "things_lacking",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +94,10 @@ def file_complaints(document: Document, parts: Parts) -> list[Complaint]:
     return found
 
 
-def things_lacking(document: Document, place: Place, table: Table) -> list[Complaint]:
+def things_lacking(document: Document, place: Place, table: BaseModel) -> list[Complaint]:
     """About the secrets and the files (keys that end in _file) of one table."""
     found: list[Complaint] = []
-    for inside, value in _values(place, table):
+    for inside, value in named_values(place, table):
         key = inside[-1]
         if isinstance(value, Secret) and (trouble := value.trouble()):
             line = document.line(inside)
@@ -129,7 +137,7 @@ def _switches(document: Document, parts: Parts) -> Iterator[Complaint]:
             yield Complaint(document.file, document.line(place), _dotted(place), came, right)
 
 
-def _values(place: Place, table: Table) -> Iterator[tuple[Place, Any]]:
+def named_values(place: Place, table: BaseModel) -> Iterator[tuple[Place, Any]]:
     """What the keys of a table hold, and those of the tables in it that have any names."""
     for key, value in table:
         yield (*place, key), value

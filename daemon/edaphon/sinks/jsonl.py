@@ -40,6 +40,11 @@ class Settings(Table):
         """Where the lines are: with another place all of them are sent again."""
         return str(self.folder)
 
+    @property
+    def reaches(self) -> Iterator[tuple[str, Path]]:
+        """What is written, by its key."""
+        yield "folder", self.folder
+
 
 class JsonlSink:
     """See Sink; returns after fsync of every file it wrote to."""

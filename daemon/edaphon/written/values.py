@@ -39,6 +39,7 @@ __all__ = [
     "instant_text",
     "is_hash",
     "revealed",
+    "secret_host",
     "wrong",
 ]
 
@@ -285,6 +286,15 @@ SecretOrText = Annotated[Secret | str, PlainValidator(_secret_or_text)]
 def revealed(value: Secret | str) -> str:
     """The text itself; raises OSError, LookupError or UnicodeDecodeError as Secret.reveal does."""
     return value.reveal() if isinstance(value, Secret) else value
+
+
+def secret_host(url: Secret) -> str:
+    """The host of a secret address that goes over http unencrypted, "" for any other."""
+    try:
+        parts = urlsplit(url.reveal().strip())
+        return parts.hostname or "" if parts.scheme == "http" else ""
+    except (OSError, LookupError, ValueError):
+        return ""
 
 
 def http_place(url: str) -> str:

@@ -28,6 +28,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edaphon_drivers.faults import LinkDown
 from edaphon_drivers.links.mqtt_stream import Published, Stream
 from edaphon_drivers.links.takeover import ShortConnections
+from edaphon_drivers.outside import read_certificates
 
 __all__ = ["Acknowledgement", "MessageIn", "MqttLink", "MqttOptions", "MqttState"]
 
@@ -391,7 +392,8 @@ class _Client(Client):
 
 def _tls_context(options: MqttOptions) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=options.ca_file)
+        trusted = read_certificates(options.ca_file) if options.ca_file else None
+        context = ssl.create_default_context(cadata=trusted)
         if options.cert_file is not None:
             context.load_cert_chain(options.cert_file, options.key_file)
     except OSError as error:
