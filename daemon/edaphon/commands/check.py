@@ -118,7 +118,7 @@ def usual_file() -> Path:
 
 def examine(files: Sequence[Path], knowledge: Knowledge | None = None) -> Examined:
     """All that these files say and all that is wrong with it, on top of what is known already."""
-    documents, complaints = _read(files)
+    documents, complaints = _read(_plain_files(files))
     configs = [d for d in documents if _is_config(d)]
     complaints += _too_many(configs)
     draft = read_draft(configs[0]) if configs else None
@@ -173,16 +173,16 @@ def _facts(
     return tuple(rows), complaints + conflicts + evidence
 
 
-def _read(files: Iterable[Path]) -> tuple[list[Document], list[Complaint]]:
+def _read(files: Iterable[tuple[Path, Path | None]]) -> tuple[list[Document], list[Complaint]]:
     documents: list[Document] = []
     complaints: list[Complaint] = []
-    for path in dict.fromkeys(_plain_files(files)):
+    for path, within in dict(files).items():
         if not is_text(str(path)):
             came = "the name of this file is not UTF-8"
             complaints.append(Complaint(str(path), 1, "", came, "another name"))
             continue
         try:
-            documents.append(read_document(str(path), read_text(path, "utf-8-sig")))
+            documents.append(read_document(str(path), read_text(path, "utf-8-sig", within=within)))
         except OSError as error:
             came = f"can't be read ({error.strerror})"
             complaints.append(Complaint(str(path), 1, "", came, _readable(path, error)))
@@ -202,12 +202,13 @@ def _readable(path: Path, error: OSError) -> str:
     return "a file that this account can read"
 
 
-def _plain_files(files: Iterable[Path]) -> Iterator[Path]:
+def _plain_files(files: Iterable[Path]) -> Iterator[tuple[Path, Path | None]]:
+    """With the folder that a link may not leave: what a person names may lie anywhere."""
     for path in files:
         if path.is_dir():
-            yield from sorted(path.glob("*.toml"))
+            yield from ((inside, path) for inside in sorted(path.glob("*.toml")))
         else:
-            yield path
+            yield path, None
 
 
 def _is_config(document: Document) -> bool:
@@ -224,12 +225,13 @@ def _too_many(configs: Sequence[Document]) -> Iterator[Complaint]:
         yield Complaint(other.file, 1, "", came, f"only fact tables here ({tables})")
 
 
-def _inbox(draft: Draft, documents: Iterable[Document]) -> list[Path]:
+def _inbox(draft: Draft, documents: Iterable[Document]) -> list[tuple[Path, Path | None]]:
     inbox = draft.parts.facts.inbox if draft.parts.facts else None
     if inbox is None:
         return []
     given = {Path(document.file).resolve() for document in documents}
-    return [path for path in sorted(inbox.glob("*.toml")) if path.resolve() not in given]
+    found = (path for path in sorted(inbox.glob("*.toml")) if path.resolve() not in given)
+    return [(path, inbox) for path in found]
 
 
 def _kind_complaints(

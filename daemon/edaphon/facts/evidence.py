@@ -90,7 +90,7 @@ def _trouble(one: NamedFile, is_secret: bool) -> tuple[str, str] | None:
 
 def _unread(one: NamedFile, error: OSError) -> tuple[str, str]:
     if error.errno == EFBIG:
-        came = f'"{one.name}" is {error.strerror}'
+        came = f'"{one.name}" is too large'
         return came, f"at most {LARGEST_BYTES / 1e6:.0f} MB: the journal keeps it"
     came = f'"{one.name}" can\'t be read ({error.strerror})'
     return came, f"a file in {one.folder.absolute()} that this account can read"
