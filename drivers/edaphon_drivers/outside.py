@@ -57,17 +57,14 @@ def open_file(path: str | Path, within: str | Path | None = None) -> io.FileIO:
 
 
 def read_certificates(path: Path) -> str:
-    """The text of a PEM file; OSError, with the file in its words, for what is none.
+    """The text of a PEM file; OSError for what is none.
 
     OpenSSL would wait for a pipe, and read a device for ever.
     """
-    try:
-        with open_file(path, path.parent) as file:
-            text = file.read(_MOST_CERTIFICATE_BYTES).decode("ascii", "ignore")
-    except OSError as error:
-        raise OSError(error.errno, f"{path}: {error.strerror}") from None
+    with open_file(path, path.parent) as file:
+        text = file.read(_MOST_CERTIFICATE_BYTES).decode("ascii", "ignore")
     if "-----BEGIN CERTIFICATE-----" not in text:  # nothing would mean: trust the system's
-        raise OSError(EINVAL, f"{path}: no certificate in PEM")
+        raise OSError(EINVAL, "no certificate in PEM", str(path))
     return text
 
 

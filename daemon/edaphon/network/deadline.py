@@ -105,6 +105,10 @@ def ended_at(sock: socket.socket, deadline: Deadline) -> Iterator[None]:
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     """TLS 1.2 or newer that checks certificate and name; raises OSError for an unreadable file."""
-    context = ssl.create_default_context(cadata=read_certificates(ca_file) if ca_file else None)
+    try:
+        trusted = read_certificates(ca_file) if ca_file else None
+    except OSError as error:
+        raise OSError(error.errno, f"ca_file {ca_file}: {error.strerror}") from None
+    context = ssl.create_default_context(cadata=trusted)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

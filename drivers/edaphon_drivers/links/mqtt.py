@@ -398,6 +398,6 @@ def _tls_context(options: MqttOptions) -> ssl.SSLContext:
             context.load_cert_chain(options.cert_file, options.key_file)
     except OSError as error:
         files = f"{options.ca_file or 'the system'}, {options.cert_file or 'no client certificate'}"
-        raise LinkDown("certificates that can be read", str(error), files) from error
+        raise LinkDown("certificates that can be read", error.strerror or "", files) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
