@@ -12,6 +12,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -19,12 +20,14 @@ import pytest
 from tests.daemon.alerts.receivers.servers import Asked, FakeServer, fake_server
 from tests.daemon.commands.calling import call, call_plain, until
 from tests.daemon.web.served import served
-from tests.stories.station import Station, json_node, json_node_facts
+from tests.own_sheets import OWN_SHEETS
+from tests.stories.station import Station
 
 from edaphon.commands.control import ask
 from edaphon.commands.run import running
 from edaphon.journal import read_only
 from edaphon.web import ControlView
+from edaphon_drivers.simulators.files import SimulatedLogger
 
 RUN = 6  # characters of a secret in a row that show it
 NAMES = (
@@ -183,7 +186,7 @@ def hostile(places: Places) -> Iterator[str]:
     (inbox / "evil.toml").symlink_to(places.file("inbox_target", "root = {} {}"))
     (inbox / "cal.pdf").symlink_to(places.file("evidence_target"))
     (inbox / "hidden.toml").write_text(
-        '[[calibration]]\nid = "k"\nchannel = "n1-temp"\ncurve = "linear"\n'
+        '[[calibration]]\nid = "k"\nchannel = "t"\ncurve = "linear"\n'
         'parameters = { c0 = 0, c1 = 1 }\nwho = "me"\nhow = "lab"\nfrom = "2026-01-01T00:00:00Z"\n'
         'evidence = { "cal.pdf" = "?" }\n'
     )
@@ -243,23 +246,47 @@ def journalled(station: Station) -> Iterator[tuple[str, bytes]]:
         yield f"entry {place}", entry.payload
 
 
+def followed(places: Places) -> Iterator[str]:
+    """A logger's file with a number, so that the sinks have something to refuse."""
+    good = places.folder / "good"
+    good.mkdir()
+    begin = datetime.now(UTC).replace(tzinfo=None, microsecond=0) - timedelta(days=9)
+    fields = [("T_5_Avg", "Deg C", "Avg")]
+    logger = SimulatedLogger(good / "cr1000.dat", fields, begin, timedelta(minutes=30))
+    for celsius in (4.25, 5.5, 6.75):
+        logger.step([celsius])
+    yield OWN_SHEETS
+    yield (
+        f'[[source]]\nname = "cr1000"\nfile = "{good}/*.dat"\nmodel = "plot.cr1000"\n'
+        'settings = { utc_offset = "+00:00", interval_s = 1800 }\n'
+    )
+
+
+FACTS = (
+    '[[channel]]\nid = "t"\nquantity = "soil_temperature"\nunit = "degC"\nreplicate = 1\n'
+    '[[deployment]]\nid = "d"\nchannel = "t"\nsource = "file/cr1000"\n'
+    'output = "soil_temperature"\n'
+)
 COMMANDS: tuple[tuple[str, ...], ...] = (
     ("status",),
     ("status", "--json"),
     ("alert", "list", "--json"),
-    ("alert", "test", "--json"),
-    ("alert", "rehearse", "--json"),
+    *(("alert", "test", name) for name in ("slack", "own", "mail", "any", "sms")),
+    ("alert", "rehearse", "sink-away"),
     ("sink", "list", "--json"),
     ("files", "list", "--json"),
     ("verify",),
-    ("query", "n1-temp"),
-    ("explain", "n1-temp"),
-    ("cal", "show", "n1-temp"),
+    ("query", "t"),
+    ("explain", "t"),
+    ("cal", "list"),
+    ("cal", "show", "k"),
+    ("visit", "list"),
     ("decode", "--source", "tls/a84041b2c1d5e6f0", "--payload", "00"),
     ("decode", "--source", "tls/a84041b2c1d5e6f1", "--payload", "00"),
     ("apply", "--dry-run"),
-    ("release", "make", "r1"),
-    ("query", "n1-temp", "--release", "r1"),
+    ("release", "r1"),
+    ("release",),
+    ("query", "t", "--release", "r1"),
     ("salvage",),
     ("scan",),
 )
@@ -288,22 +315,23 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
 def test_no_secret_is_in_anything_that_comes_out(
     places: Places, caplog: pytest.LogCaptureFixture
 ) -> None:
-    found: dict[str, set[str]] = {}
     with fake_server(failing) as server, repeating_broker() as broker:
-        tables = [*outward(places, server, broker), *hostile(places), json_node("home", "plot/n1")]
-        station = Station(places.folder, tables, [json_node_facts("home", "plot/n1", "n1")])
+        tables = [*outward(places, server, broker), *hostile(places), *followed(places)]
+        station = Station(places.folder, tables, [FACTS])
         with caplog.at_level(logging.DEBUG), running(station.file) as service:
-            until(lambda: len({asked.path for asked in server.asked}) >= 1)
+            until(
+                lambda: echo_of(server) >= {"heartbeat_path", "influx1_password", "influx2_token"}
+            )
             until(lambda: service.inlets.readers["home"].link.state.trouble)
-            for what, text in printed(station):
-                found[what] = shown(text)
+            texts = dict(printed(station))
             asked = echo_of(server)
-        found["log"] = shown(caplog.text)
-    for what, data in (*stored(station.storage), *journalled(station)):
-        found[what] = shown(data)
+    outputs = {"log": caplog.text, **texts, **dict(stored(station.storage))}
+    found = {what: shown(data) for what, data in (*outputs.items(), *journalled(station))}
     assert {what: names for what, names in found.items() if names} == {}
     assert asked >= {"heartbeat_path", "slack_path", "webhook_token", "webhook_header"}
-    assert len(found) > len(COMMANDS) + 10
+    for words in (("query", "t"), ("query", "t", "--release", "r1")):
+        assert "6.75" in texts[" ".join(words)]  # what comes out is not just an error
+    assert "slack" in texts["alert test slack"]
 
 
 def echo_of(server: FakeServer) -> set[str]:
