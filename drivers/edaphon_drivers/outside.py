@@ -9,7 +9,7 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import EINVAL, EISDIR, EPERM
+from errno import EINVAL, EISDIR, ELOOP
 from pathlib import Path
 from stat import S_ISBLK, S_ISCHR, S_ISDIR, S_ISFIFO, S_ISLNK, S_ISREG, S_ISSOCK
 
@@ -45,9 +45,9 @@ def open_descriptor(path: str | Path, within: str | Path | None = None) -> int:
         if not S_ISREG(mode):
             raise OSError(EISDIR if S_ISDIR(mode) else EINVAL, _kind(mode), str(path))
         if _below(place, *_KERNEL):
-            raise OSError(EPERM, "a file of the kernel, which is no file on a disk", str(path))
+            raise OSError(EINVAL, "a file of the kernel, which is no file on a disk", str(path))
         if within is not None and not _below(place, os.path.realpath(within)):
-            raise OSError(EPERM, f"a link that leaves {within}: to {place}", str(path))
+            raise OSError(ELOOP, f"a link that leaves {within}: to {place}", str(path))
         return _reopened(found, path, os.O_RDONLY)
 
 

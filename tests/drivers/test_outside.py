@@ -77,7 +77,7 @@ def test_a_link_may_stay_in_its_folder_and_not_leave_it(tmp_path: Path) -> None:
         with open_file(name, name.parent) as file:
             assert file.read() == b"data"
     for name in ("theirs.csv", "below/a.csv", "../data-of-others/a.csv"):
-        with pytest.raises(PermissionError, match="a link that leaves"):
+        with pytest.raises(OSError, match="a link that leaves"):
             open_file(data / name, data)
         assert leaves(data / name, data)
     assert not leaves(data / "now.csv", data)

@@ -120,7 +120,7 @@ def _no_file(document: Document, place: Place, path: Path) -> Iterator[Complaint
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "not UTF-8"
         line, came = document.line(place), f'"{path}" can\'t be read ({why})'
-        right = "a file of its own that this account can read"
+        right = "the file itself, which this account can read"
         yield Complaint(document.file, line, _dotted(place), came, right)
 
 
