@@ -72,7 +72,8 @@ def check(
 ) -> None:
     """List every mistake in the configuration and in fact files; nothing is changed.
 
-    A good configuration is shown with what will be read, written and connected to. Facts are held against those that were applied already, where there is a journal.
+    A good configuration is shown with what will be read, written and connected to. Facts are held
+    against those that were applied already, where there is a journal.
     """
     places = files or [usual_file()]
     found, applied = examine(places), Knowledge()
