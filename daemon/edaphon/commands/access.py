@@ -131,14 +131,14 @@ def _named(place: Place, table: BaseModel) -> _Found:
     """Its secrets, and its files: keys that end in _file."""
     for inside, value in named_values(place, table):
         if isinstance(value, Secret):
-            yield READS, f"the variable {value.env}" if value.env else str(value.file), inside
+            yield READS, value.variable if value.env else str(value.file), inside
         elif isinstance(value, Path) and str(inside[-1]).endswith("_file"):
             yield READS, str(value), inside
 
 
 def _address(place: Place, url: Any) -> _Found:
     if isinstance(url, Secret):
-        where = f"the variable {url.env}" if url.env else str(url.file)
+        where = url.variable if url.env else str(url.file)
         yield CONNECTS, f"the address in {where}", place
     elif url:
         parts = urlsplit(str(url))

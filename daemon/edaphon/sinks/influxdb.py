@@ -54,7 +54,11 @@ class Settings(Table):
     @classmethod
     def _plain_url(cls, url: str) -> str:
         parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        try:
+            port_known = parts.port is None or parts.port > 0
+        except ValueError:  # a password with a / in it
+            port_known = False
+        if parts.scheme not in {"http", "https"} or not parts.hostname or not port_known:
             raise wrong("an address such as https://influx.example.org:8086")
         if parts.username or parts.password or parts.query:
             raise wrong("an address without user, password or ?; give username and token")

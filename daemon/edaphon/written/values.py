@@ -24,6 +24,7 @@ from edaphon.written.reading import read_secret
 
 __all__ = [
     "FACT_TABLES",
+    "SECRET_PLACE",
     "AbsolutePath",
     "Depth",
     "Duration",
@@ -77,7 +78,9 @@ _DEPTH: Final = re.compile(r"-?\d{1,4}(\.\d{1,3})?")
 _ELSEWHERE: Final = re.compile(
     r"(^|/)\.{0,2}(/|$)|[\\:\x00-\x1f\x7f]"
 )  # a part that climbs or is empty
+_VARIABLE: Final = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
+SECRET_PLACE: Final = 'only its place: { env = "NAME" } or { file = "/PATH" }'  # noqa: S105
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -223,7 +226,9 @@ AbsolutePath = Annotated[Path, BeforeValidator(absolute_path)]
 class Secret(Table):
     """Where a secret is kept; its text never stands in a file of the configuration."""
 
-    env: str | None = Field(default=None, description="name of an environment variable")
+    env: str | None = Field(
+        default=None, pattern=_VARIABLE.pattern, description="name of an environment variable"
+    )
     file: AbsolutePath | None = Field(
         default=None, description="absolute path of a file that others can't read"
     )
@@ -232,9 +237,7 @@ class Secret(Table):
     @classmethod
     def _no_text(cls, value: Any) -> Any:
         if isinstance(value, str):
-            raise PydanticCustomError(
-                "plain_secret", 'only its place: { env = "NAME" } or { file = "/PATH" }'
-            )
+            raise wrong(SECRET_PLACE)
         return value
 
     @model_validator(mode="after")
@@ -242,6 +245,12 @@ class Secret(Table):
         if (self.env is None) == (self.file is None):
             raise wrong('exactly one of { env = "NAME" } and { file = "/PATH" }')
         return self
+
+    @property
+    def variable(self) -> str:
+        """The environment variable; one in small letters may be the secret itself, by mistake."""
+        name = self.env or ""
+        return f"environment variable {name}" if name.isupper() else "the environment variable"
 
     def _path(self) -> Path:
         if self.file is None:
@@ -257,7 +266,7 @@ class Secret(Table):
     def trouble(self) -> str:
         """Why the secret can't be had, "" when it can."""
         if self.env is not None:
-            return "" if os.environ.get(self.env) else f"environment variable {self.env} is not set"
+            return "" if os.environ.get(self.env) else f"{self.variable} is not set"
         return _file_trouble(self._path())
 
 
