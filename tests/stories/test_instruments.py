@@ -18,6 +18,7 @@ from tests.own_sheets import OWN_SHEETS
 from tests.programs import Mosquitto, wait_until
 from tests.stories.sending import broker_table
 from tests.stories.station import Station
+from tests.switch import SwitchDevice
 
 from edaphon_drivers.simulators.ascii import Instrument, SimulatedPort
 from edaphon_drivers.simulators.files import SimulatedLogger
@@ -78,6 +79,7 @@ class Plot:
         )
         self.logger.step([4.25])
         (folder / "codec.js").write_text(CODEC)
+        self.mux, self.relay = SwitchDevice(), SwitchDevice()
         self.station = Station(folder, [*self.tables(), OWN_SHEETS], [facts()])
 
     def tables(self) -> Iterator[str]:
@@ -87,7 +89,7 @@ class Plot:
         yield f'[bus.gas]\nkind = "stream"\nport = "{gas}"\n'
         yield (
             f'[bus.bench]\nkind = "serial"\nport = "{bench}"\n'
-            f'[bus.bench.multiplexer]\nfile = "{self.folder / "select"}"\n'
+            f'[bus.bench.multiplexer]\nfile = "{self.mux.path}"\n'
             'ports = { north = "N", south = "S" }\n'
         )
         yield f'[bus.w1]\nkind = "w1"\nport = "{self.folder / "w1"}"\n'
@@ -96,7 +98,7 @@ class Plot:
         yield asked("rs485", "1", "dfrobot.sen0601") + asked("mbtcp", "7", "dfrobot.sen0601")
         yield asked("w1", ROM, "maxim.ds18b20")
         yield asked("bench", "0", "acme.ph1") + 'branch = "south"\nsupply = "relay"\n'
-        yield f'[supply.relay]\nfile = "{self.folder / "relay"}"\nwarm_up = "100ms"\n'
+        yield f'[supply.relay]\nfile = "{self.relay.path}"\nwarm_up = "100ms"\n'
         yield '[[source]]\nbus = "gas"\nmodel = "licor.li-850"\nexpect = "1s"\n'
         yield (
             f'[[source]]\nname = "cr1000"\nfile = "{self.folder}/*.dat"\nmodel = "plot.cr1000"\n'
@@ -168,11 +170,11 @@ def test_instruments_of_every_kind_give_their_numbers_and_each_row_of_a_file_onc
     rows = plot.station.ask("series", channel="file", start_ns=0, end_ns=2**62)
     assert rows["time_ns"][0] - rows["start_ns"][0] == 1800 * 10**9  # a mean is no instant
 
-    assert (plot.folder / "select").read_text() == "S"
+    assert plot.mux.last == "S"
 
     plot.logger.step([5.5])
     plot.station.stop()
-    assert (plot.folder / "relay").read_text() == "0"
+    assert plot.relay.last == "0"
     plot.logger.step([6.75])
     text = plot.station.file.read_text()
     plot.station.file.write_text(text.replace("divide = { ph = 10 }", "divide = { ph = 8 }"))

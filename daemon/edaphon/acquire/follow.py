@@ -24,7 +24,14 @@ from edaphon.acquire.followed import FileView, Place, Stat, begins_alike
 from edaphon.acquire.imports import ImportProgress, Imports
 from edaphon.acquire.pace import Pace
 from edaphon.acquire.pieces import next_piece, reading_place
-from edaphon.acquire.renamed import files_now, files_of, find_renamed, goes_on_in, holds
+from edaphon.acquire.renamed import (
+    files_now,
+    files_of,
+    find_renamed,
+    goes_on_in,
+    holds,
+    open_followed,
+)
 from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.journal import Journal, Kind, StateFile
 from edaphon.nouns import Sequence
@@ -231,7 +238,7 @@ class Follower:
         if name not in self._found:
             self._leave(name, watch, stop)
             return False
-        with Path(name).open("rb", buffering=0) as file:
+        with open_followed(self._pattern, name) as file:
             stat = self._found[name] = Stat.of(os.fstat(file.fileno()))
             same = self._is_same(name, watch, file, stat)
         if same:
@@ -337,7 +344,7 @@ class Follower:
     @contextmanager
     def _opened(self, name: str) -> Iterator[BinaryIO]:
         """The file as it was found; FileNotFoundError for another one."""
-        with Path(name).open("rb", buffering=0) as file:
+        with open_followed(self._pattern, name) as file:
             if Stat.of(os.fstat(file.fileno())) != self._found[name]:
                 raise FileNotFoundError(name)
             yield file
@@ -367,7 +374,7 @@ class Follower:
 
     def _try_hold(self, name: str, watch: _Watch) -> None:
         try:
-            file = Path(name).open("rb", buffering=0)  # noqa: SIM115  held until it leaves
+            file = open_followed(self._pattern, name)
         except OSError:
             return
         if Stat.of(os.fstat(file.fileno())).is_file_of(watch.stat):
@@ -386,7 +393,7 @@ class Follower:
                 self._lose(name, place, waiting)
         elif path := self._has_rows(place) and find_renamed(name, place):
             if path not in self._found:
-                with Path(path).open("rb", buffering=0) as file:
+                with open_followed(self._pattern, path) as file:
                     self._drain(name, file, stop)
         elif waiting or (stat and not self._was_watched(watch, place, stat)):
             self._lose(name, place, waiting)

@@ -13,6 +13,7 @@ from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.nouns import Sequence
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.files.text import mark_of
+from edaphon_drivers.outside import open_file
 from edaphon_drivers.payloads import Follows, Piece, unpack_piece
 
 __all__ = ["Known", "Loss", "load_known"]
@@ -216,7 +217,7 @@ def _take_over(known: Known, old: dict[str, _Old], name: str) -> None:
         return
     known.copies[name] = 1
     try:
-        with Path(name).open("rb", buffering=0) as file:
+        with open_file(name, Path(name).parent) as file:
             known.places[name] = _read_so_far(file, one)
     except OSError:
         known.places[name] = _place_of(one, (Block(one.offset, ""),), 1)

@@ -9,6 +9,7 @@ from edaphon_drivers.faults import Fault
 from edaphon_drivers.files import engine as files
 from edaphon_drivers.files.cutting import Rest
 from edaphon_drivers.files.lines import RefusedLine
+from edaphon_drivers.outside import open_file
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.sheets import Sheet
 
@@ -52,7 +53,7 @@ class Imports:
 
 def why_no_rows(file: Path, sheet: Sheet) -> str | None:
     """None where the beginning of a file holds a row; else its first lines with what they lack."""
-    with file.open("rb") as opened:
+    with open_file(file, file.parent) as opened:
         one_record = files.is_one_record(sheet)
         data = opened.read(_LARGEST_RECORD_BYTES if one_record else LOOK_BYTES)
     header: bytes = b""

@@ -4,29 +4,49 @@ import glob
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import BinaryIO
 
 from edaphon.acquire.followed import Block, Place, Stat, begins_alike, checked, read_at
 from edaphon.written.reading import is_text
+from edaphon_drivers.outside import leaves, open_file
 
-__all__ = ["files_now", "files_of", "find_renamed", "goes_on_in", "holds"]
+__all__ = ["files_now", "files_of", "find_renamed", "goes_on_in", "holds", "open_followed"]
 
 _CHUNK_BYTES = 1 << 18
 _MOST_LOOKED_AT = 32
 
 
+def open_followed(pattern: Path, name: str) -> FileIO:
+    """A file that is followed, or one that is imported besides; OSError for what is none.
+
+    A link that leaves the folder of the pattern is refused: who may write there does not decide
+    what else this account reads. The folder itself may be a link.
+    """
+    folder, path = _folder(pattern), Path(name)
+    return open_file(name, folder if path.is_relative_to(folder) else path.parent)
+
+
+def _folder(pattern: Path) -> Path:
+    """The last folder of a pattern that is no pattern itself."""
+    return next((p for p in pattern.parents if not glob.has_magic(str(p))), pattern.parent)
+
+
 def files_now(pattern: Path) -> tuple[dict[str, Stat], str | None]:
     """The files of a pattern, the one that was changed longest ago first, and what is wrong."""
-    found, problem = files_of(glob.glob(str(pattern)))
+    found, problem = files_of(glob.glob(str(pattern)), _folder(pattern))
     return found, problem if found or problem else _closed(pattern)
 
 
-def files_of(names: Iterable[str]) -> tuple[dict[str, Stat], str | None]:
+def files_of(
+    names: Iterable[str], folder: Path | None = None
+) -> tuple[dict[str, Stat], str | None]:
     """Those that are there, the one that was changed longest ago first, and what is wrong.
 
-    Names that are no files are passed over; where there is nothing else, that is wrong too.
+    Names that are no files are passed over; where there is nothing else, that is wrong too. A link
+    that leaves the folder (or, without one, its own) is wrong in any case.
     """
     found: dict[str, Stat] = {}
     problem, other = None, None
@@ -38,7 +58,11 @@ def files_of(names: Iterable[str]) -> tuple[dict[str, Stat], str | None]:
         except OSError as error:
             problem = f"expected a file that this account can read, got {error}"
             continue
-        if not S_ISREG(now.st_mode):
+        within = folder or Path(name).parent
+        if leaves(name, within):
+            problem = f"expected a file in {within}, got the link {name}, which leaves it"
+            problem += f": to {os.path.realpath(name)}; follow the file itself"
+        elif not S_ISREG(now.st_mode):
             other = _no_file(name, now.st_mode)
         elif not is_text(name):  # neither the journal nor a status can hold its name
             came = os.fsencode(name)
@@ -58,7 +82,7 @@ def _no_file(name: str, mode: int) -> str:
 
 def _closed(pattern: Path) -> str | None:
     """Why no name can be found: the folder is not there, or not for this account."""
-    folder = next((p for p in pattern.parents if not glob.has_magic(str(p))), pattern.parent)
+    folder = _folder(pattern)
     try:
         with os.scandir(folder):
             return None
@@ -85,7 +109,7 @@ def find_renamed(name: str, place: Place) -> str | None:
     """Another file of its folder that begins with all that was read."""
     for path in _candidates(Path(name), place):
         if path != name:
-            with suppress(OSError), Path(path).open("rb", buffering=0) as file:
+            with suppress(OSError), open_file(path, Path(name).parent) as file:
                 if holds(file, place) is not None:
                     return path
     return None
@@ -98,7 +122,7 @@ def _candidates(name: Path, place: Place) -> list[str]:
     with suppress(OSError), os.scandir(name.parent) as entries:
         for entry in entries:
             with suppress(OSError):
-                stat = entry.stat()
+                stat = entry.stat(follow_symlinks=False)
                 if S_ISREG(stat.st_mode) and stat.st_size >= place.offset:
                     same = Stat.of(stat).is_file_of(place.stat)
                     like = entry.name.startswith(stem)

@@ -1,7 +1,7 @@
 """What must be switched to reach an instrument: its supply, and the branch of a multiplexer.
 
-Both are switched by writing a text to a file, which is how the kernel offers GPIO lines, and both
-wrap a talk, so that an instrument's own talk knows nothing of them.
+Both are switched by writing a text to a device or to a file of sysfs, which is how the kernel
+offers GPIO lines, and both wrap a talk, so that an instrument's own talk knows nothing of them.
 """
 
 import threading
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from edaphon_drivers.faults import Fault
+from edaphon_drivers.outside import SYSFS, write_switch
 from edaphon_drivers.talk import Ask, Pause, Talk
 
 __all__ = ["BranchSwitch", "NotSwitched", "SupplySwitch", "branched", "powered"]
@@ -110,8 +111,10 @@ def branched(talk: Talk[None], switch: BranchSwitch, branch: str) -> Talk[None]:
 
 def _write(file: Path, text: str) -> None:
     try:
-        file.write_text(text)
+        write_switch(file, text)
     except OSError as error:
         raise NotSwitched(
-            f"a file that takes {text!r}; let this user write it", str(error), str(file)
+            f"a device or a file in {SYSFS} that takes {text!r}; let this user write it",
+            error.strerror or str(error),
+            str(file),
         ) from None

@@ -10,6 +10,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edaphon.alerts.heartbeat import Beat
 from edaphon.config.lines import Broker
+from edaphon.network.deadline import tls_context
 
 __all__ = ["Retained"]
 
@@ -29,7 +30,7 @@ class Retained:
             password = broker.password.reveal() if broker.password is not None else None
             self._client.username_pw_set(broker.username, password)
         if broker.tls:
-            self._client.tls_set(ca_certs=str(broker.ca_file) if broker.ca_file else None)
+            self._client.tls_set_context(tls_context(broker.ca_file))
         self._client.will_set(topic, _payload({"alive": False, "why": "lost"}), 1, retain=True)
         self._client.connect_async(broker.host, broker.port, KEEP_ALIVE_S)
         self._client.loop_start()

@@ -12,6 +12,7 @@ import typer
 from pydantic import BaseModel
 
 from edaphon.alerts.receivers.kinds import receiver_kind, remarks
+from edaphon.commands.access import Access, accesses, evidence_accesses, unencrypted
 from edaphon.commands.codec_check import codec_complaints
 from edaphon.commands.lacking import SERVICE_FOLDER, denied, next_steps
 from edaphon.config import (
@@ -23,7 +24,7 @@ from edaphon.config import (
     read_draft,
     things_lacking,
 )
-from edaphon.config.parts import Parts
+from edaphon.config.secret_files import is_secret, secret_files
 from edaphon.facts import (
     FactRow,
     Knowledge,
@@ -37,6 +38,7 @@ from edaphon.facts import (
 from edaphon.sinks.sink import sink_kind
 from edaphon.written import FACT_TABLES, Complaint, Document, read_document
 from edaphon.written.complaints import one_line
+from edaphon.written.lines import Place
 from edaphon.written.models import validated
 from edaphon.written.reading import is_text, read_text
 
@@ -60,6 +62,7 @@ class Examined:
     rows: tuple[FactRow, ...]
     complaints: tuple[Complaint, ...]
     doubts: tuple[Complaint, ...] = ()  # what works, and a person should know
+    accesses: tuple[Access, ...] = ()
 
 
 def check(
@@ -70,7 +73,8 @@ def check(
 ) -> None:
     """List every mistake in the configuration and in fact files; nothing is changed.
 
-    Facts are held against those that were applied already, where there is a journal.
+    A good configuration is shown with what will be read, written and connected to. Facts are held
+    against those that were applied already, where there is a journal.
     """
     places = files or [usual_file()]
     found, applied = examine(places), Knowledge()
@@ -85,6 +89,8 @@ def check(
         typer.echo(f"{_count(len(found.complaints), 'mistake')}; nothing was changed.", err=True)
     else:
         typer.echo(_summary(found))
+        for access in found.accesses:
+            typer.echo(one_line(str(access)))
         for doubt in found.doubts:
             typer.echo(str(doubt), err=True)
         for line in _next(found, applied):
@@ -128,20 +134,26 @@ def examine(files: Sequence[Path], knowledge: Knowledge | None = None) -> Examin
     complaints += _too_many(configs)
     draft = read_draft(configs[0]) if configs else None
     doubts: list[Complaint] = []
+    kinds: dict[Place, BaseModel] = {}
     if draft is not None:
         complaints += draft.complaints
         complaints += file_complaints(configs[0], draft.parts)
-        complaints += _kind_complaints(configs[0], "sink", draft.parts.sinks, sink_kind)[0]
-        mistakes, doubts = _receivers(configs[0], draft.parts)
+        mistakes, doubts, kinds = _kinds(configs[0], draft)
         complaints += mistakes
-        more, trouble = read_documents(_inbox(draft, documents))
+        more, trouble = _read(_inbox(draft, documents))
         documents += more
         complaints += trouble
     rows, wrong = _facts(documents, draft, knowledge or Knowledge())
-    config = draft.config if draft else None
-    document = configs[0] if configs else None
     found = tuple(sorted({*complaints, *wrong}))
-    return Examined(config, document, rows, found, tuple(sorted(doubts)))
+    if draft is None:
+        return Examined(None, None, rows, found)
+    listed: list[Access] = []
+    if draft.config is not None:
+        listed = accesses(configs[0], draft.config, kinds)
+        listed += evidence_accesses(new_rows(rows, knowledge or Knowledge()))
+        doubts += unencrypted(configs[0], draft.config)
+    doubts = sorted(doubts)
+    return Examined(draft.config, configs[0], rows, found, tuple(doubts), tuple(listed))
 
 
 def _facts(
@@ -163,7 +175,10 @@ def _facts(
     if draft is not None and draft.config is None:
         # a source that is wrong itself is told once, not again at each deployment
         conflicts = [c for c in conflicts if c.key != "deployment.source"]
-    evidence = evidence_complaints([r for r in rows if Path(r.file).exists()], knowledge)
+    secrets = secret_files(draft.parts) if draft else frozenset()
+    evidence = evidence_complaints(
+        [r for r in rows if Path(r.file).exists()], knowledge, lambda p: is_secret(p, secrets)
+    )
     told = {(c.file, c.line, c.key) for c in evidence}  # with the hash that is to be written
     conflicts = [c for c in conflicts if (c.file, c.line, c.key) not in told]
     return tuple(rows), complaints + conflicts + evidence
@@ -171,15 +186,19 @@ def _facts(
 
 def read_documents(files: Iterable[Path]) -> tuple[list[Document], list[Complaint]]:
     """Each file, or those of a folder, as it is written; complaints about what can't be read."""
+    return _read(_plain_files(files))
+
+
+def _read(files: Iterable[tuple[Path, Path | None]]) -> tuple[list[Document], list[Complaint]]:
     documents: list[Document] = []
     complaints: list[Complaint] = []
-    for path in dict.fromkeys(_plain_files(files)):
+    for path, within in dict(files).items():
         if not is_text(str(path)):
             came = "the name of this file is not UTF-8"
             complaints.append(Complaint(str(path), 1, "", came, "another name"))
             continue
         try:
-            documents.append(read_document(str(path), read_text(path, "utf-8-sig")))
+            documents.append(read_document(str(path), read_text(path, "utf-8-sig", within=within)))
         except OSError as error:
             came = f"can't be read ({error.strerror})"
             complaints.append(Complaint(str(path), 1, "", came, _readable(path, error)))
@@ -199,12 +218,13 @@ def _readable(path: Path, error: OSError) -> str:
     return "a file that this account can read"
 
 
-def _plain_files(files: Iterable[Path]) -> Iterator[Path]:
+def _plain_files(files: Iterable[Path]) -> Iterator[tuple[Path, Path | None]]:
+    """With the folder that a link may not leave: what a person names may lie anywhere."""
     for path in files:
         if path.is_dir():
-            yield from sorted(path.glob("*.toml"))
+            yield from ((inside, path) for inside in sorted(path.glob("*.toml")))
         else:
-            yield path
+            yield path, None
 
 
 def _is_config(document: Document) -> bool:
@@ -221,12 +241,13 @@ def _too_many(configs: Sequence[Document]) -> Iterator[Complaint]:
         yield Complaint(other.file, 1, "", came, f"only fact tables here ({tables})")
 
 
-def _inbox(draft: Draft, documents: Iterable[Document]) -> list[Path]:
+def _inbox(draft: Draft, documents: Iterable[Document]) -> list[tuple[Path, Path | None]]:
     inbox = draft.parts.facts.inbox if draft.parts.facts else None
     if inbox is None:
         return []
     given = {Path(document.file).resolve() for document in documents}
-    return [path for path in sorted(inbox.glob("*.toml")) if path.resolve() not in given]
+    found = (path for path in sorted(inbox.glob("*.toml")) if path.resolve() not in given)
+    return [(path, inbox) for path in found]
 
 
 def _kind_complaints(
@@ -253,18 +274,32 @@ def _kind_complaints(
     return found, right
 
 
-def _receivers(document: Document, parts: Parts) -> tuple[list[Complaint], list[Complaint]]:
-    """Mistakes about those who are sent messages, and what a person should know."""
-    mistakes, settings = _kind_complaints(document, "notify", parts.notify, receiver_kind)
+def _kinds(
+    document: Document, draft: Draft
+) -> tuple[list[Complaint], list[Complaint], dict[Place, BaseModel]]:
+    """About sinks and receivers: mistakes, what a person should know, and the settings."""
+    parts = draft.parts
+    mistakes, sinks = _kind_complaints(document, "sink", parts.sinks, sink_kind)
+    wrong, receivers = _kind_complaints(document, "notify", parts.notify, receiver_kind)
+    mistakes += wrong
     doubts: list[Complaint] = []
-    for number, own in settings.items():
-        for remarks_of, found in zip(
-            remarks(parts.notify[number].kind, own, parts), (mistakes, doubts), strict=True
-        ):
-            for key, came, right in remarks_of:
-                line = document.line(("notify", number, key))
-                found.append(Complaint(document.file, line, f"notify.{key}", came, right))
-    return mistakes, doubts
+    for number, own in receivers.items():
+        found, doubtful = remarks(parts.notify[number].kind, own, parts)
+        mistakes += _remarks(document, ("notify", number), found)
+        doubts += _remarks(document, ("notify", number), doubtful)
+    for number, own in sinks.items():
+        about = getattr(sink_kind(parts.sinks[number].kind), "doubts", None)
+        doubts += _remarks(document, ("sink", number), about(own) if about else ())
+    settings: dict[Place, BaseModel] = {("sink", n): own for n, own in sinks.items()}
+    return mistakes, doubts, settings | {("notify", n): own for n, own in receivers.items()}
+
+
+def _remarks(
+    document: Document, place: Place, found: Iterable[tuple[str, str, str]]
+) -> Iterator[Complaint]:
+    for key, came, right in found:
+        line = document.line((*place, key))
+        yield Complaint(document.file, line, f"{place[0]}.{key}", came, right)
 
 
 def _summary(found: Examined) -> str:
@@ -312,6 +347,7 @@ def _as_json(found: Examined) -> str:
         "good": not found.complaints,
         "complaints": [c._asdict() for c in found.complaints],
         "doubts": [d._asdict() for d in found.doubts],
+        "accesses": [a._asdict() for a in found.accesses],
         "sources": len(found.config.sources) if found.config else None,
         "facts": len(found.rows),
     }

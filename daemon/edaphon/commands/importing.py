@@ -5,6 +5,7 @@ from pathlib import Path
 from edaphon.acquire.imports import why_no_rows
 from edaphon.acquire.renamed import files_of
 from edaphon.commands.lacking import account_name
+from edaphon_drivers.outside import open_file
 from edaphon_drivers.sheets import Sheet
 
 __all__ = ["why_not_taken"]
@@ -22,8 +23,7 @@ def why_not_taken(file: Path, sheet: Sheet | None) -> str | None:
                 f"{file}: expected a file, the account {account} of the service finds none there;"
                 " it does not see /home, /root and the /tmp of others"
             )
-        with file.open("rb"):
-            pass
+        open_file(file, file.parent).close()
         why = why_no_rows(file, sheet) if sheet is not None else None
     except OSError as error:
         return (

@@ -16,6 +16,7 @@ from edaphon.commands.control import DaemonOff
 from edaphon.commands.owner import as_owner
 from edaphon.commands.storage import Storage, fail
 from edaphon.config import Configuration, LorawanSource
+from edaphon.config.codecs import read_codec
 from edaphon.derive import known_facts
 from edaphon.facts import (
     FactRow,
@@ -29,7 +30,6 @@ from edaphon.facts import (
 from edaphon.journal import Entry, Journal, JournalBusy, JournalReader, Kind
 from edaphon.people import own_account
 from edaphon.written import Document
-from edaphon.written.reading import read_text
 
 __all__ = [
     "Evidence",
@@ -54,7 +54,10 @@ class Evidence(NamedTuple):
 
 def keep(storage: Storage, rows: Rows[FactRow], who: str) -> int:
     """How many facts were new: through the daemon, which derives again, or alone when it is off."""
-    evidence = evidence_of(rows)
+    try:
+        evidence = evidence_of(rows)
+    except OSError as error:  # changed since it was checked
+        raise fail(f"a file that a fact rests on can't be read: {error}; nothing is kept") from None
     try:
         for name, sha256, data in evidence:
             text = base64.b64encode(data).decode()
@@ -87,10 +90,10 @@ def _keep_alone(
 
 
 def evidence_of(rows: Iterable[FactRow]) -> list[Evidence]:
-    """The files that rows name, each once; they were held against their hashes before."""
+    """The files that rows name, each once; OSError for one that is not the file of its hash now."""
     return [
-        Evidence(path.name, sha256, path.read_bytes())
-        for path, sha256 in dict.fromkeys(evidence_files(rows))
+        Evidence(one.path.name, one.sha256, one.read_known())
+        for one in dict.fromkeys(evidence_files(rows))
     ]
 
 
@@ -170,6 +173,6 @@ def _codec_files(
     for source in config.sources:
         if isinstance(source, LorawanSource) and source.codec_file is not None:
             try:
-                yield str(source.codec_file), read_text(source.codec_file)
+                yield str(source.codec_file), read_codec(source.codec_file)
             except (OSError, UnicodeDecodeError) as error:
                 say(f"codec {source.codec_file}", f"can't be read: {error}")

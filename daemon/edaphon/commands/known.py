@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import NamedTuple
 from edaphon.commands.lost_facts import warn_of_lost_facts
 from edaphon.commands.storage import Storage
 from edaphon.config import Configuration
+from edaphon.config.codecs import read_codec
 from edaphon.derive import Plan, Sources, plan_of
 from edaphon.derive.meanings import FACT_KINDS, meanings
 from edaphon.derive.step import sources_of
@@ -19,7 +20,6 @@ from edaphon.facts.knowledge import Known
 from edaphon.journal import Entry, JournalReader, read_only
 from edaphon.nouns import Sequence
 from edaphon.series import Series, WrongFile
-from edaphon.written.reading import read_text
 from edaphon.written.values import instant_text
 
 __all__ = ["Entered", "Told", "told_in"]
@@ -100,6 +100,7 @@ def sources_now(config: Configuration) -> Sources:
     files: dict[str, str] = {}
     for source in config.sources:
         path = getattr(source, "codec_file", None)
-        if path is not None and path.is_file():
-            files[str(path)] = read_text(path, errors="replace")
+        if path is not None:
+            with suppress(OSError):  # `edaphon check` says so
+                files[str(path)] = read_codec(path, errors="replace")
     return Sources.of(config, files)

@@ -24,6 +24,7 @@ from edaphon.commands.layout import Layout
 from edaphon.commands.owner import become_owner, mend_modes
 from edaphon.commands.service import NotKept, Overrides, Refusal, Service
 from edaphon.commands.storage import configured, fail
+from edaphon.config.secret_files import is_secret, secret_files
 from edaphon.databases import StorageFault, fault_of
 from edaphon.facts import FactRow, evidence_complaints, new_rows
 from edaphon.journal import JournalBusy
@@ -120,12 +121,20 @@ def _storage_refused(folder: Path, error: OSError | sqlite3.OperationalError) ->
 
 def _take_over(service: Service, rows: list[FactRow]) -> None:
     """Facts of files with what they rest on; one whose evidence is missing waits for it."""
-    complaints = evidence_complaints(rows, service.deriver.knowledge)
+    secrets = secret_files(service.config)
+    complaints = evidence_complaints(
+        rows, service.deriver.knowledge, lambda path: is_secret(path, secrets)
+    )
     for complaint in complaints:
         service.say_trouble(f"fact at {complaint.file}:{complaint.line}", str(complaint))
     places = {(complaint.file, complaint.line) for complaint in complaints}
     right = [row for row in rows if (row.file, row.line_of("evidence")) not in places]
-    for evidence in evidence_of(new_rows(right, service.deriver.knowledge)):
+    try:
+        kept = evidence_of(new_rows(right, service.deriver.knowledge))
+    except OSError as error:  # changed since it was checked
+        service.say_trouble("facts", f"a file that they rest on can't be read: {error}")
+        return
+    for evidence in kept:
         service.keep_evidence(evidence, "configuration")
     service.apply(right, "configuration")
 

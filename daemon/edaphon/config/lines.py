@@ -28,7 +28,8 @@ class Multiplexer(Table):
     """A switch that connects the line to one of several branches; a file selects the branch."""
 
     file: AbsolutePath = Field(
-        description="what is written to, to choose a branch", examples=["/run/mux/select"]
+        description="character device or file in /sys that is written to, to choose a branch",
+        examples=["/sys/class/leds/branch/brightness"],
     )
     ports: Mapping[str, str] = Field(
         min_length=1,
@@ -47,7 +48,7 @@ class Supply(Table):
     """A power supply, switched by writing a text to a file as the kernel offers for GPIO lines."""
 
     file: AbsolutePath = Field(
-        description="what is written to, to switch it",
+        description="character device or file in /sys that is written to, to switch it",
         examples=["/sys/class/leds/relay1/brightness"],
     )
     on: str = Field(default="1", description="text that switches it on", examples=["1"])

@@ -1,13 +1,16 @@
 """From the text of edaphon.toml to a configuration, or to every complaint about it at once."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from edaphon.config.codecs import read_codec
 from edaphon.config.model import Configuration
 from edaphon.config.parts import Parts
 from edaphon.config.rules import rule_complaints
@@ -15,10 +18,19 @@ from edaphon.config.sources import outputs_of
 from edaphon.written import FACT_TABLES, Complaint, Document, did_you_mean
 from edaphon.written.lines import Place
 from edaphon.written.models import came_text, keys_of, toml_text, validated
-from edaphon.written.values import Secret, Table
+from edaphon.written.reading import read_bytes
+from edaphon.written.values import Secret
+from edaphon_drivers.outside import SYSFS, switch_trouble
 from edaphon_drivers.sheets import Output, UnknownModel
 
-__all__ = ["Draft", "file_complaints", "read_config", "read_draft", "things_lacking"]
+__all__ = [
+    "Draft",
+    "file_complaints",
+    "named_values",
+    "read_config",
+    "read_draft",
+    "things_lacking",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,26 +88,56 @@ def file_complaints(document: Document, parts: Parts) -> list[Complaint]:
         found += things_lacking(document, ("broker", name), broker)
     for number, source in parts.sources.items():
         found += things_lacking(document, ("source", number), source)
+    found += _switches(document, parts)
     if parts.alerts is not None:
         found += things_lacking(document, ("alerts",), parts.alerts)
     return found
 
 
-def things_lacking(document: Document, place: Place, table: Table) -> list[Complaint]:
+def things_lacking(document: Document, place: Place, table: BaseModel) -> list[Complaint]:
     """About the secrets and the files (keys that end in _file) of one table."""
     found: list[Complaint] = []
-    for inside, value in _values(place, table):
+    for inside, value in named_values(place, table):
         key = inside[-1]
         if isinstance(value, Secret) and (trouble := value.trouble()):
             line = document.line(inside)
             right = "a secret that this account can read"
             found.append(Complaint(document.file, line, _dotted(inside), trouble, right))
-        elif isinstance(value, Path) and str(key).endswith("_file") and not value.is_file():
-            found.append(_lacking(document, inside, value, "the path of a file that is there"))
+        elif isinstance(value, Path) and str(key).endswith("_file"):
+            found += _no_file(document, inside, value)
     return found
 
 
-def _values(place: Place, table: Table) -> Iterator[tuple[Place, Any]]:
+def _no_file(document: Document, place: Place, path: Path) -> Iterator[Complaint]:
+    """About a file that can't be read as what it is named for."""
+    try:
+        if place[-1] == "codec_file":
+            read_codec(path)
+        else:
+            read_bytes(path, within=path.parent)
+    except FileNotFoundError:
+        yield _lacking(document, place, path, "the path of a file that is there")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "not UTF-8"
+        line, came = document.line(place), f'"{path}" can\'t be read ({why})'
+        right = "the file itself, which this account can read"
+        yield Complaint(document.file, line, _dotted(place), came, right)
+
+
+def _switches(document: Document, parts: Parts) -> Iterator[Complaint]:
+    """About files that would be written to and may not be; one that is not there may come later."""
+    files: dict[Place, Path] = {("supply", n, "file"): s.file for n, s in parts.supplies.items()}
+    for name, bus in parts.buses.items():
+        if bus.multiplexer is not None:
+            files["bus", name, "multiplexer", "file"] = bus.multiplexer.file
+    for place, path in files.items():
+        if os.path.exists(path) and (trouble := switch_trouble(path)):
+            came = f'"{path}" is {trouble}'
+            right = f"a device such as /dev/ttyUSB0, or a file in {SYSFS}: nothing else is written"
+            yield Complaint(document.file, document.line(place), _dotted(place), came, right)
+
+
+def named_values(place: Place, table: BaseModel) -> Iterator[tuple[Place, Any]]:
     """What the keys of a table hold, and those of the tables in it that have any names."""
     for key, value in table:
         yield (*place, key), value

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from edaphon.config.instruments import instrument_rules, unit_trouble
 from edaphon.config.parts import Found, Parts
+from edaphon.config.secret_files import secret_files
 from edaphon.config.sources import (
     FILES,
     FileSource,
@@ -30,6 +32,7 @@ def rule_complaints(document: Document, parts: Parts) -> list[Complaint]:
         _envelopes,
         _topics,
         _fields,
+        _secrets,
     )
     return [
         Complaint(document.file, document.line(place), _dotted(place), came, right)
@@ -199,3 +202,16 @@ def _fields(document: Document, parts: Parts) -> Found:
                 yield (*place, "quantity"), came, did_you_mean(field.quantity, QUANTITIES)
             elif trouble := unit_trouble(field.unit, field.quantity):
                 yield (*place, "unit"), f'"{field.unit}"', trouble
+
+
+def _secrets(_: Document, parts: Parts) -> Found:
+    """No file that is recorded is a secret: whoever reads the journal would have it."""
+    secrets = secret_files(parts)
+    for number, source in parts.sources.items():
+        key = {FileSource: "file", LorawanSource: "codec_file"}.get(type(source), "")
+        place: Path | None = getattr(source, key) if key else None
+        for secret in sorted(secrets):
+            if place is not None and secret.match(str(place)):
+                came = f'"{place}" takes in {secret}, which is a secret'
+                yield ("source", number, key), came, "a folder that holds no secret"
+                break

@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from edaphon_drivers.outside import read_certificates
+
 __all__ = ["CONNECT_S", "Deadline", "dial", "ended_at", "tls_context"]
 
 CONNECT_S = 5.0  # of one address
@@ -103,6 +105,10 @@ def ended_at(sock: socket.socket, deadline: Deadline) -> Iterator[None]:
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     """TLS 1.2 or newer that checks certificate and name; raises OSError for an unreadable file."""
-    context = ssl.create_default_context(cafile=ca_file)
+    try:
+        trusted = read_certificates(ca_file) if ca_file else None
+    except OSError as error:
+        raise OSError(error.errno, f"ca_file {ca_file}: {error.strerror}") from None
+    context = ssl.create_default_context(cadata=trusted)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

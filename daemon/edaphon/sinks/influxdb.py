@@ -1,12 +1,13 @@
 """InfluxDB 1, 2 and 3, and servers that speak their line protocol (VictoriaMetrics)."""
 
 import gzip
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from edaphon.network.loopback import is_loopback
 from edaphon.network.requests import Answer, Limits, basic
 from edaphon.nouns import Channel, Observations
 from edaphon.sinks.answers import TooLarge, judge, server_of
@@ -53,7 +54,11 @@ class Settings(Table):
     @classmethod
     def _plain_url(cls, url: str) -> str:
         parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        try:
+            port_known = parts.port is None or parts.port > 0
+        except ValueError:  # a password with a / in it
+            port_known = False
+        if parts.scheme not in {"http", "https"} or not parts.hostname or not port_known:
             raise wrong("an address such as https://influx.example.org:8086")
         if parts.username or parts.password or parts.query:
             raise wrong("an address without user, password or ?; give username and token")
@@ -77,6 +82,11 @@ class Settings(Table):
         """Where the points are: with another place all of them are sent again."""
         return f"{self.url} {self.version} {self.target} {self.org}".rstrip()
 
+    @property
+    def reaches(self) -> Iterator[tuple[str, str]]:
+        """What is connected to, by its key."""
+        yield "url", self.url
+
     def secret(self) -> str:
         """The token or password as it stands now; Later when it can't be read."""
         if self.token is None:
@@ -90,6 +100,14 @@ class Settings(Table):
             why = "blocked: credentials: the token holds characters that no header can"
             raise Later(why, blocked=True)
         return secret
+
+
+def doubts(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """About a token that goes over a network as it is: key, what came, what would be right."""
+    parts = urlsplit(settings.url)
+    host = parts.hostname or ""
+    if settings.token is not None and parts.scheme == "http" and not is_loopback(host):
+        yield "url", f"the token goes unencrypted to {host}", "an address of https"
 
 
 class Post(Protocol):

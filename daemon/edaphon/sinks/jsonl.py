@@ -20,6 +20,7 @@ from edaphon.nouns import Channel, Int, Observations, Small
 from edaphon.nouns import Sequence as Place
 from edaphon.sinks.sink import Later, Withdrawal
 from edaphon.written.values import AbsolutePath, Table
+from edaphon_drivers.outside import append_file
 
 __all__ = ["JsonlSink", "Settings", "open_sink"]
 
@@ -38,6 +39,11 @@ class Settings(Table):
     def place(self) -> str:
         """Where the lines are: with another place all of them are sent again."""
         return str(self.folder)
+
+    @property
+    def reaches(self) -> Iterator[tuple[str, Path]]:
+        """What is written, by its key."""
+        yield "folder", self.folder
 
 
 class JsonlSink:
@@ -70,7 +76,7 @@ class JsonlSink:
         with _clear_words(self._folder):
             if not self._folder.is_dir():
                 make_folder(self._folder)
-            with (self._folder / name).open("ab+") as file:
+            with append_file(self._folder / name) as file:
                 _drop_torn_line(file)
                 for text in texts:
                     file.write(text)

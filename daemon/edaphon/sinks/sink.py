@@ -5,8 +5,9 @@
     └── Never   the server refuses these observations for good; asking again won't help
 
 A kind of sink is one module of this package, found by its name: it holds `Settings` (pydantic, with
-`place`, which says where the observations go) and `open_sink(settings, channels)`, and no other
-file knows of it.
+`place`, which says where the observations go, and `reaches`: each address, or path that is written,
+by its key) and `open_sink(settings, channels)`, and no other file knows of it. It may have
+`doubts(settings)`, what a person should know although it works: key, what came, what is right.
 """
 
 import importlib

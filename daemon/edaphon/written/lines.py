@@ -20,6 +20,7 @@ _KEY_PART = re.compile(r'\s*("(?:\\.|[^"\\])*"|\'[^\']*\'|[A-Za-z0-9_-]+)\s*(\.|
 _BARE_VALUE = re.compile(
     r"^(\s*(?P<key>[\w.\"-]+)\s*=\s*)(?P<value>[^\s#\"'\[{](?:[^#]*[^\s#])?)\s*(#.*)?$"
 )
+_SECRET_KEY = re.compile(r"pass|token|secret|authori[sz]ation|\bpin$|key$", re.IGNORECASE)
 _ENDLESS = re.compile(r"[0-9_]{4300}")
 _ERROR_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 _SYNTAX = (
@@ -125,6 +126,9 @@ def _syntax_complaint(
     found = _BARE_VALUE.match(text.split("\n")[number - 1])
     if found:
         value = found["value"]
+        if _SECRET_KEY.search(found["key"]) or "://" in value:
+            right = 'only its place, such as { file = "/PATH" }, or text in quotes'
+            return Complaint(file, number, found["key"], "no TOML value (not shown)", right)
         return Complaint(
             file,
             number,

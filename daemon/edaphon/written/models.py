@@ -11,11 +11,12 @@ from pydantic_core import ErrorDetails
 
 from edaphon.written.complaints import Complaint, did_you_mean
 from edaphon.written.lines import Document, Place
+from edaphon.written.values import SECRET_PLACE, Secret
 
 __all__ = ["came_text", "keys_of", "validated", "value_at"]
 
 _TAGS = frozenset(f"{kind}-source" for kind in ("scheduled", "heard", "file", "lorawan", "json"))
-_URL_USER = re.compile(r"//[^/@\s]+@")  # may hold a password
+_URL_USER = re.compile(r"//.*@", re.DOTALL)  # may hold a password, and a password any character
 _MEANING = {
     "string_type": "text in quotes",
     "int_type": "a whole number",
@@ -69,22 +70,48 @@ def _complaint(
     document: Document, place: Place, kind: Any, row: Any, error: ErrorDetails
 ) -> Complaint:
     inside = _written(error)
+    secret = _secret_at(kind, inside, row)
+    inside = secret or inside
     key = ".".join(str(part) for part in (*place, *inside) if isinstance(part, str))
     line = document.line((*place, *inside))
+    if secret and error["type"] != "missing":
+        text = isinstance(value_at(row, secret), str)
+        came = "a secret in plain text" if text else "a secret in a wrong form"
+        right = str(error["msg"]) if error["type"] == "wrong" else SECRET_PLACE
+        return Complaint(document.file, line, key, came, right)
     if error["type"] == "extra_forbidden":
         known = keys_of(_model_of(kind, inside[:-1], row))
         right = did_you_mean(str(inside[-1]), known)
         return Complaint(document.file, line, key, "unknown key", right)
     came = "missing" if error["type"] == "missing" else came_text(value_at(row, inside))
-    if error["type"] == "plain_secret":
-        came = "a secret in plain text"
-    elif not inside and isinstance(row, Mapping):
+    if not inside and isinstance(row, Mapping):
         came = f"with the keys {', '.join(row)}"
     return Complaint(document.file, line, key, came, _right(kind, inside, row, error))
 
 
+def _secret_at(kind: Any, inside: Place, row: Any) -> Place:
+    """The key of a secret that an error lies in: what stands there is shown to nobody."""
+    for at, part in enumerate(inside):
+        model = _model_of(kind, inside[:at], row)
+        info = next((f for name, f in _fields(model) if name == part), None)
+        place = inside[: at + 1]
+        if info is not None and _names_secret(info.annotation):
+            open_text = _names_text(info.annotation) and isinstance(value_at(row, place), str)
+            return () if open_text else place
+    return ()
+
+
+def _names_secret(annotation: Any) -> bool:
+    return annotation is Secret or any(map(_names_secret, get_args(annotation)))
+
+
+def _names_text(annotation: Any) -> bool:
+    """Whether a text may stand there in place of a secret."""
+    return str in get_args(annotation) or any(map(_names_text, get_args(annotation)))
+
+
 def _right(kind: Any, inside: Place, row: Any, error: ErrorDetails) -> str:
-    if error["type"] in {"wrong", "plain_secret"}:
+    if error["type"] == "wrong":
         return str(error["msg"])
     wanted = _MEANING.get(error["type"], "")
     if error["type"] == "literal_error":

@@ -20,10 +20,11 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from edaphon.written.reading import read_text
+from edaphon.written.reading import read_secret
 
 __all__ = [
     "FACT_TABLES",
+    "SECRET_PLACE",
     "AbsolutePath",
     "Depth",
     "Duration",
@@ -39,6 +40,7 @@ __all__ = [
     "instant_text",
     "is_hash",
     "revealed",
+    "secret_host",
     "wrong",
 ]
 
@@ -78,7 +80,9 @@ _DEPTH: Final = re.compile(r"-?\d{1,4}(\.\d{1,3})?", re.ASCII)
 _ELSEWHERE: Final = re.compile(
     r"(^|/)\.{0,2}(/|$)|[\\:\x00-\x1f\x7f]"
 )  # a part that climbs or is empty
+_VARIABLE: Final = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
+SECRET_PLACE: Final = 'only its place: { env = "NAME" } or { file = "/PATH" }'  # noqa: S105
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -197,6 +201,8 @@ def _hash(text: object) -> str:
 def absolute_path(value: object) -> Path:
     if not isinstance(value, str | Path) or not Path(value).is_absolute():
         raise wrong('an absolute path in quotes, such as "/var/lib/edaphon"')
+    if ".." in Path(value).parts or "\0" in str(value):
+        raise wrong('a path that does not climb with "..", such as "/var/lib/edaphon"')
     return Path(value)
 
 
@@ -235,7 +241,9 @@ AbsolutePath = Annotated[Path, BeforeValidator(absolute_path)]
 class Secret(Table):
     """Where a secret is kept; its text never stands in a file of the configuration."""
 
-    env: str | None = Field(default=None, description="name of an environment variable")
+    env: str | None = Field(
+        default=None, pattern=_VARIABLE.pattern, description="name of an environment variable"
+    )
     file: AbsolutePath | None = Field(
         default=None, description="absolute path of a file that others can't read"
     )
@@ -244,9 +252,7 @@ class Secret(Table):
     @classmethod
     def _no_text(cls, value: Any) -> Any:
         if isinstance(value, str):
-            raise PydanticCustomError(
-                "plain_secret", 'only its place: { env = "NAME" } or { file = "/PATH" }'
-            )
+            raise wrong(SECRET_PLACE)
         return value
 
     @model_validator(mode="after")
@@ -254,6 +260,12 @@ class Secret(Table):
         if (self.env is None) == (self.file is None):
             raise wrong('exactly one of { env = "NAME" } and { file = "/PATH" }')
         return self
+
+    @property
+    def variable(self) -> str:
+        """The environment variable; one in small letters may be the secret itself, by mistake."""
+        name = self.env or ""
+        return f"environment variable {name}" if name.isupper() else "the environment variable"
 
     def _path(self) -> Path:
         if self.file is None:
@@ -264,24 +276,23 @@ class Secret(Table):
         """The secret itself, read now; raises OSError or LookupError. Never log what it returns."""
         if self.env is not None:
             return os.environ[self.env]
-        return read_text(self._path()).rstrip("\r\n")
+        return read_secret(self._path())[0]
 
     def trouble(self) -> str:
         """Why the secret can't be had, "" when it can."""
         if self.env is not None:
-            return "" if os.environ.get(self.env) else f"environment variable {self.env} is not set"
+            return "" if os.environ.get(self.env) else f"{self.variable} is not set"
         return _file_trouble(self._path())
 
 
 def _file_trouble(path: Path) -> str:
     try:
-        empty = not read_text(path).strip()
-        mode = path.stat().st_mode
+        text, open_to_others = read_secret(path)
     except (OSError, UnicodeDecodeError) as error:
         return f"{path} can't be read ({getattr(error, 'strerror', None) or 'not UTF-8'})"
-    if empty:
+    if not text.strip():
         return f"{path} is empty"
-    return f"{path} is open to others: chmod 640 {path}" if mode & 0o007 else ""
+    return f"{path} is open to others: chmod 640 {path}" if open_to_others else ""
 
 
 def _secret_or_text(value: object) -> "Secret | str":
@@ -299,6 +310,15 @@ SecretOrText = Annotated[Secret | str, PlainValidator(_secret_or_text)]
 def revealed(value: Secret | str) -> str:
     """The text itself; raises OSError, LookupError or UnicodeDecodeError as Secret.reveal does."""
     return value.reveal() if isinstance(value, Secret) else value
+
+
+def secret_host(url: Secret) -> str:
+    """The host of a secret address that goes over http unencrypted, "" for any other."""
+    try:
+        parts = urlsplit(url.reveal().strip())
+        return parts.hostname or "" if parts.scheme == "http" else ""
+    except (OSError, LookupError, ValueError):
+        return ""
 
 
 def http_place(url: str) -> str:

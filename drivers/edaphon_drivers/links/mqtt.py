@@ -28,6 +28,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edaphon_drivers.faults import LinkDown
 from edaphon_drivers.links.mqtt_stream import Published, Stream
 from edaphon_drivers.links.takeover import ShortConnections
+from edaphon_drivers.outside import read_certificates
 
 __all__ = ["Acknowledgement", "MessageIn", "MqttLink", "MqttOptions", "MqttState"]
 
@@ -391,11 +392,12 @@ class _Client(Client):
 
 def _tls_context(options: MqttOptions) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=options.ca_file)
+        trusted = read_certificates(options.ca_file) if options.ca_file else None
+        context = ssl.create_default_context(cadata=trusted)
         if options.cert_file is not None:
             context.load_cert_chain(options.cert_file, options.key_file)
     except OSError as error:
         files = f"{options.ca_file or 'the system'}, {options.cert_file or 'no client certificate'}"
-        raise LinkDown("certificates that can be read", str(error), files) from error
+        raise LinkDown("certificates that can be read", error.strerror or "", files) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

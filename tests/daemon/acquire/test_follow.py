@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tests.daemon.acquire.followed_files import HEAD, row
 
+from edaphon.acquire import renamed
 from edaphon.journal import Kind
 from edaphon_drivers.payloads import unpack_piece
 from edaphon_drivers.sheets import load_sheet
@@ -77,15 +78,15 @@ def test_a_file_that_cannot_be_read_is_told_and_keeps_no_other_from_being_taken(
     told = []
     monkeypatch.setattr(plot.follower, "_on_state", lambda who, what: told.append(what))
     plot.write("b.csv", HEAD + row(7))
-    real = Path.open
+    real = renamed.open_file
 
-    def denied(path, *args, **more):
-        if path.name == "a.csv":
+    def denied(path, within):
+        if Path(path).name == "a.csv":
             raise PermissionError(13, "Permission denied", str(path))
-        return real(path, *args, **more)
+        return real(path, within)
 
     plot.write("a.csv", HEAD + row(1))
-    monkeypatch.setattr(Path, "open", denied)
+    monkeypatch.setattr(renamed, "open_file", denied)
     plot.look()
     assert plot.numbers() == [7.5]
     assert "a.csv" in told[-1]
@@ -104,3 +105,23 @@ def test_what_the_journal_has_not_committed_is_taken_again_after_a_kill(plot, mo
     plot.start()
     plot.look()
     assert plot.numbers() == [1.5, 2.5]
+
+
+def test_a_folder_may_be_a_link_and_a_link_may_not_leave_it(tmp_path):
+    real, others = tmp_path / "stick", tmp_path / "others"
+    for folder in (real, others):
+        folder.mkdir()
+        (folder / "a.csv").write_bytes(HEAD + row(1))
+    (tmp_path / "data").symlink_to(real)
+    (real / "now.csv").symlink_to("a.csv")
+    (real / "theirs.csv").symlink_to(others / "a.csv")
+    (real / "below").symlink_to(others)
+    pattern = tmp_path / "data" / "*.csv"
+    found, problem = renamed.files_now(pattern)
+    assert {Path(name).name for name in found} == {"a.csv", "now.csv"}
+    assert "theirs.csv, which leaves it" in problem
+    with renamed.open_followed(pattern, str(tmp_path / "data" / "a.csv")) as file:
+        assert file.read() == HEAD + row(1)
+    found, problem = renamed.files_now(tmp_path / "data" / "*" / "*.csv")
+    assert found == {}
+    assert "which leaves it" in problem

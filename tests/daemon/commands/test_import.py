@@ -146,7 +146,7 @@ def test_an_account_that_may_not_read_a_file_is_named(
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied", str(file))
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("edaphon.commands.importing.open_file", refuse)
     why = why_not_taken(file, None)
     assert why is not None
     assert "Permission denied" in why

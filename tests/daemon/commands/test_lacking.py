@@ -9,6 +9,7 @@ from tests.daemon.commands.test_commands import edaphon
 
 import edaphon as package
 from edaphon.commands import COMMANDS, main
+from edaphon.commands.access import CONNECTS, LISTENS, READS, WRITES
 from edaphon.commands.init import _usual_storage
 from edaphon.commands.lacking import denied, is_services
 
@@ -17,6 +18,12 @@ LINES = (
     '[bus.c]\nkind = "modbus-tcp"\nport = "tcp://192.0.2.1:502"\n'
     '[supply.relay]\nfile = "{gone}-relay"\n'
 )
+
+
+def steps(printed: str) -> list[str]:
+    """Without what is read, written and connected to; see test_access.py."""
+    does = (READS, WRITES, CONNECTS, LISTENS)
+    return [line for line in printed.splitlines() if not line.startswith(does)]
 
 
 def plot(folder: Path) -> Path:
@@ -32,7 +39,7 @@ def test_a_good_configuration_without_its_hardware_says_what_is_missing_and_what
     tmp_path: Path,
 ) -> None:
     file = plot(tmp_path)
-    lines = edaphon("check", str(file)).splitlines()
+    lines = steps(edaphon("check", str(file)))
     assert lines[0].startswith("good: ")
     assert lines[1] == (
         f"bus b: {tmp_path}/ttyUSB9 is not there; plug it in, or take a path from:"
@@ -49,7 +56,7 @@ def test_the_first_example_needs_no_folder_of_another_account(tmp_path: Path) ->
     file = tmp_path / "edaphon.toml"
     edaphon("init", str(file))
     assert f'folder = "{tmp_path}/edaphon-data"' in file.read_text()
-    assert edaphon("check", str(file)).splitlines()[1:] == [f"next: edaphon run {file}"]
+    assert steps(edaphon("check", str(file)))[1:] == [f"next: edaphon run {file}"]
 
 
 def test_the_services_configuration_names_the_services_folder() -> None:
@@ -132,7 +139,7 @@ def test_followed_files_that_are_not_there_or_no_files_are_shown(tmp_path: Path)
     with file.open("a") as config:
         for name, own in names.items():
             config.write(FOLLOWED.format(name=name, folder=tmp_path, file=own))
-    good, *lines, last = edaphon("check", str(file)).splitlines()
+    good, *lines, last = steps(edaphon("check", str(file)))
     assert good.startswith("good: 7 sources")
     assert lines == [
         f"source file/a: expected a file, got the folder {tmp_path}/folder;"
@@ -164,7 +171,7 @@ def test_a_codec_without_its_engine_is_shown_with_what_to_type(
     monkeypatch.setattr("edaphon.commands.lacking.find_spec", lambda _: None)
     with pytest.raises(SystemExit):
         main(["check", str(file)])
-    (line,) = capsys.readouterr().out.splitlines()[1:-1]
+    (line,) = steps(capsys.readouterr().out)[1:-1]
     words = (
         "codec_file: makers' JavaScript needs the extra `codecs`; type in the folder of edaphon:  "
     )
@@ -172,7 +179,7 @@ def test_a_codec_without_its_engine_is_shown_with_what_to_type(
     monkeypatch.setattr("sys.prefix", "/usr/local/lib/edaphon/0123456789abcdef")
     with pytest.raises(SystemExit):
         main(["check", str(file)])
-    (line,) = capsys.readouterr().out.splitlines()[1:-1]
+    (line,) = steps(capsys.readouterr().out)[1:-1]
     assert line == f"{words}sudo ./run install --service --codecs"
 
 
@@ -181,4 +188,4 @@ def test_a_configuration_without_a_deployment_says_when_values_begin(tmp_path: P
     edaphon("init", str(file))
     text = file.read_text()
     file.write_text(text[: text.index("[[plot]]")])
-    assert edaphon("check", str(file)).splitlines()[1].startswith("no [[deployment]] here: ")
+    assert steps(edaphon("check", str(file)))[1].startswith("no [[deployment]] here: ")

@@ -9,6 +9,7 @@ import orjson
 import pytest
 from tests.daemon.commands.calling import call, call_json, until
 from tests.stories.station import Station, teros12_facts
+from tests.switch import SwitchDevice
 
 from edaphon.acquire.scanning import (
     ANSWERS,
@@ -138,14 +139,14 @@ def test_units_on_a_serial_line_answer_even_with_exceptions(tmp_path: Path):
 
 
 def test_each_branch_of_a_line_is_looked_at_by_its_own_way(tmp_path: Path):
-    mux = tmp_path / "mux"
+    mux = SwitchDevice()
     switch = (
-        f'[bus.sdi12.multiplexer]\nfile = "{mux}"\nports = {{ north = "N", south = "S" }}\n'
+        f'[bus.sdi12.multiplexer]\nfile = "{mux.path}"\nports = {{ north = "N", south = "S" }}\n'
         'settle = "1ms"\n'
     )
     chosen: list[str] = []
     one = probe("a")
-    one.fault = lambda _: chosen.append(mux.read_text())
+    one.fault = lambda _: chosen.append(mux.last)
     with line_of(one) as port:
         head, source = tables(port, "a")
         station = Station(tmp_path / "s", [head, switch, source + 'branch = "north"\n'], [])

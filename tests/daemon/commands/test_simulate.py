@@ -142,7 +142,8 @@ def test_a_whole_plot_is_simulated_and_recorded_with_faults_on_demand(tmp_path: 
             assert service.deriver.state.counts.dead == 0
             assert not service.sinks
     assert not (station.storage / "journal").exists()
-    assert (home / "switches" / "relay").read_text() in {"0", "1"}
+    text = (home / "edaphon.toml").read_text("utf-8")
+    assert 'file = "/dev/null"' in text  # nothing real is switched
 
 
 def configuration(text: str):
@@ -162,7 +163,8 @@ def test_no_real_thing_is_left_in_the_simulated_configuration(tmp_path: Path):
     brokers = {name: {"host": "127.0.0.1", "port": 1, "topics": ["t"]} for name in table["broker"]}
     found = simulated_tables(table, Places(tmp_path, {}, brokers))
     text = toml_text(found)
-    for real in ("/dev/", "/sys/", "/run/", "/data/li", "/nowhere", "example.org", "KEY", "192.0"):
+    places = ("/dev/serial", "/dev/tty", "/sys/", "/run/", "/data/li", "/nowhere")
+    for real in (*places, "example.org", "KEY", "192.0"):
         assert real not in text, real
     assert tomllib.loads(text) == found
     assert found["broker"]["ttn"]["envelope"] == "tts-v3"

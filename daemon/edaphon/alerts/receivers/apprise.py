@@ -37,6 +37,11 @@ class Settings(Table):
         examples=['{ file = "/etc/edaphon/secrets/apprise" }'],
     )
 
+    @property
+    def reaches(self) -> Iterator[tuple[str, Secret]]:
+        """What is connected to, by its key."""
+        yield "address", self.address
+
 
 def install_line() -> str:
     return f"{sys.executable} -m pip install 'apprise>=2.2,<3'"

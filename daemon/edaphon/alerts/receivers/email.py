@@ -24,6 +24,7 @@ from edaphon.alerts.message import Later, Message, Occasion, Refused
 from edaphon.alerts.receivers.fields import sendable
 from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, Taken, secret_text
 from edaphon.network.deadline import Deadline, dial, ended_at, tls_context
+from edaphon.network.loopback import is_loopback
 from edaphon.network.requests import tls_trouble
 from edaphon.network.secrets import Secrets
 from edaphon.written.values import AbsolutePath, Secret, Table, wrong
@@ -31,7 +32,6 @@ from edaphon.written.values import AbsolutePath, Secret, Table, wrong
 __all__ = ["Email", "Settings", "doubts", "mail", "open_receiver"]
 
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
-LOCAL = {"localhost", "127.0.0.1", "::1"}
 WORDS = 200
 MOST_ANSWER_BYTES = 65_536  # of one conversation
 _NO_ATOM = re.compile(r"[^A-Za-z0-9_-]")  # RFC 5322, 3.2.3; dots divide the parts
@@ -89,10 +89,15 @@ class Settings(Table):
             raise wrong("username and password together, or none of them")
         return self
 
+    @property
+    def reaches(self) -> Iterator[tuple[str, str]]:
+        """What is connected to, by its key."""
+        yield "host", f"{self.host}:{self.port or PORTS[self.security]}"
+
 
 def doubts(settings: Settings) -> Iterator[Remark]:
     """About a password that goes over a network as it is."""
-    if settings.security == "none" and settings.password and settings.host not in LOCAL:
+    if settings.security == "none" and settings.password and not is_loopback(settings.host):
         came = f"the password goes unencrypted to {settings.host}"
         yield "security", came, '"starttls" or "tls", or no password'
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -50,6 +51,11 @@ class Settings(Table):
         description="PIN of the SIM, given when the SIM asks for it",
         examples=['{ file = "/etc/edaphon/secrets/sim-pin" }'],
     )
+
+    @property
+    def reaches(self) -> Iterator[tuple[str, Path]]:
+        """What is written to, by its key."""
+        yield "port", Path(self.port)
 
 
 def complaints(settings: Settings, parts: Parts) -> Iterator[Remark]:

@@ -25,9 +25,18 @@ from edaphon.alerts.receivers.fields import (
 from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, secret_text
 from edaphon.alerts.receivers.templates import JSON, PLAIN, TEMPLATES, Template
 from edaphon.config.parts import Parts
+from edaphon.network.loopback import is_loopback
 from edaphon.network.requests import Answer, Limits, Unreachable, Wire, wait_s
 from edaphon.written.complaints import did_you_mean
-from edaphon.written.values import AbsolutePath, Secret, SecretOrText, Table, http_place, wrong
+from edaphon.written.values import (
+    AbsolutePath,
+    Secret,
+    SecretOrText,
+    Table,
+    http_place,
+    secret_host,
+    wrong,
+)
 from edaphon_drivers.number_text import number_in
 
 __all__ = ["Settings", "Webhook", "complaints", "doubts", "open_receiver"]
@@ -37,7 +46,6 @@ BUSY = {408, 425, 429}
 WORDS = 200
 TEXTS = ("title", "text", "short")
 FORM = "application/x-www-form-urlencoded"
-LOCAL = {"localhost", "127.0.0.1", "::1"}
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _JSON_BEGINS = re.compile(r"\s*[{[](?![a-z_]+\})")  # and not with a field
 _OWN_SECRET = {"slack", "teams"}  # the address alone lets anybody write there
@@ -127,6 +135,11 @@ class Settings(Table):
             except ValueError as error:
                 raise wrong(f"a body that is JSON ({error}), or another content_type") from None
 
+    @property
+    def reaches(self) -> Iterator[tuple[str, Secret | str]]:
+        """What is connected to, by its key."""
+        yield "url", self.url or TEMPLATES[self.template].url
+
     def content(self, template: Template) -> str:
         """The media type of the body."""
         if self.content_type:
@@ -165,11 +178,13 @@ def complaints(settings: Settings, parts: Parts) -> Iterator[Remark]:
 
 def doubts(settings: Settings) -> Iterator[Remark]:
     """About a secret that goes over a network as it is."""
-    place = settings.url if isinstance(settings.url, str) else ""
-    parts = urlsplit(place or TEMPLATES[settings.template].url)
-    secret = settings.token or any(isinstance(v, Secret) for v in settings.headers.values())
-    if secret and parts.scheme == "http" and parts.hostname not in LOCAL:
-        yield "url", f"secrets go unencrypted to {parts.hostname}", "an address of https"
+    url = settings.url or TEMPLATES[settings.template].url
+    parts = urlsplit(url if isinstance(url, str) else "")
+    host = secret_host(url) if isinstance(url, Secret) else parts.hostname or ""
+    others = (settings.token, settings.topic, *settings.headers.values())
+    secret = any(isinstance(value, Secret) for value in (url, *others))
+    if secret and host and parts.scheme in {"http", ""} and not is_loopback(host):
+        yield "url", f"secrets go unencrypted to {host}", "an address of https"
 
 
 class Webhook:

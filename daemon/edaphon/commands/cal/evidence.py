@@ -1,6 +1,7 @@
 """Files that a calibration rests on, brought beside the TOML file that names them."""
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -38,7 +39,8 @@ def put(papers: Iterable[Paper]) -> list[Path]:
     """Write those that are not there yet; which these are."""
     new = [(paper.place, paper.data) for paper in papers if paper.place is not None]
     for place, data in new:
-        place.write_bytes(data)
+        with place.open("xb") as file:  # never through a link that stands there
+            file.write(data)
     return [place for place, _ in new]
 
 
@@ -53,8 +55,15 @@ def _paper(path: Path, folder: Path) -> Paper:
         name = path.resolve().relative_to(folder.resolve()).as_posix()
         return Paper(name, sha256, data, None)
     place = folder / path.name
-    if not place.exists():
+    if not os.path.lexists(place):
         return Paper(path.name, sha256, data, place)
-    if place.read_bytes() != data:
+    if not _holds(place, data):
         raise fail(f"{place} is there already with other content; give {path.name} another name")
     return Paper(path.name, sha256, data, None)
+
+
+def _holds(place: Path, data: bytes) -> bool:
+    try:
+        return read_bytes(place, within=place.parent) == data
+    except OSError:  # a link to nowhere, a pipe
+        return False

@@ -1,6 +1,7 @@
 """`edaphon cal show`: all that is known of one calibration, check or maker's curve."""
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from inspect import getdoc
@@ -21,6 +22,7 @@ from edaphon.derive import ALWAYS
 from edaphon.derive.segments import Segment
 from edaphon.facts import Calibration, Fact, FactoryCurve, FieldCheck, pin_of, table_of
 from edaphon.journal import read_only
+from edaphon.written.reading import read_bytes
 from edaphon.written.values import instant_text
 from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.curves import curve, curve_names
@@ -185,15 +187,16 @@ def _write_evidence(storage: Storage, fact: Fact, folder: Path) -> None:
         kept, path = kept_evidence(journal, sha256), folder / Path(name).name
         if kept is None:
             raise fail(f"expected {name} (SHA-256 {sha256}) in the journal, which has it not")
-        if path.exists():
+        if os.path.lexists(path):
             raise fail(f"expected a folder without {path.name}, got {path}: choose another one")
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(kept.data)
+        with path.open("xb") as file:  # never through a link that stands there
+            file.write(kept.data)
 
 
 def _state(path: Path, sha256: str) -> str:
     try:
-        same = hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+        same = hashlib.sha256(read_bytes(path)).hexdigest() == sha256
     except OSError as error:
         return f"not there ({path}: {error.strerror})"
     return f"as it was ({path})" if same else f"another one lies there now ({path})"

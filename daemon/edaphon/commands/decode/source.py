@@ -7,9 +7,10 @@ from edaphon.commands.decode.payload import held
 from edaphon.commands.decode.typed import Unclear, plain_bytes
 from edaphon.commands.storage import configured
 from edaphon.config import Configuration, LorawanSource, Source
+from edaphon.config.codecs import read_codec
 from edaphon.derive.sources import Sources
-from edaphon.written.reading import read_text
 from edaphon_calibration.errors import suggestion
+from edaphon_drivers.faults import Refused
 from edaphon_drivers.lorawan import Uplink
 from edaphon_drivers.payloads import Message
 from edaphon_drivers.readings import Reading
@@ -35,7 +36,7 @@ def own_readings(
     """What a source without a model makes of a payload; raises Fault."""
     if isinstance(source, LorawanSource):
         codec = source.codec_file
-        files = {str(codec): read_text(codec, errors="replace")} if codec else {}
+        files = {str(codec): _codec(codec)} if codec else {}
         what = held(payload, "lorawan", port, "", "")
         used = _USUAL_PORT if what.port is None else what.port
         uplink = Uplink(source.dev_eui, used, 0, what.data, None, "", ())
@@ -43,3 +44,10 @@ def own_readings(
     topic = getattr(source, "topic", "")
     message = Message(topic, plain_bytes(payload, "message"))
     return Sources.of(config).readers[source.path](message)
+
+
+def _codec(path: Path) -> str:
+    try:
+        return read_codec(path, errors="replace")
+    except OSError as error:
+        raise Refused("a codec that can be read", error.strerror or "", str(path)) from None

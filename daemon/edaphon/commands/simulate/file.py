@@ -1,16 +1,21 @@
 """The configuration of a simulated plot: the real one with other ports, brokers and folders."""
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any
 
 import orjson
 
+from edaphon_drivers.outside import leaves
+
 __all__ = ["Places", "followed", "left_out", "simulated_tables", "toml_text"]
 
+NO_SWITCH = "/dev/null"  # takes what would switch a relay, so that no real one moves
 OUTWARD = frozenset({"sink", "notify"})
 SIGNS_OF_LIFE = frozenset({"heartbeat_url", "heartbeat_broker", "heartbeat_topic"})
 
@@ -19,19 +24,12 @@ SIGNS_OF_LIFE = frozenset({"heartbeat_url", "heartbeat_broker", "heartbeat_topic
 class Places:
     """Where the simulated plot has its things: keys to put in the place of the real ones, by name.
 
-    `brokers` is empty where the real ones stay. `switches` gives the file of a switch by its name.
+    `brokers` is empty where the real ones stay.
     """
 
     folder: Path
     buses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     brokers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    def switch(self, name: str) -> str:
-        """A file that takes what would switch a relay, so that no real one moves."""
-        file = self.folder / "switches" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-        return str(file)
 
     def inbox(self, real: str) -> str:
         """A copy of the inbox with the evidence in it: what is written there reaches no real one.
@@ -40,8 +38,18 @@ class Places:
         """
         copy = self.folder / "inbox"
         copy.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(real, copy, dirs_exist_ok=True)
+        shutil.copytree(real, copy, ignore=_not_copied, dirs_exist_ok=True)
         return str(copy)
+
+
+def _not_copied(folder: str, names: list[str]) -> list[str]:
+    """Pipes, sockets, devices, links to folders, and links that leave their folder."""
+    return [name for name in names if not _copied(os.path.join(folder, name), folder)]
+
+
+def _copied(path: str, folder: str) -> bool:
+    mode = os.lstat(path).st_mode
+    return S_ISDIR(mode) or (os.path.isfile(path) and not leaves(path, folder))
 
 
 def simulated_tables(table: Mapping[str, Any], places: Places) -> dict[str, Any]:
@@ -54,9 +62,7 @@ def simulated_tables(table: Mapping[str, Any], places: Places) -> dict[str, Any]
     found["clock"] = {**table.get("clock", {}), "trust": "system"}
     found["bus"] = {n: _bus(n, bus, places) for n, bus in table.get("bus", {}).items()}
     found["broker"] = {n: _broker(n, row, places) for n, row in table.get("broker", {}).items()}
-    found["supply"] = {
-        n: {**row, "file": places.switch(n)} for n, row in table.get("supply", {}).items()
-    }
+    found["supply"] = {n: {**row, "file": NO_SWITCH} for n, row in table.get("supply", {}).items()}
     found["source"] = [_source(row, places) for row in table.get("source", ())]
     return {key: value for key, value in found.items() if value}
 
@@ -74,8 +80,7 @@ def left_out(table: Mapping[str, Any]) -> Iterator[str]:
 def _bus(name: str, bus: Mapping[str, Any], places: Places) -> dict[str, Any]:
     found = {**bus, **places.buses.get(name, {"port": str(places.folder / name)})}
     if "multiplexer" in bus:
-        file = places.switch(f"{name}-multiplexer")
-        found["multiplexer"] = {**bus["multiplexer"], "file": file}
+        found["multiplexer"] = {**bus["multiplexer"], "file": NO_SWITCH}
     return found
 
 

@@ -20,7 +20,7 @@ from edaphon.commands.watching.health import HealthRows
 from edaphon.commands.watching.look import Watcher
 from edaphon.config import Configuration, Notify
 from edaphon.config import Sink as SinkTable
-from edaphon.written.values import revealed
+from edaphon.written.values import http_place, revealed
 
 if TYPE_CHECKING:
     from edaphon.alerts.words import Place
@@ -75,7 +75,7 @@ def _pulses(service: "Service") -> Iterator[Pulse]:
     """The ways out of signs of life that are configured; each opens with its first one."""
     config, alerts = service.config, service.config.alerts
     if (url := alerts.heartbeat_url) is not None:
-        yield Pulse("heartbeat", lambda: Url(revealed(url)))
+        yield Pulse("heartbeat", lambda: Url(http_place(revealed(url).strip())))
     if alerts.heartbeat_broker and alerts.heartbeat_topic:
         yield Pulse(f"heartbeat at {alerts.heartbeat_broker}", partial(_retained, config))
     for sink in config.sinks:
