@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 from pydantic import BaseModel
 
@@ -33,9 +32,9 @@ from edaphon.facts import (
     read_facts,
     written_ids,
 )
+from edaphon.printer import show_error, show_json, show_line
 from edaphon.sinks.sink import sink_kind
 from edaphon.written import FACT_TABLES, Complaint, Document, read_document
-from edaphon.written.complaints import one_line
 from edaphon.written.models import validated
 from edaphon.written.reading import is_text, read_text
 
@@ -77,17 +76,17 @@ def check(
         applied = _applied(found.config)
         found = examine(places, applied)
     if json:
-        typer.echo(_as_json(found))
+        show_json(_as_table(found))
     elif found.complaints:
         for complaint in found.complaints:
-            typer.echo(str(complaint), err=True)
-        typer.echo(f"{_count(len(found.complaints), 'mistake')}; nothing was changed.", err=True)
+            show_error(str(complaint))
+        show_error(f"{_count(len(found.complaints), 'mistake')}; nothing was changed.")
     else:
-        typer.echo(_summary(found))
+        show_line(_summary(found))
         for doubt in found.doubts:
-            typer.echo(str(doubt), err=True)
+            show_error(str(doubt))
         for line in _next(found, applied):
-            typer.echo(one_line(line))
+            show_line(line)
     if found.complaints:
         raise typer.Exit(CONFIGURATION)
 
@@ -102,7 +101,7 @@ def _applied(config: Configuration) -> Knowledge:
         return told_in(Storage(config, Layout(config.storage.folder))).knowledge
     except OSError as error:
         words = f"the facts applied before are not known here, the check is without them: {error}"
-        typer.echo(words, err=True)
+        show_error(words)
         return Knowledge()
 
 
@@ -296,12 +295,11 @@ def _count(n: int, what: str) -> str:
     return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
-def _as_json(found: Examined) -> str:
-    table = {
+def _as_table(found: Examined) -> dict[str, Any]:
+    return {
         "good": not found.complaints,
         "complaints": [c._asdict() for c in found.complaints],
         "doubts": [d._asdict() for d in found.doubts],
         "sources": len(found.config.sources) if found.config else None,
         "facts": len(found.rows),
     }
-    return orjson.dumps(table, option=orjson.OPT_INDENT_2).decode()

@@ -7,6 +7,7 @@ import typer
 
 from edaphon.commands.control import ask
 from edaphon.commands.storage import open_storage
+from edaphon.printer import show_line
 
 __all__ = ["web"]
 
@@ -24,5 +25,5 @@ def web(
         return result
 
     where = storage.config.web
-    typer.echo(f"http://{where.listen}/")
+    show_line(f"http://{where.listen}/")
     serve(ControlView(request), where.host, where.port)

@@ -5,7 +5,9 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-__all__ = ["Complaint", "did_you_mean", "expected_only", "one_line", "one_of"]
+from edaphon.printer import visible
+
+__all__ = ["Complaint", "did_you_mean", "expected_only", "one_of"]
 
 
 class Complaint(NamedTuple):
@@ -19,14 +21,7 @@ class Complaint(NamedTuple):
 
     def __str__(self) -> str:
         key = f"{self.key}: " if self.key else ""
-        return one_line(f"{self.file}:{self.line}  {key}{self.came}; {self.right}")
-
-
-def one_line(text: str) -> str:
-    """The text with its control characters spelled out: names of files may hold any."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+        return visible(f"{self.file}:{self.line}  {key}{self.came}; {self.right}")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -14,7 +14,8 @@ from tests.stories.station import Station
 
 from edaphon.commands import main
 from edaphon.commands.lacking import account_name
-from edaphon.commands.run import _OneLine, running
+from edaphon.commands.run import running
+from edaphon.printer import LogLine
 
 TIME = 'utc_offset = "+00:00"'
 COLUMN = 'column = [{ name = "t", output = "t" }]'
@@ -153,7 +154,7 @@ def test_names_of_files_make_no_lines_of_their_own(
     assert "\nERROR" not in out
     assert sum(shown in line for line in out.splitlines()) >= 2
     (record,) = [r for r in caplog.records if "line refused" in r.getMessage()]
-    assert len(_OneLine("%(levelname)s %(message)s").format(record).splitlines()) == 1
+    assert len(LogLine("%(levelname)s %(message)s").format(record).splitlines()) == 1
 
 
 def listed(station: Station) -> list[dict[str, object]]:
