@@ -26,6 +26,7 @@ __all__ = [
     "bars",
     "guard",
     "hidden",
+    "json_bytes",
     "json_text",
     "log_to_stderr",
     "overwrite",
@@ -194,11 +195,15 @@ def show_json(table: Any, *, indent: bool = True) -> None:
 
 
 def json_text(table: Any, *, indent: bool = True) -> str:
-    option = orjson.OPT_INDENT_2 if indent else None
+    return visible_json(json_bytes(table, orjson.OPT_INDENT_2 if indent else None))
+
+
+def json_bytes(table: Any, option: int | None = None) -> bytes:
+    """As orjson writes it; a byte of a file's name that is no UTF-8 is spelled out."""
     try:
-        return visible_json(orjson.dumps(table, option=option))
-    except TypeError:  # orjson takes no lone surrogate, which stands for a byte that is no UTF-8
-        return visible_json(orjson.dumps(_as_utf8(table), option=option))
+        return orjson.dumps(table, option=option)
+    except TypeError:  # orjson takes no lone surrogate
+        return orjson.dumps(_as_utf8(table), option=option)
 
 
 def _as_utf8(table: Any) -> Any:

@@ -8,9 +8,13 @@ import sys
 import unicodedata
 
 import pytest
+from tests.daemon.commands.calling import until
 from tests.documents import ROOT
 
 from edaphon import printer
+from edaphon.alerts.message import Message, Occasion
+from edaphon.alerts.model import Severity
+from edaphon.commands.control import ControlServer, ask
 
 ACTING = [
     "\x00", "\x07", "\x08", "\r", "\x0b", "\x1b", "\x7f", "\x85", "\x9b", "\x9d",
@@ -210,3 +214,23 @@ def test_neither_drivers_nor_calibration_write_to_a_terminal() -> None:
 )  # fmt: skip
 def test_the_scan_sees_every_kind_of_way(code: str) -> None:
     assert ways_out(code) != []
+
+
+@pytest.mark.parametrize("character", ACTING, ids=ascii)
+def test_no_message_to_a_person_holds_such_a_character(character: str) -> None:
+    text = f"a{character}b\nsecond"
+    made = Message(Occasion.OPENED, 1, Severity.LOST, text, text, text, 0)
+    whole = made.title + made.short.replace("\n", "") + made.text.replace("\n", "")
+    assert not any(map(printer.hidden, whole))
+    assert made.text.endswith("b\nsecond")
+    assert made.title.endswith("b second")
+
+
+def test_the_socket_answers_about_a_file_whose_name_is_no_utf8(tmp_path: Path) -> None:
+    server = ControlServer(tmp_path / "c.sock", lambda asked: {"file": asked["file"], "n": [1.5]})
+    try:
+        until(lambda: (tmp_path / "c.sock").exists())
+        answer = ask(tmp_path / "c.sock", {"verb": "x", "file": "a\udcff"})
+        assert answer == {"file": "a\\udcff", "n": [1.5]}
+    finally:
+        server.stop()

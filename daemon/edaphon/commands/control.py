@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from edaphon.databases import explained, fault_of
+from edaphon.printer import json_bytes
 
 __all__ = ["ControlServer", "DaemonOff", "DaemonRefuses", "DaemonSilent", "ask"]
 
@@ -118,7 +119,7 @@ class _Request(socketserver.StreamRequestHandler):
 
 
 def _json(reply: Mapping[str, Any]) -> bytes:
-    return orjson.dumps(reply, option=orjson.OPT_SERIALIZE_NUMPY)
+    return json_bytes(reply, orjson.OPT_SERIALIZE_NUMPY)
 
 
 def ask(path: Path, request: Mapping[str, Any], timeout_s: float = 10.0) -> Any:
@@ -132,7 +133,7 @@ def ask(path: Path, request: Mapping[str, Any], timeout_s: float = 10.0) -> Any:
         except OSError as error:
             raise DaemonOff(_off(path, error)) from error
         try:
-            connection.sendall(orjson.dumps(request) + b"\n")
+            connection.sendall(json_bytes(request) + b"\n")
             with connection.makefile("rb") as answers:
                 reply = orjson.loads(answers.readline())
         except (OSError, orjson.JSONDecodeError) as error:
