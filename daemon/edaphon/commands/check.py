@@ -35,6 +35,7 @@ from edaphon.facts import (
 from edaphon.printer import show_error, show_json, show_line
 from edaphon.sinks.sink import sink_kind
 from edaphon.written import FACT_TABLES, Complaint, Document, read_document
+from edaphon.written.hidden import configuration_complaints
 from edaphon.written.models import validated
 from edaphon.written.reading import is_text, read_text
 
@@ -120,6 +121,7 @@ def examine(files: Sequence[Path], knowledge: Knowledge | None = None) -> Examin
     if draft is not None:
         complaints += draft.complaints
         complaints += file_complaints(configs[0], draft.parts)
+        complaints += configuration_complaints(configs[0])
         complaints += _kind_complaints(configs[0], "sink", draft.parts.sinks, sink_kind)[0]
         mistakes, doubts = _receivers(configs[0], draft.parts)
         complaints += mistakes

@@ -11,8 +11,11 @@ from edaphon.facts.knowledge import Knowledge
 from edaphon.facts.model import ChannelFact, Deployment, Fact, Period, Revocation
 from edaphon.facts.references import reference_complaints
 from edaphon.written import Complaint, did_you_mean
+from edaphon.written.hidden import RIGHT, came_hidden, hidden_texts
 from edaphon.written.values import instant_text
 from edaphon_drivers.sheets import Output, Sheets
+
+_PROSE = frozenset({"soil", "treatment", "method", "reference", "cause", "why"})  # lines are right
 
 __all__ = ["in_order", "knowledge_conflicts", "new_rows"]
 
@@ -35,10 +38,21 @@ def knowledge_conflicts(
     right = [r for r in new_rows(rows, knowledge) if (r.file, r.line_of("id")) not in wrong]
     case = Case.of(right, knowledge, sources, doubtful, sheets)
     found = [*_overlaps(case), *_channels(case), *_revocations(case), *reference_complaints(case)]
+    found += _hidden(case)
     if sources is not None:
         found += fitting_complaints(case)
     complaints += [case.complaint(*one) for one in found]
     return sorted(set(complaints))
+
+
+def _hidden(case: Case) -> Iterator[Found]:
+    """What is known already may hold such characters: it is printed so that they can be seen."""
+    for row in case.rows.values():
+        table = row.fact.model_dump(by_alias=True)
+        for place, text in hidden_texts(table, apart={"file"}):
+            key = str(place[0])
+            if came := came_hidden(text, lines=key in _PROSE):
+                yield row.fact, key, came, RIGHT
 
 
 def new_rows(rows: Rows[FactRow], knowledge: Knowledge) -> tuple[FactRow, ...]:
