@@ -4,6 +4,7 @@ import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from errno import EFBIG
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,6 +36,7 @@ from edaphon.facts import (
 from edaphon.printer import show_error, show_json, show_line
 from edaphon.sinks.sink import sink_kind
 from edaphon.written import FACT_TABLES, Complaint, Document, read_document
+from edaphon.written.bounds import MOST_BYTES
 from edaphon.written.hidden import configuration_complaints
 from edaphon.written.models import validated
 from edaphon.written.reading import is_text, read_text
@@ -169,7 +171,8 @@ def _read(files: Iterable[Path]) -> tuple[list[Document], list[Complaint]]:
             complaints.append(Complaint(str(path), 1, "", came, "another name"))
             continue
         try:
-            documents.append(read_document(str(path), read_text(path, "utf-8-sig")))
+            text = read_text(path, "utf-8-sig", most_bytes=MOST_BYTES)
+            documents.append(read_document(str(path), text))
         except OSError as error:
             came = f"can't be read ({error.strerror})"
             complaints.append(Complaint(str(path), 1, "", came, _readable(path, error)))
@@ -186,6 +189,8 @@ def _readable(path: Path, error: OSError) -> str:
         return f"a configuration; write one with: edaphon init{here}"
     if isinstance(error, PermissionError):
         return f"a file that this account can read: {denied(path, error)}"
+    if error.errno == EFBIG:
+        return "at most 1 MB in one file: divide it"
     return "a file that this account can read"
 
 

@@ -3,7 +3,7 @@
 import os
 from errno import EFBIG, EINVAL, EISDIR
 from pathlib import Path
-from stat import S_ISBLK, S_ISCHR, S_ISDIR
+from stat import S_ISBLK, S_ISCHR, S_ISDIR, S_ISREG
 
 __all__ = ["is_text", "read_bytes", "read_text"]
 
@@ -12,7 +12,7 @@ LARGEST_BYTES = 16 << 20  # of what people write; a file of facts of ten years h
 
 def read_bytes(path: Path, most_bytes: int = LARGEST_BYTES) -> bytes:
     """Raises OSError, with the name of the file and in words what it is, for what has no end."""
-    # Not blocking: a pipe that nobody writes to is at its end at once.
+    # Not blocking: to open a pipe that nobody writes to would wait.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         mode = os.fstat(descriptor).st_mode
@@ -20,7 +20,8 @@ def read_bytes(path: Path, most_bytes: int = LARGEST_BYTES) -> bytes:
             raise IsADirectoryError(EISDIR, "a folder", str(path))
         if S_ISCHR(mode) or S_ISBLK(mode):
             raise OSError(EINVAL, "a device and no file", str(path))
-        os.set_blocking(descriptor, True)
+        if not S_ISREG(mode):  # who holds its other end decides when it ends
+            raise OSError(EINVAL, "a pipe and no file", str(path))
         return _all(descriptor, path, most_bytes)
     finally:
         os.close(descriptor)
@@ -31,9 +32,11 @@ def is_text(name: str) -> bool:
     return name.isprintable() or not any("\ud800" <= c <= "\udfff" for c in name)
 
 
-def read_text(path: Path, encoding: str = "utf-8", errors: str = "strict") -> str:
+def read_text(
+    path: Path, encoding: str = "utf-8", errors: str = "strict", most_bytes: int = LARGEST_BYTES
+) -> str:
     """As `read_bytes`; raises UnicodeDecodeError for another encoding."""
-    text = read_bytes(path).decode(encoding, errors)
+    text = read_bytes(path, most_bytes).decode(encoding, errors)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -113,7 +113,7 @@ def made(folder: Path, kind: str) -> Path:
 
 
 PAYLOADS = {
-    "pipe": "got nothing",
+    "pipe": "thing.toml (a pipe and no file)",
     "loop": "(Too many levels of symbolic links)",
     "folder": "thing.toml (a folder)",
     "sparse": "thing.toml (larger than 256 MB)",
@@ -130,10 +130,10 @@ def test_a_payload_that_is_no_file_is_answered_at_once(tmp_path: Path, kind: str
     assert len(err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("kind", ["loop", "sparse", "device", "missing"])
+@pytest.mark.parametrize("kind", ["loop", "sparse", "device", "missing", "pipe"])
 def test_a_configuration_that_is_no_file_is_answered_at_once(tmp_path: Path, kind: str) -> None:
     _, err = call_bare("check", str(made(tmp_path, kind)), code=3)
-    words = PAYLOADS[kind].replace("256 MB", "16 MB").partition("(")[2].rstrip(")")
+    words = PAYLOADS[kind].replace("256 MB", "1 MB").partition("(")[2].rstrip(")")
     assert f"can't be read ({words})" in err
     assert len(err.splitlines()) == 2
 
