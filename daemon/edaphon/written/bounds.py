@@ -23,6 +23,7 @@ _STRING = (
 TOKEN = re.compile(
     rf"(?P<string>{_STRING})|(?P<comment>#[^\n]*)|(?P<other>[^\"'#\n\[\]{{}},=]+|.)", re.DOTALL
 )
+_VALUES = frozenset("=,")
 _OPEN, _CLOSED = frozenset("[{"), frozenset("]}")
 _ENDS = frozenset(",[]{}\n")
 
@@ -44,7 +45,7 @@ def _too_much(text: str) -> Iterator[tuple[int, str, str]]:
         if token["other"]:
             nest.take(piece)
             tables += piece == "[" and _begins_line(text, token.start())
-            statements += piece == "="
+            statements += piece in _VALUES
             yield from _long_word(line, piece)
         elif token["string"] and len(piece) > MOST_WORD and _is_key(text, token.end()):
             yield line, f"a key of {len(piece)} characters", f"at most {MOST_WORD} in a key"
@@ -52,7 +53,7 @@ def _too_much(text: str) -> Iterator[tuple[int, str, str]]:
             yield line, "lists nested too deep", f"at most {MOST_DEPTH} tables and lists in a row"
             return
         line += piece.count("\n")
-    for n, most, what in ((tables, MOST_TABLES, "tables"), (statements, MOST_STATEMENTS, "keys")):
+    for n, most, what in ((tables, MOST_TABLES, "tables"), (statements, MOST_STATEMENTS, "values")):
         if n > most:
             yield 1, f"{n} {what}", f"at most {most} in one file: divide it"
 

@@ -4,6 +4,8 @@ import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from pydantic import BaseModel
+
 from edaphon.printer import hidden
 from edaphon.written.complaints import Complaint
 from edaphon.written.lines import Document, Place
@@ -25,6 +27,8 @@ def hidden_texts(
 
     Variation selectors and fillers, which change no order and no meaning, may stand.
     """
+    if isinstance(value, BaseModel):
+        value = dict(value)
     if isinstance(value, str):
         if any(map(_refused, value)):
             yield place, value
