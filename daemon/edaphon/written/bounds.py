@@ -9,8 +9,8 @@ from edaphon.written.complaints import Complaint
 __all__ = ["MOST_BYTES", "TOKEN", "beyond_bounds"]
 
 MOST_BYTES: Final = 1 << 20  # of a configuration, or of a file of facts: ten years have some 100 kB
-MOST_TABLES: Final = 5_000
-MOST_STATEMENTS: Final = 30_000
+MOST_TABLES: Final = 3_000
+MOST_STATEMENTS: Final = 20_000
 MOST_DEPTH: Final = 32  # of lists and tables in each other, and of the parts of one key
 MOST_WORD: Final = 500  # characters of a key, a number or a date
 MOST_DIGITS: Final = 400  # of a number, which then is no number to a float either
