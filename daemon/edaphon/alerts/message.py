@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from edaphon.alerts.model import Severity
+from edaphon.printer import visible, visible_lines
 
 __all__ = ["Later", "Message", "Occasion", "Receiver", "Refused"]
 
@@ -25,6 +26,7 @@ class Message:
     """`short` is at most two lines and 160 characters of the GSM 03.38 alphabet.
 
     `title` is one line for subjects. `number` is that of the incident, 0 where it is about none.
+    No character of the texts acts on a terminal, a mail or a chat, or hides there.
     """
 
     occasion: Occasion
@@ -34,6 +36,12 @@ class Message:
     short: str
     text: str
     time_ns: int
+
+    def __post_init__(self) -> None:
+        shown = {"title": visible(" ".join(self.title.split()))}
+        shown |= {name: visible_lines(getattr(self, name)) for name in ("short", "text")}
+        for name, text in shown.items():
+            object.__setattr__(self, name, text)
 
 
 class Later(Exception):

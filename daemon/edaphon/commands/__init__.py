@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from edaphon import __version__
+from edaphon.printer import guard, show_error, show_line
 
 __all__ = ["COMMANDS", "main", "module_of", "take_in"]
 
@@ -58,9 +59,10 @@ class _InOrder(TyperGroup):
 
 def main(words: Sequence[str] | None = None) -> None:
     """The console script; `words` stand for sys.argv[1:]."""
+    guard()
     given = list(sys.argv[1:] if words is None else words)
     if "--version" in given:
-        typer.echo(f"edaphon {__version__}")
+        show_line(f"edaphon {__version__}")
         return
     app = typer.Typer(
         cls=_InOrder,
@@ -76,10 +78,10 @@ def main(words: Sequence[str] | None = None) -> None:
     try:
         app(args=given, prog_name="edaphon")
     except OSError as error:  # a folder, a port, a disk: the machine's no, in its own words
-        typer.echo(f"edaphon {given[0]}: {_refusal(error)}", err=True)
+        show_error(f"edaphon {given[0]}: {_refusal(error)}")
         sys.exit(MACHINE)
     except sqlite3.Error as error:
-        typer.echo(f"edaphon {given[0]}: {_database_words(error)}", err=True)
+        show_error(f"edaphon {given[0]}: {_database_words(error)}")
         sys.exit(TRY_AGAIN)
 
 

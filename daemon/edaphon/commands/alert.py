@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from edaphon.alerts.due import ReceiverRules
@@ -37,6 +36,7 @@ from edaphon.commands.watching.tree import node_id
 from edaphon.config import Configuration, FileSource, Notify
 from edaphon.facts import FactRow, Knowledge, new_rows
 from edaphon.nouns import Sequence
+from edaphon.printer import show_json, show_line
 from edaphon.written.values import duration_ns
 
 __all__ = ["alert"]
@@ -65,25 +65,25 @@ def list_(
     storage = open_storage(file)
     found = _ask(storage, do="list")
     if json:
-        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+        show_json(found)
         return
     moment = _moments(storage.config)
     for row in found["incidents"]:
-        typer.echo(f"{row['number']} ({row['severity']}): {row['title']}{_state(row, moment)}")
+        show_line(f"{row['number']} ({row['severity']}): {row['title']}{_state(row, moment)}")
         for line in row["text"].splitlines():
-            typer.echo(f"    {line}".rstrip())
+            show_line(f"    {line}".rstrip())
     if not found["incidents"]:
-        typer.echo("no open incident")
+        show_line("no open incident")
     for one in found["receivers"]:
         if why := one["refuses"] or one["delayed"]:
-            typer.echo(f"receiver {one['name']}: {why}")
+            show_line(f"receiver {one['name']}: {why}")
         if n := one["waiting"]:
             until = moment(one["waiting_until_ns"])
             wait = "1 incident waits" if n == 1 else f"{n} incidents wait"
             limit = f"{wait} for its limit of messages, until {until}"
-            typer.echo(f"receiver {one['name']}: {limit}")
+            show_line(f"receiver {one['name']}: {limit}")
     if n := found["undelivered"]:
-        typer.echo(f"messages that did not go out yet: {n}")
+        show_line(f"messages that did not go out yet: {n}")
 
 
 @alert.command()
@@ -108,7 +108,7 @@ def ack(
     storage = open_storage(file)
     done = _ask(storage, do="ack", **words)
     until = _moments(storage.config)(done["until_ns"])
-    typer.echo(f"incident {number} is acknowledged until {until}")
+    show_line(f"incident {number} is acknowledged until {until}")
 
 
 @alert.command("test")
@@ -126,7 +126,7 @@ def send_test(
     results: set[str] = set()
     for row in _as_they_come(storage, [receiver] if receiver else names):
         why = f": {row['why']}" if row["why"] else ""
-        typer.echo(f"{row['receiver']}: {RESULTS[row['result']]}{why}")
+        show_line(f"{row['receiver']}: {RESULTS[row['result']]}{why}")
         results.add(row["result"])
     if results & {"refused", "later"}:
         raise typer.Exit(1 if "refused" in results else TRY_AGAIN)
@@ -185,9 +185,7 @@ def rehearse(
     if fault == OTHER_LOGGER and not probe:
         node = _followed(config)
         if not node:
-            typer.echo(
-                "no files of another logger are followed: this logger's own lines are silent"
-            )
+            show_line("no files of another logger are followed: this logger's own lines are silent")
     rules = [rules_of(config, notify) for notify in config.notify]
     shown = rules or [_nobody(config)]
     try:
@@ -197,9 +195,9 @@ def rehearse(
     for message in messages:
         _show(config, message, situation)
     if not messages:
-        typer.echo("nobody would be sent anything")
+        show_line("nobody would be sent anything")
     if not rules:
-        typer.echo("no [[notify]] is configured: these messages would go to nobody")
+        show_line("no [[notify]] is configured: these messages would go to nobody")
 
 
 def _knowledge(storage: Storage, rows: list[FactRow]) -> Knowledge:
@@ -241,9 +239,9 @@ def _show(config: Configuration, one: Rehearsed, begin: Situation) -> None:
     book = Book(incidents={incident.number: incident for incident in one.incidents})
     now_ns = begin.now_ns + STRIKES_NS + one.after_ns
     message = writer.due(one.due, book, begin.nodes, now_ns)
-    typer.echo(f"after {_span(one.after_ns)}, to {one.due.receiver} ({one.due.occasion}):")
+    show_line(f"after {_span(one.after_ns)}, to {one.due.receiver} ({one.due.occasion}):")
     for line in (message.title, *message.text.splitlines()):
-        typer.echo(f"    {line}".rstrip())
+        show_line(f"    {line}".rstrip())
 
 
 def _span(ns: int) -> str:

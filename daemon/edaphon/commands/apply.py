@@ -5,7 +5,6 @@ from collections.abc import Sequence as Rows
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-import orjson
 import typer
 
 from edaphon.commands.check import CONFIGURATION, examine, usual_file
@@ -18,8 +17,8 @@ from edaphon.commands.lacking import account_name
 from edaphon.commands.storage import Storage, open_storage
 from edaphon.commands.waiting import before_now, wait_derived
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
+from edaphon.printer import show_error, show_json, show_line
 from edaphon.written import Complaint
-from edaphon.written.complaints import one_line
 
 __all__ = [
     "Config",
@@ -90,9 +89,9 @@ def new_facts(
         if not complaints:  # of what stands in the inbox alone they can't speak yet
             complaints = tuple(_alone(storage, told, rows))
     for complaint in complaints:
-        typer.echo(str(complaint), err=True)
+        show_error(str(complaint))
     if complaints:
-        typer.echo("Nothing was changed.", err=True)
+        show_error("Nothing was changed.")
         raise typer.Exit(CONFIGURATION)
     return new_rows(rows, told.knowledge)
 
@@ -115,32 +114,32 @@ def enter(storage: Storage, told: Told, new: Rows[FactRow], way: Way) -> None:
     if not way.json:
         show(new, found)
         for line in replacement_lines(replaced):
-            typer.echo(one_line(line))
+            show_line(line)
         if new and way.dry_run:
-            typer.echo(NOT_YET)
+            show_line(NOT_YET)
     if new and not way.dry_run:
         before = before_now(storage) if way.wait else None
         said["applied"] = keep(storage, new, way.who or account_name())
         if not way.json:
             n = said["applied"]
-            typer.echo(f"{n} {'fact' if n == 1 else 'facts'} applied")
+            show_line(f"{n} {'fact' if n == 1 else 'facts'} applied")
         if before is not None:
             said["differing"] = wait_derived(storage, before)
             if not way.json:
                 n = said["differing"]
-                typer.echo(f"{n} rows differ now by number, flag or derivation, in every sink too")
+                show_line(f"{n} rows differ now by number, flag or derivation, in every sink too")
     if way.json:
-        typer.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2))
+        show_json(said)
 
 
 def show(new: Rows[FactRow], found: Foresight) -> None:
     """What is new and what it would change, for a person."""
     for row in new:
-        typer.echo(f"new: {row.fact.table} {row.fact.id}   ({row.file}:{row.line})")
+        show_line(f"new: {row.fact.table} {row.fact.id}   ({row.file}:{row.line})")
     for line in lines_of(found):
-        typer.echo(line)
+        show_line(line)
     if not new:
-        typer.echo("nothing new")
+        show_line("nothing new")
 
 
 def news(new: Rows[FactRow]) -> list[dict[str, Any]]:

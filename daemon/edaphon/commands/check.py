@@ -4,10 +4,10 @@ import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from errno import EFBIG
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 from pydantic import BaseModel
 
@@ -35,9 +35,11 @@ from edaphon.facts import (
     read_facts,
     written_ids,
 )
+from edaphon.printer import show_error, show_json, show_line
 from edaphon.sinks.sink import sink_kind
 from edaphon.written import FACT_TABLES, Complaint, Document, read_document
-from edaphon.written.complaints import one_line
+from edaphon.written.bounds import MOST_BYTES
+from edaphon.written.hidden import configuration_complaints
 from edaphon.written.lines import Place
 from edaphon.written.models import validated
 from edaphon.written.reading import is_text, read_text
@@ -82,19 +84,19 @@ def check(
         applied = _applied(found.config)
         found = _with_codecs(examine(places, applied))
     if json:
-        typer.echo(_as_json(found))
+        show_json(_as_table(found))
     elif found.complaints:
         for complaint in found.complaints:
-            typer.echo(str(complaint), err=True)
-        typer.echo(f"{_count(len(found.complaints), 'mistake')}; nothing was changed.", err=True)
+            show_error(str(complaint))
+        show_error(f"{_count(len(found.complaints), 'mistake')}; nothing was changed.")
     else:
-        typer.echo(_summary(found))
+        show_line(_summary(found))
         for access in found.accesses:
-            typer.echo(one_line(str(access)))
+            show_line(str(access))
         for doubt in found.doubts:
-            typer.echo(str(doubt), err=True)
+            show_error(str(doubt))
         for line in _next(found, applied):
-            typer.echo(one_line(line))
+            show_line(line)
     if found.complaints:
         raise typer.Exit(CONFIGURATION)
 
@@ -118,7 +120,7 @@ def _applied(config: Configuration) -> Knowledge:
         return told_in(Storage(config, Layout(config.storage.folder))).knowledge
     except OSError as error:
         words = f"the facts applied before are not known here, the check is without them: {error}"
-        typer.echo(words, err=True)
+        show_error(words)
         return Knowledge()
 
 
@@ -138,6 +140,7 @@ def examine(files: Sequence[Path], knowledge: Knowledge | None = None) -> Examin
     if draft is not None:
         complaints += draft.complaints
         complaints += file_complaints(configs[0], draft.parts)
+        complaints += configuration_complaints(configs[0])
         mistakes, doubts, kinds = _kinds(configs[0], draft)
         complaints += mistakes
         more, trouble = _read(_inbox(draft, documents))
@@ -198,7 +201,8 @@ def _read(files: Iterable[tuple[Path, Path | None]]) -> tuple[list[Document], li
             complaints.append(Complaint(str(path), 1, "", came, "another name"))
             continue
         try:
-            documents.append(read_document(str(path), read_text(path, "utf-8-sig", within=within)))
+            text = read_text(path, "utf-8-sig", within=within, most_bytes=MOST_BYTES)
+            documents.append(read_document(str(path), text))
         except OSError as error:
             came = f"can't be read ({error.strerror})"
             complaints.append(Complaint(str(path), 1, "", came, _readable(path, error)))
@@ -215,6 +219,8 @@ def _readable(path: Path, error: OSError) -> str:
         return f"a configuration; write one with: edaphon init{here}"
     if isinstance(error, PermissionError):
         return f"a file that this account can read: {denied(path, error)}"
+    if error.errno == EFBIG:
+        return "at most 1 MB in one file: divide it"
     return "a file that this account can read"
 
 
@@ -342,8 +348,8 @@ def _count(n: int, what: str) -> str:
     return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
-def _as_json(found: Examined) -> str:
-    table = {
+def _as_table(found: Examined) -> dict[str, Any]:
+    return {
         "good": not found.complaints,
         "complaints": [c._asdict() for c in found.complaints],
         "doubts": [d._asdict() for d in found.doubts],
@@ -351,4 +357,3 @@ def _as_json(found: Examined) -> str:
         "sources": len(found.config.sources) if found.config else None,
         "facts": len(found.rows),
     }
-    return orjson.dumps(table, option=orjson.OPT_INDENT_2).decode()

@@ -18,6 +18,7 @@ from edaphon.commands.connections import BadRequest, Connections
 from edaphon.commands.owner import as_caller
 from edaphon.databases import explained, fault_of
 from edaphon.people import peer_account
+from edaphon.printer import json_bytes
 
 __all__ = ["ACCOUNT", "ControlServer", "DaemonOff", "DaemonRefuses", "DaemonSilent", "ask"]
 
@@ -161,7 +162,7 @@ def _refused(why: str) -> bytes:
 
 
 def _json(reply: Mapping[str, Any]) -> bytes:
-    return orjson.dumps(reply, option=orjson.OPT_SERIALIZE_NUMPY)
+    return json_bytes(reply, orjson.OPT_SERIALIZE_NUMPY)
 
 
 def ask(path: Path, request: Mapping[str, Any], timeout_s: float = 10.0) -> Any:
@@ -176,7 +177,7 @@ def ask(path: Path, request: Mapping[str, Any], timeout_s: float = 10.0) -> Any:
             raise DaemonOff(_off(path, error)) from error
         try:
             with suppress(BrokenPipeError):  # refused before it was read: the answer says why
-                connection.sendall(orjson.dumps(request) + b"\n")
+                connection.sendall(json_bytes(request) + b"\n")
             with connection.makefile("rb") as answers:
                 reply = orjson.loads(answers.readline())
         except (OSError, orjson.JSONDecodeError) as error:

@@ -3,7 +3,6 @@
 import re
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from edaphon.commands.apply import Config, DryRun, Json, NoWait, Way, Who, enter
@@ -14,8 +13,8 @@ from edaphon.commands.known import Told, told_in
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.config import FileSource
 from edaphon.facts import FactRow, knowledge_conflicts, read_facts
+from edaphon.printer import show_json, show_line
 from edaphon.written import read_document
-from edaphon.written.complaints import one_line
 
 __all__ = ["files"]
 
@@ -35,7 +34,7 @@ def listed(file: Config = None, json: Json = False) -> None:
     storage = open_storage(file)
     rows = _files(storage)
     if json:
-        typer.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
+        show_json(rows)
         return
     for row in rows:
         waits = f"; {row['waits']}" if row["waits"] else ""
@@ -43,9 +42,9 @@ def listed(file: Config = None, json: Json = False) -> None:
         copy = f"copy {row['copy']}" if row["copy"] else "renamed"
         gone = " (gone)" if row["gone"] else ""
         words = f"{row['source']} {row['name']}: {copy}, {row['lines']} lines, {size}{gone}{waits}"
-        typer.echo(one_line(words))
+        show_line(words)
     if not rows:
-        typer.echo("no file was read yet")
+        show_line("no file was read yet")
 
 
 @files.command("replace")

@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.config import FileSource
-from edaphon.written.complaints import one_line
+from edaphon.printer import bars, show_error, show_json, show_line
 from edaphon.written.reading import is_text
 from edaphon_calibration.errors import suggestion
 
@@ -65,7 +64,7 @@ def import_(
         _print({"source": chosen, "new_bytes": dict(zip(names, new, strict=True))})
     elif not json:
         for name, size in zip(names, new, strict=True):
-            typer.echo(one_line(f"{name}: {_size(size)}"))
+            show_line(f"{name}: {_size(size)}")
     if wait:
         _follow(storage, chosen, names, json)
 
@@ -77,7 +76,7 @@ def _tell_cancelled(table: dict[str, Any], json: bool) -> None:
     for one in table["files"]:
         taken, size = one["taken_bytes"] / 1e6, one["size_bytes"] / 1e6
         words = f"{one['file']}: {taken:.1f} of {size:.1f} MB were taken, no more of it will be"
-        typer.echo(one_line(words))
+        show_line(words)
 
 
 def _source(storage: Storage, wanted: str) -> str:
@@ -102,7 +101,7 @@ def _size(new_bytes: int) -> str:
 def _follow(storage: Storage, source: str, names: Sequence[str], json: bool) -> None:
     """Until every file is taken and derived, over a restart of the service too."""
     try:
-        with _lines() if json else _bars(names) as show:
+        with _json_lines() if json else _bars(names) as show:
             while True:
                 progress = _progress(storage, source, names)
                 show({"source": source, "files": progress})
@@ -110,12 +109,12 @@ def _follow(storage: Storage, source: str, names: Sequence[str], json: bool) -> 
                     break
                 time.sleep(JSON_S if json else POLL_S)
     except KeyboardInterrupt:
-        typer.echo("the import goes on in the service; see `edaphon status`", err=True)
+        show_error("the import goes on in the service; see `edaphon status`")
         raise typer.Exit(INTERRUPTED) from None
     for one in progress:
         if left := one["size_bytes"] - one["taken_bytes"]:
             words = f"{one['file']}: its last line has no end; these {left} bytes are taken later"
-            typer.echo(one_line(words), err=True)
+            show_error(words)
 
 
 def _progress(storage: Storage, source: str, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -133,32 +132,21 @@ def _progress(storage: Storage, source: str, names: Sequence[str]) -> list[dict[
 
 
 @contextmanager
-def _lines() -> Iterator[_Show]:
+def _json_lines() -> Iterator[_Show]:
     yield _print
 
 
 def _print(table: dict[str, Any]) -> None:
-    typer.echo(orjson.dumps(table))
+    show_json(table, indent=False)
 
 
 @contextmanager
 def _bars(names: Sequence[str]) -> Iterator[_Show]:
     """Bars on a terminal, nothing anywhere else; they count what is derived."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        tasks = [bars.add_task(Path(name).name, total=None) for name in names]
+    with bars(Path(name).name for name in names) as shown:
 
         def show(table: dict[str, Any]) -> None:
-            for task, one in zip(tasks, table["files"], strict=True):
-                bars.update(task, total=one["size_bytes"], completed=one["derived_bytes"])
+            for task, one in zip(shown.task_ids, table["files"], strict=True):
+                shown.update(task, total=one["size_bytes"], completed=one["derived_bytes"])
 
         yield show

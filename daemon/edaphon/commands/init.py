@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from edaphon.commands.lacking import denied, is_services
+from edaphon.printer import show_error, show_line
 
 __all__ = ["example_text", "init"]
 
@@ -34,7 +35,7 @@ def init(
         _refuse(f"{file} is there already; name another file, or move that one away")
     except OSError as error:
         _refuse(f"expected a file that can be written, got {denied(file, error)}")
-    typer.echo(f"{file} written. Edit it, then: edaphon check {file}")
+    show_line(f"{file} written. Edit it, then: edaphon check {file}")
 
 
 def _usual_storage(file: Path) -> Path:
@@ -59,5 +60,5 @@ def _quoted(text: str) -> str:
 
 
 def _refuse(why: str) -> None:
-    typer.echo(why, err=True)
+    show_error(why)
     raise typer.Exit(REFUSED)

@@ -4,12 +4,12 @@ import sqlite3
 from contextlib import closing
 
 import orjson
-import typer
 
 from edaphon.commands.storage import Storage
 from edaphon.derive.checkpoint import CHECKPOINT
 from edaphon.derive.doubt import doubtful_places
 from edaphon.journal import read_only
+from edaphon.printer import show_error
 from edaphon.series import Series, WrongFile
 
 __all__ = ["lost_facts", "warn_of_lost_facts"]
@@ -37,4 +37,4 @@ def lost_facts(storage: Storage) -> str:
 def warn_of_lost_facts(storage: Storage) -> None:
     """One line on stderr, so that no answer lacks a fact in silence."""
     if words := lost_facts(storage):
-        typer.echo(f"warning: this answer lacks a fact: {words}", err=True)
+        show_error(f"warning: this answer lacks a fact: {words}")

@@ -4,8 +4,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-import typer
-
 from edaphon.clock import SystemClock
 from edaphon.commands.owner import as_owner
 from edaphon.commands.series_file import open_series
@@ -15,6 +13,7 @@ from edaphon.derive import Deriver, derived_by
 from edaphon.derive.checkpoint import reached_by
 from edaphon.journal import Journal, JournalBusy, is_written, read_only
 from edaphon.journal.losses import undeclared
+from edaphon.printer import show_error
 from edaphon.series import Series, WrongFile
 
 __all__ = ["derive_the_rest", "lacks_entries", "settled_deriver"]
@@ -45,10 +44,9 @@ def lacks_entries(storage: Storage) -> bool:
     """
     gone = undeclared(storage.layout.journal, reached_by(storage.layout.series))
     for loss in gone:
-        typer.echo(
+        show_error(
             f"{loss.why}: what is shown is what was derived before; copy the file from a backup to"
-            " its place, or start the service, which declares it as lost and goes on",
-            err=True,
+            " its place, or start the service, which declares it as lost and goes on"
         )
     return bool(gone)
 
@@ -82,7 +80,7 @@ def _settled(storage: Storage) -> Iterator[tuple[Deriver, Series]]:
         )
     except JournalBusy as busy:
         raise fail(str(busy), TRY_AGAIN) from None
-    series = open_series(storage.layout.series, lambda words: typer.echo(words, err=True))
+    series = open_series(storage.layout.series, lambda words: show_error(words))
     try:
         deriver = Deriver(journal, series, storage.layout.scratch)
         while deriver.turn():
@@ -104,4 +102,4 @@ def _flush(deriver: Deriver, cursors: dict[str, str], storage: Storage) -> None:
     except sqlite3.OperationalError as error:
         if fault_of(error, storage.layout.series) is not StorageFault.FULL:
             raise
-        typer.echo(f"{storage.layout.folder}: {StorageFault.FULL}", err=True)
+        show_error(f"{storage.layout.folder}: {StorageFault.FULL}")

@@ -23,6 +23,7 @@ from edaphon.derive import known_facts, known_then, values_then
 from edaphon.facts import Knowledge
 from edaphon.journal import JournalReader, read_only
 from edaphon.nouns import Observations
+from edaphon.printer import as_data, json_text, show_pieces, visible
 from edaphon.series import OpenRelease, Series, WrongFile
 from edaphon_calibration.errors import UnitError
 from edaphon_calibration.ucum import to_ucum
@@ -92,8 +93,7 @@ def query(
 
     runs = origin.runs(instant(start, -FAR_NS), instant(end, FAR_NS))
     chosen = format or (Format.TABLE if sys.stdout.isatty() else Format.CSV)
-    for piece in _WRITERS[chosen](_rows(runs, level, unit_of)):
-        sys.stdout.write(piece)
+    show_pieces(_WRITERS[chosen](_rows(runs, level, unit_of)))
 
 
 def _reported_unit(derivation_text: str) -> str:
@@ -234,16 +234,22 @@ def _csv(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
     line = io.StringIO()
     writer = csv.writer(line, lineterminator="\n")
     for row in chain((HEADER,), rows):
-        writer.writerow("" if cell is None else cell for cell in row)
+        writer.writerow(map(_csv_cell, row))
         yield line.getvalue()
         line.seek(0)
         line.truncate()
 
 
+def _csv_cell(cell: Any) -> Any:
+    if isinstance(cell, str):
+        return as_data(visible(cell))
+    return "" if cell is None else cell
+
+
 def _json(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
     before = "["
     for row in rows:
-        yield before + orjson.dumps(dict(zip(HEADER, row, strict=True))).decode()
+        yield before + json_text(dict(zip(HEADER, row, strict=True)), indent=False)
         before = ",\n"
     yield "]\n" if before != "[" else "[]\n"
 
@@ -257,7 +263,7 @@ def _table(rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
 def _cell(cell: Any, width: int) -> str:
     if isinstance(cell, float):
         return f"{cell:.6g}".rjust(width)
-    return str("" if cell is None else cell).ljust(width)
+    return visible(str("" if cell is None else cell)).ljust(width)
 
 
 _WRITERS = {Format.TABLE: _table, Format.CSV: _csv, Format.JSON: _json}

@@ -4,12 +4,12 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 
 from edaphon.commands.bench.line import not_asked
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.storage import fail, open_storage
+from edaphon.printer import show_json, show_line
 
 __all__ = ["read"]
 
@@ -33,10 +33,10 @@ def read(
         except DaemonOff as off:
             raise fail(str(off), TRY_AGAIN) from None
         if json:
-            typer.echo(orjson.dumps(answer))
+            show_json(answer, indent=False)
             continue
         numbers = "   ".join(_told(reading) for reading in answer["readings"])
-        typer.echo(f"{time.strftime('%H:%M:%SZ', time.gmtime())}  {source}  {numbers}")
+        show_line(f"{time.strftime('%H:%M:%SZ', time.gmtime())}  {source}  {numbers}")
 
 
 def _told(reading: dict[str, object]) -> str:

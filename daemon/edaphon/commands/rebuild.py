@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from edaphon.commands.control import DaemonOff
@@ -13,6 +12,7 @@ from edaphon.commands.series_file import renew_if_damaged
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.commands.summaries import JOURNAL_SUMMARY
 from edaphon.journal import StateFile
+from edaphon.printer import show_error, show_json, show_line
 
 __all__ = ["rebuild"]
 
@@ -29,11 +29,9 @@ def rebuild(
     """
     found = _rebuilt(open_storage(file, as_owner=True))
     if json:
-        typer.echo(orjson.dumps(found))
+        show_json(found, indent=False)
     else:
-        typer.echo(
-            f"{found['blocks']} day blocks derived again, {found['differing']} rows differed"
-        )
+        show_line(f"{found['blocks']} day blocks derived again, {found['differing']} rows differed")
     if found["differing"]:
         raise typer.Exit(1)
 
@@ -52,7 +50,7 @@ def _rebuilt(storage: Storage) -> dict[str, Any]:
 def _rebuilt_alone(storage: Storage) -> dict[str, Any]:
     if not storage.layout.journal.exists():
         raise fail(f"no journal in {storage.layout.folder}; start `edaphon run` first")
-    renew_if_damaged(storage.layout.series, lambda words: typer.echo(words, err=True))
+    renew_if_damaged(storage.layout.series, lambda words: show_error(words))
     with settled_deriver(storage) as (deriver, series):
         with StateFile(storage.layout.folder) as state:
             state.remove(JOURNAL_SUMMARY)  # the next start sums every row

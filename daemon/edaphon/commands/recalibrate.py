@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-import orjson
 import typer
 
 from edaphon.commands.control import DaemonOff
@@ -18,6 +17,7 @@ from edaphon.commands.waiting import Before, differing_since, follow, reading
 from edaphon.derive import ALWAYS, derived_by
 from edaphon.derive.chains import Range
 from edaphon.derive.plan import whole_segments
+from edaphon.printer import show_json
 from edaphon.series import DAY_NS, Series
 from edaphon_calibration.errors import suggestion
 
@@ -65,7 +65,7 @@ def recalibrate(
     if json:
         rows = [one._asdict() for one in done]
         found = {"channels": rows, "differing": differing, "dry_run": dry_run}
-        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+        show_json(found)
     else:
         show_rows(Done._fields, done)
     if dry_run and differing:

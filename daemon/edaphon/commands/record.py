@@ -12,6 +12,7 @@ from edaphon.commands.bench.way import opened_bench
 from edaphon.commands.control import DaemonRefuses
 from edaphon.commands.storage import fail, open_storage
 from edaphon.config import Configuration, HeardSource, ScheduledSource
+from edaphon.printer import show_error, show_line, show_text
 from edaphon_drivers.faults import Garbled, NoAnswer, Refused
 
 __all__ = ["escaped", "record", "transcript_text"]
@@ -54,7 +55,7 @@ def record(
             _write(target, path, text, several)
             if found["fault"]:
                 failed = True
-                typer.echo(f"{path}: {found['fault']}", err=True)
+                show_error(f"{path}: {found['fault']}")
     if failed:
         raise typer.Exit(1)
 
@@ -88,11 +89,11 @@ def _target(output: Path | None, path: str, several: bool) -> Path | None:
 
 def _write(target: Path | None, path: str, text: str, several: bool) -> None:
     if target is None:
-        typer.echo(f"# {path}\n{text}" if several else text, nl=several)
+        show_text(f"# {path}\n{text}\n" if several else text)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text, "ascii")
-    typer.echo(f"{path}: {target}")
+    show_line(f"{path}: {target}")
 
 
 def _header(config: Configuration, path: str, found: dict[str, Any]) -> str:

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import sqlite3
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +28,7 @@ from edaphon.databases import StorageFault, fault_of
 from edaphon.facts import FactRow, evidence_complaints, new_rows
 from edaphon.journal import JournalBusy
 from edaphon.people import own_account
-from edaphon.written.complaints import one_line
+from edaphon.printer import log_to_stderr
 
 __all__ = ["run", "running", "started"]
 
@@ -39,20 +38,11 @@ BUSY = 75
 WATCHDOG_S = 10.0
 
 
-class _OneLine(logging.Formatter):
-    """What others named (files, topics) makes no lines of its own in the log."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        return one_line(super().formatMessage(record))
-
-
 def run(
     file: Annotated[Path | None, typer.Argument(help="edaphon.toml")] = None,
 ) -> None:
     """Record: read the sources, keep every answer, derive values, bring them to the sinks."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_OneLine("%(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    log_to_stderr(logging.INFO)
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from edaphon.acquire.timekeeper import Timekeeper, boot_id
@@ -31,6 +30,7 @@ from edaphon.journal.losses import (
     undeclared,
 )
 from edaphon.people import own_account
+from edaphon.printer import show_json, show_line, show_lines
 from edaphon.written.values import instant_text
 
 __all__ = ["salvage"]
@@ -57,7 +57,7 @@ def salvage(
     if acknowledge:
         n = _acknowledge(storage, who or getpass.getuser())
         losses = "1 loss" if n == 1 else f"{n} losses"
-        typer.echo(f"{losses} acknowledged" if n else "no loss waits for it")
+        show_line(f"{losses} acknowledged" if n else "no loss waits for it")
     elif number:
         _show_file(storage, number, json)
     else:
@@ -68,14 +68,14 @@ def _show_losses(storage: Storage, json: bool) -> None:
     losses, waiting = _losses(storage)
     if json:
         rows = [_row(loss, loss not in waiting, lost_with(storage, loss)) for loss in losses]
-        typer.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
+        show_json(rows)
     for loss in losses if not json else ():
         state = "OPEN" if loss in waiting else "noted"
-        typer.echo(f"{_declared(loss)}  {state:<5}  {loss.why}")
+        show_line(f"{_declared(loss)}  {state:<5}  {loss.why}")
         for words in lost_text(lost_with(storage, loss)):
-            typer.echo(f"  {words}")
+            show_line(f"  {words}")
     if not losses and not json:
-        typer.echo("nothing of the journal was lost")
+        show_line("nothing of the journal was lost")
     if waiting:
         raise typer.Exit(1)
 
@@ -107,10 +107,10 @@ def _show_file(storage: Storage, number: int, json: bool) -> None:
         counts[entry.kind.name.lower(), entry.source] += 1
         times = [min([entry.received_ns, *times[:1]]), max([entry.received_ns, *times[1:]])]
         if json:
-            typer.echo(orjson.dumps(_entry(place, entry)))
+            show_json(_entry(place, entry), indent=False)
     for loss in _losses(storage)[0] if not json else ():
         if loss.number == number:
-            typer.echo("\n".join([loss.why, *lost_text(lost_with(storage, loss))]))
+            show_lines([loss.why, *lost_text(lost_with(storage, loss))])
     if not counts:
         there = ", ".join(map(str, file_numbers(storage.layout.journal))) or "none"
         raise fail(
@@ -119,9 +119,9 @@ def _show_file(storage: Storage, number: int, json: bool) -> None:
         )
     if not json:
         first, last = (instant_text(time // 10**9 * 10**9) for time in times)
-        typer.echo(f"{counts.total()} entries can be read, received {first} to {last}")
+        show_line(f"{counts.total()} entries can be read, received {first} to {last}")
         for (kind, source), n in sorted(counts.items()):
-            typer.echo(f"{n:>9}  {kind}  {source}".rstrip())
+            show_line(f"{n:>9}  {kind}  {source}".rstrip())
 
 
 def _left_in(storage: Storage, number: int) -> Iterator[tuple[Sequence, Entry]]:

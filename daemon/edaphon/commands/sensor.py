@@ -12,6 +12,7 @@ from edaphon.commands.control import DaemonRefuses
 from edaphon.commands.lacking import account_name
 from edaphon.commands.storage import fail, open_storage
 from edaphon.config import Configuration
+from edaphon.printer import answer_to, show_line
 
 __all__ = ["Action", "sensor"]
 
@@ -44,11 +45,11 @@ def sensor(
             changed = ask("readdress", bus=bus, old=old, new=new, who=who or account_name())
         except DaemonRefuses as refusal:
             raise fail(str(refusal)) from None
-    typer.echo(f"{bus}/{new} answers now: {changed['text']}")
+    show_line(f"{bus}/{new} answers now: {changed['text']}")
     if changed["change"]:
-        typer.echo("now change, and `edaphon check`:")
+        show_line("now change, and `edaphon check`:")
         for words in changed["change"]:
-            typer.echo(f"  {words}")
+            show_line(f"  {words}")
 
 
 def _check(config: Configuration, bus: str, old: str, new: str) -> None:
@@ -78,12 +79,12 @@ def _look(ask: Any, bus: str, old: str, new: str) -> None:
     if taken:
         raise fail(f"somebody answers at {bus}/{new} already; choose a free address")
     said = " ".join(filter(None, (there[0]["identity"][k] for k in ("vendor", "model", "serial"))))
-    typer.echo(f"{bus}/{old} is {said}; {bus}/{new} is free")
+    show_line(f"{bus}/{old} is {said}; {bus}/{new} is free")
 
 
 def _confirm(bus: str, old: str, new: str) -> None:
     try:
-        typed = input(f"type the new address ({new}) to change {bus}/{old}: ")
+        typed = answer_to(f"type the new address ({new}) to change {bus}/{old}: ")
     except EOFError:
         typed = ""
     if typed.strip() != new:

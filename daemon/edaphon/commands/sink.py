@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.query import FAR_NS, instant
 from edaphon.commands.storage import fail, open_storage
+from edaphon.printer import show_json, show_line
 
 __all__ = ["sink"]
 
@@ -27,14 +27,14 @@ def list_(
     """List the points that are set aside, with the words of the server."""
     found = _ask(file, do="list")["refusals"]
     if json:
-        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+        show_json(found)
         return
     for name, rows in sorted(found.items()):
         if not rows:
-            typer.echo(f"{name}: no points set aside")
+            show_line(f"{name}: no points set aside")
         for row in rows:
             span = f"{_time(row['first_ns'])} to {_time(row['last_ns'])}"
-            typer.echo(f"{name}: {row['n']} of {row['channel']}, {span}: {row['words']}")
+            show_line(f"{name}: {row['n']} of {row['channel']}, {span}: {row['words']}")
 
 
 @sink.command()
@@ -44,7 +44,7 @@ def retry(
 ) -> None:
     """Offer the points that are set aside again, now; those taken are set aside no more."""
     for each, n in _ask(file, do="retry", name=name)["offered"].items():
-        typer.echo(f"{each}: {n} points are offered again; see `edaphon status`")
+        show_line(f"{each}: {n} points are offered again; see `edaphon status`")
 
 
 @sink.command()
@@ -55,7 +55,7 @@ def resend(
 ) -> None:
     """Send all values again, for a database that was lost, emptied or replaced."""
     _ask(file, do="resend", name=name, since_ns=instant(since, -FAR_NS))
-    typer.echo(f"{name}: all is sent again while new values go first; see `edaphon status`")
+    show_line(f"{name}: all is sent again while new values go first; see `edaphon status`")
 
 
 def _ask(file: Path | None, **words: Any) -> Any:

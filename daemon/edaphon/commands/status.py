@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.file_lines import account_text
 from edaphon.commands.storage import fail, open_storage
-from edaphon.written.complaints import one_line
+from edaphon.printer import show_json, show_line
 from edaphon.written.values import instant_text
 
 __all__ = ["ledger_lines", "status"]
@@ -29,10 +28,10 @@ def status(
     except DaemonOff as off:
         raise fail(f"{off}; why it ended: `systemctl status edaphon`") from None
     if json:
-        typer.echo(orjson.dumps(table, option=orjson.OPT_INDENT_2))
+        show_json(table)
     else:
         for line in _lines(table):
-            typer.echo(one_line(line))
+            show_line(line)
     if table["trouble"] or any(one["wrong"] for one in table["incidents"]):
         raise typer.Exit(1)
 

@@ -13,6 +13,7 @@ from edaphon.commands.owner import become_owner, set_umask
 from edaphon.config import Configuration
 from edaphon.databases import StorageFault
 from edaphon.facts import FactRow
+from edaphon.printer import show_error, show_error_text
 from edaphon.series import Series
 from edaphon.written import Document
 
@@ -61,9 +62,7 @@ class Storage:
             if flushed.get("again"):
                 raise fail(AGAIN, TRY_AGAIN)
             if flushed.get("full"):
-                typer.echo(
-                    f"{self.layout.folder}: {StorageFault.FULL}; later values are missing", err=True
-                )
+                show_error(f"{self.layout.folder}: {StorageFault.FULL}; later values are missing")
         except DaemonOff:
             from edaphon.commands.offline import derive_the_rest  # the service needs no lock here
 
@@ -90,14 +89,14 @@ def configured(path: Path) -> Configured:
     found = examine([path])
     if found.config is None or found.document is None:
         for complaint in found.complaints:
-            typer.echo(str(complaint), err=True)
+            show_error(str(complaint))
         if not found.complaints:
-            typer.echo(f"expected a configuration such as edaphon.toml, got {path}", err=True)
+            show_error(f"expected a configuration such as edaphon.toml, got {path}")
         raise typer.Exit(CONFIGURATION)
     return Configured(found.config, found.document, found.rows)
 
 
 def fail(words: str, code: int = PROBLEM) -> typer.Exit:
     """Say on stderr what is wrong; raise what this returns."""
-    typer.echo(words, err=True)
+    show_error_text(words)
     return typer.Exit(code)

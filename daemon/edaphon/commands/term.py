@@ -13,6 +13,7 @@ from edaphon.commands.bench.way import opened_bench
 from edaphon.commands.control import DaemonRefuses
 from edaphon.commands.record import escaped
 from edaphon.commands.storage import fail, open_storage
+from edaphon.printer import answer_to, show_error, show_line
 
 __all__ = ["Untypable", "term", "typed_bytes"]
 
@@ -51,9 +52,9 @@ def term(
             return
         for line in _lines(bus):
             try:
-                typer.echo(_answer(ask, bus, typed_bytes(line, hex, is_sdi12), hex))
+                show_line(_answer(ask, bus, typed_bytes(line, hex, is_sdi12), hex))
             except (DaemonRefuses, Untypable) as refusal:
-                typer.echo(str(refusal), err=True)
+                show_error(str(refusal))
 
 
 def _once(ask: Any, bus: str, send: str, hex: bool, is_sdi12: bool) -> None:
@@ -65,7 +66,7 @@ def _once(ask: Any, bus: str, send: str, hex: bool, is_sdi12: bool) -> None:
         answer = _answer(ask, bus, data, hex)
     except DaemonRefuses as refusal:
         raise fail(str(refusal)) from None
-    typer.echo(answer)
+    show_line(answer)
     if answer == _NOTHING:
         raise typer.Exit(1)
 
@@ -74,13 +75,13 @@ def _hear(ask: Any, bus: str, send: str, hex: bool) -> None:
     if send:
         words = f"bus {bus} talks by itself: nobody is asked there"
         raise fail(f"{words}; without --send this shows what comes", USAGE)
-    typer.echo(f"bus {bus} talks by itself; listening", err=True)
+    show_error(f"bus {bus} talks by itself; listening")
     try:
         turns = ask("hear", bus=bus)["turns"]
     except DaemonRefuses as refusal:
         raise fail(str(refusal)) from None
     for _, data in turns:
-        typer.echo(_shown(bytes.fromhex(data), hex))
+        show_line(_shown(bytes.fromhex(data), hex))
 
 
 _NOTHING = "(no answer)"
@@ -100,10 +101,10 @@ def _shown(came: bytes, hex: bool) -> str:
 def _lines(bus: str) -> Iterator[str]:
     """What a person types, or what comes through a pipe; Ctrl-D and Ctrl-C end it."""
     if sys.stdin.isatty():
-        typer.echo("one question a line; Ctrl-D ends")
+        show_line("one question a line; Ctrl-D ends")
     while True:
         try:
-            line = input(f"{bus}> " if sys.stdin.isatty() else "")
+            line = answer_to(f"{bus}> " if sys.stdin.isatty() else "")
         except (EOFError, KeyboardInterrupt):
             return
         if line.strip():

@@ -34,6 +34,7 @@ from edaphon.journal import JournalReader, Kind, StateFile, read_only
 from edaphon.journal.losses import acknowledged_places, covered, losses_in, open_losses, undeclared
 from edaphon.journal.summary import summed
 from edaphon.nouns import Channel, Observations, Sequence
+from edaphon.printer import show_error, show_json, show_line
 from edaphon.series import DAY_NS, BlockHead, Contested, Series
 from edaphon.sinks.feed import cursor_name
 from edaphon.sinks.readback import Readback, Rows, open_readback
@@ -82,11 +83,14 @@ def verify(
     series.close()
     good = all(part["closes"] for part in _parts(found))
     if json:
-        typer.echo(orjson.dumps({"good": good, **found}, option=orjson.OPT_INDENT_2))
+        show_json({"good": good, **found})
     else:
         for line in _lines(found):
-            typer.echo(line)
-        typer.echo("both ledgers close" if good else "A LEDGER STAYS OPEN", err=not good)
+            show_line(line)
+        if good:
+            show_line("both ledgers close")
+        else:
+            show_error("A LEDGER STAYS OPEN")
     if not good:
         raise typer.Exit(1)
 

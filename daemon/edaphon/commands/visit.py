@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from edaphon.commands.apply import Json, Who
@@ -17,8 +16,8 @@ from edaphon.commands.known import Told, told_in
 from edaphon.commands.lacking import account_name
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.facts import FactRow, Visit, knowledge_conflicts, read_facts
+from edaphon.printer import show_json, show_line, visible
 from edaphon.written import read_document
-from edaphon.written.complaints import one_line
 from edaphon.written.values import duration_ns, instant_text
 
 __all__ = ["visit"]
@@ -60,7 +59,7 @@ def start(
     who = who or account_name()
     keep(storage, [_row(storage, told, "", {**table, "who": who, "why": why})], who)
     until = instant_text(now_ns + max(for_ns, SECOND_NS))
-    typer.echo(
+    show_line(
         f"visit of {plot} until {until}: its values are marked as suspect, nobody is alerted of it"
     )
 
@@ -78,9 +77,9 @@ def end(plot: PlotId, who: Who = "", file: Config = None) -> None:
         until_ns = max(now_ns, one.from_ns + SECOND_NS)
         table = {"plot": plot, "from": one.from_ns, "to": until_ns, "who": one.who, "why": one.why}
         keep(storage, [_row(storage, told, one.id, table)], who or account_name())
-    typer.echo(f"the visit of {plot} is over: alerts as usual")
+    show_line(f"the visit of {plot} is over: alerts as usual")
     for line in _unheard(storage, plot):
-        typer.echo(line)
+        show_line(line)
 
 
 @visit.command("list")
@@ -90,15 +89,15 @@ def list_(json: Json = False, file: Config = None) -> None:
     visits = sorted(told.knowledge.visits, key=lambda one: one.from_ns)
     if json:
         rows = [_as_json(one, now_ns) for one in visits]
-        typer.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
+        show_json(rows)
         return
     for one in visits:
         state = " (goes on)" if one.covers(now_ns) else ""
         span = f"{instant_text(one.from_ns)} to {instant_text(one.to_ns)}{state}"
         why = f": {one.why}" if one.why else ""
-        typer.echo(one_line(f"{one.plot}: {span}, {one.who}{why}   [{one.id}]"))
+        show_line(f"{one.plot}: {span}, {one.who}{why}   [{one.id}]")
     if not visits:
-        typer.echo("no visit")
+        show_line("no visit")
 
 
 def _as_json(one: Visit, now_ns: int) -> dict[str, Any]:
@@ -156,6 +155,6 @@ def _unheard(storage: Storage, plot: str) -> Iterator[str]:
     for row in rows:
         what = "number" if row["node"].startswith("channel ") else "data"
         since = f"since {instant_text(row['last_ns'])}" if row["last_ns"] is not None else "lately"
-        yield one_line(f"does not speak yet: {row['label']} (no {what} {since})")
+        yield visible(f"does not speak yet: {row['label']} (no {what} {since})")
     if not rows:
         yield "all that is expected of it speaks"

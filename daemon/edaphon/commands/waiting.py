@@ -1,7 +1,6 @@
 """Waiting until all is derived again, by the daemon or here when it is off; what then differs."""
 
 import contextlib
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from edaphon.commands.offline import settled_deriver
 from edaphon.commands.storage import Storage
 from edaphon.derive import derived_by
 from edaphon.nouns import Int
+from edaphon.printer import overwrite
 from edaphon.series import Series
 
 __all__ = ["Before", "before_now", "differing_since", "follow", "reading", "wait_derived"]
@@ -84,9 +84,6 @@ def follow(storage: Storage, answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tell(pending: Sequence[str]) -> None:
-    """One line that a terminal overwrites; nothing anywhere else."""
-    if not sys.stderr.isatty():
-        return
     more = f" and {len(pending) - 1} more" if len(pending) > 1 else ""
     words = f"deriving again: {pending[0]}{more}" if pending else ""
-    print(f"\r\033[K{words}", end="", file=sys.stderr, flush=True)
+    overwrite(words)

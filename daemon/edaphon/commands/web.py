@@ -10,6 +10,7 @@ from edaphon.commands.control import ask
 from edaphon.commands.doors import page_socket
 from edaphon.commands.storage import fail
 from edaphon.config import Storage, Web
+from edaphon.printer import show_line
 from edaphon.written import Document
 from edaphon.written.models import validated
 
@@ -38,7 +39,7 @@ def web(
         return result
 
     where = tables.web
-    typer.echo(f"http://{where.listen}/")
+    show_line(f"http://{where.listen}/")
     serve(ControlView(request), where.host, where.port)
 
 

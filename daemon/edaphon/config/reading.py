@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -17,9 +18,16 @@ from edaphon.config.rules import rule_complaints
 from edaphon.config.sources import outputs_of
 from edaphon.written import FACT_TABLES, Complaint, Document, did_you_mean
 from edaphon.written.lines import Place
-from edaphon.written.models import came_text, keys_of, toml_text, validated
+from edaphon.written.models import (
+    MOST_ERRORS,
+    came_text,
+    keys_of,
+    not_looked_at,
+    toml_text,
+    validated,
+)
 from edaphon.written.reading import read_bytes
-from edaphon.written.values import Secret
+from edaphon.written.values import Secret, Table
 from edaphon_drivers.outside import SYSFS, switch_trouble
 from edaphon_drivers.sheets import Output, UnknownModel
 
@@ -64,7 +72,7 @@ def read_draft(document: Document) -> Draft:
     """Like `read_config`; a part that is wrong does not keep the others from being read."""
     if not document.readable:
         return Draft(None, Parts(), document.complaints)
-    complaints = [*document.complaints, *_unknown_tables(document)]
+    complaints = [*document.complaints, *islice(_unknown_tables(document), MOST_ERRORS)]
     tables: dict[str, Any] = {}
     for info in Configuration.model_fields.values():
         tables[_key(info)], found = _section(document, info)
@@ -219,6 +227,9 @@ def _items(
     good: dict[str | int, Any] = {}
     complaints: list[Complaint] = []
     for name, row in items.items():
+        if len(complaints) >= MOST_ERRORS:
+            complaints.append(not_looked_at(document, (key, name), key))
+            break
         found, wrong = validated(document, (key, name), kind, row)
         complaints += wrong
         if found is not None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 
 from edaphon.config.instruments import instrument_rules, unit_trouble
@@ -17,6 +18,7 @@ from edaphon.config.sources import (
 )
 from edaphon.written import Complaint, Document, did_you_mean
 from edaphon.written.lines import Place
+from edaphon.written.models import MOST_ERRORS
 from edaphon_calibration.nomenclature import QUANTITIES
 
 __all__ = ["Parts", "rule_complaints"]
@@ -37,7 +39,7 @@ def rule_complaints(document: Document, parts: Parts) -> list[Complaint]:
     return [
         Complaint(document.file, document.line(place), _dotted(place), came, right)
         for rule in rules
-        for place, came, right in rule(document, parts)
+        for place, came, right in islice(rule(document, parts), MOST_ERRORS)
     ]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as Rows
-from itertools import chain, combinations
+from itertools import chain, combinations, islice
 
 from edaphon.facts.case import Case, Found, Kind
 from edaphon.facts.files import FactRow
@@ -11,8 +11,12 @@ from edaphon.facts.knowledge import Knowledge
 from edaphon.facts.model import ChannelFact, Deployment, Fact, Period, Revocation
 from edaphon.facts.references import reference_complaints
 from edaphon.written import Complaint, did_you_mean
+from edaphon.written.hidden import RIGHT, came_hidden, hidden_texts
+from edaphon.written.models import MOST_ERRORS
 from edaphon.written.values import instant_text
 from edaphon_drivers.sheets import Output, Sheets
+
+_PROSE = frozenset({"soil", "treatment", "method", "reference", "cause", "why"})  # lines are right
 
 __all__ = ["in_order", "knowledge_conflicts", "new_rows"]
 
@@ -30,15 +34,24 @@ def knowledge_conflicts(
     not checked, nor are `doubtful` ones (ids of rows that are wrong in themselves). `sheets` holds
     the owner's model sheets beside those of the package.
     """
-    complaints = list(_identity(rows, knowledge))
+    complaints = list(islice(_identity(rows, knowledge), MOST_ERRORS))
     wrong = {(c.file, c.line) for c in complaints}
     right = [r for r in new_rows(rows, knowledge) if (r.file, r.line_of("id")) not in wrong]
     case = Case.of(right, knowledge, sources, doubtful, sheets)
-    found = [*_overlaps(case), *_channels(case), *_revocations(case), *reference_complaints(case)]
-    if sources is not None:
-        found += fitting_complaints(case)
+    rules = [_overlaps, _channels, _revocations, _hidden, reference_complaints]
+    rules += [fitting_complaints] if sources is not None else []
+    found = [one for rule in rules for one in islice(rule(case), MOST_ERRORS)]
     complaints += [case.complaint(*one) for one in found]
     return sorted(set(complaints))
+
+
+def _hidden(case: Case) -> Iterator[Found]:
+    """What is known already may hold such characters: it is printed so that they can be seen."""
+    for row in case.rows.values():
+        for place, text in hidden_texts(row.fact, apart={"file"}):
+            key = str(place[0])
+            if came := came_hidden(text, lines=key in _PROSE):
+                yield row.fact, key, came, RIGHT
 
 
 def new_rows(rows: Rows[FactRow], knowledge: Knowledge) -> tuple[FactRow, ...]:
@@ -141,26 +154,38 @@ def _superseding(fact: Fact, earlier: Mapping[str, list[Fact]]) -> Iterator[tupl
 
 
 def _taken_back(id: str, earlier: Mapping[str, list[Fact]]) -> bool:
-    """Whether a revocation of it stands."""
-    return any(
-        isinstance(f, Revocation) and f.of == id and not _taken_back(f.id, earlier)
-        for facts in earlier.values()
-        for f in facts
-    )
+    """Whether a revocation of it stands, which one of its own may take back, and so on."""
+    by: dict[str, list[str]] = {}
+    for fact in chain.from_iterable(earlier.values()):
+        if isinstance(fact, Revocation):
+            by.setdefault(fact.of, []).append(fact.id)
+    known: dict[str, bool] = {}
+    way = dict.fromkeys([id])  # of revocations that take each other back in a circle none stands
+    while way:
+        one = next(reversed(way))
+        open_ones = [r for r in by.get(one, ()) if r not in known and r not in way]
+        if open_ones:
+            way[open_ones[0]] = None
+        else:
+            known[one] = any(not known.get(r, True) for r in by.get(one, ()))
+            del way[one]
+    return known[id]
 
 
 def _overlaps(case: Case) -> Iterator[Found]:
-    for fact, known in _pairs(case, case.after.deployments, lambda d: d.channel):
-        span = f'"{known.id}" {_period(known)}'
-        if not fact.overlaps(known):
-            continue
-        if fact.primary and known.primary:
+    deployments = case.after.deployments
+    for fact, known in _pairs(case, (d for d in deployments if d.primary), lambda d: d.channel):
+        if fact.overlaps(known):
+            span = f'"{known.id}" {_period(known)}'
             right = "end the earlier one with `to`" + _by_superseding(case, known)
             yield fact, "channel", f'"{fact.channel}" is fed by {span} too', right
-        elif (fact.source, fact.output) == (known.source, known.output):
+    for fact, known in _pairs(case, deployments, lambda d: (d.channel, d.source, d.output)):
+        if not (fact.primary and known.primary) and fact.overlaps(known):
+            span = f'"{known.id}" {_period(known)}'
             yield fact, "output", f"the same output feeds the channel in {span} too", "one of them"
-    for fact, known in _pairs(case, case.after.deployments, lambda d: d.sensor):
-        if fact.sensor is not None and fact.source != known.source and fact.overlaps(known):
+    with_sensor = [d for d in deployments if d.sensor is not None]
+    for fact, known in _pairs(case, with_sensor, lambda d: d.sensor):
+        if fact.source != known.source and fact.overlaps(known):
             came = f'"{fact.sensor}" is at {known.source} then, by "{known.id}" {_period(known)}'
             yield fact, "sensor", came, "one source for a sensor at a time"
 

@@ -2,15 +2,20 @@
 
 import hashlib
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, NamedTuple, TypeGuard
 
 from edaphon.facts.model import KINDS, Fact
 from edaphon.written import FACT_TABLES, Complaint, Document, did_you_mean
 from edaphon.written.lines import Place
-from edaphon.written.models import came_text, validated
+from edaphon.written.models import MOST_ERRORS, came_text, not_looked_at, validated
 
 __all__ = ["FactRow", "read_facts", "written_ids"]
+
+
+MOST_OF_ONE_ID = 100  # descriptions of one plot or sensor
 
 
 class FactRow(NamedTuple):
@@ -37,14 +42,25 @@ def read_facts(
     """
     complaints = list(_single_brackets(document))
     if alone:
-        complaints += [*document.complaints, *_foreign_tables(document)]
+        complaints += [*document.complaints, *islice(_foreign_tables(document), MOST_ERRORS)]
     sha256 = hashlib.sha256(document.text.encode()).hexdigest()
     rows: list[FactRow] = []
+    ids = Counter[str]()
     texts = _Texts(document)
     for place, row in _written_rows(document):
+        if len(complaints) >= MOST_ERRORS:
+            complaints.append(not_looked_at(document, place, str(place[0])))
+            break
         fact, found = validated(document, place, KINDS[str(place[0])], row)
         complaints += found
+        if fact is not None and (times := ids[fact.id] + 1) > MOST_OF_ONE_ID:
+            came = f'"{fact.id}" stands in {times} rows'
+            right = f"at most {MOST_OF_ONE_ID} rows of one id in a file"
+            line = document.line((*place, "id"))
+            complaints.append(Complaint(document.file, line, f"{place[0]}.id", came, right))
+            break
         if fact is not None:
+            ids[fact.id] += 1
             rows.append(_row(document, place, row, fact, sha256, texts))
     kept = [c for c in complaints if c in document.complaints or c.line not in document.repaired]
     return tuple(sorted(rows, key=lambda r: r.line)), kept

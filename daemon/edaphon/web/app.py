@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from edaphon.printer import visible_lines
 from edaphon.web.guard import Guard
 from edaphon.web.line import HEIGHT, WIDTH
 from edaphon.web.metrics import MEDIA_TYPE, silent_text, status_text
@@ -25,7 +26,6 @@ __all__ = ["make_app", "serve", "server"]
 
 FILES = Path(__file__).parent / "files"
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_REPLACED = {c: "\N{REPLACEMENT CHARACTER}" for c in (*range(9), *range(14, 32), *range(127, 160))}
 
 
 def make_app(
@@ -37,14 +37,14 @@ def make_app(
 
     def page(request: Request) -> Response:
         text = template.render(page=make_page(watch.look()), width=WIDTH, height=HEIGHT)
-        return HTMLResponse(text.encode("utf-8", "replace"))  # a lone surrogate becomes "?"
+        return HTMLResponse(text)
 
     def metrics(request: Request) -> Response:
         try:
             text = status_text(watch.status())
         except Silent as silence:
             text = silent_text(str(silence))
-        return Response(text.encode("utf-8", "replace"), media_type=MEDIA_TYPE)
+        return Response(text, media_type=MEDIA_TYPE)
 
     files = [_file(path) for path in sorted(FILES.iterdir()) if path.suffix in _TYPES]
     gate = [Middleware(Guard, hosts=hosts), Middleware(GZipMiddleware, compresslevel=5)]
@@ -87,8 +87,8 @@ def _templates() -> Environment:
 
 
 def _visible(printed: object) -> object:
-    """Control characters of foreign names become visible; nothing else changes."""
-    return printed.translate(_REPLACED) if type(printed) is str else printed
+    """Foreign names as on a terminal: what would act or hide is spelled out."""
+    return visible_lines(printed) if type(printed) is str else printed
 
 
 def _file(path: Path) -> Route:

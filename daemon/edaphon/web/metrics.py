@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Literal, TypeGuard
 
+from edaphon.printer import visible, visible_lines
 from edaphon.web.view import ChannelNow, DiskNow, SinkNow, SourceNow, Status
 from edaphon_calibration.flags import Flag
 
@@ -46,7 +47,9 @@ def status_text(status: Status) -> str:
 def silent_text(why: str) -> str:
     """The recorder does not answer; `why` stands in a comment, for a person."""
     up = _one("up", "1 while the recorder answers.", 0)
-    return f"# edaphon does not answer: {' '.join(why.split())}\n" + "".join(_written([up]))
+    return f"# edaphon does not answer: {visible(' '.join(why.split()))}\n" + "".join(
+        _written([up])
+    )
 
 
 def _all(status: Status) -> Iterator[Metric]:
@@ -218,10 +221,9 @@ def _number(value: float) -> str:
 
 
 def _labels(labels: Labels) -> str:
-    """A lone surrogate becomes "?", as on the page."""
     written = ",".join(f'{name}="{_text(text)}"' for name, text in labels.items())
     return f"{{{written}}}" if written else ""
 
 
 def _text(text: str) -> str:
-    return text.encode("utf-8", "replace").decode().translate(_LABEL)
+    return visible_lines(text).translate(_LABEL)

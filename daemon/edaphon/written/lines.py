@@ -6,16 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edaphon.written.bounds import TOKEN, beyond_bounds
 from edaphon.written.complaints import Complaint
 
 __all__ = ["Document", "Place", "read_document"]
 
 Place = tuple[str | int, ...]
 
-# A string that never ends is taken to the end: it is looked for once, not from each of its quotes.
-_LONG_STRING = r'"""(?:\\.|[^\\])*?(?:"{3,5}|\\?\Z)|\'\'\'.*?\'{3,5}'
-_STRING = _LONG_STRING + r'|"(?:\\.|[^"\\\n])*"?|\'[^\'\n]*\''
-_TOKEN = re.compile(rf"(?P<string>{_STRING})|(?P<comment>#[^\n]*)|(?P<other>.)", re.DOTALL)
 _KEY_PART = re.compile(r'\s*("(?:\\.|[^"\\])*"|\'[^\']*\'|[A-Za-z0-9_-]+)\s*(\.|=|\]|$)')
 _BARE_VALUE = re.compile(
     r"^(\s*(?P<key>[\w.\"-]+)\s*=\s*)(?P<value>[^\s#\"'\[{](?:[^#]*[^\s#])?)\s*(#.*)?$"
@@ -30,6 +27,8 @@ _SYNTAX = (
     ("Expected '='", "this line is not TOML", "key = value, [table], [[table]] or # comment"),
 )
 _MOST_REPAIRS = 50
+_MOST_PARSED = 1_000_000  # characters
+_LONG_LINE = 1_000  # of one that may lack its quotes
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +72,11 @@ def read_document(file: str, text: str) -> Document:
     A value that only lacks its quotes is complained of and read as text, so that the rest of the
     file can still be checked.
     """
+    if (beyond := beyond_bounds(file, text)) is not None:
+        return Document(file, text, {}, {}, (beyond,))
     complaints: list[Complaint] = []
     repaired: set[int] = set()
-    for _ in range(_MOST_REPAIRS):
+    for _ in range(_repairs(text)):
         try:
             table = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
@@ -89,15 +90,15 @@ def read_document(file: str, text: str) -> Document:
         except ValueError:  # Python makes no number of more than 4300 digits
             complaints.append(_endless(file, text))
             break
-        except RecursionError:
-            complaints.append(
-                Complaint(file, 1, "", "lists nested too deep", "flat tables and lists")
-            )
-            break
         else:
             lines = dict(_places(text))
             return Document(file, text, table, lines, tuple(complaints), frozenset(repaired))
     return Document(file, text, {}, {}, tuple(complaints), frozenset(repaired))
+
+
+def _repairs(text: str) -> int:
+    """How often the whole text may be parsed: a long one that is spoilt is not read fifty times."""
+    return max(1, min(_MOST_REPAIRS, _MOST_PARSED // (len(text) + 1)))
 
 
 def _endless(file: str, text: str) -> Complaint:
@@ -111,9 +112,13 @@ def _error_line(error: tomllib.TOMLDecodeError, text: str) -> int:
     return int(found[1]) if found else text.rstrip("\n").count("\n") + 1
 
 
+def _bare_value(line: str) -> re.Match[str] | None:
+    return _BARE_VALUE.match(line) if len(line) <= _LONG_LINE else None
+
+
 def _quote_value(text: str, number: int) -> str | None:
     lines = text.split("\n")
-    found = _BARE_VALUE.match(lines[number - 1])
+    found = _bare_value(lines[number - 1])
     if not found:
         return None
     lines[number - 1] = f'{found[1]}"{found["value"]}"'
@@ -123,7 +128,7 @@ def _quote_value(text: str, number: int) -> str | None:
 def _syntax_complaint(
     file: str, text: str, number: int, error: tomllib.TOMLDecodeError
 ) -> Complaint:
-    found = _BARE_VALUE.match(text.split("\n")[number - 1])
+    found = _bare_value(text.split("\n")[number - 1])
     if found:
         value = found["value"]
         if _SECRET_KEY.search(found["key"]) or "://" in value:
@@ -173,22 +178,22 @@ def _resolve(keys: tuple[str, ...], counts: dict[Place, int], many: bool) -> Pla
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
     """(line where it begins, text without comments) of each header and key = value."""
-    number, begun, depth, parts = 1, 1, 0, ""
-    for token in _TOKEN.finditer(text):
+    number, begun, depth, parts = 1, 1, 0, list[str]()
+    for token in TOKEN.finditer(text):
         piece = token[0]
         if token["comment"]:
             continue
         if piece == "\n" and depth == 0:
-            if parts.strip():
-                yield begun, parts.strip()
-            parts, begun = "", number + 1
-        else:
-            parts += piece
-        if token["other"] and not parts.lstrip().startswith("["):
+            if parts:
+                yield begun, "".join(parts).strip()
+            parts, begun = [], number + 1
+        elif parts or not piece.isspace():
+            parts.append(piece)
+        if token["other"] and parts and parts[0] != "[":
             depth += (piece in "[{") - (piece in "]}")
         number += piece.count("\n")
-    if parts.strip():
-        yield begun, parts.strip()
+    if parts:
+        yield begun, "".join(parts).strip()
 
 
 def _keys(statement: str) -> tuple[str, ...]:
@@ -212,7 +217,7 @@ def _inline_lists(statement: str, place: Place, number: int) -> Iterator[tuple[P
     if "\n" not in statement:
         return
     depth, index, line = 0, 0, number
-    for token in _TOKEN.finditer(statement):
+    for token in TOKEN.finditer(statement):
         piece = token[0]
         if token["string"] or not piece.isspace():
             if depth == 1 and (token["string"] or piece not in ",]"):

@@ -13,8 +13,9 @@ from edaphon.written.complaints import Complaint, did_you_mean
 from edaphon.written.lines import Document, Place
 from edaphon.written.values import SECRET_PLACE, Secret
 
-__all__ = ["came_text", "keys_of", "validated", "value_at"]
+__all__ = ["MOST_ERRORS", "came_text", "keys_of", "not_looked_at", "validated", "value_at"]
 
+MOST_ERRORS = 100  # of one table; who made more mends these first
 _TAGS = frozenset(f"{kind}-source" for kind in ("scheduled", "heard", "file", "lorawan", "json"))
 _URL_USER = re.compile(r"//.*@", re.DOTALL)  # may hold a password, and a password any character
 _MEANING = {
@@ -44,15 +45,21 @@ def validated(
     try:
         return TypeAdapter(kind).validate_python(row), []
     except ValidationError as error:
-        errors = error.errors(include_url=False)
+        errors = error.errors(include_url=False)[:MOST_ERRORS]
     complaints = [_complaint(document, place, kind, row, e) for e in errors if _own(e, errors)]
-    if any(e["type"] != "extra_forbidden" for e in errors):
+    if len(errors) == MOST_ERRORS or any(e["type"] != "extra_forbidden" for e in errors):
         return None, complaints
     for e in errors:
         row = _without(row, _written(e))
     with suppress(ValidationError):  # what is missing now was most likely the unknown key
         return TypeAdapter(kind).validate_python(row), complaints
     return None, complaints
+
+
+def not_looked_at(document: Document, place: Place, key: str) -> Complaint:
+    """Where the look at the rows of one kind ends, because so many before it are wrong."""
+    came = f"from here on not looked at: {MOST_ERRORS} mistakes before"
+    return Complaint(document.file, document.line(place), key, came, "mend those first")
 
 
 def _own(error: ErrorDetails, errors: list[ErrorDetails]) -> bool:

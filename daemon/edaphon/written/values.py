@@ -84,6 +84,8 @@ _VARIABLE: Final = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 SECRET_PLACE: Final = 'only its place: { env = "NAME" } or { file = "/PATH" }'  # noqa: S105
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_S: Final = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(seconds=1)
+_LAST_S: Final = (datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC) - _EPOCH) // timedelta(seconds=1)
 
 
 class Table(BaseModel):
@@ -146,6 +148,8 @@ def instant_ns(value: object) -> int:
     except ValueError as error:
         raise wrong(f"a date and time that exist ({error})") from None
     seconds = (whole - _EPOCH) // timedelta(seconds=1)
+    if not _FIRST_S <= seconds <= _LAST_S:
+        raise wrong("a time whose year in UTC is from 1 to 9999")
     return seconds * 10**9 + int((fraction or "0").ljust(9, "0"))
 
 

@@ -129,6 +129,8 @@ def test_a_check_widens_the_uncertainty_of_what_comes_after_it(tmp_path):
         ((*SOIL, "--step", "4"), "--step: 4; less than or equal to 3"),
         ((*SOIL, "--covariance", "[[1"), "--covariance: expected rows in brackets"),
         ((*SOIL, "--covariance", "1"), "--covariance: expected rows in brackets"),
+        ((*SOIL, "--covariance", "[" * 5000), "--covariance: expected rows in brackets"),
+        ((*SOIL, "--covariance", "[[1" + "0" * 400 + "]]"), "--covariance: expected rows"),
         ((*SOIL, "--covariance", "[[-1]]"), "--covariance: does not fit the curve"),
         ((*SOIL, "--covariance", "[[1]]", "--u", "c1=1"), "got both"),
         ((*SOIL, "--u", "c0=1"), "--u: expected a --parameter of linear, got 'c0'"),

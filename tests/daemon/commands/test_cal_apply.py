@@ -1,6 +1,7 @@
 """What a preview told is what happens, by the daemon or without it; and it can be taken back."""
 
 import hashlib
+import sys
 
 import numpy as np
 import pytest
@@ -188,7 +189,7 @@ def test_a_terminal_is_told_what_is_still_derived(tmp_path, monkeypatch, capsys)
         def ask(self, _: str) -> object:
             return next(self.answers)
 
-    monkeypatch.setattr(cal_wait.sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     begun = {"done": False, "pending": ["a"], "differing": 0}
     assert cal_wait.follow(Terminal(), begun)["differing"] == 7
     err = capsys.readouterr().err

@@ -102,16 +102,15 @@ def test_a_series_of_another_journal_tells_nothing_of_this_one(tmp_path):
     series.close()
 
 
-def test_a_pipe_gets_tabs_and_a_terminal_columns(plot, monkeypatch):
+def test_a_pipe_gets_tabs_and_a_terminal_columns(plot, monkeypatch, capsys):
     out, _ = call(plot, "cal", "list", "--channel", "p-vwc")
     header, pin, second = (line.split("\t") for line in out.splitlines())
     assert header[:3] == ["id", "kind", "subject"]
     assert dict(zip(header, second, strict=True))["to"] == ""
-    said: list[str] = []
     monkeypatch.setattr(cal_table.sys.stdout, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(cal_table.typer, "echo", said.append)
     cal_table.show_rows(("a", "b"), [("one\ttwo", 1.0), (None, 2)])
-    assert said == ["a        b", "one two  1", "         2"]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["a        b", "one two  1", "         2"]
 
 
 def test_all_of_one_calibration_is_shown(plot):

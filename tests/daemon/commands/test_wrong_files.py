@@ -14,7 +14,8 @@ from tests.stories.station import Station
 
 from edaphon.commands import main
 from edaphon.commands.lacking import account_name
-from edaphon.commands.run import _OneLine, running
+from edaphon.commands.run import running
+from edaphon.printer import LogLine
 
 TIME = 'utc_offset = "+00:00"'
 COLUMN = 'column = [{ name = "t", output = "t" }]'
@@ -132,7 +133,7 @@ def test_a_payload_that_is_no_file_is_answered_at_once(tmp_path: Path, kind: str
 @pytest.mark.parametrize("kind", ["pipe", "loop", "sparse", "device", "missing"])
 def test_a_configuration_that_is_no_file_is_answered_at_once(tmp_path: Path, kind: str) -> None:
     _, err = call_bare("check", str(made(tmp_path, kind)), code=3)
-    words = PAYLOADS[kind].replace("256 MB", "16 MB").partition("(")[2].rstrip(")")
+    words = PAYLOADS[kind].replace("256 MB", "1 MB").partition("(")[2].rstrip(")")
     assert f"can't be read ({words})" in err
     assert len(err.splitlines()) == 2
 
@@ -153,7 +154,7 @@ def test_names_of_files_make_no_lines_of_their_own(
     assert "\nERROR" not in out
     assert sum(shown in line for line in out.splitlines()) >= 2
     (record,) = [r for r in caplog.records if "line refused" in r.getMessage()]
-    assert len(_OneLine("%(levelname)s %(message)s").format(record).splitlines()) == 1
+    assert len(LogLine("%(levelname)s %(message)s").format(record).splitlines()) == 1
 
 
 def listed(station: Station) -> list[dict[str, object]]:

@@ -14,6 +14,7 @@ from tests.daemon.web.test_routes import ask
 from tests.programs import ROOT
 
 from edaphon.alerts.model import Severity
+from edaphon.printer import visible_lines
 from edaphon.web import ControlView
 from edaphon.web.metrics import MOST_SERIES, SEVERITIES, status_text
 
@@ -158,10 +159,10 @@ def test_metrics_ask_for_no_line_of_a_channel():
 
 
 @pytest.mark.parametrize("payload", [*PAYLOADS, 'a"b\\c\nd\\n', "\\", "}{,="], ids=ascii)
-def test_any_name_comes_back_as_it_was(payload):
+def test_any_name_comes_back_as_it_was_with_all_characters_visible(payload):
     view = ControlView(HostileRecorder(payload).answer)
     found = samples(status_text(view.status()).encode().decode())
-    shown = payload.encode("utf-8", "replace").decode()
+    shown = visible_lines(payload)
     assert [dict(key[1:])["source"] for key in of(found, "source_age_seconds")] == [shown]
     assert ("edaphon_sink_waiting_points", ("sink", shown)) in found
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-import orjson
 import typer
 
 from edaphon.commands.cal.evidence import Paper, papers_beside, put
@@ -15,6 +14,7 @@ from edaphon.commands.known import told_in
 from edaphon.commands.layout import Layout
 from edaphon.commands.storage import Configured, Storage, configured, fail
 from edaphon.facts import Knowledge, knowledge_conflicts, new_rows, read_facts
+from edaphon.printer import show_json, show_lines
 from edaphon.written import Complaint, read_document
 from edaphon_calibration.curves import curve as curve_named
 
@@ -89,9 +89,9 @@ def _add(
     written = _written(target, text, papers)
     table = {kind: row, "written": [str(path) for path in written]}
     if json:
-        typer.echo(orjson.dumps(table, option=orjson.OPT_INDENT_2))
+        show_json(table)
     else:
-        typer.echo("\n".join(_next(target, place, _counts_as_exact(row))))
+        show_lines(_next(target, place, _counts_as_exact(row)))
 
 
 class _Place(NamedTuple):

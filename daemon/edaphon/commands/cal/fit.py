@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import orjson
 import typer
 
 from edaphon.commands.cal.evidence import Paper, papers_beside, put
@@ -17,6 +16,7 @@ from edaphon.commands.cal.plot import fit_svg
 from edaphon.commands.cal.points import BadPoints, Points, read_points
 from edaphon.commands.cal.text import Fitted, as_table, as_toml, complaints
 from edaphon.commands.storage import fail
+from edaphon.printer import show_json, show_text
 from edaphon_calibration.curves import Curve
 from edaphon_calibration.curves import curve as curve_named
 from edaphon_calibration.errors import CalibrationError, FitError, UnknownCurve, suggestion
@@ -113,9 +113,9 @@ def _deliver(
         plot.write_text(_picture(fitted, read), "utf-8")
         written.append(plot)
     if json:
-        typer.echo(_as_json(fitted, table, written))
+        show_json(_as_table(fitted, table, written))
     else:
-        typer.echo(text if write is None else _summary(fitted, write), nl=write is not None)
+        show_text(text if write is None else _summary(fitted, write))
 
 
 def _one_subject(subject: Mapping[str, str]) -> None:
@@ -229,9 +229,11 @@ def _summary(fitted: Fitted, write: Path) -> str:
     )
 
 
-def _as_json(fitted: Fitted, table: Mapping[str, object], written: list[Path]) -> str:
+def _as_table(
+    fitted: Fitted, table: Mapping[str, object], written: list[Path]
+) -> dict[str, object]:
     result = fitted.result
-    found = {
+    return {
         "calibration": table,
         "n": result.n,
         "residual_sd": result.residual_sd if fitted.scatters else None,
@@ -240,4 +242,3 @@ def _as_json(fitted: Fitted, table: Mapping[str, object], written: list[Path]) -
         "residuals": result.residuals.tolist(),
         "written": [str(path) for path in written],
     }
-    return orjson.dumps(found, option=orjson.OPT_INDENT_2).decode()

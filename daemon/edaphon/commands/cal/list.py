@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-import orjson
 import typer
 
 from edaphon import __version__
@@ -15,6 +14,7 @@ from edaphon.commands.table import show_rows
 from edaphon.facts import Calibration, Fact, FactoryCurve, FieldCheck, Revocation, pin_of
 from edaphon.facts.calibrations import OfSubject
 from edaphon.people import person
+from edaphon.printer import show_error, show_json
 from edaphon.written.values import instant_text
 from edaphon_calibration.errors import suggestion
 from edaphon_drivers.sheets import Sheets
@@ -56,13 +56,13 @@ def listed(
         told = told.as_known_at(instant(as_known_at, FAR_NS))
     rows = list(_rows(told, storage, channel, all))
     if json:
-        typer.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
+        show_json(rows)
         return
     shown = [{**row, "who": person(row["who"], row["account"])} for row in rows]
     show_rows(HEADER, ([row[name] for name in HEADER] for row in shown))
     for row in rows:
         if row["sheet"]:
-            typer.echo(f"{row['id']}: {row['sheet']}", err=True)
+            show_error(f"{row['id']}: {row['sheet']}")
 
 
 def _rows(told: Told, storage: Storage, channel: str, all: bool) -> Iterator[dict[str, Any]]:

@@ -166,7 +166,7 @@ def _matrix(text: str) -> list[list[float]]:
     try:
         found = tomllib.loads(f"rows = {text}")["rows"]
         return [[float(number) for number in row] for row in found]
-    except (tomllib.TOMLDecodeError, TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, RecursionError):  # of tomllib or float
         raise fail(f"{right}, got {text!r}", USAGE) from None
 
 

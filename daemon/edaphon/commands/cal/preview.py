@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 
 from edaphon.commands.apply import NOT_YET, Config, Facts, Json, new_facts, news, show
@@ -21,6 +20,7 @@ from edaphon.commands.known import told_in
 from edaphon.commands.storage import open_storage
 from edaphon.commands.table import show_rows
 from edaphon.facts import FactRow
+from edaphon.printer import show_error, show_json, show_line
 
 __all__ = ["preview"]
 
@@ -40,13 +40,13 @@ def preview(
     found = foresight(storage, told, new)
     pictures = write_plots(plot, found.channels) if plot is not None else []
     if json:
-        typer.echo(orjson.dumps(_told(new, found, pictures), option=orjson.OPT_INDENT_2))
+        show_json(_told(new, found, pictures))
     elif sys.stdout.isatty():
         _show(new, found, pictures)
     else:
         show_rows(COLUMNS, map(row_of, found.channels))
         for line in (*bare_lines(found), *warnings_of(found)):
-            typer.echo(line.strip(), err=True)
+            show_error(line.strip())
 
 
 def _told(new: tuple[FactRow, ...], found: Foresight, pictures: list[Path]) -> dict[str, object]:
@@ -56,6 +56,6 @@ def _told(new: tuple[FactRow, ...], found: Foresight, pictures: list[Path]) -> d
 def _show(new: tuple[FactRow, ...], found: Foresight, pictures: list[Path]) -> None:
     show(new, found)
     for path in pictures:
-        typer.echo(f"{path} is written")
+        show_line(f"{path} is written")
     if new:
-        typer.echo(NOT_YET)
+        show_line(NOT_YET)

@@ -22,6 +22,7 @@ from edaphon.derive import ALWAYS
 from edaphon.derive.segments import Segment
 from edaphon.facts import Calibration, Fact, FactoryCurve, FieldCheck, pin_of, table_of
 from edaphon.journal import read_only
+from edaphon.printer import show_json, show_lines
 from edaphon.written.reading import read_bytes
 from edaphon.written.values import instant_text
 from edaphon_calibration.chain import prepare_step
@@ -59,9 +60,9 @@ def show(
         "sheet": _sheet(storage, fact) if isinstance(fact, FactoryCurve) else {},
     }
     if json:
-        typer.echo(orjson.dumps(table, option=orjson.OPT_INDENT_2))
+        show_json(table)
     else:
-        typer.echo("\n".join(lines_of(table)))
+        show_lines(lines_of(table))
 
 
 def found_in(told: Told, id: str) -> Entered:

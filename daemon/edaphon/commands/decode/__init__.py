@@ -1,11 +1,11 @@
 """`edaphon decode`: what the bytes of an instrument mean, with the factory curves of its model."""
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-import orjson
 import typer
 
 from edaphon.commands import check
@@ -14,6 +14,7 @@ from edaphon.commands.decode.payload import expect_address, held, lines_of, read
 from edaphon.commands.decode.typed import Unclear
 from edaphon.commands.storage import configured, fail
 from edaphon.config import why_impossible, within_physics
+from edaphon.printer import show_error, show_error_text, show_json, show_line, show_lines, visible
 from edaphon_calibration.chain import apply_chain, prepare_step
 from edaphon_calibration.errors import suggestion
 from edaphon_calibration.units import SAME
@@ -73,15 +74,15 @@ def decode(
         raise fail(f"{model or source}: {_words(fault)}") from None
     rows = list(_rows(said))
     if json:
-        typer.echo(orjson.dumps(rows))
+        show_json(rows, indent=False)
     elif not rows and not (said.file and said.file.refused):
-        typer.echo("understood; there is no reading in it")
+        show_line("understood; there is no reading in it")
     elif rows:
-        typer.echo("\n".join(map(_line, rows)))
+        show_lines(chain.from_iterable(map(_lines, rows)))
     if said.unread:
-        typer.echo(f"not read: {said.unread}", err=json)
+        (show_error if json else show_line)(f"not read: {said.unread}")
     if said.file is not None and (said.file.refused or not json):
-        typer.echo("\n".join(_account(said.file)), err=True)
+        show_error_text("\n".join(map(visible, _account(said.file))))
     if said.file is not None and said.file.refused:
         raise typer.Exit(1)
 
@@ -185,7 +186,7 @@ def _time_text(ns: int) -> str:
     return str(np.datetime64(ns, "ns")).rstrip("0").removesuffix(".") + "Z"
 
 
-def _line(row: dict[str, Any]) -> str:
+def _lines(row: dict[str, Any]) -> Iterator[str]:
     name = row["output"]
     if "factory" in row:
         name = f"  {row['factory']}: {row['quantity']}"
@@ -193,5 +194,6 @@ def _line(row: dict[str, Any]) -> str:
         value = f"{row['value']:.10g}"
     else:
         value = "-" if row["status"] == "ok" else row["status"].upper()
-    line = f"{name:36} {value:>16} {row['unit']:12} {row.get('time', '')}".rstrip()
-    return f"{line}\n  {row['impossible']}" if "impossible" in row else line
+    yield f"{name:36} {value:>16} {row['unit']:12} {row.get('time', '')}".rstrip()
+    if "impossible" in row:
+        yield f"  {row['impossible']}"

@@ -7,11 +7,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from edaphon.commands.demo.plot import NODE_TOPIC, messages, plot_text, probes
@@ -31,6 +29,7 @@ from edaphon.commands.run import running
 from edaphon.commands.service import Overrides, Service
 from edaphon.commands.status import ledger_lines
 from edaphon.commands.storage import fail
+from edaphon.printer import show_error_text, show_json, show_line, show_text
 from edaphon_drivers.links.mqtt import MqttOptions
 from edaphon_drivers.links.replay import ReplayLink
 from edaphon_drivers.talk import Timing
@@ -53,18 +52,18 @@ def demo(
     with contextlib.ExitStack() as parts:
         home = folder or Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="edaphon-")))
         home.mkdir(parents=True, exist_ok=True)
-        say = partial(typer.echo, err=json)
+        say = show_error_text if json else show_text
         try:
             found = _record(parts, home, seconds, headless, stop, say)
         except ProgramEnded as ended:
             raise fail(str(ended)) from None
         closes = _closes(found)
         if json:
-            typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+            show_json(found)
         else:
             for line in ledger_lines(found):
-                typer.echo(line)
-            typer.echo("both ledgers close" if closes else "A LEDGER STAYS OPEN")
+                show_line(line)
+            show_line("both ledgers close" if closes else "A LEDGER STAYS OPEN")
     if not closes:
         raise typer.Exit(1)
 
@@ -137,7 +136,8 @@ def _broker(parts: contextlib.ExitStack, home: Path, say: Any) -> tuple[int, lis
     try:
         port, started = parts.enter_context(broker(program, home))
     except ProgramEnded as ended:
-        say(f"{ended}\nthe uplinks are played without a broker")
+        say(str(ended))
+        say("the uplinks are played without a broker")
         return 0, []
     return port, [started]
 

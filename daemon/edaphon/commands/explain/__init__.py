@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import orjson
 import typer
 
 from edaphon.commands.explain.case import Found
@@ -19,6 +18,7 @@ from edaphon.derive.explaining import History, Row, history_of, row_at
 from edaphon.journal import DamagedRow, read_only
 from edaphon.journal.losses import holds, losses_in, undeclared
 from edaphon.nouns import Sequence
+from edaphon.printer import show_json, show_lines
 from edaphon.series import DAY_NS, Series
 from edaphon.written.values import instant_text
 from edaphon_calibration.errors import suggestion
@@ -49,9 +49,9 @@ def explain(
     except (DamagedRow, KeyError) as error:
         raise fail(_why_lost(storage, found, error)) from None
     if json:
-        typer.echo(orjson.dumps(way, option=orjson.OPT_INDENT_2))
+        show_json(way)
     else:
-        typer.echo("\n".join(lines_of(way)))
+        show_lines(lines_of(way))
     if not way["agrees"]:
         raise fail(way["again"])
 
@@ -77,7 +77,7 @@ def _why_lost(storage: Storage, found: Found, error: DamagedRow | KeyError) -> s
 def _said(why: list[str], json: bool) -> typer.Exit:
     if not json:
         return fail("\n".join(why))
-    typer.echo(orjson.dumps({"value": None, "why": why}, option=orjson.OPT_INDENT_2))
+    show_json({"value": None, "why": why})
     return typer.Exit(1)
 
 

@@ -8,8 +8,6 @@ from collections.abc import Sequence as Rows
 from pathlib import Path
 from typing import NamedTuple
 
-import typer
-
 from edaphon.commands.foresight.lost import Lost, lost_stretches
 from edaphon.commands.known import Told
 from edaphon.commands.storage import Storage
@@ -20,6 +18,7 @@ from edaphon.derive.plan import whole_segments
 from edaphon.facts import FactRow, Knowledge
 from edaphon.journal import JournalReader, read_only
 from edaphon.nouns import Sequence
+from edaphon.printer import show_error
 from edaphon.series import Series
 
 __all__ = ["Foreseen", "MANY", "Foresight", "foresee_ranges", "foresight", "learned"]
@@ -132,7 +131,7 @@ def _too_long(
     if most_entries is not None:
         return hard
     if hard and sys.stderr.isatty():
-        typer.echo(f"reading the whole journal for {', '.join(sorted(hard))} ...", err=True)
+        show_error(f"reading the whole journal for {', '.join(sorted(hard))} ...")
     return frozenset()
 
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-import orjson
 import typer
 
 from edaphon.commands.lacking import account_name
 from edaphon.commands.query import FAR_NS, instant
 from edaphon.commands.release.making import Wanted, make_release, note_of, notes_of_releases
 from edaphon.commands.storage import Storage, fail, open_storage
+from edaphon.printer import show_json, show_line, show_text
 from edaphon.series import Release, WrongFile, read_release, release_problems
 
 __all__ = ["found_releases", "release"]
@@ -45,14 +45,17 @@ def release(
         span = instant(start, -FAR_NS), instant(end, FAR_NS)
         wanted = Wanted(name, tuple(channel or ()), *span, note, who or account_name())
         made = make_release(storage, wanted)
-        typer.echo(orjson.dumps(_table(made)) if json else _told(made))
+        if json:
+            show_json(_table(made), indent=False)
+        else:
+            show_text(_told(made))
         return
     found = list(found_releases(storage))
     if json:
-        typer.echo(orjson.dumps([_row(each) for each in found], option=orjson.OPT_INDENT_2))
+        show_json([_row(each) for each in found])
     else:
         for line in _lines(found):
-            typer.echo(line)
+            show_line(line)
     if any(each.problems for each in found):
         raise fail("expected what was released, got other files; take them from a copy")
 

@@ -1,7 +1,6 @@
 """`edaphon scan`: who is on lines, brokers and ports, held against the configuration."""
 
 import string
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -9,7 +8,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from edaphon.commands.bench.verbs import SDI12_KINDS
@@ -19,6 +17,7 @@ from edaphon.commands.scan.heard import broker_rows
 from edaphon.commands.scan.ports import port_rows
 from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.config import Bus, Configuration, ScheduledSource
+from edaphon.printer import overwrite, show_json, show_line
 
 __all__ = ["scan"]
 
@@ -51,10 +50,10 @@ def scan(
         raise fail(f"expected the name of a bus or broker ({', '.join(names)}), got {bus!r}", USAGE)
     found = _found(storage, bus, addresses)
     if json:
-        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+        show_json(found)
     else:
         for line in _lines(found):
-            typer.echo(line)
+            show_line(line)
     if found["interrupted"]:
         raise typer.Exit(INTERRUPTED)
     if found["problems"]:
@@ -148,11 +147,8 @@ def _asked(name: str, addresses: list[str], ask: Any) -> Iterator[Row]:
 @contextmanager
 def _progress() -> Iterator[Any]:
     """Shown to a person only, and wiped out at the end."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    yield lambda words: print(f"\r{words:78}", end="", file=sys.stderr, flush=True)
-    print(f"\r{'':78}\r", end="", file=sys.stderr, flush=True)
+    yield overwrite
+    overwrite("")
 
 
 def _judged(
@@ -267,7 +263,7 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     for words in found.get("explanations", ()):
         yield f"TROUBLE {words}"
     if found["proposals"]:
-        yield "\nFor edaphon.toml:\n"
-        yield "\n\n".join(found["proposals"])
+        yield from ("", "For edaphon.toml:", "")
+        yield from "\n\n".join(found["proposals"]).split("\n")
     if found["interrupted"]:
         yield "interrupted: not everybody was asked"

@@ -28,6 +28,7 @@ from edaphon.config import JsonSource
 from edaphon.facts import Knowledge
 from edaphon.facts.knowledge import Known
 from edaphon.nouns import Sequence
+from edaphon.printer import show_error, show_line
 
 __all__ = ["BadOrder", "order", "simulate"]
 
@@ -74,7 +75,7 @@ def simulate(
             raise fail(str(ended)) from None
         for text in fault or ():
             try:
-                typer.echo(order(text.replace("=", " ", 1), plot, senders))
+                show_line(order(text.replace("=", " ", 1), plot, senders))
             except BadOrder as wrong:
                 raise fail(str(wrong), USAGE) from None
         _tell(found, plot, senders, home)
@@ -145,7 +146,7 @@ def _messages(
         topics += [s.topic for s in _nodes(found, name) if s.topic not in topics]
         brokers[name] = {"host": "127.0.0.1", "port": port, "topics": topics or ["edaphon/none"]}
     if found.config.brokers and not port:
-        typer.echo("mosquitto is not installed: the brokers stay as they are, nobody publishes")
+        show_line("mosquitto is not installed: the brokers stay as they are, nobody publishes")
     if port and senders:
         thread = threading.Thread(target=publish, args=(senders, port, stop), name="senders")
         thread.start()
@@ -169,14 +170,14 @@ def _nodes(found: Configured, broker: str) -> list[JsonSource]:
 
 def _tell(found: Configured, plot: Plot, senders: dict[str, Sender], home: Path) -> None:
     served = sorted({*plot.instruments, *senders})
-    typer.echo(f"simulated: {', '.join(served) or 'nothing'}")
+    show_line(f"simulated: {', '.join(served) or 'nothing'}")
     for path, why in sorted(plot.not_simulated.items()):
-        typer.echo(f"not simulated: {path}: {why}")
+        show_line(f"not simulated: {path}: {why}")
     for words in left_out(found.document.table):
-        typer.echo(words)
+        show_line(words)
     if found.config.facts and found.config.facts.inbox:
-        typer.echo(f"the inbox is a copy: {home / 'inbox'}")
-    typer.echo(f"record it: edaphon run {home / 'edaphon.toml'}")
+        show_line(f"the inbox is a copy: {home / 'inbox'}")
+    show_line(f"record it: edaphon run {home / 'edaphon.toml'}")
     sys.stdout.flush()
 
 
@@ -185,9 +186,9 @@ def _hear(plot: Plot, senders: dict[str, Sender]) -> None:
     for line in sys.stdin:
         if line.strip():
             try:
-                typer.echo(order(line, plot, senders))
+                show_line(order(line, plot, senders))
             except BadOrder as wrong:
-                typer.echo(str(wrong), err=True)
+                show_error(str(wrong))
             sys.stdout.flush()
 
 
