@@ -12,22 +12,24 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from edaphon.acquire.file_budget import FileBudget
 from edaphon.acquire.follow_state import Loss, load_known
 from edaphon.acquire.followed import FileView, Place, Stat, begins_alike
 from edaphon.acquire.imports import ImportProgress, Imports
 from edaphon.acquire.pace import Pace
+from edaphon.acquire.passed import Passed
 from edaphon.acquire.pieces import next_piece, reading_place
 from edaphon.acquire.renamed import files_now, files_of, find_renamed, goes_on_in, holds
 from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.acquire.watched import OPEN_S, SECOND_NS, Watch, hold_newest
-from edaphon.journal import Journal, Kind, StateFile
+from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.nouns import Sequence
 from edaphon_drivers.files import engine as files
 from edaphon_drivers.files.cutting import Rest
@@ -59,8 +61,9 @@ class Follower:
         state: StateFile,
         on_state: Callable[[str, str | None], None] = lambda *_: None,
         pace: Pace | None = None,
+        budget: FileBudget | None = None,
     ) -> None:
-        self.path = path
+        self.path, self._budget = path, budget
         self._pace, self._imports = pace, Imports(path, state)
         self._imported: frozenset[str] = frozenset()  # in this look
         self._gave_way = False  # an import has more, and followed files come first
@@ -108,6 +111,8 @@ class Follower:
         for name in list(self._found):
             if not stop.is_set():
                 self._try(name, partial(self._follow, name, stop))
+        if self._budget is not None:
+            self._problem = self._problem or self._budget.problem()
         hold_newest(self._watches, self._found, self._keeper.now_ns())
         self._on_state(self.path, self._problem)
 
@@ -361,11 +366,25 @@ class Follower:
             if holds(file, self._known.place(name)) is None:
                 with self._lock:  # it was rewritten just before it left
                     self._known.begin(name, Follows.CHANGED)
-            while not stop.is_set() and self._take(name, file, size, Rest.GONE):
-                pass
+            while not stop.is_set() and self._has_room(name, size):
+                if not self._take(name, file, size, Rest.GONE):
+                    return True
+            if not stop.is_set():
+                self._pass_rest(name, file, size)
         except OSError:
             return False
         return True
+
+    def _has_room(self, name: str, size: int) -> bool:
+        rest_bytes = size - self._known.place(name).offset
+        return self._budget is None or self._budget.has_room(rest_bytes)
+
+    def _pass_rest(self, name: str, file: BinaryIO, size: int) -> None:
+        """Declare what is above the budget and can't wait, for its file has left."""
+        start = self._known.place(name).offset
+        if self._budget is not None and start < size:
+            why = "they came above the budget, and their file was replaced or deleted"
+            self._journal.append([self._budget.declared(file, name, start, size, why)])
 
     def _lose(self, name: str, place: Place, waiting: int) -> None:
         if not place.offset and not waiting:
@@ -373,10 +392,12 @@ class Follower:
         words = f"{name}: what stood there behind byte {place.offset} was possibly not read"
         words += f" (at least {waiting} bytes)" if waiting else ""
         loss = Loss(self._keeper.now_ns(), name, place.offset, waiting, words)
-        _log.warning("%s: %s", self.path, words)
         with self._lock:
             self._known.lose(loss)
-        self._append(Kind.NOTE, loss.payload())
+        if self._known.lost & (self._known.lost - 1) == 0:  # or a file could fill the log
+            _log.warning("%s: %s (loss %d)", self.path, words, self._known.lost)
+        if self._budget is None or self._budget.keeps(loss.payload()):
+            self._append(Kind.NOTE, loss.payload())
 
     # -- what is new -------------------------------------------------------------------------
 
@@ -413,6 +434,8 @@ class Follower:
 
     def _may_take(self, rest_bytes: int, stop: threading.Event, until: float) -> bool:
         left_s = until - time.monotonic()
+        if self._budget is not None and not self._budget.has_room(rest_bytes):
+            return False
         if self._pace is None:
             return not stop.is_set() and left_s > 0
         return left_s > 0 and self._pace.wait(stop, rest_bytes, left_s)
@@ -460,19 +483,27 @@ class Follower:
         if place is None or size <= place.offset:
             return False
         copy = self._known.copy_of(name, place)
-        piece = next_piece(file, name, place, copy, size, rest, self._sheet)
+        found = next_piece(file, name, place, copy, size, rest, self._sheet)
+        piece = found.piece if isinstance(found, Passed) else found
         if piece is None or piece.offset + len(piece.data) <= known.offset:
             return False
-        self._keep(piece)
+        gaps = []
+        if isinstance(found, Passed) and self._budget is not None:
+            gaps = [self._budget.declared(file, name, found.start, piece.offset, found.why)]
+        self._keep(piece, size, gaps)
         return True
 
-    def _keep(self, piece: Piece) -> None:
+    def _keep(self, piece: Piece, size: int, gaps: list[Entry]) -> None:
+        """`gaps` declare what was passed by, in the same commit."""
         with self._lock:
             self._known.learn(piece)
-        self._append(Kind.RECORD, pack_piece(piece))
+        payload = pack_piece(piece)
+        if self._budget is not None:
+            self._budget.spend(payload, size - piece.offset)
+        self._append(Kind.RECORD, payload, gaps)
         self.taken += 1
 
-    def _append(self, kind: Kind, payload: bytes) -> None:
+    def _append(self, kind: Kind, payload: bytes, before: Iterable[Entry] = ()) -> None:
         with self._lock:
             self._waiting += 1
             known = self._known.copy_now()
@@ -485,7 +516,7 @@ class Follower:
             if count is not None:
                 count(places)
 
-        self._journal.append([self._keeper.entry(kind, self.path, payload)], committed)
+        self._journal.append([*before, self._keeper.entry(kind, self.path, payload)], committed)
 
     def _view(self, name: str, place: Place, stat: Stat | None, watch: Watch | None) -> FileView:
         size = stat.size if stat else place.stat.size if place.stat else place.offset

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from edaphon.acquire.gaps import LEAPT, WITHDRAWN, Gap
+from edaphon.acquire.gaps import FLOOD, LEAPT, WITHDRAWN, Gap
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
 from edaphon.nouns import Sequence
 
@@ -103,7 +103,7 @@ class EntryAccount:
                 self._book(entry).records.append(entry.slot_ns)
         elif entry.kind == Kind.GAP:
             gap = orjson.loads(entry.payload)
-            if gap["last_ns"] >= self.since_ns:
+            if gap["last_ns"] >= self.since_ns and gap["cause"] != FLOOD:
                 self._book(entry).take_gap(gap)
 
     def _book(self, entry: Entry) -> SlotBook:

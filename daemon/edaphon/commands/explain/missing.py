@@ -5,7 +5,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
 
-from edaphon.acquire.gaps import WITHDRAWN, Gap
+from edaphon.acquire.gaps import FLOOD, WITHDRAWN, Gap
 from edaphon.commands.explain.record import shown_bytes
 from edaphon.commands.storage import Storage
 from edaphon.derive.explaining import History
@@ -77,7 +77,8 @@ def gap_at(history: History, absent: Absent) -> str:
 def _gap_words(source: str, place: Sequence, gap: Gap) -> str:
     until = f"to {instant_text(gap.last_ns)}" if gap.state != "open" else "and still open"
     words = f"gap of {source}: {gap.cause}, from {instant_text(gap.first_ns)} {until}"
-    words += f", {gap.n} slots" if gap.state != "open" else ""
+    what = "items" if gap.cause == FLOOD else "slots"
+    words += f", {gap.n} {what}" if gap.state != "open" else ""
     words += f" (journal {place})"
     if gap.detail:
         words += f": {gap.detail}"
