@@ -79,7 +79,7 @@ class Station:
 
     def declare(self) -> list[tuple[str, Gap]]:
         self.floods.close()
-            self.journal.append_now(Timekeeper(self.clock, "boot").entry(Kind.NOTE, "", b""))
+        self.journal.append_now(Timekeeper(self.clock, "boot").entry(Kind.NOTE, "", b""))
         return self.gaps
 
 
