@@ -167,7 +167,8 @@ class Inlets:
             for source in self._config.sources
             if isinstance(source, ScheduledSource) and source.bus == name
         ]
-        sampler = Sampler(bus, own, accounts, self._journal, self._keeper, self._say)
+        takes = self._budgets.takes
+        sampler = Sampler(bus, own, accounts, self._journal, self._keeper, self._say, takes)
         sampler.account_for_absence(alive_until_ns)
         self.buses[name], self.samplers[name] = bus, sampler
         self.branches[name] = branches
