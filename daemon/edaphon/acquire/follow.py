@@ -429,7 +429,7 @@ class Follower:
         while self._may_take(size - self._known.place(name).offset, stop, until):
             if not self._take(name, file, size, rest):
                 return True
-        self._gave_way |= imported
+        self._gave_way |= imported and self._has_room(name, size)
         return False
 
     def _may_take(self, rest_bytes: int, stop: threading.Event, until: float) -> bool:
