@@ -171,7 +171,7 @@ def _of_sources(service: "Service") -> Iterator[Sentence]:
         yield "", (), words
     floods, brokers = service.inlets.floods.all(), service.config.brokers
     for name, words in flood_problems(floods, brokers, now):
-        yield ("broker " if name in brokers else "source ") + name, (), words
+        yield ("broker " if name in brokers else "source ") + name, (What.FLOOD,), words
 
 
 def _of_outlets(service: "Service") -> Iterator[Sentence]:
