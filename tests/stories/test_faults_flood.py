@@ -124,6 +124,7 @@ def test_a_flood_costs_neighbours_nothing_and_kept_and_counted_are_all_that_came
             wrong = [*status["trouble"], *incidents]  # an incident's words stand for the problem's
             written = size_of(station.storage) - reserve
             took_s = station.stop()
+            verdict = station.json("verify")
         finally:
             station.kill()
         own = declared(station, "local")
@@ -141,6 +142,8 @@ def test_a_flood_costs_neighbours_nothing_and_kept_and_counted_are_all_that_came
         ],
     )
     assert total == n
+    assert verdict["good"]
+    assert verdict["floods"]["local"] == n - kept(station)
     assert sum(gap.n for gap in own) > n / 2
     assert written < UNKNOWN_MB * 1e6 + OTHERS_BYTES
     assert sum(gaps.values()) <= (0 if LONG else 0.2 * 2 * passed_s)

@@ -1,5 +1,6 @@
 """The budget of followed files: what is above it waits in its file, or is counted if it can't."""
 
+import time
 from typing import BinaryIO
 
 from edaphon.acquire.budget import ROW_BYTES, Budgets
@@ -10,18 +11,21 @@ from edaphon.journal import Entry
 
 __all__ = ["FileBudget"]
 
+SHOWN_S = 600.0
+
 
 class FileBudget:
     """Of one source; used by its follower's thread."""
 
     def __init__(self, path: str, budgets: Budgets, floods: Floods) -> None:
         self._path, self._budgets, self._floods = path, budgets, floods
-        self._waits = False  # something, since `problem` was asked last
+        self._waited_s = float("-inf")  # when something waited last
 
     def has_room(self, rest_bytes: int) -> bool:
         """Whether the next piece of a file may come, of which `rest_bytes` are not read."""
         room = self._budgets.has_room(self._path, rest_bytes > PIECE_BYTES)
-        self._waits |= not room
+        if not room:
+            self._waited_s = time.monotonic()
         return room
 
     def spend(self, payload: bytes, rest_bytes: int = 0) -> None:
@@ -35,9 +39,8 @@ class FileBudget:
         return False
 
     def problem(self) -> str | None:
-        """What a person should know of this look."""
-        waits, self._waits = self._waits, False
-        if not waits:
+        """What a person should know; for a while, so that it does not come and go in the log."""
+        if time.monotonic() - self._waited_s > SHOWN_S:
             return None
         return (
             "more was written than the budget of a source: the rest waits in its files, and is"

@@ -40,6 +40,8 @@ from edaphon_drivers.sheets import Sheet
 __all__ = ["Follower"]
 
 LOOK_EVERY_S = 2.0
+REST_TIMES = 3.0  # of the time that a look at very many files took
+MOST_FILES = 200_000  # of one source; ten years of one each half hour are 175,000
 RESTED_AFTER_S = 10.0  # a file that did not grow for so long has written its lines to their ends
 ENDED_AFTER_S = 3600.0  # and for so long its last line too, though it has no end
 CHECK_EVERY_S = 900.0  # all that was read of a growing file is compared again
@@ -82,8 +84,10 @@ class Follower:
     def run(self, stop: threading.Event) -> None:
         try:
             while not stop.is_set():
+                begun = time.monotonic()
                 self.look(stop)
-                stop.wait(0 if self._gave_way else LOOK_EVERY_S)
+                took_s = time.monotonic() - begun
+                stop.wait(0 if self._gave_way else max(LOOK_EVERY_S, REST_TIMES * took_s))
         finally:
             self.close()
 
@@ -98,7 +102,7 @@ class Follower:
         Those that are imported come last, for a while: what is followed must not wait for them.
         """
         self._imported, self._gave_way = frozenset(self._imports.names), False
-        followed, self._problem = files_now(self._pattern)
+        followed, self._problem = self._bounded(*files_now(self._pattern))
         imported, problem = files_of(self._imported - followed.keys())
         self._found, self._problem = followed | imported, self._problem or problem
         for name in self._imported - self._found.keys():
@@ -115,6 +119,16 @@ class Follower:
             self._problem = self._problem or self._budget.problem()
         hold_newest(self._watches, self._found, self._keeper.now_ns())
         self._on_state(self.path, self._problem)
+
+    def _bounded(
+        self, found: dict[str, Stat], problem: str | None
+    ) -> tuple[dict[str, Stat], str | None]:
+        """Where there are too many files, those that are known: what is kept of each is small."""
+        if len(found) <= MOST_FILES:
+            return found, problem
+        words = f"expected at most {MOST_FILES} files, found {len(found)}: new ones are not read;"
+        words += " name fewer in `file`, or move those of earlier years away"
+        return {n: s for n, s in found.items() if n in self._known.places}, words
 
     def save(self, place: Sequence) -> None:
         """Keep how far was read up to a place of the journal that is committed."""

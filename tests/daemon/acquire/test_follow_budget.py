@@ -7,8 +7,10 @@ from hashlib import sha256
 
 from tests.daemon.acquire.followed_files import HEAD, SHEET, passed, path, row
 
+from edaphon.acquire import follow
 from edaphon.acquire.budget import Budgets
 from edaphon.acquire.followed import LARGEST_PIECE_BYTES
+from edaphon.commands.file_notes import MOST_WAITING, file_notes
 from edaphon_drivers.files.engine import read_piece
 
 ROWS = b"".join(row(1 + n % 28) for n in range(20_000))
@@ -97,3 +99,27 @@ def test_a_source_that_waits_for_its_budget_says_so(plot, monkeypatch):
     plot.follower.look(threading.Event())
     assert "budget" in words[-1]
     assert "source_mb_per_day" in words[-1]
+
+
+def test_a_folder_with_too_many_files_keeps_those_that_are_followed(plot, monkeypatch):
+    words = []
+    monkeypatch.setattr(plot.follower, "_on_state", lambda _, what: words.append(what))
+    monkeypatch.setattr(follow, "MOST_FILES", 3)
+    for n in range(3):
+        plot.write(f"{n}.csv", HEAD + row(1 + n))
+    plot.look()
+    for n in range(100):
+        plot.write(f"flood{n}.csv", HEAD + row(9))
+    plot.write("1.csv", row(7))
+    plot.look()
+    assert sorted(plot.numbers()) == [1.5, 2.5, 3.5, 7.5]
+    assert "at most 3 files, found 103" in words[-1]
+
+
+def test_status_lists_some_of_the_files_that_wait_and_counts_the_others(plot):
+    for n in range(80):
+        plot.write(f"{n}.csv", HEAD + row(1) + b"torn")
+    plot.look()
+    notes = list(file_notes({"file/x": plot.follower}, 0))
+    assert len(notes) == MOST_WAITING + 1
+    assert notes[-1]["words"].startswith("30 more files wait")
