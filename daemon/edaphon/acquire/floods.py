@@ -49,14 +49,6 @@ class Flood(NamedTuple):
     last_ns: int
     again: int = 0
 
-    def words(self, source: str) -> str:
-        """For a person; `source` is a broker for messages of no configured source."""
-        own = f" ({self.again} of them came again)" if self.again else ""
-        return (
-            f"{self.n} items of {source}, {self.size} bytes, came above its budget{own}: they are"
-            " counted and not kept"
-        )
-
 
 @dataclass(slots=True)
 class _Part:

@@ -53,12 +53,15 @@ def why_none(storage: Storage, series: Series, history: History, absent: Absent)
 
 def gap_at(history: History, absent: Absent) -> str:
     """The gap of the channel's source that lies over the time, in words; "" if none does."""
-    own = _names(_deployed(history, absent))
+    deployed = _deployed(history, absent)
+    own, paths = _names(deployed), {d.source for d in deployed}
     known: dict[tuple[str, int, str], tuple[Sequence, Gap]] = {}
     for place, entry in history.gaps:
         if entry.source not in own:
             continue
         gap = Gap.of_payload(entry.payload)
+        if gap.cause == FLOOD and entry.source not in paths:
+            continue  # of strangers at its broker, who cost a source nothing
         if gap.state == WITHDRAWN:
             known = {
                 key: own
