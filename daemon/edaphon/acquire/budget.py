@@ -9,9 +9,10 @@ broker. All shrink with the free room of the disk, so that no sender can fill it
 import os
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 __all__ = ["ROW_BYTES", "Budgets", "free_bytes"]
 
@@ -41,11 +42,11 @@ class _Bucket:
 
     most: int = 0
     level: float = 0.0
-    filled_s: float = field(default=-1.0)
+    filled_s: float | None = None  # None: never
 
     def fill(self, most: int, days: float, now_s: float) -> None:
         """Full at first; a smaller `most` takes away what is above it."""
-        passed_s = now_s - self.filled_s if self.filled_s >= 0 else days * _DAY_S
+        passed_s = days * _DAY_S if self.filled_s is None else now_s - self.filled_s
         gained = most * passed_s / (days * _DAY_S)
         self.most, self.filled_s = most, now_s
         self.level = min(self.level + gained, float(most))
@@ -75,6 +76,21 @@ class Budgets:
         self._unknown: dict[str, _Bucket] = {}
         self._store = _Bucket()
         self._free_now, self._looked_s = 0, float("-inf")
+
+    def save(self) -> dict[str, Any]:
+        """What is left of all, for the next life: a restart fills no bucket."""
+        with self._lock:
+            kinds = {"own": self._own, "more": self._more, "unknown": self._unknown}
+            table = {kind: {n: b.level for n, b in all_.items()} for kind, all_ in kinds.items()}
+            return {**table, "store": self._store.level}
+
+    def restore(self, table: Mapping[str, Any], passed_s: float) -> None:
+        """Take over what an earlier life saved so many seconds ago; at the start, or never."""
+        since_s = self._now_s() - max(0.0, passed_s)
+        with self._lock:
+            for kind, own in (("own", self._own), ("more", self._more), ("unknown", self._unknown)):
+                own.update({n: _Bucket(0, v, since_s) for n, v in table[kind].items()})
+            self._store = _Bucket(0, table["store"], since_s)
 
     def takes(self, path: str, size: int) -> bool:
         """Whether an item of a configured source is kept; if so, it is counted."""

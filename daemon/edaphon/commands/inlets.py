@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Inlets", "Overrides"]
 
+_BUDGETS = "budgets"
 _CLIENT, _SESSION = "mqtt client of broker {}", "session at broker {}"
 _log = logging.getLogger("edaphon")
 
@@ -82,6 +83,9 @@ class Inlets:
             len(config.sources),
             partial(free_bytes, config.storage.folder),
         )
+        if kept := state.get(_BUDGETS):
+            passed_ns = self._keeper.now_ns() - kept["at_ns"]
+            self._budgets.restore(kept["levels"], passed_ns / 1e9)
         self._supplies = supply_switches(config)
         self.buses: dict[str, Bus] = {}
         self.samplers: dict[str, Sampler] = {}
@@ -112,6 +116,8 @@ class Inlets:
     def save(self, place: Sequence) -> None:
         """Keep how far the files were read, up to a place of the journal that is committed."""
         self.floods.keep()
+        levels = {"at_ns": self._keeper.now_ns(), "levels": self._budgets.save()}
+        self._state.put(_BUDGETS, levels)
         for follower in self.followers.values():
             follower.save(place)
         for name, reader in self.readers.items():

@@ -1,5 +1,6 @@
 """Budgets: no instrument ever meets its own, and nobody who floods fills the disk."""
 
+import orjson
 import pytest
 
 from edaphon.acquire.budget import CATCH_UP_DAYS, ROW_BYTES, Budgets
@@ -55,14 +56,14 @@ def test_one_source_that_floods_takes_a_day_and_what_catching_up_may_take():
 def test_all_sources_together_leave_most_of_the_disk():
     disk = Disk(sources=100)
     for n in range(100):
-        disk.send(f"local/{n}", 5 * GB, 1_000_000)
+        disk.send(f"local/{n}", 5 * GB, 10_000_000)
     assert disk.free > CARD / 2
 
 
 def test_what_nobody_configured_has_a_small_share_of_the_disk():
     disk = Disk()
-    assert disk.send("?local", 10 * GB, 100_000) <= 64_100_000
-    assert disk.send("?local", 10 * GB, 100_000, DAY_S) <= 64_200_000
+    assert disk.send("?local", GB, 100_000) <= 64_100_000
+    assert disk.send("?local", GB, 100_000, DAY_S) <= 64_200_000
     small = Disk(free=GB)
     assert small.send("?local", GB, 1000) <= GB / 256 + 1000
 
@@ -71,7 +72,7 @@ def test_a_year_of_floods_by_strangers_leaves_room_on_any_disk():
     disk = Disk(free=4 * GB)
     for _ in range(365):
         disk.now_s += DAY_S
-        disk.send("?local", 100_000_000, 100_000)
+        disk.send("?local", 100_000_000, 1_000_000)
     assert disk.free > GB / 2
 
 
@@ -89,3 +90,20 @@ def test_half_of_what_a_file_source_has_is_for_what_is_written_now(backlog):
         disk.budgets.spend("file/x", 1000, backlog)
         kept += 1000
     assert kept == (4_500_000 if backlog else 5_000_000)
+
+
+def test_a_restart_fills_no_bucket():
+    disk = Disk()
+    disk.send("local/a", 30 * GB, 1_000_000)
+    disk.send("?local", GB, 100_000)
+    saved = orjson.loads(orjson.dumps(disk.budgets.save()))
+    disk = Disk()
+    disk.budgets.restore(saved, 0.0)
+    assert disk.send("local/a", GB, 1_000_000) == disk.send("?local", GB, 100_000) == 0
+    assert disk.send("local/b", 400_000_000, 1_000_000) == 400_000_000
+    disk = Disk()
+    disk.budgets.restore(saved, DAY_S)
+    assert disk.send("?local", GB, 100_000) == pytest.approx(64_000_000, abs=200_000)
+    disk = Disk()
+    disk.budgets.restore(saved, -DAY_S)  # the clock is not set yet
+    assert disk.send("?local", GB, 100_000) == 0
