@@ -78,15 +78,15 @@ def test_what_is_above_the_budget_waits_in_its_file_and_what_grows_now_comes_fir
 def test_a_file_that_is_written_anew_again_and_again_stays_within_the_budget(plot):
     plot.budgets = Budgets(2_000_000, 0, 1, lambda: 10**11, plot._now_s)
     plot.start()
-    for n in range(40):
+    for n in range(16):
         plot.write("a.csv", HEAD + row(1 + n % 28) + 2 * ROWS, "wb")
         plot.look()
         replaced = path(plot, "new.tmp")
         replaced.write_bytes(HEAD + row(2 + n % 27) + 2 * ROWS)
         os.replace(replaced, path(plot, "a.csv"))
         plot.look()
-    assert journalled(plot) < 12_500_000 < 80 * len(2 * ROWS)
-    assert journalled(plot) + sum(length for length, _ in passed(plot)) > 40 * len(2 * ROWS)
+    assert journalled(plot) < 12_500_000 < 32 * len(2 * ROWS)
+    assert journalled(plot) + sum(length for length, _ in passed(plot)) > 16 * len(2 * ROWS)
 
 
 def test_a_source_that_waits_for_its_budget_says_so(plot, monkeypatch):
