@@ -85,14 +85,14 @@ class Budget(Table):
         default=500,
         ge=1,
         le=1_000_000,
-        description="bytes that are kept of each source, besides a store for what waited [MB]",
+        description="most that is kept of each source in a day, besides what waited [MB]",
         examples=[500],
     )
     unknown_mb_per_day: int = Field(
         default=64,
         ge=0,
         le=1_000_000,
-        description="bytes that are kept of messages of no source, for each broker [MB]",
+        description="most that is kept in a day of messages of no source, for each broker [MB]",
         examples=[64],
     )
 
