@@ -110,6 +110,9 @@ class Floods:
             name: [_DELIVERY.unpack(one) for one in _pieces(base64.b64decode(text))]
             for name, text in kept.get("deliveries", {}).items()
         }
+        for name, known in self._earlier.items():  # a kill may come before their repeats do
+            packed = (_DELIVERY.pack(*one) for one in known)
+            self._deliveries[name] = deque(packed, maxlen=DELIVERIES)
         self._write(list(self._unwritten(kept.get("parts", []))))
 
     def count(

@@ -148,6 +148,17 @@ def test_a_kill_loses_no_count_and_a_message_that_comes_again_counts_once(statio
     assert station.records > kept  # a new life has a new bucket
 
 
+def test_a_second_kill_before_the_repeats_came_forgets_none_of_them(station):
+    station.take(*map(stranger, range(1, 101)))
+    for _ in range(2):
+        station.kill()
+        station.begin()
+        station.take(*map(stranger, range(1001, 1011)))
+        station.floods.keep()
+    station.take(*(stranger(mid, dup=True) for mid in range(60, 101)))
+    assert station.reader.state.repeats == 41
+
+
 def test_a_part_that_was_journalled_before_a_kill_is_not_declared_again(station):
     station.take(*map(stranger, range(1, 101)))
     put = station.state.put
