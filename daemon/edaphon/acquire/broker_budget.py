@@ -1,6 +1,6 @@
 """Which configured source a message belongs to, and whether the budget lets it into the journal."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from edaphon.acquire.budget import ROW_BYTES, Budgets
@@ -59,6 +59,6 @@ class BrokerBudget:
         """Make durable what was counted. Raises sqlite3.Error where that can't be."""
         self._floods.keep()
 
-    def earlier_deliveries(self) -> list[tuple[int, int]]:
+    def earlier_deliveries(self) -> Iterator[tuple[int, int]]:
         """(packet identifier, digest) of what an earlier life counted last, oldest first."""
         return self._floods.earlier_deliveries(self._broker)

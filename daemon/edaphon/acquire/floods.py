@@ -13,7 +13,6 @@ import logging
 import sqlite3
 import struct
 import threading
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,7 +29,7 @@ COUNTED = "counted"  # the state of a gap entry of items that were not kept: no 
 PART_NS = 60 * 10**9
 QUIET_NS = 10 * 10**9  # and a part ends when nothing came for so long
 LOOK_EVERY_S = 2.0
-DELIVERIES = 1000  # of each broker, that may come again after a kill: those in flight
+CHUNKS = 128  # of deliveries of each broker that may come again after a kill; one for each `keep`
 SAMPLE_BYTES = 64
 _STATE = "floods"
 _DELIVERY = struct.Struct("<HQ")
@@ -101,18 +100,12 @@ class Floods:
         self._lock, self._keeping = threading.Lock(), threading.Lock()
         self._parts: dict[str, _Part] = {}
         self._closing: list[_Part] = []  # on their way to the journal
-        self._deliveries: dict[str, deque[bytes]] = {}
+        self._fresh: dict[str, bytes] = {}  # deliveries by broker, since `keep`
         self._changed = False
         kept: dict[str, Any] = state.get(_STATE, {})
         self._from = kept.get("from", [0, 0])  # no part of it has a gap entry before that place
         self._all = {name: Flood(*row) for name, row in kept.get("all", {}).items()}
-        self._earlier = {
-            name: [_DELIVERY.unpack(one) for one in _pieces(base64.b64decode(text))]
-            for name, text in kept.get("deliveries", {}).items()
-        }
-        for name, known in self._earlier.items():  # a kill may come before their repeats do
-            packed = (_DELIVERY.pack(*one) for one in known)
-            self._deliveries[name] = deque(packed, maxlen=DELIVERIES)
+        self._chunks: dict[str, int] = dict(kept.get("chunks", {}))  # the last one of each broker
         self._write(list(self._unwritten(kept.get("parts", []))))
 
     def count(
@@ -141,12 +134,15 @@ class Floods:
     def note_delivery(self, broker: str, mid: int, digest: int) -> None:
         """This delivery was counted, and may come again after a kill."""
         with self._lock:
-            known = self._deliveries.setdefault(broker, deque(maxlen=DELIVERIES))
-            known.append(_DELIVERY.pack(mid, digest))
+            self._fresh[broker] = self._fresh.get(broker, b"") + _DELIVERY.pack(mid, digest)
 
-    def earlier_deliveries(self, broker: str) -> list[tuple[int, int]]:
-        """(packet identifier, digest) of what an earlier life counted last, oldest first."""
-        return self._earlier.get(broker, [])
+    def earlier_deliveries(self, broker: str) -> Iterator[tuple[int, int]]:
+        """(packet identifier, digest) of what was counted last, oldest first; read when asked."""
+        last = self._chunks.get(broker, 0)
+        for n in range(max(1, last - CHUNKS + 1), last + 1):
+            number, text = self._state.get(_chunk(broker, n), (0, ""))
+            if number == n:
+                yield from _DELIVERY.iter_unpack(base64.b64decode(text))
 
     def _add(self, source: str, size: int, now_ns: int, again: bool = False) -> None:
         n, total, first_ns, _, known = self._all.get(source, Flood(0, 0, now_ns, now_ns))
@@ -159,13 +155,22 @@ class Floods:
             with self._lock:
                 if not self._changed:
                     return
-                self._changed = False
-                table = self._to_json()
+                fresh, self._fresh, self._changed = self._fresh, {}, False
+                chunks = {name: self._chunks.get(name, 0) + 1 for name in fresh}
+                rows = {_STATE: self._to_json({**self._chunks, **chunks})}
+            for name, known in fresh.items():
+                n = chunks[name]
+                rows[_chunk(name, n)] = [n, base64.b64encode(known).decode()]
             try:
-                self._state.put(_STATE, table)
+                self._state.put_all(rows)
             except BaseException:
-                self._changed = True
+                with self._lock:
+                    later, self._changed = self._fresh, True
+                    self._fresh = {
+                        n: fresh.get(n, b"") + later.get(n, b"") for n in {*fresh, *later}
+                    }
                 raise
+            self._chunks.update(chunks)
 
     def all(self) -> dict[str, Flood]:
         """By source, or by broker for messages of no configured source, since the state began."""
@@ -228,22 +233,19 @@ class Floods:
                 self._closing.append(part)
                 yield part
 
-    def _to_json(self) -> dict[str, Any]:
+    def _to_json(self, chunks: dict[str, int]) -> Any:
         parts = [*self._closing, *self._parts.values()]
         return {
             "from": self._from,
             "parts": [part.to_json() for part in parts],
             "all": {name: list(flood) for name, flood in self._all.items()},
-            "deliveries": {
-                name: base64.b64encode(b"".join(known)).decode()
-                for name, known in self._deliveries.items()
-            },
+            "chunks": chunks,
         }
 
 
-def _pieces(data: bytes) -> Iterator[bytes]:
-    for at in range(0, len(data), _DELIVERY.size):
-        yield data[at : at + _DELIVERY.size]
+def _chunk(broker: str, n: int) -> str:
+    """Where it is kept: one that is as old as all of them is written over."""
+    return f"{_STATE} {broker} {n % CHUNKS}"
 
 
 def _written_behind(journal: Journal, place: Sequence) -> Iterator[tuple[str, int]]:

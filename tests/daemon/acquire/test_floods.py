@@ -123,11 +123,11 @@ def test_nothing_is_acknowledged_before_its_count_is_durable(station, monkeypatc
     station.take(*map(stranger, range(1, 11)))
     before = len(station.link.told)
 
-    def refused(key: str, value: object) -> None:
+    def refused(values: object) -> None:
         raise sqlite3.OperationalError("database is locked")
 
     with monkeypatch.context() as patch:
-        patch.setattr(station.state, "put", refused)
+        patch.setattr(station.state, "put_all", refused)
         station.reader.hear(stranger(20))
         station.reader.flush(1)
         station.journal.append_now(Timekeeper(station.clock, "boot").entry(Kind.NOTE, "", b""))
@@ -161,8 +161,8 @@ def test_a_second_kill_before_the_repeats_came_forgets_none_of_them(station):
 
 def test_a_part_that_was_journalled_before_a_kill_is_not_declared_again(station):
     station.take(*map(stranger, range(1, 101)))
-    put = station.state.put
-    station.state.put = lambda key, value: put(key, value) if value["parts"] else None
+    put = station.state.put_all
+    station.state.put_all = lambda values: put(values) if values["floods"]["parts"] else None
     before = station.declare()
     station.kill()
     station.begin()
