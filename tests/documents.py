@@ -26,6 +26,7 @@ from edaphon.commands import COMMANDS, module_of, take_in
 from edaphon.config import (
     Alerts,
     Broker,
+    Budget,
     Bus,
     ClockTrust,
     Facts,
@@ -68,6 +69,7 @@ TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("[site]", "the place", Site),
     ("[storage]", "where things are kept", Storage),
     ("[facts]", "where facts come from", Facts),
+    ("[budget]", "how much may come; what is above it is only counted", Budget),
     ("[clock]", "when the clock is believed", ClockTrust),
     ("[web]", "the page", Web),
     ("[alerts]", "what watches the alerts themselves", Alerts),

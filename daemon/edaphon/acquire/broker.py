@@ -16,6 +16,9 @@ that keeps the message, so that a kill between commit and acknowledgement change
   once, with equal bytes.
 - A repeat is acknowledged only when the first copy is committed, which may still be waiting.
 
+What comes above a budget is counted and not journalled. It is acknowledged once its count is
+durable, and known again in the same way: its identifiers stand beside the counts.
+
 mosquitto 2.0.11, tried with the shipped configuration: a message that was sent and not
 acknowledged comes again with its identifier and DUP set, after a reconnect, after the broker's
 own restart, and after kill -9 of the broker. One exception: messages in flight to a connected
@@ -23,10 +26,13 @@ client are not saved at the time, so that kill -9 loses them; while commits are 
 therefore subscribes again, which makes the broker save them.
 """
 
+import logging
+import sqlite3
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from hashlib import blake2b
 from typing import Protocol
 
 from edaphon.clock import Clock
@@ -34,11 +40,12 @@ from edaphon.journal import Entry, Journal, Kind, Sequence
 from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttLink, MqttOptions, MqttState
 from edaphon_drivers.payloads import pack_message
 
-__all__ = ["BrokerReader", "BrokerState", "Deliveries"]
+__all__ = ["Budget", "BrokerReader", "BrokerState", "Deliveries", "digest_of"]
 
 LATE_NS = 2_000_000_000
 SECURE_AGAIN_NS = 60_000_000_000
 WINDOW = 65_535  # there are no more packet identifiers
+_log = logging.getLogger("edaphon")
 
 
 @dataclass(slots=True)
@@ -51,8 +58,8 @@ class _Delivery:
 class Deliveries:
     """The QoS 1 messages that may come again, by packet identifier, oldest first."""
 
-    def __init__(self, settled_ns: int, recent: Iterable[tuple[int, bytes]] = ()) -> None:
-        """`recent`: identifiers and packed messages that the journal holds, oldest first.
+    def __init__(self, settled_ns: int, recent: Iterable[tuple[int, int]] = ()) -> None:
+        """`recent`: identifiers and digests of messages from an earlier life, oldest first.
 
         They are taken over when a repeat comes: most lives of a service see none.
         """
@@ -71,11 +78,11 @@ class Deliveries:
             return False
         self._take_over()
         known = self._by_mid.get(mid)
-        return known is not None and known.digest == _digest(payload)
+        return known is not None and known.digest == digest_of(payload)
 
     def note(self, mid: int, payload: bytes) -> None:
         """A new message is on its way to the journal."""
-        self._put(mid, _Delivery(_digest(payload), 1))
+        self._put(mid, _Delivery(digest_of(payload), 1))
 
     def note_repeat(self, mid: int) -> None:
         """It came again and will be acknowledged again."""
@@ -117,9 +124,9 @@ class Deliveries:
 
     def _take_over(self) -> None:
         """What was heard since uses its identifiers anew, and stands behind all this."""
-        for mid, payload in reversed(list(self._recent)):
+        for mid, digest in reversed(list(self._recent)):
             if mid not in self._by_mid:
-                self._by_mid[mid] = _Delivery(_digest(payload))
+                self._by_mid[mid] = _Delivery(digest)
                 self._by_mid.move_to_end(mid, last=False)
         self._recent = ()
 
@@ -128,14 +135,18 @@ class Deliveries:
         self._by_mid[mid] = delivery
 
 
-def _recent(journal: Journal, name: str) -> Iterator[tuple[int, bytes]]:
+def _recent(
+    journal: Journal, name: str, counted: Iterable[tuple[int, int]]
+) -> Iterator[tuple[int, int]]:
     """Read when they are asked for, not before."""
-    yield from journal.deliveries(name, WINDOW)
+    for mid, payload in journal.deliveries(name, WINDOW):
+        yield mid, digest_of(payload)
+    yield from counted
 
 
-def _digest(payload: bytes) -> int:
-    # Without version and flags, of which DUP differs. Never stored: it holds in one process only.
-    return hash(payload[2:])
+def digest_of(payload: bytes) -> int:
+    """64 bits of a packed message, without version and flags, of which DUP differs."""
+    return int.from_bytes(blake2b(payload[2:], digest_size=8).digest())
 
 
 class Link(Protocol):
@@ -154,11 +165,22 @@ class Link(Protocol):
     def resubscribe(self) -> None: ...
 
 
+class Budget(Protocol):
+    """Says which messages are kept, and counts the others; see BrokerBudget."""
+
+    def keeps(self, message: MessageIn, packed: bytes, digest: int) -> bool: ...
+
+    def keep_counts(self) -> None: ...
+
+    def earlier_deliveries(self) -> Iterable[tuple[int, int]]: ...
+
+
 @dataclass(slots=True)
 class BrokerState:
     """Counted since start."""
 
     journalled: int = 0
+    counted: int = 0  # above a budget, and not journalled
     repeats: int = 0  # deliveries that the journal had already
     ignored: int = 0  # the broker's own statistics
 
@@ -175,15 +197,19 @@ class BrokerReader:
         boot: str,
         on_state: Callable[[bool, str], None] = lambda connected, words: None,
         make_link: Callable[..., Link] = MqttLink,
+        budget: Budget | None = None,
     ) -> None:
-        self.name, self.state = name, BrokerState()
+        self.name, self.state, self._budget = name, BrokerState(), budget
         self._journal, self._clock, self._boot = journal, clock, boot
         # paho finds a dead connection after two keepalives at the latest.
         settled_ns = (2 * options.keepalive_s + 30) * 1_000_000_000
-        self._deliveries = Deliveries(settled_ns, _recent(journal, name))
+        counted = budget.earlier_deliveries() if budget is not None else ()
+        self._deliveries = Deliveries(settled_ns, _recent(journal, name, counted))
         self._entries: list[Entry] = []
         self._mids: list[int | None] = []
         self._owed: list[Acknowledgement] = []
+        self._counted = False  # something of this round, or of one that could not be made durable
+        self._not_durable: deque[list[Acknowledgement]] = deque()
         self._committed: deque[list[Acknowledgement]] = deque()
         self._awaited: deque[int] = deque()  # when each batch went to the journal, monotonic [ns]
         self._secured_ns = -SECURE_AGAIN_NS
@@ -207,20 +233,31 @@ class BrokerReader:
         if topic.startswith("$SYS/"):
             self.state.ignored += 1
         elif not self._is_repeat(payload := pack_message(topic, data, qos, retain, dup), message):
-            now = self._clock
-            self._entries.append(
-                Entry(Kind.RECORD, now.wall_ns(), now.mono_ns(), self._boot, self.name, payload)
-            )
-            self._mids.append(mid if qos else None)
+            if self._budget is None or self._budget.keeps(message, payload, digest_of(payload)):
+                self._keep(payload, mid if qos else None)
+            else:
+                self._counted = True
+                self.state.counted += 1
             if qos:
                 self._deliveries.note(mid, payload)
-            self.state.journalled += 1
         if qos:  # last, so that nothing is acknowledged that failed above
             self._owed.append(Acknowledgement(mid, qos, generation))
+
+    def _keep(self, payload: bytes, mid: int | None) -> None:
+        now = self._clock
+        self._entries.append(
+            Entry(Kind.RECORD, now.wall_ns(), now.mono_ns(), self._boot, self.name, payload)
+        )
+        self._mids.append(mid)
+        self.state.journalled += 1
 
     def flush(self, generation: int) -> None:
         """Hand over what was heard; the acknowledgements follow the commit."""
         self._note_committed()
+        while self._not_durable:
+            self._owed += self._not_durable.popleft()
+            self._awaited.popleft()
+            self._counted = True
         now_ns = self._clock.mono_ns()
         self._secure(now_ns)
         entries, mids, owed = self._entries, self._mids, self._owed
@@ -229,8 +266,9 @@ class BrokerReader:
             self._deliveries.settle(generation, now_ns)
             return
         self._deliveries.bound()
-        self._entries, self._mids, self._owed = [], [], []
-        done = partial(self._acknowledge, owed) if owed else None
+        then = self._acknowledge_counted if self._counted else self._acknowledge
+        self._entries, self._mids, self._owed, self._counted = [], [], [], False
+        done = partial(then, owed) if owed else None
         try:
             self._journal.append(entries, done, mids)
         except BaseException:
@@ -263,3 +301,14 @@ class BrokerReader:
     def _acknowledge(self, owed: list[Acknowledgement], sequences: list[Sequence]) -> None:
         self._committed.append(owed)  # the deliveries belong to the link's thread
         self.link.acknowledge(owed)
+
+    def _acknowledge_counted(self, owed: list[Acknowledgement], sequences: list[Sequence]) -> None:
+        """As `_acknowledge`, where counts of what was not journalled must be durable first."""
+        try:
+            if self._budget is not None:
+                self._budget.keep_counts()
+        except sqlite3.Error as error:
+            _log.debug("broker %s: counts can't be kept now: %s", self.name, error)
+            self._not_durable.append(owed)
+        else:
+            self._acknowledge(owed, sequences)

@@ -12,17 +12,19 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from edaphon.acquire.file_budget import FileBudget
 from edaphon.acquire.follow_state import Loss, load_known
 from edaphon.acquire.followed import FileView, Place, Stat, begins_alike
 from edaphon.acquire.imports import ImportProgress, Imports
 from edaphon.acquire.pace import Pace
+from edaphon.acquire.passed import Passed
 from edaphon.acquire.pieces import next_piece, reading_place
 from edaphon.acquire.renamed import (
     files_now,
@@ -33,7 +35,8 @@ from edaphon.acquire.renamed import (
     open_followed,
 )
 from edaphon.acquire.timekeeper import Timekeeper
-from edaphon.journal import Journal, Kind, StateFile
+from edaphon.acquire.watched import OPEN_S, SECOND_NS, Watch, hold_newest
+from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.nouns import Sequence
 from edaphon_drivers.files import engine as files
 from edaphon_drivers.files.cutting import Rest
@@ -44,34 +47,14 @@ from edaphon_drivers.sheets import Sheet
 __all__ = ["Follower"]
 
 LOOK_EVERY_S = 2.0
+REST_TIMES = 3.0  # of the time that a look at very many files took
+MOST_FILES = 200_000  # of one source; ten years of one each half hour are 175,000
 RESTED_AFTER_S = 10.0  # a file that did not grow for so long has written its lines to their ends
 ENDED_AFTER_S = 3600.0  # and for so long its last line too, though it has no end
 CHECK_EVERY_S = 900.0  # all that was read of a growing file is compared again
 CHECK_BYTES_PER_S = 1 << 18  # and less often where it is so large that reading it takes long
-OPEN_S = 25 * 3600.0  # a file that changed within a day is kept open: its tail outlives its name
-MOST_OPEN = 32
 _MOST_ELSEWHERE = 64
-_SECOND_NS = 1_000_000_000
 _log = logging.getLogger("edaphon")
-
-
-@dataclass(slots=True)
-class _Watch:
-    """A name while the service runs; times are monotonic, `begun_ns` is wall time."""
-
-    since_ns: int  # the file has not changed since
-    checked_ns: int  # all that was read was compared
-    begun_ns: int  # when a new file was first seen, 0 for one that is known from before
-    stat: Stat | None = None
-    file: BinaryIO | None = None
-    seen: bool = False  # looked at since the start of the service
-    unchecked: bool = False  # it has grown since all was compared
-    tried: tuple[Stat, Rest] | None = None  # when there was nothing more to take
-
-    def hold(self, file: BinaryIO | None) -> None:
-        if self.file is not None:
-            self.file.close()
-        self.file = file
 
 
 class Follower:
@@ -87,8 +70,9 @@ class Follower:
         state: StateFile,
         on_state: Callable[[str, str | None], None] = lambda *_: None,
         pace: Pace | None = None,
+        budget: FileBudget | None = None,
     ) -> None:
-        self.path = path
+        self.path, self._budget = path, budget
         self._pace, self._imports = pace, Imports(path, state)
         self._imported: frozenset[str] = frozenset()  # in this look
         self._gave_way = False  # an import has more, and followed files come first
@@ -100,15 +84,17 @@ class Follower:
         self._known = load_known(path, self._key, journal, state)
         self._waiting = 0  # entries that are not committed yet
         self._committed = self._known.copy_now()
-        self._watches: dict[str, _Watch] = {}
+        self._watches: dict[str, Watch] = {}
         self._found: dict[str, Stat] = {}
         self._problem: str | None = None
 
     def run(self, stop: threading.Event) -> None:
         try:
             while not stop.is_set():
+                begun = time.monotonic()
                 self.look(stop)
-                stop.wait(0 if self._gave_way else LOOK_EVERY_S)
+                took_s = time.monotonic() - begun
+                stop.wait(0 if self._gave_way else max(LOOK_EVERY_S, REST_TIMES * took_s))
         finally:
             self.close()
 
@@ -123,7 +109,7 @@ class Follower:
         Those that are imported come last, for a while: what is followed must not wait for them.
         """
         self._imported, self._gave_way = frozenset(self._imports.names), False
-        followed, self._problem = files_now(self._pattern)
+        followed, self._problem = self._bounded(*files_now(self._pattern))
         imported, problem = files_of(self._imported - followed.keys())
         self._found, self._problem = followed | imported, self._problem or problem
         for name in self._imported - self._found.keys():
@@ -136,8 +122,20 @@ class Follower:
         for name in list(self._found):
             if not stop.is_set():
                 self._try(name, partial(self._follow, name, stop))
-        self._hold_newest()
+        if self._budget is not None:
+            self._problem = self._problem or self._budget.problem()
+        hold_newest(self._pattern, self._watches, self._found, self._keeper.now_ns())
         self._on_state(self.path, self._problem)
+
+    def _bounded(
+        self, found: dict[str, Stat], problem: str | None
+    ) -> tuple[dict[str, Stat], str | None]:
+        """Where there are too many files, those that are known: what is kept of each is small."""
+        if len(found) <= MOST_FILES:
+            return found, problem
+        words = f"expected at most {MOST_FILES} files, found {len(found)}: new ones are not read;"
+        words += " name fewer in `file`, or move those of earlier years away"
+        return {n: s for n, s in found.items() if n in self._known.places}, words
 
     def save(self, place: Sequence) -> None:
         """Keep how far was read up to a place of the journal that is committed."""
@@ -247,7 +245,7 @@ class Follower:
             self._end(name, watch, stop)
         return not same
 
-    def _end(self, name: str, watch: _Watch, stop: threading.Event) -> None:
+    def _end(self, name: str, watch: Watch, stop: threading.Event) -> None:
         """What stands under a name now is another file than before."""
         changed = self._found[name].is_file_of(self._known.place(name).stat)
         if name in self._known.places and not self._has_left(watch):
@@ -256,14 +254,14 @@ class Follower:
             with self._lock:
                 self._known.begin(name, Follows.CHANGED if changed else Follows.BEGINS)
 
-    def _watch(self, name: str) -> _Watch:
+    def _watch(self, name: str) -> Watch:
         if name not in self._watches:
             mono = self._keeper.mono_ns()
             begun = 0 if name in self._known.places else self._keeper.now_ns()
-            self._watches[name] = _Watch(mono, mono, begun)
+            self._watches[name] = Watch(mono, mono, begun)
         return self._watches[name]
 
-    def _is_same(self, name: str, watch: _Watch, file: BinaryIO, stat: Stat) -> bool:
+    def _is_same(self, name: str, watch: Watch, file: BinaryIO, stat: Stat) -> bool:
         """Whether all that was read stands in a file, and what the held file has behind that."""
         place = self._known.places.get(name)
         if place is None or not self._stands(name, place, watch, file, stat):
@@ -272,11 +270,11 @@ class Follower:
         another = self._has_left(watch) or (known and not stat.is_file_of(place.stat))
         if another and self._is_unread(name, place, file, stat):
             return False
-        return not self._is_held_elsewhere(watch, stat) or (
+        return not watch.is_held_elsewhere(stat) or (
             watch.file is not None and goes_on_in(watch.file, file, place.offset)
         )
 
-    def _has_left(self, watch: _Watch) -> bool:
+    def _has_left(self, watch: Watch) -> bool:
         """Whether no file had the name at the last look."""
         return watch.seen and watch.stat is None
 
@@ -286,7 +284,7 @@ class Follower:
             return not self._explains(place)
         return self._elsewhere(name, file, stat) is not None
 
-    def _stands(self, name: str, place: Place, watch: _Watch, file: BinaryIO, stat: Stat) -> bool:
+    def _stands(self, name: str, place: Place, watch: Watch, file: BinaryIO, stat: Stat) -> bool:
         if not watch.seen and place.stat == stat:
             return True  # untouched since the service ran before
         if stat.size < place.offset:
@@ -296,19 +294,13 @@ class Follower:
             return begins_alike(file, place.blocks)
         return self._holds(name, place, watch, file)
 
-    def _holds(self, name: str, place: Place, watch: _Watch, file: BinaryIO) -> bool:
+    def _holds(self, name: str, place: Place, watch: Watch, file: BinaryIO) -> bool:
         """Compare all that was read."""
         blocks = holds(file, place)
         if blocks is not None:
             watch.unchecked, watch.checked_ns = False, self._keeper.mono_ns()
             self._set(name, replace(place, blocks=blocks))
         return blocks is not None
-
-    def _is_held_elsewhere(self, watch: _Watch, stat: Stat | None) -> bool:
-        """Whether the file that is held open no longer stands under its name."""
-        if watch.file is None:
-            return False
-        return stat is None or not stat.is_file_of(Stat.of(os.fstat(watch.file.fileno())))
 
     def _begin(self, name: str) -> None:
         """A file that was followed under another name is read on, any other from its start."""
@@ -349,10 +341,10 @@ class Follower:
                 raise FileNotFoundError(name)
             yield file
 
-    def _looked_at(self, name: str, watch: _Watch, stat: Stat) -> None:
+    def _looked_at(self, name: str, watch: Watch, stat: Stat) -> None:
         if watch.stat != stat:
             watch.since_ns = self._keeper.mono_ns()
-        if self._is_held_elsewhere(watch, stat):
+        if watch.is_held_elsewhere(stat):
             watch.hold(None)
         watch.stat, watch.seen, watch.tried = stat, True, None
         self._set(name, replace(self._known.place(name), stat=stat))
@@ -361,34 +353,13 @@ class Follower:
         with self._lock:
             self._known.places[name] = place
 
-    def _hold_newest(self) -> None:
-        """The files that changed last stay open: what is appended before a rename is read."""
-        now_ns = self._keeper.now_ns()
-        young = [n for n, s in self._found.items() if now_ns - s.mtime_ns < OPEN_S * _SECOND_NS]
-        newest = set(young[-MOST_OPEN:])
-        for name, watch in self._watches.items():
-            if watch.file is not None and name not in newest:
-                watch.hold(None)
-            elif watch.file is None and name in newest and watch.stat == self._found[name]:
-                self._try_hold(name, watch)
-
-    def _try_hold(self, name: str, watch: _Watch) -> None:
-        try:
-            file = open_followed(self._pattern, name)
-        except OSError:
-            return
-        if Stat.of(os.fstat(file.fileno())).is_file_of(watch.stat):
-            watch.hold(file)
-        else:
-            file.close()
-
     # -- what left its name ------------------------------------------------------------------
 
-    def _leave(self, name: str, watch: _Watch, stop: threading.Event) -> None:
+    def _leave(self, name: str, watch: Watch, stop: threading.Event) -> None:
         """Read to its end what stood under a name, or say what was possibly not read."""
         stat, place = self._found.get(name), self._known.place(name)
         waiting = max(0, place.stat.size - place.offset) if place.stat else 0
-        if watch.file is not None and self._is_held_elsewhere(watch, stat):
+        if watch.file is not None and watch.is_held_elsewhere(stat):
             if not self._drain(name, watch.file, stop):
                 self._lose(name, place, waiting)
         elif path := self._has_rows(place) and find_renamed(name, place):
@@ -401,13 +372,13 @@ class Follower:
         if stat is None:
             watch.stat, watch.seen = None, True
 
-    def _was_watched(self, watch: _Watch, place: Place, stat: Stat) -> bool:
+    def _was_watched(self, watch: Watch, place: Place, stat: Stat) -> bool:
         """Whether what was appended before it left was seen; `stat` stands there now."""
         in_place = stat.is_file_of(place.stat)
         if not watch.seen:
             return in_place and stat.size >= place.offset
         old_ns = self._keeper.now_ns() - place.stat.mtime_ns if place.stat else 0
-        return in_place or old_ns >= OPEN_S * _SECOND_NS
+        return in_place or old_ns >= OPEN_S * SECOND_NS
 
     def _drain(self, name: str, file: BinaryIO, stop: threading.Event) -> bool:
         """Whether a file that nobody writes to under this name any more could be read."""
@@ -416,11 +387,25 @@ class Follower:
             if holds(file, self._known.place(name)) is None:
                 with self._lock:  # it was rewritten just before it left
                     self._known.begin(name, Follows.CHANGED)
-            while not stop.is_set() and self._take(name, file, size, Rest.GONE):
-                pass
+            while not stop.is_set() and self._has_room(name, size):
+                if not self._take(name, file, size, Rest.GONE):
+                    return True
+            if not stop.is_set():
+                self._pass_rest(name, file, size)
         except OSError:
             return False
         return True
+
+    def _has_room(self, name: str, size: int) -> bool:
+        rest_bytes = size - self._known.place(name).offset
+        return self._budget is None or self._budget.has_room(rest_bytes)
+
+    def _pass_rest(self, name: str, file: BinaryIO, size: int) -> None:
+        """Declare what is above the budget and can't wait, for its file has left."""
+        start = self._known.place(name).offset
+        if self._budget is not None and start < size:
+            why = "they came above the budget, and their file was replaced or deleted"
+            self._journal.append([self._budget.declared(file, name, start, size, why)])
 
     def _lose(self, name: str, place: Place, waiting: int) -> None:
         if not place.offset and not waiting:
@@ -428,10 +413,12 @@ class Follower:
         words = f"{name}: what stood there behind byte {place.offset} was possibly not read"
         words += f" (at least {waiting} bytes)" if waiting else ""
         loss = Loss(self._keeper.now_ns(), name, place.offset, waiting, words)
-        _log.warning("%s: %s", self.path, words)
         with self._lock:
             self._known.lose(loss)
-        self._append(Kind.NOTE, loss.payload())
+        if self._known.lost & (self._known.lost - 1) == 0:  # or a file could fill the log
+            _log.warning("%s: %s (loss %d)", self.path, words, self._known.lost)
+        if self._budget is None or self._budget.keeps(loss.payload()):
+            self._append(Kind.NOTE, loss.payload())
 
     # -- what is new -------------------------------------------------------------------------
 
@@ -463,40 +450,42 @@ class Follower:
         while self._may_take(size - self._known.place(name).offset, stop, until):
             if not self._take(name, file, size, rest):
                 return True
-        self._gave_way |= imported
+        self._gave_way |= imported and self._has_room(name, size)
         return False
 
     def _may_take(self, rest_bytes: int, stop: threading.Event, until: float) -> bool:
         left_s = until - time.monotonic()
+        if self._budget is not None and not self._budget.has_room(rest_bytes):
+            return False
         if self._pace is None:
             return not stop.is_set() and left_s > 0
         return left_s > 0 and self._pace.wait(stop, rest_bytes, left_s)
 
     @contextmanager
-    def _opened_as_held(self, name: str, watch: _Watch) -> Iterator[BinaryIO]:
+    def _opened_as_held(self, name: str, watch: Watch) -> Iterator[BinaryIO]:
         if watch.file is not None:
             yield watch.file
         else:
             with self._opened(name) as file:
                 yield file
 
-    def _check_due(self, name: str, watch: _Watch) -> bool:
+    def _check_due(self, name: str, watch: Watch) -> bool:
         every_s = max(CHECK_EVERY_S, self._known.place(name).offset / CHECK_BYTES_PER_S)
-        return self._keeper.mono_ns() - watch.checked_ns >= every_s * _SECOND_NS
+        return self._keeper.mono_ns() - watch.checked_ns >= every_s * SECOND_NS
 
-    def _rest(self, name: str, watch: _Watch, stat: Stat) -> Rest:
+    def _rest(self, name: str, watch: Watch, stat: Stat) -> Rest:
         quiet_ns = self._keeper.mono_ns() - watch.since_ns
-        if quiet_ns < RESTED_AFTER_S * _SECOND_NS:
+        if quiet_ns < RESTED_AFTER_S * SECOND_NS:
             return Rest.GROWING
         if self._ends_in_ns(watch, stat) <= 0 or self._another_follows(name, stat):
             return Rest.ENDED
         return Rest.RESTED
 
-    def _ends_in_ns(self, watch: _Watch, stat: Stat) -> int:
+    def _ends_in_ns(self, watch: Watch, stat: Stat) -> int:
         """Until a last line counts without its end: by what was seen, or by the file's time."""
         quiet_ns = self._keeper.mono_ns() - watch.since_ns
         age_ns = self._keeper.now_ns() - stat.mtime_ns
-        return int(ENDED_AFTER_S * _SECOND_NS) - max(quiet_ns, age_ns)
+        return int(ENDED_AFTER_S * SECOND_NS) - max(quiet_ns, age_ns)
 
     def _another_follows(self, name: str, stat: Stat) -> bool:
         """Whether a newer file of the pattern began after this one was changed last."""
@@ -515,19 +504,27 @@ class Follower:
         if place is None or size <= place.offset:
             return False
         copy = self._known.copy_of(name, place)
-        piece = next_piece(file, name, place, copy, size, rest, self._sheet)
+        found = next_piece(file, name, place, copy, size, rest, self._sheet)
+        piece = found.piece if isinstance(found, Passed) else found
         if piece is None or piece.offset + len(piece.data) <= known.offset:
             return False
-        self._keep(piece)
+        gaps = []
+        if isinstance(found, Passed) and self._budget is not None:
+            gaps = [self._budget.declared(file, name, found.start, piece.offset, found.why)]
+        self._keep(piece, size, gaps)
         return True
 
-    def _keep(self, piece: Piece) -> None:
+    def _keep(self, piece: Piece, size: int, gaps: list[Entry]) -> None:
+        """`gaps` declare what was passed by, in the same commit."""
         with self._lock:
             self._known.learn(piece)
-        self._append(Kind.RECORD, pack_piece(piece))
+        payload = pack_piece(piece)
+        if self._budget is not None:
+            self._budget.spend(payload, size - piece.offset)
+        self._append(Kind.RECORD, payload, gaps)
         self.taken += 1
 
-    def _append(self, kind: Kind, payload: bytes) -> None:
+    def _append(self, kind: Kind, payload: bytes, before: Iterable[Entry] = ()) -> None:
         with self._lock:
             self._waiting += 1
             known = self._known.copy_now()
@@ -540,9 +537,9 @@ class Follower:
             if count is not None:
                 count(places)
 
-        self._journal.append([self._keeper.entry(kind, self.path, payload)], committed)
+        self._journal.append([*before, self._keeper.entry(kind, self.path, payload)], committed)
 
-    def _view(self, name: str, place: Place, stat: Stat | None, watch: _Watch | None) -> FileView:
+    def _view(self, name: str, place: Place, stat: Stat | None, watch: Watch | None) -> FileView:
         size = stat.size if stat else place.stat.size if place.stat else place.offset
         taken_ns = None
         if (

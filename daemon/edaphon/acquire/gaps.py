@@ -18,6 +18,7 @@ from edaphon.nouns import Sequence as Place
 
 __all__ = [
     "CLOCK_STEP",
+    "FLOOD",
     "LEAPT",
     "SERVICE_OFF",
     "WITHDRAWN",
@@ -25,9 +26,11 @@ __all__ = [
     "Leap",
     "SlotAccount",
     "accounts_of",
+    "is_flood",
 ]
 
 SERVICE_OFF, CLOCK_STEP = "service off", "clock step"
+FLOOD = "flood"  # items above a budget, see floods.py: no slots of a schedule
 LEAPT, WITHDRAWN = "leapt", "withdrawn"  # states of gap entries that count no missed slot
 RETURN_WITHIN_NS = 3_600_000_000_000  # how exactly a clock comes back to the time before a leap
 MOST_LEAPS = 8
@@ -58,6 +61,14 @@ class Gap:
     def of_payload(cls, payload: bytes) -> "Gap":
         table: dict[str, Any] = orjson.loads(payload)
         return cls(**table)
+
+
+def is_flood(entry: Entry) -> bool:
+    """Whether a gap entry counts items above a budget, which are no slots."""
+    try:
+        return bool(orjson.loads(entry.payload)["cause"] == FLOOD)
+    except (ValueError, TypeError, KeyError):
+        return False
 
 
 @dataclass(slots=True)
@@ -279,7 +290,7 @@ def accounts_of(
     for sequence, entry in told:
         if up_to is not None and sequence > up_to:
             break
-        if entry.kind == Kind.GAP or entry.slot_ns is not None:
+        if (entry.kind == Kind.GAP and not is_flood(entry)) or entry.slot_ns is not None:
             known = tables.get(entry.source)
             if known is None or entry.boot != boot or entry.mono_ns > known["mono_ns"]:
                 account = accounts.setdefault(entry.source, SlotAccount(entry.source))

@@ -1,11 +1,10 @@
 """The next piece of a followed file from a place on: whole records, lines counted, header added."""
 
-import os
 from dataclasses import replace
-from errno import ENXIO
 from typing import BinaryIO
 
 from edaphon.acquire.followed import LARGEST_PIECE_BYTES, START, Place, read_at
+from edaphon.acquire.passed import PASS_BYTES, Passed, holds_text, nul_end
 from edaphon_drivers.files import engine as files
 from edaphon_drivers.files.cutting import Cut, Rest
 from edaphon_drivers.files.text import last_character, line_end, mark_of, split_lines
@@ -15,6 +14,7 @@ from edaphon_drivers.sheets import Sheet
 __all__ = ["next_piece", "reading_place"]
 
 SLICE_BYTES = 1 << 18
+NULS = Cut(0, 0)  # there is nothing else in a slice
 
 
 def reading_place(place: Place, size: int, sheet: Sheet) -> Place | None:
@@ -32,13 +32,24 @@ def reading_place(place: Place, size: int, sheet: Sheet) -> Place | None:
 
 def next_piece(
     file: BinaryIO, name: str, place: Place, copy: int, size: int, rest: Rest, sheet: Sheet
-) -> Piece | None:
+) -> Piece | Passed | None:
     """None while nothing more of the first `size` bytes is whole."""
     data, cut = _read(file, place, size, rest, sheet)
+    if cut is NULS:
+        end = nul_end(file, place.offset, size)
+        end -= (end - place.offset) % len(mark_of(place.header) or b"1")
+        # At the end of a file they are room that a program took ahead.
+        return _passed(place, name, copy, end, "NUL bytes") if end < size else None
     if not cut.whole:
         return None
+    end = place.offset + cut.whole
+    if place.inside:
+        why = "the rest of a line that is too long"
+        return _passed(place, name, copy, end, why, cut.last_bytes > 0)
     mark = mark_of(data) if not place.offset else mark_of(place.header)
     header = data[: cut.header_bytes]
+    if not header and not files.is_one_record(sheet) and not holds_text(data[: cut.whole], mark):
+        return _passed(place, name, copy, end, "no text")
     if header and place.offset:
         header = mark + header
     return Piece(
@@ -55,34 +66,34 @@ def next_piece(
     )
 
 
+def _passed(
+    place: Place, name: str, copy: int, end: int, why: str, unended: bool = False
+) -> Passed:
+    """A piece without data keeps the place; `unended`: it lies within a line that goes on."""
+    line, header = place.line, place.header
+    piece = Piece(name, end, header, b"", line, 0, copy, place.follows, False, unended)
+    return Passed(place.offset, piece, why)
+
+
 def _read(file: BinaryIO, place: Place, size: int, rest: Rest, sheet: Sheet) -> tuple[bytes, Cut]:
     """Bytes from the place on, and how many of them are whole records."""
     mark = mark_of(place.header) if place.offset else None
     headed = len(place.header) > len(mark or b"")
     before = _character_before(file, place.offset, mark or b"")
-    length = SLICE_BYTES
+    length = PASS_BYTES if place.inside else SLICE_BYTES
     while True:
         data = read_at(file, place.offset, min(length, size - place.offset))
         last = place.offset + len(data) >= size or len(data) < length
         if place.inside:
             return data, _rest_of_long(data, mark or b"", rest if last else Rest.ENDED, sheet)
+        if len(data) == SLICE_BYTES and not data.strip(b"\0"):
+            return data, NULS
         cut = files.cut(data, sheet, rest if last else Rest.GROWING, headed, mark, before)
-        if cut.whole or last or _is_hole(file, place.offset + len(data), data):
+        if cut.whole or last:
             return data, cut
         if length >= LARGEST_PIECE_BYTES:
             return data, _long(data, place)
         length *= 2
-
-
-def _is_hole(file: BinaryIO, behind: int, data: bytes) -> bool:
-    """Whether nothing was ever written from here to the end: room that a program took ahead."""
-    if data.strip(b"\0"):
-        return False
-    try:
-        os.lseek(file.fileno(), behind, os.SEEK_DATA)
-    except OSError as error:  # a file system without holes says EINVAL
-        return error.errno == ENXIO
-    return False
 
 
 def _character_before(file: BinaryIO, offset: int, mark: bytes) -> str:
@@ -94,9 +105,7 @@ def _character_before(file: BinaryIO, offset: int, mark: bytes) -> str:
 
 
 def _long(data: bytes, place: Place) -> Cut:
-    """No record is so long: it is kept as it is, its line counted once. NUL bytes are no line."""
-    if not data.strip(b"\0"):
-        return Cut(0, len(data))
+    """No record is so long: its start is kept as it is, its line counted once."""
     mark = b"" if place.offset else mark_of(data)
     lines = split_lines(data[len(mark) :], mark or mark_of(place.header))
     return Cut(len(mark), len(data), len(lines), 0, len(lines[-1]))

@@ -11,8 +11,10 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from typing import Any
 
+from edaphon.acquire.budget import ROW_BYTES
 from edaphon.acquire.bus import AlreadyTalking, Bus, Finished
 from edaphon.acquire.gaps import CLOCK_STEP, SERVICE_OFF, WITHDRAWN, Gap, SlotAccount
 from edaphon.acquire.slots import Schedule
@@ -28,6 +30,7 @@ __all__ = ["Sampler", "Scheduled"]
 
 _USUAL = Asking()
 IDENTIFY_EVERY_NS = 86_400_000_000_000
+OVER_BUDGET = "above budget"  # why a slot has no record
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +79,10 @@ class Sampler:
         journal: Journal,
         keeper: Timekeeper,
         on_state: Callable[[str, str | None], None] = lambda *_: None,
+        takes: Callable[[str, int], bool] = lambda path, size: True,
     ) -> None:
-        self._bus = bus
+        """`takes` says of a source and the length of a record whether its budget has room."""
+        self._bus, self._takes = bus, takes
         self._journal = journal
         self._keeper = keeper
         self._on_state = on_state
@@ -197,11 +202,14 @@ class Sampler:
                 source.failing = True
                 self._on_state(source.scheduled.path, str(fault))
             return
+        payload = pack_exchange(finished.turns)
+        if not self._takes(source.scheduled.path, len(payload) + ROW_BYTES):
+            self._over_budget(source, slot_ns, payload)
+            return
         with self._lock:
             returned = source.account.gap is not None or source.failing
             source.failing = False
             gaps = source.account.record(slot_ns) if slot_ns is not None else []
-            payload = pack_exchange(finished.turns)
             entries = [*self._gap_entries(source, gaps), self._entry(source, payload, slot_ns)]
             self._journal.append(entries)
             self.taken += 1
@@ -209,6 +217,12 @@ class Sampler:
             self._on_state(source.scheduled.path, None)
         if returned or self._identity_is_due(source):
             self._identify(source)
+
+    def _over_budget(self, source: _Source, slot_ns: int | None, payload: bytes) -> None:
+        """An exchange that is not kept: its slot is missed, and length and hash are said."""
+        words = f"{len(payload)} bytes above the budget of the source were not kept"
+        words += f"; SHA-256 {sha256(payload).hexdigest()}"
+        self._missed(source, _run(slot_ns), OVER_BUDGET, words)
 
     def _missed(
         self,

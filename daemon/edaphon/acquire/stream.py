@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from edaphon.acquire.budget import ROW_BYTES
 from edaphon.acquire.bus import Link
 from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.journal import Entry, Journal, Kind
@@ -21,6 +22,7 @@ __all__ = ["Chunk", "StreamReader"]
 
 CHUNK_S = 10.0
 CHUNK_BYTES = 16384
+MOST_BYTES_PER_S = 256_000  # three times the fastest serial line; what a network sends waits there
 REOPEN_AFTER_S = (1.0, 3.0)
 _SLICE_S = 0.5
 _MIDST_NS = 300_000_000  # bytes that come so soon after the port was opened may begin anywhere
@@ -87,7 +89,10 @@ class StreamReader:
         journal: Journal,
         keeper: Timekeeper,
         on_state: Callable[[str, str | None], None] = lambda *_: None,
+        takes: Callable[[int], bool] = lambda size: True,
+        count: Callable[[bytes, int], None] = lambda data, size: None,
     ) -> None:
+        """`takes` says of a chunk's length whether it is kept; `count` gets what is not."""
         self.path = path
         self.taken = 0  # chunks handed to the journal
         self.up = False
@@ -98,6 +103,7 @@ class StreamReader:
         self._journal = journal
         self._keeper = keeper
         self._on_state = on_state
+        self._takes, self._count = takes, count
 
     def wait_stopped(self, at_most_s: float = 1.0) -> None:
         """Until what was heard is handed over, after `run` was told to stop."""
@@ -137,6 +143,7 @@ class StreamReader:
                     chunk.midst = chunk.midst or (not begun and now - opened_ns < _MIDST_NS)
                     begun = True
                     chunk.take(data, now)
+                    stop.wait(len(data) / MOST_BYTES_PER_S)
                 if chunk.is_full(now):
                     self._keep(chunk)
                     chunk = Chunk(self._end, chunk.midst, rest=chunk.rest)
@@ -150,7 +157,11 @@ class StreamReader:
         """The entry's times are those of its first line."""
         if not chunk.turns:
             return
-        now = self._keeper.entry(Kind.RECORD, self.path, pack_exchange(chunk.turns))
+        packed = pack_exchange(chunk.turns)
+        if not self._takes(len(packed) + ROW_BYTES):
+            self._count(b"".join(turn.data for turn in chunk.turns), chunk.length)
+            return
+        now = self._keeper.entry(Kind.RECORD, self.path, packed)
         ago_ns = now.mono_ns - chunk.first_ns
         entry = Entry(
             now.kind,

@@ -47,6 +47,7 @@ HOLDS: Mapping[What, Hold] = {
     What.CALIBRATION_ENDS: Hold(SOON, HOUR_NS, 10 * MINUTE_NS),
     What.PART_FAILS: Hold(LATE, 10 * MINUTE_NS, 10 * MINUTE_NS),
     What.RECEIVER_REFUSES: Hold(LATE, 0, 10 * MINUTE_NS),
+    What.FLOOD: Hold(DOUBTFUL, 0, HOUR_NS),
 }
 
 # Of these a situation lists only what is wrong.
@@ -58,5 +59,6 @@ ENDS_BY_ABSENCE = frozenset(
         What.WRONG_SENSOR,
         What.CALIBRATION_ENDS,
         What.RECEIVER_REFUSES,
+        What.FLOOD,
     }
 )

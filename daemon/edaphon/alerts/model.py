@@ -103,6 +103,7 @@ class What(StrEnum):
     CALIBRATION_ENDS = "calibration ends"
     PART_FAILS = "part fails"  # of the service itself
     RECEIVER_REFUSES = "receiver refuses"
+    FLOOD = "flood"  # more comes than is kept of a source, or of strangers at a broker
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ NUMBERS = {
     "received": "count",
     "waiting": "count",  # values that a sink has not taken yet
     "points": "count",  # values that a server refuses
+    "items": "count",  # messages or pieces above a budget, since that began
     "losses": "count",  # damaged places of the journal
     "last_v": "volts",  # never rounded up, so that it does not seem enough
     "least_v": "volts",  # what the instruments need

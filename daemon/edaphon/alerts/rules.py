@@ -9,7 +9,7 @@ The names in `numbers` are what the texts of a kind may use:
     SINK_AWAY, SINK_BLOCKED    why, waiting, oldest_ns
     SET_ASIDE       points                      DISK_FILLS        days, begins_ns
     ENTRIES_LOST    losses                      WRONG_SENSOR      found, expected
-    CALIBRATION_ENDS    begins_ns
+    CALIBRATION_ENDS    begins_ns               FLOOD             items
 """
 
 import math
@@ -307,6 +307,13 @@ def receivers(look: Look) -> Iterator[Verdict]:
         yield look.verdict(node, What.RECEIVER_REFUSES, True, {"why": why})
 
 
+def floods(look: Look) -> Iterator[Verdict]:
+    """More comes of a source, or of strangers at a broker, than is kept."""
+    for node, (since_ns, items) in look.situation.floods.items():
+        if node in look.situation.nodes:
+            yield look.verdict(node, What.FLOOD, True, {"items": items}, since_ns=since_ns)
+
+
 RULES: tuple[Callable[[Look], Iterator[Verdict]], ...] = (
     silence,
     no_number,
@@ -323,4 +330,5 @@ RULES: tuple[Callable[[Look], Iterator[Verdict]], ...] = (
     calibrations,
     parts,
     receivers,
+    floods,
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from edaphon.acquire.gaps import LEAPT, WITHDRAWN, Gap
+from edaphon.acquire.gaps import FLOOD, LEAPT, WITHDRAWN, Gap
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
 from edaphon.nouns import Sequence
 
@@ -88,13 +88,14 @@ class SlotBook:
 class EntryAccount:
     """What the journal holds behind a place, every CRC checked on the way.
 
-    Slots before `since_ns` [UTC ns] are left out.
+    Slots before `since_ns` [UTC ns] are left out. `floods`: by source, items above its budget.
     """
 
     since_ns: int = FIRST_NS
     records: int = 0
     damaged: list[DamagedRow] = field(default_factory=list)
     books: dict[str, SlotBook] = field(default_factory=dict)
+    floods: dict[str, int] = field(default_factory=dict)
 
     def take(self, entry: Entry, derived: bool) -> None:
         if entry.kind == Kind.RECORD:
@@ -103,7 +104,9 @@ class EntryAccount:
                 self._book(entry).records.append(entry.slot_ns)
         elif entry.kind == Kind.GAP:
             gap = orjson.loads(entry.payload)
-            if gap["last_ns"] >= self.since_ns:
+            if gap["cause"] == FLOOD:
+                self.floods[entry.source] = self.floods.get(entry.source, 0) + gap["n"]
+            elif gap["last_ns"] >= self.since_ns:
                 self._book(entry).take_gap(gap)
 
     def _book(self, entry: Entry) -> SlotBook:

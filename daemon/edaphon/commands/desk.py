@@ -18,6 +18,7 @@ from edaphon.commands.bench.line import not_asked
 from edaphon.commands.control import ACCOUNT, DaemonRefuses
 from edaphon.commands.file_lines import line_rows
 from edaphon.commands.file_notes import file_notes, file_rows
+from edaphon.commands.flood_words import flood_rows
 from edaphon.commands.keeping import Evidence
 from edaphon.commands.outlets import refusals, resend, retry
 from edaphon.commands.planned import Planned, planned_now, visit_rows
@@ -108,6 +109,7 @@ class Desk:
             "file_lines": line_rows(service.deriver.state.files),
             "sinks": [self._sink(name) for name in service.sinks],
             "channels": channels,
+            "floods": flood_rows(service.inlets.floods.all()),
             "files": list(file_notes(service.inlets.followers, site.utc_offset_s)),
             "again": service.deriver.pending,
             "imports": [

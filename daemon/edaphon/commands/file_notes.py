@@ -13,13 +13,18 @@ if TYPE_CHECKING:  # a start without followed files does not pay for them
 
 __all__ = ["file_notes", "file_rows", "loss_problems"]
 
+MOST_WAITING = 50  # of a source, in `edaphon status`
+
 
 def file_notes(followers: Mapping[str, "Follower"], utc_offset_s: int) -> Iterator[dict[str, str]]:
     """For `edaphon status`: what waits, and what was possibly not read; times are the site's."""
     for source, follower in followers.items():
-        for file in follower.files():
-            if words := waiting_words(file, utc_offset_s):
-                yield {"source": source, "file": file.name, "words": f"{file.name}: {words}"}
+        waiting = [(f, w) for f in follower.files() if (w := waiting_words(f, utc_offset_s))]
+        for file, words in waiting[:MOST_WAITING]:
+            yield {"source": source, "file": file.name, "words": f"{file.name}: {words}"}
+        if (more := len(waiting) - MOST_WAITING) > 0:
+            words = f"{more} more files wait; `edaphon files list` shows all"
+            yield {"source": source, "file": "", "words": words}
         if losses := follower.losses():
             n = "1 possible loss" if follower.lost == 1 else f"{follower.lost} possible losses"
             words = f"{n}, the latest: {_loss_words(losses[-1], utc_offset_s)}"

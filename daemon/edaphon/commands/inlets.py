@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from edaphon.acquire.budget import Budgets, free_bytes
 from edaphon.acquire.bus import Bus
+from edaphon.acquire.floods import Floods
 from edaphon.acquire.gaps import Gap, SlotAccount
 from edaphon.acquire.sampler import Sampler
 from edaphon.acquire.slots import Schedule
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Inlets", "Overrides"]
 
+_BUDGETS = "budgets"
 _CLIENT, _SESSION = "mqtt client of broker {}", "session at broker {}"
 _log = logging.getLogger("edaphon")
 
@@ -73,6 +76,16 @@ class Inlets:
         self._config, self._journal, self._state, self._keeper = config, journal, state, keeper
         self._run, self._say, self._own = run, say, overrides
         self._stop = threading.Event()
+        self.floods = Floods(journal, state, keeper)
+        self._budgets = Budgets(
+            config.budget.source_mb_per_day * 1_000_000,
+            config.budget.unknown_mb_per_day * 1_000_000,
+            len(config.sources),
+            partial(free_bytes, config.storage.folder),
+        )
+        if kept := state.get(_BUDGETS):
+            passed_ns = self._keeper.now_ns() - kept["at_ns"]
+            self._budgets.restore(kept["levels"], passed_ns / 1e9)
         self._supplies = supply_switches(config)
         self.buses: dict[str, Bus] = {}
         self.samplers: dict[str, Sampler] = {}
@@ -102,6 +115,9 @@ class Inlets:
 
     def save(self, place: Sequence) -> None:
         """Keep how far the files were read, up to a place of the journal that is committed."""
+        self.floods.keep()
+        levels = {"at_ns": self._keeper.now_ns(), "levels": self._budgets.save()}
+        self._state.put(_BUDGETS, levels)
         for follower in self.followers.values():
             follower.save(place)
         for name, reader in self.readers.items():
@@ -120,6 +136,7 @@ class Inlets:
                 self._start_stream(source)
             elif isinstance(source, FileSource):
                 self._start_follower(source)
+        self._run("floods", partial(self.floods.run, self._stop))
         for name, broker in self._config.brokers.items():
             self._run(f"start of broker {name}", partial(self._start_broker, name, broker))
 
@@ -132,6 +149,7 @@ class Inlets:
             bus.stop()
         for stream in self.streams.values():
             stream.wait_stopped()
+        self.floods.close()
 
     def _start_bus(
         self,
@@ -155,7 +173,8 @@ class Inlets:
             for source in self._config.sources
             if isinstance(source, ScheduledSource) and source.bus == name
         ]
-        sampler = Sampler(bus, own, accounts, self._journal, self._keeper, self._say)
+        takes = self._budgets.takes
+        sampler = Sampler(bus, own, accounts, self._journal, self._keeper, self._say, takes)
         sampler.account_for_absence(alive_until_ns)
         self.buses[name], self.samplers[name] = bus, sampler
         self.branches[name] = branches
@@ -176,11 +195,14 @@ class Inlets:
             self._journal,
             self._keeper,
             self._say,
+            partial(self._budgets.takes, source.path),
+            partial(self.floods.count, source.path),
         )
         self.streams[source.path] = reader
         self._run(f"stream of {source.bus}", partial(reader.run, self._stop))
 
     def _start_follower(self, source: FileSource) -> None:
+        from edaphon.acquire.file_budget import FileBudget
         from edaphon.acquire.follow import Follower
 
         follower = Follower(
@@ -192,12 +214,14 @@ class Inlets:
             self._state,
             self._say,
             self._make_pace(),
+            FileBudget(source.path, self._budgets, self.floods),
         )
         self.followers[source.path] = follower
         self._run(f"files of {source.name}", partial(follower.run, self._stop))
 
     def _start_broker(self, name: str, broker: Broker) -> None:
         from edaphon.acquire.broker import BrokerReader
+        from edaphon.acquire.broker_budget import BrokerBudget, owner_of
         from edaphon_drivers.links.mqtt import MqttLink
 
         options = mqtt_options(name, broker, self._client_name(name, broker))
@@ -211,6 +235,7 @@ class Inlets:
             self._keeper.boot,
             partial(self._on_broker, name),
             self._own.make_link or MqttLink,
+            BrokerBudget(name, owner_of(self._config, name), self._budgets, self.floods),
         )
         self.readers[name] = reader
         reader.start()

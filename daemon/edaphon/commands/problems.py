@@ -11,6 +11,7 @@ from edaphon.alerts.model import Incident, Severity, What
 from edaphon.commands.disk import Room
 from edaphon.commands.file_lines import REFUSED_IS_A_PROBLEM_NS, line_rows, refusal_problems
 from edaphon.commands.file_notes import loss_problems
+from edaphon.commands.flood_words import flood_problems
 from edaphon.commands.outlets import broker_words, dead_letter_words, set_aside_words
 from edaphon.commands.planned import planned_now
 from edaphon.commands.source_state import failing_words, silent_words
@@ -168,6 +169,9 @@ def _of_sources(service: "Service") -> Iterator[Sentence]:
         yield "", (), words
     for words in _uplink_problems(service, now):
         yield "", (), words
+    floods, brokers = service.inlets.floods.all(), service.config.brokers
+    for name, words in flood_problems(floods, brokers, now):
+        yield ("broker " if name in brokers else "source ") + name, (What.FLOOD,), words
 
 
 def _of_outlets(service: "Service") -> Iterator[Sentence]:

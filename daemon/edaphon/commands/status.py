@@ -7,6 +7,7 @@ import typer
 
 from edaphon.commands.control import DaemonOff
 from edaphon.commands.file_lines import account_text
+from edaphon.commands.flood_words import flood_text
 from edaphon.commands.storage import fail, open_storage
 from edaphon.printer import show_json, show_line
 from edaphon.written.values import instant_text
@@ -49,6 +50,7 @@ def _lines(table: dict[str, Any]) -> list[str]:
         lines.append(f"source {source['path']}: {_state(source)} {source['detail']}".rstrip())
         lines += [f"  {n} x {what}" for what, n in sorted(source.get("notes", {}).items())]
     lines += map(account_text, _shown(table["file_lines"]))
+    lines += map(flood_text, table["floods"])
     lines += [f"file of {one['source']}: {one['words']}" for one in table["files"]]
     for sink in table["sinks"]:
         state = "up" if sink["up"] else sink["why"]

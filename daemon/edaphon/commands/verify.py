@@ -128,6 +128,7 @@ def _ledgers(storage: Storage, series: Series, running: bool, deep: bool) -> dic
     return {
         "entries": _entries(storage, journal, state["counts"], account, start),
         "slots": dict(_slots(storage, journal, account, end, (running, noted))),
+        "floods": account.floods,
         "observations": _observations(series, state["derived"], deep),
         "file_lines": _files(journal, series, files, position, start, noted),
         "counted_from": start.number,
@@ -436,6 +437,8 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"{path}: {of} = {s['records']} records + {s['in_gaps']} in gaps{leapt}   {_verdict(s)}"
         )
+    for source, n in found["floods"].items():
+        yield f"{source}: {n} items above its budget were counted in the journal, and not kept"
     yield (
         f"observations: {o['derived']} derived = {o['current']} current"
         f" + {o['conflicts']} conflicts + {o['repeats']} repeats + {o['replaced']} replaced"

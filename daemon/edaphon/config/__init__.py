@@ -2,6 +2,7 @@
 
 from edaphon.config.lines import Broker, Bus, Multiplexer, Supply
 from edaphon.config.model import (
+    Budget,
     ClockTrust,
     Configuration,
     Facts,
@@ -32,6 +33,7 @@ __all__ = [
     "Alerts",
     "Broker",
     "Bus",
+    "Budget",
     "ClockTrust",
     "Configuration",
     "Draft",

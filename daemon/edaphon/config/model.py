@@ -14,6 +14,7 @@ from edaphon.written.values import AbsolutePath, Id, Table, wrong
 from edaphon_drivers.sheets import Output, Sheet, Sheets, parse_sheet
 
 __all__ = [
+    "Budget",
     "ClockTrust",
     "Configuration",
     "Facts",
@@ -76,6 +77,23 @@ class Facts(Table):
         default=None,
         description="folder whose *.toml files hold facts",
         examples=["/etc/edaphon/facts"],
+    )
+
+
+class Budget(Table):
+    source_mb_per_day: int = Field(
+        default=500,
+        ge=1,
+        le=1_000_000,
+        description="most that is kept of each source in a day, besides what waited [MB]",
+        examples=[500],
+    )
+    unknown_mb_per_day: int = Field(
+        default=64,
+        ge=0,
+        le=1_000_000,
+        description="most that is kept in a day of messages of no source, for each broker [MB]",
+        examples=[64],
     )
 
 
@@ -181,6 +199,9 @@ class Configuration(Table):
     site: Site = Field(description="the place")
     storage: Storage = Field(description="where things are kept")
     facts: Facts = Field(default=Facts(), description="where facts come from")
+    budget: Budget = Field(
+        default=Budget(), description="how much may come; what is above it is only counted"
+    )
     clock: ClockTrust = Field(default=ClockTrust(), description="when the clock is believed")
     web: Web = Field(default=Web(), description="the page")
     buses: Mapping[Id, Bus] = Field(default={}, alias="bus", description="serial lines, by name")

@@ -74,7 +74,7 @@ class Sources:
     """Decoders by the source that stands in an entry, and the outputs of each path.
 
     `readers` and `kinds`, by path, are what a later configuration hands to an earlier one;
-    `models` are the names of sheets.
+    `models` are the names of sheets, `owners` the paths by what faults name: topic or path.
     """
 
     decoders: Mapping[str, _Decoder] = field(default_factory=dict)
@@ -85,6 +85,11 @@ class Sources:
     kinds: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, FileReader] = field(default_factory=dict)
+    owners: Mapping[str, str] = field(default_factory=dict)
+
+    def owner(self, source: str, fault: Fault) -> str:
+        """The path that a fault is about, "" where no configured source sent it."""
+        return self.owners.get(fault.where) or self.owners.get(source, "")
 
     def meaning(self, path: str) -> str:
         """Names all that its owner has said of how to read a source's bytes."""
@@ -157,7 +162,10 @@ class Sources:
         asked = {s.path: config.sheet(s) for s in config.sources if isinstance(s, ScheduledSource)}
         outputs = _outputs(config, files or {})
         models = {s.path: s.model for s in config.sources if s.model}
-        return cls(decoders, outputs, asked, config.site.id, readers, kinds, models, followed)
+        owners = {s.path: s.path for s in config.sources}
+        owners |= {s.topic: s.path for s in config.sources if isinstance(s, JsonSource)}
+        told = asked, config.site.id, readers, kinds, models
+        return cls(decoders, outputs, *told, followed, owners)
 
 
 def _outputs(config: Configuration, files: Mapping[str, str]) -> Outputs:

@@ -50,11 +50,12 @@ _RECORD, _ROUTINE = Kind.RECORD, Purpose.ROUTINE
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record whose bytes mean nothing, and why."""
+    """A record whose bytes mean nothing, and why; `path` is its configured source, "" for none."""
 
     sequence: Sequence
     source: str
     why: str
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +216,7 @@ class Line:
         try:
             decoded = self.sources.decode(entry)
         except Fault as fault:
-            self._refuse(sequence, entry, str(fault))
+            self._refuse(sequence, entry, str(fault), self.sources.owner(entry.source, fault))
             return
         if decoded.uplink is not None and self._repeated(
             decoded.path, decoded.uplink, self._received(sequence.number, entry)
@@ -229,9 +230,11 @@ class Line:
         if entry.purpose == _ROUTINE:
             self._place(sequence.number, entry, decoded)
 
-    def _refuse(self, sequence: Sequence, entry: Entry, why: str) -> None:
+    def _refuse(self, sequence: Sequence, entry: Entry, why: str, path: str | None = None) -> None:
+        """`path`: whose record it is, where that is another one than in the entry."""
         self.state.counts.dead += 1
-        self._on_dead_letter(DeadLetter(sequence, entry.source, why))
+        own = entry.source if path is None else path
+        self._on_dead_letter(DeadLetter(sequence, entry.source, why, own))
 
     def _piece(self, sequence: Sequence, entry: Entry, read: FileReader) -> None:
         """A piece of a file, slice by slice; one without any row is a dead letter."""

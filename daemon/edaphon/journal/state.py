@@ -4,7 +4,7 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
@@ -73,6 +73,11 @@ class StateFile:
     def put(self, key: str, value: Any) -> None:
         data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
         self._ask("INSERT OR REPLACE INTO note VALUES (?, ?)", (key, data))
+
+    def put_all(self, values: Mapping[str, Any]) -> None:
+        """As `put` for several keys: all of them or none."""
+        rows = [(k, orjson.dumps(v, option=orjson.OPT_SORT_KEYS)) for k, v in values.items()]
+        self._ask_many("INSERT OR REPLACE INTO note VALUES (?, ?)", rows)
 
     def remove(self, key: str) -> None:
         self._ask("DELETE FROM note WHERE key = ?", (key,))

@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Literal, TypeGuard
 
 from edaphon.printer import visible, visible_lines
-from edaphon.web.view import ChannelNow, DiskNow, SinkNow, SourceNow, Status
+from edaphon.web.view import ChannelNow, DiskNow, FloodNow, SinkNow, SourceNow, Status
 from edaphon_calibration.flags import Flag
 
 __all__ = ["MEDIA_TYPE", "MOST_SERIES", "SEVERITIES", "silent_text", "status_text"]
@@ -56,6 +56,7 @@ def _all(status: Status) -> Iterator[Metric]:
     yield from _recorder(status)
     yield from _sources(status.sources, status.now_ns)
     yield from _ledgers(status)
+    yield from _floods(status.floods)
     yield from _sinks(status.sinks, status)
     yield from _incidents(status)
     yield from _disk(status.disk)
@@ -122,6 +123,15 @@ def _ledgers(status: Status) -> Iterator[Metric]:
     for file in status.file_lines:
         lines[file.source] += file.refused
     yield Metric("file_lines_refused", "Lines that are no rows.", _by("source", lines))
+
+
+def _floods(floods: tuple[FloodNow, ...]) -> Iterator[Metric]:
+    """Known for each source that ever had one; they go on over restarts."""
+    items = _by("source", {one.source: one.n for one in floods})
+    sizes = _by("source", {one.source: one.size for one in floods})
+    words = "above the budget of a source, which were counted and not kept"
+    yield Metric("flood_items", f"Messages or pieces {words}.", items)
+    yield Metric("flood_bytes", f"Bytes {words}.", sizes)
 
 
 def _sinks(sinks: tuple[SinkNow, ...], status: Status) -> Iterator[Metric]:

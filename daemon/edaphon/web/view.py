@@ -17,6 +17,7 @@ __all__ = [
     "DiskNow",
     "Entries",
     "FileNow",
+    "FloodNow",
     "IncidentNow",
     "JournalNow",
     "Latest",
@@ -136,6 +137,18 @@ class SourceNow:
 
 
 @dataclass(frozen=True, slots=True)
+class FloodNow:
+    """What came above a budget and was counted; `source` is a broker for messages of no source."""
+
+    source: str
+    n: int
+    size: int
+    first_ns: Ns
+    last_ns: Ns
+    again: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class SinkNow:
     """`blocked`: it comes back only after a person has done something."""
 
@@ -221,6 +234,7 @@ class Status:
     incidents: tuple[IncidentNow, ...] = ()
     disk: DiskNow | None = None
     visits: tuple[VisitNow, ...] = ()
+    floods: tuple[FloodNow, ...] = ()
 
 
 class View(Protocol):

@@ -6,7 +6,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from edaphon.acquire.budget import Budgets
+from edaphon.acquire.file_budget import FileBudget
+from edaphon.acquire.floods import Floods
 from edaphon.acquire.follow import Follower
+from edaphon.acquire.gaps import Gap, is_flood
 from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.nouns import Sequence
@@ -68,12 +72,20 @@ class Plot:
         self.state = StateFile(folder)
         self.keeper = Timekeeper(self.clock, "boot")
         self.follower: Follower | None = None
+        self.budgets = Budgets(500_000_000, 64_000_000, 1, lambda: 10**11, self._now_s)
         self.start()
 
     def start(self, name: str = "*.csv", sheet: Sheet = SHEET) -> None:
         self.stop()
         pattern = self.folder / "data" / name
-        self.follower = Follower("file/x", pattern, sheet, self.journal, self.keeper, self.state)
+        self.floods = Floods(self.journal, self.state, self.keeper)
+        budget = FileBudget("file/x", self.budgets, self.floods)
+        self.follower = Follower(
+            "file/x", pattern, sheet, self.journal, self.keeper, self.state, budget=budget
+        )
+
+    def _now_s(self) -> float:
+        return self.clock.now / SECOND
 
     def stop(self) -> None:
         if self.follower is not None:
@@ -100,6 +112,12 @@ class Plot:
 
     def numbers(self) -> list[float]:
         return [r.number for piece in self.pieces() for r in decode_piece(piece, SHEET)]
+
+
+def passed(plot: Plot) -> list[tuple[int, str]]:
+    """(length, SHA-256) of all that the journal declares as not kept."""
+    gaps = [Gap.of_payload(e.payload).detail for _, e in plot.journal.scan() if is_flood(e)]
+    return [(int(words.split()[0]), words.rsplit("SHA-256 ")[-1]) for words in gaps]
 
 
 def row(n: int) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 from tests.daemon.journal.entries import NOON_NS, SetClock, everything
 from tests.programs import wait_until
 
-from edaphon.acquire.broker import WINDOW, BrokerReader, Deliveries
+from edaphon.acquire.broker import WINDOW, BrokerReader, Deliveries, digest_of
 from edaphon.journal import Journal, JournalClosed, Kind
 from edaphon.journal.files import OpenFile
 from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttOptions, MqttState
@@ -230,7 +230,7 @@ def turn(heard: Heard, seconds: float) -> int:
 
 
 def test_a_delivery_is_forgotten_when_its_acknowledgement_must_have_arrived() -> None:
-    known = Deliveries(settled_ns=100, recent=[(1, b"xxA"), (2, b"xxB")])
+    known = Deliveries(settled_ns=100, recent=[(1, digest_of(b"xxA")), (2, digest_of(b"xxB"))])
     assert known.is_repeat(2, True, b"xxB")
     known.note(3, b"xxC")
     known.settle(1, 1000)
@@ -253,7 +253,7 @@ def test_what_the_journal_holds_is_taken_over_at_the_first_repeat_and_never_over
     def recent() -> Iterator[tuple[int, bytes]]:
         for mid, payload in ((1, b"xxold"), (2, b"xxB"), (1, b"xxA"), (3, b"xxC")):
             read.append(mid)
-            yield mid, payload
+            yield mid, digest_of(payload)
 
     known = Deliveries(100, recent())
     known.note(3, b"xxnew")
@@ -270,7 +270,7 @@ def test_what_the_journal_holds_is_taken_over_at_the_first_repeat_and_never_over
 
 
 def test_what_the_journal_holds_is_let_go_once_a_connection_has_stood() -> None:
-    known = Deliveries(100, iter([(1, b"xxA")]))
+    known = Deliveries(100, iter([(1, digest_of(b"xxA"))]))
     known.settle(1, 1000)
     known.settle(1, 1100)
     assert not known.is_repeat(1, True, b"xxA")

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from tests.daemon.acquire.followed_files import HEAD, SHEET, line_numbers, row
+from tests.daemon.acquire.followed_files import HEAD, SHEET, line_numbers, passed, row
 
 from edaphon.acquire.followed import LARGEST_PIECE_BYTES
 from edaphon.commands.file_notes import file_notes
@@ -173,7 +173,7 @@ def test_nul_bytes_at_the_end_wait_and_what_is_written_over_them_is_read_once(pl
     assert {p.copy for p in plot.pieces()} == {1}
 
 
-def test_a_line_that_is_longer_than_any_record_is_kept_and_counted_once(plot):
+def test_of_a_line_that_is_longer_than_any_record_the_start_is_kept_and_the_rest_declared(plot):
     long = b"x" * (LARGEST_PIECE_BYTES + 5_000_000)
     plot.write("a.csv", HEAD + row(1) + long)
     for _ in range(3):
@@ -181,7 +181,9 @@ def test_a_line_that_is_longer_than_any_record_is_kept_and_counted_once(plot):
     plot.write("a.csv", b"yy\n" + row(2))
     plot.look()
     pieces = plot.pieces()
-    assert b"".join(p.data for p in pieces[1:-1]) == long + b"yy\n"
+    assert b"".join(p.data for p in pieces[1:-1]) == long[:LARGEST_PIECE_BYTES]
+    rest = long[LARGEST_PIECE_BYTES:] + b"yy\n"
+    assert sum(length for length, _ in passed(plot)) == len(rest)
     assert sum(p.lines for p in pieces) == 4
     counts = [part.counts for p in pieces for part in read_piece(p, SHEET)]
     assert (sum(c.lines for c in counts), sum(c.refused for c in counts)) == (4, 1)
@@ -204,7 +206,8 @@ def test_a_json_file_that_is_no_record_is_not_read_for_ever(plot):
     plot.write("a.json", b'{"a": "' + b"x" * (LARGEST_PIECE_BYTES + 10))
     for _ in range(4):
         plot.look(after_s=15)
-    assert sum(len(p.data) for p in plot.pieces()) == LARGEST_PIECE_BYTES + 17
+    assert sum(len(p.data) for p in plot.pieces()) == LARGEST_PIECE_BYTES
+    assert [length for length, _ in passed(plot)] == [17]
 
 
 def test_status_shows_which_line_waits_and_until_when(plot):

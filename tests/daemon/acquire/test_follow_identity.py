@@ -18,7 +18,7 @@ from tests.daemon.acquire.followed_files import (
     wide,
 )
 
-from edaphon.acquire import follow
+from edaphon.acquire import follow, watched
 from edaphon.acquire.follow_state import Known
 from edaphon.journal import Kind
 from edaphon_drivers.payloads import Follows, Piece, pack_piece
@@ -314,9 +314,10 @@ def test_looking_at_files_that_do_not_change_opens_none(plot, monkeypatch):
         plot.write(f"{n}.csv", HEAD + row(1))
     plot.look()
     plot.look()
-    assert sum(w.file is not None for w in plot.follower._watches.values()) == follow.MOST_OPEN
-    for step in ("_opened", "_try_hold", "_is_other"):  # those that open files
+    assert sum(w.file is not None for w in plot.follower._watches.values()) == watched.MOST_OPEN
+    for step in ("_opened", "_is_other"):  # those that open files
         monkeypatch.setattr(plot.follower, step, None)
+    monkeypatch.setattr(watched, "_try_hold", None)
     plot.look()
     plot.look(after_s=3700)
     plot.look(after_s=26 * 3600)

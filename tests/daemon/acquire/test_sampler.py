@@ -2,10 +2,12 @@
 
 import threading
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from edaphon.acquire.budget import ROW_BYTES
 from edaphon.acquire.bus import AlreadyTalking, Finished
 from edaphon.acquire.gaps import Gap, SlotAccount
 from edaphon.acquire.sampler import Sampler, Scheduled, _measurement
@@ -13,7 +15,7 @@ from edaphon.acquire.slots import Instants
 from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.journal import Journal, Kind, Purpose
 from edaphon_drivers.faults import NoAnswer
-from edaphon_drivers.payloads import Turn, unpack_exchange
+from edaphon_drivers.payloads import Turn, pack_exchange, unpack_exchange
 from edaphon_drivers.sheets import load_sheet
 from edaphon_drivers.talk import Ask
 
@@ -67,12 +69,13 @@ def journal(tmp_path: Path):
         yield journal
 
 
-def sample(journal, fates, slots, account=None, alive_until=0, start_ns=1000, steps=()):
+def sample(journal, fates, slots, account=None, alive_until=0, start_ns=1000, steps=(), takes=None):
     clock = JumpingClock(start_ns, steps)
     bus = ScriptedBus(fates)
     source = Scheduled("sdi12/a", "a", load_sheet("meter.teros12"), Instants(slots), 5.0)
     accounts = {"sdi12/a": account} if account else {}
-    sampler = Sampler(bus, [source], accounts, journal, Timekeeper(clock, "boot"))
+    own = {"takes": takes} if takes else {}
+    sampler = Sampler(bus, [source], accounts, journal, Timekeeper(clock, "boot"), **own)
     sampler.account_for_absence(alive_until)
     stop = threading.Event()
     thread = threading.Thread(target=sampler.run, args=(stop,))
@@ -96,6 +99,23 @@ def test_each_slot_has_its_record_with_the_whole_exchange(journal):
     assert [e.slot_ns for e in records] == [2000, 3000]
     assert unpack_exchange(records[0].payload) == ANSWER
     assert {e.purpose for e in records} == {Purpose.ROUTINE}
+
+
+def test_an_instrument_that_answers_with_too_many_bytes_misses_its_slots(journal):
+    asked = []
+
+    def takes(path, size):
+        asked.append((path, size))
+        return len(asked) == 1
+
+    _, _, entries = sample(journal, 3 * [None], [2000, 3000, 4000], takes=takes)
+    assert [e.slot_ns for e in of_kind(entries, Kind.RECORD)] == [2000]
+    (gap,) = [Gap.of_payload(e.payload) for e in of_kind(entries, Kind.GAP)]
+    packed = pack_exchange(ANSWER)
+    assert asked == 3 * [("sdi12/a", len(packed) + ROW_BYTES)]
+    assert (gap.cause, gap.first_ns) == ("above budget", 3000)
+    assert f"{len(packed)} bytes" in gap.detail
+    assert gap.detail.endswith(sha256(packed).hexdigest())
 
 
 def test_the_probe_is_asked_who_it_is_once_at_the_start_and_after_silence(journal):

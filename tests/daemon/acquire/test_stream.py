@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from edaphon.acquire.stream import CHUNK_BYTES, Chunk, StreamReader
+from edaphon.acquire.stream import CHUNK_BYTES, MOST_BYTES_PER_S, Chunk, StreamReader
 from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.journal import Journal, Kind
 from edaphon_drivers.faults import LinkDown
@@ -49,6 +49,48 @@ class Line:
         return b""
 
     def close(self) -> None: ...
+
+
+def test_what_an_instrument_says_above_its_budget_is_counted_and_not_kept(tmp_path):
+    clock, stop, counted = Clock(), threading.Event(), []
+    lines = [b"%05d\n" % n * 200 for n in range(40)]
+    line = Line(clock, lines, stop)
+    takes = iter([True, *100 * [False]]).__next__
+    with Journal.open(tmp_path, clock) as journal:
+        keeper = Timekeeper(clock, "boot")
+        reader = StreamReader(
+            "gas/0",
+            lambda: line,
+            b"\n",
+            (),
+            journal,
+            keeper,
+            takes=lambda _: takes(),
+            count=lambda data, size: counted.append((data, size)),
+        )
+        reader.run(stop)
+        journal.append_now(keeper.entry(Kind.NOTE, "", b""))
+        kept = [e for _, e in journal.scan() if e.kind == Kind.RECORD]
+    said = b"".join(turn.data for e in kept for turn in unpack_exchange(e.payload))
+    assert said + b"".join(data for data, _ in counted) == b"".join(lines)
+    assert [size for _, size in counted] == [len(data) for data, _ in counted]
+    assert (len(kept), reader.taken) == (1, 1)
+    assert len(counted) > 1
+
+
+def test_no_network_makes_a_stream_be_read_faster_than_its_bound(tmp_path, monkeypatch):
+    clock, waited = Clock(), []
+
+    class Stop(threading.Event):
+        def wait(self, timeout=None):
+            waited.append(timeout)
+            return super().wait(0)
+
+    stop = Stop()
+    with Journal.open(tmp_path, clock) as journal:
+        line = Line(clock, 50 * [4096 * b"x"], stop)
+        StreamReader("gas/0", lambda: line, b"\n", (), journal, Timekeeper(clock, "boot")).run(stop)
+    assert sum(waited) == pytest.approx(50 * 4096 / MOST_BYTES_PER_S)
 
 
 def heard(tmp_path, lives):

@@ -378,6 +378,13 @@ def sink(**changes: Any) -> Situation:
             Severity.LOST,
             HOUR,
         ),
+        (
+            replace(healthy(), floods={PROBE: (START - HOUR, 7), "source gone": (START, 1)}),
+            PROBE,
+            What.FLOOD,
+            Severity.DOUBTFUL,
+            0,
+        ),
     ],
 )
 def test_a_condition_begins_after_its_hold_and_ends_when_all_is_well(

@@ -562,7 +562,7 @@ def everything_wrong() -> Situation:
             replace(now.sinks[1], up=False, blocked=True, why="bad token", waiting=4),
         ),
         down={"bus two": (START - DAY, "gone"), "broker b": (START - DAY, "code 5")},
-        nodes={**now.nodes, "broker b": node(NodeKind.BROKER, "b")},
+        nodes={**now.nodes, **{f"broker {n}": node(NodeKind.BROKER, n) for n in "bc"}},
         failing={"service": "it ended"},
         receivers_refuse={"mail": "535"},
         wrong_sensors={"source one/2": ("A", "B")},
@@ -572,6 +572,7 @@ def everything_wrong() -> Situation:
         disk_days=5.0,
         journal_fails="read-only",
         losses=("journal-000003.sqlite",),
+        floods={"broker c": (START - HOUR_NS, 3000)},
     )
 
 

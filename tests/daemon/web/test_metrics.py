@@ -30,7 +30,9 @@ def whole():
     source = {**status()["sources"][0], "interval_ns": 10**9, "missed_uplinks": 2}
     lines = {"lines": 3, "rows": 1, "headers": 1, "blank": 0, "refused": 1}
     files = [{"source": "logger/a", "file": "a.dat", **lines}] * 2
+    floods = [{"source": "local", "n": 5, "size": 700, "first_ns": 1, "last_ns": 2, "again": 0}]
     more = {"sources": [source], "file_lines": files, "disk": {**DISK, "days": 9.5}}
+    more["floods"] = floods
     return status_text(ControlView(lambda q: {**status(), **more}).status())
 
 
@@ -178,6 +180,12 @@ def test_refused_lines_are_summed_over_the_files_of_a_source():
     found = samples(FULL)
     assert found["edaphon_file_lines_refused", ("source", "logger/a")] == 2
     assert found["edaphon_source_uplinks_missed", ("source", "sdi12/a")] == 2
+
+
+def test_what_came_above_a_budget_is_counted_by_source():
+    found = samples(FULL)
+    assert found["edaphon_flood_items", ("source", "local")] == 5
+    assert found["edaphon_flood_bytes", ("source", "local")] == 700
 
 
 def test_a_number_without_end_is_not_known():

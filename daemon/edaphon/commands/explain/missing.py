@@ -5,7 +5,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
 
-from edaphon.acquire.gaps import WITHDRAWN, Gap
+from edaphon.acquire.gaps import FLOOD, WITHDRAWN, Gap
 from edaphon.commands.explain.record import shown_bytes
 from edaphon.commands.storage import Storage
 from edaphon.derive.explaining import History
@@ -53,12 +53,15 @@ def why_none(storage: Storage, series: Series, history: History, absent: Absent)
 
 def gap_at(history: History, absent: Absent) -> str:
     """The gap of the channel's source that lies over the time, in words; "" if none does."""
-    own = _names(_deployed(history, absent))
+    deployed = _deployed(history, absent)
+    own, paths = _names(deployed), {d.source for d in deployed}
     known: dict[tuple[str, int, str], tuple[Sequence, Gap]] = {}
     for place, entry in history.gaps:
         if entry.source not in own:
             continue
         gap = Gap.of_payload(entry.payload)
+        if gap.cause == FLOOD and entry.source not in paths:
+            continue  # of strangers at its broker, who cost a source nothing
         if gap.state == WITHDRAWN:
             known = {
                 key: own
@@ -77,7 +80,8 @@ def gap_at(history: History, absent: Absent) -> str:
 def _gap_words(source: str, place: Sequence, gap: Gap) -> str:
     until = f"to {instant_text(gap.last_ns)}" if gap.state != "open" else "and still open"
     words = f"gap of {source}: {gap.cause}, from {instant_text(gap.first_ns)} {until}"
-    words += f", {gap.n} slots" if gap.state != "open" else ""
+    what = "items" if gap.cause == FLOOD else "slots"
+    words += f", {gap.n} {what}" if gap.state != "open" else ""
     words += f" (journal {place})"
     if gap.detail:
         words += f": {gap.detail}"

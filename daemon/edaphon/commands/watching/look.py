@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Watcher", "utc_now_ns"]
 
 GATEWAYS_EVERY_S = 3600.0
+FLOOD_GOES_ON_NS = 600 * 10**9  # after the last item that was not kept
 MOST_MARKS = 512  # of a sink that is behind
 
 
@@ -91,6 +92,7 @@ class Watcher:
             disk_days=room.days,
             journal_fails=str(service.journal.fault or "") if service.journal.in_trouble else "",
             losses=tuple(_losses(service)),
+            floods=dict(_floods(service, now_ns)),
         )
         self.situation = slowed(situation, knowledge)
         return self.situation
@@ -202,6 +204,14 @@ def _losses(service: "Service") -> Iterator[str]:
     """Entries that are gone, and channels that wait for lost facts, until a person acts."""
     yield from (loss.words for loss in open_losses(service.journal.copies))
     yield from doubt_words(service.deriver.doubt)
+
+
+def _floods(service: "Service", now_ns: int) -> Iterator[tuple[str, tuple[int, int]]]:
+    """What comes above the budgets at present."""
+    for name, flood in service.inlets.floods.all().items():
+        if now_ns - flood.last_ns < FLOOD_GOES_ON_NS:
+            kind = NodeKind.BROKER if name in service.config.brokers else NodeKind.SOURCE
+            yield node_id(kind, name), (flood.first_ns, flood.n)
 
 
 def _down(service: "Service") -> dict[str, str]:
