@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edaphon.acquire.followed import Stat
+from edaphon.acquire.renamed import open_followed
 from edaphon_drivers.files.cutting import Rest
 
 __all__ = ["OPEN_S", "SECOND_NS", "Watch", "hold_newest"]
@@ -41,7 +42,9 @@ class Watch:
         return stat is None or not stat.is_file_of(Stat.of(os.fstat(self.file.fileno())))
 
 
-def hold_newest(watches: Mapping[str, Watch], found: Mapping[str, Stat], now_ns: int) -> None:
+def hold_newest(
+    pattern: Path, watches: Mapping[str, Watch], found: Mapping[str, Stat], now_ns: int
+) -> None:
     """The files that changed last stay open: what is appended before a rename is read."""
     young = [n for n, s in found.items() if now_ns - s.mtime_ns < OPEN_S * SECOND_NS]
     newest = set(young[-MOST_OPEN:])
@@ -49,12 +52,12 @@ def hold_newest(watches: Mapping[str, Watch], found: Mapping[str, Stat], now_ns:
         if watch.file is not None and name not in newest:
             watch.hold(None)
         elif watch.file is None and name in newest and watch.stat == found[name]:
-            _try_hold(name, watch)
+            _try_hold(pattern, name, watch)
 
 
-def _try_hold(name: str, watch: Watch) -> None:
+def _try_hold(pattern: Path, name: str, watch: Watch) -> None:
     try:
-        file = Path(name).open("rb", buffering=0)  # noqa: SIM115  held until it leaves
+        file = open_followed(pattern, name)
     except OSError:
         return
     if Stat.of(os.fstat(file.fileno())).is_file_of(watch.stat):

@@ -27,7 +27,7 @@ from edaphon.written.models import (
     validated,
 )
 from edaphon.written.reading import read_bytes
-from edaphon.written.values import Secret, Table
+from edaphon.written.values import Secret
 from edaphon_drivers.outside import SYSFS, switch_trouble
 from edaphon_drivers.sheets import Output, UnknownModel
 

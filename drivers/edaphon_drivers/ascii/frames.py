@@ -1,5 +1,6 @@
 """The [frame] table of a sheet, read once: what is asked or heard, and which records come."""
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
