@@ -16,6 +16,7 @@ from edaphon import __version__
 from edaphon.acquire.bus import AlreadyTalking
 from edaphon.commands.bench.line import not_asked
 from edaphon.commands.control import DaemonRefuses
+from edaphon.commands.deriving import aside_rows
 from edaphon.commands.file_lines import line_rows
 from edaphon.commands.file_notes import file_notes, file_rows
 from edaphon.commands.keeping import Evidence
@@ -98,6 +99,7 @@ class Desk:
             "channels": channels,
             "files": list(file_notes(service.inlets.followers, site.utc_offset_s)),
             "again": service.deriver.pending,
+            "aside": aside_rows(service),
             "imports": [
                 {"source": path, **progress._asdict()}
                 for path, follower in service.inlets.followers.items()

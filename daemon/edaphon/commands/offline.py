@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 import typer
 
 from edaphon.clock import SystemClock
+from edaphon.commands.deriving import guarded
 from edaphon.commands.series_file import open_series
 from edaphon.commands.storage import TRY_AGAIN, Storage, fail
 from edaphon.databases import AT_FAULT, StorageFault, fault_of
@@ -78,7 +79,7 @@ def settled_deriver(storage: Storage) -> Iterator[tuple[Deriver, Series]]:
         raise fail(str(busy), TRY_AGAIN) from None
     series = open_series(storage.layout.series, lambda words: typer.echo(words, err=True))
     try:
-        deriver = Deriver(journal, series, storage.layout.scratch)
+        deriver = Deriver(journal, series, storage.layout.scratch, guard=guarded(journal, True))
         while deriver.turn():
             pass
         yield deriver, series

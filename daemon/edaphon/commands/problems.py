@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from edaphon.alerts.model import Incident, Severity, What
+from edaphon.commands.deriving import aside_rows, aside_words
 from edaphon.commands.disk import Room
 from edaphon.commands.file_lines import REFUSED_IS_A_PROBLEM_NS, line_rows, refusal_problems
 from edaphon.commands.file_notes import loss_problems
@@ -106,6 +107,8 @@ def _sentences(
         yield "journal", (), f"journal: {loss.words}"
     for words in doubt_words(service.deriver.doubt):
         yield "", (), words
+    for row in aside_rows(service):
+        yield "", (), aside_words(row)
     yield from _of_storage(service)
     for source in sources:
         for words in silent_words([source], service.trouble):

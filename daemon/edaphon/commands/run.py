@@ -1,6 +1,7 @@
 """`edaphon run`: the service in the foreground, told to systemd, ended by SIGTERM or SIGINT."""
 
 import contextlib
+import faulthandler
 import logging
 import os
 import signal
@@ -19,6 +20,7 @@ from edaphon.commands.control import ControlServer
 from edaphon.commands.desk import Desk
 from edaphon.commands.keeping import evidence_of
 from edaphon.commands.lacking import denied, lacking
+from edaphon.commands.last_resort import end_for_certain
 from edaphon.commands.service import NotKept, Overrides, Refusal, Service
 from edaphon.commands.storage import configured, fail
 from edaphon.databases import StorageFault, fault_of
@@ -31,6 +33,7 @@ __all__ = ["run", "running", "started"]
 _log = logging.getLogger("edaphon")
 
 BUSY = 75
+LEFT = 70  # a part hung at the stop and was left behind; nothing that was acknowledged is lost
 WATCHDOG_S = 10.0
 
 
@@ -52,7 +55,9 @@ def run(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with running(file or usual_file()) as service:
+    end_for_certain()
+    faulthandler.register(signal.SIGPROF, chain=True)  # of a step that never ends: where it stands
+    with running(file or usual_file(), Overrides(is_armed=True)) as service:
         notify("READY=1")
         _log.info("recording into %s; `edaphon status` shows what comes in", service.layout.folder)
         if missing := len(lacking(service.config)):
@@ -63,6 +68,9 @@ def run(
             if service.alive():
                 notify("WATCHDOG=1")
         notify("STOPPING=1")
+    if not service.is_over:  # Python would wait for threads that hang
+        logging.shutdown()
+        os._exit(LEFT)
 
 
 @contextlib.contextmanager

@@ -137,7 +137,8 @@ class History:
 def history_of(journal: JournalReader) -> History:
     """Reads the whole journal once, in bounded memory; damaged rows are passed over."""
     kinds = MEANINGS | {Kind.CLOCK, Kind.IDENTITY, Kind.GAP}
-    told = list(journal.scan(kinds=kinds, on_damage=lambda _: None))
+    scanned = journal.scan(kinds=kinds, on_damage=lambda _: None)
+    told = [item for item in scanned if item[0].number not in journal.aside]
 
     def only(*wanted: Kind) -> tuple[Item, ...]:
         return tuple(item for item in told if item[1].kind in wanted)
@@ -172,7 +173,7 @@ def readings_of(
     names = {"", entry.source}
     items = journal.scan(sources=names, kinds=kinds, on_damage=lambda _: None)
     before = takewhile(lambda item: item[0] < place, items)
-    known = counted_files(before, history.sources, partial(recalled, journal))
+    known = counted_files(before, history.sources, partial(recalled, journal), journal)
     piece = unpack_piece(entry.payload)
     account = known.get(entry.source, SourceFiles()).file(piece.name)
     return tuple(r for one, _ in account.read(piece, reader) for r in one.readings)
@@ -279,7 +280,12 @@ class _Derivation:
             return None
         sources = self._history.sources
         line = Line(
-            State(), self._plan, Sources(), partial(recalled, self._journal), latest=sources
+            State(),
+            self._plan,
+            Sources(),
+            partial(recalled, self._journal),
+            latest=sources,
+            journal=self._journal,
         )
         line.step(self._history.before(start))
         for batch in self._batches(start, self._record):

@@ -1,0 +1,102 @@
+"""An entry that ends the service is found and set aside; whatever hangs, SIGTERM ends it."""
+
+import os
+import signal
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import orjson
+import pytest
+from tests.programs import free_port, wait_until
+from tests.stories.station import Station, json_node, json_node_facts
+
+from edaphon.clock import SystemClock
+from edaphon.journal import Entry, Journal, Kind
+from edaphon.journal.guard import NAME
+from edaphon_drivers.payloads import pack_message
+
+TOPIC = "plot/n1"
+DAEMON = str(Path(__file__).with_name("poison_daemon.py"))
+ENDED = "the process ended while it worked on this entry"
+
+
+def station_of(folder: Path, harm: str) -> Station:
+    port = free_port()
+    broker = f'[broker.local]\nhost = "127.0.0.1"\nport = {port}\ntopics = ["plot/#"]\n'
+    clock = '[clock]\ntrust = "system"\n'
+    tables = [clock, broker, json_node("local", TOPIC)]
+    return Station(folder, tables, [json_node_facts("local", TOPIC, "n1")], (DAEMON, harm))
+
+
+def message(number: int, more: str = "") -> Entry:
+    """Of minute `number` of the last hours."""
+    clock = SystemClock()
+    t = time.time_ns() // 10**6 - 3600_000 + number * 1000
+    data = f'{{"t":{t},"vwc":0.2,"temp":{number},"ec":0.1{more}}}'.encode()
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    payload = pack_message(TOPIC, data, 1, False, False)
+    return Entry(Kind.RECORD, clock.wall_ns(), clock.mono_ns(), boot, "local", payload)
+
+
+def journal_of(station: Station, poisons: tuple[int, ...], n: int = 40) -> None:
+    """What others send is in the journal before the service begins."""
+    with Journal.open(station.storage / "journal", SystemClock()) as journal:
+        for number in range(n):
+            journal.append([message(number, ',"poison":1' if number in poisons else "")])
+        journal.append_now(message(n))
+
+
+def begun(station: Station) -> None:
+    """A first start makes the clock of this boot and the facts known; then it is off."""
+    station.start()
+    station.stop()
+
+
+def ends(station: Station, most: int) -> int:
+    """Start it, as a service manager does, until it lives; how often it ended."""
+    for n in range(most + 1):
+        try:
+            station.start()
+            wait_until(lambda: settled(station), "a settled service", 30)
+        except (AssertionError, OSError, ValueError):
+            assert station.process is not None
+            station.process.wait(60)
+            assert station.process.returncode != 0
+            continue
+        return n
+    raise AssertionError(station.log())
+
+
+def settled(station: Station) -> bool:
+    assert station.process is not None
+    assert station.process.poll() is None
+    entries = station.ask("status")["ledgers"]["entries"]
+    return bool(entries["records"] == 41)
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("harm", ["segv", "kill", "hold"])
+def test_an_entry_that_ends_the_service_twice_is_set_aside(tmp_path: Path, harm: str) -> None:
+    """One of 41 that are derived at once; the neighbours on both sides give their values."""
+    station = station_of(tmp_path, harm)
+    try:
+        begun(station)
+        journal_of(station, (20,))
+        assert ends(station, 3) == 2
+        status = station.ask("status")
+        assert status["ledgers"]["entries"]["dead"] == 1
+        assert status["ledgers"]["entries"]["decoded"] == 40
+        (row,) = status["aside"]
+        assert row["source"] == "local"
+        assert ENDED in row["why"]
+        assert any(row["entry"] in words for words in status["trouble"])
+        rows = station.rows("n1-temp") if hasattr(station, "rows") else None
+        assert rows is None or len(rows) == 40
+        station.stop()
+        station.start()  # and it stays so
+        wait_until(lambda: settled(station), "the records")
+        assert len(station.ask("status")["aside"]) == 1
+    finally:
+        station.kill()
