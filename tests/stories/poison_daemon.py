@@ -24,7 +24,7 @@ def spin() -> None:
 
 
 HARMS = {
-    "segv": lambda: os.kill(os.getpid(), signal.SIGSEGV),
+    "segv": lambda: signal.raise_signal(signal.SIGSEGV),
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "raise": lambda: [].pop(),
     "hold": lambda: re.match("(a|aa)+$", "a" * 1000 + "b"),  # never lets go of Python's lock

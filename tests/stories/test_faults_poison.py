@@ -1,20 +1,14 @@
 """An entry that ends the service is found and set aside; whatever hangs, SIGTERM ends it."""
 
-import os
-import signal
-import sqlite3
 import time
-from contextlib import closing
 from pathlib import Path
 
-import orjson
 import pytest
 from tests.programs import free_port, wait_until
 from tests.stories.station import Station, json_node, json_node_facts
 
 from edaphon.clock import SystemClock
 from edaphon.journal import Entry, Journal, Kind
-from edaphon.journal.guard import NAME
 from edaphon_drivers.payloads import pack_message
 
 TOPIC = "plot/n1"
@@ -25,8 +19,7 @@ ENDED = "the process ended while it worked on this entry"
 def station_of(folder: Path, harm: str) -> Station:
     port = free_port()
     broker = f'[broker.local]\nhost = "127.0.0.1"\nport = {port}\ntopics = ["plot/#"]\n'
-    clock = '[clock]\ntrust = "system"\n'
-    tables = [clock, broker, json_node("local", TOPIC)]
+    tables = [broker, json_node("local", TOPIC)]
     return Station(folder, tables, [json_node_facts("local", TOPIC, "n1")], (DAEMON, harm))
 
 
@@ -62,8 +55,9 @@ def ends(station: Station, most: int) -> int:
             wait_until(lambda: settled(station), "a settled service", 30)
         except (AssertionError, OSError, ValueError):
             assert station.process is not None
-            station.process.wait(60)
-            assert station.process.returncode != 0
+            assert station.process.wait(60) != 0
+            print("ended by", station.process.returncode)
+            station.process = None
             continue
         return n
     raise AssertionError(station.log())
@@ -92,8 +86,7 @@ def test_an_entry_that_ends_the_service_twice_is_set_aside(tmp_path: Path, harm:
         assert row["source"] == "local"
         assert ENDED in row["why"]
         assert any(row["entry"] in words for words in status["trouble"])
-        rows = station.rows("n1-temp") if hasattr(station, "rows") else None
-        assert rows is None or len(rows) == 40
+        assert status["ledgers"]["current"] == 3 * 40
         station.stop()
         station.start()  # and it stays so
         wait_until(lambda: settled(station), "the records")

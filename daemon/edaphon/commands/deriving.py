@@ -17,6 +17,7 @@ from edaphon.derive.checkpoint import START
 from edaphon.journal import DamagedRow, Journal
 from edaphon.journal.guard import Guard
 from edaphon.nouns import Sequence
+from edaphon.written.values import instant_text
 
 if TYPE_CHECKING:
     from edaphon.commands.service import Service
