@@ -8,7 +8,9 @@ from tests.programs import free_port, wait_until
 from tests.stories.station import Station, json_node, json_node_facts
 
 from edaphon.clock import SystemClock
+from edaphon.commands.control import DaemonRefuses
 from edaphon.journal import Entry, Journal, Kind
+from edaphon.journal.guard import NAME
 from edaphon_drivers.payloads import pack_message
 
 TOPIC = "plot/n1"
@@ -66,7 +68,10 @@ def ends(station: Station, most: int) -> int:
 def settled(station: Station) -> bool:
     assert station.process is not None
     assert station.process.poll() is None
-    entries = station.ask("status")["ledgers"]["entries"]
+    try:
+        entries = station.ask("status")["ledgers"]["entries"]
+    except DaemonRefuses:  # the file of values is opened again
+        return False
     return bool(entries["records"] == 41)
 
 
@@ -93,3 +98,87 @@ def test_an_entry_that_ends_the_service_twice_is_set_aside(tmp_path: Path, harm:
         assert len(station.ask("status")["aside"]) == 1
     finally:
         station.kill()
+
+
+@pytest.mark.timeout(120)
+def test_an_entry_that_raises_costs_itself_and_no_restart(tmp_path: Path) -> None:
+    """Nothing that was derived before it counts twice, and the process goes on."""
+    station = station_of(tmp_path, "raise")
+    try:
+        begun(station)
+        journal_of(station, (20, 30))
+        station.start()
+        wait_until(lambda: settled(station), "all records", 30)
+        status = station.ask("status")
+        assert status["ledgers"]["entries"]["dead"] == 2
+        assert status["ledgers"]["current"] == status["ledgers"]["derived"] == 3 * 39
+        assert ["IndexError" in row["why"] for row in status["aside"]] == [True, True]
+        station.stop()
+        assert "Traceback" not in station.log()
+        found = station.json("verify", "--deep")
+        assert found["entries"]["closes"]
+        station.json("rebuild")
+        assert station.json("verify")["entries"]["dead"] == 2
+    finally:
+        station.kill()
+
+
+@pytest.mark.timeout(120)
+def test_what_was_set_aside_is_tried_again_with_another_configuration(tmp_path: Path) -> None:
+    """First by a service that still fails, then by one that does not."""
+    station = station_of(tmp_path, "raise")
+    try:
+        begun(station)
+        journal_of(station, (20,))
+        station.start()
+        wait_until(lambda: settled(station), "all records", 30)
+        station.stop()
+        station.file.write_text(station.file.read_text() + "# another\n")
+        station.start()
+        wait_until(lambda: settled(station) and station.ask("status")["aside"], "the entry", 30)
+        assert station.ask("status")["ledgers"]["entries"]["dead"] == 1
+        station.stop()
+        station.file.write_text(station.file.read_text() + "# a third\n")
+        station.program = ("-m", "edaphon", "run")
+        station.start()
+        wait_until(lambda: settled(station), "all records", 30)
+        wait_until(lambda: not station.ask("status")["ledgers"]["entries"]["held"], "the entry")
+        status = station.ask("status")
+        assert status["aside"] == []
+        assert status["ledgers"]["entries"]["dead"] == 0
+        assert status["ledgers"]["current"] == status["ledgers"]["derived"] == 3 * 41
+        station.stop()
+        assert station.json("verify", "--deep")["good"]
+    finally:
+        station.kill()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("harm", ["long hold", "long spin", "wait"])
+def test_a_signal_ends_the_service_within_10_s_whatever_hangs(tmp_path: Path, harm: str) -> None:
+    """A step of the deriver that holds Python's lock, one that does not, one that sleeps."""
+    station = station_of(tmp_path, harm)
+    try:
+        begun(station)
+        journal_of(station, (20,))
+        process = station.launch()
+        wait_until(lambda: is_stuck(station), "the hang", 30)
+        begun_s = time.monotonic()
+        process.terminate()
+        code = process.wait(30)
+        took = time.monotonic() - begun_s
+        assert took < 10.5, station.log()
+        assert code == (-9 if harm == "long hold" else 70), station.log()
+        assert "Traceback" not in station.log()
+        station.process = None
+    finally:
+        station.kill()
+
+
+def is_stuck(station: Station) -> bool:
+    """Whether the mark of a step stands still."""
+    path = station.storage / "journal" / NAME
+    before = path.read_bytes()[:256]
+    time.sleep(0.5)
+    stands = before[:1] != b"-" and b'"live"' in before
+    return stands and path.read_bytes()[:256] == before

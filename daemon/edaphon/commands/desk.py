@@ -67,7 +67,7 @@ class Desk:
             result: Mapping[str, Any] = verb(request)
         except sqlite3.ProgrammingError:  # it is closed just now, to be set aside
             raise DaemonRefuses(
-                "the file of values is damaged and is made again: ask again in a moment"
+                "the file of values is closed, to be opened or made again: ask again in a moment"
             ) from None
         return result
 
