@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -28,6 +28,7 @@ GIVE_WAY_S = 0.002
 COLLECT_S = 0.1  # what a turn of the deriver costs depends more on its channels than its entries
 SERIES_AGAIN_NS = 600 * 10**9  # at least between two times that a damaged one is begun again
 STOP_SINK_S = 3.0
+SHOWN = 5
 _log = logging.getLogger("edaphon")
 
 
@@ -61,17 +62,20 @@ def aside_rows(service: "Service") -> list[dict[str, Any]]:
     return rows
 
 
-def aside_words(row: Mapping[str, Any]) -> str:
-    """What a person should know of one of these."""
-    received_ns = row["received_ns"]
-    of = f" of {row['source']}" if row["source"] else ""
-    at = f", received {instant_text(received_ns)}" if received_ns is not None else ""
-    return (
-        f"entry {row['entry']} ({row['kind'] or 'unreadable'}{of}{at}) is set aside: {row['why']};"
-        " its bytes are kept, its values are missing, and all other entries go on. It is tried"
-        " again after an update of edaphon, of its model sheet, or of edaphon.toml. Check the model"
-        " or codec of this source, and report the entry to the maintainers"
-    )
+def aside_words(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """What a person should know of these; of many, the first ones stand for all."""
+    for row in rows[:SHOWN]:
+        of = f" of {row['source']}" if row["source"] else ""
+        at = f", received {instant_text(row['received_ns'])}" if row["received_ns"] else ""
+        yield (
+            f"entry {row['entry']} ({row['kind'] or 'unreadable'}{of}{at}) is set aside:"
+            f" {row['why']}; its bytes are kept, its values are missing, and all other entries go"
+            " on. It is tried again after an update of edaphon, of its model sheet or of"
+            " edaphon.toml. Check the model or codec of this source, and report the entry to the"
+            " maintainers"
+        )
+    if (more := len(rows) - SHOWN) > 0:
+        yield f"{more} more entries are set aside: see `edaphon status --json`"
 
 
 class Deriving:

@@ -107,8 +107,8 @@ def _sentences(
         yield "journal", (), f"journal: {loss.words}"
     for words in doubt_words(service.deriver.doubt):
         yield "", (), words
-    for row in aside_rows(service):
-        yield "", (), aside_words(row)
+    for words in aside_words(aside_rows(service)):
+        yield "", (), words
     yield from _of_storage(service)
     for source in sources:
         for words in silent_words([source], service.trouble):

@@ -251,6 +251,7 @@ class Deriver(DerivingAgain):
             elif at < len(items):
                 self._take_in(items[at : at + 1], readings, 1)
                 at += 1
+        self.flush()  # so that the next one that fails costs no more than these
         return at < len(items) or bool(self.state.due)
 
     def _take_in(self, batch: list[Item], readings: int, entries: int = ALL) -> bool:
