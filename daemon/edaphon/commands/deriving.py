@@ -17,6 +17,7 @@ from edaphon.derive.checkpoint import START
 from edaphon.journal import DamagedRow, Journal
 from edaphon.journal.guard import Guard
 from edaphon.nouns import Sequence
+from edaphon.series import Series
 from edaphon.written.values import instant_text
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Deriving:
             _log.warning("the service did not end by order: %s", words)
 
     def begin(self) -> None:
-        self.deriver = self._new_deriver()
+        self.deriver = self._new_deriver(self.series)
 
     def run(self) -> None:
         service = self._service
@@ -133,8 +134,8 @@ class Deriving:
         if self._service.stop_event.is_set():
             return False
         self._let_go()
-        self.series = open_series(self._service.layout.series, self._say_aside)
-        self.deriver = self._new_deriver()
+        new = open_series(self._service.layout.series, self._say_aside)
+        self.series, self.deriver = new, self._new_deriver(new)
         self._service.follow_series()
         return True
 
@@ -147,8 +148,8 @@ class Deriving:
             return False
         self._begun_ns, self._until = now_ns, Sequence(2**31, 0)
         self._let_go()
-        self.series = new_series(service.layout.series, old.damage, self._say_aside)
-        self.deriver = self._new_deriver()
+        new = new_series(service.layout.series, old.damage, self._say_aside)
+        self.series, self.deriver = new, self._new_deriver(new)
         self._until = service.journal.last or START
         service.follow_series()
         return True
@@ -159,11 +160,11 @@ class Deriving:
         # before a new one: SQLite removes a log by its name, which is the new one's later
         self.series.close()
 
-    def _new_deriver(self) -> Deriver:
+    def _new_deriver(self, series: Series) -> Deriver:
         service, log = self._service, self._service.refused
         return Deriver(
             service.journal,
-            self.series,
+            series,
             service.layout.scratch,
             log.dead_letter,
             log.lost_line,

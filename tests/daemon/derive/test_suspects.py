@@ -18,7 +18,7 @@ from tests.daemon.derive.lives import (
 )
 from tests.daemon.derive.test_line import first, streams
 
-from edaphon.derive import Deriver, meanings
+from edaphon.derive import Deriver
 from edaphon.derive.sources import Sources
 from edaphon.journal import Entry, Kind
 from edaphon.journal.guard import Guard
