@@ -63,6 +63,7 @@ from edaphon.written import Complaint, Document
 __all__ = ["NotKept", "Overrides", "Refusal", "Service"]
 
 FLUSH_EVERY_S = 3600
+TURN_WITHIN_NS, REWORK_WITHIN_NS = 30 * 10**9, 600 * 10**9  # for the machine's watchdog
 STOP_THREADS_S, STOP_DERIVER_S, STOP_SINK_S = 1.5, 1.0, 3.0
 HUNG = (
     "deriving did not stop in time and is left as it is: what came in is kept, and the next start"
@@ -525,6 +526,7 @@ class Service:
 
     def alive(self) -> bool:
         """Whether the parts without which nothing is kept still turn."""
-        fresh_ns = 30_000_000_000
-        deriving = self.clock.mono_ns() - self.deriving.alive_ns < fresh_ns
-        return self.journal.alive and (deriving or self.deriver.reworking)
+        # one channel is taken over at once where it was derived again
+        within_ns = REWORK_WITHIN_NS if self.deriver.reworking else TURN_WITHIN_NS
+        turns = self.clock.mono_ns() - self.deriving.alive_ns < within_ns
+        return self.journal.alive and turns
