@@ -133,9 +133,10 @@ class Deriving:
         """A step that failed has left the deriver between two entries: only the file is whole."""
         if self._service.stop_event.is_set():
             return False
-        self._let_go()
-        new = open_series(self._service.layout.series, self._say_aside)
+        self._stop_sinks()
+        old, new = self.series, open_series(self._service.layout.series, self._say_aside)
         self.series, self.deriver = new, self._new_deriver(new)
+        old.close()  # behind the change, so that whoever asks meanwhile is answered
         self._service.follow_series()
         return True
 
@@ -147,18 +148,17 @@ class Deriving:
         if soon or service.journal.in_trouble or service.stop_event.is_set():
             return False
         self._begun_ns, self._until = now_ns, Sequence(2**31, 0)
-        self._let_go()
+        self._stop_sinks()
+        old.close()  # before: SQLite removes a log by its name, which is the new one's later
         new = new_series(service.layout.series, old.damage, self._say_aside)
         self.series, self.deriver = new, self._new_deriver(new)
         self._until = service.journal.last or START
         service.follow_series()
         return True
 
-    def _let_go(self) -> None:
+    def _stop_sinks(self) -> None:
         for parts in self._service.sinks.values():
             parts.delivery.stop(STOP_SINK_S)
-        # before a new one: SQLite removes a log by its name, which is the new one's later
-        self.series.close()
 
     def _new_deriver(self, series: Series) -> Deriver:
         service, log = self._service, self._service.refused
