@@ -1,4 +1,4 @@
-"""The end of a process that was told to end and does not: a small process beside it sees to that.
+"""The end of a process that was told to end and does not: a shell beside it sees to that.
 
 A hang in C code may hold Python's lock, and then no line of Python runs here any more, handlers of
 signals included. Python's C handler still writes the number of a signal to a pipe.
@@ -6,46 +6,33 @@ signals included. Python's C handler still writes the number of a signal to a pi
 
 import contextlib
 import os
-import select
 import signal
-import time
 
 __all__ = ["END_AFTER_S", "end_for_certain"]
 
-END_AFTER_S = 9.0
-_WORDS = b"ERROR the service did not end within 9 s and is killed: what it acknowledged is kept,\
- the next start goes on from there\n"
+END_AFTER_S = 9
+# The end of the pipe is the end of the process $1: until then no other one has its number.
+_SHELL = """
+trap '' TERM INT HUP
+[ -n "$(dd bs=1 count=1 2>/dev/null | od -An -tx1)" ] || exit 0
+timeout "$2" cat >/dev/null && exit 0
+echo "ERROR the service did not end within $2 s and is killed: what it acknowledged is kept," \
+"the next start goes on from there" >&2
+kill -KILL "$1"
+"""
 
 
 def end_for_certain() -> None:
     """From now on this process is gone within END_AFTER_S of a signal that has a handler.
 
-    Called once, from the main thread, before other threads begin.
+    Called once, from the main thread. Without a shell a hang must be ended by hand.
     """
     reading, writing = os.pipe()
-    process = os.getpid()
-    if os.fork() == 0:
-        try:
-            os.close(writing)
-            _wait(reading, process)
-        finally:
-            os._exit(0)
+    words = ["sh", "-c", _SHELL, "sh", str(os.getpid()), str(END_AFTER_S)]
+    with contextlib.suppress(OSError):
+        os.posix_spawn(
+            "/bin/sh", words, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, reading, 0)]
+        )
     os.close(reading)
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-
-
-def _wait(reading: int, process: int) -> None:
-    """The end of the pipe is the end of the process: no other one has its number then."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    if not os.read(reading, 1):
-        return
-    end = time.monotonic() + END_AFTER_S
-    while (left_s := end - time.monotonic()) > 0:
-        ready, _, _ = select.select([reading], [], [], left_s)
-        if ready and not os.read(reading, 64):
-            return
-    with contextlib.suppress(OSError):
-        os.write(2, _WORDS)
-    os.kill(process, signal.SIGKILL)
