@@ -1,7 +1,6 @@
 """`edaphon run`: the service in the foreground, told to systemd, ended by SIGTERM or SIGINT."""
 
 import contextlib
-import faulthandler
 import logging
 import os
 import signal
@@ -56,7 +55,6 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     end_for_certain()
-    faulthandler.register(signal.SIGPROF, chain=True)  # of a step that never ends: where it stands
     with running(file or usual_file(), Overrides(is_armed=True)) as service:
         notify("READY=1")
         _log.info("recording into %s; `edaphon status` shows what comes in", service.layout.folder)

@@ -149,6 +149,8 @@ class Service:
             reached=reached_by(self.layout.series),
         )
         self.guard = guarded(self.journal, self._own.is_armed)
+        if self._own.is_armed:
+            self.guard.keep_trace()
         self.state = StateFile(self.layout.folder)
         self.disk.restore(self.state.get("disk"))
         if self.state.moved:

@@ -3,9 +3,13 @@
 Before a step a mark is written to a small file. A mark that is found at a start, or after an
 exception, was left by a step that never ended: its entries are suspects. Suspects are taken one
 by one, each with a mark of its own, and one that ends the work then is set aside.
+
+A crash and a step of 30 s leave a trace. A kill from outside leaves none and may be anybody's: it
+must have met the same entry alone several times.
 """
 
 import contextlib
+import faulthandler
 import os
 import signal
 import sqlite3
@@ -14,7 +18,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import IO, Any, NamedTuple, Self
 
 import orjson
 
@@ -33,14 +37,17 @@ __all__ = [
     "set_aside",
 ]
 
-NAME = "guard"
+NAME, TRACE = "guard", "guard.trace"
+UNSURE_ENDS = 4  # of an entry alone, by kills of which nothing is known
 # Of a step, in seconds of processor time of the process: no slow disk, sleep or clock counts.
 STANDS_S = 30.0
 # What is worked on: new entries, the journal once more, the facts at a start, their plan.
 LIVE, AGAIN, START, PLAN = "live", "again", "start", "plan"
 _MARK_BYTES, _MOST = 256, 64
 _NO_MARK = b"-" * 8
-_ENDED = "the process ended while it worked on this entry (a crash, or a step that never ended)"
+_KILLED = "the process was killed while it worked on this entry (by lack of memory, or a watchdog)"
+_FATAL = "Fatal Python error: "
+_HUNG = f"a step over this entry did not end within {STANDS_S:.0f} s of processor time"
 
 
 class Mark(NamedTuple):
@@ -55,7 +62,7 @@ class Mark(NamedTuple):
 class Suspect(NamedTuple):
     """Entries among which one has ended a step; `why` in words.
 
-    `is_tried`: it was set aside before, and one more end is enough.
+    `is_tried`: it was set aside before. `ends` are those of unknown cause, of one entry alone.
     """
 
     work: str
@@ -63,6 +70,7 @@ class Suspect(NamedTuple):
     last: int
     why: str
     is_tried: bool = False
+    ends: int = 0
 
     def holds(self, number: int) -> bool:
         return self.first <= number <= self.last
@@ -84,15 +92,22 @@ class Table(NamedTuple):
     key: str = ""
 
 
-def judged(table: Table, mark: Mark, why: str, now_ns: int) -> Table:
-    """After a step that never ended: suspects, or an entry that has done it alone before."""
+def judged(table: Table, mark: Mark, why: str, now_ns: int, is_sure: bool = True) -> Table:
+    """After a step that never ended: suspects, or an entry that has done it alone before.
+
+    `is_sure`: the step itself ended the work, not somebody from outside.
+    """
     if not mark.first:
-        tried = [s for s in table.suspects if s.is_tried and mark.work == PLAN]
+        tried = [s for s in table.suspects if s.is_tried and mark.work == PLAN and is_sure]
         return _with_aside(table, [s.first for s in tried], why, now_ns)
-    is_known = any(suspect.holds(mark.first) for suspect in table.suspects)
-    if mark.first == mark.last and is_known:
-        return _with_aside(table, [mark.first], why, now_ns)
     suspect = Suspect(mark.work, mark.first, mark.last, why)
+    if mark.first == mark.last:
+        same = [s for s in table.suspects if s.first == s.last == mark.first]
+        ends = max((s.ends for s in same), default=0) + (not is_sure)
+        is_known = any(s.holds(mark.first) for s in table.suspects)
+        if (is_known and is_sure) or ends >= UNSURE_ENDS:
+            return _with_aside(table, [mark.first], why, now_ns)
+        suspect = suspect._replace(ends=ends, is_tried=any(s.is_tried for s in same))
     others = [s for s in table.suspects if s[:3] != suspect[:3]]
     return table._replace(suspects=(*others[1 - _MOST :], suspect))
 
@@ -122,16 +137,27 @@ class Guard:
         self._path, self._boot, self._is_armed = folder and folder / NAME, boot, is_armed
         self._file = -1
         self._mark: Mark | None = None
+        self._trace: IO[bytes] | None = None
         self.ended = ""
         self.table = Table()
         if self._path is None:
             return
         mark, self.table = _read(self._path)
         # After a power cut or a start of the machine nothing is known against any entry.
+        trace = _trace(self._path.with_name(TRACE))
         if mark is not None and mark.boot == boot:
-            self.table = judged(self.table, mark, _ENDED, time.time_ns())
-            self.ended = f"it ended while it worked on {_words(mark)}"
+            self.table = judged(self.table, mark, trace or _KILLED, time.time_ns(), bool(trace))
+            self.ended = f"it ended while it worked on {_words(mark)} ({trace or 'killed'})"
         self._save()
+
+    def keep_trace(self) -> None:
+        """From now on a crash, or a step that never ends, leaves a trace for the next life."""
+        if self._path is None:
+            return
+        with contextlib.suppress(OSError):
+            self._trace = self._path.with_name(TRACE).open("wb")
+            faulthandler.enable(self._trace, all_threads=False)
+            faulthandler.register(signal.SIGPROF, self._trace, all_threads=False, chain=True)
 
     @property
     def aside(self) -> Mapping[int, Aside]:
@@ -222,6 +248,20 @@ class Guard:
 def set_aside(folder: Path) -> Mapping[int, Aside]:
     """The entries of a journal folder that are passed over, for those who only read it."""
     return _read(folder / NAME)[1].aside
+
+
+def _trace(path: Path) -> str:
+    """What the last life has left there, in words; "" where it left nothing."""
+    text = ""
+    with contextlib.suppress(OSError):
+        text = path.read_bytes()[:8000].decode("utf-8", "replace")
+        path.unlink()
+    first = text.partition("\n")[0]
+    if not first.startswith(_FATAL):
+        return _HUNG if text else ""
+    # one of another thread is no entry's; an abort is the machine's watchdog's
+    is_theirs = "/derive/" in text or first.endswith("Aborted")
+    return f"a crash: {first.removeprefix(_FATAL)}" if is_theirs else ""
 
 
 def _words(mark: Mark) -> str:

@@ -4,6 +4,7 @@ import importlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from tests.daemon.derive.test_line import first, streams
 from edaphon.derive import Deriver, known_facts
 from edaphon.derive.sources import Sources
 from edaphon.journal import Entry, Kind
-from edaphon.journal.guard import Guard
+from edaphon.journal.guard import TRACE, Guard
 from edaphon.series import Series
 from edaphon.sinks.feed import SeriesFeed
 from edaphon_drivers.payloads import pack_message
@@ -33,6 +34,11 @@ GARBAGE = pack_message("a", b"no JSON", 1, False, False)
 
 class End(Exception):
     """Of the process, in the middle of a step."""
+
+
+def leave_trace(folder: Path) -> None:
+    """As a crash does, so that it is no kill from outside."""
+    (folder / TRACE).write_bytes(b"Fatal Python error: Aborted\n")
 
 
 class GuardedLife(Life):
@@ -64,6 +70,7 @@ class GuardedLife(Life):
                 return
             except End:
                 self.ends += 1
+                leave_trace(self._folder)
                 assert self.ends < 200
                 self.restart(flushed=False)
 
@@ -197,6 +204,7 @@ def test_a_fact_that_ends_the_start_is_passed_over(
                 life = GuardedLife(folder, journal)
             except End:
                 ends += 1
+                leave_trace(folder)
                 assert ends <= 2
         life.settle()
         assert [number & 0xFFFFFFFF for number in life.guard.aside] == [place]

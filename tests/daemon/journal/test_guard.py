@@ -14,6 +14,8 @@ from edaphon.journal.guard import (
     NAME,
     PLAN,
     START,
+    TRACE,
+    UNSURE_ENDS,
     Aside,
     Guard,
     Mark,
@@ -26,11 +28,17 @@ from edaphon.journal.guard import (
 BOOT = "boot-1"
 
 
-def life(folder: Path, *, boot: str = BOOT, work: str = LIVE, first: int = 5, last: int = 5):
-    """One that ends within a step over these entries."""
+def life(
+    folder: Path, *, boot: str = BOOT, first: int = 5, last: int = 5, is_killed: bool = False
+) -> None:
+    """One that crashes within a step over these entries, or is killed from outside."""
     guard = Guard(folder, boot)
-    guard.at(work, first, last).__enter__()
+    guard.at(LIVE, first, last).__enter__()
     guard.close()
+    trace = (
+        b"" if is_killed else b'Fatal Python error: Segmentation fault\n\n  File "x/derive/step.py"'
+    )
+    (folder / TRACE).write_bytes(trace)
 
 
 def test_an_entry_that_ended_two_steps_is_set_aside_and_no_neighbour_is(tmp_path: Path) -> None:
@@ -47,6 +55,32 @@ def test_an_entry_that_ended_two_steps_is_set_aside_and_no_neighbour_is(tmp_path
 def test_a_step_over_many_entries_blames_none_however_often_it_ends(tmp_path: Path) -> None:
     for _ in range(5):
         life(tmp_path, first=1, last=9)
+    assert not Guard(tmp_path, BOOT).aside
+
+
+def test_kills_from_outside_blame_an_entry_only_when_they_meet_it_again_and_again(
+    tmp_path: Path,
+) -> None:
+    """A kill may be anybody's; one that is passed without an end is no suspect any more."""
+    life(tmp_path, first=1, last=9, is_killed=True)
+    for n in (4, 5, 4, 6, 7, 4):
+        life(tmp_path, first=n, last=n, is_killed=True)
+    assert not Guard(tmp_path, BOOT).aside
+    life(tmp_path, first=4, last=4, is_killed=True)
+    assert UNSURE_ENDS == 4
+    guard = Guard(tmp_path, BOOT)
+    assert list(guard.aside) == [4]
+    assert "killed" in guard.aside[4].why
+    guard.passed(guard.suspects)
+    for _ in range(UNSURE_ENDS - 1):
+        life(tmp_path, first=5, last=5, is_killed=True)
+    assert list(Guard(tmp_path, BOOT).aside) == [4]
+
+
+def test_a_crash_of_another_thread_is_no_entry_s(tmp_path: Path) -> None:
+    for _ in range(3):
+        life(tmp_path)
+        (tmp_path / TRACE).write_bytes(b'Fatal Python error: Segmentation fault\n  File "mqtt.py"')
     assert not Guard(tmp_path, BOOT).aside
 
 
