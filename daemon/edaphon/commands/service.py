@@ -199,7 +199,6 @@ class Service:
         until = time.monotonic() + STOP_THREADS_S
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
-        self.is_over = not any(thread.is_alive() for thread in self._threads)
         with self.deriver.idle(STOP_DERIVER_S) as is_idle:
             if is_idle:
                 self._save_accounts()
@@ -212,8 +211,8 @@ class Service:
         if is_idle:
             self.series.close()
         else:
-            self.is_over = False
             _log.error(HUNG)
+        self.is_over = is_idle and not any(thread.is_alive() for thread in self._threads)
         self.guard.forget()  # left by order: no entry is blamed for it
         self.guard.close()
         self.state.close()
