@@ -113,11 +113,11 @@ class Station:
         return self.process
 
     def answers(self) -> bool:
-        from edaphon.commands.control import DaemonOff, ask
+        from edaphon.commands.control import DaemonOff, DaemonRefuses, ask
 
         try:
             ask(self.storage / "control.sock", {"verb": "status"}, 5.0)
-        except DaemonOff:
+        except (DaemonOff, DaemonRefuses):
             return False
         return True
 

@@ -16,6 +16,7 @@ from edaphon import __version__
 from edaphon.acquire.bus import AlreadyTalking
 from edaphon.commands.bench.line import not_asked
 from edaphon.commands.control import ACCOUNT, DaemonRefuses
+from edaphon.commands.deriving import aside_rows
 from edaphon.commands.file_lines import line_rows
 from edaphon.commands.file_notes import file_notes, file_rows
 from edaphon.commands.flood_words import flood_rows
@@ -73,7 +74,7 @@ class Desk:
             result: Mapping[str, Any] = verb(words)
         except sqlite3.ProgrammingError:  # it is closed just now, to be set aside
             raise DaemonRefuses(
-                "the file of values is damaged and is made again: ask again in a moment"
+                "the file of values is closed, to be opened or made again: ask again in a moment"
             ) from None
         except (DaemonRefuses, sqlite3.Error):
             raise
@@ -112,6 +113,7 @@ class Desk:
             "floods": flood_rows(service.inlets.floods.all()),
             "files": list(file_notes(service.inlets.followers, site.utc_offset_s)),
             "again": service.deriver.pending,
+            "aside": aside_rows(service),
             "imports": [
                 {"source": path, **progress._asdict()}
                 for path, follower in service.inlets.followers.items()

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -43,6 +44,7 @@ __all__ = ["Inlets", "Overrides"]
 
 _BUDGETS = "budgets"
 _CLIENT, _SESSION = "mqtt client of broker {}", "session at broker {}"
+STOP_S = 2.0  # for a line or link that hangs in a call
 _log = logging.getLogger("edaphon")
 
 
@@ -56,6 +58,7 @@ class Overrides:
     make_link: "Callable[..., Link] | None" = None  # to a broker; usually over MQTT
     make_bus: Callable[..., Bus] = Bus
     look_every_s: float = 30.0  # of the alerts at the station
+    is_armed: bool = False  # a step of the deriver that never ends ends the process
 
 
 class Inlets:
@@ -141,14 +144,20 @@ class Inlets:
             self._run(f"start of broker {name}", partial(self._start_broker, name, broker))
 
     def stop(self) -> None:
-        """Nothing comes in any more; what came is in the journal's hands."""
+        """Nothing comes in any more; what came is in the journal's hands.
+
+        A line or a link that hangs in a call is left behind after STOP_S.
+        """
         self._stop.set()
-        for reader in self.readers.values():
-            reader.stop()
-        for bus in self.buses.values():
-            bus.stop()
-        for stream in self.streams.values():
-            stream.wait_stopped()
+        ends: list[Callable[[], None]] = [reader.stop for reader in self.readers.values()]
+        ends += [bus.stop for bus in self.buses.values()]
+        ends += [stream.wait_stopped for stream in self.streams.values()]
+        threads = [threading.Thread(target=end, daemon=True) for end in ends]
+        for thread in threads:
+            thread.start()
+        until = time.monotonic() + STOP_S
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
         self.floods.close()
 
     def _start_bus(

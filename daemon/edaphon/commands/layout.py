@@ -72,7 +72,8 @@ class Layout:
     def _files(self) -> Iterator[Path]:
         databases = (self.series, self.scratch, self.state)
         yield from (self.control, self.folder / "page.sock")
-        yield from (self.journal / "journal.lock", self.journal / "origin.json")
+        own = ("journal.lock", "origin.json", "guard")
+        yield from (self.journal / name for name in own)
         yield from databases
         for path in chain(databases, list(self.journal.glob("journal-*.sqlite"))):
             yield from (Path(f"{path}{end}") for end in SIDE_FILES)

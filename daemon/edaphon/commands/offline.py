@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from edaphon.clock import SystemClock
+from edaphon.commands.deriving import guarded
 from edaphon.commands.owner import as_owner
 from edaphon.commands.series_file import open_series
 from edaphon.commands.storage import TRY_AGAIN, Storage, fail
@@ -82,7 +83,7 @@ def _settled(storage: Storage) -> Iterator[tuple[Deriver, Series]]:
         raise fail(str(busy), TRY_AGAIN) from None
     series = open_series(storage.layout.series, lambda words: show_error(words))
     try:
-        deriver = Deriver(journal, series, storage.layout.scratch)
+        deriver = Deriver(journal, series, storage.layout.scratch, guard=guarded(journal, True))
         while deriver.turn():
             pass
         yield deriver, series

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from edaphon.alerts.model import Incident, Severity, What
+from edaphon.commands.deriving import aside_rows, aside_words
 from edaphon.commands.disk import Room
 from edaphon.commands.file_lines import REFUSED_IS_A_PROBLEM_NS, line_rows, refusal_problems
 from edaphon.commands.file_notes import loss_problems
@@ -106,6 +107,8 @@ def _sentences(
     for loss in open_losses(service.journal.copies):  # one incident of all; each has its own words
         yield "journal", (), f"journal: {loss.words}"
     for words in doubt_words(service.deriver.doubt):
+        yield "", (), words
+    for words in aside_words(aside_rows(service)):
         yield "", (), words
     yield from _of_storage(service)
     for source in sources:

@@ -16,6 +16,7 @@ from edaphon.acquire.gaps import SlotAccount, accounts_of
 from edaphon.acquire.pace import Pace
 from edaphon.acquire.timekeeper import Timekeeper, boot_id, kernel_is_synchronised
 from edaphon.clock import SystemClock
+from edaphon.commands.deriving import Deriving, guarded, line_key
 from edaphon.commands.disk import Disk, Room
 from edaphon.commands.housekeeping import Housekeeping
 from edaphon.commands.inlets import Inlets, Overrides
@@ -28,7 +29,6 @@ from edaphon.commands.keeping import (
 from edaphon.commands.layout import Layout
 from edaphon.commands.outlets import SinkParts, moved
 from edaphon.commands.refused_log import RefusedLog
-from edaphon.commands.series_file import new_series, open_series
 from edaphon.commands.storage import Storage
 from edaphon.commands.stored import StoredCheck
 from edaphon.commands.summaries import JOURNAL_SUMMARY
@@ -41,7 +41,7 @@ from edaphon.databases import (
     make_folder,
 )
 from edaphon.derive import Deriver
-from edaphon.derive.checkpoint import START, reached_by
+from edaphon.derive.checkpoint import reached_by
 from edaphon.derive.meanings import MEANINGS
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.journal import DamagedRow, Entry, Journal, Kind, StateFile
@@ -63,9 +63,12 @@ from edaphon.written import Complaint, Document
 __all__ = ["NotKept", "Overrides", "Refusal", "Service"]
 
 FLUSH_EVERY_S = 3600
-STOP_THREADS_S, STOP_SINK_S = 1.5, 3.0
-GIVE_WAY_S = 0.002
-COLLECT_S = 0.1  # what a turn of the deriver costs depends more on its channels than its entries
+TURN_WITHIN_NS, REWORK_WITHIN_NS = 30 * 10**9, 600 * 10**9  # for the machine's watchdog
+STOP_THREADS_S, STOP_DERIVER_S, STOP_SINK_S = 1.5, 1.0, 3.0
+HUNG = (
+    "deriving did not stop in time and is left as it is: what came in is kept, and the next start"
+    " derives it"
+)
 APPLY_WITHIN_S = 10.0
 WATCH_CLOCK_S = 10.0
 COMMIT_WITHIN_S = 2.0  # at a stop; on a full disk what came is not acknowledged either
@@ -74,7 +77,6 @@ RECOVERED_S = 3 * FAILED_WAIT_S[1]
 _ACCOUNTS = "slot accounts"
 SAVE_AT_ENTRIES = 100_000  # behind what is saved: a start reads no more than these
 WATCH_SAVED_S = 10.0
-SERIES_AGAIN_NS = 600 * 10**9  # at least between two times that a damaged one is begun again
 _log = logging.getLogger("edaphon")
 
 
@@ -112,16 +114,17 @@ class Service:
         self.disk = Disk(self.layout.folder)
         self.keeper = Timekeeper(self.clock, boot_id())
         self.stop_event = threading.Event()
+        self.is_over = False  # whether all threads have ended at the stop
         self._applying, self._declaring = threading.Lock(), threading.Lock()
         self._declared: set[tuple[Sequence, Sequence]] = set()  # runs of entries, in this life
         self.stored = StoredCheck(
             Storage(config, self.layout),
-            self._on_damage,
+            self.on_damage,
             lambda words: self.series.note_damage(words),
             self.stop_event,
         )
         self.trouble: dict[str, str] = {}
-        self._refused = RefusedLog()
+        self.refused = RefusedLog()
         self._failed_s: dict[str, float] = {}  # monotonic [s]
         self.channels: dict[str, Channel] = {}
         self.clock_how = ""
@@ -130,8 +133,6 @@ class Service:
         self._threads: list[threading.Thread] = []
         self.sinks: dict[str, SinkParts] = {}
         self._housekeeping = Housekeeping()
-        self.deriver_alive_ns = self.clock.mono_ns()
-        self._series_begun_ns, self._derive_until = self.clock.mono_ns() - SERIES_AGAIN_NS, START
 
     # -- life ------------------------------------------------------------------------------
 
@@ -147,6 +148,9 @@ class Service:
             on_full=self.disk.give_up,
             reached=reached_by(self.layout.series),
         )
+        self.guard = guarded(self.journal, self._own.is_armed)
+        if self._own.is_armed:
+            self.guard.keep_trace()
         self.state = StateFile(self.layout.folder)
         self.disk.restore(self.state.get("disk"))
         if self.state.moved:
@@ -163,15 +167,14 @@ class Service:
             self._own,
             lambda: Pace(lambda: self.deriver.position, self._sinks_keep_up),
         )
-        self.series = open_series(self.layout.series, self._say_aside)
+        self.deriving = Deriving(self, self.guard)
         accounts, alive_until = self._slot_accounts()
         self._journal_configuration()
         self._begin_clock()
-        self.deriver = self._new_deriver(self.series)
+        self.deriving.begin()
         self.records_before = self.deriver.journalled
-        self.channels = self.deriver.channels
-        self._start_sinks()
-        self._run("deriver", self._derive)
+        self.follow_series()
+        self._run("deriver", self.deriving.run)
         self.inlets.start(accounts, alive_until)
         self._run("clock", self._watch_clock)
         keep = partial(self._note, "disk")
@@ -184,25 +187,41 @@ class Service:
         self.alerts.start_sending(self._run, self.stop_event)
 
     def stop(self) -> None:
-        """Within 10 s in any state of any server: sources first, then what they brought."""
+        """Within 10 s in any state of any server: sources first, then what they brought.
+
+        What hangs in a call is left behind: `is_over` is False then, and the process should be
+        ended without waiting for its threads.
+        """
         self.stop_sources()
         self.stop_event.set()
         self.alerts.wake()
         self._housekeeping.stop()
-        self._save_accounts()
         until = time.monotonic() + STOP_THREADS_S
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
-        self.settle()
+        with self.deriver.idle(STOP_DERIVER_S) as is_idle:
+            if is_idle:
+                self._save_accounts()
+                self.settle()
+        self._stop_sinks()
+        self.alerts.save(at_once=True)
+        if is_idle:
+            self._keep_house()
+        self.journal.close()
+        if is_idle:
+            self.series.close()
+        else:
+            _log.error(HUNG)
+        self.is_over = is_idle and not any(thread.is_alive() for thread in self._threads)
+        self.guard.forget()  # left by order: no entry is blamed for it
+        self.guard.close()
+        self.state.close()
+
+    def _stop_sinks(self) -> None:
         for parts in self.sinks.values():
             parts.delivery.wake()
         for parts in self.sinks.values():
             parts.delivery.stop(STOP_SINK_S / len(self.sinks))
-        self._keep_house()
-        self.alerts.save(at_once=True)
-        self.journal.close()
-        self.series.close()
-        self.state.close()
 
     def stop_sources(self) -> None:
         """Nothing comes in any more; what came still goes through."""
@@ -257,6 +276,7 @@ class Service:
 
     def _journal_configuration(self) -> None:
         payload, sha256 = configuration_payload(self.document, self.config, self.say_trouble)
+        self.guard.use_key(line_key(self.config, sha256))
         last = self.journal.copies.last(Kind.CONFIGURATION)
         lost = last is None or last[1].payload != payload
         if lost or sha256 != self.state.get("configuration"):
@@ -267,33 +287,23 @@ class Service:
             )
             self._all_committed()  # what is derived from here on is read by it
 
-    def _begin_series_again(self) -> bool:
-        """A damaged page of a file in use: values come from the journal again, to all sinks."""
-        now_ns, old = self.clock.mono_ns(), self.series
-        soon = now_ns - self._series_begun_ns < SERIES_AGAIN_NS  # no bad disk is worn out by it
-        if soon or self.journal.in_trouble or self.stop_event.is_set():
-            return False
-        self._series_begun_ns, self._derive_until = now_ns, Sequence(2**31, 0)
-        for parts in self.sinks.values():
-            parts.delivery.stop(STOP_SINK_S)
-        old.close()  # before: SQLite removes a log by its name, which is the new one's later
-        new = new_series(self.layout.series, old.damage, self._say_aside)
-        self.series, self.deriver = new, self._new_deriver(new)
-        self._derive_until = self.journal.last or START
-        self.channels = self.deriver.channels
-        self._start_sinks()
-        return True
+    @property
+    def series(self) -> Series:
+        return self.deriving.series
 
-    def _new_deriver(self, series: Series) -> Deriver:
-        log = self._refused
-        listeners = log.dead_letter, log.lost_line, log.note, self._on_damage
-        again = self._on_entered_again
-        return Deriver(self.journal, series, self.layout.scratch, *listeners, again)
+    @property
+    def deriver(self) -> Deriver:
+        return self.deriving.deriver
 
     @property
     def deriving_all(self) -> bool:
         """Whether values that a damaged series had are not all derived again yet."""
-        return self.deriver.position < self._derive_until
+        return self.deriving.deriving_all
+
+    def follow_series(self) -> None:
+        """Sinks and channels of another deriver."""
+        self.channels = self.deriver.channels
+        self._start_sinks()
 
     def _begin_clock(self) -> None:
         if self.config.clock.trust == "system":
@@ -434,28 +444,6 @@ class Service:
 
     # -- running ---------------------------------------------------------------------------
 
-    def _derive(self) -> None:
-        while not self.stop_event.is_set():
-            self.deriver_alive_ns = self.clock.mono_ns()
-            change = self.series.change
-            if not self._turn():
-                self.journal.wait_newer(self.deriver.position, 0.5)
-            # Between two turns whoever waits for the deriver has it, such as a person's question.
-            self.stop_event.wait(GIVE_WAY_S if self.deriver.hurried else COLLECT_S)
-            if self.series.change != change:
-                for parts in self.sinks.values():
-                    parts.delivery.wake()
-
-    def _turn(self) -> bool:
-        """A turn of the deriver; a series that turns out to be damaged is begun again."""
-        try:
-            if not self.series.damage:
-                return self.deriver.turn()
-        except sqlite3.DatabaseError:
-            if not self.series.damage:
-                raise
-        return self._begin_series_again()
-
     def apply(self, rows: list[FactRow], who: str, account: str = "") -> int:
         """Journal new facts; those known already are passed over. Raises Refusal."""
         with self._applying:  # or two who say the same at once would both be new
@@ -503,14 +491,10 @@ class Service:
             self.trouble[who] = what
             _log.warning("%s: %s", who, what)
 
-    def _say_aside(self, words: str) -> None:
-        self._derive_until = max(self._derive_until, self.journal.last or START)
-        self.say_trouble(f"file {self.layout.series.name}", words)
-
     def _on_journal(self, text: str) -> None:
         _log.error("%s", text)
 
-    def _on_damage(self, damage: DamagedRow) -> None:
+    def on_damage(self, damage: DamagedRow) -> None:
         """Declare entries that can't be read, once, so that a person sees it until it is noted."""
         with self._declaring:
             run = damage.first, damage.last
@@ -520,7 +504,7 @@ class Service:
             payload = declaration(damage, self.layout.journal)
             self.journal.append([self.keeper.entry(Kind.LOST, "", payload)])
 
-    def _on_entered_again(self, places: frozenset[Sequence], by: Sequence | None) -> None:
+    def on_entered_again(self, places: frozenset[Sequence], by: Sequence | None) -> None:
         """What was lost of these places is known again by later entries."""
         self.journal.append([self.keeper.entry(Kind.LOST, "", entered_again(places, by))])
 
@@ -544,6 +528,7 @@ class Service:
 
     def alive(self) -> bool:
         """Whether the parts without which nothing is kept still turn."""
-        fresh_ns = 30_000_000_000
-        deriving = self.clock.mono_ns() - self.deriver_alive_ns < fresh_ns
-        return self.journal.alive and (deriving or self.deriver.reworking)
+        # one channel is taken over at once where it was derived again
+        within_ns = REWORK_WITHIN_NS if self.deriver.reworking else TURN_WITHIN_NS
+        turns = self.clock.mono_ns() - self.deriving.alive_ns < within_ns
+        return self.journal.alive and turns

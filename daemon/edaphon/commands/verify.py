@@ -207,7 +207,7 @@ def _files(
     kinds = {Kind.RECORD, Kind.CLOCK, Kind.CONFIGURATION}
     items = journal.scan(sources=names, kinds=kinds, on_damage=lambda _: None)
     known = (item for item in items if item[0] <= until)
-    counted = counted_files(known, sources, partial(recalled, journal))
+    counted = counted_files(known, sources, partial(recalled, journal), journal)
     same = {path for path, files in counted.items() if _meaning(kept, path) == files.meaning}
     differs = [path for path in sorted(same) if kept[path].to_json() != counted[path].to_json()]
     if noted:

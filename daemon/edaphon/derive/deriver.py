@@ -8,6 +8,7 @@ the journal into a series of their own, which is taken over once it has caught u
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
@@ -24,6 +25,7 @@ from edaphon.derive.checkpoint import (
     ranges_of_json,
     trusted,
 )
+from edaphon.derive.deriving_again import DerivingAgain
 from edaphon.derive.doubt import Doubt, doubtful_places
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.meanings import (
@@ -34,42 +36,38 @@ from edaphon.derive.meanings import (
     meanings_behind,
     recalled,
 )
-from edaphon.derive.plan import ALWAYS, Extent, Plan, Range, changed_ranges, plan_of, whole_segments
+from edaphon.derive.plan import ALWAYS, Plan, Range, plan_of, whole_segments
 from edaphon.derive.recalibrate import (
-    NeedsJournal,
     Recalibration,
-    can_recalibrate,
-    chosen,
-    same_readings,
 )
 from edaphon.derive.rework import BATCH_BYTES, READINGS, Rework
 from edaphon.derive.sources import Note, Sources
-from edaphon.derive.state import Latest, State
+from edaphon.derive.state import State
 from edaphon.derive.step import (
-    NEWEST_NS,
+    ALL,
     DeadLetter,
     Item,
     Line,
     LostLine,
-    files_meaning,
 )
+from edaphon.derive.suspects import ONE_BY_ONE, settled, span, try_again
 from edaphon.facts import Knowledge
 from edaphon.journal import DamagedRow, JournalReader, Kind
-from edaphon.nouns import Channel, Observations, Sequence
+from edaphon.journal.guard import AGAIN, LIVE, PLAN, Guard
+from edaphon.journal.guard import START as BEGINNING
+from edaphon.nouns import Channel, Sequence
 from edaphon.series import Series
 
 __all__ = ["Deriver"]
 
 BATCH = 4000
 FLUSH_AT_ROWS = 20_000  # in memory; a backlog of years leaves no more unwritten
-# What is derived again from the series in one turn: so many rows for an entry, and at most.
-ROWS_FOR_ENTRY, SLICE_ROWS = 25, 100_000
 
 Listener = Callable[[DeadLetter], None]
 EnteredAgain = Callable[[frozenset[Sequence], Sequence | None], None]  # lost places, and by what
 
 
-class Deriver:
+class Deriver(DerivingAgain):
     """Every method may be called from any thread; `turn` does the work of one."""
 
     def __init__(
@@ -82,7 +80,9 @@ class Deriver:
         on_note: Callable[[Note], None] = lambda _: None,
         on_damage: Callable[[DamagedRow], None] = lambda _: None,
         on_entered_again: EnteredAgain = lambda *_: None,
+        guard: Guard | None = None,
     ) -> None:
+        self._guard = guard or Guard(None)
         self._on_entered_again = on_entered_again
         self._on_damage = on_damage
         self._lock = threading.RLock()
@@ -97,7 +97,7 @@ class Deriver:
         self._meanings: list[int] = []  # the sequences of all that
         self.channels: dict[str, Channel] = {}
         self.doubt = Doubt()
-        self.differing = 0  # rows that deriving again has changed or withdrawn
+        self.differing = 0
         self.position = START
         self._rows = 0  # of records up to `position`, for the journal's summary
         # What the life before may have derived and told the sinks, unflushed.
@@ -105,20 +105,19 @@ class Deriver:
         self._full = False
         self._newest_ns = -(2**63)
         nothing = State(), Plan(), Sources()
-        self._line = Line(*nothing, self._recall, on_dead_letter, None, on_lost_line, on_note)
+        self._line = Line(
+            *nothing, self._recall, on_dead_letter, None, on_lost_line, on_note, journal
+        )
         checkpoint = trusted(journal, series)
-        told = meanings_behind(journal, checkpoint, self._note_damage)
-        self._latest = learned(NOTHING_LEARNED, list(told))  # all that was ever entered
-        self._name_channels()
-        self._resume(checkpoint)
+        self._latest = self._learn_all(checkpoint)
+        with self._guard.at(PLAN):
+            self._name_channels()
+            self._resume(checkpoint)
+        self._try_again()
         if (summary := journal.summary) is not None:
             self._rows = summary.records - summary.behind(self.position, journal)
         # Both of one moment, to be read without waiting for a turn.
         self._reached = self.position, self.state.counts.records, self._rows
-
-    @property
-    def plan(self) -> Plan:
-        return self._line.plan
 
     @property
     def knowledge(self) -> Knowledge:
@@ -129,10 +128,6 @@ class Deriver:
     def sources(self) -> Sources:
         """How records are decoded at the place that `turn` has reached."""
         return self._line.sources
-
-    @property
-    def state(self) -> State:
-        return self._line.state
 
     def held_last_ns(self, boot: str, source: str) -> int | None:
         """Monotonic time of the last record of a source that waits for the clock of that boot."""
@@ -171,9 +166,21 @@ class Deriver:
             items = self._next(limit)
             self._full = self._live(items, readings) or _fills(items, limit)
             busy = self._full or self._derive_again(limit, readings) or bool(items)
+            if self._guard.suspects:
+                self._settle_suspects()
             if self._series.unflushed_rows > FLUSH_AT_ROWS:
                 self.flush()
             return busy
+
+    @contextmanager
+    def idle(self, within_s: float) -> Iterator[bool]:
+        """Whether no turn goes on: then none begins meanwhile. False where one hangs."""
+        is_idle = self._lock.acquire(timeout=within_s)
+        try:
+            yield is_idle
+        finally:
+            if is_idle:
+                self._lock.release()
 
     def derive_all_again(self) -> None:
         """Plan to derive everything from the journal once more, and to take over what differs."""
@@ -227,6 +234,8 @@ class Deriver:
 
     def _live(self, items: list[Item], readings: int) -> bool:
         """Take these in, or as many as a turn takes; whether some are left."""
+        if any(one.work != AGAIN for one in self._guard.suspects):
+            return self._one_by_one(items, readings)
         if self.state.due and self._take_in([], readings):
             return True
         for _, run in groupby(items, self._changes_meaning):
@@ -234,29 +243,59 @@ class Deriver:
                 return True
         return False
 
-    def _take_in(self, batch: list[Item], readings: int) -> bool:
+    def _one_by_one(self, items: list[Item], readings: int) -> bool:
+        """As `_live` with a mark for each entry, so that the one that ends the work is known."""
+        at = 0
+        for _ in range(ONE_BY_ONE):
+            if self.state.due:
+                self._take_in([], readings, 1)
+            elif at < len(items):
+                self._take_in(items[at : at + 1], readings, 1)
+                at += 1
+        self.flush()  # so that the next one that fails costs no more than these
+        return at < len(items) or bool(self.state.due)
+
+    def _take_in(self, batch: list[Item], readings: int, entries: int = ALL) -> bool:
         """Entries that all change the meaning of others, or none; whether some are left."""
-        lived = self._lived_until
-        again = self.position < lived or (bool(self.state.due) and self.position == lived)
-        runs = self._beside_work(self._line.step(batch, readings))
-        if runs:
-            self._series.merge(runs, self.plan.texts, again)
-        taken = batch[: self._line.taken]
+        due = self.state.due[:1] if entries == 1 else self.state.due
+        place = Sequence.of(due[0]) if due and entries == 1 else self.position
+        with self._guard.at(LIVE, *span(due, batch, place)):
+            taken = self._derive(batch, readings, entries)
+            if taken:
+                if self.state.counts.records:  # before the first, a fact changes nothing
+                    newest_ns = max(entry.received_ns for _, entry in taken)
+                    self._newest_ns = max(self._newest_ns, newest_ns)
+                if self._changes_meaning(taken[0]):
+                    self._learn(taken)
         if taken:
-            if self.state.counts.records:  # before the first, a fact changes nothing
-                newest_ns = max(entry.received_ns for _, entry in taken)
-                self._newest_ns = max(self._newest_ns, newest_ns)
-            if self._changes_meaning(taken[0]):
-                self._learn(taken)
             self.position = taken[-1][0]
             self._rows += sum(entry.kind == Kind.RECORD for _, entry in taken)
         self._reached = self.position, self.state.counts.records, self._rows
         return len(taken) < len(batch) or bool(self.state.due)
 
+    def _derive(self, batch: list[Item], readings: int, entries: int) -> list[Item]:
+        """Merge what a batch means into the series: the entries of it that were taken."""
+        lived = self._lived_until
+        again = self.position < lived or (bool(self.state.due) and self.position == lived)
+        runs = self._beside_work(self._line.step(batch, readings, entries))
+        if runs:
+            self._series.merge(runs, self.plan.texts, again)
+        return batch[: self._line.taken]
+
+    def _settle_suspects(self) -> None:
+        """What they did is written first: else a kill would leave them passed over for ever."""
+        again = self._rework.position if self._rework is not None else START
+        again = again if self.reworking else self.position
+        over = settled(self._guard.suspects, self.position, self.state.due, again)
+        if over:
+            self.flush()
+            self._guard.passed(over)
+
     def _changes_meaning(self, item: Item) -> bool:
         return item[1].kind in MEANINGS
 
     def _learn(self, batch: list[Item]) -> None:
+        batch = [item for item in batch if item[0].number not in self._guard.aside]
         self._latest = learned(self._latest, batch)
         self._told = learned(self._told, batch)
         self._meanings += [sequence.number for sequence, _ in batch]
@@ -295,197 +334,28 @@ class Deriver:
         if settled:
             self._derive_from_journal(settled)
 
-    def _derive_from_journal(self, channels: Iterable[str]) -> None:
-        """All of these once more: what came in while they waited was not derived."""
-        self._pending |= {channel: [ALWAYS] for channel in channels}
-        self._from_journal |= set(channels)
-        self._drop_jobs()
-
-    def _reconsider(self, before: Mapping[str, tuple[Extent, ...]]) -> None:
-        """Plan the work that the difference between two plans makes for what is derived."""
-        changed = changed_ranges(before, self.plan.extents)
-        reached = {
-            channel: past
-            for channel, ranges in changed.items()
-            if (past := [r for r in ranges if r[0] <= self._newest_ns + NEWEST_NS])
-        }
-        for channel, ranges in self._pending.items():
-            reached.setdefault(channel, []).extend(ranges)
-        self._pending = whole_segments(
-            {channel: sorted(ranges) for channel, ranges in reached.items()},
-            before,
-            self.plan.extents,
-        )
-        self._from_journal |= {
-            channel
-            for channel, ranges in reached.items()
-            if not same_readings(
-                before.get(channel, ()), self.plan.extents.get(channel, ()), ranges
-            )
-        }
-        self._drop_jobs()
-
-    def _derive_again(self, limit: int, readings: int) -> bool:
-        if not self._pending and not self._miscounted():
-            return False
-        if self._recalibration is None and self._rework is None:
-            self._begin_again()
-        if self._recalibration is not None:
-            self._recalibrate(self._recalibration, min(limit * ROWS_FOR_ENTRY, SLICE_ROWS))
-        elif self._rework is not None and self._rework.turn(self.position, limit, readings):
-            self._adopt(self._rework)
-        return True
-
-    def _begin_again(self) -> None:
-        """One channel after the other from the series, then the others at once from the journal."""
-        for channel in sorted(self._pending.keys() - self._from_journal):
-            if can_recalibrate(self.plan, self._series, channel, self._pending[channel]):
-                self._recalibration = self._recalibration_of(channel)
-                return
-            self._from_journal.add(channel)
-        plan = self.plan.only(self._pending)
-        latest = self._told.sources
-        counted = self._miscounted()
-        self._rework = Rework(self._journal, plan, self._scratch, self._recall, latest, counted)
-
-    def _miscounted(self) -> list[str]:
-        """Sources whose files were counted by another meaning, or by an earlier version."""
-        known, sources = self.state.files, self._told.sources
-        paths = (path for path in sources.files if path in known)
-        return [path for path in paths if known[path].meaning != files_meaning(sources, path)]
-
-    def _recalibration_of(self, channel: str) -> Recalibration:
-        ranges, displaced = self._pending[channel], self.state.displaced
-        return Recalibration(self._series, self.plan, channel, ranges, displaced)
-
-    def _recalibrate(self, job: Recalibration, limit: int) -> None:
-        """A slice; it is written with the place to go on from, and sinks see it then."""
-        try:
-            part = job.turn(limit)
-        except NeedsJournal:
-            self._from_journal.add(job.channel)
-            self._recalibration = None
-            return
-        with self._series.unseen():
-            if part is not None:
-                self.differing += self._series.revise(part.new, self.plan.texts)
-            if job.done:
-                self._finish(job)
-            self.flush()
-
-    def _finish(self, job: Recalibration) -> None:
-        self.state.memory.update(job.memory)
-        self._know_latest(job.channel, self._pending.pop(job.channel), job.latest)
-        self._recalibration = None
-        if not self._pending:
-            self._forget_segments()
-
-    def _beside_work(self, runs: list[Observations]) -> list[Observations]:
-        """Live rows without revisions behind the place where their channel is derived again.
-
-        The work issues these itself, with all that it remembers. A reading that comes behind that
-        place is not seen by it, and sends it to the journal.
-        """
-        job = self._recalibration
-        if job is None:
-            return runs
-        kept: list[Observations] = []
-        for run in runs:
-            behind = run.time_ns < job.position_ns
-            if run.channel != job.channel or run.ordinal is not None or not behind.any():
-                kept.append(run)
-            elif (run.sequence[behind] > job.last_sequence).any():
-                self._from_journal.add(job.channel)
-                self._recalibration = None
-                return runs
-            elif not behind.all():
-                kept.append(chosen(run, ~behind))
-        return kept
-
-    def _know_latest(self, channel: str, ranges: list[Range], last: Latest | None) -> None:
-        """The latest value that others take; that of a stretch of the past alone is not it."""
-        known = self.state.latest.get(channel)
-        renewed = known is not None and any(a <= known.time_ns < b for a, b in ranges)
-        if known is not None and not renewed and (last is None or last.place < known.place):
-            return
-        if last is not None:
-            self.state.latest[channel] = last
-        else:
-            self.state.latest.pop(channel, None)
-
-    def _forget_segments(self) -> None:
-        """What is remembered of segments that are no longer in the plan."""
-        segments = list(self.plan.segments())
-        mine = {s.key for s in segments} | {s.demoted_key for s in segments}
-        for key in self.state.memory.keys() - mine:
-            del self.state.memory[key]
-
-    def _adopt(self, rework: Rework) -> None:
-        """Take over one channel; sinks see it once it is written with the place to go on from.
-
-        After a kill all later entries are derived the same way again, so that whatever a sink was
-        sent of them is sent again or withdrawn; what was taken over here would not be. All at once
-        would take as long as no stop and no live value may wait. A channel comes behind those whose
-        values it takes: what is derived live between the two is taken over with it.
-        """
-        before = dict(self._pending), set(self._from_journal), self.differing
-        levels = {segment.channel: segment.level for segment in rework.plan.segments()}
-        try:
-            with self._series.unseen():
-                if self._pending:
-                    channel = min(self._pending, key=lambda id: (levels.get(id, 0), id))
-                    self._take_over(rework, channel)
-                if not self._pending:
-                    self._count_files_as(rework)
-                    self._forget_segments()
-                self.flush()
-        except BaseException:
-            self._pending, self._from_journal, self.differing = before
-            raise
-        if not self._pending:
-            self._drop_jobs()
-
-    def _take_over(self, rework: Rework, channel: str) -> None:
-        ranges = self._pending.pop(channel)
-        fed = [(e.start_ns, e.end_ns) for e in self.plan.extents.get(channel, ())]
-        adopted = self._series.adopt(channel, rework.series, ranges, rework.unreadable, fed)
-        self.differing += adopted.differing
-        # What the line counted then and now: an account that stays open is not closed by this.
-        counted = rework.state.derived.get(channel, 0) + adopted.kept
-        if ranges != [ALWAYS]:
-            counted += self.state.derived.get(channel, 0) - adopted.before
-        self.state.derived[channel] = counted
-        for segment in rework.plan.segments():
-            if segment.channel == channel:
-                for key in (segment.key, segment.demoted_key):
-                    self.state.memory.pop(key, None)
-                    if key in rework.memory:
-                        self.state.memory[key] = rework.memory[key]
-        self._know_latest(channel, ranges, rework.latest.get(channel))
-        self._from_journal.discard(channel)
-
-    def _count_files_as(self, rework: Rework) -> None:
-        """The account of the files that were read once more, by what is known of them now.
-
-        Lines whose entries were lost since stay counted by the same meaning, as values stay."""
-        sources = self._told.sources
-        for path in {*rework.state.files, *self._miscounted()}:
-            counted = rework.state.files.get(path, SourceFiles())
-            counted.meaning = files_meaning(sources, path)
-            kept = self.state.files.get(path, counted)
-            if kept.meaning != counted.meaning or kept.lines <= counted.lines:
-                self.state.files[path] = counted
-
-    def _drop_jobs(self) -> None:
-        self._recalibration = None
-        if self._rework is not None:
-            self._rework.close()
-            self._rework = None
-
     def _recall(self, sequences: Iterable[Sequence]) -> Iterator[Item]:
         return recalled(self._journal, sequences, self._note_damage)
 
     # -- beginning -------------------------------------------------------------------------
+
+    def _learn_all(self, checkpoint: dict[str, Any] | None) -> Learned:
+        """All that was ever entered, with a mark for each entry."""
+        items = list(meanings_behind(self._journal, checkpoint, self._note_damage))
+        last = max((s for s, e in items if e.kind == Kind.CONFIGURATION), default=START)
+        known = NOTHING_LEARNED
+        for sequence, entry in items:
+            if entry.kind != Kind.CONFIGURATION or sequence == last:  # the others take long to read
+                with self._guard.at(BEGINNING, sequence.number, sequence.number):
+                    known = learned(known, [(sequence, entry)])
+        return known
+
+    def _try_again(self) -> None:
+        """Records that were set aside and no longer are."""
+        files = try_again(self.state, self._guard.aside, self.sources, self._recall)
+        outputs = [own for path in files for own in self.plan.routes.get(path, {}).values()]
+        if outputs:
+            self._derive_from_journal({segment.channel for own in outputs for segment in own})
 
     def _note_damage(self, damage: Exception) -> None:
         if isinstance(damage, DamagedRow):

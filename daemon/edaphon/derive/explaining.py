@@ -17,15 +17,16 @@ from edaphon.derive.deriver import BATCH
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.meanings import MEANINGS, knowledge_of, last_sources, recalled
 from edaphon.derive.plan import Plan, Segment, plan_of
-from edaphon.derive.sources import Sources
+from edaphon.derive.sources import Decoded, Sources
 from edaphon.derive.state import State
 from edaphon.derive.step import Item, Line, counted_files, sources_of
 from edaphon.facts import Knowledge
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
+from edaphon.journal.guard import Aside
 from edaphon.nouns import Float, Int, Observations, Sequence, demoted_rank
 from edaphon_calibration.chain import Calibrated
 from edaphon_calibration.units import SAME
-from edaphon_drivers.faults import Fault
+from edaphon_drivers.faults import Fault, Refused
 from edaphon_drivers.payloads import unpack_piece
 from edaphon_drivers.readings import Reading
 
@@ -93,6 +94,13 @@ class History:
     knowledge: Knowledge
     sources: Sources
     plan: Plan
+    aside: Mapping[int, Aside] = field(default_factory=dict)  # by number, never decoded
+
+    def decode(self, place: Sequence, entry: Entry, sources: Sources | None = None) -> Decoded:
+        """By the configuration in force there, or other `sources`. Raises Fault."""
+        if (aside := self.aside.get(place.number)) is not None:
+            raise Refused("an entry that is not set aside", aside.why, str(place))
+        return (sources or self.sources_at(place)).decode(entry)
 
     def sources_at(self, place: Sequence) -> Sources:
         """The configuration in force there, in the light of what was said since."""
@@ -137,7 +145,8 @@ class History:
 def history_of(journal: JournalReader) -> History:
     """Reads the whole journal once, in bounded memory; damaged rows are passed over."""
     kinds = MEANINGS | {Kind.CLOCK, Kind.IDENTITY, Kind.GAP}
-    told = list(journal.scan(kinds=kinds, on_damage=lambda _: None))
+    scanned = journal.scan(kinds=kinds, on_damage=lambda _: None)
+    told = [item for item in scanned if item[0].number not in journal.aside]
 
     def only(*wanted: Kind) -> tuple[Item, ...]:
         return tuple(item for item in told if item[1].kind in wanted)
@@ -151,6 +160,7 @@ def history_of(journal: JournalReader) -> History:
         knowledge,
         sources,
         plan_of(knowledge, sources),
+        journal.aside,
     )
 
 
@@ -164,7 +174,7 @@ def readings_of(
     """
     entry = journal.entry(place)
     sources = history.sources_at(place)
-    readings = sources.decode(entry).readings
+    readings = history.decode(place, entry, sources).readings
     reader = sources.files.get(entry.source)
     if reader is None or any(r.time_ns == time_ns for r in readings):
         return readings
@@ -172,7 +182,7 @@ def readings_of(
     names = {"", entry.source}
     items = journal.scan(sources=names, kinds=kinds, on_damage=lambda _: None)
     before = takewhile(lambda item: item[0] < place, items)
-    known = counted_files(before, history.sources, partial(recalled, journal))
+    known = counted_files(before, history.sources, partial(recalled, journal), journal)
     piece = unpack_piece(entry.payload)
     account = known.get(entry.source, SourceFiles()).file(piece.name)
     return tuple(r for one, _ in account.read(piece, reader) for r in one.readings)
@@ -279,7 +289,12 @@ class _Derivation:
             return None
         sources = self._history.sources
         line = Line(
-            State(), self._plan, Sources(), partial(recalled, self._journal), latest=sources
+            State(),
+            self._plan,
+            Sources(),
+            partial(recalled, self._journal),
+            latest=sources,
+            journal=self._journal,
         )
         line.step(self._history.before(start))
         for batch in self._batches(start, self._record):
@@ -345,16 +360,17 @@ class _Derivation:
         for batch in self._batches(end, limit):
             for item in batch:
                 found.append(item)
-                wanted -= item[1].kind == Kind.RECORD and self._is_of(item[1], source, paths)
+                wanted -= item[1].kind == Kind.RECORD and self._is_of(item, source, paths)
                 if wanted <= 0 or len(found) >= _LOOKS_FORWARD:
                     return found
         return found
 
-    def _is_of(self, entry: Entry, source: str, paths: set[str]) -> bool:
+    def _is_of(self, item: Item, source: str, paths: set[str]) -> bool:
+        place, entry = item
         if entry.source != source:
             return False
         try:
-            return self._history.sources.decode(entry).path in paths
+            return self._history.decode(place, entry, self._history.sources).path in paths
         except Fault:
             return False
 

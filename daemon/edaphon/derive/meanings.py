@@ -57,8 +57,18 @@ def meanings_behind(
 
     A journal with a summary knows its own places, its second copies those of files that are lost;
     without a summary each entry behind the checkpoint is looked at. A damaged row costs itself
-    alone.
+    alone; one that is set aside is passed over.
     """
+    aside = journal.aside
+    found = _meanings_behind(journal, table, on_damage)
+    yield from (item for item in found if item[0].number not in aside)
+
+
+def _meanings_behind(
+    journal: JournalReader,
+    table: Mapping[str, Any] | None,
+    on_damage: Callable[[Exception], None],
+) -> Iterator[Item]:
     places = {Sequence.of(number) for number in table["meanings"]} if table is not None else set()
     if journal.summary is None:
         start = Sequence.of(table["position"]) if table is not None else START

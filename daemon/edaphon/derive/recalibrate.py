@@ -134,6 +134,23 @@ class Recalibration:
         self.latest = Latest.of_json(table["latest"]) if table["latest"] else None
         self.last_sequence = table["last_sequence"]
 
+    def beside(self, runs: list[Observations]) -> list[Observations] | None:
+        """Live rows without revisions behind the place that is reached; the work issues these.
+
+        It does with all that it remembers. None where a reading comes behind that place: the work
+        has not seen it, and the channel must be read from the journal.
+        """
+        kept: list[Observations] = []
+        for run in runs:
+            behind = run.time_ns < self.position_ns
+            if run.channel != self.channel or run.ordinal is not None or not behind.any():
+                kept.append(run)
+            elif (run.sequence[behind] > self.last_sequence).any():
+                return None
+            elif not behind.all():
+                kept.append(chosen(run, ~behind))
+        return kept
+
     def turn(self, limit: int) -> Slice | None:
         """The next rows, some `limit`; None: all is done. Raises NeedsJournal."""
         old = self._next(limit)

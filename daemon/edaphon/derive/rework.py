@@ -7,8 +7,10 @@ from pathlib import Path
 from edaphon.derive.plan import Plan
 from edaphon.derive.sources import Sources
 from edaphon.derive.state import Latest, Memory, State
-from edaphon.derive.step import Item, Line
+from edaphon.derive.step import ALL, Item, Line
+from edaphon.derive.suspects import ONE_BY_ONE, span
 from edaphon.journal import DamagedRow, JournalReader, Kind
+from edaphon.journal.guard import AGAIN, Guard
 from edaphon.journal.losses import losses_in
 from edaphon.nouns import Sequence
 from edaphon.series import Series
@@ -32,15 +34,17 @@ class Rework:
         recall: Callable[[Iterable[Sequence]], Iterable[Item]],
         latest: Sources,
         counted: Iterable[str] = (),
+        guard: Guard | None = None,
     ) -> None:
         """`counted` are paths whose files are only counted again."""
+        self._guard = guard or Guard(None)
         self.plan = plan
         self._journal = journal
         self._scratch = scratch
         remove_series(scratch)
         self.series = Series(scratch)
-        self._line = Line(State(), plan, Sources(), recall, latest=latest)
-        self._position = Sequence(0, 0)
+        self._line = Line(State(), plan, Sources(), recall, latest=latest, journal=journal)
+        self.position = Sequence(0, 0)  # up to which all is derived
         # Ranges of entries that can't be read, by number: nothing is known against their rows.
         self.unreadable = missing_ranges(journal)
         # A record's source is its path, or for a broker the first part of the path.
@@ -62,25 +66,46 @@ class Rework:
     def turn(self, live: Sequence, limit: int, readings: int = READINGS) -> bool:
         """Derive a slice; True once everything up to `live` is derived."""
         try:
-            items = self._journal.after(self._position, limit, BATCH_BYTES)
+            items = self._journal.after(self.position, limit, BATCH_BYTES)
         except DamagedRow as damage:
             self.unreadable.append((damage.first.number, damage.last.number))
-            self._position = damage.last
+            self.position = damage.last
             return False
         items = [item for item in items if item[0] <= live]
         own = [item for item in items if self._concerns(item)]
         if not items and not self._line.state.due:
             return True
-        runs = self._line.step(own, readings)
-        if self._line.taken < len(own):
-            self._position = own[self._line.taken - 1][0] if self._line.taken else self._position
+        taken = self._taken(own, readings)
+        if taken < len(own):
+            self.position = own[taken - 1][0] if taken else self.position
         elif items:
-            self._position = items[-1][0]
-        if runs:
-            self.series.merge(runs, self.plan.texts)
+            self.position = items[-1][0]
         if self.series.unflushed_rows > _FLUSH_ROWS:
             self.series.flush()
-        return self._position >= live and not self._line.state.due
+        return self.position >= live and not self._line.state.due
+
+    def _taken(self, own: list[Item], readings: int) -> int:
+        """How many entries a turn has taken; one by one where one of them is to be found."""
+        if not any(one.work == AGAIN for one in self._guard.suspects):
+            return self._step(own, readings)
+        at = 0
+        for _ in range(ONE_BY_ONE):
+            one = [] if self._line.state.due else own[at : at + 1]
+            at += self._step(one, readings, 1)
+        return at
+
+    def _step(self, batch: list[Item], readings: int, entries: int = ALL) -> int:
+        due = self._line.state.due
+        if not batch and not due:
+            return 0
+        due, place = (
+            (due[:1], Sequence.of(due[0])) if due and entries == 1 else (due, self.position)
+        )
+        with self._guard.at(AGAIN, *span(due, batch, place)):
+            runs = self._line.step(batch, readings, entries)
+            if runs:
+                self.series.merge(runs, self.plan.texts)
+        return self._line.taken
 
     def _concerns(self, item: Item) -> bool:
         entry = item[1]

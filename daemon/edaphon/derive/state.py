@@ -139,6 +139,7 @@ class State:
     latest: dict[str, Latest] = field(default_factory=dict)  # by channel
     files: dict[str, SourceFiles] = field(default_factory=dict)  # by path
     notes: dict[str, dict[str, int]] = field(default_factory=dict)  # by path and what, records
+    aside: list[int] = field(default_factory=list)  # records that the guard has set aside
     configuration: int = 0  # sequence of the configuration in force, 0 before the first
     placed: int = 0  # the highest sequence of a record that was placed
     displaced: list[tuple[int, int]] = field(default_factory=list)  # placed behind later ones
@@ -169,6 +170,7 @@ class State:
             "seen": self.seen,
             "latest": {channel: last.to_json() for channel, last in self.latest.items()},
             "notes": self.notes,
+            "aside": self.aside,
             "configuration": self.configuration,
             "placed": self.placed,
             "displaced": self.displaced,
@@ -197,6 +199,7 @@ class State:
             seen=dict(table["seen"]),
             latest={channel: Latest.of_json(last) for channel, last in table["latest"].items()},
             notes={path: dict(own) for path, own in table.get("notes", {}).items()},
+            aside=list(table.get("aside", [])),
             configuration=table["configuration"],
             placed=table["placed"],
             displaced=[(lowest, highest) for lowest, highest in table["displaced"]],

@@ -20,7 +20,8 @@ from edaphon.derive.plan import Plan
 from edaphon.derive.segments import LINE_VERSION, Segment
 from edaphon.derive.sources import Decoded, Note, Sources
 from edaphon.derive.state import State, Uplink, UplinkConflicts
-from edaphon.journal import Entry, Kind, Purpose
+from edaphon.journal import Entry, JournalReader, Kind, Purpose
+from edaphon.journal.guard import Aside
 from edaphon.nouns import DEMOTED, Observations, Sequence
 from edaphon.written import read_document
 from edaphon_calibration.flags import Flag
@@ -81,8 +82,15 @@ class Line:
         latest: Sources | None = None,
         on_lost_line: Callable[[LostLine], None] = lambda _: None,
         on_note: Callable[[Note], None] = lambda _: None,
+        journal: JournalReader | None = None,
     ) -> None:
-        """`latest` are the sources as said last, where entries of the past are derived again."""
+        """`latest` are the sources as said last, where entries of the past are derived again.
+
+        Entries that the journal's guard has set aside are passed over.
+        """
+        self._journal = journal
+        self._aside: Mapping[int, Aside] = {}
+        self._left = ALL  # entries that the step may still take
         self.state = state
         self.plan = plan
         self.sources = sources
@@ -103,19 +111,25 @@ class Line:
         # Numbers of the same records that chains take beside their own, by output.
         self._reported: defaultdict[Segment, dict[str, list[float]]] = defaultdict(dict)
 
-    def step(self, batch: Iterable[Item], most: int = ALL) -> list[Observations]:
+    def step(
+        self, batch: Iterable[Item], most: int = ALL, entries: int = ALL
+    ) -> list[Observations]:
         """What the entries mean, in runs; the state goes on to behind the last one that is taken.
 
         No further one is taken once they hold `most` readings, or while `state.due` is not empty;
         with a `most` also after a second: what is slow to decode lets others have their turn.
+        At most so many `entries` are taken, those that waited for their clock included.
         """
         self._until_s = monotonic() + TURN_S if most < ALL else inf
+        self._left = entries
+        self._aside = self._journal.aside if self._journal is not None else {}
         self._places = []
         self._readings = self.taken = 0
         self._take_due(most)
         for sequence, entry in batch:
-            if self.state.due or self._enough(most):
+            if self.state.due or self._left <= 0 or self._enough(most):
                 break
+            self._left -= 1
             self._place_now = sequence.number
             self._take(sequence, entry)
             self._take_due(most)
@@ -151,8 +165,17 @@ class Line:
             found.extend(runs)
         return found
 
+    def _pass_over(self, sequence: Sequence, entry: Entry) -> None:
+        """An entry that is set aside: its bytes are kept, and what they mean is not known."""
+        self.state.aside.append(sequence.number)
+        self._refuse(sequence, entry, f"set aside: {self._aside[sequence.number].why}")
+
     def _take(self, sequence: Sequence, entry: Entry) -> None:
-        if entry.kind == _RECORD:
+        if sequence.number in self._aside:
+            if entry.kind == _RECORD:
+                self.state.counts.records += 1
+                self._pass_over(sequence, entry)
+        elif entry.kind == _RECORD:
             self.state.counts.records += 1
             if entry.boot not in self.state.boots:
                 self.state.held.setdefault(entry.boot, []).append(sequence.number)
@@ -183,8 +206,12 @@ class Line:
     def _take_due(self, most: int) -> None:
         """Records that waited for their clock, as if they had come with its entry."""
         due, taken = self.state.due, 0
-        while taken < len(due) and not self._enough(most):
+        while taken < len(due) and self._left > 0 and not self._enough(most):
+            self._left -= 1
             for sequence, record in self._recall([Sequence.of(due[taken])]):
+                if sequence.number in self._aside:
+                    self._pass_over(sequence, record)
+                    continue
                 self._place_now = self.state.boots[record.boot][1]
                 self._record(sequence, record)
             taken += 1
@@ -425,10 +452,13 @@ def files_meaning(sources: Sources, path: str) -> str:
 
 
 def counted_files(
-    items: Iterable[Item], latest: Sources, recall: Callable[[Iterable[Sequence]], Iterable[Item]]
+    items: Iterable[Item],
+    latest: Sources,
+    recall: Callable[[Iterable[Sequence]], Iterable[Item]],
+    journal: JournalReader | None = None,
 ) -> dict[str, SourceFiles]:
     """By path, the account of the lines of all files, from the records themselves."""
-    line = Line(State(), Plan(), Sources(), recall, latest=latest)
+    line = Line(State(), Plan(), Sources(), recall, latest=latest, journal=journal)
     for item in items:
         line.step([item])
     for path, files in line.state.files.items():

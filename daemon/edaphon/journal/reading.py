@@ -2,8 +2,9 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from edaphon.databases import AT_FAULT, StorageFault, fault_of
 from edaphon.journal.copies import COPIED, Copies, copies_in, copies_version, is_copied
 from edaphon.journal.entry import Entry, Kind
 from edaphon.journal.files import file_numbers, file_path, is_sealed
+from edaphon.journal.guard import Aside, Guard, set_aside
 from edaphon.journal.rows import (
     Row,
     connect_reading,
@@ -63,8 +65,18 @@ class JournalReader:
     def __init__(self, folder: Path, with_copies: bool = True) -> None:
         self.folder = folder
         self.summary: Summary | None = None  # the one writer may know it: see Journal.summarise
+        self.guard: Guard | None = None  # the one writer has it
         self._with_copies = with_copies
         self._copies: tuple[object, Copies] = None, Copies()
+
+    @property
+    def aside(self) -> Mapping[int, Aside]:
+        """By number, the entries that ended the service twice: nobody asks what they mean."""
+        return self.guard.aside if self.guard is not None else self._aside
+
+    @cached_property
+    def _aside(self) -> Mapping[int, Aside]:
+        return set_aside(self.folder)
 
     @property
     def copies(self) -> Copies:

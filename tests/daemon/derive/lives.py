@@ -27,6 +27,7 @@ from edaphon.facts import (
 )
 from edaphon.journal import DamagedRow, Entry, Kind
 from edaphon.journal.copies import Copies
+from edaphon.journal.guard import Aside
 from edaphon.nouns import Observations, Sequence
 from edaphon.series import DAY_NS, Series
 from edaphon.sinks.feed import SeriesFeed, cursor_name
@@ -84,6 +85,7 @@ class MemoryJournal:
 
     summary = None
     copies = Copies()
+    aside: Mapping[int, Aside] = {}
 
     def __init__(self, entries: Several[Entry]) -> None:
         self.entries = entries

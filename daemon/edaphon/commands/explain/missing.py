@@ -142,7 +142,7 @@ def _became(
     history: History, place: Sequence, entry: Entry, deployed: list[Deployment]
 ) -> Iterator[str]:
     try:
-        decoded = history.sources_at(place).decode(entry)
+        decoded = history.decode(place, entry)
     except Fault as fault:
         yield f"record {place} of {entry.source} is a dead letter: {fault}"
         return
