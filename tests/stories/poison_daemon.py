@@ -44,4 +44,5 @@ if __name__ == "__main__":
     sources.decode_json = decode  # type: ignore[attr-defined]
     if not harm.startswith("long "):
         guard.STANDS_S = STANDS_S
+    guard.UNSURE_ENDS = 4  # of kills that may be anybody's; each costs a start
     main(["run", file])

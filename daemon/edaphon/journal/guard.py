@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 NAME, TRACE = "guard", "guard.trace"
-UNSURE_ENDS = 4  # of an entry alone, by kills of which nothing is known
+UNSURE_ENDS = 12  # of an entry alone, by kills of which nothing is known
 # Of a step, in seconds of processor time of the process: no slow disk, sleep or clock counts.
 STANDS_S = 30.0
 # What is worked on: new entries, the journal once more, the facts at a start, their plan.

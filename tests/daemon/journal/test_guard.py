@@ -66,8 +66,9 @@ def test_kills_from_outside_blame_an_entry_only_when_they_meet_it_again_and_agai
     for n in (4, 5, 4, 6, 7, 4):
         life(tmp_path, first=n, last=n, is_killed=True)
     assert not Guard(tmp_path, BOOT).aside
-    life(tmp_path, first=4, last=4, is_killed=True)
-    assert UNSURE_ENDS == 4
+    for _ in range(UNSURE_ENDS - 3):
+        assert not Guard(tmp_path, BOOT).aside
+        life(tmp_path, first=4, last=4, is_killed=True)
     guard = Guard(tmp_path, BOOT)
     assert list(guard.aside) == [4]
     assert "killed" in guard.aside[4].why
