@@ -194,3 +194,11 @@ def test_what_pyproject_asks_for_is_pinned() -> None:
         re.findall("^([a-z0-9-]+)==", (ROOT / "requirements/test.txt").read_text(), re.MULTILINE)
     )
     assert asked <= pinned
+
+
+def test_each_door_of_security_names_tests_that_there_are() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (ROOT / "SECURITY.md").read_text())
+    assert len(named) > 20
+    for file, test in named:
+        assert (ROOT / file).is_file(), file
+        assert f"def {test}(" in (ROOT / file).read_text() or not test, f"{file}::{test}"
