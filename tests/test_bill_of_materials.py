@@ -64,7 +64,8 @@ def test_the_bill_names_the_files_beside_it_by_their_hashes(built, bill):
 
 def test_parts_that_are_installed_state_a_licence(bill):
     lacking = {part["name"] for part in bill["components"] if not part.get("licenses")}
-    assert lacking <= {"colorama"}  # of another system
+    # One is of another system; the engine of codecs names no licence in its package's metadata.
+    assert lacking <= {"colorama", "quickjs-ng"}
     classes = [one for part in bill["components"] for one in part.get("licenses", ())]
     assert any("expression" in one for one in classes)
 

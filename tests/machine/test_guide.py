@@ -163,7 +163,7 @@ def test_the_first_steps_work_word_for_word(machine: Debian) -> None:
     written, good, *reached, then = shown.splitlines()
     assert written == "edaphon.toml written. Edit it, then: edaphon check edaphon.toml"
     assert good.startswith("good: ")
-    assert {line.split()[0] for line in reached} == {"writes", "listens"}
+    assert {line.split()[0] for line in reached} == {"writes", "connects", "listens"}
     assert then == "next: edaphon run edaphon.toml"
     status = the_block("edaphon status").text.strip()
     start = the_block("edaphon run").text.strip()

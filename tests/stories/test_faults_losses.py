@@ -72,7 +72,7 @@ def label(row: Row) -> str:
 
 
 def left_out(_: str, names: list[str]) -> set[str]:
-    return {"control.sock"} & set(names)
+    return {"control.sock", "page.sock"} & set(names)
 
 
 def lines_of(folder: Path) -> list[dict[str, Any]]:

@@ -86,7 +86,7 @@ def test_a_disk_that_refuses_any_operation_loses_nothing_that_was_acknowledged(
     def lay(case: Case) -> tuple[Path, dict[str, Any]]:
         folder = laid_station(tmp_path / f"c{next(numbers)}", old)
         if case.start == "old folder":
-            left_out = shutil.ignore_patterns("control.sock")
+            left_out = shutil.ignore_patterns("*.sock")
             shutil.copytree(old.storage, folder / "storage", ignore=left_out)
         words = {"kinds": case.kinds, "errno": case.error, "at": case.at, "times": case.times}
         return folder, words

@@ -73,7 +73,7 @@ SHORT = [
 def log_of_a_start(folder: Path, whole: Station, case: tuple[str, str, int]) -> str:
     """Start on a harmed copy and stop; what it wrote. Fails where it does not run within 30 s."""
     file, name, seed = case
-    left_out = shutil.ignore_patterns("control.sock")
+    left_out = shutil.ignore_patterns("*.sock")
     shutil.copytree(whole.folder, folder, ignore=left_out)
     config = folder / "edaphon.toml"
     config.write_text(config.read_text().replace(str(whole.folder), str(folder)))

@@ -6,12 +6,11 @@ from edaphon.commands.control import DaemonRefuses
 from edaphon.derive import ALWAYS
 from edaphon.derive.chains import Range
 from edaphon.nouns import Observations
-from edaphon.series import DAY_NS, Series
+from edaphon.series import Series
 from edaphon_calibration.errors import suggestion
 
 __all__ = ["ranges_from", "runs_within"]
 
-MOST_DAYS = 32
 MOST_ROWS = 250_000  # in one answer, some 40 MB of JSON
 
 
@@ -19,11 +18,6 @@ def runs_within(series: Series, channel: str, start_ns: int, end_ns: int) -> lis
     """Observations with start_ns <= time < end_ns; raises DaemonRefuses for too many of them."""
     runs: list[Observations] = []
     n = 0
-    if end_ns - start_ns > MOST_DAYS * DAY_NS:
-        raise DaemonRefuses(
-            f"expected at most {MOST_DAYS} days in one request, got"
-            f" {(end_ns - start_ns) / DAY_NS:.0f}; `edaphon query` reads any time"
-        )
     for run in series.runs(channel, start_ns, end_ns):
         n += len(run)
         if n > MOST_ROWS:
