@@ -5,6 +5,7 @@ within its reach: no files, no network, no modules, no clock but the uplink's ow
 It runs in a process of its own, which is killed when it exceeds a limit.
 """
 
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ __all__ = ["INSTALL", "Codec", "decode_with"]
 
 INSTALL = "./run install --codecs"  # in the folder of edaphon
 LONGEST_TEXT = 1 << 20
+MOST_WORDS = 200  # characters of what a codec says, in an error
 _STACK_BYTES = 256 * 1024
 _ONLY_LOAD = -1
 _MIB = 1 << 20
@@ -77,7 +79,7 @@ class Codec:
         self.load()
         made = self._run(data, f_port, received_ns).get("data")
         if not isinstance(made, dict):
-            raise Garbled("an object as the codec's data", repr(made)[:80], self.name)
+            raise Garbled("an object as the codec's data", _short(made), self.name)
         return made
 
     def _run(self, data: bytes, f_port: int, received_ns: int | None) -> Mapping[str, Any]:
@@ -92,26 +94,38 @@ class Codec:
             raise Garbled("a codec that runs to its end", stopped.why, self.name) from None
         if answer.kind != codec_child.ANSWERED:
             raise self._stopped(answer.text or "out of memory", loading)
-        try:
-            table: dict[str, Any] = orjson.loads(answer.text)
-        except orjson.JSONDecodeError:
-            raise Garbled("JSON in UTF-8 from the codec", answer.text[:80], self.name) from None
+        table = self._parsed(answer.text)
         self._expect_data(table, loading)
+        return table
+
+    def _parsed(self, text: str) -> Mapping[str, Any]:
+        """The table of an answer, whatever the codec made of the JSON around it."""
+        if len(text) > LONGEST_ANSWER:
+            raise self._too_long_answer()
+        try:
+            table = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            raise Garbled("JSON in UTF-8 from the codec", text[:80], self.name) from None
+        if not isinstance(table, dict):
+            raise Garbled("an object from the codec", _short(table), self.name)
         return table
 
     def _expect_data(self, answer: Mapping[str, Any], loading: bool) -> None:
         kind = Refused if loading else Garbled
         if "errors" in answer:
-            raise Garbled("an uplink that its codec accepts", str(answer["errors"]), self.name)
+            raise Garbled("an uplink that its codec accepts", _short(answer["errors"]), self.name)
         if answer.get("fault") == "no function":
             raise Refused("decodeUplink, Decode or Decoder in a codec", self.name, self.name)
         if answer.get("fault") == "too long":
-            raise Garbled(f"at most {LONGEST_ANSWER} characters of JSON", "more", self.name)
+            raise self._too_long_answer()
         if "fault" in answer:
-            raise Garbled("an object from the codec", str(answer["fault"]), self.name)
+            raise Garbled("an object from the codec", _short(answer["fault"]), self.name)
         if "threw" in answer:
             words = answer["threw"] or "out of memory"
-            raise kind("a codec that runs to its end", str(words), self.name)
+            raise kind("a codec that runs to its end", _short(words), self.name)
+
+    def _too_long_answer(self) -> Garbled:
+        return Garbled(f"at most {LONGEST_ANSWER} characters of JSON", "more", self.name)
 
     def _stopped(self, words: str, loading: bool) -> Garbled | Refused:
         kind = Refused if loading else Garbled
@@ -135,6 +149,12 @@ def decode_with(
     Their origin is `reported`, as of plain JSON: they were made here, from bytes that are kept.
     """
     return decode_object(codec.decode(data, f_port, received_ns), fields)
+
+
+def _short(value: object) -> str:
+    """What a codec gave, for a person: a text, or any other value as Python shows it."""
+    text = value if isinstance(value, str) else reprlib.repr(value)
+    return text[:MOST_WORDS]
 
 
 def _checked_text(text: str, name: str) -> str:

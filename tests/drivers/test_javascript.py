@@ -279,6 +279,49 @@ def test_a_codec_that_bends_the_builtins_misleads_only_itself():
     assert made(bent + "return { data: { a: input.bytes[0] } };") == {"a": 1}
 
 
+FORGED = (
+    "return 5",
+    "return true",
+    "return null",
+    "return 'errors fault threw'",
+    "return ['errors']",
+    "return { toJSON: 0, errors: { a: 'x'.repeat(60000) } }",
+    "return { toJSON: 0, data: {}, threw: [[1]] }",
+)
+
+
+@pytest.mark.parametrize("place", ["load", "call"])
+@pytest.mark.parametrize("act", FORGED)
+def test_an_answer_that_the_codec_forges_is_a_fault_in_few_words(act, place):
+    """It may bend how the frame around it writes its answer."""
+    text = f"Object.prototype.toJSON = function () {{ {act}; }};"
+    text += "function decodeUplink(input) { return { data: { t: 1 } }; }"
+    codec = Codec(text if place == "load" else "", "forged.js")
+    if place == "call":
+        codec = Codec(
+            "function decodeUplink(input) { Object.prototype.toJSON = function () {"
+            f" {act}; }}; return {{ data: {{ t: 1 }} }}; }}",
+            "forged.js",
+        )
+    with pytest.raises(Fault) as caught:
+        codec.decode(b"\x01", 2)
+    assert len(caught.value.came) <= 1000
+
+
+def test_words_of_a_codec_are_cut_whatever_it_makes_of_texts():
+    bent = "String.prototype.slice = function () { return 'x'.repeat(60000); }; throw new Error(1);"
+    with pytest.raises(Garbled) as caught:
+        made(bent)
+    assert len(caught.value.came) <= 1000
+    with pytest.raises(Garbled, match="at most 65536"):
+        made(bent.replace("60000", "900000"))
+
+
+def test_a_list_as_deep_as_json_may_be_is_a_fault():
+    with pytest.raises(Garbled, match="an object as the codec's data"):
+        made("let d = [1]; for (let i = 0; i < 990; i++) d = [d]; return { data: d };")
+
+
 def test_threads_may_share_a_codec():
     codec, found = Codec(EM500, "em500.js"), []
 

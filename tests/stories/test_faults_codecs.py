@@ -131,8 +131,7 @@ class Plot:
         publish(self.broker, uplinks)
 
     def values(self, channel: str) -> list[float]:
-        rows = self.station.ask("series", channel=channel, start_ns=0, end_ns=2**62)
-        return list(rows["value"])
+        return list(self.station.rows(channel)["value"])
 
 
 @pytest.fixture
