@@ -1,6 +1,7 @@
 """A serial port as a link: exclusive, opened by path, and every trouble with it is a LinkDown."""
 
 import errno
+import os
 import select
 import termios
 from collections.abc import Iterator
@@ -81,13 +82,17 @@ class SerialLink:
         try:
             yield
         except (OSError, ValueError, TypeError, termios.error) as error:
-            raise LinkDown(f"{expected}; {_remedy(error)}", str(error), self.name) from error
+            number = _number(error)
+            remedy = _REMEDY if number is None else _REMEDIES.get(number, _REMEDY)
+            # pyserial's own words hold the path twice: the reason behind them would be cut off
+            came = str(error) if number is None else os.strerror(number)
+            raise LinkDown(f"{expected}; {remedy}", came, self.name) from error
 
 
-def _remedy(error: Exception) -> str:
-    """What to do about it; a lock that another program holds is only named in the text."""
+def _number(error: Exception) -> int | None:
+    """The errno of it, None if it has none; a lock of another program is only named in the text."""
     if "exclusively lock" in str(error):
-        return _REMEDIES[errno.EBUSY]
+        return errno.EBUSY
     behind = error.__context__  # pyserial keeps what the terminal said only there
     number = behind.args[0] if isinstance(behind, termios.error) else getattr(error, "errno", None)
-    return _REMEDIES.get(number, _REMEDY) if number is not None else _REMEDY
+    return number if isinstance(number, int) else None

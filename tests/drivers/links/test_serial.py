@@ -12,3 +12,10 @@ from edaphon_drivers.links.serial import SerialLink
 def test_a_port_that_is_none_or_is_gone_is_told_apart(path, remedy):
     with pytest.raises(LinkDown, match=remedy):
         SerialLink(path)
+
+
+def test_the_reason_of_a_long_path_is_whole_and_the_path_stands_once():
+    path = "/dev/serial/by-id/usb-FTDI_USB-RS485_FT4XYZ12-if00-port0"
+    with pytest.raises(LinkDown) as down:
+        SerialLink(path)
+    assert str(down.value).endswith(f"got No such file or directory from {path}")
