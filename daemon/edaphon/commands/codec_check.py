@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterator
 
 from edaphon.config import Configuration, LorawanSource
+from edaphon.config.codecs import read_codec
 from edaphon.written import Complaint, Document
-from edaphon.written.reading import read_text
 from edaphon_drivers.faults import Fault
 
 __all__ = ["codec_complaints"]
@@ -49,9 +49,11 @@ def _why_not(source: LorawanSource) -> str | None:
     if engine_folder() is None or source.codec_file is None:
         return None  # the lack of the engine is one line of its own
     try:
-        Codec(read_text(source.codec_file), str(source.codec_file)).load()
-    except UnicodeDecodeError:
-        return "expected UTF-8, got other bytes"
+        text = read_codec(source.codec_file)
+    except (UnicodeDecodeError, OSError):
+        return None  # a mistake of the configuration already: no engine gets such a file
+    try:
+        Codec(text, str(source.codec_file)).load()
     except (Fault, OSError) as error:
         return str(error)
     return None

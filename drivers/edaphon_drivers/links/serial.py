@@ -84,8 +84,8 @@ class SerialLink:
         except (OSError, ValueError, TypeError, termios.error) as error:
             number = _number(error)
             remedy = _REMEDY if number is None else _REMEDIES.get(number, _REMEDY)
-            # pyserial's own words hold the path twice: the reason behind them would be cut off
-            came = str(error) if number is None else os.strerror(number)
+            # pyserial's own words hold the path twice, or guesses in brackets: Fault would cut them
+            came = str(error).partition(" (")[0] if number is None else os.strerror(number)
             raise LinkDown(f"{expected}; {remedy}", came, self.name) from error
 
 

@@ -15,7 +15,7 @@ TEXTS = {
     "good": GOOD,
     "endless": "for (;;);" + GOOD,
     "native": "[].reverse.call({ length: 2 ** 53 - 1 });" + GOOD,
-    "broken": "function (",
+    "broken": "function decodeUplink(",
     "none": "function decode() {}",
 }
 
