@@ -20,6 +20,7 @@ _REMEDIES = {
     errno.EPERM: "let this user use the port (group dialout)",
     errno.EBUSY: "stop the program that uses the port",
     errno.EAGAIN: "stop the program that uses the port",
+    errno.EINVAL: "name a baud and format that the adapter can do",
     errno.ENOTTY: "name a serial port, this is none",
 }
 _REMEDY = "check plug, cable and power of the adapter"
@@ -93,6 +94,8 @@ def _number(error: Exception) -> int | None:
     """The errno of it, None if it has none; a lock of another program is only named in the text."""
     if "exclusively lock" in str(error):
         return errno.EBUSY
-    behind = error.__context__  # pyserial keeps what the terminal said only there
-    number = behind.args[0] if isinstance(behind, termios.error) else getattr(error, "errno", None)
+    for raised in (error, error.__context__):  # pyserial keeps what the terminal said only there
+        if isinstance(raised, termios.error):
+            return int(raised.args[0])
+    number = getattr(error, "errno", None)
     return number if isinstance(number, int) else None
