@@ -217,6 +217,8 @@ def _readable(path: Path, error: OSError) -> str:
     if isinstance(error, FileNotFoundError) and path.name == CONFIG_NAME:
         here = "" if path == USUAL[-1] else f" {path}"
         return f"a configuration; write one with: edaphon init{here}"
+    if isinstance(error, FileNotFoundError):
+        return "the path of a file that is there"
     if isinstance(error, PermissionError):
         return f"a file that this account can read: {denied(path, error)}"
     if error.errno == EFBIG:
