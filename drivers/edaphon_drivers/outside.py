@@ -59,9 +59,10 @@ def open_file(path: str | Path, within: str | Path | None = None) -> io.FileIO:
 def read_certificates(path: Path) -> str:
     """The text of a PEM file; OSError for what is none.
 
-    OpenSSL would wait for a pipe, and read a device for ever.
+    OpenSSL would wait for a pipe, and read a device for ever. A link may lead anywhere, as those of
+    /etc/ssl/certs and of certbot do: nothing but certificates is taken, and none of it is shown.
     """
-    with open_file(path, path.parent) as file:
+    with open_file(path) as file:
         text = file.read(_MOST_CERTIFICATE_BYTES).decode("ascii", "ignore")
     if "-----BEGIN CERTIFICATE-----" not in text:  # nothing would mean: trust the system's
         raise OSError(EINVAL, "no certificate in PEM", str(path))

@@ -4,7 +4,7 @@ import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from errno import EFBIG
+from errno import EFBIG, ELOOP
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -217,10 +217,14 @@ def _readable(path: Path, error: OSError) -> str:
     if isinstance(error, FileNotFoundError) and path.name == CONFIG_NAME:
         here = "" if path == USUAL[-1] else f" {path}"
         return f"a configuration; write one with: edaphon init{here}"
+    if isinstance(error, FileNotFoundError):
+        return "the path of a file that is there"
     if isinstance(error, PermissionError):
         return f"a file that this account can read: {denied(path, error)}"
     if error.errno == EFBIG:
         return "at most 1 MB in one file: divide it"
+    if error.errno == ELOOP:
+        return "the file itself in this folder, no link to another one"
     return "a file that this account can read"
 
 

@@ -55,7 +55,9 @@ def run(
         _log.info("recording into %s; `edaphon status` shows what comes in", service.layout.folder)
         if missing := len(lacking(service.config)):
             _log.info(
-                "ports, switches or files that can't be used: %d; see `edaphon check`", missing
+                "ports, switches or files that are not there yet or can't be used: %d; see"
+                " `edaphon check`",
+                missing,
             )
         while not stop.wait(WATCHDOG_S):
             if service.alive():

@@ -26,9 +26,8 @@ from edaphon.written.models import (
     toml_text,
     validated,
 )
-from edaphon.written.reading import read_bytes
 from edaphon.written.values import Secret
-from edaphon_drivers.outside import SYSFS, switch_trouble
+from edaphon_drivers.outside import SYSFS, read_certificates, switch_trouble
 from edaphon_drivers.sheets import Output, UnknownModel
 
 __all__ = [
@@ -122,7 +121,7 @@ def _no_file(document: Document, place: Place, path: Path) -> Iterator[Complaint
         if place[-1] == "codec_file":
             read_codec(path)
         else:
-            read_bytes(path, within=path.parent)
+            read_certificates(path)
     except FileNotFoundError:
         yield _lacking(document, place, path, "the path of a file that is there")
     except (OSError, UnicodeDecodeError) as error:

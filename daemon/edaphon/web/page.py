@@ -151,7 +151,7 @@ def _report(seen: Seen, now_ns: int, silent: bool) -> Report:
 def _strip(status: Status, now_ns: int, silent: bool) -> Strip:
     offset_s = status.site.utc_offset_s
     heard = [s.last_ns for s in status.sources if s.last_ns is not None]
-    last_ns = max(heard, default=status.journal.last_ns)
+    last_ns = max(heard, default=None if status.sources else status.journal.last_ns)
     last = "no record yet"
     if last_ns is not None:
         last = f"last record {age(now_ns - last_ns)}, at {moment(last_ns, now_ns, offset_s)}"

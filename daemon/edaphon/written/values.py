@@ -131,7 +131,7 @@ def about_text(ns: int) -> str:
 
 def _identifier(text: object) -> str:
     if not isinstance(text, str) or not _ID.fullmatch(text):
-        raise wrong("text in quotes of letters, digits and . _ : - (at most 64, no spaces)")
+        raise wrong("text in quotes of letters a to z, digits and . _ : - (at most 64, no spaces)")
     return text
 
 

@@ -1,6 +1,7 @@
 """A serial port as a link: exclusive, opened by path, and every trouble with it is a LinkDown."""
 
 import errno
+import os
 import select
 import termios
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ _REMEDIES = {
     errno.EPERM: "let this user use the port (group dialout)",
     errno.EBUSY: "stop the program that uses the port",
     errno.EAGAIN: "stop the program that uses the port",
+    errno.EINVAL: "name a baud and format that the adapter can do",
     errno.ENOTTY: "name a serial port, this is none",
 }
 _REMEDY = "check plug, cable and power of the adapter"
@@ -81,13 +83,19 @@ class SerialLink:
         try:
             yield
         except (OSError, ValueError, TypeError, termios.error) as error:
-            raise LinkDown(f"{expected}; {_remedy(error)}", str(error), self.name) from error
+            number = _number(error)
+            remedy = _REMEDY if number is None else _REMEDIES.get(number, _REMEDY)
+            # pyserial's own words hold the path twice, or guesses in brackets: Fault would cut them
+            came = str(error).partition(" (")[0] if number is None else os.strerror(number)
+            raise LinkDown(f"{expected}; {remedy}", came, self.name) from error
 
 
-def _remedy(error: Exception) -> str:
-    """What to do about it; a lock that another program holds is only named in the text."""
+def _number(error: Exception) -> int | None:
+    """The errno of it, None if it has none; a lock of another program is only named in the text."""
     if "exclusively lock" in str(error):
-        return _REMEDIES[errno.EBUSY]
-    behind = error.__context__  # pyserial keeps what the terminal said only there
-    number = behind.args[0] if isinstance(behind, termios.error) else getattr(error, "errno", None)
-    return _REMEDIES.get(number, _REMEDY) if number is not None else _REMEDY
+        return errno.EBUSY
+    for raised in (error, error.__context__):  # pyserial keeps what the terminal said only there
+        if isinstance(raised, termios.error):
+            return int(raised.args[0])
+    number = getattr(error, "errno", None)
+    return number if isinstance(number, int) else None

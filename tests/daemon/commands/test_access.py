@@ -39,8 +39,8 @@ def checked(station: Station, code: int = 0) -> dict[str, list[dict[str, object]
     return found
 
 
-def came(station: Station) -> list[str]:
-    return [str(complaint["came"]) for complaint in checked(station, 3)["complaints"]]
+def came(station: Station, code: int = 3) -> list[str]:
+    return [str(complaint["came"]) for complaint in checked(station, code)["complaints"]]
 
 
 def test_all_that_is_read_written_and_connected_to_has_its_line(tmp_path: Path) -> None:
@@ -196,6 +196,28 @@ def test_a_secret_is_not_recorded(tmp_path: Path, how: str) -> None:
     )
 
 
+@pytest.mark.parametrize("what", ["CERTIFICATE", "PRIVATE KEY"])
+def test_a_ca_file_may_be_a_link_as_those_of_the_system_and_holds_certificates(
+    tmp_path: Path, what: str
+) -> None:
+    """/etc/ssl/certs and certbot's `live` are folders of links to other folders."""
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "live").mkdir()
+    kept = tmp_path / "archive" / "chain1.pem"
+    kept.write_text(f"-----BEGIN {what}-----\nXk7QzpW66vR2mGt8\n-----END {what}-----\n")
+    link = tmp_path / "live" / "chain.pem"
+    link.symlink_to("../archive/chain1.pem")
+    code = 0 if what == "CERTIFICATE" else 3
+    tls = f'tls = true\nca_file = "{link}"\n'
+    shown = came(Station(tmp_path, [broker("localhost", more=tls)], []), code)
+    if what == "CERTIFICATE":
+        assert shown == []
+    else:
+        (words,) = shown
+        assert "no certificate in PEM" in words
+        assert "Xk7Qzp" not in words
+
+
 def test_a_fact_file_that_is_a_link_out_of_the_inbox_is_not_read(tmp_path: Path) -> None:
     hidden = tmp_path / "shadow"
     hidden.write_text("root = Xk7QzpW66vR2mGt8\n")
@@ -203,7 +225,9 @@ def test_a_fact_file_that_is_a_link_out_of_the_inbox_is_not_read(tmp_path: Path)
     (station.inbox / "evil.toml").symlink_to(hidden)
     (words,) = came(station)
     assert "a link that leaves" in words
-    assert "Xk7Qzp" not in call_plain("check", str(station.file), codes=(3,))[1]
+    shown = call_plain("check", str(station.file), codes=(3,))[1]
+    assert "the file itself in this folder, no link" in shown
+    assert "Xk7Qzp" not in shown
 
 
 @pytest.mark.parametrize("how", ["link", "secret", "zero", "large"])

@@ -8,10 +8,11 @@ import threading
 from pathlib import Path
 
 import pytest
+import typer
 from tests.daemon.commands.calling import call_plain
 from tests.programs import wait_until
 
-from edaphon.commands import control
+from edaphon.commands import COMMANDS, control, take_in
 from edaphon.commands.control import ControlServer, DaemonOff, DaemonRefuses, ask
 
 
@@ -30,6 +31,24 @@ def test_a_demo_ends_by_itself_and_its_ledgers_close():
     assert keys <= found.keys()
     assert found["taken"] == found["journalled"] > 144
     assert found["delivered"]["files"] == found["current"] > 0
+
+
+def test_every_option_takes_its_own_default():
+    """A default outside of the bounds of its option would refuse the command without it."""
+    app = typer.Typer()
+    for name in COMMANDS:
+        take_in(app, name)
+    left, seen = [typer.main.get_command(app)], 0
+    while left:
+        command = left.pop()
+        left += getattr(command, "commands", {}).values()
+        for option in command.params:
+            least, most = getattr(option, "min", None), getattr(option, "max", None)
+            if option.default is not None and (least, most) != (None, None):
+                seen += 1
+                assert least is None or least <= option.default, (command.name, option.name)
+                assert most is None or option.default <= most, (command.name, option.name)
+    assert seen, "no option with a default and bounds was found"
 
 
 def test_a_command_without_a_daemon_says_what_to_type(tmp_path: Path):

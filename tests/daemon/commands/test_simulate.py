@@ -172,6 +172,13 @@ def test_no_real_thing_is_left_in_the_simulated_configuration(tmp_path: Path):
     assert (kept["host"], kept["client_id"]) == ("eu1.example.org", "edaphon-simulated-ttn")
 
 
+def test_a_simulated_line_has_a_format_that_its_port_can_be_opened_with_again(tmp_path: Path):
+    """A pseudo-terminal has no parity: the second start of `edaphon run` was refused the port."""
+    line = '[bus.r]\nkind = "serial"\nport = "/dev/ttyUSB1"\nformat = "8E1"\n'
+    found = simulated_tables(tomllib.loads(HEAD + line), Places(tmp_path))
+    assert found["bus"]["r"]["format"] == "8N1"
+
+
 def test_a_simulated_plot_alerts_nobody_and_is_no_sign_of_life_of_the_real_one(tmp_path: Path):
     inbox = tmp_path / "facts"
     inbox.mkdir()

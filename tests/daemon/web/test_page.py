@@ -152,6 +152,12 @@ def test_without_a_source_the_last_entry_of_the_journal_counts():
     assert report_of(sources=[], journal=empty).strip.last == "no record yet"
 
 
+def test_an_entry_of_the_journal_is_no_record_of_a_source_that_was_never_heard():
+    """The first start journals the configuration: the page called that a record, taken in 0."""
+    never = {**status()["sources"][0], "state": "never", "last_ns": None}
+    assert report_of(sources=[never]).strip.last == "no record yet"
+
+
 def test_a_site_without_a_name_is_called_by_its_id():
     site = {"id": "whs", "name": "", "utc_offset_s": -7 * 3600}
     assert report_of(site=site).strip.site == "whs"

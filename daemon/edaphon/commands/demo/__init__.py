@@ -40,7 +40,9 @@ PAGE_READY_S = 60.0  # on a slow board
 
 
 def demo(
-    seconds: Annotated[float, typer.Option(min=1.0, help="end by itself after this time")] = 0.0,
+    seconds: Annotated[
+        float | None, typer.Option(min=1.0, help="end by itself after this time")
+    ] = None,
     headless: Annotated[bool, typer.Option("--headless", help="without the page")] = False,
     json: Annotated[bool, typer.Option("--json", help="print the ledgers as JSON")] = False,
     folder: Annotated[Path | None, typer.Option(help="keep the plot here")] = None,
@@ -71,7 +73,7 @@ def demo(
 def _record(
     parts: contextlib.ExitStack,
     home: Path,
-    seconds: float,
+    seconds: float | None,
     headless: bool,
     stop: threading.Event,
     say: Any,
@@ -93,7 +95,7 @@ def _record(
         if not headless:
             programs.append(parts.enter_context(_page(home, file, web_port)))
             say(f"the plot is being recorded; its page: http://{web}/   (Ctrl-C ends)")
-        watch(stop, programs, seconds or None)
+        watch(stop, programs, seconds)
         return _ended(service)
 
 

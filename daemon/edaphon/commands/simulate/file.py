@@ -15,6 +15,7 @@ from edaphon_drivers.outside import leaves
 
 __all__ = ["Places", "followed", "left_out", "simulated_tables", "toml_text"]
 
+NO_PARITY = "8N1"  # a pseudo-terminal has none, and can be opened with one only once
 NO_SWITCH = "/dev/null"  # takes what would switch a relay, so that no real one moves
 OUTWARD = frozenset({"sink", "notify"})
 SIGNS_OF_LIFE = frozenset({"heartbeat_url", "heartbeat_broker", "heartbeat_topic"})
@@ -79,6 +80,8 @@ def left_out(table: Mapping[str, Any]) -> Iterator[str]:
 
 def _bus(name: str, bus: Mapping[str, Any], places: Places) -> dict[str, Any]:
     found = {**bus, **places.buses.get(name, {"port": str(places.folder / name)})}
+    if "format" in bus:
+        found["format"] = NO_PARITY
     if "multiplexer" in bus:
         found["multiplexer"] = {**bus["multiplexer"], "file": NO_SWITCH}
     return found
