@@ -171,12 +171,6 @@ class Station:
 
         return ask(self.storage / "control.sock", {"verb": verb, **words}, 30.0)
 
-    def rows(self, channel: str, days_ago: float = 30.0) -> Any:
-        """Observations of the 31 days from then on, from the socket."""
-        begin_ns = time.time_ns() - int(days_ago * 86400e9)
-        end_ns = begin_ns + 31 * 86400 * 10**9
-        return self.ask("series", channel=channel, start_ns=begin_ns, end_ns=end_ns)
-
 
 def _dying_with_us() -> list[str]:
     """A daemon that outlives its test would take ports from the next one."""

@@ -131,7 +131,8 @@ class Plot:
         publish(self.broker, uplinks)
 
     def values(self, channel: str) -> list[float]:
-        return list(self.station.rows(channel)["value"])
+        rows = self.station.ask("series", channel=channel, start_ns=0, end_ns=2**62)
+        return list(rows["value"])
 
 
 @pytest.fixture

@@ -25,7 +25,6 @@ from edaphon_drivers.simulators.files import SimulatedLogger
 from edaphon_drivers.simulators.modbus import SimulatedLine, SimulatedServer, Unit
 from edaphon_drivers.simulators.w1 import SimulatedThermometers
 
-FILE_DAYS = 800  # how old the first row of the followed file is
 EUI = "a84041b2c1d5e6f7"
 ROM = "28-0316a2795cff"
 CODEC = """
@@ -73,7 +72,7 @@ class Plot:
         self.bench = SimulatedPort(Instrument(answers={b"PH?": b"64,19.5\r\n"}))
         self.thermometers = SimulatedThermometers(folder / "w1")
         self.thermometers.show(ROM, 7.0625)
-        begin = datetime.now(UTC).replace(microsecond=0) - timedelta(days=FILE_DAYS)
+        begin = datetime.now(UTC).replace(microsecond=0) - timedelta(days=800)
         fields = [("T_5_Avg", "Deg C", "Avg")]
         self.logger = SimulatedLogger(
             folder / "cr1000.dat", fields, begin.replace(tzinfo=None), timedelta(minutes=30)
@@ -138,13 +137,8 @@ class Plot:
         client.loop_stop()
 
     def values(self, channel: str) -> list[float | None]:
-        return list(self.rows(channel)["value"])
-
-    def rows(self, channel: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.station.rows(
-            channel, FILE_DAYS + 1 if channel == "file" else 30
-        )
-        return found
+        rows: dict[str, Any] = self.station.ask("series", channel=channel, start_ns=0, end_ns=2**62)
+        return list(rows["value"])
 
     def silent(self) -> list[str]:
         """The channels without a value."""
@@ -173,7 +167,7 @@ def test_instruments_of_every_kind_give_their_numbers_and_each_row_of_a_file_onc
     wait_until(lambda: not plot.silent(), "values of every kind of instrument", 20)
     for name, *_, expected in CHANNELS:
         assert set(plot.values(name)) == {expected}, name
-    rows = plot.rows("file")
+    rows = plot.station.ask("series", channel="file", start_ns=0, end_ns=2**62)
     assert rows["time_ns"][0] - rows["start_ns"][0] == 1800 * 10**9  # a mean is no instant
 
     assert plot.mux.last == "S"
