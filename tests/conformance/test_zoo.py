@@ -9,6 +9,8 @@ import pytest
 from tests.conformance.zoo_judge import Verdict, played
 from tests.conformance.zoo_sites import PLAYS, write_sites
 
+pytestmark = pytest.mark.timeout(240)  # the first fault of a base pays for all of its days
+
 
 def test_what_is_sent_is_what_a_person_would_say(verdict: Verdict) -> None:
     if not verdict.played:

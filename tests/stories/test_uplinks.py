@@ -132,7 +132,10 @@ def settled(station: Station, records: int) -> dict[str, Any]:
 
     def done() -> bool:
         ledgers = station.ask("status")["ledgers"]
-        return ledgers["entries"]["records"] >= records and not any(ledgers["waiting"].values())
+        kept = sum(ledgers[name] for name in ("current", "conflicts", "repeats", "replaced"))
+        # What is counted and not written yet waits for no sink so far.
+        is_whole = ledgers["entries"]["records"] >= records and ledgers["derived"] == kept
+        return is_whole and not any(ledgers["waiting"].values())
 
     wait_until(done, f"{records} records to be derived and delivered", within_s=60)
     found: dict[str, Any] = station.ask("status")["ledgers"]

@@ -116,7 +116,6 @@ def test_a_recalibration_from_the_end_of_time_on_is_done_at_once(plot):
         b'{"verb": "alert", "do": "ack", "number": 1e999}\n',
         b'{"verb": "hear", "bus": "x", "seconds": 1e300}\n',
         b'{"verb": "say", "bus": "x", "data": "abc"}\n',
-        b'{"verb": "series", "channel": "p-temp", "start_ns": 0, "end_ns": 4611686018427387904}\n',
     ],
 )
 def test_what_is_no_request_gets_one_line_that_says_what_was_expected(plot, data):
