@@ -31,6 +31,8 @@ DAY_NS = 86_400_000_000_000
 # change that gave the row its present content; neither is part of a digest.
 LARGEST_DAY = 4_000_000  # rows: 46 a second
 _TIMES_AT_ONCE = 65_536
+_ROWS_AT_ONCE = 10_000  # less than a megabyte
+_NO_ORDER = "expected rows in the order of their times"
 ROW = np.dtype(
     [
         ("time_ns", "<i8"),
@@ -172,13 +174,29 @@ def unpack_rows(data: bytes, n: int) -> Rows:
     if not 0 <= n <= LARGEST_DAY:
         raise ValueError(f"expected a day of at most {LARGEST_DAY} rows, got {n}")
     unpacking = _Unpacking(data)
+    rows = _at_once(unpacking, n) if n <= _ROWS_AT_ONCE else _by_columns(unpacking, n)
+    if unpacking.more:
+        raise ValueError(f"expected {n} rows, got more")
+    return rows
+
+
+def _at_once(unpacking: "_Unpacking", n: int) -> Rows:
+    raw, at = unpacking.take(n * ROW.itemsize), 0
+    rows = np.empty(n, ROW)
+    for name in ROW.names or ():
+        rows[name] = np.frombuffer(raw, ROW[name], n, at)
+        at += ROW[name].itemsize * n
+    if (rows["time_ns"][1:] <= rows["time_ns"][:-1]).any():
+        raise ValueError(_NO_ORDER)
+    return rows
+
+
+def _by_columns(unpacking: "_Unpacking", n: int) -> Rows:
     times = unpacking.times(n)
     rows = np.empty(n, ROW)
     rows["time_ns"] = times
     for name in (ROW.names or ())[1:]:
         rows[name] = np.frombuffer(unpacking.take(n * ROW[name].itemsize), ROW[name])
-    if unpacking.more:
-        raise ValueError(f"expected {n} rows, got more")
     return rows
 
 
@@ -203,7 +221,7 @@ class _Unpacking:
         for begin in range(0, n, _TIMES_AT_ONCE):
             part = np.frombuffer(self.take(8 * min(_TIMES_AT_ONCE, n - begin)), "<i8")
             if part[0] < last or (part[1:] <= part[:-1]).any() or (begin and part[0] == last):
-                raise ValueError("expected rows in the order of their times")
+                raise ValueError(_NO_ORDER)
             parts.append(part)
             last = int(part[-1])
         return np.concatenate(parts) if parts else np.empty(0, np.int64)
