@@ -65,6 +65,7 @@ class Examined:
     complaints: tuple[Complaint, ...]
     doubts: tuple[Complaint, ...] = ()  # what works, and a person should know
     accesses: tuple[Access, ...] = ()
+    left_out: tuple[Complaint, ...] = ()  # files and rows that are in none of `rows`
 
 
 def check(
@@ -136,6 +137,7 @@ def examine(files: Sequence[Path], knowledge: Knowledge | None = None) -> Examin
     complaints += _too_many(configs)
     draft = read_draft(configs[0]) if configs else None
     doubts: list[Complaint] = []
+    left_out: list[Complaint] = []
     kinds: dict[Place, BaseModel] = {}
     if draft is not None:
         complaints += draft.complaints
@@ -143,11 +145,11 @@ def examine(files: Sequence[Path], knowledge: Knowledge | None = None) -> Examin
         complaints += configuration_complaints(configs[0])
         mistakes, doubts, kinds = _kinds(configs[0], draft)
         complaints += mistakes
-        more, trouble = _read(_inbox(draft, documents))
+        more, left_out = _read(_inbox(draft, documents))
         documents += more
-        complaints += trouble
-    rows, wrong = _facts(documents, draft, knowledge or Knowledge())
-    found = tuple(sorted({*complaints, *wrong}))
+    rows, wrong_rows, wrong = _facts(documents, draft, knowledge or Knowledge())
+    left_out += wrong_rows
+    found = tuple(sorted({*complaints, *left_out, *wrong}))
     if draft is None:
         return Examined(None, None, rows, found)
     listed: list[Access] = []
@@ -156,12 +158,15 @@ def examine(files: Sequence[Path], knowledge: Knowledge | None = None) -> Examin
         listed += evidence_accesses(new_rows(rows, knowledge or Knowledge()))
         doubts += unencrypted(configs[0], draft.config)
     doubts = sorted(doubts)
-    return Examined(draft.config, configs[0], rows, found, tuple(doubts), tuple(listed))
+    return Examined(
+        draft.config, configs[0], rows, found, tuple(doubts), tuple(listed), tuple(left_out)
+    )
 
 
 def _facts(
     documents: Iterable[Document], draft: Draft | None, knowledge: Knowledge
-) -> tuple[tuple[FactRow, ...], list[Complaint]]:
+) -> tuple[tuple[FactRow, ...], list[Complaint], list[Complaint]]:
+    """The rows that are right in themselves, and complaints about all others, and about these."""
     rows: list[FactRow] = []
     complaints: list[Complaint] = []
     written: set[str] = set()
@@ -184,7 +189,7 @@ def _facts(
     )
     told = {(c.file, c.line, c.key) for c in evidence}  # with the hash that is to be written
     conflicts = [c for c in conflicts if (c.file, c.line, c.key) not in told]
-    return tuple(rows), complaints + conflicts + evidence
+    return tuple(rows), complaints, conflicts + evidence
 
 
 def read_documents(files: Iterable[Path]) -> tuple[list[Document], list[Complaint]]:

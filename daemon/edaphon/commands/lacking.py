@@ -45,6 +45,8 @@ def lacking(config: Configuration) -> list[str]:
 def next_steps(file: Path, config: Configuration, apply: str = "") -> Iterator[str]:
     """After a good configuration: what is missing, and what to type; `apply` if facts are new."""
     missing = lacking(config)
+    if not is_services(file):  # that has an account of its own
+        yield from _storage(config.storage.folder)
     yield from missing
     if apply:
         yield f"next: {apply}"
@@ -109,6 +111,14 @@ def _followed(source: FileSource) -> Iterator[str]:
     closed = next((name for name in files if not os.access(name, _READ)), None)
     if closed is not None:
         yield f"source {source.path}: {closed} is not for this account. {_allowed(Path(closed))}"
+
+
+def _storage(folder: Path) -> Iterator[str]:
+    there = next(place for place in (folder, *folder.parents) if os.path.exists(place))
+    if not there.is_dir():
+        yield f"storage: {there} is no folder; name another"
+    elif not os.access(there, _WRITE | os.X_OK):
+        yield f"storage: {folder} is not for this account. {_allowed(there)}"
 
 
 def _twice(followed: Iterable[FileSource]) -> Iterator[str]:

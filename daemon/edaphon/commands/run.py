@@ -98,6 +98,8 @@ def started(file: Path, overrides: Overrides | None = None) -> Service:
         raise fail(str(busy), BUSY) from None
     except (OSError, sqlite3.OperationalError) as error:
         raise fail(_storage_refused(found.config.storage.folder, error), BUSY) from None
+    for complaint in found.left_out:
+        service.say_trouble(f"fact at {complaint.file}:{complaint.line}", str(complaint))
     try:
         _take_over(service, list(found.rows))
     except NotKept as late:

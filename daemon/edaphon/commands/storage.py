@@ -15,7 +15,7 @@ from edaphon.databases import StorageFault
 from edaphon.facts import FactRow
 from edaphon.printer import show_error, show_error_text
 from edaphon.series import Series
-from edaphon.written import Document
+from edaphon.written import Complaint, Document
 
 __all__ = ["Configured", "Storage", "configured", "fail", "open_storage"]
 
@@ -32,6 +32,7 @@ class Configured(NamedTuple):
     config: Configuration
     document: Document
     rows: tuple[FactRow, ...]
+    left_out: tuple[Complaint, ...] = ()  # fact files and rows that are in none of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def configured(path: Path) -> Configured:
         if not found.complaints:
             show_error(f"expected a configuration such as edaphon.toml, got {path}")
         raise typer.Exit(CONFIGURATION)
-    return Configured(found.config, found.document, found.rows)
+    return Configured(found.config, found.document, found.rows, found.left_out)
 
 
 def fail(words: str, code: int = PROBLEM) -> typer.Exit:

@@ -109,6 +109,22 @@ def test_evidence_in_the_inbox_is_kept_at_the_start(tmp_path):
     assert (tmp_path / "out" / "cores.pdf").read_bytes() == b"%PDF 2"
 
 
+def test_files_and_rows_of_the_inbox_that_a_start_leaves_out_are_shown(tmp_path):
+    """A technician's file of another folder, and one that is no TOML, were left out in silence."""
+    station = station_in(tmp_path)
+    (tmp_path / "elsewhere.toml").write_text('[[plot]]\nid = "P8"\n')
+    (station.inbox / "link.toml").symlink_to(tmp_path / "elsewhere.toml")
+    (station.inbox / "torn.toml").write_text("[[plot]\n")
+    (station.inbox / "row.toml").write_text('[[plot]]\nid = 7\n[[plot]]\nid = "P9"\n')
+    with running(station.file) as service:
+        known = set(service.deriver.knowledge.ever)
+        shown = sorted(who for who in service.trouble if who.startswith("fact at"))
+    assert "P9" in known
+    assert shown == [
+        f"fact at {station.inbox}/{place}" for place in ("link.toml:1", "row.toml:2", "torn.toml:1")
+    ]
+
+
 def test_it_need_not_be_waited_for(plot):
     found = call_json(plot, "cal", "apply", str(written(plot, "soil")), "--no-wait")
     assert (found["applied"], found["differing"]) == (1, None)

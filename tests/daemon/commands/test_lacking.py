@@ -11,7 +11,11 @@ import edaphon as package
 from edaphon.commands import COMMANDS, main
 from edaphon.commands.access import CONNECTS, LISTENS, READS, WRITES
 from edaphon.commands.init import _usual_storage
-from edaphon.commands.lacking import denied, is_services
+from edaphon.commands.lacking import SERVICE_FOLDER, denied, is_services, next_steps
+from edaphon.config import read_config
+from edaphon.written import read_document
+
+HEAD = '[logger]\nid = "l"\n[site]\nid = "s"\n[storage]\nfolder = "{}"\n'
 
 LINES = (
     '[bus.a]\nkind = "sdi12"\nport = "{there}"\n[bus.b]\nkind = "serial"\nport = "{gone}"\n'
@@ -50,6 +54,25 @@ def test_a_good_configuration_without_its_hardware_says_what_is_missing_and_what
         f"next: edaphon run {file}",
         f"without its hardware: edaphon simulate {file} --folder /tmp/plot",
     ]
+
+
+def test_a_storage_folder_that_is_not_for_this_account_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`check` was good, and `run` ended: the folder of the README's plot is /var/lib/edaphon."""
+    config = read_config(read_document("edaphon.toml", HEAD.format(tmp_path / "no" / "data")))[0]
+    assert config is not None
+    assert not [
+        step for step in next_steps(tmp_path / "e.toml", config) if step.startswith("storage")
+    ]
+    monkeypatch.setattr(os, "access", lambda place, _: Path(place) != tmp_path)
+    first, *_ = next_steps(tmp_path / "edaphon.toml", config)
+    assert first.startswith(f"storage: {tmp_path}/no/data is not for this account. ")
+    services = next_steps(SERVICE_FOLDER / "edaphon.toml", config)
+    assert not [step for step in services if step.startswith("storage")]
+    (tmp_path / "no").touch()
+    first, *_ = next_steps(tmp_path / "edaphon.toml", config)
+    assert first == f"storage: {tmp_path}/no is no folder; name another"
 
 
 def test_the_first_example_needs_no_folder_of_another_account(tmp_path: Path) -> None:
