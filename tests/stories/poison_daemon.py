@@ -23,7 +23,18 @@ def spin() -> None:
         time.sleep(0)
 
 
+def fail(error: BaseException) -> None:
+    raise error
+
+
+class Panic(BaseException):
+    """As a library of another language raises it, such as PyO3's PanicException."""
+
+
 HARMS = {
+    "disk": lambda: fail(OSError(75, "Value too large for defined data type")),
+    "panic": lambda: fail(Panic("index out of bounds")),
+    "words": lambda: fail(RuntimeError("w" * 100_000)),
     "segv": lambda: signal.raise_signal(signal.SIGSEGV),
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "raise": lambda: [].pop(),

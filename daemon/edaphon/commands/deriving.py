@@ -15,7 +15,7 @@ from edaphon.config import Configuration
 from edaphon.derive import LINE_VERSION, Deriver
 from edaphon.derive.checkpoint import START
 from edaphon.journal import DamagedRow, Journal
-from edaphon.journal.guard import Guard
+from edaphon.journal.guard import ORDERS, Guard
 from edaphon.nouns import Sequence
 from edaphon.series import Series
 from edaphon.written.values import instant_text
@@ -121,7 +121,9 @@ class Deriving:
         except sqlite3.DatabaseError:
             if not self.series.damage:
                 raise
-        except Exception as error:  # of an entry; any other is for the supervisor of this thread
+        except ORDERS:
+            raise
+        except BaseException as error:  # of an entry; any other is for this thread's supervisor
             if not (words := self._guard.failed(error)):
                 raise
             _log.warning("deriving failed and goes on from what was written: %s", words)

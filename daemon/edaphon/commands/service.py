@@ -45,6 +45,7 @@ from edaphon.derive.checkpoint import reached_by
 from edaphon.derive.meanings import MEANINGS
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.journal import DamagedRow, Entry, Journal, Kind, StateFile
+from edaphon.journal.guard import ORDERS
 from edaphon.journal.losses import (
     acknowledgement,
     covered,
@@ -255,7 +256,9 @@ class Service:
             try:
                 life()
                 return
-            except Exception as error:  # whatever a part does, the others go on
+            except BaseException as error:  # a panic of a library is no Exception; others go on
+                if isinstance(error, ORDERS) and self.stop_event.is_set():
+                    return
                 words = f"{type(error).__name__}: {error}"
                 self.say_trouble(name, f"failed and begins again: {words}")
                 self._failed_s[name] = time.monotonic()

@@ -16,6 +16,7 @@ from edaphon.config import (
     Source,
     told_fields,
 )
+from edaphon.derive.decoder_errors import OF_THE_ENTRY
 from edaphon.derive.files import FileReader
 from edaphon.journal import Entry
 from edaphon_drivers import lorawan
@@ -101,12 +102,13 @@ class Sources:
 
         `context` is what the earlier lines of a file decide about the first one of this piece.
         """
-        if (read := self.files.get(entry.source)) is not None:
-            return _whole_piece(entry.source, read, unpack_piece(entry.payload), context)
-        decoder = self.decoders.get(entry.source)
-        if decoder is None:
-            raise Refused("a source of the configuration", entry.payload, entry.source)
-        return decoder(entry.payload)
+        with OF_THE_ENTRY:
+            if (read := self.files.get(entry.source)) is not None:
+                return _whole_piece(entry.source, read, unpack_piece(entry.payload), context)
+            decoder = self.decoders.get(entry.source)
+            if decoder is None:
+                raise Refused("a source of the configuration", entry.payload, entry.source)
+            return decoder(entry.payload)
 
     def identity(self, entry: Entry) -> Identity | None:
         """Who an instrument said it is; None when that can't be told."""
@@ -114,7 +116,8 @@ class Sources:
         if sheet is None:
             return None
         try:
-            return engine(sheet.engine).decode_identity(unpack_exchange(entry.payload), sheet)
+            with OF_THE_ENTRY:
+                return engine(sheet.engine).decode_identity(unpack_exchange(entry.payload), sheet)
         except Fault:
             return None
 

@@ -25,6 +25,7 @@ import orjson
 __all__ = [
     "AGAIN",
     "LIVE",
+    "ORDERS",
     "PLAN",
     "START",
     "Aside",
@@ -41,6 +42,7 @@ NAME, TRACE = "guard", "guard.trace"
 UNSURE_ENDS = 12  # of an entry alone, by kills of which nothing is known
 # Of a step, in seconds of processor time of the process: no slow disk, sleep or clock counts.
 STANDS_S = 30.0
+ORDERS = (SystemExit, KeyboardInterrupt, GeneratorExit)  # an end that is no error
 # What is worked on: new entries, the journal once more, the facts at a start, their plan.
 LIVE, AGAIN, START, PLAN = "live", "again", "start", "plan"
 _MARK_BYTES, _MOST = 256, 64
@@ -191,7 +193,7 @@ class Guard:
         if self._file >= 0 and self._is_armed:
             signal.setitimer(signal.ITIMER_PROF, 0)
         # A disk that refuses, or a person who interrupts, says nothing of the entries.
-        is_theirs = kind is not None and issubclass(kind, Exception)
+        is_theirs = kind is not None and not issubclass(kind, ORDERS)
         if not is_theirs or (kind and issubclass(kind, sqlite3.Error | OSError)):
             self.forget()
 
@@ -202,13 +204,13 @@ class Guard:
             with contextlib.suppress(OSError):
                 os.pwrite(self._file, _NO_MARK, 0)
 
-    def failed(self, error: Exception) -> str:
+    def failed(self, error: BaseException) -> str:
         """Judge the step that this has ended: words for people, "" where no step stood."""
-        mark, why = self._mark, f"{type(error).__name__}: {error}"
+        mark, why = self._mark, f"{type(error).__name__}: {error}"[:500]
         if mark is None or not mark.first:
             return ""
         self._mark = None
-        self._change(judged(self.table, mark, why[:500], time.time_ns()))
+        self._change(judged(self.table, mark, why, time.time_ns()))
         return f"expected to work on {_words(mark)}, got {why}"
 
     def passed(self, suspects: Iterable[Suspect]) -> None:
