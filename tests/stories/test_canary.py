@@ -87,7 +87,7 @@ def echo(asked: Asked) -> str:
     login = asked.headers.get("authorization", "").partition(" ")[2]
     with suppress(ValueError):
         came += base64.b64decode(login).decode("latin-1")
-    return f"refused: {came} {unquote(came)} {quote(came)} {login[-9:]}"
+    return f"refused: {came} {unquote(came)} {quote(came)} {login[-9:]} {came.encode().hex()}"
 
 
 def failing(asked: Asked) -> tuple[int, dict[str, str], bytes]:
