@@ -7,6 +7,7 @@ not: links, codecs, evidence and a folder that is followed.
 import base64
 import hashlib
 import logging
+import os
 import socketserver
 import threading
 import urllib.request
@@ -86,7 +87,7 @@ def echo(asked: Asked) -> str:
     login = asked.headers.get("authorization", "").partition(" ")[2]
     with suppress(ValueError):
         came += base64.b64decode(login).decode("latin-1")
-    return f"refused: {came} {unquote(came)} {quote(came)} {login[-9:]}"
+    return f"refused: {came} {unquote(came)} {quote(came)} {login[-9:]} {came.encode().hex()}"
 
 
 def failing(asked: Asked) -> tuple[int, dict[str, str], bytes]:
@@ -274,6 +275,7 @@ def followed(places: Places) -> Iterator[str]:
     logger = SimulatedLogger(good / "cr1000.dat", fields, begin, timedelta(minutes=30))
     for celsius in (4.25, 5.5, 6.75):
         logger.step([celsius])
+    os.link(places.secrets / "influx2_token", good / "linked.dat")  # after `outward` wrote it
     yield OWN_SHEETS
     yield (
         f'[[source]]\nname = "cr1000"\nfile = "{good}/*.dat"\nmodel = "plot.cr1000"\n'
@@ -316,7 +318,9 @@ def printed(station: Station) -> Iterator[tuple[str, str]]:
     """What every command says, and the page."""
     for words in (("check",), ("check", "--json")):
         yield " ".join(words), "".join(call_plain(*words, str(station.file), codes=ANY_CODE))
-    for words in COMMANDS:
+    secret = str(station.file.parent / "secrets" / "influx1_password")
+    imports = (("import", secret), ("import", secret, "--force"))
+    for words in (*imports, *COMMANDS):
         yield " ".join(words), "".join(call(station, *words, codes=ANY_CODE))
     view = ControlView(lambda question: ask(station.storage / "control.sock", question))
     with served(view) as port:

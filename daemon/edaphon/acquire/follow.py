@@ -27,6 +27,7 @@ from edaphon.acquire.pace import Pace
 from edaphon.acquire.passed import Passed
 from edaphon.acquire.pieces import next_piece, reading_place
 from edaphon.acquire.renamed import (
+    SecretFiles,
     files_now,
     files_of,
     find_renamed,
@@ -71,8 +72,9 @@ class Follower:
         on_state: Callable[[str, str | None], None] = lambda *_: None,
         pace: Pace | None = None,
         budget: FileBudget | None = None,
+        secrets: SecretFiles = frozenset(),
     ) -> None:
-        self.path, self._budget = path, budget
+        self.path, self._budget, self._secrets = path, budget, secrets
         self._pace, self._imports = pace, Imports(path, state)
         self._imported: frozenset[str] = frozenset()  # in this look
         self._gave_way = False  # an import has more, and followed files come first
@@ -109,8 +111,8 @@ class Follower:
         Those that are imported come last, for a while: what is followed must not wait for them.
         """
         self._imported, self._gave_way = frozenset(self._imports.names), False
-        followed, self._problem = self._bounded(*files_now(self._pattern))
-        imported, problem = files_of(self._imported - followed.keys())
+        followed, self._problem = self._bounded(*files_now(self._pattern, self._secrets))
+        imported, problem = files_of(self._imported - followed.keys(), None, self._secrets)
         self._found, self._problem = followed | imported, self._problem or problem
         for name in self._imported - self._found.keys():
             self._miss(name)
@@ -236,7 +238,7 @@ class Follower:
         if name not in self._found:
             self._leave(name, watch, stop)
             return False
-        with open_followed(self._pattern, name) as file:
+        with open_followed(self._pattern, name, self._secrets) as file:
             stat = self._found[name] = Stat.of(os.fstat(file.fileno()))
             same = self._is_same(name, watch, file, stat)
         if same:
@@ -336,7 +338,7 @@ class Follower:
     @contextmanager
     def _opened(self, name: str) -> Iterator[BinaryIO]:
         """The file as it was found; FileNotFoundError for another one."""
-        with open_followed(self._pattern, name) as file:
+        with open_followed(self._pattern, name, self._secrets) as file:
             if Stat.of(os.fstat(file.fileno())) != self._found[name]:
                 raise FileNotFoundError(name)
             yield file
@@ -364,7 +366,7 @@ class Follower:
                 self._lose(name, place, waiting)
         elif path := self._has_rows(place) and find_renamed(name, place):
             if path not in self._found:
-                with open_followed(self._pattern, path) as file:
+                with open_followed(self._pattern, path, self._secrets) as file:
                     self._drain(name, file, stop)
         elif waiting or (stat and not self._was_watched(watch, place, stat)):
             self._lose(name, place, waiting)

@@ -4,29 +4,45 @@ import glob
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from errno import EACCES
 from io import FileIO
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import BinaryIO
 
 from edaphon.acquire.followed import Block, Place, Stat, begins_alike, checked, read_at
+from edaphon.config.secret_files import is_secret_file
 from edaphon.written.reading import is_text
 from edaphon_drivers.outside import leaves, open_file
 
-__all__ = ["files_now", "files_of", "find_renamed", "goes_on_in", "holds", "open_followed"]
+__all__ = [
+    "SecretFiles",
+    "files_now",
+    "files_of",
+    "find_renamed",
+    "goes_on_in",
+    "holds",
+    "open_followed",
+]
 
+SecretFiles = frozenset[Path]
+_NONE: SecretFiles = frozenset()
 _CHUNK_BYTES = 1 << 18
 _MOST_LOOKED_AT = 32
 
 
-def open_followed(pattern: Path, name: str) -> FileIO:
+def open_followed(pattern: Path, name: str, secrets: SecretFiles = _NONE) -> FileIO:
     """A file that is followed, or one that is imported besides; OSError for what is none.
 
-    A link that leaves the folder of the pattern is refused: who may write there does not decide
-    what else this account reads. The folder itself may be a link.
+    A link that leaves the folder of the pattern is refused, and a secret by whatever name: who may
+    write there does not decide what else this account reads. The folder itself may be a link.
     """
     folder, path = _folder(pattern), Path(name)
-    return open_file(name, folder if path.is_relative_to(folder) else path.parent)
+    file = open_file(name, folder if path.is_relative_to(folder) else path.parent)
+    if is_secret_file(os.fstat(file.fileno()), secrets):
+        file.close()
+        raise OSError(EACCES, "a secret of the configuration", name)
+    return file
 
 
 def _folder(pattern: Path) -> Path:
@@ -34,19 +50,19 @@ def _folder(pattern: Path) -> Path:
     return next((p for p in pattern.parents if not glob.has_magic(str(p))), pattern.parent)
 
 
-def files_now(pattern: Path) -> tuple[dict[str, Stat], str | None]:
+def files_now(pattern: Path, secrets: SecretFiles = _NONE) -> tuple[dict[str, Stat], str | None]:
     """The files of a pattern, the one that was changed longest ago first, and what is wrong."""
-    found, problem = files_of(glob.glob(str(pattern)), _folder(pattern))
+    found, problem = files_of(glob.glob(str(pattern)), _folder(pattern), secrets)
     return found, problem if found or problem else _closed(pattern)
 
 
 def files_of(
-    names: Iterable[str], folder: Path | None = None
+    names: Iterable[str], folder: Path | None = None, secrets: SecretFiles = _NONE
 ) -> tuple[dict[str, Stat], str | None]:
     """Those that are there, the one that was changed longest ago first, and what is wrong.
 
     Names that are no files are passed over; where there is nothing else, that is wrong too. A link
-    that leaves the folder (or, without one, its own) is wrong in any case.
+    that leaves the folder (or, without one, its own) and a secret are wrong in any case.
     """
     found: dict[str, Stat] = {}
     problem, other = None, None
@@ -64,6 +80,9 @@ def files_of(
             problem += f": to {os.path.realpath(name)}; follow the file itself"
         elif not S_ISREG(now.st_mode):
             other = _no_file(name, now.st_mode)
+        elif is_secret_file(now, secrets):
+            problem = f"expected a file that is no secret, got {name}, which the configuration"
+            problem += " names as one; move it out of the folder"
         elif not is_text(name):  # neither the journal nor a status can hold its name
             came = os.fsencode(name)
             problem = f"expected names of files in UTF-8, got {came!r}; rename the file"

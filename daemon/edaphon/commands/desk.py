@@ -30,6 +30,7 @@ from edaphon.commands.source_state import source_state
 from edaphon.commands.spans import ranges_from, runs_within
 from edaphon.commands.watching.sources import source_times
 from edaphon.config import ScheduledSource, within_physics
+from edaphon.config.secret_files import secret_files
 from edaphon.databases import StorageFault, fault_of
 from edaphon.derive import UplinkConflicts
 from edaphon.facts import rows_of
@@ -234,10 +235,10 @@ class Desk:
 
         follower = self._follower(request)
         source = next(s for s in self._service.config.sources if s.path == follower.path)
-        paths = [Path(str(name)) for name in request["files"]]
+        paths, secrets = list(map(Path, request["files"])), secret_files(self._service.config)
         sheet = None if request.get("force") else self._service.config.sheet(source)
         for path in paths:
-            if why_not := why_not_taken(path, sheet):
+            if why_not := why_not_taken(path, sheet, secrets):
                 raise DaemonRefuses(why_not)
         return {"new_bytes": [follower.begin_import(str(path)) for path in paths]}
 

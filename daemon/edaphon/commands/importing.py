@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from edaphon.acquire.imports import why_no_rows
-from edaphon.acquire.renamed import files_of
+from edaphon.acquire.renamed import SecretFiles, files_of
 from edaphon.commands.lacking import account_name
 from edaphon_drivers.outside import open_file
 from edaphon_drivers.sheets import Sheet
@@ -11,11 +11,11 @@ from edaphon_drivers.sheets import Sheet
 __all__ = ["why_not_taken"]
 
 
-def why_not_taken(file: Path, sheet: Sheet | None) -> str | None:
+def why_not_taken(file: Path, sheet: Sheet | None, secrets: SecretFiles) -> str | None:
     """None where nothing speaks against it; without a sheet its lines are not looked at."""
     account = account_name()
     try:
-        found, problem = files_of([str(file)])
+        found, problem = files_of([str(file)], None, secrets)
         if problem:
             return problem
         if not found:

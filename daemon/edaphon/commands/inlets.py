@@ -30,6 +30,7 @@ from edaphon.commands.building import (
 )
 from edaphon.config import Broker, Configuration, FileSource, HeardSource, ScheduledSource
 from edaphon.config import Bus as BusTable
+from edaphon.config.secret_files import secret_files
 from edaphon.journal import Journal, StateFile
 from edaphon.nouns import Sequence
 from edaphon_drivers.faults import Fault
@@ -224,6 +225,7 @@ class Inlets:
             self._say,
             self._make_pace(),
             FileBudget(source.path, self._budgets, self.floods),
+            secret_files(self._config),
         )
         self.followers[source.path] = follower
         self._run(f"files of {source.name}", partial(follower.run, self._stop))

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from edaphon.config import Bus, Configuration, FileSource, LorawanSource
+from edaphon.config.secret_files import secret_files
 
 __all__ = ["SERVICE_FOLDER", "account_name", "denied", "is_services", "lacking", "next_steps"]
 
@@ -35,7 +36,7 @@ def lacking(config: Configuration) -> list[str]:
         found += _file(f"supply {name}", supply.file)
     followed = [source for source in config.sources if isinstance(source, FileSource)]
     for source in followed:
-        found += _followed(source)
+        found += _followed(source, secret_files(config))
     found += _twice(followed)
     if any(isinstance(s, LorawanSource) and s.codec_file for s in config.sources):
         found += _codec_engine()
@@ -100,10 +101,10 @@ def _file(name: str, path: Path) -> Iterator[str]:
         yield f"{name}: {path} is not for this account. {_allowed(path)}"
 
 
-def _followed(source: FileSource) -> Iterator[str]:
+def _followed(source: FileSource, secrets: frozenset[Path]) -> Iterator[str]:
     from edaphon.acquire.renamed import files_now  # no start pays for it
 
-    files, problem = files_now(source.file)
+    files, problem = files_now(source.file, secrets)
     if problem:
         yield f"source {source.path}: {problem}"
     elif not files:

@@ -31,8 +31,13 @@ def end_for_certain() -> None:
     words = ["sh", "-c", _SHELL, "sh", str(os.getpid()), str(END_AFTER_S)]
     with contextlib.suppress(OSError):
         os.posix_spawn(
-            "/bin/sh", words, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, reading, 0)]
+            "/bin/sh", words, _no_secrets(), file_actions=[(os.POSIX_SPAWN_DUP2, reading, 0)]
         )
     os.close(reading)
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+
+
+def _no_secrets() -> dict[str, str]:
+    """An environment without what a configuration may keep in it."""
+    return {"PATH": os.environ.get("PATH", os.defpath)}

@@ -10,6 +10,7 @@ from edaphon_calibration.arrays import Float
 __all__ = [
     "HEIGHT",
     "LEFT",
+    "PICTURE",
     "RIGHT",
     "WIDTH",
     "Panel",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 WIDTH, HEIGHT = 720, 620
+PICTURE = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"'  # its begin
 LEFT, RIGHT = 90, 700
 INK = "#222"
 Tick = tuple[float, str]
@@ -52,9 +54,8 @@ class Panel:
 
 def picture(title: str, upper: Panel, parts: Iterable[str]) -> str:
     """The whole file; parts may be cut at the frame of `upper` by clip-path="url(#upper)"."""
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"'
     return (
-        f'{head} width="{WIDTH}" height="{HEIGHT}" font-family="sans-serif" font-size="13">\n'
+        f'{PICTURE} width="{WIDTH}" height="{HEIGHT}" font-family="sans-serif" font-size="13">\n'
         f"<title>{escape(title)}</title>\n"
         '<rect width="100%" height="100%" fill="#fff"/>\n'
         f'<clipPath id="upper"><rect x="{LEFT}" y="{upper.top}" width="{RIGHT - LEFT}" '

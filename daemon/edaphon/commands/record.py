@@ -1,5 +1,6 @@
 """`edaphon record`: one measurement as a transcript, which tests and simulators can play again."""
 
+import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ import typer
 from edaphon.commands.bench.hear import LONGEST_HEARD_S
 from edaphon.commands.bench.way import opened_bench
 from edaphon.commands.control import DaemonRefuses
+from edaphon.commands.new_files import write_new
 from edaphon.commands.storage import fail, open_storage
 from edaphon.config import Configuration, HeardSource, ScheduledSource
 from edaphon.printer import show_error, show_line, show_text
@@ -82,7 +84,7 @@ def _target(output: Path | None, path: str, several: bool) -> Path | None:
     if output is None:
         return None
     target = output / (path.replace("/", "-") + ".txt") if several else output
-    if target.exists():
+    if os.path.lexists(target):
         raise fail(f"expected a new file, {target} is there already", USAGE)
     return target
 
@@ -92,7 +94,7 @@ def _write(target: Path | None, path: str, text: str, several: bool) -> None:
         show_text(f"# {path}\n{text}\n" if several else text)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text, "ascii")
+    write_new(target, text)
     show_line(f"{path}: {target}")
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from edaphon.written.values import Secret
 
-__all__ = ["HoldsSecrets", "is_secret", "secret_files"]
+__all__ = ["HoldsSecrets", "is_secret", "is_secret_file", "secret_files"]
 
 
 class HoldsSecrets(Protocol):
@@ -36,9 +36,16 @@ def is_secret(path: Path, secrets: frozenset[Path]) -> bool:
     """Whether a path leads to one of these files, by whatever name."""
     if path in secrets:
         return True
+    with suppress(OSError):
+        return is_secret_file(os.stat(path), secrets)
+    return False
+
+
+def is_secret_file(found: os.stat_result, secrets: frozenset[Path]) -> bool:
+    """Whether what was found is one of these files now, a hard link to it included."""
     for secret in secrets:
         with suppress(OSError):
-            if os.path.samefile(path, secret):
+            if os.path.samestat(found, os.stat(secret)):
                 return True
     return False
 

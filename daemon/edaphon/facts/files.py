@@ -43,7 +43,7 @@ def read_facts(
     complaints = list(_single_brackets(document))
     if alone:
         complaints += [*document.complaints, *islice(_foreign_tables(document), MOST_ERRORS)]
-    sha256 = hashlib.sha256(document.text.encode()).hexdigest()
+    sha256 = hashlib.sha256(document.text.encode("utf-8", "surrogatepass")).hexdigest()
     rows: list[FactRow] = []
     ids = Counter[str]()
     texts = _Texts(document)

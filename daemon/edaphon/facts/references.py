@@ -189,7 +189,8 @@ def _own_unit(calibration: Calibration, key: str, unit: str | None) -> Iterator[
     if unit is None:
         return
     try:
-        if wanted is not None and canonical(unit) != canonical(wanted):
+        stated = canonical(unit)
+        if wanted is not None and stated != canonical(wanted):
             came = f'"{unit}", but the curve {calibration.curve} has {wanted}'
             yield calibration, key, came, "leave it out"
     except CalibrationError as error:

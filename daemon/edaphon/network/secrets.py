@@ -7,7 +7,7 @@ section 7 (escapes of JSON); RFC 4648, sections 4 and 5 (base64); RFC 4616 (PLAI
 import base64
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 
 __all__ = ["Secrets"]
@@ -40,9 +40,9 @@ class Secrets:
         shapes = {shape for secret in secrets if secret for shape in _shapes(secret)}
         ways = [way for shape in shapes for way in (_spellings(shape), _as_it_is(shape))]
         plain = ["".join(c for c, *_ in _letters(way)) for way in ways]
-        self._runs = frozenset(
-            text[at : at + RUN] for text in plain for at in range(max(1, len(text) - RUN + 1))
-        ) - {"", " "}
+        hexed = [secret.encode("utf-8", "replace").hex() for secret in secrets]
+        runs = (*_cut(plain, RUN), *_cut(hexed, 2 * RUN))
+        self._runs = frozenset(runs) - {"", " "}
 
     def hide(self, text: str) -> str:
         """The same text with *** in place of what it holds of the secrets."""
@@ -67,6 +67,12 @@ class Secrets:
             fits = [n for n in lengths if plain[at : at + n] in self._runs and at + n <= len(plain)]
             if fits:
                 yield at, at + max(fits) - 1
+
+
+def _cut(texts: Iterable[str], length: int) -> Iterator[str]:
+    """Every run of so many characters; a shorter text as a whole."""
+    for text in texts:
+        yield from (text[at : at + length] for at in range(max(1, len(text) - length + 1)))
 
 
 def _shapes(secret: str) -> Iterator[str]:

@@ -16,6 +16,7 @@ import numpy as np
 import orjson
 
 from edaphon.nouns import Channel, Observations
+from edaphon.printer import json_bytes
 from edaphon.series.rows import DAY_NS, digest, runs_of
 from edaphon.series.sound import sound_rows
 from edaphon.series.store import BlockHead, Store, WrongFile
@@ -232,7 +233,7 @@ def _digest(channels: str, heads: Iterable[BlockHead]) -> str:
 
 
 def _json(table: object) -> str:
-    return orjson.dumps(table, option=orjson.OPT_SORT_KEYS).decode()
+    return json_bytes(table, orjson.OPT_SORT_KEYS).decode()
 
 
 def _date(day: int) -> str:

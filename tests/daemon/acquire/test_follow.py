@@ -125,3 +125,19 @@ def test_a_folder_may_be_a_link_and_a_link_may_not_leave_it(tmp_path):
     found, problem = renamed.files_now(tmp_path / "data" / "*" / "*.csv")
     assert found == {}
     assert "which leaves it" in problem
+
+
+def test_a_secret_is_not_followed_by_whatever_name(tmp_path):
+    secret, folder = tmp_path / "token", tmp_path / "data"
+    folder.mkdir()
+    secret.write_bytes(HEAD + row(1))
+    (folder / "linked.csv").hardlink_to(secret)
+    (folder / "a.csv").write_bytes(HEAD + row(2))
+    pattern, secrets = folder / "*.csv", frozenset({secret, tmp_path / "not-there"})
+    found, problem = renamed.files_now(pattern, secrets)
+    assert {Path(name).name for name in found} == {"a.csv"}
+    assert "linked.csv, which the configuration names as one" in problem
+    with pytest.raises(OSError, match="a secret of the configuration"):
+        renamed.open_followed(pattern, str(folder / "linked.csv"), secrets)
+    with renamed.open_followed(pattern, str(folder / "a.csv"), secrets) as file:
+        assert file.read() == HEAD + row(2)

@@ -157,3 +157,25 @@ def test_the_planted_texts_are_shown_visibly(station: Station) -> None:
     assert rb"\x1b]52;c;ZXZpbA==\x07" in shown
     assert rb"\u202e" in shown
     assert b"[bold]" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("visit", "start", "p", "--who", "WORD", "--why", "x"), 1),
+        (("visit", "start", "p", "--why", "WORD"), 1),
+        (("release", "r-note", "--note", "WORD"), 0),
+        (("release", "r-who", "--who", "WORD"), 0),
+        (("alert", "ack", "1", "--why", "WORD"), 1),
+        (("salvage", "--acknowledge", "--who", "WORD"), 0),
+        (("cal", "revoke", "k", "--why", "WORD"), 1),
+    ],
+    ids=lambda words: words[0] if isinstance(words, tuple) else None,
+)
+def test_words_that_are_no_text_are_shown_or_refused(
+    station: Station, words: tuple[str, ...], code: int
+) -> None:
+    given = tuple(os.fsdecode(b"\xff\xfe") if word == "WORD" else word for word in words)
+    done = printed(station, given)
+    assert b"Traceback" not in done.stderr, done.stderr.decode()
+    assert done.returncode == code, done.stderr.decode()

@@ -147,7 +147,7 @@ def test_an_account_that_may_not_read_a_file_is_named(
         raise PermissionError(13, "Permission denied", str(file))
 
     monkeypatch.setattr("edaphon.commands.importing.open_file", refuse)
-    why = why_not_taken(file, None)
+    why = why_not_taken(file, None, frozenset())
     assert why is not None
     assert "Permission denied" in why
     assert f"setfacl -m u:{file.owner()}:r {file}" in why

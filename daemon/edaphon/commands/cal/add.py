@@ -1,5 +1,6 @@
 """`edaphon cal add`: a calibration or a check from a certificate, written into the inbox."""
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -12,6 +13,7 @@ from edaphon.commands.cal.text import as_row
 from edaphon.commands.check import usual_file
 from edaphon.commands.known import told_in
 from edaphon.commands.layout import Layout
+from edaphon.commands.new_files import write_new
 from edaphon.commands.storage import Configured, Storage, configured, fail
 from edaphon.facts import Knowledge, knowledge_conflicts, new_rows, read_facts
 from edaphon.printer import show_json, show_lines
@@ -77,7 +79,7 @@ def _add(
     place, kind = _place(file, write), "check" if said["check"] else "calibration"
     row = check_row(said) if said["check"] else calibration_row(said)
     target = write or _inbox(place) / f"{row['id']}.toml"
-    if target.exists():
+    if os.path.lexists(target):
         raise fail(f"{target} is there already; choose another --id, or another file with -o")
     papers = papers_beside(evidence, target)
     if papers:
@@ -138,7 +140,7 @@ def _complaints(text: str, file: str, place: _Place) -> list[Complaint]:
 def _written(target: Path, text: str, papers: list[Paper]) -> list[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     copied = put(papers)
-    target.write_text(text, "utf-8")
+    write_new(target, text)
     return [*copied, target]
 
 

@@ -1,5 +1,6 @@
 """`edaphon cal fit`: from the points of a calibration to the fact that `cal apply` takes."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +16,8 @@ from edaphon.commands.cal.options import numbers_given
 from edaphon.commands.cal.plot import fit_svg
 from edaphon.commands.cal.points import BadPoints, Points, read_points
 from edaphon.commands.cal.text import Fitted, as_table, as_toml, complaints
+from edaphon.commands.new_files import write_new, write_own
+from edaphon.commands.panel import PICTURE
 from edaphon.commands.storage import fail
 from edaphon.printer import show_json, show_text
 from edaphon_calibration.curves import Curve
@@ -70,7 +73,7 @@ def fit(
     """Fit a curve through points and print the calibration; nothing is put in force by it."""
     subject = {"channel": channel, "sensor": sensor, "output": output}
     _one_subject(subject)
-    if write is not None and write.exists():
+    if write is not None and os.path.lexists(write):
         raise fail(f"{write} is there already; a file once applied is never edited: another name")
     said = {"from": since, "operator": operator, "method": method, "reference": reference}
     said |= subject | {"supersedes": supersedes, "id": id or _name(subject, curve, since)}
@@ -107,10 +110,10 @@ def _deliver(
     written: list[Path] = []
     if write is not None:
         written += put(papers)
-        write.write_text(text, "utf-8")
+        write_new(write, text)
         written.append(write)
     if plot is not None:
-        plot.write_text(_picture(fitted, read), "utf-8")
+        write_own(plot, _picture(fitted, read), PICTURE)
         written.append(plot)
     if json:
         show_json(_as_table(fitted, table, written))

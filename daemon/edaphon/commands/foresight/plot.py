@@ -8,9 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edaphon.commands.foresight import Foreseen
+from edaphon.commands.new_files import write_own
 from edaphon.commands.panel import (
     HEIGHT,
     LEFT,
+    PICTURE,
     RIGHT,
     Panel,
     band,
@@ -50,7 +52,7 @@ def write_plots(place: Path, channels: Sequence[Foreseen]) -> list[Path]:
     else:
         files = [place] * len(drawn)
     for file, one in zip(files, drawn, strict=True):
-        file.write_text(change_svg(one), "utf-8")
+        write_own(file, change_svg(one), PICTURE)
     return files
 
 

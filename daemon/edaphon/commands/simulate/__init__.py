@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from edaphon.commands.new_files import write_own
 from edaphon.commands.programs import (
     BROKER,
     ProgramEnded,
@@ -34,6 +35,7 @@ __all__ = ["BadOrder", "order", "simulate"]
 
 USAGE, TRY_AGAIN = 2, 75
 SHOW_EVERY_S = 2.0
+_SIMULATED = "# Simulated:"
 HELP = """sdi12/a silent       from now on; `sdi12/a ok` ends it
 sdi12/a garbled 3    the next three answers
 sdi12 unplug         the adapter is pulled out; `sdi12 replug` puts it back
@@ -154,7 +156,8 @@ def _messages(
         parts.callback(stop.set)
     places = Places(home, plot.buses, brokers)
     text = toml_text(simulated_tables(found.document.table, places))
-    (home / "edaphon.toml").write_text(f"# Simulated: made from {station_name(found)}.\n{text}")
+    written = f"{_SIMULATED} made from {station_name(found)}.\n{text}"
+    write_own(home / "edaphon.toml", written, _SIMULATED)
     return {sender.path: sender for sender in senders} if port else {}
 
 

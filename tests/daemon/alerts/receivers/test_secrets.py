@@ -299,3 +299,13 @@ def test_no_receiver_shows_what_a_library_or_modem_repeats(
             one.send(message())
         assert_clean(str(caught.value))
         assert "34567" not in str(caught.value).replace("+491711234567", "")
+
+
+def test_hexadecimal_digits_of_a_secret_are_hidden_and_others_stay() -> None:
+    hide, whole = Secrets(WORD).hide, WORD.encode().hex()
+    runs = [WORD[at : at + RUN].encode().hex() for at in range(len(WORD) - RUN + 1)]
+    for text in (whole, whole.upper(), f"at {WORD[3:12].encode().hex()}"):
+        shown = hide(text)
+        assert "***" in shown
+        assert not [run for run in runs if run in shown.lower()]
+    assert hide("0123456789abcdef 2026-11-30") == "0123456789abcdef 2026-11-30"
