@@ -344,9 +344,12 @@ class Desk:
             raise DaemonRefuses("\n".join(map(str, complaints)))
         who, account = str(request["who"]), request["account"]
         try:
-            return {"applied": self._service.apply(rows, who, account)}
+            applied = self._service.apply(rows, who, account)
         except (Refusal, NotKept) as refusal:
             raise DaemonRefuses(str(refusal)) from None
+        for file in {document["file"] for document in request["documents"]}:
+            self._service.clear_file(file)
+        return {"applied": applied}
 
 
 def _conflicting(service: Service, path: str) -> UplinkConflicts:

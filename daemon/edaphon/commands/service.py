@@ -494,6 +494,11 @@ class Service:
             self.trouble[who] = what
             _log.warning("%s: %s", who, what)
 
+    def clear_file(self, file: str) -> None:
+        """What the start left out of a file of facts no longer stands there: all of it is right."""
+        for name in [name for name in self.trouble if name.startswith(f"fact at {file}:")]:
+            self.say_trouble(name, None)
+
     def _on_journal(self, text: str) -> None:
         _log.error("%s", text)
 

@@ -119,7 +119,11 @@ def test_files_and_rows_of_the_inbox_that_a_start_leaves_out_are_shown(tmp_path)
     with running(station.file) as service:
         known = set(service.deriver.knowledge.ever)
         shown = sorted(who for who in service.trouble if who.startswith("fact at"))
+        (station.inbox / "row.toml").write_text('[[plot]]\nid = "P7"\n[[plot]]\nid = "P9"\n')
+        call(station, "apply", str(station.inbox / "row.toml"))
+        left = [who for who in service.trouble if "row.toml" in who]
     assert "P9" in known
+    assert not left, "a file that was mended and applied is shown until the next start"
     assert shown == [
         f"fact at {station.inbox}/{place}" for place in ("link.toml:1", "row.toml:2", "torn.toml:1")
     ]
