@@ -5,11 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
+UMASK = os.umask(0o022)  # of whoever runs the tests
+os.umask(UMASK)
+
 
 @pytest.fixture(autouse=True)
 def own_umask() -> Iterator[None]:
     """Commands that are called in the process of the tests set theirs, as in one of their own."""
-    before = os.umask(0o022)
-    os.umask(before)
+    os.umask(UMASK)
     yield
-    os.umask(before)
+    os.umask(UMASK)
