@@ -407,8 +407,13 @@ def test_deriving_all_again_opens_nothing(tmp_path: Path) -> None:
         assert service.alerts.book == before
 
 
+class Panic(BaseException):
+    """As a library of another language raises it: no Exception."""
+
+
+@pytest.mark.parametrize("kind", [ZeroDivisionError, Panic])
 def test_a_part_that_fails_is_named_until_it_runs_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]
 ) -> None:
     monkeypatch.setattr("edaphon.commands.service.RECOVERED_S", 2.0)
     station = Station(tmp_path, [NODE], [FACTS])
@@ -417,7 +422,7 @@ def test_a_part_that_fails_is_named_until_it_runs_again(
     def life() -> None:
         tries.append(1)
         if len(tries) == 1:
-            raise ZeroDivisionError("its own fault")
+            raise kind("its own fault")
 
     with running(station.file, Overrides(look_every_s=10**6)) as service:
         service._run("some part", life)
