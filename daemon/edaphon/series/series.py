@@ -103,9 +103,12 @@ class Series:
         """
         self._store.withdrawn(-1)
         sum(1 for _ in self._store.conflicts(None))  # their pages too
-        for head in self._store.heads():
-            day = np.datetime64(head.day, "D")
-            yield "" if is_sound(self._store, head) else f"{head.channel}, {day}: damaged rows"
+        heads = self._store.next_heads("", -(2**62))
+        while heads:
+            for head in heads:
+                day = np.datetime64(head.day, "D")
+                yield "" if is_sound(self._store, head) else f"{head.channel}, {day}: damaged rows"
+            heads = self._store.next_heads(head.channel, head.day)
 
     @property
     def unflushed_rows(self) -> int:

@@ -264,6 +264,15 @@ class Store:
         return [BlockHead(*row) for row in self._db.execute(query, (after_change, channel))]
 
     @_noting
+    def next_heads(self, channel: str, day: int) -> list[BlockHead]:
+        """Some heads of blocks behind that one, by channel and day: years have many."""
+        query = (
+            "SELECT channel, day, n, first_change, last_change, digest FROM block"
+            " WHERE (channel, day) > (?, ?) ORDER BY channel, day LIMIT 200"
+        )
+        return [BlockHead(*row) for row in self._db.execute(query, (channel, day))]
+
+    @_noting
     def last_day(self, channel: str) -> int | None:
         row = self._db.execute(
             "SELECT max(day) FROM block WHERE channel = ?", (channel,)

@@ -149,3 +149,17 @@ def test_a_series_with_a_program_of_others_is_not_opened(tmp_path: Path, text: s
     for read_only in (True, False):
         with pytest.raises(WrongFile, match="which is none"):
             Series(path, read_only)
+
+
+def test_each_of_many_days_is_looked_at_once(tmp_path: Path) -> None:
+    days = 450  # more than are read at a time
+    with closing(Series(tmp_path / "series.sqlite")) as series:
+        series.merge([run("a", 24 * day, 1, 0, 0.5) for day in range(days)], {"d" * 12: "{}"})
+        series.flush()
+    change = "UPDATE block SET digest = '0123456789abcdef' WHERE day IN (3, 449)"
+    with closing(sqlite3.connect(tmp_path / "series.sqlite")) as db, db:
+        assert db.execute(change).rowcount == 2
+    with closing(Series(tmp_path / "series.sqlite", read_only=True)) as series:
+        words = list(series.damaged_blocks())
+    assert len(words) == days
+    assert [k for k, word in enumerate(words) if word] == [3, 449]
