@@ -21,6 +21,7 @@ from edaphon.commands.keeping import evidence_of
 from edaphon.commands.lacking import denied, lacking
 from edaphon.commands.last_resort import end_for_certain
 from edaphon.commands.layout import Layout
+from edaphon.commands.memory import give_memory_back
 from edaphon.commands.owner import become_owner, mend_modes
 from edaphon.commands.service import NotKept, Overrides, Refusal, Service
 from edaphon.commands.storage import configured, fail
@@ -44,6 +45,7 @@ def run(
     file: Annotated[Path | None, typer.Argument(help="edaphon.toml")] = None,
 ) -> None:
     """Record: read the sources, keep every answer, derive values, bring them to the sinks."""
+    give_memory_back()
     log_to_stderr(logging.INFO)
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
     stop = threading.Event()
