@@ -123,8 +123,11 @@ class Pool:
     def _serve(folder: str, begun: _Started) -> None:
         try:
             begun.set_result(start(folder))
-        except Exception as error:  # the thread that waits for it is to know
+        except OSError as error:
             begun.set_exception(error)
+        except BaseException as error:  # the thread that waits for it is to know
+            begun.set_exception(error)
+            raise
 
     @contextmanager
     def _held(self, script: Script) -> Iterator[_Place]:

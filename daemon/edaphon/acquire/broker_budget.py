@@ -6,6 +6,7 @@ from functools import partial
 from edaphon.acquire.budget import ROW_BYTES, Budgets
 from edaphon.acquire.floods import Floods, message_bytes
 from edaphon.config import Configuration, JsonSource, LorawanSource
+from edaphon_drivers.faults import Fault
 from edaphon_drivers.links.mqtt import MessageIn
 from edaphon_drivers.lorawan import read_envelope
 
@@ -27,7 +28,7 @@ def owner_of(config: Configuration, broker: str) -> Owner:
 def _device(envelope: str, devices: dict[str, str], topic: str, data: bytes) -> str:
     try:
         uplink = read_envelope(envelope, topic, data)
-    except Exception:  # whatever a stranger sends: it is no message of a device
+    except Fault:  # whatever a stranger sends: it is no message of a device
         return ""
     return devices.get(uplink.dev_eui, "") if uplink is not None else ""
 
