@@ -12,7 +12,7 @@ from tests.stories.station import QUANTITIES
 
 from edaphon.journal.entry import Entry, Kind, entry_crc
 from edaphon.journal.files import OpenFile, file_numbers, file_path, seal
-from edaphon.nouns import Sequence
+from edaphon.model import Sequence
 from edaphon.series.rows import DAY_NS, ROW, digest
 from edaphon.series.store import Store
 

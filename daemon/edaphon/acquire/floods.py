@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
+from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.gaps import FLOOD, Gap, is_flood
-from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.journal import Entry, Journal, Kind, StateFile
-from edaphon.nouns import Sequence
+from edaphon.model import Sequence
 
 __all__ = ["COUNTED", "Flood", "Floods", "message_bytes"]
 

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.file_budget import FileBudget
 from edaphon.acquire.follow_state import Loss, load_known
 from edaphon.acquire.followed import FileView, Place, Stat, begins_alike
@@ -35,10 +36,9 @@ from edaphon.acquire.renamed import (
     holds,
     open_followed,
 )
-from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.acquire.watched import OPEN_S, SECOND_NS, Watch, hold_newest
 from edaphon.journal import Entry, Journal, Kind, StateFile
-from edaphon.nouns import Sequence
+from edaphon.model import Sequence
 from edaphon_drivers.files import engine as files
 from edaphon_drivers.files.cutting import Rest
 from edaphon_drivers.files.text import mark_of

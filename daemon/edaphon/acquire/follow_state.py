@@ -10,7 +10,7 @@ import orjson
 
 from edaphon.acquire.followed import START, Block, Place, read_at
 from edaphon.journal import Entry, Journal, Kind, StateFile
-from edaphon.nouns import Sequence
+from edaphon.model import Sequence
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.files.text import mark_of
 from edaphon_drivers.outside import open_file

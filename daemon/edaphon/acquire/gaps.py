@@ -14,7 +14,7 @@ import orjson
 
 from edaphon.acquire.slots import Schedule
 from edaphon.journal import Entry, JournalReader, Kind
-from edaphon.nouns import Sequence as Place
+from edaphon.model import Sequence as Place
 
 __all__ = [
     "CLOCK_STEP",

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from edaphon.nouns import Sequence
+from edaphon.model import Sequence
 
 __all__ = ["Pace"]
 

@@ -17,7 +17,7 @@ from edaphon.alerts.message import Occasion
 from edaphon.alerts.model import Event
 from edaphon.derive.checkpoint import GONE, START, crc_at
 from edaphon.journal import Entry, Journal, Kind, StateFile
-from edaphon.nouns import Sequence
+from edaphon.model import Sequence
 
 __all__ = ["STATE_KEY", "KeptBook"]
 

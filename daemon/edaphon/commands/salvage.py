@@ -9,13 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.acquire.timekeeper import Timekeeper, boot_id
+from edaphon.acquire.clock_sync import Timekeeper, boot_id
 from edaphon.clock import SystemClock
-from edaphon.commands.control import DaemonOff
-from edaphon.commands.lost_values import Lost, lost_text, lost_with
-from edaphon.commands.offline import settled_deriver
-from edaphon.commands.storage import TRY_AGAIN, Storage, fail, open_storage
-from edaphon.commands.stored import altered_releases, damage_in, not_noted
 from edaphon.derive.checkpoint import reached_by
 from edaphon.journal import Entry, Journal, JournalBusy, Kind, Sequence, read_only
 from edaphon.journal import salvage as salvaged
@@ -31,7 +26,12 @@ from edaphon.journal.losses import (
 )
 from edaphon.people import own_account
 from edaphon.printer import show_json, show_line, show_lines
-from edaphon.written.values import instant_text
+from edaphon.service.lost_values import Lost, lost_text, lost_with
+from edaphon.service.socket import DaemonOff
+from edaphon.service.stored import altered_releases, damage_in, not_noted
+from edaphon.storage.access import TRY_AGAIN, Storage, fail, open_storage
+from edaphon.storage.offline import settled_deriver
+from edaphon.toml_input.values import instant_text
 
 __all__ = ["salvage"]
 

@@ -17,28 +17,28 @@ import orjson
 import typer
 
 from edaphon.acquire.gaps import accounts_of
-from edaphon.commands.accounts import START, EntryAccount, newest_from, read_accounts
-from edaphon.commands.control import DaemonOff
-from edaphon.commands.file_lines import account_text, line_rows
-from edaphon.commands.lost_values import lost_text, lost_with
-from edaphon.commands.offline import lacks_entries, settled_deriver
-from edaphon.commands.storage import Storage, fail, open_storage
-from edaphon.commands.stored import altered_releases, not_noted
-from edaphon.commands.summaries import JOURNAL_SUMMARY, summaries
 from edaphon.config import Sink as SinkConfig
 from edaphon.derive import counted_files, known_facts, last_sources, meanings
 from edaphon.derive.checkpoint import reached_by
+from edaphon.derive.fact_log import MEANINGS, recalled
 from edaphon.derive.files import SourceFiles
-from edaphon.derive.meanings import MEANINGS, recalled
 from edaphon.journal import JournalReader, Kind, StateFile, read_only
 from edaphon.journal.losses import acknowledged_places, covered, losses_in, open_losses, undeclared
 from edaphon.journal.summary import summed
-from edaphon.nouns import Channel, Observations, Sequence
+from edaphon.model import Channel, Observations, Sequence
 from edaphon.printer import show_error, show_json, show_line
 from edaphon.series import DAY_NS, BlockHead, Contested, Series
+from edaphon.service.audit import START, EntryAccount, newest_from, read_accounts
+from edaphon.service.file_lines import account_text, line_rows
+from edaphon.service.lost_values import lost_text, lost_with
+from edaphon.service.socket import DaemonOff
+from edaphon.service.stored import altered_releases, not_noted
+from edaphon.service.summaries import JOURNAL_SUMMARY, summaries
 from edaphon.sinks.feed import cursor_name
 from edaphon.sinks.readback import Readback, Rows, open_readback
 from edaphon.sinks.sink import Later, sink_kind
+from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.offline import lacks_entries, settled_deriver
 from edaphon_drivers.line_account import LineCounts
 
 __all__ = ["verify"]

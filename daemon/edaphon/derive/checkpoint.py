@@ -10,7 +10,7 @@ import orjson
 
 from edaphon.derive.chains import ALWAYS, Extent, Range
 from edaphon.journal import DamagedRow, JournalReader, entry_crc
-from edaphon.nouns import Sequence
+from edaphon.model import Sequence
 from edaphon.series import Series, WrongFile
 
 __all__ = [

@@ -25,10 +25,8 @@ from edaphon.derive.checkpoint import (
     ranges_of_json,
     trusted,
 )
-from edaphon.derive.deriving_again import DerivingAgain
-from edaphon.derive.doubt import Doubt, doubtful_places
-from edaphon.derive.files import SourceFiles
-from edaphon.derive.meanings import (
+from edaphon.derive.decode import Note, Sources
+from edaphon.derive.fact_log import (
     MEANINGS,
     NOTHING_LEARNED,
     Learned,
@@ -36,26 +34,28 @@ from edaphon.derive.meanings import (
     meanings_behind,
     recalled,
 )
-from edaphon.derive.plan import ALWAYS, Plan, Range, plan_of, whole_segments
-from edaphon.derive.recalibrate import (
-    Recalibration,
-)
-from edaphon.derive.rework import BATCH_BYTES, READINGS, Rework
-from edaphon.derive.sources import Note, Sources
-from edaphon.derive.state import State
-from edaphon.derive.step import (
+from edaphon.derive.files import SourceFiles
+from edaphon.derive.lost_facts import Doubt, doubtful_places
+from edaphon.derive.pipeline import (
     ALL,
     DeadLetter,
     Item,
     Line,
     LostLine,
 )
+from edaphon.derive.plan import ALWAYS, Plan, Range, plan_of, whole_segments
+from edaphon.derive.recalculate import (
+    Recalibration,
+)
+from edaphon.derive.rederive import DerivingAgain
+from edaphon.derive.replay import BATCH_BYTES, READINGS, Rework
+from edaphon.derive.state import State
 from edaphon.derive.suspects import ONE_BY_ONE, settled, span, try_again
 from edaphon.facts import Knowledge
 from edaphon.journal import DamagedRow, JournalReader, Kind
 from edaphon.journal.guard import AGAIN, LIVE, PLAN, Guard
 from edaphon.journal.guard import START as BEGINNING
-from edaphon.nouns import Channel, Sequence
+from edaphon.model import Channel, Sequence
 from edaphon.series import Series
 
 __all__ = ["Deriver"]

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable
 from collections.abc import Sequence as Several
 
+from edaphon.derive.decode import Sources
 from edaphon.derive.files import SourceFiles
-from edaphon.derive.sources import Sources
+from edaphon.derive.pipeline import Item
 from edaphon.derive.state import State
-from edaphon.derive.step import Item
 from edaphon.journal.guard import AGAIN, Suspect
-from edaphon.nouns import Sequence
+from edaphon.model import Sequence
 
 __all__ = ["ONE_BY_ONE", "RECOUNT", "settled", "span", "try_again"]
 

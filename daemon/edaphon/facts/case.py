@@ -8,8 +8,8 @@ from typing import TypeVar
 from edaphon.facts.files import FactRow
 from edaphon.facts.knowledge import Knowledge, Known
 from edaphon.facts.model import Fact
-from edaphon.nouns import Sequence
-from edaphon.written import Complaint, did_you_mean
+from edaphon.model import Sequence
+from edaphon.toml_input import Complaint, did_you_mean
 from edaphon_drivers.sheets import Output, Sheets
 
 __all__ = ["Case", "Found", "unless_known"]

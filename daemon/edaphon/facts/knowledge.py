@@ -23,7 +23,7 @@ from edaphon.facts.model import (
     Visit,
 )
 from edaphon.facts.payload import fact_of
-from edaphon.nouns import Channel, Sequence
+from edaphon.model import Channel, Sequence
 
 __all__ = ["Knowledge", "Known"]
 

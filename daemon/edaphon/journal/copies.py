@@ -21,7 +21,7 @@ from pathlib import Path
 import orjson
 
 from edaphon.journal.entry import Entry, Kind, Purpose, entry_crc
-from edaphon.nouns import Sequence
+from edaphon.model import Sequence
 
 __all__ = [
     "COPIED",

@@ -16,12 +16,12 @@ from edaphon.databases import StorageFault, make_folder
 from edaphon.journal.entry import Entry, Kind
 from edaphon.journal.files import take_lock
 from edaphon.journal.origin import Origin
-from edaphon.journal.reading import LARGEST_READ_BYTES, JournalReader
+from edaphon.journal.reader import LARGEST_READ_BYTES, JournalReader
 from edaphon.journal.ring import ENTRY_BYTES, Ring
 from edaphon.journal.store import Store
 from edaphon.journal.summary import summed
 from edaphon.journal.writer import JournalClosed, Waiting, Writer
-from edaphon.nouns import Sequence
+from edaphon.model import Sequence
 
 __all__ = ["Journal"]
 

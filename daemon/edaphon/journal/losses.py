@@ -9,8 +9,8 @@ import orjson
 from edaphon.journal.copies import Copies, copies_in, reached_in
 from edaphon.journal.entry import Kind
 from edaphon.journal.files import file_path, numbers_there
-from edaphon.journal.reading import DamagedRow, read_only
-from edaphon.nouns import Sequence
+from edaphon.journal.reader import DamagedRow, read_only
+from edaphon.model import Sequence
 
 __all__ = [
     "Loss",

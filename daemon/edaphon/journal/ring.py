@@ -5,7 +5,7 @@ from collections import deque
 from typing import NamedTuple
 
 from edaphon.journal.entry import Entry
-from edaphon.nouns import Sequence
+from edaphon.model import Sequence
 
 __all__ = ["ENTRY_BYTES", "Ring"]
 

@@ -14,7 +14,7 @@ from typing import Any, cast
 from edaphon.journal.entry import Entry
 from edaphon.journal.files import number_of
 from edaphon.journal.rows import Row, any_text, entry_of
-from edaphon.nouns import Sequence
+from edaphon.model import Sequence
 
 __all__ = ["salvage"]
 

@@ -30,9 +30,9 @@ from edaphon.journal.files import (
 )
 from edaphon.journal.losses import Missing, lost_end, missing_files
 from edaphon.journal.origin import machine_marks, origin_of
-from edaphon.journal.reading import JournalReader
+from edaphon.journal.reader import JournalReader
 from edaphon.journal.rows import connect_reading, read_header
-from edaphon.nouns import Sequence
+from edaphon.model import Sequence
 
 __all__ = ["Store"]
 

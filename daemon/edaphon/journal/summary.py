@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, Self
 import orjson
 
 from edaphon.journal.entry import Entry, Kind, entry_crc
-from edaphon.journal.reading import DamagedRow, JournalReader
-from edaphon.nouns import Sequence
+from edaphon.journal.reader import DamagedRow, JournalReader
+from edaphon.model import Sequence
 
 __all__ = ["FileSum", "Summary", "differing", "summed"]
 

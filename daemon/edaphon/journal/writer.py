@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 from edaphon.databases import StorageFault, fault_of
 from edaphon.journal.entry import Entry
-from edaphon.nouns import Sequence
+from edaphon.model import Sequence
 
 __all__ = ["JournalClosed", "Waiting", "Writer"]
 

@@ -16,10 +16,10 @@ import orjson
 from pydantic import Field
 
 from edaphon.databases import make_folder, sync_folder
-from edaphon.nouns import Channel, Int, Observations, Small
-from edaphon.nouns import Sequence as Place
+from edaphon.model import Channel, Int, Observations, Small
+from edaphon.model import Sequence as Place
 from edaphon.sinks.sink import Later, Withdrawal
-from edaphon.written.values import AbsolutePath, Table
+from edaphon.toml_input.values import AbsolutePath, Table
 from edaphon_drivers.outside import append_file
 
 __all__ = ["JsonlSink", "Settings", "open_sink"]

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edaphon.acquire.budget import Budgets
+from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.file_budget import FileBudget
 from edaphon.acquire.floods import Floods
 from edaphon.acquire.follow import Follower
 from edaphon.acquire.gaps import Gap, is_flood
-from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.journal import Entry, Journal, Kind, StateFile
-from edaphon.nouns import Sequence
+from edaphon.model import Sequence
 from edaphon_drivers.engines import completed
 from edaphon_drivers.files.engine import decode_piece
 from edaphon_drivers.files.text import lines_of_piece

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from edaphon.acquire.gaps import LEAPT, WITHDRAWN, Gap, SlotAccount
 from edaphon.acquire.slots import Grid
-from edaphon.commands.accounts import EntryAccount, SlotBook
-from edaphon.commands.explain.missing import Absent, gap_at
 from edaphon.derive import Plan, Sources
+from edaphon.derive.pipeline import Line
 from edaphon.derive.state import State
-from edaphon.derive.step import Line
+from edaphon.explain.missing import Absent, gap_at
 from edaphon.journal import Entry, Kind, Sequence
+from edaphon.service.audit import EntryAccount, SlotBook
 
 SECOND = 10**9
 EACH = 60 * SECOND

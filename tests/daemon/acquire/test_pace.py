@@ -7,7 +7,7 @@ import pytest
 
 from edaphon.acquire import pace as pacing
 from edaphon.acquire.pace import Pace
-from edaphon.nouns import Sequence
+from edaphon.model import Sequence
 
 BACKLOG = 10**9
 

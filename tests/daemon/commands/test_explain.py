@@ -14,15 +14,15 @@ from tests.stories.station import Station, teros12_facts
 
 from edaphon.acquire.gaps import Gap
 from edaphon.clock import SystemClock
-from edaphon.commands.explain.record import record_of, shown_bytes
-from edaphon.commands.offline import settled_deriver
 from edaphon.commands.run import running
-from edaphon.commands.storage import open_storage
-from edaphon.derive.explaining import derived_again, history_of, row_at
+from edaphon.explain.record import record_of, shown_bytes
+from edaphon.explain.trace import derived_again, history_of, row_at
 from edaphon.journal import Entry, Journal, Kind
-from edaphon.nouns import Sequence
+from edaphon.model import Sequence
 from edaphon.series import Series
-from edaphon.written.values import instant_ns
+from edaphon.storage.access import open_storage
+from edaphon.storage.offline import settled_deriver
+from edaphon.toml_input.values import instant_ns
 from edaphon_drivers.payloads import Piece, Turn, pack_exchange, pack_message, pack_piece
 
 NOON = "2026-04-01T12:00:00Z"

@@ -15,14 +15,14 @@ from tests.daemon.journal.entries import journal_file
 from tests.stories.station import Station
 
 from edaphon.clock import SystemClock
-from edaphon.commands.moments import FAR_NS
-from edaphon.commands.offline import settled_deriver
 from edaphon.commands.run import running
-from edaphon.commands.storage import open_storage
 from edaphon.journal import Journal, Kind, Sequence, read_only
 from edaphon.journal.copies import copies_in
 from edaphon.series import Series
-from edaphon.written.values import instant_text
+from edaphon.storage.access import open_storage
+from edaphon.storage.moments import FAR_NS
+from edaphon.storage.offline import settled_deriver
+from edaphon.toml_input.values import instant_text
 
 
 @pytest.fixture(scope="module")

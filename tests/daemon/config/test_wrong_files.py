@@ -11,8 +11,8 @@ import pytest
 
 from edaphon.commands.check import examine
 from edaphon.facts import Knowledge, read_facts
-from edaphon.nouns import Sequence
-from edaphon.written import read_document
+from edaphon.model import Sequence
+from edaphon.toml_input import read_document
 
 FOLDER = Path(__file__).parent / "wrong"
 CASES = sorted(p for p in FOLDER.glob("*.toml") if not p.name.endswith(".known.toml"))

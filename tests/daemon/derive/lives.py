@@ -13,9 +13,9 @@ import orjson
 
 from edaphon.config import Configuration, read_config
 from edaphon.derive import Deriver, Plan, Sources
-from edaphon.derive.meanings import FACT_KINDS
+from edaphon.derive.fact_log import FACT_KINDS
+from edaphon.derive.pipeline import Line, sources_of
 from edaphon.derive.state import State
-from edaphon.derive.step import Line, sources_of
 from edaphon.facts import (
     FactRow,
     Knowledge,
@@ -28,10 +28,10 @@ from edaphon.facts import (
 from edaphon.journal import DamagedRow, Entry, Kind
 from edaphon.journal.copies import Copies
 from edaphon.journal.guard import Aside
-from edaphon.nouns import Observations, Sequence
+from edaphon.model import Observations, Sequence
 from edaphon.series import DAY_NS, Series
 from edaphon.sinks.feed import SeriesFeed, cursor_name
-from edaphon.written import read_document
+from edaphon.toml_input import read_document
 from edaphon_drivers.payloads import pack_message
 
 __all__ = [

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from edaphon.derive.chains import ALWAYS, Place
 from edaphon.derive.segments import Segment, segments_of
 from edaphon.facts import Deployment, Knowledge, fact_of
-from edaphon.nouns import Sequence
-from edaphon.written.values import instant_text
+from edaphon.model import Sequence
+from edaphon.toml_input.values import instant_text
 from edaphon_drivers.sheets import Factory, Output
 
 LONG = os.environ.get("EDAPHON_FAULTS") == "long"

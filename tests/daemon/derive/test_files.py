@@ -7,14 +7,14 @@ import orjson
 import pytest
 from tests.daemon.derive.test_same_time import HEADER, NAME, TEXT, FileLife, life_of, started
 
+from edaphon.derive.decode import Sources
 from edaphon.derive.deriver import Deriver
 from edaphon.derive.files import LATEST_FILES, LATEST_REFUSED, FileAccount, SourceFiles
+from edaphon.derive.pipeline import Line, LostLine
 from edaphon.derive.plan import Plan
-from edaphon.derive.sources import Sources
 from edaphon.derive.state import State
-from edaphon.derive.step import Line, LostLine
 from edaphon.journal import Entry, Kind
-from edaphon.nouns import Sequence
+from edaphon.model import Sequence
 from edaphon_drivers.faults import Refused
 from edaphon_drivers.line_account import FIRST, Context, LineCounts, RefusedLine, Slice
 from edaphon_drivers.payloads import Follows, Piece, pack_piece

@@ -15,13 +15,13 @@ from tests.daemon.derive.lives import T0, Life, MemoryJournal, Told, folders
 from tests.daemon.derive.test_line import fact
 
 from edaphon.config import read_config
-from edaphon.derive.known_then import known_then, values_then
+from edaphon.derive.as_of import known_then, values_then
 from edaphon.facts import fact_of, to_payload
 from edaphon.journal import Kind
-from edaphon.nouns import Sequence
+from edaphon.model import Sequence
 from edaphon.series import Contested
-from edaphon.series.contest import contested
-from edaphon.written import read_document
+from edaphon.series.conflicts import contested
+from edaphon.toml_input import read_document
 from edaphon_drivers.payloads import Follows, Piece, pack_piece
 
 EXAMPLES = int(os.environ.get("EDAPHON_EXAMPLES", "40"))

@@ -7,13 +7,13 @@ import pytest
 
 from edaphon.config import read_config
 from edaphon.derive import Plan, Sources
-from edaphon.derive.sources import Decoded
+from edaphon.derive.decode import Decoded
+from edaphon.derive.pipeline import Line
 from edaphon.derive.state import State
-from edaphon.derive.step import Line
 from edaphon.facts import Knowledge, fact_of
 from edaphon.journal import Entry, Kind, Purpose
-from edaphon.nouns import Sequence
-from edaphon.written import read_document
+from edaphon.model import Sequence
+from edaphon.toml_input import read_document
 from edaphon_drivers.faults import Garbled, Refused
 from edaphon_drivers.payloads import pack_message
 from edaphon_drivers.simulators.lorawan import encode, tts_v3
@@ -148,7 +148,7 @@ def test_entries_that_are_slow_to_decode_end_a_step_and_all_are_taken_by_the_nex
         now += 0.4  # at each entry
         return now
 
-    monkeypatch.setattr("edaphon.derive.step.monotonic", monotonic)
+    monkeypatch.setattr("edaphon.derive.pipeline.monotonic", monotonic)
     entries = [
         (Sequence(1, n), record("local", "plot/node", b'{"soil": {"t": 1}}')) for n in range(3, 20)
     ]

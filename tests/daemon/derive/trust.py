@@ -8,8 +8,8 @@ from edaphon.derive import Plan
 from edaphon.derive.plan import changed_ranges
 from edaphon.derive.segments import Segment
 from edaphon.facts import Knowledge
-from edaphon.nouns import Sequence
-from edaphon.written.values import instant_ns, instant_text
+from edaphon.model import Sequence
+from edaphon.toml_input.values import instant_ns, instant_text
 from edaphon_drivers.sheets import Factory, Output
 
 __all__ = [

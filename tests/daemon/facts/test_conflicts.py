@@ -1,7 +1,7 @@
 """What may supersede what, once something was taken back."""
 
 from edaphon.facts import FactRow, Knowledge, fact_of, knowledge_conflicts
-from edaphon.nouns import Sequence
+from edaphon.model import Sequence
 
 
 def calibration(id, supersedes=None):

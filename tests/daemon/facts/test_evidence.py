@@ -14,8 +14,8 @@ from edaphon.facts import (
     knowledge_conflicts,
     read_facts,
 )
-from edaphon.nouns import Sequence
-from edaphon.written import read_document
+from edaphon.model import Sequence
+from edaphon.toml_input import read_document
 
 CONTENT = b"%PDF a certificate"
 HASH = hashlib.sha256(CONTENT).hexdigest()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from edaphon.facts import Deployment, Knowledge, fact_of
-from edaphon.nouns import Sequence
+from edaphon.model import Sequence
 
 
 def knowledge(*tables: dict[str, Any]) -> Knowledge:

@@ -17,8 +17,8 @@ from edaphon.facts import (
     pins_needed,
     table_of,
 )
-from edaphon.nouns import Sequence
-from edaphon.written.values import Id
+from edaphon.model import Sequence
+from edaphon.toml_input.values import Id
 from edaphon_drivers.sheets import Factory, load_sheet
 
 MODEL, OUTPUT = "meter.teros12", "water_content_counts"

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from edaphon.facts import Deployment, Knowledge, Sensor
 from edaphon.facts.swaps import contradictions, deployed_sensors, explanations
-from edaphon.nouns import Sequence
+from edaphon.model import Sequence
 
 NOW = 1_790_000_000_000_000_000
 

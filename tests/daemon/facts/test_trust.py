@@ -5,8 +5,8 @@ from pydantic import ValidationError
 
 from edaphon.facts import Calibration, FieldCheck, knowledge_conflicts, read_facts
 from edaphon.facts.knowledge import Knowledge
-from edaphon.nouns import Sequence
-from edaphon.written import read_document
+from edaphon.model import Sequence
+from edaphon.toml_input import read_document
 
 CHANNEL = '[[channel]]\nid = "t"\nquantity = "soil_temperature"\nunit = "degC"\n'
 BEFORE = """[[calibration]]

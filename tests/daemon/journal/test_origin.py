@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from tests.daemon.journal.entries import SetClock, commit, everything, record
 
-from edaphon.commands.building import client_id
 from edaphon.config import read_config
 from edaphon.journal import Journal, Origin, Sequence, store
 from edaphon.journal.origin import machine_marks, origin_of
-from edaphon.written import read_document
+from edaphon.service.wiring import client_id
+from edaphon.toml_input import read_document
 
 BOARD, OTHER = ("serial 1000", "address b8:27:eb:00:00:01"), ("serial 2000",)
 CONFIGURATION = """

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from edaphon.clock import SystemClock
 from edaphon.journal import Entry, Journal, Kind, read_only
 from edaphon.journal.summary import Summary, differing, summed
-from edaphon.nouns import Sequence
+from edaphon.model import Sequence
 
 RARE = frozenset({Kind.FACT, Kind.CONFIGURATION})
 KINDS = st.sampled_from([Kind.RECORD, Kind.RECORD, Kind.GAP, Kind.FACT, Kind.CONFIGURATION])

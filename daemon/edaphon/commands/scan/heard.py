@@ -9,8 +9,8 @@ import orjson
 
 from edaphon.config import Configuration, JsonSource, LorawanSource
 from edaphon.journal import Kind, read_only
-from edaphon.nouns import Sequence
-from edaphon.written.values import instant_text
+from edaphon.model import Sequence
+from edaphon.toml_input.values import instant_text
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import check_unit

@@ -24,12 +24,12 @@ from edaphon.commands.programs import (
 from edaphon.commands.simulate.file import Places, left_out, simulated_tables, toml_text
 from edaphon.commands.simulate.messages import Sender, publish, senders_of
 from edaphon.commands.simulate.plot import Plot, lines_of
-from edaphon.commands.storage import Configured, configured, fail
 from edaphon.config import JsonSource
 from edaphon.facts import Knowledge
 from edaphon.facts.knowledge import Known
-from edaphon.nouns import Sequence
+from edaphon.model import Sequence
 from edaphon.printer import show_error, show_line
+from edaphon.storage.access import Configured, configured, fail
 
 __all__ = ["BadOrder", "order", "simulate"]
 
