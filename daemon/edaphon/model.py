@@ -14,7 +14,7 @@ __all__ = [
     "Float",
     "Int",
     "Observations",
-    "Sequence",
+    "EntryId",
     "Small",
     "demoted_rank",
 ]
@@ -34,7 +34,7 @@ def demoted_rank(rank: int) -> int:
     return min(_LOWEST_RANK, rank + DEMOTED_RANKS)
 
 
-class Sequence(NamedTuple):
+class EntryId(NamedTuple):
     """The place of an entry in its journal: number of the file, number within it (from 1)."""
 
     file: int
@@ -46,7 +46,7 @@ class Sequence(NamedTuple):
         return self.file << 32 | self.n
 
     @classmethod
-    def of(cls, number: int) -> "Sequence":
+    def of(cls, number: int) -> "EntryId":
         return cls(number >> 32, number & 0xFFFFFFFF)
 
     def __str__(self) -> str:
@@ -75,7 +75,7 @@ class Channel:
 class Observations:
     """A run of observations of one channel under one derivation, columns of equal length.
 
-    Times are UTC ns. A missing number is NaN. `sequence` holds Sequence.number of each record.
+    Times are UTC ns. A missing number is NaN. `sequence` holds EntryId.number of each record.
     `raw` is in the instrument's unit, `value` and both uncertainties in the channel's unit. `doubt`
     is the flag that the record itself earned, whatever became of its number, plus ALONE, DEMOTED.
 

@@ -23,7 +23,7 @@ from edaphon.alerts.model import Incident
 from edaphon.config import read_config
 from edaphon.facts import read_facts
 from edaphon.journal import Kind
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 from edaphon.service.service import Overrides, Service
 from edaphon.toml_input import read_document
 from edaphon_calibration.flags import Flag
@@ -64,7 +64,7 @@ class StillService(Service):
     def _start_housekeeping(self) -> None:
         pass
 
-    def _wait_derived(self, place: Sequence) -> None:
+    def _wait_derived(self, place: EntryId) -> None:
         self.derive()
 
     def derive(self) -> None:

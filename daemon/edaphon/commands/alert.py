@@ -27,7 +27,7 @@ from edaphon.alerts.situation import Situation
 from edaphon.commands.check import usual_file
 from edaphon.config import Configuration, FileSource, Notify
 from edaphon.facts import FactRow, Knowledge, new_rows
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 from edaphon.printer import show_json, show_line
 from edaphon.service.prerequisites import account_name
 from edaphon.service.socket import DaemonOff, DaemonRefuses, DaemonSilent, ask
@@ -203,9 +203,9 @@ def rehearse(
 def _knowledge(storage: Storage, rows: list[FactRow]) -> Knowledge:
     """What the journal has, and what stands in the configuration and waits in the inbox."""
     known = told_in(storage).knowledge
-    last = max((one.sequence for one in known.entered), default=Sequence(0, 0))
+    last = max((one.sequence for one in known.entered), default=EntryId(0, 0))
     for n, row in enumerate(new_rows(rows, known), 1):
-        known = known.learn(Sequence(last.file, last.n + n), row.fact)
+        known = known.learn(EntryId(last.file, last.n + n), row.fact)
     return known
 
 

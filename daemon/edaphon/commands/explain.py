@@ -14,7 +14,7 @@ from edaphon.explain.text import lines_of
 from edaphon.explain.trace import History, Row, history_of, row_at
 from edaphon.journal import DamagedRow, read_only
 from edaphon.journal.losses import holds, losses_in, undeclared
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 from edaphon.printer import show_json, show_lines
 from edaphon.series import DAY_NS, Series
 from edaphon.storage.access import Storage, fail, open_storage
@@ -58,7 +58,7 @@ def explain(
 
 def _why_lost(storage: Storage, found: Found, error: DamagedRow | KeyError) -> str:
     """That the record can't be read, with which file it was lost, and what stays."""
-    place, folder = Sequence.of(found.row.sequence), storage.layout.journal
+    place, folder = EntryId.of(found.row.sequence), storage.layout.journal
     row = f"{found.channel} at {instant_text(found.row.time_ns)}: its value {found.row.value:.6g}"
     gone = undeclared(folder, reached_by(storage.layout.series))
     losses = [*losses_in(read_only(folder).copies), *gone]

@@ -11,7 +11,7 @@ from edaphon.derive.projection import Another
 from edaphon.derive.recalculate import chosen
 from edaphon.facts import Knowledge
 from edaphon.journal import JournalReader
-from edaphon.model import Observations, Sequence
+from edaphon.model import EntryId, Observations
 from edaphon.series import Series
 
 __all__ = ["KnownThen", "known_then", "values_then"]
@@ -20,7 +20,7 @@ __all__ = ["KnownThen", "known_then", "values_then"]
 class KnownThen(NamedTuple):
     """What was known once the entry of that place had been written."""
 
-    place: Sequence
+    place: EntryId
     knowledge: Knowledge
     sources: Sources
     plan: Plan

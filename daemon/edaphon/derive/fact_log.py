@@ -8,7 +8,7 @@ from edaphon.derive.decode import Sources
 from edaphon.derive.pipeline import Item, sources_of
 from edaphon.facts import Knowledge, from_payload
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 from edaphon.series import Series
 
 __all__ = [
@@ -34,9 +34,9 @@ class Learned(NamedTuple):
     """What the journal says, up to a place, of how to read it."""
 
     knowledge: Knowledge
-    known: Sequence  # of the last fact or configuration it holds
+    known: EntryId  # of the last fact or configuration it holds
     sources: Sources
-    configured: Sequence = START  # of the last configuration
+    configured: EntryId = START  # of the last configuration
 
 
 NOTHING_LEARNED = Learned(Knowledge(), START, Sources())
@@ -69,9 +69,9 @@ def _meanings_behind(
     table: Mapping[str, Any] | None,
     on_damage: Callable[[Exception], None],
 ) -> Iterator[Item]:
-    places = {Sequence.of(number) for number in table["meanings"]} if table is not None else set()
+    places = {EntryId.of(number) for number in table["meanings"]} if table is not None else set()
     if journal.summary is None:
-        start = Sequence.of(table["position"]) if table is not None else START
+        start = EntryId.of(table["position"]) if table is not None else START
         yield from recalled(journal, sorted(places), on_damage)
         yield from journal.scan(kinds=MEANINGS, start=start, on_damage=on_damage)
         return
@@ -81,14 +81,14 @@ def _meanings_behind(
 
 def recalled(
     journal: JournalReader,
-    places: Iterable[Sequence],
+    places: Iterable[EntryId],
     on_damage: Callable[[Exception], None] = lambda _: None,
 ) -> Iterator[Item]:
     """The entries of these places that can be read; of places in a row at once."""
     for run in _runs(places):
         first = run[0]
         try:
-            read = journal.after(Sequence(first.file, first.n - 1), len(run))
+            read = journal.after(EntryId(first.file, first.n - 1), len(run))
         except DamagedRow:
             read = []
         found = dict(read)
@@ -99,11 +99,11 @@ def recalled(
                 on_damage(damage)
 
 
-def _runs(places: Iterable[Sequence]) -> Iterator[list[Sequence]]:
+def _runs(places: Iterable[EntryId]) -> Iterator[list[EntryId]]:
     """Places cut where the next one does not follow, and where a run is long."""
-    run: list[Sequence] = []
+    run: list[EntryId] = []
     for place in places:
-        if run and (len(run) == _RUN or place != Sequence(run[-1].file, run[-1].n + 1)):
+        if run and (len(run) == _RUN or place != EntryId(run[-1].file, run[-1].n + 1)):
             yield run
             run = []
         run.append(place)

@@ -14,7 +14,7 @@ from edaphon.derive.fact_log import recalled
 from edaphon.derive.plan import Extent, Plan, changed_ranges
 from edaphon.journal import JournalReader
 from edaphon.journal.losses import acknowledged_places
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 
 __all__ = ["Doubt", "doubt_words", "doubtful_places"]
 
@@ -23,14 +23,12 @@ __all__ = ["Doubt", "doubt_words", "doubtful_places"]
 class Doubt:
     """`kept` are the extents that stand, by channel; `all` where nothing tells which channels."""
 
-    places: frozenset[Sequence] = frozenset()
+    places: frozenset[EntryId] = frozenset()
     kept: Mapping[str, tuple[Extent, ...]] | None = None
     all: bool = False
 
     @classmethod
-    def of(
-        cls, places: frozenset[Sequence], table: Mapping[str, Any] | None, plan: Plan
-    ) -> "Doubt":
+    def of(cls, places: frozenset[EntryId], table: Mapping[str, Any] | None, plan: Plan) -> "Doubt":
         """`table` is the checkpoint, `plan` what is known up to it without those places."""
         if not places:
             return cls()
@@ -66,9 +64,9 @@ class Doubt:
         return replace(plan, routes=routes, extents=extents)
 
 
-def doubtful_places(journal: JournalReader, table: Mapping[str, Any] | None) -> frozenset[Sequence]:
+def doubtful_places(journal: JournalReader, table: Mapping[str, Any] | None) -> frozenset[EntryId]:
     """Places of facts and configurations that neither the journal nor its copies can give."""
-    known = {Sequence.of(number) for number in table["meanings"]} if table is not None else set()
+    known = {EntryId.of(number) for number in table["meanings"]} if table is not None else set()
     known |= journal.copies.doubtful
     known -= acknowledged_places(journal.copies)
     return frozenset(known.difference(place for place, _ in recalled(journal, sorted(known))))

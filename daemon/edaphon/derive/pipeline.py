@@ -22,7 +22,7 @@ from edaphon.derive.segments import LINE_VERSION, Segment
 from edaphon.derive.state import State, Uplink, UplinkConflicts
 from edaphon.journal import Entry, JournalReader, Kind, Purpose
 from edaphon.journal.guard import Aside
-from edaphon.model import DEMOTED, Observations, Sequence
+from edaphon.model import DEMOTED, EntryId, Observations
 from edaphon.toml_input import read_document
 from edaphon_calibration.flags import Flag
 from edaphon_drivers.faults import Fault
@@ -40,7 +40,7 @@ UPLINKS_REMEMBERED = 64
 ALL = 2**63
 TURN_S = 1.0  # for decoding, in steps that are bounded by readings too
 
-Item = tuple[Sequence, Entry]
+Item = tuple[EntryId, Entry]
 # Plain numbers: an enum member costs a look-up for every reading.
 _NONE, _SUSPECT, _NAN, _UNSET = int(Flag.NOT_EVALUATED), int(Flag.SUSPECT), float("nan"), -2
 # What a later copy of its file lacks is no good value either: the person said that it was wrong.
@@ -53,7 +53,7 @@ _RECORD, _ROUTINE = Kind.RECORD, Purpose.ROUTINE
 class DeadLetter:
     """A record whose bytes mean nothing, and why; `path` is its configured source, "" for none."""
 
-    sequence: Sequence
+    sequence: EntryId
     source: str
     why: str
     path: str = ""
@@ -63,7 +63,7 @@ class DeadLetter:
 class LostLine:
     """A line of a followed file that is no row, in the record of that place."""
 
-    sequence: Sequence
+    sequence: EntryId
     source: str
     file: str
     line: RefusedLine
@@ -77,7 +77,7 @@ class Line:
         state: State,
         plan: Plan,
         sources: Sources,
-        recall: Callable[[Iterable[Sequence]], Iterable[Item]],
+        recall: Callable[[Iterable[EntryId]], Iterable[Item]],
         on_dead_letter: Callable[[DeadLetter], None] = lambda _: None,
         latest: Sources | None = None,
         on_lost_line: Callable[[LostLine], None] = lambda _: None,
@@ -165,12 +165,12 @@ class Line:
             found.extend(runs)
         return found
 
-    def _pass_over(self, sequence: Sequence, entry: Entry) -> None:
+    def _pass_over(self, sequence: EntryId, entry: Entry) -> None:
         """An entry that is set aside: its bytes are kept, and what they mean is not known."""
         self.state.aside.append(sequence.number)
         self._refuse(sequence, entry, f"set aside: {self._aside[sequence.number].why}")
 
-    def _take(self, sequence: Sequence, entry: Entry) -> None:
+    def _take(self, sequence: EntryId, entry: Entry) -> None:
         if sequence.number in self._aside:
             if entry.kind == _RECORD:
                 self.state.counts.records += 1
@@ -193,7 +193,7 @@ class Line:
             self.state.configuration = sequence.number
             self.sources = sources_of(entry, self._latest)
 
-    def _clock(self, sequence: Sequence, entry: Entry) -> None:
+    def _clock(self, sequence: EntryId, entry: Entry) -> None:
         offset = int(orjson.loads(entry.payload)["offset_ns"])
         self.state.boots[entry.boot] = (offset, sequence.number)
         held = self.state.held.pop(entry.boot, [])
@@ -208,7 +208,7 @@ class Line:
         due, taken = self.state.due, 0
         while taken < len(due) and self._left > 0 and not self._enough(most):
             self._left -= 1
-            for sequence, record in self._recall([Sequence.of(due[taken])]):
+            for sequence, record in self._recall([EntryId.of(due[taken])]):
                 if sequence.number in self._aside:
                     self._pass_over(sequence, record)
                     continue
@@ -233,7 +233,7 @@ class Line:
             if entry.boot in self.state.boots:
                 self.state.told_ns[entry.source] = entry.received_ns
 
-    def _record(self, sequence: Sequence, entry: Entry) -> None:
+    def _record(self, sequence: EntryId, entry: Entry) -> None:
         if entry.purpose != _ROUTINE and entry.source not in self.sources.decoders:
             self.state.counts.decoded += 1  # said at the bench: kept, and of no source
             return
@@ -257,13 +257,13 @@ class Line:
         if entry.purpose == _ROUTINE:
             self._place(sequence.number, entry, decoded)
 
-    def _refuse(self, sequence: Sequence, entry: Entry, why: str, path: str | None = None) -> None:
+    def _refuse(self, sequence: EntryId, entry: Entry, why: str, path: str | None = None) -> None:
         """`path`: whose record it is, where that is another one than in the entry."""
         self.state.counts.dead += 1
         own = entry.source if path is None else path
         self._on_dead_letter(DeadLetter(sequence, entry.source, why, own))
 
-    def _piece(self, sequence: Sequence, entry: Entry, read: FileReader) -> None:
+    def _piece(self, sequence: EntryId, entry: Entry, read: FileReader) -> None:
         """A piece of a file, slice by slice; one without any row is a dead letter."""
         try:
             piece = unpack_piece(entry.payload)
@@ -286,7 +286,7 @@ class Line:
 
     def _slices(
         self,
-        sequence: Sequence,
+        sequence: EntryId,
         entry: Entry,
         read: FileReader,
         piece: Piece,
@@ -454,7 +454,7 @@ def files_meaning(sources: Sources, path: str) -> str:
 def counted_files(
     items: Iterable[Item],
     latest: Sources,
-    recall: Callable[[Iterable[Sequence]], Iterable[Item]],
+    recall: Callable[[Iterable[EntryId]], Iterable[Item]],
     journal: JournalReader | None = None,
 ) -> dict[str, SourceFiles]:
     """By path, the account of the lines of all files, from the records themselves."""

@@ -4,8 +4,7 @@ Nothing is written: the rows of the series are calibrated again where the readin
 else the journal is read into a scratch series.
 """
 
-from collections.abc import Iterator, Mapping
-from collections.abc import Sequence as Several
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,7 +27,7 @@ from edaphon.derive.recalculate import (
 )
 from edaphon.derive.replay import Rework
 from edaphon.journal import JournalReader
-from edaphon.model import Observations, Sequence
+from edaphon.model import EntryId, Observations
 from edaphon.series import DAY_NS, Series
 
 __all__ = ["Another", "Derived", "Part", "derived_by", "tells_all"]
@@ -45,7 +44,7 @@ class Derived:
     waited: tuple[tuple[int, int, int], ...]
     from_journal: frozenset[str]
     pending: frozenset[str]
-    position: Sequence
+    position: EntryId
 
 
 def derived_by(series: Series) -> Derived:
@@ -58,7 +57,7 @@ def derived_by(series: Series) -> Derived:
         tuple((a, b, c) for a, b, c in state.get("waited", ())),
         frozenset(table.get("from_journal", ())),
         frozenset(table.get("pending", ())),
-        Sequence.of(table.get("position", 0)),
+        EntryId.of(table.get("position", 0)),
     )
 
 
@@ -88,7 +87,7 @@ class Another:
         plan: Plan,
         sources: Sources,
         scratch: Path,
-        until: Sequence | None = None,
+        until: EntryId | None = None,
     ) -> None:
         """`sources` are those in force there; `scratch` is a path at which no file is."""
         self._journal, self._series, self._plan = journal, series, plan
@@ -96,7 +95,7 @@ class Another:
         self._derived = derived_by(series)
         self._until = until or self._derived.position
 
-    def parts(self, ranges: Mapping[str, Several[Range]]) -> Iterator[tuple[str, Part]]:
+    def parts(self, ranges: Mapping[str, Sequence[Range]]) -> Iterator[tuple[str, Part]]:
         """Part by part, channel by channel: all rows of these times, and where need be of more."""
         whole = whole_segments(
             {channel: sorted(own) for channel, own in ranges.items()},

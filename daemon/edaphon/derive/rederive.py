@@ -16,7 +16,7 @@ from edaphon.derive.replay import Rework
 from edaphon.derive.state import Latest, State
 from edaphon.journal import JournalReader
 from edaphon.journal.guard import Guard
-from edaphon.model import Observations, Sequence
+from edaphon.model import EntryId, Observations
 from edaphon.series import Series
 
 __all__ = ["DerivingAgain"]
@@ -28,7 +28,7 @@ ROWS_FOR_ENTRY, SLICE_ROWS = 25, 100_000
 class DerivingAgain:
     """The part of a deriver that goes below live entries; see Deriver, which holds the lock."""
 
-    position: Sequence
+    position: EntryId
     differing: int  # rows that deriving again has changed or withdrawn
     _journal: JournalReader
     _series: Series
@@ -53,7 +53,7 @@ class DerivingAgain:
     def flush(self, cursors: Mapping[str, str] | None = None) -> None:
         raise NotImplementedError
 
-    def _recall(self, sequences: Iterable[Sequence]) -> Iterator[Item]:
+    def _recall(self, sequences: Iterable[EntryId]) -> Iterator[Item]:
         raise NotImplementedError
 
     def _derive_from_journal(self, channels: Iterable[str]) -> None:

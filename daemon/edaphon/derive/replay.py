@@ -12,7 +12,7 @@ from edaphon.derive.suspects import ONE_BY_ONE, span
 from edaphon.journal import DamagedRow, JournalReader, Kind
 from edaphon.journal.guard import AGAIN, Guard
 from edaphon.journal.losses import losses_in
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 from edaphon.series import Series
 
 __all__ = ["BATCH_BYTES", "READINGS", "Rework", "remove_series"]
@@ -31,7 +31,7 @@ class Rework:
         journal: JournalReader,
         plan: Plan,
         scratch: Path,
-        recall: Callable[[Iterable[Sequence]], Iterable[Item]],
+        recall: Callable[[Iterable[EntryId]], Iterable[Item]],
         latest: Sources,
         counted: Iterable[str] = (),
         guard: Guard | None = None,
@@ -44,7 +44,7 @@ class Rework:
         remove_series(scratch)
         self.series = Series(scratch)
         self._line = Line(State(), plan, Sources(), recall, latest=latest, journal=journal)
-        self.position = Sequence(0, 0)  # up to which all is derived
+        self.position = EntryId(0, 0)  # up to which all is derived
         # Ranges of entries that can't be read, by number: nothing is known against their rows.
         self.unreadable = missing_ranges(journal)
         # A record's source is its path, or for a broker the first part of the path.
@@ -63,7 +63,7 @@ class Rework:
     def memory(self) -> Mapping[str, Memory]:
         return self._line.state.memory
 
-    def turn(self, live: Sequence, limit: int, readings: int = READINGS) -> bool:
+    def turn(self, live: EntryId, limit: int, readings: int = READINGS) -> bool:
         """Derive a slice; True once everything up to `live` is derived."""
         try:
             items = self._journal.after(self.position, limit, BATCH_BYTES)
@@ -98,9 +98,7 @@ class Rework:
         due = self._line.state.due
         if not batch and not due:
             return 0
-        due, place = (
-            (due[:1], Sequence.of(due[0])) if due and entries == 1 else (due, self.position)
-        )
+        due, place = (due[:1], EntryId.of(due[0])) if due and entries == 1 else (due, self.position)
         with self._guard.at(AGAIN, *span(due, batch, place)):
             runs = self._line.step(batch, readings, entries)
             if runs:
@@ -121,7 +119,7 @@ def missing_ranges(journal: JournalReader) -> list[tuple[int, int]]:
     found = []
     for loss in losses_in(journal.copies):
         first, last = loss.first or 1, LAST_N if loss.last is None else loss.last
-        found.append((Sequence(loss.number, first).number, Sequence(loss.number, last).number))
+        found.append((EntryId(loss.number, first).number, EntryId(loss.number, last).number))
     return found
 
 

@@ -8,7 +8,7 @@ from edaphon.config import why_impossible
 from edaphon.explain.trace import Again, History, Row, readings_of
 from edaphon.facts import Deployment
 from edaphon.journal import Entry, JournalReader
-from edaphon.model import Sequence, demoted_rank
+from edaphon.model import EntryId, demoted_rank
 from edaphon.series import Series
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.readings import Reading
@@ -33,7 +33,7 @@ class Case:
     series: Series
     history: History
     found: Found
-    place: Sequence
+    place: EntryId
     entry: Entry
     again: Again | None
 

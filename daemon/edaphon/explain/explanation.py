@@ -15,7 +15,7 @@ from edaphon.explain.steps import steps_of
 from edaphon.explain.trace import Again, History, Row, derived_again
 from edaphon.explain.trust import field_checks_of, why_no_chain
 from edaphon.journal import read_only
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 from edaphon.series import Series
 from edaphon.storage.access import Storage
 from edaphon.toml_input.values import about_text, instant_text
@@ -28,7 +28,7 @@ _COMPARED = ("value", "u_random", "u_systematic", "raw", "flag", "derivation", "
 
 def way_of(storage: Storage, series: Series, history: History, found: Found) -> dict[str, Any]:
     """JSON-ready; `agrees` says whether deriving again gave the stored row, bit for bit."""
-    journal, place = read_only(storage.layout.journal), Sequence.of(found.row.sequence)
+    journal, place = read_only(storage.layout.journal), EntryId.of(found.row.sequence)
     again = derived_again(journal, history, found.channel, found.row)
     case = Case(journal, series, history, found, place, journal.entry(place), again)
     row = found.row

@@ -10,7 +10,7 @@ from edaphon.explain.record import shown_bytes
 from edaphon.explain.trace import History
 from edaphon.facts import Deployment
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind, Purpose, read_only
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 from edaphon.series import DAY_NS, Series
 from edaphon.storage.access import Storage
 from edaphon.toml_input.values import instant_text
@@ -55,7 +55,7 @@ def gap_at(history: History, absent: Absent) -> str:
     """The gap of the channel's source that lies over the time, in words; "" if none does."""
     deployed = _deployed(history, absent)
     own, paths = _names(deployed), {d.source for d in deployed}
-    known: dict[tuple[str, int, str], tuple[Sequence, Gap]] = {}
+    known: dict[tuple[str, int, str], tuple[EntryId, Gap]] = {}
     for place, entry in history.gaps:
         if entry.source not in own:
             continue
@@ -77,7 +77,7 @@ def gap_at(history: History, absent: Absent) -> str:
     return ""
 
 
-def _gap_words(source: str, place: Sequence, gap: Gap) -> str:
+def _gap_words(source: str, place: EntryId, gap: Gap) -> str:
     until = f"to {instant_text(gap.last_ns)}" if gap.state != "open" else "and still open"
     words = f"gap of {source}: {gap.cause}, from {instant_text(gap.first_ns)} {until}"
     what = "items" if gap.cause == FLOOD else "slots"
@@ -116,7 +116,7 @@ def _silence(journal: JournalReader, absent: Absent, deployed: list[Deployment])
     yield f"no record of {paths} and no gap was journalled then"
     last = journal.last
     with suppress(DamagedRow, KeyError):
-        entry = journal.entry(last or Sequence(0, 0))
+        entry = journal.entry(last or EntryId(0, 0))
         if entry.received_ns < absent.time_ns:
             yield f"the journal ends at {last}, {instant_text(entry.received_ns)}"
 
@@ -125,7 +125,7 @@ def _records(
     journal: JournalReader, history: History, absent: Absent, deployed: list[Deployment]
 ) -> Iterator[str]:
     """What the records that came about then became, if not an observation of the channel."""
-    waiting: list[tuple[Sequence, Entry]] = []
+    waiting: list[tuple[EntryId, Entry]] = []
     for place, entry in journal.scan(_names(deployed), {Kind.RECORD}, on_damage=lambda _: None):
         if history.known_from(place, entry) is None:
             waiting = waiting or [(place, entry)]
@@ -139,7 +139,7 @@ def _records(
 
 
 def _became(
-    history: History, place: Sequence, entry: Entry, deployed: list[Deployment]
+    history: History, place: EntryId, entry: Entry, deployed: list[Deployment]
 ) -> Iterator[str]:
     try:
         decoded = history.decode(place, entry)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from edaphon.journal import Entry, Kind, Purpose
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 from edaphon.toml_input.values import instant_text
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import unpack_exchange, unpack_message, unpack_piece
@@ -16,7 +16,7 @@ MOST_TURNS = 24
 _ESCAPED = {0x0D: "\\r", 0x0A: "\\n", 0x09: "\\t", 0x5C: "\\\\"}
 
 
-def record_of(place: Sequence, entry: Entry, kind: str) -> dict[str, Any]:
+def record_of(place: EntryId, entry: Entry, kind: str) -> dict[str, Any]:
     """`kind` is the name of the source's kind, which says what its payload is."""
     return {
         "place": str(place),

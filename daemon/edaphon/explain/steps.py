@@ -15,7 +15,7 @@ from edaphon.explain.case import Case
 from edaphon.explain.facts import fact_entry, number, papers_of, period_of
 from edaphon.explain.trace import Again, Row, after_step, row_at
 from edaphon.facts import Calibration, FactoryCurve
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 from edaphon.toml_input.values import duration_text, instant_text
 from edaphon_calibration.chain import Step
 from edaphon_calibration.curves import curve, curve_names
@@ -276,7 +276,7 @@ def _taken(case: Case, row: Row, side: Beside, value: float) -> dict[str, Any]:
         return {}
     channels: Mapping[str, Any] = case.history.plan.channels
     return {
-        "record": str(Sequence.of(taken.sequence)),
+        "record": str(EntryId.of(taken.sequence)),
         "time": instant_text(taken.time_ns),
         "age_s": (row.time_ns - taken.time_ns) / 1e9,
         "flag": taken.flag,

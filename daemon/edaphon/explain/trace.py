@@ -23,7 +23,7 @@ from edaphon.derive.state import State
 from edaphon.facts import Knowledge
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
 from edaphon.journal.guard import Aside
-from edaphon.model import Float, Int, Observations, Sequence, demoted_rank
+from edaphon.model import EntryId, Float, Int, Observations, demoted_rank
 from edaphon_calibration.chain import Calibrated
 from edaphon_calibration.units import SAME
 from edaphon_drivers.faults import Fault, Refused
@@ -96,24 +96,24 @@ class History:
     plan: Plan
     aside: Mapping[int, Aside] = field(default_factory=dict)  # by number, never decoded
 
-    def decode(self, place: Sequence, entry: Entry, sources: Sources | None = None) -> Decoded:
+    def decode(self, place: EntryId, entry: Entry, sources: Sources | None = None) -> Decoded:
         """By the configuration in force there, or other `sources`. Raises Fault."""
         if (aside := self.aside.get(place.number)) is not None:
             raise Refused("an entry that is not set aside", aside.why, str(place))
         return (sources or self.sources_at(place)).decode(entry)
 
-    def sources_at(self, place: Sequence) -> Sources:
+    def sources_at(self, place: EntryId) -> Sources:
         """The configuration in force there, in the light of what was said since."""
         before = [e for s, e in self._configurations() if s < place]
         return sources_of(before[-1], self.sources) if before else Sources()
 
-    def known_from(self, record: Sequence, entry: Entry) -> Sequence | None:
+    def known_from(self, record: EntryId, entry: Entry) -> EntryId | None:
         """Where the clock of the record's boot became known; None: it never did."""
         own = self._boots.get(entry.boot, [])
         before = [place for place in own if place < record]
         return before[-1] if before else next(iter(own), None)
 
-    def serial_at(self, place: Sequence, path: str) -> tuple[str, int]:
+    def serial_at(self, place: EntryId, path: str) -> tuple[str, int]:
         """The serial number that an instrument there last said before, "" if none, and when."""
         own = [(s, e) for s, e in self.identities if s < place and e.source == path]
         for told, entry in reversed(own):
@@ -124,8 +124,8 @@ class History:
         return "", ALWAYS[1]
 
     @cached_property
-    def _boots(self) -> Mapping[str, list[Sequence]]:
-        found: dict[str, list[Sequence]] = {}
+    def _boots(self) -> Mapping[str, list[EntryId]]:
+        found: dict[str, list[EntryId]] = {}
         for place, clock in self.clocks:
             found.setdefault(clock.boot, []).append(place)
         return found
@@ -133,7 +133,7 @@ class History:
     def _configurations(self) -> Iterator[Item]:
         return (item for item in self.meanings if item[1].kind == Kind.CONFIGURATION)
 
-    def before(self, place: Sequence) -> list[Item]:
+    def before(self, place: EntryId) -> list[Item]:
         """What a line must have been told to begin there: configuration, clocks, identities."""
         configuration = [item for item in self._configurations() if item[0] <= place][-1:]
         identities = {e.source: (s, e) for s, e in self.identities if s <= place}
@@ -165,7 +165,7 @@ def history_of(journal: JournalReader) -> History:
 
 
 def readings_of(
-    journal: JournalReader, history: History, place: Sequence, time_ns: int
+    journal: JournalReader, history: History, place: EntryId, time_ns: int
 ) -> tuple[Reading, ...]:
     """The readings of a record, those of a file as its earlier lines date them.
 
@@ -217,9 +217,9 @@ def derived_again(
     """
     again: Again | None = None
     for tries, back in enumerate(looks_back):
-        start = _start(Sequence.of(stored.sequence), back)
+        start = _start(EntryId.of(stored.sequence), back)
         again = _Derivation(journal, history, channel, stored).run(start, 2 + 50 * tries)
-        if (again is not None and again.row.same(stored)) or start == Sequence(0, 0):
+        if (again is not None and again.row.same(stored)) or start == EntryId(0, 0):
             break
     return again
 
@@ -241,13 +241,13 @@ def after_step(chain: Chain, seen: Seen, n: int) -> Calibrated:
     return part.apply(seen.raw[own], seen.time_ns[own], seen.beside[:rows, own])
 
 
-def _start(record: Sequence, back: int | None) -> Sequence:
+def _start(record: EntryId, back: int | None) -> EntryId:
     """Behind which entry to begin reading."""
     if back is None or record.file <= 1 and record.n <= back:
-        return Sequence(0, 0)
+        return EntryId(0, 0)
     if record.n > back:
-        return Sequence(record.file, record.n - back - 1)
-    return Sequence(record.file - 1, 0)
+        return EntryId(record.file, record.n - back - 1)
+    return EntryId(record.file - 1, 0)
 
 
 _Call = tuple[Float, Int, Float]
@@ -276,13 +276,13 @@ class _Derivation:
     def __init__(self, journal: JournalReader, history: History, channel: str, stored: Row) -> None:
         self._journal, self._history = journal, history
         self._channel, self._stored = channel, stored
-        self._record = Sequence.of(stored.sequence)
+        self._record = EntryId.of(stored.sequence)
         self._calls: dict[Segment, list[_Call]] = {}
         self._plan = self._watching()
         paths = set(self._plan.routes)
         self._names = paths | {path.partition("/")[0] for path in paths}
 
-    def run(self, start: Sequence, further: int) -> Again | None:
+    def run(self, start: EntryId, further: int) -> Again | None:
         entry = self._journal.entry(self._record)
         known = self._history.known_from(self._record, entry)
         if known is None:
@@ -327,7 +327,7 @@ class _Derivation:
         self._calls[watched] = calls
         return watched
 
-    def _batches(self, start: Sequence, end: Sequence) -> Iterator[list[Item]]:
+    def _batches(self, start: EntryId, end: EntryId) -> Iterator[list[Item]]:
         """What concerns the channel behind `start` and before `end`."""
         while start < end:
             try:
@@ -340,13 +340,13 @@ class _Derivation:
             start = items[-1][0]
             yield [item for item in items if item[0] < end and self._concerns(item)]
 
-    def _between(self, record: Sequence, end: Sequence) -> list[Item]:
+    def _between(self, record: EntryId, end: EntryId) -> list[Item]:
         """The record and what came up to `end`, which is where it was placed."""
-        behind = Sequence(end.file, end.n + 1)
-        batches = self._batches(Sequence(record.file, record.n - 1), behind)
+        behind = EntryId(end.file, end.n + 1)
+        batches = self._batches(EntryId(record.file, record.n - 1), behind)
         return [item for batch in batches for item in batch]
 
-    def _ahead(self, end: Sequence, further: int, source: str) -> list[Item]:
+    def _ahead(self, end: EntryId, further: int, source: str) -> list[Item]:
         """As much as checks look ahead: so many records of the channel's own source."""
         wanted = further + max((s.looks_ahead for s in self._calls), default=0)
         paths = {
@@ -356,7 +356,7 @@ class _Derivation:
             if any(s in self._calls for s in own)
         }
         found: list[Item] = []
-        limit = Sequence(end.file + 1, _LOOKS_FORWARD)
+        limit = EntryId(end.file + 1, _LOOKS_FORWARD)
         for batch in self._batches(end, limit):
             for item in batch:
                 found.append(item)

@@ -8,7 +8,7 @@ from edaphon.journal.reader import DamagedRow, JournalReader, read_only
 from edaphon.journal.salvage import salvage
 from edaphon.journal.state import SetAside, StateFile
 from edaphon.journal.writer import JournalClosed
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 
 __all__ = [
     "DamagedRow",
@@ -21,11 +21,12 @@ __all__ = [
     "Kind",
     "Origin",
     "Purpose",
-    "Sequence",
+    "EntryId",
     "SetAside",
     "StateFile",
     "entry_crc",
     "is_written",
     "read_only",
     "salvage",
+    "EntryId",
 ]

@@ -20,14 +20,14 @@ from edaphon.journal.rows import (
     read_header,
     read_names,
 )
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 
 if TYPE_CHECKING:
     from edaphon.journal.summary import Summary
 
 __all__ = ["LARGEST_READ_BYTES", "DamagedRow", "JournalReader", "read_only"]
 
-Numbered = tuple[Sequence, Entry]
+Numbered = tuple[EntryId, Entry]
 
 # A damaged schema makes Python's sqlite3 fail where it decodes the names of columns.
 _TROUBLE = (sqlite3.DatabaseError, UnicodeDecodeError)
@@ -47,7 +47,7 @@ class DamagedRow(Exception):
     They are `first` to `last`, of one file; after(last, limit) goes on behind the damage.
     """
 
-    def __init__(self, first: Sequence, last: Sequence, folder: Path) -> None:
+    def __init__(self, first: EntryId, last: EntryId, folder: Path) -> None:
         self.first, self.last = first, last
         path = file_path(folder, first.file)
         super().__init__(
@@ -89,22 +89,22 @@ class JournalReader:
         return self._copies[1]
 
     @property
-    def last(self) -> Sequence | None:
+    def last(self) -> EntryId | None:
         """The newest committed entry's place; None in an empty journal."""
         for number, connection in self._newest_first():
             if n := _highest_n(connection):
-                return Sequence(number, n)
+                return EntryId(number, n)
         return None
 
     def after(
-        self, sequence: Sequence | None, limit: int, largest_bytes: int = LARGEST_READ_BYTES
+        self, sequence: EntryId | None, limit: int, largest_bytes: int = LARGEST_READ_BYTES
     ) -> list[Numbered]:
         """The next entries behind `sequence` (None: from the first), at most `limit`.
 
         The one whose payload brings their bytes to `largest_bytes` is the last. Raises DamagedRow
         when the very next row is damaged; rows before it are returned first.
         """
-        start = sequence or Sequence(0, 0)
+        start = sequence or EntryId(0, 0)
         found: list[Numbered] = []
         left = largest_bytes
         for number in self._numbers():
@@ -122,7 +122,7 @@ class JournalReader:
             raise damage
         return found
 
-    def entry(self, sequence: Sequence) -> Entry:
+    def entry(self, sequence: EntryId) -> Entry:
         """Raises KeyError for a place without an entry, DamagedRow for a damaged one."""
         found, damage = self._read(sequence.file, sequence.n - 1, 1)
         if damage is not None and damage.first == sequence:
@@ -135,7 +135,7 @@ class JournalReader:
         self,
         sources: Collection[str] | None = None,
         kinds: Collection[Kind] | None = None,
-        start: Sequence | None = None,
+        start: EntryId | None = None,
         on_damage: Callable[[DamagedRow], None] | None = None,
     ) -> Iterator[Numbered]:
         """All matching entries behind `start` in order, in bounded memory.
@@ -160,7 +160,7 @@ class JournalReader:
                 ):
                     yield sequence, entry
 
-    def place_at(self, time_ns: int) -> Sequence | None:
+    def place_at(self, time_ns: int) -> EntryId | None:
         """The last entry that was received by then [UTC ns], found by halving; None: none was.
 
         Where the clock was set back, it may be off by what came in that stretch.
@@ -174,7 +174,7 @@ class JournalReader:
                 else:
                     high = middle - 1
             if low:
-                return Sequence(number, low)
+                return EntryId(number, low)
         return None
 
     @property
@@ -182,7 +182,7 @@ class JournalReader:
         """How many entries were ever numbered, those of damaged files apart."""
         return sum(_highest_n(connection) for _, connection in self._newest_first())
 
-    def count_behind(self, sequence: Sequence, kind: Kind) -> int:
+    def count_behind(self, sequence: EntryId, kind: Kind) -> int:
         """How many rows of a kind stand behind a place; cheap where few rows do."""
         total = 0
         for number, connection in self._newest_first():
@@ -193,7 +193,7 @@ class JournalReader:
             total += int(connection.execute(query, (behind, kind)).fetchone()[0])
         return total
 
-    def count_between(self, behind: Sequence, last: Sequence, kind: Kind) -> int:
+    def count_between(self, behind: EntryId, last: EntryId, kind: Kind) -> int:
         """How many rows of a kind stand behind one place and up to another of the same file.
 
         Rows that can't be read are none.
@@ -242,9 +242,9 @@ class JournalReader:
                 break
         return found[::-1]
 
-    def of_copied_kinds(self, start: Sequence | None) -> Iterator[Numbered]:
+    def of_copied_kinds(self, start: EntryId | None) -> Iterator[Numbered]:
         """The entries behind `start` that are kept twice, as far as they can be read here."""
-        behind = start or Sequence(0, 0)
+        behind = start or EntryId(0, 0)
         for number in file_numbers(self.folder):
             if number >= behind.file:
                 try:
@@ -261,7 +261,7 @@ class JournalReader:
             for row in connection.execute(_OF_KINDS, (behind, *sorted(COPIED), Kind.NOTE)):
                 entry = entry_of(file, row, names)
                 if entry is not None and is_copied(entry):
-                    yield Sequence(file, row[0]), entry
+                    yield EntryId(file, row[0]), entry
 
     def _numbers(self) -> list[int]:
         """The numbers of all files that are there, or of which there are copies."""
@@ -297,10 +297,10 @@ class JournalReader:
             return []
         if not is_sealed(path):
             return []  # a copy may be of an entry that was committed after the file was read
-        last = found[-1][0] if found else Sequence(file, behind)
+        last = found[-1][0] if found else EntryId(file, behind)
         with closing(connect_reading(path)) as connection:
-            end = Sequence(file, max(last.n, _highest_n(connection)) + 1)
-        return self.copies.within(end, Sequence(file, _NO_MORE))[: limit - len(found)]
+            end = EntryId(file, max(last.n, _highest_n(connection)) + 1)
+        return self.copies.within(end, EntryId(file, _NO_MORE))[: limit - len(found)]
 
     def _stored(
         self, file: int, behind: int, limit: int, largest_bytes: int
@@ -310,7 +310,7 @@ class JournalReader:
                 return self._read_run(connection, file, behind, limit, largest_bytes)
         except FileNotFoundError:
             # Set aside or gone: that is declared, and the copies of it are what is left.
-            kept = self.copies.within(Sequence(file, behind + 1), Sequence(file, _NO_MORE))
+            kept = self.copies.within(EntryId(file, behind + 1), EntryId(file, _NO_MORE))
             return kept[:limit], None
         except _TROUBLE as error:
             if not _unreadable(error, file_path(self.folder, file)):
@@ -337,7 +337,7 @@ class JournalReader:
             entry = entry_of(file, row, names) if row[0] == expected else None
             if entry is None:
                 return found, self._damage(file, expected, row[0] - 1)
-            found.append((Sequence(file, expected), entry))
+            found.append((EntryId(file, expected), entry))
             expected += 1
             largest_bytes -= len(entry.payload)
             if len(found) == limit or largest_bytes <= 0:
@@ -347,7 +347,7 @@ class JournalReader:
         return found, self._damage(file, expected, min(last, behind + _PROBES))
 
     def _damage(self, file: int, first: int, last: int) -> DamagedRow:
-        return DamagedRow(Sequence(file, first), Sequence(file, max(first, last)), self.folder)
+        return DamagedRow(EntryId(file, first), EntryId(file, max(first, last)), self.folder)
 
     def _newest_first(self) -> Iterator[tuple[int, sqlite3.Connection]]:
         """All files that can be opened; one that can't is reported by after()."""

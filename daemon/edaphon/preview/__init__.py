@@ -3,8 +3,7 @@
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from collections.abc import Sequence as Rows
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ from edaphon.derive.plan import whole_segments
 from edaphon.derive.projection import tells_all
 from edaphon.facts import FactRow, Knowledge
 from edaphon.journal import JournalReader, read_only
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 from edaphon.preview.uncovered import Lost, lost_stretches
 from edaphon.printer import show_error
 from edaphon.series import Series
@@ -50,14 +49,14 @@ class Foresight(NamedTuple):
     unread: frozenset[str] = frozenset()
 
 
-def learned(knowledge: Knowledge, new: Rows[FactRow]) -> Knowledge:
+def learned(knowledge: Knowledge, new: Sequence[FactRow]) -> Knowledge:
     for number, row in enumerate(new, 1):
-        knowledge = knowledge.learn(Sequence(AFTER_ALL, number), row.fact)
+        knowledge = knowledge.learn(EntryId(AFTER_ALL, number), row.fact)
     return knowledge
 
 
 def foresight(
-    storage: Storage, told: Told, new: Rows[FactRow], most_entries: int | None = None
+    storage: Storage, told: Told, new: Sequence[FactRow], most_entries: int | None = None
 ) -> Foresight:
     """With `most_entries` a longer journal is not read for channels that would need it."""
     after = learned(told.knowledge, new)

@@ -10,11 +10,11 @@ import orjson
 
 from edaphon.acquire.gaps import FLOOD, LEAPT, WITHDRAWN, Gap
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 
 __all__ = ["EntryAccount", "SlotBook", "newest_from", "read_accounts"]
 
-START, FIRST_NS = Sequence(0, 0), -(2**63)
+START, FIRST_NS = EntryId(0, 0), -(2**63)
 PAGE = 4000
 NEWEST, NEWEST_BYTES = 200_000, 100_000_000  # entries, and bytes of their payloads
 _PAYLOADS = "SELECT coalesce(sum(length(payload)), 0) FROM entry WHERE n > ?"
@@ -113,7 +113,7 @@ class EntryAccount:
         return self.books.setdefault(entry.source, SlotBook())
 
 
-def newest_from(journal: JournalReader) -> Sequence:
+def newest_from(journal: JournalReader) -> EntryId:
     """The place behind which the newest entries lie, as many as are read in a second or two."""
     entries, payloads = NEWEST, NEWEST_BYTES
     for file in reversed(journal.files()):
@@ -122,7 +122,7 @@ def newest_from(journal: JournalReader) -> Sequence:
         while (size := _asked(journal, file, _PAYLOADS, (behind,))) > payloads:
             behind = (behind + n + 1) // 2
         if behind:
-            return Sequence(file, behind)
+            return EntryId(file, behind)
         entries, payloads = entries - n, payloads - size
     return START
 
@@ -136,7 +136,7 @@ def _asked(journal: JournalReader, file: int, query: str, words: tuple[int, ...]
 
 
 def read_accounts(
-    journal: JournalReader, derived: Sequence, up_to: Sequence, start: Sequence = START
+    journal: JournalReader, derived: EntryId, up_to: EntryId, start: EntryId = START
 ) -> EntryAccount:
     """The records that are derived, and the slots of all entries, behind `start` up to a place."""
     account, place = EntryAccount(), start

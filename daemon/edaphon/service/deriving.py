@@ -15,7 +15,7 @@ from edaphon.derive import LINE_VERSION, Deriver
 from edaphon.derive.checkpoint import START
 from edaphon.journal import DamagedRow, Journal
 from edaphon.journal.guard import ORDERS, Guard
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 from edaphon.series import Series
 from edaphon.storage.series_file import new_series, open_series
 from edaphon.toml_input.values import instant_text
@@ -51,7 +51,7 @@ def aside_rows(service: "Service") -> list[dict[str, Any]]:
     """The entries that are passed over because they ended the service, for status."""
     rows = []
     for number, one in sorted(service.guard.aside.items()):
-        place = Sequence.of(number)
+        place = EntryId.of(number)
         row = {"entry": str(place), "why": one.why, "since_ns": one.since_ns}
         try:
             entry = service.journal.entry(place)
@@ -149,7 +149,7 @@ class Deriving:
         soon = now_ns - self._begun_ns < SERIES_AGAIN_NS  # no bad disk is worn out by it
         if soon or service.journal.in_trouble or service.stop_event.is_set():
             return False
-        self._begun_ns, self._until = now_ns, Sequence(2**31, 0)
+        self._begun_ns, self._until = now_ns, EntryId(2**31, 0)
         self._stop_sinks()
         old.close()  # before: SQLite removes a log by its name, which is the new one's later
         new = new_series(service.layout.series, old.damage, self._say_aside)

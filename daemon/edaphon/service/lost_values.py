@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edaphon.derive import known_facts
-from edaphon.journal import Sequence, read_only
+from edaphon.journal import EntryId, read_only
 from edaphon.journal.losses import Loss
 from edaphon.series import DAY_NS, Series
 from edaphon.storage.access import Storage
@@ -37,8 +37,8 @@ def lost_with(storage: Storage, loss: Loss) -> Lost | None:
     folder = storage.layout.journal
     if loss.whole and any(folder.glob(f"journal-{loss.number:06d}.sqlite.*")):
         return None
-    first = Sequence(loss.number, loss.first or 1)
-    last = Sequence(loss.number, loss.last or 0xFFFFFFFF)
+    first = EntryId(loss.number, loss.first or 1)
+    last = EntryId(loss.number, loss.last or 0xFFFFFFFF)
     copied = len(read_only(folder).copies.within(first, last))
     lost = Lost(loss.last - first.n + 1 if loss.last else None, copied)
     if not storage.layout.series.exists():

@@ -18,7 +18,7 @@ from edaphon.commands.query import FAR_NS
 from edaphon.databases import make_folder, sync_folder
 from edaphon.derive import known_facts
 from edaphon.journal import DamagedRow, Journal, JournalBusy, JournalReader, Kind, read_only
-from edaphon.model import Channel, Sequence
+from edaphon.model import Channel, EntryId
 from edaphon.people import own_account
 from edaphon.series import DamagedBlock, Release, Series, write_release
 from edaphon.service.socket import DaemonOff
@@ -122,14 +122,14 @@ def _write(storage: Storage, series: Series, part: Path, wanted: Wanted) -> Rele
                 " release them when that is done: see `edaphon status`",
                 TRY_AGAIN,
             )
-        about = _about(storage, wanted, Sequence.of(checkpoint["position"]))
+        about = _about(storage, wanted, EntryId.of(checkpoint["position"]))
         made = write_release(part, frozen, about, wanted.start_ns, wanted.end_ns)
     if not made.rows:
         raise fail("expected values of these channels in this time, got none to release")
     return made
 
 
-def _about(storage: Storage, wanted: Wanted, known: Sequence) -> Release:
+def _about(storage: Storage, wanted: Wanted, known: EntryId) -> Release:
     journal = read_only(storage.layout.journal)
     return Release(
         name=wanted.name,
@@ -145,7 +145,7 @@ def _about(storage: Storage, wanted: Wanted, known: Sequence) -> Release:
     )
 
 
-def _received(journal: JournalReader, place: Sequence) -> str:
+def _received(journal: JournalReader, place: EntryId) -> str:
     try:
         return instant_text(journal.entry(place).received_ns)
     except (KeyError, DamagedRow):  # the medium lost it; its place is known
@@ -153,7 +153,7 @@ def _received(journal: JournalReader, place: Sequence) -> str:
 
 
 def _channels(
-    storage: Storage, journal: JournalReader, known: Sequence, ids: tuple[str, ...]
+    storage: Storage, journal: JournalReader, known: EntryId, ids: tuple[str, ...]
 ) -> tuple[Channel, ...]:
     knowledge = known_facts(journal).as_known_at(known)
     for id in ids:

@@ -37,7 +37,7 @@ from edaphon.journal.losses import (
     losses_in,
     open_losses,
 )
-from edaphon.model import Channel, Sequence
+from edaphon.model import Channel, EntryId
 from edaphon.series import Series
 from edaphon.service.deriving import Deriving, guarded, line_key
 from edaphon.service.disk import Disk, Room
@@ -117,7 +117,7 @@ class Service:
         self.stop_event = threading.Event()
         self.is_over = False  # whether all threads have ended at the stop
         self._applying, self._declaring = threading.Lock(), threading.Lock()
-        self._declared: set[tuple[Sequence, Sequence]] = set()  # runs of entries, in this life
+        self._declared: set[tuple[EntryId, EntryId]] = set()  # runs of entries, in this life
         self.stored = StoredCheck(
             Storage(config, self.layout),
             self.on_damage,
@@ -129,7 +129,7 @@ class Service:
         self._failed_s: dict[str, float] = {}  # monotonic [s]
         self.channels: dict[str, Channel] = {}
         self.clock_how = ""
-        self._saved_at: Sequence | None = None  # what a start would read is behind this place
+        self._saved_at: EntryId | None = None  # what a start would read is behind this place
         self._told_offset_ns = self.keeper.offset_ns
         self._threads: list[threading.Thread] = []
         self.sinks: dict[str, SinkParts] = {}
@@ -342,7 +342,7 @@ class Service:
         last = self.journal.last
         return accounts, self.received_ns(last) or 0
 
-    def received_ns(self, place: Sequence | None) -> int | None:
+    def received_ns(self, place: EntryId | None) -> int | None:
         """When the entry there was received [UTC ns]; None where it can't be read."""
         try:
             return self.journal.entry(place).received_ns if place is not None else None
@@ -470,16 +470,16 @@ class Service:
         """Journal a file that facts rest on. Raises ValueError for bytes of another hash."""
         self.keep([entry_of_evidence(evidence, who, self.keeper, account)])
 
-    def keep(self, entries: list[Entry]) -> Sequence:
+    def keep(self, entries: list[Entry]) -> EntryId:
         """Journal entries that people wait for: the place of the last. Raises NotKept."""
-        kept: SimpleQueue[list[Sequence]] = SimpleQueue()
+        kept: SimpleQueue[list[EntryId]] = SimpleQueue()
         self.journal.append(entries, kept.put)
         try:
             return kept.get(timeout=APPLY_WITHIN_S)[-1]
         except Empty:
             raise NotKept(len(entries)) from None
 
-    def _wait_derived(self, place: Sequence) -> None:
+    def _wait_derived(self, place: EntryId) -> None:
         """Until what was journalled there is known, so that the next facts are held against it."""
         until = time.monotonic() + APPLY_WITHIN_S
         while self.deriver.position < place and time.monotonic() < until:
@@ -512,7 +512,7 @@ class Service:
             payload = declaration(damage, self.layout.journal)
             self.journal.append([self.keeper.entry(Kind.LOST, "", payload)])
 
-    def on_entered_again(self, places: frozenset[Sequence], by: Sequence | None) -> None:
+    def on_entered_again(self, places: frozenset[EntryId], by: EntryId | None) -> None:
         """What was lost of these places is known again by later entries."""
         self.journal.append([self.keeper.entry(Kind.LOST, "", entered_again(places, by))])
 

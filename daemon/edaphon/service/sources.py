@@ -23,7 +23,7 @@ from edaphon.config import Broker, Configuration, FileSource, HeardSource, Sched
 from edaphon.config import Bus as BusTable
 from edaphon.config.secret_files import secret_files
 from edaphon.journal import Journal, StateFile
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 from edaphon.service.wiring import (
     ClientName,
     branch_switch,
@@ -117,7 +117,7 @@ class Inlets:
         """What became of each slot of each scheduled source, to be kept over a restart."""
         return {p: a for s in self.samplers.values() for p, a in s.saved_accounts().items()}
 
-    def save(self, place: Sequence) -> None:
+    def save(self, place: EntryId) -> None:
         """Keep how far the files were read, up to a place of the journal that is committed."""
         self.floods.keep()
         levels = {"at_ns": self._keeper.now_ns(), "levels": self._budgets.save()}

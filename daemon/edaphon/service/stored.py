@@ -9,7 +9,7 @@ from contextlib import closing
 from edaphon.databases import AT_FAULT, fault_of
 from edaphon.journal import DamagedRow, JournalReader, read_only
 from edaphon.journal.losses import acknowledged_releases
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 from edaphon.series import Series, WrongFile
 from edaphon.storage.access import Storage
 
@@ -78,7 +78,7 @@ def damage_in(
     journal: JournalReader, rest: Callable[[float], bool] = lambda _: False
 ) -> Iterator[DamagedRow]:
     """All runs of entries that can't be read; `rest` gets the seconds of a read, True ends it."""
-    place: Sequence | None = Sequence(0, 0)
+    place: EntryId | None = EntryId(0, 0)
     while place is not None:
         begun = time.monotonic()
         try:

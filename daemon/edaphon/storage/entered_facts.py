@@ -16,7 +16,7 @@ from edaphon.derive.pipeline import sources_of
 from edaphon.facts import FactPayload, Knowledge, from_payload
 from edaphon.facts.knowledge import Known
 from edaphon.journal import Entry, JournalReader, read_only
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 from edaphon.series import Series, WrongFile
 from edaphon.storage.access import Storage
 from edaphon.storage.lost_facts import warn_of_lost_facts
@@ -28,7 +28,7 @@ __all__ = ["Entered", "Told", "told_in"]
 class Entered(NamedTuple):
     """A fact as it was entered; `received_ns` [UTC] is when it became known."""
 
-    place: Sequence
+    place: EntryId
     received_ns: int
     told: FactPayload
 
@@ -86,7 +86,7 @@ def told_in(storage: Storage) -> Told:
     return Told(tuple(entered), sources)
 
 
-def _meanings(journal: JournalReader, path: Path) -> tuple[tuple[Sequence, Entry], ...]:
+def _meanings(journal: JournalReader, path: Path) -> tuple[tuple[EntryId, Entry], ...]:
     """With the help of the series where there is one that can be read."""
     try:
         with closing(Series(path, read_only=True)) as series:

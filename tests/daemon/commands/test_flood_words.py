@@ -12,7 +12,7 @@ from edaphon.derive.plan import Plan
 from edaphon.derive.state import State
 from edaphon.explain.missing import Absent, gap_at
 from edaphon.journal import Entry, Kind
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 from edaphon.service.file_lines import REFUSED_IS_A_PROBLEM_NS
 from edaphon.service.floods import flood_problems, flood_rows, flood_text
 
@@ -44,7 +44,7 @@ def history(source: str) -> SimpleNamespace:
     entry = Entry(Kind.GAP, LAST_NS, 0, "boot", source, gap.payload())
     deployed = SimpleNamespace(channel="c", source="local/a", covers=lambda _: True)
     knowledge = SimpleNamespace(deployments=[deployed])
-    return SimpleNamespace(gaps=((Sequence(1, 1), entry),), knowledge=knowledge)
+    return SimpleNamespace(gaps=((EntryId(1, 1), entry),), knowledge=knowledge)
 
 
 @pytest.mark.parametrize(("source", "found"), [("local/a", True), ("local", False)])

@@ -6,7 +6,7 @@ from edaphon.config import read_config
 from edaphon.derive import DeadLetter
 from edaphon.derive.decode import Note, Sources
 from edaphon.journal import Entry, Kind
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 from edaphon.service.refused_log import CAUSES, RefusedLog
 from edaphon.toml_input import read_document
 from edaphon_drivers.faults import Fault
@@ -30,7 +30,7 @@ field = [{ name = "t", path = "t", quantity = "soil_temperature", unit = "degC" 
 
 
 def letter(n: int, path: str) -> DeadLetter:
-    return DeadLetter(Sequence(1, n), "local", f"expected a number, got {n}", path)
+    return DeadLetter(EntryId(1, n), "local", f"expected a number, got {n}", path)
 
 
 def test_strangers_neither_fill_the_log_nor_silence_the_words_about_a_source(caplog):

@@ -11,7 +11,7 @@ import pytest
 
 from edaphon.commands.check import examine
 from edaphon.facts import Knowledge, read_facts
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 from edaphon.toml_input import read_document
 
 FOLDER = Path(__file__).parent / "wrong"
@@ -25,7 +25,7 @@ def known_before(case: Path) -> Knowledge:
         rows, complaints = read_facts(read_document(path.name, path.read_text("utf-8")))
         assert complaints == []
         for n, row in enumerate(rows, start=1):
-            knowledge = knowledge.learn(Sequence(1, n), row.fact)
+            knowledge = knowledge.learn(EntryId(1, n), row.fact)
     return knowledge
 
 

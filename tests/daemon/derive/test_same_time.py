@@ -18,7 +18,7 @@ from edaphon.config import read_config
 from edaphon.derive.as_of import known_then, values_then
 from edaphon.facts import fact_of, to_payload
 from edaphon.journal import Kind
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 from edaphon.series import Contested
 from edaphon.series.conflicts import contested
 from edaphon.toml_input import read_document
@@ -94,7 +94,7 @@ class FileLife(Told):
 
     def piece(self, rows: list[Row], new_copy: bool = False, unended: bool = False) -> None:
         """Rows appended to the file, or those of another file under its name."""
-        place = Sequence(1, len(self.entries) + 1).number
+        place = EntryId(1, len(self.entries) + 1).number
         begins = new_copy or not self.copy
         if begins:
             self.copy, self.line, self.offset, self.unended = self.copy + 1, 1, len(HEADER), None

@@ -27,7 +27,7 @@ from edaphon.commands.simulate.plot import Plot, lines_of
 from edaphon.config import JsonSource
 from edaphon.facts import Knowledge
 from edaphon.facts.knowledge import Known
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 from edaphon.printer import show_error, show_line
 from edaphon.storage.access import Configured, configured, fail
 
@@ -124,7 +124,7 @@ def _alone_in(home: Path) -> Iterator[None]:
 
 def _knowledge(found: Configured) -> Knowledge:
     """What the facts of the configuration and of its inbox say; the journal stays where it is."""
-    return Knowledge(tuple(Known(Sequence(1, n), row.fact) for n, row in enumerate(found.rows, 1)))
+    return Knowledge(tuple(Known(EntryId(1, n), row.fact) for n, row in enumerate(found.rows, 1)))
 
 
 def _messages(

@@ -14,7 +14,7 @@ from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.stream import CHUNK_S, Chunk
 from edaphon.config import Configuration, HeardSource
 from edaphon.journal import Entry, Journal, Kind, Purpose
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 from edaphon.service.socket import DaemonRefuses
 from edaphon.service.wiring import link_opener
 from edaphon_drivers.ascii.engine import decode_stream, line_end, start_commands
@@ -69,15 +69,15 @@ class Ear:
             raise DaemonRefuses(f"expected {words}; with the daemon off `record` shows any bytes")
         return found
 
-    def _newest(self, path: str, last: Sequence, fresh_s: float) -> Entry | None:
-        start = Sequence(last.file, max(0, last.n - _LOOKED_BACK))
+    def _newest(self, path: str, last: EntryId, fresh_s: float) -> Entry | None:
+        start = EntryId(last.file, max(0, last.n - _LOOKED_BACK))
         found = self.journal.scan([path], [Kind.RECORD], start, on_damage=lambda _: None)
         own = (entry for _, entry in found if entry.purpose == Purpose.ROUTINE)
         newest = max(own, key=lambda e: e.received_ns, default=None)
         old = newest and self.keeper.now_ns() - newest.received_ns > (fresh_s + CHUNK_S) * 1e9
         return None if old else newest
 
-    def _next(self, path: str, behind: Sequence | None, within_s: float) -> Entry | None:
+    def _next(self, path: str, behind: EntryId | None, within_s: float) -> Entry | None:
         end = time.monotonic() + within_s
         while (left_s := end - time.monotonic()) > 0 and self.journal.wait_newer(behind, left_s):
             for place, entry in self.journal.after(behind, 100):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from edaphon.config import LorawanSource, within_physics
 from edaphon.facts.model import Deployment
 from edaphon.journal import DamagedRow
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.readings import Status
 
@@ -65,7 +65,7 @@ class Codes:
     def _decoded(self, sequence: int) -> _Statuses:
         service = self._service
         try:
-            entry = service.journal.entry(Sequence.of(sequence))
+            entry = service.journal.entry(EntryId.of(sequence))
             decoded = service.deriver.sources.decode(entry)
         except (DamagedRow, KeyError, Fault):
             return {}

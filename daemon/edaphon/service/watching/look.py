@@ -13,7 +13,7 @@ from edaphon.facts.model import Deployment
 from edaphon.facts.swaps import contradictions
 from edaphon.journal import DamagedRow
 from edaphon.journal.losses import open_losses
-from edaphon.model import Sequence
+from edaphon.model import EntryId
 from edaphon.service.watching.codes import Codes
 from edaphon.service.watching.pauses import pauses, slowed
 from edaphon.service.watching.sources import interval_of, sources_now
@@ -133,7 +133,7 @@ class Watcher:
                 continue
             envelope = service.config.brokers[device.broker].envelope
             try:
-                entry = service.journal.entry(Sequence.of(int(latest.sequence[0])))
+                entry = service.journal.entry(EntryId.of(int(latest.sequence[0])))
             except (DamagedRow, KeyError):
                 continue
             if gateway := only_gateway(envelope, entry):
