@@ -248,7 +248,7 @@ def _slots(
     known = accounts_of(saved, journal, end)
     for path, book in sorted(account.books.items()):
         gap = known[path].gap if path in known else None
-        yield path, book.told(gap, intervals.get(path), *running_and_lost)
+        yield path, book.reported(gap, intervals.get(path), *running_and_lost)
 
 
 def _observations(series: Series, derived: Mapping[str, int], deep: bool) -> dict[str, Any]:

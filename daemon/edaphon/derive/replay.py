@@ -15,7 +15,7 @@ from edaphon.journal.losses import losses_in
 from edaphon.model import EntryId
 from edaphon.series import Series
 
-__all__ = ["BATCH_BYTES", "READINGS", "Rework", "remove_series"]
+__all__ = ["BATCH_BYTES", "READINGS", "Replay", "remove_series"]
 
 LAST_N = 0xFFFFFFFF
 _FLUSH_ROWS = 200_000
@@ -23,7 +23,7 @@ _FLUSH_ROWS = 200_000
 READINGS, BATCH_BYTES = 20_000, 500_000
 
 
-class Rework:
+class Replay:
     """Follows the journal from its first entry until it has caught up with the live deriver."""
 
     def __init__(

@@ -234,8 +234,8 @@ class Store:
 
     def _declare(self, file: OpenFile, loss: dict[str, Any]) -> None:
         name = file_path(self._folder, loss["number"]).name
-        now, said = self._clock, orjson.dumps({"file": name, **loss})
-        entries = [Entry(Kind.LOST, now.wall_ns(), now.mono_ns(), "", "", said)]
+        now, stated = self._clock, orjson.dumps({"file": name, **loss})
+        entries = [Entry(Kind.LOST, now.wall_ns(), now.mono_ns(), "", "", stated)]
         self._copies.commit(EntryId(file.number, file.write(entries, [None])), entries)
 
     def _known_id(self) -> str | None:

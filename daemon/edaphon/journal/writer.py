@@ -191,9 +191,9 @@ class Writer:
                 self._call(item.done, [EntryId(file, start + at + k) for k in range(n)])
             at += n
 
-    def _call(self, told: Callable[..., None], word: object) -> None:
+    def _call(self, reported: Callable[..., None], word: object) -> None:
         try:
-            told(word)
+            reported(word)
         except Exception:  # the one writer outlives every listener's mistake
             _log.exception("journal: a listener failed; its entries are committed all the same")
 

@@ -127,7 +127,7 @@ class _Probe(_Request):
 
 
 class _Contradictions(_Request):
-    told: Annotated[dict[Name, Words], Field(max_length=10_000)]
+    reported: Annotated[dict[Name, Words], Field(max_length=10_000)]
 
 
 class _Hear(_Request):

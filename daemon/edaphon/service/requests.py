@@ -44,12 +44,12 @@ if TYPE_CHECKING:
     from edaphon.acquire.follow import Follower
     from edaphon.service.line_tools.verbs import Bench
 
-__all__ = ["Desk", "columns_of", "kept_state"]
+__all__ = ["Requests", "columns_of", "kept_state"]
 
 READ_WITHIN_S = 130.0
 
 
-class Desk:
+class Requests:
     """Answers requests of other commands; every request is a JSON object with a verb."""
 
     def __init__(self, service: Service) -> None:
@@ -339,9 +339,9 @@ class Desk:
 
     def _on_apply(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Put facts in force, by the text that a person wrote: nothing parsed is taken over."""
-        rows, complaints = rows_of(request["documents"])
-        if complaints:
-            raise DaemonRefuses("\n".join(map(str, complaints)))
+        rows, config_errors = rows_of(request["documents"])
+        if config_errors:
+            raise DaemonRefuses("\n".join(map(str, config_errors)))
         who, account = str(request["who"]), request["account"]
         try:
             applied = self._service.apply(rows, who, account)

@@ -94,7 +94,7 @@ class Settings(Table):
         try:
             secret = self.token.reveal()
         except (OSError, LookupError, UnicodeDecodeError):
-            why = f"blocked: the token can't be read: {self.token.trouble()}"
+            why = f"blocked: the token can't be read: {self.token.problem()}"
             raise Later(why, blocked=True) from None
         if self.version != 1 and not (secret.isascii() and secret.isprintable()):
             why = "blocked: credentials: the token holds characters that no header can"

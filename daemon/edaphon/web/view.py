@@ -229,7 +229,7 @@ class Status:
     sources: tuple[SourceNow, ...]
     sinks: tuple[SinkNow, ...]
     channels: tuple[ChannelNow, ...]
-    trouble: tuple[str, ...]
+    problems: tuple[str, ...]
     file_lines: tuple[FileNow, ...] = ()
     incidents: tuple[IncidentNow, ...] = ()
     disk: DiskNow | None = None

@@ -355,7 +355,7 @@ def test_a_running_service_is_pictured_with_ports_numbers_codes_and_voltages(
     with running(station.file, Overrides(look_every_s=10**6)) as service:
         until(lambda: service.alerts.passes == 1)
         until(lambda: service.inlets.buses["line"].lost)
-        until(lambda: "broker local" in service.trouble)
+        until(lambda: "broker local" in service.problem)
         say(service, '{"t": 11.5, "v": 3.6}')
         say(service, '{"t": -127, "v": 3.5}')
         now = looked(service)
@@ -431,7 +431,7 @@ def test_a_part_that_fails_is_named_until_it_runs_again(
         assert "its own fault" in service.failing()["some part"]
         until(lambda: len(tries) == 2)
         until(lambda: not service.failing())
-        assert "some part" not in service.trouble
+        assert "some part" not in service.problem
 
 
 def test_a_report_that_was_sent_under_a_false_future_ends_none_of_the_next() -> None:

@@ -86,8 +86,8 @@ def test_a_damaged_note_of_the_machine_costs_nothing(
 def test_a_journal_of_an_older_version_keeps_the_names_that_it_gave(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, complaints = read_config(read_document("edaphon.toml", CONFIGURATION))
-    assert config is not None, complaints
+    config, config_errors = read_config(read_document("edaphon.toml", CONFIGURATION))
+    assert config is not None, config_errors
 
     def named(journal: Journal) -> list[str]:
         return [client_id(n, config.brokers[n], "l1", journal.origin) for n in ("a", "b")]

@@ -57,22 +57,22 @@ def refusing(
 def test_a_full_disk_loses_nothing_and_recovers_when_there_is_room(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(3_200_000))
-    said: list[str] = []
+    stated: list[str] = []
     acknowledged: list[EntryId] = []
-    with Journal.open(small_disk, SetClock(), on_trouble=said.append) as journal:
+    with Journal.open(small_disk, SetClock(), on_trouble=stated.append) as journal:
         for k in range(2500):
             journal.append([record(k, bytes(600))], acknowledged.extend)
         wait_until(lambda: journal.in_trouble, "a full disk")
-        assert len(said) == 1
-        assert "database or disk is full" in said[0]
+        assert len(stated) == 1
+        assert "database or disk is full" in stated[0]
         held = len(acknowledged)
         assert 0 < held < 2500
         assert everything(journal) == [record(k, bytes(600)) for k in range(held)]
         ballast.unlink()
         wait_until(lambda: len(acknowledged) == 2500, "all commits")
         assert everything(journal) == [record(k, bytes(600)) for k in range(2500)]
-    assert len(said) == 2
-    assert "commits again" in said[1]
+    assert len(stated) == 2
+    assert "commits again" in stated[1]
 
 
 def test_the_service_starts_on_a_full_disk_and_keeps_what_comes(small_disk: Path) -> None:
@@ -94,8 +94,8 @@ def test_the_service_starts_on_a_full_disk_and_keeps_what_comes(small_disk: Path
 def test_a_refused_commit_is_tried_until_it_succeeds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
-    said: list[str] = []
-    with Journal.open(tmp_path, SetClock(), on_trouble=said.append) as journal:
+    stated: list[str] = []
+    with Journal.open(tmp_path, SetClock(), on_trouble=stated.append) as journal:
         commit(journal, [record(0)])
         error = sqlite3.OperationalError(code)
         error.sqlite_errorcode = sqlite3.SQLITE_IOERR
@@ -103,7 +103,7 @@ def test_a_refused_commit_is_tried_until_it_succeeds(
         assert commit(journal, [record(1)]) == [EntryId(1, 2)]
         assert len(tries) == 6
         assert everything(journal) == [record(0), record(1)]
-    assert [code in text for text in said] == [True, False]
+    assert [code in text for text in stated] == [True, False]
 
 
 def test_a_commit_that_reached_the_disk_before_its_error_is_not_written_twice(
@@ -190,8 +190,8 @@ def test_a_next_file_that_cannot_be_made_is_tried_again(
 def test_close_gives_up_what_the_disk_refuses_and_says_how_much(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said: list[str] = []
-    journal = Journal.open(tmp_path, SetClock(), on_trouble=said.append)
+    stated: list[str] = []
+    journal = Journal.open(tmp_path, SetClock(), on_trouble=stated.append)
     refusing(monkeypatch, 10_000, sqlite3.OperationalError("disk I/O error"))
     refused: list[BaseException] = []
 
@@ -208,7 +208,7 @@ def test_close_gives_up_what_the_disk_refuses_and_says_how_much(
     journal.close()
     thread.join(10)
     assert refused
-    assert "closed with 3 entries not committed" in said[-1]
+    assert "closed with 3 entries not committed" in stated[-1]
     assert everything(read_only(tmp_path)) == []
 
 

@@ -116,11 +116,11 @@ class Email:
         password = secret_text(own.password, "the mail password") if own.password else ""
         written = mail(message, own, self._context)
         self._taken.begin(message)
-        trouble = self._attempt(written, password, Secrets(password))
-        if not isinstance(trouble, Later):
+        problem = self._attempt(written, password, Secrets(password))
+        if not isinstance(problem, Later):
             self._taken.end()
-        if trouble is not None:
-            raise trouble
+        if problem is not None:
+            raise problem
 
     def close(self) -> None:
         """No connection stays open between two messages."""

@@ -39,7 +39,7 @@ from edaphon.toml_input.values import (
 )
 from edaphon_drivers.number_text import number_in
 
-__all__ = ["Settings", "Webhook", "complaints", "doubts", "open_receiver"]
+__all__ = ["Settings", "Webhook", "config_errors", "doubts", "open_receiver"]
 
 MOST_WAIT_S = 3600.0
 BUSY = {408, 425, 429}
@@ -165,10 +165,10 @@ def _fits_header(text: str) -> bool:
     return text.isprintable()
 
 
-def complaints(settings: Settings, parts: Parts) -> Iterator[Remark]:
+def config_errors(settings: Settings, parts: Parts) -> Iterator[Remark]:
     """About an address that is a secret, which could not be checked without reading it."""
     url = settings.url
-    if not isinstance(url, Secret) or url.trouble():
+    if not isinstance(url, Secret) or url.problem():
         return
     try:
         http_place(url.reveal().strip())

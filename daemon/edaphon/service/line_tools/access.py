@@ -40,7 +40,7 @@ def bench_of(service: "Service") -> Bench:
         )
 
     def listening(path: str) -> str | None:
-        return service.trouble.get(path, "") if path in inlets.streams else None
+        return service.problem.get(path, "") if path in inlets.streams else None
 
     def knowledge() -> Knowledge:
         return service.deriver.knowledge

@@ -46,10 +46,10 @@ class Ear:
         """Lines with the readings in them; raises DaemonRefuses."""
         source = next((s for s in _heard(self.config) if s.bus == bus), None)
         path = source.path if source else f"{bus}/term"
-        trouble = self.listening(path)
-        if trouble:
-            raise DaemonRefuses(trouble)
-        if source is None or trouble is None:
+        problem = self.listening(path)
+        if problem:
+            raise DaemonRefuses(problem)
+        if source is None or problem is None:
             entry = self._listen(bus, source, path, seconds or _usual_s(source))
         else:
             entry = self._from_service(source, seconds)

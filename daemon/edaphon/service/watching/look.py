@@ -216,13 +216,13 @@ def _floods(service: "Service", now_ns: int) -> Iterator[tuple[str, tuple[int, i
 
 def _down(service: "Service") -> dict[str, str]:
     """Ports and brokers that can't be used, and why."""
-    inlets, trouble = service.inlets, service.trouble
+    inlets, problem = service.inlets, service.problem
     found = {f"bus {name}": bus.lost for name, bus in inlets.buses.items() if bus.lost}
     for path in inlets.streams:
-        if why := trouble.get(path):
+        if why := problem.get(path):
             found[f"bus {path.partition('/')[0]}"] = why
     for name in service.config.brokers:
-        if why := trouble.get(f"broker {name}", trouble.get(f"start of broker {name}", "")):
+        if why := problem.get(f"broker {name}", problem.get(f"start of broker {name}", "")):
             found[f"broker {name}"] = why
     return found
 
@@ -233,7 +233,7 @@ def _wrong_sensors(
     state = service.deriver.state
     answers = {s.path: state.serials.get(s.path, "") for s in service.config.sources}
     found = contradictions(answers, knowledge, now_ns, state.told_ns)
-    return {node_id(NodeKind.SOURCE, one.path): (one.told, one.expected) for one in found}
+    return {node_id(NodeKind.SOURCE, one.path): (one.reported, one.expected) for one in found}
 
 
 def _calibrations_end(service: "Service", now_ns: int) -> dict[str, int]:
