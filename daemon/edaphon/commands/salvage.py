@@ -15,7 +15,7 @@ from edaphon.derive.checkpoint import reached_by
 from edaphon.journal import Entry, EntryId, Journal, JournalBusy, Kind, read_only
 from edaphon.journal import salvage as salvaged
 from edaphon.journal.files import file_numbers
-from edaphon.journal.losses import (
+from edaphon.journal.salvage import (
     Loss,
     acknowledgement,
     covered,

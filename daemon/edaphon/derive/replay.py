@@ -11,7 +11,7 @@ from edaphon.derive.state import Latest, Memory, State
 from edaphon.derive.suspects import ONE_BY_ONE, span
 from edaphon.journal import DamagedRow, JournalReader, Kind
 from edaphon.journal.guard import AGAIN, Guard
-from edaphon.journal.losses import losses_in
+from edaphon.journal.salvage import losses_in
 from edaphon.model import EntryId
 from edaphon.series import Series
 

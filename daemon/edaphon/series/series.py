@@ -16,11 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from edaphon.model import Int, Observations
-from edaphon.series.adopting import Adopted, Adoption
-from edaphon.series.changes import Change, Recent, Withdrawal
-from edaphon.series.conflicts import (
+from edaphon.series.changes import (
+    Change,
     Conflict,
     Contested,
+    Recent,
+    Withdrawal,
     conflict_of,
     contested,
     further_of,
@@ -31,9 +32,8 @@ from edaphon.series.conflicts import (
     revised,
     without_a_number,
 )
-from edaphon.series.days import Days
-from edaphon.series.open_blocks import Unwritten
-from edaphon.series.parts import BEGIN_NS, END_NS
+from edaphon.series.days import Adopted, Adoption, Days, Unwritten, is_sound
+from edaphon.series.parts import BEGIN_NS, END_NS, Totals
 from edaphon.series.rows import (
     DAY_NS,
     Rows,
@@ -44,9 +44,7 @@ from edaphon.series.rows import (
     rows_of,
     runs_of,
 )
-from edaphon.series.sound import is_sound
 from edaphon.series.store import BlockHead, Store
-from edaphon.series.totals import Totals
 
 __all__ = ["Adopted", "Series"]
 

@@ -22,33 +22,30 @@ from edaphon.databases import (
 )
 from edaphon.foreign_databases import ForeignFile, connect_foreign
 from edaphon.model import DEMOTED_RANKS, Int
-from edaphon.series.changes import Withdrawal
-from edaphon.series.conflicts import Conflict, Contested
+from edaphon.series.changes import Conflict, Contested, Withdrawal
 from edaphon.series.parts import (
     END_NS,
     VERSION_WITH_PIECES,
     Name,
     Part,
+    Totals,
+    add_totals,
+    by_channel,
+    count_all,
+    counted,
     digest_of_parts,
+    has_totals,
+    kept,
     merge_into,
     numbers_of,
     part_rows,
     parts,
     put_last,
     put_part,
-)
-from edaphon.series.rows import DAY_NS, Rows, pack_rows
-from edaphon.series.totals import (
-    Totals,
-    add_totals,
-    by_channel,
-    count_all,
-    counted,
-    has_totals,
-    kept,
     strange_triggers,
     sum_again,
 )
+from edaphon.series.rows import DAY_NS, Rows, pack_rows
 
 __all__ = ["BlockHead", "DamagedRows", "Store", "WrongFile"]
 

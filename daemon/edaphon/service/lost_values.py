@@ -8,7 +8,7 @@ import numpy as np
 
 from edaphon.derive import known_facts
 from edaphon.journal import EntryId, read_only
-from edaphon.journal.losses import Loss
+from edaphon.journal.salvage import Loss
 from edaphon.series import DAY_NS, Series
 from edaphon.storage.access import Storage
 from edaphon.toml_input.values import instant_text

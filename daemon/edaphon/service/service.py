@@ -29,7 +29,7 @@ from edaphon.derive.fact_log import MEANINGS
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.journal import DamagedRow, Entry, Journal, Kind, StateFile
 from edaphon.journal.guard import ORDERS
-from edaphon.journal.losses import (
+from edaphon.journal.salvage import (
     acknowledgement,
     covered,
     declaration,

@@ -15,7 +15,7 @@ from tests.daemon.journal.entries import SetClock, commit, journal_file
 from edaphon.derive.lost_facts import doubt_words
 from edaphon.facts import fact_of, to_payload
 from edaphon.journal import DamagedRow, Entry, Journal, Kind
-from edaphon.journal.losses import acknowledgement, open_losses
+from edaphon.journal.salvage import acknowledgement, open_losses
 from edaphon.sinks.feed import cursor_name
 
 KINDS = {

@@ -12,7 +12,7 @@ from edaphon.facts import Knowledge
 from edaphon.facts.model import Deployment
 from edaphon.facts.swaps import contradictions
 from edaphon.journal import DamagedRow
-from edaphon.journal.losses import open_losses
+from edaphon.journal.salvage import open_losses
 from edaphon.model import EntryId
 from edaphon.service.watching.codes import Codes
 from edaphon.service.watching.pauses import pauses, slowed
