@@ -106,15 +106,15 @@ def copies_in(folder: Path) -> Copies:
             entries[item[0]] = item[1]
         else:
             files.add(item[0].file)
-    _stand_in(entries)
+    _replace_lost(entries)
     gone = frozenset(doubtful - entries.keys())
     return Copies(entries, frozenset(files), gone, tuple(bad), not bad)
 
 
-def _stand_in(entries: dict[EntryId, Entry]) -> None:
+def _replace_lost(entries: dict[EntryId, Entry]) -> None:
     """What was entered again for lost entries is read in their places."""
     for entry in [each for each in entries.values() if each.kind == Kind.LOST]:
-        # A CRC proves no writer: of another's words nothing stands in, and the loss stays open.
+        # A CRC proves no writer: words of another replace nothing, and the loss stays open.
         with contextlib.suppress(ValueError, TypeError, AttributeError, KeyError):
             table = orjson.loads(entry.payload)
             other = entries.get(EntryId.of(table.get("by", 0)))
@@ -308,7 +308,7 @@ def origin_of(folder: Path, known: str | None, machine: tuple[str, ...]) -> Orig
 
 
 def machine_marks(root: Path = Path("/")) -> tuple[str, ...]:
-    """What tells this machine from others and is no file of its card; empty where nothing does."""
+    """Marks of this machine that are no files of its card; empty where it has none."""
     marks = []
     with contextlib.suppress(OSError):
         serial = (root / _SERIAL).read_bytes().strip(b"\0 \n").decode("ascii", "replace")

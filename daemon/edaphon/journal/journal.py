@@ -20,7 +20,7 @@ from edaphon.journal.copies import Origin
 from edaphon.journal.entry import Entry, Kind, entry_crc
 from edaphon.journal.files import take_lock
 from edaphon.journal.reader import ENTRY_BYTES, LARGEST_READ_BYTES, DamagedRow, JournalReader, Ring
-from edaphon.journal.writer import JournalClosed, Store, Waiting, Writer
+from edaphon.journal.writer import EntryStore, JournalClosed, Waiting, Writer
 from edaphon.model import EntryId
 
 START = EntryId(0, 0)
@@ -202,7 +202,7 @@ class Journal(JournalReader):
         folder: Path,
         clock: Clock,
         largest_bytes: int = 256_000_000,
-        on_trouble: Callable[[str], None] = _log.warning,
+        on_problem: Callable[[str], None] = _log.warning,
         on_full: Callable[[], bool] = lambda: False,
         reached: EntryId | None = None,
     ) -> None:
@@ -210,8 +210,8 @@ class Journal(JournalReader):
         make_folder(folder)
         self._lock = take_lock(folder)
         try:
-            self._store = Store(folder, clock, largest_bytes, on_trouble, reached)
-            # A full disk at start is trouble like a full disk later: the writer tries again.
+            self._store = EntryStore(folder, clock, largest_bytes, on_problem, reached)
+            # A full disk at start is like a full disk later: the writer tries again.
             with contextlib.suppress(sqlite3.OperationalError, OSError):
                 self._store.start()
         except BaseException:
@@ -222,7 +222,7 @@ class Journal(JournalReader):
         self._newer = threading.Condition()
         self._last = super().last
         self._rare: Collection[Kind] = ()
-        self._writer = Writer(self._store, folder, self._committed, on_trouble, on_full)
+        self._writer = Writer(self._store, folder, self._committed, on_problem, on_full)
         self._writer.start()
 
     @classmethod
@@ -231,7 +231,7 @@ class Journal(JournalReader):
         folder: Path,
         clock: Clock,
         largest_bytes: int = 256_000_000,
-        on_trouble: Callable[[str], None] = _log.warning,
+        on_problem: Callable[[str], None] = _log.warning,
         on_full: Callable[[], bool] = lambda: False,
         reached: EntryId | None = None,
     ) -> Self:
@@ -241,10 +241,10 @@ class Journal(JournalReader):
         before it, that is declared as lost and the numbers go on in a new file.
 
         Raises JournalBusy when another process writes, JournalTooNew for a later format. Nothing
-        else is fatal. `on_trouble` is told once when commits fail and once when they work again;
+        else is fatal. `on_problem` is called once when commits fail and once when they work again;
         `on_full` is asked to make room on a full disk, and says whether it did.
         """
-        return cls(folder, clock, largest_bytes, on_trouble, on_full, reached)
+        return cls(folder, clock, largest_bytes, on_problem, on_full, reached)
 
     @property
     def id(self) -> str:
@@ -267,9 +267,9 @@ class Journal(JournalReader):
         return self._writer.alive
 
     @property
-    def in_trouble(self) -> bool:
+    def is_failing(self) -> bool:
         """Commits fail just now; entries wait in memory."""
-        return self._writer.in_trouble
+        return self._writer.is_failing
 
     @property
     def fault(self) -> StorageFault | None:

@@ -22,7 +22,7 @@ from edaphon.journal.files import (
     read_header,
     read_names,
 )
-from edaphon.journal.guard import Aside, Guard, set_aside
+from edaphon.journal.guard import Aside, EntryGuard, set_aside
 from edaphon.model import EntryId
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class JournalReader:
     def __init__(self, folder: Path, with_copies: bool = True) -> None:
         self.folder = folder
         self.summary: Summary | None = None  # the one writer may know it: see Journal.summarise
-        self.guard: Guard | None = None  # the one writer has it
+        self.guard: EntryGuard | None = None  # the one writer has it
         self._with_copies = with_copies
         self._copies: tuple[object, Copies] = None, Copies()
 
@@ -142,7 +142,7 @@ class JournalReader:
     ) -> Iterator[Numbered]:
         """All matching entries behind `start` in order, in bounded memory.
 
-        With `on_damage` it is told of damaged rows and the scan goes on; without it they raise.
+        `on_damage` gets each damaged row and the scan goes on; without it they raise.
         """
         while True:
             try:

@@ -200,7 +200,7 @@ class Missing(NamedTuple):
     why: str
 
 
-class Loss(NamedTuple):
+class DeclaredLoss(NamedTuple):
     """A journal file, or its end, that was lost; `place` is where that is declared."""
 
     place: EntryId
@@ -231,7 +231,7 @@ class Loss(NamedTuple):
         )
 
 
-def losses_in(copies: Copies) -> list[Loss]:
+def losses_in(copies: Copies) -> list[DeclaredLoss]:
     """All that were ever declared, in order."""
     found = []
     for place, entry in copies.of_kind(Kind.LOST):
@@ -239,11 +239,11 @@ def losses_in(copies: Copies) -> list[Loss]:
         if "number" in table:
             range_ = table.get("first"), table.get("last")
             names = table["number"], table["file"], table["why"]
-            found.append(Loss(place, entry.received_ns, *names, *range_, "rows" in table))
+            found.append(DeclaredLoss(place, entry.received_ns, *names, *range_, "rows" in table))
     return found
 
 
-def open_losses(copies: Copies) -> list[Loss]:
+def open_losses(copies: Copies) -> list[DeclaredLoss]:
     """Those that no person has acknowledged since."""
     until = max((place for place, _ in _acknowledgements(copies)), default=EntryId(0, 0))
     return [loss for loss in losses_in(copies) if loss.place > until]
@@ -263,7 +263,7 @@ def missing_files(folder: Path, reached: EntryId | None) -> dict[int, Missing]:
     return found
 
 
-def undeclared(folder: Path, reached: EntryId | None) -> list[Loss]:
+def undeclared(folder: Path, reached: EntryId | None) -> list[DeclaredLoss]:
     """Files that are gone, and an end of the newest that is, before a start has declared them.
 
     `reached` is the last place that others know to have been committed. Nothing is written.
@@ -276,7 +276,9 @@ def undeclared(folder: Path, reached: EntryId | None) -> list[Loss]:
         name = file_path(folder, last.file).name
         gone[last.file] = Missing(last.n + 1, reached.n, lost_end(name, last.n, reached.n))
     return [
-        Loss(EntryId(0, 0), 0, number, file_path(folder, number).name, m.why, m.first, m.last)
+        DeclaredLoss(
+            EntryId(0, 0), 0, number, file_path(folder, number).name, m.why, m.first, m.last
+        )
         for number, m in gone.items()
     ]
 
@@ -286,12 +288,12 @@ def lost_end(name: str, last_n: int, reached_n: int) -> str:
     return f"{name} ends with entry {last_n}, and {reached_n} were committed"
 
 
-def covered(losses: Iterable[Loss], damage: DamagedRow) -> bool:
+def covered(losses: Iterable[DeclaredLoss], damage: DamagedRow) -> bool:
     """Whether these losses hold all entries of a run that can't be read."""
     return any(holds(loss, damage.first) and holds(loss, damage.last) for loss in losses)
 
 
-def holds(loss: Loss, place: EntryId) -> bool:
+def holds(loss: DeclaredLoss, place: EntryId) -> bool:
     """Whether that entry is one of the lost ones."""
     after_end = loss.last is not None and place.n > loss.last
     return loss.number == place.file and (loss.first or 1) <= place.n and not after_end

@@ -30,7 +30,7 @@ from edaphon.journal.copies import (
 from edaphon.journal.entry import Entry, Kind
 from edaphon.journal.files import (
     Damaged,
-    DamagedRows,
+    DamagedEntries,
     OpenFile,
     check_closed,
     connect_reading,
@@ -92,13 +92,13 @@ class Writer:
         medium: Medium,
         folder: Path,
         committed: Callable[[EntryId, list[Entry]], None],
-        on_trouble: Callable[[str], None],
+        on_problem: Callable[[str], None],
         on_full: Callable[[], bool] = lambda: False,
     ) -> None:
         """`on_full` makes room on a full disk; False when it has none to give."""
         self._folder, self._on_full = folder, on_full
         self.fault: StorageFault | None = None  # of the last commit that failed, while that lasts
-        self._medium, self._committed, self._on_trouble = medium, committed, on_trouble
+        self._medium, self._committed, self._on_problem = medium, committed, on_problem
         self._lock = threading.Lock()
         self._alert = threading.Condition(self._lock)  # the writer's
         self._room = threading.Condition(self._lock)  # the appenders'
@@ -106,7 +106,7 @@ class Writer:
         self._entries = self._bytes = self._acks = 0
         self._oldest = self._newest = 0.0  # when the first and the last of the queue came [s]
         self._closing = threading.Event()
-        self._trouble_since: float | None = None
+        self._problem_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
 
     def start(self) -> None:
@@ -117,9 +117,9 @@ class Writer:
         return self._thread.is_alive()
 
     @property
-    def in_trouble(self) -> bool:
+    def is_failing(self) -> bool:
         """Commits fail just now; entries wait in memory."""
-        return self._trouble_since is not None
+        return self._problem_since is not None
 
     def append(self, item: Waiting) -> None:
         with self._lock:
@@ -201,7 +201,7 @@ class Writer:
                 self.fault = fault_of(error, self._folder / "journal")
                 if self.fault is StorageFault.FULL and self._on_full():
                     continue
-                self._say_trouble(error, len(entries))
+                self._report_problem(error, len(entries))
                 if self._closing.wait(wait_s):
                     return self._give_up(len(entries))
                 wait_s = min(2 * wait_s, _LONGEST_RETRY_S)
@@ -230,29 +230,29 @@ class Writer:
         with self._lock:
             n += self._entries
         text = f"journal: closed with {n} entries not committed; sources that wait will send again"
-        self._call(self._on_trouble, text)
+        self._call(self._on_problem, text)
         return False
 
-    def _say_trouble(self, error: Exception, n: int) -> None:
-        if self._trouble_since is None:
-            self._trouble_since = time.monotonic()
+    def _report_problem(self, error: Exception, n: int) -> None:
+        if self._problem_since is None:
+            self._problem_since = time.monotonic()
             self._call(
-                self._on_trouble,
+                self._on_problem,
                 f"journal: expected to commit {n} entries, got: {error} ({self.fault}); they wait "
                 "in memory and nothing is acknowledged",
             )
 
     def _say_recovered(self) -> None:
         self.fault = None
-        if self._trouble_since is not None:
-            waited_s = time.monotonic() - self._trouble_since
-            self._trouble_since = None
+        if self._problem_since is not None:
+            waited_s = time.monotonic() - self._problem_since
+            self._problem_since = None
             self._call(
-                self._on_trouble, f"journal: commits again after {waited_s:.0f} s, nothing is lost"
+                self._on_problem, f"journal: commits again after {waited_s:.0f} s, nothing is lost"
             )
 
 
-class Store:
+class EntryStore:
     """Commits batches; every error leaves it closed, and the next write opens it again."""
 
     def __init__(
@@ -260,13 +260,13 @@ class Store:
         folder: Path,
         clock: Clock,
         largest_bytes: int,
-        on_trouble: Callable[[str], None],
+        on_problem: Callable[[str], None],
         reached: EntryId | None = None,
     ) -> None:
         """`reached` is the last place that others know to have been committed."""
         self._folder, self._clock = folder, clock
         self._largest_bytes = largest_bytes
-        self._on_trouble = on_trouble
+        self._on_problem = on_problem
         self._file: OpenFile | None = None
         self._lost: dict[Path, str] = {}  # damaged files, and what was found
         self._gone: dict[int, Missing] = {}  # entries that are not there any more, by file
@@ -280,11 +280,11 @@ class Store:
     def start(self) -> None:
         """Set aside what can't be read, seal what a crash left open, open the newest file.
 
-        Raises JournalTooNew; sqlite3.Error or OSError when the disk is in trouble just now.
+        Raises JournalTooNew; sqlite3.Error or OSError when the disk fails just now.
         """
         for path in stray_files(self._folder):
             why = f"expected a number of a journal file in its name, got {path.name}"
-            self._on_trouble(f"journal: {why}; it is set aside as {move_aside(path).name}")
+            self._on_problem(f"journal: {why}; it is set aside as {move_aside(path).name}")
         for number in file_numbers(self._folder)[:-1]:
             path = file_path(self._folder, number)
             try:
@@ -391,7 +391,7 @@ class Store:
             return None
         try:
             file = OpenFile.open(path)
-        except DamagedRows:  # what else is in it stays readable, and nothing is added to it
+        except DamagedEntries:  # what else is in it stays readable, and nothing is added to it
             seal(path)
             return None
         except Damaged as damage:
@@ -435,14 +435,14 @@ class Store:
         for number, missing in list(self._gone.items()):
             self._declare(file, {"number": number, **missing._asdict()})
             del self._gone[number]
-            self._on_trouble(
+            self._on_problem(
                 f"journal: {missing.why}: what was in it is lost, unless a backup has it"
             )
         for path, why in list(self._lost.items()):
             self._declare(file, {"number": number_of(path), "why": why})
             aside = move_aside(path)
             del self._lost[path]
-            self._on_trouble(
+            self._on_problem(
                 f"journal: {why}; the file is set aside as {aside} and the journal goes on in "
                 f"{file.path.name}; edaphon salvage reads what is left in it"
             )

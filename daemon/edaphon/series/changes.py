@@ -1,7 +1,7 @@
 """What one step changed in the series, and the latest changes in memory for sinks that keep up."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -214,3 +214,25 @@ def replaced(old: Rows, new: Rows, change: int) -> tuple[Rows, npt.NDArray[np.bo
     vanished = np.ones(len(old), bool)
     vanished[where[known]] = False
     return new, differs, np.concatenate([old["time_ns"][vanished], new["time_ns"][emptied]])
+
+
+def settled(
+    old: Rows, new: Rows, decide: Callable[[np.void, np.void], np.void]
+) -> tuple[Rows, Int, int]:
+    """Rows at times that may be taken: (rows that are new or changed, times to withdraw, how many
+    of the times are new). `decide` gives the current one of two rows of one time."""
+    _, first = np.unique(new["time_ns"], return_index=True)
+    added = np.zeros(len(new), bool)
+    added[first] = True
+    added &= ~np.isin(new["time_ns"], old["time_ns"])
+    merged = np.concatenate([old, new[added]])
+    merged = merged[np.argsort(merged["time_ns"], kind="stable")]
+    for row in new[~added]:
+        index = int(np.searchsorted(merged["time_ns"], row["time_ns"]))
+        merged[index] = decide(merged[index], row)
+    place = np.searchsorted(merged["time_ns"], old["time_ns"])
+    differs = changed_rows(old, merged[place])
+    emptied = differs & lost_numbers(old, merged[place])
+    changed = np.ones(len(merged), bool)
+    changed[place] = differs
+    return merged[changed], old["time_ns"][emptied], len(merged) - len(old)

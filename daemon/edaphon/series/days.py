@@ -9,9 +9,9 @@ import numpy as np
 
 from edaphon.model import Int
 from edaphon.series.changes import Conflict, Withdrawal, among, replaced, within
-from edaphon.series.parts import BEGIN_NS, END_NS, Part
+from edaphon.series.parts import BEGIN_NS, END_NS, DayPart
 from edaphon.series.rows import Rows, digest, no_rows, overlaid
-from edaphon.series.store import BlockHead, DamagedRows, Store
+from edaphon.series.store import BlockHead, DamagedBlocks, SeriesStore
 
 LONGEST_TAIL = 64
 NEVER_NS = -(2**63)
@@ -92,7 +92,9 @@ class Unwritten:
 class Days:
     """Reads of single days, a part in memory at a time; within the lock, `each_part` apart."""
 
-    def __init__(self, store: Store, lock: "threading.RLock", name: Callable[[int], str]) -> None:
+    def __init__(
+        self, store: SeriesStore, lock: "threading.RLock", name: Callable[[int], str]
+    ) -> None:
         self._store, self._lock, self._name = store, lock, name
         self.unwritten = Unwritten()
 
@@ -105,11 +107,11 @@ class Days:
             self.unwritten.blocks[channel, day] = block
         return block
 
-    def parts(self, channel: str, day: int) -> list[Part]:
+    def parts(self, channel: str, day: int) -> list[DayPart]:
         """The parts of a day in the file, or one for all of it; what is unwritten lies in them."""
-        return self._store.parts(channel, day) or [Part(BEGIN_NS, END_NS, 0)]
+        return self._store.parts(channel, day) or [DayPart(BEGIN_NS, END_NS, 0)]
 
-    def part_rows(self, channel: str, day: int, part: Part) -> Rows:
+    def part_rows(self, channel: str, day: int, part: DayPart) -> Rows:
         rows = self._store.part_rows(channel, day, part.until_ns)
         block = self.unwritten.blocks.get((channel, day))
         return rows if block is None else overlaid(rows, block.between(part.from_ns, part.until_ns))
@@ -169,15 +171,15 @@ class Days:
         return BlockHead(channel, day, len(block), first, last, whole if len(parts) == 1 else "")
 
 
-def sound_rows(store: Store, head: BlockHead, ids: Mapping[int, str]) -> Rows | None:
+def sound_rows(store: SeriesStore, head: BlockHead, ids: Mapping[int, str]) -> Rows | None:
     """The rows of a block; None where they are not those that its digest was made of."""
     try:
         return store.sound_rows(head, ids.__getitem__)
-    except (DamagedRows, KeyError):
+    except (DamagedBlocks, KeyError):
         return None
 
 
-def is_sound(store: Store, head: BlockHead) -> bool:
+def is_sound(store: SeriesStore, head: BlockHead) -> bool:
     """Whether a block of a file that is written to meanwhile is what it should be."""
     ids = {number: id for id, number in store.derivations().items()}
     if sound_rows(store, head, ids) is not None:
@@ -220,7 +222,7 @@ class Adoption(NamedTuple):
     fed: Ranges
     number: int
 
-    def wanted(self, taken: Rows, part: Part) -> Rows:
+    def wanted(self, taken: Rows, part: DayPart) -> Rows:
         """Of the rows of the other series those that are taken over into a part."""
         inside = within(taken["time_ns"], self.ranges)
         return taken[inside & within(taken["time_ns"], [(part.from_ns, part.until_ns)])]

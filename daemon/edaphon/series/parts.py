@@ -40,7 +40,7 @@ _SUMS = (
 Name = Callable[[int], str]
 
 
-class Part(NamedTuple):
+class DayPart(NamedTuple):
     """Rows with from_ns <= time < until_ns; `last_change` is none below that of its rows."""
 
     from_ns: int
@@ -63,7 +63,7 @@ def has_pieces(db: sqlite3.Connection) -> bool:
     return db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'piece'").fetchone() is not None
 
 
-def parts(db: sqlite3.Connection, channel: str, day: int) -> list[Part]:
+def parts(db: sqlite3.Connection, channel: str, day: int) -> list[DayPart]:
     """In the order of time; none for a day without rows."""
     query = "SELECT last_change FROM block" + _OF_DAY  # noqa: S608
     block = db.execute(query, (channel, day)).fetchone()
@@ -73,9 +73,9 @@ def parts(db: sqlite3.Connection, channel: str, day: int) -> list[Part]:
     if has_pieces(db):
         query = f"SELECT until_ns, last_change FROM piece{_OF_DAY} ORDER BY until_ns"  # noqa: S608
         for until_ns, change in db.execute(query, (channel, day)):
-            found.append(Part(from_ns, until_ns, change))
+            found.append(DayPart(from_ns, until_ns, change))
             from_ns = until_ns
-    return [*found, Part(from_ns, END_NS, block[0])]
+    return [*found, DayPart(from_ns, END_NS, block[0])]
 
 
 def part_rows(db: sqlite3.Connection, channel: str, day: int, until_ns: int) -> Rows:
@@ -99,7 +99,7 @@ def part_rows(db: sqlite3.Connection, channel: str, day: int, until_ns: int) -> 
 def merge_into(db: sqlite3.Connection, channel: str, day: int, rows: Rows, name: Name) -> None:
     """Rows in the order of time, each in the place of that of its time, if there is one."""
     last = part_rows(db, channel, day, END_NS)
-    for part in parts(db, channel, day) or [Part(BEGIN_NS, END_NS, 0)]:
+    for part in parts(db, channel, day) or [DayPart(BEGIN_NS, END_NS, 0)]:
         begin, end = np.searchsorted(rows["time_ns"], [part.from_ns, part.until_ns])
         if part.until_ns == END_NS:
             last = _merge_into_last(db, channel, day, last, rows[begin:end], name)

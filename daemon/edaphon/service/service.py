@@ -145,7 +145,7 @@ class Service:
         self.journal = Journal.open(
             self.layout.journal,
             self.clock,
-            on_trouble=self._on_journal,
+            on_problem=self._on_journal,
             on_full=self.disk.give_up,
             reached=reached_by(self.layout.series),
         )
@@ -403,7 +403,7 @@ class Service:
 
     def _all_committed(self) -> bool:
         """Whether all that was appended until now is committed; it waits for that."""
-        if self.journal.in_trouble:
+        if self.journal.is_failing:
             return False
         committed = threading.Event()
         self.journal.append([], lambda _: committed.set())

@@ -90,7 +90,7 @@ class Watcher:
             listening_ns=service.clock.mono_ns() - service.since_mono_ns,
             disk_full=room.full,
             disk_days=room.days,
-            journal_fails=str(service.journal.fault or "") if service.journal.in_trouble else "",
+            journal_fails=str(service.journal.fault or "") if service.journal.is_failing else "",
             losses=tuple(_losses(service)),
             floods=dict(_floods(service, now_ns)),
         )
