@@ -23,7 +23,8 @@ from edaphon.derive.checkpoint import reached_by
 from edaphon.derive.fact_log import MEANINGS, recalled
 from edaphon.derive.files import SourceFiles
 from edaphon.journal import JournalReader, Kind, StateFile, read_only
-from edaphon.journal.losses import acknowledged_places, covered, losses_in, open_losses, undeclared
+from edaphon.journal.copies import acknowledged_places
+from edaphon.journal.losses import covered, losses_in, open_losses, undeclared
 from edaphon.journal.summary import summed
 from edaphon.model import Channel, EntryId, Observations
 from edaphon.printer import show_error, show_json, show_line

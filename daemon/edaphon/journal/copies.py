@@ -269,3 +269,9 @@ def _places_named(line: bytes) -> set[EntryId]:
     with contextlib.suppress(ValueError, KeyError, TypeError, IndexError):
         found.add(int(orjson.loads(line.split(b" ", 2)[2])["place"]))
     return {EntryId.of(number) for number in found if 0 < number < 2**64}
+
+
+def acknowledged_places(copies: Copies) -> set[EntryId]:
+    """Lost entries of meaning that were entered again, or that a person gives up."""
+    tables = [orjson.loads(entry.payload) for _, entry in copies.of_kind(Kind.LOST)]
+    return {EntryId.of(n) for table in tables for n in table.get("without", ())}

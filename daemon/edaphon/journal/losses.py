@@ -7,27 +7,10 @@ from typing import Any, NamedTuple
 import orjson
 
 from edaphon.journal.copies import Copies, copies_in, reached_in
-from edaphon.journal.entry import Kind
-from edaphon.journal.files import file_path, numbers_there
+from edaphon.journal.entry import Kind, file_path
+from edaphon.journal.files import numbers_there
 from edaphon.journal.reader import DamagedRow, read_only
 from edaphon.model import EntryId
-
-__all__ = [
-    "Loss",
-    "Missing",
-    "acknowledged_places",
-    "acknowledged_releases",
-    "acknowledgement",
-    "covered",
-    "declaration",
-    "entered_again",
-    "holds",
-    "losses_in",
-    "lost_end",
-    "missing_files",
-    "open_losses",
-    "undeclared",
-]
 
 
 class Missing(NamedTuple):
@@ -143,12 +126,6 @@ def declaration(damage: DamagedRow, folder: Path) -> bytes:
     why = f"{rows} of {name} can't be read: damaged"
     table = {"file": name, "number": number, "first": first, "last": last, "why": why}
     return orjson.dumps({**table, "rows": True})
-
-
-def acknowledged_places(copies: Copies) -> set[EntryId]:
-    """Lost entries of meaning that were entered again, or that a person gives up."""
-    tables = [orjson.loads(entry.payload) for _, entry in copies.of_kind(Kind.LOST)]
-    return {EntryId.of(n) for table in tables for n in table.get("without", ())}
 
 
 def acknowledged_releases(copies: Copies) -> set[tuple[str, str]]:

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from edaphon.databases import AT_FAULT, StorageFault, fault_of
 from edaphon.journal.copies import COPIED, Copies, copies_in, copies_version, is_copied
-from edaphon.journal.entry import Entry, Kind
-from edaphon.journal.files import file_numbers, file_path, is_sealed
-from edaphon.journal.guard import Aside, Guard, set_aside
-from edaphon.journal.rows import (
+from edaphon.journal.entry import (
+    Entry,
+    Kind,
     Row,
     connect_reading,
     entry_of,
+    file_numbers,
+    file_path,
+    is_sealed,
     read_header,
     read_names,
 )
+from edaphon.journal.guard import Aside, Guard, set_aside
 from edaphon.model import EntryId
 
 if TYPE_CHECKING:

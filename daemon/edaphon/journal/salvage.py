@@ -11,9 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, cast
 
-from edaphon.journal.entry import Entry
-from edaphon.journal.files import number_of
-from edaphon.journal.rows import Row, any_text, entry_of
+from edaphon.journal.entry import Entry, Row, any_text, entry_of, number_of
 from edaphon.model import EntryId
 
 __all__ = ["salvage"]

@@ -13,25 +13,29 @@ import orjson
 from edaphon.clock import Clock
 from edaphon.databases import move_aside
 from edaphon.journal.copies import CopyFile, begun_line, copies_in, reached_in
-from edaphon.journal.entry import Entry, Kind
+from edaphon.journal.entry import (
+    Entry,
+    Kind,
+    connect_reading,
+    file_numbers,
+    file_path,
+    is_sealed,
+    number_of,
+    read_header,
+)
 from edaphon.journal.files import (
     Damaged,
     DamagedRows,
     OpenFile,
     check_closed,
-    file_numbers,
-    file_path,
     is_damage,
-    is_sealed,
     next_number,
-    number_of,
     seal,
     stray_files,
 )
 from edaphon.journal.losses import Missing, lost_end, missing_files
 from edaphon.journal.origin import machine_marks, origin_of
 from edaphon.journal.reader import JournalReader
-from edaphon.journal.rows import connect_reading, read_header
 from edaphon.model import EntryId
 
 __all__ = ["Store"]
