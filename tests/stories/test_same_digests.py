@@ -18,15 +18,17 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]
     return digests(lived(tmp_path_factory.mktemp("same") / "plot"))
 
 
-def differing(found: dict[str, str], recorded: dict[str, str]) -> list[str]:
-    return [name for name in {**recorded, **found} if found.get(name) != recorded.get(name)]
+def expect_same(found: dict[str, str], recorded: dict[str, str]) -> None:
+    names = [name for name in {**recorded, **found} if found.get(name) != recorded.get(name)]
+    if names:
+        pytest.fail("\n".join(["these differ:", *names]))
 
 
 def test_values_flags_uncertainties_order_and_derivations_are_as_recorded(found):
-    assert differing(found["rounded"], RECORDED["rounded"]) == []
+    expect_same(found["rounded"], RECORDED["rounded"])
 
 
 def test_with_one_build_of_numpy_they_are_the_same_bit_for_bit(found):
     if found["of"] != RECORDED["of"]:
         pytest.skip(f"recorded with {RECORDED['of']}, this is {found['of']}")
-    assert differing(found["exact"], RECORDED["exact"]) == []
+    expect_same(found["exact"], RECORDED["exact"])
