@@ -1,7 +1,7 @@
 """Which files of the product a reading or a command passes: python -m tests.journeys JOURNEY.
 
-Only called functions count; imports and the start of the service are left out. Its last line is
-JSON: by thread, by file, the names of the functions.
+JOURNEY is `answer`, `uplink`, `query` or `cal apply`. Only called functions count; imports and the
+start of the service are left out. With `--json` the last line is JSON, for the test.
 """
 
 import inspect
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import CodeType, FrameType
-from typing import Any, Self
+from typing import Self
 
 from tests.documents import ROOT
 from tests.programs import Influx1, Missing, Mosquitto, find, wait_until
@@ -41,7 +41,8 @@ from_unit = "m3/m3"
 to_unit = "m3/m3"
 """
 
-Passed = dict[str, dict[str, set[str]]]
+Passed = dict[str, dict[str, set[str]]]  # by thread, by file, the functions
+Threads = dict[str, dict[str, list[str]]]
 
 
 def file_of(code: CodeType) -> str:
@@ -190,13 +191,24 @@ def passed(journey: str, folder: Path) -> Passed:
     return command.passed
 
 
+def text_of(threads: Threads) -> str:
+    files = {file for own in threads.values() for file in own}
+    lines = [f"{len(files)} files in all"]
+    for thread, own in threads.items():
+        lines.append(f"thread {thread}: {len(own)} files")
+        lines += [f"  {file}: {', '.join(names)}" for file, names in own.items()]
+    return "\n".join(lines)
+
+
 def main() -> None:
+    journey = " ".join(word for word in sys.argv[1:] if word != "--json")
     with TemporaryDirectory() as folder:
-        found = passed(" ".join(sys.argv[1:]), Path(folder))
-    rows: dict[str, Any] = {
-        t: {f: sorted(names) for f, names in sorted(files.items())} for t, files in found.items()
+        found = passed(journey, Path(folder))
+    threads = {
+        name: {file: sorted(names) for file, names in sorted(own.items())}
+        for name, own in found.items()
     }
-    print(json.dumps(rows))
+    print(json.dumps(threads) if "--json" in sys.argv else text_of(threads))
 
 
 if __name__ == "__main__":

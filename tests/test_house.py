@@ -28,7 +28,7 @@ IMPORTS_PER_FILE = {  # the aim is 7.0 in the daemon
     "edaphon_calibration": 3.4,
 }
 FUNCTION_MEDIAN, FUNCTION_P95, LONGEST_FUNCTION = 6, 24, 60
-DOUBLE_CLASSES = 54  # the aim is none
+DOUBLE_CLASSES = 64  # the aim is none
 DISPATCHES = 3  # the aim is none
 BROAD_EXCEPTS = 10
 WORDS_IN_PACKAGES = 487  # the aim is none
@@ -64,7 +64,7 @@ def test_functions_are_short():
 
 def test_a_class_name_is_there_once_in_a_package():
     found = double_classes()
-    assert len(found) <= DOUBLE_CLASSES, found
+    assert sum(len(places) - 1 for places in found.values()) <= DOUBLE_CLASSES, found
 
 
 def test_no_text_chooses_what_is_called():

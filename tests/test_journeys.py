@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 from tests.documents import ROOT
+from tests.journeys import Threads, text_of
 
 
 class Limit(NamedTuple):
@@ -28,26 +29,18 @@ LIMITS = {
 @pytest.mark.parametrize("journey", LIMITS)
 def test_a_journey_passes_no_more_files_than_before(journey: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.journeys", journey],
+        [sys.executable, "-m", "tests.journeys", journey, "--json"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=55,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    threads: dict[str, dict[str, list[str]]] = json.loads(done.stdout.splitlines()[-1])
+    threads: Threads = json.loads(done.stdout.splitlines()[-1])
     passed = Limit(
         len({file for files in threads.values() for file in files}),
         max(len(files) for files in threads.values()),
     )
     limit = LIMITS[journey]
     if passed.files > limit.files or passed.in_one_thread > limit.in_one_thread:
-        pytest.fail(f"{journey}: {passed}, expected at most {limit}\n{shown(threads)}")
-
-
-def shown(threads: dict[str, dict[str, list[str]]]) -> str:
-    lines = []
-    for thread, files in threads.items():
-        lines.append(f"thread {thread}: {len(files)} files")
-        lines += [f"  {file}: {', '.join(names)}" for file, names in files.items()]
-    return "\n".join(lines)
+        pytest.fail(f"{journey}: {passed}, expected at most {limit}\n{text_of(threads)}")
