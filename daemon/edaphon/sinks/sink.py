@@ -30,12 +30,12 @@ __all__ = [
     "SinkError",
     "SinkKind",
     "TakesLines",
-    "Withdrawal",
+    "PointWithdrawal",
     "sink_kind",
 ]
 
 
-class Withdrawal(NamedTuple):
+class PointWithdrawal(NamedTuple):
     """Observations that vanished or lost a number and must leave the sink.
 
     `spans` are closed spans of time that hold all of `times_ns` and no other observation that
@@ -114,7 +114,7 @@ class Sink(Protocol):
 
     def write(self, batch: Sequence[Observations]) -> None: ...
 
-    def withdraw(self, withdrawal: Withdrawal) -> None:
+    def withdraw(self, withdrawal: PointWithdrawal) -> None:
         """Take observations back; absent ones are no error."""
         ...
 

@@ -8,9 +8,9 @@ from edaphon.web.view import (
     ClockNow,
     FileNow,
     IncidentNow,
+    LastStatus,
     Ledgers,
-    Look,
-    Seen,
+    PageLook,
     SinkNow,
     SourceNow,
     Status,
@@ -22,7 +22,7 @@ MOST_MEMBERS = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Incident:
+class IncidentRow:
     """`text` is the message as it is sent, `acknowledge` what to type.
 
     That is "" where it is done, or where the text says it already.
@@ -40,18 +40,18 @@ class Incident:
     acknowledge: str
 
 
-def incidents(status: Status, now_ns: int) -> tuple[Incident, ...]:
+def incidents(status: Status, now_ns: int) -> tuple[IncidentRow, ...]:
     """In the order of the recorder: what nobody acknowledged first."""
     offset_s = status.site.utc_offset_s
     return tuple(_incident(one, now_ns, offset_s) for one in status.incidents)
 
 
-def _incident(one: IncidentNow, now_ns: int, offset_s: int) -> Incident:
+def _incident(one: IncidentNow, now_ns: int, offset_s: int) -> IncidentRow:
     acknowledged = now_ns < one.acknowledged_until_ns
     words = f"edaphon alert ack {one.number}"
     is_said = acknowledged or words in one.text
     members = tuple(map(shortened, one.members[:MOST_MEMBERS]))
-    return Incident(
+    return IncidentRow(
         number=one.number,
         sign=_sign(one),
         title=shortened(one.title),
@@ -282,14 +282,14 @@ class Page:
     Incidents are shown before it, except while the recorder is silent: all else is old then.
     """
 
-    incidents: tuple[Incident, ...]
+    incidents: tuple[IncidentRow, ...]
     problem: tuple[str, ...]
     report: Report | None
     why: str
     silent: bool = False
 
 
-def make_page(look: Look) -> Page:
+def make_page(look: PageLook) -> Page:
     report = (
         _report(look.seen, look.now_ns, look.silent_since_ns is not None) if look.seen else None
     )
@@ -301,7 +301,7 @@ def make_page(look: Look) -> Page:
     return Page(found, tuple(map(shortened, problem)), report, "")
 
 
-def _silence(look: Look, since_ns: int) -> str:
+def _silence(look: PageLook, since_ns: int) -> str:
     act = "on the logger type: systemctl status edaphon"
     if look.seen is None:
         since = moment(since_ns, look.now_ns)
@@ -339,7 +339,7 @@ def _since(source: SourceNow, now_ns: int) -> str:
     return "" if source.last_ns is None else f", last heard {age(now_ns - source.last_ns)}"
 
 
-def _report(seen: Seen, now_ns: int, silent: bool) -> Report:
+def _report(seen: LastStatus, now_ns: int, silent: bool) -> Report:
     status = seen.status
     offset_s = status.site.utc_offset_s
     return Report(
