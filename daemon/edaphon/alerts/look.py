@@ -14,8 +14,8 @@ class SourceState:
     """A source: when it spoke last [UTC ns], None: never; `age_ns` since then while listening.
 
     `age_ns` is measured while the service listened, by the monotonic clock where the wall clock is
-    not known, less what may be on its way. `interval_ns` is how often it should speak, None: nobody
-    said so. `numbers` counts frames by their counter (LoRaWAN): with it six intervals are waited.
+    not known, less what may be on its way. `interval_ns` is how often it should speak, None where
+    nobody set it. `numbers` counts frames by their counter (LoRaWAN): then six are waited for.
     """
 
     node: str

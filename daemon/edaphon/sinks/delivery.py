@@ -79,7 +79,7 @@ class Feed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryState:
-    """Whether a sink takes observations; told once when it is lost and once when it is back.
+    """Whether a sink takes observations; reported once when it is lost and once when it is back.
 
     `blocked` says that it comes back only after a person has done something.
     """

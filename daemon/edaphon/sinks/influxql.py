@@ -387,7 +387,7 @@ class ByFlag:
 
     notice = (
         "InfluxDB 3 cannot delete: observations that were withdrawn stay there with flag 9 and "
-        "derivation 'withdrawn', their old numbers beside; queries must leave flag 9 out"
+        "derivation 'withdrawn', next to their old numbers; queries must leave flag 9 out"
     )
 
     def __init__(self, writer: LineWriter) -> None:

@@ -98,7 +98,7 @@ class Sink(Protocol):
 
     Calling again with the same batch changes nothing. After Never any part of the batch may be
     stored. One thread calls a sink. `notices` tells people what this sink does not do exactly;
-    `server` is the version that the server said it is, "" where it said none. `read` gives the
+    `server` is the version that the server names, "" where it names none. `read` gives the
     points of a channel's id in a closed span, for a sink in which the later of two writes may not
     stand; None for all others.
     """

@@ -144,7 +144,7 @@ _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 def make_app(
     view: View, hosts: Collection[str], now_ns: Callable[[], int] = time.time_ns
 ) -> Starlette:
-    """`hosts` are the names, beside those of the loopback, under which the page answers."""
+    """`hosts` are the names, besides those of the loopback, under which the page answers."""
     watch = StatusWatch(view, now_ns)
     template = _templates().get_template("page.html")
 

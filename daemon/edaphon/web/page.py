@@ -224,7 +224,7 @@ _SOURCE_SIGNS = {
     "held": Sign("answers, held until the clock is known", "ring"),
     "late": Sign("late", "triangle"),
     "silent": Sign("silent", "cross"),
-    "never": Sign("never heard", "ring"),
+    "never": Sign("never received", "ring"),
 }
 _WORST_FIRST = ("silent", "never", "late", "held", "ok")
 _CLOCKS = {
@@ -277,7 +277,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`trouble` holds the sentences of the red strip, the most urgent one first.
+    """`problem` holds the sentences of the red strip, the most urgent one first.
 
     Incidents are shown before it, except while the recorder is silent: all else is old then.
     """
@@ -336,7 +336,7 @@ def _trouble(status: Status, now_ns: int) -> tuple[str, ...]:
 
 
 def _since(source: SourceNow, now_ns: int) -> str:
-    return "" if source.last_ns is None else f", last heard {age(now_ns - source.last_ns)}"
+    return "" if source.last_ns is None else f", last received {age(now_ns - source.last_ns)}"
 
 
 def _report(seen: LastStatus, now_ns: int, silent: bool) -> Report:
@@ -406,7 +406,7 @@ def _sources(status: Status, now_ns: int) -> tuple[Source, ...]:
 
 
 def _source(source: SourceNow, now_ns: int, offset_s: int) -> Source:
-    last = "heard since the start" if source.state == "held" else "no record yet"
+    last = "received since the start" if source.state == "held" else "no record yet"
     if source.last_ns is not None:
         at = moment(source.last_ns, now_ns, offset_s)
         last = f"last record {age(now_ns - source.last_ns)}, at {at}"

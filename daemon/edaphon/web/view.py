@@ -1,4 +1,4 @@
-"""What the page must be told: the state of the recorder, and the last day of a channel.
+"""What the page shows: the state of the recorder, and the last day of a channel.
 
 Names in here come from sensors, brokers and files and may hold any text: never trust one.
 """

@@ -215,7 +215,7 @@ def test_without_them_clock_and_silent_sources_are_said():
     clock = {"known": False, "how": "assumed"}
     page = page_of({**status(), "trouble": [], "clock": clock})
     assert page.problem[0].startswith("The clock is not set")
-    assert page.problem[1].startswith("Source sdi12/c is silent, last heard 3 h ago")
+    assert page.problem[1].startswith("Source sdi12/c is silent, last received 3 h ago")
     assert page.report.strip.clock == ("clock not set", "cross")
 
 
@@ -229,7 +229,7 @@ def test_a_source_whose_records_are_held_is_heard():
     one = {**status()["sources"][0], "state": "held", "last_ns": None}
     (source,) = report_of(sources=[one]).sources
     assert source.sign.word == "answers, held until the clock is known"
-    assert source.last == "heard since the start"
+    assert source.last == "received since the start"
 
 
 def test_a_well_recorder_has_no_red_strip():

@@ -202,7 +202,7 @@ def test_close_gives_up_what_the_disk_refuses_and_says_how_much(
 
     thread = threading.Thread(target=append_now)
     thread.start()
-    wait_until(lambda: journal.is_failing, "trouble")
+    wait_until(lambda: journal.is_failing, "a failing disk")
     journal.append([record(1)])
     journal.append([record(2)])
     journal.close()
