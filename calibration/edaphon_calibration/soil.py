@@ -5,8 +5,6 @@ from typing import NamedTuple
 
 from edaphon_calibration.errors import ParameterError
 
-__all__ = ["Refraction", "Ring", "two_point_soil", "weighed_ring"]
-
 PARTICLE_DENSITY = 2.65  # [g/cm³], quartz; organic soil has 1.3 to 1.5
 
 

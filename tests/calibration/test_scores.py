@@ -15,10 +15,11 @@ from edaphon_calibration import (
     SecondInput,
     Step,
     apply_chain,
+    find_curve,
     prepare_step,
 )
 from edaphon_calibration.arrays import AT_ONCE, Float
-from edaphon_calibration.scores import correlated, draws
+from edaphon_calibration.draws import correlated, fixed_draws
 
 WATER, P = with_parameters("van_genuchten_1980")
 TENSION, _ = with_parameters("van_genuchten_1980_inverse")
@@ -28,7 +29,7 @@ MANY = 100_000
 
 @pytest.mark.parametrize("errors", [1, 2, 6, 10])
 def test_the_scores_are_standard_uncorrelated_and_antithetic(errors: int) -> None:
-    scores, weights = draws(errors)
+    scores, weights = fixed_draws(errors)
     moments = (scores[:, np.newaxis] * scores * weights).sum(axis=2)
     np.testing.assert_allclose(moments, np.eye(errors), atol=1e-12)
     np.testing.assert_allclose((scores * weights).sum(axis=1), 0.0, atol=1e-12)
@@ -39,9 +40,11 @@ def test_the_scores_are_standard_uncorrelated_and_antithetic(errors: int) -> Non
 def test_the_parameters_drawn_have_the_covariance_stated() -> None:
     covariance = np.diag([1e8, 0.0, 1e-20, 4.0])
     covariance[0, 2] = covariance[2, 0] = -1e-6  # fully correlated, and scales far apart
-    rows = correlated(np.array([1.0, 2.0, 3e-9, 4.0]), covariance, draws(5).scores[1:])
+    rows = correlated(np.array([1.0, 2.0, 3e-9, 4.0]), covariance, fixed_draws(5).scores[1:])
     off = rows - np.array([1.0, 2.0, 3e-9, 4.0])
-    found = (off[:, :, np.newaxis] * off[:, np.newaxis] * draws(5).weights[:, None, None]).sum(0)
+    found = (
+        off[:, :, np.newaxis] * off[:, np.newaxis] * fixed_draws(5).weights[:, None, None]
+    ).sum(0)
     sizes = np.array([1e4, 1.0, 1e-10, 2.0])
     scale = sizes * sizes[:, np.newaxis]
     np.testing.assert_allclose(found / scale, covariance / scale, atol=1e-9)
@@ -65,10 +68,10 @@ BENT = Curve(
 
 def test_the_errors_of_both_inputs_and_of_the_parameters_go_through_the_curve_together() -> None:
     step = Step(BENT, np.array([2.0]), np.array([[0.25]]), Conversion(2.0, 1.0), model=0.5)
-    beside = SecondInput(np.array([0.2, 3.0]), u_random=0.3, u_systematic=np.array([0.4, 0.0]))
-    given = {"accuracy": 0.5, "repeatability": 0.25, "seconds": (beside,)}
+    second = SecondInput(np.array([0.2, 3.0]), u_random=0.3, u_systematic=np.array([0.4, 0.0]))
+    given = {"accuracy": 0.5, "repeatability": 0.25, "seconds": (second,)}
     found = apply_chain(np.array([0.0, 2.0]), SAME, (step,), **given)  # type: ignore[arg-type]
-    x, z, u_z = np.array([1.0, 5.0]), beside.value, np.array([0.4, 0.0])
+    x, z, u_z = np.array([1.0, 5.0]), second.value, np.array([0.4, 0.0])
     # independent factors: E[c² x² z²] - (c x z)²
     random = 4.0 * ((x**2 + 0.5**2) * (z**2 + 0.3**2) - x**2 * z**2)
     systematic = 4.25 * (x**2 + 1.0) * (z**2 + u_z**2) - 4.0 * x**2 * z**2 + 0.25
@@ -91,7 +94,7 @@ def test_between_two_nonlinear_calibrations_the_errors_are_drawn_for_both() -> N
 
 def test_a_straight_calibration_of_a_pair_is_drawn_with_the_bent_one() -> None:
     rng = np.random.default_rng(4)
-    line = prepare_step("linear", {"c0": 0.45, "c1": 0.008}, [[1e-4, 0.0], [0.0, 1e-6]])
+    line = prepare_step(find_curve("linear"), {"c0": 0.45, "c1": 0.008}, [[1e-4, 0.0], [0.0, 1e-6]])
     pair = Step(WATER, P, before=line)
     x, z, u = -20.0, 0.3, 4.0
     found = apply_chain(np.array([x]), SAME, (pair,), accuracy=u, progress=(z,))
@@ -123,14 +126,14 @@ def test_where_a_rare_draw_decides_the_uncertainty_is_not_known() -> None:
     theta = 0.078 + 0.006 * np.array([5.3, 5.4, 7.0])  # all draws have a value
     found = apply_chain(theta, SAME, (Step(TENSION, P),), accuracy=0.006)
     assert np.isfinite(found.u_systematic).tolist() == [False, False, True]
-    steps = (Step(TENSION, P), prepare_step("identity"))
+    steps = (Step(TENSION, P), prepare_step(find_curve("identity")))
     after = apply_chain(theta, SAME, steps, accuracy=0.006)
     assert np.isnan(after.u_systematic).tolist() == [True, True, False]
 
 
 def drawn(x: Float, z: Float | float, ages: Float) -> Calibrated:
     steps = (
-        replace(prepare_step("linear", {"c0": -0.1, "c1": 1.01}), model=0.5),
+        replace(prepare_step(find_curve("linear"), {"c0": -0.1, "c1": 1.01}), model=0.5),
         Step(WATER, P, COVARIANCE, drift_per_year=0.01, before=Step(WATER, P * 1.01)),
     )
     known = {"accuracy": 2.0, "repeatability": 0.3, "ages": (0.0, ages), "progress": (None, z)}
