@@ -75,8 +75,8 @@ def test_a_window_with_its_context_gives_what_the_whole_gives(
     value = np.array([number for _, number in rows])
     first %= len(rows)
     last = min(first + n, len(rows))
-    begin = max(0, first - check.check.looks_back)
-    end = min(len(rows), last + check.check.looks_ahead)
+    begin = max(0, first - check.rule.looks_back)
+    end = min(len(rows), last + check.rule.looks_ahead)
     for of in (check, check.flags):
         whole = of(time_ns, value)
         window = of(time_ns[begin:end], value[begin:end])

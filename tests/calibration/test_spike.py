@@ -45,5 +45,5 @@ def test_one_or_two_rows_are_too_few_for_a_spike() -> None:
 
 
 def test_a_spike_needs_one_row_before_and_one_after() -> None:
-    meta = prepare_check(find_check("spike"), {"difference": 1.0}).check
+    meta = prepare_check(find_check("spike"), {"difference": 1.0}).rule
     assert (meta.looks_back, meta.looks_ahead) == (1, 1)

@@ -92,11 +92,11 @@ class PreparedCheck:
     what that means for the value (Flag as int8: passed, not evaluated, suspect or fail).
     """
 
-    check: Check
+    rule: Check
     levels: tuple[tuple[Flag, Limits], ...]
 
     def __call__(self, time_ns: Int, value: Float) -> Small:
-        found = [self.check.evaluate(time_ns, value, limits) for _, limits in self.levels]
+        found = [self.rule.evaluate(time_ns, value, limits) for _, limits in self.levels]
         worst = found[0]
         for result in found[1:]:
             worst = np.maximum(worst, result)
@@ -107,7 +107,7 @@ class PreparedCheck:
 
     def flags_by_level(self, time_ns: Int, value: Float) -> list[Small]:
         """For who takes the worst of several checks at once."""
-        evaluate = self.check.evaluate
+        evaluate = self.rule.evaluate
         # Result -1 picks the last flag
         return [_FLAGS[effect][evaluate(time_ns, value, limits)] for effect, limits in self.levels]
 

@@ -83,10 +83,22 @@ class Curve:
         lowest, highest = self.domain
         return (x < lowest) | (x > highest)
 
+    @property
+    def about(self) -> str:
+        """Title and formula, two paragraphs."""
+        return f"{self.title}\n\n{self.formula}" if self.formula else self.title
+
     def parameter_name(self, given: str) -> str | None:
         """The curve's own name of a parameter, None where it has none of that name."""
         own = self.aliases.get(given, given)
         return own if own in self.parameters else None
+
+    def spelled(self, given: Iterable[str]) -> tuple[str, ...]:
+        """The names of all parameters in order, those before if one of them is among the given."""
+        aliases = {own: name for name, own in self.aliases.items()}
+        if not any(name in self.aliases for name in given):
+            aliases = {}
+        return tuple(aliases.get(name, name) for name in self.parameters)
 
     def in_order(self, given: Iterable[str]) -> tuple[str, ...]:
         """Those of the given names that the curve accepts, as written, in the order of p."""

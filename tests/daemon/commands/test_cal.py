@@ -17,6 +17,7 @@ from edaphon.commands.cal.plot import fit_svg
 from edaphon.commands.check import examine
 from edaphon.facts import Calibration
 from edaphon_calibration.chain import prepare_step
+from edaphon_calibration.curves import find_curve
 from edaphon_calibration.fit import fit_curve
 
 LINE = "raw,reference\n1900,0.10\n2100,0.17\n2400,0.29\n2700,0.41\n"
@@ -60,7 +61,7 @@ def test_a_line_through_points_becomes_a_calibration_that_check_accepts(fit, tmp
     assert isinstance(row.fact, Calibration)
     slope, offset = np.polyfit([1900, 2100, 2400, 2700], [0.10, 0.17, 0.29, 0.41], 1)
     assert row.fact.parameters == pytest.approx({"c0": offset, "c1": slope})
-    step = prepare_step("linear", row.fact.parameters, row.fact.covariance)
+    step = prepare_step(find_curve("linear"), row.fact.parameters, row.fact.covariance)
     own = fit_curve("linear", [1900.0, 2100, 2400, 2700], [0.10, 0.17, 0.29, 0.41])
     assert step.covariance == pytest.approx(own.covariance)
     assert (row.fact.id, row.fact.operator) == ("P1-vwc-5-2026-03-01", 'K. "Berg"')
