@@ -239,6 +239,15 @@ def test_the_domain_of_teros12_curves_is_the_specified_range_of_the_output() -> 
         np.testing.assert_allclose(ends, [lowest, highest], rtol=1e-3, atol=1e-4)
 
 
+def test_a_table_needs_its_first_two_points_and_no_other() -> None:
+    table = find_curve("table")
+    two = {"points": 2, "x1": 1.0, "y1": 10.0, "x2": 3.0, "y2": 14.0}
+    assert table.value(np.array([2.0, 4.0]), table.parameter_vector(two)).tolist() == [12.0, 16.0]
+    for missing in ("x1", "y1", "x2", "y2"):
+        with pytest.raises(ParameterError, match=f"parameter {missing} is missing"):
+            table.parameter_vector({name: x for name, x in two.items() if name != missing})
+
+
 def test_a_polynomial_reaches_degree_six() -> None:
     found = find_curve("polynomial")
     p = found.parameter_vector({f"c{k}": 1.0 for k in range(7)})

@@ -104,6 +104,13 @@ def test_a_straight_calibration_of_a_pair_is_drawn_with_the_bent_one() -> None:
     assert found.u_systematic[0] == pytest.approx(drawn.std(), rel=0.02)
 
 
+def test_a_nonlinear_step_alone_ignores_the_progress_between_two_calibrations() -> None:
+    x, step = np.array([-20.0, -40.0]), (Step(WATER, P, COVARIANCE),)
+    found = apply_chain(x, SAME, step, accuracy=4.0, progress=(0.3,))
+    plain = apply_chain(x, SAME, step, accuracy=4.0)
+    assert [column.tolist() for column in found] == [column.tolist() for column in plain]
+
+
 def test_what_is_known_exactly_makes_no_uncertainty() -> None:
     x = np.array([-30.0, -3.0, 1.0])
     found = apply_chain(x, SAME, (Step(WATER, P, model=0.02),))
