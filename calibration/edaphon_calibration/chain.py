@@ -273,30 +273,30 @@ def _finish(known: _Known, final: Conversion, into: Calibrated) -> None:
             column[~finite] = np.nan
 
 
-def _through(step: Step, came: _Known, inputs: _StepInputs, outside: Bools) -> _Known:
+def _through(step: Step, given: _Known, inputs: _StepInputs, outside: Bools) -> _Known:
     """The numbers after a step; marks in `outside` where an input lies beyond a domain."""
     second = inputs.second if step.takes_second else None
     bent = step.nonlinear
-    at = _evaluated(step, came.value, second, bent)
+    at = _evaluated(step, given.value, second, bent)
     if step.before is not None and inputs.share is not None:
-        at = _between(_evaluated(step.before, came.value, second, bent), at, inputs.share)
+        at = _between(_evaluated(step.before, given.value, second, bent), at, inputs.share)
     outside |= at.outside
     if bent:
-        known = _by_draws(step, at, came, second, inputs.share)
+        known = _by_draws(step, at, given, second, inputs.share)
     else:
-        known = _first_order(at, came, second)
+        known = _first_order(at, given, second)
     if not step.drift_per_year:
         return known
     drift = step.drift_per_year * inputs.age
     return known._replace(systematic=known.systematic + drift * drift)
 
 
-def _evaluated(step: Step, came: Float, second: SecondInput | None, bent: bool) -> _Evaluated:
+def _evaluated(step: Step, given: Float, second: SecondInput | None, bent: bool) -> _Evaluated:
     """One calibration; where it needs a second input and has none, that is NaN.
 
     Its own variance is without the parameters' where a bent step has it from draws.
     """
-    curve, p, x = step.curve, step.parameters, step.conversion.apply(came)
+    curve, p, x = step.curve, step.parameters, step.conversion.apply(given)
     inputs, outside = [x, p], step.outside(x)
     slope_second: Number = 0.0
     if curve.second is not None:
@@ -336,9 +336,9 @@ def _at_ends(share: Number, before: Number, after: Number, between: Number) -> F
     return np.where(share == 0.0, before, np.where(share == 1.0, after, between))
 
 
-def _first_order(at: _Evaluated, came: _Known, second: SecondInput | None) -> _Known:
-    random = np.abs(at.slope) * came.u_random
-    systematic = at.slope * at.slope * came.systematic + at.own
+def _first_order(at: _Evaluated, given: _Known, second: SecondInput | None) -> _Known:
+    random = np.abs(at.slope) * given.u_random
+    systematic = at.slope * at.slope * given.systematic + at.own
     if second is not None:
         of_z = at.slope_second * second.u_random
         random = np.sqrt(random * random + of_z * of_z)
@@ -348,18 +348,18 @@ def _first_order(at: _Evaluated, came: _Known, second: SecondInput | None) -> _K
 
 
 def _by_draws(
-    step: Step, at: _Evaluated, came: _Known, second: SecondInput | None, share: Number | None
+    step: Step, at: _Evaluated, given: _Known, second: SecondInput | None, share: Number | None
 ) -> _Known:
     u_z = (0.0, 0.0) if second is None else (second.u_random, second.u_systematic)
-    u_x = np.sqrt(came.systematic)
-    random = _drawn(step, came.value, second, share, at.value, (came.u_random, u_z[0]), False)
-    systematic = _drawn(step, came.value, second, share, at.value, (u_x, u_z[1]), True)
+    u_x = np.sqrt(given.systematic)
+    random = _drawn(step, given.value, second, share, at.value, (given.u_random, u_z[0]), False)
+    systematic = _drawn(step, given.value, second, share, at.value, (u_x, u_z[1]), True)
     return _Known(at.value, np.sqrt(random), systematic + at.own)
 
 
 def _drawn(
     step: Step,
-    came: Float,
+    given: Float,
     second: SecondInput | None,
     share: Number | None,
     middle: Float,
@@ -379,7 +379,7 @@ def _drawn(
         parameters.append(p if covariance is None else correlated(p, covariance, of_these))
 
     def value(at: slice) -> Float:
-        x = came + u[0] * scores[0, at, np.newaxis]
+        x = given + u[0] * scores[0, at, np.newaxis]
         z = None if second is None else second.value + u[1] * scores[1, at, np.newaxis]
         values = [
             _value(calibration, x, z, p if p.ndim == 1 else p[at])
@@ -390,9 +390,9 @@ def _drawn(
     return drawn_variance(value, middle, weights)
 
 
-def _value(step: Step, came: Float, z: Float | None, p: Float) -> Float:
+def _value(step: Step, given: Float, z: Float | None, p: Float) -> Float:
     """Rows of draws through one calibration; p is a vector or one for each draw."""
-    curve, x = step.curve, step.conversion.apply(came)
+    curve, x = step.curve, step.conversion.apply(given)
     inputs = (x,) if curve.second is None or z is None else (x, z)
     if p.ndim == 1:
         return curve.value(x, p, *inputs[1:])

@@ -76,6 +76,6 @@ def two_point_soil(
     return Refraction(root_wet - a1 * theta_wet, a1)
 
 
-def _expect(holds: bool, what: str, *came: float) -> None:
+def _expect(holds: bool, what: str, *numbers: float) -> None:
     if not holds:
-        raise ParameterError(f"soil sample: expected {what}; came {', '.join(map(repr, came))}")
+        raise ParameterError(f"soil sample: expected {what}; came {', '.join(map(repr, numbers))}")

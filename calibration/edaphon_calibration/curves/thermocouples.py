@@ -7,8 +7,8 @@ To add temperatures instead is wrong, for E(t) is not straight.
 import tomllib
 from collections.abc import Callable
 from functools import cache
-from importlib.resources import files
 from math import sqrt
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from edaphon_calibration.curves.shapes import no_parameters
 # Where NIST's own inverse functions begin [degC]; below, E says too little (type B: ambiguous).
 _LOWEST = {"B": 250.0, "E": -200.0, "J": -210.0, "K": -200.0}
 _LOWEST |= {"N": -200.0, "R": -50.0, "S": -50.0, "T": -200.0}
+_TABLES = Path(__file__).with_suffix(".toml")
 _NEWTON_STEPS = 4  # a fixed number, so that no split of an array changes a bit
 _GRID_STEP = 5.0  # [degC]: the straight line between is within 0.1 degC, where Newton is at home
 
@@ -45,7 +46,7 @@ def pieces(kind: str) -> tuple[Piece, ...]:
 
 @cache
 def _tables() -> dict[str, list[dict[str, Any]]]:
-    return tomllib.loads(files(__package__).joinpath("thermocouples.toml").read_text("utf-8"))
+    return tomllib.loads(_TABLES.read_text("utf-8"))
 
 
 def emf(kind: str, t: Float) -> Float:
