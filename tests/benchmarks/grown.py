@@ -10,8 +10,8 @@ import orjson
 from tests.benchmarks.nodes import NODES
 from tests.stories.station import QUANTITIES
 
-from edaphon.journal.entry import Entry, Kind, entry_crc
-from edaphon.journal.files import OpenFile, file_numbers, file_path, seal
+from edaphon.journal.entry import Entry, Kind, entry_crc, file_numbers, file_path
+from edaphon.journal.files import OpenFile, seal
 from edaphon.model import EntryId
 from edaphon.series.rows import DAY_NS, ROW, digest
 from edaphon.series.store import SeriesStore

@@ -20,7 +20,7 @@ from edaphon.databases import (
     make_folder,
 )
 from edaphon.journal import Journal, StateFile
-from edaphon.journal.files import file_numbers
+from edaphon.journal.entry import file_numbers
 from edaphon.series import Series
 
 Raised = Callable[[Path], object]

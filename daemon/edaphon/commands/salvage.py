@@ -14,7 +14,7 @@ from edaphon.clock import SystemClock
 from edaphon.derive.checkpoint import reached_by
 from edaphon.journal import Entry, EntryId, Journal, JournalBusy, Kind, read_only
 from edaphon.journal import salvage as salvaged
-from edaphon.journal.files import file_numbers
+from edaphon.journal.entry import file_numbers
 from edaphon.journal.salvage import (
     DeclaredLoss,
     acknowledgement,

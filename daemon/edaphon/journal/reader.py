@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edaphon.databases import AT_FAULT, StorageFault, fault_of
 from edaphon.journal.copies import COPIED, Copies, copies_in, copies_version, is_copied
-from edaphon.journal.entry import Entry, Kind
-from edaphon.journal.files import (
+from edaphon.journal.entry import (
+    Entry,
+    Kind,
     Row,
     connect_reading,
     entry_of,

@@ -27,20 +27,23 @@ from edaphon.journal.copies import (
     origin_of,
     reached_in,
 )
-from edaphon.journal.entry import Entry, Kind
+from edaphon.journal.entry import (
+    Entry,
+    Kind,
+    connect_reading,
+    file_numbers,
+    file_path,
+    is_sealed,
+    number_of,
+    read_header,
+)
 from edaphon.journal.files import (
     Damaged,
     DamagedEntries,
     OpenFile,
     check_closed,
-    connect_reading,
-    file_numbers,
-    file_path,
     is_damage,
-    is_sealed,
     next_number,
-    number_of,
-    read_header,
     seal,
     stray_files,
 )
