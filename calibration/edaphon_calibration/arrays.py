@@ -64,7 +64,16 @@ def horner_gradient(x: Float, c: Float) -> Float:
 
 def finite(x: Float) -> Float:
     """A copy of x with NaN for what is not finite."""
-    return x + x * 0.0
+    return nan_like(x, x)
+
+
+def nan_like(y: Number, x: Float) -> Float:
+    """y for each x, NaN where x is not finite.
+
+    >>> nan_like(3.0, np.array([2.0, np.nan]))
+    array([ 3., nan])
+    """
+    return y + x * 0.0
 
 
 def positive(x: Float) -> Float:

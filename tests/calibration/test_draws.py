@@ -104,6 +104,25 @@ def test_a_straight_calibration_of_a_pair_is_drawn_with_the_bent_one() -> None:
     assert found.u_systematic[0] == pytest.approx(drawn.std(), rel=0.02)
 
 
+def test_of_a_pair_only_the_calibration_that_takes_a_second_input_gets_it() -> None:
+    rng = np.random.default_rng(5)
+    early = Step(BENT, np.array([2.0]), np.array([[0.25]]))
+    second, share, u = SecondInput(np.array([0.2]), u_systematic=0.1), 0.3, 0.5
+    found = apply_chain(
+        np.array([-20.0]),
+        SAME,
+        (Step(WATER, P, COVARIANCE, before=early),),
+        accuracy=u,
+        seconds=(second,),
+        progress=(share,),
+    )
+    x, z = -20.0 + u * rng.normal(size=MANY), 0.2 + 0.1 * rng.normal(size=MANY)
+    first = bent(x, 2.0 + 0.5 * rng.normal(size=(1, MANY)), z)
+    after = WATER.value(x, rng.multivariate_normal(P, COVARIANCE, MANY).T)
+    drawn = (1 - share) * first + share * after
+    assert found.u_systematic[0] == pytest.approx(drawn.std(), rel=0.02)
+
+
 def test_a_nonlinear_step_alone_ignores_the_progress_between_two_calibrations() -> None:
     x, step = np.array([-20.0, -40.0]), (Step(WATER, P, COVARIANCE),)
     found = apply_chain(x, SAME, step, accuracy=4.0, progress=(0.3,))

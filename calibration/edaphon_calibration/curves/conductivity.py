@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edaphon_calibration.arrays import Float, finite, positive, reciprocal
+from edaphon_calibration.arrays import Float, finite, nan_like, positive, reciprocal
 from edaphon_calibration.curves.definition import Curve, Example, Second
 
 _TO_C = 25.0
@@ -13,11 +13,11 @@ def _at_25_over(p: Float, z: Float) -> Float:
 
 
 def _at_25(x: Float, p: Float, z: Float) -> Float:
-    return x * _at_25_over(p, z) + x * 0.0
+    return nan_like(x * _at_25_over(p, z), x)
 
 
 def _at_25_slope(x: Float, p: Float, z: Float) -> Float:
-    return _at_25_over(p, z) + x * 0.0
+    return nan_like(_at_25_over(p, z), x)
 
 
 def _at_25_gradient(x: Float, p: Float, z: Float) -> Float:
@@ -45,7 +45,7 @@ def _pore_water(x: Float, p: Float, z: Float) -> Float:
 
 def _pore_water_slope(x: Float, p: Float, z: Float) -> Float:
     water, over = _pore_water_factor(p, z)
-    return x * 0.0 + water * over
+    return nan_like(water * over, x)
 
 
 def _pore_water_gradient(x: Float, p: Float, z: Float) -> Float:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edaphon_calibration.arrays import Float, finite, positive, reciprocal
+from edaphon_calibration.arrays import Float, finite, nan_like, positive, reciprocal
 from edaphon_calibration.curves.definition import ICE_K, Curve, Example, Second
 from edaphon_calibration.curves.shapes import no_parameters
 
@@ -32,7 +32,7 @@ def _ndir(x: Float, p: Float, z: Float) -> Float:
 
 
 def _ndir_slope(x: Float, p: Float, z: Float) -> Float:
-    return _ndir_factor(p, z) + x * 0.0
+    return nan_like(_ndir_factor(p, z), x)
 
 
 def _ndir_gradient(x: Float, p: Float, z: Float) -> Float:
@@ -52,7 +52,7 @@ def _gmp343(x: Float, p: Float, z: Float) -> Float:
 
 
 def _gmp343_slope(x: Float, p: Float, z: Float) -> Float:
-    return _gmp343_factor(p, z) + x * 0.0
+    return nan_like(_gmp343_factor(p, z), x)
 
 
 def _gmp343_gradient(x: Float, p: Float, z: Float) -> Float:
@@ -77,7 +77,7 @@ def _dry(x: Float, p: Float, z: Float) -> Float:
 
 
 def _dry_slope(x: Float, p: Float, z: Float) -> Float:
-    return _dry_factor(z) + x * 0.0
+    return nan_like(_dry_factor(z), x)
 
 
 def _dry_slope_second(x: Float, p: Float, z: Float) -> Float:

@@ -10,12 +10,13 @@ from edaphon_calibration.arrays import (
     finite,
     horner,
     horner_slope,
+    nan_like,
     positive,
     powers,
     reciprocal,
 )
 from edaphon_calibration.curves.definition import Curve, Example, Second
-from edaphon_calibration.curves.shapes import POLYNOMIAL, ROOT_LINE, constant_slope, no_parameters
+from edaphon_calibration.curves.shapes import POLYNOMIAL, ROOT_LINE, no_parameters
 
 
 def _offset(x: Float, p: Float) -> Float:
@@ -23,7 +24,7 @@ def _offset(x: Float, p: Float) -> Float:
 
 
 def _offset_gradient(x: Float, p: Float) -> Float:
-    return np.stack([constant_slope(x, 1.0)])
+    return np.stack([nan_like(1.0, x)])
 
 
 def _with_temperature(x: Float, p: Float, z: Float) -> Float:
@@ -45,7 +46,7 @@ def _with_temperature_in_temperature(x: Float, p: Float, z: Float) -> Float:
 
 def _with_temperature_gradient(x: Float, p: Float, z: Float) -> Float:
     x, warmer = finite(x), finite(z - float(p[6]))
-    one = (x + warmer) * 0.0 + 1.0
+    one = nan_like(1.0, x + warmer)
     rows = (one, x * one, x * x * one, warmer * one, x * warmer, warmer * warmer * one)
     return np.stack([*rows, -_with_temperature_in_temperature(x, p, z) * one])
 
@@ -82,7 +83,7 @@ def _table_lines(x: Float, p: Float) -> tuple[Float, Float, Int, Float]:
     if not 2 <= n <= _TABLE_MOST or (xs[1:] <= xs[:-1]).any():
         xs, ys = np.array([0.0, 1.0]), np.array([np.nan, np.nan])
     at = np.clip(np.searchsorted(xs, x, side="right") - 1, 0, len(xs) - 2)
-    return xs, ys, at, (x - xs[at]) / (xs[at + 1] - xs[at]) + x * 0.0
+    return xs, ys, at, nan_like((x - xs[at]) / (xs[at + 1] - xs[at]), x)
 
 
 def _table(x: Float, p: Float) -> Float:
@@ -92,13 +93,13 @@ def _table(x: Float, p: Float) -> Float:
 
 def _table_slope(x: Float, p: Float) -> Float:
     xs, ys, at, along = _table_lines(x, p)
-    return (ys[at + 1] - ys[at]) / (xs[at + 1] - xs[at]) + along * 0.0
+    return nan_like((ys[at + 1] - ys[at]) / (xs[at + 1] - xs[at]), along)
 
 
 def _table_gradient(x: Float, p: Float) -> Float:
     _, _, at, along = _table_lines(x, p)
     steep = _table_slope(x, p)
-    rows = np.zeros((2 * _TABLE_MOST + 1, len(x))) + along * 0.0
+    rows = nan_like(np.zeros((2 * _TABLE_MOST + 1, len(x))), along)
     column = np.arange(len(x))
     for place, share in ((at, 1.0 - along), (at + 1, along)):
         rows[1 + 2 * place, column] = -steep * share
@@ -111,7 +112,7 @@ def _two_point(x: Float, p: Float) -> Float:
 
 
 def _two_point_slope(x: Float, p: Float) -> Float:
-    return x * 0.0 + float(p[3] - p[2]) * _two_point_inverse(p)
+    return nan_like(float(p[3] - p[2]) * _two_point_inverse(p), x)
 
 
 def _two_point_gradient(x: Float, p: Float) -> Float:
@@ -136,7 +137,7 @@ def _drift(x: Float, p: Float, z: Float) -> Float:
 
 def _drift_slope(x: Float, p: Float, z: Float) -> Float:
     _, inverse, rise = _drift_line(x, p, z)
-    return inverse * rise + x * 0.0
+    return nan_like(inverse * rise, x)
 
 
 def _drift_gradient(x: Float, p: Float, z: Float) -> Float:
@@ -166,7 +167,7 @@ CURVES: tuple[Curve, ...] = (
         name="identity",
         title="The instrument's number as it is: for an output that needs no further calibration.",
         value=lambda x, p: finite(x),
-        slope=lambda x, p: constant_slope(x, 1.0),
+        slope=lambda x, p: nan_like(1.0, x),
         gradient=no_parameters,
         parameters={},
         reference="definition",
@@ -179,7 +180,7 @@ CURVES: tuple[Curve, ...] = (
         ),
         formula="y = x + offset [units stated by the calibration].",
         value=_offset,
-        slope=lambda x, p: constant_slope(x, 1.0),
+        slope=lambda x, p: nan_like(1.0, x),
         gradient=_offset_gradient,
         parameters={"offset": None},
         reference="definition",

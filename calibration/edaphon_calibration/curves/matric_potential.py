@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edaphon_calibration.arrays import Float, positive, reciprocal
+from edaphon_calibration.arrays import Float, nan_like, positive, reciprocal
 from edaphon_calibration.curves.definition import Curve, Example, Second
 
 _WATERMARK_WET, _WATERMARK_MIDDLE, _WATERMARK_DRY = 550.0, 1000.0, 8000.0
@@ -15,7 +15,7 @@ _WATERMARK_PER_DEGREE = 0.018
 def _watermark_branch(x: Float, wet: Float, middle: Float, dry: Float, z: Float) -> Float:
     """What of the branches holds at x; NaN beyond the sensor and where z is unknown."""
     y = np.where(x < _WATERMARK_MIDDLE, wet, np.where(x <= _WATERMARK_DRY, middle, dry))
-    y = np.where(x <= _WATERMARK_WET, 0.0, y) + z * 0.0
+    y = nan_like(np.where(x <= _WATERMARK_WET, 0.0, y), z)
     return np.where((x >= _WATERMARK_SHORT) & (x <= _WATERMARK_OPEN), y, np.nan)
 
 

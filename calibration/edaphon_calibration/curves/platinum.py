@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from edaphon_calibration.arrays import Float, powers
+from edaphon_calibration.arrays import Float, nan_like, powers
 from edaphon_calibration.curves.definition import Curve, Example
 
 IEC60751: Mapping[str, float] = MappingProxyType({"a": 3.9083e-3, "b": -5.775e-7, "c": -4.183e-12})
@@ -48,7 +48,7 @@ def _ratio(t: Float, p: Float) -> Float:
 def _temperature(x: Float, p: Float) -> Float:
     """Closed form above 0 degC, Newton's method from there below it; NaN beyond the parabola."""
     r0, a, b, _ = p.tolist()
-    ratio = x * (1.0 / r0 if r0 else np.nan) + x * 0.0
+    ratio = nan_like(x * (1.0 / r0 if r0 else np.nan), x)
     room = a * a + 4.0 * b * (ratio - 1.0)
     t = 2.0 * (ratio - 1.0) / (a + np.sqrt(np.where(room >= 0.0, room, np.nan)))
     cold = t

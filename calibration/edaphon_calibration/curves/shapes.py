@@ -11,6 +11,7 @@ from edaphon_calibration.arrays import (
     horner,
     horner_gradient,
     horner_slope,
+    nan_like,
     positive,
     powers,
 )
@@ -38,11 +39,6 @@ def no_parameters(x: Float, p: Float, *z: Float) -> Float:
     return np.empty((0, len(x)))
 
 
-def constant_slope(x: Float, slope: float) -> Float:
-    """The slope of a line; NaN where x is not finite."""
-    return x * 0.0 + slope
-
-
 def root_line(x: Float, p: Float) -> Float:
     """p0 + p1 √x; NaN for x <= 0."""
     return float(p[0]) + float(p[1]) * np.sqrt(positive(x))
@@ -54,7 +50,7 @@ def root_line_slope(x: Float, p: Float) -> Float:
 
 def root_line_gradient(x: Float, p: Float) -> Float:
     root = np.sqrt(positive(x))
-    return np.stack([root * 0.0 + 1.0, root])
+    return np.stack([nan_like(1.0, root), root])
 
 
 def refractive(x: Float, p: Float) -> Float:
@@ -69,7 +65,7 @@ def refractive_slope(x: Float, p: Float) -> Float:
 def refractive_gradient(x: Float, p: Float) -> Float:
     a1 = _not_0(p[1])
     y = refractive(x, p)
-    return np.stack([y * 0.0 - 1.0 / a1, -y / a1])
+    return np.stack([nan_like(-1.0 / a1, y), -y / a1])
 
 
 def _not_0(number: float) -> float:

@@ -5,7 +5,7 @@ from math import sqrt
 
 import numpy as np
 
-from edaphon_calibration.arrays import Float, horner, horner_slope, powers, reciprocal
+from edaphon_calibration.arrays import Float, horner, horner_slope, nan_like, powers, reciprocal
 from edaphon_calibration.curves.definition import Curve, Example, Second
 from edaphon_calibration.curves.shapes import (
     POLYNOMIAL,
@@ -20,7 +20,7 @@ _water_content = partial(Curve, to_unit="m**3/m**3", quantity="volumetric_water_
 
 def _cs616_colder(z: Float) -> Float:
     """Degrees to 20 °C; not finite gives NaN."""
-    return 20.0 - z + z * 0.0
+    return nan_like(20.0 - z, z)
 
 
 def _cs616(x: Float, p: Float, z: Float) -> Float:
@@ -36,7 +36,7 @@ def _cs616_gradient(x: Float, p: Float, z: Float) -> Float:
 
 
 def _cs616_in_temperature(x: Float, p: Float, z: Float) -> Float:
-    return z * 0.0 - horner(x, p)
+    return nan_like(-horner(x, p), z)
 
 
 def _smt100_parts(x: Float, p: Float) -> tuple[Float, Float]:
@@ -53,13 +53,13 @@ def _smt100(x: Float, p: Float) -> Float:
 
 def _smt100_slope(x: Float, p: Float) -> Float:
     c, over = _smt100_parts(x, p)
-    return over * over * (float(p[1]) / -5000.0) + c * 0.0
+    return nan_like(over * over * (float(p[1]) / -5000.0), c)
 
 
 def _smt100_gradient(x: Float, p: Float) -> Float:
     c, over = _smt100_parts(x, p)
     by_beta = -c * over * over
-    return np.stack([by_beta * c, by_beta, by_beta * 0.0 + 1.0])
+    return np.stack([by_beta * c, by_beta, nan_like(1.0, by_beta)])
 
 
 _TOMST_AT_C, _TOMST_IN_AIR, _TOMST_IN_WATER = 24.0, 1.91132689118083, 0.64108

@@ -4,9 +4,17 @@ from functools import partial
 
 import numpy as np
 
-from edaphon_calibration.arrays import Float, finite, horner, horner_slope, positive, powers
+from edaphon_calibration.arrays import (
+    Float,
+    finite,
+    horner,
+    horner_slope,
+    nan_like,
+    positive,
+    powers,
+)
 from edaphon_calibration.curves.definition import Curve, Example
-from edaphon_calibration.curves.shapes import RootOfSoil, constant_slope
+from edaphon_calibration.curves.shapes import RootOfSoil
 
 _water_content = partial(
     Curve, from_unit="dimensionless", to_unit="m**3/m**3", quantity="volumetric_water_content"
@@ -122,7 +130,7 @@ def _gravimetric(x: Float, p: Float) -> Float:
 
 
 def _gravimetric_slope(x: Float, p: Float) -> Float:
-    return constant_slope(x, float(p[0] / p[1]))
+    return nan_like(float(p[0] / p[1]), x)
 
 
 def _gravimetric_gradient(x: Float, p: Float) -> Float:

@@ -10,9 +10,9 @@ from math import sqrt
 
 import numpy as np
 
-from edaphon_calibration.arrays import Float, horner, horner_slope, positive, powers
+from edaphon_calibration.arrays import Float, horner, horner_slope, nan_like, positive, powers
 from edaphon_calibration.curves.definition import ICE_K, Curve, Example
-from edaphon_calibration.curves.shapes import Shape, coefficients, constant_slope, no_parameters
+from edaphon_calibration.curves.shapes import Shape, coefficients, no_parameters
 
 
 def _steinhart_hart(x: Float, p: Float) -> Float:
@@ -239,8 +239,8 @@ CURVES: tuple[Curve, ...] = (
             "each count."
         ),
         formula="T = n / 16 [°C].",
-        value=lambda x, p: x * (1.0 / 16.0) + x * 0.0,
-        slope=lambda x, p: constant_slope(x, 1.0 / 16.0),
+        value=lambda x, p: nan_like(x * (1.0 / 16.0), x),
+        slope=lambda x, p: nan_like(1.0 / 16.0, x),
         gradient=no_parameters,
         parameters={},
         from_unit="count",
