@@ -405,6 +405,6 @@ def _check_rank(columns: Float) -> None:
     sizes = np.linalg.svd(columns / length, compute_uv=False)
     if len(sizes) < columns.shape[1] or sizes[-1] < _SMALLEST * sizes[0]:
         raise FitError(
-            "expected points that tell the free parameters apart; these don't: "
+            "expected points that separate the free parameters; these don't: "
             "add points elsewhere or fix a parameter"
         )
