@@ -4,13 +4,13 @@ R = r0 (1 + a t + b t² + [t < 0] c (t - 100) t³) [ohm], t in °C.
 """
 
 from collections.abc import Mapping
-from math import sqrt
 from types import MappingProxyType
 
 import numpy as np
 
 from edaphon_calibration.arrays import Float, nan_like, powers
 from edaphon_calibration.curves.definition import Curve, Example
+from edaphon_calibration.uncertainty import from_limits
 
 IEC60751: Mapping[str, float] = MappingProxyType({"a": 3.9083e-3, "b": -5.775e-7, "c": -4.183e-12})
 _CLASSES = {"AA": (0.1, 0.0017), "A": (0.15, 0.002), "B": (0.3, 0.005), "C": (0.6, 0.01)}
@@ -95,7 +95,7 @@ def _platinum(name: str, title: str, r0: float, wires: str, example: Example) ->
         from_unit="ohm",
         to_unit="degC",
         domain=(float(ends[0]), float(ends[1])),
-        uncertainty=limit / sqrt(3.0),
+        uncertainty=from_limits(limit),
         reference="IEC 60751:2008, sections 4.2 and 5.1",
         example=example,
         notes=f"""References: IEC 60751:2008, section 4.2, tolerance classes in section 5.1; 38

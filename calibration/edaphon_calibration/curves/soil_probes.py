@@ -1,7 +1,6 @@
 """Probes for soil moisture as their makers calibrate them: water content or permittivity."""
 
 from functools import partial
-from math import sqrt
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from edaphon_calibration.curves.shapes import (
     SQUARE,
     coefficients,
 )
+from edaphon_calibration.uncertainty import from_limits
 
 _water_content = partial(Curve, to_unit="m**3/m**3", quantity="volumetric_water_content")
 
@@ -108,7 +108,7 @@ CURVES: tuple[Curve, ...] = (
         parameters=coefficients(-2.154, 3.898e-3, -2.278e-6, 4.824e-10),
         from_unit="mV",
         domain=(1070.4, 2309.0),
-        uncertainty=0.03 / sqrt(3),
+        uncertainty=from_limits(0.03),
         reference="METER TEROS 10 manual",
         example=Example(1500.0, 0.1956),
         notes="""References: METER TEROS 10 manual; coefficients as two public drivers have them.
@@ -124,7 +124,7 @@ CURVES: tuple[Curve, ...] = (
         parameters=coefficients(-0.6956, 3.879e-4),
         from_unit="count",
         domain=(1793.2, 3597.9),
-        uncertainty=0.03 / sqrt(3),
+        uncertainty=from_limits(0.03),
         reference="METER TEROS 11/12 manual, section 4.1.1, equation 5",
         example=Example(2200.0, 0.15778),
         notes="""References: METER TEROS 11/12 manual, section 4.1.1, equation 5; specifications
@@ -144,7 +144,7 @@ CURVES: tuple[Curve, ...] = (
         parameters=coefficients(-10.848, 1.302e-2, -5.105e-6, 6.771e-10),
         from_unit="count",
         domain=(1802.7, 3389.3),
-        uncertainty=0.03 / sqrt(3),
+        uncertainty=from_limits(0.03),
         reference="METER TEROS 11/12 manual, section 4.1.2, equation 6",
         example=Example(2600.0, 0.3949096),
         notes="""References: METER TEROS 11/12 manual, section 4.1.2, equation 6; specifications
@@ -163,7 +163,7 @@ CURVES: tuple[Curve, ...] = (
         to_unit="dimensionless",
         quantity="relative_permittivity",
         domain=(1796.1, 3393.7),
-        uncertainty=1.0 / sqrt(3),
+        uncertainty=from_limits(1.0),
         reference="METER TEROS 11/12 manual, section 4.1.3, equation 7",
         example=Example(2000.0, 4.104676),
         notes="""References: METER TEROS 11/12 manual, section 4.1.3, equation 7; specifications
@@ -181,7 +181,7 @@ CURVES: tuple[Curve, ...] = (
         parameters=coefficients(-0.401, 1.19e-3),
         from_unit="mV",
         domain=(337.0, 841.0),
-        uncertainty=0.03 / sqrt(3),
+        uncertainty=from_limits(0.03),
         reference="Decagon EC-20, EC-10 and EC-5 user's manual, section 4",
         example=Example(550.0, 0.2535),
         notes="""References: Decagon EC-20, EC-10 and EC-5 user's manual, section 4 (read).
@@ -200,7 +200,7 @@ CURVES: tuple[Curve, ...] = (
         parameters=coefficients(-0.48, 8.5e-4),
         from_unit="count",
         domain=(564.8, 1270.5),
-        uncertainty=0.03 / sqrt(3),
+        uncertainty=from_limits(0.03),
         reference="METER (Decagon) EC-5 manual",
         example=Example(650.0, 0.0725),
         notes="""References: METER (Decagon) EC-5 manual, mineral soils; the coefficients are those
@@ -234,7 +234,7 @@ CURVES: tuple[Curve, ...] = (
         to_unit="dimensionless",
         quantity="relative_permittivity",
         domain=(50.0, 4000.0),
-        uncertainty=1.0 / sqrt(3),
+        uncertainty=from_limits(1.0),
         reference="Decagon 5TE operator's manual, section 4.1",
         example=Example(1000.0, 20.0),
         notes="""References: Decagon 5TE operator's manual (version of 2016), section 4.1;
@@ -299,7 +299,7 @@ CURVES: tuple[Curve, ...] = (
         parameters=coefficients(-0.0663, -0.0063, 0.0007),
         from_unit="us",
         domain=(15.3, 33.3),
-        uncertainty=0.025 / sqrt(3),
+        uncertainty=from_limits(0.025),
         reference="Campbell Scientific CS616 and CS625 manual, table 8-1",
         example=Example(22.0, 0.1339),
         notes="""References: Campbell Scientific CS616 and CS625 manual, table 8-1.

@@ -6,13 +6,12 @@ r = Vs/Vx, the voltage across its fixed resistor against the excitation: R = top
 References: Steinhart and Hart 1968, Deep-Sea Research 15, doi:10.1016/0011-7471(68)90057-0.
 """
 
-from math import sqrt
-
 import numpy as np
 
 from edaphon_calibration.arrays import Float, horner, horner_slope, nan_like, positive, powers
 from edaphon_calibration.curves.definition import ICE_K, Curve, Example
 from edaphon_calibration.curves.shapes import Shape, coefficients, no_parameters
+from edaphon_calibration.uncertainty import from_limits
 
 
 def _steinhart_hart(x: Float, p: Float) -> Float:
@@ -114,7 +113,7 @@ CURVES: tuple[Curve, ...] = (
         from_unit="ohm",
         to_unit="degC",
         domain=(1.75e3, 6.7e5),
-        uncertainty=0.25 / sqrt(3),
+        uncertainty=from_limits(0.25),
         reference="Campbell Scientific 109 manual, section 8.2",
         example=Example(38110.0, -3.0),
         notes="""References: Campbell Scientific 109 manual, section 8.2, coefficients of
@@ -151,7 +150,7 @@ CURVES: tuple[Curve, ...] = (
         from_unit="dimensionless",
         to_unit="degC",
         domain=(3.588e-2, 0.9342),
-        uncertainty=0.25 / sqrt(3),
+        uncertainty=from_limits(0.25),
         reference="Campbell Scientific 109 manual, section 8.2",
         example=Example(0.5, 5.398),
         notes="""References: [1] Campbell Scientific 109 manual, sections 6 and 8.2.
@@ -170,7 +169,7 @@ CURVES: tuple[Curve, ...] = (
         from_unit="dimensionless",
         to_unit="degC",
         domain=(1.990e-3, 2.103e-2),
-        uncertainty=0.2 / sqrt(3),
+        uncertainty=from_limits(0.2),
         reference="Campbell Scientific 108 manual, section 8.2",
         example=Example(0.0070422535, 24.787),
         notes="""References: [1] Campbell Scientific 108 manual, sections 6 and 8.2, tables 8-1 and
@@ -190,7 +189,7 @@ CURVES: tuple[Curve, ...] = (
         from_unit="dimensionless",
         to_unit="degC",
         domain=(3.182e-4, 3.526e-3),
-        uncertainty=0.4 / sqrt(3),
+        uncertainty=from_limits(0.4),
         reference="Campbell Scientific 107 manual, table 8-2",
         example=Example(0.00166402, 0.003),
         notes="""References: [1] Campbell Scientific 107 manual, sections 6 and 8.2, table 8-2. One
@@ -219,7 +218,7 @@ CURVES: tuple[Curve, ...] = (
         from_unit="dimensionless",
         to_unit="degC",
         domain=(3.182e-4, 3.526e-3),
-        uncertainty=0.5 / sqrt(3),
+        uncertainty=from_limits(0.5),
         reference="Campbell Scientific 107-L manual, table 8-2",
         example=Example(0.001, -13.455),
         notes="""References: [1] Campbell Scientific 107-L manual, table 8-2 and section 6; [2]
@@ -246,7 +245,7 @@ CURVES: tuple[Curve, ...] = (
         from_unit="count",
         to_unit="degC",
         domain=(-880.0, 2000.0),
-        uncertainty=0.5 / sqrt(3),
+        uncertainty=from_limits(0.5),
         reference="Maxim Integrated DS18B20 data sheet, table 1",
         example=Example(-162.0, -10.125),
         notes="""References: Maxim Integrated DS18B20 data sheet, table 1; accuracy ± 0.5 °C from

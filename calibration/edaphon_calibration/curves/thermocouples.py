@@ -7,7 +7,6 @@ To add temperatures instead is wrong, for E(t) is not straight.
 import tomllib
 from collections.abc import Callable
 from functools import cache
-from math import sqrt
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ import numpy as np
 from edaphon_calibration.arrays import Bools, Float, horner, horner_slope
 from edaphon_calibration.curves.definition import Curve, Example, Second
 from edaphon_calibration.curves.shapes import no_parameters
+from edaphon_calibration.uncertainty import from_limits
 
 # Where NIST's own inverse functions begin [degC]; below, E says too little (type B: ambiguous).
 _LOWEST = {"B": 250.0, "E": -200.0, "J": -210.0, "K": -200.0}
@@ -161,7 +161,7 @@ def _thermocouple(
         from_unit="mV",
         to_unit="degC",
         domain=domain,
-        uncertainty=tolerance / sqrt(3.0),
+        uncertainty=from_limits(tolerance),
         second=Second("device_temperature", "degC", slope_cold, cold),
         reference="NIST Monograph 175 (ITS-90); IEC 60584-1:2013",
         example=example,
