@@ -3,7 +3,7 @@
 import sys
 
 from edaphon.commands import main
-from edaphon.journal import writer
+from edaphon.journal import store as writer
 
 if __name__ == "__main__":
     writer.machine_marks = lambda: ("serial 2",)

@@ -7,7 +7,7 @@ from edaphon.journal.journal import Journal
 from edaphon.journal.reader import DamagedRow, JournalReader, read_only
 from edaphon.journal.salvage import salvage
 from edaphon.journal.state import SetAside, StateFile
-from edaphon.journal.writer import JournalClosed
+from edaphon.journal.store import JournalClosed
 from edaphon.model import EntryId
 
 __all__ = [

@@ -20,7 +20,7 @@ from edaphon.journal.copies import Origin
 from edaphon.journal.entry import Entry, Kind, entry_crc
 from edaphon.journal.files import take_lock
 from edaphon.journal.reader import ENTRY_BYTES, LARGEST_READ_BYTES, DamagedRow, JournalReader, Ring
-from edaphon.journal.writer import EntryStore, JournalClosed, Waiting, Writer
+from edaphon.journal.store import EntryStore, JournalClosed, Waiting, Writer
 from edaphon.model import EntryId
 
 START = EntryId(0, 0)

@@ -13,7 +13,8 @@ import pytest
 from tests.daemon.journal.entries import SetClock, commit, everything, journal_file, record
 from tests.programs import wait_until
 
-from edaphon.journal import Entry, EntryId, Journal, JournalClosed, Kind, files, read_only, writer
+from edaphon.journal import Entry, EntryId, Journal, JournalClosed, Kind, files, read_only
+from edaphon.journal import store as writer
 
 
 @pytest.fixture(autouse=True)

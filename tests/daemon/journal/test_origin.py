@@ -6,7 +6,8 @@ import pytest
 from tests.daemon.journal.entries import SetClock, commit, everything, record
 
 from edaphon.config import read_config
-from edaphon.journal import EntryId, Journal, Origin, writer
+from edaphon.journal import EntryId, Journal, Origin
+from edaphon.journal import store as writer
 from edaphon.journal.copies import machine_marks, origin_of
 from edaphon.service.wiring import client_id
 from edaphon.toml_input import read_document
