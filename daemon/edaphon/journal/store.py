@@ -5,20 +5,27 @@ medium and have no part in what is measured.
 """
 
 import contextlib
+import fcntl
 import logging
+import os
 import sqlite3
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import orjson
 
 from edaphon.clock import Clock
-from edaphon.databases import StorageFault, fault_of, move_aside
+from edaphon.databases import (
+    AT_FAULT,
+    SIDE_FILES,
+    connect,
+    fault_of,
+    move_aside,
+    sync_folder,
+)
 from edaphon.journal.copies import (
     CopyFile,
     begun_line,
@@ -28,231 +35,263 @@ from edaphon.journal.copies import (
     reached_in,
 )
 from edaphon.journal.entry import (
+    APPLICATION_ID,
+    SCHEMA,
+    VERSION,
+    Damaged,
     Entry,
+    Header,
+    JournalTooNew,
     Kind,
+    any_text,
     connect_reading,
+    entry_of,
     file_numbers,
     file_path,
+    insert,
     is_sealed,
+    next_number,
     number_of,
     read_header,
-)
-from edaphon.journal.files import (
-    Damaged,
-    DamagedEntries,
-    OpenFile,
-    check_closed,
-    is_damage,
-    next_number,
-    seal,
+    read_names,
+    row_of,
     stray_files,
 )
 from edaphon.journal.reader import JournalReader
 from edaphon.journal.salvage import Missing, lost_end, missing_files
 from edaphon.model import EntryId
 
-Done = Callable[[list[EntryId]], None]
-
-COMMIT_AT_ENTRIES = 100
-COMMIT_AFTER_S = 1.0
-QUIET_S = 0.02  # when acknowledgements wait: a pause this long means that the burst is over
-LARGEST_COMMIT = 1000
-LARGEST_WAITING_BYTES = 32_000_000
-_FIRST_RETRY_S, _LONGEST_RETRY_S = 0.2, 10.0
-
 _log = logging.getLogger(__name__)
 
 
-class JournalClosed(Exception):
-    """An entry came after close(), or close() could not commit it."""
+def _month(wall_ns: int) -> tuple[int, int]:
+    date = time.gmtime(wall_ns // 1_000_000_000)
+    return date.tm_year, date.tm_mon
 
 
-class Medium(Protocol):
-    """Where batches are committed; an error means that the same batch must come again."""
-
-    def write(self, entries: list[Entry], mids: list[int | None]) -> EntryId: ...
-
-    def close(self) -> None: ...
+class DamagedEntries(Damaged):
+    """Rows of a file are not what was written; the others can be read as ever."""
 
 
-class Waiting(NamedTuple):
-    """What one append() brought."""
+class OpenFile:
+    """The one file that is written to."""
 
-    entries: list[Entry]
-    mids: list[int | None]
-    done: Done | None
-    size_bytes: int
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._names: dict[str, int] = {}
+        self.last_n = 0
+        self.journal, self.number, self.opened_ns = "", 0, 0
 
+    @classmethod
+    def create(cls, folder: Path, number: int, journal: str, opened_ns: int) -> "OpenFile":
+        """A new, empty file; it gets its name only when all its tables are durable."""
+        path = file_path(folder, number)
+        part = path.with_name(path.name + ".new")
+        for end in ("", *SIDE_FILES):
+            Path(f"{part}{end}").unlink(missing_ok=True)
+        with closing(sqlite3.connect(part, isolation_level=None)) as connection:
+            connection.execute("PRAGMA synchronous = EXTRA")
+            connection.execute("BEGIN")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+            for table in SCHEMA.values():
+                connection.execute(table)
+            connection.execute(
+                "INSERT INTO header VALUES (?,?,?,NULL)", (journal, number, opened_ns)
+            )
+            connection.execute("COMMIT")
+            # Here, as a full disk may leave a change of it half done, which no reader can mend.
+            connection.execute("PRAGMA journal_mode = WAL")
+        part.rename(path)
+        sync_folder(folder)
+        return cls.open(path)
 
-class Writer:
-    """One thread between many appends and one medium.
+    @classmethod
+    def open(cls, path: Path) -> "OpenFile":
+        """Raises Damaged or JournalTooNew; sqlite3.Error when the disk fails just now."""
+        if path.is_dir():
+            raise Damaged(f"{path.name}: expected a file, got a directory")
+        connection = _connect_writing(path)
+        try:
+            file = cls(path, connection)
+            file._check()
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA journal_size_limit = 4194304")
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            if is_damage(error, path):
+                raise Damaged(f"{path.name}: {error}") from error
+            raise
+        except (Damaged, JournalTooNew):
+            connection.close()
+            raise
+        return file
 
-    `committed(first, entries)` is called after each commit, before the `done` of its entries.
-    """
+    def write(self, entries: list[Entry], mids: list[int | None]) -> int:
+        """One transaction; the first entry's n. Nothing of it is there after a sqlite3.Error."""
+        first = self.last_n + 1
+        fresh = self._fresh_names(entries)
+        names = {**self._names, **fresh} if fresh else self._names
+        rows = [
+            row_of(self.number, n, entry, names, mid)
+            for n, (entry, mid) in enumerate(zip(entries, mids, strict=True), first)
+        ]
+        execute = self._connection.execute
+        try:
+            execute("BEGIN IMMEDIATE")
+            if fresh:
+                self._connection.executemany(
+                    "INSERT INTO name (text, id) VALUES (?,?)", list(fresh.items())
+                )
+            insert(self._connection, rows)
+            execute("COMMIT")
+        except sqlite3.Error:
+            if self._connection.in_transaction:
+                execute("ROLLBACK")
+            raise
+        self._names.update(fresh)
+        self.last_n += len(rows)
+        return first
 
-    def __init__(
-        self,
-        medium: Medium,
-        folder: Path,
-        committed: Callable[[EntryId, list[Entry]], None],
-        on_problem: Callable[[str], None],
-        on_full: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """`on_full` makes room on a full disk; False when it has none to give."""
-        self._folder, self._on_full = folder, on_full
-        self.fault: StorageFault | None = None  # of the last commit that failed, while that lasts
-        self._medium, self._committed, self._on_problem = medium, committed, on_problem
-        self._lock = threading.Lock()
-        self._alert = threading.Condition(self._lock)  # the writer's
-        self._room = threading.Condition(self._lock)  # the appenders'
-        self._queue: deque[Waiting] = deque()
-        self._entries = self._bytes = self._acks = 0
-        self._oldest = self._newest = 0.0  # when the first and the last of the queue came [s]
-        self._closing = threading.Event()
-        self._problem_since: float | None = None
-        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+    def holds(self, n: int, entry: Entry) -> bool:
+        """Whether that row is there, and is that entry."""
+        row = self._connection.execute("SELECT * FROM entry WHERE n = ?", (n,)).fetchone()
+        return row is not None and entry_of(self.number, row, read_names(self._connection)) == entry
 
-    def start(self) -> None:
-        self._thread.start()
+    def make_durable(self) -> None:
+        """Write all rows once more, after a sync that failed; raises sqlite3.Error.
 
-    @property
-    def alive(self) -> bool:
-        return self._thread.is_alive()
+        What the kernel could not write then it may believe to be written, so another sync of the
+        same log proves nothing: its pages are copied into the file, and that is synchronised.
+        """
+        query = "PRAGMA wal_checkpoint(FULL)"
+        busy, pages, copied = self._connection.execute(query).fetchone()
+        if busy or pages != copied:
+            raise sqlite3.OperationalError(f"expected {pages} pages copied, got {copied}")
 
-    @property
-    def is_failing(self) -> bool:
-        """Commits fail just now; entries wait in memory."""
-        return self._problem_since is not None
-
-    def append(self, item: Waiting) -> None:
-        with self._lock:
-            while self._bytes > LARGEST_WAITING_BYTES and self._thread.is_alive():
-                self._alert.notify()
-                self._room.wait(1)
-            if self._closing.is_set() or not self._thread.is_alive():
-                raise JournalClosed("the journal is closed and takes no more entries")
-            was_empty, had_acks = not self._queue, self._acks
-            self._queue.append(item)
-            before = self._entries
-            self._entries += len(item.entries)
-            self._bytes += item.size_bytes
-            self._acks += item.done is not None
-            self._newest = time.monotonic()
-            if was_empty:
-                self._oldest = self._newest
-            full = before < COMMIT_AT_ENTRIES <= self._entries
-            if was_empty or full or (self._acks and not had_acks):
-                self._alert.notify()
+    def size_bytes(self) -> int:
+        (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+        (page,) = self._connection.execute("PRAGMA page_size").fetchone()
+        return int(pages) * int(page)
 
     def close(self) -> None:
-        """Commit what waits, or give it up when the medium refuses; then end the thread."""
-        with self._lock:
-            self._closing.set()
-            self._alert.notify()
-        self._thread.join()
-        self._medium.close()
+        self._connection.close()
 
-    def _run(self) -> None:
-        while batch := self._next():
-            if not self._commit(batch):
-                return
+    def _fresh_names(self, entries: list[Entry]) -> dict[str, int]:
+        used = {entry.boot for entry in entries} | {entry.source for entry in entries}
+        fresh = sorted(used - self._names.keys())
+        return {text: at for at, text in enumerate(fresh, len(self._names) + 1)}
 
-    def _next(self) -> list[Waiting]:
-        """The next commit's items, when it is due; nothing when all is done and closed."""
-        with self._lock:
-            while True:
-                if self._queue:
-                    wait_s = self._due() - time.monotonic()
-                    if wait_s <= 0:
-                        return self._take()
-                    self._alert.wait(wait_s)
-                elif self._closing.is_set():
-                    return []
-                else:
-                    self._alert.wait()
+    def _check(self) -> None:
+        _check_identity(self._connection, self.path)
+        header = _expect_own_header(read_header(self._connection), self.path)
+        self.journal, self.number, self.opened_ns, _ = header
+        names = read_names(self._connection)
+        self._names = {text: at for at, text in names.items()}
+        newest = self._connection.execute(
+            "SELECT * FROM entry ORDER BY n DESC LIMIT ?", (_CHECKED_ROWS,)
+        ).fetchall()
+        self.last_n = newest[0][0] if newest else 0
+        for back, row in enumerate(newest):
+            if row[0] != self.last_n - back or entry_of(self.number, row, names) is None:
+                raise DamagedEntries(f"{self.path.name}: row {row[0]} is not what was written")
 
-    def _due(self) -> float:
-        full = self._entries >= COMMIT_AT_ENTRIES or self._bytes > LARGEST_WAITING_BYTES
-        if full or self._closing.is_set():
-            return 0.0
-        late = self._oldest + COMMIT_AFTER_S
-        return min(late, self._newest + QUIET_S) if self._acks else late
 
-    def _take(self) -> list[Waiting]:
-        taken, n = [], 0
-        while self._queue and n < LARGEST_COMMIT:
-            item = self._queue.popleft()
-            taken.append(item)
-            n += len(item.entries)
-            self._acks -= item.done is not None
-            self._bytes -= item.size_bytes
-        self._entries -= n
-        self._oldest = time.monotonic()
-        self._room.notify_all()
-        return taken
+def is_damage(error: sqlite3.Error, path: Path) -> bool:
+    """Whether the file is at fault, and not the disk, the memory or another program."""
+    return fault_of(error, path) in AT_FAULT
 
-    def _commit(self, batch: list[Waiting]) -> bool:
-        """Commit until it succeeds; False when it was given up because of close()."""
-        entries = [entry for item in batch for entry in item.entries]
-        mids = [mid for item in batch for mid in item.mids]
-        wait_s = _FIRST_RETRY_S
-        first = None
-        while entries and first is None:
-            try:
-                first = self._medium.write(entries, mids)
-            except (sqlite3.Error, OSError) as error:
-                self.fault = fault_of(error, self._folder / "journal")
-                if self.fault is StorageFault.FULL and self._on_full():
-                    continue
-                self._report_problem(error, len(entries))
-                if self._closing.wait(wait_s):
-                    return self._give_up(len(entries))
-                wait_s = min(2 * wait_s, _LONGEST_RETRY_S)
-        self._say_recovered()
-        if first is not None:
-            self._committed(first, entries)
-        self._tell(batch, first)
-        return True
 
-    def _tell(self, batch: list[Waiting], first: EntryId | None) -> None:
-        at = 0
-        for item in batch:
-            n = len(item.entries)
-            if item.done is not None:
-                file, start = first or (0, 0)
-                self._call(item.done, [EntryId(file, start + at + k) for k in range(n)])
-            at += n
+def _expect_own_header(header: Header | None, path: Path) -> Header:
+    whole = header is not None and isinstance(header.file, int)
+    if header is None or not whole or file_path(path.parent, header.file).name != path.name:
+        raise Damaged(f"{path.name}: expected its own header, got {header}")
+    return header
 
-    def _call(self, reported: Callable[..., None], word: object) -> None:
-        try:
-            reported(word)
-        except Exception:  # the one writer outlives every listener's mistake
-            _log.exception("journal: a listener failed; its entries are committed all the same")
 
-    def _give_up(self, n: int) -> bool:
-        with self._lock:
-            n += self._entries
-        text = f"journal: closed with {n} entries not committed; sources that wait will send again"
-        self._call(self._on_problem, text)
+def _connect_writing(path: Path) -> sqlite3.Connection:
+    # A missing file is an error, never silently a new and empty journal.
+    connection = connect(path, "mode=rw")
+    connection.text_factory = any_text
+    return connection
+
+
+def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    query = "SELECT type, name, tbl_name, sql FROM sqlite_schema"
+    found = connection.execute(query).fetchall()  # a trigger may have the name of a table
+    expected = [("table", name, name, sql) for name, sql in SCHEMA.items()]
+    if application == APPLICATION_ID and version > VERSION:
+        raise JournalTooNew(
+            f"{path} has format {version}, this edaphon knows {VERSION}: install the newer edaphon"
+        )
+    if (application, version, sorted(found, key=str)) != (
+        APPLICATION_ID,
+        VERSION,
+        sorted(expected),
+    ):
+        raise Damaged(
+            f"{path.name}: expected a journal file of format {VERSION}, got application id "
+            f"{application or 0:#x}, format {version}, with {_names(found)}"
+        )
+
+
+def _names(found: list[tuple[object, ...]]) -> str:
+    return ", ".join(f"{kind} {str(name)[:40]}" for kind, name, *_ in found[:8]) or "no tables"
+
+
+_CHECKED_ROWS = 50
+
+
+def is_written(folder: Path) -> bool:
+    """Whether a process holds the writer's lock; nothing is written to find that out."""
+    try:
+        lock = os.open(folder / "journal.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
         return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
-    def _report_problem(self, error: Exception, n: int) -> None:
-        if self._problem_since is None:
-            self._problem_since = time.monotonic()
-            self._call(
-                self._on_problem,
-                f"journal: expected to commit {n} entries, got: {error} ({self.fault}); they wait "
-                "in memory and nothing is acknowledged",
-            )
 
-    def _say_recovered(self) -> None:
-        self.fault = None
-        if self._problem_since is not None:
-            waited_s = time.monotonic() - self._problem_since
-            self._problem_since = None
-            self._call(
-                self._on_problem, f"journal: commits again after {waited_s:.0f} s, nothing is lost"
+def check_closed(path: Path) -> None:
+    """Raises Damaged when a file that is no longer written to is not that journal file."""
+    if path.is_dir():
+        raise Damaged(f"{path.name}: expected a file, got a directory")
+    try:
+        with closing(connect_reading(path)) as connection:
+            _check_identity(connection, path)
+            _expect_own_header(read_header(connection), path)
+    except sqlite3.DatabaseError as error:
+        if is_damage(error, path):
+            raise Damaged(f"{path.name}: {error}") from error
+
+
+def seal(path: Path) -> bool:
+    """Close a file for ever: its last n in its header, no side files, no write permission.
+
+    False when somebody reads it just now, or the disk refuses; to be tried again.
+    """
+    try:
+        with closing(_connect_writing(path)) as connection:
+            connection.execute(
+                "UPDATE header SET last_n = (SELECT coalesce(max(n), 0) FROM entry)"
+                " WHERE last_n IS NULL"
             )
+            (mode,) = connection.execute("PRAGMA journal_mode = DELETE").fetchone()
+    except sqlite3.Error:
+        return False
+    if mode != "delete":
+        return False
+    path.chmod(0o440)
+    return True
 
 
 class EntryStore:
@@ -464,8 +503,3 @@ class EntryStore:
                 if header is not None:
                     return header.journal
         return None
-
-
-def _month(wall_ns: int) -> tuple[int, int]:
-    date = time.gmtime(wall_ns // 1_000_000_000)
-    return date.tm_year, date.tm_mon
