@@ -12,8 +12,6 @@ from contextlib import contextmanager, suppress
 
 from edaphon_drivers.codec_process import Answer, CodecProcess, Script, Stopped, start
 
-__all__ = ["Pool", "pool"]
-
 MOST = 8  # processes that wait for an uplink; each takes some 7 MB of its own
 IDLE_S = 600.0
 CLOSE_S = 1.0

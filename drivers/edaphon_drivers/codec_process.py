@@ -18,8 +18,6 @@ from typing import IO, cast
 
 from edaphon_drivers import codec_child as child
 
-__all__ = ["Answer", "CodecProcess", "Overrun", "Script", "Stopped", "engine_folder", "start"]
-
 CALL_S = 10.0  # more than its CPU, on the wall: of a process that sleeps, or gets no CPU
 READY_S = 60.0  # until a new process is ready, on a machine that boots
 LONGEST_ANSWER_BYTES = 1 << 20

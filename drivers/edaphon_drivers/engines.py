@@ -15,8 +15,6 @@ from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Asking, Talk
 
-__all__ = ["ASKED", "HEARD", "Engine", "completed", "engine", "sheet_troubles"]
-
 ASKED = ("ascii", "i2c", "modbus", "sdi12", "w1")
 HEARD = ("ascii", "file", "lorawan", "message")
 _TROUBLES = {

@@ -19,8 +19,6 @@ from edaphon_drivers.javascript_frame import FRAME, LONGEST_ANSWER
 from edaphon_drivers.json_message import JsonFields, decode_object
 from edaphon_drivers.readings import Reading
 
-__all__ = ["INSTALL", "Codec", "decode_with"]
-
 INSTALL = "./run install --codecs"  # in the folder of edaphon
 LONGEST_TEXT = 1 << 20
 MOST_WORDS = 200  # characters of what a codec says, in an error

@@ -4,8 +4,6 @@ Everything that would make one uplink's numbers differ between two derivations i
 the clock, the time zone, chance, threads, garbage collection.
 """
 
-__all__ = ["FRAME", "LONGEST_ANSWER"]
-
 LONGEST_ANSWER = 65536
 
 # `run` returns JSON: {"data": ..} | {"errors": ..} | {"threw": ..} | {"fault": ".."}. It keeps its

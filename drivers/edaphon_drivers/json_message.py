@@ -16,19 +16,6 @@ from edaphon_drivers.payloads import LARGEST_MESSAGE_BYTES
 from edaphon_drivers.readings import UNREADABLE_NS, Origin, Reading, Status
 from edaphon_drivers.rfc3339 import rfc3339_ns
 
-__all__ = [
-    "ABSENT",
-    "JsonField",
-    "JsonFields",
-    "JsonTime",
-    "TimeFormat",
-    "decode_json",
-    "decode_object",
-    "epoch_ns",
-    "follow",
-    "parse_object",
-]
-
 Path = tuple[str, ...]
 
 

@@ -1,7 +1,5 @@
 """The bytes of a JSON message, freed of what senders put around it."""
 
-__all__ = ["bare_json"]
-
 _BOM = b"\xef\xbb\xbf"
 
 

@@ -4,8 +4,6 @@ from typing import Any, NamedTuple
 
 from edaphon_drivers.readings import Reading
 
-__all__ = ["FIRST", "TEXT_BYTES", "Context", "LineCounts", "RefusedLine", "Slice"]
-
 TEXT_BYTES = 80
 
 

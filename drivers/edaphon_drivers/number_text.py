@@ -3,8 +3,6 @@
 import math
 import re
 
-__all__ = ["number_in", "number_of_text"]
-
 _LONGEST = 64
 # Digits of ASCII, one decimal point, an exponent: no hexadecimal, no comma, no unit, no NaN.
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)

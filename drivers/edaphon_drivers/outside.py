@@ -13,17 +13,6 @@ from errno import EINVAL, EISDIR, ELOOP
 from pathlib import Path
 from stat import S_ISBLK, S_ISCHR, S_ISDIR, S_ISFIFO, S_ISLNK, S_ISREG, S_ISSOCK
 
-__all__ = [
-    "SYSFS",
-    "append_file",
-    "leaves",
-    "open_descriptor",
-    "open_file",
-    "read_certificates",
-    "switch_trouble",
-    "write_switch",
-]
-
 SYSFS = "/sys"
 _KERNEL = ("/proc", SYSFS)
 _MOST_CERTIFICATE_BYTES = 4 << 20

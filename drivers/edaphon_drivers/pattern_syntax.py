@@ -10,8 +10,6 @@ import re
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-__all__ = ["Rewritten", "WrongPattern", "rewritten"]
-
 MOST_TIMES = 1000  # what RE2 counts to, for one repetition or those inside each other
 
 _ALL = frozenset(range(256))

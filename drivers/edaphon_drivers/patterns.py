@@ -11,9 +11,8 @@ from typing import Any
 
 import re2
 
-from edaphon_drivers.pattern_syntax import WrongPattern, rewritten
-
-__all__ = ["LONGEST_PATTERN", "MOST_GROUPS", "MOST_STEPS", "Expression", "WrongPattern", "compiled"]
+from edaphon_drivers.pattern_syntax import WrongPattern as WrongPattern
+from edaphon_drivers.pattern_syntax import rewritten
 
 LONGEST_PATTERN = 2000  # characters
 MOST_GROUPS = 100

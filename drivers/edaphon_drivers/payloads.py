@@ -22,23 +22,6 @@ from typing import NamedTuple
 
 from edaphon_drivers.faults import Garbled
 
-__all__ = [
-    "CUT_TO_BYTES",
-    "CutBytes",
-    "LARGEST_MESSAGE_BYTES",
-    "CutBytes",
-    "Follows",
-    "Message",
-    "Piece",
-    "Turn",
-    "pack_exchange",
-    "pack_message",
-    "pack_piece",
-    "unpack_exchange",
-    "unpack_message",
-    "unpack_piece",
-]
-
 LARGEST_MESSAGE_BYTES = 65536
 CUT_TO_BYTES = 4096
 

@@ -3,8 +3,6 @@
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["UNREADABLE_NS", "Origin", "Reading", "Status"]
-
 # Stands for a time that the sender gave and nobody can read: the reading gets the time of receipt,
 # and is suspect. No sender's own time lies before 1970.
 UNREADABLE_NS = -1

@@ -3,8 +3,6 @@
 from edaphon_drivers.readings import Reading, Status
 from edaphon_drivers.sheets import Output
 
-__all__ = ["reported", "without_number"]
-
 
 def reported(output: Output, number: float, time_ns: int | None = None) -> Reading:
     """The reading of a number in the output's unit; one the sheet excludes becomes a status."""

@@ -4,8 +4,6 @@ import re
 from datetime import datetime
 from functools import lru_cache
 
-__all__ = ["rfc3339_ns"]
-
 _SHAPE = re.compile(
     r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d):([0-5]\d|60)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )

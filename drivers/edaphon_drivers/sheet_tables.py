@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 
 from edaphon_drivers.readings import Origin
 
-__all__ = ["TableTrouble", "table_troubles", "written"]
-
 _LONGEST = 60
 
 

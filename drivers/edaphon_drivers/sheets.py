@@ -13,18 +13,6 @@ from typing import Any
 from edaphon_drivers.readings import Origin
 from edaphon_drivers.sheet_tables import table_troubles
 
-__all__ = [
-    "Command",
-    "Factory",
-    "Output",
-    "Sheet",
-    "Sheets",
-    "UnknownModel",
-    "load_sheet",
-    "model_names",
-    "parse_sheet",
-]
-
 
 class UnknownModel(LookupError):
     """No sheet has that name."""

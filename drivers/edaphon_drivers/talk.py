@@ -4,8 +4,6 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TypeVar
 
-__all__ = ["Ask", "Asking", "Pause", "Talk", "Timing", "Until", "is_ended"]
-
 # What ends an answer: the bytes that it ends with, or a test of all that came so far.
 Until = bytes | Callable[[bytes], bool]
 

@@ -21,8 +21,6 @@ from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Reading, Status
 from edaphon_drivers.talk import Ask, Pause, Talk
 
-__all__ = ["Deviation", "Expected", "Played", "Transcript", "play", "read_transcript"]
-
 _ESCAPE = re.compile(r"\\(r|n|t|\\|x[0-9A-Fa-f]{2})")
 _PLAIN = {"r": "\r", "n": "\n", "t": "\t", "\\": "\\"}
 

@@ -12,8 +12,6 @@ from functools import reduce
 from operator import xor
 from typing import NamedTuple
 
-__all__ = ["CHECKSUMS", "Checksum"]
-
 
 class Checksum(NamedTuple):
     """Whether a line's checksum is right; the mark that begins one which is no value's own."""

@@ -12,16 +12,6 @@ from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
 
-__all__ = [
-    "Said",
-    "cut_lines",
-    "decode_exchange",
-    "decode_stream",
-    "exchanges",
-    "line_reader",
-    "said_lines",
-]
-
 _NS_PER_MS = 10**6
 
 

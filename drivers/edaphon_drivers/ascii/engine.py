@@ -2,26 +2,16 @@
 
 from collections.abc import Mapping
 
-from edaphon_drivers.ascii.decode import Said, decode_exchange, decode_stream, said_lines
+from edaphon_drivers.ascii.decode import Said, said_lines
+from edaphon_drivers.ascii.decode import decode_exchange as decode_exchange
+from edaphon_drivers.ascii.decode import decode_stream as decode_stream
 from edaphon_drivers.ascii.frames import frame_of
-from edaphon_drivers.ascii.identity import decode_identity
-from edaphon_drivers.ascii.talk import identify, measure
-from edaphon_drivers.ascii.troubles import sheet_troubles
+from edaphon_drivers.ascii.identity import decode_identity as decode_identity
+from edaphon_drivers.ascii.talk import identify as identify
+from edaphon_drivers.ascii.talk import measure as measure
+from edaphon_drivers.ascii.troubles import sheet_troubles as sheet_troubles
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.sheets import Sheet
-
-__all__ = [
-    "address_trouble",
-    "decode_exchange",
-    "decode_identity",
-    "decode_stream",
-    "identify",
-    "line_end",
-    "line_texts",
-    "measure",
-    "sheet_troubles",
-    "start_commands",
-]
 
 _LONGEST_ADDRESS = 16
 

@@ -24,8 +24,6 @@ from edaphon_drivers.patterns import Expression, compiled
 from edaphon_drivers.readings import Status
 from edaphon_drivers.sheets import Output, Sheet
 
-__all__ = ["Frame", "Identification", "frame_of"]
-
 _LONGEST_LINE = 4096
 _LONGEST_MATCHED = 1024  # a pattern may take thousands of steps for each character
 

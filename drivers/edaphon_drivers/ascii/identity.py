@@ -8,8 +8,6 @@ from edaphon_drivers.identity import Identity
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["decode_identity"]
-
 _LONGEST_ANSWER = 4096
 _LONGEST_LINE = 256
 _NAMED = frozenset({"vendor", "model", "version", "serial"})

@@ -15,9 +15,6 @@ from edaphon_drivers.readings import Reading, Status
 from edaphon_drivers.reported import reported, without_number
 from edaphon_drivers.sheets import Output
 
-__all__ = ["Kind", "Wanted"]
-
-
 _SAME = (1.0, 1.0)
 
 

@@ -11,8 +11,6 @@ from typing import Protocol
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.patterns import Expression
 
-__all__ = ["Elements", "Fixed", "Layout", "Nothing", "Pairs", "Pattern", "Separated"]
-
 _MARK = re.compile(r"<(/?)([A-Za-z][\w. -]{0,40})(/?)>", re.ASCII)
 
 

@@ -5,8 +5,6 @@ import re
 
 from edaphon_drivers.faults import Garbled
 
-__all__ = ["code_number", "read_number"]
-
 _NUMBER = re.compile(r"[+-]? *(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _HEXADECIMAL = re.compile(r"0[xX][0-9A-Fa-f]{1,8}")
 # What instruments print where a number would stand; anything else is damage.

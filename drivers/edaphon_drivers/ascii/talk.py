@@ -8,8 +8,6 @@ from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Ask, Asking, Pause, Talk, Timing
 
-__all__ = ["identify", "measure"]
-
 
 def measure(address: str, sheet: Sheet, asking: Asking) -> Talk[None]:
     """Sends each command of the sheet until it is answered well; numbers are in the exchange."""

@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 
 from edaphon_drivers.faults import Garbled
 
-__all__ = ["OwnTime", "offset_s", "order_trouble"]
-
 _PIECES = {
     "YYYY": r"(?P<Y>\d{4})",
     "YY": r"(?P<y>\d{2})",

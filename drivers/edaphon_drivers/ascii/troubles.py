@@ -14,8 +14,6 @@ from edaphon_drivers.readings import Status
 from edaphon_drivers.sheet_tables import written
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["KIND_KEYS", "LAYOUT_KEYS", "NAMED_SEPARATORS", "sheet_troubles"]
-
 _MOST_RECORDS = 100
 _MOST_IDENTITY_PATTERNS = 20
 _MOST_STEPS = 10_000  # of all patterns; 64 KiB of lines then take seconds

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from edaphon_drivers.files.lines import Context, LineCounts, RefusedLine, Slice
 from edaphon_drivers.readings import Reading
 
-__all__ = ["SLICE_READINGS", "Account"]
-
 SLICE_READINGS = 4000
 
 

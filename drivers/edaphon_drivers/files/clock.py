@@ -12,20 +12,6 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-__all__ = [
-    "DATE_ORDERS",
-    "EPOCHS",
-    "LONG_AGO_NS",
-    "Clock",
-    "Condition",
-    "Elapsed",
-    "Format",
-    "Spread",
-    "compile_format",
-    "epoch_ns",
-    "offset_s",
-]
-
 DATE_ORDERS = {"ymd": "%Y{0}%m{0}%d", "dmy": "%d{0}%m{0}%Y", "mdy": "%m{0}%d{0}%Y"}
 EPOCHS = {"s": 9, "ms": 6, "us": 3, "ns": 0}
 

@@ -9,8 +9,6 @@ from edaphon_drivers.files.frame import Layout
 from edaphon_drivers.files.li8200 import parse_json
 from edaphon_drivers.files.text import line_end, mark_of, split_lines, text_of_line
 
-__all__ = ["PIECE_BYTES", "Cut", "Rest", "cut_json", "cut_lines"]
-
 PIECE_BYTES = 65536
 _NAMED = {"table", "heard"}  # a line of names is recognised wherever it comes
 

@@ -16,8 +16,6 @@ from zoneinfo import ZoneInfo
 from edaphon_drivers.files.clock import Clock, Elapsed, epoch_ns
 from edaphon_drivers.files.lines import Context
 
-__all__ = ["NoTime", "date_row", "why_no_time", "zone_offsets_s"]
-
 _SECOND_NS = 1_000_000_000
 _DAY_NS = 86400 * _SECOND_NS
 _HALF_A_YEAR_NS = 183 * _DAY_NS

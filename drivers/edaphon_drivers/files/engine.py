@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 
 from edaphon_drivers.faults import Garbled, Refused
-from edaphon_drivers.files.cutting import Cut, Rest, cut_json, cut_lines
-from edaphon_drivers.files.frame import completed, read_layout
+from edaphon_drivers.files.cutting import Cut as Cut
+from edaphon_drivers.files.cutting import Rest as Rest
+from edaphon_drivers.files.cutting import cut_json, cut_lines
+from edaphon_drivers.files.frame import completed as completed
+from edaphon_drivers.files.frame import read_layout
 from edaphon_drivers.files.heard import read_heard
 from edaphon_drivers.files.li8200 import read_li8200
 from edaphon_drivers.files.lines import FIRST, Context, LineCounts, Slice
@@ -13,18 +16,6 @@ from edaphon_drivers.files.troubles import frame_troubles
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
-
-__all__ = [
-    "Cut",
-    "Rest",
-    "completed",
-    "cut",
-    "decode_piece",
-    "is_one_record",
-    "needs_header",
-    "read_piece",
-    "sheet_troubles",
-]
 
 
 def cut(

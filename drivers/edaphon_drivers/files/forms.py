@@ -7,8 +7,6 @@ from edaphon_drivers.files.clock import LONG_AGO_NS
 from edaphon_drivers.files.frame import Layout
 from edaphon_drivers.files.rows import Header, cells_of
 
-__all__ = ["INCOMPLETE", "header_at", "is_message", "is_tail", "parse_header"]
-
 INCOMPLETE = -1
 _PREAMBLE = 30  # lines above the line of names
 _LOOK_AT = 16  # cells of a line

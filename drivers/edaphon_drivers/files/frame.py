@@ -36,27 +36,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from edaphon_drivers.faults import Refused
-from edaphon_drivers.files.clock import (
-    EPOCHS,
-    Clock,
-    Condition,
-    Elapsed,
-    Spread,
-    compile_format,
-    offset_s,
-)
+from edaphon_drivers.files.clock import EPOCHS, Clock, Elapsed, Spread, compile_format, offset_s
+from edaphon_drivers.files.clock import Condition as Condition
 from edaphon_drivers.rfc3339 import rfc3339_ns
 from edaphon_drivers.sheets import Sheet
-
-__all__ = [
-    "ELAPSED_UNITS",
-    "SEPARATORS",
-    "Column",
-    "Condition",
-    "Layout",
-    "completed",
-    "read_layout",
-]
 
 SEPARATORS: dict[str, str | None] = {"tab": "\t", "comma": ",", "semicolon": ";", "blanks": None}
 ELAPSED_UNITS = {"d": 86400 * 10**9, "h": 3600 * 10**9, "min": 60 * 10**9, "s": 10**9, "ms": 10**6}

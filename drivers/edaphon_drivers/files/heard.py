@@ -14,8 +14,6 @@ from edaphon_drivers.files.text import split_piece
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.sheets import Sheet, UnknownModel, load_sheet
 
-__all__ = ["like_trouble", "read_heard"]
-
 _MANY_CELLS = 5  # what stands above the rows are pairs: Model, SN, Software Version
 
 

@@ -22,8 +22,6 @@ from edaphon_drivers.readings import Reading, Status
 from edaphon_drivers.reported import without_number
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["parse_json", "read_li8200"]
-
 _SECOND_NS = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

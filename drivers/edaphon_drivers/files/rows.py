@@ -14,20 +14,6 @@ from edaphon_drivers.readings import Reading, Status
 from edaphon_drivers.reported import reported, without_number
 from edaphon_drivers.sheets import Output, Sheet
 
-__all__ = [
-    "Header",
-    "NoRow",
-    "Plan",
-    "cells_of",
-    "fitted",
-    "is_above_rows",
-    "is_line_of_names",
-    "make_plan",
-    "reading_of",
-    "readings_of",
-    "text_of",
-]
-
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _INSTANTS = {"", "smp"}
 _SECOND_NS = 1_000_000_000

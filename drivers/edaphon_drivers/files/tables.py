@@ -24,8 +24,6 @@ from edaphon_drivers.files.text import PieceLines, split_piece
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["read_lines"]
-
 _SECOND_NS = 1_000_000_000
 
 

@@ -14,18 +14,6 @@ from dataclasses import dataclass
 from edaphon_drivers.files.lines import TEXT_BYTES
 from edaphon_drivers.payloads import Piece
 
-__all__ = [
-    "Lines",
-    "PieceLines",
-    "last_character",
-    "line_end",
-    "lines_of_piece",
-    "mark_of",
-    "split_lines",
-    "split_piece",
-    "text_of_line",
-]
-
 _CODECS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _UTF_8_BOM = codecs.BOM_UTF8
 # A power cut leaves NUL bytes, DOS programs Ctrl-Z at the end, printers form feeds, joined files a

@@ -9,8 +9,6 @@ from edaphon_drivers.files.clock import DATE_ORDERS, EPOCHS, compile_format, off
 from edaphon_drivers.files.frame import ELAPSED_UNITS
 from edaphon_drivers.rfc3339 import rfc3339_ns
 
-__all__ = ["TIME_KEYS", "is_condition", "is_place", "time_errors"]
-
 TIME_KEYS = {
     "columns",
     "date_order",

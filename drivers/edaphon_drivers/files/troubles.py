@@ -5,10 +5,9 @@ from typing import Any
 
 from edaphon_drivers.files.frame import SEPARATORS
 from edaphon_drivers.files.heard import like_trouble
-from edaphon_drivers.files.time_errors import TIME_KEYS, is_condition, is_place, time_errors
+from edaphon_drivers.files.time_errors import TIME_KEYS as TIME_KEYS
+from edaphon_drivers.files.time_errors import is_condition, is_place, time_errors
 from edaphon_drivers.sheets import Sheet
-
-__all__ = ["FORMS", "TIME_KEYS", "frame_troubles"]
 
 _MOST_CELLS = 100_000
 FORMS = ("table", "toa5", "li81x", "li8200", "heard")

@@ -7,8 +7,6 @@ so on, two septets each) need the escape 0x1B, which ends the entry of a text in
 
 import unicodedata
 
-__all__ = ["ascii_text", "encoded", "fitted"]
-
 _BASIC = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"

@@ -12,8 +12,6 @@ from edaphon_drivers.faults import Fault, NoAnswer, Refused
 from edaphon_drivers.gsm.alphabet import ascii_text, encoded, fitted
 from edaphon_drivers.talk import Ask, Pause, Talk
 
-__all__ = ["NotNow", "WrongPin", "send_text"]
-
 ANSWER_S = 3.0
 PIN_S = 8.0
 SETTLE_S = 0.5

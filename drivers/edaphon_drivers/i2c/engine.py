@@ -17,15 +17,6 @@ from edaphon_drivers.reported import reported
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Ask, Asking, Pause, Talk
 
-__all__ = [
-    "address_trouble",
-    "decode_exchange",
-    "decode_identity",
-    "identify",
-    "measure",
-    "sheet_troubles",
-]
-
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{2}|\d{1,3}", re.ASCII)
 # The first measurement after a start is a little late on some sensors.
 _LATE_S = 0.5

@@ -20,8 +20,6 @@ from typing import Any
 
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["Step", "Word", "frame_step", "frame_troubles", "who_steps"]
-
 _HEX = re.compile(r"(?:[0-9a-f]{2}){1,4}")
 
 

@@ -2,8 +2,6 @@
 
 from edaphon_drivers.faults import Garbled
 
-__all__ = ["crc8", "read_words"]
-
 
 def crc8(data: bytes) -> int:
     """Polynomial 31, start FF, not reflected.

@@ -30,8 +30,6 @@ from edaphon_drivers.links.mqtt_stream import Published, Stream
 from edaphon_drivers.links.takeover import ShortConnections
 from edaphon_drivers.outside import read_certificates
 
-__all__ = ["Acknowledgement", "MessageIn", "MqttLink", "MqttOptions", "MqttState"]
-
 IDLE_S = 2.0
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 8.0
 FROZEN_AFTER_S = 60.0  # longer than any name look-up and connection time-out

@@ -11,8 +11,6 @@ from collections.abc import Callable
 
 from edaphon_drivers.links.serial import SerialLink, SerialOptions
 
-__all__ = ["Sdi12UartLink"]
-
 _BREAK_S = 0.0125  # at least 12 ms
 _MARKING_S = 0.0085  # at least 8.33 ms
 _AWAKE_S = 0.087  # after that much marking a probe may be asleep

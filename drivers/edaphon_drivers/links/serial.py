@@ -12,8 +12,6 @@ import serial
 
 from edaphon_drivers.faults import LinkDown
 
-__all__ = ["SerialLink", "SerialOptions"]
-
 _REMEDIES = {
     errno.ENOENT: "plug the adapter in, or correct the path (see /dev/serial/by-id)",
     errno.EACCES: "let this user use the port (group dialout)",

@@ -4,8 +4,6 @@ MQTT 3.1.1 (3.1.4) has the broker close the older connection without a word; onl
 reason for it (8E, session taken over). What shows is connections that end soon after their start.
 """
 
-__all__ = ["ShortConnections"]
-
 SHORT_S = 12.0  # longer than this link waits before it comes back: another one waits no longer
 MANY = 3
 

@@ -7,8 +7,6 @@ from contextlib import contextmanager, suppress
 
 from edaphon_drivers.faults import LinkDown
 
-__all__ = ["TcpLink"]
-
 _CONNECT_S = 5.0
 _CHUNK_BYTES = 4096
 

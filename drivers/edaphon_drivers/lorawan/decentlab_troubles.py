@@ -6,8 +6,6 @@ from typing import Any
 from edaphon_drivers.lorawan.codecs.decentlab import SHAPES
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["decentlab_troubles"]
-
 Table = Mapping[str, Any]
 _FORMS = ("word", "words", "ratio", "greatest")
 _MOST_SENSORS = 16  # the flags are one word

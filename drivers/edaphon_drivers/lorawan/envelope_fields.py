@@ -13,19 +13,6 @@ from edaphon_drivers.number_text import number_in
 from edaphon_drivers.readings import UNREADABLE_NS
 from edaphon_drivers.rfc3339 import rfc3339_ns
 
-__all__ = [
-    "Fields",
-    "base64_bytes",
-    "eui",
-    "first_time_ns",
-    "flag",
-    "integer",
-    "names",
-    "section",
-    "text",
-    "time_ns",
-]
-
 Fields = Mapping[str, Any]
 _HEX = frozenset("0123456789abcdef")
 

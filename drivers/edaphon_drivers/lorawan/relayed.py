@@ -9,8 +9,6 @@ from edaphon_drivers.reported import reported, without_number
 from edaphon_drivers.sdi12.parse import parse_relayed
 from edaphon_drivers.sheets import Output, Sheet, load_sheet
 
-__all__ = ["relayed_readings"]
-
 
 def relayed_readings(
     texts: Sequence[bytes], named: Mapping[str, Any], sheet: Sheet, time_ns: int | None = None

@@ -6,8 +6,6 @@ from edaphon_drivers.faults import Garbled, Incomplete
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["split_tagged", "tagged_readings"]
-
 Length = Callable[[bytes, bytes], int | None]
 
 

@@ -8,8 +8,6 @@ from edaphon_drivers.lorawan.codecs.cayenne import KINDS
 from edaphon_drivers.lorawan.decentlab_troubles import decentlab_troubles
 from edaphon_drivers.sheets import Sheet, UnknownModel, load_sheet
 
-__all__ = ["sheet_troubles"]
-
 Table = Mapping[str, Any]
 # The codecs whose frames are rows of numbers: the table of rows, and its table of numbers.
 _ROWS = {

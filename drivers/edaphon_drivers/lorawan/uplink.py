@@ -2,8 +2,6 @@
 
 from typing import NamedTuple
 
-__all__ = ["Uplink", "has_data"]
-
 _LAST_PORT = 223
 
 

@@ -17,8 +17,6 @@ from edaphon_drivers.readings import Reading, Status
 from edaphon_drivers.reported import reported, without_number
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["Order", "applies", "check_port", "epoch_ns", "read_numbers"]
-
 Order = Literal["big", "little"]
 Table = Mapping[str, Any]
 _FLOAT = {("big", 2): ">e", ("little", 2): "<e", ("big", 4): ">f", ("little", 4): "<f"}

@@ -8,8 +8,6 @@ from edaphon_drivers.modbus.frame import Request, is_exception, parse_request, r
 from edaphon_drivers.modbus.table import Read, plan_of
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["possible_requests"]
-
 _MBAP = 7
 _AROUND = 5  # unit, function, byte count; CRC
 

@@ -1,7 +1,5 @@
 """The CRC at the end of Modbus RTU frames (Modbus over serial line V1.02, 6.2.2)."""
 
-__all__ = ["crc16", "has_crc", "with_crc"]
-
 _REFLECTED_POLYNOMIAL = 0xA001
 
 

@@ -27,8 +27,6 @@ from edaphon_drivers.readings import Reading, Status
 from edaphon_drivers.reported import reported, without_number
 from edaphon_drivers.sheets import Output, Sheet
 
-__all__ = ["Answer", "decode_exchange", "decode_identity", "good_answers", "item_reading"]
-
 _BASIC_OBJECTS = {"0": "vendor", "1": "model", "2": "version"}
 
 

@@ -12,15 +12,6 @@ from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Asking, Talk
 
-__all__ = [
-    "address_trouble",
-    "decode_exchange",
-    "decode_identity",
-    "identify",
-    "measure",
-    "sheet_troubles",
-]
-
 # 248 to 254 are reserved by the specification, yet makers use them: 254 is any Senseair.
 _HIGHEST_UNIT = 254
 

@@ -9,20 +9,6 @@ from typing import NamedTuple
 
 from edaphon_drivers.modbus.crc import has_crc, with_crc
 
-__all__ = [
-    "Request",
-    "Shape",
-    "answers",
-    "choose",
-    "exception_name",
-    "is_exception",
-    "parse_request",
-    "registers_asked",
-    "rtu_frame",
-    "tcp_frame",
-    "without_echo",
-]
-
 _EXCEPTION = 0x80
 _MBAP = 7
 _IDENTIFICATION_HEAD = 6  # function, kind, code, conformity, more follows, next object

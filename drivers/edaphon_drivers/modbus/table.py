@@ -13,8 +13,6 @@ from edaphon_drivers.modbus.frame import Shape
 from edaphon_drivers.readings import Status
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["Item", "Plan", "Read", "State", "Wait", "plan_of", "table_troubles"]
-
 # Device identification (V1.1b3, 6.21): the basic objects, or all that the instrument has.
 _IDENTIFY, _IDENTIFY_ALL = bytes.fromhex("2B 0E 01 00"), bytes.fromhex("2B 0E 03 00")
 _KINDS = {"u16": "H", "i16": "h", "u32": "I", "i32": "i", "f32": "f", "u64": "Q", "f64": "d"}

@@ -33,8 +33,6 @@ from edaphon_drivers.modbus.frame import (
 from edaphon_drivers.modbus.table import Read
 from edaphon_drivers.talk import Ask, Asking, Pause, Talk, Until
 
-__all__ = ["Line", "read_all"]
-
 _SILENT_CHARACTERS = 3.5
 _CHARACTER_BITS = 11
 _FAST_BAUD = 19200

@@ -11,8 +11,6 @@ from edaphon_drivers.sdi12.packets import is_packet, parse_packet
 from edaphon_drivers.sdi12.parse import parse_relayed
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["decode_answers"]
-
 _ECHO = re.compile(rb"[0-9A-Za-z?](?:[A-Z][ -~]*?)?!")
 # A service request, or atttn and its longer forms: the answer that only announces values.
 _NO_VALUES = re.compile(rb"[0-9A-Za-z](?:[0-9]{4,6})?")

@@ -10,8 +10,6 @@ from typing import TypeVar
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer
 from edaphon_drivers.talk import Ask, Pause, Talk, Timing, Until, is_ended
 
-__all__ = ["END", "USUAL", "ask", "persist"]
-
 END = b"\r\n"
 USUAL = Timing()
 

@@ -6,8 +6,6 @@ from typing import NamedTuple
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.sdi12.parse import Start, parse_start
 
-__all__ = ["Measurement", "Sent", "measurement", "read_start", "sent_command", "spelled"]
-
 _SENT = re.compile(rb"([0-9A-Za-z?])([ -~]*)!")
 _MEASUREMENT = re.compile(r"([MC])(C?)([1-9]?)|(R)(C?)([0-9])|(H[AB])()()")
 

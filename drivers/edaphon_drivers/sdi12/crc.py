@@ -1,7 +1,5 @@
 """The three-character CRC of SDI-12 answers (specification v1.4, 4.4.12: CRC-16/ARC)."""
 
-__all__ = ["crc16", "crc_characters"]
-
 _REFLECTED_POLYNOMIAL = 0xA001
 
 

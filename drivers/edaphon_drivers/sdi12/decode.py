@@ -23,8 +23,6 @@ from edaphon_drivers.sdi12.parse import Identity, parse_identity, parse_lines
 from edaphon_drivers.sdi12.talk import parser_of
 from edaphon_drivers.sheets import Command, Sheet
 
-__all__ = ["decode_exchange", "decode_identity", "decode_settings"]
-
 
 class _Asked(NamedTuple):
     """A command and the pieces that came before the next one was sent."""

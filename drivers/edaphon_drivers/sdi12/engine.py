@@ -19,15 +19,6 @@ from edaphon_drivers.sdi12.parse import Identity as Columns
 from edaphon_drivers.sheets import Command, Sheet
 from edaphon_drivers.talk import Asking, Talk
 
-__all__ = [
-    "address_trouble",
-    "decode_exchange",
-    "decode_identity",
-    "identify",
-    "measure",
-    "sheet_troubles",
-]
-
 _KNOWN = {"concurrent": bool, "crc": bool, "fewer": bool, "identity": str, "settings": Mapping}
 _WORDS = {bool: "true or false", str: "a regular expression", Mapping: "a table"}
 _PARTS = ("vendor", "model", "version", "serial")

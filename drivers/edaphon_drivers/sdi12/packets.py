@@ -10,8 +10,6 @@ import struct
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.sdi12.crc import crc16
 
-__all__ = ["is_packet", "parse_packet"]
-
 _HEAD_BYTES, _CRC_BYTES = 4, 2
 _MOST_PAYLOAD_BYTES = 1000
 _FORMATS = {1: "b", 2: "B", 3: "h", 4: "H", 5: "i", 6: "I", 7: "q", 8: "Q", 9: "f", 10: "d"}

@@ -11,18 +11,6 @@ from typing import NamedTuple
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.sdi12.crc import crc_characters
 
-__all__ = [
-    "Identity",
-    "Start",
-    "parse_acknowledgement",
-    "parse_identity",
-    "parse_lines",
-    "parse_metadata",
-    "parse_relayed",
-    "parse_start",
-    "parse_values",
-]
-
 # At most 7 digits beside sign and point (v1.4, 4.4.8.1); makers leave out a leading zero.
 _VALUE = rb"[+-](?:(?=[0-9.]{2,8}(?![0-9.]))[0-9]*\.[0-9]+|[0-9]{1,7}\.?)"
 _VALUES = re.compile(rb"(?:%b)*" % _VALUE)

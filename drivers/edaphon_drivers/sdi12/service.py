@@ -23,17 +23,6 @@ from edaphon_drivers.sdi12.parse import (
 from edaphon_drivers.sdi12.talk import wait_for_start
 from edaphon_drivers.talk import Pause, Talk, Timing
 
-__all__ = [
-    "Described",
-    "acknowledge",
-    "change_address",
-    "describe",
-    "extended",
-    "identify",
-    "is_text",
-    "verify",
-]
-
 _STX, _ETX = b"\x02", b"\x03"
 _SETTLE_S = 1.0  # 4.4.4: leave a probe alone for a second after its address has changed
 

@@ -15,8 +15,6 @@ from edaphon_drivers.sdi12.parse import Start, parse_values
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Pause, Talk, Timing
 
-__all__ = ["measure", "parser_of", "wait_for_start"]
-
 
 def measure(
     address: str,

@@ -14,8 +14,6 @@ from pathlib import Path
 
 from edaphon_drivers.simulators.plugged import PluggedPort
 
-__all__ = ["FAULTS", "Instrument", "SimulatedPort", "licor_7810_line", "vaisala_cs4"]
-
 FAULTS = ("silent", "garbled", "late", "doubled", "cut", "noise")
 
 Answer = bytes | Callable[[], bytes]

@@ -13,8 +13,6 @@ from typing import NamedTuple
 
 from edaphon_drivers.simulators.lorawan_decentlab import ENCODED, WORDED, worded
 
-__all__ = ["MODELS", "SIMULATED", "Frame", "chirpstack_v4", "encode", "frames", "tts_v3"]
-
 Values = Mapping[str, float | None]
 
 

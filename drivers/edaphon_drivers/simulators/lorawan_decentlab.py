@@ -10,8 +10,6 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-__all__ = ["ENCODED", "WORDED", "worded"]
-
 Values = Mapping[str, float | None]
 Words = Sequence[int]
 

@@ -20,8 +20,6 @@ from pathlib import Path
 
 from edaphon_drivers.simulators.plugged import PluggedPort
 
-__all__ = ["FAULTS", "SimulatedLine", "SimulatedServer", "Unit", "rtu"]
-
 FAULTS = ("silent", "garbled", "late", "doubled", "cut", "noise", "exception", "busy", "echo")
 
 _REQUEST_BYTES = {0x03: 8, 0x04: 8, 0x2B: 7, 0x44: 7}

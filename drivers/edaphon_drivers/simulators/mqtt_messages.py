@@ -5,15 +5,6 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-__all__ = [
-    "chirpstack_v3",
-    "chirpstack_v3_legacy",
-    "esphome",
-    "helium",
-    "tasmota",
-    "zigbee2mqtt",
-]
-
 _GATEWAY = bytes.fromhex("0016c001f153a14c")
 
 

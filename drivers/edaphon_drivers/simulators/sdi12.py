@@ -17,8 +17,6 @@ from pathlib import Path
 
 from edaphon_drivers.simulators.plugged import PluggedPort
 
-__all__ = ["FAULTS", "Probe", "SimulatedBus"]
-
 FAULTS = ("silent", "garbled", "late", "doubled", "residue", "noise", "abort", "cut")
 
 Values = Sequence[float | str]

@@ -12,8 +12,6 @@ from edaphon_drivers.faults import Garbled
 from edaphon_drivers.json_message import parse_object
 from edaphon_drivers.smart_home.template import read_template
 
-__all__ = ["Discovered", "read_discovery"]
-
 _SHORT = {
     "availability": "avty",
     "availability_topic": "avty_t",

@@ -18,9 +18,7 @@ from edaphon_drivers.readings import UNREADABLE_NS, Reading, Status
 from edaphon_drivers.reported import reported, without_number
 from edaphon_drivers.rfc3339 import rfc3339_ns
 from edaphon_drivers.sheets import Output, Sheet
-from edaphon_drivers.smart_home.sheet import sheet_troubles
-
-__all__ = ["decode_message", "sheet_troubles"]
+from edaphon_drivers.smart_home.sheet import sheet_troubles as sheet_troubles
 
 _PRESENCE = frozenset({"availability", "status", "lwt"})
 # Zigbee2MQTT says its availability so; the bare words were its earlier form.

@@ -6,8 +6,6 @@ from typing import Any
 
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["sheet_troubles"]
-
 _KEYS = {
     "json": frozenset({"form", "path", "unit", "member", "time", "topic", "utc_offset"}),
     "text": frozenset({"form", "topics"}),

@@ -6,8 +6,6 @@ A template is code there; here it is matched against closed forms and never run.
 import re
 from typing import NamedTuple
 
-__all__ = ["Picked", "read_template"]
-
 _STEP = r"""\.\w+ | \[ \s* '[^'\\\]]*' \s* \] | \[ \s* "[^"\\\]]*" \s* \] | \[ \s* \d{1,5} \s* \]"""
 _TEMPLATE = re.compile(
     rf"""\{{\{{-? \s* (?P<root>value_json|value) (?P<steps>(?:{_STEP})*) \s*

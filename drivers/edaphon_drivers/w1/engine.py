@@ -12,15 +12,6 @@ from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Ask, Asking, Talk
 from edaphon_drivers.w1.scratchpad import FORMS, Found, read_slave_file
 
-__all__ = [
-    "address_trouble",
-    "decode_exchange",
-    "decode_identity",
-    "identify",
-    "measure",
-    "sheet_troubles",
-]
-
 _ADDRESS = re.compile(r"[0-9a-f]{2}-[0-9a-f]{12}")
 _FAMILIES = {"10": "DS18S20", "22": "DS1822", "28": "DS18B20", "42": "DS28EA00"}
 

@@ -9,8 +9,6 @@ from typing import NamedTuple
 
 from edaphon_drivers.faults import Garbled
 
-__all__ = ["FORMS", "Found", "crc8", "read_slave_file"]
-
 _FILE = re.compile(
     rb"((?:[0-9a-f]{2} ){9}): crc=([0-9a-f]{2}) (YES|NO)\n((?:[0-9a-f]{2} ){9})t=(-?\d{1,7})\n?"
 )

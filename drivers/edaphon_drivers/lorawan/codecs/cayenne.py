@@ -14,8 +14,6 @@ from edaphon_drivers.lorawan.uplink_numbers import check_port, read_numbers
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["KINDS", "Kind", "decode"]
-
 
 class Kind(NamedTuple):
     """A type: its numbers have `bytes` each, count in 1/`divide` of `units`."""

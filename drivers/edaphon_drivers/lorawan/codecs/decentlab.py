@@ -26,8 +26,6 @@ from edaphon_drivers.readings import Reading, Status
 from edaphon_drivers.reported import reported, without_number
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["SHAPES", "decode"]
-
 _HEADER = struct.Struct(">BHH")
 _VERSION = 2
 

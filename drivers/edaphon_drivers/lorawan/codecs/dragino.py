@@ -13,8 +13,6 @@ from edaphon_drivers.lorawan.uplink_numbers import applies, epoch_ns, read_numbe
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["decode"]
-
 
 # The maker's manuals and decoders subtract 0xFFFF from a negative soil temperature, which makes it
 # one step too warm and FFFF 0.00; the probes send two's complement (0x10000), and so it is read.

@@ -13,8 +13,6 @@ from edaphon_drivers.lorawan.uplink_numbers import read_numbers
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["PORTS", "answer_text", "decode"]
-
 PORTS = _DATA, _STATUS, _DEBUG = 2, 5, 100
 _HEADER_BYTES, _STATUS_BYTES = 3, 7
 _BETWEEN = re.compile(rb"[\xf0-\xff].?", re.DOTALL)

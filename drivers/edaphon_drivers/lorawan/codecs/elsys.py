@@ -14,8 +14,6 @@ from edaphon_drivers.lorawan.uplink_numbers import check_port, read_numbers
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["decode"]
-
 # Infrared image and debugging words (maker's decoder).
 _LENGTHS = {0x13: 65, 0x3D: 4}
 

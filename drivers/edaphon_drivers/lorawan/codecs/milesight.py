@@ -15,8 +15,6 @@ from edaphon_drivers.lorawan.uplink_numbers import check_port, epoch_ns, read_nu
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["channels", "decode", "decode_identity", "readings_of", "value_length"]
-
 # What a device says of itself on channel FF: type -> bytes (README, Attribute; the table gives the
 # serial number two bytes, its own description and every decoder eight).
 _ATTRIBUTES = {0x01: 1, 0x09: 2, 0x0A: 2, 0x0B: 1, 0x0F: 1, 0x16: 8, 0xFE: 1, 0xFF: 2}

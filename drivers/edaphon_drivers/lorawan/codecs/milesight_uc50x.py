@@ -18,8 +18,6 @@ from edaphon_drivers.readings import Reading, Status
 from edaphon_drivers.reported import without_number
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["answer_texts", "decode"]
-
 _SDI12, _TEXT_BYTES = b"\x08\xdb", 36
 _MODBUS, _MODBUS_ALARM, _MODBUS_FAULT = b"\xff\x0e", b"\x80\x0e", b"\xff\x15"
 _MODBUS_STORED, _SDI12_STORED = b"\x20\xdd", b"\x20\xe0"

@@ -15,8 +15,6 @@ from edaphon_drivers.readings import Reading
 from edaphon_drivers.reported import reported
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["crc16_kermit", "decode", "decode_identity"]
-
 _VALUE = struct.Struct("<BHi")
 _FIRST_MEASUREMENT = 4097
 _VERSION_ID, _EUI_LOW_ID, _EUI_HIGH_ID, _BATTERY_ID = 0, 2, 3, 7

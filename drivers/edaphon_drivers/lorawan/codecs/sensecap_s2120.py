@@ -11,8 +11,6 @@ from edaphon_drivers.lorawan.uplink_numbers import check_port, read_numbers
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["decode"]
-
 
 def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
     """Incomplete by an unknown packet; Garbled for a frame of the S210x, which has its CRC."""

@@ -16,8 +16,6 @@ from edaphon_drivers.lorawan.envelope_fields import (
 )
 from edaphon_drivers.lorawan.uplink import Uplink
 
-__all__ = ["read"]
-
 # `rx` is the name that `up` had before 3.0.
 _UP = frozenset({"up", "rx"})
 _OTHER_EVENTS = frozenset(

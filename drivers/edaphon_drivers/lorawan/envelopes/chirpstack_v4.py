@@ -16,8 +16,6 @@ from edaphon_drivers.lorawan.envelope_fields import (
 )
 from edaphon_drivers.lorawan.uplink import Uplink
 
-__all__ = ["read"]
-
 _OTHER_EVENTS = frozenset({"join", "status", "log", "ack", "txack", "location", "integration"})
 
 

@@ -17,8 +17,6 @@ from edaphon_drivers.lorawan.uplink import Uplink
 from edaphon_drivers.number_text import number_in
 from edaphon_drivers.readings import UNREADABLE_NS
 
-__all__ = ["read"]
-
 _SECONDS_BELOW = 100_000_000_000  # as seconds the year 5138, as milliseconds 1973
 
 

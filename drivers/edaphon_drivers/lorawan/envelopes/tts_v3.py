@@ -18,8 +18,6 @@ from edaphon_drivers.lorawan.envelope_fields import (
 )
 from edaphon_drivers.lorawan.uplink import Uplink
 
-__all__ = ["read"]
-
 
 def read(topic: str, message: dict[str, object]) -> Uplink | None:
     """None for join, downlink, location and service messages. Decoded fields are not looked at."""
