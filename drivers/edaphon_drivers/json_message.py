@@ -10,11 +10,9 @@ from typing import Any, NamedTuple
 import orjson
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.json_text import bare_json
-from edaphon_drivers.number_text import number_in
 from edaphon_drivers.payloads import LARGEST_MESSAGE_BYTES
 from edaphon_drivers.readings import UNREADABLE_NS, Origin, Reading, Status
-from edaphon_drivers.rfc3339 import rfc3339_ns
+from edaphon_drivers.text_values import bare_json, number_in, rfc3339_ns
 
 Path = tuple[str, ...]
 

@@ -14,9 +14,8 @@ import pytest
 from tests.programs import wait_until
 
 from edaphon_drivers import codec_process
-from edaphon_drivers.codec_pool import Pool
-from edaphon_drivers.codec_process import Answer, Overrun, Script, Stopped, engine_folder
-from edaphon_drivers.javascript_frame import FRAME
+from edaphon_drivers.codec_process import Answer, Overrun, Pool, Script, Stopped, engine_folder
+from edaphon_drivers.javascript import FRAME
 
 FOLDER = engine_folder() or ""
 LIMITS = (0.05, 16 << 20, 256 << 10)

@@ -12,7 +12,7 @@ from tests.drivers.good_frames import TRANSCRIPTS, good_samples
 from tests.drivers.mutations import SEED, mutated, random_of
 from tests.drivers.patterns_in_re import Slow, slow
 
-from edaphon_drivers.ascii import frames
+from edaphon_drivers.ascii import sheet as frames
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.patterns import (
     LONGEST_PATTERN,

@@ -4,9 +4,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from edaphon_drivers.ascii.frames import Frame, frame_of
-from edaphon_drivers.ascii.kinds import Kind
-from edaphon_drivers.ascii.layouts import Fixed
+from edaphon_drivers.ascii.lines import Fixed, Kind
+from edaphon_drivers.ascii.sheet import Frame, frame_of
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Reading

@@ -10,17 +10,14 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.files.account import SLICE_READINGS, Account
-from edaphon_drivers.files.frame import Column, Layout
-from edaphon_drivers.files.lines import Context, RefusedLine, Slice
+from edaphon_drivers.files.account import SLICE_READINGS, Account, Context, RefusedLine, Slice
 from edaphon_drivers.files.rows import reading_of
+from edaphon_drivers.files.sheet import Column, Layout
 from edaphon_drivers.files.text import Lines, split_piece
-from edaphon_drivers.json_text import bare_json
-from edaphon_drivers.number_text import number_of_text
 from edaphon_drivers.payloads import Piece
-from edaphon_drivers.readings import Reading, Status
-from edaphon_drivers.reported import without_number
+from edaphon_drivers.readings import Reading, Status, without_number
 from edaphon_drivers.sheets import Sheet
+from edaphon_drivers.text_values import bare_json, number_of_text
 
 _SECOND_NS = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

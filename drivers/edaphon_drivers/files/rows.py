@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 from edaphon_drivers.faults import Refused
 from edaphon_drivers.files.clock import Condition
-from edaphon_drivers.files.frame import Column, Layout
-from edaphon_drivers.readings import Reading, Status
-from edaphon_drivers.reported import reported, without_number
+from edaphon_drivers.files.sheet import Column, Layout
+from edaphon_drivers.readings import Reading, Status, reported, without_number
 from edaphon_drivers.sheets import Output, Sheet
 
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)

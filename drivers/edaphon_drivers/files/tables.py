@@ -3,11 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from edaphon_drivers.files.account import Account
-from edaphon_drivers.files.dating import NoTime, date_row, why_no_time
-from edaphon_drivers.files.forms import header_at, is_message, is_tail, parse_header
-from edaphon_drivers.files.frame import Layout
-from edaphon_drivers.files.lines import Context, RefusedLine, Slice
+from edaphon_drivers.files.account import Account, Context, RefusedLine, Slice
+from edaphon_drivers.files.clock import NoTime, date_row, why_no_time
+from edaphon_drivers.files.cutting import header_at, is_message, is_tail, parse_header
 from edaphon_drivers.files.rows import (
     Header,
     NoRow,
@@ -20,6 +18,7 @@ from edaphon_drivers.files.rows import (
     reading_of,
     readings_of,
 )
+from edaphon_drivers.files.sheet import Layout
 from edaphon_drivers.files.text import PieceLines, split_piece
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.sheets import Sheet

@@ -11,7 +11,7 @@ import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edaphon_drivers.files.lines import TEXT_BYTES
+from edaphon_drivers.files.account import TEXT_BYTES
 from edaphon_drivers.payloads import Piece
 
 _CODECS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}

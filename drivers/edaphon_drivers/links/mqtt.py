@@ -27,8 +27,44 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edaphon_drivers.faults import LinkDown
 from edaphon_drivers.links.mqtt_stream import Published, Stream
-from edaphon_drivers.links.takeover import ShortConnections
 from edaphon_drivers.outside import read_certificates
+
+SHORT_S = 12.0  # longer than this link waits before it comes back: another one waits no longer
+MANY = 3
+
+
+class ShortConnections:
+    """Counts connections in a row that ended within SHORT_S; times are monotonic [s]."""
+
+    def __init__(self) -> None:
+        self._n = 0
+        self._since_s: float | None = None
+
+    @property
+    def many(self) -> bool:
+        """Whether somebody else seems to take the session again and again."""
+        return self._n >= MANY
+
+    def begin(self, now_s: float) -> None:
+        self._since_s = now_s
+
+    def end(self, now_s: float) -> None:
+        """The connection is gone; nothing happens where there was none."""
+        if self._since_s is not None:
+            self._n = self._n + 1 if now_s - self._since_s < SHORT_S else 0
+            self._since_s = None
+
+    def lasts(self, now_s: float) -> bool:
+        """Whether this connection is no short one any more."""
+        return self._since_s is not None and now_s - self._since_s >= SHORT_S
+
+    def over(self, now_s: float) -> bool:
+        """Whether there were many and this connection lasts: told once."""
+        if self.many and self.lasts(now_s):
+            self._n = 0
+            return True
+        return False
+
 
 IDLE_S = 2.0
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 8.0

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from edaphon_drivers.modbus.crc import has_crc, with_crc
+from edaphon_drivers.checksums import has_crc, with_crc
 
 _EXCEPTION = 0x80
 _MBAP = 7

@@ -1,25 +1,31 @@
 """Reads an SDI-12 exchange again: readings and identity from its bytes and the model sheet alone.
 
 Nothing that the talk decided is needed: the last complete measurement of each command counts,
-with the CRC checked whenever the command had asked for one.
+with the CRC checked whenever the command had asked for one. Answers that a person holds without the
+commands, lines copied from a terminal, are read too.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import accumulate
 from typing import NamedTuple
 
 from edaphon_drivers.faults import Garbled, NoAnswer
 from edaphon_drivers.payloads import Turn
-from edaphon_drivers.readings import Reading
-from edaphon_drivers.reported import reported
-from edaphon_drivers.sdi12.commands import (
+from edaphon_drivers.readings import Reading, reported
+from edaphon_drivers.sdi12.parse import (
+    Identity,
     Measurement,
     Sent,
+    is_packet,
     measurement,
+    parse_identity,
+    parse_lines,
+    parse_packet,
+    parse_relayed,
     read_start,
     sent_command,
 )
-from edaphon_drivers.sdi12.parse import Identity, parse_identity, parse_lines
 from edaphon_drivers.sdi12.talk import parser_of
 from edaphon_drivers.sheets import Command, Sheet
 
@@ -161,3 +167,45 @@ def _nothing(asked: tuple[_Asked, ...]) -> NoAnswer | Garbled:
     if came:
         return Garbled("a complete measurement", came, where)
     return NoAnswer("a measurement", where=where)
+
+
+_ECHO = re.compile(rb"[0-9A-Za-z?](?:[A-Z][ -~]*?)?!")
+# A service request, or atttn and its longer forms: the answer that only announces values.
+_NO_VALUES = re.compile(rb"[0-9A-Za-z](?:[0-9]{4,6})?")
+
+
+def decode_answers(data: bytes, sheet: Sheet) -> tuple[Reading, ...]:
+    """The values as those of the sheet's command that gives so many, else of all in their order.
+
+    Commands that a terminal echoed, announcements and service requests are passed over; CRCs are
+    taken off. Raises Garbled.
+    """
+    values = tuple(_terminal_values(data))
+    whole = [command for command in sheet.commands if len(command.outputs) == len(values)]
+    commands = whole[:1] or sheet.commands
+    ends = tuple(accumulate(len(command.outputs) for command in commands))
+    fewer = bool(sheet.frame.get("fewer", False)) and 0 < len(values) < ends[-1]
+    if len(values) not in ends and not fewer:
+        counts = " or ".join(map(str, ends))
+        raise Garbled(f"{counts} values of {sheet.model}, such as 0+1.60+25.7", data)
+    names = [name for command in commands for name in command.outputs]
+    pairs = zip(names, values, strict=False)
+    return tuple(reported(sheet.outputs[name], value) for name, value in pairs if name != "-")
+
+
+def _terminal_values(data: bytes) -> Iterator[float]:
+    if is_packet(data):
+        yield from parse_packet(data[:1].decode("latin-1"), data)
+        return
+    address = ""
+    for line in data.splitlines():
+        said = line.strip()
+        while echo := _ECHO.match(said):
+            said = said[echo.end() :].strip()
+        if not said or _NO_VALUES.fullmatch(said):
+            continue
+        of, values = parse_relayed(said)
+        if of != (address or of):
+            raise Garbled(f"answers of one probe, of address {address}", line)
+        address = of
+        yield from values

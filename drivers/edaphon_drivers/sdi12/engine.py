@@ -9,13 +9,12 @@ the groups vendor, model, version, serial) for makers who don't keep to the colu
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from edaphon_drivers.identity import Identity
 from edaphon_drivers.patterns import WrongPattern, compiled
 from edaphon_drivers.payloads import Turn
-from edaphon_drivers.readings import Reading
+from edaphon_drivers.readings import Identity, Reading
 from edaphon_drivers.sdi12 import decode, service, talk
-from edaphon_drivers.sdi12.commands import measurement
 from edaphon_drivers.sdi12.parse import Identity as Columns
+from edaphon_drivers.sdi12.parse import measurement
 from edaphon_drivers.sheets import Command, Sheet
 from edaphon_drivers.talk import Asking, Talk
 

@@ -11,16 +11,16 @@ from functools import partial
 from typing import NamedTuple
 
 from edaphon_drivers.faults import Garbled, NoAnswer, Refused
-from edaphon_drivers.sdi12.asking import END, USUAL, ask, persist
-from edaphon_drivers.sdi12.commands import measurement, read_start
 from edaphon_drivers.sdi12.parse import (
+    measurement,
     parse_acknowledgement,
     parse_identity,
     parse_lines,
     parse_metadata,
     parse_values,
+    read_start,
 )
-from edaphon_drivers.sdi12.talk import wait_for_start
+from edaphon_drivers.sdi12.talk import END, USUAL, ask, persist, wait_for_start
 from edaphon_drivers.talk import Pause, Talk, Timing
 
 _STX, _ETX = b"\x02", b"\x03"

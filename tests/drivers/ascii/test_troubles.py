@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edaphon_drivers.ascii.engine import address_trouble, decode_stream, sheet_troubles
-from edaphon_drivers.ascii.troubles import _FRAME_KEYS
+from edaphon_drivers.ascii.sheet import _FRAME_KEYS
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.sheets import Command, Factory, Output, parse_sheet

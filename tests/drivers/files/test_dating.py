@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.drivers.files.accounts import csv_sheet, read, refusals
 
-from edaphon_drivers.files import completed, sheet_troubles
-from edaphon_drivers.files.lines import FIRST, Context
-from edaphon_drivers.rfc3339 import rfc3339_ns
+from edaphon_drivers.files.account import FIRST, Context
+from edaphon_drivers.files.sheet import completed, sheet_troubles
 from edaphon_drivers.sheets import load_sheet
+from edaphon_drivers.text_values import rfc3339_ns
 
 HEAD = b"Time,T5,VWC\n"
 FORMATS = {"columns": ["Time"], "formats": ["%Y-%m-%d %H:%M:%S"]}

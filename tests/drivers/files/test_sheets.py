@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from tests.drivers.files.following import Follower
 
 from edaphon_drivers.faults import Fault, Refused
-from edaphon_drivers.files import Rest, completed, cut, decode_piece, sheet_troubles
+from edaphon_drivers.files.cutting import Rest
+from edaphon_drivers.files.engine import cut, decode_piece
+from edaphon_drivers.files.sheet import completed, sheet_troubles
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.readings import Status
 from edaphon_drivers.sheets import load_sheet, model_names

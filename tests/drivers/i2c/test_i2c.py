@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer, Refused
-from edaphon_drivers.i2c.engine import (
+from edaphon_drivers.i2c import (
     address_trouble,
+    crc8,
     decode_exchange,
     decode_identity,
     identify,
@@ -19,7 +20,6 @@ from edaphon_drivers.i2c.engine import (
     read_words,
     sheet_troubles,
 )
-from edaphon_drivers.i2c.words import crc8
 from edaphon_drivers.links.i2c import I2cLink
 from edaphon_drivers.payloads import Turn, pack_exchange, unpack_exchange
 from edaphon_drivers.sheets import load_sheet, parse_sheet

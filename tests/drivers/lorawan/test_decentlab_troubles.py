@@ -6,7 +6,7 @@ import pytest
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.lorawan import decode_uplink
-from edaphon_drivers.lorawan.troubles import sheet_troubles
+from edaphon_drivers.lorawan.sheet import sheet_troubles
 from edaphon_drivers.sheets import Sheet, parse_sheet
 
 OUTPUT = {"name": "pressure", "quantity": "gauge_pressure", "unit": "bar"}

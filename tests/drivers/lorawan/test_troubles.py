@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from edaphon_drivers.lorawan.troubles import sheet_troubles
+from edaphon_drivers.lorawan.sheet import sheet_troubles
 from edaphon_drivers.sheets import load_sheet, model_names, parse_sheet
 
 OUTPUTS = [

@@ -8,7 +8,6 @@ from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import pack_exchange, unpack_exchange
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sdi12 import acknowledge
-from edaphon_drivers.sdi12.commands import measurement
 from edaphon_drivers.sdi12.engine import (
     decode_exchange,
     decode_identity,
@@ -16,6 +15,7 @@ from edaphon_drivers.sdi12.engine import (
     measure,
     sheet_troubles,
 )
+from edaphon_drivers.sdi12.parse import measurement
 from edaphon_drivers.sheets import load_sheet, model_names
 from edaphon_drivers.talk import Asking, Talk
 from edaphon_drivers.transcript import (

@@ -14,7 +14,7 @@ from edaphon_drivers.sheets import load_sheet, parse_sheet
 from edaphon_drivers.simulators.w1 import FAULTS, SimulatedThermometers
 from edaphon_drivers.talk import Asking, Timing
 from edaphon_drivers.transcript import Expected, play, read_transcript
-from edaphon_drivers.w1.engine import (
+from edaphon_drivers.w1 import (
     address_trouble,
     decode_exchange,
     decode_identity,
@@ -155,7 +155,7 @@ def test_any_bytes_in_a_slave_file_give_a_fault(data):
 
 @given(st.binary(min_size=8, max_size=8), st.sampled_from(["maxim.ds18b20", "maxim.ds18s20"]))
 def test_any_scratchpad_gives_a_number_in_range_or_none(pad, model):
-    from edaphon_drivers.w1.scratchpad import crc8
+    from edaphon_drivers.w1 import crc8
 
     shown = " ".join(f"{byte:02x}" for byte in [*pad, crc8(pad)])
     for millis in (0, 12500, 85000):

@@ -9,8 +9,7 @@ ElectronicCats CayenneLPP.)
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from edaphon_drivers.lorawan.tagged import tagged_readings
-from edaphon_drivers.lorawan.uplink_numbers import check_port, read_numbers
+from edaphon_drivers.lorawan.numbers import check_port, read_numbers, tagged_readings
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
 

@@ -22,8 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.readings import Reading, Status
-from edaphon_drivers.reported import reported, without_number
+from edaphon_drivers.readings import Reading, Status, reported, without_number
 from edaphon_drivers.sheets import Sheet
 
 _HEADER = struct.Struct(">BHH")

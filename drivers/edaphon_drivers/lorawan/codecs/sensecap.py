@@ -4,30 +4,25 @@ An id above 4096 is a measurement in thousandths of its unit; `frame.measurement
 that are used. The CRC is CRC-16/KERMIT over everything before it: the documents don't say so, but
 all published frames hold it, save the one of an S2105 in the S210X User Guide (9.3.4), whose text
 contradicts its bytes. S2120 and T1000 frames are built otherwise and fail it.
+
+SenseCAP S2120 payloads: (packet u8, values big endian)* (S2120 User Guide, 10.2).
+
+The sheet's `frame.packet` rows give id, bytes and the numbers; one without numbers is passed over.
+Nothing of it is like the S210x, save the first byte.
 """
 
 import struct
 from collections.abc import Iterator
 
+from edaphon_drivers.checksums import crc16_kermit
 from edaphon_drivers.faults import Garbled, Incomplete
-from edaphon_drivers.identity import Identity
-from edaphon_drivers.readings import Reading
-from edaphon_drivers.reported import reported
+from edaphon_drivers.lorawan.numbers import check_port, read_numbers, tagged_readings
+from edaphon_drivers.readings import Identity, Reading, reported
 from edaphon_drivers.sheets import Sheet
 
 _VALUE = struct.Struct("<BHi")
 _FIRST_MEASUREMENT = 4097
 _VERSION_ID, _EUI_LOW_ID, _EUI_HIGH_ID, _BATTERY_ID = 0, 2, 3, 7
-
-
-def crc16_kermit(data: bytes) -> int:
-    """Polynomial 0x1021 reflected, start 0: 2189 for b"123456789"."""
-    crc = 0
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ 0x8408 if crc & 1 else crc >> 1
-    return crc
 
 
 def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
@@ -76,3 +71,22 @@ def _values(data: bytes, sheet: Sheet) -> Iterator[tuple[int, int]]:
     if came != right:
         raise Garbled(f"the CRC {right.hex()}", data, sheet.model)
     return ((number_id, value) for _, number_id, value in _VALUE.iter_unpack(body))
+
+
+def decode_s2120(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
+    """Incomplete by an unknown packet; Garbled for a frame of the S210x, which has its CRC."""
+    check_port(data, f_port, sheet)
+    rows = {bytes((row["id"],)): row for row in sheet.frame["packet"]}
+    lengths = {tag: row["bytes"] for tag, row in rows.items()}
+    try:
+        return tagged_readings(
+            data,
+            1,
+            lambda tag, _: lengths.get(tag),
+            lambda tag, value: read_numbers(value, rows[tag].get("number", ()), "big", sheet),
+            sheet,
+        )
+    except Incomplete:
+        if crc16_kermit(data[:-2]).to_bytes(2, "little") == data[-2:]:
+            raise Garbled("packets of the S2120, not an S210x frame", data, sheet.model) from None
+        raise

@@ -4,8 +4,7 @@ The sheet's `frame.channel` rows give id, type, bytes and the numbers; one witho
 over.
 """
 
-from edaphon_drivers.lorawan.tagged import tagged_readings
-from edaphon_drivers.lorawan.uplink_numbers import check_port, read_numbers
+from edaphon_drivers.lorawan.numbers import check_port, read_numbers, tagged_readings
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
 
