@@ -47,8 +47,8 @@ from edaphon.config import (
     Web,
 )
 from edaphon.facts.model import KINDS, Calibration, SecondInput
-from edaphon.written.models import toml_text
-from edaphon.written.values import duration_text
+from edaphon.toml_input.models import toml_text
+from edaphon.toml_input.values import duration_text
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.physics import PHYSICS
 from edaphon_calibration.ucum import to_ucum

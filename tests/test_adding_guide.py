@@ -17,7 +17,7 @@ from tests.documents import ROOT
 from edaphon.commands import main
 from edaphon.commands.check import examine
 from edaphon.config import Configuration, HeardSource, ScheduledSource, Source
-from edaphon.derive.sources import Sources
+from edaphon.derive.decode import Sources
 from edaphon.journal import Entry, Kind
 from edaphon_drivers.ascii import troubles as ascii_keys
 from edaphon_drivers.engines import engine, sheet_troubles

@@ -15,7 +15,7 @@ from tests.benchmarks.processes import disk_bytes
 from tests.benchmarks.publisher import payload
 
 from edaphon.clock import SystemClock
-from edaphon.journal import Entry, Journal, Kind, Sequence
+from edaphon.journal import Entry, EntryId, Journal, Kind
 from edaphon_drivers.payloads import Turn, pack_exchange, pack_message
 
 __all__ = ["TITLE", "figures"]
@@ -65,7 +65,7 @@ def _scans(journal: Journal) -> None:
 def _stream(journal: Journal) -> None:
     begun = time.monotonic()
 
-    def told(_: list[Sequence]) -> None:
+    def told(_: list[EntryId]) -> None:
         """A message waits for this."""
 
     for i in range(RATE * SECONDS):

@@ -32,8 +32,8 @@ from tests.stories.station import Station
 
 from edaphon.acquire.slots import Instants
 from edaphon.commands.run import running
-from edaphon.commands.service import Overrides, Service
 from edaphon.journal import read_only
+from edaphon.service.service import Overrides, Service
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
 from edaphon_drivers.talk import Timing
 

@@ -21,12 +21,14 @@ import orjson
 import typer
 
 from edaphon.clock import SystemClock
-from edaphon.commands import control, disk, rebuild, verify
-from edaphon.commands.desk import Desk
+from edaphon.commands import rebuild, verify
 from edaphon.commands.run import running
-from edaphon.commands.service import Service
 from edaphon.databases import StorageFault, explained
 from edaphon.journal import Entry, Kind, files, journal, read_only
+from edaphon.service import disk
+from edaphon.service import socket as control
+from edaphon.service.requests import Desk
+from edaphon.service.service import Service
 from edaphon_drivers.payloads import pack_message
 
 TOPIC = "plot/n1"

@@ -20,8 +20,8 @@ from tests.programs import Mosquitto, wait_until
 from tests.stories.load import LONG, random_of, table
 from tests.stories.station import Station, teros12_facts
 
-from edaphon.commands.control import DaemonOff
 from edaphon.journal import Kind, read_only
+from edaphon.service.socket import DaemonOff
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
 
 KILLS = 200 if LONG else 8

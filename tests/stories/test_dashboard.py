@@ -17,10 +17,10 @@ from tests.stories.played import IdleWatch, PlayedClock
 from tests.stories.station import Station, teros12_facts
 
 from edaphon.acquire.slots import Instants
-from edaphon.commands.control import ask
 from edaphon.commands.run import running
-from edaphon.commands.service import Overrides
-from edaphon.commands.watching import alerting
+from edaphon.service.service import Overrides
+from edaphon.service.socket import ask
+from edaphon.service.watching import alerting
 from edaphon.web import ControlView
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
 from edaphon_drivers.talk import Timing

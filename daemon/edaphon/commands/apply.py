@@ -8,17 +8,17 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from edaphon.commands.check import CONFIGURATION, examine, usual_file
-from edaphon.commands.copies import replaced_copies, replacement_lines
-from edaphon.commands.foresight import MANY, Foresight, foresight
-from edaphon.commands.foresight.text import as_json, lines_of
-from edaphon.commands.keeping import keep
-from edaphon.commands.known import Told, told_in
-from edaphon.commands.lacking import account_name
-from edaphon.commands.storage import Storage, open_storage
-from edaphon.commands.waiting import before_now, wait_derived
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
+from edaphon.preview import MANY, Foresight, foresight
+from edaphon.preview.text import as_json, lines_of
 from edaphon.printer import show_error, show_json, show_line
-from edaphon.written import Complaint
+from edaphon.service.file_copies import replaced_copies, replacement_lines
+from edaphon.service.follow_job import before_now, wait_derived
+from edaphon.service.prerequisites import account_name
+from edaphon.service.submit import keep
+from edaphon.storage.access import Storage, open_storage
+from edaphon.storage.entered_facts import Told, told_in
+from edaphon.toml_input import Complaint
 
 __all__ = [
     "Config",

@@ -12,9 +12,6 @@ import typer
 from pydantic import BaseModel
 
 from edaphon.alerts.receivers.kinds import receiver_kind, remarks
-from edaphon.commands.access import Access, accesses, evidence_accesses, unencrypted
-from edaphon.commands.codec_check import codec_complaints
-from edaphon.commands.lacking import SERVICE_FOLDER, denied, next_steps
 from edaphon.config import (
     Configuration,
     Draft,
@@ -36,13 +33,16 @@ from edaphon.facts import (
     written_ids,
 )
 from edaphon.printer import show_error, show_json, show_line
+from edaphon.service.access import Access, accesses, evidence_accesses, unencrypted
+from edaphon.service.codec_check import codec_complaints
+from edaphon.service.prerequisites import SERVICE_FOLDER, denied, next_steps
 from edaphon.sinks.sink import sink_kind
-from edaphon.written import FACT_TABLES, Complaint, Document, read_document
-from edaphon.written.bounds import MOST_BYTES
-from edaphon.written.hidden import configuration_complaints
-from edaphon.written.lines import Place
-from edaphon.written.models import validated
-from edaphon.written.reading import is_text, read_text
+from edaphon.toml_input import FACT_TABLES, Complaint, Document, read_document
+from edaphon.toml_input.bounds import MOST_BYTES
+from edaphon.toml_input.hidden import configuration_complaints
+from edaphon.toml_input.lines import Place
+from edaphon.toml_input.models import validated
+from edaphon.toml_input.reading import is_text, read_text
 
 __all__ = ["CONFIGURATION", "Examined", "check", "examine", "read_documents", "usual_file"]
 
@@ -113,9 +113,9 @@ def _with_codecs(found: Examined) -> Examined:
 
 def _applied(config: Configuration) -> Knowledge:
     """The facts of the journal; without one that this account can read there are none."""
-    from edaphon.commands.known import told_in  # which needs this module
-    from edaphon.commands.layout import Layout
-    from edaphon.commands.storage import Storage
+    from edaphon.storage.access import Storage
+    from edaphon.storage.entered_facts import told_in  # which needs this module
+    from edaphon.storage.paths import Layout
 
     try:
         return told_in(Storage(config, Layout(config.storage.folder))).knowledge

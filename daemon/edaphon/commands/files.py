@@ -7,14 +7,14 @@ import typer
 
 from edaphon.commands.apply import Config, DryRun, Json, NoWait, Way, Who, enter
 from edaphon.commands.cal.text import as_row
-from edaphon.commands.control import DaemonOff
-from edaphon.commands.copies import copies_in
-from edaphon.commands.known import Told, told_in
-from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.config import FileSource
 from edaphon.facts import FactRow, knowledge_conflicts, read_facts
 from edaphon.printer import show_json, show_line
-from edaphon.written import read_document
+from edaphon.service.file_copies import copies_in
+from edaphon.service.socket import DaemonOff
+from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.entered_facts import Told, told_in
+from edaphon.toml_input import read_document
 
 __all__ = ["files"]
 

@@ -6,19 +6,19 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from edaphon.commands.control import DaemonOff
-from edaphon.commands.foresight import foresee_ranges
-from edaphon.commands.known import Told, told_in
-from edaphon.commands.offline import settled_deriver
 from edaphon.commands.query import instant
-from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.commands.table import show_rows
-from edaphon.commands.waiting import Before, differing_since, follow, reading
 from edaphon.derive import ALWAYS, derived_by
 from edaphon.derive.chains import Range
 from edaphon.derive.plan import whole_segments
+from edaphon.preview import foresee_ranges
 from edaphon.printer import show_json
 from edaphon.series import DAY_NS, Series
+from edaphon.service.follow_job import Before, differing_since, follow, reading
+from edaphon.service.socket import DaemonOff
+from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.entered_facts import Told, told_in
+from edaphon.storage.offline import settled_deriver
 from edaphon_calibration.errors import suggestion
 
 __all__ = ["recalibrate"]

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.commands.bench.hear import LONGEST_HEARD_S
-from edaphon.commands.bench.way import opened_bench
-from edaphon.commands.control import DaemonRefuses
 from edaphon.commands.new_files import write_new
-from edaphon.commands.storage import fail, open_storage
 from edaphon.config import Configuration, HeardSource, ScheduledSource
 from edaphon.printer import show_error, show_line, show_text
+from edaphon.service.line_tools.access import opened_bench
+from edaphon.service.line_tools.listen import LONGEST_HEARD_S
+from edaphon.service.socket import DaemonRefuses
+from edaphon.storage.access import fail, open_storage
 from edaphon_drivers.faults import Garbled, NoAnswer, Refused
 
 __all__ = ["escaped", "record", "transcript_text"]

@@ -14,23 +14,23 @@ from typing import Annotated
 import typer
 
 from edaphon.commands.check import usual_file
-from edaphon.commands.control import ControlServer
-from edaphon.commands.desk import Desk
-from edaphon.commands.doors import page_socket, page_verbs_only
-from edaphon.commands.keeping import evidence_of
-from edaphon.commands.lacking import denied, lacking
-from edaphon.commands.last_resort import end_for_certain
-from edaphon.commands.layout import Layout
-from edaphon.commands.memory import give_memory_back
-from edaphon.commands.owner import become_owner, mend_modes
-from edaphon.commands.service import NotKept, Overrides, Refusal, Service
-from edaphon.commands.storage import configured, fail
 from edaphon.config.secret_files import is_secret, secret_files
 from edaphon.databases import StorageFault, fault_of
 from edaphon.facts import FactRow, evidence_complaints, new_rows
 from edaphon.journal import JournalBusy
 from edaphon.people import own_account
 from edaphon.printer import log_to_stderr
+from edaphon.service.last_resort import end_for_certain
+from edaphon.service.memory import give_memory_back
+from edaphon.service.prerequisites import denied, lacking
+from edaphon.service.requests import Desk
+from edaphon.service.service import NotKept, Overrides, Refusal, Service
+from edaphon.service.socket import ControlServer
+from edaphon.service.sockets import page_socket, page_verbs_only
+from edaphon.service.submit import evidence_of
+from edaphon.storage.access import configured, fail
+from edaphon.storage.owner import become_owner, mend_modes
+from edaphon.storage.paths import Layout
 
 __all__ = ["run", "running", "started"]
 

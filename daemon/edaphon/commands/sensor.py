@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.commands.bench.verbs import SDI12_KINDS, sdi12_address
-from edaphon.commands.bench.way import opened_bench
-from edaphon.commands.control import DaemonRefuses
-from edaphon.commands.lacking import account_name
-from edaphon.commands.storage import fail, open_storage
 from edaphon.config import Configuration
 from edaphon.printer import answer_to, show_line
+from edaphon.service.line_tools.access import opened_bench
+from edaphon.service.line_tools.verbs import SDI12_KINDS, sdi12_address
+from edaphon.service.prerequisites import account_name
+from edaphon.service.socket import DaemonRefuses
+from edaphon.storage.access import fail, open_storage
 
 __all__ = ["Action", "sensor"]
 

@@ -10,15 +10,15 @@ import typer
 
 from edaphon.commands.apply import Json, Who
 from edaphon.commands.cal.text import as_row
-from edaphon.commands.control import DaemonOff
-from edaphon.commands.keeping import keep
-from edaphon.commands.known import Told, told_in
-from edaphon.commands.lacking import account_name
-from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.facts import FactRow, Visit, knowledge_conflicts, read_facts
 from edaphon.printer import show_json, show_line, visible
-from edaphon.written import read_document
-from edaphon.written.values import duration_ns, instant_text
+from edaphon.service.prerequisites import account_name
+from edaphon.service.socket import DaemonOff
+from edaphon.service.submit import keep
+from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.entered_facts import Told, told_in
+from edaphon.toml_input import read_document
+from edaphon.toml_input.values import duration_ns, instant_text
 
 __all__ = ["visit"]
 

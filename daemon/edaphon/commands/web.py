@@ -6,13 +6,13 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 import typer
 
 from edaphon.commands.check import CONFIGURATION, read_documents, usual_file
-from edaphon.commands.control import ask
-from edaphon.commands.doors import page_socket
-from edaphon.commands.storage import fail
 from edaphon.config import Storage, Web
 from edaphon.printer import show_line
-from edaphon.written import Document
-from edaphon.written.models import validated
+from edaphon.service.socket import ask
+from edaphon.service.sockets import page_socket
+from edaphon.storage.access import fail
+from edaphon.toml_input import Document
+from edaphon.toml_input.models import validated
 
 __all__ = ["web"]
 

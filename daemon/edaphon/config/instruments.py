@@ -12,8 +12,8 @@ from edaphon.config.sources import (
     ScheduledSource,
     Source,
 )
-from edaphon.written import Document, did_you_mean, expected_only
-from edaphon.written.lines import Place
+from edaphon.toml_input import Document, did_you_mean, expected_only
+from edaphon.toml_input.lines import Place
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import check_unit

@@ -16,9 +16,9 @@ from edaphon.config.model import Configuration
 from edaphon.config.parts import Parts
 from edaphon.config.rules import rule_complaints
 from edaphon.config.sources import outputs_of
-from edaphon.written import FACT_TABLES, Complaint, Document, did_you_mean
-from edaphon.written.lines import Place
-from edaphon.written.models import (
+from edaphon.toml_input import FACT_TABLES, Complaint, Document, did_you_mean
+from edaphon.toml_input.lines import Place
+from edaphon.toml_input.models import (
     MOST_ERRORS,
     came_text,
     keys_of,
@@ -26,7 +26,7 @@ from edaphon.written.models import (
     toml_text,
     validated,
 )
-from edaphon.written.values import Secret
+from edaphon.toml_input.values import Secret
 from edaphon_drivers.outside import SYSFS, read_certificates, switch_trouble
 from edaphon_drivers.sheets import Output, UnknownModel
 

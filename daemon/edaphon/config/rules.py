@@ -16,9 +16,9 @@ from edaphon.config.sources import (
     ScheduledSource,
     Source,
 )
-from edaphon.written import Complaint, Document, did_you_mean
-from edaphon.written.lines import Place
-from edaphon.written.models import MOST_ERRORS
+from edaphon.toml_input import Complaint, Document, did_you_mean
+from edaphon.toml_input.lines import Place
+from edaphon.toml_input.models import MOST_ERRORS
 from edaphon_calibration.nomenclature import QUANTITIES
 
 __all__ = ["Parts", "rule_complaints"]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from edaphon.written.values import AbsolutePath, Duration, Id, Table, wrong
+from edaphon.toml_input.values import AbsolutePath, Duration, Id, Table, wrong
 from edaphon_drivers import json_message
 from edaphon_drivers.engines import completed
 from edaphon_drivers.json_message import TimeFormat

@@ -1,16 +1,16 @@
 """What entries mean: decode, place, convert, calibrate, check; live and again."""
 
-from edaphon.derive.another import Another, Part, derived_by
+from edaphon.derive.as_of import KnownThen, known_then, values_then
 from edaphon.derive.compare import Comparison
+from edaphon.derive.decode import Sources
 from edaphon.derive.deriver import Deriver
-from edaphon.derive.foresee import foresee
-from edaphon.derive.known_then import KnownThen, known_then, values_then
-from edaphon.derive.meanings import knowledge_of, known_facts, last_sources, meanings
+from edaphon.derive.fact_log import knowledge_of, known_facts, last_sources, meanings
+from edaphon.derive.pipeline import DeadLetter, LostLine, counted_files
 from edaphon.derive.plan import ALWAYS, LINE_VERSION, Plan, changed_ranges, plan_of
-from edaphon.derive.rework import remove_series
-from edaphon.derive.sources import Sources
+from edaphon.derive.preview import foresee
+from edaphon.derive.projection import Another, Part, derived_by
+from edaphon.derive.replay import remove_series
 from edaphon.derive.state import UplinkConflicts
-from edaphon.derive.step import DeadLetter, LostLine, counted_files
 
 __all__ = [
     "ALWAYS",

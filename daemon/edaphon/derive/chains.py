@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from edaphon.derive.sources import Outputs
+from edaphon.derive.decode import Outputs
 from edaphon.facts import (
     Calibration,
     ChannelFact,
@@ -15,7 +15,7 @@ from edaphon.facts import (
     Period,
     SecondInput,
 )
-from edaphon.nouns import Float, Int
+from edaphon.model import Float, Int
 from edaphon_calibration.chain import Calibrated, Step, apply_chain, prepare_step
 from edaphon_calibration.chain import SecondInput as SecondInputs
 from edaphon_calibration.errors import CalibrationError

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from edaphon.derive.chains import bounds_of
 from edaphon.derive.segments import Segment
 from edaphon.derive.state import Fresh, Memory
-from edaphon.nouns import ALONE, DEMOTED, Float, Observations, Small, demoted_rank
+from edaphon.model import ALONE, DEMOTED, Float, Observations, Small, demoted_rank
 from edaphon_calibration.flags import Flag, worst_flag
 
 __all__ = ["Taken", "evaluate", "taken_rows"]

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from edaphon.derive.chains import ALWAYS, Extent, Place, Range
+from edaphon.derive.decode import Outputs, Sources
 from edaphon.derive.segments import LINE_VERSION, Segment, extents_of, levels_of, segments_of
-from edaphon.derive.sources import Outputs, Sources
 from edaphon.facts import Knowledge
-from edaphon.nouns import DEMOTED_RANKS, Channel
+from edaphon.model import DEMOTED_RANKS, Channel
 
 __all__ = [
     "ALWAYS",

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edaphon.derive.files import SourceFiles
-from edaphon.nouns import Float, Int, Small
+from edaphon.model import Float, Int, Small
 
 NOTES_REMEMBERED = 16
 

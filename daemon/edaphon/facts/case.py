@@ -1,15 +1,14 @@
 """New facts beside what was known before and what would be known after them."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from collections.abc import Sequence as Rows
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from edaphon.facts.files import FactRow
 from edaphon.facts.knowledge import Knowledge, Known
 from edaphon.facts.model import Fact
-from edaphon.nouns import Sequence
-from edaphon.written import Complaint, did_you_mean
+from edaphon.model import EntryId
+from edaphon.toml_input import Complaint, did_you_mean
 from edaphon_drivers.sheets import Output, Sheets
 
 __all__ = ["Case", "Found", "unless_known"]
@@ -37,13 +36,13 @@ class Case:
     @classmethod
     def of(
         cls,
-        rows: Rows[FactRow],
+        rows: Sequence[FactRow],
         knowledge: Knowledge,
         sources: Mapping[str, Mapping[str, Output]] | None,
         doubtful: frozenset[str] = frozenset(),
         sheets: Sheets | None = None,
     ) -> "Case":
-        new = (Known(Sequence(_AFTER_ALL, n), row.fact) for n, row in enumerate(rows))
+        new = (Known(EntryId(_AFTER_ALL, n), row.fact) for n, row in enumerate(rows))
         after = Knowledge((*knowledge.entered, *new))
         known = {id(row.fact): row for row in rows}
         return cls(known, knowledge, after, sources, doubtful, sheets or Sheets())

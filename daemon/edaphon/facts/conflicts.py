@@ -10,10 +10,10 @@ from edaphon.facts.fitting import fitting_complaints
 from edaphon.facts.knowledge import Knowledge
 from edaphon.facts.model import ChannelFact, Deployment, Fact, Period, Revocation
 from edaphon.facts.references import reference_complaints
-from edaphon.written import Complaint, did_you_mean
-from edaphon.written.hidden import RIGHT, came_hidden, hidden_texts
-from edaphon.written.models import MOST_ERRORS
-from edaphon.written.values import instant_text
+from edaphon.toml_input import Complaint, did_you_mean
+from edaphon.toml_input.hidden import RIGHT, came_hidden, hidden_texts
+from edaphon.toml_input.models import MOST_ERRORS
+from edaphon.toml_input.values import instant_text
 from edaphon_drivers.sheets import Output, Sheets
 
 _PROSE = frozenset({"soil", "treatment", "method", "reference", "cause", "why"})  # lines are right

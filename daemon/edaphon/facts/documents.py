@@ -6,7 +6,7 @@ from typing import Any
 
 from edaphon.facts.conflicts import in_order
 from edaphon.facts.files import FactRow, read_facts
-from edaphon.written import Complaint, read_document
+from edaphon.toml_input import Complaint, read_document
 
 __all__ = ["documents_of", "rows_of"]
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from edaphon.facts.conflicts import new_rows
 from edaphon.facts.files import FactRow
 from edaphon.facts.knowledge import Knowledge
-from edaphon.written import Complaint
-from edaphon.written.reading import read_bytes
-from edaphon.written.values import is_hash
+from edaphon.toml_input import Complaint
+from edaphon.toml_input.reading import read_bytes
+from edaphon.toml_input.values import is_hash
 
 __all__ = ["evidence_complaints", "evidence_files"]
 

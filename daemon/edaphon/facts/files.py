@@ -8,9 +8,9 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeGuard
 
 from edaphon.facts.model import KINDS, Fact
-from edaphon.written import FACT_TABLES, Complaint, Document, did_you_mean
-from edaphon.written.lines import Place
-from edaphon.written.models import MOST_ERRORS, came_text, not_looked_at, validated
+from edaphon.toml_input import FACT_TABLES, Complaint, Document, did_you_mean
+from edaphon.toml_input.lines import Place
+from edaphon.toml_input.models import MOST_ERRORS, came_text, not_looked_at, validated
 
 __all__ = ["FactRow", "read_facts", "written_ids"]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from edaphon.facts.case import Case, Found
 from edaphon.facts.model import Calibration, ChannelFact, Deployment, Fact
-from edaphon.written import did_you_mean, expected_only
+from edaphon.toml_input import did_you_mean, expected_only
 from edaphon_calibration.curves import curve, curve_names
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from edaphon.facts.knowledge import Knowledge
-from edaphon.written.values import instant_text
+from edaphon.toml_input.values import instant_text
 
 __all__ = ["Contradiction", "contradictions", "deployed_sensors", "explanations"]
 

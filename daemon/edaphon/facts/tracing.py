@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from edaphon.facts.calibrations import OfSubject
 from edaphon.facts.case import Case, Found, unless_known
 from edaphon.facts.model import Calibration, Fact, FactoryCurve, FieldCheck
-from edaphon.written import expected_only
-from edaphon.written.values import is_hash
+from edaphon.toml_input import expected_only
+from edaphon.toml_input.values import is_hash
 from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.curves import curve, curve_names
 from edaphon_calibration.errors import CalibrationError

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 import orjson
 
-from edaphon.nouns import Channel, Observations
+from edaphon.model import Channel, Observations
 from edaphon.printer import json_bytes
 from edaphon.series.rows import DAY_NS, digest, runs_of
 from edaphon.series.sound import sound_rows

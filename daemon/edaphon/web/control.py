@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from edaphon.nouns import Float, Observations
+from edaphon.model import Float, Observations
 from edaphon.web.view import Silent, Status, Unreadable
 
 __all__ = ["ControlView"]

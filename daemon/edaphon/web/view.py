@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import Field
 
-from edaphon.nouns import Observations
+from edaphon.model import Observations
 
 __all__ = [
     "ChannelNow",

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from edaphon.acquire.gaps import LEAPT, WITHDRAWN, Gap, SlotAccount
 from edaphon.acquire.slots import Grid
-from edaphon.commands.accounts import EntryAccount, SlotBook
-from edaphon.commands.explain.missing import Absent, gap_at
 from edaphon.derive import Plan, Sources
+from edaphon.derive.pipeline import Line
 from edaphon.derive.state import State
-from edaphon.derive.step import Line
-from edaphon.journal import Entry, Kind, Sequence
+from edaphon.explain.missing import Absent, gap_at
+from edaphon.journal import Entry, EntryId, Kind
+from edaphon.service.audit import EntryAccount, SlotBook
 
 SECOND = 10**9
 EACH = 60 * SECOND
@@ -272,7 +272,7 @@ def taken_back() -> Life:
 def test_what_is_withdrawn_does_not_count_in_the_sums_by_cause():
     line = Line(State(), Plan(), Sources(), lambda _: ())
     gaps = [e for e in taken_back().entries if e.kind == Kind.GAP]
-    line.step([(Sequence(1, n), entry) for n, entry in enumerate(gaps, 1)])
+    line.step([(EntryId(1, n), entry) for n, entry in enumerate(gaps, 1)])
     assert line.state.gaps.get("no answer") == 0
 
 
@@ -283,7 +283,7 @@ def test_explain_names_no_gap_that_was_withdrawn(withdrawn, found):
         gaps = [e for e in gaps if Gap.of_payload(e.payload).state != WITHDRAWN]
     deployed = SimpleNamespace(channel="c", source="sdi12/a", covers=lambda _: True)
     knowledge = SimpleNamespace(deployments=[deployed])
-    placed = tuple((Sequence(1, n), entry) for n, entry in enumerate(gaps, 1))
+    placed = tuple((EntryId(1, n), entry) for n, entry in enumerate(gaps, 1))
     history = SimpleNamespace(gaps=placed, knowledge=knowledge)
     absent = Absent("c", TRUE + 90 * DAY + 7 * EACH, EACH)
     assert bool(gap_at(history, absent)) is found

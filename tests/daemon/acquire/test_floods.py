@@ -13,12 +13,12 @@ from tests.programs import wait_until
 from edaphon.acquire.broker import BrokerReader
 from edaphon.acquire.broker_budget import BrokerBudget, owner_of
 from edaphon.acquire.budget import ROW_BYTES, Budgets
+from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.floods import Floods, message_bytes
 from edaphon.acquire.gaps import Gap, accounts_of, is_flood
-from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.config import read_config
 from edaphon.journal import Journal, Kind, StateFile
-from edaphon.written import read_document
+from edaphon.toml_input import read_document
 from edaphon_drivers.links.mqtt import MessageIn
 from edaphon_drivers.links.mqtt_stream import Stream
 

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
+from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.stream import CHUNK_BYTES, MOST_BYTES_PER_S, Chunk, StreamReader
-from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.journal import Journal, Kind
 from edaphon_drivers.faults import LinkDown
 from edaphon_drivers.payloads import unpack_exchange

@@ -21,10 +21,10 @@ from tests.daemon.commands.test_cal_preview import (
 from tests.stories.station import Station
 
 from edaphon.clock import SystemClock
-from edaphon.commands import waiting as cal_wait
 from edaphon.commands.run import running
 from edaphon.journal import Journal
 from edaphon.series import Series
+from edaphon.service import follow_job as cal_wait
 
 FROM = "from = 2026-04-01T12:20:00Z\n"
 

@@ -11,12 +11,12 @@ from tests.daemon.commands.test_explain import TABLES, entry, minute, probe
 from tests.stories.station import Station, teros12_facts
 
 from edaphon.clock import SystemClock
-from edaphon.commands import offline
-from edaphon.commands.offline import settled_deriver
-from edaphon.commands.storage import open_storage
 from edaphon.journal import Entry, Journal, Kind
 from edaphon.series import Series
-from edaphon.written.values import instant_ns
+from edaphon.storage import offline
+from edaphon.storage.access import open_storage
+from edaphon.storage.offline import settled_deriver
+from edaphon.toml_input.values import instant_ns
 
 NOON_NS = instant_ns("2026-04-01T12:00:00Z")
 COUNTS = (2550.5, 2551.5, 2550.0, 2549.0, 2550.0, 2552.0)

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from edaphon.commands import codec_check, main
+from edaphon.commands import main
 from edaphon.commands.check import examine
-from edaphon.commands.codec_check import codec_complaints
 from edaphon.config import Configuration
-from edaphon.written import Document
+from edaphon.service import codec_check
+from edaphon.service.codec_check import codec_complaints
+from edaphon.toml_input import Document
 
 GOOD = "function decodeUplink(i) { return { data: { t: i.bytes[0] } }; }"
 TEXTS = {

@@ -11,9 +11,9 @@ from tests.daemon.commands.test_explain import NOON, entry, probe
 from tests.stories.station import Station, teros12_facts
 
 from edaphon.clock import SystemClock
-from edaphon.commands.offline import settled_deriver
-from edaphon.commands.storage import open_storage
 from edaphon.journal import Journal, Kind
+from edaphon.storage.access import open_storage
+from edaphon.storage.offline import settled_deriver
 from edaphon_drivers.payloads import pack_message
 
 NAMES = ("soil_temperature", "early", "drift", "lost", "raw")

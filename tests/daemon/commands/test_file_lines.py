@@ -9,11 +9,11 @@ from tests.daemon.commands.calling import call, call_json, until
 from tests.stories.station import Station
 
 from edaphon.clock import SystemClock
-from edaphon.commands.file_lines import REFUSED_IS_A_PROBLEM_NS, line_rows, refusal_problems
 from edaphon.commands.run import running
 from edaphon.derive.files import FileAccount, SourceFiles
 from edaphon.journal import Entry, Journal, Kind
-from edaphon.written.values import instant_ns
+from edaphon.service.file_lines import REFUSED_IS_A_PROBLEM_NS, line_rows, refusal_problems
+from edaphon.toml_input.values import instant_ns
 from edaphon_drivers.line_account import LineCounts, RefusedLine
 from edaphon_drivers.payloads import Follows, Piece, pack_piece
 

@@ -18,8 +18,8 @@ from tests.stories.logger_file import (
 from tests.stories.station import Station
 
 from edaphon.acquire.imports import Imports
-from edaphon.commands.importing import why_not_taken
 from edaphon.journal import StateFile
+from edaphon.service.importing import why_not_taken
 
 ROWS = 2_000
 
@@ -146,7 +146,7 @@ def test_an_account_that_may_not_read_a_file_is_named(
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied", str(file))
 
-    monkeypatch.setattr("edaphon.commands.importing.open_file", refuse)
+    monkeypatch.setattr("edaphon.service.importing.open_file", refuse)
     why = why_not_taken(file, None, frozenset())
     assert why is not None
     assert "Permission denied" in why

@@ -15,14 +15,14 @@ from tests.daemon.journal.entries import journal_file
 from tests.stories.station import Station
 
 from edaphon.clock import SystemClock
-from edaphon.commands.moments import FAR_NS
-from edaphon.commands.offline import settled_deriver
 from edaphon.commands.run import running
-from edaphon.commands.storage import open_storage
-from edaphon.journal import Journal, Kind, Sequence, read_only
+from edaphon.journal import EntryId, Journal, Kind, read_only
 from edaphon.journal.copies import copies_in
 from edaphon.series import Series
-from edaphon.written.values import instant_text
+from edaphon.storage.access import open_storage
+from edaphon.storage.moments import FAR_NS
+from edaphon.storage.offline import settled_deriver
+from edaphon.toml_input.values import instant_text
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def test_what_a_lost_file_held_is_shown_with_its_times_and_sources(plot: Station
     with running(plot.file):
         shown.append(call(plot, "salvage", codes=(1,))[0])
     for out in shown:
-        copied = len(read_only(path.parent).copies.within(Sequence(1, 1), Sequence(1, n)))
+        copied = len(read_only(path.parent).copies.within(EntryId(1, 1), EntryId(1, n)))
         assert f"{n - copied} of {n} entries are lost; {copied} are kept as copies" in out
         assert f"{records} records with values, {span}: home/ec, sdi12/a" in out
         assert "already derived stay" in out
@@ -284,7 +284,7 @@ def test_a_fact_lost_in_both_copies_is_shown_by_every_command(plot: Station) -> 
     facts = inbox.read_text()
     inbox.write_text("")
     with running(plot.file) as service:
-        assert list(service.deriver.doubt.places) == [Sequence.of(_number(place))]
+        assert list(service.deriver.doubt.places) == [EntryId.of(_number(place))]
         status = call_json(plot, "status", codes=(1,))
         assert any(place in words and "p-temp" in words for words in status["trouble"])
         inbox.write_text(facts)

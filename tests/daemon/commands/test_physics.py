@@ -14,11 +14,11 @@ from tests.daemon.commands.calling import call, call_json
 from tests.stories.station import Station
 
 from edaphon.clock import SystemClock
-from edaphon.commands.offline import settled_deriver
 from edaphon.commands.run import running
-from edaphon.commands.storage import open_storage
 from edaphon.journal import Entry, Journal, Kind
-from edaphon.written.values import instant_ns, instant_text
+from edaphon.storage.access import open_storage
+from edaphon.storage.offline import settled_deriver
+from edaphon.toml_input.values import instant_ns, instant_text
 from edaphon_drivers.payloads import pack_message
 from edaphon_drivers.simulators.modbus import SimulatedLine, Unit
 

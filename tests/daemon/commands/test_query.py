@@ -16,9 +16,9 @@ from tests.daemon.commands.test_release import CORRECTION, settled
 from tests.daemon.sinks.samples import TEMPERATURE, run
 from tests.stories.station import Station
 
-from edaphon.commands.offline import settled_deriver
-from edaphon.commands.storage import open_storage
 from edaphon.series import DAY_NS, Series
+from edaphon.storage.access import open_storage
+from edaphon.storage.offline import settled_deriver
 
 __all__ = ["settled"]  # a fixture
 

@@ -17,13 +17,13 @@ from tests.stories.station import Station
 
 from edaphon.clock import SystemClock
 from edaphon.commands import main
-from edaphon.commands.offline import settled_deriver
-from edaphon.commands.release import making as release_making
 from edaphon.commands.run import running
-from edaphon.commands.storage import open_storage
 from edaphon.journal import Journal, Kind, read_only
 from edaphon.people import own_account
 from edaphon.series import Series
+from edaphon.service import release_making
+from edaphon.storage.access import open_storage
+from edaphon.storage.offline import settled_deriver
 
 CORRECTION = (
     '[[calibration]]\nid = "bath"\nchannel = "p-temp"\ncurve = "linear"\n'

@@ -24,7 +24,7 @@ from edaphon.commands.scan import _addresses, _bus
 from edaphon.commands.scan.ports import port_rows
 from edaphon.config import read_config
 from edaphon.journal import Entry, Journal, Kind, Purpose, read_only
-from edaphon.written import read_document
+from edaphon.toml_input import read_document
 from edaphon_drivers.payloads import Turn, pack_message
 from edaphon_drivers.simulators.lorawan import encode, tts_v3
 from edaphon_drivers.simulators.modbus import SimulatedLine, Unit, rtu

@@ -22,7 +22,7 @@ from edaphon.commands.simulate.messages import senders_of
 from edaphon.commands.simulate.plot import Plot, lines_of, wave
 from edaphon.config import read_config
 from edaphon.facts import Knowledge
-from edaphon.written import read_document
+from edaphon.toml_input import read_document
 from edaphon_drivers.ascii.engine import decode_stream
 from edaphon_drivers.engines import engine
 from edaphon_drivers.modbus.table import plan_of

@@ -9,10 +9,10 @@ from tests.daemon.sinks.samples import run
 from tests.fake_influx import FakeInflux
 from tests.stories.station import Station
 
-from edaphon.commands.outlets import dead_letter_words
 from edaphon.commands.run import running
-from edaphon.commands.service import Service
-from edaphon.nouns import Channel
+from edaphon.model import Channel
+from edaphon.service.outputs import dead_letter_words
+from edaphon.service.service import Service
 
 C = Channel("c", "soil_temperature", "degC", "story", "P", depth_cm="5")
 FACTS = """

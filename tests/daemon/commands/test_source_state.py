@@ -6,10 +6,10 @@ import pytest
 from tests.programs import wait_until
 from tests.stories.load import Probes, loaded_station
 
-from edaphon.commands import service as service_module
-from edaphon.commands.desk import Desk, ledgers
 from edaphon.commands.run import running
-from edaphon.commands.source_state import (
+from edaphon.service import service as service_module
+from edaphon.service.requests import Desk, ledgers
+from edaphon.service.source_state import (
     CHUNK_NS,
     Heard,
     failing_words,

@@ -11,8 +11,8 @@ from tests.daemon.commands.test_files import HEAD, MODEL, SOURCE
 from tests.stories.station import Station
 
 from edaphon.commands.run import running
-from edaphon.commands.service import Overrides
-from edaphon.written.values import instant_ns, instant_text
+from edaphon.service.service import Overrides
+from edaphon.toml_input.values import instant_ns, instant_text
 
 FACTS = """[[plot]]
 id = "P"

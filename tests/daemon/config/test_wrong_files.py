@@ -11,8 +11,8 @@ import pytest
 
 from edaphon.commands.check import examine
 from edaphon.facts import Knowledge, read_facts
-from edaphon.nouns import Sequence
-from edaphon.written import read_document
+from edaphon.model import EntryId
+from edaphon.toml_input import read_document
 
 FOLDER = Path(__file__).parent / "wrong"
 CASES = sorted(p for p in FOLDER.glob("*.toml") if not p.name.endswith(".known.toml"))
@@ -25,7 +25,7 @@ def known_before(case: Path) -> Knowledge:
         rows, complaints = read_facts(read_document(path.name, path.read_text("utf-8")))
         assert complaints == []
         for n, row in enumerate(rows, start=1):
-            knowledge = knowledge.learn(Sequence(1, n), row.fact)
+            knowledge = knowledge.learn(EntryId(1, n), row.fact)
     return knowledge
 
 

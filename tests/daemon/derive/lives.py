@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
-from collections.abc import Sequence as Several
+from collections.abc import EntryId as Several
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,9 +13,9 @@ import orjson
 
 from edaphon.config import Configuration, read_config
 from edaphon.derive import Deriver, Plan, Sources
-from edaphon.derive.meanings import FACT_KINDS
+from edaphon.derive.fact_log import FACT_KINDS
+from edaphon.derive.pipeline import Line, sources_of
 from edaphon.derive.state import State
-from edaphon.derive.step import Line, sources_of
 from edaphon.facts import (
     FactRow,
     Knowledge,
@@ -28,10 +28,10 @@ from edaphon.facts import (
 from edaphon.journal import DamagedRow, Entry, Kind
 from edaphon.journal.copies import Copies
 from edaphon.journal.guard import Aside
-from edaphon.nouns import Observations, Sequence
+from edaphon.model import EntryId, Observations
 from edaphon.series import DAY_NS, Series
 from edaphon.sinks.feed import SeriesFeed, cursor_name
-from edaphon.written import read_document
+from edaphon.toml_input import read_document
 from edaphon_drivers.payloads import pack_message
 
 __all__ = [
@@ -92,32 +92,32 @@ class MemoryJournal:
         self.shown = 0
 
     @property
-    def last(self) -> Sequence | None:
-        return Sequence(1, self.shown) if self.shown else None
+    def last(self) -> EntryId | None:
+        return EntryId(1, self.shown) if self.shown else None
 
     def after(
-        self, sequence: Sequence | None, limit: int, largest_bytes: int = 0
-    ) -> list[tuple[Sequence, Entry]]:
+        self, sequence: EntryId | None, limit: int, largest_bytes: int = 0
+    ) -> list[tuple[EntryId, Entry]]:
         start = sequence.n if sequence is not None else 0
         end = min(self.shown, start + limit)
-        return [(Sequence(1, n + 1), self.entries[n]) for n in range(start, end)]
+        return [(EntryId(1, n + 1), self.entries[n]) for n in range(start, end)]
 
-    def entry(self, sequence: Sequence) -> Entry:
+    def entry(self, sequence: EntryId) -> Entry:
         if not 0 < sequence.n <= self.shown:
             raise KeyError(sequence)
         return self.entries[sequence.n - 1]
 
-    def place_at(self, time_ns: int) -> Sequence | None:
+    def place_at(self, time_ns: int) -> EntryId | None:
         known = [n for n, e in enumerate(self.entries, 1) if e.received_ns <= time_ns]
-        return Sequence(1, known[-1]) if known else None
+        return EntryId(1, known[-1]) if known else None
 
     def scan(
         self,
         sources: Collection[str] | None = None,
         kinds: Collection[Kind] | None = None,
-        start: Sequence | None = None,
+        start: EntryId | None = None,
         on_damage: Callable[[DamagedRow], None] | None = None,
-    ) -> Iterator[tuple[Sequence, Entry]]:
+    ) -> Iterator[tuple[EntryId, Entry]]:
         for sequence, entry in self.after(start, self.shown):
             if (kinds is None or entry.kind in kinds) and (
                 sources is None or entry.source in sources
@@ -173,7 +173,7 @@ class Told:
             return
         kind = {"calibration": Kind.CALIBRATION, "mark": Kind.MARK}.get(fact.table, Kind.FACT)
         self.add(kind, "", to_payload(fact, "", "", "facts.toml", "me"))
-        self.knowledge = self.knowledge.learn(Sequence(1, len(self.entries)), fact)
+        self.knowledge = self.knowledge.learn(EntryId(1, len(self.entries)), fact)
 
 
 class MergingSink:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from edaphon.derive.chains import ALWAYS, Place
 from edaphon.derive.segments import Segment, segments_of
 from edaphon.facts import Deployment, Knowledge, fact_of
-from edaphon.nouns import Sequence
-from edaphon.written.values import instant_text
+from edaphon.model import EntryId
+from edaphon.toml_input.values import instant_text
 from edaphon_drivers.sheets import Factory, Output
 
 LONG = os.environ.get("EDAPHON_FAULTS") == "long"
@@ -197,9 +197,9 @@ def table(row: Row) -> Row:
     return {**kept, "curve": "linear", "parameters": parameters, "drift_per_year": 0.1, **units}
 
 
-def sequence(n: int) -> Sequence:
+def sequence(n: int) -> EntryId:
     """Five entries in each file of the journal."""
-    return Sequence(1 + n // 5, 1 + n % 5)
+    return EntryId(1 + n // 5, 1 + n % 5)
 
 
 def planned(knowledge: Knowledge, deployment: Deployment, texts: dict[str, str]) -> list[Segment]:

@@ -9,7 +9,8 @@ from tests.daemon.derive.lives import Life, MemoryJournal, folders, rows_of, tol
 from tests.daemon.derive.test_line import EXAMPLES, channel, streams
 from tests.daemon.derive.test_recalibrate import calibration, days_of_readings
 
-from edaphon.derive import another, known_then, values_then
+from edaphon.derive import known_then, values_then
+from edaphon.derive import projection as another
 from edaphon.journal import Entry
 
 FAR_NS = 2**61

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.daemon.derive.lives import CONFIGURATIONS, Life, MemoryJournal, Told, folders, told
 
-from edaphon.derive import deriving_again as deriver_module
+from edaphon.derive import rederive as deriver_module
 from edaphon.journal import Entry
 
 EXAMPLES = int(os.environ.get("EDAPHON_EXAMPLES", "60"))

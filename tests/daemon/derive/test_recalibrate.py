@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.daemon.derive.lives import Life, MemoryJournal, Told, folders, told
 from tests.daemon.derive.test_line import EXAMPLES, FIRST, channel, fact, instant, spans
 
-from edaphon.derive import deriving_again as deriver_module
+from edaphon.derive import rederive as deriver_module
 
 PRIMARY = [FIRST[0], FIRST[1], FIRST[2], FIRST[3], FIRST[4]]
 

@@ -15,13 +15,13 @@ from tests.daemon.derive.lives import T0, Life, MemoryJournal, Told, folders
 from tests.daemon.derive.test_line import fact
 
 from edaphon.config import read_config
-from edaphon.derive.known_then import known_then, values_then
+from edaphon.derive.as_of import known_then, values_then
 from edaphon.facts import fact_of, to_payload
 from edaphon.journal import Kind
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 from edaphon.series import Contested
-from edaphon.series.contest import contested
-from edaphon.written import read_document
+from edaphon.series.conflicts import contested
+from edaphon.toml_input import read_document
 from edaphon_drivers.payloads import Follows, Piece, pack_piece
 
 EXAMPLES = int(os.environ.get("EDAPHON_EXAMPLES", "40"))
@@ -94,7 +94,7 @@ class FileLife(Told):
 
     def piece(self, rows: list[Row], new_copy: bool = False, unended: bool = False) -> None:
         """Rows appended to the file, or those of another file under its name."""
-        place = Sequence(1, len(self.entries) + 1).number
+        place = EntryId(1, len(self.entries) + 1).number
         begins = new_copy or not self.copy
         if begins:
             self.copy, self.line, self.offset, self.unended = self.copy + 1, 1, len(HEADER), None

@@ -21,7 +21,7 @@ from tests.daemon.derive.lives import (
 from tests.daemon.derive.test_line import first, streams
 
 from edaphon.derive import Deriver, known_facts
-from edaphon.derive.sources import Sources
+from edaphon.derive.decode import Sources
 from edaphon.journal import Entry, Kind
 from edaphon.journal.guard import TRACE, Guard
 from edaphon.series import Series
@@ -186,7 +186,7 @@ def test_a_fact_that_ends_the_start_is_passed_over(
     for number in range(20):
         stream.hear("a", float(number), 1, True)
     bad = stream.entries[place - 1]
-    meanings = importlib.import_module("edaphon.derive.meanings")  # not the function of that name
+    meanings = importlib.import_module("edaphon.derive.fact_log")  # not the function of that name
     read = meanings.from_payload
 
     def harmed(payload: bytes) -> Any:

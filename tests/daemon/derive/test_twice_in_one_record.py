@@ -9,10 +9,10 @@ from tests.daemon.derive.lives import T0, Life, MemoryJournal, Told
 from tests.daemon.derive.test_line import fact
 
 from edaphon.config import read_config
-from edaphon.derive import sources
+from edaphon.derive import decode as sources
 from edaphon.journal import Kind
 from edaphon.series import Contested
-from edaphon.written import read_document
+from edaphon.toml_input import read_document
 from edaphon_drivers.payloads import Turn, pack_exchange, pack_message
 from edaphon_drivers.sdi12 import engine as sdi12
 from edaphon_drivers.simulators.lorawan import tts_v3

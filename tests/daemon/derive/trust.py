@@ -8,8 +8,8 @@ from edaphon.derive import Plan
 from edaphon.derive.plan import changed_ranges
 from edaphon.derive.segments import Segment
 from edaphon.facts import Knowledge
-from edaphon.nouns import Sequence
-from edaphon.written.values import instant_ns, instant_text
+from edaphon.model import EntryId
+from edaphon.toml_input.values import instant_ns, instant_text
 from edaphon_drivers.sheets import Factory, Output
 
 __all__ = [
@@ -106,7 +106,7 @@ START = [CHANNEL, DEPLOYED]
 
 
 def known(*rows: Row) -> Knowledge:
-    return Knowledge.of((Sequence(1, n), row) for n, row in enumerate(rows, 1))
+    return Knowledge.of((EntryId(1, n), row) for n, row in enumerate(rows, 1))
 
 
 def plan_of(*rows: Row, output: Output = T) -> Plan:

@@ -14,8 +14,8 @@ from edaphon.facts import (
     knowledge_conflicts,
     read_facts,
 )
-from edaphon.nouns import Sequence
-from edaphon.written import read_document
+from edaphon.model import EntryId
+from edaphon.toml_input import read_document
 
 CONTENT = b"%PDF a certificate"
 HASH = hashlib.sha256(CONTENT).hexdigest()
@@ -72,7 +72,7 @@ def test_a_missing_file_is_told_with_the_folder_that_was_looked_in(tmp_path, nam
 
 def test_what_was_applied_needs_its_files_no_more(tmp_path):
     found = rows(written(tmp_path, f'{{ "gone.pdf" = "{HASH}" }}'))
-    knowledge = Knowledge().learn(Sequence(1, 1), found[0].fact)
+    knowledge = Knowledge().learn(EntryId(1, 1), found[0].fact)
     assert evidence_complaints(found, knowledge) == []
     assert evidence_complaints(found, Knowledge())
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from edaphon.facts import Deployment, Knowledge, Sensor
 from edaphon.facts.swaps import contradictions, deployed_sensors, explanations
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 
 NOW = 1_790_000_000_000_000_000
 
@@ -25,7 +25,7 @@ def known(**sensors: str) -> Knowledge:
         for path, sensor in sensors.items()
     ]
     return Knowledge.of(
-        (Sequence(1, n), {"kind": fact.table, **fact.model_dump(by_alias=True, exclude_none=True)})
+        (EntryId(1, n), {"kind": fact.table, **fact.model_dump(by_alias=True, exclude_none=True)})
         for n, fact in enumerate(facts, 1)
     )
 
@@ -43,7 +43,7 @@ def test_probes_that_tell_what_is_deployed_contradict_nothing():
 def test_what_was_told_before_a_deployment_began_says_nothing_of_it():
     (rows, begin) = (known(s_a="A"), NOW - 3600 * 10**9)
     fact = rows.deployments[0].model_copy(update={"from_ns": begin, "id": "d2"})
-    knowledge = rows.learn(Sequence(2, 1), fact.model_copy(update={"supersedes": "d-s_a"}))
+    knowledge = rows.learn(EntryId(2, 1), fact.model_copy(update={"supersedes": "d-s_a"}))
     for told_ns, expected in ((begin - 1, 0), (begin, 1)):
         found = contradictions({"s/a": "N"}, knowledge, NOW, {"s/a": told_ns})
         assert len(found) == expected
@@ -91,9 +91,9 @@ def test_a_chain_that_does_not_close_is_no_swap():
 def test_a_deployment_that_has_ended_expects_nothing():
     knowledge = Knowledge.of(
         [
-            (Sequence(1, 1), {"kind": "sensor", "id": "A", "model": "meter.teros12"}),
+            (EntryId(1, 1), {"kind": "sensor", "id": "A", "model": "meter.teros12"}),
             (
-                Sequence(1, 2),
+                EntryId(1, 2),
                 {
                     "kind": "deployment",
                     "id": "d",

@@ -5,8 +5,8 @@ from pydantic import ValidationError
 
 from edaphon.facts import Calibration, FieldCheck, knowledge_conflicts, read_facts
 from edaphon.facts.knowledge import Knowledge
-from edaphon.nouns import Sequence
-from edaphon.written import read_document
+from edaphon.model import EntryId
+from edaphon.toml_input import read_document
 
 CHANNEL = '[[channel]]\nid = "t"\nquantity = "soil_temperature"\nunit = "degC"\n'
 BEFORE = """[[calibration]]
@@ -25,7 +25,7 @@ def complaints(*texts: str, known: str = "") -> list[str]:
     before, _ = read_facts(read_document("known.toml", known))
     knowledge = Knowledge()
     for n, row in enumerate(before, 1):
-        knowledge = knowledge.learn(Sequence(1, n), row.fact)
+        knowledge = knowledge.learn(EntryId(1, n), row.fact)
     rows, wrong = read_facts(read_document("f.toml", "".join(texts)))
     return [str(c) for c in (*wrong, *knowledge_conflicts(rows, knowledge, {}))]
 
@@ -64,6 +64,6 @@ def test_a_check_knows_its_visit_and_its_deviation(state, key):
 def test_checks_in_force_are_known_apart_from_calibrations():
     row = {"kind": "check", **CHECK, "state": "as found", "to": "2026-09-30T08:00:00Z"}
     again = {**row, "id": "k2", "supersedes": "k", "reading": 11.3}
-    knowledge = Knowledge.of([(Sequence(1, 1), row), (Sequence(1, 2), again)])
+    knowledge = Knowledge.of([(EntryId(1, 1), row), (EntryId(1, 2), again)])
     assert [check.id for check in knowledge.field_checks] == ["k2"]
     assert knowledge.calibrations == ()

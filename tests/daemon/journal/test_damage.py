@@ -14,9 +14,9 @@ from tests.daemon.journal.entries import SetClock, commit, journal_file, record
 from edaphon.journal import (
     DamagedRow,
     Entry,
+    EntryId,
     Journal,
     Kind,
-    Sequence,
     read_only,
     salvage,
 )
@@ -25,7 +25,7 @@ from edaphon.journal.copies import CopyFile, copies_in
 FLIPS = 250
 
 
-def sealed_journal(folder: Path, n: int = 400) -> list[tuple[Sequence, Entry]]:
+def sealed_journal(folder: Path, n: int = 400) -> list[tuple[EntryId, Entry]]:
     """A journal of one closed file, and what is in it."""
     sizes = (20, 150, 20, 6000)
     entries = [record(k, bytes([k % 251]) * sizes[k % 4]) for k in range(n)]
@@ -70,10 +70,10 @@ def test_the_service_starts_over_a_damaged_newest_file_and_keeps_it(
     with Journal.open(tmp_path, SetClock(), on_trouble=said.append) as journal:
         place = journal.append_now(record(1000))
         found = list(journal.scan())
-    assert place == Sequence(2, 2)
+    assert place == EntryId(2, 2)
     assert [(s, e.kind) for s, e in found] == [
-        (Sequence(2, 1), Kind.LOST),
-        (Sequence(2, 2), Kind.RECORD),
+        (EntryId(2, 1), Kind.LOST),
+        (EntryId(2, 2), Kind.RECORD),
     ]
     assert orjson.loads(found[0][1].payload)["number"] == 1
     assert (tmp_path / "journal-000001.sqlite.damaged-1").read_bytes() == damaged
@@ -87,7 +87,7 @@ def test_a_closed_file_that_became_something_else_is_set_aside_at_start(tmp_path
     journal_file(tmp_path).write_bytes(b"")
     with Journal.open(tmp_path, SetClock(), on_trouble=lambda text: None) as journal:
         kinds = [entry.kind for _, entry in journal.scan()]
-        assert journal.append_now(record(1)) > Sequence(2, 1)
+        assert journal.append_now(record(1)) > EntryId(2, 1)
     assert kinds == [Kind.RECORD, Kind.LOST]
     assert (tmp_path / "journal-000001.sqlite.damaged-1").exists()
 
@@ -141,9 +141,9 @@ def test_a_damaged_row_names_itself_and_reading_goes_on_behind_it(tmp_path: Path
     reader = read_only(tmp_path)
     assert reader.after(None, 100) == kept[:9]
     with pytest.raises(DamagedRow, match=r"expected the entries 1\.10 to 1\.10, got damage in"):
-        reader.after(Sequence(1, 9), 100)
+        reader.after(EntryId(1, 9), 100)
     with pytest.raises(DamagedRow):
-        reader.entry(Sequence(1, 10))
+        reader.entry(EntryId(1, 10))
     with pytest.raises(DamagedRow):
         list(reader.scan())
     told: list[DamagedRow] = []
@@ -236,5 +236,5 @@ def test_copies_whose_words_are_not_ours_stop_no_start(tmp_path: Path, payload: 
     with Journal.open(tmp_path, SetClock()) as journal:
         place = journal.append_now(record(1))
     lost = record(2)._replace(kind=Kind.LOST, payload=payload)
-    CopyFile(tmp_path).add([(place, lost), (Sequence(1, 9), lost)])
-    assert copies_in(tmp_path).entries[Sequence(1, 9)] == lost
+    CopyFile(tmp_path).add([(place, lost), (EntryId(1, 9), lost)])
+    assert copies_in(tmp_path).entries[EntryId(1, 9)] == lost

@@ -10,12 +10,12 @@ import pytest
 from tests.daemon.journal import append_forever
 from tests.daemon.journal.entries import SetClock
 
-from edaphon.journal import Journal, Kind, Sequence, read_only
+from edaphon.journal import EntryId, Journal, Kind, read_only
 
 KILLS = 20
 
 
-def killed_run(folder: Path, run: str, after_s: float) -> dict[int, Sequence]:
+def killed_run(folder: Path, run: str, after_s: float) -> dict[int, EntryId]:
     """Start the appending process, kill it, and return what it had been told is committed."""
     script = Path(append_forever.__file__)
     process = subprocess.Popen([sys.executable, script, folder, run], stdout=subprocess.PIPE)
@@ -27,7 +27,7 @@ def killed_run(folder: Path, run: str, after_s: float) -> dict[int, Sequence]:
     process.stdout.close()
     process.wait()
     whole = said[: said.rindex(b"\n")].decode().split("\n")
-    return {int(k): Sequence.of(int(n)) for k, n in (line.split() for line in whole)}
+    return {int(k): EntryId.of(int(n)) for k, n in (line.split() for line in whole)}
 
 
 @pytest.mark.timeout(120)

@@ -13,7 +13,7 @@ import pytest
 from tests.daemon.journal.entries import SetClock, commit, everything, journal_file, record
 from tests.programs import wait_until
 
-from edaphon.journal import Entry, Journal, JournalClosed, Kind, Sequence, files, read_only, writer
+from edaphon.journal import Entry, EntryId, Journal, JournalClosed, Kind, files, read_only, writer
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +58,7 @@ def test_a_full_disk_loses_nothing_and_recovers_when_there_is_room(small_disk: P
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(3_200_000))
     said: list[str] = []
-    acknowledged: list[Sequence] = []
+    acknowledged: list[EntryId] = []
     with Journal.open(small_disk, SetClock(), on_trouble=said.append) as journal:
         for k in range(2500):
             journal.append([record(k, bytes(600))], acknowledged.extend)
@@ -100,7 +100,7 @@ def test_a_refused_commit_is_tried_until_it_succeeds(
         error = sqlite3.OperationalError(code)
         error.sqlite_errorcode = sqlite3.SQLITE_IOERR
         tries = refusing(monkeypatch, 5, error)
-        assert commit(journal, [record(1)]) == [Sequence(1, 2)]
+        assert commit(journal, [record(1)]) == [EntryId(1, 2)]
         assert len(tries) == 6
         assert everything(journal) == [record(0), record(1)]
     assert [code in text for text in said] == [True, False]
@@ -114,8 +114,8 @@ def test_a_commit_that_reached_the_disk_before_its_error_is_not_written_twice(
         error = sqlite3.OperationalError("disk I/O error")
         error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
         refusing(monkeypatch, 1, error, after_commit=True)
-        assert commit(journal, [record(1), record(2)]) == [Sequence(1, 2), Sequence(1, 3)]
-        assert commit(journal, [record(3)]) == [Sequence(1, 4)]
+        assert commit(journal, [record(1), record(2)]) == [EntryId(1, 2), EntryId(1, 3)]
+        assert commit(journal, [record(3)]) == [EntryId(1, 4)]
     assert everything(read_only(tmp_path)) == [record(k) for k in range(4)]
 
 
@@ -133,8 +133,8 @@ def test_a_commit_in_doubt_that_filled_its_file_is_not_written_again_into_the_ne
         commit(journal, [record(0)])
         came_through(monkeypatch)
         large = record(1, bytes(60_000))
-        assert commit(journal, [large]) == [Sequence(1, 2)]
-        assert commit(journal, [record(2)]) == [Sequence(2, 1)]
+        assert commit(journal, [large]) == [EntryId(1, 2)]
+        assert commit(journal, [record(2)]) == [EntryId(2, 1)]
     assert everything(read_only(tmp_path)) == [record(0), large, record(2)]
 
 
@@ -160,8 +160,8 @@ def test_a_file_found_damaged_while_writing_is_left_and_the_next_begins(
         error = sqlite3.DatabaseError("database disk image is malformed")
         error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
         refusing(monkeypatch, 1, error)
-        assert commit(journal, [record(1)]) == [Sequence(2, 2)]
-        kinds = [entry.kind for _, entry in journal.after(Sequence(1, 1), 10)]
+        assert commit(journal, [record(1)]) == [EntryId(2, 2)]
+        kinds = [entry.kind for _, entry in journal.after(EntryId(1, 1), 10)]
     assert kinds == [Kind.LOST, Kind.RECORD]
     assert (tmp_path / "journal-000001.sqlite.damaged-1").exists()
 
@@ -182,7 +182,7 @@ def test_a_next_file_that_cannot_be_made_is_tried_again(
     ) as journal:
         commit(journal, [record(0)])
         monkeypatch.setattr(files.OpenFile, "create", staticmethod(create))
-        assert commit(journal, [record(1)]) == [Sequence(2, 1)]
+        assert commit(journal, [record(1)]) == [EntryId(2, 1)]
     assert tries == [2, 2, 2, 2]
     assert journal_file(tmp_path).stat().st_mode & 0o222 == 0
 

@@ -11,7 +11,7 @@ import pytest
 from tests.daemon.derive.lives import Life, MemoryJournal, Told, folders
 from tests.daemon.derive.test_line import first
 
-from edaphon.nouns import Channel, Observations
+from edaphon.model import Channel, Observations
 from edaphon.series import DAY_NS, Series, Withdrawal
 from edaphon.series.store import Store
 from edaphon.sinks.feed import SeriesFeed

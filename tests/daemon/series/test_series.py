@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edaphon.nouns import Channel, Observations
+from edaphon.model import Channel, Observations
 from edaphon.series import DAY_NS, Series, WrongFile
-from edaphon.series import change as change_module
+from edaphon.series import changes as change_module
 from edaphon.sinks.feed import SeriesFeed, cursor_name
 
 TEXTS = {"d1": "{}", "d2": "{}"}

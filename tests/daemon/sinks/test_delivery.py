@@ -26,7 +26,7 @@ from tests.programs import wait_until
 
 from edaphon.clock import SystemClock
 from edaphon.journal import SetAside, StateFile
-from edaphon.nouns import Observations
+from edaphon.model import Observations
 from edaphon.sinks.delivery import Batch, Delivery, State, wait_s
 from edaphon.sinks.influxdb import Settings, open_sink
 from edaphon.sinks.offers import AsidePoints

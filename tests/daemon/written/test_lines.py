@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edaphon.written import read_document
-from edaphon.written.models import toml_text
+from edaphon.toml_input import read_document
+from edaphon.toml_input.models import toml_text
 
 TEXT = '''\
 # a comment with [brackets] and "quotes"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
-from edaphon.written.values import (
+from edaphon.toml_input.values import (
     Depth,
     Secret,
     about_text,

@@ -27,7 +27,7 @@ from edaphon.network.deadline import Deadline, dial, ended_at, tls_context
 from edaphon.network.loopback import is_loopback
 from edaphon.network.requests import tls_trouble
 from edaphon.network.secrets import Secrets
-from edaphon.written.values import AbsolutePath, Secret, Table, wrong
+from edaphon.toml_input.values import AbsolutePath, Secret, Table, wrong
 
 __all__ = ["Email", "Settings", "doubts", "mail", "open_receiver"]
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from edaphon.alerts.message import Message, Occasion, Receiver, Refused
 from edaphon.config import Broker, Configuration, Notify, Secret
 from edaphon.config.parts import Parts
-from edaphon.written.values import revealed
+from edaphon.toml_input.values import revealed
 
 __all__ = [
     "WHOLE_S",

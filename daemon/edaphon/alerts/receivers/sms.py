@@ -12,7 +12,7 @@ from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, Taken, secr
 from edaphon.config.parts import Parts
 from edaphon.network.deadline import Deadline
 from edaphon.network.secrets import Secrets
-from edaphon.written.values import Secret, Table, wrong
+from edaphon.toml_input.values import Secret, Table, wrong
 from edaphon_drivers.talk import Ask, Talk, is_ended
 
 if TYPE_CHECKING:

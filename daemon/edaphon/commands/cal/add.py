@@ -11,13 +11,13 @@ from edaphon.commands.cal.evidence import Paper, papers_beside, put
 from edaphon.commands.cal.options import as_options, calibration_row, check_row
 from edaphon.commands.cal.text import as_row
 from edaphon.commands.check import usual_file
-from edaphon.commands.known import told_in
-from edaphon.commands.layout import Layout
 from edaphon.commands.new_files import write_new
-from edaphon.commands.storage import Configured, Storage, configured, fail
 from edaphon.facts import Knowledge, knowledge_conflicts, new_rows, read_facts
 from edaphon.printer import show_json, show_lines
-from edaphon.written import Complaint, read_document
+from edaphon.storage.access import Configured, Storage, configured, fail
+from edaphon.storage.entered_facts import told_in
+from edaphon.storage.paths import Layout
+from edaphon.toml_input import Complaint, read_document
 from edaphon_calibration.curves import curve as curve_named
 
 __all__ = ["add"]

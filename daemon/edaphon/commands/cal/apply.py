@@ -11,8 +11,8 @@ from edaphon.commands.apply import (
     enter,
     new_facts,
 )
-from edaphon.commands.known import told_in
-from edaphon.commands.storage import open_storage
+from edaphon.storage.access import open_storage
+from edaphon.storage.entered_facts import told_in
 
 __all__ = ["put_in_force"]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from edaphon.commands.storage import fail
-from edaphon.written.reading import read_bytes
+from edaphon.storage.access import fail
+from edaphon.toml_input.reading import read_bytes
 
 __all__ = ["Paper", "papers_beside", "put"]
 

@@ -17,9 +17,9 @@ from edaphon.commands.cal.plot import fit_svg
 from edaphon.commands.cal.points import BadPoints, Points, read_points
 from edaphon.commands.cal.text import Fitted, as_table, as_toml, complaints
 from edaphon.commands.new_files import write_new, write_own
-from edaphon.commands.panel import PICTURE
-from edaphon.commands.storage import fail
 from edaphon.printer import show_json, show_text
+from edaphon.storage.access import fail
+from edaphon.svg import PICTURE
 from edaphon_calibration.curves import Curve
 from edaphon_calibration.curves import curve as curve_named
 from edaphon_calibration.errors import CalibrationError, FitError, UnknownCurve, suggestion

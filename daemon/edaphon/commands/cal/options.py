@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any
 
-from edaphon.commands.storage import fail
-from edaphon.written import Complaint
+from edaphon.storage.access import fail
+from edaphon.toml_input import Complaint
 from edaphon_calibration.curves import curve as curve_named
 from edaphon_calibration.errors import UnknownCurve, suggestion
 

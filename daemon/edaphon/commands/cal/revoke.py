@@ -8,10 +8,10 @@ from edaphon.commands.apply import Config, DryRun, Json, NoWait, Way, Who, enter
 from edaphon.commands.cal.list import state_of
 from edaphon.commands.cal.show import found_in
 from edaphon.commands.cal.text import as_row
-from edaphon.commands.known import Told, told_in
-from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.facts import FactRow, knowledge_conflicts, read_facts
-from edaphon.written import read_document
+from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.entered_facts import Told, told_in
+from edaphon.toml_input import read_document
 
 __all__ = ["revoke"]
 

@@ -15,16 +15,16 @@ import typer
 from edaphon.commands.cal.list import KINDS, sheet_says, state_of
 from edaphon.commands.cal.show_text import lines_of
 from edaphon.commands.cal.text import as_row
-from edaphon.commands.keeping import kept_evidence
-from edaphon.commands.known import Entered, Told, told_in
-from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.derive import ALWAYS
 from edaphon.derive.segments import Segment
 from edaphon.facts import Calibration, Fact, FactoryCurve, FieldCheck, pin_of, table_of
 from edaphon.journal import read_only
 from edaphon.printer import show_json, show_lines
-from edaphon.written.reading import read_bytes
-from edaphon.written.values import instant_text
+from edaphon.service.submit import kept_evidence
+from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.entered_facts import Entered, Told, told_in
+from edaphon.toml_input.reading import read_bytes
+from edaphon.toml_input.values import instant_text
 from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.curves import curve, curve_names
 from edaphon_calibration.errors import suggestion

@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any
 
 from edaphon.facts import Knowledge, knowledge_conflicts, read_facts
-from edaphon.written import Complaint, read_document
+from edaphon.toml_input import Complaint, read_document
 from edaphon_calibration.curves import curve
 from edaphon_calibration.fit import FitResult
 

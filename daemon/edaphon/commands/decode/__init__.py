@@ -12,9 +12,9 @@ from edaphon.commands import check
 from edaphon.commands.check import usual_file
 from edaphon.commands.decode.payload import expect_address, held, lines_of, readings_of
 from edaphon.commands.decode.typed import Unclear
-from edaphon.commands.storage import configured, fail
 from edaphon.config import why_impossible, within_physics
 from edaphon.printer import show_error, show_error_text, show_json, show_line, show_lines, visible
+from edaphon.storage.access import configured, fail
 from edaphon_calibration.chain import apply_chain, prepare_step
 from edaphon_calibration.errors import suggestion
 from edaphon_calibration.units import SAME

@@ -10,14 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.commands.bench.verbs import SDI12_KINDS
-from edaphon.commands.bench.way import opened_bench
-from edaphon.commands.control import DaemonRefuses
 from edaphon.commands.scan.heard import broker_rows
 from edaphon.commands.scan.ports import port_rows
-from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.config import Bus, Configuration, ScheduledSource
 from edaphon.printer import overwrite, show_json, show_line
+from edaphon.service.line_tools.access import opened_bench
+from edaphon.service.line_tools.verbs import SDI12_KINDS
+from edaphon.service.socket import DaemonRefuses
+from edaphon.storage.access import Storage, fail, open_storage
 
 __all__ = ["scan"]
 

@@ -9,8 +9,8 @@ import orjson
 
 from edaphon.config import Configuration, JsonSource, LorawanSource
 from edaphon.journal import Kind, read_only
-from edaphon.nouns import Sequence
-from edaphon.written.values import instant_text
+from edaphon.model import EntryId
+from edaphon.toml_input.values import instant_text
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import check_unit
@@ -72,7 +72,7 @@ def _messages(journal: Path, name: str) -> Iterator[tuple[int, Message]]:
     last = reader.last
     if last is None:
         return
-    start = Sequence(last.file, max(0, last.n - LATELY))
+    start = EntryId(last.file, max(0, last.n - LATELY))
     found = reader.scan({name}, {Kind.RECORD}, start, on_damage=lambda _: None)
     for _, entry in found:
         try:
