@@ -292,7 +292,7 @@ def test_the_end_of_the_program_waits_for_no_codec_and_refuses_no_uplink():
 def test_no_process_outlives_a_killed_service(act: str):
     program = (
         "import threading, time\n"
-        "from edaphon_drivers.codec_pool import pool\n"
+        "from edaphon_drivers.codec_process import pool\n"
         "from edaphon_drivers.codec_process import Script, engine_folder\n"
         "from edaphon_drivers.javascript_frame import FRAME\n"
         "def call(text):\n"

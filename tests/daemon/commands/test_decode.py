@@ -11,8 +11,7 @@ from tests.own_sheets import OWN_SHEETS
 
 from edaphon.commands import main
 from edaphon.commands.record import escaped
-from edaphon_drivers.modbus.crc import with_crc
-from edaphon_drivers.sdi12.crc import crc_characters
+from edaphon_drivers.checksums import crc_characters, with_crc
 from edaphon_drivers.simulators.lorawan import chirpstack_v4, tts_v3
 from edaphon_drivers.simulators.mqtt_messages import chirpstack_v3, helium
 

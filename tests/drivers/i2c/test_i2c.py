@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edaphon_drivers.checksums import crc8_sensirion
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer, Refused
 from edaphon_drivers.i2c import (
     address_trouble,
-    crc8,
     decode_exchange,
     decode_identity,
     identify,
@@ -39,7 +39,7 @@ def answered(data, sheet=SCD4X):
 
 def word(number):
     data = number.to_bytes(2, "big")
-    return data + bytes([crc8(data)])
+    return data + bytes([crc8_sensirion(data)])
 
 
 @pytest.mark.parametrize("path", sorted(TRANSCRIPTS.glob("*.txt")), ids=lambda path: path.stem)

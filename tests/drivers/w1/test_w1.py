@@ -155,12 +155,12 @@ def test_any_bytes_in_a_slave_file_give_a_fault(data):
 
 @given(st.binary(min_size=8, max_size=8), st.sampled_from(["maxim.ds18b20", "maxim.ds18s20"]))
 def test_any_scratchpad_gives_a_number_in_range_or_none(pad, model):
-    from edaphon_drivers.w1 import crc8
+    from edaphon_drivers.checksums import crc8_maxim
 
-    shown = " ".join(f"{byte:02x}" for byte in [*pad, crc8(pad)])
+    shown = " ".join(f"{byte:02x}" for byte in [*pad, crc8_maxim(pad)])
     for millis in (0, 12500, 85000):
         try:
-            text = f"{shown} : crc={crc8(pad):02x} YES\n{shown} t={millis}\n".encode()
+            text = f"{shown} : crc={crc8_maxim(pad):02x} YES\n{shown} t={millis}\n".encode()
             (reading,) = decoded(text, load_sheet(model))
         except Garbled:
             continue

@@ -97,7 +97,7 @@ class Sms:
 
     def _attempt(self, message: Message, pin: str) -> Later | Refused | None:
         from edaphon_drivers.faults import Fault
-        from edaphon_drivers.gsm.modem import WrongPin
+        from edaphon_drivers.gsm import WrongPin
         from edaphon_drivers.links.serial import SerialLink, SerialOptions
 
         deadline = Deadline(WHOLE_S)
@@ -122,7 +122,7 @@ class Sms:
     ) -> Later | Refused | None:
         """All numbers; one that is refused does not keep the others from it."""
         from edaphon_drivers.faults import Refused as Never
-        from edaphon_drivers.gsm.modem import WrongPin, send_text
+        from edaphon_drivers.gsm import WrongPin, send_text
 
         refused = []
         for number in self._settings.to:
