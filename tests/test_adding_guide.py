@@ -21,7 +21,7 @@ from edaphon.derive.decode import Sources
 from edaphon.journal import Entry, Kind
 from edaphon_drivers import smart_home as message_keys
 from edaphon_drivers.ascii import sheet as ascii_keys
-from edaphon_drivers.engines import engine, sheet_troubles
+from edaphon_drivers.engines import engine, sheet_errors
 from edaphon_drivers.files import sheet as file_keys
 from edaphon_drivers.lorawan import codec_names
 from edaphon_drivers.modbus import table as modbus_keys
@@ -189,7 +189,7 @@ def test_the_ascii_instrument_of_the_guide_takes_twenty_lines_at_most() -> None:
 def test_the_sheet_for_contributors_is_the_owners_sheet() -> None:
     model = tomllib.loads(example("ascii").toml)["model"]["acme.x"]
     sheet = parse_sheet("acme.x", tomllib.loads(example("sheet").toml))
-    assert list(sheet_troubles(sheet)) == []
+    assert list(sheet_errors(sheet)) == []
     assert sheet == parse_sheet("acme.x", {**model, "checked": "maker's document"})
 
 

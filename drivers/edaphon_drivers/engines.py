@@ -33,11 +33,11 @@ class Engine(Protocol):
         """Who answered; None when the exchange does not say."""
         ...
 
-    def address_trouble(self, address: str) -> str:
+    def address_error(self, address: str) -> str:
         """What would be right; "" for an address of this protocol."""
         ...
 
-    def sheet_troubles(self, sheet: Sheet) -> Iterator[str]:
+    def sheet_errors(self, sheet: Sheet) -> Iterator[str]:
         """What is wrong in a sheet, one sentence for each error; nothing for a good one."""
         ...
 
@@ -49,12 +49,12 @@ def engine(name: str) -> Engine:
     return cast(Engine, ENGINES.load(name))
 
 
-def sheet_troubles(sheet: Sheet) -> Iterator[str]:
+def sheet_errors(sheet: Sheet) -> Iterator[str]:
     """What is wrong in a sheet, in words; nothing for one that can be used."""
     if sheet.engine not in ENGINES.names():
         yield f"engine is one of {', '.join(ENGINES.names())}, not {sheet.engine!r}"
     else:
-        yield from cast(Engine, ENGINES.load(sheet.engine)).sheet_troubles(sheet)
+        yield from cast(Engine, ENGINES.load(sheet.engine)).sheet_errors(sheet)
 
 
 def completed(sheet: Sheet, settings: Mapping[str, Any]) -> Sheet:

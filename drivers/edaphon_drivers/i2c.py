@@ -87,7 +87,7 @@ def _step(table: Mapping[str, Any]) -> Step:
     )
 
 
-def sheet_troubles(sheet: Sheet) -> Iterator[str]:
+def sheet_errors(sheet: Sheet) -> Iterator[str]:
     """What is wrong in the table, in words."""
     if not isinstance(sheet.frame.get("read"), Mapping):
         yield "frame.read is missing: the command and the words of the measurement"
@@ -199,7 +199,7 @@ def decode_identity(turns: Iterable[Turn], sheet: Sheet) -> Identity | None:
     return Identity(vendor, model, serial=serial, settings=said)
 
 
-def address_trouble(address: str) -> str:
+def address_error(address: str) -> str:
     if _ADDRESS.fullmatch(address) and 8 <= int(address, 0 if "x" in address else 10) <= 0x77:
         return ""
     return "expected a 7-bit address from 0x08 to 0x77, such as 0x62 or 98"
@@ -266,6 +266,6 @@ def _read_step(sheet: Sheet) -> Step:
 
 
 def _number(address: str) -> int:
-    if trouble := address_trouble(address):
+    if trouble := address_error(address):
         raise Refused(trouble, address)
     return int(address, 0 if "x" in address else 10)

@@ -26,7 +26,7 @@ _TIME_FORMS = ("rfc3339", "s", "ms", "ns")
 _OFFSET = re.compile(r"[+-]\d\d:\d\d", re.ASCII)
 
 
-def sheet_troubles(sheet: Sheet) -> Iterator[str]:
+def sheet_errors(sheet: Sheet) -> Iterator[str]:
     """Every trouble, none for a good sheet."""
     form = sheet.frame.get("form", "json")
     if form not in _KEYS:

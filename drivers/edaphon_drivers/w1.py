@@ -120,13 +120,13 @@ def decode_identity(turns: Iterable[Turn], sheet: Sheet) -> Identity | None:
     return Identity(model=_FAMILIES.get(address[:2], ""), serial=address, settings=settings)
 
 
-def address_trouble(address: str) -> str:
+def address_error(address: str) -> str:
     if _ADDRESS.fullmatch(address):
         return ""
     return "expected an identity as in /sys/bus/w1/devices, such as 28-0316a2795cff"
 
 
-def sheet_troubles(sheet: Sheet) -> Iterator[str]:
+def sheet_errors(sheet: Sheet) -> Iterator[str]:
     form, families = sheet.frame.get("form"), sheet.frame.get("families")
     if form not in FORMS:
         yield f"frame.form is one of {', '.join(FORMS)}, not {form!r}"
@@ -156,7 +156,7 @@ def _last_good(turns: Iterable[Turn], sheet: Sheet) -> tuple[Found, str]:
 
 def _check_family(address: str, sheet: Sheet) -> None:
     """A DS18S20 read as a DS18B20 would give a plausible, wrong temperature."""
-    if address_trouble(address) or address[:2] not in sheet.frame["families"]:
+    if address_error(address) or address[:2] not in sheet.frame["families"]:
         families = " or ".join(sheet.frame["families"])
         raise Refused(f"an identity of family {families} for {sheet.model}", address)
 

@@ -7,7 +7,7 @@ from edaphon_drivers.ascii.decode import Said, exchanges, said_lines
 from edaphon_drivers.ascii.decode import decode_exchange as decode_exchange
 from edaphon_drivers.ascii.decode import decode_stream as decode_stream
 from edaphon_drivers.ascii.sheet import Frame, Identification, frame_of
-from edaphon_drivers.ascii.sheet import sheet_troubles as sheet_troubles
+from edaphon_drivers.ascii.sheet import sheet_errors as sheet_errors
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Identity
@@ -123,7 +123,7 @@ def _spelled(command: str, address: str) -> bytes:
 _LONGEST_ADDRESS = 16
 
 
-def address_trouble(address: str) -> str:
+def address_error(address: str) -> str:
     """ "" for an address; many instruments have none."""
     if len(address) <= _LONGEST_ADDRESS and all("!" <= c <= "~" for c in address):
         return ""

@@ -330,7 +330,7 @@ _IDENTITY_KEYS: dict[str, Test] = {
 }
 
 
-def sheet_troubles(sheet: Sheet) -> Iterator[str]:
+def sheet_errors(sheet: Sheet) -> Iterator[str]:
     """Nothing for a sheet that can be used."""
     frame = sheet.frame
     if not sheet.outputs:
@@ -538,7 +538,7 @@ def frame_of(sheet: Sheet) -> Frame:
 
 
 def _read(sheet: Sheet) -> Frame:
-    trouble = next(iter(sheet_troubles(sheet)), "")
+    trouble = next(iter(sheet_errors(sheet)), "")
     if trouble:
         raise Refused("a sheet without mistakes", trouble, sheet.model)
     table = sheet.frame

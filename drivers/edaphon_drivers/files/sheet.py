@@ -123,7 +123,7 @@ _MOST_KNOWN = 256
 
 
 def read_layout(sheet: Sheet) -> Layout:
-    """Raises Refused for a frame that `sheet_troubles` complains about."""
+    """Raises Refused for a frame that `sheet_errors` complains about."""
     known = _known.get(id(sheet))
     if known is None:
         try:
@@ -431,7 +431,7 @@ _KEYS = {
 }
 
 
-def sheet_troubles(sheet: Sheet) -> Iterator[str]:
+def sheet_errors(sheet: Sheet) -> Iterator[str]:
     frame = sheet.frame
     for key in sorted(frame.keys() - _KEYS):
         yield f"frame.{key} is unknown; known are {', '.join(sorted(_KEYS))}"

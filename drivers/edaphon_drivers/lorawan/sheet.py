@@ -74,7 +74,7 @@ _ROWS = {
 }
 
 
-def sheet_troubles(sheet: Sheet) -> Iterator[str]:
+def sheet_errors(sheet: Sheet) -> Iterator[str]:
     """One sentence for each; nothing for a sheet that its codec can work with."""
     codec = sheet.frame.get("codec")
     if codec not in codec_names():

@@ -33,7 +33,7 @@ from edaphon_drivers.modbus.frame import (
     without_echo,
 )
 from edaphon_drivers.modbus.table import Read, plan_of
-from edaphon_drivers.modbus.table import sheet_troubles as sheet_troubles
+from edaphon_drivers.modbus.table import sheet_errors as sheet_errors
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Ask, Asking, Pause, Talk, Until
 
@@ -181,7 +181,7 @@ def identify(address: str, sheet: Sheet, asking: Asking) -> Talk[None] | None:
     return _identify(address, sheet, asking)
 
 
-def address_trouble(address: str) -> str:
+def address_error(address: str) -> str:
     """What would be right; "" for an address of a unit. 0 is a broadcast, which nobody answers."""
     if address.isascii() and address.isdecimal() and 1 <= int(address[:9]) <= _HIGHEST_UNIT:
         return "" if address == str(int(address)) else f"written as {int(address)}"
@@ -195,6 +195,6 @@ def _identify(address: str, sheet: Sheet, asking: Asking) -> Talk[None]:
 
 
 def _line(address: str, asking: Asking) -> Line:
-    if trouble := address_trouble(address):
+    if trouble := address_error(address):
         raise Refused(trouble, address)
     return Line(int(address), asking)

@@ -148,7 +148,7 @@ def plan_of(sheet: Sheet) -> Plan:
     return plan
 
 
-def sheet_troubles(sheet: Sheet) -> Iterator[str]:
+def sheet_errors(sheet: Sheet) -> Iterator[str]:
     """What is wrong in the table, one sentence for each row; nothing when all is well."""
     filled: set[str] = set()
     for name in ("read", "identity"):

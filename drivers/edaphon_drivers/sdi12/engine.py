@@ -50,14 +50,14 @@ def decode_identity(turns: Iterable[Turn], sheet: Sheet) -> Identity | None:
     return _read(columns, str(sheet.frame.get("identity", "")), settings)
 
 
-def address_trouble(address: str) -> str:
+def address_error(address: str) -> str:
     """ "" or what would be right."""
     if re.fullmatch("[0-9A-Za-z]", address):
         return ""
     return "one character 0-9, A-Z or a-z"
 
 
-def sheet_troubles(sheet: Sheet) -> Iterator[str]:
+def sheet_errors(sheet: Sheet) -> Iterator[str]:
     """What is wrong in an SDI-12 sheet, in words."""
     if not sheet.commands:
         yield "expected at least one [[command]] with send and outputs, found none"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from edaphon_drivers.lorawan.sheet import sheet_troubles
+from edaphon_drivers.lorawan.sheet import sheet_errors
 from edaphon_drivers.sheets import load_sheet, model_names, parse_sheet
 
 OUTPUTS = [
@@ -15,7 +15,7 @@ OUTPUTS = [
 
 def troubles(frame: dict[str, Any]) -> list[str]:
     table = {"title": "", "engine": "lorawan", "checked": "", "source": "", "output": OUTPUTS}
-    return list(sheet_troubles(parse_sheet("mine", {**table, "frame": frame})))
+    return list(sheet_errors(parse_sheet("mine", {**table, "frame": frame})))
 
 
 def channel(**number: Any) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def channel(**number: Any) -> dict[str, Any]:
     "model", [name for name in model_names() if load_sheet(name).engine == "lorawan"]
 )
 def test_nothing_is_wrong_in_the_sheets_that_come_along(model: str) -> None:
-    assert list(sheet_troubles(load_sheet(model))) == []
+    assert list(sheet_errors(load_sheet(model))) == []
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ import edaphon_drivers.simulators.modbus as simulator
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
 from edaphon_drivers.modbus import engine as modbus
 from edaphon_drivers.modbus.engine import (
-    address_trouble,
+    address_error,
     decode_exchange,
     decode_identity,
     measure,
-    sheet_troubles,
+    sheet_errors,
 )
 from edaphon_drivers.modbus.frame import tcp_frame
 from edaphon_drivers.payloads import Turn, pack_exchange, unpack_exchange
@@ -297,20 +297,20 @@ def test_each_question_over_tcp_has_another_number():
 
 @pytest.mark.parametrize("address", ["1", "97", "247", "253", "254"])
 def test_addresses_of_units_are_right(address):
-    assert address_trouble(address) == ""
+    assert address_error(address) == ""
 
 
 @pytest.mark.parametrize(
     "address", ["", "0", "255", "256", "0x61", "0XFE", "01", "-1", "1.0", "a", "٣", "9" * 30]
 )
 def test_other_addresses_are_refused_in_words(address):
-    assert address_trouble(address)
+    assert address_error(address)
     with pytest.raises(Refused):
         next(measure(address, _SEN0601, Asking()))
 
 
 def test_a_hexadecimal_address_is_explained():
-    assert "97 for 0x61" in address_trouble("0x61")
+    assert "97 for 0x61" in address_error("0x61")
 
 
 @pytest.mark.parametrize(
@@ -337,7 +337,7 @@ def test_a_hexadecimal_address_is_explained():
     ],
 )
 def test_a_wrong_table_is_told_in_words(read, words):
-    troubles = list(sheet_troubles(_sheet(read)))
+    troubles = list(sheet_errors(_sheet(read)))
     assert any(words in trouble for trouble in troubles), troubles
 
 
@@ -346,7 +346,7 @@ def test_a_table_that_is_none_is_told_in_words():
         sheet = _sheet({})
         sheet.frame.clear()
         sheet.frame.update(frame)
-        assert list(sheet_troubles(sheet))
+        assert list(sheet_errors(sheet))
 
 
 @given(
@@ -368,12 +368,12 @@ def test_any_table_of_an_owner_gives_words_and_no_exception(row):
     sheet = _sheet({})
     for name in ("read", "identity"):
         sheet.frame[name] = row if name == "read" else [row]
-    assert all(isinstance(trouble, str) for trouble in sheet_troubles(sheet))
+    assert all(isinstance(trouble, str) for trouble in sheet_errors(sheet))
 
 
 @pytest.mark.parametrize("name", [n for n in model_names() if load_sheet(n).engine == "modbus"])
 def test_the_sheets_that_come_along_have_right_tables(name):
-    assert list(sheet_troubles(load_sheet(name))) == []
+    assert list(sheet_errors(load_sheet(name))) == []
 
 
 def test_the_simulator_of_modbus_imports_nothing_of_the_runtime_code():

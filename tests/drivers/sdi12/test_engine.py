@@ -244,12 +244,12 @@ def test_an_older_probe_tells_nothing_of_its_values():
 
 @pytest.mark.parametrize("address", list("0a9Z"))
 def test_an_address_of_the_standard_is_no_trouble(address):
-    assert engine.address_trouble(address) == ""
+    assert engine.address_error(address) == ""
 
 
 @pytest.mark.parametrize("address", ["", "?", "10", "é", "!"])
 def test_any_other_address_is_named(address):
-    assert "0-9, A-Z or a-z" in engine.address_trouble(address)
+    assert "0-9, A-Z or a-z" in engine.address_error(address)
 
 
 @pytest.mark.parametrize(
@@ -266,18 +266,18 @@ def test_any_other_address_is_named(address):
     ],
 )
 def test_what_is_wrong_in_a_sheet_is_said_in_words(commands, frame, words):
-    assert any(words in trouble for trouble in engine.sheet_troubles(_sheet(commands, frame)))
+    assert any(words in trouble for trouble in engine.sheet_errors(_sheet(commands, frame)))
 
 
 def test_a_sheet_without_commands_is_no_sheet():
-    troubles = engine.sheet_troubles(replace(_sheet([("M", 1)]), commands=()))
+    troubles = engine.sheet_errors(replace(_sheet([("M", 1)]), commands=()))
     assert "at least one" in next(troubles)
 
 
 def test_outputs_that_no_command_gives_or_that_nobody_knows_are_named():
     sheet = _sheet([("M", 2)])
     lost = replace(sheet, commands=(replace(sheet.commands[0], outputs=("v1", "x", "v1")),))
-    troubles = "\n".join(engine.sheet_troubles(lost))
+    troubles = "\n".join(engine.sheet_errors(lost))
     assert "'v2' is given by no command" in troubles
     assert "'x', and no [[output]]" in troubles
     assert "'v1' stands twice" in troubles

@@ -15,12 +15,12 @@ from edaphon_drivers.simulators.w1 import FAULTS, SimulatedThermometers
 from edaphon_drivers.talk import Asking, Timing
 from edaphon_drivers.transcript import Expected, play, read_transcript
 from edaphon_drivers.w1 import (
-    address_trouble,
+    address_error,
     decode_exchange,
     decode_identity,
     identify,
     measure,
-    sheet_troubles,
+    sheet_errors,
 )
 
 TRANSCRIPTS = Path(__file__).parent.parent / "transcripts" / "w1"
@@ -175,9 +175,9 @@ def test_a_ds18s20_is_never_read_as_a_ds18b20():
 
 
 def test_a_1_wire_address_is_an_identity():
-    assert address_trouble(ROM) == ""
+    assert address_error(ROM) == ""
     for wrong in ("", "28", "28-0316A2795CFF", "28.0316a2795cff", ROM + "\n"):
-        assert "28-0316a2795cff" in address_trouble(wrong)
+        assert "28-0316a2795cff" in address_error(wrong)
 
 
 def test_an_identity_needs_a_good_file():
@@ -186,7 +186,7 @@ def test_an_identity_needs_a_good_file():
 
 
 def test_the_troubles_of_a_1_wire_sheet_are_said():
-    assert list(sheet_troubles(SHEET)) == []
+    assert list(sheet_errors(SHEET)) == []
     wrong = parse_sheet(
         "own.t",
         {
@@ -198,4 +198,4 @@ def test_the_troubles_of_a_1_wire_sheet_are_said():
             "output": [],
         },
     )
-    assert len(list(sheet_troubles(wrong))) == 3
+    assert len(list(sheet_errors(wrong))) == 3
