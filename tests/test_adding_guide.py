@@ -229,15 +229,15 @@ def in_sheets(*engines: str) -> set[str]:
 KNOWN: Mapping[str, set[str]] = {
     "Any model": {*keys(Output), *keys(Sheet)} - {"meaning", "model", "outputs", "commands"},
     "An ASCII instrument": {
-        *ascii_keys._FRAME_KEYS,
-        *ascii_keys._IDENTITY_KEYS,
+        *ascii_keys.AsciiTable.model_fields,
+        *ascii_keys.IdentityTable.model_fields,
     },
     "An SDI-12 probe": {*sdi12_keys._KNOWN, "send", "outputs"},
     "A Modbus probe": {
-        *modbus_keys._READ_KEYS,
-        *keys(modbus_keys.Item),
-        *keys(modbus_keys.State),
-        *keys(modbus_keys.Wait),
+        *modbus_keys.ReadTable.model_fields,
+        *modbus_keys.Item.model_fields,
+        *modbus_keys.State.model_fields,
+        *modbus_keys.Wait.model_fields,
     },
     "A logger's file": {*file_keys._KEYS, *(f"time.{key}" for key in file_keys.TIME_KEYS)}
     - {"time"},

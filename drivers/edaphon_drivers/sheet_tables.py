@@ -1,11 +1,11 @@
 """Tables of model sheets as typed, frozen models; what is wrong in one comes as plain sentences."""
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
-from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar, get_args
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Generic, NamedTuple, TypeVar, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -13,6 +13,7 @@ from pydantic import (
     Strict,
     ValidationError,
 )
+from pydantic_core import PydanticCustomError
 
 from edaphon_drivers.faults import Refused
 from edaphon_drivers.readings import Status
@@ -39,11 +40,32 @@ Name = Annotated[str, Field(pattern=r"\S")]
 StatusWord = Annotated[Status, Strict(False)]
 
 
-def _listed(value: Any) -> Any:
+def whole(least: int, most: int) -> Any:
+    """A field with a whole number of that range."""
+    return Field(None, ge=least, le=most, description=f"a whole number from {least} to {most}")
+
+
+def one_of(known: Iterable[str]) -> str:
+    return f"one of {', '.join(known)}"
+
+
+def listed(value: Any) -> Any:
+    """One value, or a list of such, as a list."""
     return value if isinstance(value, list | tuple) else [value]
 
 
-Texts = Annotated[ListOf[Annotated[str, Field(min_length=1)]], BeforeValidator(_listed)]
+def that(is_right: Callable[[Any], object]) -> AfterValidator:
+    """A further condition of a field; its description says what is right."""
+
+    def check(value: Any) -> Any:
+        if not is_right(value):
+            raise PydanticCustomError("wrong", "wrong")
+        return value
+
+    return AfterValidator(check)
+
+
+Texts = Annotated[ListOf[Annotated[str, Field(min_length=1)]], BeforeValidator(listed)]
 
 
 class TableError(NamedTuple):
@@ -54,7 +76,8 @@ class TableError(NamedTuple):
     right: str
 
     def __str__(self) -> str:
-        return f"{self.found}; {self.right}" if self.right else self.found
+        mark = ", " if self.right.startswith("not ") else "; "
+        return f"{self.found}{mark}{self.right}" if self.right else self.found
 
 
 def errors_in(
@@ -105,7 +128,7 @@ def _table_error(
     place, whole = place[:depth], table
     for key in place:
         table = table[key]
-    found = f"{_label(place, whole, *style)} is {right or 'a table'}"
+    found = f"{_label(place, whole, *style)} is {right}"
     return TableError(place, found, f"not {written(table)}")
 
 
@@ -136,7 +159,7 @@ def _fields_at(model: Any, place: tuple[str | int, ...]) -> tuple[list[str], str
     for n, key in enumerate(place, 1):
         inside = _fields(model)
         if inside and isinstance(key, int):
-            depth = n
+            right, depth = "a table", n
         elif inside:
             fields = inside
             if str(key) in inside:
@@ -176,20 +199,23 @@ def _toml(value: Any) -> str:
     return "nothing" if value is None else str(value)
 
 
-def per_sheet(read: Callable[["Sheet"], T]) -> Callable[["Sheet"], T]:
-    """`read` once for each sheet. A sheet holds tables, so it is known by its id, and held."""
-    known: dict[int, tuple[Sheet, T]] = {}
+class PerSheet(Generic[T]):
+    """A function of a sheet, run once for each; a sheet holds tables, so its id is the key."""
 
-    @wraps(read)
-    def known_or_read(sheet: "Sheet") -> T:
-        found = known.get(id(sheet))
+    def __init__(self, read: Callable[["Sheet"], T]) -> None:
+        self._read = read
+        self._known: dict[int, tuple[Sheet, T]] = {}  # holding the sheet keeps its id
+
+    def __call__(self, sheet: "Sheet") -> T:
+        found = self._known.get(id(sheet))
         if found is None:
-            if len(known) >= _MOST_KNOWN:
-                known.clear()
-            found = known[id(sheet)] = sheet, read(sheet)
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            found = self._known[id(sheet)] = sheet, self._read(sheet)
         return found[1]
 
-    return known_or_read
+    def forget(self) -> None:
+        self._known.clear()
 
 
 Frame = TypeVar("Frame", bound=Table)
@@ -209,7 +235,7 @@ def frame_reader(
         if not found:
             yield from further(model.model_validate(sheet.frame), sheet)
 
-    @per_sheet
+    @PerSheet
     def frame_of(sheet: "Sheet") -> Frame:
         for error in sheet_errors(sheet):
             raise Refused("a sheet without errors", error, sheet.model)

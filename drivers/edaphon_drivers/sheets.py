@@ -213,7 +213,7 @@ class SheetTable(Table):
 def parse_sheet(model: str, table: Mapping[str, Any]) -> Sheet:
     """The sheet that a TOML table says; raises ValueError, in words, for a wrong table."""
     for error in table_errors(table):
-        raise ValueError(str(error))
+        raise ValueError(f"{error.found}; {error.right}")
     known = {key: value for key, value in table.items() if key in SheetTable.model_fields}
     read = SheetTable.model_validate(known)
     return Sheet(

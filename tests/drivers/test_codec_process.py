@@ -294,7 +294,7 @@ def test_no_process_outlives_a_killed_service(act: str):
         "import threading, time\n"
         "from edaphon_drivers.codec_process import pool\n"
         "from edaphon_drivers.codec_process import Script, engine_folder\n"
-        "from edaphon_drivers.javascript_frame import FRAME\n"
+        "from edaphon_drivers.javascript import FRAME\n"
         "def call(text):\n"
         "    one = Script(FRAME, text, 100.0, 16 << 20, 256 << 10)\n"
         "    pool.call(engine_folder(), one, b'a', 1, 0.0)\n"

@@ -68,7 +68,7 @@ _NANOSECONDS = 10**9
 _CENTURY_TURNS = 69  # POSIX: 69..99 are of the 20th century
 
 
-def order_trouble(order: str) -> str:
+def order_error(order: str) -> str:
     """What is missing in an order such as `DD/MM/YY hh:mm:ss`; "" for a usable one."""
     pieces = _PIECE.findall(order)
     year = {"YYYY", "YY"} & set(pieces)

@@ -1,11 +1,12 @@
-"""The [frame] table of an ASCII sheet: what is wrong in it, and what it means, read once."""
+"""The [frame] table of an ASCII sheet, read once: what is sent, and which records come."""
 
-import difflib
 import re
-import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, model_validator
 
 from edaphon_drivers.ascii.lines import (
     Elements,
@@ -20,465 +21,295 @@ from edaphon_drivers.ascii.lines import (
     Wanted,
     code_number,
     offset_s,
-    order_trouble,
+    order_error,
 )
 from edaphon_drivers.checksums import CHECKSUMS
-from edaphon_drivers.faults import Refused
-from edaphon_drivers.patterns import Expression, WrongPattern, compiled
+from edaphon_drivers.patterns import Expression, compiled
 from edaphon_drivers.readings import Status
-from edaphon_drivers.sheet_tables import written
+from edaphon_drivers.sheet_tables import (
+    ListOf,
+    PerSheet,
+    Table,
+    Texts,
+    frame_reader,
+    listed,
+    that,
+    written,
+)
 from edaphon_drivers.sheets import Output, Sheet
-
-_MOST_RECORDS = 100
-_MOST_IDENTITY_PATTERNS = 20
-_MOST_STEPS = 10_000  # of all patterns; 64 KiB of lines then take seconds
-NAMED_SEPARATORS = {"blanks": "", "comma": ",", "semicolon": ";", "tab": "\t"}
-
-Test = Callable[[Any], str]
-
-
-def _is(what: str, *kinds: type) -> Test:
-    def test(value: Any) -> str:
-        right = isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
-        return "" if right else f"is {what}, not {written(value)}"
-
-    return test
-
-
-def _command(value: Any) -> str:
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list) or not all(isinstance(t, str) and t for t in texts):
-        return f"is what is sent, with its line end, or a list of such texts, not {written(value)}"
-    if not all(ord(c) < 256 for text in texts for c in text):
-        return "has a character that no serial line can send"
-    if trouble := _spelt_out(texts):
-        return trouble
-    wrong = {name for text in texts for name in re.findall(r"\{(\w*)\}", text)} - {"address"}
-    return f"has only the place {{address}}, not {{{wrong.pop()}}}" if wrong else ""
-
-
-def _spelt_out(texts: list[str]) -> str:
-    """A control character written as letters, which would be sent as these letters."""
-    for text in texts:
-        if named := re.search(r"<(?:CR|LF|CRLF|CR/LF|CR,LF|ESC|TAB)>", text, re.IGNORECASE):
-            return f"has {named[0]} as letters; write \\r for CR, \\n for LF, \\t, \\u001b for ESC"
-        if re.search(r"\\[rnt]", text):
-            return "has a backslash as a letter; \\r and \\n need double quotes around the text"
-    return ""
-
-
-def _end(value: Any) -> str:
-    if isinstance(value, str) and (trouble := _spelt_out([value])):
-        return trouble
-    if isinstance(value, str) and 0 < len(value) <= 4 and value.isascii():
-        return ""
-    return f'is the end of a line, such as "\\r\\n", not {written(value)}'
-
-
-def _words(value: Any) -> str:
-    texts = [value] if isinstance(value, str) else value
-    right = isinstance(texts, list) and texts and all(isinstance(t, str) and t for t in texts)
-    return "" if right else f"is a text or a list of texts, not {written(value)}"
-
-
-def _columns(value: Any) -> str:
-    trouble = _words(value)
-    if trouble or isinstance(value, str):
-        return trouble or "is a list of names"
-    named = [name for name in value if name != "-"]
-    twice = {name for name in named if named.count(name) > 1}
-    return f"has {twice.pop()!r} twice" if twice else ""
-
-
-def _counts(value: Any) -> str:
-    numbers = [value] if isinstance(value, int) else value
-    right = isinstance(numbers, list) and numbers
-    if right and all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in numbers):
-        return ""
-    return f"is a number from 1 on or a list of such, not {written(value)}"
-
-
-def _count(value: Any) -> str:
-    return (
-        f"is a number from 1 on, not {written(value)}"
-        if isinstance(value, list)
-        else _counts(value)
-    )
-
-
-def _seconds(value: Any) -> str:
-    right = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 300
-    return "" if right else f"is the seconds to wait for an answer, up to 300, not {written(value)}"
-
-
-def _one_of(*known: str) -> Test:
-    def test(value: Any) -> str:
-        return "" if value in known else f"is one of {', '.join(known)}, not {written(value)}"
-
-    return test
-
-
-def _record_tables(value: Any) -> str:
-    if not isinstance(value, list):
-        return f"is a list of tables [[frame.record]], not {written(value)}"
-    if len(value) > _MOST_RECORDS:
-        return f"has {len(value)} tables, at most {_MOST_RECORDS} can be used; write a second sheet"
-    return ""
-
-
-def _identity_patterns(value: Any) -> str:
-    if (trouble := _words(value)) or len(_texts(value)) <= _MOST_IDENTITY_PATTERNS:
-        return trouble
-    return (
-        f"has {len(value)} patterns, at most {_MOST_IDENTITY_PATTERNS} can be used; join some by |"
-    )
-
-
-def _expression(**how: bool) -> Test:
-    def test(value: Any) -> str:
-        if not isinstance(value, str):
-            return f"is a pattern, not {written(value)}"
-        try:
-            compiled(value, **how)
-        except WrongPattern as wrong:
-            return str(wrong)
-        return ""
-
-    return test
-
-
-def _separator(value: Any) -> str:
-    if isinstance(value, str) and (value in NAMED_SEPARATORS or 0 < len(value) <= 3):
-        return ""
-    return f"is {', '.join(NAMED_SEPARATORS)} or the characters themselves, not {written(value)}"
-
-
-def _places(value: Any) -> str:
-    def right(place: Any) -> bool:
-        whole = isinstance(place, list) and len(place) == 2
-        return whole and all(isinstance(n, int) and not isinstance(n, bool) and n for n in place)
-
-    if isinstance(value, dict) and value and all(map(right, value.values())):
-        return ""
-    return (
-        f"names the first and last character of each text, {{co2 = [16, 20]}}, not {written(value)}"
-    )
-
-
-def _table_of(what: str, *kinds: type) -> Test:
-    def test(value: Any) -> str:
-        if isinstance(value, dict) and all(isinstance(v, kinds) for v in value.values()):
-            return ""
-        return f"is a table {what}, not {written(value)}"
-
-    return test
-
-
-def _factors(value: Any) -> str:
-    if isinstance(value, dict) and all(_is_number(v) and v for v in value.values()):
-        return ""
-    return f"is a table {{output = number}} without 0, not {written(value)}"
-
-
-def _statuses(value: Any) -> str:
-    """Of texts without a number, of which none can be ok."""
-    return _said(value, tuple(status for status in Status if status is not Status.OK))
-
-
-def _said(value: Any, known: tuple[Status, ...]) -> str:
-    if not isinstance(value, Mapping):
-        return f'is a table, such as {{ "OVER" = "over range" }}, not {written(value)}'
-    wrong = [v for v in value.values() if v not in known]
-    return f"has the status {written(wrong[0])}; known are {', '.join(known)}" if wrong else ""
-
-
-def _codes(value: Any) -> str:
-    """Words of the whole line, and tables of one output's own."""
-    right = '{ "OVER" = "over range" } or { vwc = { "-9.999" = "not connected" } }'
-    if not isinstance(value, Mapping):
-        return f"is a table, {right}, not {written(value)}"
-    own = {name: codes for name, codes in value.items() if isinstance(codes, Mapping)}
-    for name, codes in own.items():
-        if re.fullmatch(r"[+-]?\d+", name):
-            return f'has {written({name: codes})}: a number with a point needs quotes, "-9.999"'
-        if trouble := _statuses(codes):
-            return f"of {name} {trouble}"
-    return _statuses({text: said for text, said in value.items() if text not in own})
-
-
-def _states(value: Any) -> str:
-    tables = value.values() if isinstance(value, Mapping) else [None]
-    if not all(isinstance(table, Mapping) for table in tables):
-        return f'is a table, such as {{ state = {{ OK = "ok" }} }}, not {written(value)}'
-    for name, table in value.items():
-        if trouble := _said(table, tuple(Status)):
-            return f"of {name} {trouble}"
-        if Status.OK not in table.values():
-            well = f'{name} = {{ OK = "ok" }}'
-            return f"of {name} has no word that says that all is well; which one? {well}"
-    return ""
-
-
-def _nested_tables(value: Any) -> str:
-    if isinstance(value, dict) and all(isinstance(v, dict) for v in value.values()):
-        return ""
-    return f"is a table for each output, not {written(value)}"
-
-
-def _nested_numbers(value: Any) -> str:
-    trouble = _nested_tables(value)
-    if trouble:
-        return trouble
-    wrong = [n for table in value.values() for n in table.values() if not _is_number(n)]
-    return f"gives each text a number, not {written(wrong[0])}" if wrong else ""
-
-
-def _is_number(value: Any) -> bool:
-    right = isinstance(value, int | float) and not isinstance(value, bool)
-    return right and abs(value) <= sys.float_info.max
-
-
-def _units(value: Any) -> str:
-    trouble = _nested_tables(value)
-    if trouble:
-        return trouble
-    for name, table in value.items():
-        factors = [v for k, v in table.items() if k != "from"]
-        if not isinstance(table.get("from"), str) or not factors:
-            return f'of {name} is a table {{from = "unit", g = 1, kg = 1000}}, not {written(table)}'
-        if not all(_is_number(v) and v for v in factors):
-            return f"of {name} has a factor that is no number or 0: {written(table)}"
-    return ""
-
-
-def _time(value: Any) -> str:
-    if not isinstance(value, dict):
-        return f"is a table, not {written(value)}"
-    wrong = value.keys() - {"epoch", "nanoseconds", "fields", "order", "utc_offset"}
-    if wrong:
-        return f"does not know {sorted(wrong)[0]!r}"
-    if "epoch" in value:
-        right = all(isinstance(value.get(k, ""), str) for k in ("epoch", "nanoseconds"))
-        return "" if right else f"has the names of the fields, not {written(value)}"
-    if _words(value.get("fields")) or not isinstance(value.get("order"), str):
-        return 'needs epoch = "FIELD", or fields = [...] and order = "YYYY-MM-DD hh:mm:ss"'
-    trouble = order_trouble(value["order"])
-    if trouble:
-        return f"has an order of {trouble}"
-    if "utc_offset" in value and offset_s(str(value["utc_offset"])) is None:
-        return f'has a utc_offset like "+01:00", not {written(value["utc_offset"])}'
-    return ""
-
-
-def _angles(value: Any) -> str:
-    right = isinstance(value, dict) and all(
-        isinstance(v, list) and len(v) == 2 and not _words(v) for v in value.values()
-    )
-    return "" if right else f'is a table {{latitude = ["lat", "ns"]}}, not {written(value)}'
-
-
-LAYOUT_KEYS: dict[str, Test] = {
-    "pattern": _expression(whole=True),
-    "separator": _separator,
-    "fixed": _places,
-    "xml": _is("the name of the root element", str),
-    "pairs": _separator,
-}
-KIND_KEYS: dict[str, Test] = {
-    **LAYOUT_KEYS,
-    "begins": _words,
-    "match": _expression(ignore_case=True),
-    "columns": _columns,
-    "count": _counts,
-    "length": _counts,
-    "suffix": _table_of("{key = letter}", str),
-    "fields": _table_of("{output = name or number}", str, int),
-    "states": _states,
-    "status": _statuses,
-    "fault": _is("what is wrong then, in words", str),
-    "busy": _is("what keeps it busy, in words", str),
-    "ignore": _is("true or false", bool),
-    "time": _time,
-    "angles": _angles,
-    "words": _nested_numbers,
-    "units": _units,
-    "codes": _codes,
-    "multiply": _factors,
-    "divide": _factors,
-    "decimal": _one_of(".", ","),
-    "checksum": _one_of(*CHECKSUMS),
-}
-_FRAME_KEYS: dict[str, Test] = {
-    **KIND_KEYS,
-    "ask": _command,
-    "heard": _is("true or false", bool),
-    "start": _command,
-    "end": _end,
-    "wait_s": _seconds,
-    "lines": _count,
-    "others": _one_of("ignore", "refuse"),
-    "header": _is("what the line with the names of the columns begins with", str),
-    "record": _record_tables,
-    "identity": _is("a table [frame.identity]", dict),
-}
-_IDENTITY_KEYS: dict[str, Test] = {
-    "ask": _command,
-    "patterns": _identity_patterns,
-    "vendor": _is("a text", str),
-    "model": _is("a text", str),
-    "wait_s": _seconds,
-}
-
-
-def sheet_errors(sheet: Sheet) -> Iterator[str]:
-    """Nothing for a sheet that can be used."""
-    frame = sheet.frame
-    if not sheet.outputs:
-        yield "a sheet needs at least one [[output]] with name, quantity and unit"
-    found = [*_keys("frame", frame, _FRAME_KEYS)]
-    for n, row in enumerate(_records(frame), 1):
-        found += _keys(f"frame.record {n}", row, KIND_KEYS)
-    found += _identity(frame)
-    yield from found
-    if not found:
-        yield from _whole(frame)
-        yield from _reached(sheet)
-        yield from _coded(sheet)
-        yield from _costly(frame)
-
-
-def _records(frame: Mapping[str, Any]) -> list[Any]:
-    rows = frame.get("record", [])
-    return rows if isinstance(rows, list) else []
-
-
-def _keys(where: str, table: Any, known: Mapping[str, Test]) -> Iterator[str]:
-    if not isinstance(table, Mapping):
-        yield f"{where} is a table, not {written(table)}"
-        return
-    for key, value in table.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
-            yield f"{where} does not know {key!r}{hint}"
-        elif trouble := known[key](value):
-            yield f"{where}.{key} {trouble}"
-
-
-def _identity(frame: Mapping[str, Any]) -> Iterator[str]:
-    table = frame.get("identity")
-    if not isinstance(table, dict):
-        return
-    yield from _keys("frame.identity", table, _IDENTITY_KEYS)
-    for key in ("ask", "patterns"):
-        if key not in table:
-            yield f"frame.identity needs {key}"
-    for pattern in _texts(table.get("patterns", [])):
-        if trouble := _expression(lines=True)(pattern):
-            yield f"frame.identity.patterns {trouble}"
-
-
-def _whole(frame: Mapping[str, Any]) -> Iterator[str]:
-    """What single keys can't show."""
-    if "ask" not in frame and not frame.get("heard"):
-        yield 'frame needs ask = "..." for an instrument that is asked, or heard = true'
-    rows = _records(frame) or [frame]
-    for n, row in enumerate(rows, 1):
-        where = f"frame.record {n}" if "record" in frame else "frame"
-        layouts = [key for key in LAYOUT_KEYS if key in row] or [
-            k for k in LAYOUT_KEYS if k in frame
-        ]
-        quiet = any(key in row for key in ("ignore", "fault", "busy", "status"))
-        if len(layouts) > 1:
-            yield f"{where} has one of {' and '.join(layouts)}, not both"
-        if not layouts and not quiet:
-            yield f"{where} needs one of {', '.join(LAYOUT_KEYS)} to find the values with"
-        for key, layout in (("columns", "separator"), ("suffix", "pairs"), ("length", "fixed")):
-            if key in row and layout not in layouts:
-                yield f"{where}.{key} goes with {layout}"
-    if len(_records(frame)) > 1 and not all("begins" in r or "match" in r for r in rows[:-1]):
-        yield "frame.record: all but the last need begins or match to be told apart"
-
-
-def _reached(sheet: Sheet) -> Iterator[str]:
-    """Outputs that no record can give, and names that are no output."""
-    rows = [{**sheet.frame, **row} for row in _records(sheet.frame) or [{}]]
-    for name in sheet.outputs:
-        if not any(_gives(row, name) for row in rows):
-            yield (
-                f"output {name}: no column, group or element has that name; name it so or say"
-                f" frame.fields = {{{name} = ...}}"
-            )
-    for key in ("fields", "multiply", "divide", "units", "words", "status"):
-        for row in rows:
-            for name in row.get(key, {}):
-                if name not in sheet.outputs:
-                    yield f"frame.{key}: {name!r} is no [[output]] of this sheet"
-                    return
-
-
-def _coded(sheet: Sheet) -> Iterator[str]:
-    """Codes of no output, and numbers for the whole line that another column may well say."""
-    rows = [sheet.frame, *({**sheet.frame, **row} for row in _records(sheet.frame))]
-    told: set[str] = set()
-    for row in rows:
-        told |= set(_codes_of(row, sheet))
-    yield from sorted(told)
-
-
-def _codes_of(row: Mapping[str, Any], sheet: Sheet) -> Iterator[str]:
-    for code, said in row.get("codes", {}).items():
-        if isinstance(said, Mapping):
-            if code not in sheet.outputs:
-                yield f"frame.codes: {code!r} is no [[output]] of this sheet"
-        elif len(sheet.outputs) > 1 and code_number(code, row.get("decimal", ".")) is not None:
-            name = next(iter(sheet.outputs))
-            yield (
-                f'frame.codes: "{code}" is a number, which another output may well report; say of'
-                f' which output, {name} = {{ "{code}" = "{said}" }}'
-            )
-
-
-def _costly(frame: Mapping[str, Any]) -> Iterator[str]:
-    """Patterns that are each allowed and together take too long for a line."""
-    rows = [frame, *_records(frame)]
-    steps = sum(compiled(row["match"], ignore_case=True).steps for row in rows if "match" in row)
-    steps += sum(compiled(row["pattern"], whole=True).steps for row in rows if "pattern" in row)
-    identity = _texts(frame.get("identity", {}).get("patterns", []))
-    steps += sum(compiled(pattern, lines=True).steps for pattern in identity)
-    if steps > _MOST_STEPS:
-        yield (
-            f"frame: its patterns together take {steps} steps for each character of a line, at most"
-            f" {_MOST_STEPS} can be used; write smaller numbers in {{}}, or a second sheet"
-        )
-
-
-def _texts(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def _gives(row: Mapping[str, Any], name: str) -> bool:
-    key = row.get("fields", {}).get(name, name)
-    if name in row.get("angles", {}) or name in row.get("status", {}):
-        return True
-    if isinstance(key, int):
-        return "separator" in row and key != 0
-    if "pattern" in row:
-        return key in compiled(row["pattern"], whole=True).names
-    if "fixed" in row:
-        return key in row["fixed"]
-    if "columns" in row:
-        return key in row["columns"]
-    return "xml" in row or "pairs" in row or "header" in row
-
 
 _LONGEST_LINE = 4096
 _LONGEST_MATCHED = 1024  # a pattern may take thousands of steps for each character
+_MOST_STEPS = 10_000  # of all patterns; 64 KiB of lines then take seconds
+_MOST_RECORDS, _MOST_IDENTITY_PATTERNS = 100, 20
+_SEPARATORS = {"blanks": "", "comma": ",", "semicolon": ";", "tab": "\t"}
+_LAYOUTS = ("pattern", "separator", "fixed", "xml", "pairs")
+
+
+def _spelt_out(texts: tuple[str, ...] | str) -> tuple[str, ...] | str:
+    """Refuses a control character written as letters, which would be sent as these letters."""
+    for text in (texts,) if isinstance(texts, str) else texts:
+        if named := re.search(r"<(?:CR|LF|CRLF|CR/LF|CR,LF|ESC|TAB)>", text, re.IGNORECASE):
+            raise ValueError(
+                f"has {named[0]} as letters; write \\r for CR, \\n for LF, \\t, \\u001b for ESC"
+            )
+        if re.search(r"\\[rnt]", text):
+            raise ValueError(
+                "has a backslash as a letter; \\r and \\n need double quotes around the text"
+            )
+    return texts
+
+
+def _sendable(texts: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(ord(c) < 256 for text in texts for c in text):
+        raise ValueError("has a character that no serial line can send")
+    wrong = {name for text in texts for name in re.findall(r"\{(\w*)\}", text)} - {"address"}
+    if wrong:
+        raise ValueError(f"has only the place {{address}}, not {{{wrong.pop()}}}")
+    return texts
+
+
+def _once(names: tuple[str, ...]) -> tuple[str, ...]:
+    named = [name for name in names if name != "-"]
+    if twice := {name for name in named if named.count(name) > 1}:
+        raise ValueError(f"has {twice.pop()!r} twice")
+    return names
+
+
+def _at_most(most: int, what: str, value: Any) -> Any:
+    if isinstance(value, list | tuple) and len(value) > most:
+        raise ValueError(f"has {len(value)} {what}, at most {most} can be used")
+    return value
+
+
+def _status(known: tuple[Status, ...], value: Any) -> Status:
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"has the status {written(value)}; known are {', '.join(known)}")
+    return Status(value)
+
+
+def _codes(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Words of the whole line, and tables of one output's own."""
+    for name, codes in value.items():
+        if isinstance(codes, Mapping) and re.fullmatch(r"[+-]?\d+", name):
+            shown = written({name: codes})
+            raise ValueError(f'has {shown}: a number with a point needs quotes, "-9.999"')
+        for said in codes.values() if isinstance(codes, Mapping) else (codes,):
+            try:
+                _status(_WITHOUT_NUMBER, said)
+            except ValueError as wrong:
+                raise ValueError(
+                    f"of {name} {wrong}" if isinstance(codes, Mapping) else str(wrong)
+                ) from None
+    return value
+
+
+def _states(value: Mapping[str, Mapping[str, Status]]) -> Mapping[str, Mapping[str, Status]]:
+    for name, table in value.items():
+        if Status.OK not in table.values():
+            well = f'{name} = {{ OK = "ok" }}'
+            raise ValueError(f"of {name} has no word that says that all is well; which one? {well}")
+    return value
+
+
+def _units(value: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
+    for name, table in value.items():
+        if len(table) < 2 or not isinstance(table.get("from"), str):
+            raise ValueError(
+                f'of {name} is a table {{from = "unit", g = 1, kg = 1000}}, not {written(table)}'
+            )
+        if not all(key == "from" or (isinstance(v, int | float) and v) for key, v in table.items()):
+            raise ValueError(f"of {name} has a factor that is no number or 0: {written(table)}")
+    return value
+
+
+def _pattern(**how: bool) -> AfterValidator:
+    def check(text: str) -> str:
+        compiled(text, **how)
+        return text
+
+    return AfterValidator(check)
+
+
+_WITHOUT_NUMBER = tuple(status for status in Status if status is not Status.OK)
+_NoNumber = Annotated[Status, BeforeValidator(partial(_status, _WITHOUT_NUMBER))]
+_AnyStatus = Annotated[Status, BeforeValidator(partial(_status, tuple(Status)))]
+_Command = Annotated[Texts, AfterValidator(_spelt_out), AfterValidator(_sendable)]
+_Separator = Annotated[str, that(lambda text: text in _SEPARATORS or 0 < len(text) <= 3)]
+_Counts = Annotated[ListOf[Annotated[int, Field(gt=0)]], that(bool), BeforeValidator(listed)]
+_Factor = Annotated[float, that(bool)]
+_Place = Annotated[tuple[int, int], Strict(False), that(all)]
+_Pair = Annotated[tuple[str, str], Strict(False), that(all)]
+_WholePattern = Annotated[str, _pattern(whole=True)]
+
+_SENT = "what is sent, with its line end, or a list of such texts"
+_WORDS = "a text or a list of texts"
+_NUMBERS = "a number from 1 on or a list of such"
+_SEPARATOR = f"{', '.join(_SEPARATORS)} or the characters themselves"
+_WAIT = "the seconds to wait for an answer, up to 300"
+_FACTORS = "a table {output = number} without 0"
+_CODES = 'a table, { "OVER" = "over range" } or { vwc = { "-9.999" = "not connected" } }'
+
+
+class TimeTable(Table):
+    """`time` of a record: the instrument's own clock."""
+
+    epoch: str = Field("", description="the name of a field")
+    nanoseconds: str = Field("", description="the name of a field")
+    fields: Texts = Field((), description=_WORDS)
+    order: str = Field("", description='an order such as "YYYY-MM-DD hh:mm:ss"')
+    utc_offset: Annotated[str, that(lambda text: offset_s(text) is not None)] | None = Field(
+        None, description='an offset like "+01:00"'
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> "TimeTable":
+        if "epoch" in self.model_fields_set:
+            return self
+        if not self.fields or not self.order:
+            raise ValueError(
+                'needs epoch = "FIELD", or fields = [...] and order = "YYYY-MM-DD hh:mm:ss"'
+            )
+        if wrong := order_error(self.order):
+            raise ValueError(f"has an order of {wrong}")
+        return self
+
+    def own_time(self) -> OwnTime | None:
+        """None without a zone as well: such a time is nobody's."""
+        if "epoch" in self.model_fields_set:
+            return OwnTime(epoch=self.epoch, nanoseconds=self.nanoseconds)
+        if self.utc_offset is None:
+            return None
+        return OwnTime.written(self.fields, self.order, self.utc_offset)
+
+
+class KindTable(Table):
+    """A record that an instrument sends; the frame itself where it sends but one kind."""
+
+    pattern: _WholePattern | None = Field(None, description="a pattern")
+    separator: _Separator | None = Field(None, description=_SEPARATOR)
+    fixed: Annotated[dict[str, _Place], that(bool)] | None = Field(
+        None, description="the first and last character of each text, {co2 = [16, 20]}"
+    )
+    xml: str | None = Field(None, description="the name of the root element")
+    pairs: _Separator | None = Field(None, description=_SEPARATOR)
+    begins: Annotated[Texts, that(bool)] = Field((), description=_WORDS)
+    match: Annotated[str, _pattern(ignore_case=True)] | None = Field(None, description="a pattern")
+    columns: Annotated[
+        ListOf[Annotated[str, Field(min_length=1)]], that(bool), AfterValidator(_once)
+    ] = Field((), description="a list of names")
+    count: _Counts = Field((), description=_NUMBERS)
+    length: _Counts = Field((), description=_NUMBERS)
+    suffix: dict[str, str] = Field({}, description="a table {key = letter}")
+    fields: dict[str, str | int] = Field({}, description="a table {output = name or number}")
+    states: Annotated[dict[str, dict[str, _AnyStatus]], AfterValidator(_states)] = Field(
+        {}, description='a table, such as { state = { OK = "ok" } }'
+    )
+    status: dict[str, _NoNumber] = Field(
+        {}, description='a table, such as { "OVER" = "over range" }'
+    )
+    fault: str = Field("", description="what is wrong then, in words")
+    busy: str = Field("", description="what keeps it busy, in words")
+    ignore: bool = Field(False, description="true or false")
+    time: TimeTable | None = Field(None, description="a table")
+    angles: dict[str, _Pair] = Field({}, description='a table {latitude = ["lat", "ns"]}')
+    words: dict[str, dict[str, float]] = Field(
+        {}, description="a table for each output, which gives each text a number"
+    )
+    units: Annotated[dict[str, dict[str, Any]], AfterValidator(_units)] = Field(
+        {}, description="a table for each output"
+    )
+    codes: Annotated[dict[str, Any], AfterValidator(_codes)] = Field({}, description=_CODES)
+    multiply: dict[str, _Factor] = Field({}, description=_FACTORS)
+    divide: dict[str, _Factor] = Field({}, description=_FACTORS)
+    decimal: Literal[".", ","] = Field(".", description='"." or ","')
+    checksum: Annotated[str, that(CHECKSUMS.__contains__)] | None = Field(
+        None, description=f"one of {', '.join(CHECKSUMS)}"
+    )
+
+    @property
+    def layouts(self) -> list[str]:
+        return [key for key in _LAYOUTS if key in self.model_fields_set]
+
+    @property
+    def steps(self) -> int:
+        """What its patterns take for each character of a line."""
+        steps = compiled(self.match, ignore_case=True).steps if self.match else 0
+        return steps + (compiled(self.pattern, whole=True).steps if self.pattern else 0)
+
+    def gives(self, name: str, headed: bool) -> bool:
+        """Whether such a record has the output of that name."""
+        key = self.fields.get(name, name)
+        if name in self.angles or name in self.status:
+            return True
+        if isinstance(key, int):
+            return self.separator is not None and key != 0
+        if self.pattern is not None:
+            return key in compiled(self.pattern, whole=True).names
+        if self.fixed is not None:
+            return key in self.fixed
+        if self.columns:
+            return key in self.columns
+        return self.xml is not None or self.pairs is not None or headed
+
+
+class IdentityTable(Table):
+    """[frame.identity]: how an instrument says who it is."""
+
+    ask: _Command = Field(description=_SENT)
+    patterns: Annotated[
+        ListOf[Annotated[str, Field(min_length=1), _pattern(lines=True)]],
+        that(bool),
+        BeforeValidator(listed),
+        BeforeValidator(partial(_at_most, _MOST_IDENTITY_PATTERNS, "patterns")),
+    ] = Field(description=_WORDS)
+    vendor: str = Field("", description="a text")
+    model: str = Field("", description="a text")
+    wait_s: float = Field(0.0, gt=0, le=300, description=_WAIT)
+
+    def identification(self) -> "Identification":
+        patterns = tuple(compiled(pattern, lines=True) for pattern in self.patterns)
+        return Identification(self.ask, patterns, self.vendor, self.model, self.wait_s)
+
+
+class AsciiTable(KindTable):
+    """[frame] of an ASCII sheet."""
+
+    ask: _Command = Field((), description=_SENT)
+    heard: bool = Field(False, description="true or false")
+    start: _Command = Field((), description=_SENT)
+    end: Annotated[
+        str, AfterValidator(_spelt_out), that(lambda text: 0 < len(text) <= 4 and text.isascii())
+    ] = Field("\n", description='the end of a line, such as "\\r\\n"')
+    wait_s: float = Field(0.0, gt=0, le=300, description=_WAIT)
+    lines: int = Field(1, ge=1, description="a number from 1 on")
+    others: Literal["ignore", "refuse"] = Field("refuse", description="one of ignore, refuse")
+    header: str = Field("", description="what the line with the names of the columns begins with")
+    record: Annotated[
+        ListOf[KindTable], BeforeValidator(partial(_at_most, _MOST_RECORDS, "tables"))
+    ] = Field((), description="a list of tables [[frame.record]]")
+    identity: IdentityTable | None = Field(None, description="a table [frame.identity]")
+
+    def kinds(self) -> tuple[KindTable, ...]:
+        """The records, each with what the frame says for all of them.
+
+        A record with a layout of its own has that alone.
+        """
+        shared, kinds = _given(self), []
+        for row in self.record or (KindTable.model_construct(),):
+            kept = {k: v for k, v in shared.items() if not (row.layouts and k in _LAYOUTS)}
+            kinds.append(KindTable.model_construct(**{**kept, **_given(row)}))
+        return tuple(kinds)
+
+
+def _given(table: KindTable) -> dict[str, Any]:
+    own = table.model_fields_set & KindTable.model_fields.keys()
+    return {key: value for key, value in table if key in own}
 
 
 @dataclass(frozen=True, slots=True)
 class Identification:
-    """Commands that make an instrument tell who it is, and the patterns of what it tells."""
+    """Commands that make an instrument say who it is, and the patterns of what it says."""
 
     asks: tuple[str, ...]
     patterns: tuple[Expression, ...]
@@ -508,8 +339,8 @@ class Frame:
     def looked_for(self) -> str:
         """What a line must have, for a person; some kinds only where there are many."""
         kinds = [kind.looked_for for kind in self.kinds]
-        more = ", ..." if len(kinds) > _MOST_TOLD else ""
-        return f"one that {', or '.join(kinds[:_MOST_TOLD])}{more}"
+        more = ", ..." if len(kinds) > _MOST_SHOWN else ""
+        return f"one that {', or '.join(kinds[:_MOST_SHOWN])}{more}"
 
     def are_columns(self, names: Collection[str]) -> bool:
         """False for a damaged header, which no checksum shows: one of its time's columns is not
@@ -520,118 +351,147 @@ class Frame:
         return needed <= set(names) or is_known
 
 
-_MOST_TOLD = 3
-
-# Sheets hold dicts, so they can't be keys; holding the sheet keeps its id from being used again.
-_known: dict[int, tuple[Sheet, Frame]] = {}
-_MOST_KNOWN = 256
+_MOST_SHOWN = 3
 
 
+def _further_errors(frame: AsciiTable, sheet: Sheet) -> Iterator[str]:
+    """What single keys can't show."""
+    if not sheet.outputs:
+        yield "a sheet needs at least one [[output]] with name, quantity and unit"
+    if not frame.ask and not frame.heard:
+        yield 'frame needs ask = "..." for an instrument that is asked, or heard = true'
+    rows: tuple[KindTable, ...] = frame.record or (frame,)
+    kinds = frame.kinds()
+    for n, (row, kind) in enumerate(zip(rows, kinds, strict=True), 1):
+        yield from _layout_errors(f"frame.record {n}" if frame.record else "frame", row, kind)
+    if len(frame.record) > 1 and not all(row.begins or row.match for row in rows[:-1]):
+        yield "frame.record: all but the last need begins or match to be known from each other"
+    yield from _output_errors(sheet, kinds, bool(frame.header))
+    yield from sorted({error for kind in (frame, *kinds) for error in _code_errors(kind, sheet)})
+    steps = sum(row.steps for row in (frame, *frame.record))
+    if frame.identity:
+        steps += sum(compiled(text, lines=True).steps for text in frame.identity.patterns)
+    if steps > _MOST_STEPS:
+        yield (
+            f"frame: its patterns together take {steps} steps for each character of a line, at most"
+            f" {_MOST_STEPS} can be used; write smaller numbers in {{}}, or a second sheet"
+        )
+
+
+def _layout_errors(where: str, row: KindTable, kind: KindTable) -> Iterator[str]:
+    layouts = kind.layouts
+    if len(layouts) > 1:
+        yield f"{where} has one of {' and '.join(layouts)}, not both"
+    if not layouts and not row.model_fields_set & {"ignore", "fault", "busy", "status"}:
+        yield f"{where} needs one of {', '.join(_LAYOUTS)} to find the values with"
+    for key, layout in (("columns", "separator"), ("suffix", "pairs"), ("length", "fixed")):
+        if key in row.model_fields_set and layout not in layouts:
+            yield f"{where}.{key} goes with {layout}"
+
+
+def _output_errors(sheet: Sheet, kinds: tuple[KindTable, ...], headed: bool) -> Iterator[str]:
+    """Outputs that no record can give, and names that are no output."""
+    for name in sheet.outputs:
+        if not any(kind.gives(name, headed) for kind in kinds):
+            yield (
+                f"output {name}: no column, group or element has that name; name it so or say"
+                f" frame.fields = {{{name} = ...}}"
+            )
+    for kind in kinds:
+        for key in ("fields", "multiply", "divide", "units", "words", "status"):
+            for name in dict(kind).get(key, {}).keys() - sheet.outputs.keys():
+                yield f"frame.{key}: {name!r} is no [[output]] of this sheet"
+                return
+
+
+def _code_errors(kind: KindTable, sheet: Sheet) -> Iterator[str]:
+    """Codes of no output, and numbers for the whole line that another column may well send."""
+    for code, status in kind.codes.items():
+        if isinstance(status, Mapping):
+            if code not in sheet.outputs:
+                yield f"frame.codes: {code!r} is no [[output]] of this sheet"
+        elif len(sheet.outputs) > 1 and code_number(code, kind.decimal) is not None:
+            name = next(iter(sheet.outputs))
+            yield (
+                f'frame.codes: "{code}" is a number, which another output may well report; say of'
+                f' which output, {name} = {{ "{code}" = "{status}" }}'
+            )
+
+
+table_of, sheet_errors = frame_reader(AsciiTable, _further_errors)
+
+
+@PerSheet
 def frame_of(sheet: Sheet) -> Frame:
-    """Raises Refused, with the first trouble in words, for a sheet that can't be used."""
-    known = _known.get(id(sheet))
-    if known is None:
-        if len(_known) >= _MOST_KNOWN:
-            _known.clear()
-        known = _known[id(sheet)] = sheet, _read(sheet)
-    return known[1]
-
-
-def _read(sheet: Sheet) -> Frame:
-    trouble = next(iter(sheet_errors(sheet)), "")
-    if trouble:
-        raise Refused("a sheet without mistakes", trouble, sheet.model)
-    table = sheet.frame
-    shared = {key: table[key] for key in KIND_KEYS if key in table}
-    rows = table.get("record") or [{}]
-    kinds = tuple(_kind(_inherited(shared, row), sheet) for row in rows)
-    matched = any(k.match or isinstance(k.layout, Pattern) for k in kinds)
-    xml = table.get("xml") or next((row["xml"] for row in rows if "xml" in row), "")
+    """Raises Refused, with the first error in words, for a sheet that can't be used."""
+    table = table_of(sheet)
+    kinds = tuple(_kind(kind, sheet) for kind in table.kinds())
+    matched = any(kind.match or isinstance(kind.layout, Pattern) for kind in kinds)
+    xml = table.xml or next((row.xml for row in table.record if row.xml), "")
     return Frame(
-        asks=_strings(table.get("ask", ())),
-        start=tuple(text.encode("latin-1") for text in _strings(table.get("start", ()))),
-        end=str(table.get("end", "\n")).encode("latin-1"),
-        wait_s=float(table.get("wait_s", 0)),
-        lines=int(table.get("lines", 1)),
+        asks=table.ask,
+        start=tuple(text.encode("latin-1") for text in table.start),
+        end=table.end.encode("latin-1"),
+        wait_s=table.wait_s,
+        lines=table.lines,
         root=xml.lower(),
-        header=table.get("header", ""),
-        header_separator=_separator_of(shared),
+        header=table.header,
+        header_separator=_separator(table),
         kinds=kinds,
-        ignores_others=table.get("others") == "ignore",
+        ignores_others=table.others == "ignore",
         longest=_LONGEST_MATCHED if matched and not xml else _LONGEST_LINE,
-        identity=_identification(table.get("identity")),
+        identity=table.identity.identification() if table.identity else None,
     )
 
 
-def _inherited(shared: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    """The record's own table over the frame's; a record with a layout of its own has that alone."""
-    own_layout = any(key in row for key in LAYOUT_KEYS)
-    kept = {k: v for k, v in shared.items() if not (own_layout and k in LAYOUT_KEYS)}
-    return {**kept, **row}
+def _separator(table: KindTable) -> str:
+    text = table.separator if table.separator is not None else table.pairs or ""
+    return _SEPARATORS.get(text, text)
 
 
-def _strings(value: Any) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
-
-
-def _separator_of(table: Mapping[str, Any]) -> str:
-    said = str(table.get("separator", table.get("pairs", "")))
-    return NAMED_SEPARATORS.get(said, said)
-
-
-def _kind(table: Mapping[str, Any], sheet: Sheet) -> Kind:
+def _kind(table: KindTable, sheet: Sheet) -> Kind:
     outputs = sheet.outputs
     wanted = tuple(_wanted(output, table) for output in outputs.values())
     layout = _layout(table, tuple(w.key for w in wanted))
-    refused = any(table.get(key) for key in ("fault", "busy"))
-    match = table.get("match")
     return Kind(
-        begins=_strings(table.get("begins", ())),
-        match=compiled(match, ignore_case=True) if match else None,
+        begins=table.begins,
+        match=compiled(table.match, ignore_case=True) if table.match else None,
         word=not isinstance(layout, Fixed | Pattern),
-        layout=Nothing() if refused else layout,
-        checksum=CHECKSUMS[table["checksum"]] if "checksum" in table else None,
+        layout=Nothing() if table.fault or table.busy else layout,
+        checksum=CHECKSUMS[table.checksum] if table.checksum else None,
         wanted=wanted,
-        states={k: _statuses_of(v) for k, v in table.get("states", {}).items()},
-        status=tuple((outputs[k], Status(v)) for k, v in table.get("status", {}).items()),
-        fault=table.get("fault", ""),
-        busy=table.get("busy", ""),
-        ignore=bool(table.get("ignore", False)),
-        time=_own_time(table.get("time")),
-        angles={name: (pair[0], pair[1]) for name, pair in table.get("angles", {}).items()},
-        decimal=table.get("decimal", "."),
+        states=table.states,
+        status=tuple((outputs[name], status) for name, status in table.status.items()),
+        fault=table.fault,
+        busy=table.busy,
+        ignore=table.ignore,
+        time=table.time.own_time() if table.time else None,
+        angles=table.angles,
+        decimal=table.decimal,
     )
 
 
-def _statuses_of(table: Mapping[str, str]) -> dict[str, Status]:
-    return {text: Status(said) for text, said in table.items()}
-
-
-def _codes_for(table: Mapping[str, Any], output: str) -> dict[str, Status]:
+def _codes_for(table: KindTable, output: str) -> dict[str, Status]:
     """Those of the whole line, and over them those of one output."""
-    of_line = {text: said for text, said in table.items() if isinstance(said, str)}
-    own = table.get(output)
-    return _statuses_of({**of_line, **(own if isinstance(own, Mapping) else {})})
+    of_line = {text: said for text, said in table.codes.items() if isinstance(said, str)}
+    own = table.codes.get(output)
+    both = {**of_line, **(own if isinstance(own, Mapping) else {})}
+    return {text: Status(said) for text, said in both.items()}
 
 
-def _coded_numbers(codes: Mapping[str, Status], decimal: str) -> dict[float, Status]:
-    numbers = {code_number(text, decimal): said for text, said in codes.items()}
-    return {number: said for number, said in numbers.items() if number is not None}
-
-
-def _wanted(output: Output, table: Mapping[str, Any]) -> Wanted:
+def _wanted(output: Output, table: KindTable) -> Wanted:
     name = output.name
-    key = str(table.get("fields", {}).get(name, name))
-    units = dict(table.get("units", {}).get(name, {}))
-    codes = _codes_for(table.get("codes", {}), name)
+    codes = _codes_for(table, name)
+    numbers = {code_number(text, table.decimal): status for text, status in codes.items()}
+    units = dict(table.units.get(name, {}))
     return Wanted(
         output=output,
-        key=key,
-        words={text: float(v) for text, v in table.get("words", {}).get(name, {}).items()},
+        key=str(table.fields.get(name, name)),
+        words=table.words.get(name, {}),
         codes=codes,
-        coded=_coded_numbers(codes, table.get("decimal", ".")),
-        multiply=float(table.get("multiply", {}).get(name, 1)),
-        divide=float(table.get("divide", {}).get(name, 1)),
+        coded={number: status for number, status in numbers.items() if number is not None},
+        multiply=table.multiply.get(name, 1.0),
+        divide=table.divide.get(name, 1.0),
         unit_from=units.pop("from", ""),
         units={text: _exact(float(factor)) for text, factor in units.items()},
     )
@@ -643,46 +503,16 @@ def _exact(factor: float) -> tuple[float, float]:
     return (1.0, float(inverse)) if inverse and 1 / inverse == factor else (factor, 1.0)
 
 
-def _layout(table: Mapping[str, Any], keys: tuple[str, ...]) -> Layout:
-    if "pattern" in table:
-        return Pattern(compiled(table["pattern"], whole=True))
-    if "fixed" in table:
-        places = {name: (place[0], place[1]) for name, place in table["fixed"].items()}
-        return Fixed(places, _counts_of(table.get("length", ())))
-    if "xml" in table:
-        return Elements(table["xml"].lower())
-    if "pairs" in table:
-        return Pairs(_separator_of({"pairs": table["pairs"]}), table.get("suffix", {}))
-    if "separator" in table:
+def _layout(table: KindTable, keys: tuple[str, ...]) -> Layout:
+    if table.pattern is not None:
+        return Pattern(compiled(table.pattern, whole=True))
+    if table.fixed is not None:
+        return Fixed(table.fixed, table.length)
+    if table.xml is not None:
+        return Elements(table.xml.lower())
+    if table.pairs is not None:
+        return Pairs(_SEPARATORS.get(table.pairs, table.pairs), table.suffix)
+    if table.separator is not None:
         numbers = tuple({int(key) for key in keys if re.fullmatch("-?[0-9]{1,9}", key)})
-        separator = _separator_of({"separator": table["separator"]})
-        columns = tuple(table.get("columns", ()))
-        return Separated(separator, columns, _counts_of(table.get("count", ())), numbers)
+        return Separated(_separator(table), table.columns, table.count, numbers)
     return Nothing()
-
-
-def _counts_of(value: Any) -> tuple[int, ...]:
-    return (value,) if isinstance(value, int) else tuple(value)
-
-
-def _own_time(table: Mapping[str, Any] | None) -> OwnTime | None:
-    """None without a zone as well: such a time is nobody's."""
-    if table is None:
-        return None
-    if "epoch" in table:
-        return OwnTime(epoch=table["epoch"], nanoseconds=table.get("nanoseconds", ""))
-    if "utc_offset" not in table:
-        return None
-    return OwnTime.written(tuple(table["fields"]), table["order"], table["utc_offset"])
-
-
-def _identification(table: Mapping[str, Any] | None) -> Identification | None:
-    if table is None:
-        return None
-    return Identification(
-        asks=_strings(table["ask"]),
-        patterns=tuple(compiled(p, lines=True) for p in _strings(table["patterns"])),
-        vendor=table.get("vendor", ""),
-        model=table.get("model", ""),
-        wait_s=float(table.get("wait_s", 0)),
-    )

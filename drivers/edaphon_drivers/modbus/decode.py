@@ -237,7 +237,7 @@ def _text(item: Item, data: bytes) -> str:
         return _printable(data)
     number = item.number(data)
     text = f"{number:.7g}"
-    return (item.names or {}).get(text, text)
+    return item.names.get(text, text)
 
 
 def _printable(data: bytes) -> str:

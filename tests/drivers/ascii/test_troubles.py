@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edaphon_drivers.ascii.engine import address_error, decode_stream, sheet_errors
-from edaphon_drivers.ascii.sheet import _FRAME_KEYS
+from edaphon_drivers.ascii.sheet import AsciiTable
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.sheets import Command, Factory, Output, parse_sheet
@@ -29,7 +29,7 @@ _GOOD = {"heard": True, "separator": ",", "fields": {"co2": 1}}
 @pytest.mark.parametrize(
     ("frame", "words"),
     [
-        ({"seperator": ","}, "did you mean 'separator'"),
+        ({"seperator": ","}, "did you mean separator"),
         ({"separator": ",", "fields": {"co2": 1}}, "ask = "),
         ({"heard": True}, "needs one of pattern"),
         ({**_GOOD, "fields": {"co": 1}}, "'co' is no"),
@@ -41,7 +41,7 @@ _GOOD = {"heard": True, "separator": ",", "fields": {"co2": 1}}
         ({**_GOOD, "match": r"(a)\1"}, "frame.match refers back with"),
         ({**_GOOD, "record": [{}] * 101}, "frame.record has 101 tables"),
         ({**_GOOD, "identity": {"ask": "?", "patterns": ["a"] * 21}}, "has 21 patterns"),
-        ({**_GOOD, "identity": {"ask": "?", "patterns": ["(?=a)"]}}, "patterns looks ahead"),
+        ({**_GOOD, "identity": {"ask": "?", "patterns": ["(?=a)"]}}, "patterns 1 looks ahead"),
         ({**_GOOD, "record": [{"match": ".{0,99}" * 9}] * 12}, "frame: its patterns together take"),
         ({"heard": True, "fixed": {"co2": [3]}}, "first and last character"),
         ({**_GOOD, "end": ""}, "end of a line"),
@@ -54,12 +54,12 @@ _GOOD = {"heard": True, "separator": ",", "fields": {"co2": 1}}
         ({**_GOOD, "time": {"fields": ["d"], "order": "DD/MM hh:mm"}}, "YYYY or YY"),
         ({**_GOOD, "time": {"fields": ["d"], "order": "DD/MM/YY hh:mm", "utc_offset": "X"}}, "+01"),
         ({**_GOOD, "units": {"co2": {"ppm": 1}}}, "from"),
-        ({**_GOOD, "identity": {"ask": "?"}}, "needs patterns"),
+        ({**_GOOD, "identity": {"ask": "?"}}, "frame.identity.patterns is missing"),
         ({**_GOOD, "columns": ["co2"], "fixed": {"co2": [1, 2]}}, "not both"),
         ({"heard": True, "fixed": {"co2": [1, 2]}, "columns": ["co2"]}, "goes with separator"),
-        ({**_GOOD, "record": [{}, {}]}, "told apart"),
+        ({**_GOOD, "record": [{}, {}]}, "known from each other"),
         ({**_GOOD, "record": "M1"}, "list of tables"),
-        ({**_GOOD, "record": [{"begin": "M"}]}, "did you mean 'begins'"),
+        ({**_GOOD, "record": [{"begin": "M"}]}, "did you mean begins"),
         ({**_GOOD, "lines": 0}, "from 1 on"),
         ({**_GOOD, "ask": "MEAS<CR>"}, r"write \r for CR, \n for LF"),
         ({**_GOOD, "ask": r"MEAS\r"}, "double quotes"),
@@ -136,7 +136,7 @@ def _with(place, value):
         *(("output", 0, field.name) for field in fields(Output) if field.name != "meaning"),
         *(("output", 0, "factory", 0, field.name) for field in fields(Factory)),
         *(("command", 0, field.name) for field in fields(Command)),
-        *(("frame", key) for key in _FRAME_KEYS),
+        *(("frame", key) for key in AsciiTable.model_fields),
     ],
     ids=lambda place: ".".join(map(str, place)),
 )
