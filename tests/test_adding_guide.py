@@ -239,7 +239,10 @@ KNOWN: Mapping[str, set[str]] = {
         *modbus_keys.State.model_fields,
         *modbus_keys.Wait.model_fields,
     },
-    "A logger's file": {*file_keys._KEYS, *(f"time.{key}" for key in file_keys.TIME_KEYS)}
+    "A logger's file": {
+        *file_keys.FileTable.model_fields,
+        *(f"time.{key}" for key in file_keys.FileTime.model_fields),
+    }
     - {"time"},
     "A thermometer of the kernel's 1-wire bus": in_sheets("w1", "i2c"),
     "A LoRaWAN device, by table": {*codec_names(), *in_sheets("lorawan")},

@@ -10,7 +10,7 @@ from edaphon_drivers.files.cutting import Cut as Cut
 from edaphon_drivers.files.cutting import Rest as Rest
 from edaphon_drivers.files.cutting import cut_json, cut_lines
 from edaphon_drivers.files.li8200 import read_li8200
-from edaphon_drivers.files.sheet import like_trouble, read_layout
+from edaphon_drivers.files.sheet import like_error, read_layout
 from edaphon_drivers.files.tables import read_lines
 from edaphon_drivers.files.text import split_piece
 from edaphon_drivers.payloads import Piece
@@ -22,8 +22,8 @@ _MANY_CELLS = 5  # what stands above the rows are pairs: Model, SN, Software Ver
 
 def read_heard(piece: Piece, sheet: Sheet, context: Context) -> Iterator[Slice]:
     """A line that the instrument's own sheet does not know is a header; a bad one is refused."""
-    if trouble := like_trouble(sheet):
-        raise Refused(f"a sheet without troubles ({trouble})", sheet.model)
+    if error := like_error(sheet):
+        raise Refused("a sheet without errors", error, sheet.model)
     split = split_piece(piece)
     read = line_reader(load_sheet(sheet.frame["like"]))
     for at in range(len(split.above.texts)):

@@ -30,28 +30,41 @@ frame.time may also say (rules: clock.py):
 a key of the file's header (Port#, table).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
-from typing import Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from edaphon_drivers.faults import Refused
 from edaphon_drivers.files.clock import (
     DATE_ORDERS,
     EPOCHS,
     Clock,
+    Condition,
     Elapsed,
     Spread,
     compile_format,
     offset_s,
 )
-from edaphon_drivers.files.clock import Condition as Condition
+from edaphon_drivers.sheet_tables import (
+    ListOf,
+    PerSheet,
+    Positive,
+    Table,
+    errors_in,
+    listed,
+    one_of,
+    that,
+    written,
+)
 from edaphon_drivers.sheets import Sheet, UnknownModel, load_sheet
 from edaphon_drivers.text_values import rfc3339_ns
 
 SEPARATORS: dict[str, str | None] = {"tab": "\t", "comma": ",", "semicolon": ";", "blanks": None}
 ELAPSED_UNITS = {"d": 86400 * 10**9, "h": 3600 * 10**9, "min": 60 * 10**9, "s": 10**9, "ms": 10**6}
+_MOST_CELLS = 100_000
 _OF_TIME = (
     "utc_offset",
     "zone",
@@ -63,6 +76,178 @@ _OF_TIME = (
     "elapsed",
     "start",
 )
+
+
+def _is_offset(text: str) -> bool:
+    try:
+        offset_s(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_time(text: str) -> bool:
+    try:
+        rfc3339_ns(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _zone(name: str) -> str:
+    try:
+        if ZoneInfo(name).key:
+            return name
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        pass
+    hint = f'; a fixed offset is utc_offset = "{name}"' if _is_offset(name) else ""
+    raise ValueError(f'is the name of a zone such as "Europe/Berlin", not {written(name)}{hint}')
+
+
+_Place = Annotated[str, Field(min_length=1)] | Annotated[int, Field(ge=1)]
+_CONDITION = 'a table { column = "..", is = [".."] }'
+_TIME = "columns, and formats with utc_offset, or epoch"
+
+
+class ConditionTable(Table):
+    """`when`, [[frame.only]] and [[frame.refuse]]: the rows in which a column says one of these."""
+
+    column: _Place = Field(description="the name of a column, or its number from 1")
+    allowed: ListOf[Any] = Field(alias="is", description="a list of texts")
+
+    def condition(self) -> Condition:
+        return Condition(self.column, frozenset(map(str, self.allowed)))
+
+
+class ColumnTable(Table):
+    """[[frame.column]] and [[frame.footer]]."""
+
+    name: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="a text; a column without a name has a number"
+    )
+    number: int | None = Field(
+        None, ge=1, le=_MOST_CELLS, description="a whole number from 1: number = 2"
+    )
+    output: str = Field(description="the name of an [[output]]")
+    mean: bool = Field(False, description="true or false")
+    when: ConditionTable | None = Field(None, description=_CONDITION)
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "ColumnTable":
+        if (self.name is None) == (self.number is None):
+            raise ValueError("has a name, or a number from 1")
+        return self
+
+    @property
+    def place(self) -> str | int:
+        return self.name or self.number or 0
+
+    def column(self) -> "Column":
+        when = self.when.condition() if self.when else None
+        return Column(self.place, self.output, self.mean, when)
+
+
+class SpreadTable(Table):
+    """`spread`: rows of one stamp."""
+
+    rows: int = Field(ge=2, le=1_000_000, description="a number from 2 on")
+    within_s: Positive = Field(description="seconds above 0")
+
+
+class ElapsedTable(Table):
+    """`elapsed`: a column of time since a start."""
+
+    column: _Place = Field(description="the name of a column, or its number from 1")
+    unit: Literal["d", "h", "min", "s", "ms"] = Field("s", description=one_of(ELAPSED_UNITS))
+    within_s: Positive = Field(60.0, description="seconds above 0")
+    when: ConditionTable | None = Field(None, description=_CONDITION)
+
+    def elapsed(self, start: str | None) -> Elapsed:
+        return Elapsed(
+            self.column,
+            ELAPSED_UNITS[self.unit],
+            rfc3339_ns(start) if start is not None else None,
+            round(self.within_s * 1e9),
+            self.when.condition() if self.when else None,
+        )
+
+
+class FileTime(Table):
+    """[frame.time] of a file's sheet."""
+
+    columns: Annotated[ListOf[_Place], that(bool)] | None = Field(
+        None, description="a list of column names, or numbers from 1"
+    )
+    formats: Annotated[ListOf[str], that(bool)] | None = Field(
+        None, description='a list such as ["%Y-%m-%d %H:%M:%S"]'
+    )
+    date_order: Literal["ymd", "dmy", "mdy"] | None = Field(None, description=one_of(DATE_ORDERS))
+    epoch: Literal["s", "ms", "us", "ns"] | None = Field(None, description=one_of(EPOCHS))
+    utc_offset: Annotated[str, that(_is_offset)] | None = Field(
+        None, description='a fixed offset such as "+01:00"'
+    )
+    zone: Annotated[str, AfterValidator(_zone)] | None = Field(
+        None, description='the name of a zone such as "Europe/Berlin"'
+    )
+    year: int | None = Field(None, ge=1970, lt=2262, description="a year such as 2026")
+    spread: SpreadTable | None = Field(
+        None, description="a table such as { rows = 2, within_s = 1 }"
+    )
+    elapsed: ElapsedTable | None = Field(None, description='a table such as { column = "Etime" }')
+    start: Annotated[str, that(_is_time)] | None = Field(
+        None, description='a time such as "2026-04-01T12:00:00Z"'
+    )
+
+    def clock(self) -> Clock:
+        """Raises ValueError for a wrong format."""
+        formats = (compile_format(text, self.date_order or "") for text in self.formats or ())
+        spread = self.spread
+        return Clock(
+            columns=self.columns or (),
+            formats=tuple(formats),
+            offset_s=offset_s(self.utc_offset) if self.utc_offset else 0,
+            epoch=EPOCHS[self.epoch] if self.epoch else None,
+            year=self.year,
+            zone=ZoneInfo(self.zone) if self.zone else None,
+            spread=Spread(spread.rows, round(spread.within_s * 1e9)) if spread else None,
+            elapsed=self.elapsed.elapsed(self.start) if self.elapsed else None,
+        )
+
+    def is_zone_known(self, form: str) -> bool:
+        """Whether a time of this file is a time: an LI-8200 names its zone itself."""
+        in_text = self.formats is not None and all("%z" in text for text in self.formats)
+        stated = self.utc_offset or self.zone or self.epoch
+        return bool(stated) or form == "li8200" or in_text or not self.columns
+
+
+class FileTable(Table):
+    """[frame] of a file's sheet."""
+
+    form: Literal["table", "toa5", "li81x", "li8200", "heard"] = Field(
+        description="one of table, toa5, li81x, li8200, heard"
+    )
+    separator: Annotated[str, that(SEPARATORS.__contains__)] | None = Field(
+        None, description=one_of(SEPARATORS)
+    )
+    decimal: Literal[".", ","] = Field(".", description='"." or ","')
+    missing: ListOf[str | int | float] = Field(
+        (), description='a list of words, such as ["NAN", "-9999"]'
+    )
+    comment: Annotated[ListOf[str], BeforeValidator(listed)] = Field(
+        (), description='what a comment begins with, such as ";", or a list of such'
+    )
+    order: ListOf[str] = Field((), description='a list of column names, such as ["DATE", "CO2"]')
+    width: int = Field(0, ge=1, le=_MOST_CELLS, description="how many cells a row has, from 1")
+    interval_s: Positive = Field(0.0, description="a number of seconds above 0")
+    intervals: dict[str, Positive] = Field(
+        {}, description="seconds by table, such as { Hourly = 3600 }"
+    )
+    time: FileTime = Field(description=_TIME)
+    column: ListOf[ColumnTable] = Field((), description="a list of tables, [[frame.column]]")
+    footer: ListOf[ColumnTable] = Field((), description="a list of tables, [[frame.footer]]")
+    only: ListOf[ConditionTable] = Field((), description=_CONDITION)
+    refuse: ListOf[ConditionTable] = Field((), description=_CONDITION)
+    like: Any = Field(None, description="the name of an ASCII sheet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,54 +302,40 @@ def completed(sheet: Sheet, settings: Mapping[str, Any]) -> Sheet:
     return replace(sheet, frame=frame)
 
 
-# Sheets hold dicts, so they can't be keys; holding the sheet keeps its id from being used again.
-_known: dict[int, tuple[Sheet, Layout]] = {}
-_MOST_KNOWN = 256
-
-
+@PerSheet
 def read_layout(sheet: Sheet) -> Layout:
-    """Raises Refused for a frame that `sheet_errors` complains about."""
-    known = _known.get(id(sheet))
-    if known is None:
-        try:
-            layout = _layout(sheet.frame)
-        except (KeyError, TypeError, ValueError, AttributeError, OSError) as wrong:
-            raise Refused(f"a sheet without troubles ({wrong})", sheet.model) from None
-        if len(_known) >= _MOST_KNOWN:
-            _known.clear()
-        known = _known[id(sheet)] = sheet, layout
-    return known[1]
+    """Raises Refused for a frame in which `sheet_errors` finds a wrong key or format."""
+    for error in errors_in(FileTable, sheet.frame, "frame"):
+        raise Refused("a sheet without errors", str(error), sheet.model)
+    try:
+        return _layout(FileTable.model_validate(sheet.frame))
+    except ValueError as wrong:
+        raise Refused("a sheet without errors", str(wrong), sheet.model) from None
 
 
-def _layout(frame: Mapping[str, Any]) -> Layout:
-    words = [str(word).strip().lower() for word in frame.get("missing", ())]
-    form, decimal = frame["form"], frame.get("decimal", ".")
+def _layout(frame: FileTable) -> Layout:
+    words = [str(word).strip().lower() for word in frame.missing]
+    numbers = (_number(word, frame.decimal) for word in words)
+    usual = "comma" if frame.form == "toa5" else "tab"
     return Layout(
-        form=form,
-        clock=_clock(frame["time"]),
-        columns=tuple(map(_column, frame.get("column", ()))),
-        footer=tuple(map(_column, frame.get("footer", ()))),
-        only=tuple(map(_condition, frame.get("only", ()))),
-        separator=SEPARATORS[frame.get("separator", "comma" if form == "toa5" else "tab")],
-        refuse=tuple(map(_condition, frame.get("refuse", ()))),
-        decimal=decimal,
+        form=frame.form,
+        clock=frame.time.clock(),
+        columns=tuple(row.column() for row in frame.column),
+        footer=tuple(row.column() for row in frame.footer),
+        only=tuple(row.condition() for row in frame.only),
+        refuse=tuple(row.condition() for row in frame.refuse),
+        separator=SEPARATORS[frame.separator or usual],
+        decimal=frame.decimal,
         missing=frozenset(words),
-        missing_numbers=frozenset(
-            number for word in words if (number := _number(word, decimal)) is not None
-        ),
-        comment=_comments(frame.get("comment", "")),
-        order=tuple(map(str, frame.get("order", ()))),
-        width=int(frame.get("width", 0)),
-        interval_s=float(frame.get("interval_s", 0)),
-        intervals=frame.get("intervals", {}),
-        zone_known=_zone_known(frame["time"], form),
-        zone_stated="utc_offset" in frame["time"] or "zone" in frame["time"],
+        missing_numbers=frozenset(number for number in numbers if number is not None),
+        comment=tuple(mark for mark in frame.comment if mark),
+        order=frame.order,
+        width=frame.width,
+        interval_s=frame.interval_s,
+        intervals=frame.intervals,
+        zone_known=frame.time.is_zone_known(frame.form),
+        zone_stated=frame.time.utc_offset is not None or frame.time.zone is not None,
     )
-
-
-def _comments(value: str | list[str]) -> tuple[str, ...]:
-    marks = [value] if isinstance(value, str) else value
-    return tuple(str(mark) for mark in marks if mark)
 
 
 def _number(word: str, decimal: str) -> float | None:
@@ -175,362 +346,87 @@ def _number(word: str, decimal: str) -> float | None:
         return None
 
 
-def _clock(time: Mapping[str, Any]) -> Clock:
-    epoch = time.get("epoch")
-    order = time.get("date_order", "")
-    return Clock(
-        columns=tuple(time.get("columns", ())),
-        formats=tuple(compile_format(text, order) for text in time.get("formats", ())),
-        offset_s=offset_s(time["utc_offset"]) if "utc_offset" in time else 0,
-        epoch=None if epoch is None else EPOCHS[epoch],
-        year=time.get("year"),
-        zone=ZoneInfo(time["zone"]) if "zone" in time else None,
-        spread=_spread(time["spread"]) if "spread" in time else None,
-        elapsed=_elapsed(time["elapsed"], time.get("start")) if "elapsed" in time else None,
-    )
-
-
-def _spread(row: Mapping[str, Any]) -> Spread:
-    return Spread(int(row["rows"]), round(row["within_s"] * 1e9))
-
-
-def _elapsed(row: Mapping[str, Any], start: str | None) -> Elapsed:
-    when = _condition(row["when"]) if "when" in row else None
-    return Elapsed(
-        row["column"],
-        ELAPSED_UNITS[row.get("unit", "s")],
-        rfc3339_ns(start) if start is not None else None,
-        round(row.get("within_s", 60) * 1e9),
-        when,
-    )
-
-
-def _zone_known(time: Mapping[str, Any], form: str) -> bool:
-    """Whether a time of this file is a time: an LI-8200 names its zone itself."""
-    in_text = all("%z" in text for text in time.get("formats", ("",)))
-    stated = any(key in time for key in ("utc_offset", "zone", "epoch"))
-    return stated or form == "li8200" or in_text or not time.get("columns")
-
-
-def _column(row: Mapping[str, Any]) -> Column:
-    when = row.get("when")
-    return Column(
-        row["name"] if "name" in row else int(row["number"]),
-        row["output"],
-        bool(row.get("mean", False)),
-        _condition(when) if when else None,
-    )
-
-
-def _condition(row: Mapping[str, Any]) -> Condition:
-    return Condition(row["column"], frozenset(map(str, row["is"])))
-
-
-TIME_KEYS = {
-    "columns",
-    "date_order",
-    "elapsed",
-    "epoch",
-    "formats",
-    "spread",
-    "start",
-    "utc_offset",
-    "year",
-    "zone",
-}
-
-
-def time_errors(time: object, frame: Mapping[str, Any]) -> Iterator[str]:
-    if not isinstance(time, Mapping):
-        yield "frame.time is missing: columns, and formats with utc_offset, or epoch"
+def sheet_errors(sheet: Sheet) -> Iterator[str]:
+    """What is wrong, or not yet stated by the owner (see `completed`)."""
+    found = [str(error) for error in errors_in(FileTable, sheet.frame, "frame")]
+    yield from found
+    if found:
         return
-    for key in sorted(time.keys() - TIME_KEYS):
-        yield f"frame.time.{key} is unknown; known are {', '.join(sorted(TIME_KEYS))}"
-    yield from _elapsed_errors(time)
-    columns = time.get("columns")
-    if columns is None and "elapsed" in time:
-        return  # every row says its time since the start
-    if not isinstance(columns, list) or not columns or not all(map(is_place, columns)):
-        yield "frame.time.columns is a list of column names, or numbers from 1"
-    if not _is_year(time.get("year", 2000)):
-        yield f"frame.time.year is a year such as 2026, not {time.get('year')!r}"
-    if "spread" in time and not _is_spread(time["spread"]):
-        yield (
-            "frame.time.spread is a table such as { rows = 2, within_s = 1 }: 2 rows or more,"
-            f" seconds above 0, not {time['spread']!r}"
-        )
-    order = time.get("date_order", "dmy")
-    if order not in DATE_ORDERS:
-        yield f"frame.time.date_order is one of {', '.join(DATE_ORDERS)}, not {order!r}"
-    elif "epoch" in time:
-        if time["epoch"] not in EPOCHS:
-            yield f"frame.time.epoch is one of {', '.join(EPOCHS)}, not {time['epoch']!r}"
-        if "zone" in time:
-            yield "frame.time.zone is for formats: a count since 1970 has no zone"
+    frame = FileTable.model_validate(sheet.frame)
+    if frame.decimal == "," and frame.separator == "comma":
+        yield "frame.decimal and frame.separator can't both be a comma"
+    if frame.form == "heard":
+        yield from filter(None, [like_error(sheet)])
     else:
-        yield from _format_errors(time, frame)
+        yield from _column_errors(frame, sheet)
+    yield from _time_errors(frame.time, frame.form)
 
 
-def _format_errors(time: Mapping[str, Any], frame: Mapping[str, Any]) -> Iterator[str]:
-    formats: Any = time.get("formats")
-    listed = _is_list_of_texts(formats)
-    yield from _zone_errors(time, frame, formats if listed else ())
-    if not listed:
+def _column_errors(frame: FileTable, sheet: Sheet) -> Iterator[str]:
+    rows = (*frame.column, *frame.footer)
+    for row in rows:
+        if row.mean and "interval_s" not in frame.model_fields_set:
+            yield f"frame.interval_s is missing: column {row.place} is a mean over it"
+    if not frame.column:
+        yield "frame.column is missing: [[frame.column]] with name and output"
+    named = {row.output for row in rows}
+    for output in sorted(sheet.outputs.keys() - named):
+        yield f"output {output} has no [[frame.column]]"
+    for output in sorted(named - sheet.outputs.keys()):
+        yield f"[[frame.column]] names output {output}, which the sheet does not have"
+
+
+def _time_errors(time: FileTime, form: str) -> Iterator[str]:
+    if time.elapsed is None and time.start is not None:
+        yield "frame.time.start is the start of frame.time.elapsed, which is missing"
+    if time.elapsed is not None and time.start is None and time.columns is None:
+        yield (
+            "frame.time.start is missing: elapsed time needs one, such as"
+            ' start = "2026-04-01T12:00:00Z", or columns with the time of the row'
+        )
+    if time.columns is None:
+        if time.elapsed is None:
+            yield "frame.time.columns is missing: a list of column names, or numbers from 1"
+    elif time.epoch is None:
+        yield from _format_errors(time, form)
+    elif time.zone is not None:
+        yield "frame.time.zone is for formats: a count since 1970 has no zone"
+
+
+def _format_errors(time: FileTime, form: str) -> Iterator[str]:
+    formats = time.formats or ()
+    if time.utc_offset is not None and time.zone is not None:
+        yield "frame.time has utc_offset and zone: state one of them, the one the clock is set by"
+    if not (time.utc_offset or time.zone or form == "li8200" or all("%z" in f for f in formats)):
+        yield (
+            'utc_offset is missing: this file says no zone; such as utc_offset = "+01:00",'
+            ' or zone = "Europe/Berlin"'
+        )
+    if not formats:
         yield 'frame.time.formats is a list such as ["%Y-%m-%d %H:%M:%S"]; or say epoch = "s"'
-        return
     shapes: dict[str, tuple[str, ...]] = {}
     for text in formats:
         try:
-            form = compile_format(text, time.get("date_order", ""))
+            one = compile_format(text, time.date_order or "")
         except ValueError as wrong:
             yield f"frame.time: {wrong}"
             continue
-        if shapes.setdefault(form.shape, form.fields) != form.fields:
+        fields = set(one.fields)
+        if shapes.setdefault(one.shape, one.fields) != one.fields:
             yield f"frame.time.formats are ambiguous: {text!r} looks like another; state one order"
-        if not {"Y", "y"} & set(form.fields) and "year" not in time:
+        if not {"Y", "y"} & fields and time.year is None:
             yield "frame.time.year is missing: this file says none"
-        if not ({"d"} <= set(form.fields) and {"m", "b"} & set(form.fields) or "j" in form.fields):
+        if not ("j" in fields or ("d" in fields and {"m", "b"} & fields)):
             yield f"frame.time.formats: {text!r} says no day"
 
 
-def _zone_errors(
-    time: Mapping[str, Any], frame: Mapping[str, Any], formats: Sequence[str]
-) -> Iterator[str]:
-    if "utc_offset" in time and "zone" in time:
-        yield "frame.time has utc_offset and zone: state one of them, the one the clock is set by"
-    if "zone" in time and not _is_zone(time["zone"]):
-        yield (
-            'frame.time.zone is the name of a zone such as "Europe/Berlin",'
-            f" not {time['zone']!r}{_offset_meant(time['zone'])}"
-        )
-    if "utc_offset" not in time:
-        own_zone = "zone" in time or frame.get("form") == "li8200"
-        if not own_zone and not all("%z" in text for text in formats):
-            yield (
-                'utc_offset is missing: this file says no zone; such as utc_offset = "+01:00",'
-                ' or zone = "Europe/Berlin"'
-            )
-        return
-    try:
-        offset_s(time["utc_offset"])
-    except (TypeError, ValueError):
-        yield f'utc_offset is a fixed offset such as "+01:00", not {time["utc_offset"]!r}'
-
-
-def _elapsed_errors(time: Mapping[str, Any]) -> Iterator[str]:
-    row = time.get("elapsed")
-    if row is None:
-        if "start" in time:
-            yield "frame.time.start is the start of frame.time.elapsed, which is missing"
-        return
-    if not _is_elapsed(row):
-        units = ", ".join(ELAPSED_UNITS)
-        yield (
-            f'frame.time.elapsed is a table such as {{ column = "Etime" }}, unit one of {units},'
-            f" within_s above 0, not {row!r}"
-        )
-    if "start" not in time:
-        if "columns" not in time:
-            yield (
-                "frame.time.start is missing: elapsed time needs one, such as"
-                ' start = "2026-04-01T12:00:00Z", or columns with the time of the row'
-            )
-        return
-    try:
-        rfc3339_ns(time["start"])
-    except (TypeError, ValueError):
-        came = _shown(time["start"])
-        yield f'frame.time.start is a time such as "2026-04-01T12:00:00Z", not {came}'
-
-
-def _offset_meant(zone: object) -> str:
-    try:
-        offset_s(str(zone))
-    except ValueError:
-        return ""
-    return f'; a fixed offset is utc_offset = "{zone}"'
-
-
-def _shown(time: object) -> str:
-    return time.isoformat() if isinstance(time, date) else repr(time)
-
-
-def _is_list_of_texts(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(text, str) for text in value)
-
-
-def _is_elapsed(row: object) -> bool:
-    return (
-        isinstance(row, Mapping)
-        and {"column"} <= row.keys() <= {"column", "unit", "within_s", "when"}
-        and is_place(row["column"])
-        and row.get("unit", "s") in ELAPSED_UNITS
-        and _is_seconds(row.get("within_s", 60))
-        and is_condition(row.get("when", {"column": 1, "is": []}))
-    )
-
-
-def _is_spread(row: object) -> bool:
-    if not isinstance(row, Mapping) or row.keys() != {"rows", "within_s"}:
-        return False
-    rows = row["rows"]
-    whole = isinstance(rows, int) and not isinstance(rows, bool) and 2 <= rows <= 1_000_000
-    return whole and _is_seconds(row["within_s"])
-
-
-def _is_seconds(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e8
-
-
-def _is_zone(name: object) -> bool:
-    try:
-        return isinstance(name, str) and bool(ZoneInfo(name).key)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-
-
-def _is_year(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1970 <= value < 2262
-
-
-def is_condition(row: object) -> bool:
-    """Whether a row is { column, is }."""
-    return (
-        isinstance(row, Mapping)
-        and row.keys() == {"column", "is"}
-        and is_place(row["column"])
-        and isinstance(row["is"], list)
-    )
-
-
-def is_place(value: object) -> bool:
-    """Whether a value names a column, or is its number from 1."""
-    if isinstance(value, bool):
-        return False
-    return bool(value) if isinstance(value, str) else isinstance(value, int) and value >= 1
-
-
-_MOST_CELLS = 100_000
-FORMS = ("table", "toa5", "li81x", "li8200", "heard")
-_KEYS = {
-    "form",
-    "separator",
-    "decimal",
-    "missing",
-    "comment",
-    "order",
-    "interval_s",
-    "intervals",
-    "time",
-    "column",
-    "footer",
-    "only",
-    "refuse",
-    "width",
-    "like",
-}
-
-
-def sheet_errors(sheet: Sheet) -> Iterator[str]:
-    frame = sheet.frame
-    for key in sorted(frame.keys() - _KEYS):
-        yield f"frame.{key} is unknown; known are {', '.join(sorted(_KEYS))}"
-    if frame.get("form") not in FORMS:
-        yield f"frame.form is one of {', '.join(FORMS)}, not {frame.get('form')!r}"
-    if frame.get("separator", "tab") not in SEPARATORS:
-        yield f"frame.separator is one of {', '.join(SEPARATORS)}, not {frame['separator']!r}"
-    if frame.get("decimal", ".") not in {".", ","}:
-        yield f'frame.decimal is "." or ",", not {frame["decimal"]!r}'
-    if frame.get("decimal") == "," and frame.get("separator") == "comma":
-        yield "frame.decimal and frame.separator can't both be a comma"
-    yield from _simple_troubles(frame)
-    if frame.get("form") == "heard":
-        yield from filter(None, [like_trouble(sheet)])
-    else:
-        yield from _column_troubles(sheet)
-    yield from time_errors(frame.get("time"), frame)
-
-
-def _simple_troubles(frame: Mapping[str, Any]) -> Iterator[str]:
-    order = frame.get("order", [])
-    if not isinstance(order, list) or not _texts(order):
-        yield f'frame.order is a list of column names, such as ["DATE", "CO2"], not {order!r}'
-    missing = frame.get("missing", [])
-    if not isinstance(missing, list) or not all(isinstance(w, str | int | float) for w in missing):
-        yield 'frame.missing is a list of words, such as ["NAN", "-9999"]'
-    comment = frame.get("comment", "")
-    if not isinstance(comment, str) and not (isinstance(comment, list) and _texts(comment)):
-        yield 'frame.comment is what a comment begins with, such as ";", or a list of such'
-    width = frame.get("width", 1)
-    if not isinstance(width, int) or isinstance(width, bool) or not 1 <= width <= _MOST_CELLS:
-        yield f"frame.width is how many cells a row has, from 1, not {width!r}"
-    intervals = frame.get("intervals", {})
-    if not isinstance(intervals, Mapping) or not all(map(_seconds, intervals.values())):
-        yield "frame.intervals is seconds by table, such as { Hourly = 3600 }"
-    if not _seconds(frame.get("interval_s", 1)):
-        yield f"frame.interval_s is a number of seconds above 0, not {frame['interval_s']!r}"
-
-
-def _column_troubles(sheet: Sheet) -> Iterator[str]:
-    named: set[object] = set()
-    for key in ("column", "footer"):
-        rows = sheet.frame.get(key, [])
-        if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
-            yield f"frame.{key} is a list of tables, [[frame.{key}]]"
-            continue
-        for row in rows:
-            named.add(str(row.get("output")))
-            yield from _row_troubles(f"frame.{key}", row, sheet.frame)
-    if not sheet.frame.get("column"):
-        yield "frame.column is missing: [[frame.column]] with name and output"
-    for output in sorted(sheet.outputs.keys() - named):
-        yield f"output {output} has no [[frame.column]]"
-    for output in sorted(map(str, named - sheet.outputs.keys())):
-        yield f"[[frame.column]] names output {output}, which the sheet does not have"
-    for key in ("only", "refuse"):
-        rows = sheet.frame.get(key, [])
-        for row in rows if isinstance(rows, list) else [rows]:
-            yield from _condition_troubles(f"frame.{key}", row)
-
-
-def _row_troubles(where: str, row: Mapping[str, Any], frame: Mapping[str, Any]) -> Iterator[str]:
-    name = row.get("name", row.get("number"))
-    if ("name" in row) == ("number" in row) or not is_place(name):
-        yield f"{where} has a name, or a number from 1, not {name!r}"
-    elif "number" in row and not (isinstance(name, int) and name <= _MOST_CELLS):
-        yield f"{where}.number is a whole number from 1, not {name!r}"
-    elif "name" in row and not isinstance(name, str):
-        yield f"{where}.name is a text; a column without a name has a number: number = {name}"
-    if not isinstance(row.get("mean", False), bool):
-        yield f"{where}.mean is true or false"
-    if row.get("mean") is True and "interval_s" not in frame:
-        yield f"frame.interval_s is missing: column {name} is a mean over it"
-    for key in sorted(row.keys() - {"name", "number", "output", "mean", "when"}):
-        yield f"{where}.{key} is unknown"
-    if "when" in row:
-        yield from _condition_troubles(f"{where}.when", row["when"])
-
-
-def _condition_troubles(where: str, row: object) -> Iterator[str]:
-    if not is_condition(row):
-        yield f'{where} is a table {{ column = "..", is = [".."] }}, not {row!r}'
-
-
-def _texts(value: object) -> bool:
-    return isinstance(value, Sequence) and all(isinstance(text, str) for text in value)
-
-
-def _seconds(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e8
-
-
-def like_trouble(sheet: Sheet) -> str:
-    """What is wrong with frame.like; "" for a heard ASCII sheet with its own times."""
+def like_error(sheet: Sheet) -> str:
+    """What is wrong with frame.like; "" for a pushed ASCII sheet with its own times."""
     like = sheet.frame.get("like")
     try:
-        heard = load_sheet(like) if isinstance(like, str) else None
+        source = load_sheet(like) if isinstance(like, str) else None
     except UnknownModel:
-        heard = None
-    if heard is None or heard.engine != "ascii" or "time" not in heard.frame:
+        source = None
+    if source is None or source.engine != "ascii" or "time" not in source.frame:
         return f"frame.like names an ASCII sheet whose lines say their time, not {like!r}"
     return ""

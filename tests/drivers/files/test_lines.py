@@ -16,7 +16,7 @@ GOOD = "2026-04-01 23:00:00,4.2,0.31\n"
 CSV = csv_sheet()
 NUMBERED = csv_sheet(
     time={"columns": [1], "formats": ["%Y-%m-%d %H:%M:%S"], "utc_offset": "+00:00"},
-    column=[{"name": 2, "output": "t5"}, {"number": 3, "output": "vwc"}],
+    column=[{"number": 2, "output": "t5"}, {"number": 3, "output": "vwc"}],
 )
 TOA5 = (
     '"TOA5","P","CR1000","1","S","C","4","Soil"\r\n"TIMESTAMP","RECORD","T5"\r\n'
