@@ -62,7 +62,7 @@ ENGINES = Registry(
         "ascii": "edaphon_drivers.ascii.engine",
         "file": "edaphon_drivers.files.sheet",
         "i2c": "edaphon_drivers.i2c",
-        "lorawan": "edaphon_drivers.lorawan.sheet",
+        "lorawan": "edaphon_drivers.lorawan.codecs",
         "message": "edaphon_drivers.smart_home",
         "modbus": "edaphon_drivers.modbus.engine",
         "sdi12": "edaphon_drivers.sdi12.engine",
@@ -82,22 +82,22 @@ ENVELOPES = Registry(
         "tts-v3": "edaphon_drivers.lorawan.envelopes:read_tts_v3",
     },
 )
-# Functions `(data, f_port, sheet) -> readings`. No codec is ever guessed from the bytes: the same
+# Objects `lorawan.numbers.Codec`. No codec is ever guessed from the bytes: the same
 # bytes are 4.4 °C to one maker and 1126.4 °C to another.
 CODECS = Registry(
     "edaphon.codecs",
     "frame.codec",
     {
-        "cayenne": "edaphon_drivers.lorawan.codecs.cayenne:decode",
-        "decentlab": "edaphon_drivers.lorawan.codecs.decentlab:decode",
-        "dragino": "edaphon_drivers.lorawan.codecs.dragino:decode",
-        "dragino_sdi12": "edaphon_drivers.lorawan.codecs.dragino:decode_sdi12",
-        "elsys": "edaphon_drivers.lorawan.codecs.elsys:decode",
-        "milesight": "edaphon_drivers.lorawan.codecs.milesight:decode",
-        "milesight_uc50x": "edaphon_drivers.lorawan.codecs.milesight:decode_uc50x",
-        "sensecap": "edaphon_drivers.lorawan.codecs.sensecap:decode",
-        "sensecap_s2120": "edaphon_drivers.lorawan.codecs.sensecap:decode_s2120",
-        "tektelic": "edaphon_drivers.lorawan.codecs.tektelic:decode",
+        "cayenne": "edaphon_drivers.lorawan.codecs.cayenne:CODEC",
+        "decentlab": "edaphon_drivers.lorawan.codecs.decentlab:CODEC",
+        "dragino": "edaphon_drivers.lorawan.codecs.dragino:CODEC",
+        "dragino_sdi12": "edaphon_drivers.lorawan.codecs.dragino:SDI12_CODEC",
+        "elsys": "edaphon_drivers.lorawan.codecs.elsys:CODEC",
+        "milesight": "edaphon_drivers.lorawan.codecs.milesight:CODEC",
+        "milesight_uc50x": "edaphon_drivers.lorawan.codecs.milesight:UC50X_CODEC",
+        "sensecap": "edaphon_drivers.lorawan.codecs.sensecap:CODEC",
+        "sensecap_s2120": "edaphon_drivers.lorawan.codecs.sensecap:S2120_CODEC",
+        "tektelic": "edaphon_drivers.lorawan.codecs.tektelic:CODEC",
     },
 )
 # Classes of an open line with `write`, `read` and `close`, or of a connection to a broker.

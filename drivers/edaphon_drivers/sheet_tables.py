@@ -221,6 +221,12 @@ class PerSheet(Generic[T]):
         self._known.clear()
 
 
+def refuse(errors: Iterator[str], sheet: "Sheet") -> None:
+    """Raises Refused for the first of the errors in a sheet."""
+    for error in errors:
+        raise Refused("a sheet without errors", error, sheet.model)
+
+
 Frame = TypeVar("Frame", bound=Table)
 
 
@@ -229,7 +235,7 @@ def frame_reader(
 ) -> tuple[Callable[["Sheet"], Frame], Callable[["Sheet"], Iterator[str]]]:
     """(what gives the typed frame of a sheet, what lists the errors in it) for one engine.
 
-    `further` lists what single keys can't show. The first raises Refused for a sheet with errors.
+    `further` lists what single keys can't show. The first raises Refused for a key that is wrong.
     """
 
     def sheet_errors(sheet: "Sheet") -> Iterator[str]:
@@ -240,8 +246,7 @@ def frame_reader(
 
     @PerSheet
     def frame_of(sheet: "Sheet") -> Frame:
-        for error in sheet_errors(sheet):
-            raise Refused("a sheet without errors", error, sheet.model)
+        refuse(map(str, errors_in(model, sheet.frame, "frame")), sheet)
         return model.model_validate(sheet.frame)
 
     return frame_of, sheet_errors

@@ -33,6 +33,7 @@ from edaphon_drivers.sheet_tables import (
     Texts,
     frame_reader,
     listed,
+    refuse,
     that,
     written,
 )
@@ -418,13 +419,14 @@ def _code_errors(kind: KindTable, sheet: Sheet) -> Iterator[str]:
             )
 
 
-table_of, sheet_errors = frame_reader(AsciiTable, _further_errors)
+_table_of, sheet_errors = frame_reader(AsciiTable, _further_errors)
 
 
 @PerSheet
 def frame_of(sheet: Sheet) -> Frame:
     """Raises Refused, with the first error in words, for a sheet that can't be used."""
-    table = table_of(sheet)
+    refuse(sheet_errors(sheet), sheet)
+    table = _table_of(sheet)
     kinds = tuple(_kind(kind, sheet) for kind in table.kinds())
     matched = any(kind.match or isinstance(kind.layout, Pattern) for kind in kinds)
     xml = table.xml or next((row.xml for row in table.record if row.xml), "")

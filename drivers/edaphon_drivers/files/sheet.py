@@ -56,6 +56,7 @@ from edaphon_drivers.sheet_tables import (
     errors_in,
     listed,
     one_of,
+    refuse,
     that,
     written,
 )
@@ -305,8 +306,7 @@ def completed(sheet: Sheet, settings: Mapping[str, Any]) -> Sheet:
 @PerSheet
 def read_layout(sheet: Sheet) -> Layout:
     """Raises Refused for a frame in which `sheet_errors` finds a wrong key or format."""
-    for error in errors_in(FileTable, sheet.frame, "frame"):
-        raise Refused("a sheet without errors", str(error), sheet.model)
+    refuse(map(str, errors_in(FileTable, sheet.frame, "frame")), sheet)
     try:
         return _layout(FileTable.model_validate(sheet.frame))
     except ValueError as wrong:

@@ -19,6 +19,7 @@ from edaphon_drivers.sheet_tables import (
     Table,
     frame_reader,
     one_of,
+    refuse,
     that,
     whole,
 )
@@ -249,6 +250,7 @@ _table_of, sheet_errors = frame_reader(ModbusTable, _further_errors)
 @PerSheet
 def plan_of(sheet: Sheet) -> Plan:
     """The sheet's table; raises Refused with the first error in it."""
+    refuse(sheet_errors(sheet), sheet)
     table = _table_of(sheet)
     return Plan(
         tuple(row.read(False) for row in table.read),

@@ -6,7 +6,7 @@ import pytest
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.lorawan import decode_uplink
-from edaphon_drivers.lorawan.sheet import sheet_errors
+from edaphon_drivers.lorawan.codecs import sheet_errors
 from edaphon_drivers.sheets import Sheet, parse_sheet
 
 OUTPUT = {"name": "pressure", "quantity": "gauge_pressure", "unit": "bar"}
@@ -41,10 +41,10 @@ def test_a_range_of_ones_own_needs_only_other_parameters() -> None:
         ({"word": 0, "good": {"word": 5}}, "word 5 of 2"),
         ({"greatest": [[1.0]]}, "1 weights for 2 words"),
         ({"word": 0, "divide": [2, 0]}, "is divided by 0"),
-        ({"word": 0, "shape": "r**2"}, "shape is one of r, 1/r, r/(1-r), not 'r**2'"),
+        ({"word": 0, "shape": "r**2"}, 'shape is one of r, 1/r, r/(1-r), not "r**2"'),
         ({"word": 0, "output": "depth"}, "no [[output]] is named 'depth'"),
-        ({"word": 0, "good": {}}, "lacks 'word'"),
-        ({"words": 0}, "another form"),
+        ({"word": 0, "good": {}}, "good.word is missing"),
+        ({"words": 0}, "words is the numbers of two words"),
     ],
 )
 def test_a_row_that_the_codec_cannot_use_is_told(row: dict[str, Any], words: str) -> None:

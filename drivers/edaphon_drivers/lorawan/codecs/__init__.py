@@ -1,20 +1,18 @@
-"""Makers' payload formats: which codec an uplink's bytes go to, and the ports that it knows.
+"""Makers' payload formats: which codec an uplink's bytes go to, and what is wrong in its sheet.
 
-A codec is a function `decode(data, f_port, sheet) -> tuple[Reading, ...]` in the registry; it reads
-its own table, `frame`, of the model sheet.
+A codec is in the registry; it reads its own table, `frame`, of the model sheet.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import cast
 
-from edaphon_drivers.lorawan.codecs.dragino import SDI12_PORTS
 from edaphon_drivers.lorawan.envelopes import has_data
+from edaphon_drivers.lorawan.numbers import Codec
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.registry import CODECS
 from edaphon_drivers.sheets import Sheet
 
 codec_names = CODECS.names
-Decode = Callable[[bytes, int, Sheet], tuple[Reading, ...]]
 
 
 def decode_uplink(uplink_data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
@@ -25,15 +23,22 @@ def decode_uplink(uplink_data: bytes, f_port: int, sheet: Sheet) -> tuple[Readin
     """
     if not has_data(uplink_data, f_port):
         return ()
-    decode = cast(Decode, CODECS.load(str(sheet.frame.get("codec"))))
-    return decode(uplink_data, f_port, sheet)
+    return _codec(sheet).decode(uplink_data, f_port, sheet)
 
 
 def known_ports(sheet: Sheet) -> tuple[int, ...]:
     """The ports that a sheet's uplinks come on, sorted; none where any will do."""
-    frame = sheet.frame
-    one = frame.get("f_port", [])
-    listed = one if isinstance(one, list) else [one]
-    blocks = [block["f_port"] for block in frame.get("block", ())]
-    own = SDI12_PORTS if frame.get("codec") == "dragino_sdi12" else ()
-    return tuple(sorted({*listed, *blocks, *own}))
+    return tuple(sorted(set(_codec(sheet).ports(sheet))))
+
+
+def sheet_errors(sheet: Sheet) -> Iterator[str]:
+    """One sentence for each; nothing for a sheet that its codec can work with."""
+    codec = sheet.frame.get("codec")
+    if codec not in codec_names():
+        yield f"frame.codec is one of {', '.join(codec_names())}, not {codec!r}"
+        return
+    yield from _codec(sheet).sheet_errors(sheet)
+
+
+def _codec(sheet: Sheet) -> Codec:
+    return cast(Codec, CODECS.load(str(sheet.frame.get("codec"))))

@@ -14,15 +14,52 @@ Nothing of it is like the S210x, save the first byte.
 import struct
 from collections.abc import Iterator
 
+from pydantic import Field
+
 from edaphon_drivers.checksums import crc16_kermit
 from edaphon_drivers.faults import Garbled, Incomplete
-from edaphon_drivers.lorawan.numbers import check_port, read_numbers, tagged_readings
+from edaphon_drivers.lorawan.numbers import (
+    ChannelRow,
+    Codec,
+    CodecTable,
+    Whole,
+    check_port,
+    number_errors,
+    output_errors,
+    read_numbers,
+    tagged_readings,
+)
 from edaphon_drivers.readings import Identity, Reading, reported
+from edaphon_drivers.sheet_tables import ListOf, Table, frame_reader
 from edaphon_drivers.sheets import Sheet
 
 _VALUE = struct.Struct("<BHi")
 _FIRST_MEASUREMENT = 4097
 _VERSION_ID, _EUI_LOW_ID, _EUI_HIGH_ID, _BATTERY_ID = 0, 2, 3, 7
+
+
+class MeasurementRow(Table):
+    """[[frame.measurement]]: what is used of an S210x."""
+
+    id: Whole = Field(description="a whole number from 0 on")
+    output: str = Field(description="the name of an [[output]]")
+
+
+class SensecapTable(Table):
+    """[frame] with codec "sensecap"."""
+
+    codec: str = Field(description="the name of a codec")
+    measurement: ListOf[MeasurementRow] = Field(
+        description="a list of tables [[frame.measurement]]"
+    )
+
+
+def _errors(table: SensecapTable, sheet: Sheet) -> Iterator[str]:
+    named = ["battery_level", *(row.output for row in table.measurement)]
+    yield from output_errors("frame.measurement", named, sheet)
+
+
+_table_of, _sheet_errors = frame_reader(SensecapTable, _errors)
 
 
 def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
@@ -31,7 +68,7 @@ def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
     Incomplete by a measurement that it doesn't name; what else a device says of itself has lower
     numbers and is passed over.
     """
-    outputs = {row["id"]: row["output"] for row in sheet.frame["measurement"]}
+    outputs = {row.id: row.output for row in _table_of(sheet).measurement}
     readings, unknown = [], []
     for number_id, value in _values(data, sheet):
         if number_id == _BATTERY_ID:
@@ -73,20 +110,40 @@ def _values(data: bytes, sheet: Sheet) -> Iterator[tuple[int, int]]:
     return ((number_id, value) for _, number_id, value in _VALUE.iter_unpack(body))
 
 
+CODEC = Codec(decode, _sheet_errors, lambda _: ())
+
+
+class PacketTable(CodecTable):
+    """[frame] with codec "sensecap_s2120"."""
+
+    packet: ListOf[ChannelRow] = Field(description="a list of tables [[frame.packet]]")
+
+
+def _packet_errors(table: PacketTable, sheet: Sheet) -> Iterator[str]:
+    for n, row in enumerate(table.packet, 1):
+        yield from number_errors(f"frame.packet {n}", row.number, row.n_bytes, sheet)
+
+
+_packets_of, _packet_sheet_errors = frame_reader(PacketTable, _packet_errors)
+
+
 def decode_s2120(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
     """Incomplete by an unknown packet; Garbled for a frame of the S210x, which has its CRC."""
-    check_port(data, f_port, sheet)
-    rows = {bytes((row["id"],)): row for row in sheet.frame["packet"]}
-    lengths = {tag: row["bytes"] for tag, row in rows.items()}
+    table = _packets_of(sheet)
+    check_port(data, f_port, sheet, table.f_port)
+    rows = {bytes((row.id,)): row for row in table.packet}
     try:
         return tagged_readings(
             data,
             1,
-            lambda tag, _: lengths.get(tag),
-            lambda tag, value: read_numbers(value, rows[tag].get("number", ()), "big", sheet),
+            lambda tag, _: rows[tag].n_bytes if tag in rows else None,
+            lambda tag, value: read_numbers(value, rows[tag].number, "big", sheet, table.codes),
             sheet,
         )
     except Incomplete:
         if crc16_kermit(data[:-2]).to_bytes(2, "little") == data[-2:]:
             raise Garbled("packets of the S2120, not an S210x frame", data, sheet.model) from None
         raise
+
+
+S2120_CODEC = Codec(decode_s2120, _packet_sheet_errors, lambda sheet: _packets_of(sheet).f_port)
