@@ -26,7 +26,7 @@ from edaphon_drivers.files import sheet as file_keys
 from edaphon_drivers.lorawan import codec_names
 from edaphon_drivers.modbus import table as modbus_keys
 from edaphon_drivers.payloads import Piece, Turn, pack_exchange, pack_message, pack_piece
-from edaphon_drivers.sdi12 import engine as sdi12_keys
+from edaphon_drivers.sdi12 import sheet as sdi12_keys
 from edaphon_drivers.sheets import Output, Sheet, load_sheet, model_names, parse_sheet
 from edaphon_drivers.talk import Asking, Timing
 from edaphon_drivers.transcript import Expected, Transcript, play, read_transcript
@@ -232,7 +232,7 @@ KNOWN: Mapping[str, set[str]] = {
         *ascii_keys.AsciiTable.model_fields,
         *ascii_keys.IdentityTable.model_fields,
     },
-    "An SDI-12 probe": {*sdi12_keys._KNOWN, "send", "outputs"},
+    "An SDI-12 probe": {*sdi12_keys.Sdi12Table.model_fields, "send", "outputs"},
     "A Modbus probe": {
         *modbus_keys.ReadTable.model_fields,
         *modbus_keys.Item.model_fields,
@@ -246,7 +246,10 @@ KNOWN: Mapping[str, set[str]] = {
     - {"time"},
     "A thermometer of the kernel's 1-wire bus": in_sheets("w1", "i2c"),
     "A LoRaWAN device, by table": {*codec_names(), *in_sheets("lorawan")},
-    "A message of a gateway": set().union(*message_keys._KEYS.values()),
+    "A message of a gateway": {
+        *message_keys.JsonTable.model_fields,
+        *message_keys.TextTable.model_fields,
+    },
 }
 
 

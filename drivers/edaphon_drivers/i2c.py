@@ -15,18 +15,24 @@ bytes are read from it (see links/i2c.py). The table of a sensor in its sheet:
 A number is offset + scale * word / over. An output "-" is a word that is read and not used.
 """
 
-import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
+
+from pydantic import Field
 
 from edaphon_drivers.checksums import crc8_sensirion
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Identity, Reading, reported
+from edaphon_drivers.sheet_tables import ListOf, Number, PerSheet, Table, frame_reader, that
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Ask, Asking, Pause, Talk
+
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{2}|\d{1,3}", re.ASCII)
+# The first measurement after a start is a little late on some sensors.
+_LATE_S = 0.5
 
 
 def read_words(data: bytes, count: int) -> tuple[int, ...]:
@@ -39,20 +45,44 @@ def read_words(data: bytes, count: int) -> tuple[int, ...]:
     return tuple(int.from_bytes(triple[:2], "big") for triple in triples)
 
 
-_HEX = re.compile(r"(?:[0-9a-f]{2}){1,4}")
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(Table):
     """What one word of an answer means: offset + scale * word / over."""
 
-    output: str = "-"
-    scale: float = 1
-    over: float = 1
-    offset: float = 0
+    output: str = Field("-", description='the name of an output, or "-"')
+    scale: Number = Field(1, description="a number")
+    over: Annotated[Number, that(bool)] = Field(1, description="a number other than 0")
+    offset: Number = Field(0, description="a number")
 
     def number(self, word: int) -> float:
         return self.offset + self.scale * word / self.over
+
+
+class StepTable(Table):
+    """A command of the sensor in its sheet, and what answers it."""
+
+    command: Annotated[str, Field(pattern=r"^(?:[0-9a-f]{2}){1,4}$")] = Field(
+        description='lower-case hexadecimal such as "ec05"'
+    )
+    wait_ms: Number = Field(0, ge=0, le=60_000, description="0 to 60000 ms")
+    word: ListOf[Word] = Field((), description="a list of { output, scale, over, offset }")
+    words: int = Field(0, ge=0, le=32, description="0 to 32")
+    mask: int = Field(0xFFFF, description="a whole number")
+    name: str = Field("", description='"serial" or the name of a setting')
+
+    def step(self) -> "Step":
+        words = self.word or (Word.model_construct(),) * self.words
+        command = bytes.fromhex(self.command)
+        return Step(command, self.wait_ms / 1000, words, self.mask, self.name)
+
+
+class I2cTable(Table):
+    """[frame] of an I2C sheet."""
+
+    read: StepTable = Field(description="a table: the command and the words of the measurement")
+    ready: StepTable | None = Field(None, description="a table with a command")
+    start: StepTable | None = Field(None, description="a table with a command")
+    stop: StepTable | None = Field(None, description="a table with a command")
+    who: ListOf[StepTable] = Field((), description="a list of tables with a command")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,96 +90,55 @@ class Step:
     """One command and what answers it."""
 
     command: bytes
-    wait_s: float = 0.0
-    words: tuple[Word, ...] = ()
-    mask: int = 0xFFFF
-    name: str = ""
+    wait_s: float
+    words: tuple[Word, ...]
+    mask: int
+    name: str
 
 
-def frame_step(sheet: Sheet, name: str) -> Step | None:
-    """The step of that name; None where the sensor needs none."""
-    table = sheet.frame.get(name)
-    return _step(table) if table else None
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What a sensor is sent; None for a step that it does not need."""
+
+    read: Step
+    ready: Step | None
+    start: Step | None
+    stop: Step | None
+    who: tuple[Step, ...]
 
 
-def who_steps(sheet: Sheet) -> tuple[Step, ...]:
-    return tuple(map(_step, sheet.frame.get("who", ())))
-
-
-def _step(table: Mapping[str, Any]) -> Step:
-    words = tuple(Word(**word) for word in table.get("word", ()))
-    return Step(
-        bytes.fromhex(table["command"]),
-        table.get("wait_ms", 0) / 1000,
-        words or tuple(Word() for _ in range(table.get("words", 0))),
-        table.get("mask", 0xFFFF),
-        table.get("name", ""),
-    )
-
-
-def sheet_errors(sheet: Sheet) -> Iterator[str]:
-    """What is wrong in the table, in words."""
-    if not isinstance(sheet.frame.get("read"), Mapping):
-        yield "frame.read is missing: the command and the words of the measurement"
+def _further_errors(table: I2cTable, sheet: Sheet) -> Iterator[str]:
+    if not table.read.word:
+        yield "frame.read.word is a list of { output, scale, over, offset }"
         return
-    for key in ("read", "ready", "start", "stop"):
-        yield from _step_troubles(f"frame.{key}", sheet.frame.get(key))
-    who = sheet.frame.get("who", [])
-    for table in who if isinstance(who, list) else ["?"]:
-        yield from _step_troubles("frame.who", table)
-    yield from _word_troubles(sheet)
-
-
-def _step_troubles(where: str, table: object) -> Iterator[str]:
-    if table is None:
-        return
-    if not isinstance(table, Mapping):
-        yield f"{where} is a table with a command, not {table!r}"
-        return
-    command, wait = table.get("command"), table.get("wait_ms", 0)
-    if not isinstance(command, str) or not _HEX.fullmatch(command):
-        yield f'{where}.command is lower-case hexadecimal such as "ec05", not {command!r}'
-    if not isinstance(wait, int | float) or not 0 <= wait <= 60_000:
-        yield f"{where}.wait_ms is 0 to 60000 ms, not {wait!r}"
-    words = table.get("words", 0)
-    if not isinstance(words, int) or not 0 <= words <= 32:
-        yield f"{where}.words is 0 to 32, not {words!r}"
-
-
-def _word_troubles(sheet: Sheet) -> Iterator[str]:
-    words = sheet.frame["read"].get("word")
-    if not isinstance(words, list) or not words or not all(map(_is_word, words)):
-        yield "frame.read.word is a list of { output, scale, over, offset }, over not 0"
-        return
-    named = {word.get("output", "-") for word in words} - {"-"}
+    named = {word.output for word in table.read.word} - {"-"}
     if named != sheet.outputs.keys():
-        odd = ", ".join(sorted(map(str, named ^ sheet.outputs.keys())))
+        odd = ", ".join(sorted(named ^ sheet.outputs.keys()))
         yield f"frame.read.word and the outputs name the same; they differ in {odd}"
 
 
-def _is_word(word: object) -> bool:
-    if not isinstance(word, Mapping) or not word.keys() <= {"output", "scale", "over", "offset"}:
-        return False
-    numbers = [word.get(key, 1) for key in ("scale", "over", "offset")]
-    sound = all(isinstance(n, int | float) and math.isfinite(n) for n in numbers)
-    return sound and numbers[1] != 0 and isinstance(word.get("output", "-"), str)
+_table_of, sheet_errors = frame_reader(I2cTable, _further_errors)
 
 
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]{2}|\d{1,3}", re.ASCII)
-# The first measurement after a start is a little late on some sensors.
-_LATE_S = 0.5
+@PerSheet
+def steps_of(sheet: Sheet) -> Steps:
+    """Raises Refused for a sheet with errors."""
+    table = _table_of(sheet)
+    once = (table.ready, table.start, table.stop)
+    ready, start, stop = (step.step() if step else None for step in once)
+    return Steps(table.read.step(), ready, start, stop, tuple(step.step() for step in table.who))
 
 
 def measure(address: str, sheet: Sheet, asking: Asking) -> Talk[None]:
     """Reads the measurement that waits, or starts one and waits for it; raises Fault."""
-    at, read = _number(address), _read_step(sheet)
+    at, steps = _number(address), steps_of(sheet)
     fault: Fault = NoAnswer("a measurement", where=address)
     for _ in range(asking.timing.tries):
-        if not (yield from _is_ready(at, sheet, asking)):
+        if not (yield from _is_ready(at, steps, asking)):
             continue
-        came = yield from _ask(at, read, asking)
+        came = yield from _ask(at, steps.read, asking)
         try:
-            read_words(came, len(read.words))
+            read_words(came, len(steps.read.words))
         except Garbled as garbled:
             fault = garbled if came else fault
         else:
@@ -159,12 +148,13 @@ def measure(address: str, sheet: Sheet, asking: Asking) -> Talk[None]:
 
 def identify(address: str, sheet: Sheet, asking: Asking) -> Talk[None] | None:
     """Serial number and settings; a sensor that measures by itself pauses for them."""
-    return _who(_number(address), sheet, asking) if who_steps(sheet) else None
+    steps = steps_of(sheet)
+    return _who(_number(address), steps, asking) if steps.who else None
 
 
 def decode_exchange(turns: Iterable[Turn], sheet: Sheet) -> tuple[Reading, ...]:
     """The last good measurement; raises NoAnswer or Garbled."""
-    read = _read_step(sheet)
+    read = steps_of(sheet).read
     words: tuple[int, ...] = ()
     fault: Fault = NoAnswer("a measurement")
     for command, data in _answers(turns):
@@ -181,9 +171,9 @@ def decode_exchange(turns: Iterable[Turn], sheet: Sheet) -> tuple[Reading, ...]:
 
 
 def decode_identity(turns: Iterable[Turn], sheet: Sheet) -> Identity | None:
-    """None where the exchange says nothing of who answered."""
-    said: dict[str, str] = {}
-    steps = {step.command: step for step in who_steps(sheet)}
+    """None where the exchange does not show who answered."""
+    texts: dict[str, str] = {}
+    steps = {step.command: step for step in steps_of(sheet).who}
     for command, data in _answers(turns):
         step = steps.get(command)
         try:
@@ -191,12 +181,12 @@ def decode_identity(turns: Iterable[Turn], sheet: Sheet) -> Identity | None:
         except Garbled:
             continue
         if step and words:
-            said[step.name] = _said(step, words)
-    if not said:
+            texts[step.name] = _text(step, words)
+    if not texts:
         return None
-    serial = said.pop("serial", "")
+    serial = texts.pop("serial", "")
     vendor, _, model = sheet.title.partition(":")[0].partition(" ")
-    return Identity(vendor, model, serial=serial, settings=said)
+    return Identity(vendor, model, serial=serial, settings=texts)
 
 
 def address_error(address: str) -> str:
@@ -205,15 +195,14 @@ def address_error(address: str) -> str:
     return "expected a 7-bit address from 0x08 to 0x77, such as 0x62 or 98"
 
 
-def _is_ready(at: int, sheet: Sheet, asking: Asking) -> Talk[bool]:
+def _is_ready(at: int, steps: Steps, asking: Asking) -> Talk[bool]:
     """Whether a measurement waits; one that measures by itself is started where none does."""
-    ready, start = frame_step(sheet, "ready"), frame_step(sheet, "start")
-    if ready is None or (yield from _waits(at, ready, asking)):
+    if steps.ready is None or (yield from _waits(at, steps.ready, asking)):
         return True
-    if start is not None:
-        yield Ask(bytes((at, 0)) + start.command, b"", 0.0)
-        yield Pause(start.wait_s + _LATE_S, hold_bus=False)
-    return (yield from _waits(at, ready, asking))
+    if steps.start is not None:
+        yield Ask(bytes((at, 0)) + steps.start.command, b"", 0.0)
+        yield Pause(steps.start.wait_s + _LATE_S, hold_bus=False)
+    return (yield from _waits(at, steps.ready, asking))
 
 
 def _waits(at: int, ready: Step, asking: Asking) -> Talk[bool]:
@@ -224,14 +213,13 @@ def _waits(at: int, ready: Step, asking: Asking) -> Talk[bool]:
         return False
 
 
-def _who(at: int, sheet: Sheet, asking: Asking) -> Talk[None]:
-    stop, start = frame_step(sheet, "stop"), frame_step(sheet, "start")
-    if stop is not None:
-        yield Ask(bytes((at, 0)) + stop.command, b"", stop.wait_s)
-    for step in who_steps(sheet):
+def _who(at: int, steps: Steps, asking: Asking) -> Talk[None]:
+    if steps.stop is not None:
+        yield Ask(bytes((at, 0)) + steps.stop.command, b"", steps.stop.wait_s)
+    for step in steps.who:
         yield from _ask(at, step, asking)
-    if start is not None:
-        yield Ask(bytes((at, 0)) + start.command, b"", 0.0)
+    if steps.start is not None:
+        yield Ask(bytes((at, 0)) + steps.start.command, b"", 0.0)
 
 
 def _ask(at: int, step: Step, asking: Asking) -> Talk[bytes]:
@@ -251,21 +239,14 @@ def _answers(turns: Iterable[Turn]) -> Iterator[tuple[bytes, bytes]]:
             command = turn.data[2:]
 
 
-def _said(step: Step, words: tuple[int, ...]) -> str:
+def _text(step: Step, words: tuple[int, ...]) -> str:
     if step.name == "serial":
         return "".join(f"{word:04x}" for word in words)
     numbers = [w.number(word) for w, word in zip(step.words, words, strict=True)]
     return " ".join(f"{number:g}" for number in numbers)
 
 
-def _read_step(sheet: Sheet) -> Step:
-    step = frame_step(sheet, "read")
-    if step is None:
-        raise Refused("a sheet with frame.read", sheet.model)
-    return step
-
-
 def _number(address: str) -> int:
-    if trouble := address_error(address):
-        raise Refused(trouble, address)
+    if error := address_error(address):
+        raise Refused(error, address)
     return int(address, 0 if "x" in address else 10)

@@ -5,12 +5,15 @@ Documentation/w1/slaves/w1_therm of the Linux kernel; data sheets DS18B20 and DS
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from pydantic import Field
 
 from edaphon_drivers.checksums import crc8_maxim
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Identity, Reading, Status, reported, without_number
+from edaphon_drivers.sheet_tables import ListOf, Table, frame_reader, one_of, that
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Ask, Asking, Talk
 
@@ -79,6 +82,23 @@ _ADDRESS = re.compile(r"[0-9a-f]{2}-[0-9a-f]{12}")
 _FAMILIES = {"10": "DS18S20", "22": "DS1822", "28": "DS18B20", "42": "DS28EA00"}
 
 
+class W1Table(Table):
+    """[frame] of a 1-wire sheet."""
+
+    form: Annotated[str, that(FORMS.__contains__)] = Field(description=one_of(FORMS))
+    families: Annotated[ListOf[str], that(lambda named: named and set(named) <= set(_FAMILIES))] = (
+        Field(description=f"a list out of {', '.join(_FAMILIES)}")
+    )
+
+
+def _one_output(_: W1Table, sheet: Sheet) -> Iterator[str]:
+    if len(sheet.outputs) != 1:
+        yield f"one output is expected, the temperature; there are {len(sheet.outputs)}"
+
+
+_table_of, sheet_errors = frame_reader(W1Table, _one_output)
+
+
 def measure(address: str, sheet: Sheet, asking: Asking) -> Talk[None]:
     """Reads the file, again when its CRC fails; raises Fault."""
     _check_family(address, sheet)
@@ -88,7 +108,7 @@ def measure(address: str, sheet: Sheet, asking: Asking) -> Talk[None]:
         if not came:
             continue
         try:
-            read_slave_file(came, sheet.frame["form"])
+            read_slave_file(came, _table_of(sheet).form)
         except Garbled as garbled:
             fault = garbled
         else:
@@ -126,16 +146,6 @@ def address_error(address: str) -> str:
     return "expected an identity as in /sys/bus/w1/devices, such as 28-0316a2795cff"
 
 
-def sheet_errors(sheet: Sheet) -> Iterator[str]:
-    form, families = sheet.frame.get("form"), sheet.frame.get("families")
-    if form not in FORMS:
-        yield f"frame.form is one of {', '.join(FORMS)}, not {form!r}"
-    if not isinstance(families, list) or not families or not set(families) <= _FAMILIES.keys():
-        yield f"frame.families is a list out of {', '.join(_FAMILIES)}, not {families!r}"
-    if len(sheet.outputs) != 1:
-        yield f"one output is expected, the temperature; there are {len(sheet.outputs)}"
-
-
 def _last_good(turns: Iterable[Turn], sheet: Sheet) -> tuple[Found, str]:
     address = ""
     good: Found | None = None
@@ -146,7 +156,7 @@ def _last_good(turns: Iterable[Turn], sheet: Sheet) -> tuple[Found, str]:
             _check_family(address, sheet)
         elif turn.data:
             try:
-                good = read_slave_file(turn.data, sheet.frame["form"])
+                good = read_slave_file(turn.data, _table_of(sheet).form)
             except Garbled as garbled:
                 fault = garbled
     if good is None:
@@ -156,8 +166,8 @@ def _last_good(turns: Iterable[Turn], sheet: Sheet) -> tuple[Found, str]:
 
 def _check_family(address: str, sheet: Sheet) -> None:
     """A DS18S20 read as a DS18B20 would give a plausible, wrong temperature."""
-    if address_error(address) or address[:2] not in sheet.frame["families"]:
-        families = " or ".join(sheet.frame["families"])
+    if address_error(address) or address[:2] not in _table_of(sheet).families:
+        families = " or ".join(_table_of(sheet).families)
         raise Refused(f"an identity of family {families} for {sheet.model}", address)
 
 

@@ -26,6 +26,7 @@ from edaphon_drivers.sdi12.parse import (
     read_start,
     sent_command,
 )
+from edaphon_drivers.sdi12.sheet import table_of
 from edaphon_drivers.sdi12.talk import parser_of
 from edaphon_drivers.sheets import Command, Sheet
 
@@ -151,7 +152,7 @@ def _values(parse: Callable[[bytes], tuple[float, ...]], answer: bytes) -> tuple
 def _readings(command: Command, values: tuple[float, ...], sheet: Sheet) -> Iterator[Reading]:
     """A shorter probe of the same kind may give `fewer` values, if the sheet says so."""
     missing = len(command.outputs) - len(values)
-    if missing < 0 or (missing and not sheet.frame.get("fewer", False)):
+    if missing < 0 or (missing and not table_of(sheet).fewer):
         raise Garbled(
             f"{len(command.outputs)} values of {sheet.model} to {command.send}",
             " ".join(map(str, values)),
@@ -184,7 +185,7 @@ def decode_answers(data: bytes, sheet: Sheet) -> tuple[Reading, ...]:
     whole = [command for command in sheet.commands if len(command.outputs) == len(values)]
     commands = whole[:1] or sheet.commands
     ends = tuple(accumulate(len(command.outputs) for command in commands))
-    fewer = bool(sheet.frame.get("fewer", False)) and 0 < len(values) < ends[-1]
+    fewer = table_of(sheet).fewer and 0 < len(values) < ends[-1]
     if len(values) not in ends and not fewer:
         counts = " or ".join(map(str, ends))
         raise Garbled(f"{counts} values of {sheet.model}, such as 0+1.60+25.7", data)

@@ -20,6 +20,7 @@ from edaphon_drivers.sdi12.parse import (
     read_start,
     spelled,
 )
+from edaphon_drivers.sdi12.sheet import table_of
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Ask, Pause, Talk, Timing, Until, is_ended
 
@@ -116,13 +117,13 @@ def measure(
 
     What the sheet's frame says its probe can't do (`concurrent`, `crc`) is not asked for.
     """
-    concurrent = concurrent and bool(sheet.frame.get("concurrent", True))
-    crc = crc and bool(sheet.frame.get("crc", True))
+    concurrent = concurrent and table_of(sheet).concurrent
+    crc = crc and table_of(sheet).crc
     fewer = False
     for command in sheet.commands:
         kind = spelled(command.send, concurrent, crc)
         yield from persist(partial(_measurement, address, kind, timing, fewer), timing)
-        fewer = bool(sheet.frame.get("fewer", False))
+        fewer = table_of(sheet).fewer
 
 
 def parser_of(address: str, asked: Measurement) -> Callable[[bytes], tuple[float, ...]]:

@@ -257,11 +257,11 @@ def test_any_other_address_is_named(address):
     [
         ([("D0", 1)], "", "expected send M"),
         ([("M", 10)], "", "1 to 9 outputs"),
-        ([("M", 1)], "[frame]\ncrc = 1", "true or false for frame.crc"),
+        ([("M", 1)], "[frame]\ncrc = 1", "frame.crc is true or false, not 1"),
         ([("M", 1)], "[frame]\nspeed = 1", "speed"),
         ([("M", 1)], "[frame]\nidentity = '('", "frame.identity has a ( without its )"),
         ([("M", 1)], "[frame]\nidentity = '(?P<colour>.)'", "colour"),
-        ([("M", 1)], "[frame]\nsettings = 'XS'", "a table for frame.settings"),
+        ([("M", 1)], "[frame]\nsettings = 'XS'", "frame.settings is a table of commands"),
         ([("M", 1)], "[frame.settings]\nsoil = 'X!'", "soil"),
     ],
 )
@@ -280,4 +280,4 @@ def test_outputs_that_no_command_gives_or_that_nobody_knows_are_named():
     troubles = "\n".join(engine.sheet_errors(lost))
     assert "'v2' is given by no command" in troubles
     assert "'x', and no [[output]]" in troubles
-    assert "'v1' stands twice" in troubles
+    assert "'v1' is twice" in troubles

@@ -108,10 +108,9 @@ def _with_crc(data: bytes) -> bytes:
 
 
 def _i2c(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
-    from edaphon_drivers.i2c import frame_step
+    from edaphon_drivers.i2c import steps_of
 
-    read = frame_step(sheet, "read")
-    command = bytes((_ANY_ADDRESS, 0)) + (read.command if read else b"")
+    command = bytes((_ANY_ADDRESS, 0)) + steps_of(sheet).read.command
     return _asked("i2c", sheet, [(command, what.data)])
 
 
