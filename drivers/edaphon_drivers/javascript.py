@@ -126,11 +126,7 @@ class Codec:
     """
 
     def __init__(
-        self,
-        text: str,
-        name: str,
-        time_limit_s: float = 0.25,
-        memory_limit_bytes: int = 16 * _MIB,
+        self, text: str, name: str, time_limit_s: float = 0.25, memory_limit_bytes: int = 16 * _MIB
     ) -> None:
         self.name = name
         text = _checked_text(text, name)

@@ -109,9 +109,7 @@ class OwnTime:
         plain = re.split(f"({_PIECE.pattern})", order)
         pattern = "".join(_PIECES.get(part, re.escape(part)) for part in plain)
         return cls(
-            fields=fields,
-            order=re.compile(pattern, re.ASCII),
-            offset_s=offset_s(utc_offset) or 0,
+            fields=fields, order=re.compile(pattern, re.ASCII), offset_s=offset_s(utc_offset) or 0
         )
 
     def ns(self, texts: Mapping[str, str]) -> int | None:

@@ -209,10 +209,7 @@ def offset_s(text: str) -> int:
 def _local_time(parts: Mapping[str, str], year: int | None) -> tuple[int, int | None] | None:
     try:
         days = _days(
-            _year(parts, year),
-            _month(parts),
-            int(parts.get("d", 1)),
-            int(parts.get("j", 0)),
+            _year(parts, year), _month(parts), int(parts.get("d", 1)), int(parts.get("j", 0))
         )
         said_s = offset_s(parts["z"]) if "z" in parts else None
         return days * 86400 * _SECOND_NS + _day_ns(parts), said_s

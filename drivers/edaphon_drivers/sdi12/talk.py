@@ -107,11 +107,7 @@ def _accepted(answer: bytes, accept: Callable[[bytes], object]) -> bool:
 
 
 def measure(
-    address: str,
-    sheet: Sheet,
-    concurrent: bool = False,
-    crc: bool = False,
-    timing: Timing = USUAL,
+    address: str, sheet: Sheet, concurrent: bool = False, crc: bool = False, timing: Timing = USUAL
 ) -> Talk[None]:
     """All measurements of the sheet, one after the other; the numbers are in the exchange.
 

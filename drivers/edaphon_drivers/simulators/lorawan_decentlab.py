@@ -170,10 +170,7 @@ def _indoor_co2(w: Words) -> Values:
 
 
 def _sht35(w: Words) -> Values:
-    return {
-        "air_temperature": 175 * w[0] / 65535 - 45,
-        "relative_humidity": 100 * w[1] / 65535,
-    }
+    return {"air_temperature": 175 * w[0] / 65535 - 45, "relative_humidity": 100 * w[1] / 65535}
 
 
 def _teros21(w: Words) -> Values:
