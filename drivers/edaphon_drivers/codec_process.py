@@ -52,7 +52,7 @@ class Script:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CodecAnswer:
     """`kind` is one of codec_child's: it answered, it threw, its memory was not enough."""
 
     kind: bytes
@@ -114,7 +114,7 @@ class CodecProcess:
         """Whether it is there, and has not answered so often that another one is due."""
         return self._process.poll() is None and self._calls < CALLS
 
-    def call(self, data: bytes, port: int, now_ms: float) -> Answer:
+    def call(self, data: bytes, port: int, now_ms: float) -> CodecAnswer:
         """What the codec makes of an uplink; `now_ms` is its only clock."""
         self._calls += 1
         request = child.CALL.pack(self._calls, port, now_ms) + data
@@ -131,7 +131,7 @@ class CodecProcess:
         for pipe in self._pipes:
             pipe.close()
 
-    def _exchange(self, request: bytes, number: int, within_s: float) -> Answer:
+    def _exchange(self, request: bytes, number: int, within_s: float) -> CodecAnswer:
         end_s = time.monotonic() + within_s
         try:
             self._send(child.HEAD.pack(len(request)) + request, end_s)
@@ -142,7 +142,7 @@ class CodecProcess:
             answered, kind = child.ANSWER.unpack_from(body)
             if answered != number or kind not in {child.ANSWERED, child.THREW, child.MEMORY}:
                 raise ValueError("an answer to another call")
-            return Answer(kind, body[child.ANSWER.size :].decode())
+            return CodecAnswer(kind, body[child.ANSWER.size :].decode())
         except TimeoutError:
             self.end()
             raise Stopped(f"no answer within {within_s:.0f} s") from None
@@ -226,7 +226,9 @@ class Pool:
         self._keeper: threading.Thread | None = None
         self._closed = False
 
-    def call(self, folder: str, script: Script, data: bytes, port: int, now_ms: float) -> Answer:
+    def call(
+        self, folder: str, script: Script, data: bytes, port: int, now_ms: float
+    ) -> CodecAnswer:
         """The answer of the codec in a process of its own; raises Stopped, and the next call runs.
 
         A process that others ended (the kernel out of memory), or that could not start, is tried
@@ -263,7 +265,7 @@ class Pool:
 
     def _once(
         self, place: _CodecPlace, folder: str, script: Script, uplink: tuple[bytes, int, float]
-    ) -> Answer:
+    ) -> CodecAnswer:
         if place.process is not None and not place.process.serves():
             place.end()
         try:

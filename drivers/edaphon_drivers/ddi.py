@@ -20,7 +20,7 @@ _NUMBER = re.compile(rb"-?(?:\d+(?:\.\d*)?|\.\d+)")
 _CRC_START, _CRC_POLYNOMIAL = 0xFC, 0x9C
 
 
-class Sent(NamedTuple):
+class DdiMessage(NamedTuple):
     """One message; `kind` is the letter of the type of probe ("k": TEROS 21)."""
 
     values: tuple[float, ...]
@@ -32,7 +32,7 @@ def parse_ddi(line: bytes) -> tuple[float, ...]:
     return read_ddi(line).values
 
 
-def read_ddi(line: bytes) -> Sent:
+def read_ddi(line: bytes) -> DdiMessage:
     """The message with its type of probe; an SDI-12 address before it and a line end are allowed.
 
     Raises Garbled unless each of its checks is right.
@@ -47,7 +47,7 @@ def read_ddi(line: bytes) -> Sent:
     right = bytes((_checksum(covered), _crc6(covered + checksum)))
     if checksum + (crc or right[1:]) != right:
         raise Garbled(f"the checksum and CRC {right.decode()!r}", line)
-    return Sent(tuple(map(float, texts)), kind.decode())
+    return DdiMessage(tuple(map(float, texts)), kind.decode())
 
 
 def _checksum(covered: bytes) -> int:

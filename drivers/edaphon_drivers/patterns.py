@@ -83,10 +83,10 @@ def rewritten(
     pattern: str, *, ignore_case: bool = False, lines: bool = False, whole: bool = False
 ) -> Rewritten:
     """Raises WrongPattern. `whole` for a pattern that must fit all of a text, not a part of it."""
-    return _Reader(pattern, _Flags(ignore_case, lines), whole).read()
+    return _PatternReader(pattern, _Flags(ignore_case, lines), whole).read()
 
 
-class _Reader:
+class _PatternReader:
     """Reads a pattern once from left to right; `_repeats` is whether * may stand there."""
 
     def __init__(self, pattern: str, flags: _Flags, whole: bool) -> None:

@@ -14,7 +14,7 @@ import pytest
 from tests.programs import wait_until
 
 from edaphon_drivers import codec_process
-from edaphon_drivers.codec_process import Answer, Overrun, Pool, Script, Stopped, engine_folder
+from edaphon_drivers.codec_process import CodecAnswer, Overrun, Pool, Script, Stopped, engine_folder
 from edaphon_drivers.javascript import FRAME
 
 FOLDER = engine_folder() or ""
@@ -249,7 +249,7 @@ def test_threads_ask_several_codecs_at_once_and_each_has_its_own_answer(pool: Po
     scripts = [
         script(text=f"function Decode(p, b) {{ return {{ n: b[0] * {n} }}; }}") for n in range(1, 5)
     ]
-    wrong: list[Answer] = []
+    wrong: list[CodecAnswer] = []
 
     def work(number: int) -> None:
         for k in range(40):

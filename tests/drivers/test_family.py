@@ -18,7 +18,8 @@ from edaphon_drivers.lorawan import envelope_kinds, read_envelope
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Status
 from edaphon_drivers.sheets import load_sheet, model_names
-from edaphon_drivers.simulators import lorawan, mqtt_messages
+from edaphon_drivers.simulators import lorawan
+from edaphon_drivers.simulators import lorawan as mqtt_messages
 
 MODELS = model_names()
 FRAMES = 48  # spoilt ones of each sheet; by the ten thousand: tests/stories/test_faults_frames.py

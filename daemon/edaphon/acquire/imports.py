@@ -7,8 +7,8 @@ from typing import NamedTuple
 from edaphon.journal import StateFile
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.files import engine as files
-from edaphon_drivers.files.account import RefusedLine
 from edaphon_drivers.files.cutting import Rest
+from edaphon_drivers.files.lines import RefusedLine
 from edaphon_drivers.outside import open_file
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.sheets import Sheet

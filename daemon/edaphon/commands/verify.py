@@ -39,7 +39,7 @@ from edaphon.sinks.readback import Readback, Rows, open_readback
 from edaphon.sinks.sink import Later, sink_kind
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.offline import lacks_entries, settled_deriver
-from edaphon_drivers.files.account import LineCounts
+from edaphon_drivers.files.lines import LineCounts
 
 __all__ = ["verify"]
 

@@ -22,7 +22,7 @@ from edaphon.journal import Entry
 from edaphon_drivers import lorawan
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault, Garbled, Incomplete, Refused
-from edaphon_drivers.files.account import FIRST, Context
+from edaphon_drivers.files.lines import FIRST, Context
 from edaphon_drivers.json_message import JsonFields, decode_json
 from edaphon_drivers.payloads import (
     LARGEST_MESSAGE_BYTES,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from edaphon_drivers.ascii.lines import Fixed, Kind
-from edaphon_drivers.ascii.sheet import Frame, frame_of
+from edaphon_drivers.ascii.sheet import AsciiFrame, frame_of
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Reading
@@ -30,10 +30,10 @@ _NEUTRAL = Said({}, (), counts=False)
 _CONTROLS = re.compile(r"[^\t -~\x80-\xff]|[\x80-\x9f]")
 
 
-class _Reader:
+class _LineReader:
     """Reads one line after the other; a header line names the columns of those that follow."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: AsciiFrame) -> None:
         self._frame = frame
         self._columns: tuple[str, ...] = ()
 
@@ -77,7 +77,7 @@ class _Reader:
         return True
 
 
-def cut_lines(frame: Frame, data: bytes) -> tuple[list[bytes], bytes]:
+def cut_lines(frame: AsciiFrame, data: bytes) -> tuple[list[bytes], bytes]:
     """Whole lines without their ends, and what follows the last end; blank lines are dropped."""
     if frame.root:
         return _elements(frame.root, data)
@@ -98,7 +98,7 @@ def _elements(root: str, data: bytes) -> tuple[list[bytes], bytes]:
 
 def line_reader(sheet: Sheet) -> Callable[[bytes], Said]:
     """Reads the lines of a stream one after the other, without their ends; raises a Fault."""
-    return _Reader(frame_of(sheet)).read
+    return _LineReader(frame_of(sheet)).read
 
 
 def decode_stream(turns: Iterable[Turn], sheet: Sheet) -> tuple[Reading, ...]:
@@ -108,7 +108,7 @@ def decode_stream(turns: Iterable[Turn], sheet: Sheet) -> tuple[Reading, ...]:
     cut off and gives nothing. Raises a Fault only if no line is good and some line is bad.
     """
     frame = frame_of(sheet)
-    reader = _Reader(frame)
+    reader = _LineReader(frame)
     readings: list[Reading] = []
     fault: Fault | None = None
     good = False
@@ -132,7 +132,7 @@ def _after(readings: tuple[Reading, ...], after_ns: int) -> tuple[Reading, ...]:
     return tuple(reading._replace(after_ns=after_ns) for reading in readings)
 
 
-def _tried(reader: _Reader, frame: Frame, data: bytes) -> Iterator[Said | Fault]:
+def _tried(reader: _LineReader, frame: AsciiFrame, data: bytes) -> Iterator[Said | Fault]:
     lines, rest = cut_lines(frame, data)
     for line in lines:
         try:
@@ -176,11 +176,11 @@ def exchanges(turns: Iterable[Turn]) -> Iterator[tuple[bytes, bytes]]:
         yield sent, came
 
 
-def said_lines(frame: Frame, sent: bytes, came: bytes) -> Iterator[Said | Fault]:
+def said_lines(frame: AsciiFrame, sent: bytes, came: bytes) -> Iterator[Said | Fault]:
     """Each line of an answer, the echo of the command apart; another's address is Garbled."""
     whole = came if frame.root else _without_echo(frame, sent, came)
     address = _address(frame, sent)
-    for said in _tried(_Reader(frame), frame, whole):
+    for said in _tried(_LineReader(frame), frame, whole):
         other = isinstance(said, Said) and address and said.texts.get("address", address)
         if other and other != address:
             yield Garbled(f"an answer from address {address}", came)
@@ -188,7 +188,7 @@ def said_lines(frame: Frame, sent: bytes, came: bytes) -> Iterator[Said | Fault]
             yield said
 
 
-def _without_echo(frame: Frame, sent: bytes, came: bytes) -> bytes:
+def _without_echo(frame: AsciiFrame, sent: bytes, came: bytes) -> bytes:
     """An echo is a line of its own, or stands with its own end in front of the answer."""
     echo = sent.strip()
     if not echo:
@@ -203,7 +203,7 @@ def _without_echo(frame: Frame, sent: bytes, came: bytes) -> bytes:
     return b"".join(kept) + rest.removeprefix(sent)
 
 
-def _address(frame: Frame, sent: bytes) -> str:
+def _address(frame: AsciiFrame, sent: bytes) -> str:
     """The address that a command was sent to, "" for a command without one."""
     text = sent.decode("latin-1")
     for ask in frame.asks:

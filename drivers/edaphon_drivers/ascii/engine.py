@@ -6,7 +6,7 @@ from functools import partial
 from edaphon_drivers.ascii.decode import Said, exchanges, said_lines
 from edaphon_drivers.ascii.decode import decode_exchange as decode_exchange
 from edaphon_drivers.ascii.decode import decode_stream as decode_stream
-from edaphon_drivers.ascii.sheet import Frame, Identification, frame_of
+from edaphon_drivers.ascii.sheet import AsciiFrame, Identification, frame_of
 from edaphon_drivers.ascii.sheet import sheet_errors as sheet_errors
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
 from edaphon_drivers.payloads import Turn
@@ -72,7 +72,7 @@ def identify(address: str, sheet: Sheet, asking: Asking) -> Talk[None] | None:
     return _told(identity, address, asking.timing) if identity else None
 
 
-def _asked(frame: Frame, command: bytes, timing: Timing, address: str) -> Talk[None]:
+def _asked(frame: AsciiFrame, command: bytes, timing: Timing, address: str) -> Talk[None]:
     """A late answer may come with the next one, so any good line among all that came will do."""
     where = f"address {address}" if address else ""
     fault: Fault = NoAnswer(f"an answer to {ascii(command)[2:-1]}", where=where)
@@ -92,7 +92,7 @@ def _asked(frame: Frame, command: bytes, timing: Timing, address: str) -> Talk[N
     raise fault
 
 
-def _is_whole(frame: Frame, command: bytes, came: bytes) -> bool:
+def _is_whole(frame: AsciiFrame, command: bytes, came: bytes) -> bool:
     """Whether all lines that say something have come; an echo or a prompt says nothing."""
     if not came.endswith(frame.end[-1:]) and not frame.root:
         return False

@@ -157,7 +157,7 @@ def _century(year: int) -> int:
 _MARK = re.compile(r"<(/?)([A-Za-z][\w. -]{0,40})(/?)>", re.ASCII)
 
 
-class Layout(Protocol):
+class LineLayout(Protocol):
     """`columns` are the names that a header line gave, () before any came."""
 
     def texts(self, line: str, columns: Sequence[str]) -> dict[str, str]: ...
@@ -368,7 +368,7 @@ class Kind:
     begins: tuple[str, ...] = ()
     match: Expression | None = None
     word: bool = True
-    layout: Layout = field(default_factory=Nothing)
+    layout: LineLayout = field(default_factory=Nothing)
     checksum: Checksum | None = None
     wanted: tuple[Wanted, ...] = ()
     states: Mapping[str, Mapping[str, Status]] = field(default_factory=dict)

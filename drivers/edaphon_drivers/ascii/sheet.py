@@ -12,7 +12,7 @@ from edaphon_drivers.ascii.lines import (
     Elements,
     Fixed,
     Kind,
-    Layout,
+    LineLayout,
     Nothing,
     OwnTime,
     Pairs,
@@ -320,7 +320,7 @@ class Identification:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class AsciiFrame:
     """What an instrument is sent and how its lines are read; `longest` is in bytes."""
 
     asks: tuple[str, ...]
@@ -423,14 +423,14 @@ _table_of, sheet_errors = frame_reader(AsciiTable, _further_errors)
 
 
 @PerSheet
-def frame_of(sheet: Sheet) -> Frame:
+def frame_of(sheet: Sheet) -> AsciiFrame:
     """Raises Refused, with the first error in words, for a sheet that can't be used."""
     refuse(sheet_errors(sheet), sheet)
     table = _table_of(sheet)
     kinds = tuple(_kind(kind, sheet) for kind in table.kinds())
     matched = any(kind.match or isinstance(kind.layout, Pattern) for kind in kinds)
     xml = table.xml or next((row.xml for row in table.record if row.xml), "")
-    return Frame(
+    return AsciiFrame(
         asks=table.ask,
         start=tuple(text.encode("latin-1") for text in table.start),
         end=table.end.encode("latin-1"),
@@ -505,7 +505,7 @@ def _exact(factor: float) -> tuple[float, float]:
     return (1.0, float(inverse)) if inverse and 1 / inverse == factor else (factor, 1.0)
 
 
-def _layout(table: KindTable, keys: tuple[str, ...]) -> Layout:
+def _layout(table: KindTable, keys: tuple[str, ...]) -> LineLayout:
     if table.pattern is not None:
         return Pattern(compiled(table.pattern, whole=True))
     if table.fixed is not None:

@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from edaphon_drivers.files.account import Context
+from edaphon_drivers.files.lines import Context
 
 DATE_ORDERS = {"ymd": "%Y{0}%m{0}%d", "dmy": "%d{0}%m{0}%Y", "mdy": "%m{0}%d{0}%Y"}
 EPOCHS = {"s": 9, "ms": 6, "us": 3, "ns": 0}

@@ -4,15 +4,22 @@ from collections.abc import Callable, Iterator
 
 from edaphon_drivers.ascii.decode import Said, line_reader
 from edaphon_drivers.faults import Fault, Garbled, Refused
-from edaphon_drivers.files.account import FIRST, Account, Context, LineCounts, RefusedLine, Slice
 from edaphon_drivers.files.clock import LONG_AGO_NS
 from edaphon_drivers.files.cutting import Cut as Cut
 from edaphon_drivers.files.cutting import Rest as Rest
 from edaphon_drivers.files.cutting import cut_json, cut_lines
 from edaphon_drivers.files.li8200 import read_li8200
+from edaphon_drivers.files.lines import (
+    FIRST,
+    Account,
+    Context,
+    LineCounts,
+    RefusedLine,
+    Slice,
+    split_piece,
+)
 from edaphon_drivers.files.sheet import like_error, read_layout
 from edaphon_drivers.files.tables import read_lines
-from edaphon_drivers.files.text import split_piece
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet, load_sheet

@@ -10,10 +10,17 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.files.account import SLICE_READINGS, Account, Context, RefusedLine, Slice
+from edaphon_drivers.files.lines import (
+    SLICE_READINGS,
+    Account,
+    Context,
+    Lines,
+    RefusedLine,
+    Slice,
+    split_piece,
+)
 from edaphon_drivers.files.rows import reading_of
-from edaphon_drivers.files.sheet import Column, Layout
-from edaphon_drivers.files.text import Lines, split_piece
+from edaphon_drivers.files.sheet import Column, FileLayout
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.readings import Reading, Status, without_number
 from edaphon_drivers.sheets import Sheet
@@ -31,7 +38,9 @@ def parse_json(data: bytes) -> Any:
         raise Garbled("a whole JSON file", data) from None
 
 
-def read_li8200(piece: Piece, layout: Layout, sheet: Sheet, context: Context) -> Iterator[Slice]:
+def read_li8200(
+    piece: Piece, layout: FileLayout, sheet: Sheet, context: Context
+) -> Iterator[Slice]:
     """The repetitions of a whole file in slices: its lines are rows where one has a date.
 
     A line is refused for each repetition without a date, as far as the file has more lines than
@@ -100,7 +109,7 @@ def _rows(
     repetition: Mapping[str, Any],
     keys: Mapping[str, str],
     began_ns: int,
-    layout: Layout,
+    layout: FileLayout,
     sheet: Sheet,
 ) -> Iterator[Reading]:
     data = _table(repetition.get("data"))
@@ -126,7 +135,7 @@ def _fluxes(
     repetition: Mapping[str, Any],
     keys: Mapping[str, str],
     span_ns: tuple[int, int],
-    layout: Layout,
+    layout: FileLayout,
     sheet: Sheet,
 ) -> Iterator[Reading]:
     """F_o of each gas; a fit that failed has no points and zeros everywhere."""
@@ -147,7 +156,7 @@ def _counts(column: Column, keys: Mapping[str, str]) -> bool:
     return column.when is None or keys.get(str(column.when.column)) in column.when.allowed
 
 
-def _began_ns(keys: Mapping[str, str], layout: Layout) -> int | None:
+def _began_ns(keys: Mapping[str, str], layout: FileLayout) -> int | None:
     """By the owner's offset, else by the file's zone; in the doubled hour of autumn by GPS."""
     local_ns = layout.clock.read([keys.get("Date", "")])
     zone = layout.clock.zone.key if layout.clock.zone else keys.get("TimeZone")

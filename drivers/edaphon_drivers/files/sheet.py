@@ -262,7 +262,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class FileLayout:
     """A sheet's frame, read; `separator` None stands for blanks."""
 
     form: str
@@ -304,7 +304,7 @@ def completed(sheet: Sheet, settings: Mapping[str, Any]) -> Sheet:
 
 
 @PerSheet
-def read_layout(sheet: Sheet) -> Layout:
+def read_layout(sheet: Sheet) -> FileLayout:
     """Raises Refused for a frame in which `sheet_errors` finds a wrong key or format."""
     refuse(map(str, errors_in(FileTable, sheet.frame, "frame")), sheet)
     try:
@@ -313,11 +313,11 @@ def read_layout(sheet: Sheet) -> Layout:
         raise Refused("a sheet without errors", str(wrong), sheet.model) from None
 
 
-def _layout(frame: FileTable) -> Layout:
+def _layout(frame: FileTable) -> FileLayout:
     words = [str(word).strip().lower() for word in frame.missing]
     numbers = (_number(word, frame.decimal) for word in words)
     usual = "comma" if frame.form == "toa5" else "tab"
-    return Layout(
+    return FileLayout(
         form=frame.form,
         clock=frame.time.clock(),
         columns=tuple(row.column() for row in frame.column),

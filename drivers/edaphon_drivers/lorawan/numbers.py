@@ -28,7 +28,7 @@ Whole = Annotated[int, Field(ge=0)]
 Port = Annotated[int, Field(ge=1, le=223)]
 
 
-class Codec(NamedTuple):
+class UplinkCodec(NamedTuple):
     """A maker's payload format: how it is read, what is wrong in a sheet for it, its ports.
 
     `ports` are those that the sheet's uplinks come on, none where any will do.

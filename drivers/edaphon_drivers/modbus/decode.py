@@ -23,7 +23,7 @@ from edaphon_drivers.modbus.frame import (
     tcp_frame,
     without_echo,
 )
-from edaphon_drivers.modbus.table import Item, Plan, Read, State, plan_of
+from edaphon_drivers.modbus.table import Item, Read, RegisterPlan, State, plan_of
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Identity, Reading, Status, reported, without_number
 from edaphon_drivers.sheets import Output, Sheet
@@ -31,7 +31,7 @@ from edaphon_drivers.sheets import Output, Sheet
 _BASIC_OBJECTS = {"0": "vendor", "1": "model", "2": "version"}
 
 
-class Answer(NamedTuple):
+class ReadAnswer(NamedTuple):
     """What was asked (PDU), what was said (PDU), its data; `address` of plain registers only."""
 
     pdu: bytes
@@ -91,13 +91,15 @@ def decode_identity(turns: Iterable[Turn], sheet: Sheet) -> Identity | None:
     return Identity(**said, settings=settings) if said or settings else None
 
 
-def good_answers(asked: Iterable[tuple[Request, bytes]], plan: Plan) -> tuple[Answer, ...]:
+def good_answers(
+    asked: Iterable[tuple[Request, bytes]], plan: RegisterPlan
+) -> tuple[ReadAnswer, ...]:
     """The answers that are no exceptions, in order of the questions.
 
     On a serial line an answer equal to that of an earlier, other question may be that one again:
     it counts when the question got it twice, as the talk has it.
     """
-    got: list[Answer] = []
+    got: list[ReadAnswer] = []
     doubted: set[tuple[bytes, bytes]] = set()
     for request, came in asked:
         window = registers_asked(request.pdu)
@@ -112,11 +114,11 @@ def good_answers(asked: Iterable[tuple[Request, bytes]], plan: Plan) -> tuple[An
             doubted.add((request.pdu, answer))
             continue
         data = answer if shape.size is None else answer[2:]
-        got.append(Answer(request.pdu, answer, window[0] if window else None, data))
+        got.append(ReadAnswer(request.pdu, answer, window[0] if window else None, data))
     return tuple(got)
 
 
-def _said_to_others(got: list[Answer], request: Request) -> set[bytes]:
+def _said_to_others(got: list[ReadAnswer], request: Request) -> set[bytes]:
     if request.transaction is not None or not got:
         return set()
     return {answer.said for answer in got if answer.pdu != request.pdu}
@@ -144,7 +146,7 @@ def _asked(turns: Iterable[Turn]) -> Iterator[tuple[Request, bytes]]:
         yield request, b"".join(came)
 
 
-def _last(got: tuple[Answer, ...], read: Read, at: int, n_bytes: int) -> bytes:
+def _last(got: tuple[ReadAnswer, ...], read: Read, at: int, n_bytes: int) -> bytes:
     for answer in reversed(got):
         if data := answer.take(read, at, n_bytes):
             return data
@@ -158,7 +160,7 @@ def _reading(item: Item, data: bytes, output: Output, off: list[State]) -> Readi
     return item_reading(item, data, output)
 
 
-def _states(got: tuple[Answer, ...], plan: Plan) -> list[State]:
+def _states(got: tuple[ReadAnswer, ...], plan: RegisterPlan) -> list[State]:
     """The states that hold, in the order of the table: the first that names an output counts."""
     return [
         state
@@ -173,7 +175,7 @@ def _names(states: Iterable[State], output: str) -> bool:
 
 
 def _unsure(
-    asked: tuple[tuple[Request, bytes], ...], got: tuple[Answer, ...], plan: Plan
+    asked: tuple[tuple[Request, bytes], ...], got: tuple[ReadAnswer, ...], plan: RegisterPlan
 ) -> list[State]:
     """The states that were asked for and not learnt: what they speak of may be no measurement."""
     return [
@@ -185,7 +187,7 @@ def _unsure(
 
 
 def _is_missing(
-    asked: tuple[tuple[Request, bytes], ...], got: tuple[Answer, ...], read: Read, at: int
+    asked: tuple[tuple[Request, bytes], ...], got: tuple[ReadAnswer, ...], read: Read, at: int
 ) -> bool:
     """Whether that register was asked for in vain; an `optional` one may be refused."""
     if read.optional or _last(got, read, at, 2):
@@ -202,7 +204,7 @@ def _is_question(request: Request, read: Read, at: int) -> bool:
 
 
 def _unready(
-    asked: tuple[tuple[Request, bytes], ...], got: tuple[Answer, ...], plan: Plan
+    asked: tuple[tuple[Request, bytes], ...], got: tuple[ReadAnswer, ...], plan: RegisterPlan
 ) -> Fault | None:
     for read in plan.reads:
         if read.wait and _is_missing(asked, got, read, 0):
@@ -214,7 +216,7 @@ def _unready(
     return None
 
 
-def _objects(got: tuple[Answer, ...], read: Read) -> Iterator[tuple[str, str]]:
+def _objects(got: tuple[ReadAnswer, ...], read: Read) -> Iterator[tuple[str, str]]:
     names = {**_BASIC_OBJECTS, **read.objects}
     for answer in got:
         if answer.pdu != read.pdu or read.shape.size is not None:
@@ -244,7 +246,7 @@ def _printable(data: bytes) -> str:
     return "".join(chr(byte) for byte in data if 0x20 <= byte < 0x7F).strip()
 
 
-def _nothing(asked: tuple[tuple[Request, bytes], ...], plan: Plan) -> Fault:
+def _nothing(asked: tuple[tuple[Request, bytes], ...], plan: RegisterPlan) -> Fault:
     where = f"unit {asked[0][0].unit}" if asked else ""
     for request, came in asked:
         found = answers(came, request, plan.shapes.get(request.pdu, Shape(0)))

@@ -200,7 +200,7 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RegisterPlan:
     """A sheet's table, read once."""
 
     reads: tuple[Read, ...]
@@ -248,11 +248,11 @@ _table_of, sheet_errors = frame_reader(ModbusTable, _further_errors)
 
 
 @PerSheet
-def plan_of(sheet: Sheet) -> Plan:
+def plan_of(sheet: Sheet) -> RegisterPlan:
     """The sheet's table; raises Refused with the first error in it."""
     refuse(sheet_errors(sheet), sheet)
     table = _table_of(sheet)
-    return Plan(
+    return RegisterPlan(
         tuple(row.read(False) for row in table.read),
         tuple(row.read(True) for row in table.identity),
     )

@@ -14,9 +14,9 @@ from edaphon_drivers.faults import Garbled, NoAnswer
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Reading, reported
 from edaphon_drivers.sdi12.parse import (
-    Identity,
+    IdentityLine,
     Measurement,
-    Sent,
+    SentCommand,
     is_packet,
     measurement,
     parse_identity,
@@ -34,7 +34,7 @@ from edaphon_drivers.sheets import Command, Sheet
 class _Asked(NamedTuple):
     """A command and the pieces that came before the next one was sent."""
 
-    sent: Sent
+    sent: SentCommand
     came: tuple[bytes, ...]
 
 
@@ -55,7 +55,7 @@ def decode_exchange(turns: Iterable[Turn], sheet: Sheet) -> tuple[Reading, ...]:
     return tuple(readings)
 
 
-def decode_identity(turns: Iterable[Turn]) -> Identity | None:
+def decode_identity(turns: Iterable[Turn]) -> IdentityLine | None:
     """The last identity that the asked address gave; None when the exchange has none."""
     identity = None
     for sent, came in _asked(turns):
@@ -74,7 +74,7 @@ def decode_settings(turns: Iterable[Turn], commands: Mapping[str, str]) -> dict[
     return {name: text for name, text in said.items() if text}
 
 
-def _text(sent: Sent, answer: bytes) -> str:
+def _text(sent: SentCommand, answer: bytes) -> str:
     """The lines as one text; "" for an answer that is none."""
     try:
         return " ".join(parse_lines(sent.address, answer)).strip()
@@ -82,7 +82,7 @@ def _text(sent: Sent, answer: bytes) -> str:
         return ""
 
 
-def _identity(sent: Sent, answer: bytes) -> Identity | None:
+def _identity(sent: SentCommand, answer: bytes) -> IdentityLine | None:
     try:
         identity = parse_identity(answer)
     except Garbled:
@@ -91,7 +91,7 @@ def _identity(sent: Sent, answer: bytes) -> Identity | None:
 
 
 def _asked(turns: Iterable[Turn]) -> Iterator[_Asked]:
-    sent: Sent | None = None
+    sent: SentCommand | None = None
     came: list[bytes] = []
     for turn in turns:
         if not turn.sent:
@@ -132,7 +132,7 @@ def _complete_values(asked: tuple[_Asked, ...], kind: Measurement) -> tuple[floa
     return values if len(values) == n and all(in_order) else ()
 
 
-def _announced(sent: Sent, came: tuple[bytes, ...]) -> int:
+def _announced(sent: SentCommand, came: tuple[bytes, ...]) -> int:
     """How many values the answer promised; a service request may follow it. 0 without an answer."""
     for pieces in range(1, len(came) + 1):
         try:

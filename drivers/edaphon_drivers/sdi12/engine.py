@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from edaphon_drivers.patterns import compiled
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Identity
-from edaphon_drivers.sdi12 import decode, service, talk
+from edaphon_drivers.sdi12 import decode, talk
+from edaphon_drivers.sdi12 import talk as service
 from edaphon_drivers.sdi12.decode import decode_exchange as decode_exchange
 from edaphon_drivers.sdi12.sheet import sheet_errors as sheet_errors
 from edaphon_drivers.sdi12.sheet import table_of

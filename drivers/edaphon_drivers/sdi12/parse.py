@@ -31,7 +31,7 @@ class Start(NamedTuple):
     n: int
 
 
-class Identity(NamedTuple):
+class IdentityLine(NamedTuple):
     """The answer to aI!, columns without their padding; `extra` is mostly the serial number.
 
     `text` is all that follows the version of SDI-12, for makers who don't keep to the columns.
@@ -87,7 +87,7 @@ def parse_relayed(text: bytes) -> tuple[str, tuple[float, ...]]:
     return address.decode(), parse_values(address.decode(), line, crc)
 
 
-def parse_identity(line: bytes) -> Identity:
+def parse_identity(line: bytes) -> IdentityLine:
     """The answer to aI!: fixed columns 1 + 2 + 8 + 6 + 3 + (0..13).
 
     CS650 and its like print more at the end than the 13 characters that the standard allows.
@@ -98,7 +98,7 @@ def parse_identity(line: bytes) -> Identity:
     columns = [column.decode() for column in found.groups()]
     address, sdi_version, vendor, model, version, extra = (column.strip() for column in columns)
     text = "".join(columns[2:])
-    return Identity(address, sdi_version, vendor, model, version, extra, text)
+    return IdentityLine(address, sdi_version, vendor, model, version, extra, text)
 
 
 def parse_lines(address: str, answer: bytes) -> tuple[str, ...]:
@@ -168,7 +168,7 @@ _SENT = re.compile(rb"([0-9A-Za-z?])([ -~]*)!")
 _MEASUREMENT = re.compile(r"([MC])(C?)([1-9]?)|(R)(C?)([0-9])|(H[AB])()()")
 
 
-class Sent(NamedTuple):
+class SentCommand(NamedTuple):
     """A command as it went out: aMC1! is address "a" and kind "MC1"."""
 
     address: str
@@ -206,10 +206,10 @@ class Measurement(NamedTuple):
         return (family, self.number) == (others, other.number)
 
 
-def sent_command(data: bytes) -> Sent | None:
+def sent_command(data: bytes) -> SentCommand | None:
     """None for bytes that are no SDI-12 command."""
     found = _SENT.fullmatch(data)
-    return Sent(found[1].decode(), found[2].decode()) if found else None
+    return SentCommand(found[1].decode(), found[2].decode()) if found else None
 
 
 def measurement(kind: str) -> Measurement | None:

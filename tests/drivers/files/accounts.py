@@ -1,7 +1,7 @@
 """What the account of a piece says, and small sheets to read one by."""
 
-from edaphon_drivers.files.account import FIRST
 from edaphon_drivers.files.engine import read_piece
+from edaphon_drivers.files.lines import FIRST
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.sheets import parse_sheet
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.drivers.files.accounts import csv_sheet, read, refusals
 
-from edaphon_drivers.files.account import FIRST, Context
+from edaphon_drivers.files.lines import FIRST, Context
 from edaphon_drivers.files.sheet import completed, sheet_errors
 from edaphon_drivers.sheets import load_sheet
 from edaphon_drivers.text_values import rfc3339_ns

@@ -20,7 +20,7 @@ from edaphon_drivers.sdi12 import (
     extended,
     verify,
 )
-from edaphon_drivers.sdi12.service import Described
+from edaphon_drivers.sdi12.talk import Described
 from edaphon_drivers.sheets import load_sheet, parse_sheet
 from edaphon_drivers.simulators.sdi12 import Probe
 from edaphon_drivers.talk import Asking

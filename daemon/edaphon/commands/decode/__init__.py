@@ -19,7 +19,7 @@ from edaphon_calibration.chain import apply_chain, prepare_step
 from edaphon_calibration.errors import suggestion
 from edaphon_calibration.units import SAME
 from edaphon_drivers.faults import Fault, Incomplete
-from edaphon_drivers.files.account import Slice
+from edaphon_drivers.files.lines import Slice
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Factory, Sheet, Sheets, UnknownModel
 

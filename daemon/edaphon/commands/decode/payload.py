@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from edaphon.commands.decode.typed import TEXTS, Unclear, enveloped, plain_bytes
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Refused
-from edaphon_drivers.files.account import LineCounts, Slice
+from edaphon_drivers.files.lines import LineCounts, Slice
 from edaphon_drivers.payloads import Piece, Turn
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet

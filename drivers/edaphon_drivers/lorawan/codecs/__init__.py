@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from edaphon_drivers.lorawan.envelopes import has_data
-from edaphon_drivers.lorawan.numbers import Codec
+from edaphon_drivers.lorawan.numbers import UplinkCodec
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.registry import CODECS
 from edaphon_drivers.sheets import Sheet
@@ -40,5 +40,5 @@ def sheet_errors(sheet: Sheet) -> Iterator[str]:
     yield from _codec(sheet).sheet_errors(sheet)
 
 
-def _codec(sheet: Sheet) -> Codec:
-    return cast(Codec, CODECS.load(str(sheet.frame.get("codec"))))
+def _codec(sheet: Sheet) -> UplinkCodec:
+    return cast(UplinkCodec, CODECS.load(str(sheet.frame.get("codec"))))

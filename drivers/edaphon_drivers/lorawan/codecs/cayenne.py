@@ -12,9 +12,9 @@ from typing import Annotated, NamedTuple
 from pydantic import Field
 
 from edaphon_drivers.lorawan.numbers import (
-    Codec,
     CodecTable,
     NumberTable,
+    UplinkCodec,
     Whole,
     check_port,
     output_errors,
@@ -133,4 +133,4 @@ def _length(tag: bytes, rest: bytes) -> int | None:
     return kind.length if kind else None
 
 
-CODEC = Codec(decode, _sheet_errors, lambda sheet: _table_of(sheet).f_port)
+CODEC = UplinkCodec(decode, _sheet_errors, lambda sheet: _table_of(sheet).f_port)

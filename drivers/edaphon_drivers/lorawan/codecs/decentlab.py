@@ -24,7 +24,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, Strict
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.lorawan.numbers import Codec, Port, Whole, output_errors
+from edaphon_drivers.lorawan.numbers import Port, UplinkCodec, Whole, output_errors
 from edaphon_drivers.readings import Reading, Status, reported, without_number
 from edaphon_drivers.sheet_tables import ListOf, Number, Table, frame_reader, listed, one_of
 from edaphon_drivers.sheets import Sheet
@@ -205,4 +205,4 @@ def _product(factors: Sequence[Number | str], parameters: Mapping[str, Number]) 
     return math.prod(float(parameters[f] if isinstance(f, str) else f) for f in factors)
 
 
-CODEC = Codec(decode, _sheet_errors, lambda sheet: (_table_of(sheet).f_port,))
+CODEC = UplinkCodec(decode, _sheet_errors, lambda sheet: (_table_of(sheet).f_port,))

@@ -18,12 +18,12 @@ from pydantic import Field
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.lorawan.numbers import (
-    Codec,
     CodecTable,
     Decider,
     NumberTable,
     Port,
     RelayedTable,
+    UplinkCodec,
     Whole,
     epoch_ns,
     number_errors,
@@ -99,7 +99,7 @@ def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
     return tuple(readings)
 
 
-CODEC = Codec(
+CODEC = UplinkCodec(
     decode, _sheet_errors, lambda sheet: tuple(block.f_port for block in _table_of(sheet).block)
 )
 
@@ -149,4 +149,4 @@ def _answers(data: bytes) -> list[bytes]:
     return [piece for piece in pieces if piece]
 
 
-SDI12_CODEC = Codec(decode_sdi12, _sdi12_sheet_errors, lambda _: _PORTS)
+SDI12_CODEC = UplinkCodec(decode_sdi12, _sdi12_sheet_errors, lambda _: _PORTS)

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from pydantic import Field
 
 from edaphon_drivers.lorawan.numbers import (
-    Codec,
     CodecTable,
     NumberTable,
     Order,
+    UplinkCodec,
     Whole,
     check_port,
     number_errors,
@@ -83,4 +83,4 @@ def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
     return tagged_readings(data, 1, lambda tag, _: lengths.get(tag[0]), read, sheet)
 
 
-CODEC = Codec(decode, _sheet_errors, lambda sheet: _table_of(sheet).f_port)
+CODEC = UplinkCodec(decode, _sheet_errors, lambda sheet: _table_of(sheet).f_port)

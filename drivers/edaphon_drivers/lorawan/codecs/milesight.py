@@ -19,11 +19,11 @@ from pydantic import Field
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.lorawan.numbers import (
-    Codec,
     CodecTable,
     NumberTable,
     RelayedTable,
     TypedRow,
+    UplinkCodec,
     Whole,
     check_port,
     epoch_ns,
@@ -134,7 +134,7 @@ def _readings(
     return list(read_numbers(value, row.number, "little", sheet, table.codes, time_ns))
 
 
-CODEC = Codec(decode, _sheet_errors, lambda sheet: _table_of(sheet).f_port)
+CODEC = UplinkCodec(decode, _sheet_errors, lambda sheet: _table_of(sheet).f_port)
 
 _SDI12, _TEXT_BYTES = b"\x08\xdb", 36
 _MODBUS, _MODBUS_ALARM, _MODBUS_FAULT = b"\xff\x0e", b"\x80\x0e", b"\xff\x15"
@@ -267,4 +267,6 @@ def _register(
         yield from read_numbers(value, [number], "little", sheet, table.codes, time_ns)
 
 
-UC50X_CODEC = Codec(decode_uc50x, _uc50x_sheet_errors, lambda sheet: _uc50x_table_of(sheet).f_port)
+UC50X_CODEC = UplinkCodec(
+    decode_uc50x, _uc50x_sheet_errors, lambda sheet: _uc50x_table_of(sheet).f_port
+)

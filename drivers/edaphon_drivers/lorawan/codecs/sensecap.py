@@ -20,8 +20,8 @@ from edaphon_drivers.checksums import crc16_kermit
 from edaphon_drivers.faults import Garbled, Incomplete
 from edaphon_drivers.lorawan.numbers import (
     ChannelRow,
-    Codec,
     CodecTable,
+    UplinkCodec,
     Whole,
     check_port,
     number_errors,
@@ -110,7 +110,7 @@ def _values(data: bytes, sheet: Sheet) -> Iterator[tuple[int, int]]:
     return ((number_id, value) for _, number_id, value in _VALUE.iter_unpack(body))
 
 
-CODEC = Codec(decode, _sheet_errors, lambda _: ())
+CODEC = UplinkCodec(decode, _sheet_errors, lambda _: ())
 
 
 class PacketTable(CodecTable):
@@ -146,4 +146,6 @@ def decode_s2120(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
         raise
 
 
-S2120_CODEC = Codec(decode_s2120, _packet_sheet_errors, lambda sheet: _packets_of(sheet).f_port)
+S2120_CODEC = UplinkCodec(
+    decode_s2120, _packet_sheet_errors, lambda sheet: _packets_of(sheet).f_port
+)

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from edaphon_drivers.lorawan.numbers import (
-    Codec,
     CodecTable,
     TypedRow,
+    UplinkCodec,
     check_port,
     number_errors,
     read_numbers,
@@ -50,4 +50,4 @@ def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
     )
 
 
-CODEC = Codec(decode, _sheet_errors, lambda sheet: _table_of(sheet).f_port)
+CODEC = UplinkCodec(decode, _sheet_errors, lambda sheet: _table_of(sheet).f_port)
