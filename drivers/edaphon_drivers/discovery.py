@@ -42,9 +42,9 @@ def read_template(template: str) -> Picked:
     found = _TEMPLATE.fullmatch(text) if len(text) <= _LONGEST else None
     if found is None or (found["root"] == "value" and found["steps"]):
         return Picked(None, f"the template {text[:80]!r} does more than pick a number")
-    trouble = _filter_trouble(found["filters"])
-    if trouble:
-        return Picked(None, trouble)
+    problem = _filter_problem(found["filters"])
+    if problem:
+        return Picked(None, problem)
     keys = [_key(step) for step in _STEPS.findall(found["steps"])]
     if found["root"] == "value_json" and not keys:
         return Picked(None, "the template takes the whole object for a number")
@@ -58,7 +58,7 @@ def _key(step: str) -> str:
     return step[1:] if step[0] == "." else step[1:-1].strip().strip("'\"")
 
 
-def _filter_trouble(filters: str) -> str:
+def _filter_problem(filters: str) -> str:
     if not filters.strip():
         return ""
     first, *named = filters.split("|")
@@ -112,7 +112,7 @@ def read_discovery(topic: str, data: bytes) -> Discovered | None:
     if len(levels) < 4 or levels[-1] != "config" or "sensor" not in levels[-4:-2] or not data:
         return None
     fields = parse_object(data)
-    device = _said(fields, "device")
+    device = _value(fields, "device")
     state_topic = _topic(fields, _text(fields, "state_topic"))
     if not state_topic:
         raise Garbled("a 'state_topic' in a sensor's discovery", data, topic)
@@ -131,29 +131,29 @@ def read_discovery(topic: str, data: bytes) -> Discovered | None:
     )
 
 
-def _said(fields: Any, key: str) -> Any:
+def _value(fields: Any, key: str) -> Any:
     if not isinstance(fields, Mapping):
         return None
     return fields.get(key, fields.get(_SHORT.get(key, key)))
 
 
 def _text(fields: Any, key: str) -> str:
-    found = _said(fields, key)
+    found = _value(fields, key)
     return found if isinstance(found, str) else ""
 
 
-def _topic(fields: Mapping[str, Any], said: str) -> str:
+def _topic(fields: Mapping[str, Any], topic: str) -> str:
     """`~` at the start or the end of a topic stands for the base topic under that key."""
     base = fields.get("~")
-    if not isinstance(base, str) or not said:
-        return said
-    if said.startswith("~"):
-        return base + said[1:]
-    return said[:-1] + base if said.endswith("~") else said
+    if not isinstance(base, str) or not topic:
+        return topic
+    if topic.startswith("~"):
+        return base + topic[1:]
+    return topic[:-1] + base if topic.endswith("~") else topic
 
 
 def _availability(fields: Mapping[str, Any]) -> Iterator[str]:
-    rows = _said(fields, "availability")
+    rows = _value(fields, "availability")
     listed = rows if isinstance(rows, list) else [rows]
-    said = [_text(fields, "availability_topic"), *(_text(row, "topic") for row in listed)]
-    yield from (_topic(fields, topic) for topic in said if topic)
+    topics = [_text(fields, "availability_topic"), *(_text(row, "topic") for row in listed)]
+    yield from (_topic(fields, topic) for topic in topics if topic)

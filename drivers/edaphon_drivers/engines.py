@@ -11,7 +11,7 @@ from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Asking, Talk
 
 ASKED = ("ascii", "i2c", "modbus", "sdi12", "w1")
-HEARD = ("ascii", "file", "lorawan", "message")
+PUSHED = ("ascii", "file", "lorawan", "message")
 
 
 class Engine(Protocol):
@@ -44,7 +44,7 @@ class Engine(Protocol):
 
 def engine(name: str) -> Engine:
     """The protocol of that name; raises LookupError for one by which nobody is asked."""
-    if name in HEARD and name not in ASKED:
+    if name in PUSHED and name not in ASKED:
         raise LookupError(f"expected one of {', '.join(ASKED)} as an engine, got {name!r}")
     return cast(Engine, ENGINES.load(name))
 

@@ -29,7 +29,7 @@ FRAME = """
   const stringify = JSON.stringify, parse = JSON.parse, evaluate = eval, Text = String;
   const construct = Reflect.construct, isArray = Array.isArray;
   const RealDate = Date, utc = Date.UTC;
-  const answer = __LONGEST__;
+  const longest = __LONGEST__;
 
   for (const name of ["Atomics", "SharedArrayBuffer", "WeakRef", "FinalizationRegistry",
                       "performance", "queueMicrotask"]) delete globalThis[name];
@@ -80,23 +80,24 @@ FRAME = """
     return { data: data };
   }
 
-  function told(said) {
-    if (said === null || typeof said !== "object") return { fault: "no object" };
-    const errors = isArray(said.errors) ? said.errors : said.errors ? [said.errors] : [];
+  function made(answer) {
+    if (answer === null || typeof answer !== "object") return { fault: "no object" };
+    const errors = isArray(answer.errors) ? answer.errors : answer.errors ? [answer.errors] : [];
     if (errors.length) return { errors: cut(errors.slice(0, 5).map(Text).join("; ")) };
-    if (said.data !== null && typeof said.data === "object" && typeof said.data.then === "function")
+    const data = answer.data;
+    if (data !== null && typeof data === "object" && typeof data.then === "function")
       return { fault: "a promise" };
-    return { data: said.data };
+    return { data: answer.data };
   }
 
-  return function run(text, bytes, port, at) {
+  return function run(source, bytes, port, at) {
     now = at;
     try {
-      const codec = evaluate(text + tail);
+      const codec = evaluate(source + tail);
       if (!codec.uplink && !codec.v3 && !codec.v2) return '{"fault":"no function"}';
       if (port < 0) return '{"data":{}}';
-      const said = stringify(told(called(codec, parse(bytes), port)));
-      return said.length > answer ? '{"fault":"too long"}' : said;
+      const text = stringify(made(called(codec, parse(bytes), port)));
+      return text.length > longest ? '{"fault":"too long"}' : text;
     } catch (thrown) {
       try {
         return stringify({ threw: cut(words(thrown)), syntax: thrown instanceof SyntaxError });

@@ -80,7 +80,7 @@ def append_file(path: str | Path) -> io.BufferedRandom:
     return open(handle, "ab+")
 
 
-def switch_trouble(path: str | Path) -> str:
+def switch_error(path: str | Path) -> str:
     """Why nothing is switched through a file, "" where it may be; it is not opened for that."""
     try:
         with _found(path) as (found, place):
@@ -95,8 +95,8 @@ def write_switch(path: str | Path, text: str) -> None:
     No file is made, cut or waited for.
     """
     with _found(path) as (found, place):
-        if trouble := _no_switch(os.fstat(found).st_mode, place):
-            raise OSError(EINVAL, trouble, str(path))
+        if problem := _no_switch(os.fstat(found).st_mode, place):
+            raise OSError(EINVAL, problem, str(path))
         handle = _reopened(found, path, os.O_WRONLY)
     data = text.encode()
     try:

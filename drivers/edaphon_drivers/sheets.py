@@ -49,7 +49,7 @@ class Output:
     `failure` lists the numbers that stand for a failure, `low_supply` those that say that the
     supply was too low to measure; outside `lowest`..`highest` the instrument cannot report, so
     such a number is a status too. `compensated` says what the instrument has corrected for
-    already: a second correction for the same is refused. `meaning` names what an owner has said
+    already: a second correction for the same is refused. `meaning` names what an owner has stated
     of these numbers beyond the sheets of this package.
     """
 

@@ -49,7 +49,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """How an instrument is asked, beside what its sheet says; `baud` is the line's [bit/s].
+    """How an instrument is asked, next to what its sheet says; `baud` is the line's [bit/s].
 
     `concurrent` and `crc` are SDI-12's, `tcp` says that Modbus goes over TCP with its own framing.
     """

@@ -131,7 +131,7 @@ def _unescaped(text: str) -> bytes:
 def _expected(line: int, text: str) -> Expected:
     try:
         quantity, number, unit, *status = text.split(maxsplit=3)
-        said = Status(*status) if status else Status.OK
-        return Expected(quantity, None if number == "-" else float(number), unit, said)
+        found = Status(*status) if status else Status.OK
+        return Expected(quantity, None if number == "-" else float(number), unit, found)
     except ValueError as error:
         raise Deviation(f"line {line}: expected quantity number unit [status], {error}") from None

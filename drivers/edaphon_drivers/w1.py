@@ -117,7 +117,7 @@ def measure(address: str, sheet: Sheet, asking: Asking) -> Talk[None]:
 
 
 def identify(address: str, sheet: Sheet, asking: Asking) -> Talk[None]:
-    """The same read: the resolution stands beside the temperature."""
+    """The same read: the resolution comes with the temperature."""
     return measure(address, sheet, asking)
 
 

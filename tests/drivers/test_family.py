@@ -12,7 +12,7 @@ from edaphon_calibration.nomenclature import quantity
 from edaphon_calibration.units import conversion
 from edaphon_drivers.ascii.engine import decode_stream
 from edaphon_drivers.checksums import with_crc
-from edaphon_drivers.engines import ASKED, HEARD, engine
+from edaphon_drivers.engines import ASKED, PUSHED, engine
 from edaphon_drivers.faults import Fault, Garbled
 from edaphon_drivers.lorawan import envelope_kinds, read_envelope
 from edaphon_drivers.payloads import Turn
@@ -41,7 +41,7 @@ def harm(sample: Sample, data: bytes) -> Iterator[str]:
 
 def test_every_engine_of_a_sheet_is_tried_here() -> None:
     assert {load_sheet(model).engine for model in MODELS} <= set(ENGINES)
-    assert set(ASKED) | set(HEARD) == set(ENGINES)
+    assert set(ASKED) | set(PUSHED) == set(ENGINES)
 
 
 @pytest.mark.parametrize("model", MODELS)

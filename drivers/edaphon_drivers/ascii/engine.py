@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from functools import partial
 
-from edaphon_drivers.ascii.decode import Said, exchanges, said_lines
+from edaphon_drivers.ascii.decode import ReadLine, answer_lines, exchanges
 from edaphon_drivers.ascii.decode import decode_exchange as decode_exchange
 from edaphon_drivers.ascii.decode import decode_stream as decode_stream
 from edaphon_drivers.ascii.sheet import AsciiFrame, Identification, frame_of
@@ -61,7 +61,7 @@ def measure(address: str, sheet: Sheet, asking: Asking) -> Talk[None]:
     """Sends each command of the sheet until it is answered well; numbers are in the exchange."""
     frame = frame_of(sheet)
     if not frame.asks:
-        raise Refused("a sheet with frame.ask; this instrument is heard", where=sheet.model)
+        raise Refused("a sheet with frame.ask; this instrument sends by itself", where=sheet.model)
     for ask in frame.asks:
         yield from _asked(frame, _spelled(ask, address), asking.timing, address)
 
@@ -81,13 +81,13 @@ def _asked(frame: AsciiFrame, command: bytes, timing: Timing, address: str) -> T
             yield Pause(timing.gap_s, hold_bus=True)
         wait_s = max(frame.wait_s, timing.answer_s)
         came = yield Ask(command, partial(_is_whole, frame, command), wait_s)
-        said = list(said_lines(frame, command, came))
-        if any(isinstance(one, Said) and one.readings for one in said):
+        lines = list(answer_lines(frame, command, came))
+        if any(isinstance(one, ReadLine) and one.readings for one in lines):
             return
-        fault = next((one for one in reversed(said) if isinstance(one, Fault)), fault)
+        fault = next((one for one in reversed(lines) if isinstance(one, Fault)), fault)
         if isinstance(fault, Refused):
             raise fault
-        if came and not said:
+        if came and not lines:
             fault = Garbled(f"a line that ends with {frame.end!r}", came, where)
     raise fault
 
@@ -96,12 +96,12 @@ def _is_whole(frame: AsciiFrame, command: bytes, came: bytes) -> bool:
     """Whether all lines that say something have come; an echo or a prompt says nothing."""
     if not came.endswith(frame.end[-1:]) and not frame.root:
         return False
-    said = sum(1 for one in said_lines(frame, command, came) if _ends_it(one))
-    return said >= frame.lines
+    count = sum(1 for one in answer_lines(frame, command, came) if _ends_it(one))
+    return count >= frame.lines
 
 
-def _ends_it(one: Said | Fault) -> bool:
-    if isinstance(one, Said):
+def _ends_it(one: ReadLine | Fault) -> bool:
+    if isinstance(one, ReadLine):
         return bool(one.readings)
     return not isinstance(one, Garbled)
 
@@ -144,11 +144,11 @@ def line_texts(data: bytes, sheet: Sheet) -> tuple[Mapping[str, str], int | None
     """The named texts of the first good line and the time it says [UTC ns]; raises a Fault."""
     frame = frame_of(sheet)
     fault: Fault | None = None
-    for said in said_lines(frame, b"", data):
-        if isinstance(said, Said) and said.counts:
-            return said.texts, said.time_ns
-        if isinstance(said, Fault):
-            fault = fault or said
+    for line in answer_lines(frame, b"", data):
+        if isinstance(line, ReadLine) and line.counts:
+            return line.texts, line.time_ns
+        if isinstance(line, Fault):
+            fault = fault or line
     if fault:
         raise fault
     return {}, None

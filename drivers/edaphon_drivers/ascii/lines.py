@@ -91,7 +91,7 @@ def offset_s(text: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class OwnTime:
-    """Either epoch seconds with nanoseconds beside them, or date and time in a stated order."""
+    """Either epoch seconds with nanoseconds next to them, or date and time in a stated order."""
 
     epoch: str = ""
     nanoseconds: str = ""
@@ -405,9 +405,9 @@ class Kind:
 
     def texts(self, line: str, columns: Sequence[str]) -> dict[str, str]:
         """The named texts of a line of this kind; raises Fault."""
-        said = self._said(line)
-        if said is not None:
-            raise said
+        refusal = self._refusal(line)
+        if refusal is not None:
+            raise refusal
         texts = self.layout.texts(line, columns)
         for name, (angle, hemisphere) in self.angles.items():
             if angle in texts:
@@ -427,16 +427,16 @@ class Kind:
         given += [without_number(output, status, time_ns) for output, status in self.status]
         return tuple(given)
 
-    def _said(self, line: str) -> Fault | None:
+    def _refusal(self, line: str) -> Fault | None:
         if self.fault:
             return Refused(f"a measurement ({self.fault})", line)
         return NoAnswer(f"a measurement ({self.busy})", line) if self.busy else None
 
     def _state(self, texts: Mapping[str, str]) -> Status:
-        said = (
+        states = (
             known.get(texts.get(name, ""), Status.INVALID) for name, known in self.states.items()
         )
-        return next((status for status in said if status is not Status.OK), Status.OK)
+        return next((status for status in states if status is not Status.OK), Status.OK)
 
 
 _MINUTES = re.compile(r"(\d{2,3})(\d{2}(?:\.\d{1,8})?)", re.ASCII)

@@ -95,9 +95,9 @@ def _codes(value: Mapping[str, Any]) -> Mapping[str, Any]:
         if isinstance(codes, Mapping) and re.fullmatch(r"[+-]?\d+", name):
             shown = written({name: codes})
             raise ValueError(f'has {shown}: a number with a point needs quotes, "-9.999"')
-        for said in codes.values() if isinstance(codes, Mapping) else (codes,):
+        for status in codes.values() if isinstance(codes, Mapping) else (codes,):
             try:
-                _status(_WITHOUT_NUMBER, said)
+                _status(_WITHOUT_NUMBER, status)
             except ValueError as wrong:
                 raise ValueError(
                     f"of {name} {wrong}" if isinstance(codes, Mapping) else str(wrong)
@@ -475,10 +475,10 @@ def _kind(table: KindTable, sheet: Sheet) -> Kind:
 
 def _codes_for(table: KindTable, output: str) -> dict[str, Status]:
     """Those of the whole line, and over them those of one output."""
-    of_line = {text: said for text, said in table.codes.items() if isinstance(said, str)}
+    of_line = {text: status for text, status in table.codes.items() if isinstance(status, str)}
     own = table.codes.get(output)
     both = {**of_line, **(own if isinstance(own, Mapping) else {})}
-    return {text: Status(said) for text, said in both.items()}
+    return {text: Status(status) for text, status in both.items()}
 
 
 def _wanted(output: Output, table: KindTable) -> Wanted:

@@ -42,7 +42,7 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 # arrays of old Campbell loggers write it.
 _JOINED = {name: r"(\d\d)" for name in "mdHM"} | {"S": r"(\d\d(?:[.,]\d{1,12})?)", "j": r"(\d{3})"}
 _HOUR_MINUTE = {"H": r"(\d{0,2}?)", "M": r"(\d{1,2})"}
-_DISTINCT = frozenset("Yjbpz")  # tokens that can be told from other numbers by their look
+_DISTINCT = frozenset("Yjbpz")  # tokens that can be known from other numbers by their look
 _PART = re.compile(r"%.?|\s+|[^%]", re.ASCII | re.DOTALL)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _EPOCH = re.compile(r"(\d{1,19})(?:\.(\d*))?", re.ASCII)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from edaphon_drivers.ascii.decode import Said, line_reader
+from edaphon_drivers.ascii.decode import ReadLine, line_reader
 from edaphon_drivers.faults import Fault, Garbled, Refused
 from edaphon_drivers.files.clock import LONG_AGO_NS
 from edaphon_drivers.files.cutting import Cut as Cut
@@ -49,7 +49,7 @@ def read_heard(piece: Piece, sheet: Sheet, context: Context) -> Iterator[Slice]:
     yield account.cut()
 
 
-def _no_row(read: Callable[[bytes], Said], line: bytes, sheet: Sheet, account: Account) -> str:
+def _no_row(read: Callable[[bytes], ReadLine], line: bytes, sheet: Sheet, account: Account) -> str:
     """Enters one line into the account; why it is refused, "" for one that is not."""
     found = _read(read, line)
     if isinstance(found, Fault):
@@ -66,7 +66,7 @@ def _no_row(read: Callable[[bytes], Said], line: bytes, sheet: Sheet, account: A
     return ""
 
 
-def _read(read: Callable[[bytes], Said], line: bytes) -> Said | Fault:
+def _read(read: Callable[[bytes], ReadLine], line: bytes) -> ReadLine | Fault:
     try:
         return read(line)
     except Fault as fault:

@@ -52,7 +52,7 @@ class Context(NamedTuple):
     `year` the year of a file that says none. `width` is how many cells a row has where neither
     names nor sheet say it. `begun_ns` is where elapsed time was 0, or an observation of an .81x
     began, `ended_ns` where that ended [UTC]. `fresh`: no row came yet below the last header, None
-    where no line said it.
+    where no line says it.
     """
 
     stamp: str = ""

@@ -283,6 +283,6 @@ _CANONICAL = {word: unit for unit, words in _UNITS.items() for word in words}
 
 def _suits(written: str, unit: str) -> bool:
     """False only where the file plainly says another unit than the sheet."""
-    said = _CANONICAL.get(written.lower().replace(" ", ""))
+    found = _CANONICAL.get(written.lower().replace(" ", ""))
     ours = {"mbar": "hPa", "m3/m3": "m**3/m**3"}.get(unit, unit)
-    return said is None or ours not in _UNITS or said == ours
+    return found is None or ours not in _UNITS or found == ours

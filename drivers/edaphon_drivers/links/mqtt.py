@@ -1,4 +1,4 @@
-"""An MQTT connection as a link: it hears, acknowledges when told to, and comes back by itself.
+"""An MQTT connection as a link: it receives, acknowledges when asked to, and reconnects by itself.
 
 paho connects, subscribes and keeps alive, but its own thread is not used: our loop reads many
 messages for one wake-up and sends the acknowledgements of a whole commit for another. An exception
@@ -59,7 +59,7 @@ class ShortConnections:
         return self._since_s is not None and now_s - self._since_s >= SHORT_S
 
     def over(self, now_s: float) -> bool:
-        """Whether there were many and this connection lasts: told once."""
+        """Whether there were many and this connection lasts: true once."""
         if self.many and self.lasts(now_s):
             self._n = 0
             return True
@@ -124,7 +124,7 @@ class Acknowledgement(NamedTuple):
 
 @dataclass(slots=True)
 class MqttState:
-    """Counters since start; `trouble` says why there is no connection, "" if there is one.
+    """Counters since start; `problem` says why there is no connection, "" if there is one.
 
     `client_id` is the one in use, "" while it is tried whether it is another client's.
     """
@@ -138,7 +138,7 @@ class MqttState:
     lost_sessions: int = 0
     refused_topics: int = 0
     failed_callbacks: int = 0
-    trouble: str = "not connected yet"
+    problem: str = "not connected yet"
     client_id: str = ""
 
 
@@ -148,7 +148,7 @@ class MqttLink:
     In that thread `on_message` is called for each message and `on_round(generation)` after each
     run of messages and at least each 2 s. `on_state(connected, words)` is called once when the
     connection is lost or refused, once when it is back, and when the broker lost the session.
-    What a callback raises is counted and said, and its message stays unacknowledged.
+    What a callback raises is counted and logged, and its message stays unacknowledged.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class MqttLink:
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
         self._beat = time.monotonic()
-        self._said_trouble = False
+        self._is_reported = False
         self._short = ShortConnections()
         self._thread = threading.Thread(target=self._run, name=f"mqtt {self.name}", daemon=True)
 
@@ -248,7 +248,7 @@ class MqttLink:
             try:
                 self._serve()
             except Exception as error:  # the supervisor of this link: it comes back from anything
-                self._say_trouble(f"{type(error).__name__}: {error}")
+                self._report_problem(f"{type(error).__name__}: {error}")
             if self.state.connected:
                 self.state.connected = False
                 if not self._short.many:  # or two clients would take turns twice a second
@@ -303,7 +303,7 @@ class MqttLink:
         return alive
 
     def _read(self, stream: Stream) -> bool:
-        hear = self._guarded(self._heard)
+        hear = self._guarded(self._received)
         for message in stream.read():
             hear(message)
         while stream.for_paho:
@@ -327,7 +327,7 @@ class MqttLink:
         with contextlib.suppress(OSError):  # full: it wakes anyway; closed: nobody is left
             self._wake_out.send(b"\0")
 
-    def _heard(self, message: Published) -> None:
+    def _received(self, message: Published) -> None:
         self.state.messages += 1
         self._on_message(MessageIn(*message, self.state.generation))
 
@@ -340,7 +340,7 @@ class MqttLink:
         properties: Properties | None,
     ) -> None:
         if reason.is_failure:
-            self._say_trouble(f"the broker refused the connection: {reason}")
+            self._report_problem(f"the broker refused the connection: {reason}")
             return
         self.state.connected = True
         self.state.connects += 1
@@ -391,22 +391,22 @@ class MqttLink:
         before = self._short.many
         self._short.end(time.monotonic())
         if self._short.many:
-            self._said_trouble = self._said_trouble and before
-            self._say_trouble(_TAKEN.format(id=self._options.client_id))
+            self._is_reported = self._is_reported and before
+            self._report_problem(_TAKEN.format(id=self._options.client_id))
         else:
             why = "the broker closed it" if reason.value == _UNSPECIFIED else str(reason)
-            self._say_trouble(f"connection lost: {why}")
+            self._report_problem(f"connection lost: {why}")
 
     def _say_connected(self) -> None:
-        self.state.trouble = ""
-        if self._said_trouble:
-            self._said_trouble = False
+        self.state.problem = ""
+        if self._is_reported:
+            self._is_reported = False
             self._on_state(True, f"{self.name}: connected again")
 
-    def _say_trouble(self, words: str) -> None:
-        self.state.trouble = words
-        if not self._said_trouble:
-            self._said_trouble = True
+    def _report_problem(self, words: str) -> None:
+        self.state.problem = words
+        if not self._is_reported:
+            self._is_reported = True
             self._guarded(self._on_state)(
                 False, f"{self.name}: {words}; trying again at least each {LONGEST_RETRY_S:.0f} s"
             )

@@ -40,7 +40,7 @@ class Uplink(NamedTuple):
 
 
 def has_data(data: bytes, f_port: int) -> bool:
-    """Whether an instrument said something: bytes on one of its own ports.
+    """Whether an instrument sent something: bytes on one of its own ports.
 
     Port 0, or none, carries MAC commands alone, 224 the network's tests, and those above are kept
     for the network (LoRaWAN L2 1.0.4, 4.3.2). No decoder may see such a frame: many makers'
@@ -139,8 +139,8 @@ def names(rows: object, *keys: str) -> tuple[str, ...]:
     """The first of `keys` that is a string, from each object in a list of them."""
     found = []
     for row in rows if isinstance(rows, list) else ():
-        said = [row.get(key) for key in keys] if isinstance(row, dict) else []
-        found.extend([name for name in said if isinstance(name, str)][:1])
+        values = [row.get(key) for key in keys] if isinstance(row, dict) else []
+        found.extend([name for name in values if isinstance(name, str)][:1])
     return tuple(found)
 
 
@@ -201,12 +201,12 @@ def read_chirpstack_v3(topic: str, message: dict[str, object]) -> Uplink | None:
 
 def _hexadecimal(fields: Fields, key: str, size: int) -> str:
     """`size` bytes in lower-case hex; base64 is shorter than hex, so no text is both."""
-    said = text(fields, key)
-    if len(said) == 2 * size and _HEX.issuperset(said.lower()):
-        return said.lower()
+    found = text(fields, key)
+    if len(found) == 2 * size and _HEX.issuperset(found.lower()):
+        return found.lower()
     data = base64_bytes(fields, key)
     if len(data) != size:
-        raise Garbled(f"{size} bytes as hex or base64 in {key!r}", repr(said)[:80])
+        raise Garbled(f"{size} bytes as hex or base64 in {key!r}", repr(found)[:80])
     return data.hex()
 
 
@@ -245,7 +245,7 @@ def read_tts_v3(topic: str, message: dict[str, object]) -> Uplink | None:
         return None
     uplink, device = section(message, "uplink_message"), section(message, "end_device_ids")
     # The network server's time: nearer to the air than the application server's, and its clock
-    # is kept, which cannot be said of every gateway.
+    # is kept, which is not true of every gateway.
     received_ns = first_time_ns(*(time_ns(own, "received_at") for own in (uplink, message)))
     return Uplink(
         dev_eui=eui(device, "dev_eui"),
@@ -286,7 +286,7 @@ def read_helium(topic: str, message: dict[str, object]) -> Uplink | None:
 
 
 def _reported_ns(message: Fields) -> int | None:
-    said = number_in(message.get("reported_at"))
-    if said is None:
+    found = number_in(message.get("reported_at"))
+    if found is None:
         return None if message.get("reported_at") is None else UNREADABLE_NS
-    return epoch_ns(said, 1_000_000_000 if said < _SECONDS_BELOW else 1_000_000)
+    return epoch_ns(found, 1_000_000_000 if found < _SECONDS_BELOW else 1_000_000)

@@ -32,10 +32,10 @@ _BASIC_OBJECTS = {"0": "vendor", "1": "model", "2": "version"}
 
 
 class ReadAnswer(NamedTuple):
-    """What was asked (PDU), what was said (PDU), its data; `address` of plain registers only."""
+    """Question and answer (PDUs), the data in it; `address` of plain registers only."""
 
     pdu: bytes
-    said: bytes
+    answer: bytes
     address: int | None
     data: bytes
 
@@ -76,19 +76,19 @@ def decode_exchange(turns: Iterable[Turn], sheet: Sheet) -> tuple[Reading, ...]:
 
 
 def decode_identity(turns: Iterable[Turn], sheet: Sheet) -> Identity | None:
-    """What the registers and objects of the identity said; None when nothing of it was answered."""
+    """What the registers and objects of the identity gave; None when nothing of it was answered."""
     plan = plan_of(sheet)
     got = good_answers(tuple(_asked(turns)), plan)
-    said: dict[str, str] = {}
+    who: dict[str, str] = {}
     settings: dict[str, str] = {}
     for read in plan.identity:
         for item in read.items:
             if data := _last(got, read, item.at, item.n_bytes):
-                place, name = (settings, item.setting) if item.setting else (said, item.field)
+                place, name = (settings, item.setting) if item.setting else (who, item.field)
                 place[name] = _text(item, data)
         for name, text in _objects(got, read):
-            (said if name in {"vendor", "model", "version", "serial"} else settings)[name] = text
-    return Identity(**said, settings=settings) if said or settings else None
+            (who if name in {"vendor", "model", "version", "serial"} else settings)[name] = text
+    return Identity(**who, settings=settings) if who or settings else None
 
 
 def good_answers(
@@ -106,11 +106,11 @@ def good_answers(
         shape = Shape(2 * window[1]) if window else plan.shapes.get(request.pdu)
         if not shape or not came:
             continue
-        said = _said_to_others(got, request)
-        answer = choose(answers(came, request, shape), said)
+        earlier = _earlier_answers(got, request)
+        answer = choose(answers(came, request, shape), earlier)
         if not answer or is_exception(answer):
             continue
-        if answer in said and (request.pdu, answer) not in doubted:
+        if answer in earlier and (request.pdu, answer) not in doubted:
             doubted.add((request.pdu, answer))
             continue
         data = answer if shape.size is None else answer[2:]
@@ -118,10 +118,10 @@ def good_answers(
     return tuple(got)
 
 
-def _said_to_others(got: list[ReadAnswer], request: Request) -> set[bytes]:
+def _earlier_answers(got: list[ReadAnswer], request: Request) -> set[bytes]:
     if request.transaction is not None or not got:
         return set()
-    return {answer.said for answer in got if answer.pdu != request.pdu}
+    return {one.answer for one in got if one.pdu != request.pdu}
 
 
 def item_reading(item: Item, data: bytes, output: Output) -> Reading:
@@ -268,7 +268,7 @@ def possible_requests(data: bytes, sheet: Sheet) -> tuple[tuple[bytes, tuple[byt
     Where as many frames came as there are requests of their shape, they are in that order. Raises
     Garbled for bytes that are no whole frames, or answer nothing that the sheet asks.
     """
-    found = tuple((frame, _fitting(frame, said, sheet)) for frame, said in _frames(data))
+    found = tuple((frame, _fitting(frame, request, sheet)) for frame, request in _frames(data))
     if not found:
         raise Garbled("an answer frame with its CRC, such as 01 03 02 00 FA 39 C7", data)
     shapes = [requests for _, requests in found]
@@ -287,10 +287,10 @@ def _frames(data: bytes) -> Iterator[tuple[bytes, Request]]:
     while at < len(data):
         rest = data[at:]
         frame = rest[: _length(rest)]
-        said = parse_request(frame)
-        if said is None or len(said.pdu) < 2:
+        request = parse_request(frame)
+        if request is None or len(request.pdu) < 2:
             raise Garbled("whole answer frames with the right CRC", rest)
-        yield frame, said
+        yield frame, request
         at += len(frame)
 
 
@@ -302,18 +302,18 @@ def _length(rest: bytes) -> int:
     return _AROUND + rest[2]
 
 
-def _fitting(frame: bytes, said: Request, sheet: Sheet) -> tuple[bytes, ...]:
-    reads = [read for read in plan_of(sheet).reads if _fits(said.pdu, read)]
+def _fitting(frame: bytes, request: Request, sheet: Sheet) -> tuple[bytes, ...]:
+    reads = [read for read in plan_of(sheet).reads if _fits(request.pdu, read)]
     if not reads:
         asked = ", ".join(
             f"{r.shape.size} bytes to function {r.function}" for r in plan_of(sheet).reads
         )
         raise Garbled(f"an answer of {asked} ({sheet.model})", frame)
-    function = bytes((said.pdu[0] & 0x7F,))
-    pdus = [function + read.pdu[1:] for read in (reads[:1] if is_exception(said.pdu) else reads)]
-    if said.transaction is None:
-        return tuple(rtu_frame(said.unit, pdu) for pdu in pdus)
-    return tuple(tcp_frame(said.transaction, said.unit, pdu) for pdu in pdus)
+    function = bytes((request.pdu[0] & 0x7F,))
+    pdus = [function + read.pdu[1:] for read in (reads[:1] if is_exception(request.pdu) else reads)]
+    if request.transaction is None:
+        return tuple(rtu_frame(request.unit, pdu) for pdu in pdus)
+    return tuple(tcp_frame(request.transaction, request.unit, pdu) for pdu in pdus)
 
 
 def _fits(pdu: bytes, read: Read) -> bool:

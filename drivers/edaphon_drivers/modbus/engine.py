@@ -75,22 +75,22 @@ class Line:
 
 def read_all(line: Line, reads: tuple[Read, ...]) -> Talk[None]:
     """Every read of a table in turn; raises the fault of the first that fails."""
-    said: set[bytes] = set()
+    earlier: set[bytes] = set()
     for read in reads:
         try:
-            said.add((yield from _ready(line, read, said)))
+            earlier.add((yield from _ready(line, read, earlier)))
         except Refused:
             if not read.optional:
                 raise
 
 
-def _ready(line: Line, read: Read, said: set[bytes]) -> Talk[bytes]:
+def _ready(line: Line, read: Read, earlier: set[bytes]) -> Talk[bytes]:
     """The answer, once its first register is what the table waits for."""
     wait, answer = read.wait, b""
     for again in range(wait.tries if wait else 1):
         if again and wait:
             yield Pause(wait.wait_s * line.asking.timing.second_s, hold_bus=False)
-        answer = yield from _ask(line, read, said)
+        answer = yield from _ask(line, read, earlier)
         if wait is None or int.from_bytes(answer[2:4]) == wait.equals:
             return answer
     raise Refused(
@@ -100,15 +100,15 @@ def _ready(line: Line, read: Read, said: set[bytes]) -> Talk[bytes]:
     )
 
 
-def _ask(line: Line, read: Read, said: set[bytes]) -> Talk[bytes]:
+def _ask(line: Line, read: Read, earlier: set[bytes]) -> Talk[bytes]:
     """The good answer to a read; raises NoAnswer, Garbled, or Refused for an exception."""
     timing = line.asking.timing
     fault: Fault = NoAnswer(_wanted(read), where=f"unit {line.unit}")
     repeated, doubted = False, b""
     for _ in range(timing.tries):
         request = line.request(read.pdu)
-        came = yield from _heard(line, read, request, said, repeated)
-        answer = choose(answers(came, request, read.shape), said)
+        came = yield from _received(line, read, request, earlier, repeated)
+        answer = choose(answers(came, request, read.shape), earlier)
         repeated = not answer
         if not answer:
             if without_echo(came, request):
@@ -118,7 +118,7 @@ def _ask(line: Line, read: Read, said: set[bytes]) -> Talk[bytes]:
             if answer[1] not in _BUSY:
                 raise fault
             yield Pause(timing.gap_s, hold_bus=False)
-        elif answer in said and answer != doubted and request.transaction is None:
+        elif answer in earlier and answer != doubted and request.transaction is None:
             doubted = answer
             fault = Garbled(f"{_wanted(read)}, not those before once more", came)
         else:
@@ -126,8 +126,8 @@ def _ask(line: Line, read: Read, said: set[bytes]) -> Talk[bytes]:
     raise fault
 
 
-def _heard(
-    line: Line, read: Read, request: Request, said: set[bytes], repeated: bool
+def _received(
+    line: Line, read: Read, request: Request, earlier: set[bytes], repeated: bool
 ) -> Talk[bytes]:
     """What came to one question, listening on as long as it may not be its answer."""
     timing = line.asking.timing
@@ -141,9 +141,9 @@ def _heard(
     got = came
     if not found(got):
         came += yield _listen(timing.late_s, lambda more: bool(found(got + more)))
-    elif request.transaction is None and said.issuperset(found(got)):
+    elif request.transaction is None and earlier.issuperset(found(got)):
         wait_s = timing.answer_s + timing.late_s
-        came += yield _listen(wait_s, lambda more: not said.issuperset(found(got + more)))
+        came += yield _listen(wait_s, lambda more: not earlier.issuperset(found(got + more)))
     elif request.transaction is None and repeated:
         came += yield _listen(timing.answer_s, lambda more: len(found(got + more)) > 1)
     return came
@@ -195,6 +195,6 @@ def _identify(address: str, sheet: Sheet, asking: Asking) -> Talk[None]:
 
 
 def _line(address: str, asking: Asking) -> Line:
-    if trouble := address_error(address):
-        raise Refused(trouble, address)
+    if error := address_error(address):
+        raise Refused(error, address)
     return Line(int(address), asking)

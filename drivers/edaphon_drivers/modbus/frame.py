@@ -83,15 +83,15 @@ def answers(came: bytes, request: Request, shape: Shape) -> list[bytes]:
 
 
 def without_echo(came: bytes, request: Request) -> bytes:
-    """What came behind the request itself, which the adapter may have heard as well."""
+    """What came behind the request itself, which the adapter may have received as well."""
     if request.transaction is None and came[1:].startswith(request.pdu):
         return came.removeprefix(rtu_frame(request.unit, request.pdu))
     return came
 
 
-def choose(found: list[bytes], said: Container[bytes]) -> bytes:
-    """The last answer that has not been said to another question, else the last; b"" for none."""
-    fresh = [pdu for pdu in found if pdu not in said]
+def choose(found: list[bytes], earlier: Container[bytes]) -> bytes:
+    """The last answer that was not given to another question, else the last; b"" for none."""
+    fresh = [pdu for pdu in found if pdu not in earlier]
     return (fresh or found or [b""])[-1]
 
 

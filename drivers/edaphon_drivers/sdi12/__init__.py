@@ -24,5 +24,4 @@ __all__ = [
     "measure",
     "parse_relayed",
     "verify",
-    "IdentityLine",
 ]

@@ -66,12 +66,12 @@ def decode_identity(turns: Iterable[Turn]) -> IdentityLine | None:
 
 def decode_settings(turns: Iterable[Turn], commands: Mapping[str, str]) -> dict[str, str]:
     """What each command (by the setting's name) was answered; without those that weren't."""
-    said: dict[str, str] = {}
+    found: dict[str, str] = {}
     for sent, came in _asked(turns):
         for name, command in commands.items():
             if sent.kind == command:
-                said[name] = _text(sent, b"".join(came)) or said.get(name, "")
-    return {name: text for name, text in said.items() if text}
+                found[name] = _text(sent, b"".join(came)) or found.get(name, "")
+    return {name: text for name, text in found.items() if text}
 
 
 def _text(sent: SentCommand, answer: bytes) -> str:
@@ -200,12 +200,12 @@ def _terminal_values(data: bytes) -> Iterator[float]:
         return
     address = ""
     for line in data.splitlines():
-        said = line.strip()
-        while echo := _ECHO.match(said):
-            said = said[echo.end() :].strip()
-        if not said or _NO_VALUES.fullmatch(said):
+        text = line.strip()
+        while echo := _ECHO.match(text):
+            text = text[echo.end() :].strip()
+        if not text or _NO_VALUES.fullmatch(text):
             continue
-        of, values = parse_relayed(said)
+        of, values = parse_relayed(text)
         if of != (address or of):
             raise Garbled(f"answers of one probe, of address {address}", line)
         address = of

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from edaphon_drivers.checksums import crc16_arc, crc_characters
 from edaphon_drivers.faults import Garbled
 
-# At most 7 digits beside sign and point (v1.4, 4.4.8.1); makers leave out a leading zero.
+# At most 7 digits besides sign and point (v1.4, 4.4.8.1); makers leave out a leading zero.
 _VALUE = rb"[+-](?:(?=[0-9.]{2,8}(?![0-9.]))[0-9]*\.[0-9]+|[0-9]{1,7}\.?)"
 _VALUES = re.compile(rb"(?:%b)*" % _VALUE)
 _ONE_VALUE = re.compile(_VALUE)

@@ -1,10 +1,10 @@
 """Talks with SDI-12 probes, as generators without a wire: measuring, who is there, a new address.
 
 Specification v1.4: 4.4 and 5 (measurements), 7.2 (retries), 4.4.1 to 4.4.4, 4.4.11, 4.4.13
-(extended commands) and 6 (metadata). Nobody else may talk between the start of M and its last data, since a
-break aborts it; after C, HA and HB the bus is free until the data are fetched, and R is answered at
-once. A command is asked at least three times, then the whole sequence from its start at least twice
-more.
+(extended commands) and 6 (metadata). Nobody else may talk between the start of M and its last data,
+since a break aborts it; after C, HA and HB the bus is free until the data are fetched, and R is
+answered at once. A command is asked at least three times, then the whole sequence from its start at
+least twice more.
 """
 
 import re
@@ -249,9 +249,9 @@ def change_address(old: str, new: str, timing: Timing = USUAL) -> Talk[None]:
     yield from acknowledge(old, timing)
     if (yield from _somebody(new, replace(timing, sequences=1))):
         raise Refused(f"nobody at address {new}; choose a free one", where=f"address {new}")
-    said = partial(_expect_address, new)
+    accept = partial(_expect_address, new)
     with suppress(NoAnswer, Garbled):
-        yield from ask(old, f"A{new}", said, replace(timing, tries=1))
+        yield from ask(old, f"A{new}", accept, replace(timing, tries=1))
     yield Pause(_SETTLE_S * timing.second_s, hold_bus=True)
     if not (yield from _somebody(new, timing)):
         raise NoAnswer(f"the probe at its new address {new}; look for it at {old}")

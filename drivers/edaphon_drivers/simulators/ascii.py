@@ -49,8 +49,8 @@ class Instrument:
         return self._queued.popleft() if self._queued else ""
 
     def answer(self, command: bytes) -> bytes:
-        said = self.answers.get(command, self.unknown)
-        return said() if callable(said) else said
+        answer = self.answers.get(command, self.unknown)
+        return answer() if callable(answer) else answer
 
 
 class SimulatedPort(PluggedPort):

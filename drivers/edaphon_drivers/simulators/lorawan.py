@@ -377,5 +377,5 @@ def zigbee2mqtt(name: str, state: Mapping[str, object]) -> tuple[str, bytes]:
 
 def esphome(node: str, sensor: str, number: float | None, digits: int = 1) -> tuple[str, bytes]:
     """One number as text; a sensor that could not be read says `nan`."""
-    said = "nan" if number is None else f"{number:.{digits}f}"
-    return f"{node}/sensor/{sensor}/state", said.encode()
+    text = "nan" if number is None else f"{number:.{digits}f}"
+    return f"{node}/sensor/{sensor}/state", text.encode()

@@ -253,8 +253,8 @@ class SimulatedServer:
                 break
             pdu = buffer[7 : 6 + length]
 
-            def wrap(said: bytes, t: int = transaction, n: int = number) -> bytes:
-                return struct.pack(">HHHB", t, 0, len(said) + 1, n) + said
+            def wrap(pdu: bytes, t: int = transaction, n: int = number) -> bytes:
+                return struct.pack(">HHHB", t, 0, len(pdu) + 1, n) + pdu
 
             if unit := self.units.get(number):
                 outbox.reply(unit, buffer[: 6 + length], pdu, wrap)

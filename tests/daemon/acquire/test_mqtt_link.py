@@ -194,12 +194,12 @@ def test_two_clients_of_one_identifier_are_named_as_such_and_take_turns_ever_mor
         wait_until(lambda: bool(said(one) or said(other)), "the cause", 20)
         named = one if said(one) else other
         assert "'logger-1'" in said(named)[0]
-        assert "copy of another logger" in named.link.state.trouble
+        assert "copy of another logger" in named.link.state.problem
         connects = one.link.state.connects + other.link.state.connects
         assert connects < 12
         wait_until(lambda: named.link.state.connected, "its next turn", 20)
         assert named.states[-1][0] is False, "it is not back while it is taken again and again"
-        assert "copy of another logger" in named.link.state.trouble
+        assert "copy of another logger" in named.link.state.problem
     assert not any("Unspecified" in words for _, words in one.states + other.states)
 
 

@@ -1,8 +1,8 @@
-"""Dragino payloads: blocks of fixed length, big endian, told apart by port, length and a mode.
+"""Dragino payloads: blocks of fixed length, big endian, known by port, length and a mode.
 
 The sheet's `frame.block` rows give f_port, allowed lengths, `when` a byte decides which block it
-is, and the fields, two bytes wide unless said otherwise. With `record` the block is that many bytes
-again and again; with `epoch_at` its readings have a time of their own: stored, sent later.
+is, and the fields, two bytes wide if nothing else is stated. With `record` the block is that many
+bytes again and again; with `epoch_at` its readings have a time of their own: stored, sent later.
 
 Dragino SDI-12-LB and -LS: battery, version of the payload, then what SDI-12 probes answered.
 

@@ -5,7 +5,7 @@ The sheet's `frame.channel` rows give id, type, the bytes of the value, and the 
 the value begins with its own time, u32 in seconds since 1970 UTC: a stored reading sent later.
 Types have Cayenne LPP's numbers and nothing else of it.
 
-Milesight UC501 and UC502: Milesight channels, and what Modbus and SDI-12 probes said to them.
+Milesight UC501 and UC502: Milesight channels, and what Modbus and SDI-12 probes answered to them.
 
 Beside `frame.channel` the sheet has `frame.modbus`, the outputs of Modbus channels 1, 2 .., and
 `frame.sdi12` rows: channel, then `probe` or `outputs` for the values of its answer. Channels that

@@ -88,15 +88,15 @@ def decode_identity(data: bytes, f_port: int, sheet: Sheet) -> Identity | None:
 
     None from a frame that has neither.
     """
-    said = {number_id: value & 0xFFFFFFFF for number_id, value in _values(data, sheet)}
-    if _EUI_LOW_ID in said and _EUI_HIGH_ID in said:
-        return Identity("SenseCAP", serial=f"{said[_EUI_HIGH_ID]:08X}{said[_EUI_LOW_ID]:08X}")
-    if _VERSION_ID not in said:
+    values = {number_id: value & 0xFFFFFFFF for number_id, value in _values(data, sheet)}
+    if _EUI_LOW_ID in values and _EUI_HIGH_ID in values:
+        return Identity("SenseCAP", serial=f"{values[_EUI_HIGH_ID]:08X}{values[_EUI_LOW_ID]:08X}")
+    if _VERSION_ID not in values:
         return None
-    software, minor, hardware, revision = (said[_VERSION_ID] >> n & 0xFF for n in (8, 0, 24, 16))
+    software, minor, hardware, revision = (values[_VERSION_ID] >> n & 0xFF for n in (8, 0, 24, 16))
     settings = {"hardware": f"{hardware}.{revision}"}
-    if _BATTERY_ID in said:
-        settings["interval"] = f"{said[_BATTERY_ID] >> 16} min"
+    if _BATTERY_ID in values:
+        settings["interval"] = f"{values[_BATTERY_ID] >> 16} min"
     return Identity("SenseCAP", version=f"{software}.{minor}", settings=settings)
 
 
