@@ -65,13 +65,13 @@ def _scans(journal: Journal) -> None:
 def _stream(journal: Journal) -> None:
     begun = time.monotonic()
 
-    def told(_: list[EntryId]) -> None:
+    def reported(_: list[EntryId]) -> None:
         """A message waits for this."""
 
     for i in range(RATE * SECONDS):
         time.sleep(max(0.0, begun + i / RATE - time.monotonic()))
         packed = pack_message(topic(i % 20), payload(i, 1_780_000_000_000 + i), 1, False, False)
-        journal.append([_entry("local", packed, None)], told)
+        journal.append([_entry("local", packed, None)], reported)
 
 
 def _entry(source: str, packed: bytes, slot_ns: int | None) -> Entry:

@@ -55,7 +55,7 @@ ASKED: dict[Belief, list[tuple[str, int]]] = {
 class Moment(NamedTuple):
     """What people and InfluxDB saw while something was believed."""
 
-    trouble: list[str]
+    problem: list[str]
     printed: Mapping[str, str]  # by `edaphon query`
     points: Mapping[str, Mapping[int, Point]]
     points_in_all: int
@@ -130,7 +130,7 @@ class Story:
             self._recorded(service, records)
             self.settle()
             yield
-            assert service.trouble == {}
+            assert service.problem == {}
 
     def _recorded(self, service: Service, records: int) -> None:
         wait_until(lambda: service.inlets.taken >= records, "the last record", within_s=90)

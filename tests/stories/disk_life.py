@@ -26,9 +26,10 @@ from edaphon.commands.run import running
 from edaphon.databases import StorageFault, explained
 from edaphon.journal import Entry, Kind, files, journal, read_only
 from edaphon.service import disk
-from edaphon.service import socket as control
-from edaphon.service.requests import Desk
+from edaphon.service.requests import Requests
 from edaphon.service.service import Service
+from edaphon.service.socket import TRY_AGAIN_S
+from edaphon.storage.client import DaemonOff, DaemonRefuses, ask
 from edaphon_drivers.payloads import pack_message
 
 TOPIC = "plot/n1"
@@ -123,7 +124,7 @@ def check(station: Path, acknowledged: list[int]) -> dict[str, Any]:
     with running(station / "edaphon.toml") as made:
         found["start_s"] = time.monotonic() - begun
         derived(made)
-        found["trouble"] = list(made.trouble.values())
+        found["trouble"] = list(made.problem.values())
     if found["start_s"] > START_S:
         wrong.append(f"a start of {found['start_s']:.0f} s")
     ledgers = orjson.loads(_printed(lambda: verify.verify(_file(station), json=True)))
@@ -202,10 +203,10 @@ def _live(
         made.flush()
     time.sleep(0.1)
     found["counted"] = library.shim_counted()
-    if made.journal.in_trouble:
+    if made.journal.is_failing:
         found["status"] = made_status(made)["trouble"]
         named = any(str(fault) in words for words in found["status"] for fault in StorageFault)
-        if made.journal.in_trouble and not named:  # still
+        if made.journal.is_failing and not named:  # still
             found["wrong"].append(f"commits fail and `status` shows {found['status']}")
     library.shim_refuse(b"", 0, _long(0), _long(0))
     for number in range(first + 8, first + 12):
@@ -225,18 +226,18 @@ def _status_again(socket: Path) -> None:
     until = time.monotonic() + COMMIT_S
     while True:
         try:
-            control.ask(socket, {"verb": "status"}, 30.0)
-        except (control.DaemonOff, control.DaemonRefuses):
+            ask(socket, {"verb": "status"}, 30.0)
+        except (DaemonOff, DaemonRefuses):
             if time.monotonic() > until:
                 raise
-            time.sleep(control.TRY_AGAIN_S + 0.5)
+            time.sleep(TRY_AGAIN_S + 0.5)
         else:
             return
 
 
 def made_status(made: Service) -> Any:
     try:
-        return Desk(made).answer({"verb": "status"})
+        return Requests(made).answer({"verb": "status"})
     except sqlite3.Error as error:  # the socket answers with these words
         return {"trouble": [explained(error, made.layout.control)]}
 
@@ -259,7 +260,7 @@ def serve() -> None:
         if "kinds" in case:
             found = _forked(lambda at=station, each=case: refused(at, each))
         known = found.get("acknowledged", [])
-        checked = _forked(lambda at=station, told=known: check(at, told))
+        checked = _forked(lambda at=station, reported=known: check(at, reported))
         wrong = [*found["wrong"], *checked["wrong"]]
         print(orjson.dumps({**checked, **found, "wrong": wrong}).decode(), flush=True)
 

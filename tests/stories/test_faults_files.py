@@ -17,7 +17,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from tests.daemon.acquire.followed_files import Clock
-from tests.daemon.derive.lives import Life, Told, folders
+from tests.daemon.derive.lives import EnteredFacts, Life, folders
 from tests.daemon.derive.test_line import fact
 from tests.stories.file_reader import ABSENT, FORMS, Form, is_names, lines_of, text_of
 from tests.stories.file_watcher import Disk, Watcher
@@ -110,10 +110,10 @@ class Logger:
 
     def _tell(self) -> None:
         text = TEXT.replace("FRAME", self.form.frame).replace("FOLDER", str(self.folder / "data"))
-        config, complaints = read_config(read_document("edaphon.toml", text))
-        assert config is not None, complaints
+        config, config_errors = read_config(read_document("edaphon.toml", text))
+        assert config is not None, config_errors
         self.sheet = config.sheet(config.sources[0])
-        plot = Told(config=config)
+        plot = EnteredFacts(config=config)
         table = {"file": "edaphon.toml", "sha256": "", "text": text}
         plot.add(Kind.CONFIGURATION, "", orjson.dumps(table))
         plot.learn(fact("plot", "P"))

@@ -286,8 +286,8 @@ def accounts_of(
     place, tables, boot = saved or (None, {}, "")
     accounts = {path: SlotAccount.of_json(path, table) for path, table in tables.items()}
     start = EntryId(*place) if place is not None else None
-    told = journal.scan(kinds={Kind.RECORD, Kind.GAP}, start=start, on_damage=lambda _: None)
-    for sequence, entry in told:
+    reported = journal.scan(kinds={Kind.RECORD, Kind.GAP}, start=start, on_damage=lambda _: None)
+    for sequence, entry in reported:
         if up_to is not None and sequence > up_to:
             break
         if (entry.kind == Kind.GAP and not is_flood(entry)) or entry.slot_ns is not None:

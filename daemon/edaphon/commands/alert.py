@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
+from edaphon.alerts.book import Book
 from edaphon.alerts.due import ReceiverRules
-from edaphon.alerts.incidents import Book
 from edaphon.alerts.language import load_language
-from edaphon.alerts.message import Message
-from edaphon.alerts.model import Node, NodeKind
+from edaphon.alerts.look import Situation
+from edaphon.alerts.model import Message, Node, NodeKind
 from edaphon.alerts.rehearse import (
     FAULTS,
     OTHER_LOGGER,
@@ -23,18 +23,17 @@ from edaphon.alerts.rehearse import (
     ending_at,
     rehearsed,
 )
-from edaphon.alerts.situation import Situation
 from edaphon.commands.check import usual_file
 from edaphon.config import Configuration, FileSource, Notify
 from edaphon.facts import FactRow, Knowledge, new_rows
 from edaphon.model import EntryId
 from edaphon.printer import show_json, show_line
 from edaphon.service.prerequisites import account_name
-from edaphon.service.socket import DaemonOff, DaemonRefuses, DaemonSilent, ask
 from edaphon.service.watching.alerting import Writer, receiver_of, rules_of, tried
 from edaphon.service.watching.healthy import healthy
 from edaphon.service.watching.tree import node_id
 from edaphon.storage.access import Storage, configured, fail, open_storage
+from edaphon.storage.client import DaemonOff, DaemonRefuses, DaemonSilent, ask
 from edaphon.storage.entered_facts import told_in
 from edaphon.storage.paths import Layout
 from edaphon.toml_input.values import duration_ns

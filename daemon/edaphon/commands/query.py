@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from edaphon.derive import known_facts, known_then, values_then
+from edaphon.derive import known_as_of, known_facts, values_then
 from edaphon.facts import Knowledge
 from edaphon.journal import JournalReader, read_only
 from edaphon.model import Observations
@@ -119,7 +119,7 @@ def _known_then(channel: str, time_ns: int, file: Path | None) -> Origin:
     series, journal = storage.series(), _journal(storage)
     if words := lost_facts(storage):
         raise fail(f"expected all facts, to derive what was known then: {words}")
-    known = known_then(journal, series, time_ns)
+    known = known_as_of(journal, series, time_ns)
     if known is None:
         raise fail("expected a time behind the first entry of the journal: nothing was known then")
     unit = _unit(channel, _units(known.knowledge))

@@ -7,17 +7,17 @@ from typing import NamedTuple
 from edaphon.derive.decode import Sources
 from edaphon.derive.fact_log import knowledge_of, last_sources, meanings
 from edaphon.derive.plan import Plan, plan_of
-from edaphon.derive.projection import Another
+from edaphon.derive.projection import Projection
 from edaphon.derive.recalculate import chosen
 from edaphon.facts import Knowledge
 from edaphon.journal import JournalReader
 from edaphon.model import EntryId, Observations
 from edaphon.series import Series
 
-__all__ = ["KnownThen", "known_then", "values_then"]
+__all__ = ["AsOf", "known_as_of", "values_then"]
 
 
-class KnownThen(NamedTuple):
+class AsOf(NamedTuple):
     """What was known once the entry of that place had been written."""
 
     place: EntryId
@@ -26,20 +26,20 @@ class KnownThen(NamedTuple):
     plan: Plan
 
 
-def known_then(journal: JournalReader, series: Series, time_ns: int) -> KnownThen | None:
+def known_as_of(journal: JournalReader, series: Series, time_ns: int) -> AsOf | None:
     """What was known at that time [UTC ns]; None before the first entry."""
     place = journal.place_at(time_ns)
     if place is None:
         return None
-    told = tuple(item for item in meanings(journal, series) if item[0] <= place)
-    knowledge, sources = knowledge_of(told), last_sources(told)
-    return KnownThen(place, knowledge, sources, plan_of(knowledge, sources))
+    reported = tuple(item for item in meanings(journal, series) if item[0] <= place)
+    knowledge, sources = knowledge_of(reported), last_sources(reported)
+    return AsOf(place, knowledge, sources, plan_of(knowledge, sources))
 
 
 def values_then(
     journal: JournalReader,
     series: Series,
-    known: KnownThen,
+    known: AsOf,
     channel: str,
     start_ns: int,
     end_ns: int,
@@ -49,7 +49,7 @@ def values_then(
 
     The software is today's: a derivation that the series still names says that nothing differs.
     """
-    another = Another(journal, series, known.plan, known.sources, scratch, known.place)
+    another = Projection(journal, series, known.plan, known.sources, scratch, known.place)
     for _, part in another.parts({channel: [(start_ns, end_ns)]}):
         for run in part.new:
             inside = (run.time_ns >= start_ns) & (run.time_ns < end_ns)

@@ -166,8 +166,8 @@ class Sources:
         models = {s.path: s.model for s in config.sources if s.model}
         owners = {s.path: s.path for s in config.sources}
         owners |= {s.topic: s.path for s in config.sources if isinstance(s, JsonSource)}
-        told = asked, config.site.id, readers, kinds, models
-        return cls(decoders, outputs, *told, followed, owners)
+        reported = asked, config.site.id, readers, kinds, models
+        return cls(decoders, outputs, *reported, followed, owners)
 
 
 def _outputs(config: Configuration, files: Mapping[str, str]) -> Outputs:

@@ -48,12 +48,12 @@ from edaphon.derive.recalculate import (
     Recalibration,
 )
 from edaphon.derive.rederive import DerivingAgain
-from edaphon.derive.replay import BATCH_BYTES, READINGS, Rework
+from edaphon.derive.replay import BATCH_BYTES, READINGS, Replay
 from edaphon.derive.state import State
 from edaphon.derive.suspects import ONE_BY_ONE, settled, span, try_again
 from edaphon.facts import Knowledge
 from edaphon.journal import DamagedRow, JournalReader, Kind
-from edaphon.journal.guard import AGAIN, LIVE, PLAN, Guard
+from edaphon.journal.guard import AGAIN, LIVE, PLAN, EntryGuard
 from edaphon.journal.guard import START as BEGINNING
 from edaphon.model import Channel, EntryId
 from edaphon.series import Series
@@ -80,16 +80,16 @@ class Deriver(DerivingAgain):
         on_note: Callable[[Note], None] = lambda _: None,
         on_damage: Callable[[DamagedRow], None] = lambda _: None,
         on_entered_again: EnteredAgain = lambda *_: None,
-        guard: Guard | None = None,
+        guard: EntryGuard | None = None,
     ) -> None:
-        self._guard = guard or Guard(None)
+        self._guard = guard or EntryGuard(None)
         self._on_entered_again = on_entered_again
         self._on_damage = on_damage
         self._lock = threading.RLock()
         self._journal = journal
         self._series = series
         self._scratch = scratch
-        self._rework: Rework | None = None
+        self._rework: Replay | None = None
         self._recalibration: Recalibration | None = None
         self._pending: dict[str, list[Range]] = {}
         self._from_journal: set[str] = set()  # pending channels whose readings may be others
@@ -377,16 +377,16 @@ class Deriver(DerivingAgain):
         if self.state.configuration:
             in_force = list(self._recall([EntryId.of(self.state.configuration)]))
             # One that is lost was journalled again at this start, in the same words.
-            told = learned(NOTHING_LEARNED, in_force) if in_force else self._latest
-            self._line.sources = told.sources
+            reported = learned(NOTHING_LEARNED, in_force) if in_force else self._latest
+            self._line.sources = reported.sources
         if "files" not in table["state"]:  # of a version that did not count lines
             for path in self._line.sources.files:
                 self.state.files[path] = SourceFiles()
         self._meanings = list(table["meanings"])
         # Not as known now: facts entered behind this place may have sent values to the sinks
         # already, and these are only withdrawn by coming to the facts in the same order again.
-        known_then = self._latest.knowledge.as_known_at(self.position)
-        self._told = Learned(known_then, self.position, self._line.sources)
+        known_as_of = self._latest.knowledge.as_known_at(self.position)
+        self._told = Learned(known_as_of, self.position, self._line.sources)
         plan = plan_of(self._told.knowledge, self._told.sources)
         places = doubtful_places(self._journal, table)
         if again := places & self._configuration_entered_again():

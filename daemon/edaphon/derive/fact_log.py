@@ -111,9 +111,9 @@ def _runs(places: Iterable[EntryId]) -> Iterator[list[EntryId]]:
         yield run
 
 
-def knowledge_of(told: Iterable[Item]) -> Knowledge:
+def knowledge_of(reported: Iterable[Item]) -> Knowledge:
     knowledge = Knowledge()
-    for sequence, entry in told:
+    for sequence, entry in reported:
         if entry.kind in FACT_KINDS:
             knowledge = knowledge.learn(sequence, from_payload(entry.payload).fact)
     return knowledge
@@ -124,9 +124,9 @@ def known_facts(journal: JournalReader, series: Series | None = None) -> Knowled
     return knowledge_of(meanings(journal, series))
 
 
-def last_sources(told: Iterable[Item]) -> Sources:
+def last_sources(reported: Iterable[Item]) -> Sources:
     """By the configuration that was entered last."""
-    last = [entry for _, entry in told if entry.kind == Kind.CONFIGURATION][-1:]
+    last = [entry for _, entry in reported if entry.kind == Kind.CONFIGURATION][-1:]
     return sources_of(last[0]) if last else Sources()
 
 

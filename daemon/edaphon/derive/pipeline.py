@@ -478,6 +478,6 @@ class _ByTime(NamedTuple):
         numbers = {(r.time_ns, r.after_ns): r.number for r in reversed(own)}
         return cls(numbers, own[0].number if own else None)
 
-    def number(self, beside: Reading) -> float | None:
+    def number(self, second_inputs: Reading) -> float | None:
         """That of the same time; where the record has none, its first."""
-        return self.numbers.get((beside.time_ns, beside.after_ns), self.first)
+        return self.numbers.get((second_inputs.time_ns, second_inputs.after_ns), self.first)

@@ -90,11 +90,11 @@ class Plan:
         The channels whose values they take beside are there as a whole.
         """
 
-        beside = self._beside(ranges)
+        second_input = self._beside(ranges)
 
         def inside(s: Segment) -> bool:
             own = any(a <= s.start_ns and s.end_ns <= b for a, b in ranges.get(s.channel, ()))
-            return own or s.channel in beside
+            return own or s.channel in second_input
 
         routes = {}
         for path, outputs in self.routes.items():

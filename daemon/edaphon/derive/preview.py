@@ -8,15 +8,15 @@ from edaphon.derive.chains import ALWAYS, Range
 from edaphon.derive.compare import Comparison, Sketch
 from edaphon.derive.decode import Sources
 from edaphon.derive.plan import changed_ranges, plan_of
-from edaphon.derive.projection import Another, derived_by
+from edaphon.derive.projection import Projection, derived_by
 from edaphon.facts import Knowledge
 from edaphon.journal import JournalReader
 from edaphon.series import DAY_NS, Series
 
-__all__ = ["foresee"]
+__all__ = ["previewed"]
 
 
-def foresee(
+def previewed(
     journal: JournalReader,
     series: Series,
     knowledge: Knowledge,
@@ -32,7 +32,7 @@ def foresee(
     plan = plan_of(knowledge, sources)
     if ranges is None:
         ranges = changed_ranges(derived_by(series).extents, plan.extents)
-    another = Another(journal, series, plan, sources, scratch)
+    another = Projection(journal, series, plan, sources, scratch)
     found: dict[str, Comparison] = {}
     for channel, part in another.parts(ranges):
         if channel not in found:

@@ -25,12 +25,12 @@ from edaphon.derive.recalculate import (
     chosen,
     same_readings,
 )
-from edaphon.derive.replay import Rework
+from edaphon.derive.replay import Replay
 from edaphon.journal import JournalReader
 from edaphon.model import EntryId, Observations
 from edaphon.series import DAY_NS, Series
 
-__all__ = ["Another", "Derived", "Part", "derived_by", "tells_all"]
+__all__ = ["Projection", "Derived", "Part", "derived_by", "tells_all"]
 
 ROWS, ENTRIES = 100_000, 4000
 
@@ -77,7 +77,7 @@ class Part(NamedTuple):
     new: list[Observations]
 
 
-class Another:
+class Projection:
     """Channels of a series as another plan derives them from entries up to a place."""
 
     def __init__(
@@ -135,7 +135,7 @@ class Another:
 
     def _from_journal(self, ranges: Mapping[str, list[Range]]) -> Iterator[tuple[str, Part]]:
         plan = self._plan.only(ranges)
-        rework = Rework(
+        rework = Replay(
             self._journal, plan, self._scratch, partial(recalled, self._journal), self._sources
         )
         try:

@@ -51,15 +51,15 @@ def can_recalibrate(plan: Plan, series: Series, channel: str, ranges: Iterable[R
 
     What only the rows themselves tell is found on the way.
     """
-    told = list(ranges)
+    reported = list(ranges)
     own = plan.extents.get(channel, ())
-    if not same_readings(own, own, told):
+    if not same_readings(own, own, reported):
         return False
     # The line itself passes over further readings of a record for one time.
     lost = (c.time_ns for c in series.conflicts(channel) if not c.ordinal)
-    if any(_inside(time_ns, told) for time_ns in lost):
+    if any(_inside(time_ns, reported) for time_ns in lost):
         return False
-    return not any(segment.chain.sides for segment in _touched(plan, channel, told))
+    return not any(segment.chain.sides for segment in _touched(plan, channel, reported))
 
 
 def same_readings(before: Several[Extent], after: Several[Extent], ranges: Iterable[Range]) -> bool:
@@ -81,9 +81,9 @@ def _inside(time_ns: int, ranges: Iterable[Range]) -> bool:
 
 
 def _touched(plan: Plan, channel: str, ranges: Iterable[Range]) -> tuple[Segment, ...]:
-    told = list(ranges)
+    reported = list(ranges)
     own = (s for s in plan.segments() if s.channel == channel)
-    touched = (s for s in own if any(s.start_ns < b and a < s.end_ns for a, b in told))
+    touched = (s for s in own if any(s.start_ns < b and a < s.end_ns for a, b in reported))
     return tuple(sorted(touched, key=lambda s: s.start_ns))
 
 
@@ -134,7 +134,7 @@ class Recalibration:
         self.latest = Latest.of_json(table["latest"]) if table["latest"] else None
         self.last_sequence = table["last_sequence"]
 
-    def beside(self, runs: list[Observations]) -> list[Observations] | None:
+    def second_input(self, runs: list[Observations]) -> list[Observations] | None:
         """Live rows without revisions behind the place that is reached; the work issues these.
 
         It does with all that it remembers. None where a reading comes behind that place: the work

@@ -12,10 +12,10 @@ from edaphon.derive.files import SourceFiles
 from edaphon.derive.pipeline import NEWEST_NS, Item, Line, files_meaning
 from edaphon.derive.plan import ALWAYS, Extent, Plan, Range, changed_ranges, whole_segments
 from edaphon.derive.recalculate import NeedsJournal, Recalibration, can_recalibrate, same_readings
-from edaphon.derive.replay import Rework
+from edaphon.derive.replay import Replay
 from edaphon.derive.state import Latest, State
 from edaphon.journal import JournalReader
-from edaphon.journal.guard import Guard
+from edaphon.journal.guard import EntryGuard
 from edaphon.model import EntryId, Observations
 from edaphon.series import Series
 
@@ -35,11 +35,11 @@ class DerivingAgain:
     _scratch: Path
     _line: Line
     _told: Learned
-    _guard: Guard
+    _guard: EntryGuard
     _newest_ns: int
     _pending: dict[str, list[Range]]
     _from_journal: set[str]
-    _rework: Rework | None
+    _rework: Replay | None
     _recalibration: Recalibration | None
 
     @property
@@ -108,7 +108,7 @@ class DerivingAgain:
         latest = self._told.sources
         counted = self._miscounted()
         road = self._journal, plan, self._scratch, self._recall, latest, counted
-        self._rework = Rework(*road, guard=self._guard)
+        self._rework = Replay(*road, guard=self._guard)
 
     def _miscounted(self) -> list[str]:
         """Sources whose files were counted by another meaning, or by an earlier version."""
@@ -145,7 +145,7 @@ class DerivingAgain:
     def _beside_work(self, runs: list[Observations]) -> list[Observations]:
         """Live rows beside the work; one behind its place sends its channel to the journal."""
         job = self._recalibration
-        kept = job.beside(runs) if job is not None else runs
+        kept = job.second_input(runs) if job is not None else runs
         if kept is None and job is not None:
             self._from_journal.add(job.channel)
             self._recalibration = None
@@ -169,7 +169,7 @@ class DerivingAgain:
         for key in self.state.memory.keys() - mine:
             del self.state.memory[key]
 
-    def _adopt(self, rework: Rework) -> None:
+    def _adopt(self, rework: Replay) -> None:
         """Take over one channel; sinks see it once it is written with the place to go on from.
 
         After a kill all later entries are derived the same way again, so that whatever a sink was
@@ -194,7 +194,7 @@ class DerivingAgain:
         if not self._pending:
             self._drop_jobs()
 
-    def _take_over(self, rework: Rework, channel: str) -> None:
+    def _take_over(self, rework: Replay, channel: str) -> None:
         ranges = self._pending.pop(channel)
         fed = [(e.start_ns, e.end_ns) for e in self.plan.extents.get(channel, ())]
         adopted = self._series.adopt(channel, rework.series, ranges, rework.unreadable, fed)
@@ -213,7 +213,7 @@ class DerivingAgain:
         self._know_latest(channel, ranges, rework.latest.get(channel))
         self._from_journal.discard(channel)
 
-    def _count_files_as(self, rework: Rework) -> None:
+    def _count_files_as(self, rework: Replay) -> None:
         """The account of the files that were read once more, by what is known of them now.
 
         Lines whose entries were lost since stay counted by the same meaning, as values stay."""

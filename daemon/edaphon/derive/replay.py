@@ -10,12 +10,12 @@ from edaphon.derive.plan import Plan
 from edaphon.derive.state import Latest, Memory, State
 from edaphon.derive.suspects import ONE_BY_ONE, span
 from edaphon.journal import DamagedRow, JournalReader, Kind
-from edaphon.journal.guard import AGAIN, Guard
-from edaphon.journal.losses import losses_in
+from edaphon.journal.guard import AGAIN, EntryGuard
+from edaphon.journal.salvage import losses_in
 from edaphon.model import EntryId
 from edaphon.series import Series
 
-__all__ = ["BATCH_BYTES", "READINGS", "Rework", "remove_series"]
+__all__ = ["BATCH_BYTES", "READINGS", "Replay", "remove_series"]
 
 LAST_N = 0xFFFFFFFF
 _FLUSH_ROWS = 200_000
@@ -23,7 +23,7 @@ _FLUSH_ROWS = 200_000
 READINGS, BATCH_BYTES = 20_000, 500_000
 
 
-class Rework:
+class Replay:
     """Follows the journal from its first entry until it has caught up with the live deriver."""
 
     def __init__(
@@ -34,10 +34,10 @@ class Rework:
         recall: Callable[[Iterable[EntryId]], Iterable[Item]],
         latest: Sources,
         counted: Iterable[str] = (),
-        guard: Guard | None = None,
+        guard: EntryGuard | None = None,
     ) -> None:
         """`counted` are paths whose files are only counted again."""
-        self._guard = guard or Guard(None)
+        self._guard = guard or EntryGuard(None)
         self.plan = plan
         self._journal = journal
         self._scratch = scratch

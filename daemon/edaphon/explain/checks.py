@@ -30,7 +30,7 @@ def flag_name(flag: int) -> str:
 def checks_of(again: Again) -> Iterator[dict[str, Any]]:
     """Each level of each check with its limits; they see the neighbours as the line did."""
     seen = again.seen
-    value = again.segment.chain.apply(seen.raw, seen.time_ns, seen.beside).value
+    value = again.segment.chain.apply(seen.raw, seen.time_ns, seen.second_input).value
     for check in again.segment.checks:
         results = check.flags_by_level(seen.time_ns, value)
         for (effect, limits), result in zip(check.levels, results, strict=True):
@@ -85,10 +85,10 @@ def _of_the_chain(again: Again, steps: Iterable[Step]) -> Iterator[dict[str, Any
 
 
 def _of_the_record(case: Case, again: Again) -> Iterator[dict[str, Any]]:
-    said, told_ns = case.history.serial_at(case.place, case.path)
+    stated, told_ns = case.history.serial_at(case.place, case.path)
     deployed = again.segment.sensor
-    if said and again.segment.contradicted_by(said, told_ns):
-        yield _reason(_SUSPECT, f"the instrument said serial {said}, deployed is {deployed}")
+    if stated and again.segment.contradicted_by(stated, told_ns):
+        yield _reason(_SUSPECT, f"the instrument said serial {stated}, deployed is {deployed}")
     if file := _replaced_file(case):
         yield _reason(
             _FAIL, f"a later copy of {file} replaces the one that it stands in, without it"
@@ -121,6 +121,6 @@ def _why_no_value(case: Case, again: Again) -> str:
         return f"the instrument reported no number: {status}"
     if not again.segment.chain.known:
         return why_no_chain(case)
-    if np.isnan(again.seen.beside[:, again.seen.at]).any():
+    if np.isnan(again.seen.second_input[:, again.seen.at]).any():
         return "a second input is not there, or too old"
     return "a curve has no value there"

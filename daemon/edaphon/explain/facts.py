@@ -20,13 +20,13 @@ def fact_entry(history: History, fact: Fact) -> dict[str, Any] | None:
     entry = dict(history.meanings).get(known.sequence) if known else None
     if known is None or entry is None:
         return None
-    told = from_payload(entry.payload)
+    reported = from_payload(entry.payload)
     return {
-        "who": told.who,
-        "account": told.account,
+        "who": reported.who,
+        "account": reported.account,
         "known_since": instant_text(entry.received_ns),
-        "file": told.file,
-        "sha256": told.sha256,
+        "file": reported.file,
+        "sha256": reported.sha256,
         "place": str(known.sequence),
     }
 

@@ -148,8 +148,8 @@ def _became(
         return
     for d in deployed:
         if decoded.path == d.source and not any(r.output == d.output for r in decoded.readings):
-            said = ", ".join(r.output for r in decoded.readings) or "nothing"
-            yield f"record {place} of {d.source} holds no {d.output}: it says {said}"
+            stated = ", ".join(r.output for r in decoded.readings) or "nothing"
+            yield f"record {place} of {d.source} holds no {d.output}: it says {stated}"
         elif decoded.path == d.source:
             purpose = Purpose(entry.purpose).name.lower()
             yield (

@@ -38,7 +38,7 @@ def steps_of(case: Case) -> Iterator[dict[str, Any]]:
     unit, rows = output.unit, 0
     chain = again.segment.chain
     for n, (step, side, source) in enumerate(
-        zip(chain.steps, chain.beside, _sources(case, again, output), strict=True)
+        zip(chain.steps, chain.second_input, _sources(case, again, output), strict=True)
     ):
         after = after_step(chain, again.seen, n + 1)
         second = None
@@ -46,7 +46,7 @@ def steps_of(case: Case) -> Iterator[dict[str, Any]]:
             second = _second(case, again, step, side, rows)
             rows += 3
         progress = _progress(again, n)
-        told = {
+        reported = {
             **_one(case, again, n, step, source, unit),
             "value": number(float(after.value[0])),
             "u_random": number(float(after.u_random[0])),
@@ -56,10 +56,10 @@ def steps_of(case: Case) -> Iterator[dict[str, Any]]:
             "drifts_from": _earlier(case, again, n, unit),
         }
         shares = progress["share"] if progress and step.curve.second else None
-        told["beyond"] = list(_beyond(told, second["value"] if second else shares))
-        told["outside"] = bool(told["beyond"])
-        yield told
-        unit = told["unit_out"]
+        reported["beyond"] = list(_beyond(reported, second["value"] if second else shares))
+        reported["outside"] = bool(reported["beyond"])
+        yield reported
+        unit = reported["unit_out"]
 
 
 def _one(case: Case, again: Again, n: int, step: Step, source: Source, unit: str) -> dict[str, Any]:
@@ -107,9 +107,9 @@ def _earlier(case: Case, again: Again, n: int, unit: str) -> dict[str, Any] | No
     return _one(case, again, n, step, earlier, unit)
 
 
-def _beyond(told: dict[str, Any], second: float | None) -> Iterator[str]:
+def _beyond(reported: dict[str, Any], second: float | None) -> Iterator[str]:
     """What lies outside of where each calibration of a step holds."""
-    for one in (told["drifts_from"], told):
+    for one in (reported["drifts_from"], reported):
         if (
             one is not None
             and one["input"] is not None
@@ -119,11 +119,11 @@ def _beyond(told: dict[str, Any], second: float | None) -> Iterator[str]:
             yield f"{one['input']:.6g} {one['unit_in']} is outside the domain of {whose}, " + (
                 f"{_range(one['domain'])}"
             )
-    domain = told["second_domain"]
+    domain = reported["second_domain"]
     if second is not None and domain is not None and not _within(second, domain):
         yield (
-            f"the second input {second:.6g} is outside the domain of the curve {told['curve']}, "
-            + (f"{_range(domain)}")
+            f"the second input {second:.6g} is outside the domain of the curve"
+            f" {reported['curve']}, " + (f"{_range(domain)}")
         )
 
 
@@ -149,7 +149,7 @@ def _sources(case: Case, again: Again, output: Output) -> list[Source]:
     """What each step was made of: the same choice that the plan made, told by its derivation."""
     known = {c.id: c for c in case.history.knowledge.calibrations}
     basis = orjson.loads(case.history.plan.texts[again.segment.derivation])
-    chosen: list[Source] = [known[told["id"]] for told in basis["calibrations"]]
+    chosen: list[Source] = [known[reported["id"]] for reported in basis["calibrations"]]
     if not basis["factory"]:
         return chosen
     pinned = _pinned(case, output)
@@ -223,13 +223,13 @@ def _pin(case: Case) -> dict[str, Any] | None:
     pinned, sheet = _pinned(case, output), _on_the_sheet(case, output)
     if pinned is None:
         return None
-    kept, said = (None if f is None else _of_maker(f) for f in (pinned.as_on_a_sheet(), sheet))
+    kept, stated = (None if f is None else _of_maker(f) for f in (pinned.as_on_a_sheet(), sheet))
     return {
         "id": pinned.id,
         "model": pinned.model,
         "entered": fact_entry(case.history, pinned),
-        "sheet_is_the_same": said == kept,
-        "sheet_says": said,
+        "sheet_is_the_same": stated == kept,
+        "sheet_says": stated,
     }
 
 
@@ -250,19 +250,19 @@ def _of_maker(factory: Factory) -> dict[str, Any]:
 
 def _second(case: Case, again: Again, step: Step, side: Beside, row: int) -> dict[str, Any]:
     """What the step takes beside its input, in the unit of the curve and as it stands there."""
-    value, u_random, u_systematic = again.seen.beside[row : row + 3, again.seen.at].tolist()
-    told: dict[str, Any] = {
+    value, u_random, u_systematic = again.seen.second_input[row : row + 3, again.seen.at].tolist()
+    reported: dict[str, Any] = {
         "value": number(value),
         "u_random": number(u_random),
         "u_systematic": number(u_systematic),
         "unit": step.curve.second.unit if step.curve.second else "",
     }
     if side.output:
-        said = case.second_reading(side.output)
-        own = {"number": said.number, "number_unit": said.unit} if said else {}
-        return {**told, "output": side.output, **own}
-    told |= {"channel": side.channel, "max_age": duration_text(side.max_age_ns)}
-    return told | _taken(case, again.row, side, value)
+        stated = case.second_reading(side.output)
+        own = {"number": stated.number, "number_unit": stated.unit} if stated else {}
+        return {**reported, "output": side.output, **own}
+    reported |= {"channel": side.channel, "max_age": duration_text(side.max_age_ns)}
+    return reported | _taken(case, again.row, side, value)
 
 
 def _taken(case: Case, row: Row, side: Beside, value: float) -> dict[str, Any]:

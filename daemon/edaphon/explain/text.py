@@ -8,10 +8,10 @@ from edaphon.people import person
 
 __all__ = ["lines_of"]
 
-Told = Mapping[str, Any]
+EnteredFacts = Mapping[str, Any]
 
 
-def lines_of(way: Told) -> Iterator[str]:
+def lines_of(way: EnteredFacts) -> Iterator[str]:
     yield f"{way['channel']} at {way['time']}{_nearest(way)}"
     yield from _record(way["record"])
     yield from _reading(way)
@@ -24,14 +24,14 @@ def lines_of(way: Told) -> Iterator[str]:
     yield from _end(way)
 
 
-def _nearest(way: Told) -> str:
+def _nearest(way: EnteredFacts) -> str:
     if not way["nearest"]:
         return ""
     usual = f"; the usual interval is {way['usual_interval']}" if way["usual_interval"] else ""
     return f" (nearest to {way['asked']}{usual})"
 
 
-def _record(record: Told) -> Iterator[str]:
+def _record(record: EnteredFacts) -> Iterator[str]:
     slot = f", slot {record['slot']}" if record["slot"] else ""
     yield ""
     yield (
@@ -41,7 +41,7 @@ def _record(record: Told) -> Iterator[str]:
     yield from (f"              {line}" for line in record["payload"])
 
 
-def _reading(way: Told) -> Iterator[str]:
+def _reading(way: EnteredFacts) -> Iterator[str]:
     reading = way["reading"]
     if reading is None:
         yield "reading       not found: the record's bytes mean nothing to the software now"
@@ -58,7 +58,7 @@ def _reading(way: Told) -> Iterator[str]:
         yield f"              stands for the {way['support_s']:g} s before"
 
 
-def _deployment(deployment: Told | None) -> Iterator[str]:
+def _deployment(deployment: EnteredFacts | None) -> Iterator[str]:
     if deployment is None:
         yield "deployment    not found"
         return
@@ -71,7 +71,7 @@ def _deployment(deployment: Told | None) -> Iterator[str]:
     yield from _entered(deployment["entered"])
 
 
-def _entered(entered: Told | None) -> Iterator[str]:
+def _entered(entered: EnteredFacts | None) -> Iterator[str]:
     if entered is not None:
         who = person(entered["who"], entered["account"])
         yield (
@@ -81,12 +81,12 @@ def _entered(entered: Told | None) -> Iterator[str]:
         yield f"              from {entered['file']}, sha256 {entered['sha256']}"
 
 
-def _span(told: Told) -> str:
-    begin = f"from {told['from']}" if told["from"] else "from the beginning"
-    return f"{begin} to {told['to']}" if told["to"] else f"{begin} on"
+def _span(reported: EnteredFacts) -> str:
+    begin = f"from {reported['from']}" if reported["from"] else "from the beginning"
+    return f"{begin} to {reported['to']}" if reported["to"] else f"{begin} on"
 
 
-def _steps(way: Told) -> Iterator[str]:
+def _steps(way: EnteredFacts) -> Iterator[str]:
     figures = ", ".join(f"{name} {x:g}" for name, x in way["accuracy"].items() if x)
     raw = "no number" if way["raw"] is None else f"{_shown(way['raw'])} {way['raw_unit']}"
     yield f"as reported   {raw}; of the instrument [{way['raw_unit']}]: {figures or 'no figures'}"
@@ -96,16 +96,16 @@ def _steps(way: Told) -> Iterator[str]:
     yield from _wrapped("conversion    ", _conversion(way["conversion"], way["no_chain"]))
 
 
-def _conversion(told: Told | None, no_chain: str) -> str:
-    if told is None:
+def _conversion(reported: EnteredFacts | None, no_chain: str) -> str:
+    if reported is None:
         return f"none: {no_chain}"
-    if told["scale"] == 1.0 and told["offset"] == 0.0:
-        return f"none: it is in {told['to']} already"
-    line = f"{told['scale']:.10g} x {told['offset']:+.10g}"
-    return f"from {told['from']} to {told['to']}: {line}"
+    if reported["scale"] == 1.0 and reported["offset"] == 0.0:
+        return f"none: it is in {reported['to']} already"
+    line = f"{reported['scale']:.10g} x {reported['offset']:+.10g}"
+    return f"from {reported['from']} to {reported['to']}: {line}"
 
 
-def _step(n: int, step: Told) -> Iterator[str]:
+def _step(n: int, step: EnteredFacts) -> Iterator[str]:
     yield f"step {n}        {step['step_of']} {step['id']}: curve {step['curve']}"
     for paragraph in step["formula"].split("\n\n"):
         yield from (f"              {line}" for line in wrap(paragraph, 84))
@@ -123,7 +123,7 @@ def _step(n: int, step: Told) -> Iterator[str]:
         yield from _wrapped("              ", beyond)
 
 
-def _numbers(step: Told) -> Iterator[str]:
+def _numbers(step: EnteredFacts) -> Iterator[str]:
     yield f"              parameters {_parameters(step['parameters'])}"
     if step["covariance"] is not None:
         yield f"              covariance {step['covariance']}"
@@ -139,7 +139,7 @@ def _parameters(given: Mapping[str, float]) -> str:
     return ", ".join(f"{name} = {x!r}" for name, x in given.items()) or "none"
 
 
-def _papers(step: Told) -> Iterator[str]:
+def _papers(step: EnteredFacts) -> Iterator[str]:
     if step["step_of"] == "factory":
         yield from _pin(step["pinned"])
         return
@@ -148,17 +148,17 @@ def _papers(step: Told) -> Iterator[str]:
     yield from _rests_on(step)
 
 
-def _rests_on(told: Told) -> Iterator[str]:
-    papers = ("certificate", "standard", "operator", "method")
-    said = [f"{name} {told[name]}" for name in papers if told[name]]
-    if said:
-        yield f"              {'; '.join(said)}"
-    for name, sha256 in told["evidence"].items():
+def _rests_on(reported: EnteredFacts) -> Iterator[str]:
+    evidence = ("certificate", "standard", "operator", "method")
+    stated = [f"{name} {reported[name]}" for name in evidence if reported[name]]
+    if stated:
+        yield f"              {'; '.join(stated)}"
+    for name, sha256 in reported["evidence"].items():
         yield f"              evidence {name}, sha256 {sha256}"
-    yield from _entered(told["entered"])
+    yield from _entered(reported["entered"])
 
 
-def _pin(pin: Told | None) -> Iterator[str]:
+def _pin(pin: EnteredFacts | None) -> Iterator[str]:
     """The fact that keeps a maker's curve, and whether the model sheet has changed since."""
     if pin is None:
         return
@@ -174,7 +174,7 @@ def _pin(pin: Told | None) -> Iterator[str]:
         yield f"              the sheet of {pin['model']} says otherwise now: {otherwise}"
 
 
-def _pair(step: Told, earlier: Told) -> Iterator[str]:
+def _pair(step: EnteredFacts, earlier: EnteredFacts) -> Iterator[str]:
     yield f"              drifts from {earlier['id']}: curve {earlier['curve']}"
     yield from (f"  {line}" for line in (*_numbers(earlier), *_papers(earlier)))
     yield f"              {_way_gone(step['progress'])}"
@@ -183,12 +183,12 @@ def _pair(step: Told, earlier: Told) -> Iterator[str]:
         yield f"              {one['id']} alone gives {alone} {one['unit_out']}"
 
 
-def _way_gone(progress: Told) -> str:
+def _way_gone(progress: EnteredFacts) -> str:
     gone, begin, end = progress["share"], progress["from"], progress["to"]
     return f"{gone:.6g} of the time from {begin} to {end} has passed"
 
 
-def _field_check(check: Told) -> Iterator[str]:
+def _field_check(check: EnteredFacts) -> Iterator[str]:
     unit = check["check_unit"]
     yield f"field check   {check['id']} of {check['of']}, {check['state']} at {check['visit']}"
     yield (
@@ -200,7 +200,7 @@ def _field_check(check: Told) -> Iterator[str]:
     yield f"              {_verdict(check)}"
 
 
-def _verdict(check: Told) -> str:
+def _verdict(check: EnteredFacts) -> str:
     if check["result"] == "left out":
         return f"left out: {check['why']}"
     unit, before = check["unit"], _shown(check["u_systematic_before"])
@@ -218,7 +218,7 @@ def _wrapped(head: str, text: str) -> Iterator[str]:
         yield (" " * len(head) if n else head) + line
 
 
-def _second(second: Told | None) -> Iterator[str]:
+def _second(second: EnteredFacts | None) -> Iterator[str]:
     if second is None:
         return
     place = f"channel {second['channel']}" if "channel" in second else f"output {second['output']}"
@@ -237,7 +237,7 @@ def _age(age_s: float) -> str:
     return f"{abs(age_s):g} s {'before' if age_s >= 0 else 'after'}"
 
 
-def _checks(way: Told) -> Iterator[str]:
+def _checks(way: EnteredFacts) -> Iterator[str]:
     yield ""
     for check in way["checks"]:
         limits = ", ".join(f"{name} {x:g}" for name, x in check["limits"].items())
@@ -252,7 +252,7 @@ def _checks(way: Told) -> Iterator[str]:
             yield f"              also {reason['flag']}: {reason['why']}"
 
 
-def _end(way: Told) -> Iterator[str]:
+def _end(way: EnteredFacts) -> Iterator[str]:
     yield f"value         {_whole({**way, 'unit_out': way['unit']})}"
     basis = ", ".join(sorted(way["derivation_of"]))
     yield f"derivation    {way['derivation']}, the hash of: {basis}"
@@ -260,12 +260,13 @@ def _end(way: Told) -> Iterator[str]:
     yield f"derived again {verdict} (edaphon {way['software']})"
 
 
-def _whole(told: Told) -> str:
-    if told["value"] is None:
+def _whole(reported: EnteredFacts) -> str:
+    if reported["value"] is None:
         return "no value"
     return (
-        f"{_shown(told['value'])} {told['unit_out']}"
-        f" (u_random {_shown(told['u_random'])}, u_systematic {_shown(told['u_systematic'])})"
+        f"{_shown(reported['value'])} {reported['unit_out']}"
+        f" (u_random {_shown(reported['u_random'])},"
+        f" u_systematic {_shown(reported['u_systematic'])})"
     )
 
 

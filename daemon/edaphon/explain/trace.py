@@ -71,7 +71,7 @@ class Seen(NamedTuple):
 
     raw: Float
     time_ns: Int
-    beside: Float
+    second_input: Float
     at: int
 
 
@@ -116,10 +116,10 @@ class History:
     def serial_at(self, place: EntryId, path: str) -> tuple[str, int]:
         """The serial number that an instrument there last said before, "" if none, and when."""
         own = [(s, e) for s, e in self.identities if s < place and e.source == path]
-        for told, entry in reversed(own):
+        for reported, entry in reversed(own):
             identity = self.sources.identity(entry)
             if identity and identity.serial:
-                known = any(clock < told for clock in self._boots.get(entry.boot, ()))
+                known = any(clock < reported for clock in self._boots.get(entry.boot, ()))
                 return identity.serial, entry.received_ns if known else ALWAYS[1]
         return "", ALWAYS[1]
 
@@ -146,12 +146,12 @@ def history_of(journal: JournalReader) -> History:
     """Reads the whole journal once, in bounded memory; damaged rows are passed over."""
     kinds = MEANINGS | {Kind.CLOCK, Kind.IDENTITY, Kind.GAP}
     scanned = journal.scan(kinds=kinds, on_damage=lambda _: None)
-    told = [item for item in scanned if item[0].number not in journal.aside]
+    reported = [item for item in scanned if item[0].number not in journal.aside]
 
     def only(*wanted: Kind) -> tuple[Item, ...]:
-        return tuple(item for item in told if item[1].kind in wanted)
+        return tuple(item for item in reported if item[1].kind in wanted)
 
-    knowledge, sources = knowledge_of(told), last_sources(told)
+    knowledge, sources = knowledge_of(reported), last_sources(reported)
     return History(
         only(*MEANINGS),
         only(Kind.CLOCK),
@@ -226,19 +226,19 @@ def derived_again(
 
 def after_step(chain: Chain, seen: Seen, n: int) -> Calibrated:
     """The observation behind the first n steps, in the unit of the last of them."""
-    beside = chain.beside[:n]
+    second_input = chain.second_input[:n]
     part = replace(
         chain,
         steps=chain.steps[:n],
         since_ns=chain.since_ns[:n],
-        beside=beside,
+        second_input=second_input,
         calendar=chain.calendar[:n],
         deviations=(),
         final=SAME,
     )
-    rows = 3 * sum(side is not None for side in beside)
+    rows = 3 * sum(side is not None for side in second_input)
     own = slice(seen.at, seen.at + 1)
-    return part.apply(seen.raw[own], seen.time_ns[own], seen.beside[:rows, own])
+    return part.apply(seen.raw[own], seen.time_ns[own], seen.second_input[:rows, own])
 
 
 def _start(record: EntryId, back: int | None) -> EntryId:
@@ -259,9 +259,9 @@ class _Watched(Chain):
 
     calls: list[_Call] = field(default_factory=list)
 
-    def apply(self, raw: Float, time_ns: Int, beside: Float) -> Calibrated:
-        self.calls.append((raw, time_ns, beside))
-        return Chain.apply(self, raw, time_ns, beside)
+    def apply(self, raw: Float, time_ns: Int, second_input: Float) -> Calibrated:
+        self.calls.append((raw, time_ns, second_input))
+        return Chain.apply(self, raw, time_ns, second_input)
 
 
 def _watched(segment: Segment, calls: list[_Call]) -> Segment:
@@ -389,9 +389,9 @@ class _Derivation:
 
     def _seen(self, row: Row) -> Again | None:
         for segment, calls in self._calls.items():
-            for raw, time_ns, beside in reversed(calls):
+            for raw, time_ns, second_input in reversed(calls):
                 same = (raw == row.raw) | (np.isnan(raw) & (row.raw != row.raw))
                 at = np.flatnonzero(same & (time_ns == row.time_ns))
                 if len(at) and segment.derivation_at(row.time_ns) == row.derivation:
-                    return Again(row, segment, Seen(raw, time_ns, beside, int(at[-1])))
+                    return Again(row, segment, Seen(raw, time_ns, second_input, int(at[-1])))
         return None

@@ -28,8 +28,8 @@ def why_no_chain(case: Case) -> str:
         return "not known, as deriving again gives no observation"
     if again.segment.chain.known or deployment is None:
         return ""
-    if again.segment.chain.trouble:
-        return "; ".join([again.segment.chain.trouble, *_taken_back(case, again)])
+    if again.segment.chain.problem:
+        return "; ".join([again.segment.chain.problem, *_taken_back(case, again)])
     uncovered = list(_uncovered(case, again, deployment))
     return "; ".join(uncovered) or "no factory curve or calibration leads to the channel's quantity"
 
@@ -41,8 +41,8 @@ def _concerning(facts: tuple[_About, ...], deployment: Deployment) -> list[_Abou
 
 def _basis(case: Case, again: Again) -> dict[str, Any]:
     """What the derivation was made of, as data."""
-    told: dict[str, Any] = orjson.loads(case.history.plan.texts[again.segment.derivation])
-    return told
+    reported: dict[str, Any] = orjson.loads(case.history.plan.texts[again.segment.derivation])
+    return reported
 
 
 def _uncovered(case: Case, again: Again, deployment: Deployment) -> Iterator[str]:
@@ -76,7 +76,7 @@ def _around(calibrations: list[Calibration], time_ns: int) -> Iterator[str]:
 def _taken_back(case: Case, again: Again) -> Iterator[str]:
     """Who took back what a calibration of that time drifts from, and why."""
     knowledge = case.history.knowledge
-    chosen = {told["id"] for told in _basis(case, again)["calibrations"]}
+    chosen = {reported["id"] for reported in _basis(case, again)["calibrations"]}
     for calibration in (c for c in knowledge.calibrations if c.id in chosen):
         earlier = calibration.drifts_from
         if earlier is None or knowledge.standing(earlier) is not None:
@@ -105,12 +105,12 @@ def field_checks_of(case: Case) -> Iterator[dict[str, Any]]:
     again, deployment = case.again, case.deployment
     if again is None or deployment is None or again.row.value != again.row.value:
         return
-    told = _concerning(case.history.knowledge.field_checks, deployment)
-    checks = {check.id: check for check in told}
+    reported = _concerning(case.history.knowledge.field_checks, deployment)
+    checks = {check.id: check for check in reported}
     for n, (id, *_) in enumerate(_basis(case, again).get("field checks", [])):
         yield {**_said(case, checks[id]), **_found(case, again, n)}
     unit = _unit(case)
-    for check in told:
+    for check in reported:
         if check.covers(again.row.time_ns) and not says_of(check, unit):
             yield {**_said(case, check), "result": "left out", "why": f"{check.unit} is not {unit}"}
 
@@ -154,4 +154,6 @@ def _u_systematic(again: Again, n: int) -> float:
     seen = again.seen
     part = replace(again.segment.chain, deviations=again.segment.chain.deviations[:n])
     row = np.array([seen.at])
-    return float(part.apply(seen.raw[row], seen.time_ns[row], seen.beside[:, row]).u_systematic[0])
+    return float(
+        part.apply(seen.raw[row], seen.time_ns[row], seen.second_input[:, row]).u_systematic[0]
+    )

@@ -8,7 +8,7 @@ from edaphon.facts.files import FactRow
 from edaphon.facts.knowledge import Knowledge, Known
 from edaphon.facts.model import Fact
 from edaphon.model import EntryId
-from edaphon.toml_input import Complaint, did_you_mean
+from edaphon.toml_input import ConfigError, did_you_mean
 from edaphon_drivers.sheets import Output, Sheets
 
 __all__ = ["Case", "Found", "unless_known"]
@@ -55,9 +55,9 @@ class Case:
     def is_new(self, fact: Fact) -> bool:
         return id(fact) in self.rows
 
-    def complaint(self, fact: Fact, key: str, came: str, right: str) -> Complaint:
+    def config_error(self, fact: Fact, key: str, came: str, right: str) -> ConfigError:
         row = self.rows[id(fact)]
-        return Complaint(row.file, row.line_of(key), f"{fact.table}.{key}", came, right)
+        return ConfigError(row.file, row.line_of(key), f"{fact.table}.{key}", came, right)
 
 
 def unless_known(

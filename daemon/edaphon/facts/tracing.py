@@ -19,8 +19,8 @@ __all__ = ["naming_complaints", "own_complaints"]
 def own_complaints(case: Case) -> Iterator[Found]:
     """What is wrong with a fact whatever else is known."""
     for fact in _on_subjects(case):
-        for name, told in (fact.evidence or {}).items():
-            if not is_hash(told):
+        for name, reported in (fact.evidence or {}).items():
+            if not is_hash(reported):
                 right = f"the SHA-256 of the file, as `sha256sum {name}` tells it"
                 yield fact, "evidence", f'"{name}" has no hash yet', right
     for calibration in case.new(Calibration):

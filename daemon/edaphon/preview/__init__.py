@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from edaphon.derive import Comparison, Plan, changed_ranges, derived_by, foresee, plan_of
+from edaphon.derive import Comparison, Plan, changed_ranges, derived_by, plan_of, previewed
 from edaphon.derive.chains import Range
 from edaphon.derive.plan import whole_segments
 from edaphon.derive.projection import tells_all
@@ -18,7 +18,7 @@ from edaphon.preview.uncovered import Lost, lost_stretches
 from edaphon.printer import show_error
 from edaphon.series import Series
 from edaphon.storage.access import Storage
-from edaphon.storage.entered_facts import Told
+from edaphon.storage.entered_facts import EnteredFacts
 
 __all__ = ["Foreseen", "MANY", "Foresight", "foresee_ranges", "foresight", "learned"]
 
@@ -56,21 +56,24 @@ def learned(knowledge: Knowledge, new: Sequence[FactRow]) -> Knowledge:
 
 
 def foresight(
-    storage: Storage, told: Told, new: Sequence[FactRow], most_entries: int | None = None
+    storage: Storage,
+    reported: EnteredFacts,
+    new: Sequence[FactRow],
+    most_entries: int | None = None,
 ) -> Foresight:
     """With `most_entries` a longer journal is not read for channels that would need it."""
-    after = learned(told.knowledge, new)
-    bare = _by_this_configuration(storage, told.knowledge, after)
+    after = learned(reported.knowledge, new)
+    bare = _by_this_configuration(storage, reported.knowledge, after)
     if not new or not storage.layout.journal.exists() or not storage.layout.series.exists():
         return Foresight((), bare)
     journal, series = read_only(storage.layout.journal), storage.series()
     try:
-        plan = plan_of(after, told.sources)
-        ranges = changed_ranges(told.plan.extents, plan.extents)
+        plan = plan_of(after, reported.sources)
+        ranges = changed_ranges(reported.plan.extents, plan.extents)
         unread = _too_long(journal, series, plan, ranges, most_entries)
         wanted = {channel: own for channel, own in ranges.items() if channel not in unread}
-        found = _foreseen(storage, journal, series, told, after, wanted)
-        behind = _behind(series, told.plan) & ranges.keys()
+        found = _foreseen(storage, journal, series, reported, after, wanted)
+        behind = _behind(series, reported.plan) & ranges.keys()
     finally:
         series.close()
     channels = tuple(
@@ -86,11 +89,13 @@ def foresight(
     return Foresight(channels, rest, tuple(sorted(behind)), unread)
 
 
-def foresee_ranges(storage: Storage, told: Told, ranges: Ranges) -> dict[str, Comparison]:
+def foresee_ranges(
+    storage: Storage, reported: EnteredFacts, ranges: Ranges
+) -> dict[str, Comparison]:
     """By channel, how much deriving these again would change."""
     journal, series = read_only(storage.layout.journal), storage.series()
     try:
-        return _foreseen(storage, journal, series, told, told.knowledge, ranges)
+        return _foreseen(storage, journal, series, reported, reported.knowledge, ranges)
     finally:
         series.close()
 
@@ -99,14 +104,14 @@ def _foreseen(
     storage: Storage,
     journal: JournalReader,
     series: Series,
-    told: Told,
+    reported: EnteredFacts,
     knowledge: Knowledge,
     ranges: Ranges,
 ) -> dict[str, Comparison]:
     own = storage.layout.folder if os.access(storage.layout.folder, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="preview-", dir=own) as folder:
         scratch = Path(folder) / "series.sqlite"
-        return foresee(journal, series, knowledge, told.sources, scratch, ranges)
+        return previewed(journal, series, knowledge, reported.sources, scratch, ranges)
 
 
 def _by_this_configuration(storage: Storage, before: Knowledge, after: Knowledge) -> Ranges:

@@ -11,8 +11,8 @@ from edaphon.config import Configuration, FileSource, LorawanSource
 from edaphon.config.lines import Broker, Bus
 from edaphon.config.reading import named_values
 from edaphon.facts import FactRow, evidence_files
-from edaphon.network.loopback import is_loopback
-from edaphon.toml_input import Complaint, Document
+from edaphon.network.requests import is_loopback
+from edaphon.toml_input import ConfigError, Document
 from edaphon.toml_input.lines import Place
 from edaphon.toml_input.values import Secret, secret_host
 
@@ -69,7 +69,7 @@ def evidence_accesses(rows: Iterable[FactRow]) -> list[Access]:
     ]
 
 
-def unencrypted(document: Document, config: Configuration) -> list[Complaint]:
+def unencrypted(document: Document, config: Configuration) -> list[ConfigError]:
     """Secrets of brokers and of the sign of life that others on the way could read."""
     found = []
     for name, broker in config.brokers.items():
@@ -85,9 +85,9 @@ def unencrypted(document: Document, config: Configuration) -> list[Complaint]:
     return found
 
 
-def _doubt(document: Document, place: Place, came: str, right: str) -> Complaint:
+def _doubt(document: Document, place: Place, came: str, right: str) -> ConfigError:
     key = ".".join(str(part) for part in place if isinstance(part, str))
-    return Complaint(document.file, document.line(place), key, came, right)
+    return ConfigError(document.file, document.line(place), key, came, right)
 
 
 def _all(config: Configuration, kinds: Mapping[Place, BaseModel]) -> _Found:

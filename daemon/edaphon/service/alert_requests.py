@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from edaphon.alerts.book import Book
 from edaphon.alerts.due import waiting
-from edaphon.alerts.notifier import UnknownIncident
-from edaphon.alerts.sending import Sender
-from edaphon.alerts.speaking import unheard
+from edaphon.alerts.look import unheard
+from edaphon.alerts.notifier import Sender, UnknownIncident
 from edaphon.journal.writer import JournalClosed
 from edaphon.service.problems import incident_rows
-from edaphon.service.socket import DaemonRefuses
 from edaphon.service.watching.alerting import Writer, tried
 from edaphon.service.watching.pauses import plot_nodes
+from edaphon.storage.client import DaemonRefuses
 
 if TYPE_CHECKING:
     from edaphon.service.service import Service

@@ -43,7 +43,7 @@ class SlotBook:
             self.gaps = [own for own in self.gaps if own[0] < run[0]]
             self.leaps = [own for own in self.leaps if own[0] < run[0]]
 
-    def told(
+    def reported(
         self,
         open_gap: Gap | None,
         interval_ns: int | None,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from edaphon.config import Configuration, LorawanSource
 from edaphon.config.codecs import read_codec
-from edaphon.toml_input import Complaint, Document
+from edaphon.toml_input import ConfigError, Document
 from edaphon_drivers.faults import Fault
 
 __all__ = ["codec_complaints"]
@@ -15,10 +15,10 @@ ALL_S = 10.0  # for all codecs of a configuration; those left are loaded by the 
 
 def codec_complaints(
     document: Document, config: Configuration, all_s: float = ALL_S
-) -> tuple[list[Complaint], list[Complaint]]:
+) -> tuple[list[ConfigError], list[ConfigError]]:
     """About codecs that can't be loaded, and about those for which there was no time."""
-    wrong: list[Complaint] = []
-    untried: list[Complaint] = []
+    wrong: list[ConfigError] = []
+    untried: list[ConfigError] = []
     end_s, tried = time.monotonic() + all_s, set()
     for number, source in _sources_with_codec(config):
         if source.codec_file in tried:
@@ -28,11 +28,11 @@ def codec_complaints(
         if time.monotonic() > end_s:
             came = f'"{source.codec_file}" was not tried, since others took {all_s:g} s'
             right = "fewer codecs at once, or wait for its first uplink"
-            untried.append(Complaint(document.file, line, "source.codec_file", came, right))
+            untried.append(ConfigError(document.file, line, "source.codec_file", came, right))
         elif (why := _why_not(source)) is not None:
             came = f'"{source.codec_file}" can\'t be used: {why}'
             right = "the file as its maker publishes it"
-            wrong.append(Complaint(document.file, line, "source.codec_file", came, right))
+            wrong.append(ConfigError(document.file, line, "source.codec_file", came, right))
     return wrong, untried
 
 

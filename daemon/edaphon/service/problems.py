@@ -11,7 +11,7 @@ from edaphon.alerts.model import Incident, Severity, What
 from edaphon.databases import StorageFault
 from edaphon.derive.lost_facts import doubt_words
 from edaphon.facts.swaps import contradictions, explanations
-from edaphon.journal.losses import open_losses
+from edaphon.journal.salvage import open_losses
 from edaphon.service.deriving import aside_rows, aside_words
 from edaphon.service.disk import Room
 from edaphon.service.file_lines import REFUSED_IS_A_PROBLEM_NS, line_rows, refusal_problems
@@ -100,7 +100,7 @@ def _sentences(
     for words in room.problems():
         # that nothing is kept stands in these words too, whatever incident says more of it
         yield "disk", () if room.full else _disk(words), f"disk: {words}"
-    for who, why in sorted(service.trouble.items()):
+    for who, why in sorted(service.problem.items()):
         yield *_subject(service, who), f"{who}: {why}"
     yield from _of_sources(service)
     yield from _of_outlets(service)
@@ -112,7 +112,7 @@ def _sentences(
         yield "", (), words
     yield from _of_storage(service)
     for source in sources:
-        for words in silent_words([source], service.trouble):
+        for words in silent_words([source], service.problem):
             yield f"source {source['path']}", (What.SILENT, What.PORT_LOST), words
     for channel in channels:
         for words in failing_words([channel]):
@@ -124,7 +124,7 @@ def _of_storage(service: "Service") -> Iterator[Sentence]:
     """Files of the storage folder that refuse, were set aside, or are not what was written."""
     if (fault := service.journal.fault) not in {None, StorageFault.FULL}:  # the disk says that
         yield "journal", (), f"journal: {NOT_KEPT}: {fault}"
-    if service.state.moved and "file state.sqlite" not in service.trouble:
+    if service.state.moved and "file state.sqlite" not in service.problem:
         yield "", (), f"file state.sqlite: {service.state.moved}"
     act = "take its file from a copy; once it is noted, `edaphon salvage --acknowledge`"
     for name, altered in service.stored.altered.items():

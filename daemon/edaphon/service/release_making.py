@@ -21,8 +21,8 @@ from edaphon.journal import DamagedRow, Journal, JournalBusy, JournalReader, Kin
 from edaphon.model import Channel, EntryId
 from edaphon.people import own_account
 from edaphon.series import DamagedBlock, Release, Series, write_release
-from edaphon.service.socket import DaemonOff
 from edaphon.storage.access import Storage, fail
+from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import settled_deriver
 from edaphon.toml_input.values import instant_text
 
@@ -174,14 +174,14 @@ def _sync(path: Path) -> None:
 
 def _note(storage: Storage, made: Release, part: Path) -> None:
     """Through the daemon; into the journal when it is off."""
-    told = note_of(made, part)
+    reported = note_of(made, part)
     try:
-        storage.ask("release", note=told)
+        storage.ask("release", note=reported)
     except DaemonOff:
         clock = SystemClock()
         try:
             with Journal.open(storage.layout.journal, clock) as journal:
-                note = {**told, "account": own_account()}
+                note = {**reported, "account": own_account()}
                 payload = orjson.dumps(note, option=orjson.OPT_SORT_KEYS)
                 journal.append_now(Timekeeper(clock, boot_id()).entry(Kind.NOTE, "", payload))
         except JournalBusy as busy:
@@ -200,8 +200,8 @@ def notes_of_releases(storage: Storage) -> dict[str, dict[str, Any]]:
 def note_of(made: Release, path: Path) -> dict[str, Any]:
     """What the journal keeps of a release in that file."""
     names = ("name", "digest", "rows", "known_sequence", "who", "note")
-    told = {name: getattr(made, name) for name in names}
-    return {"what": "release", **told, "file_sha256": _sha256(path)}
+    reported = {name: getattr(made, name) for name in names}
+    return {"what": "release", **reported, "file_sha256": _sha256(path)}
 
 
 def _sha256(path: Path) -> str:

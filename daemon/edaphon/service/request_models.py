@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from edaphon.derive import ALWAYS
-from edaphon.service.socket import ACCOUNT, DaemonRefuses
+from edaphon.service.socket import ACCOUNT
+from edaphon.storage.client import DaemonRefuses
 
 __all__ = ["checked"]
 
@@ -127,7 +128,7 @@ class _Probe(_Request):
 
 
 class _Contradictions(_Request):
-    told: Annotated[dict[Name, Words], Field(max_length=10_000)]
+    reported: Annotated[dict[Name, Words], Field(max_length=10_000)]
 
 
 class _Hear(_Request):

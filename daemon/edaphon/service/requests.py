@@ -31,11 +31,12 @@ from edaphon.service.planned import Planned, planned_now, visit_rows
 from edaphon.service.problems import NOT_KEPT, incident_rows, problems
 from edaphon.service.request_models import checked
 from edaphon.service.service import NotKept, Refusal, Service
-from edaphon.service.socket import ACCOUNT, DaemonRefuses
+from edaphon.service.socket import ACCOUNT
 from edaphon.service.source_state import source_state
 from edaphon.service.spans import ranges_from, runs_within
 from edaphon.service.submit import Evidence
 from edaphon.service.watching.sources import source_times
+from edaphon.storage.client import DaemonRefuses
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import Turn
@@ -44,12 +45,12 @@ if TYPE_CHECKING:
     from edaphon.acquire.follow import Follower
     from edaphon.service.line_tools.verbs import Bench
 
-__all__ = ["Desk", "columns_of", "kept_state"]
+__all__ = ["Requests", "columns_of", "kept_state"]
 
 READ_WITHIN_S = 130.0
 
 
-class Desk:
+class Requests:
     """Answers requests of other commands; every request is a JSON object with a verb."""
 
     def __init__(self, service: Service) -> None:
@@ -133,7 +134,7 @@ class Desk:
     def _source(self, source: Any, planned: Planned) -> dict[str, Any]:
         service = self._service
         found = source_times(service, source)
-        state, detail = kept_state(source_state(found), service.journal.in_trouble)
+        state, detail = kept_state(source_state(found), service.journal.is_failing)
         account = None
         if isinstance(source, ScheduledSource):
             account = service.inlets.samplers[source.bus].accounts[source.path]
@@ -339,9 +340,9 @@ class Desk:
 
     def _on_apply(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Put facts in force, by the text that a person wrote: nothing parsed is taken over."""
-        rows, complaints = rows_of(request["documents"])
-        if complaints:
-            raise DaemonRefuses("\n".join(map(str, complaints)))
+        rows, config_errors = rows_of(request["documents"])
+        if config_errors:
+            raise DaemonRefuses("\n".join(map(str, config_errors)))
         who, account = str(request["who"]), request["account"]
         try:
             applied = self._service.apply(rows, who, account)
@@ -411,8 +412,8 @@ def columns_of(runs: list[Observations]) -> dict[str, Any]:
     }
 
 
-def kept_state(state: str, in_trouble: bool) -> tuple[str, str]:
+def kept_state(state: str, is_failing: bool) -> tuple[str, str]:
     """(state, detail) of a source: while the journal can't be written, silence is not its fault."""
-    if not in_trouble or state in {"ok", "late"}:
+    if not is_failing or state in {"ok", "late"}:
         return state, ""
     return "late", NOT_KEPT

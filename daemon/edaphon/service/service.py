@@ -29,7 +29,7 @@ from edaphon.derive.fact_log import MEANINGS
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.journal import DamagedRow, Entry, Journal, Kind, StateFile
 from edaphon.journal.guard import ORDERS
-from edaphon.journal.losses import (
+from edaphon.journal.salvage import (
     acknowledgement,
     covered,
     declaration,
@@ -44,7 +44,7 @@ from edaphon.service.disk import Disk, Room
 from edaphon.service.jobs import Housekeeping
 from edaphon.service.outputs import SinkParts, moved
 from edaphon.service.refused_log import RefusedLog
-from edaphon.service.sources import Inlets, Overrides
+from edaphon.service.sources import Overrides, ServiceSources
 from edaphon.service.stored import StoredCheck
 from edaphon.service.submit import (
     Evidence,
@@ -59,7 +59,7 @@ from edaphon.sinks.feed import SeriesFeed, cursor_name
 from edaphon.sinks.sink import Sink, sink_kind
 from edaphon.storage.access import Storage
 from edaphon.storage.paths import Layout
-from edaphon.toml_input import Complaint, Document
+from edaphon.toml_input import ConfigError, Document
 
 __all__ = ["NotKept", "Overrides", "Refusal", "Service"]
 
@@ -84,9 +84,9 @@ _log = logging.getLogger("edaphon")
 class Refusal(Exception):
     """Facts that contradict what is known; `complaints` say where and what would be right."""
 
-    def __init__(self, complaints: list[Complaint]) -> None:
-        self.complaints = complaints
-        super().__init__("\n".join(map(str, complaints)))
+    def __init__(self, config_errors: list[ConfigError]) -> None:
+        self.config_errors = config_errors
+        super().__init__("\n".join(map(str, config_errors)))
 
 
 class NotKept(Exception):
@@ -124,7 +124,7 @@ class Service:
             lambda words: self.series.note_damage(words),
             self.stop_event,
         )
-        self.trouble: dict[str, str] = {}
+        self.problem: dict[str, str] = {}
         self.refused = RefusedLog()
         self._failed_s: dict[str, float] = {}  # monotonic [s]
         self.channels: dict[str, Channel] = {}
@@ -145,7 +145,7 @@ class Service:
         self.journal = Journal.open(
             self.layout.journal,
             self.clock,
-            on_trouble=self._on_journal,
+            on_problem=self._on_journal,
             on_full=self.disk.give_up,
             reached=reached_by(self.layout.series),
         )
@@ -158,7 +158,7 @@ class Service:
             self.say_trouble("file state.sqlite", self.state.moved)
         kept = self.state.get(JOURNAL_SUMMARY)
         self.journal.summarise(kept, MEANINGS, self._keep_summary)
-        self.inlets = Inlets(
+        self.inlets = ServiceSources(
             self.config,
             self.journal,
             self.state,
@@ -273,7 +273,7 @@ class Service:
                 del self._failed_s[name]
                 self.say_trouble(name, None)
         names = [*self._failed_s, "series"]
-        return {name: self.trouble[name] for name in names if name in self.trouble}
+        return {name: self.problem[name] for name in names if name in self.problem}
 
     # -- beginning -------------------------------------------------------------------------
 
@@ -403,7 +403,7 @@ class Service:
 
     def _all_committed(self) -> bool:
         """Whether all that was appended until now is committed; it waits for that."""
-        if self.journal.in_trouble:
+        if self.journal.is_failing:
             return False
         committed = threading.Event()
         self.journal.append([], lambda _: committed.set())
@@ -454,11 +454,11 @@ class Service:
 
     def _apply(self, rows: list[FactRow], who: str, account: str) -> int:
         knowledge = self.deriver.knowledge
-        complaints = knowledge_conflicts(
+        config_errors = knowledge_conflicts(
             rows, knowledge, self.config.outputs(), sheets=self.config.sheets
         )
-        if complaints:
-            raise Refusal(complaints)
+        if config_errors:
+            raise Refusal(config_errors)
         new = new_rows(rows, knowledge)
         if new:
             entries = fact_entries(new, knowledge, self.config, who, self.keeper, account)
@@ -488,15 +488,15 @@ class Service:
     def say_trouble(self, who: str, what: str | None) -> None:
         """Once when something is lost, once when it is back."""
         if what is None:
-            if self.trouble.pop(who, None) is not None:
+            if self.problem.pop(who, None) is not None:
                 _log.warning("%s is back", who)
-        elif who not in self.trouble:
-            self.trouble[who] = what
+        elif who not in self.problem:
+            self.problem[who] = what
             _log.warning("%s: %s", who, what)
 
     def clear_file(self, file: str) -> None:
         """What the start left out of a file of facts no longer stands there: all of it is right."""
-        for name in [name for name in self.trouble if name.startswith(f"fact at {file}:")]:
+        for name in [name for name in self.problem if name.startswith(f"fact at {file}:")]:
             self.say_trouble(name, None)
 
     def _on_journal(self, text: str) -> None:

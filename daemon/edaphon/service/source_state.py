@@ -6,7 +6,7 @@ from typing import Any
 
 from edaphon_calibration.flags import Flag
 
-__all__ = ["CHUNK_NS", "Heard", "failing_words", "silent_words", "source_state"]
+__all__ = ["CHUNK_NS", "Received", "failing_words", "silent_words", "source_state"]
 
 LATE_INTERVALS, SILENT_INTERVALS = 2, 4
 USUAL_INTERVAL_NS = 3_600_000_000_000
@@ -14,7 +14,7 @@ CHUNK_NS = 12_000_000_000  # a stream is journalled in chunks of 10 s, and then 
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Received:
     """When a source spoke last, on clocks [ns] that go on alike.
 
     `collects_ns` is how long what it says may be on its way, `held` whether it waits for the clock,
@@ -29,20 +29,20 @@ class Heard:
     alive_ns: int = 0
 
 
-def source_state(heard: Heard) -> str:
-    if heard.last_ns is None:
-        age_ns = heard.alive_ns - heard.collects_ns
-        overdue = heard.interval_ns and age_ns > SILENT_INTERVALS * heard.interval_ns
+def source_state(received: Received) -> str:
+    if received.last_ns is None:
+        age_ns = received.alive_ns - received.collects_ns
+        overdue = received.interval_ns and age_ns > SILENT_INTERVALS * received.interval_ns
         return "silent" if overdue else "never"
-    age_ns = heard.now_ns - heard.last_ns - heard.collects_ns
-    if heard.alive_ns:  # what passed while the service was off was not its silence
-        age_ns = min(age_ns, heard.alive_ns)
-    intervals = age_ns / (heard.interval_ns or USUAL_INTERVAL_NS)
+    age_ns = received.now_ns - received.last_ns - received.collects_ns
+    if received.alive_ns:  # what passed while the service was off was not its silence
+        age_ns = min(age_ns, received.alive_ns)
+    intervals = age_ns / (received.interval_ns or USUAL_INTERVAL_NS)
     if intervals > SILENT_INTERVALS:
         return "silent"
     if intervals > LATE_INTERVALS:
         return "late"
-    return "held" if heard.held else "ok"
+    return "held" if received.held else "ok"
 
 
 def silent_words(sources: Iterable[Mapping[str, Any]], known: Container[str]) -> Iterator[str]:

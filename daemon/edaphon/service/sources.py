@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from edaphon.acquire.follow import Follower
     from edaphon.acquire.pace import Pace
 
-__all__ = ["Inlets", "Overrides"]
+__all__ = ["ServiceSources", "Overrides"]
 
 _BUDGETS = "budgets"
 _CLIENT, _SESSION = "mqtt client of broker {}", "session at broker {}"
@@ -62,7 +62,7 @@ class Overrides:
     is_armed: bool = False  # a step of the deriver that never ends ends the process
 
 
-class Inlets:
+class ServiceSources:
     """`start` and `stop` are called once each; `run` starts a named, supervised thread."""
 
     def __init__(
@@ -104,8 +104,8 @@ class Inlets:
         asked = sum(sampler.taken for sampler in self.samplers.values())
         streamed = sum(stream.taken for stream in self.streams.values())
         followed = sum(follower.taken for follower in self.followers.values())
-        heard = sum(reader.state.journalled for reader in self.readers.values())
-        return asked + streamed + followed + heard
+        received = sum(reader.state.journalled for reader in self.readers.values())
+        return asked + streamed + followed + received
 
     @property
     def open_gaps(self) -> list[Gap]:
@@ -271,9 +271,9 @@ class Inlets:
             own = client_id(
                 name, self._config.brokers[name], self._config.logger.id, self._journal.origin
             )
-            told = {"journal": self._journal.id, "own": own, "client": client}
-            if self._state.get(_CLIENT.format(name)) != told:
-                self._state.put(_CLIENT.format(name), told)
+            reported = {"journal": self._journal.id, "own": own, "client": client}
+            if self._state.get(_CLIENT.format(name)) != reported:
+                self._state.put(_CLIENT.format(name), reported)
 
     def _save_session(self, name: str, reader: "BrokerReader") -> None:
         """Keep that the broker knows this client, so that a later life sees when it does not."""

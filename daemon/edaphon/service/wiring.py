@@ -82,8 +82,8 @@ def mqtt_options(name: str, broker: Broker, client: ClientName) -> "MqttOptions"
     """`client` names the session. Raises LookupError when the password can't be had."""
     from edaphon_drivers.links.mqtt import MqttOptions
 
-    if broker.password is not None and (trouble := broker.password.trouble()):
-        raise LookupError(f"password of broker {name}: {trouble}")
+    if broker.password is not None and (problem := broker.password.problem()):
+        raise LookupError(f"password of broker {name}: {problem}")
     return MqttOptions(
         host=broker.host,
         client_id=client.id,

@@ -12,10 +12,10 @@ from edaphon.databases import StorageFault
 from edaphon.facts import FactRow
 from edaphon.printer import show_error, show_error_text
 from edaphon.series import Series
-from edaphon.service.socket import DaemonOff, DaemonRefuses, DaemonSilent, ask
+from edaphon.storage.client import DaemonOff, DaemonRefuses, DaemonSilent, ask
 from edaphon.storage.owner import become_owner, set_umask
 from edaphon.storage.paths import Layout
-from edaphon.toml_input import Complaint, Document
+from edaphon.toml_input import ConfigError, Document
 
 __all__ = ["Configured", "Storage", "configured", "fail", "open_storage"]
 
@@ -32,7 +32,7 @@ class Configured(NamedTuple):
     config: Configuration
     document: Document
     rows: tuple[FactRow, ...]
-    left_out: tuple[Complaint, ...] = ()  # fact files and rows that are in none of them
+    left_out: tuple[ConfigError, ...] = ()  # fact files and rows that are in none of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +89,9 @@ def configured(path: Path) -> Configured:
     set_umask()  # whatever this process makes from here on
     found = examine([path])
     if found.config is None or found.document is None:
-        for complaint in found.complaints:
-            show_error(str(complaint))
-        if not found.complaints:
+        for config_error in found.config_errors:
+            show_error(str(config_error))
+        if not found.config_errors:
             show_error(f"expected a configuration such as edaphon.toml, got {path}")
         raise typer.Exit(CONFIGURATION)
     return Configured(found.config, found.document, found.rows, found.left_out)

@@ -22,7 +22,7 @@ from edaphon.storage.access import Storage
 from edaphon.storage.lost_facts import warn_of_lost_facts
 from edaphon.toml_input.values import instant_text
 
-__all__ = ["Entered", "Told", "told_in"]
+__all__ = ["Entered", "EnteredFacts", "told_in"]
 
 
 class Entered(NamedTuple):
@@ -30,7 +30,7 @@ class Entered(NamedTuple):
 
     place: EntryId
     received_ns: int
-    told: FactPayload
+    reported: FactPayload
 
     @property
     def second_ns(self) -> int:
@@ -43,7 +43,7 @@ class Entered(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Told:
+class EnteredFacts:
     """All facts of a journal in their order; `sources` are those of its last configuration."""
 
     entered: tuple[Entered, ...] = ()
@@ -51,28 +51,28 @@ class Told:
 
     @cached_property
     def knowledge(self) -> Knowledge:
-        return Knowledge(tuple(Known(one.place, one.told.fact) for one in self.entered))
+        return Knowledge(tuple(Known(one.place, one.reported.fact) for one in self.entered))
 
     @cached_property
     def plan(self) -> Plan:
         return plan_of(self.knowledge, self.sources)
 
-    def as_known_at(self, time_ns: int) -> "Told":
-        return Told(tuple(e for e in self.entered if e.second_ns <= time_ns), self.sources)
+    def as_known_at(self, time_ns: int) -> "EnteredFacts":
+        return EnteredFacts(tuple(e for e in self.entered if e.second_ns <= time_ns), self.sources)
 
     @cached_property
     def by_id(self) -> Mapping[str, tuple[Entered, ...]]:
         """Things have several of one id, any other fact one."""
         found: dict[str, tuple[Entered, ...]] = {}
         for one in self.entered:
-            found[one.told.fact.id] = (*found.get(one.told.fact.id, ()), one)
+            found[one.reported.fact.id] = (*found.get(one.reported.fact.id, ()), one)
         return found
 
 
-def told_in(storage: Storage) -> Told:
+def told_in(storage: Storage) -> EnteredFacts:
     """From the journal; damaged rows are passed over, `edaphon verify` tells them."""
     if not storage.layout.journal.exists():
-        return Told((), sources_now(storage.config))
+        return EnteredFacts((), sources_now(storage.config))
     warn_of_lost_facts(storage)
     entered: list[Entered] = []
     configuration = None
@@ -83,7 +83,7 @@ def told_in(storage: Storage) -> Told:
         else:
             configuration = entry
     sources = sources_of(configuration) if configuration else sources_now(storage.config)
-    return Told(tuple(entered), sources)
+    return EnteredFacts(tuple(entered), sources)
 
 
 def _meanings(journal: JournalReader, path: Path) -> tuple[tuple[EntryId, Entry], ...]:

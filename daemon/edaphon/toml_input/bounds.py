@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from edaphon.toml_input.errors import Complaint
+from edaphon.toml_input.errors import ConfigError
 
 __all__ = ["MOST_BYTES", "TOKEN", "beyond_bounds"]
 
@@ -28,10 +28,10 @@ _OPEN, _CLOSED = frozenset("[{"), frozenset("]}")
 _ENDS = frozenset(",[]{}\n")
 
 
-def beyond_bounds(file: str, text: str) -> Complaint | None:
+def beyond_bounds(file: str, text: str) -> ConfigError | None:
     """The first thing that is too much, with its line; None for what a person may have written."""
     for line, came, right in _too_much(text):
-        return Complaint(file, line, "", came, right)
+        return ConfigError(file, line, "", came, right)
     return None
 
 

@@ -10,10 +10,10 @@ from edaphon.printer import visible
 _LONG_WORD = 100  # nothing that is known is so long
 _LONGEST = 1000  # characters of a part of a complaint
 
-__all__ = ["Complaint", "did_you_mean", "expected_only", "one_of"]
+__all__ = ["ConfigError", "did_you_mean", "expected_only", "one_of"]
 
 
-class _Complaint(NamedTuple):
+class _ConfigError(NamedTuple):
     file: str
     line: int
     key: str
@@ -21,7 +21,7 @@ class _Complaint(NamedTuple):
     right: str
 
 
-class Complaint(_Complaint):
+class ConfigError(_ConfigError):
     """`line` counts from 1; complaints sort by file and line. Long texts lose their middle."""
 
     __slots__ = ()

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from edaphon.printer import hidden
-from edaphon.toml_input.errors import Complaint
+from edaphon.toml_input.errors import ConfigError
 from edaphon.toml_input.lines import Document, Place
 from edaphon.toml_input.models import came_text
 from edaphon.toml_input.values import FACT_TABLES
@@ -56,9 +56,9 @@ def came_hidden(text: str, *, lines: bool = False) -> str:
     return f"U+{ord(found[0]):04X} ({name.lower()}) in {came_text(text)}"
 
 
-def configuration_complaints(document: Document) -> Iterator[Complaint]:
+def configuration_complaints(document: Document) -> Iterator[ConfigError]:
     """About such characters in a configuration, its fact tables apart."""
     table = {key: value for key, value in document.table.items() if key not in FACT_TABLES}
     for place, text in hidden_texts(table, apart=_ANY):
         key = ".".join(str(part) for part in place if isinstance(part, str))
-        yield Complaint(document.file, document.line(place), key, came_hidden(text), RIGHT)
+        yield ConfigError(document.file, document.line(place), key, came_hidden(text), RIGHT)

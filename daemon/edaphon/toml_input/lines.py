@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edaphon.toml_input.bounds import TOKEN, beyond_bounds
-from edaphon.toml_input.errors import Complaint
+from edaphon.toml_input.errors import ConfigError
 
 __all__ = ["Document", "Place", "read_document"]
 
@@ -42,7 +42,7 @@ class Document:
     text: str
     table: Mapping[str, Any]
     lines: Mapping[Place, int]
-    complaints: tuple[Complaint, ...] = ()
+    config_errors: tuple[ConfigError, ...] = ()
     repaired: frozenset[int] = field(default=frozenset())
     _first: Mapping[Place, int] = field(init=False, repr=False, compare=False)
 
@@ -57,7 +57,7 @@ class Document:
     @property
     def readable(self) -> bool:
         """False when nothing of it could be parsed, so that `table` tells nothing."""
-        return bool(self.table) or not self.complaints
+        return bool(self.table) or not self.config_errors
 
     def line(self, place: Place) -> int:
         """The first line of that place, or of the nearest written place around it."""
@@ -74,7 +74,7 @@ def read_document(file: str, text: str) -> Document:
     """
     if (beyond := beyond_bounds(file, text)) is not None:
         return Document(file, text, {}, {}, (beyond,))
-    complaints: list[Complaint] = []
+    config_errors: list[ConfigError] = []
     repaired: set[int] = set()
     for _ in range(_repairs(text)):
         try:
@@ -82,18 +82,18 @@ def read_document(file: str, text: str) -> Document:
         except tomllib.TOMLDecodeError as error:
             number = _error_line(error, text)
             mended = None if number in repaired else _quote_value(text, number)
-            complaints.append(_syntax_complaint(file, text, number, error))
+            config_errors.append(_syntax_complaint(file, text, number, error))
             if mended is None:
                 break
             text = mended
             repaired.add(number)
         except ValueError:  # Python makes no number of more than 4300 digits
-            complaints.append(_endless(file, text))
+            config_errors.append(_endless(file, text))
             break
         else:
             lines = dict(_places(text))
-            return Document(file, text, table, lines, tuple(complaints), frozenset(repaired))
-    return Document(file, text, {}, {}, tuple(complaints), frozenset(repaired))
+            return Document(file, text, table, lines, tuple(config_errors), frozenset(repaired))
+    return Document(file, text, {}, {}, tuple(config_errors), frozenset(repaired))
 
 
 def _repairs(text: str) -> int:
@@ -101,10 +101,10 @@ def _repairs(text: str) -> int:
     return max(1, min(_MOST_REPAIRS, _MOST_PARSED // (len(text) + 1)))
 
 
-def _endless(file: str, text: str) -> Complaint:
+def _endless(file: str, text: str) -> ConfigError:
     found = _ENDLESS.search(text)
     number = 1 + text.count("\n", 0, found.start() if found else 0)
-    return Complaint(file, number, "", "a number of thousands of digits", "at most 18 digits")
+    return ConfigError(file, number, "", "a number of thousands of digits", "at most 18 digits")
 
 
 def _error_line(error: tomllib.TOMLDecodeError, text: str) -> int:
@@ -127,14 +127,14 @@ def _quote_value(text: str, number: int) -> str | None:
 
 def _syntax_complaint(
     file: str, text: str, number: int, error: tomllib.TOMLDecodeError
-) -> Complaint:
+) -> ConfigError:
     found = _bare_value(text.split("\n")[number - 1])
     if found:
         value = found["value"]
         if _SECRET_KEY.search(found["key"]) or "://" in value:
             right = 'only its place, such as { file = "/PATH" }, or text in quotes'
-            return Complaint(file, number, found["key"], "no TOML value (not shown)", right)
-        return Complaint(
+            return ConfigError(file, number, found["key"], "no TOML value (not shown)", right)
+        return ConfigError(
             file,
             number,
             found["key"],
@@ -144,8 +144,8 @@ def _syntax_complaint(
     what = _ERROR_LINE.sub("", str(error)).strip()
     for start, came, right in _SYNTAX:
         if what.startswith(start):
-            return Complaint(file, number, "", came, right)
-    return Complaint(file, number, "", "this line is not TOML", what[:1].lower() + what[1:])
+            return ConfigError(file, number, "", came, right)
+    return ConfigError(file, number, "", "this line is not TOML", what[:1].lower() + what[1:])
 
 
 def _places(text: str) -> Iterator[tuple[Place, int]]:

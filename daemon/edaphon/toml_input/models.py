@@ -9,7 +9,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from edaphon.toml_input.errors import Complaint, did_you_mean
+from edaphon.toml_input.errors import ConfigError, did_you_mean
 from edaphon.toml_input.lines import Document, Place
 from edaphon.toml_input.values import SECRET_PLACE, Secret
 
@@ -40,26 +40,26 @@ _MEANING = {
 
 def validated(
     document: Document, place: Place, kind: Any, row: Any
-) -> tuple[Any | None, list[Complaint]]:
+) -> tuple[Any | None, list[ConfigError]]:
     """The row as that type, and complaints; unknown keys alone do not cost the row."""
     try:
         return TypeAdapter(kind).validate_python(row), []
     except ValidationError as error:
         errors = error.errors(include_url=False)[:MOST_ERRORS]
-    complaints = [_complaint(document, place, kind, row, e) for e in errors if _own(e, errors)]
+    config_errors = [_complaint(document, place, kind, row, e) for e in errors if _own(e, errors)]
     if len(errors) == MOST_ERRORS or any(e["type"] != "extra_forbidden" for e in errors):
-        return None, complaints
+        return None, config_errors
     for e in errors:
         row = _without(row, _written(e))
     with suppress(ValidationError):  # what is missing now was most likely the unknown key
-        return TypeAdapter(kind).validate_python(row), complaints
-    return None, complaints
+        return TypeAdapter(kind).validate_python(row), config_errors
+    return None, config_errors
 
 
-def not_looked_at(document: Document, place: Place, key: str) -> Complaint:
+def not_looked_at(document: Document, place: Place, key: str) -> ConfigError:
     """Where the look at the rows of one kind ends, because so many before it are wrong."""
     came = f"from here on not looked at: {MOST_ERRORS} mistakes before"
-    return Complaint(document.file, document.line(place), key, came, "mend those first")
+    return ConfigError(document.file, document.line(place), key, came, "mend those first")
 
 
 def _own(error: ErrorDetails, errors: list[ErrorDetails]) -> bool:
@@ -75,7 +75,7 @@ def _written(error: ErrorDetails) -> Place:
 
 def _complaint(
     document: Document, place: Place, kind: Any, row: Any, error: ErrorDetails
-) -> Complaint:
+) -> ConfigError:
     inside = _written(error)
     secret = _secret_at(kind, inside, row)
     inside = secret or inside
@@ -85,15 +85,15 @@ def _complaint(
         text = isinstance(value_at(row, secret), str)
         came = "a secret in plain text" if text else "a secret in a wrong form"
         right = str(error["msg"]) if error["type"] == "wrong" else SECRET_PLACE
-        return Complaint(document.file, line, key, came, right)
+        return ConfigError(document.file, line, key, came, right)
     if error["type"] == "extra_forbidden":
         known = keys_of(_model_of(kind, inside[:-1], row))
         right = did_you_mean(str(inside[-1]), known)
-        return Complaint(document.file, line, key, "unknown key", right)
+        return ConfigError(document.file, line, key, "unknown key", right)
     came = "missing" if error["type"] == "missing" else came_text(value_at(row, inside))
     if not inside and isinstance(row, Mapping):
         came = f"with the keys {', '.join(row)}"
-    return Complaint(document.file, line, key, came, _right(kind, inside, row, error))
+    return ConfigError(document.file, line, key, came, _right(kind, inside, row, error))
 
 
 def _secret_at(kind: Any, inside: Place, row: Any) -> Place:
@@ -130,8 +130,8 @@ def _right(kind: Any, inside: Place, row: Any, error: ErrorDetails) -> str:
     if info is None:
         return wanted or "see docs/configuration.md"
     example = f", such as {toml_text(info.examples[0])}" if info.examples else ""
-    said = info.description or ""
-    return (f"{wanted} ({said})" if wanted and said else wanted or said) + example
+    stated = info.description or ""
+    return (f"{wanted} ({stated})" if wanted and stated else wanted or stated) + example
 
 
 def _field(kind: Any, inside: Place, row: Any) -> FieldInfo | None:

@@ -282,7 +282,7 @@ class Secret(Table):
             return os.environ[self.env]
         return read_secret(self._path())[0]
 
-    def trouble(self) -> str:
+    def problem(self) -> str:
         """Why the secret can't be had, "" when it can."""
         if self.env is not None:
             return "" if os.environ.get(self.env) else f"{self.variable} is not set"

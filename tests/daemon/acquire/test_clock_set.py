@@ -74,7 +74,7 @@ class Life:
         account = EntryAccount()
         for entry in self.entries:
             account.take(entry, True)
-        return account.books["sdi12/a"].told(self.account.gap, EACH)
+        return account.books["sdi12/a"].reported(self.account.gap, EACH)
 
     @property
     def gaps(self) -> list[Gap]:
@@ -196,10 +196,10 @@ def test_a_kill_in_the_false_time_changes_nothing(restart):
     life.minutes(3)
     if restart:
         life.begin(90 * DAY)
-    told = SlotAccount("sdi12/a")
+    reported = SlotAccount("sdi12/a")
     for entry in life.entries:
-        told.follow(entry)
-    life.account = SlotAccount.of_json("sdi12/a", told.to_json())
+        reported.follow(entry)
+    life.account = SlotAccount.of_json("sdi12/a", reported.to_json())
     life.begin(0)
     life.minutes(3)
     book = closes(life)
@@ -235,10 +235,10 @@ def test_the_book_closes_whatever_the_clock_does(acts):
     life.minutes(2)
     for wrong, minutes, cause, restart in acts:
         if restart:
-            told = SlotAccount("sdi12/a")
+            reported = SlotAccount("sdi12/a")
             for entry in life.entries:
-                told.follow(entry)
-            life.account = told
+                reported.follow(entry)
+            life.account = reported
             life.begin(wrong)
         else:
             life.set_clock(wrong)
@@ -252,9 +252,9 @@ def test_a_slot_that_is_being_measured_is_no_open_ledger_while_the_service_runs(
     for slot in (1, 2):
         book.records.append(slot * EACH)
     overload = Gap("overload", 4 * EACH, 5 * EACH, 2)  # slot 3 is being measured
-    assert book.told(overload, EACH, running)["closes"] is closes_so
+    assert book.reported(overload, EACH, running)["closes"] is closes_so
     book.records.append(6 * EACH)
-    assert not book.told(overload, EACH, running)["closes"]
+    assert not book.reported(overload, EACH, running)["closes"]
 
 
 def taken_back() -> Life:

@@ -157,10 +157,10 @@ def test_slots_that_passed_before_the_start_are_a_gap_of_the_service(journal):
 def test_a_reading_beside_the_schedule_is_kept_with_its_purpose_and_no_slot(journal):
     sampler, bus, _ = sample(journal, [None], [2000])
     bus.fates = [None]
-    heard = []
-    sampler.read_now("sdi12/a", Purpose.TEST, lambda turns, fault: heard.append((turns, fault)))
+    received = []
+    sampler.read_now("sdi12/a", Purpose.TEST, lambda turns, fault: received.append((turns, fault)))
     journal.append_now(Timekeeper(JumpingClock(0), "boot").entry(Kind.NOTE, "", b""))
-    assert heard == [(ANSWER, None)]
+    assert received == [(ANSWER, None)]
     (test,) = [e for _, e in journal.scan() if e.purpose == Purpose.TEST]
     assert test.slot_ns is None
 

@@ -58,8 +58,8 @@ def station(*tables: str, facts: str = "", now_ns: int = 10**18) -> dict[str, No
 
 def parts(*tables: str, facts: str = "") -> tuple[Configuration, Knowledge]:
     document = read_document("edaphon.toml", HEAD + "".join(tables) + facts)
-    config, complaints = read_config(document)
-    assert config is not None, complaints
+    config, config_errors = read_config(document)
+    assert config is not None, config_errors
     rows, wrong = read_facts(document, alone=False)
     assert not wrong
     known = Knowledge()

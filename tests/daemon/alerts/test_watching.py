@@ -16,11 +16,10 @@ from tests.daemon.commands.calling import until
 from tests.programs import Influx1, Mosquitto
 from tests.stories.station import Station
 
-from edaphon.alerts.heartbeat import Beat, Url
-from edaphon.alerts.heartbeat_mqtt import Retained
-from edaphon.alerts.message import Message, Occasion
-from edaphon.alerts.situation import Situation
-from edaphon.alerts.weekly import is_weekly_due, last_weekly
+from edaphon.alerts.heartbeat import Beat, Retained, Url
+from edaphon.alerts.look import Situation
+from edaphon.alerts.model import Message, Occasion
+from edaphon.alerts.reports import is_weekly_due, last_weekly
 from edaphon.commands.run import running
 from edaphon.config import Broker
 from edaphon.derive.state import State, Uplink
@@ -223,7 +222,7 @@ def test_rows_of_health_come_to_a_real_database(tmp_path: Path) -> None:
 def test_signs_of_life_do_not_pile_up_while_the_broker_is_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edaphon.alerts.heartbeat_mqtt.WITHIN_S", 0.2)
+    monkeypatch.setattr("edaphon.alerts.heartbeat.WITHIN_S", 0.2)
     with Mosquitto(tmp_path / "mosquitto") as mosquitto:
         broker = Broker(host="127.0.0.1", port=mosquitto.port, topics=("x",))
         alive = Retained(broker, "plots/box/alive", "edaphon-box-alive")
@@ -355,7 +354,7 @@ def test_a_running_service_is_pictured_with_ports_numbers_codes_and_voltages(
     with running(station.file, Overrides(look_every_s=10**6)) as service:
         until(lambda: service.alerts.passes == 1)
         until(lambda: service.inlets.buses["line"].lost)
-        until(lambda: "broker local" in service.trouble)
+        until(lambda: "broker local" in service.problem)
         say(service, '{"t": 11.5, "v": 3.6}')
         say(service, '{"t": -127, "v": 3.5}')
         now = looked(service)
@@ -431,7 +430,7 @@ def test_a_part_that_fails_is_named_until_it_runs_again(
         assert "its own fault" in service.failing()["some part"]
         until(lambda: len(tries) == 2)
         until(lambda: not service.failing())
-        assert "some part" not in service.trouble
+        assert "some part" not in service.problem
 
 
 def test_a_report_that_was_sent_under_a_false_future_ends_none_of_the_next() -> None:

@@ -161,8 +161,8 @@ def test_what_is_new_in_the_inbox_is_the_default_and_files_stand_for_themselves(
         '[[mark]]\nid = "m"\nchannels = ["p-new"]\ncause = "dug"\nflag = 3\nwho = "K. Berg"\n'
     )
     inbox.write_text('[[channel]]\nid = "p-new"\nquantity = "soil_temperature"\nunit = "degC"\n')
-    said = call(plot, "cal", "preview", str(rests), codes=(3,))[1]
-    assert '"p-new" is no channel' in said, "the inbox is not applied with it"
+    stated = call(plot, "cal", "preview", str(rests), codes=(3,))[1]
+    assert '"p-new" is no channel' in stated, "the inbox is not applied with it"
 
 
 def test_nothing_new_changes_nothing(plot):

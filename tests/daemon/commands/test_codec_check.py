@@ -41,7 +41,7 @@ def configuration(folder: Path, *names: str) -> Path:
 def examined(file: Path) -> tuple[Document, Configuration]:
     found = examine([file])
     assert found.document is not None
-    assert found.config is not None, found.complaints
+    assert found.config is not None, found.config_errors
     return found.document, found.config
 
 
@@ -70,7 +70,7 @@ def test_a_good_codec_is_no_mistake_and_the_service_starts_with_any(
         main(["check", str(configuration(tmp_path, "good"))])
     assert ended.value.code == 0
     assert capsys.readouterr().err == ""
-    assert examine([configuration(tmp_path, "native")]).complaints == ()
+    assert examine([configuration(tmp_path, "native")]).config_errors == ()
 
 
 def test_codecs_for_which_there_was_no_time_are_listed(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 from tests.daemon.commands.calling import call, call_json, until
-from tests.daemon.commands.test_explain import FACTS, TABLES, entry, told
+from tests.daemon.commands.test_explain import FACTS, TABLES, entry, reported
 from tests.stories.station import Station
 
 from edaphon.clock import SystemClock
@@ -31,7 +31,7 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with running(station.file):
         pass
     with Journal.open(station.storage / "journal", SystemClock()) as journal:
-        for each in told():
+        for each in reported():
             journal.append_now(each)
     with settled_deriver(open_storage(station.file)):
         pass
@@ -116,7 +116,7 @@ def test_pages_that_go_bad_while_the_service_runs_do_not_stop_it(plot: Station) 
         until(lambda: made_again(plot))
         until(lambda: renewed(service))
         assert call(plot, "query", "p-temp") == values
-        assert not service.journal.in_trouble
+        assert not service.journal.is_failing
         assert service.alive()
         assert (plot.storage / "series.sqlite-wal").exists()  # of the new one
     assert call(plot, "query", "p-temp") == values

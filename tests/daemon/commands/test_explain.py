@@ -80,10 +80,10 @@ def node(minute: float, **numbers: float) -> Entry:
     return entry(Kind.RECORD, minute, "home", payload)
 
 
-def told() -> list[Entry]:
+def reported() -> list[Entry]:
     gap = Gap("no answer", NOON_NS + 40 * MINUTE_NS, NOON_NS + 50 * MINUTE_NS, 2, "closed", "a!")
-    said = [Turn(0, True, b"aI!"), Turn(40, False, b"a13METER   TER12 411T12-2\r\n")]
-    identity = pack_exchange(said)
+    stated = [Turn(0, True, b"aI!"), Turn(40, False, b"a13METER   TER12 411T12-2\r\n")]
+    identity = pack_exchange(stated)
     late = entry(Kind.CLOCK, -5, "", orjson.dumps({"offset_ns": NOON_NS}))
     return [
         late,
@@ -114,7 +114,7 @@ def plot(tmp_path_factory) -> Station:
         journal.append_now(entry(Kind.CONFIGURATION, -6, "", configuration))
     call(station, "apply", "--who", "M. Moser")
     with Journal.open(station.storage / "journal", SystemClock()) as journal:
-        for each in told():
+        for each in reported():
             journal.append_now(each)
     with settled_deriver(open_storage(station.file)):
         pass
@@ -282,7 +282,7 @@ def test_it_answers_while_the_service_runs(tmp_path):
         journal.append_now(entry(Kind.CONFIGURATION, -6, "", configuration))
     call(station, "apply")
     with Journal.open(station.storage / "journal", SystemClock()) as journal:
-        for each in told()[:2]:
+        for each in reported()[:2]:
             journal.append_now(each)
     with running(station.file):
         way = call_json(station, "explain", "p-temp", NOON)

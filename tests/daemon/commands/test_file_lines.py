@@ -99,9 +99,9 @@ def test_verify_finds_lines_that_were_lost_and_an_account_that_was_kept_wrongly(
     call(station, "verify")
     whole = FileAccount.take
     monkeypatch.setattr(FileAccount, "take", lambda s, counts, *more: whole(s, LineCounts(), *more))
-    text, complaint = call(station, "verify", codes=(1,))
+    text, config_error = call(station, "verify", codes=(1,))
     assert "2 rows" not in text
-    assert "LEDGER" in complaint
+    assert "LEDGER" in config_error
     assert "the account kept while running differs from that of the journal   OPEN" in text
 
 

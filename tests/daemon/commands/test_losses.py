@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 from tests.daemon.commands.calling import call, call_json, until
-from tests.daemon.commands.test_explain import FACTS, NOON, TABLES, entry, told
+from tests.daemon.commands.test_explain import FACTS, NOON, TABLES, entry, reported
 from tests.daemon.journal.entries import journal_file
 from tests.stories.station import Station
 
@@ -34,7 +34,7 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
         journal.append_now(entry(Kind.CONFIGURATION, -6, "", configuration))
     call(station, "apply")
     with Journal.open(station.storage / "journal", SystemClock()) as journal:
-        for each in told():
+        for each in reported():
             journal.append_now(each)
     with settled_deriver(open_storage(station.file)):
         pass
@@ -182,12 +182,12 @@ def test_salvage_lists_what_a_damaged_file_still_holds(plot: Station) -> None:
     path.write_bytes(data)
     call(plot, "verify", codes=(1,))
     out, _ = call(plot, "salvage", "1")
-    n = len(told()) + 1
+    n = len(reported()) + 1
     counted = next(line for line in out.splitlines() if "entries can be read" in line)
     assert int(counted.split()[0]) > n
     lines = call(plot, "salvage", "1", "--json")[0].splitlines()
     assert sum(orjson.loads(line)["kind"] == "record" for line in lines) == sum(
-        each.kind == Kind.RECORD for each in told()
+        each.kind == Kind.RECORD for each in reported()
     )
     words = call(plot, "salvage", "77", codes=(1,))[1]
     assert "take it from a backup" in words
@@ -197,7 +197,7 @@ def test_salvage_lists_what_a_damaged_file_still_holds(plot: Station) -> None:
 def harmed_entry(plot: Station, kind: Kind) -> str:
     """The name of the file of an entry that is derived, and has a flipped bit now."""
     path = journal_file(plot.storage / "journal")
-    own = next(each for each in told() if each.kind == kind)
+    own = next(each for each in reported() if each.kind == kind)
     spoilt(path, path.read_bytes().index(own.payload) + len(own.payload) // 2)
     return path.name
 

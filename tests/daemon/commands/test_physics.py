@@ -164,10 +164,10 @@ def test_read_shows_an_impossible_number_as_such(tmp_path: Path) -> None:
     source = '[[source]]\nbus = "rs485"\naddress = "1"\nmodel = "generic.xy-md02"\n'
     station = Station(tmp_path, [table, source + 'interval = "1h"\n'], [])
     with running(station.file):
-        told, _ = call(station, "read", "rs485/1")
+        reported, _ = call(station, "read", "rs485/1")
     line.stop()
-    assert "air_temperature IMPOSSIBLE" in told
-    assert "relative_humidity 50.0 %" in told
+    assert "air_temperature IMPOSSIBLE" in reported
+    assert "relative_humidity 50.0 %" in reported
 
 
 def test_no_channel_states_limits_of_physics_of_its_own(tmp_path: Path) -> None:

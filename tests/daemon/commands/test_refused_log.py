@@ -47,8 +47,8 @@ def test_strangers_neither_fill_the_log_nor_silence_the_words_about_a_source(cap
 
 
 def test_a_dead_letter_names_the_source_that_sent_it_and_none_for_a_stranger():
-    config, complaints = read_config(read_document("edaphon.toml", CONFIG))
-    assert config is not None, complaints
+    config, config_errors = read_config(read_document("edaphon.toml", CONFIG))
+    assert config is not None, config_errors
     sources, found = Sources.of(config), []
     for topic in ("plot/node1", "plot/stranger"):
         payload = pack_message(topic, b"no json", 1, False, False)

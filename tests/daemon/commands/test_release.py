@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 from tests.daemon.commands.calling import call, call_json, until
-from tests.daemon.commands.test_explain import FACTS, NOON, NOON_NS, TABLES, entry, told
+from tests.daemon.commands.test_explain import FACTS, NOON, NOON_NS, TABLES, entry, reported
 from tests.documents import ROOT
 from tests.stories.station import Station
 
@@ -41,7 +41,7 @@ def settled(tmp_path_factory) -> Path:
         journal.append_now(entry(Kind.CONFIGURATION, -6, "", configuration))
     call(station, "apply")
     with Journal.open(station.storage / "journal", SystemClock()) as journal:
-        for each in told():
+        for each in reported():
             journal.append_now(each)
     with settled_deriver(open_storage(station.file)):
         pass

@@ -34,13 +34,13 @@ def test_an_address_is_changed_through_the_daemon_and_what_must_follow_is_told(t
     with running(station.file):
         call(station, *words, "b", "--yes", codes=(1,))  # taken
         assert sorted(line.probes) == ["a", "b"]
-        told, _ = call(station, *words, "c", "--yes", "--who", "K. Berg")
+        reported, _ = call(station, *words, "c", "--yes", "--who", "K. Berg")
     line.stop()
     assert sorted(line.probes) == ["b", "c"]
-    assert "sdi12/a is METER TER12 T12-A; sdi12/c is free" in told
-    assert "sdi12/c answers now: METER   TER12 411T12-A" in told
-    assert 'in the [[source]] of sdi12/a: address = "c"' in told
-    assert 'deployment d-pa-temp: end it with `to`, go on with source = "sdi12/c"' in told
+    assert "sdi12/a is METER TER12 T12-A; sdi12/c is free" in reported
+    assert "sdi12/c answers now: METER   TER12 411T12-A" in reported
+    assert 'in the [[source]] of sdi12/a: address = "c"' in reported
+    assert 'deployment d-pa-temp: end it with `to`, go on with source = "sdi12/c"' in reported
     entries = [e for _, e in read_only(station.storage / "journal").scan()]
     kept = [(e.kind, e.source) for e in entries if e.purpose == Purpose.VISIT]
     assert kept == [

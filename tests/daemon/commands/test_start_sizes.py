@@ -15,9 +15,9 @@ from tests.stories.station import Station
 
 from edaphon.commands.run import started
 from edaphon.journal import Entry, Kind, StateFile
-from edaphon.journal.summary import Summary, _crc_of
+from edaphon.journal.journal import Summary, _crc_of
 from edaphon.series import Series
-from edaphon.service.requests import Desk
+from edaphon.service.requests import Requests
 from edaphon.service.summaries import JOURNAL_SUMMARY
 
 DAY = DAY_ROWS * CHANNELS
@@ -56,7 +56,7 @@ def read_by(station: Station, steps: Steps) -> tuple[int, int]:
     service = started(station.file)
     try:
         start, steps.taken = steps.taken, 0
-        status = Desk(service).answer({"verb": "status"})
+        status = Requests(service).answer({"verb": "status"})
         return start, steps.taken
     finally:
         service.stop()

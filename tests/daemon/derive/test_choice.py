@@ -47,10 +47,12 @@ def in_force(history: list[Row]) -> list[tuple[int, Row]]:
     The last revocation stands unless a later row supersedes it; then it and the row that it takes
     back were never there. So on to the first. What is left is superseded by later rows only.
     """
-    rows, told = list(enumerate(history)), set[int]()
-    while waiting := [(at, r) for at, r in rows if r["kind"] == "revocation" and at not in told]:
+    rows, reported = list(enumerate(history)), set[int]()
+    while waiting := [
+        (at, r) for at, r in rows if r["kind"] == "revocation" and at not in reported
+    ]:
         last, revocation = waiting[-1]
-        told.add(last)
+        reported.add(last)
         if not superseded(rows, last, revocation):
             mentioned = [at for at, row in rows if row["id"] == revocation["of"] and at < last]
             rows = [(at, row) for at, row in rows if at not in mentioned[-1:]]
@@ -248,8 +250,8 @@ def judge(
         (segment,) = [s for s in segments if s.start_ns <= time_ns < s.end_ns]
         chosen = chosen_at(standing, deployment, half_hours)
         ids = tuple(row["id"] for row in chosen)
-        told = orjson.loads(texts[segment.derivation_at(time_ns)])
-        assert tuple(c["id"] for c in told["calibrations"]) == ids
+        reported = orjson.loads(texts[segment.derivation_at(time_ns)])
+        assert tuple(c["id"] for c in reported["calibrations"]) == ids
         assert names.setdefault(ids, segment.derivation) == segment.derivation
         compare(segment, time_ns, deployment, chosen, standing)
     assert len(set(names.values())) == len(names)

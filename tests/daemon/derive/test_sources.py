@@ -53,8 +53,8 @@ time = {{ path = "at", format = "rfc3339" }}
 
 
 def sources() -> Sources:
-    config, complaints = read_config(read_document("edaphon.toml", CONFIGURATION))
-    assert config is not None, complaints
+    config, config_errors = read_config(read_document("edaphon.toml", CONFIGURATION))
+    assert config is not None, config_errors
     return Sources.of(config)
 
 
@@ -63,23 +63,23 @@ def record(source: str, topic: str, data: bytes) -> Entry:
     return Entry(Kind.RECORD, NOW, 0, "boot", source, payload)
 
 
-def heard(message: dict[str, Any], topic: str = "plot/node") -> Decoded:
+def received(message: dict[str, Any], topic: str = "plot/node") -> Decoded:
     return sources().decode(record("local", topic, orjson.dumps(message)))
 
 
 def test_a_node_may_say_its_time_in_words() -> None:
-    [reading] = heard({"at": "2026-09-21T14:13:20+02:00", "soil": {"t": 9.5, "unit": "degC"}})[1]
+    [reading] = received({"at": "2026-09-21T14:13:20+02:00", "soil": {"t": 9.5, "unit": "degC"}})[1]
     assert (reading.number, reading.time_ns) == (9.5, NOW - 7_200_000_000_000)
 
 
 @pytest.mark.parametrize("code", [-127, 85, -127.0])
 def test_a_failure_code_of_a_node_is_no_number(code: float) -> None:
-    [reading] = heard({"soil": {"t": code, "unit": "degC"}})[1]
+    [reading] = received({"soil": {"t": code, "unit": "degC"}})[1]
     assert reading.number is None
 
 
 def test_a_number_in_another_unit_than_configured_is_none() -> None:
-    [reading] = heard({"soil": {"t": 48.2, "unit": "degF"}})[1]
+    [reading] = received({"soil": {"t": 48.2, "unit": "degF"}})[1]
     assert reading.number is None
 
 
@@ -92,7 +92,7 @@ def test_a_message_that_was_cut_is_no_message_however_whole_its_start_looks() ->
 @pytest.mark.parametrize("topic", ["plot/\x1b[2J", "plot/a\nERROR b", "plot/\u202e", "plot/\x00"])
 def test_a_hostile_topic_is_told_in_one_line_of_plain_characters(topic: str) -> None:
     with pytest.raises(Refused) as refused:
-        heard({}, topic)
+        received({}, topic)
     with pytest.raises(Garbled) as garbled:
         sources().decode(record("ttn", topic, b"{"))
     for fault in (refused.value, garbled.value):

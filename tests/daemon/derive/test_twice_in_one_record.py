@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from tests.daemon.derive.lives import T0, Life, MemoryJournal, Told
+from tests.daemon.derive.lives import T0, EnteredFacts, Life, MemoryJournal
 from tests.daemon.derive.test_line import fact
 
 from edaphon.config import read_config
@@ -62,9 +62,9 @@ model = "milesight.em300-th"
 
 
 def life_of(folder: Path, text: str, fed: dict[str, str], quantity: str, *records: Any) -> Life:
-    plot = Told()
-    config, complaints = read_config(read_document("edaphon.toml", text))
-    assert config is not None, complaints
+    plot = EnteredFacts()
+    config, config_errors = read_config(read_document("edaphon.toml", text))
+    assert config is not None, config_errors
     plot.config = config
     table = {"file": "edaphon.toml", "sha256": "", "text": text}
     plot.add(Kind.CONFIGURATION, "", orjson.dumps(table))

@@ -68,8 +68,8 @@ EVERYWHERE = [(kind, eui) for kind in ENVELOPES for eui in (SHEET, SCRIPT)]
 
 def sources(kind: str) -> Sources:
     text = CONFIGURATION.replace("KIND", kind)
-    config, complaints = read_config(read_document("edaphon.toml", text))
-    assert config is not None, complaints
+    config, config_errors = read_config(read_document("edaphon.toml", text))
+    assert config is not None, config_errors
     return Sources.of(config, {"/x.js": CODEC})
 
 

@@ -25,8 +25,8 @@ PAIRS = {
 
 def rows(file: str = "facts.toml") -> tuple[FactRow, ...]:
     document = read_document(file, (GOLDEN / file).read_text("utf-8"))
-    found, complaints = read_facts(document)
-    assert complaints == []
+    found, config_errors = read_facts(document)
+    assert config_errors == []
     return found
 
 

@@ -97,4 +97,4 @@ def test_what_goes_over_a_wire_may_hold_any_character() -> None:
 def test_check_lists_them(tmp_path: Path) -> None:
     file = tmp_path / "edaphon.toml"
     file.write_text(CONFIG.replace("NAME", "a\\u202eb"), "utf-8")
-    assert any("U+202E" in str(c) and c.key == "site.name" for c in examine([file]).complaints)
+    assert any("U+202E" in str(c) and c.key == "site.name" for c in examine([file]).config_errors)

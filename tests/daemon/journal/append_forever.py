@@ -15,8 +15,8 @@ def main(folder: Path, run: str) -> None:
         numbers = range(first, first + 7)
 
         def done(sequences: list[EntryId], numbers: range = numbers) -> None:
-            said = "".join(f"{k} {s.number}\n" for k, s in zip(numbers, sequences, strict=True))
-            os.write(1, said.encode())
+            stated = "".join(f"{k} {s.number}\n" for k, s in zip(numbers, sequences, strict=True))
+            os.write(1, stated.encode())
 
         entries = [Entry(Kind.RECORD, k, k, run, "sdi12/a", b"%d" % k * 20) for k in numbers]
         journal.append(entries, done)

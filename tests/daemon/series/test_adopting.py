@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.daemon.derive.lives import Life, MemoryJournal, Told, folders
+from tests.daemon.derive.lives import EnteredFacts, Life, MemoryJournal, folders
 from tests.daemon.derive.test_line import first
 
 from edaphon.model import Channel, Observations
 from edaphon.series import DAY_NS, Series, Withdrawal
-from edaphon.series.store import Store
+from edaphon.series.store import SeriesStore
 from edaphon.sinks.feed import SeriesFeed
 
 ALWAYS = [(-(2**62), 2**62)]
@@ -54,16 +54,16 @@ def old_and_new(folder: Path, n: int) -> tuple[Series, Series]:
 
 def taken_over(folder: Path, killed_at: int) -> int:
     """Take over what lies in two files, in this process; killed at a block, if not 0."""
-    put = Store.put_last
+    put = SeriesStore.put_last
     written = []
 
-    def fatal(self: Store, *block: object) -> None:
+    def fatal(self: SeriesStore, *block: object) -> None:
         written.append(block[1])
         if len(written) == killed_at:
             signal.raise_signal(signal.SIGKILL)
         put(self, *block)
 
-    Store.put_last = fatal
+    SeriesStore.put_last = fatal
     series, again = Series(folder / "series"), Series(folder / "again")
     with series.unseen():
         differing = series.adopt("a", again, ALWAYS).differing
@@ -107,15 +107,15 @@ def test_an_error_in_the_middle_leaves_what_was_in_memory_too(tmp_path, monkeypa
     series, again = old_and_new(tmp_path, 5 * 1440)
     series.merge([run(5 * 1440, 10, 0)], TEXTS)  # not written
     before, unflushed = seen(series), series.unflushed_rows
-    put, blocks = Store.put_last, []
+    put, blocks = SeriesStore.put_last, []
 
-    def full(self: Store, *block: object) -> None:
+    def full(self: SeriesStore, *block: object) -> None:
         blocks.append(block)
         if len(blocks) == 4:
             raise OSError("no space left on device")
         put(self, *block)
 
-    monkeypatch.setattr(Store, "put_last", full)
+    monkeypatch.setattr(SeriesStore, "put_last", full)
     with pytest.raises(OSError, match="no space"):
         series.adopt("a", again, ALWAYS)
     assert seen(series) == before
@@ -171,7 +171,7 @@ def test_conflicts_within_the_times_are_those_of_the_other(tmp_path: Path) -> No
 
 
 def test_the_deriver_tries_again_what_it_could_not_take_over() -> None:
-    stream = Told()
+    stream = EnteredFacts()
     first(stream)
     stream.know_clock()
     for n in range(30):
@@ -182,21 +182,21 @@ def test_the_deriver_tries_again_what_it_could_not_take_over() -> None:
         life = Life(folder, journal)
         life.settle()
         life.deliver()
-        right = life.told()
+        right = life.reported()
         changed = [r for c in ("c1", "c2") for r in life.series.read(c, 0, 2**62)]
         for each in changed:
             each.value[:] += 1.0
         assert life.series.revise(changed, {}) == 45  # two sources for c1
-        wrong = life.told()
+        wrong = life.reported()
         life.deriver.derive_all_again()
         flush, life.series.flush = life.series.flush, fails
         with pytest.raises(OSError, match="no space"):
             life.settle()
-        assert life.told() == wrong
+        assert life.reported() == wrong
         life.series.flush = flush
         life.settle()
         life.deliver()
-        assert life.told() == right
+        assert life.reported() == right
         assert life.deriver.differing == 45
         assert life.sink.points == life.rows()
         life.close()

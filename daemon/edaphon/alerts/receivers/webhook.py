@@ -12,9 +12,14 @@ from urllib.parse import urlsplit
 import orjson
 from pydantic import Field, field_validator, model_validator
 
-from edaphon.alerts.message import Later, Message, Refused
-from edaphon.alerts.receivers.fields import (
+from edaphon.alerts.model import Later, Message, Refused
+from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, secret_text
+from edaphon.alerts.receivers.templates import (
     FIELDS,
+    JSON,
+    PLAIN,
+    TEMPLATES,
+    Template,
     Value,
     encoded,
     fields_of,
@@ -22,11 +27,8 @@ from edaphon.alerts.receivers.fields import (
     filled_json,
     unknown_fields,
 )
-from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, secret_text
-from edaphon.alerts.receivers.templates import JSON, PLAIN, TEMPLATES, Template
 from edaphon.config.parts import Parts
-from edaphon.network.loopback import is_loopback
-from edaphon.network.requests import Answer, Limits, Unreachable, Wire, wait_s
+from edaphon.network.requests import Answer, Limits, Unreachable, Wire, is_loopback, wait_s
 from edaphon.toml_input.errors import did_you_mean
 from edaphon.toml_input.values import (
     AbsolutePath,
@@ -39,7 +41,7 @@ from edaphon.toml_input.values import (
 )
 from edaphon_drivers.text_values import number_in
 
-__all__ = ["Settings", "Webhook", "complaints", "doubts", "open_receiver"]
+__all__ = ["Settings", "Webhook", "config_errors", "doubts", "open_receiver"]
 
 MOST_WAIT_S = 3600.0
 BUSY = {408, 425, 429}
@@ -165,10 +167,10 @@ def _fits_header(text: str) -> bool:
     return text.isprintable()
 
 
-def complaints(settings: Settings, parts: Parts) -> Iterator[Remark]:
+def config_errors(settings: Settings, parts: Parts) -> Iterator[Remark]:
     """About an address that is a secret, which could not be checked without reading it."""
     url = settings.url
-    if not isinstance(url, Secret) or url.trouble():
+    if not isinstance(url, Secret) or url.problem():
         return
     try:
         http_place(url.reveal().strip())

@@ -35,9 +35,9 @@ def papers_beside(files: Iterable[Path], toml: Path) -> list[Paper]:
     return list(named.values())
 
 
-def put(papers: Iterable[Paper]) -> list[Path]:
+def put(evidence: Iterable[Paper]) -> list[Path]:
     """Write those that are not there yet; which these are."""
-    new = [(paper.place, paper.data) for paper in papers if paper.place is not None]
+    new = [(paper.place, paper.data) for paper in evidence if paper.place is not None]
     for place, data in new:
         with place.open("xb") as file:  # never through a link that stands there
             file.write(data)

@@ -35,9 +35,9 @@ def preview(
 ) -> None:
     """Tell what new facts would change, per channel; nothing is put in force by it."""
     storage = open_storage(file)
-    told = told_in(storage)
-    new = new_facts(storage, told, facts or [], file)
-    found = foresight(storage, told, new)
+    reported = told_in(storage)
+    new = new_facts(storage, reported, facts or [], file)
+    found = foresight(storage, reported, new)
     pictures = write_plots(plot, found.channels) if plot is not None else []
     if json:
         show_json(_told(new, found, pictures))

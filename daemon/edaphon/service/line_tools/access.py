@@ -11,8 +11,8 @@ from edaphon.facts import Knowledge
 from edaphon.journal import Journal, JournalBusy
 from edaphon.service.line_tools.line import BenchLine, own_line
 from edaphon.service.line_tools.verbs import LONGEST_S, Bench
-from edaphon.service.socket import DaemonOff, DaemonRefuses, DaemonSilent, ask
 from edaphon.storage.access import Storage, fail
+from edaphon.storage.client import DaemonOff, DaemonRefuses, DaemonSilent, ask
 from edaphon.storage.owner import as_owner
 from edaphon_drivers.talk import Timing
 
@@ -40,7 +40,7 @@ def bench_of(service: "Service") -> Bench:
         )
 
     def listening(path: str) -> str | None:
-        return service.trouble.get(path, "") if path in inlets.streams else None
+        return service.problem.get(path, "") if path in inlets.streams else None
 
     def knowledge() -> Knowledge:
         return service.deriver.knowledge

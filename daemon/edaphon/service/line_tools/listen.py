@@ -15,8 +15,8 @@ from edaphon.acquire.stream import CHUNK_S, Chunk
 from edaphon.config import Configuration, HeardSource
 from edaphon.journal import Entry, Journal, Kind, Purpose
 from edaphon.model import EntryId
-from edaphon.service.socket import DaemonRefuses
 from edaphon.service.wiring import link_opener
+from edaphon.storage.client import DaemonRefuses
 from edaphon_drivers.ascii.engine import decode_stream, line_end, start_commands
 from edaphon_drivers.faults import Fault, Garbled, LinkDown
 from edaphon_drivers.payloads import pack_exchange, unpack_exchange
@@ -46,10 +46,10 @@ class Ear:
         """Lines with the readings in them; raises DaemonRefuses."""
         source = next((s for s in _heard(self.config) if s.bus == bus), None)
         path = source.path if source else f"{bus}/term"
-        trouble = self.listening(path)
-        if trouble:
-            raise DaemonRefuses(trouble)
-        if source is None or trouble is None:
+        problem = self.listening(path)
+        if problem:
+            raise DaemonRefuses(problem)
+        if source is None or problem is None:
             entry = self._listen(bus, source, path, seconds or _usual_s(source))
         else:
             entry = self._from_service(source, seconds)

@@ -37,7 +37,7 @@ from edaphon.journal import Journal, Kind, Purpose
 from edaphon.people import own_account
 from edaphon.service.line_tools.line import BenchLine, not_asked
 from edaphon.service.line_tools.listen import Ear
-from edaphon.service.socket import DaemonRefuses
+from edaphon.storage.client import DaemonRefuses
 from edaphon_drivers import sdi12
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer
@@ -188,8 +188,8 @@ class Bench:
         }
 
     def _on_contradictions(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        told = {str(path): str(serial) for path, serial in request["told"].items()}
-        found = contradictions(told, self._knowledge(), self._keeper.now_ns())
+        reported = {str(path): str(serial) for path, serial in request["reported"].items()}
+        found = contradictions(reported, self._knowledge(), self._keeper.now_ns())
         rows = [{**one._asdict(), "words": one.words} for one in found]
         return {"rows": rows, "explanations": explanations(found)}
 
@@ -200,10 +200,10 @@ class Bench:
         path = str(request["source"])
         source, line = self._scheduled(path)
         identity = self._identity(line, source)
-        said: list[Turn] = []
+        stated: list[Turn] = []
         spoken = engine(source.sheet.engine)
         asking = replace(source.asking, concurrent=False)
-        talk = noted(spoken.measure(source.address, source.sheet, asking), said)
+        talk = noted(spoken.measure(source.address, source.sheet, asking), stated)
         busy = partial(line.busy, source.address)
         finished = self._held(line, when_free(busy, source.through(talk)), LONGEST_S - 20)
         if finished.fault is None:
@@ -218,7 +218,7 @@ class Bench:
         return {
             "model": source.sheet.model,
             "identity": _identity_row(identity),
-            "turns": [[turn.sent, turn.data.hex()] for turn in said],
+            "turns": [[turn.sent, turn.data.hex()] for turn in stated],
             "cause": fault.cause if fault else "",
             "fault": str(fault or ""),
             "readings": [[r.quantity, r.number, r.unit, str(r.status)] for r in readings],

@@ -46,9 +46,9 @@ class Codes:
             rows: _Rows = {}
             for row in sorted(failed.items()):
                 rows[row] = known[row] if row in known else self._status(deployment, *row)
-            said = [(row[0], s) for row, s in rows.items() if s is not Status.INVALID]
-            last = said[-1][1] if said else None
-            found = tuple(time_ns for time_ns, _ in said), last.value if last else ""
+            stated = [(row[0], s) for row, s in rows.items() if s is not Status.INVALID]
+            last = stated[-1][1] if stated else None
+            found = tuple(time_ns for time_ns, _ in stated), last.value if last else ""
             self._known[deployment.channel], self._said[deployment.channel] = rows, found
         return self._said[deployment.channel]
 

@@ -4,15 +4,15 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from edaphon.alerts.look import ChannelNow, SinkNow, Situation, Supply
 from edaphon.alerts.model import Node, NodeKind
-from edaphon.alerts.situation import ChannelNow, SinkNow, Situation, Supply
 from edaphon.config import LorawanSource
 from edaphon.derive.lost_facts import doubt_words
 from edaphon.facts import Knowledge
 from edaphon.facts.model import Deployment
 from edaphon.facts.swaps import contradictions
 from edaphon.journal import DamagedRow
-from edaphon.journal.losses import open_losses
+from edaphon.journal.salvage import open_losses
 from edaphon.model import EntryId
 from edaphon.service.watching.codes import Codes
 from edaphon.service.watching.pauses import pauses, slowed
@@ -90,7 +90,7 @@ class Watcher:
             listening_ns=service.clock.mono_ns() - service.since_mono_ns,
             disk_full=room.full,
             disk_days=room.days,
-            journal_fails=str(service.journal.fault or "") if service.journal.in_trouble else "",
+            journal_fails=str(service.journal.fault or "") if service.journal.is_failing else "",
             losses=tuple(_losses(service)),
             floods=dict(_floods(service, now_ns)),
         )
@@ -216,13 +216,13 @@ def _floods(service: "Service", now_ns: int) -> Iterator[tuple[str, tuple[int, i
 
 def _down(service: "Service") -> dict[str, str]:
     """Ports and brokers that can't be used, and why."""
-    inlets, trouble = service.inlets, service.trouble
+    inlets, problem = service.inlets, service.problem
     found = {f"bus {name}": bus.lost for name, bus in inlets.buses.items() if bus.lost}
     for path in inlets.streams:
-        if why := trouble.get(path):
+        if why := problem.get(path):
             found[f"bus {path.partition('/')[0]}"] = why
     for name in service.config.brokers:
-        if why := trouble.get(f"broker {name}", trouble.get(f"start of broker {name}", "")):
+        if why := problem.get(f"broker {name}", problem.get(f"start of broker {name}", "")):
             found[f"broker {name}"] = why
     return found
 
@@ -233,7 +233,7 @@ def _wrong_sensors(
     state = service.deriver.state
     answers = {s.path: state.serials.get(s.path, "") for s in service.config.sources}
     found = contradictions(answers, knowledge, now_ns, state.told_ns)
-    return {node_id(NodeKind.SOURCE, one.path): (one.told, one.expected) for one in found}
+    return {node_id(NodeKind.SOURCE, one.path): (one.reported, one.expected) for one in found}
 
 
 def _calibrations_end(service: "Service", now_ns: int) -> dict[str, int]:

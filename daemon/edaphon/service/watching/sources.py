@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from edaphon.alerts.look import SourceNow
 from edaphon.alerts.model import NodeKind
-from edaphon.alerts.situation import SourceNow
 from edaphon.config import FileSource, HeardSource, LorawanSource, ScheduledSource
 from edaphon.config.sources import Source
-from edaphon.service.source_state import CHUNK_NS, Heard
+from edaphon.service.source_state import CHUNK_NS, Received
 from edaphon.service.watching.tree import node_id
 from edaphon.service.watching.uplinks import Uplinks
 
@@ -24,7 +24,7 @@ def interval_of(source: Source) -> int | None:
     return source.expect_ns
 
 
-def source_times(service: "Service", source: Source) -> Heard:
+def source_times(service: "Service", source: Source) -> Received:
     """While the clock is not known monotonic time is compared: the wall clock may be years off."""
     interval = interval_of(source)
     collects = CHUNK_NS if isinstance(source, HeardSource) else 0
@@ -32,11 +32,11 @@ def source_times(service: "Service", source: Source) -> Heard:
         last = service.deriver.state.seen.get(source.path)
         now = service.clock.wall_ns()
         alive_ns = service.clock.mono_ns() - service.since_mono_ns
-        return Heard(last, now, interval, collects, alive_ns=alive_ns)
+        return Received(last, now, interval, collects, alive_ns=alive_ns)
     names = source.path, source.path.partition("/")[0]  # a broker's records have its own name
     found = [service.deriver.held_last_ns(service.keeper.boot, name) for name in names]
     last = max((ns for ns in found if ns is not None), default=None)
-    return Heard(last, service.clock.mono_ns(), interval, collects, held=last is not None)
+    return Received(last, service.clock.mono_ns(), interval, collects, held=last is not None)
 
 
 def sources_now(service: "Service", uplinks: Uplinks) -> Iterator[SourceNow]:
@@ -57,7 +57,7 @@ def sources_now(service: "Service", uplinks: Uplinks) -> Iterator[SourceNow]:
         )
 
 
-def _age_ns(service: "Service", found: Heard) -> int:
+def _age_ns(service: "Service", found: Received) -> int:
     """What passed while the service was off was not the source's silence."""
     listening_ns = service.clock.mono_ns() - service.since_mono_ns
     if found.last_ns is None:
@@ -68,7 +68,7 @@ def _age_ns(service: "Service", found: Heard) -> int:
 def _behind_ns(service: "Service") -> int:
     """By how much the deriver's newest entry is older than now, while it has more to do."""
     journal, position = service.journal, service.deriver.position
-    if journal.in_trouble:
+    if journal.is_failing:
         return 2**62
     if journal.last is None or position == journal.last or not service.deriver.hurried:
         return 0
@@ -83,5 +83,5 @@ def _detail(service: "Service", source: Source) -> str:
         account = sampler.accounts[source.path] if sampler is not None else None
         return account.gap.cause if account is not None and account.gap is not None else ""
     if isinstance(source, FileSource | HeardSource):
-        return service.trouble.get(source.path, "")
+        return service.problem.get(source.path, "")
     return ""

@@ -25,10 +25,9 @@ from tests.daemon.alerts.receivers.servers import (
     fake_server,
 )
 
-from edaphon.alerts.message import Later, Occasion, Refused
+from edaphon.alerts.model import Later, Occasion, Refused
 from edaphon.alerts.receivers import webhook
-from edaphon.alerts.receivers.fields import FIELDS, encoded, filled_json
-from edaphon.alerts.receivers.templates import TEMPLATES
+from edaphon.alerts.receivers.templates import FIELDS, TEMPLATES, encoded, filled_json
 from edaphon.network.requests import Answer
 
 PLAIN = "{title} {text}"
@@ -184,8 +183,8 @@ def test_a_token_is_hidden_as_the_address_spells_it_too(tmp_path: Path) -> None:
 
 def test_no_secret_shows_though_the_server_repeats_them_all(tmp_path: Path) -> None:
     def echo(asked: Asked) -> tuple[int, dict[str, str], bytes]:
-        said = json.dumps([asked.path, unquote(asked.path), asked.headers, asked.body.decode()])
-        return 400, {}, said.encode()
+        stated = json.dumps([asked.path, unquote(asked.path), asked.headers, asked.body.decode()])
+        return 400, {}, stated.encode()
 
     with fake_server(echo) as server:
         hidden = receiver(

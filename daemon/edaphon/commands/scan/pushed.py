@@ -39,11 +39,11 @@ class _Heard:
 
 def broker_rows(config: Configuration, journal: Path, name: str) -> dict[str, Any]:
     """Devices or topics with count and time of the last message; proposals for unknown ones."""
-    heard: dict[str, _Heard] = {}
+    received: dict[str, _Heard] = {}
     discovered: dict[tuple[str, str], Discovered] = {}
     for received_ns, message in _messages(journal, name):
         for place, data in _places(config.brokers[name].envelope, message):
-            heard.setdefault(place, _Heard()).take(received_ns, data)
+            received.setdefault(place, _Heard()).take(received_ns, data)
         if found := _discovery(message):
             discovered[found.state_topic, found.unique_id or found.name] = found
     own = _own(config, name)
@@ -54,14 +54,14 @@ def broker_rows(config: Configuration, journal: Path, name: str) -> dict[str, An
             "last_ns": one.last_ns,
             "state": "ok" if place in own else "unknown",
         }
-        for place, one in sorted(heard.items())
+        for place, one in sorted(received.items())
     ]
     rows += [
         {"place": place, "n": 0, "last_ns": None, "state": "not heard"}
-        for place in sorted(own - heard.keys())
+        for place in sorted(own - received.keys())
     ]
     announced = {one.state_topic for one in discovered.values()}
-    unknown = {p: one for p, one in heard.items() if p not in own and p not in announced}
+    unknown = {p: one for p, one in received.items() if p not in own and p not in announced}
     proposals = [*_announced(config, name, discovered.values(), own)]
     proposals += [_proposal(config, name, place, one.data) for place, one in unknown.items()]
     return {"name": name, "rows": rows, "proposals": proposals, "lines": _lines(name, rows)}
@@ -162,8 +162,8 @@ def _proposal(config: Configuration, name: str, place: str, data: bytes) -> str:
         return "\n".join(["[[source]]", f'broker = "{name}"', f"dev_eui = {_text(place)}",
                           'model = "?"  # the model sheet of this device'])  # fmt: skip
     numbers = [f"{path} = {number}" for path, number in _numbers(data)][:_MOST_NUMBERS]
-    said = f"# numbers in it: {', '.join(numbers)}" if numbers else "# no numbers in it by name"
-    return "\n".join([*_head(name, place), said])
+    stated = f"# numbers in it: {', '.join(numbers)}" if numbers else "# no numbers in it by name"
+    return "\n".join([*_head(name, place), stated])
 
 
 def _head(name: str, topic: str) -> list[str]:
