@@ -47,8 +47,8 @@ from edaphon.config import (
     Web,
 )
 from edaphon.facts.model import KINDS, Calibration, SecondInput
-from edaphon.written.models import toml_text
-from edaphon.written.values import duration_text
+from edaphon.toml_input.models import toml_text
+from edaphon.toml_input.values import duration_text
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.physics import PHYSICS
 from edaphon_calibration.ucum import to_ucum
@@ -174,8 +174,8 @@ def _instruments() -> Iterator[str]:
     sheets = [load_sheet(name) for name in model_names()]
     sure = [sheet for sheet in sheets if sheet.checked != UNVERIFIED]
     checks = Counter(sheet.checked for sheet in sure)
-    told = ", ".join(f"{n} by a {check}" for check, n in sorted(checks.items()))
-    yield f"{len(sure)} model sheets are confirmed: {told}.\n"
+    reported = ", ".join(f"{n} by a {check}" for check, n in sorted(checks.items()))
+    yield f"{len(sure)} model sheets are confirmed: {reported}.\n"
     for engine, title in REACHED.items():
         yield from _sheets(f"## {title}", [s for s in sure if s.engine == engine])
     unsure = [sheet for sheet in sheets if sheet.checked == UNVERIFIED]
@@ -268,8 +268,8 @@ def _tables() -> Iterator[str]:
     yield "## Facts\n"
     for name, fact in KINDS.items():
         yield from _section(f"[[{name}]]", (fact.__doc__ or "").split("\n")[0], fact)
-    beside = (SecondInput.__doc__ or "").split("\n")[0]
-    yield from _section("second = { ... } of a calibration", beside, SecondInput)
+    second_input = (SecondInput.__doc__ or "").split("\n")[0]
+    yield from _section("second = { ... } of a calibration", second_input, SecondInput)
 
 
 def _section(title: str, what: str, model: type[BaseModel]) -> Iterator[str]:
@@ -287,8 +287,8 @@ def _section(title: str, what: str, model: type[BaseModel]) -> Iterator[str]:
 def _row(key: str, info: FieldInfo) -> str:
     example = f"`{toml_text(info.examples[0])}`" if info.examples else ""
     choices = ", ".join(f"`{toml_text(c)}`" for c in _choices(info.annotation))
-    said = (info.description or "") + (f" ({choices})" if choices else "")
-    return f"| `{key}` | {_need(info)} | {said} | {example} |".replace("  ", " ")
+    stated = (info.description or "") + (f" ({choices})" if choices else "")
+    return f"| `{key}` | {_need(info)} | {stated} | {example} |".replace("  ", " ")
 
 
 def _need(info: FieldInfo) -> str:

@@ -132,7 +132,7 @@ class FakeInflux:
             return self._answered(dict(parse_qsl(request.body.decode()))["q"])
         lines = [line for line in request.body.decode().split("\n") if line]
         before = dict(self.points) if self.without_data else {}
-        wrong = [said for line in lines if (said := self._store(line))]
+        wrong = [stated for line in lines if (stated := self._store(line))]
         if wrong and self.without_data:
             self.points = before
         return self._told(wrong)
@@ -160,8 +160,8 @@ class FakeInflux:
             parsed = parse_line(line)
         except LineFormatError as error:
             return f"unable to parse '{line}': {error}"
-        if said := self.refuse(parsed) or self._conflict(parsed):
-            return said
+        if stated := self.refuse(parsed) or self._conflict(parsed):
+            return stated
         tags = tuple(sorted(parsed["tags"].items()))
         point = (parsed["measurement"], tags, parsed["time"])
         if self.version == 3:
@@ -224,7 +224,7 @@ class FakeInflux:
             return Play(422, body=orjson.dumps({"code": "unprocessable entity", "message": text}))
         if self.without_data:
             return Play(400, body=orjson.dumps({"error": f"{wrong[0]}; nothing was stored"}))
-        data = [{"error_message": said, "line_number": 1} for said in wrong[:100]]
+        data = [{"error_message": stated, "line_number": 1} for stated in wrong[:100]]
         text = "partial write of line protocol occurred"
         return Play(400, body=orjson.dumps({"error": text, "data": data}))
 

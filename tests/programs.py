@@ -98,8 +98,8 @@ def _run(*words: str, cwd: Path | None = None) -> str:
     except FileNotFoundError:
         raise Missing(f"no {words[0]}: fetching works on Debian and Ubuntu only") from None
     except subprocess.SubprocessError as error:
-        said = str(getattr(error, "stderr", "") or error).strip().splitlines()[-1:]
-        raise Missing(f"{' '.join(words[:2])} failed: {said}; is apt-get update due?") from None
+        stated = str(getattr(error, "stderr", "") or error).strip().splitlines()[-1:]
+        raise Missing(f"{' '.join(words[:2])} failed: {stated}; is apt-get update due?") from None
     return done.stdout
 
 

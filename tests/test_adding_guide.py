@@ -17,11 +17,11 @@ from tests.documents import ROOT
 from edaphon.commands import main
 from edaphon.commands.check import examine
 from edaphon.config import Configuration, HeardSource, ScheduledSource, Source
-from edaphon.derive.sources import Sources
+from edaphon.derive.decode import Sources
 from edaphon.journal import Entry, Kind
-from edaphon_drivers.ascii import troubles as ascii_keys
+from edaphon_drivers.ascii import problems as ascii_keys
 from edaphon_drivers.engines import engine, sheet_troubles
-from edaphon_drivers.files import troubles as file_keys
+from edaphon_drivers.files import problems as file_keys
 from edaphon_drivers.lorawan import codec_names
 from edaphon_drivers.modbus import table as modbus_keys
 from edaphon_drivers.payloads import Piece, Turn, pack_exchange, pack_message, pack_piece
@@ -49,9 +49,11 @@ class Example(NamedTuple):
 def example(name: str) -> Example:
     text = re.split(r"^#+ |^<!-- example", PAGE.split(f"<!-- example: {name} -->\n")[1], flags=re.M)
     blocks = BLOCK.findall(text[0])
-    told = {kind: [body for k, body in blocks if k == kind] for kind in ("toml", "js", "")}
+    reported = {kind: [body for k, body in blocks if k == kind] for kind in ("toml", "js", "")}
     commands = re.findall(r"^    edaphon (decode .*)$", text[0], re.MULTILINE)
-    return Example("\n".join(told["toml"]), "".join(told["js"]), tuple(told[""]), tuple(commands))
+    return Example(
+        "\n".join(reported["toml"]), "".join(reported["js"]), tuple(reported[""]), tuple(commands)
+    )
 
 
 NAMES = re.findall(r"^<!-- example: (\w+) -->$", PAGE, re.MULTILINE)
@@ -59,12 +61,12 @@ WHOLE = [name for name in NAMES if name != "sheet"]  # that one is a sheet, no c
 
 
 def configured(name: str, folder: Path) -> Configuration:
-    file, told = folder / "edaphon.toml", example(name)
-    (folder / "acme.js").write_text(told.script, "utf-8")
+    file, reported = folder / "edaphon.toml", example(name)
+    (folder / "acme.js").write_text(reported.script, "utf-8")
     box = "" if name == "smallest" else BOX
-    file.write_text(box + told.toml.replace("/etc/edaphon/codecs", str(folder)), "utf-8")
+    file.write_text(box + reported.toml.replace("/etc/edaphon/codecs", str(folder)), "utf-8")
     found = examine([file])
-    assert [str(complaint) for complaint in found.complaints] == []
+    assert [str(config_error) for config_error in found.config_errors] == []
     assert found.config is not None
     return found.config
 
@@ -109,12 +111,12 @@ def payload(source: Source, config: Configuration, proof: str) -> tuple[str, byt
 def test_an_example_of_the_guide_passes_check_and_its_sample_gives_its_numbers(
     name: str, tmp_path: Path
 ) -> None:
-    told, config = example(name), configured(name, tmp_path)
+    reported, config = example(name), configured(name, tmp_path)
     (source,) = config.sources
     codec = vars(source).get("codec_file")
-    sources = Sources.of(config, {str(codec): told.script})
-    assert told.proofs
-    for proof in told.proofs:
+    sources = Sources.of(config, {str(codec): reported.script})
+    assert reported.proofs
+    for proof in reported.proofs:
         place, data = payload(source, config, proof)
         decoded = sources.decode(Entry(Kind.RECORD, 0, 0, "boot", place, data))
         found = [Expected.of(reading) for reading in decoded.readings]
@@ -130,18 +132,18 @@ def test_the_guides_decode_command_says_the_same(
     capsysbinary: pytest.CaptureFixture[bytes],
 ) -> None:
     configured(name, tmp_path)
-    told = example(name)
-    sample = re.sub(r"^= .*\n", "", told.proofs[0], flags=re.MULTILINE)
+    reported = example(name)
+    sample = re.sub(r"^= .*\n", "", reported.proofs[0], flags=re.MULTILINE)
     (tmp_path / "sample").write_text(re.sub(r"^\S+: (?={)", "", sample), "utf-8")
     monkeypatch.chdir(tmp_path)
-    (command,) = told.commands
+    (command,) = reported.commands
     with suppress(SystemExit):
         main([*shlex.split(command), "--json"])
-    said, complained = capsysbinary.readouterr()
+    stated, complained = capsysbinary.readouterr()
     assert complained == b""
-    rows = [row for row in json.loads(said) if "factory" not in row]
+    rows = [row for row in json.loads(stated) if "factory" not in row]
     found = [Expected(r["quantity"], r["value"], r["unit"], r["status"]) for r in rows]
-    assert found == list(transcript(told.proofs[0]).expected)
+    assert found == list(transcript(reported.proofs[0]).expected)
 
 
 def test_decode_prints_what_the_guide_shows(
@@ -160,10 +162,10 @@ def test_an_example_with_the_hints_for_the_missing_tables_pasted_before_it_passe
 ) -> None:
     file, text = tmp_path / "edaphon.toml", example("ascii").toml
     file.write_text(text, "utf-8")
-    hints = [str(c).partition("at the top of the file: ")[2] for c in examine([file]).complaints]
+    hints = [str(c).partition("at the top of the file: ")[2] for c in examine([file]).config_errors]
     file.write_text("\n".join([*hints, text]), "utf-8")
     assert len(hints) == 3
-    assert examine([file]).complaints == ()
+    assert examine([file]).config_errors == ()
 
 
 @pytest.mark.parametrize("name", ["smallest", "ascii", "sdi12", "modbus"])

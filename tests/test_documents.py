@@ -25,8 +25,8 @@ DECISIONS = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
 SECRETS = ("EDAPHON_TTN_KEY", "EDAPHON_INFLUX_TOKEN")
 
 
-def complaints(*files: Path) -> list[str]:
-    return [str(c) for c in examine(files).complaints]
+def config_errors(*files: Path) -> list[str]:
+    return [str(c) for c in examine(files).config_errors]
 
 
 def test_the_generated_parts_of_the_docs_are_in_step() -> None:
@@ -63,7 +63,7 @@ def test_the_readmes_plot_passes_check(tmp_path: Path) -> None:
     assert found is not None
     file = tmp_path / "edaphon.toml"
     file.write_text(found[1], "utf-8")
-    assert complaints(file) == []
+    assert config_errors(file) == []
 
 
 def test_the_technicians_exchange_of_a_probe_passes_check(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_the_technicians_exchange_of_a_probe_passes_check(tmp_path: Path) -> Non
     config.write_text(readme.split("```toml\n")[1].split("```")[0], "utf-8")
     exchange = page.split("## A probe is exchanged")[1].split("```toml\n")[1].split("```")[0]
     facts.write_text(exchange, "utf-8")
-    assert complaints(config, facts) == []
+    assert config_errors(config, facts) == []
 
 
 def test_the_technicians_lines_of_every_kind_pass_check_together(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_the_technicians_lines_of_every_kind_pass_check_together(tmp_path: Path)
     box = '[logger]\nid = "l1"\n[site]\nid = "s1"\n[storage]\nfolder = "/var/lib/edaphon"\n'
     file = tmp_path / "edaphon.toml"
     file.write_text(box + "".join(lines), "utf-8")
-    assert complaints(file) == []
+    assert config_errors(file) == []
     kinds = set(get_args(Bus.model_fields["kind"].annotation))
     assert {kind for kind in kinds if f'kind = "{kind}"' in "".join(lines)} == kinds
 
@@ -102,7 +102,7 @@ def test_the_shipped_examples_pass_check(monkeypatch: pytest.MonkeyPatch) -> Non
     folders = [p for p in (ROOT / "deploy" / "examples").iterdir() if p.is_dir()]
     assert folders
     for folder in folders:
-        assert complaints(folder / "edaphon.toml", folder / "facts") == []
+        assert config_errors(folder / "edaphon.toml", folder / "facts") == []
 
 
 def test_the_example_of_a_chamber_plot_has_a_source_of_every_kind_and_each_feeds_a_channel(
@@ -134,7 +134,7 @@ def test_the_example_of_init_passes_check_with_every_line_taken_in(
     assert whole.count("\n[[source]]") == 3
     file = tmp_path / "edaphon.toml"
     file.write_text(whole, "utf-8")
-    assert complaints(file) == []
+    assert config_errors(file) == []
 
 
 def test_the_changelog_knows_the_version() -> None:
@@ -147,8 +147,8 @@ def test_the_version_stands_in_one_place_only() -> None:
 
 
 def test_links_between_the_papers_lead_somewhere() -> None:
-    papers = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
-    for paper in papers:
+    evidence = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    for paper in evidence:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", paper.read_text("utf-8")):
             assert (paper.parent / target).exists(), f"{paper.name}: {target}"
 

@@ -14,7 +14,7 @@ from tests.programs import Influx1
 
 from edaphon.clock import SystemClock
 from edaphon.journal import StateFile
-from edaphon.nouns import Channel, Observations
+from edaphon.model import Channel, Observations
 from edaphon.series import DAY_NS, Series
 from edaphon.sinks.delivery import Delivery
 from edaphon.sinks.feed import SeriesFeed

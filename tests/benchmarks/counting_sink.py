@@ -16,7 +16,7 @@ import orjson
 NO_CONTENT = b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"
 
 
-class Heard:
+class Received:
     """Bodies with the time they were there."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Heard:
         }
 
 
-def serve(connection: socket.socket, heard: Heard) -> None:
+def serve(connection: socket.socket, received: Received) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with connection, connection.makefile("rb") as come:
         while line := come.readline():
@@ -59,28 +59,28 @@ def serve(connection: socket.socket, heard: Heard) -> None:
                     length = int(value)
             body = come.read(length)
             if line.startswith(b"POST"):
-                heard.take(body)
+                received.take(body)
                 connection.sendall(NO_CONTENT)
             else:
-                connection.sendall(answer(line, heard))
+                connection.sendall(answer(line, received))
 
 
-def answer(line: bytes, heard: Heard) -> bytes:
+def answer(line: bytes, received: Received) -> bytes:
     path = line.split()[1]
-    said = {"lines": heard.lines}
-    found = heard.report(b"latency" in path) if path.startswith(b"/report") else said
+    stated = {"lines": received.lines}
+    found = received.report(b"latency" in path) if path.startswith(b"/report") else stated
     body = orjson.dumps(found)
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
 
 
 def main() -> None:
-    heard = Heard()
+    received = Received()
     with socket.create_server(("127.0.0.1", 0), backlog=16) as server:
         sys.stdout.write(f"{server.getsockname()[1]}\n")
         sys.stdout.flush()
         while True:
             connection, _ = server.accept()
-            threading.Thread(target=serve, args=(connection, heard), daemon=True).start()
+            threading.Thread(target=serve, args=(connection, received), daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from tests.benchmarks.processes import disk_bytes
 from tests.benchmarks.publisher import payload
 
 from edaphon.clock import SystemClock
-from edaphon.journal import Entry, Journal, Kind, Sequence
+from edaphon.journal import Entry, EntryId, Journal, Kind
 from edaphon_drivers.payloads import Turn, pack_exchange, pack_message
 
 __all__ = ["TITLE", "figures"]
@@ -65,13 +65,13 @@ def _scans(journal: Journal) -> None:
 def _stream(journal: Journal) -> None:
     begun = time.monotonic()
 
-    def told(_: list[Sequence]) -> None:
+    def reported(_: list[EntryId]) -> None:
         """A message waits for this."""
 
     for i in range(RATE * SECONDS):
         time.sleep(max(0.0, begun + i / RATE - time.monotonic()))
         packed = pack_message(topic(i % 20), payload(i, 1_780_000_000_000 + i), 1, False, False)
-        journal.append([_entry("local", packed, None)], told)
+        journal.append([_entry("local", packed, None)], reported)
 
 
 def _entry(source: str, packed: bytes, slot_ns: int | None) -> Entry:

@@ -17,9 +17,9 @@ class Figure(NamedTuple):
     def row(self) -> tuple[str, str, str, str]:
         if self.yardstick is None:
             return self.what, _short(self.ours), "", ""
-        beside = f"aim {_short(self.yardstick)}" if self.aim else _short(self.yardstick)
+        second_input = f"aim {_short(self.yardstick)}" if self.aim else _short(self.yardstick)
         ratio = f"{self.ours / self.yardstick:.2f}" if self.yardstick else ""
-        return self.what, _short(self.ours), beside, ratio
+        return self.what, _short(self.ours), second_input, ratio
 
 
 def table(title: str, figures: Sequence[Figure]) -> str:

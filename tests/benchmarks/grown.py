@@ -12,7 +12,7 @@ from tests.stories.station import QUANTITIES
 
 from edaphon.journal.entry import Entry, Kind, entry_crc
 from edaphon.journal.files import OpenFile, file_numbers, file_path, seal
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 from edaphon.series.rows import DAY_NS, ROW, digest
 from edaphon.series.store import Store
 
@@ -47,7 +47,7 @@ def grow(storage: Path, readings: int) -> None:
         db.execute("DELETE FROM checkpoint WHERE name LIKE '%slot accounts'")
 
 
-def _add_records(folder: Path, readings: int, begin_ns: int) -> tuple[Sequence, int]:
+def _add_records(folder: Path, readings: int, begin_ns: int) -> tuple[EntryId, int]:
     """The place of the last record and its CRC."""
     newest = file_path(folder, file_numbers(folder)[-1])
     file = OpenFile.open(newest)
@@ -73,7 +73,7 @@ def _add_records(folder: Path, readings: int, begin_ns: int) -> tuple[Sequence, 
             db.execute("COMMIT")
         if at + n < readings:
             seal(path)
-    return Sequence(number, n), crc
+    return EntryId(number, n), crc
 
 
 def _record(file: int, n: int, begin_ns: int) -> tuple[object, ...]:
@@ -84,7 +84,7 @@ def _record(file: int, n: int, begin_ns: int) -> tuple[object, ...]:
     return n, 1, time_ns, n, 1, 2, None, 1, payload, crc, None
 
 
-def _add_blocks(storage: Path, readings: int, begin_ns: int, last: tuple[Sequence, int]) -> None:
+def _add_blocks(storage: Path, readings: int, begin_ns: int, last: tuple[EntryId, int]) -> None:
     channels = [f"node{i:02d}-{name}" for i in range(NODES) for name in QUANTITIES]
     days = max(1, readings // (len(channels) * DAY_ROWS))
     with closing(Store(storage / "series.sqlite")) as store:

@@ -12,7 +12,7 @@ from edaphon.clock import SystemClock
 from edaphon.derive import Deriver
 from edaphon.facts import fact_of, to_payload
 from edaphon.journal import Entry, Journal, JournalReader, Kind
-from edaphon.nouns import Observations
+from edaphon.model import Observations
 from edaphon.series import DAY_NS, Series
 
 __all__ = ["TITLE", "figures"]

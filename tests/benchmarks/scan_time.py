@@ -22,7 +22,7 @@ from tests.benchmarks.figures import Figure
 from edaphon.acquire.bus import Bus
 from edaphon.acquire.scanning import ANSWERS, SILENT, hold, look_sdi12, sdi12_presence
 from edaphon.clock import SystemClock
-from edaphon.commands.bench.line import BenchLine
+from edaphon.service.line_tools.line import BenchLine
 from edaphon_drivers.links.serial import SerialLink, SerialOptions
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
 from edaphon_drivers.talk import Timing

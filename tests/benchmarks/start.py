@@ -100,9 +100,9 @@ def _started(station: Station) -> tuple[float, float, float]:
 def _imports() -> "Counter[str]":
     """Microseconds that each package's own modules take to import, by its top name."""
     words = [sys.executable, "-X", "importtime", "-c", "import edaphon.commands.run"]
-    said = subprocess.run(words, capture_output=True, text=True, check=True).stderr
+    stated = subprocess.run(words, capture_output=True, text=True, check=True).stderr
     own: Counter[str] = Counter()
-    for line in said.splitlines()[1:]:
+    for line in stated.splitlines()[1:]:
         times, _, name = line.removeprefix("import time:").rpartition("|")
         top = name.strip().partition(".")[0]
         own[top if top not in sys.stdlib_module_names else "standard library"] += int(

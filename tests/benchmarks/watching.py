@@ -16,7 +16,7 @@ from tests.programs import free_port
 from tests.stories.station import Station
 
 from edaphon.alerts.notifier import Notifier
-from edaphon.commands.service import Service
+from edaphon.service.service import Service
 
 __all__ = ["TITLE", "figures"]
 
@@ -45,7 +45,7 @@ def main(file: Path) -> None:
     gone = [name for name in sys.modules if name.startswith("edaphon.alerts")]
     code_mb = _code_mb(gone)
     from edaphon.commands.run import running
-    from edaphon.commands.service import Overrides
+    from edaphon.service.service import Overrides
 
     with running(file, Overrides(look_every_s=10**6)) as service:
         while not service.alerts.passes:

@@ -288,7 +288,7 @@ class Run:
             if r["value"] not in ("", "nan")
         }
 
-    def told(self):
+    def reported(self):
         texts = [
             self.command(*words)[1] + self.command(*words)[2]
             for words in (("status",), ("status", "--json"), ("verify",))
@@ -309,9 +309,9 @@ class Run:
         if kind == "flags":
             return all(int(r["flag"]) in a[1] for r in self.rows(a[0])) and bool(self.rows(a[0]))
         if kind == "status":
-            return bool(re.search(a[0], self.told(), re.I))
+            return bool(re.search(a[0], self.reported(), re.I))
         if kind == "notstatus":
-            return not re.search(a[0], self.told(), re.I)
+            return not re.search(a[0], self.reported(), re.I)
         if kind == "decode":
             return bool(re.search(a[0], self.decoded[1], re.I | re.M))
         if kind == "notdecode":

@@ -20,12 +20,12 @@ from tests.conformance.zoo_files import Play, Rows
 
 from edaphon.alerts.message import Message
 from edaphon.alerts.model import Incident
-from edaphon.commands.service import Overrides, Service
 from edaphon.config import read_config
 from edaphon.facts import read_facts
 from edaphon.journal import Kind
-from edaphon.nouns import Sequence
-from edaphon.written import read_document
+from edaphon.model import EntryId
+from edaphon.service.service import Overrides, Service
+from edaphon.toml_input import read_document
 from edaphon_calibration.flags import Flag
 from edaphon_drivers.payloads import pack_message
 
@@ -64,7 +64,7 @@ class StillService(Service):
     def _start_housekeeping(self) -> None:
         pass
 
-    def _wait_derived(self, place: Sequence) -> None:
+    def _wait_derived(self, place: EntryId) -> None:
         self.derive()
 
     def derive(self) -> None:
@@ -173,7 +173,7 @@ class ZooStation:
         with (
             _quiet(),
             patch("edaphon.journal.writer.QUIET_S", 0.0),  # each row is waited for
-            patch("edaphon.commands.watching.alerting.receiver_of", lambda *_: self.receiver),
+            patch("edaphon.service.watching.alerting.receiver_of", lambda *_: self.receiver),
         ):
             yield from self._started()
 

@@ -15,7 +15,7 @@ from tests.documents import ROOT
 from edaphon import printer
 from edaphon.alerts.message import Message, Occasion
 from edaphon.alerts.model import Severity
-from edaphon.commands.control import ControlServer, ask
+from edaphon.service.socket import ControlServer, ask
 
 ACTING = [
     "\x00", "\x07", "\x08", "\r", "\x0b", "\x1b", "\x7f", "\x85", "\x9b", "\x9d",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edaphon.commands.run import running
-from edaphon.commands.service import Overrides
+from edaphon.service.service import Overrides
 from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttLink, MqttOptions
 
 

@@ -112,7 +112,7 @@ def instant(n: float) -> str:
     return datetime.fromtimestamp(START_NS // 10**9 + round(n * 8 * 3600), UTC).isoformat()
 
 
-def said(probe: str, n: int) -> tuple[str, str]:
+def stated(probe: str, n: int) -> tuple[str, str]:
     """(counts, temperature) of a probe at a slot; the last digit of each tells which it was."""
     own = "ABC".index(probe) + 1
     counts = f"+{2210 + 90 * (own % 3) + 37 * n % 101}.{n % 9}{own}"
@@ -130,7 +130,7 @@ def hanging(address: str, n: int) -> str:
 def answer(address: str, n: int) -> tuple[str, ...]:
     """What the probe there says to aM!; nothing: it is silent."""
     probe = hanging(address, n)
-    return (*said(probe, n), "+12") if probe else ()
+    return (*stated(probe, n), "+12") if probe else ()
 
 
 def feeding(depth: str, n: int, belief: Belief) -> tuple[str, str] | None:

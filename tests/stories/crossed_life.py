@@ -32,8 +32,8 @@ from tests.stories.station import Station
 
 from edaphon.acquire.slots import Instants
 from edaphon.commands.run import running
-from edaphon.commands.service import Overrides, Service
 from edaphon.journal import read_only
+from edaphon.service.service import Overrides, Service
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
 from edaphon_drivers.talk import Timing
 
@@ -55,7 +55,7 @@ ASKED: dict[Belief, list[tuple[str, int]]] = {
 class Moment(NamedTuple):
     """What people and InfluxDB saw while something was believed."""
 
-    trouble: list[str]
+    problem: list[str]
     printed: Mapping[str, str]  # by `edaphon query`
     points: Mapping[str, Mapping[int, Point]]
     points_in_all: int
@@ -130,7 +130,7 @@ class Story:
             self._recorded(service, records)
             self.settle()
             yield
-            assert service.trouble == {}
+            assert service.problem == {}
 
     def _recorded(self, service: Service, records: int) -> None:
         wait_until(lambda: service.inlets.taken >= records, "the last record", within_s=90)

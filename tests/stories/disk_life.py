@@ -21,12 +21,14 @@ import orjson
 import typer
 
 from edaphon.clock import SystemClock
-from edaphon.commands import control, disk, rebuild, verify
-from edaphon.commands.desk import Desk
+from edaphon.commands import rebuild, verify
 from edaphon.commands.run import running
-from edaphon.commands.service import Service
 from edaphon.databases import StorageFault, explained
 from edaphon.journal import Entry, Kind, files, journal, read_only
+from edaphon.service import disk
+from edaphon.service import socket as control
+from edaphon.service.requests import Requests
+from edaphon.service.service import Service
 from edaphon_drivers.payloads import pack_message
 
 TOPIC = "plot/n1"
@@ -121,7 +123,7 @@ def check(station: Path, acknowledged: list[int]) -> dict[str, Any]:
     with running(station / "edaphon.toml") as made:
         found["start_s"] = time.monotonic() - begun
         derived(made)
-        found["trouble"] = list(made.trouble.values())
+        found["trouble"] = list(made.problem.values())
     if found["start_s"] > START_S:
         wrong.append(f"a start of {found['start_s']:.0f} s")
     ledgers = orjson.loads(_printed(lambda: verify.verify(_file(station), json=True)))
@@ -234,7 +236,7 @@ def _status_again(socket: Path) -> None:
 
 def made_status(made: Service) -> Any:
     try:
-        return Desk(made).answer({"verb": "status"})
+        return Requests(made).answer({"verb": "status"})
     except sqlite3.Error as error:  # the socket answers with these words
         return {"trouble": [explained(error, made.layout.control)]}
 
@@ -257,7 +259,7 @@ def serve() -> None:
         if "kinds" in case:
             found = _forked(lambda at=station, each=case: refused(at, each))
         known = found.get("acknowledged", [])
-        checked = _forked(lambda at=station, told=known: check(at, told))
+        checked = _forked(lambda at=station, reported=known: check(at, reported))
         wrong = [*found["wrong"], *checked["wrong"]]
         print(orjson.dumps({**checked, **found, "wrong": wrong}).decode(), flush=True)
 

@@ -212,18 +212,18 @@ def cuts(log: Path, root: Path, states: int, seed: str) -> Iterator[Cut]:
     each = -(-states * 5 // (4 * len(done)))  # some will be the same
     step = max(1, len(done) * 4 // (states * 5))
     chance, disk = random.Random(seed), Disk(str(root))
-    told, seen = list[int](), set[int]()
+    reported, seen = list[int](), set[int]()
     for k, one in enumerate(done):
         disk.do(one)
-        told += _told(disk, one)
+        reported += _told(disk, one)
         if k % step:
             continue
         for _ in range(each):
             files = disk.after_cut(chance)
-            mark = hash((tuple(sorted(files.items(), key=lambda item: item[0])), len(told)))
+            mark = hash((tuple(sorted(files.items(), key=lambda item: item[0])), len(reported)))
             if mark not in seen:
                 seen.add(mark)
-                yield Cut(k, files, tuple(told))
+                yield Cut(k, files, tuple(reported))
 
 
 def _told(disk: Disk, one: Operation) -> list[int]:

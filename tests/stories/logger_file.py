@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edaphon.nouns import Float, Int
+from edaphon.model import Float, Int
 
 __all__ = ["COLUMNS", "expected_rows", "logger_facts", "logger_source", "peak_mb", "write_table"]
 

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from edaphon.commands import main
-from edaphon.derive import sources
+from edaphon.derive import decode as sources
 from edaphon.journal import guard
 
 STANDS_S = 0.5  # processor time, for a test

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from edaphon.commands.run import running
-from edaphon.commands.service import Overrides
 from edaphon.journal.files import OpenFile
+from edaphon.service.service import Overrides
 from edaphon_drivers.links.mqtt import Acknowledgement, MqttLink
 
 LATE_S = 3.0

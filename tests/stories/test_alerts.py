@@ -20,8 +20,8 @@ from tests.programs import Mosquitto, wait_until
 from tests.stories.load import LONG, random_of, table
 from tests.stories.station import Station, teros12_facts
 
-from edaphon.commands.control import DaemonOff
 from edaphon.journal import Kind, read_only
+from edaphon.service.socket import DaemonOff
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
 
 KILLS = 200 if LONG else 8
@@ -144,9 +144,11 @@ def test_an_adapter_pulled_is_one_message_and_a_cut_cable_another(tmp_path: Path
 @pytest.mark.timeout(120)
 def test_a_killed_logger_is_noticed_outside(tmp_path: Path) -> None:
     with FakeServer() as server, Mosquitto(tmp_path / "mosquitto") as broker:
-        heard: list[tuple[bytes, bool]] = []
+        received: list[tuple[bytes, bool]] = []
         outside = Client(CallbackAPIVersion.VERSION2)
-        outside.on_message = lambda _, __, message: heard.append((message.payload, message.retain))
+        outside.on_message = lambda _, __, message: received.append(
+            (message.payload, message.retain)
+        )
         outside.connect("127.0.0.1", broker.port)
         outside.subscribe("plots/story-1/alive", 1)
         outside.loop_start()
@@ -159,11 +161,11 @@ def test_a_killed_logger_is_noticed_outside(tmp_path: Path) -> None:
         station.start()
         try:
             wait_until(lambda: len(server.of("/ping/secret")) > 1, "two heartbeats", 30)
-            wait_until(lambda: heard, "the retained message", 30)
-            assert json.loads(heard[-1][0])["alive"] is True
+            wait_until(lambda: received, "the retained message", 30)
+            assert json.loads(received[-1][0])["alive"] is True
             station.kill()
             killed_s = time.monotonic()
-            wait_until(lambda: not json.loads(heard[-1][0])["alive"], "the last will", 30)
+            wait_until(lambda: not json.loads(received[-1][0])["alive"], "the last will", 30)
             calls = len(server.of("/ping/secret"))
             time.sleep(max(0.0, 3 - (time.monotonic() - killed_s)))
             assert len(server.of("/ping/secret")) == calls
@@ -172,17 +174,17 @@ def test_a_killed_logger_is_noticed_outside(tmp_path: Path) -> None:
             outside.loop_stop()
             outside.disconnect()
         late = Client(CallbackAPIVersion.VERSION2)
-        late.on_message = lambda _, __, message: heard.append((message.payload, message.retain))
+        late.on_message = lambda _, __, message: received.append((message.payload, message.retain))
         late.connect("127.0.0.1", broker.port)
         late.subscribe("plots/story-1/alive", 1)
         late.loop_start()
-        wait_until(lambda: heard[-1][1], "the retained will", 10)
-        assert json.loads(heard[-1][0]) == {"alive": False, "why": "lost"}
+        wait_until(lambda: received[-1][1], "the retained will", 10)
+        assert json.loads(received[-1][0]) == {"alive": False, "why": "lost"}
         station.start()
-        wait_until(lambda: json.loads(heard[-1][0])["alive"], "a sign of life again", 30)
+        wait_until(lambda: json.loads(received[-1][0])["alive"], "a sign of life again", 30)
         station.stop()
-        wait_until(lambda: not json.loads(heard[-1][0])["alive"], "the word of the stop", 10)
-        assert json.loads(heard[-1][0]) == {"alive": False, "why": "stopped"}
+        wait_until(lambda: not json.loads(received[-1][0])["alive"], "the word of the stop", 10)
+        assert json.loads(received[-1][0]) == {"alive": False, "why": "stopped"}
         late.loop_stop()
         late.disconnect()
         assert "secret" not in station.log()
@@ -287,10 +289,10 @@ def assert_each_once(events: list[dict[str, Any]], server: FakeServer, name: str
     assert sum(doubles.values()) <= KILLS, "at most one for each kill"
     opened = {e["number"]: e["due_ns"] for e in events if e["did"] == "opened"}
     assert len(opened) == sum(e["did"] == "opened" for e in events), "no number is given twice"
-    told = {number for e in own for number in e["numbers"]}
+    reported = {number for e in own for number in e["numbers"]}
     ended = {e["number"]: e["time_ns"] for e in events if e["did"] in {"resolved", "joined"}}
     due = {number for number, due_ns in opened.items() if ended.get(number, 2**63) > due_ns}
-    assert due <= told, "whatever was due came"
+    assert due <= reported, "whatever was due came"
     assert {n for o, n in came if o == "resolved"} <= ended.keys()
-    assert told, "nothing fell silent"
+    assert reported, "nothing fell silent"
     return f"{sum(came.values())}, {sum(doubles.values())}"

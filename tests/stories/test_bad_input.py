@@ -53,10 +53,10 @@ class Wire:
             asked += os.read(self._ours, 4096)
             *commands, asked = asked.split(b"!")
             for command in commands:
-                said = self.answer(command)
-                while said and not self._stop.is_set():
+                stated = self.answer(command)
+                while stated and not self._stop.is_set():
                     if select.select([], [self._ours], [], 0.05)[1]:
-                        said = said[os.write(self._ours, said[:512]) :]
+                        stated = stated[os.write(self._ours, stated[:512]) :]
 
 
 def crc(line: bytes) -> bytes:
@@ -116,11 +116,11 @@ def server(tmp_path: Path) -> Iterator[Influx1]:
 def test_a_spoilt_serial_line_gives_gaps_and_no_number(tmp_path: Path, server: Influx1) -> None:
     database = Database(server, "lines")
     wire = Wire(healthy)
-    said = [2100.0]
+    stated = [2100.0]
 
     def count() -> tuple[float, ...]:
-        said.append(said[-1] + 1)
-        return said[-1], 10.5, 100.0
+        stated.append(stated[-1] + 1)
+        return stated[-1], 10.5, 100.0
 
     neighbour = SimulatedBus([Probe("a", "14METER   TER12 312T12-2", count)], second_s=0.02)
     with wire as port:
@@ -150,7 +150,7 @@ def test_a_spoilt_serial_line_gives_gaps_and_no_number(tmp_path: Path, server: I
             neighbour.stop()
     counts = [p["raw"] for p in database.points("volumetric_water_content", "good-vwc").values()]
     assert len(counts) >= len(BAD_LINES)
-    assert counts == sorted(set(counts) & set(said)), "the neighbour's own, in order"
+    assert counts == sorted(set(counts) & set(stated)), "the neighbour's own, in order"
     bad = database.points("volumetric_water_content", "bad-vwc").values()
     assert {p["raw"] for p in bad} == {2000.0}, "only what came with its own checksum"
     log = whole_log(station)

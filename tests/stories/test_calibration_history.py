@@ -53,33 +53,33 @@ PUT_RIGHT: dict[Belief, dict[str, range]] = {
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """The plot after all that was put right, while the service still runs."""
     with Influx1(tmp_path_factory.mktemp("influx")) as server:
-        told = Story(tmp_path_factory.mktemp("station"), server)
+        reported = Story(tmp_path_factory.mktemp("station"), server)
         try:
-            with told.life(TOLD_BY):
-                told.look(Belief.FIRST)
-            with told.life(REPORTED + 1):
-                told.pass_to(REPORTED + 0.5)
-                told.learn(Belief.SWAP, facts.SWAP, "apply")
-            with told.life(N):
-                told.look(Belief.SWAP)
-                told.released = told.station.json("release", RELEASE)
-            told.pass_to(N + 300)
-            with told.life(N):
-                told.learn(Belief.CROSSED, facts.CROSSED, "apply")
-                told.look(Belief.CROSSED)
-                told.pass_to(N + 301)
-                told.learn(Belief.SOIL, facts.SOIL, "cal", "apply")
-                told.look(Belief.SOIL)
-            told.pass_to(N + 330)
-            with told.life(N):
-                told.learn(Belief.DRIFT, facts.DRIFT, "cal", "apply")
-                told.look(Belief.DRIFT)
-                told.pass_to(N + 331)
-                told.learn(Belief.CHECKED, facts.CHECKED, "cal", "apply")
-                told.look(Belief.CHECKED)
-                yield told
+            with reported.life(TOLD_BY):
+                reported.look(Belief.FIRST)
+            with reported.life(REPORTED + 1):
+                reported.pass_to(REPORTED + 0.5)
+                reported.learn(Belief.SWAP, facts.SWAP, "apply")
+            with reported.life(N):
+                reported.look(Belief.SWAP)
+                reported.released = reported.station.json("release", RELEASE)
+            reported.pass_to(N + 300)
+            with reported.life(N):
+                reported.learn(Belief.CROSSED, facts.CROSSED, "apply")
+                reported.look(Belief.CROSSED)
+                reported.pass_to(N + 301)
+                reported.learn(Belief.SOIL, facts.SOIL, "cal", "apply")
+                reported.look(Belief.SOIL)
+            reported.pass_to(N + 330)
+            with reported.life(N):
+                reported.learn(Belief.DRIFT, facts.DRIFT, "cal", "apply")
+                reported.look(Belief.DRIFT)
+                reported.pass_to(N + 331)
+                reported.learn(Belief.CHECKED, facts.CHECKED, "cal", "apply")
+                reported.look(Belief.CHECKED)
+                yield reported
         finally:
-            told.stop()
+            reported.stop()
 
 
 @pytest.mark.parametrize("belief", Belief, ids=attrgetter("name"))
@@ -136,17 +136,17 @@ def test_a_correction_changes_what_it_is_about_and_not_a_bit_beside(
 
 @pytest.mark.parametrize("belief", PUT_RIGHT, ids=attrgetter("name"))
 def test_apply_foretold_what_came(story: Story, belief: Belief) -> None:
-    told = {row["channel"]: row for row in story.foreseen[belief]["channels"]}
-    assert told.keys() == PUT_RIGHT[belief].keys()
+    reported = {row["channel"]: row for row in story.foreseen[belief]["channels"]}
+    assert reported.keys() == PUT_RIGHT[belief].keys()
     if belief is Belief.SWAP:  # three slots of which nobody looked at the values before
         return
     rows = 0
-    for channel in told:
+    for channel in reported:
         before = story.moments[Belief(belief - 1)].rows(channel)
         after = story.moments[belief].rows(channel)
         rows += sum(before[n] != after.get(n) for n in before)
         numbers = sum(_numbers(before[n]) != _numbers(after.get(n, {})) for n in before)
-        assert told[channel]["changed"] == numbers > 0
+        assert reported[channel]["changed"] == numbers > 0
     if story.foreseen[belief]["differing"] is not None:  # `cal apply` has waited and counted
         assert story.foreseen[belief]["differing"] == rows
 
@@ -208,12 +208,12 @@ def test_the_swap_is_doubted_until_it_is_reported(story: Story) -> None:
     before = story.ways[Belief.FIRST, "P1-vwc-5", SWAPPED + 4]
     words = f"the instrument said serial {SERIALS['C']}, deployed is {SERIALS['A']}"
     assert before["reasons"] == [{"flag": 3, "why": words}]
-    [trouble] = story.moments[Belief.FIRST].trouble
-    assert f"a new sensor {SERIALS['C']} stands where {SERIALS['A']} was" in trouble
+    [problem] = story.moments[Belief.FIRST].problem
+    assert f"a new sensor {SERIALS['C']} stands where {SERIALS['A']} was" in problem
     for n in (SWAPPED + 1, SWAPPED + 4):
         after = story.ways[Belief.SWAP, "P1-vwc-5", n]
         assert (after["flag"], after["reasons"]) == (1, [])
-    assert story.moments[Belief.SWAP].trouble == []
+    assert story.moments[Belief.SWAP].problem == []
 
 
 @pytest.mark.parametrize(

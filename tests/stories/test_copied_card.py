@@ -87,8 +87,8 @@ def known_by(one: Station) -> str:
     one.ask("flush")
     journal = orjson.loads((one.storage / "journal" / "origin.json").read_bytes())["journal"]
     with StateFile(one.storage) as state:
-        told = state.get("mqtt client of broker local", {})
-    return str(told["client"]) if told.get("journal") == journal else ""
+        reported = state.get("mqtt client of broker local", {})
+    return str(reported["client"]) if reported.get("journal") == journal else ""
 
 
 def on_another_machine(one: Station) -> None:

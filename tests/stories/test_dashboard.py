@@ -17,10 +17,10 @@ from tests.stories.played import IdleWatch, PlayedClock
 from tests.stories.station import Station, teros12_facts
 
 from edaphon.acquire.slots import Instants
-from edaphon.commands.control import ask
 from edaphon.commands.run import running
-from edaphon.commands.service import Overrides
-from edaphon.commands.watching import alerting
+from edaphon.service.service import Overrides
+from edaphon.service.socket import ask
+from edaphon.service.watching import alerting
 from edaphon.web import ControlView
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
 from edaphon_drivers.talk import Timing
@@ -58,7 +58,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     watch = IdleWatch(quiet_s=0.001)
     clock = PlayedClock(SLOTS, SLOTS[0] - 60 * 10**9, watch)
 
-    def said() -> tuple[str, ...]:
+    def stated() -> tuple[str, ...]:
         now = clock.wall_ns()
         if now in MISSING:
             return ("-9999", "-9999", "-9999")
@@ -69,7 +69,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
         Probe(
             address,
             f"14METER   TER12 312T12-0004187{address}",
-            values=said,
+            values=stated,
             fault=lambda _: "silent" if clock.wall_ns() in SILENT else None,
         )
         for address in "ab"

@@ -91,9 +91,9 @@ class Corrected:
     def expect_temp(self, values: Mapping[int, float | None]) -> None:
         self.expect("node-temp", "soil_temperature", values)
 
-    def expect_ec(self, own: Mapping[int, float], beside: Mapping[int, float]) -> None:
+    def expect_ec(self, own: Mapping[int, float], second_input: Mapping[int, float]) -> None:
         self.expect("node-ec", "bulk_electrical_conductivity", own)
-        self.expect("beside", "bulk_electrical_conductivity", beside)
+        self.expect("beside", "bulk_electrical_conductivity", second_input)
 
     def proved(self) -> None:
         """Both ledgers close, every number is in InfluxDB, and deriving again changes nothing."""

@@ -12,10 +12,10 @@ from tests.programs import wait_until
 from tests.stories.load import Probes, loaded_station
 from tests.stories.station import Station
 
-from edaphon.commands import service as service_module
 from edaphon.commands.run import running
-from edaphon.commands.service import Overrides, Service
 from edaphon.journal import Entry, Kind
+from edaphon.service import service as service_module
+from edaphon.service.service import Overrides, Service
 
 SECOND = 10**9
 HOUR, DAY = 3600 * SECOND, 86400 * SECOND

@@ -17,20 +17,20 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from tests.daemon.acquire.followed_files import Clock
-from tests.daemon.derive.lives import Life, Told, folders
+from tests.daemon.derive.lives import EnteredFacts, Life, folders
 from tests.daemon.derive.test_line import fact
 from tests.stories.file_reader import ABSENT, FORMS, Form, is_names, lines_of, text_of
 from tests.stories.file_watcher import Disk, Watcher
 
+from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.follow import Follower
-from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.config import read_config
 from edaphon.derive import counted_files, last_sources, meanings
-from edaphon.derive.meanings import recalled
+from edaphon.derive.fact_log import recalled
 from edaphon.journal import Journal, Kind, StateFile
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 from edaphon.series import contested
-from edaphon.written import read_document
+from edaphon.toml_input import read_document
 from edaphon_drivers.files import account as line_account
 from edaphon_drivers.files import cutting
 
@@ -110,10 +110,10 @@ class Logger:
 
     def _tell(self) -> None:
         text = TEXT.replace("FRAME", self.form.frame).replace("FOLDER", str(self.folder / "data"))
-        config, complaints = read_config(read_document("edaphon.toml", text))
-        assert config is not None, complaints
+        config, config_errors = read_config(read_document("edaphon.toml", text))
+        assert config is not None, config_errors
         self.sheet = config.sheet(config.sources[0])
-        plot = Told(config=config)
+        plot = EnteredFacts(config=config)
         table = {"file": "edaphon.toml", "sha256": "", "text": text}
         plot.add(Kind.CONFIGURATION, "", orjson.dumps(table))
         plot.learn(fact("plot", "P"))
@@ -449,7 +449,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def save(self) -> None:
-        self.logger.follower.save(self.logger.journal.last or Sequence(0, 0))
+        self.logger.follower.save(self.logger.journal.last or EntryId(0, 0))
 
     @rule(limit=st.sampled_from([1, 3, 4000]), turns=st.integers(1, 4))
     def derive(self, limit: int, turns: int) -> None:

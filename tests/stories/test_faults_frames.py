@@ -37,8 +37,8 @@ def most_wrong(family: str, frames: int) -> float:
 def test_spoilt_frames_crash_nothing_and_a_check_lets_by_what_its_width_says(
     name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    tallies, troubles = campaign(good_samples(name), FRAMES)
-    assert troubles == []
+    tallies, problems = campaign(good_samples(name), FRAMES)
+    assert problems == []
     assert sum(tally.frames for tally in tallies.values()) == FRAMES
     rows = [(family, *figures(tally)) for family, tally in sorted(tallies.items())]
     head = ("family", "models", "spoilt", "faults", "wrong", "rate", "wrong times")

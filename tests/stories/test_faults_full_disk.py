@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.daemon.commands.test_starts import said, station_of
+from tests.daemon.commands.test_starts import stated, station_of
 from tests.programs import wait_until
 from tests.stories.station import Station
 from tests.stories.test_faults_disk import fill
@@ -39,7 +39,7 @@ def stopped(tmp_path: Path, small_disk: Path) -> Station:
     station.stop()
     with Journal.open(station.storage / "journal", SystemClock()) as journal:
         for number in range(10):
-            journal.append_now(said(number))
+            journal.append_now(stated(number))
     station.start()
     station.ask("flush")
     station.stop()
@@ -80,8 +80,8 @@ def test_a_start_on_a_full_disk_says_so_and_keeps_all_once_there_is_room(
     stopped.start()
     try:
         status = stopped.json("status", codes=(1,))
-        said = [*status["trouble"], *(one["what"] for one in status["incidents"])]
-        assert any(DISK_FULL in words or words == What.DISK_FULL for words in said)
+        stated = [*status["trouble"], *(one["what"] for one in status["incidents"])]
+        assert any(DISK_FULL in words or words == What.DISK_FULL for words in stated)
         assert status["disk"]["full"]
         answers_of(stopped)
         ballast.unlink()

@@ -27,8 +27,8 @@ from tests.stories.load import (
 )
 from tests.stories.station import Station
 
-from edaphon.commands.control import DaemonOff
 from edaphon.journal import Entry, Kind, read_only
+from edaphon.service.socket import DaemonOff
 
 KILLS = int(os.environ.get("EDAPHON_KILLS", "60"))
 CHANNELS_OF_A_NODE = ("vwc", "temp", "ec")
@@ -44,7 +44,7 @@ class Lives:
 
     answered: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
-    heard: list[float] = field(default_factory=list)
+    received: list[float] = field(default_factory=list)
     probed: list[float] = field(default_factory=list)
 
     def watch(self, station: Station) -> None:
@@ -63,13 +63,13 @@ class Lives:
             for source in {_bus(e) for _, e in page if e.kind == Kind.RECORD} - seen:
                 seen.add(source)
                 took = time.monotonic() - begun
-                (self.heard if source == "local" else self.probed).append(took)
+                (self.received if source == "local" else self.probed).append(took)
             time.sleep(0.03)
 
     def rows(self) -> Iterator[tuple[object, ...]]:
         yield "start until the socket answers [s]", Spread(self.answered)
         yield "CPU until then [s]", Spread(self.cpu)
-        yield "start until a message is kept again [s]", Spread(self.heard)
+        yield "start until a message is kept again [s]", Spread(self.received)
         yield "start until a probe's answer is kept again [s]", Spread(self.probed)
 
 

@@ -57,7 +57,7 @@ class Whole:
         with running(self.station.file):
             self.usual = kinds_of(call_json(self.station, "status", codes=(0, 1))["trouble"])
             call(self.station, "verify")
-        assert all(None not in told and len(told) == 1 for told in self.after.values())
+        assert all(None not in reported and len(reported) == 1 for reported in self.after.values())
         assert len(self.after) == len(self.before) + 3 * len(fresh())
 
     def renew(self) -> None:
@@ -79,9 +79,9 @@ def lines_of(folder: Path) -> list[dict[str, Any]]:
     return [line for own in sink_lines(folder / "out").values() for line in own]
 
 
-def kinds_of(troubles: list[str]) -> set[str]:
+def kinds_of(problems: list[str]) -> set[str]:
     """By their first words: numbers change from one moment to the next."""
-    return {words.partition(":")[0] for words in troubles}
+    return {words.partition(":")[0] for words in problems}
 
 
 @pytest.fixture(scope="module")
@@ -214,14 +214,14 @@ def shown(whole: Whole, lost: bool) -> Iterator[str]:
     if not lost:
         return
     end = time.monotonic() + SHOWN_S
-    troubles: list[str] = []
+    problems: list[str] = []
     while time.monotonic() < end:
-        troubles = call_json(whole.station, "status", codes=(1,))["trouble"]
-        if kinds_of(troubles) & {"journal", "release r1"}:
+        problems = call_json(whole.station, "status", codes=(1,))["trouble"]
+        if kinds_of(problems) & {"journal", "release r1"}:
             break
         time.sleep(0.1)
     else:
-        yield f"a loss is not in status: {troubles}"
+        yield f"a loss is not in status: {problems}"
     try:
         call(whole.station, "verify", codes=(1,))
     except AssertionError:
@@ -243,8 +243,8 @@ def answered(whole: Whole) -> Iterator[str]:
 
 
 def noted(whole: Whole, when: str) -> Iterator[str]:
-    troubles = call_json(whole.station, "status", codes=(0, 1))["trouble"]
-    yield from (f"{when}: {w}" for w in troubles if w.startswith(("journal:", "release")))
+    problems = call_json(whole.station, "status", codes=(0, 1))["trouble"]
+    yield from (f"{when}: {w}" for w in problems if w.startswith(("journal:", "release")))
     end = time.monotonic() + SHOWN_S
     while True:
         try:
@@ -260,9 +260,11 @@ def noted(whole: Whole, when: str) -> Iterator[str]:
 def numbers(whole: Whole) -> Iterator[str]:
     """No point was withdrawn or got another number, and new ones are those of the twin."""
     changed: dict[str, int] = {}
-    for key, told in points(lines_of(whole.station.folder)).items():
-        if told != whole.after.get(key):
-            words = "withdrawn" if None in told else "rewritten" if key in whole.after else "new"
+    for key, reported in points(lines_of(whole.station.folder)).items():
+        if reported != whole.after.get(key):
+            words = (
+                "withdrawn" if None in reported else "rewritten" if key in whole.after else "new"
+            )
             changed[f"{key[0]} {words}"] = changed.get(f"{key[0]} {words}", 0) + 1
     yield from (f"{n} points: {words}" for words, n in changed.items())
 

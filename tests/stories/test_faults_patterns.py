@@ -154,12 +154,12 @@ def test_hostile_patterns_are_judged_at_once_and_those_taken_run_in_bounds(
         models = tomllib.loads(text)["model"]
         for stranger in strangers:
             lines = range(stranger.first, stranger.last + 1)
-            if [c for c in found.complaints if c.line in lines and c.came and c.right]:
+            if [c for c in found.config_errors if c.line in lines and c.came and c.right]:
                 refused += 1
             else:
                 sheet = parse_sheet(stranger.name, models[stranger.name] | SOURCED)
                 decoded_s.append((_decoded_s(sheet), stranger.pattern))
-        assert len(found.complaints) == len({c.line for c in found.complaints})
+        assert len(found.config_errors) == len({c.line for c in found.config_errors})
     taken = len(decoded_s)
     slowest_s, slowest = max(decoded_s)
     rows = [(f"{COUNT}", f"{refused}", f"{taken}", f"{max(checked_s):.3f}", f"{slowest_s:.3f}")]

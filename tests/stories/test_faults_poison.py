@@ -8,9 +8,9 @@ from tests.programs import free_port, wait_until
 from tests.stories.station import Station, json_node, json_node_facts
 
 from edaphon.clock import SystemClock
-from edaphon.commands.control import DaemonRefuses
 from edaphon.journal import Entry, Journal, Kind
 from edaphon.journal.guard import NAME
+from edaphon.service.socket import DaemonRefuses
 from edaphon_drivers.payloads import pack_message
 
 TOPIC = "plot/n1"

@@ -58,9 +58,9 @@ def test_the_same_cuts_of_a_journal_with_synchronous_normal_lose_what_was_acknow
 ) -> None:
     station, log = recorded(tmp_path, built_shim(tmp_path), "NORMAL")
     chosen = list(cuts(log, station.folder, 4 * TRIES_OF_NORMAL, "normal"))
-    told = [cut for cut in chosen if len(cut.acknowledged) > 20]
+    reported = [cut for cut in chosen if len(cut.acknowledged) > 20]
     chance = random.Random("normal")
-    chosen = chance.sample(told, TRIES_OF_NORMAL)
+    chosen = chance.sample(reported, TRIES_OF_NORMAL)
     lost = False
     with Lives(2) as lives:
         turns = iter(chosen)

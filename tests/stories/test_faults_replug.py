@@ -35,11 +35,11 @@ class Soil:
     once."""
 
     def __init__(self, first: int) -> None:
-        self.said = [first]
+        self.stated = [first]
 
     def __call__(self) -> tuple[float, ...]:
-        self.said.append(self.said[-1] + 1)
-        return self.said[-1], 11.5, 120
+        self.stated.append(self.stated[-1] + 1)
+        return self.stated[-1], 11.5, 120
 
 
 class Adapter:
@@ -113,17 +113,17 @@ def replug(adapter: Adapter, station: Station, soils: tuple[Soil, ...], rng: ran
     """Pulls at any moment of a measurement and between two."""
 
     def measured() -> list[int]:
-        return [len(soil.said) for soil in soils]
+        return [len(soil.stated) for soil in soils]
 
     wait_until(lambda: min(measured()) > 2, "the first measurements")
     for cycle in range(1, CYCLES + 1):
         time.sleep(rng.uniform(0, 1.2))
         adapter.pull()
-        wait_until(said(station, "is lost", cycle), "the message of the loss", 10)
+        wait_until(stated(station, "is lost", cycle), "the message of the loss", 10)
         time.sleep(rng.uniform(0.1, 2.0))
         before = measured()
         adapter.plug()
-        wait_until(said(station, "is back", cycle), "the message of the return", 10)
+        wait_until(stated(station, "is back", cycle), "the message of the return", 10)
         wait_until(
             lambda before=before: all(
                 now > old + 1 for now, old in zip(measured(), before, strict=True)
@@ -133,7 +133,7 @@ def replug(adapter: Adapter, station: Station, soils: tuple[Soil, ...], rng: ran
         )
 
 
-def said(station: Station, what: str, times: int) -> Callable[[], bool]:
+def stated(station: Station, what: str, times: int) -> Callable[[], bool]:
     return lambda: len(re.findall(f"bus line {what}", whole_log(station))) == times
 
 
@@ -145,8 +145,8 @@ def assert_one_message_each(station: Station) -> None:
     """Lost and back by turns, once each, of the bus and of each of its probes."""
     log = whole_log(station)
     assert "Traceback" not in log
-    told = re.findall(r"bus line is (lost|back)", log)
-    assert told == ["lost", "back"] * CYCLES
+    reported = re.findall(r"bus line is (lost|back)", log)
+    assert reported == ["lost", "back"] * CYCLES
     for path in PATHS:
         back = len(re.findall(f"{path} is back", log))
         lost = len(re.findall(f"{path}.*expected", log))
@@ -187,5 +187,5 @@ def assert_as_said(records: dict[int, Entry], soil: Soil) -> None:
         count, temperature, ec = decode_exchange(turns, load_sheet("meter.teros12"))
         assert (temperature.number, ec.number) == (11.5, 120)
         counts.append(count.number)
-    assert counts == sorted(set(counts) & set(soil.said)), "the probe's own, each once, in order"
+    assert counts == sorted(set(counts) & set(soil.stated)), "the probe's own, each once, in order"
     assert len(counts) > CYCLES

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.daemon.commands.test_starts import said, station_of
+from tests.daemon.commands.test_starts import stated, station_of
 from tests.stories.harms import HARMS, harms_of
 from tests.stories.load import LONG, table
 from tests.stories.station import Station
@@ -31,8 +31,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Station:
     with Journal.open(station.storage / "journal", SystemClock(), largest_bytes=60_000) as journal:
         for k in range(3):
             for number in range(300):
-                journal.append([said(1000 * k + number)])
-            journal.append_now(said(1000 * k + 999))
+                journal.append([stated(1000 * k + number)])
+            journal.append_now(stated(1000 * k + 999))
     station.start()
     config = ("--config", str(station.file))
     station.command("release", "r1", "--who", "test", *config)

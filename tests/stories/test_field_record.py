@@ -19,8 +19,8 @@ from tests.stories.station import Station, teros12_facts
 
 from edaphon.acquire.slots import Instants
 from edaphon.commands.run import running
-from edaphon.commands.service import Overrides, Service
 from edaphon.journal import Kind, read_only
+from edaphon.service.service import Overrides, Service
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
 from edaphon_drivers.talk import Timing
 
@@ -99,15 +99,15 @@ def test_a_season_of_a_plot_arrives_in_influxdb_exactly_once(tmp_path: Path) -> 
         database = Database(server, "season")
         sink = sink_table(server.url, "season", name="db")
         with played(tmp_path / "station", sink) as (station, service):
-            assert service.trouble == {}
+            assert service.problem == {}
         moisture = database.points("volumetric_water_content", "whs-vwc")
         temperature = database.points("soil_temperature", "whs-temp")
         assert list(moisture) == list(temperature) == list(RECORD)
         for time_ns, row in RECORD.items():
             assert_within(moisture[time_ns], row.moisture, COUNT)
             assert_within(temperature[time_ns], row.temperature, 0.05)
-            assert moisture[time_ns]["raw"] == said(SAID[time_ns][0])
-            assert temperature[time_ns]["raw"] == said(SAID[time_ns][1])
+            assert moisture[time_ns]["raw"] == stated(SAID[time_ns][0])
+            assert temperature[time_ns]["raw"] == stated(SAID[time_ns][1])
         assert database.count() == 2 * len(RECORD)
         assert_each_hole_is_one_gap(station)
         found = station.json("verify", "--deep")
@@ -116,7 +116,7 @@ def test_a_season_of_a_plot_arrives_in_influxdb_exactly_once(tmp_path: Path) -> 
         assert found["sinks"]["db"]["read_back"] == 2 * len(RECORD)
 
 
-def said(text: str) -> float | None:
+def stated(text: str) -> float | None:
     return None if text == MISSING else float(text)
 
 
@@ -147,7 +147,7 @@ def test_a_season_of_a_plot_arrives_in_victoria_metrics_exactly_once(tmp_path: P
     with VictoriaMetrics(tmp_path) as server:
         sink = sink_table(server.url, "season", version=3, name="db")
         with played(tmp_path / "station", sink) as (station, service):
-            assert service.trouble == {}
+            assert service.problem == {}
         found = station.json("verify", codes=(1,))  # what can't be read back isn't proved
         assert found["entries"]["closes"]
         assert found["observations"]["closes"]

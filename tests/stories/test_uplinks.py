@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from tests.conformance.comparing import complaints
+from tests.conformance.comparing import config_errors
 from tests.conformance.entries import Entry, Given, entry_bytes, read_entries
 from tests.programs import Influx1, Mosquitto, wait_until
 from tests.stories.influx import Database, Point
@@ -118,11 +118,11 @@ def started(folder: Path, broker: Mosquitto, database: Database, devices: list[D
     ]
     station = Station(folder, tables, [device.facts for device in devices])
     station.start()
-    wait_until(lambda: not trouble(station), "both brokers")
+    wait_until(lambda: not problem(station), "both brokers")
     return station
 
 
-def trouble(station: Station) -> list[str]:
+def problem(station: Station) -> list[str]:
     found: list[str] = station.ask("status")["trouble"]
     return found
 
@@ -202,7 +202,7 @@ def test_published_and_random_uplinks_come_back_from_influxdb_exactly(
         assert not any(held.values()), "points that no uplink brought"
         station.json("verify", "--deep", "--wait", "20")
         # of random frames the newest number may be none
-        assert [words for words in trouble(station) if not words.startswith("channel ")] == []
+        assert [words for words in problem(station) if not words.startswith("channel ")] == []
     finally:
         station.stop()
 
@@ -221,7 +221,7 @@ def assert_as_published(device: Device, vector: Entry, points: Mapping[str, Poin
         Given(name, number(point), outputs[name].unit, outputs[name].failure)
         for name, point in points.items()
     ]
-    assert complaints(vector, given) == [], vector["id"]
+    assert config_errors(vector, given) == [], vector["id"]
     codes = {code for output in outputs.values() for code in output.failure}
     numbers = {g.value for g in given}
     for row in vector["expected"]:
@@ -244,7 +244,7 @@ def test_repeats_holes_joins_and_strangers_are_told_apart(
             at = start + n * 60 * SECOND_NS
             return SERVERS[device.server](device.eui, wet[n], 2, f_cnt, at, session)
 
-        heard = [up(node, 7, 0), up(node, 8, 1)]
+        received = [up(node, 7, 0), up(node, 8, 1)]
         repeats = [up(node, 8, 1), up(node, 7, 0)]  # through another gateway, or sent again
         hole = [up(node, 12, 2), up(node, 13, 3)]  # 9, 10 and 11 are missing
         late = [up(node, 10, 4)]
@@ -253,7 +253,7 @@ def test_repeats_holes_joins_and_strangers_are_told_apart(
         there = [up(other, 0, 7), up(other, 1, 8), up(other, 1, 8), up(other, 5, 9)]
         strangers = Device(node.model, "ttn", 0xEE), Device(node.model, "cs", 0xEF)
         unknown = [up(stranger, 1, n) for n, stranger in enumerate(strangers, 10)]
-        sent = [*heard, *repeats, *hole, *late, *joins, *after, *there, *unknown]
+        sent = [*received, *repeats, *hole, *late, *joins, *after, *there, *unknown]
         ledgers = settled(station, publish(broker, sent))
         assert ledgers["entries"] == {
             "records": len(sent),

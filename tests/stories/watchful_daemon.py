@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edaphon.clock import Clock, SystemClock
 from edaphon.commands.run import running
-from edaphon.commands.service import Overrides
+from edaphon.service.service import Overrides
 
 LOOK_EVERY_S = 0.3
 

@@ -36,7 +36,7 @@ from hashlib import blake2b
 from typing import Protocol
 
 from edaphon.clock import Clock
-from edaphon.journal import Entry, Journal, Kind, Sequence
+from edaphon.journal import Entry, EntryId, Journal, Kind
 from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttLink, MqttOptions, MqttState
 from edaphon_drivers.payloads import pack_message
 
@@ -298,11 +298,11 @@ class BrokerReader:
         self._deliveries.note_repeat(message.mid)
         return True
 
-    def _acknowledge(self, owed: list[Acknowledgement], sequences: list[Sequence]) -> None:
+    def _acknowledge(self, owed: list[Acknowledgement], sequences: list[EntryId]) -> None:
         self._committed.append(owed)  # the deliveries belong to the link's thread
         self.link.acknowledge(owed)
 
-    def _acknowledge_counted(self, owed: list[Acknowledgement], sequences: list[Sequence]) -> None:
+    def _acknowledge_counted(self, owed: list[Acknowledgement], sequences: list[EntryId]) -> None:
         """As `_acknowledge`, where counts of what was not journalled must be durable first."""
         try:
             if self._budget is not None:

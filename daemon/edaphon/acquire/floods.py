@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
+from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.gaps import FLOOD, Gap, is_flood
-from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.journal import Entry, Journal, Kind, StateFile
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 
 __all__ = ["COUNTED", "Flood", "Floods", "message_bytes"]
 
@@ -211,7 +211,7 @@ class Floods:
             entry = self._keeper.entry(Kind.GAP, part.source, part.gap().payload())
             self._journal.append([entry], partial(self._written, part))
 
-    def _written(self, part: _Part, _: list[Sequence]) -> None:
+    def _written(self, part: _Part, _: list[EntryId]) -> None:
         with self._lock:
             self._closing = [one for one in self._closing if one is not part]
             self._changed = True
@@ -227,7 +227,7 @@ class Floods:
         parts = [_Part.of_json(row) for row in rows]
         if not parts:
             return
-        written = set(_written_behind(self._journal, Sequence(*self._from)))
+        written = set(_written_behind(self._journal, EntryId(*self._from)))
         for part in parts:
             if (part.source, part.first_ns) not in written:
                 self._closing.append(part)
@@ -248,7 +248,7 @@ def _chunk(broker: str, n: int) -> str:
     return f"{_STATE} {broker} {n % CHUNKS}"
 
 
-def _written_behind(journal: Journal, place: Sequence) -> Iterator[tuple[str, int]]:
+def _written_behind(journal: Journal, place: EntryId) -> Iterator[tuple[str, int]]:
     """(source, first_ns) of each gap entry of a flood."""
     for _, entry in journal.scan(kinds={Kind.GAP}, start=place, on_damage=lambda _: None):
         if is_flood(entry):

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.file_budget import FileBudget
 from edaphon.acquire.follow_state import Loss, load_known
 from edaphon.acquire.followed import FileView, Place, Stat, begins_alike
@@ -35,10 +36,9 @@ from edaphon.acquire.renamed import (
     holds,
     open_followed,
 )
-from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.acquire.watched import OPEN_S, SECOND_NS, Watch, hold_newest
 from edaphon.journal import Entry, Journal, Kind, StateFile
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 from edaphon_drivers.files import engine as files
 from edaphon_drivers.files.cutting import Rest
 from edaphon_drivers.files.text import mark_of
@@ -139,7 +139,7 @@ class Follower:
         words += " name fewer in `file`, or move those of earlier years away"
         return {n: s for n, s in found.items() if n in self._known.places}, words
 
-    def save(self, place: Sequence) -> None:
+    def save(self, place: EntryId) -> None:
         """Keep how far was read up to a place of the journal that is committed."""
         with self._lock:
             known = self._committed if self._waiting else self._known.copy_now()
@@ -532,7 +532,7 @@ class Follower:
             known = self._known.copy_now()
         count = self._pace.appended(len(payload)) if self._pace is not None else None
 
-        def committed(places: list[Sequence]) -> None:
+        def committed(places: list[EntryId]) -> None:
             with self._lock:
                 self._waiting -= 1
                 self._committed = known

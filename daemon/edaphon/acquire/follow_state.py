@@ -10,7 +10,7 @@ import orjson
 
 from edaphon.acquire.followed import START, Block, Place, read_at
 from edaphon.journal import Entry, Journal, Kind, StateFile
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.files.text import mark_of
 from edaphon_drivers.outside import open_file
@@ -179,7 +179,7 @@ def load_known(path: str, key: str, journal: Journal, state: StateFile) -> Known
             old[name] = _Old(offset, header.encode("latin-1"), head)
     else:
         place, known = saved["place"], Known.of_json(saved["known"])
-    for entry in _entries_behind(Sequence(*place), path, journal):
+    for entry in _entries_behind(EntryId(*place), path, journal):
         _learn(known, old, entry)
     for name in list(old):
         _take_over(known, old, name)
@@ -202,7 +202,7 @@ def _learn(known: Known, old: dict[str, _Old], entry: Entry) -> None:
         old[piece.name] = _Old(piece.offset + len(piece.data), piece.header, None)
 
 
-def _entries_behind(place: Sequence, path: str, journal: Journal) -> Iterator[Entry]:
+def _entries_behind(place: EntryId, path: str, journal: Journal) -> Iterator[Entry]:
     while batch := journal.after(place, _BATCH):
         for _, entry in batch:
             if entry.source == path and entry.kind in {Kind.RECORD, Kind.NOTE}:

@@ -14,7 +14,7 @@ import orjson
 
 from edaphon.acquire.slots import Schedule
 from edaphon.journal import Entry, JournalReader, Kind
-from edaphon.nouns import Sequence as Place
+from edaphon.model import EntryId
 
 __all__ = [
     "CLOCK_STEP",
@@ -277,7 +277,7 @@ class SlotAccount:
 
 
 def accounts_of(
-    saved: Saved | None, journal: JournalReader, up_to: Place | None = None
+    saved: Saved | None, journal: JournalReader, up_to: EntryId | None = None
 ) -> dict[str, SlotAccount]:
     """The accounts as they were saved, with what the journal has told since, up to a place.
 
@@ -285,9 +285,9 @@ def accounts_of(
     """
     place, tables, boot = saved or (None, {}, "")
     accounts = {path: SlotAccount.of_json(path, table) for path, table in tables.items()}
-    start = Place(*place) if place is not None else None
-    told = journal.scan(kinds={Kind.RECORD, Kind.GAP}, start=start, on_damage=lambda _: None)
-    for sequence, entry in told:
+    start = EntryId(*place) if place is not None else None
+    reported = journal.scan(kinds={Kind.RECORD, Kind.GAP}, start=start, on_damage=lambda _: None)
+    for sequence, entry in reported:
         if up_to is not None and sequence > up_to:
             break
         if (entry.kind == Kind.GAP and not is_flood(entry)) or entry.slot_ns is not None:

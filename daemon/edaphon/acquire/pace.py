@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 
 __all__ = ["Pace"]
 
@@ -28,7 +28,7 @@ class Pace:
 
     def __init__(
         self,
-        derived: Callable[[], Sequence],
+        derived: Callable[[], EntryId],
         keep_up: Callable[[], bool] = lambda: True,
         ahead_bytes: int = AHEAD_BYTES,
     ) -> None:
@@ -37,9 +37,9 @@ class Pace:
         self._last_s = time.monotonic()  # when the last piece came
         self._lock = threading.Lock()
         self._uncommitted_bytes = 0
-        self._waiting: deque[tuple[Sequence, int]] = deque()  # committed, with their bytes
+        self._waiting: deque[tuple[EntryId, int]] = deque()  # committed, with their bytes
 
-    def appended(self, size_bytes: int) -> Callable[[list[Sequence]], None]:
+    def appended(self, size_bytes: int) -> Callable[[list[EntryId]], None]:
         """Count an entry that is handed to the journal; the result is for its `done`."""
         with self._lock:
             self._uncommitted_bytes += size_bytes
@@ -47,7 +47,7 @@ class Pace:
         self._last_s = time.monotonic()
         return partial(self._committed, size_bytes)
 
-    def _committed(self, size_bytes: int, places: list[Sequence]) -> None:
+    def _committed(self, size_bytes: int, places: list[EntryId]) -> None:
         with self._lock:
             self._uncommitted_bytes -= size_bytes
             self._waiting.append((places[-1], size_bytes))

@@ -16,9 +16,9 @@ from typing import Any
 
 from edaphon.acquire.budget import ROW_BYTES
 from edaphon.acquire.bus import AlreadyTalking, Bus, Finished
+from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.gaps import CLOCK_STEP, SERVICE_OFF, WITHDRAWN, Gap, SlotAccount
 from edaphon.acquire.slots import Schedule
-from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.journal import Entry, Journal, Kind, Purpose
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer

@@ -78,7 +78,7 @@ def when_free(busy: Callable[[], bool], talk: Talk[None]) -> Talk[None]:
     return (yield from talk)
 
 
-def noted(talk: Talk[None], said: list[Turn]) -> Talk[None]:
+def noted(talk: Talk[None], stated: list[Turn]) -> Talk[None]:
     """The talk, with an empty turn in `said` wherever nothing came to a question or in a pause."""
     answer: bytes | None = None
     try:
@@ -86,8 +86,8 @@ def noted(talk: Talk[None], said: list[Turn]) -> Talk[None]:
             step = next(talk) if answer is None else talk.send(answer)
             answer = yield step
             if isinstance(step, Ask):
-                said.append(Turn(0, True, step.send))
-            said.append(Turn(0, False, answer))
+                stated.append(Turn(0, True, step.send))
+            stated.append(Turn(0, False, answer))
     except StopIteration:
         return
     finally:
@@ -137,8 +137,8 @@ def sdi12_presence(address: str, turns: Sequence[Turn]) -> Presence:
     )
     identity = _told(turns)
     if len(texts) > 1:
-        said = " and ".join(sorted(repr(text[1:]) for text in texts))
-        return Presence(DUPLICATE, identity, f"two identities at one address: {said}")
+        stated = " and ".join(sorted(repr(text[1:]) for text in texts))
+        return Presence(DUPLICATE, identity, f"two identities at one address: {stated}")
     if garbled >= _DOUBTFUL:
         words = f"{garbled} of {len(came)} answers are garbled: two probes with one address?"
         return Presence(DUPLICATE, identity, words)

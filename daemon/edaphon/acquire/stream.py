@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from edaphon.acquire.budget import ROW_BYTES
 from edaphon.acquire.bus import Link
-from edaphon.acquire.timekeeper import Timekeeper
+from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.journal import Entry, Journal, Kind
 from edaphon_drivers.faults import LinkDown
 from edaphon_drivers.payloads import Turn, pack_exchange

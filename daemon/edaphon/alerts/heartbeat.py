@@ -61,7 +61,7 @@ class Pulse:
         self.name = name
         self._first_s = time.monotonic() + after_s
         self.last = 0  # time of the last that went out [UTC ns]
-        self.trouble = ""
+        self.problem = ""
         self._open = open
         self._mouth: Mouth | None = None
         self._next: Beat | None = None
@@ -92,13 +92,13 @@ class Pulse:
                 self._mouth = self._open()
             self._mouth.beat(beat)
         except Exception as error:  # whatever a server does, the rules go on
-            if not self.trouble:
+            if not self.problem:
                 _log.warning("%s: %s", self.name, error)
-            self.trouble = str(error)
+            self.problem = str(error)
             return
-        if self.trouble:
+        if self.problem:
             _log.warning("%s is back", self.name)
-        self.trouble, self.last = "", beat.time_ns
+        self.problem, self.last = "", beat.time_ns
 
 
 class Url:

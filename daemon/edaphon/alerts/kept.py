@@ -17,7 +17,7 @@ from edaphon.alerts.message import Occasion
 from edaphon.alerts.model import Event
 from edaphon.derive.checkpoint import GONE, START, crc_at
 from edaphon.journal import Entry, Journal, Kind, StateFile
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 
 __all__ = ["STATE_KEY", "KeptBook"]
 
@@ -25,7 +25,7 @@ STATE_KEY = "alerts"
 SAVE_EVERY_S = 3600.0
 COMMIT_WITHIN_S = 5.0  # then what happened is acted on all the same: a full disk must be reported
 
-_Known = tuple[Sequence, Book, dict[str, int]]
+_Known = tuple[EntryId, Book, dict[str, int]]
 
 
 class KeptBook:
@@ -146,7 +146,7 @@ class KeptBook:
             self._well_ns[receiver] = event.time_ns
 
     def _on_commit(
-        self, known: tuple[Book, dict[str, int]], done: threading.Event, places: list[Sequence]
+        self, known: tuple[Book, dict[str, int]], done: threading.Event, places: list[EntryId]
     ) -> None:
         """In the writer's thread, in the order of the commits."""
         self._known = places[-1], *known
@@ -156,7 +156,7 @@ class KeptBook:
     def _saved_in(self, table: Mapping[str, Any]) -> _Known | None:
         """The book as it was saved, up to its place in this journal; None where there is none."""
         try:
-            place = Sequence.of(int(table["place"]))
+            place = EntryId.of(int(table["place"]))
             crc = crc_at(self._journal, place)
             lost = crc == GONE and place < (self._journal.last or START)
             if crc != table["crc"] and not lost:

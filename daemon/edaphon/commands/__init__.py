@@ -100,7 +100,7 @@ def module_of(name: str) -> str:
 
 
 def _refusal(error: OSError) -> str:
-    from edaphon.commands.lacking import denied
+    from edaphon.service.prerequisites import denied
 
     return denied(Path(error.filename), error) if error.filename else str(error)
 

@@ -25,19 +25,19 @@ from edaphon.alerts.rehearse import (
 )
 from edaphon.alerts.situation import Situation
 from edaphon.commands.check import usual_file
-from edaphon.commands.control import DaemonOff, DaemonRefuses, DaemonSilent, ask
-from edaphon.commands.known import told_in
-from edaphon.commands.lacking import account_name
-from edaphon.commands.layout import Layout
-from edaphon.commands.storage import Storage, configured, fail, open_storage
-from edaphon.commands.watching.alerting import Writer, receiver_of, rules_of, tried
-from edaphon.commands.watching.healthy import healthy
-from edaphon.commands.watching.tree import node_id
 from edaphon.config import Configuration, FileSource, Notify
 from edaphon.facts import FactRow, Knowledge, new_rows
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 from edaphon.printer import show_json, show_line
-from edaphon.written.values import duration_ns
+from edaphon.service.prerequisites import account_name
+from edaphon.service.socket import DaemonOff, DaemonRefuses, DaemonSilent, ask
+from edaphon.service.watching.alerting import Writer, receiver_of, rules_of, tried
+from edaphon.service.watching.healthy import healthy
+from edaphon.service.watching.tree import node_id
+from edaphon.storage.access import Storage, configured, fail, open_storage
+from edaphon.storage.entered_facts import told_in
+from edaphon.storage.paths import Layout
+from edaphon.toml_input.values import duration_ns
 
 __all__ = ["alert"]
 
@@ -203,9 +203,9 @@ def rehearse(
 def _knowledge(storage: Storage, rows: list[FactRow]) -> Knowledge:
     """What the journal has, and what stands in the configuration and waits in the inbox."""
     known = told_in(storage).knowledge
-    last = max((one.sequence for one in known.entered), default=Sequence(0, 0))
+    last = max((one.sequence for one in known.entered), default=EntryId(0, 0))
     for n, row in enumerate(new_rows(rows, known), 1):
-        known = known.learn(Sequence(last.file, last.n + n), row.fact)
+        known = known.learn(EntryId(last.file, last.n + n), row.fact)
     return known
 
 

@@ -8,17 +8,17 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from edaphon.commands.check import CONFIGURATION, examine, usual_file
-from edaphon.commands.copies import replaced_copies, replacement_lines
-from edaphon.commands.foresight import MANY, Foresight, foresight
-from edaphon.commands.foresight.text import as_json, lines_of
-from edaphon.commands.keeping import keep
-from edaphon.commands.known import Told, told_in
-from edaphon.commands.lacking import account_name
-from edaphon.commands.storage import Storage, open_storage
-from edaphon.commands.waiting import before_now, wait_derived
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
+from edaphon.preview import MANY, Foresight, foresight
+from edaphon.preview.text import as_json, lines_of
 from edaphon.printer import show_error, show_json, show_line
-from edaphon.written import Complaint
+from edaphon.service.file_copies import replaced_copies, replacement_lines
+from edaphon.service.follow_job import before_now, wait_derived
+from edaphon.service.prerequisites import account_name
+from edaphon.service.submit import keep
+from edaphon.storage.access import Storage, open_storage
+from edaphon.storage.entered_facts import EnteredFacts, told_in
+from edaphon.toml_input import ConfigError
 
 __all__ = [
     "Config",
@@ -70,47 +70,47 @@ def apply(
 ) -> None:
     """Journal new facts; what they change is derived again, in every sink too."""
     storage = open_storage(file)
-    told = told_in(storage)
-    new = new_facts(storage, told, facts or [], file)
+    reported = told_in(storage)
+    new = new_facts(storage, reported, facts or [], file)
     most = None if dry_run else MOST_ENTRIES
-    enter(storage, told, new, Way(who, dry_run, False, json, most))
+    enter(storage, reported, new, Way(who, dry_run, False, json, most))
 
 
 def new_facts(
-    storage: Storage, told: Told, files: Rows[Path], file: Path | None
+    storage: Storage, reported: EnteredFacts, files: Rows[Path], file: Path | None
 ) -> tuple[FactRow, ...]:
     """Those of the files, else of the configuration and its inbox; exit 3 where one is wrong."""
-    found = examine([file or usual_file(), *files], told.knowledge)
-    rows, complaints = found.rows, found.complaints
+    found = examine([file or usual_file(), *files], reported.knowledge)
+    rows, config_errors = found.rows, found.config_errors
     if files:
         given = {str(path) for place in files for path in _toml_files(place)}
         rows = tuple(row for row in rows if row.file in given)
-        complaints = tuple(c for c in complaints if c.file in given)
-        if not complaints:  # of what stands in the inbox alone they can't speak yet
-            complaints = tuple(_alone(storage, told, rows))
-    for complaint in complaints:
-        show_error(str(complaint))
-    if complaints:
+        config_errors = tuple(c for c in config_errors if c.file in given)
+        if not config_errors:  # of what stands in the inbox alone they can't speak yet
+            config_errors = tuple(_alone(storage, reported, rows))
+    for config_error in config_errors:
+        show_error(str(config_error))
+    if config_errors:
         show_error("Nothing was changed.")
         raise typer.Exit(CONFIGURATION)
-    return new_rows(rows, told.knowledge)
+    return new_rows(rows, reported.knowledge)
 
 
 def _toml_files(place: Path) -> Iterable[Path]:
     return place.glob("*.toml") if place.is_dir() else [place]
 
 
-def _alone(storage: Storage, told: Told, rows: Rows[FactRow]) -> list[Complaint]:
+def _alone(storage: Storage, reported: EnteredFacts, rows: Rows[FactRow]) -> list[ConfigError]:
     config = storage.config
-    return knowledge_conflicts(rows, told.knowledge, config.outputs(), sheets=config.sheets)
+    return knowledge_conflicts(rows, reported.knowledge, config.outputs(), sheets=config.sheets)
 
 
-def enter(storage: Storage, told: Told, new: Rows[FactRow], way: Way) -> None:
+def enter(storage: Storage, reported: EnteredFacts, new: Rows[FactRow], way: Way) -> None:
     """Show what they change, journal them, and wait if that is wished."""
-    found = foresight(storage, told, new, way.most_entries)
+    found = foresight(storage, reported, new, way.most_entries)
     replaced = replaced_copies(storage, new)
-    said: dict[str, Any] = {"new": news(new), **as_json(found), "applied": 0, "differing": None}
-    said["copies"] = [copy._asdict() for one in replaced for copy in one.copies]
+    stated: dict[str, Any] = {"new": news(new), **as_json(found), "applied": 0, "differing": None}
+    stated["copies"] = [copy._asdict() for one in replaced for copy in one.copies]
     if not way.json:
         show(new, found)
         for line in replacement_lines(replaced):
@@ -119,17 +119,17 @@ def enter(storage: Storage, told: Told, new: Rows[FactRow], way: Way) -> None:
             show_line(NOT_YET)
     if new and not way.dry_run:
         before = before_now(storage) if way.wait else None
-        said["applied"] = keep(storage, new, way.who or account_name())
+        stated["applied"] = keep(storage, new, way.who or account_name())
         if not way.json:
-            n = said["applied"]
+            n = stated["applied"]
             show_line(f"{n} {'fact' if n == 1 else 'facts'} applied")
         if before is not None:
-            said["differing"] = wait_derived(storage, before)
+            stated["differing"] = wait_derived(storage, before)
             if not way.json:
-                n = said["differing"]
+                n = stated["differing"]
                 show_line(f"{n} rows differ now by number, flag or derivation, in every sink too")
     if way.json:
-        show_json(said)
+        show_json(stated)
 
 
 def show(new: Rows[FactRow], found: Foresight) -> None:

@@ -12,9 +12,6 @@ import typer
 from pydantic import BaseModel
 
 from edaphon.alerts.receivers.kinds import receiver_kind, remarks
-from edaphon.commands.access import Access, accesses, evidence_accesses, unencrypted
-from edaphon.commands.codec_check import codec_complaints
-from edaphon.commands.lacking import SERVICE_FOLDER, denied, next_steps
 from edaphon.config import (
     Configuration,
     Draft,
@@ -36,13 +33,16 @@ from edaphon.facts import (
     written_ids,
 )
 from edaphon.printer import show_error, show_json, show_line
+from edaphon.service.access import Access, accesses, evidence_accesses, unencrypted
+from edaphon.service.codec_check import codec_complaints
+from edaphon.service.prerequisites import SERVICE_FOLDER, denied, next_steps
 from edaphon.sinks.sink import sink_kind
-from edaphon.written import FACT_TABLES, Complaint, Document, read_document
-from edaphon.written.bounds import MOST_BYTES
-from edaphon.written.hidden import configuration_complaints
-from edaphon.written.lines import Place
-from edaphon.written.models import validated
-from edaphon.written.reading import is_text, read_text
+from edaphon.toml_input import FACT_TABLES, ConfigError, Document, read_document
+from edaphon.toml_input.bounds import MOST_BYTES
+from edaphon.toml_input.hidden import configuration_complaints
+from edaphon.toml_input.lines import Place
+from edaphon.toml_input.models import validated
+from edaphon.toml_input.reading import is_text, read_text
 
 __all__ = ["CONFIGURATION", "Examined", "check", "examine", "read_documents", "usual_file"]
 
@@ -62,10 +62,10 @@ class Examined:
     config: Configuration | None
     document: Document | None
     rows: tuple[FactRow, ...]
-    complaints: tuple[Complaint, ...]
-    doubts: tuple[Complaint, ...] = ()  # what works, and a person should know
+    config_errors: tuple[ConfigError, ...]
+    doubts: tuple[ConfigError, ...] = ()  # what works, and a person should know
     accesses: tuple[Access, ...] = ()
-    left_out: tuple[Complaint, ...] = ()  # files and rows that are in none of `rows`
+    left_out: tuple[ConfigError, ...] = ()  # files and rows that are in none of `rows`
 
 
 def check(
@@ -86,10 +86,10 @@ def check(
         found = _with_codecs(examine(places, applied))
     if json:
         show_json(_as_table(found))
-    elif found.complaints:
-        for complaint in found.complaints:
-            show_error(str(complaint))
-        show_error(f"{_count(len(found.complaints), 'mistake')}; nothing was changed.")
+    elif found.config_errors:
+        for config_error in found.config_errors:
+            show_error(str(config_error))
+        show_error(f"{_count(len(found.config_errors), 'mistake')}; nothing was changed.")
     else:
         show_line(_summary(found))
         for access in found.accesses:
@@ -98,7 +98,7 @@ def check(
             show_error(str(doubt))
         for line in _next(found, applied):
             show_line(line)
-    if found.complaints:
+    if found.config_errors:
         raise typer.Exit(CONFIGURATION)
 
 
@@ -107,15 +107,15 @@ def _with_codecs(found: Examined) -> Examined:
     if found.config is None or found.document is None:
         return found
     wrong, untried = codec_complaints(found.document, found.config)
-    complaints = tuple(sorted({*found.complaints, *wrong}))
-    return replace(found, complaints=complaints, doubts=(*found.doubts, *untried))
+    config_errors = tuple(sorted({*found.config_errors, *wrong}))
+    return replace(found, config_errors=config_errors, doubts=(*found.doubts, *untried))
 
 
 def _applied(config: Configuration) -> Knowledge:
     """The facts of the journal; without one that this account can read there are none."""
-    from edaphon.commands.known import told_in  # which needs this module
-    from edaphon.commands.layout import Layout
-    from edaphon.commands.storage import Storage
+    from edaphon.storage.access import Storage
+    from edaphon.storage.entered_facts import told_in  # which needs this module
+    from edaphon.storage.paths import Layout
 
     try:
         return told_in(Storage(config, Layout(config.storage.folder))).knowledge
@@ -132,24 +132,24 @@ def usual_file() -> Path:
 
 def examine(files: Sequence[Path], knowledge: Knowledge | None = None) -> Examined:
     """All that these files say and all that is wrong with it, on top of what is known already."""
-    documents, complaints = read_documents(files)
+    documents, config_errors = read_documents(files)
     configs = [d for d in documents if _is_config(d)]
-    complaints += _too_many(configs)
+    config_errors += _too_many(configs)
     draft = read_draft(configs[0]) if configs else None
-    doubts: list[Complaint] = []
-    left_out: list[Complaint] = []
+    doubts: list[ConfigError] = []
+    left_out: list[ConfigError] = []
     kinds: dict[Place, BaseModel] = {}
     if draft is not None:
-        complaints += draft.complaints
-        complaints += file_complaints(configs[0], draft.parts)
-        complaints += configuration_complaints(configs[0])
+        config_errors += draft.config_errors
+        config_errors += file_complaints(configs[0], draft.parts)
+        config_errors += configuration_complaints(configs[0])
         mistakes, doubts, kinds = _kinds(configs[0], draft)
-        complaints += mistakes
+        config_errors += mistakes
         more, left_out = _read(_inbox(draft, documents))
         documents += more
     rows, wrong_rows, wrong = _facts(documents, draft, knowledge or Knowledge())
     left_out += wrong_rows
-    found = tuple(sorted({*complaints, *left_out, *wrong}))
+    found = tuple(sorted({*config_errors, *left_out, *wrong}))
     if draft is None:
         return Examined(None, None, rows, found)
     listed: list[Access] = []
@@ -165,15 +165,15 @@ def examine(files: Sequence[Path], knowledge: Knowledge | None = None) -> Examin
 
 def _facts(
     documents: Iterable[Document], draft: Draft | None, knowledge: Knowledge
-) -> tuple[tuple[FactRow, ...], list[Complaint], list[Complaint]]:
+) -> tuple[tuple[FactRow, ...], list[ConfigError], list[ConfigError]]:
     """The rows that are right in themselves, and complaints about all others, and about these."""
     rows: list[FactRow] = []
-    complaints: list[Complaint] = []
+    config_errors: list[ConfigError] = []
     written: set[str] = set()
     for document in documents:
         found, wrong = read_facts(document, alone=not _is_config(document))
         rows += found
-        complaints += wrong
+        config_errors += wrong
         written |= written_ids(document)
     rows = in_order(rows)
     doubtful = frozenset(written - {row.fact.id for row in rows})
@@ -187,34 +187,34 @@ def _facts(
     evidence = evidence_complaints(
         [r for r in rows if Path(r.file).exists()], knowledge, lambda p: is_secret(p, secrets)
     )
-    told = {(c.file, c.line, c.key) for c in evidence}  # with the hash that is to be written
-    conflicts = [c for c in conflicts if (c.file, c.line, c.key) not in told]
-    return tuple(rows), complaints, conflicts + evidence
+    reported = {(c.file, c.line, c.key) for c in evidence}  # with the hash that is to be written
+    conflicts = [c for c in conflicts if (c.file, c.line, c.key) not in reported]
+    return tuple(rows), config_errors, conflicts + evidence
 
 
-def read_documents(files: Iterable[Path]) -> tuple[list[Document], list[Complaint]]:
+def read_documents(files: Iterable[Path]) -> tuple[list[Document], list[ConfigError]]:
     """Each file, or those of a folder, as it is written; complaints about what can't be read."""
     return _read(_plain_files(files))
 
 
-def _read(files: Iterable[tuple[Path, Path | None]]) -> tuple[list[Document], list[Complaint]]:
+def _read(files: Iterable[tuple[Path, Path | None]]) -> tuple[list[Document], list[ConfigError]]:
     documents: list[Document] = []
-    complaints: list[Complaint] = []
+    config_errors: list[ConfigError] = []
     for path, within in dict(files).items():
         if not is_text(str(path)):
             came = "the name of this file is not UTF-8"
-            complaints.append(Complaint(str(path), 1, "", came, "another name"))
+            config_errors.append(ConfigError(str(path), 1, "", came, "another name"))
             continue
         try:
             text = read_text(path, "utf-8-sig", within=within, most_bytes=MOST_BYTES)
             documents.append(read_document(str(path), text))
         except OSError as error:
             came = f"can't be read ({error.strerror})"
-            complaints.append(Complaint(str(path), 1, "", came, _readable(path, error)))
+            config_errors.append(ConfigError(str(path), 1, "", came, _readable(path, error)))
         except UnicodeDecodeError as error:
             came = f"byte {error.start} is not UTF-8"
-            complaints.append(Complaint(str(path), 1, "", came, "text saved as UTF-8"))
-    return documents, complaints
+            config_errors.append(ConfigError(str(path), 1, "", came, "text saved as UTF-8"))
+    return documents, config_errors
 
 
 def _readable(path: Path, error: OSError) -> str:
@@ -249,11 +249,11 @@ def _is_config(document: Document) -> bool:
     return bool(own & document.table.keys()) or Path(document.file).name == CONFIG_NAME
 
 
-def _too_many(configs: Sequence[Document]) -> Iterator[Complaint]:
+def _too_many(configs: Sequence[Document]) -> Iterator[ConfigError]:
     for other in configs[1:]:
         came = f"a second configuration beside {configs[0].file}"
         tables = ", ".join(sorted(FACT_TABLES))
-        yield Complaint(other.file, 1, "", came, f"only fact tables here ({tables})")
+        yield ConfigError(other.file, 1, "", came, f"only fact tables here ({tables})")
 
 
 def _inbox(draft: Draft, documents: Iterable[Document]) -> list[tuple[Path, Path | None]]:
@@ -267,9 +267,9 @@ def _inbox(draft: Draft, documents: Iterable[Document]) -> list[tuple[Path, Path
 
 def _kind_complaints(
     document: Document, table: str, rows: Mapping[int, Sink | Notify], kind_of: Callable[[str], Any]
-) -> tuple[list[Complaint], dict[int, BaseModel]]:
+) -> tuple[list[ConfigError], dict[int, BaseModel]]:
     """About the settings of each row, which the module of its kind checks; those that are right."""
-    found: list[Complaint] = []
+    found: list[ConfigError] = []
     right: dict[int, BaseModel] = {}
     for number, row in rows.items():
         place = (table, number)
@@ -278,7 +278,7 @@ def _kind_complaints(
         except ValueError as error:
             line = document.line((*place, "kind"))
             found.append(
-                Complaint(document.file, line, f"{table}.kind", f'"{row.kind}"', str(error))
+                ConfigError(document.file, line, f"{table}.kind", f'"{row.kind}"', str(error))
             )
             continue
         settings, wrong = validated(document, place, kind.Settings, dict(row.settings))
@@ -291,13 +291,13 @@ def _kind_complaints(
 
 def _kinds(
     document: Document, draft: Draft
-) -> tuple[list[Complaint], list[Complaint], dict[Place, BaseModel]]:
+) -> tuple[list[ConfigError], list[ConfigError], dict[Place, BaseModel]]:
     """About sinks and receivers: mistakes, what a person should know, and the settings."""
     parts = draft.parts
     mistakes, sinks = _kind_complaints(document, "sink", parts.sinks, sink_kind)
     wrong, receivers = _kind_complaints(document, "notify", parts.notify, receiver_kind)
     mistakes += wrong
-    doubts: list[Complaint] = []
+    doubts: list[ConfigError] = []
     for number, own in receivers.items():
         found, doubtful = remarks(parts.notify[number].kind, own, parts)
         mistakes += _remarks(document, ("notify", number), found)
@@ -311,10 +311,10 @@ def _kinds(
 
 def _remarks(
     document: Document, place: Place, found: Iterable[tuple[str, str, str]]
-) -> Iterator[Complaint]:
+) -> Iterator[ConfigError]:
     for key, came, right in found:
         line = document.line((*place, key))
-        yield Complaint(document.file, line, f"{place[0]}.{key}", came, right)
+        yield ConfigError(document.file, line, f"{place[0]}.{key}", came, right)
 
 
 def _summary(found: Examined) -> str:
@@ -359,8 +359,8 @@ def _count(n: int, what: str) -> str:
 
 def _as_table(found: Examined) -> dict[str, Any]:
     return {
-        "good": not found.complaints,
-        "complaints": [c._asdict() for c in found.complaints],
+        "good": not found.config_errors,
+        "complaints": [c._asdict() for c in found.config_errors],
         "doubts": [d._asdict() for d in found.doubts],
         "accesses": [a._asdict() for a in found.accesses],
         "sources": len(found.config.sources) if found.config else None,

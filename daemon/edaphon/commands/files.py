@@ -7,14 +7,14 @@ import typer
 
 from edaphon.commands.apply import Config, DryRun, Json, NoWait, Way, Who, enter
 from edaphon.commands.cal.text import as_row
-from edaphon.commands.control import DaemonOff
-from edaphon.commands.copies import copies_in
-from edaphon.commands.known import Told, told_in
-from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.config import FileSource
 from edaphon.facts import FactRow, knowledge_conflicts, read_facts
 from edaphon.printer import show_json, show_line
-from edaphon.written import read_document
+from edaphon.service.file_copies import copies_in
+from edaphon.service.socket import DaemonOff
+from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.entered_facts import EnteredFacts, told_in
+from edaphon.toml_input import read_document
 
 __all__ = ["files"]
 
@@ -63,12 +63,12 @@ def replace(
     full, copy = _newest(storage, source, name)
     if copy < 2:
         raise fail(f"{full} was read as one copy only: there is nothing that it could replace")
-    told = told_in(storage)
-    if told.knowledge.replacements.get((source, full), 0) >= copy:
+    reported = told_in(storage)
+    if reported.knowledge.replacements.get((source, full), 0) >= copy:
         raise fail(f"copy {copy} of {full} replaces the earlier ones already")
-    table = {"id": _id(told, full, copy), "source": source, "file": full, "copy": copy}
-    row = _row(storage, told, table | ({"why": why} if why else {}))
-    enter(storage, told, (row,), Way(who, dry_run, not no_wait, json))
+    table = {"id": _id(reported, full, copy), "source": source, "file": full, "copy": copy}
+    row = _row(storage, reported, table | ({"why": why} if why else {}))
+    enter(storage, reported, (row,), Way(who, dry_run, not no_wait, json))
 
 
 def _files(storage: Storage) -> list[dict[str, Any]]:
@@ -94,21 +94,23 @@ def _newest(storage: Storage, source: str, name: str) -> tuple[str, int]:
     return found[0], copies[found[0]]
 
 
-def _id(told: Told, full: str, copy: int) -> str:
+def _id(reported: EnteredFacts, full: str, copy: int) -> str:
     """One that was never used."""
     plain = re.sub("[^A-Za-z0-9._:-]", "-", full.rpartition("/")[2])[:40]
     name = first = f"replacement-{plain}-copy-{copy}"
     number = 1
-    while name in told.by_id:
+    while name in reported.by_id:
         number += 1
         name = f"{first}-{number}"
     return name
 
 
-def _row(storage: Storage, told: Told, table: dict[str, Any]) -> FactRow:
-    rows, complaints = read_facts(read_document(WHENCE, as_row("replacement", table)))
+def _row(storage: Storage, reported: EnteredFacts, table: dict[str, Any]) -> FactRow:
+    rows, config_errors = read_facts(read_document(WHENCE, as_row("replacement", table)))
     config = storage.config
-    complaints += knowledge_conflicts(rows, told.knowledge, config.outputs(), sheets=config.sheets)
-    if complaints:
-        raise fail("\n".join(f"{c.key}: {c.came}; {c.right}" for c in complaints))
+    config_errors += knowledge_conflicts(
+        rows, reported.knowledge, config.outputs(), sheets=config.sheets
+    )
+    if config_errors:
+        raise fail("\n".join(f"{c.key}: {c.came}; {c.right}" for c in config_errors))
     return rows[0]

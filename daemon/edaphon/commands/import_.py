@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.commands.control import DaemonOff
-from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.config import FileSource
 from edaphon.printer import bars, show_error, show_json, show_line
-from edaphon.written.reading import is_text
+from edaphon.service.socket import DaemonOff
+from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.toml_input.reading import is_text
 from edaphon_calibration.errors import suggestion
 
 __all__ = ["import_"]

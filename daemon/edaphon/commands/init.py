@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from edaphon.commands.lacking import denied, is_services
 from edaphon.printer import show_error, show_line
+from edaphon.service.prerequisites import denied, is_services
 
 __all__ = ["example_text", "init"]
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from stat import S_ISREG
 
-from edaphon.commands.storage import fail
+from edaphon.storage.access import fail
 
 __all__ = ["write_new", "write_own"]
 

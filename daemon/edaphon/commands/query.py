@@ -16,15 +16,15 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from edaphon.commands.lost_facts import lost_facts, warn_of_lost_facts
-from edaphon.commands.moments import FAR_NS, moment_ns
-from edaphon.commands.storage import Storage, fail, open_storage
-from edaphon.derive import known_facts, known_then, values_then
+from edaphon.derive import known_as_of, known_facts, values_then
 from edaphon.facts import Knowledge
 from edaphon.journal import JournalReader, read_only
-from edaphon.nouns import Observations
+from edaphon.model import Observations
 from edaphon.printer import as_data, json_text, show_pieces, visible
 from edaphon.series import OpenRelease, Series, WrongFile
+from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.lost_facts import lost_facts, warn_of_lost_facts
+from edaphon.storage.moments import FAR_NS, moment_ns
 from edaphon_calibration.errors import UnitError
 from edaphon_calibration.ucum import to_ucum
 from edaphon_calibration.units import canonical
@@ -119,7 +119,7 @@ def _known_then(channel: str, time_ns: int, file: Path | None) -> Origin:
     series, journal = storage.series(), _journal(storage)
     if words := lost_facts(storage):
         raise fail(f"expected all facts, to derive what was known then: {words}")
-    known = known_then(journal, series, time_ns)
+    known = known_as_of(journal, series, time_ns)
     if known is None:
         raise fail("expected a time behind the first entry of the journal: nothing was known then")
     unit = _unit(channel, _units(known.knowledge))

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from edaphon.commands.bench.line import not_asked
-from edaphon.commands.control import DaemonOff
-from edaphon.commands.storage import fail, open_storage
 from edaphon.printer import show_json, show_line
+from edaphon.service.line_tools.line import not_asked
+from edaphon.service.socket import DaemonOff
+from edaphon.storage.access import fail, open_storage
 
 __all__ = ["read"]
 

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.commands.control import DaemonOff
-from edaphon.commands.offline import settled_deriver
-from edaphon.commands.series_file import renew_if_damaged
-from edaphon.commands.storage import Storage, fail, open_storage
-from edaphon.commands.summaries import JOURNAL_SUMMARY
 from edaphon.journal import StateFile
 from edaphon.printer import show_error, show_json, show_line
+from edaphon.service.socket import DaemonOff
+from edaphon.service.summaries import JOURNAL_SUMMARY
+from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.offline import settled_deriver
+from edaphon.storage.series_file import renew_if_damaged
 
 __all__ = ["rebuild"]
 

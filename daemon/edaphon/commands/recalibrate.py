@@ -6,19 +6,19 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from edaphon.commands.control import DaemonOff
-from edaphon.commands.foresight import foresee_ranges
-from edaphon.commands.known import Told, told_in
-from edaphon.commands.offline import settled_deriver
 from edaphon.commands.query import instant
-from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.commands.table import show_rows
-from edaphon.commands.waiting import Before, differing_since, follow, reading
 from edaphon.derive import ALWAYS, derived_by
 from edaphon.derive.chains import Range
 from edaphon.derive.plan import whole_segments
+from edaphon.preview import foresee_ranges
 from edaphon.printer import show_json
 from edaphon.series import DAY_NS, Series
+from edaphon.service.follow_job import Before, differing_since, follow, reading
+from edaphon.service.socket import DaemonOff
+from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.entered_facts import EnteredFacts, told_in
+from edaphon.storage.offline import settled_deriver
 from edaphon_calibration.errors import suggestion
 
 __all__ = ["recalibrate"]
@@ -55,10 +55,10 @@ def recalibrate(
     storage = open_storage(file)
     if not storage.layout.journal.exists():
         raise fail(f"no journal in {storage.layout.folder}; start `edaphon run` first")
-    told = told_in(storage)
-    channels = _channels(told, channel or [])
+    reported = told_in(storage)
+    channels = _channels(reported, channel or [])
     if dry_run:
-        done = _foreseen(storage, told, channels, since_ns)
+        done = _foreseen(storage, reported, channels, since_ns)
     else:
         done = _recalibrated(storage, channels, since_ns)
     differing = sum(one.differing for one in done)
@@ -72,16 +72,18 @@ def recalibrate(
         raise typer.Exit(1)
 
 
-def _channels(told: Told, wanted: Iterable[str]) -> list[str]:
-    known = told.knowledge.channels
+def _channels(reported: EnteredFacts, wanted: Iterable[str]) -> list[str]:
+    known = reported.knowledge.channels
     for id in wanted:
         if id not in known:
             raise fail(f"expected the id of a channel, got {id!r}{suggestion(id, known)}")
     return sorted(set(wanted) or known)
 
 
-def _foreseen(storage: Storage, told: Told, channels: list[str], since_ns: int) -> list[Done]:
-    found = foresee_ranges(storage, told, {id: [(since_ns, ALWAYS[1])] for id in channels})
+def _foreseen(
+    storage: Storage, reported: EnteredFacts, channels: list[str], since_ns: int
+) -> list[Done]:
+    found = foresee_ranges(storage, reported, {id: [(since_ns, ALWAYS[1])] for id in channels})
     return [
         Done(id, found[id].rows, found[id].changed) if id in found else Done(id, 0, 0)
         for id in channels

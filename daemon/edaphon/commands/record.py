@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.commands.bench.hear import LONGEST_HEARD_S
-from edaphon.commands.bench.way import opened_bench
-from edaphon.commands.control import DaemonRefuses
 from edaphon.commands.new_files import write_new
-from edaphon.commands.storage import fail, open_storage
 from edaphon.config import Configuration, HeardSource, ScheduledSource
 from edaphon.printer import show_error, show_line, show_text
+from edaphon.service.line_tools.access import opened_bench
+from edaphon.service.line_tools.listen import LONGEST_HEARD_S
+from edaphon.service.socket import DaemonRefuses
+from edaphon.storage.access import fail, open_storage
 from edaphon_drivers.faults import Garbled, NoAnswer, Refused
 
 __all__ = ["escaped", "record", "transcript_text"]
@@ -101,13 +101,13 @@ def _write(target: Path | None, path: str, text: str, several: bool) -> None:
 def _header(config: Configuration, path: str, found: dict[str, Any]) -> str:
     identity = found["identity"] or {}
     keys = ("vendor", "model", "version", "serial")
-    told = " ".join(filter(None, (identity.get(key, "") for key in keys)))
+    reported = " ".join(filter(None, (identity.get(key, "") for key in keys)))
     ns = found.get("time_ns")
     at = datetime.fromtimestamp(ns // 10**9, UTC) if ns else datetime.now(UTC)
     when = at.strftime("%Y-%m-%dT%H:%MZ")
     return (
         f"source: recorded at {config.site.id}, logger {config.logger.id}, {when}, "
-        f"model {found['model']}, identity {told or 'not told'}"
+        f"model {found['model']}, identity {reported or 'not told'}"
     )
 
 
@@ -117,8 +117,8 @@ def transcript_text(header: str, found: dict[str, Any]) -> str:
     turns = [(bool(sent), bytes.fromhex(data)) for sent, data in found["turns"]]
     lines += [f"{'>' if sent else '<'} {escaped(data)}".rstrip() for sent, data in _told(turns)]
     for quantity, number, unit, status in found["readings"]:
-        said = f"= {quantity} {'-' if number is None else repr(float(number))} {unit}"
-        lines.append(said if number is not None else f"{said} {status}")
+        stated = f"= {quantity} {'-' if number is None else repr(float(number))} {unit}"
+        lines.append(stated if number is not None else f"{stated} {status}")
     if found["cause"]:
         lines.append(f"! {found['cause']}")
     return "\n".join(lines) + "\n"

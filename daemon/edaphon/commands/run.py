@@ -14,23 +14,23 @@ from typing import Annotated
 import typer
 
 from edaphon.commands.check import usual_file
-from edaphon.commands.control import ControlServer
-from edaphon.commands.desk import Desk
-from edaphon.commands.doors import page_socket, page_verbs_only
-from edaphon.commands.keeping import evidence_of
-from edaphon.commands.lacking import denied, lacking
-from edaphon.commands.last_resort import end_for_certain
-from edaphon.commands.layout import Layout
-from edaphon.commands.memory import give_memory_back
-from edaphon.commands.owner import become_owner, mend_modes
-from edaphon.commands.service import NotKept, Overrides, Refusal, Service
-from edaphon.commands.storage import configured, fail
 from edaphon.config.secret_files import is_secret, secret_files
 from edaphon.databases import StorageFault, fault_of
 from edaphon.facts import FactRow, evidence_complaints, new_rows
 from edaphon.journal import JournalBusy
 from edaphon.people import own_account
 from edaphon.printer import log_to_stderr
+from edaphon.service.last_resort import end_for_certain
+from edaphon.service.memory import give_memory_back
+from edaphon.service.prerequisites import denied, lacking
+from edaphon.service.requests import Requests
+from edaphon.service.service import NotKept, Overrides, Refusal, Service
+from edaphon.service.socket import ControlServer
+from edaphon.service.sockets import page_socket, page_verbs_only
+from edaphon.service.submit import evidence_of
+from edaphon.storage.access import configured, fail
+from edaphon.storage.owner import become_owner, mend_modes
+from edaphon.storage.paths import Layout
 
 __all__ = ["run", "running", "started"]
 
@@ -74,7 +74,7 @@ def run(
 def running(file: Path, overrides: Overrides | None = None) -> Iterator[Service]:
     """A started service with its sockets; typer.Exit where it can't start."""
     service = started(file, overrides)
-    answer = Desk(service).answer
+    answer = Requests(service).answer
     control = ControlServer(service.layout.control, answer)
     page = ControlServer(page_socket(file, service.layout.folder), page_verbs_only(answer))
     try:
@@ -100,16 +100,18 @@ def started(file: Path, overrides: Overrides | None = None) -> Service:
         raise fail(str(busy), BUSY) from None
     except (OSError, sqlite3.OperationalError) as error:
         raise fail(_storage_refused(found.config.storage.folder, error), BUSY) from None
-    for complaint in found.left_out:
-        service.say_trouble(f"fact at {complaint.file}:{complaint.line}", str(complaint))
+    for config_error in found.left_out:
+        service.say_trouble(f"fact at {config_error.file}:{config_error.line}", str(config_error))
     try:
         _take_over(service, list(found.rows))
     except NotKept as late:
         service.say_trouble("facts", str(late))
     except Refusal as refusal:
         # What is known stays in force; recording must not wait for a mended fact.
-        for complaint in refusal.complaints:
-            service.say_trouble(f"fact at {complaint.file}:{complaint.line}", str(complaint))
+        for config_error in refusal.config_errors:
+            service.say_trouble(
+                f"fact at {config_error.file}:{config_error.line}", str(config_error)
+            )
     return service
 
 
@@ -124,12 +126,12 @@ def _storage_refused(folder: Path, error: OSError | sqlite3.OperationalError) ->
 def _take_over(service: Service, rows: list[FactRow]) -> None:
     """Facts of files with what they rest on; one whose evidence is missing waits for it."""
     secrets = secret_files(service.config)
-    complaints = evidence_complaints(
+    config_errors = evidence_complaints(
         rows, service.deriver.knowledge, lambda path: is_secret(path, secrets)
     )
-    for complaint in complaints:
-        service.say_trouble(f"fact at {complaint.file}:{complaint.line}", str(complaint))
-    places = {(complaint.file, complaint.line) for complaint in complaints}
+    for config_error in config_errors:
+        service.say_trouble(f"fact at {config_error.file}:{config_error.line}", str(config_error))
+    places = {(config_error.file, config_error.line) for config_error in config_errors}
     right = [row for row in rows if (row.file, row.line_of("evidence")) not in places]
     try:
         kept = evidence_of(new_rows(right, service.deriver.knowledge))

@@ -9,15 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.acquire.timekeeper import Timekeeper, boot_id
+from edaphon.acquire.clock_sync import Timekeeper, boot_id
 from edaphon.clock import SystemClock
-from edaphon.commands.control import DaemonOff
-from edaphon.commands.lost_values import Lost, lost_text, lost_with
-from edaphon.commands.offline import settled_deriver
-from edaphon.commands.storage import TRY_AGAIN, Storage, fail, open_storage
-from edaphon.commands.stored import altered_releases, damage_in, not_noted
 from edaphon.derive.checkpoint import reached_by
-from edaphon.journal import Entry, Journal, JournalBusy, Kind, Sequence, read_only
+from edaphon.journal import Entry, EntryId, Journal, JournalBusy, Kind, read_only
 from edaphon.journal import salvage as salvaged
 from edaphon.journal.files import file_numbers
 from edaphon.journal.losses import (
@@ -31,7 +26,12 @@ from edaphon.journal.losses import (
 )
 from edaphon.people import own_account
 from edaphon.printer import show_json, show_line, show_lines
-from edaphon.written.values import instant_text
+from edaphon.service.lost_values import Lost, lost_text, lost_with
+from edaphon.service.socket import DaemonOff
+from edaphon.service.stored import altered_releases, damage_in, not_noted
+from edaphon.storage.access import TRY_AGAIN, Storage, fail, open_storage
+from edaphon.storage.offline import settled_deriver
+from edaphon.toml_input.values import instant_text
 
 __all__ = ["salvage"]
 
@@ -124,9 +124,9 @@ def _show_file(storage: Storage, number: int, json: bool) -> None:
             show_line(f"{n:>9}  {kind}  {source}".rstrip())
 
 
-def _left_in(storage: Storage, number: int) -> Iterator[tuple[Sequence, Entry]]:
+def _left_in(storage: Storage, number: int) -> Iterator[tuple[EntryId, Entry]]:
     """Of the file of that number, and of those with it that were set aside; each entry once."""
-    seen: set[Sequence] = set()
+    seen: set[EntryId] = set()
     found = sorted(storage.layout.journal.glob(f"journal-{number:06d}.sqlite*"))
     for path in found:
         if path.name.endswith(("-wal", "-shm")) or not path.is_file():
@@ -140,7 +140,7 @@ def _left_in(storage: Storage, number: int) -> Iterator[tuple[Sequence, Entry]]:
             yield place, entry
 
 
-def _entry(place: Sequence, entry: Entry) -> dict[str, Any]:
+def _entry(place: EntryId, entry: Entry) -> dict[str, Any]:
     payload = base64.b64encode(entry.payload).decode()
     names = {"kind": entry.kind.name.lower(), "purpose": entry.purpose.name.lower()}
     return {"place": str(place), **entry._asdict(), **names, "payload": payload}

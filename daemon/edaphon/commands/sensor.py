@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.commands.bench.verbs import SDI12_KINDS, sdi12_address
-from edaphon.commands.bench.way import opened_bench
-from edaphon.commands.control import DaemonRefuses
-from edaphon.commands.lacking import account_name
-from edaphon.commands.storage import fail, open_storage
 from edaphon.config import Configuration
 from edaphon.printer import answer_to, show_line
+from edaphon.service.line_tools.access import opened_bench
+from edaphon.service.line_tools.verbs import SDI12_KINDS, sdi12_address
+from edaphon.service.prerequisites import account_name
+from edaphon.service.socket import DaemonRefuses
+from edaphon.storage.access import fail, open_storage
 
 __all__ = ["Action", "sensor"]
 
@@ -72,14 +72,16 @@ def _look(ask: Any, bus: str, old: str, new: str) -> None:
     there = [row for row in rows if row["address"] == old and row["state"] == "answers"]
     taken = [row for row in rows if row["address"] == new and row["state"] != "silent"]
     if not there:
-        said = next((row["words"] or row["state"] for row in rows if row["address"] == old), "")
-        raise fail(f"expected a probe at {bus}/{old}, got: {said}")
+        stated = next((row["words"] or row["state"] for row in rows if row["address"] == old), "")
+        raise fail(f"expected a probe at {bus}/{old}, got: {stated}")
     if there[0]["identity"] is None:
         raise fail(f"expected an identity from {bus}/{old}, it tells none")
     if taken:
         raise fail(f"somebody answers at {bus}/{new} already; choose a free address")
-    said = " ".join(filter(None, (there[0]["identity"][k] for k in ("vendor", "model", "serial"))))
-    show_line(f"{bus}/{old} is {said}; {bus}/{new} is free")
+    stated = " ".join(
+        filter(None, (there[0]["identity"][k] for k in ("vendor", "model", "serial")))
+    )
+    show_line(f"{bus}/{old} is {stated}; {bus}/{new} is free")
 
 
 def _confirm(bus: str, old: str, new: str) -> None:

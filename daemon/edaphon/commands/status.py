@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.commands.control import DaemonOff
-from edaphon.commands.file_lines import account_text
-from edaphon.commands.flood_words import flood_text
-from edaphon.commands.storage import fail, open_storage
 from edaphon.printer import show_json, show_line
-from edaphon.written.values import instant_text
+from edaphon.service.file_lines import account_text
+from edaphon.service.floods import flood_text
+from edaphon.service.socket import DaemonOff
+from edaphon.storage.access import fail, open_storage
+from edaphon.toml_input.values import instant_text
 
 __all__ = ["ledger_lines", "status"]
 

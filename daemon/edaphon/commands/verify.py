@@ -17,28 +17,28 @@ import orjson
 import typer
 
 from edaphon.acquire.gaps import accounts_of
-from edaphon.commands.accounts import START, EntryAccount, newest_from, read_accounts
-from edaphon.commands.control import DaemonOff
-from edaphon.commands.file_lines import account_text, line_rows
-from edaphon.commands.lost_values import lost_text, lost_with
-from edaphon.commands.offline import lacks_entries, settled_deriver
-from edaphon.commands.storage import Storage, fail, open_storage
-from edaphon.commands.stored import altered_releases, not_noted
-from edaphon.commands.summaries import JOURNAL_SUMMARY, summaries
 from edaphon.config import Sink as SinkConfig
 from edaphon.derive import counted_files, known_facts, last_sources, meanings
 from edaphon.derive.checkpoint import reached_by
+from edaphon.derive.fact_log import MEANINGS, recalled
 from edaphon.derive.files import SourceFiles
-from edaphon.derive.meanings import MEANINGS, recalled
 from edaphon.journal import JournalReader, Kind, StateFile, read_only
 from edaphon.journal.losses import acknowledged_places, covered, losses_in, open_losses, undeclared
 from edaphon.journal.summary import summed
-from edaphon.nouns import Channel, Observations, Sequence
+from edaphon.model import Channel, EntryId, Observations
 from edaphon.printer import show_error, show_json, show_line
 from edaphon.series import DAY_NS, BlockHead, Contested, Series
+from edaphon.service.audit import START, EntryAccount, newest_from, read_accounts
+from edaphon.service.file_lines import account_text, line_rows
+from edaphon.service.lost_values import lost_text, lost_with
+from edaphon.service.socket import DaemonOff
+from edaphon.service.stored import altered_releases, not_noted
+from edaphon.service.summaries import JOURNAL_SUMMARY, summaries
 from edaphon.sinks.feed import cursor_name
 from edaphon.sinks.readback import Readback, Rows, open_readback
 from edaphon.sinks.sink import Later, sink_kind
+from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.offline import lacks_entries, settled_deriver
 from edaphon_drivers.line_account import LineCounts
 
 __all__ = ["verify"]
@@ -117,7 +117,7 @@ def _settle(storage: Storage, wait_s: float) -> bool:
 
 def _ledgers(storage: Storage, series: Series, running: bool, deep: bool) -> dict[str, Any]:
     checkpoint = orjson.loads(series.checkpoint("deriver") or b"{}")
-    position = Sequence.of(checkpoint["position"])
+    position = EntryId.of(checkpoint["position"])
     journal = read_only(storage.layout.journal)
     end = journal.last or position
     start = START if deep else newest_from(journal)
@@ -140,7 +140,7 @@ def _entries(
     journal: JournalReader,
     counts: Mapping[str, int],
     account: EntryAccount,
-    start: Sequence,
+    start: EntryId,
 ) -> dict[str, Any]:
     """records = decoded + dead + ..., all of them there; up to `start` by the kept sums."""
     sum_of = sum(n for name, n in counts.items() if name != "records")
@@ -150,7 +150,7 @@ def _entries(
     before = _records_before(storage, journal, start) if start != START else 0
     gone = counts["records"] - account.records - before
     # Rows that can't be read are counted before `start`, and were not when they were passed over.
-    unread = sum(loss.n for loss in losses if loss.rows and Sequence(loss.number, 0) <= start)
+    unread = sum(loss.n for loss in losses if loss.rows and EntryId(loss.number, 0) <= start)
     gone += min(max(0, -gone), unread)
     known = not gone or (gone > 0 and bool(noted))
     without = acknowledged_places(journal.copies)
@@ -164,7 +164,7 @@ def _entries(
     }
 
 
-def _records_before(storage: Storage, journal: JournalReader, start: Sequence) -> int:
+def _records_before(storage: Storage, journal: JournalReader, start: EntryId) -> int:
     """How many records there are up to a place, by the sums that are kept."""
     with StateFile(storage.layout.folder) as state:
         summary = summed(journal, state.get(JOURNAL_SUMMARY), MEANINGS)
@@ -190,8 +190,8 @@ def _files(
     journal: JournalReader,
     series: Series,
     live: Mapping[str, Any],
-    until: Sequence,
-    start: Sequence,
+    until: EntryId,
+    start: EntryId,
     noted: bool,
 ) -> dict[str, Any]:
     """lines = rows + headers + blank + refused, as kept live and, from the first entry on, counted.
@@ -239,7 +239,7 @@ def _slots(
     storage: Storage,
     journal: JournalReader,
     account: EntryAccount,
-    end: Sequence,
+    end: EntryId,
     running_and_lost: tuple[bool, bool],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     intervals = {s.path: getattr(s, "interval_ns", None) for s in storage.config.sources}
@@ -248,7 +248,7 @@ def _slots(
     known = accounts_of(saved, journal, end)
     for path, book in sorted(account.books.items()):
         gap = known[path].gap if path in known else None
-        yield path, book.told(gap, intervals.get(path), *running_and_lost)
+        yield path, book.reported(gap, intervals.get(path), *running_and_lost)
 
 
 def _observations(series: Series, derived: Mapping[str, int], deep: bool) -> dict[str, Any]:

@@ -10,15 +10,15 @@ import typer
 
 from edaphon.commands.apply import Json, Who
 from edaphon.commands.cal.text import as_row
-from edaphon.commands.control import DaemonOff
-from edaphon.commands.keeping import keep
-from edaphon.commands.known import Told, told_in
-from edaphon.commands.lacking import account_name
-from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.facts import FactRow, Visit, knowledge_conflicts, read_facts
 from edaphon.printer import show_json, show_line, visible
-from edaphon.written import read_document
-from edaphon.written.values import duration_ns, instant_text
+from edaphon.service.prerequisites import account_name
+from edaphon.service.socket import DaemonOff
+from edaphon.service.submit import keep
+from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.entered_facts import EnteredFacts, told_in
+from edaphon.toml_input import read_document
+from edaphon.toml_input.values import duration_ns, instant_text
 
 __all__ = ["visit"]
 
@@ -51,13 +51,13 @@ def start(
     except ValueError as error:
         raise fail(f"--for: expected {error}; got {for_!r}", USAGE) from None
     storage = open_storage(file)
-    told, now_ns = told_in(storage), _now_ns()
-    for one in _running(told, plot, now_ns):
+    reported, now_ns = told_in(storage), _now_ns()
+    for one in _running(reported, plot, now_ns):
         until = instant_text(one.to_ns)
         raise fail(f"a visit of {plot} by {one.who} goes on until {until}: end it first")
     table = {"plot": plot, "from": now_ns, "to": now_ns + max(for_ns, SECOND_NS)}
     who = who or account_name()
-    keep(storage, [_row(storage, told, "", {**table, "who": who, "why": why})], who)
+    keep(storage, [_row(storage, reported, "", {**table, "who": who, "why": why})], who)
     until = instant_text(now_ns + max(for_ns, SECOND_NS))
     show_line(
         f"visit of {plot} until {until}: its values are marked as suspect, nobody is alerted of it"
@@ -68,15 +68,15 @@ def start(
 def end(plot: PlotId, who: Who = "", file: Config = None) -> None:
     """End the visit of a plot now, and list what does not speak yet; exit 0 whatever is silent."""
     storage = open_storage(file)
-    told, now_ns = told_in(storage), _now_ns()
-    running = list(_running(told, plot, now_ns))
+    reported, now_ns = told_in(storage), _now_ns()
+    running = list(_running(reported, plot, now_ns))
     if not running:
-        others = ", ".join(sorted({one.plot for one in _running(told, "", now_ns)})) or "none"
+        others = ", ".join(sorted({one.plot for one in _running(reported, "", now_ns)})) or "none"
         raise fail(f"no visit of {plot} goes on; plots with one: {others}")
     for one in running:
         until_ns = max(now_ns, one.from_ns + SECOND_NS)
         table = {"plot": plot, "from": one.from_ns, "to": until_ns, "who": one.who, "why": one.why}
-        keep(storage, [_row(storage, told, one.id, table)], who or account_name())
+        keep(storage, [_row(storage, reported, one.id, table)], who or account_name())
     show_line(f"the visit of {plot} is over: alerts as usual")
     for line in _unheard(storage, plot):
         show_line(line)
@@ -85,8 +85,8 @@ def end(plot: PlotId, who: Who = "", file: Config = None) -> None:
 @visit.command("list")
 def list_(json: Json = False, file: Config = None) -> None:
     """List the visits, the latest last: plot, begin, end, who, why, and the id of the fact."""
-    told, now_ns = told_in(open_storage(file)), _now_ns()
-    visits = sorted(told.knowledge.visits, key=lambda one: one.from_ns)
+    reported, now_ns = told_in(open_storage(file)), _now_ns()
+    visits = sorted(reported.knowledge.visits, key=lambda one: one.from_ns)
     if json:
         rows = [_as_json(one, now_ns) for one in visits]
         show_json(rows)
@@ -110,37 +110,41 @@ def _now_ns() -> int:
     return time.time_ns() // SECOND_NS * SECOND_NS
 
 
-def _running(told: Told, plot: str, now_ns: int) -> Iterator[Visit]:
+def _running(reported: EnteredFacts, plot: str, now_ns: int) -> Iterator[Visit]:
     """Of one plot, of all with ""."""
-    for one in told.knowledge.visits:
+    for one in reported.knowledge.visits:
         if one.covers(now_ns) and plot in {"", one.plot}:
             yield one
 
 
-def _row(storage: Storage, told: Told, supersedes: str, given: Mapping[str, Any]) -> FactRow:
+def _row(
+    storage: Storage, reported: EnteredFacts, supersedes: str, given: Mapping[str, Any]
+) -> FactRow:
     """The visit as a fact; ends where it contradicts what is known."""
-    table = {"id": _id(told, supersedes, str(given["plot"]), given["from"])}
+    table = {"id": _id(reported, supersedes, str(given["plot"]), given["from"])}
     table |= {"supersedes": supersedes} if supersedes else {}
     table |= {
         key: instant_text(value) if key in {"from", "to"} else value
         for key, value in given.items()
         if value != ""
     }
-    rows, complaints = read_facts(read_document(WHENCE, as_row("visit", table)))
+    rows, config_errors = read_facts(read_document(WHENCE, as_row("visit", table)))
     config = storage.config
-    complaints += knowledge_conflicts(rows, told.knowledge, config.outputs(), sheets=config.sheets)
-    if complaints:
-        raise fail("\n".join(f"{c.key}: {c.came}; {c.right}" for c in complaints))
+    config_errors += knowledge_conflicts(
+        rows, reported.knowledge, config.outputs(), sheets=config.sheets
+    )
+    if config_errors:
+        raise fail("\n".join(f"{c.key}: {c.came}; {c.right}" for c in config_errors))
     return rows[0]
 
 
-def _id(told: Told, supersedes: str, plot: str, from_ns: int) -> str:
+def _id(reported: EnteredFacts, supersedes: str, plot: str, from_ns: int) -> str:
     """One that was never used."""
     plain = re.sub("[^A-Za-z0-9._:-]", "-", plot)[:30]
     when = instant_text(from_ns).translate({ord(sign): None for sign in "-:"})
     name = first = f"visit-{plain}-{when}" + ("-end" if supersedes else "")
     number = 1
-    while name in told.by_id:
+    while name in reported.by_id:
         number += 1
         name = f"{first}-{number}"
     return name

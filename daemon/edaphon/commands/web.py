@@ -6,13 +6,13 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 import typer
 
 from edaphon.commands.check import CONFIGURATION, read_documents, usual_file
-from edaphon.commands.control import ask
-from edaphon.commands.doors import page_socket
-from edaphon.commands.storage import fail
 from edaphon.config import Storage, Web
 from edaphon.printer import show_line
-from edaphon.written import Document
-from edaphon.written.models import validated
+from edaphon.service.socket import ask
+from edaphon.service.sockets import page_socket
+from edaphon.storage.access import fail
+from edaphon.toml_input import Document
+from edaphon.toml_input.models import validated
 
 __all__ = ["web"]
 
@@ -45,9 +45,9 @@ def web(
 
 def _tables(file: Path) -> _Tables:
     """Those two of the configuration: the page reads nothing else, a secret least of all."""
-    documents, complaints = read_documents([file])
-    if complaints or not documents:
-        words = "\n".join(map(str, complaints)) or f"expected a configuration, got {file}"
+    documents, config_errors = read_documents([file])
+    if config_errors or not documents:
+        words = "\n".join(map(str, config_errors)) or f"expected a configuration, got {file}"
         raise fail(words, CONFIGURATION)
     document = documents[0]
     return _Tables(_table(document, "web", Web), _table(document, "storage", Storage))
@@ -55,9 +55,9 @@ def _tables(file: Path) -> _Tables:
 
 def _table(document: Document, name: str, kind: type[_Kind]) -> _Kind:
     """Ends with the words of `edaphon check` where it is wrong."""
-    found, complaints = validated(document, (name,), kind, document.table.get(name, {}))
+    found, config_errors = validated(document, (name,), kind, document.table.get(name, {}))
     if found is None:
-        words = map(str, document.complaints or complaints)
+        words = map(str, document.config_errors or config_errors)
         raise fail("\n".join(words), CONFIGURATION)
     whole: _Kind = found
     return whole

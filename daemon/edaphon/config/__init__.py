@@ -27,7 +27,7 @@ from edaphon.config.sources import (
     Source,
     told_fields,
 )
-from edaphon.written.values import Secret
+from edaphon.toml_input.values import Secret
 
 __all__ = [
     "Alerts",

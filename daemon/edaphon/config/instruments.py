@@ -12,8 +12,8 @@ from edaphon.config.sources import (
     ScheduledSource,
     Source,
 )
-from edaphon.written import Document, did_you_mean, expected_only
-from edaphon.written.lines import Place
+from edaphon.toml_input import Document, did_you_mean, expected_only
+from edaphon.toml_input.lines import Place
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import check_unit
@@ -51,8 +51,8 @@ def _own_models(_: Document, parts: Parts) -> Found:
             for inside, came, right in table_troubles(model.model_dump()):
                 yield (*place, *inside), came, _TABLE.sub(rf'\1model."{name}".\2', right)
             continue
-        for trouble in _own_troubles(name, parts):
-            yield _frame_place(name, trouble), f'"{name}"', trouble
+        for problem in _own_troubles(name, parts):
+            yield _frame_place(name, problem), f'"{name}"', problem
         for at, output in enumerate(parts.sheets.own[name].outputs.values()):
             yield from _output(output, (*place, "output", at))
 
@@ -66,15 +66,15 @@ def _own_troubles(name: str, parts: Parts) -> list[str]:
     found = list(sheet_troubles(sheet))
     for source in using:
         still = set(sheet_troubles(completed(sheet, source.settings)))
-        found = [trouble for trouble in found if trouble in still]
-    return [trouble for trouble in found if not (using and _SETTING.search(trouble))]
+        found = [problem for problem in found if problem in still]
+    return [problem for problem in found if not (using and _SETTING.search(problem))]
 
 
-def _frame_place(name: str, trouble: str) -> Place:
+def _frame_place(name: str, problem: str) -> Place:
     """The key of the frame that a trouble begins with, the frame, or the whole sheet."""
-    key = re.match(r"frame\.(\w+)(?: (\d+))?", trouble)
+    key = re.match(r"frame\.(\w+)(?: (\d+))?", problem)
     if key is None:
-        return ("model", name, "frame") if re.search(r"\bframe\b", trouble) else ("model", name)
+        return ("model", name, "frame") if re.search(r"\bframe\b", problem) else ("model", name)
     row = (int(key[2]) - 1,) if key[2] else ()
     return ("model", name, "frame", key[1], *row)
 
@@ -83,8 +83,8 @@ def _output(output: Output, inside: Place) -> Found:
     if output.quantity not in QUANTITIES:
         came = f'"{output.quantity}" is no quantity'
         yield (*inside, "quantity"), came, did_you_mean(output.quantity, QUANTITIES)
-    elif trouble := unit_trouble(output.unit, output.quantity):
-        yield (*inside, "unit"), f'"{output.unit}"', trouble
+    elif problem := unit_trouble(output.unit, output.quantity):
+        yield (*inside, "unit"), f'"{output.unit}"', problem
 
 
 def _models(_: Document, parts: Parts) -> Found:
@@ -116,24 +116,24 @@ def _speaks(source: Source, number: int, parts: Parts) -> Found:
     elif isinstance(source, HeardSource) != bool(sheet.frame.get("heard")) and "ascii" in spoken:
         came = f'"{source.model}" {"is asked" if isinstance(source, HeardSource) else "is heard"}'
         yield place, came, "interval for one that is asked, expect for one that talks by itself"
-    elif troubles := _setting_troubles(source, parts):
-        yield from ((("source", number, "settings"), f'"{source.model}"', t) for t in troubles[:1])
+    elif problems := _setting_troubles(source, parts):
+        yield from ((("source", number, "settings"), f'"{source.model}"', t) for t in problems[:1])
     elif isinstance(source, ScheduledSource) and (
-        trouble := engine(sheet.engine).address_trouble(source.address)
+        problem := engine(sheet.engine).address_trouble(source.address)
     ):
         yield (
             ("source", number, "address"),
             f'"{source.address}"',
-            trouble,
+            problem,
         )
 
 
 def _setting_troubles(source: Source, parts: Parts) -> list[str]:
     """What is wrong in the sheet of a source with its settings, and not in the sheet alone."""
     name = source.model or ""
-    told = _own_troubles(name, parts)
+    reported = _own_troubles(name, parts)
     sheet = completed(parts.sheets[name], source.settings)
-    return [trouble for trouble in sheet_troubles(sheet) if trouble not in told]
+    return [problem for problem in sheet_troubles(sheet) if problem not in reported]
 
 
 def _spoken(source: Source, parts: Parts) -> tuple[str, ...] | None:

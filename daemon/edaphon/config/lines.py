@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from edaphon.written.values import AbsolutePath, Duration, Id, Secret, Table, wrong
+from edaphon.toml_input.values import AbsolutePath, Duration, Id, Secret, Table, wrong
 
 __all__ = ["Broker", "Bus", "Multiplexer", "Supply"]
 

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from edaphon.config.lines import Broker, Bus, Supply
 from edaphon.config.notify import Alerts, Notify
 from edaphon.config.sources import Source, outputs_of, sheet_of
-from edaphon.written.values import AbsolutePath, Id, Table, wrong
+from edaphon.toml_input.values import AbsolutePath, Id, Table, wrong
 from edaphon_drivers.sheets import Output, Sheet, Sheets, parse_sheet
 
 __all__ = [

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from edaphon.written.values import Duration, Id, SecretOrText, Table, http_place, wrong
+from edaphon.toml_input.values import Duration, Id, SecretOrText, Table, http_place, wrong
 
 __all__ = ["Alerts", "Notify"]
 

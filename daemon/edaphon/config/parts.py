@@ -8,7 +8,7 @@ from edaphon.config.lines import Broker, Bus, Supply
 from edaphon.config.model import Facts, OwnModel, Sink
 from edaphon.config.notify import Alerts, Notify
 from edaphon.config.sources import Source
-from edaphon.written.lines import Place
+from edaphon.toml_input.lines import Place
 from edaphon_drivers.sheets import Sheet, Sheets
 
 __all__ = ["Found", "Parts"]

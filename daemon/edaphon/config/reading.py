@@ -16,9 +16,9 @@ from edaphon.config.model import Configuration
 from edaphon.config.parts import Parts
 from edaphon.config.rules import rule_complaints
 from edaphon.config.sources import outputs_of
-from edaphon.written import FACT_TABLES, Complaint, Document, did_you_mean
-from edaphon.written.lines import Place
-from edaphon.written.models import (
+from edaphon.toml_input import FACT_TABLES, ConfigError, Document, did_you_mean
+from edaphon.toml_input.lines import Place
+from edaphon.toml_input.models import (
     MOST_ERRORS,
     came_text,
     keys_of,
@@ -26,7 +26,7 @@ from edaphon.written.models import (
     toml_text,
     validated,
 )
-from edaphon.written.values import Secret
+from edaphon.toml_input.values import Secret
 from edaphon_drivers.outside import SYSFS, read_certificates, switch_trouble
 from edaphon_drivers.sheets import Output, UnknownModel
 
@@ -46,7 +46,7 @@ class Draft:
 
     config: Configuration | None
     parts: Parts
-    complaints: tuple[Complaint, ...]
+    config_errors: tuple[ConfigError, ...]
 
     def outputs(self) -> dict[str, Mapping[str, Output]]:
         """Source path -> its outputs by name, of all sources whose model is known."""
@@ -57,37 +57,39 @@ class Draft:
         return known
 
 
-def read_config(document: Document) -> tuple[Configuration | None, list[Complaint]]:
+def read_config(document: Document) -> tuple[Configuration | None, list[ConfigError]]:
     """The configuration, None if there is any complaint.
 
     Looks at nothing but the text: no file, no port, no environment. Fact tables in it are left
     to the facts.
     """
     draft = read_draft(document)
-    return draft.config, list(draft.complaints)
+    return draft.config, list(draft.config_errors)
 
 
 def read_draft(document: Document) -> Draft:
     """Like `read_config`; a part that is wrong does not keep the others from being read."""
     if not document.readable:
-        return Draft(None, Parts(), document.complaints)
-    complaints = [*document.complaints, *islice(_unknown_tables(document), MOST_ERRORS)]
+        return Draft(None, Parts(), document.config_errors)
+    config_errors = [*document.config_errors, *islice(_unknown_tables(document), MOST_ERRORS)]
     tables: dict[str, Any] = {}
     for info in Configuration.model_fields.values():
         tables[_key(info)], found = _section(document, info)
-        complaints += found
+        config_errors += found
     parts = Parts.of(tables)
-    complaints = [_of_what_talks(document, parts, complaint) for complaint in complaints]
-    complaints += rule_complaints(document, parts)
-    if complaints:
-        return Draft(None, parts, tuple(sorted(_without_echoes(document, complaints))))
+    config_errors = [
+        _of_what_talks(document, parts, config_error) for config_error in config_errors
+    ]
+    config_errors += rule_complaints(document, parts)
+    if config_errors:
+        return Draft(None, parts, tuple(sorted(_without_echoes(document, config_errors))))
     rows = {key: _listed(part) for key, part in tables.items() if part is not None}
     return Draft(Configuration.model_validate(rows), parts, ())
 
 
-def file_complaints(document: Document, parts: Parts) -> list[Complaint]:
+def file_complaints(document: Document, parts: Parts) -> list[ConfigError]:
     """About files, folders and secrets that the configuration names and this machine lacks."""
-    found: list[Complaint] = []
+    found: list[ConfigError] = []
     inbox = parts.facts.inbox if parts.facts else None
     if inbox is not None and not inbox.is_dir():
         found.append(_lacking(document, ("facts", "inbox"), inbox, "make it, or name another"))
@@ -101,21 +103,21 @@ def file_complaints(document: Document, parts: Parts) -> list[Complaint]:
     return found
 
 
-def things_lacking(document: Document, place: Place, table: BaseModel) -> list[Complaint]:
+def things_lacking(document: Document, place: Place, table: BaseModel) -> list[ConfigError]:
     """About the secrets and the files (keys that end in _file) of one table."""
-    found: list[Complaint] = []
+    found: list[ConfigError] = []
     for inside, value in named_values(place, table):
         key = inside[-1]
-        if isinstance(value, Secret) and (trouble := value.trouble()):
+        if isinstance(value, Secret) and (problem := value.problem()):
             line = document.line(inside)
             right = "a secret that this account can read"
-            found.append(Complaint(document.file, line, _dotted(inside), trouble, right))
+            found.append(ConfigError(document.file, line, _dotted(inside), problem, right))
         elif isinstance(value, Path) and str(key).endswith("_file"):
             found += _no_file(document, inside, value)
     return found
 
 
-def _no_file(document: Document, place: Place, path: Path) -> Iterator[Complaint]:
+def _no_file(document: Document, place: Place, path: Path) -> Iterator[ConfigError]:
     """About a file that can't be read as what it is named for."""
     try:
         if place[-1] == "codec_file":
@@ -128,20 +130,20 @@ def _no_file(document: Document, place: Place, path: Path) -> Iterator[Complaint
         why = getattr(error, "strerror", None) or "not UTF-8"
         line, came = document.line(place), f'"{path}" can\'t be read ({why})'
         right = "the file itself, which this account can read"
-        yield Complaint(document.file, line, _dotted(place), came, right)
+        yield ConfigError(document.file, line, _dotted(place), came, right)
 
 
-def _switches(document: Document, parts: Parts) -> Iterator[Complaint]:
+def _switches(document: Document, parts: Parts) -> Iterator[ConfigError]:
     """About files that would be written to and may not be; one that is not there may come later."""
     files: dict[Place, Path] = {("supply", n, "file"): s.file for n, s in parts.supplies.items()}
     for name, bus in parts.buses.items():
         if bus.multiplexer is not None:
             files["bus", name, "multiplexer", "file"] = bus.multiplexer.file
     for place, path in files.items():
-        if os.path.exists(path) and (trouble := switch_trouble(path)):
-            came = f'"{path}" is {trouble}'
+        if os.path.exists(path) and (problem := switch_trouble(path)):
+            came = f'"{path}" is {problem}'
             right = f"a device such as /dev/ttyUSB0, or a file in {SYSFS}: nothing else is written"
-            yield Complaint(document.file, document.line(place), _dotted(place), came, right)
+            yield ConfigError(document.file, document.line(place), _dotted(place), came, right)
 
 
 def named_values(place: Place, table: BaseModel) -> Iterator[tuple[Place, Any]]:
@@ -152,22 +154,22 @@ def named_values(place: Place, table: BaseModel) -> Iterator[tuple[Place, Any]]:
             yield from (((*place, key, name), inner) for name, inner in value.items())
 
 
-def _lacking(document: Document, place: Place, path: object, right: str) -> Complaint:
+def _lacking(document: Document, place: Place, path: object, right: str) -> ConfigError:
     came = f'"{path}" is not there'
-    return Complaint(document.file, document.line(place), _dotted(place), came, right)
+    return ConfigError(document.file, document.line(place), _dotted(place), came, right)
 
 
-def _of_what_talks(document: Document, parts: Parts, complaint: Complaint) -> Complaint:
+def _of_what_talks(document: Document, parts: Parts, config_error: ConfigError) -> ConfigError:
     """What is heard needs no interval but expect, which only its bus or its sheet can tell."""
-    if (complaint.key, complaint.came) != ("source.interval", "missing"):
-        return complaint
+    if (config_error.key, config_error.came) != ("source.interval", "missing"):
+        return config_error
     rows = document.table.get("source")
     for number, row in enumerate(rows if isinstance(rows, list) else ()):
         why = _talks(row, parts)
-        if why and document.line(("source", number)) == complaint.line:
+        if why and document.line(("source", number)) == config_error.line:
             right = f'expect = "10s", the usual time between two records: {why}'
-            return complaint._replace(key="source.expect", right=right)
-    return complaint
+            return config_error._replace(key="source.expect", right=right)
+    return config_error
 
 
 def _talks(row: Any, parts: Parts) -> str:
@@ -198,7 +200,7 @@ def _listed(part: Any) -> Any:
     return part
 
 
-def _section(document: Document, info: FieldInfo) -> tuple[Any, list[Complaint]]:
+def _section(document: Document, info: FieldInfo) -> tuple[Any, list[ConfigError]]:
     """One top-level table: its model; models by name; or models by number; and complaints."""
     key, written = _key(info), document.table.get(_key(info))
     origin = get_origin(info.annotation)
@@ -213,7 +215,7 @@ def _section(document: Document, info: FieldInfo) -> tuple[Any, list[Complaint]]
         return _items(document, key, kinds[1], written)
     right = f"[[{key}]] for each one" if origin is tuple else f"[{key}.NAME] for each one"
     line = document.line((key,))
-    return None, [Complaint(document.file, line, key, came_text(written), right)]
+    return None, [ConfigError(document.file, line, key, came_text(written), right)]
 
 
 def _is_table_of_tables(written: Any) -> bool:
@@ -222,21 +224,21 @@ def _is_table_of_tables(written: Any) -> bool:
 
 def _items(
     document: Document, key: str, kind: Any, items: Mapping[Any, Any]
-) -> tuple[dict[str | int, Any], list[Complaint]]:
+) -> tuple[dict[str | int, Any], list[ConfigError]]:
     good: dict[str | int, Any] = {}
-    complaints: list[Complaint] = []
+    config_errors: list[ConfigError] = []
     for name, row in items.items():
-        if len(complaints) >= MOST_ERRORS:
-            complaints.append(not_looked_at(document, (key, name), key))
+        if len(config_errors) >= MOST_ERRORS:
+            config_errors.append(not_looked_at(document, (key, name), key))
             break
         found, wrong = validated(document, (key, name), kind, row)
-        complaints += wrong
+        config_errors += wrong
         if found is not None:
             good[name] = found
-    return good, complaints
+    return good, config_errors
 
 
-def _absent(document: Document, info: FieldInfo, key: str) -> tuple[Any, list[Complaint]]:
+def _absent(document: Document, info: FieldInfo, key: str) -> tuple[Any, list[ConfigError]]:
     if not info.is_required():
         return None, []
     fields = getattr(info.annotation, "model_fields", {})
@@ -244,18 +246,18 @@ def _absent(document: Document, info: FieldInfo, key: str) -> tuple[Any, list[Co
         f"{name} = {toml_text(f.examples[0])}" for name, f in fields.items() if f.is_required()
     )
     right = f"{info.description}, such as, at the top of the file: {key} = {{ {needed} }}"
-    return None, [Complaint(document.file, 1, key, "missing", right)]
+    return None, [ConfigError(document.file, 1, key, "missing", right)]
 
 
-def _unknown_tables(document: Document) -> Iterator[Complaint]:
+def _unknown_tables(document: Document) -> Iterator[ConfigError]:
     known = {*keys_of(Configuration), *FACT_TABLES}
     for key in document.table:
         if key not in known:
             line = document.line((key,))
-            yield Complaint(document.file, line, key, "unknown table", did_you_mean(key, known))
+            yield ConfigError(document.file, line, key, "unknown table", did_you_mean(key, known))
 
 
-def _without_echoes(document: Document, complaints: list[Complaint]) -> set[Complaint]:
+def _without_echoes(document: Document, config_errors: list[ConfigError]) -> set[ConfigError]:
     """Without what only follows from a value that was already complained of as no TOML."""
-    syntax = set(document.complaints)
-    return {c for c in complaints if c in syntax or c.line not in document.repaired}
+    syntax = set(document.config_errors)
+    return {c for c in config_errors if c in syntax or c.line not in document.repaired}

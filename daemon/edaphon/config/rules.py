@@ -16,15 +16,15 @@ from edaphon.config.sources import (
     ScheduledSource,
     Source,
 )
-from edaphon.written import Complaint, Document, did_you_mean
-from edaphon.written.lines import Place
-from edaphon.written.models import MOST_ERRORS
+from edaphon.toml_input import ConfigError, Document, did_you_mean
+from edaphon.toml_input.lines import Place
+from edaphon.toml_input.models import MOST_ERRORS
 from edaphon_calibration.nomenclature import QUANTITIES
 
 __all__ = ["Parts", "rule_complaints"]
 
 
-def rule_complaints(document: Document, parts: Parts) -> list[Complaint]:
+def rule_complaints(document: Document, parts: Parts) -> list[ConfigError]:
     rules: tuple[Callable[[Document, Parts], Found], ...] = (
         _names,
         _ports,
@@ -37,7 +37,7 @@ def rule_complaints(document: Document, parts: Parts) -> list[Complaint]:
         _secrets,
     )
     return [
-        Complaint(document.file, document.line(place), _dotted(place), came, right)
+        ConfigError(document.file, document.line(place), _dotted(place), came, right)
         for rule in rules
         for place, came, right in islice(rule(document, parts), MOST_ERRORS)
     ]
@@ -202,8 +202,8 @@ def _fields(document: Document, parts: Parts) -> Found:
             if field.quantity not in QUANTITIES:
                 came = f'"{field.quantity}" is no quantity'
                 yield (*place, "quantity"), came, did_you_mean(field.quantity, QUANTITIES)
-            elif trouble := unit_trouble(field.unit, field.quantity):
-                yield (*place, "unit"), f'"{field.unit}"', trouble
+            elif problem := unit_trouble(field.unit, field.quantity):
+                yield (*place, "unit"), f'"{field.unit}"', problem
 
 
 def _secrets(_: Document, parts: Parts) -> Found:

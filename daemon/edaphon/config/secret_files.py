@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
-from edaphon.written.values import Secret
+from edaphon.toml_input.values import Secret
 
 __all__ = ["HoldsSecrets", "is_secret", "is_secret_file", "secret_files"]
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from edaphon.written.values import AbsolutePath, Duration, Id, Table, wrong
+from edaphon.toml_input.values import AbsolutePath, Duration, Id, Table, wrong
 from edaphon_drivers import json_message
 from edaphon_drivers.engines import completed
 from edaphon_drivers.json_message import TimeFormat
@@ -318,12 +318,12 @@ def outputs_of(source: Source, sheets: Sheets) -> Mapping[str, Output]:
 def meaning_of(source: Source, sheets: Sheets) -> str:
     """Names what its owner says of a source's bytes; "" where a package's sheet says all."""
     own = sheets.own.get(source.model or "")
-    said = {
+    stated = {
         key: value
         for key, value in source.model_dump(mode="json").items()
         if key in {"settings", "field", "time", "codec_file"} and value
     }
-    if own is None and not said:
+    if own is None and not stated:
         return ""
-    text = orjson.dumps([repr(own), said], option=orjson.OPT_SORT_KEYS)
+    text = orjson.dumps([repr(own), stated], option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(text).hexdigest()[:12]

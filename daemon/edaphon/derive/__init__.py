@@ -1,25 +1,25 @@
 """What entries mean: decode, place, convert, calibrate, check; live and again."""
 
-from edaphon.derive.another import Another, Part, derived_by
+from edaphon.derive.as_of import AsOf, known_as_of, values_then
 from edaphon.derive.compare import Comparison
+from edaphon.derive.decode import Sources
 from edaphon.derive.deriver import Deriver
-from edaphon.derive.foresee import foresee
-from edaphon.derive.known_then import KnownThen, known_then, values_then
-from edaphon.derive.meanings import knowledge_of, known_facts, last_sources, meanings
+from edaphon.derive.fact_log import knowledge_of, known_facts, last_sources, meanings
+from edaphon.derive.pipeline import DeadLetter, LostLine, counted_files
 from edaphon.derive.plan import ALWAYS, LINE_VERSION, Plan, changed_ranges, plan_of
-from edaphon.derive.rework import remove_series
-from edaphon.derive.sources import Sources
+from edaphon.derive.preview import previewed
+from edaphon.derive.projection import Part, Projection, derived_by
+from edaphon.derive.replay import remove_series
 from edaphon.derive.state import UplinkConflicts
-from edaphon.derive.step import DeadLetter, LostLine, counted_files
 
 __all__ = [
     "ALWAYS",
     "LINE_VERSION",
-    "Another",
+    "Projection",
     "Comparison",
     "DeadLetter",
     "Deriver",
-    "KnownThen",
+    "AsOf",
     "LostLine",
     "Part",
     "Plan",
@@ -28,9 +28,9 @@ __all__ = [
     "changed_ranges",
     "counted_files",
     "derived_by",
-    "foresee",
+    "previewed",
     "known_facts",
-    "known_then",
+    "known_as_of",
     "knowledge_of",
     "last_sources",
     "meanings",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from edaphon.derive.sources import Outputs
+from edaphon.derive.decode import Outputs
 from edaphon.facts import (
     Calibration,
     ChannelFact,
@@ -15,7 +15,7 @@ from edaphon.facts import (
     Period,
     SecondInput,
 )
-from edaphon.nouns import Float, Int
+from edaphon.model import Float, Int
 from edaphon_calibration.chain import Calibrated, Step, apply_chain, prepare_step
 from edaphon_calibration.chain import SecondInput as SecondInputs
 from edaphon_calibration.errors import CalibrationError
@@ -72,17 +72,17 @@ class Chain:
     repeatability: float = 0.0
     resolution: float = 0.0
     known: bool = True
-    beside: tuple[Beside | None, ...] = ()
+    second_input: tuple[Beside | None, ...] = ()
     calendar: tuple[Range | None, ...] = ()
     deviations: tuple[Deviation, ...] = ()
-    trouble: str = ""  # what of the steps does not fit together, where there is no value
+    problem: str = ""  # what of the steps does not fit together, where there is no value
 
     @property
     def sides(self) -> tuple[Beside, ...]:
         """The second inputs in the order of the steps that take one."""
-        return tuple(side for side in self.beside if side is not None)
+        return tuple(side for side in self.second_input if side is not None)
 
-    def apply(self, raw: Float, time_ns: Int, beside: Float) -> Calibrated:
+    def apply(self, raw: Float, time_ns: Int, second_input: Float) -> Calibrated:
         """`beside` holds for each of `sides` three rows: value, u_random, u_systematic."""
         if not self.known:
             nothing = np.full(len(raw), np.nan)
@@ -94,7 +94,7 @@ class Chain:
         figures = (self.accuracy, self.repeatability, self.resolution)
         spans = self.calendar or (None,) * len(self.steps)
         passed = [None if span is None else _passed(time_ns, span) for span in spans]
-        seconds = self._seconds(beside, passed)
+        seconds = self._seconds(second_input, passed)
         found = apply_chain(
             raw, self.conversion, self.steps, *figures, self.final, ages, seconds, passed
         )
@@ -103,13 +103,15 @@ class Chain:
             u_systematic = widened(u_systematic, deviation)
         return found._replace(u_systematic=u_systematic)
 
-    def _seconds(self, beside: Float, passed: list[Float | None]) -> list[SecondInputs | None]:
-        rows = iter(range(0, len(beside), 3))
+    def _seconds(
+        self, second_input: Float, passed: list[Float | None]
+    ) -> list[SecondInputs | None]:
+        rows = iter(range(0, len(second_input), 3))
         found: list[SecondInputs | None] = []
-        for step, side, share in zip(self.steps, self.beside, passed, strict=True):
+        for step, side, share in zip(self.steps, self.second_input, passed, strict=True):
             if side is not None:
                 at = next(rows)
-                found.append(SecondInputs(*beside[at : at + 3]))
+                found.append(SecondInputs(*second_input[at : at + 3]))
             elif share is not None and step.before is None:
                 found.append(SecondInputs(share))
             else:
@@ -154,7 +156,7 @@ class Place:
     model: str = ""
     knowledge: Knowledge = field(default_factory=Knowledge)
 
-    def beside(self, calibration: Calibration) -> list[Extent]:
+    def second_input(self, calibration: Calibration) -> list[Extent]:
         """What decides about the values that a calibration takes from another channel."""
         second = calibration.second
         if second is None or second.channel is None:
@@ -179,29 +181,29 @@ def chain_of(
     unit, quantity = output.unit, output.quantity
     steps: list[Step] = []
     since: list[int] = []
-    beside: list[Beside | None] = []
+    second_input: list[Beside | None] = []
     calendar: list[Range | None] = []
-    trouble = ""
+    problem = ""
     try:
         if factory is not None:
             steps.append(prepare_step(factory.curve, factory.parameters, from_unit=unit))
             since.append(ALWAYS[0])
-            beside.append(None)
+            second_input.append(None)
             calendar.append(None)
             unit, quantity = factory.unit, factory.quantity
         for calibration in calibrations:
             step, unit = _pair(place, calibration, unit)
             steps.append(step)
             since.append(bounds_of(calibration)[0])
-            beside.append(_side(place, calibration.second, step))
+            second_input.append(_side(place, calibration.second, step))
             by_time = calibration.drifts_from is not None or calibration.by_calendar
             calendar.append(bounds_of(calibration) if by_time else None)
             quantity = step.curve.quantity or fact.quantity
         known = covered and quantity == fact.quantity
         final = conversion(unit, fact.unit) if known else SAME
     except CalibrationError as error:
-        trouble = str(error)
-        steps, since, beside, calendar, final, known = [], [], [], [], SAME, False
+        problem = str(error)
+        steps, since, second_input, calendar, final, known = [], [], [], [], SAME, False
     return Chain(
         SAME,
         tuple(steps),
@@ -211,10 +213,10 @@ def chain_of(
         output.repeatability,
         output.resolution,
         known,
-        tuple(beside),
+        tuple(second_input),
         tuple(calendar),
         tuple(_deviation(check, fact.unit) for check in checks) if known else (),
-        trouble,
+        problem,
     )
 
 
@@ -244,8 +246,8 @@ def _pair(place: Place, calibration: Calibration, unit: str) -> tuple[Step, str]
             f"calibration {calibration.id} drifts from {calibration.drifts_from}, which is not in "
             "force"
         )
-    if trouble := _no_pair(earlier, calibration):
-        raise CalibrationError(f"calibration {calibration.id} can't drift from {trouble}")
+    if problem := _no_pair(earlier, calibration):
+        raise CalibrationError(f"calibration {calibration.id} can't drift from {problem}")
     before, also = _step(earlier, unit)
     if canonical(also) != canonical(gives):
         raise CalibrationError(

@@ -10,7 +10,7 @@ import orjson
 
 from edaphon.derive.chains import ALWAYS, Extent, Range
 from edaphon.journal import DamagedRow, JournalReader, entry_crc
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 from edaphon.series import Series, WrongFile
 
 __all__ = [
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 CHECKPOINT = "deriver"
-START = Sequence(0, 0)
+START = EntryId(0, 0)
 GONE = -2
 
 
@@ -40,25 +40,25 @@ def trusted(journal: JournalReader, series: Series) -> dict[str, Any] | None:
     if text is None:
         return None
     table: dict[str, Any] = orjson.loads(text)
-    position = Sequence.of(table["position"])
+    position = EntryId.of(table["position"])
     crc = crc_at(journal, position)
     lost = crc == GONE and position < (journal.last or START)
     return table if crc == table["crc"] or lost else None
 
 
-def reached_by(path: Path) -> Sequence | None:
+def reached_by(path: Path) -> EntryId | None:
     """The last place from which the series of that file has rows; None where none can be read."""
     if not path.exists():
         return None
     try:
         with closing(Series(path, read_only=True)) as series:
             table = orjson.loads(series.checkpoint(CHECKPOINT) or b"{}")
-        return Sequence.of(table["position"])
+        return EntryId.of(table["position"])
     except (OSError, sqlite3.Error, WrongFile, ValueError, KeyError, TypeError):
         return None
 
 
-def crc_at(journal: JournalReader, sequence: Sequence) -> int:
+def crc_at(journal: JournalReader, sequence: EntryId) -> int:
     """The CRC of the entry there; -1 for the beginning, -2 for an entry that is gone."""
     if sequence == START:
         return -1

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from edaphon.derive.another import Part
-from edaphon.nouns import Float, Int, Observations, Small
+from edaphon.derive.projection import Part
+from edaphon.model import Float, Int, Observations, Small
 
 __all__ = ["BINS", "Comparison", "Sketch"]
 

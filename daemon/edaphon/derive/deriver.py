@@ -25,10 +25,8 @@ from edaphon.derive.checkpoint import (
     ranges_of_json,
     trusted,
 )
-from edaphon.derive.deriving_again import DerivingAgain
-from edaphon.derive.doubt import Doubt, doubtful_places
-from edaphon.derive.files import SourceFiles
-from edaphon.derive.meanings import (
+from edaphon.derive.decode import Note, Sources
+from edaphon.derive.fact_log import (
     MEANINGS,
     NOTHING_LEARNED,
     Learned,
@@ -36,26 +34,28 @@ from edaphon.derive.meanings import (
     meanings_behind,
     recalled,
 )
-from edaphon.derive.plan import ALWAYS, Plan, Range, plan_of, whole_segments
-from edaphon.derive.recalibrate import (
-    Recalibration,
-)
-from edaphon.derive.rework import BATCH_BYTES, READINGS, Rework
-from edaphon.derive.sources import Note, Sources
-from edaphon.derive.state import State
-from edaphon.derive.step import (
+from edaphon.derive.files import SourceFiles
+from edaphon.derive.lost_facts import Doubt, doubtful_places
+from edaphon.derive.pipeline import (
     ALL,
     DeadLetter,
     Item,
     Line,
     LostLine,
 )
+from edaphon.derive.plan import ALWAYS, Plan, Range, plan_of, whole_segments
+from edaphon.derive.recalculate import (
+    Recalibration,
+)
+from edaphon.derive.rederive import DerivingAgain
+from edaphon.derive.replay import BATCH_BYTES, READINGS, Replay
+from edaphon.derive.state import State
 from edaphon.derive.suspects import ONE_BY_ONE, settled, span, try_again
 from edaphon.facts import Knowledge
 from edaphon.journal import DamagedRow, JournalReader, Kind
 from edaphon.journal.guard import AGAIN, LIVE, PLAN, Guard
 from edaphon.journal.guard import START as BEGINNING
-from edaphon.nouns import Channel, Sequence
+from edaphon.model import Channel, EntryId
 from edaphon.series import Series
 
 __all__ = ["Deriver"]
@@ -64,7 +64,7 @@ BATCH = 4000
 FLUSH_AT_ROWS = 20_000  # in memory; a backlog of years leaves no more unwritten
 
 Listener = Callable[[DeadLetter], None]
-EnteredAgain = Callable[[frozenset[Sequence], Sequence | None], None]  # lost places, and by what
+EnteredAgain = Callable[[frozenset[EntryId], EntryId | None], None]  # lost places, and by what
 
 
 class Deriver(DerivingAgain):
@@ -89,7 +89,7 @@ class Deriver(DerivingAgain):
         self._journal = journal
         self._series = series
         self._scratch = scratch
-        self._rework: Rework | None = None
+        self._rework: Replay | None = None
         self._recalibration: Recalibration | None = None
         self._pending: dict[str, list[Range]] = {}
         self._from_journal: set[str] = set()  # pending channels whose readings may be others
@@ -258,7 +258,7 @@ class Deriver(DerivingAgain):
     def _take_in(self, batch: list[Item], readings: int, entries: int = ALL) -> bool:
         """Entries that all change the meaning of others, or none; whether some are left."""
         due = self.state.due[:1] if entries == 1 else self.state.due
-        place = Sequence.of(due[0]) if due and entries == 1 else self.position
+        place = EntryId.of(due[0]) if due and entries == 1 else self.position
         with self._guard.at(LIVE, *span(due, batch, place)):
             taken = self._derive(batch, readings, entries)
             if taken:
@@ -334,7 +334,7 @@ class Deriver(DerivingAgain):
         if settled:
             self._derive_from_journal(settled)
 
-    def _recall(self, sequences: Iterable[Sequence]) -> Iterator[Item]:
+    def _recall(self, sequences: Iterable[EntryId]) -> Iterator[Item]:
         return recalled(self._journal, sequences, self._note_damage)
 
     # -- beginning -------------------------------------------------------------------------
@@ -371,22 +371,22 @@ class Deriver(DerivingAgain):
             return
         for row in table.get("channels", []):  # the fact of one may be lost since
             self.channels.setdefault(row["id"], Channel(**row))
-        self.position = Sequence.of(table["position"])
+        self.position = EntryId.of(table["position"])
         self._newest_ns = table["newest_ns"]
         self._line.state = State.of_json(table["state"])
         if self.state.configuration:
-            in_force = list(self._recall([Sequence.of(self.state.configuration)]))
+            in_force = list(self._recall([EntryId.of(self.state.configuration)]))
             # One that is lost was journalled again at this start, in the same words.
-            told = learned(NOTHING_LEARNED, in_force) if in_force else self._latest
-            self._line.sources = told.sources
+            reported = learned(NOTHING_LEARNED, in_force) if in_force else self._latest
+            self._line.sources = reported.sources
         if "files" not in table["state"]:  # of a version that did not count lines
             for path in self._line.sources.files:
                 self.state.files[path] = SourceFiles()
         self._meanings = list(table["meanings"])
         # Not as known now: facts entered behind this place may have sent values to the sinks
         # already, and these are only withdrawn by coming to the facts in the same order again.
-        known_then = self._latest.knowledge.as_known_at(self.position)
-        self._told = Learned(known_then, self.position, self._line.sources)
+        known_as_of = self._latest.knowledge.as_known_at(self.position)
+        self._told = Learned(known_as_of, self.position, self._line.sources)
         plan = plan_of(self._told.knowledge, self._told.sources)
         places = doubtful_places(self._journal, table)
         if again := places & self._configuration_entered_again():
@@ -403,9 +403,9 @@ class Deriver(DerivingAgain):
         if table["recalibration"] and self._pending == pending:
             self._go_on(table["recalibration"])
 
-    def _configuration_entered_again(self) -> frozenset[Sequence]:
+    def _configuration_entered_again(self) -> frozenset[EntryId]:
         """The place of the one in force, where it is lost and a later one is known."""
-        place = Sequence.of(self.state.configuration or 0)
+        place = EntryId.of(self.state.configuration or 0)
         later = self._latest.configured > place
         return frozenset({place} if later and not list(self._recall([place])) else ())
 

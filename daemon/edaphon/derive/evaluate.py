@@ -14,7 +14,7 @@ import numpy.typing as npt
 from edaphon.derive.chains import bounds_of
 from edaphon.derive.segments import Segment
 from edaphon.derive.state import Fresh, Memory
-from edaphon.nouns import ALONE, DEMOTED, Float, Observations, Small, demoted_rank
+from edaphon.model import ALONE, DEMOTED, Float, Observations, Small, demoted_rank
 from edaphon_calibration.flags import Flag, worst_flag
 
 __all__ = ["Taken", "evaluate", "taken_rows"]
@@ -55,7 +55,7 @@ def evaluate(
         alone = taken_rows(fresh, here)
         value, u_random, u_systematic, flag, good = _judged(segment, alone)
         _put(whole, here, Taken(value, u_random, u_systematic, good))
-        alone = Fresh(*alone[:4], alone.doubt + np.int8(ALONE), alone.beside)
+        alone = Fresh(*alone[:4], alone.doubt + np.int8(ALONE), alone.second_input)
         found.extend(_observations(segment, alone, value, u_random, u_systematic, flag))
     if late.all():
         assert memory is not None  # noqa: S101  only a memory can make every reading late
@@ -115,7 +115,7 @@ def _issued(segment: Segment, memory: Memory | None, flag: Small) -> slice | _Ma
 def _judged(segment: Segment, rows: Fresh) -> tuple[Float, Float, Float, Small, _Mask]:
     """(value, both uncertainties, flag, what neither lacks a value nor fails by itself)."""
     value, u_random, u_systematic, outside = segment.chain.apply(
-        rows.raw, rows.time_ns, rows.beside
+        rows.raw, rows.time_ns, rows.second_input
     )
     missing = np.isnan(value)
     # All of them are demoted, or none.
@@ -187,7 +187,7 @@ def taken_rows(rows: Fresh, chosen: slice | _Mask) -> Fresh:
         rows.raw[chosen],
         rows.sequence[chosen],
         rows.doubt[chosen],
-        rows.beside[:, chosen],
+        rows.second_input[:, chosen],
     )
 
 
@@ -198,5 +198,5 @@ def _joined(before: Fresh, after: Fresh) -> Fresh:
         np.concatenate([before.raw, after.raw]),
         np.concatenate([before.sequence, after.sequence]),
         np.concatenate([before.doubt, after.doubt]),
-        np.concatenate([before.beside, after.beside], axis=1),
+        np.concatenate([before.second_input, after.second_input], axis=1),
     )

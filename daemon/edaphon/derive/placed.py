@@ -8,7 +8,7 @@ import numpy as np
 
 from edaphon.derive.segments import Segment
 from edaphon.derive.state import Fresh
-from edaphon.nouns import DEMOTED, Observations, demoted_rank
+from edaphon.model import DEMOTED, Observations, demoted_rank
 
 __all__ = ["Group", "PlacedRow", "further_readings", "groups_of"]
 

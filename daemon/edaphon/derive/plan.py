@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from edaphon.derive.chains import ALWAYS, Extent, Place, Range
+from edaphon.derive.decode import Outputs, Sources
 from edaphon.derive.segments import LINE_VERSION, Segment, extents_of, levels_of, segments_of
-from edaphon.derive.sources import Outputs, Sources
 from edaphon.facts import Knowledge
-from edaphon.nouns import DEMOTED_RANKS, Channel
+from edaphon.model import DEMOTED_RANKS, Channel
 
 __all__ = [
     "ALWAYS",
@@ -90,11 +90,11 @@ class Plan:
         The channels whose values they take beside are there as a whole.
         """
 
-        beside = self._beside(ranges)
+        second_input = self._beside(ranges)
 
         def inside(s: Segment) -> bool:
             own = any(a <= s.start_ns and s.end_ns <= b for a, b in ranges.get(s.channel, ()))
-            return own or s.channel in beside
+            return own or s.channel in second_input
 
         routes = {}
         for path, outputs in self.routes.items():

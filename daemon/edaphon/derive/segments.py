@@ -103,11 +103,13 @@ def segments_of(knowledge: Knowledge, place: Place, texts: dict[str, str]) -> It
     deployment, channel = place.deployment, place.fact.id
     start, end = bounds_of(deployment)
     mine = [c for c in knowledge.calibrations if _concerns(c, deployment)]
-    told = [c for c in knowledge.field_checks if _concerns(c, deployment)]
-    checks = [c for c in told if says_of(c, place.fact.unit)]
+    reported = [c for c in knowledge.field_checks if _concerns(c, deployment)]
+    checks = [c for c in reported if says_of(c, place.fact.unit)]
     marks = [m for m in knowledge.marks if channel in m.channels]
     own = {t for c in (*mine, *checks) for t in bounds_of(c)}
-    others = {t for c in mine for e in place.beside(c) for t in (e.start_ns, e.end_ns + age_of(c))}
+    others = {
+        t for c in mine for e in place.second_input(c) for t in (e.start_ns, e.end_ns + age_of(c))
+    }
     bounds = [start, *sorted(t for t in own | others if start < t < end), end]
     for begin, stop in zip(bounds, bounds[1:], strict=False):
         chosen = _chosen(mine, place, begin)
@@ -194,8 +196,8 @@ def _segment(
         basis["calendar"] = chain.calendar
     if chain.deviations:
         basis["field checks"] = [[c.id, *d] for c, d in zip(checks, chain.deviations, strict=True)]
-    if beside := _decides_beside(place, calibrations, span):
-        basis["beside"] = beside
+    if second_input := _decides_beside(place, calibrations, span):
+        basis["beside"] = second_input
     derivation = _named(basis, texts)
     over = [m for m in marks if bounds_of(m)[0] < span[1] and span[0] < bounds_of(m)[1]]
     expiries = [c.expires_ns for c in calibrations if c.expires_ns is not None]
@@ -221,12 +223,12 @@ def _segment(
 def _readings(place: Place) -> str:
     """Two segments of equal name have the same numbers as reported, and the same doubts."""
     output, deployment = place.output, place.deployment
-    told = [LINE_VERSION, deployment.source, deployment.sensor or "", place.rank]
-    told += [deployment.from_ns] if deployment.sensor else []
-    told += [output.name, output.quantity, output.unit, output.meaning]
-    told += possible(output.quantity, output.unit)[:2]
-    told += _replaced(place)
-    return hashlib.sha256(orjson.dumps(told)).hexdigest()[:12]
+    reported = [LINE_VERSION, deployment.source, deployment.sensor or "", place.rank]
+    reported += [deployment.from_ns] if deployment.sensor else []
+    reported += [output.name, output.quantity, output.unit, output.meaning]
+    reported += possible(output.quantity, output.unit)[:2]
+    reported += _replaced(place)
+    return hashlib.sha256(orjson.dumps(reported)).hexdigest()[:12]
 
 
 def _replaced(place: Place) -> list[list[Any]]:
@@ -238,7 +240,10 @@ def _replaced(place: Place) -> list[list[Any]]:
 def _decides_beside(place: Place, calibrations: list[Calibration], span: Range) -> list[list[Any]]:
     """The derivations of other channels that the values taken from them may have."""
     return [
-        [c.id, *sorted({e.derivation for e in place.beside(c) if _reaches(e, span, age_of(c))})]
+        [
+            c.id,
+            *sorted({e.derivation for e in place.second_input(c) if _reaches(e, span, age_of(c))}),
+        ]
         for c in calibrations
         if c.second is not None and c.second.channel is not None
     ]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edaphon.derive.files import SourceFiles
-from edaphon.nouns import Float, Int, Small
+from edaphon.model import Float, Int, Small
 
 NOTES_REMEMBERED = 16
 
@@ -22,7 +22,9 @@ class Fresh(NamedTuple):
     raw: Float
     sequence: Int
     doubt: Small  # a flag that the record itself earned: a wrong serial number, a wrong clock
-    beside: Float  # three rows for each second input of the chain: value, u_random, u_systematic
+    second_input: (
+        Float  # three rows for each second input of the chain: value, u_random, u_systematic
+    )
 
     def __len__(self) -> int:
         return len(self.time_ns)
@@ -43,7 +45,7 @@ class Memory(NamedTuple):
             "raw": [None if x != x else x.hex() for x in rows.raw.tolist()],
             "sequence": rows.sequence.tolist(),
             "doubt": rows.doubt.tolist(),
-            "beside": [[x.hex() for x in row] for row in rows.beside.tolist()],
+            "beside": [[x.hex() for x in row] for row in rows.second_input.tolist()],
             "flag": self.flag.tolist(),
             "newest_ns": self.newest_ns,
         }
@@ -51,14 +53,14 @@ class Memory(NamedTuple):
     @classmethod
     def of_json(cls, table: Mapping[str, Any]) -> "Memory":
         raw = [float("nan") if x is None else float.fromhex(x) for x in table["raw"]]
-        beside = [[float.fromhex(x) for x in row] for row in table["beside"]]
+        second_input = [[float.fromhex(x) for x in row] for row in table["beside"]]
         rows = Fresh(
             np.array(table["time_ns"], np.int64),
             np.array(table["start_ns"], np.int64),
             np.array(raw, np.float64),
             np.array(table["sequence"], np.int64),
             np.array(table["doubt"], np.int8),
-            np.array(beside, np.float64).reshape(len(beside), len(raw)),
+            np.array(second_input, np.float64).reshape(len(second_input), len(raw)),
         )
         return cls(rows, np.array(table["flag"], np.int8), table["newest_ns"])
 

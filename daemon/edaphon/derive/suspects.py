@@ -1,14 +1,13 @@
 """Entries that ended the service: those taken one by one, and those that are tried once more."""
 
-from collections.abc import Callable, Iterable
-from collections.abc import Sequence as Several
+from collections.abc import Callable, Iterable, Sequence
 
+from edaphon.derive.decode import Sources
 from edaphon.derive.files import SourceFiles
-from edaphon.derive.sources import Sources
+from edaphon.derive.pipeline import Item
 from edaphon.derive.state import State
-from edaphon.derive.step import Item
 from edaphon.journal.guard import AGAIN, Suspect
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 
 __all__ = ["ONE_BY_ONE", "RECOUNT", "settled", "span", "try_again"]
 
@@ -16,7 +15,7 @@ ONE_BY_ONE = 100  # entries in a turn
 RECOUNT = "set aside before"  # a meaning that no settings give: the files are counted once more
 
 
-def span(due: Several[int], items: Several[Item], position: Sequence) -> tuple[int, int]:
+def span(due: Sequence[int], items: Sequence[Item], position: EntryId) -> tuple[int, int]:
     """The numbers of the first and last entry of a step; where records waited, up to `position`."""
     first = due[0] if due else items[0][0].number
     last = max(due[-1], position.number) if due else 0
@@ -24,7 +23,7 @@ def span(due: Several[int], items: Several[Item], position: Sequence) -> tuple[i
 
 
 def settled(
-    suspects: Iterable[Suspect], position: Sequence, due: Several[int], again: Sequence
+    suspects: Iterable[Suspect], position: EntryId, due: Sequence[int], again: EntryId
 ) -> list[Suspect]:
     """Those that were taken without an end; `again` is where the journal is read once more."""
     return [
@@ -39,7 +38,7 @@ def try_again(
     state: State,
     aside: Iterable[int],
     sources: Sources,
-    recall: Callable[[Iterable[Sequence]], Iterable[Item]],
+    recall: Callable[[Iterable[EntryId]], Iterable[Item]],
 ) -> set[str]:
     """Let records wait that were passed over and no longer are; the paths of files among them.
 
@@ -50,7 +49,7 @@ def try_again(
     again = [number for number in state.aside if number not in known]
     state.aside = [number for number in state.aside if number in known]
     files: set[str] = set()
-    for sequence, record in recall(Sequence.of(number) for number in again):
+    for sequence, record in recall(EntryId.of(number) for number in again):
         state.counts.dead -= 1
         if record.source in sources.files:
             state.counts.decoded += 1

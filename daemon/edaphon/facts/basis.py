@@ -4,7 +4,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from edaphon.written.values import Id, Instant, Table, wrong
+from edaphon.toml_input.values import Id, Instant, Table, wrong
 
 __all__ = ["Fact", "Period"]
 

@@ -1,15 +1,14 @@
 """New facts beside what was known before and what would be known after them."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from collections.abc import Sequence as Rows
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from edaphon.facts.files import FactRow
 from edaphon.facts.knowledge import Knowledge, Known
 from edaphon.facts.model import Fact
-from edaphon.nouns import Sequence
-from edaphon.written import Complaint, did_you_mean
+from edaphon.model import EntryId
+from edaphon.toml_input import ConfigError, did_you_mean
 from edaphon_drivers.sheets import Output, Sheets
 
 __all__ = ["Case", "Found", "unless_known"]
@@ -37,13 +36,13 @@ class Case:
     @classmethod
     def of(
         cls,
-        rows: Rows[FactRow],
+        rows: Sequence[FactRow],
         knowledge: Knowledge,
         sources: Mapping[str, Mapping[str, Output]] | None,
         doubtful: frozenset[str] = frozenset(),
         sheets: Sheets | None = None,
     ) -> "Case":
-        new = (Known(Sequence(_AFTER_ALL, n), row.fact) for n, row in enumerate(rows))
+        new = (Known(EntryId(_AFTER_ALL, n), row.fact) for n, row in enumerate(rows))
         after = Knowledge((*knowledge.entered, *new))
         known = {id(row.fact): row for row in rows}
         return cls(known, knowledge, after, sources, doubtful, sheets or Sheets())
@@ -56,9 +55,9 @@ class Case:
     def is_new(self, fact: Fact) -> bool:
         return id(fact) in self.rows
 
-    def complaint(self, fact: Fact, key: str, came: str, right: str) -> Complaint:
+    def config_error(self, fact: Fact, key: str, came: str, right: str) -> ConfigError:
         row = self.rows[id(fact)]
-        return Complaint(row.file, row.line_of(key), f"{fact.table}.{key}", came, right)
+        return ConfigError(row.file, row.line_of(key), f"{fact.table}.{key}", came, right)
 
 
 def unless_known(

@@ -10,10 +10,10 @@ from edaphon.facts.fitting import fitting_complaints
 from edaphon.facts.knowledge import Knowledge
 from edaphon.facts.model import ChannelFact, Deployment, Fact, Period, Revocation
 from edaphon.facts.references import reference_complaints
-from edaphon.written import Complaint, did_you_mean
-from edaphon.written.hidden import RIGHT, came_hidden, hidden_texts
-from edaphon.written.models import MOST_ERRORS
-from edaphon.written.values import instant_text
+from edaphon.toml_input import ConfigError, did_you_mean
+from edaphon.toml_input.hidden import RIGHT, came_hidden, hidden_texts
+from edaphon.toml_input.models import MOST_ERRORS
+from edaphon.toml_input.values import instant_text
 from edaphon_drivers.sheets import Output, Sheets
 
 _PROSE = frozenset({"soil", "treatment", "method", "reference", "cause", "why"})  # lines are right
@@ -27,22 +27,22 @@ def knowledge_conflicts(
     sources: Mapping[str, Mapping[str, Output]] | None = None,
     doubtful: frozenset[str] = frozenset(),
     sheets: Sheets | None = None,
-) -> list[Complaint]:
+) -> list[ConfigError]:
     """Complaints about `rows` on top of what is known, rows known already left out.
 
     `sources` are the outputs of each source path; without them names that may stand elsewhere are
     not checked, nor are `doubtful` ones (ids of rows that are wrong in themselves). `sheets` holds
     the owner's model sheets beside those of the package.
     """
-    complaints = list(islice(_identity(rows, knowledge), MOST_ERRORS))
-    wrong = {(c.file, c.line) for c in complaints}
+    config_errors = list(islice(_identity(rows, knowledge), MOST_ERRORS))
+    wrong = {(c.file, c.line) for c in config_errors}
     right = [r for r in new_rows(rows, knowledge) if (r.file, r.line_of("id")) not in wrong]
     case = Case.of(right, knowledge, sources, doubtful, sheets)
     rules = [_overlaps, _channels, _revocations, _hidden, reference_complaints]
     rules += [fitting_complaints] if sources is not None else []
     found = [one for rule in rules for one in islice(rule(case), MOST_ERRORS)]
-    complaints += [case.complaint(*one) for one in found]
-    return sorted(set(complaints))
+    config_errors += [case.config_error(*one) for one in found]
+    return sorted(set(config_errors))
 
 
 def _hidden(case: Case) -> Iterator[Found]:
@@ -83,7 +83,7 @@ def _superseded(rows: Rows[FactRow], by_id: Mapping[str, list[int]], at: int) ->
     return found[-1] if found else at
 
 
-def _identity(rows: Rows[FactRow], knowledge: Knowledge) -> Iterator[Complaint]:
+def _identity(rows: Rows[FactRow], knowledge: Knowledge) -> Iterator[ConfigError]:
     earlier: dict[str, list[Fact]] = {id: list(f) for id, f in knowledge.ever.items()}
     places: dict[str, str] = {}
     for row in rows:
@@ -91,7 +91,7 @@ def _identity(rows: Rows[FactRow], knowledge: Knowledge) -> Iterator[Complaint]:
         if not (fact in known and fact.id not in places):
             for key, came, right in _naming(fact, known, earlier, places):
                 line = row.line_of(key)
-                yield Complaint(row.file, line, f"{fact.table}.{key}", came, right)
+                yield ConfigError(row.file, line, f"{fact.table}.{key}", came, right)
         places.setdefault(fact.id, f"{row.file}:{row.line}")
         earlier.setdefault(fact.id, []).append(fact)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from edaphon.facts.conflicts import in_order
 from edaphon.facts.files import FactRow, read_facts
-from edaphon.written import Complaint, read_document
+from edaphon.toml_input import ConfigError, read_document
 
 __all__ = ["documents_of", "rows_of"]
 
@@ -21,10 +21,10 @@ def documents_of(rows: Rows[FactRow]) -> list[dict[str, Any]]:
 
 def rows_of(
     documents: Iterable[Mapping[str, Any]],
-) -> tuple[list[FactRow], list[Complaint]]:
+) -> tuple[list[FactRow], list[ConfigError]]:
     """The rows as their text says them; complaints about all that is wrong there."""
     rows: list[FactRow] = []
-    complaints: list[Complaint] = []
+    config_errors: list[ConfigError] = []
     for table in documents:
         document = read_document(str(table["file"]), str(table["text"]))
         found, wrong = read_facts(document, alone=False)
@@ -32,10 +32,12 @@ def rows_of(
         own = [row for row in found if (row.line, row.fact.id) in meant]
         missing = meant - {(row.line, row.fact.id) for row in own}
         rows += own
-        complaints += sorted({*document.complaints, *wrong, *_missing(document.file, missing)})
-    return in_order(rows), complaints
+        config_errors += sorted(
+            {*document.config_errors, *wrong, *_missing(document.file, missing)}
+        )
+    return in_order(rows), config_errors
 
 
-def _missing(file: str, missing: Iterable[tuple[int, str]]) -> Iterable[Complaint]:
+def _missing(file: str, missing: Iterable[tuple[int, str]]) -> Iterable[ConfigError]:
     for line, id in sorted(missing):
-        yield Complaint(file, line, "", "no fact without a mistake", f'the fact with id = "{id}"')
+        yield ConfigError(file, line, "", "no fact without a mistake", f'the fact with id = "{id}"')

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from edaphon.facts.conflicts import new_rows
 from edaphon.facts.files import FactRow
 from edaphon.facts.knowledge import Knowledge
-from edaphon.written import Complaint
-from edaphon.written.reading import read_bytes
-from edaphon.written.values import is_hash
+from edaphon.toml_input import ConfigError
+from edaphon.toml_input.reading import read_bytes
+from edaphon.toml_input.values import is_hash
 
 __all__ = ["evidence_complaints", "evidence_files"]
 
@@ -46,15 +46,15 @@ def evidence_complaints(
     rows: Rows[FactRow],
     knowledge: Knowledge,
     is_secret: Callable[[Path], bool] = lambda _: False,
-) -> list[Complaint]:
+) -> list[ConfigError]:
     """Reads the files that rows not known yet name; a secret is not read for that."""
-    found: list[Complaint] = []
+    found: list[ConfigError] = []
     for row in new_rows(rows, knowledge):
         for one in _named(row):
-            trouble = _trouble(one, is_secret(one.path))
-            if trouble is not None:
+            problem = _trouble(one, is_secret(one.path))
+            if problem is not None:
                 line, key = row.line_of("evidence"), f"{row.fact.table}.evidence"
-                found.append(Complaint(row.file, line, key, *trouble))
+                found.append(ConfigError(row.file, line, key, *problem))
     return found
 
 

@@ -8,9 +8,9 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeGuard
 
 from edaphon.facts.model import KINDS, Fact
-from edaphon.written import FACT_TABLES, Complaint, Document, did_you_mean
-from edaphon.written.lines import Place
-from edaphon.written.models import MOST_ERRORS, came_text, not_looked_at, validated
+from edaphon.toml_input import FACT_TABLES, ConfigError, Document, did_you_mean
+from edaphon.toml_input.lines import Place
+from edaphon.toml_input.models import MOST_ERRORS, came_text, not_looked_at, validated
 
 __all__ = ["FactRow", "read_facts", "written_ids"]
 
@@ -35,34 +35,36 @@ class FactRow(NamedTuple):
 
 def read_facts(
     document: Document, *, alone: bool = True
-) -> tuple[tuple[FactRow, ...], list[Complaint]]:
+) -> tuple[tuple[FactRow, ...], list[ConfigError]]:
     """The rows that are right in themselves, in the order of the file, and complaints.
 
     `alone` says that nothing but facts may stand in the file, so all its mistakes are told here.
     """
-    complaints = list(_single_brackets(document))
+    config_errors = list(_single_brackets(document))
     if alone:
-        complaints += [*document.complaints, *islice(_foreign_tables(document), MOST_ERRORS)]
+        config_errors += [*document.config_errors, *islice(_foreign_tables(document), MOST_ERRORS)]
     sha256 = hashlib.sha256(document.text.encode("utf-8", "surrogatepass")).hexdigest()
     rows: list[FactRow] = []
     ids = Counter[str]()
     texts = _Texts(document)
     for place, row in _written_rows(document):
-        if len(complaints) >= MOST_ERRORS:
-            complaints.append(not_looked_at(document, place, str(place[0])))
+        if len(config_errors) >= MOST_ERRORS:
+            config_errors.append(not_looked_at(document, place, str(place[0])))
             break
         fact, found = validated(document, place, KINDS[str(place[0])], row)
-        complaints += found
+        config_errors += found
         if fact is not None and (times := ids[fact.id] + 1) > MOST_OF_ONE_ID:
             came = f'"{fact.id}" stands in {times} rows'
             right = f"at most {MOST_OF_ONE_ID} rows of one id in a file"
             line = document.line((*place, "id"))
-            complaints.append(Complaint(document.file, line, f"{place[0]}.id", came, right))
+            config_errors.append(ConfigError(document.file, line, f"{place[0]}.id", came, right))
             break
         if fact is not None:
             ids[fact.id] += 1
             rows.append(_row(document, place, row, fact, sha256, texts))
-    kept = [c for c in complaints if c in document.complaints or c.line not in document.repaired]
+    kept = [
+        c for c in config_errors if c in document.config_errors or c.line not in document.repaired
+    ]
     return tuple(sorted(rows, key=lambda r: r.line)), kept
 
 
@@ -117,17 +119,17 @@ def _is_row(place: Place) -> bool:
     return len(place) == 1 or (len(place) == 2 and isinstance(place[1], int))
 
 
-def _foreign_tables(document: Document) -> Iterator[Complaint]:
+def _foreign_tables(document: Document) -> Iterator[ConfigError]:
     for name in document.table:
         if name not in FACT_TABLES:
             line = document.line((name,))
             right = did_you_mean(name, FACT_TABLES)
-            yield Complaint(document.file, line, name, "unknown table", right)
+            yield ConfigError(document.file, line, name, "unknown table", right)
 
 
-def _single_brackets(document: Document) -> Iterator[Complaint]:
+def _single_brackets(document: Document) -> Iterator[ConfigError]:
     for name, value in document.table.items():
         if name in FACT_TABLES and not isinstance(value, list):
             line = document.line((name,))
             right = f"[[{name}]], two brackets for each row"
-            yield Complaint(document.file, line, name, came_text(value), right)
+            yield ConfigError(document.file, line, name, came_text(value), right)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from edaphon.facts.case import Case, Found
 from edaphon.facts.model import Calibration, ChannelFact, Deployment, Fact
-from edaphon.written import did_you_mean, expected_only
+from edaphon.toml_input import did_you_mean, expected_only
 from edaphon_calibration.curves import curve, curve_names
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
@@ -16,7 +16,7 @@ __all__ = ["fitting_complaints"]
 
 def fitting_complaints(case: Case) -> Iterator[Found]:
     """At most one for each new fact, at the fact of the chain that was written last."""
-    told: set[str] = set()
+    shown: set[str] = set()
     for deployment in case.after.deployments:
         channel = case.after.channels.get(deployment.channel)
         output = (case.sources or {}).get(deployment.source, {}).get(deployment.output)
@@ -25,8 +25,8 @@ def fitting_complaints(case: Case) -> Iterator[Found]:
         if deployment.factory not in {None, *(factory.name for factory in output.factory)}:
             continue
         for fact, key, came, right in _chain(case, deployment, channel, output):
-            if case.is_new(fact) and fact.id not in told:
-                told.add(fact.id)
+            if case.is_new(fact) and fact.id not in shown:
+                shown.add(fact.id)
                 yield fact, key, came, right
 
 
@@ -48,9 +48,9 @@ def _chain(
     mine = [c for c in case.after.calibrations if c.curve in curve_names()]
     sensor = [c for c in mine if _of_sensor(c, deployment) and c.overlaps(deployment)]
     own = [c for c in mine if c.channel == channel.id and c.overlaps(deployment)]
-    if trouble := _too_long(sensor, own):
+    if problem := _too_long(sensor, own):
         fact = next((f for f in reversed([*sensor, *own]) if case.is_new(f)), deployment)
-        yield fact, "step" if isinstance(fact, Calibration) else "channel", trouble, "at most three"
+        yield fact, "step" if isinstance(fact, Calibration) else "channel", problem, "at most three"
     for step in [*sensor, *own]:
         yield from _twice(case, step, output, deployment)
         yield from _beside(case, step, deployment)

@@ -23,7 +23,7 @@ from edaphon.facts.model import (
     Visit,
 )
 from edaphon.facts.payload import fact_of
-from edaphon.nouns import Channel, Sequence
+from edaphon.model import Channel, EntryId
 
 __all__ = ["Knowledge", "Known"]
 
@@ -33,7 +33,7 @@ Kind = TypeVar("Kind", bound=Fact)
 class Known(NamedTuple):
     """A fact and the sequence of the entry that brought it."""
 
-    sequence: Sequence
+    sequence: EntryId
     fact: Fact
 
 
@@ -47,16 +47,16 @@ class Knowledge:
     entered: tuple[Known, ...] = ()
 
     @classmethod
-    def of(cls, rows: Iterable[tuple[Sequence, Mapping[str, Any]]]) -> "Knowledge":
+    def of(cls, rows: Iterable[tuple[EntryId, Mapping[str, Any]]]) -> "Knowledge":
         """From (sequence, the `fact` object of an entry's payload) in any order."""
         known = [Known(sequence, fact_of(table)) for sequence, table in rows]
         return cls(tuple(sorted(known, key=lambda k: k.sequence)))
 
-    def learn(self, sequence: Sequence, fact: Fact) -> "Knowledge":
+    def learn(self, sequence: EntryId, fact: Fact) -> "Knowledge":
         """The knowledge with one fact more; its sequence must be later than all."""
         return Knowledge((*self.entered, Known(sequence, fact)))
 
-    def as_known_at(self, sequence: Sequence) -> "Knowledge":
+    def as_known_at(self, sequence: EntryId) -> "Knowledge":
         """What was known once the entry of that sequence had been written."""
         return Knowledge(tuple(k for k in self.entered if k.sequence <= sequence))
 

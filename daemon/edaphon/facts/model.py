@@ -7,8 +7,8 @@ from pydantic import ConfigDict, Field, model_validator
 
 from edaphon.facts.basis import Fact, Period
 from edaphon.facts.calibrations import Calibration, FactoryCurve, FieldCheck, SecondInput
-from edaphon.nouns import Channel
-from edaphon.written.values import Depth, Duration, Id, Instant, wrong
+from edaphon.model import Channel
+from edaphon.toml_input.values import Depth, Duration, Id, Instant, wrong
 from edaphon_calibration.units import canonical
 
 __all__ = [

@@ -16,7 +16,7 @@ from edaphon.facts.model import (
     Sensor,
     Visit,
 )
-from edaphon.written import expected_only
+from edaphon.toml_input import expected_only
 from edaphon_calibration import checks
 from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.curves import curve, curve_names

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from edaphon.facts.knowledge import Knowledge
-from edaphon.written.values import instant_text
+from edaphon.toml_input.values import instant_text
 
 __all__ = ["Contradiction", "contradictions", "deployed_sensors", "explanations"]
 
@@ -14,12 +14,12 @@ class Contradiction(NamedTuple):
 
     path: str
     expected: str
-    told: str
+    reported: str
     explanation: str
 
     @property
     def words(self) -> str:
-        return f"{self.path}: expected sensor {self.expected}, {self.told} answers; " + (
+        return f"{self.path}: expected sensor {self.expected}, {self.reported} answers; " + (
             self.explanation
         )
 
@@ -43,7 +43,7 @@ def _begun(knowledge: Knowledge, now_ns: int) -> dict[str, int]:
 
 
 def contradictions(
-    told: Mapping[str, str],
+    reported: Mapping[str, str],
     knowledge: Knowledge,
     now_ns: int,
     told_ns: Mapping[str, int] | None = None,
@@ -54,20 +54,22 @@ def contradictions(
     """
     deployed = deployed_sensors(knowledge, now_ns)
     begun = _begun(knowledge, now_ns)
-    told = {
+    reported = {
         path: serial
-        for path, serial in told.items()
+        for path, serial in reported.items()
         if (told_ns or {}).get(path, now_ns) >= begun.get(path, -(2**63))
     }
     wrong = {
         path: serial
-        for path, serial in sorted(told.items())
+        for path, serial in sorted(reported.items())
         if serial and deployed.get(path, serial) != serial
     }
     latest = instant_text(now_ns - now_ns % 60_000_000_000)
     return tuple(
-        Contradiction(path, deployed[path], serial, _explained(path, told, wrong, deployed, latest))
-        if serial in deployed.values() or _is_twice(serial, told)
+        Contradiction(
+            path, deployed[path], serial, _explained(path, reported, wrong, deployed, latest)
+        )
+        if serial in deployed.values() or _is_twice(serial, reported)
         else Contradiction(
             path, deployed[path], serial, _exchanged(serial, deployed[path], knowledge, latest)
         )
@@ -80,22 +82,24 @@ def explanations(found: tuple[Contradiction, ...]) -> tuple[str, ...]:
     paths: dict[str, list[str]] = {}
     for one in found:
         paths.setdefault(one.explanation, []).append(
-            f"{one.path} has {one.told} instead of {one.expected}"
+            f"{one.path} has {one.reported} instead of {one.expected}"
         )
     return tuple(f"{', '.join(where)}: {what}" for what, where in paths.items())
 
 
 def _explained(
     path: str,
-    told: Mapping[str, str],
+    reported: Mapping[str, str],
     wrong: Mapping[str, str],
     deployed: Mapping[str, str],
     latest: str,
 ) -> str:
     """Where the sensor that answers here belongs, and what answers there."""
-    twice = sorted(p for p, serial in told.items() if serial == told[path])
+    twice = sorted(p for p, serial in reported.items() if serial == reported[path])
     if len(twice) > 1:
-        return f"{told[path]} answers at {_listed(twice)}: one probe is asked through two sources"
+        return (
+            f"{reported[path]} answers at {_listed(twice)}: one probe is asked through two sources"
+        )
     ring = list(_ring(path, wrong, deployed))
     if ring:
         first = ring.index(min(ring))
@@ -105,9 +109,10 @@ def _explained(
             f"swapped; swap them back, or enter deployments from the time of the swap "
             f"({latest} at the latest)"
         )
-    home = _home(told[path], deployed)
+    home = _home(reported[path], deployed)
     return (
-        f"{told[path]} belongs at {home}, where {told.get(home) or 'nobody'} answers: it was moved "
+        f"{reported[path]} belongs at {home}, where {reported.get(home) or 'nobody'} answers:"
+        " it was moved "
         f"or its address was changed; put it back, or enter deployments from the time of the move "
         f"({latest} at the latest)"
     )
@@ -136,8 +141,8 @@ def _home(serial: str, deployed: Mapping[str, str]) -> str:
     return next((path for path, sensor in deployed.items() if sensor == serial), "")
 
 
-def _is_twice(serial: str, told: Mapping[str, str]) -> bool:
-    return sum(one == serial for one in told.values()) > 1
+def _is_twice(serial: str, reported: Mapping[str, str]) -> bool:
+    return sum(one == serial for one in reported.values()) > 1
 
 
 def _listed(paths: list[str]) -> str:

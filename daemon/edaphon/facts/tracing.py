@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from edaphon.facts.calibrations import OfSubject
 from edaphon.facts.case import Case, Found, unless_known
 from edaphon.facts.model import Calibration, Fact, FactoryCurve, FieldCheck
-from edaphon.written import expected_only
-from edaphon.written.values import is_hash
+from edaphon.toml_input import expected_only
+from edaphon.toml_input.values import is_hash
 from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.curves import curve, curve_names
 from edaphon_calibration.errors import CalibrationError
@@ -19,8 +19,8 @@ __all__ = ["naming_complaints", "own_complaints"]
 def own_complaints(case: Case) -> Iterator[Found]:
     """What is wrong with a fact whatever else is known."""
     for fact in _on_subjects(case):
-        for name, told in (fact.evidence or {}).items():
-            if not is_hash(told):
+        for name, reported in (fact.evidence or {}).items():
+            if not is_hash(reported):
                 right = f"the SHA-256 of the file, as `sha256sum {name}` tells it"
                 yield fact, "evidence", f'"{name}" has no hash yet', right
     for calibration in case.new(Calibration):

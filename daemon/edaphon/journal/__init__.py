@@ -4,11 +4,11 @@ from edaphon.journal.entry import Entry, Kind, Purpose, entry_crc
 from edaphon.journal.files import JournalBusy, JournalTooNew, is_written
 from edaphon.journal.journal import Journal
 from edaphon.journal.origin import Origin
-from edaphon.journal.reading import DamagedRow, JournalReader, read_only
+from edaphon.journal.reader import DamagedRow, JournalReader, read_only
 from edaphon.journal.salvage import salvage
 from edaphon.journal.state import SetAside, StateFile
 from edaphon.journal.writer import JournalClosed
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 
 __all__ = [
     "DamagedRow",
@@ -21,11 +21,12 @@ __all__ = [
     "Kind",
     "Origin",
     "Purpose",
-    "Sequence",
+    "EntryId",
     "SetAside",
     "StateFile",
     "entry_crc",
     "is_written",
     "read_only",
     "salvage",
+    "EntryId",
 ]

@@ -21,7 +21,7 @@ from pathlib import Path
 import orjson
 
 from edaphon.journal.entry import Entry, Kind, Purpose, entry_crc
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 
 __all__ = [
     "COPIED",
@@ -42,28 +42,28 @@ _NAME, _REACHED = "journal.copies", "journal.reached"
 _PLACE = struct.Struct("<II")
 _PLACE_AND_CRC = struct.Struct("<III")
 
-Item = tuple[Sequence, Entry]
+Item = tuple[EntryId, Entry]
 
 
 @dataclass(frozen=True)
 class Copies:
     """What the copy file holds; `bad` are its damaged lines, `doubtful` the places they name."""
 
-    entries: dict[Sequence, Entry] = field(default_factory=dict)
+    entries: dict[EntryId, Entry] = field(default_factory=dict)
     files: frozenset[int] = frozenset()  # that were begun
-    doubtful: frozenset[Sequence] = frozenset()
+    doubtful: frozenset[EntryId] = frozenset()
     bad: tuple[bytes, ...] = ()
     whole: bool = False  # the file is there, and has no damaged line
 
     @cached_property
-    def places(self) -> list[Sequence]:
+    def places(self) -> list[EntryId]:
         return sorted(self.entries)
 
     @cached_property
     def copied_files(self) -> frozenset[int]:
         return frozenset(place.file for place in self.entries)
 
-    def within(self, first: Sequence, last: Sequence) -> list[Item]:
+    def within(self, first: EntryId, last: EntryId) -> list[Item]:
         """The copies from one place to another, in order."""
         at = bisect_left(self.places, first)
         found = []
@@ -102,9 +102,9 @@ def copies_in(folder: Path) -> Copies:
     except OSError:
         return Copies()
     lines = data.split(b"\n")[:-1]  # behind the last line end there is at most a torn line
-    entries: dict[Sequence, Entry] = {}
+    entries: dict[EntryId, Entry] = {}
     files: set[int] = set()
-    doubtful: set[Sequence] = set()
+    doubtful: set[EntryId] = set()
     bad: list[bytes] = []
     for line in lines:
         item = _item_of(line)
@@ -120,25 +120,25 @@ def copies_in(folder: Path) -> Copies:
     return Copies(entries, frozenset(files), gone, tuple(bad), not bad)
 
 
-def _stand_in(entries: dict[Sequence, Entry]) -> None:
+def _stand_in(entries: dict[EntryId, Entry]) -> None:
     """What was entered again for lost entries is read in their places."""
     for entry in [each for each in entries.values() if each.kind == Kind.LOST]:
         # A CRC proves no writer: of another's words nothing stands in, and the loss stays open.
         with contextlib.suppress(ValueError, TypeError, AttributeError, KeyError):
             table = orjson.loads(entry.payload)
-            other = entries.get(Sequence.of(table.get("by", 0)))
+            other = entries.get(EntryId.of(table.get("by", 0)))
             if other is not None:
                 for number in table["without"]:
-                    entries.setdefault(Sequence.of(number), other)
+                    entries.setdefault(EntryId.of(number), other)
 
 
-def reached_in(folder: Path) -> Sequence | None:
+def reached_in(folder: Path) -> EntryId | None:
     """The last place known to be committed; None where that is not known."""
     with contextlib.suppress(OSError, struct.error):
         data = (folder / _REACHED).read_bytes()[: _PLACE_AND_CRC.size]
         file, n, crc = _PLACE_AND_CRC.unpack(data)
         if zlib.crc32(data[: _PLACE.size]) == crc:
-            return Sequence(file, n)
+            return EntryId(file, n)
     return None
 
 
@@ -168,17 +168,17 @@ class CopyFile:
         """A journal file of that number was begun."""
         self.add([begun_line(number, opened_ns)])
 
-    def commit(self, first: Sequence, entries: list[Entry]) -> None:
+    def commit(self, first: EntryId, entries: list[Entry]) -> None:
         """These entries stand in the journal."""
         self.add(
-            (Sequence(first.file, first.n + k), entry)
+            (EntryId(first.file, first.n + k), entry)
             for k, entry in enumerate(entries)
             if is_copied(entry)
         )
         if self.healed and not self._waiting:
-            self.reach(Sequence(first.file, first.n + len(entries) - 1))
+            self.reach(EntryId(first.file, first.n + len(entries) - 1))
 
-    def reach(self, place: Sequence) -> None:
+    def reach(self, place: EntryId) -> None:
         """The copies are complete up to there."""
         data = _PLACE.pack(*place)
         data += zlib.crc32(data).to_bytes(4, "little")
@@ -216,14 +216,14 @@ class CopyFile:
 
 def begun_line(number: int, opened_ns: int = 0) -> Item:
     """That a journal file was begun, as an entry of place 0 in it."""
-    return Sequence(number, 0), Entry(Kind.NOTE, opened_ns, 0, "", "", b"")
+    return EntryId(number, 0), Entry(Kind.NOTE, opened_ns, 0, "", "", b"")
 
 
 def _end_of_lines(data: bytes) -> int:
     return data.rfind(b"\n") + 1
 
 
-def _line_of(place: Sequence, entry: Entry) -> bytes:
+def _line_of(place: EntryId, entry: Entry) -> bytes:
     table = {
         "place": place.number,
         "kind": int(entry.kind),
@@ -244,7 +244,7 @@ def _item_of(line: bytes) -> Item | None:
     try:
         number, crc, text = line.split(b" ", 2)
         table = orjson.loads(text)
-        place = Sequence.of(int(number))
+        place = EntryId.of(int(number))
         entry = Entry(
             Kind(table["kind"]),
             table["received_ns"],
@@ -261,11 +261,11 @@ def _item_of(line: bytes) -> Item | None:
         return None
 
 
-def _places_named(line: bytes) -> set[Sequence]:
+def _places_named(line: bytes) -> set[EntryId]:
     """The places that a damaged line may be about."""
     found = set()
     with contextlib.suppress(ValueError):
         found.add(int(line.split(b" ", 1)[0]))
     with contextlib.suppress(ValueError, KeyError, TypeError, IndexError):
         found.add(int(orjson.loads(line.split(b" ", 2)[2])["place"]))
-    return {Sequence.of(number) for number in found if 0 < number < 2**64}
+    return {EntryId.of(number) for number in found if 0 < number < 2**64}

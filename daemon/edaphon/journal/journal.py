@@ -16,12 +16,12 @@ from edaphon.databases import StorageFault, make_folder
 from edaphon.journal.entry import Entry, Kind
 from edaphon.journal.files import take_lock
 from edaphon.journal.origin import Origin
-from edaphon.journal.reading import LARGEST_READ_BYTES, JournalReader
+from edaphon.journal.reader import LARGEST_READ_BYTES, JournalReader
 from edaphon.journal.ring import ENTRY_BYTES, Ring
 from edaphon.journal.store import Store
 from edaphon.journal.summary import summed
 from edaphon.journal.writer import JournalClosed, Waiting, Writer
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 
 __all__ = ["Journal"]
 
@@ -39,7 +39,7 @@ class Journal(JournalReader):
         largest_bytes: int = 256_000_000,
         on_trouble: Callable[[str], None] = _log.warning,
         on_full: Callable[[], bool] = lambda: False,
-        reached: Sequence | None = None,
+        reached: EntryId | None = None,
     ) -> None:
         super().__init__(folder)
         make_folder(folder)
@@ -68,7 +68,7 @@ class Journal(JournalReader):
         largest_bytes: int = 256_000_000,
         on_trouble: Callable[[str], None] = _log.warning,
         on_full: Callable[[], bool] = lambda: False,
-        reached: Sequence | None = None,
+        reached: EntryId | None = None,
     ) -> Self:
         """Take the writer's lock, set damaged files aside, start the writer's thread.
 
@@ -92,7 +92,7 @@ class Journal(JournalReader):
         return self._store.origin
 
     @property
-    def last(self) -> Sequence | None:
+    def last(self) -> EntryId | None:
         """The newest committed entry's place; None in an empty journal."""
         return self._last
 
@@ -114,7 +114,7 @@ class Journal(JournalReader):
     def append(
         self,
         entries: list[Entry],
-        done: Callable[[list[Sequence]], None] | None = None,
+        done: Callable[[list[EntryId]], None] | None = None,
         mids: list[int | None] | None = None,
     ) -> None:
         """Queue entries for the next commit; `done` is called after it, in the writer's thread.
@@ -130,12 +130,12 @@ class Journal(JournalReader):
             size += len(entry.payload) + ENTRY_BYTES
         self._writer.append(Waiting(entries, mids or [None] * len(entries), done, size))
 
-    def append_now(self, entry: Entry) -> Sequence:
+    def append_now(self, entry: Entry) -> EntryId:
         """Append and wait for the commit; JournalClosed when close() gave it up."""
-        places: list[Sequence] = []
+        places: list[EntryId] = []
         committed = threading.Event()
 
-        def done(sequences: list[Sequence]) -> None:
+        def done(sequences: list[EntryId]) -> None:
             places.extend(sequences)
             committed.set()
 
@@ -146,8 +146,8 @@ class Journal(JournalReader):
         return places[0]
 
     def after(
-        self, sequence: Sequence | None, limit: int, largest_bytes: int = LARGEST_READ_BYTES
-    ) -> list[tuple[Sequence, Entry]]:
+        self, sequence: EntryId | None, limit: int, largest_bytes: int = LARGEST_READ_BYTES
+    ) -> list[tuple[EntryId, Entry]]:
         """As JournalReader.after, from memory when the reader keeps up."""
         if sequence == self._last:
             return []
@@ -167,7 +167,7 @@ class Journal(JournalReader):
         self._rare = rare
         self.summary = summed(self, kept, rare, keep)
 
-    def wait_newer(self, sequence: Sequence | None, timeout_s: float) -> bool:
+    def wait_newer(self, sequence: EntryId | None, timeout_s: float) -> bool:
         """Wait until an entry behind `sequence` is committed; False when the time is up."""
         end = time.monotonic() + timeout_s
         with self._newer:
@@ -190,15 +190,15 @@ class Journal(JournalReader):
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _is_newer(self, sequence: Sequence | None) -> bool:
+    def _is_newer(self, sequence: EntryId | None) -> bool:
         return self._last is not None and (sequence is None or self._last > sequence)
 
-    def _committed(self, first: Sequence, entries: list[Entry]) -> None:
+    def _committed(self, first: EntryId, entries: list[Entry]) -> None:
         self._ring.add(first, entries)
         with self._newer:
             if self.summary is not None:
                 self.summary = self.summary.with_entries(first, entries, self._rare)
-            self._last = Sequence(first.file, first.n + len(entries) - 1)
+            self._last = EntryId(first.file, first.n + len(entries) - 1)
             self._newer.notify_all()
 
     def _check(self, entry: Entry) -> None:

@@ -9,8 +9,8 @@ import orjson
 from edaphon.journal.copies import Copies, copies_in, reached_in
 from edaphon.journal.entry import Kind
 from edaphon.journal.files import file_path, numbers_there
-from edaphon.journal.reading import DamagedRow, read_only
-from edaphon.nouns import Sequence
+from edaphon.journal.reader import DamagedRow, read_only
+from edaphon.model import EntryId
 
 __all__ = [
     "Loss",
@@ -41,7 +41,7 @@ class Missing(NamedTuple):
 class Loss(NamedTuple):
     """A journal file, or its end, that was lost; `place` is where that is declared."""
 
-    place: Sequence
+    place: EntryId
     received_ns: int
     number: int
     file: str
@@ -83,11 +83,11 @@ def losses_in(copies: Copies) -> list[Loss]:
 
 def open_losses(copies: Copies) -> list[Loss]:
     """Those that no person has acknowledged since."""
-    until = max((place for place, _ in _acknowledgements(copies)), default=Sequence(0, 0))
+    until = max((place for place, _ in _acknowledgements(copies)), default=EntryId(0, 0))
     return [loss for loss in losses_in(copies) if loss.place > until]
 
 
-def missing_files(folder: Path, reached: Sequence | None) -> dict[int, Missing]:
+def missing_files(folder: Path, reached: EntryId | None) -> dict[int, Missing]:
     """By number, files that were begun, or reached, and are neither there nor set aside nor
     declared as lost."""
     copies = copies_in(folder)
@@ -101,7 +101,7 @@ def missing_files(folder: Path, reached: Sequence | None) -> dict[int, Missing]:
     return found
 
 
-def undeclared(folder: Path, reached: Sequence | None) -> list[Loss]:
+def undeclared(folder: Path, reached: EntryId | None) -> list[Loss]:
     """Files that are gone, and an end of the newest that is, before a start has declared them.
 
     `reached` is the last place that others know to have been committed. Nothing is written.
@@ -114,7 +114,7 @@ def undeclared(folder: Path, reached: Sequence | None) -> list[Loss]:
         name = file_path(folder, last.file).name
         gone[last.file] = Missing(last.n + 1, reached.n, lost_end(name, last.n, reached.n))
     return [
-        Loss(Sequence(0, 0), 0, number, file_path(folder, number).name, m.why, m.first, m.last)
+        Loss(EntryId(0, 0), 0, number, file_path(folder, number).name, m.why, m.first, m.last)
         for number, m in gone.items()
     ]
 
@@ -129,7 +129,7 @@ def covered(losses: Iterable[Loss], damage: DamagedRow) -> bool:
     return any(holds(loss, damage.first) and holds(loss, damage.last) for loss in losses)
 
 
-def holds(loss: Loss, place: Sequence) -> bool:
+def holds(loss: Loss, place: EntryId) -> bool:
     """Whether that entry is one of the lost ones."""
     after_end = loss.last is not None and place.n > loss.last
     return loss.number == place.file and (loss.first or 1) <= place.n and not after_end
@@ -145,10 +145,10 @@ def declaration(damage: DamagedRow, folder: Path) -> bytes:
     return orjson.dumps({**table, "rows": True})
 
 
-def acknowledged_places(copies: Copies) -> set[Sequence]:
+def acknowledged_places(copies: Copies) -> set[EntryId]:
     """Lost entries of meaning that were entered again, or that a person gives up."""
     tables = [orjson.loads(entry.payload) for _, entry in copies.of_kind(Kind.LOST)]
-    return {Sequence.of(n) for table in tables for n in table.get("without", ())}
+    return {EntryId.of(n) for table in tables for n in table.get("without", ())}
 
 
 def acknowledged_releases(copies: Copies) -> set[tuple[str, str]]:
@@ -159,7 +159,7 @@ def acknowledged_releases(copies: Copies) -> set[tuple[str, str]]:
 
 def acknowledgement(
     who: str,
-    without: Iterable[Sequence],
+    without: Iterable[EntryId],
     releases: Mapping[str, list[str]] | None = None,
     account: str = "",
 ) -> bytes:
@@ -171,7 +171,7 @@ def acknowledgement(
     return orjson.dumps(table, option=orjson.OPT_SORT_KEYS)
 
 
-def entered_again(places: Iterable[Sequence], by: Sequence | None = None) -> bytes:
+def entered_again(places: Iterable[EntryId], by: EntryId | None = None) -> bytes:
     """The payload of an entry of kind LOST: later entries stand for those of these places.
 
     `by` is one that is read in the place of each of them: a configuration of the same words.
@@ -180,6 +180,6 @@ def entered_again(places: Iterable[Sequence], by: Sequence | None = None) -> byt
     return orjson.dumps(table | ({"by": by.number} if by else {}))
 
 
-def _acknowledgements(copies: Copies) -> list[tuple[Sequence, dict[str, Any]]]:
+def _acknowledgements(copies: Copies) -> list[tuple[EntryId, dict[str, Any]]]:
     rows = [(place, orjson.loads(entry.payload)) for place, entry in copies.of_kind(Kind.LOST)]
     return [(place, table) for place, table in rows if table.get("acknowledged")]

@@ -50,14 +50,14 @@ def origin_of(folder: Path, known: str | None, machine: tuple[str, ...]) -> Orig
 
     Another machine is one that shares no mark with the first; one without marks is never another.
     """
-    said = _read(folder)
-    if said is None and known is not None:
+    stated = _read(folder)
+    if stated is None and known is not None:
         return Origin(known, machine, "")
-    another = said is not None and said.machine and machine
-    if said is None or (another and not set(said.machine) & set(machine)):
+    another = stated is not None and stated.machine and machine
+    if stated is None or (another and not set(stated.machine) & set(machine)):
         id = uuid.uuid4().hex
         return Origin(id, machine, id[:_NAMED])
-    return said._replace(machine=machine or said.machine)
+    return stated._replace(machine=machine or stated.machine)
 
 
 def machine_marks(root: Path = Path("/")) -> tuple[str, ...]:

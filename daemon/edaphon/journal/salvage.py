@@ -14,7 +14,7 @@ from typing import Any, cast
 from edaphon.journal.entry import Entry
 from edaphon.journal.files import number_of
 from edaphon.journal.rows import Row, any_text, entry_of
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 
 __all__ = ["salvage"]
 
@@ -27,7 +27,7 @@ _LARGEST_PAYLOAD = 1 << 24
 _TIMES_READ = 8  # each byte of a file on overflow pages, on average: chains of others may meet
 
 
-def salvage(path: Path) -> Iterator[tuple[Sequence, Entry]]:
+def salvage(path: Path) -> Iterator[tuple[EntryId, Entry]]:
     """Every entry of a file, damaged or good, whose row has a good CRC, in order.
 
     Takes about 60 bytes of memory for each row. Raises ValueError for another file's name.
@@ -50,7 +50,7 @@ def salvage(path: Path) -> Iterator[tuple[Sequence, Entry]]:
         rows = (cast(Row, tuple(pages.columns(cell))) for cell in reversed(cells))
         entry = next(filter(None, (entry_of(number, row, names) for row in rows)), None)
         if entry is not None:
-            yield Sequence(number, n), entry
+            yield EntryId(number, n), entry
 
 
 class _Pages:

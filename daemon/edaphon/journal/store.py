@@ -30,9 +30,9 @@ from edaphon.journal.files import (
 )
 from edaphon.journal.losses import Missing, lost_end, missing_files
 from edaphon.journal.origin import machine_marks, origin_of
-from edaphon.journal.reading import JournalReader
+from edaphon.journal.reader import JournalReader
 from edaphon.journal.rows import connect_reading, read_header
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 
 __all__ = ["Store"]
 
@@ -46,7 +46,7 @@ class Store:
         clock: Clock,
         largest_bytes: int,
         on_trouble: Callable[[str], None],
-        reached: Sequence | None = None,
+        reached: EntryId | None = None,
     ) -> None:
         """`reached` is the last place that others know to have been committed."""
         self._folder, self._clock = folder, clock
@@ -58,7 +58,7 @@ class Store:
         self._copies = CopyFile(folder)
         copies, marks = copies_in(folder), (reached_in(folder), reached)
         self._reached = max((*copies.places[-1:], *filter(None, marks)), default=None)
-        self._doubt: Sequence | None = None  # where a commit failed that may have come through
+        self._doubt: EntryId | None = None  # where a commit failed that may have come through
         self.origin = origin_of(folder, self._known_id(), machine_marks())
         self.id = self.origin.journal
 
@@ -82,7 +82,7 @@ class Store:
         self._gone |= missing_files(self._folder, self._reached)
         file = self._opened()
         self._heal_copies()
-        self._copies.reach(Sequence(file.number, file.last_n))
+        self._copies.reach(EntryId(file.number, file.last_n))
         self.origin.write(self._folder)
 
     def _heal_copies(self) -> None:
@@ -99,7 +99,7 @@ class Store:
             self._copies.add(lacking)
         self._copies.healed = True
 
-    def write(self, entries: list[Entry], mids: list[int | None]) -> Sequence:
+    def write(self, entries: list[Entry], mids: list[int | None]) -> EntryId:
         """Commit a batch and say where it begins; raises sqlite3.Error or OSError if it is not.
 
         After an error the same batch must come again: it is found when it was durable after all.
@@ -107,7 +107,7 @@ class Store:
         if self._doubt is not None and (first := self._came_through(self._doubt, entries)):
             return first
         file = self._room()
-        self._doubt = Sequence(file.number, file.last_n + 1)
+        self._doubt = EntryId(file.number, file.last_n + 1)
         try:
             first_n = file.write(entries, mids)
         except sqlite3.Error as error:
@@ -117,15 +117,15 @@ class Store:
                 self._lost[file.path] = f"{file.path.name}: {error}"
             raise
         self._doubt = None
-        self._copies.commit(Sequence(file.number, first_n), entries)
-        return Sequence(file.number, first_n)
+        self._copies.commit(EntryId(file.number, first_n), entries)
+        return EntryId(file.number, first_n)
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
 
-    def _came_through(self, doubt: Sequence, entries: list[Entry]) -> Sequence | None:
+    def _came_through(self, doubt: EntryId, entries: list[Entry]) -> EntryId | None:
         """The failed batch's place, when its commit reached the file before the error did.
 
         Looked for before another file may be begun. Raises sqlite3.Error while that is not known.
@@ -234,9 +234,9 @@ class Store:
 
     def _declare(self, file: OpenFile, loss: dict[str, Any]) -> None:
         name = file_path(self._folder, loss["number"]).name
-        now, said = self._clock, orjson.dumps({"file": name, **loss})
-        entries = [Entry(Kind.LOST, now.wall_ns(), now.mono_ns(), "", "", said)]
-        self._copies.commit(Sequence(file.number, file.write(entries, [None])), entries)
+        now, stated = self._clock, orjson.dumps({"file": name, **loss})
+        entries = [Entry(Kind.LOST, now.wall_ns(), now.mono_ns(), "", "", stated)]
+        self._copies.commit(EntryId(file.number, file.write(entries, [None])), entries)
 
     def _known_id(self) -> str | None:
         for number in reversed(file_numbers(self._folder)):

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple, Self
 import orjson
 
 from edaphon.journal.entry import Entry, Kind, entry_crc
-from edaphon.journal.reading import DamagedRow, JournalReader
-from edaphon.nouns import Sequence
+from edaphon.journal.reader import DamagedRow, JournalReader
+from edaphon.model import EntryId
 
 __all__ = ["FileSum", "Summary", "differing", "summed"]
 
-START = Sequence(0, 0)
+START = EntryId(0, 0)
 LONG = 100_000
 _CHUNK = 2000
 _NO_MORE = 0xFFFFFFFF  # the highest n that a Sequence can hold
@@ -35,31 +35,31 @@ class Summary(NamedTuple):
     files: Mapping[int, FileSum] = {}
 
     @property
-    def place(self) -> Sequence:
+    def place(self) -> EntryId:
         """The newest entry that is summed."""
         last = max(self.files, default=0)
-        return Sequence(last, self.files[last].last) if last else START
+        return EntryId(last, self.files[last].last) if last else START
 
     @property
     def records(self) -> int:
         return sum(file.records for file in self.files.values())
 
     @property
-    def rare(self) -> Iterator[Sequence]:
+    def rare(self) -> Iterator[EntryId]:
         """The places of all entries of the kinds that were asked for, in order."""
         for number in sorted(self.files):
-            yield from (Sequence(number, n) for n in self.files[number].rare)
+            yield from (EntryId(number, n) for n in self.files[number].rare)
 
-    def behind(self, place: Sequence, journal: JournalReader) -> int:
+    def behind(self, place: EntryId, journal: JournalReader) -> int:
         """How many records stand behind a place; at most one file is counted for it."""
         whole = sum(f.records for number, f in self.files.items() if number > place.file)
         own = self.files.get(place.file)
         if own is None or place.n >= own.last:
             return whole
-        end = Sequence(place.file, own.last)
+        end = EntryId(place.file, own.last)
         return whole + journal.count_between(place, end, Kind.RECORD)
 
-    def with_entries(self, first: Sequence, entries: list[Entry], kinds: Collection[Kind]) -> Self:
+    def with_entries(self, first: EntryId, entries: list[Entry], kinds: Collection[Kind]) -> Self:
         """With entries that were committed from `first` on."""
         own = self.files.get(first.file, FileSum())
         rare = tuple(first.n + i for i, entry in enumerate(entries) if entry.kind in kinds)
@@ -152,7 +152,7 @@ def _of_file(
 
 def _row_by_row(journal: JournalReader, file: int, kinds: Collection[Kind]) -> FileSum:
     """The same of a file with damaged pages: what can't be read counts for nothing."""
-    own, place = FileSum(), Sequence(file, 0)
+    own, place = FileSum(), EntryId(file, 0)
     while place.file == file:
         try:
             items = journal.after(place, _CHUNK)
@@ -169,7 +169,7 @@ def _row_by_row(journal: JournalReader, file: int, kinds: Collection[Kind]) -> F
     return own
 
 
-def _crc_at(journal: JournalReader, place: Sequence) -> int:
+def _crc_at(journal: JournalReader, place: EntryId) -> int:
     try:
         return entry_crc(*place, journal.entry(place)) if place != START else -1
     except (KeyError, DamagedRow):

@@ -15,11 +15,11 @@ from typing import NamedTuple, Protocol
 
 from edaphon.databases import StorageFault, fault_of
 from edaphon.journal.entry import Entry
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 
 __all__ = ["JournalClosed", "Waiting", "Writer"]
 
-Done = Callable[[list[Sequence]], None]
+Done = Callable[[list[EntryId]], None]
 
 COMMIT_AT_ENTRIES = 100
 COMMIT_AFTER_S = 1.0
@@ -38,7 +38,7 @@ class JournalClosed(Exception):
 class Medium(Protocol):
     """Where batches are committed; an error means that the same batch must come again."""
 
-    def write(self, entries: list[Entry], mids: list[int | None]) -> Sequence: ...
+    def write(self, entries: list[Entry], mids: list[int | None]) -> EntryId: ...
 
     def close(self) -> None: ...
 
@@ -62,7 +62,7 @@ class Writer:
         self,
         medium: Medium,
         folder: Path,
-        committed: Callable[[Sequence, list[Entry]], None],
+        committed: Callable[[EntryId, list[Entry]], None],
         on_trouble: Callable[[str], None],
         on_full: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -182,18 +182,18 @@ class Writer:
         self._tell(batch, first)
         return True
 
-    def _tell(self, batch: list[Waiting], first: Sequence | None) -> None:
+    def _tell(self, batch: list[Waiting], first: EntryId | None) -> None:
         at = 0
         for item in batch:
             n = len(item.entries)
             if item.done is not None:
                 file, start = first or (0, 0)
-                self._call(item.done, [Sequence(file, start + at + k) for k in range(n)])
+                self._call(item.done, [EntryId(file, start + at + k) for k in range(n)])
             at += n
 
-    def _call(self, told: Callable[..., None], word: object) -> None:
+    def _call(self, reported: Callable[..., None], word: object) -> None:
         try:
-            told(word)
+            reported(word)
         except Exception:  # the one writer outlives every listener's mistake
             _log.exception("journal: a listener failed; its entries are committed all the same")
 

@@ -44,7 +44,7 @@ class Deadline:
 
 def dial(host: str, port: int, deadline: Deadline) -> socket.socket:
     """A TCP connection; raises OSError: gaierror for an unknown name, TimeoutError."""
-    trouble: OSError = socket.gaierror(socket.EAI_NONAME, "no address of this name")
+    problem: OSError = socket.gaierror(socket.EAI_NONAME, "no address of this name")
     for family, kind, protocol, _, address in _addresses(host, port, deadline):
         sock = socket.socket(family, kind, protocol)
         try:
@@ -52,11 +52,11 @@ def dial(host: str, port: int, deadline: Deadline) -> socket.socket:
             sock.connect(address)
         except OSError as error:
             sock.close()
-            trouble = error
+            problem = error
         else:
             sock.settimeout(deadline.left_s)
             return sock
-    raise trouble
+    raise problem
 
 
 def _addresses(host: str, port: int, deadline: Deadline) -> list[Any]:
@@ -66,8 +66,8 @@ def _addresses(host: str, port: int, deadline: Deadline) -> list[Any]:
         try:
             found.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         except (OSError, UnicodeError) as error:
-            trouble = error if isinstance(error, OSError) else OSError("no name of a host")
-            found.put(trouble)
+            problem = error if isinstance(error, OSError) else OSError("no name of a host")
+            found.put(problem)
 
     threading.Thread(target=look_up, name=f"look up {host}", daemon=True).start()
     try:

@@ -114,9 +114,9 @@ class Wire:
                 connection.request(method, target, body, dict(headers))
                 return self._answer(connection)
         except (OSError, HTTPException, ValueError) as error:
-            trouble = self._too_slow() if deadline.over else self._trouble(error)
+            problem = self._too_slow() if deadline.over else self._trouble(error)
             self.close()
-        raise trouble
+        raise problem
 
     def __del__(self) -> None:
         self.close()

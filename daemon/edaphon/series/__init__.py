@@ -1,7 +1,7 @@
 """Current observations in day blocks: derived, so they can be thrown away and made again."""
 
-from edaphon.series.change import Change, Withdrawal
-from edaphon.series.contest import Conflict, Contested, contested
+from edaphon.series.changes import Change, Withdrawal
+from edaphon.series.conflicts import Conflict, Contested, contested
 from edaphon.series.release import (
     DamagedBlock,
     OpenRelease,

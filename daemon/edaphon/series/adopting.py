@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edaphon.nouns import Int
-from edaphon.series.contest import among, replaced, within
+from edaphon.model import Int
+from edaphon.series.conflicts import among, replaced, within
 from edaphon.series.parts import Part
 from edaphon.series.rows import Rows
 

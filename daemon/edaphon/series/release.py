@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 import orjson
 
-from edaphon.nouns import Channel, Observations
+from edaphon.model import Channel, Observations
 from edaphon.printer import json_bytes
 from edaphon.series.rows import DAY_NS, digest, runs_of
 from edaphon.series.sound import sound_rows
@@ -81,9 +81,9 @@ def write_release(path: Path, source: Store, about: Release, start_ns: int, end_
         channels = _json(about.channels)
         heads = target.heads()
         about = replace(about, rows=sum(h.n for h in heads), digest=_digest(channels, heads))
-        told = {n: getattr(about, n) for n in Release.__slots__ if n != _CHANNELS}
+        reported = {n: getattr(about, n) for n in Release.__slots__ if n != _CHANNELS}
         target.set_checkpoint(_CHANNELS, channels)
-        target.set_checkpoint(_RELEASE, _json(told))
+        target.set_checkpoint(_RELEASE, _json(reported))
         target.commit()
     return about
 
@@ -177,12 +177,12 @@ def _other(path: Path, got: object) -> str:
 
 
 def _read(store: Store) -> Release:
-    told, channels = store.checkpoint(_RELEASE), store.checkpoint(_CHANNELS)
-    if told is None or channels is None:
+    reported, channels = store.checkpoint(_RELEASE), store.checkpoint(_CHANNELS)
+    if reported is None or channels is None:
         raise WrongFile("a series that says nothing of itself")
     try:
         known = tuple(_typed(Channel, channel) for channel in orjson.loads(channels))
-        return _typed(Release, {**orjson.loads(told), _CHANNELS: known})
+        return _typed(Release, {**orjson.loads(reported), _CHANNELS: known})
     except (ValueError, TypeError) as error:
         raise WrongFile(f"words of a later version, or changed ones: {error}") from None
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from edaphon.nouns import Int, Observations
+from edaphon.model import Int, Observations
 
 __all__ = [
     "DAY_NS",

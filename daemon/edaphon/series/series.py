@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edaphon.nouns import Int, Observations
+from edaphon.model import Int, Observations
 from edaphon.series.adopting import Adopted, Adoption
-from edaphon.series.change import Change, Recent, Withdrawal
-from edaphon.series.contest import (
+from edaphon.series.changes import Change, Recent, Withdrawal
+from edaphon.series.conflicts import (
     Conflict,
     Contested,
     conflict_of,
@@ -32,6 +32,7 @@ from edaphon.series.contest import (
     without_a_number,
 )
 from edaphon.series.days import Days
+from edaphon.series.open_blocks import Unwritten
 from edaphon.series.parts import BEGIN_NS, END_NS
 from edaphon.series.rows import (
     DAY_NS,
@@ -46,7 +47,6 @@ from edaphon.series.rows import (
 from edaphon.series.sound import is_sound
 from edaphon.series.store import BlockHead, Store
 from edaphon.series.totals import Totals
-from edaphon.series.unwritten import Unwritten
 
 __all__ = ["Adopted", "Series"]
 

@@ -21,9 +21,9 @@ from edaphon.databases import (
     is_created,
 )
 from edaphon.foreign_databases import ForeignFile, connect_foreign
-from edaphon.nouns import DEMOTED_RANKS, Int
-from edaphon.series.change import Withdrawal
-from edaphon.series.contest import Conflict, Contested
+from edaphon.model import DEMOTED_RANKS, Int
+from edaphon.series.changes import Withdrawal
+from edaphon.series.conflicts import Conflict, Contested
 from edaphon.series.parts import (
     END_NS,
     VERSION_WITH_PIECES,

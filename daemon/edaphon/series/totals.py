@@ -5,8 +5,8 @@ Triggers write the sums in the transaction of what they sum, whoever writes; `--
 
 import sqlite3
 
-from edaphon.nouns import DEMOTED_RANKS
-from edaphon.series.contest import Contested
+from edaphon.model import DEMOTED_RANKS
+from edaphon.series.conflicts import Contested
 
 __all__ = [
     "Totals",

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import urllib3
 
 from edaphon.network.requests import Answer
-from edaphon.sinks.wire import Wire
+from edaphon.sinks.http import Wire
 
 __all__ = ["ClientPost"]
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from edaphon.clock import Clock
 from edaphon.journal import SetAside
-from edaphon.nouns import Channel, Int, Observations
+from edaphon.model import Channel, Int, Observations
 from edaphon.sinks.offers import AsidePoints, Key, Offers, Piece
 from edaphon.sinks.refusals import AllRefused, Refused, pieces, write_sifted
 from edaphon.sinks.rewrites import Rewrites, differing, unexpected

@@ -6,12 +6,12 @@ from typing import Protocol
 import numpy as np
 import orjson
 
-from edaphon.nouns import Channel, Int
+from edaphon.model import Channel, Int
 from edaphon.sinks.answers import TooLarge, judge
+from edaphon.sinks.http import Wire
 from edaphon.sinks.influxql import Influxql, rows
 from edaphon.sinks.lines import LineWriter, tag_text, withdrawn_lines
 from edaphon.sinks.sink import Later, Never, Withdrawal
-from edaphon.sinks.wire import Wire
 
 __all__ = ["ByDelete", "ByFlag", "ByInfluxql", "Erase", "spans"]
 

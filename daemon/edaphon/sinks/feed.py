@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edaphon.nouns import Channel, Int, Observations
+from edaphon.model import Channel, Int, Observations
 from edaphon.series import DAY_NS, BlockHead, Change, Series
 from edaphon.series import Withdrawal as Gone
-from edaphon.series.change import RECENT_BYTES
+from edaphon.series.changes import RECENT_BYTES
 from edaphon.sinks.delivery import Batch
 from edaphon.sinks.erase import spans
 from edaphon.sinks.lines import part_of

@@ -7,17 +7,17 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from edaphon.model import Channel, Observations
 from edaphon.network.loopback import is_loopback
 from edaphon.network.requests import Answer, Limits, basic
-from edaphon.nouns import Channel, Observations
 from edaphon.sinks.answers import TooLarge, judge, server_of
 from edaphon.sinks.client import ClientPost
 from edaphon.sinks.erase import ByDelete, ByFlag, ByInfluxql, Erase
+from edaphon.sinks.http import Wire
 from edaphon.sinks.influxql import Influxql
 from edaphon.sinks.lines import LineWriter
 from edaphon.sinks.sink import Later, Never, Read, Withdrawal
-from edaphon.sinks.wire import Wire
-from edaphon.written.values import AbsolutePath, Secret, Table, wrong
+from edaphon.toml_input.values import AbsolutePath, Secret, Table, wrong
 
 if TYPE_CHECKING:
     from edaphon.sinks.readback import Rows
@@ -94,7 +94,7 @@ class Settings(Table):
         try:
             secret = self.token.reveal()
         except (OSError, LookupError, UnicodeDecodeError):
-            why = f"blocked: the token can't be read: {self.token.trouble()}"
+            why = f"blocked: the token can't be read: {self.token.problem()}"
             raise Later(why, blocked=True) from None
         if self.version != 1 and not (secret.isascii() and secret.isprintable()):
             why = "blocked: credentials: the token holds characters that no header can"

@@ -8,13 +8,13 @@ from urllib.parse import urlencode
 
 import orjson
 
+from edaphon.model import Channel
 from edaphon.network.requests import Answer
 from edaphon.network.secrets import Secrets
-from edaphon.nouns import Channel
 from edaphon.sinks.answers import judge_read
+from edaphon.sinks.http import Wire
 from edaphon.sinks.lines import tag_text
 from edaphon.sinks.sink import Later
-from edaphon.sinks.wire import Wire
 
 __all__ = ["Influxql", "rows"]
 

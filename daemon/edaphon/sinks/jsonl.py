@@ -16,10 +16,9 @@ import orjson
 from pydantic import Field
 
 from edaphon.databases import make_folder, sync_folder
-from edaphon.nouns import Channel, Int, Observations, Small
-from edaphon.nouns import Sequence as Place
+from edaphon.model import Channel, EntryId, Int, Observations, Small
 from edaphon.sinks.sink import Later, Withdrawal
-from edaphon.written.values import AbsolutePath, Table
+from edaphon.toml_input.values import AbsolutePath, Table
 from edaphon_drivers.outside import append_file
 
 __all__ = ["JsonlSink", "Settings", "open_sink"]
@@ -95,7 +94,7 @@ class JsonlSink:
             time_ns, start_ns, flag, sequence, *found = row
             line: dict[str, Any] = {**names, "time": _iso(time_ns), "time_ns": time_ns}
             line |= {"start_ns": start_ns, **dict(zip(NUMBERS, found, strict=True))}
-            line |= {"flag": flag, "sequence": str(Place.of(sequence))}
+            line |= {"flag": flag, "sequence": str(EntryId.of(sequence))}
             line["derivation"] = run.derivation
             lines.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
         return b"".join(lines)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from edaphon.nouns import Channel, Float, Int, Observations, Small
+from edaphon.model import Channel, Float, Int, Observations, Small
 from edaphon.sinks.sink import Never
 
 __all__ = ["LineWriter", "escaped_tag", "part_of", "tag_text", "withdrawn_lines"]

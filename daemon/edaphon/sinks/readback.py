@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edaphon.nouns import Channel, Float, Int
+from edaphon.model import Channel, Float, Int
 from edaphon.sinks.answers import AskLess
 from edaphon.sinks.influxdb import Settings, open_influxql
 from edaphon.sinks.influxql import Influxql, rows

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from edaphon.nouns import Observations
+from edaphon.model import Observations
 from edaphon.sinks.lines import part_of
 from edaphon.sinks.sink import Never, Sink
 

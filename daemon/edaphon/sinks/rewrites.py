@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edaphon.nouns import Int, Observations
+from edaphon.model import Int, Observations
 from edaphon.sinks.lines import part_of
 from edaphon.sinks.readback import DAY_NS, Rows
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast, runtime_check
 
 from pydantic import BaseModel
 
-from edaphon.nouns import Channel, Int, Observations
+from edaphon.model import Channel, Int, Observations
 
 if TYPE_CHECKING:
     from edaphon.sinks.readback import Rows

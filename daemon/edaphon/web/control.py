@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from edaphon.nouns import Float, Observations
+from edaphon.model import Float, Observations
 from edaphon.web.view import Silent, Status, Unreadable
 
 __all__ = ["ControlView"]
@@ -27,7 +27,7 @@ class ControlView:
     def status(self) -> Status:
         answer = self._answer({"verb": "status"})
         try:
-            return self._status.validate_python(answer)
+            return self._status.validate_python(_in_our_words(answer))
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             place = ".".join(map(str, first["loc"])) or "the answer"
@@ -70,9 +70,16 @@ def _observations(channel_id: str, answer: Answer) -> Observations:
     nothing = np.full(len(time_ns), np.nan)
     none = np.zeros(len(time_ns), np.int64)
     doubt = np.zeros(len(time_ns), np.int8)
-    told = (value, u_random, u_systematic, flag)
-    return Observations(channel_id, "", time_ns, time_ns, nothing, *told, doubt, none)
+    reported = (value, u_random, u_systematic, flag)
+    return Observations(channel_id, "", time_ns, time_ns, nothing, *reported, doubt, none)
 
 
 def _floats(answer: Answer, name: str) -> Float:
     return np.array(answer[name], np.float64)  # None becomes NaN
+
+
+def _in_our_words(answer: object) -> object:
+    """The status with `problems` for `trouble`, the key that scripts read since version 0.1."""
+    if not isinstance(answer, dict) or "trouble" not in answer:
+        return answer
+    return {"problems" if key == "trouble" else key: value for key, value in answer.items()}

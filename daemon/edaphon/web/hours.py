@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from edaphon.nouns import Float, Int, Observations, Small
+from edaphon.model import Float, Int, Observations, Small
 from edaphon.web.line import in_window
 from edaphon.web.numbers import rounded
 from edaphon.web.words import flag_sign, time_of_day

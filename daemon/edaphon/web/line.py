@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edaphon.nouns import Float, Int, Observations, Small
+from edaphon.model import Float, Int, Observations, Small
 from edaphon_calibration.flags import Flag
 
 __all__ = ["HEIGHT", "WIDTH", "Line", "draw", "in_window"]

@@ -80,7 +80,7 @@ def _recorder(status: Status) -> Iterator[Metric]:
     )
     wrong = sum(one.wrong for one in status.incidents)
     words = "What makes `edaphon status` exit 1: incidents that are wrong now, and other problems."
-    yield _one("problems", words, len(status.trouble) + wrong)
+    yield _one("problems", words, len(status.problems) + wrong)
 
 
 def _sources(sources: tuple[SourceNow, ...], now_ns: int) -> Iterator[Metric]:

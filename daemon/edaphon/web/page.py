@@ -75,7 +75,7 @@ class Page:
     """
 
     incidents: tuple[Incident, ...]
-    trouble: tuple[str, ...]
+    problem: tuple[str, ...]
     report: Report | None
     why: str
     silent: bool = False
@@ -89,8 +89,8 @@ def make_page(look: Look) -> Page:
     if look.silent_since_ns is not None:
         silence = (_silence(look, look.silent_since_ns),)
         return Page(found, silence, report, shortened(look.why), silent=True)
-    trouble = _trouble(look.seen.status, look.now_ns) if look.seen else ()
-    return Page(found, tuple(map(shortened, trouble)), report, "")
+    problem = _trouble(look.seen.status, look.now_ns) if look.seen else ()
+    return Page(found, tuple(map(shortened, problem)), report, "")
 
 
 def _silence(look: Look, since_ns: int) -> str:
@@ -116,8 +116,8 @@ def _trouble(status: Status, now_ns: int) -> tuple[str, ...]:
     found = []
     if not status.clock.known:
         found.append("The clock is not set: records are kept, values wait until it is.")
-    if status.trouble or status.incidents:
-        return (*found, *status.trouble)
+    if status.problems or status.incidents:
+        return (*found, *status.problems)
     found += [
         f"Source {s.path} is silent{_since(s, now_ns)}: check power, cable and address."
         for s in status.sources
@@ -150,8 +150,8 @@ def _report(seen: Seen, now_ns: int, silent: bool) -> Report:
 
 def _strip(status: Status, now_ns: int, silent: bool) -> Strip:
     offset_s = status.site.utc_offset_s
-    heard = [s.last_ns for s in status.sources if s.last_ns is not None]
-    last_ns = max(heard, default=None if status.sources else status.journal.last_ns)
+    received = [s.last_ns for s in status.sources if s.last_ns is not None]
+    last_ns = max(received, default=None if status.sources else status.journal.last_ns)
     last = "no record yet"
     if last_ns is not None:
         last = f"last record {age(now_ns - last_ns)}, at {moment(last_ns, now_ns, offset_s)}"

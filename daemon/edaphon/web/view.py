@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import Field
 
-from edaphon.nouns import Observations
+from edaphon.model import Observations
 
 __all__ = [
     "ChannelNow",
@@ -229,7 +229,7 @@ class Status:
     sources: tuple[SourceNow, ...]
     sinks: tuple[SinkNow, ...]
     channels: tuple[ChannelNow, ...]
-    trouble: tuple[str, ...]
+    problems: tuple[str, ...]
     file_lines: tuple[FileNow, ...] = ()
     incidents: tuple[IncidentNow, ...] = ()
     disk: DiskNow | None = None

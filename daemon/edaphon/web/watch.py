@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from edaphon.nouns import Observations
+from edaphon.model import Observations
 from edaphon.web.view import Silent, Status, Unreadable, View
 
 __all__ = ["Look", "Seen", "Watch", "window"]

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edaphon.acquire.budget import Budgets
+from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.file_budget import FileBudget
 from edaphon.acquire.floods import Floods
 from edaphon.acquire.follow import Follower
 from edaphon.acquire.gaps import Gap, is_flood
-from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.journal import Entry, Journal, Kind, StateFile
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 from edaphon_drivers.engines import completed
 from edaphon_drivers.files.engine import decode_piece
 from edaphon_drivers.files.text import lines_of_piece
@@ -104,7 +104,7 @@ class Plot:
         self.journal.append_now(self.keeper.entry(Kind.NOTE, "", b""))
 
     def save(self) -> None:
-        self.follower.save(self.journal.last or Sequence(0, 0))
+        self.follower.save(self.journal.last or EntryId(0, 0))
 
     def pieces(self) -> list[Piece]:
         self.journal.append_now(self.keeper.entry(Kind.NOTE, "", b""))
@@ -174,11 +174,11 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self.pending: list[tuple[list[Entry], Callable[[list[Sequence]], None] | None]] = []
+        self.pending: list[tuple[list[Entry], Callable[[list[EntryId]], None] | None]] = []
 
     @property
-    def last(self) -> Sequence | None:
-        return Sequence(1, len(self.entries)) if self.entries else None
+    def last(self) -> EntryId | None:
+        return EntryId(1, len(self.entries)) if self.entries else None
 
     def append(self, entries, done=None) -> None:
         self.pending.append((entries, done))
@@ -198,12 +198,12 @@ class MemoryJournal:
         """The power goes before the commit."""
         self.pending.clear()
 
-    def after(self, place: Sequence, limit: int) -> list[tuple[Sequence, Entry]]:
+    def after(self, place: EntryId, limit: int) -> list[tuple[EntryId, Entry]]:
         found = self.entries[place[1] :][:limit]
-        return [(Sequence(1, place[1] + n), entry) for n, entry in enumerate(found, 1)]
+        return [(EntryId(1, place[1] + n), entry) for n, entry in enumerate(found, 1)]
 
-    def scan(self) -> list[tuple[Sequence, Entry]]:
-        return self.after(Sequence(1, 0), len(self.entries))
+    def scan(self) -> list[tuple[EntryId, Entry]]:
+        return self.after(EntryId(1, 0), len(self.entries))
 
     def close(self) -> None:
         self.commit()

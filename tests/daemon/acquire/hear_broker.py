@@ -39,10 +39,10 @@ def main(folder: Path, port: int, manner: str) -> None:
     last = ""
     while True:
         threading.Event().wait(0.02)
-        said = f"connected {reader.link.state.connects} heard {reader.state.journalled}"
-        if said != last:
-            print(said, flush=True)
-        last = said
+        stated = f"connected {reader.link.state.connects} heard {reader.state.journalled}"
+        if stated != last:
+            print(stated, flush=True)
+        last = stated
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ class HeldLink:
 
     def __init__(self, options: MqttOptions, *callbacks: Any) -> None:
         self.state = MqttState()
-        self.told: list[Acknowledgement] = []
+        self.reported: list[Acknowledgement] = []
         self.subscriptions = 0
 
     def start(self) -> None: ...
@@ -34,7 +34,7 @@ class HeldLink:
         return True
 
     def acknowledge(self, acknowledgements: Iterable[Acknowledgement]) -> None:
-        self.told.extend(acknowledgements)
+        self.reported.extend(acknowledgements)
 
     def resubscribe(self) -> None:
         self.subscriptions += 1
@@ -44,7 +44,7 @@ def message(mid: int, data: bytes = b"12.5", dup: bool = False, generation: int 
     return MessageIn("plot/1", data, 1 if mid else 0, False, dup, mid, generation)
 
 
-class Heard:
+class Received:
     """A reader over a held link and a real journal."""
 
     def __init__(self, folder: Path) -> None:
@@ -62,11 +62,11 @@ class Heard:
 
     def take(self, *messages: MessageIn) -> None:
         """Hear these in one round, wait for all they wait for."""
-        owed = len(self.link.told) + sum(m.qos > 0 for m in messages)
+        owed = len(self.link.reported) + sum(m.qos > 0 for m in messages)
         for one in messages:
             self.reader.hear(one)
         self.reader.flush(messages[-1].generation)
-        wait_until(lambda: len(self.link.told) >= owed, "acknowledgements")
+        wait_until(lambda: len(self.link.reported) >= owed, "acknowledgements")
         self.reader.flush(messages[-1].generation)
 
     @property
@@ -75,70 +75,72 @@ class Heard:
 
 
 @pytest.fixture
-def heard(tmp_path: Path) -> Iterator[Heard]:
-    made = Heard(tmp_path)
+def received(tmp_path: Path) -> Iterator[Received]:
+    made = Received(tmp_path)
     yield made
     made.journal.close()
 
 
-def reopened(heard: Heard) -> Heard:
-    heard.journal.close()
-    return Heard(heard.journal.folder)
+def reopened(received: Received) -> Received:
+    received.journal.close()
+    return Received(received.journal.folder)
 
 
-def test_a_message_is_kept_as_it_came_with_time_boot_and_the_brokers_name(heard: Heard) -> None:
-    heard.take(MessageIn("plot/ü", b"\0\xff{", 1, True, False, 7, 3))
-    (entry,) = everything(heard.journal)
+def test_a_message_is_kept_as_it_came_with_time_boot_and_the_brokers_name(
+    received: Received,
+) -> None:
+    received.take(MessageIn("plot/ü", b"\0\xff{", 1, True, False, 7, 3))
+    (entry,) = everything(received.journal)
     assert (entry.kind, entry.source, entry.boot) == (Kind.RECORD, "ttn", "boot")
     assert (entry.received_ns, entry.mono_ns, entry.slot_ns) == (NOON_NS, 0, None)
-    assert heard.kept == [Message("plot/ü", b"\0\xff{", 1, True, False, 3)]
-    assert heard.link.told == [Acknowledgement(7, 1, 3)]
+    assert received.kept == [Message("plot/ü", b"\0\xff{", 1, True, False, 3)]
+    assert received.link.reported == [Acknowledgement(7, 1, 3)]
 
 
 def test_nothing_is_acknowledged_before_its_commit(
-    heard: Heard, monkeypatch: pytest.MonkeyPatch
+    received: Received, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate, real = threading.Event(), OpenFile.write
     seen: list[int] = []
 
     def write(self: OpenFile, *words: Any) -> int:
-        seen.append(len(heard.link.told))
+        seen.append(len(received.link.reported))
         assert gate.wait(20)
         return real(self, *words)
 
     monkeypatch.setattr(OpenFile, "write", write)
-    heard.reader.hear(message(1))
-    heard.reader.flush(1)
+    received.reader.hear(message(1))
+    received.reader.flush(1)
     wait_until(lambda: bool(seen), "a commit")
-    heard.reader.hear(message(1, dup=True, generation=2))  # the broker got impatient
-    heard.reader.flush(2)
-    assert heard.link.told == []
+    received.reader.hear(message(1, dup=True, generation=2))  # the broker got impatient
+    received.reader.flush(2)
+    assert received.link.reported == []
     gate.set()
-    wait_until(lambda: len(heard.link.told) == 2, "both acknowledgements")
-    assert heard.link.told == [Acknowledgement(1, 1, 1), Acknowledgement(1, 1, 2)]
-    assert len(heard.kept) == 1
-    assert heard.reader.state.repeats == 1
+    wait_until(lambda: len(received.link.reported) == 2, "both acknowledgements")
+    assert received.link.reported == [Acknowledgement(1, 1, 1), Acknowledgement(1, 1, 2)]
+    assert len(received.kept) == 1
+    assert received.reader.state.repeats == 1
 
 
-def test_a_redelivery_is_acknowledged_and_not_kept_again(heard: Heard) -> None:
-    heard.take(message(1), message(2, b"13"))
-    heard.take(message(1, dup=True, generation=2), message(2, b"13", dup=True, generation=2))
-    assert [m.data for m in heard.kept] == [b"12.5", b"13"]
-    assert heard.link.told[2:] == [Acknowledgement(1, 1, 2), Acknowledgement(2, 1, 2)]
-    assert (heard.reader.state.journalled, heard.reader.state.repeats) == (2, 2)
+def test_a_redelivery_is_acknowledged_and_not_kept_again(received: Received) -> None:
+    received.take(message(1), message(2, b"13"))
+    received.take(message(1, dup=True, generation=2), message(2, b"13", dup=True, generation=2))
+    assert [m.data for m in received.kept] == [b"12.5", b"13"]
+    assert received.link.reported[2:] == [Acknowledgement(1, 1, 2), Acknowledgement(2, 1, 2)]
+    assert (received.reader.state.journalled, received.reader.state.repeats) == (2, 2)
 
 
-def test_a_redelivery_after_a_restart_is_known_from_the_journal(heard: Heard) -> None:
-    heard.take(message(1), message(2, b"13"))
-    again = reopened(heard)
+def test_a_redelivery_after_a_restart_is_known_from_the_journal(received: Received) -> None:
+    received.take(message(1), message(2, b"13"))
+    again = reopened(received)
     again.take(message(2, b"13", dup=True), message(3, b"14", dup=True))
     assert [m.data for m in again.kept] == [b"12.5", b"13", b"14"]
     again.journal.close()
 
 
-def test_equal_messages_published_twice_are_both_kept(heard: Heard) -> None:
-    heard.take(message(1), message(2), message(2, dup=True))
-    again = reopened(heard)
+def test_equal_messages_published_twice_are_both_kept(received: Received) -> None:
+    received.take(message(1), message(2), message(2, dup=True))
+    again = reopened(received)
     again.take(message(1, dup=True), message(3, dup=True), message(4))
     assert len(again.kept) == 4  # 1 and 2 before, 3 and 4 after the restart
     again.journal.close()
@@ -154,79 +156,79 @@ def test_equal_messages_published_twice_are_both_kept(heard: Heard) -> None:
     ],
 )
 def test_another_identifier_content_topic_or_no_dup_is_another_message(
-    heard: Heard, other: MessageIn
+    received: Received, other: MessageIn
 ) -> None:
-    heard.take(message(1))
-    heard.take(other)
-    assert len(heard.kept) == 2
+    received.take(message(1))
+    received.take(other)
+    assert len(received.kept) == 2
 
 
-def test_an_identifier_used_again_stands_for_its_last_message(heard: Heard) -> None:
-    heard.take(message(1, b"old"), message(1, b"new"))
-    heard.take(message(1, b"new", dup=True), message(1, b"old", dup=True))
-    assert [m.data for m in heard.kept] == [b"old", b"new", b"old"]
+def test_an_identifier_used_again_stands_for_its_last_message(received: Received) -> None:
+    received.take(message(1, b"old"), message(1, b"new"))
+    received.take(message(1, b"new", dup=True), message(1, b"old", dup=True))
+    assert [m.data for m in received.kept] == [b"old", b"new", b"old"]
 
 
-def test_quality_of_service_zero_is_kept_and_never_acknowledged(heard: Heard) -> None:
-    heard.reader.hear(message(0))
-    heard.reader.hear(message(0))
-    heard.reader.flush(1)
-    assert heard.journal.wait_newer(None, 10)
-    assert len(heard.kept) == 2
-    assert heard.link.told == []
+def test_quality_of_service_zero_is_kept_and_never_acknowledged(received: Received) -> None:
+    received.reader.hear(message(0))
+    received.reader.hear(message(0))
+    received.reader.flush(1)
+    assert received.journal.wait_newer(None, 10)
+    assert len(received.kept) == 2
+    assert received.link.reported == []
 
 
-def test_the_brokers_own_statistics_are_acknowledged_and_not_kept(heard: Heard) -> None:
-    heard.take(message(1)._replace(topic="$SYS/broker/uptime"))
-    assert heard.kept == []
-    assert heard.reader.state.ignored == 1
+def test_the_brokers_own_statistics_are_acknowledged_and_not_kept(received: Received) -> None:
+    received.take(message(1)._replace(topic="$SYS/broker/uptime"))
+    assert received.kept == []
+    assert received.reader.state.ignored == 1
 
 
-def test_a_huge_message_is_cut_acknowledged_and_its_redelivery_known(heard: Heard) -> None:
+def test_a_huge_message_is_cut_acknowledged_and_its_redelivery_known(received: Received) -> None:
     big = bytes(range(256)) * 400
-    heard.take(message(1, big))
-    heard.take(message(1, big, dup=True))
-    (kept,) = heard.kept
+    received.take(message(1, big))
+    received.take(message(1, big, dup=True))
+    (kept,) = received.kept
     assert (len(kept.data), kept.whole_bytes) == (CUT_TO_BYTES, len(big))
-    assert len(heard.link.told) == 2
+    assert len(received.link.reported) == 2
 
 
 def test_what_the_journal_did_not_take_is_not_acknowledged_when_it_comes_again(
-    heard: Heard, monkeypatch: pytest.MonkeyPatch
+    received: Received, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = heard.journal.append
+    real = received.journal.append
 
     def closed(*words: Any) -> None:
         raise JournalClosed
 
-    monkeypatch.setattr(heard.journal, "append", closed)
-    heard.reader.hear(message(1))
+    monkeypatch.setattr(received.journal, "append", closed)
+    received.reader.hear(message(1))
     with pytest.raises(JournalClosed):
-        heard.reader.flush(1)
-    monkeypatch.setattr(heard.journal, "append", real)
-    heard.take(message(1, dup=True, generation=2))
-    assert len(heard.kept) == 1
-    assert heard.link.told == [Acknowledgement(1, 1, 2)]
+        received.reader.flush(1)
+    monkeypatch.setattr(received.journal, "append", real)
+    received.take(message(1, dup=True, generation=2))
+    assert len(received.kept) == 1
+    assert received.link.reported == [Acknowledgement(1, 1, 2)]
 
 
 def test_late_commits_make_the_broker_save_what_is_in_flight(
-    heard: Heard, monkeypatch: pytest.MonkeyPatch
+    received: Received, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate, real = threading.Event(), OpenFile.write
     monkeypatch.setattr(OpenFile, "write", lambda *words: gate.wait(20) and real(*words))
-    heard.reader.hear(message(1))
-    heard.reader.flush(1)
-    after: Callable[[float], int] = lambda s: turn(heard, s)  # noqa: E731
+    received.reader.hear(message(1))
+    received.reader.flush(1)
+    after: Callable[[float], int] = lambda s: turn(received, s)  # noqa: E731
     assert [after(1.9), after(0.2), after(30), after(31)] == [0, 1, 1, 2]
     gate.set()
-    wait_until(lambda: bool(heard.link.told), "the acknowledgement")
+    wait_until(lambda: bool(received.link.reported), "the acknowledgement")
     assert after(100) == 2
 
 
-def turn(heard: Heard, seconds: float) -> int:
-    heard.clock.now_ns += int(seconds * 1e9)
-    heard.reader.flush(1)
-    return heard.link.subscriptions
+def turn(received: Received, seconds: float) -> int:
+    received.clock.now_ns += int(seconds * 1e9)
+    received.reader.flush(1)
+    return received.link.subscriptions
 
 
 def test_a_delivery_is_forgotten_when_its_acknowledgement_must_have_arrived() -> None:

@@ -40,7 +40,7 @@ class Reader:
         self._process = subprocess.Popen(
             [sys.executable, script, folder, str(port), manner], stdout=subprocess.PIPE, text=True
         )
-        self.heard = self.connects = 0
+        self.received = self.connects = 0
         self._listener = threading.Thread(target=self._listen)
         self._listener.start()
 
@@ -49,7 +49,7 @@ class Reader:
         for line in self._process.stdout:
             words = line.split()
             if words[0] == "connected":
-                self.connects, self.heard = int(words[1]), int(words[3])
+                self.connects, self.received = int(words[1]), int(words[3])
 
     def kill(self) -> None:
         self._process.kill()
@@ -91,8 +91,8 @@ def found_after_kills(
     wait_until(lambda: reader.connects > 0, "the first subscription")
     publisher = flow(broker, messages)
     for _ in range(kills):
-        before = reader.heard
-        wait_until(lambda seen=before, r=reader: r.heard > seen, "messages")
+        before = reader.received
+        wait_until(lambda seen=before, r=reader: r.received > seen, "messages")
         time.sleep(rng.uniform(0, 0.3))
         reader.kill()
         reader = Reader(folder, broker.port, manner)
@@ -135,7 +135,7 @@ def test_messages_in_flight_during_a_late_commit_survive_the_kill_of_broker_and_
             for k in range(200):
                 sent = client.publish("plot/1", text(k), qos=1)
             sent.wait_for_publish(10)
-        wait_until(lambda: reader.heard == 200, "all messages")
+        wait_until(lambda: reader.received == 200, "all messages")
         wait_until(lambda: broker.saved_bytes > 200 * 50, "the broker to save them")
         broker.kill()
         reader.kill()

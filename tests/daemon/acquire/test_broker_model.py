@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from tests.daemon.journal.entries import SetClock
 
 from edaphon.acquire.broker import BrokerReader
-from edaphon.journal import Entry, Sequence
+from edaphon.journal import Entry, EntryId
 from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttOptions
 from edaphon_drivers.payloads import unpack_message
 
@@ -43,7 +43,7 @@ class Broker:
 class _Waiting(NamedTuple):
     entries: list[Entry]
     mids: list[int | None]
-    done: Callable[[list[Sequence]], None] | None
+    done: Callable[[list[EntryId]], None] | None
 
 
 class MemoryJournal:

@@ -338,12 +338,12 @@ def test_two_thousand_transactions_under_faults_never_take_one_probe_for_another
                 return name
         return None
 
-    said: dict[str, list[list[float]]] = {address: [] for address in addresses}
+    stated: dict[str, list[list[float]]] = {address: [] for address in addresses}
 
     def values(address: str) -> list[float]:
         base = 1000.0 * (addresses.index(address) + 1)
-        said[address].append([base + len(said[address]) % 900, 20.0, 5.0])
-        return said[address][-1]
+        stated[address].append([base + len(stated[address]) % 900, 20.0, 5.0])
+        return stated[address][-1]
 
     probes = [
         Probe(
@@ -368,6 +368,6 @@ def test_two_thousand_transactions_under_faults_never_take_one_probe_for_another
                 bus.submit(address, talk, 20, ends)
             for end in ends.wait(5):
                 if end.fault is None:
-                    assert _numbers(end) == said[end.address][-1]
+                    assert _numbers(end) == stated[end.address][-1]
                     measured += 1
     assert measured > 500

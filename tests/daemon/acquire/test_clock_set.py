@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from edaphon.acquire.gaps import LEAPT, WITHDRAWN, Gap, SlotAccount
 from edaphon.acquire.slots import Grid
-from edaphon.commands.accounts import EntryAccount, SlotBook
-from edaphon.commands.explain.missing import Absent, gap_at
 from edaphon.derive import Plan, Sources
+from edaphon.derive.pipeline import Line
 from edaphon.derive.state import State
-from edaphon.derive.step import Line
-from edaphon.journal import Entry, Kind, Sequence
+from edaphon.explain.missing import Absent, gap_at
+from edaphon.journal import Entry, EntryId, Kind
+from edaphon.service.audit import EntryAccount, SlotBook
 
 SECOND = 10**9
 EACH = 60 * SECOND
@@ -74,7 +74,7 @@ class Life:
         account = EntryAccount()
         for entry in self.entries:
             account.take(entry, True)
-        return account.books["sdi12/a"].told(self.account.gap, EACH)
+        return account.books["sdi12/a"].reported(self.account.gap, EACH)
 
     @property
     def gaps(self) -> list[Gap]:
@@ -196,10 +196,10 @@ def test_a_kill_in_the_false_time_changes_nothing(restart):
     life.minutes(3)
     if restart:
         life.begin(90 * DAY)
-    told = SlotAccount("sdi12/a")
+    reported = SlotAccount("sdi12/a")
     for entry in life.entries:
-        told.follow(entry)
-    life.account = SlotAccount.of_json("sdi12/a", told.to_json())
+        reported.follow(entry)
+    life.account = SlotAccount.of_json("sdi12/a", reported.to_json())
     life.begin(0)
     life.minutes(3)
     book = closes(life)
@@ -235,10 +235,10 @@ def test_the_book_closes_whatever_the_clock_does(acts):
     life.minutes(2)
     for wrong, minutes, cause, restart in acts:
         if restart:
-            told = SlotAccount("sdi12/a")
+            reported = SlotAccount("sdi12/a")
             for entry in life.entries:
-                told.follow(entry)
-            life.account = told
+                reported.follow(entry)
+            life.account = reported
             life.begin(wrong)
         else:
             life.set_clock(wrong)
@@ -252,9 +252,9 @@ def test_a_slot_that_is_being_measured_is_no_open_ledger_while_the_service_runs(
     for slot in (1, 2):
         book.records.append(slot * EACH)
     overload = Gap("overload", 4 * EACH, 5 * EACH, 2)  # slot 3 is being measured
-    assert book.told(overload, EACH, running)["closes"] is closes_so
+    assert book.reported(overload, EACH, running)["closes"] is closes_so
     book.records.append(6 * EACH)
-    assert not book.told(overload, EACH, running)["closes"]
+    assert not book.reported(overload, EACH, running)["closes"]
 
 
 def taken_back() -> Life:
@@ -272,7 +272,7 @@ def taken_back() -> Life:
 def test_what_is_withdrawn_does_not_count_in_the_sums_by_cause():
     line = Line(State(), Plan(), Sources(), lambda _: ())
     gaps = [e for e in taken_back().entries if e.kind == Kind.GAP]
-    line.step([(Sequence(1, n), entry) for n, entry in enumerate(gaps, 1)])
+    line.step([(EntryId(1, n), entry) for n, entry in enumerate(gaps, 1)])
     assert line.state.gaps.get("no answer") == 0
 
 
@@ -283,7 +283,7 @@ def test_explain_names_no_gap_that_was_withdrawn(withdrawn, found):
         gaps = [e for e in gaps if Gap.of_payload(e.payload).state != WITHDRAWN]
     deployed = SimpleNamespace(channel="c", source="sdi12/a", covers=lambda _: True)
     knowledge = SimpleNamespace(deployments=[deployed])
-    placed = tuple((Sequence(1, n), entry) for n, entry in enumerate(gaps, 1))
+    placed = tuple((EntryId(1, n), entry) for n, entry in enumerate(gaps, 1))
     history = SimpleNamespace(gaps=placed, knowledge=knowledge)
     absent = Absent("c", TRUE + 90 * DAY + 7 * EACH, EACH)
     assert bool(gap_at(history, absent)) is found

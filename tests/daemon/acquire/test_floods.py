@@ -13,12 +13,12 @@ from tests.programs import wait_until
 from edaphon.acquire.broker import BrokerReader
 from edaphon.acquire.broker_budget import BrokerBudget, owner_of
 from edaphon.acquire.budget import ROW_BYTES, Budgets
+from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.floods import Floods, message_bytes
 from edaphon.acquire.gaps import Gap, accounts_of, is_flood
-from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.config import read_config
 from edaphon.journal import Journal, Kind, StateFile
-from edaphon.written import read_document
+from edaphon.toml_input import read_document
 from edaphon_drivers.links.mqtt import MessageIn
 from edaphon_drivers.links.mqtt_stream import Stream
 
@@ -53,11 +53,11 @@ class Station:
         )
 
     def take(self, *messages: MessageIn) -> None:
-        owed = len(self.link.told) + sum(m.qos > 0 for m in messages)
+        owed = len(self.link.reported) + sum(m.qos > 0 for m in messages)
         for one in messages:
             self.reader.hear(one)
         self.reader.flush(1)
-        wait_until(lambda: len(self.link.told) >= owed, "acknowledgements")
+        wait_until(lambda: len(self.link.reported) >= owed, "acknowledgements")
         self.reader.flush(1)
 
     def kill(self) -> None:
@@ -107,7 +107,7 @@ def test_what_is_kept_and_what_is_counted_are_all_that_came_and_each_is_acknowle
     assert (source, gap.cause, gap.n) == ("ttn", "flood", 300 - kept)
     assert f"{100 * (300 - kept)} bytes" in gap.detail
     assert gap.detail.endswith(sha256_of(sent[kept:]))
-    assert {a.mid for a in station.link.told} == set(range(1, 301))
+    assert {a.mid for a in station.link.reported} == set(range(1, 301))
     assert station.floods.all()["ttn"].n == 300 - kept
 
 
@@ -121,7 +121,7 @@ def test_a_flood_to_no_source_costs_a_configured_one_nothing(station):
 
 def test_nothing_is_acknowledged_before_its_count_is_durable(station, monkeypatch):
     station.take(*map(stranger, range(1, 11)))
-    before = len(station.link.told)
+    before = len(station.link.reported)
 
     def refused(values: object) -> None:
         raise sqlite3.OperationalError("database is locked")
@@ -131,9 +131,9 @@ def test_nothing_is_acknowledged_before_its_count_is_durable(station, monkeypatc
         station.reader.hear(stranger(20))
         station.reader.flush(1)
         station.journal.append_now(Timekeeper(station.clock, "boot").entry(Kind.NOTE, "", b""))
-        assert len(station.link.told) == before
+        assert len(station.link.reported) == before
     station.reader.flush(1)
-    wait_until(lambda: [a.mid for a in station.link.told][before:] == [20], "acknowledgement")
+    wait_until(lambda: [a.mid for a in station.link.reported][before:] == [20], "acknowledgement")
 
 
 def test_a_kill_loses_no_count_and_a_message_that_comes_again_counts_once(station):
@@ -240,8 +240,8 @@ field = [{ name = "t", path = "t", quantity = "soil_temperature", unit = "degC" 
 
 
 def test_a_message_belongs_to_the_device_that_it_names_or_to_the_topic_of_a_source():
-    config, complaints = read_config(read_document("edaphon.toml", CONFIG))
-    assert config is not None, complaints
+    config, config_errors = read_config(read_document("edaphon.toml", CONFIG))
+    assert config is not None, config_errors
     local = owner_of(config, "local")
     assert [local("plot/node1", b""), local("plot/node2", b"{}")] == ["local/plot/node1", ""]
     ttn = owner_of(config, "ttn")

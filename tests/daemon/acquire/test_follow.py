@@ -75,8 +75,8 @@ def test_several_files_are_taken_and_a_year_of_rows_comes_in_pieces(plot):
 
 
 def test_a_file_that_cannot_be_read_is_told_and_keeps_no_other_from_being_taken(plot, monkeypatch):
-    told = []
-    monkeypatch.setattr(plot.follower, "_on_state", lambda who, what: told.append(what))
+    reported = []
+    monkeypatch.setattr(plot.follower, "_on_state", lambda who, what: reported.append(what))
     plot.write("b.csv", HEAD + row(7))
     real = renamed.open_file
 
@@ -89,7 +89,7 @@ def test_a_file_that_cannot_be_read_is_told_and_keeps_no_other_from_being_taken(
     monkeypatch.setattr(renamed, "open_file", denied)
     plot.look()
     assert plot.numbers() == [7.5]
-    assert "a.csv" in told[-1]
+    assert "a.csv" in reported[-1]
 
 
 def test_what_the_journal_has_not_committed_is_taken_again_after_a_kill(plot, monkeypatch):

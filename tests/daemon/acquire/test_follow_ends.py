@@ -6,7 +6,7 @@ import pytest
 from tests.daemon.acquire.followed_files import HEAD, SHEET, line_numbers, passed, row
 
 from edaphon.acquire.followed import LARGEST_PIECE_BYTES
-from edaphon.commands.file_notes import file_notes
+from edaphon.service.file_notes import file_notes
 from edaphon_drivers.files.engine import read_piece
 from edaphon_drivers.payloads import Follows
 from edaphon_drivers.sheets import load_sheet
@@ -43,8 +43,8 @@ def test_a_last_line_counts_after_an_hour_and_is_read_again_when_it_grows(plot):
     plot.write("a.csv", b"\n" + row(3))
     plot.look()
     assert plot.numbers() == [1.5, 2.0, 2.5, 3.5]
-    said = [(p.line, p.lines, p.follows.name, p.unended) for p in plot.pieces()]
-    assert said == [(1, 2, "BEGINS", False), (3, 1, "ON", True), (3, 2, "AGAIN", False)]
+    stated = [(p.line, p.lines, p.follows.name, p.unended) for p in plot.pieces()]
+    assert stated == [(1, 2, "BEGINS", False), (3, 1, "ON", True), (3, 2, "AGAIN", False)]
     assert plot.pieces()[-1].offset == len(HEAD + row(1))
 
 
@@ -107,8 +107,8 @@ def test_a_header_alone_is_journalled_once_the_file_rests_for_an_hour(plot):
     plot.look(after_s=3600)
     plot.write("a.csv", row(1))
     plot.look()
-    said = [(p.headed, p.header, p.data, p.line, p.lines) for p in plot.pieces()]
-    assert said == [(True, HEAD, b"", 1, 1), (False, HEAD, row(1), 2, 1)]
+    stated = [(p.headed, p.header, p.data, p.line, p.lines) for p in plot.pieces()]
+    assert stated == [(True, HEAD, b"", 1, 1), (False, HEAD, row(1), 2, 1)]
     plot.start()  # and with the pieces alone
     plot.look()
     assert len(plot.pieces()) == 2
@@ -152,9 +152,9 @@ def test_a_utf16_file_without_a_header_has_its_mark_as_header(plot):
     plot.look()
     plot.write("a.csv", text.encode("utf-16-le"))
     plot.look()
-    said = [(p.header, p.headed, p.offset, p.line, p.lines) for p in plot.pieces()]
+    stated = [(p.header, p.headed, p.offset, p.line, p.lines) for p in plot.pieces()]
     size = 2 * len(text)
-    assert said == [(b"\xff\xfe", False, 2, 1, 1), (b"\xff\xfe", False, 2 + size, 2, 1)]
+    assert stated == [(b"\xff\xfe", False, 2, 1, 1), (b"\xff\xfe", False, 2 + size, 2, 1)]
     plot.start()
     plot.look()
     assert len(plot.pieces()) == 2

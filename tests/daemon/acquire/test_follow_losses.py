@@ -4,8 +4,8 @@ import pytest
 from tests.daemon.acquire.followed_files import HEAD, row
 
 from edaphon.acquire.follow_state import Known
-from edaphon.commands.file_lines import REFUSED_IS_A_PROBLEM_NS
-from edaphon.commands.file_notes import file_notes, loss_problems
+from edaphon.service.file_lines import REFUSED_IS_A_PROBLEM_NS
+from edaphon.service.file_notes import file_notes, loss_problems
 
 
 def lose(plot, name, n=1):

@@ -186,20 +186,20 @@ def test_two_clients_of_one_identifier_are_named_as_such_and_take_turns_ever_mor
     with Ears(broker.port) as one, Ears(broker.port) as other:
         wait_until(lambda: bool(one.states and other.states), "both to lose it")
 
-        def said(ears: Ears) -> list[str]:
+        def stated(ears: Ears) -> list[str]:
             return [
                 words for _, words in ears.states if "another client uses the client id" in words
             ]
 
-        wait_until(lambda: bool(said(one) or said(other)), "the cause", 20)
-        named = one if said(one) else other
-        assert "'logger-1'" in said(named)[0]
-        assert "copy of another logger" in named.link.state.trouble
+        wait_until(lambda: bool(stated(one) or stated(other)), "the cause", 20)
+        named = one if stated(one) else other
+        assert "'logger-1'" in stated(named)[0]
+        assert "copy of another logger" in named.link.state.problem
         connects = one.link.state.connects + other.link.state.connects
         assert connects < 12
         wait_until(lambda: named.link.state.connected, "its next turn", 20)
         assert named.states[-1][0] is False, "it is not back while it is taken again and again"
-        assert "copy of another logger" in named.link.state.trouble
+        assert "copy of another logger" in named.link.state.problem
     assert not any("Unspecified" in words for _, words in one.states + other.states)
 
 

@@ -7,13 +7,13 @@ import pytest
 
 from edaphon.acquire import pace as pacing
 from edaphon.acquire.pace import Pace
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 
 BACKLOG = 10**9
 
 
 class Deriver:
-    position = Sequence(1, 0)
+    position = EntryId(1, 0)
 
 
 @pytest.fixture
@@ -25,15 +25,15 @@ def test_as_much_comes_in_as_the_deriver_leaves_room_for(deriver):
     pace, stop = Pace(lambda: deriver.position, ahead_bytes=100), threading.Event()
     done = [pace.appended(60), pace.appended(60)]
     assert pace.ahead_bytes == 120
-    done[0]([Sequence(1, 1)])
+    done[0]([EntryId(1, 1)])
     assert pace.ahead_bytes == 120
-    threading.Timer(0.2, lambda: setattr(deriver, "position", Sequence(1, 1))).start()
+    threading.Timer(0.2, lambda: setattr(deriver, "position", EntryId(1, 1))).start()
     begun = time.monotonic()
     assert pace.wait(stop, BACKLOG)
     assert 0.1 < time.monotonic() - begun < 5
     assert pace.ahead_bytes == 60
-    done[1]([Sequence(1, 2)])
-    deriver.position = Sequence(2, 5)  # a new file of the journal lies behind all of the one before
+    done[1]([EntryId(1, 2)])
+    deriver.position = EntryId(2, 5)  # a new file of the journal lies behind all of the one before
     assert pace.ahead_bytes == 0
 
 
@@ -73,13 +73,13 @@ def test_sinks_hold_back_what_comes_in_bulk_and_no_single_piece(deriver, monkeyp
         assert pace.wait(stop, BACKLOG)
         return time.monotonic() - begun
 
-    deriver.position = Sequence(9, 9)  # all is derived
-    pace.appended(60)([Sequence(1, 1)])
+    deriver.position = EntryId(9, 9)  # all is derived
+    pace.appended(60)([EntryId(1, 1)])
     assert waited_s() < 0.2
-    pace.appended(60)([Sequence(1, 2)])
+    pace.appended(60)([EntryId(1, 2)])
     assert waited_s() >= 0.3
     up.append(True)
     assert waited_s() < 0.2
     up.clear()
-    pace.appended(60)([Sequence(1, 3)])
+    pace.appended(60)([EntryId(1, 3)])
     assert waited_s() < 0.2

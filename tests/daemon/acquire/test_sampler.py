@@ -9,10 +9,10 @@ import pytest
 
 from edaphon.acquire.budget import ROW_BYTES
 from edaphon.acquire.bus import AlreadyTalking, Finished
+from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.gaps import Gap, SlotAccount
 from edaphon.acquire.sampler import Sampler, Scheduled, _measurement
 from edaphon.acquire.slots import Instants
-from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.journal import Journal, Kind, Purpose
 from edaphon_drivers.faults import NoAnswer
 from edaphon_drivers.payloads import Turn, pack_exchange, unpack_exchange
@@ -157,10 +157,10 @@ def test_slots_that_passed_before_the_start_are_a_gap_of_the_service(journal):
 def test_a_reading_beside_the_schedule_is_kept_with_its_purpose_and_no_slot(journal):
     sampler, bus, _ = sample(journal, [None], [2000])
     bus.fates = [None]
-    heard = []
-    sampler.read_now("sdi12/a", Purpose.TEST, lambda turns, fault: heard.append((turns, fault)))
+    received = []
+    sampler.read_now("sdi12/a", Purpose.TEST, lambda turns, fault: received.append((turns, fault)))
     journal.append_now(Timekeeper(JumpingClock(0), "boot").entry(Kind.NOTE, "", b""))
-    assert heard == [(ANSWER, None)]
+    assert received == [(ANSWER, None)]
     (test,) = [e for _, e in journal.scan() if e.purpose == Purpose.TEST]
     assert test.slot_ns is None
 

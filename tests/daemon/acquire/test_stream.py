@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
+from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.stream import CHUNK_BYTES, MOST_BYTES_PER_S, Chunk, StreamReader
-from edaphon.acquire.timekeeper import Timekeeper
 from edaphon.journal import Journal, Kind
 from edaphon_drivers.faults import LinkDown
 from edaphon_drivers.payloads import unpack_exchange
@@ -71,8 +71,8 @@ def test_what_an_instrument_says_above_its_budget_is_counted_and_not_kept(tmp_pa
         reader.run(stop)
         journal.append_now(keeper.entry(Kind.NOTE, "", b""))
         kept = [e for _, e in journal.scan() if e.kind == Kind.RECORD]
-    said = b"".join(turn.data for e in kept for turn in unpack_exchange(e.payload))
-    assert said + b"".join(data for data, _ in counted) == b"".join(lines)
+    stated = b"".join(turn.data for e in kept for turn in unpack_exchange(e.payload))
+    assert stated + b"".join(data for data, _ in counted) == b"".join(lines)
     assert [size for _, size in counted] == [len(data) for data, _ in counted]
     assert (len(kept), reader.taken) == (1, 1)
     assert len(counted) > 1
@@ -93,9 +93,9 @@ def test_no_network_makes_a_stream_be_read_faster_than_its_bound(tmp_path, monke
     assert sum(waited) == pytest.approx(50 * 4096 / MOST_BYTES_PER_S)
 
 
-def heard(tmp_path, lives):
+def received(tmp_path, lives):
     """The record entries that come of a reader whose port says `lives`, one list for each."""
-    clock, stop, told = Clock(), threading.Event(), []
+    clock, stop, reported = Clock(), threading.Event(), []
     links = [Line(clock, p, stop if n == len(lives) - 1 else None) for n, p in enumerate(lives)]
     left = list(links)
     with Journal.open(tmp_path, clock) as journal:
@@ -111,16 +111,16 @@ def heard(tmp_path, lives):
             (b"go\n",),
             journal,
             keeper,
-            lambda who, what: told.append(what),
+            lambda who, what: reported.append(what),
         )
         reader.run(stop)
         journal.append_now(keeper.entry(Kind.NOTE, "", b""))
         entries = [e for _, e in journal.scan() if e.kind == Kind.RECORD]
-    return entries, links, told
+    return entries, links, reported
 
 
 def test_lines_are_whole_and_keep_their_times_however_the_bytes_are_split(tmp_path):
-    entries, _, _ = heard(tmp_path, [[b"on", b"e\ntwo\nth", b"ree\n", b"fo"]])
+    entries, _, _ = received(tmp_path, [[b"on", b"e\ntwo\nth", b"ree\n", b"fo"]])
     (entry,) = entries
     turns = unpack_exchange(entry.payload)
     assert [t.data for t in turns] == [b"one\n", b"two\n", b"three\n", b"fo"]
@@ -130,7 +130,7 @@ def test_lines_are_whole_and_keep_their_times_however_the_bytes_are_split(tmp_pa
 
 
 def test_a_chunk_ends_after_ten_seconds_and_nothing_of_it_is_lost(tmp_path):
-    entries, _, _ = heard(tmp_path, [[b"%d\n" % n for n in range(25)]])
+    entries, _, _ = received(tmp_path, [[b"%d\n" % n for n in range(25)]])
     lines = [t.data for e in entries for t in unpack_exchange(e.payload)]
     assert lines == [b"%d\n" % n for n in range(25)]
     assert [len(unpack_exchange(e.payload)) for e in entries] == [11, 11, 3]
@@ -147,16 +147,16 @@ def test_a_line_without_an_end_is_kept_in_bounded_memory():
 
 def test_a_lost_port_keeps_what_came_says_so_once_and_is_opened_again(tmp_path, monkeypatch):
     monkeypatch.setattr("edaphon.acquire.stream.REOPEN_AFTER_S", (0.0, 0.0))
-    entries, links, told = heard(tmp_path, [[b"1\n2"], [b"3\n"]])
+    entries, links, reported = received(tmp_path, [[b"1\n2"], [b"3\n"]])
     lines = [t.data for e in entries for t in unpack_exchange(e.payload)]
     assert lines == [b"1\n", b"2", b"3\n"]
-    assert [bool(what) for what in told] == [False, True, False]
+    assert [bool(what) for what in reported] == [False, True, False]
     assert [link.written for link in links] == [[b"go\n"], [b"go\n"]]
 
 
 @pytest.mark.parametrize("pieces", [[], [b""]])
 def test_silence_makes_no_record(tmp_path, pieces):
-    assert heard(tmp_path, [pieces])[0] == []
+    assert received(tmp_path, [pieces])[0] == []
 
 
 def test_a_line_in_whose_midst_the_port_was_opened_does_not_look_whole():

@@ -11,11 +11,11 @@ from edaphon.alerts.book import Book, acknowledged, replayed
 from edaphon.alerts.due import ReceiverRules
 from edaphon.alerts.model import Severity
 from edaphon.alerts.situation import Pause
-from edaphon.commands.watching.healthy import healthy
-from edaphon.commands.watching.pauses import FOREVER_NS, pauses, plot_nodes, slowed
-from edaphon.commands.watching.tree import tree
 from edaphon.facts import Knowledge
-from edaphon.written.values import instant_ns
+from edaphon.service.watching.healthy import healthy
+from edaphon.service.watching.pauses import FOREVER_NS, pauses, plot_nodes, slowed
+from edaphon.service.watching.tree import tree
+from edaphon.toml_input.values import instant_ns
 
 NOON = instant_ns("2026-12-01T12:00:00Z")
 PLOTS = "".join(f'[[plot]]\nid = "{id}"\n' for id in ("P1", "P2"))

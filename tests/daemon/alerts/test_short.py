@@ -43,10 +43,10 @@ def test_whatever_the_names_two_lines_fit_one_sms(
 ) -> None:
     what, severity, occasion = choice
     one = node(kind, name, plot=plot, depth_cm=depth)
-    trouble = incident(what, one.id, severity, HOUR_NS, begins_ns=NOW_NS + DAY_NS, interval_s=600)
-    trouble = resolved(trouble, 10**9) if occasion == "resolved" else trouble
+    problem = incident(what, one.id, severity, HOUR_NS, begins_ns=NOW_NS + DAY_NS, interval_s=600)
+    problem = resolved(problem, 10**9) if occasion == "resolved" else problem
     nodes = {one.id: one}
-    found = message(trouble, Occasion(occasion), nodes, language, Place(site), NOW_NS).short
+    found = message(problem, Occasion(occasion), nodes, language, Place(site), NOW_NS).short
     assert set(found) <= set(TABLE) | set(TWO)
     assert septets(found) <= 160
     assert found.count("\n") == 1
@@ -63,9 +63,9 @@ def test_a_name_is_left_out_as_a_whole_and_never_cut(
 ) -> None:
     what, severity, occasion = choice
     one = node(kind, name, plot=plot)
-    trouble = incident(what, one.id, severity, HOUR_NS, interval_s=600)
-    trouble = resolved(trouble, 10**9) if occasion == "resolved" else trouble
-    found = message(trouble, Occasion(occasion), {one.id: one}, "en", Place(site), NOW_NS).short
+    problem = incident(what, one.id, severity, HOUR_NS, interval_s=600)
+    problem = resolved(problem, 10**9) if occasion == "resolved" else problem
+    found = message(problem, Occasion(occasion), {one.id: one}, "en", Place(site), NOW_NS).short
     words = {word.strip(":,") for word in found.split() if word.startswith("q")}
     assert words <= {*site.split(), *name.split(), *plot.split()}
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from edaphon.alerts.model import LOGGER, Node, NodeKind
-from edaphon.commands.watching.supplies import least_v, sheets_least_v
-from edaphon.commands.watching.tree import tree
 from edaphon.config import Configuration, read_config
 from edaphon.facts import Knowledge, read_facts
-from edaphon.nouns import Sequence
-from edaphon.written import read_document
+from edaphon.model import EntryId
+from edaphon.service.watching.supplies import least_v, sheets_least_v
+from edaphon.service.watching.tree import tree
+from edaphon.toml_input import read_document
 
 HEAD = '[logger]\nid = "box"\n[site]\nid = "whs"\n[storage]\nfolder = "/var/lib/edaphon"\n'
 LINE = (
@@ -58,13 +58,13 @@ def station(*tables: str, facts: str = "", now_ns: int = 10**18) -> dict[str, No
 
 def parts(*tables: str, facts: str = "") -> tuple[Configuration, Knowledge]:
     document = read_document("edaphon.toml", HEAD + "".join(tables) + facts)
-    config, complaints = read_config(document)
-    assert config is not None, complaints
+    config, config_errors = read_config(document)
+    assert config is not None, config_errors
     rows, wrong = read_facts(document, alone=False)
     assert not wrong
     known = Knowledge()
     for n, row in enumerate(rows, 1):
-        known = known.learn(Sequence(1, n), row.fact)
+        known = known.learn(EntryId(1, n), row.fact)
     return config, known
 
 

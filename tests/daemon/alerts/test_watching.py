@@ -22,16 +22,16 @@ from edaphon.alerts.message import Message, Occasion
 from edaphon.alerts.situation import Situation
 from edaphon.alerts.weekly import is_weekly_due, last_weekly
 from edaphon.commands.run import running
-from edaphon.commands.service import Overrides, Service
-from edaphon.commands.watching.health import HealthRows, health_lines
-from edaphon.commands.watching.uplinks import Uplinks, only_gateway
-from edaphon.commands.watching.values import DAY_NS, Values
 from edaphon.config import Broker
 from edaphon.derive.state import State, Uplink
 from edaphon.journal import Entry, Kind
+from edaphon.model import Observations
 from edaphon.network.requests import Unreachable
-from edaphon.nouns import Observations
 from edaphon.series import Series
+from edaphon.service.service import Overrides, Service
+from edaphon.service.watching.health import HealthRows, health_lines
+from edaphon.service.watching.uplinks import Uplinks, only_gateway
+from edaphon.service.watching.values import DAY_NS, Values
 from edaphon.sinks.sink import sink_kind
 from edaphon_drivers.payloads import pack_message
 
@@ -355,7 +355,7 @@ def test_a_running_service_is_pictured_with_ports_numbers_codes_and_voltages(
     with running(station.file, Overrides(look_every_s=10**6)) as service:
         until(lambda: service.alerts.passes == 1)
         until(lambda: service.inlets.buses["line"].lost)
-        until(lambda: "broker local" in service.trouble)
+        until(lambda: "broker local" in service.problem)
         say(service, '{"t": 11.5, "v": 3.6}')
         say(service, '{"t": -127, "v": 3.5}')
         now = looked(service)
@@ -415,7 +415,7 @@ class Panic(BaseException):
 def test_a_part_that_fails_is_named_until_it_runs_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]
 ) -> None:
-    monkeypatch.setattr("edaphon.commands.service.RECOVERED_S", 2.0)
+    monkeypatch.setattr("edaphon.service.service.RECOVERED_S", 2.0)
     station = Station(tmp_path, [NODE], [FACTS])
     tries: list[int] = []
 
@@ -431,7 +431,7 @@ def test_a_part_that_fails_is_named_until_it_runs_again(
         assert "its own fault" in service.failing()["some part"]
         until(lambda: len(tries) == 2)
         until(lambda: not service.failing())
-        assert "some part" not in service.trouble
+        assert "some part" not in service.problem
 
 
 def test_a_report_that_was_sent_under_a_false_future_ends_none_of_the_next() -> None:

@@ -70,7 +70,7 @@ def texts_of(language: str) -> Iterator[tuple[tuple[str, ...], str]]:
     yield from leaves(dict(lang(language).table))
 
 
-def said(one: Incident, occasion: Occasion = Occasion.OPENED, language: str = "en") -> Message:
+def stated(one: Incident, occasion: Occasion = Occasion.OPENED, language: str = "en") -> Message:
     return message(one, occasion, NODES, language, SITE, NOW_NS, LINK)
 
 
@@ -175,7 +175,7 @@ def test_every_kind_at_every_kind_of_node_gives_a_whole_message(
         for cause in (*CAUSES.values(), LOGGER, "gateway gone", "unknown"):
             one = incident(what, cause, severity, HOUR_NS, why="x", days=3.0, begins_ns=NOW_NS)
             one = resolved(one, MINUTE_NS) if occasion == "resolved" else one
-            found = said(one, Occasion(occasion), language)
+            found = stated(one, Occasion(occasion), language)
             assert "{" not in found.title + found.short + found.text
             assert "\n" not in found.title
             assert found.short.count("\n") == 1
@@ -206,7 +206,7 @@ def test_the_guide_has_the_steps_of_every_message() -> None:
     for name, case in CASES.items():
         if case.occasion is Occasion.RESOLVED:
             continue
-        steps = re.findall(r"^\d\. .*$", said(case.incident).text, re.MULTILINE)
+        steps = re.findall(r"^\d\. .*$", stated(case.incident).text, re.MULTILINE)
         assert 1 <= len(steps) <= 3, name
         for step in steps:
             start = command.sub(r"`edaphon \1 X`", step).split(":")[0]
@@ -264,11 +264,11 @@ def test_no_rounded_duration_is_wrong_by_more_than_a_tenth() -> None:
 
 def test_what_is_lost_can_never_be_measured_and_what_is_late_is_not_lost() -> None:
     lost = "can't be measured later"
-    assert lost in said(PROBE).text
-    assert lost in said(resolved(PROBE, MINUTE_NS), Occasion.RESOLVED).text
+    assert lost in stated(PROBE).text
+    assert lost in stated(resolved(PROBE, MINUTE_NS), Occasion.RESOLVED).text
     late = incident(What.SINK_AWAY, "sink influx", Severity.LATE, HOUR_NS)
     for occasion in (Occasion.OPENED, Occasion.RESOLVED):
-        found = said(resolved(late, MINUTE_NS), occasion)
+        found = stated(resolved(late, MINUTE_NS), occasion)
         assert lost not in found.text
         assert "Nothing" in found.text
         assert "nothing lost" in found.short
@@ -277,35 +277,35 @@ def test_what_is_lost_can_never_be_measured_and_what_is_late_is_not_lost() -> No
 def test_what_will_be_lost_names_the_date_on_which_it_begins() -> None:
     one = incident(What.DISK_FILLS, "disk", Severity.WILL_BE_LOST, 0)
     one = replace(one, numbers={"begins_ns": NOW_NS + 6 * DAY_NS})
-    found = said(one)
+    found = stated(one)
     assert "From Sat 5 Dec 2026 on values will be lost" in found.text
     assert "WILL BE LOST from 5 Dec" in found.short
-    endless = said(replace(one, numbers={}))
+    endless = stated(replace(one, numbers={}))
     assert "will be lost soon" in endless.text
     assert "since" not in endless.short
 
 
 def test_what_others_may_have_kept_is_not_said_to_be_lost() -> None:
     one = incident(What.SILENT, "source file/chambers", Severity.LOST, DAY_NS, interval_s=1800)
-    assert "its file brings the values later" in said(one).text
-    back = said(resolved(one, HOUR_NS), Occasion.RESOLVED)
+    assert "its file brings the values later" in stated(one).text
+    back = stated(resolved(one, HOUR_NS), Occasion.RESOLVED)
     assert "edaphon query" in back.text
     assert "nothing measured" not in back.short + back.text
     broker = incident(What.BROKER_LOST, "broker chirpstack", Severity.LATE, DAY_NS)
-    text = said(broker).text + said(broker).short
+    text = stated(broker).text + stated(broker).short
     assert "Nothing is lost" not in text
     assert "nothing lost" not in text
     assert "What the broker keeps arrives later" in text
-    over = said(resolved(broker, HOUR_NS), Occasion.RESOLVED)
+    over = stated(resolved(broker, HOUR_NS), Occasion.RESOLVED)
     assert "nothing lost" not in over.short
     assert "Nothing was lost" not in over.text
 
 
 def test_channels_are_named_by_quantity_plot_and_depth() -> None:
-    text = said(PROBE).text
+    text = stated(PROBE).text
     assert "It concerns 3 channels:" in text
     assert "- volumetric water content, plot P1, 5 cm (P1-vwc-5)" in text
-    bus = said(incident(What.SILENT, "bus sdi12", Severity.LOST, HOUR_NS)).text
+    bus = stated(incident(What.SILENT, "bus sdi12", Severity.LOST, HOUR_NS)).text
     assert "It concerns 15 channels:" in bus
     assert re.search(r"- plot P1: .*soil temperature \(5, 15, 30 cm\)", bus)
 
@@ -313,15 +313,15 @@ def test_channels_are_named_by_quantity_plot_and_depth() -> None:
 def test_only_channels_that_fail_are_listed_where_a_part_of_a_node_goes_on() -> None:
     some = ("bus sdi12", "source sdi12/a", "source sdi12/b", "channel P1-vwc-5")
     one = replace(incident(What.SILENT, "bus sdi12", Severity.LOST, HOUR_NS), members=some)
-    assert "It concerns 4 channels:" in said(one).text  # all of b, and of a that one
+    assert "It concerns 4 channels:" in stated(one).text  # all of b, and of a that one
     probe = replace(
         incident(What.NO_NUMBER, "sensor T12-00041805", Severity.LOST, HOUR_NS),
         members=("sensor T12-00041805", "channel P1-vwc-5", "channel P1-ec-5"),
     )
-    assert "It concerns 2 channels:" in said(probe).text
-    assert "P1-t-5" not in said(probe).text
+    assert "It concerns 2 channels:" in stated(probe).text
+    assert "P1-t-5" not in stated(probe).text
     port = replace(one, what=What.PORT_LOST)
-    assert "It concerns 15 channels:" in said(port).text
+    assert "It concerns 15 channels:" in stated(port).text
 
 
 def test_since_is_when_what_the_message_says_began_and_not_when_something_else_did() -> None:
@@ -329,18 +329,18 @@ def test_since_is_when_what_the_message_says_began_and_not_when_something_else_d
     falls = Condition("supply battery", What.SUPPLY_FALLS, Severity.WILL_BE_LOST, NOW_NS - DAY_NS)
     low = replace(falls, what=What.LOW_SUPPLY, since_ns=NOW_NS - HOUR_NS)
     one = incident(What.LOW_SUPPLY, "supply battery", Severity.LOST, DAY_NS)
-    text = said(replace(one, parts=(falls, low))).text
+    text = stated(replace(one, parts=(falls, low))).text
     assert "too low since 08:00 today (for 1 hour)" in text
     numbers = {"last_v": 10.9958, "least_v": 11.0}
-    assert "10.99 V, the instruments need 11.0 V" in said(replace(one, numbers=numbers)).text
+    assert "10.99 V, the instruments need 11.0 V" in stated(replace(one, numbers=numbers)).text
     ages_ns = (3 * DAY_NS, HOUR_NS, HOUR_NS, 20 * MINUTE_NS)
     silent = tuple(
         Condition(f"source sdi12/{a}", What.SILENT, Severity.LOST, NOW_NS - age_ns)
         for a, age_ns in zip("abcd", ages_ns, strict=True)
     )
     bus = replace(incident(What.SILENT, "bus sdi12", Severity.LOST, 3 * DAY_NS), parts=silent)
-    assert "since 08:00 today (for 1 hour)" in said(bus).text
-    assert "since 29 Nov 08:00" in said(bus).short
+    assert "since 08:00 today (for 1 hour)" in stated(bus).text
+    assert "since 29 Nov 08:00" in stated(bus).short
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -382,16 +382,16 @@ def test_a_list_of_plots_ends_and_says_how_many_more_there_are() -> None:
 
 
 def test_steps_are_those_of_the_protocol_and_the_manual() -> None:
-    text = said(PROBE).text
+    text = stated(PROBE).text
     assert "brown supply, orange data, bare ground" in text
     assert "at least 4.0 V" in text
     assert "`edaphon read sdi12/a`" in text
-    german = said(PROBE, language="de").text
+    german = stated(PROBE, language="de").text
     assert "Versorgung braun, Daten orange, Masse blank" in german
     assert "mindestens 4,0 V" in german
-    w1 = said(incident(What.SILENT, "bus w1", Severity.LOST, HOUR_NS)).text
+    w1 = stated(incident(What.SILENT, "bus w1", Severity.LOST, HOUR_NS)).text
     assert "4.7 kOhm" in w1
-    tcp = said(incident(What.PORT_LOST, "bus moxa", Severity.LOST, HOUR_NS)).text
+    tcp = stated(incident(What.PORT_LOST, "bus moxa", Severity.LOST, HOUR_NS)).text
     assert "`ping`" in tcp
 
 
@@ -516,14 +516,14 @@ def test_the_first_data_after_a_silence_are_its_end_and_no_missing_measurement()
     one = incident(What.SILENT, "bus sdi12", Severity.LOST, 2 * HOUR_NS, interval_s=600.0)
     back_ns = one.since_ns + HOUR_NS
     one = replace(one, resolved_ns=one.since_ns + 2 * HOUR_NS, back_ns=back_ns)
-    text = said(one, Occasion.RESOLVED).text
+    text = stated(one, Occasion.RESOLVED).text
     assert "About 5 measurements are missing" in text
     assert "(1 hour)" in text
 
 
 def test_what_comes_and_goes_is_said_to() -> None:
-    assert "comes and goes: 6 times" in said(CASES["bus-silent-flapping"].incident).text
-    assert "comes and goes" not in said(PROBE).text
+    assert "comes and goes: 6 times" in stated(CASES["bus-silent-flapping"].incident).text
+    assert "comes and goes" not in stated(PROBE).text
 
 
 def test_a_language_without_texts_is_refused_in_words() -> None:
@@ -532,7 +532,7 @@ def test_a_language_without_texts_is_refused_in_words() -> None:
 
 
 def test_the_first_words_of_paragraphs_are_in_the_order_of_the_five_things() -> None:
-    text = said(PROBE).text
+    text = stated(PROBE).text
     places = [
         text.index(words)
         for words in ("No data", "Cause", "It concerns", "What the logger", "What to do", "Acknow")
@@ -602,7 +602,7 @@ def test_each_number_that_the_rules_bring_is_one_that_the_texts_know() -> None:
 
 def test_a_long_reason_of_others_ends_at_a_word() -> None:
     why = "the server says " + "no " * 400 + "never"
-    text = said(incident(What.SINK_AWAY, "sink influx", Severity.LATE, HOUR_NS, why=why)).text
+    text = stated(incident(What.SINK_AWAY, "sink influx", Severity.LATE, HOUR_NS, why=why)).text
     cause = next(line for line in text.splitlines() if line.startswith("Cause"))
     assert len(cause) < 320
     assert cause.endswith("no ....")
@@ -610,9 +610,9 @@ def test_a_long_reason_of_others_ends_at_a_word() -> None:
 
 def test_a_reason_that_the_station_knows_is_in_the_language_of_the_reader() -> None:
     one = incident(What.SILENT, "source sdi12/a", Severity.LOST, HOUR_NS, detail="garbled")
-    assert "eine Antwort, die nicht lesbar ist" in said(one, language="de").text
+    assert "eine Antwort, die nicht lesbar ist" in stated(one, language="de").text
     other = replace(one, numbers={"detail": "CRC 12"})
-    assert "Ursache: CRC 12." in said(other, language="de").text
+    assert "Ursache: CRC 12." in stated(other, language="de").text
 
 
 def test_each_cause_of_a_gap_has_its_words_in_each_language() -> None:

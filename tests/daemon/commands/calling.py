@@ -28,9 +28,9 @@ def call_plain(*words: str, codes: tuple[int, ...] = (0,)) -> tuple[str, str]:
             main(list(words))
         except SystemExit as end:
             code = end.code or 0
-    said, complained = (end.buffer.getvalue().decode() for end in (out, err))
-    assert code in codes, (words, code, said, complained)
-    return said, complained
+    stated, complained = (end.buffer.getvalue().decode() for end in (out, err))
+    assert code in codes, (words, code, stated, complained)
+    return stated, complained
 
 
 def call_json(station: Station, *words: str, codes: tuple[int, ...] = (0,)) -> Any:

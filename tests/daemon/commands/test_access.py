@@ -40,7 +40,7 @@ def checked(station: Station, code: int = 0) -> dict[str, list[dict[str, object]
 
 
 def came(station: Station, code: int = 3) -> list[str]:
-    return [str(complaint["came"]) for complaint in checked(station, code)["complaints"]]
+    return [str(config_error["came"]) for config_error in checked(station, code)["complaints"]]
 
 
 def test_all_that_is_read_written_and_connected_to_has_its_line(tmp_path: Path) -> None:

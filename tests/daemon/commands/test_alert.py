@@ -16,10 +16,10 @@ from tests.stories.station import Station, teros12_facts
 
 from edaphon.alerts.model import Incident, Severity, What
 from edaphon.alerts.situation import Situation
-from edaphon.commands.problems import urgency
 from edaphon.commands.run import running
-from edaphon.commands.service import Overrides, Service
-from edaphon.commands.watching.alerting import Writer
+from edaphon.service.problems import urgency
+from edaphon.service.service import Overrides, Service
+from edaphon.service.watching.alerting import Writer
 
 LINE = '[bus.line]\nkind = "sdi12"\nport = "/dev/serial/by-id/usb-FTDI_A10K2XYZ-if00-port0"\n'
 PROBES = "".join(
@@ -80,9 +80,9 @@ def test_an_incident_is_listed_and_acknowledged_by_its_number(tmp_path: Path) ->
         assert "no open incident" in call(station, "alert", "list")[0]
         ill(service, full_disk)
         until(lambda: service.alerts.book.open)
-        said, _ = call(station, "alert", "list")
-        assert said.startswith("1 (lost): story: The disk of the logger is full")
-        assert 'edaphon alert ack 1 --why "..."' in said
+        stated, _ = call(station, "alert", "list")
+        assert stated.startswith("1 (lost): story: The disk of the logger is full")
+        assert 'edaphon alert ack 1 --why "..."' in stated
         done, _ = call(station, "alert", "ack", "1", "--why", "card ordered", "--for", "3d")
         assert done.startswith("incident 1 is acknowledged until ")
         (one,) = call_json(station, "alert", "list")["incidents"]
@@ -112,8 +112,10 @@ def test_the_list_names_a_receiver_whose_messages_wait_for_its_limit(tmp_path: P
         sender._post = replace(sender._post, rules=rules)
         ill(service, full_disk)
         until(lambda: service.alerts.book.open)
-        said = call(station, "alert", "list")[0]
-    assert re.search(r"receiver box: 1 incident waits for its limit of messages, until .*\d", said)
+        stated = call(station, "alert", "list")[0]
+    assert re.search(
+        r"receiver box: 1 incident waits for its limit of messages, until .*\d", stated
+    )
 
 
 def test_an_unknown_number_and_a_wrong_duration_are_refused_with_what_would_be_right(
@@ -135,8 +137,8 @@ def test_status_shows_an_incident_in_the_words_of_its_message_and_exits_with_1(
     with running(station.file, QUICK) as service:
         ill(service, full_disk)
         until(lambda: service.alerts.book.open)
-        said, _ = call(station, "status", codes=(1,))
-        assert "INCIDENT 1 (lost): story: The disk of the logger is full" in said
+        stated, _ = call(station, "status", codes=(1,))
+        assert "INCIDENT 1 (lost): story: The disk of the logger is full" in stated
         table = call_json(station, "status", codes=(1,))
         (incident,) = table["incidents"]
         assert (incident["cause"], incident["wrong"]) == ("disk", True)
@@ -169,13 +171,13 @@ def test_a_test_message_is_sent_now_and_the_answer_decides_about_the_exit_code(
 
         def asked() -> None:
             assert call(station, "alert", "test", "good")[0] == "good: taken\n"
-            said, _ = call(station, "alert", "test", "wrong", codes=(1,))
-            assert said.startswith("wrong: refused: ")
-            assert "404" in said
-            said, _ = call(station, "alert", "test", "busy", codes=(75,))
-            assert said.startswith("busy: not taken now: ")
-            said, _ = call(station, "alert", "test", codes=(1,))
-            assert len(said.splitlines()) == 3
+            stated, _ = call(station, "alert", "test", "wrong", codes=(1,))
+            assert stated.startswith("wrong: refused: ")
+            assert "404" in stated
+            stated, _ = call(station, "alert", "test", "busy", codes=(75,))
+            assert stated.startswith("busy: not taken now: ")
+            stated, _ = call(station, "alert", "test", codes=(1,))
+            assert len(stated.splitlines()) == 3
             _, complained = call(station, "alert", "test", "nobody", codes=(2,))
             assert "expected the name of a receiver (good, wrong, busy)" in complained
 
@@ -218,15 +220,15 @@ def test_without_receivers_the_rules_run_and_a_test_says_what_is_missing(tmp_pat
 
 def test_a_rehearsal_plays_a_fault_on_the_own_plot_with_the_service_off(tmp_path: Path) -> None:
     station = station_of(tmp_path, notify("technician", "http://127.0.0.1:9/"))
-    said, _ = call(station, "alert", "rehearse", "F01", "--probe", "line/b")
-    assert "to technician (opened):" in said
-    assert "to technician (resolved):" in said
-    assert "line/b" in said
-    assert "line/a" not in said
+    stated, _ = call(station, "alert", "rehearse", "F01", "--probe", "line/b")
+    assert "to technician (opened):" in stated
+    assert "to technician (resolved):" in stated
+    assert "line/b" in stated
+    assert "line/a" not in stated
     assert not (station.storage / "journal").exists()
-    said, _ = call(station, "alert", "rehearse", "adapter")
-    assert said.count("(opened)") == 1
-    assert "usb-FTDI_A10K2XYZ-if00-port0" in said
+    stated, _ = call(station, "alert", "rehearse", "adapter")
+    assert stated.count("(opened)") == 1
+    assert "usb-FTDI_A10K2XYZ-if00-port0" in stated
 
 
 FILES = (
@@ -238,12 +240,12 @@ FILES = (
 def test_another_logger_that_falls_silent_is_the_one_whose_files_are_followed(
     tmp_path: Path,
 ) -> None:
-    said, _ = call(station_of(tmp_path / "a", FILES), "alert", "rehearse", "F14")
-    assert said.count("(opened)") == 1
-    assert "file/other" in said
-    assert "line" not in said.splitlines()[1]
-    said, _ = call(station_of(tmp_path / "b"), "alert", "rehearse", "F14")
-    assert said.startswith("no files of another logger are followed: ")
+    stated, _ = call(station_of(tmp_path / "a", FILES), "alert", "rehearse", "F14")
+    assert stated.count("(opened)") == 1
+    assert "file/other" in stated
+    assert "line" not in stated.splitlines()[1]
+    stated, _ = call(station_of(tmp_path / "b"), "alert", "rehearse", "F14")
+    assert stated.startswith("no files of another logger are followed: ")
 
 
 def test_a_rehearsal_has_minutes_no_time_to_come_and_only_the_language_of_its_reader(
@@ -258,9 +260,9 @@ def test_a_rehearsal_has_minutes_no_time_to_come_and_only_the_language_of_its_re
     monkeypatch.setattr(Writer, "due", seen)
     german = notify("technik", "http://127.0.0.1:9/") + 'language = "de"\n'
     station = station_of(tmp_path, german)
-    said, _ = call(station, "alert", "rehearse", "F12", "--probe", "line/b")
-    assert re.search(r"after \d+ min, to technik \(opened\)", said)
-    assert "failure code" not in said
+    stated, _ = call(station, "alert", "rehearse", "F12", "--probe", "line/b")
+    assert re.search(r"after \d+ min, to technik \(opened\)", stated)
+    assert "failure code" not in stated
     assert times
     assert max(times) <= time.time_ns()
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from tests.daemon.commands.calling import call, until
 from tests.stories.station import Station, json_node
 
-from edaphon.commands.inlets import Overrides
 from edaphon.commands.run import running
+from edaphon.service.sources import Overrides
 from edaphon_drivers.links.mqtt import Acknowledgement, MqttOptions, MqttState
 
 TABLES = '[broker.local]\nhost = "127.0.0.1"\nport = 1883\ntopics = ["plot/#"]\n'

@@ -55,7 +55,7 @@ def test_a_line_through_points_becomes_a_calibration_that_check_accepts(fit, tmp
     assert (code, err) == (0, "")
     assert "linear through 4 points from 1900 to 2700 count" in out
     found = examine([file])
-    assert [str(c) for c in found.complaints] == []
+    assert [str(c) for c in found.config_errors] == []
     (row,) = found.rows
     assert isinstance(row.fact, Calibration)
     slope, offset = np.polyfit([1900, 2100, 2400, 2700], [0.10, 0.17, 0.29, 0.41], 1)
@@ -88,7 +88,7 @@ def test_the_points_come_along_and_are_never_put_over_other_ones(fit, tmp_path):
     points = tmp_path / "inbox" / "points.csv"
     assert (code, points.read_text()) == (0, LINE)
     assert json.loads(out)["written"] == [str(points), str(file)]
-    assert examine([file]).complaints == ()
+    assert examine([file]).config_errors == ()
     points.write_text(LINE + "2800,0.45\n")
     other = tmp_path / "inbox" / "d.toml"
     code, _, err = fit(LINE, *words, "--id", "d", "-o", str(other))
@@ -136,7 +136,7 @@ def test_a_known_parameter_keeps_its_place_in_the_curves_order(fit, tmp_path):
     assert row["covariance"][0] == [0.0, 0.0]
     assert row["covariance"][1][1] > 0
     assert "3 degrees of freedom" in file.read_text()
-    assert examine([file]).complaints == ()
+    assert examine([file]).config_errors == ()
 
 
 def test_rings_from_the_balance_give_the_true_water_content(fit):
@@ -184,7 +184,7 @@ def test_a_percent_is_a_hundredth_for_a_curve_with_units_of_its_own(fit):
 
 
 @pytest.mark.parametrize(
-    ("text", "words", "said"),
+    ("text", "words", "stated"),
     [
         ("raw,reference\n1,2\n3,4\n", (), "expected at least 3 points for 2 free parameters"),
         ("raw,reference\n1,2\n1,4\n1,5\n", (), "they have no span"),
@@ -203,10 +203,10 @@ def test_a_percent_is_a_hundredth_for_a_curve_with_units_of_its_own(fit):
         (LINE, ("--u-bulk-density", "0.1"), "expected columns with a bulk density"),
     ],
 )  # fmt: skip
-def test_points_that_make_no_calibration_are_refused_with_the_reason(fit, text, words, said):
+def test_points_that_make_no_calibration_are_refused_with_the_reason(fit, text, words, stated):
     code, out, err = fit(text, "--curve", "linear", *_units(text), *CHANNEL, *words)
     assert (code, out) == (1, "")
-    assert said in err
+    assert stated in err
     assert "points.csv: " in err
 
 
@@ -215,7 +215,7 @@ def _units(text: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "stated"),
     [
         (("--curve", "lineer", *UNITS, *CHANNEL), 2, "did you mean linear"),
         (("--curve", "linear", *UNITS), 2, "either --channel ID, or --sensor"),
@@ -235,12 +235,12 @@ def _units(text: str) -> tuple[str, ...]:
     ],
 )  # fmt: skip
 def test_what_was_asked_for_wrongly_is_said_before_anything_is_written(
-    fit, tmp_path, words, code, said
+    fit, tmp_path, words, code, stated
 ):
     file = tmp_path / "never.toml"
     found, _, err = fit(LINE, *words, "-o", str(file))
     assert (found, file.exists()) == (code, False)
-    assert said in err
+    assert stated in err
 
 
 def test_repeated_measurements_may_be_equal_when_it_is_said(fit):

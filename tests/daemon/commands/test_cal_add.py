@@ -56,7 +56,7 @@ def test_a_calibration_is_written_with_all_that_was_said_and_passes_check(plot):
         "evidence": {"PTB 7.pdf": hashlib.sha256(b"%PDF").hexdigest()},
     }
     assert (plot.inbox / "PTB 7.pdf").read_bytes() == b"%PDF"
-    assert examine([plot.file]).complaints == ()
+    assert examine([plot.file]).config_errors == ()
     assert f"edaphon cal preview {file}" in out
     assert f"edaphon cal apply {file}" in out
     assert "which the daemon takes over at its next start" in out
@@ -82,7 +82,7 @@ def test_a_covariance_a_second_input_and_the_sensor_are_said_as_they_stand(plot)
     assert row["covariance"] == [[4e-6]]
     assert row["id"] == "T12-1-bulk_electrical_conductivity-conductivity_at_25"
     assert found["written"] == [str(plot.folder / "ec.toml")]
-    assert examine([plot.file, plot.folder / "ec.toml"]).complaints == ()
+    assert examine([plot.file, plot.folder / "ec.toml"]).config_errors == ()
 
 
 def test_a_check_in_the_field_is_a_fact_of_its_own(plot):
@@ -96,7 +96,7 @@ def test_a_check_in_the_field_is_a_fact_of_its_own(plot):
         "u_reference": 0.005,
         "from": minute(20),
     }
-    assert examine([plot.file]).complaints == ()
+    assert examine([plot.file]).config_errors == ()
 
 
 def test_a_check_widens_the_uncertainty_of_what_comes_after_it(tmp_path):
@@ -109,7 +109,7 @@ def test_a_check_widens_the_uncertainty_of_what_comes_after_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "stated"),
     [
         (("--channel", "p-vw", *SOIL[2:]), '--channel: "p-vw" is no channel; did you mean p-vwc'),
         (SOIL[:2], "expected --curve NAME"),
@@ -144,40 +144,40 @@ def test_a_check_widens_the_uncertainty_of_what_comes_after_it(tmp_path):
         ((*VISIT[:3], "--state", "left"), '--state: "left"; one of "as found" or "as left"'),
     ],
 )  # fmt: skip
-def test_what_was_said_wrongly_is_told_by_the_options_and_nothing_is_written(plot, words, said):
+def test_what_was_said_wrongly_is_told_by_the_options_and_nothing_is_written(plot, words, stated):
     before = sorted(plot.inbox.iterdir())
     out, err = call(plot, "cal", "add", *words, codes=(2,))
     assert (out, sorted(plot.inbox.iterdir())) == ("", before)
-    assert said in err
+    assert stated in err
 
 
 def test_a_file_or_paper_that_is_there_is_left_alone(plot):
     call(plot, "cal", "add", *SOIL, *M3)
-    said = call(plot, "cal", "add", *SOIL, *M3, codes=(1,))[1]
-    assert "p-vwc-linear.toml is there already; choose another --id" in said
+    stated = call(plot, "cal", "add", *SOIL, *M3, codes=(1,))[1]
+    assert "p-vwc-linear.toml is there already; choose another --id" in stated
     paper = plot.folder / "c.pdf"
     paper.write_bytes(b"new")
     (plot.inbox / "c.pdf").write_bytes(b"old")
     words = ("--id", "second", "--evidence", str(paper))
-    said = call(plot, "cal", "add", *SOIL, *M3, *words, codes=(1,))[1]
-    assert "is there already with other content" in said
+    stated = call(plot, "cal", "add", *SOIL, *M3, *words, codes=(1,))[1]
+    assert "is there already with other content" in stated
     assert not (plot.inbox / "second.toml").exists()
     other = plot.folder / "papers"
     other.mkdir()
     (other / "d.pdf").write_bytes(b"1")
     (plot.folder / "d.pdf").write_bytes(b"2")
     words = ("--evidence", str(other / "d.pdf"), "--evidence", str(plot.folder / "d.pdf"))
-    said = call(plot, "cal", "add", *SOIL, *M3, "--id", "third", *words, codes=(2,))[1]
-    assert "expected files of different names, got two of d.pdf" in said
+    stated = call(plot, "cal", "add", *SOIL, *M3, "--id", "third", *words, codes=(2,))[1]
+    assert "expected files of different names, got two of d.pdf" in stated
 
 
 def test_a_name_that_was_applied_is_not_used_again(plot):
     call(plot, "cal", "add", *SOIL, *M3)
     call(plot, "apply")
     (plot.inbox / "p-vwc-linear.toml").unlink()
-    said = call(plot, "cal", "add", *SOIL[:-1], "c1=1.06", *M3, codes=(2,))[1]
-    assert '--id: "p-vwc-linear" was applied with other content' in said
-    assert "with --supersedes p-vwc-linear" in said
+    stated = call(plot, "cal", "add", *SOIL[:-1], "c1=1.06", *M3, codes=(2,))[1]
+    assert '--id: "p-vwc-linear" was applied with other content' in stated
+    assert "with --supersedes p-vwc-linear" in stated
     words = ("--id", "second", "--supersedes", "p-vwc-linear")
     assert "is written" in call(plot, "cal", "add", *SOIL, *M3, *words)[0]
 
@@ -200,5 +200,5 @@ def test_at_a_desk_without_a_station_it_is_checked_by_itself(tmp_path, monkeypat
 def test_without_an_inbox_the_file_is_asked_for(plot):
     text = plot.file.read_text().replace(f'[facts]\ninbox = "{plot.inbox}"\n', "")
     plot.file.write_text(text + "\n".join(FACTS))
-    said = call(plot, "cal", "add", *SOIL, *M3, codes=(2,))[1]
-    assert "expected -o FILE, or [facts] with inbox" in said
+    stated = call(plot, "cal", "add", *SOIL, *M3, codes=(2,))[1]
+    assert "expected -o FILE, or [facts] with inbox" in stated

@@ -21,10 +21,10 @@ from tests.daemon.commands.test_cal_preview import (
 from tests.stories.station import Station
 
 from edaphon.clock import SystemClock
-from edaphon.commands import waiting as cal_wait
 from edaphon.commands.run import running
 from edaphon.journal import Journal
 from edaphon.series import Series
+from edaphon.service import follow_job as cal_wait
 
 FROM = "from = 2026-04-01T12:20:00Z\n"
 
@@ -40,7 +40,7 @@ def plot(request, tmp_path):
         yield station
 
 
-def told(station: Station, channel: str) -> list[float | None]:
+def reported(station: Station, channel: str) -> list[float | None]:
     """The values as people are told them."""
     out, _ = call(station, "query", channel, "--format", "csv")
     cells = [line.split(",")[2] for line in out.splitlines()[1:]]
@@ -48,12 +48,12 @@ def told(station: Station, channel: str) -> list[float | None]:
 
 
 def test_what_was_previewed_happens_and_how_many_rows_differ_is_told(plot):
-    before = told(plot, "p-vwc")
+    before = reported(plot, "p-vwc")
     found = call_json(plot, "cal", "apply", str(written(plot, "soil", FROM)), "--who", "K. Berg")
     (one,) = found["channels"]
     assert (one["moved"], one["lost"], one["changed"]) == (4, 2, 6)
     assert (found["applied"], found["differing"]) == (1, 6)
-    after = told(plot, "p-vwc")
+    after = reported(plot, "p-vwc")
     assert after[:2] == [None, None]
     assert after[2:] == pytest.approx(0.01 + 1.1 * np.array(before[2:]))
     by = np.array(after[2:]) - np.array(before[2:])
@@ -102,7 +102,7 @@ def test_evidence_in_the_inbox_is_kept_at_the_start(tmp_path):
     (station.inbox / "other.toml").write_text(missing)
     with running(station.file) as service:
         known = set(service.deriver.knowledge.ever)
-        (words,) = [w for who, w in service.trouble.items() if who.startswith("fact at")]
+        (words,) = [w for who, w in service.problem.items() if who.startswith("fact at")]
     assert ("soil" in known, "other" in known) == (True, False)
     assert '"gone.pdf" is not there' in words
     call(station, "cal", "show", "soil", "--evidence", str(tmp_path / "out"))
@@ -118,10 +118,10 @@ def test_files_and_rows_of_the_inbox_that_a_start_leaves_out_are_shown(tmp_path)
     (station.inbox / "row.toml").write_text('[[plot]]\nid = 7\n[[plot]]\nid = "P9"\n')
     with running(station.file) as service:
         known = set(service.deriver.knowledge.ever)
-        shown = sorted(who for who in service.trouble if who.startswith("fact at"))
+        shown = sorted(who for who in service.problem if who.startswith("fact at"))
         (station.inbox / "row.toml").write_text('[[plot]]\nid = "P7"\n[[plot]]\nid = "P9"\n')
         call(station, "apply", str(station.inbox / "row.toml"))
-        left = [who for who in service.trouble if "row.toml" in who]
+        left = [who for who in service.problem if "row.toml" in who]
     assert "P9" in known
     assert not left, "a file that was mended and applied is shown until the next start"
     assert shown == [
@@ -135,12 +135,12 @@ def test_it_need_not_be_waited_for(plot):
 
 
 def test_a_dry_run_puts_nothing_in_force(plot):
-    before = told(plot, "p-vwc")
+    before = reported(plot, "p-vwc")
     found = call_json(plot, "cal", "apply", str(written(plot, "soil")), "--dry-run")
     assert (found["applied"], found["channels"][0]["moved"]) == (0, 6)
     out, _ = call(plot, "cal", "apply", str(written(plot, "soil")), "--dry-run")
     assert out.endswith("nothing is in force by this\n")
-    assert told(plot, "p-vwc") == before
+    assert reported(plot, "p-vwc") == before
 
 
 def test_apply_goes_the_same_way_and_does_not_wait(plot):
@@ -160,13 +160,13 @@ def test_what_is_wrong_changes_nothing(plot):
 
 
 def test_what_was_revoked_is_as_though_never_entered(plot):
-    before = told(plot, "p-vwc")
+    before = reported(plot, "p-vwc")
     call(plot, "cal", "apply", str(written(plot, "soil", FROM)))
     dry = call_json(plot, "cal", "revoke", "soil", "--why", "other cores", "--dry-run")
     assert (dry["applied"], dry["channels"][0]["gained"]) == (0, 2)
     found = call_json(plot, "cal", "revoke", "soil", "--why", "other cores", "--who", "K. Berg")
     assert (found["applied"], found["differing"]) == (1, 6)
-    assert told(plot, "p-vwc") == before
+    assert reported(plot, "p-vwc") == before
     again = call(plot, "cal", "revoke", "soil", "--why", "x", codes=(1,))[1]
     assert again == "soil is not in force: revoked: other cores\n"
 
@@ -266,7 +266,7 @@ def test_what_is_made_with_another_channels_values_is_foreseen_too(tmp_path):
         journal.append_now(telling(plot))
     call(plot, "apply")
     with Journal.open(plot.storage / "journal", SystemClock()) as journal:
-        for each in test_explain.told():
+        for each in test_explain.reported():
             journal.append_now(each)
     call(plot, "recalibrate")
     warm = plot.folder / "warm.toml"

@@ -11,12 +11,12 @@ from tests.daemon.commands.test_explain import TABLES, entry, minute, probe
 from tests.stories.station import Station, teros12_facts
 
 from edaphon.clock import SystemClock
-from edaphon.commands import offline
-from edaphon.commands.offline import settled_deriver
-from edaphon.commands.storage import open_storage
 from edaphon.journal import Entry, Journal, Kind
 from edaphon.series import Series
-from edaphon.written.values import instant_ns
+from edaphon.storage import offline
+from edaphon.storage.access import open_storage
+from edaphon.storage.offline import settled_deriver
+from edaphon.toml_input.values import instant_ns
 
 NOON_NS = instant_ns("2026-04-01T12:00:00Z")
 COUNTS = (2550.5, 2551.5, 2550.0, 2549.0, 2550.0, 2552.0)
@@ -161,8 +161,8 @@ def test_what_is_new_in_the_inbox_is_the_default_and_files_stand_for_themselves(
         '[[mark]]\nid = "m"\nchannels = ["p-new"]\ncause = "dug"\nflag = 3\nwho = "K. Berg"\n'
     )
     inbox.write_text('[[channel]]\nid = "p-new"\nquantity = "soil_temperature"\nunit = "degC"\n')
-    said = call(plot, "cal", "preview", str(rests), codes=(3,))[1]
-    assert '"p-new" is no channel' in said, "the inbox is not applied with it"
+    stated = call(plot, "cal", "preview", str(rests), codes=(3,))[1]
+    assert '"p-new" is no channel' in stated, "the inbox is not applied with it"
 
 
 def test_nothing_new_changes_nothing(plot):

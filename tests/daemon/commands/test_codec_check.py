@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from edaphon.commands import codec_check, main
+from edaphon.commands import main
 from edaphon.commands.check import examine
-from edaphon.commands.codec_check import codec_complaints
 from edaphon.config import Configuration
-from edaphon.written import Document
+from edaphon.service import codec_check
+from edaphon.service.codec_check import codec_complaints
+from edaphon.toml_input import Document
 
 GOOD = "function decodeUplink(i) { return { data: { t: i.bytes[0] } }; }"
 TEXTS = {
@@ -40,7 +41,7 @@ def configuration(folder: Path, *names: str) -> Path:
 def examined(file: Path) -> tuple[Document, Configuration]:
     found = examine([file])
     assert found.document is not None
-    assert found.config is not None, found.complaints
+    assert found.config is not None, found.config_errors
     return found.document, found.config
 
 
@@ -69,7 +70,7 @@ def test_a_good_codec_is_no_mistake_and_the_service_starts_with_any(
         main(["check", str(configuration(tmp_path, "good"))])
     assert ended.value.code == 0
     assert capsys.readouterr().err == ""
-    assert examine([configuration(tmp_path, "native")]).complaints == ()
+    assert examine([configuration(tmp_path, "native")]).config_errors == ()
 
 
 def test_codecs_for_which_there_was_no_time_are_listed(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ import typer
 from tests.daemon.commands.calling import call_plain
 from tests.programs import wait_until
 
-from edaphon.commands import COMMANDS, control, take_in
-from edaphon.commands.control import ControlServer, DaemonOff, DaemonRefuses, ask
+from edaphon.commands import COMMANDS, take_in
+from edaphon.service import socket as control
+from edaphon.service.socket import ControlServer, DaemonOff, DaemonRefuses, ask
 
 
 def edaphon(*words: str, code: int = 0) -> str:

@@ -9,19 +9,19 @@ from pathlib import Path
 import orjson
 import pytest
 from tests.daemon.commands.calling import call, call_json, until
-from tests.daemon.commands.test_explain import FACTS, TABLES, entry, told
+from tests.daemon.commands.test_explain import FACTS, TABLES, entry, reported
 from tests.stories.station import Station
 
 from edaphon.clock import SystemClock
-from edaphon.commands.offline import settled_deriver
 from edaphon.commands.run import running
-from edaphon.commands.series_file import new_series
-from edaphon.commands.service import Service
-from edaphon.commands.storage import open_storage
-from edaphon.commands.stored import StoredCheck
 from edaphon.databases import move_aside
 from edaphon.journal import Journal, Kind
 from edaphon.series import Series
+from edaphon.service.service import Service
+from edaphon.service.stored import StoredCheck
+from edaphon.storage.access import open_storage
+from edaphon.storage.offline import settled_deriver
+from edaphon.storage.series_file import new_series
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with running(station.file):
         pass
     with Journal.open(station.storage / "journal", SystemClock()) as journal:
-        for each in told():
+        for each in reported():
             journal.append_now(each)
     with settled_deriver(open_storage(station.file)):
         pass

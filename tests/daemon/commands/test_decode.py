@@ -83,9 +83,9 @@ def decode(*words: str, code: int = 0) -> str:
     streams = contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)
     with streams[0], streams[1], pytest.raises(SystemExit) as end:
         main(["decode", *words])
-    said, complained = (stream.buffer.getvalue().decode() for stream in (out, err))
-    assert (end.value.code or 0) == code, (said, complained)
-    return said if code == 0 else complained
+    stated, complained = (stream.buffer.getvalue().decode() for stream in (out, err))
+    assert (end.value.code or 0) == code, (stated, complained)
+    return stated if code == 0 else complained
 
 
 def rows(model: str, payload: str, *more: str) -> list[dict]:
@@ -138,18 +138,18 @@ def test_decode_gives_the_reported_numbers_and_those_of_the_factory_curves():
 
 
 def test_a_person_reads_name_value_unit_and_own_time():
-    said = decode("--model", "milesight.em500-co2", "--payload", "20CE5036BA6467046827FB0075")
-    assert "co2_mole_fraction" in said
-    assert "1127 ppm" in said
-    assert "25.1 degC" in said
-    assert said.splitlines()[0].endswith("2023-07-21T07:40:00Z")
+    stated = decode("--model", "milesight.em500-co2", "--payload", "20CE5036BA6467046827FB0075")
+    assert "co2_mole_fraction" in stated
+    assert "1127 ppm" in stated
+    assert "25.1 degC" in stated
+    assert stated.splitlines()[0].endswith("2023-07-21T07:40:00Z")
 
 
 def test_what_of_a_frame_is_not_read_is_printed_behind_what_is():
     typed = ("--model", "milesight.em500-smtc", "--payload", "0175640367FA0007AA01")
-    said = decode(*typed)
-    assert "25 degC" in said
-    assert said.splitlines()[-1] == "not read: unknown channel 07 AA at byte 7: 3 bytes not read"
+    stated = decode(*typed)
+    assert "25 degC" in stated
+    assert stated.splitlines()[-1] == "not read: unknown channel 07 AA at byte 7: 3 bytes not read"
     (battery, warmth) = rows(*typed[1::2])
     assert (battery["value"], warmth["value"]) == (100, 25)
 
@@ -185,12 +185,12 @@ def test_an_sdi12_crc_is_checked_and_the_error_shows_what_was_typed():
         "water_content_counts": 2400,
         "soil_temperature": 21.5,
     }
-    complaint = decode("--model", "meter.teros11", "--payload", r"0+2400+21.5Abc", code=1)
-    assert "0+2400+21.5Abc" in complaint
-    complaint = decode("--model", "meter.teros11", "--payload", "0+2400", code=1)
-    assert complaint.startswith("meter.teros11: expected 2 values")
-    assert "got 0+2400" in complaint
-    assert "D0" not in complaint
+    config_error = decode("--model", "meter.teros11", "--payload", r"0+2400+21.5Abc", code=1)
+    assert "0+2400+21.5Abc" in config_error
+    config_error = decode("--model", "meter.teros11", "--payload", "0+2400", code=1)
+    assert config_error.startswith("meter.teros11: expected 2 values")
+    assert "got 0+2400" in config_error
+    assert "D0" not in config_error
 
 
 def test_answers_of_two_sdi12_probes_are_not_mixed():
@@ -199,8 +199,8 @@ def test_answers_of_two_sdi12_probes_are_not_mixed():
 
 def test_a_modbus_answer_that_fits_two_reads_needs_its_request():
     frame = with_crc(bytes.fromhex("01 03 02 00 41"))
-    complaint = decode("--model", TWO_READS, "--payload", frame.hex(), code=2)
-    requests = re.findall(r"01 03(?: [0-9A-F]{2}){6}", complaint.partition("beside")[0])
+    config_error = decode("--model", TWO_READS, "--payload", frame.hex(), code=2)
+    requests = re.findall(r"01 03(?: [0-9A-F]{2}){6}", config_error.partition("beside")[0])
     assert len(requests) == 2
     first, second = (values(TWO_READS, frame.hex(), "--request", r) for r in requests)
     assert len(first) == len(second) == 1
@@ -397,9 +397,9 @@ def test_bytes_are_taken_as_people_paste_them(payload: str) -> None:
     ],
 )
 def test_bytes_that_were_mistyped_are_answered_in_one_line(payload: str, words: str) -> None:
-    complaint = decode("--model", "milesight.em300-th", "--payload", payload, code=2)
-    assert words in complaint
-    assert complaint.count("\n") == 1
+    config_error = decode("--model", "milesight.em300-th", "--payload", payload, code=2)
+    assert words in config_error
+    assert config_error.count("\n") == 1
 
 
 def test_a_message_of_a_network_server_brings_bytes_and_port(tmp_path: Path):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edaphon.commands.desk import kept_state
-from edaphon.commands.disk import PLENTY_BYTES, Disk, Room, Sample, days_left
+from edaphon.service.disk import PLENTY_BYTES, Disk, Room, Sample, days_left
+from edaphon.service.requests import kept_state
 
 DAY_NS = 86_400 * 10**9
 GB, TOTAL = 10**9, 16 * 10**9

@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 from tests.daemon.commands.test_cal_preview import station_in
 
-from edaphon.commands import doors
-from edaphon.commands.bench.verbs import Bench
-from edaphon.commands.control import ControlServer, DaemonRefuses, ask
-from edaphon.commands.desk import Desk
-from edaphon.commands.doors import PAGE_VERBS, page_socket, page_verbs_only
-from edaphon.commands.request_models import _VERBS
 from edaphon.commands.run import running
+from edaphon.service import sockets as doors
+from edaphon.service.line_tools.verbs import Bench
+from edaphon.service.request_models import _VERBS
+from edaphon.service.requests import Requests
+from edaphon.service.socket import ControlServer, DaemonRefuses, ask
+from edaphon.service.sockets import PAGE_VERBS, page_socket, page_verbs_only
 
-OWN = {name.removeprefix("_on_") for kind in (Desk, Bench) for name in vars(kind) if "_on_" in name}
+OWN = {
+    name.removeprefix("_on_") for kind in (Requests, Bench) for name in vars(kind) if "_on_" in name
+}
 EVERY = sorted(set(_VERBS) | OWN)
 
 

@@ -14,15 +14,15 @@ from tests.stories.station import Station, teros12_facts
 
 from edaphon.acquire.gaps import Gap
 from edaphon.clock import SystemClock
-from edaphon.commands.explain.record import record_of, shown_bytes
-from edaphon.commands.offline import settled_deriver
 from edaphon.commands.run import running
-from edaphon.commands.storage import open_storage
-from edaphon.derive.explaining import derived_again, history_of, row_at
+from edaphon.explain.record import record_of, shown_bytes
+from edaphon.explain.trace import derived_again, history_of, row_at
 from edaphon.journal import Entry, Journal, Kind
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 from edaphon.series import Series
-from edaphon.written.values import instant_ns
+from edaphon.storage.access import open_storage
+from edaphon.storage.offline import settled_deriver
+from edaphon.toml_input.values import instant_ns
 from edaphon_drivers.payloads import Piece, Turn, pack_exchange, pack_message, pack_piece
 
 NOON = "2026-04-01T12:00:00Z"
@@ -80,10 +80,10 @@ def node(minute: float, **numbers: float) -> Entry:
     return entry(Kind.RECORD, minute, "home", payload)
 
 
-def told() -> list[Entry]:
+def reported() -> list[Entry]:
     gap = Gap("no answer", NOON_NS + 40 * MINUTE_NS, NOON_NS + 50 * MINUTE_NS, 2, "closed", "a!")
-    said = [Turn(0, True, b"aI!"), Turn(40, False, b"a13METER   TER12 411T12-2\r\n")]
-    identity = pack_exchange(said)
+    stated = [Turn(0, True, b"aI!"), Turn(40, False, b"a13METER   TER12 411T12-2\r\n")]
+    identity = pack_exchange(stated)
     late = entry(Kind.CLOCK, -5, "", orjson.dumps({"offset_ns": NOON_NS}))
     return [
         late,
@@ -114,7 +114,7 @@ def plot(tmp_path_factory) -> Station:
         journal.append_now(entry(Kind.CONFIGURATION, -6, "", configuration))
     call(station, "apply", "--who", "M. Moser")
     with Journal.open(station.storage / "journal", SystemClock()) as journal:
-        for each in told():
+        for each in reported():
             journal.append_now(each)
     with settled_deriver(open_storage(station.file)):
         pass
@@ -259,7 +259,7 @@ def test_bytes_are_shown_as_text_or_in_hexadecimal_and_cut():
 
 def test_a_piece_of_a_file_and_a_long_exchange_are_shown_for_what_they_are():
     piece = pack_piece(Piece("a.dat", 512, b"TIMESTAMP,T\r\n", b"2026-04-01,9.5\r\n"))
-    shown = record_of(Sequence(1, 7), entry(Kind.RECORD, 0, "file/a", piece), "FileSource")
+    shown = record_of(EntryId(1, 7), entry(Kind.RECORD, 0, "file/a", piece), "FileSource")
     assert shown["place"] == "1.7"
     assert shown["payload"] == [
         "file a.dat from byte 512 on",
@@ -267,10 +267,10 @@ def test_a_piece_of_a_file_and_a_long_exchange_are_shown_for_what_they_are():
         "2026-04-01,9.5\\r\\n",
     ]
     long = pack_exchange([Turn(n, False, b"\x00\x01") for n in range(100)])
-    shown = record_of(Sequence(1, 8), entry(Kind.RECORD, 0, "x", long), "HeardSource")
+    shown = record_of(EntryId(1, 8), entry(Kind.RECORD, 0, "x", long), "HeardSource")
     assert shown["payload"][0] == "     0 ms < 00 01"
     assert shown["payload"][-1] == "... (100 turns in all)"
-    broken = record_of(Sequence(1, 9), entry(Kind.RECORD, 0, "x", b"\x09a"), "HeardSource")
+    broken = record_of(EntryId(1, 9), entry(Kind.RECORD, 0, "x", b"\x09a"), "HeardSource")
     assert broken["payload"] == ["\\ta"]
 
 
@@ -282,7 +282,7 @@ def test_it_answers_while_the_service_runs(tmp_path):
         journal.append_now(entry(Kind.CONFIGURATION, -6, "", configuration))
     call(station, "apply")
     with Journal.open(station.storage / "journal", SystemClock()) as journal:
-        for each in told()[:2]:
+        for each in reported()[:2]:
             journal.append_now(each)
     with running(station.file):
         way = call_json(station, "explain", "p-temp", NOON)

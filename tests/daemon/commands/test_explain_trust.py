@@ -11,9 +11,9 @@ from tests.daemon.commands.test_explain import NOON, entry, probe
 from tests.stories.station import Station, teros12_facts
 
 from edaphon.clock import SystemClock
-from edaphon.commands.offline import settled_deriver
-from edaphon.commands.storage import open_storage
 from edaphon.journal import Journal, Kind
+from edaphon.storage.access import open_storage
+from edaphon.storage.offline import settled_deriver
 from edaphon_drivers.payloads import pack_message
 
 NAMES = ("soil_temperature", "early", "drift", "lost", "raw")
@@ -49,8 +49,8 @@ def channel(name: str, sensor: str = "") -> str:
 
 def row(kind: str, id: str, begin: int | None, end: int | None, *lines: str) -> str:
     times = {"from": begin, "to": end}
-    told = [f"{key} = {hour(minute)}" for key, minute in times.items() if minute is not None]
-    return "\n".join((f'[[{kind}]]\nid = "{id}"', *told, *lines)) + "\n"
+    reported = [f"{key} = {hour(minute)}" for key, minute in times.items() if minute is not None]
+    return "\n".join((f'[[{kind}]]\nid = "{id}"', *reported, *lines)) + "\n"
 
 
 def line(of: str, c0: float, *lines: str) -> tuple[str, ...]:
@@ -111,7 +111,7 @@ def plot(tmp_path_factory) -> Station:
     return station
 
 
-def told(plot: Station, name: str, minute: int) -> tuple[Any, str]:
+def reported(plot: Station, name: str, minute: int) -> tuple[Any, str]:
     """JSON and text; the message came two seconds after the minute."""
     time = hour(minute).replace(":00Z", ":02Z")
     way = call_json(plot, "explain", name, time)
@@ -124,7 +124,7 @@ def in_one_line(text: str) -> str:
 
 
 def test_a_pair_is_told_with_both_calibrations_and_how_far_along_the_value_lies(plot):
-    way, text = told(plot, "pair", 45)
+    way, text = reported(plot, "pair", 45)
     (step,) = way["steps"]
     share = (45 * 60 + 2) / 3600
     earlier = step["drifts_from"]
@@ -145,26 +145,26 @@ def test_a_pair_is_told_with_both_calibrations_and_how_far_along_the_value_lies(
 
 
 def test_the_files_that_a_calibration_rests_on_are_told_with_their_hashes(plot):
-    way, text = told(plot, "pair", 45)
+    way, text = reported(plot, "pair", 45)
     assert way["steps"][0]["evidence"] == {"bath.txt": SHA256}
     assert way["steps"][0]["drifts_from"]["evidence"] == {}
     assert text.count(f"evidence bath.txt, sha256 {SHA256}") == 2, "of the calibration and a check"
 
 
 def test_a_domain_of_a_calibration_is_told_where_the_value_lies_outside(plot):
-    way, text = told(plot, "pair", 45)
+    way, text = reported(plot, "pair", 45)
     why = "20 degC is outside the domain of calibration s-2025, 5 to 19"
     assert (way["flag"], [r["why"] for r in way["reasons"]]) == (3, [why])
     assert way["steps"][0]["outside"]
     assert "holds from 5 to 19 degC" in text
     assert why in text
-    way, text = told(plot, "raw", 5)
+    way, text = reported(plot, "raw", 5)
     assert "outside the domain of calibration r-1, 0 to 19.5" in text
     assert (way["steps"][0]["domain"], way["steps"][0]["own_domain"]) == ([0.0, 19.5], True)
 
 
 def test_each_check_in_the_field_is_told_with_what_it_made_of_the_uncertainty(plot):
-    way, text = told(plot, "pair", 45)
+    way, text = reported(plot, "pair", 45)
     of_sensor, of_channel, of_counts = way["field_checks"]
     assert (of_counts["id"], of_counts["result"]) == ("k-count", "left out")
     assert "left out: count is not degC" in text
@@ -190,7 +190,7 @@ def test_each_check_in_the_field_is_told_with_what_it_made_of_the_uncertainty(pl
 
 
 def test_a_curve_of_the_calendar_is_told_with_its_share(plot):
-    way, text = told(plot, "drift", 25)
+    way, text = reported(plot, "drift", 25)
     (step,) = way["steps"]
     share = (25 * 60 + 2) / 3000
     assert step["progress"] == {"share": share, "from": hour(0), "to": hour(50)}
@@ -212,18 +212,18 @@ def test_a_curve_of_the_calendar_is_told_with_its_share(plot):
 def test_where_no_calibration_covers_the_time_it_says_which_step_and_when_one_does(
     plot, minute, why
 ):
-    way, text = told(plot, "early", minute)
+    way, text = reported(plot, "early", minute)
     assert (way["value"], way["flag"], way["steps"]) == (None, 9, [])
     whole = f"no calibration of step 1 of channel early covers this time; {why}"
     assert way["no_chain"] == way["reasons"][0]["why"] == whole
     assert f"conversion none: {whole}" in in_one_line(text)
-    covered, text = told(plot, "early", 15)
+    covered, text = reported(plot, "early", 15)
     assert (covered["value"], covered["no_chain"]) == (21.0, "")
     assert "no calibration" not in text
 
 
 def test_a_pair_whose_earlier_one_was_taken_back_says_by_whom_and_why(plot):
-    way, text = told(plot, "lost", 5)
+    way, text = reported(plot, "lost", 5)
     assert way["value"] is None
     assert "calibration l-2 drifts from l-1, which is not in force" in way["no_chain"]
     assert "l-1 was taken back by M. Moser (account" in way["no_chain"]

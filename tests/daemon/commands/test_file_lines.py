@@ -9,11 +9,11 @@ from tests.daemon.commands.calling import call, call_json, until
 from tests.stories.station import Station
 
 from edaphon.clock import SystemClock
-from edaphon.commands.file_lines import REFUSED_IS_A_PROBLEM_NS, line_rows, refusal_problems
 from edaphon.commands.run import running
 from edaphon.derive.files import FileAccount, SourceFiles
 from edaphon.journal import Entry, Journal, Kind
-from edaphon.written.values import instant_ns
+from edaphon.service.file_lines import REFUSED_IS_A_PROBLEM_NS, line_rows, refusal_problems
+from edaphon.toml_input.values import instant_ns
 from edaphon_drivers.line_account import LineCounts, RefusedLine
 from edaphon_drivers.payloads import Follows, Piece, pack_piece
 
@@ -99,9 +99,9 @@ def test_verify_finds_lines_that_were_lost_and_an_account_that_was_kept_wrongly(
     call(station, "verify")
     whole = FileAccount.take
     monkeypatch.setattr(FileAccount, "take", lambda s, counts, *more: whole(s, LineCounts(), *more))
-    text, complaint = call(station, "verify", codes=(1,))
+    text, config_error = call(station, "verify", codes=(1,))
     assert "2 rows" not in text
-    assert "LEDGER" in complaint
+    assert "LEDGER" in config_error
     assert "the account kept while running differs from that of the journal   OPEN" in text
 
 

@@ -55,8 +55,8 @@ def test_the_list_shows_lines_bytes_copies_and_what_waits(station):
     (row,) = call_json(station, "files", "list")
     assert (row["source"], row["copy"], row["lines"]) == ("file/log", 1, 2)
     assert (row["offset"], row["size"], row["gone"]) == (28, 47, False)
-    said = call(station, "status", codes=(0, 1))[0]
-    assert f"file of file/log: {station.data}/a.csv: the last line has no end yet" in said
+    stated = call(station, "status", codes=(0, 1))[0]
+    assert f"file of file/log: {station.data}/a.csv: the last line has no end yet" in stated
 
 
 def test_the_newest_copy_replaces_the_earlier_ones_by_a_fact(station):

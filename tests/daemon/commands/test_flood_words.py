@@ -6,15 +6,15 @@ import pytest
 
 from edaphon.acquire.floods import COUNTED, Flood
 from edaphon.acquire.gaps import FLOOD, Gap
-from edaphon.commands.explain.missing import Absent, gap_at
-from edaphon.commands.file_lines import REFUSED_IS_A_PROBLEM_NS
-from edaphon.commands.flood_words import flood_problems, flood_rows, flood_text
+from edaphon.derive.decode import Sources
+from edaphon.derive.pipeline import Line
 from edaphon.derive.plan import Plan
-from edaphon.derive.sources import Sources
 from edaphon.derive.state import State
-from edaphon.derive.step import Line
+from edaphon.explain.missing import Absent, gap_at
 from edaphon.journal import Entry, Kind
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
+from edaphon.service.file_lines import REFUSED_IS_A_PROBLEM_NS
+from edaphon.service.floods import flood_problems, flood_rows, flood_text
 
 FIRST_NS, LAST_NS = 1_772_323_200_000_000_000, 1_772_323_260_000_000_000
 FLOODS = {"local": Flood(3000, 95_000_000, FIRST_NS, LAST_NS, 4), "gas/0": Flood(7, 70, 1, 2)}
@@ -44,7 +44,7 @@ def history(source: str) -> SimpleNamespace:
     entry = Entry(Kind.GAP, LAST_NS, 0, "boot", source, gap.payload())
     deployed = SimpleNamespace(channel="c", source="local/a", covers=lambda _: True)
     knowledge = SimpleNamespace(deployments=[deployed])
-    return SimpleNamespace(gaps=((Sequence(1, 1), entry),), knowledge=knowledge)
+    return SimpleNamespace(gaps=((EntryId(1, 1), entry),), knowledge=knowledge)
 
 
 @pytest.mark.parametrize(("source", "found"), [("local/a", True), ("local", False)])

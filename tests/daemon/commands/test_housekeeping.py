@@ -7,7 +7,7 @@ import pytest
 from apscheduler.schedulers import base
 from apscheduler.triggers import interval
 
-from edaphon.commands.housekeeping import Housekeeping
+from edaphon.service.jobs import Housekeeping
 
 STEPS = {
     "-1 d": -timedelta(days=1),

@@ -18,8 +18,8 @@ from tests.stories.logger_file import (
 from tests.stories.station import Station
 
 from edaphon.acquire.imports import Imports
-from edaphon.commands.importing import why_not_taken
 from edaphon.journal import StateFile
+from edaphon.service.importing import why_not_taken
 
 ROWS = 2_000
 
@@ -46,24 +46,24 @@ def count(station: Station) -> int:
 def test_files_come_in_once_whatever_they_are_called(station: Station, tmp_path: Path) -> None:
     file = tmp_path / "year 1.dat"
     write_table(file, ROWS)
-    said, _ = call(station, "import", str(file), "--source", "file/log", "--wait")
-    assert said == f"{file}: {file.stat().st_size / 1e6:.1f} MB to take; see `edaphon status`\n"
+    stated, _ = call(station, "import", str(file), "--source", "file/log", "--wait")
+    assert stated == f"{file}: {file.stat().st_size / 1e6:.1f} MB to take; see `edaphon status`\n"
     assert count(station) == ROWS * COLUMNS
-    said, _ = call(station, "import", str(file), "--source", "file/log", "--wait")
-    assert said == f"{file}: taken before, nothing in it is new\n"
+    stated, _ = call(station, "import", str(file), "--source", "file/log", "--wait")
+    assert stated == f"{file}: taken before, nothing in it is new\n"
     assert station.ask("status")["imports"] == []
     with file.open("a") as more:
         more.write((tmp_path / "year 1.dat").read_text().splitlines()[-1] + "\r\n")
-    said, _ = call(station, "import", str(file), "--source", "file/log", "--json")
-    [line] = [json.loads(line) for line in said.splitlines()]
+    stated, _ = call(station, "import", str(file), "--source", "file/log", "--json")
+    [line] = [json.loads(line) for line in stated.splitlines()]
     assert 0 < line["new_bytes"][str(file)] < 1000
 
 
 def test_each_line_of_json_shows_how_far_it_is(station: Station, tmp_path: Path) -> None:
     file = tmp_path / "year 2.dat"
     write_table(file, 100, first=10_000)
-    said, _ = call(station, "import", str(file), "--source", "file/log", "--wait", "--json")
-    [last] = [json.loads(line) for line in said.splitlines()][-1]["files"]
+    stated, _ = call(station, "import", str(file), "--source", "file/log", "--wait", "--json")
+    [last] = [json.loads(line) for line in stated.splitlines()][-1]["files"]
     size = file.stat().st_size
     assert last == {
         "file": str(file),
@@ -146,7 +146,7 @@ def test_an_account_that_may_not_read_a_file_is_named(
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied", str(file))
 
-    monkeypatch.setattr("edaphon.commands.importing.open_file", refuse)
+    monkeypatch.setattr("edaphon.service.importing.open_file", refuse)
     why = why_not_taken(file, None, frozenset())
     assert why is not None
     assert "Permission denied" in why

@@ -9,11 +9,11 @@ from tests.daemon.commands.test_commands import edaphon
 
 import edaphon as package
 from edaphon.commands import COMMANDS, main
-from edaphon.commands.access import CONNECTS, LISTENS, READS, WRITES
 from edaphon.commands.init import _usual_storage
-from edaphon.commands.lacking import SERVICE_FOLDER, denied, is_services, next_steps
 from edaphon.config import read_config
-from edaphon.written import read_document
+from edaphon.service.access import CONNECTS, LISTENS, READS, WRITES
+from edaphon.service.prerequisites import SERVICE_FOLDER, denied, is_services, next_steps
+from edaphon.toml_input import read_document
 
 HEAD = '[logger]\nid = "l"\n[site]\nid = "s"\n[storage]\nfolder = "{}"\n'
 
@@ -191,7 +191,7 @@ def test_a_codec_without_its_engine_is_shown_with_what_to_type(
             '[[source.field]]\nname = "t"\npath = "t"\nquantity = "soil_temperature"\n'
             'unit = "degC"\n'
         )
-    monkeypatch.setattr("edaphon.commands.lacking.find_spec", lambda _: None)
+    monkeypatch.setattr("edaphon.service.prerequisites.find_spec", lambda _: None)
     with pytest.raises(SystemExit):
         main(["check", str(file)])
     (line,) = steps(capsys.readouterr().out)[1:-1]

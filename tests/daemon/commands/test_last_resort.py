@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from edaphon.commands import last_resort
+from edaphon.service import last_resort
 
 
 def test_the_shell_is_given_no_secret_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,19 +10,19 @@ from pathlib import Path
 import orjson
 import pytest
 from tests.daemon.commands.calling import call, call_json, until
-from tests.daemon.commands.test_explain import FACTS, NOON, TABLES, entry, told
+from tests.daemon.commands.test_explain import FACTS, NOON, TABLES, entry, reported
 from tests.daemon.journal.entries import journal_file
 from tests.stories.station import Station
 
 from edaphon.clock import SystemClock
-from edaphon.commands.moments import FAR_NS
-from edaphon.commands.offline import settled_deriver
 from edaphon.commands.run import running
-from edaphon.commands.storage import open_storage
-from edaphon.journal import Journal, Kind, Sequence, read_only
+from edaphon.journal import EntryId, Journal, Kind, read_only
 from edaphon.journal.copies import copies_in
 from edaphon.series import Series
-from edaphon.written.values import instant_text
+from edaphon.storage.access import open_storage
+from edaphon.storage.moments import FAR_NS
+from edaphon.storage.offline import settled_deriver
+from edaphon.toml_input.values import instant_text
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
         journal.append_now(entry(Kind.CONFIGURATION, -6, "", configuration))
     call(station, "apply")
     with Journal.open(station.storage / "journal", SystemClock()) as journal:
-        for each in told():
+        for each in reported():
             journal.append_now(each)
     with settled_deriver(open_storage(station.file)):
         pass
@@ -151,7 +151,7 @@ def test_what_a_lost_file_held_is_shown_with_its_times_and_sources(plot: Station
     with running(plot.file):
         shown.append(call(plot, "salvage", codes=(1,))[0])
     for out in shown:
-        copied = len(read_only(path.parent).copies.within(Sequence(1, 1), Sequence(1, n)))
+        copied = len(read_only(path.parent).copies.within(EntryId(1, 1), EntryId(1, n)))
         assert f"{n - copied} of {n} entries are lost; {copied} are kept as copies" in out
         assert f"{records} records with values, {span}: home/ec, sdi12/a" in out
         assert "already derived stay" in out
@@ -182,12 +182,12 @@ def test_salvage_lists_what_a_damaged_file_still_holds(plot: Station) -> None:
     path.write_bytes(data)
     call(plot, "verify", codes=(1,))
     out, _ = call(plot, "salvage", "1")
-    n = len(told()) + 1
+    n = len(reported()) + 1
     counted = next(line for line in out.splitlines() if "entries can be read" in line)
     assert int(counted.split()[0]) > n
     lines = call(plot, "salvage", "1", "--json")[0].splitlines()
     assert sum(orjson.loads(line)["kind"] == "record" for line in lines) == sum(
-        each.kind == Kind.RECORD for each in told()
+        each.kind == Kind.RECORD for each in reported()
     )
     words = call(plot, "salvage", "77", codes=(1,))[1]
     assert "take it from a backup" in words
@@ -197,7 +197,7 @@ def test_salvage_lists_what_a_damaged_file_still_holds(plot: Station) -> None:
 def harmed_entry(plot: Station, kind: Kind) -> str:
     """The name of the file of an entry that is derived, and has a flipped bit now."""
     path = journal_file(plot.storage / "journal")
-    own = next(each for each in told() if each.kind == kind)
+    own = next(each for each in reported() if each.kind == kind)
     spoilt(path, path.read_bytes().index(own.payload) + len(own.payload) // 2)
     return path.name
 
@@ -284,7 +284,7 @@ def test_a_fact_lost_in_both_copies_is_shown_by_every_command(plot: Station) -> 
     facts = inbox.read_text()
     inbox.write_text("")
     with running(plot.file) as service:
-        assert list(service.deriver.doubt.places) == [Sequence.of(_number(place))]
+        assert list(service.deriver.doubt.places) == [EntryId.of(_number(place))]
         status = call_json(plot, "status", codes=(1,))
         assert any(place in words and "p-temp" in words for words in status["trouble"])
         inbox.write_text(facts)

@@ -15,10 +15,10 @@ from tests.daemon.commands.test_cal_preview import station_in
 from tests.machine.debian import cannot
 
 from edaphon import commands
-from edaphon.commands.control import ask
-from edaphon.commands.layout import Layout
-from edaphon.commands.owner import mend_modes
 from edaphon.commands.run import running
+from edaphon.service.socket import ask
+from edaphon.storage.owner import mend_modes
+from edaphon.storage.paths import Layout
 
 OTHER = 64_321  # an account without a name, such as a service's is elsewhere
 ROOT = Path(commands.__file__).parents[3]

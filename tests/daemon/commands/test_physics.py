@@ -14,11 +14,11 @@ from tests.daemon.commands.calling import call, call_json
 from tests.stories.station import Station
 
 from edaphon.clock import SystemClock
-from edaphon.commands.offline import settled_deriver
 from edaphon.commands.run import running
-from edaphon.commands.storage import open_storage
 from edaphon.journal import Entry, Journal, Kind
-from edaphon.written.values import instant_ns, instant_text
+from edaphon.storage.access import open_storage
+from edaphon.storage.offline import settled_deriver
+from edaphon.toml_input.values import instant_ns, instant_text
 from edaphon_drivers.payloads import pack_message
 from edaphon_drivers.simulators.modbus import SimulatedLine, Unit
 
@@ -164,10 +164,10 @@ def test_read_shows_an_impossible_number_as_such(tmp_path: Path) -> None:
     source = '[[source]]\nbus = "rs485"\naddress = "1"\nmodel = "generic.xy-md02"\n'
     station = Station(tmp_path, [table, source + 'interval = "1h"\n'], [])
     with running(station.file):
-        told, _ = call(station, "read", "rs485/1")
+        reported, _ = call(station, "read", "rs485/1")
     line.stop()
-    assert "air_temperature IMPOSSIBLE" in told
-    assert "relative_humidity 50.0 %" in told
+    assert "air_temperature IMPOSSIBLE" in reported
+    assert "relative_humidity 50.0 %" in reported
 
 
 def test_no_channel_states_limits_of_physics_of_its_own(tmp_path: Path) -> None:

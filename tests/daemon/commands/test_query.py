@@ -16,9 +16,9 @@ from tests.daemon.commands.test_release import CORRECTION, settled
 from tests.daemon.sinks.samples import TEMPERATURE, run
 from tests.stories.station import Station
 
-from edaphon.commands.offline import settled_deriver
-from edaphon.commands.storage import open_storage
 from edaphon.series import DAY_NS, Series
+from edaphon.storage.access import open_storage
+from edaphon.storage.offline import settled_deriver
 
 __all__ = ["settled"]  # a fixture
 
@@ -57,10 +57,10 @@ def test_what_was_known_before_a_correction_stays_answerable(plot: Station) -> N
 
 
 def test_a_time_of_which_nothing_is_known_is_refused(plot: Station) -> None:
-    _, said = call(plot, "query", "p-temp", "--as-known-at", "1990-01-01", codes=(1,))
-    assert "nothing was known then" in said
-    _, said = call(plot, "query", "p-temp", "--as-known-at", "soon", codes=(2,))
-    assert "expected a time such as 2026-04-01" in said
+    _, stated = call(plot, "query", "p-temp", "--as-known-at", "1990-01-01", codes=(1,))
+    assert "nothing was known then" in stated
+    _, stated = call(plot, "query", "p-temp", "--as-known-at", "soon", codes=(2,))
+    assert "expected a time such as 2026-04-01" in stated
     words = ("--as-known-at", "2026-01-01", "--release", "r")
     assert "got both" in call(plot, "query", "p-temp", *words, codes=(2,))[1]
 

@@ -9,7 +9,7 @@ from tests.stories.station import Station
 
 from edaphon.commands.run import running
 from edaphon.series import Series
-from edaphon.written.values import instant_ns
+from edaphon.toml_input.values import instant_ns
 
 
 def altered(station: Station, channel: str, *minutes: int) -> None:

@@ -50,9 +50,9 @@ def test_a_recorded_transcript_plays_with_retries_and_gives_its_readings(tmp_pat
     head = text.splitlines()[0]
     assert head.startswith("# source: recorded at story, logger story-1, 20")
     assert head.endswith("model meter.teros12, identity METER TER12 411 T12-0000000a")
-    said = read_transcript(text)
-    assert [e.number for e in said.expected] == [1807.82, None, 1.0]
-    assert readings_of(text, "meter.teros12", "a", Asking()) == said.expected
+    stated = read_transcript(text)
+    assert [e.number for e in stated.expected] == [1807.82, None, 1.0]
+    assert readings_of(text, "meter.teros12", "a", Asking()) == stated.expected
     kept = [e for _, e in read_only(station.storage / "journal").scan(kinds=[Kind.RECORD])]
     assert [(e.source, e.purpose) for e in kept] == [("sdi12/a", Purpose.TEST)]
 
@@ -108,11 +108,11 @@ def test_what_an_instrument_says_by_itself_is_written_with_its_readings(tmp_path
     with talking(tmp_path) as station:
         text, _ = call(station, "record", "mast/0", "--seconds", "0.8")
         read, complained = call(station, "read", "mast/0", codes=(2,))
-    said = read_transcript(text)
+    stated = read_transcript(text)
     assert "< T=-3.25 RH=81.4\\r\\n\n" in text
-    assert all(e == Expected("air_temperature", -3.25, "degC") for e in said.expected)
-    assert len(said.turns) - 2 <= len(said.expected) <= len(said.turns)
-    assert said.expected
+    assert all(e == Expected("air_temperature", -3.25, "degC") for e in stated.expected)
+    assert len(stated.turns) - 2 <= len(stated.expected) <= len(stated.turns)
+    assert stated.expected
     kept = [e for _, e in read_only(station.storage / "journal").scan(kinds=[Kind.RECORD])]
     assert [(e.source, e.purpose) for e in kept] == [("mast/0", Purpose.TEST)]
     assert (read, "edaphon record mast/0" in complained) == ("", True)
@@ -150,7 +150,7 @@ def test_bytes_that_are_no_line_of_the_sheet_are_shown_all_the_same(tmp_path: Pa
 
 
 def test_silence_in_front_of_late_bytes_stays_in_a_transcript():
-    said: list[Turn] = []
+    stated: list[Turn] = []
 
     def talk():
         yield Ask(b"1M!", b"\n", 1.0)
@@ -159,12 +159,12 @@ def test_silence_in_front_of_late_bytes_stays_in_a_transcript():
         yield Pause(1.0, hold_bus=True)
 
     answers = iter([b"", b"1\r\n", b"1+2\r\n", b""])
-    steps = noted(talk(), said)
+    steps = noted(talk(), stated)
     next(steps)
     for answer in answers:
         with contextlib.suppress(StopIteration):
             steps.send(answer)
-    turns = [[turn.sent, turn.data.hex()] for turn in said]
+    turns = [[turn.sent, turn.data.hex()] for turn in stated]
     text = transcript_text("source: é", {"turns": turns, "readings": [], "cause": ""})
     assert text == "# source: ?\n> 1M!\n<\n< 1\\r\\n\n> 1D0!\n< 1+2\\r\\n\n"
     assert play(talk(), read_transcript(text)).turns[1].data == b"1\r\n"

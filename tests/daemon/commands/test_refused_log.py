@@ -2,13 +2,13 @@
 
 import logging
 
-from edaphon.commands.refused_log import CAUSES, RefusedLog
 from edaphon.config import read_config
 from edaphon.derive import DeadLetter
-from edaphon.derive.sources import Note, Sources
+from edaphon.derive.decode import Note, Sources
 from edaphon.journal import Entry, Kind
-from edaphon.nouns import Sequence
-from edaphon.written import read_document
+from edaphon.model import EntryId
+from edaphon.service.refused_log import CAUSES, RefusedLog
+from edaphon.toml_input import read_document
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import pack_message
 
@@ -30,7 +30,7 @@ field = [{ name = "t", path = "t", quantity = "soil_temperature", unit = "degC" 
 
 
 def letter(n: int, path: str) -> DeadLetter:
-    return DeadLetter(Sequence(1, n), "local", f"expected a number, got {n}", path)
+    return DeadLetter(EntryId(1, n), "local", f"expected a number, got {n}", path)
 
 
 def test_strangers_neither_fill_the_log_nor_silence_the_words_about_a_source(caplog):
@@ -47,8 +47,8 @@ def test_strangers_neither_fill_the_log_nor_silence_the_words_about_a_source(cap
 
 
 def test_a_dead_letter_names_the_source_that_sent_it_and_none_for_a_stranger():
-    config, complaints = read_config(read_document("edaphon.toml", CONFIG))
-    assert config is not None, complaints
+    config, config_errors = read_config(read_document("edaphon.toml", CONFIG))
+    assert config is not None, config_errors
     sources, found = Sources.of(config), []
     for topic in ("plot/node1", "plot/stranger"):
         payload = pack_message(topic, b"no json", 1, False, False)

@@ -11,19 +11,19 @@ from typing import Any
 import orjson
 import pytest
 from tests.daemon.commands.calling import call, call_json, until
-from tests.daemon.commands.test_explain import FACTS, NOON, NOON_NS, TABLES, entry, told
+from tests.daemon.commands.test_explain import FACTS, NOON, NOON_NS, TABLES, entry, reported
 from tests.documents import ROOT
 from tests.stories.station import Station
 
 from edaphon.clock import SystemClock
 from edaphon.commands import main
-from edaphon.commands.offline import settled_deriver
-from edaphon.commands.release import making as release_making
 from edaphon.commands.run import running
-from edaphon.commands.storage import open_storage
 from edaphon.journal import Journal, Kind, read_only
 from edaphon.people import own_account
 from edaphon.series import Series
+from edaphon.service import release_making
+from edaphon.storage.access import open_storage
+from edaphon.storage.offline import settled_deriver
 
 CORRECTION = (
     '[[calibration]]\nid = "bath"\nchannel = "p-temp"\ncurve = "linear"\n'
@@ -41,7 +41,7 @@ def settled(tmp_path_factory) -> Path:
         journal.append_now(entry(Kind.CONFIGURATION, -6, "", configuration))
     call(station, "apply")
     with Journal.open(station.storage / "journal", SystemClock()) as journal:
-        for each in told():
+        for each in reported():
             journal.append_now(each)
     with settled_deriver(open_storage(station.file)):
         pass

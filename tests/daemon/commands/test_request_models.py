@@ -3,8 +3,8 @@
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edaphon.commands.control import DaemonRefuses
-from edaphon.commands.request_models import checked
+from edaphon.service.request_models import checked
+from edaphon.service.socket import DaemonRefuses
 
 VERBS = ("status", "series", "recalibrate", "rebuild", "import", "imports", "cancel_import")
 VERBS += ("evidence", "acknowledge", "release", "read", "sink", "alert", "apply", "probe", "hear")

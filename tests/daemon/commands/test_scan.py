@@ -24,7 +24,7 @@ from edaphon.commands.scan import _addresses, _bus
 from edaphon.commands.scan.ports import port_rows
 from edaphon.config import read_config
 from edaphon.journal import Entry, Journal, Kind, Purpose, read_only
-from edaphon.written import read_document
+from edaphon.toml_input import read_document
 from edaphon_drivers.payloads import Turn, pack_message
 from edaphon_drivers.simulators.lorawan import encode, tts_v3
 from edaphon_drivers.simulators.modbus import SimulatedLine, Unit, rtu
@@ -33,8 +33,8 @@ from edaphon_drivers.simulators.w1 import SimulatedThermometers
 
 
 def probe(address: str, serial: str = "", model: str = "TER12 ") -> Probe:
-    said = f"13METER   {model}411{serial or 'T12-0000000' + address}"
-    return Probe(address, said, [1807.82, 21.0, 1])
+    stated = f"13METER   {model}411{serial or 'T12-0000000' + address}"
+    return Probe(address, stated, [1807.82, 21.0, 1])
 
 
 def two_at_once(command: str) -> str | None:
@@ -106,11 +106,11 @@ def test_crossed_probes_are_explained_by_scan_and_by_status(tmp_path: Path):
         with running(station.file) as service:
             found = call_json(station, "scan", "sdi12", "--addresses", "a-b", codes=(1,))
             until(lambda: station.ask("status")["trouble"])
-            (trouble,) = station.ask("status")["trouble"]
-            assert not service.trouble
+            (problem,) = station.ask("status")["trouble"]
+            assert not service.problem
         assert [row["state"] for row in found["buses"][0]["rows"]] == ["contradicted"] * 2
         assert "tell each other's serial numbers" in found["explanations"][0]
-        assert "sdi12/a and sdi12/b tell each other's serial" in trouble
+        assert "sdi12/a and sdi12/b tell each other's serial" in problem
 
 
 def test_units_on_a_serial_line_answer_even_with_exceptions(tmp_path: Path):
@@ -264,8 +264,8 @@ def test_all_addresses_of_a_protocol_are_asked_the_configured_ones_first():
         + source.format("s", "Z", "meter.teros12")
         + source.format("m", "9", "truebner.smt100")
     )
-    config, complaints = read_config(read_document("edaphon.toml", text))
-    assert config is not None, complaints
+    config, config_errors = read_config(read_document("edaphon.toml", text))
+    assert config is not None, config_errors
     lines = {name: _addresses(config, name, bus, "") for name, bus in config.buses.items()}
     assert (len(lines["s"]), lines["s"][:2]) == (62, ["Z", "0"])
     assert (len(lines["m"]), lines["m"][:2]) == (247, ["9", "1"])
@@ -277,8 +277,8 @@ def test_ports_are_told_with_the_bus_that_uses_them(tmp_path: Path):
         '[logger]\nid = "l"\n[site]\nid = "s"\n[storage]\nfolder = "/nowhere"\n'
         f'[bus.gone]\nkind = "sdi12"\nport = "{tmp_path}/gone"\n'
     )
-    config, complaints = read_config(read_document("edaphon.toml", text))
-    assert config is not None, complaints
+    config, config_errors = read_config(read_document("edaphon.toml", text))
+    assert config is not None, config_errors
     (row,) = [row for row in port_rows(config, tmp_path) if row["trouble"]]
     assert row["buses"] == ["gone"]
     assert "bus gone: expected a port" in row["trouble"]

@@ -8,10 +8,10 @@ from tests.daemon.commands.calling import call
 from tests.daemon.commands.test_scan import deployed, line_of, probe, tables
 from tests.stories.station import Station
 
-from edaphon.commands.bench.verbs import changes_address
 from edaphon.commands.run import running
 from edaphon.journal import Kind, Purpose, read_only
 from edaphon.people import own_account
+from edaphon.service.line_tools.verbs import changes_address
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
 
 
@@ -34,13 +34,13 @@ def test_an_address_is_changed_through_the_daemon_and_what_must_follow_is_told(t
     with running(station.file):
         call(station, *words, "b", "--yes", codes=(1,))  # taken
         assert sorted(line.probes) == ["a", "b"]
-        told, _ = call(station, *words, "c", "--yes", "--who", "K. Berg")
+        reported, _ = call(station, *words, "c", "--yes", "--who", "K. Berg")
     line.stop()
     assert sorted(line.probes) == ["b", "c"]
-    assert "sdi12/a is METER TER12 T12-A; sdi12/c is free" in told
-    assert "sdi12/c answers now: METER   TER12 411T12-A" in told
-    assert 'in the [[source]] of sdi12/a: address = "c"' in told
-    assert 'deployment d-pa-temp: end it with `to`, go on with source = "sdi12/c"' in told
+    assert "sdi12/a is METER TER12 T12-A; sdi12/c is free" in reported
+    assert "sdi12/c answers now: METER   TER12 411T12-A" in reported
+    assert 'in the [[source]] of sdi12/a: address = "c"' in reported
+    assert 'deployment d-pa-temp: end it with `to`, go on with source = "sdi12/c"' in reported
     entries = [e for _, e in read_only(station.storage / "journal").scan()]
     kept = [(e.kind, e.source) for e in entries if e.purpose == Purpose.VISIT]
     assert kept == [

@@ -22,7 +22,7 @@ from edaphon.commands.simulate.messages import senders_of
 from edaphon.commands.simulate.plot import Plot, lines_of, wave
 from edaphon.config import read_config
 from edaphon.facts import Knowledge
-from edaphon.written import read_document
+from edaphon.toml_input import read_document
 from edaphon_drivers.ascii.engine import decode_stream
 from edaphon_drivers.engines import engine
 from edaphon_drivers.modbus.table import plan_of
@@ -148,8 +148,8 @@ def test_a_whole_plot_is_simulated_and_recorded_with_faults_on_demand(tmp_path: 
 
 def configuration(text: str):
     document = read_document("edaphon.toml", HEAD + text)
-    config, complaints = read_config(document)
-    assert config is not None, complaints
+    config, config_errors = read_config(document)
+    assert config is not None, config_errors
     return document, config
 
 
@@ -229,15 +229,15 @@ def test_what_a_simulated_plot_lacks_is_printed_at_its_start(tmp_path: Path):
     )
     try:
         lines = iter(process.stdout.readline, "")
-        said = "".join(itertools.takewhile(lambda line: not line.startswith("record it"), lines))
+        stated = "".join(itertools.takewhile(lambda line: not line.startswith("record it"), lines))
     finally:
         process.terminate()
         process.wait()
         process.stdout.close()
-    assert "the sinks are left out" in said
-    assert "[[notify]]) are left out" in said
-    assert "heartbeat) is left out" in said
-    assert f"the inbox is a copy: {tmp_path / 'home' / 'inbox'}" in said
+    assert "the sinks are left out" in stated
+    assert "[[notify]]) are left out" in stated
+    assert "heartbeat) is left out" in stated
+    assert f"the inbox is a copy: {tmp_path / 'home' / 'inbox'}" in stated
 
 
 @pytest.mark.parametrize("name", ["a file/plot", "file/plot"])

@@ -9,10 +9,10 @@ from tests.daemon.sinks.samples import run
 from tests.fake_influx import FakeInflux
 from tests.stories.station import Station
 
-from edaphon.commands.outlets import dead_letter_words
 from edaphon.commands.run import running
-from edaphon.commands.service import Service
-from edaphon.nouns import Channel
+from edaphon.model import Channel
+from edaphon.service.outputs import dead_letter_words
+from edaphon.service.service import Service
 
 C = Channel("c", "soil_temperature", "degC", "story", "P", depth_cm="5")
 FACTS = """
@@ -110,7 +110,7 @@ def test_what_a_server_refused_is_offered_again_after_the_state_file_was_lost(
 
 
 @pytest.mark.parametrize(
-    ("dead", "of", "said"),
+    ("dead", "of", "stated"),
     [
         (0, 0, False),
         (99, 99, False),
@@ -119,7 +119,9 @@ def test_what_a_server_refused_is_offered_again_after_the_state_file_was_lost(
         (150_000, 10**8, True),
     ],
 )
-def test_many_dead_letters_are_a_problem_and_a_few_are_not(dead: int, of: int, said: bool) -> None:
+def test_many_dead_letters_are_a_problem_and_a_few_are_not(
+    dead: int, of: int, stated: bool
+) -> None:
     words = list(dead_letter_words(dead, of))
-    assert bool(words) is said
+    assert bool(words) is stated
     assert all(f"{dead} dead letters" in each for each in words)

@@ -14,12 +14,12 @@ from tests.daemon.commands.test_cal_preview import station_in
 from tests.daemon.series.test_adopting import MINUTE_NS, run
 from tests.stories.station import Station
 
-from edaphon.commands import connections, spans
-from edaphon.commands.connections import Connections
-from edaphon.commands.control import ControlServer, DaemonRefuses, ask
 from edaphon.commands.run import running
-from edaphon.commands.spans import runs_within
 from edaphon.series import Series
+from edaphon.service import connections, spans
+from edaphon.service.connections import Connections
+from edaphon.service.socket import ControlServer, DaemonRefuses, ask
+from edaphon.service.spans import runs_within
 
 FAR = [1e300, -1e300, 2**63, 2**64, -(2**63), 2**62 + 1, 1e18, "1", True, None, [], {}]
 

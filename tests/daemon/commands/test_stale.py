@@ -14,9 +14,9 @@ from tests.daemon.commands.test_explain import FACTS, TABLES
 from tests.daemon.commands.test_release import settled
 from tests.stories.station import Station
 
-from edaphon.commands import storage as storage_module
-from edaphon.commands.storage import open_storage
 from edaphon.journal import Kind
+from edaphon.storage import access as storage_module
+from edaphon.storage.access import open_storage
 
 __all__ = ["settled"]  # a fixture
 

@@ -13,12 +13,12 @@ from tests.daemon.commands.calling import call, call_json
 from tests.programs import free_port, wait_until
 from tests.stories.station import Station
 
-from edaphon.commands.desk import Desk
 from edaphon.commands.run import started
-from edaphon.commands.summaries import JOURNAL_SUMMARY
 from edaphon.journal import Entry, Kind, StateFile
 from edaphon.journal.summary import Summary, _crc_of
 from edaphon.series import Series
+from edaphon.service.requests import Requests
+from edaphon.service.summaries import JOURNAL_SUMMARY
 
 DAY = DAY_ROWS * CHANNELS
 
@@ -56,7 +56,7 @@ def read_by(station: Station, steps: Steps) -> tuple[int, int]:
     service = started(station.file)
     try:
         start, steps.taken = steps.taken, 0
-        status = Desk(service).answer({"verb": "status"})
+        status = Requests(service).answer({"verb": "status"})
         return start, steps.taken
     finally:
         service.stop()
@@ -89,7 +89,7 @@ def test_start_and_status_read_as_much_of_four_days_as_of_one(
 def test_verify_reads_as_much_of_four_days_as_of_one(
     one_and_four: tuple[Station, Station], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("edaphon.commands.accounts.NEWEST", 5000)
+    monkeypatch.setattr("edaphon.service.audit.NEWEST", 5000)
     steps, taken = Steps(monkeypatch), []
     for station in one_and_four:
         whole = call_json(station, "verify", "--deep")
@@ -104,7 +104,7 @@ def test_verify_reads_as_much_of_four_days_as_of_one(
 
 
 def test_what_verify_does_not_read_deep_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("edaphon.commands.accounts.NEWEST", 5000)
+    monkeypatch.setattr("edaphon.service.audit.NEWEST", 5000)
     station = station_of(tmp_path, 1)
     newest = max(station.storage.glob("journal/*.sqlite"))
     newest.chmod(0o644)
@@ -124,7 +124,7 @@ def test_verify_finds_a_lost_file_without_reading_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Records that were derived and are gone leave the ledger open, whatever is read."""
-    monkeypatch.setattr("edaphon.commands.accounts.NEWEST", 5000)
+    monkeypatch.setattr("edaphon.service.audit.NEWEST", 5000)
     monkeypatch.setattr("tests.benchmarks.grown.FILE_ROWS", DAY // 4)
     station = station_of(tmp_path, 1)
     assert call_json(station, "verify")["entries"]["closes"]
@@ -150,8 +150,8 @@ def small(folder: Path) -> Station:
 
 def test_places_are_saved_as_soon_as_much_came_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """After a kill a start reads few entries, however fast they came."""
-    monkeypatch.setattr("edaphon.commands.service.SAVE_AT_ENTRIES", 5)
-    monkeypatch.setattr("edaphon.commands.service.WATCH_SAVED_S", 0.02)
+    monkeypatch.setattr("edaphon.service.service.SAVE_AT_ENTRIES", 5)
+    monkeypatch.setattr("edaphon.service.service.WATCH_SAVED_S", 0.02)
     service = started(small(tmp_path).file)
     try:
         entry = Entry(Kind.NOTE, 1, 1, "boot", "local", b"{}")

@@ -26,7 +26,7 @@ def station_of(folder: Path, broker: str = "") -> Station:
     return Station(folder, [*tables, node], [json_node_facts("local", TOPIC, "n1")])
 
 
-def said(number: int) -> Entry:
+def stated(number: int) -> Entry:
     clock = SystemClock()
     data = b'{"t":%d,"vwc":0.2,"temp":1.0,"ec":0.1}' % (time.time_ns() // 10**6 + number)
     payload = pack_message(TOPIC, data, 1, False, False)
@@ -43,7 +43,7 @@ def test_a_damaged_row_of_years_ago_costs_itself_and_not_the_start(tmp_path: Pat
     station.stop()
     with Journal.open(station.storage / "journal", SystemClock(), largest_bytes=1) as journal:
         for number in range(4):  # each file is closed by the next entry
-            journal.append_now(said(number))
+            journal.append_now(stated(number))
     (station.storage / "series.sqlite").unlink()  # so that everything is read again
     second = sorted((station.storage / "journal").glob("journal-*.sqlite"))[1]
     os.chmod(second, 0o644)
@@ -89,9 +89,9 @@ def test_a_password_that_is_missing_keeps_only_its_broker_waiting(tmp_path: Path
 
 
 def test_a_start_pays_for_no_engine_before_a_source_needs_it():
-    told = "import sys, edaphon.commands.run; print(*sys.modules)"
-    loaded = set(output(sys.executable, "-c", told).split())
+    reported = "import sys, edaphon.commands.run; print(*sys.modules)"
+    loaded = set(output(sys.executable, "-c", reported).split())
     assert "edaphon.commands.run" in loaded
     protocols = ("sdi12", "modbus", "ascii", "i2c", "w1", "files", "smart_home", "javascript")
     assert not loaded & {f"edaphon_drivers.{name}" for name in protocols}
-    assert not loaded & {"serial", "paho", "edaphon.commands.bench.verbs", "scipy", "pint"}
+    assert not loaded & {"serial", "paho", "edaphon.service.line_tools.verbs", "scipy", "pint"}

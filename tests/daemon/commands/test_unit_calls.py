@@ -15,8 +15,8 @@ from tests.machine.debian import cannot
 from tests.programs import free_port, wait_until
 from tests.stories.station import Station
 
-from edaphon.acquire import timekeeper
-from edaphon.commands.control import ask
+from edaphon.acquire import clock_sync as timekeeper
+from edaphon.service.socket import ask
 
 BOUNDED = """
 import os, resource, subprocess, sys

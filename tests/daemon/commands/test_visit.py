@@ -11,8 +11,8 @@ from tests.daemon.commands.test_files import HEAD, MODEL, SOURCE
 from tests.stories.station import Station
 
 from edaphon.commands.run import running
-from edaphon.commands.service import Overrides
-from edaphon.written.values import instant_ns, instant_text
+from edaphon.service.service import Overrides
+from edaphon.toml_input.values import instant_ns, instant_text
 
 FACTS = """[[plot]]
 id = "P"
@@ -193,16 +193,16 @@ def test_a_silence_within_a_visit_or_a_pause_is_planned_and_no_problem_of_status
 ) -> None:
     station.file.write_text(station.file.read_text().replace('"10min"', '"100ms"'))
 
-    def trouble() -> list[str]:
+    def problem() -> list[str]:
         return [words for words in call_json(station, "status", codes=(0, 1))["trouble"]]
 
     with running(station.file, Overrides(look_every_s=600)) as service:
-        until(lambda: any("file/log: silent" in words for words in trouble()))
+        until(lambda: any("file/log: silent" in words for words in problem()))
         service.alerts.wake()
         until(lambda: "channel x" in service.alerts.nodes)
         call(station, "visit", "start", "P", "--who", "K. Berg", "--why", "fuse")
         until(lambda: service.deriver.knowledge.visits)
-        assert trouble() == []
+        assert problem() == []
         out, _ = call(station, "status", codes=(0, 1))  # 1: an incident that opened before it
         assert "source file/log: silent, planned (visit)" in out
         (visit,) = call_json(station, "status", codes=(0, 1))["visits"]
@@ -213,7 +213,7 @@ def test_a_silence_within_a_visit_or_a_pause_is_planned_and_no_problem_of_status
         applied(station, "pause", PAUSE)
         until(lambda: service.deriver.knowledge.pauses)
         assert "silent, planned (pause)" in call(station, "status", codes=(0, 1))[0]
-        assert trouble() == []
+        assert problem() == []
 
 
 def test_while_a_pause_goes_on_its_longer_interval_is_expected(station: Station) -> None:

@@ -7,7 +7,7 @@ from edaphon.config.lines import Broker, Bus
 from edaphon.config.model import Web
 from edaphon.config.sources import HeardSource, ScheduledSource
 from edaphon.facts.calibrations import Calibration, FieldCheck
-from edaphon.written.values import Duration, Instant, instant_ns
+from edaphon.toml_input.values import Duration, Instant, instant_ns
 
 INSTANT, DURATION = TypeAdapter(Instant), TypeAdapter(Duration)
 NOT_FINITE = [float("nan"), float("inf"), float("-inf"), 1e999]

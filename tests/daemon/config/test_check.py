@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from edaphon.commands.check import check, examine
 from edaphon.commands.init import init
 from edaphon.config import JsonSource, LorawanSource, ScheduledSource, read_config
-from edaphon.written import read_document
+from edaphon.toml_input import read_document
 
 app = typer.Typer()
 app.command("check")(check)
@@ -56,9 +56,9 @@ def test_a_mistake_is_exit_code_3_with_its_place(tmp_path: Path) -> None:
 def test_json_tells_the_same(tmp_path: Path) -> None:
     file = write(tmp_path / "edaphon.toml", BOX + "[clock]\ntrsut = 1\n")
     done = CALL.invoke(app, ["check", "--json", str(file)])
-    told = orjson.loads(done.stdout)
-    assert (done.exit_code, told["good"]) == (3, False)
-    assert told["complaints"][0] == {
+    reported = orjson.loads(done.stdout)
+    assert (done.exit_code, reported["good"]) == (3, False)
+    assert reported["complaints"][0] == {
         "file": str(file),
         "line": 8,
         "key": "clock.trsut",
@@ -70,7 +70,7 @@ def test_json_tells_the_same(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_or_no_text_is_a_complaint(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b'[[plot]]\nid = "M\xfcller"\n')
     found = examine([tmp_path / "absent.toml", tmp_path / "latin.toml"])
-    assert [c.came for c in found.complaints] == [
+    assert [c.came for c in found.config_errors] == [
         "can't be read (No such file or directory)",
         "byte 16 is not UTF-8",
     ]
@@ -83,9 +83,9 @@ def test_facts_of_the_inbox_are_checked_with_the_configuration(tmp_path: Path) -
     write(inbox / "notes.txt", "not a fact")
     file = write(tmp_path / "edaphon.toml", BOX + f'[facts]\ninbox = "{inbox}"\n')
     found = examine([file])
-    assert [Path(c.file).name for c in found.complaints] == ["2.toml"]
+    assert [Path(c.file).name for c in found.config_errors] == ["2.toml"]
     write(inbox / "1.toml", CHANNEL)
-    assert examine([file]).complaints == ()
+    assert examine([file]).config_errors == ()
     assert [row.fact.id for row in examine([file]).rows] == ["c", "m"]
 
 
@@ -94,23 +94,23 @@ def test_facts_alone_are_checked_for_what_they_say_themselves(tmp_path: Path) ->
     done = CALL.invoke(app, ["check", str(file)])
     assert done.exit_code == 0
     assert "Give edaphon.toml too" in done.stdout
-    assert examine([write(tmp_path / "x.toml", MARK.replace("3", "2"))]).complaints
+    assert examine([write(tmp_path / "x.toml", MARK.replace("3", "2"))]).config_errors
 
 
 def test_a_fact_file_holds_nothing_but_facts(tmp_path: Path) -> None:
     file = write(tmp_path / "facts.toml", CHANNEL + "[qc]\nx = 1\n")
-    assert [c.came for c in examine([file]).complaints] == ["unknown table"]
+    assert [c.came for c in examine([file]).config_errors] == ["unknown table"]
 
 
 def test_a_second_configuration_is_one_too_many(tmp_path: Path) -> None:
     files = [write(tmp_path / name, BOX) for name in ("a.toml", "b.toml")]
-    assert "a second configuration" in examine(files).complaints[0].came
+    assert "a second configuration" in examine(files).config_errors[0].came
 
 
 def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> None:
     file = tmp_path / "edaphon.toml"
     file.write_bytes(b"\xef\xbb\xbf" + (BOX + CHANNEL).replace("\n", "\r\n").encode())
-    assert examine([file]).complaints == ()
+    assert examine([file]).config_errors == ()
 
 
 SOURCES = """
@@ -152,16 +152,16 @@ url = "http://127.0.0.1:8086"
 
 
 def test_each_way_to_be_a_source_has_its_path_and_outputs() -> None:
-    config, complaints = read_config(read_document("edaphon.toml", BOX + SOURCES))
-    assert complaints == []
+    config, config_errors = read_config(read_document("edaphon.toml", BOX + SOURCES))
+    assert config_errors == []
     assert config is not None
-    asked, heard, json = config.sources
+    asked, received, json = config.sources
     assert isinstance(asked, ScheduledSource)
-    assert isinstance(heard, LorawanSource)
+    assert isinstance(received, LorawanSource)
     assert isinstance(json, JsonSource)
     paths = ["sdi12/a", "ttn/a84041b2c1d5e6f7", "local/plot/node1"]
     assert [source.path for source in config.sources] == paths == list(config.outputs())
-    assert (asked.interval_ns, heard.expect_ns) == (600 * 10**9, 1200 * 10**9)
+    assert (asked.interval_ns, received.expect_ns) == (600 * 10**9, 1200 * 10**9)
     assert config.outputs()[json.path]["vwc"].unit == "%"
     assert json.json_fields().fields[0].failure == (-127.0,)
     assert config.sinks[0].settings == {"url": "http://127.0.0.1:8086"}

@@ -14,7 +14,7 @@ from tests.documents import ROOT
 from edaphon.commands import main
 from edaphon.commands.check import examine
 from edaphon.printer import hidden
-from edaphon.written.complaints import Complaint
+from edaphon.toml_input.errors import ConfigError
 
 HEAD = 'site = { id = "s" }\nlogger = { id = "l" }\nstorage = { folder = "/tmp/x" }\n'
 CPU_S = 2.0  # of the processor: the machine of a test is shared
@@ -82,14 +82,14 @@ HOSTILE = {
 }  # fmt: skip
 
 
-def judged(folder: Path, name: str, text: str) -> tuple[Complaint, ...]:
+def judged(folder: Path, name: str, text: str) -> tuple[ConfigError, ...]:
     file = folder / name
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
     begun = time.process_time()
     found = examine([file])
     spent = time.process_time() - begun
     assert spent < CPU_S, (name, spent)
-    return found.complaints
+    return found.config_errors
 
 
 @pytest.mark.parametrize("what", HOSTILE)
@@ -110,7 +110,7 @@ def test_a_station_of_a_thousand_channels_is_within_the_bounds(tmp_path: Path) -
     ).replace("replicate = 0\n", "replicate = 1001\n")
     file = tmp_path / "facts.toml"
     file.write_text(text)
-    assert examine([file]).complaints == ()
+    assert examine([file]).config_errors == ()
 
 
 @pytest.mark.parametrize("how", ["held pipe", "pipe", "socket", "device", "sparse", "folder"])

@@ -68,8 +68,8 @@ def test_a_spoilt_file_is_answered_with_lines(
     file.write_text("\n".join(lines), "utf-8")
     found = examine([file])
     count = len("\n".join(lines).splitlines())
-    assert all(1 <= c.line <= count + 1 and c.right for c in found.complaints)
-    assert (found.config is None) <= bool(found.complaints)
+    assert all(1 <= c.line <= count + 1 and c.right for c in found.config_errors)
+    assert (found.config is None) <= bool(found.config_errors)
 
 
 @settings(max_examples=100, deadline=None)
@@ -77,4 +77,4 @@ def test_a_spoilt_file_is_answered_with_lines(
 def test_any_bytes_are_answered(folder: Path, data: bytes) -> None:
     file = folder / "edaphon.toml"
     file.write_bytes(data)
-    assert examine([file]).complaints
+    assert examine([file]).config_errors

@@ -14,9 +14,9 @@ MAIL = 'kind = "email"\nhost = "mail.example.org"\nfrom = "a@example.org"\nto = 
 BROKER = '[broker.plots]\nhost = "127.0.0.1"\ntopics = ["x"]\n'
 
 
-def complaints(tmp_path: Path, text: str) -> list[str]:
+def config_errors(tmp_path: Path, text: str) -> list[str]:
     file = write(tmp_path / "edaphon.toml", BOX + text)
-    return [str(c).removeprefix(f"{file}:") for c in examine([file]).complaints]
+    return [str(c).removeprefix(f"{file}:") for c in examine([file]).config_errors]
 
 
 def test_a_whole_table_is_read(tmp_path: Path) -> None:
@@ -77,20 +77,22 @@ def test_without_classes_it_is_sent_what_is_lost_or_late(tmp_path: Path) -> None
     ],
 )
 def test_each_mistake_is_listed_with_its_line(tmp_path: Path, lines: str, words: str) -> None:
-    (found,) = complaints(tmp_path, f'{BROKER}[[notify]]\nname = "a"\n{lines}'.replace(BROKER, ""))
+    (found,) = config_errors(
+        tmp_path, f'{BROKER}[[notify]]\nname = "a"\n{lines}'.replace(BROKER, "")
+    )
     assert words in found
     assert "s3cret" not in found
 
 
 def test_two_receivers_of_one_name_are_a_mistake(tmp_path: Path) -> None:
     one = f'[[notify]]\nname = "a"\n{MAIL}'
-    (found,) = complaints(tmp_path, one + one)
+    (found,) = config_errors(tmp_path, one + one)
     assert 'notify.name: "a" is also the name of notify 1' in found
 
 
 def test_a_modem_on_the_port_of_a_bus_is_a_mistake(tmp_path: Path) -> None:
     bus = '[bus.b]\nkind = "serial"\nport = "/dev/a"\n'
-    (found,) = complaints(
+    (found,) = config_errors(
         tmp_path, f'{bus}[[notify]]\nname = "a"\nkind = "sms"\nport = "/dev/a"\nto = ["+4917"]\n'
     )
     assert 'notify.port: "/dev/a" is also the port of bus b; one use for each port' in found
@@ -112,7 +114,7 @@ def test_a_modem_on_the_port_of_a_bus_is_a_mistake(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_of_the_heartbeat_are_listed(tmp_path: Path, lines: str, words: str) -> None:
-    (found,) = complaints(tmp_path, f"[alerts]\n{lines}")
+    (found,) = config_errors(tmp_path, f"[alerts]\n{lines}")
     assert found.startswith(("7", "8"))
     assert words in found
 

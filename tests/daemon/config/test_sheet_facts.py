@@ -47,7 +47,7 @@ def test_wires_and_supply_of_an_own_sheet_leave_its_history_as_it_is(tmp_path: P
     meanings = []
     for more in ("", GOOD):
         found = checked(tmp_path, more)
-        assert not found.complaints
+        assert not found.config_errors
         assert found.config is not None
         (source,) = found.config.sources
         meanings.append(meaning_of(source, found.config.sheets))
@@ -69,4 +69,4 @@ def test_a_wrong_supply_or_wire_is_named_with_its_key(
     tmp_path: Path, more: str, words: str
 ) -> None:
     found = checked(tmp_path, more)
-    assert [c for c in map(str, found.complaints) if words in c], found.complaints
+    assert [c for c in map(str, found.config_errors) if words in c], found.config_errors

@@ -11,8 +11,8 @@ import pytest
 
 from edaphon.commands.check import examine
 from edaphon.facts import Knowledge, read_facts
-from edaphon.nouns import Sequence
-from edaphon.written import read_document
+from edaphon.model import EntryId
+from edaphon.toml_input import read_document
 
 FOLDER = Path(__file__).parent / "wrong"
 CASES = sorted(p for p in FOLDER.glob("*.toml") if not p.name.endswith(".known.toml"))
@@ -22,10 +22,10 @@ def known_before(case: Path) -> Knowledge:
     path = case.with_suffix(".known.toml")
     knowledge = Knowledge()
     if path.exists():
-        rows, complaints = read_facts(read_document(path.name, path.read_text("utf-8")))
-        assert complaints == []
+        rows, config_errors = read_facts(read_document(path.name, path.read_text("utf-8")))
+        assert config_errors == []
         for n, row in enumerate(rows, start=1):
-            knowledge = knowledge.learn(Sequence(1, n), row.fact)
+            knowledge = knowledge.learn(EntryId(1, n), row.fact)
     return knowledge
 
 
@@ -37,7 +37,9 @@ def complaints_of(case: Path, folder: Path) -> list[str]:
     file = folder / "edaphon.toml"
     file.write_text(case.read_text("utf-8").replace("TMP", str(folder)), "utf-8")
     found = examine([file], known_before(case))
-    return [str(c).removeprefix(f"{file}:").replace(str(folder), "TMP") for c in found.complaints]
+    return [
+        str(c).removeprefix(f"{file}:").replace(str(folder), "TMP") for c in found.config_errors
+    ]
 
 
 def wanted(case: Path) -> list[str]:
@@ -48,13 +50,13 @@ def wanted(case: Path) -> list[str]:
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
 def test_a_wrong_file_is_answered_word_for_word(case: Path, tmp_path: Path) -> None:
     assert wanted(case), "a wrong file without a complaint"
-    said, want = complaints_of(case, tmp_path), wanted(case)
+    stated, want = complaints_of(case, tmp_path), wanted(case)
     cut = [
         s[: len(w) - 3] + "..." if w.endswith("...") else s
-        for s, w in zip(said, want, strict=False)
+        for s, w in zip(stated, want, strict=False)
     ]
-    assert cut + said[len(want) :] == want
-    assert "geheim42" not in "".join(said), "a complaint repeats a secret"
+    assert cut + stated[len(want) :] == want
+    assert "geheim42" not in "".join(stated), "a complaint repeats a secret"
 
 
 def test_there_are_wrong_files_of_every_sort() -> None:

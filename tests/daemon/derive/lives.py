@@ -1,8 +1,7 @@
 """A journal in memory, entries that tell a small plot's life, and a sink that merges fields."""
 
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping
-from collections.abc import Sequence as Several
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,9 +12,9 @@ import orjson
 
 from edaphon.config import Configuration, read_config
 from edaphon.derive import Deriver, Plan, Sources
-from edaphon.derive.meanings import FACT_KINDS
+from edaphon.derive.fact_log import FACT_KINDS
+from edaphon.derive.pipeline import Line, sources_of
 from edaphon.derive.state import State
-from edaphon.derive.step import Line, sources_of
 from edaphon.facts import (
     FactRow,
     Knowledge,
@@ -28,10 +27,10 @@ from edaphon.facts import (
 from edaphon.journal import DamagedRow, Entry, Kind
 from edaphon.journal.copies import Copies
 from edaphon.journal.guard import Aside
-from edaphon.nouns import Observations, Sequence
+from edaphon.model import EntryId, Observations
 from edaphon.series import DAY_NS, Series
 from edaphon.sinks.feed import SeriesFeed, cursor_name
-from edaphon.written import read_document
+from edaphon.toml_input import read_document
 from edaphon_drivers.payloads import pack_message
 
 __all__ = [
@@ -39,10 +38,10 @@ __all__ = [
     "Life",
     "MemoryJournal",
     "MergingSink",
-    "Told",
+    "EnteredFacts",
     "folders",
     "rows_of",
-    "told",
+    "reported",
     "told_rows",
 ]
 
@@ -51,7 +50,7 @@ MINUTE_NS = 60_000_000_000
 SINK = "merging"
 
 
-def _configuration(failure: str, path: str, nodes: Several[str]) -> str:
+def _configuration(failure: str, path: str, nodes: Sequence[str]) -> str:
     head = (
         '[logger]\nid = "l"\n[site]\nid = "s"\n[storage]\nfolder = "/nowhere"\n'
         '[broker.local]\nhost = "h"\ntopics = ["#"]\nenvelope = "json"\n'
@@ -75,8 +74,8 @@ CONFIGURATIONS = (
 
 @cache
 def _read(text: str) -> Configuration:
-    config, complaints = read_config(read_document("edaphon.toml", text))
-    assert config is not None, complaints
+    config, config_errors = read_config(read_document("edaphon.toml", text))
+    assert config is not None, config_errors
     return config
 
 
@@ -87,37 +86,37 @@ class MemoryJournal:
     copies = Copies()
     aside: Mapping[int, Aside] = {}
 
-    def __init__(self, entries: Several[Entry]) -> None:
+    def __init__(self, entries: Sequence[Entry]) -> None:
         self.entries = entries
         self.shown = 0
 
     @property
-    def last(self) -> Sequence | None:
-        return Sequence(1, self.shown) if self.shown else None
+    def last(self) -> EntryId | None:
+        return EntryId(1, self.shown) if self.shown else None
 
     def after(
-        self, sequence: Sequence | None, limit: int, largest_bytes: int = 0
-    ) -> list[tuple[Sequence, Entry]]:
+        self, sequence: EntryId | None, limit: int, largest_bytes: int = 0
+    ) -> list[tuple[EntryId, Entry]]:
         start = sequence.n if sequence is not None else 0
         end = min(self.shown, start + limit)
-        return [(Sequence(1, n + 1), self.entries[n]) for n in range(start, end)]
+        return [(EntryId(1, n + 1), self.entries[n]) for n in range(start, end)]
 
-    def entry(self, sequence: Sequence) -> Entry:
+    def entry(self, sequence: EntryId) -> Entry:
         if not 0 < sequence.n <= self.shown:
             raise KeyError(sequence)
         return self.entries[sequence.n - 1]
 
-    def place_at(self, time_ns: int) -> Sequence | None:
+    def place_at(self, time_ns: int) -> EntryId | None:
         known = [n for n, e in enumerate(self.entries, 1) if e.received_ns <= time_ns]
-        return Sequence(1, known[-1]) if known else None
+        return EntryId(1, known[-1]) if known else None
 
     def scan(
         self,
         sources: Collection[str] | None = None,
         kinds: Collection[Kind] | None = None,
-        start: Sequence | None = None,
+        start: EntryId | None = None,
         on_damage: Callable[[DamagedRow], None] | None = None,
-    ) -> Iterator[tuple[Sequence, Entry]]:
+    ) -> Iterator[tuple[EntryId, Entry]]:
         for sequence, entry in self.after(start, self.shown):
             if (kinds is None or entry.kind in kinds) and (
                 sources is None or entry.source in sources
@@ -126,7 +125,7 @@ class MemoryJournal:
 
 
 @dataclass
-class Told:
+class EnteredFacts:
     """A stream of entries in the making; a fact that contradicts what is known is left out."""
 
     entries: list[Entry] = field(default_factory=list)
@@ -173,7 +172,7 @@ class Told:
             return
         kind = {"calibration": Kind.CALIBRATION, "mark": Kind.MARK}.get(fact.table, Kind.FACT)
         self.add(kind, "", to_payload(fact, "", "", "facts.toml", "me"))
-        self.knowledge = self.knowledge.learn(Sequence(1, len(self.entries)), fact)
+        self.knowledge = self.knowledge.learn(EntryId(1, len(self.entries)), fact)
 
 
 class MergingSink:
@@ -197,7 +196,7 @@ class MergingSink:
             self.points.setdefault((run.channel, time_ns), {}).update(fields)
 
 
-def rows_of(runs: Several[Observations]) -> dict[int, dict[str, object]]:
+def rows_of(runs: Sequence[Observations]) -> dict[int, dict[str, object]]:
     """Fields by time, absent numbers left out."""
     found: dict[int, dict[str, object]] = {}
     for run in runs:
@@ -251,7 +250,7 @@ class Life:
     def close(self) -> None:
         self.series.close()
 
-    def told(self) -> dict[str, Any]:
+    def reported(self) -> dict[str, Any]:
         return _told(self.series, self.deriver.state)
 
     def rows(self) -> dict[tuple[str, int], dict[str, object]]:
@@ -265,7 +264,7 @@ def folders() -> Iterator[Path]:
         yield Path(name)
 
 
-def told(folder: Path, entries: Several[Entry]) -> dict[str, Any]:
+def reported(folder: Path, entries: Sequence[Entry]) -> dict[str, Any]:
     """What the line makes of the whole journal in one step, all facts known from the start."""
     series, state = _at_once(folder, entries)
     found = _told(series, state)
@@ -273,7 +272,7 @@ def told(folder: Path, entries: Several[Entry]) -> dict[str, Any]:
     return found
 
 
-def told_rows(folder: Path, entries: Several[Entry]) -> dict[tuple[str, int], dict[str, object]]:
+def told_rows(folder: Path, entries: Sequence[Entry]) -> dict[tuple[str, int], dict[str, object]]:
     """The rows of all that."""
     series, _ = _at_once(folder, entries)
     found = _rows(series)
@@ -292,7 +291,7 @@ def _rows(series: Series) -> dict[tuple[str, int], dict[str, object]]:
     }
 
 
-def _at_once(folder: Path, entries: Several[Entry]) -> tuple[Series, State]:
+def _at_once(folder: Path, entries: Sequence[Entry]) -> tuple[Series, State]:
     journal = MemoryJournal(entries)
     journal.shown = len(entries)
     items = journal.after(None, len(entries))

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.daemon.derive.lives import T0, Life, MemoryJournal, folders, told
+from tests.daemon.derive.lives import T0, Life, MemoryJournal, folders, reported
 
 from edaphon.facts import fact_of, to_payload
 from edaphon.journal import Entry, Kind
@@ -34,7 +34,7 @@ CONFIGURATION = (
 CURVE = "conductivity_at_25"
 
 
-class Told:
+class EnteredFacts:
     """Entries in the making; a message says the minute at which it was measured."""
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ def values(folder: Path, entries: list[Entry], limit: int = 4000) -> list[float]
 
 
 def test_an_output_of_the_same_record_is_taken_as_it_was_reported(tmp_path):
-    plot = Told()
+    plot = EnteredFacts()
     plot.calibrate("c1", {"output": "t"})
     plot.hear("ec", 1, ec=100.0, t=35.0)
     plot.hear("ec", 2, ec=100.0)
@@ -104,7 +104,7 @@ def test_an_output_of_the_same_record_is_taken_as_it_was_reported(tmp_path):
 
 @pytest.mark.parametrize("limit", [1, 2, 4000])
 def test_the_latest_value_of_another_channel_is_taken_if_it_is_not_too_old(tmp_path, limit):
-    plot = Told()
+    plot = EnteredFacts()
     plot.calibrate("c1", BESIDE)
     plot.hear("ec", 1, ec=100.0)  # nothing known yet
     plot.hear("temp", 2, t=35.0)
@@ -120,7 +120,7 @@ def test_the_latest_value_of_another_channel_is_taken_if_it_is_not_too_old(tmp_p
 
 
 def test_a_value_that_fails_its_own_range_is_not_taken(tmp_path):
-    plot = Told()
+    plot = EnteredFacts()
     narrow = {"range": {"fail_lowest": 250.0, "fail_highest": 320.0}}
     plot.learn("channel", id="warm", supersedes="warm", quantity="soil_temperature", unit="K",
                checks=narrow)  # fmt: skip
@@ -132,7 +132,7 @@ def test_a_value_that_fails_its_own_range_is_not_taken(tmp_path):
 
 
 def test_what_is_corrected_beside_corrects_what_took_it(tmp_path):
-    plot = Told()
+    plot = EnteredFacts()
     plot.calibrate("c1", BESIDE)
     plot.hear("temp", 1, t=35.0)
     plot.hear("ec", 2, ec=100.0)
@@ -144,7 +144,7 @@ def test_what_is_corrected_beside_corrects_what_took_it(tmp_path):
 
 
 def test_the_uncertainty_of_the_second_input_counts(tmp_path):
-    plot = Told()
+    plot = EnteredFacts()
     plot.learn("calibration", id="known", channel="warm", curve="polynomial",
                parameters={"c0": 0.0, "c1": 1.0}, covariance=[[0.25, 0.0], [0.0, 0.0]],
                from_unit="K", to_unit="K")  # fmt: skip
@@ -162,7 +162,7 @@ def test_the_uncertainty_of_the_second_input_counts(tmp_path):
 
 @st.composite
 def streams(draw: st.DrawFn) -> list[Entry]:
-    plot = Told()
+    plot = EnteredFacts()
     kinds = draw(st.lists(st.sampled_from(("ec", "temp", "fact", "late", "boot")), max_size=14))
     for number, what in enumerate(kinds):
         minute = draw(st.integers(0, 90))
@@ -190,5 +190,5 @@ def test_any_split_and_any_order_of_facts_gives_what_one_batch_gives(entries, li
         turns = 0
         while life.turn(limits[turns % len(limits)]):
             turns += 1
-        assert life.told() == told(folder / "whole", entries)
+        assert life.reported() == reported(folder / "whole", entries)
         life.close()

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from edaphon.derive.chains import ALWAYS, Place
 from edaphon.derive.segments import Segment, segments_of
 from edaphon.facts import Deployment, Knowledge, fact_of
-from edaphon.nouns import Sequence
-from edaphon.written.values import instant_text
+from edaphon.model import EntryId
+from edaphon.toml_input.values import instant_text
 from edaphon_drivers.sheets import Factory, Output
 
 LONG = os.environ.get("EDAPHON_FAULTS") == "long"
@@ -47,10 +47,12 @@ def in_force(history: list[Row]) -> list[tuple[int, Row]]:
     The last revocation stands unless a later row supersedes it; then it and the row that it takes
     back were never there. So on to the first. What is left is superseded by later rows only.
     """
-    rows, told = list(enumerate(history)), set[int]()
-    while waiting := [(at, r) for at, r in rows if r["kind"] == "revocation" and at not in told]:
+    rows, reported = list(enumerate(history)), set[int]()
+    while waiting := [
+        (at, r) for at, r in rows if r["kind"] == "revocation" and at not in reported
+    ]:
         last, revocation = waiting[-1]
-        told.add(last)
+        reported.add(last)
         if not superseded(rows, last, revocation):
             mentioned = [at for at, row in rows if row["id"] == revocation["of"] and at < last]
             rows = [(at, row) for at, row in rows if at not in mentioned[-1:]]
@@ -197,9 +199,9 @@ def table(row: Row) -> Row:
     return {**kept, "curve": "linear", "parameters": parameters, "drift_per_year": 0.1, **units}
 
 
-def sequence(n: int) -> Sequence:
+def sequence(n: int) -> EntryId:
     """Five entries in each file of the journal."""
-    return Sequence(1 + n // 5, 1 + n % 5)
+    return EntryId(1 + n // 5, 1 + n % 5)
 
 
 def planned(knowledge: Knowledge, deployment: Deployment, texts: dict[str, str]) -> list[Segment]:
@@ -248,8 +250,8 @@ def judge(
         (segment,) = [s for s in segments if s.start_ns <= time_ns < s.end_ns]
         chosen = chosen_at(standing, deployment, half_hours)
         ids = tuple(row["id"] for row in chosen)
-        told = orjson.loads(texts[segment.derivation_at(time_ns)])
-        assert tuple(c["id"] for c in told["calibrations"]) == ids
+        reported = orjson.loads(texts[segment.derivation_at(time_ns)])
+        assert tuple(c["id"] for c in reported["calibrations"]) == ids
         assert names.setdefault(ids, segment.derivation) == segment.derivation
         compare(segment, time_ns, deployment, chosen, standing)
     assert len(set(names.values())) == len(names)

@@ -8,8 +8,8 @@ from tests.daemon.derive.lives import T0, Life, MemoryJournal
 
 from edaphon.facts import fact_of, to_payload
 from edaphon.journal import Entry, Kind
-from edaphon.nouns import Observations
-from edaphon.written.values import instant_text
+from edaphon.model import Observations
+from edaphon.toml_input.values import instant_text
 from edaphon_calibration.flags import Flag
 from edaphon_drivers.payloads import Turn, pack_exchange, pack_message
 
@@ -49,7 +49,7 @@ CHANNELS = (
 NO_CHECKS = {"range": {"fail_lowest": -99, "fail_highest": 99}}
 
 
-class Told:
+class EnteredFacts:
     """Entries in the making; each is a minute later than the one before."""
 
     def __init__(self) -> None:
@@ -77,8 +77,8 @@ class Told:
         kind = {"calibration": Kind.CALIBRATION}.get(fact.table, Kind.FACT)
         self.add(kind, "", to_payload(fact, "", "", "facts.toml", "me"))
 
-    def say(self, *said: tuple[bytes, bytes], kind: Kind = Kind.RECORD) -> None:
-        turns = [t for q, a in said for t in (Turn(0, True, q), Turn(1, False, a))]
+    def say(self, *stated: tuple[bytes, bytes], kind: Kind = Kind.RECORD) -> None:
+        turns = [t for q, a in stated for t in (Turn(0, True, q), Turn(1, False, a))]
         self.add(kind, "sdi12/1", pack_exchange(turns))
 
     def identify(self, serial: bytes) -> None:
@@ -92,22 +92,22 @@ class Told:
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def reported() -> EnteredFacts:
+    return EnteredFacts()
 
 
 @pytest.fixture
-def runs(tmp_path: Path, told: Told) -> "Derived":
-    return Derived(tmp_path, told)
+def runs(tmp_path: Path, reported: EnteredFacts) -> "Derived":
+    return Derived(tmp_path, reported)
 
 
 class Derived:
-    def __init__(self, folder: Path, told: Told) -> None:
-        self.folder, self.told = folder, told
+    def __init__(self, folder: Path, reported: EnteredFacts) -> None:
+        self.folder, self.reported = folder, reported
 
     def of(self, channel: str) -> list[Observations]:
-        journal = MemoryJournal(self.told.entries)
-        journal.shown = len(self.told.entries)
+        journal = MemoryJournal(self.reported.entries)
+        journal.shown = len(self.reported.entries)
         life = Life(self.folder, journal)
         life.settle()
         found = life.series.read(channel, 0, 2**62)
@@ -118,39 +118,41 @@ class Derived:
         return [int(flag) for run in self.of(channel) for flag in run.flag]
 
 
-def test_a_serial_number_that_is_not_the_deployed_ones_makes_values_suspect(told, runs):
-    told.measure()
-    told.identify(b"T21-1")
-    told.measure()
-    told.identify(b"T21-7")
-    told.measure()
-    told.identify(b"T21-1")
-    told.measure()
+def test_a_serial_number_that_is_not_the_deployed_ones_makes_values_suspect(reported, runs):
+    reported.measure()
+    reported.identify(b"T21-1")
+    reported.measure()
+    reported.identify(b"T21-7")
+    reported.measure()
+    reported.identify(b"T21-1")
+    reported.measure()
     assert runs.flags("warm") == [Flag.PASSED, Flag.PASSED, Flag.SUSPECT, Flag.PASSED]
 
 
-def test_what_the_former_sensor_said_before_an_exchange_is_no_doubt_about_the_new_one(told, runs):
-    told.identify(b"T21-1")
-    told.measure()
-    exchange = instant_text(told.now_ns)
-    told.measure()  # by T21-7; it is asked for its name later
-    told.identify(b"T21-7")
-    told.measure()
+def test_what_the_former_sensor_said_before_an_exchange_is_no_doubt_about_the_new_one(
+    reported, runs
+):
+    reported.identify(b"T21-1")
+    reported.measure()
+    exchange = instant_text(reported.now_ns)
+    reported.measure()  # by T21-7; it is asked for its name later
+    reported.identify(b"T21-7")
+    reported.measure()
     assert runs.flags("warm") == [Flag.PASSED, Flag.PASSED, Flag.SUSPECT]
-    told.learn({"kind": "sensor", "id": "T21-7", "model": "meter.teros21"})
+    reported.learn({"kind": "sensor", "id": "T21-7", "model": "meter.teros21"})
     warm = {"kind": "deployment", "channel": "warm", "source": "sdi12/1"}
     warm["output"] = "soil_temperature"
     before = {"id": "before", "sensor": "T21-1", "to": exchange, "supersedes": "dwarm"}
-    told.learn({**warm, **before})
-    told.learn({**warm, "id": "after", "sensor": "T21-7", "from": exchange})
+    reported.learn({**warm, **before})
+    reported.learn({**warm, "id": "after", "sensor": "T21-7", "from": exchange})
     assert runs.flags("warm") == [Flag.PASSED, Flag.PASSED, Flag.PASSED]
-    told.identify(b"T21-1")
-    told.measure()
+    reported.identify(b"T21-1")
+    reported.measure()
     assert runs.flags("warm")[-1] == Flag.SUSPECT
 
 
-def test_values_later_than_a_calibrations_expiry_are_suspect_and_stay_values(told, runs):
-    told.learn(
+def test_values_later_than_a_calibrations_expiry_are_suspect_and_stay_values(reported, runs):
+    reported.learn(
         {
             "kind": "calibration",
             "id": "c1",
@@ -160,40 +162,40 @@ def test_values_later_than_a_calibrations_expiry_are_suspect_and_stay_values(tol
             "parameters": {"c0": 1.0, "c1": 1.0},
             "from_unit": "degC",
             "to_unit": "degC",
-            "expires": instant_text(told.now_ns + 2 * MINUTE_NS),
+            "expires": instant_text(reported.now_ns + 2 * MINUTE_NS),
         }
     )
-    told.measure()
-    told.measure()
-    told.measure()
+    reported.measure()
+    reported.measure()
+    reported.measure()
     assert runs.flags("warm") == [Flag.PASSED, Flag.SUSPECT, Flag.SUSPECT]
     assert [v for run in runs.of("warm") for v in run.value] == [22.5] * 3
 
 
-def test_a_retained_message_counts_only_with_a_time_of_its_own(told, runs):
-    told.hear(b'{"x": 1.5}', retain=True)
-    told.hear(b'{"x": 2.5}', retain=False)
-    told.hear(b'{"x": 3.5, "t": %d}' % (told.now_ns // 10**6), retain=True)
+def test_a_retained_message_counts_only_with_a_time_of_its_own(reported, runs):
+    reported.hear(b'{"x": 1.5}', retain=True)
+    reported.hear(b'{"x": 2.5}', retain=False)
+    reported.hear(b'{"x": 3.5, "t": %d}' % (reported.now_ns // 10**6), retain=True)
     assert [v for run in runs.of("node") for v in run.value] == [2.5, 3.5]
 
 
-@pytest.mark.parametrize("said", ["", ', "t": null', ', "t": "soon"', ', "t": []', ', "t": true'])
+@pytest.mark.parametrize("stated", ["", ', "t": null', ', "t": "soon"', ', "t": []', ', "t": true'])
 def test_a_time_that_is_missing_or_unreadable_gives_the_time_of_receipt_and_doubt(
-    told, runs, said: str
+    reported, runs, stated: str
 ):
-    received_ns = told.now_ns
-    told.hear(b'{"x": 1.5' + said.encode() + b"}", retain=False)
+    received_ns = reported.now_ns
+    reported.hear(b'{"x": 1.5' + stated.encode() + b"}", retain=False)
     assert runs.flags("node") == [Flag.SUSPECT]
     assert [t for run in runs.of("node") for t in run.time_ns.tolist()] == [received_ns]
 
 
-def test_a_time_as_text_is_the_senders_time(told, runs):
-    sent_ns = told.now_ns - MINUTE_NS
-    told.hear(b'{"x": 1.5, "t": "%d"}' % (sent_ns // 10**6), retain=False)
+def test_a_time_as_text_is_the_senders_time(reported, runs):
+    sent_ns = reported.now_ns - MINUTE_NS
+    reported.hear(b'{"x": 1.5, "t": "%d"}' % (sent_ns // 10**6), retain=False)
     assert [t for run in runs.of("node") for t in run.time_ns.tolist()] == [sent_ns]
     assert runs.flags("node") == [Flag.PASSED]
 
 
-def test_a_retained_message_with_an_unreadable_time_has_no_value(told, runs):
-    told.hear(b'{"x": 1.5, "t": "soon"}', retain=True)
+def test_a_retained_message_with_an_unreadable_time_has_no_value(reported, runs):
+    reported.hear(b'{"x": 1.5, "t": "soon"}', retain=True)
     assert runs.of("node") == []

@@ -7,14 +7,14 @@ import orjson
 import pytest
 from tests.daemon.derive.test_same_time import HEADER, NAME, TEXT, FileLife, life_of, started
 
+from edaphon.derive.decode import Sources
 from edaphon.derive.deriver import Deriver
 from edaphon.derive.files import LATEST_FILES, LATEST_REFUSED, FileAccount, SourceFiles
+from edaphon.derive.pipeline import Line, LostLine
 from edaphon.derive.plan import Plan
-from edaphon.derive.sources import Sources
 from edaphon.derive.state import State
-from edaphon.derive.step import Line, LostLine
 from edaphon.journal import Entry, Kind
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 from edaphon_drivers.faults import Refused
 from edaphon_drivers.line_account import FIRST, Context, LineCounts, RefusedLine, Slice
 from edaphon_drivers.payloads import Follows, Piece, pack_piece
@@ -72,7 +72,7 @@ def test_a_piece_that_its_sheet_cannot_read_is_refused_line_by_line():
     sources = Sources(files={"file/log": refuses}, kinds={"file/log": "own"})
     line = Line(state, Plan(), sources, lambda _: (), on_lost_line=lost.append)
     payload = pack_piece(piece(GOOD % 1 + GOOD % 2))
-    line.step([(Sequence(1, 1), Entry(Kind.RECORD, 9, 0, "boot", "file/log", payload))])
+    line.step([(EntryId(1, 1), Entry(Kind.RECORD, 9, 0, "boot", "file/log", payload))])
     account = state.files["file/log"].files[NAME]
     assert account.counts == LineCounts(refused=3)
     assert account.closes

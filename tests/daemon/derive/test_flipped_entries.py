@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 import pytest
-from tests.daemon.derive.lives import SINK, T0, Life, Told, rows_of
+from tests.daemon.derive.lives import SINK, T0, EnteredFacts, Life, rows_of
 from tests.daemon.journal.entries import SetClock, commit, journal_file
 
-from edaphon.derive.doubt import doubt_words
+from edaphon.derive.lost_facts import doubt_words
 from edaphon.facts import fact_of, to_payload
 from edaphon.journal import DamagedRow, Entry, Journal, Kind
 from edaphon.journal.losses import acknowledgement, open_losses
@@ -71,18 +71,18 @@ FACTS: tuple[dict[str, Any], ...] = (
 
 def stream() -> list[Entry]:
     """A small plot's life, a fact of each kind, each entry another from all others."""
-    told = Told()
-    told.configure(0)
-    told.know_clock()
+    reported = EnteredFacts()
+    reported.configure(0)
+    reported.know_clock()
     for table in FACTS:
         kind = {"calibration": Kind.CALIBRATION, "mark": Kind.MARK}.get(table["kind"], Kind.FACT)
-        told.add(kind, "", to_payload(fact_of(table), "", "", f"{table['id']}.toml", "me"))
-    told.add(Kind.IDENTITY, "local/a", b'{"nothing": "of it"}')
-    told.add(Kind.GAP, "local/a", b'{"state": "closed", "cause": "no answer", "n": 2}')
-    told.add(Kind.NOTE, "", b'{"text": "a visit"}')
+        reported.add(kind, "", to_payload(fact_of(table), "", "", f"{table['id']}.toml", "me"))
+    reported.add(Kind.IDENTITY, "local/a", b'{"nothing": "of it"}')
+    reported.add(Kind.GAP, "local/a", b'{"state": "closed", "cause": "no answer", "n": 2}')
+    reported.add(Kind.NOTE, "", b'{"text": "a visit"}')
     for k in range(60):
-        told.hear("a", k / 4, 1, True)
-    return told.entries
+        reported.hear("a", k / 4, 1, True)
+    return reported.entries
 
 
 def place_of(entries: list[Entry], what: str) -> int:
@@ -194,10 +194,10 @@ def test_where_both_copies_are_gone_what_stands_stays_until_a_person_acts(
         (folder / "series.sqlite").unlink()
     for _ in range(2):  # the doubt lives on over starts
         with lived(folder) as (journal, life):
-            told = doubt_words(life.deriver.doubt)
-            assert len(told) == 1
-            assert f"1.{place + 1}" in told[0]
-            assert "salvage --acknowledge" in told[0]
+            reported = doubt_words(life.deriver.doubt)
+            assert len(reported) == 1
+            assert f"1.{place + 1}" in reported[0]
+            assert "salvage --acknowledge" in reported[0]
             assert values(life) == (before if series == "kept" else {"c-x": {}, "c-z": {}})
             assert not life.sink.points
     with lived(folder) as (journal, life):
@@ -224,11 +224,11 @@ def test_a_lost_calibration_that_is_entered_again_lets_the_channel_go_on(
     path = journal_file(folder / "journal")
     flipped(path, where(path, entries[place], "crc"))
     flipped(*copy_line(folder, place + 1))
-    told = Told(minute=200)
-    told.hear("a", 3.5, 1, True)
+    reported = EnteredFacts(minute=200)
+    reported.hear("a", 3.5, 1, True)
     with lived(folder) as (journal, life):
         before = values(life)
-        commit(journal, told.entries)
+        commit(journal, reported.entries)
         life.settle()
         assert len(values(life)["c-x"]) == 60  # nothing new: its calibration is in doubt
         assert len(values(life)["c-z"]) == 61
@@ -276,10 +276,10 @@ def test_what_came_while_a_channel_waited_is_derived_after_an_acknowledgement_be
     path = journal_file(folder / "journal")
     flipped(path, where(path, entries[place], "crc"))
     flipped(*copy_line(folder, place + 1))
-    told = Told(minute=200)
-    told.hear("a", 3.5, 1, True)
+    reported = EnteredFacts(minute=200)
+    reported.hear("a", 3.5, 1, True)
     with lived(folder) as (journal, life):
-        commit(journal, told.entries)
+        commit(journal, reported.entries)
         life.settle()
         places = life.deriver.doubt.places
     with Journal.open(folder / "journal", SetClock(T0), on_trouble=lambda _: None) as journal:

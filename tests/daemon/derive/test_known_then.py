@@ -9,7 +9,8 @@ from tests.daemon.derive.lives import Life, MemoryJournal, folders, rows_of, tol
 from tests.daemon.derive.test_line import EXAMPLES, channel, streams
 from tests.daemon.derive.test_recalibrate import calibration, days_of_readings
 
-from edaphon.derive import another, known_then, values_then
+from edaphon.derive import known_as_of, values_then
+from edaphon.derive import projection as another
 from edaphon.journal import Entry
 
 FAR_NS = 2**61
@@ -17,7 +18,7 @@ FAR_NS = 2**61
 
 def then(life: Life, journal: Any, n: int, folder: Any) -> dict[tuple[str, int], dict[str, object]]:
     """Every channel as known once n entries had been written."""
-    known = known_then(journal, life.series, journal.entries[n - 1].received_ns)
+    known = known_as_of(journal, life.series, journal.entries[n - 1].received_ns)
     assert known is not None
     found = {}
     for id in known.knowledge.channels:
@@ -81,7 +82,7 @@ def test_what_was_known_before_a_correction_is_answered_without_the_journal(
         life.settle()
         life.flush()
         assert life.rows().keys() > old.keys()
-        monkeypatch.setattr(another, "Rework", None)
+        monkeypatch.setattr(another, "Replay", None)
         assert then(life, journal, before, folder) == old
         life.close()
 

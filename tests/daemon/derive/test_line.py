@@ -7,13 +7,20 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.daemon.derive.lives import CONFIGURATIONS, Life, MemoryJournal, Told, folders, told
+from tests.daemon.derive.lives import (
+    CONFIGURATIONS,
+    EnteredFacts,
+    Life,
+    MemoryJournal,
+    folders,
+    reported,
+)
 
-from edaphon.derive import deriving_again as deriver_module
+from edaphon.derive import rederive as deriver_module
 from edaphon.journal import Entry
 
 EXAMPLES = int(os.environ.get("EDAPHON_EXAMPLES", "60"))
-Step = Callable[[Told], None]
+Step = Callable[[EnteredFacts], None]
 
 CHECKS: list[dict[str, dict[str, float]]] = [
     {"range": {"fail_lowest": -30, "fail_highest": 50}, "spike": {"difference": 5}},
@@ -57,10 +64,10 @@ FIRST = [
 ]
 
 
-def first(told: Told) -> None:
-    told.configure(0)
+def first(reported: EnteredFacts) -> None:
+    reported.configure(0)
     for table in FIRST:
-        told.learn(table)
+        reported.learn(table)
 
 
 @st.composite
@@ -122,22 +129,22 @@ def messages(draw: st.DrawFn) -> Step:
     own_time = draw(st.sampled_from([True, True, True, False]))
     if number == float("inf"):
         number = None
-    return lambda told: told.hear(node, number, later, own_time)
+    return lambda reported: reported.hear(node, number, later, own_time)
 
 
 def learning(table: dict[str, Any]) -> Step:
-    return lambda told: told.learn(table)
+    return lambda reported: reported.learn(table)
 
 
 @st.composite
 def clocks(draw: st.DrawFn) -> Step:
     boot, wrong = draw(st.integers(0, 2)), draw(st.sampled_from([0, -500, 90]))
     known = draw(st.booleans())
-    return lambda told: told.know_clock() if known else told.start(boot, wrong)
+    return lambda reported: reported.know_clock() if known else reported.start(boot, wrong)
 
 
 def configuring(number: int) -> Step:
-    return lambda told: told.configure(number)
+    return lambda reported: reported.configure(number)
 
 
 CONFIGURING = st.integers(0, len(CONFIGURATIONS) - 1).map(configuring)
@@ -148,18 +155,18 @@ HEARD = st.lists(messages(), min_size=1, max_size=8)
 @st.composite
 def streams(draw: st.DrawFn) -> list[Entry]:
     """The entries of a small plot's life."""
-    told = Told()
-    first(told)
-    told.know_clock()
+    reported = EnteredFacts()
+    first(reported)
+    reported.know_clock()
     rare = st.one_of(LEARNING, LEARNING, LEARNING, LEARNING, clocks(), CONFIGURING)
-    for heard, step in draw(st.lists(st.tuples(HEARD, rare), min_size=1, max_size=8)):
-        for message in heard:
-            message(told)
-        step(told)
+    for received, step in draw(st.lists(st.tuples(HEARD, rare), min_size=1, max_size=8)):
+        for message in received:
+            message(reported)
+        step(reported)
     for message in draw(HEARD):
-        message(told)
-    told.know_clock()
-    return told.entries
+        message(reported)
+    reported.know_clock()
+    return reported.entries
 
 
 @pytest.mark.timeout(300)
@@ -175,13 +182,13 @@ def test_a_stream_split_anyhow_gives_the_series_of_one_batch(
         turns = 0
         while life.turn(limits[turns % len(limits)]):
             turns += 1
-        assert life.told() == told(folder / "whole", entries)
+        assert life.reported() == reported(folder / "whole", entries)
         life.close()
 
 
 def test_stretches_around_a_calibration_are_judged_apart_however_the_stream_is_split() -> None:
     """The first and the last are derived alike; late data go back and forth between them."""
-    stream = Told()
+    stream = EnteredFacts()
     stream.configure(0)
     for table in [FIRST[0], channel("c1", 5, 1, again=False), FIRST[3]]:
         stream.learn(table)
@@ -197,7 +204,7 @@ def test_stretches_around_a_calibration_are_judged_apart_however_the_stream_is_s
         life = Life(folder, journal)
         while life.turn(1):
             pass
-        assert life.told() == told(folder / "whole", stream.entries)
+        assert life.reported() == reported(folder / "whole", stream.entries)
         life.close()
 
 
@@ -233,14 +240,14 @@ def test_facts_learned_on_the_way_give_what_they_give_from_the_start(
         journal.shown = len(entries)
         life.settle()
         life.deliver()
-        assert life.told() == told(folder / "whole", entries)
+        assert life.reported() == reported(folder / "whole", entries)
         assert life.sink.points == life.rows()
         life.close()
 
 
 def test_channels_are_taken_over_one_at_a_time_and_a_kill_between_them_loses_none() -> None:
     """All at once, ten years of twelve channels let nothing else happen for 20 s."""
-    stream = Told()
+    stream = EnteredFacts()
     first(stream)
     stream.know_clock()
     for k in range(20):
@@ -258,5 +265,5 @@ def test_channels_are_taken_over_one_at_a_time_and_a_kill_between_them_loses_non
                 life.restart(flushed=False)
         assert left[0] > 1
         assert set(left) == set(range(left[0] + 1))
-        assert life.told() == told(folder / "whole", stream.entries)
+        assert life.reported() == reported(folder / "whole", stream.entries)
         life.close()

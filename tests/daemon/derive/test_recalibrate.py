@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.daemon.derive.lives import Life, MemoryJournal, Told, folders, told
+from tests.daemon.derive.lives import EnteredFacts, Life, MemoryJournal, folders, reported
 from tests.daemon.derive.test_line import EXAMPLES, FIRST, channel, fact, instant, spans
 
-from edaphon.derive import deriving_again as deriver_module
+from edaphon.derive import rederive as deriver_module
 
 PRIMARY = [FIRST[0], FIRST[1], FIRST[2], FIRST[3], FIRST[4]]
 
@@ -18,14 +18,14 @@ def calibration(name: str, of: str, number: int, **span: Any) -> dict[str, Any]:
     return fact("calibration", name, parameters={"c0": number / 8, "c1": 1.25}, **keys)
 
 
-def readings(stream: Told, numbers: list[float | None], first: int = 0) -> None:
+def readings(stream: EnteredFacts, numbers: list[float | None], first: int = 0) -> None:
     """One a minute for each of two nodes, in the order of their times."""
     for at, number in enumerate(numbers, first):
         stream.hear("ab"[at % 2], number, 1, True)
 
 
-def started() -> Told:
-    stream = Told()
+def started() -> EnteredFacts:
+    stream = EnteredFacts()
     stream.configure(0)
     for table in PRIMARY:
         stream.learn(table)
@@ -40,7 +40,7 @@ def without_journal(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise AssertionError("the journal is read")
 
-    monkeypatch.setattr(deriver_module, "Rework", refuse)
+    monkeypatch.setattr(deriver_module, "Replay", refuse)
 
 
 @pytest.fixture(autouse=True)
@@ -98,12 +98,12 @@ def test_readings_of_the_series_give_what_the_journal_gives(
         journal.shown = len(stream.entries)
         life.settle(1)
         life.deliver()
-        assert life.told() == told(folder / "whole", stream.entries)
+        assert life.reported() == reported(folder / "whole", stream.entries)
         assert life.sink.points == life.rows()
         life.close()
 
 
-def days_of_readings(days: int) -> Told:
+def days_of_readings(days: int) -> EnteredFacts:
     """A reading each hour."""
     stream = started()
     for at in range(24 * days):
@@ -130,7 +130,7 @@ def test_a_kill_between_two_slices_costs_the_slice_alone() -> None:
         life.restart(flushed=False)
         life.settle(1)
         assert life.deriver.differing == 24 * 20 - done
-        assert life.told() == told(folder / "whole", stream.entries)
+        assert life.reported() == reported(folder / "whole", stream.entries)
         life.close()
 
 
@@ -153,7 +153,7 @@ def test_live_readings_go_on_while_the_past_is_derived_again() -> None:
             assert latest is not None
             assert life.deriver.position.n == journal.shown
         life.settle(1)
-        assert life.told() == told(folder / "whole", stream.entries)
+        assert life.reported() == reported(folder / "whole", stream.entries)
         life.close()
 
 
@@ -166,10 +166,10 @@ def test_a_channel_derived_again_twice_is_byte_identical() -> None:
         journal.shown = len(stream.entries)
         life = Life(folder, journal)
         life.settle()
-        first, change = life.told(), life.series.change
+        first, change = life.reported(), life.series.change
         life.deriver.recalibrate({"c1": [deriver_module.ALWAYS]})
         life.settle(1)
-        assert (life.told(), life.deriver.differing) == (first, life.deriver.differing)
+        assert (life.reported(), life.deriver.differing) == (first, life.deriver.differing)
         assert life.series.change == change, "nothing differed, so no sink hears of it"
         life.close()
 
@@ -181,12 +181,12 @@ def test_ranges_beyond_64_bits_that_an_earlier_version_wrote_are_not_begun_again
         journal.shown = len(stream.entries)
         life = Life(folder, journal)
         life.settle()
-        before = life.told()
+        before = life.reported()
         life.deriver._pending = {"c1": [(2**64 - 1, 2**62)], "c2": [(0, 2**63)]}
         life.restart(flushed=True)
         assert life.deriver.pending == []
         life.settle()
-        assert life.told() == before
+        assert life.reported() == before
         life.close()
 
 
@@ -204,7 +204,7 @@ def test_readings_that_came_late_are_taken_from_the_journal(later: int) -> None:
             journal.shown = shown
             life.turn(1)
         life.settle(1)
-        assert life.told() == told(folder / "whole", stream.entries)
+        assert life.reported() == reported(folder / "whole", stream.entries)
         life.close()
 
 
@@ -222,7 +222,7 @@ def test_what_comes_next_is_judged_beside_what_was_derived_again() -> None:
         life.settle(1)
         journal.shown = len(stream.entries)
         life.settle(1)
-        assert life.told() == told(folder / "whole", stream.entries)
+        assert life.reported() == reported(folder / "whole", stream.entries)
         (*_, spike, _, _) = [flag for run in life.series.read("c1", 0, 2**62) for flag in run.flag]
         assert spike == 3, "a spike stands out from the reading before it too"
         life.close()
@@ -243,7 +243,7 @@ def test_a_reading_that_comes_behind_the_place_of_the_work_is_not_passed_over() 
         assert 12 < life.deriver.differing < 72, "the work has passed that time, and goes on"
         journal.shown = len(stream.entries)
         life.settle(1)
-        assert life.told() == told(folder / "whole", stream.entries)
+        assert life.reported() == reported(folder / "whole", stream.entries)
         life.close()
 
 
@@ -268,5 +268,5 @@ def test_a_live_reading_that_judges_the_one_before_it_leaves_the_work_going() ->
                 life.turn(1)
             journal.shown = len(stream.entries)
             life.settle(1)
-            assert life.told() == told(folder / "whole", stream.entries)
+            assert life.reported() == reported(folder / "whole", stream.entries)
             life.close()

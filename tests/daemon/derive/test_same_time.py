@@ -11,17 +11,17 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.daemon.derive.lives import T0, Life, MemoryJournal, Told, folders
+from tests.daemon.derive.lives import T0, EnteredFacts, Life, MemoryJournal, folders
 from tests.daemon.derive.test_line import fact
 
 from edaphon.config import read_config
-from edaphon.derive.known_then import known_then, values_then
+from edaphon.derive.as_of import known_as_of, values_then
 from edaphon.facts import fact_of, to_payload
 from edaphon.journal import Kind
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 from edaphon.series import Contested
-from edaphon.series.contest import contested
-from edaphon.written import read_document
+from edaphon.series.conflicts import contested
+from edaphon.toml_input import read_document
 from edaphon_drivers.payloads import Follows, Piece, pack_piece
 
 EXAMPLES = int(os.environ.get("EDAPHON_EXAMPLES", "40"))
@@ -66,7 +66,7 @@ def line_of(row: Row) -> bytes:
 
 
 @dataclass
-class FileLife(Told):
+class FileLife(EnteredFacts):
     """A plot with one followed file; what a person would call its rows is written down beside."""
 
     copy: int = 0
@@ -80,8 +80,8 @@ class FileLife(Told):
     unended: tuple[int, bytes] | None = None
 
     def begin(self) -> None:
-        self.config, complaints = read_config(read_document("edaphon.toml", TEXT))
-        assert self.config is not None, complaints
+        self.config, config_errors = read_config(read_document("edaphon.toml", TEXT))
+        assert self.config is not None, config_errors
         table = {"file": "edaphon.toml", "sha256": "", "text": TEXT}
         self.add(Kind.CONFIGURATION, "", orjson.dumps(table))
         self.learn(fact("plot", "P"))
@@ -94,7 +94,7 @@ class FileLife(Told):
 
     def piece(self, rows: list[Row], new_copy: bool = False, unended: bool = False) -> None:
         """Rows appended to the file, or those of another file under its name."""
-        place = Sequence(1, len(self.entries) + 1).number
+        place = EntryId(1, len(self.entries) + 1).number
         begins = new_copy or not self.copy
         if begins:
             self.copy, self.line, self.offset, self.unended = self.copy + 1, 1, len(HEADER), None
@@ -147,7 +147,7 @@ class FileLife(Told):
         return stands, lost
 
 
-def life_of(folder: Path, plot: Told) -> Life:
+def life_of(folder: Path, plot: EnteredFacts) -> Life:
     journal = MemoryJournal(plot.entries)
     journal.shown = len(plot.entries)
     return Life(folder, journal)
@@ -257,7 +257,7 @@ def test_a_replacement_is_not_known_before_it_was_entered(tmp_path: Path) -> Non
     life.flush()
     assert standing(life)[0] == 2.0
     journal: Any = life._journal
-    known = known_then(journal, life.series, before)
+    known = known_as_of(journal, life.series, before)
     assert known is not None
     scratch = tmp_path / "then"
     runs = list(values_then(journal, life.series, known, "x", 0, 2**62, scratch))
@@ -294,8 +294,8 @@ def test_the_second_input_of_a_row_is_that_of_the_same_row(tmp_path: Path, secon
         '"x", quantity = "soil_temperature", unit = "degC"',
         '"x", quantity = "bulk_electrical_conductivity", unit = "uS/cm"',
     )
-    plot.config, complaints = read_config(read_document("edaphon.toml", text))  # type: ignore[assignment]
-    assert plot.config is not None, complaints
+    plot.config, config_errors = read_config(read_document("edaphon.toml", text))  # type: ignore[assignment]
+    assert plot.config is not None, config_errors
     plot.add(Kind.CONFIGURATION, "", orjson.dumps({"file": "e", "sha256": "", "text": text}))
     plot.know_clock()
     quantity = {"quantity": "bulk_electrical_conductivity_25c", "unit": "uS/cm"}
@@ -356,10 +356,10 @@ def test_splits_kills_and_rebuilds_give_the_rows_and_conflicts_of_one_batch(
         expect(life, plot)
         life.deliver()
         assert life.sink.points == life.rows()
-        found = life.told()
+        found = life.reported()
         files = {p: f.to_json() for p, f in life.deriver.state.files.items()}
         life.deriver.derive_all_again()
         life.settle()
-        assert life.told() == found
+        assert life.reported() == found
         assert {p: f.to_json() for p, f in life.deriver.state.files.items()} == files
         life.close()

@@ -7,13 +7,13 @@ import pytest
 
 from edaphon.config import read_config
 from edaphon.derive import Plan, Sources
-from edaphon.derive.sources import Decoded
+from edaphon.derive.decode import Decoded
+from edaphon.derive.pipeline import Line
 from edaphon.derive.state import State
-from edaphon.derive.step import Line
 from edaphon.facts import Knowledge, fact_of
 from edaphon.journal import Entry, Kind, Purpose
-from edaphon.nouns import Sequence
-from edaphon.written import read_document
+from edaphon.model import EntryId
+from edaphon.toml_input import read_document
 from edaphon_drivers.faults import Garbled, Refused
 from edaphon_drivers.payloads import pack_message
 from edaphon_drivers.simulators.lorawan import encode, tts_v3
@@ -53,8 +53,8 @@ time = {{ path = "at", format = "rfc3339" }}
 
 
 def sources() -> Sources:
-    config, complaints = read_config(read_document("edaphon.toml", CONFIGURATION))
-    assert config is not None, complaints
+    config, config_errors = read_config(read_document("edaphon.toml", CONFIGURATION))
+    assert config is not None, config_errors
     return Sources.of(config)
 
 
@@ -63,23 +63,23 @@ def record(source: str, topic: str, data: bytes) -> Entry:
     return Entry(Kind.RECORD, NOW, 0, "boot", source, payload)
 
 
-def heard(message: dict[str, Any], topic: str = "plot/node") -> Decoded:
+def received(message: dict[str, Any], topic: str = "plot/node") -> Decoded:
     return sources().decode(record("local", topic, orjson.dumps(message)))
 
 
 def test_a_node_may_say_its_time_in_words() -> None:
-    [reading] = heard({"at": "2026-09-21T14:13:20+02:00", "soil": {"t": 9.5, "unit": "degC"}})[1]
+    [reading] = received({"at": "2026-09-21T14:13:20+02:00", "soil": {"t": 9.5, "unit": "degC"}})[1]
     assert (reading.number, reading.time_ns) == (9.5, NOW - 7_200_000_000_000)
 
 
 @pytest.mark.parametrize("code", [-127, 85, -127.0])
 def test_a_failure_code_of_a_node_is_no_number(code: float) -> None:
-    [reading] = heard({"soil": {"t": code, "unit": "degC"}})[1]
+    [reading] = received({"soil": {"t": code, "unit": "degC"}})[1]
     assert reading.number is None
 
 
 def test_a_number_in_another_unit_than_configured_is_none() -> None:
-    [reading] = heard({"soil": {"t": 48.2, "unit": "degF"}})[1]
+    [reading] = received({"soil": {"t": 48.2, "unit": "degF"}})[1]
     assert reading.number is None
 
 
@@ -92,7 +92,7 @@ def test_a_message_that_was_cut_is_no_message_however_whole_its_start_looks() ->
 @pytest.mark.parametrize("topic", ["plot/\x1b[2J", "plot/a\nERROR b", "plot/\u202e", "plot/\x00"])
 def test_a_hostile_topic_is_told_in_one_line_of_plain_characters(topic: str) -> None:
     with pytest.raises(Refused) as refused:
-        heard({}, topic)
+        received({}, topic)
     with pytest.raises(Garbled) as garbled:
         sources().decode(record("ttn", topic, b"{"))
     for fault in (refused.value, garbled.value):
@@ -116,11 +116,11 @@ def test_of_an_output_that_one_record_says_twice_the_first_stands_and_both_are_c
     fed = {"channel": "c", "source": f"ttn/{EUI.lower()}", "output": "soil_temperature"}
     knowledge = Knowledge()
     for n, table in enumerate([channel, {"kind": "deployment", "id": "d", **fed}], 1):
-        knowledge = knowledge.learn(Sequence(1, n), fact_of(table))
+        knowledge = knowledge.learn(EntryId(1, n), fact_of(table))
     state = State(boots={"boot": (NOW, 0)})
     plan = Plan.of(knowledge, sources().outputs, "s")
     runs = Line(state, plan, sources(), lambda _: ()).step(
-        [(Sequence(1, 3), record("ttn", topic, data))]
+        [(EntryId(1, 3), record("ttn", topic, data))]
     )
     assert [run.raw.tolist() for run in runs if run.ordinal is None] == [[9.5]]
     assert [run.raw.tolist() for run in runs if run.ordinal is not None] == [[10.5]]
@@ -132,9 +132,9 @@ def test_what_was_said_at_the_bench_of_no_source_is_no_dead_letter() -> None:
     line = Line(State(), Plan.of(Knowledge(), {}, "s"), sources(), lambda _: (), letters.append)
     line.state.boots["boot"] = (0, 1)
     typed = Entry(Kind.RECORD, NOW, 0, "boot", "sdi12/term", b"\x01", None, Purpose.TEST)
-    line.step([(Sequence(1, 2), typed)])
+    line.step([(EntryId(1, 2), typed)])
     assert (line.state.counts.decoded, line.state.counts.dead, letters) == (1, 0, [])
-    line.step([(Sequence(1, 3), typed._replace(purpose=Purpose.ROUTINE))])
+    line.step([(EntryId(1, 3), typed._replace(purpose=Purpose.ROUTINE))])
     assert (line.state.counts.decoded, line.state.counts.dead, len(letters)) == (1, 1, 1)
 
 
@@ -148,9 +148,9 @@ def test_entries_that_are_slow_to_decode_end_a_step_and_all_are_taken_by_the_nex
         now += 0.4  # at each entry
         return now
 
-    monkeypatch.setattr("edaphon.derive.step.monotonic", monotonic)
+    monkeypatch.setattr("edaphon.derive.pipeline.monotonic", monotonic)
     entries = [
-        (Sequence(1, n), record("local", "plot/node", b'{"soil": {"t": 1}}')) for n in range(3, 20)
+        (EntryId(1, n), record("local", "plot/node", b'{"soil": {"t": 1}}')) for n in range(3, 20)
     ]
     line = Line(State(boots={"boot": (NOW, 0)}), Plan(), sources(), lambda _: ())
     taken = []
@@ -160,7 +160,7 @@ def test_entries_that_are_slow_to_decode_end_a_step_and_all_are_taken_by_the_nex
         del entries[: line.taken]
     assert set(taken) <= {1, 2}
     assert (line.state.counts.decoded, line.state.counts.dead) == (17, 0)
-    whole = [(Sequence(1, n), record("local", "plot/node", b'{"t": 1}')) for n in range(20, 30)]
+    whole = [(EntryId(1, n), record("local", "plot/node", b'{"t": 1}')) for n in range(20, 30)]
     line.step(whole)
     assert line.taken == 10
 
@@ -173,7 +173,7 @@ def test_an_uplink_that_comes_again_with_other_bytes_is_a_conflict_and_no_duplic
     state = State(boots={"boot": (NOW, 0)})
     line = Line(state, Plan(), sources(), lambda _: ())
     entries = [uplink(9.5), uplink(9.5), uplink(10.5), uplink(11.5, f_cnt=8), uplink(12.5)]
-    line.step([(Sequence(1, n), entry) for n, entry in enumerate(entries, 3)])
+    line.step([(EntryId(1, n), entry) for n, entry in enumerate(entries, 3)])
     counts = state.counts
     assert (counts.records, counts.decoded, counts.duplicates, counts.conflicts) == (5, 2, 1, 2)
     found = state.uplink_conflicts[f"ttn/{EUI.lower()}"]
@@ -185,5 +185,5 @@ def test_an_uplink_that_comes_again_with_other_bytes_is_a_conflict_and_no_duplic
     assert again == state
     # A checkpoint of an earlier version has no digests: what comes again is a duplicate.
     again.uplinks = {p: [u._replace(digest="") for u in own] for p, own in again.uplinks.items()}
-    Line(again, Plan(), sources(), lambda _: ()).step([(Sequence(1, 9), uplink(9.0))])
+    Line(again, Plan(), sources(), lambda _: ()).step([(EntryId(1, 9), uplink(9.0))])
     assert (again.counts.duplicates, again.counts.conflicts) == (2, 2)

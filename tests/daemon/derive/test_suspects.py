@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.daemon.derive.lives import (
+    EnteredFacts,
     Life,
     MemoryJournal,
-    Told,
     folders,
-    told,
+    reported,
     told_rows,
 )
 from tests.daemon.derive.test_line import first, streams
 
 from edaphon.derive import Deriver, known_facts
-from edaphon.derive.sources import Sources
+from edaphon.derive.decode import Sources
 from edaphon.journal import Entry, Kind
 from edaphon.journal.guard import TRACE, Guard
 from edaphon.series import Series
@@ -131,20 +131,20 @@ def test_the_series_is_that_of_the_stream_without_its_poison(
         for n, limit in enumerate(limits, 1):
             journal.shown = len(entries) * n // len(limits)
             life.settle(limit)
-        assert life.told() == told(folder / "whole", without(entries, bad))
+        assert life.reported() == reported(folder / "whole", without(entries, bad))
         aside = {number & 0xFFFFFFFF for number in life.guard.aside}
         assert aside <= {n for n, e in enumerate(entries, 1) if any(e is one for one in bad)}
         assert life.ends <= 4 * len(bad)
         life.restart(flushed=True)
         life.settle()
-        assert life.told() == told(folder / "whole2", without(entries, bad))
+        assert life.reported() == reported(folder / "whole2", without(entries, bad))
         POISONS.clear()  # as an update of the software does
         life.key = "another"
         life.restart(flushed=True)
         life.settle()
         assert not life.guard.aside
         assert not life.guard.suspects
-        counts = life.told()["counts"]
+        counts = life.reported()["counts"]
         assert life.deriver.state.aside == []
         assert counts.pop("records") == sum(counts.values())
         life.close()
@@ -152,7 +152,7 @@ def test_the_series_is_that_of_the_stream_without_its_poison(
 
 @pytest.mark.parametrize("known_first", [True, False], ids=["as they come", "held"])
 def test_what_is_tried_again_gives_the_values_that_it_had_given(known_first: bool) -> None:
-    stream = Told()
+    stream = EnteredFacts()
     first(stream)
     for number in range(60):
         if number == (0 if known_first else 40):
@@ -171,7 +171,7 @@ def test_what_is_tried_again_gives_the_values_that_it_had_given(known_first: boo
         life.restart(flushed=True)
         life.settle()
         assert raw(life.rows()) == raw(told_rows(folder / "whole", stream.entries))
-        assert life.told()["counts"] == told(folder / "whole2", stream.entries)["counts"]
+        assert life.reported()["counts"] == reported(folder / "whole2", stream.entries)["counts"]
         life.close()
 
 
@@ -180,13 +180,13 @@ def test_a_fact_that_ends_the_start_is_passed_over(
     monkeypatch: pytest.MonkeyPatch, place: int
 ) -> None:
     """Whoever reads what was entered, at a start and for a question, goes on without it."""
-    stream = Told()
+    stream = EnteredFacts()
     first(stream)
     stream.know_clock()
     for number in range(20):
         stream.hear("a", float(number), 1, True)
     bad = stream.entries[place - 1]
-    meanings = importlib.import_module("edaphon.derive.meanings")  # not the function of that name
+    meanings = importlib.import_module("edaphon.derive.fact_log")  # not the function of that name
     read = meanings.from_payload
 
     def harmed(payload: bytes) -> Any:

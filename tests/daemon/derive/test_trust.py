@@ -25,7 +25,7 @@ from tests.daemon.derive.trust import (
     value,
 )
 
-from edaphon.written.values import instant_text
+from edaphon.toml_input.values import instant_text
 from edaphon_drivers.sheets import Output
 
 # Where no validity covers.
@@ -180,8 +180,8 @@ EC_ROWS = [
 
 
 def warm(id: str, alpha: float, begin: float, end: float, **keys: Any) -> Row:
-    told = {"curve": "conductivity_at_25", "parameters": {"alpha": alpha}, **keys}
-    return calibration(id, begin, end, **told)
+    reported = {"curve": "conductivity_at_25", "parameters": {"alpha": alpha}, **keys}
+    return calibration(id, begin, end, **reported)
 
 
 def test_both_of_a_pair_take_the_same_second_input():

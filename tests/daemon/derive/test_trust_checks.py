@@ -30,7 +30,7 @@ from tests.daemon.derive.trust import (
 )
 
 from edaphon.derive.plan import changed_ranges
-from edaphon.written.values import instant_text
+from edaphon.toml_input.values import instant_text
 from edaphon_drivers.sheets import Output
 
 # Checks in the field.
@@ -235,8 +235,8 @@ def test_the_derivation_stays_where_nothing_that_decides_changed():
         {**PIN, "id": "p"},
     ]
     assert not changed(rows, [*rows, *others])
-    told = {**rows[-1], "operator": "M. Moser", "method": "stirred", "certificate": "k.pdf"}
-    assert not changed(rows, [*PAIR, told])
+    reported = {**rows[-1], "operator": "M. Moser", "method": "stirred", "certificate": "k.pdf"}
+    assert not changed(rows, [*PAIR, reported])
 
 
 def test_where_there_is_no_value_a_check_decides_about_none():
@@ -247,11 +247,11 @@ def test_where_there_is_no_value_a_check_decides_about_none():
 
 def test_a_derivation_names_what_it_was_made_of():
     plan = plan_of(*PAIR, check("k", "as left", 10, WIDENS), output=ACCURATE)
-    told = orjson.loads(plan.texts[segment_at(plan, 60).derivation])
-    assert [c["id"] for c in told["calibrations"]] == ["after"]
-    assert [c["id"] for c in told["pairs"]] == ["before"]
-    assert told["calendar"] == [[at(10), at(110)]]
-    assert told["field checks"] == [["k", pytest.approx(0.41), 0.1]]
+    reported = orjson.loads(plan.texts[segment_at(plan, 60).derivation])
+    assert [c["id"] for c in reported["calibrations"]] == ["after"]
+    assert [c["id"] for c in reported["pairs"]] == ["before"]
+    assert reported["calendar"] == [[at(10), at(110)]]
+    assert reported["field checks"] == [["k", pytest.approx(0.41), 0.1]]
 
 
 def test_a_plan_of_some_ranges_has_the_same_segments():

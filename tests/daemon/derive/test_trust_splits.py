@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.daemon.derive.lives import Life, MemoryJournal, Told, folders, told
+from tests.daemon.derive.lives import EnteredFacts, Life, MemoryJournal, folders, reported
 from tests.daemon.derive.test_line import FIRST, fact, instant
 from tests.daemon.derive.trust import (
     PAIR,
@@ -65,7 +65,7 @@ def trusts(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def streams(draw: st.DrawFn) -> list[Entry]:
-    plot = Told()
+    plot = EnteredFacts()
     plot.configure(0)
     for table in (FIRST[0], FIRST[1], FIRST[3], line("before", 0.5, to=instant(30))):
         plot.learn(table)
@@ -92,7 +92,7 @@ def test_a_stream_taught_and_split_anyhow_gives_the_series_of_one_batch(
             journal.shown = min(len(entries), journal.shown + limits[turns % len(limits)])
             turns += 1
             life.turn(limits[turns % len(limits)])
-        assert life.told() == told(folder / "whole", entries)
+        assert life.reported() == reported(folder / "whole", entries)
         life.close()
 
 

@@ -5,14 +5,14 @@ from typing import Any
 
 import orjson
 import pytest
-from tests.daemon.derive.lives import T0, Life, MemoryJournal, Told
+from tests.daemon.derive.lives import T0, EnteredFacts, Life, MemoryJournal
 from tests.daemon.derive.test_line import fact
 
 from edaphon.config import read_config
-from edaphon.derive import sources
+from edaphon.derive import decode as sources
 from edaphon.journal import Kind
 from edaphon.series import Contested
-from edaphon.written import read_document
+from edaphon.toml_input import read_document
 from edaphon_drivers.payloads import Turn, pack_exchange, pack_message
 from edaphon_drivers.sdi12 import engine as sdi12
 from edaphon_drivers.simulators.lorawan import tts_v3
@@ -62,9 +62,9 @@ model = "milesight.em300-th"
 
 
 def life_of(folder: Path, text: str, fed: dict[str, str], quantity: str, *records: Any) -> Life:
-    plot = Told()
-    config, complaints = read_config(read_document("edaphon.toml", text))
-    assert config is not None, complaints
+    plot = EnteredFacts()
+    config, config_errors = read_config(read_document("edaphon.toml", text))
+    assert config is not None, config_errors
     plot.config = config
     table = {"file": "edaphon.toml", "sha256": "", "text": text}
     plot.add(Kind.CONFIGURATION, "", orjson.dumps(table))

@@ -9,13 +9,13 @@ import pytest
 
 from edaphon.config import read_config
 from edaphon.derive import Plan, Sources
-from edaphon.derive.sources import Decoded
+from edaphon.derive.decode import Decoded
+from edaphon.derive.pipeline import Line
 from edaphon.derive.state import NOTES_REMEMBERED, State
-from edaphon.derive.step import Line
 from edaphon.facts import Knowledge
 from edaphon.journal import Entry, Kind
-from edaphon.nouns import Sequence
-from edaphon.written import read_document
+from edaphon.model import EntryId
+from edaphon.toml_input import read_document
 from edaphon_drivers.payloads import pack_message
 from edaphon_drivers.readings import UNREADABLE_NS
 from edaphon_drivers.simulators import lorawan as simulated
@@ -68,8 +68,8 @@ EVERYWHERE = [(kind, eui) for kind in ENVELOPES for eui in (SHEET, SCRIPT)]
 
 def sources(kind: str) -> Sources:
     text = CONFIGURATION.replace("KIND", kind)
-    config, complaints = read_config(read_document("edaphon.toml", text))
-    assert config is not None, complaints
+    config, config_errors = read_config(read_document("edaphon.toml", text))
+    assert config is not None, config_errors
     return Sources.of(config, {"/x.js": CODEC})
 
 
@@ -95,7 +95,7 @@ def stepped(*entries: Entry) -> State:
     state = State(boots={"boot": (NOW, 0)})
     own = SOURCES[entries[0].source]
     line = Line(state, Plan.of(Knowledge(), own.outputs, "s"), own, lambda _: ())
-    line.step([(Sequence(1, n), one) for n, one in enumerate(entries, 2)])
+    line.step([(EntryId(1, n), one) for n, one in enumerate(entries, 2)])
     return state
 
 

@@ -8,8 +8,8 @@ from edaphon.derive import Plan
 from edaphon.derive.plan import changed_ranges
 from edaphon.derive.segments import Segment
 from edaphon.facts import Knowledge
-from edaphon.nouns import Sequence
-from edaphon.written.values import instant_ns, instant_text
+from edaphon.model import EntryId
+from edaphon.toml_input.values import instant_ns, instant_text
 from edaphon_drivers.sheets import Factory, Output
 
 __all__ = [
@@ -77,8 +77,8 @@ def fact(
 ) -> Row:
     """A table as it stands in the journal; `begin` and `end` are days of 2026."""
     times = {"from": begin, "to": end}
-    told = {key: instant_text(at(day)) for key, day in times.items() if day is not None}
-    return {"kind": kind, "id": id, **told, **keys}
+    reported = {key: instant_text(at(day)) for key, day in times.items() if day is not None}
+    return {"kind": kind, "id": id, **reported, **keys}
 
 
 def calibration(
@@ -106,7 +106,7 @@ START = [CHANNEL, DEPLOYED]
 
 
 def known(*rows: Row) -> Knowledge:
-    return Knowledge.of((Sequence(1, n), row) for n, row in enumerate(rows, 1))
+    return Knowledge.of((EntryId(1, n), row) for n, row in enumerate(rows, 1))
 
 
 def plan_of(*rows: Row, output: Output = T) -> Plan:
@@ -120,8 +120,8 @@ def segment_at(plan: Plan, day: float, channel: str = "c") -> Segment:
     return own[0]
 
 
-def apply(segment: Segment, day: float, raw: float, beside: list[float]) -> Value:
-    rows = np.array(beside, np.float64).reshape(-1, 1)
+def apply(segment: Segment, day: float, raw: float, second_input: list[float]) -> Value:
+    rows = np.array(second_input, np.float64).reshape(-1, 1)
     found = segment.chain.apply(np.array([raw]), np.array([at(day)]), rows)
     number, u_random, u_systematic = (float(column[0]) for column in found[:3])
     derivation = segment.derivation_at(at(day))
@@ -132,12 +132,12 @@ def value(
     rows: list[Row],
     day: float,
     raw: float = 20.0,
-    beside: tuple[float, ...] = (),
+    second_input: tuple[float, ...] = (),
     channel: str = "c",
     output: Output = T,
 ) -> Value:
     segment = segment_at(plan_of(*rows, output=output), day, channel)
-    return apply(segment, day, raw, [x for number in beside for x in (number, 0.0, 0.0)])
+    return apply(segment, day, raw, [x for number in second_input for x in (number, 0.0, 0.0)])
 
 
 def nothing(found: Value) -> bool:
@@ -161,5 +161,5 @@ TRUE = {"zero_gas": 0.5, "span_gas": 998.0}
 
 
 def by_calendar(begin: float, end: float, **keys: Any) -> Row:
-    told = {"curve": "zero_span_drift", "parameters": {**POINTS, **TRUE}, **keys}
-    return calibration("drift", begin, end, **told)
+    reported = {"curve": "zero_span_drift", "parameters": {**POINTS, **TRUE}, **keys}
+    return calibration("drift", begin, end, **reported)

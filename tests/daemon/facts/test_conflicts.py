@@ -1,7 +1,7 @@
 """What may supersede what, once something was taken back."""
 
 from edaphon.facts import FactRow, Knowledge, fact_of, knowledge_conflicts
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 
 
 def calibration(id, supersedes=None):
@@ -17,7 +17,7 @@ def revocation(of, id):
 def came(new, *known):
     knowledge = Knowledge()
     for n, fact in enumerate(known, 1):
-        knowledge = knowledge.learn(Sequence(1, n), fact)
+        knowledge = knowledge.learn(EntryId(1, n), fact)
     row = FactRow(new, "", "", "facts.toml", 1, {})
     return [c.came for c in knowledge_conflicts([row], knowledge)]
 

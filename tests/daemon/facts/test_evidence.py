@@ -14,8 +14,8 @@ from edaphon.facts import (
     knowledge_conflicts,
     read_facts,
 )
-from edaphon.nouns import Sequence
-from edaphon.written import read_document
+from edaphon.model import EntryId
+from edaphon.toml_input import read_document
 
 CONTENT = b"%PDF a certificate"
 HASH = hashlib.sha256(CONTENT).hexdigest()
@@ -31,8 +31,8 @@ def written(folder: Path, evidence: str) -> Path:
 
 
 def rows(file: Path) -> tuple[FactRow, ...]:
-    found, complaints = read_facts(read_document(str(file), file.read_text("utf-8")))
-    assert complaints == []
+    found, config_errors = read_facts(read_document(str(file), file.read_text("utf-8")))
+    assert config_errors == []
     return found
 
 
@@ -41,13 +41,13 @@ def test_a_file_with_its_hash_is_right_and_is_told_to_who_copies_it(tmp_path):
     assert evidence_complaints(rows(file), Knowledge()) == []
     (named,) = evidence_files(rows(file))
     assert (named.path, named.sha256) == (tmp_path / "scans" / "c.pdf", HASH)
-    assert examine([file]).complaints == ()
+    assert examine([file]).config_errors == ()
 
 
 @pytest.mark.parametrize("placeholder", ["?", ""])
 def test_a_hash_that_is_still_to_be_written_is_told_once(tmp_path, placeholder):
     file = written(tmp_path, f'{{ "scans/c.pdf" = "{placeholder}" }}')
-    (only,) = examine([file]).complaints
+    (only,) = examine([file]).config_errors
     assert (only.line, only.came) == (6, '"scans/c.pdf" has no hash yet')
     assert only.right == f'"scans/c.pdf" = "{HASH}"'
     assert len(knowledge_conflicts(rows(file), Knowledge())) == 1
@@ -55,7 +55,7 @@ def test_a_hash_that_is_still_to_be_written_is_told_once(tmp_path, placeholder):
 
 def test_of_another_content_the_actual_hash_is_what_is_right(tmp_path):
     file = written(tmp_path, '{ "scans/c.pdf" = "%s" }' % ("0" * 64))
-    (only,) = examine([file]).complaints
+    (only,) = examine([file]).config_errors
     assert HASH in only.right
 
 
@@ -65,14 +65,14 @@ def test_of_another_content_the_actual_hash_is_what_is_right(tmp_path):
 )
 def test_a_missing_file_is_told_with_the_folder_that_was_looked_in(tmp_path, name, came):
     file = written(tmp_path, f'{{ "{name}" = "{HASH}" }}')
-    (only,) = examine([file]).complaints
+    (only,) = examine([file]).config_errors
     assert only.came == came
     assert str(tmp_path) in only.right
 
 
 def test_what_was_applied_needs_its_files_no_more(tmp_path):
     found = rows(written(tmp_path, f'{{ "gone.pdf" = "{HASH}" }}'))
-    knowledge = Knowledge().learn(Sequence(1, 1), found[0].fact)
+    knowledge = Knowledge().learn(EntryId(1, 1), found[0].fact)
     assert evidence_complaints(found, knowledge) == []
     assert evidence_complaints(found, Knowledge())
 

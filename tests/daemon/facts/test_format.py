@@ -10,8 +10,8 @@ import pytest
 
 from edaphon.facts import FactRow, fact_of, from_payload, read_facts, table_of, to_payload
 from edaphon.facts.model import KINDS
-from edaphon.written import FACT_TABLES, read_document
-from edaphon.written.models import keys_of
+from edaphon.toml_input import FACT_TABLES, read_document
+from edaphon.toml_input.models import keys_of
 
 GOLDEN = Path(__file__).parent / "golden"
 TEXT = (GOLDEN / "facts.toml").read_text("utf-8")
@@ -25,8 +25,8 @@ PAIRS = {
 
 def rows(file: str = "facts.toml") -> tuple[FactRow, ...]:
     document = read_document(file, (GOLDEN / file).read_text("utf-8"))
-    found, complaints = read_facts(document)
-    assert complaints == []
+    found, config_errors = read_facts(document)
+    assert config_errors == []
     return found
 
 

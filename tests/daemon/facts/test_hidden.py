@@ -7,9 +7,9 @@ import pytest
 from edaphon.commands.check import examine
 from edaphon.facts import FactRow, Knowledge, fact_of, knowledge_conflicts
 from edaphon.facts.payload import from_payload, to_payload
-from edaphon.nouns import Sequence
-from edaphon.written import read_document
-from edaphon.written.hidden import configuration_complaints
+from edaphon.model import EntryId
+from edaphon.toml_input import read_document
+from edaphon.toml_input.hidden import configuration_complaints
 
 HIDDEN = ["\x00", "\x07", "\x1b", "\x7f", "\x9b", "\u202e", "\u2066", "\u200e", "\u061c", "\u200b",
           "\ufeff", "\u00ad", "\u2028", "\U000e0041"]  # fmt: skip
@@ -63,7 +63,7 @@ def test_what_a_journal_holds_is_read_and_no_file_of_it_is_refused_later() -> No
     fact = fact_of(MARK | {"cause": "a\u202e\x1b[2J"})
     again = from_payload(to_payload(fact, "", "", "old.toml", "k")).fact
     assert again == fact
-    knowledge = Knowledge().learn(Sequence(1, 1), again)
+    knowledge = Knowledge().learn(EntryId(1, 1), again)
     assert came(MARK | {"cause": "a\u202e\x1b[2J"}, knowledge) == []
 
 
@@ -97,4 +97,4 @@ def test_what_goes_over_a_wire_may_hold_any_character() -> None:
 def test_check_lists_them(tmp_path: Path) -> None:
     file = tmp_path / "edaphon.toml"
     file.write_text(CONFIG.replace("NAME", "a\\u202eb"), "utf-8")
-    assert any("U+202E" in str(c) and c.key == "site.name" for c in examine([file]).complaints)
+    assert any("U+202E" in str(c) and c.key == "site.name" for c in examine([file]).config_errors)

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from edaphon.facts import Deployment, Knowledge, fact_of
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 
 
 def knowledge(*tables: dict[str, Any]) -> Knowledge:
-    return Knowledge.of((Sequence(1, n), table) for n, table in enumerate(tables, start=1))
+    return Knowledge.of((EntryId(1, n), table) for n, table in enumerate(tables, start=1))
 
 
 def deployment(id: str, supersedes: str | None = None) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def test_who_stands_for_a_fact_is_the_one_that_put_it_right_last_and_was_not_tak
 
 def test_what_was_known_then_stays_answerable() -> None:
     known = knowledge(deployment("a"), deployment("b", "a"), revocation("b"))
-    assert [standing(known.as_known_at(Sequence(1, n))) for n in (0, 1, 2, 3)] == [
+    assert [standing(known.as_known_at(EntryId(1, n))) for n in (0, 1, 2, 3)] == [
         [],
         ["a"],
         ["b"],
@@ -108,12 +108,12 @@ def test_learning_leaves_the_former_knowledge_as_it_was() -> None:
     before = knowledge(deployment("a"))
     assert standing(before) == ["a"]
     fact = fact_of(deployment("b", "a"))
-    after = before.learn(Sequence(1, 2), fact)
+    after = before.learn(EntryId(1, 2), fact)
     assert (standing(before), standing(after)) == (["a"], ["b"])
 
 
 def test_entries_may_come_in_any_order() -> None:
-    rows = [(Sequence(2, 1), deployment("b", "a")), (Sequence(1, 9), deployment("a"))]
+    rows = [(EntryId(2, 1), deployment("b", "a")), (EntryId(1, 9), deployment("a"))]
     assert standing(Knowledge.of(rows)) == ["b"]
 
 

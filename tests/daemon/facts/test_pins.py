@@ -17,8 +17,8 @@ from edaphon.facts import (
     pins_needed,
     table_of,
 )
-from edaphon.nouns import Sequence
-from edaphon.written.values import Id
+from edaphon.model import EntryId
+from edaphon.toml_input.values import Id
 from edaphon_drivers.sheets import Factory, load_sheet
 
 MODEL, OUTPUT = "meter.teros12", "water_content_counts"
@@ -39,7 +39,7 @@ def rows(*tables: dict[str, Any]) -> list[FactRow]:
 
 
 def known(*tables: dict[str, Any]) -> Knowledge:
-    return Knowledge.of((Sequence(1, n), table) for n, table in enumerate(tables, 1))
+    return Knowledge.of((EntryId(1, n), table) for n, table in enumerate(tables, 1))
 
 
 def needed(new: list[FactRow], knowledge: Knowledge) -> list[str]:
@@ -82,7 +82,7 @@ def test_the_curve_in_force_is_that_of_the_last_correction():
     found = knowledge.factory(MODEL, OUTPUT, "mineral")
     assert found is not None
     assert (found.id, dict(found.parameters)) == ("newer", {"c0": -0.7})
-    assert knowledge.as_known_at(Sequence(1, 1)).factory(MODEL, OUTPUT, "mineral") == PIN
+    assert knowledge.as_known_at(EntryId(1, 1)).factory(MODEL, OUTPUT, "mineral") == PIN
     assert knowledge.factory(MODEL, OUTPUT, "potting_soil") is None
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from edaphon.facts import Deployment, Knowledge, Sensor
 from edaphon.facts.swaps import contradictions, deployed_sensors, explanations
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 
 NOW = 1_790_000_000_000_000_000
 
@@ -25,25 +25,25 @@ def known(**sensors: str) -> Knowledge:
         for path, sensor in sensors.items()
     ]
     return Knowledge.of(
-        (Sequence(1, n), {"kind": fact.table, **fact.model_dump(by_alias=True, exclude_none=True)})
+        (EntryId(1, n), {"kind": fact.table, **fact.model_dump(by_alias=True, exclude_none=True)})
         for n, fact in enumerate(facts, 1)
     )
 
 
-def told(knowledge: Knowledge, **serials: str) -> tuple[str, ...]:
+def reported(knowledge: Knowledge, **serials: str) -> tuple[str, ...]:
     paths = {path.replace("_", "/"): serial for path, serial in serials.items()}
     return explanations(contradictions(paths, knowledge, NOW))
 
 
 def test_probes_that_tell_what_is_deployed_contradict_nothing():
-    assert told(known(s_a="A", s_b="B"), s_a="A", s_b="B") == ()
-    assert told(known(s_a="A", s_b="B"), s_a="A", s_b="", s_c="new") == ()
+    assert reported(known(s_a="A", s_b="B"), s_a="A", s_b="B") == ()
+    assert reported(known(s_a="A", s_b="B"), s_a="A", s_b="", s_c="new") == ()
 
 
 def test_what_was_told_before_a_deployment_began_says_nothing_of_it():
     (rows, begin) = (known(s_a="A"), NOW - 3600 * 10**9)
     fact = rows.deployments[0].model_copy(update={"from_ns": begin, "id": "d2"})
-    knowledge = rows.learn(Sequence(2, 1), fact.model_copy(update={"supersedes": "d-s_a"}))
+    knowledge = rows.learn(EntryId(2, 1), fact.model_copy(update={"supersedes": "d-s_a"}))
     for told_ns, expected in ((begin - 1, 0), (begin, 1)):
         found = contradictions({"s/a": "N"}, knowledge, NOW, {"s/a": told_ns})
         assert len(found) == expected
@@ -51,39 +51,39 @@ def test_what_was_told_before_a_deployment_began_says_nothing_of_it():
 
 
 def test_two_probes_that_were_swapped_are_one_swap():
-    (words,) = told(known(s_a="A", s_b="B", s_c="C"), s_a="B", s_b="A", s_c="C")
+    (words,) = reported(known(s_a="A", s_b="B", s_c="C"), s_a="B", s_b="A", s_c="C")
     assert words.startswith("s/a has B instead of A, s/b has A instead of B: s/a and s/b tell each")
     assert "swapped" in words
     assert "2026-09-21" in words
 
 
 def test_three_probes_in_a_ring_are_one_swap():
-    (words,) = told(known(s_a="A", s_b="B", s_c="C"), s_a="B", s_b="C", s_c="A")
+    (words,) = reported(known(s_a="A", s_b="B", s_c="C"), s_a="B", s_b="C", s_c="A")
     assert "s/a, s/b and s/c tell each other's serial numbers" in words
 
 
 def test_an_unknown_serial_number_is_a_new_sensor():
-    (words,) = told(known(s_a="A"), s_a="N")
+    (words,) = reported(known(s_a="A"), s_a="N")
     assert "a new sensor N stands where A was; enter [[sensor]] and [[deployment]] from" in words
 
 
 def test_a_spare_sensor_needs_only_its_deployment():
-    (words,) = told(known(s_a="A"), s_a="X")
+    (words,) = reported(known(s_a="A"), s_a="X")
     assert "X, which is deployed nowhere, stands where A was; enter [[deployment]] from" in words
 
 
 def test_a_probe_at_the_place_of_another_that_is_silent_was_moved():
-    (words,) = told(known(s_a="A", s_b="B"), s_a="B")
+    (words,) = reported(known(s_a="A", s_b="B"), s_a="B")
     assert "B belongs at s/b, where nobody answers: it was moved" in words
 
 
 def test_one_probe_behind_two_sources_is_told_as_that():
-    (words,) = told(known(s_a="A", s_b="B"), s_a="B", s_b="B")
+    (words,) = reported(known(s_a="A", s_b="B"), s_a="B", s_b="B")
     assert "B answers at s/a and s/b: one probe is asked through two sources" in words
 
 
 def test_a_chain_that_does_not_close_is_no_swap():
-    found = told(known(s_a="A", s_b="B"), s_a="B", s_b="N")
+    found = reported(known(s_a="A", s_b="B"), s_a="B", s_b="N")
     assert "B belongs at s/b, where N answers" in found[0]
     assert "a new sensor N stands where B was" in found[1]
 
@@ -91,9 +91,9 @@ def test_a_chain_that_does_not_close_is_no_swap():
 def test_a_deployment_that_has_ended_expects_nothing():
     knowledge = Knowledge.of(
         [
-            (Sequence(1, 1), {"kind": "sensor", "id": "A", "model": "meter.teros12"}),
+            (EntryId(1, 1), {"kind": "sensor", "id": "A", "model": "meter.teros12"}),
             (
-                Sequence(1, 2),
+                EntryId(1, 2),
                 {
                     "kind": "deployment",
                     "id": "d",
@@ -115,7 +115,7 @@ def test_any_shuffle_is_told_for_each_place_that_changed(shuffled):
     knowledge = known(**{f"s_{sensor.lower()}": sensor for sensor in "ABCDE"})
     paths = {f"s/{home.lower()}": sensor for home, sensor in zip("ABCDE", shuffled, strict=True)}
     found = contradictions(paths, knowledge, NOW)
-    assert {(c.expected, c.told) for c in found} == {
+    assert {(c.expected, c.reported) for c in found} == {
         (home, sensor) for home, sensor in zip("ABCDE", shuffled, strict=True) if home != sensor
     }
     assert all("swapped" in c.explanation for c in found)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from edaphon.clock import SystemClock
-from edaphon.journal import Entry, Journal, Kind, Sequence
+from edaphon.journal import Entry, EntryId, Journal, Kind
 
 
 def main(folder: Path, run: str) -> None:
@@ -14,9 +14,9 @@ def main(folder: Path, run: str) -> None:
     for first in itertools.count(0, 7):
         numbers = range(first, first + 7)
 
-        def done(sequences: list[Sequence], numbers: range = numbers) -> None:
-            said = "".join(f"{k} {s.number}\n" for k, s in zip(numbers, sequences, strict=True))
-            os.write(1, said.encode())
+        def done(sequences: list[EntryId], numbers: range = numbers) -> None:
+            stated = "".join(f"{k} {s.number}\n" for k, s in zip(numbers, sequences, strict=True))
+            os.write(1, stated.encode())
 
         entries = [Entry(Kind.RECORD, k, k, run, "sdi12/a", b"%d" % k * 20) for k in numbers]
         journal.append(entries, done)

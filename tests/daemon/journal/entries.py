@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 
-from edaphon.journal import Entry, Journal, JournalReader, Kind, Sequence
+from edaphon.journal import Entry, EntryId, Journal, JournalReader, Kind
 
 BOOT = "b1946ac9-2492-4d7c-b0f2-3a1f6c7d8e90"
 NOON_NS = 1_795_262_400_000_000_000  # 2026-11-21T12:00:00Z
@@ -32,12 +32,12 @@ def record(k: int, payload: bytes | None = None, source: str = "sdi12/a") -> Ent
     return Entry(Kind.RECORD, NOON_NS + k, k, BOOT, source, data, NOON_NS + 60 * k)
 
 
-def commit(journal: Journal, entries: list[Entry]) -> list[Sequence]:
+def commit(journal: Journal, entries: list[Entry]) -> list[EntryId]:
     """Append and wait for the commit."""
-    places: list[Sequence] = []
+    places: list[EntryId] = []
     done = threading.Event()
 
-    def committed(sequences: list[Sequence]) -> None:
+    def committed(sequences: list[EntryId]) -> None:
         places.extend(sequences)
         done.set()
 

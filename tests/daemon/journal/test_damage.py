@@ -14,9 +14,9 @@ from tests.daemon.journal.entries import SetClock, commit, journal_file, record
 from edaphon.journal import (
     DamagedRow,
     Entry,
+    EntryId,
     Journal,
     Kind,
-    Sequence,
     read_only,
     salvage,
 )
@@ -25,7 +25,7 @@ from edaphon.journal.copies import CopyFile, copies_in
 FLIPS = 250
 
 
-def sealed_journal(folder: Path, n: int = 400) -> list[tuple[Sequence, Entry]]:
+def sealed_journal(folder: Path, n: int = 400) -> list[tuple[EntryId, Entry]]:
     """A journal of one closed file, and what is in it."""
     sizes = (20, 150, 20, 6000)
     entries = [record(k, bytes([k % 251]) * sizes[k % 4]) for k in range(n)]
@@ -66,19 +66,19 @@ def test_the_service_starts_over_a_damaged_newest_file_and_keeps_it(
     path = journal_file(tmp_path)
     damaged = spoil(path.read_bytes())
     path.write_bytes(damaged)
-    said: list[str] = []
-    with Journal.open(tmp_path, SetClock(), on_trouble=said.append) as journal:
+    stated: list[str] = []
+    with Journal.open(tmp_path, SetClock(), on_trouble=stated.append) as journal:
         place = journal.append_now(record(1000))
         found = list(journal.scan())
-    assert place == Sequence(2, 2)
+    assert place == EntryId(2, 2)
     assert [(s, e.kind) for s, e in found] == [
-        (Sequence(2, 1), Kind.LOST),
-        (Sequence(2, 2), Kind.RECORD),
+        (EntryId(2, 1), Kind.LOST),
+        (EntryId(2, 2), Kind.RECORD),
     ]
     assert orjson.loads(found[0][1].payload)["number"] == 1
     assert (tmp_path / "journal-000001.sqlite.damaged-1").read_bytes() == damaged
-    assert len(said) == 1
-    assert "set aside" in said[0]
+    assert len(stated) == 1
+    assert "set aside" in stated[0]
 
 
 def test_a_closed_file_that_became_something_else_is_set_aside_at_start(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_closed_file_that_became_something_else_is_set_aside_at_start(tmp_path
     journal_file(tmp_path).write_bytes(b"")
     with Journal.open(tmp_path, SetClock(), on_trouble=lambda text: None) as journal:
         kinds = [entry.kind for _, entry in journal.scan()]
-        assert journal.append_now(record(1)) > Sequence(2, 1)
+        assert journal.append_now(record(1)) > EntryId(2, 1)
     assert kinds == [Kind.RECORD, Kind.LOST]
     assert (tmp_path / "journal-000001.sqlite.damaged-1").exists()
 
@@ -116,14 +116,14 @@ def test_a_bit_flip_anywhere_never_gives_an_altered_or_silently_missing_entry(
         folder.mkdir(exist_ok=True)
         journal_file(folder).write_bytes(data)
         journal_file(folder).chmod(0o444)
-        told: list[DamagedRow] = []
-        found = dict(read_only(folder).scan(on_damage=told.append))
-        damaging += bool(told)
+        reported: list[DamagedRow] = []
+        found = dict(read_only(folder).scan(on_damage=reported.append))
+        damaging += bool(reported)
         for place, entry in kept:
             if place in found:
                 assert found.pop(place) == entry, (flip, at)
             else:
-                assert any(d.first <= place <= d.last for d in told), (flip, at, place)
+                assert any(d.first <= place <= d.last for d in reported), (flip, at, place)
         assert not found, (flip, at)
         shutil.rmtree(folder)
     assert damaging > FLIPS // 3
@@ -141,15 +141,15 @@ def test_a_damaged_row_names_itself_and_reading_goes_on_behind_it(tmp_path: Path
     reader = read_only(tmp_path)
     assert reader.after(None, 100) == kept[:9]
     with pytest.raises(DamagedRow, match=r"expected the entries 1\.10 to 1\.10, got damage in"):
-        reader.after(Sequence(1, 9), 100)
+        reader.after(EntryId(1, 9), 100)
     with pytest.raises(DamagedRow):
-        reader.entry(Sequence(1, 10))
+        reader.entry(EntryId(1, 10))
     with pytest.raises(DamagedRow):
         list(reader.scan())
-    told: list[DamagedRow] = []
-    found = list(reader.scan(on_damage=told.append))
+    reported: list[DamagedRow] = []
+    found = list(reader.scan(on_damage=reported.append))
     assert found[:-1] == kept[:9] + kept[10:19] + kept[24:398]
-    assert [(d.first.n, d.last.n) for d in told] == [(10, 10), (20, 24), (399, 400)]
+    assert [(d.first.n, d.last.n) for d in reported] == [(10, 10), (20, 24), (399, 400)]
 
 
 def test_reading_goes_on_behind_a_page_that_cannot_be_read(tmp_path: Path) -> None:
@@ -162,11 +162,11 @@ def test_reading_goes_on_behind_a_page_that_cannot_be_read(tmp_path: Path) -> No
     path.chmod(0o644)
     path.write_bytes(data)
     path.chmod(0o444)
-    told: list[DamagedRow] = []
-    found = dict(read_only(tmp_path).scan(on_damage=told.append))
+    reported: list[DamagedRow] = []
+    found = dict(read_only(tmp_path).scan(on_damage=reported.append))
     lost = [place for place, _ in kept if place not in found]
     assert 0 < len(lost) < 60
-    assert [(d.first, d.last) for d in told] == [(lost[0], lost[-1])]
+    assert [(d.first, d.last) for d in reported] == [(lost[0], lost[-1])]
     assert dict(salvage(path)) == {place: e for place, e in kept if place not in lost}
 
 
@@ -207,11 +207,11 @@ def test_a_trigger_in_a_journal_file_never_runs(tmp_path: Path, name: str) -> No
         commit(journal, [record(k) for k in range(5)])
     with closing(sqlite3.connect(journal_file(tmp_path))) as db:
         db.execute(f"CREATE TRIGGER {name} AFTER INSERT ON entry BEGIN DELETE FROM entry; END")  # noqa: S608
-    said: list[str] = []
-    with Journal.open(tmp_path, SetClock(), on_trouble=said.append) as journal:
+    stated: list[str] = []
+    with Journal.open(tmp_path, SetClock(), on_trouble=stated.append) as journal:
         place = journal.append_now(record(1000))
         assert journal.entry(place) == record(1000)
-    assert f"trigger {name}" in said[0]
+    assert f"trigger {name}" in stated[0]
     with closing(sqlite3.connect(tmp_path / "journal-000001.sqlite.damaged-1")) as db:
         assert db.execute("SELECT count(*) FROM entry").fetchone() == (5,)
 
@@ -236,5 +236,5 @@ def test_copies_whose_words_are_not_ours_stop_no_start(tmp_path: Path, payload: 
     with Journal.open(tmp_path, SetClock()) as journal:
         place = journal.append_now(record(1))
     lost = record(2)._replace(kind=Kind.LOST, payload=payload)
-    CopyFile(tmp_path).add([(place, lost), (Sequence(1, 9), lost)])
-    assert copies_in(tmp_path).entries[Sequence(1, 9)] == lost
+    CopyFile(tmp_path).add([(place, lost), (EntryId(1, 9), lost)])
+    assert copies_in(tmp_path).entries[EntryId(1, 9)] == lost

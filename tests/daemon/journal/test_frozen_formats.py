@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.daemon.journal.entries import SetClock, commit, journal_file
 
-from edaphon.journal import Entry, Journal, Kind, Purpose, Sequence, entry_crc, read_only, salvage
+from edaphon.journal import Entry, EntryId, Journal, Kind, Purpose, entry_crc, read_only, salvage
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.payloads import (
     Message,
@@ -68,7 +68,7 @@ def test_a_journal_file_of_the_first_format_is_read_and_written_on(tmp_path: Pat
     with Journal.open(tmp_path, SetClock()) as journal:
         assert journal.id == "0123456789abcdef0123456789abcdef"
         assert journal.deliveries("ttn", 9) == [(65535, ENTRIES[1].payload)]
-        assert commit(journal, ENTRIES[:1]) == [Sequence(1, 5)]
+        assert commit(journal, ENTRIES[:1]) == [EntryId(1, 5)]
 
 
 def test_a_new_file_has_the_tables_and_marks_of_the_first_format(tmp_path: Path) -> None:

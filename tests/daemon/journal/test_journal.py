@@ -14,12 +14,12 @@ from tests.daemon.journal.entries import SetClock, commit, everything, journal_f
 from edaphon.clock import SystemClock
 from edaphon.journal import (
     Entry,
+    EntryId,
     Journal,
     JournalBusy,
     JournalClosed,
     JournalTooNew,
     Kind,
-    Sequence,
     entry_crc,
     read_only,
 )
@@ -33,10 +33,10 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 def test_entries_come_back_in_order_with_numbers_from_one(journal: Journal) -> None:
     entries = [record(k) for k in range(250)]
-    assert commit(journal, entries) == [Sequence(1, n) for n in range(1, 251)]
+    assert commit(journal, entries) == [EntryId(1, n) for n in range(1, 251)]
     assert everything(journal) == entries
-    assert journal.last == Sequence(1, 250)
-    assert journal.entry(Sequence(1, 7)) == entries[6]
+    assert journal.last == EntryId(1, 250)
+    assert journal.entry(EntryId(1, 7)) == entries[6]
 
 
 @pytest.mark.parametrize("reading", ["memory", "files"])
@@ -46,14 +46,14 @@ def test_a_read_is_bounded_in_bytes_and_leaves_nothing_out(journal: Journal, rea
     commit(journal, entries)
     reader = journal if reading == "memory" else read_only(journal.folder)
     found: list[Entry] = []
-    place = Sequence(1, 0)
+    place = EntryId(1, 0)
     while page := reader.after(place, 4000):
         assert sum(len(entry.payload) for _, entry in page) < 4_100_000
         found += [entry for _, entry in page]
         place = page[-1][0]
     assert found == entries
-    assert len(reader.after(Sequence(1, 3), 4000, largest_bytes=1)) == 1, "none would be an end"
-    assert len(reader.after(Sequence(1, 3), 4000, largest_bytes=65_537)) == 2
+    assert len(reader.after(EntryId(1, 3), 4000, largest_bytes=1)) == 1, "none would be an end"
+    assert len(reader.after(EntryId(1, 3), 4000, largest_bytes=65_537)) == 2
 
 
 def test_every_column_survives_a_reopening(tmp_path: Path) -> None:
@@ -64,8 +64,8 @@ def test_every_column_survives_a_reopening(tmp_path: Path) -> None:
         name = journal.id
     with Journal.open(tmp_path, SetClock()) as journal:
         assert everything(journal) == [odd, late]
-        assert (journal.id, journal.last) == (name, Sequence(1, 2))
-        assert commit(journal, [odd]) == [Sequence(1, 3)]
+        assert (journal.id, journal.last) == (name, EntryId(1, 2))
+        assert commit(journal, [odd]) == [EntryId(1, 3)]
 
 
 def test_two_journals_have_different_ids(tmp_path: Path) -> None:
@@ -86,22 +86,22 @@ def test_entries_without_done_are_committed_within_a_second_or_so(journal: Journ
 def test_done_is_called_after_the_commit_and_for_its_own_entries_only(
     journal: Journal, tmp_path: Path
 ) -> None:
-    seen: list[tuple[list[Sequence], Sequence | None]] = []
+    seen: list[tuple[list[EntryId], EntryId | None]] = []
     done = threading.Event()
     on_disk = read_only(tmp_path)
     journal.append([record(1)])
     journal.append([record(2), record(3)], lambda places: seen.append((places, on_disk.last)))
     journal.append([], lambda places: (seen.append((places, on_disk.last)), done.set()))
     assert done.wait(10)
-    assert [places for places, _ in seen] == [[Sequence(1, 2), Sequence(1, 3)], []]
-    assert all(last is not None and last >= Sequence(1, 3) for _, last in seen)
+    assert [places for places, _ in seen] == [[EntryId(1, 2), EntryId(1, 3)], []]
+    assert all(last is not None and last >= EntryId(1, 3) for _, last in seen)
 
 
 def test_a_listener_that_fails_stops_nothing(
     journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
     journal.append([record(1)], lambda places: 1 / 0)
-    assert journal.append_now(record(2)) == Sequence(1, 2)
+    assert journal.append_now(record(2)) == EntryId(1, 2)
     assert "a listener failed" in caplog.text
 
 
@@ -109,7 +109,7 @@ def test_a_waiting_reader_is_woken_and_a_patient_one_gives_up(journal: Journal) 
     assert not journal.wait_newer(None, 0.01)
     journal.append([record(1)])
     assert journal.wait_newer(None, 10)
-    assert not journal.wait_newer(Sequence(1, 1), 0.01)
+    assert not journal.wait_newer(EntryId(1, 1), 0.01)
 
 
 def test_a_reader_that_keeps_up_reads_no_file(journal: Journal, tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_new_file_begins_with_a_later_month_and_not_with_an_earlier_one(tmp_pa
         first += commit(journal, [record(2)])
         clock.now_ns = calendar.timegm((2026, 12, 1, 0, 0, 0)) * 1_000_000_000
         first += commit(journal, [record(3)])
-    assert first == [Sequence(1, 1), Sequence(1, 2), Sequence(2, 1)]
+    assert first == [EntryId(1, 1), EntryId(1, 2), EntryId(2, 1)]
 
 
 def test_a_file_that_a_crash_left_open_behind_a_newer_one_is_closed_at_start(
@@ -203,7 +203,7 @@ def test_another_program_reads_while_the_journal_is_written(tmp_path: Path) -> N
     read: list[int] = []
 
     def look() -> None:
-        place: Sequence | None = None
+        place: EntryId | None = None
         while not stop.is_set():
             if chunk := read_only(tmp_path).after(place, 500):
                 place = chunk[-1][0]
@@ -220,7 +220,7 @@ def test_another_program_reads_while_the_journal_is_written(tmp_path: Path) -> N
         stop.set()
         thread.join(10)
     assert read == list(range(len(read)))
-    assert last == Sequence(1, 8000)
+    assert last == EntryId(1, 8000)
 
 
 def test_scan_chooses_sources_and_kinds_and_counts_agree(journal: Journal) -> None:
@@ -261,7 +261,7 @@ def test_the_last_deliveries_of_a_broker_come_back_with_their_identifiers(
 def test_what_no_row_can_hold_is_refused_where_it_was_made(journal: Journal, wrong: Entry) -> None:
     with pytest.raises(ValueError, match="expected"):
         journal.append([record(0), wrong])
-    assert commit(journal, [record(2)]) == [Sequence(1, 1)]
+    assert commit(journal, [record(2)]) == [EntryId(1, 1)]
 
 
 def test_close_commits_what_waits_and_takes_nothing_more(tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_close_commits_what_waits_and_takes_nothing_more(tmp_path: Path) -> None
 
 def test_an_unknown_place_is_a_key_error(journal: Journal) -> None:
     commit(journal, [record(1)])
-    for place in (Sequence(1, 2), Sequence(9, 1)):
+    for place in (EntryId(1, 2), EntryId(9, 1)):
         with pytest.raises(KeyError):
             journal.entry(place)
 

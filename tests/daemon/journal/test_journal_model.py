@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from tests.daemon.journal.entries import SetClock, commit, record
 
-from edaphon.journal import Entry, Journal, Kind, Sequence, read_only
+from edaphon.journal import Entry, EntryId, Journal, Kind, read_only
 
 
 class JournalMachine(RuleBasedStateMachine):
@@ -80,7 +80,7 @@ class JournalMachine(RuleBasedStateMachine):
         places = [place for place, _ in found]
         assert places == sorted(set(places))
         assert all(entry.kind != Kind.LOST for _, entry in found)
-        for before, place in zip([Sequence(1, 0), *places], places, strict=False):
+        for before, place in zip([EntryId(1, 0), *places], places, strict=False):
             assert place in {(before.file, before.n + 1), (before.file + 1, 1)}
 
     def teardown(self) -> None:

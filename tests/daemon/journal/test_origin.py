@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from tests.daemon.journal.entries import SetClock, commit, everything, record
 
-from edaphon.commands.building import client_id
 from edaphon.config import read_config
-from edaphon.journal import Journal, Origin, Sequence, store
+from edaphon.journal import EntryId, Journal, Origin, store
 from edaphon.journal.origin import machine_marks, origin_of
-from edaphon.written import read_document
+from edaphon.service.wiring import client_id
+from edaphon.toml_input import read_document
 
 BOARD, OTHER = ("serial 1000", "address b8:27:eb:00:00:01"), ("serial 2000",)
 CONFIGURATION = """
@@ -42,12 +42,12 @@ def test_another_machine_gives_another_id_and_numbers_go_on(
         first = journal.id
     with opened(tmp_path, monkeypatch, OTHER) as journal:
         second = journal.id
-        assert commit(journal, [record(2)]) == [Sequence(2, 1)]
+        assert commit(journal, [record(2)]) == [EntryId(2, 1)]
         assert everything(journal) == [record(1), record(2)]
     assert second != first
     with opened(tmp_path, monkeypatch, OTHER) as journal:
         assert journal.id == second, "the id is changed once"
-        assert commit(journal, [record(3)]) == [Sequence(2, 2)]
+        assert commit(journal, [record(3)]) == [EntryId(2, 2)]
 
 
 @pytest.mark.parametrize("machine", [BOARD, BOARD[:1], (*OTHER, BOARD[1]), ()])
@@ -86,8 +86,8 @@ def test_a_damaged_note_of_the_machine_costs_nothing(
 def test_a_journal_of_an_older_version_keeps_the_names_that_it_gave(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, complaints = read_config(read_document("edaphon.toml", CONFIGURATION))
-    assert config is not None, complaints
+    config, config_errors = read_config(read_document("edaphon.toml", CONFIGURATION))
+    assert config is not None, config_errors
 
     def named(journal: Journal) -> list[str]:
         return [client_id(n, config.brokers[n], "l1", journal.origin) for n in ("a", "b")]

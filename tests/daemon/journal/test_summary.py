@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from edaphon.clock import SystemClock
 from edaphon.journal import Entry, Journal, Kind, read_only
 from edaphon.journal.summary import Summary, differing, summed
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 
 RARE = frozenset({Kind.FACT, Kind.CONFIGURATION})
 KINDS = st.sampled_from([Kind.RECORD, Kind.RECORD, Kind.GAP, Kind.FACT, Kind.CONFIGURATION])
@@ -36,7 +36,7 @@ def lived(folder: Path, lives: list[list[Kind]]) -> Summary:
     return found
 
 
-def counted(folder: Path) -> tuple[int, list[Sequence]]:
+def counted(folder: Path) -> tuple[int, list[EntryId]]:
     items = list(read_only(folder).scan())
     rare = [sequence for sequence, entry in items if entry.kind in RARE]
     return sum(entry.kind == Kind.RECORD for _, entry in items), rare
@@ -56,7 +56,7 @@ def test_what_stands_behind_a_place_is_counted_in_its_file_alone(tmp_path: Path)
     journal = read_only(tmp_path)
     for sequence, _ in list(journal.scan()):
         assert found.behind(sequence, journal) == journal.count_behind(sequence, Kind.RECORD)
-    assert found.behind(Sequence(0, 0), journal) == 3
+    assert found.behind(EntryId(0, 0), journal) == 3
 
 
 def kept_of(folder: Path) -> dict[str, object]:

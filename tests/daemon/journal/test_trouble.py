@@ -13,7 +13,7 @@ import pytest
 from tests.daemon.journal.entries import SetClock, commit, everything, journal_file, record
 from tests.programs import wait_until
 
-from edaphon.journal import Entry, Journal, JournalClosed, Kind, Sequence, files, read_only, writer
+from edaphon.journal import Entry, EntryId, Journal, JournalClosed, Kind, files, read_only, writer
 
 
 @pytest.fixture(autouse=True)
@@ -57,22 +57,22 @@ def refusing(
 def test_a_full_disk_loses_nothing_and_recovers_when_there_is_room(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(3_200_000))
-    said: list[str] = []
-    acknowledged: list[Sequence] = []
-    with Journal.open(small_disk, SetClock(), on_trouble=said.append) as journal:
+    stated: list[str] = []
+    acknowledged: list[EntryId] = []
+    with Journal.open(small_disk, SetClock(), on_trouble=stated.append) as journal:
         for k in range(2500):
             journal.append([record(k, bytes(600))], acknowledged.extend)
         wait_until(lambda: journal.in_trouble, "a full disk")
-        assert len(said) == 1
-        assert "database or disk is full" in said[0]
+        assert len(stated) == 1
+        assert "database or disk is full" in stated[0]
         held = len(acknowledged)
         assert 0 < held < 2500
         assert everything(journal) == [record(k, bytes(600)) for k in range(held)]
         ballast.unlink()
         wait_until(lambda: len(acknowledged) == 2500, "all commits")
         assert everything(journal) == [record(k, bytes(600)) for k in range(2500)]
-    assert len(said) == 2
-    assert "commits again" in said[1]
+    assert len(stated) == 2
+    assert "commits again" in stated[1]
 
 
 def test_the_service_starts_on_a_full_disk_and_keeps_what_comes(small_disk: Path) -> None:
@@ -94,16 +94,16 @@ def test_the_service_starts_on_a_full_disk_and_keeps_what_comes(small_disk: Path
 def test_a_refused_commit_is_tried_until_it_succeeds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
-    said: list[str] = []
-    with Journal.open(tmp_path, SetClock(), on_trouble=said.append) as journal:
+    stated: list[str] = []
+    with Journal.open(tmp_path, SetClock(), on_trouble=stated.append) as journal:
         commit(journal, [record(0)])
         error = sqlite3.OperationalError(code)
         error.sqlite_errorcode = sqlite3.SQLITE_IOERR
         tries = refusing(monkeypatch, 5, error)
-        assert commit(journal, [record(1)]) == [Sequence(1, 2)]
+        assert commit(journal, [record(1)]) == [EntryId(1, 2)]
         assert len(tries) == 6
         assert everything(journal) == [record(0), record(1)]
-    assert [code in text for text in said] == [True, False]
+    assert [code in text for text in stated] == [True, False]
 
 
 def test_a_commit_that_reached_the_disk_before_its_error_is_not_written_twice(
@@ -114,8 +114,8 @@ def test_a_commit_that_reached_the_disk_before_its_error_is_not_written_twice(
         error = sqlite3.OperationalError("disk I/O error")
         error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
         refusing(monkeypatch, 1, error, after_commit=True)
-        assert commit(journal, [record(1), record(2)]) == [Sequence(1, 2), Sequence(1, 3)]
-        assert commit(journal, [record(3)]) == [Sequence(1, 4)]
+        assert commit(journal, [record(1), record(2)]) == [EntryId(1, 2), EntryId(1, 3)]
+        assert commit(journal, [record(3)]) == [EntryId(1, 4)]
     assert everything(read_only(tmp_path)) == [record(k) for k in range(4)]
 
 
@@ -133,8 +133,8 @@ def test_a_commit_in_doubt_that_filled_its_file_is_not_written_again_into_the_ne
         commit(journal, [record(0)])
         came_through(monkeypatch)
         large = record(1, bytes(60_000))
-        assert commit(journal, [large]) == [Sequence(1, 2)]
-        assert commit(journal, [record(2)]) == [Sequence(2, 1)]
+        assert commit(journal, [large]) == [EntryId(1, 2)]
+        assert commit(journal, [record(2)]) == [EntryId(2, 1)]
     assert everything(read_only(tmp_path)) == [record(0), large, record(2)]
 
 
@@ -160,8 +160,8 @@ def test_a_file_found_damaged_while_writing_is_left_and_the_next_begins(
         error = sqlite3.DatabaseError("database disk image is malformed")
         error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
         refusing(monkeypatch, 1, error)
-        assert commit(journal, [record(1)]) == [Sequence(2, 2)]
-        kinds = [entry.kind for _, entry in journal.after(Sequence(1, 1), 10)]
+        assert commit(journal, [record(1)]) == [EntryId(2, 2)]
+        kinds = [entry.kind for _, entry in journal.after(EntryId(1, 1), 10)]
     assert kinds == [Kind.LOST, Kind.RECORD]
     assert (tmp_path / "journal-000001.sqlite.damaged-1").exists()
 
@@ -182,7 +182,7 @@ def test_a_next_file_that_cannot_be_made_is_tried_again(
     ) as journal:
         commit(journal, [record(0)])
         monkeypatch.setattr(files.OpenFile, "create", staticmethod(create))
-        assert commit(journal, [record(1)]) == [Sequence(2, 1)]
+        assert commit(journal, [record(1)]) == [EntryId(2, 1)]
     assert tries == [2, 2, 2, 2]
     assert journal_file(tmp_path).stat().st_mode & 0o222 == 0
 
@@ -190,8 +190,8 @@ def test_a_next_file_that_cannot_be_made_is_tried_again(
 def test_close_gives_up_what_the_disk_refuses_and_says_how_much(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said: list[str] = []
-    journal = Journal.open(tmp_path, SetClock(), on_trouble=said.append)
+    stated: list[str] = []
+    journal = Journal.open(tmp_path, SetClock(), on_trouble=stated.append)
     refusing(monkeypatch, 10_000, sqlite3.OperationalError("disk I/O error"))
     refused: list[BaseException] = []
 
@@ -208,7 +208,7 @@ def test_close_gives_up_what_the_disk_refuses_and_says_how_much(
     journal.close()
     thread.join(10)
     assert refused
-    assert "closed with 3 entries not committed" in said[-1]
+    assert "closed with 3 entries not committed" in stated[-1]
     assert everything(read_only(tmp_path)) == []
 
 

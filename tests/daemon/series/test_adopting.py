@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.daemon.derive.lives import Life, MemoryJournal, Told, folders
+from tests.daemon.derive.lives import EnteredFacts, Life, MemoryJournal, folders
 from tests.daemon.derive.test_line import first
 
-from edaphon.nouns import Channel, Observations
+from edaphon.model import Channel, Observations
 from edaphon.series import DAY_NS, Series, Withdrawal
 from edaphon.series.store import Store
 from edaphon.sinks.feed import SeriesFeed
@@ -171,7 +171,7 @@ def test_conflicts_within_the_times_are_those_of_the_other(tmp_path: Path) -> No
 
 
 def test_the_deriver_tries_again_what_it_could_not_take_over() -> None:
-    stream = Told()
+    stream = EnteredFacts()
     first(stream)
     stream.know_clock()
     for n in range(30):
@@ -182,21 +182,21 @@ def test_the_deriver_tries_again_what_it_could_not_take_over() -> None:
         life = Life(folder, journal)
         life.settle()
         life.deliver()
-        right = life.told()
+        right = life.reported()
         changed = [r for c in ("c1", "c2") for r in life.series.read(c, 0, 2**62)]
         for each in changed:
             each.value[:] += 1.0
         assert life.series.revise(changed, {}) == 45  # two sources for c1
-        wrong = life.told()
+        wrong = life.reported()
         life.deriver.derive_all_again()
         flush, life.series.flush = life.series.flush, fails
         with pytest.raises(OSError, match="no space"):
             life.settle()
-        assert life.told() == wrong
+        assert life.reported() == wrong
         life.series.flush = flush
         life.settle()
         life.deliver()
-        assert life.told() == right
+        assert life.reported() == right
         assert life.deriver.differing == 45
         assert life.sink.points == life.rows()
         life.close()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edaphon.derive.deriver import FLUSH_AT_ROWS
-from edaphon.nouns import Observations
+from edaphon.model import Observations
 from edaphon.series import DAY_NS, Series
 
 CHANNELS, ROWS = 60, 200  # rows of a channel in one change

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edaphon.nouns import Channel, Observations
+from edaphon.model import Channel, Observations
 from edaphon.series import DAY_NS, Release, Series, WrongFile, read_release, write_release
 from edaphon.series import parts as parts_of
 from edaphon.series.store import Store

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edaphon.nouns import Channel, Observations
+from edaphon.model import Channel, Observations
 from edaphon.series import DAY_NS, Series, WrongFile
-from edaphon.series import change as change_module
+from edaphon.series import changes as change_module
 from edaphon.sinks.feed import SeriesFeed, cursor_name
 
 TEXTS = {"d1": "{}", "d2": "{}"}
@@ -162,14 +162,18 @@ def test_a_sink_gets_exactly_the_rows_that_a_revision_changed_and_what_lost_a_nu
     series.merge([run([10, 20, 30, DAY_NS], [1.0, 2.0, 3.0, 4.0])], TEXTS)
     feed = SeriesFeed("s", series, CHANNELS)
     drain(feed)
-    told = [run([10, DAY_NS], [1.0, 4.5]), run([20], [np.nan]), run([30], [3.0], derivation="d2")]
-    assert series.revise(told, TEXTS) == 3
+    reported = [
+        run([10, DAY_NS], [1.0, 4.5]),
+        run([20], [np.nan]),
+        run([30], [3.0], derivation="d2"),
+    ]
+    assert series.revise(reported, TEXTS) == 3
     gone = series.withdrawn_above(feed.cursor)
     assert [(w.channel, w.times_ns.tolist()) for w in gone] == [("a", [20])]
     held, n = drain(feed)
     assert n == 3
     assert held.keys() == {("a", 20), ("a", 30), ("a", DAY_NS)}
-    assert series.revise(told, TEXTS) == 0
+    assert series.revise(reported, TEXTS) == 0
     assert feed.waiting() == 0
 
 

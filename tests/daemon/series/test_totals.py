@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edaphon.nouns import Observations
+from edaphon.model import Observations
 from edaphon.series import DAY_NS, Series, WrongFile
 
 CHANNELS = ("a", "b")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from edaphon.journal import SetAside
-from edaphon.nouns import Channel, Observations
+from edaphon.model import Channel, Observations
 from edaphon.sinks.delivery import Batch
 from edaphon.sinks.lines import part_of
 from edaphon.sinks.sink import Never, Read, Withdrawal

@@ -26,7 +26,7 @@ from tests.programs import wait_until
 
 from edaphon.clock import SystemClock
 from edaphon.journal import SetAside, StateFile
-from edaphon.nouns import Observations
+from edaphon.model import Observations
 from edaphon.sinks.delivery import Batch, Delivery, State, wait_s
 from edaphon.sinks.influxdb import Settings, open_sink
 from edaphon.sinks.offers import AsidePoints
@@ -92,11 +92,11 @@ def test_a_failed_batch_is_brought_again_and_the_cursor_waits(
     start: Start, clock: QuickClock
 ) -> None:
     sink = MoodySink(*[Later("away")] * 12)
-    feed, told = ListFeed([[run()]]), list[State]()
-    worker = start(sink, feed, on_state=told.append)
+    feed, reported = ListFeed([[run()]]), list[State]()
+    worker = start(sink, feed, on_state=reported.append)
     wait_until(lambda: feed.done, "the batch")
-    wait_until(lambda: len(told) == 2, "the return")
-    assert [(state.up, state.why) for state in told] == [(False, "away"), (True, "")]
+    wait_until(lambda: len(reported) == 2, "the return")
+    assert [(state.up, state.why) for state in reported] == [(False, "away"), (True, "")]
     assert worker.counts.last_error == "away"
     assert worker.counts.failures == 0
     waits = clock.waits[:12]
@@ -169,14 +169,14 @@ def test_a_second_batch_refused_as_a_whole_is_a_wrong_setting(
 ) -> None:
     batches = [[run(n=3, start_ns=T0 + k * 10**12)] for k in range(3)]
     everything = {key for batch in batches for key in keys_of(batch)}
-    sink, feed, told = PickySink(everything), ListFeed(batches), list[State]()
+    sink, feed, reported = PickySink(everything), ListFeed(batches), list[State]()
     aside = MemoryAside()
-    start(sink, feed, aside, on_state=told.append)
-    wait_until(lambda: bool(told), "the complaint")
+    start(sink, feed, aside, on_state=reported.append)
+    wait_until(lambda: bool(reported), "the complaint")
     assert feed.place == 1
     assert len(aside.points) == 3
-    assert told[0].blocked
-    assert "settings: the server refuses every point: bad point" in told[0].why
+    assert reported[0].blocked
+    assert "settings: the server refuses every point: bad point" in reported[0].why
     sink.bad = set()
     wait_until(lambda: feed.done, "the rest")
     assert set(keys_of(batches[1] + batches[2])) <= sink.taken
@@ -263,14 +263,14 @@ def test_an_outage_with_every_kind_of_answer_loses_and_doubles_nothing(
         random.Random(4).shuffle(plays)
         fake.script = [play for play in plays for _ in range(3)]
         batches = [[run(n=100, start_ns=T0 + k * 10**13, seed=k)] for k in range(10)]
-        feed, aside, told = ListFeed(batches), MemoryAside(), list[State]()
-        worker = influx(fake, feed, aside, clock=clock, on_state=told.append)
+        feed, aside, reported = ListFeed(batches), MemoryAside(), list[State]()
+        worker = influx(fake, feed, aside, clock=clock, on_state=reported.append)
         worker.start()
         wait_until(lambda: feed.done, "all batches")
         assert worker.stop()
         assert len(fake.points) == 1000
         assert aside.points == {}
-        assert [state.up for state in told] == [False, True]
+        assert [state.up for state in reported] == [False, True]
         sent = [request.body for request in fake.writes]
         assert len(set(sent)) == 10
 

@@ -28,10 +28,10 @@ from tests.programs import wait_until
 
 from edaphon.clock import SystemClock
 from edaphon.journal import StateFile
-from edaphon.nouns import Observations
+from edaphon.model import Observations
 from edaphon.series import DAY_NS, Series
 from edaphon.series import Withdrawal as Gone
-from edaphon.series import change as change_module
+from edaphon.series import changes as change_module
 from edaphon.sinks.delivery import Batch, Delivery
 from edaphon.sinks.feed import SeriesFeed
 

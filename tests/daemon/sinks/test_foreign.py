@@ -17,9 +17,9 @@ from edaphon.clock import SystemClock
 from edaphon.network.requests import ANSWER_BYTES, Limits
 from edaphon.sinks import delivery, offers
 from edaphon.sinks.delivery import Delivery
+from edaphon.sinks.http import Wire
 from edaphon.sinks.influxdb import Settings, open_sink
 from edaphon.sinks.sink import Later
-from edaphon.sinks.wire import Wire
 
 LONG = os.environ.get("EDAPHON_FAULTS") == "long"
 WHOLE_S, FOREIGN_S, WITHIN_S = (30.0, 12.0, 120.0) if LONG else (0.5, 0.8, 20.0)

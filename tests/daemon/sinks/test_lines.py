@@ -12,7 +12,7 @@ from influxdb_client.client.write.point import Point
 from line_protocol_parser import parse_line
 from tests.daemon.sinks.samples import CHANNELS, SWC, T0, TEMPERATURE, run
 
-from edaphon.nouns import Channel, Observations
+from edaphon.model import Channel, Observations
 from edaphon.sinks.lines import LineWriter, tag_text, withdrawn_lines
 from edaphon.sinks.sink import Never
 

@@ -19,7 +19,7 @@ from tests.fake_influx import FakeInflux, Play
 from tests.programs import wait_until
 
 from edaphon.journal import SetAside
-from edaphon.nouns import Observations
+from edaphon.model import Observations
 from edaphon.sinks.delivery import Delivery
 from edaphon.sinks.influxdb import Settings, open_sink
 from edaphon.sinks.offers import AGAIN_S, DAY_S, REQUESTS, Key, Offers

@@ -26,7 +26,7 @@ from tests.daemon.sinks.samples import (
 from tests.programs import Influx1, VictoriaMetrics, wait_until
 
 from edaphon.clock import SystemClock
-from edaphon.nouns import Channel, Int, Observations
+from edaphon.model import Channel, Int, Observations
 from edaphon.sinks.delivery import Batch, Delivery
 from edaphon.sinks.erase import spans
 from edaphon.sinks.influxdb import InfluxSink, Settings, open_influxql, open_sink

@@ -6,7 +6,7 @@ import random
 import pytest
 from tests.daemon.sinks.samples import MINUTE_NS, T0, TEMPERATURE, PickySink, keys_of, run
 
-from edaphon.nouns import Observations
+from edaphon.model import Observations
 from edaphon.sinks.refusals import AllRefused, pieces, write_sifted
 from edaphon.sinks.sink import Later, Never
 

@@ -57,12 +57,12 @@ class HostileRecorder:
     def answer(self, question):
         if question["verb"] != "status":
             return answer({**question, "channel": "whs.A.5.t"}, self.now_ns)
-        told = {**status(self.now_ns)}
-        told["channels"] = told["channels"][:2] + told["channels"][-1:]
-        told["trouble"] = ["one", "two", "three"]
-        told["incidents"] = [incident(self.now_ns, acknowledged_until_ns=self.now_ns + 10**12)]
-        told["clock"] = {"known": True, "how": "x"}
-        return self._turned(told)
+        reported = {**status(self.now_ns)}
+        reported["channels"] = reported["channels"][:2] + reported["channels"][-1:]
+        reported["trouble"] = ["one", "two", "three"]
+        reported["incidents"] = [incident(self.now_ns, acknowledged_until_ns=self.now_ns + 10**12)]
+        reported["clock"] = {"known": True, "how": "x"}
+        return self._turned(reported)
 
     def _turned(self, node, key=""):
         """States stay: the page understands no other; so do the channels' numbers and keys."""

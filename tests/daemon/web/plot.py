@@ -78,7 +78,7 @@ def channel(name: str, now_ns: int) -> dict:
 
 def incident(now_ns: int = NOON, **changes: object) -> dict:
     """What the control socket tells of an open incident."""
-    told = {
+    reported = {
         "number": 17,
         "severity": "lost",
         "what": "port lost",
@@ -95,7 +95,7 @@ def incident(now_ns: int = NOON, **changes: object) -> dict:
         "short": "No data from bus sdi12",
         "text": "No data from bus sdi12 since 11:00.\n\n1. Plug the adapter in.\n2. Look at it.\n",
     }
-    return {**told, **changes}
+    return {**reported, **changes}
 
 
 def status(now_ns: int = NOON) -> dict:

@@ -69,7 +69,7 @@ class Seen:
 
     page: object
     requests: list = field(default_factory=list)
-    complaints: list = field(default_factory=list)
+    config_errors: list = field(default_factory=list)
     dialogs: list = field(default_factory=list)
 
     def reports(self):
@@ -99,8 +99,8 @@ def phone(browser):
         seen = Seen(context.new_page())
         seen.page.add_init_script(WATCH_CSP)
         seen.page.on("request", lambda r: seen.requests.append(r.url))
-        seen.page.on("console", lambda m: seen.complaints.append(m.text))
-        seen.page.on("pageerror", lambda e: seen.complaints.append(str(e)))
+        seen.page.on("console", lambda m: seen.config_errors.append(m.text))
+        seen.page.on("pageerror", lambda e: seen.config_errors.append(str(e)))
         seen.page.on("dialog", lambda d: (seen.dialogs.append(d.message), d.dismiss()))
         seen.page.goto(url)
         return seen
@@ -132,7 +132,7 @@ def test_nothing_comes_from_elsewhere_and_nothing_is_complained_of(phone, url):
         f"{url}page.css",
         f"{url}page.js",
     ] or sorted(seen.requests) == [url, f"{url}page.css", f"{url}page.js"]
-    assert (seen.complaints, seen.reports(), seen.dialogs) == ([], [], [])
+    assert (seen.config_errors, seen.reports(), seen.dialogs) == ([], [], [])
     assert seen.page.context.cookies() == []
 
 
@@ -208,12 +208,12 @@ def test_the_page_works_and_refreshes_without_scripts(phone, url):
 
 
 def test_a_refresh_brings_news_and_keeps_the_place_and_the_open_table(phone):
-    told = copy.deepcopy(status())
-    with served(ControlView(lambda q: told if q["verb"] == "status" else answer(q))) as port:
+    reported = copy.deepcopy(status())
+    with served(ControlView(lambda q: reported if q["verb"] == "status" else answer(q))) as port:
         page = phone(f"http://127.0.0.1:{port}/").page
         page.locator("#c3 > summary").tap()
         place = page.evaluate("scrollY")
-        told["site"]["name"] = "Another wood"
+        reported["site"]["name"] = "Another wood"
         page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
         page.get_by_text("Another wood").wait_for()
         assert page.locator("details[open]").evaluate_all("e => e.map((d) => d.id)") == ["c3"]
@@ -241,7 +241,7 @@ def test_hostile_names_run_nothing_and_break_nothing(phone, first):
             seen.page.goto(url)
             open_all(seen.page)
             assert (width(seen.page), seen.reports()) == (360, []), payload
-        assert (seen.complaints, seen.dialogs) == ([], [])
+        assert (seen.config_errors, seen.dialogs) == ([], [])
         assert all(request.startswith(url) for request in seen.requests)
 
 
@@ -274,13 +274,13 @@ def test_a_silent_recorder_is_said_on_the_first_screen(phone):
 
 
 def test_an_incident_is_the_first_thing_on_a_narrow_screen_and_opens_without_scripts(browser):
-    def told(question):
+    def reported(question):
         found = answer(question)
         return {**found, "incidents": [incident()]} if question["verb"] == "status" else found
 
     context = browser.new_context(viewport=SCREEN, java_script_enabled=False)
     try:
-        with served(ControlView(told)) as port:
+        with served(ControlView(reported)) as port:
             page = context.new_page()
             page.goto(f"http://127.0.0.1:{port}/")
             box = page.locator("#incidents").bounding_box()

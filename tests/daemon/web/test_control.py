@@ -79,7 +79,7 @@ COLUMNS = {"time_ns": [1], "value": [1.0], "flag": [1], "u_random": [0], "u_syst
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "stated"),
     [
         ({"error": "no such channel"}, "time_ns"),
         ({**COLUMNS, "value": [1.0, 2.0]}, "differ in length"),
@@ -90,8 +90,8 @@ COLUMNS = {"time_ns": [1], "value": [1.0], "flag": [1], "u_random": [0], "u_syst
         ([1, 2], "expected an object"),
     ],
 )
-def test_a_day_that_is_not_understood_says_what_came(wrong, said):
-    with pytest.raises(Unreadable, match=said):
+def test_a_day_that_is_not_understood_says_what_came(wrong, stated):
+    with pytest.raises(Unreadable, match=stated):
         ControlView(lambda q: wrong).day("c", 0, 1)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from edaphon.nouns import Observations
+from edaphon.model import Observations
 from edaphon.web.hours import hours
 from edaphon.web.line import HEIGHT, WIDTH, draw
 

@@ -36,7 +36,7 @@ def whole():
     return status_text(ControlView(lambda q: {**status(), **more}).status())
 
 
-def told(**changes):
+def reported(**changes):
     """Every sample by name and labels, as Prometheus reads them, of a changed sample status."""
     return samples(status_text(ControlView(lambda q: {**status(), **changes}).status()))
 
@@ -80,7 +80,7 @@ def test_the_gate_of_the_page_holds_for_metrics(port):
 
 
 def test_numbers_are_those_of_the_recorder():
-    found = told(disk=DISK)
+    found = reported(disk=DISK)
     assert found["edaphon_source_age_seconds", ("source", "sdi12/c")] == 180 * 60
     assert found["edaphon_source_state", ("source", "sdi12/c"), ("state", "silent")] == 1
     assert found["edaphon_source_state", ("source", "sdi12/c"), ("state", "ok")] == 0
@@ -106,35 +106,35 @@ def test_numbers_are_those_of_the_recorder():
 
 def test_what_nobody_knows_is_absent_and_never_zero():
     sources = [{**status()["sources"][0], "last_ns": None, "state": "never", "interval_ns": None}]
-    found = told(sources=sources, disk=DISK)
+    found = reported(sources=sources, disk=DISK)
     assert not of(found, "source_age_seconds")
     assert not of(found, "source_interval_seconds")
     assert not of(found, "disk_days_left")
-    assert not of(told(), "disk_free_bytes")
+    assert not of(reported(), "disk_free_bytes")
     assert not of(
-        told(journal={**status()["journal"], "last_ns": None}), "journal_last_entry_age_seconds"
+        reported(journal={**status()["journal"], "last_ns": None}), "journal_last_entry_age_seconds"
     )
-    assert told(disk={**DISK, "days": 12.5})["edaphon_disk_days_left",] == 12.5
+    assert reported(disk={**DISK, "days": 12.5})["edaphon_disk_days_left",] == 12.5
     interval = [{**sources[0], "interval_ns": 600 * 10**9}]
-    assert list(of(told(sources=interval), "source_interval_seconds").values()) == [600]
+    assert list(of(reported(sources=interval), "source_interval_seconds").values()) == [600]
 
 
 def test_no_incident_is_a_zero_of_every_severity():
     assert tuple(Severity) == SEVERITIES
-    none = of(told(), "incidents")
+    none = of(reported(), "incidents")
     assert {key[1][1]: value for key, value in none.items()} == dict.fromkeys(Severity, 0)
     later = NOON + 10**9
     some = [incident(), incident(wrong=False), incident(acknowledged_until_ns=later)]
-    found = told(incidents=some)
+    found = reported(incidents=some)
     assert found["edaphon_incidents", ("severity", "lost")] == 2
     assert found["edaphon_incidents_acknowledged", ("severity", "lost")] == 1
 
 
 def test_problems_are_all_that_makes_status_exit_1():
     sentences = len(status()["trouble"])
-    assert told()["edaphon_problems",] == sentences
+    assert reported()["edaphon_problems",] == sentences
     some = [incident(), incident(wrong=False), incident(number=18)]
-    assert told(incidents=some)["edaphon_problems",] == sentences + 2
+    assert reported(incidents=some)["edaphon_problems",] == sentences + 2
 
 
 def test_a_silent_recorder_is_down_and_has_no_other_number():
@@ -171,7 +171,7 @@ def test_any_name_comes_back_as_it_was_with_all_characters_visible(payload):
 
 def test_what_is_cut_is_counted():
     gaps = {f"cause {n}": n for n in range(MOST_SERIES + 3)}
-    found = told(ledgers={**status()["ledgers"], "gaps": gaps})
+    found = reported(ledgers={**status()["ledgers"], "gaps": gaps})
     assert len(of(found, "slots_missed")) == MOST_SERIES
     assert found["edaphon_series_left_out",] == 3
 
@@ -189,7 +189,7 @@ def test_what_came_above_a_budget_is_counted_by_source():
 
 
 def test_a_number_without_end_is_not_known():
-    assert not of(told(disk={**DISK, "days": math.inf}), "disk_days_left")
+    assert not of(reported(disk={**DISK, "days": math.inf}), "disk_days_left")
 
 
 def test_names_follow_the_conventions_of_prometheus():

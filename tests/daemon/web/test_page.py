@@ -15,15 +15,15 @@ MINUTE = 60 * 10**9
 class Recorder:
     """A view whose recorder can be changed and can fall silent."""
 
-    def __init__(self, told=None):
-        self.told = copy.deepcopy(told or status())
+    def __init__(self, reported=None):
+        self.reported = copy.deepcopy(reported or status())
         self.silent = False
         self.unreadable = set()
 
     def status(self):
         if self.silent:
             raise Silent("connection refused")
-        return ControlView(lambda q: self.told).status()
+        return ControlView(lambda q: self.reported).status()
 
     def day(self, channel_id, start_ns, end_ns):
         if channel_id in self.unreadable:
@@ -31,8 +31,8 @@ class Recorder:
         return ControlView(answer).day(channel_id, start_ns, end_ns)
 
 
-def page_of(told=None, view=None):
-    return make_page(Watch(view or Recorder(told), lambda: NOON).look())
+def page_of(reported=None, view=None):
+    return make_page(Watch(view or Recorder(reported), lambda: NOON).look())
 
 
 def report_of(**changes):
@@ -198,7 +198,7 @@ def test_a_blocked_sink_needs_a_person_and_reaches_the_red_strip():
     sinks[1] = {**sinks[1], "blocked": True, "why": "the key is refused"}
     page = page_of({**status(), "sinks": sinks, "trouble": []})
     assert page.report.backlogs[1].sign == ("stopped, needs a person", "cross")
-    assert page.trouble[-1] == "laptop is stopped and needs a person: the key is refused"
+    assert page.problem[-1] == "laptop is stopped and needs a person: the key is refused"
 
 
 def test_sources_that_need_a_look_come_first():
@@ -208,21 +208,21 @@ def test_sources_that_need_a_look_come_first():
 
 
 def test_the_recorders_own_sentences_stand_in_the_red_strip():
-    assert page_of().trouble == tuple(status()["trouble"])
+    assert page_of().problem == tuple(status()["trouble"])
 
 
 def test_without_them_clock_and_silent_sources_are_said():
     clock = {"known": False, "how": "assumed"}
     page = page_of({**status(), "trouble": [], "clock": clock})
-    assert page.trouble[0].startswith("The clock is not set")
-    assert page.trouble[1].startswith("Source sdi12/c is silent, last heard 3 h ago")
+    assert page.problem[0].startswith("The clock is not set")
+    assert page.problem[1].startswith("Source sdi12/c is silent, last heard 3 h ago")
     assert page.report.strip.clock == ("clock not set", "cross")
 
 
 def test_a_clock_that_is_not_set_is_said_before_the_recorders_own_sentences():
     page = page_of({**status(), "clock": {"known": False, "how": ""}})
-    assert page.trouble[0].startswith("The clock is not set")
-    assert page.trouble[1:] == tuple(status()["trouble"])
+    assert page.problem[0].startswith("The clock is not set")
+    assert page.problem[1:] == tuple(status()["trouble"])
 
 
 def test_a_source_whose_records_are_held_is_heard():
@@ -234,7 +234,7 @@ def test_a_source_whose_records_are_held_is_heard():
 
 def test_a_well_recorder_has_no_red_strip():
     sources = status()["sources"][:2]
-    assert page_of({**status(), "trouble": [], "sources": sources}).trouble == ()
+    assert page_of({**status(), "trouble": [], "sources": sources}).problem == ()
 
 
 def test_a_silent_recorder_is_said_in_one_sentence_and_its_last_data_stay():
@@ -245,7 +245,7 @@ def test_a_silent_recorder_is_said_in_one_sentence_and_its_last_data_stay():
     watch.look()
     now[0] = NOON + 10 * MINUTE
     page = make_page(watch.look())
-    assert page.trouble == (
+    assert page.problem == (
         "The recorder does not answer since 13:03 site time; what follows is as seen at 13:00"
         " (last value: 13:00, 10 min ago); on the logger type: systemctl status edaphon",
     )
@@ -253,16 +253,16 @@ def test_a_silent_recorder_is_said_in_one_sentence_and_its_last_data_stay():
     assert page.report.strip.recording.word == "state unknown"
     assert cells_of(page.report)["whs.A.5.w"].age == "10 min ago"
     recorder.silent = False
-    assert make_page(watch.look()).trouble == tuple(status()["trouble"])
+    assert make_page(watch.look()).problem == tuple(status()["trouble"])
     recorder.silent = True
-    assert "since 13:10 site time" in make_page(watch.look()).trouble[0]
+    assert "since 13:10 site time" in make_page(watch.look()).problem[0]
 
 
 def test_a_visit_is_shown_and_what_is_silent_in_it_is_no_trouble():
     visit = {"plot": "P1", "who": "K. Berg", "why": "fuse", "end_ns": NOON + 30 * MINUTE}
     sources = [{**one, "planned": "visit"} for one in status()["sources"]]
     page = page_of({**status(), "trouble": [], "sources": sources, "visits": [visit]})
-    assert page.trouble == ()
+    assert page.problem == ()
     assert page.report.strip.visits == ("visit of K. Berg at P1 until 13:30: fuse",)
     signs = {one.path: one.sign for one in page.report.sources}
     assert signs["sdi12/c"] == ("silent, planned (visit)", "ring")
@@ -274,14 +274,14 @@ def test_what_the_metrics_saw_is_the_last_that_the_page_shows():
     watch = Watch(recorder, lambda: now[0])
     watch.look()
     later = NOON + 20 * MINUTE
-    recorder.told |= {"now_ns": later, "incidents": [incident(later)]}
+    recorder.reported |= {"now_ns": later, "incidents": [incident(later)]}
     watch.status()
     recorder.silent, now[0] = True, NOON + 21 * MINUTE
     with pytest.raises(Silent):
         watch.status()
     now[0] = NOON + 30 * MINUTE
     page = make_page(watch.look())
-    assert page.trouble[0].startswith(
+    assert page.problem[0].startswith(
         "The recorder does not answer since 13:21 site time; what follows is as seen at 13:20"
     )
     assert [one.number for one in page.incidents] == [17]
@@ -296,7 +296,7 @@ def test_an_answer_to_the_metrics_ends_the_silence_of_the_page():
     recorder.silent = False
     watch.status()
     recorder.silent, now[0] = True, NOON + 60 * MINUTE
-    assert "since 14:00 site time" in make_page(watch.look()).trouble[0]
+    assert "since 14:00 site time" in make_page(watch.look()).problem[0]
 
 
 def test_a_recorder_that_never_answered_leaves_only_the_sentence():
@@ -304,7 +304,7 @@ def test_a_recorder_that_never_answered_leaves_only_the_sentence():
     recorder.silent = True
     page = page_of(view=recorder)
     assert page.report is None
-    assert "since 12:00 UTC (last value: none seen since this page started)" in page.trouble[0]
+    assert "since 12:00 UTC (last value: none seen since this page started)" in page.problem[0]
 
 
 def test_the_day_that_is_asked_for_ends_with_now():
@@ -362,23 +362,23 @@ def test_incidents_come_first_with_number_cause_since_members_and_how_to_acknowl
 
 
 def test_an_acknowledged_incident_says_by_whom_and_until_when():
-    told = {"acknowledged_by": "K. Berg", "why": "spare ordered"}
+    reported = {"acknowledged_by": "K. Berg", "why": "spare ordered"}
     until = NOON + 3600 * 10**9
     (one,) = page_of(
-        {**status(), "incidents": [incident(acknowledged_until_ns=until, **told)]}
+        {**status(), "incidents": [incident(acknowledged_until_ns=until, **reported)]}
     ).incidents
     assert one.state == "acknowledged by K. Berg until 14:00: spare ordered"
     assert one.acknowledge == ""
     (over,) = page_of(
-        {**status(), "incidents": [incident(acknowledged_until_ns=NOON - 1, **told)]}
+        {**status(), "incidents": [incident(acknowledged_until_ns=NOON - 1, **reported)]}
     ).incidents
     assert over.state == ""
 
 
 def test_what_an_incident_says_is_not_said_a_second_time():
-    told = {**status(), "trouble": [], "incidents": [incident(wrong=False, severity="late")]}
-    page = page_of(told)
-    assert page.trouble == ()
+    reported = {**status(), "trouble": [], "incidents": [incident(wrong=False, severity="late")]}
+    page = page_of(reported)
+    assert page.problem == ()
     assert page.incidents[0].sign.word == "well again, watched for a while"
 
 

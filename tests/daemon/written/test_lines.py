@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edaphon.written import read_document
-from edaphon.written.models import toml_text
+from edaphon.toml_input import read_document
+from edaphon.toml_input.models import toml_text
 
 TEXT = '''\
 # a comment with [brackets] and "quotes"
@@ -73,19 +73,19 @@ def test_windows_line_ends_do_not_shift_lines() -> None:
 def test_a_value_without_quotes_is_told_and_read_as_text(value: str) -> None:
     document = read_document("f.toml", f"x = 1\ny = {value}  # note\nz = 3\n")
     assert document.table == {"x": 1, "y": value, "z": 3}
-    assert [(c.line, c.key) for c in document.complaints] == [(2, "y")]
+    assert [(c.line, c.key) for c in document.config_errors] == [(2, "y")]
     assert document.repaired == {2}
 
 
 def test_what_cannot_be_mended_is_told_once_with_its_line() -> None:
     document = read_document("f.toml", "x = 1\n[a\ny = 2\n")
     assert not document.readable
-    assert [c.line for c in document.complaints] == [2]
+    assert [c.line for c in document.config_errors] == [2]
 
 
 def test_a_list_nested_a_hundred_thousand_times_is_told() -> None:
     document = read_document("f.toml", "x = " + "[" * 100_000)
-    assert [c.came for c in document.complaints] == ["lists nested too deep"]
+    assert [c.came for c in document.config_errors] == ["lists nested too deep"]
 
 
 KEYS = st.text("abcXYZ019_- .\"'#[]=\\ü", min_size=1, max_size=6)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
-from edaphon.written.values import (
+from edaphon.toml_input.values import (
     Depth,
     Secret,
     about_text,
@@ -90,14 +90,14 @@ def test_a_secret_is_read_late_and_never_shown(
     from_file = Secret.model_validate({"file": str(file)})
     from_env = Secret.model_validate({"env": "EDAPHON_TEST_TOKEN"})
     assert (from_file.reveal(), from_env.reveal()) == ("canary-1", "canary-2")
-    assert from_file.trouble() == from_env.trouble() == ""
+    assert from_file.problem() == from_env.problem() == ""
     shown = f"{from_file!r}{from_env}{from_file.model_dump_json()}{from_env.model_dump()}"
     assert "canary" not in shown
 
 
 def test_a_secret_that_cannot_be_had_says_why(tmp_path: Path) -> None:
-    assert "not set" in Secret(env="EDAPHON_NEVER_SET").trouble()
-    assert "can't be read" in Secret(file=tmp_path / "absent").trouble()
+    assert "not set" in Secret(env="EDAPHON_NEVER_SET").problem()
+    assert "can't be read" in Secret(file=tmp_path / "absent").problem()
 
 
 @pytest.mark.parametrize(

@@ -30,11 +30,11 @@ def main() -> None:
         out.writerow(["time", "counts", "temperature"])
         for row in csv.DictReader(record):
             moisture, warmth = row["CSR_SM5"], row["CSR_T5"]
-            said = [
+            stated = [
                 counts(moisture) if moisture else FAILURE,
                 celsius(warmth) if warmth else FAILURE,
             ]
-            out.writerow([row["CSR_TIMESTAMP_BEGIN"], *said])
+            out.writerow([row["CSR_TIMESTAMP_BEGIN"], *stated])
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from edaphon.alerts.message import Later, Message, Refused
 from edaphon.alerts.receivers.fields import sendable
 from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, secret_text
 from edaphon.network.secrets import Secrets
-from edaphon.written.values import Secret, Table
+from edaphon.toml_input.values import Secret, Table
 
 __all__ = ["Apprise", "Settings", "doubts", "open_receiver"]
 

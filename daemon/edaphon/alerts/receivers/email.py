@@ -27,7 +27,7 @@ from edaphon.network.deadline import Deadline, dial, ended_at, tls_context
 from edaphon.network.loopback import is_loopback
 from edaphon.network.requests import tls_trouble
 from edaphon.network.secrets import Secrets
-from edaphon.written.values import AbsolutePath, Secret, Table, wrong
+from edaphon.toml_input.values import AbsolutePath, Secret, Table, wrong
 
 __all__ = ["Email", "Settings", "doubts", "mail", "open_receiver"]
 
@@ -116,11 +116,11 @@ class Email:
         password = secret_text(own.password, "the mail password") if own.password else ""
         written = mail(message, own, self._context)
         self._taken.begin(message)
-        trouble = self._attempt(written, password, Secrets(password))
-        if not isinstance(trouble, Later):
+        problem = self._attempt(written, password, Secrets(password))
+        if not isinstance(problem, Later):
             self._taken.end()
-        if trouble is not None:
-            raise trouble
+        if problem is not None:
+            raise problem
 
     def close(self) -> None:
         """No connection stays open between two messages."""

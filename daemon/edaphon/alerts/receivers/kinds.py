@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from edaphon.alerts.message import Message, Occasion, Receiver, Refused
 from edaphon.config import Broker, Configuration, Notify, Secret
 from edaphon.config.parts import Parts
-from edaphon.written.values import revealed
+from edaphon.toml_input.values import revealed
 
 __all__ = [
     "WHOLE_S",
@@ -103,7 +103,7 @@ def receiver_kind(name: str) -> ReceiverKind:
 def remarks(name: str, settings: BaseModel, parts: Parts) -> tuple[list[Remark], list[Remark]]:
     """Mistakes, and doubts that are none, about checked settings of that kind."""
     kind = receiver_kind(name)
-    mistakes: Iterator[Remark] = getattr(kind, "complaints", _none)(settings, parts)
+    mistakes: Iterator[Remark] = getattr(kind, "config_errors", _none)(settings, parts)
     doubts: Iterator[Remark] = getattr(kind, "doubts", _none)(settings)
     return list(mistakes), list(doubts)
 
@@ -114,8 +114,8 @@ def secret_text(value: Secret | str, what: str) -> str:
         return revealed(value).strip("\r\n")
     except (OSError, LookupError, UnicodeDecodeError):
         pass
-    trouble = value.trouble() if isinstance(value, Secret) else ""
-    raise Refused(f"{what} can't be read: {trouble}")
+    problem = value.problem() if isinstance(value, Secret) else ""
+    raise Refused(f"{what} can't be read: {problem}")
 
 
 def _none(*_: object) -> Iterator[Remark]:

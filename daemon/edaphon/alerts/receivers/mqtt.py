@@ -21,10 +21,10 @@ from edaphon.config import Broker
 from edaphon.config.parts import Parts
 from edaphon.network.deadline import CONNECT_S, Deadline, tls_context
 from edaphon.network.secrets import Secrets
-from edaphon.written.complaints import did_you_mean
-from edaphon.written.values import Id, Table, wrong
+from edaphon.toml_input.errors import did_you_mean
+from edaphon.toml_input.values import Id, Table, wrong
 
-__all__ = ["Mqtt", "Settings", "complaints", "open_receiver"]
+__all__ = ["Mqtt", "Settings", "config_errors", "open_receiver"]
 
 MOST_CHARACTERS = 20_000
 WORDS = 200  # of an error
@@ -54,7 +54,7 @@ class Settings(Table):
         return topic
 
 
-def complaints(settings: Settings, parts: Parts) -> Iterator[Remark]:
+def config_errors(settings: Settings, parts: Parts) -> Iterator[Remark]:
     if settings.broker not in parts.brokers:
         right = did_you_mean(settings.broker, parts.brokers)
         yield "broker", f'"{settings.broker}" is no broker of this file', right

@@ -12,13 +12,13 @@ from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, Taken, secr
 from edaphon.config.parts import Parts
 from edaphon.network.deadline import Deadline
 from edaphon.network.secrets import Secrets
-from edaphon.written.values import Secret, Table, wrong
+from edaphon.toml_input.values import Secret, Table, wrong
 from edaphon_drivers.talk import Ask, Talk, is_ended
 
 if TYPE_CHECKING:
     from edaphon_drivers.links.serial import SerialLink
 
-__all__ = ["Settings", "Sms", "complaints", "open_receiver"]
+__all__ = ["Settings", "Sms", "config_errors", "open_receiver"]
 
 MOST_BYTES = 65_536  # of one answer
 _CHUNK_S = 0.5
@@ -58,7 +58,7 @@ class Settings(Table):
         yield "port", Path(self.port)
 
 
-def complaints(settings: Settings, parts: Parts) -> Iterator[Remark]:
+def config_errors(settings: Settings, parts: Parts) -> Iterator[Remark]:
     for name, bus in parts.buses.items():
         if bus.port == settings.port:
             yield (
@@ -86,11 +86,11 @@ class Sms:
         if pin and not (pin.isascii() and pin.isdecimal() and 4 <= len(pin) <= 8):
             raise Refused("the PIN is not of 4 to 8 digits; see the secret")
         self._taken.begin(message)
-        trouble = self._attempt(message, pin)
-        if not isinstance(trouble, Later):
+        problem = self._attempt(message, pin)
+        if not isinstance(problem, Later):
             self._taken.end()
-        if trouble is not None:
-            raise trouble
+        if problem is not None:
+            raise problem
 
     def close(self) -> None:
         """The port is open for the time of a message only."""

@@ -27,8 +27,8 @@ from edaphon.alerts.receivers.templates import JSON, PLAIN, TEMPLATES, Template
 from edaphon.config.parts import Parts
 from edaphon.network.loopback import is_loopback
 from edaphon.network.requests import Answer, Limits, Unreachable, Wire, wait_s
-from edaphon.written.complaints import did_you_mean
-from edaphon.written.values import (
+from edaphon.toml_input.errors import did_you_mean
+from edaphon.toml_input.values import (
     AbsolutePath,
     Secret,
     SecretOrText,
@@ -39,7 +39,7 @@ from edaphon.written.values import (
 )
 from edaphon_drivers.number_text import number_in
 
-__all__ = ["Settings", "Webhook", "complaints", "doubts", "open_receiver"]
+__all__ = ["Settings", "Webhook", "config_errors", "doubts", "open_receiver"]
 
 MOST_WAIT_S = 3600.0
 BUSY = {408, 425, 429}
@@ -165,10 +165,10 @@ def _fits_header(text: str) -> bool:
     return text.isprintable()
 
 
-def complaints(settings: Settings, parts: Parts) -> Iterator[Remark]:
+def config_errors(settings: Settings, parts: Parts) -> Iterator[Remark]:
     """About an address that is a secret, which could not be checked without reading it."""
     url = settings.url
-    if not isinstance(url, Secret) or url.trouble():
+    if not isinstance(url, Secret) or url.problem():
         return
     try:
         http_place(url.reveal().strip())

@@ -11,13 +11,13 @@ from edaphon.commands.cal.evidence import Paper, papers_beside, put
 from edaphon.commands.cal.options import as_options, calibration_row, check_row
 from edaphon.commands.cal.text import as_row
 from edaphon.commands.check import usual_file
-from edaphon.commands.known import told_in
-from edaphon.commands.layout import Layout
 from edaphon.commands.new_files import write_new
-from edaphon.commands.storage import Configured, Storage, configured, fail
 from edaphon.facts import Knowledge, knowledge_conflicts, new_rows, read_facts
 from edaphon.printer import show_json, show_lines
-from edaphon.written import Complaint, read_document
+from edaphon.storage.access import Configured, Storage, configured, fail
+from edaphon.storage.entered_facts import told_in
+from edaphon.storage.paths import Layout
+from edaphon.toml_input import ConfigError, read_document
 from edaphon_calibration.curves import curve as curve_named
 
 __all__ = ["add"]
@@ -73,22 +73,26 @@ def add(
 
 
 def _add(
-    said: Mapping[str, Any], evidence: list[Path], write: Path | None, file: Path | None, json: bool
+    stated: Mapping[str, Any],
+    evidence: list[Path],
+    write: Path | None,
+    file: Path | None,
+    json: bool,
 ) -> None:
     """`said` are the options by their names."""
-    place, kind = _place(file, write), "check" if said["check"] else "calibration"
-    row = check_row(said) if said["check"] else calibration_row(said)
+    place, kind = _place(file, write), "check" if stated["check"] else "calibration"
+    row = check_row(stated) if stated["check"] else calibration_row(stated)
     target = write or _inbox(place) / f"{row['id']}.toml"
     if os.path.lexists(target):
         raise fail(f"{target} is there already; choose another --id, or another file with -o")
-    papers = papers_beside(evidence, target)
-    if papers:
-        row["evidence"] = {paper.name: paper.sha256 for paper in papers}
+    certificates = papers_beside(evidence, target)
+    if certificates:
+        row["evidence"] = {paper.name: paper.sha256 for paper in certificates}
     text = as_row(kind, row)
-    complaints = _complaints(text, str(target), place)
-    if complaints:
-        raise fail("\n".join(as_options(complaint) for complaint in complaints), USAGE)
-    written = _written(target, text, papers)
+    config_errors = _complaints(text, str(target), place)
+    if config_errors:
+        raise fail("\n".join(as_options(config_error) for config_error in config_errors), USAGE)
+    written = _written(target, text, certificates)
     table = {kind: row, "written": [str(path) for path in written]}
     if json:
         show_json(table)
@@ -120,7 +124,7 @@ def _inbox(place: _Place) -> Path:
     return place.inbox
 
 
-def _complaints(text: str, file: str, place: _Place) -> list[Complaint]:
+def _complaints(text: str, file: str, place: _Place) -> list[ConfigError]:
     """Those of check on top of what is known and of what waits in the inbox."""
     rows, wrong = read_facts(read_document(file, text))
     if place.own is None:
@@ -137,9 +141,9 @@ def _complaints(text: str, file: str, place: _Place) -> list[Complaint]:
     return [*wrong, *(c for c in found if c.file == file)]
 
 
-def _written(target: Path, text: str, papers: list[Paper]) -> list[Path]:
+def _written(target: Path, text: str, certificates: list[Paper]) -> list[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
-    copied = put(papers)
+    copied = put(certificates)
     write_new(target, text)
     return [*copied, target]
 

@@ -11,8 +11,8 @@ from edaphon.commands.apply import (
     enter,
     new_facts,
 )
-from edaphon.commands.known import told_in
-from edaphon.commands.storage import open_storage
+from edaphon.storage.access import open_storage
+from edaphon.storage.entered_facts import told_in
 
 __all__ = ["put_in_force"]
 
@@ -30,6 +30,6 @@ def put_in_force(
     As `edaphon apply`, which does not wait.
     """
     storage = open_storage(file)
-    told = told_in(storage)
-    new = new_facts(storage, told, facts or [], file)
-    enter(storage, told, new, Way(who, dry_run, not no_wait, json))
+    reported = told_in(storage)
+    new = new_facts(storage, reported, facts or [], file)
+    enter(storage, reported, new, Way(who, dry_run, not no_wait, json))

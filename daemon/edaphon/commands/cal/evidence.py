@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from edaphon.commands.storage import fail
-from edaphon.written.reading import read_bytes
+from edaphon.storage.access import fail
+from edaphon.toml_input.reading import read_bytes
 
 __all__ = ["Paper", "papers_beside", "put"]
 
@@ -35,9 +35,9 @@ def papers_beside(files: Iterable[Path], toml: Path) -> list[Paper]:
     return list(named.values())
 
 
-def put(papers: Iterable[Paper]) -> list[Path]:
+def put(evidence: Iterable[Paper]) -> list[Path]:
     """Write those that are not there yet; which these are."""
-    new = [(paper.place, paper.data) for paper in papers if paper.place is not None]
+    new = [(paper.place, paper.data) for paper in evidence if paper.place is not None]
     for place, data in new:
         with place.open("xb") as file:  # never through a link that stands there
             file.write(data)

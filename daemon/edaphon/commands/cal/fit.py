@@ -15,11 +15,11 @@ from edaphon.commands.cal.evidence import Paper, papers_beside, put
 from edaphon.commands.cal.options import numbers_given
 from edaphon.commands.cal.plot import fit_svg
 from edaphon.commands.cal.points import BadPoints, Points, read_points
-from edaphon.commands.cal.text import Fitted, as_table, as_toml, complaints
+from edaphon.commands.cal.text import Fitted, as_table, as_toml, config_errors
 from edaphon.commands.new_files import write_new, write_own
-from edaphon.commands.panel import PICTURE
-from edaphon.commands.storage import fail
 from edaphon.printer import show_json, show_text
+from edaphon.storage.access import fail
+from edaphon.svg import PICTURE
 from edaphon_calibration.curves import Curve
 from edaphon_calibration.curves import curve as curve_named
 from edaphon_calibration.errors import CalibrationError, FitError, UnknownCurve, suggestion
@@ -75,8 +75,8 @@ def fit(
     _one_subject(subject)
     if write is not None and os.path.lexists(write):
         raise fail(f"{write} is there already; a file once applied is never edited: another name")
-    said = {"from": since, "operator": operator, "method": method, "reference": reference}
-    said |= subject | {"supersedes": supersedes, "id": id or _name(subject, curve, since)}
+    answered = {"from": since, "operator": operator, "method": method, "reference": reference}
+    answered |= subject | {"supersedes": supersedes, "id": id or _name(subject, curve, since)}
     wish = _wish(curve, numbers_given(fixed, "--fixed"), numbers_given(start, "--start"), degree)
     stated = {"point": u_point, "reference": u_reference, "bulk-density": u_bulk_density}
     for option, number in stated.items():
@@ -90,17 +90,17 @@ def fit(
     except OSError as error:
         words = f"expected a file that can be read, got {points} ({error.strerror})"
         raise fail(words, USAGE) from None
-    papers = papers_beside([points], write or points)
+    certificates = papers_beside([points], write or points)
     free = len(result.parameters) - len(wish.fixed)
-    fitted = Fitted(result, free, units, papers[0].name, read.sha256)
-    _deliver(fitted, as_table(fitted, said), read, papers, write, plot, json)
+    fitted = Fitted(result, free, units, certificates[0].name, read.sha256)
+    _deliver(fitted, as_table(fitted, answered), read, certificates, write, plot, json)
 
 
 def _deliver(
     fitted: Fitted,
     table: Mapping[str, object],
     read: Points,
-    papers: list[Paper],
+    certificates: list[Paper],
     write: Path | None,
     plot: Path | None,
     json: bool,
@@ -109,7 +109,7 @@ def _deliver(
     _expect_right(text)
     written: list[Path] = []
     if write is not None:
-        written += put(papers)
+        written += put(certificates)
         write_new(write, text)
         written.append(write)
     if plot is not None:
@@ -208,10 +208,13 @@ def _through_two(wish: _Wish, read: Points) -> FitResult:
 
 def _expect_right(text: str) -> None:
     """What check would not take was asked for wrongly: its words, in terms of the options."""
-    for complaint in complaints(text):
+    for config_error in config_errors(text):
         # what it supersedes is in the journal, which is not asked here
-        if complaint.key != "calibration.supersedes" or "no earlier fact" not in complaint.came:
-            words = f"{complaint.key}: {complaint.came}; {complaint.right}"
+        if (
+            config_error.key != "calibration.supersedes"
+            or "no earlier fact" not in config_error.came
+        ):
+            words = f"{config_error.key}: {config_error.came}; {config_error.right}"
             raise fail(words, USAGE)
 
 

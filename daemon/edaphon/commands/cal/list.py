@@ -7,15 +7,15 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from edaphon import __version__
-from edaphon.commands.known import Entered, Told, told_in
 from edaphon.commands.query import FAR_NS, instant
-from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.commands.table import show_rows
 from edaphon.facts import Calibration, Fact, FactoryCurve, FieldCheck, Revocation, pin_of
 from edaphon.facts.calibrations import OfSubject
 from edaphon.people import person
 from edaphon.printer import show_error, show_json
-from edaphon.written.values import instant_text
+from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.entered_facts import Entered, EnteredFacts, told_in
+from edaphon.toml_input.values import instant_text
 from edaphon_calibration.errors import suggestion
 from edaphon_drivers.sheets import Sheets
 
@@ -48,13 +48,13 @@ def listed(
 ) -> None:
     """List the calibrations, checks in the field and pinned makers' curves that are in force."""
     storage = open_storage(file)
-    told = told_in(storage)
-    if channel and channel not in told.knowledge.channels:
-        near = suggestion(channel, told.knowledge.channels)
+    reported = told_in(storage)
+    if channel and channel not in reported.knowledge.channels:
+        near = suggestion(channel, reported.knowledge.channels)
         raise fail(f"expected the id of a channel, got {channel!r}{near}")
     if as_known_at:
-        told = told.as_known_at(instant(as_known_at, FAR_NS))
-    rows = list(_rows(told, storage, channel, all))
+        reported = reported.as_known_at(instant(as_known_at, FAR_NS))
+    rows = list(_rows(reported, storage, channel, all))
     if json:
         show_json(rows)
         return
@@ -65,12 +65,14 @@ def listed(
             show_error(f"{row['id']}: {row['sheet']}")
 
 
-def _rows(told: Told, storage: Storage, channel: str, all: bool) -> Iterator[dict[str, Any]]:
-    for one in told.entered:
-        fact, state = one.told.fact, state_of(told, one)
+def _rows(
+    reported: EnteredFacts, storage: Storage, channel: str, all: bool
+) -> Iterator[dict[str, Any]]:
+    for one in reported.entered:
+        fact, state = one.reported.fact, state_of(reported, one)
         if not isinstance(fact, KINDS) or not (all or state.in_force):
             continue
-        if channel and not _bears_on(fact, told, channel):
+        if channel and not _bears_on(fact, reported, channel):
             continue
         sheet = ""
         if isinstance(fact, FactoryCurve) and state.in_force:
@@ -85,37 +87,41 @@ def _rows(told: Told, storage: Storage, channel: str, all: bool) -> Iterator[dic
 
 
 def _row(fact: Fact, one: Entered) -> dict[str, Any]:
-    told: dict[str, Any] = {"id": fact.id, "kind": fact.table, "step": None, "curve": ""}
+    reported: dict[str, Any] = {"id": fact.id, "kind": fact.table, "step": None, "curve": ""}
     if isinstance(fact, OfSubject):
         start, end = (None if t is None else instant_text(t) for t in (fact.from_ns, fact.to_ns))
-        told |= {"subject": " ".join(fact.subject), "from": start, "to": end}
+        reported |= {"subject": " ".join(fact.subject), "from": start, "to": end}
     if isinstance(fact, Calibration):
-        told |= {"step": fact.place, "curve": fact.curve}
+        reported |= {"step": fact.place, "curve": fact.curve}
     elif isinstance(fact, FieldCheck):
         found = f"{fact.state} {fact.deviation:+.3g} {fact.unit or ''}".strip()
-        told |= {"curve": f"{found}, u {fact.u_reference:g}"}
+        reported |= {"curve": f"{found}, u {fact.u_reference:g}"}
     elif isinstance(fact, FactoryCurve):
-        told |= {"subject": " ".join(fact.key), "curve": fact.curve, "from": None, "to": None}
-    return told | {"known_since": one.known_since, "who": one.told.who, "account": one.told.account}
+        reported |= {"subject": " ".join(fact.key), "curve": fact.curve, "from": None, "to": None}
+    return reported | {
+        "known_since": one.known_since,
+        "who": one.reported.who,
+        "account": one.reported.account,
+    }
 
 
-def state_of(told: Told, one: Entered) -> State:
+def state_of(reported: EnteredFacts, one: Entered) -> State:
     """Of one entered fact, as everything entered says it."""
-    knowledge, id = told.knowledge, one.told.fact.id
+    knowledge, id = reported.knowledge, one.reported.fact.id
     if any(known.sequence == one.place for known in knowledge.in_force):
         return State(True)
     for revocation in knowledge.current(Revocation):
         if revocation.of == id:
             return State(False, revocation.id, revocation.why)
-    later = [e.told.fact.id for e in told.entered if e.told.fact.supersedes == id]
+    later = [e.reported.fact.id for e in reported.entered if e.reported.fact.supersedes == id]
     return State(False, later[-1] if later else "")
 
 
-def _bears_on(fact: Fact, told: Told, channel: str) -> bool:
-    fed = [d for d in told.knowledge.deployments if d.channel == channel]
+def _bears_on(fact: Fact, reported: EnteredFacts, channel: str) -> bool:
+    fed = [d for d in reported.knowledge.deployments if d.channel == channel]
     if isinstance(fact, FactoryCurve):
         return any(
-            (told.sources.models.get(d.source), d.output, d.factory) == fact.key for d in fed
+            (reported.sources.models.get(d.source), d.output, d.factory) == fact.key for d in fed
         )
     if isinstance(fact, OfSubject) and fact.channel is None:
         return any((d.sensor, d.output) == (fact.sensor, fact.output) for d in fed)

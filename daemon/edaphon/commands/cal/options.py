@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any
 
-from edaphon.commands.storage import fail
-from edaphon.written import Complaint
+from edaphon.storage.access import fail
+from edaphon.toml_input import ConfigError
 from edaphon_calibration.curves import curve as curve_named
 from edaphon_calibration.errors import UnknownCurve, suggestion
 
@@ -30,39 +30,44 @@ _OPTIONS = {
 }
 
 
-def calibration_row(said: Said) -> dict[str, Any]:
+def calibration_row(stated: Said) -> dict[str, Any]:
     """Keys and values in the order in which they are written."""
-    _none_of(said, _OF_CHECK, "belongs to a check: add --check, or leave it out")
-    name = _known_curve(said["curve"])
-    parameters = _in_order(name, numbers_given(said["parameter"], "--parameter"))
-    row = _begin(said, "")
-    row |= {"step": said["step"], "curve": name, "second": _second(said), "parameters": parameters}
-    row["covariance"] = _covariance(said, name, parameters)
-    row |= {key: said[key] for key in ("from_unit", "to_unit")}
-    row["domain"] = _domain(said["domain"])
-    row |= _period(said) | {k: said[k] for k in ("drifts_from", "expires", "drift_per_year")}
-    return _stated(row | {key: said[key] for key in _PAPERS})
+    _none_of(stated, _OF_CHECK, "belongs to a check: add --check, or leave it out")
+    name = _known_curve(stated["curve"])
+    parameters = _in_order(name, numbers_given(stated["parameter"], "--parameter"))
+    row = _begin(stated, "")
+    row |= {
+        "step": stated["step"],
+        "curve": name,
+        "second": _second(stated),
+        "parameters": parameters,
+    }
+    row["covariance"] = _covariance(stated, name, parameters)
+    row |= {key: stated[key] for key in ("from_unit", "to_unit")}
+    row["domain"] = _domain(stated["domain"])
+    row |= _period(stated) | {k: stated[k] for k in ("drifts_from", "expires", "drift_per_year")}
+    return _stated(row | {key: stated[key] for key in _PAPERS})
 
 
-def check_row(said: Said) -> dict[str, Any]:
+def check_row(stated: Said) -> dict[str, Any]:
     """Keys and values in the order in which they are written."""
-    _none_of(said, _OF_CALIBRATION, "belongs to a calibration: leave it out, or --check")
-    row = _begin(said, "check") | {key: said[key] for key in _OF_CHECK} | _period(said)
-    return _stated(row | {key: said[key] for key in _PAPERS})
+    _none_of(stated, _OF_CALIBRATION, "belongs to a calibration: leave it out, or --check")
+    row = _begin(stated, "check") | {key: stated[key] for key in _OF_CHECK} | _period(stated)
+    return _stated(row | {key: stated[key] for key in _PAPERS})
 
 
-def as_options(complaint: Complaint) -> str:
+def as_options(config_error: ConfigError) -> str:
     """The words of check, for somebody who wrote options and no file."""
-    _, _, key = complaint.key.partition(".")
+    _, _, key = config_error.key.partition(".")
     if not key:  # of the row as a whole
-        return f"expected {_spoken(complaint.right)}"
+        return f"expected {_spoken(config_error.right)}"
     key = key.split(".")[0]
-    right = _spoken(complaint.right)
+    right = _spoken(config_error.right)
     if key == "second":
         right = right.replace("--output", "--second-output").replace(
             "--channel", "--second-channel"
         )
-    return f"{_option(key)}: {complaint.came}; {right}"
+    return f"{_option(key)}: {config_error.came}; {right}"
 
 
 def _spoken(right: str) -> str:
@@ -79,9 +84,9 @@ def _option(key: str) -> str:
     return _OPTIONS.get(key, f"--{key.replace('_', '-')}")
 
 
-def _none_of(said: Said, names: Iterable[str], why: str) -> None:
+def _none_of(stated: Said, names: Iterable[str], why: str) -> None:
     for name in names:
-        if said[name] not in {None, ""} if not isinstance(said[name], list) else said[name]:
+        if stated[name] not in {None, ""} if not isinstance(stated[name], list) else stated[name]:
             raise fail(f"{_option(name)}: {why}", USAGE)
 
 
@@ -95,27 +100,27 @@ def _known_curve(name: str) -> str:
     return name
 
 
-def _begin(said: Said, kind: str) -> dict[str, Any]:
-    subject = said["channel"] or f"{said['sensor']}-{said['output']}"
-    day = (said["since"] or said["to"])[:10]
-    name = "-".join(filter(None, (subject, kind, day or said["curve"])))
+def _begin(stated: Said, kind: str) -> dict[str, Any]:
+    subject = stated["channel"] or f"{stated['sensor']}-{stated['output']}"
+    day = (stated["since"] or stated["to"])[:10]
+    name = "-".join(filter(None, (subject, kind, day or stated["curve"])))
     plain = re.sub("[^A-Za-z0-9._:-]", "-", name)[:64]
-    return {"id": said["id"] or plain, **{key: said[key] for key in _PLAIN}}
+    return {"id": stated["id"] or plain, **{key: stated[key] for key in _PLAIN}}
 
 
-def _period(said: Said) -> dict[str, str]:
-    return {"from": said["since"], "to": said["to"]}
+def _period(stated: Said) -> dict[str, str]:
+    return {"from": stated["since"], "to": stated["to"]}
 
 
 def _stated(row: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if value not in (None, "", {}, [])}
 
 
-def _second(said: Said) -> dict[str, str]:
+def _second(stated: Said) -> dict[str, str]:
     given = {
-        "output": said["second_output"],
-        "channel": said["second_channel"],
-        "max_age": said["max_age"],
+        "output": stated["second_output"],
+        "channel": stated["second_channel"],
+        "max_age": stated["max_age"],
     }
     return {key: value for key, value in given.items() if value}
 
@@ -140,12 +145,12 @@ def _in_order(curve: str, given: Mapping[str, float]) -> dict[str, float]:
     return {name: given[name] for name in (*first, *given)}
 
 
-def _covariance(said: Said, curve: str, parameters: Mapping[str, float]) -> list[list[float]]:
-    spread = numbers_given(said["u"], "--u")
-    if spread and said["covariance"]:
+def _covariance(stated: Said, curve: str, parameters: Mapping[str, float]) -> list[list[float]]:
+    spread = numbers_given(stated["u"], "--u")
+    if spread and stated["covariance"]:
         raise fail("expected --u for each parameter, or --covariance; got both", USAGE)
-    if said["covariance"]:
-        return _matrix(said["covariance"])
+    if stated["covariance"]:
+        return _matrix(stated["covariance"])
     for name, u in spread.items():
         if name not in parameters:
             near = suggestion(name, parameters)

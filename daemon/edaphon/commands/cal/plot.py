@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edaphon.commands.panel import (
+from edaphon.svg import (
     HEIGHT,
     LEFT,
     RIGHT,

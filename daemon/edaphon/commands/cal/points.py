@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from math import hypot, isfinite
 from pathlib import Path
 
-from edaphon.written import did_you_mean
-from edaphon.written.reading import read_bytes
+from edaphon.toml_input import did_you_mean
+from edaphon.toml_input.reading import read_bytes
 from edaphon_calibration.errors import ParameterError
 from edaphon_calibration.soil import weighed_ring
 

@@ -7,20 +7,20 @@ from typing import Annotated
 import typer
 
 from edaphon.commands.apply import NOT_YET, Config, Facts, Json, new_facts, news, show
-from edaphon.commands.foresight import Foresight, foresight
-from edaphon.commands.foresight.plot import write_plots
-from edaphon.commands.foresight.text import (
+from edaphon.commands.table import show_rows
+from edaphon.facts import FactRow
+from edaphon.preview import Foresight, foresight
+from edaphon.preview.picture import write_plots
+from edaphon.preview.text import (
     COLUMNS,
     as_json,
     bare_lines,
     row_of,
     warnings_of,
 )
-from edaphon.commands.known import told_in
-from edaphon.commands.storage import open_storage
-from edaphon.commands.table import show_rows
-from edaphon.facts import FactRow
 from edaphon.printer import show_error, show_json, show_line
+from edaphon.storage.access import open_storage
+from edaphon.storage.entered_facts import told_in
 
 __all__ = ["preview"]
 
@@ -35,9 +35,9 @@ def preview(
 ) -> None:
     """Tell what new facts would change, per channel; nothing is put in force by it."""
     storage = open_storage(file)
-    told = told_in(storage)
-    new = new_facts(storage, told, facts or [], file)
-    found = foresight(storage, told, new)
+    reported = told_in(storage)
+    new = new_facts(storage, reported, facts or [], file)
+    found = foresight(storage, reported, new)
     pictures = write_plots(plot, found.channels) if plot is not None else []
     if json:
         show_json(_told(new, found, pictures))

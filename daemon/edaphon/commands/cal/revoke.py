@@ -8,10 +8,10 @@ from edaphon.commands.apply import Config, DryRun, Json, NoWait, Way, Who, enter
 from edaphon.commands.cal.list import state_of
 from edaphon.commands.cal.show import found_in
 from edaphon.commands.cal.text import as_row
-from edaphon.commands.known import Told, told_in
-from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.facts import FactRow, knowledge_conflicts, read_facts
-from edaphon.written import read_document
+from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.entered_facts import EnteredFacts, told_in
+from edaphon.toml_input import read_document
 
 __all__ = ["revoke"]
 
@@ -32,30 +32,32 @@ def revoke(
     if not why.strip():
         raise fail("expected --why with the reason, got nothing", USAGE)
     storage = open_storage(file)
-    told = told_in(storage)
-    one = found_in(told, id)
-    state = state_of(told, one)
+    reported = told_in(storage)
+    one = found_in(reported, id)
+    state = state_of(reported, one)
     if not state.in_force:
         raise fail(f"{id} is not in force: {state.words}")
-    row = _row(storage, told, id, why)
-    enter(storage, told, (row,), Way(who, dry_run, not no_wait, json))
+    row = _row(storage, reported, id, why)
+    enter(storage, reported, (row,), Way(who, dry_run, not no_wait, json))
 
 
-def _row(storage: Storage, told: Told, id: str, why: str) -> FactRow:
-    text = as_row("revocation", {"id": _name(told, id), "of": id, "why": why})
-    rows, complaints = read_facts(read_document(WHENCE, text))
+def _row(storage: Storage, reported: EnteredFacts, id: str, why: str) -> FactRow:
+    text = as_row("revocation", {"id": _name(reported, id), "of": id, "why": why})
+    rows, config_errors = read_facts(read_document(WHENCE, text))
     config = storage.config
-    complaints += knowledge_conflicts(rows, told.knowledge, config.outputs(), sheets=config.sheets)
-    if complaints:
-        raise fail("\n".join(f"{c.key}: {c.came}; {c.right}" for c in complaints))
+    config_errors += knowledge_conflicts(
+        rows, reported.knowledge, config.outputs(), sheets=config.sheets
+    )
+    if config_errors:
+        raise fail("\n".join(f"{c.key}: {c.came}; {c.right}" for c in config_errors))
     return rows[0]
 
 
-def _name(told: Told, id: str) -> str:
+def _name(reported: EnteredFacts, id: str) -> str:
     """One that was never used: a revocation may itself have been taken back."""
     plain, number = f"revocation-of-{id}"[:60], 1
     name = plain
-    while name in told.by_id:
+    while name in reported.by_id:
         number += 1
         name = f"{plain}-{number}"
     return name

@@ -15,16 +15,16 @@ import typer
 from edaphon.commands.cal.list import KINDS, sheet_says, state_of
 from edaphon.commands.cal.show_text import lines_of
 from edaphon.commands.cal.text import as_row
-from edaphon.commands.keeping import kept_evidence
-from edaphon.commands.known import Entered, Told, told_in
-from edaphon.commands.storage import Storage, fail, open_storage
 from edaphon.derive import ALWAYS
 from edaphon.derive.segments import Segment
 from edaphon.facts import Calibration, Fact, FactoryCurve, FieldCheck, pin_of, table_of
 from edaphon.journal import read_only
 from edaphon.printer import show_json, show_lines
-from edaphon.written.reading import read_bytes
-from edaphon.written.values import instant_text
+from edaphon.service.submit import kept_evidence
+from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.entered_facts import Entered, EnteredFacts, told_in
+from edaphon.toml_input.reading import read_bytes
+from edaphon.toml_input.values import instant_text
 from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.curves import curve, curve_names
 from edaphon_calibration.errors import suggestion
@@ -42,20 +42,20 @@ def show(
 ) -> None:
     """Tell all of one: text, who and when, parameters, where it is in force, what it rests on."""
     storage = open_storage(file)
-    told = told_in(storage)
-    one = found_in(told, id)
-    fact: Any = one.told.fact
+    reported = told_in(storage)
+    one = found_in(reported, id)
+    fact: Any = one.reported.fact
     if evidence is not None:
         _write_evidence(storage, fact, evidence)
     table = {
         "id": id,
         "kind": fact.table,
         "subject": " ".join(fact.key if isinstance(fact, FactoryCurve) else fact.subject),
-        "state": state_of(told, one).words,
-        **_entry(told, one),
+        "state": state_of(reported, one).words,
+        **_entry(reported, one),
         "fact": table_of(fact),
         "curve": {} if isinstance(fact, FieldCheck) else _curve(fact),
-        "in_force_at": list(_places(told, fact)),
+        "in_force_at": list(_places(reported, fact)),
         "evidence": list(_evidence(storage, one)),
         "sheet": _sheet(storage, fact) if isinstance(fact, FactoryCurve) else {},
     }
@@ -65,31 +65,33 @@ def show(
         show_lines(lines_of(table))
 
 
-def found_in(told: Told, id: str) -> Entered:
+def found_in(reported: EnteredFacts, id: str) -> Entered:
     """The one of that id; ends with words where there is none."""
-    found = told.by_id.get(id, ())
+    found = reported.by_id.get(id, ())
     if not found:
-        known = [i for i, ones in told.by_id.items() if isinstance(ones[0].told.fact, KINDS)]
+        known = [
+            i for i, ones in reported.by_id.items() if isinstance(ones[0].reported.fact, KINDS)
+        ]
         near = suggestion(id, known) if known else ", and none was ever entered"
         raise fail(f"expected the id of a calibration, check or maker's curve, got {id!r}{near}")
-    fact = found[-1].told.fact
+    fact = found[-1].reported.fact
     if not isinstance(fact, KINDS):
         words = "calibrations, checks and makers' curves are told here"
         raise fail(f"{id} is a {fact.table}; {words}, see `edaphon cal list --all`")
     return found[-1]
 
 
-def _entry(told: Told, one: Entered) -> dict[str, Any]:
-    fact = one.told.fact
-    later = [e.told.fact.id for e in told.entered if e.told.fact.supersedes == fact.id]
+def _entry(reported: EnteredFacts, one: Entered) -> dict[str, Any]:
+    fact = one.reported.fact
+    later = [e.reported.fact.id for e in reported.entered if e.reported.fact.supersedes == fact.id]
     return {
-        "who": one.told.who,
-        "account": one.told.account,
+        "who": one.reported.who,
+        "account": one.reported.account,
         "known_since": one.known_since,
         "place": str(one.place),
-        "file": one.told.file,
-        "sha256": one.told.sha256,
-        "text": one.told.text,
+        "file": one.reported.file,
+        "sha256": one.reported.sha256,
+        "text": one.reported.text,
         "supersedes": fact.supersedes,
         "superseded_by": later,
     }
@@ -137,11 +139,11 @@ def _correlation(covariance: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarra
     return covariance / spread / spread[:, None]
 
 
-def _places(told: Told, fact: Fact) -> Iterator[dict[str, Any]]:
+def _places(reported: EnteredFacts, fact: Fact) -> Iterator[dict[str, Any]]:
     """The channels that it is in force for, from when to when; neighbours as one."""
     found: dict[str, list[tuple[int, int]]] = {}
-    for segment in sorted(told.plan.segments(), key=lambda s: s.start_ns):
-        if _rests_on(told, segment, fact):
+    for segment in sorted(reported.plan.segments(), key=lambda s: s.start_ns):
+        if _rests_on(reported, segment, fact):
             own = found.setdefault(segment.channel, [])
             if own and own[-1][1] == segment.start_ns:
                 own[-1] = (own[-1][0], segment.end_ns)
@@ -156,10 +158,10 @@ def _places(told: Told, fact: Fact) -> Iterator[dict[str, Any]]:
             }
 
 
-def _rests_on(told: Told, segment: Segment, fact: Fact) -> bool:
-    basis = orjson.loads(told.plan.texts[segment.derivation])
+def _rests_on(reported: EnteredFacts, segment: Segment, fact: Fact) -> bool:
+    basis = orjson.loads(reported.plan.texts[segment.derivation])
     if isinstance(fact, FactoryCurve):
-        same = (told.sources.models.get(basis["source"]), basis["output"][0]) == fact.key[:2]
+        same = (reported.sources.models.get(basis["source"]), basis["output"][0]) == fact.key[:2]
         return same and basis["factory"][:1] == [fact.name] and segment.chain.known
     if isinstance(fact, FieldCheck):
         return any(row[0] == fact.id for row in basis.get("field checks", ()))
@@ -169,11 +171,11 @@ def _rests_on(told: Told, segment: Segment, fact: Fact) -> bool:
 
 def _evidence(storage: Storage, one: Entered) -> Iterator[dict[str, Any]]:
     """Each file with what lies beside the row's file now, and whether the journal has it."""
-    fact = one.told.fact
+    fact = one.reported.fact
     named = (fact.evidence or {}) if isinstance(fact, Calibration | FieldCheck) else {}
     journal = read_only(storage.layout.journal) if named else None
     for name, sha256 in named.items():
-        path = Path(one.told.file).parent / name
+        path = Path(one.reported.file).parent / name
         kept = journal is not None and kept_evidence(journal, sha256) is not None
         yield {"name": name, "sha256": sha256, "file": _state(path, sha256), "journal": kept}
 

@@ -8,11 +8,11 @@ from math import isfinite
 from typing import Any
 
 from edaphon.facts import Knowledge, knowledge_conflicts, read_facts
-from edaphon.written import Complaint, read_document
+from edaphon.toml_input import ConfigError, read_document
 from edaphon_calibration.curves import curve
 from edaphon_calibration.fit import FitResult
 
-__all__ = ["Fitted", "as_row", "as_table", "as_toml", "complaints"]
+__all__ = ["Fitted", "as_row", "as_table", "as_toml", "config_errors"]
 
 _SUBJECT = ("id", "supersedes", "channel", "sensor", "output")
 _MADE = ("from", "operator", "reference")
@@ -54,7 +54,7 @@ class Fitted:
         return isfinite(self.result.residual_sd)
 
 
-def as_table(fitted: Fitted, said: Mapping[str, str]) -> dict[str, Any]:
+def as_table(fitted: Fitted, stated: Mapping[str, str]) -> dict[str, Any]:
     """The calibration as keys and values; `said` are the texts that people gave, "" left out.
 
     Parameters and covariance stand in the curve's order, which a calibration asks for.
@@ -62,7 +62,7 @@ def as_table(fitted: Fitted, said: Mapping[str, str]) -> dict[str, Any]:
     found = fitted.result
     order = [name for name in curve(found.curve).parameters if name in found.parameters]
     place = [list(found.parameters).index(name) for name in order]
-    table: dict[str, Any] = {key: said[key] for key in _SUBJECT if said.get(key)}
+    table: dict[str, Any] = {key: stated[key] for key in _SUBJECT if stated.get(key)}
     table |= {"curve": found.curve, "parameters": {n: found.parameters[n] for n in order}}
     if found.covariance is not None:
         table["covariance"] = [[float(found.covariance[a, b]) for b in place] for a in place]
@@ -70,8 +70,8 @@ def as_table(fitted: Fitted, said: Mapping[str, str]) -> dict[str, Any]:
     if fitted.domain is not None:
         table["domain"] = fitted.domain
     how = f"fit of {found.n} points from {fitted.span}"
-    method = "; ".join(filter(None, (said.get("method"), how, fitted.scatter)))
-    table |= {key: said[key] for key in _MADE if said.get(key)}
+    method = "; ".join(filter(None, (stated.get("method"), how, fitted.scatter)))
+    table |= {key: stated[key] for key in _MADE if stated.get(key)}
     return {**table, "method": method, "evidence": {fitted.file: fitted.sha256}}
 
 
@@ -98,7 +98,7 @@ def as_row(kind: str, table: Mapping[str, Any], words: Iterable[str] = ()) -> st
     return "\n".join(lines) + "\n"
 
 
-def complaints(text: str) -> list[Complaint]:
+def config_errors(text: str) -> list[ConfigError]:
     """What check would say of the text by itself."""
     rows, wrong = read_facts(read_document("calibration.toml", text))
     return [*wrong, *knowledge_conflicts(rows, Knowledge())]

@@ -12,9 +12,9 @@ from edaphon.commands import check
 from edaphon.commands.check import usual_file
 from edaphon.commands.decode.payload import expect_address, held, lines_of, readings_of
 from edaphon.commands.decode.typed import Unclear
-from edaphon.commands.storage import configured, fail
 from edaphon.config import why_impossible, within_physics
 from edaphon.printer import show_error, show_error_text, show_json, show_line, show_lines, visible
+from edaphon.storage.access import configured, fail
 from edaphon_calibration.chain import apply_chain, prepare_step
 from edaphon_calibration.errors import suggestion
 from edaphon_calibration.units import SAME
@@ -60,7 +60,7 @@ def decode(
     if bool(model) == bool(source):
         raise fail("expected either --model or --source", USAGE)
     try:
-        said = (
+        stated = (
             _by_source(source, file, (payload, port, topic, request))
             if source
             else _by_model(_sheet(model, file), (payload, port, topic, request))
@@ -72,18 +72,18 @@ def decode(
         raise fail(words, USAGE) from None
     except Fault as fault:
         raise fail(f"{model or source}: {_words(fault)}") from None
-    rows = list(_rows(said))
+    rows = list(_rows(stated))
     if json:
         show_json(rows, indent=False)
-    elif not rows and not (said.file and said.file.refused):
+    elif not rows and not (stated.file and stated.file.refused):
         show_line("understood; there is no reading in it")
     elif rows:
         show_lines(chain.from_iterable(map(_lines, rows)))
-    if said.unread:
-        (show_error if json else show_line)(f"not read: {said.unread}")
-    if said.file is not None and (said.file.refused or not json):
-        show_error_text("\n".join(map(visible, _account(said.file))))
-    if said.file is not None and said.file.refused:
+    if stated.unread:
+        (show_error if json else show_line)(f"not read: {stated.unread}")
+    if stated.file is not None and (stated.file.refused or not json):
+        show_error_text("\n".join(map(visible, _account(stated.file))))
+    if stated.file is not None and stated.file.refused:
         raise typer.Exit(1)
 
 
@@ -132,15 +132,15 @@ def _by_source(path: str, file: Path | None, typed: _Typed) -> _Said:
     return _Said(own_readings(config, found, *typed[:2]), None)
 
 
-def _rows(said: _Said) -> Iterator[dict[str, Any]]:
+def _rows(stated: _Said) -> Iterator[dict[str, Any]]:
     """Each reading, then what the factory curves of its output make of it."""
-    for received, reading in zip(said.readings, within_physics(said.readings), strict=True):
+    for received, reading in zip(stated.readings, within_physics(stated.readings), strict=True):
         row = {"output": reading.output, **_number(received)}
         for key, ns in (("start", reading.start_ns), ("time", reading.time_ns)):
             if ns is not None:
                 row[key] = _time_text(ns)
         yield row
-        for factory in said.sheet.outputs[reading.output].factory if said.sheet else ():
+        for factory in stated.sheet.outputs[reading.output].factory if stated.sheet else ():
             made = reading._replace(
                 quantity=factory.quantity, number=_converted(reading, factory), unit=factory.unit
             )

@@ -65,8 +65,8 @@ def _addresses(sheet: Sheet, data: bytes) -> Iterator[str]:
         from edaphon_drivers.modbus.answers import possible_requests
         from edaphon_drivers.modbus.frame import parse_request
 
-        said = (parse_request(frame) for frame, _ in possible_requests(data, sheet))
-        yield from (str(one.unit) for one in said if one)
+        stated = (parse_request(frame) for frame, _ in possible_requests(data, sheet))
+        yield from (str(one.unit) for one in stated if one)
 
 
 def _unechoed(found: re.Match[bytes]) -> bytes:

@@ -5,10 +5,10 @@ from pathlib import Path
 from edaphon.commands.check import usual_file
 from edaphon.commands.decode.payload import held
 from edaphon.commands.decode.typed import Unclear, plain_bytes
-from edaphon.commands.storage import configured
 from edaphon.config import Configuration, LorawanSource, Source
 from edaphon.config.codecs import read_codec
-from edaphon.derive.sources import Sources
+from edaphon.derive.decode import Sources
+from edaphon.storage.access import configured
 from edaphon_calibration.errors import suggestion
 from edaphon_drivers.faults import Refused
 from edaphon_drivers.lorawan import Uplink

@@ -13,7 +13,6 @@ from typing import Annotated, Any
 import typer
 
 from edaphon.commands.demo.plot import NODE_TOPIC, messages, plot_text, probes
-from edaphon.commands.desk import ledgers
 from edaphon.commands.programs import (
     BROKER,
     ProgramEnded,
@@ -26,10 +25,11 @@ from edaphon.commands.programs import (
     watch,
 )
 from edaphon.commands.run import running
-from edaphon.commands.service import Overrides, Service
 from edaphon.commands.status import ledger_lines
-from edaphon.commands.storage import fail
 from edaphon.printer import show_error_text, show_json, show_line, show_text
+from edaphon.service.requests import ledgers
+from edaphon.service.service import Overrides, Service
+from edaphon.storage.access import fail
 from edaphon_drivers.links.mqtt import MqttOptions
 from edaphon_drivers.links.replay import ReplayLink
 from edaphon_drivers.talk import Timing

@@ -47,8 +47,8 @@ class _Teros12:
     def __call__(self) -> list[float | str]:
         now = self._now_s()
         counts = (moisture(now, self._depth_cm) + 0.6956) / 3.879e-4
-        said = counts + self._noise.gauss(0.0, 0.3)
-        return [round(said, 2), round(temperature(now, self._depth_cm), 1), 120]
+        stated = counts + self._noise.gauss(0.0, 0.3)
+        return [round(stated, 2), round(temperature(now, self._depth_cm), 1), 120]
 
 
 def probes(now_s: Clock) -> SimulatedBus:
@@ -94,14 +94,14 @@ def _said(model: str, time_s: float) -> Mapping[str, float | None]:
             "battery_voltage": 3.1,
         }
     depth = 40 if model.startswith("dragino") else 60
-    said: dict[str, float | None] = {
+    stated: dict[str, float | None] = {
         "soil_temperature": round(temperature(time_s, depth), 1),
         "volumetric_water_content": round(100 * moisture(time_s, depth), 2),
         "bulk_electrical_conductivity": 140,
     }
     if model.startswith("dragino"):
-        said |= {"battery_voltage": 3.3, "ds18b20_temperature": 0.0}
-    return said
+        stated |= {"battery_voltage": 3.3, "ds18b20_temperature": 0.0}
+    return stated
 
 
 def _node(time_s: float) -> bytes:

@@ -10,14 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.commands.bench.verbs import SDI12_KINDS
-from edaphon.commands.bench.way import opened_bench
-from edaphon.commands.control import DaemonRefuses
-from edaphon.commands.scan.heard import broker_rows
 from edaphon.commands.scan.ports import port_rows
-from edaphon.commands.storage import Storage, fail, open_storage
+from edaphon.commands.scan.pushed import broker_rows
 from edaphon.config import Bus, Configuration, ScheduledSource
 from edaphon.printer import overwrite, show_json, show_line
+from edaphon.service.line_tools.access import opened_bench
+from edaphon.service.line_tools.verbs import SDI12_KINDS
+from edaphon.service.socket import DaemonRefuses
+from edaphon.storage.access import Storage, fail, open_storage
 
 __all__ = ["scan"]
 
@@ -73,8 +73,8 @@ def _found(storage: Storage, only: str | None, addresses: str) -> dict[str, Any]
                 if found["interrupted"]:
                     break
             found["explanations"] = _contradicted(found["buses"], ask)
-    heard = [name for name in config.brokers if only in {None, name}]
-    found["brokers"] = [broker_rows(config, storage.layout.journal, name) for name in heard]
+    received = [name for name in config.brokers if only in {None, name}]
+    found["brokers"] = [broker_rows(config, storage.layout.journal, name) for name in received]
     if only is None:
         found["ports"] = list(port_rows(config))
     found["proposals"] = list(_proposals(config, found))
@@ -169,8 +169,8 @@ def _guess(config: Configuration, identity: Mapping[str, str] | None) -> str:
     """The model sheet whose name is nearest to what the instrument says of itself; "" if none."""
     if identity is None:
         return ""
-    said = f"{identity['vendor']}.{identity['model']}".lower().replace(" ", "-")
-    return next(iter(get_close_matches(said, config.sheets.names(), 1, 0.8)), "")
+    stated = f"{identity['vendor']}.{identity['model']}".lower().replace(" ", "-")
+    return next(iter(get_close_matches(stated, config.sheets.names(), 1, 0.8)), "")
 
 
 def _thermometers(config: Configuration, name: str, table: Bus) -> dict[str, Any]:
@@ -195,12 +195,12 @@ def _thermometers(config: Configuration, name: str, table: Bus) -> dict[str, Any
 def _contradicted(buses: list[dict[str, Any]], ask: Any) -> list[str]:
     """Marks the rows where another sensor than the deployed one answers; what explains it."""
     rows = {row["path"]: row for bus in buses for row in bus["rows"]}
-    told = {path: (row["identity"] or {}).get("serial", "") for path, row in rows.items()}
-    found = ask("contradictions", told=told)
+    reported = {path: (row["identity"] or {}).get("serial", "") for path, row in rows.items()}
+    found = ask("contradictions", reported=reported)
     for one in found["rows"]:
         row = rows[one["path"]]
         if row["state"] == OK:
-            words = f"expected sensor {one['expected']}, {one['told']} answers"
+            words = f"expected sensor {one['expected']}, {one['reported']} answers"
             row |= {"state": CONTRADICTED, "words": words}
     explanations: list[str] = found["explanations"]
     return explanations
@@ -230,9 +230,9 @@ def _proposals(config: Configuration, found: dict[str, Any]) -> Iterator[str]:
 
 
 def _proposal(bus: str, row: Row) -> str:
-    said = " ".join(filter(None, _said(row["identity"]))) or "it tells no identity"
+    stated = " ".join(filter(None, _said(row["identity"]))) or "it tells no identity"
     guess = row.get("guess") or ""
-    doubt = f"guessed from: {said}" if guess and row["identity"] else said
+    doubt = f"guessed from: {stated}" if guess and row["identity"] else stated
     branch = row["path"].partition("@")[2]
     lines = [
         "[[source]]",
@@ -254,8 +254,8 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
         note = bus.get("note") or f"{bus['asked']} addresses asked"
         yield f"bus {bus['name']} ({bus['kind']}, {bus['port']}): {bus['trouble'] or note}"
         for row in bus["rows"]:
-            said = " ".join(filter(None, [*_said(row["identity"]), row["words"], row["model"]]))
-            yield f"  {row['path']:20} {row['state']:20} {said}".rstrip()
+            stated = " ".join(filter(None, [*_said(row["identity"]), row["words"], row["model"]]))
+            yield f"  {row['path']:20} {row['state']:20} {stated}".rstrip()
     for broker in found["brokers"]:
         yield from broker["lines"]
     for port in found["ports"]:

@@ -22,9 +22,9 @@ def port_rows(config: Configuration, by_identity: Path = BY_IDENTITY) -> Iterato
         yield {"port": identity, "what": what, "use": use, "buses": users, "trouble": ""}
     for name, port in wanted.items():
         if name not in seen and not Path(port).exists():
-            trouble = f"bus {name}: expected a port at {port}, there is none; plug the adapter in"
+            problem = f"bus {name}: expected a port at {port}, there is none; plug the adapter in"
             row = {"port": port, "what": "is not there", "use": f"bus {name}", "buses": [name]}
-            yield {**row, "trouble": trouble}
+            yield {**row, "trouble": problem}
 
 
 def _adapters(by_identity: Path) -> Iterator[tuple[str, str, str]]:
@@ -35,8 +35,8 @@ def _adapters(by_identity: Path) -> Iterator[tuple[str, str, str]]:
     for port in sorted(comports(), key=lambda p: str(p.device)):
         if port.vid is None and port.device not in links:
             continue  # the sixteen ttyS of a PC, mostly without a plug
-        said = filter(None, (port.manufacturer, port.product, port.serial_number))
-        yield links.get(port.device, port.device), port.device, " ".join(said) or port.description
+        stated = filter(None, (port.manufacturer, port.product, port.serial_number))
+        yield links.get(port.device, port.device), port.device, " ".join(stated) or port.description
 
 
 def _is_same(port: str, device: str) -> bool:

@@ -24,12 +24,12 @@ from edaphon.commands.programs import (
 from edaphon.commands.simulate.file import Places, left_out, simulated_tables, toml_text
 from edaphon.commands.simulate.messages import Sender, publish, senders_of
 from edaphon.commands.simulate.plot import Plot, lines_of
-from edaphon.commands.storage import Configured, configured, fail
 from edaphon.config import JsonSource
 from edaphon.facts import Knowledge
 from edaphon.facts.knowledge import Known
-from edaphon.nouns import Sequence
+from edaphon.model import EntryId
 from edaphon.printer import show_error, show_line
+from edaphon.storage.access import Configured, configured, fail
 
 __all__ = ["BadOrder", "order", "simulate"]
 
@@ -124,7 +124,7 @@ def _alone_in(home: Path) -> Iterator[None]:
 
 def _knowledge(found: Configured) -> Knowledge:
     """What the facts of the configuration and of its inbox say; the journal stays where it is."""
-    return Knowledge(tuple(Known(Sequence(1, n), row.fact) for n, row in enumerate(found.rows, 1)))
+    return Knowledge(tuple(Known(EntryId(1, n), row.fact) for n, row in enumerate(found.rows, 1)))
 
 
 def _messages(

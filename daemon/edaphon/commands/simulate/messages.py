@@ -179,7 +179,7 @@ def _dated(source: JsonSource) -> dict[str, Any]:
     if source.time is None:
         return {}
     if source.time.format == "rfc3339":
-        said: Any = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        stated: Any = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     else:
-        said = time.time_ns() * _PER_SECOND[source.time.format] // 10**9
-    return {source.time.path: said}
+        stated = time.time_ns() * _PER_SECOND[source.time.format] // 10**9
+    return {source.time.path: stated}

@@ -47,18 +47,18 @@ def sender(port: int, topic: str = TOPIC, **more: Any) -> Any:
 
 @contextmanager
 def listener(port: int, **log_in: str) -> Iterator[list[Any]]:
-    heard: list[Any] = []
+    received: list[Any] = []
     ready = threading.Event()
     client = Client(CallbackAPIVersion.VERSION2)
     if log_in:
         client.username_pw_set(**log_in)
-    client.on_message = lambda _, __, found: heard.append(found)
+    client.on_message = lambda _, __, found: received.append(found)
     client.on_subscribe = lambda *_: ready.set()
     client.on_connect = lambda *_: client.subscribe("edaphon/#", 1)
     client.connect("127.0.0.1", port)
     client.loop_start()
     assert ready.wait(5)
-    yield heard
+    yield received
     client.disconnect()
     client.loop_stop()
 
@@ -85,21 +85,21 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
         yield running
 
 
-def heard_within(heard: list[Any], n: int, within_s: float = 5.0) -> None:
+def heard_within(received: list[Any], n: int, within_s: float = 5.0) -> None:
     end = time.monotonic() + within_s
-    while len(heard) < n and time.monotonic() < end:
+    while len(received) < n and time.monotonic() < end:
         time.sleep(0.01)
-    assert len(heard) == n
+    assert len(received) == n
 
 
 def test_a_message_is_published_once_and_not_retained(broker: Mosquitto) -> None:
-    with listener(broker.port) as heard:
+    with listener(broker.port) as received:
         sender(broker.port).send(message())
-        heard_within(heard, 1)
+        heard_within(received, 1)
     with listener(broker.port) as later:
         time.sleep(0.2)
         assert later == []
-    (found,) = heard
+    (found,) = received
     table = json.loads(found.payload)
     assert (found.topic, found.qos, found.retain) == (TOPIC, 1, False)
     assert (table["title"], table["text"]) == (message().title, message().text)
@@ -184,7 +184,7 @@ def test_a_broker_that_drips_does_not_hang_it(
 def test_a_broker_that_the_file_does_not_have_is_found_by_check() -> None:
     settings = mqtt.Settings.model_validate({"broker": "plot", "topic": "a"})
     parts = Parts(brokers=context(1).brokers)
-    assert list(mqtt.complaints(settings, parts)) == [
+    assert list(mqtt.config_errors(settings, parts)) == [
         ("broker", '"plot" is no broker of this file', "did you mean plots?")
     ]
 

@@ -168,13 +168,13 @@ def test_a_monitor_that_repeats_a_part_shows_nothing(
         thread = Thread(target=pulse.run, args=(stop,), daemon=True)
         thread.start()
         pulse.offer(Beat(1, "l", "s", {}, 0, 0))
-        while not pulse.trouble and thread.is_alive():
+        while not pulse.problem and thread.is_alive():
             stop.wait(0.01)
         stop.set()
         pulse.wake()
         thread.join(5)
-    assert "404" in pulse.trouble
-    assert_clean(pulse.trouble + caplog.text)
+    assert "404" in pulse.problem
+    assert_clean(pulse.problem + caplog.text)
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])

@@ -184,8 +184,8 @@ def test_a_token_is_hidden_as_the_address_spells_it_too(tmp_path: Path) -> None:
 
 def test_no_secret_shows_though_the_server_repeats_them_all(tmp_path: Path) -> None:
     def echo(asked: Asked) -> tuple[int, dict[str, str], bytes]:
-        said = json.dumps([asked.path, unquote(asked.path), asked.headers, asked.body.decode()])
-        return 400, {}, said.encode()
+        stated = json.dumps([asked.path, unquote(asked.path), asked.headers, asked.body.decode()])
+        return 400, {}, stated.encode()
 
     with fake_server(echo) as server:
         hidden = receiver(

@@ -1,0 +1,121 @@
+"""`edaphon release`: current values frozen under a name that is cited; or all such, verified."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from edaphon.commands.query import FAR_NS, instant
+from edaphon.printer import show_json, show_line, show_text
+from edaphon.series import Release, WrongFile, read_release, release_problems
+from edaphon.service.prerequisites import account_name
+from edaphon.service.release_making import Wanted, make_release, note_of, notes_of_releases
+from edaphon.storage.access import Storage, fail, open_storage
+
+__all__ = ["found_releases", "release"]
+
+
+class Found(NamedTuple):
+    """A file among the releases, and what is wrong with it."""
+
+    name: str
+    about: Release | None
+    problems: list[str]
+
+
+def release(
+    name: Annotated[str, typer.Argument(help="name of a new release; none: a table of all")] = "",
+    channel: Annotated[
+        list[str] | None, typer.Option(help="id of a channel, may be repeated; none: all")
+    ] = None,
+    start: Annotated[str, typer.Option(help="from this time on, such as 2026-04-01")] = "",
+    end: Annotated[str, typer.Option(help="until just before this time")] = "",
+    note: Annotated[str, typer.Option(help="what it is for")] = "",
+    who: Annotated[str, typer.Option(help="who says so; your login if not given")] = "",
+    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Freeze current values in a file that is never changed; without a name verify all such files.
+
+    Exit 1 if one of them is not what was released.
+    """
+    storage = open_storage(file, as_owner=True)
+    if name:
+        span = instant(start, -FAR_NS), instant(end, FAR_NS)
+        wanted = Wanted(name, tuple(channel or ()), *span, note, who or account_name())
+        made = make_release(storage, wanted)
+        if json:
+            show_json(_table(made), indent=False)
+        else:
+            show_text(_told(made))
+        return
+    found = list(found_releases(storage))
+    if json:
+        show_json([_row(each) for each in found])
+    else:
+        for line in _lines(found):
+            show_line(line)
+    if any(each.problems for each in found):
+        raise fail("expected what was released, got other files; take them from a copy")
+
+
+def found_releases(storage: Storage) -> Iterator[Found]:
+    """The files of all releases, those apart that the journal knows of and that are gone."""
+    noted = notes_of_releases(storage)
+    there = {path.stem for path in storage.layout.releases.glob("*.sqlite")}
+    for name in sorted(noted.keys() - there):
+        yield Found(name, None, [f"its file {storage.layout.release(name)} is not there"])
+    for path in sorted(storage.layout.releases.glob("*.sqlite")):
+        problems = release_problems(path)
+        try:
+            about = read_release(path)
+        except WrongFile:
+            about = None
+        if about is not None and about.name != path.stem:
+            problems.append(f"it was released as {about.name}")
+        note = noted.get(path.stem)
+        if about is not None and note is not None and not problems:
+            problems += _differing(note, note_of(about, path))
+        yield Found(path.stem, about, problems)
+
+
+def _differing(note: dict[str, Any], own: dict[str, Any]) -> list[str]:
+    """What a file says of itself, and was not released."""
+    return [
+        f"its {name} is {own[name]!r}, and {note[name]!r} was released"
+        for name in own
+        if name in note and note[name] != own[name]
+    ]
+
+
+def _table(about: Release) -> dict[str, Any]:
+    table = {name: getattr(about, name) for name in Release.__slots__}
+    return {**table, "channels": [channel.id for channel in about.channels]}
+
+
+def _row(found: Found) -> dict[str, Any]:
+    about = _table(found.about) if found.about is not None else {}
+    return {**about, "name": found.name, "problems": found.problems}
+
+
+def _told(made: Release) -> str:
+    return (
+        f"{made.name}: {made.rows} values of {len(made.channels)} channels, as known at"
+        f" {made.known_sequence} ({made.known_time})\ndigest {made.digest}"
+    )
+
+
+def _lines(found: list[Found]) -> Iterator[str]:
+    if not found:
+        yield "no releases yet; `edaphon release NAME` makes one"
+        return
+    width = max(7, *(len(each.name) for each in found))
+    yield f"{'release':<{width}}  {'made':<20}  {'rows':>9}  {'digest':<64}  note"
+    for name, about, problems in found:
+        if about is not None:
+            yield (
+                f"{name:<{width}}  {about.made:<20}  {about.rows:>9}  {about.digest}  {about.note}"
+            )
+        for problem in problems:
+            yield f"{name:<{width}}  ALTERED: {problem}"

@@ -1,0 +1,344 @@
+"""The configuration in force at an entry, as decoders: which bytes of which source mean what."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+from edaphon.config import (
+    Configuration,
+    FileSource,
+    HeardSource,
+    JsonSource,
+    LorawanSource,
+    ScheduledSource,
+    Source,
+    told_fields,
+)
+from edaphon.derive.decoder_errors import OF_THE_ENTRY
+from edaphon.derive.files import FileReader
+from edaphon.journal import Entry
+from edaphon_drivers import lorawan
+from edaphon_drivers.engines import engine
+from edaphon_drivers.faults import Fault, Garbled, Incomplete, Refused
+from edaphon_drivers.identity import Identity
+from edaphon_drivers.json_message import JsonFields, decode_json
+from edaphon_drivers.line_account import FIRST, Context
+from edaphon_drivers.payloads import (
+    LARGEST_MESSAGE_BYTES,
+    Message,
+    Piece,
+    unpack_exchange,
+    unpack_message,
+    unpack_piece,
+)
+from edaphon_drivers.readings import UNREADABLE_NS, Reading
+from edaphon_drivers.sheets import Output, Sheet
+
+__all__ = ["Decoded", "Note", "Outputs", "Sources"]
+
+
+class Note(NamedTuple):
+    """Something of a record that made no value, in words to be counted by, and whose it was."""
+
+    path: str
+    what: str
+
+
+class Decoded(NamedTuple):
+    """What the bytes of one record say; `uplink` tells LoRaWAN frames apart.
+
+    `retained`: the broker kept the message for later subscribers, so when it came says nothing of
+    when it was measured. `dated`: a logger's file, whose own times are believed however old.
+    `notes`: what of it made no value, and is neither a dead letter nor in order.
+    """
+
+    path: str
+    readings: tuple[Reading, ...]
+    time_ns: int | None = None
+    uplink: lorawan.Uplink | None = None
+    retained: bool = False
+    dated: bool = False
+    notes: tuple[Note, ...] = ()
+
+
+NOTHING = Decoded("", ())
+Outputs = Mapping[str, Mapping[str, Output]]
+_Decoder = Callable[[bytes], Decoded]
+# Of a payload, a message or an uplink: what its source's kind calls for.
+_Reader = Callable[[Any], tuple[Reading, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Decoders by the source that stands in an entry, and the outputs of each path.
+
+    `readers` and `kinds`, by path, are what a later configuration hands to an earlier one;
+    `models` are the names of sheets, `owners` the paths by what faults name: topic or path.
+    """
+
+    decoders: Mapping[str, _Decoder] = field(default_factory=dict)
+    outputs: Outputs = field(default_factory=dict)
+    asked: Mapping[str, Sheet] = field(default_factory=dict)
+    site: str = ""
+    readers: Mapping[str, _Reader] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    models: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, FileReader] = field(default_factory=dict)
+    owners: Mapping[str, str] = field(default_factory=dict)
+
+    def owner(self, source: str, fault: Fault) -> str:
+        """The path that a fault is about, "" where no configured source sent it."""
+        return self.owners.get(fault.where) or self.owners.get(source, "")
+
+    def meaning(self, path: str) -> str:
+        """Names all that its owner has said of how to read a source's bytes."""
+        outputs = self.outputs.get(path, {}).values()
+        return f"{self.kinds.get(path, '')} {next((o.meaning for o in outputs), '')}"
+
+    def decode(self, entry: Entry, context: Context = FIRST) -> Decoded:
+        """Raises Fault for bytes that mean nothing here.
+
+        `context` is what the earlier lines of a file decide about the first one of this piece.
+        """
+        with OF_THE_ENTRY:
+            if (read := self.files.get(entry.source)) is not None:
+                return _whole_piece(entry.source, read, unpack_piece(entry.payload), context)
+            decoder = self.decoders.get(entry.source)
+            if decoder is None:
+                raise Refused("a source of the configuration", entry.payload, entry.source)
+            return decoder(entry.payload)
+
+    def identity(self, entry: Entry) -> Identity | None:
+        """Who an instrument said it is; None when that can't be told."""
+        sheet = self.asked.get(entry.source)
+        if sheet is None:
+            return None
+        try:
+            with OF_THE_ENTRY:
+                return engine(sheet.engine).decode_identity(unpack_exchange(entry.payload), sheet)
+        except Fault:
+            return None
+
+    @classmethod
+    def of(
+        cls,
+        config: Configuration,
+        files: Mapping[str, str] | None = None,
+        latest: "Sources | None" = None,
+    ) -> "Sources":
+        """`files` are the texts of the codecs that the configuration names, by path.
+
+        What bytes mean is said by the latest configuration that knows the source with the same
+        model: a wrong scale or time zone that was put right since is right for the past as well.
+        """
+        known = latest or cls()
+        kinds = {s.path: _kind(s) for s in config.sources}
+        readers = {
+            s.path: known.readers[s.path]
+            if known.kinds.get(s.path) == kinds[s.path]
+            else _reader(s, config, files or {})
+            for s in config.sources
+            if not isinstance(s, FileSource)
+        }
+        followed = {
+            s.path: known.files[s.path]
+            if known.kinds.get(s.path) == kinds[s.path]
+            else _file_reader(config.sheet(s))
+            for s in config.sources
+            if isinstance(s, FileSource)
+        }
+        decoders: dict[str, _Decoder] = {
+            s.path: partial(_at_path, s.path, readers[s.path])
+            for s in config.sources
+            if isinstance(s, ScheduledSource | HeardSource)
+        }
+        for name, broker in config.brokers.items():
+            own = [s for s in config.sources if getattr(s, "broker", None) == name]
+            if broker.envelope == "json":
+                topics = {s.topic: s.path for s in own if isinstance(s, JsonSource)}
+                decoders[name] = _topic_decoder(name, topics, readers)
+            else:
+                eui = {s.dev_eui: s.path for s in own if isinstance(s, LorawanSource)}
+                decoders[name] = _uplink_decoder(name, broker.envelope, eui, readers)
+        asked = {s.path: config.sheet(s) for s in config.sources if isinstance(s, ScheduledSource)}
+        outputs = _outputs(config, files or {})
+        models = {s.path: s.model for s in config.sources if s.model}
+        owners = {s.path: s.path for s in config.sources}
+        owners |= {s.topic: s.path for s in config.sources if isinstance(s, JsonSource)}
+        reported = asked, config.site.id, readers, kinds, models
+        return cls(decoders, outputs, *reported, followed, owners)
+
+
+def _outputs(config: Configuration, files: Mapping[str, str]) -> Outputs:
+    """The outputs of each path; a codec's text is part of what its numbers mean."""
+    outputs = dict(config.outputs())
+    for source in config.sources:
+        codec = getattr(source, "codec_file", None)
+        if codec is not None:
+            text = files.get(str(codec), "")
+            outputs[source.path] = {
+                name: replace(output, meaning=_digest(output.meaning + text))
+                for name, output in outputs[source.path].items()
+            }
+    return outputs
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _kind(source: Source) -> str:
+    """What must be the same for a later word on a source to hold for its earlier bytes too."""
+    codec = getattr(source, "codec_file", None)
+    return f"{type(source).__name__} {source.model or codec or 'fields'}"
+
+
+# The engines are imported where a source needs them: a start pays for what the plot has.
+
+
+def _reader(source: Source, config: Configuration, files: Mapping[str, str]) -> _Reader:
+    if isinstance(source, LorawanSource):
+        return partial(_of_data, _uplink_reader(source, config, files))
+    if isinstance(source, JsonSource) and source.model is None:
+        fields = source.json_fields()
+        return lambda message: decode_json(message.data, fields)
+    sheet = config.sheet(source)
+    if isinstance(source, ScheduledSource):
+        spoken = engine(sheet.engine)
+        return lambda payload: spoken.decode_exchange(unpack_exchange(payload), sheet)
+    if isinstance(source, HeardSource):
+        from edaphon_drivers.ascii import engine as ascii_lines
+
+        return lambda payload: ascii_lines.decode_stream(unpack_exchange(payload), sheet)
+    from edaphon_drivers.smart_home import engine as smart_home
+
+    return lambda message: smart_home.decode_message(message.topic, message.data, sheet)
+
+
+def _file_reader(sheet: Sheet) -> FileReader:
+    from edaphon_drivers.files import engine as files_engine
+
+    return lambda piece, context: files_engine.read_piece(piece, sheet, context)
+
+
+def _uplink_reader(
+    source: LorawanSource, config: Configuration, files: Mapping[str, str]
+) -> _Reader:
+    if source.model is None:
+        return _script_reader(source, files.get(str(source.codec_file), ""))
+    sheet = config.sheet(source)
+    return lambda uplink: lorawan.decode_uplink(uplink.data, uplink.f_port, sheet)
+
+
+def _of_data(read: _Reader, uplink: lorawan.Uplink) -> tuple[Reading, ...]:
+    """The guard before every decoder of uplinks, sheet or script: no data, no reading."""
+    return read(uplink) if lorawan.has_data(uplink.data, uplink.f_port) else ()
+
+
+def _script_reader(source: LorawanSource, text: str) -> _Reader:
+    """A codec that can't be run refuses each uplink, and none of another device.
+
+    Nothing of it runs before the first uplink.
+    """
+    from edaphon_drivers import javascript  # its engine is an optional extra
+
+    fields = JsonFields(told_fields(source.field))
+    try:
+        codec = javascript.Codec(text, str(source.codec_file))
+    except Fault as fault:
+        return partial(_refuse, fault)
+    # The network server's time is the only clock a codec gets: derived again it says the same.
+    return lambda u: javascript.decode_with(codec, u.data, u.f_port, fields, _clock_ns(u))
+
+
+def _clock_ns(uplink: lorawan.Uplink) -> int | None:
+    return None if uplink.time_ns == UNREADABLE_NS else uplink.time_ns
+
+
+def _refuse(fault: Fault, _: lorawan.Uplink) -> tuple[Reading, ...]:
+    raise fault
+
+
+def _at_path(path: str, read: _Reader, payload: bytes) -> Decoded:
+    return Decoded(path, read(payload))
+
+
+def _whole_piece(path: str, read: FileReader, piece: Piece, context: Context) -> Decoded:
+    """Raises Garbled where a line is refused and none is a row."""
+    slices = tuple(read(piece, context))
+    refused = [line for one in slices for line in one.refused]
+    if refused and not any(one.counts.rows for one in slices):
+        where = f"{piece.name}, line {refused[0].line}"
+        raise Garbled(f"a row ({refused[0].reason})", refused[0].text, where)
+    return Decoded(path, tuple(r for one in slices for r in one.readings), dated=True)
+
+
+def _whole_message(payload: bytes) -> Message:
+    """Raises Garbled for one of which only the start was kept: it may look whole and isn't."""
+    message = unpack_message(payload)
+    if message.whole_bytes > len(message.data):
+        expected = f"at most {LARGEST_MESSAGE_BYTES} bytes, not {message.whole_bytes}"
+        raise Garbled(expected, message.data, message.topic)
+    return message
+
+
+def _at(place: str, fault: Garbled) -> Garbled:
+    """The fault with the place that a person can go to: a topic, or a device."""
+    return Garbled(fault.expected, fault.came, place)
+
+
+def _topic_decoder(
+    broker: str, topics: Mapping[str, str], readers: Mapping[str, _Reader]
+) -> _Decoder:
+    known = {topic: (path, readers[path]) for topic, path in topics.items()}
+
+    def decode(payload: bytes) -> Decoded:
+        message = _whole_message(payload)
+        found = known.get(message.topic)
+        if found is None:
+            raise Refused("the topic of a configured source", message.topic, broker)
+        try:
+            readings = found[1](message)
+        except Garbled as fault:
+            raise _at(message.topic, fault) from None
+        return Decoded(found[0], readings, None, None, message.retain)
+
+    return decode
+
+
+def _uplink_decoder(
+    broker: str, envelope: str, devices: Mapping[str, str], readers: Mapping[str, _Reader]
+) -> _Decoder:
+    def decode(payload: bytes) -> Decoded:
+        message = _whole_message(payload)
+        try:
+            uplink = lorawan.read_envelope(envelope, message.topic, message.data)
+        except Garbled as fault:
+            raise _at(message.topic, fault) from None
+        if uplink is None:
+            return NOTHING
+        path = devices.get(uplink.dev_eui)
+        if path is None:
+            raise Refused("the DevEUI of a configured source", uplink.dev_eui, broker)
+        return _of_uplink(path, uplink, readers[path])
+
+    return decode
+
+
+def _of_uplink(path: str, uplink: lorawan.Uplink, read: _Reader) -> Decoded:
+    """What the device sent; of a simulated uplink nothing, not even its frame counter."""
+    if uplink.simulated:
+        return Decoded("", (), notes=(Note(path, "simulated uplink"),))
+    unread: tuple[str, ...] = ()
+    try:
+        readings = read(uplink)
+    except Incomplete as fault:
+        readings, unread = fault.readings, fault.unread
+    except Garbled as fault:
+        raise _at(path, fault) from None
+    if not lorawan.has_data(uplink.data, uplink.f_port):
+        unread = ("uplink without data",)
+    notes = tuple(Note(path, what) for what in unread)
+    return Decoded(path, readings, uplink.time_ns, uplink, notes=notes)

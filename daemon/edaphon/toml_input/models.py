@@ -1,0 +1,218 @@
+"""From a table and its model to complaints with a line, and to what would be right."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any, get_args
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from edaphon.toml_input.errors import ConfigError, did_you_mean
+from edaphon.toml_input.lines import Document, Place
+from edaphon.toml_input.values import SECRET_PLACE, Secret
+
+__all__ = ["MOST_ERRORS", "came_text", "keys_of", "not_looked_at", "validated", "value_at"]
+
+MOST_ERRORS = 100  # of one table; who made more mends these first
+_TAGS = frozenset(f"{kind}-source" for kind in ("scheduled", "heard", "file", "lorawan", "json"))
+_URL_USER = re.compile(r"//.*@", re.DOTALL)  # may hold a password, and a password any character
+_MEANING = {
+    "string_type": "text in quotes",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false, without quotes",
+    "bool_parsing": "true or false, without quotes",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+    "tuple_type": "a list in square brackets",
+    "list_type": "a list in square brackets",
+    "string_too_short": "text that is not empty",
+    "too_short": "at least one element",
+}
+
+
+def validated(
+    document: Document, place: Place, kind: Any, row: Any
+) -> tuple[Any | None, list[ConfigError]]:
+    """The row as that type, and complaints; unknown keys alone do not cost the row."""
+    try:
+        return TypeAdapter(kind).validate_python(row), []
+    except ValidationError as error:
+        errors = error.errors(include_url=False)[:MOST_ERRORS]
+    config_errors = [_complaint(document, place, kind, row, e) for e in errors if _own(e, errors)]
+    if len(errors) == MOST_ERRORS or any(e["type"] != "extra_forbidden" for e in errors):
+        return None, config_errors
+    for e in errors:
+        row = _without(row, _written(e))
+    with suppress(ValidationError):  # what is missing now was most likely the unknown key
+        return TypeAdapter(kind).validate_python(row), config_errors
+    return None, config_errors
+
+
+def not_looked_at(document: Document, place: Place, key: str) -> ConfigError:
+    """Where the look at the rows of one kind ends, because so many before it are wrong."""
+    came = f"from here on not looked at: {MOST_ERRORS} mistakes before"
+    return ConfigError(document.file, document.line(place), key, came, "mend those first")
+
+
+def _own(error: ErrorDetails, errors: list[ErrorDetails]) -> bool:
+    """False for a list that seems too short only because its elements are wrong."""
+    loc = error["loc"]
+    inner = any(len(e["loc"]) > len(loc) and e["loc"][: len(loc)] == loc for e in errors)
+    return error["type"] != "too_short" or not inner
+
+
+def _written(error: ErrorDetails) -> Place:
+    return tuple(part for part in error["loc"] if part not in _TAGS and part != "[key]")
+
+
+def _complaint(
+    document: Document, place: Place, kind: Any, row: Any, error: ErrorDetails
+) -> ConfigError:
+    inside = _written(error)
+    secret = _secret_at(kind, inside, row)
+    inside = secret or inside
+    key = ".".join(str(part) for part in (*place, *inside) if isinstance(part, str))
+    line = document.line((*place, *inside))
+    if secret and error["type"] != "missing":
+        text = isinstance(value_at(row, secret), str)
+        came = "a secret in plain text" if text else "a secret in a wrong form"
+        right = str(error["msg"]) if error["type"] == "wrong" else SECRET_PLACE
+        return ConfigError(document.file, line, key, came, right)
+    if error["type"] == "extra_forbidden":
+        known = keys_of(_model_of(kind, inside[:-1], row))
+        right = did_you_mean(str(inside[-1]), known)
+        return ConfigError(document.file, line, key, "unknown key", right)
+    came = "missing" if error["type"] == "missing" else came_text(value_at(row, inside))
+    if not inside and isinstance(row, Mapping):
+        came = f"with the keys {', '.join(row)}"
+    return ConfigError(document.file, line, key, came, _right(kind, inside, row, error))
+
+
+def _secret_at(kind: Any, inside: Place, row: Any) -> Place:
+    """The key of a secret that an error lies in: what stands there is shown to nobody."""
+    for at, part in enumerate(inside):
+        model = _model_of(kind, inside[:at], row)
+        info = next((f for name, f in _fields(model) if name == part), None)
+        place = inside[: at + 1]
+        if info is not None and _names_secret(info.annotation):
+            open_text = _names_text(info.annotation) and isinstance(value_at(row, place), str)
+            return () if open_text else place
+    return ()
+
+
+def _names_secret(annotation: Any) -> bool:
+    return annotation is Secret or any(map(_names_secret, get_args(annotation)))
+
+
+def _names_text(annotation: Any) -> bool:
+    """Whether a text may stand there in place of a secret."""
+    return str in get_args(annotation) or any(map(_names_text, get_args(annotation)))
+
+
+def _right(kind: Any, inside: Place, row: Any, error: ErrorDetails) -> str:
+    if error["type"] == "wrong":
+        return str(error["msg"])
+    wanted = _MEANING.get(error["type"], "")
+    if error["type"] == "literal_error":
+        choices = str(error.get("ctx", {}).get("expected", ""))
+        return f"one of {choices.replace(chr(39), chr(34))}"
+    if not wanted and error["type"] not in {"missing", "string_pattern_mismatch"}:
+        wanted = error["msg"].removeprefix("Input should be ").removeprefix("String should ")
+    info = _field(kind, inside, row)
+    if info is None:
+        return wanted or "see docs/configuration.md"
+    example = f", such as {toml_text(info.examples[0])}" if info.examples else ""
+    stated = info.description or ""
+    return (f"{wanted} ({stated})" if wanted and stated else wanted or stated) + example
+
+
+def _field(kind: Any, inside: Place, row: Any) -> FieldInfo | None:
+    named = [at for at, part in enumerate(inside) if isinstance(part, str)]
+    if not named:
+        return None
+    model = _model_of(kind, inside[: named[-1]], row)
+    return next((f for name, f in _fields(model) if name == inside[named[-1]]), None)
+
+
+def _model_of(kind: Any, inside: Place, row: Any) -> type[BaseModel] | None:
+    """The model that describes the table at that place."""
+    for model in _models(kind, row):
+        if not inside:
+            return model
+        if isinstance(inside[0], int):
+            return _model_of(kind, inside[1:], _step(row, inside[0]))
+        for name, info in _fields(model):
+            if name == inside[0]:
+                return _model_of(info.annotation, inside[1:], _step(row, inside[0]))
+    return None
+
+
+def _models(kind: Any, row: Any) -> Iterator[type[BaseModel]]:
+    """The models in an annotation, the one with most keys of the row first."""
+    found = list(_all_models(kind))
+    keys = set(row) if isinstance(row, Mapping) else set()
+    yield from sorted(found, key=lambda m: -len(keys & set(keys_of(m))))
+
+
+def _all_models(kind: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        yield kind
+    for part in get_args(kind):
+        yield from _all_models(part)
+
+
+def _fields(model: type[BaseModel] | None) -> Iterator[tuple[str, FieldInfo]]:
+    for name, info in model.model_fields.items() if model else ():
+        yield info.alias or name, info
+
+
+def keys_of(model: type[BaseModel] | None) -> tuple[str, ...]:
+    """The keys that a table of this model may have, as written in TOML."""
+    return tuple(name for name, _ in _fields(model))
+
+
+def value_at(row: Any, place: Place) -> Any:
+    for part in place:
+        row = _step(row, part)
+    return row
+
+
+def _step(row: Any, part: str | int) -> Any:
+    try:
+        return row[part]
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def _without(row: Any, place: Place) -> Any:
+    head, rest = place[0], place[1:]
+    if isinstance(row, Mapping):
+        kept = {k: v for k, v in row.items() if k != head or rest}
+        return {k: _without(v, rest) if k == head else v for k, v in kept.items()}
+    return [_without(v, rest) if at == head else v for at, v in enumerate(row)]
+
+
+def came_text(value: Any) -> str:
+    """What was written, as TOML would say it, cut to a readable length."""
+    text = _URL_USER.sub("//***@", toml_text(value))
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def toml_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value if value.startswith(("{", "[")) else '"' + value.replace('"', '\\"') + '"'
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{k} = {toml_text(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(toml_text, value)) + "]"
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
