@@ -29,6 +29,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("daemon/edaphon", "drivers/edaphon_drivers", "calibration/edaphon_calibration")
 NOT_MUTATED = {"simulators", "simulate", "demo", "bench"}  # folders: they play, record nothing
+TESTED_IN = {  # rooms whose tests stand, also, in the folder of another one
+    "service": "commands",
+    "storage": "commands",
+    "explain": "commands",
+    "preview": "commands",
+    "toml_input": "written",
+}
 AT_MOST_LIVE = 0.15
 LONGEST_S = 900.0  # one mutant through its room
 NOT_COPIED = (".venv", ".git", ".cache", ".*_cache", "__pycache__", ".hypothesis", "dist")
@@ -188,14 +195,15 @@ def files(tree: Path) -> list[str]:
     return sorted(name.as_posix() for name in names)
 
 
-def chosen(tree: Path, seed: int, count: int, only: str = "") -> list[Mutant]:
-    """`count` different mutants, the same for the same code and seed; only: some files, a line."""
-    name, _, line = only.partition(":")
-    data = {file: (tree / file).read_bytes() for file in files(tree) if file.startswith(name)}
+def chosen(tree: Path, seed: int, count: int, only: Sequence[str] = ("",)) -> list[Mutant]:
+    """`count` different mutants, the same for one code and seed; of lines: each."""
+    lines = {name for name in only if ":" in name}
+    inside = tuple(name.partition(":")[0] for name in only)
+    data = {file: (tree / file).read_bytes() for file in files(tree) if file.startswith(inside)}
     all_places = [(file, place) for file in data for place in places(data[file])]
-    if line:
-        found = (mutant(f, data[f], p, each) for f, p in all_places for each in p.instead)
-        return [each for each in found if each.line == int(line)]
+    if lines:
+        every = (mutant(f, data[f], place, to) for f, place in all_places for to in place.instead)
+        return [each for each in every if f"{each.file}:{each.line}" in lines]
     dice = random.Random(seed)
     picked = dice.sample(all_places, min(count, len(all_places)))
     return [mutant(f, data[f], place, dice.choice(place.instead)) for f, place in picked]
@@ -211,13 +219,15 @@ def room_tests(tree: Path, file: str) -> list[str]:
     top, package, *folders, name = file.removesuffix(".py").split("/")
     mirror = tree / "tests" / top
     module = ".".join((package, *folders, *([] if name == "__init__" else [name])))
-    if top == "daemon" and folders and (mirror / folders[0]).is_dir():
-        own = sorted((mirror / folders[0]).rglob("test_*.py"))
-        others = []
+    others: list[Path] = []
+    if top == "daemon" and folders:
+        rooms = [folders[0], TESTED_IN.get(folders[0], folders[0])]
+        own = [path for each in rooms for path in sorted((mirror / each).rglob("test_*.py"))]
+        others = [] if own else sorted(mirror.rglob("test_*.py"))
     elif top == "daemon":
         own, others = sorted(mirror.glob("test_*.py")), sorted(mirror.rglob("test_*.py"))
     else:
-        own, others = sorted(mirror.rglob("test_*.py")), []
+        own = sorted(mirror.rglob("test_*.py"))
         near = mirror.joinpath(*folders)
         own.sort(key=lambda path: not path.is_relative_to(near))
     named = [path for path in own + others if module in imports(path)]
@@ -415,7 +425,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="which mutants")
     parser.add_argument("--count", type=int, default=200, help="how many")
     parser.add_argument("--workers", type=int, choices=(1, 2), default=2, help="at a time")
-    parser.add_argument("--only", default="", help="a folder, file or FILE:LINE")
+    parser.add_argument("--only", nargs="+", default=("",), help="folders, files, FILE:LINE")
     parser.add_argument("--tree", type=Path, default=ROOT, help=argparse.SUPPRESS)
     given = parser.parse_args(words)
     mutants = chosen(given.tree.resolve(), given.seed, given.count, given.only)

@@ -79,7 +79,7 @@ def test_annotations_texts_and_log_lines_are_left_alone():
 
 
 def test_the_same_seed_picks_the_same_mutants_of_all_but_the_simulators():
-    some = "drivers/edaphon_drivers/s"  # simulators among them
+    some = ["drivers/edaphon_drivers/s"]  # simulators among them
     assert chosen(ROOT, 1, 20, some) == chosen(ROOT, 1, 20, some) != chosen(ROOT, 2, 20, some)
     every = chosen(ROOT, 1, 10**6, some)
     assert every
