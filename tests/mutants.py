@@ -388,7 +388,6 @@ _workers: list[Worker] = []  # of a process of the pool: its own
 
 
 def _begin(tree: Path, base: Path) -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     _workers.append(Worker.begin(tree, base))
 
 
@@ -428,6 +427,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", default=("",), help="folders, files, FILE:LINE")
     parser.add_argument("--tree", type=Path, default=ROOT, help=argparse.SUPPRESS)
     given = parser.parse_args(words)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the copies and forks end too
     mutants = chosen(given.tree.resolve(), given.seed, given.count, given.only)
     found: list[Result] = []
     for each in results(given.tree.resolve(), mutants, given.workers):
