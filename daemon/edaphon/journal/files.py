@@ -5,44 +5,125 @@ import fcntl
 import os
 import re
 import sqlite3
+import struct
+from collections.abc import Mapping
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
+from edaphon import databases
 from edaphon.databases import AT_FAULT, SIDE_FILES, connect, fault_of, sync_folder
-from edaphon.journal.entry import Entry
-from edaphon.journal.rows import (
-    APPLICATION_ID,
-    SCHEMA,
-    VERSION,
-    Header,
-    any_text,
-    connect_reading,
-    entry_of,
-    insert,
-    read_header,
-    read_names,
-    row_of,
-)
+from edaphon.journal.entry import Entry, Kind, Purpose, entry_crc
 
-__all__ = [
-    "Damaged",
-    "DamagedRows",
-    "JournalBusy",
-    "JournalTooNew",
-    "OpenFile",
-    "check_closed",
-    "file_numbers",
-    "file_path",
-    "is_damage",
-    "is_sealed",
-    "is_written",
-    "next_number",
-    "number_of",
-    "numbers_there",
-    "seal",
-    "stray_files",
-    "take_lock",
-]
+APPLICATION_ID = 0x65646170  # "edap", so that file(1) and we know our own
+VERSION = 1
+
+# No index but the integer key: a second one costs ten times the bytes written. `mid` is no part
+# of the entry: it is the MQTT packet identifier of a delivery that may come a second time.
+SCHEMA = {
+    "header": "CREATE TABLE header (journal TEXT NOT NULL, file INTEGER NOT NULL,"
+    " opened_ns INTEGER NOT NULL, last_n INTEGER) STRICT",
+    "name": "CREATE TABLE name (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT",
+    "entry": "CREATE TABLE entry (n INTEGER PRIMARY KEY, kind INTEGER NOT NULL,"
+    " received_ns INTEGER NOT NULL, mono_ns INTEGER NOT NULL, boot INTEGER NOT NULL,"
+    " source INTEGER NOT NULL, slot_ns INTEGER, purpose INTEGER NOT NULL,"
+    " payload BLOB NOT NULL, crc INTEGER NOT NULL, mid INTEGER) STRICT",
+}
+_INSERT = "INSERT INTO entry VALUES "
+_PLACES = "(?,?,?,?,?,?,?,?,?,?,?)"
+# Python's sqlite3 gives the interpreter away and takes it back for each step; with a busy
+# reader thread that costs far more than the row. So one step takes many rows.
+_ROWS_PER_STEP = (100, 10, 1)
+
+_KINDS = {int(kind): kind for kind in Kind}
+_PURPOSES = {int(purpose): purpose for purpose in Purpose}
+_SEALED_MODE = 0o222  # none of these bits is set on a closed file
+
+# In the order of the table, which is checked whenever a file is opened to be written.
+Row = tuple[int, int, int, int, int, int, int | None, int, bytes, int, int | None]
+
+
+class Header(NamedTuple):
+    """`last_n` is None while the file is still written to."""
+
+    journal: str
+    file: int
+    opened_ns: int
+    last_n: int | None
+
+
+def row_of(
+    file: int, n: int, entry: Entry, names: Mapping[str, int], mid: int | None = None
+) -> Row:
+    return (
+        n,
+        entry.kind,
+        entry.received_ns,
+        entry.mono_ns,
+        names[entry.boot],
+        names[entry.source],
+        entry.slot_ns,
+        entry.purpose,
+        entry.payload,
+        entry_crc(file, n, entry),
+        mid,
+    )
+
+
+def insert(connection: sqlite3.Connection, rows: list[Row]) -> None:
+    at = 0
+    for n in _ROWS_PER_STEP:
+        while len(rows) - at >= n:
+            words = list(chain.from_iterable(rows[at : at + n]))
+            connection.execute(_INSERT + ",".join([_PLACES] * n), words)
+            at += n
+
+
+def entry_of(file: int, row: Row, names: Mapping[int, str]) -> Entry | None:
+    """The entry that a row holds; None when the row is not what was written."""
+    n, kind, received_ns, mono_ns, boot, source, slot_ns, purpose, payload, crc, _ = row
+    try:
+        entry = Entry(
+            _KINDS[kind],
+            received_ns,
+            mono_ns,
+            names[boot],
+            names[source],
+            payload,
+            slot_ns,
+            _PURPOSES[purpose],
+        )
+        return entry if entry_crc(file, n, entry) == crc else None
+    except (KeyError, TypeError, ValueError, AttributeError, struct.error):
+        return None  # damage can put any type into any column
+
+
+def read_names(connection: sqlite3.Connection) -> dict[int, str]:
+    return dict(connection.execute("SELECT id, text FROM name"))
+
+
+def read_header(connection: sqlite3.Connection) -> Header | None:
+    row = connection.execute("SELECT journal, file, opened_ns, last_n FROM header").fetchone()
+    return None if row is None else Header(*row)
+
+
+def connect_reading(path: Path) -> sqlite3.Connection:
+    """A connection that writes nothing; a closed file is read without locks or side files."""
+    mode = path.stat().st_mode  # FileNotFoundError instead of SQLite's "unable to open"
+    wal = path.with_name(path.name + "-wal")
+    if mode & _SEALED_MODE or wal.exists():
+        connection = databases.connect_reading(path)
+    else:
+        connection = databases.connect(path, "immutable=1")
+    connection.text_factory = any_text
+    return connection
+
+
+def any_text(data: bytes) -> str:
+    # Damaged text must fail its CRC, not raise while it is fetched.
+    return data.decode("utf-8", "surrogateescape")
+
 
 _NAME = re.compile(r"journal-(\d{6,})\.sqlite")
 LARGEST_NUMBER = 2**31 - 1  # a place in the journal has 31 bits for it
@@ -54,7 +135,7 @@ class Damaged(Exception):
     """A file is not the whole journal file that it was; the text says what was found."""
 
 
-class DamagedRows(Damaged):
+class DamagedEntries(Damaged):
     """Rows of a file are not what was written; the others can be read as ever."""
 
 
@@ -182,7 +263,7 @@ class OpenFile:
 
     @classmethod
     def open(cls, path: Path) -> "OpenFile":
-        """Raises Damaged or JournalTooNew; sqlite3.Error when the machine is in trouble."""
+        """Raises Damaged or JournalTooNew; sqlite3.Error when the disk fails just now."""
         if path.is_dir():
             raise Damaged(f"{path.name}: expected a file, got a directory")
         connection = _connect_writing(path)
@@ -269,7 +350,7 @@ class OpenFile:
         self.last_n = newest[0][0] if newest else 0
         for back, row in enumerate(newest):
             if row[0] != self.last_n - back or entry_of(self.number, row, names) is None:
-                raise DamagedRows(f"{self.path.name}: row {row[0]} is not what was written")
+                raise DamagedEntries(f"{self.path.name}: row {row[0]} is not what was written")
 
 
 def is_damage(error: sqlite3.Error, path: Path) -> bool:
