@@ -30,11 +30,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("daemon/edaphon", "drivers/edaphon_drivers", "calibration/edaphon_calibration")
 NOT_MUTATED = {"simulators", "simulate", "demo", "bench"}  # folders: they play, record nothing
 TESTED_IN = {  # rooms whose tests stand, also, in the folder of another one
-    "service": "commands",
-    "storage": "commands",
-    "explain": "commands",
-    "preview": "commands",
-    "toml_input": "written",
+    "service": ("commands",),
+    "storage": ("commands",),
+    "explain": ("commands",),
+    "preview": ("commands",),
+    "toml_input": ("written", "config"),
 }
 AT_MOST_LIVE = 0.15
 LONGEST_S = 900.0  # one mutant through its room
@@ -215,23 +215,28 @@ def room(file: str) -> str:
 
 
 def room_tests(tree: Path, file: str) -> list[str]:
-    """The test files of the room: first those that name the module, then those of its folder."""
+    """The test files of the room, the likeliest to fail first: they run until one does."""
     top, package, *folders, name = file.removesuffix(".py").split("/")
     mirror = tree / "tests" / top
     module = ".".join((package, *folders, *([] if name == "__init__" else [name])))
-    others: list[Path] = []
+    found: list[Path] = []
     if top == "daemon" and folders:
-        rooms = [folders[0], TESTED_IN.get(folders[0], folders[0])]
-        own = [path for each in rooms for path in sorted((mirror / each).rglob("test_*.py"))]
-        others = [] if own else sorted(mirror.rglob("test_*.py"))
-    elif top == "daemon":
-        own, others = sorted(mirror.glob("test_*.py")), sorted(mirror.rglob("test_*.py"))
-    else:
-        own = sorted(mirror.rglob("test_*.py"))
-        near = mirror.joinpath(*folders)
-        own.sort(key=lambda path: not path.is_relative_to(near))
-    named = [path for path in own + others if module in imports(path)]
-    return [path.relative_to(tree).as_posix() for path in dict.fromkeys(named + own)]
+        rooms = (folders[0], *TESTED_IN.get(folders[0], ()))
+        found = [path for each in rooms for path in sorted((mirror / each).rglob("test_*.py"))]
+    elif top != "daemon":
+        found = sorted(mirror.rglob("test_*.py"))
+    if not found:  # a file or room without a folder of tests
+        named = [path for path in sorted(mirror.rglob("test_*.py")) if module in imports(path)]
+        found = [*named, *sorted(mirror.glob("test_*.py"))]
+    words = {*folders, *name.split("_")}
+
+    def unlikely(path: Path) -> tuple[bool, bool, bool]:
+        own = module in imports(path)
+        near = path.parent == mirror.joinpath(*folders)
+        return not own, not near, not words & set(path.stem.split("_"))
+
+    ordered = sorted(dict.fromkeys(found), key=unlikely)
+    return [path.relative_to(tree).as_posix() for path in ordered]
 
 
 @cache
