@@ -20,8 +20,10 @@ def rows(
     return Observations("c", "d", t, t, v, v, v * 0 + u, v * 0 + u2, flags, flags, t)
 
 
-def compared(*parts: tuple[list[Observations], list[Observations]], end: int = 1000) -> Comparison:
-    comparison = Comparison(Sketch(0, end))
+def compared(
+    *parts: tuple[list[Observations], list[Observations]], start: int = 0, end: int = 1000
+) -> Comparison:
+    comparison = Comparison(Sketch(start, end))
     for old, new in parts:
         comparison.add(Part(old, new))
     return comparison
@@ -94,10 +96,10 @@ def test_runs_of_one_part_are_one_row_of_times():
 
 
 def test_the_sketch_holds_lowest_and_highest_of_each_stretch_before_and_after():
-    end = BINS * 10
-    old = [rows([0, 5, 9, 10, end - 1], [3.0, NAN, 1.0, 7.0, 8.0])]
-    new = [rows([0, 9, end], [4.0, 2.0, 9.0])]
-    ends = compared((old, new), end=end).sketch.ends
+    start, end = 700, 700 + BINS * 10
+    old = [rows([start, start + 5, start + 9, start + 10, end - 1], [3.0, NAN, 1.0, 7.0, 8.0])]
+    new = [rows([start, start + 9, end], [4.0, 2.0, 9.0])]
+    ends = compared((old, new), start=start, end=end).sketch.ends
     assert ends[:, 0].tolist() == [1.0, 3.0, 2.0, 4.0]
     assert ends[:2, 1].tolist() == [7.0, 7.0]
     assert ends[:, -1].tolist() == [8.0, 8.0, 9.0, 9.0]
