@@ -107,7 +107,8 @@ class Curve:
 
     def in_order(self, given: Iterable[str]) -> tuple[str, ...]:
         """Those of the given names that the curve accepts, as written, in the order of p."""
-        return tuple(sorted(self.places.keys() & given, key=self.places.__getitem__))
+        known = [name for name in given if name in self.places]
+        return tuple(sorted(known, key=self.places.__getitem__))
 
     def parameter_vector(self, given: Mapping[str, float] | None = None) -> Float:
         """The parameters in order, defaults filled in; raises ParameterError."""
