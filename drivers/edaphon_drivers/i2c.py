@@ -26,8 +26,7 @@ from edaphon_drivers.checksums import crc8_sensirion
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Identity, Reading, reported
-from edaphon_drivers.sheet_tables import ListOf, Number, PerSheet, Table, frame_reader, that
-from edaphon_drivers.sheets import Sheet
+from edaphon_drivers.sheets import ListOf, Number, PerSheet, Sheet, Table, frame_reader, that
 from edaphon_drivers.talk import Ask, Asking, Pause, Talk
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{2}|\d{1,3}", re.ASCII)

@@ -17,8 +17,7 @@ from pydantic import Field
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.json_message import ABSENT, epoch_ns, follow, parse_object
 from edaphon_drivers.readings import UNREADABLE_NS, Reading, Status, reported, without_number
-from edaphon_drivers.sheet_tables import Table, frame_reader, that
-from edaphon_drivers.sheets import Output, Sheet
+from edaphon_drivers.sheets import Output, Sheet, Table, frame_reader, that
 from edaphon_drivers.text_values import bare_json, number_in, number_of_text, rfc3339_ns
 
 _OFFSET = re.compile(r"[+-]\d\d:\d\d", re.ASCII)

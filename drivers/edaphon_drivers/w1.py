@@ -13,8 +13,7 @@ from edaphon_drivers.checksums import crc8_maxim
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Identity, Reading, Status, reported, without_number
-from edaphon_drivers.sheet_tables import ListOf, Table, frame_reader, one_of, that
-from edaphon_drivers.sheets import Sheet
+from edaphon_drivers.sheets import ListOf, Sheet, Table, frame_reader, one_of, that
 from edaphon_drivers.talk import Ask, Asking, Talk
 
 _FILE = re.compile(

@@ -26,9 +26,11 @@ from edaphon_drivers.ascii.lines import (
 from edaphon_drivers.checksums import CHECKSUMS
 from edaphon_drivers.patterns import Expression, compiled
 from edaphon_drivers.readings import Status
-from edaphon_drivers.sheet_tables import (
+from edaphon_drivers.sheets import (
     ListOf,
+    Output,
     PerSheet,
+    Sheet,
     Table,
     Texts,
     frame_reader,
@@ -37,7 +39,6 @@ from edaphon_drivers.sheet_tables import (
     that,
     written,
 )
-from edaphon_drivers.sheets import Output, Sheet
 
 _LONGEST_LINE = 4096
 _LONGEST_MATCHED = 1024  # a pattern may take thousands of steps for each character

@@ -48,19 +48,21 @@ from edaphon_drivers.files.clock import (
     compile_format,
     offset_s,
 )
-from edaphon_drivers.sheet_tables import (
+from edaphon_drivers.sheets import (
     ListOf,
     PerSheet,
     Positive,
+    Sheet,
     Table,
+    UnknownModel,
     errors_in,
     listed,
+    load_sheet,
     one_of,
     refuse,
     that,
     written,
 )
-from edaphon_drivers.sheets import Sheet, UnknownModel, load_sheet
 from edaphon_drivers.text_values import rfc3339_ns
 
 SEPARATORS: dict[str, str | None] = {"tab": "\t", "comma": ",", "semicolon": ";", "blanks": None}

@@ -17,8 +17,19 @@ from pydantic import BeforeValidator, Field
 from edaphon_drivers.faults import Garbled, Incomplete
 from edaphon_drivers.readings import Reading, Status, reported, without_number
 from edaphon_drivers.sdi12.parse import parse_relayed
-from edaphon_drivers.sheet_tables import ListOf, Number, StatusWord, Table, listed, one_of, that
-from edaphon_drivers.sheets import Output, Sheet, UnknownModel, load_sheet
+from edaphon_drivers.sheets import (
+    ListOf,
+    Number,
+    Output,
+    Sheet,
+    StatusWord,
+    Table,
+    UnknownModel,
+    listed,
+    load_sheet,
+    one_of,
+    that,
+)
 
 Order = Literal["big", "little"]
 _FLOAT = {("big", 2): ">e", ("little", 2): "<e", ("big", 4): ">f", ("little", 4): "<f"}

@@ -12,10 +12,11 @@ from pydantic import AfterValidator, Field, Strict, model_validator
 
 from edaphon_drivers.modbus.frame import Shape
 from edaphon_drivers.readings import Status
-from edaphon_drivers.sheet_tables import (
+from edaphon_drivers.sheets import (
     ListOf,
     Number,
     PerSheet,
+    Sheet,
     Table,
     frame_reader,
     one_of,
@@ -23,7 +24,6 @@ from edaphon_drivers.sheet_tables import (
     that,
     whole,
 )
-from edaphon_drivers.sheets import Sheet
 
 # Device identification (V1.1b3, 6.21): the basic objects, or all that the instrument has.
 _IDENTIFY, _IDENTIFY_ALL = bytes.fromhex("2B 0E 01 00"), bytes.fromhex("2B 0E 03 00")

@@ -9,8 +9,7 @@ from edaphon_drivers.readings import Identity
 from edaphon_drivers.sdi12 import decode, talk
 from edaphon_drivers.sdi12 import talk as service
 from edaphon_drivers.sdi12.decode import decode_exchange as decode_exchange
-from edaphon_drivers.sdi12.sheet import sheet_errors as sheet_errors
-from edaphon_drivers.sdi12.sheet import table_of
+from edaphon_drivers.sdi12.parse import table_of
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Asking, Talk
 

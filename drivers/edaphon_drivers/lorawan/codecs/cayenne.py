@@ -22,8 +22,7 @@ from edaphon_drivers.lorawan.numbers import (
     tagged_readings,
 )
 from edaphon_drivers.readings import Reading
-from edaphon_drivers.sheet_tables import ListOf, PerSheet, Table, frame_reader, one_of, that
-from edaphon_drivers.sheets import Sheet
+from edaphon_drivers.sheets import ListOf, PerSheet, Sheet, Table, frame_reader, one_of, that
 
 
 class LppType(NamedTuple):

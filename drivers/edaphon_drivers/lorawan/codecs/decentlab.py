@@ -26,8 +26,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, Strict
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.lorawan.numbers import Port, UplinkCodec, Whole, output_errors
 from edaphon_drivers.readings import Reading, Status, reported, without_number
-from edaphon_drivers.sheet_tables import ListOf, Number, Table, frame_reader, listed, one_of
-from edaphon_drivers.sheets import Sheet
+from edaphon_drivers.sheets import ListOf, Number, Sheet, Table, frame_reader, listed, one_of
 
 _HEADER = struct.Struct(">BHH")
 _VERSION = 2

@@ -33,8 +33,7 @@ from edaphon_drivers.lorawan.numbers import (
     relayed_readings,
 )
 from edaphon_drivers.readings import Reading
-from edaphon_drivers.sheet_tables import ListOf, Table, frame_reader
-from edaphon_drivers.sheets import Sheet
+from edaphon_drivers.sheets import ListOf, Sheet, Table, frame_reader
 
 
 class BlockRow(Table):

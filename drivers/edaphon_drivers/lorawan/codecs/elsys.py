@@ -23,8 +23,7 @@ from edaphon_drivers.lorawan.numbers import (
     tagged_readings,
 )
 from edaphon_drivers.readings import Reading
-from edaphon_drivers.sheet_tables import ListOf, Table, frame_reader
-from edaphon_drivers.sheets import Sheet
+from edaphon_drivers.sheets import ListOf, Sheet, Table, frame_reader
 
 # Infrared image and debugging words (maker's decoder).
 _LENGTHS = {0x13: 65, 0x3D: 4}

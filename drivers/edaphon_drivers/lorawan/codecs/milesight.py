@@ -36,8 +36,7 @@ from edaphon_drivers.lorawan.numbers import (
     tagged_readings,
 )
 from edaphon_drivers.readings import Identity, Reading, Status, without_number
-from edaphon_drivers.sheet_tables import ListOf, frame_reader
-from edaphon_drivers.sheets import Sheet
+from edaphon_drivers.sheets import ListOf, Sheet, frame_reader
 
 # What a device says of itself on channel FF: type -> bytes (README, Attribute; the table gives the
 # serial number two bytes, its own description and every decoder eight).

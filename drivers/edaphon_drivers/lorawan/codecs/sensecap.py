@@ -30,8 +30,7 @@ from edaphon_drivers.lorawan.numbers import (
     tagged_readings,
 )
 from edaphon_drivers.readings import Identity, Reading, reported
-from edaphon_drivers.sheet_tables import ListOf, Table, frame_reader
-from edaphon_drivers.sheets import Sheet
+from edaphon_drivers.sheets import ListOf, Sheet, Table, frame_reader
 
 _VALUE = struct.Struct("<BHi")
 _FIRST_MEASUREMENT = 4097
