@@ -109,7 +109,7 @@ def _zone(name: str) -> str:
 
 _Place = Annotated[str, Field(min_length=1)] | Annotated[int, Field(ge=1)]
 _CONDITION = 'a table { column = "..", is = [".."] }'
-_TIME = "columns, and formats with utc_offset, or epoch"
+_TIME = "a table with columns, and formats with utc_offset, or epoch"
 
 
 class ConditionTable(Table):
