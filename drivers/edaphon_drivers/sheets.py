@@ -48,9 +48,14 @@ Name = Annotated[str, Field(pattern=r"\S")]
 StatusWord = Annotated[Status, Strict(False)]
 
 
+def takes(right: str, default: Any = ..., **limits: Any) -> Any:
+    """A key of a table: what is right there, and what is taken without it, if it may be absent."""
+    return Field(default, description=right, **limits)
+
+
 def whole(least: int, most: int) -> Any:
-    """A field with a whole number of that range."""
-    return Field(None, ge=least, le=most, description=f"a whole number from {least} to {most}")
+    """A key with a whole number of that range."""
+    return takes(f"a whole number from {least} to {most}", None, ge=least, le=most)
 
 
 def one_of(known: Iterable[str]) -> str:
@@ -340,30 +345,30 @@ _WIRES = 'colours by what they carry, such as { supply = "brown", data = "orange
 class FactoryTable(Table):
     """[[output.factory]] of a sheet."""
 
-    name: Name = Field(description="a name of its own")
-    curve: Name = Field(description="the name of a curve")
-    quantity: Name = Field(description=_QUANTITY)
-    unit: Name = Field(description=_UNIT)
-    parameters: dict[str, Number] = Field({}, description="a table of numbers: { a = 0.1 }")
+    name: Name = takes("a name of its own")
+    curve: Name = takes("the name of a curve")
+    quantity: Name = takes(_QUANTITY)
+    unit: Name = takes(_UNIT)
+    parameters: dict[str, Number] = takes("a table of numbers: { a = 0.1 }", {})
 
 
 class OutputTable(Table):
     """[[output]] of a sheet."""
 
-    name: Name = Field(description='a name of your own, such as "vwc"')
-    quantity: Name = Field(description=_QUANTITY)
-    unit: Name = Field(description=_UNIT)
-    origin: Annotated[Origin, Strict(False)] = Field(Origin.REPORTED, description=_ORIGINS)
-    failure: ListOf[float] = Field((), description=_CODES)
-    low_supply: ListOf[float] = Field((), description=_CODES)
-    lowest: Number | None = Field(None, description=_NUMBER)
-    highest: Number | None = Field(None, description=_NUMBER)
-    resolution: Size = Field(0.0, description=_SIZE)
-    repeatability: Size = Field(0.0, description=_SIZE)
-    accuracy: Size = Field(0.0, description=_SIZE)
-    source: str = Field("", description="a text in quotes")
-    factory: ListOf[FactoryTable] = Field((), description="a list of tables, [[output.factory]]")
-    compensated: ListOf[str] = Field((), description='a list, such as ["25 degC"]')
+    name: Name = takes('a name of your own, such as "vwc"')
+    quantity: Name = takes(_QUANTITY)
+    unit: Name = takes(_UNIT)
+    origin: Annotated[Origin, Strict(False)] = takes(_ORIGINS, Origin.REPORTED)
+    failure: ListOf[float] = takes(_CODES, ())
+    low_supply: ListOf[float] = takes(_CODES, ())
+    lowest: Number | None = takes(_NUMBER, None)
+    highest: Number | None = takes(_NUMBER, None)
+    resolution: Size = takes(_SIZE, 0.0)
+    repeatability: Size = takes(_SIZE, 0.0)
+    accuracy: Size = takes(_SIZE, 0.0)
+    source: str = takes("a text in quotes", "")
+    factory: ListOf[FactoryTable] = takes("a list of tables, [[output.factory]]", ())
+    compensated: ListOf[str] = takes('a list, such as ["25 degC"]', ())
 
     def output(self) -> Output:
         factory = tuple(Factory(**dict(one)) for one in self.factory)
@@ -373,23 +378,23 @@ class OutputTable(Table):
 class CommandTable(Table):
     """[[command]] of a sheet."""
 
-    send: Name = Field(description='the command without address and !, such as "M"')
-    outputs: ListOf[str] = Field(description='a list of names in order, such as ["vwc", "t"]')
+    send: Name = takes('the command without address and !, such as "M"')
+    outputs: ListOf[str] = takes('a list of names in order, such as ["vwc", "t"]')
 
 
 class SheetTable(Table):
     """A sheet as its TOML file writes it."""
 
-    title: str = Field(description="maker, type and what it measures, in quotes")
-    engine: str = Field(description='the protocol, such as "ascii"')
-    checked: str = Field(description='by what the facts were checked, "unverified"')
-    source: str = Field(description="manual and section of the facts, in quotes")
-    output: ListOf[OutputTable] = Field(description="a list of tables, [[output]]")
-    command: ListOf[CommandTable] = Field((), description="a list of tables, [[command]]")
-    frame: dict[str, Any] = Field({}, description="a table, [frame]")
-    warm_up_s: float = Field(0.0, ge=0, description="a number of seconds, such as 30")
-    supply_least_v: float = Field(0.0, ge=0, description="a number of volts, such as 4.0")
-    wires: dict[Literal["supply", "data", "ground"], Name] = Field({}, description=_WIRES)
+    title: str = takes("maker, type and what it measures, in quotes")
+    engine: str = takes('the protocol, such as "ascii"')
+    checked: str = takes('by what the facts were checked, "unverified"')
+    source: str = takes("manual and section of the facts, in quotes")
+    output: ListOf[OutputTable] = takes("a list of tables, [[output]]")
+    command: ListOf[CommandTable] = takes("a list of tables, [[command]]", ())
+    frame: dict[str, Any] = takes("a table, [frame]", {})
+    warm_up_s: float = takes("a number of seconds, such as 30", 0.0, ge=0)
+    supply_least_v: float = takes("a number of volts, such as 4.0", 0.0, ge=0)
+    wires: dict[Literal["supply", "data", "ground"], Name] = takes(_WIRES, {})
 
 
 def parse_sheet(model: str, table: Mapping[str, Any]) -> Sheet:

@@ -11,12 +11,12 @@ import struct
 from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
 from edaphon_drivers.checksums import crc16_arc, crc_characters
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.patterns import compiled
-from edaphon_drivers.sheets import Command, Sheet, Table, frame_reader, that
+from edaphon_drivers.sheets import Command, Sheet, Table, frame_reader, takes, that
 
 # At most 7 digits besides sign and point (v1.4, 4.4.8.1); makers leave out a leading zero.
 _VALUE = rb"[+-](?:(?=[0-9.]{2,8}(?![0-9.]))[0-9]*\.[0-9]+|[0-9]{1,7}\.?)"
@@ -315,14 +315,12 @@ def _identity_pattern(pattern: str) -> str:
 class Sdi12Table(Table):
     """[frame] of an SDI-12 sheet."""
 
-    concurrent: bool = Field(True, description="true or false")
-    crc: bool = Field(True, description="true or false")
-    fewer: bool = Field(False, description="true or false")
-    identity: Annotated[str, AfterValidator(_identity_pattern)] = Field(
-        "", description="a regular expression"
-    )
-    settings: dict[str, Annotated[str, that(_EXTENDED.fullmatch)]] = Field(
-        {}, description='a table of commands such as { soil = "XS" }'
+    concurrent: bool = takes("true or false", True)
+    crc: bool = takes("true or false", True)
+    fewer: bool = takes("true or false", False)
+    identity: Annotated[str, AfterValidator(_identity_pattern)] = takes("a regular expression", "")
+    settings: dict[str, Annotated[str, that(_EXTENDED.fullmatch)]] = takes(
+        'a table of commands such as { soil = "XS" }', {}
     )
 
 
