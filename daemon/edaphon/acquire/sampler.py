@@ -20,9 +20,9 @@ from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.gaps import CLOCK_STEP, SERVICE_OFF, WITHDRAWN, Gap, SlotAccount
 from edaphon.acquire.slots import Schedule
 from edaphon.journal import Entry, Journal, Kind, Purpose
-from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer
 from edaphon_drivers.payloads import Turn, pack_exchange
+from edaphon_drivers.registry import engine
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Asking, Talk
 

@@ -37,9 +37,9 @@ from edaphon.service.spans import ranges_from, runs_within
 from edaphon.service.submit import Evidence
 from edaphon.service.watching.sources import source_times
 from edaphon.storage.client import DaemonRefuses
-from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import Turn
+from edaphon_drivers.registry import engine
 
 if TYPE_CHECKING:
     from edaphon.acquire.follow import Follower

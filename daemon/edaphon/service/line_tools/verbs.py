@@ -39,10 +39,10 @@ from edaphon.service.line_tools.line import BenchLine, not_asked
 from edaphon.service.line_tools.listen import Ear
 from edaphon.storage.client import DaemonRefuses
 from edaphon_drivers import sdi12
-from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer
 from edaphon_drivers.payloads import Turn, pack_exchange
 from edaphon_drivers.readings import Identity, Reading
+from edaphon_drivers.registry import engine
 from edaphon_drivers.talk import Asking, Talk
 
 __all__ = ["LONGEST_S", "SDI12_KINDS", "TERM", "Bench", "changes_address", "sdi12_address"]
