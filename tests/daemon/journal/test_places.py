@@ -6,7 +6,7 @@ import orjson
 import pytest
 from tests.daemon.journal.entries import NOON_NS, SetClock, commit, record
 
-from edaphon.journal import DamagedRow, Journal, Kind, salvage
+from edaphon.journal import DamagedRow, Journal, Kind, read_only, salvage
 from edaphon.journal.salvage import DeclaredLoss, covered, declaration, holds, undeclared
 from edaphon.model import EntryId
 
@@ -51,6 +51,22 @@ def test_rows_of_a_kind_behind_a_place_and_up_to_another(three_files, behind):
 def test_the_length_is_that_of_all_files(three_files):
     assert three_files.length == 21
     assert three_files.last == EntryId(3, 7)
+
+
+@pytest.mark.parametrize("behind", [None, 2, 6, 7, 13, 19, 20])
+@pytest.mark.parametrize("limit", [1, 6, 7, 8, 10, 15, 21, 30])
+def test_at_most_so_many_are_read_over_the_ends_of_files(three_files, behind, limit):
+    reader = read_only(three_files.folder)
+    start = -1 if behind is None else behind
+    found = reader.after(None if behind is None else place(behind), limit)
+    assert [at for at, _ in found] == [place(k) for k in range(start + 1, 21)][:limit]
+
+
+@pytest.mark.parametrize("largest", [1, 9, 10, 27, 63, 64, 72, 1000])
+def test_the_entry_whose_payload_reaches_the_bytes_is_the_last(three_files, largest):
+    sizes = [len(b"reading %d" % k) for k in range(21)]
+    enough = next((n for n in range(1, 21) if sum(sizes[:n]) >= largest), 21)
+    assert len(read_only(three_files.folder).after(None, 100, largest)) == enough
 
 
 def lost(first: int | None, last: int | None, rows: bool = False) -> DeclaredLoss:
