@@ -26,9 +26,10 @@ from edaphon.commands.run import running
 from edaphon.databases import StorageFault, explained
 from edaphon.journal import Entry, Kind, files, journal, read_only
 from edaphon.service import disk
-from edaphon.service import socket as control
 from edaphon.service.requests import Requests
 from edaphon.service.service import Service
+from edaphon.service.socket import TRY_AGAIN_S
+from edaphon.storage.client import DaemonOff, DaemonRefuses, ask
 from edaphon_drivers.payloads import pack_message
 
 TOPIC = "plot/n1"
@@ -225,11 +226,11 @@ def _status_again(socket: Path) -> None:
     until = time.monotonic() + COMMIT_S
     while True:
         try:
-            control.ask(socket, {"verb": "status"}, 30.0)
-        except (control.DaemonOff, control.DaemonRefuses):
+            ask(socket, {"verb": "status"}, 30.0)
+        except (DaemonOff, DaemonRefuses):
             if time.monotonic() > until:
                 raise
-            time.sleep(control.TRY_AGAIN_S + 0.5)
+            time.sleep(TRY_AGAIN_S + 0.5)
         else:
             return
 

@@ -27,9 +27,9 @@ from edaphon.journal.losses import (
 from edaphon.people import own_account
 from edaphon.printer import show_json, show_line, show_lines
 from edaphon.service.lost_values import Lost, lost_text, lost_with
-from edaphon.service.socket import DaemonOff
 from edaphon.service.stored import altered_releases, damage_in, not_noted
 from edaphon.storage.access import TRY_AGAIN, Storage, fail, open_storage
+from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import settled_deriver
 from edaphon.toml_input.values import instant_text
 

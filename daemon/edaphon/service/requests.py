@@ -31,11 +31,12 @@ from edaphon.service.planned import Planned, planned_now, visit_rows
 from edaphon.service.problems import NOT_KEPT, incident_rows, problems
 from edaphon.service.request_models import checked
 from edaphon.service.service import NotKept, Refusal, Service
-from edaphon.service.socket import ACCOUNT, DaemonRefuses
+from edaphon.service.socket import ACCOUNT
 from edaphon.service.source_state import source_state
 from edaphon.service.spans import ranges_from, runs_within
 from edaphon.service.submit import Evidence
 from edaphon.service.watching.sources import source_times
+from edaphon.storage.client import DaemonRefuses
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import Turn

@@ -19,7 +19,8 @@ from edaphon.facts import from_payload
 from edaphon.journal import Kind, read_only
 from edaphon.journal.losses import acknowledgement
 from edaphon.people import account_of, own_account, peer_account, person
-from edaphon.service.socket import ACCOUNT, ControlServer, DaemonRefuses, ask
+from edaphon.service.socket import ACCOUNT, ControlServer
+from edaphon.storage.client import DaemonRefuses, ask
 
 FACTS = """# kept with its file
 [[plot]]
