@@ -20,9 +20,9 @@ from typing import Any, cast
 from tests.benchmarks.figures import Figure
 
 from edaphon.acquire.bus import Bus
-from edaphon.acquire.scanning import ANSWERS, SILENT, hold, look_sdi12, sdi12_presence
+from edaphon.acquire.line_talks import ANSWERS, SILENT, hold, look_sdi12, sdi12_presence
+from edaphon.acquire.line_tools import BenchLine
 from edaphon.clock import SystemClock
-from edaphon.service.line_tools.line import BenchLine
 from edaphon_drivers.links.serial import SerialLink, SerialOptions
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
 from edaphon_drivers.talk import Timing

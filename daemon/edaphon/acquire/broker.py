@@ -33,14 +33,19 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
-from typing import Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from edaphon.acquire.budget import ROW_BYTES, Budgets, Floods, message_bytes
 from edaphon.clock import Clock
-from edaphon.journal import Entry, EntryId, Journal, Kind
+from edaphon.config import Broker, Configuration, JsonSource, LorawanSource
+from edaphon.journal import Entry, EntryId, Journal, Kind, Origin
+from edaphon_drivers.faults import Fault
 from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttLink, MqttOptions, MqttState
+from edaphon_drivers.lorawan import read_envelope
 from edaphon_drivers.payloads import pack_message
 
-__all__ = ["Budget", "BrokerReader", "BrokerState", "Deliveries", "digest_of"]
+if TYPE_CHECKING:
+    pass
 
 LATE_NS = 2_000_000_000
 SECURE_AGAIN_NS = 60_000_000_000
@@ -149,7 +154,7 @@ def digest_of(payload: bytes) -> int:
     return int.from_bytes(blake2b(payload[2:], digest_size=8).digest())
 
 
-class Link(Protocol):
+class BrokerLink(Protocol):
     """The part of MqttLink that a reader uses."""
 
     state: MqttState
@@ -196,7 +201,7 @@ class BrokerReader:
         clock: Clock,
         boot: str,
         on_state: Callable[[bool, str], None] = lambda connected, words: None,
-        make_link: Callable[..., Link] = MqttLink,
+        make_link: Callable[..., BrokerLink] = MqttLink,
         budget: Budget | None = None,
     ) -> None:
         self.name, self.state, self._budget = name, BrokerState(), budget
@@ -312,3 +317,93 @@ class BrokerReader:
             self._not_durable.append(owed)
         else:
             self._acknowledge(owed, sequences)
+
+
+Owner = Callable[[str, bytes], str]
+
+
+def owner_of(config: Configuration, broker: str) -> Owner:
+    """From topic and bytes to the path of the configured source, "" for none."""
+    own = [s for s in config.sources if getattr(s, "broker", None) == broker]
+    if (envelope := config.brokers[broker].envelope) == "json":
+        topics = {s.topic: s.path for s in own if isinstance(s, JsonSource)}
+        return lambda topic, data: topics.get(topic, "")
+    devices = {s.dev_eui: s.path for s in own if isinstance(s, LorawanSource)}
+    return partial(_device, envelope, devices)
+
+
+def _device(envelope: str, devices: dict[str, str], topic: str, data: bytes) -> str:
+    try:
+        uplink = read_envelope(envelope, topic, data)
+    except Fault:  # whatever a stranger sends: it is no message of a device
+        return ""
+    return devices.get(uplink.dev_eui, "") if uplink is not None else ""
+
+
+class BrokerBudget:
+    """The budgets of all sources of one broker."""
+
+    def __init__(self, broker: str, owner: Owner, budgets: Budgets, floods: Floods) -> None:
+        self._broker, self._owner = broker, owner
+        self._budgets, self._floods = budgets, floods
+
+    def keeps(self, message: MessageIn, packed: bytes, digest: int) -> bool:
+        """Whether a message is kept; if not, it is counted."""
+        topic, data, qos, _, dup, mid, _ = message
+        path, size = self._owner(topic, data), len(packed) + ROW_BYTES
+        if path:
+            if self._budgets.takes(path, size):
+                return True
+        elif self._budgets.takes_unknown(self._broker, size):
+            return True
+        whole: int = getattr(data, "whole", len(data))
+        hashed = message_bytes(topic, data)
+        self._floods.count(path or self._broker, hashed, whole, dup, packed)
+        if qos:
+            self._floods.note_delivery(self._broker, mid, digest)
+        return False
+
+    def keep_counts(self) -> None:
+        """Make durable what was counted. Raises sqlite3.Error where that can't be."""
+        self._floods.keep()
+
+    def earlier_deliveries(self) -> Iterator[tuple[int, int]]:
+        """(packet identifier, digest) of what an earlier life counted last, oldest first."""
+        return self._floods.earlier_deliveries(self._broker)
+
+
+class ClientName(NamedTuple):
+    """The client id to begin with, and the one to take if that is another logger's; "" for none."""
+
+    id: str
+    own: str = ""
+
+
+def client_id(name: str, broker: Broker, logger: str, origin: Origin) -> str:
+    """The name of a session at a broker: the owner's, or one that no other logger shares.
+
+    A journal of an older version keeps the name that it had, which lacks the journal's id:
+    messages may wait under it at the broker.
+    """
+    if broker.client_id:
+        return broker.client_id
+    return f"edaphon-{logger}-{name}" + (f"-{origin.named}" if origin.named else "")
+
+
+def mqtt_options(name: str, broker: Broker, client: ClientName) -> "MqttOptions":
+    """`client` names the session. Raises LookupError when the password can't be had."""
+    from edaphon_drivers.links.mqtt import MqttOptions
+
+    if broker.password is not None and (problem := broker.password.problem()):
+        raise LookupError(f"password of broker {name}: {problem}")
+    return MqttOptions(
+        host=broker.host,
+        client_id=client.id,
+        own_id=client.own,
+        topics=broker.topics,
+        port=broker.port,
+        username=broker.username,
+        password=broker.password.reveal() if broker.password else None,
+        tls=broker.tls,
+        ca_file=broker.ca_file,
+    )

@@ -10,17 +10,20 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 from edaphon.clock import Clock
+from edaphon.config import Bus as BusTable
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer
+from edaphon_drivers.links.tcp import TcpLink
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.talk import Ask, Pause, Until, is_ended
 
-__all__ = ["AlreadyTalking", "Bus", "BusBusy", "Finished", "Link", "ServiceOff"]
+if TYPE_CHECKING:
+    pass
 
 _log = logging.getLogger(__name__)
-
 _SLICE_S = 0.5  # the longest time without a sign of life
 _MOST_BYTES = 65536  # of one answer; what goes on talking is not an answer
 _REOPEN_AFTER_S = (1.0, 3.0)  # a port that is back is noticed within 5 s
@@ -341,3 +344,33 @@ class Bus:
             _log.warning("bus %s is back", self.name)
         self._lost = None
         self._reopen_wait_s = self._reopen_after_s[0]
+
+
+def link_opener(bus: BusTable) -> Callable[[], Link]:
+    """What opens the line of that table; the call raises LinkDown."""
+    if bus.kind == "sdi12-uart":
+        from edaphon_drivers.links.sdi12_uart import Sdi12UartLink
+
+        return lambda: Sdi12UartLink(bus.port)
+    if bus.kind == "w1":
+        from edaphon_drivers.links.w1 import W1Link
+
+        return lambda: W1Link(Path(bus.port))
+    if bus.kind == "i2c":
+        from edaphon_drivers.links.i2c import I2cLink
+
+        return lambda: I2cLink(bus.port)
+    if bus.port.startswith("tcp://"):
+        host, _, port = bus.port.removeprefix("tcp://").rpartition(":")
+        return lambda: TcpLink(host, int(port))
+    from edaphon_drivers.links.serial import SerialLink, SerialOptions
+
+    options = SerialOptions(
+        baud=bus.baud,
+        bytesize=int(bus.format[0]),
+        parity=bus.format[1],
+        stopbits=float(bus.format[2:]),
+        rts=bus.rts,
+        dtr=bus.dtr,
+    )
+    return lambda: SerialLink(bus.port, options)

@@ -1,10 +1,7 @@
 """Files that a person hands to a file source once, such as those of earlier years."""
 
-import threading
 from pathlib import Path
-from typing import NamedTuple
 
-from edaphon.journal import StateFile
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.files import engine as files
 from edaphon_drivers.files.cutting import Rest
@@ -13,42 +10,9 @@ from edaphon_drivers.outside import open_file
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["ImportProgress", "Imports", "why_no_rows"]
-
 LOOK_BYTES = 65_536
 _LARGEST_RECORD_BYTES = 1 << 23
 _REFUSED_SHOWN = 3
-
-
-class ImportProgress(NamedTuple):
-    """How many bytes of a file were handed to the journal, and how many of these are derived."""
-
-    file: str
-    size_bytes: int
-    taken_bytes: int
-    derived_bytes: int
-    done: bool
-
-
-class Imports:
-    """The files of one source besides those that it follows; the list is kept over a restart."""
-
-    def __init__(self, path: str, state: StateFile) -> None:
-        self._key, self._state = f"imports {path}", state
-        self._lock = threading.Lock()
-
-    @property
-    def names(self) -> list[str]:
-        """Those that are taken already stay: a person may add to a file, or ask how far it is."""
-        return list(self._state.get(self._key, []))
-
-    def add(self, name: str) -> None:
-        with self._lock:
-            self._state.put(self._key, list(dict.fromkeys([*self.names, name])))
-
-    def remove(self, name: str) -> None:
-        with self._lock:
-            self._state.put(self._key, [one for one in self.names if one != name])
 
 
 def why_no_rows(file: Path, sheet: Sheet) -> str | None:

@@ -12,21 +12,32 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edaphon.acquire.budget import ROW_BYTES
 from edaphon.acquire.bus import AlreadyTalking, Bus, Finished
 from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.acquire.gaps import CLOCK_STEP, SERVICE_OFF, WITHDRAWN, Gap, SlotAccount
-from edaphon.acquire.slots import Schedule
+from edaphon.acquire.gaps import (
+    CLOCK_STEP,
+    SERVICE_OFF,
+    WITHDRAWN,
+    Gap,
+    Grid,
+    Schedule,
+    SlotAccount,
+)
+from edaphon.acquire.switches import BranchSwitch, SupplySwitch, branched, powered
+from edaphon.config import Bus as BusTable
+from edaphon.config import ScheduledSource
 from edaphon.journal import Entry, Journal, Kind, Purpose
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer
 from edaphon_drivers.payloads import Turn, pack_exchange
 from edaphon_drivers.sheets import Sheet
-from edaphon_drivers.talk import Asking, Talk
+from edaphon_drivers.talk import Asking, Talk, Timing
 
-__all__ = ["Sampler", "Scheduled"]
+if TYPE_CHECKING:
+    pass
 
 _USUAL = Asking()
 IDENTIFY_EVERY_NS = 86_400_000_000_000
@@ -316,3 +327,41 @@ def _measurement(scheduled: Scheduled, asking: Asking, silent: bool = False) -> 
         except Garbled:
             pass
     return (yield from talk(asking))
+
+
+SHORTEST_DEADLINE_S, LONGEST_DEADLINE_S = 5.0, 120.0
+
+
+def scheduled(
+    source: ScheduledSource,
+    bus: BusTable,
+    sheet: Sheet,
+    schedule: Schedule | None = None,
+    timing: Timing | None = None,
+    supplies: Mapping[str, SupplySwitch] | None = None,
+    branches: BranchSwitch | None = None,
+) -> Scheduled:
+    """An asked instrument of a line, behind the switches that must be set to reach it."""
+    interval_s = source.interval_ns / 1e9
+    supply = (supplies or {}).get(source.supply or "")
+
+    def through(talk: Talk[None]) -> Talk[None]:
+        if branches is not None and source.branch is not None:
+            talk = branched(talk, branches, source.branch)
+        return powered(talk, supply, sheet.warm_up_s) if supply is not None else talk
+
+    return Scheduled(
+        path=source.path,
+        address=source.address,
+        sheet=sheet,
+        schedule=schedule or Grid(source.interval_ns),
+        deadline_s=min(max(interval_s, SHORTEST_DEADLINE_S), LONGEST_DEADLINE_S),
+        asking=Asking(
+            timing=timing or Timing(answer_s=bus.answer_s),
+            concurrent=source.concurrent,
+            crc=source.crc,
+            baud=bus.baud,
+            tcp=bus.kind == "modbus-tcp",
+        ),
+        through=through,
+    )

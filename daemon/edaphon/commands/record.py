@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from edaphon.acquire.line_talks import LONGEST_HEARD_S
 from edaphon.commands.new_files import write_new
 from edaphon.config import Configuration, HeardSource, ScheduledSource
 from edaphon.printer import show_error, show_line, show_text
 from edaphon.service.line_tools.access import opened_bench
-from edaphon.service.line_tools.listen import LONGEST_HEARD_S
 from edaphon.storage.access import fail, open_storage
 from edaphon.storage.client import DaemonRefuses
 from edaphon_drivers.faults import Garbled, NoAnswer, Refused

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 from edaphon.service.file_lines import REFUSED_IS_A_PROBLEM_NS
 
 if TYPE_CHECKING:  # a start without followed files does not pay for them
-    from edaphon.acquire.follow import Follower
-    from edaphon.acquire.follow_state import Loss
-    from edaphon.acquire.followed import FileView
+    from edaphon.acquire.file_state import FileView, Loss
+    from edaphon.acquire.files import Follower
 
 __all__ = ["file_notes", "file_rows", "loss_problems"]
 

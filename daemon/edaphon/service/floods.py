@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from edaphon.acquire.floods import Flood
+from edaphon.acquire.budget import Flood
 from edaphon.service.file_lines import REFUSED_IS_A_PROBLEM_NS
 from edaphon.toml_input.values import instant_text
 

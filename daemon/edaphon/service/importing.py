@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from edaphon.acquire.file_pieces import SecretFiles, files_of
 from edaphon.acquire.imports import why_no_rows
-from edaphon.acquire.renamed import SecretFiles, files_of
 from edaphon.service.prerequisites import account_name
 from edaphon_drivers.outside import open_file
 from edaphon_drivers.sheets import Sheet

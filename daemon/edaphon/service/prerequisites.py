@@ -102,7 +102,7 @@ def _file(name: str, path: Path) -> Iterator[str]:
 
 
 def _followed(source: FileSource, secrets: frozenset[Path]) -> Iterator[str]:
-    from edaphon.acquire.renamed import files_now  # no start pays for it
+    from edaphon.acquire.file_pieces import files_now
 
     files, problem = files_now(source.file, secrets)
     if problem:
@@ -124,7 +124,7 @@ def _storage(folder: Path) -> Iterator[str]:
 
 def _twice(followed: Iterable[FileSource]) -> Iterator[str]:
     """Sources that follow one file with one model: each row of it would be recorded by both."""
-    from edaphon.acquire.renamed import files_now
+    from edaphon.acquire.file_pieces import files_now
 
     known: dict[tuple[str, str], str] = {}
     for source in followed:

@@ -14,6 +14,7 @@ import orjson
 
 from edaphon import __version__
 from edaphon.acquire.bus import AlreadyTalking
+from edaphon.acquire.line_tools import not_asked
 from edaphon.config import ScheduledSource, within_physics
 from edaphon.config.secret_files import secret_files
 from edaphon.databases import StorageFault, fault_of
@@ -25,7 +26,6 @@ from edaphon.service.deriving import aside_rows
 from edaphon.service.file_lines import line_rows
 from edaphon.service.file_notes import file_notes, file_rows
 from edaphon.service.floods import flood_rows
-from edaphon.service.line_tools.line import not_asked
 from edaphon.service.outputs import refusals, resend, retry
 from edaphon.service.planned import Planned, planned_now, visit_rows
 from edaphon.service.problems import NOT_KEPT, incident_rows, problems
@@ -42,8 +42,8 @@ from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import Turn
 
 if TYPE_CHECKING:
-    from edaphon.acquire.follow import Follower
-    from edaphon.service.line_tools.verbs import Bench
+    from edaphon.acquire.files import Follower
+    from edaphon.acquire.line_tools import Bench
 
 __all__ = ["Requests", "columns_of", "kept_state"]
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import orjson
 
+from edaphon.acquire.budget import Pace
 from edaphon.acquire.clock_sync import Timekeeper, boot_id, kernel_is_synchronised
 from edaphon.acquire.gaps import SlotAccount, accounts_of
-from edaphon.acquire.pace import Pace
 from edaphon.clock import SystemClock
 from edaphon.config import Configuration, ScheduledSource
 from edaphon.config import Sink as SinkConfig

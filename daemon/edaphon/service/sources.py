@@ -9,37 +9,28 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from edaphon.acquire.budget import Budgets, free_bytes
-from edaphon.acquire.bus import Bus
+from edaphon.acquire.broker import ClientName, client_id, mqtt_options
+from edaphon.acquire.budget import Budgets, Floods, free_bytes
+from edaphon.acquire.bus import Bus, link_opener
 from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.acquire.floods import Floods
-from edaphon.acquire.gaps import Gap, SlotAccount
-from edaphon.acquire.sampler import Sampler
-from edaphon.acquire.slots import Schedule
+from edaphon.acquire.gaps import Gap, Schedule, SlotAccount
+from edaphon.acquire.sampler import Sampler, scheduled
 from edaphon.acquire.stream import StreamReader
-from edaphon.acquire.switches import BranchSwitch
+from edaphon.acquire.switches import BranchSwitch, branch_switch, supply_switches
 from edaphon.clock import Clock, SystemClock
 from edaphon.config import Broker, Configuration, FileSource, HeardSource, ScheduledSource
 from edaphon.config import Bus as BusTable
 from edaphon.config.secret_files import secret_files
 from edaphon.journal import Journal, StateFile
 from edaphon.model import EntryId
-from edaphon.service.wiring import (
-    ClientName,
-    branch_switch,
-    client_id,
-    link_opener,
-    mqtt_options,
-    scheduled,
-    supply_switches,
-)
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.talk import Timing
 
 if TYPE_CHECKING:
-    from edaphon.acquire.broker import BrokerReader, Link
-    from edaphon.acquire.follow import Follower
-    from edaphon.acquire.pace import Pace
+    from edaphon.acquire.broker import BrokerLink
+    from edaphon.acquire.broker import BrokerReader
+    from edaphon.acquire.budget import Pace
+    from edaphon.acquire.files import Follower
 
 __all__ = ["ServiceSources", "Overrides"]
 
@@ -56,7 +47,7 @@ class Overrides:
     clock: Clock = field(default_factory=SystemClock)
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
     timing: Timing | None = None
-    make_link: "Callable[..., Link] | None" = None  # to a broker; usually over MQTT
+    make_link: "Callable[..., BrokerLink] | None" = None  # to a broker; usually over MQTT
     make_bus: Callable[..., Bus] = Bus
     look_every_s: float = 30.0  # of the alerts at the station
     is_armed: bool = False  # a step of the deriver that never ends ends the process
@@ -212,8 +203,8 @@ class ServiceSources:
         self._run(f"stream of {source.bus}", partial(reader.run, self._stop))
 
     def _start_follower(self, source: FileSource) -> None:
-        from edaphon.acquire.file_budget import FileBudget
-        from edaphon.acquire.follow import Follower
+        from edaphon.acquire.budget import FileBudget
+        from edaphon.acquire.files import Follower
 
         follower = Follower(
             source.path,
@@ -231,8 +222,7 @@ class ServiceSources:
         self._run(f"files of {source.name}", partial(follower.run, self._stop))
 
     def _start_broker(self, name: str, broker: Broker) -> None:
-        from edaphon.acquire.broker import BrokerReader
-        from edaphon.acquire.broker_budget import BrokerBudget, owner_of
+        from edaphon.acquire.broker import BrokerBudget, BrokerReader, owner_of
         from edaphon_drivers.links.mqtt import MqttLink
 
         options = mqtt_options(name, broker, self._client_name(name, broker))

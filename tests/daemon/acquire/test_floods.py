@@ -10,11 +10,9 @@ from tests.daemon.acquire.test_broker import OPTIONS, HeldLink
 from tests.daemon.journal.entries import SetClock
 from tests.programs import wait_until
 
-from edaphon.acquire.broker import BrokerReader
-from edaphon.acquire.broker_budget import BrokerBudget, owner_of
-from edaphon.acquire.budget import ROW_BYTES, Budgets
+from edaphon.acquire.broker import BrokerBudget, BrokerReader, owner_of
+from edaphon.acquire.budget import ROW_BYTES, Budgets, Floods, message_bytes
 from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.acquire.floods import Floods, message_bytes
 from edaphon.acquire.gaps import Gap, accounts_of, is_flood
 from edaphon.config import read_config
 from edaphon.journal import Journal, Kind, StateFile

@@ -3,7 +3,7 @@
 import pytest
 from tests.daemon.acquire.followed_files import HEAD, row
 
-from edaphon.acquire.follow_state import Known
+from edaphon.acquire.file_state import Known
 from edaphon.service.file_lines import REFUSED_IS_A_PROBLEM_NS
 from edaphon.service.file_notes import file_notes, loss_problems
 

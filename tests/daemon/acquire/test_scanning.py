@@ -4,7 +4,14 @@ import threading
 from functools import partial
 
 from edaphon.acquire.bus import Bus, Finished
-from edaphon.acquire.scanning import ANSWERS, hold, look_sdi12, question, sdi12_presence, when_free
+from edaphon.acquire.line_talks import (
+    ANSWERS,
+    hold,
+    look_sdi12,
+    question,
+    sdi12_presence,
+    when_free,
+)
 from edaphon.clock import SystemClock
 from edaphon_drivers.links.serial import SerialLink
 from edaphon_drivers.sdi12 import measure

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from tests.daemon.commands.test_cal_preview import station_in
 
+from edaphon.acquire.line_tools import Bench
 from edaphon.commands.run import running
 from edaphon.service import sockets as doors
-from edaphon.service.line_tools.verbs import Bench
 from edaphon.service.request_models import _VERBS
 from edaphon.service.requests import Requests
 from edaphon.service.socket import ControlServer

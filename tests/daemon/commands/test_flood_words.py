@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from edaphon.acquire.floods import COUNTED, Flood
+from edaphon.acquire.budget import COUNTED, Flood
 from edaphon.acquire.gaps import FLOOD, Gap
 from edaphon.derive.decode import Sources
 from edaphon.derive.pipeline import Line

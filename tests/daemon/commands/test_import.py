@@ -17,7 +17,7 @@ from tests.stories.logger_file import (
 )
 from tests.stories.station import Station
 
-from edaphon.acquire.imports import Imports
+from edaphon.acquire.file_state import Imports
 from edaphon.journal import StateFile
 from edaphon.service.importing import why_not_taken
 

@@ -11,7 +11,7 @@ from tests.daemon.commands.calling import call, until
 from tests.daemon.commands.test_scan import line_of, probe, tables
 from tests.stories.station import Station
 
-from edaphon.acquire.scanning import noted
+from edaphon.acquire.line_talks import noted
 from edaphon.commands.record import escaped, transcript_text
 from edaphon.commands.run import running
 from edaphon.journal import Kind, Purpose, read_only

@@ -94,4 +94,4 @@ def test_a_start_pays_for_no_engine_before_a_source_needs_it():
     assert "edaphon.commands.run" in loaded
     protocols = ("sdi12", "modbus", "ascii", "i2c", "w1", "files", "smart_home", "javascript")
     assert not loaded & {f"edaphon_drivers.{name}" for name in protocols}
-    assert not loaded & {"serial", "paho", "edaphon.service.line_tools.verbs", "scipy", "pint"}
+    assert not loaded & {"serial", "paho", "edaphon.acquire.line_tools", "scipy", "pint"}

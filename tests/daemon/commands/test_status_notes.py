@@ -7,7 +7,7 @@ from tests.daemon.commands.calling import call, call_json, until
 from tests.daemon.derive.test_uplinks_kept_apart import SHEET, entry
 from tests.stories.station import Station
 
-from edaphon.acquire.follow_state import Loss
+from edaphon.acquire.file_state import Loss
 from edaphon.clock import SystemClock
 from edaphon.commands.run import running
 from edaphon.journal import Journal, Kind

@@ -5,12 +5,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from edaphon.acquire.clock_sync import Timekeeper, boot_id, kernel_is_synchronised
+from edaphon.acquire.line_tools import LONGEST_S, Bench, BenchLine, own_line
 from edaphon.clock import SystemClock
 from edaphon.derive import known_facts
 from edaphon.facts import Knowledge
 from edaphon.journal import Journal, JournalBusy
-from edaphon.service.line_tools.line import BenchLine, own_line
-from edaphon.service.line_tools.verbs import LONGEST_S, Bench
 from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonOff, DaemonRefuses, DaemonSilent, ask
 from edaphon.storage.owner import as_owner

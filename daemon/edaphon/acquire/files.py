@@ -19,24 +19,34 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from edaphon.acquire.budget import FileBudget, Pace
 from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.acquire.file_budget import FileBudget
-from edaphon.acquire.follow_state import Loss, load_known
-from edaphon.acquire.followed import FileView, Place, Stat, begins_alike
-from edaphon.acquire.imports import ImportProgress, Imports
-from edaphon.acquire.pace import Pace
-from edaphon.acquire.passed import Passed
-from edaphon.acquire.pieces import next_piece, reading_place
-from edaphon.acquire.renamed import (
+from edaphon.acquire.file_pieces import (
+    OPEN_S,
+    SECOND_NS,
+    Passed,
     SecretFiles,
+    Watch,
     files_now,
     files_of,
     find_renamed,
     goes_on_in,
+    hold_newest,
     holds,
+    next_piece,
     open_followed,
+    reading_place,
 )
-from edaphon.acquire.watched import OPEN_S, SECOND_NS, Watch, hold_newest
+from edaphon.acquire.file_state import (
+    FileView,
+    ImportProgress,
+    Imports,
+    Loss,
+    Place,
+    Stat,
+    begins_alike,
+    load_known,
+)
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.model import EntryId
 from edaphon_drivers.files import engine as files
@@ -44,8 +54,6 @@ from edaphon_drivers.files.cutting import Rest
 from edaphon_drivers.files.text import mark_of
 from edaphon_drivers.payloads import Follows, Piece, pack_piece
 from edaphon_drivers.sheets import Sheet
-
-__all__ = ["Follower"]
 
 LOOK_EVERY_S = 2.0
 REST_TIMES = 3.0  # of the time that a look at very many files took

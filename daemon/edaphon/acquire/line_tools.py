@@ -1,23 +1,23 @@
-"""What the tools of the bench ask of a line: in the daemon between its measurements, or alone.
+"""The technician's tools on one line, in the daemon between its measurements, or alone.
 
 Every verb takes and gives JSON. Whatever comes in is journalled, with its purpose.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
 import orjson
 
-from edaphon.acquire.bus import AlreadyTalking, BusBusy, Finished, ServiceOff
+from edaphon.acquire.bus import AlreadyTalking, Bus, BusBusy, Finished, ServiceOff, link_opener
 from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.acquire.sampler import Scheduled
-from edaphon.acquire.scanning import (
+from edaphon.acquire.line_talks import (
     ANSWERS,
     DUPLICATE,
     SILENT,
+    Ear,
     Presence,
     hold,
     look_modbus,
@@ -29,14 +29,21 @@ from edaphon.acquire.scanning import (
     sdi12_presence,
     when_free,
 )
-from edaphon.acquire.switches import NotSwitched, branched
-from edaphon.config import Configuration
+from edaphon.acquire.sampler import Scheduled, scheduled
+from edaphon.acquire.switches import (
+    BranchSwitch,
+    NotSwitched,
+    branch_switch,
+    branched,
+    supply_switches,
+)
+from edaphon.clock import SystemClock
+from edaphon.config import Bus as BusTable
+from edaphon.config import Configuration, HeardSource, ScheduledSource
 from edaphon.facts import Knowledge
 from edaphon.facts.swaps import contradictions, explanations
 from edaphon.journal import Journal, Kind, Purpose
 from edaphon.people import own_account
-from edaphon.service.line_tools.line import BenchLine, not_asked
-from edaphon.service.line_tools.listen import Ear
 from edaphon.storage.client import DaemonRefuses
 from edaphon_drivers import sdi12
 from edaphon_drivers.engines import engine
@@ -44,9 +51,60 @@ from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer
 from edaphon_drivers.identity import Identity
 from edaphon_drivers.payloads import Turn, pack_exchange
 from edaphon_drivers.readings import Reading
-from edaphon_drivers.talk import Asking, Talk
+from edaphon_drivers.talk import Asking, Talk, Timing
 
-__all__ = ["LONGEST_S", "SDI12_KINDS", "TERM", "Bench", "changes_address", "sdi12_address"]
+_SHORT = 0.5  # of a line's time for an answer, where silence is what is usually found
+
+
+@dataclass(frozen=True, slots=True)
+class BenchLine:
+    """A line with what the configuration says of it; `count` is told of each record kept."""
+
+    table: BusTable
+    bus: Bus
+    scheduled: Mapping[str, Scheduled]
+    branches: BranchSwitch | None
+    timing: Timing
+    count: Callable[[], None] = lambda: None
+
+    @property
+    def short(self) -> Timing:
+        return replace(self.timing, answer_s=self.timing.answer_s * _SHORT, tries=1)
+
+    def busy(self, address: str) -> bool:
+        """Whether that instrument is measuring, behind whatever switch it hangs."""
+        places = {s.place for s in self.scheduled.values() if s.address == address}
+        return any(self.bus.is_talking(place) for place in places)
+
+
+def own_line(config: Configuration, name: str) -> BenchLine:
+    table = config.buses[name]
+    branches, supplies = branch_switch(table), supply_switches(config)
+    own = [
+        scheduled(s, table, config.sheet(s), None, None, supplies, branches)
+        for s in config.sources
+        if isinstance(s, ScheduledSource) and s.bus == name
+    ]
+    bus = Bus(name, link_opener(table), SystemClock())
+    bus.start()
+    timing = Timing(answer_s=table.answer_s)
+    return BenchLine(table, bus, {s.path: s for s in own}, branches, timing)
+
+
+def not_asked(config: Configuration, path: str) -> str:
+    """Why a source can't be asked, and what to do instead; "" for one that can."""
+    source = next((s for s in config.sources if s.path == path), None)
+    if isinstance(source, ScheduledSource):
+        return ""
+    if isinstance(source, HeardSource):
+        shown = f"`edaphon record {path}` shows what it says"
+        return f"{path} talks by itself: nobody asks it. {shown}, `edaphon query` its values"
+    if source is not None:
+        return f"{path} sends when it wants: nobody asks it. `edaphon query` shows its values"
+    asked = [s.path for s in config.sources if isinstance(s, ScheduledSource)]
+    known = ", ".join(asked) or "the configuration has none"
+    return f"expected a source that can be asked ({known}), got {path!r}"
+
 
 SDI12_KINDS = ("sdi12", "sdi12-uart")
 MODBUS_KINDS = ("serial", "modbus-tcp")
@@ -175,7 +233,7 @@ class Bench:
             seen = sdi12_presence(source.address, finished.turns)
         else:
             seen = _ended(finished.fault)
-        return seen._replace(identity=_told(source, finished) or seen.identity)
+        return seen._replace(identity=_decoded_identity(source, finished) or seen.identity)
 
     def _row(self, path: str, address: str, finished: Finished, seen: Presence) -> dict[str, Any]:
         self._keep(Kind.IDENTITY, path, finished.turns, Purpose.SCAN)
@@ -248,7 +306,7 @@ class Bench:
         if finished.fault is not None:
             return None
         self._keep(Kind.IDENTITY, source.path, finished.turns, Purpose.TEST)
-        return _told(source, finished)
+        return _decoded_identity(source, finished)
 
     def _on_say(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """One question as a person typed it, and all that came."""
@@ -345,7 +403,7 @@ def _ended(fault: Fault | None) -> Presence:
     return Presence(ANSWERS, None, str(fault or ""))
 
 
-def _told(source: Scheduled, finished: Finished) -> Identity | None:
+def _decoded_identity(source: Scheduled, finished: Finished) -> Identity | None:
     """Who it says it is; None where that can't be read."""
     try:
         return engine(source.sheet.engine).decode_identity(finished.turns, source.sheet)
