@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edaphon.commands.run import running
+from edaphon.service.process import running
 from edaphon.service.service import Overrides
 from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttLink, MqttOptions
 

@@ -17,8 +17,8 @@ from tests.stories.station import Station, teros12_facts
 
 from edaphon.acquire.gaps import Gap
 from edaphon.clock import SystemClock
-from edaphon.commands.run import running
 from edaphon.journal import Entry, Journal, Kind
+from edaphon.service.process import running
 from edaphon_drivers.payloads import Turn, pack_exchange, pack_message
 
 __all__ = [

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from edaphon.commands.run import running
 from edaphon.journal.files import OpenFile
+from edaphon.service.process import running
 from edaphon.service.service import Overrides
 from edaphon_drivers.links.mqtt import Acknowledgement, MqttLink
 

@@ -12,9 +12,9 @@ from tests.programs import wait_until
 from tests.stories.load import Probes, loaded_station
 from tests.stories.station import Station
 
-from edaphon.commands.run import running
 from edaphon.journal import Entry, Kind
 from edaphon.service import service as service_module
+from edaphon.service.process import running
 from edaphon.service.service import Overrides, Service
 
 SECOND = 10**9

@@ -18,8 +18,8 @@ from tests.stories.played import IdleWatch, PlayedClock
 from tests.stories.station import Station, teros12_facts
 
 from edaphon.acquire.gaps import Instants
-from edaphon.commands.run import running
 from edaphon.journal import Kind, read_only
+from edaphon.service.process import running
 from edaphon.service.service import Overrides, Service
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
 from edaphon_drivers.talk import Timing

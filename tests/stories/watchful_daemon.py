@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from edaphon.clock import Clock, SystemClock
-from edaphon.commands.run import running
+from edaphon.service.process import running
 from edaphon.service.service import Overrides
 
 LOOK_EVERY_S = 0.3

@@ -12,7 +12,7 @@ from edaphon.acquire.line_talks import LONGEST_HEARD_S
 from edaphon.commands.new_files import write_new
 from edaphon.config import Configuration, HeardSource, ScheduledSource
 from edaphon.printer import show_error, show_line, show_text
-from edaphon.service.line_tools.access import opened_bench
+from edaphon.service.line_tools import opened_bench
 from edaphon.storage.access import fail, open_storage
 from edaphon.storage.client import DaemonRefuses
 from edaphon_drivers.faults import Garbled, NoAnswer, Refused

@@ -26,8 +26,7 @@ from edaphon.journal.losses import (
 )
 from edaphon.people import own_account
 from edaphon.printer import show_json, show_line, show_lines
-from edaphon.service.lost_values import Lost, lost_text, lost_with
-from edaphon.service.stored import altered_releases, damage_in, not_noted
+from edaphon.service.audit import Lost, altered_releases, damage_in, lost_text, lost_with, not_noted
 from edaphon.storage.access import TRY_AGAIN, Storage, fail, open_storage
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import settled_deriver

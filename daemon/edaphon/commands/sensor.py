@@ -9,7 +9,7 @@ import typer
 from edaphon.acquire.line_tools import SDI12_KINDS, sdi12_address
 from edaphon.config import Configuration
 from edaphon.printer import answer_to, show_line
-from edaphon.service.line_tools.access import opened_bench
+from edaphon.service.line_tools import opened_bench
 from edaphon.service.prerequisites import account_name
 from edaphon.storage.access import fail, open_storage
 from edaphon.storage.client import DaemonRefuses

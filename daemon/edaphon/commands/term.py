@@ -11,7 +11,7 @@ import typer
 from edaphon.acquire.line_tools import SDI12_KINDS
 from edaphon.commands.record import escaped
 from edaphon.printer import answer_to, show_error, show_line
-from edaphon.service.line_tools.access import opened_bench
+from edaphon.service.line_tools import opened_bench
 from edaphon.storage.access import fail, open_storage
 from edaphon.storage.client import DaemonRefuses
 

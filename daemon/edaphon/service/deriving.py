@@ -1,9 +1,14 @@
-"""The thread of the deriver: turn after turn, begun again where a file or an entry ends one."""
+"""The thread of the deriver, begun again where a file or an entry ends it, and what it logs.
+
+Each source has its own number of causes in the log: what one of them sends, or a stranger in the
+name of none, neither fills the log nor silences the words about another.
+"""
 
 import hashlib
 import logging
+import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -11,26 +16,62 @@ import orjson
 from edaphon import __version__
 from edaphon.acquire.clock_sync import boot_id
 from edaphon.config import Configuration
-from edaphon.derive import LINE_VERSION, Deriver
+from edaphon.derive import LINE_VERSION, DeadLetter, Deriver, LostLine
 from edaphon.derive.checkpoint import START
+from edaphon.derive.decode import Note
+from edaphon.derive.files import KeptRefusal
 from edaphon.journal import DamagedRow, Journal
 from edaphon.journal.guard import ORDERS, Guard
 from edaphon.model import EntryId
 from edaphon.series import Series
+from edaphon.service.notes import refusal_text
 from edaphon.storage.series_file import new_series, open_series
 from edaphon.toml_input.values import instant_text
 
 if TYPE_CHECKING:
     from edaphon.service.service import Service
 
-__all__ = ["Deriving", "aside_rows", "aside_words", "guarded", "line_key"]
+# Of each source and kind; those of messages of no source are one source for each broker.
+CAUSES = 50
+_QUOTED_OR_NUMBER = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
+_log = logging.getLogger("edaphon")
+
+
+class RefusedLog:
+    """The listeners of a deriver; ledgers, accounts of files and status count everything."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], set[Hashable]] = {}
+
+    def dead_letter(self, letter: DeadLetter) -> None:
+        cause = (letter.source, letter.why)
+        if self._is_new("dead letter", letter.path or f"none at {letter.source}", cause):
+            _log.warning("dead letter %s from %s: %s", letter.sequence, *cause)
+
+    def lost_line(self, lost: LostLine) -> None:
+        kind = _QUOTED_OR_NUMBER.sub("", lost.line.reason)
+        if self._is_new("lost line", lost.source, (lost.file, kind)):
+            text = refusal_text(KeptRefusal.of(lost.line, 0)._asdict())
+            words = "%s %s: line refused (1 for each reason is shown): %s"
+            _log.warning(words, lost.source, lost.file, text)
+
+    def note(self, note: Note) -> None:
+        if self._is_new("note", note.path, note):
+            _log.warning("%s: %s: no value of it (the first is shown, status counts all)", *note)
+
+    def _is_new(self, kind: str, source: str, cause: Hashable) -> bool:
+        known = self._known.setdefault((kind, source), set())
+        if cause in known or len(known) >= CAUSES:
+            return False
+        known.add(cause)
+        return True
+
 
 GIVE_WAY_S = 0.002
 COLLECT_S = 0.1  # what a turn of the deriver costs depends more on its channels than its entries
 SERIES_AGAIN_NS = 600 * 10**9  # at least between two times that a damaged one is begun again
 STOP_SINK_S = 3.0
 SHOWN = 5
-_log = logging.getLogger("edaphon")
 
 
 def guarded(journal: Journal, is_armed: bool) -> Guard:

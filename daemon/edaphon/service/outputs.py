@@ -1,6 +1,6 @@
 """All that observations go out to: what a running service keeps of each sink and is asked of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,22 +11,9 @@ from edaphon.sinks.feed import EVER, SeriesFeed
 from edaphon.sinks.sink import sink_kind
 
 if TYPE_CHECKING:
-    from edaphon.acquire.broker import BrokerReader
-
-__all__ = [
-    "SinkParts",
-    "broker_words",
-    "dead_letter_words",
-    "moved",
-    "refusals",
-    "resend",
-    "retry",
-    "set_aside_words",
-]
-
+    pass
 
 REFUSALS = 100  # kinds of refusal that are listed for a sink
-DEAD_FEW, DEAD_SHARE, DEAD_MANY = 100, 0.01, 10_000
 
 
 @dataclass(slots=True)
@@ -62,17 +49,6 @@ def resend(sinks: Mapping[str, SinkParts], name: str, since_ns: int = EVER) -> N
     parts.delivery.wake()
 
 
-def set_aside_words(set_aside: Mapping[str, int]) -> Iterator[str]:
-    """What a person should know of points that sinks refuse."""
-    for name, n in set_aside.items():
-        if n:
-            points = "point is" if n == 1 else "points are"
-            yield (
-                f"sink {name}: {n} {points} set aside, because the server refuses them; see its"
-                f" words with `edaphon sink list`, then `edaphon sink retry {name}`"
-            )
-
-
 def refusals(points: Sequence[SetAside]) -> list[dict[str, Any]]:
     """Refused points by channel and the server's words, the most frequent first."""
     found: dict[tuple[str, str], list[int]] = {}
@@ -83,25 +59,3 @@ def refusals(points: Sequence[SetAside]) -> list[dict[str, Any]]:
         for (c, w), t in found.items()
     ]
     return sorted(rows, key=lambda row: -int(row["n"]))[:REFUSALS]
-
-
-def dead_letter_words(dead: int, of: int) -> Iterator[str]:
-    """A few dead letters of many records are no problem: a test message, another port."""
-    if dead >= DEAD_MANY or (dead >= DEAD_FEW and dead >= DEAD_SHARE * of):
-        yield (
-            f"entries: {dead} dead letters of {of} records could not be decoded; the log of the"
-            " daemon names source and reason of each kind"
-        )
-
-
-def broker_words(readers: "Mapping[str, BrokerReader]") -> Iterator[str]:
-    """What a connected broker did to messages since the start."""
-    for name, reader in sorted(readers.items()):
-        if n := reader.link.state.lost_sessions:
-            yield (
-                f"broker {name}: it forgot the session of this client {n} times since the start:"
-                " messages that waited there are lost; see its persistence settings"
-                " (deploy/mosquitto/edaphon.conf)"
-            )
-        if n := reader.link.state.refused_topics:
-            yield f"broker {name}: it refuses {n} of the topics; see its access list"

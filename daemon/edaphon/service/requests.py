@@ -4,13 +4,14 @@ import base64
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
 import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from edaphon import __version__
 from edaphon.acquire.bus import AlreadyTalking
@@ -18,25 +19,24 @@ from edaphon.acquire.line_tools import not_asked
 from edaphon.config import ScheduledSource, within_physics
 from edaphon.config.secret_files import secret_files
 from edaphon.databases import StorageFault, fault_of
-from edaphon.derive import UplinkConflicts
+from edaphon.derive import ALWAYS
+from edaphon.derive.chains import Range
 from edaphon.facts import rows_of
 from edaphon.journal import Kind, Purpose
-from edaphon.model import Float, Observations
+from edaphon.model import Observations
+from edaphon.series import Series
 from edaphon.service.deriving import aside_rows
-from edaphon.service.file_lines import line_rows
-from edaphon.service.file_notes import file_notes, file_rows
-from edaphon.service.floods import flood_rows
+from edaphon.service.notes import file_notes, file_rows, flood_rows, line_rows
 from edaphon.service.outputs import refusals, resend, retry
-from edaphon.service.planned import Planned, planned_now, visit_rows
-from edaphon.service.problems import NOT_KEPT, incident_rows, problems
-from edaphon.service.request_models import checked
 from edaphon.service.service import NotKept, Refusal, Service
 from edaphon.service.socket import ACCOUNT
-from edaphon.service.source_state import source_state
-from edaphon.service.spans import ranges_from, runs_within
+from edaphon.service.status import _conflicting, _latest, columns_of, kept_state, ledgers, problems
 from edaphon.service.submit import Evidence
-from edaphon.service.watching.sources import source_times
+from edaphon.service.watching.alerting import incident_rows
+from edaphon.service.watching.look import source_state, source_times
+from edaphon.service.watching.tree import Planned, planned_now, visit_rows
 from edaphon.storage.client import DaemonRefuses
+from edaphon_calibration.errors import suggestion
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import Turn
@@ -45,7 +45,252 @@ if TYPE_CHECKING:
     from edaphon.acquire.files import Follower
     from edaphon.acquire.line_tools import Bench
 
-__all__ = ["Requests", "columns_of", "kept_state"]
+MOST_ROWS = 250_000  # in one answer, some 40 MB of JSON
+
+
+def runs_within(series: Series, channel: str, start_ns: int, end_ns: int) -> list[Observations]:
+    """Observations with start_ns <= time < end_ns; raises DaemonRefuses for too many of them."""
+    runs: list[Observations] = []
+    n = 0
+    for run in series.runs(channel, start_ns, end_ns):
+        n += len(run)
+        if n > MOST_ROWS:
+            raise DaemonRefuses(
+                f"expected at most {MOST_ROWS} values in one request, there are more; ask for a"
+                " shorter time, or use `edaphon query`"
+            )
+        runs.append(run)
+    return runs
+
+
+def ranges_from(
+    known: Collection[str], channels: list[str], since_ns: int
+) -> dict[str, list[Range]]:
+    """Each of these channels from that time on; raises DaemonRefuses for one that is not known."""
+    for id in channels:
+        if id not in known:
+            raise DaemonRefuses(
+                f"expected the id of a channel, got {id[:80]!r}{suggestion(id[:80], known)}"
+            )
+    return {id: [(since_ns, ALWAYS[1])] for id in channels} if since_ns < ALWAYS[1] else {}
+
+
+DEEPEST = 32  # tables and lists within each other
+LONGEST_HEARD_S = 100.0
+YEAR_NS = 366 * 86_400 * 10**9
+TimeNs = Annotated[int, Field(ge=ALWAYS[0], le=ALWAYS[1])]  # UTC
+Name = Annotated[str, Field(min_length=1, max_length=512)]
+Words = Annotated[str, Field(max_length=4096)]
+FileName = Annotated[str, Field(min_length=1, max_length=4096)]
+Sha256 = Annotated[str, Field(max_length=64)]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
+
+
+class _Plain(_Request):
+    """A verb that takes no words."""
+
+
+class _Series(_Request):
+    channel: Name
+    start_ns: TimeNs
+    end_ns: TimeNs
+
+
+class _Rebuild(_Request):
+    begin: bool = False
+
+
+class _Recalibrate(_Request):
+    begin: bool = False
+    channels: Annotated[list[Name], Field(max_length=100_000)] = []
+    since_ns: TimeNs = ALWAYS[0]
+
+
+class _Evidence(_Request):
+    name: Name
+    sha256: Sha256
+    data: str
+    who: Words
+
+
+class _Files(_Request):
+    source: Name
+    files: Annotated[list[FileName], Field(max_length=100_000)]
+    force: bool = False
+
+
+class _Acknowledge(_Request):
+    who: Words
+
+
+class _Note(_Request):
+    """What the journal keeps of a release."""
+
+    what: Literal["release"]
+    name: Name
+    digest: Sha256
+    rows: Annotated[int, Field(ge=0, le=10**12)]
+    known_sequence: Words
+    who: Words
+    note: Words
+    file_sha256: Sha256
+
+
+class _Release(_Request):
+    note: _Note
+
+
+class _OfSource(_Request):
+    source: Name
+
+
+class _Sink(_Request):
+    do: Literal["list", "retry", "resend"]
+    name: Words = ""
+    since_ns: TimeNs = ALWAYS[0]
+
+
+class _Alert(_Request):
+    do: Literal["list", "ack", "test", "unheard"]
+    number: Annotated[int, Field(ge=0, le=10**9)] = 0
+    for_ns: Annotated[int, Field(ge=0, le=10 * YEAR_NS)] = 0
+    who: Words = ""
+    why: Words = ""
+    receiver: Words = ""
+    plot: Words = ""
+
+
+class _Meant(_Request):
+    line: Annotated[int, Field(ge=1, le=10**9)]
+    id: Name
+
+
+class _Document(_Request):
+    """A file of facts as it was written, and which rows of it are meant.
+
+    The daemon reads the text itself; nothing that a command has parsed is taken over.
+    """
+
+    file: Annotated[str, Field(max_length=4096)]
+    text: str  # the request is bounded
+    rows: Annotated[list[_Meant], Field(min_length=1, max_length=50_000)]
+
+
+class _Apply(_Request):
+    documents: Annotated[list[_Document], Field(max_length=10_000)]
+    who: Words
+
+
+class _Probe(_Request):
+    bus: Name
+    addresses: Annotated[list[Name], Field(max_length=256)]
+
+
+class _Contradictions(_Request):
+    reported: Annotated[dict[Name, Words], Field(max_length=10_000)]
+
+
+class _Hear(_Request):
+    bus: Name
+    seconds: Annotated[float, Field(gt=0, le=LONGEST_HEARD_S, allow_inf_nan=False)] | None = None
+
+
+class _Say(_Request):
+    bus: Name
+    data: Annotated[str, Field(max_length=4096, pattern=r"^(?:[0-9a-fA-F]{2})*$")]
+
+
+class _Readdress(_Request):
+    bus: Name
+    old: Name
+    new: Name
+    who: Words
+
+
+_VERBS: dict[str, type[_Request]] = {
+    "status": _Plain,
+    "files": _Plain,
+    "flush": _Plain,
+    "bench": _Plain,
+    "series": _Series,
+    "rebuild": _Rebuild,
+    "recalibrate": _Recalibrate,
+    "evidence": _Evidence,
+    "import": _Files,
+    "imports": _Files,
+    "cancel_import": _Files,
+    "acknowledge": _Acknowledge,
+    "release": _Release,
+    "read": _OfSource,
+    "measure": _OfSource,
+    "sink": _Sink,
+    "alert": _Alert,
+    "apply": _Apply,
+    "probe": _Probe,
+    "contradictions": _Contradictions,
+    "hear": _Hear,
+    "say": _Say,
+    "readdress": _Readdress,
+}
+
+
+def checked(request: object) -> tuple[str, dict[str, Any]]:
+    """The verb and its words, those that were left out included; raises DaemonRefuses."""
+    if not isinstance(request, Mapping):
+        raise DaemonRefuses(f"expected a JSON object with a verb, got {_short(request)}")
+    verb = request.get("verb")
+    model = _VERBS.get(verb) if isinstance(verb, str) else None
+    if model is None:
+        raise DaemonRefuses(
+            f"expected a verb that this version has ({', '.join(_VERBS)}), got {_short(verb)}"
+        )
+    if _deeper_than(request, DEEPEST):
+        raise DaemonRefuses(
+            f"expected at most {DEEPEST} lists and tables within each other in the request {verb},"
+            " got more; ask by the edaphon command of the same version"
+        )
+    try:
+        found = model.model_validate(
+            {k: v for k, v in request.items() if k not in {"verb", ACCOUNT}}
+        )
+    except ValidationError as error:
+        raise DaemonRefuses(_refusal(str(verb), error.errors(include_url=False)[0])) from None
+    return str(verb), found.model_dump()
+
+
+def _deeper_than(value: object, limit: int) -> bool:
+    level: list[Any] = [value]
+    for _ in range(limit):
+        level = [
+            child
+            for each in level
+            for child in (each.values() if isinstance(each, dict) else each)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _refusal(verb: str, error: ErrorDetails) -> str:
+    place = ".".join(map(str, error["loc"]))
+    rule = error["msg"].lower().removeprefix("input should be ")
+    got = "nothing" if error["type"] == "missing" else _short(error["input"])
+    return (
+        f"expected {rule} as {place} of the request {verb}, got {got};"
+        " ask by the edaphon command of the same version"
+    )
+
+
+def _short(value: object) -> str:
+    """What came, cut to what a line of an error has room for."""
+    if isinstance(value, list | dict):
+        return f"{'a list' if isinstance(value, list) else 'a table'} of {len(value)}"
+    return repr(value[:80] if isinstance(value, str) else value)[:120]
+
 
 READ_WITHIN_S = 130.0
 
@@ -60,7 +305,7 @@ class Requests:
     @cached_property
     def _bench(self) -> "Bench":
         """Made when it is asked for: no start pays for the technician's tools."""
-        from edaphon.service.line_tools.access import bench_of
+        from edaphon.service.line_tools import bench_of
 
         return bench_of(self._service)
 
@@ -232,7 +477,7 @@ class Requests:
 
     def _on_import(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Begin to take files into a source, each once; none of them where one can't be taken."""
-        from edaphon.service.importing import why_not_taken  # not every plot has files
+        from edaphon.service.prerequisites import why_not_taken  # not every plot has files
 
         follower = self._follower(request)
         source = next(s for s in self._service.config.sources if s.path == follower.path)
@@ -334,7 +579,7 @@ class Requests:
 
     def _on_alert(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """List the incidents, acknowledge one, or send a test."""
-        from edaphon.service.alert_requests import answer  # not every life is asked for it
+        from edaphon.service.watching.alerting import answer
 
         return answer(self._service, request)
 
@@ -351,69 +596,3 @@ class Requests:
         for file in {document["file"] for document in request["documents"]}:
             self._service.clear_file(file)
         return {"applied": applied}
-
-
-def _conflicting(service: Service, path: str) -> UplinkConflicts:
-    return service.deriver.state.uplink_conflicts.get(path, UplinkConflicts())
-
-
-def ledgers(service: Service) -> dict[str, Any]:
-    """The counts of both ledgers, as far as they have come this moment."""
-    series, state = service.series, service.deriver.state
-    counts = state.counts
-    gaps = dict(state.gaps)
-    contested = series.count_conflicts()
-    journalled = service.deriver.journalled  # before `taken`: what comes meanwhile is on its way
-    for gap in service.inlets.open_gaps:
-        gaps[gap.cause] = gaps.get(gap.cause, 0) + gap.n
-    return {
-        "taken": service.records_before + service.inlets.taken,
-        "journalled": journalled,
-        "derived": sum(state.derived.values()),
-        "current": series.count(),
-        **contested._asdict(),
-        "entries": {name: getattr(counts, name) for name in type(counts).__slots__},
-        "gaps": gaps,
-        "delivered": {n: p.delivery.counts.delivered for n, p in service.sinks.items()},
-        "set_aside": {n: service.state.count_set_aside(n) for n in service.sinks},
-        "waiting": {n: p.feed.waiting() for n, p in service.sinks.items()},
-    }
-
-
-def _latest(run: Observations | None) -> dict[str, Any] | None:
-    if run is None:
-        return None
-    names = ("time_ns", "value", "raw", "u_random", "u_systematic", "flag")
-    row = columns_of([run])
-    return {name: row[name][0] for name in names}
-
-
-def columns_of(runs: list[Observations]) -> dict[str, Any]:
-    """Observations as lists for JSON; a missing number is null."""
-
-    def joined(name: str) -> list[Any]:
-        columns = [getattr(run, name) for run in runs]
-        return np.concatenate(columns).tolist() if columns else []
-
-    def numbers(name: str) -> list[float | None]:
-        columns: list[Float] = [getattr(run, name) for run in runs]
-        return [None if x != x else x for column in columns for x in column.tolist()]
-
-    return {
-        "time_ns": joined("time_ns"),
-        "start_ns": joined("start_ns"),
-        "raw": numbers("raw"),
-        "value": numbers("value"),
-        "u_random": numbers("u_random"),
-        "u_systematic": numbers("u_systematic"),
-        "flag": joined("flag"),
-        "sequence": joined("sequence"),
-        "derivation": [run.derivation for run in runs for _ in range(len(run))],
-    }
-
-
-def kept_state(state: str, in_trouble: bool) -> tuple[str, str]:
-    """(state, detail) of a source: while the journal can't be written, silence is not its fault."""
-    if not in_trouble or state in {"ok", "late"}:
-        return state, ""
-    return "late", NOT_KEPT

@@ -39,20 +39,13 @@ from edaphon.journal.losses import (
 )
 from edaphon.model import Channel, EntryId
 from edaphon.series import Series
-from edaphon.service.deriving import Deriving, guarded, line_key
+from edaphon.service.audit import JOURNAL_SUMMARY, StoredCheck
+from edaphon.service.deriving import Deriving, RefusedLog, guarded, line_key
 from edaphon.service.disk import Disk, Room
 from edaphon.service.jobs import Housekeeping
 from edaphon.service.outputs import SinkParts, moved
-from edaphon.service.refused_log import RefusedLog
 from edaphon.service.sources import Overrides, ServiceSources
-from edaphon.service.stored import StoredCheck
-from edaphon.service.submit import (
-    Evidence,
-    configuration_payload,
-    entry_of_evidence,
-    fact_entries,
-)
-from edaphon.service.summaries import JOURNAL_SUMMARY
+from edaphon.service.submit import Evidence, configuration_payload, entry_of_evidence, fact_entries
 from edaphon.service.watching.alerting import notifier_of
 from edaphon.sinks.delivery import Delivery, State
 from edaphon.sinks.feed import SeriesFeed, cursor_name

@@ -27,8 +27,7 @@ from edaphon_drivers.faults import Fault
 from edaphon_drivers.talk import Timing
 
 if TYPE_CHECKING:
-    from edaphon.acquire.broker import BrokerLink
-    from edaphon.acquire.broker import BrokerReader
+    from edaphon.acquire.broker import BrokerLink, BrokerReader
     from edaphon.acquire.budget import Pace
     from edaphon.acquire.files import Follower
 

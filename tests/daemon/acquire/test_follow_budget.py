@@ -10,7 +10,7 @@ from tests.daemon.acquire.followed_files import HEAD, SHEET, passed, path, row
 from edaphon.acquire import files
 from edaphon.acquire.budget import Budgets
 from edaphon.acquire.file_state import LARGEST_PIECE_BYTES
-from edaphon.service.file_notes import MOST_WAITING, file_notes
+from edaphon.service.notes import MOST_WAITING, file_notes
 from edaphon_drivers.files.engine import read_piece
 
 ROWS = b"".join(row(1 + n % 28) for n in range(20_000))

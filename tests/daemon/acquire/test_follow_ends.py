@@ -6,7 +6,7 @@ import pytest
 from tests.daemon.acquire.followed_files import HEAD, SHEET, line_numbers, passed, row
 
 from edaphon.acquire.file_state import LARGEST_PIECE_BYTES
-from edaphon.service.file_notes import file_notes
+from edaphon.service.notes import file_notes
 from edaphon_drivers.files.engine import read_piece
 from edaphon_drivers.payloads import Follows
 from edaphon_drivers.sheets import load_sheet

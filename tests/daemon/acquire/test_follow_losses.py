@@ -4,8 +4,7 @@ import pytest
 from tests.daemon.acquire.followed_files import HEAD, row
 
 from edaphon.acquire.file_state import Known
-from edaphon.service.file_lines import REFUSED_IS_A_PROBLEM_NS
-from edaphon.service.file_notes import file_notes, loss_problems
+from edaphon.service.notes import REFUSED_IS_A_PROBLEM_NS, file_notes, loss_problems
 
 
 def lose(plot, name, n=1):

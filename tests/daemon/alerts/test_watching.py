@@ -21,16 +21,16 @@ from edaphon.alerts.heartbeat_mqtt import Retained
 from edaphon.alerts.message import Message, Occasion
 from edaphon.alerts.situation import Situation
 from edaphon.alerts.weekly import is_weekly_due, last_weekly
-from edaphon.commands.run import running
 from edaphon.config import Broker
 from edaphon.derive.state import State, Uplink
 from edaphon.journal import Entry, Kind
 from edaphon.model import Observations
 from edaphon.network.requests import Unreachable
 from edaphon.series import Series
+from edaphon.service.process import running
 from edaphon.service.service import Overrides, Service
-from edaphon.service.watching.health import HealthRows, health_lines
-from edaphon.service.watching.uplinks import Uplinks, only_gateway
+from edaphon.service.watching.alerting import HealthRows, health_lines
+from edaphon.service.watching.look import Uplinks, only_gateway
 from edaphon.service.watching.values import DAY_NS, Values
 from edaphon.sinks.sink import sink_kind
 from edaphon_drivers.payloads import pack_message

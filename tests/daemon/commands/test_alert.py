@@ -16,10 +16,9 @@ from tests.stories.station import Station, teros12_facts
 
 from edaphon.alerts.model import Incident, Severity, What
 from edaphon.alerts.situation import Situation
-from edaphon.commands.run import running
-from edaphon.service.problems import urgency
+from edaphon.service.process import running
 from edaphon.service.service import Overrides, Service
-from edaphon.service.watching.alerting import Writer
+from edaphon.service.watching.alerting import Writer, urgency
 
 LINE = '[bus.line]\nkind = "sdi12"\nport = "/dev/serial/by-id/usb-FTDI_A10K2XYZ-if00-port0"\n'
 PROBES = "".join(

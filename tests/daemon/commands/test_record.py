@@ -13,8 +13,8 @@ from tests.stories.station import Station
 
 from edaphon.acquire.line_talks import noted
 from edaphon.commands.record import escaped, transcript_text
-from edaphon.commands.run import running
 from edaphon.journal import Kind, Purpose, read_only
+from edaphon.service.process import running
 from edaphon_drivers.engines import engine
 from edaphon_drivers.payloads import Turn, pack_exchange
 from edaphon_drivers.sheets import load_sheet

@@ -15,7 +15,7 @@ from edaphon.commands.scan.ports import port_rows
 from edaphon.commands.scan.pushed import broker_rows
 from edaphon.config import Bus, Configuration, ScheduledSource
 from edaphon.printer import overwrite, show_json, show_line
-from edaphon.service.line_tools.access import opened_bench
+from edaphon.service.line_tools import opened_bench
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.client import DaemonRefuses
 

@@ -1,32 +1,76 @@
-"""The alerts of a running service: its receivers and signs of life, by the configuration."""
+"""The alerts of a running service: receivers, signs of life, incidents, and requests about them.
+
+The service's own health goes as rows to InfluxDB: measurement `edaphon_health`, one row of the
+service, and one of each source with its age. A rule of the server's side says that the service is
+dead when no row came for three hours.
+"""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from edaphon.alerts.due import Due, ReceiverRules
-from edaphon.alerts.heartbeat import Mouth, Pulse, Url
-from edaphon.alerts.incidents import Book
+from edaphon.alerts.book import Book
+from edaphon.alerts.due import Due, ReceiverRules, waiting
+from edaphon.alerts.heartbeat import Beat, Mouth, Pulse, Url
 from edaphon.alerts.kept import KeptBook
 from edaphon.alerts.message import Later, Message, Occasion, Receiver, Refused
 from edaphon.alerts.model import Incident, Node, Severity
-from edaphon.alerts.notifier import Notifier
+from edaphon.alerts.notifier import Notifier, UnknownIncident
 from edaphon.alerts.plain import plain
 from edaphon.alerts.sending import Post, Sender
 from edaphon.alerts.situation import Situation, Week
+from edaphon.alerts.speaking import unheard
 from edaphon.alerts.weekly import is_weekly_due, last_weekly
 from edaphon.config import Configuration, Notify
 from edaphon.config import Sink as SinkTable
-from edaphon.service.watching.health import HealthRows
+from edaphon.journal.writer import JournalClosed
 from edaphon.service.watching.look import Watcher
+from edaphon.service.watching.tree import plot_nodes
+from edaphon.sinks.lines import escaped_tag
+from edaphon.sinks.sink import Sink, TakesLines
+from edaphon.storage.client import DaemonRefuses
 from edaphon.toml_input.values import http_place, revealed
 
 if TYPE_CHECKING:
     from edaphon.alerts.words import Place
     from edaphon.service.service import Service
 
-__all__ = ["Writer", "notifier_of", "receiver_of", "rules_of", "tried"]
+MEASUREMENT = "edaphon_health"
+
+
+class HealthRows:
+    """See Mouth; `sink` is one of its own, or a full one would keep the rows waiting."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    def beat(self, beat: Beat) -> None:
+        if isinstance(self._sink, TakesLines):
+            self._sink.write_lines(health_lines(beat))
+
+    def close(self) -> None:
+        self._sink.close()
+
+
+def health_lines(beat: Beat) -> bytes:
+    """Line protocol; every number is a float, and an age that nobody knows is absent."""
+    head = f"{MEASUREMENT},logger={escaped_tag(beat.logger)},site={escaped_tag(beat.site)}"
+    ages = [age for age in beat.ages_s.values() if age is not None]
+    fields = {
+        "open_incidents": float(beat.open_incidents),
+        "undelivered": float(beat.undelivered),
+        **({"newest_age_s": min(ages), "oldest_age_s": max(ages)} if ages else {}),
+    }
+    written = ",".join(f"{name}={value!r}" for name, value in fields.items())
+    lines = [f"{head} {written} {beat.time_ns}"]
+    lines += [
+        f"{head},source={escaped_tag(path)} age_s={float(age)!r} {beat.time_ns}"
+        for path, age in sorted(beat.ages_s.items())
+        if age is not None
+    ]
+    return ("\n".join(lines) + "\n").encode()
+
 
 _log = logging.getLogger("edaphon")
 WEEK_NS = 7 * 86_400 * 10**9
@@ -200,3 +244,121 @@ def tried(name: str, send: Callable[[Message], None], message: Message) -> dict[
     except Later as later:
         return {"receiver": name, "result": "later", "why": later.why}
     return {"receiver": name, "result": "taken", "why": ""}
+
+
+def is_wrong(incident: Incident) -> bool:
+    """Not where all is well again and it is kept open for a while, in case it comes back."""
+    return not incident.quiet_ns and not incident.resolved_ns
+
+
+def incident_rows(service: "Service", language: str = "en") -> list[dict[str, Any]]:
+    """The open incidents in the words of their messages, in the order of `urgency`."""
+    writer, nodes = Writer(service.config, language), service.alerts.nodes
+    now_ns = service.keeper.now_ns()
+    ordered = sorted(service.alerts.kept.shown.open, key=lambda one: urgency(one, now_ns))
+    return [incident_row(one, writer, nodes, now_ns) for one in ordered]
+
+
+def urgency(one: Incident, now_ns: int) -> tuple[bool, bool, int, int]:
+    """A sort key: wrong and not acknowledged, acknowledged, well again; the worst and oldest."""
+    is_acknowledged = now_ns < one.acknowledged_until_ns
+    return not is_wrong(one), is_acknowledged, list(Severity).index(one.severity), one.number
+
+
+def incident_row(
+    one: Incident, writer: Writer, nodes: Mapping[str, Any], now_ns: int
+) -> dict[str, Any]:
+    message = writer.incident(one, nodes, now_ns)
+    return {
+        "number": one.number,
+        "severity": one.severity.value,
+        "what": one.what.value,
+        "cause": one.cause,
+        "cause_label": nodes[one.cause].label if one.cause in nodes else one.cause,
+        "members": [nodes[id].label if id in nodes else id for id in one.members],
+        "since_ns": one.since_ns,
+        "opened_ns": one.opened_ns,
+        "wrong": is_wrong(one),
+        "acknowledged_until_ns": one.acknowledged_until_ns,
+        "acknowledged_by": one.acknowledged_by,
+        "why": one.why,
+        "title": message.title,
+        "short": message.short,
+        "text": message.text,
+    }
+
+
+def answer(service: "Service", request: Mapping[str, Any]) -> dict[str, Any]:
+    match request["do"]:
+        case "ack":
+            return _acknowledged(service, request)
+        case "test":
+            return {"sent": _tested(service, str(request["receiver"]))}
+        case "unheard":
+            return {"unheard": _unheard(service, str(request["plot"]))}
+    return _listed(service)
+
+
+def _listed(service: "Service") -> dict[str, Any]:
+    alerts = service.alerts
+    now_ns = service.keeper.now_ns()
+    return {
+        "known": alerts.kept.ready,
+        "incidents": incident_rows(service),
+        "undelivered": alerts.undelivered(now_ns),
+        "receivers": [
+            _receiver(name, one, alerts.book, now_ns) for name, one in alerts.senders.items()
+        ],
+    }
+
+
+def _receiver(name: str, one: Sender, book: Book, now_ns: int) -> dict[str, Any]:
+    found = {"name": name, "refuses": one.refuses, "delayed": one.delayed, "hangs": one.hangs}
+    waits, until_ns = waiting(book, one.rules, now_ns)
+    return found | {"waiting": waits, "waiting_until_ns": until_ns}
+
+
+def _acknowledged(service: "Service", request: Mapping[str, Any]) -> dict[str, Any]:
+    number, now_ns = int(request["number"]), service.keeper.now_ns()
+    until_ns = now_ns + int(request["for_ns"])
+    try:
+        service.alerts.acknowledge(
+            number,
+            now_ns,
+            until_ns,
+            str(request["who"]),
+            str(request["why"]),
+            str(request.get("account", "")),
+        )
+    except UnknownIncident:
+        numbers = ", ".join(str(one.number) for one in service.alerts.book.open) or "none"
+        raise DaemonRefuses(
+            f"expected the number of an open incident ({numbers}), got {number}"
+        ) from None
+    except JournalClosed:
+        raise DaemonRefuses("the service stops now; ask again when it runs") from None
+    return {"until_ns": until_ns}
+
+
+def _unheard(service: "Service", plot: str) -> list[dict[str, Any]]:
+    """What of a plot does not speak yet, by the last look."""
+    situation = service.alerts.situation
+    if situation is None:
+        raise DaemonRefuses("the service starts just now; ask again in a minute")
+    nodes = situation.nodes
+    return [
+        {"node": one.node, "label": f"{nodes[one.node].kind} {nodes[one.node].label}"}
+        | {"last_ns": one.last_ns}
+        for one in unheard(situation, plot_nodes(nodes, plot))
+    ]
+
+
+def _tested(service: "Service", receiver: str) -> list[dict[str, str]]:
+    """What became of a test message, for each receiver that is meant."""
+    found: list[dict[str, str]] = []
+    for notify in service.config.notify:
+        if receiver in {"", notify.name}:
+            message = Writer(service.config, notify.language).trial(service.keeper.now_ns())
+            sender = service.alerts.senders[notify.name]
+            found.append(tried(notify.name, sender.send, message))
+    return found

@@ -1,32 +1,204 @@
-"""A picture of the running service, as the rules of the alerts look at it."""
+"""A picture of the running service, as the rules of the alerts look at it, every half minute."""
 
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edaphon.alerts.model import Node, NodeKind
-from edaphon.alerts.situation import ChannelNow, SinkNow, Situation, Supply
-from edaphon.config import LorawanSource
+from edaphon.alerts.situation import ChannelNow, SinkNow, Situation, SourceNow, Supply
+from edaphon.config import FileSource, HeardSource, LorawanSource, ScheduledSource
+from edaphon.config.sources import Source
 from edaphon.derive.lost_facts import doubt_words
+from edaphon.derive.state import State, Uplink
 from edaphon.facts import Knowledge
 from edaphon.facts.model import Deployment
 from edaphon.facts.swaps import contradictions
-from edaphon.journal import DamagedRow
+from edaphon.journal import DamagedRow, Entry
 from edaphon.journal.losses import open_losses
 from edaphon.model import EntryId
-from edaphon.service.watching.codes import Codes
-from edaphon.service.watching.pauses import pauses, slowed
-from edaphon.service.watching.sources import interval_of, sources_now
-from edaphon.service.watching.supplies import least_v, sheets_least_v
-from edaphon.service.watching.tree import deployed, node_id, tree
-from edaphon.service.watching.uplinks import Uplinks, only_gateway
-from edaphon.service.watching.values import Values
-from edaphon.service.watching.week import Days
+from edaphon.service.watching.tree import (
+    deployed,
+    interval_of,
+    least_v,
+    node_id,
+    pauses,
+    sheets_least_v,
+    slowed,
+    tree,
+    utc_now_ns,
+)
+from edaphon.service.watching.values import Codes, Days, Values
+from edaphon_drivers.faults import Fault
+from edaphon_drivers.lorawan import read_envelope
+from edaphon_drivers.payloads import unpack_message
 
 if TYPE_CHECKING:
     from edaphon.service.service import Service
 
-__all__ = ["Watcher", "utc_now_ns"]
+LATE_INTERVALS, SILENT_INTERVALS = 2, 4
+USUAL_INTERVAL_NS = 3_600_000_000_000
+CHUNK_NS = 12_000_000_000  # a stream is journalled in chunks of 10 s, and then derived
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """When a source spoke last, on clocks [ns] that go on alike.
+
+    `collects_ns` is how long what it says may be on its way, `held` whether it waits for the clock,
+    `alive_ns` how long the service has listened.
+    """
+
+    last_ns: int | None
+    now_ns: int
+    interval_ns: int | None
+    collects_ns: int = 0
+    held: bool = False
+    alive_ns: int = 0
+
+
+def source_state(received: Received) -> str:
+    if received.last_ns is None:
+        age_ns = received.alive_ns - received.collects_ns
+        overdue = received.interval_ns and age_ns > SILENT_INTERVALS * received.interval_ns
+        return "silent" if overdue else "never"
+    age_ns = received.now_ns - received.last_ns - received.collects_ns
+    if received.alive_ns:  # what passed while the service was off was not its silence
+        age_ns = min(age_ns, received.alive_ns)
+    intervals = age_ns / (received.interval_ns or USUAL_INTERVAL_NS)
+    if intervals > SILENT_INTERVALS:
+        return "silent"
+    if intervals > LATE_INTERVALS:
+        return "late"
+    return "held" if received.held else "ok"
+
+
+HOUR_NS = 3600 * 10**9
+HOURS = 24
+
+
+@dataclass(slots=True)
+class _Device:
+    last: Uplink | None = None
+    missed: int = 0  # as the line counted them until now
+    hours: dict[int, list[int]] = field(default_factory=dict)  # hour -> [received, missed]
+
+
+class Uplinks:
+    """By source path, from what the line counts; `save` and `restore` carry it over a restart."""
+
+    def __init__(self) -> None:
+        self._devices: dict[str, _Device] = {}
+
+    def look(self, state: State, now_ns: int) -> None:
+        """Count what came since the last look; what came before the first one is not counted."""
+        hour = now_ns // HOUR_NS
+        for path, known in list(state.uplinks.items()):
+            device = self._devices.setdefault(path, _Device())
+            uplinks, missed = list(known), state.uplinks_missed.get(path, 0)
+            if device.last is not None:
+                counts = device.hours.setdefault(hour, [0, 0])
+                counts[0] += _behind(uplinks, device.last)
+                counts[1] += missed - device.missed
+            device.last = uplinks[-1] if uplinks else None
+            device.missed = missed
+            device.hours = {h: n for h, n in device.hours.items() if hour - HOURS < h <= hour}
+
+    def of(self, path: str) -> tuple[int, int]:
+        """(received, missed) in the last day."""
+        device = self._devices.get(path, _Device())
+        received, missed = (sum(n[i] for n in device.hours.values()) for i in (0, 1))
+        return received, max(0, missed)
+
+    def save(self) -> dict[str, Any]:
+        return {
+            path: [list(d.last or ()), d.missed, list(map(list, d.hours.items()))]
+            for path, d in self._devices.items()
+        }
+
+    def restore(self, table: Mapping[str, Any]) -> None:
+        for path, (last, missed, hours) in table.items():
+            known = {int(hour): list(counts) for hour, counts in hours}
+            self._devices[path] = _Device(Uplink(*last) if last else None, missed, known)
+
+
+def _behind(uplinks: list[Uplink], last: Uplink) -> int:
+    return len(uplinks) - 1 - uplinks.index(last) if last in uplinks else len(uplinks)
+
+
+def only_gateway(envelope: str, entry: Entry) -> str:
+    """The gateway by which an uplink came; "" where several received it, or none is named."""
+    try:
+        message = unpack_message(entry.payload)
+        uplink = read_envelope(envelope, message.topic, message.data)
+    except Fault:
+        return ""
+    named = uplink.received_by if uplink is not None else ()
+    return named[0] if len(named) == 1 else ""
+
+
+def source_times(service: "Service", source: Source) -> Received:
+    """While the clock is not known monotonic time is compared: the wall clock may be years off."""
+    interval = interval_of(source)
+    collects = CHUNK_NS if isinstance(source, HeardSource) else 0
+    if service.clock_how:
+        last = service.deriver.state.seen.get(source.path)
+        now = service.clock.wall_ns()
+        alive_ns = service.clock.mono_ns() - service.since_mono_ns
+        return Received(last, now, interval, collects, alive_ns=alive_ns)
+    names = source.path, source.path.partition("/")[0]  # a broker's records have its own name
+    found = [service.deriver.held_last_ns(service.keeper.boot, name) for name in names]
+    last = max((ns for ns in found if ns is not None), default=None)
+    return Received(last, service.clock.mono_ns(), interval, collects, held=last is not None)
+
+
+def sources_now(service: "Service", uplinks: Uplinks) -> Iterator[SourceNow]:
+    """Silence is no source's fault while nothing can be committed, or much waits to be derived."""
+    excused = _behind_ns(service)
+    for source in service.config.sources:
+        found = source_times(service, source)
+        received, missed = uplinks.of(source.path)
+        yield SourceNow(
+            node=node_id(NodeKind.SOURCE, source.path),
+            last_ns=None if found.held else found.last_ns,
+            age_ns=max(0, _age_ns(service, found) - excused),
+            interval_ns=found.interval_ns,
+            detail=_detail(service, source),
+            numbered=isinstance(source, LorawanSource),
+            missed=missed,
+            received=received,
+        )
+
+
+def _age_ns(service: "Service", found: Received) -> int:
+    """What passed while the service was off was not the source's silence."""
+    listening_ns = service.clock.mono_ns() - service.since_mono_ns
+    if found.last_ns is None:
+        return listening_ns - found.collects_ns
+    return min(found.now_ns - found.last_ns, listening_ns) - found.collects_ns
+
+
+def _behind_ns(service: "Service") -> int:
+    """By how much the deriver's newest entry is older than now, while it has more to do."""
+    journal, position = service.journal, service.deriver.position
+    if journal.in_trouble:
+        return 2**62
+    if journal.last is None or position == journal.last or not service.deriver.hurried:
+        return 0
+    reached_ns = service.received_ns(position)
+    return 2**62 if reached_ns is None else max(0, service.clock.wall_ns() - reached_ns)
+
+
+def _detail(service: "Service", source: Source) -> str:
+    """Why it does not speak, as its bus or its folder says."""
+    if isinstance(source, ScheduledSource):
+        sampler = service.inlets.samplers.get(source.bus)
+        account = sampler.accounts[source.path] if sampler is not None else None
+        return account.gap.cause if account is not None and account.gap is not None else ""
+    if isinstance(source, FileSource | HeardSource):
+        return service.problem.get(source.path, "")
+    return ""
+
 
 GATEWAYS_EVERY_S = 3600.0
 FLOOD_GOES_ON_NS = 600 * 10**9  # after the last item that was not kept
@@ -188,12 +360,6 @@ class Watcher:
         """With the time at which each was seen to be down first."""
         self._down = {node: self._down.get(node, now_ns) for node in down}
         return {node: (self._down[node], why) for node, why in down.items()}
-
-
-def utc_now_ns(service: "Service") -> int:
-    """UTC; while the clock is not known no earlier than the newest data: pauses go by it."""
-    now_ns = service.keeper.now_ns()
-    return now_ns if service.clock_how else max([now_ns, *service.deriver.state.seen.values()])
 
 
 def _longer(source_ns: int | None, channel_ns: int | None) -> int | None:

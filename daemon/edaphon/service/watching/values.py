@@ -1,21 +1,117 @@
-"""What the newest rows of the series say of each channel, followed as a sink follows them.
-
-A pass reads what changed since the last one; days are read at the start, and where the memory of
-the series begins later than the last pass.
-"""
+"""The newest values of the channels: voltages by day, codes of failures, and who gave data."""
 
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edaphon.model import Float, Observations
+from edaphon.alerts.situation import Week
+from edaphon.config import LorawanSource, within_physics
+from edaphon.facts.model import Deployment
+from edaphon.journal import DamagedRow
+from edaphon.model import EntryId, Float, Observations
 from edaphon.series import Series
 from edaphon_calibration.flags import Flag
 from edaphon_calibration.units import conversion
+from edaphon_drivers.faults import Fault
+from edaphon_drivers.readings import Status
 
-__all__ = ["Lately", "Values", "Voltages"]
+if TYPE_CHECKING:
+    from edaphon.service.service import Service
+
+_Rows = dict[tuple[int, int], Status | None]  # by time and sequence
+_Statuses = Mapping[tuple[str, int | None], Status]  # by output and time [UTC ns]
+
+
+class Codes:
+    """Decodes each record with a failure once; `of` is asked of one channel after the other."""
+
+    def __init__(self, service: "Service") -> None:
+        self._service = service
+        scripts = service.config.sources  # a maker's JavaScript may take long
+        self._closed = {s.path for s in scripts if isinstance(s, LorawanSource) and s.codec_file}
+        self._known: dict[str, _Rows] = {}  # by channel
+        self._said: dict[str, tuple[tuple[int, ...], str]] = {}  # what they come to
+        self._record: tuple[int, _Statuses] = (-1, {})  # the last one: its channels fail together
+
+    def of(self, deployment: Deployment, failed: Mapping[int, int]) -> tuple[tuple[int, ...], str]:
+        """When the instrument said that it failed [UTC ns], in order, and the code it gave last.
+
+        `failed` are the rows without a number: time -> sequence of the record.
+        """
+        if not failed:
+            return (), ""
+        known = self._known.get(deployment.channel, {})
+        if known.keys() != failed.items():
+            rows: _Rows = {}
+            for row in sorted(failed.items()):
+                rows[row] = known[row] if row in known else self._status(deployment, *row)
+            stated = [(row[0], s) for row, s in rows.items() if s is not Status.INVALID]
+            last = stated[-1][1] if stated else None
+            found = tuple(time_ns for time_ns, _ in stated), last.value if last else ""
+            self._known[deployment.channel], self._said[deployment.channel] = rows, found
+        return self._said[deployment.channel]
+
+    def _status(self, deployment: Deployment, time_ns: int, sequence: int) -> Status | None:
+        """None where the record can't be read here."""
+        if deployment.source in self._closed:
+            return None
+        if self._record[0] != sequence:
+            self._record = sequence, self._decoded(sequence)
+        statuses, output = self._record[1], deployment.output
+        own = [status for (name, _), status in statuses.items() if name == output]
+        return statuses.get((output, time_ns), own[-1] if own else None)
+
+    def _decoded(self, sequence: int) -> _Statuses:
+        service = self._service
+        try:
+            entry = service.journal.entry(EntryId.of(sequence))
+            decoded = service.deriver.sources.decode(entry)
+        except (DamagedRow, KeyError, Fault):
+            return {}
+        return {
+            (reading.output, reading.time_ns): reading.status
+            for reading in within_physics(decoded.readings)
+            if reading.number is None
+        }
+
+
+DAYS = 7
+
+
+class Days:
+    """By UTC day since 1970, how many records and missed measurements there were at its begin."""
+
+    def __init__(self) -> None:
+        self._days: dict[int, tuple[int, int]] = {}
+
+    def look(self, service: "Service", now_ns: int) -> None:
+        day = now_ns // DAY_NS
+        if day not in self._days:
+            kept = {d: n for d, n in self._days.items() if day - DAYS <= d < day}
+            self._days = {**kept, day: _counts(service)}
+
+    def week(self, service: "Service") -> Week:
+        """Since the oldest day that is known, a week at most."""
+        records, missed = _counts(service)
+        before = self._days[min(self._days)] if self._days else (records, missed)
+        days = service.room().days
+        return Week(max(0, records - before[0]), max(0, missed - before[1]), days)
+
+    def save(self) -> list[list[int]]:
+        return [[day, *counts] for day, counts in self._days.items()]
+
+    def restore(self, table: Any) -> None:
+        self._days = {int(day): (int(records), int(missed)) for day, records, missed in table}
+
+
+def _counts(service: "Service") -> tuple[int, int]:
+    gaps: Mapping[str, int] = service.deriver.state.gaps
+    growing = sum(gap.n for gap in service.inlets.open_gaps)
+    return service.deriver.journalled, sum(gaps.values()) + growing
+
 
 DAY_NS = 86_400 * 10**9
 SUPPLY_DAYS = 10  # that daily minima are kept of, and the last number is looked for in
