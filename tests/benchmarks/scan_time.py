@@ -21,7 +21,7 @@ from tests.benchmarks.figures import Figure
 
 from edaphon.acquire.bus import Bus
 from edaphon.acquire.line_talks import ANSWERS, SILENT, hold, look_sdi12, sdi12_presence
-from edaphon.acquire.line_tools import BenchLine
+from edaphon.acquire.line_tools import ToolLine
 from edaphon.clock import SystemClock
 from edaphon_drivers.links.serial import SerialLink, SerialOptions
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
@@ -94,7 +94,7 @@ def slow_probe(address: str) -> Probe:
 
 def scanned(bus: Bus, addresses: Sequence[str], expected: str) -> float:
     """Seconds that it took, with the timing of `edaphon scan`."""
-    timing = BenchLine(cast(Any, None), bus, {}, None, Timing()).short
+    timing = ToolLine(cast(Any, None), bus, {}, None, Timing()).short
     begun = time.monotonic()
     for address in addresses:
         finished = hold(bus, look_sdi12(address, timing), 60)

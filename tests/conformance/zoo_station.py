@@ -24,7 +24,8 @@ from edaphon.config import read_config
 from edaphon.facts import read_facts
 from edaphon.journal import Kind
 from edaphon.model import EntryId
-from edaphon.service.service import Overrides, Service
+from edaphon.service.service import Service
+from edaphon.service.sources import Overrides
 from edaphon.toml_input import read_document
 from edaphon_calibration.flags import Flag
 from edaphon_drivers.payloads import pack_message

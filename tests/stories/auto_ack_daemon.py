@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edaphon.service.process import running
-from edaphon.service.service import Overrides
+from edaphon.service.sources import Overrides
 from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttLink, MqttOptions
 
 

@@ -33,7 +33,8 @@ from tests.stories.station import Station
 from edaphon.acquire.gaps import Instants
 from edaphon.journal import read_only
 from edaphon.service.process import running
-from edaphon.service.service import Overrides, Service
+from edaphon.service.service import Service
+from edaphon.service.sources import Overrides
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
 from edaphon_drivers.talk import Timing
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from edaphon.journal.files import OpenFile
 from edaphon.service.process import running
-from edaphon.service.service import Overrides
+from edaphon.service.sources import Overrides
 from edaphon_drivers.links.mqtt import Acknowledgement, MqttLink
 
 LATE_S = 3.0

@@ -18,7 +18,7 @@ from tests.stories.station import Station, teros12_facts
 
 from edaphon.acquire.gaps import Instants
 from edaphon.service.process import running
-from edaphon.service.service import Overrides
+from edaphon.service.sources import Overrides
 from edaphon.service.watching import alerting
 from edaphon.storage.client import ask
 from edaphon.web import ControlView

@@ -15,7 +15,8 @@ from tests.stories.station import Station
 from edaphon.journal import Entry, Kind
 from edaphon.service import service as service_module
 from edaphon.service.process import running
-from edaphon.service.service import Overrides, Service
+from edaphon.service.service import Service
+from edaphon.service.sources import Overrides
 
 SECOND = 10**9
 HOUR, DAY = 3600 * SECOND, 86400 * SECOND

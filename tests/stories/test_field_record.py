@@ -20,7 +20,8 @@ from tests.stories.station import Station, teros12_facts
 from edaphon.acquire.gaps import Instants
 from edaphon.journal import Kind, read_only
 from edaphon.service.process import running
-from edaphon.service.service import Overrides, Service
+from edaphon.service.service import Service
+from edaphon.service.sources import Overrides
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
 from edaphon_drivers.talk import Timing
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edaphon.clock import Clock, SystemClock
 from edaphon.service.process import running
-from edaphon.service.service import Overrides
+from edaphon.service.sources import Overrides
 
 LOOK_EVERY_S = 0.3
 

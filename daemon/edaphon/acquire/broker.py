@@ -33,7 +33,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from edaphon.acquire.budget import ROW_BYTES, Budgets, Floods, message_bytes
 from edaphon.clock import Clock
@@ -43,9 +43,6 @@ from edaphon_drivers.faults import Fault
 from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttLink, MqttOptions, MqttState
 from edaphon_drivers.lorawan import read_envelope
 from edaphon_drivers.payloads import pack_message
-
-if TYPE_CHECKING:
-    pass
 
 LATE_NS = 2_000_000_000
 SECURE_AGAIN_NS = 60_000_000_000

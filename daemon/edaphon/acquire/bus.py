@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from edaphon.clock import Clock
 from edaphon.config import Bus as BusTable
@@ -19,9 +19,6 @@ from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer
 from edaphon_drivers.links.tcp import TcpLink
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.talk import Ask, Pause, Until, is_ended
-
-if TYPE_CHECKING:
-    pass
 
 _log = logging.getLogger(__name__)
 _SLICE_S = 0.5  # the longest time without a sign of life
@@ -374,3 +371,7 @@ def link_opener(bus: BusTable) -> Callable[[], Link]:
         dtr=bus.dtr,
     )
     return lambda: SerialLink(bus.port, options)
+
+
+class LineRefuses(ValueError):
+    """Why a line, or what hangs on it, can't be asked so; the text says what to do instead."""

@@ -8,8 +8,6 @@ import orjson
 from edaphon.clock import Clock
 from edaphon.journal import Entry, Kind, Purpose
 
-__all__ = ["STEP_NS", "Timekeeper", "boot_id", "kernel_is_synchronised"]
-
 STEP_NS = 500_000_000
 LONGEST_WAIT_NS = 10_000_000_000
 _TIMESYNCD = Path("/run/systemd/timesync")

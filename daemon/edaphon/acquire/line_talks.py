@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-from edaphon.acquire.bus import Bus, Finished, Link, link_opener
+from edaphon.acquire.bus import Bus, Finished, LineRefuses, Link, link_opener
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.stream import CHUNK_S, Chunk
 from edaphon.config import Configuration, HeardSource
 from edaphon.journal import Entry, Journal, Kind, Purpose
 from edaphon.model import EntryId
-from edaphon.storage.client import DaemonRefuses
 from edaphon_drivers import sdi12
 from edaphon_drivers.ascii.engine import decode_stream, line_end, start_commands
 from edaphon_drivers.faults import Fault, Garbled, LinkDown
@@ -244,12 +243,12 @@ class Ear:
     listening: Callable[[str], str | None] = lambda _: None
 
     def hear(self, bus: str, seconds: float | None) -> dict[str, Any]:
-        """Lines with the readings in them; raises DaemonRefuses."""
+        """Lines with the readings in them; raises LineRefuses."""
         source = next((s for s in _pushed_sources(self.config) if s.bus == bus), None)
         path = source.path if source else f"{bus}/term"
         problem = self.listening(path)
         if problem:
-            raise DaemonRefuses(problem)
+            raise LineRefuses(problem)
         if source is None or problem is None:
             entry = self._listen(bus, source, path, seconds or _usual_s(source))
         else:
@@ -267,7 +266,7 @@ class Ear:
         found = self._next(source.path, start, within_s)
         if found is None:
             words = f"a whole line from {source.path} within {within_s:.0f} s, nothing came"
-            raise DaemonRefuses(f"expected {words}; with the daemon off `record` shows any bytes")
+            raise LineRefuses(f"expected {words}; with the daemon off `record` shows any bytes")
         return found
 
     def _newest(self, path: str, last: EntryId, fresh_s: float) -> Entry | None:
@@ -294,9 +293,9 @@ class Ear:
             link = link_opener(self.config.buses[bus])()
             _fill(chunk, link, start_commands(sheet) if sheet else (), seconds)
         except LinkDown as lost:
-            raise DaemonRefuses(str(lost)) from None
+            raise LineRefuses(str(lost)) from None
         if not chunk.turns:
-            raise DaemonRefuses(f"expected bytes from {bus} within {seconds:g} s, nothing came")
+            raise LineRefuses(f"expected bytes from {bus} within {seconds:g} s, nothing came")
         now = self.keeper.entry(Kind.RECORD, path, pack_exchange(chunk.turns), None, Purpose.TEST)
         received_ns = now.received_ns - (now.mono_ns - chunk.first_ns)
         entry = now._replace(received_ns=received_ns, mono_ns=chunk.first_ns)

@@ -11,7 +11,15 @@ from typing import Any
 
 import orjson
 
-from edaphon.acquire.bus import AlreadyTalking, Bus, BusBusy, Finished, ServiceOff, link_opener
+from edaphon.acquire.bus import (
+    AlreadyTalking,
+    Bus,
+    BusBusy,
+    Finished,
+    LineRefuses,
+    ServiceOff,
+    link_opener,
+)
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.line_talks import (
     ANSWERS,
@@ -29,7 +37,7 @@ from edaphon.acquire.line_talks import (
     sdi12_presence,
     when_free,
 )
-from edaphon.acquire.sampler import Scheduled, scheduled
+from edaphon.acquire.sampler import Scheduled, not_asked, scheduled
 from edaphon.acquire.switches import (
     BranchSwitch,
     NotSwitched,
@@ -39,12 +47,11 @@ from edaphon.acquire.switches import (
 )
 from edaphon.clock import SystemClock
 from edaphon.config import Bus as BusTable
-from edaphon.config import Configuration, HeardSource, ScheduledSource
+from edaphon.config import Configuration, ScheduledSource
 from edaphon.facts import Knowledge
 from edaphon.facts.swaps import contradictions, explanations
 from edaphon.journal import Journal, Kind, Purpose
 from edaphon.people import own_account
-from edaphon.storage.client import DaemonRefuses
 from edaphon_drivers import sdi12
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer
@@ -57,7 +64,7 @@ _SHORT = 0.5  # of a line's time for an answer, where silence is what is usually
 
 
 @dataclass(frozen=True, slots=True)
-class BenchLine:
+class ToolLine:
     """A line with what the configuration says of it; `count` is told of each record kept."""
 
     table: BusTable
@@ -77,7 +84,7 @@ class BenchLine:
         return any(self.bus.is_talking(place) for place in places)
 
 
-def own_line(config: Configuration, name: str) -> BenchLine:
+def own_line(config: Configuration, name: str) -> ToolLine:
     table = config.buses[name]
     branches, supplies = branch_switch(table), supply_switches(config)
     own = [
@@ -88,22 +95,7 @@ def own_line(config: Configuration, name: str) -> BenchLine:
     bus = Bus(name, link_opener(table), SystemClock())
     bus.start()
     timing = Timing(answer_s=table.answer_s)
-    return BenchLine(table, bus, {s.path: s for s in own}, branches, timing)
-
-
-def not_asked(config: Configuration, path: str) -> str:
-    """Why a source can't be asked, and what to do instead; "" for one that can."""
-    source = next((s for s in config.sources if s.path == path), None)
-    if isinstance(source, ScheduledSource):
-        return ""
-    if isinstance(source, HeardSource):
-        shown = f"`edaphon record {path}` shows what it says"
-        return f"{path} talks by itself: nobody asks it. {shown}, `edaphon query` its values"
-    if source is not None:
-        return f"{path} sends when it wants: nobody asks it. `edaphon query` shows its values"
-    asked = [s.path for s in config.sources if isinstance(s, ScheduledSource)]
-    known = ", ".join(asked) or "the configuration has none"
-    return f"expected a source that can be asked ({known}), got {path!r}"
+    return ToolLine(table, bus, {s.path: s for s in own}, branches, timing)
 
 
 SDI12_KINDS = ("sdi12", "sdi12-uart")
@@ -116,15 +108,15 @@ _ADDRESS_COMMAND = re.compile(rb"[^0-9A-Za-z?*]*[0-9A-Za-z?*]A.", re.DOTALL)
 _NOT_ASKED = (LinkDown, NotSwitched, BusBusy, ServiceOff)
 
 
-class Bench:
-    """Answers the bench's verbs; `line` gives a line by name and raises KeyError."""
+class LineTools:
+    """Answers the verbs of a line; `line` gives a line by name and raises KeyError."""
 
     def __init__(
         self,
         config: Configuration,
         journal: Journal,
         keeper: Timekeeper,
-        line: Callable[[str], BenchLine],
+        line: Callable[[str], ToolLine],
         knowledge: Callable[[], Knowledge],
         listening: Callable[[str], str | None] = lambda _: None,
     ) -> None:
@@ -132,40 +124,34 @@ class Bench:
         self._line_of, self._knowledge = line, knowledge
         self._ear = Ear(config, journal, keeper, listening)
 
-    def verb(self, name: str) -> Callable[[Mapping[str, Any]], dict[str, Any]] | None:
-        """What answers that verb; None for a verb that is not the bench's."""
-        verbs = ("bench", "probe", "contradictions", "measure", "hear", "say", "readdress")
-        return getattr(self, f"_on_{name}") if name in verbs else None
+    def answer(self, verb: str, words: Mapping[str, Any]) -> dict[str, Any]:
+        """Raises LineRefuses, and KeyError for a verb that is none of these tools."""
+        return VERBS[verb](self, words)
 
-    def ask(self, name: str, **words: Any) -> Any:
-        """As the daemon would be asked; raises DaemonRefuses."""
-        verb = self.verb(name)
-        return orjson.loads(orjson.dumps(verb(words))) if verb else None
-
-    def _on_bench(self, _: Mapping[str, Any]) -> dict[str, Any]:
+    def _buses(self, _: Mapping[str, Any]) -> dict[str, Any]:
         return {"buses": list(self._config.buses)}
 
-    def _line(self, name: str) -> BenchLine:
+    def _line(self, name: str) -> ToolLine:
         if self._is_stream(name):
             words = f"bus {name} talks by itself: nobody is asked there"
-            raise DaemonRefuses(f"{words}; `edaphon term {name}` shows what comes")
+            raise LineRefuses(f"{words}; `edaphon term {name}` shows what comes")
         return self._line_of(name)
 
     def _is_stream(self, name: str) -> bool:
         table = self._config.buses.get(name)
         if table is None:
             known = ", ".join(self._config.buses) or "none in the configuration"
-            raise DaemonRefuses(f"expected the name of a bus ({known}), got {name!r}")
+            raise LineRefuses(f"expected the name of a bus ({known}), got {name!r}")
         return table.kind == "stream"
 
-    def _held(self, line: BenchLine, talk: Talk[None], deadline_s: float) -> Finished:
-        """Raises DaemonRefuses where the line itself is in trouble."""
+    def _held(self, line: ToolLine, talk: Talk[None], deadline_s: float) -> Finished:
+        """Raises LineRefuses where the line itself is in trouble."""
         try:
             finished = hold(line.bus, talk, deadline_s)
         except AlreadyTalking as error:
-            raise DaemonRefuses(str(error)) from None
+            raise LineRefuses(str(error)) from None
         if isinstance(finished.fault, _NOT_ASKED):
-            raise DaemonRefuses(str(finished.fault))
+            raise LineRefuses(str(finished.fault))
         return finished
 
     def _keep(self, kind: Kind, path: str, turns: tuple[Turn, ...], purpose: Purpose) -> None:
@@ -176,14 +162,14 @@ class Bench:
 
     # -- who is there ----------------------------------------------------------------------
 
-    def _on_probe(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _probe(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Who answers at these addresses; a row for each way by which they can be reached."""
         name, addresses = str(request["bus"]), [str(a) for a in request["addresses"]]
         line = self._line(name)
         rows = [row for address in addresses for row in self._at(name, line, address)]
         return {"rows": rows}
 
-    def _at(self, name: str, line: BenchLine, address: str) -> Iterator[dict[str, Any]]:
+    def _at(self, name: str, line: ToolLine, address: str) -> Iterator[dict[str, Any]]:
         own = [s for s in line.scheduled.values() if s.address == address]
         for source in own:
             finished = self._held(line, self._look_there(line, source), _DEADLINE_S)
@@ -206,7 +192,7 @@ class Bench:
         switch = self._config.buses[name].multiplexer
         return tuple(switch.ports) if switch else ("",)
 
-    def _look(self, line: BenchLine, address: str) -> Callable[[], Talk[None]] | None:
+    def _look(self, line: ToolLine, address: str) -> Callable[[], Talk[None]] | None:
         """What asks for anybody at an address; None where nobody knows how to."""
         busy = partial(line.busy, address)
         if line.table.kind in SDI12_KINDS and sdi12_address(address):
@@ -217,7 +203,7 @@ class Bench:
             return lambda: when_free(busy, look_modbus(int(address), asking))
         return None
 
-    def _look_there(self, line: BenchLine, source: Scheduled) -> Talk[None]:
+    def _look_there(self, line: ToolLine, source: Scheduled) -> Talk[None]:
         """A configured instrument is asked in its own way, with all retries."""
         spoken = engine(source.sheet.engine)
         asking = replace(source.asking, concurrent=False)
@@ -228,7 +214,7 @@ class Bench:
         talk = talk or spoken.measure(source.address, source.sheet, asking)
         return when_free(partial(line.busy, source.address), source.through(talk))
 
-    def _presence(self, line: BenchLine, source: Scheduled, finished: Finished) -> Presence:
+    def _presence(self, line: ToolLine, source: Scheduled, finished: Finished) -> Presence:
         if source.sheet.engine == "sdi12":
             seen = sdi12_presence(source.address, finished.turns)
         else:
@@ -246,7 +232,7 @@ class Bench:
             "words": seen.words,
         }
 
-    def _on_contradictions(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _contradictions(self, request: Mapping[str, Any]) -> dict[str, Any]:
         reported = {str(path): str(serial) for path, serial in request["reported"].items()}
         found = contradictions(reported, self._knowledge(), self._keeper.now_ns())
         rows = [{**one._asdict(), "words": one.words} for one in found]
@@ -254,7 +240,7 @@ class Bench:
 
     # -- one measurement, one question -----------------------------------------------------
 
-    def _on_measure(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _measure(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """One measurement with every turn of it, empty ones too, and who answered."""
         path = str(request["source"])
         source, line = self._scheduled(path)
@@ -283,20 +269,20 @@ class Bench:
             "readings": [[r.quantity, r.number, r.unit, str(r.status)] for r in readings],
         }
 
-    def _on_hear(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _hear_stream(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """What an instrument that talks by itself says; `seconds` None: the newest, or as usual."""
         name, seconds = str(request["bus"]), request.get("seconds")
         if not self._is_stream(name):
-            raise DaemonRefuses(f"expected a line that talks by itself, bus {name} is asked")
+            raise LineRefuses(f"expected a line that talks by itself, bus {name} is asked")
         return self._ear.hear(name, float(seconds) if seconds else None)
 
-    def _scheduled(self, path: str) -> tuple[Scheduled, BenchLine]:
+    def _scheduled(self, path: str) -> tuple[Scheduled, ToolLine]:
         if why_not := not_asked(self._config, path):
-            raise DaemonRefuses(why_not)
+            raise LineRefuses(why_not)
         line = self._line(path.partition("/")[0])
         return line.scheduled[path], line
 
-    def _identity(self, line: BenchLine, source: Scheduled) -> Identity | None:
+    def _identity(self, line: ToolLine, source: Scheduled) -> Identity | None:
         spoken = engine(source.sheet.engine)
         talk = spoken.identify(source.address, source.sheet, source.asking)
         if talk is None:
@@ -308,15 +294,15 @@ class Bench:
         self._keep(Kind.IDENTITY, source.path, finished.turns, Purpose.TEST)
         return _decoded_identity(source, finished)
 
-    def _on_say(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _say(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """One question as a person typed it, and all that came."""
         name, data = str(request["bus"]), bytes.fromhex(request["data"])
         line = self._line(name)
         if line.table.kind in {"w1", "i2c"}:
-            raise DaemonRefuses(f"expected a serial line, bus {name} is a {line.table.kind} bus")
+            raise LineRefuses(f"expected a serial line, bus {name} is a {line.table.kind} bus")
         if line.table.kind in SDI12_KINDS and changes_address(data):
             words = "an address is changed by `edaphon sensor address BUS OLD NEW`, which checks"
-            raise DaemonRefuses(f"{words} that the new one is free")
+            raise LineRefuses(f"{words} that the new one is free")
         talk = question(data, line.timing.answer_s, _GAP_S)
         address = data[:1].decode("latin-1")
         finished = self._held(line, when_free(partial(line.busy, address), talk), _DEADLINE_S)
@@ -326,16 +312,16 @@ class Bench:
 
     # -- a new address ---------------------------------------------------------------------
 
-    def _on_readdress(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _readdress(self, request: Mapping[str, Any]) -> dict[str, Any]:
         name, old, new, who = (str(request[key]) for key in ("bus", "old", "new", "who"))
         line = self._line(name)
         if line.table.kind not in SDI12_KINDS:
-            raise DaemonRefuses(f"expected an SDI-12 line, bus {name} is {line.table.kind}")
+            raise LineRefuses(f"expected an SDI-12 line, bus {name} is {line.table.kind}")
         if new in {s.address for s in line.scheduled.values()}:
-            raise DaemonRefuses(f"{name}/{new} is a source of the configuration; choose another")
+            raise LineRefuses(f"{name}/{new} is a source of the configuration; choose another")
         before = self._told_by(name, line, old)
         if before is None:
-            raise DaemonRefuses(f"expected an identity from {name}/{old}, got none")
+            raise LineRefuses(f"expected an identity from {name}/{old}, got none")
         talk = readdress(old, new, line.timing)
         finished = self._held(line, when_free(partial(line.busy, old), talk), 4 * _DEADLINE_S)
         after = sdi12.decode_identity(finished.turns)
@@ -348,22 +334,22 @@ class Bench:
         note_entry = self._keeper.entry(Kind.NOTE, f"{name}/{new}", payload, None, Purpose.VISIT)
         self._journal.append([note_entry])
         if not good or after is None:
-            raise DaemonRefuses(f"{what}; look for it with `edaphon scan {name}`")
+            raise LineRefuses(f"{what}; look for it with `edaphon scan {name}`")
         if after.text != before.text:
-            raise DaemonRefuses(f"{name}/{new} tells {after.text!r}, {old} told {before.text!r}")
+            raise LineRefuses(f"{name}/{new} tells {after.text!r}, {old} told {before.text!r}")
         return {"text": after.text, "change": self._to_change(name, line, old, new)}
 
-    def _told_by(self, name: str, line: BenchLine, address: str) -> Any:
+    def _told_by(self, name: str, line: ToolLine, address: str) -> Any:
         """The columns of an address's identity; refuses two probes with one address."""
         talk = when_free(partial(line.busy, address), look_sdi12(address, line.timing))
         finished = self._held(line, talk, _DEADLINE_S)
         self._keep(Kind.IDENTITY, f"{name}/{address}", finished.turns, Purpose.VISIT)
         seen = sdi12_presence(address, finished.turns)
         if seen.state == DUPLICATE:
-            raise DaemonRefuses(f"{name}/{address}: {seen.words}; unplug all but one")
+            raise LineRefuses(f"{name}/{address}: {seen.words}; unplug all but one")
         return sdi12.decode_identity(finished.turns)
 
-    def _to_change(self, name: str, line: BenchLine, old: str, new: str) -> list[str]:
+    def _to_change(self, name: str, line: ToolLine, old: str, new: str) -> list[str]:
         """What no longer fits in the configuration and among the deployments."""
         own = [path for path, s in line.scheduled.items() if s.address == old]
         if not own:
@@ -377,6 +363,17 @@ class Bench:
                     f'deployment {deployment.id}: end it with `to`, go on with source = "{path}"'
                 )
         return found
+
+
+VERBS: dict[str, Callable[[LineTools, Mapping[str, Any]], dict[str, Any]]] = {
+    "bench": LineTools._buses,
+    "probe": LineTools._probe,
+    "contradictions": LineTools._contradictions,
+    "measure": LineTools._measure,
+    "hear": LineTools._hear_stream,
+    "say": LineTools._say,
+    "readdress": LineTools._readdress,
+}
 
 
 def sdi12_address(text: str) -> bool:

@@ -12,10 +12,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edaphon.acquire.budget import ROW_BYTES
-from edaphon.acquire.bus import AlreadyTalking, Bus, Finished
+from edaphon.acquire.bus import (
+    AlreadyTalking,
+    Bus,
+    Finished,
+)
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.gaps import (
     CLOCK_STEP,
@@ -26,18 +30,20 @@ from edaphon.acquire.gaps import (
     Schedule,
     SlotAccount,
 )
-from edaphon.acquire.switches import BranchSwitch, SupplySwitch, branched, powered
+from edaphon.acquire.switches import (
+    BranchSwitch,
+    SupplySwitch,
+    branched,
+    powered,
+)
 from edaphon.config import Bus as BusTable
-from edaphon.config import ScheduledSource
+from edaphon.config import Configuration, HeardSource, ScheduledSource
 from edaphon.journal import Entry, Journal, Kind, Purpose
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer
 from edaphon_drivers.payloads import Turn, pack_exchange
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Asking, Talk, Timing
-
-if TYPE_CHECKING:
-    pass
 
 _USUAL = Asking()
 IDENTIFY_EVERY_NS = 86_400_000_000_000
@@ -365,3 +371,18 @@ def scheduled(
         ),
         through=through,
     )
+
+
+def not_asked(config: Configuration, path: str) -> str:
+    """Why a source can't be asked, and what to do instead; "" for one that can."""
+    source = next((s for s in config.sources if s.path == path), None)
+    if isinstance(source, ScheduledSource):
+        return ""
+    if isinstance(source, HeardSource):
+        shown = f"`edaphon record {path}` shows what it says"
+        return f"{path} talks by itself: nobody asks it. {shown}, `edaphon query` its values"
+    if source is not None:
+        return f"{path} sends when it wants: nobody asks it. `edaphon query` shows its values"
+    asked = [s.path for s in config.sources if isinstance(s, ScheduledSource)]
+    known = ", ".join(asked) or "the configuration has none"
+    return f"expected a source that can be asked ({known}), got {path!r}"

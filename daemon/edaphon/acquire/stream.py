@@ -18,8 +18,6 @@ from edaphon.journal import Entry, Journal, Kind
 from edaphon_drivers.faults import LinkDown
 from edaphon_drivers.payloads import Turn, pack_exchange
 
-__all__ = ["Chunk", "StreamReader"]
-
 CHUNK_S = 10.0
 CHUNK_BYTES = 16384
 MOST_BYTES_PER_S = 256_000  # three times the fastest serial line; what a network sends waits there

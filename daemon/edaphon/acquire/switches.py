@@ -8,16 +8,13 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from edaphon.config import Bus as BusTable
 from edaphon.config import Configuration, ScheduledSource, Supply
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.outside import SYSFS, write_switch
 from edaphon_drivers.talk import Ask, Pause, Talk
-
-if TYPE_CHECKING:
-    pass
 
 _TRY_AGAIN_S = 0.1
 

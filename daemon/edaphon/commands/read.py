@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from edaphon.acquire.line_tools import not_asked
+from edaphon.acquire.sampler import not_asked
 from edaphon.printer import show_json, show_line
 from edaphon.storage.access import fail, open_storage
 from edaphon.storage.client import DaemonOff

@@ -13,7 +13,7 @@ from edaphon.commands.check import usual_file
 from edaphon.printer import log_to_stderr
 from edaphon.service.prerequisites import lacking
 from edaphon.service.process import end_for_certain, give_memory_back, notify, running
-from edaphon.service.service import Overrides
+from edaphon.service.sources import Overrides
 
 _log = logging.getLogger("edaphon")
 LEFT = 70  # a part hung at the stop and was left behind; nothing that was acknowledged is lost

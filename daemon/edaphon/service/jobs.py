@@ -6,8 +6,6 @@ from datetime import timedelta
 from apscheduler.schedulers import base
 from apscheduler.schedulers.background import BackgroundScheduler
 
-__all__ = ["Housekeeping"]
-
 
 class Housekeeping:
     """`start` and `stop` are called once each; call `wake` every few seconds."""

@@ -1,11 +1,14 @@
-"""The way of a command to the bench: through the daemon, or alone with the journal's lock."""
+"""The tools of a line for a command: through the daemon, or alone with the journal's lock."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
+from edaphon.acquire.bus import LineRefuses
 from edaphon.acquire.clock_sync import Timekeeper, boot_id, kernel_is_synchronised
-from edaphon.acquire.line_tools import LONGEST_S, Bench, BenchLine, own_line
+from edaphon.acquire.line_tools import LONGEST_S, LineTools, ToolLine, own_line
 from edaphon.clock import SystemClock
 from edaphon.derive import known_facts
 from edaphon.facts import Knowledge
@@ -18,23 +21,21 @@ from edaphon_drivers.talk import Timing
 if TYPE_CHECKING:
     from edaphon.service.service import Service
 
-__all__ = ["bench_of", "opened_bench"]
-
 TRY_AGAIN = 75
 
 
-def bench_of(service: "Service") -> Bench:
-    """The bench of a running service: its lines, its journal."""
+def line_tools_of(service: "Service") -> LineTools:
+    """The tools of a running service: its lines, its journal."""
     inlets = service.inlets
 
-    def line(name: str) -> BenchLine:
+    def line(name: str) -> ToolLine:
         table, sampler = service.config.buses[name], inlets.samplers[name]
 
         def count() -> None:
             sampler.taken += 1
 
         timing = Timing(answer_s=table.answer_s)
-        return BenchLine(
+        return ToolLine(
             table, inlets.buses[name], sampler.scheduled, inlets.branches[name], timing, count
         )
 
@@ -44,12 +45,12 @@ def bench_of(service: "Service") -> Bench:
     def knowledge() -> Knowledge:
         return service.deriver.knowledge
 
-    return Bench(service.config, service.journal, service.keeper, line, knowledge, listening)
+    return LineTools(service.config, service.journal, service.keeper, line, knowledge, listening)
 
 
 @contextmanager
-def opened_bench(storage: Storage) -> Iterator[Callable[..., Any]]:
-    """What asks the bench's verbs: the daemon, or a bench of our own while it is off.
+def opened_line_tools(storage: Storage) -> Iterator[Callable[..., Any]]:
+    """What answers the verbs of a line: the daemon, or tools of our own while it is off.
 
     The calls raise DaemonRefuses; where the journal is somebody else's it ends with exit code 75.
     """
@@ -65,8 +66,15 @@ def opened_bench(storage: Storage) -> Iterator[Callable[..., Any]]:
     try:
         ask(storage.layout.control, {"verb": "bench"})
     except DaemonOff:
-        with as_owner(storage.layout.folder), _own_bench(storage) as bench:
-            yield bench.ask
+        with as_owner(storage.layout.folder), _own_line_tools(storage) as tools:
+
+            def here(verb: str, **words: Any) -> Any:
+                try:
+                    return orjson.loads(orjson.dumps(tools.answer(verb, words)))
+                except LineRefuses as refusal:
+                    raise DaemonRefuses(str(refusal)) from None
+
+            yield here
         return
     except DaemonSilent as silent:
         raise fail(str(silent), TRY_AGAIN) from None
@@ -76,23 +84,23 @@ def opened_bench(storage: Storage) -> Iterator[Callable[..., Any]]:
 
 
 @contextmanager
-def _own_bench(storage: Storage) -> Iterator[Bench]:
+def _own_line_tools(storage: Storage) -> Iterator[LineTools]:
     try:
         journal = Journal.open(storage.layout.journal, SystemClock())
     except JournalBusy as busy:
         raise fail(str(busy), TRY_AGAIN) from None
-    lines: dict[str, BenchLine] = {}
+    lines: dict[str, ToolLine] = {}
     keeper = Timekeeper(SystemClock(), boot_id())
     if storage.config.clock.trust == "system" or kernel_is_synchronised():
         journal.append([keeper.clock_entry("assumed", 1_000_000_000)])
 
-    def line(name: str) -> BenchLine:
+    def line(name: str) -> ToolLine:
         if name not in lines:
             lines[name] = own_line(storage.config, name)
         return lines[name]
 
     try:
-        yield Bench(storage.config, journal, keeper, line, lambda: known_facts(journal))
+        yield LineTools(storage.config, journal, keeper, line, lambda: known_facts(journal))
     finally:
         for each in lines.values():
             each.bus.stop()

@@ -2,16 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edaphon.config import Sink as SinkConfig
 from edaphon.journal import SetAside, StateFile
 from edaphon.sinks.delivery import Delivery
 from edaphon.sinks.feed import EVER, SeriesFeed
 from edaphon.sinks.sink import sink_kind
-
-if TYPE_CHECKING:
-    pass
 
 REFUSALS = 100  # kinds of refusal that are listed for a sink
 

@@ -22,8 +22,9 @@ from edaphon.journal import JournalBusy
 from edaphon.people import own_account
 from edaphon.service.prerequisites import denied
 from edaphon.service.requests import Requests
-from edaphon.service.service import NotKept, Overrides, Refusal, Service
+from edaphon.service.service import NotKept, Refusal, Service
 from edaphon.service.socket import ControlServer, page_socket, page_verbs_only
+from edaphon.service.sources import Overrides
 from edaphon.service.submit import evidence_of
 from edaphon.storage.access import configured, fail
 from edaphon.storage.owner import become_owner, mend_modes

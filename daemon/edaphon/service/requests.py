@@ -4,7 +4,7 @@ import base64
 import sqlite3
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,10 +13,9 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from edaphon import __version__
-from edaphon.acquire.bus import AlreadyTalking
-from edaphon.acquire.line_tools import not_asked
-from edaphon.config import ScheduledSource, within_physics
+from edaphon.acquire.bus import AlreadyTalking, LineRefuses
+from edaphon.acquire.sampler import not_asked
+from edaphon.config import within_physics
 from edaphon.config.secret_files import secret_files
 from edaphon.databases import StorageFault, fault_of
 from edaphon.derive import ALWAYS
@@ -25,16 +24,12 @@ from edaphon.facts import rows_of
 from edaphon.journal import Kind, Purpose
 from edaphon.model import Observations
 from edaphon.series import Series
-from edaphon.service.deriving import aside_rows
-from edaphon.service.notes import file_notes, file_rows, flood_rows, line_rows
+from edaphon.service.notes import file_rows
 from edaphon.service.outputs import refusals, resend, retry
 from edaphon.service.service import NotKept, Refusal, Service
 from edaphon.service.socket import ACCOUNT
-from edaphon.service.status import _conflicting, _latest, columns_of, kept_state, ledgers, problems
+from edaphon.service.status import columns_of, status_table
 from edaphon.service.submit import Evidence
-from edaphon.service.watching.alerting import incident_rows
-from edaphon.service.watching.look import source_state, source_times
-from edaphon.service.watching.tree import Planned, planned_now, visit_rows
 from edaphon.storage.client import DaemonRefuses
 from edaphon_calibration.errors import suggestion
 from edaphon_drivers.engines import engine
@@ -43,7 +38,7 @@ from edaphon_drivers.payloads import Turn
 
 if TYPE_CHECKING:
     from edaphon.acquire.files import Follower
-    from edaphon.acquire.line_tools import Bench
+    from edaphon.acquire.line_tools import LineTools
 
 MOST_ROWS = 250_000  # in one answer, some 40 MB of JSON
 
@@ -303,22 +298,22 @@ class Requests:
         self.failures = 0  # requests that ended by an error of this program
 
     @cached_property
-    def _bench(self) -> "Bench":
+    def _line_tools(self) -> "LineTools":
         """Made when it is asked for: no start pays for the technician's tools."""
-        from edaphon.service.line_tools import bench_of
+        from edaphon.service.line_tools import line_tools_of
 
-        return bench_of(self._service)
+        return line_tools_of(self._service)
 
     def answer(self, request: object) -> Mapping[str, Any]:
         """Raises DaemonRefuses with what to do, sqlite3.Error where the disk is at fault."""
         name, words = checked(request)
         if isinstance(request, Mapping):
             words["account"] = str(request.get(ACCOUNT, ""))
-        verb = getattr(self, f"_on_{name}", None) or self._bench.verb(name)
-        if verb is None:
-            raise DaemonRefuses(f"expected a verb that this version has, got {name!r}")
+        own = ANSWERS.get(name)
         try:
-            result: Mapping[str, Any] = verb(words)
+            return own(self, words) if own else self._line_tools.answer(name, words)
+        except LineRefuses as refusal:
+            raise DaemonRefuses(str(refusal)) from None
         except sqlite3.ProgrammingError:  # it is closed just now, to be set aside
             raise DaemonRefuses(
                 "the file of values is closed, to be opened or made again: ask again in a moment"
@@ -328,105 +323,19 @@ class Requests:
         except Exception:
             self.failures += 1
             raise
-        return result
 
-    def _on_status(self, _: Mapping[str, Any]) -> dict[str, Any]:
-        service, config = self._service, self._service.config
-        site = config.site
-        room = service.room()
-        planned = planned_now(service)
-        sources = [self._source(source, planned) for source in config.sources]
-        channels = [self._channel(id) for id in sorted(service.channels)]
-        last = service.journal.last
-        last_ns = service.received_ns(last)
-        return {
-            "site": {"id": site.id, "name": site.name, "utc_offset_s": site.utc_offset_s},
-            "logger": config.logger.id,
-            "version": __version__,
-            "now_ns": service.clock.wall_ns(),
-            "since_ns": service.since_ns,
-            "clock": {"known": bool(service.clock_how), "how": service.clock_how},
-            "journal": {
-                "entries": service.journal.length,
-                "last_ns": last_ns,
-                "position": str(service.deriver.position),
-            },
-            "ledgers": ledgers(service),
-            "failed_requests": self.failures,
-            "sources": sources,
-            "file_lines": line_rows(service.deriver.state.files),
-            "sinks": [self._sink(name) for name in service.sinks],
-            "channels": channels,
-            "floods": flood_rows(service.inlets.floods.all()),
-            "files": list(file_notes(service.inlets.followers, site.utc_offset_s)),
-            "again": service.deriver.pending,
-            "aside": aside_rows(service),
-            "imports": [
-                {"source": path, **progress._asdict()}
-                for path, follower in service.inlets.followers.items()
-                for progress in follower.imports
-            ],
-            "disk": {"text": room.text, **room._asdict()},
-            "visits": visit_rows(service),
-            "incidents": incident_rows(service),
-            "trouble": problems(service, room, sources, channels),
-        }
+    def _status(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        return status_table(self._service, self.failures)
 
-    def _on_files(self, _: Mapping[str, Any]) -> dict[str, Any]:
+    def _files(self, _: Mapping[str, Any]) -> dict[str, Any]:
         offset_s = self._service.config.site.utc_offset_s
         return {"files": list(file_rows(self._service.inlets.followers, offset_s))}
 
-    def _source(self, source: Any, planned: Planned) -> dict[str, Any]:
-        service = self._service
-        found = source_times(service, source)
-        state, detail = kept_state(source_state(found), service.journal.in_trouble)
-        account = None
-        if isinstance(source, ScheduledSource):
-            account = service.inlets.samplers[source.bus].accounts[source.path]
-        return {
-            "path": source.path,
-            "model": source.model or "own fields",
-            "last_ns": None if found.held else found.last_ns,
-            "interval_ns": found.interval_ns,
-            "state": "silent" if account and account.gap else state,
-            "detail": account.gap.cause if account and account.gap else detail,
-            "planned": planned.kind(f"source {source.path}"),
-            "notes": service.deriver.state.notes.get(source.path, {}),
-            "missed_uplinks": service.deriver.state.uplinks_missed.get(source.path, 0),
-            "conflicting_uplinks": _conflicting(service, source.path).n,
-        }
-
-    def _sink(self, name: str) -> dict[str, Any]:
-        parts = self._service.sinks[name]
-        state = parts.delivery.state
-        return {
-            "name": name,
-            "kind": parts.config.kind,
-            "up": state.up,
-            "why": state.why,
-            "blocked": state.blocked,
-            "since_ns": state.since_ns,
-            "notices": list(parts.delivery.notices),
-        }
-
-    def _channel(self, id: str) -> dict[str, Any]:
-        channel = self._service.channels[id]
-        return {
-            "id": id,
-            "quantity": channel.quantity,
-            "unit": channel.unit,
-            "site": channel.site,
-            "plot": channel.plot,
-            "profile": channel.profile,
-            "depth_cm": channel.depth_cm,
-            "latest": _latest(self._service.series.latest(id)),
-        }
-
-    def _on_series(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _series(self, request: Mapping[str, Any]) -> dict[str, Any]:
         span = request["channel"], request["start_ns"], request["end_ns"]
         return columns_of(runs_within(self._service.series, *span))
 
-    def _on_flush(self, _: Mapping[str, Any]) -> dict[str, Any]:
+    def _flush(self, _: Mapping[str, Any]) -> dict[str, Any]:
         """Write out what is derived; `full`: there was no room for it, so files are older.
 
         `again`: the values of a damaged series are not all derived again yet.
@@ -442,7 +351,7 @@ class Requests:
                 raise
         return {"change": self._service.series.change, "full": full, "again": False}
 
-    def _on_rebuild(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _rebuild(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Begin to derive all again, or tell how far that is."""
         deriver = self._service.deriver
         if request.get("begin"):
@@ -451,7 +360,7 @@ class Requests:
         blocks = len(self._service.series.heads())
         return {"done": not deriver.reworking, "blocks": blocks, "differing": deriver.differing}
 
-    def _on_recalibrate(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _recalibrate(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Begin to derive channels again from the readings that are kept, or tell how far it is."""
         deriver = self._service.deriver
         if request.get("begin"):
@@ -461,7 +370,7 @@ class Requests:
         pending = deriver.pending
         return {"done": not pending, "pending": pending, "differing": deriver.differing}
 
-    def _on_evidence(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _evidence(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Keep a file that facts rest on."""
         name, sha256 = str(request["name"]), str(request["sha256"])
         try:
@@ -475,7 +384,7 @@ class Requests:
             raise DaemonRefuses(str(refusal)) from None
         return {"kept": name}
 
-    def _on_import(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _import_(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Begin to take files into a source, each once; none of them where one can't be taken."""
         from edaphon.service.prerequisites import why_not_taken  # not every plot has files
 
@@ -488,14 +397,14 @@ class Requests:
                 raise DaemonRefuses(why_not)
         return {"new_bytes": [follower.begin_import(str(path)) for path in paths]}
 
-    def _on_cancel_import(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _cancel_import(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Take no more of files; what was taken of them stays."""
         follower = self._follower(request)
         for name in request["files"]:
             follower.cancel_import(str(name))
-        return self._on_imports(request)
+        return self._imports(request)
 
-    def _on_imports(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _imports(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """How far files of a source are taken and derived."""
         follower = self._follower(request)
         found = [follower.import_progress(str(name)) for name in request["files"]]
@@ -511,7 +420,7 @@ class Requests:
             )
         return followers[name]
 
-    def _on_acknowledge(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _acknowledge(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """A person has noted all losses."""
         try:
             who, account = str(request["who"]), request["account"]
@@ -519,7 +428,7 @@ class Requests:
         except NotKept as refusal:
             raise DaemonRefuses(str(refusal)) from None
 
-    def _on_release(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _release(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Keep in the journal what was released."""
         note = {**request["note"], "account": request["account"]}
         payload = orjson.dumps(note, option=orjson.OPT_SORT_KEYS)
@@ -529,7 +438,7 @@ class Requests:
         except NotKept as refusal:
             raise DaemonRefuses(f"{refusal}; release again then") from None
 
-    def _on_read(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _read(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """One measurement beside the schedule, kept with the purpose of a test."""
         service, path = self._service, str(request["source"])
         bus = path.partition("/")[0]
@@ -561,7 +470,7 @@ class Requests:
             ],
         }
 
-    def _on_sink(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _sink(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Offer refused points again, or send all again, or list what is refused and why."""
         sinks, name = self._service.sinks, str(request.get("name", ""))
         known = ", ".join(sorted(sinks)) or "none"
@@ -577,13 +486,13 @@ class Requests:
         state = self._service.state
         return {"refusals": {each: refusals(state.set_aside(each)) for each in sinks}}
 
-    def _on_alert(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _alert(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """List the incidents, acknowledge one, or send a test."""
         from edaphon.service.watching.alerting import answer
 
         return answer(self._service, request)
 
-    def _on_apply(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _apply(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Put facts in force, by the text that a person wrote: nothing parsed is taken over."""
         rows, config_errors = rows_of(request["documents"])
         if config_errors:
@@ -596,3 +505,23 @@ class Requests:
         for file in {document["file"] for document in request["documents"]}:
             self._service.clear_file(file)
         return {"applied": applied}
+
+
+ANSWERS: dict[str, Callable[[Requests, Mapping[str, Any]], dict[str, Any]]] = {
+    "status": Requests._status,
+    "files": Requests._files,
+    "series": Requests._series,
+    "flush": Requests._flush,
+    "rebuild": Requests._rebuild,
+    "recalibrate": Requests._recalibrate,
+    "evidence": Requests._evidence,
+    "import": Requests._import_,
+    "cancel_import": Requests._cancel_import,
+    "imports": Requests._imports,
+    "acknowledge": Requests._acknowledge,
+    "release": Requests._release,
+    "read": Requests._read,
+    "sink": Requests._sink,
+    "alert": Requests._alert,
+    "apply": Requests._apply,
+}  # the other verbs are those of LineTools

@@ -54,8 +54,6 @@ from edaphon.storage.access import Storage
 from edaphon.storage.paths import Layout
 from edaphon.toml_input import ConfigError, Document
 
-__all__ = ["NotKept", "Overrides", "Refusal", "Service"]
-
 FLUSH_EVERY_S = 3600
 TURN_WITHIN_NS, REWORK_WITHIN_NS = 30 * 10**9, 600 * 10**9  # for the machine's watchdog
 STOP_THREADS_S, STOP_DERIVER_S, STOP_SINK_S = 1.5, 1.0, 3.0

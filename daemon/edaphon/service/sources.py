@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from edaphon.acquire.budget import Pace
     from edaphon.acquire.files import Follower
 
-__all__ = ["ServiceSources", "Overrides"]
-
 _BUDGETS = "budgets"
 _CLIENT, _SESSION = "mqtt client of broker {}", "session at broker {}"
 STOP_S = 2.0  # for a line or link that hangs in a call

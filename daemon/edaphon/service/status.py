@@ -5,11 +5,13 @@ say the same: once an open incident has that condition, the incident's words sta
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from edaphon import __version__
 from edaphon.alerts.model import What
+from edaphon.config import ScheduledSource
 from edaphon.databases import StorageFault
 from edaphon.derive import UplinkConflicts
 from edaphon.derive.lost_facts import doubt_words
@@ -22,19 +24,19 @@ from edaphon.service.notes import (
     REFUSED_IS_A_PROBLEM_NS,
     broker_words,
     dead_letter_words,
+    file_notes,
     flood_problems,
+    flood_rows,
     line_rows,
     loss_problems,
     refusal_problems,
     set_aside_words,
 )
 from edaphon.service.service import Service
-from edaphon.service.watching.alerting import is_wrong
-from edaphon.service.watching.tree import planned_now
+from edaphon.service.watching.alerting import incident_rows, is_wrong
+from edaphon.service.watching.look import source_state, source_times
+from edaphon.service.watching.tree import Planned, planned_now, visit_rows
 from edaphon_calibration.flags import Flag
-
-if TYPE_CHECKING:
-    pass
 
 Sentence = tuple[str, tuple[What, ...], str]  # node, conditions that say the same, the sentence
 _NO_DATA = frozenset({What.SILENT, What.NO_NUMBER})
@@ -42,8 +44,100 @@ _SINK = What.SINK_AWAY, What.SINK_BLOCKED
 NOT_KEPT = "records wait in memory: the journal can't be written"
 
 
+def status_table(service: Service, failed_requests: int) -> dict[str, Any]:
+    """The answer to `status`; `failed_requests` ended by an error of this program."""
+    config = service.config
+    site = config.site
+    room = service.room()
+    planned = planned_now(service)
+    sources = [_source(service, source, planned) for source in config.sources]
+    channels = [_channel(service, id) for id in sorted(service.channels)]
+    last = service.journal.last
+    last_ns = service.received_ns(last)
+    return {
+        "site": {"id": site.id, "name": site.name, "utc_offset_s": site.utc_offset_s},
+        "logger": config.logger.id,
+        "version": __version__,
+        "now_ns": service.clock.wall_ns(),
+        "since_ns": service.since_ns,
+        "clock": {"known": bool(service.clock_how), "how": service.clock_how},
+        "journal": {
+            "entries": service.journal.length,
+            "last_ns": last_ns,
+            "position": str(service.deriver.position),
+        },
+        "ledgers": ledgers(service),
+        "failed_requests": failed_requests,
+        "sources": sources,
+        "file_lines": line_rows(service.deriver.state.files),
+        "sinks": [_sink(service, name) for name in service.sinks],
+        "channels": channels,
+        "floods": flood_rows(service.inlets.floods.all()),
+        "files": list(file_notes(service.inlets.followers, site.utc_offset_s)),
+        "again": service.deriver.pending,
+        "aside": aside_rows(service),
+        "imports": [
+            {"source": path, **progress._asdict()}
+            for path, follower in service.inlets.followers.items()
+            for progress in follower.imports
+        ],
+        "disk": {"text": room.text, **room._asdict()},
+        "visits": visit_rows(service),
+        "incidents": incident_rows(service),
+        "trouble": problems(service, room, sources, channels),
+    }
+
+
+def _source(service: Service, source: Any, planned: Planned) -> dict[str, Any]:
+    found = source_times(service, source)
+    state, detail = kept_state(source_state(found), service.journal.in_trouble)
+    account = None
+    if isinstance(source, ScheduledSource):
+        account = service.inlets.samplers[source.bus].accounts[source.path]
+    return {
+        "path": source.path,
+        "model": source.model or "own fields",
+        "last_ns": None if found.held else found.last_ns,
+        "interval_ns": found.interval_ns,
+        "state": "silent" if account and account.gap else state,
+        "detail": account.gap.cause if account and account.gap else detail,
+        "planned": planned.kind(f"source {source.path}"),
+        "notes": service.deriver.state.notes.get(source.path, {}),
+        "missed_uplinks": service.deriver.state.uplinks_missed.get(source.path, 0),
+        "conflicting_uplinks": _conflicting(service, source.path).n,
+    }
+
+
+def _sink(service: Service, name: str) -> dict[str, Any]:
+    parts = service.sinks[name]
+    state = parts.delivery.state
+    return {
+        "name": name,
+        "kind": parts.config.kind,
+        "up": state.up,
+        "why": state.why,
+        "blocked": state.blocked,
+        "since_ns": state.since_ns,
+        "notices": list(parts.delivery.notices),
+    }
+
+
+def _channel(service: Service, id: str) -> dict[str, Any]:
+    channel = service.channels[id]
+    return {
+        "id": id,
+        "quantity": channel.quantity,
+        "unit": channel.unit,
+        "site": channel.site,
+        "plot": channel.plot,
+        "profile": channel.profile,
+        "depth_cm": channel.depth_cm,
+        "latest": _latest(service.series.latest(id)),
+    }
+
+
 def problems(
-    service: "Service", room: Room, sources: list[dict[str, Any]], channels: list[dict[str, Any]]
+    service: Service, room: Room, sources: list[dict[str, Any]], channels: list[dict[str, Any]]
 ) -> list[str]:
     """What is wrong, not planned, and no incident: sentences, the most urgent first."""
     planned = planned_now(service)
@@ -60,7 +154,7 @@ def problems(
 
 
 def _sentences(
-    service: "Service", room: Room, sources: list[dict[str, Any]], channels: list[dict[str, Any]]
+    service: Service, room: Room, sources: list[dict[str, Any]], channels: list[dict[str, Any]]
 ) -> Iterator[Sentence]:
     for words in room.problems():
         # that nothing is kept stands in these words too, whatever incident says more of it
@@ -85,7 +179,7 @@ def _sentences(
             yield f"channel {channel['id']}", whats, words
 
 
-def _of_storage(service: "Service") -> Iterator[Sentence]:
+def _of_storage(service: Service) -> Iterator[Sentence]:
     """Files of the storage folder that refuse, were set aside, or are not what was written."""
     if (fault := service.journal.fault) not in {None, StorageFault.FULL}:  # the disk says that
         yield "journal", (), f"journal: {NOT_KEPT}: {fault}"
@@ -105,7 +199,7 @@ def _is_missing(channel: Mapping[str, Any]) -> bool:
     return channel["latest"] is not None and channel["latest"]["raw"] is None
 
 
-def _subject(service: "Service", who: str) -> tuple[str, tuple[What, ...]]:
+def _subject(service: Service, who: str) -> tuple[str, tuple[What, ...]]:
     """The node that a sentence of the service is about, and what it says of it."""
     config = service.config
     if who.startswith("sink "):
@@ -123,7 +217,7 @@ def _silent(path: str) -> tuple[str, tuple[What, ...]]:
     return f"source {path}", (What.SILENT, What.PORT_LOST)
 
 
-def _of_sources(service: "Service") -> Iterator[Sentence]:
+def _of_sources(service: Service) -> Iterator[Sentence]:
     """Of what instruments, devices and files sent."""
     state, now = service.deriver.state, service.keeper.now_ns()
     answers = {s.path: state.serials.get(s.path, "") for s in service.config.sources}
@@ -142,7 +236,7 @@ def _of_sources(service: "Service") -> Iterator[Sentence]:
         yield ("broker " if name in brokers else "source ") + name, (What.FLOOD,), words
 
 
-def _of_outlets(service: "Service") -> Iterator[Sentence]:
+def _of_outlets(service: Service) -> Iterator[Sentence]:
     for name in service.sinks:
         for words in set_aside_words({name: service.state.count_set_aside(name)}):
             yield f"sink {name}", (What.SET_ASIDE,), words
@@ -153,7 +247,7 @@ def _of_outlets(service: "Service") -> Iterator[Sentence]:
         yield "", (), words
 
 
-def _uplink_problems(service: "Service", now_ns: int) -> Iterator[str]:
+def _uplink_problems(service: Service, now_ns: int) -> Iterator[str]:
     """Devices of which a frame came again with other bytes lately."""
     for path, found in sorted(service.deriver.state.uplink_conflicts.items()):
         if now_ns - found.received_ns < REFUSED_IS_A_PROBLEM_NS:

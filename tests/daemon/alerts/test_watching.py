@@ -28,7 +28,8 @@ from edaphon.model import Observations
 from edaphon.network.requests import Unreachable
 from edaphon.series import Series
 from edaphon.service.process import running
-from edaphon.service.service import Overrides, Service
+from edaphon.service.service import Service
+from edaphon.service.sources import Overrides
 from edaphon.service.watching.alerting import HealthRows, health_lines
 from edaphon.service.watching.look import Uplinks, only_gateway
 from edaphon.service.watching.values import DAY_NS, Values

@@ -17,7 +17,8 @@ from tests.stories.station import Station, teros12_facts
 from edaphon.alerts.model import Incident, Severity, What
 from edaphon.alerts.situation import Situation
 from edaphon.service.process import running
-from edaphon.service.service import Overrides, Service
+from edaphon.service.service import Service
+from edaphon.service.sources import Overrides
 from edaphon.service.watching.alerting import Writer, urgency
 
 LINE = '[bus.line]\nkind = "sdi12"\nport = "/dev/serial/by-id/usb-FTDI_A10K2XYZ-if00-port0"\n'

@@ -11,7 +11,7 @@ from tests.daemon.commands.test_files import HEAD, MODEL, SOURCE
 from tests.stories.station import Station
 
 from edaphon.service.process import running
-from edaphon.service.service import Overrides
+from edaphon.service.sources import Overrides
 from edaphon.toml_input.values import instant_ns, instant_text
 
 FACTS = """[[plot]]

@@ -8,16 +8,13 @@ import pytest
 from tests.daemon.commands.test_cal_preview import station_in
 
 import edaphon
-from edaphon.acquire.line_tools import Bench
+from edaphon.acquire.line_tools import VERBS
 from edaphon.service.process import running
-from edaphon.service.requests import _VERBS, Requests
+from edaphon.service.requests import _VERBS, ANSWERS
 from edaphon.service.socket import PAGE_VERBS, ControlServer, page_socket, page_verbs_only
 from edaphon.storage.client import DaemonRefuses, ask
 
-OWN = {
-    name.removeprefix("_on_") for kind in (Requests, Bench) for name in vars(kind) if "_on_" in name
-}
-EVERY = sorted(set(_VERBS) | OWN)
+EVERY = sorted({*_VERBS, *ANSWERS, *VERBS})
 
 
 @pytest.fixture(scope="module")
