@@ -24,6 +24,7 @@ from edaphon.config import read_config
 from edaphon.facts import read_facts
 from edaphon.journal import Kind
 from edaphon.model import EntryId
+from edaphon.service.jobs import Threads
 from edaphon.service.service import Service
 from edaphon.service.sources import Overrides
 from edaphon.toml_input import read_document
@@ -56,11 +57,13 @@ class ManualClock:
         return stop.is_set()
 
 
+class StillThreads(Threads):
+    def run(self, name: str, life: Callable[[], None]) -> None:
+        pass
+
+
 class StillService(Service):
     """No part has a thread of its own but the journal's writer: who plays it does each step."""
-
-    def _run(self, name: str, life: Callable[[], None]) -> None:
-        pass
 
     def _start_housekeeping(self) -> None:
         pass
@@ -169,7 +172,9 @@ class ZooStation:
         document = read_document("edaphon.toml", self._configuration())
         config, complaints = read_config(document)
         assert config is not None, complaints
-        self.service = StillService(document, config, Overrides(clock=self.clock))
+        self.service = StillService(
+            document, config, Overrides(clock=self.clock, make_threads=StillThreads)
+        )
         self.receiver = _Receiver(self.clock, self.service)
         with (
             _quiet(),
@@ -187,7 +192,7 @@ class ZooStation:
         try:
             yield self.service
         finally:
-            for follower in self.service.inlets.followers.values():
+            for follower in self.service.sources.followers.values():
                 follower.close()
             self.service.stop()
 
@@ -222,7 +227,7 @@ class ZooStation:
         self.looks += 1
 
     def _take_in(self) -> None:
-        for follower in self.service.inlets.followers.values():
+        for follower in self.service.sources.followers.values():
             follower.look(threading.Event())
         while not self.service._all_committed():
             assert not self.service.journal.in_trouble, self.service.journal.fault

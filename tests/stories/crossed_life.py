@@ -134,7 +134,7 @@ class Story:
             assert service.problem == {}
 
     def _recorded(self, service: Service, records: int) -> None:
-        wait_until(lambda: service.inlets.taken >= records, "the last record", within_s=90)
+        wait_until(lambda: service.sources.taken >= records, "the last record", within_s=90)
         self._watch.wait_idle(threading.Event())  # who is there is asked after a record
 
     def settle(self) -> None:

@@ -1,6 +1,8 @@
 """What time it is for this boot: the wall clock anchored to the monotonic one, steps told apart."""
 
+import logging
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -10,6 +12,8 @@ from edaphon.journal import Entry, Kind, Purpose
 
 STEP_NS = 500_000_000
 LONGEST_WAIT_NS = 10_000_000_000
+WATCH_CLOCK_S = 10.0
+_log = logging.getLogger("edaphon")
 _TIMESYNCD = Path("/run/systemd/timesync")
 
 
@@ -71,6 +75,39 @@ class Timekeeper:
     ) -> Entry:
         wall, mono = self._clock.wall_ns(), self._clock.mono_ns()
         return Entry(kind, wall, mono, self.boot, source, payload, slot_ns, purpose)
+
+
+class ClockWatch:
+    """Journals how the time of this boot is known; `how` is "" while it is not."""
+
+    def __init__(self, keeper: Timekeeper, append: Callable[[list[Entry]], object]) -> None:
+        self.how = ""
+        self._keeper, self._append = keeper, append
+        self._stated_offset_ns = keeper.offset_ns
+
+    def begin(self, is_trusted: bool) -> None:
+        """`is_trusted`: the system's clock is right by the configuration."""
+        if is_trusted:
+            self._know("assumed", 1_000_000_000)
+        elif kernel_is_synchronised():
+            self._know("ntp", 100_000_000)
+
+    def _know(self, how: str, error_ns: int) -> None:
+        self.how = how
+        self._stated_offset_ns = self._keeper.offset_ns
+        self._append([self._keeper.clock_entry(how, error_ns)])
+
+    def run(self, stop: threading.Event, wake: Callable[[], None]) -> None:
+        """Look at the clock until `stop`; `wake` what waits for a time of the wall clock."""
+        while not stop.wait(WATCH_CLOCK_S):
+            self._keeper.follow_step()  # a sampler may have followed it first
+            wake()
+            step = self._keeper.offset_ns - self._stated_offset_ns
+            if not self.how and kernel_is_synchronised():
+                self._know("ntp", 100_000_000)
+            elif step and self.how:
+                _log.warning("the wall clock stepped by %.3f s", step / 1e9)
+                self._know(self.how, abs(step))
 
 
 def boot_id() -> str:

@@ -13,13 +13,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 
+from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.gaps import FLOOD, LEAPT, WITHDRAWN, Gap
 from edaphon.databases import AT_FAULT, fault_of
 from edaphon.derive import known_facts
 from edaphon.derive.fact_log import MEANINGS
-from edaphon.journal import DamagedRow, Entry, JournalReader, Kind, StateFile, read_only
+from edaphon.journal import DamagedRow, Entry, Journal, JournalReader, Kind, StateFile, read_only
 from edaphon.journal.files import file_path
-from edaphon.journal.losses import Loss, acknowledged_releases
+from edaphon.journal.losses import (
+    Loss,
+    acknowledged_releases,
+    covered,
+    declaration,
+    entered_again,
+    losses_in,
+)
 from edaphon.journal.summary import Summary, differing
 from edaphon.model import EntryId
 from edaphon.series import DAY_NS, Series, WrongFile
@@ -47,6 +55,31 @@ BEGIN_S, EVERY_S, TRY_AGAIN_S = 2.0, 86_400.0, 600.0  # the start itself comes f
 REST = 9  # times as long as a read took: at most a tenth of one core and of the disk's time
 ENTRIES = 2000  # of one read
 Altered = dict[str, list[str]]  # what is wrong with a release, by its name
+
+
+class Losses:
+    """Declares entries that can't be read, and those that were entered again, in the journal."""
+
+    def __init__(self, journal: Journal, keeper: Timekeeper, folder: Path) -> None:
+        self._journal, self._keeper, self._folder = journal, keeper, folder
+        self._lock = threading.Lock()
+        self._declared: set[tuple[EntryId, EntryId]] = set()  # runs of entries, in this life
+
+    def declare(self, damage: DamagedRow) -> None:
+        """Once, so that a person sees it until it is noted."""
+        with self._lock:
+            run = damage.first, damage.last
+            if run in self._declared or covered(losses_in(self._journal.copies), damage):
+                return
+            self._declared.add(run)
+            self._append(declaration(damage, self._folder))
+
+    def note_entered_again(self, places: frozenset[EntryId], by: EntryId | None) -> None:
+        """What was lost of these places is known again by later entries."""
+        self._append(entered_again(places, by))
+
+    def _append(self, payload: bytes) -> None:
+        self._journal.append([self._keeper.entry(Kind.LOST, "", payload)])
 
 
 class StoredCheck:

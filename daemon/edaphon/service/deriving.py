@@ -8,13 +8,14 @@ import hashlib
 import logging
 import re
 import sqlite3
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from edaphon import __version__
 from edaphon.acquire.clock_sync import boot_id
+from edaphon.clock import Clock
 from edaphon.config import Configuration
 from edaphon.derive import LINE_VERSION, DeadLetter, Deriver, LostLine
 from edaphon.derive.checkpoint import START
@@ -24,7 +25,11 @@ from edaphon.journal import DamagedRow, Journal
 from edaphon.journal.guard import ORDERS, Guard
 from edaphon.model import EntryId
 from edaphon.series import Series
+from edaphon.service.audit import Losses
+from edaphon.service.jobs import Threads
 from edaphon.service.notes import refusal_text
+from edaphon.service.outputs import Outputs
+from edaphon.storage.paths import Layout
 from edaphon.storage.series_file import new_series, open_series
 from edaphon.toml_input.values import instant_text
 
@@ -123,31 +128,42 @@ def aside_words(rows: list[dict[str, Any]]) -> Iterator[str]:
 class Deriving:
     """Holds the series and the deriver of a service, which may be others later."""
 
-    def __init__(self, service: "Service", guard: Guard) -> None:
-        self._service, self._guard = service, guard
-        now_ns = service.clock.mono_ns()
+    def __init__(
+        self,
+        journal: Journal,
+        layout: Layout,
+        clock: Clock,
+        guard: Guard,
+        threads: Threads,
+        outputs: Outputs,
+        losses: Losses,
+        series: Series,
+        set_aside: Iterable[str] = (),
+    ) -> None:
+        """`set_aside` is why a file was set aside when `series` was opened."""
+        self._journal, self._layout, self._clock, self._guard = journal, layout, clock, guard
+        self._threads, self._outputs, self._losses = threads, outputs, losses
+        self._log = RefusedLog()
+        now_ns = clock.mono_ns()
         self._begun_ns, self._until = now_ns - SERIES_AGAIN_NS, START
         self.alive_ns = now_ns
-        self.series = open_series(service.layout.series, self._say_aside)
+        for words in set_aside:
+            self._say_aside(words)
         if guard.ended:
             words = f"{guard.ended}; this is looked at entry by entry"
             _log.warning("the service did not end by order: %s", words)
-
-    def begin(self) -> None:
-        self.deriver = self._new_deriver(self.series)
+        self.series, self.deriver = series, self._new_deriver(series)
 
     def run(self) -> None:
-        service = self._service
-        while not service.stop_event.is_set():
-            self.alive_ns = service.clock.mono_ns()
+        while not self._threads.stop.is_set():
+            self.alive_ns = self._clock.mono_ns()
             change = self.series.change
             if not self._turn():
-                service.journal.wait_newer(self.deriver.position, 0.5)
+                self._journal.wait_newer(self.deriver.position, 0.5)
             # Between two turns whoever waits for the deriver has it, such as a person's question.
-            service.stop_event.wait(GIVE_WAY_S if self.deriver.hurried else COLLECT_S)
+            self._threads.stop.wait(GIVE_WAY_S if self.deriver.hurried else COLLECT_S)
             if self.series.change != change:
-                for parts in service.sinks.values():
-                    parts.delivery.wake()
+                self._outputs.wake()
 
     @property
     def deriving_all(self) -> bool:
@@ -174,50 +190,43 @@ class Deriving:
 
     def _go_on_from_file(self) -> bool:
         """A step that failed has left the deriver between two entries: only the file is whole."""
-        if self._service.stop_event.is_set():
+        if self._threads.stop.is_set():
             return False
-        self._stop_sinks()
-        old, new = self.series, open_series(self._service.layout.series, self._say_aside)
+        self._outputs.stop(STOP_SINK_S)
+        old, new = self.series, open_series(self._layout.series, self._say_aside)
         self.series, self.deriver = new, self._new_deriver(new)
         old.close()  # behind the change, so that whoever asks meanwhile is answered
-        self._service.follow_series()
+        self._outputs.follow(new, self.deriver.channels)
         return True
 
     def _begin_again(self) -> bool:
         """A damaged page of a file in use: values come from the journal again, to all sinks."""
-        service, old = self._service, self.series
-        now_ns = service.clock.mono_ns()
+        old, now_ns = self.series, self._clock.mono_ns()
         soon = now_ns - self._begun_ns < SERIES_AGAIN_NS  # no bad disk is worn out by it
-        if soon or service.journal.in_trouble or service.stop_event.is_set():
+        if soon or self._journal.in_trouble or self._threads.stop.is_set():
             return False
         self._begun_ns, self._until = now_ns, EntryId(2**31, 0)
-        self._stop_sinks()
+        self._outputs.stop(STOP_SINK_S)
         old.close()  # before: SQLite removes a log by its name, which is the new one's later
-        new = new_series(service.layout.series, old.damage, self._say_aside)
+        new = new_series(self._layout.series, old.damage, self._say_aside)
         self.series, self.deriver = new, self._new_deriver(new)
-        self._until = service.journal.last or START
-        service.follow_series()
+        self._until = self._journal.last or START
+        self._outputs.follow(new, self.deriver.channels)
         return True
 
-    def _stop_sinks(self) -> None:
-        for parts in self._service.sinks.values():
-            parts.delivery.stop(STOP_SINK_S)
-
     def _new_deriver(self, series: Series) -> Deriver:
-        service, log = self._service, self._service.refused
         return Deriver(
-            service.journal,
+            self._journal,
             series,
-            service.layout.scratch,
-            log.dead_letter,
-            log.lost_line,
-            log.note,
-            service.on_damage,
-            service.on_entered_again,
+            self._layout.scratch,
+            self._log.dead_letter,
+            self._log.lost_line,
+            self._log.note,
+            self._losses.declare,
+            self._losses.note_entered_again,
             self._guard,
         )
 
     def _say_aside(self, words: str) -> None:
-        service = self._service
-        self._until = max(self._until, service.journal.last or START)
-        service.say_trouble(f"file {service.layout.series.name}", words)
+        self._until = max(self._until, self._journal.last or START)
+        self._threads.report(f"file {self._layout.series.name}", words)

@@ -26,21 +26,21 @@ TRY_AGAIN = 75
 
 def line_tools_of(service: "Service") -> LineTools:
     """The tools of a running service: its lines, its journal."""
-    inlets = service.inlets
+    sources = service.sources
 
     def line(name: str) -> ToolLine:
-        table, sampler = service.config.buses[name], inlets.samplers[name]
+        table, sampler = service.config.buses[name], sources.samplers[name]
 
         def count() -> None:
             sampler.taken += 1
 
         timing = Timing(answer_s=table.answer_s)
         return ToolLine(
-            table, inlets.buses[name], sampler.scheduled, inlets.branches[name], timing, count
+            table, sources.buses[name], sampler.scheduled, sources.branches[name], timing, count
         )
 
     def listening(path: str) -> str | None:
-        return service.problem.get(path, "") if path in inlets.streams else None
+        return service.problem.get(path, "") if path in sources.streams else None
 
     def knowledge() -> Knowledge:
         return service.deriver.knowledge

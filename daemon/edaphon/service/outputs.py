@@ -1,23 +1,81 @@
 """All that observations go out to: what a running service keeps of each sink and is asked of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from edaphon.clock import SystemClock
 from edaphon.config import Sink as SinkConfig
 from edaphon.journal import SetAside, StateFile
-from edaphon.sinks.delivery import Delivery
+from edaphon.model import Channel
+from edaphon.series import Series
+from edaphon.sinks.delivery import Delivery, State
 from edaphon.sinks.feed import EVER, SeriesFeed
-from edaphon.sinks.sink import sink_kind
+from edaphon.sinks.sink import Sink, sink_kind
 
 REFUSALS = 100  # kinds of refusal that are listed for a sink
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class SinkParts:
     config: SinkConfig
     feed: SeriesFeed
     delivery: Delivery
+
+
+class Outputs:
+    """The sinks of a service; `follow` begins them all, on another series once more."""
+
+    def __init__(
+        self,
+        configs: Sequence[SinkConfig],
+        state: StateFile,
+        report: Callable[[str, str | None], None],
+    ) -> None:
+        self._configs, self._state, self._report = configs, state, report
+        self.sinks: dict[str, SinkParts] = {}
+
+    def follow(self, series: Series, channels: Mapping[str, Channel]) -> None:
+        for config in self._configs:
+            feed = SeriesFeed(config.name, series, channels, self._state)
+            delivery = Delivery(
+                config.name,
+                partial(opened_sink, config, channels),
+                feed,
+                self._state,
+                SystemClock(),
+                self._on_sink,
+            )
+            self.sinks[config.name] = SinkParts(config, feed, delivery)
+            if moved(self._state, config, feed.cursor):
+                feed.send_again()
+            delivery.start()
+
+    def _on_sink(self, state: State) -> None:
+        self._report(f"sink {state.sink}", None if state.up else state.why)
+
+    def wake(self) -> None:
+        for parts in self.sinks.values():
+            parts.delivery.wake()
+
+    def stop(self, each_within_s: float) -> None:
+        for parts in self.sinks.values():
+            parts.delivery.stop(each_within_s)
+
+    def keep_up(self) -> bool:
+        """Those that are lost do not count: nothing waits for a server."""
+        return all(p.feed.keeps_up for p in self.sinks.values() if p.delivery.state.up)
+
+    @property
+    def cursors(self) -> dict[str, int]:
+        """By sink, the change of the series up to which all is delivered."""
+        return {name: parts.feed.cursor for name, parts in self.sinks.items()}
+
+
+def opened_sink(config: SinkConfig, channels: Mapping[str, Channel]) -> Sink:
+    kind = sink_kind(config.kind)
+    return kind.open_sink(kind.Settings.model_validate(config.settings), channels)
 
 
 def moved(state: StateFile, config: SinkConfig, cursor: int) -> bool:

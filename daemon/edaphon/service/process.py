@@ -100,25 +100,23 @@ def started(file: Path, overrides: Overrides | None = None) -> Service:
         _log.info("running as %s, the account that owns %s", own_account(), folder)
     if n := mend_modes(Layout(folder)):
         _log.info("%d files and folders of %s were open to other accounts: closed", n, folder)
-    service = Service(found.document, found.config, overrides)
     try:
+        service = Service(found.document, found.config, overrides)
         service.start()
     except JournalBusy as busy:
         raise fail(str(busy), BUSY) from None
     except (OSError, sqlite3.OperationalError) as error:
         raise fail(_storage_refused(found.config.storage.folder, error), BUSY) from None
     for config_error in found.left_out:
-        service.say_trouble(f"fact at {config_error.file}:{config_error.line}", str(config_error))
+        service.report(f"fact at {config_error.file}:{config_error.line}", str(config_error))
     try:
         _take_over(service, list(found.rows))
     except NotKept as late:
-        service.say_trouble("facts", str(late))
+        service.report("facts", str(late))
     except Refusal as refusal:
         # What is known stays in force; recording must not wait for a mended fact.
         for config_error in refusal.config_errors:
-            service.say_trouble(
-                f"fact at {config_error.file}:{config_error.line}", str(config_error)
-            )
+            service.report(f"fact at {config_error.file}:{config_error.line}", str(config_error))
     return service
 
 
@@ -137,13 +135,13 @@ def _take_over(service: Service, rows: list[FactRow]) -> None:
         rows, service.deriver.knowledge, lambda path: is_secret(path, secrets)
     )
     for config_error in config_errors:
-        service.say_trouble(f"fact at {config_error.file}:{config_error.line}", str(config_error))
+        service.report(f"fact at {config_error.file}:{config_error.line}", str(config_error))
     places = {(config_error.file, config_error.line) for config_error in config_errors}
     right = [row for row in rows if (row.file, row.line_of("evidence")) not in places]
     try:
         kept = evidence_of(new_rows(right, service.deriver.knowledge))
     except OSError as error:  # changed since it was checked
-        service.say_trouble("facts", f"a file that they rest on can't be read: {error}")
+        service.report("facts", f"a file that they rest on can't be read: {error}")
         return
     for evidence in kept:
         service.keep_evidence(evidence, "configuration")

@@ -329,7 +329,7 @@ class Requests:
 
     def _files(self, _: Mapping[str, Any]) -> dict[str, Any]:
         offset_s = self._service.config.site.utc_offset_s
-        return {"files": list(file_rows(self._service.inlets.followers, offset_s))}
+        return {"files": list(file_rows(self._service.sources.followers, offset_s))}
 
     def _series(self, request: Mapping[str, Any]) -> dict[str, Any]:
         span = request["channel"], request["start_ns"], request["end_ns"]
@@ -411,7 +411,7 @@ class Requests:
         return {"files": [progress._asdict() for progress in found]}
 
     def _follower(self, request: Mapping[str, Any]) -> "Follower":
-        followers, name = self._service.inlets.followers, str(request["source"])
+        followers, name = self._service.sources.followers, str(request["source"])
         if name not in followers:
             known = ", ".join(sorted(followers)) or "none"
             raise DaemonRefuses(
@@ -451,7 +451,7 @@ class Requests:
             done.set()
 
         try:
-            service.inlets.samplers[bus].read_now(path, Purpose.TEST, keep)
+            service.sources.samplers[bus].read_now(path, Purpose.TEST, keep)
         except AlreadyTalking as error:
             raise DaemonRefuses(f"{error}; ask again in a moment") from None
         if not done.wait(READ_WITHIN_S):

@@ -1,6 +1,7 @@
 """All that brings records: lines that are asked, lines that are heard, files, brokers."""
 
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -9,11 +10,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from edaphon.acquire.broker import ClientName, client_id, mqtt_options
 from edaphon.acquire.budget import Budgets, Floods, free_bytes
 from edaphon.acquire.bus import Bus, link_opener
 from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.acquire.gaps import Gap, Schedule, SlotAccount
+from edaphon.acquire.gaps import Gap, Schedule, SlotAccount, accounts_of
 from edaphon.acquire.sampler import Sampler, scheduled
 from edaphon.acquire.stream import StreamReader
 from edaphon.acquire.switches import BranchSwitch, branch_switch, supply_switches
@@ -23,6 +26,9 @@ from edaphon.config import Bus as BusTable
 from edaphon.config.secret_files import secret_files
 from edaphon.journal import Journal, StateFile
 from edaphon.model import EntryId
+from edaphon.series import Series
+from edaphon.service.audit import JOURNAL_SUMMARY
+from edaphon.service.jobs import Threads
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.talk import Timing
 
@@ -31,7 +37,10 @@ if TYPE_CHECKING:
     from edaphon.acquire.budget import Pace
     from edaphon.acquire.files import Follower
 
-_BUDGETS = "budgets"
+_BUDGETS, _ACCOUNTS = "budgets", "slot accounts"
+COMMIT_WITHIN_S = 2.0  # at a stop; on a full disk what came is not acknowledged either
+SAVE_AT_ENTRIES = 100_000  # behind what is saved: a start reads no more than these
+WATCH_SAVED_S = 10.0
 _CLIENT, _SESSION = "mqtt client of broker {}", "session at broker {}"
 STOP_S = 2.0  # for a line or link that hangs in a call
 _log = logging.getLogger("edaphon")
@@ -47,6 +56,7 @@ class Overrides:
     make_link: "Callable[..., BrokerLink] | None" = None  # to a broker; usually over MQTT
     make_bus: Callable[..., Bus] = Bus
     look_every_s: float = 30.0  # of the alerts at the station
+    make_threads: Callable[[], Threads] = Threads
     is_armed: bool = False  # a step of the deriver that never ends ends the process
 
 
@@ -281,6 +291,82 @@ class ServiceSources:
             yield
         except Fault as fault:
             self._say(who, str(fault))
+
+
+class SavedPlaces:
+    """From where a start goes on: slot accounts, files, budgets, as of one committed place."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        state: StateFile,
+        keeper: Timekeeper,
+        series: Series,
+        report: Callable[[str, str | None], None],
+    ) -> None:
+        """`series` has a copy of what the state file has."""
+        self._journal, self._state, self._keeper = journal, state, keeper
+        self._report = report
+        copy = orjson.loads(series.checkpoint(_ACCOUNTS) or b"null")
+        self._saved: Any = state.get(_ACCOUNTS) or copy
+        self._former: dict[str, Any] = {}
+        self._saved_at: EntryId | None = None  # what a start would read is behind this place
+
+    def accounts(self, config: Configuration) -> dict[str, SlotAccount]:
+        """Those of the scheduled sources, as they were and as the journal went on."""
+        accounts = dict[str, SlotAccount]()
+        if self._saved or any(isinstance(source, ScheduledSource) for source in config.sources):
+            accounts = accounts_of(self._saved, self._journal)
+        self._former = {
+            path: {**account.to_json(), "mono_ns": self._keeper.mono_ns()}
+            for path, account in accounts.items()
+        }
+        return accounts
+
+    def save(self, sources: ServiceSources, series: Series) -> None:
+        """A place from which the journal gives the rest; the accounts may be old, never too new.
+
+        So a disk that refuses them is no error of who asked: they are saved the next time.
+        """
+        try:
+            self._write(sources, series)
+        except sqlite3.Error as error:
+            self._report("saved places", f"can't be written, and are tried again: {error}")
+        else:
+            self._report("saved places", None)
+
+    def _write(self, sources: ServiceSources, series: Series) -> None:
+        place = self._journal.last
+        summary = self._journal.summary
+        accounts = {**self._former, **sources.saved_accounts()}
+        if place is None or not all_committed(self._journal):
+            return
+        sources.save(place)
+        saved = [list(place), accounts, self._keeper.boot]
+        self._state.put(_ACCOUNTS, saved)
+        if summary is not None:
+            self._state.put(JOURNAL_SUMMARY, summary.to_json(self._journal))
+        series.flush_notes({_ACCOUNTS: orjson.dumps(saved).decode()})
+        self._saved_at = place
+
+    def watch(self, save: Callable[[], None], stop: threading.Event) -> None:
+        """Save again where so much came in that a start would read long."""
+        while not stop.is_set():
+            last, saved = self._journal.last, self._saved_at
+            if last is not None and (
+                saved is None or last.file > saved.file or last.n - saved.n > SAVE_AT_ENTRIES
+            ):
+                save()
+            stop.wait(WATCH_SAVED_S)
+
+
+def all_committed(journal: Journal) -> bool:
+    """Whether all that was appended until now is committed; it waits for that."""
+    if journal.in_trouble:
+        return False
+    committed = threading.Event()
+    journal.append([], lambda _: committed.set())
+    return committed.wait(COMMIT_WITHIN_S)
 
 
 def _session(broker: Broker, client: str) -> str:

@@ -60,7 +60,7 @@ def status_table(service: Service, failed_requests: int) -> dict[str, Any]:
         "version": __version__,
         "now_ns": service.clock.wall_ns(),
         "since_ns": service.since_ns,
-        "clock": {"known": bool(service.clock_how), "how": service.clock_how},
+        "clock": {"known": bool(service.clock_watch.how), "how": service.clock_watch.how},
         "journal": {
             "entries": service.journal.length,
             "last_ns": last_ns,
@@ -72,13 +72,13 @@ def status_table(service: Service, failed_requests: int) -> dict[str, Any]:
         "file_lines": line_rows(service.deriver.state.files),
         "sinks": [_sink(service, name) for name in service.sinks],
         "channels": channels,
-        "floods": flood_rows(service.inlets.floods.all()),
-        "files": list(file_notes(service.inlets.followers, site.utc_offset_s)),
+        "floods": flood_rows(service.sources.floods.all()),
+        "files": list(file_notes(service.sources.followers, site.utc_offset_s)),
         "again": service.deriver.pending,
         "aside": aside_rows(service),
         "imports": [
             {"source": path, **progress._asdict()}
-            for path, follower in service.inlets.followers.items()
+            for path, follower in service.sources.followers.items()
             for progress in follower.imports
         ],
         "disk": {"text": room.text, **room._asdict()},
@@ -93,7 +93,7 @@ def _source(service: Service, source: Any, planned: Planned) -> dict[str, Any]:
     state, detail = kept_state(source_state(found), service.journal.in_trouble)
     account = None
     if isinstance(source, ScheduledSource):
-        account = service.inlets.samplers[source.bus].accounts[source.path]
+        account = service.sources.samplers[source.bus].accounts[source.path]
     return {
         "path": source.path,
         "model": source.model or "own fields",
@@ -209,7 +209,7 @@ def _subject(service: Service, who: str) -> tuple[str, tuple[What, ...]]:
     paths = {source.path for source in config.sources}
     if who in paths:
         bus = f"bus {who.partition('/')[0]}"
-        return (bus, (What.PORT_LOST,)) if who in service.inlets.streams else _silent(who)
+        return (bus, (What.PORT_LOST,)) if who in service.sources.streams else _silent(who)
     return "", ()
 
 
@@ -227,11 +227,11 @@ def _of_sources(service: Service) -> Iterator[Sentence]:
         yield f"source {path}", (What.WRONG_SENSOR,), words
     for words in refusal_problems(line_rows(state.files), now):
         yield "", (), words
-    for words in loss_problems(service.inlets.followers, now, service.config.site.utc_offset_s):
+    for words in loss_problems(service.sources.followers, now, service.config.site.utc_offset_s):
         yield "", (), words
     for words in _uplink_problems(service, now):
         yield "", (), words
-    floods, brokers = service.inlets.floods.all(), service.config.brokers
+    floods, brokers = service.sources.floods.all(), service.config.brokers
     for name, words in flood_problems(floods, brokers, now):
         yield ("broker " if name in brokers else "source ") + name, (What.FLOOD,), words
 
@@ -243,7 +243,7 @@ def _of_outlets(service: Service) -> Iterator[Sentence]:
     counts = service.deriver.state.counts
     for words in dead_letter_words(counts.dead, counts.records):
         yield "", (), words
-    for words in broker_words(service.inlets.readers):
+    for words in broker_words(service.sources.readers):
         yield "", (), words
 
 
@@ -293,10 +293,10 @@ def ledgers(service: Service) -> dict[str, Any]:
     gaps = dict(state.gaps)
     contested = series.count_conflicts()
     journalled = service.deriver.journalled  # before `taken`: what comes meanwhile is on its way
-    for gap in service.inlets.open_gaps:
+    for gap in service.sources.open_gaps:
         gaps[gap.cause] = gaps.get(gap.cause, 0) + gap.n
     return {
-        "taken": service.records_before + service.inlets.taken,
+        "taken": service.records_before + service.sources.taken,
         "journalled": journalled,
         "derived": sum(state.derived.values()),
         "current": series.count(),

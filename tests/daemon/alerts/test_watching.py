@@ -355,7 +355,7 @@ def test_a_running_service_is_pictured_with_ports_numbers_codes_and_voltages(
     station = Station(tmp_path, [NODE, LINE], [FACTS])
     with running(station.file, Overrides(look_every_s=10**6)) as service:
         until(lambda: service.alerts.passes == 1)
-        until(lambda: service.inlets.buses["line"].lost)
+        until(lambda: service.sources.buses["line"].lost)
         until(lambda: "broker local" in service.problem)
         say(service, '{"t": 11.5, "v": 3.6}')
         say(service, '{"t": -127, "v": 3.5}')
@@ -416,7 +416,7 @@ class Panic(BaseException):
 def test_a_part_that_fails_is_named_until_it_runs_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]
 ) -> None:
-    monkeypatch.setattr("edaphon.service.service.RECOVERED_S", 2.0)
+    monkeypatch.setattr("edaphon.service.jobs.RECOVERED_S", 2.0)
     station = Station(tmp_path, [NODE], [FACTS])
     tries: list[int] = []
 
@@ -426,12 +426,12 @@ def test_a_part_that_fails_is_named_until_it_runs_again(
             raise kind("its own fault")
 
     with running(station.file, Overrides(look_every_s=10**6)) as service:
-        service._run("some part", life)
+        service.threads.run("some part", life)
         until(lambda: len(tries) == 1)
-        until(lambda: "some part" in service.failing())
-        assert "its own fault" in service.failing()["some part"]
+        until(lambda: "some part" in service.threads.failing())
+        assert "its own fault" in service.threads.failing()["some part"]
         until(lambda: len(tries) == 2)
-        until(lambda: not service.failing())
+        until(lambda: not service.threads.failing())
         assert "some part" not in service.problem
 
 

@@ -147,7 +147,7 @@ def test_status_shows_an_incident_in_the_words_of_its_message_and_exits_with_1(
 def test_a_problem_is_said_once_by_its_incident_or_by_its_own_sentence(tmp_path: Path) -> None:
     station = station_of(tmp_path)
     with running(station.file, QUICK) as service:
-        until(lambda: service.inlets.buses["line"].lost)
+        until(lambda: service.sources.buses["line"].lost)
         found = call_json(station, "status", codes=(0, 1))
         assert found["incidents"] == []
         ill(service, lambda now: replace(now, mono_ns=now.mono_ns + 600 * 10**9))

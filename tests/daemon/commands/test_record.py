@@ -66,7 +66,7 @@ def test_a_whole_line_is_recorded_through_the_daemon_one_file_each(tmp_path: Pat
     with running(station.file) as service:
         call(station, "record", "rs485", "-o", str(tmp_path / "out"), codes=(1,))
         until(lambda: service.deriver.state.counts.decoded == 1)
-        assert service.inlets.taken == 1
+        assert service.sources.taken == 1
     line.stop()
     good = (tmp_path / "out" / "rs485-3.txt").read_text()
     asking = Asking(baud=9600)

@@ -72,7 +72,7 @@ def test_a_line_is_scanned_while_it_is_recorded_and_no_slot_is_missed(tmp_path: 
             found = call_json(station, "scan", "sdi12", "--addresses", "5-6,a-d", codes=(1,))
             assert service.deriver.state.counts.dead == 0
             assert service.deriver.state.gaps == {}
-            assert service.inlets.open_gaps == []
+            assert service.sources.open_gaps == []
         (bus,) = found["buses"]
         states = {row["path"]: row["state"] for row in bus["rows"]}
         assert states == {

@@ -25,7 +25,7 @@ def test_lines_typed_while_the_daemon_records_are_asked_and_kept_as_tests(
             monkeypatch.setattr("sys.stdin", io.StringIO("a\naI!\n\nzI\naAb!\n"))
             out, err = call(station, "term", "sdi12")
             until(lambda: service.deriver.state.counts.decoded == 3)
-            assert (service.inlets.taken, service.deriver.state.counts.dead) == (3, 0)
+            assert (service.sources.taken, service.deriver.state.counts.dead) == (3, 0)
     assert out.splitlines() == [
         r"a\r\n",
         r"a13METER   TER12 411T12-0000000a\r\n",

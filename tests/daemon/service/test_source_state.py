@@ -6,7 +6,7 @@ import pytest
 from tests.programs import wait_until
 from tests.stories.load import Probes, loaded_station
 
-from edaphon.service import service as service_module
+from edaphon.acquire import clock_sync
 from edaphon.service.process import running
 from edaphon.service.requests import Requests
 from edaphon.service.status import failing_words, ledgers, silent_words
@@ -42,7 +42,7 @@ def test_what_is_held_is_heard_and_falls_silent_all_the_same():
 
 
 def test_records_of_an_unknown_clock_show_their_source_as_heard(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(service_module, "kernel_is_synchronised", lambda: False)
+    monkeypatch.setattr(clock_sync, "kernel_is_synchronised", lambda: False)
     with Probes(tmp_path) as probes:
         station = loaded_station(tmp_path / "station", port=probes.port)
         text = station.file.read_text()
@@ -61,10 +61,10 @@ def test_the_ledger_of_what_was_taken_in_adds_up_after_a_restart(tmp_path: Path)
         station = loaded_station(tmp_path / "station", port=probes.port)
         for _ in range(2):
             with running(station.file) as service:
-                wait_until(lambda: service.inlets.taken > 4, "records")  # noqa: B023
+                wait_until(lambda: service.sources.taken > 4, "records")  # noqa: B023
                 found = ledgers(service)
                 assert found["taken"] >= found["journalled"] > 0
-        assert found["journalled"] > service.inlets.taken
+        assert found["journalled"] > service.sources.taken
 
 
 def test_a_source_that_says_nothing_since_the_start_is_silent_after_its_intervals():

@@ -150,8 +150,8 @@ def small(folder: Path) -> Station:
 
 def test_places_are_saved_as_soon_as_much_came_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """After a kill a start reads few entries, however fast they came."""
-    monkeypatch.setattr("edaphon.service.service.SAVE_AT_ENTRIES", 5)
-    monkeypatch.setattr("edaphon.service.service.WATCH_SAVED_S", 0.02)
+    monkeypatch.setattr("edaphon.service.sources.SAVE_AT_ENTRIES", 5)
+    monkeypatch.setattr("edaphon.service.sources.WATCH_SAVED_S", 0.02)
     service = started(small(tmp_path).file)
     try:
         entry = Entry(Kind.NOTE, 1, 1, "boot", "local", b"{}")

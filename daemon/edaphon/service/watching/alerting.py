@@ -25,6 +25,7 @@ from edaphon.alerts.weekly import is_weekly_due, last_weekly
 from edaphon.config import Configuration, Notify
 from edaphon.config import Sink as SinkTable
 from edaphon.journal.writer import JournalClosed
+from edaphon.service.outputs import opened_sink
 from edaphon.service.watching.look import Watcher
 from edaphon.service.watching.tree import plot_nodes
 from edaphon.sinks.lines import escaped_tag
@@ -137,7 +138,7 @@ def _retained(config: Configuration) -> Mouth:
 
 
 def _rows(service: "Service", sink: SinkTable) -> Mouth:
-    return HealthRows(service.open_sink(sink))
+    return HealthRows(opened_sink(sink, service.channels))
 
 
 def rules_of(config: Configuration, notify: Notify) -> ReceiverRules:

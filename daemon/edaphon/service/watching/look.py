@@ -141,7 +141,7 @@ def source_times(service: "Service", source: Source) -> Received:
     """While the clock is not known monotonic time is compared: the wall clock may be years off."""
     interval = interval_of(source)
     collects = CHUNK_NS if isinstance(source, HeardSource) else 0
-    if service.clock_how:
+    if service.clock_watch.how:
         last = service.deriver.state.seen.get(source.path)
         now = service.clock.wall_ns()
         alive_ns = service.clock.mono_ns() - service.since_mono_ns
@@ -192,7 +192,7 @@ def _behind_ns(service: "Service") -> int:
 def _detail(service: "Service", source: Source) -> str:
     """Why it does not speak, as its bus or its folder says."""
     if isinstance(source, ScheduledSource):
-        sampler = service.inlets.samplers.get(source.bus)
+        sampler = service.sources.samplers.get(source.bus)
         account = sampler.accounts[source.path] if sampler is not None else None
         return account.gap.cause if account is not None and account.gap is not None else ""
     if isinstance(source, FileSource | HeardSource):
@@ -255,10 +255,10 @@ class Watcher:
             sinks=tuple(self._sinks(now_ns)),
             pauses=pauses(knowledge, self._nodes, now_ns),
             down=self._since(_down(service), now_ns),
-            failing=service.failing(),
+            failing=service.threads.failing(),
             wrong_sensors=_wrong_sensors(service, knowledge, now_ns),
             calibrations_end=_calibrations_end(service, now_ns),
-            clock_known=bool(service.clock_how),
+            clock_known=bool(service.clock_watch.how),
             listening_ns=service.clock.mono_ns() - service.since_mono_ns,
             disk_full=room.full,
             disk_days=room.days,
@@ -374,7 +374,7 @@ def _losses(service: "Service") -> Iterator[str]:
 
 def _floods(service: "Service", now_ns: int) -> Iterator[tuple[str, tuple[int, int]]]:
     """What comes above the budgets at present."""
-    for name, flood in service.inlets.floods.all().items():
+    for name, flood in service.sources.floods.all().items():
         if now_ns - flood.last_ns < FLOOD_GOES_ON_NS:
             kind = NodeKind.BROKER if name in service.config.brokers else NodeKind.SOURCE
             yield node_id(kind, name), (flood.first_ns, flood.n)
@@ -382,9 +382,9 @@ def _floods(service: "Service", now_ns: int) -> Iterator[tuple[str, tuple[int, i
 
 def _down(service: "Service") -> dict[str, str]:
     """Ports and brokers that can't be used, and why."""
-    inlets, problem = service.inlets, service.problem
-    found = {f"bus {name}": bus.lost for name, bus in inlets.buses.items() if bus.lost}
-    for path in inlets.streams:
+    sources, problem = service.sources, service.problem
+    found = {f"bus {name}": bus.lost for name, bus in sources.buses.items() if bus.lost}
+    for path in sources.streams:
         if why := problem.get(path):
             found[f"bus {path.partition('/')[0]}"] = why
     for name in service.config.brokers:

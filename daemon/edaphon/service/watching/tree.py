@@ -411,7 +411,9 @@ def interval_of(source: Source) -> int | None:
 def utc_now_ns(service: "Service") -> int:
     """UTC; while the clock is not known no earlier than the newest data: pauses go by it."""
     now_ns = service.keeper.now_ns()
-    return now_ns if service.clock_how else max([now_ns, *service.deriver.state.seen.values()])
+    return (
+        now_ns if service.clock_watch.how else max([now_ns, *service.deriver.state.seen.values()])
+    )
 
 
 USUAL_INTERVAL_NS = 600 * 10**9

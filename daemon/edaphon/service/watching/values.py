@@ -109,7 +109,7 @@ class Days:
 
 def _counts(service: "Service") -> tuple[int, int]:
     gaps: Mapping[str, int] = service.deriver.state.gaps
-    growing = sum(gap.n for gap in service.inlets.open_gaps)
+    growing = sum(gap.n for gap in service.sources.open_gaps)
     return service.deriver.journalled, sum(gaps.values()) + growing
 
 
