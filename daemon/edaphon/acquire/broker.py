@@ -30,7 +30,7 @@ import logging
 import sqlite3
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
@@ -38,7 +38,7 @@ from typing import NamedTuple, Protocol
 from edaphon.acquire.budget import ROW_BYTES, Budgets, Floods, message_bytes
 from edaphon.clock import Clock
 from edaphon.config import Broker, Configuration, JsonSource, LorawanSource
-from edaphon.journal import Entry, EntryId, Journal, Kind, Origin
+from edaphon.journal import Entry, EntryId, Journal, Kind, Origin, StateFile
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttLink, MqttOptions, MqttState
 from edaphon_drivers.lorawan import read_envelope
@@ -404,3 +404,46 @@ def mqtt_options(name: str, broker: Broker, client: ClientName) -> "MqttOptions"
         tls=broker.tls,
         ca_file=broker.ca_file,
     )
+
+
+class BrokerSession:
+    """Which session a journal has at a broker, kept over restarts: messages may wait there."""
+
+    def __init__(
+        self, name: str, broker: Broker, logger: str, journal: Journal, state: StateFile
+    ) -> None:
+        self._name, self._broker, self._journal, self._state = name, broker, journal, state
+        self._own = client_id(name, broker, logger, journal.origin)
+        self._client_key, self._key = f"mqtt client of broker {name}", f"session at broker {name}"
+
+    def options(self) -> MqttOptions:
+        """Raises LookupError when the password can't be had."""
+        options = mqtt_options(self._name, self._broker, self._client())
+        known = self._state.get(self._key) == self._at(options.client_id)
+        return replace(options, expects_session=known and not options.own_id)
+
+    def _client(self) -> ClientName:
+        """Where the journal came from another machine its last session is tried: see MqttOptions.
+
+        If the card is a copy, its original is there too.
+        """
+        last = self._state.get(self._client_key, {})
+        if self._broker.client_id or last.get("client") in {None, self._own}:
+            return ClientName(self._own)
+        if last["journal"] != self._journal.id:
+            return ClientName(last["client"], self._own)
+        return ClientName(last["client"] if last["own"] == self._own else self._own)
+
+    def save(self, state: MqttState) -> None:
+        """Keep the session, once it is certain: a later life sees when the broker forgot it."""
+        if not state.client_id:
+            return
+        reported = {"journal": self._journal.id, "own": self._own, "client": state.client_id}
+        if self._state.get(self._client_key) != reported:
+            self._state.put(self._client_key, reported)
+        if state.connects:
+            self._state.put(self._key, self._at(state.client_id))
+
+    def _at(self, client: str) -> str:
+        """What names a session; another name is another queue of messages."""
+        return f"{self._broker.host}:{self._broker.port} {client}"

@@ -25,10 +25,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.acquire.file_pieces import region
 from edaphon.acquire.gaps import FLOOD, Gap, is_flood
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.model import EntryId
@@ -404,52 +403,6 @@ def _written_behind(journal: Journal, place: EntryId) -> Iterator[tuple[str, int
     for _, entry in journal.scan(kinds={Kind.GAP}, start=place, on_damage=lambda _: None):
         if is_flood(entry):
             yield entry.source, Gap.of_payload(entry.payload).first_ns
-
-
-SHOWN_S = 600.0
-
-
-class FileBudget:
-    """Of one source; used by its follower's thread."""
-
-    def __init__(self, path: str, budgets: Budgets, floods: Floods) -> None:
-        self._path, self._budgets, self._floods = path, budgets, floods
-        self._waited_s = float("-inf")  # when something waited last
-
-    def has_room(self, rest_bytes: int) -> bool:
-        """Whether the next piece of a file may come, of which `rest_bytes` are not read."""
-        room = self._budgets.has_room(self._path, rest_bytes > PIECE_BYTES)
-        if not room:
-            self._waited_s = time.monotonic()
-        return room
-
-    def spend(self, payload: bytes, rest_bytes: int = 0) -> None:
-        self._budgets.spend(self._path, len(payload) + ROW_BYTES, rest_bytes > PIECE_BYTES)
-
-    def keeps(self, payload: bytes) -> bool:
-        """Whether a note about a file is kept; if not, it is counted."""
-        if self._budgets.takes(self._path, len(payload) + ROW_BYTES):
-            return True
-        self._floods.count(self._path, payload, len(payload))
-        return False
-
-    def problem(self) -> str | None:
-        """What a person should know; for a while, so that it does not come and go in the log."""
-        if time.monotonic() - self._waited_s > SHOWN_S:
-            return None
-        return (
-            "more was written than the budget of a source: the rest waits in its files, and is"
-            " read as the budget fills; for more, set source_mb_per_day in [budget]"
-        )
-
-    def declared(self, file: BinaryIO, name: str, start: int, end: int, why: str) -> Entry:
-        """The gap entry of bytes of a file that are not kept."""
-        found = region(file, start, end)
-        words = f"{end - start} bytes behind byte {start} of {name} were not kept: {why}"
-        if found.hole_bytes:
-            words += f"; {found.hole_bytes} of them are holes"
-        words += f"; SHA-256 {found.sha256}"
-        return self._floods.declared(self._path, end - start, words, found.sample)
 
 
 AHEAD_BYTES = 300_000  # half a second of deriving, on a small machine some; sinks have it in memory

@@ -19,11 +19,12 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from edaphon.acquire.budget import FileBudget, Pace
+from edaphon.acquire.budget import Pace
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.file_pieces import (
     OPEN_S,
     SECOND_NS,
+    FileBudget,
     Passed,
     SecretFiles,
     Watch,

@@ -361,7 +361,7 @@ def _codec_problem(source: LorawanSource) -> str | None:
 
 def why_not_taken(file: Path, sheet: Sheet | None, secrets: frozenset[Path]) -> str | None:
     """None where nothing speaks against it; without a sheet its lines are not looked at."""
-    from edaphon.acquire.file_pieces import files_of, why_no_rows  # not every plot has files
+    from edaphon.acquire.file_pieces import files_of, why_no_rows
     from edaphon_drivers.outside import open_file
 
     account = account_name()

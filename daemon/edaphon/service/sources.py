@@ -6,13 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from edaphon.acquire.broker import ClientName, client_id, mqtt_options
 from edaphon.acquire.budget import Budgets, Floods, free_bytes
 from edaphon.acquire.bus import Bus, link_opener
 from edaphon.acquire.clock_sync import Timekeeper
@@ -33,7 +32,7 @@ from edaphon_drivers.faults import Fault
 from edaphon_drivers.talk import Timing
 
 if TYPE_CHECKING:
-    from edaphon.acquire.broker import BrokerLink, BrokerReader
+    from edaphon.acquire.broker import BrokerLink, BrokerReader, BrokerSession
     from edaphon.acquire.budget import Pace
     from edaphon.acquire.files import Follower
 
@@ -41,7 +40,6 @@ _BUDGETS, _ACCOUNTS = "budgets", "slot accounts"
 COMMIT_WITHIN_S = 2.0  # at a stop; on a full disk what came is not acknowledged either
 SAVE_AT_ENTRIES = 100_000  # behind what is saved: a start reads no more than these
 WATCH_SAVED_S = 10.0
-_CLIENT, _SESSION = "mqtt client of broker {}", "session at broker {}"
 STOP_S = 2.0  # for a line or link that hangs in a call
 _log = logging.getLogger("edaphon")
 
@@ -95,6 +93,7 @@ class ServiceSources:
         self.streams: dict[str, StreamReader] = {}
         self.followers: dict[str, Follower] = {}
         self.readers: dict[str, BrokerReader] = {}
+        self._sessions: dict[str, BrokerSession] = {}
 
     @property
     def taken(self) -> int:
@@ -123,8 +122,7 @@ class ServiceSources:
         for follower in self.followers.values():
             follower.save(place)
         for name, reader in self.readers.items():
-            self._save_client(name, reader)
-            self._save_session(name, reader)
+            self._sessions[name].save(reader.link.state)
 
     def start(self, accounts: Mapping[str, SlotAccount], alive_until_ns: int) -> None:
         for name, supply in self._supplies.items():
@@ -210,7 +208,7 @@ class ServiceSources:
         self._run(f"stream of {source.bus}", partial(reader.run, self._stop))
 
     def _start_follower(self, source: FileSource) -> None:
-        from edaphon.acquire.budget import FileBudget
+        from edaphon.acquire.file_pieces import FileBudget
         from edaphon.acquire.files import Follower
 
         follower = Follower(
@@ -229,15 +227,14 @@ class ServiceSources:
         self._run(f"files of {source.name}", partial(follower.run, self._stop))
 
     def _start_broker(self, name: str, broker: Broker) -> None:
-        from edaphon.acquire.broker import BrokerBudget, BrokerReader, owner_of
+        from edaphon.acquire.broker import BrokerBudget, BrokerReader, BrokerSession, owner_of
         from edaphon_drivers.links.mqtt import MqttLink
 
-        options = mqtt_options(name, broker, self._client_name(name, broker))
-        known = self._state.get(_SESSION.format(name)) == _session(broker, options.client_id)
-        options = replace(options, expects_session=known and not options.own_id)
+        logger = self._config.logger.id
+        session = BrokerSession(name, broker, logger, self._journal, self._state)
         reader = BrokerReader(
             name,
-            options,
+            session.options(),
             self._journal,
             self._own.clock,
             self._keeper.boot,
@@ -245,39 +242,9 @@ class ServiceSources:
             self._own.make_link or MqttLink,
             BrokerBudget(name, owner_of(self._config, name), self._budgets, self.floods),
         )
-        self.readers[name] = reader
+        self._sessions[name], self.readers[name] = session, reader
         reader.start()
         self._say(f"start of broker {name}", None)
-
-    def _client_name(self, name: str, broker: Broker) -> ClientName:
-        """Where the journal came from another machine its last session is tried: see MqttOptions.
-
-        Messages may wait there; and if the card is a copy, its original is there too.
-        """
-        own = client_id(name, broker, self._config.logger.id, self._journal.origin)
-        last = self._state.get(_CLIENT.format(name), {})
-        if broker.client_id or last.get("client") in {None, own}:
-            return ClientName(own)
-        if last["journal"] != self._journal.id:
-            return ClientName(last["client"], own)
-        return ClientName(last["client"] if last["own"] == own else own)
-
-    def _save_client(self, name: str, reader: "BrokerReader") -> None:
-        """Keep which session this journal has at the broker, once that is certain."""
-        if client := reader.link.state.client_id:
-            own = client_id(
-                name, self._config.brokers[name], self._config.logger.id, self._journal.origin
-            )
-            reported = {"journal": self._journal.id, "own": own, "client": client}
-            if self._state.get(_CLIENT.format(name)) != reported:
-                self._state.put(_CLIENT.format(name), reported)
-
-    def _save_session(self, name: str, reader: "BrokerReader") -> None:
-        """Keep that the broker knows this client, so that a later life sees when it does not."""
-        state = reader.link.state
-        if state.connects and state.client_id:
-            session = _session(self._config.brokers[name], state.client_id)
-            self._state.put(_SESSION.format(name), session)
 
     def _on_broker(self, name: str, connected: bool, words: str) -> None:
         self._say(f"broker {name}", None if connected else words)
@@ -367,8 +334,3 @@ def all_committed(journal: Journal) -> bool:
     committed = threading.Event()
     journal.append([], lambda _: committed.set())
     return committed.wait(COMMIT_WITHIN_S)
-
-
-def _session(broker: Broker, client: str) -> str:
-    """What names a session; another name is another queue of messages."""
-    return f"{broker.host}:{broker.port} {client}"

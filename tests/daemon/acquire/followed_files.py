@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from edaphon.acquire.budget import Budgets, FileBudget, Floods
+from edaphon.acquire.budget import Budgets, Floods
 from edaphon.acquire.clock_sync import Timekeeper
+from edaphon.acquire.file_pieces import FileBudget
 from edaphon.acquire.files import Follower
 from edaphon.acquire.gaps import Gap, is_flood
 from edaphon.journal import Entry, Journal, Kind, StateFile
