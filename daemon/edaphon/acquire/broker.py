@@ -167,7 +167,7 @@ class BrokerLink(Protocol):
     def resubscribe(self) -> None: ...
 
 
-class Budget(Protocol):
+class MessageBudget(Protocol):
     """Says which messages are kept, and counts the others; see BrokerBudget."""
 
     def keeps(self, message: MessageIn, packed: bytes, digest: int) -> bool: ...
@@ -199,7 +199,7 @@ class BrokerReader:
         boot: str,
         on_state: Callable[[bool, str], None] = lambda connected, words: None,
         make_link: Callable[..., BrokerLink] = MqttLink,
-        budget: Budget | None = None,
+        budget: MessageBudget | None = None,
     ) -> None:
         self.name, self.state, self._budget = name, BrokerState(), budget
         self._journal, self._clock, self._boot = journal, clock, boot

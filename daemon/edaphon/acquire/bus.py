@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol
 
 from edaphon.clock import Clock
-from edaphon.config import Bus as BusTable
+from edaphon.config import BusOwner as BusTable
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer
 from edaphon_drivers.links.tcp import TcpLink
 from edaphon_drivers.payloads import Turn
@@ -79,7 +79,7 @@ class _Conversation:
     turns: list[Turn] = field(default_factory=list)
 
 
-class Bus:
+class BusOwner:
     """Owns what `open_link` opens, on a thread of its own.
 
     `quiet_s` [s] is how long the line must be silent before a question, so that the rest of a late

@@ -24,7 +24,7 @@ from edaphon.acquire.file_state import (
     LARGEST_PIECE_BYTES,
     START,
     Block,
-    Place,
+    FilePlace,
     Stat,
     begins_alike,
     checked,
@@ -127,7 +127,7 @@ SLICE_BYTES = 1 << 18
 NULS = Cut(0, 0)  # there is nothing else in a slice
 
 
-def reading_place(place: Place, size: int, sheet: Sheet) -> Place | None:
+def reading_place(place: FilePlace, size: int, sheet: Sheet) -> FilePlace | None:
     """Where a file of that size is read on, None where nothing new can stand in it.
 
     A file that is one record is read as a whole again; a last line, or a header, without its end
@@ -141,7 +141,7 @@ def reading_place(place: Place, size: int, sheet: Sheet) -> Place | None:
 
 
 def next_piece(
-    file: BinaryIO, name: str, place: Place, copy: int, size: int, rest: Rest, sheet: Sheet
+    file: BinaryIO, name: str, place: FilePlace, copy: int, size: int, rest: Rest, sheet: Sheet
 ) -> Piece | Passed | None:
     """None while nothing more of the first `size` bytes is whole."""
     data, cut = _read(file, place, size, rest, sheet)
@@ -177,7 +177,7 @@ def next_piece(
 
 
 def _passed(
-    place: Place, name: str, copy: int, end: int, why: str, unended: bool = False
+    place: FilePlace, name: str, copy: int, end: int, why: str, unended: bool = False
 ) -> Passed:
     """A piece without data keeps the place; `unended`: it lies within a line that goes on."""
     line, header = place.line, place.header
@@ -185,7 +185,9 @@ def _passed(
     return Passed(place.offset, piece, why)
 
 
-def _read(file: BinaryIO, place: Place, size: int, rest: Rest, sheet: Sheet) -> tuple[bytes, Cut]:
+def _read(
+    file: BinaryIO, place: FilePlace, size: int, rest: Rest, sheet: Sheet
+) -> tuple[bytes, Cut]:
     """Bytes from the place on, and how many of them are whole records."""
     mark = mark_of(place.header) if place.offset else None
     headed = len(place.header) > len(mark or b"")
@@ -214,7 +216,7 @@ def _character_before(file: BinaryIO, offset: int, mark: bytes) -> str:
     return last_character(read_at(file, offset - size, size), mark)
 
 
-def _long(data: bytes, place: Place) -> Cut:
+def _long(data: bytes, place: FilePlace) -> Cut:
     """No record is so long: its start is kept as it is, its line counted once."""
     mark = b"" if place.offset else mark_of(data)
     lines = split_lines(data[len(mark) :], mark or mark_of(place.header))
@@ -317,7 +319,7 @@ def _closed(pattern: Path) -> str | None:
         return f"expected the folder {folder} to be there and for this account, got {why}"
 
 
-def holds(file: BinaryIO, place: Place) -> tuple[Block, ...] | None:
+def holds(file: BinaryIO, place: FilePlace) -> tuple[Block, ...] | None:
     """The blocks of all that was read if it stands in a file, else None."""
     return checked(file, place.blocks) if begins_alike(file, place.blocks) else None
 
@@ -331,7 +333,7 @@ def goes_on_in(old: BinaryIO, new: BinaryIO, at: int) -> bool:
     return True
 
 
-def find_renamed(name: str, place: Place) -> str | None:
+def find_renamed(name: str, place: FilePlace) -> str | None:
     """Another file of its folder that begins with all that was read."""
     for path in _candidates(Path(name), place):
         if path != name:
@@ -341,7 +343,7 @@ def find_renamed(name: str, place: Place) -> str | None:
     return None
 
 
-def _candidates(name: Path, place: Place) -> list[str]:
+def _candidates(name: Path, place: FilePlace) -> list[str]:
     """Files of the folder that may be it: that of its inode, those named like it, then others."""
     found: list[tuple[bool, bool, int, str]] = []
     stem = name.name.split(".")[0]
@@ -362,7 +364,7 @@ SECOND_NS = 1_000_000_000
 
 
 @dataclass(slots=True)
-class Watch:
+class WatchedName:
     """A name while the service runs; times are monotonic, `begun_ns` is wall time."""
 
     since_ns: int  # the file has not changed since
@@ -387,7 +389,7 @@ class Watch:
 
 
 def hold_newest(
-    pattern: Path, watches: Mapping[str, Watch], found: Mapping[str, Stat], now_ns: int
+    pattern: Path, watches: Mapping[str, WatchedName], found: Mapping[str, Stat], now_ns: int
 ) -> None:
     """The files that changed last stay open: what is appended before a rename is read."""
     young = [n for n, s in found.items() if now_ns - s.mtime_ns < OPEN_S * SECOND_NS]
@@ -399,7 +401,7 @@ def hold_newest(
             _try_hold(pattern, name, watch)
 
 
-def _try_hold(pattern: Path, name: str, watch: Watch) -> None:
+def _try_hold(pattern: Path, name: str, watch: WatchedName) -> None:
     try:
         file = open_followed(pattern, name)
     except OSError:

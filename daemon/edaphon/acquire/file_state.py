@@ -69,7 +69,7 @@ class Block(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FilePlace:
     """How far a copy of a file was read, and what is needed to go on and to know it again.
 
     `header` explains what comes next; `line` is the number of the next line. `follows` is what the
@@ -88,7 +88,7 @@ class Place:
     inside: bool = False
     stat: Stat | None = None
 
-    def behind(self, piece: Piece) -> "Place":
+    def behind(self, piece: Piece) -> "FilePlace":
         """The place after a piece that goes on from this one, or repeats its last line."""
         own = _own_header(piece)
         start, end = piece.offset - len(own), piece.offset + len(piece.data)
@@ -99,7 +99,7 @@ class Place:
             kept += (Block(start, ""),)
         unended = piece.unended and not long
         again = 1 if piece.data else piece.lines
-        return Place(
+        return FilePlace(
             offset=end,
             header=piece.header,
             line=piece.line + piece.lines,
@@ -115,7 +115,7 @@ class Place:
         """Whether a piece goes on with this copy, and was not counted in yet."""
         return self.copy == piece.copy and piece.offset + len(piece.data) > self.offset
 
-    def before_unended(self) -> "Place":
+    def before_unended(self) -> "FilePlace":
         """Where the last line, or a header, which had no end, is read again."""
         start = self.blocks[-2].end if len(self.blocks) > 1 else 0
         follows = Follows.AGAIN if self.follows is Follows.ON else self.follows
@@ -136,7 +136,7 @@ class Place:
         ]
 
     @classmethod
-    def of_json(cls, row: Sequence[Any]) -> "Place":
+    def of_json(cls, row: Sequence[Any]) -> "FilePlace":
         offset, header, line, copy, follows, blocks, unended, inside, stat = row
         return cls(
             offset,
@@ -151,7 +151,7 @@ class Place:
         )
 
 
-START = Place()
+START = FilePlace()
 
 
 def _own_header(piece: Piece) -> bytes:
@@ -253,7 +253,7 @@ _BEGINNINGS = {Follows.BEGINS, Follows.CHANGED}
 _OTHER = "other"  # a digest that no bytes have
 
 
-class Loss(NamedTuple):
+class FileLoss(NamedTuple):
     """Bytes of a file that were possibly not read; `behind` is where reading ended."""
 
     time_ns: int
@@ -267,7 +267,7 @@ class Loss(NamedTuple):
         return orjson.dumps({"not_read": self._asdict()}, option=orjson.OPT_SORT_KEYS)
 
     @classmethod
-    def of_payload(cls, payload: bytes) -> "Loss | None":
+    def of_payload(cls, payload: bytes) -> "FileLoss | None":
         """None for another kind of note."""
         try:
             table = orjson.loads(payload)
@@ -277,29 +277,29 @@ class Loss(NamedTuple):
 
 
 @dataclass(slots=True)
-class Known:
+class KnownFiles:
     """The place of each file by the name under which it is followed.
 
     `copies` counts the copies begun under each name. `former` are places of copies that no longer
     stand under their name: the file may turn up under another one.
     """
 
-    places: dict[str, Place] = field(default_factory=dict)
+    places: dict[str, FilePlace] = field(default_factory=dict)
     copies: dict[str, int] = field(default_factory=dict)
-    former: list[tuple[str, Place]] = field(default_factory=list)
-    losses: list[Loss] = field(default_factory=list)  # the latest
+    former: list[tuple[str, FilePlace]] = field(default_factory=list)
+    losses: list[FileLoss] = field(default_factory=list)  # the latest
     lost: int = 0  # of all losses ever
 
-    def place(self, name: str) -> Place:
+    def place(self, name: str) -> FilePlace:
         return self.places.get(name, START)
 
-    def copy_now(self) -> "Known":
+    def copy_now(self) -> "KnownFiles":
         """What is known now; places never change, so that holding them is enough."""
-        return Known(
+        return KnownFiles(
             dict(self.places), dict(self.copies), list(self.former), list(self.losses), self.lost
         )
 
-    def copy_of(self, name: str, place: Place) -> int:
+    def copy_of(self, name: str, place: FilePlace) -> int:
         """The copy that a piece from this place on belongs to."""
         if place.follows in _BEGINNINGS:
             return self.copies.get(name, 0) + 1
@@ -310,7 +310,7 @@ class Known:
         self.retire(name)
         self.places[name] = replace(START, follows=follows)
 
-    def elsewhere(self, gone: Container[str]) -> Iterator[tuple[str | int, str, Place]]:
+    def elsewhere(self, gone: Container[str]) -> Iterator[tuple[str | int, str, FilePlace]]:
         """(where it is kept, name, place) of files that may turn up under another name.
 
         `gone` are the names that are no more. The newest come first.
@@ -338,12 +338,12 @@ class Known:
             self.places[piece.name] = (known or START).behind(piece)
             self.copies[piece.name] = max(piece.copy, self.copies.get(piece.name, 0))
 
-    def lose(self, loss: Loss) -> None:
+    def lose(self, loss: FileLoss) -> None:
         if loss not in self.losses:
             self.losses = [*self.losses, loss][-_MOST_LOSSES:]
             self.lost += 1
 
-    def _beginning(self, piece: Piece) -> Place:
+    def _beginning(self, piece: Piece) -> FilePlace:
         """The place from which a copy begins: within a file that was followed by another name."""
         known = self.place(piece.name)
         if piece.name in self.places and known.follows in _BEGINNINGS:
@@ -356,7 +356,7 @@ class Known:
                 return self._pop(where)
         return START
 
-    def _pop(self, where: str | int) -> Place:
+    def _pop(self, where: str | int) -> FilePlace:
         return self.former.pop(where)[1] if isinstance(where, int) else self.places.pop(where)
 
     def retire(self, name: str) -> None:
@@ -375,12 +375,12 @@ class Known:
         }
 
     @classmethod
-    def of_json(cls, table: Mapping[str, Any]) -> "Known":
+    def of_json(cls, table: Mapping[str, Any]) -> "KnownFiles":
         return cls(
-            {name: Place.of_json(row) for name, row in table["places"].items()},
+            {name: FilePlace.of_json(row) for name, row in table["places"].items()},
             dict(table["copies"]),
-            [(name, Place.of_json(row)) for name, row in table["former"]],
-            [Loss(*row) for row in table["losses"]],
+            [(name, FilePlace.of_json(row)) for name, row in table["former"]],
+            [FileLoss(*row) for row in table["losses"]],
             table.get("lost", len(table["losses"])),
         )
 
@@ -393,19 +393,19 @@ class _Old(NamedTuple):
     head: str | None  # None: it was not looked at
 
 
-def load_known(path: str, key: str, journal: Journal, state: StateFile) -> Known:
+def load_known(path: str, key: str, journal: Journal, state: StateFile) -> KnownFiles:
     """What the state file says, brought up to date from the pieces behind the saved place."""
     saved: Any = state.get(key)
     if saved is None:  # a new source: nothing of it can be in the journal
-        state.put(key, {"place": list(journal.last or (0, 0)), "known": Known().to_json()})
-        return Known()
+        state.put(key, {"place": list(journal.last or (0, 0)), "known": KnownFiles().to_json()})
+        return KnownFiles()
     old: dict[str, _Old] = {}
     if isinstance(saved, list):
-        place, known = saved[0], Known()
+        place, known = saved[0], KnownFiles()
         for name, (offset, header, head) in saved[1].items():
             old[name] = _Old(offset, header.encode("latin-1"), head)
     else:
-        place, known = saved["place"], Known.of_json(saved["known"])
+        place, known = saved["place"], KnownFiles.of_json(saved["known"])
     for entry in _entries_behind(EntryId(*place), path, journal):
         _learn(known, old, entry)
     for name in list(old):
@@ -413,9 +413,9 @@ def load_known(path: str, key: str, journal: Journal, state: StateFile) -> Known
     return known
 
 
-def _learn(known: Known, old: dict[str, _Old], entry: Entry) -> None:
+def _learn(known: KnownFiles, old: dict[str, _Old], entry: Entry) -> None:
     if entry.kind == Kind.NOTE:
-        if loss := Loss.of_payload(entry.payload):
+        if loss := FileLoss.of_payload(entry.payload):
             known.lose(loss)
         return
     try:
@@ -437,7 +437,7 @@ def _entries_behind(place: EntryId, path: str, journal: Journal) -> Iterator[Ent
         place = batch[-1][0]
 
 
-def _take_over(known: Known, old: dict[str, _Old], name: str) -> None:
+def _take_over(known: KnownFiles, old: dict[str, _Old], name: str) -> None:
     """A place of version 1 as one of today; what stands in the file now tells what was read."""
     one = old.pop(name, None)
     if one is None or not one.offset:
@@ -450,7 +450,7 @@ def _take_over(known: Known, old: dict[str, _Old], name: str) -> None:
         known.places[name] = _place_of(one, (Block(one.offset, ""),), 1)
 
 
-def _read_so_far(file: BinaryIO, one: _Old) -> Place:
+def _read_so_far(file: BinaryIO, one: _Old) -> FilePlace:
     begin = read_at(file, 0, min(256, one.offset))
     head = hashlib.sha256(begin).hexdigest()[:16]
     if one.head not in {None, head} or mark_of(begin):  # UTF-16 was not understood: read again
@@ -469,8 +469,8 @@ def _read_so_far(file: BinaryIO, one: _Old) -> Place:
     return replace(_place_of(one, (*blocks[:-1], *parts), lines + 2), unended=1)
 
 
-def _place_of(one: _Old, blocks: tuple[Block, ...], line: int) -> Place:
-    return Place(one.offset, one.header, line, 1, Follows.ON, blocks)
+def _place_of(one: _Old, blocks: tuple[Block, ...], line: int) -> FilePlace:
+    return FilePlace(one.offset, one.header, line, 1, Follows.ON, blocks)
 
 
 class ImportProgress(NamedTuple):

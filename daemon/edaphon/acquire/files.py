@@ -27,7 +27,7 @@ from edaphon.acquire.file_pieces import (
     FileBudget,
     Passed,
     SecretFiles,
-    Watch,
+    WatchedName,
     files_now,
     files_of,
     find_renamed,
@@ -39,11 +39,11 @@ from edaphon.acquire.file_pieces import (
     reading_place,
 )
 from edaphon.acquire.file_state import (
+    FileLoss,
+    FilePlace,
     FileView,
     ImportProgress,
     Imports,
-    Loss,
-    Place,
     Stat,
     begins_alike,
     load_known,
@@ -95,7 +95,7 @@ class Follower:
         self._known = load_known(path, self._key, journal, state)
         self._waiting = 0  # entries that are not committed yet
         self._committed = self._known.copy_now()
-        self._watches: dict[str, Watch] = {}
+        self._watches: dict[str, WatchedName] = {}
         self._found: dict[str, Stat] = {}
         self._problem: str | None = None
 
@@ -194,7 +194,7 @@ class Follower:
         """Those that are not done."""
         return [one for one in map(self.import_progress, self._imports.names) if not one.done]
 
-    def losses(self) -> tuple[Loss, ...]:
+    def losses(self) -> tuple[FileLoss, ...]:
         """The latest of what was possibly not read, the newest last."""
         return tuple(self._known.losses)
 
@@ -256,7 +256,7 @@ class Follower:
             self._end(name, watch, stop)
         return not same
 
-    def _end(self, name: str, watch: Watch, stop: threading.Event) -> None:
+    def _end(self, name: str, watch: WatchedName, stop: threading.Event) -> None:
         """What stands under a name now is another file than before."""
         changed = self._found[name].is_file_of(self._known.place(name).stat)
         if name in self._known.places and not self._has_left(watch):
@@ -265,14 +265,14 @@ class Follower:
             with self._lock:
                 self._known.begin(name, Follows.CHANGED if changed else Follows.BEGINS)
 
-    def _watch(self, name: str) -> Watch:
+    def _watch(self, name: str) -> WatchedName:
         if name not in self._watches:
             mono = self._keeper.mono_ns()
             begun = 0 if name in self._known.places else self._keeper.now_ns()
-            self._watches[name] = Watch(mono, mono, begun)
+            self._watches[name] = WatchedName(mono, mono, begun)
         return self._watches[name]
 
-    def _is_same(self, name: str, watch: Watch, file: BinaryIO, stat: Stat) -> bool:
+    def _is_same(self, name: str, watch: WatchedName, file: BinaryIO, stat: Stat) -> bool:
         """Whether all that was read stands in a file, and what the held file has behind that."""
         place = self._known.places.get(name)
         if place is None or not self._stands(name, place, watch, file, stat):
@@ -285,17 +285,19 @@ class Follower:
             watch.file is not None and goes_on_in(watch.file, file, place.offset)
         )
 
-    def _has_left(self, watch: Watch) -> bool:
+    def _has_left(self, watch: WatchedName) -> bool:
         """Whether no file had the name at the last look."""
         return watch.seen and watch.stat is None
 
-    def _is_unread(self, name: str, place: Place, file: BinaryIO, stat: Stat) -> bool:
+    def _is_unread(self, name: str, place: FilePlace, file: BinaryIO, stat: Stat) -> bool:
         """Whether no row was read and no header, so that the file that is there now says more."""
         if place.offset:
             return not self._explains(place)
         return self._elsewhere(name, file, stat) is not None
 
-    def _stands(self, name: str, place: Place, watch: Watch, file: BinaryIO, stat: Stat) -> bool:
+    def _stands(
+        self, name: str, place: FilePlace, watch: WatchedName, file: BinaryIO, stat: Stat
+    ) -> bool:
         if not watch.seen and place.stat == stat:
             return True  # untouched since the service ran before
         if stat.size < place.offset:
@@ -305,7 +307,7 @@ class Follower:
             return begins_alike(file, place.blocks)
         return self._holds(name, place, watch, file)
 
-    def _holds(self, name: str, place: Place, watch: Watch, file: BinaryIO) -> bool:
+    def _holds(self, name: str, place: FilePlace, watch: WatchedName, file: BinaryIO) -> bool:
         """Compare all that was read."""
         blocks = holds(file, place)
         if blocks is not None:
@@ -334,12 +336,12 @@ class Follower:
                 return where
         return None
 
-    def _has_rows(self, place: Place) -> bool:
+    def _has_rows(self, place: FilePlace) -> bool:
         """Whether more than a header was read: by that alone no file is known again."""
         rows = place.offset > len(place.header) and any(b.digest for b in place.blocks)
         return rows and self._explains(place)
 
-    def _explains(self, place: Place) -> bool:
+    def _explains(self, place: FilePlace) -> bool:
         """Whether what comes next can be read: below a header, or without one."""
         headed = len(place.header) > len(mark_of(place.header))
         return headed or not files.needs_header(self._sheet)
@@ -352,7 +354,7 @@ class Follower:
                 raise FileNotFoundError(name)
             yield file
 
-    def _looked_at(self, name: str, watch: Watch, stat: Stat) -> None:
+    def _looked_at(self, name: str, watch: WatchedName, stat: Stat) -> None:
         if watch.stat != stat:
             watch.since_ns = self._keeper.mono_ns()
         if watch.is_held_elsewhere(stat):
@@ -360,13 +362,13 @@ class Follower:
         watch.stat, watch.seen, watch.tried = stat, True, None
         self._set(name, replace(self._known.place(name), stat=stat))
 
-    def _set(self, name: str, place: Place) -> None:
+    def _set(self, name: str, place: FilePlace) -> None:
         with self._lock:
             self._known.places[name] = place
 
     # -- what left its name ------------------------------------------------------------------
 
-    def _leave(self, name: str, watch: Watch, stop: threading.Event) -> None:
+    def _leave(self, name: str, watch: WatchedName, stop: threading.Event) -> None:
         """Read to its end what stood under a name, or say what was possibly not read."""
         stat, place = self._found.get(name), self._known.place(name)
         waiting = max(0, place.stat.size - place.offset) if place.stat else 0
@@ -383,7 +385,7 @@ class Follower:
         if stat is None:
             watch.stat, watch.seen = None, True
 
-    def _was_watched(self, watch: Watch, place: Place, stat: Stat) -> bool:
+    def _was_watched(self, watch: WatchedName, place: FilePlace, stat: Stat) -> bool:
         """Whether what was appended before it left was seen; `stat` stands there now."""
         in_place = stat.is_file_of(place.stat)
         if not watch.seen:
@@ -418,12 +420,12 @@ class Follower:
             why = "they came above the budget, and their file was replaced or deleted"
             self._journal.append([self._budget.declared(file, name, start, size, why)])
 
-    def _lose(self, name: str, place: Place, waiting: int) -> None:
+    def _lose(self, name: str, place: FilePlace, waiting: int) -> None:
         if not place.offset and not waiting:
             return
         words = f"{name}: what stood there behind byte {place.offset} was possibly not read"
         words += f" (at least {waiting} bytes)" if waiting else ""
-        loss = Loss(self._keeper.now_ns(), name, place.offset, waiting, words)
+        loss = FileLoss(self._keeper.now_ns(), name, place.offset, waiting, words)
         with self._lock:
             self._known.lose(loss)
         if self._known.lost & (self._known.lost - 1) == 0:  # or a file could fill the log
@@ -473,18 +475,18 @@ class Follower:
         return left_s > 0 and self._pace.wait(stop, rest_bytes, left_s)
 
     @contextmanager
-    def _opened_as_held(self, name: str, watch: Watch) -> Iterator[BinaryIO]:
+    def _opened_as_held(self, name: str, watch: WatchedName) -> Iterator[BinaryIO]:
         if watch.file is not None:
             yield watch.file
         else:
             with self._opened(name) as file:
                 yield file
 
-    def _check_due(self, name: str, watch: Watch) -> bool:
+    def _check_due(self, name: str, watch: WatchedName) -> bool:
         every_s = max(CHECK_EVERY_S, self._known.place(name).offset / CHECK_BYTES_PER_S)
         return self._keeper.mono_ns() - watch.checked_ns >= every_s * SECOND_NS
 
-    def _rest(self, name: str, watch: Watch, stat: Stat) -> Rest:
+    def _rest(self, name: str, watch: WatchedName, stat: Stat) -> Rest:
         quiet_ns = self._keeper.mono_ns() - watch.since_ns
         if quiet_ns < RESTED_AFTER_S * SECOND_NS:
             return Rest.GROWING
@@ -492,7 +494,7 @@ class Follower:
             return Rest.ENDED
         return Rest.RESTED
 
-    def _ends_in_ns(self, watch: Watch, stat: Stat) -> int:
+    def _ends_in_ns(self, watch: WatchedName, stat: Stat) -> int:
         """Until a last line counts without its end: by what was seen, or by the file's time."""
         quiet_ns = self._keeper.mono_ns() - watch.since_ns
         age_ns = self._keeper.now_ns() - stat.mtime_ns
@@ -550,7 +552,9 @@ class Follower:
 
         self._journal.append([*before, self._keeper.entry(kind, self.path, payload)], committed)
 
-    def _view(self, name: str, place: Place, stat: Stat | None, watch: Watch | None) -> FileView:
+    def _view(
+        self, name: str, place: FilePlace, stat: Stat | None, watch: WatchedName | None
+    ) -> FileView:
         size = stat.size if stat else place.stat.size if place.stat else place.offset
         taken_ns = None
         if (

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-from edaphon.acquire.bus import Bus, Finished, LineRefuses, Link, link_opener
+from edaphon.acquire.bus import BusOwner, Finished, LineRefuses, Link, link_opener
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.stream import CHUNK_S, Chunk
 from edaphon.config import Configuration, HeardSource
@@ -49,7 +49,7 @@ class Presence(NamedTuple):
     words: str = ""
 
 
-def hold(bus: Bus, talk: Talk[object], deadline_s: float) -> Finished:
+def hold(bus: BusOwner, talk: Talk[object], deadline_s: float) -> Finished:
     """The talk on that bus, waited for; raises AlreadyTalking when the bus has stopped."""
     ended: list[Finished] = []
     done = threading.Event()

@@ -13,8 +13,8 @@ import orjson
 
 from edaphon.acquire.bus import (
     AlreadyTalking,
-    Bus,
     BusBusy,
+    BusOwner,
     Finished,
     LineRefuses,
     ServiceOff,
@@ -46,7 +46,7 @@ from edaphon.acquire.switches import (
     supply_switches,
 )
 from edaphon.clock import SystemClock
-from edaphon.config import Bus as BusTable
+from edaphon.config import BusOwner as BusTable
 from edaphon.config import Configuration, ScheduledSource
 from edaphon.facts import Knowledge
 from edaphon.facts.swaps import contradictions, explanations
@@ -68,7 +68,7 @@ class ToolLine:
     """A line with what the configuration says of it; `count` is told of each record kept."""
 
     table: BusTable
-    bus: Bus
+    bus: BusOwner
     scheduled: Mapping[str, Scheduled]
     branches: BranchSwitch | None
     timing: Timing
@@ -92,7 +92,7 @@ def own_line(config: Configuration, name: str) -> ToolLine:
         for s in config.sources
         if isinstance(s, ScheduledSource) and s.bus == name
     ]
-    bus = Bus(name, link_opener(table), SystemClock())
+    bus = BusOwner(name, link_opener(table), SystemClock())
     bus.start()
     timing = Timing(answer_s=table.answer_s)
     return ToolLine(table, bus, {s.path: s for s in own}, branches, timing)

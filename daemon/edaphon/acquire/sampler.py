@@ -17,7 +17,7 @@ from typing import Any
 from edaphon.acquire.budget import ROW_BYTES
 from edaphon.acquire.bus import (
     AlreadyTalking,
-    Bus,
+    BusOwner,
     Finished,
 )
 from edaphon.acquire.clock_sync import Timekeeper
@@ -36,7 +36,7 @@ from edaphon.acquire.switches import (
     branched,
     powered,
 )
-from edaphon.config import Bus as BusTable
+from edaphon.config import BusOwner as BusTable
 from edaphon.config import Configuration, HeardSource, ScheduledSource
 from edaphon.journal import Entry, Journal, Kind, Purpose
 from edaphon_drivers.engines import engine
@@ -90,7 +90,7 @@ class Sampler:
 
     def __init__(
         self,
-        bus: Bus,
+        bus: BusOwner,
         sources: Iterable[Scheduled],
         accounts: Mapping[str, SlotAccount],
         journal: Journal,

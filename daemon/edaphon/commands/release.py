@@ -11,7 +11,7 @@ from edaphon.printer import show_json, show_line, show_text
 from edaphon.series import Release
 from edaphon.service.prerequisites import account_name
 from edaphon.service.releases import (
-    Found,
+    FoundRelease,
     Wanted,
     found_releases,
     make_release,
@@ -60,7 +60,7 @@ def _table(about: Release) -> dict[str, Any]:
     return {**table, "channels": [channel.id for channel in about.channels]}
 
 
-def _row(found: Found) -> dict[str, Any]:
+def _row(found: FoundRelease) -> dict[str, Any]:
     about = _table(found.about) if found.about is not None else {}
     return {**about, "name": found.name, "problems": found.problems}
 
@@ -72,7 +72,7 @@ def _told(made: Release) -> str:
     )
 
 
-def _lines(found: list[Found]) -> Iterator[str]:
+def _lines(found: list[FoundRelease]) -> Iterator[str]:
     if not found:
         yield "no releases yet; `edaphon release NAME` makes one"
         return

@@ -26,7 +26,14 @@ from edaphon.journal.losses import (
 )
 from edaphon.people import own_account
 from edaphon.printer import show_json, show_line, show_lines
-from edaphon.service.audit import Lost, altered_releases, damage_in, lost_text, lost_with, not_noted
+from edaphon.service.audit import (
+    LostPart,
+    altered_releases,
+    damage_in,
+    lost_text,
+    lost_with,
+    not_noted,
+)
 from edaphon.storage.access import TRY_AGAIN, Storage, fail, open_storage
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import settled_deriver
@@ -93,7 +100,7 @@ def _declared(loss: Loss) -> str:
     return instant_text(loss.received_ns // 10**9 * 10**9)
 
 
-def _row(loss: Loss, acknowledged: bool, lost: Lost | None) -> dict[str, Any]:
+def _row(loss: Loss, acknowledged: bool, lost: LostPart | None) -> dict[str, Any]:
     place = {"place": str(loss.place), "acknowledged": acknowledged}
     return {**loss._asdict(), **place, "lost": lost._asdict() if lost else None}
 

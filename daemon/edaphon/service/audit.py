@@ -170,7 +170,7 @@ def not_noted(storage: Storage, altered: Altered) -> Altered:
 SECOND_NS = 10**9
 
 
-class Lost(NamedTuple):
+class LostPart(NamedTuple):
     """`entries` were in the lost part (None: not known), `copied` of them stand in copies.
 
     `records` of it have values, measured from `first_ns` to `last_ns` [UTC ns; 0 without any].
@@ -184,7 +184,7 @@ class Lost(NamedTuple):
     sources: tuple[str, ...] = ()
 
 
-def lost_with(storage: Storage, loss: Loss) -> Lost | None:
+def lost_with(storage: Storage, loss: Loss) -> LostPart | None:
     """None where the damaged file was set aside: what is lost of it shows when it is salvaged."""
     folder = storage.layout.journal
     if loss.whole and any(folder.glob(f"journal-{loss.number:06d}.sqlite.*")):
@@ -192,14 +192,16 @@ def lost_with(storage: Storage, loss: Loss) -> Lost | None:
     first = EntryId(loss.number, loss.first or 1)
     last = EntryId(loss.number, loss.last or 0xFFFFFFFF)
     copied = len(read_only(folder).copies.within(first, last))
-    lost = Lost(loss.last - first.n + 1 if loss.last else None, copied)
+    lost = LostPart(loss.last - first.n + 1 if loss.last else None, copied)
     if not storage.layout.series.exists():
         return lost
     with closing(Series(storage.layout.series, read_only=True)) as series:
         return _with_values(storage, series, lost, (first.number, last.number))
 
 
-def _with_values(storage: Storage, series: Series, lost: Lost, within: tuple[int, int]) -> Lost:
+def _with_values(
+    storage: Storage, series: Series, lost: LostPart, within: tuple[int, int]
+) -> LostPart:
     channels, records, times = set(), set(), []
     for head in series.heads():
         for run in series.read(head.channel, head.day * DAY_NS, (head.day + 1) * DAY_NS):
@@ -213,10 +215,10 @@ def _with_values(storage: Storage, series: Series, lost: Lost, within: tuple[int
     facts = known_facts(read_only(storage.layout.journal), series)
     sources = sorted({d.source for d in facts.deployments if d.channel in channels})
     names = tuple(sources or sorted(channels))
-    return Lost(lost.entries, lost.copied, len(records), min(times), max(times), names)
+    return LostPart(lost.entries, lost.copied, len(records), min(times), max(times), names)
 
 
-def lost_text(lost: Lost | None) -> Iterator[str]:
+def lost_text(lost: LostPart | None) -> Iterator[str]:
     """In sentences, for a person who decides what to do."""
     if lost is None:
         return

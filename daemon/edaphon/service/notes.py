@@ -10,7 +10,7 @@ from edaphon.toml_input.values import instant_text
 
 if TYPE_CHECKING:
     from edaphon.acquire.broker import BrokerReader
-    from edaphon.acquire.file_state import FileView, Loss
+    from edaphon.acquire.file_state import FileLoss, FileView
     from edaphon.acquire.files import Follower
 
 # A person has a week to look at a line that was refused; then it is a count among others.
@@ -97,7 +97,7 @@ def loss_problems(
                 )
 
 
-def _loss_words(loss: "Loss", utc_offset_s: int) -> str:
+def _loss_words(loss: "FileLoss", utc_offset_s: int) -> str:
     return f"{loss.words} ({_time(loss.time_ns, utc_offset_s, '%Y-%m-%d %H:%M')})"
 
 

@@ -215,7 +215,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-class Found(NamedTuple):
+class FoundRelease(NamedTuple):
     """A file among the releases, and what is wrong with it."""
 
     name: str
@@ -223,12 +223,12 @@ class Found(NamedTuple):
     problems: list[str]
 
 
-def found_releases(storage: Storage) -> Iterator[Found]:
+def found_releases(storage: Storage) -> Iterator[FoundRelease]:
     """The files of all releases, those apart that the journal knows of and that are gone."""
     noted = notes_of_releases(storage)
     there = {path.stem for path in storage.layout.releases.glob("*.sqlite")}
     for name in sorted(noted.keys() - there):
-        yield Found(name, None, [f"its file {storage.layout.release(name)} is not there"])
+        yield FoundRelease(name, None, [f"its file {storage.layout.release(name)} is not there"])
     for path in sorted(storage.layout.releases.glob("*.sqlite")):
         problems = release_problems(path)
         try:
@@ -240,7 +240,7 @@ def found_releases(storage: Storage) -> Iterator[Found]:
         note = noted.get(path.stem)
         if about is not None and note is not None and not problems:
             problems += _differing(note, note_of(about, path))
-        yield Found(path.stem, about, problems)
+        yield FoundRelease(path.stem, about, problems)
 
 
 def _differing(note: dict[str, Any], own: dict[str, Any]) -> list[str]:

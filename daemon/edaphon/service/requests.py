@@ -80,48 +80,48 @@ FileName = Annotated[str, Field(min_length=1, max_length=4096)]
 Sha256 = Annotated[str, Field(max_length=64)]
 
 
-class _Request(BaseModel):
+class _RequestModel(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
 
-class _Plain(_Request):
+class _Plain(_RequestModel):
     """A verb that takes no words."""
 
 
-class _Series(_Request):
+class _Series(_RequestModel):
     channel: Name
     start_ns: TimeNs
     end_ns: TimeNs
 
 
-class _Rebuild(_Request):
+class _Rebuild(_RequestModel):
     begin: bool = False
 
 
-class _Recalibrate(_Request):
+class _Recalibrate(_RequestModel):
     begin: bool = False
     channels: Annotated[list[Name], Field(max_length=100_000)] = []
     since_ns: TimeNs = ALWAYS[0]
 
 
-class _Evidence(_Request):
+class _Evidence(_RequestModel):
     name: Name
     sha256: Sha256
     data: str
     who: Words
 
 
-class _Files(_Request):
+class _Files(_RequestModel):
     source: Name
     files: Annotated[list[FileName], Field(max_length=100_000)]
     force: bool = False
 
 
-class _Acknowledge(_Request):
+class _Acknowledge(_RequestModel):
     who: Words
 
 
-class _Note(_Request):
+class _Note(_RequestModel):
     """What the journal keeps of a release."""
 
     what: Literal["release"]
@@ -134,21 +134,21 @@ class _Note(_Request):
     file_sha256: Sha256
 
 
-class _Release(_Request):
+class _Release(_RequestModel):
     note: _Note
 
 
-class _OfSource(_Request):
+class _OfSource(_RequestModel):
     source: Name
 
 
-class _Sink(_Request):
+class _Sink(_RequestModel):
     do: Literal["list", "retry", "resend"]
     name: Words = ""
     since_ns: TimeNs = ALWAYS[0]
 
 
-class _Alert(_Request):
+class _Alert(_RequestModel):
     do: Literal["list", "ack", "test", "unheard"]
     number: Annotated[int, Field(ge=0, le=10**9)] = 0
     for_ns: Annotated[int, Field(ge=0, le=10 * YEAR_NS)] = 0
@@ -158,12 +158,12 @@ class _Alert(_Request):
     plot: Words = ""
 
 
-class _Meant(_Request):
+class _Meant(_RequestModel):
     line: Annotated[int, Field(ge=1, le=10**9)]
     id: Name
 
 
-class _Document(_Request):
+class _Document(_RequestModel):
     """A file of facts as it was written, and which rows of it are meant.
 
     The daemon reads the text itself; nothing that a command has parsed is taken over.
@@ -174,38 +174,38 @@ class _Document(_Request):
     rows: Annotated[list[_Meant], Field(min_length=1, max_length=50_000)]
 
 
-class _Apply(_Request):
+class _Apply(_RequestModel):
     documents: Annotated[list[_Document], Field(max_length=10_000)]
     who: Words
 
 
-class _Probe(_Request):
+class _Probe(_RequestModel):
     bus: Name
     addresses: Annotated[list[Name], Field(max_length=256)]
 
 
-class _Contradictions(_Request):
+class _Contradictions(_RequestModel):
     reported: Annotated[dict[Name, Words], Field(max_length=10_000)]
 
 
-class _Hear(_Request):
+class _Hear(_RequestModel):
     bus: Name
     seconds: Annotated[float, Field(gt=0, le=LONGEST_HEARD_S, allow_inf_nan=False)] | None = None
 
 
-class _Say(_Request):
+class _Say(_RequestModel):
     bus: Name
     data: Annotated[str, Field(max_length=4096, pattern=r"^(?:[0-9a-fA-F]{2})*$")]
 
 
-class _Readdress(_Request):
+class _Readdress(_RequestModel):
     bus: Name
     old: Name
     new: Name
     who: Words
 
 
-_VERBS: dict[str, type[_Request]] = {
+_VERBS: dict[str, type[_RequestModel]] = {
     "status": _Plain,
     "files": _Plain,
     "flush": _Plain,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from edaphon.acquire.budget import Budgets, Floods, free_bytes
-from edaphon.acquire.bus import Bus, link_opener
+from edaphon.acquire.bus import BusOwner, link_opener
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.gaps import Gap, Schedule, SlotAccount, accounts_of
 from edaphon.acquire.sampler import Sampler, scheduled
@@ -21,7 +21,7 @@ from edaphon.acquire.stream import StreamReader
 from edaphon.acquire.switches import BranchSwitch, branch_switch, supply_switches
 from edaphon.clock import Clock, SystemClock
 from edaphon.config import Broker, Configuration, FileSource, HeardSource, ScheduledSource
-from edaphon.config import Bus as BusTable
+from edaphon.config import BusOwner as BusTable
 from edaphon.config.secret_files import secret_files
 from edaphon.journal import Journal, StateFile
 from edaphon.model import EntryId
@@ -52,7 +52,7 @@ class Overrides:
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
     timing: Timing | None = None
     make_link: "Callable[..., BrokerLink] | None" = None  # to a broker; usually over MQTT
-    make_bus: Callable[..., Bus] = Bus
+    make_bus: Callable[..., BusOwner] = BusOwner
     look_every_s: float = 30.0  # of the alerts at the station
     make_threads: Callable[[], Threads] = Threads
     is_armed: bool = False  # a step of the deriver that never ends ends the process
@@ -87,7 +87,7 @@ class ServiceSources:
             passed_ns = self._keeper.now_ns() - kept["at_ns"]
             self._budgets.restore(kept["levels"], passed_ns / 1e9)
         self._supplies = supply_switches(config)
-        self.buses: dict[str, Bus] = {}
+        self.buses: dict[str, BusOwner] = {}
         self.samplers: dict[str, Sampler] = {}
         self.branches: dict[str, BranchSwitch | None] = {}
         self.streams: dict[str, StreamReader] = {}

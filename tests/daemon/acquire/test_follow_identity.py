@@ -19,7 +19,7 @@ from tests.daemon.acquire.followed_files import (
 )
 
 from edaphon.acquire import file_pieces, files
-from edaphon.acquire.file_state import Known
+from edaphon.acquire.file_state import KnownFiles
 from edaphon.journal import Kind
 from edaphon_drivers.payloads import Follows, Piece, pack_piece
 
@@ -414,7 +414,7 @@ def test_pieces_that_are_known_already_change_nothing(plot):
         plot.look(after_s=3601)
         plot.write("a.csv", b".5\n")
         plot.look()
-    known = Known()
+    known = KnownFiles()
     for piece in plot.pieces():
         known.learn(piece)
     before = known.copy_now()

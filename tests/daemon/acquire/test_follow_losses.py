@@ -3,7 +3,7 @@
 import pytest
 from tests.daemon.acquire.followed_files import HEAD, row
 
-from edaphon.acquire.file_state import Known
+from edaphon.acquire.file_state import KnownFiles
 from edaphon.service.notes import REFUSED_IS_A_PROBLEM_NS, file_notes, loss_problems
 
 
@@ -63,7 +63,7 @@ def test_every_possible_loss_counts_however_many_there_are(plot):
 
 
 def test_a_state_file_without_the_count_counts_the_losses_it_holds():
-    table = Known().to_json()
+    table = KnownFiles().to_json()
     del table["lost"]
     table["losses"] = [[1, "a", 2, 3, "words"]]
-    assert Known.of_json(table).lost == 1
+    assert KnownFiles.of_json(table).lost == 1

@@ -32,7 +32,7 @@ from edaphon.service.service import Service
 from edaphon.service.sources import Overrides
 from edaphon.service.watching.alerting import HealthRows, health_lines
 from edaphon.service.watching.look import Uplinks, only_gateway
-from edaphon.service.watching.values import DAY_NS, Values
+from edaphon.service.watching.values import DAY_NS, ChannelValues
 from edaphon.sinks.sink import sink_kind
 from edaphon_drivers.payloads import pack_message
 
@@ -63,7 +63,7 @@ def rows(series: Series, start_ns: int, *raw: float, channel: str = "a", flag: i
 def test_the_last_number_and_the_failures_behind_it_are_known_from_what_is_new(
     series: Series,
 ) -> None:
-    values = Values(series)
+    values = ChannelValues(series)
     rows(series, NOON, 1.0, 2.0)
     values.follow(["a"], {}, NOON + 5 * MINUTE)
     assert values.channels["a"].last_number_ns == NOON + MINUTE
@@ -79,14 +79,14 @@ def test_the_last_number_and_the_failures_behind_it_are_known_from_what_is_new(
 
 def test_a_channel_is_expected_as_often_as_it_gives_numbers(series: Series) -> None:
     """Cells between them are empty, and some numbers fail; one number alone shows no rhythm."""
-    values = Values(series)
+    values = ChannelValues(series)
     rows(series, NOON, 1.0, NAN, NAN)
     values.follow(["a"], {}, NOON + 3 * MINUTE)
     assert values.channels["a"].rhythm_ns == 0
     rows(series, NOON + 3 * MINUTE, 1.0, NAN, NAN, NAN, NAN, NAN, 1.0)
     values.follow(["a"], {}, NOON + 10 * MINUTE)
     assert values.channels["a"].rhythm_ns == 3 * MINUTE
-    again = Values(series)
+    again = ChannelValues(series)
     again.follow(["a"], {}, NOON + 10 * MINUTE)
     assert again.channels["a"].rhythm_ns == 3 * MINUTE
     rows(series, NOON + 10 * MINUTE, 1.0)
@@ -95,7 +95,7 @@ def test_a_channel_is_expected_as_often_as_it_gives_numbers(series: Series) -> N
 
 
 def test_a_pass_reads_no_day_again(series: Series, monkeypatch: pytest.MonkeyPatch) -> None:
-    values = Values(series)
+    values = ChannelValues(series)
     rows(series, NOON, 1.0)
     values.follow(["a"], {}, NOON)
     monkeypatch.setattr(series, "read", None)
@@ -105,7 +105,7 @@ def test_a_pass_reads_no_day_again(series: Series, monkeypatch: pytest.MonkeyPat
 
 
 def test_after_deriving_again_all_is_known_as_it_is_then(series: Series, tmp_path: Path) -> None:
-    values = Values(series)
+    values = ChannelValues(series)
     rows(series, NOON, 1.0, NAN)
     values.follow(["a"], {}, NOON + MINUTE)
     assert len(values.channels["a"].failed) == 1
@@ -122,7 +122,7 @@ def test_the_last_number_is_looked_for_further_back_than_a_day(series: Series) -
     rows(series, NOON - 5 * DAY_NS, 1.0)
     for day in range(4, -1, -1):
         rows(series, NOON - day * DAY_NS, NAN)
-    values = Values(series)
+    values = ChannelValues(series)
     values.follow(["a"], {}, NOON)
     assert values.channels["a"].last_number_ns == NOON - 5 * DAY_NS
     assert len(values.channels["a"].failed) == 2  # of a day ago until now
@@ -132,7 +132,7 @@ def test_a_supply_has_minima_of_days_and_its_last_voltage_in_volts(series: Serie
     rows(series, NOON - 2 * DAY_NS, 12600.0, 12100.0, 12400.0)
     rows(series, NOON - DAY_NS, 12000.0, 12300.0)
     rows(series, NOON, 0.0, flag=4)  # out of its range: no voltage
-    values = Values(series)
+    values = ChannelValues(series)
     values.follow(["a"], {"a": "mV"}, NOON)
     rows(series, NOON + MINUTE, 11900.0, 11950.0)
     values.follow(["a"], {"a": "mV"}, NOON + 2 * MINUTE)

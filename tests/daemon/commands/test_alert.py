@@ -19,7 +19,7 @@ from edaphon.alerts.situation import Situation
 from edaphon.service.process import running
 from edaphon.service.service import Service
 from edaphon.service.sources import Overrides
-from edaphon.service.watching.alerting import Writer, urgency
+from edaphon.service.watching.alerting import MessageWriter, urgency
 
 LINE = '[bus.line]\nkind = "sdi12"\nport = "/dev/serial/by-id/usb-FTDI_A10K2XYZ-if00-port0"\n'
 PROBES = "".join(
@@ -251,13 +251,13 @@ def test_another_logger_that_falls_silent_is_the_one_whose_files_are_followed(
 def test_a_rehearsal_has_minutes_no_time_to_come_and_only_the_language_of_its_reader(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    times, usual = list[int](), Writer.due
+    times, usual = list[int](), MessageWriter.due
 
-    def seen(self: Writer, *words: Any) -> Any:
+    def seen(self: MessageWriter, *words: Any) -> Any:
         times.append(words[-1])
         return usual(self, *words)
 
-    monkeypatch.setattr(Writer, "due", seen)
+    monkeypatch.setattr(MessageWriter, "due", seen)
     german = notify("technik", "http://127.0.0.1:9/") + 'language = "de"\n'
     station = station_of(tmp_path, german)
     stated, _ = call(station, "alert", "rehearse", "F12", "--probe", "line/b")

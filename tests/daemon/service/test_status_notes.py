@@ -7,7 +7,7 @@ from tests.daemon.commands.calling import call, call_json, until
 from tests.daemon.derive.test_uplinks_kept_apart import SHEET, entry
 from tests.stories.station import Station
 
-from edaphon.acquire.file_state import Loss
+from edaphon.acquire.file_state import FileLoss
 from edaphon.clock import SystemClock
 from edaphon.journal import Journal, Kind
 from edaphon.service.process import running
@@ -66,7 +66,7 @@ def test_status_shows_a_possible_loss_as_a_problem_and_counts_it(tmp_path):
         note = partial(service.keeper.entry, Kind.NOTE, "file/log")
     with Journal.open(station.storage / "journal", SystemClock()) as journal:
         for days in (9, 1):
-            loss = Loss(now_ns - days * 86_400 * 10**9, "log.csv", 31, 10, f"lost {days}")
+            loss = FileLoss(now_ns - days * 86_400 * 10**9, "log.csv", 31, 10, f"lost {days}")
             journal.append_now(note(loss.payload()))
     with running(station.file):
         out, _ = call(station, "status", codes=(1,))

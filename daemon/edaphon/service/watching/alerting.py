@@ -93,7 +93,7 @@ def notifier_of(service: "Service", every_s: float) -> Notifier:
 
 def _post(service: "Service", watcher: Watcher, kept: KeptBook, notify: Notify) -> Post:
     config, now_ns = service.config, service.keeper.now_ns
-    writer, alerts = Writer(config, notify.language), config.alerts
+    writer, alerts = MessageWriter(config, notify.language), config.alerts
 
     def well(time_ns: int) -> Message | None:
         """The weekly report to whoever is sent what is being lost."""
@@ -159,7 +159,7 @@ def receiver_of(config: Configuration, notify: Notify) -> Receiver:
     return opened(notify, context_of(config))
 
 
-class Writer:
+class MessageWriter:
     """Writes what is due in one language; what it needs is imported with the first message."""
 
     def __init__(self, config: Configuration, language: str) -> None:
@@ -254,7 +254,7 @@ def is_wrong(incident: Incident) -> bool:
 
 def incident_rows(service: "Service", language: str = "en") -> list[dict[str, Any]]:
     """The open incidents in the words of their messages, in the order of `urgency`."""
-    writer, nodes = Writer(service.config, language), service.alerts.nodes
+    writer, nodes = MessageWriter(service.config, language), service.alerts.nodes
     now_ns = service.keeper.now_ns()
     ordered = sorted(service.alerts.kept.shown.open, key=lambda one: urgency(one, now_ns))
     return [incident_row(one, writer, nodes, now_ns) for one in ordered]
@@ -267,7 +267,7 @@ def urgency(one: Incident, now_ns: int) -> tuple[bool, bool, int, int]:
 
 
 def incident_row(
-    one: Incident, writer: Writer, nodes: Mapping[str, Any], now_ns: int
+    one: Incident, writer: MessageWriter, nodes: Mapping[str, Any], now_ns: int
 ) -> dict[str, Any]:
     message = writer.incident(one, nodes, now_ns)
     return {
@@ -359,7 +359,7 @@ def _tested(service: "Service", receiver: str) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
     for notify in service.config.notify:
         if receiver in {"", notify.name}:
-            message = Writer(service.config, notify.language).trial(service.keeper.now_ns())
+            message = MessageWriter(service.config, notify.language).trial(service.keeper.now_ns())
             sender = service.alerts.senders[notify.name]
             found.append(tried(notify.name, sender.send, message))
     return found

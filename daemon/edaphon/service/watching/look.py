@@ -28,7 +28,7 @@ from edaphon.service.watching.tree import (
     tree,
     utc_now_ns,
 )
-from edaphon.service.watching.values import Codes, Days, Values
+from edaphon.service.watching.values import ChannelValues, Codes, DaysWithData
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.lorawan import read_envelope
 from edaphon_drivers.payloads import unpack_message
@@ -210,7 +210,7 @@ class Watcher:
 
     def __init__(self, service: "Service") -> None:
         self._service = service
-        self._values = Values(service.series)
+        self._values = ChannelValues(service.series)
         self._codes = Codes(service)
         self._uplinks = Uplinks()
         self._gateways: dict[str, str] = {}
@@ -220,7 +220,7 @@ class Watcher:
         self._made_of: tuple[Any, ...] = ()
         self._sheets_v: dict[str, list[float]] = {}  # by supply, what the instruments on it need
         self._down: dict[str, int] = {}  # since when [UTC ns]
-        self.days = Days()
+        self.days = DaysWithData()
         self.situation: Situation | None = None  # of the last look
         self._marks: dict[str, list[tuple[int, int]]] = {}  # by sink: (change, UTC ns)
 
@@ -286,7 +286,7 @@ class Watcher:
                 if node.kind is NodeKind.SUPPLY
             }
         if self._values.series is not self._service.series:  # it was damaged and made again
-            self._values = Values(self._service.series)
+            self._values = ChannelValues(self._service.series)
         measured = {
             node.name: self._service.channels[node.name].unit
             for node in self._nodes.values()

@@ -97,7 +97,7 @@ def tree(
     gateways: Mapping[str, str] | None = None,
 ) -> dict[str, Node]:
     """Every node by its id. `gateways`: by source path, the only one that receives a device."""
-    growing = _Tree(config, knowledge, deployed(config, knowledge, now_ns))
+    growing = _TreeBuilder(config, knowledge, deployed(config, knowledge, now_ns))
     growing.add_machine()
     growing.add_wires(gateways or {})
     growing.add_places()
@@ -118,7 +118,7 @@ def deployed(config: Configuration, knowledge: Knowledge, now_ns: int) -> dict[s
     return found
 
 
-class _Tree:
+class _TreeBuilder:
     """`nodes` as they grow: what others hang on is added first."""
 
     def __init__(

@@ -81,7 +81,7 @@ class Codes:
 DAYS = 7
 
 
-class Days:
+class DaysWithData:
     """By UTC day since 1970, how many records and missed measurements there were at its begin."""
 
     def __init__(self) -> None:
@@ -187,7 +187,7 @@ class Voltages:
         return max((high for _, high in self.days.values()), default=self.last_v)
 
 
-class Values:
+class ChannelValues:
     """Of one thread. `units`: of the channels that measure a supply, that of their values."""
 
     def __init__(self, series: Series) -> None:
