@@ -1,4 +1,4 @@
-"""Hearing a broker: each message goes into the journal once and is acknowledged after its commit.
+"""Messages of a broker: each goes into the journal once and is acknowledged after its commit.
 
 A QoS 1 message that was journalled but whose acknowledgement got lost comes again. It is known by
 three things together: DUP is set, and the packet identifier, topic and payload are those of a
@@ -17,7 +17,7 @@ that keeps the message, so that a kill between commit and acknowledgement change
 - A repeat is acknowledged only when the first copy is committed, which may still be waiting.
 
 What comes above a budget is counted and not journalled. It is acknowledged once its count is
-durable, and known again in the same way: its identifiers stand beside the counts.
+durable, and known again in the same way: its identifiers are kept with the counts.
 
 mosquitto 2.0.11, tried with the shipped configuration: a message that was sent and not
 acknowledged comes again with its identifier and DUP set, after a reconnect, after the broker's
@@ -125,7 +125,7 @@ class Deliveries:
             del self._by_mid[mid]
 
     def _take_over(self) -> None:
-        """What was heard since uses its identifiers anew, and stands behind all this."""
+        """What came since uses identifiers again, and comes after all this."""
         for mid, digest in reversed(list(self._recent)):
             if mid not in self._by_mid:
                 self._by_mid[mid] = _Delivery(digest)
@@ -254,7 +254,7 @@ class BrokerReader:
         self.state.journalled += 1
 
     def flush(self, generation: int) -> None:
-        """Hand over what was heard; the acknowledgements follow the commit."""
+        """Hand over what came; the acknowledgements follow the commit."""
         self._note_committed()
         while self._not_durable:
             self._owed += self._not_durable.popleft()

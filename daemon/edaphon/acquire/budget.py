@@ -32,7 +32,7 @@ from edaphon.acquire.gaps import FLOOD, Gap, is_flood
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.model import EntryId
 
-ROW_BYTES = 100  # what a row of the journal takes beside its payload
+ROW_BYTES = 100  # what a row of the journal takes besides its payload
 CATCH_UP_DAYS = 4  # of its rate: the most that one source draws from the shared store
 LEAST_A_DAY = 2_000_000  # of a configured source, however little room the disk has
 LEAST_STORE = 64_000_000

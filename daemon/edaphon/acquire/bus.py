@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol
 
 from edaphon.clock import Clock
-from edaphon.config import BusOwner as BusTable
+from edaphon.config import Bus as BusTable
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer
 from edaphon_drivers.links.tcp import TcpLink
 from edaphon_drivers.payloads import Turn
@@ -55,7 +55,7 @@ class Link(Protocol):
 
 
 class Finished(NamedTuple):
-    """A talk that ended: everything said in it, failed tries included; times in ms since its start.
+    """A talk that ended: all bytes of it, failed tries included; times in ms since its start.
 
     `fault` is None when the talk ended well.
     """

@@ -1,4 +1,4 @@
-"""What time it is for this boot: the wall clock anchored to the monotonic one, steps told apart."""
+"""The time of this boot: the wall clock, anchored to the monotonic one; steps and drift."""
 
 import logging
 import threading
@@ -116,7 +116,7 @@ def boot_id() -> str:
 
 
 def kernel_is_synchronised() -> bool:
-    """Whether a time service has told the kernel the time (systemd-timesyncd, chrony, ntpd)."""
+    """Whether a time service has given the kernel the time (systemd-timesyncd, chrony, ntpd)."""
     return (_TIMESYNCD / "synchronized").exists() or _adjtimex_synchronised()
 
 

@@ -308,7 +308,7 @@ class SlotAccount:
 def accounts_of(
     saved: Saved | None, journal: JournalReader, up_to: EntryId | None = None
 ) -> dict[str, SlotAccount]:
-    """The accounts as they were saved, with what the journal has told since, up to a place.
+    """The accounts as they were saved, with what the journal has since, up to a place.
 
     Each account is saved with its own time: what was written before that, it knows.
     """

@@ -42,7 +42,7 @@ _numbers = itertools.count(1)
 
 
 class Presence(NamedTuple):
-    """What an address has said: one of SILENT, ANSWERS, DUPLICATE, and why in words."""
+    """Who is at an address: one of SILENT, ANSWERS, DUPLICATE, and why in words."""
 
     state: str
     identity: Identity | None = None
@@ -73,7 +73,7 @@ def when_free(busy: Callable[[], bool], talk: Talk[None]) -> Talk[None]:
 
 
 def noted(talk: Talk[None], stated: list[Turn]) -> Talk[None]:
-    """The talk, with an empty turn in `said` wherever nothing came to a question or in a pause."""
+    """The talk, with an empty turn in `stated` where nothing came to a question or in a pause."""
     answer: bytes | None = None
     try:
         while True:
@@ -227,7 +227,7 @@ def _questions(turns: Iterable[Turn]) -> Iterator[tuple[bytes, bytes]]:
 LONGEST_HEARD_S = 100.0
 _USUAL_S, _LONGEST_USUAL_S = 10.0, 60.0
 _INTERVALS = 2  # so that one whole line comes, wherever the first one was begun
-_CLOSING_S = CHUNK_S + 2  # until the service hands over what it has heard
+_CLOSING_S = CHUNK_S + 2  # until the service hands over what came
 _LOOKED_BACK = 2000  # entries
 _SLICE_S = 0.2
 _MIDST_S = 0.3  # bytes that come so soon after the port was opened may begin anywhere
@@ -235,7 +235,7 @@ _MIDST_S = 0.3  # bytes that come so soon after the port was opened may begin an
 
 @dataclass(frozen=True, slots=True)
 class Ear:
-    """`listening` tells of a path: "" while the service hears it, its trouble, or None: nobody."""
+    """`listening`: by path "" while the service reads it, its problem, or None: nobody does."""
 
     config: Configuration
     journal: Journal

@@ -46,7 +46,7 @@ from edaphon.acquire.switches import (
     supply_switches,
 )
 from edaphon.clock import SystemClock
-from edaphon.config import BusOwner as BusTable
+from edaphon.config import Bus as BusTable
 from edaphon.config import Configuration, ScheduledSource
 from edaphon.facts import Knowledge
 from edaphon.facts.swaps import contradictions, explanations
@@ -65,7 +65,7 @@ _SHORT = 0.5  # of a line's time for an answer, where silence is what is usually
 
 @dataclass(frozen=True, slots=True)
 class ToolLine:
-    """A line with what the configuration says of it; `count` is told of each record kept."""
+    """A line with what the configuration says of it; `count` is called for each record kept."""
 
     table: BusTable
     bus: BusOwner
@@ -145,7 +145,7 @@ class LineTools:
         return table.kind == "stream"
 
     def _held(self, line: ToolLine, talk: Talk[None], deadline_s: float) -> Finished:
-        """Raises LineRefuses where the line itself is in trouble."""
+        """Raises LineRefuses where the line itself can't be used."""
         try:
             finished = hold(line.bus, talk, deadline_s)
         except AlreadyTalking as error:
@@ -319,7 +319,7 @@ class LineTools:
             raise LineRefuses(f"expected an SDI-12 line, bus {name} is {line.table.kind}")
         if new in {s.address for s in line.scheduled.values()}:
             raise LineRefuses(f"{name}/{new} is a source of the configuration; choose another")
-        before = self._told_by(name, line, old)
+        before = self._one_identity(name, line, old)
         if before is None:
             raise LineRefuses(f"expected an identity from {name}/{old}, got none")
         talk = readdress(old, new, line.timing)
@@ -336,10 +336,12 @@ class LineTools:
         if not good or after is None:
             raise LineRefuses(f"{what}; look for it with `edaphon scan {name}`")
         if after.text != before.text:
-            raise LineRefuses(f"{name}/{new} tells {after.text!r}, {old} told {before.text!r}")
+            raise LineRefuses(
+                f"{name}/{new} answers {after.text!r}, {old} answered {before.text!r}"
+            )
         return {"text": after.text, "change": self._to_change(name, line, old, new)}
 
-    def _told_by(self, name: str, line: ToolLine, address: str) -> Any:
+    def _one_identity(self, name: str, line: ToolLine, address: str) -> Any:
         """The columns of an address's identity; refuses two probes with one address."""
         talk = when_free(partial(line.busy, address), look_sdi12(address, line.timing))
         finished = self._held(line, talk, _DEADLINE_S)

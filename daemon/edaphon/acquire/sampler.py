@@ -36,7 +36,7 @@ from edaphon.acquire.switches import (
     branched,
     powered,
 )
-from edaphon.config import BusOwner as BusTable
+from edaphon.config import Bus as BusTable
 from edaphon.config import Configuration, HeardSource, ScheduledSource
 from edaphon.journal import Entry, Journal, Kind, Purpose
 from edaphon_drivers.engines import engine
@@ -236,7 +236,7 @@ class Sampler:
             self._identify(source)
 
     def _over_budget(self, source: _Source, slot_ns: int | None, payload: bytes) -> None:
-        """An exchange that is not kept: its slot is missed, and length and hash are said."""
+        """An exchange that is not kept: its slot is missed; the gap has length and hash."""
         words = f"{len(payload)} bytes above the budget of the source were not kept"
         words += f"; SHA-256 {sha256(payload).hexdigest()}"
         self._missed(source, _run(slot_ns), OVER_BUDGET, words)
@@ -298,7 +298,7 @@ class Sampler:
     def read_now(
         self, path: str, purpose: Purpose, done: Callable[[tuple[Turn, ...], Fault | None], None]
     ) -> None:
-        """Measure once beside the schedule and keep it; raises KeyError, or AlreadyTalking."""
+        """Measure once between the slots and keep it; raises KeyError, or AlreadyTalking."""
         source = next((s for s in self._sources if s.scheduled.path == path), None)
         if source is None:
             raise KeyError(path)
@@ -321,7 +321,7 @@ def _run(slot_ns: int | None) -> tuple[int, ...]:
 
 
 def _measurement(scheduled: Scheduled, asking: Asking, silent: bool = False) -> Talk[None]:
-    """A probe that said nothing at its last slot costs the bus one time-out, not all retries.
+    """A probe that was silent at its last slot costs the bus one time-out, not all retries.
 
     Once it says anything it gets them all.
     """

@@ -1,4 +1,4 @@
-"""Hearing an instrument that talks by itself: its lines go into the journal in chunks.
+"""Listening to an instrument that sends by itself: its lines go into the journal in chunks.
 
 A chunk is an exchange whose turns are lines, each with the time since the chunk's first; the entry
 is dated to that first line. What no line end has closed goes with the next chunk, or with the last
@@ -104,7 +104,7 @@ class StreamReader:
         self._takes, self._count = takes, count
 
     def wait_stopped(self, at_most_s: float = 1.0) -> None:
-        """Until what was heard is handed over, after `run` was told to stop."""
+        """Until what came is handed over, after `run` was asked to stop."""
         self._stopped.wait(at_most_s)
 
     def run(self, stop: threading.Event) -> None:

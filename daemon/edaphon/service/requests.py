@@ -439,7 +439,7 @@ class Requests:
             raise DaemonRefuses(f"{refusal}; release again then") from None
 
     def _read(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """One measurement beside the schedule, kept with the purpose of a test."""
+        """One measurement between the scheduled ones, kept with the purpose of a test."""
         service, path = self._service, str(request["source"])
         bus = path.partition("/")[0]
         if why_not := not_asked(service.config, path):

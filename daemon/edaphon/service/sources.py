@@ -1,4 +1,4 @@
-"""All that brings records: lines that are asked, lines that are heard, files, brokers."""
+"""All that brings records: lines that are polled, lines that send by themselves, files, brokers."""
 
 import logging
 import sqlite3
@@ -21,7 +21,7 @@ from edaphon.acquire.stream import StreamReader
 from edaphon.acquire.switches import BranchSwitch, branch_switch, supply_switches
 from edaphon.clock import Clock, SystemClock
 from edaphon.config import Broker, Configuration, FileSource, HeardSource, ScheduledSource
-from edaphon.config import BusOwner as BusTable
+from edaphon.config import Bus as BusTable
 from edaphon.config.secret_files import secret_files
 from edaphon.journal import Journal, StateFile
 from edaphon.model import EntryId
@@ -253,7 +253,7 @@ class ServiceSources:
 
     @contextmanager
     def _telling(self, who: str) -> Iterator[None]:
-        """A fault in here is said, and keeps nothing else from starting."""
+        """A fault in here is reported, and keeps nothing else from starting."""
         try:
             yield
         except Fault as fault:

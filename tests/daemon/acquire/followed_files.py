@@ -61,7 +61,7 @@ class Clock:
 
 
 class Plot:
-    """A folder with a logger's files, a journal beside it, and one follower after another."""
+    """A folder with a logger's files, a journal next to it, and one follower after another."""
 
     def __init__(self, folder: Path, journal: "MemoryJournal | None" = None) -> None:
         self.folder = folder

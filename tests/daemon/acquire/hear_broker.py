@@ -16,7 +16,7 @@ from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttLink, Mqt
 def acknowledging_at_once(
     options: MqttOptions, on_message: Callable[[MessageIn], None], *callbacks: Any
 ) -> MqttLink:
-    """What every client does that is not told otherwise."""
+    """What every client does that has no other order."""
 
     def hear(message: MessageIn) -> None:
         on_message(message)
@@ -39,7 +39,7 @@ def main(folder: Path, port: int, manner: str) -> None:
     last = ""
     while True:
         threading.Event().wait(0.02)
-        stated = f"connected {reader.link.state.connects} heard {reader.state.journalled}"
+        stated = f"connected {reader.link.state.connects} received {reader.state.journalled}"
         if stated != last:
             print(stated, flush=True)
         last = stated

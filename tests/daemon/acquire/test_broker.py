@@ -19,7 +19,7 @@ OPTIONS = MqttOptions("broker.invalid", "logger-1", ("plot/#",))
 
 
 class HeldLink:
-    """A link without a wire that remembers what it was told."""
+    """A link without a wire that remembers its orders."""
 
     def __init__(self, options: MqttOptions, *callbacks: Any) -> None:
         self.state = MqttState()

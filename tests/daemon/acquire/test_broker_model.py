@@ -47,7 +47,7 @@ class _Waiting(NamedTuple):
 
 
 class MemoryJournal:
-    """A journal that commits when it is told to and forgets the rest when it is killed."""
+    """A journal that commits on order and forgets the rest when it is killed."""
 
     def __init__(self) -> None:
         self.waiting: list[_Waiting] = []
@@ -110,7 +110,7 @@ class BrokerMachine(RuleBasedStateMachine):
 
     @rule(data=st.sampled_from([b"A", b"B"]))
     def publish(self, data: bytes) -> None:
-        if self.broker.lowest_free:  # equal bytes under one identifier can't be told apart
+        if self.broker.lowest_free:  # equal bytes under one identifier can't be distinguished
             data += b"%d" % self.published.total()
         self.published[data] += 1
         self.broker.queue.append(data)

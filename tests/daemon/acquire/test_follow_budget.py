@@ -18,7 +18,7 @@ NUMBERS = [1.5 + n % 28 for n in range(20_000)]
 
 
 def numbers(plot):
-    """Of the lines that are rows, whatever else stands beside them."""
+    """Of the lines that are rows, whatever else is between them."""
     slices = [one for p in plot.pieces() for one in read_piece(p, SHEET)]
     return [reading.number for one in slices for reading in one.readings]
 

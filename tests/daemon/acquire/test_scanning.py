@@ -1,4 +1,4 @@
-"""A look at an address beside the measurements of its line: it waits, and spoils nothing."""
+"""A look at an address between the measurements of its line: it waits, and spoils nothing."""
 
 import threading
 from functools import partial

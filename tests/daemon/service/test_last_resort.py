@@ -1,4 +1,4 @@
-"""The shell beside the service knows none of its secrets."""
+"""The shell next to the service knows none of its secrets."""
 
 import os
 from typing import Any

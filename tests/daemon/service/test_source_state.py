@@ -1,4 +1,4 @@
-"""What is said of a source: by its interval, how it is collected, a clock that is not known."""
+"""What is shown of a source: by its interval, how it is collected, a clock that is not known."""
 
 from pathlib import Path
 

@@ -31,7 +31,7 @@ _LEAST_FIRST = {"min": 0, "mean": 1, "instant": 1}
 # charged at up to 14.4 V and below 10.8 V a logger works no longer (Campbell Scientific CR10X
 # operator's manual, 19.4.3.1); probes that hang on it as a whole are in doubt below 11 V. One of
 # 24 V is two of these. A lithium cell of 3.6 V feeds a Dragino SE0X-LB from 2.5 V on (its user
-# manual, 1.3). Of any other supply nobody has said what it feeds needs.
+# manual, 1.3). Of any other supply it is not known what it feeds needs.
 _FAMILIES = ((10.8, 16.0, 11.0), (21.6, 32.0, 22.0), (3.3, 3.75, 2.5))
 
 
@@ -402,7 +402,7 @@ def visit_rows(service: "Service") -> list[dict[str, Any]]:
 
 
 def interval_of(source: Source) -> int | None:
-    """How often it should speak [ns]; None: nobody said so."""
+    """How often it should send [ns]; None: that is not configured."""
     if isinstance(source, ScheduledSource):
         return source.interval_ns
     return source.expect_ns

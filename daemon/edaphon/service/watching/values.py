@@ -37,7 +37,7 @@ class Codes:
         self._record: tuple[int, _Statuses] = (-1, {})  # the last one: its channels fail together
 
     def of(self, deployment: Deployment, failed: Mapping[int, int]) -> tuple[tuple[int, ...], str]:
-        """When the instrument said that it failed [UTC ns], in order, and the code it gave last.
+        """When the instrument reported a failure [UTC ns], in order, and the code it gave last.
 
         `failed` are the rows without a number: time -> sequence of the record.
         """
