@@ -233,7 +233,7 @@ class LineTools:
         }
 
     def _contradictions(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        reported = {str(path): str(serial) for path, serial in request["reported"].items()}
+        reported = {str(path): str(serial) for path, serial in request["told"].items()}
         found = contradictions(reported, self._knowledge(), self._keeper.now_ns())
         rows = [{**one._asdict(), "words": one.words} for one in found]
         return {"rows": rows, "explanations": explanations(found)}
@@ -336,9 +336,7 @@ class LineTools:
         if not good or after is None:
             raise LineRefuses(f"{what}; look for it with `edaphon scan {name}`")
         if after.text != before.text:
-            raise LineRefuses(
-                f"{name}/{new} answers {after.text!r}, {old} answered {before.text!r}"
-            )
+            raise LineRefuses(f"{name}/{new} is {after.text!r}, {old} was {before.text!r}")
         return {"text": after.text, "change": self._to_change(name, line, old, new)}
 
     def _one_identity(self, name: str, line: ToolLine, address: str) -> Any:

@@ -5,12 +5,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
 from edaphon.acquire.bus import AlreadyTalking, LineRefuses
@@ -84,44 +84,7 @@ class _RequestModel(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
 
-class _Plain(_RequestModel):
-    """A verb that takes no words."""
-
-
-class _Series(_RequestModel):
-    channel: Name
-    start_ns: TimeNs
-    end_ns: TimeNs
-
-
-class _Rebuild(_RequestModel):
-    begin: bool = False
-
-
-class _Recalibrate(_RequestModel):
-    begin: bool = False
-    channels: Annotated[list[Name], Field(max_length=100_000)] = []
-    since_ns: TimeNs = ALWAYS[0]
-
-
-class _Evidence(_RequestModel):
-    name: Name
-    sha256: Sha256
-    data: str
-    who: Words
-
-
-class _Files(_RequestModel):
-    source: Name
-    files: Annotated[list[FileName], Field(max_length=100_000)]
-    force: bool = False
-
-
-class _Acknowledge(_RequestModel):
-    who: Words
-
-
-class _Note(_RequestModel):
+class _ReleaseNote(_RequestModel):
     """What the journal keeps of a release."""
 
     what: Literal["release"]
@@ -134,36 +97,12 @@ class _Note(_RequestModel):
     file_sha256: Sha256
 
 
-class _Release(_RequestModel):
-    note: _Note
-
-
-class _OfSource(_RequestModel):
-    source: Name
-
-
-class _Sink(_RequestModel):
-    do: Literal["list", "retry", "resend"]
-    name: Words = ""
-    since_ns: TimeNs = ALWAYS[0]
-
-
-class _Alert(_RequestModel):
-    do: Literal["list", "ack", "test", "unheard"]
-    number: Annotated[int, Field(ge=0, le=10**9)] = 0
-    for_ns: Annotated[int, Field(ge=0, le=10 * YEAR_NS)] = 0
-    who: Words = ""
-    why: Words = ""
-    receiver: Words = ""
-    plot: Words = ""
-
-
 class _Meant(_RequestModel):
     line: Annotated[int, Field(ge=1, le=10**9)]
     id: Name
 
 
-class _Document(_RequestModel):
+class _FactFile(_RequestModel):
     """A file of facts as it was written, and which rows of it are meant.
 
     The daemon reads the text itself; nothing that a command has parsed is taken over.
@@ -174,62 +113,73 @@ class _Document(_RequestModel):
     rows: Annotated[list[_Meant], Field(min_length=1, max_length=50_000)]
 
 
-class _Apply(_RequestModel):
-    documents: Annotated[list[_Document], Field(max_length=10_000)]
-    who: Words
-
-
-class _Probe(_RequestModel):
-    bus: Name
-    addresses: Annotated[list[Name], Field(max_length=256)]
-
-
-class _Contradictions(_RequestModel):
-    reported: Annotated[dict[Name, Words], Field(max_length=10_000)]
-
-
-class _Hear(_RequestModel):
-    bus: Name
-    seconds: Annotated[float, Field(gt=0, le=LONGEST_HEARD_S, allow_inf_nan=False)] | None = None
-
-
-class _Say(_RequestModel):
-    bus: Name
-    data: Annotated[str, Field(max_length=4096, pattern=r"^(?:[0-9a-fA-F]{2})*$")]
-
-
-class _Readdress(_RequestModel):
-    bus: Name
-    old: Name
-    new: Name
-    who: Words
-
-
-_VERBS: dict[str, type[_RequestModel]] = {
-    "status": _Plain,
-    "files": _Plain,
-    "flush": _Plain,
-    "bench": _Plain,
-    "series": _Series,
-    "rebuild": _Rebuild,
-    "recalibrate": _Recalibrate,
-    "evidence": _Evidence,
-    "import": _Files,
-    "imports": _Files,
-    "cancel_import": _Files,
-    "acknowledge": _Acknowledge,
-    "release": _Release,
-    "read": _OfSource,
-    "measure": _OfSource,
-    "sink": _Sink,
-    "alert": _Alert,
-    "apply": _Apply,
-    "probe": _Probe,
-    "contradictions": _Contradictions,
-    "hear": _Hear,
-    "say": _Say,
-    "readdress": _Readdress,
+_OF_A_SOURCE = {"source": (Name, ...)}
+_FILES = {
+    **_OF_A_SOURCE,
+    "files": (Annotated[list[FileName], Field(max_length=100_000)], ...),
+    "force": (bool, False),
 }
+_SECONDS = Annotated[float, Field(gt=0, le=LONGEST_HEARD_S, allow_inf_nan=False)]
+_VERBS: dict[str, dict[str, tuple[Any, Any]]] = {  # by verb its words: (type, default or ...)
+    "status": {},
+    "files": {},
+    "flush": {},
+    "bench": {},
+    "series": {"channel": (Name, ...), "start_ns": (TimeNs, ...), "end_ns": (TimeNs, ...)},
+    "rebuild": {"begin": (bool, False)},
+    "recalibrate": {
+        "begin": (bool, False),
+        "channels": (Annotated[list[Name], Field(max_length=100_000)], []),
+        "since_ns": (TimeNs, ALWAYS[0]),
+    },
+    "evidence": {
+        "name": (Name, ...),
+        "sha256": (Sha256, ...),
+        "data": (str, ...),
+        "who": (Words, ...),
+    },
+    "import": _FILES,
+    "imports": _FILES,
+    "cancel_import": _FILES,
+    "acknowledge": {"who": (Words, ...)},
+    "release": {"note": (_ReleaseNote, ...)},
+    "read": _OF_A_SOURCE,
+    "measure": _OF_A_SOURCE,
+    "sink": {
+        "do": (Literal["list", "retry", "resend"], ...),
+        "name": (Words, ""),
+        "since_ns": (TimeNs, ALWAYS[0]),
+    },
+    "alert": {
+        "do": (Literal["list", "ack", "test", "unheard"], ...),
+        "number": (Annotated[int, Field(ge=0, le=10**9)], 0),
+        "for_ns": (Annotated[int, Field(ge=0, le=10 * YEAR_NS)], 0),
+        **dict.fromkeys(("who", "why", "receiver", "plot"), (Words, "")),
+    },
+    "apply": {
+        "documents": (Annotated[list[_FactFile], Field(max_length=10_000)], ...),
+        "who": (Words, ...),
+    },
+    "probe": {"bus": (Name, ...), "addresses": (Annotated[list[Name], Field(max_length=256)], ...)},
+    "contradictions": {"told": (Annotated[dict[Name, Words], Field(max_length=10_000)], ...)},
+    "hear": {"bus": (Name, ...), "seconds": (_SECONDS | None, None)},
+    "say": {
+        "bus": (Name, ...),
+        "data": (Annotated[str, Field(max_length=4096, pattern=r"^(?:[0-9a-fA-F]{2})*$")], ...),
+    },
+    "readdress": {
+        "bus": (Name, ...),
+        "old": (Name, ...),
+        "new": (Name, ...),
+        "who": (Words, ...),
+    },
+}
+
+
+@cache
+def _model_of(verb: str) -> type[_RequestModel]:
+    words: dict[str, Any] = _VERBS[verb]
+    return create_model(verb, __base__=_RequestModel, **words)
 
 
 def checked(request: object) -> tuple[str, dict[str, Any]]:
@@ -237,8 +187,7 @@ def checked(request: object) -> tuple[str, dict[str, Any]]:
     if not isinstance(request, Mapping):
         raise DaemonRefuses(f"expected a JSON object with a verb, got {_short(request)}")
     verb = request.get("verb")
-    model = _VERBS.get(verb) if isinstance(verb, str) else None
-    if model is None:
+    if not isinstance(verb, str) or verb not in _VERBS:
         raise DaemonRefuses(
             f"expected a verb that this version has ({', '.join(_VERBS)}), got {_short(verb)}"
         )
@@ -248,12 +197,12 @@ def checked(request: object) -> tuple[str, dict[str, Any]]:
             " got more; ask by the edaphon command of the same version"
         )
     try:
-        found = model.model_validate(
+        found = _model_of(verb).model_validate(
             {k: v for k, v in request.items() if k not in {"verb", ACCOUNT}}
         )
     except ValidationError as error:
-        raise DaemonRefuses(_refusal(str(verb), error.errors(include_url=False)[0])) from None
-    return str(verb), found.model_dump()
+        raise DaemonRefuses(_refusal(verb, error.errors(include_url=False)[0])) from None
+    return verb, found.model_dump()
 
 
 def _deeper_than(value: object, limit: int) -> bool:
