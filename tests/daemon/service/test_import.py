@@ -146,7 +146,7 @@ def test_an_account_that_may_not_read_a_file_is_named(
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied", str(file))
 
-    monkeypatch.setattr("edaphon.service.prerequisites.open_file", refuse)
+    monkeypatch.setattr("edaphon_drivers.outside.open_file", refuse)
     why = why_not_taken(file, None, frozenset())
     assert why is not None
     assert "Permission denied" in why
