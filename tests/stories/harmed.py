@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
-from tests.daemon.commands.test_starts import TOPIC, boot, station_of
+from tests.daemon.service.test_starts import boot, station_of
+from tests.stories.disk_life import TOPIC
 from tests.stories.station import Station, teros12_facts
 
 from edaphon.acquire.gaps import Gap

@@ -17,8 +17,8 @@ from tests.stories.played import IdleWatch, PlayedClock
 from tests.stories.station import Station, teros12_facts
 
 from edaphon.acquire.gaps import Instants
-from edaphon.service.process import running
-from edaphon.service.sources import Overrides
+from edaphon.commands.run import running
+from edaphon.service.service import Overrides
 from edaphon.service.watching import alerting
 from edaphon.storage.client import ask
 from edaphon.web import ControlView

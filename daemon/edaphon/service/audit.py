@@ -19,16 +19,16 @@ from edaphon.databases import AT_FAULT, fault_of
 from edaphon.derive import known_facts
 from edaphon.derive.fact_log import MEANINGS
 from edaphon.journal import DamagedRow, Entry, Journal, JournalReader, Kind, StateFile, read_only
-from edaphon.journal.files import file_path
-from edaphon.journal.losses import (
-    Loss,
+from edaphon.journal.entry import file_path
+from edaphon.journal.journal import Summary, differing
+from edaphon.journal.salvage import (
+    DeclaredLoss,
     acknowledged_releases,
     covered,
     declaration,
     entered_again,
     losses_in,
 )
-from edaphon.journal.summary import Summary, differing
 from edaphon.model import EntryId
 from edaphon.series import DAY_NS, Series, WrongFile
 from edaphon.storage.access import Storage
@@ -184,7 +184,7 @@ class LostPart(NamedTuple):
     sources: tuple[str, ...] = ()
 
 
-def lost_with(storage: Storage, loss: Loss) -> LostPart | None:
+def lost_with(storage: Storage, loss: DeclaredLoss) -> LostPart | None:
     """None where the damaged file was set aside: what is lost of it shows when it is salvaged."""
     folder = storage.layout.journal
     if loss.whole and any(folder.glob(f"journal-{loss.number:06d}.sqlite.*")):

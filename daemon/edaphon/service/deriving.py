@@ -22,7 +22,7 @@ from edaphon.derive.checkpoint import START
 from edaphon.derive.decode import Note
 from edaphon.derive.files import KeptRefusal
 from edaphon.journal import DamagedRow, Journal
-from edaphon.journal.guard import ORDERS, Guard
+from edaphon.journal.guard import ORDERS, EntryGuard
 from edaphon.model import EntryId
 from edaphon.series import Series
 from edaphon.service.audit import Losses
@@ -79,9 +79,9 @@ STOP_SINK_S = 3.0
 SHOWN = 5
 
 
-def guarded(journal: Journal, is_armed: bool) -> Guard:
+def guarded(journal: Journal, is_armed: bool) -> EntryGuard:
     """The guard of the journal's one writer, which is this process."""
-    journal.guard = Guard(journal.folder, boot_id(), is_armed)
+    journal.guard = EntryGuard(journal.folder, boot_id(), is_armed)
     return journal.guard
 
 
@@ -133,7 +133,7 @@ class Deriving:
         journal: Journal,
         layout: Layout,
         clock: Clock,
-        guard: Guard,
+        guard: EntryGuard,
         threads: Threads,
         outputs: Outputs,
         losses: Losses,
@@ -203,7 +203,7 @@ class Deriving:
         """A damaged page of a file in use: values come from the journal again, to all sinks."""
         old, now_ns = self.series, self._clock.mono_ns()
         soon = now_ns - self._begun_ns < SERIES_AGAIN_NS  # no bad disk is worn out by it
-        if soon or self._journal.in_trouble or self._threads.stop.is_set():
+        if soon or self._journal.is_failing or self._threads.stop.is_set():
             return False
         self._begun_ns, self._until = now_ns, EntryId(2**31, 0)
         self._outputs.stop(STOP_SINK_S)

@@ -22,10 +22,7 @@ from edaphon.derive.checkpoint import reached_by
 from edaphon.derive.fact_log import MEANINGS
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.journal import DamagedRow, Entry, Journal, Kind, StateFile
-from edaphon.journal.losses import (
-    acknowledgement,
-    open_losses,
-)
+from edaphon.journal.salvage import acknowledgement, open_losses
 from edaphon.model import Channel, EntryId
 from edaphon.series import Series
 from edaphon.service.audit import JOURNAL_SUMMARY, Losses, StoredCheck
@@ -108,7 +105,7 @@ class Service:
         self.journal = Journal.open(
             self.layout.journal,
             self.clock,
-            on_trouble=lambda text: _log.error("%s", text),
+            on_problem=lambda text: _log.error("%s", text),
             on_full=self.disk.give_up,
             reached=reached_by(self.layout.series),
         )

@@ -329,7 +329,7 @@ class SavedPlaces:
 
 def all_committed(journal: Journal) -> bool:
     """Whether all that was appended until now is committed; it waits for that."""
-    if journal.in_trouble:
+    if journal.is_failing:
         return False
     committed = threading.Event()
     journal.append([], lambda _: committed.set())

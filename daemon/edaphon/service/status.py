@@ -16,7 +16,7 @@ from edaphon.databases import StorageFault
 from edaphon.derive import UplinkConflicts
 from edaphon.derive.lost_facts import doubt_words
 from edaphon.facts.swaps import contradictions, explanations
-from edaphon.journal.losses import open_losses
+from edaphon.journal.salvage import open_losses
 from edaphon.model import Float, Observations
 from edaphon.service.deriving import aside_rows, aside_words
 from edaphon.service.disk import Room
@@ -90,7 +90,7 @@ def status_table(service: Service, failed_requests: int) -> dict[str, Any]:
 
 def _source(service: Service, source: Any, planned: Planned) -> dict[str, Any]:
     found = source_times(service, source)
-    state, detail = kept_state(source_state(found), service.journal.in_trouble)
+    state, detail = kept_state(source_state(found), service.journal.is_failing)
     account = None
     if isinstance(source, ScheduledSource):
         account = service.sources.samplers[source.bus].accounts[source.path]
@@ -341,8 +341,8 @@ def columns_of(runs: list[Observations]) -> dict[str, Any]:
     }
 
 
-def kept_state(state: str, in_trouble: bool) -> tuple[str, str]:
+def kept_state(state: str, is_failing: bool) -> tuple[str, str]:
     """(state, detail) of a source: while the journal can't be written, silence is not its fault."""
-    if not in_trouble or state in {"ok", "late"}:
+    if not is_failing or state in {"ok", "late"}:
         return state, ""
     return "late", NOT_KEPT

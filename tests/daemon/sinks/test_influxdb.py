@@ -25,9 +25,8 @@ from tests.daemon.sinks.samples import (
 from tests.fake_influx import FakeInflux, Play
 
 from edaphon.sinks import influxdb
-from edaphon.sinks.erase import spans
-from edaphon.sinks.influxdb import InfluxSink, Settings, open_sink
-from edaphon.sinks.readback import open_readback
+from edaphon.sinks.influxdb import InfluxSink, Settings, open_readback, open_sink
+from edaphon.sinks.influxql import spans
 from edaphon.sinks.refusals import write_sifted
 from edaphon.sinks.sink import Later, Never, SinkError, Withdrawal
 
@@ -147,7 +146,7 @@ def test_points_too_old_in_one_of_two_requests_do_not_condemn_the_other(
         (Play(500, body=b"\xff\xfe oops"), "ill|UTF-8", None),
     ],
 )
-def test_a_server_in_trouble_is_later(
+def test_a_server_is_failing_is_later(
     fake: FakeInflux, sink: InfluxSink, play: Play, words: str, wait_s: float | None
 ) -> None:
     fake.script = [play]

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from edaphon.alerts.look import ChannelNow, SinkNow, Situation, SourceNow, Supply
 from edaphon.alerts.model import Node, NodeKind
-from edaphon.alerts.situation import ChannelNow, SinkNow, Situation, SourceNow, Supply
 from edaphon.config import FileSource, HeardSource, LorawanSource, ScheduledSource
 from edaphon.config.sources import Source
 from edaphon.derive.lost_facts import doubt_words
@@ -15,7 +15,7 @@ from edaphon.facts import Knowledge
 from edaphon.facts.model import Deployment
 from edaphon.facts.swaps import contradictions
 from edaphon.journal import DamagedRow, Entry
-from edaphon.journal.losses import open_losses
+from edaphon.journal.salvage import open_losses
 from edaphon.model import EntryId
 from edaphon.service.watching.tree import (
     deployed,
@@ -181,7 +181,7 @@ def _age_ns(service: "Service", found: Received) -> int:
 def _behind_ns(service: "Service") -> int:
     """By how much the deriver's newest entry is older than now, while it has more to do."""
     journal, position = service.journal, service.deriver.position
-    if journal.in_trouble:
+    if journal.is_failing:
         return 2**62
     if journal.last is None or position == journal.last or not service.deriver.hurried:
         return 0
@@ -262,7 +262,7 @@ class Watcher:
             listening_ns=service.clock.mono_ns() - service.since_mono_ns,
             disk_full=room.full,
             disk_days=room.days,
-            journal_fails=str(service.journal.fault or "") if service.journal.in_trouble else "",
+            journal_fails=str(service.journal.fault or "") if service.journal.is_failing else "",
             losses=tuple(_losses(service)),
             floods=dict(_floods(service, now_ns)),
         )

@@ -11,9 +11,17 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from edaphon.alerts.look import above, paused_nodes
+from edaphon.alerts.look import (
+    ChannelNow,
+    Pause,
+    SinkNow,
+    Situation,
+    SourceNow,
+    Supply,
+    above,
+    paused_nodes,
+)
 from edaphon.alerts.model import LOGGER, Node, NodeKind
-from edaphon.alerts.situation import ChannelNow, Pause, SinkNow, Situation, SourceNow, Supply
 from edaphon.config import Configuration, FileSource, HeardSource, LorawanSource, ScheduledSource
 from edaphon.config import Sink as SinkTable
 from edaphon.config.sources import Source

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edaphon.alerts.situation import Week
+from edaphon.alerts.look import Week
 from edaphon.config import LorawanSource, within_physics
 from edaphon.facts.model import Deployment
 from edaphon.journal import DamagedRow
