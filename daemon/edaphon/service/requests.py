@@ -24,8 +24,8 @@ from edaphon.facts import rows_of
 from edaphon.journal import Kind, Purpose
 from edaphon.model import Observations
 from edaphon.series import Series
+from edaphon.service.deriving import refusals, resend, retry
 from edaphon.service.notes import file_rows
-from edaphon.service.outputs import refusals, resend, retry
 from edaphon.service.service import NotKept, Refusal, Service
 from edaphon.service.socket import ACCOUNT
 from edaphon.service.status import columns_of, status_table

@@ -31,7 +31,7 @@ from edaphon.alerts.words import plain
 from edaphon.config import Configuration, Notify
 from edaphon.config import Sink as SinkTable
 from edaphon.journal.writer import JournalClosed
-from edaphon.service.outputs import opened_sink
+from edaphon.service.deriving import opened_sink
 from edaphon.service.watching.look import Watcher
 from edaphon.service.watching.tree import plot_nodes
 from edaphon.sinks.lines import escaped_tag
