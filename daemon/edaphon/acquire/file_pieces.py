@@ -140,6 +140,18 @@ def reading_place(place: FilePlace, size: int, sheet: Sheet) -> FilePlace | None
     return place.before_unended() if place.unended else place
 
 
+def has_rows(place: FilePlace, sheet: Sheet) -> bool:
+    """Whether more than a header was read: by that alone no file is known again."""
+    rows = place.offset > len(place.header) and any(b.digest for b in place.blocks)
+    return rows and is_explained(place, sheet)
+
+
+def is_explained(place: FilePlace, sheet: Sheet) -> bool:
+    """Whether what comes next can be read: below a header, or without one."""
+    headed = len(place.header) > len(mark_of(place.header))
+    return headed or not files.needs_header(sheet)
+
+
 def next_piece(
     file: BinaryIO, name: str, place: FilePlace, copy: int, size: int, rest: Rest, sheet: Sheet
 ) -> Piece | Passed | None:
@@ -380,6 +392,11 @@ class WatchedName:
         if self.file is not None:
             self.file.close()
         self.file = file
+
+    @property
+    def has_left(self) -> bool:
+        """Whether no file had the name at the last look."""
+        return self.seen and self.stat is None
 
     def is_held_elsewhere(self, stat: Stat | None) -> bool:
         """Whether the file that is held open no longer stands under its name."""

@@ -32,8 +32,10 @@ from edaphon.acquire.file_pieces import (
     files_of,
     find_renamed,
     goes_on_in,
+    has_rows,
     hold_newest,
     holds,
+    is_explained,
     next_piece,
     open_followed,
     reading_place,
@@ -50,9 +52,7 @@ from edaphon.acquire.file_state import (
 )
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.model import EntryId
-from edaphon_drivers.files import engine as files
 from edaphon_drivers.files.cutting import Rest
-from edaphon_drivers.files.text import mark_of
 from edaphon_drivers.payloads import Follows, Piece, pack_piece
 from edaphon_drivers.sheets import Sheet
 
@@ -259,7 +259,7 @@ class Follower:
     def _end(self, name: str, watch: WatchedName, stop: threading.Event) -> None:
         """What stands under a name now is another file than before."""
         changed = self._found[name].is_file_of(self._known.place(name).stat)
-        if name in self._known.places and not self._has_left(watch):
+        if name in self._known.places and not watch.has_left:
             self._leave(name, watch, stop)
         if not stop.is_set():  # else it was perhaps not read to its end
             with self._lock:
@@ -278,21 +278,17 @@ class Follower:
         if place is None or not self._stands(name, place, watch, file, stat):
             return False
         known = place.stat is not None  # else the place was rebuilt from pieces
-        another = self._has_left(watch) or (known and not stat.is_file_of(place.stat))
+        another = watch.has_left or (known and not stat.is_file_of(place.stat))
         if another and self._is_unread(name, place, file, stat):
             return False
         return not watch.is_held_elsewhere(stat) or (
             watch.file is not None and goes_on_in(watch.file, file, place.offset)
         )
 
-    def _has_left(self, watch: WatchedName) -> bool:
-        """Whether no file had the name at the last look."""
-        return watch.seen and watch.stat is None
-
     def _is_unread(self, name: str, place: FilePlace, file: BinaryIO, stat: Stat) -> bool:
         """Whether no row was read and no header, so that the file that is there now says more."""
         if place.offset:
-            return not self._explains(place)
+            return not is_explained(place, self._sheet)
         return self._elsewhere(name, file, stat) is not None
 
     def _stands(
@@ -331,20 +327,10 @@ class Follower:
         known = [(w, o, p) for w, o, p in self._known.elsewhere(gone) if o != name]
         mine = [one for one in known if stat.is_file_of(one[2].stat)]
         for where, _, place in [*mine, *known[:_MOST_ELSEWHERE]]:
-            known_by = stat.size >= place.offset and self._has_rows(place)
+            known_by = stat.size >= place.offset and has_rows(place, self._sheet)
             if known_by and holds(file, place) is not None:
                 return where
         return None
-
-    def _has_rows(self, place: FilePlace) -> bool:
-        """Whether more than a header was read: by that alone no file is known again."""
-        rows = place.offset > len(place.header) and any(b.digest for b in place.blocks)
-        return rows and self._explains(place)
-
-    def _explains(self, place: FilePlace) -> bool:
-        """Whether what comes next can be read: below a header, or without one."""
-        headed = len(place.header) > len(mark_of(place.header))
-        return headed or not files.needs_header(self._sheet)
 
     @contextmanager
     def _opened(self, name: str) -> Iterator[BinaryIO]:
@@ -375,7 +361,7 @@ class Follower:
         if watch.file is not None and watch.is_held_elsewhere(stat):
             if not self._drain(name, watch.file, stop):
                 self._lose(name, place, waiting)
-        elif path := self._has_rows(place) and find_renamed(name, place):
+        elif path := has_rows(place, self._sheet) and find_renamed(name, place):
             if path not in self._found:
                 with open_followed(self._pattern, path, self._secrets) as file:
                     self._drain(name, file, stop)
@@ -556,14 +542,8 @@ class Follower:
         self, name: str, place: FilePlace, stat: Stat | None, watch: WatchedName | None
     ) -> FileView:
         size = stat.size if stat else place.stat.size if place.stat else place.offset
-        taken_ns = None
-        if (
-            stat
-            and watch
-            and size > place.offset
-            and (ends_ns := self._ends_in_ns(watch, stat)) > 0
-        ):
-            taken_ns = self._keeper.now_ns() + ends_ns
+        ends_ns = self._ends_in_ns(watch, stat) if stat and watch and size > place.offset else 0
+        taken_ns = self._keeper.now_ns() + ends_ns if ends_ns > 0 else None
         return FileView(
             name, place.copy, place.line - 1, place.offset, size, taken_ns, stat is None
         )
