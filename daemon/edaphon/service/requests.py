@@ -437,7 +437,7 @@ class Requests:
 
     def _alert(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """List the incidents, acknowledge one, or send a test."""
-        from edaphon.service.watching.alerting import answer
+        from edaphon.service.alerting import answer
 
         return answer(self._service, request)
 

@@ -25,13 +25,13 @@ from edaphon.journal import DamagedRow, Entry, Journal, Kind, StateFile
 from edaphon.journal.salvage import acknowledgement, open_losses
 from edaphon.model import Channel, EntryId
 from edaphon.series import Series
+from edaphon.service.alerting import notifier_of
 from edaphon.service.audit import JOURNAL_SUMMARY, Losses, StoredCheck
 from edaphon.service.deriving import Deriving, Outputs, SinkParts, guarded, line_key
 from edaphon.service.disk import Disk, Room
 from edaphon.service.jobs import Housekeeping
 from edaphon.service.sources import Overrides, SavedPlaces, ServiceSources, all_committed
 from edaphon.service.submit import Evidence, configuration_payload, entry_of_evidence, fact_entries
-from edaphon.service.watching.alerting import notifier_of
 from edaphon.sinks.feed import cursor_name
 from edaphon.storage.access import Storage
 from edaphon.storage.paths import Layout

@@ -18,8 +18,10 @@ from edaphon.derive.lost_facts import doubt_words
 from edaphon.facts.swaps import contradictions, explanations
 from edaphon.journal.salvage import open_losses
 from edaphon.model import Float, Observations
+from edaphon.service.alerting import incident_rows, is_wrong
 from edaphon.service.deriving import aside_rows, aside_words
 from edaphon.service.disk import Room
+from edaphon.service.look import source_state, source_times
 from edaphon.service.notes import (
     REFUSED_IS_A_PROBLEM_NS,
     broker_words,
@@ -33,9 +35,7 @@ from edaphon.service.notes import (
     set_aside_words,
 )
 from edaphon.service.service import Service
-from edaphon.service.watching.alerting import incident_rows, is_wrong
-from edaphon.service.watching.look import source_state, source_times
-from edaphon.service.watching.tree import Planned, planned_now, visit_rows
+from edaphon.service.station_tree import Planned, planned_now, visit_rows
 from edaphon_calibration.flags import Flag
 
 Sentence = tuple[str, tuple[What, ...], str]  # node, conditions that say the same, the sentence

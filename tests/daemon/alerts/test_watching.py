@@ -28,10 +28,10 @@ from edaphon.journal import Entry, Kind
 from edaphon.model import Observations
 from edaphon.network.requests import Unreachable
 from edaphon.series import Series
+from edaphon.service.alerting import HealthRows, health_lines
+from edaphon.service.channel_values import DAY_NS
+from edaphon.service.look import Uplinks, only_gateway
 from edaphon.service.service import Overrides, Service
-from edaphon.service.watching.alerting import HealthRows, health_lines
-from edaphon.service.watching.look import Uplinks, only_gateway
-from edaphon.service.watching.values import DAY_NS
 from edaphon.sinks.sink import sink_kind
 from edaphon_drivers.payloads import pack_message
 

@@ -18,8 +18,8 @@ from edaphon.alerts.look import Situation
 from edaphon.alerts.model import Incident, Severity, What
 from edaphon.commands.run import running
 from edaphon.journal.writer import Writer
+from edaphon.service.alerting import urgency
 from edaphon.service.service import Overrides, Service
-from edaphon.service.watching.alerting import urgency
 
 LINE = '[bus.line]\nkind = "sdi12"\nport = "/dev/serial/by-id/usb-FTDI_A10K2XYZ-if00-port0"\n'
 PROBES = "".join(

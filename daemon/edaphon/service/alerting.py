@@ -32,8 +32,8 @@ from edaphon.config import Configuration, Notify
 from edaphon.config import Sink as SinkTable
 from edaphon.journal.writer import JournalClosed
 from edaphon.service.deriving import opened_sink
-from edaphon.service.watching.look import Watcher
-from edaphon.service.watching.tree import plot_nodes
+from edaphon.service.look import Watcher
+from edaphon.service.station_tree import plot_nodes
 from edaphon.sinks.lines import escaped_tag
 from edaphon.sinks.sink import Sink, TakesLines
 from edaphon.storage.client import DaemonRefuses

@@ -17,7 +17,8 @@ from edaphon.facts.swaps import contradictions
 from edaphon.journal import DamagedRow, Entry
 from edaphon.journal.salvage import open_losses
 from edaphon.model import EntryId
-from edaphon.service.watching.tree import (
+from edaphon.service.channel_values import ChannelValues, Codes, DaysWithData
+from edaphon.service.station_tree import (
     deployed,
     interval_of,
     least_v,
@@ -28,7 +29,6 @@ from edaphon.service.watching.tree import (
     tree,
     utc_now_ns,
 )
-from edaphon.service.watching.values import ChannelValues, Codes, DaysWithData
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.lorawan import read_envelope
 from edaphon_drivers.payloads import unpack_message
