@@ -12,12 +12,11 @@ import sqlite3
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from edaphon import __version__
-from edaphon.acquire.clock_sync import boot_id
 from edaphon.clock import Clock, SystemClock
 from edaphon.config import Configuration
 from edaphon.config import Sink as SinkConfig
@@ -25,7 +24,7 @@ from edaphon.derive import LINE_VERSION, DeadLetter, Deriver, LostLine
 from edaphon.derive.checkpoint import START
 from edaphon.derive.decode import Note
 from edaphon.derive.files import KeptRefusal
-from edaphon.journal import DamagedRow, Journal, SetAside, StateFile
+from edaphon.journal import DamagedRow, Journal, JournalReader, SetAside, StateFile
 from edaphon.journal.guard import ORDERS, EntryGuard
 from edaphon.model import Channel, EntryId
 from edaphon.series import Series
@@ -38,9 +37,6 @@ from edaphon.sinks.sink import Sink, sink_kind
 from edaphon.storage.paths import Layout
 from edaphon.storage.series_file import new_series, open_series
 from edaphon.toml_input.values import instant_text
-
-if TYPE_CHECKING:
-    from edaphon.service.service import Service
 
 REFUSALS = 100  # kinds of refusal that are listed for a sink
 
@@ -187,12 +183,6 @@ STOP_SINK_S = 3.0
 SHOWN = 5
 
 
-def guarded(journal: Journal, is_armed: bool) -> EntryGuard:
-    """The guard of the journal's one writer, which is this process."""
-    journal.guard = EntryGuard(journal.folder, boot_id(), is_armed)
-    return journal.guard
-
-
 def line_key(config: Configuration, sha256: str) -> str:
     """Names all that decides what the bytes of entries mean: software, configuration, sheets."""
     models = {source.model for source in config.sources if source.model}
@@ -201,14 +191,14 @@ def line_key(config: Configuration, sha256: str) -> str:
     return hashlib.sha256(orjson.dumps(table)).hexdigest()[:16]
 
 
-def aside_rows(service: "Service") -> list[dict[str, Any]]:
+def aside_rows(guard: EntryGuard, journal: JournalReader) -> list[dict[str, Any]]:
     """The entries that are passed over because they ended the service, for status."""
     rows = []
-    for number, one in sorted(service.guard.aside.items()):
+    for number, one in sorted(guard.aside.items()):
         place = EntryId.of(number)
         row = {"entry": str(place), "why": one.why, "since_ns": one.since_ns}
         try:
-            entry = service.journal.entry(place)
+            entry = journal.entry(place)
         except (DamagedRow, KeyError):
             rows.append({**row, "kind": "", "source": "", "received_ns": None})
             continue

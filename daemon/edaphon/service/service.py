@@ -10,7 +10,8 @@ from functools import partial
 from queue import Empty, SimpleQueue
 
 from edaphon.acquire.budget import Pace
-from edaphon.acquire.clock_sync import ClockWatch, Timekeeper, boot_id
+from edaphon.acquire.clock_sync import ClockWatch, Timekeeper
+from edaphon.clock import boot_id
 from edaphon.config import Configuration
 from edaphon.databases import (
     StorageFault,
@@ -22,12 +23,13 @@ from edaphon.derive.checkpoint import reached_by
 from edaphon.derive.fact_log import MEANINGS
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.journal import DamagedRow, Entry, Journal, Kind, StateFile
+from edaphon.journal.guard import guarded
 from edaphon.journal.salvage import acknowledgement, open_losses
 from edaphon.model import Channel, EntryId
 from edaphon.series import Series
 from edaphon.service.alerting import notifier_of
 from edaphon.service.audit import JOURNAL_SUMMARY, Losses, StoredCheck
-from edaphon.service.deriving import Deriving, Outputs, SinkParts, guarded, line_key
+from edaphon.service.deriving import Deriving, Outputs, SinkParts, line_key
 from edaphon.service.disk import Disk, Room
 from edaphon.service.jobs import Housekeeping
 from edaphon.service.sources import Overrides, SavedPlaces, ServiceSources, all_committed

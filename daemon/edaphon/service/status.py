@@ -75,7 +75,7 @@ def status_table(service: Service, failed_requests: int) -> dict[str, Any]:
         "floods": flood_rows(service.sources.floods.all()),
         "files": list(file_notes(service.sources.followers, site.utc_offset_s)),
         "again": service.deriver.pending,
-        "aside": aside_rows(service),
+        "aside": aside_rows(service.guard, service.journal),
         "imports": [
             {"source": path, **progress._asdict()}
             for path, follower in service.sources.followers.items()
@@ -167,7 +167,7 @@ def _sentences(
         yield "journal", (), f"journal: {loss.words}"
     for words in doubt_words(service.deriver.doubt):
         yield "", (), words
-    for words in aside_words(aside_rows(service)):
+    for words in aside_words(aside_rows(service.guard, service.journal)):
         yield "", (), words
     yield from _of_storage(service)
     for source in sources:

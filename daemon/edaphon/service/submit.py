@@ -14,8 +14,8 @@ import numpy as np
 import orjson
 
 from edaphon import __version__
-from edaphon.acquire.clock_sync import Timekeeper, boot_id
-from edaphon.clock import SystemClock
+from edaphon.acquire.clock_sync import Timekeeper
+from edaphon.clock import SystemClock, boot_id
 from edaphon.config import Configuration, LorawanSource
 from edaphon.config.codecs import read_codec
 from edaphon.derive import derived_by, known_facts
