@@ -126,7 +126,7 @@ def _adjtimex_synchronised() -> bool:
 
 
 def _systemd_knows() -> bool:
-    """What systemd says of the kernel's clock: a unit with ProtectClock=yes may not ask itself."""
+    """What systemd knows of the kernel's clock: a unit with ProtectClock=yes may not ask itself."""
     if _TIMESYNCD.is_dir():  # it has written there already whether it is
         return False
     import subprocess  # not every start needs it

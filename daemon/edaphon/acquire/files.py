@@ -3,7 +3,7 @@
 A piece holds whole records of the file and the header that explains them, so that it can be read
 alone. A file is known again by digests of all that was read of it, whatever its name and inode: it
 is read on where it was left when it was renamed, and from its start, as a new copy, when what was
-read no longer stands in it. Where each file was read to is kept in the state file, may be older
+read is no longer in it. Where each file was read to is kept in the state file, may be older
 than the journal, and is then brought up to date from the pieces that the journal holds.
 """
 
@@ -125,7 +125,7 @@ class Follower:
         self._found, self._problem = followed | imported, self._problem or problem
         for name in self._imported - self._found.keys():
             self._miss(name)
-        # All that left their names are read to their ends before what stands there now begins.
+        # All that left their names are read to their ends before what is there now begins.
         others = [n for n in self._changed() if self._try(n, partial(self._is_other, n, stop))]
         for name in others:
             if not stop.is_set():
@@ -226,12 +226,12 @@ class Follower:
             self._problem = f"expected a file that this account can read, got {error}"
         return False
 
-    # -- which file stands under a name ------------------------------------------------------
+    # -- which file has a name ---------------------------------------------------------------
 
     def _changed(self) -> list[str]:
         """The names under which something changed, or that were not looked at yet.
 
-        Those of which nothing was read come last: a file that left its name may stand there now.
+        Those of which nothing was read come last: a file that left its name may be there now.
         """
         names = [*self._found, *(n for n in self._known.places if n not in self._found)]
         changed = [name for name in names if self._is_changed(name)]
@@ -242,7 +242,7 @@ class Follower:
         return watch is None or not watch.seen or watch.stat != self._found.get(name)
 
     def _is_other(self, name: str, stop: threading.Event) -> bool:
-        """Whether another file stands under a name; if so, the one before is read to its end."""
+        """Whether a name belongs to another file; if so, the one before is read to its end."""
         watch = self._watch(name)
         if name not in self._found:
             self._leave(name, watch, stop)
@@ -257,7 +257,7 @@ class Follower:
         return not same
 
     def _end(self, name: str, watch: WatchedName, stop: threading.Event) -> None:
-        """What stands under a name now is another file than before."""
+        """The file of a name is another one than before."""
         changed = self._found[name].is_file_of(self._known.place(name).stat)
         if name in self._known.places and not watch.has_left:
             self._leave(name, watch, stop)
@@ -273,7 +273,7 @@ class Follower:
         return self._watches[name]
 
     def _is_same(self, name: str, watch: WatchedName, file: BinaryIO, stat: Stat) -> bool:
-        """Whether all that was read stands in a file, and what the held file has behind that."""
+        """Whether all that was read is in a file, and what the held file has behind that."""
         place = self._known.places.get(name)
         if place is None or not self._stands(name, place, watch, file, stat):
             return False
@@ -355,7 +355,7 @@ class Follower:
     # -- what left its name ------------------------------------------------------------------
 
     def _leave(self, name: str, watch: WatchedName, stop: threading.Event) -> None:
-        """Read to its end what stood under a name, or say what was possibly not read."""
+        """Read to its end what had a name, or report what was possibly not read."""
         stat, place = self._found.get(name), self._known.place(name)
         waiting = max(0, place.stat.size - place.offset) if place.stat else 0
         if watch.file is not None and watch.is_held_elsewhere(stat):
@@ -372,7 +372,7 @@ class Follower:
             watch.stat, watch.seen = None, True
 
     def _was_watched(self, watch: WatchedName, place: FilePlace, stat: Stat) -> bool:
-        """Whether what was appended before it left was seen; `stat` stands there now."""
+        """Whether what was appended before it left was seen; `stat` is there now."""
         in_place = stat.is_file_of(place.stat)
         if not watch.seen:
             return in_place and stat.size >= place.offset

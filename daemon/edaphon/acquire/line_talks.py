@@ -234,7 +234,7 @@ _MIDST_S = 0.3  # bytes that come so soon after the port was opened may begin an
 
 
 @dataclass(frozen=True, slots=True)
-class Ear:
+class StreamListener:
     """`listening`: by path "" while the service reads it, its problem, or None: nobody does."""
 
     config: Configuration
@@ -242,7 +242,7 @@ class Ear:
     keeper: Timekeeper
     listening: Callable[[str], str | None] = lambda _: None
 
-    def hear(self, bus: str, seconds: float | None) -> dict[str, Any]:
+    def receive(self, bus: str, seconds: float | None) -> dict[str, Any]:
         """Lines with the readings in them; raises LineRefuses."""
         source = next((s for s in _pushed_sources(self.config) if s.bus == bus), None)
         path = source.path if source else f"{bus}/term"

@@ -25,8 +25,8 @@ from edaphon.acquire.line_talks import (
     ANSWERS,
     DUPLICATE,
     SILENT,
-    Ear,
     Presence,
+    StreamListener,
     hold,
     look_modbus,
     look_sdi12,
@@ -122,7 +122,7 @@ class LineTools:
     ) -> None:
         self._config, self._journal, self._keeper = config, journal, keeper
         self._line_of, self._knowledge = line, knowledge
-        self._ear = Ear(config, journal, keeper, listening)
+        self._listener = StreamListener(config, journal, keeper, listening)
 
     def answer(self, verb: str, words: Mapping[str, Any]) -> dict[str, Any]:
         """Raises LineRefuses, and KeyError for a verb that is none of these tools."""
@@ -274,7 +274,7 @@ class LineTools:
         name, seconds = str(request["bus"]), request.get("seconds")
         if not self._is_stream(name):
             raise LineRefuses(f"expected a line that talks by itself, bus {name} is asked")
-        return self._ear.hear(name, float(seconds) if seconds else None)
+        return self._listener.receive(name, float(seconds) if seconds else None)
 
     def _scheduled(self, path: str) -> tuple[Scheduled, ToolLine]:
         if why_not := not_asked(self._config, path):
@@ -381,7 +381,7 @@ def sdi12_address(text: str) -> bool:
 
 
 def changes_address(data: bytes) -> bool:
-    """Whether SDI-12 probes would take a new address from it, whatever stands in front."""
+    """Whether SDI-12 probes would take a new address from it, whatever is in front."""
     return any(_ADDRESS_COMMAND.fullmatch(part) for part in data.split(b"!"))
 
 

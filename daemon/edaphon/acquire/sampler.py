@@ -67,7 +67,7 @@ class Scheduled:
 
     @property
     def place(self) -> str:
-        """The path without the bus: what tells it apart on the line."""
+        """The path without the bus: what it is known by on the line."""
         return self.path.partition("/")[2]
 
 

@@ -171,7 +171,7 @@ SECOND_NS = 10**9
 
 
 class LostPart(NamedTuple):
-    """`entries` were in the lost part (None: not known), `copied` of them stand in copies.
+    """`entries` were in the lost part (None: not known), `copied` of them are in copies.
 
     `records` of it have values, measured from `first_ns` to `last_ns` [UTC ns; 0 without any].
     """

@@ -208,7 +208,7 @@ def aside_rows(guard: EntryGuard, journal: JournalReader) -> list[dict[str, Any]
 
 
 def aside_words(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """What a person should know of these; of many, the first ones stand for all."""
+    """What a person should know of these; of many, the first ones represent all."""
     for row in rows[:SHOWN]:
         of = f" of {row['source']}" if row["source"] else ""
         at = f", received {instant_text(row['received_ns'])}" if row["received_ns"] else ""

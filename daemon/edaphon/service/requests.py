@@ -301,7 +301,7 @@ class Requests:
         return {"change": self._service.series.change, "full": full, "again": False}
 
     def _rebuild(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Begin to derive all again, or tell how far that is."""
+        """Begin to derive all again, or show how far that is."""
         deriver = self._service.deriver
         if request.get("begin"):
             deriver.differing = 0
@@ -310,7 +310,7 @@ class Requests:
         return {"done": not deriver.reworking, "blocks": blocks, "differing": deriver.differing}
 
     def _recalibrate(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Begin to derive channels again from the readings that are kept, or tell how far it is."""
+        """Begin to derive channels again from the readings that are kept, or show how far it is."""
         deriver = self._service.deriver
         if request.get("begin"):
             ranges = ranges_from(self._service.channels, request["channels"], request["since_ns"])

@@ -338,7 +338,7 @@ class Service:
             time.sleep(0.01)
 
     def clear_file(self, file: str) -> None:
-        """What the start left out of a file of facts no longer stands there: all of it is right."""
+        """What the start left out of a file of facts is no longer there: all of it is right."""
         for name in [name for name in self.problem if name.startswith(f"fact at {file}:")]:
             self.report(name, None)
 

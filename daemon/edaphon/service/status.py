@@ -1,7 +1,7 @@
 """What the daemon shows as its status: counts of both ledgers, and what is wrong now.
 
 Incidents come first, then what is none (yet). A sentence goes with the node and the condition that
-say the same: once an open incident has that condition, the incident's words stand for it.
+say the same: once an open incident has that condition, the incident's words replace it.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping
@@ -157,7 +157,7 @@ def _sentences(
     service: Service, room: Room, sources: list[dict[str, Any]], channels: list[dict[str, Any]]
 ) -> Iterator[Sentence]:
     for words in room.problems():
-        # that nothing is kept stands in these words too, whatever incident says more of it
+        # that nothing is kept is in these words too, whatever incident says more of it
         yield "disk", () if room.full else _disk(words), f"disk: {words}"
     for who, why in sorted(service.problem.items()):
         yield *_subject(service, who), f"{who}: {why}"

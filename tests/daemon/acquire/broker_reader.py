@@ -18,11 +18,11 @@ def acknowledging_at_once(
 ) -> MqttLink:
     """What every client does that has no other order."""
 
-    def hear(message: MessageIn) -> None:
+    def receive(message: MessageIn) -> None:
         on_message(message)
         link.acknowledge([Acknowledgement(message.mid, message.qos, message.generation)])
 
-    link = MqttLink(options, hear, *callbacks)
+    link = MqttLink(options, receive, *callbacks)
     return link
 
 
