@@ -23,8 +23,8 @@ from edaphon.derive.checkpoint import reached_by
 from edaphon.derive.fact_log import MEANINGS, recalled
 from edaphon.derive.files import SourceFiles
 from edaphon.journal import JournalReader, Kind, StateFile, read_only
-from edaphon.journal.journal import summed
 from edaphon.journal.salvage import acknowledged_places, covered, losses_in, open_losses, undeclared
+from edaphon.journal.summary import summed
 from edaphon.model import Channel, EntryId, Observations
 from edaphon.printer import show_error, show_json, show_line
 from edaphon.series import DAY_NS, BlockHead, Contested, Series

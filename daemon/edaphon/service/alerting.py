@@ -17,12 +17,12 @@ from edaphon.alerts.incidents import KeptBook
 from edaphon.alerts.look import Situation, Week, unheard
 from edaphon.alerts.model import (
     Incident,
-    Later,
     Message,
     Node,
     Occasion,
     Receiver,
-    Refused,
+    SendLater,
+    SendRefused,
     Severity,
 )
 from edaphon.alerts.notifier import Notifier, Post, Sender, UnknownIncident
@@ -30,7 +30,7 @@ from edaphon.alerts.reports import is_weekly_due, last_weekly
 from edaphon.alerts.words import plain
 from edaphon.config import Configuration, Notify
 from edaphon.config import Sink as SinkTable
-from edaphon.journal.writer import JournalClosed
+from edaphon.journal.journal import JournalClosed
 from edaphon.service.deriving import opened_sink
 from edaphon.service.look import Watcher
 from edaphon.service.station_tree import plot_nodes
@@ -40,7 +40,7 @@ from edaphon.storage.client import DaemonRefuses
 from edaphon.toml_input.values import http_place, revealed
 
 if TYPE_CHECKING:
-    from edaphon.alerts.words import Place
+    from edaphon.alerts.words import Location
     from edaphon.service.service import Service
 
 MEASUREMENT = "edaphon_health"
@@ -172,11 +172,11 @@ class MessageWriter:
         self._config, self._language = config, language
 
     @property
-    def _place(self) -> "Place":
-        from edaphon.alerts.words import Place
+    def _place(self) -> "Location":
+        from edaphon.alerts.words import Location
 
         site = self._config.site
-        return Place(site.name or site.id, site.utc_offset_s)
+        return Location(site.name or site.id, site.utc_offset_s)
 
     def incident(
         self,
@@ -246,9 +246,9 @@ def tried(name: str, send: Callable[[Message], None], message: Message) -> dict[
     """What became of a message that is sent now: "taken", "refused" or "later", and why."""
     try:
         send(message)
-    except Refused as no:
+    except SendRefused as no:
         return {"receiver": name, "result": "refused", "why": str(no)}
-    except Later as later:
+    except SendLater as later:
         return {"receiver": name, "result": "later", "why": later.why}
     return {"receiver": name, "result": "taken", "why": ""}
 

@@ -24,14 +24,14 @@ from edaphon.derive import LINE_VERSION, DeadLetter, Deriver, LostLine
 from edaphon.derive.checkpoint import START
 from edaphon.derive.decode import Note
 from edaphon.derive.files import KeptRefusal
-from edaphon.journal import DamagedRow, Journal, JournalReader, SetAside, StateFile
+from edaphon.journal import DamagedRow, Journal, JournalReader, SetAside
 from edaphon.journal.guard import ORDERS, EntryGuard
 from edaphon.model import Channel, EntryId
 from edaphon.series import Series
 from edaphon.service.audit import Losses
 from edaphon.service.jobs import Threads
 from edaphon.service.notes import refusal_text
-from edaphon.sinks.delivery import Delivery, State
+from edaphon.sinks.delivery import Delivery, DeliveryState
 from edaphon.sinks.feed import EVER, SeriesFeed
 from edaphon.sinks.sink import Sink, sink_kind
 from edaphon.storage.paths import Layout
@@ -76,7 +76,7 @@ class Outputs:
                 feed.send_again()
             delivery.start()
 
-    def _on_sink(self, state: State) -> None:
+    def _on_sink(self, state: DeliveryState) -> None:
         self._report(f"sink {state.sink}", None if state.up else state.why)
 
     def wake(self) -> None:

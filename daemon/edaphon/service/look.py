@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edaphon.alerts.look import ChannelNow, SinkNow, Situation, SourceNow, Supply
+from edaphon.alerts.look import ChannelState, SinkState, Situation, SourceState, SupplyState
 from edaphon.alerts.model import Node, NodeKind
 from edaphon.config import FileSource, HeardSource, LorawanSource, ScheduledSource
 from edaphon.config.sources import Source
@@ -152,13 +152,13 @@ def source_times(service: "Service", source: Source) -> Received:
     return Received(last, service.clock.mono_ns(), interval, collects, held=last is not None)
 
 
-def sources_now(service: "Service", uplinks: Uplinks) -> Iterator[SourceNow]:
+def sources_now(service: "Service", uplinks: Uplinks) -> Iterator[SourceState]:
     """Silence is no source's fault while nothing can be committed, or much waits to be derived."""
     excused = _behind_ns(service)
     for source in service.config.sources:
         found = source_times(service, source)
         received, missed = uplinks.of(source.path)
-        yield SourceNow(
+        yield SourceState(
             node=node_id(NodeKind.SOURCE, source.path),
             last_ns=None if found.held else found.last_ns,
             age_ns=max(0, _age_ns(service, found) - excused),
@@ -311,14 +311,14 @@ class Watcher:
             if gateway := only_gateway(envelope, entry):
                 yield device.path, gateway
 
-    def _channels(self, knowledge: Knowledge) -> Iterator[ChannelNow]:
+    def _channels(self, knowledge: Knowledge) -> Iterator[ChannelState]:
         """Of an aggregate over longer than its source's interval numbers come as rarely."""
         intervals = {s.path: interval_of(s) for s in self._service.config.sources}
         for id, deployment in sorted(self._deployed.items()):
             own = self._values.channels[id]
             failed_ns, code = self._codes.of(deployment, own.failed)
             interval_ns = _longer(intervals[deployment.source], knowledge.channels[id].interval_ns)
-            yield ChannelNow(
+            yield ChannelState(
                 node=node_id(NodeKind.CHANNEL, id),
                 last_number_ns=own.last_number_ns,
                 interval_ns=interval_ns and max(interval_ns, own.rhythm_ns),
@@ -327,16 +327,16 @@ class Watcher:
                 since_ns=deployment.from_ns,
             )
 
-    def _supplies(self, knowledge: Knowledge) -> Iterator[Supply]:
+    def _supplies(self, knowledge: Knowledge) -> Iterator[SupplyState]:
         for id, measured in self._values.supplies.items():
             if measured.days:
                 sheets_v = self._sheets_v.get(id, [])
                 least = least_v(knowledge.channels[id], measured.highest_v, sheets_v)
                 node = node_id(NodeKind.SUPPLY, id)
                 last = measured.last_ns, measured.last_v
-                yield Supply(node, *last, least, measured.minima_v)
+                yield SupplyState(node, *last, least, measured.minima_v)
 
-    def _sinks(self, now_ns: int) -> Iterator[SinkNow]:
+    def _sinks(self, now_ns: int) -> Iterator[SinkState]:
         service = self._service
         for name, parts in service.sinks.items():
             state, marks = parts.delivery.state, self._marks.setdefault(name, [])
@@ -345,7 +345,7 @@ class Watcher:
             while marks and marks[0][0] <= parts.feed.cursor:
                 marks.pop(0)
             del marks[1 : max(1, len(marks) - MOST_MARKS)]
-            yield SinkNow(
+            yield SinkState(
                 node=node_id(NodeKind.SINK, name),
                 up=state.up,
                 blocked=state.blocked,

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from edaphon.alerts.look import (
-    ChannelNow,
-    Pause,
-    SinkNow,
+    ChannelState,
+    PauseNow,
+    SinkState,
     Situation,
-    SourceNow,
-    Supply,
+    SourceState,
+    SupplyState,
     above,
     paused_nodes,
 )
@@ -25,8 +25,7 @@ from edaphon.alerts.model import LOGGER, Node, NodeKind
 from edaphon.config import Configuration, FileSource, HeardSource, LorawanSource, ScheduledSource
 from edaphon.config import Sink as SinkTable
 from edaphon.config.sources import Source
-from edaphon.facts import Knowledge
-from edaphon.facts import Pause as PauseFact
+from edaphon.facts import Knowledge, Pause
 from edaphon.facts.model import ChannelFact, Deployment
 from edaphon_drivers.sheets import Sheets
 
@@ -279,7 +278,7 @@ AT_A_PLOT = frozenset(
 )
 
 
-def pauses(knowledge: Knowledge, nodes: Mapping[str, Node], now_ns: int) -> tuple[Pause, ...]:
+def pauses(knowledge: Knowledge, nodes: Mapping[str, Node], now_ns: int) -> tuple[PauseNow, ...]:
     """Visits, pauses and removals that go on, or ended lately: data count as missed since then.
 
     A pause with an interval of its own is here once it has ended; until then see `slowed`.
@@ -292,18 +291,18 @@ def _matters(start_ns: int, end_ns: int, now_ns: int) -> bool:
     return start_ns <= now_ns < end_ns + ENDED_NS
 
 
-def _declared(knowledge: Knowledge, nodes: Mapping[str, Node], now_ns: int) -> Iterator[Pause]:
+def _declared(knowledge: Knowledge, nodes: Mapping[str, Node], now_ns: int) -> Iterator[PauseNow]:
     at_plot = cache(partial(plot_nodes, nodes))
     for visit in knowledge.visits:
         if _matters(visit.from_ns, visit.to_ns, now_ns):
-            yield Pause(at_plot(visit.plot), visit.from_ns, visit.to_ns, "visit", visit.id)
+            yield PauseNow(at_plot(visit.plot), visit.from_ns, visit.to_ns, "visit", visit.id)
     for pause in knowledge.pauses:
         is_over = pause.to_ns <= now_ns
         if _matters(pause.from_ns, pause.to_ns, now_ns) and (is_over or not pause.interval_ns):
-            yield Pause(_subject(pause, at_plot), pause.from_ns, pause.to_ns, "pause", pause.id)
+            yield PauseNow(_subject(pause, at_plot), pause.from_ns, pause.to_ns, "pause", pause.id)
 
 
-def _subject(pause: PauseFact, at_plot: Callable[[str], frozenset[str]]) -> frozenset[str]:
+def _subject(pause: Pause, at_plot: Callable[[str], frozenset[str]]) -> frozenset[str]:
     if pause.plot is not None:
         return at_plot(pause.plot)
     return frozenset(node_id(NodeKind.SOURCE, path) for path in pause.sources)
@@ -319,7 +318,7 @@ def plot_nodes(nodes: Mapping[str, Node], plot: str) -> frozenset[str]:
     return frozenset(id for id in here - elsewhere if id in nodes and nodes[id].kind in AT_A_PLOT)
 
 
-def _removals(knowledge: Knowledge, nodes: Mapping[str, Node], now_ns: int) -> Iterator[Pause]:
+def _removals(knowledge: Knowledge, nodes: Mapping[str, Node], now_ns: int) -> Iterator[PauseNow]:
     """Where deployments name a source and none covers now, a person took its instrument away.
 
     A source that no deployment ever named is expected: its records are kept all the same.
@@ -333,19 +332,19 @@ def _removals(knowledge: Knowledge, nodes: Mapping[str, Node], now_ns: int) -> I
             yield _away(node, deployments, now_ns)
 
 
-def _away(node: str, deployments: Iterable[Deployment], now_ns: int) -> Pause:
+def _away(node: str, deployments: Iterable[Deployment], now_ns: int) -> PauseNow:
     """From the last end to the next begin: it may have passed, and may have no begin or end."""
     begins = {one: one.from_ns if one.from_ns is not None else -FOREVER_NS for one in deployments}
     here = [one for one in begins if one.covers(now_ns)]
     if here:
         first = min(here, key=lambda one: begins[one])
-        return Pause(frozenset({node}), -FOREVER_NS, begins[first], "removal", first.id)
+        return PauseNow(frozenset({node}), -FOREVER_NS, begins[first], "removal", first.id)
     ended = [one for one in begins if one.to_ns is not None and one.to_ns <= now_ns]
     last = max(ended, key=lambda one: one.to_ns or 0, default=None)
     start_ns = last.to_ns if last is not None and last.to_ns is not None else -FOREVER_NS
     end_ns = min((begin for begin in begins.values() if begin > now_ns), default=FOREVER_NS)
     fact = last.id if last is not None else min(begins, key=lambda one: begins[one]).id
-    return Pause(frozenset({node}), start_ns, end_ns, "removal", fact)
+    return PauseNow(frozenset({node}), start_ns, end_ns, "removal", fact)
 
 
 def slowed(situation: Situation, knowledge: Knowledge) -> Situation:
@@ -443,7 +442,7 @@ def healthy(config: Configuration, knowledge: Knowledge, now_ns: int) -> Situati
         mono_ns=now_ns,
         nodes=nodes,
         sources=tuple(
-            SourceNow(
+            SourceState(
                 node_id(NodeKind.SOURCE, source.path),
                 now_ns,
                 0,
@@ -453,11 +452,11 @@ def healthy(config: Configuration, knowledge: Knowledge, now_ns: int) -> Situati
             for source in config.sources
         ),
         channels=tuple(
-            ChannelNow(node_id(NodeKind.CHANNEL, id), now_ns, intervals[one.source])
+            ChannelState(node_id(NodeKind.CHANNEL, id), now_ns, intervals[one.source])
             for id, one in deployments.items()
         ),
         supplies=tuple(
-            Supply(
+            SupplyState(
                 node_id(NodeKind.SUPPLY, id),
                 now_ns,
                 FULL_V,
@@ -470,7 +469,7 @@ def healthy(config: Configuration, knowledge: Knowledge, now_ns: int) -> Situati
             for id in supplies
         ),
         sinks=tuple(
-            SinkNow(node_id(NodeKind.SINK, sink.name), True, False, "", now_ns, 0, None, 0)
+            SinkState(node_id(NodeKind.SINK, sink.name), True, False, "", now_ns, 0, None, 0)
             for sink in config.sinks
         ),
     )

@@ -16,7 +16,7 @@ from edaphon.model import Channel, Float, Int
 from edaphon.network import requests
 from edaphon.network.requests import Answer, Secrets, Unreachable, wait_s
 from edaphon.sinks.lines import WITHDRAWN, LineWriter, tag_text, withdrawn_lines
-from edaphon.sinks.sink import Later, Never, Withdrawal
+from edaphon.sinks.sink import Later, Never, PointWithdrawal
 
 RETRY_AFTER_CAP_S = 590.0  # with what spreads the retries, below 10 min
 
@@ -134,7 +134,7 @@ def _too_old(words: str) -> int:
     return max((int(m[1]) for r in _RETENTION if (m := r.search(words))), default=0)
 
 
-class Wire(requests.Wire):
+class DatabaseWire(requests.Wire):
     """See edaphon.network.requests."""
 
     def request(self, method: str, target: str, body: bytes, headers: Mapping[str, str]) -> Answer:
@@ -151,7 +151,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 class Influxql:
     """The queries of one database."""
 
-    def __init__(self, wire: Wire, database: str, retention: str = "") -> None:
+    def __init__(self, wire: DatabaseWire, database: str, retention: str = "") -> None:
         """`retention`: the policy of that database, the default one where none is named."""
         self._wire = wire
         self._named = {"db": database, "epoch": "ns"} | ({"rp": retention} if retention else {})
@@ -326,7 +326,7 @@ class Erase(Protocol):
 
     notice: str
 
-    def erase(self, withdrawal: Withdrawal) -> bytes: ...
+    def erase(self, withdrawal: PointWithdrawal) -> bytes: ...
 
     def close(self) -> None: ...
 
@@ -343,7 +343,7 @@ class ByInfluxql:
     def __init__(self, influxql: Influxql) -> None:
         self._influxql = influxql
 
-    def erase(self, withdrawal: Withdrawal) -> bytes:
+    def erase(self, withdrawal: PointWithdrawal) -> bytes:
         for first, last in withdrawal.spans:
             self._influxql.ask(f"DELETE {rows(withdrawal.channel, first, last)}")
         return b""
@@ -360,11 +360,11 @@ class ByDelete:
 
     notice = ""
 
-    def __init__(self, wire: Wire, org: str, bucket: str) -> None:
+    def __init__(self, wire: DatabaseWire, org: str, bucket: str) -> None:
         self._wire = wire
         self._query = {"org": org, "bucket": bucket}
 
-    def erase(self, withdrawal: Withdrawal) -> bytes:
+    def erase(self, withdrawal: PointWithdrawal) -> bytes:
         for first, last in withdrawal.spans:
             self._delete(withdrawal.channel, first, last)
         return b""
@@ -387,13 +387,13 @@ class ByFlag:
 
     notice = (
         "InfluxDB 3 cannot delete: observations that were withdrawn stay there with flag 9 and "
-        "derivation 'withdrawn', their old numbers beside; queries must leave flag 9 out"
+        "derivation 'withdrawn', next to their old numbers; queries must leave flag 9 out"
     )
 
     def __init__(self, writer: LineWriter) -> None:
         self._writer = writer
 
-    def erase(self, withdrawal: Withdrawal) -> bytes:
+    def erase(self, withdrawal: PointWithdrawal) -> bytes:
         return withdrawn_lines(self._writer, withdrawal.channel, withdrawal.times_ns)
 
     def close(self) -> None:

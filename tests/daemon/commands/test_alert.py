@@ -17,7 +17,7 @@ from tests.stories.station import Station, teros12_facts
 from edaphon.alerts.look import Situation
 from edaphon.alerts.model import Incident, Severity, What
 from edaphon.commands.run import running
-from edaphon.journal.writer import Writer
+from edaphon.journal.journal import Writer
 from edaphon.service.alerting import urgency
 from edaphon.service.service import Overrides, Service
 
