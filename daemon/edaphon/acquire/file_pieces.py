@@ -36,8 +36,7 @@ from edaphon.toml_input.reading import is_text
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.files import engine as files
 from edaphon_drivers.files.cutting import Cut, Rest
-from edaphon_drivers.files.lines import RefusedLine
-from edaphon_drivers.files.text import last_character, line_end, mark_of, split_lines
+from edaphon_drivers.files.lines import RefusedLine, last_character, line_end, mark_of, split_lines
 from edaphon_drivers.outside import leaves, open_file
 from edaphon_drivers.payloads import Follows, Piece
 from edaphon_drivers.sheets import Sheet

@@ -14,7 +14,7 @@ import orjson
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.model import EntryId
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.files.text import mark_of, split_lines
+from edaphon_drivers.files.lines import mark_of, split_lines
 from edaphon_drivers.outside import open_file
 from edaphon_drivers.payloads import Follows, Piece, unpack_piece
 

@@ -48,7 +48,7 @@ from edaphon.sinks.sink import Later, sink_kind
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import lacks_entries, settled_deriver
-from edaphon_drivers.line_account import LineCounts
+from edaphon_drivers.files.lines import LineCounts
 
 __all__ = ["verify"]
 

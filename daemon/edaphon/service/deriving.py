@@ -24,7 +24,7 @@ from edaphon.derive import LINE_VERSION, DeadLetter, Deriver, LostLine
 from edaphon.derive.checkpoint import START
 from edaphon.derive.decode import Note
 from edaphon.derive.files import KeptRefusal
-from edaphon.journal import DamagedRow, Journal, JournalReader, SetAside
+from edaphon.journal import DamagedRow, Journal, JournalReader, SetAside, StateFile
 from edaphon.journal.guard import ORDERS, EntryGuard
 from edaphon.model import Channel, EntryId
 from edaphon.series import Series
