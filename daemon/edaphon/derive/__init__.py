@@ -1,15 +1,21 @@
 """What entries mean: decode, place, convert, calibrate, check; live and again."""
 
-from edaphon.derive.as_of import AsOf, known_as_of, values_then
-from edaphon.derive.compare import Comparison
 from edaphon.derive.decode import Sources
 from edaphon.derive.deriver import Deriver
 from edaphon.derive.fact_log import knowledge_of, known_facts, last_sources, meanings
 from edaphon.derive.pipeline import DeadLetter, LostLine, counted_files
 from edaphon.derive.plan import ALWAYS, LINE_VERSION, Plan, changed_ranges, plan_of
-from edaphon.derive.preview import previewed
-from edaphon.derive.projection import Part, Projection, derived_by
-from edaphon.derive.replay import remove_series
+from edaphon.derive.projection import (
+    AsOf,
+    Comparison,
+    Part,
+    Projection,
+    derived_by,
+    known_as_of,
+    previewed,
+    values_then,
+)
+from edaphon.derive.rederive import remove_series
 from edaphon.derive.state import UplinkConflicts
 
 __all__ = [

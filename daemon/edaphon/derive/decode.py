@@ -1,9 +1,11 @@
 """The configuration in force at an entry, as decoders: which bytes of which source mean what."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import TracebackType
 from typing import Any, NamedTuple
 
 from edaphon.config import (
@@ -16,7 +18,6 @@ from edaphon.config import (
     Source,
     told_fields,
 )
-from edaphon.derive.decoder_errors import OF_THE_ENTRY
 from edaphon.derive.files import FileReader
 from edaphon.journal import Entry
 from edaphon_drivers import lorawan
@@ -24,7 +25,7 @@ from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault, Garbled, Incomplete, Refused
 from edaphon_drivers.identity import Identity
 from edaphon_drivers.json_message import JsonFields, decode_json
-from edaphon_drivers.line_account import FIRST, Context
+from edaphon_drivers.line_account import FIRST, Context, Slice
 from edaphon_drivers.payloads import (
     LARGEST_MESSAGE_BYTES,
     Message,
@@ -36,7 +37,25 @@ from edaphon_drivers.payloads import (
 from edaphon_drivers.readings import UNREADABLE_NS, Reading
 from edaphon_drivers.sheets import Output, Sheet
 
-__all__ = ["Decoded", "Note", "Outputs", "Sources"]
+
+class DecoderFailed(Exception):
+    """A decoder raised what elsewhere would mean the disk."""
+
+
+class _OfTheEntry:
+    """Decoders touch no file: an OSError of one (a time beyond the clock's) is of its bytes."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        if isinstance(error, OSError | sqlite3.Error):
+            raise DecoderFailed(f"{type(error).__name__}: {error}") from error
+
+
+OF_THE_ENTRY = _OfTheEntry()
 
 
 class Note(NamedTuple):
@@ -220,7 +239,11 @@ def _reader(source: Source, config: Configuration, files: Mapping[str, str]) -> 
 def _file_reader(sheet: Sheet) -> FileReader:
     from edaphon_drivers.files import engine as files_engine
 
-    return lambda piece, context: files_engine.read_piece(piece, sheet, context)
+    def read(piece: Piece, context: Context) -> Iterator[Slice]:
+        with OF_THE_ENTRY:
+            yield from files_engine.read_piece(piece, sheet, context)
+
+    return read
 
 
 def _uplink_reader(

@@ -47,10 +47,17 @@ from edaphon.derive.plan import ALWAYS, Plan, Range, plan_of, whole_segments
 from edaphon.derive.recalculate import (
     Recalibration,
 )
-from edaphon.derive.rederive import DerivingAgain
-from edaphon.derive.replay import BATCH_BYTES, READINGS, Replay
+from edaphon.derive.rederive import (
+    BATCH_BYTES,
+    ONE_BY_ONE,
+    READINGS,
+    DerivingAgain,
+    Replay,
+    settled,
+    span,
+    try_again,
+)
 from edaphon.derive.state import State
-from edaphon.derive.suspects import ONE_BY_ONE, settled, span, try_again
 from edaphon.facts import Knowledge
 from edaphon.journal import DamagedRow, JournalReader, Kind
 from edaphon.journal.guard import AGAIN, LIVE, PLAN, Guard

@@ -4,22 +4,190 @@ From the readings that the series keeps where these are the same, else from the 
 series of its own, which is taken over once it has caught up.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from edaphon.derive.decode import Sources
 from edaphon.derive.fact_log import Learned
 from edaphon.derive.files import SourceFiles
-from edaphon.derive.pipeline import NEWEST_NS, Item, Line, files_meaning
+from edaphon.derive.pipeline import ALL, NEWEST_NS, Item, Line, files_meaning
 from edaphon.derive.plan import ALWAYS, Extent, Plan, Range, changed_ranges, whole_segments
 from edaphon.derive.recalculate import NeedsJournal, Recalibration, can_recalibrate, same_readings
-from edaphon.derive.replay import Replay
-from edaphon.derive.state import Latest, State
-from edaphon.journal import JournalReader
-from edaphon.journal.guard import Guard
+from edaphon.derive.state import Latest, Memory, State
+from edaphon.journal import DamagedRow, JournalReader, Kind
+from edaphon.journal.guard import AGAIN, Guard, Suspect
+from edaphon.journal.losses import losses_in
 from edaphon.model import EntryId, Observations
 from edaphon.series import Series
 
-__all__ = ["DerivingAgain"]
+ONE_BY_ONE = 100  # entries in a turn
+RECOUNT = "set aside before"  # a meaning that no settings give: the files are counted once more
+
+
+def span(due: Sequence[int], items: Sequence[Item], position: EntryId) -> tuple[int, int]:
+    """The numbers of the first and last entry of a step; where records waited, up to `position`."""
+    first = due[0] if due else items[0][0].number
+    last = max(due[-1], position.number) if due else 0
+    return first, max(last, items[-1][0].number) if items else last
+
+
+def settled(
+    suspects: Iterable[Suspect], position: EntryId, due: Sequence[int], again: EntryId
+) -> list[Suspect]:
+    """Those that were taken without an end; `again` is where the journal is read once more."""
+    return [
+        one
+        for one in suspects
+        if one.last <= (again if one.work == AGAIN else position).number
+        and not any(one.holds(number) for number in due)
+    ]
+
+
+def try_again(
+    state: State,
+    aside: Iterable[int],
+    sources: Sources,
+    recall: Callable[[Iterable[EntryId]], Iterable[Item]],
+) -> set[str]:
+    """Let records wait that were passed over and no longer are; the paths of files among them.
+
+    They are taken as those whose clock has become known; the lines of a file have an order, and
+    are read once more from the first.
+    """
+    known = set(aside)
+    again = [number for number in state.aside if number not in known]
+    state.aside = [number for number in state.aside if number in known]
+    files: set[str] = set()
+    for sequence, record in recall(EntryId.of(number) for number in again):
+        state.counts.dead -= 1
+        if record.source in sources.files:
+            state.counts.decoded += 1
+            state.files.setdefault(record.source, SourceFiles()).meaning = RECOUNT
+            files.add(record.source)
+            continue
+        state.counts.held += 1
+        if record.boot in state.boots:
+            state.due.append(sequence.number)
+            if sequence.number < state.placed:
+                state.displaced.append((sequence.number, sequence.number))
+        else:
+            state.held.setdefault(record.boot, []).append(sequence.number)
+    return files
+
+
+LAST_N = 0xFFFFFFFF
+_FLUSH_ROWS = 200_000
+# A turn is as short whatever the entries hold: a piece of a file is thousands of readings.
+READINGS, BATCH_BYTES = 20_000, 500_000
+
+
+class Replay:
+    """Follows the journal from its first entry until it has caught up with the live deriver."""
+
+    def __init__(
+        self,
+        journal: JournalReader,
+        plan: Plan,
+        scratch: Path,
+        recall: Callable[[Iterable[EntryId]], Iterable[Item]],
+        latest: Sources,
+        counted: Iterable[str] = (),
+        guard: Guard | None = None,
+    ) -> None:
+        """`counted` are paths whose files are only counted again."""
+        self._guard = guard or Guard(None)
+        self.plan = plan
+        self._journal = journal
+        self._scratch = scratch
+        remove_series(scratch)
+        self.series = Series(scratch)
+        self._line = Line(State(), plan, Sources(), recall, latest=latest, journal=journal)
+        self.position = EntryId(0, 0)  # up to which all is derived
+        # Ranges of entries that can't be read, by number: nothing is known against their rows.
+        self.unreadable = missing_ranges(journal)
+        # A record's source is its path, or for a broker the first part of the path.
+        paths = {*plan.routes, *counted}
+        self._sources = paths | {path.partition("/")[0] for path in paths}
+
+    @property
+    def latest(self) -> Mapping[str, Latest]:
+        return self._line.state.latest
+
+    @property
+    def state(self) -> State:
+        return self._line.state
+
+    @property
+    def memory(self) -> Mapping[str, Memory]:
+        return self._line.state.memory
+
+    def turn(self, live: EntryId, limit: int, readings: int = READINGS) -> bool:
+        """Derive a slice; True once everything up to `live` is derived."""
+        try:
+            items = self._journal.after(self.position, limit, BATCH_BYTES)
+        except DamagedRow as damage:
+            self.unreadable.append((damage.first.number, damage.last.number))
+            self.position = damage.last
+            return False
+        items = [item for item in items if item[0] <= live]
+        own = [item for item in items if self._concerns(item)]
+        if not items and not self._line.state.due:
+            return True
+        taken = self._taken(own, readings)
+        if taken < len(own):
+            self.position = own[taken - 1][0] if taken else self.position
+        elif items:
+            self.position = items[-1][0]
+        if self.series.unflushed_rows > _FLUSH_ROWS:
+            self.series.flush()
+        return self.position >= live and not self._line.state.due
+
+    def _taken(self, own: list[Item], readings: int) -> int:
+        """How many entries a turn has taken; one by one where one of them is to be found."""
+        if not any(one.work == AGAIN for one in self._guard.suspects):
+            return self._step(own, readings)
+        at = 0
+        for _ in range(ONE_BY_ONE):
+            one = [] if self._line.state.due else own[at : at + 1]
+            at += self._step(one, readings, 1)
+        return at
+
+    def _step(self, batch: list[Item], readings: int, entries: int = ALL) -> int:
+        due = self._line.state.due
+        if not batch and not due:
+            return 0
+        due, place = (due[:1], EntryId.of(due[0])) if due and entries == 1 else (due, self.position)
+        with self._guard.at(AGAIN, *span(due, batch, place)):
+            runs = self._line.step(batch, readings, entries)
+            if runs:
+                self.series.merge(runs, self.plan.texts)
+        return self._line.taken
+
+    def _concerns(self, item: Item) -> bool:
+        entry = item[1]
+        return entry.kind != Kind.RECORD or entry.source in self._sources
+
+    def close(self) -> None:
+        self.series.close()
+        remove_series(self._scratch)
+
+
+def missing_ranges(journal: JournalReader) -> list[tuple[int, int]]:
+    """The entries of files, or ends of files, that are declared lost, by number."""
+    found = []
+    for loss in losses_in(journal.copies):
+        first, last = loss.first or 1, LAST_N if loss.last is None else loss.last
+        found.append((EntryId(loss.number, first).number, EntryId(loss.number, last).number))
+    return found
+
+
+def remove_series(path: Path) -> None:
+    """Remove the file of a series and what SQLite keeps beside it."""
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            Path(f"{path}{suffix}").unlink()
+
 
 # What is derived again from the series in one turn: so many rows for an entry, and at most.
 ROWS_FOR_ENTRY, SLICE_ROWS = 25, 100_000

@@ -15,7 +15,7 @@ from tests.daemon.derive.lives import T0, EnteredFacts, Life, MemoryJournal, fol
 from tests.daemon.derive.test_line import fact
 
 from edaphon.config import read_config
-from edaphon.derive.as_of import known_as_of, values_then
+from edaphon.derive.projection import known_as_of, values_then
 from edaphon.facts import fact_of, to_payload
 from edaphon.journal import Kind
 from edaphon.model import EntryId

@@ -7,7 +7,7 @@ import pytest
 
 from edaphon.clock import SystemClock
 from edaphon.derive import Deriver
-from edaphon.derive.replay import BATCH_BYTES, READINGS
+from edaphon.derive.rederive import BATCH_BYTES, READINGS
 from edaphon.journal import Entry, Journal, Kind
 from edaphon.series import Series
 from edaphon_drivers.payloads import Piece, pack_piece
