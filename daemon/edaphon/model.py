@@ -6,19 +6,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = [
-    "ALONE",
-    "DEMOTED",
-    "DEMOTED_RANKS",
-    "Channel",
-    "Float",
-    "Int",
-    "Observations",
-    "EntryId",
-    "Small",
-    "demoted_rank",
-]
-
 Int = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float64]
 Small = npt.NDArray[np.int8]
@@ -99,3 +86,9 @@ class Observations:
 
     def __len__(self) -> int:
         return len(self.time_ns)
+
+
+ALWAYS = (-(2**62), 2**62)
+
+
+Range = tuple[int, int]

@@ -9,7 +9,7 @@ from tests.benchmarks.processes import line_from, python
 from tests.stories.station import Station
 
 from edaphon.clock import SystemClock
-from edaphon.derive import Deriver
+from edaphon.derive.deriver import Deriver
 from edaphon.facts import fact_of, to_payload
 from edaphon.journal import Entry, Journal, JournalReader, Kind
 from edaphon.model import Observations

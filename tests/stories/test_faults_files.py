@@ -25,8 +25,8 @@ from tests.stories.file_watcher import Disk, Watcher
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.follow import Follower
 from edaphon.config import read_config
-from edaphon.derive import counted_files, last_sources, meanings
-from edaphon.derive.fact_log import recalled
+from edaphon.derive.fact_log import last_sources, meanings, recalled
+from edaphon.derive.pipeline import counted_files
 from edaphon.journal import Journal, Kind, StateFile
 from edaphon.model import EntryId
 from edaphon.series import contested

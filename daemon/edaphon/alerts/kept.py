@@ -15,7 +15,7 @@ from edaphon.alerts.entries import event_of, payload_of
 from edaphon.alerts.incidents import Book, Numbers, replayed
 from edaphon.alerts.message import Occasion
 from edaphon.alerts.model import Event
-from edaphon.derive.checkpoint import GONE, START, crc_at
+from edaphon.derive.fact_log import GONE, START, crc_at
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.model import EntryId
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from edaphon.derive.checkpoint import reached_by
+from edaphon.derive.fact_log import reached_by
 from edaphon.explain.case import Found
 from edaphon.explain.explanation import way_of
 from edaphon.explain.missing import Absent, gap_at, why_none

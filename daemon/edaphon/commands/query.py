@@ -16,7 +16,8 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from edaphon.derive import known_as_of, known_facts, values_then
+from edaphon.derive.fact_log import known_facts
+from edaphon.derive.projection import known_as_of, values_then
 from edaphon.facts import Knowledge
 from edaphon.journal import JournalReader, read_only
 from edaphon.model import Observations

@@ -8,9 +8,9 @@ import typer
 
 from edaphon.commands.query import instant
 from edaphon.commands.table import show_rows
-from edaphon.derive import ALWAYS, derived_by
-from edaphon.derive.chains import Range
 from edaphon.derive.plan import whole_segments
+from edaphon.derive.projection import derived_by
+from edaphon.model import ALWAYS, Range
 from edaphon.preview import foresee_ranges
 from edaphon.printer import show_json
 from edaphon.series import DAY_NS, Series

@@ -11,7 +11,7 @@ import typer
 
 from edaphon.acquire.clock_sync import Timekeeper, boot_id
 from edaphon.clock import SystemClock
-from edaphon.derive.checkpoint import reached_by
+from edaphon.derive.fact_log import reached_by
 from edaphon.journal import Entry, EntryId, Journal, JournalBusy, Kind, read_only
 from edaphon.journal import salvage as salvaged
 from edaphon.journal.files import file_numbers

@@ -18,10 +18,16 @@ import typer
 
 from edaphon.acquire.gaps import accounts_of
 from edaphon.config import Sink as SinkConfig
-from edaphon.derive import counted_files, known_facts, last_sources, meanings
-from edaphon.derive.checkpoint import reached_by
-from edaphon.derive.fact_log import MEANINGS, recalled
+from edaphon.derive.fact_log import (
+    MEANINGS,
+    known_facts,
+    last_sources,
+    meanings,
+    reached_by,
+    recalled,
+)
 from edaphon.derive.files import SourceFiles
+from edaphon.derive.pipeline import counted_files
 from edaphon.journal import JournalReader, Kind, StateFile, read_only
 from edaphon.journal.losses import acknowledged_places, covered, losses_in, open_losses, undeclared
 from edaphon.journal.summary import summed

@@ -16,26 +16,21 @@ from typing import Any
 
 import orjson
 
-from edaphon.derive.checkpoint import (
-    CHECKPOINT,
-    START,
-    crc_at,
-    extents_of_json,
-    extents_to_json,
-    ranges_of_json,
-    trusted,
-)
 from edaphon.derive.decode import Note, Sources
 from edaphon.derive.fact_log import (
+    CHECKPOINT,
     MEANINGS,
     NOTHING_LEARNED,
+    START,
     Learned,
+    crc_at,
+    doubtful_places,
     learned,
     meanings_behind,
     recalled,
+    trusted,
 )
 from edaphon.derive.files import SourceFiles
-from edaphon.derive.lost_facts import Doubt, doubtful_places
 from edaphon.derive.pipeline import (
     ALL,
     DeadLetter,
@@ -43,7 +38,15 @@ from edaphon.derive.pipeline import (
     Line,
     LostLine,
 )
-from edaphon.derive.plan import ALWAYS, Plan, Range, plan_of, whole_segments
+from edaphon.derive.plan import (
+    Doubt,
+    Plan,
+    extents_of_json,
+    extents_to_json,
+    plan_of,
+    ranges_of_json,
+    whole_segments,
+)
 from edaphon.derive.recalculate import (
     Recalibration,
 )
@@ -62,7 +65,7 @@ from edaphon.facts import Knowledge
 from edaphon.journal import DamagedRow, JournalReader, Kind
 from edaphon.journal.guard import AGAIN, LIVE, PLAN, Guard
 from edaphon.journal.guard import START as BEGINNING
-from edaphon.model import Channel, EntryId
+from edaphon.model import ALWAYS, Channel, EntryId, Range
 from edaphon.series import Series
 
 __all__ = ["Deriver"]

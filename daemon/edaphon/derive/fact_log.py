@@ -1,29 +1,63 @@
 """What the journal says of how to read it, found without reading ten years of records."""
 
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from edaphon.derive.checkpoint import START, trusted
+import orjson
+
 from edaphon.derive.decode import Sources
 from edaphon.derive.pipeline import Item, sources_of
 from edaphon.facts import Knowledge, from_payload
-from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
+from edaphon.journal import DamagedRow, Entry, JournalReader, Kind, entry_crc
+from edaphon.journal.losses import acknowledged_places
 from edaphon.model import EntryId
-from edaphon.series import Series
+from edaphon.series import Series, WrongFile
 
-__all__ = [
-    "FACT_KINDS",
-    "MEANINGS",
-    "NOTHING_LEARNED",
-    "Learned",
-    "knowledge_of",
-    "known_facts",
-    "last_sources",
-    "learned",
-    "meanings",
-    "meanings_behind",
-    "recalled",
-]
+CHECKPOINT = "deriver"
+START = EntryId(0, 0)
+GONE = -2
+
+
+def trusted(journal: JournalReader, series: Series) -> dict[str, Any] | None:
+    """None without a checkpoint, and for one of another journal.
+
+    An entry that is damaged or lost takes nothing from what was derived with it, once the journal
+    goes on behind it.
+    """
+    text = series.checkpoint(CHECKPOINT)
+    if text is None:
+        return None
+    table: dict[str, Any] = orjson.loads(text)
+    position = EntryId.of(table["position"])
+    crc = crc_at(journal, position)
+    lost = crc == GONE and position < (journal.last or START)
+    return table if crc == table["crc"] or lost else None
+
+
+def reached_by(path: Path) -> EntryId | None:
+    """The last place from which the series of that file has rows; None where none can be read."""
+    if not path.exists():
+        return None
+    try:
+        with closing(Series(path, read_only=True)) as series:
+            table = orjson.loads(series.checkpoint(CHECKPOINT) or b"{}")
+        return EntryId.of(table["position"])
+    except (OSError, sqlite3.Error, WrongFile, ValueError, KeyError, TypeError):
+        return None
+
+
+def crc_at(journal: JournalReader, sequence: EntryId) -> int:
+    """The CRC of the entry there; -1 for the beginning, -2 for an entry that is gone."""
+    if sequence == START:
+        return -1
+    try:
+        return entry_crc(*sequence, journal.entry(sequence))
+    except (KeyError, DamagedRow):
+        return GONE
+
 
 FACT_KINDS = frozenset({Kind.FACT, Kind.CALIBRATION, Kind.MARK})
 _RUN = 500  # entries that are read at once
@@ -144,3 +178,11 @@ def learned(so_far: Learned, batch: Iterable[Item]) -> Learned:
             knowledge = knowledge.learn(sequence, from_payload(entry.payload).fact)
     sources = sources_of(configuration) if configuration else sources
     return Learned(knowledge, known, sources, configured)
+
+
+def doubtful_places(journal: JournalReader, table: Mapping[str, Any] | None) -> frozenset[EntryId]:
+    """Places of facts and configurations that neither the journal nor its copies can give."""
+    known = {EntryId.of(number) for number in table["meanings"]} if table is not None else set()
+    known |= journal.copies.doubtful
+    known -= acknowledged_places(journal.copies)
+    return frozenset(known.difference(place for place, _ in recalled(journal, sorted(known))))

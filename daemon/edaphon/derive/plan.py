@@ -9,24 +9,13 @@ again.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from edaphon.derive.chains import ALWAYS, Extent, Place, Range
+from edaphon.derive.calibrate import Segment
 from edaphon.derive.decode import Outputs, Sources
-from edaphon.derive.segments import LINE_VERSION, Segment, extents_of, levels_of, segments_of
+from edaphon.derive.segments import Extent, Place, extents_of, levels_of, segments_of
 from edaphon.facts import Knowledge
-from edaphon.model import DEMOTED_RANKS, Channel
-
-__all__ = [
-    "ALWAYS",
-    "LINE_VERSION",
-    "Extent",
-    "Plan",
-    "Range",
-    "Segment",
-    "changed_ranges",
-    "plan_of",
-    "whole_segments",
-]
+from edaphon.model import ALWAYS, DEMOTED_RANKS, Channel, EntryId, Range
 
 LOWEST_RANK = DEMOTED_RANKS - 1
 Routes = Mapping[str, Mapping[str, tuple[Segment, ...]]]
@@ -200,3 +189,84 @@ def _joined(ranges: Iterable[Range]) -> Iterator[Range]:
         last = (start, end)
     if last is not None:
         yield last
+
+
+def extents_to_json(extents: Mapping[str, tuple[Extent, ...]]) -> dict[str, list[list[Any]]]:
+    return {
+        channel: [[getattr(e, name) for name in Extent.__slots__] for e in own]
+        for channel, own in extents.items()
+    }
+
+
+def extents_of_json(table: Mapping[str, list[list[Any]]]) -> dict[str, tuple[Extent, ...]]:
+    return {channel: tuple(Extent(*row) for row in rows) for channel, rows in table.items()}
+
+
+def ranges_of_json(table: Mapping[str, list[list[int]]]) -> dict[str, list[Range]]:
+    """Those within the bounds of time; an earlier version wrote others, and could not end them."""
+    found = {
+        channel: [(a, b) for a, b in ranges if ALWAYS[0] <= a < b <= ALWAYS[1]]
+        for channel, ranges in table.items()
+    }
+    return {channel: ranges for channel, ranges in found.items() if ranges}
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """`kept` are the extents that stand, by channel; `all` where nothing tells which channels."""
+
+    places: frozenset[EntryId] = frozenset()
+    kept: Mapping[str, tuple[Extent, ...]] | None = None
+    all: bool = False
+
+    @classmethod
+    def of(cls, places: frozenset[EntryId], table: Mapping[str, Any] | None, plan: Plan) -> "Doubt":
+        """`table` is the checkpoint, `plan` what is known up to it without those places."""
+        if not places:
+            return cls()
+        if table is None:
+            return cls(places, {}, all=True)
+        before = extents_of_json(table["extents"])
+        return cls(places, {c: before.get(c, ()) for c in changed_ranges(before, plan.extents)})
+
+    def holds(self, channel: str) -> bool:
+        return self.all or channel in (self.kept or {})
+
+    def settled_by(self, plan: Plan) -> list[str]:
+        """The channels of which the plan says again what stands."""
+        kept = self.kept or {}
+        return [channel for channel, own in kept.items() if plan.extents.get(channel, ()) == own]
+
+    def without(self, channels: list[str]) -> "Doubt":
+        kept = {c: own for c, own in (self.kept or {}).items() if c not in channels}
+        return replace(self, kept=kept) if kept or self.all else Doubt()
+
+    def limited(self, plan: Plan) -> Plan:
+        """The plan without the channels that wait; what stands of them is theirs still."""
+        if not self.places:
+            return plan
+        routes = {
+            path: {
+                name: tuple(s for s in own if not self.holds(s.channel))
+                for name, own in outputs.items()
+            }
+            for path, outputs in plan.routes.items()
+        }
+        extents = {} if self.all else {**plan.extents, **(self.kept or {})}
+        return replace(plan, routes=routes, extents=extents)
+
+
+def doubt_words(doubt: Doubt) -> list[str]:
+    """What is lost and what waits for a person; nothing where all can be read."""
+    if not doubt.places:
+        return []
+    places = ", ".join(map(str, sorted(doubt.places)))
+    act = "enter it again (`edaphon apply`) or go on without it: `edaphon salvage --acknowledge`"
+    if doubt.all:
+        act = "enter it again (`edaphon apply`) if you can, then `edaphon salvage --acknowledge`"
+    which = "all channels" if doubt.all else ", ".join(sorted(doubt.kept or {})) or "no channel"
+    return [
+        f"journal: what was entered at {places} (a fact, a calibration or a configuration) can't be"
+        f" read, nor its copy. Values of {which} stay as they are and no new ones are derived:"
+        f" {act}"
+    ]

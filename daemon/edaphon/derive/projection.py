@@ -15,11 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from edaphon.derive.chains import ALWAYS, Extent, Range
-from edaphon.derive.checkpoint import CHECKPOINT, extents_of_json
 from edaphon.derive.decode import Sources
-from edaphon.derive.fact_log import knowledge_of, last_sources, meanings, recalled
-from edaphon.derive.plan import Plan, changed_ranges, plan_of, whole_segments
+from edaphon.derive.fact_log import CHECKPOINT, knowledge_of, last_sources, meanings, recalled
+from edaphon.derive.plan import Plan, changed_ranges, extents_of_json, plan_of, whole_segments
 from edaphon.derive.recalculate import (
     NeedsJournal,
     Recalibration,
@@ -28,9 +26,10 @@ from edaphon.derive.recalculate import (
     same_readings,
 )
 from edaphon.derive.rederive import Replay
+from edaphon.derive.segments import Extent
 from edaphon.facts import Knowledge
 from edaphon.journal import JournalReader
-from edaphon.model import EntryId, Float, Int, Observations, Small
+from edaphon.model import ALWAYS, EntryId, Float, Int, Observations, Range, Small
 from edaphon.series import DAY_NS, Series
 
 ROWS, ENTRIES = 100_000, 4000

@@ -14,12 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edaphon.derive.chains import ALWAYS, Extent, Range
-from edaphon.derive.evaluate import Taken, evaluate, taken_rows
+from edaphon.derive.calibrate import Segment, Taken, evaluate, taken_rows
 from edaphon.derive.plan import Plan
-from edaphon.derive.segments import Segment
+from edaphon.derive.segments import Extent
 from edaphon.derive.state import Fresh, Latest, Memory
-from edaphon.model import ALONE, Int, Observations
+from edaphon.model import ALONE, ALWAYS, Int, Observations, Range
 from edaphon.series import DAY_NS, Series
 
 __all__ = [

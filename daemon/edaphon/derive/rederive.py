@@ -12,13 +12,14 @@ from edaphon.derive.decode import Sources
 from edaphon.derive.fact_log import Learned
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.pipeline import ALL, NEWEST_NS, Item, Line, files_meaning
-from edaphon.derive.plan import ALWAYS, Extent, Plan, Range, changed_ranges, whole_segments
+from edaphon.derive.plan import Plan, changed_ranges, whole_segments
 from edaphon.derive.recalculate import NeedsJournal, Recalibration, can_recalibrate, same_readings
+from edaphon.derive.segments import Extent
 from edaphon.derive.state import Latest, Memory, State
 from edaphon.journal import DamagedRow, JournalReader, Kind
 from edaphon.journal.guard import AGAIN, Guard, Suspect
 from edaphon.journal.losses import losses_in
-from edaphon.model import EntryId, Observations
+from edaphon.model import ALWAYS, EntryId, Observations, Range
 from edaphon.series import Series
 
 ONE_BY_ONE = 100  # entries in a turn

@@ -1,77 +1,216 @@
 """Segments: stretches of one deployment in which one derivation holds, named by what decides."""
 
 import hashlib
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
 
 from edaphon.config import possible
-from edaphon.derive.chains import (
-    ALWAYS,
-    Chain,
-    Extent,
-    Place,
-    Range,
-    age_of,
-    bounds_of,
-    chain_of,
-    says_of,
+from edaphon.derive.calibrate import Beside, Chain, Segment, bounds_of
+from edaphon.derive.decode import Outputs
+from edaphon.facts import (
+    Calibration,
+    ChannelFact,
+    Deployment,
+    FieldCheck,
+    Knowledge,
+    Mark,
+    SecondInput,
 )
-from edaphon.facts import Calibration, ChannelFact, Deployment, FieldCheck, Knowledge, Mark
-from edaphon_calibration.checks import Check, default_limits, prepare
+from edaphon.model import ALWAYS, Range
+from edaphon_calibration.chain import Step, prepare_step
+from edaphon_calibration.checks import default_limits, prepare
+from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.physics import holds_for
-from edaphon_drivers.sheets import Factory
+from edaphon_calibration.uncertainty import FieldCheck as Deviation
+from edaphon_calibration.uncertainty import from_limits
+from edaphon_calibration.units import SAME, canonical, conversion
+from edaphon_drivers.sheets import Factory, Output
 
-__all__ = ["LINE_VERSION", "Segment", "extents_of", "levels_of", "segments_of"]
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Where a derivation holds for a channel; what two plans are compared by.
+
+    `readings` names what decides which readings these are, before any calibration.
+    """
+
+    start_ns: int
+    end_ns: int
+    derivation: str
+    rank: int
+    segment: str
+    source: str
+    output: str
+    readings: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """One deployment with what a segment of it needs; `extents` are those planned before it."""
+
+    deployment: Deployment
+    fact: ChannelFact
+    output: Output
+    rank: int
+    level: int
+    outputs: Outputs
+    extents: Mapping[str, list[Extent]]
+    units: Mapping[str, str]
+    model: str = ""
+    knowledge: Knowledge = field(default_factory=Knowledge)
+
+    def second_input(self, calibration: Calibration) -> list[Extent]:
+        """What decides about the values that a calibration takes from another channel."""
+        second = calibration.second
+        if second is None or second.channel is None:
+            return []
+        return [e for e in self.extents.get(second.channel, ()) if e.rank == 0]
+
+    def before(self, calibration: Calibration) -> Calibration | None:
+        """The calibration made before deployment, of a pair; as it was put right since."""
+        found = self.knowledge.standing(calibration.drifts_from or "")
+        return found if isinstance(found, Calibration) else None
+
+
+def chain_of(
+    place: Place,
+    factory: Factory | None,
+    calibrations: list[Calibration],
+    checks: list[FieldCheck],
+    covered: bool,
+) -> Chain:
+    """Without a value where it is not `covered`, or a unit, quantity or pair does not fit."""
+    fact, output = place.fact, place.output
+    unit, quantity = output.unit, output.quantity
+    steps: list[Step] = []
+    since: list[int] = []
+    second_input: list[Beside | None] = []
+    calendar: list[Range | None] = []
+    problem = ""
+    try:
+        if factory is not None:
+            steps.append(prepare_step(factory.curve, factory.parameters, from_unit=unit))
+            since.append(ALWAYS[0])
+            second_input.append(None)
+            calendar.append(None)
+            unit, quantity = factory.unit, factory.quantity
+        for calibration in calibrations:
+            step, unit = _pair(place, calibration, unit)
+            steps.append(step)
+            since.append(bounds_of(calibration)[0])
+            second_input.append(_side(place, calibration.second, step))
+            by_time = calibration.drifts_from is not None or calibration.by_calendar
+            calendar.append(bounds_of(calibration) if by_time else None)
+            quantity = step.curve.quantity or fact.quantity
+        known = covered and quantity == fact.quantity
+        final = conversion(unit, fact.unit) if known else SAME
+    except CalibrationError as error:
+        problem = str(error)
+        steps, since, second_input, calendar, final, known = [], [], [], [], SAME, False
+    return Chain(
+        SAME,
+        tuple(steps),
+        tuple(since),
+        final,
+        from_limits(output.accuracy),
+        output.repeatability,
+        output.resolution,
+        known,
+        tuple(second_input),
+        tuple(calendar),
+        tuple(_deviation(check, fact.unit) for check in checks) if known else (),
+        problem,
+    )
+
+
+def says_of(check: FieldCheck, unit: str) -> bool:
+    """Whether what it found can be told in that unit; that of a sensor may be of another kind."""
+    try:
+        conversion(check.unit or unit, unit)
+    except CalibrationError:
+        return False
+    return True
+
+
+def _deviation(check: FieldCheck, unit: str) -> Deviation:
+    """What a check found, in the channel's unit."""
+    scale = conversion(check.unit or unit, unit).scale
+    return Deviation(check.deviation * scale, check.u_reference * abs(scale))
+
+
+def _pair(place: Place, calibration: Calibration, unit: str) -> tuple[Step, str]:
+    """(the step with the one it drifted from, the unit it gives); raises CalibrationError."""
+    step, gives = _step(calibration, unit)
+    if calibration.drifts_from is None:
+        return step, gives
+    earlier = place.before(calibration)
+    if earlier is None:
+        raise CalibrationError(
+            f"calibration {calibration.id} drifts from {calibration.drifts_from}, which is not in "
+            "force"
+        )
+    if problem := _no_pair(earlier, calibration):
+        raise CalibrationError(f"calibration {calibration.id} can't drift from {problem}")
+    before, also = _step(earlier, unit)
+    if canonical(also) != canonical(gives):
+        raise CalibrationError(
+            f"calibration {calibration.id} gives {gives}, and {earlier.id}, from which it drifts, "
+            f"{also}"
+        )
+    return replace(step, before=before), gives
+
+
+def _no_pair(earlier: Calibration, later: Calibration) -> str:
+    """The one that it can't drift from and why; "" if it can. One put right may be another kind."""
+    if earlier.subject != later.subject or earlier.place != later.place:
+        return f"{earlier.id}, which is step {earlier.place} of {' '.join(earlier.subject)}"
+    if earlier.drifts_from is not None:
+        return f"{earlier.id}, which drifts from {earlier.drifts_from} itself"
+    if earlier.by_calendar or later.by_calendar:
+        return f"{earlier.id}: a curve of the calendar is no part of a pair"
+    if earlier.second != later.second:
+        return f"{earlier.id}, which does not take the same second input"
+    return ""
+
+
+def _side(place: Place, second: SecondInput | None, step: Step) -> Beside | None:
+    """Raises UnitError where what is taken does not convert into what the curve takes."""
+    wanted = step.curve.second
+    if second is None or wanted is None:
+        return None
+    if second.channel is None:
+        found = place.outputs.get(place.deployment.source, {}).get(second.output or "")
+        unit = found.unit if found is not None else wanted.unit
+        return Beside(conversion(unit, wanted.unit), output=second.output or "")
+    unit = place.units.get(second.channel, wanted.unit)
+    line = conversion(unit, wanted.unit)
+    return Beside(line, channel=second.channel, max_age_ns=second.max_age_ns or 0)
+
+
+def _step(calibration: Calibration, unit: str) -> tuple[Step, str]:
+    """(the step, the unit it gives)."""
+    step = prepare_step(
+        calibration.curve,
+        calibration.parameters,
+        calibration.covariance or None,
+        drift_per_year=calibration.drift_per_year,
+        domain=calibration.domain,
+    )
+    into = calibration.from_unit or step.curve.from_unit or unit
+    gives = calibration.to_unit or step.curve.to_unit or into
+    return replace(step, conversion=conversion(unit, into)), gives
+
+
+def age_of(calibration: Calibration) -> int:
+    return (calibration.second.max_age_ns or 0) if calibration.second else 0
+
 
 # Raised whenever the line itself (decoding, placing, checking) gives other results for the same
 # entries and facts; it is part of every derivation.
 LINE_VERSION = 4
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Segment:
-    """One derivation of one channel from start to end; `windows` cut it where marks lie on it."""
-
-    key: str
-    channel: str
-    derivation: str
-    start_ns: int
-    end_ns: int
-    rank: int
-    sensor: str
-    chain: Chain
-    checks: tuple[Check, ...]
-    marks: tuple[Mark, ...]
-    windows: tuple[tuple[int, str], ...]  # (begin, derivation), sorted
-    readings: str  # what decides which readings it has, as a hash
-    expires_ns: int | None
-    level: int = 0  # those of lower levels are evaluated first: their values are taken beside
-    deployed_ns: int = ALWAYS[0]
-
-    @property
-    def looks_back(self) -> int:
-        return max((check.meta.looks_back for check in self.checks), default=0)
-
-    @property
-    def looks_ahead(self) -> int:
-        return max((check.meta.looks_ahead for check in self.checks), default=0)
-
-    @property
-    def demoted_key(self) -> str:
-        """The key of what is remembered of its demoted readings."""
-        return f"{self.key}|demoted"
-
-    def contradicted_by(self, serial: str, told_ns: int) -> bool:
-        """Whether that number, told then, is another sensor's; before the deployment any may be."""
-        return bool(self.sensor) and self.sensor != serial and told_ns >= self.deployed_ns
-
-    def derivation_at(self, time_ns: int) -> str:
-        index = bisect_right(self.windows, time_ns, key=lambda window: window[0]) - 1
-        return self.windows[max(index, 0)][1]
 
 
 def extents_of(segment: Segment, source: str, output: str) -> Iterator[Extent]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from edaphon.derive.chains import Beside
+from edaphon.derive.calibrate import Beside
 from edaphon.explain.case import Case
 from edaphon.explain.facts import fact_entry, number, papers_of, period_of
 from edaphon.explain.trace import Again, Row, after_step, row_at

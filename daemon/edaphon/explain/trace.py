@@ -12,18 +12,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edaphon.derive.chains import ALWAYS, Chain
+from edaphon.derive.calibrate import Chain, Segment
 from edaphon.derive.decode import Decoded, Sources
 from edaphon.derive.deriver import BATCH
 from edaphon.derive.fact_log import MEANINGS, knowledge_of, last_sources, recalled
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.pipeline import Item, Line, counted_files, sources_of
-from edaphon.derive.plan import Plan, Segment, plan_of
+from edaphon.derive.plan import Plan, plan_of
 from edaphon.derive.state import State
 from edaphon.facts import Knowledge
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
 from edaphon.journal.guard import Aside
-from edaphon.model import EntryId, Float, Int, Observations, demoted_rank
+from edaphon.model import ALWAYS, EntryId, Float, Int, Observations, demoted_rank
 from edaphon_calibration.chain import Calibrated
 from edaphon_calibration.units import SAME
 from edaphon_drivers.faults import Fault, Refused

@@ -7,13 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from edaphon.derive import Comparison, Plan, changed_ranges, derived_by, plan_of, previewed
-from edaphon.derive.chains import Range
-from edaphon.derive.plan import whole_segments
-from edaphon.derive.projection import tells_all
+from edaphon.derive.plan import Plan, changed_ranges, plan_of, whole_segments
+from edaphon.derive.projection import Comparison, derived_by, previewed, tells_all
 from edaphon.facts import FactRow, Knowledge
 from edaphon.journal import JournalReader, read_only
-from edaphon.model import EntryId
+from edaphon.model import EntryId, Range
 from edaphon.preview.uncovered import Lost, lost_stretches
 from edaphon.printer import show_error
 from edaphon.series import Series

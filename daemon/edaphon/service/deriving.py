@@ -11,8 +11,9 @@ import orjson
 from edaphon import __version__
 from edaphon.acquire.clock_sync import boot_id
 from edaphon.config import Configuration
-from edaphon.derive import LINE_VERSION, Deriver
-from edaphon.derive.checkpoint import START
+from edaphon.derive.deriver import Deriver
+from edaphon.derive.fact_log import START
+from edaphon.derive.segments import LINE_VERSION
 from edaphon.journal import DamagedRow, Journal
 from edaphon.journal.guard import ORDERS, Guard
 from edaphon.model import EntryId

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edaphon.derive import known_facts
+from edaphon.derive.fact_log import known_facts
 from edaphon.journal import EntryId, read_only
 from edaphon.journal.losses import Loss
 from edaphon.series import DAY_NS, Series

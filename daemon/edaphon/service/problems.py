@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edaphon.alerts.model import Incident, Severity, What
 from edaphon.databases import StorageFault
-from edaphon.derive.lost_facts import doubt_words
+from edaphon.derive.plan import doubt_words
 from edaphon.facts.swaps import contradictions, explanations
 from edaphon.journal.losses import open_losses
 from edaphon.service.deriving import aside_rows, aside_words

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from edaphon.derive import ALWAYS
+from edaphon.model import ALWAYS
 from edaphon.service.socket import ACCOUNT, DaemonRefuses
 
 __all__ = ["checked"]

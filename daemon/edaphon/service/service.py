@@ -23,9 +23,8 @@ from edaphon.databases import (
     explained,
     make_folder,
 )
-from edaphon.derive import Deriver
-from edaphon.derive.checkpoint import reached_by
-from edaphon.derive.fact_log import MEANINGS
+from edaphon.derive.deriver import Deriver
+from edaphon.derive.fact_log import MEANINGS, reached_by
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.journal import DamagedRow, Entry, Journal, Kind, StateFile
 from edaphon.journal.guard import ORDERS

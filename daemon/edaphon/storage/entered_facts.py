@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from edaphon.config import Configuration
 from edaphon.config.codecs import read_codec
-from edaphon.derive import Plan, Sources, plan_of
+from edaphon.derive.decode import Sources
 from edaphon.derive.fact_log import FACT_KINDS, meanings
 from edaphon.derive.pipeline import sources_of
+from edaphon.derive.plan import Plan, plan_of
 from edaphon.facts import FactPayload, Knowledge, from_payload
 from edaphon.facts.knowledge import Known
 from edaphon.journal import Entry, JournalReader, read_only

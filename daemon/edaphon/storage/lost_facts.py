@@ -5,8 +5,7 @@ from contextlib import closing
 
 import orjson
 
-from edaphon.derive.checkpoint import CHECKPOINT
-from edaphon.derive.lost_facts import doubtful_places
+from edaphon.derive.fact_log import CHECKPOINT, doubtful_places
 from edaphon.journal import read_only
 from edaphon.printer import show_error
 from edaphon.series import Series, WrongFile

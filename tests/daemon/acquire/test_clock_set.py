@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from edaphon.acquire.gaps import LEAPT, WITHDRAWN, Gap, SlotAccount
 from edaphon.acquire.slots import Grid
-from edaphon.derive import Plan, Sources
+from edaphon.derive.decode import Sources
 from edaphon.derive.pipeline import Line
+from edaphon.derive.plan import Plan
 from edaphon.derive.state import State
 from edaphon.explain.missing import Absent, gap_at
 from edaphon.journal import Entry, EntryId, Kind

@@ -11,9 +11,11 @@ from typing import Any
 import orjson
 
 from edaphon.config import Configuration, read_config
-from edaphon.derive import Deriver, Plan, Sources
+from edaphon.derive.decode import Sources
+from edaphon.derive.deriver import Deriver
 from edaphon.derive.fact_log import FACT_KINDS
 from edaphon.derive.pipeline import Line, sources_of
+from edaphon.derive.plan import Plan
 from edaphon.derive.state import State
 from edaphon.facts import (
     FactRow,

@@ -12,10 +12,10 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edaphon.derive.chains import ALWAYS, Place
-from edaphon.derive.segments import Segment, segments_of
+from edaphon.derive.calibrate import Segment
+from edaphon.derive.segments import Place, segments_of
 from edaphon.facts import Deployment, Knowledge, fact_of
-from edaphon.model import EntryId
+from edaphon.model import ALWAYS, EntryId
 from edaphon.toml_input.values import instant_text
 from edaphon_drivers.sheets import Factory, Output
 

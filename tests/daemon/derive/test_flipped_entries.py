@@ -12,7 +12,7 @@ import pytest
 from tests.daemon.derive.lives import SINK, T0, EnteredFacts, Life, rows_of
 from tests.daemon.journal.entries import SetClock, commit, journal_file
 
-from edaphon.derive.lost_facts import doubt_words
+from edaphon.derive.plan import doubt_words
 from edaphon.facts import fact_of, to_payload
 from edaphon.journal import DamagedRow, Entry, Journal, Kind
 from edaphon.journal.losses import acknowledgement, open_losses

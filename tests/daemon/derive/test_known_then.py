@@ -9,8 +9,8 @@ from tests.daemon.derive.lives import Life, MemoryJournal, folders, rows_of, tol
 from tests.daemon.derive.test_line import EXAMPLES, channel, streams
 from tests.daemon.derive.test_recalibrate import calibration, days_of_readings
 
-from edaphon.derive import known_as_of, values_then
 from edaphon.derive import projection as another
+from edaphon.derive.projection import known_as_of, values_then
 from edaphon.journal import Entry
 
 FAR_NS = 2**61

@@ -20,8 +20,9 @@ from tests.daemon.derive.lives import (
 )
 from tests.daemon.derive.test_line import first, streams
 
-from edaphon.derive import Deriver, known_facts
 from edaphon.derive.decode import Sources
+from edaphon.derive.deriver import Deriver
+from edaphon.derive.fact_log import known_facts
 from edaphon.journal import Entry, Kind
 from edaphon.journal.guard import TRACE, Guard
 from edaphon.series import Series

@@ -8,9 +8,9 @@ import orjson
 import pytest
 
 from edaphon.config import read_config
-from edaphon.derive import Plan, Sources
-from edaphon.derive.decode import Decoded
+from edaphon.derive.decode import Decoded, Sources
 from edaphon.derive.pipeline import Line
+from edaphon.derive.plan import Plan
 from edaphon.derive.state import NOTES_REMEMBERED, State
 from edaphon.facts import Knowledge
 from edaphon.journal import Entry, Kind

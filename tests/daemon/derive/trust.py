@@ -4,9 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edaphon.derive import Plan
-from edaphon.derive.plan import changed_ranges
-from edaphon.derive.segments import Segment
+from edaphon.derive.calibrate import Segment
+from edaphon.derive.plan import Plan, changed_ranges
 from edaphon.facts import Knowledge
 from edaphon.model import EntryId
 from edaphon.toml_input.values import instant_ns, instant_text

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from edaphon.alerts.model import Node, NodeKind
 from edaphon.alerts.situation import ChannelNow, SinkNow, Situation, Supply
 from edaphon.config import LorawanSource
-from edaphon.derive.lost_facts import doubt_words
+from edaphon.derive.plan import doubt_words
 from edaphon.facts import Knowledge
 from edaphon.facts.model import Deployment
 from edaphon.facts.swaps import contradictions
