@@ -25,7 +25,7 @@ from tests.stories.file_watcher import Disk, Watcher
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.follow import Follower
 from edaphon.config import read_config
-from edaphon.derive.fact_log import last_sources, meanings, recalled
+from edaphon.derive.fact_log import last_sources, read_fact_log, recalled
 from edaphon.derive.pipeline import counted_files
 from edaphon.journal import Journal, Kind, StateFile
 from edaphon.model import EntryId
@@ -156,7 +156,7 @@ class Logger:
     def recount(self) -> None:
         """As `verify` does it."""
         life, end = self.life, self.journal.last
-        sources = last_sources(meanings(self.journal, life.series))
+        sources = last_sources(read_fact_log(self.journal, life.series))
         kinds = {Kind.RECORD, Kind.CLOCK, Kind.CONFIGURATION}
         items = (i for i in self.journal.scan(sources={"", PATH}, kinds=kinds) if i[0] <= end)
         counted = counted_files(items, sources, partial(recalled, self.journal))

@@ -119,7 +119,7 @@ def _alone(storage: Storage, channels: list[str], since_ns: int) -> list[Done]:
 
 def _whole(series: Series, channels: list[str], since_ns: int) -> Ranges:
     ranges = {id: [(since_ns, ALWAYS[1])] for id in channels}
-    return whole_segments(ranges, derived_by(series).extents)
+    return whole_segments(ranges, derived_by(series).intervals)
 
 
 def _done(series: Series, ranges: Ranges, before: Before, differing: int) -> list[Done]:

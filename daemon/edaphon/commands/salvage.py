@@ -156,7 +156,7 @@ def _acknowledge(storage: Storage, who: str) -> int:
 def _acknowledge_alone(storage: Storage, who: str) -> int:
     clock = SystemClock()
     with settled_deriver(storage) as (deriver, _):
-        places = deriver.doubt.places
+        places = deriver.lost_facts.places
     try:
         with Journal.open(storage.layout.journal, clock) as journal:
             keeper = Timekeeper(clock, boot_id())

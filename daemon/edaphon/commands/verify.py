@@ -19,11 +19,11 @@ import typer
 from edaphon.acquire.gaps import accounts_of
 from edaphon.config import Sink as SinkConfig
 from edaphon.derive.fact_log import (
-    MEANINGS,
+    FACT_LOG_KINDS,
     known_facts,
     last_sources,
-    meanings,
     reached_by,
+    read_fact_log,
     recalled,
 )
 from edaphon.derive.files import SourceFiles
@@ -173,7 +173,7 @@ def _entries(
 def _records_before(storage: Storage, journal: JournalReader, start: EntryId) -> int:
     """How many records there are up to a place, by the sums that are kept."""
     with StateFile(storage.layout.folder) as state:
-        summary = summed(journal, state.get(JOURNAL_SUMMARY), MEANINGS)
+        summary = summed(journal, state.get(JOURNAL_SUMMARY), FACT_LOG_KINDS)
     return summary.records - summary.behind(start, journal)
 
 
@@ -208,7 +208,7 @@ def _files(
     kept = {path: SourceFiles.of_json(row) for path, row in live.items()}
     if start != START:
         return _closed(line_rows(kept), [], noted)
-    sources = last_sources(meanings(journal, series))
+    sources = last_sources(read_fact_log(journal, series))
     names = {"", *sources.files}
     kinds = {Kind.RECORD, Kind.CLOCK, Kind.CONFIGURATION}
     items = journal.scan(sources=names, kinds=kinds, on_damage=lambda _: None)

@@ -7,22 +7,24 @@ entries was split, and a value already judged changes only when the value after 
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from edaphon.derive.state import Fresh, Latest, Memory
+from edaphon.derive.state import LatestValue, Memory
 from edaphon.facts import Mark, Period
 from edaphon.model import (
     ALONE,
     ALWAYS,
     DEMOTED,
+    Columns,
     Float,
     Int,
+    Mask,
     Observations,
     Range,
+    Readings,
     Small,
     demoted_rank,
 )
@@ -36,11 +38,11 @@ from edaphon_calibration.units import SAME, Conversion
 
 _SUSPECT, _UNSET, _MISSING = int(Flag.SUSPECT), int(Flag.NOT_EVALUATED), int(Flag.MISSING)
 _FAIL = int(Flag.FAIL)
-_Mask = npt.NDArray[np.bool_]
+YEAR_NS = 31_556_952 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class SecondInputSource:
     """Where a step's second input comes from: an output of the record, or a channel's value.
 
     `conversion` turns the output's or the channel's unit into what the curve takes.
@@ -69,13 +71,13 @@ class Chain:
     repeatability: float = 0.0
     resolution: float = 0.0
     known: bool = True
-    second_input: tuple[Beside | None, ...] = ()
+    second_input: tuple[SecondInputSource | None, ...] = ()
     calendar: tuple[Range | None, ...] = ()
     deviations: tuple[Deviation, ...] = ()
     problem: str = ""  # what of the steps does not fit together, where there is no value
 
     @property
-    def sides(self) -> tuple[Beside, ...]:
+    def sides(self) -> tuple[SecondInputSource, ...]:
         """The second inputs in the order of the steps that take one."""
         return tuple(side for side in self.second_input if side is not None)
 
@@ -168,7 +170,7 @@ class Segment:
         return self.windows[max(index, 0)][1]
 
 
-class Taken(NamedTuple):
+class FreshValues(NamedTuple):
     """The values of fresh rows, for chains that take them beside their own.
 
     `good` leaves out what has no value or fails a check by itself. A check that looks at neighbours
@@ -178,12 +180,25 @@ class Taken(NamedTuple):
     value: Float
     u_random: Float
     u_systematic: Float
-    good: _Mask
+    good: Mask
+
+    @property
+    def last(self) -> int:
+        """The row of the last value that may be taken, -1 for none."""
+        if self.good[-1]:
+            return len(self.good) - 1
+        good = np.flatnonzero(self.good)
+        return int(good[-1]) if len(good) else -1
+
+    def latest(self, at: int, rows: Readings, place: int) -> LatestValue:
+        """The value of that row, which was placed when the journal was read up to `place`."""
+        numbers = self.value[at], self.u_random[at], self.u_systematic[at]
+        return LatestValue(place, int(rows.time_ns[at]), *map(float, numbers))
 
 
 def evaluate(
-    segment: Segment, memory: Memory | None, fresh: Fresh
-) -> tuple[list[Observations], Memory, Taken]:
+    segment: Segment, memory: Memory | None, fresh: Readings
+) -> tuple[list[Observations], Memory, FreshValues]:
     """(new observations and revisions of earlier ones, what to remember, the fresh values).
 
     All rows are demoted, or none; the two have memories of their own.
@@ -193,44 +208,41 @@ def evaluate(
         return _evaluated(segment, memory, fresh)
     found: list[Observations] = []
     n = len(fresh)
-    whole = Taken(np.empty(n), np.empty(n), np.empty(n), np.empty(n, bool))
+    whole = FreshValues(np.empty(n), np.empty(n), np.empty(n), np.empty(n, bool))
     for i in np.flatnonzero(late):
         here = slice(int(i), int(i) + 1)
-        alone = taken_rows(fresh, here)
-        value, u_random, u_systematic, flag, good = _judged(segment, alone)
-        _put(whole, here, Taken(value, u_random, u_systematic, good))
-        alone = Fresh(*alone[:4], alone.doubt + np.int8(ALONE), alone.second_input)
-        found.extend(_observations(segment, alone, value, u_random, u_systematic, flag))
+        run, good = _judged(segment, fresh.take(here))
+        _put(whole, here, FreshValues(run.value, run.u_random, run.u_systematic, good))
+        run = replace(run, source_flag=run.source_flag + np.int8(ALONE))
+        found.extend(_by_derivation(segment, run))
     if late.all():
         assert memory is not None  # noqa: S101  only a memory can make every reading late
         return found, memory, whole
-    runs, memory, taken = _evaluated(segment, memory, taken_rows(fresh, ~late))
+    runs, memory, taken = _evaluated(segment, memory, fresh.take(~late))
     _put(whole, ~late, taken)
     return found + runs, memory, whole
 
 
 def _evaluated(
-    segment: Segment, memory: Memory | None, fresh: Fresh
-) -> tuple[list[Observations], Memory, Taken]:
+    segment: Segment, memory: Memory | None, fresh: Readings
+) -> tuple[list[Observations], Memory, FreshValues]:
     """Rows that come in the order of their times."""
-    rows = _joined(memory.rows, fresh) if memory else fresh
-    value, u_random, u_systematic, flag, good = _judged(segment, rows)
-    issued = _issued(segment, memory, flag)
-    columns = (value[issued], u_random[issued], u_systematic[issued], flag[issued])
-    found = list(_observations(segment, taken_rows(rows, issued), *columns))
+    rows = Readings.concat([memory.rows, fresh]) if memory else fresh
+    run, good = _judged(segment, rows)
+    found = list(_by_derivation(segment, run.take(_issued(segment, memory, run.flag))))
     keep = slice(max(0, len(rows) - segment.looks_back - segment.looks_ahead), len(rows))
     newest = int(rows.time_ns[-1])
     new = slice(len(rows) - len(fresh), None)
-    taken = Taken(value[new], u_random[new], u_systematic[new], good[new])
-    return found, Memory(taken_rows(rows, keep), flag[keep], newest), taken
+    taken = FreshValues(run.value[new], run.u_random[new], run.u_systematic[new], good[new])
+    return found, Memory(rows.take(keep), run.flag[keep], newest), taken
 
 
-def _put(whole: Taken, where: slice | _Mask, part: Taken) -> None:
+def _put(whole: FreshValues, where: slice | Mask, part: FreshValues) -> None:
     for column, values in zip(whole, part, strict=True):
         column[where] = values
 
 
-def _late(memory: Memory | None, fresh: Fresh) -> _Mask | None:
+def _late(memory: Memory | None, fresh: Readings) -> Mask | None:
     """Which fresh rows come with an earlier time than one before them; None: none."""
     before = memory.newest_ns if memory else -(2**63)
     time = fresh.time_ns
@@ -240,7 +252,7 @@ def _late(memory: Memory | None, fresh: Fresh) -> _Mask | None:
     return time <= newest
 
 
-def _issued(segment: Segment, memory: Memory | None, flag: Small) -> slice | _Mask:
+def _issued(segment: Segment, memory: Memory | None, flag: Small) -> slice | Mask:
     """The fresh rows, and those remembered whose flag has changed now that more is known."""
     if memory is None:
         return slice(None)
@@ -256,14 +268,16 @@ def _issued(segment: Segment, memory: Memory | None, flag: Small) -> slice | _Ma
     return issued
 
 
-def _judged(segment: Segment, rows: Fresh) -> tuple[Float, Float, Float, Small, _Mask]:
-    """(value, both uncertainties, flag, what neither lacks a value nor fails by itself)."""
+def _judged(segment: Segment, rows: Readings) -> tuple[Observations, Mask]:
+    """(the observations, what neither lacks a value nor fails by itself)."""
     value, u_random, u_systematic, outside = segment.chain.apply(
         rows.raw, rows.time_ns, rows.second_input
     )
     missing = np.isnan(value)
-    # All of them are demoted, or none.
-    earned = rows.doubt & np.int8(ALONE - 1) if rows.doubt[0] >= ALONE else rows.doubt
+    own, rank = rows.source_flag, segment.rank
+    earned = own & np.int8(ALONE - 1) if own[0] >= ALONE else own
+    if own[0] & DEMOTED:  # all of them are, or none
+        rank = demoted_rank(rank)
     flags = [earned]
     good = ~missing & (earned != _FAIL)
     for check in segment.checks:
@@ -282,71 +296,37 @@ def _judged(segment: Segment, rows: Fresh) -> tuple[Float, Float, Float, Small, 
         flags.append(_where(inside, mark.flag))
     flag = worst_flag(flags, len(rows))
     flag[missing] = _MISSING
-    return value, u_random, u_systematic, flag, good
+    run = Observations(
+        channel=segment.channel,
+        derivation=segment.derivation,
+        time_ns=rows.time_ns,
+        start_ns=rows.start_ns,
+        raw=rows.raw,
+        value=value,
+        u_random=u_random,
+        u_systematic=u_systematic,
+        flag=flag,
+        source_flag=own,
+        sequence=rows.sequence,
+        rank=rank,
+    )
+    return run, good
 
 
-def _where(touched: _Mask, flag: int) -> Small:
+def _where(touched: Mask, flag: int) -> Small:
     return np.where(touched, flag, _UNSET).astype(np.int8)
 
 
-def _observations(
-    segment: Segment, rows: Fresh, value: Float, u_random: Float, u_systematic: Float, flag: Small
-) -> Iterator[Observations]:
-    if not len(rows):
-        return
-    demoted = int(rows.doubt[0]) & DEMOTED
-    for derivation, chosen in _derivations(segment, rows):
-        yield Observations(
-            channel=segment.channel,
-            derivation=derivation,
-            time_ns=rows.time_ns[chosen],
-            start_ns=rows.start_ns[chosen],
-            raw=rows.raw[chosen],
-            value=value[chosen],
-            u_random=u_random[chosen],
-            u_systematic=u_systematic[chosen],
-            flag=flag[chosen],
-            doubt=rows.doubt[chosen],
-            sequence=rows.sequence[chosen],
-            rank=demoted_rank(segment.rank) if demoted else segment.rank,
-        )
-
-
-def _derivations(segment: Segment, rows: Fresh) -> Iterator[tuple[str, slice | _Mask]]:
+def _by_derivation(segment: Segment, run: Observations) -> Iterator[Observations]:
     """A mark changes the derivation of what it covers, and of nothing else."""
     if not segment.marks:
-        yield segment.derivation, slice(None)
+        yield run
         return
     begins = np.array([begin for begin, _ in segment.windows], np.int64)
-    window = np.maximum(np.searchsorted(begins, rows.time_ns, side="right") - 1, 0)
+    window = np.maximum(np.searchsorted(begins, run.time_ns, side="right") - 1, 0)
     for name in dict.fromkeys(segment.windows[at][1] for at in np.unique(window)):
         here = [at for at, (_, own) in enumerate(segment.windows) if own == name]
-        yield name, np.isin(window, here)
-
-
-def taken_rows(rows: Fresh, chosen: slice | _Mask) -> Fresh:
-    return Fresh(
-        rows.time_ns[chosen],
-        rows.start_ns[chosen],
-        rows.raw[chosen],
-        rows.sequence[chosen],
-        rows.doubt[chosen],
-        rows.second_input[:, chosen],
-    )
-
-
-def _joined(before: Fresh, after: Fresh) -> Fresh:
-    return Fresh(
-        np.concatenate([before.time_ns, after.time_ns]),
-        np.concatenate([before.start_ns, after.start_ns]),
-        np.concatenate([before.raw, after.raw]),
-        np.concatenate([before.sequence, after.sequence]),
-        np.concatenate([before.doubt, after.doubt]),
-        np.concatenate([before.second_input, after.second_input], axis=1),
-    )
-
-
-YEAR_NS = 31_556_952 * 10**9
+        yield replace(run.take(np.isin(window, here)), derivation=name)
 
 
 _NAN = float("nan")
@@ -356,11 +336,12 @@ class _Noted(NamedTuple):
     """Rows of one channel in the order in which they were placed, with their values."""
 
     order: Sequence[int]
-    fresh: Fresh
-    taken: Taken
+    fresh: Readings
+    taken: FreshValues
 
 
-class _Column(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class _Column(Columns):
     """The values of one channel in the order in which they were placed; numbers are three rows."""
 
     order: Int
@@ -368,19 +349,21 @@ class _Column(NamedTuple):
     numbers: Float
 
 
-class Values:
+class ChannelValues:
     """The values that channels had in this batch and, by `latest`, before it.
 
     An order counts the records of the batch as they were placed: one whose clock was unknown is
     placed later than its sequence says. `places` tells up to where the journal was read by then.
     """
 
-    def __init__(self, latest: dict[str, Latest], places: Sequence[int]) -> None:
+    def __init__(self, latest: dict[str, LatestValue], places: Sequence[int]) -> None:
         self._latest = latest
         self._places = places
         self._noted: dict[str, list[_Noted]] = {}
 
-    def note(self, segment: Segment, fresh: Fresh, order: Sequence[int], taken: Taken) -> None:
+    def note(
+        self, segment: Segment, fresh: Readings, order: Sequence[int], taken: FreshValues
+    ) -> None:
         """Remember the values of these rows for whoever takes them; only of primary sources."""
         if segment.rank == 0:
             self._noted.setdefault(segment.channel, []).append(_Noted(order, fresh, taken))
@@ -388,18 +371,12 @@ class Values:
     def finish(self) -> None:
         """Keep the last value of each channel for the batches to come."""
         for channel, noted in self._noted.items():
-            lasts = [(one.order[at], at, one) for one in noted if (at := _last(one.taken)) >= 0]
+            lasts = [(one.order[at], at, one) for one in noted if (at := one.taken.last) >= 0]
             if lasts:
                 order, at, (_, fresh, taken) = max(lasts, key=lambda last: last[0])
-                self._latest[channel] = Latest(
-                    self._places[order],
-                    int(fresh.time_ns[at]),
-                    float(taken.value[at]),
-                    float(taken.u_random[at]),
-                    float(taken.u_systematic[at]),
-                )
+                self._latest[channel] = taken.latest(at, fresh, self._places[order])
 
-    def taken(self, side: Beside, fresh: Fresh, order: Sequence[int]) -> Float:
+    def taken(self, side: SecondInputSource, fresh: Readings, order: Sequence[int]) -> Float:
         """Three rows for each row of `fresh`, in the unit that the curve takes."""
         column = self._column(side.channel)
         taken = np.full((3, len(fresh)), _NAN)
@@ -420,21 +397,8 @@ class Values:
         if not columns:
             nothing = np.zeros(0, np.int64)
             return _Column(nothing, nothing, np.zeros((3, 0)))
-        order = np.concatenate([c.order for c in columns])
-        by_order = np.argsort(order, kind="stable")
-        return _Column(
-            order[by_order],
-            np.concatenate([c.time_ns for c in columns])[by_order],
-            np.concatenate([c.numbers for c in columns], axis=1)[:, by_order],
-        )
-
-
-def _last(taken: Taken) -> int:
-    """The place of the last value that may be taken, -1 for none."""
-    if taken.good[-1]:
-        return len(taken.good) - 1
-    good = np.flatnonzero(taken.good)
-    return int(good[-1]) if len(good) else -1
+        whole = _Column.concat(columns)
+        return whole.take(np.argsort(whole.order, kind="stable"))
 
 
 def _of_noted(noted: _Noted) -> _Column:
@@ -443,18 +407,18 @@ def _of_noted(noted: _Noted) -> _Column:
     return _Column(np.array(noted.order, np.int64)[good], noted.fresh.time_ns[good], numbers)
 
 
-def _of_latest(known: Latest) -> _Column:
+def _of_latest(known: LatestValue) -> _Column:
     numbers = np.array([[known.value], [known.u_random], [known.u_systematic]])
     return _Column(np.array([-1]), np.array([known.time_ns]), numbers)
 
 
 def filled(
     segment: Segment,
-    fresh: Fresh,
+    fresh: Readings,
     order: Sequence[int],
-    values: Values,
+    values: ChannelValues,
     reported: Mapping[str, Sequence[float]],
-) -> Fresh:
+) -> Readings:
     """The rows with their second inputs; `reported` are numbers of the same records by output."""
     sides = segment.chain.sides
     if not sides:
@@ -463,9 +427,9 @@ def filled(
         values.taken(side, fresh, order) if side.channel else _reported(side, reported, len(fresh))
         for side in sides
     ]
-    return Fresh(*fresh[:5], np.concatenate(blocks))  # its length is that of its columns
+    return replace(fresh, second_input=np.concatenate(blocks))
 
 
-def _reported(side: Beside, reported: Mapping[str, Sequence[float]], n: int) -> Float:
+def _reported(side: SecondInputSource, reported: Mapping[str, Sequence[float]], n: int) -> Float:
     numbers = np.array(reported.get(side.output, [_NAN] * n), np.float64)
     return np.stack([side.conversion.apply(numbers), np.zeros(n), np.zeros(n)])

@@ -19,14 +19,14 @@ import orjson
 from edaphon.derive.decode import Note, Sources
 from edaphon.derive.fact_log import (
     CHECKPOINT,
-    MEANINGS,
+    FACT_LOG_KINDS,
     NOTHING_LEARNED,
     START,
     Learned,
     crc_at,
-    doubtful_places,
+    fact_log_items,
     learned,
-    meanings_behind,
+    lost_fact_places,
     recalled,
     trusted,
 )
@@ -35,14 +35,14 @@ from edaphon.derive.pipeline import (
     ALL,
     DeadLetter,
     Item,
-    Line,
     LostLine,
+    Pipeline,
 )
 from edaphon.derive.plan import (
-    Doubt,
+    LostFacts,
     Plan,
-    extents_of_json,
-    extents_to_json,
+    intervals_of_json,
+    intervals_to_json,
     plan_of,
     ranges_of_json,
     whole_segments,
@@ -60,7 +60,7 @@ from edaphon.derive.rederive import (
     span,
     try_again,
 )
-from edaphon.derive.state import State
+from edaphon.derive.state import PipelineState
 from edaphon.facts import Knowledge
 from edaphon.journal import DamagedRow, JournalReader, Kind
 from edaphon.journal.guard import AGAIN, LIVE, PLAN, Guard
@@ -103,10 +103,10 @@ class Deriver(DerivingAgain):
         self._recalibration: Recalibration | None = None
         self._pending: dict[str, list[Range]] = {}
         self._from_journal: set[str] = set()  # pending channels whose readings may be others
-        self._told = NOTHING_LEARNED  # what was entered up to `position`; the plan is made of it
-        self._meanings: list[int] = []  # the sequences of all that
+        self._known = NOTHING_LEARNED  # what was entered up to `position`; the plan is made of it
+        self._fact_log_places: list[int] = []  # the sequences of all that
         self.channels: dict[str, Channel] = {}
-        self.doubt = Doubt()
+        self.lost_facts = LostFacts()
         self.differing = 0
         self.position = START
         self._rows = 0  # of records up to `position`, for the journal's summary
@@ -114,8 +114,8 @@ class Deriver(DerivingAgain):
         self._lived_until = journal.last or START
         self._full = False
         self._newest_ns = -(2**63)
-        nothing = State(), Plan(), Sources()
-        self._line = Line(
+        nothing = PipelineState(), Plan(), Sources()
+        self._line = Pipeline(
             *nothing, self._recall, on_dead_letter, None, on_lost_line, on_note, journal
         )
         checkpoint = trusted(journal, series)
@@ -197,7 +197,7 @@ class Deriver(DerivingAgain):
         with self._lock:
             self._series.sum_again()
             known = {head.channel for head in self._series.heads()} | self.plan.channels.keys()
-            self._pending = {c: [ALWAYS] for c in known if not self.doubt.holds(c)}
+            self._pending = {c: [ALWAYS] for c in known if not self.lost_facts.holds(c)}
             self._from_journal = set(self._pending)
             self._drop_jobs()
 
@@ -205,11 +205,11 @@ class Deriver(DerivingAgain):
         """Plan to derive these once more from the readings that are kept, and what takes them."""
         with self._lock:
             for channel, own in ranges.items():
-                if self.doubt.holds(channel):
+                if self.lost_facts.holds(channel):
                     continue
                 self._pending[channel] = sorted([*self._pending.get(channel, []), *own])
-            extents = self.plan.extents
-            self._pending = whole_segments(self._pending, extents)
+            intervals = self.plan.intervals
+            self._pending = whole_segments(self._pending, intervals)
             self._drop_jobs()
 
     def flush(self, cursors: Mapping[str, str] | None = None) -> None:
@@ -220,12 +220,14 @@ class Deriver(DerivingAgain):
                 "crc": crc_at(self._journal, self.position),
                 "newest_ns": self._newest_ns,
                 "state": self.state.to_json(),
-                "extents": extents_to_json(self.plan.extents),
+                "extents": intervals_to_json(self.plan.intervals),
                 "pending": self._pending,
                 "from_journal": sorted(self._from_journal),
                 "recalibration": self._recalibration.to_json() if self._recalibration else None,
-                "meanings": self._meanings,
-                "waiting": sorted(self.doubt.kept or self.channels if self.doubt.places else ()),
+                "meanings": self._fact_log_places,
+                "waiting": sorted(
+                    self.lost_facts.kept or self.channels if self.lost_facts.places else ()
+                ),
                 "channels": [asdict(channel) for channel in self.channels.values()],
             }
             text = orjson.dumps(checkpoint, option=orjson.OPT_NON_STR_KEYS).decode()
@@ -248,7 +250,7 @@ class Deriver(DerivingAgain):
             return self._one_by_one(items, readings)
         if self.state.due and self._take_in([], readings):
             return True
-        for _, run in groupby(items, self._changes_meaning):
+        for _, run in groupby(items, self._is_of_fact_log):
             if self._take_in(list(run), readings):
                 return True
         return False
@@ -275,7 +277,7 @@ class Deriver(DerivingAgain):
                 if self.state.counts.records:  # before the first, a fact changes nothing
                     newest_ns = max(entry.received_ns for _, entry in taken)
                     self._newest_ns = max(self._newest_ns, newest_ns)
-                if self._changes_meaning(taken[0]):
+                if self._is_of_fact_log(taken[0]):
                     self._learn(taken)
         if taken:
             self.position = taken[-1][0]
@@ -301,14 +303,14 @@ class Deriver(DerivingAgain):
             self.flush()
             self._guard.passed(over)
 
-    def _changes_meaning(self, item: Item) -> bool:
-        return item[1].kind in MEANINGS
+    def _is_of_fact_log(self, item: Item) -> bool:
+        return item[1].kind in FACT_LOG_KINDS
 
     def _learn(self, batch: list[Item]) -> None:
         batch = [item for item in batch if item[0].number not in self._guard.aside]
         self._latest = learned(self._latest, batch)
-        self._told = learned(self._told, batch)
-        self._meanings += [sequence.number for sequence, _ in batch]
+        self._known = learned(self._known, batch)
+        self._fact_log_places += [sequence.number for sequence, _ in batch]
         self._name_channels()
         self._plan_again()
 
@@ -319,27 +321,29 @@ class Deriver(DerivingAgain):
 
     # -- deriving again --------------------------------------------------------------------
 
-    def settle_doubt(self) -> None:
+    def settle_lost_facts(self) -> None:
         """A person acknowledged lost entries of meaning: what is known without them holds."""
         with self._lock:
-            if not self.doubt.places:
+            if not self.lost_facts.places:
                 return
-            table = {"meanings": self._meanings}
-            self.doubt = Doubt() if not doubtful_places(self._journal, table) else self.doubt
-            if not self.doubt.places:
+            table = {"meanings": self._fact_log_places}
+            self.lost_facts = (
+                LostFacts() if not lost_fact_places(self._journal, table) else self.lost_facts
+            )
+            if not self.lost_facts.places:
                 self._plan_again()
                 known = {h.channel for h in self._series.heads()} | self.plan.channels.keys()
                 self._derive_from_journal(known)
 
     def _plan_again(self) -> None:
-        before = self.plan.extents
-        plan = plan_of(self._told.knowledge, self._told.sources)
-        settled = self.doubt.settled_by(plan)
+        before = self.plan.intervals
+        plan = plan_of(self._known.knowledge, self._known.sources)
+        settled = self.lost_facts.settled_by(plan)
         if settled:
-            places, self.doubt = self.doubt.places, self.doubt.without(settled)
-            if not self.doubt.places:
+            places, self.lost_facts = self.lost_facts.places, self.lost_facts.without(settled)
+            if not self.lost_facts.places:
                 self._on_entered_again(places, None)
-        self._line.plan = self.doubt.limited(plan)
+        self._line.plan = self.lost_facts.limited(plan)
         self._reconsider(before)
         if settled:
             self._derive_from_journal(settled)
@@ -351,7 +355,7 @@ class Deriver(DerivingAgain):
 
     def _learn_all(self, checkpoint: dict[str, Any] | None) -> Learned:
         """All that was ever entered, with a mark for each entry."""
-        items = list(meanings_behind(self._journal, checkpoint, self._note_damage))
+        items = list(fact_log_items(self._journal, checkpoint, self._note_damage))
         last = max((s for s, e in items if e.kind == Kind.CONFIGURATION), default=START)
         known = NOTHING_LEARNED
         for sequence, entry in items:
@@ -374,16 +378,16 @@ class Deriver(DerivingAgain):
     def _resume(self, table: dict[str, Any] | None) -> None:
         if table is None:
             # Nothing that is derived can be trusted: all of it is derived once more and compared.
-            self.doubt = Doubt.of(doubtful_places(self._journal, None), None, self.plan)
+            self.lost_facts = LostFacts.of(lost_fact_places(self._journal, None), None, self.plan)
             known = {head.channel for head in self._series.heads()}
-            self._pending = {c: [ALWAYS] for c in known if not self.doubt.holds(c)}
+            self._pending = {c: [ALWAYS] for c in known if not self.lost_facts.holds(c)}
             self._from_journal = set(self._pending)
             return
         for row in table.get("channels", []):  # the fact of one may be lost since
             self.channels.setdefault(row["id"], Channel(**row))
         self.position = EntryId.of(table["position"])
         self._newest_ns = table["newest_ns"]
-        self._line.state = State.of_json(table["state"])
+        self._line.state = PipelineState.of_json(table["state"])
         if self.state.configuration:
             in_force = list(self._recall([EntryId.of(self.state.configuration)]))
             # One that is lost was journalled again at this start, in the same words.
@@ -392,23 +396,23 @@ class Deriver(DerivingAgain):
         if "files" not in table["state"]:  # of a version that did not count lines
             for path in self._line.sources.files:
                 self.state.files[path] = SourceFiles()
-        self._meanings = list(table["meanings"])
+        self._fact_log_places = list(table["meanings"])
         # Not as known now: facts entered behind this place may have sent values to the sinks
         # already, and these are only withdrawn by coming to the facts in the same order again.
         known_as_of = self._latest.knowledge.as_known_at(self.position)
-        self._told = Learned(known_as_of, self.position, self._line.sources)
-        plan = plan_of(self._told.knowledge, self._told.sources)
-        places = doubtful_places(self._journal, table)
+        self._known = Learned(known_as_of, self.position, self._line.sources)
+        plan = plan_of(self._known.knowledge, self._known.sources)
+        places = lost_fact_places(self._journal, table)
         if again := places & self._configuration_entered_again():
             self._on_entered_again(again, self._latest.configured)
-        self.doubt = Doubt.of(places - again, table, plan)
-        self._line.plan = self.doubt.limited(plan)
+        self.lost_facts = LostFacts.of(places - again, table, plan)
+        self._line.plan = self.lost_facts.limited(plan)
         pending = ranges_of_json(table["pending"])
-        self._pending = {c: r for c, r in pending.items() if not self.doubt.holds(c)}
+        self._pending = {c: r for c, r in pending.items() if not self.lost_facts.holds(c)}
         self._from_journal = set(table["from_journal"])
         pending = {channel: list(ranges) for channel, ranges in self._pending.items()}
-        self._reconsider(extents_of_json(table["extents"]))
-        if waited := [c for c in table.get("waiting", ()) if not self.doubt.holds(c)]:
+        self._reconsider(intervals_of_json(table["extents"]))
+        if waited := [c for c in table.get("waiting", ()) if not self.lost_facts.holds(c)]:
             self._derive_from_journal(waited)
         if table["recalibration"] and self._pending == pending:
             self._go_on(table["recalibration"])

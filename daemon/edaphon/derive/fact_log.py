@@ -61,7 +61,7 @@ def crc_at(journal: JournalReader, sequence: EntryId) -> int:
 
 FACT_KINDS = frozenset({Kind.FACT, Kind.CALIBRATION, Kind.MARK})
 _RUN = 500  # entries that are read at once
-MEANINGS = FACT_KINDS | {Kind.CONFIGURATION}
+FACT_LOG_KINDS = FACT_KINDS | {Kind.CONFIGURATION}
 
 
 class Learned(NamedTuple):
@@ -76,13 +76,13 @@ class Learned(NamedTuple):
 NOTHING_LEARNED = Learned(Knowledge(), START, Sources())
 
 
-def meanings(journal: JournalReader, series: Series | None) -> tuple[Item, ...]:
+def read_fact_log(journal: JournalReader, series: Series | None) -> tuple[Item, ...]:
     """Facts and configurations in the order of entry; damaged rows are passed over."""
     table = trusted(journal, series) if series is not None else None
-    return tuple(meanings_behind(journal, table, lambda _: None))
+    return tuple(fact_log_items(journal, table, lambda _: None))
 
 
-def meanings_behind(
+def fact_log_items(
     journal: JournalReader,
     table: Mapping[str, Any] | None,
     on_damage: Callable[[Exception], None],
@@ -94,11 +94,11 @@ def meanings_behind(
     alone; one that is set aside is passed over.
     """
     aside = journal.aside
-    found = _meanings_behind(journal, table, on_damage)
+    found = _fact_log_items(journal, table, on_damage)
     yield from (item for item in found if item[0].number not in aside)
 
 
-def _meanings_behind(
+def _fact_log_items(
     journal: JournalReader,
     table: Mapping[str, Any] | None,
     on_damage: Callable[[Exception], None],
@@ -107,9 +107,9 @@ def _meanings_behind(
     if journal.summary is None:
         start = EntryId.of(table["position"]) if table is not None else START
         yield from recalled(journal, sorted(places), on_damage)
-        yield from journal.scan(kinds=MEANINGS, start=start, on_damage=on_damage)
+        yield from journal.scan(kinds=FACT_LOG_KINDS, start=start, on_damage=on_damage)
         return
-    copied = (p for p, entry in journal.copies.entries.items() if entry.kind in MEANINGS)
+    copied = (p for p, entry in journal.copies.entries.items() if entry.kind in FACT_LOG_KINDS)
     yield from recalled(journal, sorted({*places, *journal.summary.rare, *copied}), on_damage)
 
 
@@ -155,7 +155,7 @@ def knowledge_of(reported: Iterable[Item]) -> Knowledge:
 
 def known_facts(journal: JournalReader, series: Series | None = None) -> Knowledge:
     """Everything that was ever entered in the journal; `edaphon verify` tells of damaged rows."""
-    return knowledge_of(meanings(journal, series))
+    return knowledge_of(read_fact_log(journal, series))
 
 
 def last_sources(reported: Iterable[Item]) -> Sources:
@@ -180,7 +180,7 @@ def learned(so_far: Learned, batch: Iterable[Item]) -> Learned:
     return Learned(knowledge, known, sources, configured)
 
 
-def doubtful_places(journal: JournalReader, table: Mapping[str, Any] | None) -> frozenset[EntryId]:
+def lost_fact_places(journal: JournalReader, table: Mapping[str, Any] | None) -> frozenset[EntryId]:
     """Places of facts and configurations that neither the journal nor its copies can give."""
     known = {EntryId.of(number) for number in table["meanings"]} if table is not None else set()
     known |= journal.copies.doubtful

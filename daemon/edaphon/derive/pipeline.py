@@ -12,15 +12,15 @@ import numpy as np
 import orjson
 
 from edaphon.config import read_config, within_physics
-from edaphon.derive.calibrate import Segment, Values, evaluate, filled
+from edaphon.derive.calibrate import ChannelValues, Segment, evaluate, filled
 from edaphon.derive.decode import Decoded, Note, Sources
 from edaphon.derive.files import FileAccount, FileReader, SourceFiles, whole_refused
 from edaphon.derive.plan import Plan
 from edaphon.derive.segments import LINE_VERSION
-from edaphon.derive.state import Fresh, State, Uplink, UplinkConflicts
+from edaphon.derive.state import PipelineState, Uplink, UplinkConflicts
 from edaphon.journal import Entry, JournalReader, Kind, Purpose
 from edaphon.journal.guard import Aside
-from edaphon.model import ALWAYS, DEMOTED, EntryId, Observations, demoted_rank
+from edaphon.model import ALWAYS, DEMOTED, EntryId, Observations, Readings, demoted_rank
 from edaphon.toml_input import read_document
 from edaphon_calibration.flags import Flag
 from edaphon_drivers.faults import Fault
@@ -37,7 +37,7 @@ _Reported = Mapping[str, Sequence[float]]  # numbers of the same rows, by output
 class Group(NamedTuple):
     """Rows that are judged against each other, each the first of its record for its time."""
 
-    fresh: Fresh
+    fresh: Readings
     order: tuple[int, ...]
     reported: _Reported
     demoted: bool
@@ -94,8 +94,8 @@ def _further(segment: Segment, own: Sequence[tuple[PlacedRow, int]], demoted: bo
         value=nothing,
         u_random=nothing,
         u_systematic=nothing,
-        flag=fresh.doubt,
-        doubt=fresh.doubt,
+        flag=fresh.source_flag,
+        source_flag=fresh.source_flag,
         sequence=fresh.sequence,
         rank=demoted_rank(segment.rank) if demoted else segment.rank,
         ordinal=np.array([ordinal for _, ordinal in own], np.int64),
@@ -107,15 +107,15 @@ def _group(rows: Sequence[PlacedRow], reported: _Reported, demoted: bool) -> Gro
     return Group(fresh, order, reported, demoted)
 
 
-def _fresh(rows: Sequence[PlacedRow]) -> tuple[Fresh, tuple[int, ...]]:
+def _fresh(rows: Sequence[PlacedRow]) -> tuple[Readings, tuple[int, ...]]:
     """The rows as columns, and when each was placed."""
-    time, start, raw, sequence, doubt, order = zip(*rows, strict=True)
-    fresh = Fresh(
+    time, start, raw, sequence, source_flag, order = zip(*rows, strict=True)
+    fresh = Readings(
         np.array(time, np.int64),
         np.array(start, np.int64),
         np.array(raw, np.float64),
         np.array(sequence, np.int64),
-        np.array(doubt, np.int8),
+        np.array(source_flag, np.int8),
         np.zeros((0, len(rows))),
     )
     return fresh, order
@@ -157,12 +157,12 @@ class LostLine:
     line: RefusedLine
 
 
-class Line:
+class Pipeline:
     """`step` over a plan; `recall` reads entries again whose clock was unknown when they came."""
 
     def __init__(
         self,
-        state: State,
+        state: PipelineState,
         plan: Plan,
         sources: Sources,
         recall: Callable[[Iterable[EntryId]], Iterable[Item]],
@@ -223,7 +223,7 @@ class Line:
             self._take_due(most)
             self.taken += 1
         found: list[Observations] = []
-        values = Values(self.state.latest, self._places)
+        values = ChannelValues(self.state.latest, self._places)
         for segment, rows in sorted(self._rows.items(), key=lambda item: item[0].level):
             found.extend(self._observed(segment, rows, values))
             found.extend(further_readings(segment, rows))
@@ -239,7 +239,7 @@ class Line:
         return self._readings >= most or monotonic() >= self._until_s
 
     def _observed(
-        self, segment: Segment, rows: list[PlacedRow], values: Values
+        self, segment: Segment, rows: list[PlacedRow], values: ChannelValues
     ) -> list[Observations]:
         found: list[Observations] = []
         memories = self.state.memory
@@ -450,7 +450,7 @@ class Line:
         readings = within_physics(decoded.readings)
         self.state.placed = max(self.state.placed, sequence)
         known: int | None = _UNSET
-        time, doubt, order, placed = default, _NONE, 0, None
+        time, source_flag, order, placed = default, _NONE, 0, None
         self._demoting |= bool(mark)
         second: dict[str, _ByTime] = {}
         for reading in readings:
@@ -465,7 +465,7 @@ class Line:
             if sent != known or after:  # the readings of a record mostly share one time
                 known = sent
                 oldest = received - OLDEST_NS if not decoded.dated else -(2**63)
-                time, doubt = _measured(sent, default + after, oldest, received + NEWEST_NS)
+                time, source_flag = _measured(sent, default + after, oldest, received + NEWEST_NS)
             if time != placed:  # what is measured at once is placed at once: a row of a file
                 order, placed = len(self._places), time
                 self._places.append(self._place_now)
@@ -478,7 +478,7 @@ class Line:
                             time if start is None else start,
                             _NAN if number is None else number,
                             sequence,
-                            _marked(_SUSPECT if wrong else doubt, mark),
+                            _marked(_SUSPECT if wrong else source_flag, mark),
                             order,
                         )
                     )
@@ -521,8 +521,8 @@ def sources_of(entry: Entry, latest: Sources | None = None) -> Sources:
     return Sources.of(config, table.get("files"), latest) if config is not None else Sources()
 
 
-def _marked(doubt: int, mark: int) -> int:
-    return mark if mark == _REPLACED else doubt | mark
+def _marked(source_flag: int, mark: int) -> int:
+    return mark if mark == _REPLACED else source_flag | mark
 
 
 def _measured(sent: int | None, default: int, oldest: int, newest: int) -> tuple[int, int]:
@@ -546,7 +546,7 @@ def counted_files(
     journal: JournalReader | None = None,
 ) -> dict[str, SourceFiles]:
     """By path, the account of the lines of all files, from the records themselves."""
-    line = Line(State(), Plan(), Sources(), recall, latest=latest, journal=journal)
+    line = Pipeline(PipelineState(), Plan(), Sources(), recall, latest=latest, journal=journal)
     for item in items:
         line.step([item])
     for path, files in line.state.files.items():

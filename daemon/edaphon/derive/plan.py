@@ -13,7 +13,13 @@ from typing import Any
 
 from edaphon.derive.calibrate import Segment
 from edaphon.derive.decode import Outputs, Sources
-from edaphon.derive.segments import Extent, Place, extents_of, levels_of, segments_of
+from edaphon.derive.segments import (
+    PlanInterval,
+    PlannedDeployment,
+    intervals_of,
+    levels_of,
+    segments_of,
+)
 from edaphon.facts import Knowledge
 from edaphon.model import ALWAYS, DEMOTED_RANKS, Channel, EntryId, Range
 
@@ -28,7 +34,7 @@ class Plan:
     routes: Routes = field(default_factory=dict)
     channels: Mapping[str, Channel] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
-    extents: Mapping[str, tuple[Extent, ...]] = field(default_factory=dict)
+    intervals: Mapping[str, tuple[PlanInterval, ...]] = field(default_factory=dict)
     # By source path and file name: rows of copies before that one are demoted.
     replaced: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
@@ -43,7 +49,7 @@ class Plan:
         """`models` are the names of the sources' sheets, by path."""
         routes: dict[str, dict[str, tuple[Segment, ...]]] = {}
         texts: dict[str, str] = {}
-        extents: dict[str, list[Extent]] = {id: [] for id in knowledge.channels}
+        intervals: dict[str, list[PlanInterval]] = {id: [] for id in knowledge.channels}
         seconds: Counter[str] = Counter()  # further opinions of a channel, in order of entry
         levels = levels_of(knowledge)
         units = {id: fact.unit for id, fact in knowledge.channels.items()}
@@ -56,20 +62,20 @@ class Plan:
             rank = 0 if deployment.primary else min(seconds[fact.id], LOWEST_RANK)
             level = levels[fact.id]
             model = (models or {}).get(deployment.source, "")
-            place = Place(
-                deployment, fact, output, rank, level, outputs, extents, units, model, knowledge
+            place = PlannedDeployment(
+                deployment, fact, output, rank, level, outputs, intervals, units, model, knowledge
             )
             segments = tuple(segments_of(knowledge, place, texts))
             fed = routes.setdefault(deployment.source, {})
             fed[output.name] = (*fed.get(output.name, ()), *segments)
             for segment in segments:
-                extents[fact.id].extend(extents_of(segment, deployment.source, output.name))
+                intervals[fact.id].extend(intervals_of(segment, deployment.source, output.name))
         channels = {id: knowledge.channel(id, site) for id in knowledge.channels}
         return cls(
             routes,
             channels,
             texts,
-            {id: tuple(found) for id, found in extents.items()},
+            {id: tuple(found) for id, found in intervals.items()},
             knowledge.replacements,
         )
 
@@ -119,27 +125,27 @@ def plan_of(knowledge: Knowledge, sources: Sources) -> Plan:
 
 
 def whole_segments(
-    ranges: Mapping[str, list[Range]], *plans: Mapping[str, tuple[Extent, ...]]
+    ranges: Mapping[str, list[Range]], *plans: Mapping[str, tuple[PlanInterval, ...]]
 ) -> dict[str, list[Range]]:
     """The ranges widened until every segment they touch lies within, as a check may look back.
 
     Readings of one segment are judged against each other, wherever it was cut.
     """
     return {
-        channel: _widened(own, [e for extents in plans for e in extents.get(channel, ())])
+        channel: _widened(own, [e for intervals in plans for e in intervals.get(channel, ())])
         for channel, own in ranges.items()
     }
 
 
-def _widened(ranges: list[Range], extents: list[Extent]) -> list[Range]:
+def _widened(ranges: list[Range], intervals: list[PlanInterval]) -> list[Range]:
     touched = {
         e.segment
-        for e in extents
+        for e in intervals
         if any(e.start_ns < end and start < e.end_ns for start, end in ranges)
     }
-    parts = [(e.start_ns, e.end_ns) for e in extents if e.segment in touched]
+    parts = [(e.start_ns, e.end_ns) for e in intervals if e.segment in touched]
     wider = list(_joined(_overlapping(sorted({*ranges, *parts}))))
-    return wider if wider == ranges else _widened(wider, extents)
+    return wider if wider == ranges else _widened(wider, intervals)
 
 
 def _overlapping(ranges: list[Range]) -> Iterator[Range]:
@@ -152,7 +158,7 @@ def _overlapping(ranges: list[Range]) -> Iterator[Range]:
 
 
 def changed_ranges(
-    before: Mapping[str, tuple[Extent, ...]], after: Mapping[str, tuple[Extent, ...]]
+    before: Mapping[str, tuple[PlanInterval, ...]], after: Mapping[str, tuple[PlanInterval, ...]]
 ) -> dict[str, list[Range]]:
     """Per channel, where another derivation holds than before, or another source feeds it."""
     found = {}
@@ -163,17 +169,17 @@ def changed_ranges(
     return found
 
 
-def _differing(old: Iterable[Extent], new: Iterable[Extent]) -> Iterator[Range]:
+def _differing(old: Iterable[PlanInterval], new: Iterable[PlanInterval]) -> Iterator[Range]:
     bounds = sorted({t for e in (*old, *new) for t in (e.start_ns, e.end_ns)})
     for start, end in zip(bounds, bounds[1:], strict=False):
         if _holding(old, start) != _holding(new, start):
             yield start, end
 
 
-def _holding(extents: Iterable[Extent], time_ns: int) -> set[tuple[object, ...]]:
+def _holding(intervals: Iterable[PlanInterval], time_ns: int) -> set[tuple[object, ...]]:
     return {
         (e.derivation, e.rank, e.source, e.output, e.segment, e.readings)
-        for e in extents
+        for e in intervals
         if e.start_ns <= time_ns < e.end_ns
     }
 
@@ -191,15 +197,17 @@ def _joined(ranges: Iterable[Range]) -> Iterator[Range]:
         yield last
 
 
-def extents_to_json(extents: Mapping[str, tuple[Extent, ...]]) -> dict[str, list[list[Any]]]:
+def intervals_to_json(
+    intervals: Mapping[str, tuple[PlanInterval, ...]],
+) -> dict[str, list[list[Any]]]:
     return {
-        channel: [[getattr(e, name) for name in Extent.__slots__] for e in own]
-        for channel, own in extents.items()
+        channel: [[getattr(e, name) for name in PlanInterval.__slots__] for e in own]
+        for channel, own in intervals.items()
     }
 
 
-def extents_of_json(table: Mapping[str, list[list[Any]]]) -> dict[str, tuple[Extent, ...]]:
-    return {channel: tuple(Extent(*row) for row in rows) for channel, rows in table.items()}
+def intervals_of_json(table: Mapping[str, list[list[Any]]]) -> dict[str, tuple[PlanInterval, ...]]:
+    return {channel: tuple(PlanInterval(*row) for row in rows) for channel, rows in table.items()}
 
 
 def ranges_of_json(table: Mapping[str, list[list[int]]]) -> dict[str, list[Range]]:
@@ -212,22 +220,24 @@ def ranges_of_json(table: Mapping[str, list[list[int]]]) -> dict[str, list[Range
 
 
 @dataclass(frozen=True)
-class Doubt:
-    """`kept` are the extents that stand, by channel; `all` where nothing tells which channels."""
+class LostFacts:
+    """`kept` are the intervals that hold, by channel; `all` where nothing tells which channels."""
 
     places: frozenset[EntryId] = frozenset()
-    kept: Mapping[str, tuple[Extent, ...]] | None = None
+    kept: Mapping[str, tuple[PlanInterval, ...]] | None = None
     all: bool = False
 
     @classmethod
-    def of(cls, places: frozenset[EntryId], table: Mapping[str, Any] | None, plan: Plan) -> "Doubt":
+    def of(
+        cls, places: frozenset[EntryId], table: Mapping[str, Any] | None, plan: Plan
+    ) -> "LostFacts":
         """`table` is the checkpoint, `plan` what is known up to it without those places."""
         if not places:
             return cls()
         if table is None:
             return cls(places, {}, all=True)
-        before = extents_of_json(table["extents"])
-        return cls(places, {c: before.get(c, ()) for c in changed_ranges(before, plan.extents)})
+        before = intervals_of_json(table["extents"])
+        return cls(places, {c: before.get(c, ()) for c in changed_ranges(before, plan.intervals)})
 
     def holds(self, channel: str) -> bool:
         return self.all or channel in (self.kept or {})
@@ -235,11 +245,11 @@ class Doubt:
     def settled_by(self, plan: Plan) -> list[str]:
         """The channels of which the plan says again what stands."""
         kept = self.kept or {}
-        return [channel for channel, own in kept.items() if plan.extents.get(channel, ()) == own]
+        return [channel for channel, own in kept.items() if plan.intervals.get(channel, ()) == own]
 
-    def without(self, channels: list[str]) -> "Doubt":
+    def without(self, channels: list[str]) -> "LostFacts":
         kept = {c: own for c, own in (self.kept or {}).items() if c not in channels}
-        return replace(self, kept=kept) if kept or self.all else Doubt()
+        return replace(self, kept=kept) if kept or self.all else LostFacts()
 
     def limited(self, plan: Plan) -> Plan:
         """The plan without the channels that wait; what stands of them is theirs still."""
@@ -252,19 +262,19 @@ class Doubt:
             }
             for path, outputs in plan.routes.items()
         }
-        extents = {} if self.all else {**plan.extents, **(self.kept or {})}
-        return replace(plan, routes=routes, extents=extents)
+        intervals = {} if self.all else {**plan.intervals, **(self.kept or {})}
+        return replace(plan, routes=routes, intervals=intervals)
 
 
-def doubt_words(doubt: Doubt) -> list[str]:
+def lost_facts_text(lost: LostFacts) -> list[str]:
     """What is lost and what waits for a person; nothing where all can be read."""
-    if not doubt.places:
+    if not lost.places:
         return []
-    places = ", ".join(map(str, sorted(doubt.places)))
+    places = ", ".join(map(str, sorted(lost.places)))
     act = "enter it again (`edaphon apply`) or go on without it: `edaphon salvage --acknowledge`"
-    if doubt.all:
+    if lost.all:
         act = "enter it again (`edaphon apply`) if you can, then `edaphon salvage --acknowledge`"
-    which = "all channels" if doubt.all else ", ".join(sorted(doubt.kept or {})) or "no channel"
+    which = "all channels" if lost.all else ", ".join(sorted(lost.kept or {})) or "no channel"
     return [
         f"journal: what was entered at {places} (a fact, a calibration or a configuration) can't be"
         f" read, nor its copy. Values of {which} stay as they are and no new ones are derived:"

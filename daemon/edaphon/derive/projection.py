@@ -16,20 +16,20 @@ import numpy.typing as npt
 import orjson
 
 from edaphon.derive.decode import Sources
-from edaphon.derive.fact_log import CHECKPOINT, knowledge_of, last_sources, meanings, recalled
-from edaphon.derive.plan import Plan, changed_ranges, extents_of_json, plan_of, whole_segments
+from edaphon.derive.fact_log import CHECKPOINT, knowledge_of, last_sources, read_fact_log, recalled
+from edaphon.derive.plan import Plan, changed_ranges, intervals_of_json, plan_of, whole_segments
 from edaphon.derive.recalculate import (
+    BeforeAfter,
     NeedsJournal,
     Recalibration,
     can_recalibrate,
-    chosen,
     same_readings,
 )
 from edaphon.derive.rederive import Replay
-from edaphon.derive.segments import Extent
+from edaphon.derive.segments import PlanInterval
 from edaphon.facts import Knowledge
 from edaphon.journal import JournalReader
-from edaphon.model import ALWAYS, EntryId, Float, Int, Observations, Range, Small
+from edaphon.model import ALWAYS, Columns, EntryId, Float, Int, Observations, Range, Small
 from edaphon.series import DAY_NS, Series
 
 ROWS, ENTRIES = 100_000, 4000
@@ -39,7 +39,7 @@ ROWS, ENTRIES = 100_000, 4000
 class Derived:
     """What the rows of a series were derived by; `pending` channels are not all yet."""
 
-    extents: Mapping[str, tuple[Extent, ...]]
+    intervals: Mapping[str, tuple[PlanInterval, ...]]
     displaced: tuple[tuple[int, int], ...]
     waited: tuple[tuple[int, int, int], ...]
     from_journal: frozenset[str]
@@ -52,7 +52,7 @@ def derived_by(series: Series) -> Derived:
     table = orjson.loads(series.checkpoint(CHECKPOINT) or "{}")
     state = table.get("state", {})
     return Derived(
-        extents_of_json(table.get("extents", {})),
+        intervals_of_json(table.get("extents", {})),
         tuple((a, b) for a, b in state.get("displaced", ())),
         tuple((a, b, c) for a, b, c in state.get("waited", ())),
         frozenset(table.get("from_journal", ())),
@@ -61,20 +61,13 @@ def derived_by(series: Series) -> Derived:
     )
 
 
-def tells_all(
+def readings_suffice(
     derived: Derived, plan: Plan, series: Series, channel: str, ranges: list[Range]
 ) -> bool:
     """Whether the series' readings are those of the plan, as far as that is known beforehand."""
-    before, after = derived.extents.get(channel, ()), plan.extents.get(channel, ())
+    before, after = derived.intervals.get(channel, ()), plan.intervals.get(channel, ())
     same = same_readings(before, after, ranges) and channel not in derived.from_journal
     return same and can_recalibrate(plan, series, channel, ranges)
-
-
-class Part(NamedTuple):
-    """Rows of a stretch of time as they are, and as they would be; both in the order of time."""
-
-    old: list[Observations]
-    new: list[Observations]
 
 
 class Projection:
@@ -95,12 +88,12 @@ class Projection:
         self._derived = derived_by(series)
         self._until = until or self._derived.position
 
-    def parts(self, ranges: Mapping[str, Sequence[Range]]) -> Iterator[tuple[str, Part]]:
+    def parts(self, ranges: Mapping[str, Sequence[Range]]) -> Iterator[tuple[str, BeforeAfter]]:
         """Part by part, channel by channel: all rows of these times, and where need be of more."""
         whole = whole_segments(
             {channel: sorted(own) for channel, own in ranges.items()},
-            self._derived.extents,
-            self._plan.extents,
+            self._derived.intervals,
+            self._plan.intervals,
         )
         hard: dict[str, list[Range]] = {}
         for channel, own in sorted(whole.items()):
@@ -111,21 +104,21 @@ class Projection:
         if hard:
             yield from self._from_journal(hard)
 
-    def _from_series(self, channel: str, ranges: list[Range]) -> Iterator[Part]:
+    def _from_series(self, channel: str, ranges: list[Range]) -> Iterator[BeforeAfter]:
         """Raises NeedsJournal before the first part."""
-        if not tells_all(self._derived, self._plan, self._series, channel, ranges):
+        if not readings_suffice(self._derived, self._plan, self._series, channel, ranges):
             raise NeedsJournal
         # a first walk over the rows alone, since none may be told and then taken back
         self._recalibration(channel, ranges).expect_order(ROWS)
         job = self._recalibration(channel, ranges)
-        held: Part | None = None
+        held: BeforeAfter | None = None
         while (found := job.turn(ROWS)) is not None:
             first_ns = int(found.old[0].time_ns[0])
             if held is not None:
-                yield Part(held.old, _in_order(_revised(held.new, found.new, first_ns)))
-            held = Part(found.old, _from(found.new, first_ns))
+                yield BeforeAfter(held.old, _in_order(_revised(held.new, found.new, first_ns)))
+            held = BeforeAfter(found.old, _from(found.new, first_ns))
         if held is not None:
-            yield Part(held.old, _in_order(held.new))
+            yield BeforeAfter(held.old, _in_order(held.new))
 
     def _recalibration(self, channel: str, ranges: list[Range]) -> Recalibration:
         displaced, until = self._derived.displaced, self._until.number
@@ -133,7 +126,7 @@ class Projection:
         waiting = [(first, last) for first, last, clock in self._derived.waited if clock > until]
         return Recalibration(self._series, self._plan, channel, ranges, displaced, until, waiting)
 
-    def _from_journal(self, ranges: Mapping[str, list[Range]]) -> Iterator[tuple[str, Part]]:
+    def _from_journal(self, ranges: Mapping[str, list[Range]]) -> Iterator[tuple[str, BeforeAfter]]:
         plan = self._plan.only(ranges)
         rework = Replay(
             self._journal, plan, self._scratch, partial(recalled, self._journal), self._sources
@@ -148,7 +141,7 @@ class Projection:
                         _within(series, channel, day, own)
                         for series in (self._series, rework.series)
                     )
-                    yield channel, Part(old, new)
+                    yield channel, BeforeAfter(old, new)
         finally:
             rework.close()
 
@@ -157,7 +150,7 @@ class Projection:
 
 
 def _from(runs: list[Observations], first_ns: int) -> list[Observations]:
-    found = [chosen(run, run.time_ns >= first_ns) for run in runs]
+    found = [run.take(run.time_ns >= first_ns) for run in runs]
     return [run for run in found if len(run)]
 
 
@@ -170,7 +163,7 @@ def _in_order(runs: list[Observations]) -> list[Observations]:
     within = np.concatenate([np.zeros(0, np.int64), *map(np.arange, lengths)])
     cuts = np.flatnonzero(np.diff(of_run[order])) + 1
     pieces = np.split(order, cuts) if len(order) else []
-    return [chosen(runs[of_run[piece[0]]], within[piece]) for piece in pieces]
+    return [runs[of_run[piece[0]]].take(within[piece]) for piece in pieces]
 
 
 def _revised(
@@ -179,7 +172,7 @@ def _revised(
     """Rows with those of the next slice in their place that revise them: a few at the end."""
     again = [run for run in later if int(run.time_ns[0]) < first_ns]
     for revision in again:
-        held = [_patched(run, chosen(revision, revision.time_ns < first_ns)) for run in held]
+        held = [_patched(run, revision.take(revision.time_ns < first_ns)) for run in held]
     return held
 
 
@@ -253,8 +246,8 @@ class Comparison:
         """Mean change of the values that move."""
         return self.sum / self.moved if self.moved else 0.0
 
-    def add(self, part: Part) -> None:
-        before, after = _columns(part.old), _columns(part.new)
+    def add(self, part: BeforeAfter) -> None:
+        before, after = _Values.of(part.old), _Values.of(part.new)
         self.sketch.add(before.time_ns, before.value, after=False)
         self.sketch.add(after.time_ns, after.value, after=True)
         time_ns = np.union1d(before.time_ns, after.time_ns)
@@ -285,14 +278,21 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Columns:
+class _Values(Columns):
     time_ns: Int
     value: Float
     u_random: Float
     u_systematic: Float
     flag: Small | Int
 
-    def at(self, time_ns: Int) -> "_Columns":
+    @classmethod
+    def of(cls, runs: list[Observations]) -> "_Values":
+        columns = [(r.time_ns, r.value, r.u_random, r.u_systematic, r.flag) for r in runs]
+        no_number, no_flag = np.zeros(0), np.zeros(0, np.int8)
+        none = cls(np.zeros(0, np.int64), no_number, no_number, no_number, no_flag)
+        return cls.concat([none, *(cls(*own) for own in columns)])
+
+    def at(self, time_ns: Int) -> "_Values":
         """The rows of these times; one that is not there has no numbers and the flag ABSENT."""
         place = np.searchsorted(time_ns, self.time_ns)
 
@@ -303,20 +303,9 @@ class _Columns:
 
         flag = np.full(len(time_ns), ABSENT, np.int64)
         flag[place] = self.flag
-        return _Columns(
+        return _Values(
             time_ns, spread(self.value), spread(self.u_random), spread(self.u_systematic), flag
         )
-
-
-def _columns(runs: list[Observations]) -> _Columns:
-    none = [np.zeros(0)]
-    return _Columns(
-        np.concatenate([np.zeros(0, np.int64), *(run.time_ns for run in runs)]),
-        np.concatenate(none + [run.value for run in runs]),
-        np.concatenate(none + [run.u_random for run in runs]),
-        np.concatenate(none + [run.u_systematic for run in runs]),
-        np.concatenate([np.zeros(0, np.int8), *(run.flag for run in runs)]),
-    )
 
 
 def _differ(a: Float, b: Float) -> npt.NDArray[np.bool_]:
@@ -339,7 +328,7 @@ def previewed(
     """
     plan = plan_of(knowledge, sources)
     if ranges is None:
-        ranges = changed_ranges(derived_by(series).extents, plan.extents)
+        ranges = changed_ranges(derived_by(series).intervals, plan.intervals)
     another = Projection(journal, series, plan, sources, scratch)
     found: dict[str, Comparison] = {}
     for channel, part in another.parts(ranges):
@@ -373,7 +362,7 @@ def known_as_of(journal: JournalReader, series: Series, time_ns: int) -> AsOf | 
     place = journal.place_at(time_ns)
     if place is None:
         return None
-    reported = tuple(item for item in meanings(journal, series) if item[0] <= place)
+    reported = tuple(item for item in read_fact_log(journal, series) if item[0] <= place)
     knowledge, sources = knowledge_of(reported), last_sources(reported)
     return AsOf(place, knowledge, sources, plan_of(knowledge, sources))
 
@@ -396,4 +385,4 @@ def values_then(
         for run in part.new:
             inside = (run.time_ns >= start_ns) & (run.time_ns < end_ns)
             if inside.any():
-                yield chosen(run, inside)
+                yield run.take(inside)

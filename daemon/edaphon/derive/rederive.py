@@ -11,11 +11,11 @@ from pathlib import Path
 from edaphon.derive.decode import Sources
 from edaphon.derive.fact_log import Learned
 from edaphon.derive.files import SourceFiles
-from edaphon.derive.pipeline import ALL, NEWEST_NS, Item, Line, files_meaning
+from edaphon.derive.pipeline import ALL, NEWEST_NS, Item, Pipeline, files_meaning
 from edaphon.derive.plan import Plan, changed_ranges, whole_segments
 from edaphon.derive.recalculate import NeedsJournal, Recalibration, can_recalibrate, same_readings
-from edaphon.derive.segments import Extent
-from edaphon.derive.state import Latest, Memory, State
+from edaphon.derive.segments import PlanInterval
+from edaphon.derive.state import LatestValue, Memory, PipelineState
 from edaphon.journal import DamagedRow, JournalReader, Kind
 from edaphon.journal.guard import AGAIN, Guard, Suspect
 from edaphon.journal.losses import losses_in
@@ -46,7 +46,7 @@ def settled(
 
 
 def try_again(
-    state: State,
+    state: PipelineState,
     aside: Iterable[int],
     sources: Sources,
     recall: Callable[[Iterable[EntryId]], Iterable[Item]],
@@ -103,7 +103,9 @@ class Replay:
         self._scratch = scratch
         remove_series(scratch)
         self.series = Series(scratch)
-        self._line = Line(State(), plan, Sources(), recall, latest=latest, journal=journal)
+        self._line = Pipeline(
+            PipelineState(), plan, Sources(), recall, latest=latest, journal=journal
+        )
         self.position = EntryId(0, 0)  # up to which all is derived
         # Ranges of entries that can't be read, by number: nothing is known against their rows.
         self.unreadable = missing_ranges(journal)
@@ -112,11 +114,11 @@ class Replay:
         self._sources = paths | {path.partition("/")[0] for path in paths}
 
     @property
-    def latest(self) -> Mapping[str, Latest]:
+    def latest(self) -> Mapping[str, LatestValue]:
         return self._line.state.latest
 
     @property
-    def state(self) -> State:
+    def state(self) -> PipelineState:
         return self._line.state
 
     @property
@@ -202,8 +204,8 @@ class DerivingAgain:
     _journal: JournalReader
     _series: Series
     _scratch: Path
-    _line: Line
-    _told: Learned
+    _line: Pipeline
+    _known: Learned
     _guard: Guard
     _newest_ns: int
     _pending: dict[str, list[Range]]
@@ -216,7 +218,7 @@ class DerivingAgain:
         return self._line.plan
 
     @property
-    def state(self) -> State:
+    def state(self) -> PipelineState:
         return self._line.state
 
     def flush(self, cursors: Mapping[str, str] | None = None) -> None:
@@ -231,9 +233,9 @@ class DerivingAgain:
         self._from_journal |= set(channels)
         self._drop_jobs()
 
-    def _reconsider(self, before: Mapping[str, tuple[Extent, ...]]) -> None:
+    def _reconsider(self, before: Mapping[str, tuple[PlanInterval, ...]]) -> None:
         """Plan the work that the difference between two plans makes for what is derived."""
-        changed = changed_ranges(before, self.plan.extents)
+        changed = changed_ranges(before, self.plan.intervals)
         reached = {
             channel: past
             for channel, ranges in changed.items()
@@ -244,13 +246,13 @@ class DerivingAgain:
         self._pending = whole_segments(
             {channel: sorted(ranges) for channel, ranges in reached.items()},
             before,
-            self.plan.extents,
+            self.plan.intervals,
         )
         self._from_journal |= {
             channel
             for channel, ranges in reached.items()
             if not same_readings(
-                before.get(channel, ()), self.plan.extents.get(channel, ()), ranges
+                before.get(channel, ()), self.plan.intervals.get(channel, ()), ranges
             )
         }
         self._drop_jobs()
@@ -274,14 +276,14 @@ class DerivingAgain:
                 return
             self._from_journal.add(channel)
         plan = self.plan.only(self._pending)
-        latest = self._told.sources
+        latest = self._known.sources
         counted = self._miscounted()
         road = self._journal, plan, self._scratch, self._recall, latest, counted
         self._rework = Replay(*road, guard=self._guard)
 
     def _miscounted(self) -> list[str]:
         """Sources whose files were counted by another meaning, or by an earlier version."""
-        known, sources = self.state.files, self._told.sources
+        known, sources = self.state.files, self._known.sources
         paths = (path for path in sources.files if path in known)
         return [path for path in paths if known[path].meaning != files_meaning(sources, path)]
 
@@ -320,7 +322,7 @@ class DerivingAgain:
             self._recalibration = None
         return runs if kept is None else kept
 
-    def _know_latest(self, channel: str, ranges: list[Range], last: Latest | None) -> None:
+    def _know_latest(self, channel: str, ranges: list[Range], last: LatestValue | None) -> None:
         """The latest value that others take; that of a stretch of the past alone is not it."""
         known = self.state.latest.get(channel)
         renewed = known is not None and any(a <= known.time_ns < b for a, b in ranges)
@@ -365,7 +367,7 @@ class DerivingAgain:
 
     def _take_over(self, rework: Replay, channel: str) -> None:
         ranges = self._pending.pop(channel)
-        fed = [(e.start_ns, e.end_ns) for e in self.plan.extents.get(channel, ())]
+        fed = [(e.start_ns, e.end_ns) for e in self.plan.intervals.get(channel, ())]
         adopted = self._series.adopt(channel, rework.series, ranges, rework.unreadable, fed)
         self.differing += adopted.differing
         # What the line counted then and now: an account that stays open is not closed by this.
@@ -386,7 +388,7 @@ class DerivingAgain:
         """The account of the files that were read once more, by what is known of them now.
 
         Lines whose entries were lost since stay counted by the same meaning, as values stay."""
-        sources = self._told.sources
+        sources = self._known.sources
         for path in {*rework.state.files, *self._miscounted()}:
             counted = rework.state.files.get(path, SourceFiles())
             counted.meaning = files_meaning(sources, path)

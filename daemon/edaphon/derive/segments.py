@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from edaphon.config import possible
-from edaphon.derive.calibrate import Beside, Chain, Segment, bounds_of
+from edaphon.derive.calibrate import Chain, SecondInputSource, Segment, bounds_of
 from edaphon.derive.decode import Outputs
 from edaphon.facts import (
     Calibration,
@@ -31,7 +31,7 @@ from edaphon_drivers.sheets import Factory, Output
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class PlanInterval:
     """Where a derivation holds for a channel; what two plans are compared by.
 
     `readings` names what decides which readings these are, before any calibration.
@@ -48,8 +48,8 @@ class Extent:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Place:
-    """One deployment with what a segment of it needs; `extents` are those planned before it."""
+class PlannedDeployment:
+    """One deployment with what a segment of it needs; `intervals` are those planned before it."""
 
     deployment: Deployment
     fact: ChannelFact
@@ -57,17 +57,17 @@ class Place:
     rank: int
     level: int
     outputs: Outputs
-    extents: Mapping[str, list[Extent]]
+    intervals: Mapping[str, list[PlanInterval]]
     units: Mapping[str, str]
     model: str = ""
     knowledge: Knowledge = field(default_factory=Knowledge)
 
-    def second_input(self, calibration: Calibration) -> list[Extent]:
+    def second_input(self, calibration: Calibration) -> list[PlanInterval]:
         """What decides about the values that a calibration takes from another channel."""
         second = calibration.second
         if second is None or second.channel is None:
             return []
-        return [e for e in self.extents.get(second.channel, ()) if e.rank == 0]
+        return [e for e in self.intervals.get(second.channel, ()) if e.rank == 0]
 
     def before(self, calibration: Calibration) -> Calibration | None:
         """The calibration made before deployment, of a pair; as it was put right since."""
@@ -76,7 +76,7 @@ class Place:
 
 
 def chain_of(
-    place: Place,
+    place: PlannedDeployment,
     factory: Factory | None,
     calibrations: list[Calibration],
     checks: list[FieldCheck],
@@ -87,7 +87,7 @@ def chain_of(
     unit, quantity = output.unit, output.quantity
     steps: list[Step] = []
     since: list[int] = []
-    second_input: list[Beside | None] = []
+    second_input: list[SecondInputSource | None] = []
     calendar: list[Range | None] = []
     problem = ""
     try:
@@ -141,7 +141,7 @@ def _deviation(check: FieldCheck, unit: str) -> Deviation:
     return Deviation(check.deviation * scale, check.u_reference * abs(scale))
 
 
-def _pair(place: Place, calibration: Calibration, unit: str) -> tuple[Step, str]:
+def _pair(place: PlannedDeployment, calibration: Calibration, unit: str) -> tuple[Step, str]:
     """(the step with the one it drifted from, the unit it gives); raises CalibrationError."""
     step, gives = _step(calibration, unit)
     if calibration.drifts_from is None:
@@ -176,7 +176,9 @@ def _no_pair(earlier: Calibration, later: Calibration) -> str:
     return ""
 
 
-def _side(place: Place, second: SecondInput | None, step: Step) -> Beside | None:
+def _side(
+    place: PlannedDeployment, second: SecondInput | None, step: Step
+) -> SecondInputSource | None:
     """Raises UnitError where what is taken does not convert into what the curve takes."""
     wanted = step.curve.second
     if second is None or wanted is None:
@@ -184,10 +186,10 @@ def _side(place: Place, second: SecondInput | None, step: Step) -> Beside | None
     if second.channel is None:
         found = place.outputs.get(place.deployment.source, {}).get(second.output or "")
         unit = found.unit if found is not None else wanted.unit
-        return Beside(conversion(unit, wanted.unit), output=second.output or "")
+        return SecondInputSource(conversion(unit, wanted.unit), output=second.output or "")
     unit = place.units.get(second.channel, wanted.unit)
     line = conversion(unit, wanted.unit)
-    return Beside(line, channel=second.channel, max_age_ns=second.max_age_ns or 0)
+    return SecondInputSource(line, channel=second.channel, max_age_ns=second.max_age_ns or 0)
 
 
 def _step(calibration: Calibration, unit: str) -> tuple[Step, str]:
@@ -213,10 +215,10 @@ def age_of(calibration: Calibration) -> int:
 LINE_VERSION = 4
 
 
-def extents_of(segment: Segment, source: str, output: str) -> Iterator[Extent]:
+def intervals_of(segment: Segment, source: str, output: str) -> Iterator[PlanInterval]:
     ends = [begin for begin, _ in segment.windows[1:]] + [segment.end_ns]
     for (begin, derivation), end in zip(segment.windows, ends, strict=True):
-        yield Extent(
+        yield PlanInterval(
             begin, end, derivation, segment.rank, segment.key, source, output, segment.readings
         )
 
@@ -238,7 +240,9 @@ def _depth(channel: str, takes: Mapping[str, set[str]], above: frozenset[str]) -
     return max((1 + _depth(b, takes, above | {channel}) for b in behind), default=0)
 
 
-def segments_of(knowledge: Knowledge, place: Place, texts: dict[str, str]) -> Iterator[Segment]:
+def segments_of(
+    knowledge: Knowledge, place: PlannedDeployment, texts: dict[str, str]
+) -> Iterator[Segment]:
     deployment, channel = place.deployment, place.fact.id
     start, end = bounds_of(deployment)
     mine = [c for c in knowledge.calibrations if _concerns(c, deployment)]
@@ -272,7 +276,7 @@ class _Chosen:
     covered: bool
 
 
-def _chosen(mine: list[Calibration], place: Place, time_ns: int) -> _Chosen:
+def _chosen(mine: list[Calibration], place: PlannedDeployment, time_ns: int) -> _Chosen:
     """The steps for the sensor in their order, then those for the channel.
 
     Of each step the latest entered of those whose validity covers the time. The maker's curve
@@ -298,7 +302,7 @@ def _checked(checks: list[FieldCheck], time_ns: int) -> list[FieldCheck]:
 
 
 def _segment(
-    place: Place,
+    place: PlannedDeployment,
     chosen: _Chosen,
     checks: list[FieldCheck],
     marks: list[Mark],
@@ -359,7 +363,7 @@ def _segment(
     )
 
 
-def _readings(place: Place) -> str:
+def _readings(place: PlannedDeployment) -> str:
     """Two segments of equal name have the same numbers as reported, and the same doubts."""
     output, deployment = place.output, place.deployment
     reported = [LINE_VERSION, deployment.source, deployment.sensor or "", place.rank]
@@ -370,13 +374,15 @@ def _readings(place: Place) -> str:
     return hashlib.sha256(orjson.dumps(reported)).hexdigest()[:12]
 
 
-def _replaced(place: Place) -> list[list[Any]]:
+def _replaced(place: PlannedDeployment) -> list[list[Any]]:
     """The files of its source of which a later copy replaces the earlier ones."""
     own, known = place.deployment.source, place.knowledge.replacements.items()
     return sorted([file, copy] for (source, file), copy in known if source == own)
 
 
-def _decides_beside(place: Place, calibrations: list[Calibration], span: Range) -> list[list[Any]]:
+def _decides_beside(
+    place: PlannedDeployment, calibrations: list[Calibration], span: Range
+) -> list[list[Any]]:
     """The derivations of other channels that the values taken from them may have."""
     return [
         [
@@ -388,8 +394,8 @@ def _decides_beside(place: Place, calibrations: list[Calibration], span: Range) 
     ]
 
 
-def _reaches(extent: Extent, span: Range, age_ns: int) -> bool:
-    return extent.start_ns < span[1] and span[0] - age_ns < extent.end_ns
+def _reaches(interval: PlanInterval, span: Range, age_ns: int) -> bool:
+    return interval.start_ns < span[1] and span[0] - age_ns < interval.end_ns
 
 
 def _windows(
@@ -418,13 +424,13 @@ def _told(calibration: Calibration) -> dict[str, Any]:
     )
 
 
-def _earlier(place: Place, calibration: Calibration) -> dict[str, Any]:
+def _earlier(place: PlannedDeployment, calibration: Calibration) -> dict[str, Any]:
     """What it drifted from."""
     before = place.before(calibration)
     return _told(before) if before is not None else {}
 
 
-def _factory(place: Place) -> Factory | None:
+def _factory(place: PlannedDeployment) -> Factory | None:
     """As it was when it was first used; what an owner says of own sheets holds for the past too."""
     deployment, output = place.deployment, place.output
     if deployment.factory is None:

@@ -7,33 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edaphon.derive.files import SourceFiles
-from edaphon.model import Float, Int, Small
+from edaphon.model import Readings, Small
 
 NOTES_REMEMBERED = 16
-
-__all__ = ["Counts", "Fresh", "Latest", "Memory", "State", "Uplink", "UplinkConflicts"]
-
-
-class Fresh(NamedTuple):
-    """Readings of one output that wait for their numbers, columns in the order they came."""
-
-    time_ns: Int
-    start_ns: Int
-    raw: Float
-    sequence: Int
-    doubt: Small  # a flag that the record itself earned: a wrong serial number, a wrong clock
-    second_input: (
-        Float  # three rows for each second input of the chain: value, u_random, u_systematic
-    )
-
-    def __len__(self) -> int:
-        return len(self.time_ns)
 
 
 class Memory(NamedTuple):
     """The last readings of a segment that the next ones are checked against."""
 
-    rows: Fresh
+    rows: Readings
     flag: Small  # as issued
     newest_ns: int
 
@@ -44,7 +26,7 @@ class Memory(NamedTuple):
             "start_ns": rows.start_ns.tolist(),
             "raw": [None if x != x else x.hex() for x in rows.raw.tolist()],
             "sequence": rows.sequence.tolist(),
-            "doubt": rows.doubt.tolist(),
+            "doubt": rows.source_flag.tolist(),
             "beside": [[x.hex() for x in row] for row in rows.second_input.tolist()],
             "flag": self.flag.tolist(),
             "newest_ns": self.newest_ns,
@@ -54,7 +36,7 @@ class Memory(NamedTuple):
     def of_json(cls, table: Mapping[str, Any]) -> "Memory":
         raw = [float("nan") if x is None else float.fromhex(x) for x in table["raw"]]
         second_input = [[float.fromhex(x) for x in row] for row in table["beside"]]
-        rows = Fresh(
+        rows = Readings(
             np.array(table["time_ns"], np.int64),
             np.array(table["start_ns"], np.int64),
             np.array(raw, np.float64),
@@ -65,7 +47,7 @@ class Memory(NamedTuple):
         return cls(rows, np.array(table["flag"], np.int8), table["newest_ns"])
 
 
-class Latest(NamedTuple):
+class LatestValue(NamedTuple):
     """The last value of a channel, for chains that take it beside their own; in its unit.
 
     `place` is the sequence up to which the journal was read when its record was placed.
@@ -81,7 +63,7 @@ class Latest(NamedTuple):
         return [*self[:2], *(x.hex() for x in self[2:])]
 
     @classmethod
-    def of_json(cls, table: list[Any]) -> "Latest":
+    def of_json(cls, table: list[Any]) -> "LatestValue":
         return cls(table[0], table[1], *map(float.fromhex, table[2:]))
 
 
@@ -106,7 +88,7 @@ class UplinkConflicts(NamedTuple):
 
 
 @dataclass(slots=True)
-class Counts:
+class RecordCounts:
     """The ledger of entries: records = decoded + dead letters + duplicates + conflicts + held.
 
     A conflict is an uplink whose frame came before with other bytes.
@@ -121,10 +103,10 @@ class Counts:
 
 
 @dataclass(slots=True)
-class State:
+class PipelineState:
     """Changed by `step` in place; `to_json` and `of_json` are exact."""
 
-    counts: Counts = field(default_factory=Counts)
+    counts: RecordCounts = field(default_factory=RecordCounts)
     derived: dict[str, int] = field(default_factory=dict)  # by channel, revisions not counted
     memory: dict[str, Memory] = field(default_factory=dict)  # by segment key
     boots: dict[str, tuple[int, int]] = field(default_factory=dict)  # offset [ns], sequence
@@ -138,7 +120,7 @@ class State:
     uplinks_missed: dict[str, int] = field(default_factory=dict)  # by path
     gaps: dict[str, int] = field(default_factory=dict)  # by cause, slots of closed gaps
     seen: dict[str, int] = field(default_factory=dict)  # by path, measured time of the latest [ns]
-    latest: dict[str, Latest] = field(default_factory=dict)  # by channel
+    latest: dict[str, LatestValue] = field(default_factory=dict)  # by channel
     files: dict[str, SourceFiles] = field(default_factory=dict)  # by path
     notes: dict[str, dict[str, int]] = field(default_factory=dict)  # by path and what, records
     aside: list[int] = field(default_factory=list)  # records that the guard has set aside
@@ -156,7 +138,7 @@ class State:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "counts": {name: getattr(self.counts, name) for name in Counts.__slots__},
+            "counts": {name: getattr(self.counts, name) for name in RecordCounts.__slots__},
             "derived": self.derived,
             "memory": {key: m.to_json() for key, m in self.memory.items()},
             "boots": self.boots,
@@ -180,9 +162,9 @@ class State:
         }
 
     @classmethod
-    def of_json(cls, table: Mapping[str, Any]) -> "State":
+    def of_json(cls, table: Mapping[str, Any]) -> "PipelineState":
         return cls(
-            counts=Counts(**table["counts"]),
+            counts=RecordCounts(**table["counts"]),
             derived=dict(table["derived"]),
             memory={key: Memory.of_json(m) for key, m in table["memory"].items()},
             boots={boot: (pair[0], pair[1]) for boot, pair in table["boots"].items()},
@@ -199,7 +181,9 @@ class State:
             uplinks_missed=dict(table["uplinks_missed"]),
             gaps=dict(table["gaps"]),
             seen=dict(table["seen"]),
-            latest={channel: Latest.of_json(last) for channel, last in table["latest"].items()},
+            latest={
+                channel: LatestValue.of_json(last) for channel, last in table["latest"].items()
+            },
             notes={path: dict(own) for path, own in table.get("notes", {}).items()},
             aside=list(table.get("aside", [])),
             configuration=table["configuration"],

@@ -24,7 +24,7 @@ from edaphon.databases import (
     make_folder,
 )
 from edaphon.derive.deriver import Deriver
-from edaphon.derive.fact_log import MEANINGS, reached_by
+from edaphon.derive.fact_log import FACT_LOG_KINDS, reached_by
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.journal import DamagedRow, Entry, Journal, Kind, StateFile
 from edaphon.journal.guard import ORDERS
@@ -156,7 +156,7 @@ class Service:
         if self.state.moved:
             self.say_trouble("file state.sqlite", self.state.moved)
         kept = self.state.get(JOURNAL_SUMMARY)
-        self.journal.summarise(kept, MEANINGS, self._keep_summary)
+        self.journal.summarise(kept, FACT_LOG_KINDS, self._keep_summary)
         self.inlets = ServiceSources(
             self.config,
             self.journal,
@@ -517,13 +517,13 @@ class Service:
 
     def acknowledge(self, who: str, account: str = "") -> int:
         """A person has noted all losses until now: how many there were."""
-        places = self.deriver.doubt.places
+        places = self.deriver.lost_facts.places
         losses = open_losses(self.journal.copies)
         altered = self.stored.altered
         if losses or places or altered:
             payload = acknowledgement(who, places, altered, account)
             self._wait_derived(self.keep([self.keeper.entry(Kind.LOST, "", payload)]))
-            self.deriver.settle_doubt()
+            self.deriver.settle_lost_facts()
         return len(losses) + len(places) + len(altered)
 
     def _on_sink(self, state: State) -> None:

@@ -16,7 +16,6 @@ from edaphon.series import Withdrawal as Gone
 from edaphon.series.changes import RECENT_BYTES
 from edaphon.sinks.delivery import Batch
 from edaphon.sinks.erase import spans
-from edaphon.sinks.lines import part_of
 from edaphon.sinks.sink import Withdrawal
 
 __all__ = ["Notes", "SeriesFeed", "cursor_name"]
@@ -104,7 +103,7 @@ class _Backlog:
         while block < len(self.heads) and room > 0:
             for run in self._rows(series, self.heads[block], time_ns):
                 if len(run) > room:
-                    found.append(part_of(run, slice(0, room)))
+                    found.append(run.take(slice(0, room)))
                     return found, _Place(block, int(run.time_ns[room]))
                 found.append(run)
                 room -= len(run)
@@ -246,7 +245,7 @@ class SeriesFeed:
                 for run in self._series.read(channel, day * DAY_NS, (day + 1) * DAY_NS):
                     rows = np.flatnonzero(np.isin(run.time_ns, times))
                     if len(rows):
-                        found.append(part_of(run, rows))
+                        found.append(run.take(rows))
         return found
 
     def between(self, channel: str, first_ns: int, last_ns: int) -> list[Observations]:

@@ -11,8 +11,6 @@ one for tags, one for strings). A backslash stands for itself, so none can end a
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import orjson
@@ -20,10 +18,9 @@ import orjson
 from edaphon.model import Channel, Float, Int, Observations, Small
 from edaphon.sinks.sink import Never
 
-__all__ = ["LineWriter", "escaped_tag", "part_of", "tag_text", "withdrawn_lines"]
+__all__ = ["LineWriter", "escaped_tag", "tag_text", "withdrawn_lines"]
 
 FIELDS = ("value", "raw", "u_random", "u_systematic")
-COLUMNS = ("time_ns", "start_ns", *FIELDS, "flag", "sequence")
 ALL = slice(None)
 WITHDRAWN = "withdrawn"  # stands as derivation where a server cannot delete
 
@@ -69,7 +66,7 @@ class LineWriter:
 
     def batch(self, batch: Sequence[Observations]) -> bytes:
         """All lines of a batch; runs of one channel are written together, in their order."""
-        return b"".join(self.lines(_joined(runs)) for runs in _grouped(batch))
+        return b"".join(self.lines(Observations.concat(runs)) for runs in _grouped(batch))
 
     def _head(self, channel_id: str) -> str:
         if (head := self._heads.get(channel_id)) is None:
@@ -78,12 +75,6 @@ class LineWriter:
                 raise Never(f"channel {channel_id!r} is not defined, so its tags are unknown")
             head = self._heads[channel_id] = _head(channel)
         return head
-
-
-def part_of(run: Observations, rows: slice | Int) -> Observations:
-    """Those rows of a run."""
-    columns: dict[str, Any] = {name: getattr(run, name)[rows] for name in COLUMNS}
-    return replace(run, **columns)
 
 
 def withdrawn_lines(writer: LineWriter, channel: Channel, times_ns: Int) -> bytes:
@@ -106,15 +97,6 @@ def _grouped(batch: Sequence[Observations]) -> list[list[Observations]]:
             latest[run.channel] = group
         group.append(run)
     return groups
-
-
-def _joined(runs: list[Observations]) -> Observations:
-    if len(runs) == 1:
-        return runs[0]
-    columns: dict[str, Any] = {
-        column: np.concatenate([getattr(r, column) for r in runs]) for column in COLUMNS
-    }
-    return replace(runs[0], **columns)
 
 
 def _present(columns: Sequence[Float]) -> Small:

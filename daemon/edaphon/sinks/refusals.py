@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from edaphon.model import Observations
-from edaphon.sinks.lines import part_of
 from edaphon.sinks.sink import Never, Sink
 
 __all__ = ["AllRefused", "Refused", "pieces", "write_sifted"]
@@ -123,5 +122,5 @@ def _part(batch: Sequence[Observations], first: int, last: int) -> list[Observat
         a, b = max(first - start, 0), min(last - start, len(run))
         start += len(run)
         if a < b:
-            found.append(run if b - a == len(run) else part_of(run, slice(a, b)))
+            found.append(run if b - a == len(run) else run.take(slice(a, b)))
     return found

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edaphon.model import Int, Observations
-from edaphon.sinks.lines import part_of
 from edaphon.sinks.readback import DAY_NS, Rows
 
 __all__ = ["Rewrites", "Span", "differing", "unexpected"]
@@ -117,7 +116,7 @@ def differing(runs: Sequence[Observations], theirs: Sequence[Rows]) -> list[Obse
         own = _contents(run, [run.derivation] * len(run))
         odd = [i for i, row in enumerate(own) if not _same(row, held.get(row[0]))]
         if odd:
-            found.append(part_of(run, np.array(odd, np.int64)))
+            found.append(run.take(np.array(odd, np.int64)))
     return found
 
 

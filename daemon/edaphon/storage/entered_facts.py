@@ -11,7 +11,7 @@ from typing import NamedTuple
 from edaphon.config import Configuration
 from edaphon.config.codecs import read_codec
 from edaphon.derive.decode import Sources
-from edaphon.derive.fact_log import FACT_KINDS, meanings
+from edaphon.derive.fact_log import FACT_KINDS, read_fact_log
 from edaphon.derive.pipeline import sources_of
 from edaphon.derive.plan import Plan, plan_of
 from edaphon.facts import FactPayload, Knowledge, from_payload
@@ -91,9 +91,9 @@ def _meanings(journal: JournalReader, path: Path) -> tuple[tuple[EntryId, Entry]
     """With the help of the series where there is one that can be read."""
     try:
         with closing(Series(path, read_only=True)) as series:
-            return meanings(journal, series)
+            return read_fact_log(journal, series)
     except (WrongFile, sqlite3.DatabaseError):
-        return meanings(journal, None)
+        return read_fact_log(journal, None)
 
 
 def sources_now(config: Configuration) -> Sources:

@@ -23,7 +23,7 @@ from edaphon.alerts.situation import Situation
 from edaphon.alerts.weekly import is_weekly_due, last_weekly
 from edaphon.commands.run import running
 from edaphon.config import Broker
-from edaphon.derive.state import State, Uplink
+from edaphon.derive.state import PipelineState, Uplink
 from edaphon.journal import Entry, Kind
 from edaphon.model import Observations
 from edaphon.network.requests import Unreachable
@@ -147,7 +147,7 @@ def uplink(n: int, session: str = "s") -> Uplink:
 
 
 def test_uplinks_of_the_last_day_are_counted_also_over_a_restart() -> None:
-    state, now = State(), NOON
+    state, now = PipelineState(), NOON
     state.uplinks["ttn/1"] = [uplink(n) for n in range(5)]
     own = Uplinks()
     own.look(state, now)

@@ -14,9 +14,9 @@ from edaphon.config import Configuration, read_config
 from edaphon.derive.decode import Sources
 from edaphon.derive.deriver import Deriver
 from edaphon.derive.fact_log import FACT_KINDS
-from edaphon.derive.pipeline import Line, sources_of
+from edaphon.derive.pipeline import Pipeline, sources_of
 from edaphon.derive.plan import Plan
-from edaphon.derive.state import State
+from edaphon.derive.state import PipelineState
 from edaphon.facts import (
     FactRow,
     Knowledge,
@@ -293,7 +293,7 @@ def _rows(series: Series) -> dict[tuple[str, int], dict[str, object]]:
     }
 
 
-def _at_once(folder: Path, entries: Sequence[Entry]) -> tuple[Series, State]:
+def _at_once(folder: Path, entries: Sequence[Entry]) -> tuple[Series, PipelineState]:
     journal = MemoryJournal(entries)
     journal.shown = len(entries)
     items = journal.after(None, len(entries))
@@ -304,8 +304,8 @@ def _at_once(folder: Path, entries: Sequence[Entry]) -> tuple[Series, State]:
         elif entry.kind in FACT_KINDS:
             knowledge = knowledge.learn(sequence, from_payload(entry.payload).fact)
     plan = Plan.of(knowledge, sources.outputs, sources.site)
-    line = Line(
-        State(),
+    line = Pipeline(
+        PipelineState(),
         plan,
         Sources(),
         lambda held: ((s, journal.entry(s)) for s in held),
@@ -317,7 +317,7 @@ def _at_once(folder: Path, entries: Sequence[Entry]) -> tuple[Series, State]:
     return series, line.state
 
 
-def _told(series: Series, state: State) -> dict[str, Any]:
+def _told(series: Series, state: PipelineState) -> dict[str, Any]:
     """Everything that must be the same however it came about."""
     return {
         "heads": [(h.channel, h.day, h.n, h.digest) for h in series.heads()],

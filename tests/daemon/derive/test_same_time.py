@@ -280,7 +280,7 @@ def test_a_line_without_its_end_gives_way_to_the_whole_line(tmp_path: Path) -> N
     assert standing(life) == {0: 4.2, 60: 4.15, 120: 4.0}
     account = life.deriver.state.files["file/log"].files[NAME]
     assert (account.lines, account.counts.rows, account.counts.headers) == (4, 3, 1)
-    flags = [f for run in life.series.read("x", 0, 2**62) for f in run.doubt.tolist()]
+    flags = [f for run in life.series.read("x", 0, 2**62) for f in run.source_flag.tolist()]
     assert max(flags) < 16  # none was judged without its neighbours
     life.close()
 

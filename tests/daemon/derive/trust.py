@@ -144,7 +144,7 @@ def nothing(found: Value) -> bool:
 
 
 def changed(before: list[Row], after: list[Row]) -> bool:
-    return bool(changed_ranges(plan_of(*before).extents, plan_of(*after).extents))
+    return bool(changed_ranges(plan_of(*before).intervals, plan_of(*after).intervals))
 
 
 # A sensor calibrated before it was deployed and after it came back, on days 10 and 110.
