@@ -11,8 +11,8 @@ import typer
 
 from edaphon.config import FileSource
 from edaphon.printer import bars, show_error, show_json, show_line
-from edaphon.service.socket import DaemonOff
 from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.client import DaemonOff
 from edaphon.toml_input.reading import is_text
 from edaphon_calibration.errors import suggestion
 

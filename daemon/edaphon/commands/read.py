@@ -8,8 +8,8 @@ import typer
 
 from edaphon.printer import show_json, show_line
 from edaphon.service.line_tools.line import not_asked
-from edaphon.service.socket import DaemonOff
 from edaphon.storage.access import fail, open_storage
+from edaphon.storage.client import DaemonOff
 
 __all__ = ["read"]
 

@@ -13,8 +13,8 @@ from edaphon.config import Configuration, HeardSource, ScheduledSource
 from edaphon.printer import show_error, show_line, show_text
 from edaphon.service.line_tools.access import opened_bench
 from edaphon.service.line_tools.listen import LONGEST_HEARD_S
-from edaphon.service.socket import DaemonRefuses
 from edaphon.storage.access import fail, open_storage
+from edaphon.storage.client import DaemonRefuses
 from edaphon_drivers.faults import Garbled, NoAnswer, Refused
 
 __all__ = ["escaped", "record", "transcript_text"]

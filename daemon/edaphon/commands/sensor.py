@@ -11,8 +11,8 @@ from edaphon.printer import answer_to, show_line
 from edaphon.service.line_tools.access import opened_bench
 from edaphon.service.line_tools.verbs import SDI12_KINDS, sdi12_address
 from edaphon.service.prerequisites import account_name
-from edaphon.service.socket import DaemonRefuses
 from edaphon.storage.access import fail, open_storage
+from edaphon.storage.client import DaemonRefuses
 
 __all__ = ["Action", "sensor"]
 

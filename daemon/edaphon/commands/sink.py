@@ -8,8 +8,8 @@ import typer
 
 from edaphon.commands.query import FAR_NS, instant
 from edaphon.printer import show_json, show_line
-from edaphon.service.socket import DaemonOff
 from edaphon.storage.access import fail, open_storage
+from edaphon.storage.client import DaemonOff
 
 __all__ = ["sink"]
 

@@ -12,8 +12,8 @@ from edaphon.commands.record import escaped
 from edaphon.printer import answer_to, show_error, show_line
 from edaphon.service.line_tools.access import opened_bench
 from edaphon.service.line_tools.verbs import SDI12_KINDS
-from edaphon.service.socket import DaemonRefuses
 from edaphon.storage.access import fail, open_storage
+from edaphon.storage.client import DaemonRefuses
 
 __all__ = ["Untypable", "term", "typed_bytes"]
 

@@ -13,9 +13,9 @@ from edaphon.commands.cal.text import as_row
 from edaphon.facts import FactRow, Visit, knowledge_conflicts, read_facts
 from edaphon.printer import show_json, show_line, visible
 from edaphon.service.prerequisites import account_name
-from edaphon.service.socket import DaemonOff
 from edaphon.service.submit import keep
 from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.client import DaemonOff
 from edaphon.storage.entered_facts import EnteredFacts, told_in
 from edaphon.toml_input import read_document
 from edaphon.toml_input.values import duration_ns, instant_text

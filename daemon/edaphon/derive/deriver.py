@@ -63,7 +63,7 @@ from edaphon.derive.rederive import (
 from edaphon.derive.state import PipelineState
 from edaphon.facts import Knowledge
 from edaphon.journal import DamagedRow, JournalReader, Kind
-from edaphon.journal.guard import AGAIN, LIVE, PLAN, Guard
+from edaphon.journal.guard import AGAIN, LIVE, PLAN, EntryGuard
 from edaphon.journal.guard import START as BEGINNING
 from edaphon.model import ALWAYS, Channel, EntryId, Range
 from edaphon.series import Series
@@ -90,9 +90,9 @@ class Deriver(DerivingAgain):
         on_note: Callable[[Note], None] = lambda _: None,
         on_damage: Callable[[DamagedRow], None] = lambda _: None,
         on_entered_again: EnteredAgain = lambda *_: None,
-        guard: Guard | None = None,
+        guard: EntryGuard | None = None,
     ) -> None:
-        self._guard = guard or Guard(None)
+        self._guard = guard or EntryGuard(None)
         self._on_entered_again = on_entered_again
         self._on_damage = on_damage
         self._lock = threading.RLock()

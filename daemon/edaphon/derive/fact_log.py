@@ -12,7 +12,7 @@ from edaphon.derive.decode import Sources
 from edaphon.derive.pipeline import Item, sources_of
 from edaphon.facts import Knowledge, from_payload
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind, entry_crc
-from edaphon.journal.losses import acknowledged_places
+from edaphon.journal.salvage import acknowledged_places
 from edaphon.model import EntryId
 from edaphon.series import Series, WrongFile
 

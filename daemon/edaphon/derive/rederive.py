@@ -17,8 +17,8 @@ from edaphon.derive.recalculate import NeedsJournal, Recalibration, can_recalibr
 from edaphon.derive.segments import PlanInterval
 from edaphon.derive.state import LatestValue, Memory, PipelineState
 from edaphon.journal import DamagedRow, JournalReader, Kind
-from edaphon.journal.guard import AGAIN, Guard, Suspect
-from edaphon.journal.losses import losses_in
+from edaphon.journal.guard import AGAIN, EntryGuard, Suspect
+from edaphon.journal.salvage import losses_in
 from edaphon.model import ALWAYS, EntryId, Observations, Range
 from edaphon.series import Series
 
@@ -94,10 +94,10 @@ class Replay:
         recall: Callable[[Iterable[EntryId]], Iterable[Item]],
         latest: Sources,
         counted: Iterable[str] = (),
-        guard: Guard | None = None,
+        guard: EntryGuard | None = None,
     ) -> None:
         """`counted` are paths whose files are only counted again."""
-        self._guard = guard or Guard(None)
+        self._guard = guard or EntryGuard(None)
         self.plan = plan
         self._journal = journal
         self._scratch = scratch
@@ -206,7 +206,7 @@ class DerivingAgain:
     _scratch: Path
     _line: Pipeline
     _known: Learned
-    _guard: Guard
+    _guard: EntryGuard
     _newest_ns: int
     _pending: dict[str, list[Range]]
     _from_journal: set[str]

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from edaphon.model import ALWAYS, Observations, Range
 from edaphon.series import Series
-from edaphon.service.socket import DaemonRefuses
+from edaphon.storage.client import DaemonRefuses
 from edaphon_calibration.errors import suggestion
 
 __all__ = ["ranges_from", "runs_within"]

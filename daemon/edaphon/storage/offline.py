@@ -10,7 +10,7 @@ from edaphon.derive.deriver import Deriver
 from edaphon.derive.fact_log import reached_by
 from edaphon.derive.projection import derived_by
 from edaphon.journal import Journal, JournalBusy, is_written, read_only
-from edaphon.journal.losses import undeclared
+from edaphon.journal.salvage import undeclared
 from edaphon.printer import show_error
 from edaphon.series import Series, WrongFile
 from edaphon.service.deriving import guarded

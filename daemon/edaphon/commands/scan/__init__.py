@@ -16,8 +16,8 @@ from edaphon.config import Bus, Configuration, ScheduledSource
 from edaphon.printer import overwrite, show_json, show_line
 from edaphon.service.line_tools.access import opened_bench
 from edaphon.service.line_tools.verbs import SDI12_KINDS
-from edaphon.service.socket import DaemonRefuses
 from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.client import DaemonRefuses
 
 __all__ = ["scan"]
 
