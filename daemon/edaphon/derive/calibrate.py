@@ -58,7 +58,7 @@ class SecondInputSource:
 class Chain:
     """From the reported number to the channel's unit; no steps and `known` False: no value.
 
-    `beside` says for each step where its second input comes from, None for a step without one;
+    `second_input` is where each step takes its second input from, None for a step without one;
     `calendar` from when to when a step goes from one calibration to another. `deviations` are what
     checks in the field found [unit of the channel].
     """
@@ -82,7 +82,7 @@ class Chain:
         return tuple(side for side in self.second_input if side is not None)
 
     def apply(self, raw: Float, time_ns: Int, second_input: Float) -> Calibrated:
-        """`beside` holds for each of `sides` three rows: value, u_random, u_systematic."""
+        """`second_input` holds for each of `sides` three rows: value, u_random, u_systematic."""
         if not self.known:
             nothing = np.full(len(raw), np.nan)
             return Calibrated(nothing, nothing, nothing, np.zeros(len(raw), bool))
@@ -145,7 +145,7 @@ class Segment:
     windows: tuple[tuple[int, str], ...]  # (begin, derivation), sorted
     readings: str  # what decides which readings it has, as a hash
     expires_ns: int | None
-    level: int = 0  # those of lower levels are evaluated first: their values are taken beside
+    level: int = 0  # lower levels are evaluated first: others take their values
     deployed_ns: int = ALWAYS[0]
 
     @property
@@ -162,7 +162,7 @@ class Segment:
         return f"{self.key}|demoted"
 
     def contradicted_by(self, serial: str, told_ns: int) -> bool:
-        """Whether that number, told then, is another sensor's; before the deployment any may be."""
+        """Whether a number reported then is another sensor's; before the deployment any may be."""
         return bool(self.sensor) and self.sensor != serial and told_ns >= self.deployed_ns
 
     def derivation_at(self, time_ns: int) -> str:
@@ -171,7 +171,7 @@ class Segment:
 
 
 class FreshValues(NamedTuple):
-    """The values of fresh rows, for chains that take them beside their own.
+    """The values of fresh rows, for chains that take them as second inputs.
 
     `good` leaves out what has no value or fails a check by itself. A check that looks at neighbours
     judges later, and what was taken by then must not depend on when.

@@ -8,6 +8,8 @@ from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple
 
+import orjson
+
 from edaphon.config import (
     Configuration,
     FileSource,
@@ -16,10 +18,12 @@ from edaphon.config import (
     LorawanSource,
     ScheduledSource,
     Source,
+    read_config,
     told_fields,
 )
 from edaphon.derive.files import FileReader
 from edaphon.journal import Entry
+from edaphon.toml_input import read_document
 from edaphon_drivers import lorawan
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault, Garbled, Incomplete, Refused
@@ -112,7 +116,7 @@ class Sources:
         return self.owners.get(fault.where) or self.owners.get(source, "")
 
     def meaning(self, path: str) -> str:
-        """Names all that its owner has said of how to read a source's bytes."""
+        """Names all that its owner states of how to read a source's bytes."""
         outputs = self.outputs.get(path, {}).values()
         return f"{self.kinds.get(path, '')} {next((o.meaning for o in outputs), '')}"
 
@@ -130,7 +134,7 @@ class Sources:
             return decoder(entry.payload)
 
     def identity(self, entry: Entry) -> Identity | None:
-        """Who an instrument said it is; None when that can't be told."""
+        """Who an instrument reported it is; None when it can't be known."""
         sheet = self.asked.get(entry.source)
         if sheet is None:
             return None
@@ -149,7 +153,7 @@ class Sources:
     ) -> "Sources":
         """`files` are the texts of the codecs that the configuration names, by path.
 
-        What bytes mean is said by the latest configuration that knows the source with the same
+        What bytes mean is decided by the latest configuration that knows the source with the same
         model: a wrong scale or time zone that was put right since is right for the past as well.
         """
         known = latest or cls()
@@ -365,3 +369,10 @@ def _of_uplink(path: str, uplink: lorawan.Uplink, read: _Reader) -> Decoded:
         unread = ("uplink without data",)
     notes = tuple(Note(path, what) for what in unread)
     return Decoded(path, readings, uplink.time_ns, uplink, notes=notes)
+
+
+def sources_of(entry: Entry, latest: Sources | None = None) -> Sources:
+    """The decoders of a configuration entry, in the light of what was configured since."""
+    table = orjson.loads(entry.payload)
+    config, _ = read_config(read_document(table["file"], table["text"]))
+    return Sources.of(config, table.get("files"), latest) if config is not None else Sources()

@@ -22,6 +22,7 @@ from edaphon.derive.fact_log import (
     FACT_LOG_KINDS,
     NOTHING_LEARNED,
     START,
+    Item,
     Learned,
     crc_at,
     fact_log_items,
@@ -31,13 +32,7 @@ from edaphon.derive.fact_log import (
     trusted,
 )
 from edaphon.derive.files import SourceFiles
-from edaphon.derive.pipeline import (
-    ALL,
-    DeadLetter,
-    Item,
-    LostLine,
-    Pipeline,
-)
+from edaphon.derive.pipeline import ALL, DeadLetter, LostLine, Pipeline
 from edaphon.derive.plan import (
     LostFacts,
     Plan,
@@ -110,7 +105,7 @@ class Deriver(DerivingAgain):
         self.differing = 0
         self.position = START
         self._rows = 0  # of records up to `position`, for the journal's summary
-        # What the life before may have derived and told the sinks, unflushed.
+        # What the life before may have derived and sent to the sinks, unflushed.
         self._lived_until = journal.last or START
         self._full = False
         self._newest_ns = -(2**63)
@@ -289,7 +284,7 @@ class Deriver(DerivingAgain):
         """Merge what a batch means into the series: the entries of it that were taken."""
         lived = self._lived_until
         again = self.position < lived or (bool(self.state.due) and self.position == lived)
-        runs = self._beside_work(self._line.step(batch, readings, entries))
+        runs = self._left_of_work(self._line.step(batch, readings, entries))
         if runs:
             self._series.merge(runs, self.plan.texts, again)
         return batch[: self._line.taken]

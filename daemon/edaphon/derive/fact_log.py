@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from edaphon.derive.decode import Sources
-from edaphon.derive.pipeline import Item, sources_of
+from edaphon.derive.decode import Sources, sources_of
 from edaphon.facts import Knowledge, from_payload
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind, entry_crc
 from edaphon.journal.salvage import acknowledged_places
 from edaphon.model import EntryId
 from edaphon.series import Series, WrongFile
 
+Item = tuple[EntryId, Entry]
 CHECKPOINT = "deriver"
 START = EntryId(0, 0)
 GONE = -2

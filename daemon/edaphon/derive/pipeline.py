@@ -11,17 +11,17 @@ from typing import NamedTuple
 import numpy as np
 import orjson
 
-from edaphon.config import read_config, within_physics
+from edaphon.config import within_physics
 from edaphon.derive.calibrate import ChannelValues, Segment, evaluate, filled
-from edaphon.derive.decode import Decoded, Note, Sources
+from edaphon.derive.decode import Decoded, Note, Sources, sources_of
+from edaphon.derive.fact_log import Item
 from edaphon.derive.files import FileAccount, FileReader, SourceFiles, whole_refused
 from edaphon.derive.plan import Plan
 from edaphon.derive.segments import LINE_VERSION
-from edaphon.derive.state import PipelineState, Uplink, UplinkConflicts
+from edaphon.derive.state import PipelineState, Uplink
 from edaphon.journal import Entry, JournalReader, Kind, Purpose
 from edaphon.journal.guard import Aside
 from edaphon.model import ALWAYS, DEMOTED, EntryId, Observations, Readings, demoted_rank
-from edaphon.toml_input import read_document
 from edaphon_calibration.flags import Flag
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.line_account import Context, LineCounts, RefusedLine
@@ -29,7 +29,7 @@ from edaphon_drivers.lorawan import Uplink as Frame
 from edaphon_drivers.payloads import Piece, unpack_piece
 from edaphon_drivers.readings import UNREADABLE_NS, Reading
 
-# time, start [UTC ns], raw number, sequence, doubt, and when it was placed
+# time, start [UTC ns], raw number, sequence, source flag, and when it was placed
 PlacedRow = tuple[int, int, float, int, int, int]
 _Reported = Mapping[str, Sequence[float]]  # numbers of the same rows, by output
 
@@ -46,15 +46,15 @@ class Group(NamedTuple):
 def groups_of(rows: Sequence[PlacedRow], reported: _Reported, demoting: bool) -> list[Group]:
     """`demoting`: some row of the batch is demoted."""
     if len(rows) == 1:
-        return [_group(rows, reported, demoting and bool(rows[0][4] & DEMOTED))]
+        return [Group(*_fresh(rows), reported, demoting and bool(rows[0][4] & DEMOTED))]
     if not demoting and len({(row[0], row[3]) for row in rows}) == len(rows):
-        return [_group(rows, reported, False)]
+        return [Group(*_fresh(rows), reported, False)]
     groups = []
     for demoted in (False, True):
         places = [at for at, own, ordinal in _ordinals(rows) if own == demoted and not ordinal]
         if places:
             numbers = {name: [own[at] for at in places] for name, own in reported.items()}
-            groups.append(_group([rows[at] for at in places], numbers, demoted))
+            groups.append(Group(*_fresh([rows[at] for at in places]), numbers, demoted))
     return groups
 
 
@@ -102,11 +102,6 @@ def _further(segment: Segment, own: Sequence[tuple[PlacedRow, int]], demoted: bo
     )
 
 
-def _group(rows: Sequence[PlacedRow], reported: _Reported, demoted: bool) -> Group:
-    fresh, order = _fresh(rows)
-    return Group(fresh, order, reported, demoted)
-
-
 def _fresh(rows: Sequence[PlacedRow]) -> tuple[Readings, tuple[int, ...]]:
     """The rows as columns, and when each was placed."""
     time, start, raw, sequence, source_flag, order = zip(*rows, strict=True)
@@ -124,16 +119,13 @@ def _fresh(rows: Sequence[PlacedRow]) -> tuple[Readings, tuple[int, ...]]:
 # A sender's own time is believed within these bounds of the time of receipt.
 OLDEST_NS = 366 * 86_400_000_000_000
 NEWEST_NS = 300_000_000_000
-UPLINKS_REMEMBERED = 64
 ALL = 2**63
 TURN_S = 1.0  # for decoding, in steps that are bounded by readings too
 
-Item = tuple[EntryId, Entry]
 # Plain numbers: an enum member costs a look-up for every reading.
 _NONE, _SUSPECT, _NAN, _UNSET = int(Flag.NOT_EVALUATED), int(Flag.SUSPECT), float("nan"), -2
-# What a later copy of its file lacks is no good value either: the person said that it was wrong.
+# What a later copy of its file lacks is no good value either: a person called it wrong.
 _REPLACED = DEMOTED | int(Flag.FAIL)
-_FIRST_BYTES = 16  # of an uplink, to show
 _RECORD, _ROUTINE = Kind.RECORD, Purpose.ROUTINE
 
 
@@ -172,7 +164,7 @@ class Pipeline:
         on_note: Callable[[Note], None] = lambda _: None,
         journal: JournalReader | None = None,
     ) -> None:
-        """`latest` are the sources as said last, where entries of the past are derived again.
+        """`latest` are the sources as last configured, where past entries are derived again.
 
         Entries that the journal's guard has set aside are passed over.
         """
@@ -196,7 +188,7 @@ class Pipeline:
         self.taken = 0  # how many entries of the batch the last step took
         # By source in entries, the last record that is held: its boot and monotonic time [ns].
         self.held_last: dict[str, tuple[str, int]] = {}
-        # Numbers of the same records that chains take beside their own, by output.
+        # Numbers of the same records that chains take as second inputs, by output.
         self._reported: defaultdict[Segment, dict[str, list[float]]] = defaultdict(dict)
 
     def step(
@@ -323,7 +315,7 @@ class Pipeline:
 
     def _record(self, sequence: EntryId, entry: Entry) -> None:
         if entry.purpose != _ROUTINE and entry.source not in self.sources.decoders:
-            self.state.counts.decoded += 1  # said at the bench: kept, and of no source
+            self.state.counts.decoded += 1  # typed at the bench: kept, and of no source
             return
         if (read := self.sources.files.get(entry.source)) is not None:
             self._piece(sequence, entry, read)
@@ -333,9 +325,8 @@ class Pipeline:
         except Fault as fault:
             self._refuse(sequence, entry, str(fault), self.sources.owner(entry.source, fault))
             return
-        if decoded.uplink is not None and self._repeated(
-            decoded.path, decoded.uplink, self._received(sequence.number, entry)
-        ):
+        uplink = decoded.uplink
+        if uplink is not None and self._is_repeated(sequence, entry, decoded.path, uplink):
             return
         for note in decoded.notes:
             self.state.note(*note)
@@ -403,36 +394,11 @@ class Pipeline:
             known = self.state.files[path] = SourceFiles(files_meaning(self.sources, path))
         return known
 
-    def _repeated(self, path: str, frame: Frame, received_ns: int) -> bool:
-        """Whether this uplink came before; a hole in the frame counter is counted."""
+    def _is_repeated(self, sequence: EntryId, entry: Entry, path: str, frame: Frame) -> bool:
         digest = hashlib.sha256(frame.data).hexdigest()[:16]
-        came = Uplink(frame.session, frame.f_cnt, frame.f_port or 0, digest)
-        known = self.state.uplinks.setdefault(path, [])
-        before = next((u for u in known if u[:3] == came[:3]), None)
-        if before is None:
-            self._count_missed(path, came, known)
-            known.append(came)
-            del known[:-UPLINKS_REMEMBERED]
-            return False
-        if before.digest in {"", digest}:
-            self.state.counts.duplicates += 1
-            return True
-        self.state.counts.conflicts += 1
-        conflicts = self.state.uplink_conflicts
-        n = conflicts.get(path, UplinkConflicts()).n + 1
-        begins = frame.data[:_FIRST_BYTES].hex()
-        both = (before.digest, digest)
-        conflicts[path] = UplinkConflicts(n, received_ns, frame.f_cnt, *both, begins)
-        return True
-
-    def _count_missed(self, path: str, came: Uplink, known: list[Uplink]) -> None:
-        counters = [u.f_cnt for u in known if u.session == came.session]
-        before = self.state.uplinks_missed.get(path, 0)
-        if counters and came.f_cnt > max(counters) + 1:
-            missed = came.f_cnt - max(counters) - 1
-            self.state.uplinks_missed[path] = before + missed
-        elif counters and came.f_cnt < max(counters):  # late: it was counted as missed
-            self.state.uplinks_missed[path] = max(0, before - 1)
+        uplink = Uplink(frame.session, frame.f_cnt, frame.f_port or 0, digest)
+        received_ns = self._received(sequence.number, entry)
+        return self.state.is_repeated(path, uplink, frame.data, received_ns)
 
     def _place(self, sequence: int, entry: Entry, decoded: Decoded, mark: int = 0) -> None:
         """`mark`: 0, DEMOTED, or _REPLACED for rows that a person has called wrong."""
@@ -440,7 +406,7 @@ class Pipeline:
         correction = received - entry.received_ns
         default = received if entry.slot_ns is None else entry.slot_ns + correction
         outputs = self.plan.routes.get(decoded.path)
-        if outputs is None:  # nobody has said yet what it is for; it was heard all the same
+        if outputs is None:  # no deployment yet, but it was received
             if decoded.path:
                 self.state.seen[decoded.path] = default
             return
@@ -512,13 +478,6 @@ class Pipeline:
         if sequence > known_since:
             return 0
         return offset - (entry.received_ns - entry.mono_ns)
-
-
-def sources_of(entry: Entry, latest: Sources | None = None) -> Sources:
-    """The decoders of a configuration entry, in the light of what was said since."""
-    table = orjson.loads(entry.payload)
-    config, _ = read_config(read_document(table["file"], table["text"]))
-    return Sources.of(config, table.get("files"), latest) if config is not None else Sources()
 
 
 def _marked(source_flag: int, mark: int) -> int:

@@ -82,10 +82,10 @@ class Plan:
     def only(self, ranges: Mapping[str, list[Range]]) -> "Plan":
         """The segments that lie in these ranges of these channels; none may lie across an end.
 
-        The channels whose values they take beside are there as a whole.
+        The channels whose values they take as second inputs are there as a whole.
         """
 
-        second_input = self._beside(ranges)
+        second_input = self._second_input_channels(ranges)
 
         def inside(s: Segment) -> bool:
             own = any(a <= s.start_ns and s.end_ns <= b for a, b in ranges.get(s.channel, ()))
@@ -98,7 +98,7 @@ class Plan:
                 routes[path] = kept
         return replace(self, routes=routes)
 
-    def _beside(self, channels: Iterable[str]) -> set[str]:
+    def _second_input_channels(self, channels: Iterable[str]) -> set[str]:
         """The channels whose values these channels take, and those that these take."""
         found: set[str] = set()
         new = set(channels)

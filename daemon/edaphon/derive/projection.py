@@ -108,7 +108,7 @@ class Projection:
         """Raises NeedsJournal before the first part."""
         if not readings_suffice(self._derived, self._plan, self._series, channel, ranges):
             raise NeedsJournal
-        # a first walk over the rows alone, since none may be told and then taken back
+        # a first walk over the rows alone, since none may be given and then taken back
         self._recalibration(channel, ranges).expect_order(ROWS)
         job = self._recalibration(channel, ranges)
         held: BeforeAfter | None = None
@@ -329,9 +329,9 @@ def previewed(
     plan = plan_of(knowledge, sources)
     if ranges is None:
         ranges = changed_ranges(derived_by(series).intervals, plan.intervals)
-    another = Projection(journal, series, plan, sources, scratch)
+    projection = Projection(journal, series, plan, sources, scratch)
     found: dict[str, Comparison] = {}
-    for channel, part in another.parts(ranges):
+    for channel, part in projection.parts(ranges):
         if channel not in found:
             found[channel] = Comparison(Sketch(*_reach(series, channel, ranges[channel])))
         found[channel].add(part)
@@ -380,8 +380,8 @@ def values_then(
 
     The software is today's: a derivation that the series still names says that nothing differs.
     """
-    another = Projection(journal, series, known.plan, known.sources, scratch, known.place)
-    for _, part in another.parts({channel: [(start_ns, end_ns)]}):
+    projection = Projection(journal, series, known.plan, known.sources, scratch, known.place)
+    for _, part in projection.parts({channel: [(start_ns, end_ns)]}):
         for run in part.new:
             inside = (run.time_ns >= start_ns) & (run.time_ns < end_ns)
             if inside.any():

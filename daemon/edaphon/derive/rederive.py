@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from edaphon.derive.decode import Sources
-from edaphon.derive.fact_log import Learned
+from edaphon.derive.fact_log import Item, Learned
 from edaphon.derive.files import SourceFiles
-from edaphon.derive.pipeline import ALL, NEWEST_NS, Item, Pipeline, files_meaning
+from edaphon.derive.pipeline import ALL, NEWEST_NS, Pipeline, files_meaning
 from edaphon.derive.plan import Plan, changed_ranges, whole_segments
 from edaphon.derive.recalculate import NeedsJournal, Recalibration, can_recalibrate, same_readings
 from edaphon.derive.segments import PlanInterval
@@ -186,7 +186,7 @@ def missing_ranges(journal: JournalReader) -> list[tuple[int, int]]:
 
 
 def remove_series(path: Path) -> None:
-    """Remove the file of a series and what SQLite keeps beside it."""
+    """Remove the file of a series and what SQLite keeps next to it."""
     for suffix in ("", "-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
             Path(f"{path}{suffix}").unlink()
@@ -313,8 +313,8 @@ class DerivingAgain:
         if not self._pending:
             self._forget_segments()
 
-    def _beside_work(self, runs: list[Observations]) -> list[Observations]:
-        """Live rows beside the work; one behind its place sends its channel to the journal."""
+    def _left_of_work(self, runs: list[Observations]) -> list[Observations]:
+        """Live rows that the work leaves; one behind its place sends its channel to the journal."""
         job = self._recalibration
         kept = job.second_input(runs) if job is not None else runs
         if kept is None and job is not None:

@@ -127,7 +127,7 @@ def chain_of(
 
 
 def says_of(check: FieldCheck, unit: str) -> bool:
-    """Whether what it found can be told in that unit; that of a sensor may be of another kind."""
+    """Whether what it found converts into that unit; that of a sensor may be of another kind."""
     try:
         conversion(check.unit or unit, unit)
     except CalibrationError:
@@ -224,7 +224,7 @@ def intervals_of(segment: Segment, source: str, output: str) -> Iterator[PlanInt
 
 
 def levels_of(knowledge: Knowledge) -> dict[str, int]:
-    """How many channels stand behind each one, of which one takes the other's value beside."""
+    """How many channels are behind each one, of which one takes the other's value."""
     takes: dict[str, set[str]] = {id: set() for id in knowledge.channels}
     for deployment in knowledge.deployments:
         for calibration in knowledge.calibrations:
@@ -322,7 +322,7 @@ def _segment(
         "sensor": deployment.sensor or "",
         "figures": [chain.accuracy, chain.repeatability, chain.resolution],
         "factory": _of_maker(factory) if factory else [],
-        "calibrations": [_told(c) for c in calibrations],
+        "calibrations": [_as_entered(c) for c in calibrations],
         "steps": [[s.curve.name, s.parameters.tolist()] for s in chain.steps],
         "drift since": [
             since for s, since in zip(chain.steps, chain.since_ns, strict=True) if s.drift_per_year
@@ -339,7 +339,7 @@ def _segment(
         basis["calendar"] = chain.calendar
     if chain.deviations:
         basis["field checks"] = [[c.id, *d] for c, d in zip(checks, chain.deviations, strict=True)]
-    if second_input := _decides_beside(place, calibrations, span):
+    if second_input := _second_inputs(place, calibrations, span):
         basis["beside"] = second_input
     derivation = _named(basis, texts)
     over = [m for m in marks if bounds_of(m)[0] < span[1] and span[0] < bounds_of(m)[1]]
@@ -380,7 +380,7 @@ def _replaced(place: PlannedDeployment) -> list[list[Any]]:
     return sorted([file, copy] for (source, file), copy in known if source == own)
 
 
-def _decides_beside(
+def _second_inputs(
     place: PlannedDeployment, calibrations: list[Calibration], span: Range
 ) -> list[list[Any]]:
     """The derivations of other channels that the values taken from them may have."""
@@ -418,7 +418,7 @@ def _named(basis: dict[str, Any], texts: dict[str, str]) -> str:
     return name
 
 
-def _told(calibration: Calibration) -> dict[str, Any]:
+def _as_entered(calibration: Calibration) -> dict[str, Any]:
     return calibration.model_dump(
         mode="json", by_alias=True, exclude={"from_ns", "to_ns"}, exclude_none=True
     )
@@ -427,7 +427,7 @@ def _told(calibration: Calibration) -> dict[str, Any]:
 def _earlier(place: PlannedDeployment, calibration: Calibration) -> dict[str, Any]:
     """What it drifted from."""
     before = place.before(calibration)
-    return _told(before) if before is not None else {}
+    return _as_entered(before) if before is not None else {}
 
 
 def _factory(place: PlannedDeployment) -> Factory | None:

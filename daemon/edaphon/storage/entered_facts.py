@@ -10,9 +10,8 @@ from typing import NamedTuple
 
 from edaphon.config import Configuration
 from edaphon.config.codecs import read_codec
-from edaphon.derive.decode import Sources
+from edaphon.derive.decode import Sources, sources_of
 from edaphon.derive.fact_log import FACT_KINDS, read_fact_log
-from edaphon.derive.pipeline import sources_of
 from edaphon.derive.plan import Plan, plan_of
 from edaphon.facts import FactPayload, Knowledge, from_payload
 from edaphon.facts.knowledge import Known

@@ -11,10 +11,10 @@ from typing import Any
 import orjson
 
 from edaphon.config import Configuration, read_config
-from edaphon.derive.decode import Sources
+from edaphon.derive.decode import Sources, sources_of
 from edaphon.derive.deriver import Deriver
 from edaphon.derive.fact_log import FACT_KINDS
-from edaphon.derive.pipeline import Pipeline, sources_of
+from edaphon.derive.pipeline import Pipeline
 from edaphon.derive.plan import Plan
 from edaphon.derive.state import PipelineState
 from edaphon.facts import (

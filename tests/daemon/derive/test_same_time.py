@@ -67,7 +67,7 @@ def line_of(row: Row) -> bytes:
 
 @dataclass
 class FileLife(EnteredFacts):
-    """A plot with one followed file; what a person would call its rows is written down beside."""
+    """A plot with one followed file; what a person would call its rows is written down too."""
 
     copy: int = 0
     line: int = 1
