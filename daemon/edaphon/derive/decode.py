@@ -4,9 +4,9 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -40,6 +40,9 @@ from edaphon_drivers.payloads import (
 )
 from edaphon_drivers.readings import UNREADABLE_NS, Reading
 from edaphon_drivers.sheets import Output, Sheet
+
+if TYPE_CHECKING:
+    from edaphon_drivers import javascript
 
 
 class DecoderFailed(Exception):
@@ -168,7 +171,7 @@ class Sources:
         followed = {
             s.path: known.files[s.path]
             if known.kinds.get(s.path) == kinds[s.path]
-            else _file_reader(config.sheet(s))
+            else partial(_slices, config.sheet(s))
             for s in config.sources
             if isinstance(s, FileSource)
         }
@@ -218,7 +221,7 @@ def _kind(source: Source) -> str:
     return f"{type(source).__name__} {source.model or codec or 'fields'}"
 
 
-# The engines are imported where a source needs them: a start pays for what the plot has.
+# An engine is imported by the first record that needs it: who reads pays for what is read.
 
 
 def _reader(source: Source, config: Configuration, files: Mapping[str, str]) -> _Reader:
@@ -229,25 +232,27 @@ def _reader(source: Source, config: Configuration, files: Mapping[str, str]) -> 
         return lambda message: decode_json(message.data, fields)
     sheet = config.sheet(source)
     if isinstance(source, ScheduledSource):
-        spoken = engine(sheet.engine)
-        return lambda payload: spoken.decode_exchange(unpack_exchange(payload), sheet)
-    if isinstance(source, HeardSource):
-        from edaphon_drivers.ascii import engine as ascii_lines
-
-        return lambda payload: ascii_lines.decode_stream(unpack_exchange(payload), sheet)
-    from edaphon_drivers.smart_home import engine as smart_home
-
-    return lambda message: smart_home.decode_message(message.topic, message.data, sheet)
+        return lambda payload: engine(sheet.engine).decode_exchange(unpack_exchange(payload), sheet)
+    return partial(_stream if isinstance(source, HeardSource) else _announced, sheet)
 
 
-def _file_reader(sheet: Sheet) -> FileReader:
-    from edaphon_drivers.files import engine as files_engine
+def _stream(sheet: Sheet, payload: bytes) -> tuple[Reading, ...]:
+    from edaphon_drivers.ascii.engine import decode_stream
 
-    def read(piece: Piece, context: Context) -> Iterator[Slice]:
-        with OF_THE_ENTRY:
-            yield from files_engine.read_piece(piece, sheet, context)
+    return decode_stream(unpack_exchange(payload), sheet)
 
-    return read
+
+def _announced(sheet: Sheet, message: Message) -> tuple[Reading, ...]:
+    from edaphon_drivers.smart_home.engine import decode_message
+
+    return decode_message(message.topic, message.data, sheet)
+
+
+def _slices(sheet: Sheet, piece: Piece, context: Context) -> Iterator[Slice]:
+    from edaphon_drivers.files.engine import read_piece
+
+    with OF_THE_ENTRY:
+        yield from read_piece(piece, sheet, context)
 
 
 def _uplink_reader(
@@ -269,23 +274,30 @@ def _script_reader(source: LorawanSource, text: str) -> _Reader:
 
     Nothing of it runs before the first uplink.
     """
+    fields = JsonFields(told_fields(source.field))
+    codec = cache(partial(_codec, text, str(source.codec_file)))
+    return lambda uplink: _scripted(codec(), uplink, fields)
+
+
+def _codec(text: str, name: str) -> "javascript.Codec | Fault":
     from edaphon_drivers import javascript  # its engine is an optional extra
 
-    fields = JsonFields(told_fields(source.field))
     try:
-        codec = javascript.Codec(text, str(source.codec_file))
+        return javascript.Codec(text, name)
     except Fault as fault:
-        return partial(_refuse, fault)
-    # The network server's time is the only clock a codec gets: derived again it says the same.
-    return lambda u: javascript.decode_with(codec, u.data, u.f_port, fields, _clock_ns(u))
+        return fault
 
 
-def _clock_ns(uplink: lorawan.Uplink) -> int | None:
-    return None if uplink.time_ns == UNREADABLE_NS else uplink.time_ns
+def _scripted(
+    codec: "javascript.Codec | Fault", uplink: lorawan.Uplink, fields: JsonFields
+) -> tuple[Reading, ...]:
+    from edaphon_drivers.javascript import decode_with
 
-
-def _refuse(fault: Fault, _: lorawan.Uplink) -> tuple[Reading, ...]:
-    raise fault
+    if isinstance(codec, Fault):
+        raise codec
+    # The network server's time is the only clock a codec gets: derived again it gives the same.
+    time_ns = None if uplink.time_ns == UNREADABLE_NS else uplink.time_ns
+    return decode_with(codec, uplink.data, uplink.f_port, fields, time_ns)
 
 
 def _at_path(path: str, read: _Reader, payload: bytes) -> Decoded:
