@@ -18,14 +18,14 @@ from edaphon.config import (
     LorawanSource,
     ScheduledSource,
     Source,
-    read_config,
     told_fields,
 )
+from edaphon.config.reading import accepted_config
 from edaphon.derive.files import FileReader
 from edaphon.journal import Entry
 from edaphon.toml_input import read_document
 from edaphon_drivers import lorawan
-from edaphon_drivers.engines import engine
+from edaphon_drivers.engines import Engine, engine
 from edaphon_drivers.faults import Fault, Garbled, Incomplete, Refused
 from edaphon_drivers.identity import Identity
 from edaphon_drivers.json_message import JsonFields, decode_json
@@ -143,7 +143,7 @@ class Sources:
             return None
         try:
             with OF_THE_ENTRY:
-                return engine(sheet.engine).decode_identity(unpack_exchange(entry.payload), sheet)
+                return _engine(sheet).decode_identity(unpack_exchange(entry.payload), sheet)
         except Fault:
             return None
 
@@ -232,7 +232,7 @@ def _reader(source: Source, config: Configuration, files: Mapping[str, str]) -> 
         return lambda message: decode_json(message.data, fields)
     sheet = config.sheet(source)
     if isinstance(source, ScheduledSource):
-        return lambda payload: engine(sheet.engine).decode_exchange(unpack_exchange(payload), sheet)
+        return lambda payload: _engine(sheet).decode_exchange(unpack_exchange(payload), sheet)
     return partial(_stream if isinstance(source, HeardSource) else _announced, sheet)
 
 
@@ -384,7 +384,20 @@ def _of_uplink(path: str, uplink: lorawan.Uplink, read: _Reader) -> Decoded:
 
 
 def sources_of(entry: Entry, latest: Sources | None = None) -> Sources:
-    """The decoders of a configuration entry, in the light of what was configured since."""
+    """The decoders of a configuration entry, in the light of what was configured since.
+
+    None for one with a model that this version does not know.
+    """
     table = orjson.loads(entry.payload)
-    config, _ = read_config(read_document(table["file"], table["text"]))
-    return Sources.of(config, table.get("files"), latest) if config is not None else Sources()
+    try:
+        config = accepted_config(read_document(table["file"], table["text"]))
+        return Sources.of(config, table.get("files"), latest) if config is not None else Sources()
+    except (LookupError, TypeError, ValueError):
+        return Sources()
+
+
+def _engine(sheet: Sheet) -> Engine:
+    try:
+        return engine(sheet.engine)
+    except LookupError as error:
+        raise Refused("an engine that is installed", sheet.engine) from error
