@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edaphon.alerts.language import LANGUAGES, chosen, load_language
-from edaphon.alerts.message import Message, Occasion
-from edaphon.alerts.model import LOGGER, Incident, Node, NodeKind, Severity, What
+from edaphon.alerts.model import LOGGER, Incident, Message, Node, NodeKind, Occasion, Severity, What
 from edaphon.alerts.reports import summary, trial, visit_ended, well
 from edaphon.alerts.words import Place, message
 

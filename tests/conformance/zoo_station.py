@@ -18,8 +18,7 @@ from unittest.mock import patch
 import orjson
 from tests.conformance.zoo_files import Play, Rows
 
-from edaphon.alerts.message import Message
-from edaphon.alerts.model import Incident
+from edaphon.alerts.model import Incident, Message
 from edaphon.config import read_config
 from edaphon.facts import read_facts
 from edaphon.journal import Kind

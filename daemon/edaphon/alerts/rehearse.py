@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from edaphon.alerts.book import Book, replayed
 from edaphon.alerts.due import Due, ReceiverRules, due, sent
-from edaphon.alerts.holds import DAY_NS, HOUR_NS, MINUTE_NS
-from edaphon.alerts.incidents import Book, replayed, step
-from edaphon.alerts.look import above
-from edaphon.alerts.model import LOGGER, Incident, NodeKind
+from edaphon.alerts.incidents import step
+from edaphon.alerts.look import ChannelNow, SinkNow, Situation, SourceNow, Supply, above
+from edaphon.alerts.model import DAY_NS, HOUR_NS, LOGGER, MINUTE_NS, Incident, NodeKind
 from edaphon.alerts.rules import Found, conditions
-from edaphon.alerts.situation import ChannelNow, SinkNow, Situation, SourceNow, Supply
 
 __all__ = [
     "FAULTS",

@@ -15,10 +15,17 @@ The names in `numbers` are what the texts of a kind may use:
 import math
 from collections.abc import Callable, Iterator, Sequence
 
-from edaphon.alerts.holds import DAY_NS, HOUR_NS
-from edaphon.alerts.look import Found, Look, Verdict, judged
-from edaphon.alerts.model import LOGGER, NodeKind, What
-from edaphon.alerts.situation import ChannelNow, Situation, SourceNow, Supply
+from edaphon.alerts.look import (
+    ChannelNow,
+    Found,
+    Look,
+    Situation,
+    SourceNow,
+    Supply,
+    Verdict,
+    judged,
+)
+from edaphon.alerts.model import DAY_NS, HOUR_NS, LOGGER, NodeKind, What
 
 __all__ = ["Found", "conditions", "days_left"]
 

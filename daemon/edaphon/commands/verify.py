@@ -40,7 +40,8 @@ from edaphon.service.lost_values import lost_text, lost_with
 from edaphon.service.stored import altered_releases, not_noted
 from edaphon.service.summaries import JOURNAL_SUMMARY, summaries
 from edaphon.sinks.feed import cursor_name
-from edaphon.sinks.readback import Readback, Rows, open_readback
+from edaphon.sinks.influxdb import open_readback
+from edaphon.sinks.influxql import Readback, Rows
 from edaphon.sinks.sink import Later, sink_kind
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.client import DaemonOff

@@ -17,9 +17,19 @@ import numpy as np
 from edaphon.clock import Clock
 from edaphon.journal import SetAside
 from edaphon.model import Channel, Int, Observations
-from edaphon.sinks.offers import AsidePoints, Key, Offers, Piece
-from edaphon.sinks.refusals import AllRefused, Refused, pieces, write_sifted
-from edaphon.sinks.rewrites import Rewrites, differing, unexpected
+from edaphon.sinks.refusals import (
+    AllRefused,
+    AsidePoints,
+    Key,
+    Offers,
+    Piece,
+    Refused,
+    Rewrites,
+    differing,
+    pieces,
+    unexpected,
+    write_sifted,
+)
 from edaphon.sinks.sink import Later, Never, Sink, Withdrawal
 
 __all__ = ["Batch", "Counts", "Delivery", "Feed", "State", "wait_s"]

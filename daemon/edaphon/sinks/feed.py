@@ -15,7 +15,7 @@ from edaphon.series import DAY_NS, BlockHead, Change, Series
 from edaphon.series import Withdrawal as Gone
 from edaphon.series.changes import RECENT_BYTES
 from edaphon.sinks.delivery import Batch
-from edaphon.sinks.erase import spans
+from edaphon.sinks.influxql import spans
 from edaphon.sinks.sink import Withdrawal
 
 __all__ = ["Notes", "SeriesFeed", "cursor_name"]

@@ -1,28 +1,75 @@
 """InfluxDB 1, 2 and 3, and servers that speak their line protocol (VictoriaMetrics)."""
 
 import gzip
+import io
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 from urllib.parse import urlsplit
 
+import urllib3
 from pydantic import Field, field_validator, model_validator
 
 from edaphon.model import Channel, Observations
-from edaphon.network.loopback import is_loopback
-from edaphon.network.requests import Answer, Limits, basic
-from edaphon.sinks.answers import TooLarge, judge, server_of
-from edaphon.sinks.client import ClientPost
-from edaphon.sinks.erase import ByDelete, ByFlag, ByInfluxql, Erase
-from edaphon.sinks.http import Wire
-from edaphon.sinks.influxql import Influxql
+from edaphon.network.requests import Answer, Limits, basic, is_loopback
+from edaphon.sinks.influxql import (
+    DAYS,
+    ByDelete,
+    ByFlag,
+    ByInfluxql,
+    Erase,
+    Influxql,
+    Readback,
+    TooLarge,
+    Wire,
+    judge,
+    server_of,
+)
 from edaphon.sinks.lines import LineWriter
 from edaphon.sinks.sink import Later, Never, Read, Withdrawal
 from edaphon.toml_input.values import AbsolutePath, Secret, Table, wrong
 
 if TYPE_CHECKING:
-    from edaphon.sinks.readback import Rows
+    from edaphon.sinks.influxql import Rows
 
-__all__ = ["InfluxSink", "Settings", "open_influxql", "open_sink"]
+
+class ClientPost:
+    """POST /api/v2/write of InfluxDB 2 and 3."""
+
+    def __init__(self, wire: Wire, token: str, org: str, bucket: str) -> None:
+        from influxdb_client.client.influxdb_client import InfluxDBClient
+        from influxdb_client.service.write_service import WriteService
+
+        self._requests = _Requests(wire)
+        self._org, self._bucket = org, bucket
+        client: Any = InfluxDBClient(wire.url, token, org=org)
+        client.api_client.rest_client.pool_manager = self._requests
+        made: Any = WriteService
+        self._service = made(client.api_client)
+
+    def post(self, lines: bytes) -> Answer:
+        self._service.post_write(
+            self._org, self._bucket, lines, precision="ns", content_encoding="gzip"
+        )
+        return self._requests.answer
+
+    def close(self) -> None:
+        self._requests.wire.close()
+
+
+class _Requests:
+    """Stands for the client's pool of connections: keeps the answer and gives it an empty one."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.answer = Answer(0, {}, "")
+
+    def request(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str], **_: object
+    ) -> urllib3.HTTPResponse:
+        parts = urlsplit(url)
+        self.answer = self.wire.request(method, f"{parts.path}?{parts.query}", body, headers)
+        return urllib3.HTTPResponse(io.BytesIO(), status=204)
+
 
 QUERY_S, QUERY_BYTES = 120.0, 8_000_000  # of one answer when points are read back
 GZIP_LEVEL = 1  # half the bytes of none for a tenth of the time of level 9
@@ -246,7 +293,7 @@ def _reading(settings: Settings, channels: Mapping[str, Channel]) -> Read:
     """InfluxDB 3 does not promise that the later of two writes stands: read what does."""
 
     def read(channel: str, first_ns: int, last_ns: int) -> "list[Rows]":
-        from edaphon.sinks.readback import open_readback
+        from edaphon.sinks.influxdb import open_readback
 
         back = open_readback(settings)
         try:
@@ -281,3 +328,16 @@ def _erase(settings: Settings, wire: Wire, writer: LineWriter) -> Erase:
     if settings.version == 2:
         return ByDelete(wire, settings.org, settings.bucket)
     return ByFlag(writer)
+
+
+def open_readback(settings: Settings) -> Readback:
+    """Opens no connection yet."""
+    words = ""
+    if settings.version == 2:
+        name = settings.database or settings.bucket
+        words = (
+            f"InfluxDB 2 says so too when the token may only write: reading back needs a token that"
+            f" may read bucket {settings.bucket!r}, which must be what its database {name!r} is"
+            " mapped to"
+        )
+    return Readback(open_influxql(settings), DAYS[settings.version], words)

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from edaphon.model import Channel, Int, Observations
 
 if TYPE_CHECKING:
-    from edaphon.sinks.readback import Rows
+    from edaphon.sinks.influxql import Rows
 
 __all__ = [
     "Later",

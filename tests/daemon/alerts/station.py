@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from edaphon.alerts.book import Book, replayed
 from edaphon.alerts.due import Due, ReceiverRules, due, sent
-from edaphon.alerts.incidents import Book, replayed, step
+from edaphon.alerts.incidents import step
+from edaphon.alerts.look import ChannelNow, SinkNow, Situation, SourceNow, Supply
 from edaphon.alerts.model import LOGGER, Event, Node, NodeKind
 from edaphon.alerts.rules import Found, conditions
-from edaphon.alerts.situation import ChannelNow, SinkNow, Situation, SourceNow, Supply
 
 SECOND = 10**9
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86400 * SECOND

@@ -6,8 +6,8 @@ import pytest
 from tests.daemon.alerts.station import DAY, HOUR, START, TEN, healthy, node
 
 from edaphon.alerts.causes import causes
+from edaphon.alerts.look import ChannelNow, Pause, Situation, SourceNow
 from edaphon.alerts.model import LOGGER, Condition, Node, NodeKind, Severity, What
-from edaphon.alerts.situation import ChannelNow, Pause, Situation, SourceNow
 
 LOST = Severity.LOST
 

@@ -5,10 +5,9 @@ from dataclasses import replace
 import pytest
 from tests.daemon.alerts.station import DAY, HOUR, MINUTE, TEN, Station, dids, healthy
 
-from edaphon.alerts.incidents import Book, replayed
-from edaphon.alerts.look import Found
+from edaphon.alerts.book import Book, replayed
+from edaphon.alerts.look import Found, Pause
 from edaphon.alerts.model import LOGGER, Severity, What
-from edaphon.alerts.situation import Pause
 
 
 def test_a_healthy_station_sends_nothing() -> None:

@@ -14,15 +14,13 @@ from tests.daemon.alerts.receivers.servers import Asked, fake_server
 from tests.daemon.alerts.station import HOUR, MINUTE, Station
 from tests.daemon.journal.entries import SetClock
 
+from edaphon.alerts.book import Book
 from edaphon.alerts.due import Due, ReceiverRules
 from edaphon.alerts.heartbeat import Beat, Pulse
-from edaphon.alerts.incidents import Book
-from edaphon.alerts.kept import STATE_KEY, KeptBook
-from edaphon.alerts.message import Later, Message, Occasion, Refused
-from edaphon.alerts.model import Severity, What
-from edaphon.alerts.notifier import Notifier, UnknownIncident
-from edaphon.alerts.sending import Post, Sender
-from edaphon.alerts.situation import Situation
+from edaphon.alerts.incidents import STATE_KEY, KeptBook
+from edaphon.alerts.look import Situation
+from edaphon.alerts.model import Later, Message, Occasion, Refused, Severity, What
+from edaphon.alerts.notifier import Notifier, Post, Sender, UnknownIncident
 from edaphon.journal import Entry, Journal, Kind, StateFile
 
 
@@ -247,7 +245,7 @@ def test_what_only_the_station_knows_comes_back_after_a_restart(tmp_path: Path) 
 def test_a_receiver_that_hangs_keeps_no_other_waiting_and_stops_the_heartbeat(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edaphon.alerts.sending.HANGS_AFTER_S", 0.2)
+    monkeypatch.setattr("edaphon.alerts.notifier.HANGS_AFTER_S", 0.2)
     station, slow, mail = Station(), Hanging(), Inbox()
     beats: list[Beat] = []
     pulse = Pulse("heartbeat", lambda: None)  # type: ignore[arg-type, return-value]

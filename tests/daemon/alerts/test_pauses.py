@@ -9,8 +9,8 @@ from tests.daemon.alerts.test_tree import LINE, LORA, channel, parts, probe
 
 from edaphon.alerts.book import Book, acknowledged, replayed
 from edaphon.alerts.due import ReceiverRules
+from edaphon.alerts.look import Pause
 from edaphon.alerts.model import Severity
-from edaphon.alerts.situation import Pause
 from edaphon.facts import Knowledge
 from edaphon.service.watching.healthy import healthy
 from edaphon.service.watching.pauses import FOREVER_NS, pauses, plot_nodes, slowed

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 from tests.daemon.alerts.station import DAY, HOUR, MINUTE, SECOND, START, TEN, healthy
 
-from edaphon.alerts.holds import HOLDS
-from edaphon.alerts.model import LOGGER, Severity, What
+from edaphon.alerts.look import ChannelNow, Pause, Situation, SourceNow, Supply
+from edaphon.alerts.model import HOLDS, LOGGER, Severity, What
 from edaphon.alerts.rules import Found, conditions, days_left
-from edaphon.alerts.situation import ChannelNow, Pause, Situation, SourceNow, Supply
 
 CASES = Path(__file__).parent / "cases"
 PROBE = "source one/0"

@@ -5,11 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.alert_messages import DAY_NS, HOUR_NS, NOW_NS, incident, node, resolved
 
-from edaphon.alerts.message import Occasion
-from edaphon.alerts.model import NodeKind, Severity, What
+from edaphon.alerts.model import NodeKind, Occasion, Severity, What
 from edaphon.alerts.reports import summary, trial, well
-from edaphon.alerts.short import MOST, fitted, gsm, length
-from edaphon.alerts.words import Place, message
+from edaphon.alerts.words import MOST, Place, fitted, gsm, length, message
 
 # 3GPP TS 23.038, table 6.2.1, row by row; written independently of the code.
 TABLE = (

@@ -31,15 +31,22 @@ from edaphon.acquire.bus import BusBusy
 from edaphon.acquire.switches import NotSwitched
 from edaphon.alerts.due import ReceiverRules
 from edaphon.alerts.language import LANGUAGES, Language, chosen, fields, load_language
-from edaphon.alerts.message import Message, Occasion
-from edaphon.alerts.model import LOGGER, Condition, Incident, Node, NodeKind, Severity, What
-from edaphon.alerts.phrases import NUMBERS
-from edaphon.alerts.plain import plain
+from edaphon.alerts.look import Situation, Supply
+from edaphon.alerts.model import (
+    LOGGER,
+    Condition,
+    Incident,
+    Message,
+    Node,
+    NodeKind,
+    Occasion,
+    Severity,
+    What,
+)
 from edaphon.alerts.rehearse import FAULTS, rehearsed
 from edaphon.alerts.reports import summary, visit_ended, well
 from edaphon.alerts.rules import Found, conditions
-from edaphon.alerts.situation import Situation, Supply
-from edaphon.alerts.words import Place, message
+from edaphon.alerts.words import NUMBERS, Place, message, plain
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_drivers.faults import Garbled, LinkDown, NoAnswer, Refused
 from edaphon_drivers.sheets import Sheets, load_sheet, model_names, parse_sheet

@@ -29,7 +29,7 @@ from edaphon.journal import SetAside, StateFile
 from edaphon.model import Observations
 from edaphon.sinks.delivery import Batch, Delivery, State, wait_s
 from edaphon.sinks.influxdb import Settings, open_sink
-from edaphon.sinks.offers import AsidePoints
+from edaphon.sinks.refusals import AsidePoints
 from edaphon.sinks.sink import Later, Sink
 
 Start = Callable[..., Delivery]

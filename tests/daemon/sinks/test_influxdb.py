@@ -25,9 +25,8 @@ from tests.daemon.sinks.samples import (
 from tests.fake_influx import FakeInflux, Play
 
 from edaphon.sinks import influxdb
-from edaphon.sinks.erase import spans
-from edaphon.sinks.influxdb import InfluxSink, Settings, open_sink
-from edaphon.sinks.readback import open_readback
+from edaphon.sinks.influxdb import InfluxSink, Settings, open_readback, open_sink
+from edaphon.sinks.influxql import spans
 from edaphon.sinks.refusals import write_sifted
 from edaphon.sinks.sink import Later, Never, SinkError, Withdrawal
 

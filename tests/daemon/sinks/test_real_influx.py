@@ -28,10 +28,8 @@ from tests.programs import Influx1, VictoriaMetrics, wait_until
 from edaphon.clock import SystemClock
 from edaphon.model import Channel, Int, Observations
 from edaphon.sinks.delivery import Batch, Delivery
-from edaphon.sinks.erase import spans
-from edaphon.sinks.influxdb import InfluxSink, Settings, open_influxql, open_sink
-from edaphon.sinks.influxql import Influxql
-from edaphon.sinks.readback import DAY_NS, Readback, Rows, open_readback
+from edaphon.sinks.influxdb import InfluxSink, Settings, open_influxql, open_readback, open_sink
+from edaphon.sinks.influxql import DAY_NS, Influxql, Readback, Rows, spans
 from edaphon.sinks.refusals import write_sifted
 from edaphon.sinks.sink import Later, Never, Withdrawal
 
@@ -99,7 +97,7 @@ def test_every_number_comes_back_exactly(sink: InfluxSink, back: Readback) -> No
 def test_rows_come_in_pages_that_hold_each_point_once(
     sink: InfluxSink, back: Readback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edaphon.sinks.readback.PAGE", 7)
+    monkeypatch.setattr("edaphon.sinks.influxql.PAGE", 7)
     sink.write([run(n=50)])
     pages = list(back.rows(SWC, T0 + MINUTE_NS, T0 + 49 * MINUTE_NS))
     assert max(len(page.time_ns) for page in pages) == 7
@@ -237,7 +235,7 @@ def test_a_point_laid_over_as_withdrawn_does_not_count(
     sink: InfluxSink, settings: Settings, back: Readback
 ) -> None:
     """What version 3 gets is written here to a server that can be asked."""
-    from edaphon.sinks.erase import ByFlag
+    from edaphon.sinks.influxql import ByFlag
     from edaphon.sinks.lines import LineWriter
 
     sink.write([run(n=3)])

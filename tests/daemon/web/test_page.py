@@ -7,7 +7,7 @@ from tests.daemon.web.plot import DAY, NOON, answer, incident, status
 
 from edaphon.web import ControlView, Silent, Unreadable
 from edaphon.web.page import make_page
-from edaphon.web.watch import Watch
+from edaphon.web.view import Watch
 
 MINUTE = 60 * 10**9
 

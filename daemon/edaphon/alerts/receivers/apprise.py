@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from edaphon.alerts.message import Later, Message, Refused
-from edaphon.alerts.receivers.fields import sendable
+from edaphon.alerts.model import Later, Message, Refused
 from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, secret_text
-from edaphon.network.secrets import Secrets
+from edaphon.alerts.receivers.templates import sendable
+from edaphon.network.requests import Secrets
 from edaphon.toml_input.values import Secret, Table
 
 __all__ = ["Apprise", "Settings", "doubts", "open_receiver"]

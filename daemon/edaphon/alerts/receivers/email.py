@@ -20,13 +20,18 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from edaphon.alerts.message import Later, Message, Occasion, Refused
-from edaphon.alerts.receivers.fields import sendable
+from edaphon.alerts.model import Later, Message, Occasion, Refused
 from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, Taken, secret_text
-from edaphon.network.deadline import Deadline, dial, ended_at, tls_context
-from edaphon.network.loopback import is_loopback
-from edaphon.network.requests import tls_trouble
-from edaphon.network.secrets import Secrets
+from edaphon.alerts.receivers.templates import sendable
+from edaphon.network.requests import (
+    Deadline,
+    Secrets,
+    dial,
+    ended_at,
+    is_loopback,
+    tls_context,
+    tls_trouble,
+)
 from edaphon.toml_input.values import AbsolutePath, Secret, Table, wrong
 
 __all__ = ["Email", "Settings", "doubts", "mail", "open_receiver"]

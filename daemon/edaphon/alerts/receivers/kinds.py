@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 
 from pydantic import BaseModel
 
-from edaphon.alerts.message import Message, Occasion, Receiver, Refused
+from edaphon.alerts.model import Message, Occasion, Receiver, Refused
 from edaphon.config import Broker, Configuration, Notify, Secret
 from edaphon.config.parts import Parts
 from edaphon.toml_input.values import revealed

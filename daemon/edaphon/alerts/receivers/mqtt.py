@@ -14,13 +14,12 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from edaphon.alerts.message import Later, Message, Refused
-from edaphon.alerts.receivers.fields import fields_of
+from edaphon.alerts.model import Later, Message, Refused
 from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, secret_text
+from edaphon.alerts.receivers.templates import fields_of
 from edaphon.config import Broker
 from edaphon.config.parts import Parts
-from edaphon.network.deadline import CONNECT_S, Deadline, tls_context
-from edaphon.network.secrets import Secrets
+from edaphon.network.requests import CONNECT_S, Deadline, Secrets, tls_context
 from edaphon.toml_input.errors import did_you_mean
 from edaphon.toml_input.values import Id, Table, wrong
 

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from edaphon.alerts.message import Later, Message, Refused
+from edaphon.alerts.model import Later, Message, Refused
 from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, Taken, secret_text
 from edaphon.config.parts import Parts
-from edaphon.network.deadline import Deadline
-from edaphon.network.secrets import Secrets
+from edaphon.network.requests import Deadline, Secrets
 from edaphon.toml_input.values import Secret, Table, wrong
 from edaphon_drivers.talk import Ask, Talk, is_ended
 

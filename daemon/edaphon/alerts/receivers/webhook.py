@@ -12,9 +12,14 @@ from urllib.parse import urlsplit
 import orjson
 from pydantic import Field, field_validator, model_validator
 
-from edaphon.alerts.message import Later, Message, Refused
-from edaphon.alerts.receivers.fields import (
+from edaphon.alerts.model import Later, Message, Refused
+from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, secret_text
+from edaphon.alerts.receivers.templates import (
     FIELDS,
+    JSON,
+    PLAIN,
+    TEMPLATES,
+    Template,
     Value,
     encoded,
     fields_of,
@@ -22,11 +27,8 @@ from edaphon.alerts.receivers.fields import (
     filled_json,
     unknown_fields,
 )
-from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, secret_text
-from edaphon.alerts.receivers.templates import JSON, PLAIN, TEMPLATES, Template
 from edaphon.config.parts import Parts
-from edaphon.network.loopback import is_loopback
-from edaphon.network.requests import Answer, Limits, Unreachable, Wire, wait_s
+from edaphon.network.requests import Answer, Limits, Unreachable, Wire, is_loopback, wait_s
 from edaphon.toml_input.errors import did_you_mean
 from edaphon.toml_input.values import (
     AbsolutePath,

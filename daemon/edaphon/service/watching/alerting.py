@@ -5,17 +5,24 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
+from edaphon.alerts.book import Book
 from edaphon.alerts.due import Due, ReceiverRules
 from edaphon.alerts.heartbeat import Mouth, Pulse, Url
-from edaphon.alerts.incidents import Book
-from edaphon.alerts.kept import KeptBook
-from edaphon.alerts.message import Later, Message, Occasion, Receiver, Refused
-from edaphon.alerts.model import Incident, Node, Severity
-from edaphon.alerts.notifier import Notifier
-from edaphon.alerts.plain import plain
-from edaphon.alerts.sending import Post, Sender
-from edaphon.alerts.situation import Situation, Week
-from edaphon.alerts.weekly import is_weekly_due, last_weekly
+from edaphon.alerts.incidents import KeptBook
+from edaphon.alerts.look import Situation, Week
+from edaphon.alerts.model import (
+    Incident,
+    Later,
+    Message,
+    Node,
+    Occasion,
+    Receiver,
+    Refused,
+    Severity,
+)
+from edaphon.alerts.notifier import Notifier, Post, Sender
+from edaphon.alerts.reports import is_weekly_due, last_weekly
+from edaphon.alerts.words import plain
 from edaphon.config import Configuration, Notify
 from edaphon.config import Sink as SinkTable
 from edaphon.service.watching.health import HealthRows
@@ -84,7 +91,7 @@ def _pulses(service: "Service") -> Iterator[Pulse]:
 
 
 def _retained(config: Configuration) -> Mouth:
-    from edaphon.alerts.heartbeat_mqtt import Retained  # no other plot pays for it
+    from edaphon.alerts.heartbeat import Retained  # no other plot pays for it
 
     alerts = config.alerts
     broker = config.brokers[alerts.heartbeat_broker or ""]

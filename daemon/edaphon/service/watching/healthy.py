@@ -1,7 +1,7 @@
 """A station on which all is well, by configuration and facts alone: where rehearsals begin."""
 
+from edaphon.alerts.look import ChannelNow, SinkNow, Situation, SourceNow, Supply
 from edaphon.alerts.model import NodeKind
-from edaphon.alerts.situation import ChannelNow, SinkNow, Situation, SourceNow, Supply
 from edaphon.config import Configuration, LorawanSource
 from edaphon.facts import Knowledge
 from edaphon.service.watching.sources import interval_of

@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from edaphon.alerts.look import ChannelNow, SinkNow, Situation, Supply
 from edaphon.alerts.model import Node, NodeKind
-from edaphon.alerts.situation import ChannelNow, SinkNow, Situation, Supply
 from edaphon.config import LorawanSource
 from edaphon.derive.plan import lost_facts_text
 from edaphon.facts import Knowledge

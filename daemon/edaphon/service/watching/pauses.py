@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache, partial
 
-from edaphon.alerts.look import above
+from edaphon.alerts.look import Pause, Situation, above
 from edaphon.alerts.model import Node, NodeKind
-from edaphon.alerts.situation import Pause, Situation
 from edaphon.facts import Deployment, Knowledge
 from edaphon.facts import Pause as PauseFact
 from edaphon.service.watching.tree import node_id

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from edaphon.alerts.look import SourceNow
 from edaphon.alerts.model import NodeKind
-from edaphon.alerts.situation import SourceNow
 from edaphon.config import FileSource, HeardSource, LorawanSource, ScheduledSource
 from edaphon.config.sources import Source
 from edaphon.service.source_state import CHUNK_NS, Received

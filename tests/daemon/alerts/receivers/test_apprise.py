@@ -17,7 +17,7 @@ from tests.daemon.alerts.receivers.samples import (
 )
 from tests.daemon.alerts.receivers.servers import FakeServer, always, fake_server
 
-from edaphon.alerts.message import Later, Refused
+from edaphon.alerts.model import Later, Refused
 from edaphon.alerts.receivers import apprise
 
 KEY = CANARY.replace("/", "-")

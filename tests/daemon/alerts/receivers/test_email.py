@@ -32,7 +32,7 @@ from tests.daemon.alerts.receivers.samples import (
 from tests.daemon.alerts.receivers.servers import dripping
 from tests.programs import output, require
 
-from edaphon.alerts.message import Later, Occasion, Refused
+from edaphon.alerts.model import Later, Occasion, Refused
 from edaphon.alerts.receivers import email as receivers_email
 from edaphon.commands.programs import free_port
 

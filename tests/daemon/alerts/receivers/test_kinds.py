@@ -7,7 +7,7 @@ import pytest
 from tests.daemon.alerts.receivers.samples import CANARY, CONTEXT, message, receiver, secret
 from tests.daemon.alerts.receivers.servers import always, fake_server
 
-from edaphon.alerts.message import Refused
+from edaphon.alerts.model import Refused
 from edaphon.alerts.receivers import email
 from edaphon.alerts.receivers.kinds import receiver_kind
 

@@ -24,7 +24,7 @@ from tests.daemon.alerts.receivers.samples import (
 from tests.daemon.alerts.receivers.servers import dripping
 from tests.programs import Mosquitto, output, require
 
-from edaphon.alerts.message import Later, Refused
+from edaphon.alerts.model import Later, Refused
 from edaphon.alerts.receivers import mqtt
 from edaphon.alerts.receivers.kinds import Context
 from edaphon.commands.programs import free_port

@@ -19,10 +19,9 @@ from tests.daemon.alerts.receivers.samples import CONTEXT, message, receiver, se
 from tests.daemon.alerts.receivers.servers import Asked, FakeServer, fake_server
 
 from edaphon.alerts.heartbeat import Beat, Pulse, Url
-from edaphon.alerts.message import Later, Refused
+from edaphon.alerts.model import Later, Refused
 from edaphon.config import Broker
-from edaphon.network.requests import Wire, basic
-from edaphon.network.secrets import RUN, Secrets
+from edaphon.network.requests import RUN, Secrets, Wire, basic
 from edaphon.sinks import influxdb
 from edaphon.sinks.sink import Later as SinkLater
 from edaphon.sinks.sink import Never

@@ -9,9 +9,9 @@ import pytest
 from pydantic import ValidationError
 from tests.daemon.alerts.receivers.samples import assert_hidden, message, receiver, secret
 
-from edaphon.alerts.message import Later, Refused
+from edaphon.alerts.model import Later, Refused
 from edaphon.alerts.receivers import sms
-from edaphon.network.deadline import Deadline
+from edaphon.network.requests import Deadline
 from edaphon_drivers.gsm import modem as talk
 from edaphon_drivers.simulators.modem import Modem, SentText
 from edaphon_drivers.talk import Ask, Pause

@@ -25,10 +25,9 @@ from tests.daemon.alerts.receivers.servers import (
     fake_server,
 )
 
-from edaphon.alerts.message import Later, Occasion, Refused
+from edaphon.alerts.model import Later, Occasion, Refused
 from edaphon.alerts.receivers import webhook
-from edaphon.alerts.receivers.fields import FIELDS, encoded, filled_json
-from edaphon.alerts.receivers.templates import TEMPLATES
+from edaphon.alerts.receivers.templates import FIELDS, TEMPLATES, encoded, filled_json
 from edaphon.network.requests import Answer
 
 PLAIN = "{title} {text}"
