@@ -7,6 +7,8 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
+from edaphon.clock import FAR_NS
+
 Int = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float64]
 Small = npt.NDArray[np.int8]
@@ -20,7 +22,7 @@ _LOWEST_RANK = 127
 _EVERY = slice(None)
 
 Range = tuple[int, int]  # from, to [UTC ns)
-ALWAYS: Range = (-(2**62), 2**62)
+ALWAYS: Range = (-FAR_NS, FAR_NS)
 
 
 def demoted_rank(rank: int) -> int:

@@ -12,15 +12,8 @@ import orjson
 from edaphon.alerts.book import Book, acknowledged, part_json, replayed
 from edaphon.alerts.causes import DATA, SEVERITIES, STORAGE, Cause, causes, group
 from edaphon.alerts.look import Found, Look, Pause, Situation, SourceNow, above, gone, unheard
-from edaphon.alerts.model import (
-    DAY_NS,
-    HOUR_NS,
-    MINUTE_NS,
-    Condition,
-    Event,
-    Incident,
-    Occasion,
-)
+from edaphon.alerts.model import Condition, Event, Incident, Occasion
+from edaphon.clock import DAY_NS, HOUR_NS, MINUTE_NS
 from edaphon.derive.fact_log import GONE, START, crc_at
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.model import EntryId

@@ -8,8 +8,9 @@ from edaphon.alerts.book import Book, replayed
 from edaphon.alerts.due import Due, ReceiverRules, due, sent
 from edaphon.alerts.incidents import step
 from edaphon.alerts.look import ChannelNow, SinkNow, Situation, SourceNow, Supply, above
-from edaphon.alerts.model import DAY_NS, HOUR_NS, LOGGER, MINUTE_NS, Incident, NodeKind
+from edaphon.alerts.model import LOGGER, Incident, NodeKind
 from edaphon.alerts.rules import Found, conditions
+from edaphon.clock import DAY_NS, HOUR_NS, MINUTE_NS
 
 __all__ = [
     "FAULTS",

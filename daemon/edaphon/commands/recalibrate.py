@@ -6,6 +6,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
+from edaphon.clock import DAY_NS
 from edaphon.commands.query import instant
 from edaphon.commands.table import show_rows
 from edaphon.derive.plan import whole_segments
@@ -13,7 +14,7 @@ from edaphon.derive.projection import derived_by
 from edaphon.model import ALWAYS, Range
 from edaphon.preview import foresee_ranges
 from edaphon.printer import show_json
-from edaphon.series import DAY_NS, Series
+from edaphon.series import Series
 from edaphon.service.follow_job import Before, differing_since, follow, reading
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.client import DaemonOff

@@ -17,6 +17,7 @@ import orjson
 import typer
 
 from edaphon.acquire.gaps import accounts_of
+from edaphon.clock import DAY_NS
 from edaphon.config import Sink as SinkConfig
 from edaphon.derive.fact_log import (
     FACT_LOG_KINDS,
@@ -33,7 +34,7 @@ from edaphon.journal.journal import summed
 from edaphon.journal.salvage import acknowledged_places, covered, losses_in, open_losses, undeclared
 from edaphon.model import Channel, EntryId, Observations
 from edaphon.printer import show_error, show_json, show_line
-from edaphon.series import DAY_NS, BlockHead, Contested, Series
+from edaphon.series import BlockHead, Contested, Series
 from edaphon.service.audit import START, EntryAccount, newest_from, read_accounts
 from edaphon.service.file_lines import account_text, line_rows
 from edaphon.service.lost_values import lost_text, lost_with

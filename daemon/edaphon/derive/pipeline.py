@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import orjson
 
+from edaphon.clock import DAY_NS
 from edaphon.config import within_physics
 from edaphon.derive.calibrate import ChannelValues, Segment, evaluate, filled
 from edaphon.derive.decode import Decoded, Note, Sources, sources_of
@@ -117,7 +118,7 @@ def _fresh(rows: Sequence[PlacedRow]) -> tuple[Readings, tuple[int, ...]]:
 
 
 # A sender's own time is believed within these bounds of the time of receipt.
-OLDEST_NS = 366 * 86_400_000_000_000
+OLDEST_NS = 366 * DAY_NS
 NEWEST_NS = 300_000_000_000
 ALL = 2**63
 TURN_S = 1.0  # for decoding, in steps that are bounded by readings too

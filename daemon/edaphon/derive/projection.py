@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from edaphon.clock import DAY_NS
 from edaphon.derive.decode import Sources
 from edaphon.derive.fact_log import CHECKPOINT, knowledge_of, last_sources, read_fact_log, recalled
 from edaphon.derive.plan import Plan, changed_ranges, intervals_of_json, plan_of, whole_segments
@@ -30,7 +31,7 @@ from edaphon.derive.segments import PlanInterval
 from edaphon.facts import Knowledge
 from edaphon.journal import JournalReader
 from edaphon.model import ALWAYS, Columns, EntryId, Float, Int, Observations, Range, Small
-from edaphon.series import DAY_NS, Series
+from edaphon.series import Series
 
 ROWS, ENTRIES = 100_000, 4000
 

@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from edaphon.clock import DAY_NS
 from edaphon.derive.calibrate import Segment, evaluate
 from edaphon.derive.plan import Plan
 from edaphon.derive.segments import PlanInterval
 from edaphon.derive.state import LatestValue, Memory
 from edaphon.model import ALONE, ALWAYS, Observations, Range, Readings
-from edaphon.series import DAY_NS, Series
+from edaphon.series import Series
 
 _LATE, _CLASH, _NOWHERE = "a late reading", "two readings of one time", "a reading of no segment"
 _DISPLACED = "a record whose clock became known after those of a later boot"

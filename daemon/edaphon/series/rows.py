@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from edaphon.clock import DAY_NS
 from edaphon.model import Int, Observations
-
-DAY_NS = 86_400_000_000_000
 
 # `derivation` is a number of the series' own table of derivations, `change` the number of the
 # change that gave the row its present content; neither is part of a digest.

@@ -13,8 +13,7 @@ import orjson
 
 from edaphon import __version__
 from edaphon.acquire.clock_sync import Timekeeper, boot_id
-from edaphon.clock import SystemClock
-from edaphon.commands.query import FAR_NS
+from edaphon.clock import FAR_NS, SystemClock
 from edaphon.databases import make_folder, sync_folder
 from edaphon.derive.fact_log import known_facts
 from edaphon.journal import DamagedRow, Journal, JournalBusy, JournalReader, Kind, read_only

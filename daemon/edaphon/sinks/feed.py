@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from edaphon.clock import DAY_NS
 from edaphon.model import Channel, Int, Observations
-from edaphon.series import DAY_NS, BlockHead, Change, Series
+from edaphon.series import BlockHead, Change, Series
 from edaphon.series import Withdrawal as Gone
 from edaphon.series.changes import RECENT_BYTES
 from edaphon.sinks.delivery import Batch

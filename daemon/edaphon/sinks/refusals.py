@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from edaphon.clock import Clock
+from edaphon.clock import DAY_NS, Clock
 from edaphon.journal import SetAside
 from edaphon.model import Int, Observations
-from edaphon.sinks.influxql import DAY_NS, Rows
+from edaphon.sinks.influxql import Rows
 from edaphon.sinks.sink import Never, Sink
 
 ALL_REFUSED = 64  # points refused alone, and none taken: suspect the settings, and probe

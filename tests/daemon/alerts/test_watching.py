@@ -20,6 +20,7 @@ from edaphon.alerts.heartbeat import Beat, Retained, Url
 from edaphon.alerts.look import Situation
 from edaphon.alerts.model import Message, Occasion
 from edaphon.alerts.reports import is_weekly_due, last_weekly
+from edaphon.clock import DAY_NS
 from edaphon.commands.run import running
 from edaphon.config import Broker
 from edaphon.derive.state import PipelineState, Uplink
@@ -30,7 +31,7 @@ from edaphon.series import Series
 from edaphon.service.service import Overrides, Service
 from edaphon.service.watching.health import HealthRows, health_lines
 from edaphon.service.watching.uplinks import Uplinks, only_gateway
-from edaphon.service.watching.values import DAY_NS, Values
+from edaphon.service.watching.values import Values
 from edaphon.sinks.sink import sink_kind
 from edaphon_drivers.payloads import pack_message
 

@@ -14,13 +14,12 @@ from tests.daemon.commands.test_explain import FACTS, NOON, TABLES, entry, repor
 from tests.daemon.journal.entries import journal_file
 from tests.stories.station import Station
 
-from edaphon.clock import SystemClock
+from edaphon.clock import FAR_NS, SystemClock
 from edaphon.commands.run import running
 from edaphon.journal import EntryId, Journal, Kind, read_only
 from edaphon.journal.copies import copies_in
 from edaphon.series import Series
 from edaphon.storage.access import open_storage
-from edaphon.storage.moments import FAR_NS
 from edaphon.storage.offline import settled_deriver
 from edaphon.toml_input.values import instant_text
 

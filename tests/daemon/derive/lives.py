@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from edaphon.clock import DAY_NS
 from edaphon.config import Configuration, read_config
 from edaphon.derive.decode import Sources, sources_of
 from edaphon.derive.deriver import Deriver
@@ -30,7 +31,7 @@ from edaphon.journal import DamagedRow, Entry, Kind
 from edaphon.journal.copies import Copies
 from edaphon.journal.guard import Aside
 from edaphon.model import EntryId, Observations
-from edaphon.series import DAY_NS, Series
+from edaphon.series import Series
 from edaphon.sinks.feed import SeriesFeed, cursor_name
 from edaphon.toml_input import read_document
 from edaphon_drivers.payloads import pack_message

@@ -6,6 +6,7 @@ from functools import cache, partial
 
 from edaphon.alerts.look import Pause, Situation, above
 from edaphon.alerts.model import Node, NodeKind
+from edaphon.clock import DAY_NS
 from edaphon.facts import Deployment, Knowledge
 from edaphon.facts import Pause as PauseFact
 from edaphon.service.watching.tree import node_id
@@ -13,7 +14,7 @@ from edaphon.service.watching.tree import node_id
 __all__ = ["FOREVER_NS", "pauses", "plot_nodes", "slowed"]
 
 FOREVER_NS = 2**63 - 1
-ENDED_NS = 120 * 86400 * 10**9  # longer ago no end matters: no interval is so long
+ENDED_NS = 120 * DAY_NS  # longer ago no end matters: no interval is so long
 AT_A_PLOT = frozenset(
     {
         NodeKind.SUPPLY,

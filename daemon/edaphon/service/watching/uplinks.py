@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edaphon.clock import HOUR_NS
 from edaphon.derive.state import PipelineState, Uplink
 from edaphon.journal import Entry
 from edaphon_drivers.faults import Fault
@@ -12,7 +13,6 @@ from edaphon_drivers.payloads import unpack_message
 
 __all__ = ["Uplinks", "only_gateway"]
 
-HOUR_NS = 3600 * 10**9
 HOURS = 24
 
 
