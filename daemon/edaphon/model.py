@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from operator import attrgetter
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -20,6 +22,7 @@ DEMOTED = 32  # any other reading of the same time comes before this one
 DEMOTED_RANKS = 64  # ranks from here on are of demoted readings
 _LOWEST_RANK = 127
 _EVERY = slice(None)
+_Column = np.ndarray
 
 Range = tuple[int, int]  # from, to [UTC ns)
 ALWAYS: Range = (-FAR_NS, FAR_NS)
@@ -80,26 +83,24 @@ class Columns:
         """Some of the rows, by a slice, a mask or their places."""
         if isinstance(rows, slice) and rows == _EVERY:
             return self
-        return type(self)(*[_taken(x, rows) for x in self._fields()])
+        own = [
+            x if not isinstance(x, _Column) else x[rows] if x.ndim == 1 else x[:, rows]
+            for x in _getter(self.__match_args__)(self)
+        ]
+        return type(self)(*own)
 
     @classmethod
     def concat(cls, parts: Sequence[Self]) -> Self:
         """The rows of all parts, in their order; what is no column is as in the first."""
         if len(parts) == 1:
             return parts[0]
-        fields = zip(*(part._fields() for part in parts), strict=True)
-        return cls(*[_joined(own) for own in fields])
-
-    def _fields(self) -> list[Any]:
-        return [getattr(self, name) for name in self.__match_args__]
+        fields = zip(*map(_getter(cls.__match_args__), parts), strict=True)
+        return cls(*[np.concatenate(x, -1) if isinstance(x[0], _Column) else x[0] for x in fields])
 
 
-def _taken(field: Any, rows: slice | Mask | Int) -> Any:
-    return field[..., rows] if isinstance(field, np.ndarray) else field
-
-
-def _joined(own: tuple[Any, ...]) -> Any:
-    return np.concatenate(own, axis=-1) if isinstance(own[0], np.ndarray) else own[0]
+@cache
+def _getter(names: tuple[str, ...]) -> "attrgetter[tuple[Any, ...]]":
+    return attrgetter(*names)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
