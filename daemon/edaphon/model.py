@@ -29,7 +29,7 @@ ALWAYS: Range = (-FAR_NS, FAR_NS)
 
 
 def demoted_rank(rank: int) -> int:
-    """The rank of a reading over which every other one of its time stands."""
+    """The rank of a reading that comes behind every other one of its time."""
     return min(_LOWEST_RANK, rank + DEMOTED_RANKS)
 
 
@@ -145,7 +145,7 @@ class Observations(Columns):
     flag: Small
     source_flag: Small
     sequence: Int
-    rank: int = 0  # 0 for the primary deployment, then by order of entry; the lower stands
+    rank: int = 0  # 0 for the primary deployment, then by order of entry; the lower counts
     ordinal: Int | None = None
 
     def __len__(self) -> int:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from tests.daemon.acquire.followed_files import Clock
 from tests.daemon.derive.lives import EnteredFacts, Life, folders
-from tests.daemon.derive.test_line import fact
+from tests.daemon.derive.test_pipeline import fact
 from tests.stories.file_reader import ABSENT, FORMS, Form, is_names, lines_of, text_of
 from tests.stories.file_watcher import Disk, Watcher
 

@@ -353,7 +353,7 @@ class ChannelValues:
     """The values that channels had in this batch and, by `latest`, before it.
 
     An order counts the records of the batch as they were placed: one whose clock was unknown is
-    placed later than its sequence says. `places` tells up to where the journal was read by then.
+    placed later than its sequence says. `places` holds up to where the journal was read by then.
     """
 
     def __init__(self, latest: dict[str, LatestValue], places: Sequence[int]) -> None:

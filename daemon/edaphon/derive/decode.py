@@ -73,7 +73,7 @@ class Note(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """What the bytes of one record say; `uplink` tells LoRaWAN frames apart.
+    """What the bytes of one record hold; `uplink` identifies LoRaWAN frames.
 
     `retained`: the broker kept the message for later subscribers, so when it came says nothing of
     when it was measured. `dated`: a logger's file, whose own times are believed however old.
@@ -98,7 +98,7 @@ _Reader = Callable[[Any], tuple[Reading, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Decoders by the source that stands in an entry, and the outputs of each path.
+    """Decoders by the source that an entry names, and the outputs of each path.
 
     `readers` and `kinds`, by path, are what a later configuration hands to an earlier one;
     `models` are the names of sheets, `owners` the paths by what faults name: topic or path.
@@ -157,7 +157,7 @@ class Sources:
         """`files` are the texts of the codecs that the configuration names, by path.
 
         What bytes mean is decided by the latest configuration that knows the source with the same
-        model: a wrong scale or time zone that was put right since is right for the past as well.
+        model: a wrong scale or time zone that was corrected since is so for the past as well.
         """
         known = latest or cls()
         kinds = {s.path: _kind(s) for s in config.sources}

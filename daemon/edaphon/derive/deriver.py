@@ -1,7 +1,7 @@
 """The one deriver: it follows the journal, keeps the series current, and derives again.
 
 Live entries go first. When a fact, a configuration or the software itself changes what earlier
-entries mean, the plans before and after tell which stretches of which channels; these are derived
+entries mean, the plans before and after show which stretches of which channels; these are derived
 again, slice by slice from the readings that the series keeps where these are the same, else from
 the journal into a series of their own, which is taken over once it has caught up.
 """
@@ -94,7 +94,7 @@ class Deriver(DerivingAgain):
         self._journal = journal
         self._series = series
         self._scratch = scratch
-        self._rework: Replay | None = None
+        self._replay: Replay | None = None
         self._recalibration: Recalibration | None = None
         self._pending: dict[str, list[Range]] = {}
         self._from_journal: set[str] = set()  # pending channels whose readings may be others
@@ -110,7 +110,7 @@ class Deriver(DerivingAgain):
         self._full = False
         self._newest_ns = -(2**63)
         nothing = PipelineState(), Plan(), Sources()
-        self._line = Pipeline(
+        self._pipeline = Pipeline(
             *nothing, self._recall, on_dead_letter, None, on_lost_line, on_note, journal
         )
         checkpoint = trusted(journal, series)
@@ -132,11 +132,11 @@ class Deriver(DerivingAgain):
     @property
     def sources(self) -> Sources:
         """How records are decoded at the place that `turn` has reached."""
-        return self._line.sources
+        return self._pipeline.sources
 
     def held_last_ns(self, boot: str, source: str) -> int | None:
         """Monotonic time of the last record of a source that waits for the clock of that boot."""
-        of, mono_ns = self._line.held_last.get(source, ("", 0))
+        of, mono_ns = self._pipeline.held_last.get(source, ("", 0))
         return mono_ns if of == boot else None
 
     @property
@@ -155,7 +155,7 @@ class Deriver(DerivingAgain):
 
     @property
     def reworking(self) -> bool:
-        return bool(self._pending) or self._rework is not None
+        return bool(self._pending) or self._replay is not None
 
     @property
     def hurried(self) -> bool:
@@ -169,7 +169,7 @@ class Deriver(DerivingAgain):
         """
         with self._lock:
             items = self._next(limit)
-            self._full = self._live(items, readings) or _fills(items, limit)
+            self._full = self._live(items, readings) or _may_go_on(items, limit)
             busy = self._full or self._derive_again(limit, readings) or bool(items)
             if self._guard.suspects:
                 self._settle_suspects()
@@ -284,14 +284,14 @@ class Deriver(DerivingAgain):
         """Merge what a batch means into the series: the entries of it that were taken."""
         lived = self._lived_until
         again = self.position < lived or (bool(self.state.due) and self.position == lived)
-        runs = self._left_of_work(self._line.step(batch, readings, entries))
+        runs = self._left_of_work(self._pipeline.step(batch, readings, entries))
         if runs:
             self._series.merge(runs, self.plan.texts, again)
-        return batch[: self._line.taken]
+        return batch[: self._pipeline.taken]
 
     def _settle_suspects(self) -> None:
         """What they did is written first: else a kill would leave them passed over for ever."""
-        again = self._rework.position if self._rework is not None else START
+        again = self._replay.position if self._replay is not None else START
         again = again if self.reworking else self.position
         over = settled(self._guard.suspects, self.position, self.state.due, again)
         if over:
@@ -338,7 +338,7 @@ class Deriver(DerivingAgain):
             places, self.lost_facts = self.lost_facts.places, self.lost_facts.without(settled)
             if not self.lost_facts.places:
                 self._on_entered_again(places, None)
-        self._line.plan = self.lost_facts.limited(plan)
+        self._pipeline.plan = self.lost_facts.limited(plan)
         self._reconsider(before)
         if settled:
             self._derive_from_journal(settled)
@@ -382,26 +382,26 @@ class Deriver(DerivingAgain):
             self.channels.setdefault(row["id"], Channel(**row))
         self.position = EntryId.of(table["position"])
         self._newest_ns = table["newest_ns"]
-        self._line.state = PipelineState.of_json(table["state"])
+        self._pipeline.state = PipelineState.of_json(table["state"])
         if self.state.configuration:
             in_force = list(self._recall([EntryId.of(self.state.configuration)]))
             # One that is lost was journalled again at this start, in the same words.
             reported = learned(NOTHING_LEARNED, in_force) if in_force else self._latest
-            self._line.sources = reported.sources
+            self._pipeline.sources = reported.sources
         if "files" not in table["state"]:  # of a version that did not count lines
-            for path in self._line.sources.files:
+            for path in self._pipeline.sources.files:
                 self.state.files[path] = SourceFiles()
         self._fact_log_places = list(table["meanings"])
         # Not as known now: facts entered behind this place may have sent values to the sinks
         # already, and these are only withdrawn by coming to the facts in the same order again.
         known_as_of = self._latest.knowledge.as_known_at(self.position)
-        self._known = Learned(known_as_of, self.position, self._line.sources)
+        self._known = Learned(known_as_of, self.position, self._pipeline.sources)
         plan = plan_of(self._known.knowledge, self._known.sources)
         places = lost_fact_places(self._journal, table)
         if again := places & self._configuration_entered_again():
             self._on_entered_again(again, self._latest.configured)
         self.lost_facts = LostFacts.of(places - again, table, plan)
-        self._line.plan = self.lost_facts.limited(plan)
+        self._pipeline.plan = self.lost_facts.limited(plan)
         pending = ranges_of_json(table["pending"])
         self._pending = {c: r for c, r in pending.items() if not self.lost_facts.holds(c)}
         self._from_journal = set(table["from_journal"])
@@ -425,6 +425,6 @@ class Deriver(DerivingAgain):
         self._recalibration = job
 
 
-def _fills(items: list[Item], limit: int) -> bool:
+def _may_go_on(items: list[Item], limit: int) -> bool:
     """Whether more may wait behind these."""
     return len(items) == limit or sum(len(entry.payload) for _, entry in items) >= BATCH_BYTES

@@ -154,7 +154,7 @@ def knowledge_of(reported: Iterable[Item]) -> Knowledge:
 
 
 def known_facts(journal: JournalReader, series: Series | None = None) -> Knowledge:
-    """Everything that was ever entered in the journal; `edaphon verify` tells of damaged rows."""
+    """Everything that was ever entered in the journal; `edaphon verify` reports damaged rows."""
     return knowledge_of(read_fact_log(journal, series))
 
 

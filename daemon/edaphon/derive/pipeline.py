@@ -60,7 +60,7 @@ def groups_of(rows: Sequence[PlacedRow], reported: _Reported, demoting: bool) ->
 
 
 def further_readings(segment: Segment, rows: Sequence[PlacedRow]) -> list[Observations]:
-    """Readings of records for times of which these gave one before: the first stands."""
+    """Readings of records for times of which these gave one before: the first counts."""
     if len(rows) == 1 or len({(row[0], row[3]) for row in rows}) == len(rows):
         return []
     found = []
@@ -338,7 +338,7 @@ class Pipeline:
             self._place(sequence.number, entry, decoded)
 
     def _refuse(self, sequence: EntryId, entry: Entry, why: str, path: str | None = None) -> None:
-        """`path`: whose record it is, where that is another one than in the entry."""
+        """`path`: whose record it is, where the entry names a broker."""
         self.state.counts.dead += 1
         own = entry.source if path is None else path
         self._on_dead_letter(DeadLetter(sequence, entry.source, why, own))

@@ -2,7 +2,7 @@
 
 A segment is a stretch of one deployment with the same chain of calibrations. Its derivation is the
 hash of all that decides about its values, and of nothing else: so a new fact leaves the derivation
-of what it does not touch as it was, and two plans tell by their derivations what must be derived
+of what it does not touch as it was, and two plans show by their derivations what must be derived
 again.
 """
 
@@ -221,7 +221,7 @@ def ranges_of_json(table: Mapping[str, list[list[int]]]) -> dict[str, list[Range
 
 @dataclass(frozen=True)
 class LostFacts:
-    """`kept` are the intervals that hold, by channel; `all` where nothing tells which channels."""
+    """`kept` are the intervals that hold, by channel; `all` where nothing shows which channels."""
 
     places: frozenset[EntryId] = frozenset()
     kept: Mapping[str, tuple[PlanInterval, ...]] | None = None
@@ -243,7 +243,7 @@ class LostFacts:
         return self.all or channel in (self.kept or {})
 
     def settled_by(self, plan: Plan) -> list[str]:
-        """The channels of which the plan says again what stands."""
+        """The channels whose kept intervals the plan gives again."""
         kept = self.kept or {}
         return [channel for channel, own in kept.items() if plan.intervals.get(channel, ()) == own]
 
@@ -252,7 +252,7 @@ class LostFacts:
         return replace(self, kept=kept) if kept or self.all else LostFacts()
 
     def limited(self, plan: Plan) -> Plan:
-        """The plan without the channels that wait; what stands of them is theirs still."""
+        """The plan without the channels that wait; these keep what they have."""
         if not self.places:
             return plan
         routes = {

@@ -129,22 +129,22 @@ class Projection:
 
     def _from_journal(self, ranges: Mapping[str, list[Range]]) -> Iterator[tuple[str, BeforeAfter]]:
         plan = self._plan.only(ranges)
-        rework = Replay(
+        replay = Replay(
             self._journal, plan, self._scratch, partial(recalled, self._journal), self._sources
         )
         try:
-            while not rework.turn(self._until, ENTRIES):
+            while not replay.turn(self._until, ENTRIES):
                 pass
-            rework.series.flush()
+            replay.series.flush()
             for channel, own in ranges.items():
-                for day in self._days(rework.series, channel):
+                for day in self._days(replay.series, channel):
                     old, new = (
                         _within(series, channel, day, own)
-                        for series in (self._series, rework.series)
+                        for series in (self._series, replay.series)
                     )
                     yield channel, BeforeAfter(old, new)
         finally:
-            rework.close()
+            replay.close()
 
     def _days(self, other: Series, channel: str) -> list[int]:
         return sorted({h.day for s in (self._series, other) for h in s.heads(channel)})
@@ -199,7 +199,7 @@ def _within(series: Series, channel: str, day: int, ranges: list[Range]) -> list
 
 
 BINS = 360
-ABSENT = 0  # stands for the flag of a row that is not there
+ABSENT = 0  # the flag of a row that is not there
 
 
 @dataclass(slots=True, eq=False)

@@ -25,7 +25,7 @@ _DISPLACED = "a record whose clock became known after those of a later boot"
 
 
 class NeedsJournal(Exception):
-    """The rows of the series do not tell all that the line would see; why."""
+    """The rows of the series do not hold all that the pipeline would see; why."""
 
 
 class BeforeAfter(NamedTuple):
@@ -38,13 +38,13 @@ class BeforeAfter(NamedTuple):
 def can_recalibrate(plan: Plan, series: Series, channel: str, ranges: Iterable[Range]) -> bool:
     """Whether rows with the same readings hold all that `plan` needs to derive them again.
 
-    What only the rows themselves tell is found on the way.
+    What only the rows themselves show is found on the way.
     """
     reported = list(ranges)
     own = plan.intervals.get(channel, ())
     if not same_readings(own, own, reported):
         return False
-    # The line itself passes over further readings of a record for one time.
+    # The pipeline passes over further readings of a record for one time.
     lost = (c.time_ns for c in series.conflicts(channel) if not c.ordinal)
     if any(_inside(time_ns, reported) for time_ns in lost):
         return False
@@ -119,7 +119,7 @@ class Recalibration:
         }
 
     def go_on(self, table: Mapping[str, Any]) -> None:
-        """From where another one with the same plan was."""
+        """From where an earlier one with the same plan was."""
         self.position_ns = table["position_ns"]
         self.memory = {key: Memory.of_json(own) for key, own in table["memory"].items()}
         self.latest = LatestValue.of_json(table["latest"]) if table["latest"] else None

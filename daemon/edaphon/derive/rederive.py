@@ -103,7 +103,7 @@ class Replay:
         self._scratch = scratch
         remove_series(scratch)
         self.series = Series(scratch)
-        self._line = Pipeline(
+        self._pipeline = Pipeline(
             PipelineState(), plan, Sources(), recall, latest=latest, journal=journal
         )
         self.position = EntryId(0, 0)  # up to which all is derived
@@ -115,15 +115,15 @@ class Replay:
 
     @property
     def latest(self) -> Mapping[str, LatestValue]:
-        return self._line.state.latest
+        return self._pipeline.state.latest
 
     @property
     def state(self) -> PipelineState:
-        return self._line.state
+        return self._pipeline.state
 
     @property
     def memory(self) -> Mapping[str, Memory]:
-        return self._line.state.memory
+        return self._pipeline.state.memory
 
     def turn(self, live: EntryId, limit: int, readings: int = READINGS) -> bool:
         """Derive a slice; True once everything up to `live` is derived."""
@@ -135,7 +135,7 @@ class Replay:
             return False
         items = [item for item in items if item[0] <= live]
         own = [item for item in items if self._concerns(item)]
-        if not items and not self._line.state.due:
+        if not items and not self._pipeline.state.due:
             return True
         taken = self._taken(own, readings)
         if taken < len(own):
@@ -144,7 +144,7 @@ class Replay:
             self.position = items[-1][0]
         if self.series.unflushed_rows > _FLUSH_ROWS:
             self.series.flush()
-        return self.position >= live and not self._line.state.due
+        return self.position >= live and not self._pipeline.state.due
 
     def _taken(self, own: list[Item], readings: int) -> int:
         """How many entries a turn has taken; one by one where one of them is to be found."""
@@ -152,20 +152,20 @@ class Replay:
             return self._step(own, readings)
         at = 0
         for _ in range(ONE_BY_ONE):
-            one = [] if self._line.state.due else own[at : at + 1]
+            one = [] if self._pipeline.state.due else own[at : at + 1]
             at += self._step(one, readings, 1)
         return at
 
     def _step(self, batch: list[Item], readings: int, entries: int = ALL) -> int:
-        due = self._line.state.due
+        due = self._pipeline.state.due
         if not batch and not due:
             return 0
         due, place = (due[:1], EntryId.of(due[0])) if due and entries == 1 else (due, self.position)
         with self._guard.at(AGAIN, *span(due, batch, place)):
-            runs = self._line.step(batch, readings, entries)
+            runs = self._pipeline.step(batch, readings, entries)
             if runs:
                 self.series.merge(runs, self.plan.texts)
-        return self._line.taken
+        return self._pipeline.taken
 
     def _concerns(self, item: Item) -> bool:
         entry = item[1]
@@ -204,22 +204,22 @@ class DerivingAgain:
     _journal: JournalReader
     _series: Series
     _scratch: Path
-    _line: Pipeline
+    _pipeline: Pipeline
     _known: Learned
     _guard: EntryGuard
     _newest_ns: int
     _pending: dict[str, list[Range]]
     _from_journal: set[str]
-    _rework: Replay | None
+    _replay: Replay | None
     _recalibration: Recalibration | None
 
     @property
     def plan(self) -> Plan:
-        return self._line.plan
+        return self._pipeline.plan
 
     @property
     def state(self) -> PipelineState:
-        return self._line.state
+        return self._pipeline.state
 
     def flush(self, cursors: Mapping[str, str] | None = None) -> None:
         raise NotImplementedError
@@ -260,12 +260,12 @@ class DerivingAgain:
     def _derive_again(self, limit: int, readings: int) -> bool:
         if not self._pending and not self._miscounted():
             return False
-        if self._recalibration is None and self._rework is None:
+        if self._recalibration is None and self._replay is None:
             self._begin_again()
         if self._recalibration is not None:
             self._recalibrate(self._recalibration, min(limit * ROWS_FOR_ENTRY, SLICE_ROWS))
-        elif self._rework is not None and self._rework.turn(self.position, limit, readings):
-            self._adopt(self._rework)
+        elif self._replay is not None and self._replay.turn(self.position, limit, readings):
+            self._adopt(self._replay)
         return True
 
     def _begin_again(self) -> None:
@@ -278,8 +278,9 @@ class DerivingAgain:
         plan = self.plan.only(self._pending)
         latest = self._known.sources
         counted = self._miscounted()
-        road = self._journal, plan, self._scratch, self._recall, latest, counted
-        self._rework = Replay(*road, guard=self._guard)
+        self._replay = Replay(
+            self._journal, plan, self._scratch, self._recall, latest, counted, self._guard
+        )
 
     def _miscounted(self) -> list[str]:
         """Sources whose files were counted by another meaning, or by an earlier version."""
@@ -340,7 +341,7 @@ class DerivingAgain:
         for key in self.state.memory.keys() - mine:
             del self.state.memory[key]
 
-    def _adopt(self, rework: Replay) -> None:
+    def _adopt(self, replay: Replay) -> None:
         """Take over one channel; sinks see it once it is written with the place to go on from.
 
         After a kill all later entries are derived the same way again, so that whatever a sink was
@@ -349,14 +350,14 @@ class DerivingAgain:
         values it takes: what is derived live between the two is taken over with it.
         """
         before = dict(self._pending), set(self._from_journal), self.differing
-        levels = {segment.channel: segment.level for segment in rework.plan.segments()}
+        levels = {segment.channel: segment.level for segment in replay.plan.segments()}
         try:
             with self._series.unseen():
                 if self._pending:
                     channel = min(self._pending, key=lambda id: (levels.get(id, 0), id))
-                    self._take_over(rework, channel)
+                    self._take_over(replay, channel)
                 if not self._pending:
-                    self._count_files_as(rework)
+                    self._count_files_as(replay)
                     self._forget_segments()
                 self.flush()
         except BaseException:
@@ -365,32 +366,32 @@ class DerivingAgain:
         if not self._pending:
             self._drop_jobs()
 
-    def _take_over(self, rework: Replay, channel: str) -> None:
+    def _take_over(self, replay: Replay, channel: str) -> None:
         ranges = self._pending.pop(channel)
         fed = [(e.start_ns, e.end_ns) for e in self.plan.intervals.get(channel, ())]
-        adopted = self._series.adopt(channel, rework.series, ranges, rework.unreadable, fed)
+        adopted = self._series.adopt(channel, replay.series, ranges, replay.unreadable, fed)
         self.differing += adopted.differing
         # What the line counted then and now: an account that stays open is not closed by this.
-        counted = rework.state.derived.get(channel, 0) + adopted.kept
+        counted = replay.state.derived.get(channel, 0) + adopted.kept
         if ranges != [ALWAYS]:
             counted += self.state.derived.get(channel, 0) - adopted.before
         self.state.derived[channel] = counted
-        for segment in rework.plan.segments():
+        for segment in replay.plan.segments():
             if segment.channel == channel:
                 for key in (segment.key, segment.demoted_key):
                     self.state.memory.pop(key, None)
-                    if key in rework.memory:
-                        self.state.memory[key] = rework.memory[key]
-        self._know_latest(channel, ranges, rework.latest.get(channel))
+                    if key in replay.memory:
+                        self.state.memory[key] = replay.memory[key]
+        self._know_latest(channel, ranges, replay.latest.get(channel))
         self._from_journal.discard(channel)
 
-    def _count_files_as(self, rework: Replay) -> None:
+    def _count_files_as(self, replay: Replay) -> None:
         """The account of the files that were read once more, by what is known of them now.
 
         Lines whose entries were lost since stay counted by the same meaning, as values stay."""
         sources = self._known.sources
-        for path in {*rework.state.files, *self._miscounted()}:
-            counted = rework.state.files.get(path, SourceFiles())
+        for path in {*replay.state.files, *self._miscounted()}:
+            counted = replay.state.files.get(path, SourceFiles())
             counted.meaning = files_meaning(sources, path)
             kept = self.state.files.get(path, counted)
             if kept.meaning != counted.meaning or kept.lines <= counted.lines:
@@ -398,6 +399,6 @@ class DerivingAgain:
 
     def _drop_jobs(self) -> None:
         self._recalibration = None
-        if self._rework is not None:
-            self._rework.close()
-            self._rework = None
+        if self._replay is not None:
+            self._replay.close()
+            self._replay = None

@@ -70,7 +70,7 @@ class PlannedDeployment:
         return [e for e in self.intervals.get(second.channel, ()) if e.rank == 0]
 
     def before(self, calibration: Calibration) -> Calibration | None:
-        """The calibration made before deployment, of a pair; as it was put right since."""
+        """The calibration made before deployment, of a pair; as it was corrected since."""
         found = self.knowledge.standing(calibration.drifts_from or "")
         return found if isinstance(found, Calibration) else None
 
@@ -85,42 +85,37 @@ def chain_of(
     """Without a value where it is not `covered`, or a unit, quantity or pair does not fit."""
     fact, output = place.fact, place.output
     unit, quantity = output.unit, output.quantity
-    steps: list[Step] = []
-    since: list[int] = []
-    second_input: list[SecondInputSource | None] = []
-    calendar: list[Range | None] = []
+    found: list[tuple[Step, int, SecondInputSource | None, Range | None]] = []
     problem = ""
     try:
         if factory is not None:
-            steps.append(prepare_step(factory.curve, factory.parameters, from_unit=unit))
-            since.append(ALWAYS[0])
-            second_input.append(None)
-            calendar.append(None)
+            step = prepare_step(factory.curve, factory.parameters, from_unit=unit)
+            found.append((step, ALWAYS[0], None, None))
             unit, quantity = factory.unit, factory.quantity
         for calibration in calibrations:
             step, unit = _pair(place, calibration, unit)
-            steps.append(step)
-            since.append(bounds_of(calibration)[0])
-            second_input.append(_side(place, calibration.second, step))
+            bounds = bounds_of(calibration)
             by_time = calibration.drifts_from is not None or calibration.by_calendar
-            calendar.append(bounds_of(calibration) if by_time else None)
+            side = _side(place, calibration.second, step)
+            found.append((step, bounds[0], side, bounds if by_time else None))
             quantity = step.curve.quantity or fact.quantity
         known = covered and quantity == fact.quantity
         final = conversion(unit, fact.unit) if known else SAME
     except CalibrationError as error:
         problem = str(error)
-        steps, since, second_input, calendar, final, known = [], [], [], [], SAME, False
+        found, final, known = [], SAME, False
+    steps, since, second_input, calendar = zip(*found, strict=True) if found else 4 * ((),)
     return Chain(
         SAME,
-        tuple(steps),
-        tuple(since),
+        steps,
+        since,
         final,
         from_limits(output.accuracy),
         output.repeatability,
         output.resolution,
         known,
-        tuple(second_input),
-        tuple(calendar),
+        second_input,
+        calendar,
         tuple(_deviation(check, fact.unit) for check in checks) if known else (),
         problem,
     )
@@ -164,7 +159,7 @@ def _pair(place: PlannedDeployment, calibration: Calibration, unit: str) -> tupl
 
 
 def _no_pair(earlier: Calibration, later: Calibration) -> str:
-    """The one that it can't drift from and why; "" if it can. One put right may be another kind."""
+    """What it can't drift from and why; "" if it can. A corrected one may be of another kind."""
     if earlier.subject != later.subject or earlier.place != later.place:
         return f"{earlier.id}, which is step {earlier.place} of {' '.join(earlier.subject)}"
     if earlier.drifts_from is not None:
@@ -210,7 +205,7 @@ def age_of(calibration: Calibration) -> int:
     return (calibration.second.max_age_ns or 0) if calibration.second else 0
 
 
-# Raised whenever the line itself (decoding, placing, checking) gives other results for the same
+# Raised whenever the pipeline (decoding, placing, checking) gives other results for the same
 # entries and facts; it is part of every derivation.
 LINE_VERSION = 4
 
@@ -280,7 +275,7 @@ def _chosen(mine: list[Calibration], place: PlannedDeployment, time_ns: int) -> 
     """The steps for the sensor in their order, then those for the channel.
 
     Of each step the latest entered of those whose validity covers the time. The maker's curve
-    stands, for all time, in the place of a sensor's own calibrations where none covers it.
+    counts, for all time, in the place of a sensor's own calibrations where none covers it.
     """
     steps = {(c.channel is not None, c.place) for c in mine}
     chosen: dict[tuple[bool, int], Calibration] = {}

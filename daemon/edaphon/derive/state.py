@@ -1,6 +1,7 @@
 """What the line remembers between two batches, and nothing else: it can be written and read."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -120,10 +121,10 @@ class PipelineState:
     uplinks: dict[str, list[Uplink]] = field(default_factory=dict)  # by path, the latest
     uplink_conflicts: dict[str, UplinkConflicts] = field(default_factory=dict)  # by path
     uplinks_missed: dict[str, int] = field(default_factory=dict)  # by path
+    files: dict[str, SourceFiles] = field(default_factory=dict)  # by path
     gaps: dict[str, int] = field(default_factory=dict)  # by cause, slots of closed gaps
     seen: dict[str, int] = field(default_factory=dict)  # by path, measured time of the latest [ns]
     latest: dict[str, LatestValue] = field(default_factory=dict)  # by channel
-    files: dict[str, SourceFiles] = field(default_factory=dict)  # by path
     notes: dict[str, dict[str, int]] = field(default_factory=dict)  # by path and what, records
     aside: list[int] = field(default_factory=list)  # records that the guard has set aside
     configuration: int = 0  # sequence of the configuration in force, 0 before the first
@@ -167,57 +168,33 @@ class PipelineState:
             self.uplinks_missed[path] = max(0, before - 1)
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        """In the order of the fields."""
+        return {name: getattr(self, name) for name in self.__slots__} | {
             "counts": {name: getattr(self.counts, name) for name in RecordCounts.__slots__},
-            "derived": self.derived,
-            "memory": {key: m.to_json() for key, m in self.memory.items()},
-            "boots": self.boots,
-            "held": self.held,
-            "due": self.due,
-            "serials": self.serials,
-            "told_ns": self.told_ns,
+            "memory": {key: memory.to_json() for key, memory in self.memory.items()},
             "uplinks": {path: [list(u) for u in known] for path, known in self.uplinks.items()},
             "uplink_conflicts": {p: list(found) for p, found in self.uplink_conflicts.items()},
-            "uplinks_missed": self.uplinks_missed,
             "files": {path: files.to_json() for path, files in self.files.items()},
-            "gaps": self.gaps,
-            "seen": self.seen,
             "latest": {channel: last.to_json() for channel, last in self.latest.items()},
-            "notes": self.notes,
-            "aside": self.aside,
-            "configuration": self.configuration,
-            "placed": self.placed,
-            "displaced": self.displaced,
-            "waited": self.waited,
         }
 
     @classmethod
     def of_json(cls, table: Mapping[str, Any]) -> "PipelineState":
+        """What an earlier version did not write is as in a new one."""
+        rows = {path: [Uplink(*u) for u in known] for path, known in table["uplinks"].items()}
+        conflicts = table.get("uplink_conflicts", {})
+        own = {name: table[name] for name in cls.__slots__ if name in table}
         return cls(
-            counts=RecordCounts(**table["counts"]),
-            derived=dict(table["derived"]),
-            memory={key: Memory.of_json(m) for key, m in table["memory"].items()},
-            boots={boot: (pair[0], pair[1]) for boot, pair in table["boots"].items()},
-            held={boot: list(numbers) for boot, numbers in table["held"].items()},
-            due=list(table.get("due", [])),
-            serials=dict(table["serials"]),
-            told_ns=dict(table.get("told_ns", {})),
-            uplinks={path: [Uplink(*u) for u in known] for path, known in table["uplinks"].items()},
-            uplink_conflicts={
-                path: UplinkConflicts(*row)
-                for path, row in table.get("uplink_conflicts", {}).items()
-            },
-            files={path: SourceFiles.of_json(row) for path, row in table.get("files", {}).items()},
-            uplinks_missed=dict(table["uplinks_missed"]),
-            gaps=dict(table["gaps"]),
-            seen=dict(table["seen"]),
-            latest={
-                channel: LatestValue.of_json(last) for channel, last in table["latest"].items()
-            },
-            notes={path: dict(own) for path, own in table.get("notes", {}).items()},
-            aside=list(table.get("aside", [])),
-            configuration=table["configuration"],
-            placed=table["placed"],
-            displaced=[(lowest, highest) for lowest, highest in table["displaced"]],
-            waited=[(first, last, clock) for first, last, clock in table["waited"]],
+            **deepcopy(own)
+            | {
+                "counts": RecordCounts(**table["counts"]),
+                "memory": {key: Memory.of_json(m) for key, m in table["memory"].items()},
+                "boots": {boot: tuple(pair) for boot, pair in table["boots"].items()},
+                "uplinks": rows,
+                "uplink_conflicts": {p: UplinkConflicts(*row) for p, row in conflicts.items()},
+                "files": {p: SourceFiles.of_json(f) for p, f in table.get("files", {}).items()},
+                "latest": {c: LatestValue.of_json(last) for c, last in table["latest"].items()},
+                "displaced": list(map(tuple, table["displaced"])),
+                "waited": list(map(tuple, table["waited"])),
+            }
         )

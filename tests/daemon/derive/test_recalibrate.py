@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.daemon.derive.lives import EnteredFacts, Life, MemoryJournal, folders, reported
-from tests.daemon.derive.test_line import EXAMPLES, FIRST, channel, fact, instant, spans
+from tests.daemon.derive.test_pipeline import EXAMPLES, FIRST, channel, fact, instant, spans
 
 from edaphon.derive import rederive as deriver_module
 

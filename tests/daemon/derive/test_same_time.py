@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.daemon.derive.lives import T0, EnteredFacts, Life, MemoryJournal, folders
-from tests.daemon.derive.test_line import fact
+from tests.daemon.derive.test_pipeline import fact
 
 from edaphon.config import read_config
 from edaphon.derive.projection import known_as_of, values_then

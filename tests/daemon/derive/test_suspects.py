@@ -18,7 +18,7 @@ from tests.daemon.derive.lives import (
     reported,
     told_rows,
 )
-from tests.daemon.derive.test_line import first, streams
+from tests.daemon.derive.test_pipeline import first, streams
 
 from edaphon.derive.decode import Sources
 from edaphon.derive.deriver import Deriver

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.daemon.derive.lives import Life, MemoryJournal, folders, rows_of, told_rows
-from tests.daemon.derive.test_line import EXAMPLES, channel, streams
+from tests.daemon.derive.test_pipeline import EXAMPLES, channel, streams
 from tests.daemon.derive.test_recalibrate import calibration, days_of_readings
 
 from edaphon.derive import projection as another
