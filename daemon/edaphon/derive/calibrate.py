@@ -28,12 +28,10 @@ from edaphon.model import (
     Small,
     demoted_rank,
 )
-from edaphon_calibration.chain import Calibrated, Step, apply_chain
-from edaphon_calibration.chain import SecondInput as SecondInputs
+from edaphon_calibration.chain import Calibrated, SecondInput, Step, apply_chain
 from edaphon_calibration.checks import Check
 from edaphon_calibration.flags import Flag, worst_flag
-from edaphon_calibration.uncertainty import FieldCheck as Deviation
-from edaphon_calibration.uncertainty import widened
+from edaphon_calibration.uncertainty import FieldCheck, widened
 from edaphon_calibration.units import SAME, Conversion
 
 _SUSPECT, _UNSET, _MISSING = int(Flag.SUSPECT), int(Flag.NOT_EVALUATED), int(Flag.MISSING)
@@ -73,7 +71,7 @@ class Chain:
     known: bool = True
     second_input: tuple[SecondInputSource | None, ...] = ()
     calendar: tuple[Range | None, ...] = ()
-    deviations: tuple[Deviation, ...] = ()
+    deviations: tuple[FieldCheck, ...] = ()
     problem: str = ""  # what of the steps does not fit together, where there is no value
 
     @property
@@ -102,17 +100,15 @@ class Chain:
             u_systematic = widened(u_systematic, deviation)
         return found._replace(u_systematic=u_systematic)
 
-    def _seconds(
-        self, second_input: Float, passed: list[Float | None]
-    ) -> list[SecondInputs | None]:
+    def _seconds(self, second_input: Float, passed: list[Float | None]) -> list[SecondInput | None]:
         rows = iter(range(0, len(second_input), 3))
-        found: list[SecondInputs | None] = []
+        found: list[SecondInput | None] = []
         for step, side, share in zip(self.steps, self.second_input, passed, strict=True):
             if side is not None:
                 at = next(rows)
-                found.append(SecondInputs(*second_input[at : at + 3]))
+                found.append(SecondInput(*second_input[at : at + 3]))
             elif share is not None and step.before is None:
-                found.append(SecondInputs(share))
+                found.append(SecondInput(share))
             else:
                 found.append(None)
         return found

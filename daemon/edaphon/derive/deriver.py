@@ -7,7 +7,7 @@ the journal into a series of their own, which is taken over once it has caught u
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import groupby
@@ -28,7 +28,6 @@ from edaphon.derive.fact_log import (
     fact_log_items,
     learned,
     lost_fact_places,
-    recalled,
     trusted,
 )
 from edaphon.derive.files import SourceFiles
@@ -42,15 +41,11 @@ from edaphon.derive.plan import (
     ranges_of_json,
     whole_segments,
 )
-from edaphon.derive.recalculate import (
-    Recalibration,
-)
 from edaphon.derive.rederive import (
     BATCH_BYTES,
     ONE_BY_ONE,
     READINGS,
     DerivingAgain,
-    Replay,
     settled,
     span,
     try_again,
@@ -62,8 +57,6 @@ from edaphon.journal.guard import AGAIN, LIVE, PLAN, EntryGuard
 from edaphon.journal.guard import START as BEGINNING
 from edaphon.model import ALWAYS, Channel, EntryId, Range
 from edaphon.series import Series
-
-__all__ = ["Deriver"]
 
 BATCH = 4000
 FLUSH_AT_ROWS = 20_000  # in memory; a backlog of years leaves no more unwritten
@@ -87,28 +80,16 @@ class Deriver(DerivingAgain):
         on_entered_again: EnteredAgain = lambda *_: None,
         guard: EntryGuard | None = None,
     ) -> None:
-        self._guard = guard or EntryGuard(None)
+        super().__init__(journal, series, scratch, on_damage, guard)
         self._on_entered_again = on_entered_again
-        self._on_damage = on_damage
         self._lock = threading.RLock()
-        self._journal = journal
-        self._series = series
-        self._scratch = scratch
-        self._replay: Replay | None = None
-        self._recalibration: Recalibration | None = None
-        self._pending: dict[str, list[Range]] = {}
-        self._from_journal: set[str] = set()  # pending channels whose readings may be others
-        self._known = NOTHING_LEARNED  # what was entered up to `position`; the plan is made of it
-        self._fact_log_places: list[int] = []  # the sequences of all that
+        self._fact_log_places: list[int] = []  # of what was entered up to `position`
         self.channels: dict[str, Channel] = {}
         self.lost_facts = LostFacts()
-        self.differing = 0
-        self.position = START
         self._rows = 0  # of records up to `position`, for the journal's summary
         # What the life before may have derived and sent to the sinks, unflushed.
         self._lived_until = journal.last or START
         self._full = False
-        self._newest_ns = -(2**63)
         nothing = PipelineState(), Plan(), Sources()
         self._pipeline = Pipeline(
             *nothing, self._recall, on_dead_letter, None, on_lost_line, on_note, journal
@@ -343,9 +324,6 @@ class Deriver(DerivingAgain):
         if settled:
             self._derive_from_journal(settled)
 
-    def _recall(self, sequences: Iterable[EntryId]) -> Iterator[Item]:
-        return recalled(self._journal, sequences, self._note_damage)
-
     # -- beginning -------------------------------------------------------------------------
 
     def _learn_all(self, checkpoint: dict[str, Any] | None) -> Learned:
@@ -365,10 +343,6 @@ class Deriver(DerivingAgain):
         outputs = [own for path in files for own in self.plan.routes.get(path, {}).values()]
         if outputs:
             self._derive_from_journal({segment.channel for own in outputs for segment in own})
-
-    def _note_damage(self, damage: Exception) -> None:
-        if isinstance(damage, DamagedRow):
-            self._on_damage(damage)
 
     def _resume(self, table: dict[str, Any] | None) -> None:
         if table is None:

@@ -18,15 +18,6 @@ from edaphon_drivers.line_account import (
 )
 from edaphon_drivers.payloads import Follows, Piece
 
-__all__ = [
-    "LATEST_FILES",
-    "FileAccount",
-    "FileReader",
-    "KeptRefusal",
-    "SourceFiles",
-    "whole_refused",
-]
-
 FileReader = Callable[[Piece, Context], Iterator[Slice]]
 
 LATEST_FILES = 50  # by source; daily files of ten years must not fill the checkpoint

@@ -26,7 +26,6 @@ from edaphon.model import ALWAYS, DEMOTED, EntryId, Observations, Readings, demo
 from edaphon_calibration.flags import Flag
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.line_account import Context, LineCounts, RefusedLine
-from edaphon_drivers.lorawan import Uplink as Frame
 from edaphon_drivers.payloads import Piece, unpack_piece
 from edaphon_drivers.readings import UNREADABLE_NS, Reading
 
@@ -326,8 +325,7 @@ class Pipeline:
         except Fault as fault:
             self._refuse(sequence, entry, str(fault), self.sources.owner(entry.source, fault))
             return
-        uplink = decoded.uplink
-        if uplink is not None and self._is_repeated(sequence, entry, decoded.path, uplink):
+        if self._is_repeated(sequence, entry, decoded):
             return
         for note in decoded.notes:
             self.state.note(*note)
@@ -395,11 +393,14 @@ class Pipeline:
             known = self.state.files[path] = SourceFiles(files_meaning(self.sources, path))
         return known
 
-    def _is_repeated(self, sequence: EntryId, entry: Entry, path: str, frame: Frame) -> bool:
+    def _is_repeated(self, sequence: EntryId, entry: Entry, decoded: Decoded) -> bool:
+        frame = decoded.uplink
+        if frame is None:
+            return False
         digest = hashlib.sha256(frame.data).hexdigest()[:16]
         uplink = Uplink(frame.session, frame.f_cnt, frame.f_port or 0, digest)
         received_ns = self._received(sequence.number, entry)
-        return self.state.is_repeated(path, uplink, frame.data, received_ns)
+        return self.state.is_repeated(decoded.path, uplink, frame.data, received_ns)
 
     def _place(self, sequence: int, entry: Entry, decoded: Decoded, mark: int = 0) -> None:
         """`mark`: 0, DEMOTED, or _REPLACED for rows that a person has called wrong."""

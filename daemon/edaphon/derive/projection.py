@@ -5,7 +5,6 @@ else the journal is read into a scratch series.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Sequence as Several
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -320,7 +319,7 @@ def previewed(
     knowledge: Knowledge,
     sources: Sources,
     scratch: Path,
-    ranges: Mapping[str, Several[Range]] | None = None,
+    ranges: Mapping[str, Sequence[Range]] | None = None,
 ) -> dict[str, Comparison]:
     """By channel, how much the rows of the series differ from what this knowledge makes of them.
 
@@ -339,7 +338,7 @@ def previewed(
     return {channel: one for channel, one in found.items() if one.rows}
 
 
-def _reach(series: Series, channel: str, ranges: Several[Range]) -> Range:
+def _reach(series: Series, channel: str, ranges: Sequence[Range]) -> Range:
     """From when to when there are rows that may change."""
     start = max(min(a for a, _ in ranges), ALWAYS[0])
     end = min(max(b for _, b in ranges), ALWAYS[1])

@@ -6,8 +6,7 @@ Where only what comes after that has changed (calibrations, checks, marks), the 
 from the rows, `NeedsJournal` says so, and the journal is read.
 """
 
-from collections.abc import Iterable, Mapping
-from collections.abc import Sequence as Several
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,7 +51,7 @@ def can_recalibrate(plan: Plan, series: Series, channel: str, ranges: Iterable[R
 
 
 def same_readings(
-    before: Several[PlanInterval], after: Several[PlanInterval], ranges: Iterable[Range]
+    before: Sequence[PlanInterval], after: Sequence[PlanInterval], ranges: Iterable[Range]
 ) -> bool:
     """Whether at every moment the same one deployment, or none, brings the channel's readings."""
     for start, end in ranges:
@@ -90,10 +89,10 @@ class Recalibration:
         series: Series,
         plan: Plan,
         channel: str,
-        ranges: Several[Range],
-        displaced: Several[tuple[int, int]] = (),
+        ranges: Sequence[Range],
+        displaced: Sequence[tuple[int, int]] = (),
         until: int = 2**63 - 1,
-        without: Several[tuple[int, int]] = (),
+        without: Sequence[tuple[int, int]] = (),
     ) -> None:
         self.channel = channel
         self.position_ns = ALWAYS[0]  # everything before it is done

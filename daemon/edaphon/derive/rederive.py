@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from edaphon.derive.decode import Sources
-from edaphon.derive.fact_log import Item, Learned
+from edaphon.derive.fact_log import NOTHING_LEARNED, START, Item, recalled
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.pipeline import ALL, NEWEST_NS, Pipeline, files_meaning
 from edaphon.derive.plan import Plan, changed_ranges, whole_segments
@@ -199,19 +199,27 @@ ROWS_FOR_ENTRY, SLICE_ROWS = 25, 100_000
 class DerivingAgain:
     """The part of a deriver that goes below live entries; see Deriver, which holds the lock."""
 
-    position: EntryId
-    differing: int  # rows that deriving again has changed or withdrawn
-    _journal: JournalReader
-    _series: Series
-    _scratch: Path
     _pipeline: Pipeline
-    _known: Learned
-    _guard: EntryGuard
-    _newest_ns: int
-    _pending: dict[str, list[Range]]
-    _from_journal: set[str]
-    _replay: Replay | None
-    _recalibration: Recalibration | None
+
+    def __init__(
+        self,
+        journal: JournalReader,
+        series: Series,
+        scratch: Path,
+        on_damage: Callable[[DamagedRow], None],
+        guard: EntryGuard | None,
+    ) -> None:
+        self._guard = guard or EntryGuard(None)
+        self._on_damage = on_damage
+        self._journal, self._series, self._scratch = journal, series, scratch
+        self._replay: Replay | None = None
+        self._recalibration: Recalibration | None = None
+        self._pending: dict[str, list[Range]] = {}
+        self._from_journal: set[str] = set()  # pending channels whose readings may be others
+        self._known = NOTHING_LEARNED  # what was entered up to `position`; the plan is made of it
+        self._newest_ns = -(2**63)
+        self.position = START
+        self.differing = 0  # rows that deriving again has changed or withdrawn
 
     @property
     def plan(self) -> Plan:
@@ -225,7 +233,11 @@ class DerivingAgain:
         raise NotImplementedError
 
     def _recall(self, sequences: Iterable[EntryId]) -> Iterator[Item]:
-        raise NotImplementedError
+        return recalled(self._journal, sequences, self._note_damage)
+
+    def _note_damage(self, damage: Exception) -> None:
+        if isinstance(damage, DamagedRow):
+            self._on_damage(damage)
 
     def _derive_from_journal(self, channels: Iterable[str]) -> None:
         """All of these once more: what came in while they waited was not derived."""
