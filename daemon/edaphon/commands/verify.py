@@ -30,8 +30,8 @@ from edaphon.derive.fact_log import (
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.pipeline import counted_files
 from edaphon.journal import JournalReader, Kind, StateFile, read_only
-from edaphon.journal.journal import summed
 from edaphon.journal.salvage import acknowledged_places, covered, losses_in, open_losses, undeclared
+from edaphon.journal.summary import summed
 from edaphon.model import Channel, EntryId, Observations
 from edaphon.printer import show_error, show_json, show_line
 from edaphon.series import BlockHead, Contested, Series
@@ -47,7 +47,7 @@ from edaphon.sinks.sink import Later, sink_kind
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import lacks_entries, settled_deriver
-from edaphon_drivers.line_account import LineCounts
+from edaphon_drivers.files.lines import LineCounts
 
 __all__ = ["verify"]
 

@@ -29,7 +29,7 @@ from edaphon.model import (
     demoted_rank,
 )
 from edaphon_calibration.chain import Calibrated, SecondInput, Step, apply_chain
-from edaphon_calibration.checks import Check
+from edaphon_calibration.checks import PreparedCheck
 from edaphon_calibration.flags import Flag, worst_flag
 from edaphon_calibration.uncertainty import FieldCheck, widened
 from edaphon_calibration.units import SAME, Conversion
@@ -136,7 +136,7 @@ class Segment:
     rank: int
     sensor: str
     chain: Chain
-    checks: tuple[Check, ...]
+    checks: tuple[PreparedCheck, ...]
     marks: tuple[Mark, ...]
     windows: tuple[tuple[int, str], ...]  # (begin, derivation), sorted
     readings: str  # what decides which readings it has, as a hash
@@ -146,11 +146,11 @@ class Segment:
 
     @property
     def looks_back(self) -> int:
-        return max((check.meta.looks_back for check in self.checks), default=0)
+        return max((check.rule.looks_back for check in self.checks), default=0)
 
     @property
     def looks_ahead(self) -> int:
-        return max((check.meta.looks_ahead for check in self.checks), default=0)
+        return max((check.rule.looks_ahead for check in self.checks), default=0)
 
     @property
     def demoted_key(self) -> str:
@@ -279,7 +279,7 @@ def _judged(segment: Segment, rows: Readings) -> tuple[Observations, Mask]:
     for check in segment.checks:
         levels = check.flags_by_level(rows.time_ns, value)
         flags.extend(levels)
-        if not check.meta.looks_back and not check.meta.looks_ahead:
+        if not check.rule.looks_back and not check.rule.looks_ahead:
             for level in levels:
                 good &= level != _FAIL
     if outside.any():

@@ -27,9 +27,8 @@ from edaphon.toml_input import read_document
 from edaphon_drivers import lorawan
 from edaphon_drivers.engines import Engine, engine
 from edaphon_drivers.faults import Fault, Garbled, Incomplete, Refused
-from edaphon_drivers.identity import Identity
+from edaphon_drivers.files.lines import FIRST, Context, Slice
 from edaphon_drivers.json_message import JsonFields, decode_json
-from edaphon_drivers.line_account import FIRST, Context, Slice
 from edaphon_drivers.payloads import (
     LARGEST_MESSAGE_BYTES,
     Message,
@@ -38,7 +37,7 @@ from edaphon_drivers.payloads import (
     unpack_message,
     unpack_piece,
 )
-from edaphon_drivers.readings import UNREADABLE_NS, Reading
+from edaphon_drivers.readings import UNREADABLE_NS, Identity, Reading
 from edaphon_drivers.sheets import Output, Sheet
 
 if TYPE_CHECKING:
@@ -243,7 +242,7 @@ def _stream(sheet: Sheet, payload: bytes) -> tuple[Reading, ...]:
 
 
 def _announced(sheet: Sheet, message: Message) -> tuple[Reading, ...]:
-    from edaphon_drivers.smart_home.engine import decode_message
+    from edaphon_drivers.smart_home import decode_message
 
     return decode_message(message.topic, message.data, sheet)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from edaphon_drivers.line_account import (
+from edaphon_drivers.files.lines import (
     FIRST,
     TEXT_BYTES,
     Context,

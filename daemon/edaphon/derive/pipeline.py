@@ -25,7 +25,7 @@ from edaphon.journal.guard import Aside
 from edaphon.model import ALWAYS, DEMOTED, EntryId, Observations, Readings, demoted_rank
 from edaphon_calibration.flags import Flag
 from edaphon_drivers.faults import Fault
-from edaphon_drivers.line_account import Context, LineCounts, RefusedLine
+from edaphon_drivers.files.lines import Context, LineCounts, RefusedLine
 from edaphon_drivers.payloads import Piece, unpack_piece
 from edaphon_drivers.readings import UNREADABLE_NS, Reading
 

@@ -21,7 +21,8 @@ from edaphon.facts import (
 )
 from edaphon.model import ALWAYS, Range
 from edaphon_calibration.chain import Step, prepare_step
-from edaphon_calibration.checks import default_limits, prepare
+from edaphon_calibration.checks import default_limits, find_check, prepare_check
+from edaphon_calibration.curves import find_curve
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.physics import holds_for
 from edaphon_calibration.uncertainty import FieldCheck as Deviation
@@ -89,7 +90,7 @@ def chain_of(
     problem = ""
     try:
         if factory is not None:
-            step = prepare_step(factory.curve, factory.parameters, from_unit=unit)
+            step = prepare_step(find_curve(factory.curve), factory.parameters, from_unit=unit)
             found.append((step, ALWAYS[0], None, None))
             unit, quantity = factory.unit, factory.quantity
         for calibration in calibrations:
@@ -190,7 +191,7 @@ def _side(
 def _step(calibration: Calibration, unit: str) -> tuple[Step, str]:
     """(the step, the unit it gives)."""
     step = prepare_step(
-        calibration.curve,
+        find_curve(calibration.curve),
         calibration.parameters,
         calibration.covariance or None,
         drift_per_year=calibration.drift_per_year,
@@ -348,7 +349,7 @@ def _segment(
         rank=rank,
         sensor=deployment.sensor or "",
         chain=chain,
-        checks=tuple(prepare(name, given) for name, given in limits.items()),
+        checks=tuple(prepare_check(find_check(name), given) for name, given in limits.items()),
         marks=tuple(over),
         windows=tuple(_windows(basis, derivation, over, span, texts)),
         readings=_readings(place),

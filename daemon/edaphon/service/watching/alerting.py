@@ -12,12 +12,12 @@ from edaphon.alerts.incidents import KeptBook
 from edaphon.alerts.look import Situation, Week
 from edaphon.alerts.model import (
     Incident,
-    Later,
     Message,
     Node,
     Occasion,
     Receiver,
-    Refused,
+    SendLater,
+    SendRefused,
     Severity,
 )
 from edaphon.alerts.notifier import Notifier, Post, Sender
@@ -31,7 +31,7 @@ from edaphon.service.watching.look import Watcher
 from edaphon.toml_input.values import http_place, revealed
 
 if TYPE_CHECKING:
-    from edaphon.alerts.words import Place
+    from edaphon.alerts.words import Location
     from edaphon.service.service import Service
 
 __all__ = ["Writer", "notifier_of", "receiver_of", "rules_of", "tried"]
@@ -129,11 +129,11 @@ class Writer:
         self._config, self._language = config, language
 
     @property
-    def _place(self) -> "Place":
-        from edaphon.alerts.words import Place
+    def _place(self) -> "Location":
+        from edaphon.alerts.words import Location
 
         site = self._config.site
-        return Place(site.name or site.id, site.utc_offset_s)
+        return Location(site.name or site.id, site.utc_offset_s)
 
     def incident(
         self,
@@ -203,8 +203,8 @@ def tried(name: str, send: Callable[[Message], None], message: Message) -> dict[
     """What became of a message that is sent now: "taken", "refused" or "later", and why."""
     try:
         send(message)
-    except Refused as no:
+    except SendRefused as no:
         return {"receiver": name, "result": "refused", "why": str(no)}
-    except Later as later:
+    except SendLater as later:
         return {"receiver": name, "result": "later", "why": later.why}
     return {"receiver": name, "result": "taken", "why": ""}
