@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from edaphon.acquire.followed import Block, Place, Stat, begins_alike, checked, read_at
 from edaphon.config.secret_files import is_secret_file
-from edaphon.toml_input.reading import is_text
+from edaphon.toml_input.lines import is_text
 from edaphon_drivers.outside import leaves, open_file
 
 __all__ = [

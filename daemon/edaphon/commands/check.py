@@ -38,11 +38,8 @@ from edaphon.service.codec_check import codec_complaints
 from edaphon.service.prerequisites import SERVICE_FOLDER, denied, next_steps
 from edaphon.sinks.sink import sink_kind
 from edaphon.toml_input import FACT_TABLES, ConfigError, Document, read_document
-from edaphon.toml_input.bounds import MOST_BYTES
-from edaphon.toml_input.hidden import configuration_complaints
-from edaphon.toml_input.lines import Place
-from edaphon.toml_input.models import validated
-from edaphon.toml_input.reading import is_text, read_text
+from edaphon.toml_input.lines import MOST_BYTES, Place, is_text, read_text
+from edaphon.toml_input.models import configuration_complaints, validated
 
 __all__ = ["CONFIGURATION", "Examined", "check", "examine", "read_documents", "usual_file"]
 

@@ -13,7 +13,7 @@ from edaphon.config import FileSource
 from edaphon.printer import bars, show_error, show_json, show_line
 from edaphon.service.socket import DaemonOff
 from edaphon.storage.access import Storage, fail, open_storage
-from edaphon.toml_input.reading import is_text
+from edaphon.toml_input.lines import is_text
 from edaphon_calibration.errors import suggestion
 
 __all__ = ["import_"]

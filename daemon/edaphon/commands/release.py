@@ -6,12 +6,13 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from edaphon.commands.query import FAR_NS, instant
+from edaphon.commands.query import instant
 from edaphon.printer import show_json, show_line, show_text
 from edaphon.series import Release, WrongFile, read_release, release_problems
 from edaphon.service.prerequisites import account_name
 from edaphon.service.release_making import Wanted, make_release, note_of, notes_of_releases
 from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.moments import FAR_NS
 
 __all__ = ["found_releases", "release"]
 

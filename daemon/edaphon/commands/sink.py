@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.commands.query import FAR_NS, instant
+from edaphon.commands.query import instant
 from edaphon.printer import show_json, show_line
 from edaphon.service.socket import DaemonOff
 from edaphon.storage.access import fail, open_storage
+from edaphon.storage.moments import FAR_NS
 
 __all__ = ["sink"]
 

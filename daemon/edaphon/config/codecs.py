@@ -4,7 +4,7 @@ import re
 from errno import EINVAL
 from pathlib import Path
 
-from edaphon.toml_input.reading import read_text
+from edaphon.toml_input.lines import read_text
 
 __all__ = ["read_codec"]
 

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, model_validator
 
-from edaphon.facts.basis import Fact, Period
+from edaphon.facts.model import Fact, Period
 from edaphon.toml_input.values import Duration, FileBeside, Hash, Id, Instant, Table, wrong
 from edaphon_calibration.curves import curve, curve_names
 from edaphon_drivers.sheets import Factory

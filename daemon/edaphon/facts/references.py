@@ -1,11 +1,18 @@
 """Whether all that new facts name is there: plots, channels, sources, outputs, models, curves."""
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence as Rows
+from dataclasses import dataclass, field
+from errno import EFBIG, ESTALE
+from pathlib import Path
+from typing import NamedTuple, TypeVar
 
-from edaphon.facts import tracing
-from edaphon.facts.case import Case, Found, unless_known
+from edaphon.facts.calibrations import Calibration
+from edaphon.facts.files import FactRow
+from edaphon.facts.fitting import naming_complaints, own_complaints
+from edaphon.facts.knowledge import Knowledge, Known, new_rows
 from edaphon.facts.model import (
-    Calibration,
     ChannelFact,
     Deployment,
     Fact,
@@ -16,16 +23,72 @@ from edaphon.facts.model import (
     Sensor,
     Visit,
 )
-from edaphon.toml_input import expected_only
+from edaphon.model import EntryId
+from edaphon.toml_input import ConfigError, did_you_mean, expected_only
+from edaphon.toml_input.lines import read_bytes
+from edaphon.toml_input.values import is_hash
 from edaphon_calibration import checks
 from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.curves import curve, curve_names
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import canonical, check_unit
-from edaphon_drivers.sheets import Output
+from edaphon_drivers.sheets import Output, Sheets
 
-__all__ = ["reference_complaints"]
+Found = tuple[Fact, str, str, str]  # the fact complained of, its key, what came, what is right
+Kind = TypeVar("Kind", bound=Fact)
+
+_AFTER_ALL = 2**31  # a file number that no journal reaches: new facts come last
+
+
+@dataclass(frozen=True)
+class Case:
+    """`sources` are the outputs of each source path, None where the configuration is not known.
+
+    `doubtful` names are those of rows that are wrong themselves; who names them is not to blame.
+    """
+
+    rows: Mapping[int, FactRow]  # by the identity of the fact: equal facts may be old and new
+    before: Knowledge
+    after: Knowledge
+    sources: Mapping[str, Mapping[str, Output]] | None
+    doubtful: frozenset[str] = frozenset()
+    sheets: Sheets = field(default_factory=Sheets)
+
+    @classmethod
+    def of(
+        cls,
+        rows: Sequence[FactRow],
+        knowledge: Knowledge,
+        sources: Mapping[str, Mapping[str, Output]] | None,
+        doubtful: frozenset[str] = frozenset(),
+        sheets: Sheets | None = None,
+    ) -> "Case":
+        new = (Known(EntryId(_AFTER_ALL, n), row.fact) for n, row in enumerate(rows))
+        after = Knowledge((*knowledge.entered, *new))
+        known = {id(row.fact): row for row in rows}
+        return cls(known, knowledge, after, sources, doubtful, sheets or Sheets())
+
+    def new(self, kind: type[Kind]) -> Iterator[Kind]:
+        for row in self.rows.values():
+            if isinstance(row.fact, kind):
+                yield row.fact
+
+    def is_new(self, fact: Fact) -> bool:
+        return id(fact) in self.rows
+
+    def config_error(self, fact: Fact, key: str, came: str, right: str) -> ConfigError:
+        row = self.rows[id(fact)]
+        return ConfigError(row.file, row.line_of(key), f"{fact.table}.{key}", came, right)
+
+
+def unless_known(
+    fact: Fact, key: str, name: str | None, names: Iterable[str], what: str
+) -> Iterator[Found]:
+    """A complaint about a name that is none of `names`; a key that is not given names nothing."""
+    known = set(names)
+    if name is not None and name not in known:
+        yield fact, key, f'"{name}" is no {what}', did_you_mean(name, known)
 
 
 def reference_complaints(case: Case) -> Iterator[Found]:
@@ -35,7 +98,7 @@ def reference_complaints(case: Case) -> Iterator[Found]:
         yield from unless_known(sensor, "model", sensor.model, case.sheets.names(), "model sheet")
     for calibration in case.new(Calibration):
         yield from _curve(calibration)
-    yield from tracing.own_complaints(case)
+    yield from own_complaints(case)
     if case.sources is not None:
         for found in _names(case, case.sources):
             if not case.doubtful & set(_named(found[0], found[1])):
@@ -78,7 +141,7 @@ def _names(case: Case, sources: Mapping[str, Mapping[str, Output]]) -> Iterator[
                 calibration, "second", calibration.second.channel, after.channels, "channel"
             )
             yield from _circle(case, calibration)
-    yield from tracing.naming_complaints(case)
+    yield from naming_complaints(case)
 
 
 def _one_plot(case: Case, channel: ChannelFact) -> Iterator[Found]:
@@ -222,3 +285,83 @@ def _is_unit(channel: ChannelFact) -> Iterator[Found]:
         canonical(channel.unit)
     except CalibrationError as error:
         yield channel, "unit", f'"{channel.unit}" is no unit', expected_only(error)
+
+
+LARGEST_BYTES = 4_000_000
+
+
+class NamedFile(NamedTuple):
+    """A file that a row names: `name` as written, and below `folder`, that of the row's file."""
+
+    name: str
+    folder: Path
+    sha256: str
+
+    @property
+    def path(self) -> Path:
+        return self.folder / self.name
+
+    def read(self) -> bytes:
+        """OSError for no file, one that is too large, and a link that leaves the folder."""
+        return read_bytes(self.path, LARGEST_BYTES, self.folder)
+
+    def read_known(self) -> bytes:
+        """As `read`, once it was checked; OSError if another file stands there by now."""
+        data = self.read()
+        if hashlib.sha256(data).hexdigest() != self.sha256:
+            raise OSError(ESTALE, "another file than when it was checked", str(self.path))
+        return data
+
+
+def evidence_complaints(
+    rows: Rows[FactRow],
+    knowledge: Knowledge,
+    is_secret: Callable[[Path], bool] = lambda _: False,
+) -> list[ConfigError]:
+    """Reads the files that rows not known yet name; a secret is not read for that."""
+    found: list[ConfigError] = []
+    for row in new_rows(rows, knowledge):
+        for one in _named_files(row):
+            problem = _trouble(one, is_secret(one.path))
+            if problem is not None:
+                line, key = row.line_of("evidence"), f"{row.fact.table}.evidence"
+                found.append(ConfigError(row.file, line, key, *problem))
+    return found
+
+
+def evidence_files(rows: Iterable[FactRow]) -> Iterator[NamedFile]:
+    """Every file that rows name, in their order."""
+    for row in rows:
+        yield from _named_files(row)
+
+
+def _named_files(row: FactRow) -> Iterator[NamedFile]:
+    named: dict[str, str] = getattr(row.fact, "evidence", None) or {}
+    for name, sha256 in named.items():
+        yield NamedFile(name, Path(row.file).parent, sha256)
+
+
+def _trouble(one: NamedFile, is_secret: bool) -> tuple[str, str] | None:
+    """What came and what is right; None for the file that is meant."""
+    folder = one.path.absolute().parent
+    if is_secret:
+        return f'"{one.name}" is a secret of the configuration', "a file that others may read"
+    try:
+        actual = hashlib.sha256(one.read()).hexdigest()
+    except FileNotFoundError:
+        return f'"{one.name}" is not there', f"put {one.path.name} into {folder}, or leave it out"
+    except OSError as error:
+        return _unread(one, error)
+    if one.sha256 == actual:
+        return None
+    came = f'"{one.name}" is another file than when its hash was written'
+    came = came if is_hash(one.sha256) else f'"{one.name}" has no hash yet'
+    return came, f'"{one.name}" = "{actual}"'
+
+
+def _unread(one: NamedFile, error: OSError) -> tuple[str, str]:
+    if error.errno == EFBIG:
+        came = f'"{one.name}" is too large'
+        return came, f"at most {LARGEST_BYTES / 1e6:.0f} MB: the journal keeps it"
+    came = f'"{one.name}" can\'t be read ({error.strerror})'
+    return came, f"a file in {one.folder.absolute()} that this account can read"

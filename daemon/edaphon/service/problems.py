@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edaphon.alerts.model import Incident, Severity, What
 from edaphon.databases import StorageFault
 from edaphon.derive.lost_facts import doubt_words
-from edaphon.facts.swaps import contradictions, explanations
+from edaphon.facts.conflicts import contradictions, explanations
 from edaphon.journal.losses import open_losses
 from edaphon.service.deriving import aside_rows, aside_words
 from edaphon.service.disk import Room

@@ -14,7 +14,6 @@ import orjson
 from edaphon import __version__
 from edaphon.acquire.clock_sync import Timekeeper, boot_id
 from edaphon.clock import SystemClock
-from edaphon.commands.query import FAR_NS
 from edaphon.databases import make_folder, sync_folder
 from edaphon.derive import known_facts
 from edaphon.journal import DamagedRow, Journal, JournalBusy, JournalReader, Kind, read_only
@@ -23,6 +22,7 @@ from edaphon.people import own_account
 from edaphon.series import DamagedBlock, Release, Series, write_release
 from edaphon.service.socket import DaemonOff
 from edaphon.storage.access import Storage, fail
+from edaphon.storage.moments import FAR_NS
 from edaphon.storage.offline import settled_deriver
 from edaphon.toml_input.values import instant_text
 

@@ -1,15 +1,160 @@
 """A TOML text with the line of every key, since tomllib tells lines only of syntax errors."""
 
+import difflib
+import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from errno import EFBIG
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Self
 
-from edaphon.toml_input.bounds import TOKEN, beyond_bounds
-from edaphon.toml_input.errors import ConfigError
+from edaphon.printer import visible
+from edaphon_drivers.outside import open_descriptor
 
-__all__ = ["Document", "Place", "read_document"]
+_LONG_WORD = 100  # nothing that is known is so long
+_LONGEST = 1000  # characters of a part of a complaint
+
+
+class _ConfigError(NamedTuple):
+    file: str
+    line: int
+    key: str
+    came: str
+    right: str
+
+
+class ConfigError(_ConfigError):
+    """`line` counts from 1; complaints sort by file and line. Long texts lose their middle."""
+
+    __slots__ = ()
+
+    def __new__(cls, file: str, line: int, key: str, came: str, right: str) -> Self:
+        return super().__new__(cls, file, line, *map(_cut, (key, came, right)))
+
+    def __str__(self) -> str:
+        key = f"{self.key}: " if self.key else ""
+        return visible(f"{self.file}:{self.line}  {key}{self.came}; {self.right}")
+
+
+def _cut(text: str) -> str:
+    """A text without its middle where it is long: what is quoted is at its ends."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 120]} ... {text[-100:]}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`did you mean X?`, or the names there are when none is near."""
+    names = sorted(known)
+    if len(word) > _LONG_WORD:
+        return one_of(names)
+    folded = {name.casefold(): name for name in names}
+    near = difflib.get_close_matches(word.casefold(), folded, n=2, cutoff=0.6)
+    return f"did you mean {' or '.join(folded[n] for n in near)}?" if near else one_of(names)
+
+
+def expected_only(error: Exception) -> str:
+    """An error's message without its `came ...`, which a complaint tells in its own place."""
+    return re.sub(r"; came [^;]*", "", str(error)).removeprefix("expected ")
+
+
+def one_of(names: Iterable[str]) -> str:
+    listed = list(names)
+    if not listed:
+        return "there is none yet"
+    return f"known: {', '.join(listed[:12])}{', ...' if len(listed) > 12 else ''}"
+
+
+MOST_BYTES: Final = 1 << 20  # of a configuration, or of a file of facts: ten years have some 100 kB
+MOST_TABLES: Final = 3_000
+MOST_STATEMENTS: Final = 20_000
+MOST_DEPTH: Final = 32  # of lists and tables in each other, and of the parts of one key
+MOST_WORD: Final = 500  # characters of a key, a number or a date
+MOST_DIGITS: Final = 400  # of a number, which then is no number to a float either
+
+# An unfinished string goes on to the end of its line, or of the text: each character is read once.
+_STRING = (
+    r'"""(?:\\.|[^\\])*?(?:"{3,5}|\Z)|\'\'\'.*?(?:\'{3,5}|\Z)'
+    r'|"(?:\\.|[^"\\\n])*+"?|\'[^\'\n]*+\'?'
+)
+TOKEN = re.compile(
+    rf"(?P<string>{_STRING})|(?P<comment>#[^\n]*)|(?P<other>[^\"'#\n\[\]{{}},=]+|.)", re.DOTALL
+)
+_VALUES = frozenset("=,")
+_OPEN, _CLOSED = frozenset("[{"), frozenset("]}")
+_ENDS = frozenset(",[]{}\n")
+
+
+def beyond_bounds(file: str, text: str) -> ConfigError | None:
+    """The first thing that is too much, with its line; None for what a person may have written."""
+    for line, came, right in _too_much(text):
+        return ConfigError(file, line, "", came, right)
+    return None
+
+
+def _too_much(text: str) -> Iterator[tuple[int, str, str]]:
+    if len(text) > MOST_BYTES:
+        yield 1, f"{len(text)} characters", f"at most {MOST_BYTES} in one file: divide it"
+        return
+    line, tables, statements, nest = 1, 0, 0, _Nest()
+    for token in TOKEN.finditer(text):
+        piece = token[0]
+        if token["other"]:
+            nest.take(piece)
+            tables += piece == "[" and _begins_line(text, token.start())
+            statements += piece in _VALUES
+            yield from _long_word(line, piece)
+        elif token["string"] and len(piece) > MOST_WORD and _is_key(text, token.end()):
+            yield line, f"a key of {len(piece)} characters", f"at most {MOST_WORD} in a key"
+        if nest.depth > MOST_DEPTH:
+            yield line, "lists nested too deep", f"at most {MOST_DEPTH} tables and lists in a row"
+            return
+        line += piece.count("\n")
+    for n, most, what in ((tables, MOST_TABLES, "tables"), (statements, MOST_STATEMENTS, "values")):
+        if n > most:
+            yield 1, f"{n} {what}", f"at most {most} in one file: divide it"
+
+
+class _Nest:
+    """How deep the text is in brackets and in the parts of dotted keys."""
+
+    def __init__(self) -> None:
+        self._around: list[int] = []
+        self._base = self._dots = 0
+
+    @property
+    def depth(self) -> int:
+        return self._base + self._dots
+
+    def take(self, piece: str) -> None:
+        if piece in _OPEN:
+            self._around.append(self._dots + 1)
+            self._base += self._dots + 1
+        elif piece in _CLOSED and self._around:
+            self._base -= self._around.pop()
+        if piece in _ENDS:
+            self._dots = 0
+        else:
+            self._dots += piece.count(".")
+
+
+def _begins_line(text: str, at: int) -> bool:
+    return at == 0 or text[at - 1] == "\n"
+
+
+def _is_key(text: str, at: int) -> bool:
+    return text[at : at + 20].lstrip(" \t")[:1] in {"=", ".", "]"}
+
+
+def _long_word(line: int, piece: str) -> Iterator[tuple[int, str, str]]:
+    if len(piece) <= MOST_DIGITS:
+        return
+    longest = max(piece.split(), key=len, default="")
+    if len(longest) > MOST_DIGITS and longest.lstrip("+-")[:1].isdigit():
+        yield line, "a number of thousands of digits", "at most 18 digits"
+    elif len(longest) > MOST_WORD:
+        yield line, f"a word of {len(longest)} characters", "text in quotes, or a shorter key"
+
 
 Place = tuple[str | int, ...]
 
@@ -226,3 +371,70 @@ def _inline_lists(statement: str, place: Place, number: int) -> Iterator[tuple[P
                 depth += (piece in "[{") - (piece in "]}")
                 index += piece == "," and depth == 1
         line += piece.count("\n")
+
+
+LARGEST_BYTES = 16 << 20  # of what people write; a file of facts of ten years has some 100 kB
+LARGEST_SECRET_BYTES = 64 << 10
+
+
+def read_bytes(
+    path: Path, most_bytes: int = LARGEST_BYTES, within: str | Path | None = None
+) -> bytes:
+    """Raises OSError, with the name of the file and in words what it is, for what is no file.
+
+    With `within`, a link that leaves that folder is refused.
+    """
+    descriptor = open_descriptor(path, within)
+    try:
+        return _all(descriptor, path, most_bytes)
+    finally:
+        os.close(descriptor)
+
+
+def read_secret(path: Path) -> tuple[str, bool]:
+    """The text, and whether others can read it; a link that leaves its folder is refused."""
+    descriptor = open_descriptor(path, path.parent)
+    try:
+        text = _all(descriptor, path, LARGEST_SECRET_BYTES).decode()
+        return text.rstrip("\r\n"), bool(os.fstat(descriptor).st_mode & 0o007)
+    finally:
+        os.close(descriptor)
+
+
+def is_text(name: str) -> bool:
+    """Whether a file's name is UTF-8; bytes that are not come as lone surrogates."""
+    return name.isprintable() or not any("\ud800" <= c <= "\udfff" for c in name)
+
+
+def read_text(
+    path: Path,
+    encoding: str = "utf-8",
+    errors: str = "strict",
+    within: str | Path | None = None,
+    most_bytes: int = LARGEST_BYTES,
+) -> str:
+    """As `read_bytes`; raises UnicodeDecodeError for another encoding."""
+    text = read_bytes(path, most_bytes, within).decode(encoding, errors)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _all(descriptor: int, path: Path, most_bytes: int) -> bytes:
+    too_large = OSError(EFBIG, f"larger than {_size(most_bytes)}", str(path))
+    if os.fstat(descriptor).st_size > most_bytes:
+        raise too_large
+    parts: list[bytes] = []
+    length = 0
+    while length <= most_bytes:
+        try:
+            part = os.read(descriptor, 1 << 20)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+        length += len(part)
+    raise too_large
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes >> 20} MB" if n_bytes >> 20 else f"{n_bytes >> 10} kB"

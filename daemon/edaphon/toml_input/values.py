@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from edaphon.toml_input.reading import read_secret
+from edaphon.toml_input.lines import read_secret
 
 __all__ = [
     "FACT_TABLES",

@@ -21,7 +21,7 @@ from edaphon.config import Broker
 from edaphon.config.parts import Parts
 from edaphon.network.deadline import CONNECT_S, Deadline, tls_context
 from edaphon.network.secrets import Secrets
-from edaphon.toml_input.errors import did_you_mean
+from edaphon.toml_input.lines import did_you_mean
 from edaphon.toml_input.values import Id, Table, wrong
 
 __all__ = ["Mqtt", "Settings", "config_errors", "open_receiver"]

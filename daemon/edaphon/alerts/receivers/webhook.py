@@ -27,7 +27,7 @@ from edaphon.alerts.receivers.templates import JSON, PLAIN, TEMPLATES, Template
 from edaphon.config.parts import Parts
 from edaphon.network.loopback import is_loopback
 from edaphon.network.requests import Answer, Limits, Unreachable, Wire, wait_s
-from edaphon.toml_input.errors import did_you_mean
+from edaphon.toml_input.lines import did_you_mean
 from edaphon.toml_input.values import (
     AbsolutePath,
     Secret,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edaphon.storage.access import fail
-from edaphon.toml_input.reading import read_bytes
+from edaphon.toml_input.lines import read_bytes
 
 __all__ = ["Paper", "papers_beside", "put"]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from edaphon import __version__
-from edaphon.commands.query import FAR_NS, instant
+from edaphon.commands.query import instant
 from edaphon.commands.table import show_rows
 from edaphon.facts import Calibration, Fact, FactoryCurve, FieldCheck, Revocation, pin_of
 from edaphon.facts.calibrations import OfSubject
@@ -15,6 +15,7 @@ from edaphon.people import person
 from edaphon.printer import show_error, show_json
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.entered_facts import Entered, EnteredFacts, told_in
+from edaphon.storage.moments import FAR_NS
 from edaphon.toml_input.values import instant_text
 from edaphon_calibration.errors import suggestion
 from edaphon_drivers.sheets import Sheets

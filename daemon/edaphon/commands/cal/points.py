@@ -9,7 +9,7 @@ from math import hypot, isfinite
 from pathlib import Path
 
 from edaphon.toml_input import did_you_mean
-from edaphon.toml_input.reading import read_bytes
+from edaphon.toml_input.lines import read_bytes
 from edaphon_calibration.errors import ParameterError
 from edaphon_calibration.soil import weighed_ring
 

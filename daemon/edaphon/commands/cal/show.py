@@ -23,7 +23,7 @@ from edaphon.printer import show_json, show_lines
 from edaphon.service.submit import kept_evidence
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.entered_facts import Entered, EnteredFacts, told_in
-from edaphon.toml_input.reading import read_bytes
+from edaphon.toml_input.lines import read_bytes
 from edaphon.toml_input.values import instant_text
 from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.curves import curve, curve_names

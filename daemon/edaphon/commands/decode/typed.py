@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import orjson
 
-from edaphon.toml_input.reading import read_bytes
+from edaphon.toml_input.lines import read_bytes
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.lorawan import Uplink, envelope_kinds, read_envelope
 

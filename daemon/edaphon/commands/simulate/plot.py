@@ -13,7 +13,7 @@ import numpy as np
 from edaphon.commands.simulate.file import followed
 from edaphon.config import Bus, Configuration, FileSource, HeardSource, ScheduledSource
 from edaphon.facts import Knowledge
-from edaphon.facts.swaps import deployed_sensors
+from edaphon.facts.conflicts import deployed_sensors
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import conversion
 from edaphon_drivers.modbus.table import Item, Read, plan_of

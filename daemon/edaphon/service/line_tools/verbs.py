@@ -32,7 +32,7 @@ from edaphon.acquire.scanning import (
 from edaphon.acquire.switches import NotSwitched, branched
 from edaphon.config import Configuration
 from edaphon.facts import Knowledge
-from edaphon.facts.swaps import contradictions, explanations
+from edaphon.facts.conflicts import contradictions, explanations
 from edaphon.journal import Journal, Kind, Purpose
 from edaphon.people import own_account
 from edaphon.service.line_tools.line import BenchLine, not_asked

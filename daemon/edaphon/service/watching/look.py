@@ -9,8 +9,8 @@ from edaphon.alerts.situation import ChannelNow, SinkNow, Situation, Supply
 from edaphon.config import LorawanSource
 from edaphon.derive.lost_facts import doubt_words
 from edaphon.facts import Knowledge
+from edaphon.facts.conflicts import contradictions
 from edaphon.facts.model import Deployment
-from edaphon.facts.swaps import contradictions
 from edaphon.journal import DamagedRow
 from edaphon.journal.losses import open_losses
 from edaphon.model import EntryId
