@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from edaphon.facts.files import FactRow
 from edaphon.facts.fitting import fitting_complaints
-from edaphon.facts.knowledge import Knowledge, new_rows
+from edaphon.facts.knowledge import Case, Found, Kind, Knowledge, new_rows
 from edaphon.facts.model import ChannelFact, Deployment, Fact, Period, Revocation
-from edaphon.facts.references import Case, Found, Kind, reference_complaints
+from edaphon.facts.references import reference_complaints
 from edaphon.toml_input import ConfigError, did_you_mean
 from edaphon.toml_input.models import MOST_ERRORS, RIGHT, came_hidden, hidden_texts
 from edaphon.toml_input.values import instant_text

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from edaphon.facts.calibrations import Calibration, FactoryCurve, FieldCheck, OfSubject
+from edaphon.facts.knowledge import Case, Found, unless_known
 from edaphon.facts.model import ChannelFact, Deployment, Fact
-from edaphon.facts.references import Case, Found, unless_known
 from edaphon.toml_input import did_you_mean, expected_only
 from edaphon.toml_input.values import is_hash
 from edaphon_calibration.chain import prepare_step

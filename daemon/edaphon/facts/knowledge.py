@@ -3,9 +3,9 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Sequence as Rows
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
@@ -25,10 +25,13 @@ from edaphon.facts.model import (
     Visit,
 )
 from edaphon.model import Channel, EntryId
+from edaphon.toml_input import ConfigError, did_you_mean
 from edaphon_calibration.curves import curve
-from edaphon_drivers.sheets import Factory, Output
+from edaphon_drivers.sheets import Factory, Output, Sheets
 
 Kind = TypeVar("Kind", bound=Fact)
+_AFTER_ALL = 2**31  # a file number that no journal reaches: new facts come last
+Found = tuple[Fact, str, str, str]  # the fact complained of, its key, what came, what is right
 
 
 class Known(NamedTuple):
@@ -277,3 +280,53 @@ def _fresh(pin: FactoryCurve, knowledge: Knowledge) -> FactoryCurve:
         number += 1
         id = f"{pin.id}-{number}"
     return pin.model_copy(update={"id": id})
+
+
+@dataclass(frozen=True)
+class Case:
+    """`sources` are the outputs of each source path, None where the configuration is not known.
+
+    `doubtful` names are those of rows that are wrong themselves; who names them is not to blame.
+    """
+
+    rows: Mapping[int, FactRow]  # by the identity of the fact: equal facts may be old and new
+    before: Knowledge
+    after: Knowledge
+    sources: Mapping[str, Mapping[str, Output]] | None
+    doubtful: frozenset[str] = frozenset()
+    sheets: Sheets = field(default_factory=Sheets)
+
+    @classmethod
+    def of(
+        cls,
+        rows: Sequence[FactRow],
+        knowledge: Knowledge,
+        sources: Mapping[str, Mapping[str, Output]] | None,
+        doubtful: frozenset[str] = frozenset(),
+        sheets: Sheets | None = None,
+    ) -> "Case":
+        new = (Known(EntryId(_AFTER_ALL, n), row.fact) for n, row in enumerate(rows))
+        after = Knowledge((*knowledge.entered, *new))
+        known = {id(row.fact): row for row in rows}
+        return cls(known, knowledge, after, sources, doubtful, sheets or Sheets())
+
+    def new(self, kind: type[Kind]) -> Iterator[Kind]:
+        for row in self.rows.values():
+            if isinstance(row.fact, kind):
+                yield row.fact
+
+    def is_new(self, fact: Fact) -> bool:
+        return id(fact) in self.rows
+
+    def config_error(self, fact: Fact, key: str, came: str, right: str) -> ConfigError:
+        row = self.rows[id(fact)]
+        return ConfigError(row.file, row.line_of(key), f"{fact.table}.{key}", came, right)
+
+
+def unless_known(
+    fact: Fact, key: str, name: str | None, names: Iterable[str], what: str
+) -> Iterator[Found]:
+    """A complaint about a name that is none of `names`; a key that is not given names nothing."""
+    known = set(names)
+    if name is not None and name not in known:
+        yield fact, key, f'"{name}" is no {what}', did_you_mean(name, known)

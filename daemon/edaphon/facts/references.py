@@ -1,17 +1,16 @@
 """Whether all that new facts name is there: plots, channels, sources, outputs, models, curves."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as Rows
-from dataclasses import dataclass, field
 from errno import EFBIG, ESTALE
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from edaphon.facts.calibrations import Calibration
 from edaphon.facts.files import FactRow
 from edaphon.facts.fitting import naming_complaints, own_complaints
-from edaphon.facts.knowledge import Knowledge, Known, new_rows
+from edaphon.facts.knowledge import Case, Found, Knowledge, new_rows, unless_known
 from edaphon.facts.model import (
     ChannelFact,
     Deployment,
@@ -23,8 +22,7 @@ from edaphon.facts.model import (
     Sensor,
     Visit,
 )
-from edaphon.model import EntryId
-from edaphon.toml_input import ConfigError, did_you_mean, expected_only
+from edaphon.toml_input import ConfigError, expected_only
 from edaphon.toml_input.lines import read_bytes
 from edaphon.toml_input.values import is_hash
 from edaphon_calibration import checks
@@ -33,62 +31,7 @@ from edaphon_calibration.curves import curve, curve_names
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import canonical, check_unit
-from edaphon_drivers.sheets import Output, Sheets
-
-Found = tuple[Fact, str, str, str]  # the fact complained of, its key, what came, what is right
-Kind = TypeVar("Kind", bound=Fact)
-
-_AFTER_ALL = 2**31  # a file number that no journal reaches: new facts come last
-
-
-@dataclass(frozen=True)
-class Case:
-    """`sources` are the outputs of each source path, None where the configuration is not known.
-
-    `doubtful` names are those of rows that are wrong themselves; who names them is not to blame.
-    """
-
-    rows: Mapping[int, FactRow]  # by the identity of the fact: equal facts may be old and new
-    before: Knowledge
-    after: Knowledge
-    sources: Mapping[str, Mapping[str, Output]] | None
-    doubtful: frozenset[str] = frozenset()
-    sheets: Sheets = field(default_factory=Sheets)
-
-    @classmethod
-    def of(
-        cls,
-        rows: Sequence[FactRow],
-        knowledge: Knowledge,
-        sources: Mapping[str, Mapping[str, Output]] | None,
-        doubtful: frozenset[str] = frozenset(),
-        sheets: Sheets | None = None,
-    ) -> "Case":
-        new = (Known(EntryId(_AFTER_ALL, n), row.fact) for n, row in enumerate(rows))
-        after = Knowledge((*knowledge.entered, *new))
-        known = {id(row.fact): row for row in rows}
-        return cls(known, knowledge, after, sources, doubtful, sheets or Sheets())
-
-    def new(self, kind: type[Kind]) -> Iterator[Kind]:
-        for row in self.rows.values():
-            if isinstance(row.fact, kind):
-                yield row.fact
-
-    def is_new(self, fact: Fact) -> bool:
-        return id(fact) in self.rows
-
-    def config_error(self, fact: Fact, key: str, came: str, right: str) -> ConfigError:
-        row = self.rows[id(fact)]
-        return ConfigError(row.file, row.line_of(key), f"{fact.table}.{key}", came, right)
-
-
-def unless_known(
-    fact: Fact, key: str, name: str | None, names: Iterable[str], what: str
-) -> Iterator[Found]:
-    """A complaint about a name that is none of `names`; a key that is not given names nothing."""
-    known = set(names)
-    if name is not None and name not in known:
-        yield fact, key, f'"{name}" is no {what}', did_you_mean(name, known)
+from edaphon_drivers.sheets import Output
 
 
 def reference_complaints(case: Case) -> Iterator[Found]:
