@@ -11,7 +11,7 @@ from stat import S_ISDIR, S_ISREG
 from typing import BinaryIO
 
 from edaphon.acquire.followed import Block, Place, Stat, begins_alike, checked, read_at
-from edaphon.config.secret_files import is_secret_file
+from edaphon.config.model import is_secret_file
 from edaphon.toml_input.lines import is_text
 from edaphon_drivers.outside import leaves, open_file
 

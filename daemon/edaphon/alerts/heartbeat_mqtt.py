@@ -9,7 +9,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edaphon.alerts.heartbeat import Beat
-from edaphon.config.lines import Broker
+from edaphon.config.sources import Broker
 from edaphon.network.deadline import tls_context
 
 __all__ = ["Retained"]

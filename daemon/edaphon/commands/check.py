@@ -21,7 +21,7 @@ from edaphon.config import (
     read_draft,
     things_lacking,
 )
-from edaphon.config.secret_files import is_secret, secret_files
+from edaphon.config.model import is_secret, secret_files
 from edaphon.facts import (
     FactRow,
     Knowledge,

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from edaphon.commands.check import usual_file
-from edaphon.config.secret_files import is_secret, secret_files
+from edaphon.config.model import is_secret, secret_files
 from edaphon.databases import StorageFault, fault_of
 from edaphon.facts import FactRow, evidence_complaints, new_rows
 from edaphon.journal import JournalBusy

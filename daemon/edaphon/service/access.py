@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from edaphon.config import Configuration, FileSource, LorawanSource
-from edaphon.config.lines import Broker, Bus
 from edaphon.config.reading import named_values
+from edaphon.config.sources import Broker, Bus
 from edaphon.facts import FactRow, evidence_files
 from edaphon.network.loopback import is_loopback
 from edaphon.toml_input import ConfigError, Document

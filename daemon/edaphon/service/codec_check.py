@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 from edaphon.config import Configuration, LorawanSource
-from edaphon.config.codecs import read_codec
+from edaphon.config.reading import read_codec
 from edaphon.toml_input import ConfigError, Document
 from edaphon_drivers.faults import Fault
 

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from edaphon.config import Bus, Configuration, FileSource, LorawanSource
-from edaphon.config.secret_files import secret_files
+from edaphon.config.model import secret_files
 
 __all__ = ["SERVICE_FOLDER", "account_name", "denied", "is_services", "lacking", "next_steps"]
 

@@ -15,7 +15,7 @@ import orjson
 from edaphon import __version__
 from edaphon.acquire.bus import AlreadyTalking
 from edaphon.config import ScheduledSource, within_physics
-from edaphon.config.secret_files import secret_files
+from edaphon.config.model import secret_files
 from edaphon.databases import StorageFault, fault_of
 from edaphon.derive import UplinkConflicts
 from edaphon.facts import rows_of

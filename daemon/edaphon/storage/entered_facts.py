@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edaphon.config import Configuration
-from edaphon.config.codecs import read_codec
+from edaphon.config.reading import read_codec
 from edaphon.derive import Plan, Sources, plan_of
 from edaphon.derive.fact_log import FACT_KINDS, meanings
 from edaphon.derive.pipeline import sources_of

@@ -18,7 +18,7 @@ from edaphon.alerts.message import Later, Message, Refused
 from edaphon.alerts.receivers.fields import fields_of
 from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, secret_text
 from edaphon.config import Broker
-from edaphon.config.parts import Parts
+from edaphon.config.rules import Parts
 from edaphon.network.deadline import CONNECT_S, Deadline, tls_context
 from edaphon.network.secrets import Secrets
 from edaphon.toml_input.lines import did_you_mean

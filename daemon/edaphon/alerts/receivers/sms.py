@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from edaphon.alerts.message import Later, Message, Refused
 from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, Taken, secret_text
-from edaphon.config.parts import Parts
+from edaphon.config.rules import Parts
 from edaphon.network.deadline import Deadline
 from edaphon.network.secrets import Secrets
 from edaphon.toml_input.values import Secret, Table, wrong

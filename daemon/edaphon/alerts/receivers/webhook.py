@@ -24,7 +24,7 @@ from edaphon.alerts.receivers.fields import (
 )
 from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, secret_text
 from edaphon.alerts.receivers.templates import JSON, PLAIN, TEMPLATES, Template
-from edaphon.config.parts import Parts
+from edaphon.config.rules import Parts
 from edaphon.network.loopback import is_loopback
 from edaphon.network.requests import Answer, Limits, Unreachable, Wire, wait_s
 from edaphon.toml_input.lines import did_you_mean

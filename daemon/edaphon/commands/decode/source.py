@@ -6,7 +6,7 @@ from edaphon.commands.check import usual_file
 from edaphon.commands.decode.payload import held
 from edaphon.commands.decode.typed import Unclear, plain_bytes
 from edaphon.config import Configuration, LorawanSource, Source
-from edaphon.config.codecs import read_codec
+from edaphon.config.reading import read_codec
 from edaphon.derive.decode import Sources
 from edaphon.storage.access import configured
 from edaphon_calibration.errors import suggestion
