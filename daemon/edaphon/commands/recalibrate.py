@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from edaphon.commands.query import instant
-from edaphon.commands.table import show_rows
+from edaphon.printer import show_rows
 from edaphon.derive import ALWAYS, derived_by
 from edaphon.derive.chains import Range
 from edaphon.derive.plan import whole_segments

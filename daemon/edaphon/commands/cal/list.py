@@ -8,7 +8,7 @@ import typer
 
 from edaphon import __version__
 from edaphon.commands.query import instant
-from edaphon.commands.table import show_rows
+from edaphon.printer import show_rows
 from edaphon.facts import Calibration, Fact, FactoryCurve, FieldCheck, Revocation, pin_of
 from edaphon.facts.calibrations import OfSubject
 from edaphon.people import person

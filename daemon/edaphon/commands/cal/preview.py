@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from edaphon.commands.apply import NOT_YET, Config, Facts, Json, new_facts, news, show
-from edaphon.commands.table import show_rows
+from edaphon.printer import show_rows
 from edaphon.facts import FactRow
 from edaphon.preview import Foresight, foresight
 from edaphon.preview.picture import write_plots
