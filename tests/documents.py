@@ -4,7 +4,6 @@
 """
 
 import importlib
-import importlib.util
 import json
 import pkgutil
 import tomllib
@@ -22,7 +21,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
 from tests import alert_messages
 
-from edaphon.commands import COMMANDS, module_of, take_in
+from edaphon.commands import COMMANDS, take_in
 from edaphon.config import (
     Alerts,
     Broker,
@@ -217,8 +216,7 @@ def _nomenclature() -> Iterator[str]:
 
 def command_names() -> tuple[str, ...]:
     """The commands that are there."""
-    there = importlib.util.find_spec
-    return tuple(name for name in COMMANDS if there(f"edaphon.commands.{module_of(name)}"))
+    return tuple(COMMANDS)
 
 
 def _commands() -> Iterator[str]:

@@ -7,13 +7,14 @@ them (ANSI and OSC sequences), turns a line around (bidirectional controls) or s
 
 import io
 import logging
-import orjson
 import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import orjson
 
 if TYPE_CHECKING:
     from rich.progress import Progress

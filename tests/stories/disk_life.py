@@ -21,7 +21,7 @@ import orjson
 import typer
 
 from edaphon.clock import SystemClock
-from edaphon.commands import rebuild, verify
+from edaphon.commands import recalibrate, verify
 from edaphon.commands.run import running
 from edaphon.databases import StorageFault, explained
 from edaphon.journal import Entry, Kind, files, journal, read_only
@@ -130,7 +130,7 @@ def check(station: Path, acknowledged: list[int]) -> dict[str, Any]:
     found["losses"] = ledgers["losses"]["open"]
     if not ledgers["good"]:
         wrong.append(f"verify: {_open_parts(ledgers)}")
-    again = orjson.loads(_printed(lambda: rebuild.rebuild(_file(station), json=True)))
+    again = orjson.loads(_printed(lambda: recalibrate.rebuild(_file(station), json=True)))
     if again["differing"]:
         wrong.append(f"rebuild: {again}")
     wrong += _kept_wrongly(station, acknowledged)

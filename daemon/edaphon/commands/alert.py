@@ -24,11 +24,11 @@ from edaphon.alerts.rehearse import (
     rehearsed,
 )
 from edaphon.alerts.situation import Situation
-from edaphon.commands.check import usual_file
 from edaphon.config import Configuration, FileSource, Notify
 from edaphon.facts import FactRow, Knowledge, new_rows
 from edaphon.model import EntryId
 from edaphon.printer import show_json, show_line
+from edaphon.service.check import usual_file
 from edaphon.service.prerequisites import account_name
 from edaphon.service.socket import DaemonOff, DaemonRefuses, DaemonSilent, ask
 from edaphon.service.watching.alerting import Writer, receiver_of, rules_of, tried

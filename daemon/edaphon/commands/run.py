@@ -13,13 +13,13 @@ from typing import Annotated
 
 import typer
 
-from edaphon.commands.check import usual_file
 from edaphon.config.model import is_secret, secret_files
 from edaphon.databases import StorageFault, fault_of
 from edaphon.facts import FactRow, evidence_complaints, new_rows
 from edaphon.journal import JournalBusy
 from edaphon.people import own_account
 from edaphon.printer import log_to_stderr
+from edaphon.service.check import usual_file
 from edaphon.service.last_resort import end_for_certain
 from edaphon.service.memory import give_memory_back
 from edaphon.service.prerequisites import denied, lacking

@@ -5,9 +5,9 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 import typer
 
-from edaphon.commands.check import CONFIGURATION, read_documents, usual_file
 from edaphon.config import Storage, Web
 from edaphon.printer import show_line
+from edaphon.service.check import CONFIGURATION, read_documents, usual_file
 from edaphon.service.socket import ask
 from edaphon.service.sockets import page_socket
 from edaphon.storage.access import fail

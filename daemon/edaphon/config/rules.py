@@ -400,17 +400,17 @@ def _fields(document: Document, parts: Parts) -> Found:
         if not isinstance(source, JsonSource | LorawanSource):
             continue
         names: set[str] = set()
-        for at, field in enumerate(source.field):
+        for at, one in enumerate(source.field):
             place = ("source", number, "field", at)
-            if field.name in names:
-                came = f'"{field.name}" is the name of two fields'
+            if one.name in names:
+                came = f'"{one.name}" is the name of two fields'
                 yield (*place, "name"), came, "another name"
-            names.add(field.name)
-            if field.quantity not in QUANTITIES:
-                came = f'"{field.quantity}" is no quantity'
-                yield (*place, "quantity"), came, did_you_mean(field.quantity, QUANTITIES)
-            elif problem := unit_trouble(field.unit, field.quantity):
-                yield (*place, "unit"), f'"{field.unit}"', problem
+            names.add(one.name)
+            if one.quantity not in QUANTITIES:
+                came = f'"{one.quantity}" is no quantity'
+                yield (*place, "quantity"), came, did_you_mean(one.quantity, QUANTITIES)
+            elif problem := unit_trouble(one.unit, one.quantity):
+                yield (*place, "unit"), f'"{one.unit}"', problem
 
 
 def _secrets(_: Document, parts: Parts) -> Found:

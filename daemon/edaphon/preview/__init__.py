@@ -1,10 +1,14 @@
 """What facts would change if they were put in force: per channel, nothing is written by it."""
 
-import orjson
 import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
 from edaphon.derive import Comparison, Plan, changed_ranges, derived_by, plan_of, previewed
 from edaphon.derive.chains import Range
 from edaphon.derive.plan import whole_segments
@@ -17,8 +21,6 @@ from edaphon.printer import show_error
 from edaphon.series import Series
 from edaphon.storage.access import Storage
 from edaphon.storage.entered_facts import EnteredFacts
-from pathlib import Path
-from typing import Any, NamedTuple
 
 
 class Lost(NamedTuple):

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from edaphon.commands import main
-from edaphon.commands.check import examine
 from edaphon.config import Configuration
 from edaphon.service import codec_check
+from edaphon.service.check import examine
 from edaphon.service.codec_check import codec_complaints
 from edaphon.toml_input import Document
 

@@ -12,7 +12,7 @@ from tests.daemon.commands.test_scan import line_of, probe, tables
 from tests.stories.station import Station
 
 from edaphon.acquire.scanning import noted
-from edaphon.commands.record import escaped, transcript_text
+from edaphon.commands.line import escaped, transcript_text
 from edaphon.commands.run import running
 from edaphon.journal import Kind, Purpose, read_only
 from edaphon_drivers.engines import engine

@@ -20,8 +20,7 @@ from edaphon.acquire.scanning import (
 )
 from edaphon.clock import SystemClock
 from edaphon.commands.run import running
-from edaphon.commands.scan import _addresses, _bus
-from edaphon.commands.scan.ports import port_rows
+from edaphon.commands.scan import _addresses, _bus, port_rows
 from edaphon.config import read_config
 from edaphon.journal import Entry, Journal, Kind, Purpose, read_only
 from edaphon.toml_input import read_document

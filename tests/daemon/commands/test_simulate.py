@@ -16,10 +16,8 @@ from tests.programs import require
 from tests.stories.station import Station, json_node, json_node_facts
 
 from edaphon.commands.run import running
-from edaphon.commands.simulate import BadOrder, _home, order
-from edaphon.commands.simulate.file import Places, simulated_tables, toml_text
-from edaphon.commands.simulate.messages import senders_of
-from edaphon.commands.simulate.plot import Plot, lines_of, wave
+from edaphon.commands.simulate import BadOrder, Places, _home, order, simulated_tables, toml_text
+from edaphon.commands.simulate.plot import Plot, lines_of, senders_of, wave
 from edaphon.config import read_config
 from edaphon.facts import Knowledge
 from edaphon.toml_input import read_document

@@ -9,8 +9,8 @@ from tests.daemon.commands.test_record import talking
 from tests.daemon.commands.test_scan import line_of, probe, tables
 from tests.stories.station import Station
 
+from edaphon.commands.line import Untypable, typed_bytes
 from edaphon.commands.run import running
-from edaphon.commands.term import Untypable, typed_bytes
 from edaphon.journal import Kind, Purpose, read_only
 from edaphon_drivers.payloads import unpack_exchange
 from edaphon_drivers.simulators.modbus import SimulatedLine, Unit, rtu

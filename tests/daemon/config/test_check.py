@@ -7,9 +7,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from edaphon.commands.check import check, examine
-from edaphon.commands.init import init
+from edaphon.commands.check import check, init
 from edaphon.config import JsonSource, LorawanSource, ScheduledSource, read_config
+from edaphon.service.check import examine
 from edaphon.toml_input import read_document
 
 app = typer.Typer()

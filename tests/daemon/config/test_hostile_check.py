@@ -12,8 +12,8 @@ import pytest
 from tests.documents import ROOT
 
 from edaphon.commands import main
-from edaphon.commands.check import examine
 from edaphon.printer import hidden
+from edaphon.service.check import examine
 from edaphon.toml_input.lines import ConfigError
 
 HEAD = 'site = { id = "s" }\nlogger = { id = "l" }\nstorage = { folder = "/tmp/x" }\n'

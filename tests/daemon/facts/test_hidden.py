@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from edaphon.commands.check import examine
 from edaphon.facts import FactRow, Knowledge, fact_of, knowledge_conflicts
 from edaphon.facts.files import from_payload, to_payload
 from edaphon.model import EntryId
+from edaphon.service.check import examine
 from edaphon.toml_input import read_document
 from edaphon.toml_input.models import configuration_complaints
 

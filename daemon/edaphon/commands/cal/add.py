@@ -1,26 +1,366 @@
 """`edaphon cal add`: a calibration or a check from a certificate, written into the inbox."""
 
+import hashlib
+import json
 import os
-from collections.abc import Iterator, Mapping
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from edaphon.commands.cal.evidence import Paper, papers_beside, put
-from edaphon.commands.cal.options import as_options, calibration_row, check_row
-from edaphon.commands.cal.text import as_row
-from edaphon.commands.check import usual_file
-from edaphon.commands.new_files import write_new
+from edaphon.commands.check import write_new
 from edaphon.facts import Knowledge, knowledge_conflicts, new_rows, read_facts
 from edaphon.printer import show_json, show_lines
+from edaphon.service.check import usual_file
 from edaphon.storage.access import Configured, Storage, configured, fail
 from edaphon.storage.entered_facts import told_in
 from edaphon.storage.paths import Layout
 from edaphon.toml_input import ConfigError, read_document
+from edaphon.toml_input.lines import read_bytes
+from edaphon_calibration.curves import curve
 from edaphon_calibration.curves import curve as curve_named
+from edaphon_calibration.errors import UnknownCurve, suggestion
+from edaphon_calibration.fit import FitResult
 
-__all__ = ["add"]
+Said = Mapping[str, Any]
+_PLAIN = ("supersedes", "channel", "sensor", "output")
+_PAPERS = ("operator", "method", "reference", "certificate")
+_OF_CALIBRATION = (
+    "curve", "parameter", "u", "covariance", "step", "second_output", "second_channel", "max_age",
+    "from_unit", "to_unit", "domain", "drifts_from", "expires", "drift_per_year",
+)  # fmt: skip
+_OF_CHECK = ("state", "reading", "reference_value", "u_reference", "unit")
+# Keys of a row whose option is called otherwise.
+_OPTIONS = {
+    "parameters": "--parameter",
+    "reference": "--reference-standard",
+    "second": "--second-output or --second-channel with --max-age",
+}
+
+
+def calibration_row(stated: Said) -> dict[str, Any]:
+    """Keys and values in the order in which they are written."""
+    _none_of(stated, _OF_CHECK, "belongs to a check: add --check, or leave it out")
+    name = _known_curve(stated["curve"])
+    parameters = _in_order(name, numbers_given(stated["parameter"], "--parameter"))
+    row = _begin(stated, "")
+    row |= {
+        "step": stated["step"],
+        "curve": name,
+        "second": _second(stated),
+        "parameters": parameters,
+    }
+    row["covariance"] = _covariance(stated, name, parameters)
+    row |= {key: stated[key] for key in ("from_unit", "to_unit")}
+    row["domain"] = _domain(stated["domain"])
+    row |= _period(stated) | {k: stated[k] for k in ("drifts_from", "expires", "drift_per_year")}
+    return _stated(row | {key: stated[key] for key in _PAPERS})
+
+
+def check_row(stated: Said) -> dict[str, Any]:
+    """Keys and values in the order in which they are written."""
+    _none_of(stated, _OF_CALIBRATION, "belongs to a calibration: leave it out, or --check")
+    row = _begin(stated, "check") | {key: stated[key] for key in _OF_CHECK} | _period(stated)
+    return _stated(row | {key: stated[key] for key in _PAPERS})
+
+
+def as_options(config_error: ConfigError) -> str:
+    """The words of check, for somebody who wrote options and no file."""
+    _, _, key = config_error.key.partition(".")
+    if not key:  # of the row as a whole
+        return f"expected {_spoken(config_error.right)}"
+    key = key.split(".")[0]
+    right = _spoken(config_error.right)
+    if key == "second":
+        right = right.replace("--output", "--second-output").replace(
+            "--channel", "--second-channel"
+        )
+    return f"{_option(key)}: {config_error.came}; {right}"
+
+
+def _spoken(right: str) -> str:
+    """`key` and key = "text" as options."""
+    right = re.sub(r'\b([a-z_]+) = "([^"]*)"', lambda m: f"{_option(m[1])} {_quoted(m[2])}", right)
+    return re.sub(r"`([a-z_]+)`", lambda m: _option(m[1]), right)
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if " " in text else text
+
+
+def _option(key: str) -> str:
+    return _OPTIONS.get(key, f"--{key.replace('_', '-')}")
+
+
+def _none_of(stated: Said, names: Iterable[str], why: str) -> None:
+    for name in names:
+        if stated[name] not in {None, ""} if not isinstance(stated[name], list) else stated[name]:
+            raise fail(f"{_option(name)}: {why}", USAGE)
+
+
+def _known_curve(name: str) -> str:
+    if not name:
+        raise fail("expected --curve NAME, such as linear, or --check", USAGE)
+    try:
+        curve_named(name)
+    except UnknownCurve as error:
+        raise fail(str(error), USAGE) from None
+    return name
+
+
+def _begin(stated: Said, kind: str) -> dict[str, Any]:
+    subject = stated["channel"] or f"{stated['sensor']}-{stated['output']}"
+    day = (stated["since"] or stated["to"])[:10]
+    name = "-".join(filter(None, (subject, kind, day or stated["curve"])))
+    plain = re.sub("[^A-Za-z0-9._:-]", "-", name)[:64]
+    return {"id": stated["id"] or plain, **{key: stated[key] for key in _PLAIN}}
+
+
+def _period(stated: Said) -> dict[str, str]:
+    return {"from": stated["since"], "to": stated["to"]}
+
+
+def _stated(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if value not in (None, "", {}, [])}
+
+
+def _second(stated: Said) -> dict[str, str]:
+    given = {
+        "output": stated["second_output"],
+        "channel": stated["second_channel"],
+        "max_age": stated["max_age"],
+    }
+    return {key: value for key, value in given.items() if value}
+
+
+def numbers_given(given: Iterable[str] | None, option: str) -> dict[str, float]:
+    """By name; ends with words for what is no NAME=VALUE."""
+    found: dict[str, float] = {}
+    for text in given or ():
+        name, _, number = text.partition("=")
+        try:
+            found[name.strip()] = float(number)
+        except ValueError:
+            raise fail(f"expected {option} NAME=VALUE, got {text!r}", USAGE) from None
+        if not isfinite(found[name.strip()]):
+            raise fail(f"expected {option} with a finite number, got {text!r}", USAGE)
+    return found
+
+
+def _in_order(curve: str, given: Mapping[str, float]) -> dict[str, float]:
+    """In the curve's order, which a covariance follows."""
+    first = [name for name in curve_named(curve).parameters if name in given]
+    return {name: given[name] for name in (*first, *given)}
+
+
+def _covariance(stated: Said, curve: str, parameters: Mapping[str, float]) -> list[list[float]]:
+    spread = numbers_given(stated["u"], "--u")
+    if spread and stated["covariance"]:
+        raise fail("expected --u for each parameter, or --covariance; got both", USAGE)
+    if stated["covariance"]:
+        return _matrix(stated["covariance"])
+    for name, u in spread.items():
+        if name not in parameters:
+            near = suggestion(name, parameters)
+            raise fail(f"--u: expected a --parameter of {curve}, got {name!r}{near}", USAGE)
+        if u < 0.0:
+            raise fail(f"--u: expected 0 or more, got {name}={u:g}", USAGE)
+    if not spread:
+        return []
+    variances = [spread.get(name, 0.0) ** 2 for name in parameters]
+    return [
+        [variance if a == b else 0.0 for b in range(len(variances))]
+        for a, variance in enumerate(variances)
+    ]
+
+
+def _matrix(text: str) -> list[list[float]]:
+    right = "--covariance: expected rows in brackets, such as [[1e-6, 0], [0, 4e-6]]"
+    try:
+        found = tomllib.loads(f"rows = {text}")["rows"]
+        return [[float(number) for number in row] for row in found]
+    except (TypeError, ValueError, OverflowError, RecursionError):  # of tomllib or float
+        raise fail(f"{right}, got {text!r}", USAGE) from None
+
+
+def _domain(text: str) -> list[float]:
+    if not text:
+        return []
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise fail(f"--domain: expected LOW,HIGH such as 0.05,0.45, got {text!r}", USAGE) from None
+    return [low, high]
+
+
+_SUBJECT = ("id", "supersedes", "channel", "sensor", "output")
+_MADE = ("from", "operator", "reference")
+_OF_FEW = ("two_point", "zero_span", "offset")  # they span nothing beyond which they would not hold
+_BARE = re.compile("[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A fit with its number of free parameters, its units [x, y], and the file of its points."""
+
+    result: FitResult
+    free: int
+    units: tuple[str, str]
+    file: str
+    sha256: str
+
+    @property
+    def domain(self) -> list[float] | None:
+        """From the lowest to the highest point, where there are enough to vouch for what lies
+        between."""
+        low, high = map(float, self.result.range)
+        few = self.result.n < 3 or self.result.curve in _OF_FEW
+        return None if few or not low < high else [low, high]
+
+    @property
+    def span(self) -> str:
+        low, high = self.result.range
+        return f"{low:.6g} to {high:.6g} {self.units[0]}"
+
+    @property
+    def scatter(self) -> str:
+        """Residual SD in words, "" where as many parameters as points leave none."""
+        found = self.result
+        return f"residual SD {found.residual_sd:.3g} {self.units[1]}" if self.scatters else ""
+
+    @property
+    def scatters(self) -> bool:
+        return isfinite(self.result.residual_sd)
+
+
+def as_table(fitted: Fitted, stated: Mapping[str, str]) -> dict[str, Any]:
+    """The calibration as keys and values; `said` are the texts that people gave, "" left out.
+
+    Parameters and covariance stand in the curve's order, which a calibration asks for.
+    """
+    found = fitted.result
+    order = [name for name in curve(found.curve).parameters if name in found.parameters]
+    place = [list(found.parameters).index(name) for name in order]
+    table: dict[str, Any] = {key: stated[key] for key in _SUBJECT if stated.get(key)}
+    table |= {"curve": found.curve, "parameters": {n: found.parameters[n] for n in order}}
+    if found.covariance is not None:
+        table["covariance"] = [[float(found.covariance[a, b]) for b in place] for a in place]
+    table |= dict(zip(("from_unit", "to_unit"), fitted.units, strict=True))
+    if fitted.domain is not None:
+        table["domain"] = fitted.domain
+    how = f"fit of {found.n} points from {fitted.span}"
+    method = "; ".join(filter(None, (stated.get("method"), how, fitted.scatter)))
+    table |= {key: stated[key] for key in _MADE if stated.get(key)}
+    return {**table, "method": method, "evidence": {fitted.file: fitted.sha256}}
+
+
+def as_toml(fitted: Fitted, table: Mapping[str, Any]) -> str:
+    """The row as text, with a comment on how far it holds."""
+    words = [
+        f"Fitted through the {fitted.result.n} points of {_line(fitted.file)}.",
+        f"They lie from {fitted.span}; beyond that it is an extrapolation.",
+    ]
+    if fitted.scatters:
+        words.append(f"{fitted.scatter}, {fitted.result.n - fitted.free} degrees of freedom.")
+    if fitted.result.covariance is None:
+        words.append("No covariance: the points are too few to show their scatter.")
+    if "from" not in table:
+        words.append("Without `from` it counts for all times.")
+    words.append(f"Keep {_line(fitted.file)} beside this file: it goes into the journal with it.")
+    return as_row("calibration", table, words)
+
+
+def as_row(kind: str, table: Mapping[str, Any], words: Iterable[str] = ()) -> str:
+    """One row of a fact table as text, below comments."""
+    lines = [*(f"# {word[0].upper()}{word[1:]}" for word in words), f"[[{kind}]]"]
+    lines += [f"{key} = {_value(value)}" for key, value in table.items()]
+    return "\n".join(lines) + "\n"
+
+
+def config_errors(text: str) -> list[ConfigError]:
+    """What check would say of the text by itself."""
+    rows, wrong = read_facts(read_document("calibration.toml", text))
+    return [*wrong, *knowledge_conflicts(rows, Knowledge())]
+
+
+def _line(name: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{_key(name)} = {_value(inside)}" for name, inside in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    return repr(value) if isinstance(value, int) else repr(float(value))
+
+
+def _key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else _value(name)
+
+
+class Paper(NamedTuple):
+    """A file under its name beside the TOML file; `place` is where it is to be put, if it is not
+    there yet."""
+
+    name: str
+    sha256: str
+    data: bytes
+    place: Path | None
+
+
+def papers_beside(files: Iterable[Path], toml: Path) -> list[Paper]:
+    """Each file once; ends with words for one that can't be read or put there."""
+    found = [_paper(path, toml.parent) for path in dict.fromkeys(files)]
+    named: dict[str, Paper] = {}
+    for paper in found:
+        other = named.setdefault(paper.name, paper)
+        if other.sha256 != paper.sha256:
+            raise fail(f"expected files of different names, got two of {paper.name}", USAGE)
+    return list(named.values())
+
+
+def put(evidence: Iterable[Paper]) -> list[Path]:
+    """Write those that are not there yet; which these are."""
+    new = [(paper.place, paper.data) for paper in evidence if paper.place is not None]
+    for place, data in new:
+        with place.open("xb") as file:  # never through a link that stands there
+            file.write(data)
+    return [place for place, _ in new]
+
+
+def _paper(path: Path, folder: Path) -> Paper:
+    try:
+        data = read_bytes(path)
+    except OSError as error:
+        words = f"expected a file that can be read, got {path} ({error.strerror})"
+        raise fail(words, USAGE) from None
+    sha256 = hashlib.sha256(data).hexdigest()
+    if path.resolve().is_relative_to(folder.resolve()):
+        name = path.resolve().relative_to(folder.resolve()).as_posix()
+        return Paper(name, sha256, data, None)
+    place = folder / path.name
+    if not os.path.lexists(place):
+        return Paper(path.name, sha256, data, place)
+    if not _holds(place, data):
+        raise fail(f"{place} is there already with other content; give {path.name} another name")
+    return Paper(path.name, sha256, data, None)
+
+
+def _holds(place: Path, data: bytes) -> bool:
+    try:
+        return read_bytes(place, within=place.parent) == data
+    except OSError:  # a link to nowhere, a pipe
+        return False
+
 
 USAGE = 2
 EACH = "as NAME=VALUE, as often as needed"
