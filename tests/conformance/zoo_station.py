@@ -224,7 +224,7 @@ class ZooStation:
         for follower in self.service.inlets.followers.values():
             follower.look(threading.Event())
         while not self.service._all_committed():
-            assert not self.service.journal.in_trouble, self.service.journal.fault
+            assert not self.service.journal.is_failing, self.service.journal.fault
         self.service.derive()
 
     # -- what its instruments say ------------------------------------------------------------

@@ -15,7 +15,8 @@ from tests.documents import ROOT
 from edaphon import printer
 from edaphon.alerts.message import Message, Occasion
 from edaphon.alerts.model import Severity
-from edaphon.service.socket import ControlServer, ask
+from edaphon.service.socket import ControlServer
+from edaphon.storage.client import ask
 
 ACTING = [
     "\x00", "\x07", "\x08", "\r", "\x0b", "\x1b", "\x7f", "\x85", "\x9b", "\x9d",

@@ -26,9 +26,10 @@ from edaphon.commands.run import running
 from edaphon.databases import StorageFault, explained
 from edaphon.journal import Entry, Kind, files, journal, read_only
 from edaphon.service import disk
-from edaphon.service import socket as control
 from edaphon.service.requests import Requests
 from edaphon.service.service import Service
+from edaphon.service.socket import TRY_AGAIN_S
+from edaphon.storage.client import DaemonOff, DaemonRefuses, ask
 from edaphon_drivers.payloads import pack_message
 
 TOPIC = "plot/n1"
@@ -202,10 +203,10 @@ def _live(
         made.flush()
     time.sleep(0.1)
     found["counted"] = library.shim_counted()
-    if made.journal.in_trouble:
+    if made.journal.is_failing:
         found["status"] = made_status(made)["trouble"]
         named = any(str(fault) in words for words in found["status"] for fault in StorageFault)
-        if made.journal.in_trouble and not named:  # still
+        if made.journal.is_failing and not named:  # still
             found["wrong"].append(f"commits fail and `status` shows {found['status']}")
     library.shim_refuse(b"", 0, _long(0), _long(0))
     for number in range(first + 8, first + 12):
@@ -225,11 +226,11 @@ def _status_again(socket: Path) -> None:
     until = time.monotonic() + COMMIT_S
     while True:
         try:
-            control.ask(socket, {"verb": "status"}, 30.0)
-        except (control.DaemonOff, control.DaemonRefuses):
+            ask(socket, {"verb": "status"}, 30.0)
+        except (DaemonOff, DaemonRefuses):
             if time.monotonic() > until:
                 raise
-            time.sleep(control.TRY_AGAIN_S + 0.5)
+            time.sleep(TRY_AGAIN_S + 0.5)
         else:
             return
 

@@ -113,7 +113,7 @@ class Station:
         return self.process
 
     def answers(self) -> bool:
-        from edaphon.service.socket import DaemonOff, DaemonRefuses, ask
+        from edaphon.storage.client import DaemonOff, DaemonRefuses, ask
 
         try:
             ask(self.storage / "control.sock", {"verb": "status"}, 5.0)
@@ -167,7 +167,7 @@ class Station:
         return found
 
     def ask(self, verb: str, **words: Any) -> Any:
-        from edaphon.service.socket import ask
+        from edaphon.storage.client import ask
 
         return ask(self.storage / "control.sock", {"verb": verb, **words}, 30.0)
 

@@ -21,7 +21,7 @@ from tests.stories.load import LONG, random_of, table
 from tests.stories.station import Station, teros12_facts
 
 from edaphon.journal import Kind, read_only
-from edaphon.service.socket import DaemonOff
+from edaphon.storage.client import DaemonOff
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
 
 KILLS = 200 if LONG else 8

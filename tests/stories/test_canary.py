@@ -26,7 +26,7 @@ from tests.stories.station import Station
 
 from edaphon.commands.run import running
 from edaphon.journal import read_only
-from edaphon.service.socket import ask
+from edaphon.storage.client import ask
 from edaphon.web import ControlView
 from edaphon_drivers.simulators.files import SimulatedLogger
 

@@ -28,7 +28,7 @@ from tests.stories.load import (
 from tests.stories.station import Station
 
 from edaphon.journal import Entry, Kind, read_only
-from edaphon.service.socket import DaemonOff
+from edaphon.storage.client import DaemonOff
 
 KILLS = int(os.environ.get("EDAPHON_KILLS", "60"))
 CHANNELS_OF_A_NODE = ("vwc", "temp", "ec")

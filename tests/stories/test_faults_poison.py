@@ -10,7 +10,7 @@ from tests.stories.station import Station, json_node, json_node_facts
 from edaphon.clock import SystemClock
 from edaphon.journal import Entry, Journal, Kind
 from edaphon.journal.guard import NAME
-from edaphon.service.socket import DaemonRefuses
+from edaphon.storage.client import DaemonRefuses
 from edaphon_drivers.payloads import pack_message
 
 TOPIC = "plot/n1"

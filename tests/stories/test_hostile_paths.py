@@ -8,7 +8,7 @@ from tests.programs import wait_until
 from tests.stories.station import Station
 
 from edaphon.journal import read_only
-from edaphon.service.socket import ask
+from edaphon.storage.client import ask
 
 BASHRC = "alias ll='ls -l'\n"
 FIELD = '[[source.field]]\nname = "t"\npath = "t"\nquantity = "soil_temperature"\nunit = "degC"\n'

@@ -30,11 +30,11 @@ from edaphon.model import EntryId
 from edaphon.printer import show_json, show_line
 from edaphon.service.check import usual_file
 from edaphon.service.prerequisites import account_name
-from edaphon.service.socket import DaemonOff, DaemonRefuses, DaemonSilent, ask
 from edaphon.service.watching.alerting import Writer, receiver_of, rules_of, tried
 from edaphon.service.watching.healthy import healthy
 from edaphon.service.watching.tree import node_id
 from edaphon.storage.access import Storage, configured, fail, open_storage
+from edaphon.storage.client import DaemonOff, DaemonRefuses, DaemonSilent, ask
 from edaphon.storage.entered_facts import told_in
 from edaphon.storage.paths import Layout
 from edaphon.toml_input.values import duration_ns

@@ -18,9 +18,9 @@ from edaphon.service.check import CONFIGURATION, examine, usual_file
 from edaphon.service.file_copies import replaced_copies, replacement_lines
 from edaphon.service.follow_job import before_now, wait_derived
 from edaphon.service.prerequisites import account_name
-from edaphon.service.socket import DaemonOff
 from edaphon.service.submit import keep
 from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.client import DaemonOff
 from edaphon.storage.entered_facts import EnteredFacts, told_in
 from edaphon.toml_input import ConfigError, read_document
 from edaphon.toml_input.values import duration_ns, instant_text

@@ -20,8 +20,8 @@ from edaphon.service.line_tools.line import not_asked
 from edaphon.service.line_tools.listen import LONGEST_HEARD_S
 from edaphon.service.line_tools.verbs import SDI12_KINDS, sdi12_address
 from edaphon.service.prerequisites import account_name
-from edaphon.service.socket import DaemonOff, DaemonRefuses
 from edaphon.storage.access import fail, open_storage
+from edaphon.storage.client import DaemonOff, DaemonRefuses
 from edaphon_drivers.faults import Garbled, NoAnswer, Refused
 
 USAGE = 2

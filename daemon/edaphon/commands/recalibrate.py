@@ -16,9 +16,9 @@ from edaphon.preview import foresee_ranges
 from edaphon.printer import show_error, show_json, show_line, show_rows
 from edaphon.series import DAY_NS, Series
 from edaphon.service.follow_job import Before, differing_since, follow, reading
-from edaphon.service.socket import DaemonOff
 from edaphon.service.summaries import JOURNAL_SUMMARY
 from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.client import DaemonOff
 from edaphon.storage.entered_facts import EnteredFacts, told_in
 from edaphon.storage.offline import settled_deriver
 from edaphon.storage.series_file import renew_if_damaged

@@ -18,8 +18,8 @@ from edaphon.model import EntryId
 from edaphon.printer import overwrite, show_json, show_line
 from edaphon.service.line_tools.access import opened_bench
 from edaphon.service.line_tools.verbs import SDI12_KINDS
-from edaphon.service.socket import DaemonRefuses
 from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.client import DaemonRefuses
 from edaphon.toml_input.values import instant_text
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES

@@ -8,9 +8,9 @@ import typer
 from edaphon.config import Storage, Web
 from edaphon.printer import show_line
 from edaphon.service.check import CONFIGURATION, read_documents, usual_file
-from edaphon.service.socket import ask
 from edaphon.service.sockets import page_socket
 from edaphon.storage.access import fail
+from edaphon.storage.client import ask
 from edaphon.toml_input import Document
 from edaphon.toml_input.models import validated
 

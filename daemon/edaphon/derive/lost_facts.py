@@ -13,7 +13,7 @@ from edaphon.derive.checkpoint import extents_of_json
 from edaphon.derive.fact_log import recalled
 from edaphon.derive.plan import Extent, Plan, changed_ranges
 from edaphon.journal import JournalReader
-from edaphon.journal.losses import acknowledged_places
+from edaphon.journal.salvage import acknowledged_places
 from edaphon.model import EntryId
 
 __all__ = ["Doubt", "doubt_words", "doubtful_places"]

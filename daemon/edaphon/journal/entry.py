@@ -1,11 +1,17 @@
-"""The entry: one row of the one table that everything is kept in. This format is frozen."""
+"""Entries, and the files of a journal that hold them as rows. This format is frozen."""
 
+import os
+import re
+import sqlite3
 import struct
 import zlib
+from collections.abc import Mapping
 from enum import IntEnum
+from itertools import chain
+from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Entry", "Kind", "Purpose", "entry_crc"]
+from edaphon import databases
 
 
 class Kind(IntEnum):
@@ -69,3 +75,141 @@ def entry_crc(file: int, n: int, entry: Entry) -> int:
     )
     names = f"{entry.boot}\0{entry.source}\0".encode("utf-8", "surrogateescape")
     return zlib.crc32(entry.payload, zlib.crc32(head + names))
+
+
+APPLICATION_ID = 0x65646170  # "edap", so that file(1) and we know our own
+VERSION = 1
+
+# No index but the integer key: a second one costs ten times the bytes written. `mid` is no part
+# of the entry: it is the MQTT packet identifier of a delivery that may come a second time.
+SCHEMA = {
+    "header": "CREATE TABLE header (journal TEXT NOT NULL, file INTEGER NOT NULL,"
+    " opened_ns INTEGER NOT NULL, last_n INTEGER) STRICT",
+    "name": "CREATE TABLE name (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT",
+    "entry": "CREATE TABLE entry (n INTEGER PRIMARY KEY, kind INTEGER NOT NULL,"
+    " received_ns INTEGER NOT NULL, mono_ns INTEGER NOT NULL, boot INTEGER NOT NULL,"
+    " source INTEGER NOT NULL, slot_ns INTEGER, purpose INTEGER NOT NULL,"
+    " payload BLOB NOT NULL, crc INTEGER NOT NULL, mid INTEGER) STRICT",
+}
+_INSERT = "INSERT INTO entry VALUES "
+_PLACES = "(?,?,?,?,?,?,?,?,?,?,?)"
+# Python's sqlite3 gives the interpreter away and takes it back for each step; with a busy
+# reader thread that costs far more than the row. So one step takes many rows.
+_ROWS_PER_STEP = (100, 10, 1)
+
+_KINDS = {int(kind): kind for kind in Kind}
+_PURPOSES = {int(purpose): purpose for purpose in Purpose}
+_SEALED_MODE = 0o222  # none of these bits is set on a closed file
+
+# In the order of the table, which is checked whenever a file is opened to be written.
+Row = tuple[int, int, int, int, int, int, int | None, int, bytes, int, int | None]
+
+
+class Header(NamedTuple):
+    """`last_n` is None while the file is still written to."""
+
+    journal: str
+    file: int
+    opened_ns: int
+    last_n: int | None
+
+
+def row_of(
+    file: int, n: int, entry: Entry, names: Mapping[str, int], mid: int | None = None
+) -> Row:
+    return (
+        n,
+        entry.kind,
+        entry.received_ns,
+        entry.mono_ns,
+        names[entry.boot],
+        names[entry.source],
+        entry.slot_ns,
+        entry.purpose,
+        entry.payload,
+        entry_crc(file, n, entry),
+        mid,
+    )
+
+
+def insert(connection: sqlite3.Connection, rows: list[Row]) -> None:
+    at = 0
+    for n in _ROWS_PER_STEP:
+        while len(rows) - at >= n:
+            words = list(chain.from_iterable(rows[at : at + n]))
+            connection.execute(_INSERT + ",".join([_PLACES] * n), words)
+            at += n
+
+
+def entry_of(file: int, row: Row, names: Mapping[int, str]) -> Entry | None:
+    """The entry that a row holds; None when the row is not what was written."""
+    n, kind, received_ns, mono_ns, boot, source, slot_ns, purpose, payload, crc, _ = row
+    try:
+        entry = Entry(
+            _KINDS[kind],
+            received_ns,
+            mono_ns,
+            names[boot],
+            names[source],
+            payload,
+            slot_ns,
+            _PURPOSES[purpose],
+        )
+        return entry if entry_crc(file, n, entry) == crc else None
+    except (KeyError, TypeError, ValueError, AttributeError, struct.error):
+        return None  # damage can put any type into any column
+
+
+def read_names(connection: sqlite3.Connection) -> dict[int, str]:
+    return dict(connection.execute("SELECT id, text FROM name"))
+
+
+def read_header(connection: sqlite3.Connection) -> Header | None:
+    row = connection.execute("SELECT journal, file, opened_ns, last_n FROM header").fetchone()
+    return None if row is None else Header(*row)
+
+
+def connect_reading(path: Path) -> sqlite3.Connection:
+    """A connection that writes nothing; a closed file is read without locks or side files."""
+    mode = path.stat().st_mode  # FileNotFoundError instead of SQLite's "unable to open"
+    wal = path.with_name(path.name + "-wal")
+    if mode & _SEALED_MODE or wal.exists():
+        connection = databases.connect_reading(path)
+    else:
+        connection = databases.connect(path, "immutable=1")
+    connection.text_factory = any_text
+    return connection
+
+
+def any_text(data: bytes) -> str:
+    # Damaged text must fail its CRC, not raise while it is fetched.
+    return data.decode("utf-8", "surrogateescape")
+
+
+FILE_NAME = re.compile(r"journal-(\d{6,})\.sqlite")
+
+
+LARGEST_NUMBER = 2**31 - 1  # a place in the journal has 31 bits for it
+
+
+def file_path(folder: Path, number: int) -> Path:
+    return folder / f"journal-{number:06d}.sqlite"
+
+
+def file_numbers(folder: Path) -> list[int]:
+    """The numbers of all files that are there to be read, in order."""
+    found = (FILE_NAME.fullmatch(name) for name in os.listdir(folder))
+    numbers = (int(match[1]) for match in found if match)
+    return sorted(number for number in numbers if 0 < number <= LARGEST_NUMBER)
+
+
+def number_of(path: Path) -> int:
+    """The number in a journal file's name, set aside or not; raises ValueError without one."""
+    match = FILE_NAME.match(path.name)
+    if match is None:
+        raise ValueError(f"expected a name like journal-000001.sqlite, got {path.name}")
+    return int(match[1])
+
+
+def is_sealed(path: Path) -> bool:
+    return not path.stat().st_mode & 0o222

@@ -9,44 +9,26 @@ from contextlib import closing
 from pathlib import Path
 
 from edaphon.databases import AT_FAULT, SIDE_FILES, connect, fault_of, sync_folder
-from edaphon.journal.entry import Entry
-from edaphon.journal.rows import (
+from edaphon.journal.entry import (
     APPLICATION_ID,
+    FILE_NAME,
+    LARGEST_NUMBER,
     SCHEMA,
     VERSION,
+    Entry,
     Header,
     any_text,
     connect_reading,
     entry_of,
+    file_path,
     insert,
+    number_of,
     read_header,
     read_names,
     row_of,
 )
 
-__all__ = [
-    "Damaged",
-    "DamagedRows",
-    "JournalBusy",
-    "JournalTooNew",
-    "OpenFile",
-    "check_closed",
-    "file_numbers",
-    "file_path",
-    "is_damage",
-    "is_sealed",
-    "is_written",
-    "next_number",
-    "number_of",
-    "numbers_there",
-    "seal",
-    "stray_files",
-    "take_lock",
-]
-
-_NAME = re.compile(r"journal-(\d{6,})\.sqlite")
-LARGEST_NUMBER = 2**31 - 1  # a place in the journal has 31 bits for it
-_THERE = re.compile(_NAME.pattern + r"(\.damaged-\d+)?")
+_THERE = re.compile(FILE_NAME.pattern + r"(\.damaged-\d+)?")
 _CHECKED_ROWS = 50
 
 
@@ -54,7 +36,7 @@ class Damaged(Exception):
     """A file is not the whole journal file that it was; the text says what was found."""
 
 
-class DamagedRows(Damaged):
+class DamagedEntries(Damaged):
     """Rows of a file are not what was written; the others can be read as ever."""
 
 
@@ -66,33 +48,10 @@ class JournalBusy(Exception):
     """Another process already writes this journal."""
 
 
-def file_path(folder: Path, number: int) -> Path:
-    return folder / f"journal-{number:06d}.sqlite"
-
-
-def file_numbers(folder: Path) -> list[int]:
-    """The numbers of all files that are there to be read, in order."""
-    found = (_NAME.fullmatch(name) for name in os.listdir(folder))
-    numbers = (int(match[1]) for match in found if match)
-    return sorted(number for number in numbers if 0 < number <= LARGEST_NUMBER)
-
-
 def stray_files(folder: Path) -> list[Path]:
     """Those named like a journal file, with a number that none can have."""
-    named = sorted(name for name in os.listdir(folder) if _NAME.fullmatch(name))
+    named = sorted(name for name in os.listdir(folder) if FILE_NAME.fullmatch(name))
     return [folder / name for name in named if not 0 < number_of(folder / name) <= LARGEST_NUMBER]
-
-
-def number_of(path: Path) -> int:
-    """The number in a journal file's name, set aside or not; raises ValueError without one."""
-    match = _NAME.match(path.name)
-    if match is None:
-        raise ValueError(f"expected a name like journal-000001.sqlite, got {path.name}")
-    return int(match[1])
-
-
-def is_sealed(path: Path) -> bool:
-    return not path.stat().st_mode & 0o222
 
 
 def next_number(folder: Path) -> int:
@@ -102,7 +61,7 @@ def next_number(folder: Path) -> int:
 
 def numbers_ever(folder: Path) -> set[int]:
     """The numbers of all files here, set-aside ones and logs without their file included."""
-    found = (_NAME.match(name) for name in os.listdir(folder))
+    found = (FILE_NAME.match(name) for name in os.listdir(folder))
     numbers = (int(match[1]) for match in found if match)
     return {number for number in numbers if number < LARGEST_NUMBER}
 
@@ -182,7 +141,7 @@ class OpenFile:
 
     @classmethod
     def open(cls, path: Path) -> "OpenFile":
-        """Raises Damaged or JournalTooNew; sqlite3.Error when the machine is in trouble."""
+        """Raises Damaged or JournalTooNew; sqlite3.Error when the disk fails just now."""
         if path.is_dir():
             raise Damaged(f"{path.name}: expected a file, got a directory")
         connection = _connect_writing(path)
@@ -269,7 +228,7 @@ class OpenFile:
         self.last_n = newest[0][0] if newest else 0
         for back, row in enumerate(newest):
             if row[0] != self.last_n - back or entry_of(self.number, row, names) is None:
-                raise DamagedRows(f"{self.path.name}: row {row[0]} is not what was written")
+                raise DamagedEntries(f"{self.path.name}: row {row[0]} is not what was written")
 
 
 def is_damage(error: sqlite3.Error, path: Path) -> bool:

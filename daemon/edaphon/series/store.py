@@ -22,35 +22,32 @@ from edaphon.databases import (
 )
 from edaphon.foreign_databases import ForeignFile, connect_foreign
 from edaphon.model import DEMOTED_RANKS, Int
-from edaphon.series.changes import Withdrawal
-from edaphon.series.conflicts import Conflict, Contested
+from edaphon.series.changes import Conflict, Contested, Withdrawal
 from edaphon.series.parts import (
     END_NS,
     VERSION_WITH_PIECES,
+    DayPart,
     Name,
-    Part,
+    Totals,
+    add_totals,
+    by_channel,
+    count_all,
+    counted,
     digest_of_parts,
+    has_totals,
+    kept,
     merge_into,
     numbers_of,
     part_rows,
     parts,
     put_last,
     put_part,
-)
-from edaphon.series.rows import DAY_NS, Rows, pack_rows
-from edaphon.series.totals import (
-    Totals,
-    add_totals,
-    by_channel,
-    count_all,
-    counted,
-    has_totals,
-    kept,
     strange_triggers,
     sum_again,
 )
+from edaphon.series.rows import DAY_NS, Rows, pack_rows
 
-__all__ = ["BlockHead", "DamagedRows", "Store", "WrongFile"]
+__all__ = ["BlockHead", "DamagedBlocks", "SeriesStore", "WrongFile"]
 
 APPLICATION_ID = 0x65645365  # "edSe"
 VERSION = 3  # of a file without pieces
@@ -112,7 +109,7 @@ _T = TypeVar("_T")
 _NAMES = ("block", "derivation", "conflict", "withdrawn", "checkpoint")
 
 
-class DamagedRows(sqlite3.DatabaseError):
+class DamagedBlocks(sqlite3.DatabaseError):
     """Rows of a day that are not what was written."""
 
 
@@ -132,12 +129,12 @@ class BlockHead(NamedTuple):
 
 
 def _noting(
-    method: Callable[Concatenate["Store", _P], _T],
-) -> Callable[Concatenate["Store", _P], _T]:
+    method: Callable[Concatenate["SeriesStore", _P], _T],
+) -> Callable[Concatenate["SeriesStore", _P], _T]:
     """With `damage` set where the file turns out to be at fault."""
 
     @wraps(method)
-    def noting(store: "Store", /, *words: _P.args, **named: _P.kwargs) -> _T:
+    def noting(store: "SeriesStore", /, *words: _P.args, **named: _P.kwargs) -> _T:
         try:
             return method(store, *words, **named)
         except sqlite3.DatabaseError as error:
@@ -148,11 +145,11 @@ def _noting(
     return noting
 
 
-class Store:
+class SeriesStore:
     """Plain reads and writes of the file; `series.py` decides what is written."""
 
     def __init__(self, path: Path, read_only: bool = False, alone: bool = False) -> None:
-        """`alone`: a release, a single file with nothing beside it, which others may have made."""
+        """`alone`: a release, a single file without side files, which others may have made."""
         self.path = path
         self.damage = ""  # what was found, once the file turned out to be damaged
         self._alone = alone
@@ -207,7 +204,7 @@ class Store:
                     # On a full disk, or over a damaged page, each answer is counted as before.
                     with suppress(sqlite3.DatabaseError):
                         add_totals(db)
-            # What a sink was told of values derived anew must not be forgotten by a power cut.
+            # What a sink got of values derived again must not be forgotten by a power cut.
             db.execute("PRAGMA synchronous = FULL")
             # Ten years that were derived again leave a long one.
             db.execute(f"PRAGMA journal_size_limit = {LARGEST_IDLE_WAL_BYTES}")
@@ -307,7 +304,7 @@ class Store:
         return BlockHead(*row) if row else None
 
     @_noting
-    def parts(self, channel: str, day: int) -> list[Part]:
+    def parts(self, channel: str, day: int) -> list[DayPart]:
         """The parts of a day in the order of time; none where it has no rows."""
         return parts(self._db, channel, day)
 
@@ -316,9 +313,9 @@ class Store:
         try:
             rows = part_rows(self._db, channel, day, until_ns)
         except (zlib.error, ValueError, TypeError) as error:
-            raise DamagedRows(f"{_words(channel, day)} are damaged: {error}") from None
+            raise DamagedBlocks(f"{_words(channel, day)} are damaged: {error}") from None
         if len(rows) and {int(t) // DAY_NS for t in rows["time_ns"][[0, -1]]} != {day}:
-            raise DamagedRows(f"{_words(channel, day)} are of another day: damaged")
+            raise DamagedBlocks(f"{_words(channel, day)} are of another day: damaged")
         return rows
 
     @_noting

@@ -10,9 +10,9 @@ from edaphon.alerts.sending import Sender
 from edaphon.alerts.speaking import unheard
 from edaphon.journal.writer import JournalClosed
 from edaphon.service.problems import incident_rows
-from edaphon.service.socket import DaemonRefuses
 from edaphon.service.watching.alerting import Writer, tried
 from edaphon.service.watching.pauses import plot_nodes
+from edaphon.storage.client import DaemonRefuses
 
 if TYPE_CHECKING:
     from edaphon.service.service import Service

@@ -12,8 +12,8 @@ from edaphon.derive import derived_by
 from edaphon.model import Int
 from edaphon.printer import overwrite
 from edaphon.series import Series
-from edaphon.service.socket import DaemonOff
 from edaphon.storage.access import Storage
+from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import settled_deriver
 
 __all__ = ["Before", "before_now", "differing_since", "follow", "reading", "wait_derived"]

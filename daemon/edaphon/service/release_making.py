@@ -20,8 +20,8 @@ from edaphon.journal import DamagedRow, Journal, JournalBusy, JournalReader, Kin
 from edaphon.model import Channel, EntryId
 from edaphon.people import own_account
 from edaphon.series import DamagedBlock, Release, Series, write_release
-from edaphon.service.socket import DaemonOff
 from edaphon.storage.access import Storage, fail
+from edaphon.storage.client import DaemonOff
 from edaphon.storage.moments import FAR_NS
 from edaphon.storage.offline import settled_deriver
 from edaphon.toml_input.values import instant_text

@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from edaphon.derive import ALWAYS
-from edaphon.service.socket import ACCOUNT, DaemonRefuses
+from edaphon.service.socket import ACCOUNT
+from edaphon.storage.client import DaemonRefuses
 
 __all__ = ["checked"]
 

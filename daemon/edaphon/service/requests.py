@@ -31,11 +31,12 @@ from edaphon.service.planned import Planned, planned_now, visit_rows
 from edaphon.service.problems import NOT_KEPT, incident_rows, problems
 from edaphon.service.request_models import checked
 from edaphon.service.service import NotKept, Refusal, Service
-from edaphon.service.socket import ACCOUNT, DaemonRefuses
+from edaphon.service.socket import ACCOUNT
 from edaphon.service.source_state import source_state
 from edaphon.service.spans import ranges_from, runs_within
 from edaphon.service.submit import Evidence
 from edaphon.service.watching.sources import source_times
+from edaphon.storage.client import DaemonRefuses
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import Turn
@@ -133,7 +134,7 @@ class Requests:
     def _source(self, source: Any, planned: Planned) -> dict[str, Any]:
         service = self._service
         found = source_times(service, source)
-        state, detail = kept_state(source_state(found), service.journal.in_trouble)
+        state, detail = kept_state(source_state(found), service.journal.is_failing)
         account = None
         if isinstance(source, ScheduledSource):
             account = service.inlets.samplers[source.bus].accounts[source.path]
@@ -411,8 +412,8 @@ def columns_of(runs: list[Observations]) -> dict[str, Any]:
     }
 
 
-def kept_state(state: str, in_trouble: bool) -> tuple[str, str]:
+def kept_state(state: str, is_failing: bool) -> tuple[str, str]:
     """(state, detail) of a source: while the journal can't be written, silence is not its fault."""
-    if not in_trouble or state in {"ok", "late"}:
+    if not is_failing or state in {"ok", "late"}:
         return state, ""
     return "late", NOT_KEPT

@@ -2,11 +2,9 @@
 
 import logging
 import os
-import socket
 import socketserver
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,32 +16,13 @@ from edaphon.databases import explained, fault_of
 from edaphon.people import peer_account
 from edaphon.printer import json_bytes
 from edaphon.service.connections import BadRequest, Connections
-from edaphon.storage.owner import as_caller
-
-__all__ = ["ACCOUNT", "ControlServer", "DaemonOff", "DaemonRefuses", "DaemonSilent", "ask"]
+from edaphon.storage.client import DaemonRefuses
 
 Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 ACCOUNT = "account"  # key of a request, set by the daemon itself
 SOCKET_MODE = 0o660
 TRY_AGAIN_S = 2.0
-CONNECT_AGAIN_S = 0.05
 _log = logging.getLogger("edaphon")
-
-
-class DaemonOff(ConnectionError):
-    """No daemon answers at that socket; the text says what to do."""
-
-
-class DaemonSilent(ConnectionError):
-    """A daemon took the question and gave no answer: what is stored may be older than it knows."""
-
-
-class DaemonRefuses(ValueError):
-    """The daemon's own words why it did not do what was asked; `result` may hold more."""
-
-    def __init__(self, why: str, result: Any = None) -> None:
-        self.result = result
-        super().__init__(why)
 
 
 class ControlServer:
@@ -163,54 +142,3 @@ def _refused(why: str) -> bytes:
 
 def _json(reply: Mapping[str, Any]) -> bytes:
     return json_bytes(reply, orjson.OPT_SERIALIZE_NUMPY)
-
-
-def ask(path: Path, request: Mapping[str, Any], timeout_s: float = 10.0) -> Any:
-    """The daemon's result. Raises DaemonOff, DaemonSilent, or DaemonRefuses with its words."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(timeout_s)
-        try:
-            _connect(connection, path, timeout_s)
-        except TimeoutError:
-            raise _silent(path, timeout_s) from None
-        except OSError as error:
-            raise DaemonOff(_off(path, error)) from error
-        try:
-            with suppress(BrokenPipeError):  # refused before it was read: the answer says why
-                connection.sendall(json_bytes(request) + b"\n")
-            with connection.makefile("rb") as answers:
-                reply = orjson.loads(answers.readline())
-        except (OSError, orjson.JSONDecodeError) as error:
-            raise _silent(path, timeout_s) from error
-    if not reply["ok"]:
-        raise DaemonRefuses(reply["error"], reply.get("result"))
-    return reply["result"]
-
-
-def _connect(connection: socket.socket, path: Path, timeout_s: float) -> None:
-    """Waits while as many wait as the system lets wait (EAGAIN, unix(7)); raises OSError."""
-    end_s = time.monotonic() + timeout_s
-    while True:
-        try:
-            with as_caller():
-                return connection.connect(str(path))
-        except BlockingIOError:
-            if time.monotonic() > end_s:
-                raise TimeoutError from None
-            time.sleep(CONNECT_AGAIN_S)
-
-
-def _off(path: Path, error: OSError) -> str:
-    """In words for a person who knows no sockets."""
-    if isinstance(error, PermissionError):
-        why = f"this account may not ask the service ({path}: {error.strerror})"
-        return f"{why}; ask as the account of the service, or with sudo"
-    start = "start it with `edaphon run`, or `systemctl start edaphon` where it is installed"
-    return f"the service is not running (nothing answers at {path}); {start}"
-
-
-def _silent(path: Path, timeout_s: float) -> DaemonSilent:
-    return DaemonSilent(
-        f"expected an answer of the daemon at {path} within {timeout_s:.0f} s, got none; ask again,"
-        " or see `systemctl status edaphon`"
-    )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edaphon.service.prerequisites import is_services
-from edaphon.service.socket import DaemonRefuses
+from edaphon.storage.client import DaemonRefuses
 
 __all__ = ["PAGE_FOLDER", "PAGE_VERBS", "page_socket", "page_verbs_only"]
 

@@ -6,7 +6,7 @@ from edaphon.derive import ALWAYS
 from edaphon.derive.chains import Range
 from edaphon.model import Observations
 from edaphon.series import Series
-from edaphon.service.socket import DaemonRefuses
+from edaphon.storage.client import DaemonRefuses
 from edaphon_calibration.errors import suggestion
 
 __all__ = ["ranges_from", "runs_within"]

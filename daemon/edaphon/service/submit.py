@@ -26,8 +26,8 @@ from edaphon.facts import (
 )
 from edaphon.journal import Entry, Journal, JournalBusy, JournalReader, Kind
 from edaphon.people import own_account
-from edaphon.service.socket import DaemonOff
 from edaphon.storage.access import Storage, fail
+from edaphon.storage.client import DaemonOff
 from edaphon.storage.owner import as_owner
 from edaphon.toml_input import Document
 

@@ -12,7 +12,7 @@ from edaphon.facts import FactRow
 from edaphon.printer import show_error, show_error_text
 from edaphon.series import Series
 from edaphon.service.check import CONFIGURATION, examine, usual_file
-from edaphon.service.socket import DaemonOff, DaemonRefuses, DaemonSilent, ask
+from edaphon.storage.client import DaemonOff, DaemonRefuses, DaemonSilent, ask
 from edaphon.storage.owner import become_owner, set_umask
 from edaphon.storage.paths import Layout
 from edaphon.toml_input import ConfigError, Document

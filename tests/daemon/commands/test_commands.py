@@ -13,8 +13,8 @@ from tests.daemon.commands.calling import call_plain
 from tests.programs import wait_until
 
 from edaphon.commands import COMMANDS, take_in
-from edaphon.service import socket as control
-from edaphon.service.socket import ControlServer, DaemonOff, DaemonRefuses, ask
+from edaphon.service.socket import ControlServer
+from edaphon.storage.client import DaemonOff, DaemonRefuses, ask
 
 
 def edaphon(*words: str, code: int = 0) -> str:
@@ -84,14 +84,14 @@ def test_an_account_that_may_not_ask_is_not_sent_to_start_the_service(monkeypatc
     def forbidden(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(control.socket.socket, "connect", forbidden)
+    monkeypatch.setattr(socket.socket, "connect", forbidden)
     with pytest.raises(DaemonOff, match="this account may not ask the service") as off:
         ask(tmp_path / "s", {"verb": "status"})
     assert "start" not in str(off.value)
 
 
 def test_a_control_socket_that_the_disk_refuses_is_made_later(tmp_path: Path, monkeypatch, caplog):
-    monkeypatch.setattr(control, "TRY_AGAIN_S", 0.05)
+    monkeypatch.setattr("edaphon.service.socket.TRY_AGAIN_S", 0.05)
     path = tmp_path / "later" / "control.sock"
     server = ControlServer(path, lambda request: {"verb": request["verb"]})
     assert "no socket for other commands" in caplog.text

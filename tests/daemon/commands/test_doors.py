@@ -12,8 +12,9 @@ from edaphon.service import sockets as doors
 from edaphon.service.line_tools.verbs import Bench
 from edaphon.service.request_models import _VERBS
 from edaphon.service.requests import Requests
-from edaphon.service.socket import ControlServer, DaemonRefuses, ask
+from edaphon.service.socket import ControlServer
 from edaphon.service.sockets import PAGE_VERBS, page_socket, page_verbs_only
+from edaphon.storage.client import DaemonRefuses, ask
 
 OWN = {
     name.removeprefix("_on_") for kind in (Requests, Bench) for name in vars(kind) if "_on_" in name

@@ -16,7 +16,7 @@ from tests.machine.debian import cannot
 
 from edaphon import commands
 from edaphon.commands.run import running
-from edaphon.service.socket import ask
+from edaphon.storage.client import ask
 from edaphon.storage.owner import mend_modes
 from edaphon.storage.paths import Layout
 

@@ -4,7 +4,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edaphon.service.request_models import checked
-from edaphon.service.socket import DaemonRefuses
+from edaphon.storage.client import DaemonRefuses
 
 VERBS = ("status", "series", "recalibrate", "rebuild", "import", "imports", "cancel_import")
 VERBS += ("evidence", "acknowledge", "release", "read", "sink", "alert", "apply", "probe", "hear")

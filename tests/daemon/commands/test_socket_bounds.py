@@ -18,8 +18,9 @@ from edaphon.commands.run import running
 from edaphon.series import Series
 from edaphon.service import connections, spans
 from edaphon.service.connections import Connections
-from edaphon.service.socket import ControlServer, DaemonRefuses, ask
+from edaphon.service.socket import ControlServer
 from edaphon.service.spans import runs_within
+from edaphon.storage.client import DaemonRefuses, ask
 
 FAR = [1e300, -1e300, 2**63, 2**64, -(2**63), 2**62 + 1, 1e18, "1", True, None, [], {}]
 

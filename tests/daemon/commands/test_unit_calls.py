@@ -16,7 +16,7 @@ from tests.programs import free_port, wait_until
 from tests.stories.station import Station
 
 from edaphon.acquire import clock_sync as timekeeper
-from edaphon.service.socket import ask
+from edaphon.storage.client import ask
 
 BOUNDED = """
 import os, resource, subprocess, sys

@@ -17,9 +17,10 @@ from edaphon.alerts.entries import event_of, payload_of
 from edaphon.commands.run import running
 from edaphon.facts import from_payload
 from edaphon.journal import Kind, read_only
-from edaphon.journal.losses import acknowledgement
+from edaphon.journal.salvage import acknowledgement
 from edaphon.people import account_of, own_account, peer_account, person
-from edaphon.service.socket import ACCOUNT, ControlServer, DaemonRefuses, ask
+from edaphon.service.socket import ACCOUNT, ControlServer
+from edaphon.storage.client import DaemonRefuses, ask
 
 FACTS = """# kept with its file
 [[plot]]

@@ -59,10 +59,10 @@ def test_a_full_disk_loses_nothing_and_recovers_when_there_is_room(small_disk: P
     ballast.write_bytes(bytes(3_200_000))
     stated: list[str] = []
     acknowledged: list[EntryId] = []
-    with Journal.open(small_disk, SetClock(), on_trouble=stated.append) as journal:
+    with Journal.open(small_disk, SetClock(), on_problem=stated.append) as journal:
         for k in range(2500):
             journal.append([record(k, bytes(600))], acknowledged.extend)
-        wait_until(lambda: journal.in_trouble, "a full disk")
+        wait_until(lambda: journal.is_failing, "a full disk")
         assert len(stated) == 1
         assert "database or disk is full" in stated[0]
         held = len(acknowledged)
@@ -80,10 +80,10 @@ def test_the_service_starts_on_a_full_disk_and_keeps_what_comes(small_disk: Path
     ballast.write_bytes(bytes(4_000_000))
     with pytest.raises(OSError, match="No space"):
         (small_disk / "more").write_bytes(bytes(1_000_000))
-    with Journal.open(small_disk, SetClock(), on_trouble=lambda text: None) as journal:
+    with Journal.open(small_disk, SetClock(), on_problem=lambda text: None) as journal:
         done = threading.Event()
         journal.append([record(1)], lambda places: done.set())
-        wait_until(lambda: journal.in_trouble, "a full disk")
+        wait_until(lambda: journal.is_failing, "a full disk")
         assert not done.is_set()
         ballast.unlink()
         assert done.wait(10)
@@ -95,7 +95,7 @@ def test_a_refused_commit_is_tried_until_it_succeeds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
     stated: list[str] = []
-    with Journal.open(tmp_path, SetClock(), on_trouble=stated.append) as journal:
+    with Journal.open(tmp_path, SetClock(), on_problem=stated.append) as journal:
         commit(journal, [record(0)])
         error = sqlite3.OperationalError(code)
         error.sqlite_errorcode = sqlite3.SQLITE_IOERR
@@ -109,7 +109,7 @@ def test_a_refused_commit_is_tried_until_it_succeeds(
 def test_a_commit_that_reached_the_disk_before_its_error_is_not_written_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Journal.open(tmp_path, SetClock(), on_trouble=lambda text: None) as journal:
+    with Journal.open(tmp_path, SetClock(), on_problem=lambda text: None) as journal:
         commit(journal, [record(0)])
         error = sqlite3.OperationalError("disk I/O error")
         error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
@@ -129,7 +129,7 @@ def came_through(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_commit_in_doubt_that_filled_its_file_is_not_written_again_into_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Journal.open(tmp_path, SetClock(), 50_000, on_trouble=lambda text: None) as journal:
+    with Journal.open(tmp_path, SetClock(), 50_000, on_problem=lambda text: None) as journal:
         commit(journal, [record(0)])
         came_through(monkeypatch)
         large = record(1, bytes(60_000))
@@ -142,7 +142,7 @@ def test_a_commit_in_doubt_is_acknowledged_when_it_stands_in_the_file_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of pages that a failed sync left in the log, the kernel may write none any more."""
-    with Journal.open(tmp_path, SetClock(), on_trouble=lambda text: None) as journal:
+    with Journal.open(tmp_path, SetClock(), on_problem=lambda text: None) as journal:
         commit(journal, [record(0)])
         came_through(monkeypatch)
         commit(journal, [record(1)])
@@ -155,7 +155,7 @@ def test_a_commit_in_doubt_is_acknowledged_when_it_stands_in_the_file_itself(
 def test_a_file_found_damaged_while_writing_is_left_and_the_next_begins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Journal.open(tmp_path, SetClock(), on_trouble=lambda text: None) as journal:
+    with Journal.open(tmp_path, SetClock(), on_problem=lambda text: None) as journal:
         commit(journal, [record(0)])
         error = sqlite3.DatabaseError("database disk image is malformed")
         error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
@@ -178,7 +178,7 @@ def test_a_next_file_that_cannot_be_made_is_tried_again(
         return real(folder, number, journal, opened_ns)
 
     with Journal.open(
-        tmp_path, SetClock(), largest_bytes=1, on_trouble=lambda text: None
+        tmp_path, SetClock(), largest_bytes=1, on_problem=lambda text: None
     ) as journal:
         commit(journal, [record(0)])
         monkeypatch.setattr(files.OpenFile, "create", staticmethod(create))
@@ -191,7 +191,7 @@ def test_close_gives_up_what_the_disk_refuses_and_says_how_much(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stated: list[str] = []
-    journal = Journal.open(tmp_path, SetClock(), on_trouble=stated.append)
+    journal = Journal.open(tmp_path, SetClock(), on_problem=stated.append)
     refusing(monkeypatch, 10_000, sqlite3.OperationalError("disk I/O error"))
     refused: list[BaseException] = []
 
@@ -202,7 +202,7 @@ def test_close_gives_up_what_the_disk_refuses_and_says_how_much(
 
     thread = threading.Thread(target=append_now)
     thread.start()
-    wait_until(lambda: journal.in_trouble, "trouble")
+    wait_until(lambda: journal.is_failing, "trouble")
     journal.append([record(1)])
     journal.append([record(2)])
     journal.close()
@@ -228,7 +228,7 @@ def test_a_full_queue_makes_the_appender_wait_and_then_go_on(
 
     monkeypatch.setattr(files.OpenFile, "write", write)
     appended: list[int] = []
-    with Journal.open(tmp_path, SetClock(), on_trouble=lambda text: None) as journal:
+    with Journal.open(tmp_path, SetClock(), on_problem=lambda text: None) as journal:
 
         def append() -> None:
             for k in range(200):
@@ -237,7 +237,7 @@ def test_a_full_queue_makes_the_appender_wait_and_then_go_on(
 
         thread = threading.Thread(target=append)
         thread.start()
-        wait_until(lambda: journal.in_trouble and len(appended) > 5, "a queue that fills")
+        wait_until(lambda: journal.is_failing and len(appended) > 5, "a queue that fills")
         thread.join(0.3)
         assert len(appended) < 150
         gate.set()

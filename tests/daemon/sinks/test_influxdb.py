@@ -147,7 +147,7 @@ def test_points_too_old_in_one_of_two_requests_do_not_condemn_the_other(
         (Play(500, body=b"\xff\xfe oops"), "ill|UTF-8", None),
     ],
 )
-def test_a_server_in_trouble_is_later(
+def test_a_server_is_failing_is_later(
     fake: FakeInflux, sink: InfluxSink, play: Play, words: str, wait_s: float | None
 ) -> None:
     fake.script = [play]

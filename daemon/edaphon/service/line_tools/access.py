@@ -11,8 +11,8 @@ from edaphon.facts import Knowledge
 from edaphon.journal import Journal, JournalBusy
 from edaphon.service.line_tools.line import BenchLine, own_line
 from edaphon.service.line_tools.verbs import LONGEST_S, Bench
-from edaphon.service.socket import DaemonOff, DaemonRefuses, DaemonSilent, ask
 from edaphon.storage.access import Storage, fail
+from edaphon.storage.client import DaemonOff, DaemonRefuses, DaemonSilent, ask
 from edaphon.storage.owner import as_owner
 from edaphon_drivers.talk import Timing
 

@@ -15,8 +15,8 @@ from edaphon.acquire.stream import CHUNK_S, Chunk
 from edaphon.config import Configuration, HeardSource
 from edaphon.journal import Entry, Journal, Kind, Purpose
 from edaphon.model import EntryId
-from edaphon.service.socket import DaemonRefuses
 from edaphon.service.wiring import link_opener
+from edaphon.storage.client import DaemonRefuses
 from edaphon_drivers.ascii.engine import decode_stream, line_end, start_commands
 from edaphon_drivers.faults import Fault, Garbled, LinkDown
 from edaphon_drivers.payloads import pack_exchange, unpack_exchange

@@ -37,7 +37,7 @@ from edaphon.journal import Journal, Kind, Purpose
 from edaphon.people import own_account
 from edaphon.service.line_tools.line import BenchLine, not_asked
 from edaphon.service.line_tools.listen import Ear
-from edaphon.service.socket import DaemonRefuses
+from edaphon.storage.client import DaemonRefuses
 from edaphon_drivers import sdi12
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer

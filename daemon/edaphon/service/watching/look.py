@@ -12,7 +12,7 @@ from edaphon.facts import Knowledge
 from edaphon.facts.conflicts import contradictions
 from edaphon.facts.model import Deployment
 from edaphon.journal import DamagedRow
-from edaphon.journal.losses import open_losses
+from edaphon.journal.salvage import open_losses
 from edaphon.model import EntryId
 from edaphon.service.watching.codes import Codes
 from edaphon.service.watching.pauses import pauses, slowed
@@ -90,7 +90,7 @@ class Watcher:
             listening_ns=service.clock.mono_ns() - service.since_mono_ns,
             disk_full=room.full,
             disk_days=room.days,
-            journal_fails=str(service.journal.fault or "") if service.journal.in_trouble else "",
+            journal_fails=str(service.journal.fault or "") if service.journal.is_failing else "",
             losses=tuple(_losses(service)),
             floods=dict(_floods(service, now_ns)),
         )

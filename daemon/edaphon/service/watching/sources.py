@@ -68,7 +68,7 @@ def _age_ns(service: "Service", found: Received) -> int:
 def _behind_ns(service: "Service") -> int:
     """By how much the deriver's newest entry is older than now, while it has more to do."""
     journal, position = service.journal, service.deriver.position
-    if journal.in_trouble:
+    if journal.is_failing:
         return 2**62
     if journal.last is None or position == journal.last or not service.deriver.hurried:
         return 0
