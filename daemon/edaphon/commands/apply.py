@@ -9,7 +9,6 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from edaphon.commands.cal.add import as_row
 from edaphon.facts import FactRow, Visit, knowledge_conflicts, new_rows, read_facts
 from edaphon.preview import MANY, Foresight, foresight
 from edaphon.preview.text import as_json, lines_of
@@ -23,6 +22,7 @@ from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.entered_facts import EnteredFacts, told_in
 from edaphon.toml_input import ConfigError, read_document
+from edaphon.toml_input.lines import toml_row
 from edaphon.toml_input.values import duration_ns, instant_text
 
 # Of a longer journal none is read where nobody asked by how much values change.
@@ -241,7 +241,7 @@ def _row(
         for key, value in given.items()
         if value != ""
     }
-    rows, config_errors = read_facts(read_document(WHENCE, as_row("visit", table)))
+    rows, config_errors = read_facts(read_document(WHENCE, toml_row("visit", table)))
     config = storage.config
     config_errors += knowledge_conflicts(
         rows, reported.knowledge, config.outputs(), sheets=config.sheets

@@ -19,9 +19,10 @@ from edaphon.facts import (
     new_rows,
 )
 from edaphon.printer import show_error, show_json, show_line
-from edaphon.service.check import CONFIGURATION, Examined, _with_codecs, examine, usual_file
+from edaphon.service.check import CONFIGURATION, Examined, examine, usual_file, with_codecs
 from edaphon.service.prerequisites import denied, is_services, next_steps
 from edaphon.storage.access import fail
+from edaphon.toml_input.lines import toml_value
 
 
 def check(
@@ -39,7 +40,7 @@ def check(
     found, applied = examine(places), Knowledge()
     if found.config is not None:
         applied = _applied(found.config)
-        found = _with_codecs(examine(places, applied))
+        found = with_codecs(examine(places, applied))
     if json:
         show_json(_as_table(found))
     elif found.config_errors:
@@ -163,12 +164,8 @@ def example_text(logger: str, site: str, storage: Path) -> str:
         ("my-site", site),
         (str(SERVICE_STORAGE), str(storage)),
     ):
-        text = text.replace(f'"{own}"', _quoted(given))
+        text = text.replace(f'"{own}"', toml_value(given))
     return text
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _refuse(why: str) -> None:

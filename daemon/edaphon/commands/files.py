@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 
 from edaphon.commands.apply import Config, DryRun, Json, NoWait, Way, Who, enter
-from edaphon.commands.cal.add import as_row
 from edaphon.config import FileSource
 from edaphon.facts import FactRow, knowledge_conflicts, read_facts
 from edaphon.printer import bars, show_error, show_json, show_line
@@ -20,7 +19,7 @@ from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.entered_facts import EnteredFacts, told_in
 from edaphon.toml_input import read_document
-from edaphon.toml_input.lines import is_text
+from edaphon.toml_input.lines import is_text, toml_row
 from edaphon_calibration.errors import suggestion
 
 USAGE = 2
@@ -111,7 +110,7 @@ def _id(reported: EnteredFacts, full: str, copy: int) -> str:
 
 
 def _row(storage: Storage, reported: EnteredFacts, table: dict[str, Any]) -> FactRow:
-    rows, config_errors = read_facts(read_document(WHENCE, as_row("replacement", table)))
+    rows, config_errors = read_facts(read_document(WHENCE, toml_row("replacement", table)))
     config = storage.config
     config_errors += knowledge_conflicts(
         rows, reported.knowledge, config.outputs(), sheets=config.sheets

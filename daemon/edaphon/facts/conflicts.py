@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from edaphon.facts.files import FactRow
 from edaphon.facts.fitting import fitting_complaints
-from edaphon.facts.knowledge import Case, Found, Kind, Knowledge, new_rows
+from edaphon.facts.knowledge import Found, Kind, Knowledge, NewFacts, new_rows
 from edaphon.facts.model import ChannelFact, Deployment, Fact, Period, Revocation
 from edaphon.facts.references import reference_complaints
 from edaphon.toml_input import ConfigError, did_you_mean
@@ -34,17 +34,17 @@ def knowledge_conflicts(
     config_errors = list(islice(_identity(rows, knowledge), MOST_ERRORS))
     wrong = {(c.file, c.line) for c in config_errors}
     right = [r for r in new_rows(rows, knowledge) if (r.file, r.line_of("id")) not in wrong]
-    case = Case.of(right, knowledge, sources, doubtful, sheets)
+    new = NewFacts.of(right, knowledge, sources, doubtful, sheets)
     rules = [_overlaps, _channels, _revocations, _hidden, reference_complaints]
     rules += [fitting_complaints] if sources is not None else []
-    found = [one for rule in rules for one in islice(rule(case), MOST_ERRORS)]
-    config_errors += [case.config_error(*one) for one in found]
+    found = [one for rule in rules for one in islice(rule(new), MOST_ERRORS)]
+    config_errors += [new.config_error(*one) for one in found]
     return sorted(set(config_errors))
 
 
-def _hidden(case: Case) -> Iterator[Found]:
+def _hidden(new: NewFacts) -> Iterator[Found]:
     """What is known already may hold such characters: it is printed so that they can be seen."""
-    for row in case.rows.values():
+    for row in new.rows.values():
         for place, text in hidden_texts(row.fact, apart={"file"}):
             key = str(place[0])
             if came := came_hidden(text, lines=key in _PROSE):
@@ -140,40 +140,40 @@ def _taken_back(id: str, earlier: Mapping[str, list[Fact]]) -> bool:
     return known[id]
 
 
-def _overlaps(case: Case) -> Iterator[Found]:
-    deployments = case.after.deployments
-    for fact, known in _pairs(case, (d for d in deployments if d.primary), lambda d: d.channel):
+def _overlaps(new: NewFacts) -> Iterator[Found]:
+    deployments = new.after.deployments
+    for fact, known in _pairs(new, (d for d in deployments if d.primary), lambda d: d.channel):
         if fact.overlaps(known):
             span = f'"{known.id}" {_period(known)}'
-            right = "end the earlier one with `to`" + _by_superseding(case, known)
+            right = "end the earlier one with `to`" + _by_superseding(new, known)
             yield fact, "channel", f'"{fact.channel}" is fed by {span} too', right
-    for fact, known in _pairs(case, deployments, lambda d: (d.channel, d.source, d.output)):
+    for fact, known in _pairs(new, deployments, lambda d: (d.channel, d.source, d.output)):
         if not (fact.primary and known.primary) and fact.overlaps(known):
             span = f'"{known.id}" {_period(known)}'
             yield fact, "output", f"the same output feeds the channel in {span} too", "one of them"
     with_sensor = [d for d in deployments if d.sensor is not None]
-    for fact, known in _pairs(case, with_sensor, lambda d: d.sensor):
+    for fact, known in _pairs(new, with_sensor, lambda d: d.sensor):
         if fact.source != known.source and fact.overlaps(known):
             came = f'"{fact.sensor}" is at {known.source} then, by "{known.id}" {_period(known)}'
             yield fact, "sensor", came, "one source for a sensor at a time"
 
 
 def _pairs(
-    case: Case, facts: Iterable[Kind], key: Callable[[Kind], object]
+    new: NewFacts, facts: Iterable[Kind], key: Callable[[Kind], object]
 ) -> Iterator[tuple[Kind, Kind]]:
     """(new fact, other fact) of equal key, each pair once."""
     groups: dict[object, list[Kind]] = {}
     for fact in facts:
         groups.setdefault(key(fact), []).append(fact)
     for one, other in chain.from_iterable(combinations(group, 2) for group in groups.values()):
-        if case.is_new(other):
+        if new.is_new(other):
             yield other, one
-        elif case.is_new(one):
+        elif new.is_new(one):
             yield one, other
 
 
-def _by_superseding(case: Case, known: Deployment) -> str:
-    return "" if case.is_new(known) else f', in a new one with supersedes = "{known.id}"'
+def _by_superseding(new: NewFacts, known: Deployment) -> str:
+    return "" if new.is_new(known) else f', in a new one with supersedes = "{known.id}"'
 
 
 def _period(fact: Period) -> str:
@@ -182,8 +182,8 @@ def _period(fact: Period) -> str:
     return f"(from {start} to {end})"
 
 
-def _channels(case: Case) -> Iterator[Found]:
-    for fact, known in _pairs(case, case.after.channels.values(), _series):
+def _channels(new: NewFacts) -> Iterator[Found]:
+    for fact, known in _pairs(new, new.after.channels.values(), _series):
         came = f'"{fact.id}" says the same as "{known.id}"'
         yield fact, "id", came, "replicate = 2, if they are two series"
 
@@ -192,13 +192,13 @@ def _series(fact: ChannelFact) -> tuple[object, ...]:
     return tuple(getattr(fact, key) for key in fact.frozen)
 
 
-def _revocations(case: Case) -> Iterator[Found]:
-    for fact in case.new(Revocation):
-        if fact.of not in case.before.ever:
-            names = case.before.ever
+def _revocations(new: NewFacts) -> Iterator[Found]:
+    for fact in new.new(Revocation):
+        if fact.of not in new.before.ever:
+            names = new.before.ever
             yield fact, "of", f'"{fact.of}" is no applied fact', did_you_mean(fact.of, names)
-        elif fact.of in case.before.channels and fact.of not in case.after.channels:
-            named = [d.id for d in case.after.deployments if d.channel == fact.of]
+        elif fact.of in new.before.channels and fact.of not in new.after.channels:
+            named = [d.id for d in new.after.deployments if d.channel == fact.of]
             if named:
                 came = f'channel "{fact.of}" is fed by {", ".join(named)}'
                 yield fact, "of", came, "revoke its deployments first"

@@ -60,6 +60,11 @@ class Knowledge:
         """The knowledge with one fact more; its sequence must be later than all."""
         return Knowledge((*self.entered, Known(sequence, fact)))
 
+    def with_new(self, rows: Sequence[FactRow]) -> "Knowledge":
+        """With rows that no entry has brought yet, later than all."""
+        new = (Known(EntryId(_AFTER_ALL, n), row.fact) for n, row in enumerate(rows, 1))
+        return Knowledge((*self.entered, *new))
+
     def as_known_at(self, sequence: EntryId) -> "Knowledge":
         """What was known once the entry of that sequence had been written."""
         return Knowledge(tuple(k for k in self.entered if k.sequence <= sequence))
@@ -131,9 +136,18 @@ class Knowledge:
     def deployments(self) -> tuple[Deployment, ...]:
         return self.current(Deployment)
 
+    def deployments_at(self, channel: str, time_ns: int) -> tuple[Deployment, ...]:
+        return tuple(d for d in self.deployments if d.channel == channel and d.covers(time_ns))
+
     @cached_property
     def calibrations(self) -> tuple[Calibration, ...]:
         return self.current(Calibration)
+
+    def calibrations_of(self, deployment: Deployment) -> tuple[Calibration, ...]:
+        return tuple(c for c in self.calibrations if c.is_for(deployment))
+
+    def field_checks_of(self, deployment: Deployment) -> tuple[FieldCheck, ...]:
+        return tuple(c for c in self.field_checks if c.is_for(deployment))
 
     @cached_property
     def field_checks(self) -> tuple[FieldCheck, ...]:
@@ -283,7 +297,7 @@ def _fresh(pin: FactoryCurve, knowledge: Knowledge) -> FactoryCurve:
 
 
 @dataclass(frozen=True)
-class Case:
+class NewFacts:
     """`sources` are the outputs of each source path, None where the configuration is not known.
 
     `doubtful` names are those of rows that are wrong themselves; who names them is not to blame.
@@ -304,11 +318,10 @@ class Case:
         sources: Mapping[str, Mapping[str, Output]] | None,
         doubtful: frozenset[str] = frozenset(),
         sheets: Sheets | None = None,
-    ) -> "Case":
-        new = (Known(EntryId(_AFTER_ALL, n), row.fact) for n, row in enumerate(rows))
-        after = Knowledge((*knowledge.entered, *new))
-        known = {id(row.fact): row for row in rows}
-        return cls(known, knowledge, after, sources, doubtful, sheets or Sheets())
+    ) -> "NewFacts":
+        own = {id(row.fact): row for row in rows}
+        after = knowledge.with_new(rows)
+        return cls(own, knowledge, after, sources, doubtful, sheets or Sheets())
 
     def new(self, kind: type[Kind]) -> Iterator[Kind]:
         for row in self.rows.values():

@@ -5,7 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
@@ -15,8 +15,9 @@ from edaphon.derive.plan import whole_segments
 from edaphon.derive.projection import tells_all
 from edaphon.derive.segments import Segment
 from edaphon.facts import Calibration, FactRow, Knowledge
+from edaphon.facts.calibrations import open_steps
 from edaphon.journal import JournalReader, read_only
-from edaphon.model import EntryId
+from edaphon.model import EntryId as EntryId
 from edaphon.printer import show_error
 from edaphon.series import Series
 from edaphon.storage.access import Storage
@@ -49,30 +50,15 @@ def lost_stretches(
 
 def _why(plan: Plan, knowledge: Knowledge, segment: Segment) -> str:
     basis = orjson.loads(plan.texts[segment.derivation])
-    mine = [c for c in knowledge.calibrations if _concerns(c, segment, basis)]
-    steps: dict[tuple[bool, int], list[Calibration]] = {}
-    for calibration in mine:
-        steps.setdefault((calibration.channel is not None, calibration.place), []).append(
-            calibration
-        )
-    open_steps = {
-        step: all_of
-        for step, all_of in sorted(steps.items())
-        if not any(c.covers(segment.start_ns) for c in all_of)
-        and not (basis["factory"] and not step[0])
-    }
-    if not open_steps:
+    known = knowledge.calibrations
+    mine = [c for c in known if c.concerns(segment.channel, segment.sensor, basis["output"][0])]
+    uncovered = list(open_steps(mine, segment.start_ns, maker=bool(basis["factory"])))
+    if not uncovered:
         return "no factory curve or calibration leads to the channel's quantity then"
-    return "; ".join(_uncovered(step[1], own, segment) for step, own in open_steps.items())
+    return "; ".join(_uncovered(own, segment) for own in uncovered)
 
 
-def _concerns(calibration: Calibration, segment: Segment, basis: dict[str, Any]) -> bool:
-    if calibration.channel is not None:
-        return calibration.channel == segment.channel
-    return (calibration.sensor, calibration.output) == (segment.sensor, basis["output"][0])
-
-
-def _uncovered(step: int, own: list[Calibration], segment: Segment) -> str:
+def _uncovered(own: list[Calibration], segment: Segment) -> str:
     """The calibration nearest in time is the one that could be meant for all of it."""
     later = [c for c in own if c.from_ns is not None and c.from_ns >= segment.end_ns]
     key, nearest = "to", max(own, key=lambda c: c.to_ns or 0)
@@ -80,7 +66,7 @@ def _uncovered(step: int, own: list[Calibration], segment: Segment) -> str:
         key, nearest = "from", min(later, key=lambda c: c.from_ns or 0)
     subject = " ".join(nearest.subject)
     return (
-        f"no calibration of step {step} of {subject} covers them;"
+        f"no calibration of step {nearest.place} of {subject} covers them;"
         f" leave out `{key}` of {nearest.id} if it holds for all time"
     )
 
@@ -92,7 +78,6 @@ def _otherwise(plan: Plan, channel: str) -> str:
 
 
 MANY = 20_000  # entries, which take some seconds to read
-AFTER_ALL = 2**31  # a file number that no journal reaches: new facts come last
 Ranges = Mapping[str, list[Range]]
 
 
@@ -118,12 +103,6 @@ class Foresight(NamedTuple):
     unread: frozenset[str] = frozenset()
 
 
-def learned(knowledge: Knowledge, new: Sequence[FactRow]) -> Knowledge:
-    for number, row in enumerate(new, 1):
-        knowledge = knowledge.learn(EntryId(AFTER_ALL, number), row.fact)
-    return knowledge
-
-
 def foresight(
     storage: Storage,
     reported: EnteredFacts,
@@ -131,7 +110,7 @@ def foresight(
     most_entries: int | None = None,
 ) -> Foresight:
     """With `most_entries` a longer journal is not read for channels that would need it."""
-    after = learned(reported.knowledge, new)
+    after = reported.knowledge.with_new(new)
     bare = _by_this_configuration(storage, reported.knowledge, after)
     if not new or not storage.layout.journal.exists() or not storage.layout.series.exists():
         return Foresight((), bare)

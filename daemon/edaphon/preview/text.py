@@ -7,7 +7,7 @@ import numpy as np
 
 from edaphon.derive import ALWAYS, Comparison
 from edaphon.derive.chains import Range
-from edaphon.explain.checks import flag_name
+from edaphon.explain.build import flag_name
 from edaphon.preview import Foreseen, Foresight
 from edaphon.toml_input.values import instant_text
 

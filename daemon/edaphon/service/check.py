@@ -64,7 +64,7 @@ class Examined:
     left_out: tuple[ConfigError, ...] = ()  # files and rows that are in none of `rows`
 
 
-def _with_codecs(found: Examined) -> Examined:
+def with_codecs(found: Examined) -> Examined:
     """Here alone makers' codecs are tried: the service starts whatever they are."""
     if found.config is None or found.document is None:
         return found

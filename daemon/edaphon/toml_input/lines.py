@@ -1,11 +1,13 @@
 """A TOML text with the line of every key, since tomllib tells lines only of syntax errors."""
 
 import difflib
+import json
 import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date, time
 from errno import EFBIG
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -158,6 +160,7 @@ def _long_word(line: int, piece: str) -> Iterator[tuple[int, str, str]]:
 
 Place = tuple[str | int, ...]
 
+_BARE_KEY = re.compile("[A-Za-z0-9_-]+")
 _KEY_PART = re.compile(r'\s*("(?:\\.|[^"\\])*"|\'[^\']*\'|[A-Za-z0-9_-]+)\s*(\.|=|\]|$)')
 _BARE_VALUE = re.compile(
     r"^(\s*(?P<key>[\w.\"-]+)\s*=\s*)(?P<value>[^\s#\"'\[{](?:[^#]*[^\s#])?)\s*(#.*)?$"
@@ -438,3 +441,33 @@ def _all(descriptor: int, path: Path, most_bytes: int) -> bytes:
 
 def _size(n_bytes: int) -> str:
     return f"{n_bytes >> 20} MB" if n_bytes >> 20 else f"{n_bytes >> 10} kB"
+
+
+def toml_value(value: Any) -> str:
+    """A value as it is written behind the `=` of a key, in one line."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{toml_key(name)} = {toml_value(own)}" for name, own in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(toml_value, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, date | time):
+        return value.isoformat()
+    return repr(value) if isinstance(value, int) else repr(float(value))
+
+
+def toml_key(name: str) -> str:
+    return name if _BARE_KEY.fullmatch(name) else toml_value(name)
+
+
+def toml_keys(table: Mapping[str, Any]) -> str:
+    return "".join(f"{toml_key(key)} = {toml_value(value)}\n" for key, value in table.items())
+
+
+def toml_row(name: str, table: Mapping[str, Any], comments: Iterable[str] = ()) -> str:
+    """One row of an array of tables, below its comments."""
+    head = "".join(f"# {words[0].upper()}{words[1:]}\n" for words in comments)
+    return f"{head}[[{name}]]\n{toml_keys(table)}"

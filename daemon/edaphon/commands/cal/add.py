@@ -1,7 +1,6 @@
 """`edaphon cal add`: a calibration or a check from a certificate, written into the inbox."""
 
 import hashlib
-import json
 import os
 import re
 import tomllib
@@ -21,7 +20,7 @@ from edaphon.storage.access import Configured, Storage, configured, fail
 from edaphon.storage.entered_facts import told_in
 from edaphon.storage.paths import Layout
 from edaphon.toml_input import ConfigError, read_document
-from edaphon.toml_input.lines import read_bytes
+from edaphon.toml_input.lines import read_bytes, toml_row
 from edaphon_calibration.curves import curve
 from edaphon_calibration.curves import curve as curve_named
 from edaphon_calibration.errors import UnknownCurve, suggestion
@@ -201,7 +200,6 @@ def _domain(text: str) -> list[float]:
 _SUBJECT = ("id", "supersedes", "channel", "sensor", "output")
 _MADE = ("from", "operator", "reference")
 _OF_FEW = ("two_point", "zero_span", "offset")  # they span nothing beyond which they would not hold
-_BARE = re.compile("[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,14 +270,7 @@ def as_toml(fitted: Fitted, table: Mapping[str, Any]) -> str:
     if "from" not in table:
         words.append("Without `from` it counts for all times.")
     words.append(f"Keep {_line(fitted.file)} beside this file: it goes into the journal with it.")
-    return as_row("calibration", table, words)
-
-
-def as_row(kind: str, table: Mapping[str, Any], words: Iterable[str] = ()) -> str:
-    """One row of a fact table as text, below comments."""
-    lines = [*(f"# {word[0].upper()}{word[1:]}" for word in words), f"[[{kind}]]"]
-    lines += [f"{key} = {_value(value)}" for key, value in table.items()]
-    return "\n".join(lines) + "\n"
+    return toml_row("calibration", table, words)
 
 
 def config_errors(text: str) -> list[ConfigError]:
@@ -290,21 +281,6 @@ def config_errors(text: str) -> list[ConfigError]:
 
 def _line(name: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in name)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, Mapping):
-        inner = ", ".join(f"{_key(name)} = {_value(inside)}" for name, inside in value.items())
-        return f"{{ {inner} }}" if inner else "{}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_value, value))}]"
-    return repr(value) if isinstance(value, int) else repr(float(value))
-
-
-def _key(name: str) -> str:
-    return name if _BARE.fullmatch(name) else _value(name)
 
 
 class Paper(NamedTuple):
@@ -428,7 +404,7 @@ def _add(
     certificates = papers_beside(evidence, target)
     if certificates:
         row["evidence"] = {paper.name: paper.sha256 for paper in certificates}
-    text = as_row(kind, row)
+    text = toml_row(kind, row)
     config_errors = _complaints(text, str(target), place)
     if config_errors:
         raise fail("\n".join(as_options(config_error) for config_error in config_errors), USAGE)

@@ -21,7 +21,6 @@ from edaphon.commands.apply import (
     news,
     show,
 )
-from edaphon.commands.cal.add import as_row
 from edaphon.commands.cal.show import found_in, state_of
 from edaphon.commands.check import write_own
 from edaphon.facts import FactRow, knowledge_conflicts, read_facts
@@ -35,6 +34,7 @@ from edaphon.svg import (
     PICTURE,
 )
 from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import toml_row
 
 
 def put_in_force(
@@ -118,7 +118,7 @@ def revoke(
 
 
 def _row(storage: Storage, reported: EnteredFacts, id: str, why: str) -> FactRow:
-    text = as_row("revocation", {"id": _name(reported, id), "of": id, "why": why})
+    text = toml_row("revocation", {"id": _name(reported, id), "of": id, "why": why})
     rows, config_errors = read_facts(read_document(WHENCE, text))
     config = storage.config
     config_errors += knowledge_conflicts(

@@ -14,7 +14,6 @@ import orjson
 import typer
 
 from edaphon import __version__
-from edaphon.commands.cal.add import as_row
 from edaphon.commands.query import instant
 from edaphon.derive import ALWAYS
 from edaphon.derive.segments import Segment
@@ -27,7 +26,7 @@ from edaphon.service.submit import kept_evidence
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.entered_facts import Entered, EnteredFacts, told_in
 from edaphon.storage.moments import FAR_NS
-from edaphon.toml_input.lines import read_bytes
+from edaphon.toml_input.lines import read_bytes, toml_row
 from edaphon.toml_input.values import instant_text
 from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.curves import curve, curve_names
@@ -439,4 +438,4 @@ def _sheet(storage: Storage, fact: FactoryCurve) -> dict[str, str]:
     new = table_of(pin_of(fact.model, fact.output, now)) | {"supersedes": fact.id}
     new["id"] = f"{fact.id[:50]}-new"
     del new["kind"]
-    return {"says": says, "row": as_row("factory", new)}
+    return {"says": says, "row": toml_row("factory", new)}

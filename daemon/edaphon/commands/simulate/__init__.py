@@ -9,12 +9,10 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
 from pathlib import Path
 from stat import S_ISDIR
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from edaphon.commands.check import write_own
@@ -26,6 +24,7 @@ from edaphon.facts.knowledge import Known
 from edaphon.model import EntryId
 from edaphon.printer import show_error, show_line
 from edaphon.storage.access import Configured, configured, fail
+from edaphon.toml_input.lines import toml_key, toml_keys
 from edaphon_drivers.outside import leaves
 
 NO_PARITY = "8N1"  # a pseudo-terminal has none, and can be opened with one only once
@@ -125,39 +124,12 @@ def _tables(table: Mapping[str, Any]) -> Iterator[str]:
     for key, value in table.items():
         if isinstance(value, list) and value and isinstance(value[0], Mapping):
             for row in value:
-                yield f"\n[[{_key(key)}]]\n" + _rows(row)
+                yield f"\n[[{toml_key(key)}]]\n" + toml_keys(row)
         elif isinstance(value, Mapping) and all(isinstance(v, Mapping) for v in value.values()):
             for name, row in value.items():
-                yield f"\n[{_key(key)}.{_key(name)}]\n" + _rows(row)
+                yield f"\n[{toml_key(key)}.{toml_key(name)}]\n" + toml_keys(row)
         elif isinstance(value, Mapping):
-            yield f"\n[{_key(key)}]\n" + _rows(value)
-
-
-def _rows(table: Mapping[str, Any]) -> str:
-    return "".join(f"{_key(key)} = {_inline(value)}\n" for key, value in table.items())
-
-
-def _inline(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(k)} = {_inline(v)}" for k, v in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_inline, value)) + "]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    if isinstance(value, int | float):
-        return repr(value)
-    return _quoted(str(value))
-
-
-def _key(text: str) -> str:
-    plain = text.isascii() and text.replace("-", "").replace("_", "").isalnum()
-    return text if plain else _quoted(text)
-
-
-def _quoted(text: str) -> str:
-    return orjson.dumps(text).decode().replace("\x7f", "\\u007f")
+            yield f"\n[{toml_key(key)}]\n" + toml_keys(value)
 
 
 USAGE, TRY_AGAIN = 2, 75

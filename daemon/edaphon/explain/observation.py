@@ -1,4 +1,4 @@
-"""One observation with what is at hand to explain it: its record, its readings, who fed it."""
+"""One observation with all that explains it: its record, its readings, its deployment."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +13,10 @@ from edaphon.series import Series
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.readings import Reading
 
-__all__ = ["Case", "Found"]
+
+def number(x: float) -> float | None:
+    """None for NaN, which JSON has not."""
+    return x if x == x else None
 
 
 class Found(NamedTuple):
