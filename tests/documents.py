@@ -40,9 +40,9 @@ from edaphon.config import (
     Notify,
     OwnModel,
     ScheduledSource,
-    Site,
-    Storage,
-    Supply,
+    SiteTable,
+    StorageTable,
+    SupplyTable,
     Web,
 )
 from edaphon.facts.calibrations import Calibration, SecondInput
@@ -66,8 +66,8 @@ BEGIN, END = "<!-- generated: begin -->\n", "<!-- generated: end -->\n"
 
 TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("[logger]", "the box", Logger),
-    ("[site]", "the place", Site),
-    ("[storage]", "where things are kept", Storage),
+    ("[site]", "the place", SiteTable),
+    ("[storage]", "where things are kept", StorageTable),
     ("[facts]", "where facts come from", Facts),
     ("[budget]", "how much may come; what is above it is only counted", Budget),
     ("[clock]", "when the clock is believed", ClockTrust),
@@ -75,7 +75,7 @@ TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("[alerts]", "what watches the alerts themselves", Alerts),
     ("[bus.NAME]", "a line or bus of instruments", Bus),
     ("[bus.NAME.multiplexer]", "a switch between branches of a line", Multiplexer),
-    ("[supply.NAME]", "a switched power supply", Supply),
+    ("[supply.NAME]", "a switched power supply", SupplyTable),
     ("[model.NAME]", "a model sheet of your own", OwnModel),
     ("[broker.NAME]", "an MQTT broker", Broker),
     ("[[source]] on a bus", "an instrument that is asked", ScheduledSource),

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from edaphon.facts import FactRow, Visit, knowledge_conflicts, new_rows, read_facts
-from edaphon.preview import MANY, Foresight, foresight
+from edaphon.preview import MANY, Preview, preview_of
 from edaphon.preview.text import as_json, lines_of
 from edaphon.printer import show_error, show_json, show_line, visible
 from edaphon.service.check import CONFIGURATION, examine, usual_file
@@ -96,7 +96,7 @@ def _alone(storage: Storage, reported: EnteredFacts, rows: Rows[FactRow]) -> lis
 
 def enter(storage: Storage, reported: EnteredFacts, new: Rows[FactRow], way: Way) -> None:
     """Show what they change, journal them, and wait if that is wished."""
-    found = foresight(storage, reported, new, way.most_entries)
+    found = preview_of(storage, reported, new, way.most_entries)
     replaced = replaced_copies(storage, new)
     stated: dict[str, Any] = {"new": news(new), **as_json(found), "applied": 0, "differing": None}
     stated["copies"] = [copy._asdict() for one in replaced for copy in one.copies]
@@ -121,7 +121,7 @@ def enter(storage: Storage, reported: EnteredFacts, new: Rows[FactRow], way: Way
         show_json(stated)
 
 
-def show(new: Rows[FactRow], found: Foresight) -> None:
+def show(new: Rows[FactRow], found: Preview) -> None:
     """What is new and what it would change, for a person."""
     for row in new:
         show_line(f"new: {row.fact.table} {row.fact.id}   ({row.file}:{row.line})")

@@ -12,7 +12,7 @@ from edaphon.derive import ALWAYS, derived_by
 from edaphon.derive.chains import Range
 from edaphon.derive.plan import whole_segments
 from edaphon.journal import StateFile
-from edaphon.preview import foresee_ranges
+from edaphon.preview import preview_ranges
 from edaphon.printer import show_error, show_json, show_line, show_rows
 from edaphon.series import DAY_NS, Series
 from edaphon.service.follow_job import Before, differing_since, follow, reading
@@ -58,7 +58,7 @@ def recalibrate(
     reported = told_in(storage)
     channels = _channels(reported, channel or [])
     if dry_run:
-        done = _foreseen(storage, reported, channels, since_ns)
+        done = _previewed(storage, reported, channels, since_ns)
     else:
         done = _recalibrated(storage, channels, since_ns)
     differing = sum(one.differing for one in done)
@@ -80,10 +80,10 @@ def _channels(reported: EnteredFacts, wanted: Iterable[str]) -> list[str]:
     return sorted(set(wanted) or known)
 
 
-def _foreseen(
+def _previewed(
     storage: Storage, reported: EnteredFacts, channels: list[str], since_ns: int
 ) -> list[Done]:
-    found = foresee_ranges(storage, reported, {id: [(since_ns, ALWAYS[1])] for id in channels})
+    found = preview_ranges(storage, reported, {id: [(since_ns, ALWAYS[1])] for id in channels})
     return [
         Done(id, found[id].rows, found[id].changed) if id in found else Done(id, 0, 0)
         for id in channels

@@ -18,7 +18,7 @@ import typer
 
 from edaphon.acquire.gaps import accounts_of
 from edaphon.commands.query import instant
-from edaphon.config import Sink as SinkConfig
+from edaphon.config import SinkTable
 from edaphon.derive import counted_files, known_facts, last_sources, meanings
 from edaphon.derive.checkpoint import reached_by
 from edaphon.derive.fact_log import MEANINGS, recalled
@@ -271,7 +271,7 @@ def _observations(series: Series, derived: Mapping[str, int], deep: bool) -> dic
 
 
 def _sink(
-    storage: Storage, series: Series, config: SinkConfig, deep: bool, running: bool
+    storage: Storage, series: Series, config: SinkTable, deep: bool, running: bool
 ) -> dict[str, Any]:
     """current = delivered + set aside + waiting, the delivered ones counted by the server."""
     cursor = int(series.checkpoint(cursor_name(config.name)) or 0)
@@ -309,7 +309,7 @@ def _waiting(series: Series, cursor: int) -> dict[tuple[str, int], int]:
 def _read_back(
     storage: Storage,
     series: Series,
-    config: SinkConfig,
+    config: SinkTable,
     aside: set[tuple[str, int]],
     waiting: Mapping[tuple[str, int], int],
     deep: bool,

@@ -5,7 +5,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 import typer
 
-from edaphon.config import Storage, Web
+from edaphon.config import StorageTable, Web
 from edaphon.printer import show_line
 from edaphon.service.check import CONFIGURATION, read_documents, usual_file
 from edaphon.service.sockets import page_socket
@@ -16,12 +16,12 @@ from edaphon.toml_input.models import validated
 
 __all__ = ["web"]
 
-_Kind = TypeVar("_Kind", Web, Storage)
+_Kind = TypeVar("_Kind", Web, StorageTable)
 
 
 class _Tables(NamedTuple):
     web: Web
-    storage: Storage
+    storage: StorageTable
 
 
 def web(
@@ -50,7 +50,7 @@ def _tables(file: Path) -> _Tables:
         words = "\n".join(map(str, config_errors)) or f"expected a configuration, got {file}"
         raise fail(words, CONFIGURATION)
     document = documents[0]
-    return _Tables(_table(document, "web", Web), _table(document, "storage", Storage))
+    return _Tables(_table(document, "web", Web), _table(document, "storage", StorageTable))
 
 
 def _table(document: Document, name: str, kind: type[_Kind]) -> _Kind:

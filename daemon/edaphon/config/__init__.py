@@ -9,9 +9,9 @@ from edaphon.config.model import (
     Logger,
     Notify,
     OwnModel,
-    Sink,
-    Site,
-    Storage,
+    SinkTable,
+    SiteTable,
+    StorageTable,
     Web,
 )
 from edaphon.config.physics import possible, why_impossible, within_physics
@@ -28,7 +28,7 @@ from edaphon.config.sources import (
     Multiplexer,
     ScheduledSource,
     Source,
-    Supply,
+    SupplyTable,
     told_fields,
 )
 from edaphon.toml_input.values import Secret
@@ -54,11 +54,11 @@ __all__ = [
     "OwnModel",
     "ScheduledSource",
     "Secret",
-    "Sink",
-    "Site",
+    "SinkTable",
+    "SiteTable",
     "Source",
-    "Storage",
-    "Supply",
+    "StorageTable",
+    "SupplyTable",
     "Web",
     "file_complaints",
     "possible",

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_validator
 
-from edaphon.config.sources import Broker, Bus, Source, Supply, outputs_of, sheet_of
+from edaphon.config.sources import Broker, Bus, Source, SupplyTable, outputs_of, sheet_of
 from edaphon.toml_input.values import (
     AbsolutePath,
     Duration,
@@ -160,7 +160,7 @@ class Logger(Table):
     )
 
 
-class Site(Table):
+class SiteTable(Table):
     id: Id = Field(description="name of the place, kept for decades", examples=["whs"])
     name: str = Field(default="", description="name for people", examples=["White Hall, spruce"])
     latitude: float | None = Field(
@@ -193,7 +193,7 @@ class Site(Table):
         return -seconds if self.utc_offset[0] == "-" else seconds
 
 
-class Storage(Table):
+class StorageTable(Table):
     folder: AbsolutePath = Field(
         description="journal, series and state live here", examples=["/var/lib/edaphon"]
     )
@@ -303,7 +303,7 @@ class OwnModel(Table):
         return parse_sheet(name, self.model_dump())
 
 
-class Sink(Table):
+class SinkTable(Table):
     """Where values go; `settings` are checked by the module edaphon.sinks.KIND."""
 
     name: Id = Field(description="name of this sink", examples=["influx"])
@@ -323,8 +323,8 @@ class Configuration(Table):
     """The whole of edaphon.toml, its fact tables apart."""
 
     logger: Logger = Field(description="the box")
-    site: Site = Field(description="the place")
-    storage: Storage = Field(description="where things are kept")
+    site: SiteTable = Field(description="the place")
+    storage: StorageTable = Field(description="where things are kept")
     facts: Facts = Field(default=Facts(), description="where facts come from")
     budget: Budget = Field(
         default=Budget(), description="how much may come; what is above it is only counted"
@@ -332,7 +332,7 @@ class Configuration(Table):
     clock: ClockTrust = Field(default=ClockTrust(), description="when the clock is believed")
     web: Web = Field(default=Web(), description="the page")
     buses: Mapping[Id, Bus] = Field(default={}, alias="bus", description="serial lines, by name")
-    supplies: Mapping[Id, Supply] = Field(
+    supplies: Mapping[Id, SupplyTable] = Field(
         default={}, alias="supply", description="switched supplies, by name"
     )
     models: Mapping[str, OwnModel] = Field(
@@ -344,7 +344,7 @@ class Configuration(Table):
     sources: tuple[Source, ...] = Field(
         default=(), alias="source", description="instruments and senders"
     )
-    sinks: tuple[Sink, ...] = Field(default=(), alias="sink", description="where values go")
+    sinks: tuple[SinkTable, ...] = Field(default=(), alias="sink", description="where values go")
     alerts: Alerts = Field(default=Alerts(), description="what watches the alerts themselves")
     notify: tuple[Notify, ...] = Field(default=(), description="who is sent messages")
 

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from edaphon.config.model import Alerts, Facts, Notify, OwnModel, Sink, secret_files
+from edaphon.config.model import Alerts, Facts, Notify, OwnModel, SinkTable, secret_files
 from edaphon.config.sources import (
     FILES,
     Broker,
@@ -18,7 +18,7 @@ from edaphon.config.sources import (
     LorawanSource,
     ScheduledSource,
     Source,
-    Supply,
+    SupplyTable,
 )
 from edaphon.toml_input import ConfigError, Document, did_you_mean, expected_only
 from edaphon.toml_input.lines import Place
@@ -40,8 +40,8 @@ class Parts:
     buses: Mapping[str, Bus] = field(default_factory=dict)
     brokers: Mapping[str, Broker] = field(default_factory=dict)
     sources: Mapping[int, Source] = field(default_factory=dict)
-    sinks: Mapping[int, Sink] = field(default_factory=dict)
-    supplies: Mapping[str, Supply] = field(default_factory=dict)
+    sinks: Mapping[int, SinkTable] = field(default_factory=dict)
+    supplies: Mapping[str, SupplyTable] = field(default_factory=dict)
     models: Mapping[str, OwnModel] = field(default_factory=dict)
     notify: Mapping[int, Notify] = field(default_factory=dict)
     facts: Facts | None = None

@@ -349,7 +349,7 @@ class Multiplexer(Table):
     )
 
 
-class Supply(Table):
+class SupplyTable(Table):
     """A power supply, switched by writing a text to a file as the kernel offers for GPIO lines."""
 
     file: AbsolutePath = Field(

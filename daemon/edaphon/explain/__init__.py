@@ -4,7 +4,7 @@ from edaphon.derive.checkpoint import reached_by
 from edaphon.explain.build import explanation_of
 from edaphon.explain.explanation import Explanation
 from edaphon.explain.missing import Absent, find_observation, why_none
-from edaphon.explain.observation import Found
+from edaphon.explain.observation import FoundRow
 from edaphon.explain.text import lines_of
 from edaphon.explain.trace import History, history_of
 from edaphon.journal import DamagedRow, read_only
@@ -50,7 +50,7 @@ def _expect_channel(channel: str, history: History) -> None:
         raise CannotExplain(f"expected the id of a channel, got {channel!r}{near}")
 
 
-def _why_lost(layout: Layout, found: Found, error: DamagedRow | KeyError) -> str:
+def _why_lost(layout: Layout, found: FoundRow, error: DamagedRow | KeyError) -> str:
     """That the record can't be read, with which file it was lost, and what stays."""
     place = EntryId.of(found.row.sequence)
     row = f"{found.channel} at {instant_text(found.row.time_ns)}: its value {found.row.value:.6g}"

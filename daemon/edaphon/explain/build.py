@@ -18,7 +18,7 @@ from edaphon.explain.explanation import (
     StoredValue,
     ToUnit,
 )
-from edaphon.explain.observation import Case, Found, number
+from edaphon.explain.observation import Case, FoundRow, number
 from edaphon.explain.steps import entered_by, field_checks_of, span_of, steps_of, why_no_chain
 from edaphon.explain.trace import Again, History, Row, derived_again
 from edaphon.journal import Entry, JournalReader, Kind, Purpose
@@ -38,7 +38,7 @@ _ESCAPED = {0x0D: "\\r", 0x0A: "\\n", 0x09: "\\t", 0x5C: "\\\\"}
 
 
 def explanation_of(
-    journal: JournalReader, series: Series, history: History, found: Found
+    journal: JournalReader, series: Series, history: History, found: FoundRow
 ) -> Explanation:
     """Raises DamagedRow or KeyError where the record can't be read any more."""
     row, place = found.row, EntryId.of(found.row.sequence)

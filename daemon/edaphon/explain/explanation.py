@@ -27,7 +27,7 @@ def as_json(value: object) -> Any:
 
 
 @dataclass(frozen=True)
-class Span:
+class ShownSpan:
     from_: str | None
     to: str | None
 
@@ -45,7 +45,7 @@ class EnteredBy:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class RestsOn:
     """What a calibration or check rests on; `evidence` are files with their SHA-256."""
 
     certificate: str | None
@@ -91,7 +91,7 @@ class ShownDeployment:
     sensor: str | None
     factory: str | None
     primary: bool
-    span: Among[Span]
+    span: Among[ShownSpan]
     entered: EnteredBy | None
 
 
@@ -128,9 +128,9 @@ class CalibrationOrigin:
     step_of: str
     id: str
     place: int
-    span: Among[Span]
+    span: Among[ShownSpan]
     expires: str | None
-    rests_on: Among[Evidence]
+    rests_on: Among[RestsOn]
 
 
 @dataclass(frozen=True)
@@ -261,12 +261,12 @@ class ShownFieldCheck:
     of: str
     state: str
     visit: str
-    span: Among[Span]
+    span: Among[ShownSpan]
     reading: float
     reference_value: float
     u_reference: float
     check_unit: str
-    rests_on: Among[Evidence]
+    rests_on: Among[RestsOn]
     outcome: Among[Compared | LeftOut]
 
 

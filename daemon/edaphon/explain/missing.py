@@ -9,7 +9,7 @@ import numpy as np
 
 from edaphon.acquire.gaps import FLOOD, WITHDRAWN, Gap
 from edaphon.explain.build import shown_bytes
-from edaphon.explain.observation import Found
+from edaphon.explain.observation import FoundRow
 from edaphon.explain.trace import History, Row, row_at
 from edaphon.facts import Deployment
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind, Purpose
@@ -38,7 +38,7 @@ class Absent(NamedTuple):
 
 def find_observation(
     series: Series, history: History, channel: str, time_ns: int
-) -> Found | Absent:
+) -> FoundRow | Absent:
     """The observation of that time, else the nearest that is less than an interval away.
 
     One on the other side of the next slot must not stand for a slot that has none.
@@ -52,7 +52,7 @@ def find_observation(
         return absent
     away = abs(row.time_ns - time_ns)
     own_slot = 2 * away <= usual or (away < usual and not gap_at(history, absent))
-    return Found(channel, time_ns, row, usual) if not away or own_slot else absent
+    return FoundRow(channel, time_ns, row, usual) if not away or own_slot else absent
 
 
 def _usual_ns(history: History, channel: str, time_ns: int, rows: list[Row]) -> int:

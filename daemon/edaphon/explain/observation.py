@@ -19,7 +19,7 @@ def number(x: float) -> float | None:
     return x if x == x else None
 
 
-class Found(NamedTuple):
+class FoundRow(NamedTuple):
     """The observation that stands for a time that was asked; the channel's usual interval [ns]."""
 
     channel: str
@@ -35,7 +35,7 @@ class Case:
     journal: JournalReader
     series: Series
     history: History
-    found: Found
+    found: FoundRow
     place: EntryId
     entry: Entry
     again: Again | None

@@ -18,7 +18,6 @@ from edaphon.explain.explanation import (
     Compared,
     Domain,
     EnteredBy,
-    Evidence,
     FactoryOrigin,
     LeftOut,
     MakerCurve,
@@ -27,10 +26,11 @@ from edaphon.explain.explanation import (
     OfOutput,
     PinnedCurve,
     Progress,
+    RestsOn,
     SecondValue,
     ShownFieldCheck,
+    ShownSpan,
     ShownStep,
-    Span,
     TakenRow,
     UsedCurve,
 )
@@ -72,8 +72,8 @@ def entered_by(history: History, fact: Fact) -> EnteredBy | None:
     return EnteredBy(own.who, own.account, since, own.file, own.sha256, str(known.sequence))
 
 
-def _evidence_of(history: History, fact: Calibration | FieldCheck) -> Evidence:
-    return Evidence(
+def _evidence_of(history: History, fact: Calibration | FieldCheck) -> RestsOn:
+    return RestsOn(
         fact.certificate,
         fact.reference,
         fact.operator,
@@ -83,8 +83,8 @@ def _evidence_of(history: History, fact: Calibration | FieldCheck) -> Evidence:
     )
 
 
-def span_of(period: Period) -> Span:
-    return Span(_instant(period.from_ns), _instant(period.to_ns))
+def span_of(period: Period) -> ShownSpan:
+    return ShownSpan(_instant(period.from_ns), _instant(period.to_ns))
 
 
 def _instant(time_ns: int | None) -> str | None:

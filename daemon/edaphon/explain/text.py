@@ -7,19 +7,19 @@ from edaphon.explain.explanation import (
     Alone,
     Compared,
     EnteredBy,
-    Evidence,
     Explanation,
     FactoryOrigin,
     LeftOut,
     OfChannel,
     PinnedCurve,
     Progress,
+    RestsOn,
     SecondValue,
     ShownDeployment,
     ShownFieldCheck,
     ShownRecord,
+    ShownSpan,
     ShownStep,
-    Span,
     ToUnit,
 )
 from edaphon.people import person
@@ -92,7 +92,7 @@ def _entered(entered: EnteredBy | None) -> Iterator[str]:
         yield f"              from {entered.file}, sha256 {entered.sha256}"
 
 
-def _span(span: Span) -> str:
+def _span(span: ShownSpan) -> str:
     begin = f"from {span.from_}" if span.from_ else "from the beginning"
     return f"{begin} to {span.to}" if span.to else f"{begin} on"
 
@@ -165,7 +165,7 @@ def _origin(own: Alone) -> Iterator[str]:
     yield from _rests_on(origin.rests_on)
 
 
-def _rests_on(own: Evidence) -> Iterator[str]:
+def _rests_on(own: RestsOn) -> Iterator[str]:
     named = {
         "certificate": own.certificate,
         "standard": own.standard,

@@ -57,7 +57,7 @@ class Row(NamedTuple):
         return all(a == b or (a != a and b != b) for a, b in zip(self, other, strict=True))
 
 
-class Seen(NamedTuple):
+class ChainInput(NamedTuple):
     """What went through the chain at once; the observation is the row `at`."""
 
     raw: Float
@@ -71,7 +71,7 @@ class Again(NamedTuple):
 
     row: Row
     segment: Segment
-    seen: Seen
+    seen: ChainInput
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,7 +228,7 @@ def derived_again(
     return again
 
 
-def after_step(chain: Chain, seen: Seen, n: int) -> Calibrated:
+def after_step(chain: Chain, seen: ChainInput, n: int) -> Calibrated:
     """The observation behind the first n steps, in the unit of the last of them."""
     second_input = chain.second_input[:n]
     part = replace(
@@ -397,5 +397,5 @@ class _Derivation:
                 same = (raw == row.raw) | (np.isnan(raw) & (row.raw != row.raw))
                 at = np.flatnonzero(same & (time_ns == row.time_ns))
                 if len(at) and segment.derivation_at(row.time_ns) == row.derivation:
-                    return Again(row, segment, Seen(raw, time_ns, second_input, int(at[-1])))
+                    return Again(row, segment, ChainInput(raw, time_ns, second_input, int(at[-1])))
         return None

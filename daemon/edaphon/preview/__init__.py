@@ -24,7 +24,7 @@ from edaphon.storage.access import Storage
 from edaphon.storage.entered_facts import EnteredFacts
 
 
-class Lost(NamedTuple):
+class LostStretch(NamedTuple):
     """From the first to the last time of values that lose their number [UTC ns], and why."""
 
     first_ns: int
@@ -34,7 +34,7 @@ class Lost(NamedTuple):
 
 def lost_stretches(
     plan: Plan, knowledge: Knowledge, channel: str, found: Comparison
-) -> tuple[Lost, ...]:
+) -> tuple[LostStretch, ...]:
     """One for each stretch of the plan without a value; nothing where no value is lost."""
     if not found.lost or found.first_ns is None or found.last_ns is None:
         return ()
@@ -42,10 +42,10 @@ def lost_stretches(
     own = [s for s in plan.segments() if s.channel == channel and not s.chain.known]
     reached = [s for s in own if s.start_ns <= last and first < s.end_ns]
     stretches = [
-        Lost(max(first, s.start_ns), min(last, s.end_ns), _why(plan, knowledge, s))
+        LostStretch(max(first, s.start_ns), min(last, s.end_ns), _why(plan, knowledge, s))
         for s in sorted(reached, key=lambda s: s.start_ns)
     ]
-    return tuple(stretches) or (Lost(first, last, _otherwise(plan, channel)),)
+    return tuple(stretches) or (LostStretch(first, last, _otherwise(plan, channel)),)
 
 
 def _why(plan: Plan, knowledge: Knowledge, segment: Segment) -> str:
@@ -81,51 +81,51 @@ MANY = 20_000  # entries, which take some seconds to read
 Ranges = Mapping[str, list[Range]]
 
 
-class Foreseen(NamedTuple):
+class ChannelPreview(NamedTuple):
     """A channel with rows that would be derived again; `unit` is that of its values."""
 
     channel: str
     unit: str
     found: Comparison
-    lost: tuple[Lost, ...]
+    lost: tuple[LostStretch, ...]
 
 
-class Foresight(NamedTuple):
+class Preview(NamedTuple):
     """Channels with what would become of their rows; `bare` those of which no row was looked at.
 
     `behind`: channels whose rows are not all derived by what is known already. `unread`: of the
     bare ones those for which the whole journal would have to be read.
     """
 
-    channels: tuple[Foreseen, ...]
+    channels: tuple[ChannelPreview, ...]
     bare: Ranges
     behind: tuple[str, ...] = ()
     unread: frozenset[str] = frozenset()
 
 
-def foresight(
+def preview_of(
     storage: Storage,
     reported: EnteredFacts,
     new: Sequence[FactRow],
     most_entries: int | None = None,
-) -> Foresight:
+) -> Preview:
     """With `most_entries` a longer journal is not read for channels that would need it."""
     after = reported.knowledge.with_new(new)
     bare = _by_this_configuration(storage, reported.knowledge, after)
     if not new or not storage.layout.journal.exists() or not storage.layout.series.exists():
-        return Foresight((), bare)
+        return Preview((), bare)
     journal, series = read_only(storage.layout.journal), storage.series()
     try:
         plan = plan_of(after, reported.sources)
         ranges = changed_ranges(reported.plan.extents, plan.extents)
         unread = _too_long(journal, series, plan, ranges, most_entries)
         wanted = {channel: own for channel, own in ranges.items() if channel not in unread}
-        found = _foreseen(storage, journal, series, reported, after, wanted)
+        found = _previewed(storage, journal, series, reported, after, wanted)
         behind = _behind(series, reported.plan) & ranges.keys()
     finally:
         series.close()
     channels = tuple(
-        Foreseen(
+        ChannelPreview(
             channel,
             after.channels[channel].unit if channel in after.channels else "",
             one,
@@ -134,21 +134,21 @@ def foresight(
         for channel, one in sorted(found.items())
     )
     rest = {c: own for c, own in {**ranges, **bare}.items() if c not in found}
-    return Foresight(channels, rest, tuple(sorted(behind)), unread)
+    return Preview(channels, rest, tuple(sorted(behind)), unread)
 
 
-def foresee_ranges(
+def preview_ranges(
     storage: Storage, reported: EnteredFacts, ranges: Ranges
 ) -> dict[str, Comparison]:
     """By channel, how much deriving these again would change."""
     journal, series = read_only(storage.layout.journal), storage.series()
     try:
-        return _foreseen(storage, journal, series, reported, reported.knowledge, ranges)
+        return _previewed(storage, journal, series, reported, reported.knowledge, ranges)
     finally:
         series.close()
 
 
-def _foreseen(
+def _previewed(
     storage: Storage,
     journal: JournalReader,
     series: Series,

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from edaphon.derive.compare import BINS, Sketch
 from edaphon.model import Float
-from edaphon.preview import Foreseen
+from edaphon.preview import ChannelPreview
 from edaphon.svg import (
     HEIGHT,
     LEFT,
@@ -34,7 +34,7 @@ STEPS = (
 MONTHS = (1, 2, 3, 6, 12, 24, 60, 120)
 
 
-def change_svg(one: Foreseen) -> str:
+def change_svg(one: ChannelPreview) -> str:
     """The lowest and highest value in each stretch of time, and how much these move."""
     span, along, ends = _drawn(one.found.sketch)
     moved = ends[2:] - ends[:2]

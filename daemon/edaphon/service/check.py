@@ -14,7 +14,7 @@ from edaphon.config import (
     Configuration,
     Draft,
     Notify,
-    Sink,
+    SinkTable,
     file_complaints,
     read_draft,
     things_lacking,
@@ -214,7 +214,10 @@ def _inbox(draft: Draft, documents: Iterable[Document]) -> list[tuple[Path, Path
 
 
 def _kind_complaints(
-    document: Document, table: str, rows: Mapping[int, Sink | Notify], kind_of: Callable[[str], Any]
+    document: Document,
+    table: str,
+    rows: Mapping[int, SinkTable | Notify],
+    kind_of: Callable[[str], Any],
 ) -> tuple[list[ConfigError], dict[int, BaseModel]]:
     """About the settings of each row, which the module of its kind checks; those that are right."""
     found: list[ConfigError] = []

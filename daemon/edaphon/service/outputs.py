@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edaphon.config import Sink as SinkConfig
+from edaphon.config import SinkTable
 from edaphon.journal import SetAside, StateFile
 from edaphon.sinks.delivery import Delivery
 from edaphon.sinks.feed import EVER, SeriesFeed
@@ -31,12 +31,12 @@ DEAD_FEW, DEAD_SHARE, DEAD_MANY = 100, 0.01, 10_000
 
 @dataclass(slots=True)
 class SinkParts:
-    config: SinkConfig
+    config: SinkTable
     feed: SeriesFeed
     delivery: Delivery
 
 
-def moved(state: StateFile, config: SinkConfig, cursor: int) -> bool:
+def moved(state: StateFile, config: SinkTable, cursor: int) -> bool:
     """Whether the sink has another place than in the last life, which is noted for the next.
 
     Where the state file was lost since, that is not known, nor which points it had refused.

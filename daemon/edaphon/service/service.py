@@ -16,8 +16,7 @@ from edaphon.acquire.clock_sync import Timekeeper, boot_id, kernel_is_synchronis
 from edaphon.acquire.gaps import SlotAccount, accounts_of
 from edaphon.acquire.pace import Pace
 from edaphon.clock import SystemClock
-from edaphon.config import Configuration, ScheduledSource
-from edaphon.config import Sink as SinkConfig
+from edaphon.config import Configuration, ScheduledSource, SinkTable
 from edaphon.databases import (
     StorageFault,
     explained,
@@ -429,7 +428,7 @@ class Service:
         """Those that are lost do not count: nothing waits for a server."""
         return all(p.feed.keeps_up for p in self.sinks.values() if p.delivery.state.up)
 
-    def open_sink(self, config: SinkConfig) -> Sink:
+    def open_sink(self, config: SinkTable) -> Sink:
         kind = sink_kind(config.kind)
         return kind.open_sink(kind.Settings.model_validate(config.settings), self.channels)
 

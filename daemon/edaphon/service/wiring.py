@@ -8,7 +8,7 @@ from edaphon.acquire.bus import Link
 from edaphon.acquire.sampler import Scheduled
 from edaphon.acquire.slots import Grid, Schedule
 from edaphon.acquire.switches import BranchSwitch, SupplySwitch, branched, powered
-from edaphon.config import Broker, Bus, Configuration, ScheduledSource, Supply
+from edaphon.config import Broker, Bus, Configuration, ScheduledSource, SupplyTable
 from edaphon.journal import Origin
 from edaphon_drivers.links.tcp import TcpLink
 from edaphon_drivers.sheets import Sheet
@@ -111,7 +111,7 @@ def supply_switches(config: Configuration) -> dict[str, SupplySwitch]:
     return switches
 
 
-def _switch(supply: Supply) -> SupplySwitch:
+def _switch(supply: SupplyTable) -> SupplySwitch:
     return SupplySwitch(supply.file, supply.on, supply.off, supply.warm_up_ns / 1e9)
 
 

@@ -416,7 +416,7 @@ def _add(
         show_lines(_next(target, place, _counts_as_exact(row)))
 
 
-class _Place(NamedTuple):
+class _AddPlace(NamedTuple):
     """The configuration with what is known by its journal; its inbox, if it has one."""
 
     own: Configured | None
@@ -424,23 +424,23 @@ class _Place(NamedTuple):
     inbox: Path | None
 
 
-def _place(file: Path | None, write: Path | None) -> _Place:
+def _place(file: Path | None, write: Path | None) -> _AddPlace:
     """Without a configuration where none is there and the file is said."""
     if file is None and write is not None and not usual_file().exists():
-        return _Place(None, Knowledge(), None)
+        return _AddPlace(None, Knowledge(), None)
     own = configured(file or usual_file())
     storage = Storage(own.config, Layout(own.config.storage.folder))
     inbox = own.config.facts.inbox if own.config.facts else None
-    return _Place(own, told_in(storage).knowledge, inbox)
+    return _AddPlace(own, told_in(storage).knowledge, inbox)
 
 
-def _inbox(place: _Place) -> Path:
+def _inbox(place: _AddPlace) -> Path:
     if place.inbox is None:
         raise fail("expected -o FILE, or [facts] with inbox in the configuration", USAGE)
     return place.inbox
 
 
-def _complaints(text: str, file: str, place: _Place) -> list[ConfigError]:
+def _complaints(text: str, file: str, place: _AddPlace) -> list[ConfigError]:
     """Those of check on top of what is known and of what waits in the inbox."""
     rows, wrong = read_facts(read_document(file, text))
     if place.own is None:
@@ -470,7 +470,7 @@ def _counts_as_exact(row: Mapping[str, Any]) -> bool:
     return bool(name) and not row.get("covariance") and not curve_named(name).uncertainty
 
 
-def _next(target: Path, place: _Place, exact: bool) -> Iterator[str]:
+def _next(target: Path, place: _AddPlace, exact: bool) -> Iterator[str]:
     yield f"{target} is written; nothing is in force by it yet"
     yield f"  edaphon cal preview {target}    tells what it would change"
     yield f"  edaphon cal apply {target}      puts it in force"

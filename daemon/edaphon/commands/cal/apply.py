@@ -24,7 +24,7 @@ from edaphon.commands.apply import (
 from edaphon.commands.cal.show import found_in, state_of
 from edaphon.commands.check import write_own
 from edaphon.facts import FactRow, knowledge_conflicts, read_facts
-from edaphon.preview import Foreseen, Foresight, foresight
+from edaphon.preview import ChannelPreview, Preview, preview_of
 from edaphon.preview.picture import change_svg
 from edaphon.preview.text import COLUMNS, as_json, bare_lines, row_of, warnings_of
 from edaphon.printer import show_error, show_json, show_line, show_rows
@@ -67,7 +67,7 @@ def preview(
     storage = open_storage(file)
     reported = told_in(storage)
     new = new_facts(storage, reported, facts or [], file)
-    found = foresight(storage, reported, new)
+    found = preview_of(storage, reported, new)
     pictures = write_plots(plot, found.channels) if plot is not None else []
     if json:
         show_json(_told(new, found, pictures))
@@ -79,11 +79,11 @@ def preview(
             show_error(line.strip())
 
 
-def _told(new: tuple[FactRow, ...], found: Foresight, pictures: list[Path]) -> dict[str, object]:
+def _told(new: tuple[FactRow, ...], found: Preview, pictures: list[Path]) -> dict[str, object]:
     return {"new": news(new), **as_json(found), "written": [str(path) for path in pictures]}
 
 
-def _show(new: tuple[FactRow, ...], found: Foresight, pictures: list[Path]) -> None:
+def _show(new: tuple[FactRow, ...], found: Preview, pictures: list[Path]) -> None:
     show(new, found)
     for path in pictures:
         show_line(f"{path} is written")
@@ -139,7 +139,7 @@ def _name(reported: EnteredFacts, id: str) -> str:
     return name
 
 
-def write_plots(place: Path, channels: Sequence[Foreseen]) -> list[Path]:
+def write_plots(place: Path, channels: Sequence[ChannelPreview]) -> list[Path]:
     """One file, or in a folder one for each channel; which were written."""
     drawn = [one for one in channels if one.found.changed]
     if place.is_dir():

@@ -37,7 +37,7 @@ KINDS = (Calibration, FieldCheck, FactoryCurve)
 HEADER = ("id", "kind", "subject", "step", "curve", "from", "to", "known_since", "who", "state")
 
 
-class State(NamedTuple):
+class CalibrationState(NamedTuple):
     """Whether a fact is in force; else what took its place, or who took it back and why."""
 
     in_force: bool
@@ -117,16 +117,16 @@ def _row(fact: Fact, one: Entered) -> dict[str, Any]:
     }
 
 
-def state_of(reported: EnteredFacts, one: Entered) -> State:
+def state_of(reported: EnteredFacts, one: Entered) -> CalibrationState:
     """Of one entered fact, as everything entered says it."""
     knowledge, id = reported.knowledge, one.reported.fact.id
     if any(known.sequence == one.place for known in knowledge.in_force):
-        return State(True)
+        return CalibrationState(True)
     for revocation in knowledge.current(Revocation):
         if revocation.of == id:
-            return State(False, revocation.id, revocation.why)
+            return CalibrationState(False, revocation.id, revocation.why)
     later = [e.reported.fact.id for e in reported.entered if e.reported.fact.supersedes == id]
-    return State(False, later[-1] if later else "")
+    return CalibrationState(False, later[-1] if later else "")
 
 
 def _bears_on(fact: Fact, reported: EnteredFacts, channel: str) -> bool:

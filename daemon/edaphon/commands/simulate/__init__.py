@@ -17,7 +17,14 @@ import typer
 
 from edaphon.commands.check import write_own
 from edaphon.commands.programs import BROKER, ProgramEnded, Running, broker, find_program, watch
-from edaphon.commands.simulate.plot import Plot, Sender, followed, lines_of, publish, senders_of
+from edaphon.commands.simulate.plot import (
+    SimulatedPlot,
+    SimulatedSender,
+    followed,
+    lines_of,
+    publish,
+    senders_of,
+)
 from edaphon.config import JsonSource
 from edaphon.facts import Knowledge
 from edaphon.facts.knowledge import Known
@@ -184,7 +191,7 @@ def simulate(
         _serve(plot, stop, programs)
 
 
-def _serve(plot: Plot, stop: threading.Event, programs: list[Running]) -> None:
+def _serve(plot: SimulatedPlot, stop: threading.Event, programs: list[Running]) -> None:
     while not stop.is_set():
         try:
             watch(stop, programs, SHOW_EVERY_S)
@@ -230,10 +237,10 @@ def _messages(
     parts: contextlib.ExitStack,
     found: Configured,
     home: Path,
-    plot: Plot,
+    plot: SimulatedPlot,
     stop: threading.Event,
     programs: list[Running],
-) -> dict[str, Sender]:
+) -> dict[str, SimulatedSender]:
     """Starts broker and senders, and writes the configuration that goes with all this."""
     senders, why = senders_of(found.config)
     plot.not_simulated |= why
@@ -270,7 +277,9 @@ def _nodes(found: Configured, broker: str) -> list[JsonSource]:
     return [source for source in own if source.broker == broker]
 
 
-def _tell(found: Configured, plot: Plot, senders: dict[str, Sender], home: Path) -> None:
+def _tell(
+    found: Configured, plot: SimulatedPlot, senders: dict[str, SimulatedSender], home: Path
+) -> None:
     served = sorted({*plot.instruments, *senders})
     show_line(f"simulated: {', '.join(served) or 'nothing'}")
     for path, why in sorted(plot.not_simulated.items()):
@@ -283,7 +292,7 @@ def _tell(found: Configured, plot: Plot, senders: dict[str, Sender], home: Path)
     sys.stdout.flush()
 
 
-def _hear(plot: Plot, senders: dict[str, Sender]) -> None:
+def _hear(plot: SimulatedPlot, senders: dict[str, SimulatedSender]) -> None:
     """Orders on stdin, until it ends."""
     for line in sys.stdin:
         if line.strip():
@@ -294,7 +303,7 @@ def _hear(plot: Plot, senders: dict[str, Sender]) -> None:
             sys.stdout.flush()
 
 
-def order(line: str, plot: Plot, senders: dict[str, Sender]) -> str:
+def order(line: str, plot: SimulatedPlot, senders: dict[str, SimulatedSender]) -> str:
     """Carries out one order and tells what is so now; raises BadOrder."""
     place, _, words = line.strip().partition(" ")
     if place == "help":
@@ -321,7 +330,7 @@ def order(line: str, plot: Plot, senders: dict[str, Sender]) -> str:
     return f"{place}: {fault}" + (f", {times} times" if times else " until `ok`")
 
 
-def _plugged(name: str, words: str, plot: Plot) -> str:
+def _plugged(name: str, words: str, plot: SimulatedPlot) -> str:
     change = getattr(plot.lines[name], words, None)
     if change is None:
         raise BadOrder(f"{name} has no adapter that could be pulled out")

@@ -64,7 +64,7 @@ _IDENTITY_EXTRA = 13  # characters of aI! that may hold a serial number
 
 
 @dataclass(slots=True)
-class Plot:
+class SimulatedPlot:
     """All that is simulated; `not_simulated` says of each other source why."""
 
     lines: dict[str, Any] = field(default_factory=dict)
@@ -106,9 +106,9 @@ def _limits(output: Output) -> tuple[float, float]:
     return start + 1.0, start + 2.0
 
 
-def lines_of(config: Configuration, knowledge: Knowledge, folder: Path) -> Plot:
+def lines_of(config: Configuration, knowledge: Knowledge, folder: Path) -> SimulatedPlot:
     """Starts a simulator for each line; stop the plot, even after a failure here."""
-    plot = Plot()
+    plot = SimulatedPlot()
     serials = deployed_sensors(knowledge, time.time_ns())
     for name, bus in config.buses.items():
         sources = [s for s in config.sources if isinstance(s, ScheduledSource) and s.bus == name]
@@ -123,7 +123,7 @@ def lines_of(config: Configuration, knowledge: Knowledge, folder: Path) -> Plot:
 
 
 def _line(
-    plot: Plot,
+    plot: SimulatedPlot,
     config: Configuration,
     name: str,
     bus: Bus,
@@ -157,7 +157,7 @@ def _line(
         plot.buses[name] = {"port": str(link)}
 
 
-def _talker(plot: Plot, source: HeardSource, link: Path) -> None:
+def _talker(plot: SimulatedPlot, source: HeardSource, link: Path) -> None:
     """The one instrument that talks by itself and has a simulator."""
     if source.model != "licor.li-7810" or source.bus in plot.lines:
         plot.not_simulated[source.path] = f"{source.model} talks by itself"
@@ -388,7 +388,7 @@ _PER_SECOND = {"epoch_s": 1, "epoch_ms": 1000, "epoch_ns": 10**9}
 
 
 @dataclass(slots=True)
-class Sender:
+class SimulatedSender:
     """One device; `say` makes its message of that number. A silent one says nothing."""
 
     path: str
@@ -420,9 +420,9 @@ class Sender:
         return data[: len(data) // 2] if fault == "cut" else data
 
 
-def senders_of(config: Configuration) -> tuple[list[Sender], dict[str, str]]:
+def senders_of(config: Configuration) -> tuple[list[SimulatedSender], dict[str, str]]:
     """The senders that can be simulated, and why each other one can't."""
-    found: list[Sender] = []
+    found: list[SimulatedSender] = []
     why: dict[str, str] = {}
     for source in config.sources:
         if isinstance(source, LorawanSource):
@@ -438,7 +438,7 @@ def senders_of(config: Configuration) -> tuple[list[Sender], dict[str, str]]:
     return found, why
 
 
-def publish(senders: list[Sender], port: int, stop: threading.Event) -> None:
+def publish(senders: list[SimulatedSender], port: int, stop: threading.Event) -> None:
     """Says everything when it is due, on a broker of this machine, until `stop`."""
     from paho.mqtt.client import Client
     from paho.mqtt.enums import CallbackAPIVersion
@@ -466,7 +466,7 @@ def _every_s(expect_ns: int | None) -> float:
 # -- LoRaWAN -------------------------------------------------------------------------------
 
 
-def _device(config: Configuration, source: LorawanSource) -> Sender | str:
+def _device(config: Configuration, source: LorawanSource) -> SimulatedSender | str:
     envelope = _ENVELOPES.get(config.brokers[source.broker].envelope)
     if source.model is None or source.model not in lorawan.SIMULATED:
         return f"{source.model or 'a codec'} has no simulated device"
@@ -481,7 +481,7 @@ def _device(config: Configuration, source: LorawanSource) -> Sender | str:
 
     topic, _ = wrapped(0)
     every_s = _every_s(source.expect_ns)
-    return Sender(source.path, source.broker, topic, every_s, lambda n: wrapped(n)[1])
+    return SimulatedSender(source.path, source.broker, topic, every_s, lambda n: wrapped(n)[1])
 
 
 def _frame(model: str, sheet: Sheet, path: str, number: int) -> tuple[bytes, int]:
@@ -499,7 +499,7 @@ def _frame(model: str, sheet: Sheet, path: str, number: int) -> tuple[bytes, int
 # -- JSON ----------------------------------------------------------------------------------
 
 
-def _node(config: Configuration, source: JsonSource) -> Sender | str:
+def _node(config: Configuration, source: JsonSource) -> SimulatedSender | str:
     if source.model is not None:
         sheet = config.sheet(source)
         values = _of_sheet(sheet)
@@ -514,7 +514,7 @@ def _node(config: Configuration, source: JsonSource) -> Sender | str:
         return orjson.dumps(nested({**fixed, **_values_now(source, outputs), **_dated(source)}))
 
     every_s = _every_s(source.expect_ns)
-    return Sender(source.path, source.broker, source.topic, every_s, say)
+    return SimulatedSender(source.path, source.broker, source.topic, every_s, say)
 
 
 def _of_sheet(sheet: Sheet) -> tuple[dict[str, Output], dict[str, Any]] | None:

@@ -16,8 +16,7 @@ from edaphon.alerts.plain import plain
 from edaphon.alerts.sending import Post, Sender
 from edaphon.alerts.situation import Situation, Week
 from edaphon.alerts.weekly import is_weekly_due, last_weekly
-from edaphon.config import Configuration, Notify
-from edaphon.config import Sink as SinkTable
+from edaphon.config import Configuration, Notify, SinkTable
 from edaphon.service.watching.health import HealthRows
 from edaphon.service.watching.look import Watcher
 from edaphon.toml_input.values import http_place, revealed

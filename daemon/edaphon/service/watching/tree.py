@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from edaphon.alerts.model import LOGGER, Node, NodeKind
-from edaphon.config import Configuration, FileSource, HeardSource, ScheduledSource
-from edaphon.config import Sink as SinkTable
+from edaphon.config import Configuration, FileSource, HeardSource, ScheduledSource, SinkTable
 from edaphon.config.sources import Source
 from edaphon.facts import Knowledge
 from edaphon.facts.model import ChannelFact, Deployment
