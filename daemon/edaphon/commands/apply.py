@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from edaphon.facts import FactRow, Visit, knowledge_conflicts, new_rows, read_facts
+from edaphon.facts import Deployment, FactRow, Visit, knowledge_conflicts, new_rows, read_facts
 from edaphon.preview import MANY, Preview, preview_of
 from edaphon.preview.text import as_json, lines_of
 from edaphon.printer import show_error, show_json, show_line, visible
@@ -107,6 +107,7 @@ def enter(storage: Storage, reported: EnteredFacts, new: Rows[FactRow], way: Way
         if new and way.dry_run:
             show_line(NOT_YET)
     if new and not way.dry_run:
+        _expect_known_sources(storage, reported, new)
         before = before_now(storage) if way.wait else None
         stated["applied"] = keep(storage, new, way.who or account_name())
         if not way.json:
@@ -119,6 +120,23 @@ def enter(storage: Storage, reported: EnteredFacts, new: Rows[FactRow], way: Way
                 show_line(f"{n} rows differ now by number, flag or derivation, in every sink too")
     if way.json:
         show_json(stated)
+
+
+def _expect_known_sources(storage: Storage, reported: EnteredFacts, new: Rows[FactRow]) -> None:
+    """A running service takes facts by the configuration that it was started with."""
+    named = {row.fact.source for row in new if isinstance(row.fact, Deployment)}
+    if not (missing := named - reported.sources.outputs.keys()):
+        return
+    try:
+        missing -= {source["path"] for source in storage.ask("status")["sources"]}
+    except DaemonOff:
+        return
+    if missing:
+        names = ", ".join(sorted(missing))
+        raise fail(
+            f"the service runs with the old configuration, which has no {names}: restart the"
+            " service, then apply this again"
+        )
 
 
 def show(new: Rows[FactRow], found: Preview) -> None:

@@ -216,7 +216,11 @@ def _section(document: Document, info: FieldInfo) -> tuple[Any, list[ConfigError
         return _items(document, key, kinds[0], dict(enumerate(written)))
     if origin is not tuple and _is_table_of_tables(written):
         return _items(document, key, kinds[1], written)
-    right = f"[[{key}]] for each one" if origin is tuple else f"[{key}.NAME] for each one"
+    right = (
+        f"use [[{key}]] (double brackets) for each {key}"
+        if origin is tuple
+        else f"[{key}.NAME] for each one"
+    )
     line = document.line((key,))
     return None, [ConfigError(document.file, line, key, came_text(written), right)]
 

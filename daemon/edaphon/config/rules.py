@@ -155,7 +155,11 @@ def _speaks(source: Source, number: int, parts: Parts) -> Found:
     elif sheet.engine not in spoken:
         fitting = [n for n in parts.sheets.names() if parts.sheets[n].engine in spoken]
         came = f'"{source.model}" speaks {sheet.engine}, this source {" or ".join(spoken)}'
-        yield place, came, did_you_mean(source.model or "", fitting)
+        yield (
+            place,
+            came,
+            _other_bus(source, sheet.engine) or did_you_mean(source.model or "", fitting),
+        )
     elif isinstance(source, HeardSource) != bool(sheet.frame.get("heard")) and "ascii" in spoken:
         came = f'"{source.model}" {"is asked" if isinstance(source, HeardSource) else "is heard"}'
         yield place, came, "interval for one that is asked, expect for one that talks by itself"
@@ -169,6 +173,14 @@ def _speaks(source: Source, number: int, parts: Parts) -> Found:
             f'"{source.address}"',
             problem,
         )
+
+
+def _other_bus(source: Source, engine: str) -> str:
+    """Which bus a model needs that this one can't carry; "" where it is no matter of the bus."""
+    kinds = [f'`kind = "{kind}"`' for kind, engines in _SPOKEN.items() if engine in engines]
+    if not kinds or not isinstance(source, ScheduledSource):
+        return ""
+    return f"this model needs a {' or '.join(kinds)} bus"
 
 
 def _setting_troubles(source: Source, parts: Parts) -> list[str]:

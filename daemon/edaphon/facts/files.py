@@ -169,7 +169,7 @@ def _single_brackets(document: Document) -> Iterator[ConfigError]:
     for name, value in document.table.items():
         if name in FACT_TABLES and not isinstance(value, list):
             line = document.line((name,))
-            right = f"[[{name}]], two brackets for each row"
+            right = f"use [[{name}]] (double brackets) for each {name}"
             yield ConfigError(document.file, line, name, came_text(value), right)
 
 

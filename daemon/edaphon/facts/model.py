@@ -48,7 +48,8 @@ class Period(Fact):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.from_ns is not None and self.to_ns is not None and self.from_ns >= self.to_ns:
-            raise wrong("`from` lies before `to`")
+            same = self.from_ns == self.to_ns
+            raise wrong(f"`to` is {'the same time as' if same else 'earlier than'} `from`")
         return self
 
     def covers(self, time_ns: int) -> bool:

@@ -101,9 +101,12 @@ def _source(
     outputs = sources.get(deployment.source)
     if outputs is None:
         return
-    yield from unless_known(
+    for fact, key, came, right in unless_known(
         deployment, "output", deployment.output, outputs, "output of this source"
-    )
+    ):
+        own = deployment.source.startswith("file/") and not right.startswith("did you mean")
+        more = f"your own columns need a model sheet: see docs/adding.md; {right}"
+        yield fact, key, came, more if own else right
     output = outputs.get(deployment.output)
     if output is not None:
         curves = [factory.name for factory in output.factory]

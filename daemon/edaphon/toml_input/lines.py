@@ -19,6 +19,46 @@ _LONG_WORD = 100  # nothing that is known is so long
 _LONGEST = 1000  # characters of a part of a complaint
 
 
+FACT_TABLES: Final = frozenset(
+    {
+        "plot",
+        "profile",
+        "sensor",
+        "channel",
+        "deployment",
+        "factory",
+        "calibration",
+        "check",
+        "mark",
+        "visit",
+        "pause",
+        "replacement",
+        "revocation",
+    }
+)
+_LISTS: Final = FACT_TABLES | {"source", "sink", "notify"}
+# What people call a quantity whose name here is not similar.
+_MEANT: Final = {
+    "soil moisture": "volumetric_water_content",
+    "moisture": "volumetric_water_content",
+    "water content": "volumetric_water_content",
+    "soil water content": "volumetric_water_content",
+    "vwc": "volumetric_water_content",
+    "swc": "volumetric_water_content",
+    "temperature": "soil_temperature",
+    "temp": "soil_temperature",
+    "soil temp": "soil_temperature",
+    "conductivity": "bulk_electrical_conductivity",
+    "ec": "bulk_electrical_conductivity",
+    "suction": "matric_potential",
+    "soil water tension": "matric_potential",
+    "water potential": "matric_potential",
+    "rain": "precipitation",
+    "rainfall": "precipitation",
+    "battery": "battery_voltage",
+}
+
+
 class _ConfigError(NamedTuple):
     file: str
     line: int
@@ -51,6 +91,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if len(word) > _LONG_WORD:
         return one_of(names)
     folded = {name.casefold(): name for name in names}
+    meant = _MEANT.get(re.sub(r"[\s_-]+", " ", word.casefold()).strip())
+    if meant in names:
+        return f"did you mean {meant}?"
     near = difflib.get_close_matches(word.casefold(), folded, n=2, cutoff=0.6)
     return f"did you mean {' or '.join(folded[n] for n in near)}?" if near else one_of(names)
 
@@ -174,6 +217,12 @@ _SYNTAX = (
     ("Illegal character '\\n'", "text does not end on its line", "a quote at its end"),
     ("Expected '='", "this line is not TOML", "key = value, [table], [[table]] or # comment"),
 )
+_HEADER = re.compile(r"\s*\[(\w+)\]\s*(?:#.*)?")
+_CURLY_QUOTES = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb"
+_DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d+)", re.ASCII)
+_CLOCK = r"(?:[ T]+(\d?\d:\d\d)(?::(\d\d))?)?"
+_DAY_FIRST = re.compile(rf"(\d?\d)\.(\d?\d)\.(\d{{4}}){_CLOCK}", re.ASCII)
+_YEAR_FIRST = re.compile(rf"(\d{{4}})-(\d\d)-(\d\d){_CLOCK}", re.ASCII)
 _MOST_REPAIRS = 50
 _MOST_PARSED = 1_000_000  # characters
 _LONG_LINE = 1_000  # of one that may lack its quotes
@@ -183,7 +232,7 @@ _LONG_LINE = 1_000  # of one that may lack its quotes
 class Document:
     """A parsed TOML text; `lines` maps each place (keys and list indices) to its line, from 1.
 
-    `repaired` are lines where a value was read as text although its quotes are missing.
+    `repaired` are lines where a value was read as what was meant, such as text without its quotes.
     """
 
     file: str
@@ -229,7 +278,7 @@ def read_document(file: str, text: str) -> Document:
             table = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             number = _error_line(error, text)
-            mended = None if number in repaired else _quote_value(text, number)
+            mended = None if number in repaired else _mended(text, number)
             config_errors.append(_syntax_complaint(file, text, number, error))
             if mended is None:
                 break
@@ -264,31 +313,77 @@ def _bare_value(line: str) -> re.Match[str] | None:
     return _BARE_VALUE.match(line) if len(line) <= _LONG_LINE else None
 
 
-def _quote_value(text: str, number: int) -> str | None:
+class _Meant(NamedTuple):
+    """What to tell a person whose value is no TOML, and the value to read on with."""
+
+    right: str
+    value: str
+
+
+def _meant(value: str) -> _Meant:
+    if number := with_point(value):
+        return _Meant(f"use a decimal point: {number}", number)
+    if instant := written_instant(value):
+        return _Meant(f"write {instant}", instant)
+    if value[0] in _CURLY_QUOTES:
+        text = toml_value(value.strip(_CURLY_QUOTES))
+        return _Meant(f"use straight quotes: {text}", text)
+    return _Meant(f'text needs quotes: "{value}"', f'"{value}"')
+
+
+def with_point(text: str) -> str:
+    """A number with a decimal comma as one with a point; "" for anything else."""
+    found = _DECIMAL_COMMA.fullmatch(text)
+    return f"{found[1]}.{found[2]}" if found else ""
+
+
+def written_instant(text: str) -> str:
+    """A date or time as people write it, in the form that is read; "" for anything else.
+
+    The offset from UTC, which nobody can guess, is that of Central Europe in winter.
+    """
+    found = _DAY_FIRST.fullmatch(text)
+    day, month, year = found.group(1, 2, 3) if found else ("", "", "")
+    if found is None and (found := _YEAR_FIRST.fullmatch(text)):
+        year, month, day = found.group(1, 2, 3)
+    if found is None:
+        return ""
+    clock = found[4] or "00:00"
+    return f"{year}-{month:0>2}-{day:0>2}T{clock:0>5}:{found[5] or '00'}+01:00"
+
+
+def _mended(text: str, number: int) -> str | None:
+    """The text with one mistake put right, so that the rest can be checked too."""
     lines = text.split("\n")
+    if name := _list_header(lines[number - 1]):
+        return re.sub(rf"(?m)^[ \t]*\[{name}\][ \t]*(#.*)?$", f"[[{name}]]", text)
     found = _bare_value(lines[number - 1])
     if not found:
         return None
-    lines[number - 1] = f'{found[1]}"{found["value"]}"'
+    lines[number - 1] = f"{found[1]}{_meant(found['value']).value}"
     return "\n".join(lines)
+
+
+def _list_header(line: str) -> str:
+    """The name in a `[name]` that stands for one of several, "" for any other line."""
+    found = _HEADER.fullmatch(line)
+    return found[1] if found and found[1] in _LISTS else ""
 
 
 def _syntax_complaint(
     file: str, text: str, number: int, error: tomllib.TOMLDecodeError
 ) -> ConfigError:
-    found = _bare_value(text.split("\n")[number - 1])
-    if found:
+    line = text.split("\n")[number - 1]
+    if name := _list_header(line):
+        came, right = f"a second [{name}]", f"use [[{name}]] (double brackets) for each {name}"
+        return ConfigError(file, number, "", came, right)
+    if found := _bare_value(line):
         value = found["value"]
         if _SECRET_KEY.search(found["key"]) or "://" in value:
             right = 'only its place, such as { file = "/PATH" }, or text in quotes'
             return ConfigError(file, number, found["key"], "no TOML value (not shown)", right)
-        return ConfigError(
-            file,
-            number,
-            found["key"],
-            f"{value} is not a TOML value",
-            f'text needs quotes: "{value}"',
-        )
+        came = f"{value} is not a TOML value"
+        return ConfigError(file, number, found["key"], came, _meant(value).right)
     what = _ERROR_LINE.sub("", str(error)).strip()
     for start, came, right in _SYNTAX:
         if what.startswith(start):

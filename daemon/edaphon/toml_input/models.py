@@ -11,8 +11,15 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from edaphon.printer import hidden
-from edaphon.toml_input.lines import ConfigError, Document, Place, did_you_mean
-from edaphon.toml_input.values import FACT_TABLES, SECRET_PLACE, Secret
+from edaphon.toml_input.lines import (
+    FACT_TABLES,
+    ConfigError,
+    Document,
+    Place,
+    did_you_mean,
+    with_point,
+)
+from edaphon.toml_input.values import SECRET_PLACE, Secret
 
 MOST_ERRORS = 100  # of one table; who made more mends these first
 _TAGS = frozenset(f"{kind}-source" for kind in ("scheduled", "heard", "file", "lorawan", "json"))
@@ -117,6 +124,9 @@ def _names_text(annotation: Any) -> bool:
 
 
 def _right(kind: Any, inside: Place, row: Any, error: ErrorDetails) -> str:
+    value = value_at(row, inside)
+    if isinstance(value, str) and (number := with_point(value)):
+        return f"use a decimal point: {number}, without quotes"
     if error["type"] == "wrong":
         return str(error["msg"])
     wanted = _MEANING.get(error["type"], "")
