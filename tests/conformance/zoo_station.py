@@ -18,8 +18,7 @@ from unittest.mock import patch
 import orjson
 from tests.conformance.zoo_files import Play, Rows
 
-from edaphon.alerts.message import Message
-from edaphon.alerts.model import Incident
+from edaphon.alerts.model import Incident, Message
 from edaphon.config import read_config
 from edaphon.facts import read_facts
 from edaphon.journal import Kind
@@ -172,7 +171,7 @@ class ZooStation:
         self.receiver = _Receiver(self.clock, self.service)
         with (
             _quiet(),
-            patch("edaphon.journal.writer.QUIET_S", 0.0),  # each row is waited for
+            patch("edaphon.journal.store.QUIET_S", 0.0),  # each row is waited for
             patch("edaphon.service.watching.alerting.receiver_of", lambda *_: self.receiver),
         ):
             yield from self._started()

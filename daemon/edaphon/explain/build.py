@@ -183,9 +183,9 @@ def _checks_of(again: Again) -> Iterator[CheckResult]:
         results = check.flags_by_level(seen.time_ns, value)
         for (effect, limits), result in zip(check.levels, results, strict=True):
             flag = int(result[seen.at])
-            meta = check.meta
+            rule = check.rule
             yield CheckResult(
-                meta.name, int(effect), dict(limits), flag, _result(flag), meta.reference
+                rule.name, int(effect), dict(limits), flag, _result(flag), rule.reference
             )
 
 

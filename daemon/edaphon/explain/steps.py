@@ -1,10 +1,7 @@
 """How a value came through its chain: each step, why a chain leads to none, checks in the field."""
 
-import inspect
-import re
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib import import_module
 from math import sqrt
 from typing import Any
 
@@ -52,13 +49,11 @@ from edaphon.model import EntryId
 from edaphon.people import person
 from edaphon.toml_input.values import duration_text, instant_text
 from edaphon_calibration.chain import Step
-from edaphon_calibration.curves import curve, curve_names
+from edaphon_calibration.curves import curve_names, find_curve
 from edaphon_calibration.units import canonical
 from edaphon_drivers.sheets import Factory, Output
 
 Source = Calibration | Factory
-
-_BEHIND_THE_FORMULA = re.compile(r"^(?:References?:|Notes?:|>>>)", re.MULTILINE)
 
 
 def entered_by(history: History, fact: Fact) -> EnteredBy | None:
@@ -142,7 +137,7 @@ def _one(case: Case, again: Again, n: int, step: Step, source: Source, unit: str
     before = after_step(again.segment.chain, again.seen, n)
     return Alone(
         _origin(case, source),
-        _used(step),
+        _used(step, source),
         into,
         gives,
         number(float(step.conversion.apply(before.value)[0])),
@@ -247,11 +242,11 @@ def _units(step: Step, source: Source, unit: str) -> tuple[str, str]:
     return into, source.to_unit or step.curve.to_unit or into
 
 
-def _used(step: Step) -> UsedCurve:
-    names = list(step.curve.parameters)
+def _used(step: Step, source: Source) -> UsedCurve:
+    names = step.curve.spelled(source.parameters)
     return UsedCurve(
         step.curve.name,
-        _formula(step.curve.name),
+        step.curve.about,
         step.curve.reference,
         dict(zip(names, step.parameters.tolist(), strict=True)),
         None if step.covariance is None else step.covariance.tolist(),
@@ -266,12 +261,6 @@ def _used(step: Step) -> UsedCurve:
 def _domain(bounds: tuple[float, float]) -> Domain:
     lowest, highest = (x if np.isfinite(x) else None for x in bounds)
     return lowest, highest
-
-
-def _formula(name: str) -> str:
-    """What the curve's own file says before its references."""
-    text = inspect.getdoc(import_module(f"edaphon_calibration.curves.{name}")) or ""
-    return _BEHIND_THE_FORMULA.split(text, maxsplit=1)[0].strip()
 
 
 def _origin(case: Case, source: Source) -> FactoryOrigin | CalibrationOrigin:
@@ -301,9 +290,9 @@ def _of_maker(factory: Factory) -> MakerCurve:
     """A curve that is not there any more has the parameters of the sheet only."""
     parameters = dict(factory.parameters)
     if factory.curve in curve_names():
-        own = curve(factory.curve)
+        own = find_curve(factory.curve)
         numbers = own.parameter_vector(factory.parameters).tolist()
-        parameters = dict(zip(own.parameters, numbers, strict=True))
+        parameters = dict(zip(own.spelled(factory.parameters), numbers, strict=True))
     return MakerCurve(factory.curve, parameters, factory.quantity, canonical(factory.unit))
 
 

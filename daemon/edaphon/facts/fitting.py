@@ -8,7 +8,7 @@ from edaphon.facts.model import ChannelFact, Deployment, Fact
 from edaphon.toml_input import did_you_mean, expected_only
 from edaphon.toml_input.values import is_hash
 from edaphon_calibration.chain import prepare_step
-from edaphon_calibration.curves import curve, curve_names
+from edaphon_calibration.curves import curve_names, find_curve
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import canonical, check_unit, conversion
@@ -101,7 +101,7 @@ def _too_long(sensor: list[Calibration], own: list[Calibration]) -> str:
 
 def _into(new: NewFacts, step: Calibration, unit: str, deployment: Deployment) -> Iterator[Found]:
     """The unit that comes must convert to the one that goes in."""
-    wanted = step.from_unit or curve(step.curve).from_unit or unit
+    wanted = step.from_unit or find_curve(step.curve).from_unit or unit
     key = "from_unit" if step.from_unit else "curve"
     try:
         conversion(unit, wanted)
@@ -116,7 +116,7 @@ def _into(new: NewFacts, step: Calibration, unit: str, deployment: Deployment) -
 
 def _beside(new: NewFacts, step: Calibration, deployment: Deployment) -> Iterator[Found]:
     """What a step takes beside its number is there, and in a unit that the curve can take."""
-    wanted = curve(step.curve).second
+    wanted = find_curve(step.curve).second
     if step.second is None or wanted is None or step.by_calendar:
         return
     if step.second.channel is not None:
@@ -147,7 +147,7 @@ def _twice(
     new: NewFacts, step: Calibration, output: Output, deployment: Deployment
 ) -> Iterator[Found]:
     """Nothing is corrected for what the instrument has corrected inside."""
-    twice = [what for what in curve(step.curve).compensates if what in output.compensated]
+    twice = [what for what in find_curve(step.curve).compensates if what in output.compensated]
     if not twice:
         return
     words = f"{output.name} of {deployment.source} is compensated for {' and '.join(twice)} inside"
@@ -160,7 +160,7 @@ def _twice(
 
 def _out_of(step: Calibration, came: str, quantity: str) -> tuple[str, str]:
     """Unit and quantity that a step gives."""
-    known = curve(step.curve)
+    known = find_curve(step.curve)
     unit = step.to_unit or known.to_unit or step.from_unit or known.from_unit or came
     return unit, known.quantity or quantity
 
@@ -279,7 +279,7 @@ def _one_number(later: Calibration, first: Calibration) -> Iterator[Found]:
 
 def _gives(step: Calibration) -> str:
     """The unit after it, "" where it is that of what comes."""
-    known = curve(step.curve) if step.curve in curve_names() else None
+    known = find_curve(step.curve) if step.curve in curve_names() else None
     own = (known.to_unit, known.from_unit) if known is not None else (None, None)
     unit = step.to_unit or own[0] or step.from_unit or own[1] or ""
     try:
@@ -314,7 +314,7 @@ def _factory(new: NewFacts, fact: FactoryCurve) -> Iterator[Found]:
         yield from unless_known(fact, "curve", fact.curve, curve_names(), "curve")
         return
     try:
-        prepare_step(fact.curve, fact.parameters)
+        prepare_step(find_curve(fact.curve), fact.parameters)
     except CalibrationError as error:
         yield fact, "parameters", "do not fit the curve", expected_only(error)
     if fact.quantity not in QUANTITIES:

@@ -26,7 +26,7 @@ from edaphon.facts.model import (
 )
 from edaphon.model import Channel, EntryId
 from edaphon.toml_input import ConfigError, did_you_mean
-from edaphon_calibration.curves import curve
+from edaphon_calibration.curves import find_curve
 from edaphon_drivers.sheets import Factory, Output, Sheets
 
 Kind = TypeVar("Kind", bound=Fact)
@@ -248,9 +248,9 @@ def pin_of(model: str, output: str, factory: Factory) -> FactoryCurve:
 
 def _written_out(factory: Factory) -> dict[str, float]:
     """Every number of the curve: one that the sheet leaves to the curve could change there."""
-    known = curve(factory.curve)
+    known = find_curve(factory.curve)
     numbers = known.parameter_vector(factory.parameters).tolist()
-    return dict(zip(known.parameters, numbers, strict=True))
+    return dict(zip(known.spelled(factory.parameters), numbers, strict=True))
 
 
 def pins_needed(

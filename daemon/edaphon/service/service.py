@@ -53,7 +53,7 @@ from edaphon.service.submit import (
 )
 from edaphon.service.summaries import JOURNAL_SUMMARY
 from edaphon.service.watching.alerting import notifier_of
-from edaphon.sinks.delivery import Delivery, State
+from edaphon.sinks.delivery import Delivery, DeliveryState
 from edaphon.sinks.feed import SeriesFeed, cursor_name
 from edaphon.sinks.sink import Sink, sink_kind
 from edaphon.storage.access import Storage
@@ -526,7 +526,7 @@ class Service:
             self.deriver.settle_doubt()
         return len(losses) + len(places) + len(altered)
 
-    def _on_sink(self, state: State) -> None:
+    def _on_sink(self, state: DeliveryState) -> None:
         self.say_trouble(f"sink {state.sink}", None if state.up else state.why)
 
     def room(self) -> Room:

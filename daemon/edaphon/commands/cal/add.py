@@ -21,8 +21,7 @@ from edaphon.storage.entered_facts import told_in
 from edaphon.storage.paths import Layout
 from edaphon.toml_input import ConfigError, read_document
 from edaphon.toml_input.lines import read_bytes, toml_row
-from edaphon_calibration.curves import curve
-from edaphon_calibration.curves import curve as curve_named
+from edaphon_calibration.curves import find_curve
 from edaphon_calibration.errors import UnknownCurve, suggestion
 from edaphon_calibration.fit import FitResult
 
@@ -106,7 +105,7 @@ def _known_curve(name: str) -> str:
     if not name:
         raise fail("expected --curve NAME, such as linear, or --check", USAGE)
     try:
-        curve_named(name)
+        find_curve(name)
     except UnknownCurve as error:
         raise fail(str(error), USAGE) from None
     return name
@@ -153,7 +152,7 @@ def numbers_given(given: Iterable[str] | None, option: str) -> dict[str, float]:
 
 def _in_order(curve: str, given: Mapping[str, float]) -> dict[str, float]:
     """In the curve's order, which a covariance follows."""
-    first = [name for name in curve_named(curve).parameters if name in given]
+    first = find_curve(curve).in_order(given)
     return {name: given[name] for name in (*first, *given)}
 
 
@@ -242,7 +241,7 @@ def as_table(fitted: Fitted, stated: Mapping[str, str]) -> dict[str, Any]:
     Parameters and covariance stand in the curve's order, which a calibration asks for.
     """
     found = fitted.result
-    order = [name for name in curve(found.curve).parameters if name in found.parameters]
+    order = find_curve(found.curve).in_order(found.parameters)
     place = [list(found.parameters).index(name) for name in order]
     table: dict[str, Any] = {key: stated[key] for key in _SUBJECT if stated.get(key)}
     table |= {"curve": found.curve, "parameters": {n: found.parameters[n] for n in order}}
@@ -467,7 +466,7 @@ def _written(target: Path, text: str, certificates: list[Paper]) -> list[Path]:
 def _counts_as_exact(row: Mapping[str, Any]) -> bool:
     """Whether no uncertainty of the curve or its parameters goes into values."""
     name = row.get("curve")
-    return bool(name) and not row.get("covariance") and not curve_named(name).uncertainty
+    return bool(name) and not row.get("covariance") and not find_curve(str(name)).uncertainty
 
 
 def _next(target: Path, place: _AddPlace, exact: bool) -> Iterator[str]:

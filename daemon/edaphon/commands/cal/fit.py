@@ -46,8 +46,7 @@ from edaphon.svg import (
 from edaphon.toml_input import did_you_mean
 from edaphon.toml_input.lines import read_bytes
 from edaphon_calibration.arrays import Float
-from edaphon_calibration.curves import Curve
-from edaphon_calibration.curves import curve as curve_named
+from edaphon_calibration.curves import Curve, find_curve
 from edaphon_calibration.errors import (
     CalibrationError,
     FitError,
@@ -407,11 +406,11 @@ def _wish(
 ) -> _Wish:
     """Ends with the words of what can't be wished."""
     try:
-        found = curve_named(name)
+        found = find_curve(name)
     except UnknownCurve as error:
         raise fail(str(error), USAGE) from None
     for given in (*fixed, *start):
-        if given not in found.parameters:
+        if found.parameter_name(given) is None:
             known = ", ".join(found.parameters) or "none"
             words = f"curve {name}: expected its parameters ({known}), got {given!r}"
             raise fail(words + suggestion(given, found.parameters), USAGE)

@@ -24,6 +24,7 @@ from edaphon.service import check
 from edaphon.service.check import usual_file
 from edaphon.storage.access import configured, fail
 from edaphon_calibration.chain import apply_chain, prepare_step
+from edaphon_calibration.curves import find_curve
 from edaphon_calibration.errors import suggestion
 from edaphon_calibration.units import SAME
 from edaphon_drivers.faults import Fault, Incomplete, Refused
@@ -184,7 +185,7 @@ def _words(fault: Fault) -> str:
 def _converted(reading: Reading, factory: Factory) -> float | None:
     if reading.number is None:
         return None
-    step = prepare_step(factory.curve, factory.parameters, from_unit=reading.unit)
+    step = prepare_step(find_curve(factory.curve), factory.parameters, from_unit=reading.unit)
     value = float(apply_chain(np.array([reading.number]), SAME, [step]).value[0])
     return None if value != value else value
 

@@ -27,9 +27,9 @@ from edaphon.facts.conflicts import deployed_sensors
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import conversion
 from edaphon_drivers.modbus.table import Item, Read, plan_of
-from edaphon_drivers.sdi12.commands import measurement
+from edaphon_drivers.sdi12.parse import measurement
 from edaphon_drivers.sheets import Output, Sheet
-from edaphon_drivers.simulators import ascii, lorawan, modbus, mqtt_messages, sdi12, w1
+from edaphon_drivers.simulators import ascii, lorawan, modbus, sdi12, w1
 from edaphon_drivers.simulators.station import Cell, Wave, nested, registers
 
 # What a plot usually shows, in the unit of the nomenclature.
@@ -381,8 +381,8 @@ _DRAWN = 30  # frames from which the outputs of a model are taken
 _ENVELOPES = {
     "tts-v3": lorawan.tts_v3,
     "chirpstack-v4": lorawan.chirpstack_v4,
-    "chirpstack-v3": mqtt_messages.chirpstack_v3,
-    "helium": mqtt_messages.helium,
+    "chirpstack-v3": lorawan.chirpstack_v3,
+    "helium": lorawan.helium,
 }
 _PER_SECOND = {"epoch_s": 1, "epoch_ms": 1000, "epoch_ns": 10**9}
 
