@@ -31,12 +31,14 @@ NOT_YET = "nothing is in force by this"
 
 
 Facts = Annotated[
-    list[Path] | None, typer.Argument(help="fact files or folders, these alone; none: inbox")
+    list[Path] | None, typer.Argument(help="fact files or folders; default: all files in the inbox")
 ]
 Config = Annotated[Path | None, typer.Option("--config", help="edaphon.toml")]
-Who = Annotated[str, typer.Option(help="who says so; your login if not given")]
+Who = Annotated[str, typer.Option(help="your name; default: your login")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="only show what would change")]
-NoWait = Annotated[bool, typer.Option("--no-wait", help="do not wait until all is derived again")]
+NoWait = Annotated[
+    bool, typer.Option("--no-wait", help="do not wait until all values are recalculated")
+]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
@@ -57,7 +59,7 @@ def apply(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Journal new facts; what they change is derived again, in every sink too."""
+    """Save changes (facts) and recalculate the data they affect, also in every sink."""
     storage = open_storage(file)
     reported = told_in(storage)
     new = new_facts(storage, reported, facts or [], file)
@@ -160,7 +162,7 @@ WHENCE = "edaphon visit"  # stands for the file
 visit = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Visits of plots: values are marked as suspect meanwhile, and nobody is alerted.",
+    help="Announce visits of plots: values are marked as suspect, and no alerts are sent.",
 )
 
 PlotId = Annotated[str, typer.Argument(metavar="PLOT", help="id of the plot")]
@@ -170,13 +172,13 @@ PlotId = Annotated[str, typer.Argument(metavar="PLOT", help="id of the plot")]
 def start(
     plot: PlotId,
     for_: Annotated[
-        str, typer.Option("--for", help="it ends by itself after that time, such as 90min or 3h")
+        str, typer.Option("--for", help="end the visit after this time, such as 90min or 3h")
     ] = "3h",
     who: Who = "",
-    why: Annotated[str, typer.Option(help="what is done there")] = "",
+    why: Annotated[str, typer.Option(help="what you do there")] = "",
     file: Config = None,
 ) -> None:
-    """Begin a visit of a plot now; it ends by itself, or with `edaphon visit end`."""
+    """Start a visit of a plot now. It ends after some hours, or with `edaphon visit end`."""
     try:
         for_ns = duration_ns(for_)
     except ValueError as error:
@@ -197,7 +199,7 @@ def start(
 
 @visit.command()
 def end(plot: PlotId, who: Who = "", file: Config = None) -> None:
-    """End the visit of a plot now, and list what does not speak yet; exit 0 whatever is silent."""
+    """End the visit of a plot now, and list instruments that do not send data yet."""
     storage = open_storage(file)
     reported, now_ns = told_in(storage), _now_ns()
     running = list(_running(reported, plot, now_ns))
@@ -215,7 +217,7 @@ def end(plot: PlotId, who: Who = "", file: Config = None) -> None:
 
 @visit.command("list")
 def list_(json: Json = False, file: Config = None) -> None:
-    """List the visits, the latest last: plot, begin, end, who, why, and the id of the fact."""
+    """List all visits, the latest last."""
     reported, now_ns = told_in(open_storage(file)), _now_ns()
     visits = sorted(reported.knowledge.visits, key=lambda one: one.from_ns)
     if json:

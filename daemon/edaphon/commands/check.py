@@ -1,4 +1,4 @@
-"""`edaphon check`: every mistake of edaphon.toml and of fact files, without opening any port."""
+"""`edaphon check`: every error in edaphon.toml and fact files, without opening any port."""
 
 import os
 import shlex
@@ -31,10 +31,10 @@ def check(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """List every mistake in the configuration and in fact files; nothing is changed.
+    """Check the configuration and fact files and list all errors; nothing is changed.
 
-    A good configuration is shown with what will be read, written and connected to. Facts are held
-    against those that were applied already, where there is a journal.
+    If there are none, it lists the files and connections that the service will use. Facts are
+    checked together with those that were applied before.
     """
     places = files or [usual_file()]
     found, applied = examine(places), Knowledge()
@@ -46,7 +46,7 @@ def check(
     elif found.config_errors:
         for config_error in found.config_errors:
             show_error(str(config_error))
-        show_error(f"{_count(len(found.config_errors), 'mistake')}; nothing was changed.")
+        show_error(f"{_count(len(found.config_errors), 'error')}; nothing was changed.")
     else:
         show_line(_summary(found))
         for access in found.accesses:
@@ -129,15 +129,15 @@ SERVICE_STORAGE = Path("/var/lib/edaphon")
 
 
 def init(
-    file: Annotated[Path, typer.Argument(help="the file to write")] = Path("edaphon.toml"),
+    file: Annotated[Path, typer.Argument(help="file to write")] = Path("edaphon.toml"),
     logger: Annotated[str, typer.Option(help="name of this box")] = "my-logger-1",
     site: Annotated[str, typer.Option(help="name of the place")] = "my-site",
     storage: Annotated[
         Path | None,
-        typer.Option(help="folder for journal, series and state; usually beside the file"),
+        typer.Option(help="folder for journal, series and state; default: next to the file"),
     ] = None,
 ) -> None:
-    """Write a commented example configuration; a file that is there is left alone."""
+    """Write a commented example configuration; an existing file is not changed."""
     text = example_text(logger, site, (storage or _usual_storage(file)).absolute())
     try:
         with file.open("x", encoding="utf-8") as new:

@@ -16,7 +16,9 @@ from edaphon.storage.moments import moment_ns
 
 def explain(
     channel: Annotated[str, typer.Argument(help="id of a channel")],
-    time: Annotated[str, typer.Argument(help="when it was measured, as 2026-04-01T12:00:00Z")],
+    time: Annotated[
+        str, typer.Argument(help="time of the measurement, such as 2026-04-01T12:00:00Z")
+    ],
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:

@@ -28,13 +28,13 @@ WHENCE = "edaphon files replace"  # stands for the file
 files = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Followed files: how far each was read, and which copy of a corrected file counts.",
+    help="Show how far each followed file was read; replace a wrong file by a corrected copy.",
 )
 
 
 @files.command("list")
 def listed(file: Config = None, json: Json = False) -> None:
-    """List the followed files: source, copy, lines read, bytes read, what waits."""
+    """List the followed files and how far each was read."""
     storage = open_storage(file)
     rows = _files(storage)
     if json:
@@ -54,7 +54,9 @@ def listed(file: Config = None, json: Json = False) -> None:
 @files.command("replace")
 def replace(
     source: Annotated[str, typer.Argument(help="path of the source, such as file/egm4")],
-    name: Annotated[str, typer.Argument(metavar="FILE", help="the file; its last part is enough")],
+    name: Annotated[
+        str, typer.Argument(metavar="FILE", help="the file; its name without the folder is enough")
+    ],
     why: Annotated[str, typer.Option(help="the reason")] = "",
     file: Config = None,
     who: Who = "",
@@ -62,7 +64,7 @@ def replace(
     no_wait: NoWait = False,
     json: Json = False,
 ) -> None:
-    """Enter that the newest copy of a file replaces the earlier ones, in which it was wrong."""
+    """Use the newest copy of a file in place of the earlier, wrong ones."""
     storage = open_storage(file)
     full, copy = _newest(storage, source, name)
     if copy < 2:
@@ -127,27 +129,28 @@ _Show = Callable[[dict[str, Any]], None]
 
 
 def import_(
-    files: Annotated[list[Path], typer.Argument(help="files that a logger or program wrote")],
+    files: Annotated[list[Path], typer.Argument(help="files written by a logger or program")],
     source: Annotated[
         str,
-        typer.Option(help="path of a file source, such as file/log; not needed for the only one"),
+        typer.Option(
+            help="path of a file source, such as file/log; not needed if there is only one"
+        ),
     ] = "",
-    wait: Annotated[
-        bool, typer.Option("--wait", help="show the progress until all is done")
-    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="wait and show the progress")] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="also where the first lines are no rows of the model")
+        bool,
+        typer.Option("--force", help="import even if the first lines are not rows of the model"),
     ] = False,
     cancel: Annotated[
-        bool, typer.Option("--cancel", help="take no more of these files; what was taken stays")
+        bool, typer.Option("--cancel", help="stop importing these files; imported lines stay")
     ] = False,
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON, one line each second")] = False,
 ) -> None:
-    """Take files of earlier years, outside of what a file source follows, into that source.
+    """Import files of earlier years into a file source.
 
-    The service reads them; it goes on with that when this command ends. A file that was taken
-    before brings only what is new in it. Exit 75: the service is off.
+    The service reads them, and continues after this command ends. Of a file that was imported
+    before, only new lines are added. Exit 75 if the service is not running.
     """
     storage = open_storage(file)
     chosen = _source(storage, source)

@@ -25,25 +25,29 @@ from edaphon.storage.client import DaemonOff, DaemonRefuses
 from edaphon_drivers.faults import Garbled, NoAnswer, Refused
 
 USAGE = 2
-_LISTEN = "if it talks by itself: how long to listen; usually twice `expect`, at most 60"
+_LISTEN = (
+    "for an instrument that sends by itself: seconds to listen; default: 2 x `expect`, at most 60"
+)
 _PLAYABLE = ("", NoAnswer.cause, Garbled.cause, Refused.cause)
 _NAMED = {0x0D: r"\r", 0x0A: r"\n", 0x09: r"\t", 0x5C: r"\\"}
 
 
 def record(
-    what: Annotated[str, typer.Argument(help="a source such as sdi12/a, or a bus: all of it")],
+    what: Annotated[
+        str, typer.Argument(help="a source such as sdi12/a, or a bus for all of its sources")
+    ],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="a new file; for a bus a folder")
+        Path | None, typer.Option("-o", "--output", help="new file; for a bus a folder")
     ] = None,
     seconds: Annotated[
         float | None, typer.Option(min=0.1, max=LONGEST_HEARD_S, help=_LISTEN)
     ] = None,
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
 ) -> None:
-    """Measure now and write what was said, with the readings, as a transcript; recording goes on.
+    """Measure now and write the bytes and readings as a transcript; recording goes on.
 
-    Of an instrument that talks by itself: the last lines that the daemon heard, or the next ones.
-    Exit 1 when a source gave no measurement; what it said is written all the same.
+    For an instrument that sends by itself: the last lines that the service received, or the next
+    ones. Exit 1 if a source gave no measurement; its bytes are written anyway.
     """
     storage = open_storage(file)
     paths = _paths(storage.config, what)
@@ -168,11 +172,11 @@ LONGEST_S = 140.0
 
 def read(
     source: Annotated[str, typer.Argument(help="path of a source, such as sdi12/a")],
-    times: Annotated[int, typer.Option("-n", min=1, max=1000, help="how often")] = 1,
+    times: Annotated[int, typer.Option("-n", min=1, max=1000, help="number of readings")] = 1,
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
-    json: Annotated[bool, typer.Option("--json", help="one JSON object for each reading")] = False,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON object per reading")] = False,
 ) -> None:
-    """Measure now, through the daemon; recording goes on and these values make no series."""
+    """Measure now; recording goes on, and these readings are stored as a test."""
     storage = open_storage(file)
     if why_not := not_asked(storage.config, source):
         raise fail(why_not, USAGE)
@@ -204,14 +208,14 @@ class Untypable(ValueError):
 
 def term(
     bus: Annotated[str, typer.Argument(help="name of a bus")],
-    send: Annotated[str, typer.Option(help="one question, without a terminal")] = "",
-    hex: Annotated[bool, typer.Option("--hex", help="bytes as hexadecimal digits")] = False,
+    send: Annotated[str, typer.Option(help="send one question and end")] = "",
+    hex: Annotated[bool, typer.Option("--hex", help="show bytes as hexadecimal digits")] = False,
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
 ) -> None:
-    r"""Ask on a line by hand: each line typed is one question; recording goes on.
+    r"""Send commands to a line by hand, one per line typed; recording goes on.
 
-    SDI-12 gets its `!`; elsewhere \r \n and \xNN stand for themselves. What comes is kept as a
-    test. On a line that talks by itself: what comes in some seconds. Exit 1 when nothing comes.
+    SDI-12 commands get their `!`; elsewhere write \r, \n and \xNN. Answers are stored as a test.
+    On a line that sends by itself: show what comes in some seconds. Exit 1 if nothing comes.
     """
     storage = open_storage(file)
     table = storage.config.buses.get(bus)
@@ -314,15 +318,15 @@ class Action(StrEnum):
 
 
 def sensor(
-    action: Annotated[Action, typer.Argument(help="address: give a probe another address")],
+    action: Annotated[Action, typer.Argument(help="address: change the address of a probe")],
     bus: Annotated[str, typer.Argument(help="name of an SDI-12 bus")],
-    old: Annotated[str, typer.Argument(help="the address it has")],
-    new: Annotated[str, typer.Argument(help="the address it gets")],
-    yes: Annotated[bool, typer.Option("--yes", help="do not ask before it is changed")] = False,
-    who: Annotated[str, typer.Option(help="who does it; your login if not given")] = "",
+    old: Annotated[str, typer.Argument(help="present address")],
+    new: Annotated[str, typer.Argument(help="new address")],
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask for confirmation")] = False,
+    who: Annotated[str, typer.Option(help="your name; default: your login")] = "",
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
 ) -> None:
-    """Change the address of an SDI-12 probe: it must tell an identity, the new one must be free."""
+    """Change the address of an SDI-12 probe. The new address must be free."""
     storage = open_storage(file)
     _check(storage.config, bus, old, new)
     with opened_bench(storage) as ask:

@@ -37,19 +37,22 @@ class Done(NamedTuple):
 
 def recalibrate(
     since: Annotated[
-        str, typer.Option(help="from this time on; a stretch with one chain is derived whole")
+        str,
+        typer.Option(
+            help="from this time on; may start earlier, at the last change of calibration"
+        ),
     ] = "",
     channel: Annotated[
-        list[str] | None, typer.Option(help="id of a channel, may be repeated; none: all")
+        list[str] | None, typer.Option(help="id of a channel, may be repeated; default: all")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="only tell what would differ")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only show what would differ")] = False,
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Derive values again from the readings that are kept, by what is in force.
+    """Recalculate values from the stored readings with the facts in force.
 
-    Rows that differ are put right in the series and every sink; none differing is the proof that
-    every value follows from its reading. With --dry-run exit 1 if any would differ.
+    Rows that differ are corrected in the series and in every sink. If none differs, every value
+    is proven to follow from its reading. With --dry-run: exit 1 if any would differ.
     """
     since_ns = instant(since, ALWAYS[0])
     storage = open_storage(file)
@@ -150,9 +153,9 @@ def rebuild(
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Derive all values again from the journal; exit 1 if any differed (they are then put right).
+    """Recalculate all values from the journal and correct those that differ; then exit 1.
 
-    Sinks get what differed. Recording goes on meanwhile.
+    Sinks get the corrected values. Recording goes on.
     """
     found = _rebuilt(open_storage(file, as_owner=True))
     if json:

@@ -252,16 +252,17 @@ Row = dict[str, Any]
 
 
 def scan(
-    bus: Annotated[str | None, typer.Argument(help="name of a bus or broker; none: all")] = None,
+    bus: Annotated[str | None, typer.Argument(help="name of a bus or broker; default: all")] = None,
     addresses: Annotated[
         str, typer.Option(help="only these, such as 1-20 (Modbus) or 0-9,a-f (SDI-12)")
     ] = "",
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Ask who is there and compare it with the configuration; recording goes on.
+    """Find the instruments on lines and brokers and compare them with the configuration.
 
-    Exit 1 when an instrument is missing, another one than deployed, or two share an address.
+    Recording goes on. Exit 1 if an instrument is missing, is not the deployed one, or shares its
+    address.
     """
     storage = open_storage(file)
     names = [*storage.config.buses, *storage.config.brokers]

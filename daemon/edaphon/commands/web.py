@@ -27,7 +27,7 @@ class _Tables(NamedTuple):
 def web(
     file: Annotated[Path | None, typer.Argument(help="edaphon.toml")] = None,
 ) -> None:
-    """Serve the page of this plot on the address that [web] names."""
+    """Serve the page of this plot at the address given in [web]."""
     from edaphon.web import ControlView, serve
 
     file = file or usual_file()

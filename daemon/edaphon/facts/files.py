@@ -285,4 +285,4 @@ def rows_of(
 
 def _missing(file: str, missing: Iterable[tuple[int, str]]) -> Iterable[ConfigError]:
     for line, id in sorted(missing):
-        yield ConfigError(file, line, "", "no fact without a mistake", f'the fact with id = "{id}"')
+        yield ConfigError(file, line, "", "no fact without an error", f'the fact with id = "{id}"')

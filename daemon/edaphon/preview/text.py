@@ -32,9 +32,9 @@ def bare_lines(found: Preview) -> Iterator[str]:
     for channel, ranges in sorted(found.bare.items()):
         more = ""
         if channel in found.unread:
-            more = "; --dry-run reads the journal and tells by how much"
+            more = "; --dry-run reads the journal and shows by how much"
         for start, end in ranges:
-            yield f"  {channel}: derived anew {_since(start)}{_until(end)}{more}"
+            yield f"  {channel}: recalculated {_since(start)}{_until(end)}{more}"
 
 
 def warnings_of(found: Preview) -> Iterator[str]:

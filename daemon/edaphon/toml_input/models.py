@@ -64,8 +64,8 @@ def validated(
 
 def not_looked_at(document: Document, place: Place, key: str) -> ConfigError:
     """Where the look at the rows of one kind ends, because so many before it are wrong."""
-    came = f"from here on not looked at: {MOST_ERRORS} mistakes before"
-    return ConfigError(document.file, document.line(place), key, came, "mend those first")
+    came = f"not checked from here on: {MOST_ERRORS} errors before"
+    return ConfigError(document.file, document.line(place), key, came, "correct those first")
 
 
 def _own(error: ErrorDetails, errors: list[ErrorDetails]) -> bool:

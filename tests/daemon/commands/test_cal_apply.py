@@ -230,14 +230,14 @@ def test_a_long_journal_is_not_read_to_apply_a_deployment(tmp_path, monkeypatch)
     out, _ = call(plot, "apply", str(file), "--dry-run")
     assert "6 rows gain a value" in out
     out, _ = call(plot, "apply", str(file), str(written(plot, "soil")))
-    assert f"  p-ec: derived anew from {minute(0)}; --dry-run reads the journal" in out
+    assert f"  p-ec: recalculated from {minute(0)}; --dry-run reads the journal" in out
     assert "  p-vwc: 6 of 6 rows change" in out, "which takes no look at the journal"
 
 
 def test_before_the_first_start_all_that_waits_in_the_inbox_is_applied(tmp_path):
     plot = Station(tmp_path, TABLES, FACTS)
     out, _ = call(plot, "cal", "apply")
-    assert "  p-vwc: derived anew from the beginning" in out
+    assert "  p-vwc: recalculated from the beginning" in out
     assert "0 rows differ now" in out
     with Journal.open(plot.storage / "journal", SystemClock()) as journal:
         for each in (telling(plot), *records()):

@@ -50,7 +50,7 @@ def test_a_mistake_is_exit_code_3_with_its_place(tmp_path: Path) -> None:
     done = CALL.invoke(app, ["check", str(file)])
     assert done.exit_code == 3
     assert f"{file}:8  clock.trsut: unknown key; did you mean trust?" in done.stderr
-    assert "1 mistake; nothing was changed." in done.stderr
+    assert "1 error; nothing was changed." in done.stderr
 
 
 def test_json_tells_the_same(tmp_path: Path) -> None:

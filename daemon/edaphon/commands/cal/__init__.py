@@ -12,7 +12,7 @@ __all__ = ["cal"]
 cal = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Calibrations, and checks in the field: made, looked at, put in force, taken back.",
+    help="Make, show, apply and revoke calibrations and field checks.",
 )
 cal.command("fit")(fit)
 cal.command("add")(add)

@@ -342,47 +342,69 @@ EACH = "as NAME=VALUE, as often as needed"
 
 
 def add(
-    channel: Annotated[str, typer.Option(help="the channel it is for (soil or site step)")] = "",
-    sensor: Annotated[str, typer.Option(help="or the serial number it is for")] = "",
-    output: Annotated[str, typer.Option(help="with --sensor: the output it is for")] = "",
+    channel: Annotated[
+        str, typer.Option(help="channel of the calibration (soil or site step)")
+    ] = "",
+    sensor: Annotated[str, typer.Option(help="or the serial number of the sensor")] = "",
+    output: Annotated[str, typer.Option(help="with --sensor: output of the sensor")] = "",
     curve: Annotated[str, typer.Option(help="name of a curve, such as linear")] = "",
     parameter: Annotated[list[str] | None, typer.Option(help=f"number of the curve {EACH}")] = None,
     u: Annotated[
         list[str] | None, typer.Option("--u", help=f"standard uncertainty of a parameter {EACH}")
     ] = None,
-    covariance: Annotated[str, typer.Option(help="or all, as [[1e-6, 0], [0, 4e-6]]")] = "",
-    since: Annotated[str, typer.Option("--from", help="true from this time on")] = "",
-    to: Annotated[str, typer.Option(help="true until just before this time")] = "",
-    step: Annotated[int | None, typer.Option(help="place among the steps: 1 to 3")] = None,
-    second_output: Annotated[str, typer.Option(help="second input: output of the record")] = "",
+    covariance: Annotated[
+        str, typer.Option(help="or the whole covariance, such as [[1e-6, 0], [0, 4e-6]]")
+    ] = "",
+    since: Annotated[str, typer.Option("--from", help="valid from this time on")] = "",
+    to: Annotated[str, typer.Option(help="valid until just before this time")] = "",
+    step: Annotated[int | None, typer.Option(help="number of the step: 1 to 3")] = None,
+    second_output: Annotated[
+        str, typer.Option(help="second input: an output of the same record")
+    ] = "",
     second_channel: Annotated[str, typer.Option(help="second input: another channel")] = "",
-    max_age: Annotated[str, typer.Option(help="how old that value may be, as 30min")] = "",
-    from_unit: Annotated[str, typer.Option(help="unit that goes in")] = "",
-    to_unit: Annotated[str, typer.Option(help="unit that comes out")] = "",
-    domain: Annotated[str, typer.Option(help="LOW,HIGH: where it holds, in --from-unit")] = "",
-    drifts_from: Annotated[str, typer.Option(help="id of the one made before deployment")] = "",
-    expires: Annotated[str, typer.Option(help="later values are suspect")] = "",
-    drift_per_year: Annotated[float | None, typer.Option(help="uncertainty, in --to-unit")] = None,
-    check: Annotated[bool, typer.Option("--check", help="a check in the field instead")] = False,
-    state: Annotated[str, typer.Option(help='of a check: "as found" or "as left"')] = "",
-    reading: Annotated[float | None, typer.Option(help="of a check: the channel's mean")] = None,
-    reference_value: Annotated[float | None, typer.Option(help="the reference's mean")] = None,
-    u_reference: Annotated[float | None, typer.Option(help="its standard uncertainty")] = None,
-    unit: Annotated[str, typer.Option(help="of these three, if not the channel's")] = "",
-    id: Annotated[str, typer.Option("--id", help="name; made of the above if not given")] = "",
-    supersedes: Annotated[str, typer.Option(help="id of the one it puts right")] = "",
-    operator: Annotated[str, typer.Option(help="who made it")] = "",
-    method: Annotated[str, typer.Option(help="how")] = "",
-    reference: Annotated[str, typer.Option("--reference-standard", help="against what")] = "",
+    max_age: Annotated[str, typer.Option(help="maximum age of that value, such as 30min")] = "",
+    from_unit: Annotated[str, typer.Option(help="unit of the input")] = "",
+    to_unit: Annotated[str, typer.Option(help="unit of the result")] = "",
+    domain: Annotated[str, typer.Option(help="LOW,HIGH: valid range, in --from-unit")] = "",
+    drifts_from: Annotated[
+        str, typer.Option(help="id of the calibration made before deployment")
+    ] = "",
+    expires: Annotated[str, typer.Option(help="values after this time are suspect")] = "",
+    drift_per_year: Annotated[
+        float | None, typer.Option(help="uncertainty per year, in --to-unit")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="write a field check instead")] = False,
+    state: Annotated[str, typer.Option(help='field check: "as found" or "as left"')] = "",
+    reading: Annotated[float | None, typer.Option(help="field check: mean of the channel")] = None,
+    reference_value: Annotated[
+        float | None, typer.Option(help="field check: mean of the reference")
+    ] = None,
+    u_reference: Annotated[
+        float | None, typer.Option(help="field check: standard uncertainty of the reference")
+    ] = None,
+    unit: Annotated[str, typer.Option(help="field check: unit, if not that of the channel")] = "",
+    id: Annotated[
+        str, typer.Option("--id", help="name; default: made from the other options")
+    ] = "",
+    supersedes: Annotated[
+        str, typer.Option(help="id of the calibration or check it corrects")
+    ] = "",
+    operator: Annotated[str, typer.Option(help="person who made it")] = "",
+    method: Annotated[str, typer.Option(help="method")] = "",
+    reference: Annotated[str, typer.Option("--reference-standard", help="reference standard")] = "",
     certificate: Annotated[str, typer.Option(help="number of the certificate")] = "",
-    evidence: Annotated[list[Path] | None, typer.Option(help="file it rests on")] = None,
-    write: Annotated[Path | None, typer.Option("-o", "--write", help="file; none: inbox")] = None,
+    evidence: Annotated[
+        list[Path] | None, typer.Option(help="file with evidence, such as the certificate")
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option("-o", "--write", help="file to write; default: in the inbox")
+    ] = None,
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Write a calibration, or with --check a check in the field, as a file; see what comes next.
+    """Write a calibration as a file, or with --check a field check.
 
-    Nothing is in force by it, until it is applied, or the daemon starts and takes the inbox over.
+    It takes effect when you apply it, or when the service starts and reads the inbox.
     """
     _add(dict(locals()), evidence or [], write, file, json)
 

@@ -45,9 +45,9 @@ def put_in_force(
     no_wait: NoWait = False,
     json: Json = False,
 ) -> None:
-    """Show what new facts change, journal them, wait until all is derived again.
+    """Save new calibrations, wait until all values are recalculated, and show what changed.
 
-    As `edaphon apply`, which does not wait.
+    `edaphon apply` does the same without waiting.
     """
     storage = open_storage(file)
     reported = told_in(storage)
@@ -58,12 +58,12 @@ def put_in_force(
 def preview(
     facts: Facts = None,
     plot: Annotated[
-        Path | None, typer.Option(help="SVG file to write, or a folder: one for each channel")
+        Path | None, typer.Option(help="SVG file to write, or a folder for one file per channel")
     ] = None,
     file: Config = None,
     json: Json = False,
 ) -> None:
-    """Tell what new facts would change, per channel; nothing is put in force by it."""
+    """Show what new facts would change in each channel; nothing is changed."""
     storage = open_storage(file)
     reported = told_in(storage)
     new = new_facts(storage, reported, facts or [], file)
@@ -104,7 +104,7 @@ def revoke(
     no_wait: NoWait = False,
     json: Json = False,
 ) -> None:
-    """Take one back; what it superseded stands again, and all is derived accordingly."""
+    """Take a calibration, field check or maker's curve back and recalculate without it."""
     if not why.strip():
         raise fail("expected --why with the reason, got nothing", USAGE)
     storage = open_storage(file)

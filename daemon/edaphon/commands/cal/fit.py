@@ -308,31 +308,47 @@ class _Wish:
 def fit(
     points: Annotated[Path, typer.Argument(help="CSV file with a header and a line per point")],
     curve: Annotated[str, typer.Option(help="name of a curve, such as linear or two_point")],
-    degree: Annotated[int | None, typer.Option(help="of the curve polynomial: 1 to 6")] = None,
+    degree: Annotated[
+        int | None, typer.Option(help="degree of the curve polynomial: 1 to 6")
+    ] = None,
     fixed: Annotated[list[str] | None, typer.Option(help=f"known {EACH}")] = None,
     start: Annotated[list[str] | None, typer.Option(help=f"where to begin: {EACH}")] = None,
     x: Annotated[str, typer.Option("--x", help="column of the readings")] = "raw",
     y: Annotated[str, typer.Option("--y", help="column of the true values")] = "reference",
     from_unit: Annotated[str, typer.Option(help="unit of the readings")] = "",
     to_unit: Annotated[str, typer.Option(help="unit of the true values")] = "",
-    u_point: Annotated[float, typer.Option(help="standard uncertainty of one point, in y")] = 0.0,
-    u_reference: Annotated[float, typer.Option(help="one error of all true values, in y")] = 0.0,
-    u_bulk_density: Annotated[float, typer.Option(help="one error of all, in g/cm3")] = 0.0,
-    repeats: Annotated[bool, typer.Option("--repeats", help="equal lines are repeats")] = False,
-    channel: Annotated[str, typer.Option(help="the channel it is for (soil or site step)")] = "",
-    sensor: Annotated[str, typer.Option(help="or the serial number it is for")] = "",
-    output: Annotated[str, typer.Option(help="with --sensor: the output it is for")] = "",
-    since: Annotated[str, typer.Option("--from", help="true from this time on")] = "",
-    id: Annotated[str, typer.Option("--id", help="name; made of the above if not given")] = "",
-    supersedes: Annotated[str, typer.Option(help="id of the one it puts right")] = "",
-    operator: Annotated[str, typer.Option(help="who made it")] = "",
-    method: Annotated[str, typer.Option(help="how")] = "",
-    reference: Annotated[str, typer.Option("--reference-standard", help="against what")] = "",
+    u_point: Annotated[
+        float, typer.Option(help="standard uncertainty of one point, in the unit of y")
+    ] = 0.0,
+    u_reference: Annotated[
+        float, typer.Option(help="shared uncertainty of the true values, in the unit of y")
+    ] = 0.0,
+    u_bulk_density: Annotated[
+        float, typer.Option(help="shared uncertainty of bulk density, in g/cm3")
+    ] = 0.0,
+    repeats: Annotated[
+        bool, typer.Option("--repeats", help="treat equal lines as repeated measurements")
+    ] = False,
+    channel: Annotated[
+        str, typer.Option(help="channel of the calibration (soil or site step)")
+    ] = "",
+    sensor: Annotated[str, typer.Option(help="or the serial number of the sensor")] = "",
+    output: Annotated[str, typer.Option(help="with --sensor: output of the sensor")] = "",
+    since: Annotated[str, typer.Option("--from", help="valid from this time on")] = "",
+    id: Annotated[
+        str, typer.Option("--id", help="name; default: made from the other options")
+    ] = "",
+    supersedes: Annotated[
+        str, typer.Option(help="id of the calibration or check it corrects")
+    ] = "",
+    operator: Annotated[str, typer.Option(help="person who made it")] = "",
+    method: Annotated[str, typer.Option(help="method")] = "",
+    reference: Annotated[str, typer.Option("--reference-standard", help="reference standard")] = "",
     write: Annotated[Path | None, typer.Option("-o", "--write", help="file to write")] = None,
     plot: Annotated[Path | None, typer.Option(help="SVG file to write")] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Fit a curve through points and print the calibration; nothing is put in force by it."""
+    """Fit a curve to the points of a calibration and print the result; nothing is changed."""
     subject = {"channel": channel, "sensor": sensor, "output": output}
     _one_subject(subject)
     if write is not None and os.path.lexists(write):

@@ -50,13 +50,13 @@ class CalibrationState(NamedTuple):
 
 
 def listed(
-    channel: Annotated[str, typer.Option(help="only what bears on this channel")] = "",
-    all: Annotated[bool, typer.Option("--all", help="superseded and revoked ones too")] = False,
-    as_known_at: Annotated[str, typer.Option(help="as it was known at this time")] = "",
+    channel: Annotated[str, typer.Option(help="only for this channel")] = "",
+    all: Annotated[bool, typer.Option("--all", help="also superseded and revoked ones")] = False,
+    as_known_at: Annotated[str, typer.Option(help="as known at this time")] = "",
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """List the calibrations, checks in the field and pinned makers' curves that are in force."""
+    """List the calibrations, field checks and makers' curves that are in force."""
     storage = open_storage(file)
     reported = told_in(storage)
     if channel and channel not in reported.knowledge.channels:
@@ -254,12 +254,12 @@ def _end(number: float | None) -> str:
 def show(
     id: Annotated[str, typer.Argument(help="id of a calibration, check or maker's curve")],
     evidence: Annotated[
-        Path | None, typer.Option(help="folder to write the files to that it rests on")
+        Path | None, typer.Option(help="folder to write the evidence files to")
     ] = None,
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Tell all of one: text, who and when, parameters, where it is in force, what it rests on."""
+    """Show one calibration, field check or maker's curve with all details."""
     storage = open_storage(file)
     reported = told_in(storage)
     one = found_in(reported, id)

@@ -37,7 +37,7 @@ from edaphon_drivers.sheets import Factory, Sheet, Sheets, UnknownModel
 USAGE = 2
 
 _MOST_REFUSED = 20
-_ADVICE = "hex (LoRaWAN also base64), text with \\r \\n \\xNN, or @FILE; all that was answered"
+_ADVICE = "hex (LoRaWAN also base64), text with \\r \\n \\xNN, or @FILE: the whole answer"
 
 
 class _Said(NamedTuple):
@@ -55,16 +55,17 @@ class _Said(NamedTuple):
 def decode(
     payload: Annotated[str, typer.Option(help=_ADVICE)],
     model: Annotated[str, typer.Option(help="name of a model sheet")] = "",
-    source: Annotated[str, typer.Option(help="instead: a source of edaphon.toml")] = "",
+    source: Annotated[str, typer.Option(help="or a source of edaphon.toml")] = "",
     port: Annotated[int | None, typer.Option(help="LoRaWAN FPort")] = None,
-    topic: Annotated[str, typer.Option(help="MQTT topic, where it says what is meant")] = "",
-    request: Annotated[str, typer.Option(help="Modbus: the request, if several fit")] = "",
+    topic: Annotated[str, typer.Option(help="MQTT topic, if it is needed to decode")] = "",
+    request: Annotated[str, typer.Option(help="Modbus: the request, if several are possible")] = "",
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
     json: Annotated[bool, typer.Option("--json", help="print a JSON list")] = False,
 ) -> None:
-    """Decode one payload; nothing is stored. Exit 1 for bytes that mean nothing, 2 for usage.
+    """Decode the bytes of an instrument; nothing is stored.
 
-    Of a file each line that is no row is shown with its number; exit 1 if there is one.
+    In a file, each line that is not a row is listed with its number. Exit 1 if bytes or a line
+    can't be decoded; 2 for a wrong command.
     """
     if bool(model) == bool(source):
         raise fail("expected either --model or --source", USAGE)

@@ -158,14 +158,14 @@ class BadOrder(ValueError):
 
 def simulate(
     station: Annotated[Path, typer.Argument(help="edaphon.toml of the plot")],
-    folder: Annotated[Path, typer.Option(help="where the simulated plot lives")],
+    folder: Annotated[Path, typer.Option(help="folder of the simulated plot")],
     fault: Annotated[
-        list[str] | None, typer.Option(help="from the start, such as sdi12/a=silent")
+        list[str] | None, typer.Option(help="fault from the start, such as sdi12/a=silent")
     ] = None,
 ) -> None:
-    """Serve every instrument of a configuration as a simulated one, until Ctrl-C.
+    """Simulate every instrument of a configuration, until Ctrl-C.
 
-    `edaphon run FOLDER/edaphon.toml` records it. Lines on stdin spoil answers: try `help`.
+    `edaphon run FOLDER/edaphon.toml` records it. Type `help` to see how to make answers fail.
     """
     found = configured(station)
     home = _home(folder)
