@@ -14,10 +14,14 @@ from edaphon.preview import MANY, Preview, preview_of
 from edaphon.preview.text import as_json, lines_of
 from edaphon.printer import show_error, show_json, show_line, visible
 from edaphon.service.check import CONFIGURATION, examine, usual_file
-from edaphon.service.file_copies import replaced_copies, replacement_lines
-from edaphon.service.follow_job import before_now, wait_derived
 from edaphon.service.prerequisites import account_name
-from edaphon.service.submit import keep
+from edaphon.service.submit import (
+    before_now,
+    keep,
+    replaced_copies,
+    replacement_lines,
+    wait_derived,
+)
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.entered_facts import EnteredFacts, told_in

@@ -12,13 +12,13 @@ from typing import Annotated, Any
 
 import typer
 
+from edaphon.acquire.line_talks import LONGEST_HEARD_S
+from edaphon.acquire.line_tools import SDI12_KINDS, sdi12_address
+from edaphon.acquire.sampler import not_asked
 from edaphon.commands.check import write_new
 from edaphon.config import Configuration, HeardSource, ScheduledSource
 from edaphon.printer import answer_to, show_error, show_json, show_line, show_text
-from edaphon.service.line_tools.access import opened_bench
-from edaphon.service.line_tools.line import not_asked
-from edaphon.service.line_tools.listen import LONGEST_HEARD_S
-from edaphon.service.line_tools.verbs import SDI12_KINDS, sdi12_address
+from edaphon.service.line_tools import opened_line_tools
 from edaphon.service.prerequisites import account_name
 from edaphon.storage.access import fail, open_storage
 from edaphon.storage.client import DaemonOff, DaemonRefuses
@@ -54,7 +54,7 @@ def record(
     several = what in storage.config.buses
     targets = {path: _target(output, path, several) for path in paths}
     failed = False
-    with opened_bench(storage) as ask:
+    with opened_line_tools(storage) as ask:
         for path, target in targets.items():
             try:
                 found = _said(ask, storage.config, path, seconds)
@@ -223,7 +223,7 @@ def term(
         known = ", ".join(storage.config.buses) or "the configuration has none"
         raise fail(f"expected the name of a bus ({known}), got {bus!r}", USAGE)
     is_sdi12 = table.kind in SDI12_KINDS
-    with opened_bench(storage) as ask:
+    with opened_line_tools(storage) as ask:
         if table.kind == "stream":
             _hear(ask, bus, send, hex)
             return
@@ -329,7 +329,7 @@ def sensor(
     """Change the address of an SDI-12 probe. The new address must be free."""
     storage = open_storage(file)
     _check(storage.config, bus, old, new)
-    with opened_bench(storage) as ask:
+    with opened_line_tools(storage) as ask:
         try:
             _look(ask, bus, old, new)
             if not yes:

@@ -15,8 +15,8 @@ from edaphon.journal import StateFile
 from edaphon.preview import preview_ranges
 from edaphon.printer import show_error, show_json, show_line, show_rows
 from edaphon.series import DAY_NS, Series
-from edaphon.service.follow_job import Before, differing_since, follow, reading
-from edaphon.service.summaries import JOURNAL_SUMMARY
+from edaphon.service.audit import JOURNAL_SUMMARY
+from edaphon.service.submit import Before, differing_since, follow, reading
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.entered_facts import EnteredFacts, told_in

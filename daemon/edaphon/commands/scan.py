@@ -12,12 +12,12 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from edaphon.acquire.line_tools import SDI12_KINDS
 from edaphon.config import Bus, Configuration, JsonSource, LorawanSource, ScheduledSource
 from edaphon.journal import Kind, read_only
 from edaphon.model import EntryId
 from edaphon.printer import overwrite, show_json, show_line
-from edaphon.service.line_tools.access import opened_bench
-from edaphon.service.line_tools.verbs import SDI12_KINDS
+from edaphon.service.line_tools import opened_line_tools
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.client import DaemonRefuses
 from edaphon.toml_input.values import instant_text
@@ -286,7 +286,7 @@ def _found(storage: Storage, only: str | None, addresses: str) -> dict[str, Any]
     chosen = {n: b for n, b in config.buses.items() if only in {None, n}}
     asked = {n: _addresses(config, n, b, addresses) for n, b in chosen.items()}
     if chosen:
-        with opened_bench(storage) as ask:
+        with opened_line_tools(storage) as ask:
             for name, table in chosen.items():
                 found["buses"].append(_bus(config, name, table, asked[name], ask))
                 found["interrupted"] |= found["buses"][-1]["interrupted"]

@@ -26,7 +26,7 @@ from edaphon.toml_input.models import MOST_ERRORS
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import check_unit
-from edaphon_drivers.engines import completed, engine, sheet_errors
+from edaphon_drivers.registry import completed, engine, sheet_errors
 from edaphon_drivers.sheets import Output, Sheet, Sheets, model_names, table_errors
 
 Found = Iterator[tuple[Place, str, str]]  # place, what came, what would be right

@@ -30,9 +30,15 @@ from edaphon.facts import (
     read_facts,
     written_ids,
 )
-from edaphon.service.access import Access, accesses, evidence_accesses, unencrypted
-from edaphon.service.codec_check import codec_complaints
-from edaphon.service.prerequisites import SERVICE_FOLDER, denied
+from edaphon.service.prerequisites import (
+    SERVICE_FOLDER,
+    Access,
+    accesses,
+    codec_complaints,
+    denied,
+    evidence_accesses,
+    unencrypted,
+)
 from edaphon.sinks.sink import sink_kind
 from edaphon.toml_input import FACT_TABLES, ConfigError, Document, read_document
 from edaphon.toml_input.lines import MOST_BYTES, Place, is_text, read_text

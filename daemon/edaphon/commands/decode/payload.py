@@ -10,12 +10,12 @@ from typing import Any, NamedTuple, NoReturn
 import orjson
 
 from edaphon.toml_input.lines import read_bytes
-from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Garbled, Refused
 from edaphon_drivers.files.lines import LineCounts, Slice
 from edaphon_drivers.lorawan import Uplink, envelope_kinds, read_envelope
 from edaphon_drivers.payloads import Piece, Turn
 from edaphon_drivers.readings import Reading
+from edaphon_drivers.registry import engine
 from edaphon_drivers.sheets import Sheet
 
 TEXTS = {
