@@ -416,7 +416,7 @@ def _contradicted(buses: list[dict[str, Any]], ask: Any) -> list[str]:
     """Marks the rows where another sensor than the deployed one answers; what explains it."""
     rows = {row["path"]: row for bus in buses for row in bus["rows"]}
     reported = {path: (row["identity"] or {}).get("serial", "") for path, row in rows.items()}
-    found = ask("contradictions", reported=reported)
+    found = ask("contradictions", **{"told": reported})
     for one in found["rows"]:
         row = rows[one["path"]]
         if row["state"] == OK:
