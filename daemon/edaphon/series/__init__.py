@@ -2,6 +2,7 @@
 
 from edaphon.series.changes import Change, Withdrawal
 from edaphon.series.conflicts import Conflict, Contested, contested
+from edaphon.series.reader import WrongFile
 from edaphon.series.release import (
     DamagedBlock,
     OpenRelease,
@@ -12,7 +13,7 @@ from edaphon.series.release import (
 )
 from edaphon.series.rows import DAY_NS
 from edaphon.series.series import Series
-from edaphon.series.store import BlockHead, WrongFile
+from edaphon.series.store import BlockHead
 
 __all__ = [
     "DAY_NS",

@@ -7,7 +7,7 @@ import numpy as np
 
 from edaphon.model import Int
 from edaphon.series.conflicts import among, replaced, within
-from edaphon.series.parts import Part
+from edaphon.series.reader import Part
 from edaphon.series.rows import Rows
 
 __all__ = ["Adopted", "Adoption", "Combined"]

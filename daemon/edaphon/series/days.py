@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from edaphon.series.open_blocks import NEVER_NS, OpenBlock, Unwritten
-from edaphon.series.parts import BEGIN_NS, END_NS, Part
+from edaphon.series.reader import BEGIN_NS, END_NS, Part
 from edaphon.series.rows import Rows, digest, no_rows, overlaid
 from edaphon.series.store import BlockHead, Store
 

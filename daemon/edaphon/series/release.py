@@ -17,9 +17,10 @@ import orjson
 
 from edaphon.model import Channel, Observations
 from edaphon.printer import json_bytes
+from edaphon.series.reader import WrongFile
 from edaphon.series.rows import DAY_NS, digest, runs_of
 from edaphon.series.sound import sound_rows
-from edaphon.series.store import BlockHead, Store, WrongFile
+from edaphon.series.store import BlockHead, Store
 
 __all__ = [
     "DamagedBlock",

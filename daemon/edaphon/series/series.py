@@ -33,7 +33,7 @@ from edaphon.series.conflicts import (
 )
 from edaphon.series.days import Days
 from edaphon.series.open_blocks import Unwritten
-from edaphon.series.parts import BEGIN_NS, END_NS
+from edaphon.series.reader import BEGIN_NS, END_NS
 from edaphon.series.rows import (
     DAY_NS,
     Rows,

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
+from edaphon.series.reader import DamagedRows
 from edaphon.series.rows import Rows
-from edaphon.series.store import BlockHead, DamagedRows, Store
+from edaphon.series.store import BlockHead, Store
 
 __all__ = ["is_sound", "sound_rows"]
 
