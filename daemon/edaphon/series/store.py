@@ -34,11 +34,11 @@ from edaphon.series.reader import (
     check_checkpoints,
     checkpoint,
     days_between,
+    not_a_table,
     open_reading,
     parts,
     sound_part,
     text_crc,
-    not_a_table,
     version_of,
 )
 from edaphon.series.rows import Rows, pack_rows
