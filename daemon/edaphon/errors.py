@@ -2,10 +2,12 @@
 
 EdaphonError
     StorageError        no storage folder or release there, or nothing in it yet
+        FolderUnknown   nobody says where the storage folder is
         DamagedError    a file is not what was written
     StaleError          the answer could be older than what is known: ask again
     UnknownChannel      no channel of that name
-    TimeError           a time that can't be read, or of which nothing is known
+    NothingKnown        no entry had come by that time
+    TimeError           a time that can't be read
 """
 
 
@@ -15,6 +17,10 @@ class EdaphonError(Exception):
 
 class StorageError(EdaphonError):
     """There is no storage folder or release, or nothing in it yet."""
+
+
+class FolderUnknown(StorageError):
+    """No configuration names a storage folder."""
 
 
 class DamagedError(StorageError):
@@ -29,8 +35,12 @@ class UnknownChannel(EdaphonError, LookupError):
     """No channel has that name."""
 
 
+class NothingKnown(EdaphonError):
+    """No entry had come by that time, so nothing was known then."""
+
+
 class TimeError(EdaphonError, ValueError):
-    """A time that can't be read, or of which nothing is known."""
+    """A time that can't be read."""
 
 
 class IncompleteWarning(UserWarning):

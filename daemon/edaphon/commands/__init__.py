@@ -12,13 +12,14 @@ import typer
 from typer.core import TyperGroup
 
 from edaphon import __version__
-from edaphon.printer import guard, show_error, show_line
+from edaphon.errors import EdaphonError, FolderUnknown, StaleError, TimeError
+from edaphon.printer import guard, show_error, show_error_text, show_line
 
 __all__ = ["COMMANDS", "main", "module_of", "take_in"]
 
 # In the order of the help; each is the function, or group, of that name in the module of that name;
 # a name that Python keeps for itself has an underscore behind it there.
-MACHINE, TRY_AGAIN = 1, 75  # exit codes
+MACHINE, USAGE, CONFIGURATION, TRY_AGAIN = 1, 2, 3, 75  # exit codes
 COMMANDS = (
     "init",
     "check",
@@ -37,6 +38,7 @@ COMMANDS = (
     "term",
     "decode",
     "import",
+    "channels",
     "query",
     "explain",
     "release",
@@ -77,6 +79,9 @@ def main(words: Sequence[str] | None = None) -> None:
         take_in(app, name)
     try:
         app(args=given, prog_name="edaphon")
+    except EdaphonError as error:
+        show_error_text(str(error))
+        sys.exit(_exit_code(error))
     except OSError as error:  # a folder, a port, a disk: the machine's no, in its own words
         show_error(f"edaphon {given[0]}: {_refusal(error)}")
         sys.exit(MACHINE)
@@ -97,6 +102,14 @@ def take_in(app: typer.Typer, name: str) -> None:
 
 def module_of(name: str) -> str:
     return f"{name}_" if iskeyword(name) else name
+
+
+def _exit_code(error: EdaphonError) -> int:
+    if isinstance(error, StaleError):
+        return TRY_AGAIN
+    if isinstance(error, TimeError):
+        return USAGE
+    return CONFIGURATION if isinstance(error, FolderUnknown) else MACHINE
 
 
 def _refusal(error: OSError) -> str:

@@ -18,7 +18,6 @@ from edaphon.model import EntryId
 from edaphon.printer import show_json, show_lines
 from edaphon.series import DAY_NS, Series
 from edaphon.storage.access import Storage, fail, open_storage
-from edaphon.storage.lost_facts import warn_of_lost_facts
 from edaphon.storage.moments import moment_ns
 from edaphon.toml_input.values import instant_text
 from edaphon_calibration.errors import suggestion
@@ -38,7 +37,7 @@ def explain(
     if not storage.layout.journal.exists():
         raise fail(f"no journal in {storage.layout.folder}; start `edaphon run` first")
     series = storage.series()
-    warn_of_lost_facts(storage)
+    storage.warn_of_lost_facts()
     history = history_of(read_only(storage.layout.journal))
     _expect_channel(channel, history)
     found = _found(storage, series, history, channel, time_ns)

@@ -6,7 +6,8 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from edaphon.commands.query import FAR_NS, instant
+from edaphon.commands.query import instant
+from edaphon.instants import FAR_NS
 from edaphon.printer import show_json, show_line, show_text
 from edaphon.series import Release, WrongFile, read_release, release_problems
 from edaphon.service.prerequisites import account_name

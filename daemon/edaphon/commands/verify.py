@@ -110,7 +110,7 @@ def _settle(storage: Storage, wait_s: float) -> bool:
             raise fail(
                 f"no journal in {storage.layout.folder}; start `edaphon run` first"
             ) from None
-        if not lacks_entries(storage):
+        if not lacks_entries(storage.layout, show_error):
             with settled_deriver(storage):
                 pass
         return False

@@ -2,7 +2,7 @@
 
 from edaphon.series.changes import Change, Withdrawal
 from edaphon.series.conflicts import Conflict, Contested, contested
-from edaphon.series.reader import WrongFile
+from edaphon.series.reader import Extent, SeriesReader, WrongFile
 from edaphon.series.release import (
     DamagedBlock,
     OpenRelease,
@@ -22,9 +22,11 @@ __all__ = [
     "Conflict",
     "Contested",
     "DamagedBlock",
+    "Extent",
     "OpenRelease",
     "Release",
     "Series",
+    "SeriesReader",
     "Withdrawal",
     "WrongFile",
     "contested",

@@ -14,9 +14,9 @@ import orjson
 from edaphon import __version__
 from edaphon.acquire.clock_sync import Timekeeper, boot_id
 from edaphon.clock import SystemClock
-from edaphon.commands.query import FAR_NS
 from edaphon.databases import make_folder, sync_folder
 from edaphon.derive import known_facts
+from edaphon.instants import FAR_NS
 from edaphon.journal import DamagedRow, Journal, JournalBusy, JournalReader, Kind, read_only
 from edaphon.model import Channel, EntryId
 from edaphon.people import own_account

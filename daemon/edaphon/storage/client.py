@@ -1,18 +1,24 @@
 """Asking the daemon over its unix socket: one JSON object sent, one received."""
 
+import os
 import socket
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from edaphon.errors import StaleError
 from edaphon.printer import json_bytes
-from edaphon.storage.owner import as_caller
 
 CONNECT_AGAIN_S = 0.05
+ANSWER_S = 30.0
+AGAIN = (
+    "no answer is shown, it would not be complete: the file of values was damaged, and they are"
+    " derived again from the journal; ask again in a while"
+)
 
 
 class DaemonOff(ConnectionError):
@@ -80,3 +86,39 @@ def _silent(path: Path, timeout_s: float) -> DaemonSilent:
         f"expected an answer of the daemon at {path} within {timeout_s:.0f} s, got none; ask again,"
         " or see `systemctl status edaphon`"
     )
+
+
+def flush(path: Path) -> bool:
+    """The daemon writes out all that is derived; whether the disk has no room for it.
+
+    Raises DaemonOff, or StaleError where what is stored may be older than the daemon knows.
+    """
+    try:
+        flushed = ask(path, {"verb": "flush"}, ANSWER_S)
+    except DaemonSilent as silent:
+        raise StaleError(f"{silent} (what is stored may be old: it is not shown)") from None
+    if flushed.get("again"):
+        raise StaleError(AGAIN)
+    return bool(flushed.get("full"))
+
+
+@contextmanager
+def as_caller() -> Iterator[None]:
+    """Whoever asks is the account that called the command, which may have become the owner."""
+    uid, gid, groups = os.geteuid(), os.getegid(), os.getgroups()
+    if uid == os.getuid():
+        yield
+        return
+    os.seteuid(os.getuid())
+    try:
+        yield
+    finally:
+        become(uid, gid, groups)
+
+
+def become(uid: int, gid: int, groups: list[int]) -> None:
+    """Take these effective ids, and groups, which only root may."""
+    os.seteuid(os.getuid())
+    os.setgroups(groups)
+    os.setegid(gid)
+    os.seteuid(uid)

@@ -19,7 +19,6 @@ from edaphon.journal import Entry, JournalReader, read_only
 from edaphon.model import EntryId
 from edaphon.series import Series, WrongFile
 from edaphon.storage.access import Storage
-from edaphon.storage.lost_facts import warn_of_lost_facts
 from edaphon.toml_input.values import instant_text
 
 __all__ = ["Entered", "EnteredFacts", "told_in"]
@@ -73,7 +72,7 @@ def told_in(storage: Storage) -> EnteredFacts:
     """From the journal; damaged rows are passed over, `edaphon verify` tells them."""
     if not storage.layout.journal.exists():
         return EnteredFacts((), sources_now(storage.config))
-    warn_of_lost_facts(storage)
+    storage.warn_of_lost_facts()
     entered: list[Entered] = []
     configuration = None
     journal = read_only(storage.layout.journal)

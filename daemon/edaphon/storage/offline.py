@@ -1,106 +1,141 @@
-"""The deriver without a daemon: for commands that need the series complete while it is off."""
+"""Without a daemon: whether all of the journal is derived, and the deriver for what is not."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from edaphon.clock import SystemClock
+import orjson
+
 from edaphon.databases import AT_FAULT, StorageFault, fault_of
-from edaphon.derive import Deriver, derived_by
-from edaphon.derive.checkpoint import reached_by
-from edaphon.journal import Journal, JournalBusy, is_written, read_only
+from edaphon.errors import StaleError
+from edaphon.journal import is_written, read_only
+from edaphon.journal.fact_log import CHECKPOINT, configuration
 from edaphon.journal.losses import undeclared
+from edaphon.model import EntryId
 from edaphon.printer import show_error
-from edaphon.series import Series, WrongFile
-from edaphon.service.deriving import guarded
-from edaphon.storage.access import TRY_AGAIN, Storage, fail
-from edaphon.storage.owner import as_owner
-from edaphon.storage.series_file import open_series
+from edaphon.series import Series, SeriesReader, WrongFile
+from edaphon.storage.access import Storage
+from edaphon.storage.paths import Layout
 
-__all__ = ["derive_the_rest", "lacks_entries", "settled_deriver"]
+if TYPE_CHECKING:  # this imports the drivers
+    from edaphon.derive import Deriver
+
+NOT_SHOWN = "no answer is shown, it could be old"
+
+
+def expect_complete(layout: Layout, say: Callable[[str], None]) -> None:
+    """Raises StaleError while the series lacks something of the journal."""
+    if is_behind(layout, say):
+        act = f"`edaphon channels --folder {layout.folder}` derives them"
+        raise StaleError(f"{NOT_SHOWN}: the newest records are not derived yet; {act}")
 
 
 def derive_the_rest(storage: Storage) -> None:
-    """While no daemon answers: what a kill left underived; ends with 75 where it can't be."""
-    folder = storage.layout.journal
-    if not folder.exists() or not storage.layout.series.exists():
-        return
-    if is_written(folder):
-        words = "the journal is written by a process that answers no questions (it starts or stops)"
-        raise fail(f"no answer is shown, it could be old: {words}; ask again", TRY_AGAIN)
-    if _is_complete(storage) or lacks_entries(storage):
+    """What a kill left underived; raises StaleError where it can't be."""
+    if not is_behind(storage.layout, show_error):
         return
     try:
         with settled_deriver(storage):
             pass
     except PermissionError as error:
-        words = f"the newest records are not derived yet, and this account may not: {error}"
-        raise fail(f"no answer is shown, it could be old: {words}", TRY_AGAIN) from None
+        why = f"the newest records are not derived yet, and this account may not: {error}"
+        raise StaleError(f"{NOT_SHOWN}: {why}") from None
 
 
-def lacks_entries(storage: Storage) -> bool:
-    """Whether a part of the journal is gone that no start has declared yet; says so on stderr.
+def is_behind(layout: Layout, say: Callable[[str], None]) -> bool:
+    """Whether records wait to be derived; raises StaleError while the journal is written to."""
+    if not layout.journal.exists() or not layout.series.exists():
+        return False
+    if is_written(layout.journal):
+        why = "the journal is written by a process that answers no questions (it starts or stops)"
+        raise StaleError(f"{NOT_SHOWN}: {why}; ask again")
+    return not (_is_complete(layout) or lacks_entries(layout, say))
+
+
+def lacks_entries(layout: Layout, say: Callable[[str], None]) -> bool:
+    """Whether a part of the journal is gone that no start has declared yet, which is said.
 
     To derive would begin a journal file, and a person may be about to copy a backup to its place.
     """
-    gone = undeclared(storage.layout.journal, reached_by(storage.layout.series))
+    gone = undeclared(layout.journal, reached_by(layout))
     for loss in gone:
-        show_error(
+        say(
             f"{loss.why}: what is shown is what was derived before; copy the file from a backup to"
             " its place, or start the service, which declares it as lost and goes on"
         )
     return bool(gone)
 
 
-def _is_complete(storage: Storage) -> bool:
-    """Whether the series has all of the journal; a damaged one has not."""
-    last = read_only(storage.layout.journal).last
+def reached_by(layout: Layout) -> EntryId | None:
+    """The last place from which the series has rows; None where none can be read."""
+    if not layout.series.exists():
+        return None
     try:
-        with closing(Series(storage.layout.series, read_only=True)) as series:
-            return last is None or derived_by(series).position >= last
+        with SeriesReader(layout.series) as series:
+            table = orjson.loads(series.checkpoint(CHECKPOINT) or b"{}")
+        return EntryId.of(table["position"])
+    except (OSError, sqlite3.Error, WrongFile, ValueError, KeyError, TypeError):
+        return None
+
+
+def _is_complete(layout: Layout) -> bool:
+    """Whether the series has all of the journal; a damaged one has not."""
+    last = read_only(layout.journal).last
+    try:
+        with SeriesReader(layout.series) as series:
+            table = orjson.loads(series.checkpoint(CHECKPOINT) or "{}")
+        return last is None or EntryId.of(table.get("position", 0)) >= last
     except WrongFile:
         return False
     except sqlite3.DatabaseError as error:
-        if fault_of(error, storage.layout.series) not in AT_FAULT:
+        if fault_of(error, layout.series) not in AT_FAULT:
             raise
         return False
 
 
 @contextmanager
-def settled_deriver(storage: Storage) -> Iterator[tuple[Deriver, Series]]:
+def settled_deriver(storage: Storage) -> Iterator[tuple["Deriver", Series]]:
     """Take the journal's lock, derive all that is in it, flush at the end."""
+    from edaphon.storage.owner import as_owner
+
     with as_owner(storage.layout.folder):
-        yield from _settled(storage)
+        yield from _settled(storage.layout)
 
 
-def _settled(storage: Storage) -> Iterator[tuple[Deriver, Series]]:
-    storage.layout.set_aside_non_files()
+def _settled(layout: Layout) -> Iterator[tuple["Deriver", Series]]:
+    from edaphon.clock import SystemClock
+    from edaphon.derive import Deriver
+    from edaphon.journal import Journal, JournalBusy
+    from edaphon.service.deriving import guarded
+    from edaphon.storage.series_file import open_series
+
+    layout.set_aside_non_files()
     try:
-        journal = Journal.open(
-            storage.layout.journal, SystemClock(), reached=reached_by(storage.layout.series)
-        )
+        journal = Journal.open(layout.journal, SystemClock(), reached=reached_by(layout))
     except JournalBusy as busy:
-        raise fail(str(busy), TRY_AGAIN) from None
-    series = open_series(storage.layout.series, lambda words: show_error(words))
+        raise StaleError(str(busy)) from None
+    series = open_series(layout.series, lambda words: show_error(words))
     try:
-        deriver = Deriver(journal, series, storage.layout.scratch, guard=guarded(journal, True))
+        deriver = Deriver(journal, series, layout.scratch, guard=guarded(journal, True))
         while deriver.turn():
             pass
         yield deriver, series
         from edaphon.sinks.feed import cursor_name  # its servers take long to import
 
-        names = [cursor_name(sink.name) for sink in storage.config.sinks]
-        _flush(deriver, {name: series.checkpoint(name) or "0" for name in names}, storage)
+        sinks = configuration(journal, None).get("sink", ())
+        names = [cursor_name(sink["name"]) for sink in sinks]
+        _flush(deriver, {name: series.checkpoint(name) or "0" for name in names}, layout)
     finally:
         series.close()
         journal.close()
 
 
-def _flush(deriver: Deriver, cursors: dict[str, str], storage: Storage) -> None:
+def _flush(deriver: "Deriver", cursors: dict[str, str], layout: Layout) -> None:
     """On a full disk the answer is of what was kept before."""
     try:
         deriver.flush(cursors)
     except sqlite3.OperationalError as error:
-        if fault_of(error, storage.layout.series) is not StorageFault.FULL:
+        if fault_of(error, layout.series) is not StorageFault.FULL:
             raise
-        show_error(f"{storage.layout.folder}: {StorageFault.FULL}")
+        show_error(f"{layout.folder}: {StorageFault.FULL}")
