@@ -36,9 +36,9 @@ from edaphon.journal.fact_log import (
     meanings_behind,
     trusted,
 )
-from edaphon.model import FactName, Observations, in_force
+from edaphon.model import Channel, EntryId, FactName, Observations, in_force
 from edaphon.series import Extent, OpenRelease, SeriesReader, WrongFile
-from edaphon.storage.client import DaemonOff, DaemonRefuses, flush
+from edaphon.storage.client import DaemonOff, DaemonRefuses, flush, is_behind
 from edaphon.storage.paths import Layout
 from edaphon.tables import ChannelRow, ChannelTable, Values, unknown_channel
 
@@ -67,12 +67,12 @@ def open_site(
 ) -> "Site":
     """A storage folder, a copy of one, or a release file; raises StorageError.
 
-    `say` gets what an answer lacks, for a person. `settle` is called where no daemon answers: it
-    raises StaleError where the newest records are not derived, unless it derives them.
+    `say` gets what an answer lacks, for a person. `settle` is called where no daemon runs and the
+    newest records are not derived: it derives them, or raises StaleError.
     """
     place = Path(path).expanduser().absolute()
     if place.is_dir():
-        return Site(place, _Folder(Layout(place), say, settle or expect_complete))
+        return Site(place, _Folder(Layout(place), say, settle or _refuse))
     if not place.exists():
         raise StorageError(
             f"nothing at {place}: expected a storage folder, which `edaphon run` makes, or a"
@@ -165,8 +165,7 @@ def _readable(path: Path) -> Iterator[None]:
         raise StorageError(f"this account may not read {error.filename}: {error}") from None
 
 
-def expect_complete(layout: Layout, say: Say) -> None:
-    """Raises StaleError where the newest records are not derived, or are just being written."""
+def _refuse(layout: Layout, say: Say) -> None:
     from edaphon.storage.offline import expect_complete
 
     expect_complete(layout, say)
@@ -180,19 +179,45 @@ class _Stored(NamedTuple):
     checkpoint: Mapping[str, Any] | None
     lost: str  # what can't be read any more of what was entered
 
-    def facts(self) -> dict[str, dict[str, Mapping[str, Any]]]:
-        """Those in force as they were entered, by kind and id."""
-        found = meanings_behind(self.journal, trusted(self.journal, self.checkpoint))
-        rows = [orjson.loads(e.payload)["fact"] for _, e in found if e.kind in FACT_KINDS]
-        names = [FactName(row["id"], row.get("supersedes"), row.get("of")) for row in rows]
-        known: dict[str, dict[str, Mapping[str, Any]]] = {"channel": {}, "plot": {}, "profile": {}}
-        for place in in_force(names):
-            known.setdefault(rows[place]["kind"], {})[rows[place]["id"]] = rows[place]
-        return known
 
-    def units(self) -> dict[str, str]:
-        """Of the channels that values were derived of, in their one spelling."""
-        return {own["id"]: own["unit"] for own in (self.checkpoint or {}).get("channels", ())}
+Facts = Mapping[str, Mapping[str, Mapping[str, Any]]]  # as they were entered, by kind and id
+
+
+def facts_in(
+    journal: JournalReader, checkpoint: Mapping[str, Any] | None, until: EntryId | None = None
+) -> Facts:
+    """The facts in force, once the entry of that place had been written."""
+    found = meanings_behind(journal, trusted(journal, checkpoint))
+    rows = [
+        orjson.loads(entry.payload)["fact"]
+        for place, entry in found
+        if entry.kind in FACT_KINDS and (until is None or place <= until)
+    ]
+    names = [FactName(row["id"], row.get("supersedes"), row.get("of")) for row in rows]
+    known: dict[str, dict[str, Mapping[str, Any]]] = {"channel": {}, "plot": {}, "profile": {}}
+    for place in in_force(names):
+        known.setdefault(rows[place]["kind"], {})[rows[place]["id"]] = rows[place]
+    return known
+
+
+def channels_in(facts: Facts, checkpoint: Mapping[str, Any] | None, site: str) -> list[Channel]:
+    """The channels in force; `checkpoint` has the one spelling of their units."""
+    units = {own["id"]: own["unit"] for own in (checkpoint or {}).get("channels", ())}
+    profiles = facts["profile"]
+    return [
+        Channel(
+            id,
+            own["quantity"],
+            units.get(id) or canonical_unit(own["unit"]),
+            site,
+            own.get("plot") or profiles.get(own.get("profile", ""), {}).get("plot", ""),
+            own.get("profile", ""),
+            own.get("depth_cm", ""),
+            own.get("statistic", "instant"),
+            own.get("replicate", 1),
+        )
+        for id, own in facts["channel"].items()
+    ]
 
 
 class _Folder:
@@ -225,7 +250,8 @@ class _Folder:
             if flush(layout.control):
                 self._say(f"{layout.folder}: {StorageFault.FULL}; later values are missing")
         except DaemonOff:
-            self._settle(layout, self._say)
+            if is_behind(layout):
+                self._settle(layout, self._say)
         except DaemonRefuses as refusal:
             raise StaleError(str(refusal)) from None
         if not layout.series.exists():
@@ -305,18 +331,7 @@ class _ReleaseFile:
                 unit = canonical(own.unit)
             except UnitError as error:
                 raise DamagedError(f"expected a unit of {own.id}: {error}") from None
-            found.append(
-                ChannelRow(
-                    own.id,
-                    own.quantity,
-                    shown_unit(unit),
-                    own.plot,
-                    profile=own.profile,
-                    depth_cm=_depth(own.depth_cm),
-                    statistic=own.statistic,
-                    position=own.replicate,
-                )
-            )
+            found.append(_row(replace(own, unit=unit), {}))
         return found
 
 
@@ -326,43 +341,34 @@ def _row_of(id: str, known: Mapping[str, ChannelRow]) -> ChannelRow:
     return known[id]
 
 
-def _channels_in(stored: _Stored) -> Iterator[ChannelRow]:
+def _channels_in(stored: _Stored) -> list[ChannelRow]:
     """The channels in force, each with its plot as that is described now."""
-    facts, units = stored.facts(), stored.units()
-    for id, own in facts["channel"].items():
-        profile = facts["profile"].get(own.get("profile", ""), {})
-        plot = own.get("plot") or profile.get("plot", "")
-        about = facts["plot"].get(plot, {})
-        yield ChannelRow(
-            id,
-            own["quantity"],
-            shown_unit(units.get(id) or canonical_unit(own["unit"])),
-            plot,
-            about.get("treatment", ""),
-            about.get("block", ""),
-            own.get("profile", ""),
-            _depth(own.get("depth_cm")),
-            own.get("statistic", "instant"),
-            own.get("replicate", 1),
-        )
+    facts = facts_in(stored.journal, stored.checkpoint)
+    found = channels_in(facts, stored.checkpoint, "")
+    return [_row(channel, facts["plot"].get(channel.plot, {})) for channel in found]
+
+
+def _row(channel: Channel, plot: Mapping[str, str]) -> ChannelRow:
+    return ChannelRow(
+        channel.id,
+        channel.quantity,
+        shown_unit(channel.unit),
+        channel.plot,
+        plot.get("treatment", ""),
+        plot.get("block", ""),
+        channel.profile,
+        float(channel.depth_cm) if channel.depth_cm else None,
+        channel.statistic,
+        channel.replicate,
+    )
 
 
 def _channels_then(knowledge: "Knowledge") -> Iterator[ChannelRow]:
-    for id, own in knowledge.channels.items():
-        plot = knowledge.plot_of(id)
-        about = knowledge.plots.get(plot)
-        yield ChannelRow(
-            id,
-            own.quantity,
-            shown_unit(canonical_unit(own.unit)),
-            plot,
-            about.treatment if about else "",
-            about.block if about else "",
-            own.profile or "",
-            _depth(own.depth_cm),
-            own.statistic,
-            own.replicate,
-        )
+    for id in knowledge.channels:
+        channel = knowledge.channel(id, "")
+        plot = knowledge.plots.get(channel.plot)
+        about = {"treatment": plot.treatment, "block": plot.block} if plot else {}
+        yield _row(channel, about)
 
 
 def with_extent(row: ChannelRow, extent: Extent) -> ChannelRow:
@@ -382,7 +388,3 @@ def canonical_unit(unit: str) -> str:
     from edaphon_calibration.units import canonical
 
     return canonical(unit)
-
-
-def _depth(label: str | None) -> float | None:
-    return float(label) if label else None

@@ -6,13 +6,13 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from edaphon.commands.query import instant
+from edaphon.commands.query import Folder, instant
 from edaphon.instants import FAR_NS
+from edaphon.people import account_name
 from edaphon.printer import show_json, show_line, show_text
 from edaphon.series import Release, WrongFile, read_release, release_problems
-from edaphon.service.prerequisites import account_name
 from edaphon.service.release_making import Wanted, make_release, note_of, notes_of_releases
-from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.access import Storage, fail, open_folder
 
 __all__ = ["found_releases", "release"]
 
@@ -35,13 +35,14 @@ def release(
     note: Annotated[str, typer.Option(help="what it is for")] = "",
     who: Annotated[str, typer.Option(help="who says so; your login if not given")] = "",
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    folder: Folder = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Freeze current values in a file that is never changed; without a name verify all such files.
 
     Exit 1 if one of them is not what was released.
     """
-    storage = open_storage(file, as_owner=True)
+    storage = open_folder(file, folder, as_owner=True)
     if name:
         span = instant(start, -FAR_NS), instant(end, FAR_NS)
         wanted = Wanted(name, tuple(channel or ()), *span, note, who or account_name())

@@ -90,21 +90,6 @@ def take_lock(folder: Path) -> int:
     return lock
 
 
-def is_written(folder: Path) -> bool:
-    """Whether a process holds the writer's lock; nothing is written to find that out."""
-    try:
-        lock = os.open(folder / "journal.lock", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(lock)
-    return False
-
-
 class OpenFile:
     """The one file that is written to."""
 

@@ -1,7 +1,8 @@
-"""Asking the daemon over its unix socket: one JSON object sent, one received."""
+"""Asking the daemon over its unix socket; while it is off, whether the files are all it knew."""
 
 import os
 import socket
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -10,11 +11,18 @@ from typing import Any
 
 import orjson
 
+from edaphon.databases import AT_FAULT, fault_of
 from edaphon.errors import StaleError
+from edaphon.journal import is_written, read_only
+from edaphon.journal.fact_log import CHECKPOINT
+from edaphon.model import EntryId
 from edaphon.printer import json_bytes
+from edaphon.series import SeriesReader, WrongFile
+from edaphon.storage.paths import Layout
 
 CONNECT_AGAIN_S = 0.05
 ANSWER_S = 30.0
+NOT_SHOWN = "no answer is shown, it could be old"
 AGAIN = (
     "no answer is shown, it would not be complete: the file of values was damaged, and they are"
     " derived again from the journal; ask again in a while"
@@ -100,6 +108,29 @@ def flush(path: Path) -> bool:
     if flushed.get("again"):
         raise StaleError(AGAIN)
     return bool(flushed.get("full"))
+
+
+def is_behind(layout: Layout) -> bool:
+    """While no daemon answers: whether records wait to be derived.
+
+    Raises StaleError while the journal is written to.
+    """
+    if not layout.journal.exists() or not layout.series.exists():
+        return False
+    if is_written(layout.journal):
+        why = "the journal is written by a process that answers no questions (it starts or stops)"
+        raise StaleError(f"{NOT_SHOWN}: {why}; ask again")
+    last = read_only(layout.journal).last
+    try:
+        with SeriesReader(layout.series) as series:
+            table = orjson.loads(series.checkpoint(CHECKPOINT) or "{}")
+        return last is not None and EntryId.of(table.get("position", 0)) < last
+    except WrongFile:
+        return True
+    except sqlite3.DatabaseError as error:
+        if fault_of(error, layout.series) not in AT_FAULT:
+            raise
+        return True
 
 
 @contextmanager

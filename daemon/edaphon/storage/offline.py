@@ -7,33 +7,32 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from edaphon.databases import AT_FAULT, StorageFault, fault_of
+from edaphon.databases import StorageFault, fault_of
 from edaphon.errors import StaleError
-from edaphon.journal import is_written, read_only
 from edaphon.journal.fact_log import CHECKPOINT, configuration
 from edaphon.journal.losses import undeclared
 from edaphon.model import EntryId
 from edaphon.printer import show_error
 from edaphon.series import Series, SeriesReader, WrongFile
 from edaphon.storage.access import Storage
+from edaphon.storage.client import NOT_SHOWN, is_behind
 from edaphon.storage.paths import Layout
 
 if TYPE_CHECKING:  # this imports the drivers
     from edaphon.derive import Deriver
 
-NOT_SHOWN = "no answer is shown, it could be old"
-
 
 def expect_complete(layout: Layout, say: Callable[[str], None]) -> None:
-    """Raises StaleError while the series lacks something of the journal."""
-    if is_behind(layout, say):
+    """Of a series that is behind its journal: raises StaleError, unless nothing can be derived."""
+    if not lacks_entries(layout, say):
         act = f"`edaphon channels --folder {layout.folder}` derives them"
         raise StaleError(f"{NOT_SHOWN}: the newest records are not derived yet; {act}")
 
 
 def derive_the_rest(storage: Storage) -> None:
     """What a kill left underived; raises StaleError where it can't be."""
-    if not is_behind(storage.layout, show_error):
+    layout = storage.layout
+    if not is_behind(layout) or lacks_entries(layout, show_error):
         return
     try:
         with settled_deriver(storage):
@@ -41,16 +40,6 @@ def derive_the_rest(storage: Storage) -> None:
     except PermissionError as error:
         why = f"the newest records are not derived yet, and this account may not: {error}"
         raise StaleError(f"{NOT_SHOWN}: {why}") from None
-
-
-def is_behind(layout: Layout, say: Callable[[str], None]) -> bool:
-    """Whether records wait to be derived; raises StaleError while the journal is written to."""
-    if not layout.journal.exists() or not layout.series.exists():
-        return False
-    if is_written(layout.journal):
-        why = "the journal is written by a process that answers no questions (it starts or stops)"
-        raise StaleError(f"{NOT_SHOWN}: {why}; ask again")
-    return not (_is_complete(layout) or lacks_entries(layout, say))
 
 
 def lacks_entries(layout: Layout, say: Callable[[str], None]) -> bool:
@@ -77,21 +66,6 @@ def reached_by(layout: Layout) -> EntryId | None:
         return EntryId.of(table["position"])
     except (OSError, sqlite3.Error, WrongFile, ValueError, KeyError, TypeError):
         return None
-
-
-def _is_complete(layout: Layout) -> bool:
-    """Whether the series has all of the journal; a damaged one has not."""
-    last = read_only(layout.journal).last
-    try:
-        with SeriesReader(layout.series) as series:
-            table = orjson.loads(series.checkpoint(CHECKPOINT) or "{}")
-        return last is None or EntryId.of(table.get("position", 0)) >= last
-    except WrongFile:
-        return False
-    except sqlite3.DatabaseError as error:
-        if fault_of(error, layout.series) not in AT_FAULT:
-            raise
-        return False
 
 
 @contextmanager
