@@ -26,7 +26,7 @@ from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonOff, is_behind
 from edaphon.storage.offline import settled_deriver
 from edaphon.tables import unknown_channel
-from edaphon.toml_input.values import instant_text
+from edaphon.instants import instant_text
 
 __all__ = ["Wanted", "make_release"]
 

@@ -19,7 +19,7 @@ from edaphon.journal import Entry, JournalReader, read_only
 from edaphon.model import EntryId
 from edaphon.series import Series, WrongFile
 from edaphon.storage.access import Storage
-from edaphon.toml_input.values import instant_text
+from edaphon.instants import instant_text
 
 __all__ = ["Entered", "EnteredFacts", "told_in"]
 
