@@ -14,7 +14,7 @@ from edaphon.journal.entry import Entry, Kind, entry_crc, file_numbers, file_pat
 from edaphon.journal.files import OpenFile, seal
 from edaphon.model import EntryId
 from edaphon.series.rows import DAY_NS, ROW, digest
-from edaphon.series.store import Store
+from edaphon.series.store import SeriesStore
 
 __all__ = ["day_rows", "grow"]
 
@@ -87,7 +87,7 @@ def _record(file: int, n: int, begin_ns: int) -> tuple[object, ...]:
 def _add_blocks(storage: Path, readings: int, begin_ns: int, last: tuple[EntryId, int]) -> None:
     channels = [f"node{i:02d}-{name}" for i in range(NODES) for name in QUANTITIES]
     days = max(1, readings // (len(channels) * DAY_ROWS))
-    with closing(Store(storage / "series.sqlite")) as store:
+    with closing(SeriesStore(storage / "series.sqlite")) as store:
         store.begin()
         id = next(iter(store.derivations()), "0" * 12)
         store.add_derivation(1, id, "{}")

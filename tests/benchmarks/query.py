@@ -15,7 +15,7 @@ from tests.programs import free_port
 from tests.stories.station import Station
 
 from edaphon.series.rows import DAY_NS, digest
-from edaphon.series.store import Store
+from edaphon.series.store import SeriesStore
 
 __all__ = ["TITLE", "figures"]
 
@@ -43,7 +43,7 @@ def figures(folder: Path) -> list[Figure]:
 
 def _fill(path: Path) -> None:
     last = time.time_ns() // DAY_NS
-    with closing(Store(path)) as store:
+    with closing(SeriesStore(path)) as store:
         store.begin()
         id = next(iter(store.derivations()), "0" * 12)
         store.add_derivation(1, id, "{}")

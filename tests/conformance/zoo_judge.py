@@ -12,10 +12,8 @@ from statistics import median
 from tests.conformance.zoo_files import Fault, Play, read_play
 from tests.conformance.zoo_station import START_NS, Heard, ZooStation
 
-from edaphon.alerts.look import above
-from edaphon.alerts.message import Occasion
-from edaphon.alerts.model import Node, NodeKind
-from edaphon.alerts.situation import Situation
+from edaphon.alerts.look import Situation, above
+from edaphon.alerts.model import Node, NodeKind, Occasion
 
 __all__ = ["BUILT", "Verdict", "judged", "played", "report"]
 

@@ -18,8 +18,7 @@ from unittest.mock import patch
 import orjson
 from tests.conformance.zoo_files import Play, Rows
 
-from edaphon.alerts.message import Message
-from edaphon.alerts.model import Incident
+from edaphon.alerts.model import Incident, Message
 from edaphon.config import read_config
 from edaphon.facts import read_facts
 from edaphon.journal import Kind
@@ -224,7 +223,7 @@ class ZooStation:
         for follower in self.service.inlets.followers.values():
             follower.look(threading.Event())
         while not self.service._all_committed():
-            assert not self.service.journal.in_trouble, self.service.journal.fault
+            assert not self.service.journal.is_failing, self.service.journal.fault
         self.service.derive()
 
     # -- what its instruments say ------------------------------------------------------------

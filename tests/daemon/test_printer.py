@@ -13,8 +13,7 @@ from tests.daemon.commands.calling import until
 from tests.documents import ROOT
 
 from edaphon import printer
-from edaphon.alerts.message import Message, Occasion
-from edaphon.alerts.model import Severity
+from edaphon.alerts.model import Message, Occasion, Severity
 from edaphon.service.socket import ControlServer
 from edaphon.storage.client import ask
 

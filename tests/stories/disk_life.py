@@ -203,10 +203,10 @@ def _live(
         made.flush()
     time.sleep(0.1)
     found["counted"] = library.shim_counted()
-    if made.journal.in_trouble:
+    if made.journal.is_failing:
         found["status"] = made_status(made)["trouble"]
         named = any(str(fault) in words for words in found["status"] for fault in StorageFault)
-        if made.journal.in_trouble and not named:  # still
+        if made.journal.is_failing and not named:  # still
             found["wrong"].append(f"commits fail and `status` shows {found['status']}")
     library.shim_refuse(b"", 0, _long(0), _long(0))
     for number in range(first + 8, first + 12):

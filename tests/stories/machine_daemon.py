@@ -3,8 +3,8 @@
 import sys
 
 from edaphon.commands import main
-from edaphon.journal import store
+from edaphon.journal import writer
 
 if __name__ == "__main__":
-    store.machine_marks = lambda: ("serial 2",)
+    writer.machine_marks = lambda: ("serial 2",)
     main(["run", *sys.argv[1:]])

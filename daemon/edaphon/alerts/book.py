@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
-from edaphon.alerts.message import Occasion
-from edaphon.alerts.model import Condition, Event, Incident, Severity, What
+from edaphon.alerts.model import Condition, Event, Incident, Occasion, Severity, What
 from edaphon.people import person
 
 __all__ = ["Book", "Sent", "VisitEnd", "acknowledged", "part_json", "replayed"]

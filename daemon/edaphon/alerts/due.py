@@ -12,9 +12,16 @@ from typing import NamedTuple
 
 from edaphon.alerts.book import Book, Sent
 from edaphon.alerts.causes import SEVERITIES
-from edaphon.alerts.holds import DAY_NS, HOUR_NS, MINUTE_NS
-from edaphon.alerts.message import Occasion
-from edaphon.alerts.model import Event, Incident, NodeKind, Severity
+from edaphon.alerts.model import (
+    DAY_NS,
+    HOUR_NS,
+    MINUTE_NS,
+    Event,
+    Incident,
+    NodeKind,
+    Occasion,
+    Severity,
+)
 
 __all__ = ["Due", "ReceiverRules", "due", "refused", "sent", "waiting"]
 

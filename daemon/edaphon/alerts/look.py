@@ -1,16 +1,130 @@
 """A look at a situation: what rules ask of it, and how verdicts become conditions after a hold."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from edaphon.alerts.holds import ENDS_BY_ABSENCE, HOLDS
-from edaphon.alerts.model import LOGGER, Condition, NodeKind, What
-from edaphon.alerts.situation import ChannelNow, Situation, SourceNow
+from edaphon.alerts.model import ENDS_BY_ABSENCE, HOLDS, LOGGER, Condition, Node, NodeKind, What
 
-__all__ = ["Found", "Key", "Look", "Verdict", "above", "gone", "judged", "paused_nodes"]
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """A source: when it spoke last [UTC ns], None: never; `age_ns` since then while listening.
+
+    `age_ns` is measured while the service listened, by the monotonic clock where the wall clock is
+    not known, less what may be on its way. `interval_ns` is how often it should speak, None where
+    nobody set it. `numbers` counts frames by their counter (LoRaWAN): then six are waited for.
+    """
+
+    node: str
+    last_ns: int | None
+    age_ns: int
+    interval_ns: int | None
+    detail: str = ""  # of its gap, by the bus: "no answer", "checksum", ...
+    numbered: bool = False
+    missed: int = 0  # uplinks by their counter, in the last day
+    received: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelState:
+    """A deployed channel: its last number, and when its instrument gave a failure code lately.
+
+    `failed_ns` are the times [UTC ns] of failure codes in the last day, in order; `code` the last
+    of them in the instrument's own words.
+    """
+
+    node: str
+    last_number_ns: int | None
+    interval_ns: int | None
+    failed_ns: tuple[int, ...] = ()
+    code: str = ""
+    since_ns: int | None = None  # when its deployment began
+
+
+@dataclass(frozen=True, slots=True)
+class SupplyState:
+    """A measured voltage: the last one, and the minima of the last days, the oldest first [V].
+
+    `least_v` is what the instruments on it need, None: not known.
+    """
+
+    node: str
+    last_ns: int
+    last_v: float
+    least_v: float | None
+    daily_minima_v: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PauseNow:
+    """A declared pause, visit or removal: nothing is expected of these nodes in [from, to) UTC ns.
+
+    `kind` is "visit", "pause" or "removal".
+    """
+
+    nodes: frozenset[str]
+    start_ns: int
+    end_ns: int
+    kind: str
+    fact: str  # id of the fact
+
+
+@dataclass(frozen=True, slots=True)
+class SinkState:
+    node: str
+    up: bool
+    blocked: bool
+    why: str
+    since_ns: int | None  # of the state
+    waiting: int
+    oldest_waiting_ns: int | None
+    set_aside: int
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """`now_ns` is UTC by the service's clock, `mono_ns` the monotonic time of that moment.
+
+    `down` are ports and brokers that can't be used: node -> (since UTC ns, why). `failing` are
+    parts of the service: name -> why. `losses` are journal losses that nobody has noted yet.
+    `floods` go on: node of the source or broker -> (since UTC ns, items) that were not kept.
+    """
+
+    now_ns: int
+    mono_ns: int
+    nodes: Mapping[str, Node]
+    sources: tuple[SourceState, ...] = ()
+    channels: tuple[ChannelState, ...] = ()
+    supplies: tuple[SupplyState, ...] = ()
+    sinks: tuple[SinkState, ...] = ()
+    pauses: tuple[PauseNow, ...] = ()
+    down: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    failing: Mapping[str, str] = field(default_factory=dict)
+    receivers_refuse: Mapping[str, str] = field(default_factory=dict)
+    wrong_sensors: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # node -> (is, was)
+    calibrations_end: Mapping[str, int] = field(default_factory=dict)  # channel node -> UTC ns
+    clock_known: bool = True
+    listening_ns: int = 0  # since the start of the service, monotonic
+    disk_full: bool = False
+    disk_days: float | None = None
+    journal_fails: str = ""
+    losses: tuple[str, ...] = ()
+    floods: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+
+class Week(NamedTuple):
+    """What came in during a week: records, and measurements that were missed.
+
+    `disk_days` until the disk is full, None: it does not fill, or nobody knows.
+    """
+
+    records: int
+    missed: int
+    disk_days: float | None = None
+
 
 Key = tuple[str, What]
 NO_NUMBERS: Mapping[str, str | int | float] = {}
@@ -32,7 +146,7 @@ class Verdict(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class LookResult:
     """What a look at a situation found: `standing` is wrong now; the rest waits for its hold.
 
     `suspected` and `mending` are the monotonic times [ns] at which something began to be wrong, or
@@ -48,7 +162,7 @@ class Found:
     back_ns: Mapping[Key, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, parts: tuple[Condition, ...]) -> "Found":
+    def of(cls, parts: tuple[Condition, ...]) -> "LookResult":
         return cls(standing=parts)
 
 
@@ -77,11 +191,11 @@ class Look:
     before: Mapping[Key, Condition]
 
     @cached_property
-    def sources(self) -> Mapping[str, SourceNow]:
+    def sources(self) -> Mapping[str, SourceState]:
         return {one.node: one for one in self.situation.sources}
 
     @cached_property
-    def channels(self) -> Mapping[str, ChannelNow]:
+    def channels(self) -> Mapping[str, ChannelState]:
         return {one.node: one for one in self.situation.channels}
 
     @cached_property
@@ -117,7 +231,7 @@ class Look:
         ended = max(self._pause_ended_ns.get(up, 0) for up in above(self.situation, node))
         return min(age_ns, self.situation.now_ns - ended)
 
-    def source_of(self, node: str) -> SourceNow | None:
+    def source_of(self, node: str) -> SourceState | None:
         """The source that brings the data of a node."""
         ups = above(self.situation, node)
         return next((self.sources[up] for up in ups if up in self.sources), None)
@@ -160,7 +274,7 @@ def gone(look: Look, condition: Condition) -> bool:
     return False
 
 
-def judged(look: Look, verdicts: Iterable[Verdict], before: Found) -> Found:
+def judged(look: Look, verdicts: Iterable[Verdict], before: LookResult) -> LookResult:
     """What stands after the holds; what no rule spoke of stays, unless its absence is the end."""
     by_key = {one.condition.key: one for one in verdicts}
     for key, stood in look.before.items():
@@ -187,11 +301,14 @@ def judged(look: Look, verdicts: Iterable[Verdict], before: Found) -> Found:
     data_ns = {key: by_key[key].data_ns for key in suspected}
     ill = suspected.keys() | {one.key for one in standing} - mending.keys()
     back_ns = dict(_back(by_key.values(), before, mending, ill))
-    return Found(tuple(standing), suspected, mending, data_ns, back_ns)
+    return LookResult(tuple(standing), suspected, mending, data_ns, back_ns)
 
 
 def _back(
-    verdicts: Iterable[Verdict], before: Found, mending: Mapping[Key, int], ill: AbstractSet[Key]
+    verdicts: Iterable[Verdict],
+    before: LookResult,
+    mending: Mapping[Key, int],
+    ill: AbstractSet[Key],
 ) -> Iterator[tuple[Key, int]]:
     """The time of the first data after what was wrong [UTC ns], until it is wrong again."""
     for one in verdicts:
@@ -202,7 +319,7 @@ def _back(
             yield key, back_ns
 
 
-def _came(one: Verdict, before: Found) -> bool:
+def _came(one: Verdict, before: LookResult) -> bool:
     """Whether newer data came since it was suspected: then it was not wrong all the time."""
     key = one.condition.key
     if key not in before.data_ns or one.data_ns is None:
@@ -219,3 +336,43 @@ def _held(
         return False
     after[key] = before.get(key, now)
     return now - after[key] >= hold_ns
+
+
+SPEAKS_INTERVALS = 2  # the last data are younger: it speaks
+
+
+class Unheard(NamedTuple):
+    """A node, and the time of the last data of it [UTC ns], None: never any."""
+
+    node: str
+    last_ns: int | None
+
+
+def unheard(situation: Situation, nodes: Set[str]) -> tuple[Unheard, ...]:
+    """Of these nodes the sources that don't speak, and channels of the others without a number.
+
+    What nobody gave an interval counts as speaking.
+    """
+    return tuple(_unheard(situation, nodes))
+
+
+def _unheard(situation: Situation, nodes: Set[str]) -> Iterator[Unheard]:
+    look, silent = Look(situation, {}), set[str]()
+    for source in situation.sources:
+        if not _speaks(situation, source.last_ns, source.interval_ns):
+            silent.add(source.node)
+            if source.node in nodes:
+                yield Unheard(source.node, source.last_ns)
+    for channel in situation.channels:
+        source_ = look.source_of(channel.node)
+        if source_ is None or source_.node in silent or channel.node not in nodes:
+            continue
+        interval_ns = channel.interval_ns or source_.interval_ns
+        if not _speaks(situation, channel.last_number_ns, interval_ns):
+            yield Unheard(channel.node, channel.last_number_ns)
+
+
+def _speaks(situation: Situation, last_ns: int | None, interval_ns: int | None) -> bool:
+    if not interval_ns:
+        return True
+    return last_ns is not None and situation.now_ns - last_ns <= SPEAKS_INTERVALS * interval_ns

@@ -12,18 +12,9 @@ in the journal as they were.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-__all__ = [
-    "LOGGER",
-    "Condition",
-    "Event",
-    "Incident",
-    "Node",
-    "NodeKind",
-    "Severity",
-    "What",
-]
+from edaphon.printer import visible, visible_lines
 
 
 class Severity(StrEnum):
@@ -173,3 +164,123 @@ class Event(NamedTuple):
     number: int
     time_ns: int
     table: Mapping[str, object]
+
+
+class Occasion(StrEnum):
+    OPENED = "opened"
+    REPEATED = "repeated"  # not acknowledged for a day
+    CHANGED = "changed"  # it grew or became worse
+    RESOLVED = "resolved"
+    SUMMARY = "summary"  # what came and went while nothing could be sent, or beyond the rate
+    WELL = "well"  # the weekly "all is well"
+    TEST = "test"
+    VISIT_ENDED = "visit-ended"  # and not all at the plot speaks
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """`short` is at most two lines and 160 characters of the GSM 03.38 alphabet.
+
+    `title` is one line for subjects. `number` is that of the incident, 0 where it is about none.
+    No character of the texts acts on a terminal, a mail or a chat, or hides there.
+    """
+
+    occasion: Occasion
+    number: int
+    severity: Severity
+    title: str
+    short: str
+    text: str
+    time_ns: int
+
+    def __post_init__(self) -> None:
+        shown = {"title": visible(" ".join(self.title.split()))}
+        shown |= {name: visible_lines(getattr(self, name)) for name in ("short", "text")}
+        for name, text in shown.items():
+            object.__setattr__(self, name, text)
+
+
+class SendLater(Exception):
+    """It did not go out; the same message may later. `retry_after_s` where the server says so."""
+
+    def __init__(self, why: str, retry_after_s: float | None = None) -> None:
+        self.why, self.retry_after_s = why, retry_after_s
+        super().__init__(why)
+
+
+class SendRefused(Exception):
+    """The server will never take this message as it is: a wrong password, address or token."""
+
+
+class Receiver(Protocol):
+    """One way to one person or group. No secret stands in what it raises."""
+
+    def send(self, message: Message) -> None:
+        """Returns when the server has taken it, within 30 s as a whole. Raises Later, Refused."""
+        ...
+
+    def close(self) -> None: ...
+
+
+SECOND_NS = 10**9
+
+
+MINUTE_NS = 60 * SECOND_NS
+
+
+HOUR_NS = 60 * MINUTE_NS
+
+
+DAY_NS = 24 * HOUR_NS
+
+
+class Hold(NamedTuple):
+    """How long it must be wrong before it begins, and right before it ends [ns]."""
+
+    severity: Severity
+    begin_ns: int = 0
+    end_ns: int = 0
+
+
+LOST, SOON = Severity.LOST, Severity.WILL_BE_LOST
+DOUBTFUL, LATE = Severity.DOUBTFUL, Severity.LATE
+
+# Kinds that end by an age of data have their hold in that age; those of the service itself hold
+# their end for 10 min, which is also the time that a start needs until everything has a state.
+HOLDS: Mapping[What, Hold] = {
+    What.SILENT: Hold(LOST),
+    What.NO_NUMBER: Hold(LOST),
+    What.FAILURE_CODE: Hold(LOST),
+    What.LOW_SUPPLY: Hold(LOST, 10 * MINUTE_NS, DAY_NS),  # well for a night too
+    What.SUPPLY_FALLS: Hold(SOON, HOUR_NS, 2 * HOUR_NS),
+    What.PORT_LOST: Hold(LOST, 5 * MINUTE_NS, 2 * MINUTE_NS),
+    What.BROKER_LOST: Hold(LATE, 6 * HOUR_NS, 10 * MINUTE_NS),
+    What.UPLINKS_MISSED: Hold(LOST, HOUR_NS, 2 * HOUR_NS),
+    What.SINK_AWAY: Hold(LATE, 6 * HOUR_NS, 10 * MINUTE_NS),
+    What.SINK_BLOCKED: Hold(LATE, 10 * MINUTE_NS, 10 * MINUTE_NS),
+    What.SET_ASIDE: Hold(LATE, 10 * MINUTE_NS, 10 * MINUTE_NS),
+    What.DISK_FULL: Hold(LOST, 0, 10 * MINUTE_NS),
+    What.DISK_FILLS: Hold(SOON, HOUR_NS, 26 * HOUR_NS),  # a start knows the rate after a day
+    What.JOURNAL_FAILS: Hold(LOST, 0, 10 * MINUTE_NS),
+    What.ENTRIES_LOST: Hold(LOST),
+    What.CLOCK_UNKNOWN: Hold(LOST, HOUR_NS),
+    What.WRONG_SENSOR: Hold(DOUBTFUL, 10 * MINUTE_NS, 10 * MINUTE_NS),
+    What.CALIBRATION_ENDS: Hold(SOON, HOUR_NS, 10 * MINUTE_NS),
+    What.PART_FAILS: Hold(LATE, 10 * MINUTE_NS, 10 * MINUTE_NS),
+    What.RECEIVER_REFUSES: Hold(LATE, 0, 10 * MINUTE_NS),
+    What.FLOOD: Hold(DOUBTFUL, 0, HOUR_NS),
+}
+
+
+# Of these a situation lists only what is wrong.
+ENDS_BY_ABSENCE = frozenset(
+    {
+        What.PORT_LOST,
+        What.BROKER_LOST,
+        What.PART_FAILS,
+        What.WRONG_SENSOR,
+        What.CALIBRATION_ENDS,
+        What.RECEIVER_REFUSES,
+        What.FLOOD,
+    }
+)

@@ -7,21 +7,154 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
-from edaphon.alerts.due import due
+from edaphon.alerts.book import Book, acknowledged
+from edaphon.alerts.due import Due, ReceiverRules, due, refused, sent
 from edaphon.alerts.heartbeat import Beat, Pulse
-from edaphon.alerts.incidents import Book, acknowledged, numbers_now, step
-from edaphon.alerts.kept import KeptBook
-from edaphon.alerts.model import Event, Node, NodeKind
-from edaphon.alerts.rules import Found, conditions
-from edaphon.alerts.sending import Sender
-from edaphon.alerts.situation import Situation
+from edaphon.alerts.incidents import KeptBook, numbers_now, step
+from edaphon.alerts.look import LookResult, Situation
+from edaphon.alerts.model import Event, Message, Node, NodeKind, Receiver, SendLater, SendRefused
+from edaphon.alerts.rules import conditions
 from edaphon.journal.writer import JournalClosed
 
-__all__ = ["EVERY_S", "Notifier", "Station", "UnknownIncident"]
+BACK_OFF_S = 60.0, 3600.0  # after a message that did not go out: first wait, longest
+LOOK_EVERY_S = 30.0
+HANGS_AFTER_S = 300.0  # a receiver answers within 30 s as a whole
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A receiver: what it wants, how it is opened, and how what is due to it is written."""
+
+    rules: ReceiverRules
+    open: Callable[[], Receiver]
+    write: Callable[[Due, Book], Message]
+    well: Callable[[int], Message | None] = lambda _: None  # at that time, where it is due
+
+
+class Sender:
+    """`run` is the life of its thread; the rest may be called from any."""
+
+    def __init__(
+        self,
+        post: Post,
+        kept: KeptBook,
+        now_ns: Callable[[], int],
+        back_off_s: tuple[float, float] = BACK_OFF_S,
+    ) -> None:
+        self.name = post.rules.name
+        self.refuses = ""  # the words of a server that takes no message
+        self.delayed = ""  # why the last one did not go out
+        self._post, self._kept, self._now_ns = post, kept, now_ns
+        self._back_off_s = back_off_s
+        self._since_ns = 0  # when it was configured first
+        self._wait_s = 0.0
+        self._again_s = 0.0  # monotonic; nothing is sent before
+        self._receiver: Receiver | None = None
+        self._sending_since_s: float | None = None
+        self._wake = threading.Event()
+        self._lock = threading.Lock()  # one message at a time goes out
+
+    @property
+    def rules(self) -> ReceiverRules:
+        return replace(self._post.rules, since_ns=self._since_ns)
+
+    def save(self) -> dict[str, Any]:
+        """What a restart should know."""
+        return {"since_ns": self._since_ns, "refuses": self.refuses}
+
+    def restore(self, table: Mapping[str, Any]) -> None:
+        self._since_ns, self.refuses = int(table["since_ns"]), str(table["refuses"])
+
+    @property
+    def hangs(self) -> bool:
+        """Whether it is in one message for longer than any may take."""
+        since_s = self._sending_since_s
+        return since_s is not None and time.monotonic() - since_s > HANGS_AFTER_S
+
+    def wake(self) -> None:
+        """Something may be due."""
+        self._wake.set()
+
+    def run(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            self._wake.wait(LOOK_EVERY_S)
+            self._wake.clear()
+            if not stop.is_set() and self._kept.ready and time.monotonic() >= self._again_s:
+                self.send_due(stop)
+        if self._receiver is not None:
+            self._receiver.close()
+
+    def send_due(self, stop: threading.Event) -> None:
+        """All that is due now, until one does not go out."""
+        while not stop.is_set():
+            found = due(self._kept.book, [self.rules], self._now_ns())
+            if not found:
+                break
+            if not self._send_one(found[0]):
+                return
+        if (message := self._post.well(self._now_ns())) is not None:
+            well = Due(self.name, (), (), message.occasion)
+            self._sent(well, message)
+
+    def _send_one(self, message: Due) -> bool:
+        return self._sent(message, self._post.write(message, self._kept.shown))
+
+    def _sent(self, message: Due, text: Message) -> bool:
+        """Whether the next one may follow."""
+        try:
+            self.send(text)
+        except SendLater as later:
+            self._hold(later)
+            return False
+        except SendRefused as no:
+            why = str(no)
+            return self._keep(lambda: refused(message, self._now_ns(), why))
+        return self._keep(lambda: sent(message, self._now_ns()))
+
+    def send(self, message: Message) -> None:
+        """Send it now; raises Later and Refused."""
+        with self._lock:
+            self._sending_since_s = time.monotonic()
+            try:
+                if self._receiver is None:
+                    self._receiver = self._post.open()
+                self._receiver.send(message)
+            except SendRefused as no:
+                if not self.refuses:
+                    _log.warning("alerts to %s: refused: %s", self.name, no)
+                self.refuses = str(no) or "no reason given"
+                raise
+            except SendLater:
+                raise
+            except Exception as error:  # whatever a receiver does, the others go on
+                raise SendLater(f"{type(error).__name__}: {error}") from error
+            finally:
+                self._sending_since_s = None
+            if self.refuses or self.delayed:
+                _log.warning("alerts to %s go out again", self.name)
+            self.refuses = self.delayed = ""
+            self._wait_s = self._again_s = 0.0
+
+    def _hold(self, later: SendLater) -> None:
+        if not self.delayed:
+            _log.warning("alerts to %s wait: %s", self.name, later.why)
+        self.delayed = later.why
+        first_s, most_s = self._back_off_s
+        self._wait_s = min(most_s, 2 * self._wait_s) if self._wait_s else first_s
+        wait_s = min(most_s, max(self._wait_s, later.retry_after_s or 0.0))
+        self._again_s = time.monotonic() + wait_s
+
+    def _keep(self, event: Callable[[], Event]) -> bool:
+        try:
+            self._kept.change(lambda _: [event()], wait=True)
+        except JournalClosed:
+            return False
+        return True
+
 
 _log = logging.getLogger("edaphon")
 EVERY_S = 30.0
@@ -60,7 +193,7 @@ class Notifier:
         self._station, self._pulses = station, tuple(pulses)
         self._beat_every_s, self._every_s, self._site = beat_every_s, every_s, site
         self._beat_s = float("-inf")
-        self._found = Found()
+        self._found = LookResult()
         self._ready = False
         self._wake = threading.Event()
 
@@ -100,7 +233,7 @@ class Notifier:
             # Where what was saved is lost, nobody is taken for new: what was sent, the book knows.
             new = {"since_ns": situation.now_ns if known is not None else 0, "refuses": ""}
             sender.restore((known or {}).get(name, new))
-        self._found = Found.of(self.kept.book.parts)
+        self._found = LookResult.of(self.kept.book.parts)
         self._ready = True
 
     def look(self) -> None:

@@ -1,25 +1,21 @@
 """Messages about no single incident: what came and went, the weekly report, a test."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, time, timedelta
 
+from edaphon.alerts.causes import Wiring
 from edaphon.alerts.language import Language, chosen, load_language, one_line, shortened
-from edaphon.alerts.message import Message, Occasion
-from edaphon.alerts.model import Incident, Node, Severity
-from edaphon.alerts.phrases import cut
-from edaphon.alerts.short import fitted
-from edaphon.alerts.situation import Week
-from edaphon.alerts.wiring import Wiring
-from edaphon.alerts.words import MOST_CAUSE, IncidentWords, Place, title_line
+from edaphon.alerts.look import Week
+from edaphon.alerts.model import Incident, Message, Node, Occasion, Severity
+from edaphon.alerts.words import MOST_CAUSE, IncidentWords, Location, cut, fitted, title_line
 from edaphon_drivers.sheets import Sheets
-
-__all__ = ["summary", "trial", "visit_ended", "well"]
 
 
 def summary(
     incidents: Sequence[Incident],
     nodes: Mapping[str, Node],
     language: str,
-    site: Place,
+    site: Location,
     now_ns: int,
     link: str = "",
 ) -> Message:
@@ -52,7 +48,7 @@ def well(
     since_ns: int,
     nodes: Mapping[str, Node],
     language: str,
-    site: Place,
+    site: Location,
     now_ns: int,
     link: str = "",
     week: Week | None = None,
@@ -99,7 +95,7 @@ def visit_ended(
     unheard: Sequence[str],
     nodes: Mapping[str, Node],
     language: str,
-    site: Place,
+    site: Location,
     now_ns: int,
     link: str = "",
 ) -> Message:
@@ -120,7 +116,7 @@ def visit_ended(
     )
 
 
-def trial(language: str, site: Place, now_ns: int, link: str = "") -> Message:
+def trial(language: str, site: Location, now_ns: int, link: str = "") -> Message:
     """A test of a way of sending."""
     lang = load_language(language, site.utc_offset_s, now_ns)
     texts = lang.table["test"]
@@ -149,7 +145,7 @@ def _list(lang: Language, several: Sequence[IncidentWords]) -> list[str]:
 def _report(
     occasion: Occasion,
     lang: Language,
-    site: Place,
+    site: Location,
     link: str,
     title: str,
     short: str,
@@ -171,3 +167,26 @@ def _report(
         text="\n\n".join((*filter(None, body), "\n".join(foot))) + "\n",
         time_ns=lang.now_ns,
     )
+
+
+_DAY_NS = 86_400 * 10**9
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def is_weekly_due(now_ns: int, due_ns: int, before_ns: tuple[int, ...]) -> bool:
+    """Whether none of the times before was at or after `due_ns`; those of a false future count not.
+
+    All are UTC [ns]: a clock that was far ahead for a moment must not end the reports for months.
+    """
+    return max((ns for ns in before_ns if ns <= now_ns + _DAY_NS), default=0) < due_ns
+
+
+def last_weekly(now_ns: int, day: str, at: time, offset_s: int) -> int:
+    """The last time [UTC ns] at which it was that day and time at a site `offset_s` before UTC."""
+    here = datetime.fromtimestamp(now_ns // 10**9, UTC) + timedelta(seconds=offset_s)
+    then = here.replace(hour=at.hour, minute=at.minute, second=0, microsecond=0)
+    then -= timedelta(days=(here.weekday() - _DAYS.index(day)) % 7)
+    if then > here:
+        then -= timedelta(days=7)
+    return (int(then.timestamp()) - offset_s) * 10**9

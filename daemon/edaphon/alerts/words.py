@@ -4,12 +4,17 @@ What is lost since when; its cause and what hangs on it; what the logger does; u
 hands; how to acknowledge. The texts are in `texts/`, one file for each language.
 """
 
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
+from math import floor
 from statistics import median_low
+from textwrap import shorten
 from typing import Any, NamedTuple
 
+from edaphon.alerts.causes import Wiring
 from edaphon.alerts.language import (
     MOST_TITLE,
     Language,
@@ -19,19 +24,158 @@ from edaphon.alerts.language import (
     one_line,
     shortened,
 )
-from edaphon.alerts.message import Message, Occasion
-from edaphon.alerts.model import LOGGER, Incident, Node, NodeKind, Severity, What
-from edaphon.alerts.phrases import (
-    NUMBERS,
-    channel_lines,
-    numbers_written,
-    sheet_facts_written,
-)
-from edaphon.alerts.short import fitted
-from edaphon.alerts.wiring import Wiring
+from edaphon.alerts.model import LOGGER, Incident, Message, Node, NodeKind, Occasion, Severity, What
+from edaphon.printer import visible
 from edaphon_drivers.sheets import Sheets
 
-__all__ = ["NUMBERS", "IncidentWords", "Place", "message", "title_line"]
+_LONGEST = 300  # characters of a reason in others' words
+_MOST_LINES = 12  # of a list: of plots, of incidents
+_FEW = 4  # channels that have a line each
+
+# What a condition may bring for its texts: name -> how it is written.
+NUMBERS = {
+    "interval_s": "each",  # how often the source should give data
+    "times": "count",  # failure codes in the last day
+    "missed": "count",  # uplinks in the last day, by their counter
+    "received": "count",
+    "waiting": "count",  # values that a sink has not taken yet
+    "points": "count",  # values that a server refuses
+    "items": "count",  # messages or pieces above a budget, since that began
+    "losses": "count",  # damaged places of the journal
+    "last_v": "volts",  # never rounded up, so that it does not seem enough
+    "least_v": "volts",  # what the instruments need
+    "begins_ns": "date",  # when data begin to be lost, or a calibration ends
+    "oldest_ns": "moment",  # of the values that wait
+    "days": "days",  # until the disk is full
+    "detail": "detail",  # of a gap, by the bus: "no answer"
+    "why": "detail",
+    "code": "text",  # the failure in the instrument's own words
+    "found": "text",  # serial number that answers
+    "expected": "text",  # serial number that the facts expect
+}
+
+
+def numbers_written(lang: Language, numbers: Mapping[str, str | int | float]) -> dict[str, str]:
+    """Each number as the language writes it; one without a form is left out."""
+    written = {
+        name: _written(lang, name, value) for name, value in numbers.items() if name in NUMBERS
+    }
+    return {name: text for name, text in written.items() if text}
+
+
+def _written(lang: Language, name: str, value: Any) -> str:
+    match NUMBERS[name]:
+        case "count":
+            return lang.count(name, int(value))
+        case "each":
+            return lang.duration(float(value), "durations_each")
+        case "date":
+            return lang.date(int(value))
+        case "moment":
+            return lang.moment(int(value))
+        case "volts":
+            volts = floor(float(value) * 100 + 1e-6) / 100
+            return lang.number(volts, 1 if f"{volts:.2f}".endswith("0") else 2)
+        case "days":
+            return lang.number(float(value), 0 if float(value) >= 10 else 1)
+        case "detail":
+            text = shorten(one_line(str(value)).rstrip(".!"), _LONGEST, placeholder=" ...")
+            return str(lang.table["details"].get(text, text))
+        case _:
+            return shorten(one_line(str(value)), _LONGEST, placeholder=" ...")
+
+
+def sheet_facts_written(lang: Language, facts: Mapping[str, str | float]) -> dict[str, str]:
+    """What the maker's manual says of the instrument, in the language."""
+    colours = lang.table["colours"]
+    return {
+        name: _written(lang, name, value) if name in NUMBERS else colours.get(value, str(value))
+        for name, value in facts.items()
+    }
+
+
+def channel_lines(lang: Language, channels: Sequence[Node]) -> list[str]:
+    if len(channels) <= _FEW:
+        named = [(lang.quantity(c.quantity) + lang.place(c), one_line(c.name)) for c in channels]
+        lines = [f"- {words} ({name})" for words, name in named]
+        return [line.replace("-  (", "- (") for line in lines]
+    plots: dict[str, dict[str, list[str]]] = {}
+    for c in channels:
+        plots.setdefault(c.plot, {}).setdefault(c.quantity, []).append(c.depth_cm)
+    lines = [_plot_line(lang, plot, quantities) for plot, quantities in plots.items()]
+    return cut(lang, lines)
+
+
+def _plot_line(lang: Language, plot: str, quantities: Mapping[str, list[str]]) -> str:
+    """ "- plot P1: soil temperature (5, 15, 30 cm), soil heat flux"."""
+    forms = lang.table["format"]
+    named = []
+    for quantity, depths in quantities.items():
+        there = ", ".join(dict.fromkeys(one_line(d) for d in depths if d))
+        where = f" ({forms['depths'].format(depths=there)})" if there else ""
+        named.append(lang.quantity(quantity) + where)
+    head = f"{forms['plot'].format(plot=one_line(plot))}: " if plot else ""
+    return f"- {head}{', '.join(named)}"
+
+
+def cut(lang: Language, lines: list[str]) -> list[str]:
+    more = len(lines) - _MOST_LINES
+    if more <= 0:
+        return lines
+    return [*lines[:_MOST_LINES], f"- {lang.table['parts']['more'].format(n=more)}"]
+
+
+MOST = 160  # septets of one SMS
+_BASIC = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+_EXTENSION = frozenset("\f^{}\\[~]|€")  # each takes an escape before it
+_NEAR = {"–": "-", "—": "-", "‘": "'", "’": "'", "“": '"', "”": '"', "„": '"', "…": "...", "µ": "u"}
+_NEAR |= {"°": " deg ", "ẞ": "SS", "×": "x", "·": ".", "`": "'"}
+
+
+def gsm(text: str) -> str:
+    """The same text in the alphabet of an SMS: accents that it lacks are dropped, else "?"."""
+    return one_line("".join(map(_gsm, text)))
+
+
+def _gsm(c: str) -> str:
+    if c in _BASIC or c in _EXTENSION or c.isspace():
+        return c
+    if c in _NEAR:
+        return _NEAR[c]
+    plain = "".join(p for p in unicodedata.normalize("NFKD", c) if p in _BASIC)
+    return plain or ("" if unicodedata.combining(c) else "?")
+
+
+def length(text: str) -> int:
+    """How many septets a text of the alphabet takes."""
+    return len(text) + sum(c in _EXTENSION for c in text)
+
+
+def fitted(names: Sequence[Mapping[str, str]], first: Sequence[str], second: Sequence[str]) -> str:
+    """The fullest two lines that fit; whole parts are left out, no name is cut.
+
+    `names` are what the texts need, with ever shorter names; the last texts with the last names
+    must fit.
+    """
+    last = ""
+    for last in _lines(names, first, second):
+        if length(last) <= MOST:
+            return last
+    return last
+
+
+def _lines(
+    names: Sequence[Mapping[str, str]], first: Sequence[str], second: Sequence[str]
+) -> Iterator[str]:
+    choices = product(range(len(first)), range(len(names)), range(len(second)))
+    for one, n, two in sorted(choices, key=sum):  # of equals the first: the site stays longest
+        lines = [gsm(chosen(first[one], names[n])), gsm(chosen(second[two], names[n]))]
+        if all(lines):
+            yield "\n".join(lines)
+
 
 MOST_SITE, MOST_CAUSE = 60, 100  # characters in a title
 _NS = 1_000_000_000
@@ -42,7 +186,7 @@ _BY_MEMBERS = {What.SILENT, What.NO_NUMBER, What.FAILURE_CODE}  # what else hang
 _MEASURE = {*_BY_MEMBERS, What.PORT_LOST}
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """The site of the messages: its name for people, and its time less UTC [s]."""
 
     name: str
@@ -54,7 +198,7 @@ def message(
     occasion: Occasion,
     nodes: Mapping[str, Node],
     language: str,
-    site: Place,
+    site: Location,
     now_ns: int,
     link: str = "",
     sheets: Sheets | None = None,
@@ -82,7 +226,7 @@ class IncidentWords:
     incident: Incident
     wiring: Wiring
     lang: Language
-    site: Place
+    site: Location
     link: str
 
     @property
@@ -303,7 +447,7 @@ class IncidentWords:
         return [*names, self.lang.kind(self.cause)]
 
 
-def title_line(site: Place, subject: str) -> str:
+def title_line(site: Location, subject: str) -> str:
     """The site, which leaves room for the subject, and the subject."""
     return shortened(f"{shortened(one_line(site.name), MOST_SITE)}: {subject}", MOST_TITLE)
 
@@ -320,3 +464,30 @@ def _kind_and_name(node: str) -> tuple[NodeKind, str]:
     """Of a node that is no longer there: what its id says."""
     kind, _, name = node.partition(" ")
     return (NodeKind(kind), name or kind) if kind in list(NodeKind) else (NodeKind.SOURCE, node)
+
+
+_SHORT = 160
+
+
+def plain(incidents: Sequence[Incident], occasion: Occasion, now_ns: int, why: str) -> Message:
+    """The facts as they are; `why` the texts failed."""
+    lines = [f"{one.what} at {one.cause} (incident {one.number})" for one in incidents]
+    title = visible(f"{occasion}: {', '.join(lines) or 'no incident'}")
+    details = [
+        f"{one.number}: {one.severity}, {len(one.members)} nodes: {', '.join(one.members)}"
+        for one in incidents
+    ]
+    details.append(f"(the texts of this message failed: {why})")
+    worst = min((one.severity for one in incidents), key=list(Severity).index, default=None)
+    return Message(
+        occasion=occasion,
+        number=incidents[0].number if len(incidents) == 1 else 0,
+        severity=worst or Severity.COSMETIC,
+        title=shortened(title, MOST_TITLE),
+        short=title.encode("ascii", "replace").decode()[:_SHORT],
+        text="\n".join(
+            [title, *map(visible, details), f"(the texts of this message failed: {visible(why)})"]
+        )
+        + "\n",
+        time_ns=now_ns,
+    )

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
+from edaphon.alerts.book import Book
 from edaphon.alerts.due import ReceiverRules
-from edaphon.alerts.incidents import Book
 from edaphon.alerts.language import load_language
-from edaphon.alerts.message import Message
-from edaphon.alerts.model import Node, NodeKind
+from edaphon.alerts.look import Situation
+from edaphon.alerts.model import Message, Node, NodeKind
 from edaphon.alerts.rehearse import (
     FAULTS,
     OTHER_LOGGER,
@@ -23,7 +23,6 @@ from edaphon.alerts.rehearse import (
     ending_at,
     rehearsed,
 )
-from edaphon.alerts.situation import Situation
 from edaphon.commands.check import usual_file
 from edaphon.config import Configuration, FileSource, Notify
 from edaphon.facts import FactRow, Knowledge, new_rows

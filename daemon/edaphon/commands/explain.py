@@ -13,7 +13,7 @@ from edaphon.explain.missing import Absent, gap_at, why_none
 from edaphon.explain.text import lines_of
 from edaphon.explain.trace import History, Row, history_of, row_at
 from edaphon.journal import DamagedRow, read_only
-from edaphon.journal.losses import holds, losses_in, undeclared
+from edaphon.journal.salvage import holds, losses_in, undeclared
 from edaphon.model import EntryId
 from edaphon.printer import show_json, show_lines
 from edaphon.series import DAY_NS, Series

@@ -15,8 +15,8 @@ from edaphon.derive.checkpoint import reached_by
 from edaphon.journal import Entry, EntryId, Journal, JournalBusy, Kind, read_only
 from edaphon.journal import salvage as salvaged
 from edaphon.journal.entry import file_numbers
-from edaphon.journal.losses import (
-    Loss,
+from edaphon.journal.salvage import (
+    DeclaredLoss,
     acknowledgement,
     covered,
     declaration,
@@ -80,7 +80,7 @@ def _show_losses(storage: Storage, json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _losses(storage: Storage) -> tuple[list[Loss], list[Loss]]:
+def _losses(storage: Storage) -> tuple[list[DeclaredLoss], list[DeclaredLoss]]:
     """All, and those that wait for a person."""
     folder = storage.layout.journal
     copies = read_only(folder).copies
@@ -88,13 +88,13 @@ def _losses(storage: Storage) -> tuple[list[Loss], list[Loss]]:
     return [*losses_in(copies), *gone], [*open_losses(copies), *gone]
 
 
-def _declared(loss: Loss) -> str:
+def _declared(loss: DeclaredLoss) -> str:
     if not loss.received_ns:
         return "not declared yet"
     return instant_text(loss.received_ns // 10**9 * 10**9)
 
 
-def _row(loss: Loss, acknowledged: bool, lost: Lost | None) -> dict[str, Any]:
+def _row(loss: DeclaredLoss, acknowledged: bool, lost: Lost | None) -> dict[str, Any]:
     place = {"place": str(loss.place), "acknowledged": acknowledged}
     return {**loss._asdict(), **place, "lost": lost._asdict() if lost else None}
 

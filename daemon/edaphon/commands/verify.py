@@ -24,8 +24,8 @@ from edaphon.derive.fact_log import MEANINGS, recalled
 from edaphon.derive.files import SourceFiles
 from edaphon.journal import JournalReader, Kind, StateFile, read_only
 from edaphon.journal.copies import acknowledged_places
-from edaphon.journal.losses import covered, losses_in, open_losses, undeclared
-from edaphon.journal.summary import summed
+from edaphon.journal.journal import summed
+from edaphon.journal.salvage import covered, losses_in, open_losses, undeclared
 from edaphon.model import Channel, EntryId, Observations
 from edaphon.printer import show_error, show_json, show_line
 from edaphon.series import DAY_NS, BlockHead, Contested, Series
@@ -35,7 +35,8 @@ from edaphon.service.lost_values import lost_text, lost_with
 from edaphon.service.stored import altered_releases, not_noted
 from edaphon.service.summaries import JOURNAL_SUMMARY, summaries
 from edaphon.sinks.feed import cursor_name
-from edaphon.sinks.readback import Readback, Rows, open_readback
+from edaphon.sinks.influxdb import open_readback
+from edaphon.sinks.influxql import Readback, Rows
 from edaphon.sinks.sink import Later, sink_kind
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.client import DaemonOff

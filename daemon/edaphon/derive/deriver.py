@@ -53,7 +53,7 @@ from edaphon.derive.state import State
 from edaphon.derive.suspects import ONE_BY_ONE, settled, span, try_again
 from edaphon.facts import Knowledge
 from edaphon.journal import DamagedRow, JournalReader, Kind
-from edaphon.journal.guard import AGAIN, LIVE, PLAN, Guard
+from edaphon.journal.guard import AGAIN, LIVE, PLAN, EntryGuard
 from edaphon.journal.guard import START as BEGINNING
 from edaphon.model import Channel, EntryId
 from edaphon.series import Series
@@ -80,9 +80,9 @@ class Deriver(DerivingAgain):
         on_note: Callable[[Note], None] = lambda _: None,
         on_damage: Callable[[DamagedRow], None] = lambda _: None,
         on_entered_again: EnteredAgain = lambda *_: None,
-        guard: Guard | None = None,
+        guard: EntryGuard | None = None,
     ) -> None:
-        self._guard = guard or Guard(None)
+        self._guard = guard or EntryGuard(None)
         self._on_entered_again = on_entered_again
         self._on_damage = on_damage
         self._lock = threading.RLock()

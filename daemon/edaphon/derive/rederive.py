@@ -15,7 +15,7 @@ from edaphon.derive.recalculate import NeedsJournal, Recalibration, can_recalibr
 from edaphon.derive.replay import Replay
 from edaphon.derive.state import Latest, State
 from edaphon.journal import JournalReader
-from edaphon.journal.guard import Guard
+from edaphon.journal.guard import EntryGuard
 from edaphon.model import EntryId, Observations
 from edaphon.series import Series
 
@@ -35,7 +35,7 @@ class DerivingAgain:
     _scratch: Path
     _line: Line
     _told: Learned
-    _guard: Guard
+    _guard: EntryGuard
     _newest_ns: int
     _pending: dict[str, list[Range]]
     _from_journal: set[str]

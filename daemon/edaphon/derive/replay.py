@@ -10,8 +10,8 @@ from edaphon.derive.plan import Plan
 from edaphon.derive.state import Latest, Memory, State
 from edaphon.derive.suspects import ONE_BY_ONE, span
 from edaphon.journal import DamagedRow, JournalReader, Kind
-from edaphon.journal.guard import AGAIN, Guard
-from edaphon.journal.losses import losses_in
+from edaphon.journal.guard import AGAIN, EntryGuard
+from edaphon.journal.salvage import losses_in
 from edaphon.model import EntryId
 from edaphon.series import Series
 
@@ -34,10 +34,10 @@ class Replay:
         recall: Callable[[Iterable[EntryId]], Iterable[Item]],
         latest: Sources,
         counted: Iterable[str] = (),
-        guard: Guard | None = None,
+        guard: EntryGuard | None = None,
     ) -> None:
         """`counted` are paths whose files are only counted again."""
-        self._guard = guard or Guard(None)
+        self._guard = guard or EntryGuard(None)
         self.plan = plan
         self._journal = journal
         self._scratch = scratch

@@ -7,7 +7,7 @@ import orjson
 
 from edaphon.facts.model import KINDS, Calibration, Fact, FactoryCurve
 from edaphon.people import person
-from edaphon_calibration.curves import curve, curve_names
+from edaphon_calibration.curves import curve_names, find_curve
 
 __all__ = ["FactPayload", "fact_of", "from_payload", "table_of", "to_payload"]
 
@@ -46,8 +46,7 @@ def fact_of(table: Mapping[str, Any]) -> Fact:
 
 def _in_order(curve_name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """In the curve's order, which a covariance follows; JSON has sorted them by name."""
-    known = curve(curve_name).parameters if curve_name in curve_names() else {}
-    first = [name for name in known if name in parameters]
+    first = find_curve(curve_name).in_order(parameters) if curve_name in curve_names() else ()
     return {name: parameters[name] for name in (*first, *parameters)}
 
 

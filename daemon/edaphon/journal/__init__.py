@@ -1,9 +1,9 @@
 """The journal in the middle: every answer kept as it came, in one order, before anything else."""
 
+from edaphon.journal.copies import Origin
 from edaphon.journal.entry import Entry, Kind, Purpose, entry_crc
 from edaphon.journal.files import JournalBusy, JournalTooNew
 from edaphon.journal.journal import Journal
-from edaphon.journal.origin import Origin
 from edaphon.journal.reader import DamagedRow, JournalReader, is_written, read_only
 from edaphon.journal.salvage import salvage
 from edaphon.journal.state import SetAside, StateFile

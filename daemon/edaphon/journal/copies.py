@@ -11,28 +11,19 @@ import base64
 import contextlib
 import os
 import struct
+import uuid
 import zlib
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 
 from edaphon.journal.entry import Entry, Kind, Purpose, entry_crc
 from edaphon.model import EntryId
-
-__all__ = [
-    "COPIED",
-    "Copies",
-    "CopyFile",
-    "begun_line",
-    "copies_in",
-    "copies_version",
-    "is_copied",
-    "reached_in",
-]
 
 COPIED = frozenset(
     {Kind.FACT, Kind.CALIBRATION, Kind.MARK, Kind.CONFIGURATION, Kind.CLOCK, Kind.LOST}
@@ -115,15 +106,15 @@ def copies_in(folder: Path) -> Copies:
             entries[item[0]] = item[1]
         else:
             files.add(item[0].file)
-    _stand_in(entries)
+    _replace_lost(entries)
     gone = frozenset(doubtful - entries.keys())
     return Copies(entries, frozenset(files), gone, tuple(bad), not bad)
 
 
-def _stand_in(entries: dict[EntryId, Entry]) -> None:
+def _replace_lost(entries: dict[EntryId, Entry]) -> None:
     """What was entered again for lost entries is read in their places."""
     for entry in [each for each in entries.values() if each.kind == Kind.LOST]:
-        # A CRC proves no writer: of another's words nothing stands in, and the loss stays open.
+        # A CRC proves no writer: words of another replace nothing, and the loss stays open.
         with contextlib.suppress(ValueError, TypeError, AttributeError, KeyError):
             table = orjson.loads(entry.payload)
             other = entries.get(EntryId.of(table.get("by", 0)))
@@ -269,6 +260,76 @@ def _places_named(line: bytes) -> set[EntryId]:
     with contextlib.suppress(ValueError, KeyError, TypeError, IndexError):
         found.add(int(orjson.loads(line.split(b" ", 2)[2])["place"]))
     return {EntryId.of(number) for number in found if 0 < number < 2**64}
+
+
+_ORIGIN_NAME = "origin.json"
+_SERIAL = "proc/device-tree/serial-number"  # of a Raspberry Pi and its like
+_NETWORK = "sys/class/net"
+_PERMANENT, _LOCAL_BIT = "0", 0x02
+_NAMED = 12
+
+
+class Origin(NamedTuple):
+    """`journal` is the id in force, `machine` the marks of the machine that it is used on.
+
+    `named` is the part of the id in names that are given after the journal, "" where a version
+    began it that knew no machines and gave them without.
+    """
+
+    journal: str
+    machine: tuple[str, ...]
+    named: str
+
+    def write(self, folder: Path) -> None:
+        """Durable, or as it was before; raises OSError."""
+        if _read(folder) == self:
+            return
+        part = folder / f"{_ORIGIN_NAME}.new"
+        with part.open("wb") as file:
+            file.write(orjson.dumps(self._asdict()))
+            file.flush()
+            os.fsync(file.fileno())
+        part.rename(folder / _ORIGIN_NAME)
+
+
+def origin_of(folder: Path, known: str | None, machine: tuple[str, ...]) -> Origin:
+    """The origin of a journal folder on this machine; `known` is the id in its newest file.
+
+    Another machine is one that shares no mark with the first; one without marks is never another.
+    """
+    stated = _read(folder)
+    if stated is None and known is not None:
+        return Origin(known, machine, "")
+    another = stated is not None and stated.machine and machine
+    if stated is None or (another and not set(stated.machine) & set(machine)):
+        id = uuid.uuid4().hex
+        return Origin(id, machine, id[:_NAMED])
+    return stated._replace(machine=machine or stated.machine)
+
+
+def machine_marks(root: Path = Path("/")) -> tuple[str, ...]:
+    """Marks of this machine that are no files of its card; empty where it has none."""
+    marks = []
+    with contextlib.suppress(OSError):
+        serial = (root / _SERIAL).read_bytes().strip(b"\0 \n").decode("ascii", "replace")
+        if serial.strip("0"):
+            marks.append(f"serial {serial}")
+    for card in sorted((root / _NETWORK).glob("*/device")):
+        with contextlib.suppress(OSError, ValueError):
+            address = (card.parent / "address").read_text("ascii").strip()
+            kind = (card.parent / "addr_assign_type").read_text("ascii").strip()
+            if kind == _PERMANENT and not int(address[:2], 16) & _LOCAL_BIT:
+                marks.append(f"address {address}")
+    return tuple(marks)
+
+
+def _read(folder: Path) -> Origin | None:
+    try:
+        table = orjson.loads((folder / _ORIGIN_NAME).read_bytes())
+        origin = Origin(**{**table, "machine": tuple(table["machine"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return origin if isinstance(origin.journal, str) and origin.journal else None
 
 
 def acknowledged_places(copies: Copies) -> set[EntryId]:

@@ -93,7 +93,7 @@ SCHEMA = {
 }
 _INSERT = "INSERT INTO entry VALUES "
 _PLACES = "(?,?,?,?,?,?,?,?,?,?,?)"
-# Python's sqlite3 gives the interpreter away and takes it back for each step; beside a busy
+# Python's sqlite3 gives the interpreter away and takes it back for each step; with a busy
 # reader thread that costs far more than the row. So one step takes many rows.
 _ROWS_PER_STEP = (100, 10, 1)
 

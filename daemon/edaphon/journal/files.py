@@ -36,7 +36,7 @@ class Damaged(Exception):
     """A file is not the whole journal file that it was; the text says what was found."""
 
 
-class DamagedRows(Damaged):
+class DamagedEntries(Damaged):
     """Rows of a file are not what was written; the others can be read as ever."""
 
 
@@ -126,7 +126,7 @@ class OpenFile:
 
     @classmethod
     def open(cls, path: Path) -> "OpenFile":
-        """Raises Damaged or JournalTooNew; sqlite3.Error when the machine is in trouble."""
+        """Raises Damaged or JournalTooNew; sqlite3.Error when the disk fails just now."""
         if path.is_dir():
             raise Damaged(f"{path.name}: expected a file, got a directory")
         connection = _connect_writing(path)
@@ -213,7 +213,7 @@ class OpenFile:
         self.last_n = newest[0][0] if newest else 0
         for back, row in enumerate(newest):
             if row[0] != self.last_n - back or entry_of(self.number, row, names) is None:
-                raise DamagedRows(f"{self.path.name}: row {row[0]} is not what was written")
+                raise DamagedEntries(f"{self.path.name}: row {row[0]} is not what was written")
 
 
 def is_damage(error: sqlite3.Error, path: Path) -> bool:

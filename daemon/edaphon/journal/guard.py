@@ -29,10 +29,10 @@ __all__ = [
     "PLAN",
     "START",
     "Aside",
-    "Guard",
-    "Mark",
+    "EntryGuard",
+    "WorkMark",
     "Suspect",
-    "Table",
+    "SetAsideTable",
     "judged",
     "released",
     "set_aside",
@@ -52,7 +52,7 @@ _FATAL = "Fatal Python error: "
 _HUNG = f"a step over this entry did not end within {STANDS_S:.0f} s of processor time"
 
 
-class Mark(NamedTuple):
+class WorkMark(NamedTuple):
     """What is worked on: the numbers of the first and last entry; 0 where no entry is known."""
 
     boot: str
@@ -86,7 +86,7 @@ class Aside(NamedTuple):
     key: str
 
 
-class Table(NamedTuple):
+class SetAsideTable(NamedTuple):
     """What is known of ended steps; `aside` by the number of the entry."""
 
     suspects: tuple[Suspect, ...] = ()
@@ -94,7 +94,9 @@ class Table(NamedTuple):
     key: str = ""
 
 
-def judged(table: Table, mark: Mark, why: str, now_ns: int, is_sure: bool = True) -> Table:
+def judged(
+    table: SetAsideTable, mark: WorkMark, why: str, now_ns: int, is_sure: bool = True
+) -> SetAsideTable:
     """After a step that never ended: suspects, or an entry that has done it alone before.
 
     `is_sure`: the step itself ended the work, not somebody from outside.
@@ -114,21 +116,21 @@ def judged(table: Table, mark: Mark, why: str, now_ns: int, is_sure: bool = True
     return table._replace(suspects=(*others[1 - _MOST :], suspect))
 
 
-def released(table: Table, key: str) -> Table:
+def released(table: SetAsideTable, key: str) -> SetAsideTable:
     """By other software or another configuration each entry is tried once more, as a suspect."""
     again = {n: one for n, one in table.aside.items() if one.key != key}
     tried = [Suspect(LIVE, n, n, one.why, True) for n, one in sorted(again.items())]
     aside = {n: one for n, one in table.aside.items() if n not in again}
-    return Table((*table.suspects, *tried), aside, key)
+    return SetAsideTable((*table.suspects, *tried), aside, key)
 
 
-def _with_aside(table: Table, numbers: list[int], why: str, now_ns: int) -> Table:
+def _with_aside(table: SetAsideTable, numbers: list[int], why: str, now_ns: int) -> SetAsideTable:
     more = {number: Aside(why, now_ns, table.key) for number in numbers}
     left = [s for s in table.suspects if not (s.first == s.last and s.first in more)]
-    return Table(tuple(left), {**table.aside, **more}, table.key)
+    return SetAsideTable(tuple(left), {**table.aside, **more}, table.key)
 
 
-class Guard:
+class EntryGuard:
     """For one process and one journal folder; `Guard(None)` keeps nothing and stops nothing.
 
     `ended` says for people what the last life was ended by, "" if by nothing that is known.
@@ -138,10 +140,10 @@ class Guard:
         """`is_armed`: a step that never ends ends the process, by SIGPROF."""
         self._path, self._boot, self._is_armed = folder and folder / NAME, boot, is_armed
         self._file = -1
-        self._mark: Mark | None = None
+        self._mark: WorkMark | None = None
         self._trace: IO[bytes] | None = None
         self.ended = ""
-        self.table = Table()
+        self.table = SetAsideTable()
         if self._path is None:
             return
         mark, self.table = _read(self._path)
@@ -176,7 +178,7 @@ class Guard:
 
     def at(self, work: str, first: int = 0, last: int = 0) -> Self:
         """`with guard.at(...)`: a step over these entries."""
-        self._mark = Mark(self._boot, work, first, last)
+        self._mark = WorkMark(self._boot, work, first, last)
         return self
 
     def __enter__(self) -> Self:
@@ -225,7 +227,7 @@ class Guard:
             os.close(self._file)
             self._file = -1
 
-    def _change(self, table: Table) -> None:
+    def _change(self, table: SetAsideTable) -> None:
         self.table = table
         self._save()
 
@@ -266,7 +268,7 @@ def _trace(path: Path) -> str:
     return f"a crash: {first.removeprefix(_FATAL)}" if is_theirs else ""
 
 
-def _words(mark: Mark) -> str:
+def _words(mark: WorkMark) -> str:
     if not mark.first:
         return {START: "what the journal holds of facts", PLAN: "the plan"}.get(mark.work, "")
     names = [f"{number >> 32}.{number & 0xFFFFFFFF}" for number in (mark.first, mark.last)]
@@ -275,11 +277,11 @@ def _words(mark: Mark) -> str:
     )
 
 
-def _line(mark: Mark) -> bytes:
+def _line(mark: WorkMark) -> bytes:
     return _checked(orjson.dumps(list(mark))).ljust(_MARK_BYTES)
 
 
-def _line_of_table(table: Table) -> bytes:
+def _line_of_table(table: SetAsideTable) -> bytes:
     aside = {str(number): list(one) for number, one in table.aside.items()}
     suspects = [list(one) for one in table.suspects]
     return _checked(orjson.dumps({"suspects": suspects, "aside": aside, "key": table.key}))
@@ -297,17 +299,19 @@ def _unchecked(line: bytes) -> Any:
     return orjson.loads(data)
 
 
-def _read(path: Path) -> tuple[Mark | None, Table]:
+def _read(path: Path) -> tuple[WorkMark | None, SetAsideTable]:
     """A damaged file is unknown: it costs that an entry is found once more, and nothing else."""
-    mark, table = None, Table()
+    mark, table = None, SetAsideTable()
     try:
         data = path.read_bytes()
     except OSError:
         return mark, table
     with contextlib.suppress(ValueError, TypeError):
-        mark = Mark(*_unchecked(data[:_MARK_BYTES]))
+        mark = WorkMark(*_unchecked(data[:_MARK_BYTES]))
     with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
         found = _unchecked(data[_MARK_BYTES:])
         aside = {int(number): Aside(*one) for number, one in found["aside"].items()}
-        table = Table(tuple(Suspect(*one) for one in found["suspects"]), aside, found["key"])
+        table = SetAsideTable(
+            tuple(Suspect(*one) for one in found["suspects"]), aside, found["key"]
+        )
     return mark, table

@@ -3,12 +3,13 @@
 import fcntl
 import os
 import sqlite3
-from collections import Counter
+import threading
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edaphon.databases import AT_FAULT, StorageFault, fault_of
 from edaphon.journal.copies import COPIED, Copies, copies_in, copies_version, is_copied
@@ -24,13 +25,12 @@ from edaphon.journal.entry import (
     read_header,
     read_names,
 )
-from edaphon.journal.guard import Aside, Guard, set_aside
+from edaphon.journal.guard import Aside, EntryGuard, set_aside
 from edaphon.model import EntryId
 
 if TYPE_CHECKING:
-    from edaphon.journal.summary import Summary
+    from edaphon.journal.journal import Summary
 
-__all__ = ["LARGEST_READ_BYTES", "DamagedRow", "JournalReader", "read_only"]
 
 Numbered = tuple[EntryId, Entry]
 
@@ -70,7 +70,7 @@ class JournalReader:
     def __init__(self, folder: Path, with_copies: bool = True) -> None:
         self.folder = folder
         self.summary: Summary | None = None  # the one writer may know it: see Journal.summarise
-        self.guard: Guard | None = None  # the one writer has it
+        self.guard: EntryGuard | None = None  # the one writer has it
         self._with_copies = with_copies
         self._copies: tuple[object, Copies] = None, Copies()
 
@@ -145,7 +145,7 @@ class JournalReader:
     ) -> Iterator[Numbered]:
         """All matching entries behind `start` in order, in bounded memory.
 
-        With `on_damage` it is told of damaged rows and the scan goes on; without it they raise.
+        `on_damage` gets each damaged row and the scan goes on; without it they raise.
         """
         while True:
             try:
@@ -441,3 +441,74 @@ def is_written(folder: Path) -> bool:
     finally:
         os.close(lock)
     return False
+
+
+ENTRY_BYTES = 300  # what an entry without payload takes in memory, roughly
+
+
+class _Batch(NamedTuple):
+    first: EntryId
+    last: EntryId
+    entries: list[Entry]
+    size_bytes: int
+
+
+class Ring:
+    """One run of entries without a hole, the newest at its end."""
+
+    def __init__(self, largest_bytes: int = 8_000_000) -> None:
+        self._largest_bytes = largest_bytes
+        self._batches: deque[_Batch] = deque()
+        self._bytes = 0
+        self._behind = EntryId(0, 0)  # the place before the run
+        self._lock = threading.Lock()
+
+    def add(self, first: EntryId, entries: list[Entry]) -> None:
+        """Entries with the numbers from `first` on."""
+        size = sum(len(entry.payload) + ENTRY_BYTES for entry in entries)
+        last = EntryId(first.file, first.n + len(entries) - 1)
+        with self._lock:
+            if not self._goes_on(first):
+                self._batches.clear()
+                self._bytes, self._behind = 0, EntryId(first.file, first.n - 1)
+            self._batches.append(_Batch(first, last, entries, size))
+            self._bytes += size
+            while self._bytes > self._largest_bytes and len(self._batches) > 1:
+                old = self._batches.popleft()
+                self._bytes, self._behind = self._bytes - old.size_bytes, old.last
+
+    def after(
+        self, sequence: EntryId | None, limit: int, largest_bytes: int
+    ) -> list[tuple[EntryId, Entry]] | None:
+        """As JournalReader.after; None when what is behind `sequence` is not, or no more, here."""
+        fresh: list[_Batch] = []
+        with self._lock:
+            if not self._covers(sequence):
+                return None
+            for batch in reversed(self._batches):
+                if sequence is not None and batch.last <= sequence:
+                    break
+                fresh.append(batch)
+        found: list[tuple[EntryId, Entry]] = []
+        for first, _, entries, _ in reversed(fresh):
+            skip = sequence.n - first.n + 1 if sequence and sequence.file == first.file else 0
+            start = max(0, skip)
+            chosen = entries[start : start + limit - len(found)]
+            for n, entry in enumerate(chosen, first.n + start):
+                found.append((EntryId(first.file, n), entry))
+                largest_bytes -= len(entry.payload)
+                if largest_bytes <= 0:
+                    return found
+            if len(found) == limit:
+                break
+        return found
+
+    def _goes_on(self, first: EntryId) -> bool:
+        """Whether nothing was committed between the run and `first` that never came here."""
+        if not self._batches:
+            return False
+        last = self._batches[-1].last
+        return first == (last.file, last.n + 1) or (first.file > last.file and first.n == 1)
+
+    def _covers(self, sequence: EntryId | None) -> bool:
+        return bool(self._batches) and (sequence or EntryId(0, 0)) >= self._behind

@@ -1,4 +1,4 @@
-"""Requests to one HTTP server: bounded in time and bytes as a whole, verified by TLS.
+"""Requests to servers: one deadline and size cap for all, verified by TLS, no secret in a message.
 
 No request is sent on elsewhere.
 
@@ -6,33 +6,236 @@ References: RFC 9110, section 10.2.3 (Retry-After); RFC 7617 (Basic).
 """
 
 import base64
+import contextlib
+import html
+import os
+import queue
+import re
 import select
 import socket
 import ssl
+import threading
+import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from ipaddress import ip_address
 from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import urlencode, urlsplit
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlencode, urlsplit
 
-from edaphon.network.deadline import CONNECT_S, Deadline, dial, ended_at, tls_context
-from edaphon.network.secrets import Secrets
+from edaphon_drivers.outside import read_certificates
 
-__all__ = [
-    "ANSWER_BYTES",
-    "WHOLE_S",
-    "Answer",
-    "Limits",
-    "Unreachable",
-    "Wire",
-    "basic",
-    "retry_after_s",
-    "tls_trouble",
-    "wait_s",
-]
+CONNECT_S = 5.0  # of one address
+_LEAST_S = 0.001  # a time-out of 0 would mean none
+
+
+class Deadline:
+    """Begins when it is made."""
+
+    def __init__(self, whole_s: float) -> None:
+        self.whole_s = whole_s
+        self._end_s = time.monotonic() + whole_s
+
+    @property
+    def left_s(self) -> float:
+        """Never 0, so that it can be a time-out."""
+        return max(_LEAST_S, self._end_s - time.monotonic())
+
+    @property
+    def over(self) -> bool:
+        return time.monotonic() >= self._end_s
+
+
+def dial(host: str, port: int, deadline: Deadline) -> socket.socket:
+    """A TCP connection; raises OSError: gaierror for an unknown name, TimeoutError."""
+    problem: OSError = socket.gaierror(socket.EAI_NONAME, "no address of this name")
+    for family, kind, protocol, _, address in _addresses(host, port, deadline):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(min(CONNECT_S, deadline.left_s))
+            sock.connect(address)
+        except OSError as error:
+            sock.close()
+            problem = error
+        else:
+            sock.settimeout(deadline.left_s)
+            return sock
+    raise problem
+
+
+def _addresses(host: str, port: int, deadline: Deadline) -> list[Any]:
+    found: queue.SimpleQueue[list[Any] | OSError] = queue.SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            found.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            problem = error if isinstance(error, OSError) else OSError("no name of a host")
+            found.put(problem)
+
+    threading.Thread(target=look_up, name=f"look up {host}", daemon=True).start()
+    try:
+        answer = found.get(timeout=deadline.left_s)
+    except queue.Empty:
+        raise TimeoutError("the name is not found in time") from None
+    if isinstance(answer, OSError):
+        raise answer
+    return answer
+
+
+@contextmanager
+def ended_at(sock: socket.socket, deadline: Deadline) -> Iterator[None]:
+    """End the connection under whoever reads or writes it once that time is over.
+
+    What was read until then may look whole, so TimeoutError is raised whatever happened.
+    """
+    twin = socket.socket(fileno=os.dup(sock.fileno()))  # TLS may take `sock` itself over
+
+    def end() -> None:
+        with contextlib.suppress(OSError):
+            twin.shutdown(socket.SHUT_RDWR)
+
+    watch = threading.Timer(deadline.left_s, end)
+    watch.daemon = True
+    watch.start()
+    try:
+        yield
+        if deadline.over:
+            raise TimeoutError("no whole answer in time")
+    finally:
+        watch.cancel()
+        twin.close()
+
+
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """TLS 1.2 or newer that checks certificate and name; raises OSError for an unreadable file."""
+    try:
+        trusted = read_certificates(ca_file) if ca_file else None
+    except OSError as error:
+        raise OSError(error.errno, f"ca_file {ca_file}: {error.strerror}") from None
+    context = ssl.create_default_context(cadata=trusted)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+RUN = 6  # characters of a secret in a row that are shown nowhere
+MASK = "***"
+_SPELLED = re.compile(
+    r"(?P<percent>(?:%(?:25)*[0-9a-f]{2})+)"
+    r"|&(?:amp;)*(?P<entity>#x[0-9a-f]{1,6}|#[0-9]{1,7}|[a-z][a-z0-9]{1,31});"
+    r"|\\+u(?P<four>[0-9a-f]{4})|\\+x(?P<two>[0-9a-f]{2})|\\+"
+    r"|(?P<blank>[\s+]+)",
+    re.IGNORECASE,
+)
+_AGAIN = re.compile("(?<=%)(?:25)+(?=[0-9a-f]{2}(?:%|$))", re.IGNORECASE)
+
+
+Spelling = tuple[int, int, str]  # first and last + 1 character, and what they mean
+
+
+class Secrets:
+    """What is hidden in a text: every run of RUN characters of a secret, however it is spelled.
+
+    So no place at which a text is cut, by us or by a server, shows more of it. A secret shorter
+    than that is hidden as a whole.
+    """
+
+    __slots__ = ("_runs",)
+
+    def __init__(self, *secrets: str) -> None:
+        shapes = {shape for secret in secrets if secret for shape in _shapes(secret)}
+        ways = [way for shape in shapes for way in (_spellings(shape), _as_it_is(shape))]
+        plain = ["".join(c for c, *_ in _letters(way)) for way in ways]
+        hexed = [secret.encode("utf-8", "replace").hex() for secret in secrets]
+        runs = (*_cut(plain, RUN), *_cut(hexed, 2 * RUN))
+        self._runs = frozenset(runs) - {"", " "}
+
+    def hide(self, text: str) -> str:
+        """The same text with *** in place of what it holds of the secrets."""
+        letters = list(_letters(_spellings(text)))
+        plain = "".join(c for c, *_ in letters)
+        shown, done = "", 0
+        for first, last in self._found(plain):
+            start, end = letters[first][1], letters[last][2]
+            if start > done or not done:
+                shown += text[done:start] + MASK
+            done = max(done, end)
+        return shown + text[done:]
+
+    def excerpt(self, text: str, most: int) -> str:
+        """At most so many characters of it, on one line."""
+        return self.hide(" ".join(text[: 40 * most].split()))[:most]
+
+    def _found(self, plain: str) -> Iterator[tuple[int, int]]:
+        """First and last letter of every run of a secret, in order; they may overlap."""
+        lengths = {len(run) for run in self._runs}
+        for at in range(len(plain)):
+            fits = [n for n in lengths if plain[at : at + n] in self._runs and at + n <= len(plain)]
+            if fits:
+                yield at, at + max(fits) - 1
+
+
+def _cut(texts: Iterable[str], length: int) -> Iterator[str]:
+    """Every run of so many characters; a shorter text as a whole."""
+    for text in texts:
+        yield from (text[at : at + length] for at in range(max(1, len(text) - length + 1)))
+
+
+def _shapes(secret: str) -> Iterator[str]:
+    """As it is, and what stands of it in the base64 of any text that holds it."""
+    yield secret
+    for ahead in range(3):
+        data = bytes(ahead) + secret.encode("utf-8", "replace")
+        whole = base64.b64encode(data).decode()[(0, 2, 3)[ahead] : len(data) * 8 // 6]
+        if len(whole) >= RUN:
+            yield whole
+            yield whole.translate(str.maketrans("+/", "-_"))
+
+
+def _letters(spellings: Iterator[Spelling]) -> Iterator[tuple[str, int, int]]:
+    """Each letter in one spelling, with the first and last + 1 character it stands at.
+
+    Small letters without backslashes; one blank for blanks and +; one mark for letters that are
+    not ASCII, which another encoding turns into others.
+    """
+    last = ""
+    for start, end, meant in spellings:
+        for c in meant.casefold():
+            letter = " " if c in " +" or c.isspace() else c if c.isascii() else "\ufffd"
+            if letter == "\\":
+                continue
+            if letter != last or letter not in " \ufffd":
+                yield letter, start, end
+            last = letter
+
+
+def _as_it_is(text: str) -> Iterator[Spelling]:
+    """Nothing in it spells anything else."""
+    return ((at, at + 1, c) for at, c in enumerate(text))
+
+
+def _spellings(text: str) -> Iterator[Spelling]:
+    done = 0
+    for found in _SPELLED.finditer(text):
+        yield from ((at, at + 1, text[at]) for at in range(done, found.start()))
+        yield found.start(), found.end(), _meant(found)
+        done = found.end()
+    yield from ((at, at + 1, text[at]) for at in range(done, len(text)))
+
+
+def _meant(found: re.Match[str]) -> str:
+    if percent := found["percent"]:
+        return unquote(_AGAIN.sub("", percent), errors="replace")
+    if entity := found["entity"]:
+        return html.unescape(f"&{entity};")
+    if code := found["four"] or found["two"]:
+        return chr(int(code, 16))
+    return " " if found["blank"] else ""
+
 
 WHOLE_S = 30.0  # from the look-up of the name to the last byte of the answer
 ANSWER_BYTES = 65_536  # of an answer; before and after it is unpacked
@@ -250,3 +453,14 @@ def _date(text: str) -> datetime | None:
         return then.replace(tzinfo=then.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def is_loopback(host: str) -> bool:
+    """`localhost` and what ends in it (RFC 6761, section 6.3), 127.0.0.0/8 and ::1."""
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -1,7 +1,6 @@
 """Current observations in day blocks: derived, so they can be thrown away and made again."""
 
-from edaphon.series.changes import Change, Withdrawal
-from edaphon.series.conflicts import Conflict, Contested, contested
+from edaphon.series.changes import Change, Conflict, Contested, Withdrawal, contested
 from edaphon.series.reader import Extent, SeriesReader, WrongFile
 from edaphon.series.release import (
     DamagedBlock,

@@ -30,7 +30,7 @@ PIECE_SUMS = (
 BEGIN_NS, END_NS = -(2**63), 2**63 - 1
 
 
-class Part(NamedTuple):
+class DayPart(NamedTuple):
     """Rows with from_ns <= time < until_ns; `last_change` is none below that of its rows."""
 
     from_ns: int
@@ -42,7 +42,7 @@ def has_pieces(db: sqlite3.Connection) -> bool:
     return db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'piece'").fetchone() is not None
 
 
-def parts(db: sqlite3.Connection, channel: str, day: int) -> list[Part]:
+def parts(db: sqlite3.Connection, channel: str, day: int) -> list[DayPart]:
     """In the order of time; none for a day without rows."""
     query = "SELECT last_change FROM block" + OF_DAY  # noqa: S608
     block = db.execute(query, (channel, day)).fetchone()
@@ -52,9 +52,9 @@ def parts(db: sqlite3.Connection, channel: str, day: int) -> list[Part]:
     if has_pieces(db):
         query = f"SELECT until_ns, last_change FROM piece{OF_DAY} ORDER BY until_ns"  # noqa: S608
         for until_ns, change in db.execute(query, (channel, day)):
-            found.append(Part(from_ns, until_ns, change))
+            found.append(DayPart(from_ns, until_ns, change))
             from_ns = until_ns
-    return [*found, Part(from_ns, END_NS, block[0])]
+    return [*found, DayPart(from_ns, END_NS, block[0])]
 
 
 def part_rows(db: sqlite3.Connection, channel: str, day: int, until_ns: int) -> Rows:
@@ -80,7 +80,7 @@ def piece_sums(db: sqlite3.Connection, channel: str, day: int) -> tuple[int, ...
     return row
 
 
-class DamagedRows(sqlite3.DatabaseError):
+class DamagedBlocks(sqlite3.DatabaseError):
     """Rows of a day that are not what was written."""
 
 
@@ -211,13 +211,13 @@ def not_a_table(path: Path, program: str) -> WrongFile:
 
 
 def sound_part(db: sqlite3.Connection, channel: str, day: int, until_ns: int = END_NS) -> Rows:
-    """The rows of one part; raises DamagedRows where they are not what was written."""
+    """The rows of one part; raises DamagedBlocks where they are not what was written."""
     try:
         rows = part_rows(db, channel, day, until_ns)
     except (zlib.error, ValueError, TypeError) as error:
-        raise DamagedRows(f"{rows_words(channel, day)} are damaged: {error}") from None
+        raise DamagedBlocks(f"{rows_words(channel, day)} are damaged: {error}") from None
     if len(rows) and {int(t) // DAY_NS for t in rows["time_ns"][[0, -1]]} != {day}:
-        raise DamagedRows(f"{rows_words(channel, day)} are of another day: damaged")
+        raise DamagedBlocks(f"{rows_words(channel, day)} are of another day: damaged")
     return rows
 
 

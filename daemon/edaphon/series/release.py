@@ -17,10 +17,10 @@ import orjson
 
 from edaphon.model import Channel, Observations
 from edaphon.printer import json_bytes
+from edaphon.series.days import sound_rows
 from edaphon.series.reader import Extent, WrongFile
 from edaphon.series.rows import DAY_NS, digest, runs_of
-from edaphon.series.sound import sound_rows
-from edaphon.series.store import BlockHead, Store
+from edaphon.series.store import BlockHead, SeriesStore
 
 __all__ = [
     "DamagedBlock",
@@ -66,9 +66,11 @@ class Release:
     digest: str = ""
 
 
-def write_release(path: Path, source: Store, about: Release, start_ns: int, end_ns: int) -> Release:
+def write_release(
+    path: Path, source: SeriesStore, about: Release, start_ns: int, end_ns: int
+) -> Release:
     """Copy start_ns <= time < end_ns of the channels into a new file, a day at a time."""
-    with closing(Store(path, alone=True)) as target:
+    with closing(SeriesStore(path, alone=True)) as target:
         target.begin()
         ids = {number: id for id, number in source.derivations().items()}
         used: set[int] = set()
@@ -90,7 +92,11 @@ def write_release(path: Path, source: Store, about: Release, start_ns: int, end_
 
 
 def _copy(
-    source: Store, target: Store, head: BlockHead, span: tuple[int, int], ids: dict[int, str]
+    source: SeriesStore,
+    target: SeriesStore,
+    head: BlockHead,
+    span: tuple[int, int],
+    ids: dict[int, str],
 ) -> set[int]:
     """Copy what lies in the span of a block; the derivations' numbers in it."""
     rows = sound_rows(source, head, ids)
@@ -100,7 +106,7 @@ def _copy(
             " others; run `edaphon rebuild` and release then"
         )
     rows = rows[(rows["time_ns"] >= span[0]) & (rows["time_ns"] < span[1])]
-    rows["change"] = 0  # it tells the sinks of a series what is new; nothing here ever is
+    rows["change"] = 0  # sinks find by it what is new in a series; in a release nothing is
     if len(rows):
         target.put(head.channel, head.day, rows, digest(rows, ids.__getitem__))
     return set(np.unique(rows["derivation"]).tolist())
@@ -173,10 +179,10 @@ class OpenRelease:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Store]:
+def _opened(path: Path) -> Iterator[SeriesStore]:
     """Whatever can't be read of it, or is no number or text where there is one, is a WrongFile."""
     try:
-        with closing(Store(path, read_only=True, alone=True)) as store:
+        with closing(SeriesStore(path, read_only=True, alone=True)) as store:
             yield store
     except WrongFile as error:
         raise WrongFile(_other(path, error)) from None
@@ -190,7 +196,7 @@ def _other(path: Path, got: object) -> str:
     return text if text.startswith(begin) else begin + text
 
 
-def _read(store: Store) -> Release:
+def _read(store: SeriesStore) -> Release:
     reported, channels = store.checkpoint(_RELEASE), store.checkpoint(_CHANNELS)
     if reported is None or channels is None:
         raise WrongFile("a series that says nothing of itself")
@@ -221,7 +227,7 @@ def _id_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_ID_DIGITS]
 
 
-def _problems(store: Store, about: Release) -> Iterator[str]:
+def _problems(store: SeriesStore, about: Release) -> Iterator[str]:
     names = {number: id for id, number in store.derivations().items()}
     for id in names.values():
         text = store.derivation_text(id) or ""

@@ -11,28 +11,30 @@ lags by a second or by a month, and whatever the reason of a change was.
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from edaphon.model import Int, Observations
-from edaphon.series.adopting import Adopted, Adoption
-from edaphon.series.changes import Change, Recent, Withdrawal
-from edaphon.series.conflicts import (
+from edaphon.series.changes import (
+    Change,
     Conflict,
     Contested,
+    Recent,
+    Withdrawal,
     conflict_of,
     contested,
     further_of,
     judged,
-    lost_numbers,
     ranked,
     replaced,
     revised,
+    settled,
     without_a_number,
 )
-from edaphon.series.days import Days
-from edaphon.series.open_blocks import Unwritten
+from edaphon.series.days import Adopted, Adoption, Days, Unwritten, is_sound
+from edaphon.series.parts import Totals
 from edaphon.series.reader import BEGIN_NS, END_NS
 from edaphon.series.rows import (
     DAY_NS,
@@ -44,9 +46,7 @@ from edaphon.series.rows import (
     rows_of,
     runs_of,
 )
-from edaphon.series.sound import is_sound
-from edaphon.series.store import BlockHead, Store
-from edaphon.series.totals import Totals
+from edaphon.series.store import BlockHead, SeriesStore
 
 __all__ = ["Adopted", "Series"]
 
@@ -60,7 +60,7 @@ class Series:
 
     def __init__(self, path: Path, read_only: bool = False) -> None:
         self._lock = threading.RLock()
-        self._store = Store(path, read_only)
+        self._store = SeriesStore(path, read_only)
         try:
             self._begin()
         except BaseException:
@@ -139,7 +139,7 @@ class Series:
                 raise
 
     @contextmanager
-    def snapshot(self) -> Iterator[Store]:
+    def snapshot(self) -> Iterator[SeriesStore]:
         """Its file as it is at one moment, whatever another process writes; for reading only."""
         with self._lock, self._store.snapshot():
             yield self._store
@@ -149,11 +149,11 @@ class Series:
     def merge(
         self, runs: Iterable[Observations], texts: Mapping[str, str], again: bool = False
     ) -> Change:
-        """Take derived observations in; what stands becomes one change.
+        """Take derived observations in; what is current then becomes one change.
 
-        Per (channel, time) the lower rank stands, then the lower sequence; the same rank and
+        Per (channel, time) the lower rank counts, then the lower sequence; the same rank and
         sequence are a revision and replace. `texts` explains derivations not seen before. `again`:
-        a life that ended unflushed may have told the sinks a number of these rows already, so
+        a life that ended unflushed may have given the sinks a number of these rows already, so
         those without one are withdrawn before they are written. Further readings of a record for
         one time, whose first is among `runs`, are kept as conflicts.
         """
@@ -178,8 +178,8 @@ class Series:
         for conflict in further_of(run):
             time_ns = conflict.time_ns
             rows = self._days.rows(run.channel, time_ns // DAY_NS, time_ns, time_ns + 1)
-            stands = rows[np.searchsorted(rows["time_ns"], time_ns)]
-            self._unwritten.add_conflict(judged(conflict, stands))
+            current = rows[np.searchsorted(rows["time_ns"], time_ns)]
+            self._unwritten.add_conflict(judged(conflict, current))
 
     def revise(self, runs: Iterable[Observations], texts: Mapping[str, str]) -> int:
         """Give rows other content, in one change: how many differ from what they were.
@@ -194,7 +194,7 @@ class Series:
             withdrawn: _Gone = {}
             for (channel, day), parts in self._by_day(runs, texts, number).items():
                 part = np.concatenate([part for part, _ in parts])
-                for old, own in self._beside(channel, day, part):
+                for old, own in self._parts_touched(channel, day, part):
                     rows, differs, gone = replaced(old, revised(channel, old, own), number)
                     new.append((channel, day, rows[differs]))
                     accepted.extend(runs_of(channel, rows[differs], self.name))
@@ -217,8 +217,8 @@ class Series:
     def _merge_day(
         self, channel: str, day: int, parts: list[_Part]
     ) -> tuple[list[Observations], Int]:
-        """(what now stands anew, times to withdraw); several rows of one time are settled first,
-        so that of them only the one that stands is told."""
+        """(rows that are new or changed, times to withdraw); several rows of one time are settled
+        first, so that only the current one is passed on."""
         block = self._days.block(channel, day)
         if len(parts) == 1 and follows(parts[0][0], block.last_ns):
             part, whole = parts[0]
@@ -227,15 +227,15 @@ class Series:
         rows = np.concatenate([part for part, _ in parts])
         found: list[Observations] = []
         lost = []
-        for old, own in self._beside(channel, day, rows):
-            standing, gone, added = self._settle(channel, old, own)
+        for old, own in self._parts_touched(channel, day, rows):
+            standing, gone, added = settled(old, own, partial(self._decide, channel))
             block.put(standing, added)
             found += runs_of(channel, standing, self.name)
             lost.append(gone)
         return found, np.concatenate(lost)
 
-    def _beside(self, channel: str, day: int, rows: Rows) -> Iterator[tuple[Rows, Rows]]:
-        """(rows that stand in a part of the day, those of `rows` in it), in the order of time."""
+    def _parts_touched(self, channel: str, day: int, rows: Rows) -> Iterator[tuple[Rows, Rows]]:
+        """(current rows of a part of the day, those of `rows` in it), in the order of time."""
         times = rows["time_ns"]
         first, last = times.min(), times.max()
         for part in self._days.parts(channel, day):
@@ -245,39 +245,20 @@ class Series:
             if len(own):
                 yield self._days.part_rows(channel, day, part), own
 
-    def _settle(self, channel: str, old: Rows, part: Rows) -> tuple[Rows, Int, int]:
-        """Rows at times that may be taken: (rows that now stand anew, times to withdraw, how many
-        of the times are new)."""
-        _, first = np.unique(part["time_ns"], return_index=True)
-        added = np.zeros(len(part), bool)
-        added[first] = True
-        added &= ~np.isin(part["time_ns"], old["time_ns"])
-        merged = np.concatenate([old, part[added]])
-        merged = merged[np.argsort(merged["time_ns"], kind="stable")]
-        for row in part[~added]:
-            index = int(np.searchsorted(merged["time_ns"], row["time_ns"]))
-            merged[index] = self._contest(channel, merged[index], row)
-        place = np.searchsorted(merged["time_ns"], old["time_ns"])
-        differs = changed_rows(old, merged[place])
-        emptied = differs & lost_numbers(old, merged[place])
-        anew = np.ones(len(merged), bool)
-        anew[place] = differs
-        return merged[anew], old["time_ns"][emptied], len(merged) - len(old)
+    def _decide(self, channel: str, current: np.void, row: np.void) -> np.void:
+        """The current one of two rows of one time; the other is a conflict, unless it is revised.
 
-    def _contest(self, channel: str, stands: np.void, row: np.void) -> np.void:
-        """What stands of two rows of one time; the other is a conflict, unless it is revised.
-
-        Who lost before has lost against the row that stands now: what is counted must not depend
-        on the order in which they came.
+        What lost before has lost against the row that is current now: what is counted
+        must not depend on the order in which they came.
         """
-        if (row["sequence"], row["rank"]) != (stands["sequence"], stands["rank"]):
-            row, loser = ranked(stands, row)
-            if loser is stands:
+        if (row["sequence"], row["rank"]) != (current["sequence"], current["rank"]):
+            row, loser = ranked(current, row)
+            if loser is current:
                 for conflict in self._conflicts_at(channel, int(row["time_ns"])):
                     self._unwritten.add_conflict(judged(conflict, row))
             self._unwritten.add_conflict(conflict_of(channel, loser, row))
-        same = not changed_rows(np.array([stands]), np.array([row]))[0]
-        return stands if same else row
+        same = not changed_rows(np.array([current]), np.array([row]))[0]
+        return current if same else row
 
     def _conflicts_at(self, channel: str, time_ns: int) -> list[Conflict]:
         known = {c.key: c for c in self._store.conflicts(channel, time_ns, time_ns + 1)}

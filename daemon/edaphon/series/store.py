@@ -20,16 +20,31 @@ from edaphon.databases import (
 )
 from edaphon.foreign_databases import ForeignFile, connect_foreign
 from edaphon.model import DEMOTED_RANKS, Int
-from edaphon.series.changes import Withdrawal
-from edaphon.series.conflicts import Conflict, Contested
-from edaphon.series.parts import Name, digest_of_parts, merge_into, numbers_of, put_last, put_part
+from edaphon.series.changes import Conflict, Contested, Withdrawal
+from edaphon.series.parts import (
+    Name,
+    Totals,
+    add_totals,
+    by_channel,
+    count_all,
+    counted,
+    digest_of_parts,
+    has_totals,
+    kept,
+    merge_into,
+    numbers_of,
+    put_last,
+    put_part,
+    strange_triggers,
+    sum_again,
+)
 from edaphon.series.reader import (
     APPLICATION_ID,
     CRC_OF,
     END_NS,
     TABLES,
     VERSION,
-    Part,
+    DayPart,
     WrongFile,
     check_checkpoints,
     checkpoint,
@@ -42,17 +57,6 @@ from edaphon.series.reader import (
     version_of,
 )
 from edaphon.series.rows import Rows, pack_rows
-from edaphon.series.totals import (
-    Totals,
-    add_totals,
-    by_channel,
-    count_all,
-    counted,
-    has_totals,
-    kept,
-    strange_triggers,
-    sum_again,
-)
 
 FAR_NS = 2**63 - 1
 LARGEST_IDLE_WAL_BYTES = 64_000_000
@@ -120,12 +124,12 @@ class BlockHead(NamedTuple):
 
 
 def _noting(
-    method: Callable[Concatenate["Store", _P], _T],
-) -> Callable[Concatenate["Store", _P], _T]:
+    method: Callable[Concatenate["SeriesStore", _P], _T],
+) -> Callable[Concatenate["SeriesStore", _P], _T]:
     """With `damage` set where the file turns out to be at fault."""
 
     @wraps(method)
-    def noting(store: "Store", /, *words: _P.args, **named: _P.kwargs) -> _T:
+    def noting(store: "SeriesStore", /, *words: _P.args, **named: _P.kwargs) -> _T:
         try:
             return method(store, *words, **named)
         except sqlite3.DatabaseError as error:
@@ -136,11 +140,11 @@ def _noting(
     return noting
 
 
-class Store:
+class SeriesStore:
     """Plain reads and writes of the file; `series.py` decides what is written."""
 
     def __init__(self, path: Path, read_only: bool = False, alone: bool = False) -> None:
-        """`alone`: a release, a single file with nothing beside it, which others may have made."""
+        """`alone`: a release, a single file without side files, which others may have made."""
         self.path = path
         self.damage = ""  # what was found, once the file turned out to be damaged
         self._alone = alone
@@ -191,7 +195,7 @@ class Store:
                     # On a full disk, or over a damaged page, each answer is counted as before.
                     with suppress(sqlite3.DatabaseError):
                         add_totals(db)
-            # What a sink was told of values derived anew must not be forgotten by a power cut.
+            # What a sink got of values derived again must not be forgotten by a power cut.
             db.execute("PRAGMA synchronous = FULL")
             # Ten years that were derived again leave a long one.
             db.execute(f"PRAGMA journal_size_limit = {LARGEST_IDLE_WAL_BYTES}")
@@ -291,7 +295,7 @@ class Store:
         return BlockHead(*row) if row else None
 
     @_noting
-    def parts(self, channel: str, day: int) -> list[Part]:
+    def parts(self, channel: str, day: int) -> list[DayPart]:
         """The parts of a day in the order of time; none where it has no rows."""
         return parts(self._db, channel, day)
 

@@ -11,7 +11,7 @@ from edaphon.config import Configuration, FileSource, LorawanSource
 from edaphon.config.lines import Broker, Bus
 from edaphon.config.reading import named_values
 from edaphon.facts import FactRow, evidence_files
-from edaphon.network.loopback import is_loopback
+from edaphon.network.requests import is_loopback
 from edaphon.toml_input import ConfigError, Document
 from edaphon.toml_input.lines import Place
 from edaphon.toml_input.values import Secret, secret_host

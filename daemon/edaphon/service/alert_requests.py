@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from edaphon.alerts.book import Book
 from edaphon.alerts.due import waiting
-from edaphon.alerts.notifier import UnknownIncident
-from edaphon.alerts.sending import Sender
-from edaphon.alerts.speaking import unheard
+from edaphon.alerts.look import unheard
+from edaphon.alerts.notifier import Sender, UnknownIncident
 from edaphon.journal.writer import JournalClosed
 from edaphon.service.problems import incident_rows
 from edaphon.service.watching.alerting import Writer, tried

@@ -14,7 +14,7 @@ from edaphon.config import Configuration
 from edaphon.derive import LINE_VERSION, Deriver
 from edaphon.derive.checkpoint import START
 from edaphon.journal import DamagedRow, Journal
-from edaphon.journal.guard import ORDERS, Guard
+from edaphon.journal.guard import ORDERS, EntryGuard
 from edaphon.model import EntryId
 from edaphon.series import Series
 from edaphon.storage.series_file import new_series, open_series
@@ -33,9 +33,9 @@ SHOWN = 5
 _log = logging.getLogger("edaphon")
 
 
-def guarded(journal: Journal, is_armed: bool) -> Guard:
+def guarded(journal: Journal, is_armed: bool) -> EntryGuard:
     """The guard of the journal's one writer, which is this process."""
-    journal.guard = Guard(journal.folder, boot_id(), is_armed)
+    journal.guard = EntryGuard(journal.folder, boot_id(), is_armed)
     return journal.guard
 
 
@@ -82,7 +82,7 @@ def aside_words(rows: list[dict[str, Any]]) -> Iterator[str]:
 class Deriving:
     """Holds the series and the deriver of a service, which may be others later."""
 
-    def __init__(self, service: "Service", guard: Guard) -> None:
+    def __init__(self, service: "Service", guard: EntryGuard) -> None:
         self._service, self._guard = service, guard
         now_ns = service.clock.mono_ns()
         self._begun_ns, self._until = now_ns - SERIES_AGAIN_NS, START
@@ -147,7 +147,7 @@ class Deriving:
         service, old = self._service, self.series
         now_ns = service.clock.mono_ns()
         soon = now_ns - self._begun_ns < SERIES_AGAIN_NS  # no bad disk is worn out by it
-        if soon or service.journal.in_trouble or service.stop_event.is_set():
+        if soon or service.journal.is_failing or service.stop_event.is_set():
             return False
         self._begun_ns, self._until = now_ns, EntryId(2**31, 0)
         self._stop_sinks()

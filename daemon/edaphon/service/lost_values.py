@@ -8,7 +8,7 @@ import numpy as np
 
 from edaphon.derive import known_facts
 from edaphon.journal import EntryId, read_only
-from edaphon.journal.losses import Loss
+from edaphon.journal.salvage import DeclaredLoss
 from edaphon.series import DAY_NS, Series
 from edaphon.storage.access import Storage
 from edaphon.toml_input.values import instant_text
@@ -32,7 +32,7 @@ class Lost(NamedTuple):
     sources: tuple[str, ...] = ()
 
 
-def lost_with(storage: Storage, loss: Loss) -> Lost | None:
+def lost_with(storage: Storage, loss: DeclaredLoss) -> Lost | None:
     """None where the damaged file was set aside: what is lost of it shows when it is salvaged."""
     folder = storage.layout.journal
     if loss.whole and any(folder.glob(f"journal-{loss.number:06d}.sqlite.*")):

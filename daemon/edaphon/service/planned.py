@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edaphon.alerts.look import above, paused_nodes
-from edaphon.alerts.situation import Situation
+from edaphon.alerts.look import Situation, above, paused_nodes
 from edaphon.service.watching.look import utc_now_ns
 from edaphon.service.watching.pauses import pauses
 

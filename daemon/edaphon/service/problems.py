@@ -11,7 +11,7 @@ from edaphon.alerts.model import Incident, Severity, What
 from edaphon.databases import StorageFault
 from edaphon.derive.lost_facts import doubt_words
 from edaphon.facts.swaps import contradictions, explanations
-from edaphon.journal.losses import open_losses
+from edaphon.journal.salvage import open_losses
 from edaphon.service.deriving import aside_rows, aside_words
 from edaphon.service.disk import Room
 from edaphon.service.file_lines import REFUSED_IS_A_PROBLEM_NS, line_rows, refusal_problems

@@ -16,7 +16,7 @@ from edaphon.acquire.clock_sync import Timekeeper, boot_id
 from edaphon.api import channels_in, facts_in
 from edaphon.clock import SystemClock
 from edaphon.databases import make_folder, sync_folder
-from edaphon.instants import FAR_NS
+from edaphon.instants import FAR_NS, instant_text
 from edaphon.journal import DamagedRow, Journal, JournalBusy, JournalReader, Kind, read_only
 from edaphon.journal.fact_log import configuration
 from edaphon.model import Channel, EntryId
@@ -26,7 +26,6 @@ from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonOff, is_behind
 from edaphon.storage.offline import settled_deriver
 from edaphon.tables import unknown_channel
-from edaphon.instants import instant_text
 
 __all__ = ["Wanted", "make_release"]
 

@@ -134,7 +134,7 @@ class Requests:
     def _source(self, source: Any, planned: Planned) -> dict[str, Any]:
         service = self._service
         found = source_times(service, source)
-        state, detail = kept_state(source_state(found), service.journal.in_trouble)
+        state, detail = kept_state(source_state(found), service.journal.is_failing)
         account = None
         if isinstance(source, ScheduledSource):
             account = service.inlets.samplers[source.bus].accounts[source.path]
@@ -412,8 +412,8 @@ def columns_of(runs: list[Observations]) -> dict[str, Any]:
     }
 
 
-def kept_state(state: str, in_trouble: bool) -> tuple[str, str]:
+def kept_state(state: str, is_failing: bool) -> tuple[str, str]:
     """(state, detail) of a source: while the journal can't be written, silence is not its fault."""
-    if not in_trouble or state in {"ok", "late"}:
+    if not is_failing or state in {"ok", "late"}:
         return state, ""
     return "late", NOT_KEPT

@@ -29,7 +29,7 @@ from edaphon.derive.fact_log import MEANINGS
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.journal import DamagedRow, Entry, Journal, Kind, StateFile
 from edaphon.journal.guard import ORDERS
-from edaphon.journal.losses import (
+from edaphon.journal.salvage import (
     acknowledgement,
     covered,
     declaration,
@@ -54,7 +54,7 @@ from edaphon.service.submit import (
 )
 from edaphon.service.summaries import JOURNAL_SUMMARY
 from edaphon.service.watching.alerting import notifier_of
-from edaphon.sinks.delivery import Delivery, State
+from edaphon.sinks.delivery import Delivery, DeliveryState
 from edaphon.sinks.feed import SeriesFeed, cursor_name
 from edaphon.sinks.sink import Sink, sink_kind
 from edaphon.storage.access import Storage
@@ -145,7 +145,7 @@ class Service:
         self.journal = Journal.open(
             self.layout.journal,
             self.clock,
-            on_trouble=self._on_journal,
+            on_problem=self._on_journal,
             on_full=self.disk.give_up,
             reached=reached_by(self.layout.series),
         )
@@ -403,7 +403,7 @@ class Service:
 
     def _all_committed(self) -> bool:
         """Whether all that was appended until now is committed; it waits for that."""
-        if self.journal.in_trouble:
+        if self.journal.is_failing:
             return False
         committed = threading.Event()
         self.journal.append([], lambda _: committed.set())
@@ -527,7 +527,7 @@ class Service:
             self.deriver.settle_doubt()
         return len(losses) + len(places) + len(altered)
 
-    def _on_sink(self, state: State) -> None:
+    def _on_sink(self, state: DeliveryState) -> None:
         self.say_trouble(f"sink {state.sink}", None if state.up else state.why)
 
     def room(self) -> Room:

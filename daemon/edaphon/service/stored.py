@@ -8,7 +8,7 @@ from contextlib import closing
 
 from edaphon.databases import AT_FAULT, fault_of
 from edaphon.journal import DamagedRow, JournalReader, read_only
-from edaphon.journal.losses import acknowledged_releases
+from edaphon.journal.salvage import acknowledged_releases
 from edaphon.model import EntryId
 from edaphon.series import Series, WrongFile
 from edaphon.storage.access import Storage

@@ -1,28 +1,75 @@
 """InfluxDB 1, 2 and 3, and servers that speak their line protocol (VictoriaMetrics)."""
 
 import gzip
+import io
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 from urllib.parse import urlsplit
 
+import urllib3
 from pydantic import Field, field_validator, model_validator
 
 from edaphon.model import Channel, Observations
-from edaphon.network.loopback import is_loopback
-from edaphon.network.requests import Answer, Limits, basic
-from edaphon.sinks.answers import TooLarge, judge, server_of
-from edaphon.sinks.client import ClientPost
-from edaphon.sinks.erase import ByDelete, ByFlag, ByInfluxql, Erase
-from edaphon.sinks.http import Wire
-from edaphon.sinks.influxql import Influxql
+from edaphon.network.requests import Answer, Limits, basic, is_loopback
+from edaphon.sinks.influxql import (
+    DAYS,
+    ByDelete,
+    ByFlag,
+    ByInfluxql,
+    DatabaseWire,
+    Erase,
+    Influxql,
+    Readback,
+    TooLarge,
+    judge,
+    server_of,
+)
 from edaphon.sinks.lines import LineWriter
-from edaphon.sinks.sink import Later, Never, Read, Withdrawal
+from edaphon.sinks.sink import Later, Never, PointWithdrawal, Read
 from edaphon.toml_input.values import AbsolutePath, Secret, Table, wrong
 
 if TYPE_CHECKING:
-    from edaphon.sinks.readback import Rows
+    from edaphon.sinks.influxql import Rows
 
-__all__ = ["InfluxSink", "Settings", "open_influxql", "open_sink"]
+
+class ClientPost:
+    """POST /api/v2/write of InfluxDB 2 and 3."""
+
+    def __init__(self, wire: DatabaseWire, token: str, org: str, bucket: str) -> None:
+        from influxdb_client.client.influxdb_client import InfluxDBClient
+        from influxdb_client.service.write_service import WriteService
+
+        self._requests = _Requests(wire)
+        self._org, self._bucket = org, bucket
+        client: Any = InfluxDBClient(wire.url, token, org=org)
+        client.api_client.rest_client.pool_manager = self._requests
+        made: Any = WriteService
+        self._service = made(client.api_client)
+
+    def post(self, lines: bytes) -> Answer:
+        self._service.post_write(
+            self._org, self._bucket, lines, precision="ns", content_encoding="gzip"
+        )
+        return self._requests.answer
+
+    def close(self) -> None:
+        self._requests.wire.close()
+
+
+class _Requests:
+    """Stands for the client's pool of connections: keeps the answer and gives it an empty one."""
+
+    def __init__(self, wire: DatabaseWire) -> None:
+        self.wire = wire
+        self.answer = Answer(0, {}, "")
+
+    def request(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str], **_: object
+    ) -> urllib3.HTTPResponse:
+        parts = urlsplit(url)
+        self.answer = self.wire.request(method, f"{parts.path}?{parts.query}", body, headers)
+        return urllib3.HTTPResponse(io.BytesIO(), status=204)
+
 
 QUERY_S, QUERY_BYTES = 120.0, 8_000_000  # of one answer when points are read back
 GZIP_LEVEL = 1  # half the bytes of none for a tenth of the time of level 9
@@ -110,7 +157,7 @@ def doubts(settings: Settings) -> Iterator[tuple[str, str, str]]:
         yield "url", f"the token goes unencrypted to {host}", "an address of https"
 
 
-class Post(Protocol):
+class PointPost(Protocol):
     """Posts gzipped lines; Later when no answer comes."""
 
     def post(self, lines: bytes) -> Answer: ...
@@ -121,7 +168,7 @@ class Post(Protocol):
 class WritePost:
     """POST /write of InfluxDB 1, by urllib3 alone: the client library would add 15 MB."""
 
-    def __init__(self, wire: Wire, database: str) -> None:
+    def __init__(self, wire: DatabaseWire, database: str) -> None:
         self._wire = wire
         self._query = {"db": database, "precision": "ns"}
 
@@ -137,7 +184,7 @@ class InfluxSink:
 
     def __init__(
         self,
-        post: Post,
+        post: PointPost,
         erase: Erase,
         writer: LineWriter,
         points_per_request: int,
@@ -165,7 +212,7 @@ class InfluxSink:
         """Line protocol, a line for each point."""
         self._send(lines.splitlines(keepends=True))
 
-    def withdraw(self, withdrawal: Withdrawal) -> None:
+    def withdraw(self, withdrawal: PointWithdrawal) -> None:
         if lines := self._erase.erase(withdrawal):
             self._send(lines.splitlines(keepends=True))
 
@@ -232,7 +279,7 @@ def open_sink(settings: Settings, channels: Mapping[str, Channel]) -> InfluxSink
     secret = settings.secret()
     writer = LineWriter(channels)
     wire = _wire(settings, secret)
-    post: Post
+    post: PointPost
     if settings.version == 1:
         post = WritePost(wire, settings.database)
     else:
@@ -246,7 +293,7 @@ def _reading(settings: Settings, channels: Mapping[str, Channel]) -> Read:
     """InfluxDB 3 does not promise that the later of two writes stands: read what does."""
 
     def read(channel: str, first_ns: int, last_ns: int) -> "list[Rows]":
-        from edaphon.sinks.readback import open_readback
+        from edaphon.sinks.influxdb import open_readback
 
         back = open_readback(settings)
         try:
@@ -267,17 +314,30 @@ def open_influxql(settings: Settings) -> Influxql:
     return Influxql(wire, settings.database)
 
 
-def _wire(settings: Settings, secret: str, limits: Limits | None = None) -> Wire:
+def _wire(settings: Settings, secret: str, limits: Limits | None = None) -> DatabaseWire:
     if settings.version == 1:
         header = basic(settings.username, secret) if settings.username else ""
     else:
         header = f"Token {secret}" if secret else ""
-    return Wire(settings.url, header, settings.ca_file, [secret], limits)
+    return DatabaseWire(settings.url, header, settings.ca_file, [secret], limits)
 
 
-def _erase(settings: Settings, wire: Wire, writer: LineWriter) -> Erase:
+def _erase(settings: Settings, wire: DatabaseWire, writer: LineWriter) -> Erase:
     if settings.version == 1:
         return ByInfluxql(Influxql(wire, settings.database))
     if settings.version == 2:
         return ByDelete(wire, settings.org, settings.bucket)
     return ByFlag(writer)
+
+
+def open_readback(settings: Settings) -> Readback:
+    """Opens no connection yet."""
+    words = ""
+    if settings.version == 2:
+        name = settings.database or settings.bucket
+        words = (
+            f"InfluxDB 2 says so too when the token may only write: reading back needs a token that"
+            f" may read bucket {settings.bucket!r}, which must be what its database {name!r} is"
+            " mapped to"
+        )
+    return Readback(open_influxql(settings), DAYS[settings.version], words)

@@ -1,22 +1,149 @@
-"""InfluxQL, the one query language that InfluxDB 1, 2 and 3 share, asked over POST /query.
+"""What an InfluxDB server is asked besides writes, and what each of its answers means.
 
 InfluxDB 2 needs a mapping of the bucket to a database name (DBRP); 3 has one for every database.
 """
 
-from typing import Any
-from urllib.parse import urlencode
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple, NoReturn, Protocol
+from urllib.parse import urlencode, urlsplit
 
+import numpy as np
 import orjson
 
-from edaphon.model import Channel
-from edaphon.network.requests import Answer
-from edaphon.network.secrets import Secrets
-from edaphon.sinks.answers import judge_read
-from edaphon.sinks.http import Wire
-from edaphon.sinks.lines import tag_text
-from edaphon.sinks.sink import Later
+from edaphon.model import Channel, Float, Int
+from edaphon.network import requests
+from edaphon.network.requests import Answer, Secrets, Unreachable, wait_s
+from edaphon.sinks.lines import WITHDRAWN, LineWriter, tag_text, withdrawn_lines
+from edaphon.sinks.sink import Later, Never, PointWithdrawal
 
-__all__ = ["Influxql", "rows"]
+RETRY_AFTER_CAP_S = 590.0  # with what spreads the retries, below 10 min
+
+
+WORDS = 300  # characters of the server's text that are kept
+
+
+REFUSED = {400, 406, 422}
+
+
+BUSY = {408, 425, 429}
+
+
+_RETENTION = (
+    re.compile(r"beyond retention policy.*?dropped=(\d+)"),  # 1.x
+    re.compile(r"dropped (\d+) points? outside retention policy"),  # 2.x
+)
+
+
+# InfluxDB 2 answers 500 with these words when it dropped points and stored the others.
+_PARTIAL = re.compile(r"partial write.*dropped", re.DOTALL | re.IGNORECASE)
+
+
+# InfluxDB 3 answers 400 to every write when it may not make the database.
+_NO_DATABASE = re.compile(r"exceed limit of \d+ databases", re.IGNORECASE)
+
+
+# InfluxDB 3 Core: "Query would exceed file limit of 432 parquet files", query-file-limit.
+_FILES = re.compile(r"exceed file limit", re.IGNORECASE)
+
+
+class TooLarge(Exception):
+    """The server takes no request of this size."""
+
+
+class AskLess(Later):
+    """The server reads no span of time as long as this in one question."""
+
+
+def judge(answer: Answer, points: int) -> None:
+    """Return when an InfluxDB stored `points`; else raise Later, Never or TooLarge."""
+    status, words = answer.status, answer.words(WORDS)
+    if status == 204 or (status == 200 and server_of(answer) and not answer.body):
+        return
+    if status == 413:
+        raise TooLarge(words)
+    refused = status in REFUSED and not _is_page(answer) and not _NO_DATABASE.search(words)
+    if refused or (status == 500 and _PARTIAL.search(words)):
+        raise Never(f"the server refuses points ({status})", words, every=_too_old(words) == points)
+    _judge_door(answer, words)
+
+
+def judge_read(answer: Answer) -> None:
+    """Return when it answers a query; else raise Later, or AskLess for a shorter span."""
+    words = answer.words(WORDS)
+    if _FILES.search(words):
+        raise AskLess(f"the server refuses a query: {words}", blocked=True)
+    if not answer.whole:
+        raise AskLess("the answer to a query is larger than edaphon reads", blocked=True)
+    if answer.status == 413:
+        raise Later("the server takes no query of this size (413)", blocked=True)
+    if answer.status in REFUSED and not _is_page(answer):
+        raise Later(f"the server refuses a query: {words}", blocked=True)
+    if answer.status != 200:
+        _judge_door(answer, words)
+
+
+def server_of(answer: Answer) -> str:
+    """The version that an InfluxDB says it is; "" for any other server."""
+    for name in ("x-influxdb-version", "influxdb-version"):
+        if version := answer.headers.get(name):
+            return version.strip()[:WORDS]
+    return ""
+
+
+def _judge_door(answer: Answer, words: str) -> NoReturn:
+    """Whatever is neither taken nor refused is Later."""
+    status = answer.status
+    if status in BUSY or status >= 500:
+        raise Later(
+            f"the server is busy or ill ({status}): {words}", wait_s(answer, RETRY_AFTER_CAP_S)
+        )
+    raise Later(_blocked(answer, words), wait_s(answer, RETRY_AFTER_CAP_S), blocked=True)
+
+
+def _is_page(answer: Answer) -> bool:
+    """Whether a person's browser should show it: no InfluxDB sends HTML."""
+    kind = answer.headers.get("content-type", "").lower()
+    return "html" in kind or answer.body.lstrip()[:1] == "<"
+
+
+def _blocked(answer: Answer, words: str) -> str:
+    status = answer.status
+    if status in {401, 403}:
+        return f"blocked: credentials: the server refuses the token or password ({status}): {words}"
+    if status == 404:
+        return f"blocked: no such database, bucket or path on this server (404): {words}"
+    if 300 <= status < 400:
+        return f"blocked: the server sends us on to {_host(answer)} ({status}); put it into url"
+    if _NO_DATABASE.search(words):
+        return f"blocked: the server may not make the database ({status}): {words}"
+    return (
+        f"blocked: not the answer of an InfluxDB ({status}): {words or 'nothing'}; a proxy or the "
+        "log-in page of a network answers in its place, or url names another server"
+    )
+
+
+def _host(answer: Answer) -> str:
+    to = urlsplit(answer.headers.get("location", ""))
+    return f"{to.scheme}://{to.hostname}" if to.hostname else "another path"
+
+
+def _too_old(words: str) -> int:
+    """How many points the server says are older than its retention."""
+    return max((int(m[1]) for r in _RETENTION if (m := r.search(words))), default=0)
+
+
+class DatabaseWire(requests.Wire):
+    """See edaphon.network.requests."""
+
+    def request(self, method: str, target: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """The server's answer of whatever status; Later when there is none in time."""
+        try:
+            return super().request(method, target, body, headers)
+        except Unreachable as error:
+            raise Later(error.why, blocked=error.blocked, slow=error.slow) from None
+
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -24,7 +151,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 class Influxql:
     """The queries of one database."""
 
-    def __init__(self, wire: Wire, database: str, retention: str = "") -> None:
+    def __init__(self, wire: DatabaseWire, database: str, retention: str = "") -> None:
         """`retention`: the policy of that database, the default one where none is named."""
         self._wire = wire
         self._named = {"db": database, "epoch": "ns"} | ({"rp": retention} if retention else {})
@@ -76,3 +203,225 @@ def _name(identifier: str) -> str:
 def _text(literal: str) -> str:
     """A quoted string literal."""
     return "'" + literal.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+DAY_NS = 86_400 * 10**9
+PAGE = 10_000  # rows in one answer
+DAYS = {1: 366, 2: 366, 3: 2}  # days in one question, by version: 288 files of version 3
+SHORTEST_NS = 600 * 10**9  # a file of InfluxDB 3 cannot be asked for in parts
+NUMBERS = ("value", "raw", "u_random", "u_systematic", "flag")
+
+
+class Rows(NamedTuple):
+    """Points as the server holds them, by time; a field that is absent is NaN or ""."""
+
+    time_ns: Int
+    value: Float
+    raw: Float
+    u_random: Float
+    u_systematic: Float
+    flag: Float
+    derivation: tuple[str, ...]
+
+
+class Readback:
+    """What one database holds of a channel; Later when it can't be asked."""
+
+    def __init__(self, influxql: Influxql, days: int = 366, words: str = "") -> None:
+        """`days`: the longest question; `words`: what else to say when nothing can be read."""
+        self._influxql = influxql
+        self._longest_ns = days * DAY_NS
+        self._words = words
+
+    def counts(self, channel: Channel, days: Iterable[date]) -> dict[date, int]:
+        """Points with a flag on each UTC day; points laid over as withdrawn don't count."""
+        wanted = sorted(set(days))
+        found = dict.fromkeys(wanted, 0)
+        for span in _spans(wanted, max(1, self._longest_ns // DAY_NS)):
+            for day, n in self._counted(channel, _start_ns(span[0]), _start_ns(span[-1]) + DAY_NS):
+                if day in found:
+                    found[day] += n
+        return found
+
+    def rows(self, channel: Channel, start_ns: int, end_ns: int) -> Iterator[Rows]:
+        """Pages of the points in [start, end), by time; memory is bounded by the page."""
+        fields = ", ".join(f'"{field}"' for field in (*NUMBERS, "derivation"))
+        while start_ns < end_ns:
+            stop_ns = min(end_ns, start_ns + self._longest_ns)
+            chosen = rows(channel, start_ns, stop_ns - 1)
+            query = f"SELECT {fields} {chosen} ORDER BY time LIMIT {PAGE}"
+            try:
+                page = [row for one in self._ask(query) for row in one["values"]]
+            except AskLess:
+                self._ask_less(stop_ns - start_ns)
+                continue
+            if page:
+                yield _rows(page)
+            start_ns = stop_ns if len(page) < PAGE else page[-1][0] + 1
+
+    def close(self) -> None:
+        self._influxql.close()
+
+    def _counted(self, channel: Channel, start_ns: int, end_ns: int) -> Iterator[tuple[date, int]]:
+        """(day, points) of parts of [start, end); a day may come in several parts."""
+        while start_ns < end_ns:
+            stop_ns = min(end_ns, start_ns + self._longest_ns)
+            query = (
+                f'SELECT count("flag") {rows(channel, start_ns, stop_ns - 1)}'
+                f" AND \"derivation\" != '{WITHDRAWN}' GROUP BY time(1d) fill(none)"
+            )
+            try:
+                found = [row for one in self._ask(query) for row in one["values"]]
+            except AskLess:
+                self._ask_less(stop_ns - start_ns)
+                continue
+            for time_ns, n in found:
+                yield datetime.fromtimestamp(time_ns // 10**9, UTC).date(), int(n)
+            start_ns = stop_ns
+
+    def _ask(self, query: str) -> list[dict[str, Any]]:
+        try:
+            return self._influxql.ask(query)[0]
+        except AskLess:
+            raise
+        except Later as later:
+            if self._words and later.blocked:
+                raise Later(f"{later.why}; {self._words}", blocked=True) from None
+            raise
+
+    def _ask_less(self, span_ns: int) -> None:
+        """Remembered, so that it is found out once; raises Later where less makes no sense."""
+        if span_ns <= SHORTEST_NS:
+            raise Later(f"the server answers no question over {span_ns // 10**9} s")
+        self._longest_ns = max(SHORTEST_NS, span_ns // 2)
+
+
+def _spans(days: list[date], longest: int) -> Iterator[list[date]]:
+    """Days in order, cut where one question would cover too many."""
+    span: list[date] = []
+    for day in days:
+        if span and (day - span[0]).days >= longest:
+            yield span
+            span = []
+        span.append(day)
+    if span:
+        yield span
+
+
+def _start_ns(day: date) -> int:
+    return (day - date(1970, 1, 1)).days * DAY_NS
+
+
+def _rows(page: list[list[Any]]) -> Rows:
+    columns = list(zip(*page, strict=True))
+    numbers = [np.array([np.nan if x is None else x for x in c], float) for c in columns[1:-1]]
+    value, raw, u_random, u_systematic, flag = numbers
+    derivation = tuple(text or "" for text in columns[-1])
+    time_ns = np.array(columns[0], np.int64)
+    return Rows(time_ns, value, raw, u_random, u_systematic, flag, derivation)
+
+
+class Erase(Protocol):
+    """Takes observations back; what it returns must be written to the server as lines."""
+
+    notice: str
+
+    def erase(self, withdrawal: PointWithdrawal) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class ByInfluxql:
+    """InfluxDB 1: one DELETE for each span; times joined by OR match nothing there.
+
+    A DELETE syncs every shard (1.6.7: about 1 ms each, so 50 ms for a year of weekly shards); one
+    in each request keeps what is done when the next one takes too long.
+    """
+
+    notice = ""
+
+    def __init__(self, influxql: Influxql) -> None:
+        self._influxql = influxql
+
+    def erase(self, withdrawal: PointWithdrawal) -> bytes:
+        for first, last in withdrawal.spans:
+            self._influxql.ask(f"DELETE {rows(withdrawal.channel, first, last)}")
+        return b""
+
+    def close(self) -> None:
+        self._influxql.close()
+
+
+class ByDelete:
+    """InfluxDB 2: POST /api/v2/delete; both ends of its range are deleted.
+
+    Reference: influxdb v2, storage/engine.go, DeleteBucketRangePredicate: [min, max].
+    """
+
+    notice = ""
+
+    def __init__(self, wire: DatabaseWire, org: str, bucket: str) -> None:
+        self._wire = wire
+        self._query = {"org": org, "bucket": bucket}
+
+    def erase(self, withdrawal: PointWithdrawal) -> bytes:
+        for first, last in withdrawal.spans:
+            self._delete(withdrawal.channel, first, last)
+        return b""
+
+    def _delete(self, channel: Channel, first_ns: int, last_ns: int) -> None:
+        body = {"start": _rfc3339(first_ns), "stop": _rfc3339(last_ns), "predicate": _all(channel)}
+        headers = {"Content-Type": "application/json"}
+        answer = self._wire.post("/api/v2/delete", self._query, orjson.dumps(body), headers)
+        try:
+            judge(answer, 1)
+        except (Never, TooLarge) as error:
+            raise Later(f"the server refuses to delete: {error}", blocked=True) from None
+
+    def close(self) -> None:
+        self._wire.close()
+
+
+class ByFlag:
+    """InfluxDB 3 has no delete: flag 9 and the derivation "withdrawn" overwrite the point."""
+
+    notice = (
+        "InfluxDB 3 cannot delete: observations that were withdrawn stay there with flag 9 and "
+        "derivation 'withdrawn', next to their old numbers; queries must leave flag 9 out"
+    )
+
+    def __init__(self, writer: LineWriter) -> None:
+        self._writer = writer
+
+    def erase(self, withdrawal: PointWithdrawal) -> bytes:
+        return withdrawn_lines(self._writer, withdrawal.channel, withdrawal.times_ns)
+
+    def close(self) -> None:
+        pass
+
+
+def spans(times_ns: Int, kept_ns: Int) -> list[tuple[int, int]]:
+    """The fewest closed spans that hold all these times and none of those `kept_ns`."""
+    wanted = np.unique(times_ns)
+    if not len(wanted):
+        return []
+    below = np.searchsorted(np.setdiff1d(kept_ns, wanted), wanted)
+    starts = np.flatnonzero(np.diff(below, prepend=-1))
+    ends = np.append(starts[1:], len(wanted)) - 1
+    return list(zip(wanted[starts].tolist(), wanted[ends].tolist(), strict=True))
+
+
+def _all(channel: Channel) -> str:
+    """The delete predicate of a channel."""
+    texts = {"_measurement": channel.quantity, "channel": channel.id, "site": channel.site}
+    kept = {key: tag_text(text) for key, text in texts.items() if text}
+    return " AND ".join(f"{key}={_quoted(text)}" for key, text in kept.items())
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _rfc3339(time_ns: int) -> str:
+    seconds, rest = divmod(time_ns, 10**9)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"

@@ -15,11 +15,11 @@ from edaphon.derive.fact_log import FACT_KINDS, meanings
 from edaphon.derive.pipeline import sources_of
 from edaphon.facts import FactPayload, Knowledge, from_payload
 from edaphon.facts.knowledge import Known
+from edaphon.instants import instant_text
 from edaphon.journal import Entry, JournalReader, read_only
 from edaphon.model import EntryId
 from edaphon.series import Series, WrongFile
 from edaphon.storage.access import Storage
-from edaphon.instants import instant_text
 
 __all__ = ["Entered", "EnteredFacts", "told_in"]
 

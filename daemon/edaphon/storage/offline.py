@@ -10,7 +10,7 @@ import orjson
 from edaphon.databases import StorageFault, fault_of
 from edaphon.errors import StaleError
 from edaphon.journal.fact_log import CHECKPOINT, configuration
-from edaphon.journal.losses import undeclared
+from edaphon.journal.salvage import undeclared
 from edaphon.model import EntryId
 from edaphon.printer import show_error
 from edaphon.series import Series, SeriesReader, WrongFile

@@ -1,8 +1,7 @@
 """The one page: read only, in a process of its own, made for a phone at the plot."""
 
 from edaphon.web.app import make_app, serve, server
-from edaphon.web.control import ControlView
-from edaphon.web.view import Silent, Status, Unreadable, View
+from edaphon.web.view import ControlView, Silent, Status, Unreadable, View
 
 __all__ = [
     "ControlView",

@@ -1,22 +1,230 @@
 """All that one page says, as text ready to print; the template only places it."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from edaphon.web.column import Column, columns, latest_ns
-from edaphon.web.incidents import Incident, incidents
-from edaphon.web.ledger import Account, Backlog, accounts, backlogs, gap_sentence
-from edaphon.web.view import ClockNow, SourceNow, Status, VisitNow
-from edaphon.web.watch import Look, Seen
+from edaphon.web.column import Column, columns, count, latest_ns
+from edaphon.web.view import (
+    ClockNow,
+    FileNow,
+    IncidentNow,
+    LastStatus,
+    Ledgers,
+    PageLook,
+    SinkNow,
+    SourceNow,
+    Status,
+    VisitNow,
+)
 from edaphon.web.words import Sign, age, moment, offset_words, shortened
 
-__all__ = ["Page", "make_page"]
+MOST_MEMBERS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentRow:
+    """`text` is the message as it is sent, `acknowledge` what to type.
+
+    That is "" where it is done, or where the text says it already.
+    """
+
+    number: int
+    sign: Sign
+    title: str
+    since: str
+    cause: str
+    members: tuple[str, ...]
+    more: int
+    state: str
+    text: str
+    acknowledge: str
+
+
+def incidents(status: Status, now_ns: int) -> tuple[IncidentRow, ...]:
+    """In the order of the recorder: what nobody acknowledged first."""
+    offset_s = status.site.utc_offset_s
+    return tuple(_incident(one, now_ns, offset_s) for one in status.incidents)
+
+
+def _incident(one: IncidentNow, now_ns: int, offset_s: int) -> IncidentRow:
+    acknowledged = now_ns < one.acknowledged_until_ns
+    words = f"edaphon alert ack {one.number}"
+    is_said = acknowledged or words in one.text
+    members = tuple(map(shortened, one.members[:MOST_MEMBERS]))
+    return IncidentRow(
+        number=one.number,
+        sign=_sign(one),
+        title=shortened(one.title),
+        since=f"{moment(one.since_ns, now_ns, offset_s)}, {age(now_ns - one.since_ns)}",
+        cause=shortened(one.cause_label),
+        members=members,
+        more=len(one.members) - len(members),
+        state=_acknowledged_state(one, now_ns, offset_s) if acknowledged else "",
+        text=one.text.strip(),
+        acknowledge="" if is_said else f'{words} --why "..."',
+    )
+
+
+def _sign(one: IncidentNow) -> Sign:
+    if not one.wrong:
+        return Sign("well again, watched for a while", "ring")
+    return Sign(shortened(one.severity), "cross" if one.severity == "lost" else "triangle")
+
+
+def _acknowledged_state(one: IncidentNow, now_ns: int, offset_s: int) -> str:
+    until = moment(one.acknowledged_until_ns, now_ns, offset_s)
+    by = f" by {shortened(one.acknowledged_by)}" if one.acknowledged_by else ""
+    why = f": {shortened(one.why)}" if one.why else ""
+    return f"acknowledged{by} until {until}{why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One ledger: a total, its parts in words, and whether the parts make the total.
+
+    `notes` count what is within the parts.
+    """
+
+    title: str
+    total: str
+    parts: tuple[tuple[str, str], ...]
+    sign: Sign
+    notes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """One sink: its state, and its points by what became of them."""
+
+    name: str
+    kind: str
+    sign: Sign
+    since: str
+    why: str
+    parts: tuple[tuple[str, str], ...]
+
+
+def accounts(
+    ledgers: Ledgers, files: Sequence[FileNow] = (), sources: Sequence[SourceNow] = ()
+) -> tuple[Account, ...]:
+    entries = ledgers.entries
+    records = _account(
+        "Records",
+        entries.records,
+        (
+            (entries.decoded, "read into values"),
+            (entries.dead, "could not be read, kept as they came"),
+            (entries.duplicates, "came twice, counted once"),
+            (entries.held, "held until the clock is known"),
+            *_if_any(entries.conflicts, "uplinks that came again with other bytes"),
+        ),
+    )
+    values = _account(
+        "Values",
+        ledgers.derived,
+        (
+            (ledgers.current, "stand"),
+            (ledgers.conflicts, "contradict another one of the same time, kept for you to judge"),
+            *_if_any(ledgers.repeats, "repeat another one of the same time"),
+            *_if_any(ledgers.replaced, "were replaced by a later copy of their line"),
+        ),
+    )
+    records = replace(records, notes=tuple(_notes(sources)))
+    return _taken(ledgers), records, values, *_lines(files)
+
+
+def _notes(sources: Sequence[SourceNow]) -> Iterator[tuple[str, str]]:
+    """What of the records that were read made no value."""
+    for source in sources:
+        for what, n in sorted(source.notes.items()):
+            yield count(n), f"{shortened(what)}, of {shortened(source.path)}: no value"
+
+
+def _lines(files: Sequence[FileNow]) -> Iterator[Account]:
+    """One account for all files of a source."""
+    for path in dict.fromkeys(file.source for file in files):
+        own = [file for file in files if file.source == path]
+        parts = (
+            (sum(file.rows for file in own), "rows"),
+            (sum(file.headers for file in own), "headers"),
+            (sum(file.blank for file in own), "blank"),
+            (sum(file.refused for file in own), "refused: no row could be read"),
+        )
+        yield _account(f"Lines of {shortened(path)}", sum(file.lines for file in own), parts)
+
+
+def _if_any(n: int, words: str) -> tuple[tuple[int, str], ...]:
+    return ((n, words),) if n else ()
+
+
+def gap_sentence(ledgers: Ledgers) -> str:
+    """Slots of scheduled sources without a record, by cause."""
+    causes = sorted(ledgers.gaps.items(), key=lambda gap: (-gap[1], gap[0]))
+    if not causes:
+        return "No measurement is missing."
+    listed = ", ".join(f"{count(n)} {shortened(cause)}" for cause, n in causes)
+    return f"Missing measurements by cause: {listed}."
+
+
+def backlogs(status: Status, now_ns: int) -> tuple[Backlog, ...]:
+    return tuple(_backlog(sink, status, now_ns) for sink in status.sinks)
+
+
+def _account(title: str, total: int, parts: tuple[tuple[int, str], ...]) -> Account:
+    counted = tuple((count(n), words) for n, words in parts)
+    return Account(title, count(total), counted, _closes(total - sum(n for n, _ in parts)))
+
+
+def _closes(missing: int) -> Sign:
+    if missing == 0:
+        return Sign("adds up", "dot")
+    return Sign(
+        f"does not add up: {count(abs(missing))} too {'few' if missing > 0 else 'many'}", "cross"
+    )
+
+
+def _taken(ledgers: Ledgers) -> Account:
+    """What is on its way to the disk is no fault: it is not yet acknowledged either."""
+    parts = (
+        (count(ledgers.journalled), "safe on the disk"),
+        (count(ledgers.taken - ledgers.journalled), "on the way to the disk"),
+    )
+    sign = Sign("adds up", "dot")
+    if ledgers.journalled > ledgers.taken:
+        sign = _closes(ledgers.taken - ledgers.journalled)
+    return Account("Taken in", count(ledgers.taken), parts, sign)
+
+
+def _backlog(sink: SinkNow, status: Status, now_ns: int) -> Backlog:
+    ledgers, offset_s = status.ledgers, status.site.utc_offset_s
+    parts = (
+        (count(ledgers.waiting.get(sink.name, 0)), "changes wait"),
+        (count(ledgers.delivered.get(sink.name, 0)), "delivered"),
+        (count(ledgers.set_aside.get(sink.name, 0)), "set aside: refused for good by the server"),
+    )
+    since = f"since {moment(sink.since_ns, now_ns, offset_s)} ({age(now_ns - sink.since_ns)})"
+    return Backlog(
+        shortened(sink.name),
+        shortened(sink.kind),
+        _sink_state(sink),
+        since,
+        shortened(sink.why),
+        parts,
+    )
+
+
+def _sink_state(sink: SinkNow) -> Sign:
+    if sink.blocked:
+        return Sign("stopped, needs a person", "cross")
+    return Sign("takes values", "dot") if sink.up else Sign("does not answer", "triangle")
+
 
 _SOURCE_SIGNS = {
     "ok": Sign("answers", "dot"),
     "held": Sign("answers, held until the clock is known", "ring"),
     "late": Sign("late", "triangle"),
     "silent": Sign("silent", "cross"),
-    "never": Sign("never heard", "ring"),
+    "never": Sign("never received", "ring"),
 }
 _WORST_FIRST = ("silent", "never", "late", "held", "ok")
 _CLOCKS = {
@@ -69,19 +277,19 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`trouble` holds the sentences of the red strip, the most urgent one first.
+    """`problem` holds the sentences of the red strip, the most urgent one first.
 
     Incidents are shown before it, except while the recorder is silent: all else is old then.
     """
 
-    incidents: tuple[Incident, ...]
+    incidents: tuple[IncidentRow, ...]
     problem: tuple[str, ...]
     report: Report | None
     why: str
     silent: bool = False
 
 
-def make_page(look: Look) -> Page:
+def make_page(look: PageLook) -> Page:
     report = (
         _report(look.seen, look.now_ns, look.silent_since_ns is not None) if look.seen else None
     )
@@ -93,7 +301,7 @@ def make_page(look: Look) -> Page:
     return Page(found, tuple(map(shortened, problem)), report, "")
 
 
-def _silence(look: Look, since_ns: int) -> str:
+def _silence(look: PageLook, since_ns: int) -> str:
     act = "on the logger type: systemctl status edaphon"
     if look.seen is None:
         since = moment(since_ns, look.now_ns)
@@ -128,10 +336,10 @@ def _trouble(status: Status, now_ns: int) -> tuple[str, ...]:
 
 
 def _since(source: SourceNow, now_ns: int) -> str:
-    return "" if source.last_ns is None else f", last heard {age(now_ns - source.last_ns)}"
+    return "" if source.last_ns is None else f", last received {age(now_ns - source.last_ns)}"
 
 
-def _report(seen: Seen, now_ns: int, silent: bool) -> Report:
+def _report(seen: LastStatus, now_ns: int, silent: bool) -> Report:
     status = seen.status
     offset_s = status.site.utc_offset_s
     return Report(
@@ -198,7 +406,7 @@ def _sources(status: Status, now_ns: int) -> tuple[Source, ...]:
 
 
 def _source(source: SourceNow, now_ns: int, offset_s: int) -> Source:
-    last = "heard since the start" if source.state == "held" else "no record yet"
+    last = "received since the start" if source.state == "held" else "no record yet"
     if source.last_ns is not None:
         at = moment(source.last_ns, now_ns, offset_s)
         last = f"last record {age(now_ns - source.last_ns)}, at {at}"

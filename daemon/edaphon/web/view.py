@@ -1,36 +1,18 @@
-"""What the page must be told: the state of the recorder, and the last day of a channel.
+"""What the page shows: the state of the recorder, and the last day of a channel.
 
 Names in here come from sensors, brokers and files and may hold any text: never trust one.
 """
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, Protocol
 
-from pydantic import Field
+import numpy as np
+from pydantic import Field, TypeAdapter, ValidationError
 
-from edaphon.model import Observations
-
-__all__ = [
-    "ChannelNow",
-    "ClockNow",
-    "DiskNow",
-    "Entries",
-    "FileNow",
-    "FloodNow",
-    "IncidentNow",
-    "JournalNow",
-    "Latest",
-    "Ledgers",
-    "Silent",
-    "SinkNow",
-    "SiteNow",
-    "SourceNow",
-    "Status",
-    "Unreadable",
-    "View",
-    "VisitNow",
-]
+from edaphon.model import Float, Observations
 
 Ns = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # UTC ns
 Offset = Annotated[int, Field(gt=-86400, lt=86400)]  # s
@@ -161,7 +143,7 @@ class SinkNow:
 
 
 @dataclass(frozen=True, slots=True)
-class Latest:
+class LatestValue:
     """The newest observation; numbers in the channel's unit, `raw` in the instrument's."""
 
     time_ns: Ns
@@ -181,7 +163,7 @@ class ChannelNow:
     plot: str
     profile: str
     depth_cm: str
-    latest: Latest | None
+    latest: LatestValue | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,3 +227,153 @@ class View(Protocol):
     def day(self, channel_id: str, start_ns: int, end_ns: int) -> list[Observations]:
         """The observations of [start_ns, end_ns), by time; only time, value, u and flag count."""
         ...
+
+
+Answer = Mapping[str, object]
+Ask = Callable[[dict[str, object]], Answer]
+
+
+class ControlView:
+    """`ask` sends one JSON object to the recorder and returns its answer.
+
+    It may raise OSError or EOFError (nobody answers) and ValueError (not JSON).
+    """
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._status = TypeAdapter(Status)
+
+    def status(self) -> Status:
+        answer = self._answer({"verb": "status"})
+        try:
+            return self._status.validate_python(_in_our_words(answer))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(map(str, first["loc"])) or "the answer"
+            raise Unreadable(f"status: {place}: {first['msg']}") from None
+
+    def day(self, channel_id: str, start_ns: int, end_ns: int) -> list[Observations]:
+        answer = self._answer(
+            {"verb": "series", "channel": channel_id, "start_ns": start_ns, "end_ns": end_ns}
+        )
+        try:
+            return [_observations(channel_id, answer)]
+        except KeyError as error:
+            raise Unreadable(f"series: the answer has no {error}") from None
+        except (TypeError, ValueError, OverflowError) as error:
+            raise Unreadable(f"series: {error}") from None
+
+    def _answer(self, question: dict[str, object]) -> Answer:
+        try:
+            answer = self._ask(question)
+        except (OSError, EOFError) as error:
+            raise Silent(str(error) or type(error).__name__) from None
+        except ValueError as error:
+            raise Unreadable(f"{question['verb']}: not JSON: {error}") from None
+        if not isinstance(answer, Mapping):
+            raise Unreadable(f"{question['verb']}: expected an object, came {answer!r:.80}")
+        return answer
+
+
+def _observations(channel_id: str, answer: Answer) -> Observations:
+    """What the socket doesn't send (raw number, doubt, sequence, derivation) stays empty."""
+    time_ns = np.array(answer["time_ns"], np.int64)
+    flag = np.array(answer["flag"], np.int16).astype(np.int8)
+    value, u_random, u_systematic = (
+        _floats(answer, name) for name in ("value", "u_random", "u_systematic")
+    )
+    columns = (time_ns, value, u_random, u_systematic, flag)
+    if time_ns.ndim != 1 or any(c.shape != time_ns.shape for c in columns):
+        shapes = ", ".join(str(c.shape) for c in columns)
+        raise ValueError(f"columns differ in length: {shapes}")
+    nothing = np.full(len(time_ns), np.nan)
+    none = np.zeros(len(time_ns), np.int64)
+    doubt = np.zeros(len(time_ns), np.int8)
+    reported = (value, u_random, u_systematic, flag)
+    return Observations(channel_id, "", time_ns, time_ns, nothing, *reported, doubt, none)
+
+
+def _floats(answer: Answer, name: str) -> Float:
+    return np.array(answer[name], np.float64)  # None becomes NaN
+
+
+def _in_our_words(answer: object) -> object:
+    """The status with `problems` for `trouble`, the key that scripts read since version 0.1."""
+    if not isinstance(answer, dict) or "trouble" not in answer:
+        return answer
+    return {"problems" if key == "trouble" else key: value for key, value in answer.items()}
+
+
+DAY_NS = 86400 * 10**9
+
+
+def window(now_ns: int) -> tuple[int, int]:
+    """The last 24 h as [start, end) [UTC ns], now included."""
+    return now_ns - DAY_NS, now_ns + 1
+
+
+@dataclass(frozen=True, slots=True)
+class LastStatus:
+    """One complete answer; a channel whose day could not be read is absent from `days`."""
+
+    status: Status
+    days: Mapping[str, list[Observations]]
+
+
+@dataclass(frozen=True, slots=True)
+class PageLook:
+    """The last answer if there ever was one; `silent_since_ns` is None while answers come."""
+
+    now_ns: int
+    seen: LastStatus | None
+    silent_since_ns: int | None = None
+    why: str = ""
+
+
+class StatusWatch:
+    """Asks the view, one asker at a time; `now_ns` is the wall clock [UTC ns]."""
+
+    def __init__(self, view: View, now_ns: Callable[[], int]) -> None:
+        self._view = view
+        self._now_ns = now_ns
+        self._lock = threading.Lock()
+        self._seen: LastStatus | None = None
+        self._silent_since_ns: int | None = None
+
+    def status(self) -> Status:
+        """What the recorder says now, kept with the days of the last look; raises Silent."""
+        with self._lock:
+            with self._noted():
+                status = self._view.status()
+            self._seen = LastStatus(status, self._seen.days if self._seen else {})
+            return status
+
+    def look(self) -> PageLook:
+        with self._lock:
+            try:
+                with self._noted():
+                    self._seen = self._ask()
+            except Silent as error:
+                return PageLook(self._now_ns(), self._seen, self._silent_since_ns, str(error))
+            return PageLook(self._seen.status.now_ns, self._seen)
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Whoever asks, page or metrics: since when there is no answer."""
+        try:
+            yield
+        except Silent:
+            self._silent_since_ns = self._silent_since_ns or self._now_ns()
+            raise
+        self._silent_since_ns = None
+
+    def _ask(self) -> LastStatus:
+        status = self._view.status()
+        start_ns, end_ns = window(status.now_ns)
+        days: dict[str, list[Observations]] = {}
+        for channel in status.channels:
+            try:
+                days[channel.id] = self._view.day(channel.id, start_ns, end_ns)
+            except Unreadable:  # one channel without a line; the others have theirs
+                continue
+        return LastStatus(status, days)

@@ -8,8 +8,7 @@ from tests.daemon.alerts.test_due import book, grew, opened, resolved, worse
 
 from edaphon.alerts.book import CLOSED_KEPT, Book, acknowledged, replayed
 from edaphon.alerts.due import Due, sent
-from edaphon.alerts.message import Occasion
-from edaphon.alerts.model import Event, Severity
+from edaphon.alerts.model import Event, Occasion, Severity
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ from tests.daemon.alerts.station import DAY, HOUR, MINUTE, START
 
 from edaphon.alerts.book import Book, acknowledged, replayed
 from edaphon.alerts.due import Due, ReceiverRules, due, refused, sent, waiting
-from edaphon.alerts.message import Occasion
-from edaphon.alerts.model import Event, Severity, What
+from edaphon.alerts.model import Event, Occasion, Severity, What
 
 MAIL = ReceiverRules("mail")
 MIDNIGHT = START - START % DAY

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 from tests.daemon.alerts.station import HOUR, START, TEN, healthy
 
-from edaphon.alerts.situation import Situation
-from edaphon.alerts.speaking import Unheard, unheard
+from edaphon.alerts.look import Situation, Unheard, unheard
 
 SOURCE, CHANNEL = "source one/0", "channel one/1/0"
 NODES = frozenset(healthy().nodes)

@@ -16,11 +16,10 @@ from tests.daemon.commands.calling import until
 from tests.programs import Influx1, Mosquitto
 from tests.stories.station import Station
 
-from edaphon.alerts.heartbeat import Beat, Url
-from edaphon.alerts.heartbeat_mqtt import Retained
-from edaphon.alerts.message import Message, Occasion
-from edaphon.alerts.situation import Situation
-from edaphon.alerts.weekly import is_weekly_due, last_weekly
+from edaphon.alerts.heartbeat import Beat, Retained, Url
+from edaphon.alerts.look import Situation
+from edaphon.alerts.model import Message, Occasion
+from edaphon.alerts.reports import is_weekly_due, last_weekly
 from edaphon.commands.run import running
 from edaphon.config import Broker
 from edaphon.derive.state import State, Uplink
@@ -223,7 +222,7 @@ def test_rows_of_health_come_to_a_real_database(tmp_path: Path) -> None:
 def test_signs_of_life_do_not_pile_up_while_the_broker_is_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edaphon.alerts.heartbeat_mqtt.WITHIN_S", 0.2)
+    monkeypatch.setattr("edaphon.alerts.heartbeat.WITHIN_S", 0.2)
     with Mosquitto(tmp_path / "mosquitto") as mosquitto:
         broker = Broker(host="127.0.0.1", port=mosquitto.port, topics=("x",))
         alive = Retained(broker, "plots/box/alive", "edaphon-box-alive")

@@ -2,8 +2,8 @@
 
 from tests.alert_messages import NODES, node
 
+from edaphon.alerts.causes import Wiring
 from edaphon.alerts.model import Node, NodeKind
-from edaphon.alerts.wiring import Wiring
 from edaphon_drivers.sheets import Sheets
 
 BUS = node(NodeKind.BUS, "one", label="one (/dev/ttyUSB0)")

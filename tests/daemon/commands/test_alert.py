@@ -14,8 +14,8 @@ import pytest
 from tests.daemon.commands.calling import call, call_json, until
 from tests.stories.station import Station, teros12_facts
 
+from edaphon.alerts.look import Situation
 from edaphon.alerts.model import Incident, Severity, What
-from edaphon.alerts.situation import Situation
 from edaphon.commands.run import running
 from edaphon.service.problems import urgency
 from edaphon.service.service import Overrides, Service

@@ -116,7 +116,7 @@ def test_pages_that_go_bad_while_the_service_runs_do_not_stop_it(plot: Station) 
         until(lambda: made_again(plot))
         until(lambda: renewed(service))
         assert call(plot, "query", "p-temp") == values
-        assert not service.journal.in_trouble
+        assert not service.journal.is_failing
         assert service.alive()
         assert (plot.storage / "series.sqlite-wal").exists()  # of the new one
     assert call(plot, "query", "p-temp") == values

@@ -74,9 +74,9 @@ def test_samples_are_six_hours_apart_and_forget_a_time_that_never_was(tmp_path: 
 
 
 def test_a_source_is_not_called_silent_while_its_records_can_not_be_kept():
-    assert kept_state("silent", in_trouble=False) == ("silent", "")
-    assert kept_state("ok", in_trouble=True) == ("ok", "")
+    assert kept_state("silent", is_failing=False) == ("silent", "")
+    assert kept_state("ok", is_failing=True) == ("ok", "")
     for state in ("silent", "never"):
-        shown, detail = kept_state(state, in_trouble=True)
+        shown, detail = kept_state(state, is_failing=True)
         assert shown == "late"
         assert "wait in memory" in detail

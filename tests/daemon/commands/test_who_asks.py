@@ -13,11 +13,11 @@ from tests.daemon.commands.calling import call, call_json
 from tests.daemon.commands.test_cal_preview import station_in
 
 from edaphon.alerts.book import acknowledged
-from edaphon.alerts.entries import event_of, payload_of
+from edaphon.alerts.incidents import event_of, payload_of
 from edaphon.commands.run import running
 from edaphon.facts import from_payload
 from edaphon.journal import Kind, read_only
-from edaphon.journal.losses import acknowledgement
+from edaphon.journal.salvage import acknowledgement
 from edaphon.people import account_of, own_account, peer_account, person
 from edaphon.service.socket import ACCOUNT, ControlServer
 from edaphon.storage.client import DaemonRefuses, ask

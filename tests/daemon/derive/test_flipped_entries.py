@@ -15,7 +15,7 @@ from tests.daemon.journal.entries import SetClock, commit, journal_file
 from edaphon.derive.lost_facts import doubt_words
 from edaphon.facts import fact_of, to_payload
 from edaphon.journal import DamagedRow, Entry, Journal, Kind
-from edaphon.journal.losses import acknowledgement, open_losses
+from edaphon.journal.salvage import acknowledgement, open_losses
 from edaphon.sinks.feed import cursor_name
 
 KINDS = {
@@ -97,7 +97,7 @@ def place_of(entries: list[Entry], what: str) -> int:
 @contextmanager
 def lived(folder: Path) -> Iterator[tuple[Journal, Life]]:
     """Until all is derived and in the sink."""
-    with Journal.open(folder / "journal", SetClock(T0), on_trouble=lambda _: None) as journal:
+    with Journal.open(folder / "journal", SetClock(T0), on_problem=lambda _: None) as journal:
         life = Life(folder, journal)  # type: ignore[arg-type]
         life.settle()
         life.sink.take(life.feed, 1000, 1000)
@@ -282,7 +282,7 @@ def test_what_came_while_a_channel_waited_is_derived_after_an_acknowledgement_be
         commit(journal, reported.entries)
         life.settle()
         places = life.deriver.doubt.places
-    with Journal.open(folder / "journal", SetClock(T0), on_trouble=lambda _: None) as journal:
+    with Journal.open(folder / "journal", SetClock(T0), on_problem=lambda _: None) as journal:
         journal.append_now(Entry(Kind.LOST, T0, 1, "", "", acknowledgement("me", places)))
     with lived(folder) as (_, life):
         assert len(values(life)["c-x"]) == 61

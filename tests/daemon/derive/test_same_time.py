@@ -20,7 +20,7 @@ from edaphon.facts import fact_of, to_payload
 from edaphon.journal import Kind
 from edaphon.model import EntryId
 from edaphon.series import Contested
-from edaphon.series.conflicts import contested
+from edaphon.series.changes import contested
 from edaphon.toml_input import read_document
 from edaphon_drivers.payloads import Follows, Piece, pack_piece
 

@@ -23,7 +23,7 @@ from tests.daemon.derive.test_line import first, streams
 from edaphon.derive import Deriver, known_facts
 from edaphon.derive.decode import Sources
 from edaphon.journal import Entry, Kind
-from edaphon.journal.guard import TRACE, Guard
+from edaphon.journal.guard import TRACE, EntryGuard
 from edaphon.series import Series
 from edaphon.sinks.feed import SeriesFeed
 from edaphon_drivers.payloads import pack_message
@@ -49,7 +49,7 @@ class GuardedLife(Life):
 
     def _begin(self) -> None:
         self.series = Series(self._folder / "series.sqlite")
-        self.guard = Guard(self._folder, "boot")
+        self.guard = EntryGuard(self._folder, "boot")
         if self.key:
             self.guard.use_key(self.key)
         journal: Any = self._journal

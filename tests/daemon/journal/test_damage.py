@@ -67,7 +67,7 @@ def test_the_service_starts_over_a_damaged_newest_file_and_keeps_it(
     damaged = spoil(path.read_bytes())
     path.write_bytes(damaged)
     stated: list[str] = []
-    with Journal.open(tmp_path, SetClock(), on_trouble=stated.append) as journal:
+    with Journal.open(tmp_path, SetClock(), on_problem=stated.append) as journal:
         place = journal.append_now(record(1000))
         found = list(journal.scan())
     assert place == EntryId(2, 2)
@@ -85,7 +85,7 @@ def test_a_closed_file_that_became_something_else_is_set_aside_at_start(tmp_path
     sealed_journal(tmp_path)
     journal_file(tmp_path).chmod(0o644)
     journal_file(tmp_path).write_bytes(b"")
-    with Journal.open(tmp_path, SetClock(), on_trouble=lambda text: None) as journal:
+    with Journal.open(tmp_path, SetClock(), on_problem=lambda text: None) as journal:
         kinds = [entry.kind for _, entry in journal.scan()]
         assert journal.append_now(record(1)) > EntryId(2, 1)
     assert kinds == [Kind.RECORD, Kind.LOST]
@@ -94,7 +94,7 @@ def test_a_closed_file_that_became_something_else_is_set_aside_at_start(tmp_path
 
 def test_set_aside_files_never_give_their_number_again(tmp_path: Path) -> None:
     for n in (1, 2, 3):
-        with Journal.open(tmp_path, SetClock(), on_trouble=lambda text: None) as journal:
+        with Journal.open(tmp_path, SetClock(), on_problem=lambda text: None) as journal:
             assert journal.append_now(record(n)).file == n
         journal_file(tmp_path, n).write_bytes(b"")
     names = sorted(path.name for path in tmp_path.glob("*.damaged-*"))
@@ -208,7 +208,7 @@ def test_a_trigger_in_a_journal_file_never_runs(tmp_path: Path, name: str) -> No
     with closing(sqlite3.connect(journal_file(tmp_path))) as db:
         db.execute(f"CREATE TRIGGER {name} AFTER INSERT ON entry BEGIN DELETE FROM entry; END")  # noqa: S608
     stated: list[str] = []
-    with Journal.open(tmp_path, SetClock(), on_trouble=stated.append) as journal:
+    with Journal.open(tmp_path, SetClock(), on_problem=stated.append) as journal:
         place = journal.append_now(record(1000))
         assert journal.entry(place) == record(1000)
     assert f"trigger {name}" in stated[0]

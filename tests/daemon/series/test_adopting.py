@@ -13,7 +13,7 @@ from tests.daemon.derive.test_line import first
 
 from edaphon.model import Channel, Observations
 from edaphon.series import DAY_NS, Series, Withdrawal
-from edaphon.series.store import Store
+from edaphon.series.store import SeriesStore
 from edaphon.sinks.feed import SeriesFeed
 
 ALWAYS = [(-(2**62), 2**62)]
@@ -54,16 +54,16 @@ def old_and_new(folder: Path, n: int) -> tuple[Series, Series]:
 
 def taken_over(folder: Path, killed_at: int) -> int:
     """Take over what lies in two files, in this process; killed at a block, if not 0."""
-    put = Store.put_last
+    put = SeriesStore.put_last
     written = []
 
-    def fatal(self: Store, *block: object) -> None:
+    def fatal(self: SeriesStore, *block: object) -> None:
         written.append(block[1])
         if len(written) == killed_at:
             signal.raise_signal(signal.SIGKILL)
         put(self, *block)
 
-    Store.put_last = fatal
+    SeriesStore.put_last = fatal
     series, again = Series(folder / "series"), Series(folder / "again")
     with series.unseen():
         differing = series.adopt("a", again, ALWAYS).differing
@@ -107,15 +107,15 @@ def test_an_error_in_the_middle_leaves_what_was_in_memory_too(tmp_path, monkeypa
     series, again = old_and_new(tmp_path, 5 * 1440)
     series.merge([run(5 * 1440, 10, 0)], TEXTS)  # not written
     before, unflushed = seen(series), series.unflushed_rows
-    put, blocks = Store.put_last, []
+    put, blocks = SeriesStore.put_last, []
 
-    def full(self: Store, *block: object) -> None:
+    def full(self: SeriesStore, *block: object) -> None:
         blocks.append(block)
         if len(blocks) == 4:
             raise OSError("no space left on device")
         put(self, *block)
 
-    monkeypatch.setattr(Store, "put_last", full)
+    monkeypatch.setattr(SeriesStore, "put_last", full)
     with pytest.raises(OSError, match="no space"):
         series.adopt("a", again, ALWAYS)
     assert seen(series) == before

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edaphon.model import Channel, Observations
 from edaphon.series import DAY_NS, Release, Series, WrongFile, read_release, write_release
 from edaphon.series import parts as parts_of
-from edaphon.series.store import Store
+from edaphon.series.store import SeriesStore
 
 WHOLE, TEXTS = 1 << 40, {"d" * 12: "{}", "e" * 12: "{}"}
 MINUTE_NS = 60_000_000_000
@@ -188,6 +188,6 @@ def test_a_release_of_a_day_in_pieces_is_that_of_one_kept_whole(tmp_path: Path, 
         with closing(of_one_day(tmp_path / str(size), 1000)) as series, series.snapshot() as store:
             write_release(tmp_path / f"release-{size}", store, about, 0, DAY_NS)
         made.append(read_release(tmp_path / f"release-{size}").digest)
-        with closing(Store(tmp_path / f"release-{size}", read_only=True)) as store:
+        with closing(SeriesStore(tmp_path / f"release-{size}", read_only=True)) as store:
             assert len(store.parts("a", 0)) == 1
     assert made[0] == made[1]

@@ -22,10 +22,9 @@ from tests.fake_influx import FILES, FakeInflux
 from tests.programs import wait_until
 
 from edaphon.sinks.delivery import Batch, Delivery
-from edaphon.sinks.influxdb import Settings, open_sink
-from edaphon.sinks.readback import DAY_NS, open_readback
-from edaphon.sinks.refusals import write_sifted
-from edaphon.sinks.rewrites import Rewrites
+from edaphon.sinks.influxdb import Settings, open_readback, open_sink
+from edaphon.sinks.influxql import DAY_NS
+from edaphon.sinks.refusals import Rewrites, write_sifted
 
 SETTINGS = {"version": 3, "database": "plots"}
 

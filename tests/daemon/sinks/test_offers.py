@@ -22,7 +22,7 @@ from edaphon.journal import SetAside
 from edaphon.model import Observations
 from edaphon.sinks.delivery import Delivery
 from edaphon.sinks.influxdb import Settings, open_sink
-from edaphon.sinks.offers import AGAIN_S, DAY_S, REQUESTS, Key, Offers
+from edaphon.sinks.refusals import AGAIN_S, DAY_S, REQUESTS, Key, Offers
 from edaphon.sinks.sink import Later
 
 SECOND_NS = 10**9

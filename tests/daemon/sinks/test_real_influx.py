@@ -28,12 +28,10 @@ from tests.programs import Influx1, VictoriaMetrics, wait_until
 from edaphon.clock import SystemClock
 from edaphon.model import Channel, Int, Observations
 from edaphon.sinks.delivery import Batch, Delivery
-from edaphon.sinks.erase import spans
-from edaphon.sinks.influxdb import InfluxSink, Settings, open_influxql, open_sink
-from edaphon.sinks.influxql import Influxql
-from edaphon.sinks.readback import DAY_NS, Readback, Rows, open_readback
+from edaphon.sinks.influxdb import InfluxSink, Settings, open_influxql, open_readback, open_sink
+from edaphon.sinks.influxql import DAY_NS, Influxql, Readback, Rows, spans
 from edaphon.sinks.refusals import write_sifted
-from edaphon.sinks.sink import Later, Never, Withdrawal
+from edaphon.sinks.sink import Later, Never, PointWithdrawal
 
 DAY = date(2026, 1, 1)
 
@@ -99,7 +97,7 @@ def test_every_number_comes_back_exactly(sink: InfluxSink, back: Readback) -> No
 def test_rows_come_in_pages_that_hold_each_point_once(
     sink: InfluxSink, back: Readback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edaphon.sinks.readback.PAGE", 7)
+    monkeypatch.setattr("edaphon.sinks.influxql.PAGE", 7)
     sink.write([run(n=50)])
     pages = list(back.rows(SWC, T0 + MINUTE_NS, T0 + 49 * MINUTE_NS))
     assert max(len(page.time_ns) for page in pages) == 7
@@ -186,7 +184,7 @@ def test_withdrawn_points_are_gone_and_their_neighbours_stay(
     gone = times(*range(40, 40 + n - 1), 70)
     left = [t for t in run(n=100).time_ns.tolist() if t not in set(gone.tolist())]
     found = np.append(gone, T0 + 41 * MINUTE_NS + 1)
-    sink.withdraw(Withdrawal(SWC, found, spans(found, np.array(left, np.int64))))
+    sink.withdraw(PointWithdrawal(SWC, found, spans(found, np.array(left, np.int64))))
     assert all_rows(back, SWC).time_ns.tolist() == left
     assert total(back, TEMPERATURE) == 100
 
@@ -237,7 +235,7 @@ def test_a_point_laid_over_as_withdrawn_does_not_count(
     sink: InfluxSink, settings: Settings, back: Readback
 ) -> None:
     """What version 3 gets is written here to a server that can be asked."""
-    from edaphon.sinks.erase import ByFlag
+    from edaphon.sinks.influxql import ByFlag
     from edaphon.sinks.lines import LineWriter
 
     sink.write([run(n=3)])

@@ -8,8 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edaphon.model import Observations
-from edaphon.web.hours import hours
-from edaphon.web.line import HEIGHT, WIDTH, draw
+from edaphon.web.column import HEIGHT, WIDTH, draw, hours
 
 MINUTE = 60 * 10**9
 HOUR = 60 * MINUTE

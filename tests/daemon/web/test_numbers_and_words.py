@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edaphon.web.numbers import count, decimals_for, pretty_unit, rounded
+from edaphon.web.column import count, decimals_for, pretty_unit, rounded
 from edaphon.web.words import age, flag_sign, moment, offset_words, quantity_name, shortened
 
 S = 10**9

@@ -8,16 +8,16 @@ import pytest
 from tests.daemon.web.served import sample_view, served
 from tests.daemon.web.test_routes import ask
 
-from edaphon.web import peers
+from edaphon.web import app
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.fixture
 def port(monkeypatch):
-    monkeypatch.setattr(peers, "HEAD_WITHIN_S", 1.0)
-    monkeypatch.setattr(peers, "ANSWER_WITHIN_S", 3.0)
-    monkeypatch.setattr(peers, "STUCK_S", 0.5)
+    monkeypatch.setattr(app, "HEAD_WITHIN_S", 1.0)
+    monkeypatch.setattr(app, "ANSWER_WITHIN_S", 3.0)
+    monkeypatch.setattr(app, "STUCK_S", 0.5)
     with served(sample_view()) as port:
         yield port
 
@@ -39,7 +39,7 @@ def ends(connection: socket.socket) -> bool:
 @pytest.mark.parametrize("path", ["/", "/metrics"])
 @pytest.mark.parametrize("data", [b"", b"GET / HTTP/1.1\r\nHost: local", b"\r\n" * 30])
 def test_two_hundred_half_open_connections_keep_nobody_out(monkeypatch, path, data):
-    monkeypatch.setattr(peers, "HEAD_WITHIN_S", 30.0)  # they do not end by themselves
+    monkeypatch.setattr(app, "HEAD_WITHIN_S", 30.0)  # they do not end by themselves
     with served(sample_view()) as port, ExitStack() as stack:
         for _ in range(200):
             stack.enter_context(connected(port, data))
@@ -88,14 +88,14 @@ def taking_nothing(port: int, requests: int) -> socket.socket:
 
 
 def test_answers_that_nobody_takes_end(monkeypatch):
-    monkeypatch.setattr(peers, "ANSWER_WITHIN_S", 1.0)
+    monkeypatch.setattr(app, "ANSWER_WITHIN_S", 1.0)
     with served(sample_view()) as port, taking_nothing(port, 500) as small:
         assert ask(port)[0] == 200
         is_ended(small, b"G" * 300)
 
 
 def test_peers_that_take_no_answer_make_room(port, monkeypatch):
-    monkeypatch.setattr(peers, "MOST", 8)
+    monkeypatch.setattr(app, "MOST", 8)
     with ExitStack() as stack:
         for _ in range(8):
             stack.enter_context(taking_nothing(port, 300))

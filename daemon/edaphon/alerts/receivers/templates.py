@@ -14,16 +14,19 @@
   `OK (not found)` or `OK (rate limited)`; /fail and /log are other signals.
 """
 
+import json
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from urllib.parse import quote
 
 import orjson
 
-from edaphon.alerts.message import Later, Occasion, Refused
+from edaphon.alerts.model import Message, Occasion, SendLater, SendRefused, Severity
+from edaphon.alerts.receivers.kinds import Context
 from edaphon.network.requests import Answer
-
-__all__ = ["TEMPLATES", "Template"]
 
 JSON = "application/json"
 PLAIN = "text/plain; charset=utf-8"
@@ -54,8 +57,8 @@ class Template:
     signals: Mapping[Occasion, str] = field(default_factory=dict)
 
 
-def _other(service: str) -> Later:
-    return Later(
+def _other(service: str) -> SendLater:
+    return SendLater(
         f"the answer is not {service}'s: a proxy or the log-in page of a network answers in its "
         "place, or url names another server"
     )
@@ -78,7 +81,7 @@ def _telegram(answer: Answer) -> None:
     found = _table(answer)
     if found.get("ok") is False:
         words = answer.secrets.excerpt(str(found.get("description", "")), 200)
-        raise Refused(f"Telegram refuses it: {words}")
+        raise SendRefused(f"Telegram refuses it: {words}")
     if found.get("ok") is not True:
         raise _other("Telegram")
 
@@ -104,9 +107,9 @@ def _teams(answer: Answer) -> None:
 def _healthchecks(answer: Answer) -> None:
     words = answer.body.strip()
     if words == "OK (not found)":
-        raise Refused("Healthchecks knows no check of this address: OK (not found)")
+        raise SendRefused("Healthchecks knows no check of this address: OK (not found)")
     if words.startswith("OK ("):
-        raise Later(f"Healthchecks did not take it: {answer.words(100)}")
+        raise SendLater(f"Healthchecks did not take it: {answer.words(100)}")
     if words != "OK":
         raise _other("Healthchecks")
 
@@ -151,3 +154,81 @@ TEMPLATES: Mapping[str, Template] = {
         body="{title}\n\n{text}", content_type=PLAIN, judge=_healthchecks, signals=_SIGNALS
     ),
 }
+
+
+Value = str | int
+
+FIELDS = (
+    "title",
+    "text",
+    "short",
+    "severity",
+    "occasion",
+    "number",
+    "priority",
+    "time",
+    "link",
+    "site",
+    "logger",
+)
+_FIELD = re.compile(r"\{([a-z_]+)\}")
+# A string that never ends is taken to the end: it is looked for once, not from each of its quotes.
+_JSON_PART = re.compile(
+    r'(?P<string>"(?:\\.|[^"\\])*(?:"|\\?\Z))|\{(?P<field>[a-z_]+)\}', re.DOTALL
+)
+_PRIORITIES = {Severity.LOST: 4, Severity.COSMETIC: 2}  # of 1 to 5; the rest is 3
+
+
+def fields_of(message: Message, context: Context, most_characters: int) -> dict[str, Value]:
+    """`priority` counts from 1 to 5, as ntfy does; `time` is UTC."""
+    calm = message.occasion in {Occasion.RESOLVED, Occasion.WELL, Occasion.SUMMARY}
+    text = message.text
+    if len(text) > most_characters:
+        text = text[: most_characters - 1] + "…"
+    return {
+        "title": " ".join(sendable(message.title).split()),
+        "text": sendable(text),
+        "short": sendable(message.short),
+        "severity": message.severity.value,
+        "occasion": message.occasion.value,
+        "number": message.number,
+        "priority": 3 if calm else _PRIORITIES.get(message.severity, 3),
+        "time": f"{datetime.fromtimestamp(message.time_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "link": context.page_url,
+        "site": context.site,
+        "logger": context.logger,
+    }
+
+
+def sendable(text: str) -> str:
+    """Without what UTF-8 can't carry: a file's name may hold any bytes."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def unknown_fields(text: str, known: Mapping[str, object] | tuple[str, ...]) -> list[str]:
+    return [name for name in dict.fromkeys(_FIELD.findall(text)) if name not in known]
+
+
+def filled(text: str, fields: Mapping[str, Value], encode: Callable[[str], str] = str) -> str:
+    """The text with its fields; KeyError for one that is unknown."""
+    return _FIELD.sub(lambda found: encode(str(fields[found[1]])), text)
+
+
+def encoded(text: str) -> str:
+    """For an address or a form, RFC 3986."""
+    return quote(text, safe="")
+
+
+def filled_json(text: str, fields: Mapping[str, Value]) -> str:
+    """A JSON text with its fields; KeyError for one that is unknown."""
+
+    def part(found: re.Match[str]) -> str:
+        if (string := found["string"]) is not None:
+            return filled(string, fields, _inside)
+        return json.dumps(fields[found["field"]], ensure_ascii=False)
+
+    return _JSON_PART.sub(part, text)
+
+
+def _inside(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)[1:-1]

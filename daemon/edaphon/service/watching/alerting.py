@@ -5,17 +5,24 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
+from edaphon.alerts.book import Book
 from edaphon.alerts.due import Due, ReceiverRules
 from edaphon.alerts.heartbeat import Mouth, Pulse, Url
-from edaphon.alerts.incidents import Book
-from edaphon.alerts.kept import KeptBook
-from edaphon.alerts.message import Later, Message, Occasion, Receiver, Refused
-from edaphon.alerts.model import Incident, Node, Severity
-from edaphon.alerts.notifier import Notifier
-from edaphon.alerts.plain import plain
-from edaphon.alerts.sending import Post, Sender
-from edaphon.alerts.situation import Situation, Week
-from edaphon.alerts.weekly import is_weekly_due, last_weekly
+from edaphon.alerts.incidents import KeptBook
+from edaphon.alerts.look import Situation, Week
+from edaphon.alerts.model import (
+    Incident,
+    Message,
+    Node,
+    Occasion,
+    Receiver,
+    SendLater,
+    SendRefused,
+    Severity,
+)
+from edaphon.alerts.notifier import Notifier, Post, Sender
+from edaphon.alerts.reports import is_weekly_due, last_weekly
+from edaphon.alerts.words import plain
 from edaphon.config import Configuration, Notify
 from edaphon.config import Sink as SinkTable
 from edaphon.service.watching.health import HealthRows
@@ -23,7 +30,7 @@ from edaphon.service.watching.look import Watcher
 from edaphon.toml_input.values import http_place, revealed
 
 if TYPE_CHECKING:
-    from edaphon.alerts.words import Place
+    from edaphon.alerts.words import Location
     from edaphon.service.service import Service
 
 __all__ = ["Writer", "notifier_of", "receiver_of", "rules_of", "tried"]
@@ -84,7 +91,7 @@ def _pulses(service: "Service") -> Iterator[Pulse]:
 
 
 def _retained(config: Configuration) -> Mouth:
-    from edaphon.alerts.heartbeat_mqtt import Retained  # no other plot pays for it
+    from edaphon.alerts.heartbeat import Retained  # no other plot pays for it
 
     alerts = config.alerts
     broker = config.brokers[alerts.heartbeat_broker or ""]
@@ -121,11 +128,11 @@ class Writer:
         self._config, self._language = config, language
 
     @property
-    def _place(self) -> "Place":
-        from edaphon.alerts.words import Place
+    def _place(self) -> "Location":
+        from edaphon.alerts.words import Location
 
         site = self._config.site
-        return Place(site.name or site.id, site.utc_offset_s)
+        return Location(site.name or site.id, site.utc_offset_s)
 
     def incident(
         self,
@@ -195,8 +202,8 @@ def tried(name: str, send: Callable[[Message], None], message: Message) -> dict[
     """What became of a message that is sent now: "taken", "refused" or "later", and why."""
     try:
         send(message)
-    except Refused as no:
+    except SendRefused as no:
         return {"receiver": name, "result": "refused", "why": str(no)}
-    except Later as later:
+    except SendLater as later:
         return {"receiver": name, "result": "later", "why": later.why}
     return {"receiver": name, "result": "taken", "why": ""}

@@ -1,7 +1,7 @@
 """A station on which all is well, by configuration and facts alone: where rehearsals begin."""
 
+from edaphon.alerts.look import ChannelState, SinkState, Situation, SourceState, SupplyState
 from edaphon.alerts.model import NodeKind
-from edaphon.alerts.situation import ChannelNow, SinkNow, Situation, SourceNow, Supply
 from edaphon.config import Configuration, LorawanSource
 from edaphon.facts import Knowledge
 from edaphon.service.watching.sources import interval_of
@@ -29,7 +29,7 @@ def healthy(config: Configuration, knowledge: Knowledge, now_ns: int) -> Situati
         mono_ns=now_ns,
         nodes=nodes,
         sources=tuple(
-            SourceNow(
+            SourceState(
                 node_id(NodeKind.SOURCE, source.path),
                 now_ns,
                 0,
@@ -39,11 +39,11 @@ def healthy(config: Configuration, knowledge: Knowledge, now_ns: int) -> Situati
             for source in config.sources
         ),
         channels=tuple(
-            ChannelNow(node_id(NodeKind.CHANNEL, id), now_ns, intervals[one.source])
+            ChannelState(node_id(NodeKind.CHANNEL, id), now_ns, intervals[one.source])
             for id, one in deployments.items()
         ),
         supplies=tuple(
-            Supply(
+            SupplyState(
                 node_id(NodeKind.SUPPLY, id),
                 now_ns,
                 FULL_V,
@@ -56,7 +56,7 @@ def healthy(config: Configuration, knowledge: Knowledge, now_ns: int) -> Situati
             for id in supplies
         ),
         sinks=tuple(
-            SinkNow(node_id(NodeKind.SINK, sink.name), True, False, "", now_ns, 0, None, 0)
+            SinkState(node_id(NodeKind.SINK, sink.name), True, False, "", now_ns, 0, None, 0)
             for sink in config.sinks
         ),
     )

@@ -4,15 +4,15 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from edaphon.alerts.look import ChannelState, SinkState, Situation, SupplyState
 from edaphon.alerts.model import Node, NodeKind
-from edaphon.alerts.situation import ChannelNow, SinkNow, Situation, Supply
 from edaphon.config import LorawanSource
 from edaphon.derive.lost_facts import doubt_words
 from edaphon.facts import Knowledge
 from edaphon.facts.model import Deployment
 from edaphon.facts.swaps import contradictions
 from edaphon.journal import DamagedRow
-from edaphon.journal.losses import open_losses
+from edaphon.journal.salvage import open_losses
 from edaphon.model import EntryId
 from edaphon.service.watching.codes import Codes
 from edaphon.service.watching.pauses import pauses, slowed
@@ -90,7 +90,7 @@ class Watcher:
             listening_ns=service.clock.mono_ns() - service.since_mono_ns,
             disk_full=room.full,
             disk_days=room.days,
-            journal_fails=str(service.journal.fault or "") if service.journal.in_trouble else "",
+            journal_fails=str(service.journal.fault or "") if service.journal.is_failing else "",
             losses=tuple(_losses(service)),
             floods=dict(_floods(service, now_ns)),
         )
@@ -139,14 +139,14 @@ class Watcher:
             if gateway := only_gateway(envelope, entry):
                 yield device.path, gateway
 
-    def _channels(self, knowledge: Knowledge) -> Iterator[ChannelNow]:
+    def _channels(self, knowledge: Knowledge) -> Iterator[ChannelState]:
         """Of an aggregate over longer than its source's interval numbers come as rarely."""
         intervals = {s.path: interval_of(s) for s in self._service.config.sources}
         for id, deployment in sorted(self._deployed.items()):
             own = self._values.channels[id]
             failed_ns, code = self._codes.of(deployment, own.failed)
             interval_ns = _longer(intervals[deployment.source], knowledge.channels[id].interval_ns)
-            yield ChannelNow(
+            yield ChannelState(
                 node=node_id(NodeKind.CHANNEL, id),
                 last_number_ns=own.last_number_ns,
                 interval_ns=interval_ns and max(interval_ns, own.rhythm_ns),
@@ -155,16 +155,16 @@ class Watcher:
                 since_ns=deployment.from_ns,
             )
 
-    def _supplies(self, knowledge: Knowledge) -> Iterator[Supply]:
+    def _supplies(self, knowledge: Knowledge) -> Iterator[SupplyState]:
         for id, measured in self._values.supplies.items():
             if measured.days:
                 sheets_v = self._sheets_v.get(id, [])
                 least = least_v(knowledge.channels[id], measured.highest_v, sheets_v)
                 node = node_id(NodeKind.SUPPLY, id)
                 last = measured.last_ns, measured.last_v
-                yield Supply(node, *last, least, measured.minima_v)
+                yield SupplyState(node, *last, least, measured.minima_v)
 
-    def _sinks(self, now_ns: int) -> Iterator[SinkNow]:
+    def _sinks(self, now_ns: int) -> Iterator[SinkState]:
         service = self._service
         for name, parts in service.sinks.items():
             state, marks = parts.delivery.state, self._marks.setdefault(name, [])
@@ -173,7 +173,7 @@ class Watcher:
             while marks and marks[0][0] <= parts.feed.cursor:
                 marks.pop(0)
             del marks[1 : max(1, len(marks) - MOST_MARKS)]
-            yield SinkNow(
+            yield SinkState(
                 node=node_id(NodeKind.SINK, name),
                 up=state.up,
                 blocked=state.blocked,

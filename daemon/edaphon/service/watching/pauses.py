@@ -4,11 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache, partial
 
-from edaphon.alerts.look import above
+from edaphon.alerts.look import PauseNow, Situation, above
 from edaphon.alerts.model import Node, NodeKind
-from edaphon.alerts.situation import Pause, Situation
-from edaphon.facts import Deployment, Knowledge
-from edaphon.facts import Pause as PauseFact
+from edaphon.facts import Deployment, Knowledge, Pause
 from edaphon.service.watching.tree import node_id
 
 __all__ = ["FOREVER_NS", "pauses", "plot_nodes", "slowed"]
@@ -27,7 +25,7 @@ AT_A_PLOT = frozenset(
 )
 
 
-def pauses(knowledge: Knowledge, nodes: Mapping[str, Node], now_ns: int) -> tuple[Pause, ...]:
+def pauses(knowledge: Knowledge, nodes: Mapping[str, Node], now_ns: int) -> tuple[PauseNow, ...]:
     """Visits, pauses and removals that go on, or ended lately: data count as missed since then.
 
     A pause with an interval of its own is here once it has ended; until then see `slowed`.
@@ -40,18 +38,18 @@ def _matters(start_ns: int, end_ns: int, now_ns: int) -> bool:
     return start_ns <= now_ns < end_ns + ENDED_NS
 
 
-def _declared(knowledge: Knowledge, nodes: Mapping[str, Node], now_ns: int) -> Iterator[Pause]:
+def _declared(knowledge: Knowledge, nodes: Mapping[str, Node], now_ns: int) -> Iterator[PauseNow]:
     at_plot = cache(partial(plot_nodes, nodes))
     for visit in knowledge.visits:
         if _matters(visit.from_ns, visit.to_ns, now_ns):
-            yield Pause(at_plot(visit.plot), visit.from_ns, visit.to_ns, "visit", visit.id)
+            yield PauseNow(at_plot(visit.plot), visit.from_ns, visit.to_ns, "visit", visit.id)
     for pause in knowledge.pauses:
         is_over = pause.to_ns <= now_ns
         if _matters(pause.from_ns, pause.to_ns, now_ns) and (is_over or not pause.interval_ns):
-            yield Pause(_subject(pause, at_plot), pause.from_ns, pause.to_ns, "pause", pause.id)
+            yield PauseNow(_subject(pause, at_plot), pause.from_ns, pause.to_ns, "pause", pause.id)
 
 
-def _subject(pause: PauseFact, at_plot: Callable[[str], frozenset[str]]) -> frozenset[str]:
+def _subject(pause: Pause, at_plot: Callable[[str], frozenset[str]]) -> frozenset[str]:
     if pause.plot is not None:
         return at_plot(pause.plot)
     return frozenset(node_id(NodeKind.SOURCE, path) for path in pause.sources)
@@ -67,7 +65,7 @@ def plot_nodes(nodes: Mapping[str, Node], plot: str) -> frozenset[str]:
     return frozenset(id for id in here - elsewhere if id in nodes and nodes[id].kind in AT_A_PLOT)
 
 
-def _removals(knowledge: Knowledge, nodes: Mapping[str, Node], now_ns: int) -> Iterator[Pause]:
+def _removals(knowledge: Knowledge, nodes: Mapping[str, Node], now_ns: int) -> Iterator[PauseNow]:
     """Where deployments name a source and none covers now, a person took its instrument away.
 
     A source that no deployment ever named is expected: its records are kept all the same.
@@ -81,19 +79,19 @@ def _removals(knowledge: Knowledge, nodes: Mapping[str, Node], now_ns: int) -> I
             yield _away(node, deployments, now_ns)
 
 
-def _away(node: str, deployments: Iterable[Deployment], now_ns: int) -> Pause:
+def _away(node: str, deployments: Iterable[Deployment], now_ns: int) -> PauseNow:
     """From the last end to the next begin: it may have passed, and may have no begin or end."""
     begins = {one: one.from_ns if one.from_ns is not None else -FOREVER_NS for one in deployments}
     here = [one for one in begins if one.covers(now_ns)]
     if here:
         first = min(here, key=lambda one: begins[one])
-        return Pause(frozenset({node}), -FOREVER_NS, begins[first], "removal", first.id)
+        return PauseNow(frozenset({node}), -FOREVER_NS, begins[first], "removal", first.id)
     ended = [one for one in begins if one.to_ns is not None and one.to_ns <= now_ns]
     last = max(ended, key=lambda one: one.to_ns or 0, default=None)
     start_ns = last.to_ns if last is not None and last.to_ns is not None else -FOREVER_NS
     end_ns = min((begin for begin in begins.values() if begin > now_ns), default=FOREVER_NS)
     fact = last.id if last is not None else min(begins, key=lambda one: begins[one]).id
-    return Pause(frozenset({node}), start_ns, end_ns, "removal", fact)
+    return PauseNow(frozenset({node}), start_ns, end_ns, "removal", fact)
 
 
 def slowed(situation: Situation, knowledge: Knowledge) -> Situation:

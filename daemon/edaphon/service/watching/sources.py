@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from edaphon.alerts.look import SourceState
 from edaphon.alerts.model import NodeKind
-from edaphon.alerts.situation import SourceNow
 from edaphon.config import FileSource, HeardSource, LorawanSource, ScheduledSource
 from edaphon.config.sources import Source
 from edaphon.service.source_state import CHUNK_NS, Received
@@ -39,13 +39,13 @@ def source_times(service: "Service", source: Source) -> Received:
     return Received(last, service.clock.mono_ns(), interval, collects, held=last is not None)
 
 
-def sources_now(service: "Service", uplinks: Uplinks) -> Iterator[SourceNow]:
+def sources_now(service: "Service", uplinks: Uplinks) -> Iterator[SourceState]:
     """Silence is no source's fault while nothing can be committed, or much waits to be derived."""
     excused = _behind_ns(service)
     for source in service.config.sources:
         found = source_times(service, source)
         received, missed = uplinks.of(source.path)
-        yield SourceNow(
+        yield SourceState(
             node=node_id(NodeKind.SOURCE, source.path),
             last_ns=None if found.held else found.last_ns,
             age_ns=max(0, _age_ns(service, found) - excused),
@@ -68,7 +68,7 @@ def _age_ns(service: "Service", found: Received) -> int:
 def _behind_ns(service: "Service") -> int:
     """By how much the deriver's newest entry is older than now, while it has more to do."""
     journal, position = service.journal, service.deriver.position
-    if journal.in_trouble:
+    if journal.is_failing:
         return 2**62
     if journal.last is None or position == journal.last or not service.deriver.hurried:
         return 0

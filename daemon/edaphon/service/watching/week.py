@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from edaphon.alerts.situation import Week
+from edaphon.alerts.look import Week
 from edaphon.service.watching.values import DAY_NS
 
 if TYPE_CHECKING:

@@ -4,8 +4,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from edaphon.alerts.message import Message, Occasion
-from edaphon.alerts.model import Severity
+from edaphon.alerts.model import Message, Occasion, Severity
 from edaphon.alerts.receivers.kinds import Context, opened
 from edaphon.config import Notify
 

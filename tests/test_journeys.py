@@ -1,0 +1,46 @@
+"""A reader follows one reading, one query and one calibration through few files."""
+
+import json
+import subprocess
+import sys
+from typing import NamedTuple
+
+import pytest
+from tests.documents import ROOT
+from tests.journeys import Threads, text_of
+
+
+class Limit(NamedTuple):
+    """The most files of the three packages, in all threads and in one of them."""
+
+    files: int
+    in_one_thread: int
+
+
+# What was measured last: whoever makes a journey shorter lowers its numbers.
+LIMITS = {
+    "answer": Limit(69, 42),  # one SDI-12 answer from the wire to InfluxDB; the aim is 25 and 10
+    "uplink": Limit(67, 45),  # one LoRaWAN uplink from the broker to InfluxDB; the aim is 25 and 10
+    "query": Limit(63, 63),  # `edaphon query`; the aim is 15
+    "cal apply": Limit(112, 112),  # `edaphon cal apply`, no service runs; the aim is 35
+}
+
+
+@pytest.mark.parametrize("journey", LIMITS)
+def test_a_journey_passes_no_more_files_than_before(journey: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.journeys", journey, "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=55,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    threads: Threads = json.loads(done.stdout.splitlines()[-1])
+    passed = Limit(
+        len({file for files in threads.values() for file in files}),
+        max(len(files) for files in threads.values()),
+    )
+    limit = LIMITS[journey]
+    if passed.files > limit.files or passed.in_one_thread > limit.in_one_thread:
+        pytest.fail(f"{journey}: {passed}, expected at most {limit}\n{text_of(threads)}")
