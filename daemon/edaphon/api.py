@@ -246,14 +246,8 @@ class _Folder:
         layout = self._layout
         if not layout.journal.is_dir():
             raise StorageError(f"no values yet in {layout.folder}; start `edaphon run` first")
-        try:
-            if flush(layout.control):
-                self._say(f"{layout.folder}: {StorageFault.FULL}; later values are missing")
-        except DaemonOff:
-            if is_behind(layout):
-                self._settle(layout, self._say)
-        except DaemonRefuses as refusal:
-            raise StaleError(str(refusal)) from None
+        if self._is_off() and is_behind(layout):
+            self._settle(layout, self._say)
         if not layout.series.exists():
             raise StorageError(f"no values yet in {layout.folder}; start `edaphon run` first")
         with SeriesReader(layout.series) as series, series.snapshot():
@@ -263,6 +257,17 @@ class _Folder:
             if stored.lost:
                 self._say(f"warning: this answer lacks a fact: {stored.lost}")
             yield stored
+
+    def _is_off(self) -> bool:
+        """Whether no daemon answers; one that does writes out all that it has derived."""
+        try:
+            if flush(self._layout.control):
+                self._say(f"{self._layout.folder}: {StorageFault.FULL}; later values are missing")
+        except DaemonOff:
+            return True
+        except DaemonRefuses as refusal:
+            raise StaleError(str(refusal)) from None
+        return False
 
     def _then(self, stored: _Stored, ids: list[str], then_ns: int) -> list[Origin]:
         """Derived from what was kept by then, with the facts and the configuration of then."""

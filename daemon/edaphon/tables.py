@@ -104,7 +104,8 @@ class ChannelTable(Sequence[ChannelRow]):
 
         own: dict[str, Any] = dict(self.columns())
         for name in ("first", "last"):
-            own[name] = pyarrow.array(own[name], pyarrow.timestamp("ns", "UTC"))
+            times = [None if time is None else int(time.astype("int64")) for time in own[name]]
+            own[name] = pyarrow.array(times, pyarrow.int64()).cast(pyarrow.timestamp("ns", "UTC"))
         own["depth_cm"] = pyarrow.array(own["depth_cm"], pyarrow.float64())
         return pyarrow.table(own)
 
@@ -223,7 +224,9 @@ class Values:
 
     def about(self) -> dict[str, dict[str, Any]]:
         """What each channel is, ready for JSON: unit, quantity, plot, depth and so on."""
-        return {id: row.as_json() for id, row in self.channels.items()}
+        unknown = {"first", "last", "n"}  # of what was read
+        tables = {id: row.as_json() for id, row in self.channels.items()}
+        return {id: {k: v for k, v in own.items() if k not in unknown} for id, own in tables.items()}
 
     def to_pandas(self) -> "pandas.DataFrame":
         """One row a value, with its channel; `attrs["channels"]` says unit and place of each."""
@@ -274,7 +277,7 @@ def _cf(row: ChannelRow) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     others = ("flag", "u_random", "u_systematic")
     about = {name: value for name, value in row.as_json().items() if value not in ("", None)}
     unit = about.pop("unit")
-    del about["n"]
+    about.pop("n")
     yield (
         "value",
         np.nan,
