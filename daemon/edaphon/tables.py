@@ -226,7 +226,9 @@ class Values:
         """What each channel is, ready for JSON: unit, quantity, plot, depth and so on."""
         unknown = {"first", "last", "n"}  # of what was read
         tables = {id: row.as_json() for id, row in self.channels.items()}
-        return {id: {k: v for k, v in own.items() if k not in unknown} for id, own in tables.items()}
+        return {
+            id: {k: v for k, v in own.items() if k not in unknown} for id, own in tables.items()
+        }
 
     def to_pandas(self) -> "pandas.DataFrame":
         """One row a value, with its channel; `attrs["channels"]` says unit and place of each."""
