@@ -9,7 +9,7 @@ import pytest
 from edaphon_calibration.curves import find_curve
 from edaphon_calibration.nomenclature import quantity
 from edaphon_calibration.units import conversion
-from edaphon_drivers.engines import completed, sheet_troubles
+from edaphon_drivers.engines import completed, sheet_errors
 from edaphon_drivers.lorawan import codec_names
 from edaphon_drivers.sheets import load_sheet, model_names
 
@@ -42,7 +42,7 @@ def test_a_sheet_has_no_troubles(model):
     """What a file's own owner must state, such as the zone of its times, is no trouble here."""
     sheet = load_sheet(model)
     settings = OWNERS if sheet.engine == "file" else {}
-    assert list(sheet_troubles(completed(sheet, settings))) == []
+    assert list(sheet_errors(completed(sheet, settings))) == []
     if sheet.engine == "lorawan":
         assert sheet.frame["codec"] in codec_names()
 

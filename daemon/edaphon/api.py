@@ -32,8 +32,8 @@ from edaphon.journal import DamagedRow, JournalReader
 from edaphon.journal.fact_log import (
     CHECKPOINT,
     FACT_KINDS,
+    fact_log_items,
     lost_facts,
-    meanings_behind,
     trusted,
 )
 from edaphon.model import Channel, EntryId, FactName, Observations, in_force
@@ -187,7 +187,7 @@ def facts_in(
     journal: JournalReader, checkpoint: Mapping[str, Any] | None, until: EntryId | None = None
 ) -> Facts:
     """The facts in force, once the entry of that place had been written."""
-    found = meanings_behind(journal, trusted(journal, checkpoint))
+    found = fact_log_items(journal, trusted(journal, checkpoint))
     rows = [
         orjson.loads(entry.payload)["fact"]
         for place, entry in found

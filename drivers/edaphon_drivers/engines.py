@@ -1,29 +1,17 @@
-"""The protocols by which an instrument is asked: one package for each, found by its name.
-
-A package NAME offers `NAME/engine.py` with the functions of `Engine`; a sheet's `engine` names it.
-"""
+"""The protocols by which an instrument is asked, by name; a sheet's `engine` names one."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import cache
-from importlib import import_module
 from typing import Any, Protocol, cast
 
-from edaphon_drivers.identity import Identity
 from edaphon_drivers.payloads import Turn
-from edaphon_drivers.readings import Reading
+from edaphon_drivers.readings import Identity, Reading
+from edaphon_drivers.registry import ENGINES
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Asking, Talk
 
-__all__ = ["ASKED", "HEARD", "Engine", "completed", "engine", "sheet_troubles"]
-
 ASKED = ("ascii", "i2c", "modbus", "sdi12", "w1")
-HEARD = ("ascii", "file", "lorawan", "message")
-_TROUBLES = {
-    "file": "files.engine",
-    "lorawan": "lorawan.troubles",
-    "message": "smart_home.engine",
-}
+PUSHED = ("ascii", "file", "lorawan", "message")
 
 
 class Engine(Protocol):
@@ -45,27 +33,28 @@ class Engine(Protocol):
         """Who answered; None when the exchange does not say."""
         ...
 
-    def address_trouble(self, address: str) -> str:
+    def address_error(self, address: str) -> str:
         """What would be right; "" for an address of this protocol."""
         ...
 
+    def sheet_errors(self, sheet: Sheet) -> Iterator[str]:
+        """What is wrong in a sheet, one sentence for each error; nothing for a good one."""
+        ...
 
-@cache
+
 def engine(name: str) -> Engine:
-    """The protocol of that name; raises LookupError."""
-    if name not in ASKED:
+    """The protocol of that name; raises LookupError for one by which nobody is asked."""
+    if name in PUSHED and name not in ASKED:
         raise LookupError(f"expected one of {', '.join(ASKED)} as an engine, got {name!r}")
-    return cast(Engine, import_module(f"edaphon_drivers.{name}.engine"))
+    return cast(Engine, ENGINES.load(name))
 
 
-def sheet_troubles(sheet: Sheet) -> Iterator[str]:
+def sheet_errors(sheet: Sheet) -> Iterator[str]:
     """What is wrong in a sheet, in words; nothing for one that can be used."""
-    known = tuple(sorted({*ASKED, *HEARD}))
-    if sheet.engine not in known:
-        yield f"engine is one of {', '.join(known)}, not {sheet.engine!r}"
+    if sheet.engine not in ENGINES.names():
+        yield f"engine is one of {', '.join(ENGINES.names())}, not {sheet.engine!r}"
     else:
-        module = _TROUBLES.get(sheet.engine, f"{sheet.engine}.engine")
-        yield from import_module(f"edaphon_drivers.{module}").sheet_troubles(sheet)
+        yield from cast(Engine, ENGINES.load(sheet.engine)).sheet_errors(sheet)
 
 
 def completed(sheet: Sheet, settings: Mapping[str, Any]) -> Sheet:
@@ -73,7 +62,7 @@ def completed(sheet: Sheet, settings: Mapping[str, Any]) -> Sheet:
     if not settings:
         return sheet
     if sheet.engine == "file":
-        from edaphon_drivers.files.engine import completed as file_completed
+        from edaphon_drivers.files.sheet import completed as file_completed
 
         return file_completed(sheet, settings)
     return replace(sheet, frame={**sheet.frame, **settings})

@@ -171,7 +171,7 @@ class ZooStation:
         self.receiver = _Receiver(self.clock, self.service)
         with (
             _quiet(),
-            patch("edaphon.journal.writer.QUIET_S", 0.0),  # each row is waited for
+            patch("edaphon.journal.store.QUIET_S", 0.0),  # each row is waited for
             patch("edaphon.service.watching.alerting.receiver_of", lambda *_: self.receiver),
         ):
             yield from self._started()

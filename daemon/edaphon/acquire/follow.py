@@ -41,7 +41,7 @@ from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.model import EntryId
 from edaphon_drivers.files import engine as files
 from edaphon_drivers.files.cutting import Rest
-from edaphon_drivers.files.text import mark_of
+from edaphon_drivers.files.lines import mark_of
 from edaphon_drivers.payloads import Follows, Piece, pack_piece
 from edaphon_drivers.sheets import Sheet
 

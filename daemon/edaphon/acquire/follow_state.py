@@ -12,7 +12,7 @@ from edaphon.acquire.followed import START, Block, Place, read_at
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.model import EntryId
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.files.text import mark_of
+from edaphon_drivers.files.lines import mark_of
 from edaphon_drivers.outside import open_file
 from edaphon_drivers.payloads import Follows, Piece, unpack_piece
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any, BinaryIO, NamedTuple
 
-from edaphon_drivers.files.text import mark_of, split_lines
+from edaphon_drivers.files.lines import mark_of, split_lines
 from edaphon_drivers.payloads import Follows, Piece
 
 __all__ = [

@@ -7,7 +7,7 @@ from edaphon.acquire.followed import LARGEST_PIECE_BYTES, START, Place, read_at
 from edaphon.acquire.passed import PASS_BYTES, Passed, holds_text, nul_end
 from edaphon_drivers.files import engine as files
 from edaphon_drivers.files.cutting import Cut, Rest
-from edaphon_drivers.files.text import last_character, line_end, mark_of, split_lines
+from edaphon_drivers.files.lines import last_character, line_end, mark_of, split_lines
 from edaphon_drivers.payloads import Follows, Piece
 from edaphon_drivers.sheets import Sheet
 

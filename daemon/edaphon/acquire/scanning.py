@@ -13,10 +13,10 @@ from typing import NamedTuple
 from edaphon.acquire.bus import Bus, Finished
 from edaphon_drivers import sdi12
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.identity import Identity
+from edaphon_drivers.modbus.engine import Line
 from edaphon_drivers.modbus.frame import Request, Shape, answers, parse_request
-from edaphon_drivers.modbus.talk import Line
 from edaphon_drivers.payloads import Turn
+from edaphon_drivers.readings import Identity
 from edaphon_drivers.sdi12.parse import parse_identity
 from edaphon_drivers.talk import Ask, Asking, Pause, Talk, Timing
 

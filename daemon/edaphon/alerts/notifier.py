@@ -18,7 +18,7 @@ from edaphon.alerts.incidents import KeptBook, numbers_now, step
 from edaphon.alerts.look import LookResult, Situation
 from edaphon.alerts.model import Event, Message, Node, NodeKind, Receiver, SendLater, SendRefused
 from edaphon.alerts.rules import conditions
-from edaphon.journal.writer import JournalClosed
+from edaphon.journal.journal import JournalClosed
 
 BACK_OFF_S = 60.0, 3600.0  # after a message that did not go out: first wait, longest
 LOOK_EVERY_S = 30.0

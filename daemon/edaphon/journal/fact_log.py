@@ -12,7 +12,7 @@ from edaphon.journal.reader import DamagedRow, JournalReader
 from edaphon.model import EntryId
 
 FACT_KINDS = frozenset({Kind.FACT, Kind.CALIBRATION, Kind.MARK})
-MEANINGS = FACT_KINDS | {Kind.CONFIGURATION}
+FACT_LOG_KINDS = FACT_KINDS | {Kind.CONFIGURATION}
 START = EntryId(0, 0)
 GONE = -2
 CHECKPOINT = "deriver"  # the name of the place from which the deriver goes on, in the series
@@ -45,7 +45,7 @@ def crc_at(journal: JournalReader, sequence: EntryId) -> int:
         return GONE
 
 
-def meanings_behind(
+def fact_log_items(
     journal: JournalReader,
     table: Mapping[str, Any] | None,
     on_damage: Callable[[Exception], None] = lambda _: None,
@@ -57,11 +57,11 @@ def meanings_behind(
     alone; one that is set aside is passed over.
     """
     aside = journal.aside
-    found = _meanings_behind(journal, table, on_damage)
+    found = _fact_log_items(journal, table, on_damage)
     yield from (item for item in found if item[0].number not in aside)
 
 
-def _meanings_behind(
+def _fact_log_items(
     journal: JournalReader,
     table: Mapping[str, Any] | None,
     on_damage: Callable[[Exception], None],
@@ -70,9 +70,9 @@ def _meanings_behind(
     if journal.summary is None:
         start = EntryId.of(table["position"]) if table is not None else START
         yield from recalled(journal, sorted(places), on_damage)
-        yield from journal.scan(kinds=MEANINGS, start=start, on_damage=on_damage)
+        yield from journal.scan(kinds=FACT_LOG_KINDS, start=start, on_damage=on_damage)
         return
-    copied = (p for p, entry in journal.copies.entries.items() if entry.kind in MEANINGS)
+    copied = (p for p, entry in journal.copies.entries.items() if entry.kind in FACT_LOG_KINDS)
     yield from recalled(journal, sorted({*places, *journal.summary.rare, *copied}), on_damage)
 
 
@@ -132,7 +132,7 @@ def lost_facts(journal: JournalReader, table: Mapping[str, Any] | None) -> str:
 def configuration(journal: JournalReader, table: Mapping[str, Any] | None) -> dict[str, Any]:
     """The tables of the configuration that was entered last; empty without one."""
     copied = journal.copies.last(Kind.CONFIGURATION)
-    behind = (item for item in meanings_behind(journal, table))
+    behind = (item for item in fact_log_items(journal, table))
     own = [item for item in behind if item[1].kind == Kind.CONFIGURATION]
     last = max([*own, *([copied] if copied else [])], key=lambda item: item[0], default=None)
     return tomllib.loads(orjson.loads(last[1].payload)["text"]) if last else {}

@@ -7,7 +7,7 @@ from edaphon.alerts.book import Book
 from edaphon.alerts.due import waiting
 from edaphon.alerts.look import unheard
 from edaphon.alerts.notifier import Sender, UnknownIncident
-from edaphon.journal.writer import JournalClosed
+from edaphon.journal.journal import JournalClosed
 from edaphon.service.problems import incident_rows
 from edaphon.service.watching.alerting import Writer, tried
 from edaphon.service.watching.pauses import plot_nodes

@@ -6,7 +6,7 @@ from typing import Any
 from edaphon.derive.fact_log import MEANINGS
 from edaphon.journal import JournalReader, StateFile
 from edaphon.journal.entry import file_path
-from edaphon.journal.journal import Summary, differing
+from edaphon.journal.summary import Summary, differing
 from edaphon.series import Series
 
 __all__ = ["JOURNAL_SUMMARY", "summaries"]

@@ -9,7 +9,7 @@ from typing import Any
 from edaphon.acquire.broker import BrokerReader
 from edaphon.clock import SystemClock
 from edaphon.journal import Journal
-from edaphon.journal.files import OpenFile
+from edaphon.journal.store import OpenFile
 from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttLink, MqttOptions
 
 

@@ -11,7 +11,7 @@ from tests.programs import wait_until
 
 from edaphon.acquire.broker import WINDOW, BrokerReader, Deliveries, digest_of
 from edaphon.journal import Journal, JournalClosed, Kind
-from edaphon.journal.files import OpenFile
+from edaphon.journal.store import OpenFile
 from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttOptions, MqttState
 from edaphon_drivers.payloads import CUT_TO_BYTES, Message, unpack_message
 

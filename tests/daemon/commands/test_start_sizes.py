@@ -15,7 +15,7 @@ from tests.stories.station import Station
 
 from edaphon.commands.run import started
 from edaphon.journal import Entry, Kind, StateFile
-from edaphon.journal.journal import Summary, _crc_of
+from edaphon.journal.summary import Summary, _crc_of
 from edaphon.series import Series
 from edaphon.service.requests import Requests
 from edaphon.service.summaries import JOURNAL_SUMMARY

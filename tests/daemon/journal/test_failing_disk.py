@@ -13,13 +13,14 @@ import pytest
 from tests.daemon.journal.entries import SetClock, commit, everything, journal_file, record
 from tests.programs import wait_until
 
-from edaphon.journal import Entry, EntryId, Journal, JournalClosed, Kind, files, read_only, writer
+from edaphon.journal import Entry, EntryId, Journal, JournalClosed, Kind, read_only, store
+from edaphon.journal import journal as journal_module
 
 
 @pytest.fixture(autouse=True)
 def _short_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "_FIRST_RETRY_S", 0.02)
-    monkeypatch.setattr(writer, "_LONGEST_RETRY_S", 0.1)
+    monkeypatch.setattr(journal_module, "_FIRST_RETRY_S", 0.02)
+    monkeypatch.setattr(journal_module, "_LONGEST_RETRY_S", 0.1)
 
 
 @pytest.fixture
@@ -40,9 +41,9 @@ def refusing(
     monkeypatch: pytest.MonkeyPatch, times: int, error: Exception, after_commit: bool = False
 ) -> list[int]:
     """Let OpenFile.write fail so many times, before or after its commit."""
-    real, tries = files.OpenFile.write, list[int]()
+    real, tries = store.OpenFile.write, list[int]()
 
-    def write(self: files.OpenFile, entries: list[Entry], mids: list[int | None]) -> int:
+    def write(self: store.OpenFile, entries: list[Entry], mids: list[int | None]) -> int:
         tries.append(len(entries))
         if len(tries) > times:
             return real(self, entries, mids)
@@ -50,7 +51,7 @@ def refusing(
             real(self, entries, mids)
         raise error
 
-    monkeypatch.setattr(files.OpenFile, "write", write)
+    monkeypatch.setattr(store.OpenFile, "write", write)
     return tries
 
 
@@ -169,9 +170,9 @@ def test_a_file_found_damaged_while_writing_is_left_and_the_next_begins(
 def test_a_next_file_that_cannot_be_made_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, tries = files.OpenFile.create, list[int]()
+    real, tries = store.OpenFile.create, list[int]()
 
-    def create(folder: Path, number: int, journal: str, opened_ns: int) -> files.OpenFile:
+    def create(folder: Path, number: int, journal: str, opened_ns: int) -> store.OpenFile:
         tries.append(number)
         if len(tries) < 4:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
@@ -181,7 +182,7 @@ def test_a_next_file_that_cannot_be_made_is_tried_again(
         tmp_path, SetClock(), largest_bytes=1, on_problem=lambda text: None
     ) as journal:
         commit(journal, [record(0)])
-        monkeypatch.setattr(files.OpenFile, "create", staticmethod(create))
+        monkeypatch.setattr(store.OpenFile, "create", staticmethod(create))
         assert commit(journal, [record(1)]) == [EntryId(2, 1)]
     assert tries == [2, 2, 2, 2]
     assert journal_file(tmp_path).stat().st_mode & 0o222 == 0
@@ -215,18 +216,18 @@ def test_close_gives_up_what_the_disk_refuses_and_says_how_much(
 def test_a_full_queue_makes_the_appender_wait_and_then_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "LARGEST_WAITING_BYTES", 10_000)
+    monkeypatch.setattr(journal_module, "LARGEST_WAITING_BYTES", 10_000)
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorcode = sqlite3.SQLITE_IOERR
     gate = threading.Event()
-    real = files.OpenFile.write
+    real = store.OpenFile.write
 
-    def write(self: files.OpenFile, entries: list[Entry], mids: list[int | None]) -> int:
+    def write(self: store.OpenFile, entries: list[Entry], mids: list[int | None]) -> int:
         if not gate.is_set():
             raise error
         return real(self, entries, mids)
 
-    monkeypatch.setattr(files.OpenFile, "write", write)
+    monkeypatch.setattr(store.OpenFile, "write", write)
     appended: list[int] = []
     with Journal.open(tmp_path, SetClock(), on_problem=lambda text: None) as journal:
 

@@ -96,7 +96,7 @@ class Sms:
 
     def _attempt(self, message: Message, pin: str) -> SendLater | SendRefused | None:
         from edaphon_drivers.faults import Fault
-        from edaphon_drivers.gsm.modem import WrongPin
+        from edaphon_drivers.gsm import WrongPin
         from edaphon_drivers.links.serial import SerialLink, SerialOptions
 
         deadline = Deadline(WHOLE_S)
@@ -121,7 +121,7 @@ class Sms:
     ) -> SendLater | SendRefused | None:
         """All numbers; one that is refused does not keep the others from it."""
         from edaphon_drivers.faults import Refused as Never
-        from edaphon_drivers.gsm.modem import WrongPin, send_text
+        from edaphon_drivers.gsm import WrongPin, send_text
 
         refused = []
         for number in self._settings.to:

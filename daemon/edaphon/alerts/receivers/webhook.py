@@ -39,7 +39,7 @@ from edaphon.toml_input.values import (
     secret_host,
     wrong,
 )
-from edaphon_drivers.number_text import number_in
+from edaphon_drivers.text_values import number_in
 
 __all__ = ["Settings", "Webhook", "config_errors", "doubts", "open_receiver"]
 

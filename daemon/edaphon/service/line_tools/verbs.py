@@ -41,9 +41,8 @@ from edaphon.storage.client import DaemonRefuses
 from edaphon_drivers import sdi12
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer
-from edaphon_drivers.identity import Identity
 from edaphon_drivers.payloads import Turn, pack_exchange
-from edaphon_drivers.readings import Reading
+from edaphon_drivers.readings import Identity, Reading
 from edaphon_drivers.talk import Asking, Talk
 
 __all__ = ["LONGEST_S", "SDI12_KINDS", "TERM", "Bench", "changes_address", "sdi12_address"]

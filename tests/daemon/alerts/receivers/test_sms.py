@@ -12,7 +12,7 @@ from tests.daemon.alerts.receivers.samples import assert_hidden, message, receiv
 from edaphon.alerts.model import SendLater, SendRefused
 from edaphon.alerts.receivers import sms
 from edaphon.network.requests import Deadline
-from edaphon_drivers.gsm import modem as talk
+from edaphon_drivers import gsm as talk
 from edaphon_drivers.simulators.modem import Modem, SentText
 from edaphon_drivers.talk import Ask, Pause
 
