@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.daemon.commands.calling import call
+from tests.daemon.commands.calling import call, call_plain
 from tests.daemon.commands.test_explain import FACTS, NOON, TABLES, entry
 from tests.daemon.commands.test_release import correct, settled
 from tests.documents import ROOT
@@ -307,6 +307,12 @@ READING = {
     "release new": ("release", "r9"),
     "query release": ("query", "p-temp", "--release", "r1"),
 }
+MORE = {
+    **READING,
+    "cal list": ("cal", "list"),
+    "explain": ("explain", "p-temp", NOON),
+    "verify": ("verify",),
+}
 
 
 @pytest.mark.parametrize("command", READING)
@@ -320,10 +326,31 @@ def test_a_command_that_reads_imports_no_driver(plot: Station, command: str) -> 
     assert not rooms & {"config", "facts", "derive", "sinks", "alerts", "web", "explain"}
 
 
+def test_a_list_of_calibrations_imports_no_engine(plot: Station) -> None:
+    found = modules(WITHOUT, "cal", "list", "--folder", str(plot.storage))
+    names = {name.split(".")[1] for name in found if name.startswith("edaphon_drivers.")}
+    assert names <= {"faults", "outside", "readings", "sheets", "sheet_tables"}, names
+    assert not {name for name in found if name.startswith(("edaphon.derive", "edaphon.config"))}
+
+
+def test_a_running_service_answers_whatever_the_file_says(plot: Station) -> None:
+    with running(plot.file):
+        plot.file.write_text(BROKEN["not TOML"] % plot.storage)
+        assert "clock:" in call(plot, "status", codes=(0, 1))[0]
+        plot.file.unlink()
+        words = ("status", "--folder", str(plot.storage))
+        assert "clock:" in call_plain(*words, codes=(0, 1))[0]
+
+
 def test_the_python_face_imports_no_driver(plot: Station) -> None:
     found = modules(FACE, str(plot.storage))
     assert {name for name in found if name.startswith("edaphon_")} == set()
     assert "edaphon.config" not in found
+
+
+def codes_of(words: tuple[str, ...]) -> tuple[int, ...]:
+    """The journal of this plot is made by hand: `verify` misses slots of its source."""
+    return (1,) if words == ("verify",) else (0,)
 
 
 BROKEN = {
@@ -334,23 +361,21 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("broken", BROKEN)
-@pytest.mark.parametrize("words", READING.values(), ids=READING)
+@pytest.mark.parametrize("words", MORE.values(), ids=MORE)
 def test_a_broken_configuration_keeps_nobody_from_reading(
     plot: Station, broken: str, words: tuple[str, ...]
 ) -> None:
     call(plot, "release", "r1")
     plot.file.write_text(BROKEN[broken] % plot.storage)
-    out, _ = call(plot, *words)
-    assert out
+    assert call(plot, *words, codes=codes_of(words))[0]
 
 
-@pytest.mark.parametrize("words", READING.values(), ids=READING)
+@pytest.mark.parametrize("words", MORE.values(), ids=MORE)
 def test_a_folder_without_a_configuration_is_read(plot: Station, words: tuple[str, ...]) -> None:
-    from tests.daemon.commands.calling import call_plain
-
     call(plot, "release", "r1")
     plot.file.unlink()
-    assert call_plain(*words, "--folder", str(plot.storage))[0]
+    given = (*words, "--folder", str(plot.storage))
+    assert call_plain(*given, codes=codes_of(words))[0]
 
 
 def test_a_configuration_that_names_no_folder_asks_for_one(plot: Station) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from edaphon.commands.query import Folder
 from edaphon.derive.checkpoint import reached_by
 from edaphon.explain.case import Found
 from edaphon.explain.explanation import way_of
@@ -17,7 +18,7 @@ from edaphon.journal.salvage import holds, losses_in, undeclared
 from edaphon.model import EntryId
 from edaphon.printer import show_json, show_lines
 from edaphon.series import DAY_NS, Series
-from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.access import Storage, fail, open_folder
 from edaphon.storage.moments import moment_ns
 from edaphon.toml_input.values import instant_text
 from edaphon_calibration.errors import suggestion
@@ -29,11 +30,12 @@ def explain(
     channel: Annotated[str, typer.Argument(help="id of a channel")],
     time: Annotated[str, typer.Argument(help="when it was measured, as 2026-04-01T12:00:00Z")],
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    folder: Folder = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Tell the way of one value, deriving it again; exit 1 if it differs, or there is none."""
     time_ns = moment_ns(time)
-    storage = open_storage(file)
+    storage = open_folder(file, folder)
     if not storage.layout.journal.exists():
         raise fail(f"no journal in {storage.layout.folder}; start `edaphon run` first")
     series = storage.series()

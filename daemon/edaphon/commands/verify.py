@@ -17,6 +17,7 @@ import orjson
 import typer
 
 from edaphon.acquire.gaps import accounts_of
+from edaphon.commands.query import Folder
 from edaphon.config import Sink as SinkConfig
 from edaphon.derive import counted_files, known_facts, last_sources, meanings
 from edaphon.derive.checkpoint import reached_by
@@ -38,7 +39,7 @@ from edaphon.sinks.feed import cursor_name
 from edaphon.sinks.influxdb import open_readback
 from edaphon.sinks.influxql import Readback, Rows
 from edaphon.sinks.sink import Later, sink_kind
-from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.access import Storage, fail, open_folder
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import lacks_entries, settled_deriver
 from edaphon_drivers.files.lines import LineCounts
@@ -55,6 +56,7 @@ ABSENT = -1.25e-301  # stands for a missing number, as NaN equals nothing
 
 def verify(
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    folder: Folder = None,
     deep: Annotated[
         bool,
         typer.Option(
@@ -70,7 +72,8 @@ def verify(
     Without --deep the newest 200,000 entries of the journal are read, and of those before them the
     sums that are kept. Damage there shows once the service has passed over it in its daily check.
     """
-    storage = open_storage(file, as_owner=True)
+    sinks = _sinks(file, folder)  # before root goes on as another account
+    storage = open_folder(file, folder, as_owner=True)
     running = _settle(storage, wait)
     series = storage.series()
     found = _ledgers(storage, series, running, deep)
@@ -79,9 +82,7 @@ def verify(
     if deep:
         journal = read_only(storage.layout.journal)
         found["summaries"] = summaries(storage.layout.folder, journal, series)
-    found["sinks"] = {
-        s.name: _sink(storage, series, s, deep, running) for s in storage.config.sinks
-    }
+    found["sinks"] = {s.name: _sink(storage, series, s, deep, running) for s in sinks}
     series.close()
     good = all(part["closes"] for part in _parts(found))
     if json:
@@ -95,6 +96,21 @@ def verify(
             show_error("A LEDGER STAYS OPEN")
     if not good:
         raise typer.Exit(1)
+
+
+def _sinks(file: Path | None, folder: Path | None) -> tuple[SinkConfig, ...]:
+    """Those of the configuration; without a good one nobody says how to reach them."""
+    from edaphon.commands.check import examine, usual_file
+
+    why = "--folder names no configuration"
+    if folder is None:
+        path = file or usual_file()
+        config = examine([path]).config
+        if config is not None:
+            return config.sinks
+        why = f"`edaphon check` finds mistakes in {path}"
+    show_error(f"sinks are not read back: {why}")
+    return ()
 
 
 def _settle(storage: Storage, wait_s: float) -> bool:

@@ -129,10 +129,18 @@ def lost_facts(journal: JournalReader, table: Mapping[str, Any] | None) -> str:
     )
 
 
-def configuration(journal: JournalReader, table: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The tables of the configuration that was entered last; empty without one."""
+def configuration_entry(
+    journal: JournalReader, table: Mapping[str, Any] | None = None
+) -> Entry | None:
+    """The configuration that was entered last; None without one."""
     copied = journal.copies.last(Kind.CONFIGURATION)
-    behind = (item for item in fact_log_items(journal, table))
-    own = [item for item in behind if item[1].kind == Kind.CONFIGURATION]
+    log = fact_log_items(journal, table)
+    own = [item for item in log if item[1].kind == Kind.CONFIGURATION]
     last = max([*own, *([copied] if copied else [])], key=lambda item: item[0], default=None)
-    return tomllib.loads(orjson.loads(last[1].payload)["text"]) if last else {}
+    return last[1] if last else None
+
+
+def configuration(journal: JournalReader, table: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The tables of the configuration that was entered last; empty without one."""
+    entry = configuration_entry(journal, table)
+    return tomllib.loads(orjson.loads(entry.payload)["text"]) if entry else {}

@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +12,7 @@ import typer
 from edaphon.databases import StorageFault
 from edaphon.errors import FolderUnknown, StaleError
 from edaphon.journal import read_only
-from edaphon.journal.fact_log import CHECKPOINT, lost_facts
+from edaphon.journal.fact_log import CHECKPOINT, configuration_entry, lost_facts
 from edaphon.printer import show_error, show_error_text
 from edaphon.series import Series, SeriesReader, WrongFile
 from edaphon.storage.client import ANSWER_S, DaemonOff, DaemonRefuses, DaemonSilent, ask, flush
@@ -39,14 +40,29 @@ class Storage:
     """A storage folder, and the configuration that named it where a command needs that."""
 
     def __init__(self, config: "Configuration | None", layout: Layout) -> None:
+        """Without a configuration it is the one that was journalled last."""
         self._config, self.layout = config, layout
 
-    @property
+    @cached_property
     def config(self) -> "Configuration":
-        """Ends with exit code 3 where only the folder is known."""
-        if self._config is None:
-            raise fail("this needs the configuration: name it with --config FILE", CONFIGURATION)
-        return self._config
+        """Ends with exit code 3 where nobody has ever started the service."""
+        found = self._config or self._journalled()
+        if found is None:
+            words = f"{self.layout.folder} has no configuration yet: name it with --config FILE"
+            raise fail(words, CONFIGURATION)
+        return found
+
+    def _journalled(self) -> "Configuration | None":
+        from edaphon.config import read_config
+        from edaphon.toml_input import read_document
+
+        if not self.layout.journal.exists():
+            return None
+        entry = configuration_entry(read_only(self.layout.journal))
+        if entry is None:
+            return None
+        table = orjson.loads(entry.payload)
+        return read_config(read_document(table["file"], table["text"]))[0]
 
     def ask(self, verb: str, timeout_s: float = ANSWER_S, **words: Any) -> Any:
         """The daemon's answer; raises DaemonOff, or ends with the daemon's words on stderr."""

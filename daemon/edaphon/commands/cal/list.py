@@ -7,14 +7,14 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from edaphon import __version__
-from edaphon.commands.query import instant
+from edaphon.commands.query import Folder, instant
 from edaphon.commands.table import show_rows
 from edaphon.facts import Calibration, Fact, FactoryCurve, FieldCheck, Revocation, pin_of
 from edaphon.facts.calibrations import OfSubject
 from edaphon.instants import FAR_NS
 from edaphon.people import person
 from edaphon.printer import show_error, show_json
-from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.access import Storage, fail, open_folder
 from edaphon.storage.entered_facts import Entered, EnteredFacts, told_in
 from edaphon.toml_input.values import instant_text
 from edaphon_calibration.errors import suggestion
@@ -45,10 +45,11 @@ def listed(
     all: Annotated[bool, typer.Option("--all", help="superseded and revoked ones too")] = False,
     as_known_at: Annotated[str, typer.Option(help="as it was known at this time")] = "",
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    folder: Folder = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """List the calibrations, checks in the field and pinned makers' curves that are in force."""
-    storage = open_storage(file)
+    storage = open_folder(file, folder)
     reported = told_in(storage)
     if channel and channel not in reported.knowledge.channels:
         near = suggestion(channel, reported.knowledge.channels)

@@ -13,13 +13,14 @@ import typer
 from edaphon.commands.cal.list import KINDS, sheet_says, state_of
 from edaphon.commands.cal.show_text import lines_of
 from edaphon.commands.cal.text import as_row
+from edaphon.commands.query import Folder
 from edaphon.derive import ALWAYS
 from edaphon.derive.segments import Segment
 from edaphon.facts import Calibration, Fact, FactoryCurve, FieldCheck, pin_of, table_of
 from edaphon.journal import read_only
 from edaphon.printer import show_json, show_lines
 from edaphon.service.submit import kept_evidence
-from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.access import Storage, fail, open_folder
 from edaphon.storage.entered_facts import Entered, EnteredFacts, told_in
 from edaphon.toml_input.reading import read_bytes
 from edaphon.toml_input.values import instant_text
@@ -36,10 +37,11 @@ def show(
         Path | None, typer.Option(help="folder to write the files to that it rests on")
     ] = None,
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    folder: Folder = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Tell all of one: text, who and when, parameters, where it is in force, what it rests on."""
-    storage = open_storage(file)
+    storage = open_folder(file, folder)
     reported = told_in(storage)
     one = found_in(reported, id)
     fact: Any = one.reported.fact
