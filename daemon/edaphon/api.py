@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 import orjson
 
+from edaphon.clock import FAR_NS
 from edaphon.databases import AT_FAULT, StorageFault, explained, fault_of
 from edaphon.errors import (
     DamagedError,
@@ -27,7 +28,7 @@ from edaphon.errors import (
     StorageError,
     TimeError,
 )
-from edaphon.instants import FAR_NS, given_ns
+from edaphon.instants import given_ns
 from edaphon.journal import DamagedRow, JournalReader
 from edaphon.journal.fact_log import (
     CHECKPOINT,
@@ -176,7 +177,7 @@ class _Stored(NamedTuple):
 
     series: SeriesReader
     journal: JournalReader
-    checkpoint: Mapping[str, Any] | None
+    checkpoint: dict[str, Any] | None
     lost: str  # what can't be read any more of what was entered
 
 
@@ -184,7 +185,7 @@ Facts = Mapping[str, Mapping[str, Mapping[str, Any]]]  # as they were entered, b
 
 
 def facts_in(
-    journal: JournalReader, checkpoint: Mapping[str, Any] | None, until: EntryId | None = None
+    journal: JournalReader, checkpoint: dict[str, Any] | None, until: EntryId | None = None
 ) -> Facts:
     """The facts in force, once the entry of that place had been written."""
     found = fact_log_items(journal, trusted(journal, checkpoint))
@@ -200,7 +201,7 @@ def facts_in(
     return known
 
 
-def channels_in(facts: Facts, checkpoint: Mapping[str, Any] | None, site: str) -> list[Channel]:
+def channels_in(facts: Facts, checkpoint: dict[str, Any] | None, site: str) -> list[Channel]:
     """The channels in force; `checkpoint` has the one spelling of their units."""
     units = {own["id"]: own["unit"] for own in (checkpoint or {}).get("channels", ())}
     profiles = facts["profile"]
@@ -271,7 +272,7 @@ class _Folder:
 
     def _then(self, stored: _Stored, ids: list[str], then_ns: int) -> list[Origin]:
         """Derived from what was kept by then, with the facts and the configuration of then."""
-        from edaphon.derive import known_as_of, values_then
+        from edaphon.derive.projection import known_as_of, values_then
         from edaphon.series import Series
 
         if stored.lost:

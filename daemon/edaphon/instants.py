@@ -4,9 +4,9 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
+from edaphon.clock import FAR_NS
 from edaphon.errors import TimeError
 
-FAR_NS = 2**62  # no record lies further from 1970
 EXAMPLE = "2026-04-01T12:00:00Z"
 INSTANT: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII

@@ -36,7 +36,8 @@ from edaphon.acquire.renamed import (
     holds,
     open_followed,
 )
-from edaphon.acquire.watched import OPEN_S, SECOND_NS, Watch, hold_newest
+from edaphon.acquire.watched import OPEN_S, Watch, hold_newest
+from edaphon.clock import SECOND_NS
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.model import EntryId
 from edaphon_drivers.files import engine as files

@@ -19,6 +19,7 @@ from edaphon.acquire.bus import AlreadyTalking, Bus, Finished
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.gaps import CLOCK_STEP, SERVICE_OFF, WITHDRAWN, Gap, SlotAccount
 from edaphon.acquire.slots import Schedule
+from edaphon.clock import DAY_NS
 from edaphon.journal import Entry, Journal, Kind, Purpose
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer
@@ -29,7 +30,7 @@ from edaphon_drivers.talk import Asking, Talk
 __all__ = ["Sampler", "Scheduled"]
 
 _USUAL = Asking()
-IDENTIFY_EVERY_NS = 86_400_000_000_000
+IDENTIFY_EVERY_NS = DAY_NS
 OVER_BUDGET = "above budget"  # why a slot has no record
 
 

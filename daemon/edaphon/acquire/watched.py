@@ -8,13 +8,13 @@ from typing import BinaryIO
 
 from edaphon.acquire.followed import Stat
 from edaphon.acquire.renamed import open_followed
+from edaphon.clock import SECOND_NS
 from edaphon_drivers.files.cutting import Rest
 
-__all__ = ["OPEN_S", "SECOND_NS", "Watch", "hold_newest"]
+__all__ = ["OPEN_S", "Watch", "hold_newest"]
 
 OPEN_S = 25 * 3600.0  # a file that changed within a day is kept open: its tail outlives its name
 MOST_OPEN = 32
-SECOND_NS = 1_000_000_000
 
 
 @dataclass(slots=True)

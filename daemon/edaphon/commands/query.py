@@ -15,8 +15,9 @@ import orjson
 import typer
 
 from edaphon.api import Origin, Site, canonical_unit, open_release, open_site, shown_unit
+from edaphon.clock import FAR_NS
 from edaphon.errors import DamagedError, StorageError, TimeError
-from edaphon.instants import FAR_NS, typed_ns
+from edaphon.instants import typed_ns
 from edaphon.model import Observations
 from edaphon.printer import as_data, json_text, show_error, show_pieces, visible
 from edaphon.series import WrongFile

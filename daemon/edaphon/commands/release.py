@@ -6,8 +6,8 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from edaphon.clock import FAR_NS
 from edaphon.commands.query import Folder, instant
-from edaphon.instants import FAR_NS
 from edaphon.people import account_name
 from edaphon.printer import show_json, show_line, show_text
 from edaphon.series import Release, WrongFile, read_release, release_problems

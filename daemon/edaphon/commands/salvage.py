@@ -11,7 +11,6 @@ import typer
 
 from edaphon.acquire.clock_sync import Timekeeper, boot_id
 from edaphon.clock import SystemClock
-from edaphon.derive.checkpoint import reached_by
 from edaphon.journal import Entry, EntryId, Journal, JournalBusy, Kind, read_only
 from edaphon.journal import salvage as salvaged
 from edaphon.journal.entry import file_numbers
@@ -31,6 +30,7 @@ from edaphon.service.stored import altered_releases, damage_in, not_noted
 from edaphon.storage.access import TRY_AGAIN, Storage, fail, open_storage
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import settled_deriver
+from edaphon.storage.series_file import reached_by
 from edaphon.toml_input.values import instant_text
 
 __all__ = ["salvage"]
@@ -156,7 +156,7 @@ def _acknowledge(storage: Storage, who: str) -> int:
 def _acknowledge_alone(storage: Storage, who: str) -> int:
     clock = SystemClock()
     with settled_deriver(storage) as (deriver, _):
-        places = deriver.doubt.places
+        places = deriver.lost_facts.places
     try:
         with Journal.open(storage.layout.journal, clock) as journal:
             keeper = Timekeeper(clock, boot_id())

@@ -21,7 +21,7 @@ _RUN = 500  # entries that are read at once
 Item = tuple[EntryId, Entry]
 
 
-def trusted(journal: JournalReader, table: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+def trusted(journal: JournalReader, table: dict[str, Any] | None) -> dict[str, Any] | None:
     """The deriver's checkpoint where it is of this journal.
 
     An entry that is damaged or lost takes nothing from what was derived with it, once the journal
@@ -108,7 +108,7 @@ def _runs(places: Iterable[EntryId]) -> Iterator[list[EntryId]]:
         yield run
 
 
-def doubtful_places(journal: JournalReader, table: Mapping[str, Any] | None) -> frozenset[EntryId]:
+def lost_fact_places(journal: JournalReader, table: Mapping[str, Any] | None) -> frozenset[EntryId]:
     """Places of facts and configurations that neither the journal nor its copies can give."""
     known = {EntryId.of(number) for number in table["meanings"]} if table is not None else set()
     known |= journal.copies.doubtful
@@ -118,7 +118,7 @@ def doubtful_places(journal: JournalReader, table: Mapping[str, Any] | None) -> 
 
 def lost_facts(journal: JournalReader, table: Mapping[str, Any] | None) -> str:
     """What an answer lacks, for a person; "" where every fact can be read."""
-    places = doubtful_places(journal, table)
+    places = lost_fact_places(journal, table)
     if not places:
         return ""
     which = ", ".join(map(str, sorted(places)))

@@ -10,12 +10,10 @@ from edaphon.series.release import (
     release_problems,
     write_release,
 )
-from edaphon.series.rows import DAY_NS
 from edaphon.series.series import Series
 from edaphon.series.store import BlockHead
 
 __all__ = [
-    "DAY_NS",
     "BlockHead",
     "Change",
     "Conflict",

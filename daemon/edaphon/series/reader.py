@@ -9,9 +9,10 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from edaphon.clock import DAY_NS
 from edaphon.databases import connect_reading
 from edaphon.model import Observations
-from edaphon.series.rows import DAY_NS, Rows, no_rows, runs_of, unpack_rows
+from edaphon.series.rows import Rows, no_rows, runs_of, unpack_rows
 
 APPLICATION_ID = 0x65645365  # "edSe"
 VERSION = 3  # of a file without pieces

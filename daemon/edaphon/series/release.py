@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 import numpy as np
 import orjson
 
+from edaphon.clock import DAY_NS
 from edaphon.model import Channel, Observations
 from edaphon.printer import json_bytes
 from edaphon.series.days import sound_rows
 from edaphon.series.reader import Extent, WrongFile
-from edaphon.series.rows import DAY_NS, digest, runs_of
+from edaphon.series.rows import digest, runs_of
 from edaphon.series.store import BlockHead, SeriesStore
 
 __all__ = [

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edaphon.clock import DAY_NS
 from edaphon.model import Int, Observations
 from edaphon.series.changes import (
     Change,
@@ -37,7 +38,6 @@ from edaphon.series.days import Adopted, Adoption, Days, Unwritten, is_sound
 from edaphon.series.parts import Totals
 from edaphon.series.reader import BEGIN_NS, END_NS
 from edaphon.series.rows import (
-    DAY_NS,
     Rows,
     changed_rows,
     days_of,

@@ -40,6 +40,7 @@ from edaphon.series.parts import (
 )
 from edaphon.series.reader import (
     APPLICATION_ID,
+    BEGIN_NS,
     CRC_OF,
     END_NS,
     TABLES,
@@ -58,7 +59,6 @@ from edaphon.series.reader import (
 )
 from edaphon.series.rows import Rows, pack_rows
 
-FAR_NS = 2**63 - 1
 LARGEST_IDLE_WAL_BYTES = 64_000_000
 
 _TABLES = """
@@ -378,7 +378,7 @@ class SeriesStore:
         self._db.execute(query, (channel, start_ns, end_ns))
 
     def conflicts(
-        self, channel: str | None, start_ns: int = -FAR_NS, end_ns: int = FAR_NS
+        self, channel: str | None, start_ns: int = BEGIN_NS, end_ns: int = END_NS
     ) -> Iterator[Conflict]:
         """Those with start_ns <= time < end_ns, by channel, time and their own key."""
         query = (
@@ -391,10 +391,10 @@ class SeriesStore:
 
     @_noting
     def count_conflicts(
-        self, channel: str | None, start_ns: int = -FAR_NS, end_ns: int = FAR_NS
+        self, channel: str | None, start_ns: int = BEGIN_NS, end_ns: int = END_NS
     ) -> Contested:
         """How many there are of each kind with start_ns <= time < end_ns."""
-        if self._has_totals and (start_ns, end_ns) == (-FAR_NS, FAR_NS):
+        if self._has_totals and (start_ns, end_ns) == (BEGIN_NS, END_NS):
             return kept(self._db, channel)[1]
         query = _COUNT_CONFLICTS + (_OF_CHANNEL if channel is not None else "")
         given = (channel, start_ns, end_ns, DEMOTED_RANKS)

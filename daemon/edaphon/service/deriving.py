@@ -11,9 +11,10 @@ import orjson
 from edaphon import __version__
 from edaphon.acquire.clock_sync import boot_id
 from edaphon.config import Configuration
-from edaphon.derive import LINE_VERSION, Deriver
-from edaphon.derive.checkpoint import START
+from edaphon.derive.deriver import Deriver
+from edaphon.derive.segments import LINE_VERSION
 from edaphon.journal import DamagedRow, Journal
+from edaphon.journal.fact_log import START
 from edaphon.journal.guard import ORDERS, EntryGuard
 from edaphon.model import EntryId
 from edaphon.series import Series

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from edaphon.clock import DAY_NS
 from edaphon.derive.files import KeptRefusal, SourceFiles
 
 __all__ = [
@@ -14,7 +15,7 @@ __all__ = [
 ]
 
 # A person has a week to look at a line that was refused; then it is a count among others.
-REFUSED_IS_A_PROBLEM_NS = 7 * 86_400_000_000_000
+REFUSED_IS_A_PROBLEM_NS = 7 * DAY_NS
 
 Row = Mapping[str, Any]
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edaphon.derive import derived_by
+from edaphon.derive.projection import derived_by
 from edaphon.model import Int
 from edaphon.printer import overwrite
 from edaphon.series import Series

@@ -6,16 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edaphon.derive import known_facts
+from edaphon.clock import DAY_NS, SECOND_NS
+from edaphon.derive.fact_log import known_facts
 from edaphon.journal import EntryId, read_only
 from edaphon.journal.salvage import DeclaredLoss
-from edaphon.series import DAY_NS, Series
+from edaphon.series import Series
 from edaphon.storage.access import Storage
 from edaphon.toml_input.values import instant_text
 
 __all__ = ["Lost", "lost_text", "lost_with"]
-
-SECOND_NS = 10**9
 
 
 class Lost(NamedTuple):

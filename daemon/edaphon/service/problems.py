@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edaphon.alerts.model import Incident, Severity, What
 from edaphon.databases import StorageFault
-from edaphon.derive.lost_facts import doubt_words
+from edaphon.derive.plan import lost_facts_text
 from edaphon.facts.swaps import contradictions, explanations
 from edaphon.journal.salvage import open_losses
 from edaphon.service.deriving import aside_rows, aside_words
@@ -106,7 +106,7 @@ def _sentences(
     yield from _of_outlets(service)
     for loss in open_losses(service.journal.copies):  # one incident of all; each has its own words
         yield "journal", (), f"journal: {loss.words}"
-    for words in doubt_words(service.deriver.doubt):
+    for words in lost_facts_text(service.deriver.lost_facts):
         yield "", (), words
     for words in aside_words(aside_rows(service)):
         yield "", (), words

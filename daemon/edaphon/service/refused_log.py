@@ -8,9 +8,9 @@ import logging
 import re
 from collections.abc import Hashable
 
-from edaphon.derive import DeadLetter, LostLine
 from edaphon.derive.decode import Note
 from edaphon.derive.files import KeptRefusal
+from edaphon.derive.pipeline import DeadLetter, LostLine
 from edaphon.service.file_lines import refusal_text
 
 __all__ = ["RefusedLog"]

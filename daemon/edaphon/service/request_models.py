@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from edaphon.derive import ALWAYS
+from edaphon.clock import DAY_NS
+from edaphon.model import ALWAYS
 from edaphon.service.socket import ACCOUNT
 from edaphon.storage.client import DaemonRefuses
 
@@ -14,7 +15,7 @@ __all__ = ["checked"]
 
 DEEPEST = 32  # tables and lists within each other
 LONGEST_HEARD_S = 100.0
-YEAR_NS = 366 * 86_400 * 10**9
+YEAR_NS = 366 * DAY_NS
 
 TimeNs = Annotated[int, Field(ge=ALWAYS[0], le=ALWAYS[1])]  # UTC
 Name = Annotated[str, Field(min_length=1, max_length=512)]

@@ -17,7 +17,7 @@ from edaphon.acquire.bus import AlreadyTalking
 from edaphon.config import ScheduledSource, within_physics
 from edaphon.config.secret_files import secret_files
 from edaphon.databases import StorageFault, fault_of
-from edaphon.derive import UplinkConflicts
+from edaphon.derive.state import UplinkConflicts
 from edaphon.facts import rows_of
 from edaphon.journal import Kind, Purpose
 from edaphon.model import Float, Observations

@@ -23,11 +23,10 @@ from edaphon.databases import (
     explained,
     make_folder,
 )
-from edaphon.derive import Deriver
-from edaphon.derive.checkpoint import reached_by
-from edaphon.derive.fact_log import MEANINGS
+from edaphon.derive.deriver import Deriver
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.journal import DamagedRow, Entry, Journal, Kind, StateFile
+from edaphon.journal.fact_log import FACT_LOG_KINDS
 from edaphon.journal.guard import ORDERS
 from edaphon.journal.salvage import (
     acknowledgement,
@@ -59,6 +58,7 @@ from edaphon.sinks.feed import SeriesFeed, cursor_name
 from edaphon.sinks.sink import Sink, sink_kind
 from edaphon.storage.access import Storage
 from edaphon.storage.paths import Layout
+from edaphon.storage.series_file import reached_by
 from edaphon.toml_input import ConfigError, Document
 
 __all__ = ["NotKept", "Overrides", "Refusal", "Service"]
@@ -157,7 +157,7 @@ class Service:
         if self.state.moved:
             self.say_trouble("file state.sqlite", self.state.moved)
         kept = self.state.get(JOURNAL_SUMMARY)
-        self.journal.summarise(kept, MEANINGS, self._keep_summary)
+        self.journal.summarise(kept, FACT_LOG_KINDS, self._keep_summary)
         self.inlets = ServiceSources(
             self.config,
             self.journal,
@@ -518,13 +518,13 @@ class Service:
 
     def acknowledge(self, who: str, account: str = "") -> int:
         """A person has noted all losses until now: how many there were."""
-        places = self.deriver.doubt.places
+        places = self.deriver.lost_facts.places
         losses = open_losses(self.journal.copies)
         altered = self.stored.altered
         if losses or places or altered:
             payload = acknowledgement(who, places, altered, account)
             self._wait_derived(self.keep([self.keeper.entry(Kind.LOST, "", payload)]))
-            self.deriver.settle_doubt()
+            self.deriver.settle_lost_facts()
         return len(losses) + len(places) + len(altered)
 
     def _on_sink(self, state: DeliveryState) -> None:

@@ -2,9 +2,7 @@
 
 from collections.abc import Collection
 
-from edaphon.derive import ALWAYS
-from edaphon.derive.chains import Range
-from edaphon.model import Observations
+from edaphon.model import ALWAYS, Observations, Range
 from edaphon.series import Series
 from edaphon.storage.client import DaemonRefuses
 from edaphon_calibration.errors import suggestion

@@ -14,7 +14,7 @@ from edaphon.acquire.clock_sync import Timekeeper, boot_id
 from edaphon.clock import SystemClock
 from edaphon.config import Configuration, LorawanSource
 from edaphon.config.codecs import read_codec
-from edaphon.derive import known_facts
+from edaphon.derive.fact_log import known_facts
 from edaphon.facts import (
     FactRow,
     Knowledge,

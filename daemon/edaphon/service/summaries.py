@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from edaphon.derive.fact_log import MEANINGS
 from edaphon.journal import JournalReader, StateFile
 from edaphon.journal.entry import file_path
+from edaphon.journal.fact_log import FACT_LOG_KINDS
 from edaphon.journal.summary import Summary, differing
 from edaphon.series import Series
 
@@ -21,7 +21,7 @@ def summaries(folder: Path, journal: JournalReader, series: Series) -> dict[str,
     """
     with StateFile(folder) as state:
         kept = Summary.of_json(state.get(JOURNAL_SUMMARY), journal)
-    files = differing(kept, journal, MEANINGS) if kept is not None else []
+    files = differing(kept, journal, FACT_LOG_KINDS) if kept is not None else []
     known, counted = series.totals()
     channels = [c for c in sorted({*known, *counted}) if known.get(c) != counted.get(c)]
     names = [file_path(journal.folder, file).name for file in files]

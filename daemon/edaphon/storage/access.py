@@ -53,7 +53,7 @@ class Storage:
         return found
 
     def _journalled(self) -> "Configuration | None":
-        from edaphon.config import read_config
+        from edaphon.config.reading import accepted_config
         from edaphon.toml_input import read_document
 
         if not self.layout.journal.exists():
@@ -62,7 +62,7 @@ class Storage:
         if entry is None:
             return None
         table = orjson.loads(entry.payload)
-        return read_config(read_document(table["file"], table["text"]))[0]
+        return accepted_config(read_document(table["file"], table["text"]))
 
     def ask(self, verb: str, timeout_s: float = ANSWER_S, **words: Any) -> Any:
         """The daemon's answer; raises DaemonOff, or ends with the daemon's words on stderr."""

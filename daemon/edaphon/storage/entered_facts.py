@@ -21,7 +21,8 @@ from edaphon.storage.access import Storage
 
 if TYPE_CHECKING:  # these import the drivers
     from edaphon.config import Configuration
-    from edaphon.derive import Plan, Sources
+    from edaphon.derive.decode import Sources
+    from edaphon.derive.plan import Plan
 
 __all__ = ["Entered", "EnteredFacts", "told_in"]
 
@@ -61,7 +62,7 @@ class EnteredFacts:
 
     @cached_property
     def plan(self) -> "Plan":
-        from edaphon.derive import plan_of
+        from edaphon.derive.plan import plan_of
 
         return plan_of(self.knowledge, self.sources)
 
@@ -92,7 +93,7 @@ def told_in(storage: Storage) -> EnteredFacts:
             configuration = entry
 
     def sources() -> "Sources":
-        from edaphon.derive.pipeline import sources_of
+        from edaphon.derive.decode import sources_of
 
         return sources_of(configuration) if configuration else _sources_of_file(storage.config)
 
@@ -110,7 +111,7 @@ def _fact_log(journal: JournalReader, path: Path) -> list[Item]:
 def _sources_of_file(config: "Configuration") -> "Sources":
     """Those of the file, for a journal that no daemon has written its configuration into yet."""
     from edaphon.config.codecs import read_codec
-    from edaphon.derive import Sources
+    from edaphon.derive.decode import Sources
 
     files: dict[str, str] = {}
     for source in config.sources:

@@ -1,10 +1,10 @@
 """Times as a person types them in a command."""
 
 from edaphon.errors import TimeError
-from edaphon.instants import FAR_NS, typed_ns
+from edaphon.instants import typed_ns
 from edaphon.storage.access import fail
 
-__all__ = ["FAR_NS", "moment_ns"]
+__all__ = ["moment_ns"]
 
 _USAGE = 2
 

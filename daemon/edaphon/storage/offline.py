@@ -5,21 +5,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import orjson
-
 from edaphon.databases import StorageFault, fault_of
 from edaphon.errors import StaleError
-from edaphon.journal.fact_log import CHECKPOINT, configuration
+from edaphon.journal.fact_log import configuration
 from edaphon.journal.salvage import undeclared
-from edaphon.model import EntryId
 from edaphon.printer import show_error
-from edaphon.series import Series, SeriesReader, WrongFile
+from edaphon.series import Series
 from edaphon.storage.access import Storage
 from edaphon.storage.client import NOT_SHOWN, is_behind
 from edaphon.storage.paths import Layout
+from edaphon.storage.series_file import open_series, reached_by
 
 if TYPE_CHECKING:  # this imports the drivers
-    from edaphon.derive import Deriver
+    from edaphon.derive.deriver import Deriver
 
 
 def expect_complete(layout: Layout, say: Callable[[str], None]) -> None:
@@ -47,25 +45,13 @@ def lacks_entries(layout: Layout, say: Callable[[str], None]) -> bool:
 
     To derive would begin a journal file, and a person may be about to copy a backup to its place.
     """
-    gone = undeclared(layout.journal, reached_by(layout))
+    gone = undeclared(layout.journal, reached_by(layout.series))
     for loss in gone:
         say(
             f"{loss.why}: what is shown is what was derived before; copy the file from a backup to"
             " its place, or start the service, which declares it as lost and goes on"
         )
     return bool(gone)
-
-
-def reached_by(layout: Layout) -> EntryId | None:
-    """The last place from which the series has rows; None where none can be read."""
-    if not layout.series.exists():
-        return None
-    try:
-        with SeriesReader(layout.series) as series:
-            table = orjson.loads(series.checkpoint(CHECKPOINT) or b"{}")
-        return EntryId.of(table["position"])
-    except (OSError, sqlite3.Error, WrongFile, ValueError, KeyError, TypeError):
-        return None
 
 
 @contextmanager
@@ -79,14 +65,13 @@ def settled_deriver(storage: Storage) -> Iterator[tuple["Deriver", Series]]:
 
 def _settled(layout: Layout) -> Iterator[tuple["Deriver", Series]]:
     from edaphon.clock import SystemClock
-    from edaphon.derive import Deriver
+    from edaphon.derive.deriver import Deriver
     from edaphon.journal import Journal, JournalBusy
     from edaphon.service.deriving import guarded
-    from edaphon.storage.series_file import open_series
 
     layout.set_aside_non_files()
     try:
-        journal = Journal.open(layout.journal, SystemClock(), reached=reached_by(layout))
+        journal = Journal.open(layout.journal, SystemClock(), reached=reached_by(layout.series))
     except JournalBusy as busy:
         raise StaleError(str(busy)) from None
     series = open_series(layout.series, lambda words: show_error(words))

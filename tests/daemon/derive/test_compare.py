@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edaphon.derive.compare import BINS, Comparison, Sketch
-from edaphon.derive.projection import Part
+from edaphon.derive.projection import BINS, Comparison, Part, Sketch
 from edaphon.model import Observations
 
 NAN = float("nan")

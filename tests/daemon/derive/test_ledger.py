@@ -3,8 +3,9 @@
 import orjson
 from tests.daemon.derive.lives import T0
 
-from edaphon.derive import Plan, Sources
+from edaphon.derive.decode import Sources
 from edaphon.derive.pipeline import Line
+from edaphon.derive.plan import Plan
 from edaphon.derive.state import State
 from edaphon.journal import Entry, Kind
 from edaphon.model import EntryId

@@ -7,11 +7,11 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from edaphon import __version__
+from edaphon.clock import FAR_NS
 from edaphon.commands.query import Folder, instant
 from edaphon.commands.table import show_rows
 from edaphon.facts import Calibration, Fact, FactoryCurve, FieldCheck, Revocation, pin_of
 from edaphon.facts.calibrations import OfSubject
-from edaphon.instants import FAR_NS
 from edaphon.people import person
 from edaphon.printer import show_error, show_json
 from edaphon.storage.access import Storage, fail, open_folder

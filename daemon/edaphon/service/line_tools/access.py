@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from edaphon.acquire.clock_sync import Timekeeper, boot_id, kernel_is_synchronised
 from edaphon.clock import SystemClock
-from edaphon.derive import known_facts
+from edaphon.derive.fact_log import known_facts
 from edaphon.facts import Knowledge
 from edaphon.journal import Journal, JournalBusy
 from edaphon.service.line_tools.line import BenchLine, own_line

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from edaphon.alerts.look import ChannelState, SinkState, Situation, SupplyState
 from edaphon.alerts.model import Node, NodeKind
 from edaphon.config import LorawanSource
-from edaphon.derive.lost_facts import doubt_words
+from edaphon.derive.plan import lost_facts_text
 from edaphon.facts import Knowledge
 from edaphon.facts.model import Deployment
 from edaphon.facts.swaps import contradictions
@@ -203,7 +203,7 @@ def _longer(source_ns: int | None, channel_ns: int | None) -> int | None:
 def _losses(service: "Service") -> Iterator[str]:
     """Entries that are gone, and channels that wait for lost facts, until a person acts."""
     yield from (loss.words for loss in open_losses(service.journal.copies))
-    yield from doubt_words(service.deriver.doubt)
+    yield from lost_facts_text(service.deriver.lost_facts)
 
 
 def _floods(service: "Service", now_ns: int) -> Iterator[tuple[str, tuple[int, int]]]:

@@ -6,13 +6,14 @@ from functools import cache, partial
 
 from edaphon.alerts.look import PauseNow, Situation, above
 from edaphon.alerts.model import Node, NodeKind
+from edaphon.clock import DAY_NS
 from edaphon.facts import Deployment, Knowledge, Pause
 from edaphon.service.watching.tree import node_id
 
 __all__ = ["FOREVER_NS", "pauses", "plot_nodes", "slowed"]
 
 FOREVER_NS = 2**63 - 1
-ENDED_NS = 120 * 86400 * 10**9  # longer ago no end matters: no interval is so long
+ENDED_NS = 120 * DAY_NS  # longer ago no end matters: no interval is so long
 AT_A_PLOT = frozenset(
     {
         NodeKind.SUPPLY,

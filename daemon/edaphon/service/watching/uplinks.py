@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edaphon.derive.state import State, Uplink
+from edaphon.clock import HOUR_NS
+from edaphon.derive.state import PipelineState, Uplink
 from edaphon.journal import Entry
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.lorawan import read_envelope
@@ -12,7 +13,6 @@ from edaphon_drivers.payloads import unpack_message
 
 __all__ = ["Uplinks", "only_gateway"]
 
-HOUR_NS = 3600 * 10**9
 HOURS = 24
 
 
@@ -29,7 +29,7 @@ class Uplinks:
     def __init__(self) -> None:
         self._devices: dict[str, _Device] = {}
 
-    def look(self, state: State, now_ns: int) -> None:
+    def look(self, state: PipelineState, now_ns: int) -> None:
         """Count what came since the last look; what came before the first one is not counted."""
         hour = now_ns // HOUR_NS
         for path, known in list(state.uplinks.items()):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from edaphon.clock import DAY_NS
 from edaphon.model import Float, Observations
 from edaphon.series import Series
 from edaphon_calibration.flags import Flag
@@ -17,7 +18,6 @@ from edaphon_calibration.units import conversion
 
 __all__ = ["Lately", "Values", "Voltages"]
 
-DAY_NS = 86_400 * 10**9
 SUPPLY_DAYS = 10  # that daily minima are kept of, and the last number is looked for in
 MOST_FAILED = 2000  # times of a channel: a stream that fails for a day has 86400
 ROWS_AT_ONCE = 100_000

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from edaphon.alerts.look import Week
-from edaphon.service.watching.values import DAY_NS
+from edaphon.clock import DAY_NS
 
 if TYPE_CHECKING:
     from edaphon.service.service import Service
