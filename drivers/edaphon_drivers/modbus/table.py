@@ -6,6 +6,7 @@ Addresses are those on the wire, from 0; makers often print them one higher.
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Strict, model_validator
@@ -73,9 +74,13 @@ class Item(Table):
     registers: int = takes(_WHOLE, 0, ge=0)
     names: dict[str, str] = takes(_NAMES, {})
 
-    @property
+    @cached_property
     def n_bytes(self) -> int:
-        return 2 * self.registers or struct.calcsize(">" + _KINDS[self.type])
+        return 2 * self.registers or struct.calcsize(self._format)
+
+    @cached_property
+    def _format(self) -> str:
+        return ">" + _KINDS[self.type]
 
     def raw(self, data: bytes) -> float | int:
         """The number as it stands in `n_bytes` bytes."""
@@ -83,7 +88,7 @@ class Item(Table):
             data = b"".join(data[at : at + 2] for at in range(len(data) - 2, -1, -2))
         if self.byte_order == "little":
             data = b"".join(data[at : at + 2][::-1] for at in range(0, len(data), 2))
-        number: float | int = struct.unpack(">" + _KINDS[self.type], data)[0]
+        number: float | int = struct.unpack(self._format, data)[0]
         return number
 
     def number(self, data: bytes) -> float:
@@ -202,10 +207,7 @@ class RegisterPlan:
 
     reads: tuple[Read, ...]
     identity: tuple[Read, ...]
-
-    @property
-    def shapes(self) -> dict[bytes, Shape]:
-        return {read.pdu: read.shape for read in (*self.reads, *self.identity)}
+    shapes: Mapping[bytes, Shape]
 
 
 def _further_errors(table: ModbusTable, sheet: Sheet) -> Iterator[str]:
@@ -249,7 +251,6 @@ def plan_of(sheet: Sheet) -> RegisterPlan:
     """The sheet's table; raises Refused with the first error in it."""
     refuse(sheet_errors(sheet), sheet)
     table = _table_of(sheet)
-    return RegisterPlan(
-        tuple(row.read(False) for row in table.read),
-        tuple(row.read(True) for row in table.identity),
-    )
+    reads = tuple(row.read(False) for row in table.read)
+    identity = tuple(row.read(True) for row in table.identity)
+    return RegisterPlan(reads, identity, {r.pdu: r.shape for r in (*reads, *identity)})

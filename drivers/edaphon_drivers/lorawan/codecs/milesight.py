@@ -13,7 +13,7 @@ the sheet doesn't name are passed over.
 """
 
 from collections.abc import Iterator, Mapping
-from functools import partial
+from functools import cached_property, partial
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.lorawan.numbers import (
@@ -73,7 +73,7 @@ class MilesightTable(CodecTable):
 
     channel: ListOf[MilesightRow] = takes("a list of tables [[frame.channel]]")
 
-    @property
+    @cached_property
     def rows(self) -> dict[bytes, MilesightRow]:
         return {row.tag: row for row in self.channel}
 
