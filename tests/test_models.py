@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edaphon_calibration.curves import curve
+from edaphon_calibration.curves import find_curve
 from edaphon_calibration.nomenclature import quantity
 from edaphon_calibration.units import conversion
 from edaphon_drivers.lorawan import codec_names
@@ -24,7 +24,7 @@ def test_the_quantities_and_units_of_a_sheet_are_in_the_nomenclature(model):
     for output in load_sheet(model).outputs.values():
         conversion(output.unit, quantity(output.quantity).unit)
         for factory in output.factory:
-            known = curve(factory.curve)
+            known = find_curve(factory.curve)
             known.parameter_vector(factory.parameters)
             conversion(factory.unit, quantity(factory.quantity).unit)
             assert known.quantity in {None, factory.quantity}

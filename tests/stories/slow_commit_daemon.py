@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edaphon.commands.run import running
-from edaphon.journal.files import OpenFile
+from edaphon.journal.store import OpenFile
 from edaphon.service.service import Overrides
 from edaphon_drivers.links.mqtt import Acknowledgement, MqttLink
 

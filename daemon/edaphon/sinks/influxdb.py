@@ -11,21 +11,9 @@ from pydantic import Field, field_validator, model_validator
 
 from edaphon.model import Channel, Observations
 from edaphon.network.requests import Answer, Limits, basic, is_loopback
-from edaphon.sinks.influxql import (
-    DAYS,
-    ByDelete,
-    ByFlag,
-    ByInfluxql,
-    Erase,
-    Influxql,
-    Readback,
-    TooLarge,
-    Wire,
-    judge,
-    server_of,
-)
-from edaphon.sinks.lines import LineWriter
-from edaphon.sinks.sink import Later, Never, Read, Withdrawal
+from edaphon.sinks.influxql import DAYS, ByDelete, ByFlag, ByInfluxql, Erase, Influxql, Readback
+from edaphon.sinks.lines import DatabaseWire, LineWriter, TooLarge, judge, server_of
+from edaphon.sinks.sink import Later, Never, PointWithdrawal, Read
 from edaphon.toml_input.values import AbsolutePath, Secret, Table, wrong
 
 if TYPE_CHECKING:
@@ -35,7 +23,7 @@ if TYPE_CHECKING:
 class ClientPost:
     """POST /api/v2/write of InfluxDB 2 and 3."""
 
-    def __init__(self, wire: Wire, token: str, org: str, bucket: str) -> None:
+    def __init__(self, wire: DatabaseWire, token: str, org: str, bucket: str) -> None:
         from influxdb_client.client.influxdb_client import InfluxDBClient
         from influxdb_client.service.write_service import WriteService
 
@@ -59,7 +47,7 @@ class ClientPost:
 class _Requests:
     """Stands for the client's pool of connections: keeps the answer and gives it an empty one."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: DatabaseWire) -> None:
         self.wire = wire
         self.answer = Answer(0, {}, "")
 
@@ -157,7 +145,7 @@ def doubts(settings: Settings) -> Iterator[tuple[str, str, str]]:
         yield "url", f"the token goes unencrypted to {host}", "an address of https"
 
 
-class Post(Protocol):
+class PointPost(Protocol):
     """Posts gzipped lines; Later when no answer comes."""
 
     def post(self, lines: bytes) -> Answer: ...
@@ -168,7 +156,7 @@ class Post(Protocol):
 class WritePost:
     """POST /write of InfluxDB 1, by urllib3 alone: the client library would add 15 MB."""
 
-    def __init__(self, wire: Wire, database: str) -> None:
+    def __init__(self, wire: DatabaseWire, database: str) -> None:
         self._wire = wire
         self._query = {"db": database, "precision": "ns"}
 
@@ -184,7 +172,7 @@ class InfluxSink:
 
     def __init__(
         self,
-        post: Post,
+        post: PointPost,
         erase: Erase,
         writer: LineWriter,
         points_per_request: int,
@@ -212,7 +200,7 @@ class InfluxSink:
         """Line protocol, a line for each point."""
         self._send(lines.splitlines(keepends=True))
 
-    def withdraw(self, withdrawal: Withdrawal) -> None:
+    def withdraw(self, withdrawal: PointWithdrawal) -> None:
         if lines := self._erase.erase(withdrawal):
             self._send(lines.splitlines(keepends=True))
 
@@ -279,7 +267,7 @@ def open_sink(settings: Settings, channels: Mapping[str, Channel]) -> InfluxSink
     secret = settings.secret()
     writer = LineWriter(channels)
     wire = _wire(settings, secret)
-    post: Post
+    post: PointPost
     if settings.version == 1:
         post = WritePost(wire, settings.database)
     else:
@@ -314,15 +302,15 @@ def open_influxql(settings: Settings) -> Influxql:
     return Influxql(wire, settings.database)
 
 
-def _wire(settings: Settings, secret: str, limits: Limits | None = None) -> Wire:
+def _wire(settings: Settings, secret: str, limits: Limits | None = None) -> DatabaseWire:
     if settings.version == 1:
         header = basic(settings.username, secret) if settings.username else ""
     else:
         header = f"Token {secret}" if secret else ""
-    return Wire(settings.url, header, settings.ca_file, [secret], limits)
+    return DatabaseWire(settings.url, header, settings.ca_file, [secret], limits)
 
 
-def _erase(settings: Settings, wire: Wire, writer: LineWriter) -> Erase:
+def _erase(settings: Settings, wire: DatabaseWire, writer: LineWriter) -> Erase:
     if settings.version == 1:
         return ByInfluxql(Influxql(wire, settings.database))
     if settings.version == 2:
