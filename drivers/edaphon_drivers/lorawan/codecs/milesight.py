@@ -25,11 +25,11 @@ from edaphon_drivers.lorawan.numbers import (
     Whole,
     check_port,
     epoch_ns,
-    number_errors,
     output_errors,
     read_numbers,
     relayed_errors,
     relayed_readings,
+    row_errors,
     split_tagged,
     tagged_readings,
 )
@@ -79,8 +79,7 @@ class MilesightTable(CodecTable):
 
 
 def _errors(table: MilesightTable, sheet: Sheet) -> Iterator[str]:
-    for n, row in enumerate(table.channel, 1):
-        yield from number_errors(f"frame.channel {n}", row.number, row.n_bytes, sheet)
+    yield from row_errors("channel", table.channel, sheet)
 
 
 _table_of, _sheet_errors = frame_reader(MilesightTable, _errors)
