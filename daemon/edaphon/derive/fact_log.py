@@ -1,33 +1,16 @@
 """What the journal says of how to read it, found without reading ten years of records."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from edaphon.derive.checkpoint import START, trusted
-from edaphon.derive.decode import Sources
-from edaphon.derive.pipeline import Item, sources_of
+import orjson
+
+from edaphon.derive.decode import Sources, sources_of
 from edaphon.facts import Knowledge, from_payload
-from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
+from edaphon.journal import Entry, JournalReader, Kind
+from edaphon.journal.fact_log import CHECKPOINT, FACT_KINDS, START, Item, fact_log_items, trusted
 from edaphon.model import EntryId
 from edaphon.series import Series
-
-__all__ = [
-    "FACT_KINDS",
-    "MEANINGS",
-    "NOTHING_LEARNED",
-    "Learned",
-    "knowledge_of",
-    "known_facts",
-    "last_sources",
-    "learned",
-    "meanings",
-    "meanings_behind",
-    "recalled",
-]
-
-FACT_KINDS = frozenset({Kind.FACT, Kind.CALIBRATION, Kind.MARK})
-_RUN = 500  # entries that are read at once
-MEANINGS = FACT_KINDS | {Kind.CONFIGURATION}
 
 
 class Learned(NamedTuple):
@@ -42,73 +25,15 @@ class Learned(NamedTuple):
 NOTHING_LEARNED = Learned(Knowledge(), START, Sources())
 
 
-def meanings(journal: JournalReader, series: Series | None) -> tuple[Item, ...]:
+def read_fact_log(journal: JournalReader, series: Series | None) -> tuple[Item, ...]:
     """Facts and configurations in the order of entry; damaged rows are passed over."""
-    table = trusted(journal, series) if series is not None else None
-    return tuple(meanings_behind(journal, table, lambda _: None))
+    table = checkpoint_in(journal, series) if series is not None else None
+    return tuple(fact_log_items(journal, table))
 
 
-def meanings_behind(
-    journal: JournalReader,
-    table: Mapping[str, Any] | None,
-    on_damage: Callable[[Exception], None],
-) -> Iterator[Item]:
-    """Those of all places that are known, in the order of entry.
-
-    A journal with a summary knows its own places, its second copies those of files that are lost;
-    without a summary each entry behind the checkpoint is looked at. A damaged row costs itself
-    alone; one that is set aside is passed over.
-    """
-    aside = journal.aside
-    found = _meanings_behind(journal, table, on_damage)
-    yield from (item for item in found if item[0].number not in aside)
-
-
-def _meanings_behind(
-    journal: JournalReader,
-    table: Mapping[str, Any] | None,
-    on_damage: Callable[[Exception], None],
-) -> Iterator[Item]:
-    places = {EntryId.of(number) for number in table["meanings"]} if table is not None else set()
-    if journal.summary is None:
-        start = EntryId.of(table["position"]) if table is not None else START
-        yield from recalled(journal, sorted(places), on_damage)
-        yield from journal.scan(kinds=MEANINGS, start=start, on_damage=on_damage)
-        return
-    copied = (p for p, entry in journal.copies.entries.items() if entry.kind in MEANINGS)
-    yield from recalled(journal, sorted({*places, *journal.summary.rare, *copied}), on_damage)
-
-
-def recalled(
-    journal: JournalReader,
-    places: Iterable[EntryId],
-    on_damage: Callable[[Exception], None] = lambda _: None,
-) -> Iterator[Item]:
-    """The entries of these places that can be read; of places in a row at once."""
-    for run in _runs(places):
-        first = run[0]
-        try:
-            read = journal.after(EntryId(first.file, first.n - 1), len(run))
-        except DamagedRow:
-            read = []
-        found = dict(read)
-        for place in run:
-            try:
-                yield place, found[place] if place in found else journal.entry(place)
-            except (DamagedRow, KeyError) as damage:
-                on_damage(damage)
-
-
-def _runs(places: Iterable[EntryId]) -> Iterator[list[EntryId]]:
-    """Places cut where the next one does not follow, and where a run is long."""
-    run: list[EntryId] = []
-    for place in places:
-        if run and (len(run) == _RUN or place != EntryId(run[-1].file, run[-1].n + 1)):
-            yield run
-            run = []
-        run.append(place)
-    if run:
-        yield run
+def checkpoint_in(journal: JournalReader, series: Series) -> dict[str, Any] | None:
+    """The place to go on from; None without one, and for one of another journal."""
+    return trusted(journal, orjson.loads(series.checkpoint(CHECKPOINT) or b"null"))
 
 
 def knowledge_of(reported: Iterable[Item]) -> Knowledge:
@@ -120,8 +45,8 @@ def knowledge_of(reported: Iterable[Item]) -> Knowledge:
 
 
 def known_facts(journal: JournalReader, series: Series | None = None) -> Knowledge:
-    """Everything that was ever entered in the journal; `edaphon verify` tells of damaged rows."""
-    return knowledge_of(meanings(journal, series))
+    """Everything that was ever entered in the journal; `edaphon verify` reports damaged rows."""
+    return knowledge_of(read_fact_log(journal, series))
 
 
 def last_sources(reported: Iterable[Item]) -> Sources:

@@ -1,6 +1,7 @@
 """Current observations in day blocks: derived, so they can be thrown away and made again."""
 
 from edaphon.series.changes import Change, Conflict, Contested, Withdrawal, contested
+from edaphon.series.reader import Extent, SeriesReader, WrongFile
 from edaphon.series.release import (
     DamagedBlock,
     OpenRelease,
@@ -9,20 +10,20 @@ from edaphon.series.release import (
     release_problems,
     write_release,
 )
-from edaphon.series.rows import DAY_NS
 from edaphon.series.series import Series
-from edaphon.series.store import BlockHead, WrongFile
+from edaphon.series.store import BlockHead
 
 __all__ = [
-    "DAY_NS",
     "BlockHead",
     "Change",
     "Conflict",
     "Contested",
     "DamagedBlock",
+    "Extent",
     "OpenRelease",
     "Release",
     "Series",
+    "SeriesReader",
     "Withdrawal",
     "WrongFile",
     "contested",

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edaphon.clock import DAY_NS
 from edaphon.model import Int, Observations
 from edaphon.series.changes import (
     Change,
@@ -34,9 +35,9 @@ from edaphon.series.changes import (
     without_a_number,
 )
 from edaphon.series.days import Adopted, Adoption, Days, Unwritten, is_sound
-from edaphon.series.parts import BEGIN_NS, END_NS, Totals
+from edaphon.series.parts import Totals
+from edaphon.series.reader import BEGIN_NS, END_NS
 from edaphon.series.rows import (
-    DAY_NS,
     Rows,
     changed_rows,
     days_of,

@@ -18,13 +18,15 @@ from edaphon.databases import (
     explained,
     make_folder,
 )
-from edaphon.derive import Deriver
-from edaphon.derive.checkpoint import reached_by
-from edaphon.derive.fact_log import MEANINGS
+from edaphon.derive.deriver import Deriver
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.journal import DamagedRow, Entry, Journal, Kind, StateFile
+from edaphon.journal.fact_log import FACT_LOG_KINDS
 from edaphon.journal.guard import guarded
-from edaphon.journal.salvage import acknowledgement, open_losses
+from edaphon.journal.salvage import (
+    acknowledgement,
+    open_losses,
+)
 from edaphon.model import Channel, EntryId
 from edaphon.series import Series
 from edaphon.service.alerting import notifier_of
@@ -37,7 +39,7 @@ from edaphon.service.submit import Evidence, configuration_payload, entry_of_evi
 from edaphon.sinks.feed import cursor_name
 from edaphon.storage.access import Storage
 from edaphon.storage.paths import Layout
-from edaphon.storage.series_file import open_series
+from edaphon.storage.series_file import open_series, reached_by
 from edaphon.toml_input import ConfigError, Document
 
 FLUSH_EVERY_S = 3600
@@ -118,7 +120,7 @@ class Service:
         if self.state.moved:
             self.report("file state.sqlite", self.state.moved)
         kept = self.state.get(JOURNAL_SUMMARY)
-        self.journal.summarise(kept, MEANINGS, partial(self._note, JOURNAL_SUMMARY))
+        self.journal.summarise(kept, FACT_LOG_KINDS, partial(self._note, JOURNAL_SUMMARY))
 
     def _open_parts(self) -> None:
         """In this order: configuration and clock are journalled before anything is derived."""
@@ -344,13 +346,13 @@ class Service:
 
     def acknowledge(self, who: str, account: str = "") -> int:
         """A person has noted all losses until now: how many there were."""
-        places = self.deriver.doubt.places
+        places = self.deriver.lost_facts.places
         losses = open_losses(self.journal.copies)
         altered = self.stored.altered
         if losses or places or altered:
             payload = acknowledgement(who, places, altered, account)
             self._wait_derived(self.keep([self.keeper.entry(Kind.LOST, "", payload)]))
-            self.deriver.settle_doubt()
+            self.deriver.settle_lost_facts()
         return len(losses) + len(places) + len(altered)
 
     def room(self) -> Room:

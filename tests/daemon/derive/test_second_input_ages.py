@@ -6,13 +6,12 @@ from typing import Any
 import orjson
 import pytest
 from tests.daemon.derive.lives import T0
-from tests.daemon.derive.test_beside import BESIDE, EnteredFacts, ec25, values
+from tests.daemon.derive.test_second_inputs import BESIDE, EnteredFacts, ec25, values
 
-from edaphon.derive.chains import ALWAYS
 from edaphon.derive.plan import Plan
 from edaphon.facts import Knowledge
-from edaphon.model import EntryId
-from edaphon.toml_input.values import instant_text
+from edaphon.instants import instant_text
+from edaphon.model import ALWAYS, EntryId
 from edaphon_drivers.sheets import Output
 
 HOUR_NS = 3600 * 10**9
