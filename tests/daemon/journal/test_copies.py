@@ -1,5 +1,6 @@
 """The copy file: what it holds, what a damaged line may be about, how it goes on behind it."""
 
+import orjson
 import pytest
 from tests.daemon.journal.entries import record
 
@@ -117,9 +118,29 @@ def test_a_flipped_digit_of_a_line_is_damage(tmp_path):
     file = copy_file(tmp_path)
     file.add([(at(1), fact(1)), (at(2), fact(2))])
     data = name(tmp_path).read_bytes()
-    for old, new in ((b"4294967297 ", b"4294967299 "), (b'"kind":', b'"kinb":')):
+    flips = ((b"4294967297 ", b"4294967299 "), (b'"kind":', b'"kinb":'), (b':"b19', b':"c19'))
+    for old, new in flips:
         name(tmp_path).write_bytes(data.replace(old, new, 1))
         copies = copies_in(tmp_path)
         assert at(2) in copies.places
         assert len(copies.bad) == 1
         assert at(1) in copies.doubtful
+
+
+def lost(without: list[EntryId], by: EntryId) -> Entry:
+    table = {"without": [place.number for place in without], "by": by.number}
+    return record(8, orjson.dumps(table), "")._replace(kind=Kind.LOST, slot_ns=None)
+
+
+def test_what_was_entered_again_is_read_in_the_places_of_what_was_lost(tmp_path):
+    file = copy_file(tmp_path)
+    file.add([(at(1), fact(1)), (at(5), fact(5)), (at(6), lost([at(1), at(2), at(3)], at(5)))])
+    copies = copies_in(tmp_path)
+    assert {place.n: copies.entries[place] for place in copies.places if place.n < 6} == {
+        1: fact(1),  # its copy is there
+        2: fact(5),
+        3: fact(5),
+        5: fact(5),
+    }
+    file.add([(at(7), lost([at(4)], at(99)))])
+    assert at(4) not in copies_in(tmp_path).entries
