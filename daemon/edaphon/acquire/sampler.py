@@ -48,6 +48,7 @@ from edaphon_drivers.talk import Asking, Talk, Timing
 _USUAL = Asking()
 IDENTIFY_EVERY_NS = 86_400_000_000_000
 OVER_BUDGET = "above budget"  # why a slot has no record
+SHORTEST_DEADLINE_S, LONGEST_DEADLINE_S = 5.0, 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,9 +334,6 @@ def _measurement(scheduled: Scheduled, asking: Asking, silent: bool = False) -> 
         except Garbled:
             pass
     return (yield from talk(asking))
-
-
-SHORTEST_DEADLINE_S, LONGEST_DEADLINE_S = 5.0, 120.0
 
 
 def scheduled(

@@ -41,6 +41,9 @@ echo "ERROR the service did not end within $2 s and is killed: what it acknowled
 "the next start goes on from there" >&2
 kill -KILL "$1"
 """
+_TRIM_THRESHOLD = -1  # M_TRIM_THRESHOLD of mallopt(3)
+_KEPT_BYTES = 131_072  # its own default, which glibc raises for good with each large block
+BUSY = 75
 
 
 def end_for_certain() -> None:
@@ -64,17 +67,10 @@ def _no_secrets() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", os.defpath)}
 
 
-_TRIM_THRESHOLD = -1  # M_TRIM_THRESHOLD of mallopt(3)
-_KEPT_BYTES = 131_072  # its own default, which glibc raises for good with each large block
-
-
 def give_memory_back() -> None:
     """For this process, by glibc; nothing happens with another C library."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
-
-
-BUSY = 75
 
 
 @contextlib.contextmanager

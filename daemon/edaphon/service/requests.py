@@ -41,6 +41,22 @@ if TYPE_CHECKING:
     from edaphon.acquire.line_tools import LineTools
 
 MOST_ROWS = 250_000  # in one answer, some 40 MB of JSON
+DEEPEST = 32  # tables and lists within each other
+LONGEST_HEARD_S = 100.0
+YEAR_NS = 366 * 86_400 * 10**9
+TimeNs = Annotated[int, Field(ge=ALWAYS[0], le=ALWAYS[1])]  # UTC
+Name = Annotated[str, Field(min_length=1, max_length=512)]
+Words = Annotated[str, Field(max_length=4096)]
+FileName = Annotated[str, Field(min_length=1, max_length=4096)]
+Sha256 = Annotated[str, Field(max_length=64)]
+_OF_A_SOURCE = {"source": (Name, ...)}
+_FILES = {
+    **_OF_A_SOURCE,
+    "files": (Annotated[list[FileName], Field(max_length=100_000)], ...),
+    "force": (bool, False),
+}
+_SECONDS = Annotated[float, Field(gt=0, le=LONGEST_HEARD_S, allow_inf_nan=False)]
+READ_WITHIN_S = 130.0
 
 
 def runs_within(series: Series, channel: str, start_ns: int, end_ns: int) -> list[Observations]:
@@ -68,16 +84,6 @@ def ranges_from(
                 f"expected the id of a channel, got {id[:80]!r}{suggestion(id[:80], known)}"
             )
     return {id: [(since_ns, ALWAYS[1])] for id in channels} if since_ns < ALWAYS[1] else {}
-
-
-DEEPEST = 32  # tables and lists within each other
-LONGEST_HEARD_S = 100.0
-YEAR_NS = 366 * 86_400 * 10**9
-TimeNs = Annotated[int, Field(ge=ALWAYS[0], le=ALWAYS[1])]  # UTC
-Name = Annotated[str, Field(min_length=1, max_length=512)]
-Words = Annotated[str, Field(max_length=4096)]
-FileName = Annotated[str, Field(min_length=1, max_length=4096)]
-Sha256 = Annotated[str, Field(max_length=64)]
 
 
 class _RequestModel(BaseModel):
@@ -113,13 +119,6 @@ class _FactFile(_RequestModel):
     rows: Annotated[list[_Meant], Field(min_length=1, max_length=50_000)]
 
 
-_OF_A_SOURCE = {"source": (Name, ...)}
-_FILES = {
-    **_OF_A_SOURCE,
-    "files": (Annotated[list[FileName], Field(max_length=100_000)], ...),
-    "force": (bool, False),
-}
-_SECONDS = Annotated[float, Field(gt=0, le=LONGEST_HEARD_S, allow_inf_nan=False)]
 _VERBS: dict[str, dict[str, tuple[Any, Any]]] = {  # by verb its words: (type, default or ...)
     "status": {},
     "files": {},
@@ -234,9 +233,6 @@ def _short(value: object) -> str:
     if isinstance(value, list | dict):
         return f"{'a list' if isinstance(value, list) else 'a table'} of {len(value)}"
     return repr(value[:80] if isinstance(value, str) else value)[:120]
-
-
-READ_WITHIN_S = 130.0
 
 
 class Requests:
