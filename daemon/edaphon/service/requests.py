@@ -257,7 +257,7 @@ class Requests:
         own = ANSWERS.get(name)
         try:
             return own(self, words) if own else self._line_tools.answer(name, words)
-        except LineRefuses as refusal:
+        except (LineRefuses, NotKept, Refusal) as refusal:
             raise DaemonRefuses(str(refusal)) from None
         except sqlite3.ProgrammingError:  # it is closed just now, to be set aside
             raise DaemonRefuses(
@@ -325,7 +325,7 @@ class Requests:
         evidence = Evidence(name, sha256, data)
         try:
             self._service.keep_evidence(evidence, str(request["who"]), request["account"])
-        except (NotKept, ValueError) as refusal:
+        except ValueError as refusal:
             raise DaemonRefuses(str(refusal)) from None
         return {"kept": name}
 
@@ -367,11 +367,8 @@ class Requests:
 
     def _acknowledge(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """A person has noted all losses."""
-        try:
-            who, account = str(request["who"]), request["account"]
-            return {"acknowledged": self._service.acknowledge(who, account)}
-        except NotKept as refusal:
-            raise DaemonRefuses(str(refusal)) from None
+        who, account = str(request["who"]), request["account"]
+        return {"acknowledged": self._service.acknowledge(who, account)}
 
     def _release(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Keep in the journal what was released."""
@@ -442,11 +439,7 @@ class Requests:
         rows, config_errors = rows_of(request["documents"])
         if config_errors:
             raise DaemonRefuses("\n".join(map(str, config_errors)))
-        who, account = str(request["who"]), request["account"]
-        try:
-            applied = self._service.apply(rows, who, account)
-        except (Refusal, NotKept) as refusal:
-            raise DaemonRefuses(str(refusal)) from None
+        applied = self._service.apply(rows, str(request["who"]), request["account"])
         for file in {document["file"] for document in request["documents"]}:
             self._service.clear_file(file)
         return {"applied": applied}
