@@ -46,8 +46,7 @@ from edaphon.acquire.switches import (
     supply_switches,
 )
 from edaphon.clock import SystemClock
-from edaphon.config import Bus as BusTable
-from edaphon.config import Configuration, ScheduledSource
+from edaphon.config import Bus, Configuration, ScheduledSource
 from edaphon.facts import Knowledge
 from edaphon.facts.swaps import contradictions, explanations
 from edaphon.journal import Journal, Kind, Purpose
@@ -74,7 +73,7 @@ _NOT_ASKED = (LinkDown, NotSwitched, BusBusy, ServiceOff)
 class ToolLine:
     """A line with what the configuration says of it; `count` is called for each record kept."""
 
-    table: BusTable
+    table: Bus
     bus: BusOwner
     scheduled: Mapping[str, Scheduled]
     branches: BranchSwitch | None

@@ -36,8 +36,7 @@ from edaphon.acquire.switches import (
     branched,
     powered,
 )
-from edaphon.config import Bus as BusTable
-from edaphon.config import Configuration, HeardSource, ScheduledSource
+from edaphon.config import Bus, Configuration, HeardSource, ScheduledSource
 from edaphon.journal import Entry, Journal, Kind, Purpose
 from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer
@@ -338,7 +337,7 @@ def _measurement(scheduled: Scheduled, asking: Asking, silent: bool = False) -> 
 
 def scheduled(
     source: ScheduledSource,
-    bus: BusTable,
+    bus: Bus,
     sheet: Sheet,
     schedule: Schedule | None = None,
     timing: Timing | None = None,
