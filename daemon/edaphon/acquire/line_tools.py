@@ -52,10 +52,10 @@ from edaphon.facts.swaps import contradictions, explanations
 from edaphon.journal import Journal, Kind, Purpose
 from edaphon.people import own_account
 from edaphon_drivers import sdi12
-from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer
 from edaphon_drivers.payloads import Turn, pack_exchange
 from edaphon_drivers.readings import Identity, Reading
+from edaphon_drivers.registry import engine
 from edaphon_drivers.talk import Asking, Talk, Timing
 
 _SHORT = 0.5  # of a line's time for an answer, where silence is what is usually found

@@ -20,7 +20,6 @@ from edaphon.derive.decoder_errors import OF_THE_ENTRY
 from edaphon.derive.files import FileReader
 from edaphon.journal import Entry
 from edaphon_drivers import lorawan
-from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault, Garbled, Incomplete, Refused
 from edaphon_drivers.files.lines import FIRST, Context
 from edaphon_drivers.json_message import JsonFields, decode_json
@@ -33,6 +32,7 @@ from edaphon_drivers.payloads import (
     unpack_piece,
 )
 from edaphon_drivers.readings import UNREADABLE_NS, Identity, Reading
+from edaphon_drivers.registry import engine
 from edaphon_drivers.sheets import Output, Sheet
 
 __all__ = ["Decoded", "Note", "Outputs", "Sources"]

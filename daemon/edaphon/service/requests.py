@@ -32,9 +32,9 @@ from edaphon.service.status import columns_of, status_table
 from edaphon.service.submit import Evidence
 from edaphon.storage.client import DaemonRefuses
 from edaphon_calibration.errors import suggestion
-from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import Turn
+from edaphon_drivers.registry import engine
 
 if TYPE_CHECKING:
     from edaphon.acquire.files import Follower

@@ -11,20 +11,8 @@ from pydantic import Field, field_validator, model_validator
 
 from edaphon.model import Channel, Observations
 from edaphon.network.requests import Answer, Limits, basic, is_loopback
-from edaphon.sinks.influxql import (
-    DAYS,
-    ByDelete,
-    ByFlag,
-    ByInfluxql,
-    DatabaseWire,
-    Erase,
-    Influxql,
-    Readback,
-    TooLarge,
-    judge,
-    server_of,
-)
-from edaphon.sinks.lines import LineWriter
+from edaphon.sinks.influxql import DAYS, ByDelete, ByFlag, ByInfluxql, Erase, Influxql, Readback
+from edaphon.sinks.lines import DatabaseWire, LineWriter, TooLarge, judge, server_of
 from edaphon.sinks.sink import Later, Never, PointWithdrawal, Read
 from edaphon.toml_input.values import AbsolutePath, Secret, Table, wrong
 

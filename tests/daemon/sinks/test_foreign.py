@@ -18,7 +18,7 @@ from edaphon.network.requests import ANSWER_BYTES, Limits
 from edaphon.sinks import delivery, refusals
 from edaphon.sinks.delivery import Delivery
 from edaphon.sinks.influxdb import Settings, open_sink
-from edaphon.sinks.influxql import DatabaseWire
+from edaphon.sinks.lines import DatabaseWire
 from edaphon.sinks.sink import Later
 
 LONG = os.environ.get("EDAPHON_FAULTS") == "long"
