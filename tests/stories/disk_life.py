@@ -22,10 +22,10 @@ import typer
 
 from edaphon.clock import SystemClock
 from edaphon.commands import rebuild, verify
-from edaphon.commands.run import running
 from edaphon.databases import StorageFault, explained
 from edaphon.journal import Entry, Kind, journal, read_only, store
 from edaphon.service import disk
+from edaphon.service.process import running
 from edaphon.service.requests import Requests
 from edaphon.service.service import Service
 from edaphon.service.socket import TRY_AGAIN_S

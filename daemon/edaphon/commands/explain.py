@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from edaphon.derive.checkpoint import reached_by
+from edaphon.clock import DAY_NS
+from edaphon.derive.fact_log import reached_by
 from edaphon.explain.case import Found
 from edaphon.explain.explanation import way_of
 from edaphon.explain.missing import Absent, gap_at, why_none
@@ -16,7 +17,7 @@ from edaphon.journal import DamagedRow, read_only
 from edaphon.journal.salvage import holds, losses_in, undeclared
 from edaphon.model import EntryId
 from edaphon.printer import show_json, show_lines
-from edaphon.series import DAY_NS, Series
+from edaphon.series import Series
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.lost_facts import warn_of_lost_facts
 from edaphon.storage.moments import moment_ns

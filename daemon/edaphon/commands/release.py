@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.commands.query import FAR_NS, instant
+from edaphon.clock import FAR_NS
+from edaphon.commands.query import instant
 from edaphon.printer import show_json, show_line, show_text
 from edaphon.series import Release
 from edaphon.service.prerequisites import account_name

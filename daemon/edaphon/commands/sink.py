@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.commands.query import FAR_NS, instant
+from edaphon.clock import FAR_NS
+from edaphon.commands.query import instant
 from edaphon.printer import show_json, show_line
 from edaphon.storage.access import fail, open_storage
 from edaphon.storage.client import DaemonOff

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from edaphon.clock import SECOND_NS
 from edaphon.commands.apply import Json, Who
 from edaphon.commands.cal.text import as_row
 from edaphon.facts import FactRow, Visit, knowledge_conflicts, read_facts
@@ -23,7 +24,6 @@ from edaphon.toml_input.values import duration_ns, instant_text
 __all__ = ["visit"]
 
 USAGE = 2
-SECOND_NS = 10**9
 WHENCE = "edaphon visit"  # stands for the file
 
 visit = typer.Typer(

@@ -6,19 +6,19 @@ from itertools import islice
 from typing import NamedTuple
 
 from edaphon.acquire.gaps import FLOOD, WITHDRAWN, Gap
+from edaphon.clock import DAY_NS, FAR_NS
 from edaphon.explain.record import shown_bytes
 from edaphon.explain.trace import History
 from edaphon.facts import Deployment
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind, Purpose, read_only
 from edaphon.model import EntryId
-from edaphon.series import DAY_NS, Series
+from edaphon.series import Series
 from edaphon.storage.access import Storage
 from edaphon.toml_input.values import instant_text
 from edaphon_drivers.faults import Fault
 
 __all__ = ["Absent", "gap_at", "why_none"]
 
-_FAR_NS = 2**62
 _UNKNOWN_NS = 600_000_000_000  # how near a record lies where the interval is not known
 _MOST = 5
 
@@ -71,7 +71,7 @@ def gap_at(history: History, absent: Absent) -> str:
         else:
             known[entry.source, gap.first_ns, gap.cause] = (place, gap)
     for (source, _, _), (place, gap) in known.items():
-        end = gap.last_ns + absent.reach_ns if gap.state != "open" else _FAR_NS
+        end = gap.last_ns + absent.reach_ns if gap.state != "open" else FAR_NS
         if gap.first_ns - absent.reach_ns < absent.time_ns <= end:
             return _gap_words(source, place, gap)
     return ""

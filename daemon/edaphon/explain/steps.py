@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from edaphon.derive.chains import Beside
+from edaphon.derive.calibrate import SecondInputSource
 from edaphon.explain.case import Case
 from edaphon.explain.facts import fact_entry, number, papers_of, period_of
 from edaphon.explain.trace import Again, Row, after_step, row_at
@@ -237,7 +237,9 @@ def _of_maker(factory: Factory) -> dict[str, Any]:
     }
 
 
-def _second(case: Case, again: Again, step: Step, side: Beside, row: int) -> dict[str, Any]:
+def _second(
+    case: Case, again: Again, step: Step, side: SecondInputSource, row: int
+) -> dict[str, Any]:
     """What the step takes beside its input, in the unit of the curve and as it stands there."""
     value, u_random, u_systematic = again.seen.second_input[row : row + 3, again.seen.at].tolist()
     reported: dict[str, Any] = {
@@ -254,7 +256,7 @@ def _second(case: Case, again: Again, step: Step, side: Beside, row: int) -> dic
     return reported | _taken(case, again.row, side, value)
 
 
-def _taken(case: Case, row: Row, side: Beside, value: float) -> dict[str, Any]:
+def _taken(case: Case, row: Row, side: SecondInputSource, value: float) -> dict[str, Any]:
     """The observation of the other channel that was taken: the latest placed before, and equal."""
     begin, end = row.time_ns - side.max_age_ns, row.time_ns + side.max_age_ns + 1
     runs = [run for run in case.series.read(side.channel, begin, end) if run.rank == 0]

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 import orjson
 
-from edaphon.derive.chains import says_of
+from edaphon.derive.segments import says_of
 from edaphon.explain.case import Case
 from edaphon.explain.facts import fact_entry, papers_of, period_of, subject_of
 from edaphon.explain.trace import Again

@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from edaphon.facts.model import KINDS, Calibration, Fact, FactoryCurve
+from edaphon.facts.basis import Fact
+from edaphon.facts.calibrations import Calibration, FactoryCurve
+from edaphon.facts.model import KINDS
 from edaphon.people import person
 from edaphon_calibration.curves import curve_names, find_curve
 

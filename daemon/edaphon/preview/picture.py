@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edaphon.commands.new_files import write_own
-from edaphon.derive.compare import BINS, Sketch
+from edaphon.derive.projection import BINS, Sketch
 from edaphon.model import Float
 from edaphon.preview import Foreseen
 from edaphon.storage.access import fail

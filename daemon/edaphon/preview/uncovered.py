@@ -4,8 +4,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from edaphon.derive import Comparison, Plan
-from edaphon.derive.segments import Segment
+from edaphon.derive.calibrate import Segment
+from edaphon.derive.plan import Plan
+from edaphon.derive.projection import Comparison
 from edaphon.facts import Calibration, Knowledge
 
 __all__ = ["Lost", "lost_stretches"]

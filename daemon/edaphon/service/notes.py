@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from edaphon.acquire.budget import Flood
+from edaphon.clock import DAY_NS
 from edaphon.derive.files import KeptRefusal, SourceFiles
 from edaphon.toml_input.values import instant_text
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from edaphon.acquire.files import Follower
 
 # A person has a week to look at a line that was refused; then it is a count among others.
-REFUSED_IS_A_PROBLEM_NS = 7 * 86_400_000_000_000
+REFUSED_IS_A_PROBLEM_NS = 7 * DAY_NS
 Row = Mapping[str, Any]
 MOST_WAITING = 50  # of a source, in `edaphon status`
 DEAD_FEW, DEAD_SHARE, DEAD_MANY = 100, 0.01, 10_000

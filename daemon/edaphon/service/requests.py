@@ -15,14 +15,13 @@ from pydantic_core import ErrorDetails
 
 from edaphon.acquire.bus import AlreadyTalking, LineRefuses
 from edaphon.acquire.sampler import not_asked
+from edaphon.clock import DAY_NS
 from edaphon.config import within_physics
 from edaphon.config.secret_files import secret_files
 from edaphon.databases import StorageFault, fault_of
-from edaphon.derive import ALWAYS
-from edaphon.derive.chains import Range
 from edaphon.facts import rows_of
 from edaphon.journal import Kind, Purpose
-from edaphon.model import Observations
+from edaphon.model import ALWAYS, Observations, Range
 from edaphon.series import Series
 from edaphon.service.deriving import refusals, resend, retry
 from edaphon.service.notes import file_rows
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 250_000  # in one answer, some 40 MB of JSON
 DEEPEST = 32  # tables and lists within each other
 LONGEST_HEARD_S = 100.0
-YEAR_NS = 366 * 86_400 * 10**9
+YEAR_NS = 366 * DAY_NS
 TimeNs = Annotated[int, Field(ge=ALWAYS[0], le=ALWAYS[1])]  # UTC
 Name = Annotated[str, Field(min_length=1, max_length=512)]
 Words = Annotated[str, Field(max_length=4096)]

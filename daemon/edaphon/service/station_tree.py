@@ -22,6 +22,7 @@ from edaphon.alerts.look import (
     paused_nodes,
 )
 from edaphon.alerts.model import LOGGER, Node, NodeKind
+from edaphon.clock import DAY_NS
 from edaphon.config import Configuration, FileSource, HeardSource, LorawanSource, ScheduledSource
 from edaphon.config import Sink as SinkTable
 from edaphon.config.sources import Source
@@ -41,7 +42,7 @@ _LEAST_FIRST = {"min": 0, "mean": 1, "instant": 1}
 # manual, 1.3). Of any other supply it is not known what it feeds needs.
 _FAMILIES = ((10.8, 16.0, 11.0), (21.6, 32.0, 22.0), (3.3, 3.75, 2.5))
 FOREVER_NS = 2**63 - 1
-ENDED_NS = 120 * 86400 * 10**9  # longer ago no end matters: no interval is so long
+ENDED_NS = 120 * DAY_NS  # longer ago no end matters: no interval is so long
 AT_A_PLOT = frozenset(
     {
         NodeKind.SUPPLY,

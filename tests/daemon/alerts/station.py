@@ -6,9 +6,16 @@ from dataclasses import dataclass, field, replace
 from edaphon.alerts.book import Book, replayed
 from edaphon.alerts.due import Due, ReceiverRules, due, sent
 from edaphon.alerts.incidents import step
-from edaphon.alerts.look import ChannelState, SinkState, Situation, SourceState, SupplyState
+from edaphon.alerts.look import (
+    ChannelState,
+    LookResult,
+    SinkState,
+    Situation,
+    SourceState,
+    SupplyState,
+)
 from edaphon.alerts.model import LOGGER, Event, Node, NodeKind
-from edaphon.alerts.rules import LookResult, conditions
+from edaphon.alerts.rules import conditions
 
 SECOND = 10**9
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86400 * SECOND

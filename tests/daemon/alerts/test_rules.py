@@ -10,9 +10,16 @@ from typing import Any
 import pytest
 from tests.daemon.alerts.station import DAY, HOUR, MINUTE, SECOND, START, TEN, healthy
 
-from edaphon.alerts.look import ChannelState, PauseNow, Situation, SourceState, SupplyState
+from edaphon.alerts.look import (
+    ChannelState,
+    LookResult,
+    PauseNow,
+    Situation,
+    SourceState,
+    SupplyState,
+)
 from edaphon.alerts.model import HOLDS, LOGGER, Severity, What
-from edaphon.alerts.rules import LookResult, conditions, days_left
+from edaphon.alerts.rules import conditions, days_left
 
 CASES = Path(__file__).parent / "cases"
 PROBE = "source one/0"

@@ -31,7 +31,7 @@ from edaphon.acquire.bus import BusBusy
 from edaphon.acquire.switches import NotSwitched
 from edaphon.alerts.due import ReceiverRules
 from edaphon.alerts.language import LANGUAGES, Language, chosen, fields, load_language
-from edaphon.alerts.look import Situation, SupplyState
+from edaphon.alerts.look import LookResult, Situation, SupplyState
 from edaphon.alerts.model import (
     LOGGER,
     Condition,
@@ -45,7 +45,7 @@ from edaphon.alerts.model import (
 )
 from edaphon.alerts.rehearse import FAULTS, rehearsed
 from edaphon.alerts.reports import summary, visit_ended, well
-from edaphon.alerts.rules import LookResult, conditions
+from edaphon.alerts.rules import conditions
 from edaphon.alerts.words import NUMBERS, Location, message, plain
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_drivers.faults import Garbled, LinkDown, NoAnswer, Refused

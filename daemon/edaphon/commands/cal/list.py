@@ -7,7 +7,8 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from edaphon import __version__
-from edaphon.commands.query import FAR_NS, instant
+from edaphon.clock import FAR_NS
+from edaphon.commands.query import instant
 from edaphon.commands.table import show_rows
 from edaphon.facts import Calibration, Fact, FactoryCurve, FieldCheck, Revocation, pin_of
 from edaphon.facts.calibrations import OfSubject

@@ -13,10 +13,10 @@ import typer
 from edaphon.commands.cal.list import KINDS, sheet_says, state_of
 from edaphon.commands.cal.show_text import lines_of
 from edaphon.commands.cal.text import as_row
-from edaphon.derive import ALWAYS
-from edaphon.derive.segments import Segment
+from edaphon.derive.calibrate import Segment
 from edaphon.facts import Calibration, Fact, FactoryCurve, FieldCheck, pin_of, table_of
 from edaphon.journal import read_only
+from edaphon.model import ALWAYS
 from edaphon.printer import show_json, show_lines
 from edaphon.service.submit import kept_evidence
 from edaphon.storage.access import Storage, fail, open_storage
