@@ -48,7 +48,7 @@ from edaphon.acquire.switches import (
 from edaphon.clock import SystemClock
 from edaphon.config import Bus, Configuration, ScheduledSource
 from edaphon.facts import Knowledge
-from edaphon.facts.swaps import contradictions, explanations
+from edaphon.facts.conflicts import contradictions, explanations
 from edaphon.journal import Journal, Kind, Purpose
 from edaphon.people import own_account
 from edaphon_drivers import sdi12

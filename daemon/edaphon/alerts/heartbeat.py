@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from edaphon.config.lines import Broker
+from edaphon.config.sources import Broker
 from edaphon.network.requests import Limits, Unreachable, Wire, tls_context
 
 _log = logging.getLogger("edaphon")

@@ -21,7 +21,7 @@ from edaphon.acquire.stream import StreamReader
 from edaphon.acquire.switches import BranchSwitch, branch_switch, supply_switches
 from edaphon.clock import Clock, SystemClock
 from edaphon.config import Broker, Bus, Configuration, FileSource, HeardSource, ScheduledSource
-from edaphon.config.secret_files import secret_files
+from edaphon.config.model import secret_files
 from edaphon.journal import Journal, StateFile
 from edaphon.model import EntryId
 from edaphon.series import Series

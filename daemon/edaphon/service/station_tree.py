@@ -23,8 +23,14 @@ from edaphon.alerts.look import (
 )
 from edaphon.alerts.model import LOGGER, Node, NodeKind
 from edaphon.clock import DAY_NS
-from edaphon.config import Configuration, FileSource, HeardSource, LorawanSource, ScheduledSource
-from edaphon.config import Sink as SinkTable
+from edaphon.config import (
+    Configuration,
+    FileSource,
+    HeardSource,
+    LorawanSource,
+    ScheduledSource,
+    SinkTable,
+)
 from edaphon.config.sources import Source
 from edaphon.facts import Knowledge, Pause
 from edaphon.facts.model import ChannelFact, Deployment
