@@ -362,7 +362,12 @@ class Configuration(Table):
 
     def outputs(self) -> dict[str, Mapping[str, Output]]:
         """Source path -> its outputs by name."""
-        return {source.path: outputs_of(source, self.sheets) for source in self.sources}
+        return {s.path: outputs_of(s, self.sheets, self.envelope(s)) for s in self.sources}
+
+    def envelope(self, source: Source) -> str:
+        """How the messages of a source are wrapped."""
+        broker = self.brokers.get(getattr(source, "broker", ""))
+        return broker.envelope if broker is not None else "json"
 
 
 class HoldsSecrets(Protocol):

@@ -26,7 +26,7 @@ from edaphon.toml_input.models import MOST_ERRORS
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import check_unit
-from edaphon_drivers.registry import completed, engine, sheet_errors
+from edaphon_drivers.registry import ENGINES, ENVELOPES, completed, engine, sheet_errors
 from edaphon_drivers.sheets import Output, Sheet, Sheets, model_names, table_errors
 
 Found = Iterator[tuple[Place, str, str]]  # place, what came, what would be right
@@ -151,7 +151,7 @@ def _speaks(source: Source, number: int, parts: Parts) -> Found:
     if not spoken:
         came = f'bus {getattr(source, "bus", "")} has kind = "stream": nobody is asked there'
         yield ("source", number, "bus"), came, "expect instead of interval, or another bus"
-    elif sheet.engine not in spoken:
+    elif sheet.engine not in spoken and not _is_spoken_there(sheet.engine, source, parts):
         fitting = [n for n in parts.sheets.names() if parts.sheets[n].engine in spoken]
         came = f'"{source.model}" speaks {sheet.engine}, this source {" or ".join(spoken)}'
         yield (
@@ -172,6 +172,14 @@ def _speaks(source: Source, number: int, parts: Parts) -> Found:
             f'"{source.address}"',
             problem,
         )
+
+
+def _is_spoken_there(name: str, source: Source, parts: Parts) -> bool:
+    """Whether the engine of another package can ask on this line: it names the kinds itself."""
+    bus = parts.buses.get(source.bus) if isinstance(source, ScheduledSource) else None
+    if bus is None or not ENGINES.package(name) or ENGINES.problem(name):
+        return False
+    return bus.kind in engine(name).BUS_KINDS
 
 
 def _other_bus(source: Source, engine: str) -> str:
@@ -360,6 +368,13 @@ def _own_name(source: Source) -> tuple[str, str]:
 
 
 def _envelopes(document: Document, parts: Parts) -> Found:
+    known = (*ENVELOPES.names(), "json")
+    for name, broker in parts.brokers.items():
+        if broker.envelope not in known:
+            right = f"one of {', '.join(known)}"
+            yield ("broker", name, "envelope"), f'"{broker.envelope}"', right
+        elif problem := broker.envelope != "json" and ENVELOPES.problem(broker.envelope):
+            yield ("broker", name, "envelope"), f'"{broker.envelope}"', problem
     for number, source in parts.sources.items():
         if not isinstance(source, LorawanSource | JsonSource):
             continue

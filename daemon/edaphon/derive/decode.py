@@ -120,7 +120,8 @@ class Sources:
     def meaning(self, path: str) -> str:
         """Names all that its owner states of how to read a source's bytes."""
         outputs = self.outputs.get(path, {}).values()
-        return f"{self.kinds.get(path, '')} {next((o.meaning for o in outputs), '')}"
+        meaning = next((" ".join((o.meaning, *o.packages)) for o in outputs), "")
+        return f"{self.kinds.get(path, '')} {meaning}"
 
     def decode(self, entry: Entry, context: Context = FIRST) -> Decoded:
         """Raises Fault for bytes that mean nothing here.

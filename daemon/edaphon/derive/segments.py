@@ -1,7 +1,7 @@
 """Segments: stretches of one deployment in which one derivation holds, named by what decides."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,8 +21,8 @@ from edaphon.facts import (
 )
 from edaphon.model import ALWAYS, Range
 from edaphon_calibration.chain import Step, prepare_step
-from edaphon_calibration.checks import default_limits, find_check, prepare_check
-from edaphon_calibration.curves import find_curve
+from edaphon_calibration.checks import default_limits, find_check, known_checks, prepare_check
+from edaphon_calibration.curves import find_curve, known_curves
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.physics import holds_for
 from edaphon_calibration.uncertainty import FieldCheck as Deviation
@@ -328,6 +328,8 @@ def _segment(
     }
     if output.meaning:
         basis["meaning"] = output.meaning
+    if packages := _packages(output, chain, limits):
+        basis["packages"] = packages
     if replaced := _replaced(place):
         basis["replaced"] = replaced
     if any(chain.calendar):
@@ -359,6 +361,14 @@ def _segment(
     )
 
 
+def _packages(output: Output, chain: Chain, limits: Iterable[str]) -> list[str]:
+    """The packages, edaphon apart, whose parts decide about the values."""
+    curves, checks = known_curves().packages, known_checks().packages
+    steps = [*chain.steps, *(s.before for s in chain.steps if s.before is not None)]
+    found = {*output.packages, *(curves.get(s.curve.name, "") for s in steps)}
+    return sorted(found.union(checks.get(name, "") for name in limits) - {""})
+
+
 def _readings(place: PlannedDeployment) -> str:
     """Two segments of equal name have the same numbers as reported, and the same doubts."""
     output, deployment = place.output, place.deployment
@@ -367,6 +377,7 @@ def _readings(place: PlannedDeployment) -> str:
     reported += [output.name, output.quantity, output.unit, output.meaning]
     reported += possible(output.quantity, output.unit)[:2]
     reported += _replaced(place)
+    reported += output.packages
     return hashlib.sha256(orjson.dumps(reported)).hexdigest()[:12]
 
 

@@ -240,7 +240,7 @@ def _kind_complaints(
                 ConfigError(document.file, line, f"{table}.kind", f'"{row.kind}"', str(error))
             )
             continue
-        settings, wrong = validated(document, place, kind.Settings, dict(row.settings))
+        settings, wrong = validated(document, place, kind.settings, dict(row.settings))
         found += wrong
         if settings is not None:
             found += things_lacking(document, place, settings)
@@ -262,8 +262,8 @@ def _kinds(
         mistakes += _remarks(document, ("notify", number), found)
         doubts += _remarks(document, ("notify", number), doubtful)
     for number, own in sinks.items():
-        about = getattr(sink_kind(parts.sinks[number].kind), "doubts", None)
-        doubts += _remarks(document, ("sink", number), about(own) if about else ())
+        about = sink_kind(parts.sinks[number].kind).doubts
+        doubts += _remarks(document, ("sink", number), about(own))
     settings: dict[Place, BaseModel] = {("sink", n): own for n, own in sinks.items()}
     return mistakes, doubts, settings | {("notify", n): own for n, own in receivers.items()}
 

@@ -13,7 +13,7 @@ from edaphon.model import Channel, Observations
 from edaphon.network.requests import Answer, Limits, basic, is_loopback
 from edaphon.sinks.influxql import DAYS, ByDelete, ByFlag, ByInfluxql, Erase, Influxql, Readback
 from edaphon.sinks.lines import DatabaseWire, LineWriter, TooLarge, judge, server_of
-from edaphon.sinks.sink import Later, Never, PointWithdrawal, Read
+from edaphon.sinks.sink import Later, Never, PointWithdrawal, Read, SinkKind
 from edaphon.toml_input.values import AbsolutePath, Secret, Table, wrong
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ QUERY_S, QUERY_BYTES = 120.0, 8_000_000  # of one answer when points are read ba
 GZIP_LEVEL = 1  # half the bytes of none for a tenth of the time of level 9
 
 
-class Settings(Table):
+class InfluxSettings(Table):
     """Where an InfluxDB is, and how it wants to be spoken to."""
 
     kind: Literal["influxdb"] = "influxdb"
@@ -137,7 +137,7 @@ class Settings(Table):
         return secret
 
 
-def doubts(settings: Settings) -> Iterator[tuple[str, str, str]]:
+def doubts(settings: InfluxSettings) -> Iterator[tuple[str, str, str]]:
     """About a token that goes over a network as it is: key, what came, what would be right."""
     parts = urlsplit(settings.url)
     host = parts.hostname or ""
@@ -262,7 +262,7 @@ class _Size:
             self._taken, self._grown = 0, True
 
 
-def open_sink(settings: Settings, channels: Mapping[str, Channel]) -> InfluxSink:
+def open_sink(settings: InfluxSettings, channels: Mapping[str, Channel]) -> InfluxSink:
     """Opens no connection yet; imports the client library for versions 2 and 3."""
     secret = settings.secret()
     writer = LineWriter(channels)
@@ -277,7 +277,7 @@ def open_sink(settings: Settings, channels: Mapping[str, Channel]) -> InfluxSink
     return InfluxSink(post, erase, writer, settings.points_per_request, read)
 
 
-def _reading(settings: Settings, channels: Mapping[str, Channel]) -> Read:
+def _reading(settings: InfluxSettings, channels: Mapping[str, Channel]) -> Read:
     """InfluxDB 3 does not promise that the later of two writes stands: read what does."""
 
     def read(channel: str, first_ns: int, last_ns: int) -> "list[Rows]":
@@ -292,7 +292,7 @@ def _reading(settings: Settings, channels: Mapping[str, Channel]) -> Read:
     return read
 
 
-def open_influxql(settings: Settings) -> Influxql:
+def open_influxql(settings: InfluxSettings) -> Influxql:
     """The queries of the same database, for reading back."""
     wire = _wire(settings, settings.secret(), Limits(QUERY_S, QUERY_BYTES))
     if settings.version == 2 and not settings.database:
@@ -302,7 +302,7 @@ def open_influxql(settings: Settings) -> Influxql:
     return Influxql(wire, settings.database)
 
 
-def _wire(settings: Settings, secret: str, limits: Limits | None = None) -> DatabaseWire:
+def _wire(settings: InfluxSettings, secret: str, limits: Limits | None = None) -> DatabaseWire:
     if settings.version == 1:
         header = basic(settings.username, secret) if settings.username else ""
     else:
@@ -310,7 +310,7 @@ def _wire(settings: Settings, secret: str, limits: Limits | None = None) -> Data
     return DatabaseWire(settings.url, header, settings.ca_file, [secret], limits)
 
 
-def _erase(settings: Settings, wire: DatabaseWire, writer: LineWriter) -> Erase:
+def _erase(settings: InfluxSettings, wire: DatabaseWire, writer: LineWriter) -> Erase:
     if settings.version == 1:
         return ByInfluxql(Influxql(wire, settings.database))
     if settings.version == 2:
@@ -318,7 +318,7 @@ def _erase(settings: Settings, wire: DatabaseWire, writer: LineWriter) -> Erase:
     return ByFlag(writer)
 
 
-def open_readback(settings: Settings) -> Readback:
+def open_readback(settings: InfluxSettings) -> Readback:
     """Opens no connection yet."""
     words = ""
     if settings.version == 2:
@@ -329,3 +329,6 @@ def open_readback(settings: Settings) -> Readback:
             " mapped to"
         )
     return Readback(open_influxql(settings), DAYS[settings.version], words)
+
+
+KIND = SinkKind(InfluxSettings, open_sink, doubts, open_readback)

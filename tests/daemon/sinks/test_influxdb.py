@@ -25,7 +25,7 @@ from tests.daemon.sinks.samples import (
 from tests.fake_influx import FakeInflux, Play
 
 from edaphon.sinks import influxdb
-from edaphon.sinks.influxdb import InfluxSink, Settings, open_readback, open_sink
+from edaphon.sinks.influxdb import InfluxSettings, InfluxSink, open_readback, open_sink
 from edaphon.sinks.influxql import spans
 from edaphon.sinks.refusals import write_sifted
 from edaphon.sinks.sink import Later, Never, PointWithdrawal, SinkError
@@ -41,9 +41,9 @@ def token(tmp_path: Path) -> dict[str, str]:
     return {"file": str(tmp_path / "token")}
 
 
-def settings(version: Version, url: str, **more: Any) -> Settings:
+def settings(version: Version, url: str, **more: Any) -> InfluxSettings:
     named = {"bucket": "plots", "org": "lter"} if version == 2 else {"database": "plots"}
-    return Settings.model_validate({"url": url, "version": version, **named, **more})
+    return InfluxSettings.model_validate({"url": url, "version": version, **named, **more})
 
 
 @pytest.fixture(params=VERSIONS, ids=lambda v: f"version {v}")
@@ -281,7 +281,7 @@ def test_version_three_lays_flag_nine_over_and_says_so() -> None:
 )
 def test_wrong_settings_are_told_what_would_be_right(given: dict[str, Any], right: str) -> None:
     with pytest.raises(ValidationError, match=right) as caught:
-        Settings.model_validate({"database": "d", "version": 3, **given} | {
+        InfluxSettings.model_validate({"database": "d", "version": 3, **given} | {
             key: "" for key in ("database",) if given.get("version") == 1
         })  # fmt: skip
     assert CANARY not in str(caught.value)
@@ -293,7 +293,7 @@ def test_version_one_does_without_the_client_library() -> None:
 
     code = (
         "import sys; from edaphon.sinks.influxdb import *;"
-        "open_sink(Settings(url='http://127.0.0.1:1', version=1, database='d'), {});"
+        "open_sink(InfluxSettings(url='http://127.0.0.1:1', version=1, database='d'), {});"
         "sys.exit('influxdb_client' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -68,7 +68,7 @@ def test_a_text_that_utf8_can_not_carry_is_sent_all_the_same() -> None:
     with fake_server(always(200)) as server:
         receiver("webhook", url=server.url, body='{"t": {text}, "u": "{title}"}').send(odd)
     assert rb"a file \\udcff of" in server.asked[0].body
-    settings = email.Settings.model_validate({"host": "x", "from": "a@b.c", "to": ["a@b.c"]})
+    settings = email.EmailSettings.model_validate({"host": "x", "from": "a@b.c", "to": ["a@b.c"]})
     assert b"a file" in email.mail(odd, settings, CONTEXT).as_bytes()
 
 
