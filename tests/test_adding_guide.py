@@ -229,7 +229,8 @@ def in_sheets(*engines: str) -> set[str]:
 
 # Part of the page -> the keys that its code takes.
 KNOWN: Mapping[str, set[str]] = {
-    "Any model": {*keys(Output), *keys(Sheet)} - {"meaning", "model", "outputs", "commands"},
+    "Any model": {*keys(Output), *keys(Sheet)}
+    - {"meaning", "packages", "model", "outputs", "commands"},
     "An ASCII instrument": {
         *ascii_keys.AsciiTable.model_fields,
         *ascii_keys.IdentityTable.model_fields,

@@ -6,6 +6,20 @@ from importlib.metadata import entry_points
 from typing import Generic, Protocol, TypeVar
 
 OWN = "edaphon"
+# What an import may raise; whatever it is, only what needs the part waits.
+BROKEN = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
 
 
 class Named(Protocol):
@@ -73,6 +87,6 @@ def _families(group: str) -> Iterator[Family[T]]:
             continue
         try:
             yield Family(package, tuple(part.load()))
-        except Exception as error:  # whatever a package raises, only its own channels wait
+        except BROKEN as error:
             words = f"{type(error).__name__}: {error}"
             yield Family(package, problem=f"{part.name} of {package} can't be used: {words}")

@@ -17,6 +17,20 @@ if TYPE_CHECKING:
     from edaphon_drivers.talk import Asking, Talk
 
 OWN = "edaphon"
+# What an import may raise; whatever it is, only what needs the part waits.
+BROKEN = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
 
 
 class UnknownPart(LookupError):
@@ -75,12 +89,9 @@ class Registry:
             raise UnknownPart(self._given_twice(name))
         try:
             return own[0].load()
-        except Exception as error:  # whatever a package raises, only its own channels wait
-            words = f"{type(error).__name__}: {error}"
-            package = package_text(own[0])
-            raise UnknownPart(
-                f"{self.kind} {name!r} of {package} can't be used: {words}"
-            ) from error
+        except BROKEN as error:
+            why = f"{package_text(own[0])} can't be used: {type(error).__name__}: {error}"
+            raise UnknownPart(f"{self.kind} {name!r} of {why}") from error
 
     def _given_twice(self, name: str) -> str:
         packages = " and ".join(package_text(part) for part in self._parts[name])

@@ -4,23 +4,20 @@ As `status` it takes the sums that are kept of all but the newest entries; `--de
 """
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import closing
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial, reduce
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import orjson
 import typer
 
 from edaphon.acquire.gaps import accounts_of
-from edaphon.clock import DAY_NS, FAR_NS
+from edaphon.clock import FAR_NS
 from edaphon.commands.query import Folder, instant
 from edaphon.config.model import SinkTable
-from edaphon.derive.fact_log import known_facts, last_sources, read_fact_log
+from edaphon.derive.fact_log import last_sources, read_fact_log
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.pipeline import counted_files
 from edaphon.journal import JournalReader, Kind, StateFile, read_only
@@ -28,9 +25,9 @@ from edaphon.journal.copies import acknowledged_places
 from edaphon.journal.fact_log import FACT_LOG_KINDS, recalled
 from edaphon.journal.salvage import covered, losses_in, open_losses, undeclared
 from edaphon.journal.summary import summed
-from edaphon.model import Channel, EntryId, Observations
+from edaphon.model import EntryId
 from edaphon.printer import show_error, show_json, show_line
-from edaphon.series import BlockHead, Contested, Series
+from edaphon.series import Contested, Series
 from edaphon.service.audit import (
     JOURNAL_SUMMARY,
     START,
@@ -45,9 +42,7 @@ from edaphon.service.audit import (
 )
 from edaphon.service.check import open_storage
 from edaphon.service.notes import account_text, line_rows
-from edaphon.sinks.feed import cursor_name
-from edaphon.sinks.influxql import Readback, Rows
-from edaphon.sinks.sink import Held, Later, sink_kind
+from edaphon.service.sink_audit import sink_ledger
 from edaphon.storage.access import Storage, fail, open_folder
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import lacks_entries, settled_deriver
@@ -55,11 +50,6 @@ from edaphon.storage.series_file import reached_by
 from edaphon_drivers.files.lines import LineCounts
 
 POLL_S = 0.2
-NOT_PROMISED = (
-    "InfluxDB 3 does not promise that the later of two writes of a point stands: counts prove that"
-    " a point is there, not which of its values"
-)
-ABSENT = -1.25e-301  # stands for a missing number, as NaN equals nothing
 
 
 def verify(
@@ -90,7 +80,7 @@ def verify(
     if deep:
         journal = read_only(storage.layout.journal)
         found["summaries"] = summaries(storage.layout.folder, journal, series)
-    found["sinks"] = {s.name: _sink(storage, series, s, deep, running) for s in sinks}
+    found["sinks"] = {s.name: sink_ledger(storage, series, s, deep, running) for s in sinks}
     series.close()
     good = all(part["closes"] for part in _parts(found))
     if json:
@@ -294,147 +284,6 @@ def _observations(series: Series, derived: Mapping[str, int], deep: bool) -> dic
         "open": sorted(open_ones),
         "closes": not open_ones,
     }
-
-
-def _sink(
-    storage: Storage, series: Series, config: SinkTable, deep: bool, running: bool
-) -> dict[str, Any]:
-    """current = read back + set aside + waiting, where the sink says what it holds.
-
-    `delivered` is what it should hold, by the ledger of this side.
-    """
-    cursor = int(series.checkpoint(cursor_name(config.name)) or 0)
-    with StateFile(storage.layout.folder) as state:
-        aside = {(p.channel, p.time_ns) for p in state.set_aside(config.name)}
-    waiting = _waiting(series, cursor)
-    current = series.count()
-    found: dict[str, Any] = {
-        "current": current,
-        "set_aside": len(aside),
-        "waiting": sum(waiting.values()),
-        "delivered": current - len(aside) - sum(waiting.values()),
-        "read_back": None,
-        "differs": [],
-        "notes": [],
-        "closes": True,
-    }
-    kind = sink_kind(config.kind)
-    if kind.held is None:
-        found["notes"] = [f"a sink of kind {config.kind} can't be read back"]
-        return found
-    held = kind.held(kind.settings.model_validate(config.settings))
-    found.update(_read_back(storage, series, held, aside, waiting, deep, running))
-    if config.kind == "influxdb" and config.settings.get("version") == 3:
-        found["notes"] = [NOT_PROMISED if deep else f"{NOT_PROMISED}; --deep compares them"]
-    return found
-
-
-def _waiting(series: Series, cursor: int) -> dict[tuple[str, int], int]:
-    """Rows not delivered yet, by block; only a block that was delivered in part is read."""
-    return {
-        (head.channel, head.day): head.n
-        if head.first_change > cursor
-        else sum(map(len, series.rows_above(head.channel, head.day, cursor)))
-        for head in series.changed_heads(cursor)
-    }
-
-
-def _read_back(
-    storage: Storage,
-    series: Series,
-    readback: Held,
-    aside: set[tuple[str, int]],
-    waiting: Mapping[tuple[str, int], int],
-    deep: bool,
-    running: bool,
-) -> dict[str, Any]:
-    """What the server has of each block; where the service runs, perhaps what came since too."""
-    channels = _channels(storage, series)
-    try:
-        differs: list[str] = []
-        more: dict[tuple[str, int], int] = {}
-        total = 0
-        refused_on = Counter((channel, time_ns // DAY_NS) for channel, time_ns in aside)
-        for id, channel in sorted(channels.items()):
-            heads = [head for head in series.heads(id) if (id, head.day) not in waiting]
-            counted = readback.counts(channel, [_date(head) for head in heads])
-            total += sum(counted.values())
-            for head in heads:
-                refused = refused_on[id, head.day]
-                if running and counted[_date(head)] > head.n - refused:
-                    more[id, head.day] = counted[_date(head)] + refused
-                elif counted[_date(head)] != head.n - refused:
-                    differs.append(
-                        f"{id} {_date(head)}: expected {head.n - refused} points,"
-                        f" the server has {counted[_date(head)]}"
-                    )
-                elif (
-                    deep
-                    and isinstance(readback, Readback)
-                    and not _same(series, readback, channel, head, aside)
-                ):
-                    differs.append(f"{id} {_date(head)}: the server has other numbers")
-        differs += _too_many(storage, more)
-        return {"read_back": total, "differs": differs, "closes": not differs}
-    except Later as later:
-        return {"differs": [f"can't be read back: {later.why}"], "closes": False}
-    finally:
-        readback.close()
-
-
-def _too_many(storage: Storage, more: Mapping[tuple[str, int], int]) -> Iterator[str]:
-    """Blocks of which the server has more rows than there are by now."""
-    if not more:
-        return
-    with closing(storage.series()) as series:
-        for (channel, day), n in more.items():
-            found = next((h for h in series.heads(channel) if h.day == day), None)
-            if found is None or n > found.n:
-                rows = found.n if found else 0
-                yield f"{channel} day {day}: expected {rows} points, the server has {n}"
-
-
-def _same(
-    series: Series,
-    readback: Readback,
-    channel: Channel,
-    head: BlockHead,
-    aside: set[tuple[str, int]],
-) -> bool:
-    start, end = head.day * DAY_NS, (head.day + 1) * DAY_NS
-    own = [row for row in _numbers(series.read(channel.id, start, end))]
-    own = [row for row in own if (channel.id, row[0]) not in aside]
-    theirs = [row for page in readback.rows(channel, start, end) for row in _their_numbers(page)]
-    return own == theirs
-
-
-def _numbers(runs: list[Observations]) -> Iterator[tuple[Any, ...]]:
-    rows: list[tuple[Any, ...]] = []
-    for run in runs:
-        columns = (run.value, run.raw, run.u_random, run.u_systematic)
-        numbers = [
-            np.where(np.isfinite(column), column, -0.125e-300).tolist() for column in columns
-        ]
-        names = [run.derivation] * len(run)
-        rows.extend(zip(run.time_ns.tolist(), *numbers, run.flag.tolist(), names, strict=True))
-    return iter(sorted(rows))
-
-
-def _their_numbers(page: Rows) -> Iterator[tuple[Any, ...]]:
-    columns = (page.value, page.raw, page.u_random, page.u_systematic)
-    numbers = [np.where(np.isfinite(c), c, ABSENT).tolist() for c in columns]
-    flags = page.flag.astype(int).tolist()
-    return zip(page.time_ns.tolist(), *numbers, flags, page.derivation, strict=True)
-
-
-def _channels(storage: Storage, series: Series) -> dict[str, Channel]:
-    knowledge = known_facts(read_only(storage.layout.journal), series)
-    site = storage.config.site.id
-    return {id: knowledge.channel(id, site) for id in knowledge.channels}
-
-
-def _date(head: BlockHead) -> date:
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=head.day)).date()
 
 
 def _parts(found: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -369,9 +369,10 @@ def _own_name(source: Source) -> tuple[str, str]:
 
 def _envelopes(document: Document, parts: Parts) -> Found:
     known = (*ENVELOPES.names(), "json")
+    choices = ", ".join(f'"{name}"' for name in known[:-1])
     for name, broker in parts.brokers.items():
         if broker.envelope not in known:
-            right = f"one of {', '.join(known)}"
+            right = f'one of {choices} or "json"'
             yield ("broker", name, "envelope"), f'"{broker.envelope}"', right
         elif problem := broker.envelope != "json" and ENVELOPES.problem(broker.envelope):
             yield ("broker", name, "envelope"), f'"{broker.envelope}"', problem

@@ -116,10 +116,14 @@ class HeldLines:
         """By channel; all channels of a day are in one file."""
         if day not in self._days:
             stands: dict[tuple[str, int], bool] = {}
-            with _clear_words(self._folder, "read"), suppress(FileNotFoundError):
-                with (self._folder / f"{day:%Y-%m-%d}.jsonl").open("rb") as file:
-                    for line in file:
-                        self._take(line, stands)
+            path = self._folder / f"{day:%Y-%m-%d}.jsonl"
+            with (
+                _clear_words(self._folder, "read"),
+                suppress(FileNotFoundError),
+                path.open("rb") as file,
+            ):
+                for line in file:
+                    self._take(line, stands)
             self._days[day] = Counter(channel for (channel, _), held in stands.items() if held)
         return self._days[day]
 
