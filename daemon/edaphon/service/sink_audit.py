@@ -99,11 +99,7 @@ def _read_back(
                         f"{id} {_date(head)}: expected {head.n - refused} points,"
                         f" the server has {counted[_date(head)]}"
                     )
-                elif (
-                    deep
-                    and isinstance(readback, Readback)
-                    and not _same(series, readback, channel, head, aside)
-                ):
+                elif numbers is not None and not _same(series, numbers, channel, head, aside):
                     differs.append(f"{id} {_date(head)}: the server has other numbers")
         differs += _too_many(storage, more)
         return {"read_back": total, "differs": differs, "closes": not differs}

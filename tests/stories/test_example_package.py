@@ -1,0 +1,123 @@
+"""The package in tests/example_package: installed, recorded with, removed, installed again."""
+
+import base64
+import csv
+import json
+import shutil
+import socketserver
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.programs import Mosquitto, wait_until
+from tests.stories.sending import broker_table, publish
+from tests.stories.station import Station
+
+SOURCE = Path(__file__).parent.parent / "example_package"
+EUI, PACKAGE = "A84041B2C1D5E6F7", "edaphon-example 1.0"
+CELSIUS = 'quantity = "soil_temperature"\nunit = "degC"\n'
+
+
+class _Thermometer(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        while data := self.request.recv(64):
+            if data.endswith(b"R\r\n"):
+                self.request.sendall(b"T=20.00\r\n")
+
+
+@pytest.fixture
+def thermometer() -> Iterator[int]:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Thermometer) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def install(scratch: Path, target: Path) -> None:
+    """Without a network; the folder of the source stays as it is."""
+    source = shutil.copytree(SOURCE, scratch / "source", dirs_exist_ok=True)
+    words = ["pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    words += ["--disable-pip-version-check", "--upgrade", "--target", str(target), str(source)]
+    subprocess.run([sys.executable, "-m", *words], check=True)
+
+
+CHANNELS = ("asked", "bent", "plain", "sent")
+
+
+def channel(id: str, source: str, output: str, checks: str = "") -> str:
+    return (
+        f'[[channel]]\nid = "{id}"\nplot = "p"\nreplicate = {CHANNELS.index(id) + 1}\n{CELSIUS}depth_cm = 5\n{checks}'
+        f'[[deployment]]\nid = "d-{id}"\nchannel = "{id}"\nsource = "{source}"\n'
+        f'output = "{output}"\n'
+    )
+
+
+def station_of(folder: Path, port: int, broker: Mosquitto) -> Station:
+    kept = folder / "kept.csv"
+    tables = [
+        f'[bus.line]\nkind = "serial"\nport = "tcp://127.0.0.1:{port}"\n',
+        '[[source]]\nbus = "line"\nmodel = "example.thermometer"\ninterval = "1s"\n',
+        broker_table(broker, "net", "up/#", "example-server"),
+        f'[[source]]\nbroker = "net"\ndev_eui = "{EUI}"\nmodel = "decentlab.dl-trs12"\n',
+        broker_table(broker, "local", "node"),
+        '[[source]]\nbroker = "local"\ntopic = "node"\n'
+        f'[[source.field]]\nname = "t"\npath = "t"\n{CELSIUS}',
+        f'[[sink]]\nname = "csv"\nkind = "example-csv"\npath = "{kept}"\n',
+        f'[[sink]]\nname = "lines"\nkind = "jsonl"\nfolder = "{folder / "lines"}"\n',
+    ]
+    facts = [
+        '[[plot]]\nid = "p"\n',
+        channel(
+            "asked", "line/0", "temperature", checks="checks = { example_round = { step = 1 } }\n"
+        ),
+        channel("bent", "local/node", "t"),
+        channel("plain", "local/node", "t"),
+        channel("sent", f"net/{EUI.lower()}", "soil_temperature"),
+        '[[calibration]]\nid = "c"\nchannel = "bent"\ncurve = "example_bend"\n'
+        "parameters = { bend = 0.001 }\n",
+    ]
+    return Station(folder, tables, facts)
+
+
+def uplink(count: int) -> bytes:
+    """The sample message of the DL-TRS12 datasheet, 31.7 degC."""
+    data = base64.b64encode(bytes.fromhex("0210d3000346be813d00000c80")).decode()
+    return json.dumps({"device": EUI, "port": 1, "count": count, "bytes": data}).encode()
+
+
+def rows(station: Station, name: str) -> list[dict[str, str]]:
+    text = station.command("query", name, "--config", str(station.file))
+    return list(csv.DictReader(text.splitlines()))
+
+
+def send(station: Station, broker: Mosquitto, count: int) -> None:
+    """An uplink and a message; waits until the service has them all."""
+    publish(broker, [("up/1", uplink(count)), ("node", b'{"t": 20.0}')])
+
+
+@pytest.mark.timeout(240)
+def test_a_package_is_installed_used_removed_and_installed_again(
+    tmp_path: Path, thermometer: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "packages"
+    install(tmp_path, target)
+    monkeypatch.setenv("PYTHONPATH", str(target))
+    with Mosquitto(tmp_path / "broker") as broker:
+        station = station_of(tmp_path / "station", thermometer, broker)
+        station.command("check", str(station.file))
+        station.start()
+        try:
+            time.sleep(2)
+            send(station, broker, 1)
+            wait_until(lambda: all(rows(station, name) for name in CHANNELS), "values", 60)
+            print(station.json("status"))
+            for n in CHANNELS:
+                print(rows(station, n)[:2])
+        finally:
+            station.stop()
+            print(station.log())
