@@ -8,7 +8,6 @@ import socketserver
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,7 +50,8 @@ CHANNELS = ("asked", "bent", "plain", "sent")
 
 def channel(id: str, source: str, output: str, checks: str = "") -> str:
     return (
-        f'[[channel]]\nid = "{id}"\nplot = "p"\nreplicate = {CHANNELS.index(id) + 1}\n{CELSIUS}depth_cm = 5\n{checks}'
+        f'[[channel]]\nid = "{id}"\nplot = "p"\nreplicate = {CHANNELS.index(id) + 1}\n{CELSIUS}'
+        f"depth_cm = 5\n{checks}"
         f'[[deployment]]\nid = "d-{id}"\nchannel = "{id}"\nsource = "{source}"\n'
         f'output = "{output}"\n'
     )
@@ -95,8 +95,15 @@ def rows(station: Station, name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(text.splitlines()))
 
 
-def send(station: Station, broker: Mosquitto, count: int) -> None:
-    """An uplink and a message; waits until the service has them all."""
+def refused(station: Station) -> str:
+    """What `check` says of the errors."""
+    words = [sys.executable, "-m", "edaphon", "check", str(station.file)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 3
+    return done.stderr
+
+
+def send(broker: Mosquitto, count: int) -> None:
     publish(broker, [("up/1", uplink(count)), ("node", b'{"t": 20.0}')])
 
 
@@ -112,12 +119,40 @@ def test_a_package_is_installed_used_removed_and_installed_again(
         station.command("check", str(station.file))
         station.start()
         try:
-            time.sleep(2)
-            send(station, broker, 1)
+            wait_until(lambda: bool(rows(station, "asked")), "an answer", 30)
+            send(broker, 1)
             wait_until(lambda: all(rows(station, name) for name in CHANNELS), "values", 60)
-            print(station.json("status"))
-            for n in CHANNELS:
-                print(rows(station, n)[:2])
+            print(station.json("status")["packages"])
+            before = {name: rows(station, name) for name in CHANNELS}
         finally:
             station.stop()
             print(station.log())
+        print(before)
+        target.rename(tmp_path / "removed")
+        print(refused(station))
+        station.start()
+        try:
+            send(broker, 2)
+            wait_until(lambda: len(rows(station, "plain")) > 1, "a value without the package", 60)
+            status = station.json("status", codes=(1,))
+            print(status["trouble"], status["ledgers"])
+            after = {name: rows(station, name) for name in CHANNELS}
+        finally:
+            station.stop()
+            print(station.log())
+        print({n: (len(before[n]), len(after[n])) for n in CHANNELS})
+        for name in ("bent", "sent"):
+            assert after[name] == before[name]
+        assert after["asked"][: len(before["asked"])] == before["asked"]
+        (tmp_path / "removed").rename(target)
+        station.start()
+        try:
+            wait_until(lambda: len(rows(station, "bent")) == 2, "what was kept", 60)
+            wait_until(lambda: len(rows(station, "sent")) == 2, "what was kept", 60)
+            print(station.json("status")["ledgers"])
+            print({n: len(rows(station, n)) for n in CHANNELS})
+            print((tmp_path / "station" / "kept.csv").read_text())
+        finally:
+            station.stop()
+            print(station.log())
+    assert False

@@ -43,6 +43,7 @@ from edaphon_drivers.faults import Fault
 from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttLink, MqttOptions, MqttState
 from edaphon_drivers.lorawan import read_envelope
 from edaphon_drivers.payloads import pack_message
+from edaphon_drivers.registry import ENVELOPES
 
 LATE_NS = 2_000_000_000
 SECURE_AGAIN_NS = 60_000_000_000
@@ -320,7 +321,10 @@ class BrokerReader:
 def owner_of(config: Configuration, broker: str) -> Owner:
     """From topic and bytes to the path of the configured source, "" for none."""
     own = [s for s in config.sources if getattr(s, "broker", None) == broker]
-    if (envelope := config.brokers[broker].envelope) == "json":
+    envelope = config.brokers[broker].envelope
+    if envelope != "json" and ENVELOPES.problem(envelope):
+        return lambda topic, data: ""  # its package is missing: all is kept within its budget
+    if envelope == "json":
         topics = {s.topic: s.path for s in own if isinstance(s, JsonSource)}
         return lambda topic, data: topics.get(topic, "")
     devices = {s.dev_eui: s.path for s in own if isinstance(s, LorawanSource)}

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import time
 from functools import cached_property
@@ -11,7 +11,15 @@ from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_validator
 
-from edaphon.config.sources import Broker, Bus, Source, SupplyTable, outputs_of, sheet_of
+from edaphon.config.sources import (
+    Broker,
+    Bus,
+    Source,
+    SupplyTable,
+    missing_part,
+    outputs_of,
+    sheet_of,
+)
 from edaphon.toml_input.values import (
     AbsolutePath,
     Duration,
@@ -363,6 +371,19 @@ class Configuration(Table):
     def outputs(self) -> dict[str, Mapping[str, Output]]:
         """Source path -> its outputs by name."""
         return {s.path: outputs_of(s, self.sheets, self.envelope(s)) for s in self.sources}
+
+    def missing(self) -> dict[str, str]:
+        """By path, the part that a source needs and no installed package gives."""
+        found = {s.path: missing_part(s, self.sheets, self.envelope(s)) for s in self.sources}
+        return {path: part for path, part in found.items() if part}
+
+    def without(self, paths: Collection[str], sinks: Collection[str] = ()) -> "Configuration":
+        """All but these sources and sinks."""
+        if not paths and not sinks:
+            return self
+        sources = tuple(source for source in self.sources if source.path not in paths)
+        left = tuple(sink for sink in self.sinks if sink.name not in sinks)
+        return self.model_copy(update={"sources": sources, "sinks": left})
 
     def envelope(self, source: Source) -> str:
         """How the messages of a source are wrapped."""

@@ -7,7 +7,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from edaphon.config.model import Alerts, Facts, Notify, OwnModel, SinkTable, secret_files
+from edaphon.config.model import (
+    Alerts,
+    Facts,
+    Notify,
+    OwnModel,
+    SinkTable,
+    StorageTable,
+    secret_files,
+)
 from edaphon.config.sources import (
     FILES,
     Broker,
@@ -44,6 +52,7 @@ class Parts:
     models: Mapping[str, OwnModel] = field(default_factory=dict)
     notify: Mapping[int, Notify] = field(default_factory=dict)
     facts: Facts | None = None
+    storage: StorageTable | None = None
     alerts: Alerts | None = None
     sheets: Sheets = field(default_factory=Sheets)
 
@@ -54,8 +63,9 @@ class Parts:
             for key in ("bus", "broker", "source", "sink", "supply", "model", "notify")
         )
         own = {name: sheet for name, model in models.items() if (sheet := _sheet(name, model))}
-        facts, alerts, sheets = tables["facts"], tables["alerts"], Sheets(own)
-        return cls(buses, brokers, sources, sinks, supplies, models, notify, facts, alerts, sheets)
+        facts, storage, alerts = tables["facts"], tables["storage"], tables["alerts"]
+        lines = buses, brokers, sources, sinks, supplies, models, notify
+        return cls(*lines, facts, storage, alerts, Sheets(own))
 
 
 def _sheet(name: str, model: OwnModel) -> Sheet | None:

@@ -303,6 +303,21 @@ def outputs_of(source: Source, sheets: Sheets, envelope: str = "json") -> Mappin
     return {n: replace(o, meaning=meaning, packages=packages) for n, o in outputs.items()}
 
 
+def missing_part(source: Source, sheets: Sheets, envelope: str) -> str:
+    """Which part a source needs that no installed package gives; "" where all are there."""
+    if envelope != "json" and ENVELOPES.problem(envelope):
+        return f"envelope {envelope}"
+    if source.model is None:
+        return ""
+    if source.model not in sheets:
+        return f"model {source.model}"
+    sheet = sheets[source.model]
+    if ENGINES.problem(sheet.engine):
+        return f"engine {sheet.engine}"
+    codec = str(sheet.frame.get("codec"))
+    return f"codec {codec}" if sheet.engine == "lorawan" and CODECS.problem(codec) else ""
+
+
 def packages_of(model: str | None, sheet: Sheet | None, envelope: str) -> tuple[str, ...]:
     """The packages, edaphon apart, whose parts decide what the bytes of a source mean."""
     found = {ENVELOPES.package(envelope)} if envelope != "json" else set()

@@ -21,8 +21,14 @@ from edaphon.facts import (
 )
 from edaphon.model import ALWAYS, Range
 from edaphon_calibration.chain import Step, prepare_step
-from edaphon_calibration.checks import default_limits, find_check, known_checks, prepare_check
-from edaphon_calibration.curves import find_curve, known_curves
+from edaphon_calibration.checks import (
+    check_names,
+    default_limits,
+    find_check,
+    known_checks,
+    prepare_check,
+)
+from edaphon_calibration.curves import curve_names, find_curve, known_curves
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.physics import holds_for
 from edaphon_calibration.uncertainty import FieldCheck as Deviation
@@ -254,6 +260,43 @@ def segments_of(
         chosen = _chosen(mine, place, begin)
         found = _checked(checks, begin)
         yield _segment(place, chosen, found, marks, (begin, stop), texts)
+
+
+def missing_parts(knowledge: Knowledge, missing: Mapping[str, str]) -> dict[str, str]:
+    """By channel, the part that its values need and no installed package gives.
+
+    `missing` names those of sources, by path. Facts were checked before they were kept, so a curve
+    or check that is not known was there once.
+    """
+    gone = {c.curve for c in knowledge.calibrations}.difference(curve_names())
+    found: dict[str, str] = {}
+    for deployment in knowledge.deployments:
+        if deployment.source in missing:
+            found[deployment.channel] = missing[deployment.source]
+        for calibration in knowledge.calibrations if gone else ():
+            if calibration.curve in gone and _concerns(calibration, deployment):
+                found[deployment.channel] = f"curve {calibration.curve}"
+    for id, fact in knowledge.channels.items():
+        if unknown := sorted(fact.checks.keys() - set(check_names())):
+            found[id] = f"check {unknown[0]}"
+    return found | (_that_take(knowledge, found) if found else {})
+
+
+def _that_take(knowledge: Knowledge, missing: Mapping[str, str]) -> dict[str, str]:
+    """The channels that take the value of one of these, and those that take theirs."""
+    found = dict(missing)
+    for _ in knowledge.channels:
+        before = len(found)
+        for calibration in knowledge.calibrations:
+            second = calibration.second
+            if second is None or second.channel not in found:
+                continue
+            for deployment in knowledge.deployments:
+                if _concerns(calibration, deployment):
+                    found.setdefault(deployment.channel, found[second.channel])
+        if len(found) == before:
+            break
+    return found
 
 
 def _concerns(about: Calibration | FieldCheck, deployment: Deployment) -> bool:

@@ -21,6 +21,7 @@ from edaphon.config import (
     things_lacking,
 )
 from edaphon.config.model import is_secret, secret_files
+from edaphon.config.reading import accepted_config
 from edaphon.facts import (
     FactRow,
     Knowledge,
@@ -32,6 +33,7 @@ from edaphon.facts import (
     written_ids,
 )
 from edaphon.printer import show_error
+from edaphon.service.packages import lacking_part, part_problems, recorded_packages, with_packages
 from edaphon.service.prerequisites import (
     SERVICE_FOLDER,
     Access,
@@ -41,7 +43,7 @@ from edaphon.service.prerequisites import (
     evidence_accesses,
     unencrypted,
 )
-from edaphon.sinks.sink import sink_kind
+from edaphon.sinks.sink import SINKS, sink_kind
 from edaphon.storage.access import CONFIGURATION, Storage
 from edaphon.storage.owner import become_owner, set_umask
 from edaphon.storage.paths import Layout
@@ -99,13 +101,17 @@ def examine(files: Sequence[Path], knowledge: Knowledge | None = None) -> Examin
         config_errors += draft.config_errors
         config_errors += file_complaints(configs[0], draft.parts)
         config_errors += configuration_complaints(configs[0])
-        mistakes, doubts, kinds = _kinds(configs[0], draft)
+        doubts += _of_packages(configs[0])
+        mistakes, doubtful, kinds = _kinds(configs[0], draft)
+        doubts += doubtful
         config_errors += mistakes
         more, left_out = _read(_inbox(draft, documents))
         documents += more
     rows, wrong_rows, wrong = _facts(documents, draft, knowledge or Knowledge())
     left_out += wrong_rows
     found = tuple(sorted({*config_errors, *left_out, *wrong}))
+    if found and draft is not None and draft.parts.storage is not None:
+        found = tuple(with_packages(found, recorded_packages(draft.parts.storage.folder)))
     if draft is None:
         return Examined(None, None, rows, found)
     listed: list[Access] = []
@@ -146,6 +152,11 @@ def _facts(
     reported = {(c.file, c.line, c.key) for c in evidence}  # with the hash that is to be written
     conflicts = [c for c in conflicts if (c.file, c.line, c.key) not in reported]
     return tuple(rows), config_errors, conflicts + evidence
+
+
+def _of_packages(document: Document) -> Iterator[ConfigError]:
+    for problem in part_problems():
+        yield ConfigError(document.file, 1, "", problem, "what needs it waits, all else goes on")
 
 
 def read_documents(files: Iterable[Path]) -> tuple[list[Document], list[ConfigError]]:
@@ -302,10 +313,27 @@ def configured(path: Path) -> Configured:
 
     set_umask()
     found = examine([path])
+    if found.config is None and found.document is not None:
+        found = replace(found, config=_without_packages(found.document))
     if found.config is None or found.document is None:
         for config_error in found.config_errors:
             show_error(str(config_error))
         if not found.config_errors:
             show_error(f"expected a configuration such as edaphon.toml, got {path}")
         raise typer.Exit(CONFIGURATION)
-    return Configured(found.config, found.document, found.rows, found.left_out)
+    config = found.config
+    recorded = recorded_packages(config.storage.folder)
+    sinks = [s.name for s in config.sinks if f"sink {s.kind}" in recorded and SINKS.problem(s.kind)]
+    config = config.without(config.missing(), sinks)
+    return Configured(config, found.document, found.rows, found.left_out)
+
+
+def _without_packages(document: Document) -> Configuration | None:
+    """The configuration whose only errors are parts of packages that it was accepted with."""
+    draft = read_draft(document)
+    if draft.parts.storage is None:
+        return None
+    recorded = recorded_packages(draft.parts.storage.folder)
+    if all(lacking_part(error, recorded) for error in draft.config_errors):
+        return accepted_config(document)
+    return None
