@@ -141,7 +141,7 @@ def _units(knowledge: Knowledge) -> dict[str, str]:
 
 
 def _released(channel: str, release: str, file: Path | None) -> Origin:
-    """Of the storage's release with that name, or of a file, which needs nothing beside it."""
+    """Of the storage's release with that name, or of a file, which needs nothing else."""
     path = Path(release) if release.endswith(".sqlite") else _release_named(release, file)
     with _refusing():
         found = OpenRelease(path)

@@ -14,7 +14,7 @@ from edaphon.config import (
     LorawanSource,
     ScheduledSource,
     Source,
-    told_fields,
+    json_fields,
 )
 from edaphon.derive.decoder_errors import OF_THE_ENTRY
 from edaphon.derive.files import FileReader
@@ -243,7 +243,7 @@ def _script_reader(source: LorawanSource, text: str) -> _Reader:
     """
     from edaphon_drivers import javascript  # its engine is an optional extra
 
-    fields = JsonFields(told_fields(source.field))
+    fields = JsonFields(json_fields(source.field))
     try:
         codec = javascript.Codec(text, str(source.codec_file))
     except Fault as fault:
