@@ -23,6 +23,7 @@ from edaphon.alerts.rehearse import (
     ending_at,
     rehearsed,
 )
+from edaphon.clock import HOUR_NS
 from edaphon.config import Configuration, FileSource, Notify
 from edaphon.facts import FactRow, Knowledge, new_rows
 from edaphon.model import EntryId
@@ -42,7 +43,6 @@ __all__ = ["alert"]
 USAGE, TRY_AGAIN = 2, 75
 SEND_WITHIN_S = 75.0  # a receiver answers within 30 s, after what it is sending just now
 RESULTS = {"taken": "taken", "refused": "refused", "later": "not taken now"}
-HOUR_NS = 3600 * 10**9
 
 alert = typer.Typer(
     help="List and acknowledge open incidents; send test messages; simulate faults.",

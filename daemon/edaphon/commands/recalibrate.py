@@ -7,14 +7,15 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from edaphon.clock import DAY_NS
 from edaphon.commands.query import instant
-from edaphon.derive import ALWAYS, derived_by
-from edaphon.derive.chains import Range
 from edaphon.derive.plan import whole_segments
+from edaphon.derive.projection import derived_by
 from edaphon.journal import StateFile
+from edaphon.model import ALWAYS, Range
 from edaphon.preview import preview_ranges
 from edaphon.printer import show_error, show_json, show_line, show_rows
-from edaphon.series import DAY_NS, Series
+from edaphon.series import Series
 from edaphon.service.audit import JOURNAL_SUMMARY
 from edaphon.service.submit import Before, differing_since, follow, reading
 from edaphon.storage.access import Storage, fail, open_storage
@@ -122,7 +123,7 @@ def _alone(storage: Storage, channels: list[str], since_ns: int) -> list[Done]:
 
 def _whole(series: Series, channels: list[str], since_ns: int) -> Ranges:
     ranges = {id: [(since_ns, ALWAYS[1])] for id in channels}
-    return whole_segments(ranges, derived_by(series).extents)
+    return whole_segments(ranges, derived_by(series).intervals)
 
 
 def _done(series: Series, ranges: Ranges, before: Before, differing: int) -> list[Done]:

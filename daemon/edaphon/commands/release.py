@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from edaphon.clock import FAR_NS
 from edaphon.commands.query import instant
 from edaphon.printer import show_json, show_line, show_text
 from edaphon.series import Release
@@ -17,7 +18,6 @@ from edaphon.service.releases import (
     make_release,
 )
 from edaphon.storage.access import fail, open_storage
-from edaphon.storage.moments import FAR_NS
 
 
 def release(

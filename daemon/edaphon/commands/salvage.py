@@ -11,7 +11,7 @@ import typer
 
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.clock import SystemClock, boot_id
-from edaphon.derive.checkpoint import reached_by
+from edaphon.derive.fact_log import reached_by
 from edaphon.journal import Entry, EntryId, Journal, JournalBusy, Kind, read_only
 from edaphon.journal import salvage as salvaged
 from edaphon.journal.entry import file_numbers
@@ -167,7 +167,7 @@ def _acknowledge(storage: Storage, who: str) -> int:
 def _acknowledge_alone(storage: Storage, who: str) -> int:
     clock = SystemClock()
     with settled_deriver(storage) as (deriver, _):
-        places = deriver.doubt.places
+        places = deriver.lost_facts.places
     try:
         with Journal.open(storage.layout.journal, clock) as journal:
             keeper = Timekeeper(clock, boot_id())

@@ -17,18 +17,25 @@ import orjson
 import typer
 
 from edaphon.acquire.gaps import accounts_of
+from edaphon.clock import DAY_NS, FAR_NS
 from edaphon.commands.query import instant
-from edaphon.config import SinkTable
-from edaphon.derive import counted_files, known_facts, last_sources, meanings
-from edaphon.derive.checkpoint import reached_by
-from edaphon.derive.fact_log import MEANINGS, recalled
+from edaphon.config.model import SinkTable
+from edaphon.derive.fact_log import (
+    FACT_LOG_KINDS,
+    known_facts,
+    last_sources,
+    reached_by,
+    read_fact_log,
+    recalled,
+)
 from edaphon.derive.files import SourceFiles
+from edaphon.derive.pipeline import counted_files
 from edaphon.journal import JournalReader, Kind, StateFile, read_only
 from edaphon.journal.salvage import acknowledged_places, covered, losses_in, open_losses, undeclared
 from edaphon.journal.summary import summed
 from edaphon.model import Channel, EntryId, Observations
 from edaphon.printer import show_error, show_json, show_line
-from edaphon.series import DAY_NS, BlockHead, Contested, Series
+from edaphon.series import BlockHead, Contested, Series
 from edaphon.service.audit import (
     JOURNAL_SUMMARY,
     START,
@@ -48,7 +55,6 @@ from edaphon.sinks.influxql import Readback, Rows
 from edaphon.sinks.sink import Later, sink_kind
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.client import DaemonOff
-from edaphon.storage.moments import FAR_NS
 from edaphon.storage.offline import lacks_entries, settled_deriver
 from edaphon_drivers.files.lines import LineCounts
 
@@ -176,7 +182,7 @@ def _entries(
 def _records_before(storage: Storage, journal: JournalReader, start: EntryId) -> int:
     """How many records there are up to a place, by the sums that are kept."""
     with StateFile(storage.layout.folder) as state:
-        summary = summed(journal, state.get(JOURNAL_SUMMARY), MEANINGS)
+        summary = summed(journal, state.get(JOURNAL_SUMMARY), FACT_LOG_KINDS)
     return summary.records - summary.behind(start, journal)
 
 
@@ -211,7 +217,7 @@ def _files(
     kept = {path: SourceFiles.of_json(row) for path, row in live.items()}
     if start != START:
         return _closed(line_rows(kept), [], noted)
-    sources = last_sources(meanings(journal, series))
+    sources = last_sources(read_fact_log(journal, series))
     names = {"", *sources.files}
     kinds = {Kind.RECORD, Kind.CLOCK, Kind.CONFIGURATION}
     items = journal.scan(sources=names, kinds=kinds, on_damage=lambda _: None)

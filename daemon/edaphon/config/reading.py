@@ -70,24 +70,46 @@ def read_config(document: Document) -> tuple[Configuration | None, list[ConfigEr
     return draft.config, list(draft.config_errors)
 
 
+def accepted_config(document: Document) -> Configuration | None:
+    """The configuration of a text that passed the rules when it was journalled.
+
+    Rules ask the engines of all sources, so they are not applied again. None for a text with
+    tables or keys that this version does not know; raises ValueError for tables that do not fit.
+    """
+    if document.config_errors or not document.readable:
+        return None
+    tables, found = _tables(document)
+    return None if found else _configuration(tables)
+
+
 def read_draft(document: Document) -> Draft:
     """Like `read_config`; a part that is wrong does not keep the others from being read."""
     if not document.readable:
         return Draft(None, Parts(), document.config_errors)
-    config_errors = [*document.config_errors, *islice(_unknown_tables(document), MOST_ERRORS)]
-    tables: dict[str, Any] = {}
-    for info in Configuration.model_fields.values():
-        tables[_key(info)], found = _section(document, info)
-        config_errors += found
+    tables, found = _tables(document)
     parts = Parts.of(tables)
     config_errors = [
-        _of_what_talks(document, parts, config_error) for config_error in config_errors
+        _of_what_talks(document, parts, config_error)
+        for config_error in [*document.config_errors, *found]
     ]
     config_errors += rule_complaints(document, parts)
     if config_errors:
         return Draft(None, parts, tuple(sorted(_without_echoes(document, config_errors))))
+    return Draft(_configuration(tables), parts, ())
+
+
+def _tables(document: Document) -> tuple[dict[str, Any], list[ConfigError]]:
+    config_errors = [*islice(_unknown_tables(document), MOST_ERRORS)]
+    tables: dict[str, Any] = {}
+    for info in Configuration.model_fields.values():
+        tables[_key(info)], found = _section(document, info)
+        config_errors += found
+    return tables, config_errors
+
+
+def _configuration(tables: Mapping[str, Any]) -> Configuration:
     rows = {key: _listed(part) for key, part in tables.items() if part is not None}
-    return Draft(Configuration.model_validate(rows), parts, ())
+    return Configuration.model_validate(rows)
 
 
 def file_complaints(document: Document, parts: Parts) -> list[ConfigError]:

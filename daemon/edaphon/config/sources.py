@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
+from edaphon.clock import DAY_NS
 from edaphon.toml_input.values import AbsolutePath, Duration, Id, Secret, Table, wrong
 from edaphon_drivers import json_message
 from edaphon_drivers.json_message import TimeFormat
@@ -30,7 +31,6 @@ Expected = Annotated[
         examples=["20min"],
     ),
 ]
-DAY_NS = 86400 * 10**9
 FILES = "file"  # first part of the paths of followed files
 
 

@@ -1,6 +1,6 @@
 """How a value was calculated, from the bytes of its record to the number with its flag."""
 
-from edaphon.derive.checkpoint import reached_by
+from edaphon.derive.fact_log import reached_by
 from edaphon.explain.build import explanation_of
 from edaphon.explain.explanation import Explanation
 from edaphon.explain.missing import Absent, find_observation, why_none

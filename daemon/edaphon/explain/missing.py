@@ -8,13 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 from edaphon.acquire.gaps import FLOOD, WITHDRAWN, Gap
+from edaphon.clock import DAY_NS, FAR_NS
 from edaphon.explain.build import shown_bytes
 from edaphon.explain.observation import FoundRow
 from edaphon.explain.trace import History, Row, row_at
 from edaphon.facts import Deployment
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind, Purpose
 from edaphon.model import EntryId
-from edaphon.series import DAY_NS, Series
+from edaphon.series import Series
 from edaphon.toml_input.values import instant_text
 from edaphon_drivers.faults import Fault
 
@@ -102,7 +103,7 @@ def gap_at(history: History, absent: Absent) -> str:
         else:
             known[entry.source, gap.first_ns, gap.cause] = (place, gap)
     for (source, _, _), (place, gap) in known.items():
-        end = gap.last_ns + absent.reach_ns if gap.state != "open" else _FAR_NS
+        end = gap.last_ns + absent.reach_ns if gap.state != "open" else FAR_NS
         if gap.first_ns - absent.reach_ns < absent.time_ns <= end:
             return _gap_words(source, place, gap)
     return ""

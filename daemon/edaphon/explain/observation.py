@@ -49,8 +49,8 @@ class Case:
 
     @cached_property
     def path(self) -> str:
-        extent = self._extent()
-        return extent[0] if extent else self.entry.source
+        interval = self._extent()
+        return interval[0] if interval else self.entry.source
 
     @cached_property
     def deployment(self) -> Deployment | None:
@@ -79,10 +79,10 @@ class Case:
     def _extent(self) -> tuple[str, ...]:
         """(source, output) that fed the channel; nothing where none does any more."""
         row = self.found.row
-        extents = self.history.plan.extents.get(self.found.channel, ())
+        intervals = self.history.plan.intervals.get(self.found.channel, ())
         own = [
             e
-            for e in extents
+            for e in intervals
             if e.start_ns <= row.time_ns < e.end_ns and row.rank in {e.rank, demoted_rank(e.rank)}
         ]
         best = [*(e for e in own if e.derivation == row.derivation), *own]

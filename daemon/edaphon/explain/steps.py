@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from edaphon.derive.chains import Beside, says_of
+from edaphon.derive.calibrate import SecondInputSource
+from edaphon.derive.segments import says_of
 from edaphon.explain.explanation import (
     Alone,
     CalibrationOrigin,
@@ -296,7 +297,7 @@ def _of_maker(factory: Factory) -> MakerCurve:
     return MakerCurve(factory.curve, parameters, factory.quantity, canonical(factory.unit))
 
 
-def _second(case: Case, again: Again, step: Step, side: Beside, row: int) -> SecondValue:
+def _second(case: Case, again: Again, step: Step, side: SecondInputSource, row: int) -> SecondValue:
     value, u_random, u_systematic = again.seen.second_input[row : row + 3, again.seen.at].tolist()
     return SecondValue(
         number(value),
@@ -307,12 +308,12 @@ def _second(case: Case, again: Again, step: Step, side: Beside, row: int) -> Sec
     )
 
 
-def _of_output(case: Case, side: Beside) -> OfOutput:
+def _of_output(case: Case, side: SecondInputSource) -> OfOutput:
     reading = case.second_reading(side.output)
     return OfOutput(side.output, Number(reading.number, reading.unit) if reading else None)
 
 
-def _of_channel(case: Case, row: Row, side: Beside, value: float) -> OfChannel:
+def _of_channel(case: Case, row: Row, side: SecondInputSource, value: float) -> OfChannel:
     """The observation of the other channel that was taken: the latest placed before, and equal."""
     begin, end = row.time_ns - side.max_age_ns, row.time_ns + side.max_age_ns + 1
     runs = [run for run in case.series.read(side.channel, begin, end) if run.rank == 0]

@@ -14,18 +14,18 @@ import numpy as np
 import orjson
 
 from edaphon.config import ScheduledSource, read_config
-from edaphon.derive.chains import ALWAYS, Chain
-from edaphon.derive.decode import Decoded, Sources
+from edaphon.derive.calibrate import Chain, Segment
+from edaphon.derive.decode import Decoded, Sources, sources_of
 from edaphon.derive.deriver import BATCH
-from edaphon.derive.fact_log import MEANINGS, knowledge_of, last_sources, recalled
+from edaphon.derive.fact_log import FACT_LOG_KINDS, Item, knowledge_of, last_sources, recalled
 from edaphon.derive.files import SourceFiles
-from edaphon.derive.pipeline import Item, Line, counted_files, sources_of
-from edaphon.derive.plan import Plan, Segment, plan_of
-from edaphon.derive.state import State
+from edaphon.derive.pipeline import Pipeline, counted_files
+from edaphon.derive.plan import Plan, plan_of
+from edaphon.derive.state import PipelineState
 from edaphon.facts import Knowledge
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
 from edaphon.journal.guard import Aside
-from edaphon.model import EntryId, Float, Int, Observations, demoted_rank
+from edaphon.model import ALWAYS, EntryId, Float, Int, Observations, demoted_rank
 from edaphon.toml_input import read_document
 from edaphon_calibration.chain import Calibrated
 from edaphon_calibration.units import SAME
@@ -148,7 +148,7 @@ def _configured_intervals(entry: Entry) -> Mapping[str, int]:
 
 def history_of(journal: JournalReader) -> History:
     """Reads the whole journal once, in bounded memory; damaged rows are passed over."""
-    kinds = MEANINGS | {Kind.CLOCK, Kind.IDENTITY, Kind.GAP}
+    kinds = FACT_LOG_KINDS | {Kind.CLOCK, Kind.IDENTITY, Kind.GAP}
     scanned = journal.scan(kinds=kinds, on_damage=lambda _: None)
     reported = [item for item in scanned if item[0].number not in journal.aside]
 
@@ -157,7 +157,7 @@ def history_of(journal: JournalReader) -> History:
 
     knowledge, sources = knowledge_of(reported), last_sources(reported)
     return History(
-        only(*MEANINGS),
+        only(*FACT_LOG_KINDS),
         only(Kind.CLOCK),
         only(Kind.IDENTITY),
         only(Kind.GAP),
@@ -292,8 +292,8 @@ class _Derivation:
         if known is None:
             return None
         sources = self._history.sources
-        line = Line(
-            State(),
+        line = Pipeline(
+            PipelineState(),
             self._plan,
             Sources(),
             partial(recalled, self._journal),

@@ -9,15 +9,14 @@ from typing import NamedTuple
 
 import orjson
 
-from edaphon.derive import Comparison, Plan, changed_ranges, derived_by, plan_of, previewed
-from edaphon.derive.chains import Range
-from edaphon.derive.plan import whole_segments
-from edaphon.derive.projection import tells_all
-from edaphon.derive.segments import Segment
+from edaphon.derive.calibrate import Segment
+from edaphon.derive.plan import Plan, changed_ranges, plan_of, whole_segments
+from edaphon.derive.projection import Comparison, derived_by, previewed, readings_suffice
 from edaphon.facts import Calibration, FactRow, Knowledge
 from edaphon.facts.calibrations import open_steps
 from edaphon.journal import JournalReader, read_only
 from edaphon.model import EntryId as EntryId
+from edaphon.model import Range
 from edaphon.printer import show_error
 from edaphon.series import Series
 from edaphon.storage.access import Storage
@@ -117,7 +116,7 @@ def preview_of(
     journal, series = read_only(storage.layout.journal), storage.series()
     try:
         plan = plan_of(after, reported.sources)
-        ranges = changed_ranges(reported.plan.extents, plan.extents)
+        ranges = changed_ranges(reported.plan.intervals, plan.intervals)
         unread = _too_long(journal, series, plan, ranges, most_entries)
         wanted = {channel: own for channel, own in ranges.items() if channel not in unread}
         found = _previewed(storage, journal, series, reported, after, wanted)
@@ -167,7 +166,7 @@ def _by_this_configuration(storage: Storage, before: Knowledge, after: Knowledge
     config = storage.config
     outputs = config.outputs()
     plans = [Plan.of(knowledge, outputs, config.site.id) for knowledge in (before, after)]
-    return changed_ranges(plans[0].extents, plans[1].extents)
+    return changed_ranges(plans[0].intervals, plans[1].intervals)
 
 
 def _too_long(
@@ -190,12 +189,12 @@ def _too_long(
 def _of_the_journal(series: Series, plan: Plan, ranges: Ranges) -> Iterator[str]:
     """Channels of which the series does not tell all that the line would see."""
     derived = derived_by(series)
-    for channel, own in whole_segments(ranges, derived.extents, plan.extents).items():
-        if not tells_all(derived, plan, series, channel, own):
+    for channel, own in whole_segments(ranges, derived.intervals, plan.intervals).items():
+        if not readings_suffice(derived, plan, series, channel, own):
             yield channel
 
 
 def _behind(series: Series, plan: Plan) -> set[str]:
     """Channels that are being derived again, or will be once the daemon runs."""
     derived = derived_by(series)
-    return {*derived.pending, *changed_ranges(derived.extents, plan.extents)}
+    return {*derived.pending, *changed_ranges(derived.intervals, plan.intervals)}

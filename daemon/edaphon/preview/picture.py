@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from edaphon.derive.compare import BINS, Sketch
+from edaphon.derive.projection import BINS, Sketch
 from edaphon.model import Float
 from edaphon.preview import ChannelPreview
 from edaphon.svg import (

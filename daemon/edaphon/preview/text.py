@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from edaphon.derive import ALWAYS, Comparison
-from edaphon.derive.chains import Range
+from edaphon.derive.projection import Comparison
 from edaphon.explain.build import flag_name
+from edaphon.model import ALWAYS, Range
 from edaphon.preview import ChannelPreview, Preview
 from edaphon.toml_input.values import instant_text
 

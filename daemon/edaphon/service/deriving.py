@@ -18,11 +18,14 @@ import orjson
 
 from edaphon import __version__
 from edaphon.clock import Clock, SystemClock
-from edaphon.config import Configuration, SinkTable
-from edaphon.derive import LINE_VERSION, DeadLetter, Deriver, LostLine
-from edaphon.derive.checkpoint import START
+from edaphon.config import Configuration
+from edaphon.config.model import SinkTable
 from edaphon.derive.decode import Note
+from edaphon.derive.deriver import Deriver
+from edaphon.derive.fact_log import START
 from edaphon.derive.files import KeptRefusal
+from edaphon.derive.pipeline import DeadLetter, LostLine
+from edaphon.derive.segments import LINE_VERSION
 from edaphon.journal import DamagedRow, Journal, JournalReader, SetAside, StateFile
 from edaphon.journal.guard import ORDERS, EntryGuard
 from edaphon.model import Channel, EntryId

@@ -18,11 +18,9 @@ from edaphon.acquire.sampler import not_asked
 from edaphon.config import within_physics
 from edaphon.config.model import secret_files
 from edaphon.databases import StorageFault, fault_of
-from edaphon.derive import ALWAYS
-from edaphon.derive.chains import Range
 from edaphon.facts import rows_of
 from edaphon.journal import Kind, Purpose
-from edaphon.model import Observations
+from edaphon.model import ALWAYS, Observations, Range
 from edaphon.series import Series
 from edaphon.service.deriving import refusals, resend, retry
 from edaphon.service.notes import file_rows

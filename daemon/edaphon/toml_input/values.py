@@ -31,7 +31,7 @@ _UNITS_NS: Final = {
 }
 _DURATION: Final = re.compile(r"(\d{1,9})\s*(ms|s|min|h|d)", re.ASCII)
 _LONGEST_NS: Final = 36_525 * 86_400 * 10**9  # a century
-_FAR_NS: Final = 291 * 31_556_952 * 10**9  # 64 bits hold 292 years before and after 1970
+_LATEST_NS: Final = 291 * 31_556_952 * 10**9  # 64 bits hold 292 years before and after 1970
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _INSTANT: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII
@@ -118,7 +118,7 @@ def instant_ns(value: object) -> int:
 def _near_ns(value: object) -> int:
     """An instant that 64 bits hold."""
     ns = instant_ns(value)
-    if not -_FAR_NS < ns < _FAR_NS:
+    if not -_LATEST_NS < ns < _LATEST_NS:
         raise wrong("a time from 1680 to 2260; without a beginning or end leave the key out")
     return ns
 

@@ -11,7 +11,7 @@ from tests.stories.station import Station
 from edaphon import printer as cal_table
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.clock import SystemClock, boot_id
-from edaphon.derive.checkpoint import CHECKPOINT
+from edaphon.derive.fact_log import CHECKPOINT
 from edaphon.facts import pin_id
 from edaphon.journal import Journal, Kind
 from edaphon.series import Series

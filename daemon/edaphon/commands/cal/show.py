@@ -12,18 +12,18 @@ import orjson
 import typer
 
 from edaphon import __version__
+from edaphon.clock import FAR_NS
 from edaphon.commands.query import instant
-from edaphon.derive import ALWAYS
-from edaphon.derive.segments import Segment
+from edaphon.derive.calibrate import Segment
 from edaphon.facts import Calibration, Fact, FactoryCurve, FieldCheck, Revocation, pin_of, table_of
 from edaphon.facts.calibrations import OfSubject
 from edaphon.journal import read_only
+from edaphon.model import ALWAYS
 from edaphon.people import person
 from edaphon.printer import show_error, show_json, show_lines, show_rows
 from edaphon.service.submit import kept_evidence
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.entered_facts import Entered, EnteredFacts, told_in
-from edaphon.storage.moments import FAR_NS
 from edaphon.toml_input.lines import read_bytes, toml_row
 from edaphon.toml_input.values import instant_text
 from edaphon_calibration.chain import prepare_step

@@ -253,7 +253,8 @@ def _asked(spoken: str, sheet: Sheet, pairs: list[tuple[bytes, bytes]]) -> tuple
 
 def _ascii(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
     """Each line for itself; a copied text may have lost the ends that the instrument sends."""
-    from edaphon_drivers.ascii.engine import decode_stream, line_end
+    from edaphon_drivers.ascii.decode import decode_stream
+    from edaphon_drivers.ascii.engine import line_end
 
     end, data = line_end(sheet), what.data
     if end[-1:] not in data:
