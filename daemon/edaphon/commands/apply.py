@@ -216,7 +216,7 @@ def end(plot: PlotId, who: Who = "", file: Config = None) -> None:
         table = {"plot": plot, "from": one.from_ns, "to": until_ns, "who": one.who, "why": one.why}
         keep(storage, [_row(storage, reported, one.id, table)], who or account_name())
     show_line(f"the visit of {plot} is over: alerts as usual")
-    for line in _unheard(storage, plot):
+    for line in _silent(storage, plot):
         show_line(line)
 
 
@@ -288,7 +288,7 @@ def _id(reported: EnteredFacts, supersedes: str, plot: str, from_ns: int) -> str
     return name
 
 
-def _unheard(storage: Storage, plot: str) -> Iterator[str]:
+def _silent(storage: Storage, plot: str) -> Iterator[str]:
     try:
         rows = storage.ask("alert", do="unheard", plot=plot)["unheard"]
     except DaemonOff:

@@ -161,7 +161,7 @@ def import_(
             raise fail(f"expected names of files in UTF-8, got {os.fsencode(name)!r}; rename it", 2)
     try:
         if cancel:
-            _tell_cancelled(storage.ask("cancel_import", source=chosen, files=names), json)
+            _show_cancelled(storage.ask("cancel_import", source=chosen, files=names), json)
             return
         new = storage.ask("import", source=chosen, files=names, force=force)["new_bytes"]
     except DaemonOff as off:
@@ -175,7 +175,7 @@ def import_(
         _follow(storage, chosen, names, json)
 
 
-def _tell_cancelled(table: dict[str, Any], json: bool) -> None:
+def _show_cancelled(table: dict[str, Any], json: bool) -> None:
     if json:
         _print(table)
         return

@@ -137,7 +137,7 @@ def _facts(
     sheets = draft.parts.sheets if draft else None
     conflicts = knowledge_conflicts(rows, knowledge, sources, doubtful, sheets)
     if draft is not None and draft.config is None:
-        # a source that is wrong itself is told once, not again at each deployment
+        # a source that is wrong itself is reported once, not again at each deployment
         conflicts = [c for c in conflicts if c.key != "deployment.source"]
     secrets = secret_files(draft.parts) if draft else frozenset()
     evidence = evidence_complaints(
@@ -207,7 +207,7 @@ def _is_config(document: Document) -> bool:
 
 def _too_many(configs: Sequence[Document]) -> Iterator[ConfigError]:
     for other in configs[1:]:
-        came = f"a second configuration beside {configs[0].file}"
+        came = f"a second configuration next to {configs[0].file}"
         tables = ", ".join(sorted(FACT_TABLES))
         yield ConfigError(other.file, 1, "", came, f"only fact tables here ({tables})")
 

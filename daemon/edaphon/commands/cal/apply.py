@@ -71,7 +71,7 @@ def preview(
     found = preview_of(storage, reported, new)
     pictures = write_plots(plot, found.channels) if plot is not None else []
     if json:
-        show_json(_told(new, found, pictures))
+        show_json(_as_json(new, found, pictures))
     elif sys.stdout.isatty():
         _show(new, found, pictures)
     else:
@@ -80,7 +80,7 @@ def preview(
             show_error(line.strip())
 
 
-def _told(new: tuple[FactRow, ...], found: Preview, pictures: list[Path]) -> dict[str, object]:
+def _as_json(new: tuple[FactRow, ...], found: Preview, pictures: list[Path]) -> dict[str, object]:
     return {"new": news(new), **as_json(found), "written": [str(path) for path in pictures]}
 
 
