@@ -487,7 +487,7 @@ def _marked(source_flag: int, mark: int) -> int:
 
 
 def _measured(sent: int | None, default: int, oldest: int, newest: int) -> tuple[int, int]:
-    """(measured time, doubt): the sender's own time where plausible."""
+    """(measured time, source flag): the sender's own time where plausible."""
     if sent is None:
         return default, _NONE
     if oldest <= sent <= newest:

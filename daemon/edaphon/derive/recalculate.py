@@ -1,6 +1,6 @@
 """Deriving again from the readings that the series keeps: no byte is read or decoded for it.
 
-A row of the series holds the number as reported, its times, and the doubt that its record earned.
+A row of the series holds the number as reported, its times, and the flag that its record earned.
 Where only what comes after that has changed (calibrations, checks, marks), the line's own
 `evaluate` over these rows gives, bit for bit, what the journal would. Where that can't be known
 from the rows, `NeedsJournal` says so, and the journal is read.
