@@ -19,14 +19,8 @@ import typer
 from edaphon.acquire.gaps import accounts_of
 from edaphon.clock import DAY_NS
 from edaphon.config import Sink as SinkConfig
-from edaphon.derive.fact_log import (
-    FACT_LOG_KINDS,
-    known_facts,
-    last_sources,
-    reached_by,
-    read_fact_log,
-    recalled,
-)
+from edaphon.derive.decode import last_sources
+from edaphon.derive.fact_log import FACT_LOG_KINDS, known_facts, reached_by, read_fact_log, recalled
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.pipeline import counted_files
 from edaphon.journal import JournalReader, Kind, StateFile, read_only

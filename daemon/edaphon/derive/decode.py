@@ -2,7 +2,7 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from types import TracebackType
@@ -21,8 +21,9 @@ from edaphon.config import (
     told_fields,
 )
 from edaphon.config.reading import accepted_config
+from edaphon.derive.fact_log import Item
 from edaphon.derive.files import FileReader
-from edaphon.journal import Entry
+from edaphon.journal import Entry, Kind
 from edaphon.toml_input import read_document
 from edaphon_drivers.engines import Engine, engine
 from edaphon_drivers.faults import Fault, Garbled, Incomplete, Refused
@@ -412,3 +413,9 @@ def _engine(sheet: Sheet) -> Engine:
         return engine(sheet.engine)
     except LookupError as error:
         raise Refused("an engine that is installed", sheet.engine) from error
+
+
+def last_sources(reported: Iterable[Item]) -> Sources:
+    """By the configuration that was entered last."""
+    last = [entry for _, entry in reported if entry.kind == Kind.CONFIGURATION][-1:]
+    return sources_of(last[0]) if last else Sources()

@@ -20,13 +20,10 @@ from edaphon.derive.decode import Note, Sources
 from edaphon.derive.fact_log import (
     CHECKPOINT,
     FACT_LOG_KINDS,
-    NOTHING_LEARNED,
     START,
     Item,
-    Learned,
     crc_at,
     fact_log_items,
-    learned,
     lost_fact_places,
     trusted,
 )
@@ -43,9 +40,12 @@ from edaphon.derive.plan import (
 )
 from edaphon.derive.rederive import (
     BATCH_BYTES,
+    NOTHING_LEARNED,
     ONE_BY_ONE,
     READINGS,
     DerivingAgain,
+    Learned,
+    learned,
     settled,
     span,
     try_again,

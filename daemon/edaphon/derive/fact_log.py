@@ -1,14 +1,14 @@
-"""What the journal says of how to read it, found without reading ten years of records."""
+"""Facts and configurations of a journal, found without reading ten years of records."""
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
-from edaphon.derive.decode import Sources, sources_of
 from edaphon.facts import Knowledge, from_payload
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind, entry_crc
 from edaphon.journal.salvage import acknowledged_places
@@ -64,18 +64,6 @@ _RUN = 500  # entries that are read at once
 FACT_LOG_KINDS = FACT_KINDS | {Kind.CONFIGURATION}
 
 
-class Learned(NamedTuple):
-    """What the journal says, up to a place, of how to read it."""
-
-    knowledge: Knowledge
-    known: EntryId  # of the last fact or configuration it holds
-    sources: Sources
-    configured: EntryId = START  # of the last configuration
-
-
-NOTHING_LEARNED = Learned(Knowledge(), START, Sources())
-
-
 def read_fact_log(journal: JournalReader, series: Series | None) -> tuple[Item, ...]:
     """Facts and configurations in the order of entry; damaged rows are passed over."""
     table = trusted(journal, series) if series is not None else None
@@ -93,24 +81,17 @@ def fact_log_items(
     without a summary each entry behind the checkpoint is looked at. A damaged row costs itself
     alone; one that is set aside is passed over.
     """
-    aside = journal.aside
-    found = _fact_log_items(journal, table, on_damage)
-    yield from (item for item in found if item[0].number not in aside)
-
-
-def _fact_log_items(
-    journal: JournalReader,
-    table: Mapping[str, Any] | None,
-    on_damage: Callable[[Exception], None],
-) -> Iterator[Item]:
-    places = {EntryId.of(number) for number in table["meanings"]} if table is not None else set()
+    known = table or {"meanings": (), "position": 0}
+    places = {EntryId.of(number) for number in known["meanings"]}
     if journal.summary is None:
-        start = EntryId.of(table["position"]) if table is not None else START
-        yield from recalled(journal, sorted(places), on_damage)
-        yield from journal.scan(kinds=FACT_LOG_KINDS, start=start, on_damage=on_damage)
-        return
-    copied = (p for p, entry in journal.copies.entries.items() if entry.kind in FACT_LOG_KINDS)
-    yield from recalled(journal, sorted({*places, *journal.summary.rare, *copied}), on_damage)
+        start = EntryId.of(known["position"])
+        behind = journal.scan(kinds=FACT_LOG_KINDS, start=start, on_damage=on_damage)
+        found = chain(recalled(journal, sorted(places), on_damage), behind)
+    else:
+        places |= {p for p, own in journal.copies.entries.items() if own.kind in FACT_LOG_KINDS}
+        found = chain(recalled(journal, sorted({*places, *journal.summary.rare}), on_damage))
+    aside = journal.aside
+    yield from (item for item in found if item[0].number not in aside)
 
 
 def recalled(
@@ -158,31 +139,9 @@ def known_facts(journal: JournalReader, series: Series | None = None) -> Knowled
     return knowledge_of(read_fact_log(journal, series))
 
 
-def last_sources(reported: Iterable[Item]) -> Sources:
-    """By the configuration that was entered last."""
-    last = [entry for _, entry in reported if entry.kind == Kind.CONFIGURATION][-1:]
-    return sources_of(last[0]) if last else Sources()
-
-
-def learned(so_far: Learned, batch: Iterable[Item]) -> Learned:
-    """With the facts and configurations of a batch that are new to it."""
-    knowledge, known, sources, configured = so_far
-    configuration: Entry | None = None
-    for sequence, entry in batch:
-        if sequence <= known:
-            continue
-        known = sequence
-        if entry.kind == Kind.CONFIGURATION:
-            configuration, configured = entry, sequence
-        else:
-            knowledge = knowledge.learn(sequence, from_payload(entry.payload).fact)
-    sources = sources_of(configuration) if configuration else sources
-    return Learned(knowledge, known, sources, configured)
-
-
 def lost_fact_places(journal: JournalReader, table: Mapping[str, Any] | None) -> frozenset[EntryId]:
     """Places of facts and configurations that neither the journal nor its copies can give."""
-    known = {EntryId.of(number) for number in table["meanings"]} if table is not None else set()
+    known = {EntryId.of(number) for number in (table or {}).get("meanings", ())}
     known |= journal.copies.doubtful
     known -= acknowledged_places(journal.copies)
     return frozenset(known.difference(place for place, _ in recalled(journal, sorted(known))))

@@ -15,8 +15,8 @@ import numpy.typing as npt
 import orjson
 
 from edaphon.clock import DAY_NS
-from edaphon.derive.decode import Sources
-from edaphon.derive.fact_log import CHECKPOINT, knowledge_of, last_sources, read_fact_log, recalled
+from edaphon.derive.decode import Sources, last_sources
+from edaphon.derive.fact_log import CHECKPOINT, knowledge_of, read_fact_log, recalled
 from edaphon.derive.plan import Plan, changed_ranges, intervals_of_json, plan_of, whole_segments
 from edaphon.derive.recalculate import (
     BeforeAfter,

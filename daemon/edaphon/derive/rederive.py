@@ -7,16 +7,18 @@ series of its own, which is taken over once it has caught up.
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from edaphon.derive.decode import Sources
-from edaphon.derive.fact_log import NOTHING_LEARNED, START, Item, recalled
+from edaphon.derive.decode import Sources, sources_of
+from edaphon.derive.fact_log import START, Item, recalled
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.pipeline import ALL, NEWEST_NS, Pipeline, files_meaning
 from edaphon.derive.plan import Plan, changed_ranges, whole_segments
 from edaphon.derive.recalculate import NeedsJournal, Recalibration, can_recalibrate, same_readings
 from edaphon.derive.segments import PlanInterval
 from edaphon.derive.state import LatestValue, Memory, PipelineState
-from edaphon.journal import DamagedRow, JournalReader, Kind
+from edaphon.facts import Knowledge, from_payload
+from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
 from edaphon.journal.guard import AGAIN, EntryGuard, Suspect
 from edaphon.journal.salvage import losses_in
 from edaphon.model import ALWAYS, EntryId, Observations, Range
@@ -414,3 +416,31 @@ class DerivingAgain:
         if self._replay is not None:
             self._replay.close()
             self._replay = None
+
+
+class Learned(NamedTuple):
+    """What the journal says, up to a place, of how to read it."""
+
+    knowledge: Knowledge
+    known: EntryId  # of the last fact or configuration it holds
+    sources: Sources
+    configured: EntryId = START  # of the last configuration
+
+
+NOTHING_LEARNED = Learned(Knowledge(), START, Sources())
+
+
+def learned(so_far: Learned, batch: Iterable[Item]) -> Learned:
+    """With the facts and configurations of a batch that are new to it."""
+    knowledge, known, sources, configured = so_far
+    configuration: Entry | None = None
+    for sequence, entry in batch:
+        if sequence <= known:
+            continue
+        known = sequence
+        if entry.kind == Kind.CONFIGURATION:
+            configuration, configured = entry, sequence
+        else:
+            knowledge = knowledge.learn(sequence, from_payload(entry.payload).fact)
+    sources = sources_of(configuration) if configuration else sources
+    return Learned(knowledge, known, sources, configured)

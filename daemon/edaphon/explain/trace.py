@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from edaphon.derive.calibrate import Chain, Segment
-from edaphon.derive.decode import Decoded, Sources, sources_of
+from edaphon.derive.decode import Decoded, Sources, last_sources, sources_of
 from edaphon.derive.deriver import BATCH
-from edaphon.derive.fact_log import FACT_LOG_KINDS, Item, knowledge_of, last_sources, recalled
+from edaphon.derive.fact_log import FACT_LOG_KINDS, Item, knowledge_of, recalled
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.pipeline import Pipeline, counted_files
 from edaphon.derive.plan import Plan, plan_of

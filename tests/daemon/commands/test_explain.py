@@ -8,7 +8,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from tests.daemon.commands.calling import call, call_json
-from tests.daemon.derive import test_beside, test_line, test_trust_splits
+from tests.daemon.derive import test_pipeline, test_second_inputs, test_trust_splits
 from tests.daemon.derive.lives import Life, MemoryJournal, folders
 from tests.stories.station import Station, teros12_facts
 
@@ -289,7 +289,9 @@ def test_it_answers_while_the_service_runs(tmp_path):
     assert (way["value"], way["agrees"]) == (15.0, True)
 
 
-STREAMS = st.one_of(test_line.streams(), test_beside.streams(), test_trust_splits.streams())
+STREAMS = st.one_of(
+    test_pipeline.streams(), test_second_inputs.streams(), test_trust_splits.streams()
+)
 
 
 @settings(max_examples=6, deadline=None, phases=[Phase.generate])
