@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edaphon.derive.state import LatestValue, Memory
+from edaphon.derive.state import LastValue, Memory
 from edaphon.facts import Mark, Period
 from edaphon.model import (
     ALONE,
@@ -186,10 +186,10 @@ class FreshValues(NamedTuple):
         good = np.flatnonzero(self.good)
         return int(good[-1]) if len(good) else -1
 
-    def latest(self, at: int, rows: Readings, place: int) -> LatestValue:
+    def latest(self, at: int, rows: Readings, place: int) -> LastValue:
         """The value of that row, which was placed when the journal was read up to `place`."""
         numbers = self.value[at], self.u_random[at], self.u_systematic[at]
-        return LatestValue(place, int(rows.time_ns[at]), *map(float, numbers))
+        return LastValue(place, int(rows.time_ns[at]), *map(float, numbers))
 
 
 def evaluate(
@@ -352,7 +352,7 @@ class ChannelValues:
     placed later than its sequence says. `places` holds up to where the journal was read by then.
     """
 
-    def __init__(self, latest: dict[str, LatestValue], places: Sequence[int]) -> None:
+    def __init__(self, latest: dict[str, LastValue], places: Sequence[int]) -> None:
         self._latest = latest
         self._places = places
         self._noted: dict[str, list[_Noted]] = {}
@@ -403,7 +403,7 @@ def _of_noted(noted: _Noted) -> _Column:
     return _Column(np.array(noted.order, np.int64)[good], noted.fresh.time_ns[good], numbers)
 
 
-def _of_latest(known: LatestValue) -> _Column:
+def _of_latest(known: LastValue) -> _Column:
     numbers = np.array([[known.value], [known.u_random], [known.u_systematic]])
     return _Column(np.array([-1]), np.array([known.time_ns]), numbers)
 

@@ -16,7 +16,7 @@ from edaphon.derive.pipeline import ALL, NEWEST_NS, Pipeline, files_meaning
 from edaphon.derive.plan import Plan, changed_ranges, whole_segments
 from edaphon.derive.recalculate import NeedsJournal, Recalibration, can_recalibrate, same_readings
 from edaphon.derive.segments import PlanInterval
-from edaphon.derive.state import LatestValue, Memory, PipelineState
+from edaphon.derive.state import LastValue, Memory, PipelineState
 from edaphon.facts import Knowledge, from_payload
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
 from edaphon.journal.guard import AGAIN, EntryGuard, Suspect
@@ -116,7 +116,7 @@ class Replay:
         self._sources = paths | {path.partition("/")[0] for path in paths}
 
     @property
-    def latest(self) -> Mapping[str, LatestValue]:
+    def latest(self) -> Mapping[str, LastValue]:
         return self._pipeline.state.latest
 
     @property
@@ -337,7 +337,7 @@ class DerivingAgain:
             self._recalibration = None
         return runs if kept is None else kept
 
-    def _know_latest(self, channel: str, ranges: list[Range], last: LatestValue | None) -> None:
+    def _know_latest(self, channel: str, ranges: list[Range], last: LastValue | None) -> None:
         """The latest value that others take; that of a stretch of the past alone is not it."""
         known = self.state.latest.get(channel)
         renewed = known is not None and any(a <= known.time_ns < b for a, b in ranges)
