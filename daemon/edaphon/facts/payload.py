@@ -46,8 +46,9 @@ def fact_of(table: Mapping[str, Any]) -> Fact:
 
 def _in_order(curve_name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """In the curve's order, which a covariance follows; JSON has sorted them by name."""
-    first = find_curve(curve_name).in_order(parameters) if curve_name in curve_names() else ()
-    return {name: parameters[name] for name in (*first, *parameters)}
+    places = find_curve(curve_name).places if curve_name in curve_names() else {}
+    in_order = sorted(parameters, key=lambda name: places.get(name, len(places)))
+    return {name: parameters[name] for name in in_order}
 
 
 def to_payload(fact: Fact, text: str, sha256: str, file: str, who: str, account: str = "") -> bytes:

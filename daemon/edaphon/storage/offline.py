@@ -10,10 +10,10 @@ from edaphon.derive.deriver import Deriver
 from edaphon.derive.fact_log import reached_by
 from edaphon.derive.projection import derived_by
 from edaphon.journal import Journal, JournalBusy, is_written, read_only
+from edaphon.journal.guard import guarded
 from edaphon.journal.salvage import undeclared
 from edaphon.printer import show_error
 from edaphon.series import Series, WrongFile
-from edaphon.service.deriving import guarded
 from edaphon.storage.access import TRY_AGAIN, Storage, fail
 from edaphon.storage.owner import as_owner
 from edaphon.storage.series_file import open_series

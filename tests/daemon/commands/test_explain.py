@@ -14,12 +14,12 @@ from tests.stories.station import Station, teros12_facts
 
 from edaphon.acquire.gaps import Gap
 from edaphon.clock import SystemClock
-from edaphon.commands.run import running
 from edaphon.explain.record import record_of, shown_bytes
 from edaphon.explain.trace import derived_again, history_of, row_at
 from edaphon.journal import Entry, Journal, Kind
 from edaphon.model import EntryId
 from edaphon.series import Series
+from edaphon.service.process import running
 from edaphon.storage.access import open_storage
 from edaphon.storage.offline import settled_deriver
 from edaphon.toml_input.values import instant_ns

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from edaphon.commands.decode.typed import TEXTS, Unclear, enveloped, plain_bytes
-from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Refused
 from edaphon_drivers.files.lines import LineCounts, Slice
 from edaphon_drivers.payloads import Piece, Turn
 from edaphon_drivers.readings import Reading
+from edaphon_drivers.registry import engine
 from edaphon_drivers.sheets import Sheet
 
 __all__ = ["Held", "expect_address", "held", "lines_of", "readings_of"]
