@@ -37,6 +37,7 @@ from edaphon_calibration.units import SAME, Conversion
 _SUSPECT, _UNSET, _MISSING = int(Flag.SUSPECT), int(Flag.NOT_EVALUATED), int(Flag.MISSING)
 _FAIL = int(Flag.FAIL)
 YEAR_NS = 31_556_952 * 10**9
+_NAN = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,9 +324,6 @@ def _by_derivation(segment: Segment, run: Observations) -> Iterator[Observations
     for name in dict.fromkeys(segment.windows[at][1] for at in np.unique(window)):
         here = [at for at, (_, own) in enumerate(segment.windows) if own == name]
         yield replace(run.take(np.isin(window, here)), derivation=name)
-
-
-_NAN = float("nan")
 
 
 class _Noted(NamedTuple):

@@ -42,6 +42,9 @@ from edaphon_drivers.sheets import Output, Sheet
 
 if TYPE_CHECKING:
     from edaphon_drivers import javascript, lorawan
+Outputs = Mapping[str, Mapping[str, Output]]
+# Of a payload, a message or an uplink: what its source's kind calls for.
+_Reader = Callable[[Any], tuple[Reading, ...]]
 
 
 class DecoderFailed(Exception):
@@ -89,10 +92,7 @@ class Decoded(NamedTuple):
 
 
 NOTHING = Decoded("", ())
-Outputs = Mapping[str, Mapping[str, Output]]
 _Decoder = Callable[[bytes], Decoded]
-# Of a payload, a message or an uplink: what its source's kind calls for.
-_Reader = Callable[[Any], tuple[Reading, ...]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -245,9 +245,7 @@ class Deriver(DerivingAgain):
 
     def _take_in(self, batch: list[Item], readings: int, entries: int = ALL) -> bool:
         """Entries that all change the meaning of others, or none; whether some are left."""
-        due = self.state.due[:1] if entries == 1 else self.state.due
-        place = EntryId.of(due[0]) if due and entries == 1 else self.position
-        with self._guard.at(LIVE, *span(due, batch, place)):
+        with self._guard.at(LIVE, *span(self.state.due, batch, self.position, entries)):
             taken = self._derive(batch, readings, entries)
             if taken:
                 if self.state.counts.records:  # before the first, a fact changes nothing

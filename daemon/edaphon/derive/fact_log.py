@@ -19,6 +19,9 @@ Item = tuple[EntryId, Entry]
 CHECKPOINT = "deriver"
 START = EntryId(0, 0)
 GONE = -2
+FACT_KINDS = frozenset({Kind.FACT, Kind.CALIBRATION, Kind.MARK})
+_RUN = 500  # entries that are read at once
+FACT_LOG_KINDS = FACT_KINDS | {Kind.CONFIGURATION}
 
 
 def trusted(journal: JournalReader, series: Series) -> dict[str, Any] | None:
@@ -57,11 +60,6 @@ def crc_at(journal: JournalReader, sequence: EntryId) -> int:
         return entry_crc(*sequence, journal.entry(sequence))
     except (KeyError, DamagedRow):
         return GONE
-
-
-FACT_KINDS = frozenset({Kind.FACT, Kind.CALIBRATION, Kind.MARK})
-_RUN = 500  # entries that are read at once
-FACT_LOG_KINDS = FACT_KINDS | {Kind.CONFIGURATION}
 
 
 def read_fact_log(journal: JournalReader, series: Series | None) -> tuple[Item, ...]:

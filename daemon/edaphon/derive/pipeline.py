@@ -32,6 +32,16 @@ from edaphon_drivers.readings import UNREADABLE_NS, Reading
 # time, start [UTC ns], raw number, sequence, source flag, and when it was placed
 PlacedRow = tuple[int, int, float, int, int, int]
 _Reported = Mapping[str, Sequence[float]]  # numbers of the same rows, by output
+# A sender's own time is believed within these bounds of the time of receipt.
+OLDEST_NS = 366 * DAY_NS
+NEWEST_NS = 300_000_000_000
+ALL = 2**63
+TURN_S = 1.0  # for decoding, in steps that are bounded by readings too
+# Plain numbers: an enum member costs a look-up for every reading.
+_NONE, _SUSPECT, _NAN, _UNSET = int(Flag.NOT_EVALUATED), int(Flag.SUSPECT), float("nan"), -2
+# What a later copy of its file lacks is no good value either: a person called it wrong.
+_REPLACED = DEMOTED | int(Flag.FAIL)
+_RECORD, _ROUTINE = Kind.RECORD, Purpose.ROUTINE
 
 
 class Group(NamedTuple):
@@ -114,19 +124,6 @@ def _fresh(rows: Sequence[PlacedRow]) -> tuple[Readings, tuple[int, ...]]:
         np.zeros((0, len(rows))),
     )
     return fresh, order
-
-
-# A sender's own time is believed within these bounds of the time of receipt.
-OLDEST_NS = 366 * DAY_NS
-NEWEST_NS = 300_000_000_000
-ALL = 2**63
-TURN_S = 1.0  # for decoding, in steps that are bounded by readings too
-
-# Plain numbers: an enum member costs a look-up for every reading.
-_NONE, _SUSPECT, _NAN, _UNSET = int(Flag.NOT_EVALUATED), int(Flag.SUSPECT), float("nan"), -2
-# What a later copy of its file lacks is no good value either: a person called it wrong.
-_REPLACED = DEMOTED | int(Flag.FAIL)
-_RECORD, _ROUTINE = Kind.RECORD, Purpose.ROUTINE
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ from edaphon.model import ALWAYS, Columns, EntryId, Float, Int, Observations, Ra
 from edaphon.series import Series
 
 ROWS, ENTRIES = 100_000, 4000
+BINS = 360
+ABSENT = 0  # the flag of a row that is not there
 
 
 @dataclass(frozen=True)
@@ -195,10 +197,6 @@ def _within(series: Series, channel: str, day: int, ranges: list[Range]) -> list
         if first < last:
             found += series.read(channel, first, last)
     return found
-
-
-BINS = 360
-ABSENT = 0  # the flag of a row that is not there
 
 
 @dataclass(slots=True, eq=False)

@@ -26,10 +26,21 @@ from edaphon.series import Series
 
 ONE_BY_ONE = 100  # entries in a turn
 RECOUNT = "set aside before"  # a meaning that no settings give: the files are counted once more
+LAST_N = 0xFFFFFFFF
+_FLUSH_ROWS = 200_000
+# A turn is as short whatever the entries hold: a piece of a file is thousands of readings.
+READINGS, BATCH_BYTES = 20_000, 500_000
+# What is derived again from the series in one turn: so many rows for an entry, and at most.
+ROWS_FOR_ENTRY, SLICE_ROWS = 25, 100_000
 
 
-def span(due: Sequence[int], items: Sequence[Item], position: EntryId) -> tuple[int, int]:
-    """The numbers of the first and last entry of a step; where records waited, up to `position`."""
+def span(
+    due: Sequence[int], items: Sequence[Item], position: EntryId, entries: int = ALL
+) -> tuple[int, int]:
+    """The numbers of the first and last of a step's `entries`; where records waited, up to
+    `position`."""
+    if due and entries == 1:
+        due, position = due[:1], EntryId.of(due[0])
     first = due[0] if due else items[0][0].number
     last = max(due[-1], position.number) if due else 0
     return first, max(last, items[-1][0].number) if items else last
@@ -77,12 +88,6 @@ def try_again(
         else:
             state.held.setdefault(record.boot, []).append(sequence.number)
     return files
-
-
-LAST_N = 0xFFFFFFFF
-_FLUSH_ROWS = 200_000
-# A turn is as short whatever the entries hold: a piece of a file is thousands of readings.
-READINGS, BATCH_BYTES = 20_000, 500_000
 
 
 class Replay:
@@ -162,8 +167,7 @@ class Replay:
         due = self._pipeline.state.due
         if not batch and not due:
             return 0
-        due, place = (due[:1], EntryId.of(due[0])) if due and entries == 1 else (due, self.position)
-        with self._guard.at(AGAIN, *span(due, batch, place)):
+        with self._guard.at(AGAIN, *span(due, batch, self.position, entries)):
             runs = self._pipeline.step(batch, readings, entries)
             if runs:
                 self.series.merge(runs, self.plan.texts)
@@ -192,10 +196,6 @@ def remove_series(path: Path) -> None:
     for suffix in ("", "-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
             Path(f"{path}{suffix}").unlink()
-
-
-# What is derived again from the series in one turn: so many rows for an entry, and at most.
-ROWS_FOR_ENTRY, SLICE_ROWS = 25, 100_000
 
 
 class DerivingAgain:
