@@ -9,7 +9,7 @@ from tests.daemon.derive.lives import Life, MemoryJournal, folders, rows_of, tol
 from tests.daemon.derive.test_pipeline import EXAMPLES, channel, streams
 from tests.daemon.derive.test_recalibrate import calibration, days_of_readings
 
-from edaphon.derive import projection as projection
+from edaphon.derive import projection
 from edaphon.derive.projection import known_as_of, values_then
 from edaphon.journal import Entry
 
