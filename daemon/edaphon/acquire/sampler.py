@@ -36,6 +36,7 @@ from edaphon.acquire.switches import (
     branched,
     powered,
 )
+from edaphon.clock import DAY_NS
 from edaphon.config import Bus as BusTable
 from edaphon.config import Configuration, HeardSource, ScheduledSource
 from edaphon.journal import Entry, Journal, Kind, Purpose
@@ -46,7 +47,7 @@ from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Asking, Talk, Timing
 
 _USUAL = Asking()
-IDENTIFY_EVERY_NS = 86_400_000_000_000
+IDENTIFY_EVERY_NS = DAY_NS
 OVER_BUDGET = "above budget"  # why a slot has no record
 
 

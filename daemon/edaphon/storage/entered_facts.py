@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edaphon.config import Configuration
-from edaphon.config.codecs import read_codec
+from edaphon.config.reading import read_codec
 from edaphon.derive.decode import Sources, sources_of
 from edaphon.derive.fact_log import FACT_KINDS, read_fact_log
 from edaphon.derive.plan import Plan, plan_of

@@ -20,47 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from edaphon.toml_input.reading import read_secret
-
-__all__ = [
-    "FACT_TABLES",
-    "SECRET_PLACE",
-    "AbsolutePath",
-    "Depth",
-    "Duration",
-    "FileBeside",
-    "Hash",
-    "Id",
-    "Instant",
-    "Secret",
-    "SecretOrText",
-    "Table",
-    "about_text",
-    "http_place",
-    "instant_text",
-    "is_hash",
-    "revealed",
-    "secret_host",
-    "wrong",
-]
-
-FACT_TABLES: Final = frozenset(
-    {
-        "plot",
-        "profile",
-        "sensor",
-        "channel",
-        "deployment",
-        "factory",
-        "calibration",
-        "check",
-        "mark",
-        "visit",
-        "pause",
-        "replacement",
-        "revocation",
-    }
-)
+from edaphon.toml_input.lines import read_secret, written_instant
 
 _UNITS_NS: Final = {
     "ms": 10**6,
@@ -140,6 +100,8 @@ def instant_ns(value: object) -> int:
     if isinstance(value, datetime):
         value = value.isoformat()
     found = _INSTANT.fullmatch(value) if isinstance(value, str) else None
+    if isinstance(value, str) and "." in value[:3] and (meant := written_instant(value)):
+        raise wrong(f"write {meant}")
     if not found:
         raise wrong(f"{_instant_hint(value)}, such as 2026-04-01T12:00:00Z")
     day, clock, fraction, offset = found.groups()

@@ -21,7 +21,6 @@ from edaphon.alerts.look import Situation
 from edaphon.alerts.model import Message, Occasion
 from edaphon.alerts.reports import is_weekly_due, last_weekly
 from edaphon.clock import DAY_NS
-from edaphon.commands.run import running
 from edaphon.config import Broker
 from edaphon.derive.state import PipelineState, Uplink
 from edaphon.journal import Entry, Kind
@@ -31,7 +30,9 @@ from edaphon.series import Series
 from edaphon.service.alerting import HealthRows, health_lines
 from edaphon.service.channel_values import ChannelValues
 from edaphon.service.look import Uplinks, only_gateway
-from edaphon.service.service import Overrides, Service
+from edaphon.service.process import running
+from edaphon.service.service import Service
+from edaphon.service.sources import Overrides
 from edaphon.sinks.sink import sink_kind
 from edaphon_drivers.payloads import pack_message
 
