@@ -343,7 +343,7 @@ class _Column(Columns):
     numbers: Float
 
 
-class ChannelValues:
+class SecondInputValues:
     """The values that channels had in this batch and, by `latest`, before it.
 
     An order counts the records of the batch as they were placed: one whose clock was unknown is
@@ -410,7 +410,7 @@ def filled(
     segment: Segment,
     fresh: Readings,
     order: Sequence[int],
-    values: ChannelValues,
+    values: SecondInputValues,
     reported: Mapping[str, Sequence[float]],
 ) -> Readings:
     """The rows with their second inputs; `reported` are numbers of the same records by output."""

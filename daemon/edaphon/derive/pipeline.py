@@ -13,7 +13,7 @@ import orjson
 
 from edaphon.clock import DAY_NS
 from edaphon.config import within_physics
-from edaphon.derive.calibrate import ChannelValues, Segment, evaluate, filled
+from edaphon.derive.calibrate import SecondInputValues, Segment, evaluate, filled
 from edaphon.derive.decode import Decoded, Note, Sources, sources_of
 from edaphon.derive.fact_log import Item
 from edaphon.derive.files import FileAccount, FileReader, SourceFiles, whole_refused
@@ -212,7 +212,7 @@ class Pipeline:
             self._take_due(most)
             self.taken += 1
         found: list[Observations] = []
-        values = ChannelValues(self.state.latest, self._places)
+        values = SecondInputValues(self.state.latest, self._places)
         for segment, rows in sorted(self._rows.items(), key=lambda item: item[0].level):
             found.extend(self._observed(segment, rows, values))
             found.extend(further_readings(segment, rows))
@@ -228,7 +228,7 @@ class Pipeline:
         return self._readings >= most or monotonic() >= self._until_s
 
     def _observed(
-        self, segment: Segment, rows: list[PlacedRow], values: ChannelValues
+        self, segment: Segment, rows: list[PlacedRow], values: SecondInputValues
     ) -> list[Observations]:
         found: list[Observations] = []
         memories = self.state.memory
