@@ -46,7 +46,8 @@ from edaphon.config import (
     Supply,
     Web,
 )
-from edaphon.facts.model import KINDS, Calibration, SecondInput
+from edaphon.facts.calibrations import Calibration
+from edaphon.facts.model import KINDS, SecondInput
 from edaphon.toml_input.models import toml_text
 from edaphon.toml_input.values import duration_text
 from edaphon_calibration.nomenclature import QUANTITIES

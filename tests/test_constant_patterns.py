@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import pytest
 
-from edaphon.acquire.renamed import files_now
+from edaphon.acquire.file_pieces import files_now
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = {

@@ -10,7 +10,7 @@ from tests.documents import ROOT
 from tests.machine.debian import cannot
 from tests.system_calls import allowed_calls
 
-from edaphon.service.sockets import PAGE_FOLDER
+from edaphon.service.socket import PAGE_FOLDER
 
 INSTALL = (ROOT / "deploy" / "install").read_text("utf-8")
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))

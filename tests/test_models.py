@@ -9,8 +9,8 @@ import pytest
 from edaphon_calibration.curves import find_curve
 from edaphon_calibration.nomenclature import quantity
 from edaphon_calibration.units import conversion
-from edaphon_drivers.engines import completed, sheet_errors
 from edaphon_drivers.lorawan import codec_names
+from edaphon_drivers.registry import completed, sheet_errors
 from edaphon_drivers.sheets import load_sheet, model_names
 
 HERE = Path(__file__).parent

@@ -58,3 +58,12 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     if near:
         return f"; did you mean {' or '.join(folded[n] for n in near)}?"
     return f"; known are {', '.join(words)}" if 0 < len(words) <= 12 else ""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """The message for a name that nobody offers.
+
+    >>> unknown("check", "rat", ["range", "rate"])
+    "expected the name of a check; came 'rat'; did you mean rate?"
+    """
+    return f"expected the name of a {kind}; came {name[:80]!r}" + suggestion(name, known)

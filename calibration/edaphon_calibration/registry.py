@@ -1,9 +1,7 @@
-"""Finds curves and checks by name in the tuples that this package and others offer."""
+"""Collects curves and checks by name from the tuples that this package and others offer."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Protocol, TypeVar
-
-from edaphon_calibration.errors import CalibrationError, suggestion
 
 
 class Named(Protocol):
@@ -21,12 +19,3 @@ def by_name(groups: Iterable[Iterable[T]]) -> dict[str, T]:
         if found.setdefault(member.name, member) is not member:
             raise ValueError(f"expected one definition of {member.name}; received two")
     return dict(sorted(found.items()))
-
-
-def find(kind: str, name: str, known: Mapping[str, T], unknown: type[CalibrationError]) -> T:
-    """The member of that name; raises `unknown` with the nearest names."""
-    if name not in known:
-        raise unknown(
-            f"expected the name of a {kind}; came {name[:80]!r}" + suggestion(name, known)
-        )
-    return known[name]

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from pathlib import Path
 from typing import Protocol
 
 SECOND_NS = 1_000_000_000
@@ -34,3 +35,8 @@ class SystemClock:
 
     def wait_until(self, mono_ns: int, stop: threading.Event) -> bool:
         return stop.wait(max(0.0, (mono_ns - time.monotonic_ns()) / 1e9))
+
+
+def boot_id() -> str:
+    """The kernel's name for this boot."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()

@@ -26,8 +26,7 @@ from edaphon_drivers.checksums import crc8_sensirion
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Identity, Reading, reported
-from edaphon_drivers.sheet_tables import ListOf, Number, PerSheet, Table, frame_reader, that
-from edaphon_drivers.sheets import Sheet
+from edaphon_drivers.sheets import ListOf, Number, PerSheet, Sheet, Table, frame_reader, takes, that
 from edaphon_drivers.talk import Ask, Asking, Pause, Talk
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{2}|\d{1,3}", re.ASCII)
@@ -48,10 +47,10 @@ def read_words(data: bytes, count: int) -> tuple[int, ...]:
 class Word(Table):
     """What one word of an answer means: offset + scale * word / over."""
 
-    output: str = Field("-", description='the name of an output, or "-"')
-    scale: Number = Field(1, description="a number")
-    over: Annotated[Number, that(bool)] = Field(1, description="a number other than 0")
-    offset: Number = Field(0, description="a number")
+    output: str = takes('the name of an output, or "-"', "-")
+    scale: Number = takes("a number", 1)
+    over: Annotated[Number, that(bool)] = takes("a number other than 0", 1)
+    offset: Number = takes("a number", 0)
 
     def number(self, word: int) -> float:
         return self.offset + self.scale * word / self.over
@@ -60,14 +59,14 @@ class Word(Table):
 class StepTable(Table):
     """A command of the sensor in its sheet, and what answers it."""
 
-    command: Annotated[str, Field(pattern=r"^(?:[0-9a-f]{2}){1,4}$")] = Field(
-        description='lower-case hexadecimal such as "ec05"'
+    command: Annotated[str, Field(pattern=r"^(?:[0-9a-f]{2}){1,4}$")] = takes(
+        'lower-case hexadecimal such as "ec05"'
     )
-    wait_ms: Number = Field(0, ge=0, le=60_000, description="0 to 60000 ms")
-    word: ListOf[Word] = Field((), description="a list of { output, scale, over, offset }")
-    words: int = Field(0, ge=0, le=32, description="0 to 32")
-    mask: int = Field(0xFFFF, description="a whole number")
-    name: str = Field("", description='"serial" or the name of a setting')
+    wait_ms: Number = takes("0 to 60000 ms", 0, ge=0, le=60_000)
+    word: ListOf[Word] = takes("a list of { output, scale, over, offset }", ())
+    words: int = takes("0 to 32", 0, ge=0, le=32)
+    mask: int = takes("a whole number", 0xFFFF)
+    name: str = takes('"serial" or the name of a setting', "")
 
     def step(self) -> "Step":
         words = self.word or (Word.model_construct(),) * self.words
@@ -78,11 +77,11 @@ class StepTable(Table):
 class I2cTable(Table):
     """[frame] of an I2C sheet."""
 
-    read: StepTable = Field(description="a table: the command and the words of the measurement")
-    ready: StepTable | None = Field(None, description="a table with a command")
-    start: StepTable | None = Field(None, description="a table with a command")
-    stop: StepTable | None = Field(None, description="a table with a command")
-    who: ListOf[StepTable] = Field((), description="a list of tables with a command")
+    read: StepTable = takes("a table: the command and the words of the measurement")
+    ready: StepTable | None = takes("a table with a command", None)
+    start: StepTable | None = takes("a table with a command", None)
+    stop: StepTable | None = takes("a table with a command", None)
+    who: ListOf[StepTable] = takes("a list of tables with a command", ())
 
 
 @dataclass(frozen=True, slots=True)

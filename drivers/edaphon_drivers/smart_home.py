@@ -12,13 +12,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
-
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.json_message import ABSENT, epoch_ns, follow, parse_object
 from edaphon_drivers.readings import UNREADABLE_NS, Reading, Status, reported, without_number
-from edaphon_drivers.sheet_tables import Table, frame_reader, that
-from edaphon_drivers.sheets import Output, Sheet
+from edaphon_drivers.sheets import Output, Sheet, Table, frame_reader, takes, that
 from edaphon_drivers.text_values import bare_json, number_in, number_of_text, rfc3339_ns
 
 _OFFSET = re.compile(r"[+-]\d\d:\d\d", re.ASCII)
@@ -40,9 +37,9 @@ _TEXTS = "a table with a text for each output"
 class UnitTable(Table):
     """`unit` of an output: where the message names its unit, and with which word."""
 
-    path: Annotated[str, that(bool)] = Field(description="a path in the message")
-    word: Annotated[str, that(bool)] = Field(description="the word of the unit")
-    optional: bool = Field(False, description="true or false")
+    path: Annotated[str, that(bool)] = takes("a path in the message")
+    word: Annotated[str, that(bool)] = takes("the word of the unit")
+    optional: bool = takes("true or false", False)
 
     def is_named(self, message: Any) -> bool:
         """Whether the message names the sheet's unit; numbers are never converted here."""
@@ -53,30 +50,22 @@ class UnitTable(Table):
 class MessageTime(Table):
     """[frame.time]: where the message has the sender's time."""
 
-    path: str = Field(description="a path in the message")
-    form: Literal["rfc3339", "s", "ms", "ns"] = Field(
-        "rfc3339", description="one of rfc3339, s, ms, ns"
-    )
+    path: str = takes("a path in the message")
+    form: Literal["rfc3339", "s", "ms", "ns"] = takes("one of rfc3339, s, ms, ns", "rfc3339")
 
 
 class JsonTable(Table):
     """[frame] of messages in JSON."""
 
-    form: Literal["json"] = Field("json", description='"json" or "text"')
-    path: _Paths = Field(description=_TEXTS)
-    unit: dict[str, UnitTable] = Field(
-        {}, description='a table such as { t = { path = "...", word = "..." } }'
+    form: Literal["json"] = takes('"json" or "text"', "json")
+    path: _Paths = takes(_TEXTS)
+    unit: dict[str, UnitTable] = takes('a table such as { t = { path = "...", word = "..." } }', {})
+    member: dict[str, Annotated[dict[str, Any], that(bool)]] = takes(
+        'a table such as { t = { Id = "..." } }', {}
     )
-    member: dict[str, Annotated[dict[str, Any], that(bool)]] = Field(
-        {}, description='a table such as { t = { Id = "..." } }'
-    )
-    time: MessageTime | None = Field(
-        None, description='a table such as { path = "...", form = "rfc3339" }'
-    )
-    topic: str = Field("", description="the last levels of a topic")
-    utc_offset: Annotated[str, that(_OFFSET.fullmatch)] = Field(
-        "", description='a text such as "+01:00"'
-    )
+    time: MessageTime | None = takes('a table such as { path = "...", form = "rfc3339" }', None)
+    topic: str = takes("the last levels of a topic", "")
+    utc_offset: Annotated[str, that(_OFFSET.fullmatch)] = takes('a text such as "+01:00"', "")
 
     def member_of(self, message: Any, output: str) -> Any:
         wanted = self.member.get(output)
@@ -89,8 +78,8 @@ class JsonTable(Table):
 class TextTable(Table):
     """[frame] of messages that are one number as text."""
 
-    form: Literal["text"] = Field(description='"json" or "text"')
-    topics: _Paths = Field(description=_TEXTS)
+    form: Literal["text"] = takes('"json" or "text"')
+    topics: _Paths = takes(_TEXTS)
 
 
 def _names(key: str, table: Mapping[str, Any], sheet: Sheet) -> Iterator[str]:

@@ -7,14 +7,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, NamedTuple
 
-from pydantic import Field
-
 from edaphon_drivers.checksums import crc8_maxim
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Identity, Reading, Status, reported, without_number
-from edaphon_drivers.sheet_tables import ListOf, Table, frame_reader, one_of, that
-from edaphon_drivers.sheets import Sheet
+from edaphon_drivers.sheets import ListOf, Sheet, Table, frame_reader, one_of, takes, that
 from edaphon_drivers.talk import Ask, Asking, Talk
 
 _FILE = re.compile(
@@ -85,9 +82,9 @@ _FAMILIES = {"10": "DS18S20", "22": "DS1822", "28": "DS18B20", "42": "DS28EA00"}
 class W1Table(Table):
     """[frame] of a 1-wire sheet."""
 
-    form: Annotated[str, that(FORMS.__contains__)] = Field(description=one_of(FORMS))
+    form: Annotated[str, that(FORMS.__contains__)] = takes(one_of(FORMS))
     families: Annotated[ListOf[str], that(lambda named: named and set(named) <= set(_FAMILIES))] = (
-        Field(description=f"a list out of {', '.join(_FAMILIES)}")
+        takes(f"a list out of {', '.join(_FAMILIES)}")
     )
 
 

@@ -19,10 +19,10 @@ from typing import Any, cast
 
 from tests.benchmarks.figures import Figure
 
-from edaphon.acquire.bus import Bus
-from edaphon.acquire.scanning import ANSWERS, SILENT, hold, look_sdi12, sdi12_presence
+from edaphon.acquire.bus import BusOwner
+from edaphon.acquire.line_talks import ANSWERS, SILENT, hold, look_sdi12, sdi12_presence
+from edaphon.acquire.line_tools import ToolLine
 from edaphon.clock import SystemClock
-from edaphon.service.line_tools.line import BenchLine
 from edaphon_drivers.links.serial import SerialLink, SerialOptions
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
 from edaphon_drivers.talk import Timing
@@ -67,11 +67,11 @@ def figures(folder: Path) -> list[Figure]:
 
 
 @contextmanager
-def line(addresses: str) -> Iterator[Bus]:
+def line(addresses: str) -> Iterator[BusOwner]:
     """A line with those probes, each as slow as its wire."""
     simulated = SimulatedBus([slow_probe(address) for address in addresses])
     port = simulated.start()
-    bus = Bus("line", lambda: SerialLink(port, SerialOptions(baud=9600)), SystemClock())
+    bus = BusOwner("line", lambda: SerialLink(port, SerialOptions(baud=9600)), SystemClock())
     bus.start()
     try:
         yield bus
@@ -92,9 +92,9 @@ def slow_probe(address: str) -> Probe:
     return probe
 
 
-def scanned(bus: Bus, addresses: Sequence[str], expected: str) -> float:
+def scanned(bus: BusOwner, addresses: Sequence[str], expected: str) -> float:
     """Seconds that it took, with the timing of `edaphon scan`."""
-    timing = BenchLine(cast(Any, None), bus, {}, None, Timing()).short
+    timing = ToolLine(cast(Any, None), bus, {}, None, Timing()).short
     begun = time.monotonic()
     for address in addresses:
         finished = hold(bus, look_sdi12(address, timing), 60)

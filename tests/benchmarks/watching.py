@@ -44,8 +44,8 @@ def main(file: Path) -> None:
 
     gone = [name for name in sys.modules if name.startswith("edaphon.alerts")]
     code_mb = _code_mb(gone)
-    from edaphon.commands.run import running
-    from edaphon.service.service import Overrides
+    from edaphon.service.process import running
+    from edaphon.service.sources import Overrides
 
     with running(file, Overrides(look_every_s=10**6)) as service:
         while not service.alerts.passes:

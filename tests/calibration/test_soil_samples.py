@@ -56,6 +56,8 @@ def test_the_curve_goes_through_both_points() -> None:
         ((100.0, 90.0, -1.0), "a dry mass and a volume above 0"),
         ((90.0, 100.0, 100.0), "weigh no less than dry"),
         ((400.0, 300.0, 100.0), "a bulk density below"),
+        ((300.0, 265.0, 100.0), "a bulk density below"),
+        ((100.0, 90.0, 0.0), "a dry mass and a volume above 0"),
         ((float("nan"), 90.0, 100.0), "weigh no less"),
     ],
 )
@@ -69,6 +71,7 @@ def test_a_ring_that_cannot_be_is_refused(sample: tuple[float, ...], words: str)
     [
         ((0.2, 3.0, 0.2, 2.0), "more water"),
         ((0.3, 2.0, 0.2, 3.0), "more water"),
+        ((0.3, 3.0, 0.2, 3.0), "more water"),
         ((float("inf"), 3.0, 0.2, 2.0), "finite"),
     ],
 )

@@ -23,7 +23,9 @@ from edaphon.config import read_config
 from edaphon.facts import read_facts
 from edaphon.journal import Kind
 from edaphon.model import EntryId
-from edaphon.service.service import Overrides, Service
+from edaphon.service.jobs import Threads
+from edaphon.service.service import Service
+from edaphon.service.sources import Overrides
 from edaphon.toml_input import read_document
 from edaphon_calibration.flags import Flag
 from edaphon_drivers.payloads import pack_message
@@ -54,11 +56,13 @@ class ManualClock:
         return stop.is_set()
 
 
+class StillThreads(Threads):
+    def run(self, name: str, life: Callable[[], None]) -> None:
+        pass
+
+
 class StillService(Service):
     """No part has a thread of its own but the journal's writer: who plays it does each step."""
-
-    def _run(self, name: str, life: Callable[[], None]) -> None:
-        pass
 
     def _start_housekeeping(self) -> None:
         pass
@@ -167,12 +171,14 @@ class ZooStation:
         document = read_document("edaphon.toml", self._configuration())
         config, complaints = read_config(document)
         assert config is not None, complaints
-        self.service = StillService(document, config, Overrides(clock=self.clock))
+        self.service = StillService(
+            document, config, Overrides(clock=self.clock, make_threads=StillThreads)
+        )
         self.receiver = _Receiver(self.clock, self.service)
         with (
             _quiet(),
-            patch("edaphon.journal.store.QUIET_S", 0.0),  # each row is waited for
-            patch("edaphon.service.watching.alerting.receiver_of", lambda *_: self.receiver),
+            patch("edaphon.journal.writer.QUIET_S", 0.0),  # each row is waited for
+            patch("edaphon.service.alerting.receiver_of", lambda *_: self.receiver),
         ):
             yield from self._started()
 
@@ -185,7 +191,7 @@ class ZooStation:
         try:
             yield self.service
         finally:
-            for follower in self.service.inlets.followers.values():
+            for follower in self.service.sources.followers.values():
                 follower.close()
             self.service.stop()
 
@@ -220,7 +226,7 @@ class ZooStation:
         self.looks += 1
 
     def _take_in(self) -> None:
-        for follower in self.service.inlets.followers.values():
+        for follower in self.service.sources.followers.values():
             follower.look(threading.Event())
         while not self.service._all_committed():
             assert not self.service.journal.is_failing, self.service.journal.fault

@@ -19,9 +19,9 @@ from tests.stories.station import Station
 
 import edaphon
 from edaphon.clock import SystemClock
-from edaphon.commands.run import running
 from edaphon.journal import Journal, Kind
 from edaphon.series import SeriesReader
+from edaphon.service.process import running
 
 __all__ = ["settled"]  # a fixture
 

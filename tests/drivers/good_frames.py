@@ -27,11 +27,10 @@ from tests.conformance.labels import (
 )
 from tests.drivers.mutations import Decode, Sample, random_of
 
-from edaphon_drivers.ascii.engine import decode_stream
+from edaphon_drivers.ascii.decode import decode_stream
 from edaphon_drivers.ascii.sheet import frame_of
 from edaphon_drivers.checksums import crc8_sensirion, crc_characters
 from edaphon_drivers.ddi import _checksum, _crc6, read_ddi
-from edaphon_drivers.engines import completed, engine
 from edaphon_drivers.faults import Fault, Garbled
 from edaphon_drivers.files.engine import decode_piece
 from edaphon_drivers.lorawan import decode_uplink
@@ -39,6 +38,7 @@ from edaphon_drivers.modbus.frame import parse_request, registers_asked, rtu_fra
 from edaphon_drivers.modbus.table import Read, plan_of
 from edaphon_drivers.payloads import Piece, Turn
 from edaphon_drivers.readings import Reading, reported
+from edaphon_drivers.registry import completed, engine
 from edaphon_drivers.sdi12.parse import measurement, spelled
 from edaphon_drivers.sheets import Command, Output, Sheet, load_sheet, model_names
 from edaphon_drivers.simulators import lorawan as simulated

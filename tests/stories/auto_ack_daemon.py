@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edaphon.commands.run import running
-from edaphon.service.service import Overrides
+from edaphon.service.process import running
+from edaphon.service.sources import Overrides
 from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttLink, MqttOptions
 
 

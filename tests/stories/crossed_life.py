@@ -30,10 +30,11 @@ from tests.stories.influx import Database, Point
 from tests.stories.played import IdleWatch, PlayedClock
 from tests.stories.station import Station
 
-from edaphon.acquire.slots import Instants
-from edaphon.commands.run import running
+from edaphon.acquire.gaps import Instants
 from edaphon.journal import read_only
-from edaphon.service.service import Overrides, Service
+from edaphon.service.process import running
+from edaphon.service.service import Service
+from edaphon.service.sources import Overrides
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
 from edaphon_drivers.talk import Timing
 
@@ -133,7 +134,7 @@ class Story:
             assert service.problem == {}
 
     def _recorded(self, service: Service, records: int) -> None:
-        wait_until(lambda: service.inlets.taken >= records, "the last record", within_s=90)
+        wait_until(lambda: service.sources.taken >= records, "the last record", within_s=90)
         self._watch.wait_idle(threading.Event())  # who is there is asked after a record
 
     def settle(self) -> None:

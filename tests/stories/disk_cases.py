@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from typing import Any, Self
 
 import orjson
-from tests.daemon.commands.test_starts import station_of
+from tests.daemon.service.test_starts import station_of
 from tests.stories import disk_life
 from tests.stories.station import Station
 

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
-from tests.daemon.commands.test_starts import TOPIC, boot, station_of
+from tests.daemon.service.test_starts import boot, station_of
+from tests.stories.disk_life import TOPIC
 from tests.stories.station import Station, teros12_facts
 
 from edaphon.acquire.gaps import Gap
 from edaphon.clock import SystemClock
-from edaphon.commands.run import running
 from edaphon.journal import Entry, Journal, Kind
+from edaphon.service.process import running
 from edaphon_drivers.payloads import Turn, pack_exchange, pack_message
 
 __all__ = [

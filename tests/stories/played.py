@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
-from edaphon.acquire.bus import Bus, Finished
+from edaphon.acquire.bus import BusOwner, Finished
 from edaphon_drivers.talk import Ask, Pause
 
 __all__ = ["IdleWatch", "PlayedClock"]
@@ -19,10 +19,10 @@ class IdleWatch:
         self._talks = 0
         self._news = threading.Condition()
 
-    def make_bus(self, *words: Any) -> Bus:
+    def make_bus(self, *words: Any) -> BusOwner:
         watch = self
 
-        class Watched(Bus):
+        class Watched(BusOwner):
             def submit(
                 self,
                 address: str,

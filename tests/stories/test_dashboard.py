@@ -16,10 +16,10 @@ from tests.stories.influx import Database, sink_table
 from tests.stories.played import IdleWatch, PlayedClock
 from tests.stories.station import Station, teros12_facts
 
-from edaphon.acquire.slots import Instants
-from edaphon.commands.run import running
-from edaphon.service.service import Overrides
-from edaphon.service.watching import alerting
+from edaphon.acquire.gaps import Instants
+from edaphon.service import alerting
+from edaphon.service.process import running
+from edaphon.service.sources import Overrides
 from edaphon.storage.client import ask
 from edaphon.web import ControlView
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus

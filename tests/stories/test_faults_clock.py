@@ -12,10 +12,11 @@ from tests.programs import wait_until
 from tests.stories.load import Probes, loaded_station
 from tests.stories.station import Station
 
-from edaphon.commands.run import running
+from edaphon.acquire import clock_sync
 from edaphon.journal import Entry, Kind
-from edaphon.service import service as service_module
-from edaphon.service.service import Overrides, Service
+from edaphon.service.process import running
+from edaphon.service.service import Service
+from edaphon.service.sources import Overrides
 
 SECOND = 10**9
 HOUR, DAY = 3600 * SECOND, 86400 * SECOND
@@ -40,7 +41,7 @@ class SetClock:
 
 @pytest.fixture(autouse=True)
 def _watched_closely(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_module, "WATCH_CLOCK_S", 0.2)
+    monkeypatch.setattr(clock_sync, "WATCH_CLOCK_S", 0.2)
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def test_what_comes_before_the_time_is_known_is_held_and_then_dated(
     station: Station, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = threading.Event()
-    monkeypatch.setattr(service_module, "kernel_is_synchronised", known.is_set)
+    monkeypatch.setattr(clock_sync, "kernel_is_synchronised", known.is_set)
     text = station.file.read_text()
     station.file.write_text(text.replace('trust = "system"', 'trust = "ntp"'))
     clock = SetClock(-90 * DAY)  # the time of the last shutdown, as a Pi begins with
@@ -105,7 +106,7 @@ def test_what_comes_before_the_time_is_known_is_held_and_then_dated(
         clock.offset_ns = 0
         known.set()
         more_records(service, 4)
-        wait_until(lambda: bool(service.clock_how), "the time")
+        wait_until(lambda: bool(service.clock_watch.how), "the time")
         derived(service)
         assert service.deriver.state.counts.held == 0
         now = time.time_ns()
@@ -171,7 +172,7 @@ def test_ninety_days_for_a_moment_invent_no_missed_slots(station: Station) -> No
         more_records(service, 6)
         derived(service)
         assert sum(service.deriver.state.gaps.values()) < 100
-        accounts = [a for s in service.inlets.samplers.values() for a in s.accounts.values()]
+        accounts = [a for s in service.sources.samplers.values() for a in s.accounts.values()]
         assert max(account.last_ns for account in accounts) < time.time_ns() + 60 * SECOND
     assert_slots_are_exact(station)
     assert missed(station) < 100

@@ -23,7 +23,7 @@ from tests.stories.file_reader import ABSENT, FORMS, Form, is_names, lines_of, t
 from tests.stories.file_watcher import Disk, Watcher
 
 from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.acquire.follow import Follower
+from edaphon.acquire.files import Follower
 from edaphon.config import read_config
 from edaphon.derive.fact_log import last_sources, read_fact_log
 from edaphon.derive.pipeline import counted_files

@@ -23,8 +23,8 @@ from tests.stories.harmed import (
 from tests.stories.harms import HARMS, harms_of
 from tests.stories.load import LONG, table
 
-from edaphon.commands.run import running
 from edaphon.journal import Kind, read_only
+from edaphon.service.process import running
 
 START_S = 30.0
 SHOWN_S = 10.0

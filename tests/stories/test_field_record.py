@@ -17,10 +17,11 @@ from tests.stories.influx import Database, Point, sink_table
 from tests.stories.played import IdleWatch, PlayedClock
 from tests.stories.station import Station, teros12_facts
 
-from edaphon.acquire.slots import Instants
-from edaphon.commands.run import running
+from edaphon.acquire.gaps import Instants
 from edaphon.journal import Kind, read_only
-from edaphon.service.service import Overrides, Service
+from edaphon.service.process import running
+from edaphon.service.service import Service
+from edaphon.service.sources import Overrides
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
 from edaphon_drivers.talk import Timing
 

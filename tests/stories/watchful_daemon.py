@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 from edaphon.clock import Clock, SystemClock
-from edaphon.commands.run import running
-from edaphon.service.service import Overrides
+from edaphon.service.process import running
+from edaphon.service.sources import Overrides
 
 LOOK_EVERY_S = 0.3
 

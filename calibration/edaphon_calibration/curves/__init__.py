@@ -1,8 +1,5 @@
 """The curves: a module for each family, and the way from a name to its curve."""
 
-from collections.abc import Mapping
-from functools import cache
-
 from edaphon_calibration.curves import (
     conductivity,
     gases,
@@ -16,8 +13,8 @@ from edaphon_calibration.curves import (
     thermocouples,
 )
 from edaphon_calibration.curves.definition import Curve, Example, Second
-from edaphon_calibration.errors import UnknownCurve
-from edaphon_calibration.registry import by_name, find
+from edaphon_calibration.errors import UnknownCurve, unknown
+from edaphon_calibration.registry import by_name
 
 __all__ = ["BUILT_IN", "Curve", "Example", "Second", "curve_names", "find_curve"]
 
@@ -35,15 +32,12 @@ BUILT_IN: tuple[tuple[Curve, ...], ...] = (
 )
 
 
-@cache
-def _curves() -> Mapping[str, Curve]:
-    return by_name(BUILT_IN)
+_BY_NAME = by_name(BUILT_IN)
 
 
-@cache
 def curve_names() -> tuple[str, ...]:
     """The names of all curves, sorted."""
-    return tuple(_curves())
+    return tuple(_BY_NAME)
 
 
 def find_curve(name: str) -> Curve:
@@ -52,4 +46,6 @@ def find_curve(name: str) -> Curve:
     >>> find_curve("teros12_mineral").to_unit
     'm**3/m**3'
     """
-    return find("curve", name, _curves(), UnknownCurve)
+    if name not in _BY_NAME:
+        raise UnknownCurve(unknown("curve", name, _BY_NAME))
+    return _BY_NAME[name]

@@ -49,7 +49,7 @@ class Curve:
     NaN, and nothing is clipped. With `second` all three take (x, p, z). A unit or quantity of None
     is stated by each calibration.
     `parameters` maps each name, in the order of p, to its default, None where there is none;
-    `aliases` maps other names that are accepted to these.
+    `aliases` maps other names that are accepted to these; `places` has the place of both in p.
     `uncertainty` is the standard uncertainty of the curve itself with its default parameters
     [to_unit]; `domain` [from_unit] is where the reference vouches for it. `compensates` names what
     it corrects for, so that nothing is corrected twice. `nonlinear` states that the first order
@@ -77,6 +77,11 @@ class Curve:
     notes: str = ""
     example: Example | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        own = {name: k for k, name in enumerate(self.parameters)}
+        object.__setattr__(self, "places", own | {a: own[n] for a, n in self.aliases.items()})
 
     def outside(self, x: Float) -> Bools:
         """Where x [from_unit] lies outside the domain; never for NaN, which has no value anyway."""
@@ -102,9 +107,8 @@ class Curve:
 
     def in_order(self, given: Iterable[str]) -> tuple[str, ...]:
         """Those of the given names that the curve accepts, as written, in the order of p."""
-        places = {name: k for k, name in enumerate(self.parameters)}
-        known = ((places.get(self.aliases.get(name, name)), name) for name in given)
-        return tuple(name for _, name in sorted((k, name) for k, name in known if k is not None))
+        known = [name for name in given if name in self.places]
+        return tuple(sorted(known, key=self.places.__getitem__))
 
     def parameter_vector(self, given: Mapping[str, float] | None = None) -> Float:
         """The parameters in order, defaults filled in; raises ParameterError."""

@@ -1,4 +1,4 @@
-"""Hearing a broker: each message goes into the journal once and is acknowledged after its commit.
+"""Messages of a broker: each goes into the journal once and is acknowledged after its commit.
 
 A QoS 1 message that was journalled but whose acknowledgement got lost comes again. It is known by
 three things together: DUP is set, and the packet identifier, topic and payload are those of a
@@ -17,7 +17,7 @@ that keeps the message, so that a kill between commit and acknowledgement change
 - A repeat is acknowledged only when the first copy is committed, which may still be waiting.
 
 What comes above a budget is counted and not journalled. It is acknowledged once its count is
-durable, and known again in the same way: its identifiers stand beside the counts.
+durable, and known again in the same way: its identifiers are kept with the counts.
 
 mosquitto 2.0.11, tried with the shipped configuration: a message that was sent and not
 acknowledged comes again with its identifier and DUP set, after a reconnect, after the broker's
@@ -30,17 +30,19 @@ import logging
 import sqlite3
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from edaphon.acquire.budget import ROW_BYTES, Budgets, Floods, message_bytes
 from edaphon.clock import Clock
-from edaphon.journal import Entry, EntryId, Journal, Kind
+from edaphon.config import Broker, Configuration, JsonSource, LorawanSource
+from edaphon.journal import Entry, EntryId, Journal, Kind, Origin, StateFile
+from edaphon_drivers.faults import Fault
 from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttLink, MqttOptions, MqttState
+from edaphon_drivers.lorawan import read_envelope
 from edaphon_drivers.payloads import pack_message
-
-__all__ = ["Budget", "BrokerReader", "BrokerState", "Deliveries", "digest_of"]
 
 LATE_NS = 2_000_000_000
 SECURE_AGAIN_NS = 60_000_000_000
@@ -101,7 +103,7 @@ class Deliveries:
             self._by_mid.pop(mid or 0, None)  # 0 is no packet identifier
 
     def settle(self, generation: int, now_ns: int) -> None:
-        """Forget what can't come again: the connection of that generation stands at this time."""
+        """Forget what can't come again: the connection of that generation is up at this time."""
         if generation != self._generation:
             self._generation, self._connected_ns = generation, now_ns
         if now_ns - self._connected_ns >= self._settled_ns:
@@ -123,7 +125,7 @@ class Deliveries:
             del self._by_mid[mid]
 
     def _take_over(self) -> None:
-        """What was heard since uses its identifiers anew, and stands behind all this."""
+        """What came since uses identifiers again, and comes after all this."""
         for mid, digest in reversed(list(self._recent)):
             if mid not in self._by_mid:
                 self._by_mid[mid] = _Delivery(digest)
@@ -131,7 +133,7 @@ class Deliveries:
         self._recent = ()
 
     def _put(self, mid: int, delivery: _Delivery) -> None:
-        self._by_mid.pop(mid, None)  # so that the newest stands last
+        self._by_mid.pop(mid, None)  # so that the newest is last
         self._by_mid[mid] = delivery
 
 
@@ -149,7 +151,7 @@ def digest_of(payload: bytes) -> int:
     return int.from_bytes(blake2b(payload[2:], digest_size=8).digest())
 
 
-class Link(Protocol):
+class BrokerLink(Protocol):
     """The part of MqttLink that a reader uses."""
 
     state: MqttState
@@ -165,8 +167,8 @@ class Link(Protocol):
     def resubscribe(self) -> None: ...
 
 
-class Budget(Protocol):
-    """Says which messages are kept, and counts the others; see BrokerBudget."""
+class MessageBudget(Protocol):
+    """Decides which messages are kept, and counts the others; see BrokerBudget."""
 
     def keeps(self, message: MessageIn, packed: bytes, digest: int) -> bool: ...
 
@@ -196,8 +198,8 @@ class BrokerReader:
         clock: Clock,
         boot: str,
         on_state: Callable[[bool, str], None] = lambda connected, words: None,
-        make_link: Callable[..., Link] = MqttLink,
-        budget: Budget | None = None,
+        make_link: Callable[..., BrokerLink] = MqttLink,
+        budget: MessageBudget | None = None,
     ) -> None:
         self.name, self.state, self._budget = name, BrokerState(), budget
         self._journal, self._clock, self._boot = journal, clock, boot
@@ -213,19 +215,19 @@ class BrokerReader:
         self._committed: deque[list[Acknowledgement]] = deque()
         self._awaited: deque[int] = deque()  # when each batch went to the journal, monotonic [ns]
         self._secured_ns = -SECURE_AGAIN_NS
-        self.link = make_link(options, self.hear, self.flush, on_state)
+        self.link = make_link(options, self.receive, self.flush, on_state)
 
     def start(self) -> None:
         self.link.start()
 
     def stop(self) -> None:
-        """Stop hearing. What is not acknowledged by now comes again and is then recognised."""
+        """Receive no more. What is not acknowledged by now comes again and is then recognised."""
         self.link.stop()
 
     def alive(self) -> bool:
         return self.link.alive()
 
-    def hear(self, message: MessageIn) -> None:
+    def receive(self, message: MessageIn) -> None:
         """Take one message; flush() sends what was taken to the journal."""
         topic, data, qos, retain, dup, mid, generation = message
         if self._committed:  # before the broker's next use of an identifier is noted
@@ -252,7 +254,7 @@ class BrokerReader:
         self.state.journalled += 1
 
     def flush(self, generation: int) -> None:
-        """Hand over what was heard; the acknowledgements follow the commit."""
+        """Hand over what came; the acknowledgements follow the commit."""
         self._note_committed()
         while self._not_durable:
             self._owed += self._not_durable.popleft()
@@ -262,7 +264,7 @@ class BrokerReader:
         self._secure(now_ns)
         entries, mids, owed = self._entries, self._mids, self._owed
         if not entries and not owed:
-            # Only now: while there is something to read, redeliveries may stand in line.
+            # Only now: while there is something to read, redeliveries may be in line.
             self._deliveries.settle(generation, now_ns)
             return
         self._deliveries.bound()
@@ -312,3 +314,136 @@ class BrokerReader:
             self._not_durable.append(owed)
         else:
             self._acknowledge(owed, sequences)
+
+
+Owner = Callable[[str, bytes], str]
+
+
+def owner_of(config: Configuration, broker: str) -> Owner:
+    """From topic and bytes to the path of the configured source, "" for none."""
+    own = [s for s in config.sources if getattr(s, "broker", None) == broker]
+    if (envelope := config.brokers[broker].envelope) == "json":
+        topics = {s.topic: s.path for s in own if isinstance(s, JsonSource)}
+        return lambda topic, data: topics.get(topic, "")
+    devices = {s.dev_eui: s.path for s in own if isinstance(s, LorawanSource)}
+    return partial(_device, envelope, devices)
+
+
+def _device(envelope: str, devices: dict[str, str], topic: str, data: bytes) -> str:
+    try:
+        uplink = read_envelope(envelope, topic, data)
+    except Fault:  # whatever a stranger sends: it is no message of a device
+        return ""
+    return devices.get(uplink.dev_eui, "") if uplink is not None else ""
+
+
+class BrokerBudget:
+    """The budgets of all sources of one broker."""
+
+    def __init__(self, broker: str, owner: Owner, budgets: Budgets, floods: Floods) -> None:
+        self._broker, self._owner = broker, owner
+        self._budgets, self._floods = budgets, floods
+
+    def keeps(self, message: MessageIn, packed: bytes, digest: int) -> bool:
+        """Whether a message is kept; if not, it is counted."""
+        topic, data, qos, _, dup, mid, _ = message
+        path, size = self._owner(topic, data), len(packed) + ROW_BYTES
+        if path:
+            if self._budgets.takes(path, size):
+                return True
+        elif self._budgets.takes_unknown(self._broker, size):
+            return True
+        whole: int = getattr(data, "whole", len(data))
+        hashed = message_bytes(topic, data)
+        self._floods.count(path or self._broker, hashed, whole, dup, packed)
+        if qos:
+            self._floods.note_delivery(self._broker, mid, digest)
+        return False
+
+    def keep_counts(self) -> None:
+        """Make durable what was counted. Raises sqlite3.Error where that can't be."""
+        self._floods.keep()
+
+    def earlier_deliveries(self) -> Iterator[tuple[int, int]]:
+        """(packet identifier, digest) of what an earlier life counted last, oldest first."""
+        return self._floods.earlier_deliveries(self._broker)
+
+
+class ClientName(NamedTuple):
+    """The client id to begin with, and the one to take if that is another logger's; "" for none."""
+
+    id: str
+    own: str = ""
+
+
+def client_id(name: str, broker: Broker, logger: str, origin: Origin) -> str:
+    """The name of a session at a broker: the owner's, or one that no other logger shares.
+
+    A journal of an older version keeps the name that it had, which lacks the journal's id:
+    messages may wait under it at the broker.
+    """
+    if broker.client_id:
+        return broker.client_id
+    return f"edaphon-{logger}-{name}" + (f"-{origin.named}" if origin.named else "")
+
+
+def mqtt_options(name: str, broker: Broker, client: ClientName) -> "MqttOptions":
+    """`client` names the session. Raises LookupError when the password can't be had."""
+    from edaphon_drivers.links.mqtt import MqttOptions
+
+    if broker.password is not None and (problem := broker.password.problem()):
+        raise LookupError(f"password of broker {name}: {problem}")
+    return MqttOptions(
+        host=broker.host,
+        client_id=client.id,
+        own_id=client.own,
+        topics=broker.topics,
+        port=broker.port,
+        username=broker.username,
+        password=broker.password.reveal() if broker.password else None,
+        tls=broker.tls,
+        ca_file=broker.ca_file,
+    )
+
+
+class BrokerSession:
+    """Which session a journal has at a broker, kept over restarts: messages may wait there."""
+
+    def __init__(
+        self, name: str, broker: Broker, logger: str, journal: Journal, state: StateFile
+    ) -> None:
+        self._name, self._broker, self._journal, self._state = name, broker, journal, state
+        self._own = client_id(name, broker, logger, journal.origin)
+        self._client_key, self._key = f"mqtt client of broker {name}", f"session at broker {name}"
+
+    def options(self) -> MqttOptions:
+        """Raises LookupError when the password can't be had."""
+        options = mqtt_options(self._name, self._broker, self._client())
+        known = self._state.get(self._key) == self._at(options.client_id)
+        return replace(options, expects_session=known and not options.own_id)
+
+    def _client(self) -> ClientName:
+        """Where the journal came from another machine its last session is tried: see MqttOptions.
+
+        If the card is a copy, its original is there too.
+        """
+        last = self._state.get(self._client_key, {})
+        if self._broker.client_id or last.get("client") in {None, self._own}:
+            return ClientName(self._own)
+        if last["journal"] != self._journal.id:
+            return ClientName(last["client"], self._own)
+        return ClientName(last["client"] if last["own"] == self._own else self._own)
+
+    def save(self, state: MqttState) -> None:
+        """Keep the session, once it is certain: a later life sees when the broker forgot it."""
+        if not state.client_id:
+            return
+        reported = {"journal": self._journal.id, "own": self._own, "client": state.client_id}
+        if self._state.get(self._client_key) != reported:
+            self._state.put(self._client_key, reported)
+        if state.connects:
+            self._state.put(self._key, self._at(state.client_id))
+
+    def _at(self, client: str) -> str:
+        """What names a session; another name is another queue of messages."""
+        return f"{self._broker.host}:{self._broker.port} {client}"

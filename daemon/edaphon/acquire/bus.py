@@ -10,17 +10,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol
 
 from edaphon.clock import Clock
+from edaphon.config import Bus as BusTable
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer
+from edaphon_drivers.links.tcp import TcpLink
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.talk import Ask, Pause, Until, is_ended
 
-__all__ = ["AlreadyTalking", "Bus", "BusBusy", "Finished", "Link", "ServiceOff"]
-
 _log = logging.getLogger(__name__)
-
 _SLICE_S = 0.5  # the longest time without a sign of life
 _MOST_BYTES = 65536  # of one answer; what goes on talking is not an answer
 _REOPEN_AFTER_S = (1.0, 3.0)  # a port that is back is noticed within 5 s
@@ -55,7 +55,7 @@ class Link(Protocol):
 
 
 class Finished(NamedTuple):
-    """A talk that ended: everything said in it, failed tries included; times in ms since its start.
+    """A talk that ended: all bytes of it, failed tries included; times in ms since its start.
 
     `fault` is None when the talk ended well.
     """
@@ -79,7 +79,7 @@ class _Conversation:
     turns: list[Turn] = field(default_factory=list)
 
 
-class Bus:
+class BusOwner:
     """Owns what `open_link` opens, on a thread of its own.
 
     `quiet_s` [s] is how long the line must be silent before a question, so that the rest of a late
@@ -293,7 +293,7 @@ class Bus:
         self._finished.append((conversation, Finished(conversation.address, turns, fault)))
 
     def _deliver(self) -> None:
-        """Tells the listeners; the address may talk again from within."""
+        """Calls the listeners; the address may talk again from within."""
         while self._finished:
             conversation, finished = self._finished.popleft()
             with self._news:
@@ -314,7 +314,7 @@ class Bus:
         self.alive_ns = self._clock.mono_ns()
 
     def _lose(self, fault: LinkDown) -> None:
-        """Says it once; the talks end, and the link is tried again after ever longer times."""
+        """Reports it once; the talks end, and the link is tried again after ever longer times."""
         if self._link:
             self._link.close()
             self._link = None
@@ -341,3 +341,37 @@ class Bus:
             _log.warning("bus %s is back", self.name)
         self._lost = None
         self._reopen_wait_s = self._reopen_after_s[0]
+
+
+def link_opener(bus: BusTable) -> Callable[[], Link]:
+    """What opens the line of that table; the call raises LinkDown."""
+    if bus.kind == "sdi12-uart":
+        from edaphon_drivers.links.sdi12_uart import Sdi12UartLink
+
+        return lambda: Sdi12UartLink(bus.port)
+    if bus.kind == "w1":
+        from edaphon_drivers.links.w1 import W1Link
+
+        return lambda: W1Link(Path(bus.port))
+    if bus.kind == "i2c":
+        from edaphon_drivers.links.i2c import I2cLink
+
+        return lambda: I2cLink(bus.port)
+    if bus.port.startswith("tcp://"):
+        host, _, port = bus.port.removeprefix("tcp://").rpartition(":")
+        return lambda: TcpLink(host, int(port))
+    from edaphon_drivers.links.serial import SerialLink, SerialOptions
+
+    options = SerialOptions(
+        baud=bus.baud,
+        bytesize=int(bus.format[0]),
+        parity=bus.format[1],
+        stopbits=float(bus.format[2:]),
+        rts=bus.rts,
+        dtr=bus.dtr,
+    )
+    return lambda: SerialLink(bus.port, options)
+
+
+class LineRefuses(ValueError):
+    """Why a line, or what hangs on it, can't be asked so; the text says what to do instead."""

@@ -1,6 +1,8 @@
-"""What time it is for this boot: the wall clock anchored to the monotonic one, steps told apart."""
+"""The time of this boot: the wall clock, anchored to the monotonic one; steps and drift."""
 
+import logging
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -8,10 +10,10 @@ import orjson
 from edaphon.clock import Clock
 from edaphon.journal import Entry, Kind, Purpose
 
-__all__ = ["STEP_NS", "Timekeeper", "boot_id", "kernel_is_synchronised"]
-
 STEP_NS = 500_000_000
 LONGEST_WAIT_NS = 10_000_000_000
+WATCH_CLOCK_S = 10.0
+_log = logging.getLogger("edaphon")
 _TIMESYNCD = Path("/run/systemd/timesync")
 
 
@@ -75,13 +77,41 @@ class Timekeeper:
         return Entry(kind, wall, mono, self.boot, source, payload, slot_ns, purpose)
 
 
-def boot_id() -> str:
-    """The kernel's name for this boot."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+class ClockWatch:
+    """Journals how the time of this boot is known; `how` is "" while it is not."""
+
+    def __init__(self, keeper: Timekeeper, append: Callable[[list[Entry]], object]) -> None:
+        self.how = ""
+        self._keeper, self._append = keeper, append
+        self._stated_offset_ns = keeper.offset_ns
+
+    def begin(self, is_trusted: bool) -> None:
+        """`is_trusted`: the system's clock is right by the configuration."""
+        if is_trusted:
+            self._know("assumed", 1_000_000_000)
+        elif kernel_is_synchronised():
+            self._know("ntp", 100_000_000)
+
+    def _know(self, how: str, error_ns: int) -> None:
+        self.how = how
+        self._stated_offset_ns = self._keeper.offset_ns
+        self._append([self._keeper.clock_entry(how, error_ns)])
+
+    def run(self, stop: threading.Event, wake: Callable[[], None]) -> None:
+        """Look at the clock until `stop`; `wake` what waits for a time of the wall clock."""
+        while not stop.wait(WATCH_CLOCK_S):
+            self._keeper.follow_step()  # a sampler may have followed it first
+            wake()
+            step = self._keeper.offset_ns - self._stated_offset_ns
+            if not self.how and kernel_is_synchronised():
+                self._know("ntp", 100_000_000)
+            elif step and self.how:
+                _log.warning("the wall clock stepped by %.3f s", step / 1e9)
+                self._know(self.how, abs(step))
 
 
 def kernel_is_synchronised() -> bool:
-    """Whether a time service has told the kernel the time (systemd-timesyncd, chrony, ntpd)."""
+    """Whether a time service has given the kernel the time (systemd-timesyncd, chrony, ntpd)."""
     return (_TIMESYNCD / "synchronized").exists() or _adjtimex_synchronised()
 
 
@@ -96,7 +126,7 @@ def _adjtimex_synchronised() -> bool:
 
 
 def _systemd_knows() -> bool:
-    """What systemd says of the kernel's clock: a unit with ProtectClock=yes may not ask itself."""
+    """What systemd knows of the kernel's clock: a unit with ProtectClock=yes may not ask itself."""
     if _TIMESYNCD.is_dir():  # it has written there already whether it is
         return False
     import subprocess  # not every start needs it

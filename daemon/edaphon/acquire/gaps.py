@@ -1,33 +1,62 @@
-"""The account of a scheduled source: every slot has one record or lies in one gap run.
+"""The slots of a scheduled source and the account of them: one record, or one gap run, for each.
 
-A clock that is set forward leaps over slots: those of the monotonic time that passed are missed,
-the others were never due (`leapt`). When it is set back over that leap, what was accounted behind
-it is taken back (`withdrawn`): the newest slot accounted for is again the one before the leap.
+Slots lie on the wall grid. A clock that is set forward leaps over slots: those of the monotonic
+time that passed are missed, the others were never due (`leapt`). When it is set back over that
+leap, what was accounted behind it is taken back (`withdrawn`): the newest slot accounted for is
+again the one before the leap.
 """
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
-from edaphon.acquire.slots import Schedule
 from edaphon.journal import Entry, JournalReader, Kind
 from edaphon.model import EntryId
 
-__all__ = [
-    "CLOCK_STEP",
-    "FLOOD",
-    "LEAPT",
-    "SERVICE_OFF",
-    "WITHDRAWN",
-    "Gap",
-    "Leap",
-    "SlotAccount",
-    "accounts_of",
-    "is_flood",
-]
+
+class Schedule(Protocol):
+    """The instants [UTC ns] at which a source is due."""
+
+    def next_after(self, time_ns: int) -> int | None:
+        """The first slot after that time; None when there is none."""
+        ...
+
+    def between(self, after_ns: int, up_to_ns: int) -> Sequence[int]:
+        """All slots in (after, up to]."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Every whole multiple of the interval since 1970, as intervals divide a day."""
+
+    interval_ns: int
+
+    def next_after(self, time_ns: int) -> int | None:
+        return (time_ns // self.interval_ns + 1) * self.interval_ns
+
+    def between(self, after_ns: int, up_to_ns: int) -> Sequence[int]:
+        first = (after_ns // self.interval_ns + 1) * self.interval_ns
+        return range(first, up_to_ns + 1, self.interval_ns)  # years of slots cost nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Instants:
+    """Given instants, in order: a field record that is played again."""
+
+    slots_ns: Sequence[int]
+
+    def next_after(self, time_ns: int) -> int | None:
+        index = bisect_right(self.slots_ns, time_ns)
+        return self.slots_ns[index] if index < len(self.slots_ns) else None
+
+    def between(self, after_ns: int, up_to_ns: int) -> list[int]:
+        first, last = (bisect_right(self.slots_ns, t) for t in (after_ns, up_to_ns))
+        return list(self.slots_ns[first:last])
+
 
 SERVICE_OFF, CLOCK_STEP = "service off", "clock step"
 FLOOD = "flood"  # items above a budget, see floods.py: no slots of a schedule
@@ -92,7 +121,7 @@ class Leap:
 
 @dataclass(slots=True)
 class SlotAccount:
-    """What became of the slots of one source; it says which gap entries to write."""
+    """What became of the slots of one source; it gives the gap entries to write."""
 
     source: str
     last_ns: int | None = None  # the latest slot that is accounted for
@@ -222,7 +251,7 @@ class SlotAccount:
                 leap.missed[ended.cause] = leap.missed.get(ended.cause, 0) + ended.n
 
     def follow(self, entry: Entry) -> None:
-        """Take over what a kept entry of this source tells."""
+        """Take over what a kept entry of this source shows."""
         if entry.kind == Kind.GAP:
             self._follow_gap(Gap.of_payload(entry.payload))
         elif entry.slot_ns is not None:
@@ -279,7 +308,7 @@ class SlotAccount:
 def accounts_of(
     saved: Saved | None, journal: JournalReader, up_to: EntryId | None = None
 ) -> dict[str, SlotAccount]:
-    """The accounts as they were saved, with what the journal has told since, up to a place.
+    """The accounts as they were saved, with what the journal has since, up to a place.
 
     Each account is saved with its own time: what was written before that, it knows.
     """

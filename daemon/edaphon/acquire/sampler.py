@@ -15,19 +15,36 @@ from hashlib import sha256
 from typing import Any
 
 from edaphon.acquire.budget import ROW_BYTES
-from edaphon.acquire.bus import AlreadyTalking, Bus, Finished
+from edaphon.acquire.bus import (
+    AlreadyTalking,
+    BusOwner,
+    Finished,
+)
 from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.acquire.gaps import CLOCK_STEP, SERVICE_OFF, WITHDRAWN, Gap, SlotAccount
-from edaphon.acquire.slots import Schedule
+from edaphon.acquire.gaps import (
+    CLOCK_STEP,
+    SERVICE_OFF,
+    WITHDRAWN,
+    Gap,
+    Grid,
+    Schedule,
+    SlotAccount,
+)
+from edaphon.acquire.switches import (
+    BranchSwitch,
+    SupplySwitch,
+    branched,
+    powered,
+)
 from edaphon.clock import DAY_NS
+from edaphon.config import Bus as BusTable
+from edaphon.config import Configuration, HeardSource, ScheduledSource
 from edaphon.journal import Entry, Journal, Kind, Purpose
-from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer
 from edaphon_drivers.payloads import Turn, pack_exchange
+from edaphon_drivers.registry import engine
 from edaphon_drivers.sheets import Sheet
-from edaphon_drivers.talk import Asking, Talk
-
-__all__ = ["Sampler", "Scheduled"]
+from edaphon_drivers.talk import Asking, Talk, Timing
 
 _USUAL = Asking()
 IDENTIFY_EVERY_NS = DAY_NS
@@ -51,7 +68,7 @@ class Scheduled:
 
     @property
     def place(self) -> str:
-        """The path without the bus: what tells it apart on the line."""
+        """The path without the bus: what it is known by on the line."""
         return self.path.partition("/")[2]
 
 
@@ -74,7 +91,7 @@ class Sampler:
 
     def __init__(
         self,
-        bus: Bus,
+        bus: BusOwner,
         sources: Iterable[Scheduled],
         accounts: Mapping[str, SlotAccount],
         journal: Journal,
@@ -220,7 +237,7 @@ class Sampler:
             self._identify(source)
 
     def _over_budget(self, source: _Source, slot_ns: int | None, payload: bytes) -> None:
-        """An exchange that is not kept: its slot is missed, and length and hash are said."""
+        """An exchange that is not kept: its slot is missed; the gap has length and hash."""
         words = f"{len(payload)} bytes above the budget of the source were not kept"
         words += f"; SHA-256 {sha256(payload).hexdigest()}"
         self._missed(source, _run(slot_ns), OVER_BUDGET, words)
@@ -282,7 +299,7 @@ class Sampler:
     def read_now(
         self, path: str, purpose: Purpose, done: Callable[[tuple[Turn, ...], Fault | None], None]
     ) -> None:
-        """Measure once beside the schedule and keep it; raises KeyError, or AlreadyTalking."""
+        """Measure once between the slots and keep it; raises KeyError, or AlreadyTalking."""
         source = next((s for s in self._sources if s.scheduled.path == path), None)
         if source is None:
             raise KeyError(path)
@@ -305,7 +322,7 @@ def _run(slot_ns: int | None) -> tuple[int, ...]:
 
 
 def _measurement(scheduled: Scheduled, asking: Asking, silent: bool = False) -> Talk[None]:
-    """A probe that said nothing at its last slot costs the bus one time-out, not all retries.
+    """A probe that was silent at its last slot costs the bus one time-out, not all retries.
 
     Once it says anything it gets them all.
     """
@@ -317,3 +334,56 @@ def _measurement(scheduled: Scheduled, asking: Asking, silent: bool = False) -> 
         except Garbled:
             pass
     return (yield from talk(asking))
+
+
+SHORTEST_DEADLINE_S, LONGEST_DEADLINE_S = 5.0, 120.0
+
+
+def scheduled(
+    source: ScheduledSource,
+    bus: BusTable,
+    sheet: Sheet,
+    schedule: Schedule | None = None,
+    timing: Timing | None = None,
+    supplies: Mapping[str, SupplySwitch] | None = None,
+    branches: BranchSwitch | None = None,
+) -> Scheduled:
+    """An asked instrument of a line, behind the switches that must be set to reach it."""
+    interval_s = source.interval_ns / 1e9
+    supply = (supplies or {}).get(source.supply or "")
+
+    def through(talk: Talk[None]) -> Talk[None]:
+        if branches is not None and source.branch is not None:
+            talk = branched(talk, branches, source.branch)
+        return powered(talk, supply, sheet.warm_up_s) if supply is not None else talk
+
+    return Scheduled(
+        path=source.path,
+        address=source.address,
+        sheet=sheet,
+        schedule=schedule or Grid(source.interval_ns),
+        deadline_s=min(max(interval_s, SHORTEST_DEADLINE_S), LONGEST_DEADLINE_S),
+        asking=Asking(
+            timing=timing or Timing(answer_s=bus.answer_s),
+            concurrent=source.concurrent,
+            crc=source.crc,
+            baud=bus.baud,
+            tcp=bus.kind == "modbus-tcp",
+        ),
+        through=through,
+    )
+
+
+def not_asked(config: Configuration, path: str) -> str:
+    """Why a source can't be asked, and what to do instead; "" for one that can."""
+    source = next((s for s in config.sources if s.path == path), None)
+    if isinstance(source, ScheduledSource):
+        return ""
+    if isinstance(source, HeardSource):
+        shown = f"`edaphon record {path}` shows what it says"
+        return f"{path} talks by itself: nobody asks it. {shown}, `edaphon query` its values"
+    if source is not None:
+        return f"{path} sends when it wants: nobody asks it. `edaphon query` shows its values"
+    asked = [s.path for s in config.sources if isinstance(s, ScheduledSource)]
+    known = ", ".join(asked) or "the configuration has none"
+    return f"expected a source that can be asked ({known}), got {path!r}"

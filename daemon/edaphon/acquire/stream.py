@@ -1,4 +1,4 @@
-"""Hearing an instrument that talks by itself: its lines go into the journal in chunks.
+"""Listening to an instrument that sends by itself: its lines go into the journal in chunks.
 
 A chunk is an exchange whose turns are lines, each with the time since the chunk's first; the entry
 is dated to that first line. What no line end has closed goes with the next chunk, or with the last
@@ -17,8 +17,6 @@ from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.journal import Entry, Journal, Kind
 from edaphon_drivers.faults import LinkDown
 from edaphon_drivers.payloads import Turn, pack_exchange
-
-__all__ = ["Chunk", "StreamReader"]
 
 CHUNK_S = 10.0
 CHUNK_BYTES = 16384
@@ -78,7 +76,7 @@ class Chunk:
 
 
 class StreamReader:
-    """One line that talks by itself; `run` is the life of its thread."""
+    """One line that sends by itself; `run` is the life of its thread."""
 
     def __init__(
         self,
@@ -92,7 +90,7 @@ class StreamReader:
         takes: Callable[[int], bool] = lambda size: True,
         count: Callable[[bytes, int], None] = lambda data, size: None,
     ) -> None:
-        """`takes` says of a chunk's length whether it is kept; `count` gets what is not."""
+        """`takes` decides by a chunk's length whether it is kept; `count` gets what is not."""
         self.path = path
         self.taken = 0  # chunks handed to the journal
         self.up = False
@@ -106,7 +104,7 @@ class StreamReader:
         self._takes, self._count = takes, count
 
     def wait_stopped(self, at_most_s: float = 1.0) -> None:
-        """Until what was heard is handed over, after `run` was told to stop."""
+        """Until what came is handed over, after `run` was asked to stop."""
         self._stopped.wait(at_most_s)
 
     def run(self, stop: threading.Event) -> None:

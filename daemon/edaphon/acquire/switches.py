@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
+from edaphon.config import Bus as BusTable
+from edaphon.config import Configuration, ScheduledSource, Supply
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.outside import SYSFS, write_switch
 from edaphon_drivers.talk import Ask, Pause, Talk
-
-__all__ = ["BranchSwitch", "NotSwitched", "SupplySwitch", "branched", "powered"]
 
 _TRY_AGAIN_S = 0.1
 
@@ -68,7 +68,7 @@ class SupplySwitch:
 
 
 class BranchSwitch:
-    """The multiplexer of one line; `chosen` is the branch it stands on, "" before the first."""
+    """The multiplexer of one line; `chosen` is the branch it is on, "" before the first."""
 
     def __init__(self, file: Path, ports: Mapping[str, str], settle_s: float) -> None:
         self._file, self._ports, self.settle_s = file, ports, settle_s
@@ -118,3 +118,29 @@ def _write(file: Path, text: str) -> None:
             error.strerror or str(error),
             str(file),
         ) from None
+
+
+def supply_switches(config: Configuration) -> dict[str, SupplySwitch]:
+    """The supplies by name; two that feed one address of one line are never on together."""
+    switches = {name: _supply_switch(supply) for name, supply in config.supplies.items()}
+    fed: dict[tuple[str, str, str | None], set[str]] = {}
+    for source in config.sources:
+        if isinstance(source, ScheduledSource) and source.supply is not None:
+            place = (source.bus, source.address, source.branch)
+            fed.setdefault(place, set()).add(source.supply)
+    for names in fed.values():
+        for name in names:
+            switches[name].apart |= {switches[other] for other in names - {name}}
+    return switches
+
+
+def _supply_switch(supply: Supply) -> SupplySwitch:
+    return SupplySwitch(supply.file, supply.on, supply.off, supply.warm_up_ns / 1e9)
+
+
+def branch_switch(bus: BusTable) -> BranchSwitch | None:
+    """The multiplexer of a line, if it has one."""
+    switch = bus.multiplexer
+    if switch is None:
+        return None
+    return BranchSwitch(switch.file, switch.ports, switch.settle_ns / 1e9)

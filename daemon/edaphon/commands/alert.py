@@ -28,11 +28,10 @@ from edaphon.commands.check import usual_file
 from edaphon.config import Configuration, FileSource, Notify
 from edaphon.facts import FactRow, Knowledge, new_rows
 from edaphon.model import EntryId
+from edaphon.people import account_name
 from edaphon.printer import show_json, show_line
-from edaphon.service.prerequisites import account_name
-from edaphon.service.watching.alerting import Writer, receiver_of, rules_of, tried
-from edaphon.service.watching.healthy import healthy
-from edaphon.service.watching.tree import node_id
+from edaphon.service.alerting import MessageWriter, receiver_of, rules_of, tried
+from edaphon.service.station_tree import healthy, node_id
 from edaphon.storage.access import Storage, configured, fail, open_storage
 from edaphon.storage.client import DaemonOff, DaemonRefuses, DaemonSilent, ask
 from edaphon.storage.entered_facts import told_in
@@ -155,7 +154,7 @@ def _test_of(name: str) -> dict[str, str]:
 
 def _sent_here(config: Configuration, name: str) -> dict[str, str]:
     notify = next(one for one in config.notify if one.name == name)
-    message = Writer(config, notify.language).trial(time.time_ns())
+    message = MessageWriter(config, notify.language).trial(time.time_ns())
     return tried(name, partial(_sent, config, notify), message)
 
 
@@ -234,7 +233,7 @@ def _nobody(config: Configuration) -> ReceiverRules:
 
 def _show(config: Configuration, one: Rehearsed, begin: Situation) -> None:
     languages = {notify.name: notify.language for notify in config.notify}
-    writer = Writer(config, languages.get(one.due.receiver, "en"))
+    writer = MessageWriter(config, languages.get(one.due.receiver, "en"))
     book = Book(incidents={incident.number: incident for incident in one.incidents})
     now_ns = begin.now_ns + STRIKES_NS + one.after_ns
     message = writer.due(one.due, book, begin.nodes, now_ns)

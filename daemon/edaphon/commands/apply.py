@@ -9,13 +9,17 @@ import typer
 
 from edaphon.commands.check import CONFIGURATION, examine, usual_file
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
+from edaphon.people import account_name
 from edaphon.preview import MANY, Foresight, foresight
 from edaphon.preview.text import as_json, lines_of
 from edaphon.printer import show_error, show_json, show_line
-from edaphon.service.file_copies import replaced_copies, replacement_lines
-from edaphon.service.follow_job import before_now, wait_derived
-from edaphon.service.prerequisites import account_name
-from edaphon.service.submit import keep
+from edaphon.service.submit import (
+    before_now,
+    keep,
+    replaced_copies,
+    replacement_lines,
+    wait_derived,
+)
 from edaphon.storage.access import Storage, open_storage
 from edaphon.storage.entered_facts import EnteredFacts, told_in
 from edaphon.toml_input import ConfigError

@@ -33,9 +33,16 @@ from edaphon.facts import (
     written_ids,
 )
 from edaphon.printer import show_error, show_json, show_line
-from edaphon.service.access import Access, accesses, evidence_accesses, unencrypted
-from edaphon.service.codec_check import codec_complaints
-from edaphon.service.prerequisites import SERVICE_FOLDER, denied, next_steps
+from edaphon.service.prerequisites import (
+    SERVICE_FOLDER,
+    Access,
+    accesses,
+    codec_complaints,
+    denied,
+    evidence_accesses,
+    next_steps,
+    unencrypted,
+)
 from edaphon.sinks.sink import sink_kind
 from edaphon.toml_input import FACT_TABLES, ConfigError, Document, read_document
 from edaphon.toml_input.bounds import MOST_BYTES

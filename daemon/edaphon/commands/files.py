@@ -10,7 +10,7 @@ from edaphon.commands.cal.text import as_row
 from edaphon.config import FileSource
 from edaphon.facts import FactRow, knowledge_conflicts, read_facts
 from edaphon.printer import show_json, show_line
-from edaphon.service.file_copies import copies_in
+from edaphon.service.submit import copies_in
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.entered_facts import EnteredFacts, told_in

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from edaphon.acquire.sampler import not_asked
 from edaphon.printer import show_json, show_line
-from edaphon.service.line_tools.line import not_asked
 from edaphon.storage.access import fail, open_storage
 from edaphon.storage.client import DaemonOff
 

@@ -8,7 +8,7 @@ import typer
 
 from edaphon.journal import StateFile
 from edaphon.printer import show_error, show_json, show_line
-from edaphon.service.summaries import JOURNAL_SUMMARY
+from edaphon.service.audit import JOURNAL_SUMMARY
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import settled_deriver

@@ -15,7 +15,7 @@ from edaphon.model import ALWAYS, Range
 from edaphon.preview import foresee_ranges
 from edaphon.printer import show_json
 from edaphon.series import Series
-from edaphon.service.follow_job import Before, differing_since, follow, reading
+from edaphon.service.submit import Before, differing_since, follow, reading
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.entered_facts import EnteredFacts, told_in

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from edaphon.acquire.line_talks import LONGEST_HEARD_S
 from edaphon.commands.new_files import write_new
 from edaphon.config import Configuration, HeardSource, ScheduledSource
 from edaphon.printer import show_error, show_line, show_text
-from edaphon.service.line_tools.access import opened_bench
-from edaphon.service.line_tools.listen import LONGEST_HEARD_S
+from edaphon.service.line_tools import opened_line_tools
 from edaphon.storage.access import fail, open_storage
 from edaphon.storage.client import DaemonRefuses
 from edaphon_drivers.faults import Garbled, NoAnswer, Refused
@@ -45,7 +45,7 @@ def record(
     several = what in storage.config.buses
     targets = {path: _target(output, path, several) for path in paths}
     failed = False
-    with opened_bench(storage) as ask:
+    with opened_line_tools(storage) as ask:
         for path, target in targets.items():
             try:
                 found = _said(ask, storage.config, path, seconds)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 
@@ -10,19 +10,14 @@ from edaphon.clock import FAR_NS
 from edaphon.commands.query import Folder, instant
 from edaphon.people import account_name
 from edaphon.printer import show_json, show_line, show_text
-from edaphon.series import Release, WrongFile, read_release, release_problems
-from edaphon.service.release_making import Wanted, make_release, note_of, notes_of_releases
-from edaphon.storage.access import Storage, fail, open_folder
-
-__all__ = ["found_releases", "release"]
-
-
-class Found(NamedTuple):
-    """A file among the releases, and what is wrong with it."""
-
-    name: str
-    about: Release | None
-    problems: list[str]
+from edaphon.series import Release
+from edaphon.service.releases import (
+    FoundRelease,
+    Wanted,
+    found_releases,
+    make_release,
+)
+from edaphon.storage.access import fail, open_folder
 
 
 def release(
@@ -62,41 +57,12 @@ def release(
         raise fail("expected what was released, got other files; take them from a copy")
 
 
-def found_releases(storage: Storage) -> Iterator[Found]:
-    """The files of all releases, those apart that the journal knows of and that are gone."""
-    noted = notes_of_releases(storage)
-    there = {path.stem for path in storage.layout.releases.glob("*.sqlite")}
-    for name in sorted(noted.keys() - there):
-        yield Found(name, None, [f"its file {storage.layout.release(name)} is not there"])
-    for path in sorted(storage.layout.releases.glob("*.sqlite")):
-        problems = release_problems(path)
-        try:
-            about = read_release(path)
-        except WrongFile:
-            about = None
-        if about is not None and about.name != path.stem:
-            problems.append(f"it was released as {about.name}")
-        note = noted.get(path.stem)
-        if about is not None and note is not None and not problems:
-            problems += _differing(note, note_of(about, path))
-        yield Found(path.stem, about, problems)
-
-
-def _differing(note: dict[str, Any], own: dict[str, Any]) -> list[str]:
-    """What a file says of itself, and was not released."""
-    return [
-        f"its {name} is {own[name]!r}, and {note[name]!r} was released"
-        for name in own
-        if name in note and note[name] != own[name]
-    ]
-
-
 def _table(about: Release) -> dict[str, Any]:
     table = {name: getattr(about, name) for name in Release.__slots__}
     return {**table, "channels": [channel.id for channel in about.channels]}
 
 
-def _row(found: Found) -> dict[str, Any]:
+def _row(found: FoundRelease) -> dict[str, Any]:
     about = _table(found.about) if found.about is not None else {}
     return {**about, "name": found.name, "problems": found.problems}
 
@@ -108,7 +74,7 @@ def _told(made: Release) -> str:
     )
 
 
-def _lines(found: list[Found]) -> Iterator[str]:
+def _lines(found: list[FoundRelease]) -> Iterator[str]:
     if not found:
         yield "no releases yet; `edaphon release NAME` makes one"
         return

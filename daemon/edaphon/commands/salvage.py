@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.acquire.clock_sync import Timekeeper, boot_id
-from edaphon.clock import SystemClock
+from edaphon.acquire.clock_sync import Timekeeper
+from edaphon.clock import SystemClock, boot_id
 from edaphon.journal import Entry, EntryId, Journal, JournalBusy, Kind, read_only
 from edaphon.journal import salvage as salvaged
 from edaphon.journal.entry import file_numbers
@@ -25,8 +25,14 @@ from edaphon.journal.salvage import (
 )
 from edaphon.people import own_account
 from edaphon.printer import show_json, show_line, show_lines
-from edaphon.service.lost_values import Lost, lost_text, lost_with
-from edaphon.service.stored import altered_releases, damage_in, not_noted
+from edaphon.service.audit import (
+    LostPart,
+    altered_releases,
+    damage_in,
+    lost_text,
+    lost_with,
+    not_noted,
+)
 from edaphon.storage.access import TRY_AGAIN, Storage, fail, open_storage
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import settled_deriver
@@ -94,7 +100,7 @@ def _declared(loss: DeclaredLoss) -> str:
     return instant_text(loss.received_ns // 10**9 * 10**9)
 
 
-def _row(loss: DeclaredLoss, acknowledged: bool, lost: Lost | None) -> dict[str, Any]:
+def _row(loss: DeclaredLoss, acknowledged: bool, lost: LostPart | None) -> dict[str, Any]:
     place = {"place": str(loss.place), "acknowledged": acknowledged}
     return {**loss._asdict(), **place, "lost": lost._asdict() if lost else None}
 

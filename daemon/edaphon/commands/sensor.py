@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from edaphon.acquire.line_tools import SDI12_KINDS, sdi12_address
 from edaphon.config import Configuration
+from edaphon.people import account_name
 from edaphon.printer import answer_to, show_line
-from edaphon.service.line_tools.access import opened_bench
-from edaphon.service.line_tools.verbs import SDI12_KINDS, sdi12_address
-from edaphon.service.prerequisites import account_name
+from edaphon.service.line_tools import opened_line_tools
 from edaphon.storage.access import fail, open_storage
 from edaphon.storage.client import DaemonRefuses
 
@@ -37,7 +37,7 @@ def sensor(
     """Change the address of an SDI-12 probe: it must tell an identity, the new one must be free."""
     storage = open_storage(file)
     _check(storage.config, bus, old, new)
-    with opened_bench(storage) as ask:
+    with opened_line_tools(storage) as ask:
         try:
             _look(ask, bus, old, new)
             if not yes:

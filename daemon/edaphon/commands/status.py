@@ -7,8 +7,7 @@ import typer
 
 from edaphon.commands.query import Folder
 from edaphon.printer import show_json, show_line
-from edaphon.service.file_lines import account_text
-from edaphon.service.floods import flood_text
+from edaphon.service.notes import account_text, flood_text
 from edaphon.storage.access import fail, open_folder
 from edaphon.storage.client import DaemonOff
 from edaphon.toml_input.values import instant_text

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from edaphon.acquire.line_tools import SDI12_KINDS
 from edaphon.commands.record import escaped
 from edaphon.printer import answer_to, show_error, show_line
-from edaphon.service.line_tools.access import opened_bench
-from edaphon.service.line_tools.verbs import SDI12_KINDS
+from edaphon.service.line_tools import opened_line_tools
 from edaphon.storage.access import fail, open_storage
 from edaphon.storage.client import DaemonRefuses
 
@@ -43,7 +43,7 @@ def term(
         known = ", ".join(storage.config.buses) or "the configuration has none"
         raise fail(f"expected the name of a bus ({known}), got {bus!r}", USAGE)
     is_sdi12 = table.kind in SDI12_KINDS
-    with opened_bench(storage) as ask:
+    with opened_line_tools(storage) as ask:
         if table.kind == "stream":
             _hear(ask, bus, send, hex)
             return

@@ -31,11 +31,19 @@ from edaphon.journal.summary import summed
 from edaphon.model import Channel, EntryId, Observations
 from edaphon.printer import show_error, show_json, show_line
 from edaphon.series import BlockHead, Contested, Series
-from edaphon.service.audit import START, EntryAccount, newest_from, read_accounts
-from edaphon.service.file_lines import account_text, line_rows
-from edaphon.service.lost_values import lost_text, lost_with
-from edaphon.service.stored import altered_releases, not_noted
-from edaphon.service.summaries import JOURNAL_SUMMARY, summaries
+from edaphon.service.audit import (
+    JOURNAL_SUMMARY,
+    START,
+    EntryAccount,
+    altered_releases,
+    lost_text,
+    lost_with,
+    newest_from,
+    not_noted,
+    read_accounts,
+    summaries,
+)
+from edaphon.service.notes import account_text, line_rows
 from edaphon.sinks.feed import cursor_name
 from edaphon.sinks.influxdb import open_readback
 from edaphon.sinks.influxql import Readback, Rows

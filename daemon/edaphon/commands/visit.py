@@ -12,8 +12,8 @@ from edaphon.clock import SECOND_NS
 from edaphon.commands.apply import Json, Who
 from edaphon.commands.cal.text import as_row
 from edaphon.facts import FactRow, Visit, knowledge_conflicts, read_facts
+from edaphon.people import account_name
 from edaphon.printer import show_json, show_line, visible
-from edaphon.service.prerequisites import account_name
 from edaphon.service.submit import keep
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.client import DaemonOff

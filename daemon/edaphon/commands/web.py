@@ -8,7 +8,7 @@ import typer
 from edaphon.commands.check import CONFIGURATION, read_documents, usual_file
 from edaphon.config import Storage, Web
 from edaphon.printer import show_line
-from edaphon.service.sockets import page_socket
+from edaphon.service.socket import page_socket
 from edaphon.storage.access import fail
 from edaphon.storage.client import ask
 from edaphon.toml_input import Document

@@ -17,7 +17,7 @@ from edaphon.toml_input.lines import Place
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import check_unit
-from edaphon_drivers.engines import completed, engine, sheet_errors
+from edaphon_drivers.registry import completed, engine, sheet_errors
 from edaphon_drivers.sheets import Output, model_names, table_errors
 
 __all__ = ["instrument_rules", "unit_trouble"]

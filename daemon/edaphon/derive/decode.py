@@ -25,7 +25,6 @@ from edaphon.derive.files import FileReader
 from edaphon.journal import Entry
 from edaphon.toml_input import read_document
 from edaphon_drivers import lorawan
-from edaphon_drivers.engines import Engine, engine
 from edaphon_drivers.faults import Fault, Garbled, Incomplete, Refused
 from edaphon_drivers.files.lines import FIRST, Context, Slice
 from edaphon_drivers.json_message import JsonFields, decode_json
@@ -38,6 +37,7 @@ from edaphon_drivers.payloads import (
     unpack_piece,
 )
 from edaphon_drivers.readings import UNREADABLE_NS, Identity, Reading
+from edaphon_drivers.registry import Engine, engine
 from edaphon_drivers.sheets import Output, Sheet
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ def _reader(source: Source, config: Configuration, files: Mapping[str, str]) -> 
 
 
 def _stream(sheet: Sheet, payload: bytes) -> tuple[Reading, ...]:
-    from edaphon_drivers.ascii.engine import decode_stream
+    from edaphon_drivers.ascii.decode import decode_stream
 
     return decode_stream(unpack_exchange(payload), sheet)
 

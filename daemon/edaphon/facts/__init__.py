@@ -1,18 +1,15 @@
 """What people know of a site, as facts: deployments, wiring, depths, calibrations, marks."""
 
-from edaphon.facts.basis import Period
+from edaphon.facts.basis import Fact, Period
+from edaphon.facts.calibrations import Calibration, FactoryCurve, FieldCheck
 from edaphon.facts.conflicts import in_order, knowledge_conflicts, new_rows
 from edaphon.facts.documents import documents_of, rows_of
 from edaphon.facts.evidence import evidence_complaints, evidence_files
 from edaphon.facts.files import FactRow, read_facts, written_ids
 from edaphon.facts.knowledge import Knowledge
 from edaphon.facts.model import (
-    Calibration,
     ChannelFact,
     Deployment,
-    Fact,
-    FactoryCurve,
-    FieldCheck,
     Mark,
     Pause,
     Plot,

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from edaphon.facts.basis import Fact
 from edaphon.facts.files import FactRow
 from edaphon.facts.knowledge import Knowledge, Known
-from edaphon.facts.model import Fact
 from edaphon.model import EntryId
 from edaphon.toml_input import ConfigError, did_you_mean
 from edaphon_drivers.sheets import Output, Sheets

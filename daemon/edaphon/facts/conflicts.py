@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as Rows
 from itertools import chain, combinations, islice
 
+from edaphon.facts.basis import Fact, Period
 from edaphon.facts.case import Case, Found, Kind
 from edaphon.facts.files import FactRow
 from edaphon.facts.fitting import fitting_complaints
 from edaphon.facts.knowledge import Knowledge
-from edaphon.facts.model import ChannelFact, Deployment, Fact, Period, Revocation
+from edaphon.facts.model import ChannelFact, Deployment, Revocation
 from edaphon.facts.references import reference_complaints
 from edaphon.toml_input import ConfigError, did_you_mean
 from edaphon.toml_input.hidden import RIGHT, came_hidden, hidden_texts

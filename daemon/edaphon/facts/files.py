@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple, TypeGuard
 
-from edaphon.facts.model import KINDS, Fact
+from edaphon.facts.basis import Fact
+from edaphon.facts.model import KINDS
 from edaphon.toml_input import FACT_TABLES, ConfigError, Document, did_you_mean
 from edaphon.toml_input.lines import Place
 from edaphon.toml_input.models import MOST_ERRORS, came_text, not_looked_at, validated

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
+from edaphon.facts.basis import Fact
+from edaphon.facts.calibrations import Calibration
 from edaphon.facts.case import Case, Found
-from edaphon.facts.model import Calibration, ChannelFact, Deployment, Fact
+from edaphon.facts.model import ChannelFact, Deployment
 from edaphon.toml_input import did_you_mean, expected_only
 from edaphon_calibration.curves import curve_names, find_curve
 from edaphon_calibration.errors import CalibrationError

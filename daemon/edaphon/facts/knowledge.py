@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
+from edaphon.facts.basis import Fact
+from edaphon.facts.calibrations import Calibration, FactoryCurve, FieldCheck
 from edaphon.facts.model import (
-    Calibration,
     ChannelFact,
     Deployment,
-    Fact,
-    FactoryCurve,
-    FieldCheck,
     Mark,
     Pause,
     Plot,

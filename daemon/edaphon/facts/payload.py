@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from edaphon.facts.model import KINDS, Calibration, Fact, FactoryCurve
+from edaphon.facts.basis import Fact
+from edaphon.facts.calibrations import Calibration, FactoryCurve
+from edaphon.facts.model import KINDS
 from edaphon.people import person
 from edaphon_calibration.curves import curve_names, find_curve
 
@@ -46,8 +48,9 @@ def fact_of(table: Mapping[str, Any]) -> Fact:
 
 def _in_order(curve_name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """In the curve's order, which a covariance follows; JSON has sorted them by name."""
-    first = find_curve(curve_name).in_order(parameters) if curve_name in curve_names() else ()
-    return {name: parameters[name] for name in (*first, *parameters)}
+    places = find_curve(curve_name).places if curve_name in curve_names() else {}
+    in_order = sorted(parameters, key=lambda name: places.get(name, len(places)))
+    return {name: parameters[name] for name in in_order}
 
 
 def to_payload(fact: Fact, text: str, sha256: str, file: str, who: str, account: str = "") -> bytes:

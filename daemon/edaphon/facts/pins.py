@@ -5,10 +5,11 @@ import re
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Rows
 
+from edaphon.facts.calibrations import FactoryCurve
 from edaphon.facts.conflicts import new_rows
 from edaphon.facts.files import FactRow
 from edaphon.facts.knowledge import Knowledge
-from edaphon.facts.model import Deployment, FactoryCurve
+from edaphon.facts.model import Deployment
 from edaphon_calibration.curves import find_curve
 from edaphon_drivers.sheets import Factory, Output
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 
 from edaphon.facts import tracing
+from edaphon.facts.basis import Fact
+from edaphon.facts.calibrations import Calibration
 from edaphon.facts.case import Case, Found, unless_known
 from edaphon.facts.model import (
-    Calibration,
     ChannelFact,
     Deployment,
-    Fact,
     Mark,
     Pause,
     Profile,

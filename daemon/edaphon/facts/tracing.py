@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from edaphon.facts.calibrations import OfSubject
+from edaphon.facts.basis import Fact
+from edaphon.facts.calibrations import Calibration, FactoryCurve, FieldCheck, OfSubject
 from edaphon.facts.case import Case, Found, unless_known
-from edaphon.facts.model import Calibration, Fact, FactoryCurve, FieldCheck
 from edaphon.toml_input import expected_only
 from edaphon.toml_input.values import is_hash
 from edaphon_calibration.chain import prepare_step

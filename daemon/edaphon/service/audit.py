@@ -1,18 +1,241 @@
-"""The ledger of entries and slots, counted from the journal: independent of what ran live."""
+"""What is stored, held against what was counted: entries, slots, kept sums, releases, losses."""
 
 import sqlite3
+import threading
+import time
 from array import array
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import orjson
 
+from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.gaps import FLOOD, LEAPT, WITHDRAWN, Gap
-from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
+from edaphon.clock import DAY_NS
+from edaphon.databases import AT_FAULT, fault_of
+from edaphon.derive.fact_log import known_facts
+from edaphon.journal import DamagedRow, Entry, Journal, JournalReader, Kind, StateFile, read_only
+from edaphon.journal.entry import file_path
+from edaphon.journal.fact_log import FACT_LOG_KINDS
+from edaphon.journal.salvage import (
+    DeclaredLoss,
+    acknowledged_releases,
+    covered,
+    declaration,
+    entered_again,
+    losses_in,
+)
+from edaphon.journal.summary import Summary, differing
 from edaphon.model import EntryId
+from edaphon.series import Series, WrongFile
+from edaphon.storage.access import Storage
+from edaphon.toml_input.values import instant_text
 
-__all__ = ["EntryAccount", "SlotBook", "newest_from", "read_accounts"]
+JOURNAL_SUMMARY = "journal summary"  # in the state file
+
+
+def summaries(folder: Path, journal: JournalReader, series: Series) -> dict[str, Any]:
+    """Files of the journal and channels whose kept sums are not what is counted.
+
+    A summary that was never kept, or does not belong to this journal, is made at the next start.
+    """
+    with StateFile(folder) as state:
+        kept = Summary.of_json(state.get(JOURNAL_SUMMARY), journal)
+    files = differing(kept, journal, FACT_LOG_KINDS) if kept is not None else []
+    known, counted = series.totals()
+    channels = [c for c in sorted({*known, *counted}) if known.get(c) != counted.get(c)]
+    names = [file_path(journal.folder, file).name for file in files]
+    return {"journal": names, "series": channels, "closes": not names and not channels}
+
+
+BEGIN_S, EVERY_S, TRY_AGAIN_S = 2.0, 86_400.0, 600.0  # the start itself comes first
+REST = 9  # times as long as a read took: at most a tenth of one core and of the disk's time
+ENTRIES = 2000  # of one read
+Altered = dict[str, list[str]]  # what is wrong with a release, by its name
+
+
+class Losses:
+    """Declares entries that can't be read, and those that were entered again, in the journal."""
+
+    def __init__(self, journal: Journal, keeper: Timekeeper, folder: Path) -> None:
+        self._journal, self._keeper, self._folder = journal, keeper, folder
+        self._lock = threading.Lock()
+        self._declared: set[tuple[EntryId, EntryId]] = set()  # runs of entries, in this life
+
+    def declare(self, damage: DamagedRow) -> None:
+        """Once, so that a person sees it until it is noted."""
+        with self._lock:
+            run = damage.first, damage.last
+            if run in self._declared or covered(losses_in(self._journal.copies), damage):
+                return
+            self._declared.add(run)
+            self._append(declaration(damage, self._folder))
+
+    def note_entered_again(self, places: frozenset[EntryId], by: EntryId | None) -> None:
+        """What was lost of these places is known again by later entries."""
+        self._append(entered_again(places, by))
+
+    def _append(self, payload: bytes) -> None:
+        self._journal.append([self._keeper.entry(Kind.LOST, "", payload)])
+
+
+class StoredCheck:
+    """`run` is the life of a thread; `altered` is what it last found of releases."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        on_damage: Callable[[DamagedRow], None],
+        on_bad_block: Callable[[str], None],
+        stop: threading.Event,
+    ) -> None:
+        self._storage, self._stop = storage, stop
+        self._on_damage, self._on_bad_block = on_damage, on_bad_block
+        self._altered: Altered = {}
+
+    @property
+    def altered(self) -> Altered:
+        """Releases that are not what was released, those apart that a person has noted."""
+        return not_noted(self._storage, self._altered)
+
+    def run(self) -> None:
+        self._stop.wait(BEGIN_S)
+        while not self._stop.is_set():
+            try:
+                self._altered = altered_releases(self._storage)
+                for damage in damage_in(read_only(self._storage.layout.journal), self._rest):
+                    self._on_damage(damage)
+                self._read_series()
+            except (sqlite3.OperationalError, OSError):  # a full disk, which is shown as such
+                self._stop.wait(TRY_AGAIN_S)
+            else:
+                self._stop.wait(EVERY_S)
+
+    def _read_series(self) -> None:
+        path = self._storage.layout.series
+        try:
+            with closing(Series(path, read_only=True)) as series:
+                begun = time.monotonic()
+                for words in series.damaged_blocks():
+                    if words:
+                        return self._on_bad_block(words)
+                    if self._rest(time.monotonic() - begun):
+                        return None
+                    begun = time.monotonic()
+        except (sqlite3.DatabaseError, WrongFile) as error:
+            if isinstance(error, WrongFile) or fault_of(error, path) in AT_FAULT:
+                return self._on_bad_block(str(error))
+            raise
+
+    def _rest(self, took_s: float) -> bool:
+        return self._stop.wait(REST * took_s)
+
+
+def damage_in(
+    journal: JournalReader, rest: Callable[[float], bool] = lambda _: False
+) -> Iterator[DamagedRow]:
+    """All runs of entries that can't be read; `rest` gets the seconds of a read, True ends it."""
+    place: EntryId | None = EntryId(0, 0)
+    while place is not None:
+        begun = time.monotonic()
+        try:
+            items = journal.after(place, ENTRIES)
+            place = items[-1][0] if items else None
+        except DamagedRow as damage:
+            yield damage
+            place = damage.last
+        if rest(time.monotonic() - begun):
+            return
+
+
+def altered_releases(storage: Storage) -> Altered:
+    """Files of releases that are missing, or not as they were released."""
+    from edaphon.service.releases import found_releases  # not every plot has releases
+
+    return {each.name: each.problems for each in found_releases(storage) if each.problems}
+
+
+def not_noted(storage: Storage, altered: Altered) -> Altered:
+    """Without what a person has noted of them."""
+    if not altered:
+        return {}
+    noted = acknowledged_releases(read_only(storage.layout.journal).copies)
+    open_ones = {n: [w for w in words if (n, w) not in noted] for n, words in altered.items()}
+    return {name: words for name, words in open_ones.items() if words}
+
+
+SECOND_NS = 10**9
+
+
+class LostPart(NamedTuple):
+    """`entries` were in the lost part (None: not known), `copied` of them are in copies.
+
+    `records` of it have values, measured from `first_ns` to `last_ns` [UTC ns; 0 without any].
+    """
+
+    entries: int | None
+    copied: int
+    records: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+    sources: tuple[str, ...] = ()
+
+
+def lost_with(storage: Storage, loss: DeclaredLoss) -> LostPart | None:
+    """None where the damaged file was set aside: what is lost of it shows when it is salvaged."""
+    folder = storage.layout.journal
+    if loss.whole and any(folder.glob(f"journal-{loss.number:06d}.sqlite.*")):
+        return None
+    first = EntryId(loss.number, loss.first or 1)
+    last = EntryId(loss.number, loss.last or 0xFFFFFFFF)
+    copied = len(read_only(folder).copies.within(first, last))
+    lost = LostPart(loss.last - first.n + 1 if loss.last else None, copied)
+    if not storage.layout.series.exists():
+        return lost
+    with closing(Series(storage.layout.series, read_only=True)) as series:
+        return _with_values(storage, series, lost, (first.number, last.number))
+
+
+def _with_values(
+    storage: Storage, series: Series, lost: LostPart, within: tuple[int, int]
+) -> LostPart:
+    channels, records, times = set(), set(), []
+    for head in series.heads():
+        for run in series.read(head.channel, head.day * DAY_NS, (head.day + 1) * DAY_NS):
+            own = (run.sequence >= within[0]) & (run.sequence <= within[1])
+            if own.any():
+                channels.add(head.channel)
+                records.update(np.unique(run.sequence[own]).tolist())
+                times += [int(run.time_ns[own].min()), int(run.time_ns[own].max())]
+    if not records:
+        return lost
+    facts = known_facts(read_only(storage.layout.journal), series)
+    sources = sorted({d.source for d in facts.deployments if d.channel in channels})
+    names = tuple(sources or sorted(channels))
+    return LostPart(lost.entries, lost.copied, len(records), min(times), max(times), names)
+
+
+def lost_text(lost: LostPart | None) -> Iterator[str]:
+    """In sentences, for a person who decides what to do."""
+    if lost is None:
+        return
+    copies = f"; {lost.copied} are kept as copies" if lost.copied else ""
+    if lost.entries is None:
+        yield f"how many entries were in it is not known{copies}"
+    else:
+        yield f"{lost.entries - lost.copied} of {lost.entries} entries are lost{copies}"
+    if not lost.records:
+        yield "no value was derived from it"
+        return
+    first, last = (instant_text(t // SECOND_NS * SECOND_NS) for t in lost[3:5])
+    n = "1 record" if lost.records == 1 else f"{lost.records} records"
+    yield f"{n} with values, measured {first} to {last}: {', '.join(lost.sources)}"
+    yield "values that were already derived stay; they can't be derived again"
+
 
 START, FIRST_NS = EntryId(0, 0), -(2**63)
 PAGE = 4000

@@ -1,43 +1,188 @@
-"""The thread of the deriver: turn after turn, begun again where a file or an entry ends one."""
+"""The thread of the deriver, the sinks that follow its series, and what it logs.
+
+A file or an entry that ends a turn begins it again. Each source has its own number of causes in the
+log: what one of them sends, or a stranger in the name of none, neither fills the log nor silences
+the words about another.
+"""
 
 import hashlib
 import logging
+import re
 import sqlite3
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import orjson
 
 from edaphon import __version__
-from edaphon.acquire.clock_sync import boot_id
+from edaphon.clock import Clock, SystemClock
 from edaphon.config import Configuration
+from edaphon.config import Sink as SinkConfig
+from edaphon.derive.decode import Note
 from edaphon.derive.deriver import Deriver
+from edaphon.derive.files import KeptRefusal
+from edaphon.derive.pipeline import DeadLetter, LostLine
 from edaphon.derive.segments import LINE_VERSION
-from edaphon.journal import DamagedRow, Journal
+from edaphon.journal import DamagedRow, Journal, JournalReader, SetAside, StateFile
 from edaphon.journal.fact_log import START
 from edaphon.journal.guard import ORDERS, EntryGuard
-from edaphon.model import EntryId
+from edaphon.model import Channel, EntryId
 from edaphon.series import Series
+from edaphon.service.audit import Losses
+from edaphon.service.jobs import Threads
+from edaphon.service.notes import refusal_text
+from edaphon.sinks.delivery import Delivery, DeliveryState
+from edaphon.sinks.feed import EVER, SeriesFeed
+from edaphon.sinks.sink import Sink, sink_kind
+from edaphon.storage.paths import Layout
 from edaphon.storage.series_file import new_series, open_series
 from edaphon.toml_input.values import instant_text
 
-if TYPE_CHECKING:
-    from edaphon.service.service import Service
+REFUSALS = 100  # kinds of refusal that are listed for a sink
 
-__all__ = ["Deriving", "aside_rows", "aside_words", "guarded", "line_key"]
+
+@dataclass(frozen=True, slots=True)
+class SinkParts:
+    config: SinkConfig
+    feed: SeriesFeed
+    delivery: Delivery
+
+
+class Outputs:
+    """The sinks of a service; `follow` begins them all, on another series once more."""
+
+    def __init__(
+        self,
+        configs: Sequence[SinkConfig],
+        state: StateFile,
+        report: Callable[[str, str | None], None],
+    ) -> None:
+        self._configs, self._state, self._report = configs, state, report
+        self.sinks: dict[str, SinkParts] = {}
+
+    def follow(self, series: Series, channels: Mapping[str, Channel]) -> None:
+        for config in self._configs:
+            feed = SeriesFeed(config.name, series, channels, self._state)
+            delivery = Delivery(
+                config.name,
+                partial(opened_sink, config, channels),
+                feed,
+                self._state,
+                SystemClock(),
+                self._on_sink,
+            )
+            self.sinks[config.name] = SinkParts(config, feed, delivery)
+            if moved(self._state, config, feed.cursor):
+                feed.send_again()
+            delivery.start()
+
+    def _on_sink(self, state: DeliveryState) -> None:
+        self._report(f"sink {state.sink}", None if state.up else state.why)
+
+    def wake(self) -> None:
+        for parts in self.sinks.values():
+            parts.delivery.wake()
+
+    def stop(self, each_within_s: float) -> None:
+        for parts in self.sinks.values():
+            parts.delivery.stop(each_within_s)
+
+    def keep_up(self) -> bool:
+        """Those that are lost do not count: nothing waits for a server."""
+        return all(p.feed.keeps_up for p in self.sinks.values() if p.delivery.state.up)
+
+    @property
+    def cursors(self) -> dict[str, int]:
+        """By sink, the change of the series up to which all is delivered."""
+        return {name: parts.feed.cursor for name, parts in self.sinks.items()}
+
+
+def opened_sink(config: SinkConfig, channels: Mapping[str, Channel]) -> Sink:
+    kind = sink_kind(config.kind)
+    return kind.open_sink(kind.Settings.model_validate(config.settings), channels)
+
+
+def moved(state: StateFile, config: SinkConfig, cursor: int) -> bool:
+    """Whether the sink has another place than in the last life, which is noted for the next.
+
+    Where the state file was lost since, that is not known, nor which points it had refused.
+    """
+    settings: Any = sink_kind(config.kind).Settings.model_validate(config.settings)
+    key, place = f"sink {config.name} place", f"{config.kind} {settings.place}"
+    known = state.get(key)
+    if known != place:
+        state.put(key, place)
+    return known != place and (known is not None or cursor > 0)
+
+
+def retry(sinks: Mapping[str, SinkParts], name: str = "") -> dict[str, int]:
+    """Offer again what is set aside; how many points, for each sink. KeyError: no such sink."""
+    chosen = {name: sinks[name]} if name else sinks
+    return {each: parts.delivery.offer_all() for each, parts in chosen.items()}
+
+
+def resend(sinks: Mapping[str, SinkParts], name: str, since_ns: int = EVER) -> None:
+    """Send everything from that time on once more. KeyError: no such sink."""
+    parts = sinks[name]
+    parts.feed.send_again(since_ns)
+    parts.delivery.wake()
+
+
+def refusals(points: Sequence[SetAside]) -> list[dict[str, Any]]:
+    """Refused points by channel and the server's words, the most frequent first."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for point in points:
+        found.setdefault((point.channel, point.words), []).append(point.time_ns)
+    rows: list[dict[str, Any]] = [
+        {"channel": c, "words": w, "n": len(t), "first_ns": min(t), "last_ns": max(t)}
+        for (c, w), t in found.items()
+    ]
+    return sorted(rows, key=lambda row: -int(row["n"]))[:REFUSALS]
+
+
+# Of each source and kind; those of messages of no source are one source for each broker.
+CAUSES = 50
+_QUOTED_OR_NUMBER = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
+_log = logging.getLogger("edaphon")
+
+
+class RefusedLog:
+    """The listeners of a deriver; ledgers, accounts of files and status count everything."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], set[Hashable]] = {}
+
+    def dead_letter(self, letter: DeadLetter) -> None:
+        cause = (letter.source, letter.why)
+        if self._is_new("dead letter", letter.path or f"none at {letter.source}", cause):
+            _log.warning("dead letter %s from %s: %s", letter.sequence, *cause)
+
+    def lost_line(self, lost: LostLine) -> None:
+        kind = _QUOTED_OR_NUMBER.sub("", lost.line.reason)
+        if self._is_new("lost line", lost.source, (lost.file, kind)):
+            text = refusal_text(KeptRefusal.of(lost.line, 0)._asdict())
+            words = "%s %s: line refused (1 for each reason is shown): %s"
+            _log.warning(words, lost.source, lost.file, text)
+
+    def note(self, note: Note) -> None:
+        if self._is_new("note", note.path, note):
+            _log.warning("%s: %s: no value of it (the first is shown, status counts all)", *note)
+
+    def _is_new(self, kind: str, source: str, cause: Hashable) -> bool:
+        known = self._known.setdefault((kind, source), set())
+        if cause in known or len(known) >= CAUSES:
+            return False
+        known.add(cause)
+        return True
+
 
 GIVE_WAY_S = 0.002
 COLLECT_S = 0.1  # what a turn of the deriver costs depends more on its channels than its entries
 SERIES_AGAIN_NS = 600 * 10**9  # at least between two times that a damaged one is begun again
 STOP_SINK_S = 3.0
 SHOWN = 5
-_log = logging.getLogger("edaphon")
-
-
-def guarded(journal: Journal, is_armed: bool) -> EntryGuard:
-    """The guard of the journal's one writer, which is this process."""
-    journal.guard = EntryGuard(journal.folder, boot_id(), is_armed)
-    return journal.guard
 
 
 def line_key(config: Configuration, sha256: str) -> str:
@@ -48,14 +193,14 @@ def line_key(config: Configuration, sha256: str) -> str:
     return hashlib.sha256(orjson.dumps(table)).hexdigest()[:16]
 
 
-def aside_rows(service: "Service") -> list[dict[str, Any]]:
+def aside_rows(guard: EntryGuard, journal: JournalReader) -> list[dict[str, Any]]:
     """The entries that are passed over because they ended the service, for status."""
     rows = []
-    for number, one in sorted(service.guard.aside.items()):
+    for number, one in sorted(guard.aside.items()):
         place = EntryId.of(number)
         row = {"entry": str(place), "why": one.why, "since_ns": one.since_ns}
         try:
-            entry = service.journal.entry(place)
+            entry = journal.entry(place)
         except (DamagedRow, KeyError):
             rows.append({**row, "kind": "", "source": "", "received_ns": None})
             continue
@@ -65,7 +210,7 @@ def aside_rows(service: "Service") -> list[dict[str, Any]]:
 
 
 def aside_words(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """What a person should know of these; of many, the first ones stand for all."""
+    """What a person should know of these; of many, the first ones represent all."""
     for row in rows[:SHOWN]:
         of = f" of {row['source']}" if row["source"] else ""
         at = f", received {instant_text(row['received_ns'])}" if row["received_ns"] else ""
@@ -83,31 +228,42 @@ def aside_words(rows: list[dict[str, Any]]) -> Iterator[str]:
 class Deriving:
     """Holds the series and the deriver of a service, which may be others later."""
 
-    def __init__(self, service: "Service", guard: EntryGuard) -> None:
-        self._service, self._guard = service, guard
-        now_ns = service.clock.mono_ns()
+    def __init__(
+        self,
+        journal: Journal,
+        layout: Layout,
+        clock: Clock,
+        guard: EntryGuard,
+        threads: Threads,
+        outputs: Outputs,
+        losses: Losses,
+        series: Series,
+        set_aside: Iterable[str] = (),
+    ) -> None:
+        """`set_aside` is why a file was set aside when `series` was opened."""
+        self._journal, self._layout, self._clock, self._guard = journal, layout, clock, guard
+        self._threads, self._outputs, self._losses = threads, outputs, losses
+        self._log = RefusedLog()
+        now_ns = clock.mono_ns()
         self._begun_ns, self._until = now_ns - SERIES_AGAIN_NS, START
         self.alive_ns = now_ns
-        self.series = open_series(service.layout.series, self._say_aside)
+        for words in set_aside:
+            self._say_aside(words)
         if guard.ended:
             words = f"{guard.ended}; this is looked at entry by entry"
             _log.warning("the service did not end by order: %s", words)
-
-    def begin(self) -> None:
-        self.deriver = self._new_deriver(self.series)
+        self.series, self.deriver = series, self._new_deriver(series)
 
     def run(self) -> None:
-        service = self._service
-        while not service.stop_event.is_set():
-            self.alive_ns = service.clock.mono_ns()
+        while not self._threads.stop.is_set():
+            self.alive_ns = self._clock.mono_ns()
             change = self.series.change
             if not self._turn():
-                service.journal.wait_newer(self.deriver.position, 0.5)
+                self._journal.wait_newer(self.deriver.position, 0.5)
             # Between two turns whoever waits for the deriver has it, such as a person's question.
-            service.stop_event.wait(GIVE_WAY_S if self.deriver.hurried else COLLECT_S)
+            self._threads.stop.wait(GIVE_WAY_S if self.deriver.hurried else COLLECT_S)
             if self.series.change != change:
-                for parts in service.sinks.values():
-                    parts.delivery.wake()
+                self._outputs.wake()
 
     @property
     def deriving_all(self) -> bool:
@@ -134,50 +290,43 @@ class Deriving:
 
     def _go_on_from_file(self) -> bool:
         """A step that failed has left the deriver between two entries: only the file is whole."""
-        if self._service.stop_event.is_set():
+        if self._threads.stop.is_set():
             return False
-        self._stop_sinks()
-        old, new = self.series, open_series(self._service.layout.series, self._say_aside)
+        self._outputs.stop(STOP_SINK_S)
+        old, new = self.series, open_series(self._layout.series, self._say_aside)
         self.series, self.deriver = new, self._new_deriver(new)
         old.close()  # behind the change, so that whoever asks meanwhile is answered
-        self._service.follow_series()
+        self._outputs.follow(new, self.deriver.channels)
         return True
 
     def _begin_again(self) -> bool:
         """A damaged page of a file in use: values come from the journal again, to all sinks."""
-        service, old = self._service, self.series
-        now_ns = service.clock.mono_ns()
+        old, now_ns = self.series, self._clock.mono_ns()
         soon = now_ns - self._begun_ns < SERIES_AGAIN_NS  # no bad disk is worn out by it
-        if soon or service.journal.is_failing or service.stop_event.is_set():
+        if soon or self._journal.is_failing or self._threads.stop.is_set():
             return False
         self._begun_ns, self._until = now_ns, EntryId(2**31, 0)
-        self._stop_sinks()
+        self._outputs.stop(STOP_SINK_S)
         old.close()  # before: SQLite removes a log by its name, which is the new one's later
-        new = new_series(service.layout.series, old.damage, self._say_aside)
+        new = new_series(self._layout.series, old.damage, self._say_aside)
         self.series, self.deriver = new, self._new_deriver(new)
-        self._until = service.journal.last or START
-        service.follow_series()
+        self._until = self._journal.last or START
+        self._outputs.follow(new, self.deriver.channels)
         return True
 
-    def _stop_sinks(self) -> None:
-        for parts in self._service.sinks.values():
-            parts.delivery.stop(STOP_SINK_S)
-
     def _new_deriver(self, series: Series) -> Deriver:
-        service, log = self._service, self._service.refused
         return Deriver(
-            service.journal,
+            self._journal,
             series,
-            service.layout.scratch,
-            log.dead_letter,
-            log.lost_line,
-            log.note,
-            service.on_damage,
-            service.on_entered_again,
+            self._layout.scratch,
+            self._log.dead_letter,
+            self._log.lost_line,
+            self._log.note,
+            self._losses.declare,
+            self._losses.note_entered_again,
             self._guard,
         )
 
     def _say_aside(self, words: str) -> None:
-        service = self._service
-        self._until = max(self._until, service.journal.last or START)
-        service.say_trouble(f"file {service.layout.series.name}", words)
+        self._until = max(self._until, self._journal.last or START)
+        self._threads.report(f"file {self._layout.series.name}", words)

@@ -13,8 +13,6 @@ from typing import NamedTuple
 from edaphon.clock import DAY_NS
 from edaphon.databases import StorageFault, is_full, sync_folder
 
-__all__ = ["Disk", "Room", "days_left"]
-
 RESERVE_BYTES, RESERVE_PARTS = 32 << 20, 8  # several files, as inodes run out too
 RESERVE_SHARE = 20  # at most this part of the whole disk
 NOTED_SHARE, PROBLEM_SHARE = 0.15, 0.08

@@ -1,19 +1,162 @@
-"""What this machine or account lacks for a configuration, each with what to do next."""
+"""What a configuration needs of this machine and reaches with it, each with what to do next."""
 
 import errno
-import getpass
 import grp
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
-from edaphon.config import Bus, Configuration, FileSource, LorawanSource
+from pydantic import BaseModel
+
+from edaphon.config import Configuration, FileSource, LorawanSource
+from edaphon.config.codecs import read_codec
+from edaphon.config.lines import Broker, Bus
+from edaphon.config.reading import named_values
 from edaphon.config.secret_files import secret_files
+from edaphon.facts import FactRow, evidence_files
+from edaphon.network.requests import is_loopback
+from edaphon.toml_input import ConfigError, Document
+from edaphon.toml_input.lines import Place
+from edaphon.toml_input.values import Secret, secret_host
+from edaphon_drivers.faults import Fault
+from edaphon_drivers.sheets import Sheet
 
-__all__ = ["SERVICE_FOLDER", "account_name", "denied", "is_services", "lacking", "next_steps"]
+READS, WRITES, CONNECTS, LISTENS = "reads", "writes", "connects to", "listens on"
+_Accesses = Iterator[tuple[str, str, Place]]  # what is done, with what, where it is written
+
+
+class Access(NamedTuple):
+    """`what` is a file, a folder, a variable or host:port; `key`, `line`: where it is written."""
+
+    does: str
+    what: str
+    key: str
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.does:<12} {self.what}   ({self.key}, {Path(self.file).name}:{self.line})"
+
+
+def accesses(
+    document: Document, config: Configuration, kinds: Mapping[Place, BaseModel]
+) -> list[Access]:
+    """Each once, in the order reads, writes, connects, listens; `kinds`: settings of [[sink]] and
+    [[notify]]."""
+    found: dict[tuple[str, str], Access] = {}
+    for does, what, place in _all_accesses(config, kinds):
+        key = ".".join(str(part) for part in place if isinstance(part, str))
+        one = Access(does, what, key, document.file, document.line(place))
+        found.setdefault((does, what), one)
+    order = (READS, WRITES, CONNECTS, LISTENS)
+    return sorted(found.values(), key=lambda one: (order.index(one.does), one.line))
+
+
+def evidence_accesses(rows: Iterable[FactRow]) -> list[Access]:
+    """The files that facts rest on, which the journal keeps."""
+    return [
+        Access(
+            READS, str(one.path), f"{row.fact.table}.evidence", row.file, row.line_of("evidence")
+        )
+        for row in rows
+        for one in evidence_files([row])
+    ]
+
+
+def unencrypted(document: Document, config: Configuration) -> list[ConfigError]:
+    """Secrets of brokers and of the sign of life that others on the way could read."""
+    found = []
+    for name, broker in config.brokers.items():
+        if broker.password is not None and not broker.tls and not is_loopback(broker.host):
+            came = f"the password goes unencrypted to {broker.host}"
+            right = "tls = true and the port of the broker for it, such as 8883"
+            found.append(_doubt(document, ("broker", name, "host"), came, right))
+    url = config.alerts.heartbeat_url
+    host = secret_host(url) if isinstance(url, Secret) else ""
+    if host and not is_loopback(host):
+        came = f"the secret address goes unencrypted to {host}"
+        found.append(_doubt(document, ("alerts", "heartbeat_url"), came, "an address of https"))
+    return found
+
+
+def _doubt(document: Document, place: Place, came: str, right: str) -> ConfigError:
+    key = ".".join(str(part) for part in place if isinstance(part, str))
+    return ConfigError(document.file, document.line(place), key, came, right)
+
+
+def _all_accesses(config: Configuration, kinds: Mapping[Place, BaseModel]) -> _Accesses:
+    yield WRITES, str(config.storage.folder), ("storage", "folder")
+    if config.facts.inbox is not None:
+        yield READS, str(config.facts.inbox / "*.toml"), ("facts", "inbox")
+    yield LISTENS, config.web.listen, ("web", "listen")
+    for name, bus in config.buses.items():
+        yield from _bus_accesses(("bus", name), bus)
+    for name, supply in config.supplies.items():
+        yield WRITES, str(supply.file), ("supply", name, "file")
+    for name, broker in config.brokers.items():
+        yield from _broker_accesses(("broker", name), broker)
+    for number, source in enumerate(config.sources):
+        if isinstance(source, FileSource):
+            yield READS, str(source.file), ("source", number, "file")
+        elif isinstance(source, LorawanSource) and source.codec_file is not None:
+            yield READS, str(source.codec_file), ("source", number, "codec_file")
+    yield from _named_accesses(("alerts",), config.alerts)
+    yield from _address_accesses(("alerts", "heartbeat_url"), config.alerts.heartbeat_url)
+    for place, settings in kinds.items():
+        yield from _named_accesses(place, settings)
+        yield from _kind_accesses(place, settings)
+
+
+def _bus_accesses(place: Place, bus: Bus) -> _Accesses:
+    if bus.port.startswith("tcp://"):
+        yield CONNECTS, bus.port.removeprefix("tcp://"), (*place, "port")
+    else:
+        yield READS if bus.kind == "w1" else WRITES, bus.port, (*place, "port")
+    if bus.multiplexer is not None:
+        yield WRITES, str(bus.multiplexer.file), (*place, "multiplexer", "file")
+
+
+def _broker_accesses(place: Place, broker: Broker) -> _Accesses:
+    yield CONNECTS, f"{broker.host}:{broker.port}", (*place, "host")
+    yield from _named_accesses(place, broker)
+
+
+def _named_accesses(place: Place, table: BaseModel) -> _Accesses:
+    """Its secrets, and its files: keys that end in _file."""
+    for inside, value in named_values(place, table):
+        if isinstance(value, Secret):
+            yield READS, value.variable if value.env else str(value.file), inside
+        elif isinstance(value, Path) and str(inside[-1]).endswith("_file"):
+            yield READS, str(value), inside
+
+
+def _address_accesses(place: Place, url: Any) -> _Accesses:
+    if isinstance(url, Secret):
+        where = url.variable if url.env else str(url.file)
+        yield CONNECTS, f"the address in {where}", place
+    elif url:
+        parts = urlsplit(str(url))
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        yield CONNECTS, f"{parts.hostname}:{port}", place
+
+
+def _kind_accesses(place: Place, settings: BaseModel) -> _Accesses:
+    """What the settings of a kind say that they reach: a path is written, all else connected to."""
+    reaches: Iterable[tuple[str, Any]] = getattr(settings, "reaches", ())
+    for key, value in reaches:
+        if isinstance(value, Path):
+            yield WRITES, str(value), (*place, key)
+        elif isinstance(value, Secret) or "://" in str(value):
+            yield from _address_accesses((*place, key), value)
+        else:
+            yield CONNECTS, str(value), (*place, key)
+
 
 SERVICE_FOLDER = Path("/etc/edaphon")
 _SERVICE_PROGRAM = Path("/usr/local/lib/edaphon")
@@ -59,14 +202,6 @@ def next_steps(file: Path, config: Configuration, apply: str = "") -> Iterator[s
         yield f"without its hardware: edaphon simulate {file} --folder /tmp/plot"
 
 
-def account_name() -> str:
-    """Of this process; a container may run an account that has no name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid-{os.getuid()}"
-
-
 def denied(path: Path, error: OSError) -> str:
     """The machine's no to a file or folder, and what to do: join a group, or another place."""
     why = f"{path} ({error.strerror or error})"
@@ -102,7 +237,7 @@ def _file(name: str, path: Path) -> Iterator[str]:
 
 
 def _followed(source: FileSource, secrets: frozenset[Path]) -> Iterator[str]:
-    from edaphon.acquire.renamed import files_now  # no start pays for it
+    from edaphon.acquire.file_pieces import files_now
 
     files, problem = files_now(source.file, secrets)
     if problem:
@@ -124,7 +259,7 @@ def _storage(folder: Path) -> Iterator[str]:
 
 def _twice(followed: Iterable[FileSource]) -> Iterator[str]:
     """Sources that follow one file with one model: each row of it would be recorded by both."""
-    from edaphon.acquire.renamed import files_now
+    from edaphon.acquire.file_pieces import files_now
 
     known: dict[tuple[str, str], str] = {}
     for source in followed:
@@ -164,3 +299,80 @@ def _allowed(place: Path) -> str:
         f"The group {group} may use {place}. Join it, then log in again:"
         f"  sudo adduser {account_name()} {group}"
     )
+
+
+ALL_CODECS_S = 10.0  # for all codecs of a configuration; those left are loaded by the service
+
+
+def codec_complaints(
+    document: Document, config: Configuration, all_s: float = ALL_CODECS_S
+) -> tuple[list[ConfigError], list[ConfigError]]:
+    """About codecs that can't be loaded, and about those for which there was no time."""
+    wrong: list[ConfigError] = []
+    untried: list[ConfigError] = []
+    end_s, tried = time.monotonic() + all_s, set()
+    for number, source in _sources_with_codec(config):
+        if source.codec_file in tried:
+            continue
+        tried.add(source.codec_file)
+        line = document.line(("source", number, "codec_file"))
+        if time.monotonic() > end_s:
+            came = f'"{source.codec_file}" was not tried, since others took {all_s:g} s'
+            right = "fewer codecs at once, or wait for its first uplink"
+            untried.append(ConfigError(document.file, line, "source.codec_file", came, right))
+        elif (why := _codec_problem(source)) is not None:
+            came = f'"{source.codec_file}" can\'t be used: {why}'
+            right = "the file as its maker publishes it"
+            wrong.append(ConfigError(document.file, line, "source.codec_file", came, right))
+    return wrong, untried
+
+
+def _sources_with_codec(config: Configuration) -> Iterator[tuple[int, LorawanSource]]:
+    for number, source in enumerate(config.sources):
+        if isinstance(source, LorawanSource) and source.codec_file is not None:
+            yield number, source
+
+
+def _codec_problem(source: LorawanSource) -> str | None:
+    from edaphon_drivers.codec_process import engine_folder
+    from edaphon_drivers.javascript import Codec
+
+    if engine_folder() is None or source.codec_file is None:
+        return None  # the lack of the engine is one line of its own
+    try:
+        text = read_codec(source.codec_file)
+    except (OSError, UnicodeDecodeError):
+        return None  # which is a mistake of every file that a configuration names
+    try:
+        Codec(text, str(source.codec_file)).load()
+    except Fault as fault:
+        return str(fault)
+    return None
+
+
+def why_not_taken(file: Path, sheet: Sheet | None, secrets: frozenset[Path]) -> str | None:
+    """None where nothing speaks against it; without a sheet its lines are not looked at."""
+    from edaphon.acquire.file_pieces import files_of, why_no_rows
+    from edaphon_drivers.outside import open_file
+
+    account = account_name()
+    try:
+        found, problem = files_of([str(file)], None, secrets)
+        if problem:
+            return problem
+        if not found:
+            return (
+                f"{file}: expected a file, the account {account} of the service finds none there;"
+                " it does not see /home, /root and the /tmp of others"
+            )
+        open_file(file, file.parent).close()
+        why = why_no_rows(file, sheet) if sheet is not None else None
+    except OSError as error:
+        return (
+            f"{file}: expected a file that the account {account} of the service can read, got"
+            f" {error.strerror}; for example: setfacl -m u:{account}:r {file}"
+        )
+    if why is None:
+        return None
+    assert sheet is not None  # noqa: S101  without one nothing was looked at
+    return f"{file}: expected rows of {sheet.title}, got none{why}\n--force takes it all the same"

@@ -4,48 +4,235 @@ import base64
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Callable, Collection, Mapping
+from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
 import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic_core import ErrorDetails
 
-from edaphon import __version__
-from edaphon.acquire.bus import AlreadyTalking
-from edaphon.config import ScheduledSource, within_physics
+from edaphon.acquire.bus import AlreadyTalking, LineRefuses
+from edaphon.acquire.sampler import not_asked
+from edaphon.config import within_physics
 from edaphon.config.secret_files import secret_files
 from edaphon.databases import StorageFault, fault_of
-from edaphon.derive.state import UplinkConflicts
 from edaphon.facts import rows_of
 from edaphon.journal import Kind, Purpose
-from edaphon.model import Float, Observations
-from edaphon.service.deriving import aside_rows
-from edaphon.service.file_lines import line_rows
-from edaphon.service.file_notes import file_notes, file_rows
-from edaphon.service.floods import flood_rows
-from edaphon.service.line_tools.line import not_asked
-from edaphon.service.outputs import refusals, resend, retry
-from edaphon.service.planned import Planned, planned_now, visit_rows
-from edaphon.service.problems import NOT_KEPT, incident_rows, problems
-from edaphon.service.request_models import checked
+from edaphon.model import ALWAYS, Observations, Range
+from edaphon.series import Series
+from edaphon.service.deriving import refusals, resend, retry
+from edaphon.service.notes import file_rows
 from edaphon.service.service import NotKept, Refusal, Service
 from edaphon.service.socket import ACCOUNT
-from edaphon.service.source_state import source_state
-from edaphon.service.spans import ranges_from, runs_within
+from edaphon.service.status import columns_of, status_table
 from edaphon.service.submit import Evidence
-from edaphon.service.watching.sources import source_times
 from edaphon.storage.client import DaemonRefuses
-from edaphon_drivers.engines import engine
+from edaphon_calibration.errors import suggestion
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import Turn
+from edaphon_drivers.registry import engine
 
 if TYPE_CHECKING:
-    from edaphon.acquire.follow import Follower
-    from edaphon.service.line_tools.verbs import Bench
+    from edaphon.acquire.files import Follower
+    from edaphon.acquire.line_tools import LineTools
 
-__all__ = ["Requests", "columns_of", "kept_state"]
+MOST_ROWS = 250_000  # in one answer, some 40 MB of JSON
+
+
+def runs_within(series: Series, channel: str, start_ns: int, end_ns: int) -> list[Observations]:
+    """Observations with start_ns <= time < end_ns; raises DaemonRefuses for too many of them."""
+    runs: list[Observations] = []
+    n = 0
+    for run in series.runs(channel, start_ns, end_ns):
+        n += len(run)
+        if n > MOST_ROWS:
+            raise DaemonRefuses(
+                f"expected at most {MOST_ROWS} values in one request, there are more; ask for a"
+                " shorter time, or use `edaphon query`"
+            )
+        runs.append(run)
+    return runs
+
+
+def ranges_from(
+    known: Collection[str], channels: list[str], since_ns: int
+) -> dict[str, list[Range]]:
+    """Each of these channels from that time on; raises DaemonRefuses for one that is not known."""
+    for id in channels:
+        if id not in known:
+            raise DaemonRefuses(
+                f"expected the id of a channel, got {id[:80]!r}{suggestion(id[:80], known)}"
+            )
+    return {id: [(since_ns, ALWAYS[1])] for id in channels} if since_ns < ALWAYS[1] else {}
+
+
+DEEPEST = 32  # tables and lists within each other
+LONGEST_HEARD_S = 100.0
+YEAR_NS = 366 * 86_400 * 10**9
+TimeNs = Annotated[int, Field(ge=ALWAYS[0], le=ALWAYS[1])]  # UTC
+Name = Annotated[str, Field(min_length=1, max_length=512)]
+Words = Annotated[str, Field(max_length=4096)]
+FileName = Annotated[str, Field(min_length=1, max_length=4096)]
+Sha256 = Annotated[str, Field(max_length=64)]
+
+
+class _RequestModel(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
+
+
+class _ReleaseNote(_RequestModel):
+    """What the journal keeps of a release."""
+
+    what: Literal["release"]
+    name: Name
+    digest: Sha256
+    rows: Annotated[int, Field(ge=0, le=10**12)]
+    known_sequence: Words
+    who: Words
+    note: Words
+    file_sha256: Sha256
+
+
+class _Meant(_RequestModel):
+    line: Annotated[int, Field(ge=1, le=10**9)]
+    id: Name
+
+
+class _FactFile(_RequestModel):
+    """A file of facts as it was written, and which rows of it are meant.
+
+    The daemon reads the text itself; nothing that a command has parsed is taken over.
+    """
+
+    file: Annotated[str, Field(max_length=4096)]
+    text: str  # the request is bounded
+    rows: Annotated[list[_Meant], Field(min_length=1, max_length=50_000)]
+
+
+_OF_A_SOURCE = {"source": (Name, ...)}
+_FILES = {
+    **_OF_A_SOURCE,
+    "files": (Annotated[list[FileName], Field(max_length=100_000)], ...),
+    "force": (bool, False),
+}
+_SECONDS = Annotated[float, Field(gt=0, le=LONGEST_HEARD_S, allow_inf_nan=False)]
+_VERBS: dict[str, dict[str, tuple[Any, Any]]] = {  # by verb its words: (type, default or ...)
+    "status": {},
+    "files": {},
+    "flush": {},
+    "bench": {},
+    "series": {"channel": (Name, ...), "start_ns": (TimeNs, ...), "end_ns": (TimeNs, ...)},
+    "rebuild": {"begin": (bool, False)},
+    "recalibrate": {
+        "begin": (bool, False),
+        "channels": (Annotated[list[Name], Field(max_length=100_000)], []),
+        "since_ns": (TimeNs, ALWAYS[0]),
+    },
+    "evidence": {
+        "name": (Name, ...),
+        "sha256": (Sha256, ...),
+        "data": (str, ...),
+        "who": (Words, ...),
+    },
+    "import": _FILES,
+    "imports": _FILES,
+    "cancel_import": _FILES,
+    "acknowledge": {"who": (Words, ...)},
+    "release": {"note": (_ReleaseNote, ...)},
+    "read": _OF_A_SOURCE,
+    "measure": _OF_A_SOURCE,
+    "sink": {
+        "do": (Literal["list", "retry", "resend"], ...),
+        "name": (Words, ""),
+        "since_ns": (TimeNs, ALWAYS[0]),
+    },
+    "alert": {
+        "do": (Literal["list", "ack", "test", "unheard"], ...),
+        "number": (Annotated[int, Field(ge=0, le=10**9)], 0),
+        "for_ns": (Annotated[int, Field(ge=0, le=10 * YEAR_NS)], 0),
+        **dict.fromkeys(("who", "why", "receiver", "plot"), (Words, "")),
+    },
+    "apply": {
+        "documents": (Annotated[list[_FactFile], Field(max_length=10_000)], ...),
+        "who": (Words, ...),
+    },
+    "probe": {"bus": (Name, ...), "addresses": (Annotated[list[Name], Field(max_length=256)], ...)},
+    "contradictions": {"told": (Annotated[dict[Name, Words], Field(max_length=10_000)], ...)},
+    "hear": {"bus": (Name, ...), "seconds": (_SECONDS | None, None)},
+    "say": {
+        "bus": (Name, ...),
+        "data": (Annotated[str, Field(max_length=4096, pattern=r"^(?:[0-9a-fA-F]{2})*$")], ...),
+    },
+    "readdress": {
+        "bus": (Name, ...),
+        "old": (Name, ...),
+        "new": (Name, ...),
+        "who": (Words, ...),
+    },
+}
+
+
+@cache
+def _model_of(verb: str) -> type[_RequestModel]:
+    words: dict[str, Any] = _VERBS[verb]
+    return create_model(verb, __base__=_RequestModel, **words)
+
+
+def checked(request: object) -> tuple[str, dict[str, Any]]:
+    """The verb and its words, those that were left out included; raises DaemonRefuses."""
+    if not isinstance(request, Mapping):
+        raise DaemonRefuses(f"expected a JSON object with a verb, got {_short(request)}")
+    verb = request.get("verb")
+    if not isinstance(verb, str) or verb not in _VERBS:
+        raise DaemonRefuses(
+            f"expected a verb that this version has ({', '.join(_VERBS)}), got {_short(verb)}"
+        )
+    if _deeper_than(request, DEEPEST):
+        raise DaemonRefuses(
+            f"expected at most {DEEPEST} lists and tables within each other in the request {verb},"
+            " got more; ask by the edaphon command of the same version"
+        )
+    try:
+        found = _model_of(verb).model_validate(
+            {k: v for k, v in request.items() if k not in {"verb", ACCOUNT}}
+        )
+    except ValidationError as error:
+        raise DaemonRefuses(_refusal(verb, error.errors(include_url=False)[0])) from None
+    return verb, found.model_dump()
+
+
+def _deeper_than(value: object, limit: int) -> bool:
+    level: list[Any] = [value]
+    for _ in range(limit):
+        level = [
+            child
+            for each in level
+            for child in (each.values() if isinstance(each, dict) else each)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _refusal(verb: str, error: ErrorDetails) -> str:
+    place = ".".join(map(str, error["loc"]))
+    rule = error["msg"].lower().removeprefix("input should be ")
+    got = "nothing" if error["type"] == "missing" else _short(error["input"])
+    return (
+        f"expected {rule} as {place} of the request {verb}, got {got};"
+        " ask by the edaphon command of the same version"
+    )
+
+
+def _short(value: object) -> str:
+    """What came, cut to what a line of an error has room for."""
+    if isinstance(value, list | dict):
+        return f"{'a list' if isinstance(value, list) else 'a table'} of {len(value)}"
+    return repr(value[:80] if isinstance(value, str) else value)[:120]
+
 
 READ_WITHIN_S = 130.0
 
@@ -58,22 +245,22 @@ class Requests:
         self.failures = 0  # requests that ended by an error of this program
 
     @cached_property
-    def _bench(self) -> "Bench":
+    def _line_tools(self) -> "LineTools":
         """Made when it is asked for: no start pays for the technician's tools."""
-        from edaphon.service.line_tools.access import bench_of
+        from edaphon.service.line_tools import line_tools_of
 
-        return bench_of(self._service)
+        return line_tools_of(self._service)
 
     def answer(self, request: object) -> Mapping[str, Any]:
         """Raises DaemonRefuses with what to do, sqlite3.Error where the disk is at fault."""
         name, words = checked(request)
         if isinstance(request, Mapping):
             words["account"] = str(request.get(ACCOUNT, ""))
-        verb = getattr(self, f"_on_{name}", None) or self._bench.verb(name)
-        if verb is None:
-            raise DaemonRefuses(f"expected a verb that this version has, got {name!r}")
+        own = ANSWERS.get(name)
         try:
-            result: Mapping[str, Any] = verb(words)
+            return own(self, words) if own else self._line_tools.answer(name, words)
+        except LineRefuses as refusal:
+            raise DaemonRefuses(str(refusal)) from None
         except sqlite3.ProgrammingError:  # it is closed just now, to be set aside
             raise DaemonRefuses(
                 "the file of values is closed, to be opened or made again: ask again in a moment"
@@ -83,105 +270,19 @@ class Requests:
         except Exception:
             self.failures += 1
             raise
-        return result
 
-    def _on_status(self, _: Mapping[str, Any]) -> dict[str, Any]:
-        service, config = self._service, self._service.config
-        site = config.site
-        room = service.room()
-        planned = planned_now(service)
-        sources = [self._source(source, planned) for source in config.sources]
-        channels = [self._channel(id) for id in sorted(service.channels)]
-        last = service.journal.last
-        last_ns = service.received_ns(last)
-        return {
-            "site": {"id": site.id, "name": site.name, "utc_offset_s": site.utc_offset_s},
-            "logger": config.logger.id,
-            "version": __version__,
-            "now_ns": service.clock.wall_ns(),
-            "since_ns": service.since_ns,
-            "clock": {"known": bool(service.clock_how), "how": service.clock_how},
-            "journal": {
-                "entries": service.journal.length,
-                "last_ns": last_ns,
-                "position": str(service.deriver.position),
-            },
-            "ledgers": ledgers(service),
-            "failed_requests": self.failures,
-            "sources": sources,
-            "file_lines": line_rows(service.deriver.state.files),
-            "sinks": [self._sink(name) for name in service.sinks],
-            "channels": channels,
-            "floods": flood_rows(service.inlets.floods.all()),
-            "files": list(file_notes(service.inlets.followers, site.utc_offset_s)),
-            "again": service.deriver.pending,
-            "aside": aside_rows(service),
-            "imports": [
-                {"source": path, **progress._asdict()}
-                for path, follower in service.inlets.followers.items()
-                for progress in follower.imports
-            ],
-            "disk": {"text": room.text, **room._asdict()},
-            "visits": visit_rows(service),
-            "incidents": incident_rows(service),
-            "trouble": problems(service, room, sources, channels),
-        }
+    def _status(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        return status_table(self._service, self.failures)
 
-    def _on_files(self, _: Mapping[str, Any]) -> dict[str, Any]:
+    def _files(self, _: Mapping[str, Any]) -> dict[str, Any]:
         offset_s = self._service.config.site.utc_offset_s
-        return {"files": list(file_rows(self._service.inlets.followers, offset_s))}
+        return {"files": list(file_rows(self._service.sources.followers, offset_s))}
 
-    def _source(self, source: Any, planned: Planned) -> dict[str, Any]:
-        service = self._service
-        found = source_times(service, source)
-        state, detail = kept_state(source_state(found), service.journal.is_failing)
-        account = None
-        if isinstance(source, ScheduledSource):
-            account = service.inlets.samplers[source.bus].accounts[source.path]
-        return {
-            "path": source.path,
-            "model": source.model or "own fields",
-            "last_ns": None if found.held else found.last_ns,
-            "interval_ns": found.interval_ns,
-            "state": "silent" if account and account.gap else state,
-            "detail": account.gap.cause if account and account.gap else detail,
-            "planned": planned.kind(f"source {source.path}"),
-            "notes": service.deriver.state.notes.get(source.path, {}),
-            "missed_uplinks": service.deriver.state.uplinks_missed.get(source.path, 0),
-            "conflicting_uplinks": _conflicting(service, source.path).n,
-        }
-
-    def _sink(self, name: str) -> dict[str, Any]:
-        parts = self._service.sinks[name]
-        state = parts.delivery.state
-        return {
-            "name": name,
-            "kind": parts.config.kind,
-            "up": state.up,
-            "why": state.why,
-            "blocked": state.blocked,
-            "since_ns": state.since_ns,
-            "notices": list(parts.delivery.notices),
-        }
-
-    def _channel(self, id: str) -> dict[str, Any]:
-        channel = self._service.channels[id]
-        return {
-            "id": id,
-            "quantity": channel.quantity,
-            "unit": channel.unit,
-            "site": channel.site,
-            "plot": channel.plot,
-            "profile": channel.profile,
-            "depth_cm": channel.depth_cm,
-            "latest": _latest(self._service.series.latest(id)),
-        }
-
-    def _on_series(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _series(self, request: Mapping[str, Any]) -> dict[str, Any]:
         span = request["channel"], request["start_ns"], request["end_ns"]
         return columns_of(runs_within(self._service.series, *span))
 
-    def _on_flush(self, _: Mapping[str, Any]) -> dict[str, Any]:
+    def _flush(self, _: Mapping[str, Any]) -> dict[str, Any]:
         """Write out what is derived; `full`: there was no room for it, so files are older.
 
         `again`: the values of a damaged series are not all derived again yet.
@@ -197,8 +298,8 @@ class Requests:
                 raise
         return {"change": self._service.series.change, "full": full, "again": False}
 
-    def _on_rebuild(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Begin to derive all again, or tell how far that is."""
+    def _rebuild(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Begin to derive all again, or show how far that is."""
         deriver = self._service.deriver
         if request.get("begin"):
             deriver.differing = 0
@@ -206,8 +307,8 @@ class Requests:
         blocks = len(self._service.series.heads())
         return {"done": not deriver.reworking, "blocks": blocks, "differing": deriver.differing}
 
-    def _on_recalibrate(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Begin to derive channels again from the readings that are kept, or tell how far it is."""
+    def _recalibrate(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Begin to derive channels again from the readings that are kept, or show how far it is."""
         deriver = self._service.deriver
         if request.get("begin"):
             ranges = ranges_from(self._service.channels, request["channels"], request["since_ns"])
@@ -216,7 +317,7 @@ class Requests:
         pending = deriver.pending
         return {"done": not pending, "pending": pending, "differing": deriver.differing}
 
-    def _on_evidence(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _evidence(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Keep a file that facts rest on."""
         name, sha256 = str(request["name"]), str(request["sha256"])
         try:
@@ -230,9 +331,9 @@ class Requests:
             raise DaemonRefuses(str(refusal)) from None
         return {"kept": name}
 
-    def _on_import(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _import_(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Begin to take files into a source, each once; none of them where one can't be taken."""
-        from edaphon.service.importing import why_not_taken  # not every plot has files
+        from edaphon.service.prerequisites import why_not_taken  # not every plot has files
 
         follower = self._follower(request)
         source = next(s for s in self._service.config.sources if s.path == follower.path)
@@ -243,21 +344,21 @@ class Requests:
                 raise DaemonRefuses(why_not)
         return {"new_bytes": [follower.begin_import(str(path)) for path in paths]}
 
-    def _on_cancel_import(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _cancel_import(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Take no more of files; what was taken of them stays."""
         follower = self._follower(request)
         for name in request["files"]:
             follower.cancel_import(str(name))
-        return self._on_imports(request)
+        return self._imports(request)
 
-    def _on_imports(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _imports(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """How far files of a source are taken and derived."""
         follower = self._follower(request)
         found = [follower.import_progress(str(name)) for name in request["files"]]
         return {"files": [progress._asdict() for progress in found]}
 
     def _follower(self, request: Mapping[str, Any]) -> "Follower":
-        followers, name = self._service.inlets.followers, str(request["source"])
+        followers, name = self._service.sources.followers, str(request["source"])
         if name not in followers:
             known = ", ".join(sorted(followers)) or "none"
             raise DaemonRefuses(
@@ -266,7 +367,7 @@ class Requests:
             )
         return followers[name]
 
-    def _on_acknowledge(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _acknowledge(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """A person has noted all losses."""
         try:
             who, account = str(request["who"]), request["account"]
@@ -274,7 +375,7 @@ class Requests:
         except NotKept as refusal:
             raise DaemonRefuses(str(refusal)) from None
 
-    def _on_release(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _release(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Keep in the journal what was released."""
         note = {**request["note"], "account": request["account"]}
         payload = orjson.dumps(note, option=orjson.OPT_SORT_KEYS)
@@ -284,8 +385,8 @@ class Requests:
         except NotKept as refusal:
             raise DaemonRefuses(f"{refusal}; release again then") from None
 
-    def _on_read(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """One measurement beside the schedule, kept with the purpose of a test."""
+    def _read(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """One measurement between the scheduled ones, kept with the purpose of a test."""
         service, path = self._service, str(request["source"])
         bus = path.partition("/")[0]
         if why_not := not_asked(service.config, path):
@@ -297,7 +398,7 @@ class Requests:
             done.set()
 
         try:
-            service.inlets.samplers[bus].read_now(path, Purpose.TEST, keep)
+            service.sources.samplers[bus].read_now(path, Purpose.TEST, keep)
         except AlreadyTalking as error:
             raise DaemonRefuses(f"{error}; ask again in a moment") from None
         if not done.wait(READ_WITHIN_S):
@@ -316,7 +417,7 @@ class Requests:
             ],
         }
 
-    def _on_sink(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _sink(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Offer refused points again, or send all again, or list what is refused and why."""
         sinks, name = self._service.sinks, str(request.get("name", ""))
         known = ", ".join(sorted(sinks)) or "none"
@@ -332,13 +433,13 @@ class Requests:
         state = self._service.state
         return {"refusals": {each: refusals(state.set_aside(each)) for each in sinks}}
 
-    def _on_alert(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _alert(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """List the incidents, acknowledge one, or send a test."""
-        from edaphon.service.alert_requests import answer  # not every life is asked for it
+        from edaphon.service.alerting import answer
 
         return answer(self._service, request)
 
-    def _on_apply(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _apply(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Put facts in force, by the text that a person wrote: nothing parsed is taken over."""
         rows, config_errors = rows_of(request["documents"])
         if config_errors:
@@ -353,67 +454,21 @@ class Requests:
         return {"applied": applied}
 
 
-def _conflicting(service: Service, path: str) -> UplinkConflicts:
-    return service.deriver.state.uplink_conflicts.get(path, UplinkConflicts())
-
-
-def ledgers(service: Service) -> dict[str, Any]:
-    """The counts of both ledgers, as far as they have come this moment."""
-    series, state = service.series, service.deriver.state
-    counts = state.counts
-    gaps = dict(state.gaps)
-    contested = series.count_conflicts()
-    journalled = service.deriver.journalled  # before `taken`: what comes meanwhile is on its way
-    for gap in service.inlets.open_gaps:
-        gaps[gap.cause] = gaps.get(gap.cause, 0) + gap.n
-    return {
-        "taken": service.records_before + service.inlets.taken,
-        "journalled": journalled,
-        "derived": sum(state.derived.values()),
-        "current": series.count(),
-        **contested._asdict(),
-        "entries": {name: getattr(counts, name) for name in type(counts).__slots__},
-        "gaps": gaps,
-        "delivered": {n: p.delivery.counts.delivered for n, p in service.sinks.items()},
-        "set_aside": {n: service.state.count_set_aside(n) for n in service.sinks},
-        "waiting": {n: p.feed.waiting() for n, p in service.sinks.items()},
-    }
-
-
-def _latest(run: Observations | None) -> dict[str, Any] | None:
-    if run is None:
-        return None
-    names = ("time_ns", "value", "raw", "u_random", "u_systematic", "flag")
-    row = columns_of([run])
-    return {name: row[name][0] for name in names}
-
-
-def columns_of(runs: list[Observations]) -> dict[str, Any]:
-    """Observations as lists for JSON; a missing number is null."""
-
-    def joined(name: str) -> list[Any]:
-        columns = [getattr(run, name) for run in runs]
-        return np.concatenate(columns).tolist() if columns else []
-
-    def numbers(name: str) -> list[float | None]:
-        columns: list[Float] = [getattr(run, name) for run in runs]
-        return [None if x != x else x for column in columns for x in column.tolist()]
-
-    return {
-        "time_ns": joined("time_ns"),
-        "start_ns": joined("start_ns"),
-        "raw": numbers("raw"),
-        "value": numbers("value"),
-        "u_random": numbers("u_random"),
-        "u_systematic": numbers("u_systematic"),
-        "flag": joined("flag"),
-        "sequence": joined("sequence"),
-        "derivation": [run.derivation for run in runs for _ in range(len(run))],
-    }
-
-
-def kept_state(state: str, is_failing: bool) -> tuple[str, str]:
-    """(state, detail) of a source: while the journal can't be written, silence is not its fault."""
-    if not is_failing or state in {"ok", "late"}:
-        return state, ""
-    return "late", NOT_KEPT
+ANSWERS: dict[str, Callable[[Requests, Mapping[str, Any]], dict[str, Any]]] = {
+    "status": Requests._status,
+    "files": Requests._files,
+    "series": Requests._series,
+    "flush": Requests._flush,
+    "rebuild": Requests._rebuild,
+    "recalibrate": Requests._recalibrate,
+    "evidence": Requests._evidence,
+    "import": Requests._import_,
+    "cancel_import": Requests._cancel_import,
+    "imports": Requests._imports,
+    "acknowledge": Requests._acknowledge,
+    "release": Requests._release,
+    "read": Requests._read,
+    "sink": Requests._sink,
+    "alert": Requests._alert,
+    "apply": Requests._apply,
+}  # the other verbs are those of LineTools

@@ -1,50 +1,45 @@
-"""All that brings records: lines that are asked, lines that are heard, files, brokers."""
+"""All that brings records: lines that are polled, lines that send by themselves, files, brokers."""
 
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from edaphon.acquire.budget import Budgets, free_bytes
-from edaphon.acquire.bus import Bus
+import orjson
+
+from edaphon.acquire.budget import Budgets, Floods, free_bytes
+from edaphon.acquire.bus import BusOwner, link_opener
 from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.acquire.floods import Floods
-from edaphon.acquire.gaps import Gap, SlotAccount
-from edaphon.acquire.sampler import Sampler
-from edaphon.acquire.slots import Schedule
+from edaphon.acquire.gaps import Gap, Schedule, SlotAccount, accounts_of
+from edaphon.acquire.sampler import Sampler, scheduled
 from edaphon.acquire.stream import StreamReader
-from edaphon.acquire.switches import BranchSwitch
+from edaphon.acquire.switches import BranchSwitch, branch_switch, supply_switches
 from edaphon.clock import Clock, SystemClock
 from edaphon.config import Broker, Configuration, FileSource, HeardSource, ScheduledSource
 from edaphon.config import Bus as BusTable
 from edaphon.config.secret_files import secret_files
 from edaphon.journal import Journal, StateFile
 from edaphon.model import EntryId
-from edaphon.service.wiring import (
-    ClientName,
-    branch_switch,
-    client_id,
-    link_opener,
-    mqtt_options,
-    scheduled,
-    supply_switches,
-)
+from edaphon.series import Series
+from edaphon.service.audit import JOURNAL_SUMMARY
+from edaphon.service.jobs import Threads
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.talk import Timing
 
 if TYPE_CHECKING:
-    from edaphon.acquire.broker import BrokerReader, Link
-    from edaphon.acquire.follow import Follower
-    from edaphon.acquire.pace import Pace
+    from edaphon.acquire.broker import BrokerLink, BrokerReader, BrokerSession
+    from edaphon.acquire.budget import Pace
+    from edaphon.acquire.files import Follower
 
-__all__ = ["ServiceSources", "Overrides"]
-
-_BUDGETS = "budgets"
-_CLIENT, _SESSION = "mqtt client of broker {}", "session at broker {}"
+_BUDGETS, _ACCOUNTS = "budgets", "slot accounts"
+COMMIT_WITHIN_S = 2.0  # at a stop; on a full disk what came is not acknowledged either
+SAVE_AT_ENTRIES = 100_000  # behind what is saved: a start reads no more than these
+WATCH_SAVED_S = 10.0
 STOP_S = 2.0  # for a line or link that hangs in a call
 _log = logging.getLogger("edaphon")
 
@@ -56,9 +51,10 @@ class Overrides:
     clock: Clock = field(default_factory=SystemClock)
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
     timing: Timing | None = None
-    make_link: "Callable[..., Link] | None" = None  # to a broker; usually over MQTT
-    make_bus: Callable[..., Bus] = Bus
+    make_link: "Callable[..., BrokerLink] | None" = None  # to a broker; usually over MQTT
+    make_bus: Callable[..., BusOwner] = BusOwner
     look_every_s: float = 30.0  # of the alerts at the station
+    make_threads: Callable[[], Threads] = Threads
     is_armed: bool = False  # a step of the deriver that never ends ends the process
 
 
@@ -72,13 +68,13 @@ class ServiceSources:
         state: StateFile,
         keeper: Timekeeper,
         run: Callable[[str, Callable[[], None]], None],
-        say: Callable[[str, str | None], None],
+        report: Callable[[str, str | None], None],
         overrides: Overrides,
         make_pace: Callable[[], "Pace"],
     ) -> None:
         self._make_pace = make_pace
         self._config, self._journal, self._state, self._keeper = config, journal, state, keeper
-        self._run, self._say, self._own = run, say, overrides
+        self._run, self._report, self._own = run, report, overrides
         self._stop = threading.Event()
         self.floods = Floods(journal, state, keeper)
         self._budgets = Budgets(
@@ -91,12 +87,13 @@ class ServiceSources:
             passed_ns = self._keeper.now_ns() - kept["at_ns"]
             self._budgets.restore(kept["levels"], passed_ns / 1e9)
         self._supplies = supply_switches(config)
-        self.buses: dict[str, Bus] = {}
+        self.buses: dict[str, BusOwner] = {}
         self.samplers: dict[str, Sampler] = {}
         self.branches: dict[str, BranchSwitch | None] = {}
         self.streams: dict[str, StreamReader] = {}
         self.followers: dict[str, Follower] = {}
         self.readers: dict[str, BrokerReader] = {}
+        self._sessions: dict[str, BrokerSession] = {}
 
     @property
     def taken(self) -> int:
@@ -125,12 +122,11 @@ class ServiceSources:
         for follower in self.followers.values():
             follower.save(place)
         for name, reader in self.readers.items():
-            self._save_client(name, reader)
-            self._save_session(name, reader)
+            self._sessions[name].save(reader.link.state)
 
     def start(self, accounts: Mapping[str, SlotAccount], alive_until_ns: int) -> None:
         for name, supply in self._supplies.items():
-            with self._telling(f"supply {name}"):
+            with self._reporting(f"supply {name}"):
                 supply.off()
         for name, bus in self._config.buses.items():
             if bus.kind != "stream":
@@ -184,7 +180,7 @@ class ServiceSources:
             if isinstance(source, ScheduledSource) and source.bus == name
         ]
         takes = self._budgets.takes
-        sampler = Sampler(bus, own, accounts, self._journal, self._keeper, self._say, takes)
+        sampler = Sampler(bus, own, accounts, self._journal, self._keeper, self._report, takes)
         sampler.account_for_absence(alive_until_ns)
         self.buses[name], self.samplers[name] = bus, sampler
         self.branches[name] = branches
@@ -204,7 +200,7 @@ class ServiceSources:
             ascii_lines.start_commands(sheet),
             self._journal,
             self._keeper,
-            self._say,
+            self._report,
             partial(self._budgets.takes, source.path),
             partial(self.floods.count, source.path),
         )
@@ -212,8 +208,8 @@ class ServiceSources:
         self._run(f"stream of {source.bus}", partial(reader.run, self._stop))
 
     def _start_follower(self, source: FileSource) -> None:
-        from edaphon.acquire.file_budget import FileBudget
-        from edaphon.acquire.follow import Follower
+        from edaphon.acquire.file_pieces import FileBudget
+        from edaphon.acquire.files import Follower
 
         follower = Follower(
             source.path,
@@ -222,7 +218,7 @@ class ServiceSources:
             self._journal,
             self._keeper,
             self._state,
-            self._say,
+            self._report,
             self._make_pace(),
             FileBudget(source.path, self._budgets, self.floods),
             secret_files(self._config),
@@ -231,16 +227,14 @@ class ServiceSources:
         self._run(f"files of {source.name}", partial(follower.run, self._stop))
 
     def _start_broker(self, name: str, broker: Broker) -> None:
-        from edaphon.acquire.broker import BrokerReader
-        from edaphon.acquire.broker_budget import BrokerBudget, owner_of
+        from edaphon.acquire.broker import BrokerBudget, BrokerReader, BrokerSession, owner_of
         from edaphon_drivers.links.mqtt import MqttLink
 
-        options = mqtt_options(name, broker, self._client_name(name, broker))
-        known = self._state.get(_SESSION.format(name)) == _session(broker, options.client_id)
-        options = replace(options, expects_session=known and not options.own_id)
+        logger = self._config.logger.id
+        session = BrokerSession(name, broker, logger, self._journal, self._state)
         reader = BrokerReader(
             name,
-            options,
+            session.options(),
             self._journal,
             self._own.clock,
             self._keeper.boot,
@@ -248,54 +242,95 @@ class ServiceSources:
             self._own.make_link or MqttLink,
             BrokerBudget(name, owner_of(self._config, name), self._budgets, self.floods),
         )
-        self.readers[name] = reader
+        self._sessions[name], self.readers[name] = session, reader
         reader.start()
-        self._say(f"start of broker {name}", None)
-
-    def _client_name(self, name: str, broker: Broker) -> ClientName:
-        """Where the journal came from another machine its last session is tried: see MqttOptions.
-
-        Messages may wait there; and if the card is a copy, its original is there too.
-        """
-        own = client_id(name, broker, self._config.logger.id, self._journal.origin)
-        last = self._state.get(_CLIENT.format(name), {})
-        if broker.client_id or last.get("client") in {None, own}:
-            return ClientName(own)
-        if last["journal"] != self._journal.id:
-            return ClientName(last["client"], own)
-        return ClientName(last["client"] if last["own"] == own else own)
-
-    def _save_client(self, name: str, reader: "BrokerReader") -> None:
-        """Keep which session this journal has at the broker, once that is certain."""
-        if client := reader.link.state.client_id:
-            own = client_id(
-                name, self._config.brokers[name], self._config.logger.id, self._journal.origin
-            )
-            reported = {"journal": self._journal.id, "own": own, "client": client}
-            if self._state.get(_CLIENT.format(name)) != reported:
-                self._state.put(_CLIENT.format(name), reported)
-
-    def _save_session(self, name: str, reader: "BrokerReader") -> None:
-        """Keep that the broker knows this client, so that a later life sees when it does not."""
-        state = reader.link.state
-        if state.connects and state.client_id:
-            session = _session(self._config.brokers[name], state.client_id)
-            self._state.put(_SESSION.format(name), session)
+        self._report(f"start of broker {name}", None)
 
     def _on_broker(self, name: str, connected: bool, words: str) -> None:
-        self._say(f"broker {name}", None if connected else words)
+        self._report(f"broker {name}", None if connected else words)
         if connected and "connected again" not in words:
             _log.warning("broker %s: %s", name, words)  # a lost session, refused topics
 
     @contextmanager
-    def _telling(self, who: str) -> Iterator[None]:
-        """A fault in here is said, and keeps nothing else from starting."""
+    def _reporting(self, who: str) -> Iterator[None]:
+        """A fault in here is reported, and keeps nothing else from starting."""
         try:
             yield
         except Fault as fault:
-            self._say(who, str(fault))
+            self._report(who, str(fault))
 
 
-def _session(broker: Broker, client: str) -> str:
-    """What names a session; another name is another queue of messages."""
-    return f"{broker.host}:{broker.port} {client}"
+class SavedPlaces:
+    """From where a start goes on: slot accounts, files, budgets, as of one committed place."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        state: StateFile,
+        keeper: Timekeeper,
+        series: Series,
+        report: Callable[[str, str | None], None],
+    ) -> None:
+        """`series` has a copy of what the state file has."""
+        self._journal, self._state, self._keeper = journal, state, keeper
+        self._report = report
+        copy = orjson.loads(series.checkpoint(_ACCOUNTS) or b"null")
+        self._saved: Any = state.get(_ACCOUNTS) or copy
+        self._former: dict[str, Any] = {}
+        self._saved_at: EntryId | None = None  # what a start would read is behind this place
+
+    def accounts(self, config: Configuration) -> dict[str, SlotAccount]:
+        """Those of the scheduled sources, as they were and as the journal went on."""
+        accounts = dict[str, SlotAccount]()
+        if self._saved or any(isinstance(source, ScheduledSource) for source in config.sources):
+            accounts = accounts_of(self._saved, self._journal)
+        self._former = {
+            path: {**account.to_json(), "mono_ns": self._keeper.mono_ns()}
+            for path, account in accounts.items()
+        }
+        return accounts
+
+    def save(self, sources: ServiceSources, series: Series) -> None:
+        """A place from which the journal gives the rest; the accounts may be old, never too new.
+
+        So a disk that refuses them is no error of who asked: they are saved the next time.
+        """
+        try:
+            self._write(sources, series)
+        except sqlite3.Error as error:
+            self._report("saved places", f"can't be written, and are tried again: {error}")
+        else:
+            self._report("saved places", None)
+
+    def _write(self, sources: ServiceSources, series: Series) -> None:
+        place = self._journal.last
+        summary = self._journal.summary
+        accounts = {**self._former, **sources.saved_accounts()}
+        if place is None or not all_committed(self._journal):
+            return
+        sources.save(place)
+        saved = [list(place), accounts, self._keeper.boot]
+        self._state.put(_ACCOUNTS, saved)
+        if summary is not None:
+            self._state.put(JOURNAL_SUMMARY, summary.to_json(self._journal))
+        series.flush_notes({_ACCOUNTS: orjson.dumps(saved).decode()})
+        self._saved_at = place
+
+    def watch(self, save: Callable[[], None], stop: threading.Event) -> None:
+        """Save again where so much came in that a start would read long."""
+        while not stop.is_set():
+            last, saved = self._journal.last, self._saved_at
+            if last is not None and (
+                saved is None or last.file > saved.file or last.n - saved.n > SAVE_AT_ENTRIES
+            ):
+                save()
+            stop.wait(WATCH_SAVED_S)
+
+
+def all_committed(journal: Journal) -> bool:
+    """Whether all that was appended until now is committed; it waits for that."""
+    if journal.is_failing:
+        return False
+    committed = threading.Event()
+    journal.append([], lambda _: committed.set())
+    return committed.wait(COMMIT_WITHIN_S)

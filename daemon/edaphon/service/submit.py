@@ -1,45 +1,47 @@
-"""Facts on their way into the journal, with what they rest on: evidence, and makers' curves."""
+"""Facts on their way into the journal with their evidence, and waiting until all is derived."""
 
 import base64
+import contextlib
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Sequence as Rows
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import orjson
 
 from edaphon import __version__
-from edaphon.acquire.clock_sync import Timekeeper, boot_id
-from edaphon.clock import SystemClock
+from edaphon.acquire.clock_sync import Timekeeper
+from edaphon.clock import SystemClock, boot_id
 from edaphon.config import Configuration, LorawanSource
 from edaphon.config.codecs import read_codec
 from edaphon.derive.fact_log import known_facts
+from edaphon.derive.projection import derived_by
 from edaphon.facts import (
     FactRow,
     Knowledge,
+    Replacement,
     documents_of,
     evidence_files,
     new_rows,
     pins_needed,
     to_payload,
 )
-from edaphon.journal import Entry, Journal, JournalBusy, JournalReader, Kind
+from edaphon.journal import Entry, Journal, JournalBusy, JournalReader, Kind, read_only
+from edaphon.model import Int
 from edaphon.people import own_account
+from edaphon.printer import overwrite
+from edaphon.series import Series
 from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonOff
+from edaphon.storage.offline import settled_deriver
 from edaphon.storage.owner import as_owner
 from edaphon.toml_input import Document
-
-__all__ = [
-    "Evidence",
-    "configuration_payload",
-    "entry_of_evidence",
-    "evidence_of",
-    "fact_entries",
-    "keep",
-    "kept_evidence",
-]
+from edaphon_drivers.faults import Garbled
+from edaphon_drivers.payloads import Follows, unpack_piece
 
 TRY_AGAIN = 75
 
@@ -154,20 +156,20 @@ def fact_kind(row: FactRow) -> Kind:
 
 
 def configuration_payload(
-    document: Document, config: Configuration, say: Callable[[str, str], None]
+    document: Document, config: Configuration, report: Callable[[str, str], None]
 ) -> tuple[bytes, str]:
     """What the journal keeps of a configuration, its codecs included, and the SHA-256 of all."""
     sha256 = hashlib.sha256(document.text.encode()).hexdigest()
     table: dict[str, Any] = {"file": Path(document.file).name, "sha256": sha256}
     table |= {"text": document.text}
-    if files := dict(_codec_files(config, say)):
+    if files := dict(_codec_files(config, report)):
         table["files"] = files
         sha256 = hashlib.sha256(orjson.dumps(table, option=orjson.OPT_SORT_KEYS)).hexdigest()
     return orjson.dumps(table, option=orjson.OPT_SORT_KEYS), sha256
 
 
 def _codec_files(
-    config: Configuration, say: Callable[[str, str], None]
+    config: Configuration, report: Callable[[str, str], None]
 ) -> Iterator[tuple[str, str]]:
     """The codecs that the configuration names: what they say of bytes must stay known."""
     for source in config.sources:
@@ -175,4 +177,145 @@ def _codec_files(
             try:
                 yield str(source.codec_file), read_codec(source.codec_file)
             except (OSError, UnicodeDecodeError) as error:
-                say(f"codec {source.codec_file}", f"can't be read: {error}")
+                report(f"codec {source.codec_file}", f"can't be read: {error}")
+
+
+class Copy(NamedTuple):
+    """What the journal has of one copy; pieces from before copies were counted are of copy 0."""
+
+    source: str
+    file: str
+    copy: int
+    pieces: int
+    lines: int
+
+
+class Replaced(NamedTuple):
+    """A replacement, the copies that it replaces, and the newest copy that was read, if any."""
+
+    fact: Replacement
+    copies: list[Copy]
+    newest: int | None
+
+
+def copies_in(storage: Storage, sources: Iterable[str]) -> list[Copy]:
+    """Of these sources, by source, file and copy; reads the whole journal."""
+    wanted = frozenset(sources)
+    if not wanted or not storage.layout.journal.exists():
+        return []
+    counts: dict[tuple[str, str, int], tuple[int, int]] = {}
+    for _, entry in read_only(storage.layout.journal).scan(
+        kinds={Kind.RECORD}, on_damage=lambda _: None
+    ):
+        if entry.source not in wanted:
+            continue
+        try:
+            piece = unpack_piece(entry.payload)
+        except Garbled:
+            continue
+        key = entry.source, piece.name, piece.copy
+        pieces, lines = counts.get(key, (0, 0))
+        again = piece.follows is Follows.AGAIN  # its first line was counted without its end
+        counts[key] = pieces + 1, lines + piece.lines - again
+    return [Copy(*key, *counted) for key, counted in sorted(counts.items())]
+
+
+def replaced_copies(storage: Storage, new: Iterable[FactRow]) -> list[Replaced]:
+    """Each new replacement with the copies that it replaces."""
+    facts = [row.fact for row in new if isinstance(row.fact, Replacement)]
+    copies = copies_in(storage, {fact.source for fact in facts})
+    return [_replaced(fact, copies) for fact in facts]
+
+
+def _replaced(fact: Replacement, copies: Iterable[Copy]) -> Replaced:
+    own = [copy for copy in copies if copy[:2] == (fact.source, fact.file)]
+    newest = max((copy.copy for copy in own), default=None)
+    return Replaced(fact, [copy for copy in own if copy.copy < fact.copy_number], newest)
+
+
+def replacement_lines(found: Iterable[Replaced]) -> Iterator[str]:
+    for fact, copies, newest in found:
+        for copy in copies:
+            name = f"copy {copy.copy}" if copy.copy else "pieces from before copies were counted"
+            lines = f", {copy.lines} lines" if copy.copy else ""
+            yield (
+                f"  {copy.file}: {name} ({copy.pieces} pieces{lines})"
+                f" is replaced by copy {fact.copy_number}"
+            )
+        if newest is None or newest < fact.copy_number:
+            known = "no file of this name" if newest is None else f"copy {newest} as the newest"
+            yield (
+                f"  expected a copy {fact.copy_number} of {fact.file} from {fact.source}, got"
+                f" {known}; compare with `edaphon files list`, and revoke {fact.id} if it is wrong"
+            )
+
+
+POLL_S = 0.2
+
+
+class Before(NamedTuple):
+    """Up to which change and which record the series was written at a moment."""
+
+    change: int
+    last: int
+
+
+def before_now(storage: Storage) -> Before:
+    with contextlib.suppress(DaemonOff):  # what it flushed at its stop is all there is
+        storage.ask("flush")
+    if not storage.layout.series.exists():
+        return Before(0, 0)
+    with reading(storage) as series:
+        return Before(series.change, derived_by(series).position.number)
+
+
+def wait_derived(storage: Storage, before: Before) -> int:
+    """How many rows became others since then."""
+    try:
+        follow(storage, storage.ask("recalibrate"))
+        storage.ask("flush")
+    except DaemonOff:
+        _tell(("all that was entered",))
+        with settled_deriver(storage):
+            pass
+    finally:
+        _tell(())
+    with reading(storage) as series:
+        return sum(differing_since(series, before).values())
+
+
+def differing_since(series: Series, before: Before) -> dict[str, int]:
+    """By channel, rows of records of that time that are others now, or are no more."""
+    times: dict[str, list[Int]] = {}
+    for head in series.changed_heads(before.change):
+        runs = series.rows_above(head.channel, head.day, before.change)
+        known = [run.time_ns[run.sequence <= before.last] for run in runs]
+        times.setdefault(head.channel, []).extend(known)
+    for gone in series.withdrawn_above(before.change):
+        times.setdefault(gone.channel, []).append(gone.times_ns)
+    return {channel: len(np.unique(np.concatenate(own))) for channel, own in times.items() if own}
+
+
+@contextmanager
+def reading(storage: Storage) -> Iterator[Series]:
+    series = Series(storage.layout.series, read_only=True)
+    try:
+        yield series
+    finally:
+        series.close()
+
+
+def follow(storage: Storage, answer: dict[str, Any]) -> dict[str, Any]:
+    """Until the daemon says that all is derived again: its last answer."""
+    while not answer["done"]:
+        _tell(answer["pending"])
+        time.sleep(POLL_S)
+        answer = storage.ask("recalibrate")
+    _tell(())
+    return answer
+
+
+def _tell(pending: Sequence[str]) -> None:
+    more = f" and {len(pending) - 1} more" if len(pending) > 1 else ""
+    words = f"deriving again: {pending[0]}{more}" if pending else ""
+    overwrite(words)

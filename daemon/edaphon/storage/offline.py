@@ -67,7 +67,7 @@ def _settled(layout: Layout) -> Iterator[tuple["Deriver", Series]]:
     from edaphon.clock import SystemClock
     from edaphon.derive.deriver import Deriver
     from edaphon.journal import Journal, JournalBusy
-    from edaphon.service.deriving import guarded
+    from edaphon.journal.guard import guarded
 
     layout.set_aside_non_files()
     try:

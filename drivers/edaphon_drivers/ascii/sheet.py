@@ -26,18 +26,20 @@ from edaphon_drivers.ascii.lines import (
 from edaphon_drivers.checksums import CHECKSUMS
 from edaphon_drivers.patterns import Expression, compiled
 from edaphon_drivers.readings import Status
-from edaphon_drivers.sheet_tables import (
+from edaphon_drivers.sheets import (
     ListOf,
+    Output,
     PerSheet,
+    Sheet,
     Table,
     Texts,
     frame_reader,
     listed,
     refuse,
+    takes,
     that,
     written,
 )
-from edaphon_drivers.sheets import Output, Sheet
 
 _LONGEST_LINE = 4096
 _LONGEST_MATCHED = 1024  # a pattern may take thousands of steps for each character
@@ -155,12 +157,12 @@ _CODES = 'a table, { "OVER" = "over range" } or { vwc = { "-9.999" = "not connec
 class TimeTable(Table):
     """`time` of a record: the instrument's own clock."""
 
-    epoch: str = Field("", description="the name of a field")
-    nanoseconds: str = Field("", description="the name of a field")
-    fields: Texts = Field((), description=_WORDS)
-    order: str = Field("", description='an order such as "YYYY-MM-DD hh:mm:ss"')
-    utc_offset: Annotated[str, that(lambda text: offset_s(text) is not None)] | None = Field(
-        None, description='an offset like "+01:00"'
+    epoch: str = takes("the name of a field", "")
+    nanoseconds: str = takes("the name of a field", "")
+    fields: Texts = takes(_WORDS, ())
+    order: str = takes('an order such as "YYYY-MM-DD hh:mm:ss"', "")
+    utc_offset: Annotated[str, that(lambda text: offset_s(text) is not None)] | None = takes(
+        'an offset like "+01:00"', None
     )
 
     @model_validator(mode="after")
@@ -187,45 +189,43 @@ class TimeTable(Table):
 class KindTable(Table):
     """A record that an instrument sends; the frame itself where it sends but one kind."""
 
-    pattern: _WholePattern | None = Field(None, description="a pattern")
-    separator: _Separator | None = Field(None, description=_SEPARATOR)
-    fixed: Annotated[dict[str, _Place], that(bool)] | None = Field(
-        None, description="the first and last character of each text, {co2 = [16, 20]}"
+    pattern: _WholePattern | None = takes("a pattern", None)
+    separator: _Separator | None = takes(_SEPARATOR, None)
+    fixed: Annotated[dict[str, _Place], that(bool)] | None = takes(
+        "the first and last character of each text, {co2 = [16, 20]}", None
     )
-    xml: str | None = Field(None, description="the name of the root element")
-    pairs: _Separator | None = Field(None, description=_SEPARATOR)
-    begins: Annotated[Texts, that(bool)] = Field((), description=_WORDS)
-    match: Annotated[str, _pattern(ignore_case=True)] | None = Field(None, description="a pattern")
+    xml: str | None = takes("the name of the root element", None)
+    pairs: _Separator | None = takes(_SEPARATOR, None)
+    begins: Annotated[Texts, that(bool)] = takes(_WORDS, ())
+    match: Annotated[str, _pattern(ignore_case=True)] | None = takes("a pattern", None)
     columns: Annotated[
         ListOf[Annotated[str, Field(min_length=1)]], that(bool), AfterValidator(_once)
-    ] = Field((), description="a list of names")
-    count: _Counts = Field((), description=_NUMBERS)
-    length: _Counts = Field((), description=_NUMBERS)
-    suffix: dict[str, str] = Field({}, description="a table {key = letter}")
-    fields: dict[str, str | int] = Field({}, description="a table {output = name or number}")
-    states: Annotated[dict[str, dict[str, _AnyStatus]], AfterValidator(_states)] = Field(
-        {}, description='a table, such as { state = { OK = "ok" } }'
+    ] = takes("a list of names", ())
+    count: _Counts = takes(_NUMBERS, ())
+    length: _Counts = takes(_NUMBERS, ())
+    suffix: dict[str, str] = takes("a table {key = letter}", {})
+    fields: dict[str, str | int] = takes("a table {output = name or number}", {})
+    states: Annotated[dict[str, dict[str, _AnyStatus]], AfterValidator(_states)] = takes(
+        'a table, such as { state = { OK = "ok" } }', {}
     )
-    status: dict[str, _NoNumber] = Field(
-        {}, description='a table, such as { "OVER" = "over range" }'
+    status: dict[str, _NoNumber] = takes('a table, such as { "OVER" = "over range" }', {})
+    fault: str = takes("what is wrong then, in words", "")
+    busy: str = takes("what keeps it busy, in words", "")
+    ignore: bool = takes("true or false", False)
+    time: TimeTable | None = takes("a table", None)
+    angles: dict[str, _Pair] = takes('a table {latitude = ["lat", "ns"]}', {})
+    words: dict[str, dict[str, float]] = takes(
+        "a table for each output, which gives each text a number", {}
     )
-    fault: str = Field("", description="what is wrong then, in words")
-    busy: str = Field("", description="what keeps it busy, in words")
-    ignore: bool = Field(False, description="true or false")
-    time: TimeTable | None = Field(None, description="a table")
-    angles: dict[str, _Pair] = Field({}, description='a table {latitude = ["lat", "ns"]}')
-    words: dict[str, dict[str, float]] = Field(
-        {}, description="a table for each output, which gives each text a number"
+    units: Annotated[dict[str, dict[str, Any]], AfterValidator(_units)] = takes(
+        "a table for each output", {}
     )
-    units: Annotated[dict[str, dict[str, Any]], AfterValidator(_units)] = Field(
-        {}, description="a table for each output"
-    )
-    codes: Annotated[dict[str, Any], AfterValidator(_codes)] = Field({}, description=_CODES)
-    multiply: dict[str, _Factor] = Field({}, description=_FACTORS)
-    divide: dict[str, _Factor] = Field({}, description=_FACTORS)
-    decimal: Literal[".", ","] = Field(".", description='"." or ","')
-    checksum: Annotated[str, that(CHECKSUMS.__contains__)] | None = Field(
-        None, description=f"one of {', '.join(CHECKSUMS)}"
+    codes: Annotated[dict[str, Any], AfterValidator(_codes)] = takes(_CODES, {})
+    multiply: dict[str, _Factor] = takes(_FACTORS, {})
+    divide: dict[str, _Factor] = takes(_FACTORS, {})
+    decimal: Literal[".", ","] = takes('"." or ","', ".")
+    checksum: Annotated[str, that(CHECKSUMS.__contains__)] | None = takes(
+        f"one of {', '.join(CHECKSUMS)}", None
     )
 
     @property
@@ -257,16 +257,16 @@ class KindTable(Table):
 class IdentityTable(Table):
     """[frame.identity]: how an instrument says who it is."""
 
-    ask: _Command = Field(description=_SENT)
+    ask: _Command = takes(_SENT)
     patterns: Annotated[
         ListOf[Annotated[str, Field(min_length=1), _pattern(lines=True)]],
         that(bool),
         BeforeValidator(listed),
         BeforeValidator(partial(_at_most, _MOST_IDENTITY_PATTERNS, "patterns")),
-    ] = Field(description=_WORDS)
-    vendor: str = Field("", description="a text")
-    model: str = Field("", description="a text")
-    wait_s: float = Field(0.0, gt=0, le=300, description=_WAIT)
+    ] = takes(_WORDS)
+    vendor: str = takes("a text", "")
+    model: str = takes("a text", "")
+    wait_s: float = takes(_WAIT, 0.0, gt=0, le=300)
 
     def identification(self) -> "Identification":
         patterns = tuple(compiled(pattern, lines=True) for pattern in self.patterns)
@@ -276,20 +276,20 @@ class IdentityTable(Table):
 class AsciiTable(KindTable):
     """[frame] of an ASCII sheet."""
 
-    ask: _Command = Field((), description=_SENT)
-    heard: bool = Field(False, description="true or false")
-    start: _Command = Field((), description=_SENT)
+    ask: _Command = takes(_SENT, ())
+    heard: bool = takes("true or false", False)
+    start: _Command = takes(_SENT, ())
     end: Annotated[
         str, AfterValidator(_spelt_out), that(lambda text: 0 < len(text) <= 4 and text.isascii())
-    ] = Field("\n", description='the end of a line, such as "\\r\\n"')
-    wait_s: float = Field(0.0, gt=0, le=300, description=_WAIT)
-    lines: int = Field(1, ge=1, description="a number from 1 on")
-    others: Literal["ignore", "refuse"] = Field("refuse", description="one of ignore, refuse")
-    header: str = Field("", description="what the line with the names of the columns begins with")
+    ] = takes('the end of a line, such as "\\r\\n"', "\n")
+    wait_s: float = takes(_WAIT, 0.0, gt=0, le=300)
+    lines: int = takes("a number from 1 on", 1, ge=1)
+    others: Literal["ignore", "refuse"] = takes("one of ignore, refuse", "refuse")
+    header: str = takes("what the line with the names of the columns begins with", "")
     record: Annotated[
         ListOf[KindTable], BeforeValidator(partial(_at_most, _MOST_RECORDS, "tables"))
-    ] = Field((), description="a list of tables [[frame.record]]")
-    identity: IdentityTable | None = Field(None, description="a table [frame.identity]")
+    ] = takes("a list of tables [[frame.record]]", ())
+    identity: IdentityTable | None = takes("a table [frame.identity]", None)
 
     def kinds(self) -> tuple[KindTable, ...]:
         """The records, each with what the frame says for all of them.

@@ -48,19 +48,22 @@ from edaphon_drivers.files.clock import (
     compile_format,
     offset_s,
 )
-from edaphon_drivers.sheet_tables import (
+from edaphon_drivers.sheets import (
     ListOf,
     PerSheet,
     Positive,
+    Sheet,
     Table,
+    UnknownModel,
     errors_in,
     listed,
+    load_sheet,
     one_of,
     refuse,
+    takes,
     that,
     written,
 )
-from edaphon_drivers.sheets import Sheet, UnknownModel, load_sheet
 from edaphon_drivers.text_values import rfc3339_ns
 
 SEPARATORS: dict[str, str | None] = {"tab": "\t", "comma": ",", "semicolon": ";", "blanks": None}
@@ -107,14 +110,14 @@ def _zone(name: str) -> str:
 
 _Place = Annotated[str, Field(min_length=1)] | Annotated[int, Field(ge=1)]
 _CONDITION = 'a table { column = "..", is = [".."] }'
-_TIME = "columns, and formats with utc_offset, or epoch"
+_TIME = "a table with columns, and formats with utc_offset, or epoch"
 
 
 class ConditionTable(Table):
     """`when`, [[frame.only]] and [[frame.refuse]]: the rows in which a column says one of these."""
 
-    column: _Place = Field(description="the name of a column, or its number from 1")
-    allowed: ListOf[Any] = Field(alias="is", description="a list of texts")
+    column: _Place = takes("the name of a column, or its number from 1")
+    allowed: ListOf[Any] = takes("a list of texts", alias="is")
 
     def condition(self) -> Condition:
         return Condition(self.column, frozenset(map(str, self.allowed)))
@@ -123,15 +126,13 @@ class ConditionTable(Table):
 class ColumnTable(Table):
     """[[frame.column]] and [[frame.footer]]."""
 
-    name: Annotated[str, Field(min_length=1)] | None = Field(
-        None, description="a text; a column without a name has a number"
+    name: Annotated[str, Field(min_length=1)] | None = takes(
+        "a text; a column without a name has a number", None
     )
-    number: int | None = Field(
-        None, ge=1, le=_MOST_CELLS, description="a whole number from 1: number = 2"
-    )
-    output: str = Field(description="the name of an [[output]]")
-    mean: bool = Field(False, description="true or false")
-    when: ConditionTable | None = Field(None, description=_CONDITION)
+    number: int | None = takes("a whole number from 1: number = 2", None, ge=1, le=_MOST_CELLS)
+    output: str = takes("the name of an [[output]]")
+    mean: bool = takes("true or false", False)
+    when: ConditionTable | None = takes(_CONDITION, None)
 
     @model_validator(mode="after")
     def _one_place(self) -> "ColumnTable":
@@ -151,17 +152,17 @@ class ColumnTable(Table):
 class SpreadTable(Table):
     """`spread`: rows of one stamp."""
 
-    rows: int = Field(ge=2, le=1_000_000, description="a number from 2 on")
-    within_s: Positive = Field(description="seconds above 0")
+    rows: int = takes("a number from 2 on", ge=2, le=1_000_000)
+    within_s: Positive = takes("seconds above 0")
 
 
 class ElapsedTable(Table):
     """`elapsed`: a column of time since a start."""
 
-    column: _Place = Field(description="the name of a column, or its number from 1")
-    unit: Literal["d", "h", "min", "s", "ms"] = Field("s", description=one_of(ELAPSED_UNITS))
-    within_s: Positive = Field(60.0, description="seconds above 0")
-    when: ConditionTable | None = Field(None, description=_CONDITION)
+    column: _Place = takes("the name of a column, or its number from 1")
+    unit: Literal["d", "h", "min", "s", "ms"] = takes(one_of(ELAPSED_UNITS), "s")
+    within_s: Positive = takes("seconds above 0", 60.0)
+    when: ConditionTable | None = takes(_CONDITION, None)
 
     def elapsed(self, start: str | None) -> Elapsed:
         return Elapsed(
@@ -176,27 +177,25 @@ class ElapsedTable(Table):
 class FileTime(Table):
     """[frame.time] of a file's sheet."""
 
-    columns: Annotated[ListOf[_Place], that(bool)] | None = Field(
-        None, description="a list of column names, or numbers from 1"
+    columns: Annotated[ListOf[_Place], that(bool)] | None = takes(
+        "a list of column names, or numbers from 1", None
     )
-    formats: Annotated[ListOf[str], that(bool)] | None = Field(
-        None, description='a list such as ["%Y-%m-%d %H:%M:%S"]'
+    formats: Annotated[ListOf[str], that(bool)] | None = takes(
+        'a list such as ["%Y-%m-%d %H:%M:%S"]', None
     )
-    date_order: Literal["ymd", "dmy", "mdy"] | None = Field(None, description=one_of(DATE_ORDERS))
-    epoch: Literal["s", "ms", "us", "ns"] | None = Field(None, description=one_of(EPOCHS))
-    utc_offset: Annotated[str, that(_is_offset)] | None = Field(
-        None, description='a fixed offset such as "+01:00"'
+    date_order: Literal["ymd", "dmy", "mdy"] | None = takes(one_of(DATE_ORDERS), None)
+    epoch: Literal["s", "ms", "us", "ns"] | None = takes(one_of(EPOCHS), None)
+    utc_offset: Annotated[str, that(_is_offset)] | None = takes(
+        'a fixed offset such as "+01:00"', None
     )
-    zone: Annotated[str, AfterValidator(_zone)] | None = Field(
-        None, description='the name of a zone such as "Europe/Berlin"'
+    zone: Annotated[str, AfterValidator(_zone)] | None = takes(
+        'the name of a zone such as "Europe/Berlin"', None
     )
-    year: int | None = Field(None, ge=1970, lt=2262, description="a year such as 2026")
-    spread: SpreadTable | None = Field(
-        None, description="a table such as { rows = 2, within_s = 1 }"
-    )
-    elapsed: ElapsedTable | None = Field(None, description='a table such as { column = "Etime" }')
-    start: Annotated[str, that(_is_time)] | None = Field(
-        None, description='a time such as "2026-04-01T12:00:00Z"'
+    year: int | None = takes("a year such as 2026", None, ge=1970, lt=2262)
+    spread: SpreadTable | None = takes("a table such as { rows = 2, within_s = 1 }", None)
+    elapsed: ElapsedTable | None = takes('a table such as { column = "Etime" }', None)
+    start: Annotated[str, that(_is_time)] | None = takes(
+        'a time such as "2026-04-01T12:00:00Z"', None
     )
 
     def clock(self) -> Clock:
@@ -224,31 +223,27 @@ class FileTime(Table):
 class FileTable(Table):
     """[frame] of a file's sheet."""
 
-    form: Literal["table", "toa5", "li81x", "li8200", "heard"] = Field(
-        description="one of table, toa5, li81x, li8200, heard"
+    form: Literal["table", "toa5", "li81x", "li8200", "heard"] = takes(
+        "one of table, toa5, li81x, li8200, heard"
     )
-    separator: Annotated[str, that(SEPARATORS.__contains__)] | None = Field(
-        None, description=one_of(SEPARATORS)
+    separator: Annotated[str, that(SEPARATORS.__contains__)] | None = takes(
+        one_of(SEPARATORS), None
     )
-    decimal: Literal[".", ","] = Field(".", description='"." or ","')
-    missing: ListOf[str | int | float] = Field(
-        (), description='a list of words, such as ["NAN", "-9999"]'
+    decimal: Literal[".", ","] = takes('"." or ","', ".")
+    missing: ListOf[str | int | float] = takes('a list of words, such as ["NAN", "-9999"]', ())
+    comment: Annotated[ListOf[str], BeforeValidator(listed)] = takes(
+        'what a comment begins with, such as ";", or a list of such', ()
     )
-    comment: Annotated[ListOf[str], BeforeValidator(listed)] = Field(
-        (), description='what a comment begins with, such as ";", or a list of such'
-    )
-    order: ListOf[str] = Field((), description='a list of column names, such as ["DATE", "CO2"]')
-    width: int = Field(0, ge=1, le=_MOST_CELLS, description="how many cells a row has, from 1")
-    interval_s: Positive = Field(0.0, description="a number of seconds above 0")
-    intervals: dict[str, Positive] = Field(
-        {}, description="seconds by table, such as { Hourly = 3600 }"
-    )
-    time: FileTime = Field(description=_TIME)
-    column: ListOf[ColumnTable] = Field((), description="a list of tables, [[frame.column]]")
-    footer: ListOf[ColumnTable] = Field((), description="a list of tables, [[frame.footer]]")
-    only: ListOf[ConditionTable] = Field((), description=_CONDITION)
-    refuse: ListOf[ConditionTable] = Field((), description=_CONDITION)
-    like: Any = Field(None, description="the name of an ASCII sheet")
+    order: ListOf[str] = takes('a list of column names, such as ["DATE", "CO2"]', ())
+    width: int = takes("how many cells a row has, from 1", 0, ge=1, le=_MOST_CELLS)
+    interval_s: Positive = takes("a number of seconds above 0", 0.0)
+    intervals: dict[str, Positive] = takes("seconds by table, such as { Hourly = 3600 }", {})
+    time: FileTime = takes(_TIME)
+    column: ListOf[ColumnTable] = takes("a list of tables, [[frame.column]]", ())
+    footer: ListOf[ColumnTable] = takes("a list of tables, [[frame.footer]]", ())
+    only: ListOf[ConditionTable] = takes(_CONDITION, ())
+    refuse: ListOf[ConditionTable] = takes(_CONDITION, ())
+    like: Any = takes("the name of an ASCII sheet", None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,20 @@ from pydantic import BeforeValidator, Field
 from edaphon_drivers.faults import Garbled, Incomplete
 from edaphon_drivers.readings import Reading, Status, reported, without_number
 from edaphon_drivers.sdi12.parse import parse_relayed
-from edaphon_drivers.sheet_tables import ListOf, Number, StatusWord, Table, listed, one_of, that
-from edaphon_drivers.sheets import Output, Sheet, UnknownModel, load_sheet
+from edaphon_drivers.sheets import (
+    ListOf,
+    Number,
+    Output,
+    Sheet,
+    StatusWord,
+    Table,
+    UnknownModel,
+    listed,
+    load_sheet,
+    one_of,
+    takes,
+    that,
+)
 
 Order = Literal["big", "little"]
 _FLOAT = {("big", 2): ">e", ("little", 2): "<e", ("big", 4): ">f", ("little", 4): "<f"}
@@ -42,9 +54,9 @@ class UplinkCodec(NamedTuple):
 class Decider(Table):
     """`when`: another byte that decides whether a number, or a block, is there."""
 
-    at: Whole = Field(description=_AT)
-    mask: int = Field(0xFF, description="a whole number")
-    values: ListOf[int] = Field(alias="is", description="a list of whole numbers")
+    at: Whole = takes(_AT)
+    mask: int = takes("a whole number", 0xFF)
+    values: ListOf[int] = takes("a list of whole numbers", alias="is")
 
     def applies(self, value: bytes) -> bool:
         return (value[self.at] & self.mask) in self.values
@@ -53,28 +65,28 @@ class Decider(Table):
 class Fails(Table):
     """`fails`: another byte that decides whether a number counts."""
 
-    at: Whole = Field(description=_AT)
-    mask: int = Field(0xFF, description="a whole number")
-    codes: dict[str, StatusWord] = Field(description=_CODES)
+    at: Whole = takes(_AT)
+    mask: int = takes("a whole number", 0xFF)
+    codes: dict[str, StatusWord] = takes(_CODES)
 
 
 class NumberTable(Table):
     """A number in the bytes of an uplink."""
 
-    output: str = Field(description="the name of an [[output]]")
-    at: Whole = Field(0, description=_AT)
-    n_bytes: Annotated[int, Field(ge=1, le=8)] = Field(
-        2, alias="bytes", description="a whole number from 1 to 8"
+    output: str = takes("the name of an [[output]]")
+    at: Whole = takes(_AT, 0)
+    n_bytes: Annotated[int, Field(ge=1, le=8)] = takes(
+        "a whole number from 1 to 8", 2, alias="bytes"
     )
-    signed: bool = Field(False, description="true or false")
-    is_float: bool = Field(False, alias="float", description="true or false")
-    mask: int = Field(-1, description="a whole number")
-    divide: Annotated[Number, that(bool)] = Field(1, description="a number other than 0")
-    offset: Number = Field(0, description="a number")
-    words: ListOf[str] | None = Field(None, description="a list of texts")
-    codes: dict[str, StatusWord] = Field({}, description=_CODES)
-    when: Decider | None = Field(None, description="a table { at, mask, is }")
-    fails: Fails | None = Field(None, description="a table { at, mask, codes }")
+    signed: bool = takes("true or false", False)
+    is_float: bool = takes("true or false", False, alias="float")
+    mask: int = takes("a whole number", -1)
+    divide: Annotated[Number, that(bool)] = takes("a number other than 0", 1)
+    offset: Number = takes("a number", 0)
+    words: ListOf[str] | None = takes("a list of texts", None)
+    codes: dict[str, StatusWord] = takes(_CODES, {})
+    when: Decider | None = takes("a table { at, mask, is }", None)
+    fails: Fails | None = takes("a table { at, mask, codes }", None)
 
     def number(self, raw: bytes, order: Order) -> float:
         if self.is_float:
@@ -103,25 +115,25 @@ class NumberTable(Table):
 class CodecTable(Table):
     """What the frames of several codecs have: their ports, and codes for every number."""
 
-    codec: str = Field(description="the name of a codec")
-    f_port: Annotated[ListOf[Port], BeforeValidator(listed)] = Field(
-        (), description="a port from 1 to 223, or a list of such; none: any"
+    codec: str = takes("the name of a codec")
+    f_port: Annotated[ListOf[Port], BeforeValidator(listed)] = takes(
+        "a port from 1 to 223, or a list of such; none: any", ()
     )
-    codes: dict[str, StatusWord] = Field({}, description=_CODES)
+    codes: dict[str, StatusWord] = takes(_CODES, {})
 
 
 class ChannelRow(Table):
     """A tag and what follows it; one without numbers is passed over."""
 
-    id: Annotated[int, Field(ge=0, le=255)] = Field(description="a whole number from 0 to 255")
-    n_bytes: Whole = Field(alias="bytes", description="a whole number from 0 on")
-    number: ListOf[NumberTable] = Field((), description="a list of tables")
+    id: Annotated[int, Field(ge=0, le=255)] = takes("a whole number from 0 to 255")
+    n_bytes: Whole = takes("a whole number from 0 on", alias="bytes")
+    number: ListOf[NumberTable] = takes("a list of tables", ())
 
 
 class TypedRow(ChannelRow):
     """A channel that is known by its id and type."""
 
-    type: Annotated[int, Field(ge=0, le=255)] = Field(description="a whole number from 0 to 255")
+    type: Annotated[int, Field(ge=0, le=255)] = takes("a whole number from 0 to 255")
 
     @property
     def tag(self) -> bytes:
@@ -131,8 +143,8 @@ class TypedRow(ChannelRow):
 class RelayedTable(Table):
     """A `probe` whose sheet names the values of SDI-12 answers, or their `outputs` in order."""
 
-    probe: str | None = Field(None, description="the name of an SDI-12 model sheet")
-    outputs: ListOf[str] | None = Field(None, description="a list of names of outputs")
+    probe: str | None = takes("the name of an SDI-12 model sheet", None)
+    outputs: ListOf[str] | None = takes("a list of names of outputs", None)
 
 
 def check_port(data: bytes, f_port: int, sheet: Sheet, allowed: Sequence[int]) -> None:

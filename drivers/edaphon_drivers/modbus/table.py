@@ -8,22 +8,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, Strict, model_validator
+from pydantic import AfterValidator, Strict, model_validator
 
 from edaphon_drivers.modbus.frame import Shape
 from edaphon_drivers.readings import Status
-from edaphon_drivers.sheet_tables import (
+from edaphon_drivers.sheets import (
     ListOf,
     Number,
     PerSheet,
+    Sheet,
     Table,
     frame_reader,
     one_of,
     refuse,
+    takes,
     that,
     whole,
 )
-from edaphon_drivers.sheets import Sheet
 
 # Device identification (V1.1b3, 6.21): the basic objects, or all that the instrument has.
 _IDENTIFY, _IDENTIFY_ALL = bytes.fromhex("2B 0E 01 00"), bytes.fromhex("2B 0E 03 00")
@@ -53,26 +54,24 @@ class Item(Table):
     (`dotted`: high and low byte of a version) and perhaps `names` for its values.
     """
 
-    output: str = Field("", description="the name of an [[output]]")
-    at: int = Field(0, ge=0, description="a whole number from 0 on")
-    type: Literal["u16", "i16", "u32", "i32", "f32", "u64", "f64"] = Field(
-        "u16", description=one_of(_KINDS)
+    output: str = takes("the name of an [[output]]", "")
+    at: int = takes("a whole number from 0 on", 0, ge=0)
+    type: Literal["u16", "i16", "u32", "i32", "f32", "u64", "f64"] = takes(one_of(_KINDS), "u16")
+    word_order: Literal["big", "little"] = takes("one of big, little", "big")
+    byte_order: Literal["big", "little"] = takes("one of big, little", "big")
+    multiply: Number = takes(_NUMBER, 1)
+    plus: Number = takes(_NUMBER, 0)
+    divide: Annotated[Number, that(bool)] = takes("a number other than 0", 1)
+    field: Literal["", "version", "serial", "model", "vendor"] = takes(
+        "one of version, serial, model, vendor", ""
     )
-    word_order: Literal["big", "little"] = Field("big", description="one of big, little")
-    byte_order: Literal["big", "little"] = Field("big", description="one of big, little")
-    multiply: Number = Field(1, description=_NUMBER)
-    plus: Number = Field(0, description=_NUMBER)
-    divide: Annotated[Number, that(bool)] = Field(1, description="a number other than 0")
-    field: Literal["", "version", "serial", "model", "vendor"] = Field(
-        "", description="one of version, serial, model, vendor"
-    )
-    setting: str = Field("", description="the name of a setting")
-    form: Literal["number", "hex", "dotted", "text"] = Field(
-        "number", description="one of number, hex, dotted, text"
+    setting: str = takes("the name of a setting", "")
+    form: Literal["number", "hex", "dotted", "text"] = takes(
+        "one of number, hex, dotted, text", "number"
     )
     # of a text or hexadecimal number; 0: as many as the type has
-    registers: int = Field(0, ge=0, description=_WHOLE)
-    names: dict[str, str] = Field({}, description=_NAMES)
+    registers: int = takes(_WHOLE, 0, ge=0)
+    names: dict[str, str] = takes(_NAMES, {})
 
     @property
     def n_bytes(self) -> int:
@@ -94,13 +93,13 @@ class Item(Table):
 class State(Table):
     """A register that says why outputs have no number: one of `bits` is set, or it `equals`."""
 
-    status: Annotated[Status, Strict(False), that(lambda status: status is not Status.OK)] = Field(
-        description=one_of(sorted(status for status in Status if status is not Status.OK))
+    status: Annotated[Status, Strict(False), that(lambda status: status is not Status.OK)] = takes(
+        one_of(sorted(status for status in Status if status is not Status.OK))
     )
-    at: int = Field(0, ge=0, description="a whole number from 0 on")
-    bits: int = Field(0, description=_WHOLE)
-    equals: int | None = Field(None, description=_WHOLE)
-    outputs: ListOf[str] = Field((), description="a list of names of outputs; none named: all")
+    at: int = takes("a whole number from 0 on", 0, ge=0)
+    bits: int = takes(_WHOLE, 0)
+    equals: int | None = takes(_WHOLE, None)
+    outputs: ListOf[str] = takes("a list of names of outputs; none named: all", ())
 
     def holds(self, raw: int) -> bool:
         return bool(raw & self.bits) or raw == self.equals
@@ -109,9 +108,9 @@ class State(Table):
 class Wait(Table):
     """The answer's first register must become `equals`; asked again after `wait_s` [s]."""
 
-    equals: int = Field(1, description=_WHOLE)
-    wait_s: Number = Field(1.0, description="a number of seconds")
-    tries: int = Field(5, description=_WHOLE)
+    equals: int = takes(_WHOLE, 1)
+    wait_s: Number = takes("a number of seconds", 1.0)
+    tries: int = takes(_WHOLE, 5)
 
 
 class ReadTable(Table):
@@ -121,16 +120,16 @@ class ReadTable(Table):
     also_function: int | None = whole(1, 127)
     address: int | None = whole(0, 0xFFFF)
     count: int | None = whole(1, _MOST_REGISTERS)
-    request: Annotated[str, AfterValidator(_hexadecimal)] | None = Field(
-        None, description='hexadecimal, such as "00 08 02"'
+    request: Annotated[str, AfterValidator(_hexadecimal)] | None = takes(
+        'hexadecimal, such as "00 08 02"', None
     )
     bytes: int | None = whole(1, _MOST_BYTES)
-    values: ListOf[Item] = Field((), description="a list of tables such as { at = 0 }")
-    states: ListOf[State] = Field((), description="a list of tables")
-    wait: Wait | None = Field(None, description="a table such as { equals = 1 }")
-    optional: bool | None = Field(None, description="true or false")
-    device_identification: bool | None = Field(None, description="true")
-    objects: dict[str, str] = Field({}, description=_NAMES)
+    values: ListOf[Item] = takes("a list of tables such as { at = 0 }", ())
+    states: ListOf[State] = takes("a list of tables", ())
+    wait: Wait | None = takes("a table such as { equals = 1 }", None)
+    optional: bool | None = takes("true or false", None)
+    device_identification: bool | None = takes("true", None)
+    objects: dict[str, str] = takes(_NAMES, {})
 
     @model_validator(mode="after")
     def _whole(self) -> "ReadTable":
@@ -172,10 +171,8 @@ class ReadTable(Table):
 class ModbusTable(Table):
     """[frame] of a Modbus sheet."""
 
-    read: Annotated[ListOf[ReadTable], that(bool)] = Field(
-        description="at least one table [[frame.read]]"
-    )
-    identity: ListOf[ReadTable] = Field((), description="a list of tables [[frame.identity]]")
+    read: Annotated[ListOf[ReadTable], that(bool)] = takes("at least one table [[frame.read]]")
+    identity: ListOf[ReadTable] = takes("a list of tables [[frame.identity]]", ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,8 @@ from edaphon_drivers.sdi12.parse import (
     parse_relayed,
     read_start,
     sent_command,
+    table_of,
 )
-from edaphon_drivers.sdi12.sheet import table_of
 from edaphon_drivers.sdi12.talk import parser_of
 from edaphon_drivers.sheets import Command, Sheet
 

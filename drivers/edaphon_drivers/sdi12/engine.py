@@ -7,10 +7,9 @@ from edaphon_drivers.patterns import compiled
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Identity
 from edaphon_drivers.sdi12 import decode, talk
-from edaphon_drivers.sdi12 import talk as service
 from edaphon_drivers.sdi12.decode import decode_exchange as decode_exchange
-from edaphon_drivers.sdi12.sheet import sheet_errors as sheet_errors
-from edaphon_drivers.sdi12.sheet import table_of
+from edaphon_drivers.sdi12.parse import sheet_errors as sheet_errors
+from edaphon_drivers.sdi12.parse import table_of
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Asking, Talk
 
@@ -26,7 +25,7 @@ def identify(address: str, sheet: Sheet, asking: Asking) -> Talk[None] | None:
 
 
 def _identify(address: str, sheet: Sheet, asking: Asking) -> Talk[None]:
-    yield from service.identify(address, asking.timing, table_of(sheet).settings)
+    yield from talk.identify(address, asking.timing, table_of(sheet).settings)
 
 
 def decode_identity(turns: Iterable[Turn], sheet: Sheet) -> Identity | None:

@@ -1,4 +1,4 @@
-"""Reads and spells what goes over an SDI-12 line: commands, answers, identities, binary packets.
+"""Reads and spells what goes over an SDI-12 line: commands, answers, packets; the [frame] table.
 
 Every function for an answer takes it as it came, CR LF at the end, and drops complete lines in
 front of it that are only the address: a service request that nobody fetched. Each raises Garbled
@@ -8,10 +8,15 @@ for what the specification (v1.4) forbids. None needs a port: text relayed by ot
 import math
 import re
 import struct
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Annotated, NamedTuple
+
+from pydantic import AfterValidator
 
 from edaphon_drivers.checksums import crc16_arc, crc_characters
 from edaphon_drivers.faults import Garbled
+from edaphon_drivers.patterns import compiled
+from edaphon_drivers.sheets import Command, Sheet, Table, frame_reader, takes, that
 
 # At most 7 digits besides sign and point (v1.4, 4.4.8.1); makers leave out a leading zero.
 _VALUE = rb"[+-](?:(?=[0-9.]{2,8}(?![0-9.]))[0-9]*\.[0-9]+|[0-9]{1,7}\.?)"
@@ -294,3 +299,55 @@ def _without_requests(data: bytes) -> bytes:
     while data[1:3] == b"\r\n":
         data = data[3:]
     return data
+
+
+_PARTS = ("vendor", "model", "version", "serial")
+_EXTENDED = re.compile(r"[A-Za-z][ \"-~]*")
+_MOST = {"M": 9, "C": 99, "R": 99, "HA": 999, "HB": 999}
+
+
+def _identity_pattern(pattern: str) -> str:
+    for name in sorted(set(compiled(pattern, whole=True).names) - set(_PARTS)):
+        raise ValueError(f"may have the groups {', '.join(_PARTS)}, not {name!r}")
+    return pattern
+
+
+class Sdi12Table(Table):
+    """[frame] of an SDI-12 sheet."""
+
+    concurrent: bool = takes("true or false", True)
+    crc: bool = takes("true or false", True)
+    fewer: bool = takes("true or false", False)
+    identity: Annotated[str, AfterValidator(_identity_pattern)] = takes("a regular expression", "")
+    settings: dict[str, Annotated[str, that(_EXTENDED.fullmatch)]] = takes(
+        'a table of commands such as { soil = "XS" }', {}
+    )
+
+
+def _further_errors(_: Sdi12Table, sheet: Sheet) -> Iterator[str]:
+    if not sheet.commands:
+        yield "expected at least one [[command]] with send and outputs, found none"
+    named: list[str] = []
+    for command in sheet.commands:
+        yield from _command_errors(command, sheet)
+        named += [name for name in command.outputs if name != "-"]
+    for name in sorted({name for name in named if named.count(name) > 1}):
+        yield f"output {name!r} is twice among the commands; use - for the one not wanted"
+    for name in sorted(sheet.outputs.keys() - set(named)):
+        yield f"output {name!r} is given by no command; name it in outputs of a [[command]]"
+
+
+def _command_errors(command: Command, sheet: Sheet) -> Iterator[str]:
+    asked = measurement(command.send)
+    if asked is None:
+        yield f"expected send M, M1..M9, C, C1..C9, R0..R9, HA or HB, got {command.send!r}"
+        return
+    if not 1 <= len(command.outputs) <= _MOST[asked.letters]:
+        most = _MOST[asked.letters]
+        yield f"expected 1 to {most} outputs of {command.send}, got {len(command.outputs)}"
+    for name in command.outputs:
+        if name != "-" and name not in sheet.outputs:
+            yield f"{command.send} names the output {name!r}, and no [[output]] has that name"
+
+
+table_of, sheet_errors = frame_reader(Sdi12Table, _further_errors)

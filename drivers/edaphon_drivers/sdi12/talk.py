@@ -28,8 +28,8 @@ from edaphon_drivers.sdi12.parse import (
     parse_values,
     read_start,
     spelled,
+    table_of,
 )
-from edaphon_drivers.sdi12.sheet import table_of
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Ask, Pause, Talk, Timing, Until, is_ended
 

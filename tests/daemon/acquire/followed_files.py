@@ -6,18 +6,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from edaphon.acquire.budget import Budgets
+from edaphon.acquire.budget import Budgets, Floods
 from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.acquire.file_budget import FileBudget
-from edaphon.acquire.floods import Floods
-from edaphon.acquire.follow import Follower
+from edaphon.acquire.file_pieces import FileBudget
+from edaphon.acquire.files import Follower
 from edaphon.acquire.gaps import Gap, is_flood
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.model import EntryId
-from edaphon_drivers.engines import completed
 from edaphon_drivers.files.engine import decode_piece
 from edaphon_drivers.files.lines import lines_of_piece
 from edaphon_drivers.payloads import Follows, Piece, unpack_piece
+from edaphon_drivers.registry import completed
 from edaphon_drivers.sheets import Sheet, parse_sheet
 
 SECOND = 10**9
@@ -62,7 +61,7 @@ class Clock:
 
 
 class Plot:
-    """A folder with a logger's files, a journal beside it, and one follower after another."""
+    """A folder with a logger's files, a journal next to it, and one follower after another."""
 
     def __init__(self, folder: Path, journal: "MemoryJournal | None" = None) -> None:
         self.folder = folder

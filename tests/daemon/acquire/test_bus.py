@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edaphon.acquire.bus import AlreadyTalking, Bus, Finished
+from edaphon.acquire.bus import AlreadyTalking, BusOwner, Finished
 from edaphon.clock import SystemClock
 from edaphon_drivers.faults import Garbled, LinkDown
 from edaphon_drivers.links.serial import SerialLink, SerialOptions
@@ -41,10 +41,10 @@ def _probe(address: str, counts: float = 1807.82, service_request: bool = True) 
 
 
 @contextmanager
-def _running(*probes: Probe, link: Path | None = None) -> Iterator[tuple[SimulatedBus, Bus]]:
+def _running(*probes: Probe, link: Path | None = None) -> Iterator[tuple[SimulatedBus, BusOwner]]:
     simulated = SimulatedBus(probes, _SECOND_S, link)
     path = simulated.start()
-    bus = Bus(
+    bus = BusOwner(
         "sdi12",
         lambda: SerialLink(path),
         SystemClock(),
@@ -77,7 +77,7 @@ class _Ends:
         return self.all
 
 
-def _hold(bus: Bus, address: str, talk: Talk[object], deadline_s: float = 20) -> Finished:
+def _hold(bus: BusOwner, address: str, talk: Talk[object], deadline_s: float = 20) -> Finished:
     ends = _Ends()
     bus.submit(address, talk, deadline_s, ends)
     return ends.wait()[0]
@@ -245,7 +245,7 @@ def test_a_pulled_plug_ends_the_talk_and_a_new_port_under_the_same_link_is_used(
         assert _hold_until_well(bus, lambda: acknowledge("1", _QUICK)).fault is None
 
 
-def _hold_until_well(bus: Bus, talk: Callable[[], Talk[object]]) -> Finished:
+def _hold_until_well(bus: BusOwner, talk: Callable[[], Talk[object]]) -> Finished:
     for _ in range(200):
         finished = _hold(bus, "1", talk())
         if finished.fault is None:
@@ -255,7 +255,7 @@ def _hold_until_well(bus: Bus, talk: Callable[[], Talk[object]]) -> Finished:
 
 
 def test_a_port_that_is_not_there_ends_talks_with_link_down_and_a_remedy() -> None:
-    bus = Bus("sdi12", lambda: SerialLink("/dev/none"), SystemClock())
+    bus = BusOwner("sdi12", lambda: SerialLink("/dev/none"), SystemClock())
     bus.start()
     try:
         fault = _hold(bus, "1", acknowledge("1", _QUICK)).fault
@@ -293,7 +293,7 @@ def test_a_broken_talk_or_listener_is_counted_and_the_bus_goes_on() -> None:
         assert bus.failures == 2
 
 
-def _hold_when_free(bus: Bus) -> Finished:
+def _hold_when_free(bus: BusOwner) -> Finished:
     for _ in range(100):
         try:
             return _hold(bus, "1", acknowledge("1", _QUICK))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.daemon.acquire.followed_files import HEAD, row
 
-from edaphon.acquire import renamed
+from edaphon.acquire import file_pieces
 from edaphon.journal import Kind
 from edaphon_drivers.payloads import unpack_piece
 from edaphon_drivers.sheets import load_sheet
@@ -78,7 +78,7 @@ def test_a_file_that_cannot_be_read_is_told_and_keeps_no_other_from_being_taken(
     reported = []
     monkeypatch.setattr(plot.follower, "_on_state", lambda who, what: reported.append(what))
     plot.write("b.csv", HEAD + row(7))
-    real = renamed.open_file
+    real = file_pieces.open_file
 
     def denied(path, within):
         if Path(path).name == "a.csv":
@@ -86,7 +86,7 @@ def test_a_file_that_cannot_be_read_is_told_and_keeps_no_other_from_being_taken(
         return real(path, within)
 
     plot.write("a.csv", HEAD + row(1))
-    monkeypatch.setattr(renamed, "open_file", denied)
+    monkeypatch.setattr(file_pieces, "open_file", denied)
     plot.look()
     assert plot.numbers() == [7.5]
     assert "a.csv" in reported[-1]
@@ -117,12 +117,12 @@ def test_a_folder_may_be_a_link_and_a_link_may_not_leave_it(tmp_path):
     (real / "theirs.csv").symlink_to(others / "a.csv")
     (real / "below").symlink_to(others)
     pattern = tmp_path / "data" / "*.csv"
-    found, problem = renamed.files_now(pattern)
+    found, problem = file_pieces.files_now(pattern)
     assert {Path(name).name for name in found} == {"a.csv", "now.csv"}
     assert "theirs.csv, which leaves it" in problem
-    with renamed.open_followed(pattern, str(tmp_path / "data" / "a.csv")) as file:
+    with file_pieces.open_followed(pattern, str(tmp_path / "data" / "a.csv")) as file:
         assert file.read() == HEAD + row(1)
-    found, problem = renamed.files_now(tmp_path / "data" / "*" / "*.csv")
+    found, problem = file_pieces.files_now(tmp_path / "data" / "*" / "*.csv")
     assert found == {}
     assert "which leaves it" in problem
 
@@ -134,10 +134,10 @@ def test_a_secret_is_not_followed_by_whatever_name(tmp_path):
     (folder / "linked.csv").hardlink_to(secret)
     (folder / "a.csv").write_bytes(HEAD + row(2))
     pattern, secrets = folder / "*.csv", frozenset({secret, tmp_path / "not-there"})
-    found, problem = renamed.files_now(pattern, secrets)
+    found, problem = file_pieces.files_now(pattern, secrets)
     assert {Path(name).name for name in found} == {"a.csv"}
     assert "linked.csv, which the configuration names as one" in problem
     with pytest.raises(OSError, match="a secret of the configuration"):
-        renamed.open_followed(pattern, str(folder / "linked.csv"), secrets)
-    with renamed.open_followed(pattern, str(folder / "a.csv"), secrets) as file:
+        file_pieces.open_followed(pattern, str(folder / "linked.csv"), secrets)
+    with file_pieces.open_followed(pattern, str(folder / "a.csv"), secrets) as file:
         assert file.read() == HEAD + row(2)

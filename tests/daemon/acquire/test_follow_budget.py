@@ -7,10 +7,10 @@ from hashlib import sha256
 
 from tests.daemon.acquire.followed_files import HEAD, SHEET, passed, path, row
 
-from edaphon.acquire import follow
+from edaphon.acquire import files
 from edaphon.acquire.budget import Budgets
-from edaphon.acquire.followed import LARGEST_PIECE_BYTES
-from edaphon.service.file_notes import MOST_WAITING, file_notes
+from edaphon.acquire.file_state import LARGEST_PIECE_BYTES
+from edaphon.service.notes import MOST_WAITING, file_notes
 from edaphon_drivers.files.engine import read_piece
 
 ROWS = b"".join(row(1 + n % 28) for n in range(20_000))
@@ -18,7 +18,7 @@ NUMBERS = [1.5 + n % 28 for n in range(20_000)]
 
 
 def numbers(plot):
-    """Of the lines that are rows, whatever else stands beside them."""
+    """Of the lines that are rows, whatever else is between them."""
     slices = [one for p in plot.pieces() for one in read_piece(p, SHEET)]
     return [reading.number for one in slices for reading in one.readings]
 
@@ -104,7 +104,7 @@ def test_a_source_that_waits_for_its_budget_says_so(plot, monkeypatch):
 def test_a_folder_with_too_many_files_keeps_those_that_are_followed(plot, monkeypatch):
     words = []
     monkeypatch.setattr(plot.follower, "_on_state", lambda _, what: words.append(what))
-    monkeypatch.setattr(follow, "MOST_FILES", 3)
+    monkeypatch.setattr(files, "MOST_FILES", 3)
     for n in range(3):
         plot.write(f"{n}.csv", HEAD + row(1 + n))
     plot.look()

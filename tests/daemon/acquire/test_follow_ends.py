@@ -5,8 +5,8 @@ import os
 import pytest
 from tests.daemon.acquire.followed_files import HEAD, SHEET, line_numbers, passed, row
 
-from edaphon.acquire.followed import LARGEST_PIECE_BYTES
-from edaphon.service.file_notes import file_notes
+from edaphon.acquire.file_state import LARGEST_PIECE_BYTES
+from edaphon.service.notes import file_notes
 from edaphon_drivers.files.engine import read_piece
 from edaphon_drivers.payloads import Follows
 from edaphon_drivers.sheets import load_sheet

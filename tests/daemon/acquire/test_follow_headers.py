@@ -15,7 +15,7 @@ from tests.daemon.acquire.followed_files import (
     wide,
 )
 
-from edaphon.acquire import watched
+from edaphon.acquire import file_pieces
 
 
 def test_a_new_file_is_not_known_by_a_torn_header_of_one_that_is_gone(plot):
@@ -147,7 +147,7 @@ def test_a_file_renamed_over_one_without_a_line_is_read_on_there(plot):
     plot.write("b.csv", HEAD + row(1) + row(2))
     plot.look()
     os.replace(path(plot, "b.csv"), path(plot, "a.csv"))
-    plot.clock.now += watched.SECOND_NS
+    plot.clock.now += file_pieces.SECOND_NS
     plot.write("b.csv", HEAD + row(11))  # newer, so that a.csv is looked at first
     plot.look()
     plot.write("a.csv", row(3))

@@ -18,8 +18,8 @@ from tests.daemon.acquire.followed_files import (
     wide,
 )
 
-from edaphon.acquire import follow, watched
-from edaphon.acquire.follow_state import Known
+from edaphon.acquire import file_pieces, files
+from edaphon.acquire.file_state import KnownFiles
 from edaphon.journal import Kind
 from edaphon_drivers.payloads import Follows, Piece, pack_piece
 
@@ -314,10 +314,10 @@ def test_looking_at_files_that_do_not_change_opens_none(plot, monkeypatch):
         plot.write(f"{n}.csv", HEAD + row(1))
     plot.look()
     plot.look()
-    assert sum(w.file is not None for w in plot.follower._watches.values()) == watched.MOST_OPEN
+    assert sum(w.file is not None for w in plot.follower._watches.values()) == file_pieces.MOST_OPEN
     for step in ("_opened", "_is_other"):  # those that open files
         monkeypatch.setattr(plot.follower, step, None)
-    monkeypatch.setattr(watched, "_try_hold", None)
+    monkeypatch.setattr(file_pieces, "_try_hold", None)
     plot.look()
     plot.look(after_s=3700)
     plot.look(after_s=26 * 3600)
@@ -354,7 +354,7 @@ def test_a_line_that_waits_is_not_read_at_each_look(plot, monkeypatch):
     plot.look()
     plot.look(after_s=60)
     read = []
-    monkeypatch.setattr(follow, "next_piece", lambda *words: read.append(words))
+    monkeypatch.setattr(files, "next_piece", lambda *words: read.append(words))
     for _ in range(9):
         plot.look()
     assert read == []
@@ -414,7 +414,7 @@ def test_pieces_that_are_known_already_change_nothing(plot):
         plot.look(after_s=3601)
         plot.write("a.csv", b".5\n")
         plot.look()
-    known = Known()
+    known = KnownFiles()
     for piece in plot.pieces():
         known.learn(piece)
     before = known.copy_now()

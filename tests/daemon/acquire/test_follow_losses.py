@@ -3,9 +3,8 @@
 import pytest
 from tests.daemon.acquire.followed_files import HEAD, row
 
-from edaphon.acquire.follow_state import Known
-from edaphon.service.file_lines import REFUSED_IS_A_PROBLEM_NS
-from edaphon.service.file_notes import file_notes, loss_problems
+from edaphon.acquire.file_state import KnownFiles
+from edaphon.service.notes import REFUSED_IS_A_PROBLEM_NS, file_notes, loss_problems
 
 
 def lose(plot, name, n=1):
@@ -64,7 +63,7 @@ def test_every_possible_loss_counts_however_many_there_are(plot):
 
 
 def test_a_state_file_without_the_count_counts_the_losses_it_holds():
-    table = Known().to_json()
+    table = KnownFiles().to_json()
     del table["lost"]
     table["losses"] = [[1, "a", 2, 3, "words"]]
-    assert Known.of_json(table).lost == 1
+    assert KnownFiles.of_json(table).lost == 1

@@ -19,7 +19,7 @@ CONNACK = b"\x20\x02\x00\x00"
 
 
 class Ears:
-    """A started link and everything it said."""
+    """A started link and everything it reported."""
 
     def __init__(self, port: int, acknowledges: bool = False, **options: object) -> None:
         self.messages: list[MessageIn] = []

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from edaphon.acquire import pace as pacing
-from edaphon.acquire.pace import Pace
+from edaphon.acquire import budget
+from edaphon.acquire.budget import Pace
 from edaphon.model import EntryId
 
 BACKLOG = 10**9
@@ -47,7 +47,7 @@ def test_a_stop_ends_the_wait(deriver):
 
 
 def test_what_comes_in_does_not_depend_on_a_deriver_that_stands_still(deriver, monkeypatch):
-    monkeypatch.setattr(pacing, "LONGEST_WAIT_S", 0.1)
+    monkeypatch.setattr(budget, "LONGEST_WAIT_S", 0.1)
     pace = Pace(lambda: deriver.position, ahead_bytes=100)
     pace.appended(100)
     assert not pace.may_take(BACKLOG)
@@ -64,7 +64,7 @@ def test_the_newest_rows_of_a_file_are_no_backlog(deriver):
 
 def test_sinks_hold_back_what_comes_in_bulk_and_no_single_piece(deriver, monkeypatch):
     """Beside a backlog that a sink can't swallow as fast, live values were a minute late there."""
-    monkeypatch.setattr(pacing, "LONGEST_SINK_WAIT_S", 0.3)
+    monkeypatch.setattr(budget, "LONGEST_SINK_WAIT_S", 0.3)
     up = []
     pace, stop = Pace(lambda: deriver.position, lambda: bool(up), 100), threading.Event()
 

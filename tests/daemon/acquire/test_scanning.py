@@ -1,10 +1,17 @@
-"""A look at an address beside the measurements of its line: it waits, and spoils nothing."""
+"""A look at an address between the measurements of its line: it waits, and spoils nothing."""
 
 import threading
 from functools import partial
 
-from edaphon.acquire.bus import Bus, Finished
-from edaphon.acquire.scanning import ANSWERS, hold, look_sdi12, question, sdi12_presence, when_free
+from edaphon.acquire.bus import BusOwner, Finished
+from edaphon.acquire.line_talks import (
+    ANSWERS,
+    hold,
+    look_sdi12,
+    question,
+    sdi12_presence,
+    when_free,
+)
 from edaphon.clock import SystemClock
 from edaphon_drivers.links.serial import SerialLink
 from edaphon_drivers.sdi12 import measure
@@ -19,7 +26,7 @@ def test_a_look_waits_until_a_concurrent_measurement_there_is_done():
     one = Probe("a", "13METER   TER12 411T12-1", [1807.82, 21.0, 1])
     line = SimulatedBus([one], second_s=0.3)
     path = line.start()
-    bus = Bus("sdi12", lambda: SerialLink(path), SystemClock())
+    bus = BusOwner("sdi12", lambda: SerialLink(path), SystemClock())
     bus.start()
     ended: list[Finished] = []
     done = threading.Event()

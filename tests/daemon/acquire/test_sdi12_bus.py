@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from edaphon.acquire.bus import Bus, Finished
+from edaphon.acquire.bus import BusOwner, Finished
 from edaphon.clock import SystemClock
 from edaphon_drivers.links.serial import SerialLink
 from edaphon_drivers.sdi12.engine import decode_exchange, measure
@@ -95,10 +95,10 @@ class _Plot:
 
 
 @contextmanager
-def _line(probes: list[Probe]) -> Iterator[Bus]:
+def _line(probes: list[Probe]) -> Iterator[BusOwner]:
     simulated = SimulatedBus(probes, second_s=0.0005)
     path = simulated.start()
-    bus = Bus("sdi12", lambda: SerialLink(path), SystemClock(), quiet_s=0.001)
+    bus = BusOwner("sdi12", lambda: SerialLink(path), SystemClock(), quiet_s=0.001)
     bus.start()
     try:
         yield bus

@@ -21,7 +21,7 @@ from pymodbus import ModbusDeviceIdentification
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from edaphon.acquire.bus import Bus
+from edaphon.acquire.bus import BusOwner
 from edaphon.clock import SystemClock
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
 from edaphon_drivers.links.serial import SerialLink, SerialOptions
@@ -221,7 +221,7 @@ def _line(faults):
             devices, port=wire.peer_path, baudrate=_BAUD, identity=_IDENTITY
         )
     )
-    bus = Bus(
+    bus = BusOwner(
         "rs485",
         lambda: SerialLink(wire.path, SerialOptions(baud=_BAUD)),
         SystemClock(),
@@ -280,7 +280,7 @@ def test_over_tcp_every_answer_is_that_of_its_question():
     server = peer.serve(lambda devices: ModbusTcpServer(devices, address=("127.0.0.1", 0)))
     port = server.transport.sockets[0].getsockname()[1]
     clock = SystemClock()
-    bus = Bus("tcp", lambda: TcpLink("127.0.0.1", port), clock, quiet_s=0.0)
+    bus = BusOwner("tcp", lambda: TcpLink("127.0.0.1", port), clock, quiet_s=0.0)
     bus.start()
     try:
         right, faults = _judged(_Campaign(bus, _TRANSACTIONS // 3, tcp=True).run(map(str, _UNITS)))
@@ -327,7 +327,7 @@ def test_one_fault_of_a_simulated_unit_costs_no_number(fault):
     unit.fail(fault)
     line = SimulatedLine([unit])
     path = line.start()
-    bus = Bus("rs485", lambda: SerialLink(path), SystemClock(), quiet_s=0.001)
+    bus = BusOwner("rs485", lambda: SerialLink(path), SystemClock(), quiet_s=0.001)
     bus.start()
     try:
         ended = _Campaign(bus, 2).run(["1"])
@@ -344,7 +344,7 @@ def test_one_fault_over_tcp_costs_no_number_either(fault):
     unit = Unit(1, holding=registers, late_s=0.06)
     server = SimulatedServer([unit])
     port = server.start()
-    bus = Bus("tcp", lambda: TcpLink("127.0.0.1", port), SystemClock(), quiet_s=0.0)
+    bus = BusOwner("tcp", lambda: TcpLink("127.0.0.1", port), SystemClock(), quiet_s=0.0)
     bus.start()
     unit.fail(fault)
     try:
@@ -358,7 +358,7 @@ def test_one_fault_over_tcp_costs_no_number_either(fault):
 def test_a_unit_that_is_not_there_does_not_answer():
     line = SimulatedLine([Unit(1)])
     path = line.start()
-    bus = Bus("rs485", lambda: SerialLink(path), SystemClock(), quiet_s=0.001)
+    bus = BusOwner("rs485", lambda: SerialLink(path), SystemClock(), quiet_s=0.001)
     bus.start()
     try:
         assert isinstance(_fault_of(bus, "9", _SHEET), NoAnswer)

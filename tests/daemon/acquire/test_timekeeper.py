@@ -1,4 +1,4 @@
-"""The clock of a boot: anchored, with steps told apart from drift."""
+"""The clock of a boot: anchored, with steps known from drift."""
 
 import threading
 

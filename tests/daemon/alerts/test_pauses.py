@@ -12,9 +12,7 @@ from edaphon.alerts.due import ReceiverRules
 from edaphon.alerts.look import PauseNow
 from edaphon.alerts.model import Severity
 from edaphon.facts import Knowledge
-from edaphon.service.watching.healthy import healthy
-from edaphon.service.watching.pauses import FOREVER_NS, pauses, plot_nodes, slowed
-from edaphon.service.watching.tree import tree
+from edaphon.service.station_tree import FOREVER_NS, healthy, pauses, plot_nodes, slowed, tree
 from edaphon.toml_input.values import instant_ns
 
 NOON = instant_ns("2026-12-01T12:00:00Z")

@@ -21,10 +21,10 @@ from tests.daemon.commands.test_cal_preview import (
 from tests.stories.station import Station
 
 from edaphon.clock import SystemClock
-from edaphon.commands.run import running
 from edaphon.journal import Journal
 from edaphon.series import Series
-from edaphon.service import follow_job as cal_wait
+from edaphon.service import submit
+from edaphon.service.process import running
 
 FROM = "from = 2026-04-01T12:20:00Z\n"
 
@@ -211,7 +211,7 @@ def test_a_terminal_is_told_what_is_still_derived(tmp_path, monkeypatch, capsys)
 
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     begun = {"done": False, "pending": ["a"], "differing": 0}
-    assert cal_wait.follow(Terminal(), begun)["differing"] == 7
+    assert submit.follow(Terminal(), begun)["differing"] == 7
     err = capsys.readouterr().err
     assert "deriving again: a\r" in err.replace("\033[K", "")
     assert "deriving again: b and 1 more" in err

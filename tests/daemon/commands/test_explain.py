@@ -8,18 +8,18 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from tests.daemon.commands.calling import call, call_json
-from tests.daemon.derive import test_beside, test_line, test_trust_splits
+from tests.daemon.derive import test_pipeline, test_second_inputs, test_trust_splits
 from tests.daemon.derive.lives import Life, MemoryJournal, folders
 from tests.stories.station import Station, teros12_facts
 
 from edaphon.acquire.gaps import Gap
 from edaphon.clock import SystemClock
-from edaphon.commands.run import running
 from edaphon.explain.record import record_of, shown_bytes
 from edaphon.explain.trace import derived_again, history_of, row_at
 from edaphon.journal import Entry, Journal, Kind
 from edaphon.model import EntryId
 from edaphon.series import Series
+from edaphon.service.process import running
 from edaphon.storage.access import open_storage
 from edaphon.storage.offline import settled_deriver
 from edaphon.toml_input.values import instant_ns
@@ -289,7 +289,9 @@ def test_it_answers_while_the_service_runs(tmp_path):
     assert (way["value"], way["agrees"]) == (15.0, True)
 
 
-STREAMS = st.one_of(test_line.streams(), test_beside.streams(), test_trust_splits.streams())
+STREAMS = st.one_of(
+    test_pipeline.streams(), test_second_inputs.streams(), test_trust_splits.streams()
+)
 
 
 @settings(max_examples=6, deadline=None, phases=[Phase.generate])

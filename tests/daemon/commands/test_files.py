@@ -4,8 +4,8 @@ import pytest
 from tests.daemon.commands.calling import call, call_json, until
 from tests.stories.station import Station
 
-from edaphon.commands.run import running
 from edaphon.journal import Kind
+from edaphon.service.process import running
 
 MODEL = """[model."x.csv"]
 title = "x"

@@ -6,7 +6,7 @@ from tests.daemon.commands.test_files import HEAD, MODEL, SOURCE
 from tests.fake_influx import FakeInflux
 from tests.stories.station import Station
 
-from edaphon.commands.run import running
+from edaphon.service.process import running
 
 FACTS = """[[plot]]
 id = "P"

@@ -7,8 +7,8 @@ from tests.daemon.commands.calling import call, call_json
 from tests.daemon.commands.test_cal_preview import FACTS, TABLES, minute, station_in, values
 from tests.stories.station import Station
 
-from edaphon.commands.run import running
 from edaphon.series import Series
+from edaphon.service.process import running
 from edaphon.toml_input.values import instant_ns
 
 

@@ -11,12 +11,12 @@ from tests.daemon.commands.calling import call, until
 from tests.daemon.commands.test_scan import line_of, probe, tables
 from tests.stories.station import Station
 
-from edaphon.acquire.scanning import noted
+from edaphon.acquire.line_talks import noted
 from edaphon.commands.record import escaped, transcript_text
-from edaphon.commands.run import running
 from edaphon.journal import Kind, Purpose, read_only
-from edaphon_drivers.engines import engine
+from edaphon.service.process import running
 from edaphon_drivers.payloads import Turn, pack_exchange
+from edaphon_drivers.registry import engine
 from edaphon_drivers.sheets import load_sheet
 from edaphon_drivers.simulators.ascii import Instrument, SimulatedPort
 from edaphon_drivers.simulators.modbus import SimulatedLine, Unit
@@ -66,7 +66,7 @@ def test_a_whole_line_is_recorded_through_the_daemon_one_file_each(tmp_path: Pat
     with running(station.file) as service:
         call(station, "record", "rs485", "-o", str(tmp_path / "out"), codes=(1,))
         until(lambda: service.deriver.state.counts.decoded == 1)
-        assert service.inlets.taken == 1
+        assert service.sources.taken == 1
     line.stop()
     good = (tmp_path / "out" / "rs485-3.txt").read_text()
     asking = Asking(baud=9600)

@@ -17,11 +17,11 @@ from tests.stories.station import Station
 
 from edaphon.clock import SystemClock
 from edaphon.commands import main
-from edaphon.commands.run import running
 from edaphon.journal import Journal, Kind, read_only
 from edaphon.people import own_account
 from edaphon.series import Series
-from edaphon.service import release_making
+from edaphon.service import releases
+from edaphon.service.process import running
 from edaphon.storage.access import open_storage
 from edaphon.storage.offline import settled_deriver
 
@@ -206,7 +206,7 @@ def test_what_is_derived_again_just_now_is_not_released(plot, monkeypatch):
         table = orjson.loads(series.checkpoint("deriver") or b"")
         table["pending"] = {"p-temp": [[0, 1]]}
         series.flush({"deriver": orjson.dumps(table).decode()})
-    monkeypatch.setattr(release_making, "_settled", lambda _: Series(path, read_only=True))
+    monkeypatch.setattr(releases, "_settled", lambda _: Series(path, read_only=True))
     words = call(plot, "release", "r1", codes=(75,))[1]
     assert "p-temp are being derived again" in words
 
@@ -222,7 +222,7 @@ def test_a_release_that_was_interrupted_is_none_and_the_next_one_is_made(plot, m
     def cut(*_: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(release_making, "_note", cut)
+    monkeypatch.setattr(releases, "_note", cut)
     assert "no space" in call(plot, "release", "r1", codes=(1,))[1]
     assert call_json(plot, "release") == []
     monkeypatch.undo()

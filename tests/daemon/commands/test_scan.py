@@ -11,19 +11,13 @@ from tests.daemon.commands.calling import call, call_json, until
 from tests.stories.station import Station, teros12_facts
 from tests.switch import SwitchDevice
 
-from edaphon.acquire.scanning import (
-    ANSWERS,
-    DUPLICATE,
-    SILENT,
-    modbus_presence,
-    sdi12_presence,
-)
+from edaphon.acquire.line_talks import ANSWERS, DUPLICATE, SILENT, modbus_presence, sdi12_presence
 from edaphon.clock import SystemClock
-from edaphon.commands.run import running
 from edaphon.commands.scan import _addresses, _bus
 from edaphon.commands.scan.ports import port_rows
 from edaphon.config import read_config
 from edaphon.journal import Entry, Journal, Kind, Purpose, read_only
+from edaphon.service.process import running
 from edaphon.toml_input import read_document
 from edaphon_drivers.payloads import Turn, pack_message
 from edaphon_drivers.simulators.lorawan import encode, tts_v3
@@ -78,7 +72,7 @@ def test_a_line_is_scanned_while_it_is_recorded_and_no_slot_is_missed(tmp_path: 
             found = call_json(station, "scan", "sdi12", "--addresses", "5-6,a-d", codes=(1,))
             assert service.deriver.state.counts.dead == 0
             assert service.deriver.state.gaps == {}
-            assert service.inlets.open_gaps == []
+            assert service.sources.open_gaps == []
         (bus,) = found["buses"]
         states = {row["path"]: row["state"] for row in bus["rows"]}
         assert states == {

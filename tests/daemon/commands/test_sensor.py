@@ -8,10 +8,10 @@ from tests.daemon.commands.calling import call
 from tests.daemon.commands.test_scan import deployed, line_of, probe, tables
 from tests.stories.station import Station
 
-from edaphon.commands.run import running
+from edaphon.acquire.line_tools import changes_address
 from edaphon.journal import Kind, Purpose, read_only
 from edaphon.people import own_account
-from edaphon.service.line_tools.verbs import changes_address
+from edaphon.service.process import running
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus
 
 

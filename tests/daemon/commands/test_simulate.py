@@ -15,18 +15,18 @@ from tests.daemon.commands.calling import until
 from tests.programs import require
 from tests.stories.station import Station, json_node, json_node_facts
 
-from edaphon.commands.run import running
 from edaphon.commands.simulate import BadOrder, _home, order
 from edaphon.commands.simulate.file import Places, simulated_tables, toml_text
 from edaphon.commands.simulate.messages import senders_of
 from edaphon.commands.simulate.plot import Plot, lines_of, wave
 from edaphon.config import read_config
 from edaphon.facts import Knowledge
+from edaphon.service.process import running
 from edaphon.toml_input import read_document
-from edaphon_drivers.ascii.engine import decode_stream
-from edaphon_drivers.engines import engine
+from edaphon_drivers.ascii.decode import decode_stream
 from edaphon_drivers.modbus.table import plan_of
 from edaphon_drivers.payloads import Turn
+from edaphon_drivers.registry import engine
 from edaphon_drivers.sheets import load_sheet, model_names
 from edaphon_drivers.simulators.station import Cell, Wave, nested
 
@@ -131,13 +131,13 @@ def test_a_whole_plot_is_simulated_and_recorded_with_faults_on_demand(tmp_path: 
             for channel in latest:
                 assert 5 < service.series.latest(channel).value[0] < 25, channel
                 until(lambda: service.deriver.state.serials.get("sdi12/a+relay") == "T12-0042")
-            accounts = service.inlets.samplers["rs485"].accounts
+            accounts = service.sources.samplers["rs485"].accounts
             until(lambda: accounts["rs485/4"].gap is not None)
             process.stdin.write("rs485/4 ok\nnonsense\nsdi12 unplug\nsdi12/a+relay garbled 2\n")
             process.stdin.flush()
             assert read_until(process, "sdi12/a+relay").strip().endswith("garbled, 2 times")
             until(lambda: accounts["rs485/4"].gap is None)
-            probes = service.inlets.samplers["sdi12"].accounts
+            probes = service.sources.samplers["sdi12"].accounts
             until(lambda: probes["sdi12/a+relay"].gap is not None)
             assert service.deriver.state.counts.dead == 0
             assert not service.sinks

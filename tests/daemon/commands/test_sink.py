@@ -9,9 +9,9 @@ from tests.daemon.sinks.samples import run
 from tests.fake_influx import FakeInflux
 from tests.stories.station import Station
 
-from edaphon.commands.run import running
 from edaphon.model import Channel
-from edaphon.service.outputs import dead_letter_words
+from edaphon.service.notes import dead_letter_words
+from edaphon.service.process import running
 from edaphon.service.service import Service
 
 C = Channel("c", "soil_temperature", "degC", "story", "P", depth_cm="5")

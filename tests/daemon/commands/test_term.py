@@ -9,9 +9,9 @@ from tests.daemon.commands.test_record import talking
 from tests.daemon.commands.test_scan import line_of, probe, tables
 from tests.stories.station import Station
 
-from edaphon.commands.run import running
 from edaphon.commands.term import Untypable, typed_bytes
 from edaphon.journal import Kind, Purpose, read_only
+from edaphon.service.process import running
 from edaphon_drivers.payloads import unpack_exchange
 from edaphon_drivers.simulators.modbus import SimulatedLine, Unit, rtu
 
@@ -25,7 +25,7 @@ def test_lines_typed_while_the_daemon_records_are_asked_and_kept_as_tests(
             monkeypatch.setattr("sys.stdin", io.StringIO("a\naI!\n\nzI\naAb!\n"))
             out, err = call(station, "term", "sdi12")
             until(lambda: service.deriver.state.counts.decoded == 3)
-            assert (service.inlets.taken, service.deriver.state.counts.dead) == (3, 0)
+            assert (service.sources.taken, service.deriver.state.counts.dead) == (3, 0)
     assert out.splitlines() == [
         r"a\r\n",
         r"a13METER   TER12 411T12-0000000a\r\n",
@@ -55,7 +55,7 @@ def test_bytes_in_hexadecimal_reach_a_unit_while_no_daemon_runs(tmp_path: Path):
 def test_a_line_that_talks_by_itself_shows_what_comes_before_it_has_a_source(
     tmp_path: Path, monkeypatch
 ):
-    monkeypatch.setattr("edaphon.service.line_tools.listen._USUAL_S", 0.6)
+    monkeypatch.setattr("edaphon.acquire.line_talks._USUAL_S", 0.6)
     with talking(tmp_path) as station:
         station.file.write_text(station.file.read_text("utf-8").partition("[[source]]")[0])
         out, complained = call(station, "term", "mast")

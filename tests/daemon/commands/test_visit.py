@@ -10,8 +10,8 @@ from tests.daemon.commands.calling import call, call_json, until
 from tests.daemon.commands.test_files import HEAD, MODEL, SOURCE
 from tests.stories.station import Station
 
-from edaphon.commands.run import running
-from edaphon.service.service import Overrides
+from edaphon.service.process import running
+from edaphon.service.sources import Overrides
 from edaphon.toml_input.values import instant_ns, instant_text
 
 FACTS = """[[plot]]
@@ -238,7 +238,7 @@ def test_while_the_clock_is_not_known_a_visit_goes_on_that_did_at_the_newest_dat
     with running(station.file, Overrides(look_every_s=600)) as service:
         until(lambda: len(flags(station)) == 6)
         monkeypatch.setattr(service.keeper, "now_ns", lambda: 0)
-        monkeypatch.setattr(service, "clock_how", "")
+        monkeypatch.setattr(service.clock_watch, "how", "")
         situation = service.alerts._station.look()
         assert situation.now_ns == instant_ns("2026-04-01T12:50:00Z")
         (visit,) = (one for one in situation.pauses if one.kind == "visit")

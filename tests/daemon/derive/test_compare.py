@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edaphon.derive.projection import BINS, Comparison, Part, Sketch
+from edaphon.derive.projection import BINS, Comparison, Derived, Sketch
 from edaphon.model import Observations
 
 NAN = float("nan")
@@ -24,7 +24,7 @@ def compared(
 ) -> Comparison:
     comparison = Comparison(Sketch(start, end))
     for old, new in parts:
-        comparison.add(Part(old, new))
+        comparison.add(Derived(old, new))
     return comparison
 
 

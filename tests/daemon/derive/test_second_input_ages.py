@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 from tests.daemon.derive.lives import T0
-from tests.daemon.derive.test_beside import BESIDE, EnteredFacts, ec25, values
+from tests.daemon.derive.test_second_inputs import BESIDE, EnteredFacts, ec25, values
 
 from edaphon.derive.plan import Plan
 from edaphon.facts import Knowledge

@@ -382,3 +382,20 @@ def test_the_simulator_of_modbus_imports_nothing_of_the_runtime_code():
     named |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
     own = {name for name in named if name.startswith("edaphon_drivers")}
     assert not {name for name in own if not name.startswith("edaphon_drivers.simulators.")}
+
+
+def test_an_answer_equal_to_an_earlier_one_is_waited_behind_for_another():
+    """The answer to an earlier question may come late: as long as an answer and its delay take."""
+    row = {"address": 5, "count": 1, "values": [{"output": "x"}]}
+    sheet = _sheet(row)
+    sheet.frame["read"].append({**row, "address": 9, "values": []})
+    first, other = rtu(1, bytes.fromhex("030200fa")), rtu(1, bytes.fromhex("030200fb"))
+    asking = Asking()
+    talk = measure("1", sheet, asking)
+    assert next(talk).send == rtu(1, bytes.fromhex("0300050001"))
+    assert talk.send(first).send == rtu(1, bytes.fromhex("0300090001"))
+    listening = talk.send(first)
+    assert listening.wait_s == asking.timing.answer_s + asking.timing.late_s
+    assert [listening.until(more) for more in (b"", first, other)] == [False, False, True]
+    with pytest.raises(StopIteration):
+        talk.send(other)

@@ -245,6 +245,10 @@ def test_the_sheets_have_no_troubles_and_their_paths_are_read(model):
             'frame.unit is a table such as { t = { path = "..."',
         ),
         ({"path": {"t": "a"}, "unit": 4}, "frame.unit"),
+        ({"path": {"t": "a"}, "unit": {"t": {"path": "", "word": "C"}}}, "frame.unit.t.path"),
+        ({"path": {"t": "a"}, "unit": {"t": {"path": "p", "word": ""}}}, "frame.unit.t.word"),
+        ({"path": {"t": "a"}, "unit": {"t": {"path": 5, "word": "C"}}}, "frame.unit.t.path"),
+        ({"path": {"t": "a"}, "unit": {"t": {"path": "p"}}}, "frame.unit.t.word is missing"),
         (
             {"path": {"t": "a"}, "unit": {"t": {"path": "p", "word": "C", "x": 1}}},
             "frame.unit.t.x is unknown",

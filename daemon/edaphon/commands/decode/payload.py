@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from edaphon.commands.decode.typed import TEXTS, Unclear, enveloped, plain_bytes
-from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Refused
 from edaphon_drivers.files.lines import LineCounts, Slice
 from edaphon_drivers.payloads import Piece, Turn
 from edaphon_drivers.readings import Reading
+from edaphon_drivers.registry import engine
 from edaphon_drivers.sheets import Sheet
 
 __all__ = ["Held", "expect_address", "held", "lines_of", "readings_of"]
@@ -127,7 +127,8 @@ def _asked(spoken: str, sheet: Sheet, pairs: list[tuple[bytes, bytes]]) -> tuple
 
 def _ascii(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
     """Each line for itself; a copied text may have lost the ends that the instrument sends."""
-    from edaphon_drivers.ascii.engine import decode_stream, line_end
+    from edaphon_drivers.ascii.decode import decode_stream
+    from edaphon_drivers.ascii.engine import line_end
 
     end, data = line_end(sheet), what.data
     if end[-1:] not in data:

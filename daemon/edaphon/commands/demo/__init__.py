@@ -24,11 +24,12 @@ from edaphon.commands.programs import (
     listens,
     watch,
 )
-from edaphon.commands.run import running
 from edaphon.commands.status import ledger_lines
 from edaphon.printer import show_error_text, show_json, show_line, show_text
-from edaphon.service.requests import ledgers
-from edaphon.service.service import Overrides, Service
+from edaphon.service.process import running
+from edaphon.service.service import Service
+from edaphon.service.sources import Overrides
+from edaphon.service.status import ledgers
 from edaphon.storage.access import fail
 from edaphon_drivers.links.mqtt import MqttOptions
 from edaphon_drivers.links.replay import ReplayLink

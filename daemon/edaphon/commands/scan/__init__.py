@@ -10,12 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
+from edaphon.acquire.line_tools import SDI12_KINDS
 from edaphon.commands.scan.ports import port_rows
 from edaphon.commands.scan.pushed import broker_rows
 from edaphon.config import Bus, Configuration, ScheduledSource
 from edaphon.printer import overwrite, show_json, show_line
-from edaphon.service.line_tools.access import opened_bench
-from edaphon.service.line_tools.verbs import SDI12_KINDS
+from edaphon.service.line_tools import opened_line_tools
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.client import DaemonRefuses
 
@@ -66,7 +66,7 @@ def _found(storage: Storage, only: str | None, addresses: str) -> dict[str, Any]
     chosen = {n: b for n, b in config.buses.items() if only in {None, n}}
     asked = {n: _addresses(config, n, b, addresses) for n, b in chosen.items()}
     if chosen:
-        with opened_bench(storage) as ask:
+        with opened_line_tools(storage) as ask:
             for name, table in chosen.items():
                 found["buses"].append(_bus(config, name, table, asked[name], ask))
                 found["interrupted"] |= found["buses"][-1]["interrupted"]
@@ -196,7 +196,7 @@ def _contradicted(buses: list[dict[str, Any]], ask: Any) -> list[str]:
     """Marks the rows where another sensor than the deployed one answers; what explains it."""
     rows = {row["path"]: row for bus in buses for row in bus["rows"]}
     reported = {path: (row["identity"] or {}).get("serial", "") for path, row in rows.items()}
-    found = ask("contradictions", reported=reported)
+    found = ask("contradictions", **{"told": reported})
     for one in found["rows"]:
         row = rows[one["path"]]
         if row["state"] == OK:

@@ -9,8 +9,6 @@ ElectronicCats CayenneLPP.)
 from collections.abc import Iterator, Mapping
 from typing import Annotated, NamedTuple
 
-from pydantic import Field
-
 from edaphon_drivers.lorawan.numbers import (
     CodecTable,
     NumberTable,
@@ -22,8 +20,7 @@ from edaphon_drivers.lorawan.numbers import (
     tagged_readings,
 )
 from edaphon_drivers.readings import Reading
-from edaphon_drivers.sheet_tables import ListOf, PerSheet, Table, frame_reader, one_of, that
-from edaphon_drivers.sheets import Sheet
+from edaphon_drivers.sheets import ListOf, PerSheet, Sheet, Table, frame_reader, one_of, takes, that
 
 
 class LppType(NamedTuple):
@@ -73,9 +70,9 @@ KINDS: Mapping[int, LppType] = {
 class LppRow(Table):
     """[[frame.channel]]: a channel of the device."""
 
-    id: Whole = Field(description="a whole number from 0 on")
-    type: Annotated[int, that(KINDS.__contains__)] = Field(description=one_of(map(str, KINDS)))
-    outputs: ListOf[str] = Field(description="a list of names of outputs")
+    id: Whole = takes("a whole number from 0 on")
+    type: Annotated[int, that(KINDS.__contains__)] = takes(one_of(map(str, KINDS)))
+    outputs: ListOf[str] = takes("a list of names of outputs")
 
     @property
     def numbers(self) -> list[NumberTable]:
@@ -97,7 +94,7 @@ class LppRow(Table):
 class CayenneTable(CodecTable):
     """[frame] with codec "cayenne"."""
 
-    channel: ListOf[LppRow] = Field(description="a list of tables [[frame.channel]]")
+    channel: ListOf[LppRow] = takes("a list of tables [[frame.channel]]")
 
 
 def _errors(table: CayenneTable, sheet: Sheet) -> Iterator[str]:

@@ -21,13 +21,12 @@ import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, Strict
+from pydantic import AfterValidator, BeforeValidator, Strict
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.lorawan.numbers import Port, UplinkCodec, Whole, output_errors
 from edaphon_drivers.readings import Reading, Status, reported, without_number
-from edaphon_drivers.sheet_tables import ListOf, Number, Table, frame_reader, listed, one_of
-from edaphon_drivers.sheets import Sheet
+from edaphon_drivers.sheets import ListOf, Number, Sheet, Table, frame_reader, listed, one_of, takes
 
 _HEADER = struct.Struct(">BHH")
 _VERSION = 2
@@ -48,26 +47,26 @@ _FACTOR = "a number, a name of frame.parameters, or a list of such"
 class GoodTable(Table):
     """`good`: the word that vouches for a value."""
 
-    word: int = Field(description="the number of a word, from 0")
-    lowest: Number = Field(0, description="a number")
-    highest: Number = Field(0xFFFF, description="a number")
+    word: int = takes("the number of a word, from 0")
+    lowest: Number = takes("a number", 0)
+    highest: Number = takes("a number", 0xFFFF)
 
 
 class ValueRow(Table):
     """One line of the maker's table."""
 
-    output: str = Field(description="the name of an [[output]]")
-    word: int | None = Field(None, description="the number of a word, from 0")
-    words: _Words | None = Field(None, description=_TWO_WORDS)
-    minus: _Words | None = Field(None, description=_TWO_WORDS)
-    ratio: _Words | None = Field(None, description="the numbers of two words, [over, under]")
-    greatest: ListOf[ListOf[Number]] = Field((), description="a list of weights, [[a, b], ..]")
-    offset: Number = Field(0, description="a number")
-    divide: _Factors = Field((1,), description=_FACTOR)
-    multiply: _Factors = Field((1,), description=_FACTOR)
-    add: _Factors = Field((0,), description=_FACTOR)
-    shape: Literal["r", "1/r", "r/(1-r)"] = Field("r", description=one_of(SHAPES))
-    good: GoodTable | None = Field(None, description="a table { word, lowest, highest }")
+    output: str = takes("the name of an [[output]]")
+    word: int | None = takes("the number of a word, from 0", None)
+    words: _Words | None = takes(_TWO_WORDS, None)
+    minus: _Words | None = takes(_TWO_WORDS, None)
+    ratio: _Words | None = takes("the numbers of two words, [over, under]", None)
+    greatest: ListOf[ListOf[Number]] = takes("a list of weights, [[a, b], ..]", ())
+    offset: Number = takes("a number", 0)
+    divide: _Factors = takes(_FACTOR, (1,))
+    multiply: _Factors = takes(_FACTOR, (1,))
+    add: _Factors = takes(_FACTOR, (0,))
+    shape: Literal["r", "1/r", "r/(1-r)"] = takes(one_of(SHAPES), "r")
+    good: GoodTable | None = takes("a table { word, lowest, highest }", None)
 
     @property
     def places(self) -> list[int]:
@@ -108,8 +107,8 @@ class ValueRow(Table):
 class SensorRow(Table):
     """[[frame.sensor]]: the words of a sensor that takes part where its flag is set."""
 
-    words: Whole = Field(description="a number of words")
-    value: ListOf[ValueRow] = Field(description="a list of tables [[frame.sensor.value]]")
+    words: Whole = takes("a number of words")
+    value: ListOf[ValueRow] = takes("a list of tables [[frame.sensor.value]]")
 
 
 def _fits_flags(sensors: tuple[SensorRow, ...]) -> tuple[SensorRow, ...]:
@@ -121,12 +120,12 @@ def _fits_flags(sensors: tuple[SensorRow, ...]) -> tuple[SensorRow, ...]:
 class DecentlabTable(Table):
     """[frame] with codec "decentlab"."""
 
-    codec: str = Field(description="the name of a codec")
-    f_port: Port = Field(description="1 to 223")
-    sensor: Annotated[ListOf[SensorRow], AfterValidator(_fits_flags)] = Field(
-        description="a list of tables [[frame.sensor]]"
+    codec: str = takes("the name of a codec")
+    f_port: Port = takes("1 to 223")
+    sensor: Annotated[ListOf[SensorRow], AfterValidator(_fits_flags)] = takes(
+        "a list of tables [[frame.sensor]]"
     )
-    parameters: dict[str, Number] = Field({}, description="a table of numbers")
+    parameters: dict[str, Number] = takes("a table of numbers", {})
 
 
 def _errors(table: DecentlabTable, sheet: Sheet) -> Iterator[str]:

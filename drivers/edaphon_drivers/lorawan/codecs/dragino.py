@@ -14,8 +14,6 @@ behind it, between the answers of different commands (decoder of the maker).
 import re
 from collections.abc import Iterator
 
-from pydantic import Field
-
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.lorawan.numbers import (
     CodecTable,
@@ -33,19 +31,18 @@ from edaphon_drivers.lorawan.numbers import (
     relayed_readings,
 )
 from edaphon_drivers.readings import Reading
-from edaphon_drivers.sheet_tables import ListOf, Table, frame_reader
-from edaphon_drivers.sheets import Sheet
+from edaphon_drivers.sheets import ListOf, Sheet, Table, frame_reader, takes
 
 
 class BlockRow(Table):
     """[[frame.block]]: fields of a block of fixed length."""
 
-    f_port: Port = Field(description="a port from 1 to 223")
-    lengths: ListOf[Whole] = Field((), description="a list of numbers of bytes")
-    record: Whole = Field(0, description="a number of bytes")
-    epoch_at: Whole | None = Field(None, description="the number of a byte, from 0")
-    when: Decider | None = Field(None, description="a table { at, mask, is }")
-    field: ListOf[NumberTable] = Field(description="a list of tables [[frame.block.field]]")
+    f_port: Port = takes("a port from 1 to 223")
+    lengths: ListOf[Whole] = takes("a list of numbers of bytes", ())
+    record: Whole = takes("a number of bytes", 0)
+    epoch_at: Whole | None = takes("the number of a byte, from 0", None)
+    when: Decider | None = takes("a table { at, mask, is }", None)
+    field: ListOf[NumberTable] = takes("a list of tables [[frame.block.field]]")
 
     def fits(self, data: bytes) -> bool:
         if self.record:
@@ -63,7 +60,7 @@ class BlockRow(Table):
 class DraginoTable(CodecTable):
     """[frame] with codec "dragino"."""
 
-    block: ListOf[BlockRow] = Field(description="a list of tables [[frame.block]]")
+    block: ListOf[BlockRow] = takes("a list of tables [[frame.block]]")
 
 
 def _errors(table: DraginoTable, sheet: Sheet) -> Iterator[str]:
@@ -114,7 +111,7 @@ _STATUS_BATTERY = NumberTable.model_validate({**_VOLTAGE, "at": 5})
 class DraginoSdi12Table(RelayedTable):
     """[frame] with codec "dragino_sdi12"."""
 
-    codec: str = Field(description="the name of a codec")
+    codec: str = takes("the name of a codec")
 
 
 def _sdi12_errors(table: DraginoSdi12Table, sheet: Sheet) -> Iterator[str]:

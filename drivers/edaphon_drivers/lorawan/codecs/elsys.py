@@ -8,8 +8,6 @@ little endian, `order = "little"`. Types without a row are known by their length
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from pydantic import Field
-
 from edaphon_drivers.lorawan.numbers import (
     CodecTable,
     NumberTable,
@@ -23,8 +21,7 @@ from edaphon_drivers.lorawan.numbers import (
     tagged_readings,
 )
 from edaphon_drivers.readings import Reading
-from edaphon_drivers.sheet_tables import ListOf, Table, frame_reader
-from edaphon_drivers.sheets import Sheet
+from edaphon_drivers.sheets import ListOf, Sheet, Table, frame_reader, takes
 
 # Infrared image and debugging words (maker's decoder).
 _LENGTHS = {0x13: 65, 0x3D: 4}
@@ -33,11 +30,11 @@ _LENGTHS = {0x13: 65, 0x3D: 4}
 class TypeRow(Table):
     """[[frame.type]]: a type of the maker's table."""
 
-    type: Whole = Field(description="a whole number from 0 on")
-    n_bytes: Whole = Field(alias="bytes", description="a whole number from 0 on")
-    number: ListOf[NumberTable] = Field((), description="a list of tables")
-    again: ListOf[str] = Field((), description="a list of names of outputs")
-    order: Order = Field("big", description="one of big, little")
+    type: Whole = takes("a whole number from 0 on")
+    n_bytes: Whole = takes("a whole number from 0 on", alias="bytes")
+    number: ListOf[NumberTable] = takes("a list of tables", ())
+    again: ListOf[str] = takes("a list of names of outputs", ())
+    order: Order = takes("one of big, little", "big")
 
     def numbers(self, time: int) -> Sequence[NumberTable]:
         """The numbers of a type that has come `time` times before in this frame."""
@@ -50,7 +47,7 @@ class TypeRow(Table):
 class ElsysTable(CodecTable):
     """[frame] with codec "elsys"."""
 
-    type: ListOf[TypeRow] = Field(description="a list of tables [[frame.type]]")
+    type: ListOf[TypeRow] = takes("a list of tables [[frame.type]]")
 
 
 def _errors(table: ElsysTable, sheet: Sheet) -> Iterator[str]:

@@ -15,8 +15,6 @@ the sheet doesn't name are passed over.
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from pydantic import Field
-
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.lorawan.numbers import (
     CodecTable,
@@ -36,8 +34,7 @@ from edaphon_drivers.lorawan.numbers import (
     tagged_readings,
 )
 from edaphon_drivers.readings import Identity, Reading, Status, without_number
-from edaphon_drivers.sheet_tables import ListOf, frame_reader
-from edaphon_drivers.sheets import Sheet
+from edaphon_drivers.sheets import ListOf, Sheet, frame_reader, takes
 
 # What a device says of itself on channel FF: type -> bytes (README, Attribute; the table gives the
 # serial number two bytes, its own description and every decoder eight).
@@ -67,14 +64,14 @@ _QUIET: Mapping[bytes, int] = {
 class MilesightRow(TypedRow):
     """[[frame.channel]] of a Milesight sheet."""
 
-    longer: dict[str, Whole] = Field({}, description="a table of numbers of bytes")
-    epoch: bool = Field(False, description="true or false")
+    longer: dict[str, Whole] = takes("a table of numbers of bytes", {})
+    epoch: bool = takes("true or false", False)
 
 
 class MilesightTable(CodecTable):
     """[frame] with codec "milesight"."""
 
-    channel: ListOf[MilesightRow] = Field(description="a list of tables [[frame.channel]]")
+    channel: ListOf[MilesightRow] = takes("a list of tables [[frame.channel]]")
 
     @property
     def rows(self) -> dict[bytes, MilesightRow]:
@@ -149,14 +146,14 @@ _MODBUS_FLOATS = (5, 7)
 class ProbeRow(RelayedTable):
     """[[frame.sdi12]]: a channel behind which an SDI-12 probe is."""
 
-    channel: Whole = Field(description="a whole number from 1 on")
+    channel: Whole = takes("a whole number from 1 on")
 
 
 class Uc50xTable(MilesightTable):
     """[frame] with codec "milesight_uc50x"."""
 
-    modbus: ListOf[str] = Field((), description="a list of names of outputs")
-    sdi12: ListOf[ProbeRow] = Field((), description="a list of tables [[frame.sdi12]]")
+    modbus: ListOf[str] = takes("a list of names of outputs", ())
+    sdi12: ListOf[ProbeRow] = takes("a list of tables [[frame.sdi12]]", ())
 
     def register_name(self, channel: int) -> tuple[str, ...]:
         """The output of a Modbus channel, () for one that is not used."""

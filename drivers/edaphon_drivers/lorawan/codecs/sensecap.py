@@ -14,8 +14,6 @@ Nothing of it is like the S210x, save the first byte.
 import struct
 from collections.abc import Iterator
 
-from pydantic import Field
-
 from edaphon_drivers.checksums import crc16_kermit
 from edaphon_drivers.faults import Garbled, Incomplete
 from edaphon_drivers.lorawan.numbers import (
@@ -30,8 +28,7 @@ from edaphon_drivers.lorawan.numbers import (
     tagged_readings,
 )
 from edaphon_drivers.readings import Identity, Reading, reported
-from edaphon_drivers.sheet_tables import ListOf, Table, frame_reader
-from edaphon_drivers.sheets import Sheet
+from edaphon_drivers.sheets import ListOf, Sheet, Table, frame_reader, takes
 
 _VALUE = struct.Struct("<BHi")
 _FIRST_MEASUREMENT = 4097
@@ -41,17 +38,15 @@ _VERSION_ID, _EUI_LOW_ID, _EUI_HIGH_ID, _BATTERY_ID = 0, 2, 3, 7
 class MeasurementRow(Table):
     """[[frame.measurement]]: what is used of an S210x."""
 
-    id: Whole = Field(description="a whole number from 0 on")
-    output: str = Field(description="the name of an [[output]]")
+    id: Whole = takes("a whole number from 0 on")
+    output: str = takes("the name of an [[output]]")
 
 
 class SensecapTable(Table):
     """[frame] with codec "sensecap"."""
 
-    codec: str = Field(description="the name of a codec")
-    measurement: ListOf[MeasurementRow] = Field(
-        description="a list of tables [[frame.measurement]]"
-    )
+    codec: str = takes("the name of a codec")
+    measurement: ListOf[MeasurementRow] = takes("a list of tables [[frame.measurement]]")
 
 
 def _errors(table: SensecapTable, sheet: Sheet) -> Iterator[str]:
@@ -116,7 +111,7 @@ CODEC = UplinkCodec(decode, _sheet_errors, lambda _: ())
 class PacketTable(CodecTable):
     """[frame] with codec "sensecap_s2120"."""
 
-    packet: ListOf[ChannelRow] = Field(description="a list of tables [[frame.packet]]")
+    packet: ListOf[ChannelRow] = takes("a list of tables [[frame.packet]]")
 
 
 def _packet_errors(table: PacketTable, sheet: Sheet) -> Iterator[str]:

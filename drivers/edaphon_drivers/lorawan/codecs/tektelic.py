@@ -6,8 +6,6 @@ over.
 
 from collections.abc import Iterator
 
-from pydantic import Field
-
 from edaphon_drivers.lorawan.numbers import (
     CodecTable,
     TypedRow,
@@ -18,14 +16,13 @@ from edaphon_drivers.lorawan.numbers import (
     tagged_readings,
 )
 from edaphon_drivers.readings import Reading
-from edaphon_drivers.sheet_tables import ListOf, frame_reader
-from edaphon_drivers.sheets import Sheet
+from edaphon_drivers.sheets import ListOf, Sheet, frame_reader, takes
 
 
 class TektelicTable(CodecTable):
     """[frame] with codec "tektelic"."""
 
-    channel: ListOf[TypedRow] = Field(description="a list of tables [[frame.channel]]")
+    channel: ListOf[TypedRow] = takes("a list of tables [[frame.channel]]")
 
 
 def _errors(table: TektelicTable, sheet: Sheet) -> Iterator[str]:

@@ -1,0 +1,411 @@
+"""The technician's tools on one line, in the daemon between its measurements, or alone.
+
+Every verb takes and gives JSON. Whatever comes in is journalled, with its purpose.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any
+
+import orjson
+
+from edaphon.acquire.bus import (
+    AlreadyTalking,
+    BusBusy,
+    BusOwner,
+    Finished,
+    LineRefuses,
+    ServiceOff,
+    link_opener,
+)
+from edaphon.acquire.clock_sync import Timekeeper
+from edaphon.acquire.line_talks import (
+    ANSWERS,
+    DUPLICATE,
+    SILENT,
+    Presence,
+    StreamListener,
+    hold,
+    look_modbus,
+    look_sdi12,
+    modbus_presence,
+    noted,
+    question,
+    readdress,
+    sdi12_presence,
+    when_free,
+)
+from edaphon.acquire.sampler import Scheduled, not_asked, scheduled
+from edaphon.acquire.switches import (
+    BranchSwitch,
+    NotSwitched,
+    branch_switch,
+    branched,
+    supply_switches,
+)
+from edaphon.clock import SystemClock
+from edaphon.config import Bus as BusTable
+from edaphon.config import Configuration, ScheduledSource
+from edaphon.facts import Knowledge
+from edaphon.facts.swaps import contradictions, explanations
+from edaphon.journal import Journal, Kind, Purpose
+from edaphon.people import own_account
+from edaphon_drivers import sdi12
+from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer
+from edaphon_drivers.payloads import Turn, pack_exchange
+from edaphon_drivers.readings import Identity, Reading
+from edaphon_drivers.registry import engine
+from edaphon_drivers.talk import Asking, Talk, Timing
+
+_SHORT = 0.5  # of a line's time for an answer, where silence is what is usually found
+
+
+@dataclass(frozen=True, slots=True)
+class ToolLine:
+    """A line with what the configuration says of it; `count` is called for each record kept."""
+
+    table: BusTable
+    bus: BusOwner
+    scheduled: Mapping[str, Scheduled]
+    branches: BranchSwitch | None
+    timing: Timing
+    count: Callable[[], None] = lambda: None
+
+    @property
+    def short(self) -> Timing:
+        return replace(self.timing, answer_s=self.timing.answer_s * _SHORT, tries=1)
+
+    def busy(self, address: str) -> bool:
+        """Whether that instrument is measuring, behind whatever switch it hangs."""
+        places = {s.place for s in self.scheduled.values() if s.address == address}
+        return any(self.bus.is_talking(place) for place in places)
+
+
+def own_line(config: Configuration, name: str) -> ToolLine:
+    table = config.buses[name]
+    branches, supplies = branch_switch(table), supply_switches(config)
+    own = [
+        scheduled(s, table, config.sheet(s), None, None, supplies, branches)
+        for s in config.sources
+        if isinstance(s, ScheduledSource) and s.bus == name
+    ]
+    bus = BusOwner(name, link_opener(table), SystemClock())
+    bus.start()
+    timing = Timing(answer_s=table.answer_s)
+    return ToolLine(table, bus, {s.path: s for s in own}, branches, timing)
+
+
+SDI12_KINDS = ("sdi12", "sdi12-uart")
+MODBUS_KINDS = ("serial", "modbus-tcp")
+TERM = "term"  # the address in the path of what was typed
+LONGEST_S = 140.0
+_DEADLINE_S = 30.0
+_GAP_S = 0.2
+_ADDRESS_COMMAND = re.compile(rb"[^0-9A-Za-z?*]*[0-9A-Za-z?*]A.", re.DOTALL)
+_NOT_ASKED = (LinkDown, NotSwitched, BusBusy, ServiceOff)
+
+
+class LineTools:
+    """Answers the verbs of a line; `line` gives a line by name and raises KeyError."""
+
+    def __init__(
+        self,
+        config: Configuration,
+        journal: Journal,
+        keeper: Timekeeper,
+        line: Callable[[str], ToolLine],
+        knowledge: Callable[[], Knowledge],
+        listening: Callable[[str], str | None] = lambda _: None,
+    ) -> None:
+        self._config, self._journal, self._keeper = config, journal, keeper
+        self._line_of, self._knowledge = line, knowledge
+        self._listener = StreamListener(config, journal, keeper, listening)
+
+    def answer(self, verb: str, words: Mapping[str, Any]) -> dict[str, Any]:
+        """Raises LineRefuses, and KeyError for a verb that is none of these tools."""
+        return VERBS[verb](self, words)
+
+    def _buses(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        return {"buses": list(self._config.buses)}
+
+    def _line(self, name: str) -> ToolLine:
+        if self._is_stream(name):
+            words = f"bus {name} talks by itself: nobody is asked there"
+            raise LineRefuses(f"{words}; `edaphon term {name}` shows what comes")
+        return self._line_of(name)
+
+    def _is_stream(self, name: str) -> bool:
+        table = self._config.buses.get(name)
+        if table is None:
+            known = ", ".join(self._config.buses) or "none in the configuration"
+            raise LineRefuses(f"expected the name of a bus ({known}), got {name!r}")
+        return table.kind == "stream"
+
+    def _held(self, line: ToolLine, talk: Talk[None], deadline_s: float) -> Finished:
+        """Raises LineRefuses where the line itself can't be used."""
+        try:
+            finished = hold(line.bus, talk, deadline_s)
+        except AlreadyTalking as error:
+            raise LineRefuses(str(error)) from None
+        if isinstance(finished.fault, _NOT_ASKED):
+            raise LineRefuses(str(finished.fault))
+        return finished
+
+    def _keep(self, kind: Kind, path: str, turns: tuple[Turn, ...], purpose: Purpose) -> None:
+        """Silence is kept of a question that a person typed, and not of a look around."""
+        if kind != Kind.IDENTITY or any(not turn.sent for turn in turns):
+            payload = pack_exchange(turns)
+            self._journal.append([self._keeper.entry(kind, path, payload, None, purpose)])
+
+    # -- who is there ----------------------------------------------------------------------
+
+    def _probe(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Who answers at these addresses; a row for each way by which they can be reached."""
+        name, addresses = str(request["bus"]), [str(a) for a in request["addresses"]]
+        line = self._line(name)
+        rows = [row for address in addresses for row in self._at(name, line, address)]
+        return {"rows": rows}
+
+    def _at(self, name: str, line: ToolLine, address: str) -> Iterator[dict[str, Any]]:
+        own = [s for s in line.scheduled.values() if s.address == address]
+        for source in own:
+            finished = self._held(line, self._look_there(line, source), _DEADLINE_S)
+            yield self._row(source.path, address, finished, self._presence(line, source, finished))
+        taken = {source.path.partition("@")[2].partition("+")[0] for source in own}
+        looked = self._look(line, address)
+        if looked is None:
+            return
+        for branch in self._branches(name):
+            if branch in taken or (own and not branch):
+                continue
+            talk = looked()
+            if branch and line.branches:
+                talk = branched(talk, line.branches, branch)
+            finished = self._held(line, talk, _DEADLINE_S)
+            path = f"{name}/{address}" + (f"@{branch}" if branch else "")
+            yield self._row(path, address, finished, _seen(line.table.kind, address, finished))
+
+    def _branches(self, name: str) -> tuple[str, ...]:
+        switch = self._config.buses[name].multiplexer
+        return tuple(switch.ports) if switch else ("",)
+
+    def _look(self, line: ToolLine, address: str) -> Callable[[], Talk[None]] | None:
+        """What asks for anybody at an address; None where nobody knows how to."""
+        busy = partial(line.busy, address)
+        if line.table.kind in SDI12_KINDS and sdi12_address(address):
+            return lambda: when_free(busy, look_sdi12(address, line.short))
+        if line.table.kind in MODBUS_KINDS and address.isdecimal() and 0 < int(address) < 256:
+            tcp = line.table.kind == "modbus-tcp"
+            asking = Asking(line.short, baud=line.table.baud, tcp=tcp)
+            return lambda: when_free(busy, look_modbus(int(address), asking))
+        return None
+
+    def _look_there(self, line: ToolLine, source: Scheduled) -> Talk[None]:
+        """A configured instrument is asked in its own way, with all retries."""
+        spoken = engine(source.sheet.engine)
+        asking = replace(source.asking, concurrent=False)
+        if source.sheet.engine == "sdi12":
+            talk: Talk[None] | None = look_sdi12(source.address, asking.timing)
+        else:
+            talk = spoken.identify(source.address, source.sheet, asking)
+        talk = talk or spoken.measure(source.address, source.sheet, asking)
+        return when_free(partial(line.busy, source.address), source.through(talk))
+
+    def _presence(self, line: ToolLine, source: Scheduled, finished: Finished) -> Presence:
+        if source.sheet.engine == "sdi12":
+            seen = sdi12_presence(source.address, finished.turns)
+        else:
+            seen = _ended(finished.fault)
+        return seen._replace(identity=_decoded_identity(source, finished) or seen.identity)
+
+    def _row(self, path: str, address: str, finished: Finished, seen: Presence) -> dict[str, Any]:
+        self._keep(Kind.IDENTITY, path, finished.turns, Purpose.SCAN)
+        identity = _identity_row(seen.identity)
+        return {
+            "path": path,
+            "address": address,
+            "state": seen.state,
+            "identity": identity,
+            "words": seen.words,
+        }
+
+    def _contradictions(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        reported = {str(path): str(serial) for path, serial in request["told"].items()}
+        found = contradictions(reported, self._knowledge(), self._keeper.now_ns())
+        rows = [{**one._asdict(), "words": one.words} for one in found]
+        return {"rows": rows, "explanations": explanations(found)}
+
+    # -- one measurement, one question -----------------------------------------------------
+
+    def _measure(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """One measurement with every turn of it, empty ones too, and who answered."""
+        path = str(request["source"])
+        source, line = self._scheduled(path)
+        identity = self._identity(line, source)
+        stated: list[Turn] = []
+        spoken = engine(source.sheet.engine)
+        asking = replace(source.asking, concurrent=False)
+        talk = noted(spoken.measure(source.address, source.sheet, asking), stated)
+        busy = partial(line.busy, source.address)
+        finished = self._held(line, when_free(busy, source.through(talk)), LONGEST_S - 20)
+        if finished.fault is None:
+            self._keep(Kind.RECORD, path, finished.turns, Purpose.TEST)
+            line.count()
+        fault = finished.fault
+        readings: tuple[Reading, ...] = ()
+        try:
+            readings = spoken.decode_exchange(finished.turns, source.sheet) if not fault else ()
+        except Fault as wrong:
+            fault = wrong
+        return {
+            "model": source.sheet.model,
+            "identity": _identity_row(identity),
+            "turns": [[turn.sent, turn.data.hex()] for turn in stated],
+            "cause": fault.cause if fault else "",
+            "fault": str(fault or ""),
+            "readings": [[r.quantity, r.number, r.unit, str(r.status)] for r in readings],
+        }
+
+    def _hear_stream(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """What an instrument that talks by itself says; `seconds` None: the newest, or as usual."""
+        name, seconds = str(request["bus"]), request.get("seconds")
+        if not self._is_stream(name):
+            raise LineRefuses(f"expected a line that talks by itself, bus {name} is asked")
+        return self._listener.receive(name, float(seconds) if seconds else None)
+
+    def _scheduled(self, path: str) -> tuple[Scheduled, ToolLine]:
+        if why_not := not_asked(self._config, path):
+            raise LineRefuses(why_not)
+        line = self._line(path.partition("/")[0])
+        return line.scheduled[path], line
+
+    def _identity(self, line: ToolLine, source: Scheduled) -> Identity | None:
+        spoken = engine(source.sheet.engine)
+        talk = spoken.identify(source.address, source.sheet, source.asking)
+        if talk is None:
+            return None
+        busy = partial(line.busy, source.address)
+        finished = self._held(line, when_free(busy, source.through(talk)), _DEADLINE_S)
+        if finished.fault is not None:
+            return None
+        self._keep(Kind.IDENTITY, source.path, finished.turns, Purpose.TEST)
+        return _decoded_identity(source, finished)
+
+    def _say(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """One question as a person typed it, and all that came."""
+        name, data = str(request["bus"]), bytes.fromhex(request["data"])
+        line = self._line(name)
+        if line.table.kind in {"w1", "i2c"}:
+            raise LineRefuses(f"expected a serial line, bus {name} is a {line.table.kind} bus")
+        if line.table.kind in SDI12_KINDS and changes_address(data):
+            words = "an address is changed by `edaphon sensor address BUS OLD NEW`, which checks"
+            raise LineRefuses(f"{words} that the new one is free")
+        talk = question(data, line.timing.answer_s, _GAP_S)
+        address = data[:1].decode("latin-1")
+        finished = self._held(line, when_free(partial(line.busy, address), talk), _DEADLINE_S)
+        self._keep(Kind.RECORD, f"{name}/{TERM}", finished.turns, Purpose.TEST)
+        line.count()
+        return {"came": b"".join(t.data for t in finished.turns if not t.sent).hex()}
+
+    # -- a new address ---------------------------------------------------------------------
+
+    def _readdress(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        name, old, new, who = (str(request[key]) for key in ("bus", "old", "new", "who"))
+        line = self._line(name)
+        if line.table.kind not in SDI12_KINDS:
+            raise LineRefuses(f"expected an SDI-12 line, bus {name} is {line.table.kind}")
+        if new in {s.address for s in line.scheduled.values()}:
+            raise LineRefuses(f"{name}/{new} is a source of the configuration; choose another")
+        before = self._one_identity(name, line, old)
+        if before is None:
+            raise LineRefuses(f"expected an identity from {name}/{old}, got none")
+        talk = readdress(old, new, line.timing)
+        finished = self._held(line, when_free(partial(line.busy, old), talk), 4 * _DEADLINE_S)
+        after = sdi12.decode_identity(finished.turns)
+        self._keep(Kind.IDENTITY, f"{name}/{new}", finished.turns, Purpose.VISIT)
+        good = finished.fault is None and after is not None and after.address == new
+        what = f"address of {name}/{old} changed to {new}" if good else str(finished.fault)
+        note = {"what": what, "who": who, "serial": before.extra, "source": f"{name}/{old}"}
+        note |= {"account": request.get("account") or own_account()}
+        payload = orjson.dumps(note, option=orjson.OPT_SORT_KEYS)
+        note_entry = self._keeper.entry(Kind.NOTE, f"{name}/{new}", payload, None, Purpose.VISIT)
+        self._journal.append([note_entry])
+        if not good or after is None:
+            raise LineRefuses(f"{what}; look for it with `edaphon scan {name}`")
+        if after.text != before.text:
+            raise LineRefuses(f"{name}/{new} is {after.text!r}, {old} was {before.text!r}")
+        return {"text": after.text, "change": self._to_change(name, line, old, new)}
+
+    def _one_identity(self, name: str, line: ToolLine, address: str) -> Any:
+        """The columns of an address's identity; refuses two probes with one address."""
+        talk = when_free(partial(line.busy, address), look_sdi12(address, line.timing))
+        finished = self._held(line, talk, _DEADLINE_S)
+        self._keep(Kind.IDENTITY, f"{name}/{address}", finished.turns, Purpose.VISIT)
+        seen = sdi12_presence(address, finished.turns)
+        if seen.state == DUPLICATE:
+            raise LineRefuses(f"{name}/{address}: {seen.words}; unplug all but one")
+        return sdi12.decode_identity(finished.turns)
+
+    def _to_change(self, name: str, line: ToolLine, old: str, new: str) -> list[str]:
+        """What no longer fits in the configuration and among the deployments."""
+        own = [path for path, s in line.scheduled.items() if s.address == old]
+        if not own:
+            return []
+        now = self._keeper.now_ns()
+        found = [f'in the [[source]] of {path}: address = "{new}"' for path in own]
+        for deployment in self._knowledge().deployments:
+            if deployment.source in own and deployment.covers(now):
+                path = f"{name}/{new}" + deployment.source[len(f"{name}/{old}") :]
+                found.append(
+                    f'deployment {deployment.id}: end it with `to`, go on with source = "{path}"'
+                )
+        return found
+
+
+VERBS: dict[str, Callable[[LineTools, Mapping[str, Any]], dict[str, Any]]] = {
+    "bench": LineTools._buses,
+    "probe": LineTools._probe,
+    "contradictions": LineTools._contradictions,
+    "measure": LineTools._measure,
+    "hear": LineTools._hear_stream,
+    "say": LineTools._say,
+    "readdress": LineTools._readdress,
+}
+
+
+def sdi12_address(text: str) -> bool:
+    return re.fullmatch("[0-9A-Za-z]", text) is not None
+
+
+def changes_address(data: bytes) -> bool:
+    """Whether SDI-12 probes would take a new address from it, whatever is in front."""
+    return any(_ADDRESS_COMMAND.fullmatch(part) for part in data.split(b"!"))
+
+
+def _seen(kind: str, address: str, finished: Finished) -> Presence:
+    if kind in SDI12_KINDS:
+        return sdi12_presence(address, finished.turns)
+    return modbus_presence(finished.turns)
+
+
+def _ended(fault: Fault | None) -> Presence:
+    if isinstance(fault, NoAnswer):
+        return Presence(SILENT)
+    if isinstance(fault, Garbled):
+        words = f"{fault}: two instruments with one address, or a bad cable?"
+        return Presence(DUPLICATE, None, words)
+    return Presence(ANSWERS, None, str(fault or ""))
+
+
+def _decoded_identity(source: Scheduled, finished: Finished) -> Identity | None:
+    """Who it says it is; None where that can't be read."""
+    try:
+        return engine(source.sheet.engine).decode_identity(finished.turns, source.sheet)
+    except Fault:
+        return None
+
+
+def _identity_row(identity: Identity | None) -> dict[str, Any] | None:
+    return asdict(replace(identity, settings=dict(identity.settings))) if identity else None
