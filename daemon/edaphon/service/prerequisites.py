@@ -21,6 +21,7 @@ from edaphon.config.reading import named_values
 from edaphon.config.secret_files import secret_files
 from edaphon.facts import FactRow, evidence_files
 from edaphon.network.requests import is_loopback
+from edaphon.people import account_name
 from edaphon.toml_input import ConfigError, Document
 from edaphon.toml_input.lines import Place
 from edaphon.toml_input.values import Secret, secret_host
