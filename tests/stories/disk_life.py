@@ -21,7 +21,8 @@ import orjson
 import typer
 
 from edaphon.clock import SystemClock
-from edaphon.commands import rebuild, verify
+from edaphon.commands import verify
+from edaphon.commands.recalibrate import recalibrate
 from edaphon.databases import StorageFault, explained
 from edaphon.journal import Entry, Kind, journal, read_only, store
 from edaphon.service import disk
@@ -131,7 +132,7 @@ def check(station: Path, acknowledged: list[int]) -> dict[str, Any]:
     found["losses"] = ledgers["losses"]["open"]
     if not ledgers["good"]:
         wrong.append(f"verify: {_open_parts(ledgers)}")
-    again = orjson.loads(_printed(lambda: rebuild.rebuild(_file(station), json=True)))
+    again = orjson.loads(_printed(lambda: recalibrate.rebuild(_file(station), json=True)))
     if again["differing"]:
         wrong.append(f"rebuild: {again}")
     wrong += _kept_wrongly(station, acknowledged)

@@ -7,8 +7,7 @@ import typer
 
 from edaphon.api import open_site
 from edaphon.commands.query import Folder, say, settle
-from edaphon.commands.table import show_rows
-from edaphon.printer import show_json
+from edaphon.printer import show_json, show_rows
 from edaphon.storage.paths import find_folder
 
 

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from edaphon.commands.query import Folder
+from edaphon.instants import instant_text
 from edaphon.printer import show_json, show_line
 from edaphon.service.notes import account_text, flood_text
 from edaphon.storage.access import fail, open_folder
 from edaphon.storage.client import DaemonOff
-from edaphon.toml_input.values import instant_text
 
 __all__ = ["ledger_lines", "status"]
 
@@ -99,14 +99,15 @@ def ledger_lines(ledgers: dict[str, Any]) -> list[str]:
     e = ledgers["entries"]
     gaps = ", ".join(f"{n} {cause}" for cause, n in sorted(ledgers["gaps"].items())) or "none"
     lines = [
-        f"entries: {e['records']} records = {e['decoded']} decoded + {e['dead']} dead letters"
-        f" + {e['duplicates']} duplicates + {e['conflicts']} conflicts + {e['held']} held",
+        f"entries: {e['records']} records = {e['decoded']} decoded + {e['dead']} unreadable"
+        f" + {e['duplicates']} duplicates + {e['conflicts']} conflicts"
+        f" + {e['held']} waiting for the clock",
         f"observations: {ledgers['derived']} derived = {ledgers['current']} current"
         f" + {ledgers['conflicts']} conflicts + {ledgers['repeats']} repeats"
         f" + {ledgers['replaced']} replaced",
-        f"slots in gaps: {gaps}",
+        f"missed measurements: {gaps}",
     ]
     for name, waiting in ledgers["waiting"].items():
         aside = ledgers["set_aside"][name]
-        lines.append(f"sink {name}: {waiting} changes waiting, {aside} points set aside")
+        lines.append(f"sink {name}: {waiting} changes waiting, {aside} points refused")
     return lines

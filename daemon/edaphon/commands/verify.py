@@ -1,4 +1,4 @@
-"""`edaphon verify`: both ledgers closed and read back: journal, series, and each InfluxDB.
+"""`edaphon verify`: no record is missing: counted in journal, series, and each InfluxDB.
 
 As `status` it takes the sums that are kept of all but the newest entries; `--deep` proves them.
 """
@@ -17,9 +17,9 @@ import orjson
 import typer
 
 from edaphon.acquire.gaps import accounts_of
-from edaphon.clock import DAY_NS
-from edaphon.commands.query import Folder
-from edaphon.config import Sink as SinkConfig
+from edaphon.clock import DAY_NS, FAR_NS
+from edaphon.commands.query import Folder, instant
+from edaphon.config import SinkTable
 from edaphon.derive.fact_log import known_facts, last_sources, read_fact_log
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.pipeline import counted_files
@@ -48,13 +48,11 @@ from edaphon.sinks.feed import cursor_name
 from edaphon.sinks.influxdb import open_readback
 from edaphon.sinks.influxql import Readback, Rows
 from edaphon.sinks.sink import Later, sink_kind
-from edaphon.storage.access import Storage, fail, open_folder
+from edaphon.storage.access import Storage, fail, open_folder, open_storage
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import lacks_entries, settled_deriver
 from edaphon.storage.series_file import reached_by
 from edaphon_drivers.files.lines import LineCounts
-
-__all__ = ["verify"]
 
 POLL_S = 0.2
 NOT_PROMISED = (
@@ -71,16 +69,16 @@ def verify(
         bool,
         typer.Option(
             "--deep",
-            help="read every entry and row, prove the kept sums, compare every number in InfluxDB",
+            help="read every entry and row, and compare every number in InfluxDB",
         ),
     ] = False,
     wait: Annotated[float, typer.Option(help="seconds to wait for the sinks to catch up")] = 0.0,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Prove that nothing was lost: count, read back, compare; exit 1 where a ledger stays open.
+    """Check that no record was lost: count, read back, compare. Exit 1 if any is missing.
 
-    Without --deep the newest 200,000 entries of the journal are read, and of those before them the
-    sums that are kept. Damage there shows once the service has passed over it in its daily check.
+    Without --deep it reads the newest 200,000 entries of the journal, and takes stored counts for
+    older ones. The service finds damage in those in its daily check.
     """
     sinks = _sinks(file, folder)  # before root goes on as another account
     storage = open_folder(file, folder, as_owner=True)
@@ -101,16 +99,16 @@ def verify(
         for line in _lines(found):
             show_line(line)
         if good:
-            show_line("both ledgers close")
+            show_line("all records accounted for")
         else:
-            show_error("A LEDGER STAYS OPEN")
+            show_error("RECORDS MISSING: see the lines that end with OPEN")
     if not good:
         raise typer.Exit(1)
 
 
-def _sinks(file: Path | None, folder: Path | None) -> tuple[SinkConfig, ...]:
+def _sinks(file: Path | None, folder: Path | None) -> tuple[SinkTable, ...]:
     """Those of the configuration; without a good one nobody says how to reach them."""
-    from edaphon.commands.check import examine, usual_file
+    from edaphon.service.check import examine, usual_file
 
     why = "--folder names no configuration"
     if folder is None:
@@ -299,7 +297,7 @@ def _observations(series: Series, derived: Mapping[str, int], deep: bool) -> dic
 
 
 def _sink(
-    storage: Storage, series: Series, config: SinkConfig, deep: bool, running: bool
+    storage: Storage, series: Series, config: SinkTable, deep: bool, running: bool
 ) -> dict[str, Any]:
     """current = delivered + set aside + waiting, the delivered ones counted by the server."""
     cursor = int(series.checkpoint(cursor_name(config.name)) or 0)
@@ -337,7 +335,7 @@ def _waiting(series: Series, cursor: int) -> dict[tuple[str, int], int]:
 def _read_back(
     storage: Storage,
     series: Series,
-    config: SinkConfig,
+    config: SinkTable,
     aside: set[tuple[str, int]],
     waiting: Mapping[tuple[str, int], int],
     deep: bool,
@@ -444,8 +442,9 @@ def _parts(found: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     e, o = found["entries"], found["observations"]
     yield (
-        f"entries: {e['journalled']} records = {e['decoded']} decoded + {e['dead']} dead letters"
-        f" + {e['duplicates']} duplicates + {e['conflicts']} conflicts + {e['held']} held"
+        f"entries: {e['journalled']} records = {e['decoded']} decoded + {e['dead']} unreadable"
+        f" + {e['duplicates']} duplicates + {e['conflicts']} conflicts"
+        f" + {e['held']} waiting for the clock"
         f"   {_verdict(e)}"
     )
     for words, lost in zip(found["losses"]["open"], found["losses"]["lost"], strict=True):
@@ -463,7 +462,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         leapt += "; 1 is being measured" if s["in_flight"] else ""
         leapt += f"; {s['unknown']} were in lost entries" if s["unknown"] else ""
         yield (
-            f"{path}: {of} = {s['records']} records + {s['in_gaps']} in gaps{leapt}   {_verdict(s)}"
+            f"{path}: {of} = {s['records']} records + {s['in_gaps']} missed{leapt}   {_verdict(s)}"
         )
     for source, n in found["floods"].items():
         yield f"{source}: {n} items above its budget were counted in the journal, and not kept"
@@ -484,7 +483,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     for name, s in found["sinks"].items():
         yield (
             f"sink {name}: {s['current']} current = {s['delivered']} delivered + {s['set_aside']}"
-            f" set aside + {s['waiting']} waiting; read back: {s['read_back']}   {_verdict(s)}"
+            f" refused + {s['waiting']} waiting; read back: {s['read_back']}   {_verdict(s)}"
         )
         yield from (f"  {words}" for words in s["differs"][:20])
         if s["read_back"] is not None and s["differs"]:
@@ -502,3 +501,59 @@ def _file_lines(files: Mapping[str, Any]) -> Iterator[str]:
 
 def _verdict(part: Mapping[str, Any]) -> str:
     return "ok" if part["closes"] else "OPEN"
+
+
+sink = typer.Typer(
+    help="List refused points, offer them again, or send all values again.", no_args_is_help=True
+)
+Config = Annotated[Path | None, typer.Option("--config", help="edaphon.toml")]
+
+
+@sink.command("list")
+def list_(
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    file: Config = None,
+) -> None:
+    """List the points that a server refused, with its reason."""
+    found = _ask(file, do="list")["refusals"]
+    if json:
+        show_json(found)
+        return
+    for name, rows in sorted(found.items()):
+        if not rows:
+            show_line(f"{name}: no points refused")
+        for row in rows:
+            span = f"{_time(row['first_ns'])} to {_time(row['last_ns'])}"
+            show_line(f"{name}: {row['n']} of {row['channel']}, {span}: {row['words']}")
+
+
+@sink.command()
+def retry(
+    name: Annotated[str, typer.Argument(help="name of the sink; default: all")] = "",
+    file: Config = None,
+) -> None:
+    """Offer the refused points to the server again now."""
+    for each, n in _ask(file, do="retry", name=name)["offered"].items():
+        show_line(f"{each}: {n} points are offered again; see `edaphon status`")
+
+
+@sink.command()
+def resend(
+    name: Annotated[str, typer.Argument(help="name of the sink")],
+    since: Annotated[str, typer.Option(help="from this time on, such as 2026-04-01")] = "",
+    file: Config = None,
+) -> None:
+    """Send all values again, to a database that was lost, emptied or replaced."""
+    _ask(file, do="resend", name=name, since_ns=instant(since, -FAR_NS))
+    show_line(f"{name}: all is sent again while new values go first; see `edaphon status`")
+
+
+def _ask(file: Path | None, **words: Any) -> Any:
+    try:
+        return open_storage(file).ask("sink", **words)
+    except DaemonOff as off:
+        raise fail(f"{off}; it is the service that sends", 75) from None
+
+
+def _time(time_ns: int) -> str:
+    return f"{datetime.fromtimestamp(time_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,9 +1,11 @@
 """From the text of edaphon.toml to a configuration, or to every complaint about it at once."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from errno import EINVAL
 from itertools import islice
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -11,13 +13,11 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from edaphon.config.codecs import read_codec
 from edaphon.config.model import Configuration
-from edaphon.config.parts import Parts
-from edaphon.config.rules import rule_complaints
+from edaphon.config.rules import Parts, rule_complaints
 from edaphon.config.sources import outputs_of
 from edaphon.toml_input import FACT_TABLES, ConfigError, Document, did_you_mean
-from edaphon.toml_input.lines import Place
+from edaphon.toml_input.lines import Place, read_text
 from edaphon.toml_input.models import (
     MOST_ERRORS,
     came_text,
@@ -30,14 +30,17 @@ from edaphon.toml_input.values import Secret
 from edaphon_drivers.outside import SYSFS, read_certificates, switch_error
 from edaphon_drivers.sheets import Output, UnknownModel
 
-__all__ = [
-    "Draft",
-    "file_complaints",
-    "named_values",
-    "read_config",
-    "read_draft",
-    "things_lacking",
-]
+LARGEST_BYTES = 4 << 20
+_FUNCTIONS = ("decodeUplink", "Decode", "Decoder")
+_NAMED = re.compile(rf"\b(?:{'|'.join(_FUNCTIONS)})\b")
+
+
+def read_codec(path: Path, errors: str = "strict") -> str:
+    """OSError for what is no codec: neither the journal nor an error text repeats such a file."""
+    text = read_text(path, errors=errors, within=path.parent, most_bytes=LARGEST_BYTES)
+    if not _NAMED.search(text):
+        raise OSError(EINVAL, f"no codec: it has none of {', '.join(_FUNCTIONS)}", str(path))
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +238,11 @@ def _section(document: Document, info: FieldInfo) -> tuple[Any, list[ConfigError
         return _items(document, key, kinds[0], dict(enumerate(written)))
     if origin is not tuple and _is_table_of_tables(written):
         return _items(document, key, kinds[1], written)
-    right = f"[[{key}]] for each one" if origin is tuple else f"[{key}.NAME] for each one"
+    right = (
+        f"use [[{key}]] (double brackets) for each {key}"
+        if origin is tuple
+        else f"[{key}.NAME] for each one"
+    )
     line = document.line((key,))
     return None, [ConfigError(document.file, line, key, came_text(written), right)]
 

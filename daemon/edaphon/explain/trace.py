@@ -11,7 +11,10 @@ from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
+import orjson
 
+from edaphon.config import ScheduledSource
+from edaphon.config.reading import accepted_config
 from edaphon.derive.calibrate import Chain, Segment
 from edaphon.derive.decode import Decoded, Sources, sources_of
 from edaphon.derive.deriver import BATCH
@@ -25,23 +28,12 @@ from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
 from edaphon.journal.fact_log import FACT_LOG_KINDS, Item, recalled
 from edaphon.journal.guard import Aside
 from edaphon.model import ALWAYS, EntryId, Float, Int, Observations, demoted_rank
+from edaphon.toml_input import read_document
 from edaphon_calibration.chain import Calibrated
 from edaphon_calibration.units import SAME
 from edaphon_drivers.faults import Fault, Refused
 from edaphon_drivers.payloads import unpack_piece
 from edaphon_drivers.readings import Reading
-
-__all__ = [
-    "Again",
-    "History",
-    "Row",
-    "Seen",
-    "after_step",
-    "derived_again",
-    "history_of",
-    "readings_of",
-    "row_at",
-]
 
 # A second input or a row that makes another one late may be from further back.
 LOOKS_BACK = (400, 8000, 200_000, None)
@@ -67,7 +59,7 @@ class Row(NamedTuple):
         return all(a == b or (a != a and b != b) for a, b in zip(self, other, strict=True))
 
 
-class Seen(NamedTuple):
+class ChainInput(NamedTuple):
     """What went through the chain at once; the observation is the row `at`."""
 
     raw: Float
@@ -81,7 +73,7 @@ class Again(NamedTuple):
 
     row: Row
     segment: Segment
-    seen: Seen
+    seen: ChainInput
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +117,12 @@ class History:
         return "", ALWAYS[1]
 
     @cached_property
+    def intervals(self) -> Mapping[str, int]:
+        """How often each source is asked, by the last configuration in the journal [ns]."""
+        last = [entry for _, entry in self._configurations()][-1:]
+        return _configured_intervals(last[0]) if last else {}
+
+    @cached_property
     def _boots(self) -> Mapping[str, list[EntryId]]:
         found: dict[str, list[EntryId]] = {}
         for place, clock in self.clocks:
@@ -141,6 +139,13 @@ class History:
         clocks = [item for item in self.clocks if item[0] <= place]
         # in their order, as when an identity was told counts only by a clock that was known then
         return [*configuration, *sorted([*clocks, *identities.values()], key=lambda item: item[0])]
+
+
+def _configured_intervals(entry: Entry) -> Mapping[str, int]:
+    table = orjson.loads(entry.payload)
+    config = accepted_config(read_document(table["file"], table["text"]))
+    sources = config.sources if config is not None else ()
+    return {s.path: s.interval_ns for s in sources if isinstance(s, ScheduledSource)}
 
 
 def history_of(journal: JournalReader) -> History:
@@ -225,7 +230,7 @@ def derived_again(
     return again
 
 
-def after_step(chain: Chain, seen: Seen, n: int) -> Calibrated:
+def after_step(chain: Chain, seen: ChainInput, n: int) -> Calibrated:
     """The observation behind the first n steps, in the unit of the last of them."""
     second_input = chain.second_input[:n]
     part = replace(
@@ -394,5 +399,5 @@ class _Derivation:
                 same = (raw == row.raw) | (np.isnan(raw) & (row.raw != row.raw))
                 at = np.flatnonzero(same & (time_ns == row.time_ns))
                 if len(at) and segment.derivation_at(row.time_ns) == row.derivation:
-                    return Again(row, segment, Seen(raw, time_ns, second_input, int(at[-1])))
+                    return Again(row, segment, ChainInput(raw, time_ns, second_input, int(at[-1])))
         return None

@@ -29,8 +29,7 @@ from edaphon.alerts.notifier import Notifier, Post, Sender, UnknownIncident
 from edaphon.alerts.reports import is_weekly_due, last_weekly
 from edaphon.alerts.words import plain
 from edaphon.clock import DAY_NS
-from edaphon.config import Configuration, Notify
-from edaphon.config import Sink as SinkTable
+from edaphon.config import Configuration, Notify, SinkTable
 from edaphon.journal.journal import JournalClosed
 from edaphon.service.deriving import opened_sink
 from edaphon.service.look import Watcher

@@ -19,12 +19,13 @@ import orjson
 from edaphon import __version__
 from edaphon.clock import Clock, SystemClock
 from edaphon.config import Configuration
-from edaphon.config import Sink as SinkConfig
+from edaphon.config.model import SinkTable
 from edaphon.derive.decode import Note
 from edaphon.derive.deriver import Deriver
 from edaphon.derive.files import KeptRefusal
 from edaphon.derive.pipeline import DeadLetter, LostLine
 from edaphon.derive.segments import LINE_VERSION
+from edaphon.instants import instant_text
 from edaphon.journal import DamagedRow, Journal, JournalReader, SetAside, StateFile
 from edaphon.journal.fact_log import START
 from edaphon.journal.guard import ORDERS, EntryGuard
@@ -38,14 +39,13 @@ from edaphon.sinks.feed import EVER, SeriesFeed
 from edaphon.sinks.sink import Sink, sink_kind
 from edaphon.storage.paths import Layout
 from edaphon.storage.series_file import new_series, open_series
-from edaphon.toml_input.values import instant_text
 
 REFUSALS = 100  # kinds of refusal that are listed for a sink
 
 
 @dataclass(frozen=True, slots=True)
 class SinkParts:
-    config: SinkConfig
+    config: SinkTable
     feed: SeriesFeed
     delivery: Delivery
 
@@ -55,7 +55,7 @@ class Outputs:
 
     def __init__(
         self,
-        configs: Sequence[SinkConfig],
+        configs: Sequence[SinkTable],
         state: StateFile,
         report: Callable[[str, str | None], None],
     ) -> None:
@@ -99,12 +99,12 @@ class Outputs:
         return {name: parts.feed.cursor for name, parts in self.sinks.items()}
 
 
-def opened_sink(config: SinkConfig, channels: Mapping[str, Channel]) -> Sink:
+def opened_sink(config: SinkTable, channels: Mapping[str, Channel]) -> Sink:
     kind = sink_kind(config.kind)
     return kind.open_sink(kind.Settings.model_validate(config.settings), channels)
 
 
-def moved(state: StateFile, config: SinkConfig, cursor: int) -> bool:
+def moved(state: StateFile, config: SinkTable, cursor: int) -> bool:
     """Whether the sink has another place than in the last life, which is noted for the next.
 
     Where the state file was lost since, that is not known, nor which points it had refused.

@@ -12,8 +12,8 @@ from edaphon.config.sources import Source
 from edaphon.derive.plan import lost_facts_text
 from edaphon.derive.state import PipelineState, Uplink
 from edaphon.facts import Knowledge
+from edaphon.facts.conflicts import contradictions
 from edaphon.facts.model import Deployment
-from edaphon.facts.swaps import contradictions
 from edaphon.journal import DamagedRow, Entry
 from edaphon.journal.salvage import open_losses
 from edaphon.model import EntryId

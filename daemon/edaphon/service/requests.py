@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 from edaphon.acquire.bus import AlreadyTalking, LineRefuses
 from edaphon.acquire.sampler import not_asked
 from edaphon.config import within_physics
-from edaphon.config.secret_files import secret_files
+from edaphon.config.model import secret_files
 from edaphon.databases import StorageFault, fault_of
 from edaphon.facts import rows_of
 from edaphon.journal import Kind, Purpose

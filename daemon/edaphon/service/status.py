@@ -15,7 +15,7 @@ from edaphon.config import ScheduledSource
 from edaphon.databases import StorageFault
 from edaphon.derive.plan import lost_facts_text
 from edaphon.derive.state import UplinkConflicts
-from edaphon.facts.swaps import contradictions, explanations
+from edaphon.facts.conflicts import contradictions, explanations
 from edaphon.journal.salvage import open_losses
 from edaphon.model import Float, Observations
 from edaphon.service.alerting import incident_rows, is_wrong

@@ -133,7 +133,7 @@ def open_storage(file: Path | None, as_owner: bool = False) -> Storage:
 
     `as_owner` as for `open_folder`.
     """
-    from edaphon.commands.check import usual_file  # it imports the drivers
+    from edaphon.service.check import usual_file
 
     found = configured(file or usual_file())
     if as_owner:
@@ -143,7 +143,7 @@ def open_storage(file: Path | None, as_owner: bool = False) -> Storage:
 
 def configured(path: Path) -> Configured:
     """A configuration with its facts; ends with exit code 3 where there is none."""
-    from edaphon.commands.check import examine  # it imports the drivers
+    from edaphon.service.check import examine
 
     set_umask()
     found = examine([path])

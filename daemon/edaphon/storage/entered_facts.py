@@ -110,7 +110,7 @@ def _fact_log(journal: JournalReader, path: Path) -> list[Item]:
 
 def _sources_of_file(config: "Configuration") -> "Sources":
     """Those of the file, for a journal that no daemon has written its configuration into yet."""
-    from edaphon.config.codecs import read_codec
+    from edaphon.config.reading import read_codec
     from edaphon.derive.decode import Sources
 
     files: dict[str, str] = {}

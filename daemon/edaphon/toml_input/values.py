@@ -21,47 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from edaphon.errors import TimeError
 from edaphon.instants import INSTANT, instant_text, written_ns
-from edaphon.toml_input.reading import read_secret
-
-__all__ = [
-    "FACT_TABLES",
-    "SECRET_PLACE",
-    "AbsolutePath",
-    "Depth",
-    "Duration",
-    "FileBeside",
-    "Hash",
-    "Id",
-    "Instant",
-    "Secret",
-    "SecretOrText",
-    "Table",
-    "about_text",
-    "http_place",
-    "instant_text",
-    "is_hash",
-    "revealed",
-    "secret_host",
-    "wrong",
-]
-
-FACT_TABLES: Final = frozenset(
-    {
-        "plot",
-        "profile",
-        "sensor",
-        "channel",
-        "deployment",
-        "factory",
-        "calibration",
-        "check",
-        "mark",
-        "visit",
-        "pause",
-        "replacement",
-        "revocation",
-    }
-)
+from edaphon.toml_input.lines import read_secret, written_instant
 
 _UNITS_NS: Final = {
     "ms": 10**6,
@@ -132,6 +92,8 @@ def _identifier(text: object) -> str:
 
 def instant_ns(value: object) -> int:
     """An offset date-time, or its RFC 3339 text, as UTC ns."""
+    if isinstance(value, str) and "." in value[:3] and (meant := written_instant(value)):
+        raise wrong(f"write {meant}")
     try:
         return written_ns(value)
     except TimeError as error:

@@ -1,4 +1,4 @@
-"""One observation with what is at hand to explain it: its record, its readings, who fed it."""
+"""One observation with all that explains it: its record, its readings, its deployment."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,10 +13,13 @@ from edaphon.series import Series
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.readings import Reading
 
-__all__ = ["Case", "Found"]
+
+def number(x: float) -> float | None:
+    """None for NaN, which JSON has not."""
+    return x if x == x else None
 
 
-class Found(NamedTuple):
+class FoundRow(NamedTuple):
     """The observation that stands for a time that was asked; the channel's usual interval [ns]."""
 
     channel: str
@@ -32,7 +35,7 @@ class Case:
     journal: JournalReader
     series: Series
     history: History
-    found: Found
+    found: FoundRow
     place: EntryId
     entry: Entry
     again: Again | None
