@@ -5,13 +5,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from apscheduler.schedulers import base
+from tests.daemon.commands.calling import call, call_json
 from tests.programs import wait_until
+from tests.stories.station import Station
 
 from edaphon.service.jobs import Jobs
+from edaphon.service.process import running
 
 STEPS = {
     "-1 d": -timedelta(days=1),
@@ -180,3 +184,24 @@ def test_no_job_runs_after_the_stop(made: Made) -> None:
     n = len(job.at_s)
     time.sleep(0.5)
     assert len(job.at_s) == n
+
+
+def test_status_lists_the_jobs_of_a_service(tmp_path: Path) -> None:
+    station = Station(tmp_path, [], [])
+    with running(station.file):
+        wait_until(lambda: "job free space: last 2" in shown(station), "the first run")
+        listed = call_json(station, "status", codes=(0, 1))["jobs"]
+        text = shown(station)
+    assert {one["name"] for one in listed} == {
+        "flush",
+        "check of stored files",
+        "identification",
+        "messages due",
+        "free space",
+    }
+    assert "job identification: last not yet, next 2" in text
+    assert " (ok), next " in text
+
+
+def shown(station: Station) -> str:
+    return call(station, "status", codes=(0, 1))[0]
