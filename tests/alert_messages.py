@@ -11,14 +11,14 @@ from typing import NamedTuple
 from edaphon.alerts.language import LANGUAGES, chosen, load_language
 from edaphon.alerts.model import LOGGER, Incident, Message, Node, NodeKind, Occasion, Severity, What
 from edaphon.alerts.reports import summary, trial, visit_ended, well
-from edaphon.alerts.words import Place, message
+from edaphon.alerts.words import Location, message
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "tests" / "daemon" / "alerts" / "messages"
 MINUTE_NS = 60 * 10**9
 HOUR_NS, DAY_NS = 60 * MINUTE_NS, 1440 * MINUTE_NS
 NOW_NS = 1_795_939_200 * 10**9  # 2026-11-29T08:00:00Z
-SITE = Place("White Hall, spruce", 3600)
+SITE = Location("White Hall, spruce", 3600)
 LINK = "https://soil.example/white-hall"
 
 

@@ -19,15 +19,15 @@ from edaphon.commands.check import examine
 from edaphon.config import Configuration, HeardSource, ScheduledSource, Source
 from edaphon.derive.decode import Sources
 from edaphon.journal import Entry, Kind
-from edaphon_drivers.ascii import problems as ascii_keys
-from edaphon_drivers.engines import engine, sheet_troubles
-from edaphon_drivers.files import problems as file_keys
+from edaphon_drivers import smart_home as message_keys
+from edaphon_drivers.ascii import sheet as ascii_keys
+from edaphon_drivers.files import sheet as file_keys
 from edaphon_drivers.lorawan import codec_names
 from edaphon_drivers.modbus import table as modbus_keys
 from edaphon_drivers.payloads import Piece, Turn, pack_exchange, pack_message, pack_piece
-from edaphon_drivers.sdi12 import engine as sdi12_keys
+from edaphon_drivers.registry import engine, sheet_errors
+from edaphon_drivers.sdi12 import parse as sdi12_keys
 from edaphon_drivers.sheets import Output, Sheet, load_sheet, model_names, parse_sheet
-from edaphon_drivers.smart_home import sheet as message_keys
 from edaphon_drivers.talk import Asking, Timing
 from edaphon_drivers.transcript import Expected, Transcript, play, read_transcript
 
@@ -191,7 +191,7 @@ def test_the_ascii_instrument_of_the_guide_takes_twenty_lines_at_most() -> None:
 def test_the_sheet_for_contributors_is_the_owners_sheet() -> None:
     model = tomllib.loads(example("ascii").toml)["model"]["acme.x"]
     sheet = parse_sheet("acme.x", tomllib.loads(example("sheet").toml))
-    assert list(sheet_troubles(sheet)) == []
+    assert list(sheet_errors(sheet)) == []
     assert sheet == parse_sheet("acme.x", {**model, "checked": "maker's document"})
 
 
@@ -231,21 +231,27 @@ def in_sheets(*engines: str) -> set[str]:
 KNOWN: Mapping[str, set[str]] = {
     "Any model": {*keys(Output), *keys(Sheet)} - {"meaning", "model", "outputs", "commands"},
     "An ASCII instrument": {
-        *ascii_keys._FRAME_KEYS,
-        *ascii_keys._IDENTITY_KEYS,
+        *ascii_keys.AsciiTable.model_fields,
+        *ascii_keys.IdentityTable.model_fields,
     },
-    "An SDI-12 probe": {*sdi12_keys._KNOWN, "send", "outputs"},
+    "An SDI-12 probe": {*sdi12_keys.Sdi12Table.model_fields, "send", "outputs"},
     "A Modbus probe": {
-        *modbus_keys._READ_KEYS,
-        *keys(modbus_keys.Item),
-        *keys(modbus_keys.State),
-        *keys(modbus_keys.Wait),
+        *modbus_keys.ReadTable.model_fields,
+        *modbus_keys.Item.model_fields,
+        *modbus_keys.State.model_fields,
+        *modbus_keys.Wait.model_fields,
     },
-    "A logger's file": {*file_keys._KEYS, *(f"time.{key}" for key in file_keys.TIME_KEYS)}
+    "A logger's file": {
+        *file_keys.FileTable.model_fields,
+        *(f"time.{key}" for key in file_keys.FileTime.model_fields),
+    }
     - {"time"},
     "A thermometer of the kernel's 1-wire bus": in_sheets("w1", "i2c"),
     "A LoRaWAN device, by table": {*codec_names(), *in_sheets("lorawan")},
-    "A message of a gateway": set().union(*message_keys._KEYS.values()),
+    "A message of a gateway": {
+        *message_keys.JsonTable.model_fields,
+        *message_keys.TextTable.model_fields,
+    },
 }
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from edaphon_calibration.curves import curve
+from edaphon_calibration.curves import find_curve
 from edaphon_calibration.nomenclature import quantity
 from edaphon_calibration.units import conversion
-from edaphon_drivers.engines import completed, sheet_troubles
 from edaphon_drivers.lorawan import codec_names
+from edaphon_drivers.registry import completed, sheet_errors
 from edaphon_drivers.sheets import load_sheet, model_names
 
 HERE = Path(__file__).parent
@@ -24,7 +24,7 @@ def test_the_quantities_and_units_of_a_sheet_are_in_the_nomenclature(model):
     for output in load_sheet(model).outputs.values():
         conversion(output.unit, quantity(output.quantity).unit)
         for factory in output.factory:
-            known = curve(factory.curve)
+            known = find_curve(factory.curve)
             known.parameter_vector(factory.parameters)
             conversion(factory.unit, quantity(factory.quantity).unit)
             assert known.quantity in {None, factory.quantity}
@@ -42,7 +42,7 @@ def test_a_sheet_has_no_troubles(model):
     """What a file's own owner must state, such as the zone of its times, is no trouble here."""
     sheet = load_sheet(model)
     settings = OWNERS if sheet.engine == "file" else {}
-    assert list(sheet_troubles(completed(sheet, settings))) == []
+    assert list(sheet_errors(completed(sheet, settings))) == []
     if sheet.engine == "lorawan":
         assert sheet.frame["codec"] in codec_names()
 

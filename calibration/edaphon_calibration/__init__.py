@@ -3,14 +3,14 @@
 from edaphon_calibration.chain import Calibrated, SecondInput, Step, apply_chain, prepare_step
 from edaphon_calibration.checks import (
     Check,
-    CheckMeta,
     LimitKind,
+    PreparedCheck,
     check_names,
     default_limits,
-    metadata,
-    prepare,
+    find_check,
+    prepare_check,
 )
-from edaphon_calibration.curves import Curve, Second, curve, curve_names
+from edaphon_calibration.curves import Curve, Second, curve_names, find_curve
 from edaphon_calibration.errors import (
     CalibrationError,
     LimitError,
@@ -31,7 +31,6 @@ __all__ = [
     "Calibrated",
     "CalibrationError",
     "Check",
-    "CheckMeta",
     "Conversion",
     "Curve",
     "FieldCheck",
@@ -39,6 +38,7 @@ __all__ = [
     "LimitError",
     "LimitKind",
     "ParameterError",
+    "PreparedCheck",
     "Quantity",
     "Result",
     "Second",
@@ -53,12 +53,12 @@ __all__ = [
     "check_names",
     "check_unit",
     "conversion",
-    "curve",
     "curve_names",
     "default_limits",
+    "find_check",
+    "find_curve",
     "from_limits",
-    "metadata",
-    "prepare",
+    "prepare_check",
     "prepare_step",
     "quantity",
     "widened",

@@ -14,10 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edaphon_calibration.arrays import Float
-from edaphon_calibration.coverage import coverage_factor, welch_satterthwaite
 from edaphon_calibration.errors import ParameterError
-
-__all__ = ["Aggregate", "mean", "relative_of_product", "total"]
+from edaphon_calibration.uncertainty import coverage_factor, welch_satterthwaite
 
 
 class Aggregate(NamedTuple):

@@ -1,23 +1,9 @@
-"""The array types of this room and polynomials by Horner's rule, bit-identical however split."""
+"""The array types and polynomials by Horner's rule, bit-identical however an array is split."""
 
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-
-__all__ = [
-    "AT_ONCE",
-    "Bools",
-    "Float",
-    "Int",
-    "Number",
-    "Small",
-    "horner",
-    "horner_slope",
-    "positive",
-    "powers",
-    "reciprocal",
-]
 
 Float = npt.NDArray[np.float64]
 Number: TypeAlias = Float | float
@@ -25,7 +11,7 @@ Int = npt.NDArray[np.int64]
 Small = npt.NDArray[np.int8]
 Bools = npt.NDArray[np.bool_]
 
-_FEW = 100  # numbers up to which working in place is slower than making anew
+_FEW = 100  # numbers up to which working in place is slower than making a new array
 AT_ONCE = 16384  # numbers that fit into a core's cache with what is made of them
 
 
@@ -69,6 +55,25 @@ def powers(x: Float, n: int) -> Float:
     for k in range(1, n):
         np.multiply(rows[k - 1], x, out=rows[k])
     return rows
+
+
+def horner_gradient(x: Float, c: Float) -> Float:
+    """The derivative of `horner` with respect to each coefficient."""
+    return powers(x, len(c))
+
+
+def finite(x: Float) -> Float:
+    """A copy of x with NaN for what is not finite."""
+    return nan_like(x, x)
+
+
+def nan_like(y: Number, x: Float) -> Float:
+    """y for each x, NaN where x is not finite.
+
+    >>> nan_like(3.0, np.array([2.0, np.nan]))
+    array([ 3., nan])
+    """
+    return y + x * 0.0
 
 
 def positive(x: Float) -> Float:

@@ -1,33 +1,21 @@
-"""What this room refuses, as one tree, and the words `did you mean` that go with it.
+"""The errors of this package as one tree, and the words `did you mean` that go with them.
 
 CalibrationError
 ├── UnitError         a unit that is not one, or not one of this quantity
 ├── UnknownQuantity   a quantity without a line in the nomenclature
-├── UnknownCurve      a curve without a module
+├── UnknownCurve      a curve that nobody offers
 ├── ParameterError    parameters or a covariance that do not fit their curve
 ├── FitError          points through which no curve can be fitted
-├── UnknownCheck      a check without a module
+├── UnknownCheck      a check that nobody offers
 └── LimitError        limits that do not fit their check
 """
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = [
-    "CalibrationError",
-    "FitError",
-    "LimitError",
-    "ParameterError",
-    "UnitError",
-    "UnknownCheck",
-    "UnknownCurve",
-    "UnknownQuantity",
-    "suggestion",
-]
-
 
 class CalibrationError(ValueError):
-    """Something a person wrote that this room cannot use; the message says what would be right."""
+    """What a person wrote cannot be used; the message says what was expected and what came."""
 
 
 class UnitError(CalibrationError):
@@ -39,7 +27,7 @@ class UnknownQuantity(CalibrationError):
 
 
 class UnknownCurve(CalibrationError):
-    """A curve without a module."""
+    """A curve that nobody offers."""
 
 
 class ParameterError(CalibrationError):
@@ -51,7 +39,7 @@ class FitError(CalibrationError):
 
 
 class UnknownCheck(CalibrationError):
-    """A check without a module."""
+    """A check that nobody offers."""
 
 
 class LimitError(CalibrationError):
@@ -70,3 +58,12 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     if near:
         return f"; did you mean {' or '.join(folded[n] for n in near)}?"
     return f"; known are {', '.join(words)}" if 0 < len(words) <= 12 else ""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """The message for a name that nobody offers.
+
+    >>> unknown("check", "rat", ["range", "rate"])
+    "expected the name of a check; came 'rat'; did you mean rate?"
+    """
+    return f"expected the name of a {kind}; came {name[:80]!r}" + suggestion(name, known)

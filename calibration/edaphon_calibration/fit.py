@@ -4,24 +4,34 @@ The result goes into a calibration as it is: curve, parameters, covariance, doma
 is closed form or Gauss and Newton's method on the curve's exact gradient (JCGM 100:2008, H.3).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf, nan, sqrt
+from typing import NamedTuple
 
 import numpy as np
 
 from edaphon_calibration.arrays import Float
-from edaphon_calibration.coverage import coverage_factor, welch_satterthwaite
-from edaphon_calibration.curves import Curve
-from edaphon_calibration.curves import curve as curve_named
+from edaphon_calibration.chain import parameter_variance
+from edaphon_calibration.curves import Curve, find_curve
 from edaphon_calibration.errors import FitError, suggestion
-from edaphon_calibration.least_squares import Solution, centred, scaled, solve
-from edaphon_calibration.uncertainty import parameter_variance
+from edaphon_calibration.uncertainty import coverage_factor, welch_satterthwaite
 
-__all__ = ["FitResult", "fit_curve", "fit_gravimetric", "fit_polynomial", "fit_two_point"]
+_STEPS = 60
+_CLOSE = 1e-12  # the last step, against the size of what is fitted
+_SMALLEST = 1e-10  # singular values against the largest, of columns brought to length 1
+_CANCELLED = 1e12  # how much of a variance may cancel when powers of x are centred
 
 Numbers = Sequence[float] | Float
+
+
+class _Solution(NamedTuple):
+    """Parameters, the inverse of the normal matrix, and what one unit more of each y does."""
+
+    parameters: Float
+    spread: Float
+    response: Float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +84,7 @@ class FitResult:
 
     @property
     def _curve(self) -> Curve:
-        return curve_named(self.curve)
+        return find_curve(self.curve)
 
     @property
     def _vector(self) -> Float:
@@ -97,8 +107,8 @@ def fit_curve(
 ) -> FitResult:
     """The curve's `free` parameters (else all) from readings x and true values y; raises FitError.
 
-    `u_point` is the standard uncertainty of one point beside the others (scatter of the reading,
-    of the reference): it stands where there are too few points to show it, and where they show
+    `u_point` is the standard uncertainty of one point alone (scatter of the reading,
+    of the reference): it counts where there are too few points to show it, and where they show
     less. `u_reference` is one error of all points together (the bath, the gas bottle), for each its
     own size where it says so. `start` is needed for curves that bend in a parameter without a
     default.
@@ -107,12 +117,14 @@ def fit_curve(
     >>> round(done.parameters["offset"], 6), round(float(done.uncertainty([0.0])[0]), 6)
     (-0.116, 0.011225)
     """
-    found = curve_named(curve_name)
-    names = _free(found, tuple(free), fixed or {})
+    found = find_curve(curve_name)
+    held = {_own_name(found, name): number for name, number in (fixed or {}).items()}
+    names = _free(found, [_own_name(found, name) for name in free], held)
     points = _column(x), _column(y)
     _check_points(found, *points, len(names))
-    vector = found.parameter_vector(_beginning(found, names, fixed or {}, start or {}))
-    return _fitted(found, names, dict(fixed or {}), vector, *points, u_point, u_reference)
+    begin = {found.parameter_name(name): number for name, number in (start or {}).items()}
+    vector = found.parameter_vector(_beginning(found, names, held, begin))
+    return _fitted(found, names, held, vector, *points, u_point, u_reference)
 
 
 def fit_polynomial(
@@ -158,7 +170,7 @@ def fit_two_point(
         raise FitError(f"expected two finite points; came {readings!r} and {truths!r}")
     if readings[0] == readings[1]:
         raise FitError(f"expected two readings apart; came {readings[0]!r} twice: no span")
-    names = curve_named(curve_name).parameters
+    names = find_curve(curve_name).parameters
     known = any(spread)
     return FitResult(
         curve=curve_name,
@@ -235,7 +247,7 @@ def _fitted(
     )
 
 
-def _solution(found: Curve, places: list[int], vector: Float, x: Float, y: Float) -> Solution:
+def _solution(found: Curve, places: list[int], vector: Float, x: Float, y: Float) -> _Solution:
     def model(p: Float) -> Float:
         return found.value(x, _placed(vector, places, p))
 
@@ -243,8 +255,8 @@ def _solution(found: Curve, places: list[int], vector: Float, x: Float, y: Float
         return found.gradient(x, _placed(vector, places, p))[places].T
 
     powers = found.name == "polynomial" and places == list(range(len(places)))
-    basis = partial(_always, centred(x, len(places))) if powers and len(places) > 1 else scaled
-    return solve(model, gradient, y, vector[places], basis)
+    basis = partial(_always, _centred(x, len(places))) if powers and len(places) > 1 else _scaled
+    return _solve(model, gradient, y, vector[places], basis)
 
 
 def _always(basis: Float, _rows: Float) -> Float:
@@ -257,14 +269,18 @@ def _placed(vector: Float, places: list[int], p: Float) -> Float:
     return full
 
 
-def _free(found: Curve, free: tuple[str, ...], fixed: Mapping[str, float]) -> tuple[str, ...]:
+def _own_name(found: Curve, given: str) -> str:
+    name = found.parameter_name(given)
+    if name is None:
+        raise FitError(
+            f"curve {found.name}: expected its parameters; came {given!r}"
+            + suggestion(given, found.parameters)
+        )
+    return name
+
+
+def _free(found: Curve, free: Sequence[str], fixed: Mapping[str, float]) -> tuple[str, ...]:
     """The free parameters in the curve's order; raises FitError."""
-    for name in (*free, *fixed):
-        if name not in found.parameters:
-            raise FitError(
-                f"curve {found.name}: expected its parameters; came {name!r}"
-                + suggestion(name, found.parameters)
-            )
     if found.second is not None:
         raise FitError(f"expected a curve of one input; {found.name} takes two")
     wanted = free or tuple(found.parameters)
@@ -275,7 +291,10 @@ def _free(found: Curve, free: tuple[str, ...], fixed: Mapping[str, float]) -> tu
 
 
 def _beginning(
-    found: Curve, names: Sequence[str], fixed: Mapping[str, float], start: Mapping[str, float]
+    found: Curve,
+    names: Sequence[str],
+    fixed: Mapping[str, float],
+    start: Mapping[str | None, float],
 ) -> dict[str, float]:
     """A number for each parameter to begin with: given, else the default, else 1."""
     begin = {name: 1.0 if number is None else number for name, number in found.parameters.items()}
@@ -309,3 +328,83 @@ def _column(numbers: Numbers) -> Float:
     if column.ndim != 1:
         raise FitError(f"expected a row of numbers; came {column.ndim} dimensions")
     return column
+
+
+def _solve(
+    model: Callable[[Float], Float],
+    gradient: Callable[[Float], Float],
+    y: Float,
+    start: Float,
+    basis: Callable[[Float], Float],
+) -> _Solution:
+    """Gauss and Newton's way from `start` to the least sum of squares; raises FitError.
+
+    `model(p)` gives one number for each y and `gradient(p)` one row for each of them; `basis` makes
+    from that gradient the matrix whose columns are steps in p that differ well.
+    """
+    p, left = start, y - model(start)
+    for _ in range(_STEPS):
+        steps = basis(gradient(p))
+        columns = gradient(p) @ steps
+        _check_rank(columns)
+        way = np.linalg.lstsq(columns, left)[0]
+        if np.linalg.norm(columns @ way) <= _CLOSE * (np.linalg.norm(y) + np.linalg.norm(y - left)):
+            inverse = np.linalg.pinv(columns)
+            spread = steps @ (inverse @ inverse.T) @ steps.T
+            return _Solution(p, (spread + spread.T) / 2.0, steps @ inverse)
+        p, left = _nearer(model, y, p, left, steps @ way)
+    raise FitError(f"expected a fit within {_STEPS} steps; give a start nearer to the points")
+
+
+def _scaled(rows: Float) -> Float:
+    """A basis that brings every column to length 1."""
+    length = np.sqrt((rows * rows).sum(axis=0))
+    return np.diag(1.0 / np.where(length > 0.0, length, 1.0))
+
+
+def _centred(x: Float, n: int) -> Float:
+    """A basis of 1, x, x² … (n of them) in powers of (x - middle) / half; raises FitError.
+
+    The variance of the highest powers cancels when it is brought back to x: where more than twelve
+    digits would go, another zero of x is needed.
+    """
+    middle, half = float(x.max() + x.min()) / 2.0, float(x.max() - x.min()) / 2.0
+    if (1.0 + abs(middle) / half) ** (2 * (n - 1)) > _CANCELLED:
+        raise FitError(
+            f"expected points that span more of their distance from zero for degree {n - 1}; came "
+            f"{x.min():g} to {x.max():g}: subtract a round number from x or lower the degree"
+        )
+    basis = np.zeros((n, n))
+    basis[0, 0] = 1.0
+    for k in range(1, n):
+        basis[1:, k] = basis[:-1, k - 1] / half
+        basis[:, k] -= basis[:, k - 1] * (middle / half)
+    return basis
+
+
+def _nearer(
+    model: Callable[[Float], Float], y: Float, p: Float, left: Float, step: Float
+) -> tuple[Float, Float]:
+    """The whole step or the first half of it that does not lose ground."""
+    before = float(left @ left)
+    for _ in range(40):
+        with np.errstate(all="ignore"):
+            after = y - model(p + step)
+        if float(after @ after) <= before * (1.0 + 1e-9):
+            return p + step, after
+        step = step / 2.0
+    return p + step, left
+
+
+def _check_rank(columns: Float) -> None:
+    if not np.isfinite(columns).all():
+        raise FitError("expected a curve with a slope at every point; give a start nearer to them")
+    length = np.sqrt((columns * columns).sum(axis=0))
+    if (length == 0.0).any():
+        raise FitError("expected every free parameter to matter at some point; one does not")
+    sizes = np.linalg.svd(columns / length, compute_uv=False)
+    if len(sizes) < columns.shape[1] or sizes[-1] < _SMALLEST * sizes[0]:
+        raise FitError(
+            "expected points that separate the free parameters; these don't: "
+            "add points elsewhere or fix a parameter"
+        )

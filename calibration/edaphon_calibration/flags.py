@@ -1,15 +1,13 @@
-"""The flag beside every value, the result of one test, and how results make a flag.
+"""The flag of every value, the result of one test, and how results make a flag.
 
 Codes follow the U.S. IOOS QARTOD manuals (flags 1, 2, 3, 4, 9). Unlike ioos_qc the worst of the
-evaluated tests stands, and 2 is left only when no test could be evaluated.
+evaluated tests counts, and 2 is left only when no test could be evaluated.
 """
 
 from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
-
-__all__ = ["NOT_EVALUABLE", "Flag", "Result", "worst_flag"]
 
 
 class Flag(IntEnum):

@@ -9,8 +9,6 @@ from typing import NamedTuple
 
 from edaphon_calibration.errors import UnknownQuantity, suggestion
 
-__all__ = ["QUANTITIES", "Quantity", "quantity"]
-
 
 class Quantity(NamedTuple):
     """One line of the nomenclature; `unit` is canonical and can be converted to CF's own."""

@@ -11,8 +11,6 @@ from typing import NamedTuple
 from edaphon_calibration.nomenclature import quantity
 from edaphon_calibration.units import conversion
 
-__all__ = ["PHYSICS", "Physics", "holds_for", "physical_limits"]
-
 _LEVELS = frozenset({"instant", "mean", "min", "max"})
 
 

@@ -5,8 +5,6 @@ from typing import NamedTuple
 
 from edaphon_calibration.errors import ParameterError
 
-__all__ = ["Refraction", "Ring", "two_point_soil", "weighed_ring"]
-
 PARTICLE_DENSITY = 2.65  # [g/cm³], quartz; organic soil has 1.3 to 1.5
 
 
@@ -78,6 +76,6 @@ def two_point_soil(
     return Refraction(root_wet - a1 * theta_wet, a1)
 
 
-def _expect(holds: bool, what: str, *came: float) -> None:
+def _expect(holds: bool, what: str, *numbers: float) -> None:
     if not holds:
-        raise ParameterError(f"soil sample: expected {what}; came {', '.join(map(repr, came))}")
+        raise ParameterError(f"soil sample: expected {what}; came {', '.join(map(repr, numbers))}")

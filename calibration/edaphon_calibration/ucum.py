@@ -11,10 +11,7 @@ import re
 from functools import lru_cache
 
 from edaphon_calibration.errors import UnitError
-from edaphon_calibration.unit_text import LONGEST, Factor, factors, rendered
-from edaphon_calibration.units import canonical, usual
-
-__all__ = ["from_ucum", "to_ucum"]
+from edaphon_calibration.units import LONGEST, Factor, canonical, factors, rendered, usual
 
 _MOST_TERMS = 12
 

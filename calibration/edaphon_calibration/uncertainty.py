@@ -1,26 +1,14 @@
-"""Uncertainty: first-order variances (JCGM 100:2008, 5.1 and 5.2), and draws where they fail.
+"""Standard uncertainty from limits, after a check in the field, and expanded to an interval."""
 
-Random and systematic parts stay apart to the end: the first shrinks in a mean of n values, the
-second does not. Left out, because no data sheet can know them: contact between probe and soil,
-spread within the soil volume, and the sensor's age where no drift is stated.
-"""
-
-from collections.abc import Callable
-from math import sqrt
+from collections.abc import Sequence
+from math import atan, cos, floor, inf, isfinite, nan, pi, sin, sqrt
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 
 from edaphon_calibration.arrays import Float
-
-__all__ = [
-    "FieldCheck",
-    "from_limits",
-    "monte_carlo",
-    "parameter_variance",
-    "random_variance",
-    "widened",
-]
+from edaphon_calibration.errors import ParameterError
 
 _COVERAGE = 2.0  # the k of the expanded uncertainties in an E_n number
 
@@ -32,15 +20,6 @@ def from_limits(half_width: float) -> float:
     0.01732
     """
     return half_width / sqrt(3.0)
-
-
-def random_variance(repeatability: float, resolution: float) -> float:
-    """Scatter of repeated readings plus rounding to the resolution (JCGM 100:2008, F.2.2.1).
-
-    >>> round(sqrt(random_variance(0.0, 0.1)), 5)
-    0.02887
-    """
-    return repeatability * repeatability + resolution * resolution / 12.0
 
 
 class FieldCheck(NamedTuple):
@@ -79,57 +58,62 @@ def widened(u_systematic: Float, check: FieldCheck) -> Float:
     return np.where(confirmed, u_systematic, np.sqrt(u_systematic * u_systematic + d * d))
 
 
-def parameter_variance(gradient: Float, covariance: Float) -> Float:
-    """g' C g for each column g, written out in a fixed order so that no split changes a bit.
+_MANY = 10_000  # degrees of freedom from which t is the normal distribution to four digits
 
-    >>> parameter_variance(np.array([[1.0], [2.0]]), np.array([[4.0, -1.0], [-1.0, 1.0]]))
-    array([4.])
+
+def welch_satterthwaite(u: Sequence[float], dof: Sequence[float]) -> tuple[float, float]:
+    """Combined standard uncertainty and its effective degrees of freedom (JCGM 100:2008, G.4.1).
+
+    A component known from data sheets has `inf` degrees of freedom.
+
+    >>> uc, nu = welch_satterthwaite([0.02, 0.03], [4, 9])
+    >>> round(uc, 6), round(nu, 6)
+    (0.036056, 13.0)
     """
-    total = np.zeros(gradient.shape[1])
-    for i, (row, own) in enumerate(zip(gradient, covariance.tolist(), strict=True)):
-        if own[i] == 0.0:
-            continue  # a parameter that is known exactly: its covariances are 0 too
-        part = row * own[i]
-        for j in range(i):
-            if own[j] != 0.0:
-                part += gradient[j] * (2.0 * own[j])
-        part *= row
-        total += part
-    # rounding can leave a tiny negative sum where parameters are strongly correlated
-    return np.maximum(total, 0.0)
+    if len(u) != len(dof) or not u:
+        raise ParameterError(
+            f"expected for each uncertainty its degrees of freedom; came {len(u)} and {len(dof)}"
+        )
+    if any(part < 0.0 for part in u) or any(not nu > 0.0 for nu in dof):
+        raise ParameterError("expected uncertainties >= 0 and degrees of freedom > 0")
+    combined = sqrt(sum(part * part for part in u))
+    share = sum(part**4 / nu for part, nu in zip(u, dof, strict=True) if isfinite(nu))
+    return combined, combined**4 / share if share else inf
 
 
-def monte_carlo(
-    value: Callable[..., Float],
-    x: Float,
-    u: Float | float,
-    p: Float,
-    covariance: Float | None = None,
-    z: Float | None = None,
-    u_z: Float | float = 0.0,
-    draws: int = 20_000,
-    seed: int = 20080101,
-) -> tuple[Float, Float]:
-    """Mean and standard uncertainty of value(x, p[, z]) for each x, all errors normal.
+def coverage_factor(level: float, dof: float) -> float:
+    """k for an interval that holds with probability `level`: two-sided t (JCGM 100:2008, G.3).
 
-    Plain draws (JCGM 101:2008), for work by hand and to check what a chain gives for a `nonlinear`
-    curve with fewer, chosen ones (`scores`). Every x meets the same `draws` of the fixed seed, so
-    no split changes a bit; x whose draws leave what the curve can give is NaN.
+    Degrees of freedom that are no whole number count as the next lower one; below 1 there is no
+    interval, which is NaN.
 
-    >>> mean, u = monte_carlo(lambda x, p: x * x, np.array([0.0]), 1.0, np.empty(0), draws=5000)
-    >>> mean.round(1), u.round(1)
-    (array([1.]), array([1.4]))
+    >>> round(coverage_factor(0.95, 9.8), 2), round(coverage_factor(0.95, inf), 2)
+    (2.26, 1.96)
     """
-    rng = np.random.default_rng(seed)
-    errors = rng.standard_normal((draws, 2)).tolist()
-    drawn = np.broadcast_to(p, (draws, len(p)))
-    if covariance is not None:
-        drawn = rng.multivariate_normal(p, covariance, draws)
-    mean, squares = np.zeros(len(x)), np.zeros(len(x))
-    for k, ((of_x, of_z), parameters) in enumerate(zip(errors, drawn, strict=True), 1):
-        second = () if z is None else (z + u_z * of_z,)
-        y = value(x + u * of_x, parameters, *second)
-        step = y - mean
-        mean += step / k
-        squares += step * (y - mean)
-    return mean, np.sqrt(squares / (draws - 1))
+    if not 0.0 < level < 1.0:
+        raise ParameterError(f"expected a level between 0 and 1; came {level!r}")
+    if not dof >= 1.0:
+        return nan
+    if dof >= _MANY:
+        return NormalDist().inv_cdf(0.5 + level / 2.0)
+    whole = floor(dof)
+    low, high = 0.0, 1.0
+    while _within(high, whole) < level:
+        high *= 2.0
+    for _ in range(100):
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if _within(middle, whole) < level else (low, middle)
+    return high
+
+
+def _within(t: float, dof: int) -> float:
+    """P(|T| <= t): Abramowitz and Stegun 1964, 26.7.3 and 26.7.4."""
+    angle = atan(t / sqrt(dof))
+    square, odd = cos(angle) ** 2, dof % 2
+    if dof == 1:
+        return 2.0 * angle / pi
+    term, total = (cos(angle), cos(angle)) if odd else (1.0, 1.0)
+    for k in range(2 if odd else 1, dof - 2, 2):
+        term *= square * k / (k + 1)
+        total += term
+    return 2.0 / pi * (angle + sin(angle) * total) if odd else sin(angle) * total

@@ -2,9 +2,8 @@
 
 import threading
 import time
+from pathlib import Path
 from typing import Protocol
-
-__all__ = ["Clock", "SystemClock"]
 
 
 class Clock(Protocol):
@@ -30,3 +29,8 @@ class SystemClock:
 
     def wait_until(self, mono_ns: int, stop: threading.Event) -> bool:
         return stop.wait(max(0.0, (mono_ns - time.monotonic_ns()) / 1e9))
+
+
+def boot_id() -> str:
+    """The kernel's name for this boot."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()

@@ -1,4 +1,4 @@
-"""The nouns that travel between the rooms of the service: sequence, channel, observations."""
+"""Data that travel between the rooms of the service: entry numbers, channels, observations."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

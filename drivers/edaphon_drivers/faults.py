@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from edaphon_drivers.readings import Reading
 
-__all__ = ["Fault", "Garbled", "Incomplete", "LinkDown", "NoAnswer", "Refused"]
-
 
 class Fault(Exception):
     """What was expected, what came and from where; `cause` names it on a gap."""

@@ -10,24 +10,9 @@ from typing import Any, NamedTuple
 import orjson
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.json_text import bare_json
-from edaphon_drivers.number_text import number_in
 from edaphon_drivers.payloads import LARGEST_MESSAGE_BYTES
 from edaphon_drivers.readings import UNREADABLE_NS, Origin, Reading, Status
-from edaphon_drivers.rfc3339 import rfc3339_ns
-
-__all__ = [
-    "ABSENT",
-    "JsonField",
-    "JsonFields",
-    "JsonTime",
-    "TimeFormat",
-    "decode_json",
-    "decode_object",
-    "epoch_ns",
-    "follow",
-    "parse_object",
-]
+from edaphon_drivers.text_values import bare_json, number_in, rfc3339_ns
 
 Path = tuple[str, ...]
 
@@ -205,15 +190,15 @@ def follow(value: Any, keys: Path) -> Any:
 
 
 def _time_ns(message: Mapping[str, Any], fields: JsonFields) -> int:
-    said = follow(message, fields.time_path)
+    sent = follow(message, fields.time_path)
     if not fields.time_unit_ns:
-        return _rfc3339_ns(said)
-    return epoch_ns(said, fields.time_unit_ns)
+        return _rfc3339_ns(sent)
+    return epoch_ns(sent, fields.time_unit_ns)
 
 
-def epoch_ns(said: Any, unit_ns: int) -> int:
+def epoch_ns(sent: Any, unit_ns: int) -> int:
     """A time counted from 1970 in `unit_ns`, as a number or as text; else UNREADABLE_NS."""
-    count = number_in(said)
+    count = number_in(sent)
     if isinstance(count, int):
         ns = count * unit_ns
     elif isinstance(count, float) and 0 <= count < 2**63:
@@ -224,8 +209,8 @@ def epoch_ns(said: Any, unit_ns: int) -> int:
     return ns if 0 <= ns < 2**63 else UNREADABLE_NS
 
 
-def _rfc3339_ns(said: Any) -> int:
+def _rfc3339_ns(sent: Any) -> int:
     try:
-        return rfc3339_ns(said.strip()) if type(said) is str else UNREADABLE_NS
+        return rfc3339_ns(sent.strip()) if type(sent) is str else UNREADABLE_NS
     except ValueError:
         return UNREADABLE_NS

@@ -13,17 +13,6 @@ from errno import EINVAL, EISDIR, ELOOP
 from pathlib import Path
 from stat import S_ISBLK, S_ISCHR, S_ISDIR, S_ISFIFO, S_ISLNK, S_ISREG, S_ISSOCK
 
-__all__ = [
-    "SYSFS",
-    "append_file",
-    "leaves",
-    "open_descriptor",
-    "open_file",
-    "read_certificates",
-    "switch_trouble",
-    "write_switch",
-]
-
 SYSFS = "/sys"
 _KERNEL = ("/proc", SYSFS)
 _MOST_CERTIFICATE_BYTES = 4 << 20
@@ -91,7 +80,7 @@ def append_file(path: str | Path) -> io.BufferedRandom:
     return open(handle, "ab+")
 
 
-def switch_trouble(path: str | Path) -> str:
+def switch_error(path: str | Path) -> str:
     """Why nothing is switched through a file, "" where it may be; it is not opened for that."""
     try:
         with _found(path) as (found, place):
@@ -106,8 +95,8 @@ def write_switch(path: str | Path, text: str) -> None:
     No file is made, cut or waited for.
     """
     with _found(path) as (found, place):
-        if trouble := _no_switch(os.fstat(found).st_mode, place):
-            raise OSError(EINVAL, trouble, str(path))
+        if problem := _no_switch(os.fstat(found).st_mode, place):
+            raise OSError(EINVAL, problem, str(path))
         handle = _reopened(found, path, os.O_WRONLY)
     data = text.encode()
     try:

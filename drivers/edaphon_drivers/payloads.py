@@ -1,6 +1,6 @@
 """The payload formats that outlive all code: an exchange with an instrument, a message, a piece.
 
-Both begin with a version byte, so that a later format can stand beside this one.
+Both begin with a version byte, so that a later format can come next to this one.
 
 Exchange, version 1: then for each turn `ms` u32, direction u8 (0x3E `>` sent, 0x3C `<` received),
 length u16, bytes; all little endian; `ms` counts from the start of the exchange.
@@ -22,23 +22,6 @@ from typing import NamedTuple
 
 from edaphon_drivers.faults import Garbled
 
-__all__ = [
-    "CUT_TO_BYTES",
-    "CutBytes",
-    "LARGEST_MESSAGE_BYTES",
-    "CutBytes",
-    "Follows",
-    "Message",
-    "Piece",
-    "Turn",
-    "pack_exchange",
-    "pack_message",
-    "pack_piece",
-    "unpack_exchange",
-    "unpack_message",
-    "unpack_piece",
-]
-
 LARGEST_MESSAGE_BYTES = 65536
 CUT_TO_BYTES = 4096
 
@@ -53,7 +36,7 @@ _CUT_FLAG = 0x10
 
 
 class Turn(NamedTuple):
-    """One side's bytes in an exchange; `sent` is False for what the instrument said."""
+    """One side's bytes in an exchange; `sent` is False for what the instrument sent."""
 
     ms: int
     sent: bool

@@ -1,9 +1,12 @@
-"""What a decoder returns: one number as the instrument reported it, or why there is none."""
+"""What a decoder returns: numbers as reported, or why there are none; and who answered."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-__all__ = ["UNREADABLE_NS", "Origin", "Reading", "Status"]
+if TYPE_CHECKING:
+    from edaphon_drivers.sheets import Output
 
 # Stands for a time that the sender gave and nobody can read: the reading gets the time of receipt,
 # and is suspect. No sender's own time lies before 1970.
@@ -50,3 +53,44 @@ class Reading(NamedTuple):
     time_ns: int | None = None
     start_ns: int | None = None
     after_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What an instrument tells of itself; "" for what it can't tell.
+
+    `settings` are what changes its numbers inside: averaging, compensation, a soil's coefficients.
+    """
+
+    vendor: str = ""
+    model: str = ""
+    version: str = ""
+    serial: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+def reported(output: "Output", number: float, time_ns: int | None = None) -> Reading:
+    """The reading of a number in the output's unit; one the sheet excludes becomes a status."""
+    status = _status(output, number)
+    if status is not Status.OK:
+        return without_number(output, status, time_ns)
+    return Reading(
+        output.name, output.quantity, number, output.unit, origin=output.origin, time_ns=time_ns
+    )
+
+
+def without_number(output: "Output", status: Status, time_ns: int | None = None) -> Reading:
+    """The reading of an output that the instrument could not give."""
+    return Reading(output.name, output.quantity, None, output.unit, status, output.origin, time_ns)
+
+
+def _status(output: "Output", number: float) -> Status:
+    if number in output.failure:
+        return Status.FAILURE
+    if number in output.low_supply:
+        return Status.LOW_SUPPLY
+    if output.lowest is not None and number < output.lowest:
+        return Status.UNDER_RANGE
+    if output.highest is not None and number > output.highest:
+        return Status.OVER_RANGE
+    return Status.OK

@@ -4,8 +4,6 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TypeVar
 
-__all__ = ["Ask", "Asking", "Pause", "Talk", "Timing", "Until", "is_ended"]
-
 # What ends an answer: the bytes that it ends with, or a test of all that came so far.
 Until = bytes | Callable[[bytes], bool]
 
@@ -51,7 +49,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """How an instrument is asked, beside what its sheet says; `baud` is the line's [bit/s].
+    """How an instrument is asked, next to what its sheet says; `baud` is the line's [bit/s].
 
     `concurrent` and `crc` are SDI-12's, `tcp` says that Modbus goes over TCP with its own framing.
     """

@@ -21,8 +21,6 @@ from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Reading, Status
 from edaphon_drivers.talk import Ask, Pause, Talk
 
-__all__ = ["Deviation", "Expected", "Played", "Transcript", "play", "read_transcript"]
-
 _ESCAPE = re.compile(r"\\(r|n|t|\\|x[0-9A-Fa-f]{2})")
 _PLAIN = {"r": "\r", "n": "\n", "t": "\t", "\\": "\\"}
 
@@ -133,7 +131,7 @@ def _unescaped(text: str) -> bytes:
 def _expected(line: int, text: str) -> Expected:
     try:
         quantity, number, unit, *status = text.split(maxsplit=3)
-        said = Status(*status) if status else Status.OK
-        return Expected(quantity, None if number == "-" else float(number), unit, said)
+        found = Status(*status) if status else Status.OK
+        return Expected(quantity, None if number == "-" else float(number), unit, found)
     except ValueError as error:
         raise Deviation(f"line {line}: expected quantity number unit [status], {error}") from None

@@ -12,6 +12,7 @@ from tests.benchmarks.figures import Figure
 from edaphon_calibration import SAME, apply_chain, from_limits, prepare_step
 from edaphon_calibration.arrays import AT_ONCE, Float, horner
 from edaphon_calibration.chain import Calibrated
+from edaphon_calibration.curves import find_curve
 
 __all__ = ["TITLE", "figures"]
 
@@ -21,7 +22,7 @@ TITLE = "Topp 1980 through the chain, on one core, beside yardsticks of the same
 
 
 def figures(_folder: Path) -> list[Figure]:
-    n, topp = _count(), prepare_step("topp_1980")
+    n, topp = _count(), prepare_step(find_curve("topp_1980"))
     raw, p = _permittivities(n), topp.parameters
 
     def chain(x: Float) -> Calibrated:

@@ -19,9 +19,9 @@ from tests.benchmarks.figures import Figure
 from tests.drivers.good_frames import good_samples
 from tests.drivers.patterns_in_re import slow
 
-from edaphon_drivers.ascii import frames
+from edaphon_drivers.ascii import sheet as frames
 from edaphon_drivers.ascii.decode import decode_stream
-from edaphon_drivers.codec_pool import pool
+from edaphon_drivers.codec_process import pool
 from edaphon_drivers.javascript import Codec, decode_with
 from edaphon_drivers.json_message import JsonField, JsonFields
 from edaphon_drivers.lorawan import decode_uplink

@@ -11,7 +11,7 @@ from tests.benchmarks.nodes import NODES
 from tests.stories.station import QUANTITIES
 
 from edaphon.journal.entry import Entry, Kind, entry_crc, file_numbers, file_path
-from edaphon.journal.files import OpenFile, seal
+from edaphon.journal.store import OpenFile, seal
 from edaphon.model import EntryId
 from edaphon.series.rows import DAY_NS, ROW, digest
 from edaphon.series.store import SeriesStore

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from edaphon_calibration import Curve, curve
+from edaphon_calibration import Curve, find_curve
 from edaphon_calibration.arrays import Float
 
-__all__ = ["ACCURACY", "PARAMETERS", "beside", "grid", "with_parameters"]
+__all__ = ["ACCURACY", "PARAMETERS", "second_input", "grid", "with_parameters"]
 
 # Curves whose parameters have no defaults: numbers of an ordinary soil or certificate.
 PARAMETERS: dict[str, dict[str, float]] = {
@@ -64,7 +64,7 @@ ACCURACY = {
 
 
 def with_parameters(name: str) -> tuple[Curve, Float]:
-    found = curve(name)
+    found = find_curve(name)
     return found, found.parameter_vector(PARAMETERS.get(name))
 
 
@@ -73,7 +73,7 @@ def grid(found: Curve, n: int = 101) -> Float:
     return _spread(DOMAINS.get(found.name, found.domain), n)
 
 
-def beside(found: Curve, n: int = 101) -> tuple[Float, ...]:
+def second_input(found: Curve, n: int = 101) -> tuple[Float, ...]:
     """A second input for each point, running the other way, where the curve takes one."""
     return () if found.second is None else (_spread(found.second.domain, n)[::-1].copy(),)
 

@@ -1,7 +1,6 @@
-"""Checks: results by hand, levels and limits, and windows that tell what the whole would."""
+"""Checks: results by hand, levels and limits, and windows that give what the whole gives."""
 
 import doctest
-from importlib import import_module
 
 import numpy as np
 import pytest
@@ -18,8 +17,8 @@ from edaphon_calibration import (
     UnknownQuantity,
     check_names,
     default_limits,
-    metadata,
-    prepare,
+    find_check,
+    prepare_check,
 )
 from edaphon_calibration.arrays import Int
 
@@ -34,7 +33,7 @@ def hourly(n: int) -> Int:
 def some_limits(name: str) -> dict[str, float]:
     """Limits on two levels that random walks of the property tests do reach."""
     limits: dict[str, float] = {}
-    for limit, kind in metadata(name).limits.items():
+    for limit, kind in find_check(name).limits.items():
         if kind is LimitKind.HOURS:
             limits[limit] = 2.0
         else:
@@ -45,14 +44,15 @@ def some_limits(name: str) -> dict[str, float]:
 
 @pytest.mark.parametrize("name", check_names())
 def test_a_check_says_what_it_is(name: str) -> None:
-    meta = metadata(name)
+    meta = find_check(name)
     assert meta.name == name
     assert meta.effect in {Flag.SUSPECT, Flag.FAIL}
     assert meta.looks_back >= 0
     assert meta.looks_ahead >= 0
     assert meta.reference
     assert set(meta.defaults) == {n for n, k in meta.limits.items() if k is LimitKind.HOURS}
-    assert doctest.testmod(import_module(f"edaphon_calibration.checks.{name}")).attempted >= 1
+    examples = doctest.DocTestFinder().find(meta.evaluate, globs={"np": np, name: meta})
+    assert any(found.examples for found in examples)
 
 
 ROWS = st.lists(
@@ -67,16 +67,16 @@ ROWS = st.lists(
 
 @pytest.mark.parametrize("name", check_names())
 @given(rows=ROWS, first=st.integers(0, 39), n=st.integers(1, 40))
-def test_a_window_with_its_context_tells_what_the_whole_tells(
+def test_a_window_with_its_context_gives_what_the_whole_gives(
     name: str, rows: list[tuple[int, float]], first: int, n: int
 ) -> None:
-    check = prepare(name, some_limits(name))
+    check = prepare_check(find_check(name), some_limits(name))
     time_ns = np.cumsum([step for step, _ in rows])
     value = np.array([number for _, number in rows])
     first %= len(rows)
     last = min(first + n, len(rows))
-    begin = max(0, first - check.meta.looks_back)
-    end = min(len(rows), last + check.meta.looks_ahead)
+    begin = max(0, first - check.rule.looks_back)
+    end = min(len(rows), last + check.rule.looks_ahead)
     for of in (check, check.flags):
         whole = of(time_ns, value)
         window = of(time_ns[begin:end], value[begin:end])
@@ -89,7 +89,7 @@ def test_a_window_with_its_context_tells_what_the_whole_tells(
 def test_results_and_flags_agree_and_missing_values_are_not_evaluable(
     name: str, rows: list[tuple[int, float]]
 ) -> None:
-    check = prepare(name, some_limits(name))
+    check = prepare_check(find_check(name), some_limits(name))
     time_ns = np.cumsum([step for step, _ in rows])
     value = np.array([number for _, number in rows])
     before = value.copy()
@@ -110,19 +110,23 @@ def test_range_tells_fail_from_suspect_and_passes_a_value_on_the_limit() -> None
         "suspect_highest": 0.5,
     }
     value = np.array([-0.001, 0.0, 0.005, 0.01, 0.5, 0.55, 0.6, 0.61, NAN])
-    found = prepare("range", limits)
+    found = prepare_check(find_check("range"), limits)
     assert found.flags(hourly(9), value).tolist() == [4, 3, 3, 1, 1, 3, 3, 4, 2]
     assert found(hourly(9), value).tolist() == [1, 1, 1, 0, 0, 1, 1, 1, -1]
 
 
 def test_a_plain_limit_works_with_the_checks_own_flag() -> None:
     value = np.array([1.0, 3.0])
-    assert prepare("range", {"highest": 2.0}).flags(hourly(2), value).tolist() == [1, 4]
-    assert prepare("rate", {"rise_per_hour": 1}).flags(hourly(2), value).tolist() == [2, 3]
+    assert prepare_check(find_check("range"), {"highest": 2.0}).flags(
+        hourly(2), value
+    ).tolist() == [1, 4]
+    assert prepare_check(find_check("rate"), {"rise_per_hour": 1}).flags(
+        hourly(2), value
+    ).tolist() == [2, 3]
 
 
 def test_rate_tells_rise_from_fall() -> None:
-    check = prepare("rate", {"rise_per_hour": 0.10, "fall_per_hour": 0.03})
+    check = prepare_check(find_check("rate"), {"rise_per_hour": 0.10, "fall_per_hour": 0.03})
     value = np.array([0.20, 0.29, 0.27, 0.22, 0.40])
     assert check(hourly(5), value).tolist() == [-1, 0, 0, 1, 1]
 
@@ -131,26 +135,31 @@ def test_noise_between_close_readings_is_not_a_rate_but_a_leap_is():
     two_seconds = np.array([0, 1, 2, 3]) * 2_000_000_000
     value = np.array([0.2220, 0.2226, 0.2221, 0.2500])
     limits = {"rise_per_hour": 0.1, "fall_per_hour": 0.03}
-    assert prepare("rate", limits).flags(two_seconds, value).tolist() == [2, 3, 3, 3]
-    calm = prepare("rate", {**limits, "least_change": 0.01})
+    assert prepare_check(find_check("rate"), limits).flags(two_seconds, value).tolist() == [
+        2,
+        3,
+        3,
+        3,
+    ]
+    calm = prepare_check(find_check("rate"), {**limits, "least_change": 0.01})
     assert calm.flags(two_seconds, value).tolist() == [2, 1, 1, 3]
 
 
 def test_rate_is_per_hour_whatever_the_interval() -> None:
-    check = prepare("rate", {"rise_per_hour": 3.0})
+    check = prepare_check(find_check("rate"), {"rise_per_hour": 3.0})
     time_ns = np.array([0, 10, 20, 140]) * 60_000_000_000
     assert check(time_ns, np.array([10.0, 10.4, 11.0, 16.0])).tolist() == [-1, 0, 1, 0]
 
 
 def test_rate_needs_a_value_in_the_row_before_and_within_the_gap() -> None:
-    check = prepare("rate", {"rise_per_hour": 1.0, "max_gap_hours": 2.0})
+    check = prepare_check(find_check("rate"), {"rise_per_hour": 1.0, "max_gap_hours": 2.0})
     time_ns = np.array([0, 1, 2, 3, 6, 6, 7]) * HOUR
     value = np.array([0.0, 9.0, NAN, 0.0, 9.0, 50.0, 50.0])
     assert check(time_ns, value).tolist() == [-1, 1, -1, -1, -1, -1, 0]
 
 
 def test_the_defaults_leave_the_gap_at_six_hours() -> None:
-    check = prepare("rate", {"rise_per_hour": 1.0})
+    check = prepare_check(find_check("rate"), {"rise_per_hour": 1.0})
     time_ns = np.array([0, 6, 13]) * HOUR
     assert check(time_ns, np.array([0.0, 0.0, 0.0])).tolist() == [-1, 0, -1]
 
@@ -175,25 +184,25 @@ def test_limits_that_do_not_fit_are_refused(
     name: str, limits: dict[str, float], words: str
 ) -> None:
     with pytest.raises(LimitError, match=words):
-        prepare(name, limits)
+        prepare_check(find_check(name), limits)
 
 
 @pytest.mark.parametrize("name", ["ranges", "definition", "limits", "../units", "", "r" * 300])
 def test_an_unknown_check_is_refused_with_a_suggestion(name: str) -> None:
     with pytest.raises(UnknownCheck, match=r"expected the name of a check.*range"):
-        prepare(name, {"lowest": 0.0})
+        prepare_check(find_check(name), {"lowest": 0.0})
 
 
 @pytest.mark.parametrize("name", QUANTITIES)
 def test_all_default_limits_can_be_prepared(name: str) -> None:
     for depth_cm in (None, 5.0, 20.0, 100.0):
         for check, limits in default_limits(name, depth_cm).items():
-            assert prepare(check, limits).levels
+            assert prepare_check(find_check(check), limits).levels
 
 
 @pytest.mark.parametrize("name", check_names())
 def test_each_default_names_a_quantity_and_its_source_from_the_top_down(name: str) -> None:
-    defaults = import_module(f"edaphon_calibration.checks.{name}").DEFAULTS
+    defaults = find_check(name).usual
     assert set(defaults) <= set(QUANTITIES)
     for lines in defaults.values():
         depths = [line.from_depth_cm for line in lines]

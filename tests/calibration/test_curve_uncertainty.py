@@ -7,27 +7,27 @@ import os
 
 import numpy as np
 import pytest
-from tests.calibration.examples import ACCURACY, beside, grid, with_parameters
+from tests.calibration.examples import ACCURACY, grid, second_input, with_parameters
 
-from edaphon_calibration import SAME, Curve, SecondInput, apply_chain, curve, curve_names
+from edaphon_calibration import SAME, Curve, SecondInput, apply_chain, curve_names, find_curve
 from edaphon_calibration.arrays import Float
 from edaphon_calibration.chain import Step
-from edaphon_calibration.uncertainty import monte_carlo
+from edaphon_calibration.draws import monte_carlo
 
 LONG = os.environ.get("EDAPHON_FAULTS") == "long"
 DRAWS = 200_000 if LONG else 20_000
 FEWER = 20_000 if LONG else 500  # where each draw calls the curve again
 WITHIN = 0.02
 OF_DRAWS = WITHIN if LONG else 0.03  # of curves that are not straight, with long tails
-LINEAR = [name for name in curve_names() if not curve(name).nonlinear]
-BENT = [name for name in curve_names() if curve(name).nonlinear]
+LINEAR = [name for name in curve_names() if not find_curve(name).nonlinear]
+BENT = [name for name in curve_names() if find_curve(name).nonlinear]
 PLACES = np.array([0.05, 0.275, 0.5, 0.725, 0.95])  # in the domain
 OF_DOMAIN, OF_INPUT, OF_PARAMETER = 0.005, 0.01, 1e-3  # the uncertainty of an input, a parameter
 
 
 def inputs(found: Curve) -> tuple[Float, Float]:
     """Numbers and their uncertainties: a row for each input, a column for each place."""
-    columns = (grid(found, 3), *beside(found, 3))
+    columns = (grid(found, 3), *second_input(found, 3))
     numbers = np.array([column[0] + PLACES * (column[-1] - column[0]) for column in columns])
     widths = np.array([abs(column[-1] - column[0]) for column in columns])
     if found.name in ACCURACY:
@@ -58,7 +58,7 @@ def test_the_tangent_spreads_errors_of_the_inputs_as_the_curve_does(name: str) -
         assert found.value(x, p, *z).std() == pytest.approx(along, rel=WITHIN), at[:, k]
 
 
-@pytest.mark.parametrize("name", [name for name in LINEAR if curve(name).parameters])
+@pytest.mark.parametrize("name", [name for name in LINEAR if find_curve(name).parameters])
 def test_the_gradient_spreads_errors_of_the_parameters_as_the_curve_does(name: str) -> None:
     found, p = with_parameters(name)
     at, _ = inputs(found)

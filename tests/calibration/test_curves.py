@@ -1,27 +1,28 @@
 """Curves: published numbers, exact derivatives, domains, parameters, and no bit lost by a split."""
 
-import doctest
 from collections.abc import Callable
-from importlib import import_module
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.calibration.examples import beside, grid, with_parameters
+from tests.calibration.examples import grid, second_input, with_parameters
 
 from edaphon_calibration import (
     ParameterError,
     UnknownCurve,
     check_unit,
     conversion,
-    curve,
     curve_names,
+    find_curve,
+    prepare_step,
 )
 from edaphon_calibration.arrays import Float
+from edaphon_calibration.registry import by_name
 
 
 def test_every_curve_says_what_it_is() -> None:
     for name in curve_names():
-        found = curve(name)
+        found = find_curve(name)
         assert found.name == name
         assert found.reference, name
         assert found.domain[0] < found.domain[1], name
@@ -32,11 +33,48 @@ def test_every_curve_says_what_it_is() -> None:
             assert conversion(found.from_unit, found.from_unit).scale == 1.0
 
 
-def test_every_curve_has_a_worked_example() -> None:
-    # that the examples are right is tested for every module of the room
-    for name in curve_names():
-        module = import_module(f"edaphon_calibration.curves.{name}")
-        assert any(found.examples for found in doctest.DocTestFinder().find(module)), name
+@pytest.mark.parametrize("name", curve_names())
+def test_the_worked_example_of_every_curve_is_right(name: str) -> None:
+    found = find_curve(name)
+    assert found.example is not None
+    x, y, z, parameters = found.example
+    p = found.parameter_vector(parameters)
+    second = () if z is None else (np.array([z]),)
+    decimals = len(repr(y).partition(".")[2])
+    assert round(float(found.value(np.array([x]), p, *second)[0]), decimals) == y
+
+
+@pytest.mark.parametrize("name", curve_names())
+def test_every_curve_has_a_title_of_one_sentence_and_says_where_it_comes_from(name: str) -> None:
+    found = find_curve(name)
+    assert "\n" not in found.title
+    assert found.title.endswith(".")
+    assert found.reference == "definition" or "References: " in found.notes
+
+
+def test_no_two_curves_have_the_same_name() -> None:
+    line = find_curve("linear")
+    with pytest.raises(ValueError, match="one definition of linear"):
+        by_name([(line,), (replace(line),)])
+
+
+def test_a_line_takes_the_names_of_old_certificates_for_ever() -> None:
+    line = find_curve("linear")
+    old, new = {"c1": 2.0, "c0": 0.5}, {"offset": 0.5, "slope": 2.0}
+    assert line.parameter_vector(old).tolist() == line.parameter_vector(new).tolist() == [0.5, 2.0]
+    assert line.in_order(old) == ("c0", "c1")
+    assert line.in_order(["slope", "gain", "c0"]) == ("c0", "slope")
+    rows = [[0.04, 0.0], [0.0, 1e-6]]
+    by_old = prepare_step(line, old, rows)
+    assert by_old.covariance is not None
+    assert np.diag(by_old.covariance).tolist() == [1e-6, 0.04]
+    with pytest.raises(ParameterError, match="each parameter once; came c0, offset"):
+        line.parameter_vector({"c0": 0.5, "offset": 0.5, "slope": 2.0})
+
+
+def test_a_parameter_that_is_missing_is_named_as_the_curve_names_it() -> None:
+    with pytest.raises(ParameterError, match="parameter slope is missing"):
+        find_curve("linear").parameter_vector({"c0": 1.0})
 
 
 def small_steps(x: Float) -> Float:
@@ -48,20 +86,20 @@ def small_steps(x: Float) -> Float:
 def test_the_slope_is_the_derivative_in_x(name: str) -> None:
     found, p = with_parameters(name)
     # a curve may have a kink at the ends of its domain
-    x, z = grid(found)[1:-1], tuple(column[1:-1] for column in beside(found))
+    x, z = grid(found)[1:-1], tuple(column[1:-1] for column in second_input(found))
     step = small_steps(x)
     central = (found.value(x + step, p, *z) - found.value(x - step, p, *z)) / (2 * step)
     np.testing.assert_allclose(found.slope(x, p, *z), central, rtol=2e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", [n for n in curve_names() if curve(n).second is not None])
+@pytest.mark.parametrize("name", [n for n in curve_names() if find_curve(n).second is not None])
 def test_the_slope_of_the_second_input_is_the_derivative_in_z(name: str) -> None:
     found, p = with_parameters(name)
     second = found.second
     assert second is not None
     assert check_unit(second.unit, second.quantity) == second.unit
     assert second.domain[0] < second.domain[1]
-    x, (z,) = grid(found)[1:-1], beside(found)
+    x, (z,) = grid(found)[1:-1], second_input(found)
     z = z[1:-1]
     step = 30.0 * small_steps(z)  # wide, where an inverse was found by steps
     central = (found.value(x, p, z + step) - found.value(x, p, z - step)) / (2 * step)
@@ -70,11 +108,11 @@ def test_the_slope_of_the_second_input_is_the_derivative_in_z(name: str) -> None
     np.testing.assert_allclose(slope, central, rtol=2e-6, atol=least)
 
 
-@pytest.mark.parametrize("name", [n for n in curve_names() if curve(n).second is not None])
+@pytest.mark.parametrize("name", [n for n in curve_names() if find_curve(n).second is not None])
 def test_without_its_second_input_a_curve_has_no_number(name: str) -> None:
     found, p = with_parameters(name)
     assert found.second is not None
-    x, (z,) = grid(found, 3), beside(found, 3)
+    x, (z,) = grid(found, 3), second_input(found, 3)
     z[[0, 2]] = np.nan, np.inf
     with np.errstate(invalid="ignore"):
         columns = [of(x, p, z) for of in (found.value, found.slope, found.second.slope)]
@@ -87,7 +125,7 @@ def test_without_its_second_input_a_curve_has_no_number(name: str) -> None:
 def test_the_gradient_is_the_derivative_in_each_parameter(name: str) -> None:
     found, p = with_parameters(name)
     x = grid(found)
-    z = beside(found)
+    z = second_input(found)
     gradient = found.gradient(x, p, *z)
     assert gradient.shape == (len(p), len(x))
     for k in range(len(p)):
@@ -107,7 +145,7 @@ def test_what_is_not_finite_becomes_nan_in_all_three(name: str) -> None:
     inside = float(grid(found)[50])
     x = np.array([np.nan, inside, np.inf])
     with np.errstate(invalid="ignore"):
-        z = tuple(np.full(3, column[50]) for column in beside(found))
+        z = tuple(np.full(3, column[50]) for column in second_input(found))
         columns = (found.value(x, p, *z), found.slope(x, p, *z), *found.gradient(x, p, *z))
     for column in columns:
         assert np.isnan(column).tolist() == [True, False, True]
@@ -117,7 +155,7 @@ def test_what_is_not_finite_becomes_nan_in_all_three(name: str) -> None:
 def test_arrays_are_left_as_they_came_and_doubles_come_out(name: str) -> None:
     found, p = with_parameters(name)
     x = grid(found)
-    z = beside(found)
+    z = second_input(found)
     before, p_before = x.copy(), p.copy()
     for column in (found.value(x, p, *z), found.slope(x, p, *z), found.gradient(x, p, *z)):
         assert column.dtype == np.float64
@@ -130,7 +168,7 @@ def test_arrays_are_left_as_they_came_and_doubles_come_out(name: str) -> None:
 def test_every_split_of_an_array_gives_the_same_bits(name: str) -> None:
     found, p = with_parameters(name)
     places = np.random.default_rng(5).random(37)
-    columns = [c[0] + places * (c[-1] - c[0]) for c in (grid(found), *beside(found))]
+    columns = [c[0] + places * (c[-1] - c[0]) for c in (grid(found), *second_input(found))]
     second = () if found.second is None else (found.second.slope,)
     for of in (found.value, found.slope, found.gradient, *second):
         whole = _parts(of, columns, p, [])
@@ -145,13 +183,13 @@ def _parts(of: Callable[..., Float], columns: list[Float], p: Float, cuts: list[
     return np.concatenate(parts, axis=-1).tobytes()
 
 
-def test_outside_tells_of_the_domain_and_not_of_nan() -> None:
+def test_outside_marks_what_leaves_the_domain_and_not_of_nan() -> None:
     for name in curve_names():
-        found = curve(name)
+        found = find_curve(name)
         lowest, highest = found.domain
         below, above = np.nextafter(lowest, -np.inf), np.nextafter(highest, np.inf)
-        told = found.outside(np.array([below, lowest, highest, above, np.nan])).tolist()
-        assert told == [np.isfinite(lowest), False, False, np.isfinite(highest), False], name
+        outside = found.outside(np.array([below, lowest, highest, above, np.nan])).tolist()
+        assert outside == [np.isfinite(lowest), False, False, np.isfinite(highest), False], name
 
 
 # METER TEROS 11/12 manual, section 4.1, equations 5 to 7, worked out in decimal arithmetic.
@@ -201,8 +239,17 @@ def test_the_domain_of_teros12_curves_is_the_specified_range_of_the_output() -> 
         np.testing.assert_allclose(ends, [lowest, highest], rtol=1e-3, atol=1e-4)
 
 
+def test_a_table_needs_its_first_two_points_and_no_other() -> None:
+    table = find_curve("table")
+    two = {"points": 2, "x1": 1.0, "y1": 10.0, "x2": 3.0, "y2": 14.0}
+    assert table.value(np.array([2.0, 4.0]), table.parameter_vector(two)).tolist() == [12.0, 16.0]
+    for missing in ("x1", "y1", "x2", "y2"):
+        with pytest.raises(ParameterError, match=f"parameter {missing} is missing"):
+            table.parameter_vector({name: x for name, x in two.items() if name != missing})
+
+
 def test_a_polynomial_reaches_degree_six() -> None:
-    found = curve("polynomial")
+    found = find_curve("polynomial")
     p = found.parameter_vector({f"c{k}": 1.0 for k in range(7)})
     assert found.value(np.array([2.0]), p).tolist() == [127.0]
 
@@ -213,12 +260,14 @@ def test_a_polynomial_reaches_degree_six() -> None:
 )
 def test_an_unknown_curve_is_refused(name: str) -> None:
     with pytest.raises(UnknownCurve, match="expected the name of a curve"):
-        curve(name)
+        find_curve(name)
 
 
 def test_an_unknown_curve_comes_with_a_suggestion() -> None:
     with pytest.raises(UnknownCurve, match="did you mean teros12_mineral"):
-        curve("teros12_minerals")
+        find_curve("teros12_minerals")
+    with pytest.raises(UnknownCurve, match="did you mean topp_1980"):
+        find_curve("topp")
 
 
 @pytest.mark.parametrize(
@@ -235,8 +284,8 @@ def test_parameters_that_do_not_fit_are_refused(
     given_parameters: dict[str, float], words: str
 ) -> None:
     with pytest.raises(ParameterError, match=words):
-        curve("polynomial").parameter_vector(given_parameters)
+        find_curve("polynomial").parameter_vector(given_parameters)
 
 
 def test_defaults_fill_what_is_not_given_and_integers_become_doubles() -> None:
-    assert curve("teros12_mineral").parameter_vector({"c0": -1}).tolist() == [-1.0, 3.879e-4]
+    assert find_curve("teros12_mineral").parameter_vector({"c0": -1}).tolist() == [-1.0, 3.879e-4]

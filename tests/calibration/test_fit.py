@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edaphon_calibration import SAME, apply_chain, curve, prepare_step
+from edaphon_calibration import SAME, apply_chain, find_curve, prepare_step
 from edaphon_calibration.errors import FitError
 from edaphon_calibration.fit import (
     FitResult,
@@ -77,9 +77,9 @@ def test_one_point_is_an_offset_whose_scatter_must_be_said() -> None:
     assert alone.covariance is None
     assert np.isnan(alone.uncertainty([0.2])).all()
     assert np.isnan(alone.expanded([0.2])).all()
-    said = fit_polynomial([0.2], [0.0], 0, u_point=0.05)
-    assert said.uncertainty([0.2])[0] == pytest.approx(0.05)
-    assert said.expanded([0.2])[0] == pytest.approx(1.96 * 0.05, rel=1e-3)
+    offset = fit_polynomial([0.2], [0.0], 0, u_point=0.05)
+    assert offset.uncertainty([0.2])[0] == pytest.approx(0.05)
+    assert offset.expanded([0.2])[0] == pytest.approx(1.96 * 0.05, rel=1e-3)
 
 
 def test_a_lucky_scatter_does_not_go_below_what_is_known_of_a_point() -> None:
@@ -133,7 +133,7 @@ def test_a_curve_that_bends_in_a_parameter_is_found_by_its_gradient() -> None:
 def test_a_thermistor_gets_its_own_coefficients_from_three_baths() -> None:
     ohm = np.array([95_000.0, 30_000.0, 10_000.0])
     known = {"a": 1.129241e-3, "b": 2.341077e-4, "c": 8.775468e-8}
-    true = curve("betatherm_10k3a1")
+    true = find_curve("betatherm_10k3a1")
     t = true.value(ohm, true.parameter_vector())
     start = {"a": 1.4e-3, "b": 2.4e-4, "c": 1e-7}
     done = fit_curve("steinhart_hart", ohm, t, start=start, u_point=0.01)
@@ -144,7 +144,7 @@ def test_a_thermistor_gets_its_own_coefficients_from_three_baths() -> None:
 
 def test_what_is_fixed_stays_and_has_no_uncertainty() -> None:
     ohm = np.array([80.3, 100.05, 119.45, 138.6])
-    true = curve("iec60751_pt100")
+    true = find_curve("iec60751_pt100")
     t = true.value(ohm, true.parameter_vector({"r0": 100.04}))
     done = fit_curve("iec60751_pt100", ohm, t, free=["r0"], fixed={"a": 3.9083e-3}, u_point=0.02)
     assert done.parameters["r0"] == pytest.approx(100.04, abs=1e-6)
@@ -157,7 +157,7 @@ def test_a_fit_goes_into_a_calibration_as_it_is() -> None:
     done = fit_polynomial(np.array(T) - 20.0, B, 1)
     assert done.covariance is not None
     rows = done.covariance.tolist()
-    step = prepare_step(done.curve, done.parameters, rows, domain=done.range)
+    step = prepare_step(find_curve(done.curve), done.parameters, rows, domain=done.range)
     used = apply_chain(np.array([2.0, 10.0]), SAME, (step,))
     np.testing.assert_allclose(used.value, done.value([2.0, 10.0]))
     np.testing.assert_allclose(used.u_systematic, done.uncertainty([2.0, 10.0]), rtol=1e-12)
@@ -202,7 +202,7 @@ def test_points_that_carry_no_curve_are_refused_with_the_reason(
 def test_parameters_that_the_points_cannot_tell_apart_are_refused() -> None:
     ohm = np.array([80.3, 100.05, 119.45, 138.6])
     start = {"reading_low": 0.0, "reading_high": 100.0, "true_low": 0.0, "true_high": 90.0}
-    with pytest.raises(FitError, match="tell the free parameters apart"):
+    with pytest.raises(FitError, match="separate the free parameters"):
         fit_curve("two_point", ohm, ohm * 0.9, start=start)
     with pytest.raises(FitError, match="matter at some point"):
         fit_curve("iec60751_pt100", ohm + 100.0, ohm, free=["c"])

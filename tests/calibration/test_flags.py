@@ -1,4 +1,4 @@
-"""The worst of the evaluated tests stands, and one that could not be evaluated hides nothing."""
+"""The worst of the evaluated tests counts, and one that could not be evaluated hides nothing."""
 
 import numpy as np
 import pytest

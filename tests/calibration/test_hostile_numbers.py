@@ -16,7 +16,7 @@ from edaphon_calibration import (
     conversion,
     prepare_step,
 )
-from edaphon_calibration.curves import curve, curve_names
+from edaphon_calibration.curves import curve_names, find_curve
 from edaphon_calibration.ucum import from_ucum, to_ucum
 from edaphon_calibration.units import canonical, check_unit
 
@@ -33,7 +33,7 @@ UNITS += ["Ym*Ym*Ym*Ym*Ym", "", " ", "\n", "m if 1 else 2", "nan", "inf", "1_000
 @pytest.mark.parametrize("name", curve_names())
 def test_a_curve_with_hard_coefficients_gives_numbers_none_or_a_refusal(name):
     drawn = random.Random(name)
-    own = curve(name)
+    own = find_curve(name)
     x = np.array(HARD + NEVER)
     for _ in range(25):
         choices = HARD + (NEVER if drawn.random() < 0.2 else [])
@@ -42,13 +42,13 @@ def test_a_curve_with_hard_coefficients_gives_numbers_none_or_a_refusal(name):
         if drawn.random() < 0.3 and parameters:
             rows = np.diag([abs(drawn.choice(choices)) for _ in parameters]).tolist()
         try:
-            step = prepare_step(name, parameters, rows)
+            step = prepare_step(find_curve(name), parameters, rows)
         except CalibrationError as refusal:
             assert "expected" in str(refusal)  # noqa: PT017
             assert len(str(refusal)) < 1000  # noqa: PT017
             continue
-        beside = [SecondInput(np.array(x[::-1]), 0.1, 0.1)] if step.takes_second else [None]
-        found = apply_chain(x, SAME, (step,), seconds=beside)
+        second = [SecondInput(np.array(x[::-1]), 0.1, 0.1)] if step.takes_second else [None]
+        found = apply_chain(x, SAME, (step,), seconds=second)
         assert len(found.value) == len(x)
         assert not np.isinf(found.value).any()
 
@@ -56,16 +56,18 @@ def test_a_curve_with_hard_coefficients_gives_numbers_none_or_a_refusal(name):
 @pytest.mark.parametrize("wrong", NEVER)
 @pytest.mark.parametrize("name", ["polynomial", "table", "linear", "steinhart_hart"])
 def test_a_coefficient_that_is_no_finite_number_is_refused(name, wrong):
-    parameters = dict.fromkeys(curve(name).parameters, 1.0)
+    parameters = dict.fromkeys(find_curve(name).parameters, 1.0)
     for key in parameters:
         with pytest.raises(CalibrationError, match="expected"):
-            prepare_step(name, {**parameters, key: wrong})
+            prepare_step(find_curve(name), {**parameters, key: wrong})
 
 
 @pytest.mark.parametrize("names", [10_000, 1])
 def test_a_curve_has_no_further_coefficients(names):
     with pytest.raises(CalibrationError, match="expected") as refusal:
-        prepare_step("polynomial", {"c1": 1.0} | {f"c{k + 7}": 1.0 for k in range(names)})
+        prepare_step(
+            find_curve("polynomial"), {"c1": 1.0} | {f"c{k + 7}": 1.0 for k in range(names)}
+        )
     assert len(str(refusal.value)) < 2000
 
 

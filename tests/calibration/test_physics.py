@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.drivers.good_frames import TRANSCRIPTS
 
-from edaphon_calibration.checks import default_limits, prepare
+from edaphon_calibration.checks import default_limits, find_check, prepare_check
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.physics import PHYSICS, holds_for, physical_limits
 from edaphon_drivers.sheets import load_sheet, model_names
@@ -145,9 +145,11 @@ def test_the_range_that_a_maker_states_for_an_output_is_possible() -> None:
 def test_every_number_that_a_manual_or_a_station_is_quoted_with_is_possible() -> None:
     read = 0
     for path in TRANSCRIPTS.rglob("*.txt"):
-        for said in read_transcript(path.read_text("utf-8")).expected:
-            read += said.number is not None
-            assert said.number is None or possible(said.quantity, said.unit, said.number), path
+        for reading in read_transcript(path.read_text("utf-8")).expected:
+            read += reading.number is not None
+            assert reading.number is None or possible(
+                reading.quantity, reading.unit, reading.number
+            ), path
     assert read > 400
 
 
@@ -166,7 +168,7 @@ def test_every_limited_quantity_has_a_check_that_fails_beyond_its_limits(name: s
     assert (limits is not None) is known.limited
     if limits is None:
         return
-    check = prepare("physics", limits)
+    check = prepare_check(find_check("physics"), limits)
     width = known.highest - known.lowest
     values = np.array([known.lowest - 1e-3 * width, known.lowest, known.highest + 1e-3 * width])
     at_the_limit = 3 if known.least > known.lowest else 1
@@ -187,10 +189,10 @@ def test_noise_outside_the_true_domain_is_a_value_and_suspect(
     quantity: str, unit: str, number: float
 ) -> None:
     assert possible(quantity, unit, number)
-    check = prepare("physics", default_limits(quantity, unit=unit)["physics"])
+    check = prepare_check(find_check("physics"), default_limits(quantity, unit=unit)["physics"])
     assert check.flags(np.array([0]), np.array([number])).tolist() == [3]
 
 
 def test_moist_air_is_not_suspect_of_more_than_a_hundred_percent() -> None:
-    check = prepare("physics", default_limits("relative_humidity")["physics"])
+    check = prepare_check(find_check("physics"), default_limits("relative_humidity")["physics"])
     assert check.flags(np.array([0]), np.array([103.0])).tolist() == [1]

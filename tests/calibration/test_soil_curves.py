@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from edaphon_calibration import SAME, SecondInput, apply_chain, curve, prepare_step
+from edaphon_calibration import SAME, SecondInput, apply_chain, find_curve, prepare_step
 from edaphon_calibration.arrays import Float
 
 
 def at(name: str, x: object, *z: object, **given: float) -> Float:
-    found = curve(name)
+    found = find_curve(name)
     columns = np.broadcast_arrays(*(np.atleast_1d(np.array(c, np.float64)) for c in (x, *z)))
     return found.value(columns[0].copy(), found.parameter_vector(given), *columns[1:])
 
@@ -29,7 +29,10 @@ def test_the_temperature_of_a_cs616_counts_for_nothing_at_20_degrees() -> None:
 
 
 def test_a_period_goes_through_temperature_to_water_content() -> None:
-    steps = (prepare_step("cs616_temperature", from_unit="us"), prepare_step("cs616_quadratic"))
+    steps = (
+        prepare_step(find_curve("cs616_temperature"), from_unit="us"),
+        prepare_step(find_curve("cs616_quadratic")),
+    )
     warmth = SecondInput(np.array([35.0]), u_systematic=0.5)
     raw = np.array([28.0])
     found = apply_chain(raw, SAME, steps, seconds=(warmth, None))
@@ -48,7 +51,7 @@ def test_the_parts_of_the_pr2_in_a_row_agree_with_the_makers_expansion() -> None
 
 @pytest.mark.parametrize("name", ["deltat_pr2_permittivity", "deltat_pr2_mineral"])
 def test_the_pr2_is_outside_where_its_polynomial_turns_over(name: str) -> None:
-    assert curve(name).outside(np.array([0.0, 0.05, 0.06])).tolist() == [True, True, False]
+    assert find_curve(name).outside(np.array([0.0, 0.05, 0.06])).tolist() == [True, True, False]
     assert at(name, 0.0)[0] > at(name, 0.055)[0]
     assert (np.diff(at(name, np.linspace(0.06, 1.0, 200))) > 0).all()
 
@@ -88,7 +91,7 @@ def test_the_inverse_of_topp_settles_far_beyond_its_domain() -> None:
 
 
 def test_counts_of_an_smt100_beyond_the_pole_are_outside() -> None:
-    found = curve("smt100_permittivity")
+    found = find_curve("smt100_permittivity")
     assert found.outside(np.array([8000.0, 9000.0, 9200.0, 18000.0])).tolist() == [
         True,
         True,
@@ -119,19 +122,19 @@ def test_counts_at_24_degrees_need_no_correction() -> None:
 
 def test_a_water_content_below_nothing_is_told_and_not_clipped() -> None:
     assert at("tomst_tms", 200.0, 24.0)[0] < 0.0
-    assert curve("tomst_tms").outside(np.array([200.0])).tolist() == [True]
+    assert find_curve("tomst_tms").outside(np.array([200.0])).tolist() == [True]
 
 
 def test_pore_water_has_no_conductivity_where_the_soil_is_as_dry_as_its_offset() -> None:
     found = at("hilhorst_2000", 0.2, [4.0, 4.1, 15.0])
     assert np.isnan(found).tolist() == [True, True, False]
-    second = curve("hilhorst_2000").second
+    second = find_curve("hilhorst_2000").second
     assert second is not None
     assert second.outside(np.array([9.0, 10.0])).tolist() == [True, False]
 
 
 def test_conductivity_is_compensated_once() -> None:
-    assert curve("conductivity_at_25").compensates == ("25 degC",)
+    assert find_curve("conductivity_at_25").compensates == ("25 degC",)
     assert at("conductivity_at_25", 0.5, 25.0)[0] == 0.5
     assert np.isnan(at("conductivity_at_25", 0.5, [-25.0, -30.0])).all()
 
@@ -156,7 +159,7 @@ def test_the_wet_branch_of_a_watermark_is_the_continuous_one() -> None:
 def test_a_watermark_that_is_short_or_open_has_no_tension() -> None:
     found = at("watermark_200ss_shock", [299.0, 300.0, 35000.0, 35001.0], 24.0)
     assert np.isnan(found).tolist() == [True, False, False, True]
-    assert curve("watermark_200ss_shock").outside(np.array([500.0])).tolist() == [True]
+    assert find_curve("watermark_200ss_shock").outside(np.array([500.0])).tolist() == [True]
 
 
 LOAM = {"theta_r": 0.078, "theta_s": 0.43, "alpha": 0.036, "n": 1.56}

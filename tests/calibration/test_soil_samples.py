@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edaphon_calibration import ParameterError, curve
+from edaphon_calibration import ParameterError, find_curve
 from edaphon_calibration.soil import two_point_soil, weighed_ring
 
 # Delta-T SM150T user manual 1.0, page 48
@@ -25,10 +25,10 @@ def test_a_ring_full_of_water_is_saturated() -> None:
 
 def test_a_ring_says_what_the_curve_from_mass_to_volume_says() -> None:
     ring = weighed_ring(WET, DRY, VOLUME, water_density=0.9982)
-    p = curve("gravimetric").parameter_vector(
+    p = find_curve("gravimetric").parameter_vector(
         {"bulk_density": ring.bulk_density, "water_density": 0.9982}
     )
-    found = curve("gravimetric").value(np.array([ring.gravimetric]), p)
+    found = find_curve("gravimetric").value(np.array([ring.gravimetric]), p)
     assert found[0] == pytest.approx(ring.volumetric)
 
 
@@ -43,7 +43,7 @@ def test_without_the_makers_rounding_the_parameters_differ_in_the_second_place()
 
 
 def test_the_curve_goes_through_both_points() -> None:
-    refraction = curve("refractive_index")
+    refraction = find_curve("refractive_index")
     p = refraction.parameter_vector(two_point_soil(0.25, 3.83, 0.14, 2.84)._asdict())
     found = refraction.value(np.array([3.83, 2.84]) ** 2, p)
     np.testing.assert_allclose(found, [0.25, 0.14], rtol=1e-12)
@@ -56,6 +56,8 @@ def test_the_curve_goes_through_both_points() -> None:
         ((100.0, 90.0, -1.0), "a dry mass and a volume above 0"),
         ((90.0, 100.0, 100.0), "weigh no less than dry"),
         ((400.0, 300.0, 100.0), "a bulk density below"),
+        ((300.0, 265.0, 100.0), "a bulk density below"),
+        ((100.0, 90.0, 0.0), "a dry mass and a volume above 0"),
         ((float("nan"), 90.0, 100.0), "weigh no less"),
     ],
 )
@@ -69,6 +71,7 @@ def test_a_ring_that_cannot_be_is_refused(sample: tuple[float, ...], words: str)
     [
         ((0.2, 3.0, 0.2, 2.0), "more water"),
         ((0.3, 2.0, 0.2, 3.0), "more water"),
+        ((0.3, 3.0, 0.2, 3.0), "more water"),
         ((float("inf"), 3.0, 0.2, 2.0), "finite"),
     ],
 )

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from edaphon_calibration import SAME, SecondInput, apply_chain, curve, prepare_step
-from edaphon_calibration.its90 import PIECES
-from edaphon_calibration.platinum import IEC60751, class_limit, resistance
-from edaphon_calibration.thermocouples import emf, seebeck, temperature
+from edaphon_calibration import SAME, SecondInput, apply_chain, find_curve, prepare_step
+from edaphon_calibration.curves.platinum import IEC60751, class_limit, resistance
+from edaphon_calibration.curves.thermocouples import emf, pieces, seebeck, temperature
 
 # Campbell Scientific CR10TCR manual, table 3: thermistor resistance [ohm] and datalogger output
 # [degC] of the polynomial, from the sensor's bridge of 1 kohm and 249 kohm.
@@ -35,7 +34,7 @@ PRINTED = {
     "S": [(100.0, 0.646), (1000.0, 9.587)],
     "T": [(-200.0, -5.603), (100.0, 4.279), (400.0, 20.872)],
 }
-KINDS = sorted(PIECES)
+KINDS = list("BEJKNRST")
 LOWEST = {"B": 250.0, "J": -210.0, "R": -50.0, "S": -50.0}
 
 
@@ -43,7 +42,7 @@ LOWEST = {"B": 250.0, "J": -210.0, "R": -50.0, "S": -50.0}
 def test_old_loggers_polynomial_gives_the_output_that_its_manual_prints(
     ohm: float, printed: float
 ) -> None:
-    found = curve("campbell_107_edlog")
+    found = find_curve("campbell_107_edlog")
     ratio = np.array([1000.0 / (ohm + 250_000.0)])
     assert found.value(ratio, found.parameter_vector())[0] == pytest.approx(printed, abs=0.04)
 
@@ -60,14 +59,14 @@ def test_a_half_bridge_gives_what_its_thermistor_gives_in_ohms(
     bridge: str, thermistor: str, top: float, rest: float
 ) -> None:
     ohm = np.geomspace(8e3, 4e5, 25)
-    by_ratio, by_ohm = curve(bridge), curve(thermistor)
+    by_ratio, by_ohm = find_curve(bridge), find_curve(thermistor)
     got = by_ratio.value(top / (ohm + rest), by_ratio.parameter_vector())
     np.testing.assert_allclose(got, by_ohm.value(ohm, by_ohm.parameter_vector()), atol=1e-8)
 
 
 def test_no_resistance_and_no_voltage_have_no_temperature() -> None:
     for name in ("steinhart_hart", "campbell_107", "campbell_109"):
-        found = curve(name)
+        found = find_curve(name)
         given = {"a": 1e-3, "b": 2e-4, "c": 1e-7} if name == "steinhart_hart" else None
         p = found.parameter_vector(given)
         x = np.array([0.0, -1.0])
@@ -76,13 +75,13 @@ def test_no_resistance_and_no_voltage_have_no_temperature() -> None:
 
 
 def test_a_ratio_beyond_the_bridge_has_no_temperature() -> None:
-    found = curve("campbell_107")  # 1000/r - 250000 ohm is 0 at r = 0.004
+    found = find_curve("campbell_107")  # 1000/r - 250000 ohm is 0 at r = 0.004
     assert np.isnan(found.value(np.array([0.004, 0.5]), found.parameter_vector())).all()
 
 
 @pytest.mark.parametrize("r0", [100.0, 500.0, 1000.0])
 def test_platinum_goes_there_and_back_over_the_whole_standard(r0: float) -> None:
-    found = curve("iec60751_pt100")
+    found = find_curve("iec60751_pt100")
     t = np.linspace(-200.0, 850.0, 2101)
     back = found.value(
         resistance(t, np.array([r0, *IEC60751.values()])), np.array([r0, *IEC60751.values()])
@@ -91,7 +90,7 @@ def test_platinum_goes_there_and_back_over_the_whole_standard(r0: float) -> None
 
 
 def test_platinum_beyond_its_parabola_has_no_temperature() -> None:
-    found = curve("iec60751_pt100")
+    found = find_curve("iec60751_pt100")
     assert np.isnan(found.value(np.array([900.0]), found.parameter_vector())).all()
     assert np.isnan(found.value(np.array([100.0]), found.parameter_vector({"r0": 0.0}))).all()
 
@@ -100,7 +99,7 @@ def test_tolerance_classes_of_platinum_are_those_of_the_standard() -> None:
     t = np.array([-100.0, 0.0, 100.0])
     np.testing.assert_allclose(class_limit("A", t), [0.35, 0.15, 0.35])
     np.testing.assert_allclose(class_limit("B", t), [0.8, 0.3, 0.8])
-    assert curve("iec60751_pt100").uncertainty == pytest.approx(0.55 / np.sqrt(3.0))
+    assert find_curve("iec60751_pt100").uncertainty == pytest.approx(0.55 / np.sqrt(3.0))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -111,7 +110,7 @@ def test_reference_voltages_are_those_of_the_printed_tables(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_thermocouples_go_there_and_back_and_say_nothing_beyond(kind: str) -> None:
-    lowest, highest = LOWEST.get(kind, -200.0), PIECES[kind][-1].highest
+    lowest, highest = LOWEST.get(kind, -200.0), pieces(kind)[-1].highest
     t = np.linspace(lowest, highest, 3001)
     np.testing.assert_allclose(temperature(kind, emf(kind, t)), t, atol=1e-8)
     ends = emf(kind, np.array([lowest, highest]))
@@ -121,14 +120,14 @@ def test_thermocouples_go_there_and_back_and_say_nothing_beyond(kind: str) -> No
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_pieces_of_a_reference_function_meet(kind: str) -> None:
-    for piece in PIECES[kind][1:]:
+    for piece in pieces(kind)[1:]:
         sides = np.array([piece.lowest, np.nextafter(piece.lowest, np.inf)])
         assert np.ptp(emf(kind, sides)) < 1e-7
         assert np.ptp(seebeck(kind, sides)) < 3e-4  # type N has a kink at 0 degC
 
 
 def test_the_cold_junction_is_added_as_a_voltage_and_not_as_a_temperature() -> None:
-    found = curve("thermocouple_k")
+    found = find_curve("thermocouple_k")
     hot, cold = np.array([600.0]), np.array([25.0])
     measured = emf("K", hot) - emf("K", cold)
     got = found.value(measured, found.parameter_vector(), cold)
@@ -139,7 +138,7 @@ def test_the_cold_junction_is_added_as_a_voltage_and_not_as_a_temperature() -> N
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_voltage_and_cold_junction_of_the_domains_have_a_temperature(kind: str) -> None:
-    found = curve(f"thermocouple_{kind.lower()}")
+    found = find_curve(f"thermocouple_{kind.lower()}")
     assert found.second is not None
     x = np.repeat(np.array(found.domain), 41)
     z = np.tile(np.linspace(*found.second.domain, 41), 2)
@@ -147,7 +146,7 @@ def test_any_voltage_and_cold_junction_of_the_domains_have_a_temperature(kind: s
 
 
 def test_the_uncertainty_of_the_cold_junction_reaches_the_temperature() -> None:
-    step = prepare_step("thermocouple_t", from_unit="uV", model=0.0)
+    step = prepare_step(find_curve("thermocouple_t"), from_unit="uV", model=0.0)
     second = SecondInput(np.array([20.0]), 0.0, 0.3)
     done = apply_chain(np.array([0.0]), SAME, (step,), resolution=1.0, seconds=(second,))
     assert done.value[0] == pytest.approx(20.0, abs=1e-9)
@@ -157,6 +156,6 @@ def test_the_uncertainty_of_the_cold_junction_reaches_the_temperature() -> None:
 
 
 def test_counts_of_a_digital_thermometer_are_sixteenths() -> None:
-    found = curve("ds18b20_counts")
+    found = find_curve("ds18b20_counts")
     raw = np.array([int.from_bytes(bytes.fromhex(h), "big", signed=True) for h in ("FF5E", "0191")])
     assert found.value(raw.astype(float), found.parameter_vector()).tolist() == [-10.125, 25.0625]

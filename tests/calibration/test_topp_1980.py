@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from edaphon_calibration import curve
+from edaphon_calibration import find_curve
 
-TOPP = curve("topp_1980")
+TOPP = find_curve("topp_1980")
 P = TOPP.parameter_vector()
 
 

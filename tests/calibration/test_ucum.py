@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from edaphon_calibration import QUANTITIES, UnitError, check_unit, conversion, units
 from edaphon_calibration.ucum import from_ucum, to_ucum
-from edaphon_calibration.unit_text import LONGEST
+from edaphon_calibration.units import LONGEST
 
 UNITS = sorted({line.unit for line in QUANTITIES.values()})
 

@@ -9,16 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edaphon_calibration import QUANTITIES, UnitError, UnknownQuantity, quantity
-from edaphon_calibration.unit_text import LONGEST, factors, rendered
 from edaphon_calibration.units import (
     _SPELLINGS,
     _SYMBOLS,
+    LONGEST,
     SAME,
     Conversion,
     _registry,
     canonical,
     check_unit,
     conversion,
+    factors,
+    rendered,
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from tests.conformance.entries import Entry, Given, Value
 
 from edaphon_calibration.units import UnitError, canonical
-from edaphon_drivers.rfc3339 import rfc3339_ns
+from edaphon_drivers.text_values import rfc3339_ns
 
 __all__ = ["complaints", "same_number", "same_unit"]
 

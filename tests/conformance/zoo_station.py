@@ -178,7 +178,7 @@ class ZooStation:
         with (
             _quiet(),
             patch("edaphon.journal.writer.QUIET_S", 0.0),  # each row is waited for
-            patch("edaphon.service.watching.alerting.receiver_of", lambda *_: self.receiver),
+            patch("edaphon.service.alerting.receiver_of", lambda *_: self.receiver),
         ):
             yield from self._started()
 

@@ -28,20 +28,18 @@ from tests.conformance.labels import (
 from tests.drivers.mutations import Decode, Sample, random_of
 
 from edaphon_drivers.ascii.engine import decode_stream
-from edaphon_drivers.ascii.frames import frame_of
+from edaphon_drivers.ascii.sheet import frame_of
+from edaphon_drivers.checksums import crc8_sensirion, crc_characters
 from edaphon_drivers.ddi import _checksum, _crc6, read_ddi
-from edaphon_drivers.engines import completed, engine
 from edaphon_drivers.faults import Fault, Garbled
-from edaphon_drivers.files import decode_piece
-from edaphon_drivers.i2c.words import crc8
+from edaphon_drivers.files.engine import decode_piece
 from edaphon_drivers.lorawan import decode_uplink
 from edaphon_drivers.modbus.frame import parse_request, registers_asked, rtu_frame, tcp_frame
 from edaphon_drivers.modbus.table import Read, plan_of
 from edaphon_drivers.payloads import Piece, Turn
-from edaphon_drivers.readings import Reading
-from edaphon_drivers.reported import reported
-from edaphon_drivers.sdi12.commands import measurement, spelled
-from edaphon_drivers.sdi12.crc import crc_characters
+from edaphon_drivers.readings import Reading, reported
+from edaphon_drivers.registry import completed, engine
+from edaphon_drivers.sdi12.parse import measurement, spelled
 from edaphon_drivers.sheets import Command, Output, Sheet, load_sheet, model_names
 from edaphon_drivers.simulators import lorawan as simulated
 from edaphon_drivers.simulators.files import SimulatedLogger, SimulatedRespirometer
@@ -437,7 +435,7 @@ def _i2c() -> Found:
         command = bytes.fromhex(sheet.frame["read"]["command"])
         for _ in range(FRAMES):
             pairs = [rng.randrange(500, 60000).to_bytes(2) for _ in sheet.frame["read"]["word"]]
-            data = b"".join(pair + bytes((crc8(pair),)) for pair in pairs)
+            data = b"".join(pair + bytes((crc8_sensirion(pair),)) for pair in pairs)
             turns = [Turn(0, True, b"\x62\x00" + command), Turn(1, False, data)]
             yield from _turns_of(turns, lambda data: _I2C, sheet)
 

@@ -8,6 +8,8 @@ __all__ = ["Slow", "slow"]
 class Slow:
     """An `Expression` that `re` runs."""
 
+    steps = 0
+
     def __init__(self, pattern: str, flags: re.RegexFlag) -> None:
         self.pattern = pattern
         self._run = re.compile(pattern, flags | re.ASCII)

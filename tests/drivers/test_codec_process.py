@@ -14,9 +14,8 @@ import pytest
 from tests.programs import wait_until
 
 from edaphon_drivers import codec_process
-from edaphon_drivers.codec_pool import Pool
-from edaphon_drivers.codec_process import Answer, Overrun, Script, Stopped, engine_folder
-from edaphon_drivers.javascript_frame import FRAME
+from edaphon_drivers.codec_process import CodecAnswer, Overrun, Pool, Script, Stopped, engine_folder
+from edaphon_drivers.javascript import FRAME
 
 FOLDER = engine_folder() or ""
 LIMITS = (0.05, 16 << 20, 256 << 10)
@@ -250,7 +249,7 @@ def test_threads_ask_several_codecs_at_once_and_each_has_its_own_answer(pool: Po
     scripts = [
         script(text=f"function Decode(p, b) {{ return {{ n: b[0] * {n} }}; }}") for n in range(1, 5)
     ]
-    wrong: list[Answer] = []
+    wrong: list[CodecAnswer] = []
 
     def work(number: int) -> None:
         for k in range(40):
@@ -293,9 +292,9 @@ def test_the_end_of_the_program_waits_for_no_codec_and_refuses_no_uplink():
 def test_no_process_outlives_a_killed_service(act: str):
     program = (
         "import threading, time\n"
-        "from edaphon_drivers.codec_pool import pool\n"
+        "from edaphon_drivers.codec_process import pool\n"
         "from edaphon_drivers.codec_process import Script, engine_folder\n"
-        "from edaphon_drivers.javascript_frame import FRAME\n"
+        "from edaphon_drivers.javascript import FRAME\n"
         "def call(text):\n"
         "    one = Script(FRAME, text, 100.0, 16 << 20, 256 << 10)\n"
         "    pool.call(engine_folder(), one, b'a', 1, 0.0)\n"

@@ -11,14 +11,15 @@ from tests.drivers.mutations import MUTATIONS, Sample, complaints, mutated, rand
 from edaphon_calibration.nomenclature import quantity
 from edaphon_calibration.units import conversion
 from edaphon_drivers.ascii.engine import decode_stream
-from edaphon_drivers.engines import ASKED, HEARD, engine
+from edaphon_drivers.checksums import with_crc
 from edaphon_drivers.faults import Fault, Garbled
 from edaphon_drivers.lorawan import envelope_kinds, read_envelope
-from edaphon_drivers.modbus.crc import with_crc
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Status
+from edaphon_drivers.registry import ASKED, PUSHED, engine
 from edaphon_drivers.sheets import load_sheet, model_names
-from edaphon_drivers.simulators import lorawan, mqtt_messages
+from edaphon_drivers.simulators import lorawan
+from edaphon_drivers.simulators import lorawan as mqtt_messages
 
 MODELS = model_names()
 FRAMES = 48  # spoilt ones of each sheet; by the ten thousand: tests/stories/test_faults_frames.py
@@ -40,7 +41,7 @@ def harm(sample: Sample, data: bytes) -> Iterator[str]:
 
 def test_every_engine_of_a_sheet_is_tried_here() -> None:
     assert {load_sheet(model).engine for model in MODELS} <= set(ENGINES)
-    assert set(ASKED) | set(HEARD) == set(ENGINES)
+    assert set(ASKED) | set(PUSHED) == set(ENGINES)
 
 
 @pytest.mark.parametrize("model", MODELS)

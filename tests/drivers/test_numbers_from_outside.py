@@ -9,19 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edaphon_drivers.ascii.numbers import read_number
-from edaphon_drivers.ascii.times import offset_s as ascii_offset_s
+from edaphon_drivers import gsm as modem
+from edaphon_drivers.ascii.lines import offset_s as ascii_offset_s
+from edaphon_drivers.ascii.lines import read_number
 from edaphon_drivers.faults import Fault, Garbled
 from edaphon_drivers.files import clock
 from edaphon_drivers.files.li8200 import parse_json
-from edaphon_drivers.gsm import modem
-from edaphon_drivers.i2c.engine import _ADDRESS
+from edaphon_drivers.i2c import _ADDRESS
 from edaphon_drivers.json_message import epoch_ns, parse_object
-from edaphon_drivers.lorawan.envelope_fields import integer, time_ns
-from edaphon_drivers.number_text import number_in, number_of_text
+from edaphon_drivers.lorawan.envelopes import integer, time_ns
 from edaphon_drivers.readings import UNREADABLE_NS
-from edaphon_drivers.rfc3339 import rfc3339_ns
 from edaphon_drivers.sdi12.parse import parse_values
+from edaphon_drivers.text_values import number_in, number_of_text, rfc3339_ns
 
 NO_NUMBERS = ["١٢", "１２", "1_000", "0x1F", "1e400", "-1e400", "nan", "inf", "Infinity", "1,5"]
 NO_NUMBERS += [

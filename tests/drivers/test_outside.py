@@ -14,7 +14,7 @@ from edaphon_drivers.outside import (
     append_file,
     leaves,
     open_file,
-    switch_trouble,
+    switch_error,
     write_switch,
 )
 
@@ -129,14 +129,14 @@ def test_nothing_but_a_device_or_sysfs_is_switched(tmp_path: Path, kind: str) ->
     before = sorted(tmp_path.iterdir())
     with pytest.raises(OSError):  # noqa: PT011  of several kinds
         write_switch(path, "1")
-    assert switch_trouble(path)
+    assert switch_error(path)
     assert kept.read_text() == "alias ll='ls -l'\n"
     assert sorted(tmp_path.iterdir()) == before
 
 
 def test_a_device_is_switched_by_its_name_or_a_link(tmp_path: Path) -> None:
     device = SwitchDevice(tmp_path / "relay1")
-    assert switch_trouble(device.path) == ""
+    assert switch_error(device.path) == ""
     write_switch(device.path, "1")
     assert device.taken == "1"
 
@@ -161,9 +161,9 @@ def test_a_file_of_sysfs_is_written_through_links_and_keeps_what_it_is(
 
 @pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="no sysfs here")
 def test_a_file_of_the_real_sysfs_may_be_a_switch() -> None:
-    assert switch_trouble("/sys/kernel/mm") != ""
+    assert switch_error("/sys/kernel/mm") != ""
     some = next(p for p in Path("/sys/kernel").iterdir() if stat.S_ISREG(p.lstat().st_mode))
-    assert switch_trouble(some) == ""
+    assert switch_error(some) == ""
 
 
 def test_lines_are_added_to_a_regular_file_only(tmp_path: Path) -> None:

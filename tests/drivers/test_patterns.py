@@ -12,7 +12,7 @@ from tests.drivers.good_frames import TRANSCRIPTS, good_samples
 from tests.drivers.mutations import SEED, mutated, random_of
 from tests.drivers.patterns_in_re import Slow, slow
 
-from edaphon_drivers.ascii import frames
+from edaphon_drivers.ascii import sheet as frames
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.patterns import (
     LONGEST_PATTERN,
@@ -206,11 +206,11 @@ def test_each_pattern_of_a_sheet_fits_the_recorded_lines_that_it_fits_in_re(mode
 
 def test_all_good_frames_give_the_same_readings_with_both_engines(monkeypatch):
     now = list(_readings())
-    frames._known.clear()
+    frames.frame_of.forget()
     monkeypatch.setattr(frames, "compiled", slow)
     monkeypatch.setattr(sdi12, "compiled", slow)
     before = list(_readings())
-    frames._known.clear()
+    frames.frame_of.forget()
     assert len(now) > 200
     assert now == before
 

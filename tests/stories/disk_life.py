@@ -24,7 +24,7 @@ from edaphon.clock import SystemClock
 from edaphon.commands import rebuild, verify
 from edaphon.commands.run import running
 from edaphon.databases import StorageFault, explained
-from edaphon.journal import Entry, Kind, files, journal, read_only
+from edaphon.journal import Entry, Kind, journal, read_only, store
 from edaphon.service import disk
 from edaphon.service.requests import Requests
 from edaphon.service.service import Service
@@ -67,14 +67,14 @@ def with_small_files() -> None:
 
 def with_synchronous(word: str) -> None:
     """Open journal files with another PRAGMA synchronous than edaphon's."""
-    opened = files.OpenFile.open.__func__  # type: ignore[attr-defined]
+    opened = store.OpenFile.open.__func__  # type: ignore[attr-defined]
 
     def open_so(cls: Any, path: Path) -> Any:
         file = opened(cls, path)
         file._connection.execute(f"PRAGMA synchronous = {word}")
         return file
 
-    files.OpenFile.open = classmethod(open_so)  # type: ignore[method-assign, assignment]
+    store.OpenFile.open = classmethod(open_so)  # type: ignore[method-assign, assignment]
 
 
 # -- a life that is recorded ---------------------------------------------------------------

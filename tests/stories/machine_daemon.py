@@ -3,8 +3,8 @@
 import sys
 
 from edaphon.commands import main
-from edaphon.journal import writer
+from edaphon.journal import store
 
 if __name__ == "__main__":
-    writer.machine_marks = lambda: ("serial 2",)
+    store.machine_marks = lambda: ("serial 2",)
     main(["run", *sys.argv[1:]])

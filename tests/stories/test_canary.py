@@ -348,7 +348,7 @@ def test_no_secret_is_in_anything_that_comes_out(
         with caplog.at_level(logging.DEBUG), running(station.file) as service:
             sent = {"heartbeat_path", "influx1_password", "influx2_token"}
             until(lambda: echo_of(server) >= sent)
-            until(lambda: service.inlets.readers["home"].link.state.problem)
+            until(lambda: service.sources.readers["home"].link.state.problem)
             texts = dict(printed(station))
             asked = echo_of(server)
     outputs = {"log": caplog.text, **texts, **dict(stored(station.storage))}

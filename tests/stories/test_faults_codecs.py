@@ -18,7 +18,7 @@ from tests.stories.load import LONG, resident_mb, table
 from tests.stories.sending import broker_table, publish
 from tests.stories.station import Station
 
-from edaphon_drivers.codec_pool import pool
+from edaphon_drivers.codec_process import pool
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.javascript import Codec
 from edaphon_drivers.simulators import lorawan as simulated

@@ -31,8 +31,8 @@ from edaphon.journal import Journal, Kind, StateFile
 from edaphon.model import EntryId
 from edaphon.series import contested
 from edaphon.toml_input import read_document
-from edaphon_drivers.files import account as line_account
 from edaphon_drivers.files import cutting
+from edaphon_drivers.files import lines as line_account
 
 USUAL = cutting.PIECE_BYTES, line_account.SLICE_READINGS
 NAMES = ("log.csv", "log-1.csv", "away")

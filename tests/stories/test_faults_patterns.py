@@ -18,9 +18,9 @@ from tests.drivers.test_patterns import HOSTILE
 from tests.stories.load import LONG, table
 
 from edaphon.commands.check import examine
-from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import Turn
+from edaphon_drivers.registry import engine
 from edaphon_drivers.sheets import Sheet, parse_sheet
 
 COUNT = 600 if LONG else 60

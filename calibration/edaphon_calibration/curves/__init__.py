@@ -1,35 +1,51 @@
-"""Calibration curves: every module here but `definition` holds one, named like the module.
+"""The curves: a module for each family, and the way from a name to its curve."""
 
-A new curve is one new module with a `CURVE`; nothing else lists them.
-"""
+from edaphon_calibration.curves import (
+    conductivity,
+    gases,
+    general,
+    matric_potential,
+    platinum,
+    soil_probes,
+    soil_properties,
+    soil_water,
+    thermistors,
+    thermocouples,
+)
+from edaphon_calibration.curves.definition import Curve, Example, Second
+from edaphon_calibration.errors import UnknownCurve, unknown
+from edaphon_calibration.registry import by_name
 
-import re
-from functools import cache
-from importlib import import_module
-from pkgutil import iter_modules
+__all__ = ["BUILT_IN", "Curve", "Example", "Second", "curve_names", "find_curve"]
 
-from edaphon_calibration.curves.definition import Curve, Second
-from edaphon_calibration.errors import UnknownCurve, suggestion
+BUILT_IN: tuple[tuple[Curve, ...], ...] = (
+    general.CURVES,
+    soil_water.CURVES,
+    soil_properties.CURVES,
+    soil_probes.CURVES,
+    matric_potential.CURVES,
+    conductivity.CURVES,
+    gases.CURVES,
+    thermistors.CURVES,
+    platinum.CURVES,
+    thermocouples.CURVES,
+)
 
-__all__ = ["Curve", "Second", "curve", "curve_names"]
+
+_BY_NAME = by_name(BUILT_IN)
 
 
-@cache
 def curve_names() -> tuple[str, ...]:
-    """All curves there are, sorted."""
-    return tuple(sorted(m.name for m in iter_modules(__path__) if m.name != "definition"))
+    """The names of all curves, sorted."""
+    return tuple(_BY_NAME)
 
 
-@cache
-def curve(name: str) -> Curve:
+def find_curve(name: str) -> Curve:
     """The curve of that name; raises UnknownCurve.
 
-    >>> curve("teros12_mineral").to_unit
+    >>> find_curve("teros12_mineral").to_unit
     'm**3/m**3'
     """
-    if not re.fullmatch("[a-z0-9_]+", name) or name not in curve_names():
-        raise UnknownCurve(
-            f"expected the name of a curve; came {name[:80]!r}" + suggestion(name, curve_names())
-        )
-    found: Curve = import_module(f"{__name__}.{name}").CURVE
-    return found
+    if name not in _BY_NAME:
+        raise UnknownCurve(unknown("curve", name, _BY_NAME))
+    return _BY_NAME[name]

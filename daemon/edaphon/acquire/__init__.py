@@ -1,1 +1,1 @@
-"""Acquisition: asks and hears instruments and hands what came to the journal."""
+"""Acquisition: polls instruments, receives what others send, and hands it to the journal."""

@@ -103,7 +103,7 @@ class Deliveries:
             self._by_mid.pop(mid or 0, None)  # 0 is no packet identifier
 
     def settle(self, generation: int, now_ns: int) -> None:
-        """Forget what can't come again: the connection of that generation stands at this time."""
+        """Forget what can't come again: the connection of that generation is up at this time."""
         if generation != self._generation:
             self._generation, self._connected_ns = generation, now_ns
         if now_ns - self._connected_ns >= self._settled_ns:
@@ -133,7 +133,7 @@ class Deliveries:
         self._recent = ()
 
     def _put(self, mid: int, delivery: _Delivery) -> None:
-        self._by_mid.pop(mid, None)  # so that the newest stands last
+        self._by_mid.pop(mid, None)  # so that the newest is last
         self._by_mid[mid] = delivery
 
 
@@ -168,7 +168,7 @@ class BrokerLink(Protocol):
 
 
 class MessageBudget(Protocol):
-    """Says which messages are kept, and counts the others; see BrokerBudget."""
+    """Decides which messages are kept, and counts the others; see BrokerBudget."""
 
     def keeps(self, message: MessageIn, packed: bytes, digest: int) -> bool: ...
 
@@ -215,19 +215,19 @@ class BrokerReader:
         self._committed: deque[list[Acknowledgement]] = deque()
         self._awaited: deque[int] = deque()  # when each batch went to the journal, monotonic [ns]
         self._secured_ns = -SECURE_AGAIN_NS
-        self.link = make_link(options, self.hear, self.flush, on_state)
+        self.link = make_link(options, self.receive, self.flush, on_state)
 
     def start(self) -> None:
         self.link.start()
 
     def stop(self) -> None:
-        """Stop hearing. What is not acknowledged by now comes again and is then recognised."""
+        """Receive no more. What is not acknowledged by now comes again and is then recognised."""
         self.link.stop()
 
     def alive(self) -> bool:
         return self.link.alive()
 
-    def hear(self, message: MessageIn) -> None:
+    def receive(self, message: MessageIn) -> None:
         """Take one message; flush() sends what was taken to the journal."""
         topic, data, qos, retain, dup, mid, generation = message
         if self._committed:  # before the broker's next use of an identifier is noted
@@ -264,7 +264,7 @@ class BrokerReader:
         self._secure(now_ns)
         entries, mids, owed = self._entries, self._mids, self._owed
         if not entries and not owed:
-            # Only now: while there is something to read, redeliveries may stand in line.
+            # Only now: while there is something to read, redeliveries may be in line.
             self._deliveries.settle(generation, now_ns)
             return
         self._deliveries.bound()

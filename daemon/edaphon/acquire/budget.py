@@ -274,7 +274,7 @@ class Floods:
             self._add(source, size, now_ns, again)
 
     def declared(self, source: str, size: int, words: str, sample: bytes) -> Entry:
-        """The gap entry, for the caller to journal, of one item whose hash stands in the words."""
+        """The gap entry, for the caller to journal, of one item whose hash is in the words."""
         now_ns = self._keeper.now_ns()
         with self._lock:
             self._add(source, size, now_ns)

@@ -293,7 +293,7 @@ class BusOwner:
         self._finished.append((conversation, Finished(conversation.address, turns, fault)))
 
     def _deliver(self) -> None:
-        """Tells the listeners; the address may talk again from within."""
+        """Calls the listeners; the address may talk again from within."""
         while self._finished:
             conversation, finished = self._finished.popleft()
             with self._news:
@@ -314,7 +314,7 @@ class BusOwner:
         self.alive_ns = self._clock.mono_ns()
 
     def _lose(self, fault: LinkDown) -> None:
-        """Says it once; the talks end, and the link is tried again after ever longer times."""
+        """Reports it once; the talks end, and the link is tried again after ever longer times."""
         if self._link:
             self._link.close()
             self._link = None

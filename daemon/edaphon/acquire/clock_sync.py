@@ -110,11 +110,6 @@ class ClockWatch:
                 self._know(self.how, abs(step))
 
 
-def boot_id() -> str:
-    """The kernel's name for this boot."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-
-
 def kernel_is_synchronised() -> bool:
     """Whether a time service has given the kernel the time (systemd-timesyncd, chrony, ntpd)."""
     return (_TIMESYNCD / "synchronized").exists() or _adjtimex_synchronised()
@@ -131,7 +126,7 @@ def _adjtimex_synchronised() -> bool:
 
 
 def _systemd_knows() -> bool:
-    """What systemd says of the kernel's clock: a unit with ProtectClock=yes may not ask itself."""
+    """What systemd knows of the kernel's clock: a unit with ProtectClock=yes may not ask itself."""
     if _TIMESYNCD.is_dir():  # it has written there already whether it is
         return False
     import subprocess  # not every start needs it

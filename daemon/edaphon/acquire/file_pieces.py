@@ -1,6 +1,6 @@
 """Files of a pattern, found under any name, and the next piece of one: whole records.
 
-What stands in a file and is no text is passed by and declared with its hash: runs of NUL bytes,
+What is in a file and is no text is passed by and declared with its hash: runs of NUL bytes,
 such as the holes of sparse files; bytes in which next to no line is text; the rest of a line that
 is longer than a piece may be. A piece without data keeps the place behind it in the journal.
 """
@@ -36,8 +36,7 @@ from edaphon.toml_input.reading import is_text
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.files import engine as files
 from edaphon_drivers.files.cutting import Cut, Rest
-from edaphon_drivers.files.lines import RefusedLine
-from edaphon_drivers.files.text import last_character, line_end, mark_of, split_lines
+from edaphon_drivers.files.lines import RefusedLine, last_character, line_end, mark_of, split_lines
 from edaphon_drivers.outside import leaves, open_file
 from edaphon_drivers.payloads import Follows, Piece
 from edaphon_drivers.sheets import Sheet
@@ -128,7 +127,7 @@ NULS = Cut(0, 0)  # there is nothing else in a slice
 
 
 def reading_place(place: FilePlace, size: int, sheet: Sheet) -> FilePlace | None:
-    """Where a file of that size is read on, None where nothing new can stand in it.
+    """Where a file of that size is read on, None where nothing new can be in it.
 
     A file that is one record is read as a whole again; a last line, or a header, without its end
     is repeated.
@@ -138,6 +137,18 @@ def reading_place(place: FilePlace, size: int, sheet: Sheet) -> FilePlace | None
     if place.offset and not place.inside and files.is_one_record(sheet):
         return replace(START, follows=Follows.CHANGED)
     return place.before_unended() if place.unended else place
+
+
+def has_rows(place: FilePlace, sheet: Sheet) -> bool:
+    """Whether more than a header was read: by that alone no file is known again."""
+    rows = place.offset > len(place.header) and any(b.digest for b in place.blocks)
+    return rows and is_explained(place, sheet)
+
+
+def is_explained(place: FilePlace, sheet: Sheet) -> bool:
+    """Whether what comes next can be read: below a header, or without one."""
+    headed = len(place.header) > len(mark_of(place.header))
+    return headed or not files.needs_header(sheet)
 
 
 def next_piece(
@@ -320,12 +331,12 @@ def _closed(pattern: Path) -> str | None:
 
 
 def holds(file: BinaryIO, place: FilePlace) -> tuple[Block, ...] | None:
-    """The blocks of all that was read if it stands in a file, else None."""
+    """The blocks of all that was read if it is in a file, else None."""
     return checked(file, place.blocks) if begins_alike(file, place.blocks) else None
 
 
 def goes_on_in(old: BinaryIO, new: BinaryIO, at: int) -> bool:
-    """Whether what one file has from `at` to its end stands in the other as well."""
+    """Whether what one file has from `at` to its end is in the other as well."""
     while part := read_at(old, at, _COMPARED_BYTES):
         if read_at(new, at, len(part)) != part:
             return False
@@ -381,8 +392,13 @@ class WatchedName:
             self.file.close()
         self.file = file
 
+    @property
+    def has_left(self) -> bool:
+        """Whether no file had the name at the last look."""
+        return self.seen and self.stat is None
+
     def is_held_elsewhere(self, stat: Stat | None) -> bool:
-        """Whether the file that is held open no longer stands under its name."""
+        """Whether the file that is held open no longer has its name."""
         if self.file is None:
             return False
         return stat is None or not stat.is_file_of(Stat.of(os.fstat(self.file.fileno())))

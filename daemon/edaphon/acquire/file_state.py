@@ -14,7 +14,7 @@ import orjson
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.model import EntryId
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.files.text import mark_of, split_lines
+from edaphon_drivers.files.lines import mark_of, split_lines
 from edaphon_drivers.outside import open_file
 from edaphon_drivers.payloads import Follows, Piece, unpack_piece
 
@@ -192,7 +192,7 @@ def read_at(file: BinaryIO, at: int, length: int) -> bytes:
 
 
 def begins_alike(file: BinaryIO, blocks: Sequence[Block]) -> bool:
-    """Whether the first block and the last _BLOCK_BYTES that were read still stand in a file."""
+    """Whether the first block and the last _BLOCK_BYTES that were read are still in a file."""
     ends = [0, *(block.end for block in blocks)]
     chosen = {0} if blocks else set()
     for at in reversed(range(len(blocks))):
@@ -203,7 +203,7 @@ def begins_alike(file: BinaryIO, blocks: Sequence[Block]) -> bool:
 
 
 def checked(file: BinaryIO, blocks: Sequence[Block]) -> tuple[Block, ...] | None:
-    """None unless all that was read still stands in a file; else the blocks, small ones joined."""
+    """None unless all that was read is still in a file; else the blocks, small ones joined."""
     joined: list[Block] = []
     start = 0
     for group in _groups(blocks):
@@ -236,7 +236,7 @@ def _groups(blocks: Sequence[Block]) -> Iterator[list[Block]]:
 
 
 def _found_block(file: BinaryIO, start: int, block: Block) -> bytes | None:
-    """The bytes of a block, b"" of an unknown one; None where others stand."""
+    """The bytes of a block, b"" of an unknown one; None where there are others."""
     if not block.digest:
         return b""
     data = read_at(file, start, block.end - start)
@@ -281,7 +281,7 @@ class KnownFiles:
     """The place of each file by the name under which it is followed.
 
     `copies` counts the copies begun under each name. `former` are places of copies that no longer
-    stand under their name: the file may turn up under another one.
+    have their name: the file may turn up under another one.
     """
 
     places: dict[str, FilePlace] = field(default_factory=dict)
@@ -306,7 +306,7 @@ class KnownFiles:
         return place.copy
 
     def begin(self, name: str, follows: Follows) -> None:
-        """What stands under the name from now on is read from its start."""
+        """What has the name from now on is read from its start."""
         self.retire(name)
         self.places[name] = replace(START, follows=follows)
 
@@ -438,7 +438,7 @@ def _entries_behind(place: EntryId, path: str, journal: Journal) -> Iterator[Ent
 
 
 def _take_over(known: KnownFiles, old: dict[str, _Old], name: str) -> None:
-    """A place of version 1 as one of today; what stands in the file now tells what was read."""
+    """A place of version 1 as one of today; what is in the file now shows what was read."""
     one = old.pop(name, None)
     if one is None or not one.offset:
         return

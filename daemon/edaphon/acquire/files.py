@@ -3,7 +3,7 @@
 A piece holds whole records of the file and the header that explains them, so that it can be read
 alone. A file is known again by digests of all that was read of it, whatever its name and inode: it
 is read on where it was left when it was renamed, and from its start, as a new copy, when what was
-read no longer stands in it. Where each file was read to is kept in the state file, may be older
+read is no longer in it. Where each file was read to is kept in the state file, may be older
 than the journal, and is then brought up to date from the pieces that the journal holds.
 """
 
@@ -32,8 +32,10 @@ from edaphon.acquire.file_pieces import (
     files_of,
     find_renamed,
     goes_on_in,
+    has_rows,
     hold_newest,
     holds,
+    is_explained,
     next_piece,
     open_followed,
     reading_place,
@@ -50,9 +52,7 @@ from edaphon.acquire.file_state import (
 )
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.model import EntryId
-from edaphon_drivers.files import engine as files
 from edaphon_drivers.files.cutting import Rest
-from edaphon_drivers.files.text import mark_of
 from edaphon_drivers.payloads import Follows, Piece, pack_piece
 from edaphon_drivers.sheets import Sheet
 
@@ -125,7 +125,7 @@ class Follower:
         self._found, self._problem = followed | imported, self._problem or problem
         for name in self._imported - self._found.keys():
             self._miss(name)
-        # All that left their names are read to their ends before what stands there now begins.
+        # All that left their names are read to their ends before what is there now begins.
         others = [n for n in self._changed() if self._try(n, partial(self._is_other, n, stop))]
         for name in others:
             if not stop.is_set():
@@ -226,12 +226,12 @@ class Follower:
             self._problem = f"expected a file that this account can read, got {error}"
         return False
 
-    # -- which file stands under a name ------------------------------------------------------
+    # -- which file has a name ---------------------------------------------------------------
 
     def _changed(self) -> list[str]:
         """The names under which something changed, or that were not looked at yet.
 
-        Those of which nothing was read come last: a file that left its name may stand there now.
+        Those of which nothing was read come last: a file that left its name may be there now.
         """
         names = [*self._found, *(n for n in self._known.places if n not in self._found)]
         changed = [name for name in names if self._is_changed(name)]
@@ -242,7 +242,7 @@ class Follower:
         return watch is None or not watch.seen or watch.stat != self._found.get(name)
 
     def _is_other(self, name: str, stop: threading.Event) -> bool:
-        """Whether another file stands under a name; if so, the one before is read to its end."""
+        """Whether a name belongs to another file; if so, the one before is read to its end."""
         watch = self._watch(name)
         if name not in self._found:
             self._leave(name, watch, stop)
@@ -257,9 +257,9 @@ class Follower:
         return not same
 
     def _end(self, name: str, watch: WatchedName, stop: threading.Event) -> None:
-        """What stands under a name now is another file than before."""
+        """The file of a name is another one than before."""
         changed = self._found[name].is_file_of(self._known.place(name).stat)
-        if name in self._known.places and not self._has_left(watch):
+        if name in self._known.places and not watch.has_left:
             self._leave(name, watch, stop)
         if not stop.is_set():  # else it was perhaps not read to its end
             with self._lock:
@@ -273,26 +273,22 @@ class Follower:
         return self._watches[name]
 
     def _is_same(self, name: str, watch: WatchedName, file: BinaryIO, stat: Stat) -> bool:
-        """Whether all that was read stands in a file, and what the held file has behind that."""
+        """Whether all that was read is in a file, and what the held file has behind that."""
         place = self._known.places.get(name)
         if place is None or not self._stands(name, place, watch, file, stat):
             return False
         known = place.stat is not None  # else the place was rebuilt from pieces
-        another = self._has_left(watch) or (known and not stat.is_file_of(place.stat))
+        another = watch.has_left or (known and not stat.is_file_of(place.stat))
         if another and self._is_unread(name, place, file, stat):
             return False
         return not watch.is_held_elsewhere(stat) or (
             watch.file is not None and goes_on_in(watch.file, file, place.offset)
         )
 
-    def _has_left(self, watch: WatchedName) -> bool:
-        """Whether no file had the name at the last look."""
-        return watch.seen and watch.stat is None
-
     def _is_unread(self, name: str, place: FilePlace, file: BinaryIO, stat: Stat) -> bool:
         """Whether no row was read and no header, so that the file that is there now says more."""
         if place.offset:
-            return not self._explains(place)
+            return not is_explained(place, self._sheet)
         return self._elsewhere(name, file, stat) is not None
 
     def _stands(
@@ -331,20 +327,10 @@ class Follower:
         known = [(w, o, p) for w, o, p in self._known.elsewhere(gone) if o != name]
         mine = [one for one in known if stat.is_file_of(one[2].stat)]
         for where, _, place in [*mine, *known[:_MOST_ELSEWHERE]]:
-            known_by = stat.size >= place.offset and self._has_rows(place)
+            known_by = stat.size >= place.offset and has_rows(place, self._sheet)
             if known_by and holds(file, place) is not None:
                 return where
         return None
-
-    def _has_rows(self, place: FilePlace) -> bool:
-        """Whether more than a header was read: by that alone no file is known again."""
-        rows = place.offset > len(place.header) and any(b.digest for b in place.blocks)
-        return rows and self._explains(place)
-
-    def _explains(self, place: FilePlace) -> bool:
-        """Whether what comes next can be read: below a header, or without one."""
-        headed = len(place.header) > len(mark_of(place.header))
-        return headed or not files.needs_header(self._sheet)
 
     @contextmanager
     def _opened(self, name: str) -> Iterator[BinaryIO]:
@@ -369,13 +355,13 @@ class Follower:
     # -- what left its name ------------------------------------------------------------------
 
     def _leave(self, name: str, watch: WatchedName, stop: threading.Event) -> None:
-        """Read to its end what stood under a name, or say what was possibly not read."""
+        """Read to its end what had a name, or report what was possibly not read."""
         stat, place = self._found.get(name), self._known.place(name)
         waiting = max(0, place.stat.size - place.offset) if place.stat else 0
         if watch.file is not None and watch.is_held_elsewhere(stat):
             if not self._drain(name, watch.file, stop):
                 self._lose(name, place, waiting)
-        elif path := self._has_rows(place) and find_renamed(name, place):
+        elif path := has_rows(place, self._sheet) and find_renamed(name, place):
             if path not in self._found:
                 with open_followed(self._pattern, path, self._secrets) as file:
                     self._drain(name, file, stop)
@@ -386,7 +372,7 @@ class Follower:
             watch.stat, watch.seen = None, True
 
     def _was_watched(self, watch: WatchedName, place: FilePlace, stat: Stat) -> bool:
-        """Whether what was appended before it left was seen; `stat` stands there now."""
+        """Whether what was appended before it left was seen; `stat` is there now."""
         in_place = stat.is_file_of(place.stat)
         if not watch.seen:
             return in_place and stat.size >= place.offset
@@ -556,14 +542,8 @@ class Follower:
         self, name: str, place: FilePlace, stat: Stat | None, watch: WatchedName | None
     ) -> FileView:
         size = stat.size if stat else place.stat.size if place.stat else place.offset
-        taken_ns = None
-        if (
-            stat
-            and watch
-            and size > place.offset
-            and (ends_ns := self._ends_in_ns(watch, stat)) > 0
-        ):
-            taken_ns = self._keeper.now_ns() + ends_ns
+        ends_ns = self._ends_in_ns(watch, stat) if stat and watch and size > place.offset else 0
+        taken_ns = self._keeper.now_ns() + ends_ns if ends_ns > 0 else None
         return FileView(
             name, place.copy, place.line - 1, place.offset, size, taken_ns, stat is None
         )

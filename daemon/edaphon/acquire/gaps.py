@@ -121,7 +121,7 @@ class Leap:
 
 @dataclass(slots=True)
 class SlotAccount:
-    """What became of the slots of one source; it says which gap entries to write."""
+    """What became of the slots of one source; it gives the gap entries to write."""
 
     source: str
     last_ns: int | None = None  # the latest slot that is accounted for
@@ -251,7 +251,7 @@ class SlotAccount:
                 leap.missed[ended.cause] = leap.missed.get(ended.cause, 0) + ended.n
 
     def follow(self, entry: Entry) -> None:
-        """Take over what a kept entry of this source tells."""
+        """Take over what a kept entry of this source shows."""
         if entry.kind == Kind.GAP:
             self._follow_gap(Gap.of_payload(entry.payload))
         elif entry.slot_ns is not None:

@@ -23,11 +23,10 @@ from edaphon.model import EntryId
 from edaphon_drivers import sdi12
 from edaphon_drivers.ascii.engine import decode_stream, line_end, start_commands
 from edaphon_drivers.faults import Fault, Garbled, LinkDown
-from edaphon_drivers.identity import Identity
+from edaphon_drivers.modbus.engine import Line
 from edaphon_drivers.modbus.frame import Request, Shape, answers, parse_request
-from edaphon_drivers.modbus.talk import Line
 from edaphon_drivers.payloads import Turn, pack_exchange, unpack_exchange
-from edaphon_drivers.readings import Reading
+from edaphon_drivers.readings import Identity, Reading
 from edaphon_drivers.sdi12.parse import parse_identity
 from edaphon_drivers.talk import Ask, Asking, Pause, Talk, Timing
 
@@ -234,7 +233,7 @@ _MIDST_S = 0.3  # bytes that come so soon after the port was opened may begin an
 
 
 @dataclass(frozen=True, slots=True)
-class Ear:
+class StreamListener:
     """`listening`: by path "" while the service reads it, its problem, or None: nobody does."""
 
     config: Configuration
@@ -242,7 +241,7 @@ class Ear:
     keeper: Timekeeper
     listening: Callable[[str], str | None] = lambda _: None
 
-    def hear(self, bus: str, seconds: float | None) -> dict[str, Any]:
+    def receive(self, bus: str, seconds: float | None) -> dict[str, Any]:
         """Lines with the readings in them; raises LineRefuses."""
         source = next((s for s in _pushed_sources(self.config) if s.bus == bus), None)
         path = source.path if source else f"{bus}/term"

@@ -25,8 +25,8 @@ from edaphon.acquire.line_talks import (
     ANSWERS,
     DUPLICATE,
     SILENT,
-    Ear,
     Presence,
+    StreamListener,
     hold,
     look_modbus,
     look_sdi12,
@@ -53,11 +53,10 @@ from edaphon.facts.swaps import contradictions, explanations
 from edaphon.journal import Journal, Kind, Purpose
 from edaphon.people import own_account
 from edaphon_drivers import sdi12
-from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer
-from edaphon_drivers.identity import Identity
 from edaphon_drivers.payloads import Turn, pack_exchange
-from edaphon_drivers.readings import Reading
+from edaphon_drivers.readings import Identity, Reading
+from edaphon_drivers.registry import engine
 from edaphon_drivers.talk import Asking, Talk, Timing
 
 _SHORT = 0.5  # of a line's time for an answer, where silence is what is usually found
@@ -122,7 +121,7 @@ class LineTools:
     ) -> None:
         self._config, self._journal, self._keeper = config, journal, keeper
         self._line_of, self._knowledge = line, knowledge
-        self._ear = Ear(config, journal, keeper, listening)
+        self._listener = StreamListener(config, journal, keeper, listening)
 
     def answer(self, verb: str, words: Mapping[str, Any]) -> dict[str, Any]:
         """Raises LineRefuses, and KeyError for a verb that is none of these tools."""
@@ -274,7 +273,7 @@ class LineTools:
         name, seconds = str(request["bus"]), request.get("seconds")
         if not self._is_stream(name):
             raise LineRefuses(f"expected a line that talks by itself, bus {name} is asked")
-        return self._ear.hear(name, float(seconds) if seconds else None)
+        return self._listener.receive(name, float(seconds) if seconds else None)
 
     def _scheduled(self, path: str) -> tuple[Scheduled, ToolLine]:
         if why_not := not_asked(self._config, path):
@@ -381,7 +380,7 @@ def sdi12_address(text: str) -> bool:
 
 
 def changes_address(data: bytes) -> bool:
-    """Whether SDI-12 probes would take a new address from it, whatever stands in front."""
+    """Whether SDI-12 probes would take a new address from it, whatever is in front."""
     return any(_ADDRESS_COMMAND.fullmatch(part) for part in data.split(b"!"))
 
 

@@ -39,9 +39,9 @@ from edaphon.acquire.switches import (
 from edaphon.config import Bus as BusTable
 from edaphon.config import Configuration, HeardSource, ScheduledSource
 from edaphon.journal import Entry, Journal, Kind, Purpose
-from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer
 from edaphon_drivers.payloads import Turn, pack_exchange
+from edaphon_drivers.registry import engine
 from edaphon_drivers.sheets import Sheet
 from edaphon_drivers.talk import Asking, Talk, Timing
 
@@ -66,7 +66,7 @@ class Scheduled:
 
     @property
     def place(self) -> str:
-        """The path without the bus: what tells it apart on the line."""
+        """The path without the bus: what it is known by on the line."""
         return self.path.partition("/")[2]
 
 

@@ -76,7 +76,7 @@ class Chunk:
 
 
 class StreamReader:
-    """One line that talks by itself; `run` is the life of its thread."""
+    """One line that sends by itself; `run` is the life of its thread."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class StreamReader:
         takes: Callable[[int], bool] = lambda size: True,
         count: Callable[[bytes, int], None] = lambda data, size: None,
     ) -> None:
-        """`takes` says of a chunk's length whether it is kept; `count` gets what is not."""
+        """`takes` decides by a chunk's length whether it is kept; `count` gets what is not."""
         self.path = path
         self.taken = 0  # chunks handed to the journal
         self.up = False

@@ -68,7 +68,7 @@ class SupplySwitch:
 
 
 class BranchSwitch:
-    """The multiplexer of one line; `chosen` is the branch it stands on, "" before the first."""
+    """The multiplexer of one line; `chosen` is the branch it is on, "" before the first."""
 
     def __init__(self, file: Path, ports: Mapping[str, str], settle_s: float) -> None:
         self._file, self._ports, self.settle_s = file, ports, settle_s

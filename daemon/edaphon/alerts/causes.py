@@ -77,7 +77,7 @@ def causes(
     rest = [one for one in found if one.what not in DATA | STORAGE | DELIVERY]
     delivery = [one for one in found if one.what in DELIVERY]
     return (
-        *_stored(storage, tuple(_Tree(situation, data, open_nodes).causes())),
+        *_stored(storage, tuple(_CauseTree(situation, data, open_nodes).causes())),
         *_delivery(situation, delivery),
         *(_cause(one.node, [one], [one.node]) for one in rest),
     )
@@ -138,7 +138,7 @@ def _together(failing: int, expected: int) -> bool:
     return failing >= AT_LEAST and failing * SHARE[1] >= expected * SHARE[0]
 
 
-class _Tree:
+class _CauseTree:
     """The nodes that give data, and the conditions of data that were found on them."""
 
     def __init__(

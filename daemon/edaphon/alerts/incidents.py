@@ -11,7 +11,16 @@ import orjson
 
 from edaphon.alerts.book import Book, acknowledged, part_json, replayed
 from edaphon.alerts.causes import DATA, SEVERITIES, STORAGE, Cause, causes, group
-from edaphon.alerts.look import Found, Look, Pause, Situation, SourceNow, above, gone, unheard
+from edaphon.alerts.look import (
+    Look,
+    LookResult,
+    PauseNow,
+    Situation,
+    SourceState,
+    above,
+    gone,
+    unheard,
+)
 from edaphon.alerts.model import (
     DAY_NS,
     HOUR_NS,
@@ -37,12 +46,12 @@ Key = tuple[str, str]
 Numbers = Mapping[str, str | int | float]
 
 
-def step(book: Book, situation: Situation, found: Found) -> list[Event]:
+def step(book: Book, situation: Situation, found: LookResult) -> list[Event]:
     """What is to be journalled now; the book after it is `replayed` of each of them in turn."""
     return list(_Step(book, situation, found).events())
 
 
-def numbers_now(book: Book, situation: Situation, found: Found) -> dict[int, Numbers]:
+def numbers_now(book: Book, situation: Situation, found: LookResult) -> dict[int, Numbers]:
     """The numbers of open incidents as they are now, by incident: no event renews them."""
     now = _Step(book, situation, found)
     both = ((one, now.causes[key]) for key, one in now.open.items() if key in now.causes)
@@ -50,7 +59,7 @@ def numbers_now(book: Book, situation: Situation, found: Found) -> dict[int, Num
 
 
 class _Step:
-    def __init__(self, book: Book, situation: Situation, found: Found) -> None:
+    def __init__(self, book: Book, situation: Situation, found: LookResult) -> None:
         self.book, self.situation, self.back_ns = book, situation, found.back_ns
         self.now, self.number = situation.now_ns, book.last_number
         open_nodes = {one.cause for one in book.open if one.what in DATA}
@@ -110,7 +119,7 @@ class _Step:
             by, why = incident.acknowledged_by, incident.why
             yield acknowledged(incident.number, self.now, end_ns, by, why)
 
-    def pause_over(self, incident: Incident) -> Pause | None:
+    def pause_over(self, incident: Incident) -> PauseNow | None:
         """The pause that goes on for longest of those in which all of an incident is."""
         nodes = [part.node for part in incident.parts]
         if not all(self.look.paused(node) for node in nodes):
@@ -191,7 +200,7 @@ class _Step:
             if source.node not in still_ill and not self.look.paused(source.node)
         )
 
-    def sources_of(self, incident: Incident) -> Iterator[SourceNow]:
+    def sources_of(self, incident: Incident) -> Iterator[SourceState]:
         found = (self.look.source_of(node) for node in incident.members)
         return (one for one in found if one is not None)
 

@@ -10,12 +10,12 @@ from edaphon.alerts.model import ENDS_BY_ABSENCE, HOLDS, LOGGER, Condition, Node
 
 
 @dataclass(frozen=True, slots=True)
-class SourceNow:
+class SourceState:
     """A source: when it spoke last [UTC ns], None: never; `age_ns` since then while listening.
 
     `age_ns` is measured while the service listened, by the monotonic clock where the wall clock is
-    not known, less what may be on its way. `interval_ns` is how often it should speak, None: nobody
-    said so. `numbers` counts frames by their counter (LoRaWAN): with it six intervals are waited.
+    not known, less what may be on its way. `interval_ns` is how often it should speak, None where
+    nobody set it. `numbers` counts frames by their counter (LoRaWAN): then six are waited for.
     """
 
     node: str
@@ -29,7 +29,7 @@ class SourceNow:
 
 
 @dataclass(frozen=True, slots=True)
-class ChannelNow:
+class ChannelState:
     """A deployed channel: its last number, and when its instrument gave a failure code lately.
 
     `failed_ns` are the times [UTC ns] of failure codes in the last day, in order; `code` the last
@@ -45,7 +45,7 @@ class ChannelNow:
 
 
 @dataclass(frozen=True, slots=True)
-class Supply:
+class SupplyState:
     """A measured voltage: the last one, and the minima of the last days, the oldest first [V].
 
     `least_v` is what the instruments on it need, None: not known.
@@ -59,7 +59,7 @@ class Supply:
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
+class PauseNow:
     """A declared pause, visit or removal: nothing is expected of these nodes in [from, to) UTC ns.
 
     `kind` is "visit", "pause" or "removal".
@@ -73,7 +73,7 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class SinkNow:
+class SinkState:
     node: str
     up: bool
     blocked: bool
@@ -96,11 +96,11 @@ class Situation:
     now_ns: int
     mono_ns: int
     nodes: Mapping[str, Node]
-    sources: tuple[SourceNow, ...] = ()
-    channels: tuple[ChannelNow, ...] = ()
-    supplies: tuple[Supply, ...] = ()
-    sinks: tuple[SinkNow, ...] = ()
-    pauses: tuple[Pause, ...] = ()
+    sources: tuple[SourceState, ...] = ()
+    channels: tuple[ChannelState, ...] = ()
+    supplies: tuple[SupplyState, ...] = ()
+    sinks: tuple[SinkState, ...] = ()
+    pauses: tuple[PauseNow, ...] = ()
     down: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     failing: Mapping[str, str] = field(default_factory=dict)
     receivers_refuse: Mapping[str, str] = field(default_factory=dict)
@@ -146,7 +146,7 @@ class Verdict(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class LookResult:
     """What a look at a situation found: `standing` is wrong now; the rest waits for its hold.
 
     `suspected` and `mending` are the monotonic times [ns] at which something began to be wrong, or
@@ -162,7 +162,7 @@ class Found:
     back_ns: Mapping[Key, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, parts: tuple[Condition, ...]) -> "Found":
+    def of(cls, parts: tuple[Condition, ...]) -> "LookResult":
         return cls(standing=parts)
 
 
@@ -191,11 +191,11 @@ class Look:
     before: Mapping[Key, Condition]
 
     @cached_property
-    def sources(self) -> Mapping[str, SourceNow]:
+    def sources(self) -> Mapping[str, SourceState]:
         return {one.node: one for one in self.situation.sources}
 
     @cached_property
-    def channels(self) -> Mapping[str, ChannelNow]:
+    def channels(self) -> Mapping[str, ChannelState]:
         return {one.node: one for one in self.situation.channels}
 
     @cached_property
@@ -231,7 +231,7 @@ class Look:
         ended = max(self._pause_ended_ns.get(up, 0) for up in above(self.situation, node))
         return min(age_ns, self.situation.now_ns - ended)
 
-    def source_of(self, node: str) -> SourceNow | None:
+    def source_of(self, node: str) -> SourceState | None:
         """The source that brings the data of a node."""
         ups = above(self.situation, node)
         return next((self.sources[up] for up in ups if up in self.sources), None)
@@ -274,7 +274,7 @@ def gone(look: Look, condition: Condition) -> bool:
     return False
 
 
-def judged(look: Look, verdicts: Iterable[Verdict], before: Found) -> Found:
+def judged(look: Look, verdicts: Iterable[Verdict], before: LookResult) -> LookResult:
     """What stands after the holds; what no rule spoke of stays, unless its absence is the end."""
     by_key = {one.condition.key: one for one in verdicts}
     for key, stood in look.before.items():
@@ -301,11 +301,14 @@ def judged(look: Look, verdicts: Iterable[Verdict], before: Found) -> Found:
     data_ns = {key: by_key[key].data_ns for key in suspected}
     ill = suspected.keys() | {one.key for one in standing} - mending.keys()
     back_ns = dict(_back(by_key.values(), before, mending, ill))
-    return Found(tuple(standing), suspected, mending, data_ns, back_ns)
+    return LookResult(tuple(standing), suspected, mending, data_ns, back_ns)
 
 
 def _back(
-    verdicts: Iterable[Verdict], before: Found, mending: Mapping[Key, int], ill: AbstractSet[Key]
+    verdicts: Iterable[Verdict],
+    before: LookResult,
+    mending: Mapping[Key, int],
+    ill: AbstractSet[Key],
 ) -> Iterator[tuple[Key, int]]:
     """The time of the first data after what was wrong [UTC ns], until it is wrong again."""
     for one in verdicts:
@@ -316,7 +319,7 @@ def _back(
             yield key, back_ns
 
 
-def _came(one: Verdict, before: Found) -> bool:
+def _came(one: Verdict, before: LookResult) -> bool:
     """Whether newer data came since it was suspected: then it was not wrong all the time."""
     key = one.condition.key
     if key not in before.data_ns or one.data_ns is None:

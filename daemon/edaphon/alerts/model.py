@@ -200,7 +200,7 @@ class Message:
             object.__setattr__(self, name, text)
 
 
-class Later(Exception):
+class SendLater(Exception):
     """It did not go out; the same message may later. `retry_after_s` where the server says so."""
 
     def __init__(self, why: str, retry_after_s: float | None = None) -> None:
@@ -208,7 +208,7 @@ class Later(Exception):
         super().__init__(why)
 
 
-class Refused(Exception):
+class SendRefused(Exception):
     """The server will never take this message as it is: a wrong password, address or token."""
 
 

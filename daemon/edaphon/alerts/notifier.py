@@ -15,10 +15,10 @@ from edaphon.alerts.book import Book, acknowledged
 from edaphon.alerts.due import Due, ReceiverRules, due, refused, sent
 from edaphon.alerts.heartbeat import Beat, Pulse
 from edaphon.alerts.incidents import KeptBook, numbers_now, step
-from edaphon.alerts.look import Situation
-from edaphon.alerts.model import Event, Later, Message, Node, NodeKind, Receiver, Refused
-from edaphon.alerts.rules import Found, conditions
-from edaphon.journal.writer import JournalClosed
+from edaphon.alerts.look import LookResult, Situation
+from edaphon.alerts.model import Event, Message, Node, NodeKind, Receiver, SendLater, SendRefused
+from edaphon.alerts.rules import conditions
+from edaphon.journal.journal import JournalClosed
 
 BACK_OFF_S = 60.0, 3600.0  # after a message that did not go out: first wait, longest
 HANGS_AFTER_S = 300.0  # a receiver answers within 30 s as a whole
@@ -106,10 +106,10 @@ class Sender:
         """Whether the next one may follow."""
         try:
             self.send(text)
-        except Later as later:
+        except SendLater as later:
             self._hold(later)
             return False
-        except Refused as no:
+        except SendRefused as no:
             why = str(no)
             return self._keep(lambda: refused(message, self._now_ns(), why))
         return self._keep(lambda: sent(message, self._now_ns()))
@@ -122,15 +122,15 @@ class Sender:
                 if self._receiver is None:
                     self._receiver = self._post.open()
                 self._receiver.send(message)
-            except Refused as no:
+            except SendRefused as no:
                 if not self.refuses:
                     _log.warning("alerts to %s: refused: %s", self.name, no)
                 self.refuses = str(no) or "no reason given"
                 raise
-            except Later:
+            except SendLater:
                 raise
             except Exception as error:  # whatever a receiver does, the others go on
-                raise Later(f"{type(error).__name__}: {error}") from error
+                raise SendLater(f"{type(error).__name__}: {error}") from error
             finally:
                 self._sending_since_s = None
             if self.refuses or self.delayed:
@@ -138,7 +138,7 @@ class Sender:
             self.refuses = self.delayed = ""
             self._wait_s = self._again_s = 0.0
 
-    def _hold(self, later: Later) -> None:
+    def _hold(self, later: SendLater) -> None:
         if not self.delayed:
             _log.warning("alerts to %s wait: %s", self.name, later.why)
         self.delayed = later.why
@@ -192,7 +192,7 @@ class Notifier:
         self._station, self._pulses = station, tuple(pulses)
         self._beat_every_s, self._every_s, self._site = beat_every_s, every_s, site
         self._beat_s = float("-inf")
-        self._found = Found()
+        self._found = LookResult()
         self._ready = False
         self._wake = threading.Event()
 
@@ -236,7 +236,7 @@ class Notifier:
             # Where what was saved is lost, nobody is taken for new: what was sent, the book knows.
             new = {"since_ns": situation.now_ns if known is not None else 0, "refuses": ""}
             sender.restore((known or {}).get(name, new))
-        self._found = Found.of(self.kept.book.parts)
+        self._found = LookResult.of(self.kept.book.parts)
         self._ready = True
 
     def look(self) -> None:

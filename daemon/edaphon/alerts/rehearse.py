@@ -7,9 +7,17 @@ from functools import cached_property
 from edaphon.alerts.book import Book, replayed
 from edaphon.alerts.due import Due, ReceiverRules, due, sent
 from edaphon.alerts.incidents import step
-from edaphon.alerts.look import ChannelNow, SinkNow, Situation, SourceNow, Supply, above
+from edaphon.alerts.look import (
+    ChannelState,
+    LookResult,
+    SinkState,
+    Situation,
+    SourceState,
+    SupplyState,
+    above,
+)
 from edaphon.alerts.model import DAY_NS, HOUR_NS, LOGGER, MINUTE_NS, Incident, NodeKind
-from edaphon.alerts.rules import Found, conditions
+from edaphon.alerts.rules import conditions
 
 __all__ = [
     "FAULTS",
@@ -65,7 +73,7 @@ def rehearsed(
 
     Raises CannotRehearse.
     """
-    book, found, messages = Book(), Found(), list[Rehearsed]()
+    book, found, messages = Book(), LookResult(), list[Rehearsed]()
     for now in situations(healthy, fault, node):
         found = conditions(now, found)
         for event in step(book, now, found):
@@ -149,7 +157,7 @@ class _Play:
             supplies=tuple(replace(one, last_ns=now_ns) for one in start.supplies),
         )
 
-    def channel(self, one: ChannelNow, until_ns: int) -> ChannelNow:
+    def channel(self, one: ChannelState, until_ns: int) -> ChannelState:
         interval_ns = one.interval_ns or 1
         return replace(one, last_number_ns=until_ns // interval_ns * interval_ns, failed_ns=())
 
@@ -179,7 +187,7 @@ class _Play:
         )
 
 
-def _source(one: SourceNow, until_ns: int, now_ns: int) -> SourceNow:
+def _source(one: SourceState, until_ns: int, now_ns: int) -> SourceState:
     last_ns = until_ns // (one.interval_ns or 1) * (one.interval_ns or 1)
     return replace(one, last_ns=last_ns, age_ns=now_ns - last_ns)
 
@@ -197,7 +205,7 @@ def _codes(play: _Play, now: Situation, since_ns: int) -> Situation:
     """The instrument answers, and each answer is a failure code."""
     begin_ns = now.now_ns - since_ns
 
-    def failed(one: ChannelNow) -> ChannelNow:
+    def failed(one: ChannelState) -> ChannelState:
         interval_ns = one.interval_ns or HOUR_NS
         first_ns = begin_ns // interval_ns * interval_ns + interval_ns
         times = tuple(range(first_ns, now.now_ns + 1, interval_ns))
@@ -222,7 +230,7 @@ def _supply(play: _Play, now: Situation, since_ns: int) -> Situation:
     days = since_ns // DAY_NS
     minima = tuple(voltage(day) for day in range(max(0, days - 6), days + 1))
     now_v = voltage(since_ns / DAY_NS)
-    falling = Supply(own.node, now.now_ns, now_v, least_v, minima)
+    falling = SupplyState(own.node, now.now_ns, now_v, least_v, minima)
     now = replace(now, supplies=tuple(falling if one is own else one for one in now.supplies))
     low_ns = since_ns - int(ABOVE_LEAST_V / FALLS_V_A_DAY * DAY_NS)
     return play.silenced(now, low_ns) if low_ns > 0 else now
@@ -233,7 +241,7 @@ def _disk(play: _Play, now: Situation, since_ns: int) -> Situation:
 
 
 def _sink(play: _Play, now: Situation, since_ns: int) -> Situation:
-    def away(one: SinkNow) -> SinkNow:
+    def away(one: SinkState) -> SinkState:
         state = replace(one, up=False, why="no connection", since_ns=now.now_ns - since_ns)
         return state if one.node in play.struck else one
 

@@ -7,7 +7,7 @@ from edaphon.alerts.causes import Wiring
 from edaphon.alerts.language import Language, chosen, load_language, one_line, shortened
 from edaphon.alerts.look import Week
 from edaphon.alerts.model import Incident, Message, Node, Occasion, Severity
-from edaphon.alerts.words import MOST_CAUSE, IncidentWords, Place, cut, fitted, title_line
+from edaphon.alerts.words import MOST_CAUSE, IncidentWords, Location, cut, fitted, title_line
 from edaphon_drivers.sheets import Sheets
 
 
@@ -15,7 +15,7 @@ def summary(
     incidents: Sequence[Incident],
     nodes: Mapping[str, Node],
     language: str,
-    site: Place,
+    site: Location,
     now_ns: int,
     link: str = "",
 ) -> Message:
@@ -48,7 +48,7 @@ def well(
     since_ns: int,
     nodes: Mapping[str, Node],
     language: str,
-    site: Place,
+    site: Location,
     now_ns: int,
     link: str = "",
     week: Week | None = None,
@@ -95,7 +95,7 @@ def visit_ended(
     unheard: Sequence[str],
     nodes: Mapping[str, Node],
     language: str,
-    site: Place,
+    site: Location,
     now_ns: int,
     link: str = "",
 ) -> Message:
@@ -116,7 +116,7 @@ def visit_ended(
     )
 
 
-def trial(language: str, site: Place, now_ns: int, link: str = "") -> Message:
+def trial(language: str, site: Location, now_ns: int, link: str = "") -> Message:
     """A test of a way of sending."""
     lang = load_language(language, site.utc_offset_s, now_ns)
     texts = lang.table["test"]
@@ -145,7 +145,7 @@ def _list(lang: Language, several: Sequence[IncidentWords]) -> list[str]:
 def _report(
     occasion: Occasion,
     lang: Language,
-    site: Place,
+    site: Location,
     link: str,
     title: str,
     short: str,

@@ -16,18 +16,18 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 from edaphon.alerts.look import (
-    ChannelNow,
-    Found,
+    ChannelState,
     Look,
+    LookResult,
     Situation,
-    SourceNow,
-    Supply,
+    SourceState,
+    SupplyState,
     Verdict,
     judged,
 )
 from edaphon.alerts.model import DAY_NS, HOUR_NS, LOGGER, NodeKind, What
 
-__all__ = ["Found", "conditions", "days_left"]
+__all__ = ["LookResult", "conditions", "days_left"]
 
 Numbers = dict[str, str | int | float]
 
@@ -48,13 +48,13 @@ FRAMES = 10  # fewer make no share
 CALIBRATION_DAYS = 30
 
 
-def conditions(situation: Situation, before: Found) -> Found:
+def conditions(situation: Situation, before: LookResult) -> LookResult:
     """Look at a situation; `before` is what the last look found."""
     look = Look(situation, {one.key: one for one in before.standing})
     return judged(look, (one for rule in RULES for one in rule(look)), before)
 
 
-def _silent_after(source: SourceNow) -> int:
+def _silent_after(source: SourceState) -> int:
     return NUMBERED_SILENT_INTERVALS if source.numbered else SILENT_INTERVALS
 
 
@@ -119,7 +119,7 @@ def no_number(look: Look) -> Iterator[Verdict]:
         )
 
 
-def _number_age(look: Look, source: SourceNow, time_ns: int | None) -> int:
+def _number_age(look: Look, source: SourceState, time_ns: int | None) -> int:
     """How old a number is: by the times of data, and the age of the last by the monotonic clock.
 
     A step of the service's clock changes neither.
@@ -129,7 +129,7 @@ def _number_age(look: Look, source: SourceNow, time_ns: int | None) -> int:
     return max(0, source.last_ns - time_ns) + source.age_ns
 
 
-def _has_numbers(look: Look, channel: ChannelNow, source: SourceNow, interval_ns: int) -> bool:
+def _has_numbers(look: Look, channel: ChannelState, source: SourceState, interval_ns: int) -> bool:
     """Whether numbers flow, and a new one came since they were missed."""
     if channel.last_number_ns is None:
         return False
@@ -195,7 +195,7 @@ def supply_falls(look: Look) -> Iterator[Verdict]:
         yield look.verdict(one.node, What.SUPPLY_FALLS, wrong, numbers)
 
 
-def _volts(supply: Supply, least_v: float) -> Numbers:
+def _volts(supply: SupplyState, least_v: float) -> Numbers:
     return {"last_v": supply.last_v, "least_v": least_v}
 
 

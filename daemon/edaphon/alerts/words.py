@@ -186,7 +186,7 @@ _BY_MEMBERS = {What.SILENT, What.NO_NUMBER, What.FAILURE_CODE}  # what else hang
 _MEASURE = {*_BY_MEMBERS, What.PORT_LOST}
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """The site of the messages: its name for people, and its time less UTC [s]."""
 
     name: str
@@ -198,7 +198,7 @@ def message(
     occasion: Occasion,
     nodes: Mapping[str, Node],
     language: str,
-    site: Place,
+    site: Location,
     now_ns: int,
     link: str = "",
     sheets: Sheets | None = None,
@@ -226,7 +226,7 @@ class IncidentWords:
     incident: Incident
     wiring: Wiring
     lang: Language
-    site: Place
+    site: Location
     link: str
 
     @property
@@ -447,7 +447,7 @@ class IncidentWords:
         return [*names, self.lang.kind(self.cause)]
 
 
-def title_line(site: Place, subject: str) -> str:
+def title_line(site: Location, subject: str) -> str:
     """The site, which leaves room for the subject, and the subject."""
     return shortened(f"{shortened(one_line(site.name), MOST_SITE)}: {subject}", MOST_TITLE)
 

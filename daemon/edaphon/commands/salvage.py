@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.acquire.clock_sync import Timekeeper, boot_id
-from edaphon.clock import SystemClock
+from edaphon.acquire.clock_sync import Timekeeper
+from edaphon.clock import SystemClock, boot_id
 from edaphon.derive.checkpoint import reached_by
 from edaphon.journal import Entry, EntryId, Journal, JournalBusy, Kind, read_only
 from edaphon.journal import salvage as salvaged

@@ -23,8 +23,8 @@ from edaphon.derive.checkpoint import reached_by
 from edaphon.derive.fact_log import MEANINGS, recalled
 from edaphon.derive.files import SourceFiles
 from edaphon.journal import JournalReader, Kind, StateFile, read_only
-from edaphon.journal.journal import summed
 from edaphon.journal.salvage import acknowledged_places, covered, losses_in, open_losses, undeclared
+from edaphon.journal.summary import summed
 from edaphon.model import Channel, EntryId, Observations
 from edaphon.printer import show_error, show_json, show_line
 from edaphon.series import DAY_NS, BlockHead, Contested, Series
@@ -48,7 +48,7 @@ from edaphon.sinks.sink import Later, sink_kind
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import lacks_entries, settled_deriver
-from edaphon_drivers.line_account import LineCounts
+from edaphon_drivers.files.lines import LineCounts
 
 __all__ = ["verify"]
 

@@ -17,9 +17,8 @@ from edaphon.toml_input.lines import Place
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import check_unit
-from edaphon_drivers.engines import completed, engine, sheet_troubles
-from edaphon_drivers.sheet_tables import table_troubles
-from edaphon_drivers.sheets import Output, model_names
+from edaphon_drivers.registry import completed, engine, sheet_errors
+from edaphon_drivers.sheets import Output, model_names, table_errors
 
 __all__ = ["instrument_rules", "unit_trouble"]
 
@@ -48,7 +47,7 @@ def _own_models(_: Document, parts: Parts) -> Found:
         if name in model_names():
             yield place, f'"{name}" is a sheet of this package', "another name"
         if name not in parts.sheets.own:
-            for inside, came, right in table_troubles(model.model_dump()):
+            for inside, came, right in table_errors(model.model_dump()):
                 yield (*place, *inside), came, _TABLE.sub(rf'\1model."{name}".\2', right)
             continue
         for problem in _own_troubles(name, parts):
@@ -63,9 +62,9 @@ def _own_troubles(name: str, parts: Parts) -> list[str]:
     if sheet is None:
         return []
     using = [source for source in parts.sources.values() if source.model == name]
-    found = list(sheet_troubles(sheet))
+    found = list(sheet_errors(sheet))
     for source in using:
-        still = set(sheet_troubles(completed(sheet, source.settings)))
+        still = set(sheet_errors(completed(sheet, source.settings)))
         found = [problem for problem in found if problem in still]
     return [problem for problem in found if not (using and _SETTING.search(problem))]
 
@@ -119,7 +118,7 @@ def _speaks(source: Source, number: int, parts: Parts) -> Found:
     elif problems := _setting_troubles(source, parts):
         yield from ((("source", number, "settings"), f'"{source.model}"', t) for t in problems[:1])
     elif isinstance(source, ScheduledSource) and (
-        problem := engine(sheet.engine).address_trouble(source.address)
+        problem := engine(sheet.engine).address_error(source.address)
     ):
         yield (
             ("source", number, "address"),
@@ -133,7 +132,7 @@ def _setting_troubles(source: Source, parts: Parts) -> list[str]:
     name = source.model or ""
     reported = _own_troubles(name, parts)
     sheet = completed(parts.sheets[name], source.settings)
-    return [problem for problem in sheet_troubles(sheet) if problem not in reported]
+    return [problem for problem in sheet_errors(sheet) if problem not in reported]
 
 
 def _spoken(source: Source, parts: Parts) -> tuple[str, ...] | None:

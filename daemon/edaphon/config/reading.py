@@ -27,7 +27,7 @@ from edaphon.toml_input.models import (
     validated,
 )
 from edaphon.toml_input.values import Secret
-from edaphon_drivers.outside import SYSFS, read_certificates, switch_trouble
+from edaphon_drivers.outside import SYSFS, read_certificates, switch_error
 from edaphon_drivers.sheets import Output, UnknownModel
 
 __all__ = [
@@ -140,7 +140,7 @@ def _switches(document: Document, parts: Parts) -> Iterator[ConfigError]:
         if bus.multiplexer is not None:
             files["bus", name, "multiplexer", "file"] = bus.multiplexer.file
     for place, path in files.items():
-        if os.path.exists(path) and (problem := switch_trouble(path)):
+        if os.path.exists(path) and (problem := switch_error(path)):
             came = f'"{path}" is {problem}'
             right = f"a device such as /dev/ttyUSB0, or a file in {SYSFS}: nothing else is written"
             yield ConfigError(document.file, document.line(place), _dotted(place), came, right)

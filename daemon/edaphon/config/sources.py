@@ -11,8 +11,8 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from edaphon.toml_input.values import AbsolutePath, Duration, Id, Table, wrong
 from edaphon_drivers import json_message
-from edaphon_drivers.engines import completed
 from edaphon_drivers.json_message import TimeFormat
+from edaphon_drivers.registry import completed
 from edaphon_drivers.sheets import Output, Sheet, Sheets
 
 __all__ = [

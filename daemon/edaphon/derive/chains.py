@@ -18,6 +18,7 @@ from edaphon.facts import (
 from edaphon.model import Float, Int
 from edaphon_calibration.chain import Calibrated, Step, apply_chain, prepare_step
 from edaphon_calibration.chain import SecondInput as SecondInputs
+from edaphon_calibration.curves import find_curve
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.uncertainty import FieldCheck as Deviation
 from edaphon_calibration.uncertainty import from_limits, widened
@@ -186,7 +187,9 @@ def chain_of(
     problem = ""
     try:
         if factory is not None:
-            steps.append(prepare_step(factory.curve, factory.parameters, from_unit=unit))
+            steps.append(
+                prepare_step(find_curve(factory.curve), factory.parameters, from_unit=unit)
+            )
             since.append(ALWAYS[0])
             second_input.append(None)
             calendar.append(None)
@@ -287,7 +290,7 @@ def _side(place: Place, second: SecondInput | None, step: Step) -> Beside | None
 def _step(calibration: Calibration, unit: str) -> tuple[Step, str]:
     """(the step, the unit it gives)."""
     step = prepare_step(
-        calibration.curve,
+        find_curve(calibration.curve),
         calibration.parameters,
         calibration.covariance or None,
         drift_per_year=calibration.drift_per_year,

@@ -20,11 +20,9 @@ from edaphon.derive.decoder_errors import OF_THE_ENTRY
 from edaphon.derive.files import FileReader
 from edaphon.journal import Entry
 from edaphon_drivers import lorawan
-from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault, Garbled, Incomplete, Refused
-from edaphon_drivers.identity import Identity
+from edaphon_drivers.files.lines import FIRST, Context
 from edaphon_drivers.json_message import JsonFields, decode_json
-from edaphon_drivers.line_account import FIRST, Context
 from edaphon_drivers.payloads import (
     LARGEST_MESSAGE_BYTES,
     Message,
@@ -33,7 +31,8 @@ from edaphon_drivers.payloads import (
     unpack_message,
     unpack_piece,
 )
-from edaphon_drivers.readings import UNREADABLE_NS, Reading
+from edaphon_drivers.readings import UNREADABLE_NS, Identity, Reading
+from edaphon_drivers.registry import engine
 from edaphon_drivers.sheets import Output, Sheet
 
 __all__ = ["Decoded", "Note", "Outputs", "Sources"]
@@ -212,7 +211,7 @@ def _reader(source: Source, config: Configuration, files: Mapping[str, str]) -> 
         from edaphon_drivers.ascii import engine as ascii_lines
 
         return lambda payload: ascii_lines.decode_stream(unpack_exchange(payload), sheet)
-    from edaphon_drivers.smart_home import engine as smart_home
+    from edaphon_drivers import smart_home
 
     return lambda message: smart_home.decode_message(message.topic, message.data, sheet)
 

@@ -125,7 +125,7 @@ def _judged(segment: Segment, rows: Fresh) -> tuple[Float, Float, Float, Small, 
     for check in segment.checks:
         levels = check.flags_by_level(rows.time_ns, value)
         flags.extend(levels)
-        if not check.meta.looks_back and not check.meta.looks_ahead:
+        if not check.rule.looks_back and not check.rule.looks_ahead:
             for level in levels:
                 good &= level != _FAIL
     if outside.any():

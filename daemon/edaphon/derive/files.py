@@ -9,14 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from edaphon.derive.decoder_errors import OF_THE_ENTRY
-from edaphon_drivers.line_account import (
-    FIRST,
-    TEXT_BYTES,
-    Context,
-    LineCounts,
-    RefusedLine,
-    Slice,
-)
+from edaphon_drivers.files.lines import FIRST, TEXT_BYTES, Context, LineCounts, RefusedLine, Slice
 from edaphon_drivers.payloads import Follows, Piece
 
 __all__ = [

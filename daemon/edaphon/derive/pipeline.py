@@ -26,7 +26,7 @@ from edaphon.model import DEMOTED, EntryId, Observations
 from edaphon.toml_input import read_document
 from edaphon_calibration.flags import Flag
 from edaphon_drivers.faults import Fault
-from edaphon_drivers.line_account import Context, LineCounts, RefusedLine
+from edaphon_drivers.files.lines import Context, LineCounts, RefusedLine
 from edaphon_drivers.lorawan import Uplink as Frame
 from edaphon_drivers.payloads import Piece, unpack_piece
 from edaphon_drivers.readings import UNREADABLE_NS, Reading

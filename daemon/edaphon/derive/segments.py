@@ -21,7 +21,7 @@ from edaphon.derive.chains import (
     says_of,
 )
 from edaphon.facts import Calibration, ChannelFact, Deployment, FieldCheck, Knowledge, Mark
-from edaphon_calibration.checks import Check, default_limits, prepare
+from edaphon_calibration.checks import PreparedCheck, default_limits, find_check, prepare_check
 from edaphon_calibration.physics import holds_for
 from edaphon_drivers.sheets import Factory
 
@@ -44,7 +44,7 @@ class Segment:
     rank: int
     sensor: str
     chain: Chain
-    checks: tuple[Check, ...]
+    checks: tuple[PreparedCheck, ...]
     marks: tuple[Mark, ...]
     windows: tuple[tuple[int, str], ...]  # (begin, derivation), sorted
     readings: str  # what decides which readings it has, as a hash
@@ -54,11 +54,11 @@ class Segment:
 
     @property
     def looks_back(self) -> int:
-        return max((check.meta.looks_back for check in self.checks), default=0)
+        return max((check.rule.looks_back for check in self.checks), default=0)
 
     @property
     def looks_ahead(self) -> int:
-        return max((check.meta.looks_ahead for check in self.checks), default=0)
+        return max((check.rule.looks_ahead for check in self.checks), default=0)
 
     @property
     def demoted_key(self) -> str:
@@ -210,7 +210,7 @@ def _segment(
         rank=rank,
         sensor=deployment.sensor or "",
         chain=chain,
-        checks=tuple(prepare(name, given) for name, given in limits.items()),
+        checks=tuple(prepare_check(find_check(name), given) for name, given in limits.items()),
         marks=tuple(over),
         windows=tuple(_windows(basis, derivation, over, span, texts)),
         readings=_readings(place),

@@ -36,12 +36,12 @@ def checks_of(again: Again) -> Iterator[dict[str, Any]]:
         for (effect, limits), result in zip(check.levels, results, strict=True):
             flag = int(result[seen.at])
             yield {
-                "check": check.meta.name,
+                "check": check.rule.name,
                 "effect": int(effect),
                 "limits": dict(limits),
                 "flag": flag,
                 "result": _result(flag),
-                "reference": check.meta.reference,
+                "reference": check.rule.reference,
             }
 
 

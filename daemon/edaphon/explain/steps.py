@@ -1,10 +1,7 @@
 """The steps of a chain for a person: curve, parameters, where it is from, the number behind it."""
 
-import inspect
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -18,15 +15,13 @@ from edaphon.facts import Calibration, FactoryCurve
 from edaphon.model import EntryId
 from edaphon.toml_input.values import duration_text, instant_text
 from edaphon_calibration.chain import Step
-from edaphon_calibration.curves import curve, curve_names
+from edaphon_calibration.curves import curve_names, find_curve
 from edaphon_calibration.units import canonical
 from edaphon_drivers.sheets import Factory, Output
 
 __all__ = ["steps_of"]
 
 Source = Calibration | Factory
-
-_BEHIND_THE_FORMULA = re.compile(r"^(?:References?:|Notes?:|>>>)", re.MULTILINE)
 
 
 def steps_of(case: Case) -> Iterator[dict[str, Any]]:
@@ -68,7 +63,7 @@ def _one(case: Case, again: Again, n: int, step: Step, source: Source, unit: str
     before = after_step(again.segment.chain, again.seen, n)
     return {
         **_origin(case, source),
-        **_curve(step),
+        **_curve(step, source),
         "unit_in": into,
         "unit_out": gives,
         "input": number(float(step.conversion.apply(before.value)[0])),
@@ -179,11 +174,11 @@ def _units(step: Step, source: Source, unit: str) -> tuple[str, str]:
     return into, source.to_unit or step.curve.to_unit or into
 
 
-def _curve(step: Step) -> dict[str, Any]:
-    names = list(step.curve.parameters)
+def _curve(step: Step, source: Source) -> dict[str, Any]:
+    names = step.curve.spelled(source.parameters)
     return {
         "curve": step.curve.name,
-        "formula": _formula(step.curve.name),
+        "formula": step.curve.about,
         "reference": step.curve.reference,
         "parameters": dict(zip(names, step.parameters.tolist(), strict=True)),
         "covariance": None if step.covariance is None else step.covariance.tolist(),
@@ -197,12 +192,6 @@ def _curve(step: Step) -> dict[str, Any]:
 
 def _domain(bounds: tuple[float, float]) -> list[float | None]:
     return [x if np.isfinite(x) else None for x in bounds]
-
-
-def _formula(name: str) -> str:
-    """What the curve's own file says before its references."""
-    text = inspect.getdoc(import_module(f"edaphon_calibration.curves.{name}")) or ""
-    return _BEHIND_THE_FORMULA.split(text, maxsplit=1)[0].strip()
 
 
 def _origin(case: Case, source: Source) -> dict[str, Any]:
@@ -237,9 +226,9 @@ def _of_maker(factory: Factory) -> dict[str, Any]:
     """With the parameters that a sheet leaves to the curve; a name that is not there has none."""
     parameters = dict(factory.parameters)
     if factory.curve in curve_names():
-        own = curve(factory.curve)
+        own = find_curve(factory.curve)
         numbers = own.parameter_vector(factory.parameters).tolist()
-        parameters = dict(zip(own.parameters, numbers, strict=True))
+        parameters = dict(zip(own.spelled(factory.parameters), numbers, strict=True))
     return {
         "curve": factory.curve,
         "parameters": parameters,

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, model_
 
 from edaphon.facts.basis import Fact, Period
 from edaphon.toml_input.values import Duration, FileBeside, Hash, Id, Instant, Table, wrong
-from edaphon_calibration.curves import curve, curve_names
+from edaphon_calibration.curves import curve_names, find_curve
 from edaphon_drivers.sheets import Factory
 
 __all__ = ["Calibration", "FactoryCurve", "FieldCheck", "OfSubject", "SecondInput"]
@@ -185,7 +185,7 @@ class Calibration(OfSubject):
     @property
     def by_calendar(self) -> bool:
         """Whether its curve takes how much of the calibration's own time has passed."""
-        second = curve(self.curve).second if self.curve in curve_names() else None
+        second = find_curve(self.curve).second if self.curve in curve_names() else None
         return second is not None and second.quantity == "calibration_progress"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from edaphon.facts.case import Case, Found
 from edaphon.facts.model import Calibration, ChannelFact, Deployment, Fact
 from edaphon.toml_input import did_you_mean, expected_only
-from edaphon_calibration.curves import curve, curve_names
+from edaphon_calibration.curves import curve_names, find_curve
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import check_unit, conversion
@@ -104,7 +104,7 @@ def _of_sensor(step: Calibration, deployment: Deployment) -> bool:
 
 def _into(case: Case, step: Calibration, unit: str, deployment: Deployment) -> Iterator[Found]:
     """The unit that comes must convert to the one that goes in."""
-    wanted = step.from_unit or curve(step.curve).from_unit or unit
+    wanted = step.from_unit or find_curve(step.curve).from_unit or unit
     key = "from_unit" if step.from_unit else "curve"
     try:
         conversion(unit, wanted)
@@ -119,7 +119,7 @@ def _into(case: Case, step: Calibration, unit: str, deployment: Deployment) -> I
 
 def _beside(case: Case, step: Calibration, deployment: Deployment) -> Iterator[Found]:
     """What a step takes beside its number is there, and in a unit that the curve can take."""
-    wanted = curve(step.curve).second
+    wanted = find_curve(step.curve).second
     if step.second is None or wanted is None or step.by_calendar:
         return
     if step.second.channel is not None:
@@ -150,7 +150,7 @@ def _twice(
     case: Case, step: Calibration, output: Output, deployment: Deployment
 ) -> Iterator[Found]:
     """Nothing is corrected for what the instrument has corrected inside."""
-    twice = [what for what in curve(step.curve).compensates if what in output.compensated]
+    twice = [what for what in find_curve(step.curve).compensates if what in output.compensated]
     if not twice:
         return
     words = f"{output.name} of {deployment.source} is compensated for {' and '.join(twice)} inside"
@@ -163,7 +163,7 @@ def _twice(
 
 def _out_of(step: Calibration, came: str, quantity: str) -> tuple[str, str]:
     """Unit and quantity that a step gives."""
-    known = curve(step.curve)
+    known = find_curve(step.curve)
     unit = step.to_unit or known.to_unit or step.from_unit or known.from_unit or came
     return unit, known.quantity or quantity
 

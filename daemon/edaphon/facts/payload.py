@@ -7,7 +7,7 @@ import orjson
 
 from edaphon.facts.model import KINDS, Calibration, Fact, FactoryCurve
 from edaphon.people import person
-from edaphon_calibration.curves import curve, curve_names
+from edaphon_calibration.curves import curve_names, find_curve
 
 __all__ = ["FactPayload", "fact_of", "from_payload", "table_of", "to_payload"]
 
@@ -46,9 +46,9 @@ def fact_of(table: Mapping[str, Any]) -> Fact:
 
 def _in_order(curve_name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """In the curve's order, which a covariance follows; JSON has sorted them by name."""
-    known = curve(curve_name).parameters if curve_name in curve_names() else {}
-    first = [name for name in known if name in parameters]
-    return {name: parameters[name] for name in (*first, *parameters)}
+    places = find_curve(curve_name).places if curve_name in curve_names() else {}
+    in_order = sorted(parameters, key=lambda name: places.get(name, len(places)))
+    return {name: parameters[name] for name in in_order}
 
 
 def to_payload(fact: Fact, text: str, sha256: str, file: str, who: str, account: str = "") -> bytes:

@@ -9,7 +9,7 @@ from edaphon.facts.conflicts import new_rows
 from edaphon.facts.files import FactRow
 from edaphon.facts.knowledge import Knowledge
 from edaphon.facts.model import Deployment, FactoryCurve
-from edaphon_calibration.curves import curve
+from edaphon_calibration.curves import find_curve
 from edaphon_drivers.sheets import Factory, Output
 
 __all__ = ["pin_id", "pin_of", "pins_needed"]
@@ -42,9 +42,9 @@ def pin_of(model: str, output: str, factory: Factory) -> FactoryCurve:
 
 def _written_out(factory: Factory) -> dict[str, float]:
     """Every number of the curve: one that the sheet leaves to the curve could change there."""
-    known = curve(factory.curve)
+    known = find_curve(factory.curve)
     numbers = known.parameter_vector(factory.parameters).tolist()
-    return dict(zip(known.parameters, numbers, strict=True))
+    return dict(zip(known.spelled(factory.parameters), numbers, strict=True))
 
 
 def pins_needed(

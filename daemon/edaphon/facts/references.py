@@ -17,9 +17,9 @@ from edaphon.facts.model import (
     Visit,
 )
 from edaphon.toml_input import expected_only
-from edaphon_calibration import checks
 from edaphon_calibration.chain import prepare_step
-from edaphon_calibration.curves import curve, curve_names
+from edaphon_calibration.checks import find_check, prepare_check
+from edaphon_calibration.curves import curve_names, find_curve
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import canonical, check_unit
@@ -116,17 +116,19 @@ def _curve(calibration: Calibration) -> Iterator[Found]:
         return
     yield from _second(calibration)
     try:
-        prepare_step(calibration.curve, calibration.parameters)
+        prepare_step(find_curve(calibration.curve), calibration.parameters)
     except CalibrationError as error:
         yield calibration, "parameters", "do not fit the curve", expected_only(error)
         return
-    given = [name for name in curve(calibration.curve).parameters if name in calibration.parameters]
-    if calibration.covariance and given != list(calibration.parameters):
+    given = find_curve(calibration.curve).in_order(calibration.parameters)
+    if calibration.covariance and given != tuple(calibration.parameters):
         came = f"{', '.join(calibration.parameters)} with a covariance"
         yield calibration, "parameters", came, f"in the curve's order: {', '.join(given)}"
         return
     try:
-        prepare_step(calibration.curve, calibration.parameters, calibration.covariance or None)
+        prepare_step(
+            find_curve(calibration.curve), calibration.parameters, calibration.covariance or None
+        )
     except CalibrationError as error:
         yield calibration, "covariance", "does not fit the curve", expected_only(error)
     yield from _own_unit(calibration, "from_unit", calibration.from_unit)
@@ -135,7 +137,7 @@ def _curve(calibration: Calibration) -> Iterator[Found]:
 
 def _second(calibration: Calibration) -> Iterator[Found]:
     """A second input is stated exactly where the curve takes one."""
-    wanted, given = curve(calibration.curve).second, calibration.second
+    wanted, given = find_curve(calibration.curve).second, calibration.second
     if calibration.by_calendar:
         yield from _calendar(calibration)
     elif wanted is not None and given is None:
@@ -185,7 +187,7 @@ def _circle(case: Case, calibration: Calibration) -> Iterator[Found]:
 
 def _own_unit(calibration: Calibration, key: str, unit: str | None) -> Iterator[Found]:
     """A stated unit is one, and the curve's own where the curve has one."""
-    wanted = getattr(curve(calibration.curve), key)
+    wanted = getattr(find_curve(calibration.curve), key)
     if unit is None:
         return
     try:
@@ -208,11 +210,11 @@ def _channel(channel: ChannelFact) -> Iterator[Found]:
         yield channel, "unit", f'"{channel.unit}" does not fit', expected_only(error)
     for name, limits in channel.limits().items():
         try:
-            if not checks.metadata(name).of_person:
+            if not find_check(name).of_person:
                 came = f"{name} has limits of its own kind"
                 yield channel, "checks", came, "leave it out: it stands for every channel"
                 continue
-            checks.prepare(name, limits)
+            prepare_check(find_check(name), limits)
         except CalibrationError as error:
             yield channel, "checks", f'"{name}" does not fit', expected_only(error)
 

@@ -8,7 +8,7 @@ from edaphon.facts.model import Calibration, Fact, FactoryCurve, FieldCheck
 from edaphon.toml_input import expected_only
 from edaphon.toml_input.values import is_hash
 from edaphon_calibration.chain import prepare_step
-from edaphon_calibration.curves import curve, curve_names
+from edaphon_calibration.curves import curve_names, find_curve
 from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import canonical, check_unit, conversion
@@ -107,7 +107,7 @@ def _one_number(later: Calibration, first: Calibration) -> Iterator[Found]:
 
 def _gives(step: Calibration) -> str:
     """The unit after it, "" where it is that of what comes."""
-    known = curve(step.curve) if step.curve in curve_names() else None
+    known = find_curve(step.curve) if step.curve in curve_names() else None
     own = (known.to_unit, known.from_unit) if known is not None else (None, None)
     unit = step.to_unit or own[0] or step.from_unit or own[1] or ""
     try:
@@ -142,7 +142,7 @@ def _factory(case: Case, fact: FactoryCurve) -> Iterator[Found]:
         yield from unless_known(fact, "curve", fact.curve, curve_names(), "curve")
         return
     try:
-        prepare_step(fact.curve, fact.parameters)
+        prepare_step(find_curve(fact.curve), fact.parameters)
     except CalibrationError as error:
         yield fact, "parameters", "do not fit the curve", expected_only(error)
     if fact.quantity not in QUANTITIES:

@@ -1,13 +1,12 @@
 """The journal in the middle: every answer kept as it came, in one order, before anything else."""
 
 from edaphon.journal.copies import Origin
-from edaphon.journal.entry import Entry, Kind, Purpose, entry_crc
-from edaphon.journal.files import JournalBusy, JournalTooNew, is_written
-from edaphon.journal.journal import Journal
+from edaphon.journal.entry import Entry, JournalBusy, JournalTooNew, Kind, Purpose, entry_crc
+from edaphon.journal.journal import Journal, JournalClosed
 from edaphon.journal.reader import DamagedRow, JournalReader, read_only
 from edaphon.journal.salvage import salvage
 from edaphon.journal.state import SetAside, StateFile
-from edaphon.journal.writer import JournalClosed
+from edaphon.journal.store import is_written
 from edaphon.model import EntryId
 
 __all__ = [

@@ -1,10 +1,14 @@
 """Entries, and the files of a journal that hold them as rows. This format is frozen."""
 
+import contextlib
+import fcntl
 import os
 import re
 import sqlite3
 import struct
+import threading
 import zlib
+from collections import deque
 from collections.abc import Mapping
 from enum import IntEnum
 from itertools import chain
@@ -12,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edaphon import databases
+from edaphon.model import EntryId
 
 
 class Kind(IntEnum):
@@ -213,3 +218,134 @@ def number_of(path: Path) -> int:
 
 def is_sealed(path: Path) -> bool:
     return not path.stat().st_mode & 0o222
+
+
+ENTRY_BYTES = 300  # what an entry without payload takes in memory, roughly
+
+
+class _Batch(NamedTuple):
+    first: EntryId
+    last: EntryId
+    entries: list[Entry]
+    size_bytes: int
+
+
+class Ring:
+    """One run of entries without a hole, the newest at its end."""
+
+    def __init__(self, largest_bytes: int = 8_000_000) -> None:
+        self._largest_bytes = largest_bytes
+        self._batches: deque[_Batch] = deque()
+        self._bytes = 0
+        self._behind = EntryId(0, 0)  # the place before the run
+        self._lock = threading.Lock()
+
+    def add(self, first: EntryId, entries: list[Entry]) -> None:
+        """Entries with the numbers from `first` on."""
+        size = sum(len(entry.payload) + ENTRY_BYTES for entry in entries)
+        last = EntryId(first.file, first.n + len(entries) - 1)
+        with self._lock:
+            if not self._goes_on(first):
+                self._batches.clear()
+                self._bytes, self._behind = 0, EntryId(first.file, first.n - 1)
+            self._batches.append(_Batch(first, last, entries, size))
+            self._bytes += size
+            while self._bytes > self._largest_bytes and len(self._batches) > 1:
+                old = self._batches.popleft()
+                self._bytes, self._behind = self._bytes - old.size_bytes, old.last
+
+    def after(
+        self, sequence: EntryId | None, limit: int, largest_bytes: int
+    ) -> list[tuple[EntryId, Entry]] | None:
+        """As JournalReader.after; None when what is behind `sequence` is not, or no more, here."""
+        fresh: list[_Batch] = []
+        with self._lock:
+            if not self._covers(sequence):
+                return None
+            for batch in reversed(self._batches):
+                if sequence is not None and batch.last <= sequence:
+                    break
+                fresh.append(batch)
+        found: list[tuple[EntryId, Entry]] = []
+        for first, _, entries, _ in reversed(fresh):
+            skip = sequence.n - first.n + 1 if sequence and sequence.file == first.file else 0
+            start = max(0, skip)
+            chosen = entries[start : start + limit - len(found)]
+            for n, entry in enumerate(chosen, first.n + start):
+                found.append((EntryId(first.file, n), entry))
+                largest_bytes -= len(entry.payload)
+                if largest_bytes <= 0:
+                    return found
+            if len(found) == limit:
+                break
+        return found
+
+    def _goes_on(self, first: EntryId) -> bool:
+        """Whether nothing was committed between the run and `first` that never came here."""
+        if not self._batches:
+            return False
+        last = self._batches[-1].last
+        return first == (last.file, last.n + 1) or (first.file > last.file and first.n == 1)
+
+    def _covers(self, sequence: EntryId | None) -> bool:
+        return bool(self._batches) and (sequence or EntryId(0, 0)) >= self._behind
+
+
+START = EntryId(0, 0)
+
+
+_THERE = re.compile(FILE_NAME.pattern + r"(\.damaged-\d+)?")
+
+
+class Damaged(Exception):
+    """A file is not the whole journal file that it was; the text says what was found."""
+
+
+class JournalTooNew(Exception):
+    """A newer edaphon wrote this journal."""
+
+
+class JournalBusy(Exception):
+    """Another process already writes this journal."""
+
+
+def stray_files(folder: Path) -> list[Path]:
+    """Those named like a journal file, with a number that none can have."""
+    named = sorted(name for name in os.listdir(folder) if FILE_NAME.fullmatch(name))
+    return [folder / name for name in named if not 0 < number_of(folder / name) <= LARGEST_NUMBER]
+
+
+def next_number(folder: Path) -> int:
+    """A number that no file here has had, set-aside ones included."""
+    return max(numbers_ever(folder), default=0) + 1
+
+
+def numbers_ever(folder: Path) -> set[int]:
+    """The numbers of all files here, set-aside ones and logs without their file included."""
+    found = (FILE_NAME.match(name) for name in os.listdir(folder))
+    numbers = (int(match[1]) for match in found if match)
+    return {number for number in numbers if number < LARGEST_NUMBER}
+
+
+def numbers_there(folder: Path) -> set[int]:
+    """The numbers of all files that are there, set-aside ones included."""
+    found = (_THERE.fullmatch(name) for name in os.listdir(folder))
+    return {int(match[1]) for match in found if match}
+
+
+def take_lock(folder: Path) -> int:
+    """The writer's lock, as an open file; raises JournalBusy. The kernel frees it at exit."""
+    lock = os.open(folder / "journal.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(lock)
+        raise JournalBusy(
+            f"the journal in {folder} is being written by process {holder}; "
+            "ask that one, or stop it first (systemctl stop edaphon)"
+        ) from None
+    with contextlib.suppress(OSError):  # on a full disk the lock holds without a name on it
+        os.truncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    return lock

@@ -18,9 +18,14 @@ import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, NamedTuple, Self
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self
 
 import orjson
+
+from edaphon.clock import boot_id
+
+if TYPE_CHECKING:
+    from edaphon.journal.journal import Journal
 
 __all__ = [
     "AGAIN",
@@ -315,3 +320,9 @@ def _read(path: Path) -> tuple[WorkMark | None, SetAsideTable]:
             tuple(Suspect(*one) for one in found["suspects"]), aside, found["key"]
         )
     return mark, table
+
+
+def guarded(journal: "Journal", is_armed: bool) -> EntryGuard:
+    """The guard of the journal's one writer, which is this process."""
+    journal.guard = EntryGuard(journal.folder, boot_id(), is_armed)
+    return journal.guard

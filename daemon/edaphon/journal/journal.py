@@ -7,190 +7,20 @@ import sqlite3
 import struct
 import threading
 import time
-import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Self
-
-import orjson
+from typing import Any, NamedTuple, Protocol, Self
 
 from edaphon.clock import Clock
-from edaphon.databases import StorageFault, make_folder
+from edaphon.databases import StorageFault, fault_of, make_folder
 from edaphon.journal.copies import Origin
-from edaphon.journal.entry import Entry, Kind, entry_crc
-from edaphon.journal.files import take_lock
-from edaphon.journal.reader import ENTRY_BYTES, LARGEST_READ_BYTES, DamagedRow, JournalReader, Ring
-from edaphon.journal.writer import EntryStore, JournalClosed, Waiting, Writer
+from edaphon.journal.entry import ENTRY_BYTES, Entry, Kind, Ring, take_lock
+from edaphon.journal.reader import LARGEST_READ_BYTES, JournalReader
+from edaphon.journal.store import EntryStore
+from edaphon.journal.summary import summed
 from edaphon.model import EntryId
 
-START = EntryId(0, 0)
-LONG = 100_000
-_CHUNK = 2000
-_NO_MORE = 0xFFFFFFFF  # the highest n that a Sequence can hold
-Keep = Callable[[Mapping[str, Any]], None]
-
-
-class FileSum(NamedTuple):
-    """Of one file up to its row `last`: its rows of records, damaged ones included, and the rows
-    of the kinds that were asked for."""
-
-    last: int = 0
-    records: int = 0
-    rare: tuple[int, ...] = ()
-
-
-class Summary(NamedTuple):
-    """The sums of all files by their numbers."""
-
-    files: Mapping[int, FileSum] = {}
-
-    @property
-    def place(self) -> EntryId:
-        """The newest entry that is summed."""
-        last = max(self.files, default=0)
-        return EntryId(last, self.files[last].last) if last else START
-
-    @property
-    def records(self) -> int:
-        return sum(file.records for file in self.files.values())
-
-    @property
-    def rare(self) -> Iterator[EntryId]:
-        """The places of all entries of the kinds that were asked for, in order."""
-        for number in sorted(self.files):
-            yield from (EntryId(number, n) for n in self.files[number].rare)
-
-    def behind(self, place: EntryId, journal: JournalReader) -> int:
-        """How many records stand behind a place; at most one file is counted for it."""
-        whole = sum(f.records for number, f in self.files.items() if number > place.file)
-        own = self.files.get(place.file)
-        if own is None or place.n >= own.last:
-            return whole
-        end = EntryId(place.file, own.last)
-        return whole + journal.count_between(place, end, Kind.RECORD)
-
-    def with_entries(self, first: EntryId, entries: list[Entry], kinds: Collection[Kind]) -> Self:
-        """With entries that were committed from `first` on."""
-        own = self.files.get(first.file, FileSum())
-        rare = tuple(first.n + i for i, entry in enumerate(entries) if entry.kind in kinds)
-        records = sum(entry.kind == Kind.RECORD for entry in entries)
-        more = FileSum(first.n + len(entries) - 1, own.records + records, own.rare + rare)
-        return self._replace(files={**self.files, first.file: more})
-
-    def to_json(self, journal: JournalReader) -> dict[str, Any]:
-        """With the CRC of the entry at its place, and one of its own."""
-        files = {str(number): list(own) for number, own in self.files.items()}
-        table = {"files": files, "entry_crc": _crc_at(journal, self.place)}
-        return {**table, "crc": _crc_of(table)}
-
-    @classmethod
-    def of_json(cls, table: Any, journal: JournalReader) -> Self | None:
-        """Without files that are gone; None where it is damaged, or of another journal."""
-        try:
-            own = {name: table[name] for name in ("files", "entry_crc")}
-            whole = table["crc"] == _crc_of(own)
-            every = {int(k): FileSum(v[0], v[1], tuple(v[2])) for k, v in own["files"].items()}
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
-            return None
-        there = set(journal.files())
-        found = cls({number: file for number, file in every.items() if number in there})
-        same = found.place != cls(every).place or own["entry_crc"] == _crc_at(journal, found.place)
-        return found if whole and same else None
-
-
-def summed(
-    journal: JournalReader,
-    kept: Any,
-    kinds: Collection[Kind],
-    keep: Keep = lambda _: None,
-) -> Summary:
-    """The summary of all entries, from one that was kept as JSON (or None) and what is behind it.
-
-    `keep` is handed it after each file that was long, so that an interrupted sum goes on there.
-    """
-    found = Summary.of_json(kept, journal) or Summary()
-    for file in journal.files():
-        before = found.files.get(file, FileSum())
-        own = _of_file(journal, file, before, kinds)
-        if own != before:
-            found = Summary({**found.files, file: own})
-        if own.last - before.last > LONG:
-            keep(found.to_json(journal))
-    return found
-
-
-def differing(kept: Summary, journal: JournalReader, kinds: Collection[Kind]) -> list[int]:
-    """The files of which a count of all their rows up to the same place gives another sum."""
-    return [
-        file
-        for file, own in sorted(kept.files.items())
-        if _of_file(journal, file, FileSum(), kinds, own.last) != own
-    ]
-
-
-def _of_file(
-    journal: JournalReader,
-    file: int,
-    before: FileSum,
-    kinds: Collection[Kind],
-    end: int = _NO_MORE,
-) -> FileSum:
-    """Its sum up to n = `end`, from that of its first rows.
-
-    Where these are no longer there, all rows are summed.
-    """
-    names = ",".join(str(int(kind)) for kind in sorted(kinds))
-    query = (
-        f"SELECT coalesce(max(n), 0), coalesce(sum(kind = {int(Kind.RECORD)}), 0),"  # noqa: S608
-        f" group_concat(CASE WHEN kind IN ({names}) THEN n END) FROM entry WHERE n > ? AND n <= ?"
-    )
-    try:
-        newest = "SELECT coalesce(max(n), 0) FROM entry WHERE n <= ?"
-        (last,) = journal.ask_file(file, newest, (end,))
-        if last < before.last:
-            before = FileSum()
-        if last == before.last:
-            return before
-        last, records, rare = journal.ask_file(file, query, (before.last, end))
-    except FileNotFoundError:
-        return before
-    except sqlite3.Error:
-        return _row_by_row(journal, file, kinds)
-    found = sorted(map(int, rare.split(","))) if rare else []
-    return FileSum(last, before.records + records, (*before.rare, *found))
-
-
-def _row_by_row(journal: JournalReader, file: int, kinds: Collection[Kind]) -> FileSum:
-    """The same of a file with damaged pages: what can't be read counts for nothing."""
-    own, place = FileSum(), EntryId(file, 0)
-    while place.file == file:
-        try:
-            items = journal.after(place, _CHUNK)
-        except DamagedRow as damage:
-            place = damage.last
-            continue
-        here = [item for item in items if item[0].file == file]
-        if not here:
-            break
-        place = here[-1][0]
-        rare = tuple(sequence.n for sequence, entry in here if entry.kind in kinds)
-        records = sum(entry.kind == Kind.RECORD for _, entry in here)
-        own = FileSum(place.n, own.records + records, own.rare + rare)
-    return own
-
-
-def _crc_at(journal: JournalReader, place: EntryId) -> int:
-    try:
-        return entry_crc(*place, journal.entry(place)) if place != START else -1
-    except (KeyError, DamagedRow):
-        return -2
-
-
-def _crc_of(table: Mapping[str, Any]) -> int:
-    return zlib.crc32(orjson.dumps(table, option=orjson.OPT_SORT_KEYS))
-
-
-_INTEGERS = struct.Struct("<BqqqB")
 _log = logging.getLogger(__name__)
 
 
@@ -383,3 +213,219 @@ class Journal(JournalReader):
             if not name.isprintable():
                 raise ValueError(f"expected a printable name of a boot or source, got {name!r}")
             self._known.add(name)
+
+
+Done = Callable[[list[EntryId]], None]
+
+
+COMMIT_AT_ENTRIES = 100
+
+
+COMMIT_AFTER_S = 1.0
+
+
+QUIET_S = 0.02  # when acknowledgements wait: a pause this long means that the burst is over
+
+
+LARGEST_COMMIT = 1000
+
+
+LARGEST_WAITING_BYTES = 32_000_000
+
+
+_FIRST_RETRY_S, _LONGEST_RETRY_S = 0.2, 10.0
+
+
+class JournalClosed(Exception):
+    """An entry came after close(), or close() could not commit it."""
+
+
+class Medium(Protocol):
+    """Where batches are committed; an error means that the same batch must come again."""
+
+    def write(self, entries: list[Entry], mids: list[int | None]) -> EntryId: ...
+
+    def close(self) -> None: ...
+
+
+class Waiting(NamedTuple):
+    """What one append() brought."""
+
+    entries: list[Entry]
+    mids: list[int | None]
+    done: Done | None
+    size_bytes: int
+
+
+class Writer:
+    """One thread between many appends and one medium.
+
+    `committed(first, entries)` is called after each commit, before the `done` of its entries.
+    """
+
+    def __init__(
+        self,
+        medium: Medium,
+        folder: Path,
+        committed: Callable[[EntryId, list[Entry]], None],
+        on_problem: Callable[[str], None],
+        on_full: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`on_full` makes room on a full disk; False when it has none to give."""
+        self._folder, self._on_full = folder, on_full
+        self.fault: StorageFault | None = None  # of the last commit that failed, while that lasts
+        self._medium, self._committed, self._on_problem = medium, committed, on_problem
+        self._lock = threading.Lock()
+        self._alert = threading.Condition(self._lock)  # the writer's
+        self._room = threading.Condition(self._lock)  # the appenders'
+        self._queue: deque[Waiting] = deque()
+        self._entries = self._bytes = self._acks = 0
+        self._oldest = self._newest = 0.0  # when the first and the last of the queue came [s]
+        self._closing = threading.Event()
+        self._problem_since: float | None = None
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def is_failing(self) -> bool:
+        """Commits fail just now; entries wait in memory."""
+        return self._problem_since is not None
+
+    def append(self, item: Waiting) -> None:
+        with self._lock:
+            while self._bytes > LARGEST_WAITING_BYTES and self._thread.is_alive():
+                self._alert.notify()
+                self._room.wait(1)
+            if self._closing.is_set() or not self._thread.is_alive():
+                raise JournalClosed("the journal is closed and takes no more entries")
+            was_empty, had_acks = not self._queue, self._acks
+            self._queue.append(item)
+            before = self._entries
+            self._entries += len(item.entries)
+            self._bytes += item.size_bytes
+            self._acks += item.done is not None
+            self._newest = time.monotonic()
+            if was_empty:
+                self._oldest = self._newest
+            full = before < COMMIT_AT_ENTRIES <= self._entries
+            if was_empty or full or (self._acks and not had_acks):
+                self._alert.notify()
+
+    def close(self) -> None:
+        """Commit what waits, or give it up when the medium refuses; then end the thread."""
+        with self._lock:
+            self._closing.set()
+            self._alert.notify()
+        self._thread.join()
+        self._medium.close()
+
+    def _run(self) -> None:
+        while batch := self._next():
+            if not self._commit(batch):
+                return
+
+    def _next(self) -> list[Waiting]:
+        """The next commit's items, when it is due; nothing when all is done and closed."""
+        with self._lock:
+            while True:
+                if self._queue:
+                    wait_s = self._due() - time.monotonic()
+                    if wait_s <= 0:
+                        return self._take()
+                    self._alert.wait(wait_s)
+                elif self._closing.is_set():
+                    return []
+                else:
+                    self._alert.wait()
+
+    def _due(self) -> float:
+        full = self._entries >= COMMIT_AT_ENTRIES or self._bytes > LARGEST_WAITING_BYTES
+        if full or self._closing.is_set():
+            return 0.0
+        late = self._oldest + COMMIT_AFTER_S
+        return min(late, self._newest + QUIET_S) if self._acks else late
+
+    def _take(self) -> list[Waiting]:
+        taken, n = [], 0
+        while self._queue and n < LARGEST_COMMIT:
+            item = self._queue.popleft()
+            taken.append(item)
+            n += len(item.entries)
+            self._acks -= item.done is not None
+            self._bytes -= item.size_bytes
+        self._entries -= n
+        self._oldest = time.monotonic()
+        self._room.notify_all()
+        return taken
+
+    def _commit(self, batch: list[Waiting]) -> bool:
+        """Commit until it succeeds; False when it was given up because of close()."""
+        entries = [entry for item in batch for entry in item.entries]
+        mids = [mid for item in batch for mid in item.mids]
+        wait_s = _FIRST_RETRY_S
+        first = None
+        while entries and first is None:
+            try:
+                first = self._medium.write(entries, mids)
+            except (sqlite3.Error, OSError) as error:
+                self.fault = fault_of(error, self._folder / "journal")
+                if self.fault is StorageFault.FULL and self._on_full():
+                    continue
+                self._report_problem(error, len(entries))
+                if self._closing.wait(wait_s):
+                    return self._give_up(len(entries))
+                wait_s = min(2 * wait_s, _LONGEST_RETRY_S)
+        self._say_recovered()
+        if first is not None:
+            self._committed(first, entries)
+        self._tell(batch, first)
+        return True
+
+    def _tell(self, batch: list[Waiting], first: EntryId | None) -> None:
+        at = 0
+        for item in batch:
+            n = len(item.entries)
+            if item.done is not None:
+                file, start = first or (0, 0)
+                self._call(item.done, [EntryId(file, start + at + k) for k in range(n)])
+            at += n
+
+    def _call(self, reported: Callable[..., None], word: object) -> None:
+        try:
+            reported(word)
+        except Exception:  # the one writer outlives every listener's mistake
+            _log.exception("journal: a listener failed; its entries are committed all the same")
+
+    def _give_up(self, n: int) -> bool:
+        with self._lock:
+            n += self._entries
+        text = f"journal: closed with {n} entries not committed; sources that wait will send again"
+        self._call(self._on_problem, text)
+        return False
+
+    def _report_problem(self, error: Exception, n: int) -> None:
+        if self._problem_since is None:
+            self._problem_since = time.monotonic()
+            self._call(
+                self._on_problem,
+                f"journal: expected to commit {n} entries, got: {error} ({self.fault}); they wait "
+                "in memory and nothing is acknowledged",
+            )
+
+    def _say_recovered(self) -> None:
+        self.fault = None
+        if self._problem_since is not None:
+            waited_s = time.monotonic() - self._problem_since
+            self._problem_since = None
+            self._call(
+                self._on_problem, f"journal: commits again after {waited_s:.0f} s, nothing is lost"
+            )
+
+
+_INTEGERS = struct.Struct("<BqqqB")

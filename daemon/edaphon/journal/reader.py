@@ -1,13 +1,12 @@
 """The reading side of a journal: from a place on, chunk by chunk, with every row's CRC checked."""
 
 import sqlite3
-import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from edaphon.databases import AT_FAULT, StorageFault, fault_of
 from edaphon.journal.copies import COPIED, Copies, copies_in, copies_version, is_copied
@@ -27,17 +26,20 @@ from edaphon.journal.guard import Aside, EntryGuard, set_aside
 from edaphon.model import EntryId
 
 if TYPE_CHECKING:
-    from edaphon.journal.journal import Summary
+    from edaphon.journal.summary import Summary
+
+if TYPE_CHECKING:
+    pass
 
 
 Numbered = tuple[EntryId, Entry]
 
 # A damaged schema makes Python's sqlite3 fail where it decodes the names of columns.
 _TROUBLE = (sqlite3.DatabaseError, UnicodeDecodeError)
-_CHUNK = 2000
+CHUNK = 2000
 LARGEST_READ_BYTES = 4_000_000  # of payloads: a piece of a file is a thousand times a reading
 _PROBES = 20_000  # rows tried one by one over a bad page in one call: about 0.2 s
-_NO_MORE = 0xFFFFFFFF  # the highest n that a Sequence can hold
+NO_MORE = 0xFFFFFFFF  # the highest n that a Sequence can hold
 _SMALLEST_ROW_BYTES = 20
 _DELIVERIES_LOOK_BACK = 200_000
 _OF_KINDS = "SELECT * FROM entry WHERE n > ? AND kind IN (?,?,?,?,?,?,?) ORDER BY n"
@@ -147,7 +149,7 @@ class JournalReader:
         """
         while True:
             try:
-                chunk = self.after(start, _CHUNK)
+                chunk = self.after(start, CHUNK)
             except DamagedRow as damage:
                 if on_damage is None:
                     raise
@@ -303,7 +305,7 @@ class JournalReader:
         last = found[-1][0] if found else EntryId(file, behind)
         with closing(connect_reading(path)) as connection:
             end = EntryId(file, max(last.n, _highest_n(connection)) + 1)
-        return self.copies.within(end, EntryId(file, _NO_MORE))[: limit - len(found)]
+        return self.copies.within(end, EntryId(file, NO_MORE))[: limit - len(found)]
 
     def _stored(
         self, file: int, behind: int, limit: int, largest_bytes: int
@@ -313,14 +315,14 @@ class JournalReader:
                 return self._read_run(connection, file, behind, limit, largest_bytes)
         except FileNotFoundError:
             # Set aside or gone: that is declared, and the copies of it are what is left.
-            kept = self.copies.within(EntryId(file, behind + 1), EntryId(file, _NO_MORE))
+            kept = self.copies.within(EntryId(file, behind + 1), EntryId(file, NO_MORE))
             return kept[:limit], None
         except _TROUBLE as error:
             if not _unreadable(error, file_path(self.folder, file)):
                 raise
-            if behind == _NO_MORE:
+            if behind == NO_MORE:
                 return [], None
-            return [], self._damage(file, behind + 1, _NO_MORE)
+            return [], self._damage(file, behind + 1, NO_MORE)
 
     def _read_run(
         self,
@@ -424,74 +426,3 @@ def _rows_one_by_one(connection: sqlite3.Connection, behind: int, last: int) -> 
         except _TROUBLE as error:
             if not _unreadable(error):
                 raise
-
-
-ENTRY_BYTES = 300  # what an entry without payload takes in memory, roughly
-
-
-class _Batch(NamedTuple):
-    first: EntryId
-    last: EntryId
-    entries: list[Entry]
-    size_bytes: int
-
-
-class Ring:
-    """One run of entries without a hole, the newest at its end."""
-
-    def __init__(self, largest_bytes: int = 8_000_000) -> None:
-        self._largest_bytes = largest_bytes
-        self._batches: deque[_Batch] = deque()
-        self._bytes = 0
-        self._behind = EntryId(0, 0)  # the place before the run
-        self._lock = threading.Lock()
-
-    def add(self, first: EntryId, entries: list[Entry]) -> None:
-        """Entries with the numbers from `first` on."""
-        size = sum(len(entry.payload) + ENTRY_BYTES for entry in entries)
-        last = EntryId(first.file, first.n + len(entries) - 1)
-        with self._lock:
-            if not self._goes_on(first):
-                self._batches.clear()
-                self._bytes, self._behind = 0, EntryId(first.file, first.n - 1)
-            self._batches.append(_Batch(first, last, entries, size))
-            self._bytes += size
-            while self._bytes > self._largest_bytes and len(self._batches) > 1:
-                old = self._batches.popleft()
-                self._bytes, self._behind = self._bytes - old.size_bytes, old.last
-
-    def after(
-        self, sequence: EntryId | None, limit: int, largest_bytes: int
-    ) -> list[tuple[EntryId, Entry]] | None:
-        """As JournalReader.after; None when what is behind `sequence` is not, or no more, here."""
-        fresh: list[_Batch] = []
-        with self._lock:
-            if not self._covers(sequence):
-                return None
-            for batch in reversed(self._batches):
-                if sequence is not None and batch.last <= sequence:
-                    break
-                fresh.append(batch)
-        found: list[tuple[EntryId, Entry]] = []
-        for first, _, entries, _ in reversed(fresh):
-            skip = sequence.n - first.n + 1 if sequence and sequence.file == first.file else 0
-            start = max(0, skip)
-            chosen = entries[start : start + limit - len(found)]
-            for n, entry in enumerate(chosen, first.n + start):
-                found.append((EntryId(first.file, n), entry))
-                largest_bytes -= len(entry.payload)
-                if largest_bytes <= 0:
-                    return found
-            if len(found) == limit:
-                break
-        return found
-
-    def _goes_on(self, first: EntryId) -> bool:
-        """Whether nothing was committed between the run and `first` that never came here."""
-        if not self._batches:
-            return False
-        last = self._batches[-1].last
-        return first == (last.file, last.n + 1) or (first.file > last.file and first.n == 1)
-
-    def _covers(self, sequence: EntryId | None) -> bool:
-        return bool(self._batches) and (sequence or EntryId(0, 0)) >= self._behind

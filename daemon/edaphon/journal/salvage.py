@@ -14,8 +14,16 @@ from typing import Any, NamedTuple, cast
 import orjson
 
 from edaphon.journal.copies import Copies, copies_in, reached_in
-from edaphon.journal.entry import Entry, Kind, Row, any_text, entry_of, file_path, number_of
-from edaphon.journal.files import numbers_there
+from edaphon.journal.entry import (
+    Entry,
+    Kind,
+    Row,
+    any_text,
+    entry_of,
+    file_path,
+    number_of,
+    numbers_there,
+)
 from edaphon.journal.reader import DamagedRow, read_only
 from edaphon.model import EntryId
 

@@ -20,7 +20,6 @@ from edaphon.derive import known_facts
 from edaphon.derive.fact_log import MEANINGS
 from edaphon.journal import DamagedRow, Entry, Journal, JournalReader, Kind, StateFile, read_only
 from edaphon.journal.entry import file_path
-from edaphon.journal.journal import Summary, differing
 from edaphon.journal.salvage import (
     DeclaredLoss,
     acknowledged_releases,
@@ -29,6 +28,7 @@ from edaphon.journal.salvage import (
     entered_again,
     losses_in,
 )
+from edaphon.journal.summary import Summary, differing
 from edaphon.model import EntryId
 from edaphon.series import DAY_NS, Series, WrongFile
 from edaphon.storage.access import Storage
@@ -169,7 +169,7 @@ SECOND_NS = 10**9
 
 
 class LostPart(NamedTuple):
-    """`entries` were in the lost part (None: not known), `copied` of them stand in copies.
+    """`entries` were in the lost part (None: not known), `copied` of them are in copies.
 
     `records` of it have values, measured from `first_ns` to `last_ns` [UTC ns; 0 without any].
     """

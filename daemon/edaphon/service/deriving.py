@@ -1,40 +1,144 @@
-"""The thread of the deriver, begun again where a file or an entry ends it, and what it logs.
+"""The thread of the deriver, the sinks that follow its series, and what it logs.
 
-Each source has its own number of causes in the log: what one of them sends, or a stranger in the
-name of none, neither fills the log nor silences the words about another.
+A file or an entry that ends a turn begins it again. Each source has its own number of causes in the
+log: what one of them sends, or a stranger in the name of none, neither fills the log nor silences
+the words about another.
 """
 
 import hashlib
 import logging
 import re
 import sqlite3
-from collections.abc import Hashable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import orjson
 
 from edaphon import __version__
-from edaphon.acquire.clock_sync import boot_id
-from edaphon.clock import Clock
+from edaphon.clock import Clock, SystemClock
 from edaphon.config import Configuration
+from edaphon.config import Sink as SinkConfig
 from edaphon.derive import LINE_VERSION, DeadLetter, Deriver, LostLine
 from edaphon.derive.checkpoint import START
 from edaphon.derive.decode import Note
 from edaphon.derive.files import KeptRefusal
-from edaphon.journal import DamagedRow, Journal
+from edaphon.journal import DamagedRow, Journal, JournalReader, SetAside, StateFile
 from edaphon.journal.guard import ORDERS, EntryGuard
-from edaphon.model import EntryId
+from edaphon.model import Channel, EntryId
 from edaphon.series import Series
 from edaphon.service.audit import Losses
 from edaphon.service.jobs import Threads
 from edaphon.service.notes import refusal_text
-from edaphon.service.outputs import Outputs
+from edaphon.sinks.delivery import Delivery, DeliveryState
+from edaphon.sinks.feed import EVER, SeriesFeed
+from edaphon.sinks.sink import Sink, sink_kind
 from edaphon.storage.paths import Layout
 from edaphon.storage.series_file import new_series, open_series
 from edaphon.toml_input.values import instant_text
 
-if TYPE_CHECKING:
-    from edaphon.service.service import Service
+REFUSALS = 100  # kinds of refusal that are listed for a sink
+
+
+@dataclass(frozen=True, slots=True)
+class SinkParts:
+    config: SinkConfig
+    feed: SeriesFeed
+    delivery: Delivery
+
+
+class Outputs:
+    """The sinks of a service; `follow` begins them all, on another series once more."""
+
+    def __init__(
+        self,
+        configs: Sequence[SinkConfig],
+        state: StateFile,
+        report: Callable[[str, str | None], None],
+    ) -> None:
+        self._configs, self._state, self._report = configs, state, report
+        self.sinks: dict[str, SinkParts] = {}
+
+    def follow(self, series: Series, channels: Mapping[str, Channel]) -> None:
+        for config in self._configs:
+            feed = SeriesFeed(config.name, series, channels, self._state)
+            delivery = Delivery(
+                config.name,
+                partial(opened_sink, config, channels),
+                feed,
+                self._state,
+                SystemClock(),
+                self._on_sink,
+            )
+            self.sinks[config.name] = SinkParts(config, feed, delivery)
+            if moved(self._state, config, feed.cursor):
+                feed.send_again()
+            delivery.start()
+
+    def _on_sink(self, state: DeliveryState) -> None:
+        self._report(f"sink {state.sink}", None if state.up else state.why)
+
+    def wake(self) -> None:
+        for parts in self.sinks.values():
+            parts.delivery.wake()
+
+    def stop(self, each_within_s: float) -> None:
+        for parts in self.sinks.values():
+            parts.delivery.stop(each_within_s)
+
+    def keep_up(self) -> bool:
+        """Those that are lost do not count: nothing waits for a server."""
+        return all(p.feed.keeps_up for p in self.sinks.values() if p.delivery.state.up)
+
+    @property
+    def cursors(self) -> dict[str, int]:
+        """By sink, the change of the series up to which all is delivered."""
+        return {name: parts.feed.cursor for name, parts in self.sinks.items()}
+
+
+def opened_sink(config: SinkConfig, channels: Mapping[str, Channel]) -> Sink:
+    kind = sink_kind(config.kind)
+    return kind.open_sink(kind.Settings.model_validate(config.settings), channels)
+
+
+def moved(state: StateFile, config: SinkConfig, cursor: int) -> bool:
+    """Whether the sink has another place than in the last life, which is noted for the next.
+
+    Where the state file was lost since, that is not known, nor which points it had refused.
+    """
+    settings: Any = sink_kind(config.kind).Settings.model_validate(config.settings)
+    key, place = f"sink {config.name} place", f"{config.kind} {settings.place}"
+    known = state.get(key)
+    if known != place:
+        state.put(key, place)
+    return known != place and (known is not None or cursor > 0)
+
+
+def retry(sinks: Mapping[str, SinkParts], name: str = "") -> dict[str, int]:
+    """Offer again what is set aside; how many points, for each sink. KeyError: no such sink."""
+    chosen = {name: sinks[name]} if name else sinks
+    return {each: parts.delivery.offer_all() for each, parts in chosen.items()}
+
+
+def resend(sinks: Mapping[str, SinkParts], name: str, since_ns: int = EVER) -> None:
+    """Send everything from that time on once more. KeyError: no such sink."""
+    parts = sinks[name]
+    parts.feed.send_again(since_ns)
+    parts.delivery.wake()
+
+
+def refusals(points: Sequence[SetAside]) -> list[dict[str, Any]]:
+    """Refused points by channel and the server's words, the most frequent first."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for point in points:
+        found.setdefault((point.channel, point.words), []).append(point.time_ns)
+    rows: list[dict[str, Any]] = [
+        {"channel": c, "words": w, "n": len(t), "first_ns": min(t), "last_ns": max(t)}
+        for (c, w), t in found.items()
+    ]
+    return sorted(rows, key=lambda row: -int(row["n"]))[:REFUSALS]
+
 
 # Of each source and kind; those of messages of no source are one source for each broker.
 CAUSES = 50
@@ -79,12 +183,6 @@ STOP_SINK_S = 3.0
 SHOWN = 5
 
 
-def guarded(journal: Journal, is_armed: bool) -> EntryGuard:
-    """The guard of the journal's one writer, which is this process."""
-    journal.guard = EntryGuard(journal.folder, boot_id(), is_armed)
-    return journal.guard
-
-
 def line_key(config: Configuration, sha256: str) -> str:
     """Names all that decides what the bytes of entries mean: software, configuration, sheets."""
     models = {source.model for source in config.sources if source.model}
@@ -93,14 +191,14 @@ def line_key(config: Configuration, sha256: str) -> str:
     return hashlib.sha256(orjson.dumps(table)).hexdigest()[:16]
 
 
-def aside_rows(service: "Service") -> list[dict[str, Any]]:
+def aside_rows(guard: EntryGuard, journal: JournalReader) -> list[dict[str, Any]]:
     """The entries that are passed over because they ended the service, for status."""
     rows = []
-    for number, one in sorted(service.guard.aside.items()):
+    for number, one in sorted(guard.aside.items()):
         place = EntryId.of(number)
         row = {"entry": str(place), "why": one.why, "since_ns": one.since_ns}
         try:
-            entry = service.journal.entry(place)
+            entry = journal.entry(place)
         except (DamagedRow, KeyError):
             rows.append({**row, "kind": "", "source": "", "received_ns": None})
             continue
@@ -110,7 +208,7 @@ def aside_rows(service: "Service") -> list[dict[str, Any]]:
 
 
 def aside_words(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """What a person should know of these; of many, the first ones stand for all."""
+    """What a person should know of these; of many, the first ones represent all."""
     for row in rows[:SHOWN]:
         of = f" of {row['source']}" if row["source"] else ""
         at = f", received {instant_text(row['received_ns'])}" if row["received_ns"] else ""

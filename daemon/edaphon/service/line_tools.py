@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from edaphon.acquire.bus import LineRefuses
-from edaphon.acquire.clock_sync import Timekeeper, boot_id, kernel_is_synchronised
+from edaphon.acquire.clock_sync import Timekeeper, kernel_is_synchronised
 from edaphon.acquire.line_tools import LONGEST_S, LineTools, ToolLine, own_line
-from edaphon.clock import SystemClock
+from edaphon.clock import SystemClock, boot_id
 from edaphon.derive import known_facts
 from edaphon.facts import Knowledge
 from edaphon.journal import Journal, JournalBusy

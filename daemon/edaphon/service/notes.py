@@ -47,7 +47,7 @@ def account_text(row: Row) -> str:
 
 
 def refusal_text(refusal: Row) -> str:
-    """Where, why, and what stands there."""
+    """Where, why, and what is there."""
     text = KeptRefusal(**refusal).text
     return f"line {refusal['line']}: {refusal['reason']}: {text!r}"
 
@@ -110,7 +110,7 @@ def file_rows(followers: Mapping[str, "Follower"], utc_offset_s: int) -> Iterato
 
 
 def waiting_words(file: "FileView", utc_offset_s: int) -> str:
-    """What stands behind the last whole line; "" for nothing."""
+    """What is behind the last whole line; "" for nothing."""
     count = file.size - file.offset
     if count <= 0:
         return ""

@@ -29,11 +29,11 @@ from edaphon_drivers.faults import Fault
 from edaphon_drivers.sheets import Sheet
 
 READS, WRITES, CONNECTS, LISTENS = "reads", "writes", "connects to", "listens on"
-_Accesses = Iterator[tuple[str, str, Place]]  # what is done, with what, where it stands
+_Accesses = Iterator[tuple[str, str, Place]]  # what is done, with what, where it is written
 
 
 class Access(NamedTuple):
-    """`what` is a file, a folder, a variable or host:port; `key` and `line` are where it stands."""
+    """`what` is a file, a folder, a variable or host:port; `key`, `line`: where it is written."""
 
     does: str
     what: str

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from edaphon import __version__
-from edaphon.acquire.clock_sync import Timekeeper, boot_id
-from edaphon.clock import SystemClock
+from edaphon.acquire.clock_sync import Timekeeper
+from edaphon.clock import SystemClock, boot_id
 from edaphon.databases import make_folder, sync_folder
 from edaphon.derive import known_facts
 from edaphon.journal import DamagedRow, Journal, JournalBusy, JournalReader, Kind, read_only

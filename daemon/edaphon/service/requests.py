@@ -24,17 +24,17 @@ from edaphon.facts import rows_of
 from edaphon.journal import Kind, Purpose
 from edaphon.model import Observations
 from edaphon.series import Series
+from edaphon.service.deriving import refusals, resend, retry
 from edaphon.service.notes import file_rows
-from edaphon.service.outputs import refusals, resend, retry
 from edaphon.service.service import NotKept, Refusal, Service
 from edaphon.service.socket import ACCOUNT
 from edaphon.service.status import columns_of, status_table
 from edaphon.service.submit import Evidence
 from edaphon.storage.client import DaemonRefuses
 from edaphon_calibration.errors import suggestion
-from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import Turn
+from edaphon_drivers.registry import engine
 
 if TYPE_CHECKING:
     from edaphon.acquire.files import Follower
@@ -301,7 +301,7 @@ class Requests:
         return {"change": self._service.series.change, "full": full, "again": False}
 
     def _rebuild(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Begin to derive all again, or tell how far that is."""
+        """Begin to derive all again, or show how far that is."""
         deriver = self._service.deriver
         if request.get("begin"):
             deriver.differing = 0
@@ -310,7 +310,7 @@ class Requests:
         return {"done": not deriver.reworking, "blocks": blocks, "differing": deriver.differing}
 
     def _recalibrate(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Begin to derive channels again from the readings that are kept, or tell how far it is."""
+        """Begin to derive channels again from the readings that are kept, or show how far it is."""
         deriver = self._service.deriver
         if request.get("begin"):
             ranges = ranges_from(self._service.channels, request["channels"], request["since_ns"])
@@ -437,7 +437,7 @@ class Requests:
 
     def _alert(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """List the incidents, acknowledge one, or send a test."""
-        from edaphon.service.watching.alerting import answer
+        from edaphon.service.alerting import answer
 
         return answer(self._service, request)
 

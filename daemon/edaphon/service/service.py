@@ -10,7 +10,8 @@ from functools import partial
 from queue import Empty, SimpleQueue
 
 from edaphon.acquire.budget import Pace
-from edaphon.acquire.clock_sync import ClockWatch, Timekeeper, boot_id
+from edaphon.acquire.clock_sync import ClockWatch, Timekeeper
+from edaphon.clock import boot_id
 from edaphon.config import Configuration
 from edaphon.databases import (
     StorageFault,
@@ -22,9 +23,11 @@ from edaphon.derive.checkpoint import reached_by
 from edaphon.derive.fact_log import MEANINGS
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.journal import DamagedRow, Entry, Journal, Kind, StateFile
+from edaphon.journal.guard import guarded
 from edaphon.journal.salvage import acknowledgement, open_losses
 from edaphon.model import Channel, EntryId
 from edaphon.series import Series
+from edaphon.service.alerting import notifier_of
 from edaphon.service.audit import (
     BEGIN_S,
     CHECK_EVERY_S,
@@ -33,13 +36,11 @@ from edaphon.service.audit import (
     Losses,
     StoredCheck,
 )
-from edaphon.service.deriving import Deriving, guarded, line_key
+from edaphon.service.deriving import Deriving, Outputs, SinkParts, line_key
 from edaphon.service.disk import Disk, Room
 from edaphon.service.jobs import Jobs
-from edaphon.service.outputs import Outputs, SinkParts
 from edaphon.service.sources import Overrides, SavedPlaces, ServiceSources, all_committed
 from edaphon.service.submit import Evidence, configuration_payload, entry_of_evidence, fact_entries
-from edaphon.service.watching.alerting import notifier_of
 from edaphon.sinks.feed import cursor_name
 from edaphon.storage.access import Storage
 from edaphon.storage.paths import Layout
@@ -356,7 +357,7 @@ class Service:
             time.sleep(0.01)
 
     def clear_file(self, file: str) -> None:
-        """What the start left out of a file of facts no longer stands there: all of it is right."""
+        """What the start left out of a file of facts is no longer there: all of it is right."""
         for name in [name for name in self.problem if name.startswith(f"fact at {file}:")]:
             self.report(name, None)
 

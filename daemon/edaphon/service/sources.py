@@ -68,13 +68,13 @@ class ServiceSources:
         state: StateFile,
         keeper: Timekeeper,
         run: Callable[[str, Callable[[], None]], None],
-        say: Callable[[str, str | None], None],
+        report: Callable[[str, str | None], None],
         overrides: Overrides,
         make_pace: Callable[[], "Pace"],
     ) -> None:
         self._make_pace = make_pace
         self._config, self._journal, self._state, self._keeper = config, journal, state, keeper
-        self._run, self._say, self._own = run, say, overrides
+        self._run, self._report, self._own = run, report, overrides
         self._stop = threading.Event()
         self.floods = Floods(journal, state, keeper)
         self._budgets = Budgets(
@@ -131,7 +131,7 @@ class ServiceSources:
 
     def start(self, accounts: Mapping[str, SlotAccount], alive_until_ns: int) -> None:
         for name, supply in self._supplies.items():
-            with self._telling(f"supply {name}"):
+            with self._reporting(f"supply {name}"):
                 supply.off()
         for name, bus in self._config.buses.items():
             if bus.kind != "stream":
@@ -185,7 +185,7 @@ class ServiceSources:
             if isinstance(source, ScheduledSource) and source.bus == name
         ]
         takes = self._budgets.takes
-        sampler = Sampler(bus, own, accounts, self._journal, self._keeper, self._say, takes)
+        sampler = Sampler(bus, own, accounts, self._journal, self._keeper, self._report, takes)
         sampler.account_for_absence(alive_until_ns)
         self.buses[name], self.samplers[name] = bus, sampler
         self.branches[name] = branches
@@ -205,7 +205,7 @@ class ServiceSources:
             ascii_lines.start_commands(sheet),
             self._journal,
             self._keeper,
-            self._say,
+            self._report,
             partial(self._budgets.takes, source.path),
             partial(self.floods.count, source.path),
         )
@@ -223,7 +223,7 @@ class ServiceSources:
             self._journal,
             self._keeper,
             self._state,
-            self._say,
+            self._report,
             self._make_pace(),
             FileBudget(source.path, self._budgets, self.floods),
             secret_files(self._config),
@@ -249,20 +249,20 @@ class ServiceSources:
         )
         self._sessions[name], self.readers[name] = session, reader
         reader.start()
-        self._say(f"start of broker {name}", None)
+        self._report(f"start of broker {name}", None)
 
     def _on_broker(self, name: str, connected: bool, words: str) -> None:
-        self._say(f"broker {name}", None if connected else words)
+        self._report(f"broker {name}", None if connected else words)
         if connected and "connected again" not in words:
             _log.warning("broker %s: %s", name, words)  # a lost session, refused topics
 
     @contextmanager
-    def _telling(self, who: str) -> Iterator[None]:
+    def _reporting(self, who: str) -> Iterator[None]:
         """A fault in here is reported, and keeps nothing else from starting."""
         try:
             yield
         except Fault as fault:
-            self._say(who, str(fault))
+            self._report(who, str(fault))
 
 
 class SavedPlaces:

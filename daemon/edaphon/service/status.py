@@ -1,7 +1,7 @@
 """What the daemon shows as its status: counts of both ledgers, and what is wrong now.
 
 Incidents come first, then what is none (yet). A sentence goes with the node and the condition that
-say the same: once an open incident has that condition, the incident's words stand for it.
+say the same: once an open incident has that condition, the incident's words replace it.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping
@@ -18,8 +18,10 @@ from edaphon.derive.lost_facts import doubt_words
 from edaphon.facts.swaps import contradictions, explanations
 from edaphon.journal.salvage import open_losses
 from edaphon.model import Float, Observations
+from edaphon.service.alerting import incident_rows, is_wrong
 from edaphon.service.deriving import aside_rows, aside_words
 from edaphon.service.disk import Room
+from edaphon.service.look import source_state, source_times
 from edaphon.service.notes import (
     REFUSED_IS_A_PROBLEM_NS,
     broker_words,
@@ -33,9 +35,7 @@ from edaphon.service.notes import (
     set_aside_words,
 )
 from edaphon.service.service import Service
-from edaphon.service.watching.alerting import incident_rows, is_wrong
-from edaphon.service.watching.look import source_state, source_times
-from edaphon.service.watching.tree import Planned, planned_now, visit_rows
+from edaphon.service.station_tree import Planned, planned_now, visit_rows
 from edaphon_calibration.flags import Flag
 
 Sentence = tuple[str, tuple[What, ...], str]  # node, conditions that say the same, the sentence
@@ -75,7 +75,7 @@ def status_table(service: Service, failed_requests: int) -> dict[str, Any]:
         "floods": flood_rows(service.sources.floods.all()),
         "files": list(file_notes(service.sources.followers, site.utc_offset_s)),
         "again": service.deriver.pending,
-        "aside": aside_rows(service),
+        "aside": aside_rows(service.guard, service.journal),
         "imports": [
             {"source": path, **progress._asdict()}
             for path, follower in service.sources.followers.items()
@@ -158,7 +158,7 @@ def _sentences(
     service: Service, room: Room, sources: list[dict[str, Any]], channels: list[dict[str, Any]]
 ) -> Iterator[Sentence]:
     for words in room.problems():
-        # that nothing is kept stands in these words too, whatever incident says more of it
+        # that nothing is kept is in these words too, whatever incident says more of it
         yield "disk", () if room.full else _disk(words), f"disk: {words}"
     for who, why in sorted(service.problem.items()):
         yield *_subject(service, who), f"{who}: {why}"
@@ -168,7 +168,7 @@ def _sentences(
         yield "journal", (), f"journal: {loss.words}"
     for words in doubt_words(service.deriver.doubt):
         yield "", (), words
-    for words in aside_words(aside_rows(service)):
+    for words in aside_words(aside_rows(service.guard, service.journal)):
         yield "", (), words
     yield from _of_storage(service)
     for source in sources:

@@ -14,8 +14,8 @@ import numpy as np
 import orjson
 
 from edaphon import __version__
-from edaphon.acquire.clock_sync import Timekeeper, boot_id
-from edaphon.clock import SystemClock
+from edaphon.acquire.clock_sync import Timekeeper
+from edaphon.clock import SystemClock, boot_id
 from edaphon.config import Configuration, LorawanSource
 from edaphon.config.codecs import read_codec
 from edaphon.derive import derived_by, known_facts
@@ -155,20 +155,20 @@ def fact_kind(row: FactRow) -> Kind:
 
 
 def configuration_payload(
-    document: Document, config: Configuration, say: Callable[[str, str], None]
+    document: Document, config: Configuration, report: Callable[[str, str], None]
 ) -> tuple[bytes, str]:
     """What the journal keeps of a configuration, its codecs included, and the SHA-256 of all."""
     sha256 = hashlib.sha256(document.text.encode()).hexdigest()
     table: dict[str, Any] = {"file": Path(document.file).name, "sha256": sha256}
     table |= {"text": document.text}
-    if files := dict(_codec_files(config, say)):
+    if files := dict(_codec_files(config, report)):
         table["files"] = files
         sha256 = hashlib.sha256(orjson.dumps(table, option=orjson.OPT_SORT_KEYS)).hexdigest()
     return orjson.dumps(table, option=orjson.OPT_SORT_KEYS), sha256
 
 
 def _codec_files(
-    config: Configuration, say: Callable[[str, str], None]
+    config: Configuration, report: Callable[[str, str], None]
 ) -> Iterator[tuple[str, str]]:
     """The codecs that the configuration names: what they say of bytes must stay known."""
     for source in config.sources:
@@ -176,7 +176,7 @@ def _codec_files(
             try:
                 yield str(source.codec_file), read_codec(source.codec_file)
             except (OSError, UnicodeDecodeError) as error:
-                say(f"codec {source.codec_file}", f"can't be read: {error}")
+                report(f"codec {source.codec_file}", f"can't be read: {error}")
 
 
 class Copy(NamedTuple):

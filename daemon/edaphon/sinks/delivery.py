@@ -23,16 +23,16 @@ from edaphon.sinks.refusals import (
     Key,
     Offers,
     Piece,
-    Refused,
+    RefusedPoint,
     Rewrites,
     differing,
     pieces,
     unexpected,
     write_sifted,
 )
-from edaphon.sinks.sink import Later, Never, Sink, Withdrawal
+from edaphon.sinks.sink import Later, Never, PointWithdrawal, Sink
 
-__all__ = ["Batch", "Counts", "Delivery", "Feed", "State", "wait_s"]
+__all__ = ["Batch", "DeliveryCounts", "Delivery", "Feed", "DeliveryState", "wait_s"]
 
 IDLE_S = 1.0
 STOP_S = 8.0
@@ -50,7 +50,7 @@ class Batch:
     """
 
     observations: Sequence[Observations]
-    withdrawals: Sequence[Withdrawal]
+    withdrawals: Sequence[PointWithdrawal]
     upto: Any
 
 
@@ -78,8 +78,8 @@ class Feed(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """Whether a sink takes observations; told once when it is lost and once when it is back.
+class DeliveryState:
+    """Whether a sink takes observations; reported once when it is lost and once when it is back.
 
     `blocked` says that it comes back only after a person has done something.
     """
@@ -92,7 +92,7 @@ class State:
 
 
 @dataclass(slots=True)
-class Counts:
+class DeliveryCounts:
     """What a delivery has done since it was started."""
 
     delivered: int = 0  # observations taken by the sink
@@ -120,13 +120,13 @@ class Delivery:
         feed: Feed,
         aside_points: AsidePoints,
         clock: Clock,
-        on_state: Callable[[State], None] = lambda _: None,
+        on_state: Callable[[DeliveryState], None] = lambda _: None,
         limit: int = 5000,
         rng: random.Random | None = None,
     ) -> None:
         self.name = name
-        self.counts = Counts()
-        self.state = State(name, True, "", False, clock.wall_ns())
+        self.counts = DeliveryCounts()
+        self.state = DeliveryState(name, True, "", False, clock.wall_ns())
         self._open_sink = open_sink
         self._feed = feed
         self._aside_points = aside_points
@@ -284,7 +284,7 @@ class Delivery:
             if again:
                 halting.write(again)
             if len(gone) and (channel := self._withdrawn_from.get(span.channel)):
-                halting.withdraw(Withdrawal(channel, gone, ()))
+                halting.withdraw(PointWithdrawal(channel, gone, ()))
         except (Later, Never):  # another time: this holds nothing back
             self._rewrites.later(span, now_s)
             return False
@@ -295,7 +295,7 @@ class Delivery:
         if self._opened().read is not None:
             self._rewrites.wrote(channel, times_ns, self._clock.mono_ns() / 1e9)
 
-    def _withdraw(self, withdrawal: Withdrawal) -> None:
+    def _withdraw(self, withdrawal: PointWithdrawal) -> None:
         _Halting(self._opened(), self._stop).withdraw(withdrawal)
         channel, times_ns, _ = withdrawal
         self._withdrawn_from[channel.id] = channel
@@ -319,7 +319,7 @@ class Delivery:
         self.counts.set_aside += len(refused)
         self.counts.delivered += sum(map(len, piece)) - len(refused)
 
-    def _sifted(self, piece: Sequence[Observations]) -> list[Refused]:
+    def _sifted(self, piece: Sequence[Observations]) -> list[RefusedPoint]:
         try:
             refused = write_sifted(_Halting(self._opened(), self._stop), piece)
         except AllRefused as error:
@@ -376,7 +376,7 @@ class Delivery:
     def _tell(self, up: bool, why: str, blocked: bool) -> None:
         changed = self.state.up != up
         since_ns = self._clock.wall_ns() if changed else self.state.since_ns
-        self.state = State(self.name, up, why, blocked, since_ns)
+        self.state = DeliveryState(self.name, up, why, blocked, since_ns)
         if changed:
             self._on_state(self.state)
 
@@ -403,7 +403,7 @@ class _Halting:
         self._go_on()
         self._sink.write(batch)
 
-    def withdraw(self, withdrawal: Withdrawal) -> None:
+    def withdraw(self, withdrawal: PointWithdrawal) -> None:
         self._go_on()
         self._sink.withdraw(withdrawal)
 

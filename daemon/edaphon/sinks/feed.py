@@ -11,13 +11,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from edaphon.model import Channel, Int, Observations
-from edaphon.series import DAY_NS, BlockHead, Change, Series
-from edaphon.series import Withdrawal as Gone
+from edaphon.series import DAY_NS, BlockHead, Change, Series, Withdrawal
 from edaphon.series.changes import RECENT_BYTES
 from edaphon.sinks.delivery import Batch
 from edaphon.sinks.influxql import spans
 from edaphon.sinks.lines import part_of
-from edaphon.sinks.sink import Withdrawal
+from edaphon.sinks.sink import PointWithdrawal
 
 __all__ = ["Notes", "SeriesFeed", "cursor_name"]
 
@@ -61,7 +60,7 @@ class _Live:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _FeedPlace:
     """A place in a backlog: all of it before that time in that block is delivered."""
 
     block: int
@@ -80,7 +79,7 @@ class _Backlog:
         self.cursor, self.target, self.since_ns = cursor, target, since_ns
         heads = [h for h in series.changed_heads(cursor) if (h.day + 1) * DAY_NS > since_ns]
         self.heads = sorted(heads, key=lambda head: head.last_change)
-        self.place = _Place(-1)  # the withdrawals come first
+        self.place = _FeedPlace(-1)  # the withdrawals come first
 
     @property
     def settled(self) -> int:
@@ -97,7 +96,7 @@ class _Backlog:
     def left(self) -> int:
         return len(self.heads) + 1 - max(self.place.block, 0)
 
-    def batch(self, series: Series, limit: int) -> tuple[list[Observations], _Place]:
+    def batch(self, series: Series, limit: int) -> tuple[list[Observations], _FeedPlace]:
         """At most `limit` rows from the place on, and the place after them."""
         found: list[Observations] = []
         block, time_ns, room = self.place.block, self.place.time_ns, limit
@@ -105,11 +104,11 @@ class _Backlog:
             for run in self._rows(series, self.heads[block], time_ns):
                 if len(run) > room:
                     found.append(part_of(run, slice(0, room)))
-                    return found, _Place(block, int(run.time_ns[room]))
+                    return found, _FeedPlace(block, int(run.time_ns[room]))
                 found.append(run)
                 room -= len(run)
             block, time_ns = block + 1, EVER
-        return found, _Place(block)
+        return found, _FeedPlace(block)
 
     def _rows(self, series: Series, head: BlockHead, from_ns: int) -> Iterator[Observations]:
         begin = max(from_ns, self.since_ns)
@@ -157,7 +156,7 @@ class SeriesFeed:
     def next_batch(self, limit: int) -> Batch | None:
         if self._asked is not None and self._again is None:
             self._again = _Backlog(self._series, -1, self._series.change, self._asked)
-            self._again.place = _Place(0)
+            self._again.place = _FeedPlace(0)
         if self._live_next or self._older() is None:
             batch = self._newest(limit)
             if batch is not None:
@@ -199,13 +198,15 @@ class SeriesFeed:
     def _of_blocks(self, backlog: _Backlog, limit: int) -> Batch:
         if backlog.place.block < 0:
             gone = self._series.withdrawn_above(backlog.cursor)
-            return Batch([], self._named(gone), (backlog, _Place(0)))
+            return Batch([], self._named(gone), (backlog, _FeedPlace(0)))
         runs, place = backlog.batch(self._series, limit)
         return Batch(runs, [], (backlog, place))
 
-    def _named(self, gone: list[Gone]) -> list[Withdrawal]:
+    def _named(self, gone: list[Withdrawal]) -> list[PointWithdrawal]:
         return [
-            Withdrawal(self._channels[w.channel], w.times_ns, self._spans(w.channel, w.times_ns))
+            PointWithdrawal(
+                self._channels[w.channel], w.times_ns, self._spans(w.channel, w.times_ns)
+            )
             for w in gone
         ]
 
@@ -261,7 +262,7 @@ class SeriesFeed:
             self._live_next = True
         self.cursor = max(self.cursor, self._backlogs[0].settled if self._backlogs else self._live)
 
-    def _passed(self, backlog: _Backlog, place: _Place) -> None:
+    def _passed(self, backlog: _Backlog, place: _FeedPlace) -> None:
         backlog.place = place
         if place.block < len(backlog.heads):
             return

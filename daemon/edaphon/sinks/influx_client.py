@@ -2,7 +2,7 @@
 
 Its own connections have no limit for the size of an answer, nor for the time of an exchange as a
 whole, and take a page of a proxy for success: tests/daemon/sinks/test_influx_client.py shows each.
-So `Wire` stands in the place of its pool: an answer is judged before the client reads it.
+So a `Wire` stands in the place of its pool: an answer is judged before the client reads it.
 """
 
 import csv
@@ -17,9 +17,9 @@ import urllib3
 
 from edaphon.model import Channel
 from edaphon.network.requests import Answer
-from edaphon.sinks.influxql import NUMBERS, PAGE, TooLarge, Wire, judge, judge_read
-from edaphon.sinks.lines import tag_text
-from edaphon.sinks.sink import Later, Never, Withdrawal
+from edaphon.sinks.influxql import NUMBERS, PAGE
+from edaphon.sinks.lines import DatabaseWire, TooLarge, judge, judge_read, tag_text
+from edaphon.sinks.sink import Later, Never, PointWithdrawal
 from edaphon.toml_input.values import instant_ns
 
 _NONE = Answer(0, {}, "")
@@ -32,7 +32,7 @@ _CHANGED = (
 class _Connection:
     """Stands for the client's pool; `check` judges an answer before the client reads it."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: DatabaseWire) -> None:
         self.wire, self.answer = wire, _NONE
         self.check: Callable[[Answer], None] = judge_read
 
@@ -59,7 +59,7 @@ class _Connection:
 class Client:
     """One client library over one connection; each call gives what it made of a judged answer."""
 
-    def __init__(self, wire: Wire, token: str, org: str) -> None:
+    def __init__(self, wire: DatabaseWire, token: str, org: str) -> None:
         from influxdb_client.client.influxdb_client import InfluxDBClient
 
         library: Any = InfluxDBClient(wire.url, token, org=org)
@@ -122,7 +122,7 @@ class ByDelete:
         self._client, self._bucket = client, bucket
         self._api = client.library.delete_api()
 
-    def erase(self, withdrawal: Withdrawal) -> bytes:
+    def erase(self, withdrawal: PointWithdrawal) -> bytes:
         predicate = _all(withdrawal.channel)
         for first, last in withdrawal.spans:
             where = predicate, self._bucket, self._client.org

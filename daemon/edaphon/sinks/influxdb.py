@@ -9,21 +9,9 @@ from pydantic import Field, field_validator, model_validator
 
 from edaphon.model import Channel, Observations
 from edaphon.network.requests import Answer, Limits, basic, is_loopback
-from edaphon.sinks.influxql import (
-    DAYS,
-    ByFlag,
-    ByInfluxql,
-    Erase,
-    Influxql,
-    Queries,
-    Readback,
-    TooLarge,
-    Wire,
-    judge,
-    server_of,
-)
-from edaphon.sinks.lines import LineWriter
-from edaphon.sinks.sink import Later, Never, Read, Withdrawal
+from edaphon.sinks.influxql import DAYS, ByFlag, ByInfluxql, Erase, Influxql, Queries, Readback
+from edaphon.sinks.lines import DatabaseWire, LineWriter, TooLarge, judge, server_of
+from edaphon.sinks.sink import Later, Never, PointWithdrawal, Read
 from edaphon.toml_input.values import AbsolutePath, Secret, Table, wrong
 
 if TYPE_CHECKING:
@@ -114,7 +102,7 @@ def doubts(settings: Settings) -> Iterator[tuple[str, str, str]]:
         yield "url", f"the token goes unencrypted to {host}", "an address of https"
 
 
-class Post(Protocol):
+class PointPost(Protocol):
     """Posts gzipped lines; Later when no answer comes."""
 
     def post(self, lines: bytes) -> Answer: ...
@@ -125,7 +113,7 @@ class Post(Protocol):
 class WritePost:
     """POST /write of InfluxDB 1, by urllib3 alone: the client library would add 15 MB."""
 
-    def __init__(self, wire: Wire, database: str) -> None:
+    def __init__(self, wire: DatabaseWire, database: str) -> None:
         self._wire = wire
         self._query = {"db": database, "precision": "ns"}
 
@@ -141,7 +129,7 @@ class InfluxSink:
 
     def __init__(
         self,
-        post: Post,
+        post: PointPost,
         erase: Erase,
         writer: LineWriter,
         points_per_request: int,
@@ -169,7 +157,7 @@ class InfluxSink:
         """Line protocol, a line for each point."""
         self._send(lines.splitlines(keepends=True))
 
-    def withdraw(self, withdrawal: Withdrawal) -> None:
+    def withdraw(self, withdrawal: PointWithdrawal) -> None:
         if lines := self._erase.erase(withdrawal):
             self._send(lines.splitlines(keepends=True))
 
@@ -236,7 +224,7 @@ def open_sink(settings: Settings, channels: Mapping[str, Channel]) -> InfluxSink
     secret = settings.secret()
     writer = LineWriter(channels)
     wire = _wire(settings, secret)
-    post: Post
+    post: PointPost
     erase: Erase
     if settings.version == 1:
         post = WritePost(wire, settings.database)
@@ -277,12 +265,12 @@ def open_queries(settings: Settings) -> Queries:
     return Flux(Client(wire, secret, settings.org), settings.bucket)
 
 
-def _wire(settings: Settings, secret: str, limits: Limits | None = None) -> Wire:
+def _wire(settings: Settings, secret: str, limits: Limits | None = None) -> DatabaseWire:
     if settings.version == 1:
         header = basic(settings.username, secret) if settings.username else ""
     else:
         header = f"Token {secret}" if secret else ""
-    return Wire(settings.url, header, settings.ca_file, [secret], limits)
+    return DatabaseWire(settings.url, header, settings.ca_file, [secret], limits)
 
 
 def open_readback(settings: Settings) -> Readback:

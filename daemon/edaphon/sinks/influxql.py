@@ -1,146 +1,25 @@
 """What each answer of an InfluxDB means, and what is read back and deleted by InfluxQL (1, 3)."""
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime
-from typing import Any, NamedTuple, NoReturn, Protocol
-from urllib.parse import urlencode, urlsplit
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import urlencode
 
 import numpy as np
 import orjson
 
 from edaphon.model import Channel, Float, Int
-from edaphon.network import requests
-from edaphon.network.requests import Answer, Secrets, Unreachable, wait_s
-from edaphon.sinks.lines import WITHDRAWN, LineWriter, tag_text, withdrawn_lines
-from edaphon.sinks.sink import Later, Never, Withdrawal
-
-RETRY_AFTER_CAP_S = 590.0  # with what spreads the retries, below 10 min
-
-
-WORDS = 300  # characters of the server's text that are kept
-
-
-REFUSED = {400, 406, 422}
-
-
-BUSY = {408, 425, 429}
-
-
-_RETENTION = (
-    re.compile(r"beyond retention policy.*?dropped=(\d+)"),  # 1.x
-    re.compile(r"dropped (\d+) points? outside retention policy"),  # 2.x
+from edaphon.network.requests import Answer, Secrets
+from edaphon.sinks.lines import (
+    WITHDRAWN,
+    AskLess,
+    DatabaseWire,
+    LineWriter,
+    judge_read,
+    tag_text,
+    withdrawn_lines,
 )
-
-
-# InfluxDB 2 answers 500 with these words when it dropped points and stored the others.
-_PARTIAL = re.compile(r"partial write.*dropped", re.DOTALL | re.IGNORECASE)
-
-
-# InfluxDB 3 answers 400 to every write when it may not make the database.
-_NO_DATABASE = re.compile(r"exceed limit of \d+ databases", re.IGNORECASE)
-
-
-# InfluxDB 3 Core: "Query would exceed file limit of 432 parquet files", query-file-limit.
-_FILES = re.compile(r"exceed file limit", re.IGNORECASE)
-
-
-class TooLarge(Exception):
-    """The server takes no request of this size."""
-
-
-class AskLess(Later):
-    """The server reads no span of time as long as this in one question."""
-
-
-def judge(answer: Answer, points: int) -> None:
-    """Return when an InfluxDB stored `points`; else raise Later, Never or TooLarge."""
-    status, words = answer.status, answer.words(WORDS)
-    if status == 204 or (status == 200 and server_of(answer) and not answer.body):
-        return
-    if status == 413:
-        raise TooLarge(words)
-    refused = status in REFUSED and not _is_page(answer) and not _NO_DATABASE.search(words)
-    if refused or (status == 500 and _PARTIAL.search(words)):
-        raise Never(f"the server refuses points ({status})", words, every=_too_old(words) == points)
-    _judge_door(answer, words)
-
-
-def judge_read(answer: Answer) -> None:
-    """Return when it answers a query; else raise Later, or AskLess for a shorter span."""
-    words = answer.words(WORDS)
-    if _FILES.search(words):
-        raise AskLess(f"the server refuses a query: {words}", blocked=True)
-    if not answer.whole:
-        raise AskLess("the answer to a query is larger than edaphon reads", blocked=True)
-    if answer.status == 413:
-        raise Later("the server takes no query of this size (413)", blocked=True)
-    if answer.status in REFUSED and not _is_page(answer):
-        raise Later(f"the server refuses a query: {words}", blocked=True)
-    if answer.status != 200:
-        _judge_door(answer, words)
-
-
-def server_of(answer: Answer) -> str:
-    """The version that an InfluxDB says it is; "" for any other server."""
-    for name in ("x-influxdb-version", "influxdb-version"):
-        if version := answer.headers.get(name):
-            return version.strip()[:WORDS]
-    return ""
-
-
-def _judge_door(answer: Answer, words: str) -> NoReturn:
-    """Whatever is neither taken nor refused is Later."""
-    status = answer.status
-    if status in BUSY or status >= 500:
-        raise Later(
-            f"the server is busy or ill ({status}): {words}", wait_s(answer, RETRY_AFTER_CAP_S)
-        )
-    raise Later(_blocked(answer, words), wait_s(answer, RETRY_AFTER_CAP_S), blocked=True)
-
-
-def _is_page(answer: Answer) -> bool:
-    """Whether a person's browser should show it: no InfluxDB sends HTML."""
-    kind = answer.headers.get("content-type", "").lower()
-    return "html" in kind or answer.body.lstrip()[:1] == "<"
-
-
-def _blocked(answer: Answer, words: str) -> str:
-    status = answer.status
-    if status in {401, 403}:
-        return f"blocked: credentials: the server refuses the token or password ({status}): {words}"
-    if status == 404:
-        return f"blocked: no such database, bucket or path on this server (404): {words}"
-    if 300 <= status < 400:
-        return f"blocked: the server sends us on to {_host(answer)} ({status}); put it into url"
-    if _NO_DATABASE.search(words):
-        return f"blocked: the server may not make the database ({status}): {words}"
-    return (
-        f"blocked: not the answer of an InfluxDB ({status}): {words or 'nothing'}; a proxy or the "
-        "log-in page of a network answers in its place, or url names another server"
-    )
-
-
-def _host(answer: Answer) -> str:
-    to = urlsplit(answer.headers.get("location", ""))
-    return f"{to.scheme}://{to.hostname}" if to.hostname else "another path"
-
-
-def _too_old(words: str) -> int:
-    """How many points the server says are older than its retention."""
-    return max((int(m[1]) for r in _RETENTION if (m := r.search(words))), default=0)
-
-
-class Wire(requests.Wire):
-    """See edaphon.network.requests."""
-
-    def request(self, method: str, target: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """The server's answer of whatever status; Later when there is none in time."""
-        try:
-            return super().request(method, target, body, headers)
-        except Unreachable as error:
-            raise Later(error.why, blocked=error.blocked, slow=error.slow) from None
-
+from edaphon.sinks.sink import Later, PointWithdrawal
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -148,7 +27,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 class Influxql:
     """The queries of one database."""
 
-    def __init__(self, wire: Wire, database: str, retention: str = "") -> None:
+    def __init__(self, wire: DatabaseWire, database: str, retention: str = "") -> None:
         """`retention`: the policy of that database, the default one where none is named."""
         self._wire = wire
         self._named = {"db": database, "epoch": "ns"} | ({"rp": retention} if retention else {})
@@ -353,7 +232,7 @@ class Erase(Protocol):
 
     notice: str
 
-    def erase(self, withdrawal: Withdrawal) -> bytes: ...
+    def erase(self, withdrawal: PointWithdrawal) -> bytes: ...
 
     def close(self) -> None: ...
 
@@ -370,7 +249,7 @@ class ByInfluxql:
     def __init__(self, influxql: Influxql) -> None:
         self._influxql = influxql
 
-    def erase(self, withdrawal: Withdrawal) -> bytes:
+    def erase(self, withdrawal: PointWithdrawal) -> bytes:
         for first, last in withdrawal.spans:
             self._influxql.ask(f"DELETE {rows(withdrawal.channel, first, last)}")
         return b""
@@ -384,13 +263,13 @@ class ByFlag:
 
     notice = (
         "InfluxDB 3 cannot delete: observations that were withdrawn stay there with flag 9 and "
-        "derivation 'withdrawn', their old numbers beside; queries must leave flag 9 out"
+        "derivation 'withdrawn', next to their old numbers; queries must leave flag 9 out"
     )
 
     def __init__(self, writer: LineWriter) -> None:
         self._writer = writer
 
-    def erase(self, withdrawal: Withdrawal) -> bytes:
+    def erase(self, withdrawal: PointWithdrawal) -> bytes:
         return withdrawn_lines(self._writer, withdrawal.channel, withdrawal.times_ns)
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from edaphon.databases import make_folder, sync_folder
 from edaphon.model import Channel, EntryId, Int, Observations, Small
-from edaphon.sinks.sink import Later, Withdrawal
+from edaphon.sinks.sink import Later, PointWithdrawal
 from edaphon.toml_input.values import AbsolutePath, Table
 from edaphon_drivers.outside import append_file
 
@@ -61,7 +61,7 @@ class JsonlSink:
             for day, rows in _days(run.time_ns):
                 self._append(day, (self._lines(run, part) for part in _parts(rows)))
 
-    def withdraw(self, withdrawal: Withdrawal) -> None:
+    def withdraw(self, withdrawal: PointWithdrawal) -> None:
         channel, times_ns, _ = withdrawal
         for day, rows in _days(times_ns):
             texts = (_withdrawn(channel.id, times_ns[part]) for part in _parts(rows))

@@ -24,7 +24,7 @@ ALL_REFUSED = 64  # points refused alone, and none taken: suspect the settings, 
 PROBES = 16
 
 
-class Refused(NamedTuple):
+class RefusedPoint(NamedTuple):
     """A point that the sink refuses for good; `tries` counts the requests that held it."""
 
     channel: str
@@ -40,7 +40,7 @@ class AllRefused(Exception):
     `refused` holds every point of a small batch and is empty where the search was given up.
     """
 
-    def __init__(self, words: str, refused: list[Refused]) -> None:
+    def __init__(self, words: str, refused: list[RefusedPoint]) -> None:
         self.words = words
         self.refused = refused
         super().__init__(words)
@@ -50,7 +50,7 @@ class AllRefused(Exception):
 class _Search:
     sink: Sink
     batch: Sequence[Observations]
-    refused: list[Refused] = field(default_factory=list)
+    refused: list[RefusedPoint] = field(default_factory=list)
     taken: int = 0
     too_old: int = 0
     probed: bool = False
@@ -85,7 +85,7 @@ class _Search:
         for run in _part(self.batch, first, last):
             for time_ns, sequence in zip(run.time_ns.tolist(), run.sequence.tolist(), strict=True):
                 words = never.words or never.why
-                self.refused.append(Refused(run.channel, time_ns, sequence, words, tries))
+                self.refused.append(RefusedPoint(run.channel, time_ns, sequence, words, tries))
         if not (self.taken or self.too_old or self.probed) and len(self.refused) >= ALL_REFUSED:
             self._probe()
 
@@ -100,7 +100,7 @@ class _Search:
         raise AllRefused(never.words if never else "", [])
 
 
-def write_sifted(sink: Sink, batch: Sequence[Observations]) -> list[Refused]:
+def write_sifted(sink: Sink, batch: Sequence[Observations]) -> list[RefusedPoint]:
     """Write a batch and return the refused points; all others are in the sink.
 
     At most 2 * log2(n) + 2 requests for each refused point. Raises Later, and AllRefused.

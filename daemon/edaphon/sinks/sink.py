@@ -30,12 +30,12 @@ __all__ = [
     "SinkError",
     "SinkKind",
     "TakesLines",
-    "Withdrawal",
+    "PointWithdrawal",
     "sink_kind",
 ]
 
 
-class Withdrawal(NamedTuple):
+class PointWithdrawal(NamedTuple):
     """Observations that vanished or lost a number and must leave the sink.
 
     `spans` are closed spans of time that hold all of `times_ns` and no other observation that
@@ -98,7 +98,7 @@ class Sink(Protocol):
 
     Calling again with the same batch changes nothing. After Never any part of the batch may be
     stored. One thread calls a sink. `notices` tells people what this sink does not do exactly;
-    `server` is the version that the server said it is, "" where it said none. `read` gives the
+    `server` is the version that the server names, "" where it names none. `read` gives the
     points of a channel's id in a closed span, for a sink in which the later of two writes may not
     stand; None for all others.
     """
@@ -114,7 +114,7 @@ class Sink(Protocol):
 
     def write(self, batch: Sequence[Observations]) -> None: ...
 
-    def withdraw(self, withdrawal: Withdrawal) -> None:
+    def withdraw(self, withdrawal: PointWithdrawal) -> None:
         """Take observations back; absent ones are no error."""
         ...
 

@@ -9,10 +9,10 @@ from edaphon.databases import AT_FAULT, StorageFault, fault_of
 from edaphon.derive import Deriver, derived_by
 from edaphon.derive.checkpoint import reached_by
 from edaphon.journal import Journal, JournalBusy, is_written, read_only
+from edaphon.journal.guard import guarded
 from edaphon.journal.salvage import undeclared
 from edaphon.printer import show_error
 from edaphon.series import Series, WrongFile
-from edaphon.service.deriving import guarded
 from edaphon.storage.access import TRY_AGAIN, Storage, fail
 from edaphon.storage.owner import as_owner
 from edaphon.storage.series_file import open_series

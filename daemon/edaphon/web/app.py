@@ -22,7 +22,7 @@ from edaphon.printer import visible_lines
 from edaphon.web.column import HEIGHT, WIDTH
 from edaphon.web.metrics import MEDIA_TYPE, silent_text, status_text
 from edaphon.web.page import make_page
-from edaphon.web.view import Silent, View, Watch
+from edaphon.web.view import Silent, StatusWatch, View
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::\d{1,5})?", re.IGNORECASE)
@@ -37,7 +37,7 @@ _HEADERS = {
 }
 
 
-class Guard:
+class HostGuard:
     """A foreign Host header gets 421 (DNS rebinding), anything but GET and HEAD gets 405."""
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
@@ -144,8 +144,8 @@ _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 def make_app(
     view: View, hosts: Collection[str], now_ns: Callable[[], int] = time.time_ns
 ) -> Starlette:
-    """`hosts` are the names, beside those of the loopback, under which the page answers."""
-    watch = Watch(view, now_ns)
+    """`hosts` are the names, besides those of the loopback, under which the page answers."""
+    watch = StatusWatch(view, now_ns)
     template = _templates().get_template("page.html")
 
     def page(request: Request) -> Response:
@@ -160,7 +160,7 @@ def make_app(
         return Response(text, media_type=MEDIA_TYPE)
 
     files = [_file(path) for path in sorted(FILES.iterdir()) if path.suffix in _TYPES]
-    gate = [Middleware(Guard, hosts=hosts), Middleware(GZipMiddleware, compresslevel=5)]
+    gate = [Middleware(HostGuard, hosts=hosts), Middleware(GZipMiddleware, compresslevel=5)]
     return Starlette(routes=[Route("/", page), Route("/metrics", metrics), *files], middleware=gate)
 
 

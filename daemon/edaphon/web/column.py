@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edaphon.model import Float, Int, Observations, Small
-from edaphon.web.view import ChannelNow, Latest, Seen, Status, window
+from edaphon.web.view import ChannelNow, LastStatus, LatestValue, Status, window
 from edaphon.web.words import Sign, age, flag_sign, moment, quantity_name, shortened, time_of_day
 from edaphon_calibration.flags import Flag
 
@@ -78,7 +78,7 @@ _GAP_INTERVALS = 1.5  # a step longer than this many usual intervals is a gap
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class DayLine:
     """Path data of one drawing; `n` observations, `missing_n` of them without a number.
 
     `gaps` counts the times without any observation between two of them; `usual_ns` is the median
@@ -116,7 +116,7 @@ class _Scale:
 
 def draw(
     runs: Sequence[Observations], start_ns: int, end_ns: int, least_span: float = 0.0
-) -> Line | None:
+) -> DayLine | None:
     """The drawing of [start_ns, end_ns); None without an observation.
 
     Failed values are marked but neither joined by the line nor given room on the scale. The scale
@@ -132,7 +132,7 @@ def draw(
     usual_ns = float(np.median(np.diff(time_ns))) if len(time_ns) > 1 else 0.0
     gap_ns = _GAP_INTERVALS * max(usual_ns, (end_ns - start_ns) / WIDTH)  # longer, and to be seen
     suspect, failed = (there & (flag == f) for f in (Flag.SUSPECT, Flag.FAIL))
-    return Line(
+    return DayLine(
         _path(scale, time_ns[joined], value[joined], gap_ns),
         _marks(scale, time_ns[suspect], value[suspect], "M{x},{y}m-4,4h8l-4,-8z"),
         _marks(scale, time_ns[failed], value[failed], "M{x},{y}m-4,-4l8,8m0,-8l-8,8"),
@@ -264,7 +264,7 @@ class Cell:
     old: Sign | None
     age: str
     at: str
-    line: Line | None
+    line: DayLine | None
     span: str
     hours: tuple[Hour, ...]
 
@@ -289,7 +289,7 @@ class Column:
     rows: tuple[DepthRow, ...]
 
 
-def columns(seen: Seen, now_ns: int) -> tuple[Column, ...]:
+def columns(seen: LastStatus, now_ns: int) -> tuple[Column, ...]:
     """Profiles first, by plot and name; then what belongs to no profile."""
     numbered = sorted(enumerate(seen.status.channels), key=lambda c: _place(c[1]))
     cells = [(channel, _cell(n, channel, seen, now_ns)) for n, channel in numbered]
@@ -355,7 +355,7 @@ def _layer(depth: float | None) -> str:
     return next((name for limit, name in limits.items() if depth < limit), "subsoil")
 
 
-def _cell(n: int, channel: ChannelNow, seen: Seen, now_ns: int) -> Cell:
+def _cell(n: int, channel: ChannelNow, seen: LastStatus, now_ns: int) -> Cell:
     offset_s, latest = seen.status.site.utc_offset_s, channel.latest
     runs = seen.days.get(channel.id)
     start_ns, end_ns = window(now_ns)
@@ -382,32 +382,32 @@ def _cell(n: int, channel: ChannelNow, seen: Seen, now_ns: int) -> Cell:
     )
 
 
-def _is_old(age_ns: int, line: Line | None) -> bool:
+def _is_old(age_ns: int, line: DayLine | None) -> bool:
     """Against the channel's own habit of the last day; a day without any value is old too."""
     return line is None or 0 < _OLD_INTERVALS * line.usual_ns < age_ns
 
 
-def combined(latest: Latest | None) -> float | None:
+def combined(latest: LatestValue | None) -> float | None:
     """Random and systematic standard uncertainty together; None when neither is known."""
     parts = (latest.u_random, latest.u_systematic) if latest else ()
     known = [u for u in parts if u is not None and math.isfinite(u)]
     return math.hypot(*known) if known else None
 
 
-def _digits_of(latest: Latest | None, u: float | None, line: Line | None) -> int:
+def _digits_of(latest: LatestValue | None, u: float | None, line: DayLine | None) -> int:
     value = latest.value if latest else None
     if value is None:
         value = line.highest if line else None
     return decimals_for(value or 0.0, u)
 
 
-def _number(latest: Latest | None, u: float | None, decimals: int) -> tuple[str, str]:
+def _number(latest: LatestValue | None, u: float | None, decimals: int) -> tuple[str, str]:
     if latest is None or latest.value is None:
         return "", ""
     return rounded(latest.value, decimals), rounded(u, decimals) if u else ""
 
 
-def _note(latest: Latest | None) -> str:
+def _note(latest: LatestValue | None) -> str:
     """What stands where there is no value."""
     if latest is None or latest.value is not None:
         return ""
@@ -416,7 +416,7 @@ def _note(latest: Latest | None) -> str:
     return f"no value; reported number {rounded(latest.raw, decimals_for(latest.raw, None))}"
 
 
-def _span(line: Line | None, decimals: int, unit: str) -> str:
+def _span(line: DayLine | None, decimals: int, unit: str) -> str:
     """The 24 h in words."""
     if line is None:
         return "nothing in 24 h"

@@ -8,9 +8,9 @@ from edaphon.web.view import (
     ClockNow,
     FileNow,
     IncidentNow,
+    LastStatus,
     Ledgers,
-    Look,
-    Seen,
+    PageLook,
     SinkNow,
     SourceNow,
     Status,
@@ -22,7 +22,7 @@ MOST_MEMBERS = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Incident:
+class IncidentRow:
     """`text` is the message as it is sent, `acknowledge` what to type.
 
     That is "" where it is done, or where the text says it already.
@@ -40,18 +40,18 @@ class Incident:
     acknowledge: str
 
 
-def incidents(status: Status, now_ns: int) -> tuple[Incident, ...]:
+def incidents(status: Status, now_ns: int) -> tuple[IncidentRow, ...]:
     """In the order of the recorder: what nobody acknowledged first."""
     offset_s = status.site.utc_offset_s
     return tuple(_incident(one, now_ns, offset_s) for one in status.incidents)
 
 
-def _incident(one: IncidentNow, now_ns: int, offset_s: int) -> Incident:
+def _incident(one: IncidentNow, now_ns: int, offset_s: int) -> IncidentRow:
     acknowledged = now_ns < one.acknowledged_until_ns
     words = f"edaphon alert ack {one.number}"
     is_said = acknowledged or words in one.text
     members = tuple(map(shortened, one.members[:MOST_MEMBERS]))
-    return Incident(
+    return IncidentRow(
         number=one.number,
         sign=_sign(one),
         title=shortened(one.title),
@@ -224,7 +224,7 @@ _SOURCE_SIGNS = {
     "held": Sign("answers, held until the clock is known", "ring"),
     "late": Sign("late", "triangle"),
     "silent": Sign("silent", "cross"),
-    "never": Sign("never heard", "ring"),
+    "never": Sign("never received", "ring"),
 }
 _WORST_FIRST = ("silent", "never", "late", "held", "ok")
 _CLOCKS = {
@@ -277,19 +277,19 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`trouble` holds the sentences of the red strip, the most urgent one first.
+    """`problem` holds the sentences of the red strip, the most urgent one first.
 
     Incidents are shown before it, except while the recorder is silent: all else is old then.
     """
 
-    incidents: tuple[Incident, ...]
+    incidents: tuple[IncidentRow, ...]
     problem: tuple[str, ...]
     report: Report | None
     why: str
     silent: bool = False
 
 
-def make_page(look: Look) -> Page:
+def make_page(look: PageLook) -> Page:
     report = (
         _report(look.seen, look.now_ns, look.silent_since_ns is not None) if look.seen else None
     )
@@ -301,7 +301,7 @@ def make_page(look: Look) -> Page:
     return Page(found, tuple(map(shortened, problem)), report, "")
 
 
-def _silence(look: Look, since_ns: int) -> str:
+def _silence(look: PageLook, since_ns: int) -> str:
     act = "on the logger type: systemctl status edaphon"
     if look.seen is None:
         since = moment(since_ns, look.now_ns)
@@ -336,10 +336,10 @@ def _trouble(status: Status, now_ns: int) -> tuple[str, ...]:
 
 
 def _since(source: SourceNow, now_ns: int) -> str:
-    return "" if source.last_ns is None else f", last heard {age(now_ns - source.last_ns)}"
+    return "" if source.last_ns is None else f", last received {age(now_ns - source.last_ns)}"
 
 
-def _report(seen: Seen, now_ns: int, silent: bool) -> Report:
+def _report(seen: LastStatus, now_ns: int, silent: bool) -> Report:
     status = seen.status
     offset_s = status.site.utc_offset_s
     return Report(
@@ -406,7 +406,7 @@ def _sources(status: Status, now_ns: int) -> tuple[Source, ...]:
 
 
 def _source(source: SourceNow, now_ns: int, offset_s: int) -> Source:
-    last = "heard since the start" if source.state == "held" else "no record yet"
+    last = "received since the start" if source.state == "held" else "no record yet"
     if source.last_ns is not None:
         at = moment(source.last_ns, now_ns, offset_s)
         last = f"last record {age(now_ns - source.last_ns)}, at {at}"

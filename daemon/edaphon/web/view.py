@@ -1,4 +1,4 @@
-"""What the page must be told: the state of the recorder, and the last day of a channel.
+"""What the page shows: the state of the recorder, and the last day of a channel.
 
 Names in here come from sensors, brokers and files and may hold any text: never trust one.
 """
@@ -143,7 +143,7 @@ class SinkNow:
 
 
 @dataclass(frozen=True, slots=True)
-class Latest:
+class LatestValue:
     """The newest observation; numbers in the channel's unit, `raw` in the instrument's."""
 
     time_ns: Ns
@@ -163,7 +163,7 @@ class ChannelNow:
     plot: str
     profile: str
     depth_cm: str
-    latest: Latest | None
+    latest: LatestValue | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +313,7 @@ def window(now_ns: int) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class LastStatus:
     """One complete answer; a channel whose day could not be read is absent from `days`."""
 
     status: Status
@@ -321,23 +321,23 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class PageLook:
     """The last answer if there ever was one; `silent_since_ns` is None while answers come."""
 
     now_ns: int
-    seen: Seen | None
+    seen: LastStatus | None
     silent_since_ns: int | None = None
     why: str = ""
 
 
-class Watch:
+class StatusWatch:
     """Asks the view, one asker at a time; `now_ns` is the wall clock [UTC ns]."""
 
     def __init__(self, view: View, now_ns: Callable[[], int]) -> None:
         self._view = view
         self._now_ns = now_ns
         self._lock = threading.Lock()
-        self._seen: Seen | None = None
+        self._seen: LastStatus | None = None
         self._silent_since_ns: int | None = None
 
     def status(self) -> Status:
@@ -345,17 +345,17 @@ class Watch:
         with self._lock:
             with self._noted():
                 status = self._view.status()
-            self._seen = Seen(status, self._seen.days if self._seen else {})
+            self._seen = LastStatus(status, self._seen.days if self._seen else {})
             return status
 
-    def look(self) -> Look:
+    def look(self) -> PageLook:
         with self._lock:
             try:
                 with self._noted():
                     self._seen = self._ask()
             except Silent as error:
-                return Look(self._now_ns(), self._seen, self._silent_since_ns, str(error))
-            return Look(self._seen.status.now_ns, self._seen)
+                return PageLook(self._now_ns(), self._seen, self._silent_since_ns, str(error))
+            return PageLook(self._seen.status.now_ns, self._seen)
 
     @contextmanager
     def _noted(self) -> Iterator[None]:
@@ -367,7 +367,7 @@ class Watch:
             raise
         self._silent_since_ns = None
 
-    def _ask(self) -> Seen:
+    def _ask(self) -> LastStatus:
         status = self._view.status()
         start_ns, end_ns = window(status.now_ns)
         days: dict[str, list[Observations]] = {}
@@ -376,4 +376,4 @@ class Watch:
                 days[channel.id] = self._view.day(channel.id, start_ns, end_ns)
             except Unreadable:  # one channel without a line; the others have theirs
                 continue
-        return Seen(status, days)
+        return LastStatus(status, days)

@@ -1,1 +1,1 @@
-"""ASCII instruments, declared by a model sheet alone: asked or heard, line by line."""
+"""ASCII instruments, declared by a model sheet alone: asked, or sending by themselves."""

@@ -1,31 +1,20 @@
-"""Bytes of an asked or heard instrument to readings: lines, their kinds, what each one says."""
+"""Bytes of an ASCII instrument, asked or sending by itself, to readings, line by line."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from edaphon_drivers.ascii.frames import Frame, frame_of
-from edaphon_drivers.ascii.kinds import Kind
-from edaphon_drivers.ascii.layouts import Fixed
+from edaphon_drivers.ascii.lines import Fixed, Kind
+from edaphon_drivers.ascii.sheet import AsciiFrame, frame_of
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet
 
-__all__ = [
-    "Said",
-    "cut_lines",
-    "decode_exchange",
-    "decode_stream",
-    "exchanges",
-    "line_reader",
-    "said_lines",
-]
-
 _NS_PER_MS = 10**6
 
 
-class Said(NamedTuple):
+class ReadLine(NamedTuple):
     """A line that was understood: its named texts, its readings, the instrument's own time.
 
     `counts` is False for a line that proves nothing: a header, one of a kind that is not read.
@@ -37,18 +26,18 @@ class Said(NamedTuple):
     counts: bool = True
 
 
-_NEUTRAL = Said({}, (), counts=False)
+_NEUTRAL = ReadLine({}, (), counts=False)
 _CONTROLS = re.compile(r"[^\t -~\x80-\xff]|[\x80-\x9f]")
 
 
-class _Reader:
+class _LineReader:
     """Reads one line after the other; a header line names the columns of those that follow."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: AsciiFrame) -> None:
         self._frame = frame
         self._columns: tuple[str, ...] = ()
 
-    def read(self, line: bytes) -> Said:
+    def read(self, line: bytes) -> ReadLine:
         """Raises Garbled for a damaged line, Refused or NoAnswer where the instrument says no."""
         frame = self._frame
         if len(line) > frame.longest:
@@ -59,12 +48,12 @@ class _Reader:
         bare = text.strip(" \x00")
         kind = self._kind(bare)
         if kind is not None:
-            return self._said(kind, line, text if isinstance(kind.layout, Fixed) else bare)
+            return self._read_as(kind, line, text if isinstance(kind.layout, Fixed) else bare)
         if frame.ignores_others and not _CONTROLS.search(text):
             return _NEUTRAL
         raise Garbled(f"a line of a kind that the sheet knows, {frame.looked_for}", line)
 
-    def _said(self, kind: Kind, line: bytes, text: str) -> Said:
+    def _read_as(self, kind: Kind, line: bytes, text: str) -> ReadLine:
         if kind.checksum:
             if not kind.checksum.is_right(line):
                 raise Garbled("a line whose checksum is right", line)
@@ -72,7 +61,7 @@ class _Reader:
         texts = kind.texts(text, self._columns)
         time_ns = kind.time.ns(texts) if kind.time else None
         readings = () if kind.ignore else kind.readings(texts, time_ns)
-        return Said(texts, readings, time_ns)
+        return ReadLine(texts, readings, time_ns)
 
     def _kind(self, text: str) -> Kind | None:
         return next((kind for kind in self._frame.kinds if kind.is_of(text)), None)
@@ -88,7 +77,7 @@ class _Reader:
         return True
 
 
-def cut_lines(frame: Frame, data: bytes) -> tuple[list[bytes], bytes]:
+def cut_lines(frame: AsciiFrame, data: bytes) -> tuple[list[bytes], bytes]:
     """Whole lines without their ends, and what follows the last end; blank lines are dropped."""
     if frame.root:
         return _elements(frame.root, data)
@@ -107,9 +96,9 @@ def _elements(root: str, data: bytes) -> tuple[list[bytes], bytes]:
     return lines, data[at:].strip()
 
 
-def line_reader(sheet: Sheet) -> Callable[[bytes], Said]:
+def line_reader(sheet: Sheet) -> Callable[[bytes], ReadLine]:
     """Reads the lines of a stream one after the other, without their ends; raises a Fault."""
-    return _Reader(frame_of(sheet)).read
+    return _LineReader(frame_of(sheet)).read
 
 
 def decode_stream(turns: Iterable[Turn], sheet: Sheet) -> tuple[Reading, ...]:
@@ -119,19 +108,19 @@ def decode_stream(turns: Iterable[Turn], sheet: Sheet) -> tuple[Reading, ...]:
     cut off and gives nothing. Raises a Fault only if no line is good and some line is bad.
     """
     frame = frame_of(sheet)
-    reader = _Reader(frame)
+    reader = _LineReader(frame)
     readings: list[Reading] = []
     fault: Fault | None = None
     good = False
     for turn in turns:
         if turn.sent:
             continue
-        for said in _tried(reader, frame, turn.data):
-            if isinstance(said, Fault):
-                fault = said
+        for line in _tried(reader, frame, turn.data):
+            if isinstance(line, Fault):
+                fault = line
                 continue
-            good = good or said.counts
-            readings += _after(said.readings, turn.ms * _NS_PER_MS)
+            good = good or line.counts
+            readings += _after(line.readings, turn.ms * _NS_PER_MS)
     if fault and not good:
         raise fault
     return tuple(readings)
@@ -143,7 +132,7 @@ def _after(readings: tuple[Reading, ...], after_ns: int) -> tuple[Reading, ...]:
     return tuple(reading._replace(after_ns=after_ns) for reading in readings)
 
 
-def _tried(reader: _Reader, frame: Frame, data: bytes) -> Iterator[Said | Fault]:
+def _tried(reader: _LineReader, frame: AsciiFrame, data: bytes) -> Iterator[ReadLine | Fault]:
     lines, rest = cut_lines(frame, data)
     for line in lines:
         try:
@@ -163,11 +152,11 @@ def decode_exchange(turns: Iterable[Turn], sheet: Sheet) -> tuple[Reading, ...]:
     readings: dict[str, Reading] = {}
     faults: list[Fault] = []
     for sent, came in exchanges(turns):
-        for said in said_lines(frame, sent, came):
-            if isinstance(said, Fault):
-                faults.append(said)
+        for line in answer_lines(frame, sent, came):
+            if isinstance(line, Fault):
+                faults.append(line)
             else:
-                readings.update((reading.output, reading) for reading in said.readings)
+                readings.update((reading.output, reading) for reading in line.readings)
     if not readings:
         raise _worst(faults)
     return tuple(readings.values())
@@ -187,19 +176,19 @@ def exchanges(turns: Iterable[Turn]) -> Iterator[tuple[bytes, bytes]]:
         yield sent, came
 
 
-def said_lines(frame: Frame, sent: bytes, came: bytes) -> Iterator[Said | Fault]:
+def answer_lines(frame: AsciiFrame, sent: bytes, came: bytes) -> Iterator[ReadLine | Fault]:
     """Each line of an answer, the echo of the command apart; another's address is Garbled."""
     whole = came if frame.root else _without_echo(frame, sent, came)
     address = _address(frame, sent)
-    for said in _tried(_Reader(frame), frame, whole):
-        other = isinstance(said, Said) and address and said.texts.get("address", address)
+    for line in _tried(_LineReader(frame), frame, whole):
+        other = isinstance(line, ReadLine) and address and line.texts.get("address", address)
         if other and other != address:
             yield Garbled(f"an answer from address {address}", came)
         else:
-            yield said
+            yield line
 
 
-def _without_echo(frame: Frame, sent: bytes, came: bytes) -> bytes:
+def _without_echo(frame: AsciiFrame, sent: bytes, came: bytes) -> bytes:
     """An echo is a line of its own, or stands with its own end in front of the answer."""
     echo = sent.strip()
     if not echo:
@@ -214,7 +203,7 @@ def _without_echo(frame: Frame, sent: bytes, came: bytes) -> bytes:
     return b"".join(kept) + rest.removeprefix(sent)
 
 
-def _address(frame: Frame, sent: bytes) -> str:
+def _address(frame: AsciiFrame, sent: bytes) -> str:
     """The address that a command was sent to, "" for a command without one."""
     text = sent.decode("latin-1")
     for ask in frame.asks:

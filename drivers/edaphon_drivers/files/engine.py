@@ -1,30 +1,76 @@
 """Followed files: how far a growing file is whole, and the readings of each piece of it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from edaphon_drivers.faults import Garbled, Refused
-from edaphon_drivers.files.cutting import Cut, Rest, cut_json, cut_lines
-from edaphon_drivers.files.frame import completed, read_layout
-from edaphon_drivers.files.heard import read_heard
+from edaphon_drivers.ascii.decode import ReadLine, line_reader
+from edaphon_drivers.faults import Fault, Garbled, Refused
+from edaphon_drivers.files.clock import LONG_AGO_NS
+from edaphon_drivers.files.cutting import Cut as Cut
+from edaphon_drivers.files.cutting import Rest as Rest
+from edaphon_drivers.files.cutting import cut_json, cut_lines
 from edaphon_drivers.files.li8200 import read_li8200
-from edaphon_drivers.files.lines import FIRST, Context, LineCounts, Slice
+from edaphon_drivers.files.lines import (
+    FIRST,
+    Account,
+    Context,
+    LineCounts,
+    RefusedLine,
+    Slice,
+    split_piece,
+)
+from edaphon_drivers.files.sheet import like_error, read_layout
 from edaphon_drivers.files.tables import read_lines
-from edaphon_drivers.files.troubles import frame_troubles
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.readings import Reading
-from edaphon_drivers.sheets import Sheet
+from edaphon_drivers.sheets import Sheet, load_sheet
 
-__all__ = [
-    "Cut",
-    "Rest",
-    "completed",
-    "cut",
-    "decode_piece",
-    "is_one_record",
-    "needs_header",
-    "read_piece",
-    "sheet_troubles",
-]
+_MANY_CELLS = 5  # what stands above the rows are pairs: Model, SN, Software Version
+
+
+def read_heard(piece: Piece, sheet: Sheet, context: Context) -> Iterator[Slice]:
+    """A line that the instrument's own sheet does not know is a header; a bad one is refused."""
+    if error := like_error(sheet):
+        raise Refused("a sheet without errors", error, sheet.model)
+    split = split_piece(piece)
+    read = line_reader(load_sheet(sheet.frame["like"]))
+    for at in range(len(split.above.texts)):
+        _read(read, split.above.bytes_of(at))
+    account = Account(context, headers=split.counted)
+    first = (piece.line if piece.copy else 1) + split.counted
+    for at, line in enumerate(split.own.texts):
+        if piece.unended and at == len(split.own.texts) - 1:
+            yield account.cut()
+        if not line or line.isspace():
+            account.blank += 1
+        elif reason := _no_row(read, split.own.bytes_of(at), sheet, account):
+            account.refused.append(RefusedLine(first + at, reason, split.own.start_of(at)))
+        if account.is_full:
+            yield account.cut()
+    yield account.cut()
+
+
+def _no_row(read: Callable[[bytes], ReadLine], line: bytes, sheet: Sheet, account: Account) -> str:
+    """Enters one line into the account; why it is refused, "" for one that is not."""
+    found = _read(read, line)
+    if isinstance(found, Fault):
+        return f"expected {found.expected}"
+    if not found.counts:
+        if line.count(b"\t") >= _MANY_CELLS and not line.startswith(b"DATA"):
+            return "expected a line that begins as those of the instrument do"
+        account.headers += 1
+        return ""
+    if found.readings and (found.time_ns is None or found.time_ns < LONG_AGO_NS):
+        return "expected the time of the instrument's clock, got none or one before 1973"
+    account.rows += 1
+    account.readings += (r for r in found.readings if r.output in sheet.outputs)
+    return ""
+
+
+def _read(read: Callable[[bytes], ReadLine], line: bytes) -> ReadLine | Fault:
+    try:
+        return read(line)
+    except Fault as fault:
+        return fault
 
 
 def cut(
@@ -96,8 +142,3 @@ def read_piece(piece: Piece, sheet: Sheet, context: Context = FIRST) -> Iterator
         yield from read_li8200(piece, layout, sheet, context)
     else:
         yield from read_lines(piece, layout, sheet, context)
-
-
-def sheet_troubles(sheet: Sheet) -> Iterator[str]:
-    """What is wrong, or not yet stated by the owner (see `completed`)."""
-    yield from frame_troubles(sheet)

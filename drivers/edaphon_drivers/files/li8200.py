@@ -10,19 +10,21 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.files.account import SLICE_READINGS, Account
-from edaphon_drivers.files.frame import Column, Layout
-from edaphon_drivers.files.lines import Context, RefusedLine, Slice
+from edaphon_drivers.files.lines import (
+    SLICE_READINGS,
+    Account,
+    Context,
+    Lines,
+    RefusedLine,
+    Slice,
+    split_piece,
+)
 from edaphon_drivers.files.rows import reading_of
-from edaphon_drivers.files.text import Lines, split_piece
-from edaphon_drivers.json_text import bare_json
-from edaphon_drivers.number_text import number_of_text
+from edaphon_drivers.files.sheet import Column, FileLayout
 from edaphon_drivers.payloads import Piece
-from edaphon_drivers.readings import Reading, Status
-from edaphon_drivers.reported import without_number
+from edaphon_drivers.readings import Reading, Status, without_number
 from edaphon_drivers.sheets import Sheet
-
-__all__ = ["parse_json", "read_li8200"]
+from edaphon_drivers.text_values import bare_json, number_of_text
 
 _SECOND_NS = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,7 +38,9 @@ def parse_json(data: bytes) -> Any:
         raise Garbled("a whole JSON file", data) from None
 
 
-def read_li8200(piece: Piece, layout: Layout, sheet: Sheet, context: Context) -> Iterator[Slice]:
+def read_li8200(
+    piece: Piece, layout: FileLayout, sheet: Sheet, context: Context
+) -> Iterator[Slice]:
     """The repetitions of a whole file in slices: its lines are rows where one has a date.
 
     A line is refused for each repetition without a date, as far as the file has more lines than
@@ -105,7 +109,7 @@ def _rows(
     repetition: Mapping[str, Any],
     keys: Mapping[str, str],
     began_ns: int,
-    layout: Layout,
+    layout: FileLayout,
     sheet: Sheet,
 ) -> Iterator[Reading]:
     data = _table(repetition.get("data"))
@@ -131,7 +135,7 @@ def _fluxes(
     repetition: Mapping[str, Any],
     keys: Mapping[str, str],
     span_ns: tuple[int, int],
-    layout: Layout,
+    layout: FileLayout,
     sheet: Sheet,
 ) -> Iterator[Reading]:
     """F_o of each gas; a fit that failed has no points and zeros everywhere."""
@@ -152,7 +156,7 @@ def _counts(column: Column, keys: Mapping[str, str]) -> bool:
     return column.when is None or keys.get(str(column.when.column)) in column.when.allowed
 
 
-def _began_ns(keys: Mapping[str, str], layout: Layout) -> int | None:
+def _began_ns(keys: Mapping[str, str], layout: FileLayout) -> int | None:
     """By the owner's offset, else by the file's zone; in the doubled hour of autumn by GPS."""
     local_ns = layout.clock.read([keys.get("Date", "")])
     zone = layout.clock.zone.key if layout.clock.zone else keys.get("TimeZone")

@@ -9,24 +9,9 @@ from typing import NamedTuple
 
 from edaphon_drivers.faults import Refused
 from edaphon_drivers.files.clock import Condition
-from edaphon_drivers.files.frame import Column, Layout
-from edaphon_drivers.readings import Reading, Status
-from edaphon_drivers.reported import reported, without_number
+from edaphon_drivers.files.sheet import Column, FileLayout
+from edaphon_drivers.readings import Reading, Status, reported, without_number
 from edaphon_drivers.sheets import Output, Sheet
-
-__all__ = [
-    "Header",
-    "NoRow",
-    "Plan",
-    "cells_of",
-    "fitted",
-    "is_above_rows",
-    "is_line_of_names",
-    "make_plan",
-    "reading_of",
-    "readings_of",
-    "text_of",
-]
 
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _INSTANTS = {"", "smp"}
@@ -58,7 +43,7 @@ class _Cell(NamedTuple):
     valid: bool
 
 
-class Plan(NamedTuple):
+class RowPlan(NamedTuple):
     """How the rows under one header are read.
 
     A row has `least` to `most` cells; both are 0 where only the rows themselves can say it: the
@@ -85,7 +70,7 @@ def text_of(data: bytes) -> str:
         return data.decode("latin-1").removeprefix("\xef\xbb\xbf")
 
 
-def cells_of(line: str, layout: Layout) -> list[str]:
+def cells_of(line: str, layout: FileLayout) -> list[str]:
     """The cells of a line without their quotes and blanks; none for a line that can't be parted."""
     if layout.separator is None:
         return line.split()
@@ -98,7 +83,7 @@ def cells_of(line: str, layout: Layout) -> list[str]:
     return [cell.strip() for cell in row]
 
 
-def make_plan(header: Header, layout: Layout, sheet: Sheet) -> Plan | None:
+def make_plan(header: Header, layout: FileLayout, sheet: Sheet) -> RowPlan | None:
     """None where the header has no time, or none of the sheet's columns.
 
     Raises Refused for a mean of unknown interval: without it the mean would pass for an instant.
@@ -119,7 +104,7 @@ def make_plan(header: Header, layout: Layout, sheet: Sheet) -> Plan | None:
     tested = [only, refuse or (), elapsed_tests, *(cell.tests for cell in cells)]
     used = [at for at in time if at is not None] + [cell.at for cell in cells]
     used += [at for tests in tested for at, _ in tests] + [elapsed or 0]
-    return Plan(
+    return RowPlan(
         tuple(at for at in time if at is not None),
         tuple(cells),
         only,
@@ -131,7 +116,7 @@ def make_plan(header: Header, layout: Layout, sheet: Sheet) -> Plan | None:
     )
 
 
-def _widths(names: Sequence[str], layout: Layout, used: int) -> tuple[int, int]:
+def _widths(names: Sequence[str], layout: FileLayout, used: int) -> tuple[int, int]:
     """(fewest, most) cells of a row; 0 where neither names nor sheet say it.
 
     An .81x leaves empty cells at the end of its rows away.
@@ -159,7 +144,9 @@ def _span(least: int, most: int) -> str:
     return f"{most}" if least >= most else f"{least} to {most}"
 
 
-def readings_of(cells: Sequence[str], plan: Plan, layout: Layout, time_ns: int) -> list[Reading]:
+def readings_of(
+    cells: Sequence[str], plan: RowPlan, layout: FileLayout, time_ns: int
+) -> list[Reading]:
     readings = []
     for at, output, support_ns, tests, valid in plan.cells:
         if tests and any(cells[n] not in allowed for n, allowed in tests):
@@ -170,7 +157,7 @@ def readings_of(cells: Sequence[str], plan: Plan, layout: Layout, time_ns: int) 
     return readings
 
 
-def is_line_of_names(cells: Sequence[str], plan: Plan, layout: Layout) -> bool:
+def is_line_of_names(cells: Sequence[str], plan: RowPlan, layout: FileLayout) -> bool:
     """Whether words stand where a row has its time and its numbers."""
     places = {*plan.time, *(cell.at for cell in plan.cells)}
     if len(cells) < plan.used:
@@ -179,7 +166,7 @@ def is_line_of_names(cells: Sequence[str], plan: Plan, layout: Layout) -> bool:
     return all(_is_word(text) and text.lower() not in layout.missing for text in texts)
 
 
-def is_above_rows(cells: Sequence[str], plan: Plan) -> bool:
+def is_above_rows(cells: Sequence[str], plan: RowPlan) -> bool:
     """Whether a whole line has no digit where a row has its time, and no number at its numbers."""
     if len(cells) < plan.used:
         return False
@@ -193,7 +180,7 @@ def _is_word(text: str) -> bool:
 
 
 def reading_of(
-    output: Output, text: str, layout: Layout, time_ns: int, start_ns: int | None
+    output: Output, text: str, layout: FileLayout, time_ns: int, start_ns: int | None
 ) -> Reading:
     """A number as it is written, or the reason why there is none."""
     written = text
@@ -220,7 +207,7 @@ def _cell(
     places: Mapping[str, int],
     keys: Mapping[str, str],
     header: Header,
-    layout: Layout,
+    layout: FileLayout,
     sheet: Sheet,
 ) -> _Cell | None:
     at = _place(column.name, places)
@@ -236,7 +223,7 @@ def _cell(
 
 
 def _elapsed(
-    layout: Layout, places: Mapping[str, int], keys: Mapping[str, str]
+    layout: FileLayout, places: Mapping[str, int], keys: Mapping[str, str]
 ) -> tuple[int | None, tuple[tuple[int, frozenset[str]], ...]]:
     """(where a time since a start stands, in which rows)."""
     column = layout.clock.elapsed
@@ -249,7 +236,7 @@ def _elapsed(
     return (None, ()) if at is None or tests is None else (at, tests)
 
 
-def _support_ns(column: Column, header: Header, layout: Layout, sheet: Sheet) -> int:
+def _support_ns(column: Column, header: Header, layout: FileLayout, sheet: Sheet) -> int:
     table = header.keys.get("table", "")
     interval_s = (layout.intervals or {}).get(table, layout.interval_s)
     if not interval_s:
@@ -296,6 +283,6 @@ _CANONICAL = {word: unit for unit, words in _UNITS.items() for word in words}
 
 def _suits(written: str, unit: str) -> bool:
     """False only where the file plainly says another unit than the sheet."""
-    said = _CANONICAL.get(written.lower().replace(" ", ""))
+    found = _CANONICAL.get(written.lower().replace(" ", ""))
     ours = {"mbar": "hPa", "m3/m3": "m**3/m**3"}.get(unit, unit)
-    return said is None or ours not in _UNITS or said == ours
+    return found is None or ours not in _UNITS or found == ours

@@ -3,15 +3,20 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from edaphon_drivers.files.account import Account
-from edaphon_drivers.files.dating import NoTime, date_row, why_no_time
-from edaphon_drivers.files.forms import header_at, is_message, is_tail, parse_header
-from edaphon_drivers.files.frame import Layout
-from edaphon_drivers.files.lines import Context, RefusedLine, Slice
+from edaphon_drivers.files.clock import NoTime, date_row, why_no_time
+from edaphon_drivers.files.cutting import header_at, is_message, is_tail, parse_header
+from edaphon_drivers.files.lines import (
+    Account,
+    Context,
+    PieceLines,
+    RefusedLine,
+    Slice,
+    split_piece,
+)
 from edaphon_drivers.files.rows import (
     Header,
     NoRow,
-    Plan,
+    RowPlan,
     cells_of,
     fitted,
     is_above_rows,
@@ -20,16 +25,14 @@ from edaphon_drivers.files.rows import (
     reading_of,
     readings_of,
 )
-from edaphon_drivers.files.text import PieceLines, split_piece
+from edaphon_drivers.files.sheet import FileLayout
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.sheets import Sheet
-
-__all__ = ["read_lines"]
 
 _SECOND_NS = 1_000_000_000
 
 
-def read_lines(piece: Piece, layout: Layout, sheet: Sheet, context: Context) -> Iterator[Slice]:
+def read_lines(piece: Piece, layout: FileLayout, sheet: Sheet, context: Context) -> Iterator[Slice]:
     """The slices of a piece of a line file; at least one."""
     split = split_piece(piece)
     account = Account(context, headers=split.counted)
@@ -51,9 +54,9 @@ def read_lines(piece: Piece, layout: Layout, sheet: Sheet, context: Context) -> 
     yield account.cut()
 
 
-def _begun(split: PieceLines, layout: Layout, sheet: Sheet, account: Account) -> "_Reader":
+def _begun(split: PieceLines, layout: FileLayout, sheet: Sheet, account: Account) -> "_TableReader":
     """A reader that knows the header above the piece, or the sheet's own order of columns."""
-    reader = _Reader(layout, sheet, account)
+    reader = _TableReader(layout, sheet, account)
     if layout.reads_without_names:
         reader.head(())
     above, at = split.above.texts, 0
@@ -71,14 +74,14 @@ def _begun(split: PieceLines, layout: Layout, sheet: Sheet, account: Account) ->
 
 
 @dataclass(slots=True)
-class _Reader:
+class _TableReader:
     """Goes through the lines of one piece; `fresh`: no row came yet below a header."""
 
-    layout: Layout
+    layout: FileLayout
     sheet: Sheet
     account: Account
     fresh: bool = False
-    plan: Plan | None = None
+    plan: RowPlan | None = None
     names: tuple[str, ...] = ()
     by_row: bool = True
 
@@ -137,7 +140,7 @@ class _Reader:
             account.headers += 1
         return ""
 
-    def _row(self, cells: Sequence[str], plan: Plan) -> None:
+    def _row(self, cells: Sequence[str], plan: RowPlan) -> None:
         account, layout = self.account, self.layout
         if not plan.only or all(cells[at] in allowed for at, allowed in plan.only):
             for at, denied in plan.refuse:
@@ -148,7 +151,7 @@ class _Reader:
         account.rows += 1
         self.set_fresh(False)
 
-    def _time_ns(self, texts: Sequence[str], cells: Sequence[str], plan: Plan) -> int:
+    def _time_ns(self, texts: Sequence[str], cells: Sequence[str], plan: RowPlan) -> int:
         clock, account = self.layout.clock, self.account
         if self.by_row:
             time_ns = clock.read(texts)
@@ -161,7 +164,7 @@ class _Reader:
         time_ns, account.context = date_row(texts, elapsed, clock, account.context)
         return time_ns
 
-    def _fitted(self, cells: list[str], plan: Plan) -> list[str]:
+    def _fitted(self, cells: list[str], plan: RowPlan) -> list[str]:
         """Numbered columns have the width of the first row, or of names above it.
 
         A comma between digits looks like one between cells, so that in a file of commas a first
@@ -175,7 +178,7 @@ class _Reader:
         most = plan.used if self.layout.separator == "," else max(plan.used, len(cells))
         return fitted(cells, plan.used, most)
 
-    def _is_header(self, cells: Sequence[str], plan: Plan) -> bool:
+    def _is_header(self, cells: Sequence[str], plan: RowPlan) -> bool:
         """A line of units or names above the rows; of names anywhere, if the sheet needs none."""
         if self.fresh and is_above_rows(cells, plan):
             found = True
@@ -189,7 +192,7 @@ class _Reader:
         context = self.account.context
         self.account.context = context._replace(begun_ns=begun_ns, ended_ns=ended_ns)
 
-    def _note_width(self, cells: Sequence[str], plan: Plan) -> None:
+    def _note_width(self, cells: Sequence[str], plan: RowPlan) -> None:
         """The first row, or a line of names, says how many cells a row has where no key does."""
         if not plan.most and self.account.context.width is None:
             self.account.context = self.account.context._replace(width=len(cells))
@@ -233,13 +236,13 @@ def _why_not(line: str, cells: Sequence[str]) -> str:
     return "expected a header with the columns of the sheet above this line, got none"
 
 
-_Explained = tuple[tuple[str, ...], Plan | None]
+_Explained = tuple[tuple[str, ...], RowPlan | None]
 # Each piece brings the header of its file again; the sheet is held for the sake of its id.
 _plans: dict[tuple[int, tuple[str, ...]], tuple[Sheet, _Explained]] = {}
 _MOST_PLANS = 256
 
 
-def _explained(lines: tuple[str, ...], layout: Layout, sheet: Sheet) -> _Explained:
+def _explained(lines: tuple[str, ...], layout: FileLayout, sheet: Sheet) -> _Explained:
     """The names in a header and the plan of the rows below it; without lines the sheet's order."""
     known = _plans.get((id(sheet), lines))
     if known is None:

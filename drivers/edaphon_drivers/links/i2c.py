@@ -7,8 +7,6 @@ import time
 
 from edaphon_drivers.faults import LinkDown, Refused
 
-__all__ = ["I2cLink"]
-
 _I2C_SLAVE = 0x0703  # linux/i2c-dev.h
 # What adapters say when nobody acknowledges: not a lost link, only a silent sensor.
 _SILENT = {errno.EREMOTEIO, errno.ENXIO, errno.EIO, errno.ETIMEDOUT, errno.EAGAIN}

@@ -1,4 +1,4 @@
-"""An MQTT connection as a link: it hears, acknowledges when told to, and comes back by itself.
+"""An MQTT connection as a link: it receives, acknowledges when asked to, and reconnects by itself.
 
 paho connects, subscribes and keeps alive, but its own thread is not used: our loop reads many
 messages for one wake-up and sends the acknowledgements of a whole commit for another. An exception
@@ -27,10 +27,44 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edaphon_drivers.faults import LinkDown
 from edaphon_drivers.links.mqtt_stream import Published, Stream
-from edaphon_drivers.links.takeover import ShortConnections
 from edaphon_drivers.outside import read_certificates
 
-__all__ = ["Acknowledgement", "MessageIn", "MqttLink", "MqttOptions", "MqttState"]
+SHORT_S = 12.0  # longer than this link waits before it comes back: another one waits no longer
+MANY = 3
+
+
+class ShortConnections:
+    """Counts connections in a row that ended within SHORT_S; times are monotonic [s]."""
+
+    def __init__(self) -> None:
+        self._n = 0
+        self._since_s: float | None = None
+
+    @property
+    def many(self) -> bool:
+        """Whether somebody else seems to take the session again and again."""
+        return self._n >= MANY
+
+    def begin(self, now_s: float) -> None:
+        self._since_s = now_s
+
+    def end(self, now_s: float) -> None:
+        """The connection is gone; nothing happens where there was none."""
+        if self._since_s is not None:
+            self._n = self._n + 1 if now_s - self._since_s < SHORT_S else 0
+            self._since_s = None
+
+    def lasts(self, now_s: float) -> bool:
+        """Whether this connection is no short one any more."""
+        return self._since_s is not None and now_s - self._since_s >= SHORT_S
+
+    def over(self, now_s: float) -> bool:
+        """Whether there were many and this connection lasts: true once."""
+        if self.many and self.lasts(now_s):
+            self._n = 0
+            return True
+        return False
+
 
 IDLE_S = 2.0
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.5, 8.0
@@ -90,7 +124,7 @@ class Acknowledgement(NamedTuple):
 
 @dataclass(slots=True)
 class MqttState:
-    """Counters since start; `trouble` says why there is no connection, "" if there is one.
+    """Counters since start; `problem` says why there is no connection, "" if there is one.
 
     `client_id` is the one in use, "" while it is tried whether it is another client's.
     """
@@ -104,7 +138,7 @@ class MqttState:
     lost_sessions: int = 0
     refused_topics: int = 0
     failed_callbacks: int = 0
-    trouble: str = "not connected yet"
+    problem: str = "not connected yet"
     client_id: str = ""
 
 
@@ -114,7 +148,7 @@ class MqttLink:
     In that thread `on_message` is called for each message and `on_round(generation)` after each
     run of messages and at least each 2 s. `on_state(connected, words)` is called once when the
     connection is lost or refused, once when it is back, and when the broker lost the session.
-    What a callback raises is counted and said, and its message stays unacknowledged.
+    What a callback raises is counted and logged, and its message stays unacknowledged.
     """
 
     def __init__(
@@ -136,7 +170,7 @@ class MqttLink:
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
         self._beat = time.monotonic()
-        self._said_trouble = False
+        self._is_reported = False
         self._short = ShortConnections()
         self._thread = threading.Thread(target=self._run, name=f"mqtt {self.name}", daemon=True)
 
@@ -214,7 +248,7 @@ class MqttLink:
             try:
                 self._serve()
             except Exception as error:  # the supervisor of this link: it comes back from anything
-                self._say_trouble(f"{type(error).__name__}: {error}")
+                self._report_problem(f"{type(error).__name__}: {error}")
             if self.state.connected:
                 self.state.connected = False
                 if not self._short.many:  # or two clients would take turns twice a second
@@ -269,7 +303,7 @@ class MqttLink:
         return alive
 
     def _read(self, stream: Stream) -> bool:
-        hear = self._guarded(self._heard)
+        hear = self._guarded(self._received)
         for message in stream.read():
             hear(message)
         while stream.for_paho:
@@ -293,7 +327,7 @@ class MqttLink:
         with contextlib.suppress(OSError):  # full: it wakes anyway; closed: nobody is left
             self._wake_out.send(b"\0")
 
-    def _heard(self, message: Published) -> None:
+    def _received(self, message: Published) -> None:
         self.state.messages += 1
         self._on_message(MessageIn(*message, self.state.generation))
 
@@ -306,7 +340,7 @@ class MqttLink:
         properties: Properties | None,
     ) -> None:
         if reason.is_failure:
-            self._say_trouble(f"the broker refused the connection: {reason}")
+            self._report_problem(f"the broker refused the connection: {reason}")
             return
         self.state.connected = True
         self.state.connects += 1
@@ -357,22 +391,22 @@ class MqttLink:
         before = self._short.many
         self._short.end(time.monotonic())
         if self._short.many:
-            self._said_trouble = self._said_trouble and before
-            self._say_trouble(_TAKEN.format(id=self._options.client_id))
+            self._is_reported = self._is_reported and before
+            self._report_problem(_TAKEN.format(id=self._options.client_id))
         else:
             why = "the broker closed it" if reason.value == _UNSPECIFIED else str(reason)
-            self._say_trouble(f"connection lost: {why}")
+            self._report_problem(f"connection lost: {why}")
 
     def _say_connected(self) -> None:
-        self.state.trouble = ""
-        if self._said_trouble:
-            self._said_trouble = False
+        self.state.problem = ""
+        if self._is_reported:
+            self._is_reported = False
             self._on_state(True, f"{self.name}: connected again")
 
-    def _say_trouble(self, words: str) -> None:
-        self.state.trouble = words
-        if not self._said_trouble:
-            self._said_trouble = True
+    def _report_problem(self, words: str) -> None:
+        self.state.problem = words
+        if not self._is_reported:
+            self._is_reported = True
             self._guarded(self._on_state)(
                 False, f"{self.name}: {words}; trying again at least each {LONGEST_RETRY_S:.0f} s"
             )

@@ -20,8 +20,6 @@ from typing import Any, NamedTuple
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.payloads import CUT_TO_BYTES, CutBytes
 
-__all__ = ["Published", "Stream"]
-
 READ_BYTES = 65536
 LARGEST_BYTES = 262_144
 _PUBLISH, _PUBACK = 0x30, b"\x40\x02"

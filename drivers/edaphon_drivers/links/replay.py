@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterable, Iterator
 
 from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttOptions, MqttState
 
-__all__ = ["ReplayLink"]
-
 GENERATION = 1
 ROUND_S = 1.0
 

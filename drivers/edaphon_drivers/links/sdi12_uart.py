@@ -11,8 +11,6 @@ from collections.abc import Callable
 
 from edaphon_drivers.links.serial import SerialLink, SerialOptions
 
-__all__ = ["Sdi12UartLink"]
-
 _BREAK_S = 0.0125  # at least 12 ms
 _MARKING_S = 0.0085  # at least 8.33 ms
 _AWAKE_S = 0.087  # after that much marking a probe may be asleep
@@ -42,7 +40,7 @@ class Sdi12UartLink(SerialLink):
 
     def write(self, data: bytes) -> None:
         """Wakes the probe if needed, sends, and returns when the last bit has left."""
-        with self._trouble("a port that takes bytes and breaks"):
+        with self._down_if("a port that takes bytes and breaks"):
             if data[:1] != self._address or self._now_s() - self._quiet_since_s > _AWAKE_S:
                 self._wake()
             self._echo = bytes(_EVEN[byte & 0x7F] for byte in data)
@@ -54,7 +52,7 @@ class Sdi12UartLink(SerialLink):
         self._quiet_since_s = self._now_s()
 
     def read(self, wait_s: float) -> bytes:
-        """What the probe said; b"" when nothing came in `wait_s` [s], or only the echo did."""
+        """What the probe sent; b"" when nothing came in `wait_s` [s], or only the echo did."""
         came = super().read(wait_s)
         if came:
             self._quiet_since_s = self._now_s()
@@ -62,7 +60,7 @@ class Sdi12UartLink(SerialLink):
         return answer if self._binary else bytes(map(_checked, answer))
 
     def _wake(self) -> None:
-        """The break, heard on the same wire as a NUL, and the marking after it."""
+        """The break, received on the same wire as a NUL, and the marking after it."""
         self._port.break_condition = True
         self._sleep(_BREAK_S)
         self._port.break_condition = False

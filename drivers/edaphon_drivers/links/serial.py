@@ -1,4 +1,4 @@
-"""A serial port as a link: exclusive, opened by path, and every trouble with it is a LinkDown."""
+"""A serial port as a link: exclusive, opened by path, and every problem with it is a LinkDown."""
 
 import errno
 import os
@@ -11,8 +11,6 @@ from dataclasses import dataclass
 import serial
 
 from edaphon_drivers.faults import LinkDown
-
-__all__ = ["SerialLink", "SerialOptions"]
 
 _REMEDIES = {
     errno.ENOENT: "plug the adapter in, or correct the path (see /dev/serial/by-id)",
@@ -47,7 +45,7 @@ class SerialLink:
 
     def __init__(self, path: str, options: SerialOptions = _USUAL) -> None:
         self.name = path
-        with self._trouble("a port that opens"):
+        with self._down_if("a port that opens"):
             self._port = serial.Serial(
                 baudrate=options.baud,
                 bytesize=options.bytesize,
@@ -65,12 +63,12 @@ class SerialLink:
             self._port.open()
 
     def write(self, data: bytes) -> None:
-        with self._trouble("a port that takes bytes"):
+        with self._down_if("a port that takes bytes"):
             self._port.write(data)
 
     def read(self, wait_s: float) -> bytes:
         """What has come, as soon as anything has; b"" when nothing came in `wait_s` [s]."""
-        with self._trouble("a port that can be read"):
+        with self._down_if("a port that can be read"):
             ready, _, _ = select.select([self._port.fileno()], [], [], max(0.0, wait_s))
             return bytes(self._port.read(_CHUNK_BYTES)) if ready else b""
 
@@ -79,7 +77,7 @@ class SerialLink:
             self._port.close()
 
     @contextmanager
-    def _trouble(self, expected: str) -> Iterator[None]:
+    def _down_if(self, expected: str) -> Iterator[None]:
         try:
             yield
         except (OSError, ValueError, TypeError, termios.error) as error:
@@ -94,7 +92,7 @@ def _number(error: Exception) -> int | None:
     """The errno of it, None if it has none; a lock of another program is only named in the text."""
     if "exclusively lock" in str(error):
         return errno.EBUSY
-    for raised in (error, error.__context__):  # pyserial keeps what the terminal said only there
+    for raised in (error, error.__context__):  # pyserial keeps what the terminal gave only there
         if isinstance(raised, termios.error):
             return int(raised.args[0])
     number = getattr(error, "errno", None)

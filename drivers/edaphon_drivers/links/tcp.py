@@ -7,8 +7,6 @@ from contextlib import contextmanager, suppress
 
 from edaphon_drivers.faults import LinkDown
 
-__all__ = ["TcpLink"]
-
 _CONNECT_S = 5.0
 _CHUNK_BYTES = 4096
 
@@ -18,7 +16,7 @@ class TcpLink:
 
     def __init__(self, host: str, port: int, connect_s: float = _CONNECT_S) -> None:
         self.name = f"tcp://{host}:{port}"
-        with self._trouble("a server that answers; check its power, cable and address"):
+        with self._down_if("a server that answers; check its power, cable and address"):
             self._socket = socket.create_connection((host, port), timeout=connect_s)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # A peer that lost its power says nothing: keepalive finds out within a minute.
@@ -28,12 +26,12 @@ class TcpLink:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
 
     def write(self, data: bytes) -> None:
-        with self._trouble("a connection that takes bytes"):
+        with self._down_if("a connection that takes bytes"):
             self._socket.sendall(data)
 
     def read(self, wait_s: float) -> bytes:
         """What has come, as soon as anything has; b"" when nothing came in `wait_s` [s]."""
-        with self._trouble("a connection that stands"):
+        with self._down_if("a connection that stands"):
             ready, _, _ = select.select([self._socket], [], [], max(0.0, wait_s))
             if not ready:
                 return b""
@@ -47,7 +45,7 @@ class TcpLink:
             self._socket.close()
 
     @contextmanager
-    def _trouble(self, expected: str) -> Iterator[None]:
+    def _down_if(self, expected: str) -> Iterator[None]:
         try:
             yield
         except (OSError, ValueError) as error:

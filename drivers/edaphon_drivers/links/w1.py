@@ -6,8 +6,6 @@ from pathlib import Path
 
 from edaphon_drivers.faults import LinkDown
 
-__all__ = ["W1Link"]
-
 _IDENTITY = re.compile(rb"([0-9a-f]{2}-[0-9a-f]{12})\n")
 _MOST_BYTES = 4096
 

@@ -1,8 +1,7 @@
-"""LoRaWAN heard through a network server: its envelope, then the instrument's own bytes."""
+"""LoRaWAN received through a network server: its envelope, then the instrument's own bytes."""
 
 from edaphon_drivers.lorawan.codecs import codec_names, decode_uplink, known_ports
-from edaphon_drivers.lorawan.envelopes import envelope_kinds, read_envelope
-from edaphon_drivers.lorawan.uplink import Uplink, has_data
+from edaphon_drivers.lorawan.envelopes import Uplink, envelope_kinds, has_data, read_envelope
 
 __all__ = [
     "Uplink",

@@ -7,21 +7,7 @@ from collections.abc import Container, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from edaphon_drivers.modbus.crc import has_crc, with_crc
-
-__all__ = [
-    "Request",
-    "Shape",
-    "answers",
-    "choose",
-    "exception_name",
-    "is_exception",
-    "parse_request",
-    "registers_asked",
-    "rtu_frame",
-    "tcp_frame",
-    "without_echo",
-]
+from edaphon_drivers.checksums import has_crc, with_crc
 
 _EXCEPTION = 0x80
 _MBAP = 7
@@ -97,15 +83,15 @@ def answers(came: bytes, request: Request, shape: Shape) -> list[bytes]:
 
 
 def without_echo(came: bytes, request: Request) -> bytes:
-    """What came behind the request itself, which the adapter may have heard as well."""
+    """What came behind the request itself, which the adapter may have received as well."""
     if request.transaction is None and came[1:].startswith(request.pdu):
         return came.removeprefix(rtu_frame(request.unit, request.pdu))
     return came
 
 
-def choose(found: list[bytes], said: Container[bytes]) -> bytes:
-    """The last answer that has not been said to another question, else the last; b"" for none."""
-    fresh = [pdu for pdu in found if pdu not in said]
+def choose(found: list[bytes], earlier: Container[bytes]) -> bytes:
+    """The last answer that was not given to another question, else the last; b"" for none."""
+    fresh = [pdu for pdu in found if pdu not in earlier]
     return (fresh or found or [b""])[-1]
 
 

@@ -4,36 +4,49 @@ Addresses are those on the wire, from 0; makers often print them one higher.
 """
 
 import struct
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from edaphon_drivers.faults import Refused
+from pydantic import AfterValidator, Strict, model_validator
+
 from edaphon_drivers.modbus.frame import Shape
 from edaphon_drivers.readings import Status
-from edaphon_drivers.sheets import Sheet
-
-__all__ = ["Item", "Plan", "Read", "State", "Wait", "plan_of", "table_troubles"]
+from edaphon_drivers.sheets import (
+    ListOf,
+    Number,
+    PerSheet,
+    Sheet,
+    Table,
+    frame_reader,
+    one_of,
+    refuse,
+    takes,
+    that,
+    whole,
+)
 
 # Device identification (V1.1b3, 6.21): the basic objects, or all that the instrument has.
 _IDENTIFY, _IDENTIFY_ALL = bytes.fromhex("2B 0E 01 00"), bytes.fromhex("2B 0E 03 00")
 _KINDS = {"u16": "H", "i16": "h", "u32": "I", "i32": "i", "f32": "f", "u64": "Q", "f64": "d"}
-_ORDERS = ("big", "little")
-_FIELDS = ("version", "serial", "model", "vendor")
-_FORMS = ("number", "hex", "dotted", "text")
-_STATUSES = tuple(sorted(status for status in Status if status is not Status.OK))
 _MOST_REGISTERS = 125
 _MOST_BYTES = 255
 
-Row = TypeVar("Row")
+
+def _hexadecimal(text: str) -> str:
+    try:
+        bytes.fromhex(text)
+    except ValueError:
+        raise ValueError('is hexadecimal, such as "00 08 02"') from None
+    return text
 
 
-class _Wrong(ValueError):
-    """What would be right in a row of the table."""
+_WHOLE = "a whole number"
+_NUMBER = "a number"
+_NAMES = 'a table of texts such as { 128 = "serial" }'
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Table):
     """One number or text in an answer, `at` registers behind its beginning.
 
     The number is (raw * multiply + plus) / divide: whole factors keep it as exact as a printed one.
@@ -41,19 +54,24 @@ class Item:
     (`dotted`: high and low byte of a version) and perhaps `names` for its values.
     """
 
-    output: str = ""
-    at: int = 0
-    type: str = "u16"
-    word_order: str = "big"
-    byte_order: str = "big"
-    multiply: float = 1
-    plus: float = 0
-    divide: float = 1
-    field: str = ""
-    setting: str = ""
-    form: str = "number"
-    registers: int = 0  # of a text or hexadecimal number; 0: as many as the type has
-    names: Mapping[str, str] | None = None
+    output: str = takes("the name of an [[output]]", "")
+    at: int = takes("a whole number from 0 on", 0, ge=0)
+    type: Literal["u16", "i16", "u32", "i32", "f32", "u64", "f64"] = takes(one_of(_KINDS), "u16")
+    word_order: Literal["big", "little"] = takes("one of big, little", "big")
+    byte_order: Literal["big", "little"] = takes("one of big, little", "big")
+    multiply: Number = takes(_NUMBER, 1)
+    plus: Number = takes(_NUMBER, 0)
+    divide: Annotated[Number, that(bool)] = takes("a number other than 0", 1)
+    field: Literal["", "version", "serial", "model", "vendor"] = takes(
+        "one of version, serial, model, vendor", ""
+    )
+    setting: str = takes("the name of a setting", "")
+    form: Literal["number", "hex", "dotted", "text"] = takes(
+        "one of number, hex, dotted, text", "number"
+    )
+    # of a text or hexadecimal number; 0: as many as the type has
+    registers: int = takes(_WHOLE, 0, ge=0)
+    names: dict[str, str] = takes(_NAMES, {})
 
     @property
     def n_bytes(self) -> int:
@@ -72,27 +90,89 @@ class Item:
         return (self.raw(data) * self.multiply + self.plus) / self.divide
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Table):
     """A register that says why outputs have no number: one of `bits` is set, or it `equals`."""
 
-    status: Status
-    at: int = 0
-    bits: int = 0
-    equals: int | None = None
-    outputs: tuple[str, ...] = ()  # none named: all
+    status: Annotated[Status, Strict(False), that(lambda status: status is not Status.OK)] = takes(
+        one_of(sorted(status for status in Status if status is not Status.OK))
+    )
+    at: int = takes("a whole number from 0 on", 0, ge=0)
+    bits: int = takes(_WHOLE, 0)
+    equals: int | None = takes(_WHOLE, None)
+    outputs: ListOf[str] = takes("a list of names of outputs; none named: all", ())
 
     def holds(self, raw: int) -> bool:
         return bool(raw & self.bits) or raw == self.equals
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Table):
     """The answer's first register must become `equals`; asked again after `wait_s` [s]."""
 
-    equals: int = 1
-    wait_s: float = 1.0
-    tries: int = 5
+    equals: int = takes(_WHOLE, 1)
+    wait_s: Number = takes("a number of seconds", 1.0)
+    tries: int = takes(_WHOLE, 5)
+
+
+class ReadTable(Table):
+    """[[frame.read]] or [[frame.identity]]: one request, and what its answer holds."""
+
+    function: int | None = whole(1, 127)
+    also_function: int | None = whole(1, 127)
+    address: int | None = whole(0, 0xFFFF)
+    count: int | None = whole(1, _MOST_REGISTERS)
+    request: Annotated[str, AfterValidator(_hexadecimal)] | None = takes(
+        'hexadecimal, such as "00 08 02"', None
+    )
+    bytes: int | None = whole(1, _MOST_BYTES)
+    values: ListOf[Item] = takes("a list of tables such as { at = 0 }", ())
+    states: ListOf[State] = takes("a list of tables", ())
+    wait: Wait | None = takes("a table such as { equals = 1 }", None)
+    optional: bool | None = takes("true or false", None)
+    device_identification: bool | None = takes("true", None)
+    objects: dict[str, str] = takes(_NAMES, {})
+
+    @model_validator(mode="after")
+    def _whole(self) -> "ReadTable":
+        if self.device_identification is not None:
+            return self
+        if self.request is None and self.function not in {None, 3, 4}:
+            raise ValueError(f"function is 3 or 4, or has a request and bytes; not {self.function}")
+        given = self.model_fields_set
+        needed = {"bytes"} if self.request is not None else {"address", "count"}
+        for key in sorted(needed - given):
+            raise ValueError(f"needs {key}, {ReadTable.model_fields[key].description}")
+        return self
+
+    def read(self, of_identity: bool) -> "Read":
+        if self.device_identification is not None:
+            function = self.function or 0x2B
+            pdu, shape = _IDENTIFY_ALL if "objects" in self.model_fields_set else _IDENTIFY, None
+        elif self.request is not None:
+            function, shape = self.function or 3, self.bytes
+            pdu = function.to_bytes() + bytes.fromhex(self.request)
+        else:
+            function, shape = self.function or 3, 2 * (self.count or 0)
+            pdu = struct.pack(">BHH", function, self.address, self.count)
+        plain = self.device_identification is None and self.request is None
+        return Read(
+            pdu=pdu,
+            shape=Shape(shape),
+            function=function,
+            address=self.address if plain else None,
+            also_function=self.also_function or function,
+            items=self.values,
+            states=self.states,
+            wait=self.wait,
+            optional=of_identity if self.optional is None else self.optional,
+            objects=self.objects,
+        )
+
+
+class ModbusTable(Table):
+    """[frame] of a Modbus sheet."""
+
+    read: Annotated[ListOf[ReadTable], that(bool)] = takes("at least one table [[frame.read]]")
+    identity: ListOf[ReadTable] = takes("a list of tables [[frame.identity]]", ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +197,7 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RegisterPlan:
     """A sheet's table, read once."""
 
     reads: tuple[Read, ...]
@@ -128,166 +208,48 @@ class Plan:
         return {read.pdu: read.shape for read in (*self.reads, *self.identity)}
 
 
-_PLANS: dict[int, tuple[Sheet, Plan]] = {}
-_MOST_PLANS = 256
-
-
-def plan_of(sheet: Sheet) -> Plan:
-    """The sheet's table; raises Refused with the first thing that is wrong in it."""
-    kept = _PLANS.get(id(sheet))
-    if kept and kept[0] is sheet:
-        return kept[1]
-    try:
-        plan = Plan(
-            tuple(_read(row, sheet, False) for row in _rows(sheet, "read")),
-            tuple(_read(row, sheet, True) for row in _rows(sheet, "identity")),
-        )
-    except _Wrong as wrong:
-        raise Refused(str(wrong), where=sheet.model) from None
-    if len(_PLANS) >= _MOST_PLANS:
-        _PLANS.clear()
-    _PLANS[id(sheet)] = (sheet, plan)
-    return plan
-
-
-def table_troubles(sheet: Sheet) -> Iterator[str]:
-    """What is wrong in the table, one sentence for each row; nothing when all is well."""
+def _further_errors(table: ModbusTable, sheet: Sheet) -> Iterator[str]:
+    """Names that are no output, places outside of an answer, outputs without a value."""
     filled: set[str] = set()
-    for name in ("read", "identity"):
-        try:
-            rows = _rows(sheet, name)
-        except _Wrong as wrong:
-            yield str(wrong)
-            continue
+    for name, rows in (("read", table.read), ("identity", table.identity)):
         for n, row in enumerate(rows, 1):
-            try:
-                filled |= {item.output for item in _read(row, sheet, name == "identity").items}
-            except _Wrong as wrong:
-                yield f"frame.{name} {n}: {wrong}"
+            where, read = f"frame.{name} {n}", row.read(name == "identity")
+            yield from _read_errors(where, read, sheet, name == "identity")
+            filled |= {item.output for item in read.items}
     if unfilled := sheet.outputs.keys() - filled:
         yield f"frame.read: expected a value for each output, none fills {', '.join(unfilled)}"
 
 
-def _rows(sheet: Sheet, name: str) -> list[Mapping[str, Any]]:
-    rows = sheet.frame.get(name, [])
-    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
-        raise _Wrong(f"frame.{name}: expected tables, written [[frame.{name}]]")
-    if name == "read" and not rows:
-        raise _Wrong("frame.read: expected at least one table [[frame.read]]")
-    return rows
+def _read_errors(where: str, read: Read, sheet: Sheet, of_identity: bool) -> Iterator[str]:
+    outputs = one_of(sheet.outputs)
+    for item in read.items:
+        if not of_identity and item.output not in sheet.outputs:
+            yield f"{where}: output is {outputs}, not {item.output!r}"
+        if of_identity and not item.setting and not item.field:
+            yield f"{where}: field is one of version, serial, model, vendor"
+        yield from _outside(where, item.at, item.n_bytes, read.shape)
+    for state in read.states:
+        for output in state.outputs:
+            if output not in sheet.outputs:
+                yield f"{where}: outputs is {outputs}, not {output!r}"
+        yield from _outside(where, state.at, 2, read.shape)
 
 
-_READ_KEYS = {
-    "function", "also_function", "address", "count", "request", "bytes", "values", "states",
-    "wait", "optional", "device_identification", "objects",
-}  # fmt: skip
+def _outside(where: str, at: int, n_bytes: int, shape: Shape) -> Iterator[str]:
+    if 2 * at + n_bytes > (shape.size or 0):
+        registers = (shape.size or 0) // 2
+        yield f"{where}: at {at} lies outside of the answer's {registers} registers"
 
 
-def _read(row: Mapping[str, Any], sheet: Sheet, identity: bool) -> Read:
-    _known(row, _READ_KEYS)
-    function = _whole(row, "function", 1, 127, 0x2B if "device_identification" in row else 3)
-    pdu, shape, address = _asked(row, function)
-    items = tuple(_item(value, sheet, identity, shape) for value in _list(row, "values"))
-    states = tuple(_state(state, sheet, shape) for state in _list(row, "states"))
-    wait = _built(Wait, row["wait"]) if "wait" in row else None
-    also = _whole(row, "also_function", 1, 127, function)
-    optional = bool(row.get("optional", identity))
-    objects = _texts(row.get("objects", {}))
-    return Read(pdu, shape, function, address, also, items, states, wait, optional, objects)
+_table_of, sheet_errors = frame_reader(ModbusTable, _further_errors)
 
 
-def _asked(row: Mapping[str, Any], function: int) -> tuple[bytes, Shape, int | None]:
-    if "device_identification" in row:
-        return _IDENTIFY_ALL if "objects" in row else _IDENTIFY, Shape(None), None
-    if "request" in row:
-        try:
-            asked = bytes.fromhex(str(row["request"]))
-        except ValueError:
-            raise _Wrong('request is hexadecimal, such as "00 08 02"') from None
-        return bytes((function,)) + asked, Shape(_whole(row, "bytes", 1, _MOST_BYTES)), None
-    if function not in {3, 4}:
-        raise _Wrong(f"function is 3 or 4, or has a request and bytes; came {function}")
-    address = _whole(row, "address", 0, 0xFFFF)
-    count = _whole(row, "count", 1, _MOST_REGISTERS)
-    return struct.pack(">BHH", function, address, count), Shape(2 * count), address
-
-
-def _item(value: Any, sheet: Sheet, identity: bool, shape: Shape) -> Item:
-    item = _built(Item, value)
-    _one_of("type", item.type, tuple(_KINDS))
-    _one_of("word_order", item.word_order, _ORDERS)
-    _one_of("byte_order", item.byte_order, _ORDERS)
-    _one_of("form", item.form, _FORMS)
-    if not isinstance(item.divide, int | float) or not item.divide:
-        raise _Wrong(f"divide is a number other than 0, not {item.divide!r}")
-    _texts(item.names or {})
-    if identity and not item.setting:
-        _one_of("field", item.field, _FIELDS)
-    if not identity:
-        _one_of("output", item.output, tuple(sheet.outputs))
-    _within(item.at, item.n_bytes, shape)
-    return item
-
-
-def _state(value: Any, sheet: Sheet, shape: Shape) -> State:
-    if not isinstance(value, Mapping):
-        raise _Wrong(f"states is a list of tables, not of {value!r}")
-    _one_of("status", value.get("status"), _STATUSES)
-    outputs = tuple(_list(value, "outputs"))
-    for name in outputs:
-        _one_of("outputs", name, tuple(sheet.outputs))
-    state = _built(State, {**value, "status": Status(value["status"]), "outputs": outputs})
-    _within(state.at, 2, shape)
-    return state
-
-
-def _within(at: int, n_bytes: int, shape: Shape) -> None:
-    if not isinstance(at, int) or at < 0 or 2 * at + n_bytes > (shape.size or 0):
-        raise _Wrong(f"at {at!r} lies outside of the answer's {(shape.size or 0) // 2} registers")
-
-
-def _built(row: Callable[..., Row], value: Any) -> Row:
-    if not isinstance(value, Mapping):
-        raise _Wrong(f"expected a table such as {{ at = 0 }}, came {value!r}")
-    kinds = {f.name: f.type for f in fields(row)}  # type: ignore[arg-type]
-    _known(value, set(kinds))
-    for name, given in value.items():
-        wanted = kinds[name]
-        numeric = wanted in {int, float, int | None}
-        if numeric and (isinstance(given, bool) or not isinstance(given, int | float)):
-            raise _Wrong(f"{name} is a number, not {given!r}")
-        if wanted in {int, int | None} and not isinstance(given, int):
-            raise _Wrong(f"{name} is a whole number, not {given!r}")
-    return row(**value)
-
-
-def _texts(found: Any) -> Mapping[str, str]:
-    if not isinstance(found, Mapping) or not all(isinstance(v, str) for v in found.values()):
-        raise _Wrong(f'a table of texts such as {{ 128 = "serial" }}, not {found!r}')
-    return found
-
-
-def _known(row: Mapping[str, Any], names: set[str]) -> None:
-    if unknown := sorted(row.keys() - names):
-        raise _Wrong(f"{unknown[0]!r} is unknown here; known: {', '.join(sorted(names))}")
-
-
-def _list(row: Mapping[str, Any], name: str) -> list[Any]:
-    found = row.get(name, [])
-    if not isinstance(found, list | tuple):
-        raise _Wrong(f"{name} is a list, not {found!r}")
-    return list(found)
-
-
-def _whole(
-    row: Mapping[str, Any], name: str, least: int, most: int, usual: int | None = None
-) -> int:
-    found = row.get(name, usual)
-    if isinstance(found, bool) or not isinstance(found, int) or not least <= found <= most:
-        raise _Wrong(f"{name} is a whole number from {least} to {most}, not {found!r}")
-    return found
-
-
-def _one_of(name: str, found: object, known: tuple[str, ...]) -> None:
-    if found not in known:
-        raise _Wrong(f"{name} is one of {', '.join(known)}, not {found!r}")
+@PerSheet
+def plan_of(sheet: Sheet) -> RegisterPlan:
+    """The sheet's table; raises Refused with the first error in it."""
+    refuse(sheet_errors(sheet), sheet)
+    table = _table_of(sheet)
+    return RegisterPlan(
+        tuple(row.read(False) for row in table.read),
+        tuple(row.read(True) for row in table.identity),
+    )

@@ -1,19 +1,19 @@
 """SDI-12: talks with probes on a shared line, and the readings in what they answered."""
 
 from edaphon_drivers.sdi12.decode import decode_exchange, decode_identity
-from edaphon_drivers.sdi12.parse import Identity, parse_relayed
-from edaphon_drivers.sdi12.service import (
+from edaphon_drivers.sdi12.parse import IdentityLine, parse_relayed
+from edaphon_drivers.sdi12.talk import (
     acknowledge,
     change_address,
     describe,
     extended,
     identify,
+    measure,
     verify,
 )
-from edaphon_drivers.sdi12.talk import measure
 
 __all__ = [
-    "Identity",
+    "IdentityLine",
     "acknowledge",
     "change_address",
     "decode_exchange",

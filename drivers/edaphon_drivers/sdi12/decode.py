@@ -1,35 +1,40 @@
 """Reads an SDI-12 exchange again: readings and identity from its bytes and the model sheet alone.
 
 Nothing that the talk decided is needed: the last complete measurement of each command counts,
-with the CRC checked whenever the command had asked for one.
+with the CRC checked whenever the command had asked for one. Answers that a person holds without the
+commands, lines copied from a terminal, are read too.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import accumulate
 from typing import NamedTuple
 
 from edaphon_drivers.faults import Garbled, NoAnswer
 from edaphon_drivers.payloads import Turn
-from edaphon_drivers.readings import Reading
-from edaphon_drivers.reported import reported
-from edaphon_drivers.sdi12.commands import (
+from edaphon_drivers.readings import Reading, reported
+from edaphon_drivers.sdi12.parse import (
+    IdentityLine,
     Measurement,
-    Sent,
+    SentCommand,
+    is_packet,
     measurement,
+    parse_identity,
+    parse_lines,
+    parse_packet,
+    parse_relayed,
     read_start,
     sent_command,
+    table_of,
 )
-from edaphon_drivers.sdi12.parse import Identity, parse_identity, parse_lines
 from edaphon_drivers.sdi12.talk import parser_of
 from edaphon_drivers.sheets import Command, Sheet
-
-__all__ = ["decode_exchange", "decode_identity", "decode_settings"]
 
 
 class _Asked(NamedTuple):
     """A command and the pieces that came before the next one was sent."""
 
-    sent: Sent
+    sent: SentCommand
     came: tuple[bytes, ...]
 
 
@@ -50,7 +55,7 @@ def decode_exchange(turns: Iterable[Turn], sheet: Sheet) -> tuple[Reading, ...]:
     return tuple(readings)
 
 
-def decode_identity(turns: Iterable[Turn]) -> Identity | None:
+def decode_identity(turns: Iterable[Turn]) -> IdentityLine | None:
     """The last identity that the asked address gave; None when the exchange has none."""
     identity = None
     for sent, came in _asked(turns):
@@ -61,15 +66,15 @@ def decode_identity(turns: Iterable[Turn]) -> Identity | None:
 
 def decode_settings(turns: Iterable[Turn], commands: Mapping[str, str]) -> dict[str, str]:
     """What each command (by the setting's name) was answered; without those that weren't."""
-    said: dict[str, str] = {}
+    found: dict[str, str] = {}
     for sent, came in _asked(turns):
         for name, command in commands.items():
             if sent.kind == command:
-                said[name] = _text(sent, b"".join(came)) or said.get(name, "")
-    return {name: text for name, text in said.items() if text}
+                found[name] = _text(sent, b"".join(came)) or found.get(name, "")
+    return {name: text for name, text in found.items() if text}
 
 
-def _text(sent: Sent, answer: bytes) -> str:
+def _text(sent: SentCommand, answer: bytes) -> str:
     """The lines as one text; "" for an answer that is none."""
     try:
         return " ".join(parse_lines(sent.address, answer)).strip()
@@ -77,7 +82,7 @@ def _text(sent: Sent, answer: bytes) -> str:
         return ""
 
 
-def _identity(sent: Sent, answer: bytes) -> Identity | None:
+def _identity(sent: SentCommand, answer: bytes) -> IdentityLine | None:
     try:
         identity = parse_identity(answer)
     except Garbled:
@@ -86,7 +91,7 @@ def _identity(sent: Sent, answer: bytes) -> Identity | None:
 
 
 def _asked(turns: Iterable[Turn]) -> Iterator[_Asked]:
-    sent: Sent | None = None
+    sent: SentCommand | None = None
     came: list[bytes] = []
     for turn in turns:
         if not turn.sent:
@@ -127,7 +132,7 @@ def _complete_values(asked: tuple[_Asked, ...], kind: Measurement) -> tuple[floa
     return values if len(values) == n and all(in_order) else ()
 
 
-def _announced(sent: Sent, came: tuple[bytes, ...]) -> int:
+def _announced(sent: SentCommand, came: tuple[bytes, ...]) -> int:
     """How many values the answer promised; a service request may follow it. 0 without an answer."""
     for pieces in range(1, len(came) + 1):
         try:
@@ -147,7 +152,7 @@ def _values(parse: Callable[[bytes], tuple[float, ...]], answer: bytes) -> tuple
 def _readings(command: Command, values: tuple[float, ...], sheet: Sheet) -> Iterator[Reading]:
     """A shorter probe of the same kind may give `fewer` values, if the sheet says so."""
     missing = len(command.outputs) - len(values)
-    if missing < 0 or (missing and not sheet.frame.get("fewer", False)):
+    if missing < 0 or (missing and not table_of(sheet).fewer):
         raise Garbled(
             f"{len(command.outputs)} values of {sheet.model} to {command.send}",
             " ".join(map(str, values)),
@@ -163,3 +168,45 @@ def _nothing(asked: tuple[_Asked, ...]) -> NoAnswer | Garbled:
     if came:
         return Garbled("a complete measurement", came, where)
     return NoAnswer("a measurement", where=where)
+
+
+_ECHO = re.compile(rb"[0-9A-Za-z?](?:[A-Z][ -~]*?)?!")
+# A service request, or atttn and its longer forms: the answer that only announces values.
+_NO_VALUES = re.compile(rb"[0-9A-Za-z](?:[0-9]{4,6})?")
+
+
+def decode_answers(data: bytes, sheet: Sheet) -> tuple[Reading, ...]:
+    """The values as those of the sheet's command that gives so many, else of all in their order.
+
+    Commands that a terminal echoed, announcements and service requests are passed over; CRCs are
+    taken off. Raises Garbled.
+    """
+    values = tuple(_terminal_values(data))
+    whole = [command for command in sheet.commands if len(command.outputs) == len(values)]
+    commands = whole[:1] or sheet.commands
+    ends = tuple(accumulate(len(command.outputs) for command in commands))
+    fewer = table_of(sheet).fewer and 0 < len(values) < ends[-1]
+    if len(values) not in ends and not fewer:
+        counts = " or ".join(map(str, ends))
+        raise Garbled(f"{counts} values of {sheet.model}, such as 0+1.60+25.7", data)
+    names = [name for command in commands for name in command.outputs]
+    pairs = zip(names, values, strict=False)
+    return tuple(reported(sheet.outputs[name], value) for name, value in pairs if name != "-")
+
+
+def _terminal_values(data: bytes) -> Iterator[float]:
+    if is_packet(data):
+        yield from parse_packet(data[:1].decode("latin-1"), data)
+        return
+    address = ""
+    for line in data.splitlines():
+        text = line.strip()
+        while echo := _ECHO.match(text):
+            text = text[echo.end() :].strip()
+        if not text or _NO_VALUES.fullmatch(text):
+            continue
+        of, values = parse_relayed(text)
+        if of != (address or of):
+            raise Garbled(f"answers of one probe, of address {address}", line)
+        address = of
+        yield from values

@@ -14,8 +14,6 @@ from pathlib import Path
 
 from edaphon_drivers.simulators.plugged import PluggedPort
 
-__all__ = ["FAULTS", "Instrument", "SimulatedPort", "licor_7810_line", "vaisala_cs4"]
-
 FAULTS = ("silent", "garbled", "late", "doubled", "cut", "noise")
 
 Answer = bytes | Callable[[], bytes]
@@ -51,8 +49,8 @@ class Instrument:
         return self._queued.popleft() if self._queued else ""
 
     def answer(self, command: bytes) -> bytes:
-        said = self.answers.get(command, self.unknown)
-        return said() if callable(said) else said
+        answer = self.answers.get(command, self.unknown)
+        return answer() if callable(answer) else answer
 
 
 class SimulatedPort(PluggedPort):

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-__all__ = ["SimulatedLogger", "SimulatedRespirometer"]
-
 Value = float | str
 
 

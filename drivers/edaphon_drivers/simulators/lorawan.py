@@ -1,6 +1,6 @@
 """LoRaWAN devices and network servers that exist only here: frames and envelopes to decode.
 
-An independent second opinion: written from the makers' tables, it imports nothing of the decoders.
+A second opinion: written from the makers' tables, it imports nothing of the decoders.
 """
 
 import base64
@@ -13,12 +13,10 @@ from typing import NamedTuple
 
 from edaphon_drivers.simulators.lorawan_decentlab import ENCODED, WORDED, worded
 
-__all__ = ["MODELS", "SIMULATED", "Frame", "chirpstack_v4", "encode", "frames", "tts_v3"]
-
 Values = Mapping[str, float | None]
 
 
-class Frame(NamedTuple):
+class SimulatedFrame(NamedTuple):
     """A payload, the port it goes out on, and the numbers that must come back, by output.
 
     None stands for a number that the instrument says it could not measure.
@@ -35,20 +33,20 @@ class _Model(NamedTuple):
     draw: Callable[[random.Random], Values]
 
 
-def frames(model: str, seed: int, n: int) -> Iterator[Frame]:
+def frames(model: str, seed: int, n: int) -> Iterator[SimulatedFrame]:
     """`n` frames of a model with random values that its resolution can carry."""
     rng = random.Random(seed)  # noqa: S311 - reproducible values, no secret
     for _ in range(n):
         yield _drawn(model, rng)
 
 
-def _drawn(model: str, rng: random.Random) -> Frame:
+def _drawn(model: str, rng: random.Random) -> SimulatedFrame:
     if model in WORDED:
         payload, values = worded(model, rng)
-        return Frame(payload, 1, values)
+        return SimulatedFrame(payload, 1, values)
     maker = MODELS[model]
     values = maker.draw(rng)
-    return Frame(maker.encode(values), maker.f_port, values)
+    return SimulatedFrame(maker.encode(values), maker.f_port, values)
 
 
 def encode(model: str, values: Values) -> tuple[bytes, int]:
@@ -229,7 +227,7 @@ def tts_v3(
 ) -> tuple[str, bytes]:
     """Topic and message of The Things Stack v3, which leaves out what is 0, false or empty."""
     device = f"eui-{dev_eui.lower()}"
-    received = _rfc3339(time_ns, "Z")
+    received = _rfc3339(time_ns)
     gateway = {"gateway_id": "plot-gateway", "eui": "AA555A0000000101"}
     uplink = {
         "session_key_id": base64.b64encode(session.encode()).decode(),
@@ -250,7 +248,7 @@ def tts_v3(
             "dev_addr": "260B1AFB",
         },
         "correlation_ids": ["gs:uplink:01FD7XDEWZ8ZQREV9NYHFBT1TR"],
-        "received_at": _rfc3339(time_ns + 200_000_000, "Z"),
+        "received_at": _rfc3339(time_ns + 200_000_000),
         "uplink_message": {key: value for key, value in uplink.items() if value},
     }
     return f"v3/soil@ttn/devices/{device}/up", json.dumps(message).encode()
@@ -286,6 +284,98 @@ def chirpstack_v4(
     return topic, json.dumps(kept).encode()
 
 
-def _rfc3339(time_ns: int, zone: str) -> str:
+def _rfc3339(time_ns: int, zone: str = "Z") -> str:
     seconds, rest = divmod(time_ns, 1_000_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}{zone}"
+
+
+_GATEWAY = bytes.fromhex("0016c001f153a14c")
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def chirpstack_v3(
+    dev_eui: str, payload: bytes, f_port: int, f_cnt: int, time_ns: int, session: str = "00189440"
+) -> tuple[str, bytes]:
+    """The protocol buffers' JSON, in which bytes are base64 and absent times are null."""
+    gateway = {"gatewayID": _base64(_GATEWAY), "time": None, "rssi": -48, "loRaSNR": 9}
+    message = {
+        "applicationID": "123",
+        "applicationName": "soil",
+        "deviceName": "probe",
+        "devEUI": _base64(bytes.fromhex(dev_eui)),
+        "rxInfo": [gateway],
+        "txInfo": {"frequency": 868100000, "modulation": "LORA"},
+        "adr": True,
+        "dr": 1,
+        "fCnt": f_cnt,
+        "fPort": f_port,
+        "data": _base64(payload),
+        "objectJSON": '{"soil_temperature":99}',
+        "tags": {},
+        "confirmedUplink": False,
+        "devAddr": _base64(bytes.fromhex(session)),
+        "publishedAt": _rfc3339(time_ns),
+    }
+    return f"application/123/device/{dev_eui.lower()}/event/up", json.dumps(message).encode()
+
+
+def chirpstack_v3_legacy(
+    dev_eui: str, payload: bytes, f_port: int, f_cnt: int, time_ns: int
+) -> tuple[str, bytes]:
+    """The JSON of ChirpStack before 3.11: bytes are hex, there is no session and no server time."""
+    gateway = {"gatewayID": _GATEWAY.hex(), "name": "roof", "time": _rfc3339(time_ns), "rssi": -57}
+    message = {
+        "applicationID": "123",
+        "applicationName": "soil",
+        "deviceName": "probe",
+        "devEUI": dev_eui.lower(),
+        "rxInfo": [gateway],
+        "txInfo": {"frequency": 868100000, "dr": 5},
+        "adr": False,
+        "fCnt": f_cnt,
+        "fPort": f_port,
+        "data": _base64(payload),
+        "object": {"soil_temperature": 99},
+    }
+    return f"application/123/device/{dev_eui.lower()}/rx", json.dumps(message).encode()
+
+
+def helium(
+    dev_eui: str, payload: bytes, f_port: int, f_cnt: int, time_ns: int, session: str = "B5A44869"
+) -> tuple[str, bytes]:
+    """A console's uplink, with its times in milliseconds."""
+    device, at_ms = "3c822699-37fd-4df6-a84d-93037a450843", time_ns // 10**6
+    hotspot = {"id": "11KHJW1ePkfhLYptMwKyDzn4opLc", "name": "icy-fiery-hippo", "rssi": -54}
+    message = {
+        "app_eui": "6948A4B59F4666AD",
+        "dev_eui": dev_eui.upper(),
+        "devaddr": session,
+        "fcnt": f_cnt,
+        "hotspots": [{**hotspot, "reported_at": at_ms, "status": "success"}],
+        "id": device,
+        "metadata": {"labels": []},
+        "name": "probe",
+        "payload": _base64(payload),
+        "port": f_port,
+        "reported_at": at_ms,
+    }
+    return f"helium/{device}/rx", json.dumps(message).encode()
+
+
+def tasmota(name: str, sensors: Mapping[str, Mapping[str, object]], unit: str) -> tuple[str, bytes]:
+    """A telemetry message; its `Time` is local and names no zone."""
+    message: dict[str, object] = {"Time": "2026-11-22T07:30:00", **sensors}
+    return f"tele/{name}/SENSOR", json.dumps({**message, "TempUnit": unit}).encode()
+
+
+def zigbee2mqtt(name: str, state: Mapping[str, object]) -> tuple[str, bytes]:
+    return f"zigbee2mqtt/{name}", json.dumps({**state, "linkquality": 83}).encode()
+
+
+def esphome(node: str, sensor: str, number: float | None, digits: int = 1) -> tuple[str, bytes]:
+    """One number as text; a sensor that could not be read says `nan`."""
+    text = "nan" if number is None else f"{number:.{digits}f}"
+    return f"{node}/sensor/{sensor}/state", text.encode()

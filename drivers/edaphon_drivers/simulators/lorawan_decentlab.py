@@ -10,8 +10,6 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-__all__ = ["ENCODED", "WORDED", "worded"]
-
 Values = Mapping[str, float | None]
 Words = Sequence[int]
 
@@ -172,10 +170,7 @@ def _indoor_co2(w: Words) -> Values:
 
 
 def _sht35(w: Words) -> Values:
-    return {
-        "air_temperature": 175 * w[0] / 65535 - 45,
-        "relative_humidity": 100 * w[1] / 65535,
-    }
+    return {"air_temperature": 175 * w[0] / 65535 - 45, "relative_humidity": 100 * w[1] / 65535}
 
 
 def _teros21(w: Words) -> Values:

@@ -20,8 +20,6 @@ from pathlib import Path
 
 from edaphon_drivers.simulators.plugged import PluggedPort
 
-__all__ = ["FAULTS", "SimulatedLine", "SimulatedServer", "Unit", "rtu"]
-
 FAULTS = ("silent", "garbled", "late", "doubled", "cut", "noise", "exception", "busy", "echo")
 
 _REQUEST_BYTES = {0x03: 8, 0x04: 8, 0x2B: 7, 0x44: 7}
@@ -255,8 +253,8 @@ class SimulatedServer:
                 break
             pdu = buffer[7 : 6 + length]
 
-            def wrap(said: bytes, t: int = transaction, n: int = number) -> bytes:
-                return struct.pack(">HHHB", t, 0, len(said) + 1, n) + said
+            def wrap(pdu: bytes, t: int = transaction, n: int = number) -> bytes:
+                return struct.pack(">HHHB", t, 0, len(pdu) + 1, n) + pdu
 
             if unit := self.units.get(number):
                 outbox.reply(unit, buffer[: 6 + length], pdu, wrap)

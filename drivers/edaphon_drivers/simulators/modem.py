@@ -11,8 +11,6 @@ from typing import NamedTuple
 
 from edaphon_drivers.simulators.plugged import PluggedPort
 
-__all__ = ["Modem", "SentText"]
-
 
 class SentText(NamedTuple):
     number: str

@@ -6,8 +6,6 @@ import threading
 import tty
 from pathlib import Path
 
-__all__ = ["PluggedPort"]
-
 _MOST_BYTES = 4096
 
 

@@ -17,8 +17,6 @@ from pathlib import Path
 
 from edaphon_drivers.simulators.plugged import PluggedPort
 
-__all__ = ["FAULTS", "Probe", "SimulatedBus"]
-
 FAULTS = ("silent", "garbled", "late", "doubled", "residue", "noise", "abort", "cut")
 
 Values = Sequence[float | str]
@@ -61,7 +59,7 @@ class Probe:
     """One probe. `values` answer M and C, `more` answer M1..M9 by number; each is asked anew.
 
     A number goes out with up to 7 digits, a text as it is. `seconds` is announced and, scaled by
-    the bus, taken. `per_answer` limits the values of one answer, beside the 35 or 75 characters.
+    the bus, taken. `per_answer` limits the values of one answer, besides the 35 or 75 characters.
     `late_s` is how long a late answer takes. `fault` names the fault of a command, or None; those
     queued by `fail` come first. `asked` collects the commands that came.
 

@@ -9,8 +9,6 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["Cell", "Wave", "nested", "registers"]
-
 DAY_S, SHORT_S = 86_400.0, 600.0
 _KINDS = {"u16": "H", "i16": "h", "u32": "I", "i32": "i", "f32": "f", "u64": "Q", "f64": "d"}
 

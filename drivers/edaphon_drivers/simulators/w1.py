@@ -7,8 +7,6 @@ that it is a second opinion.
 import shutil
 from pathlib import Path
 
-__all__ = ["FAULTS", "SimulatedThermometers"]
-
 FAULTS = ("garbled", "no", "power on", "cut", "zeros", "edited")
 
 

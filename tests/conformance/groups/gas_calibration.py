@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from edaphon_calibration import curve
+from edaphon_calibration import find_curve
 
 __all__ = ["GROUPS"]
 
@@ -13,7 +13,7 @@ Inputs = Mapping[str, Any]
 
 
 def _of(name: str, x: float, parameters: Mapping[str, float], *second: float) -> float:
-    found = curve(name)
+    found = find_curve(name)
     beside = [np.array([float(z)]) for z in second]
     return float(found.value(np.array([float(x)]), found.parameter_vector(parameters), *beside)[0])
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from edaphon_calibration.curves import curve
+from edaphon_calibration.curves import find_curve
 from edaphon_calibration.soil import two_point_soil, weighed_ring
 
 __all__ = ["GROUPS"]
@@ -15,7 +15,7 @@ Inputs = Mapping[str, Any]
 
 def _at(name: str, x: float, given: Mapping[str, float] | None = None, *z: float) -> float:
     """The value of a curve at x, and z where it takes a second input."""
-    known = curve(name)
+    known = find_curve(name)
     columns = (np.array([float(number)]) for number in (x, *z))
     return float(known.value(next(columns), known.parameter_vector(given), *columns)[0])
 

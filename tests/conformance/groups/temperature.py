@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from edaphon_calibration import curve
+from edaphon_calibration import find_curve
+from edaphon_calibration.curves.platinum import IEC60751, resistance
+from edaphon_calibration.curves.thermocouples import emf
 from edaphon_calibration.fit import fit_polynomial
-from edaphon_calibration.platinum import IEC60751, resistance
-from edaphon_calibration.thermocouples import emf
 
 __all__ = ["GROUPS"]
 
@@ -17,7 +17,7 @@ PER_RATIO = 8000.0  # of X in the polynomial of old loggers
 
 
 def _of(name: str, x: float, **parameters: float) -> float:
-    found = curve(name)
+    found = find_curve(name)
     return float(found.value(np.array([x]), found.parameter_vector(parameters))[0])
 
 

@@ -10,9 +10,9 @@ from tests.conformance.entries import Decoder, Entry, Given, entry_bytes
 
 from edaphon_calibration.units import UnitError, canonical
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.files import completed, decode_piece
-from edaphon_drivers.files.frame import read_layout
+from edaphon_drivers.files.engine import decode_piece
 from edaphon_drivers.files.rows import cells_of
+from edaphon_drivers.files.sheet import completed, read_layout
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet, load_sheet

@@ -9,10 +9,11 @@ from typing import Any
 
 from tests.conformance.entries import Decoder, Entry, Given, entry_bytes
 
-from edaphon_drivers.identity import Identity
 from edaphon_drivers.lorawan import decode_uplink
-from edaphon_drivers.lorawan.codecs import dragino_sdi12, milesight_uc50x, sensecap
-from edaphon_drivers.readings import Reading
+from edaphon_drivers.lorawan.codecs import dragino as dragino_sdi12
+from edaphon_drivers.lorawan.codecs import milesight as milesight_uc50x
+from edaphon_drivers.lorawan.codecs import sensecap
+from edaphon_drivers.readings import Identity, Reading
 from edaphon_drivers.sheets import Sheet, load_sheet
 
 __all__ = ["DEVICES"]

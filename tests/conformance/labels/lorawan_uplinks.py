@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from tests.conformance.entries import Decoder, Entry, Given, entry_bytes
 
-from edaphon_calibration.curves import curve
+from edaphon_calibration.curves import find_curve
 from edaphon_drivers.lorawan import decode_uplink
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Sheet, load_sheet
@@ -41,7 +41,7 @@ def _given(readings: Sequence[Reading], sheet: Sheet) -> Iterator[Given]:
         output = sheet.outputs[r.output]
         yield Given(r.output, r.number, r.unit, output.failure)
         for factory in output.factory if r.number is not None else ():
-            known = curve(factory.curve)
+            known = find_curve(factory.curve)
             computed = known.value(np.array([r.number]), known.parameter_vector(factory.parameters))
             yield Given(factory.quantity, float(computed[0]), factory.unit)
 

@@ -12,14 +12,14 @@ from tests.conformance.entries import Decoder, Entry, Given, entry_bytes
 
 from edaphon_drivers.ddi import read_ddi
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.reported import reported
-from edaphon_drivers.sdi12.commands import read_start
-from edaphon_drivers.sdi12.packets import parse_packet
+from edaphon_drivers.readings import reported
 from edaphon_drivers.sdi12.parse import (
     parse_acknowledgement,
     parse_identity,
     parse_metadata,
+    parse_packet,
     parse_values,
+    read_start,
 )
 from edaphon_drivers.sheets import Sheet, load_sheet
 

@@ -13,10 +13,10 @@ from edaphon.acquire.files import Follower
 from edaphon.acquire.gaps import Gap, is_flood
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.model import EntryId
-from edaphon_drivers.engines import completed
 from edaphon_drivers.files.engine import decode_piece
-from edaphon_drivers.files.text import lines_of_piece
+from edaphon_drivers.files.lines import lines_of_piece
 from edaphon_drivers.payloads import Follows, Piece, unpack_piece
+from edaphon_drivers.registry import completed
 from edaphon_drivers.sheets import Sheet, parse_sheet
 
 SECOND = 10**9

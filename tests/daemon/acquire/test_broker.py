@@ -11,7 +11,7 @@ from tests.programs import wait_until
 
 from edaphon.acquire.broker import WINDOW, BrokerReader, Deliveries, digest_of
 from edaphon.journal import Journal, JournalClosed, Kind
-from edaphon.journal.files import OpenFile
+from edaphon.journal.store import OpenFile
 from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttOptions, MqttState
 from edaphon_drivers.payloads import CUT_TO_BYTES, Message, unpack_message
 
@@ -64,7 +64,7 @@ class Received:
         """Hear these in one round, wait for all they wait for."""
         owed = len(self.link.reported) + sum(m.qos > 0 for m in messages)
         for one in messages:
-            self.reader.hear(one)
+            self.reader.receive(one)
         self.reader.flush(messages[-1].generation)
         wait_until(lambda: len(self.link.reported) >= owed, "acknowledgements")
         self.reader.flush(messages[-1].generation)
@@ -109,10 +109,10 @@ def test_nothing_is_acknowledged_before_its_commit(
         return real(self, *words)
 
     monkeypatch.setattr(OpenFile, "write", write)
-    received.reader.hear(message(1))
+    received.reader.receive(message(1))
     received.reader.flush(1)
     wait_until(lambda: bool(seen), "a commit")
-    received.reader.hear(message(1, dup=True, generation=2))  # the broker got impatient
+    received.reader.receive(message(1, dup=True, generation=2))  # the broker got impatient
     received.reader.flush(2)
     assert received.link.reported == []
     gate.set()
@@ -170,8 +170,8 @@ def test_an_identifier_used_again_stands_for_its_last_message(received: Received
 
 
 def test_quality_of_service_zero_is_kept_and_never_acknowledged(received: Received) -> None:
-    received.reader.hear(message(0))
-    received.reader.hear(message(0))
+    received.reader.receive(message(0))
+    received.reader.receive(message(0))
     received.reader.flush(1)
     assert received.journal.wait_newer(None, 10)
     assert len(received.kept) == 2
@@ -202,7 +202,7 @@ def test_what_the_journal_did_not_take_is_not_acknowledged_when_it_comes_again(
         raise JournalClosed
 
     monkeypatch.setattr(received.journal, "append", closed)
-    received.reader.hear(message(1))
+    received.reader.receive(message(1))
     with pytest.raises(JournalClosed):
         received.reader.flush(1)
     monkeypatch.setattr(received.journal, "append", real)
@@ -216,7 +216,7 @@ def test_late_commits_make_the_broker_save_what_is_in_flight(
 ) -> None:
     gate, real = threading.Event(), OpenFile.write
     monkeypatch.setattr(OpenFile, "write", lambda *words: gate.wait(20) and real(*words))
-    received.reader.hear(message(1))
+    received.reader.receive(message(1))
     received.reader.flush(1)
     after: Callable[[float], int] = lambda s: turn(received, s)  # noqa: E731
     assert [after(1.9), after(0.2), after(30), after(31)] == [0, 1, 1, 2]

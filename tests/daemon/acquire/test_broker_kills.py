@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
-from tests.daemon.acquire import hear_broker
+from tests.daemon.acquire import broker_reader
 from tests.programs import Mosquitto, wait_until
 
 from edaphon.journal import Kind, read_only
@@ -36,7 +36,7 @@ class Reader:
     """The reading process: what it says is read by a thread, so that it never has to wait."""
 
     def __init__(self, folder: Path, port: int, manner: str) -> None:
-        script = Path(hear_broker.__file__)
+        script = Path(broker_reader.__file__)
         self._process = subprocess.Popen(
             [sys.executable, script, folder, str(port), manner], stdout=subprocess.PIPE, text=True
         )

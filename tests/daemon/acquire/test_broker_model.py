@@ -121,10 +121,10 @@ class BrokerMachine(RuleBasedStateMachine):
         self.sent.append(self.broker.send())
 
     @rule(n=st.integers(1, 3))
-    def hear(self, n: int) -> None:
+    def receive(self, n: int) -> None:
         for _ in range(min(n, len(self.sent))):
             mid, data, dup = self.sent.popleft()
-            self.reader.hear(MessageIn("plot/1", data, 1, False, dup, mid, Wire.generation))
+            self.reader.receive(MessageIn("plot/1", data, 1, False, dup, mid, Wire.generation))
         self.reader.flush(Wire.generation)
 
     @rule()
@@ -139,7 +139,7 @@ class BrokerMachine(RuleBasedStateMachine):
     @rule()
     def a_quiet_time_passes(self) -> None:
         """The connection stands: whatever was on the way has arrived."""
-        self.hear(len(self.sent))
+        self.receive(len(self.sent))
         self.acknowledgements_arrive(len(self.wire.acks))
         self.reader.flush(Wire.generation)
         self.clock.now_ns += 1_000_000_000_000
@@ -169,7 +169,7 @@ class BrokerMachine(RuleBasedStateMachine):
         while self.broker.queue or self.broker.in_flight:
             while self.broker.queue and len(self.broker.in_flight) < IN_FLIGHT:
                 self.send()
-            self.hear(IN_FLIGHT)
+            self.receive(IN_FLIGHT)
             self.commit()
             self.acknowledgements_arrive(IN_FLIGHT)
         kept = Counter(unpack_message(payload).data for _, payload in self.journal.committed)

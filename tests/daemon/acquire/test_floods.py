@@ -53,7 +53,7 @@ class Station:
     def take(self, *messages: MessageIn) -> None:
         owed = len(self.link.reported) + sum(m.qos > 0 for m in messages)
         for one in messages:
-            self.reader.hear(one)
+            self.reader.receive(one)
         self.reader.flush(1)
         wait_until(lambda: len(self.link.reported) >= owed, "acknowledgements")
         self.reader.flush(1)
@@ -126,7 +126,7 @@ def test_nothing_is_acknowledged_before_its_count_is_durable(station, monkeypatc
 
     with monkeypatch.context() as patch:
         patch.setattr(station.state, "put_all", refused)
-        station.reader.hear(stranger(20))
+        station.reader.receive(stranger(20))
         station.reader.flush(1)
         station.journal.append_now(Timekeeper(station.clock, "boot").entry(Kind.NOTE, "", b""))
         assert len(station.link.reported) == before
@@ -170,7 +170,7 @@ def test_a_part_that_was_journalled_before_a_kill_is_not_declared_again(station)
 
 def test_a_flood_of_minutes_is_declared_in_few_entries(station):
     for _ in range(300):
-        station.reader.hear(stranger(0))
+        station.reader.receive(stranger(0))
         station.reader.flush(1)
         station.clock.now_ns += 10**9
         station.floods.look()

@@ -12,7 +12,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from tests.programs import ROOT, Mosquitto, output, require, wait_until
 
 from edaphon_drivers.faults import LinkDown
-from edaphon_drivers.links import takeover
+from edaphon_drivers.links import mqtt as takeover
 from edaphon_drivers.links.mqtt import Acknowledgement, MessageIn, MqttLink, MqttOptions
 
 CONNACK = b"\x20\x02\x00\x00"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from edaphon.alerts.book import Book, replayed
 from edaphon.alerts.due import Due, ReceiverRules, due, sent
 from edaphon.alerts.incidents import step
-from edaphon.alerts.look import ChannelNow, SinkNow, Situation, SourceNow, Supply
+from edaphon.alerts.look import ChannelState, SinkState, Situation, SourceState, SupplyState
 from edaphon.alerts.model import LOGGER, Event, Node, NodeKind
 from edaphon.alerts.rules import Found, conditions
 
@@ -56,14 +56,14 @@ def healthy(probes: int = 3, now: int = START) -> Situation:
         mono_ns=100 * DAY,
         nodes=tree,
         sources=tuple(
-            SourceNow(one.id, now, 0, TEN) for one in tree.values() if one.kind is NodeKind.SOURCE
+            SourceState(one.id, now, 0, TEN) for one in tree.values() if one.kind is NodeKind.SOURCE
         ),
         channels=tuple(
-            ChannelNow(one.id, now, TEN) for one in tree.values() if one.kind is NodeKind.CHANNEL
+            ChannelState(one.id, now, TEN) for one in tree.values() if one.kind is NodeKind.CHANNEL
         ),
-        supplies=(Supply("supply battery", now, 12.6, 11.0, (12.4, 12.4, 12.4)),),
+        supplies=(SupplyState("supply battery", now, 12.6, 11.0, (12.4, 12.4, 12.4)),),
         sinks=tuple(
-            SinkNow(one.id, True, False, "", now, 0, None, 0)
+            SinkState(one.id, True, False, "", now, 0, None, 0)
             for one in tree.values()
             if one.kind is NodeKind.SINK
         ),
@@ -113,14 +113,14 @@ class Station:
             id_ = self.now.nodes[id_].parent
         return False
 
-    def source(self, one: SourceNow, at: int, duration: int) -> SourceNow:
+    def source(self, one: SourceState, at: int, duration: int) -> SourceState:
         """It speaks when its interval is over, on multiples of it."""
         due_ns = at // (one.interval_ns or at) * (one.interval_ns or 1)
         if self.is_in(one.node, self.silent) or (one.last_ns or 0) >= due_ns:
             return replace(one, age_ns=one.age_ns + duration)
         return replace(one, last_ns=due_ns, age_ns=at - due_ns)
 
-    def channel(self, one: ChannelNow, at: int) -> ChannelNow:
+    def channel(self, one: ChannelState, at: int) -> ChannelState:
         if self.is_in(one.node, self.silent | self.numberless):
             return one
         interval = one.interval_ns or TEN

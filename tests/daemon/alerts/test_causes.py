@@ -6,7 +6,7 @@ import pytest
 from tests.daemon.alerts.station import DAY, HOUR, START, TEN, healthy, node
 
 from edaphon.alerts.causes import causes
-from edaphon.alerts.look import ChannelNow, Pause, Situation, SourceNow
+from edaphon.alerts.look import ChannelState, PauseNow, Situation, SourceState
 from edaphon.alerts.model import LOGGER, Condition, Node, NodeKind, Severity, What
 
 LOST = Severity.LOST
@@ -43,9 +43,9 @@ def file_logger() -> Situation:
         now_ns=START,
         mono_ns=DAY,
         nodes={one.id: one for one in tree},
-        sources=(SourceNow("source file", START, 0, TEN),),
+        sources=(SourceState("source file", START, 0, TEN),),
         channels=tuple(
-            ChannelNow(one.id, START, TEN) for one in tree if one.kind is NodeKind.CHANNEL
+            ChannelState(one.id, START, TEN) for one in tree if one.kind is NodeKind.CHANNEL
         ),
         listening_ns=DAY,
     )
@@ -116,7 +116,7 @@ def test_two_thirds_and_two_of_the_children() -> None:
 
 
 def test_paused_children_are_not_expected_to_give_data() -> None:
-    pause = Pause(frozenset({"source one/2"}), START - 1, START + DAY, "pause", "f")
+    pause = PauseNow(frozenset({"source one/2"}), START - 1, START + DAY, "pause", "f")
     four = replace(healthy(probes=4), pauses=(pause,))
     assert found(four, silent("one/0", "one/1")) == ["bus one"]
 
@@ -138,7 +138,7 @@ def test_the_supply_beats_the_bus_and_the_logger_beats_all() -> None:
     now = replace(
         now,
         nodes={**now.nodes, other.id: other},
-        sources=(*now.sources, SourceNow(other.id, START, 0, TEN)),
+        sources=(*now.sources, SourceState(other.id, START, 0, TEN)),
     )
     assert found(now, silent(*every)) == ["supply battery"]
     assert found(now, silent(*every, "file")) == [LOGGER]

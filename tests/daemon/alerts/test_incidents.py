@@ -6,7 +6,7 @@ import pytest
 from tests.daemon.alerts.station import DAY, HOUR, MINUTE, TEN, Station, dids, healthy
 
 from edaphon.alerts.book import Book, replayed
-from edaphon.alerts.look import Found, Pause
+from edaphon.alerts.look import LookResult, PauseNow
 from edaphon.alerts.model import LOGGER, Severity, What
 
 
@@ -239,7 +239,7 @@ def test_after_a_start_data_are_back_no_later_than_the_newest_of_them() -> None:
     station.run(2 * HOUR)
     station.silent = set()
     station.run(11 * MINUTE)
-    station.found = Found.of(station.book.parts)
+    station.found = LookResult.of(station.book.parts)
     station.run(HOUR)
     (one,) = station.book.incidents.values()
     assert one.closed == "resolved"
@@ -294,9 +294,9 @@ def test_a_removed_source_is_not_resolved() -> None:
     assert station.book.incidents[1].closed == "removed"
 
 
-def pause(station: Station, duration: int, kind: str = "pause") -> Pause:
+def pause(station: Station, duration: int, kind: str = "pause") -> PauseNow:
     now = station.now.now_ns
-    return Pause(frozenset({"bus one"}), now, now + duration, kind, "f1")
+    return PauseNow(frozenset({"bus one"}), now, now + duration, kind, "f1")
 
 
 def test_a_pause_opens_nothing_and_after_it_three_intervals_are_waited() -> None:

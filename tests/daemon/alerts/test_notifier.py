@@ -19,7 +19,7 @@ from edaphon.alerts.due import Due, ReceiverRules
 from edaphon.alerts.heartbeat import Beat, Pulse
 from edaphon.alerts.incidents import STATE_KEY, KeptBook
 from edaphon.alerts.look import Situation
-from edaphon.alerts.model import Later, Message, Occasion, Refused, Severity, What
+from edaphon.alerts.model import Message, Occasion, SendLater, SendRefused, Severity, What
 from edaphon.alerts.notifier import Notifier, Post, Sender, UnknownIncident
 from edaphon.journal import Entry, Journal, Kind, StateFile
 
@@ -278,7 +278,7 @@ def test_a_receiver_that_hangs_keeps_no_other_waiting_and_stops_the_heartbeat(
 
 
 def test_what_does_not_go_out_waits_ever_longer_and_goes_out_once(tmp_path: Path) -> None:
-    station, mail = Station(), Inbox(Later("no network"), Later("no network"))
+    station, mail = Station(), Inbox(SendLater("no network"), SendLater("no network"))
     with life(tmp_path, station, mail=mail) as now:
         station.silent = {"source one/1"}
         now.pass_time(HOUR)
@@ -300,7 +300,7 @@ def test_what_does_not_go_out_waits_ever_longer_and_goes_out_once(tmp_path: Path
 def test_a_receiver_that_refuses_is_an_incident_to_the_others_also_after_a_restart(
     tmp_path: Path,
 ) -> None:
-    station, mail, chat = Station(), Inbox(Refused("535 wrong password")), Inbox()
+    station, mail, chat = Station(), Inbox(SendRefused("535 wrong password")), Inbox()
     with life(tmp_path, station, mail=mail, chat=chat) as now:
         station.silent = {"source one/1"}
         now.pass_time(HOUR)
@@ -345,7 +345,7 @@ def test_an_acknowledgement_is_kept_and_an_unknown_number_refused(tmp_path: Path
 
 
 def test_a_sign_of_life_tells_ages_open_incidents_and_what_waits(tmp_path: Path) -> None:
-    station, mail = Station(), Inbox(*[Later("away")] * 9)
+    station, mail = Station(), Inbox(*[SendLater("away")] * 9)
     with life(tmp_path, station, mail=mail) as now:
         station.silent = {"source one/1"}
         now.pass_time(HOUR)

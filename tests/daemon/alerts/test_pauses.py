@@ -9,10 +9,10 @@ from tests.daemon.alerts.test_tree import LINE, LORA, channel, parts, probe
 
 from edaphon.alerts.book import Book, acknowledged, replayed
 from edaphon.alerts.due import ReceiverRules
-from edaphon.alerts.look import Pause
+from edaphon.alerts.look import PauseNow
 from edaphon.alerts.model import Severity
 from edaphon.facts import Knowledge
-from edaphon.service.watching.tree import FOREVER_NS, healthy, pauses, plot_nodes, slowed, tree
+from edaphon.service.station_tree import FOREVER_NS, healthy, pauses, plot_nodes, slowed, tree
 from edaphon.toml_input.values import instant_ns
 
 NOON = instant_ns("2026-12-01T12:00:00Z")
@@ -37,7 +37,7 @@ def pause(more: str, hours: int = 3) -> str:
     return f'[[pause]]\nid = "p"\nfrom = 2026-12-01T12:00:00Z\nto = {until}\n{more}\n'
 
 
-def found(facts: str, now_ns: int, *tables: str) -> tuple[Pause, ...]:
+def found(facts: str, now_ns: int, *tables: str) -> tuple[PauseNow, ...]:
     config, knowledge = parts(*(tables or TABLES), facts=facts)
     return pauses(knowledge, tree(config, knowledge, now_ns), now_ns)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.daemon.alerts.station import DAY, HOUR, MINUTE, SECOND, START, TEN, healthy
 
-from edaphon.alerts.look import ChannelNow, Pause, Situation, SourceNow, Supply
+from edaphon.alerts.look import ChannelState, PauseNow, Situation, SourceState, SupplyState
 from edaphon.alerts.model import HOLDS, LOGGER, Severity, What
 from edaphon.alerts.rules import Found, conditions, days_left
 
@@ -71,7 +71,7 @@ def test_silence_is_as_the_cases_define_it(case: Mapping[str, Any]) -> None:
     now = later(with_source(last_ns=last, interval_ns=inputs["interval_s"] * SECOND), age)
     now = replace(now, sources=(replace(now.sources[0], age_ns=age),))
     if until is not None:
-        pause = Pause(frozenset({PROBE}), START, START + until * SECOND, "pause", "f")
+        pause = PauseNow(frozenset({PROBE}), START, START + until * SECOND, "pause", "f")
         now = replace(now, pauses=(pause,))
     assert ((PROBE, What.SILENT) in standing(now)) == (case["expect"] == "silent")
 
@@ -238,7 +238,7 @@ def test_two_failure_codes_within_six_hours_are_a_condition(
 
 
 def test_failure_codes_of_a_pause_do_not_count_after_it() -> None:
-    pause = Pause(frozenset({CHANNEL}), START - DAY, START - 10 * MINUTE, "visit", "f")
+    pause = PauseNow(frozenset({CHANNEL}), START - DAY, START - 10 * MINUTE, "visit", "f")
     assert whats(replace(failing(5, 15), pauses=(pause,))) == set()
     assert whats(replace(failing(5, 9), pauses=(pause,))) == {What.FAILURE_CODE}
 
@@ -258,7 +258,9 @@ def test_failure_codes_end_after_six_hours_without_one_and_numbers() -> None:
 
 
 def supply(last_v: float, *minima: float, least_v: float | None = 11.0) -> Situation:
-    return replace(healthy(), supplies=(Supply("supply battery", START, last_v, least_v, minima),))
+    return replace(
+        healthy(), supplies=(SupplyState("supply battery", START, last_v, least_v, minima),)
+    )
 
 
 def test_a_low_supply_ends_a_margin_above_where_it_began() -> None:
@@ -461,7 +463,7 @@ def test_a_step_of_the_clock_passes_no_hold(jump: int) -> None:
 
 
 def test_a_node_in_a_pause_begins_nothing_and_its_end_counts_anew() -> None:
-    pause = Pause(frozenset({"bus one"}), START - DAY, START + HOUR, "pause", "f")
+    pause = PauseNow(frozenset({"bus one"}), START - DAY, START + HOUR, "pause", "f")
     now = replace(with_source(age_ns=DAY), pauses=(pause,))
     assert whats(now) == set()
     ended = replace(now, pauses=(replace(pause, end_ns=START - 30 * MINUTE),))
@@ -473,7 +475,7 @@ def test_what_is_no_longer_configured_stands_no_more() -> None:
     before = held(with_source(age_ns=HOUR))
     now = with_source(age_ns=HOUR)
     assert whats(replace(now, sources=now.sources[1:]), before) == set()
-    removal = Pause(frozenset({PROBE}), START, START + DAY, "removal", "f")
+    removal = PauseNow(frozenset({PROBE}), START, START + DAY, "removal", "f")
     assert whats(replace(now, pauses=(removal,)), before) == set()
 
 
@@ -490,6 +492,6 @@ def test_every_kind_has_a_severity_and_a_hold() -> None:
 
 def test_unknown_nodes_in_a_situation_do_no_harm() -> None:
     now = replace(healthy(), down={"bus nine": (START, "")}, failing={"x": "y"}, nodes={})
-    lone = (SourceNow("source lone", START, HOUR, TEN),)
-    channels = (ChannelNow("channel lone", START, TEN),)
+    lone = (SourceState("source lone", START, HOUR, TEN),)
+    channels = (ChannelState("channel lone", START, TEN),)
     assert LOGGER in {node for node, _ in standing(replace(now, sources=lone, channels=channels))}

@@ -22,16 +22,15 @@ from edaphon.alerts.model import Message, Occasion
 from edaphon.alerts.reports import is_weekly_due, last_weekly
 from edaphon.commands.run import running
 from edaphon.config import Broker
-from edaphon.derive.second_input import Values
 from edaphon.derive.state import State, Uplink
 from edaphon.journal import Entry, Kind
 from edaphon.model import Observations
 from edaphon.network.requests import Unreachable
 from edaphon.series import Series
+from edaphon.service.alerting import HealthRows, health_lines
+from edaphon.service.channel_values import DAY_NS, ChannelValues
+from edaphon.service.look import Uplinks, only_gateway
 from edaphon.service.service import Overrides, Service
-from edaphon.service.watching.alerting import HealthRows, health_lines
-from edaphon.service.watching.look import Uplinks, only_gateway
-from edaphon.service.watching.values import DAY_NS
 from edaphon.sinks.sink import sink_kind
 from edaphon_drivers.payloads import pack_message
 
@@ -62,7 +61,7 @@ def rows(series: Series, start_ns: int, *raw: float, channel: str = "a", flag: i
 def test_the_last_number_and_the_failures_behind_it_are_known_from_what_is_new(
     series: Series,
 ) -> None:
-    values = Values(series)
+    values = ChannelValues(series)
     rows(series, NOON, 1.0, 2.0)
     values.follow(["a"], {}, NOON + 5 * MINUTE)
     assert values.channels["a"].last_number_ns == NOON + MINUTE
@@ -78,14 +77,14 @@ def test_the_last_number_and_the_failures_behind_it_are_known_from_what_is_new(
 
 def test_a_channel_is_expected_as_often_as_it_gives_numbers(series: Series) -> None:
     """Cells between them are empty, and some numbers fail; one number alone shows no rhythm."""
-    values = Values(series)
+    values = ChannelValues(series)
     rows(series, NOON, 1.0, NAN, NAN)
     values.follow(["a"], {}, NOON + 3 * MINUTE)
     assert values.channels["a"].rhythm_ns == 0
     rows(series, NOON + 3 * MINUTE, 1.0, NAN, NAN, NAN, NAN, NAN, 1.0)
     values.follow(["a"], {}, NOON + 10 * MINUTE)
     assert values.channels["a"].rhythm_ns == 3 * MINUTE
-    again = Values(series)
+    again = ChannelValues(series)
     again.follow(["a"], {}, NOON + 10 * MINUTE)
     assert again.channels["a"].rhythm_ns == 3 * MINUTE
     rows(series, NOON + 10 * MINUTE, 1.0)
@@ -94,7 +93,7 @@ def test_a_channel_is_expected_as_often_as_it_gives_numbers(series: Series) -> N
 
 
 def test_a_pass_reads_no_day_again(series: Series, monkeypatch: pytest.MonkeyPatch) -> None:
-    values = Values(series)
+    values = ChannelValues(series)
     rows(series, NOON, 1.0)
     values.follow(["a"], {}, NOON)
     monkeypatch.setattr(series, "read", None)
@@ -104,7 +103,7 @@ def test_a_pass_reads_no_day_again(series: Series, monkeypatch: pytest.MonkeyPat
 
 
 def test_after_deriving_again_all_is_known_as_it_is_then(series: Series, tmp_path: Path) -> None:
-    values = Values(series)
+    values = ChannelValues(series)
     rows(series, NOON, 1.0, NAN)
     values.follow(["a"], {}, NOON + MINUTE)
     assert len(values.channels["a"].failed) == 1
@@ -121,7 +120,7 @@ def test_the_last_number_is_looked_for_further_back_than_a_day(series: Series) -
     rows(series, NOON - 5 * DAY_NS, 1.0)
     for day in range(4, -1, -1):
         rows(series, NOON - day * DAY_NS, NAN)
-    values = Values(series)
+    values = ChannelValues(series)
     values.follow(["a"], {}, NOON)
     assert values.channels["a"].last_number_ns == NOON - 5 * DAY_NS
     assert len(values.channels["a"].failed) == 2  # of a day ago until now
@@ -131,7 +130,7 @@ def test_a_supply_has_minima_of_days_and_its_last_voltage_in_volts(series: Serie
     rows(series, NOON - 2 * DAY_NS, 12600.0, 12100.0, 12400.0)
     rows(series, NOON - DAY_NS, 12000.0, 12300.0)
     rows(series, NOON, 0.0, flag=4)  # out of its range: no voltage
-    values = Values(series)
+    values = ChannelValues(series)
     values.follow(["a"], {"a": "mV"}, NOON)
     rows(series, NOON + MINUTE, 11900.0, 11950.0)
     values.follow(["a"], {"a": "mV"}, NOON + 2 * MINUTE)
@@ -354,7 +353,7 @@ def test_a_running_service_is_pictured_with_ports_numbers_codes_and_voltages(
     station = Station(tmp_path, [NODE, LINE], [FACTS])
     with running(station.file, Overrides(look_every_s=10**6)) as service:
         until(lambda: service.alerts.passes == 1)
-        until(lambda: service.inlets.buses["line"].lost)
+        until(lambda: service.sources.buses["line"].lost)
         until(lambda: "broker local" in service.problem)
         say(service, '{"t": 11.5, "v": 3.6}')
         say(service, '{"t": -127, "v": 3.5}')
@@ -415,7 +414,7 @@ class Panic(BaseException):
 def test_a_part_that_fails_is_named_until_it_runs_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]
 ) -> None:
-    monkeypatch.setattr("edaphon.service.service.RECOVERED_S", 2.0)
+    monkeypatch.setattr("edaphon.service.jobs.RECOVERED_S", 2.0)
     station = Station(tmp_path, [NODE], [FACTS])
     tries: list[int] = []
 
@@ -425,12 +424,12 @@ def test_a_part_that_fails_is_named_until_it_runs_again(
             raise kind("its own fault")
 
     with running(station.file, Overrides(look_every_s=10**6)) as service:
-        service._run("some part", life)
+        service.threads.run("some part", life)
         until(lambda: len(tries) == 1)
-        until(lambda: "some part" in service.failing())
-        assert "its own fault" in service.failing()["some part"]
+        until(lambda: "some part" in service.threads.failing())
+        assert "its own fault" in service.threads.failing()["some part"]
         until(lambda: len(tries) == 2)
-        until(lambda: not service.failing())
+        until(lambda: not service.threads.failing())
         assert "some part" not in service.problem
 
 

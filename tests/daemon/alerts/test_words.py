@@ -31,7 +31,7 @@ from edaphon.acquire.bus import BusBusy
 from edaphon.acquire.switches import NotSwitched
 from edaphon.alerts.due import ReceiverRules
 from edaphon.alerts.language import LANGUAGES, Language, chosen, fields, load_language
-from edaphon.alerts.look import Situation, Supply
+from edaphon.alerts.look import Situation, SupplyState
 from edaphon.alerts.model import (
     LOGGER,
     Condition,
@@ -46,7 +46,7 @@ from edaphon.alerts.model import (
 from edaphon.alerts.rehearse import FAULTS, rehearsed
 from edaphon.alerts.reports import summary, visit_ended, well
 from edaphon.alerts.rules import Found, conditions
-from edaphon.alerts.words import NUMBERS, Place, message, plain
+from edaphon.alerts.words import NUMBERS, Location, message, plain
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_drivers.faults import Garbled, LinkDown, NoAnswer, Refused
 from edaphon_drivers.sheets import Sheets, load_sheet, model_names, parse_sheet
@@ -464,7 +464,7 @@ def test_names_of_others_stay_on_their_line() -> None:
     evil = "x\nSubject: y\r\n\x00{cause}"
     nodes = {"bus e": node(NodeKind.BUS, evil, label=evil), LOGGER: NODES[LOGGER]}
     one = incident(What.PORT_LOST, "bus e", Severity.LOST, HOUR_NS, why=evil)
-    site = Place(evil, 0)
+    site = Location(evil, 0)
     found = message(replace(one, numbers={"why": evil}), Occasion.OPENED, nodes, "en", site, NOW_NS)
     assert "\n" not in found.title
     assert found.short.count("\n") == 1
@@ -480,7 +480,7 @@ def test_a_title_has_at_most_200_characters_and_names_site_and_cause(
     bus = node(NodeKind.BUS, long, label=long)._replace(plot=long)
     nodes = {"bus e": bus, LOGGER: NODES[LOGGER]}
     one = incident(What.PORT_LOST, "bus e", Severity.LOST, HOUR_NS, why=long)
-    site = Place(f"Whitehall {long}", 0)
+    site = Location(f"Whitehall {long}", 0)
     found = message(one, Occasion.OPENED, nodes, language, site, NOW_NS)
     visit = visit_ended(["bus e"], nodes, language, site, NOW_NS)
     many = plain([replace(one, cause=f"bus {long}")] * 9, Occasion.OPENED, NOW_NS, "")
@@ -554,7 +554,7 @@ def everything_wrong() -> Situation:
     channel = now.channels[-1]
     code = replace(channel, failed_ns=(START - TEN, START - 1), code="-9999", last_number_ns=START)
     none = replace(now.channels[-3], last_number_ns=START - DAY)
-    low = Supply("supply battery", START, 10.2, 11.0, (11.9, 11.7, 11.5))
+    low = SupplyState("supply battery", START, 10.2, 11.0, (11.9, 11.7, 11.5))
     return replace(
         now,
         sources=(

@@ -17,9 +17,8 @@ from tests.stories.station import Station, teros12_facts
 from edaphon.alerts.look import Situation
 from edaphon.alerts.model import Incident, Severity, What
 from edaphon.commands.run import running
-from edaphon.journal.writer import Writer
+from edaphon.service.alerting import MessageWriter, urgency
 from edaphon.service.service import Overrides, Service
-from edaphon.service.watching.alerting import urgency
 
 LINE = '[bus.line]\nkind = "sdi12"\nport = "/dev/serial/by-id/usb-FTDI_A10K2XYZ-if00-port0"\n'
 PROBES = "".join(
@@ -147,7 +146,7 @@ def test_status_shows_an_incident_in_the_words_of_its_message_and_exits_with_1(
 def test_a_problem_is_said_once_by_its_incident_or_by_its_own_sentence(tmp_path: Path) -> None:
     station = station_of(tmp_path)
     with running(station.file, QUICK) as service:
-        until(lambda: service.inlets.buses["line"].lost)
+        until(lambda: service.sources.buses["line"].lost)
         found = call_json(station, "status", codes=(0, 1))
         assert found["incidents"] == []
         ill(service, lambda now: replace(now, mono_ns=now.mono_ns + 600 * 10**9))
@@ -251,13 +250,13 @@ def test_another_logger_that_falls_silent_is_the_one_whose_files_are_followed(
 def test_a_rehearsal_has_minutes_no_time_to_come_and_only_the_language_of_its_reader(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    times, usual = list[int](), Writer.due
+    times, usual = list[int](), MessageWriter.due
 
-    def seen(self: Writer, *words: Any) -> Any:
+    def seen(self: MessageWriter, *words: Any) -> Any:
         times.append(words[-1])
         return usual(self, *words)
 
-    monkeypatch.setattr(Writer, "due", seen)
+    monkeypatch.setattr(MessageWriter, "due", seen)
     german = notify("technik", "http://127.0.0.1:9/") + 'language = "de"\n'
     station = station_of(tmp_path, german)
     stated, _ = call(station, "alert", "rehearse", "F12", "--probe", "line/b")

@@ -17,6 +17,7 @@ from edaphon.commands.cal.plot import fit_svg
 from edaphon.commands.check import examine
 from edaphon.facts import Calibration
 from edaphon_calibration.chain import prepare_step
+from edaphon_calibration.curves import find_curve
 from edaphon_calibration.fit import fit_curve
 
 LINE = "raw,reference\n1900,0.10\n2100,0.17\n2400,0.29\n2700,0.41\n"
@@ -59,8 +60,8 @@ def test_a_line_through_points_becomes_a_calibration_that_check_accepts(fit, tmp
     (row,) = found.rows
     assert isinstance(row.fact, Calibration)
     slope, offset = np.polyfit([1900, 2100, 2400, 2700], [0.10, 0.17, 0.29, 0.41], 1)
-    assert row.fact.parameters == pytest.approx({"c0": offset, "c1": slope})
-    step = prepare_step("linear", row.fact.parameters, row.fact.covariance)
+    assert row.fact.parameters == pytest.approx({"offset": offset, "slope": slope})
+    step = prepare_step(find_curve("linear"), row.fact.parameters, row.fact.covariance)
     own = fit_curve("linear", [1900.0, 2100, 2400, 2700], [0.10, 0.17, 0.29, 0.41])
     assert step.covariance == pytest.approx(own.covariance)
     assert (row.fact.id, row.fact.operator) == ("P1-vwc-5-2026-03-01", 'K. "Berg"')
@@ -131,8 +132,8 @@ def test_a_known_parameter_keeps_its_place_in_the_curves_order(fit, tmp_path):
     words = ("--curve", "linear", "--fixed", "c0=-0.6", *UNITS, *CHANNEL, "-o", str(file))
     assert fit(LINE, *words)[0] == 0
     row = row_of(file.read_text())
-    assert list(row["parameters"]) == ["c0", "c1"]
-    assert row["parameters"]["c0"] == -0.6
+    assert list(row["parameters"]) == ["offset", "slope"]
+    assert row["parameters"]["offset"] == -0.6
     assert row["covariance"][0] == [0.0, 0.0]
     assert row["covariance"][1][1] > 0
     assert "3 degrees of freedom" in file.read_text()
@@ -146,7 +147,7 @@ def test_rings_from_the_balance_give_the_true_water_content(fit):
     assert (code, err) == (0, "")
     theta = [0.12, 0.21, 0.28, 0.36]
     expected = np.polyfit([2000, 2200, 2400, 2600], theta, 1)
-    assert row_of(out)["parameters"]["c1"] == pytest.approx(expected[0])
+    assert row_of(out)["parameters"]["slope"] == pytest.approx(expected[0])
     assert row_of(out)["to_unit"] == "m**3/m**3"
 
 
@@ -220,7 +221,7 @@ def _units(text: str) -> tuple[str, ...]:
         (("--curve", "lineer", *UNITS, *CHANNEL), 2, "did you mean linear"),
         (("--curve", "linear", *UNITS), 2, "either --channel ID, or --sensor"),
         (("--curve", "linear", *UNITS, "--sensor", "A"), 2, "with --output NAME"),
-        (("--curve", "linear", *UNITS, *CHANNEL, "--fixed", "slope=1"), 2, "its parameters"),
+        (("--curve", "linear", *UNITS, *CHANNEL, "--fixed", "gain=1"), 2, "its parameters"),
         (("--curve", "linear", *UNITS, *CHANNEL, "--fixed", "c0"), 2, "NAME=VALUE"),
         (("--curve", "linear", *UNITS, *CHANNEL, "--start", "c0=nan"), 2, "finite number"),
         (("--curve", "linear", *UNITS, *CHANNEL, "--u-point", "-1"), 2, "0 or more"),

@@ -8,8 +8,8 @@ from tests.daemon.commands.calling import call, call_json
 from tests.daemon.commands.test_cal_preview import LINE, minute, station_in, written
 from tests.stories.station import Station
 
-from edaphon.acquire.clock_sync import Timekeeper, boot_id
-from edaphon.clock import SystemClock
+from edaphon.acquire.clock_sync import Timekeeper
+from edaphon.clock import SystemClock, boot_id
 from edaphon.commands import table as cal_table
 from edaphon.derive.checkpoint import CHECKPOINT
 from edaphon.facts import pin_id

@@ -11,10 +11,8 @@ from tests.own_sheets import OWN_SHEETS
 
 from edaphon.commands import main
 from edaphon.commands.record import escaped
-from edaphon_drivers.modbus.crc import with_crc
-from edaphon_drivers.sdi12.crc import crc_characters
-from edaphon_drivers.simulators.lorawan import chirpstack_v4, tts_v3
-from edaphon_drivers.simulators.mqtt_messages import chirpstack_v3, helium
+from edaphon_drivers.checksums import crc_characters, with_crc
+from edaphon_drivers.simulators.lorawan import chirpstack_v3, chirpstack_v4, helium, tts_v3
 
 SCRATCHPAD = r"68 01 4b 46 7f ff 08 10 05 : crc=05 YES\n68 01 4b 46 7f ff 08 10 05 t=22500"
 TMS4 = r"0;2026.03.07 12:00;4;4.25;5;6;1500;202;0\n"

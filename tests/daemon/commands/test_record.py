@@ -15,8 +15,8 @@ from edaphon.acquire.line_talks import noted
 from edaphon.commands.record import escaped, transcript_text
 from edaphon.journal import Kind, Purpose, read_only
 from edaphon.service.process import running
-from edaphon_drivers.engines import engine
 from edaphon_drivers.payloads import Turn, pack_exchange
+from edaphon_drivers.registry import engine
 from edaphon_drivers.sheets import load_sheet
 from edaphon_drivers.simulators.ascii import Instrument, SimulatedPort
 from edaphon_drivers.simulators.modbus import SimulatedLine, Unit

@@ -24,9 +24,9 @@ from edaphon.facts import Knowledge
 from edaphon.service.process import running
 from edaphon.toml_input import read_document
 from edaphon_drivers.ascii.engine import decode_stream
-from edaphon_drivers.engines import engine
 from edaphon_drivers.modbus.table import plan_of
 from edaphon_drivers.payloads import Turn
+from edaphon_drivers.registry import engine
 from edaphon_drivers.sheets import load_sheet, model_names
 from edaphon_drivers.simulators.station import Cell, Wave, nested
 

@@ -15,7 +15,7 @@ from tests.machine.debian import cannot
 from tests.programs import free_port, wait_until
 from tests.stories.station import Station
 
-from edaphon.acquire import clock_sync as timekeeper
+from edaphon.acquire import clock_sync
 from edaphon.storage.client import ask
 
 BOUNDED = """
@@ -108,16 +108,16 @@ def test_a_clock_that_the_kernel_may_not_be_asked_for_is_asked_of_systemd(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     code = (
-        "from pathlib import Path; from edaphon.acquire import timekeeper;"
-        f"timekeeper._TIMESYNCD = Path({str(tmp_path / 'timesync')!r});"
-        "print(timekeeper.kernel_is_synchronised())"
+        "from pathlib import Path; from edaphon.acquire import clock_sync;"
+        f"clock_sync._TIMESYNCD = Path({str(tmp_path / 'timesync')!r});"
+        "print(clock_sync.kernel_is_synchronised())"
     )
     shown = subprocess.check_output(under("edaphon", "-c", code), cwd=ROOT, text=True)
     assert shown.strip() == str(known)
 
 
 def test_where_timesyncd_runs_its_own_file_is_the_answer(tmp_path, monkeypatch):
-    monkeypatch.setattr(timekeeper, "_TIMESYNCD", tmp_path)
-    assert not timekeeper._systemd_knows()
+    monkeypatch.setattr(clock_sync, "_TIMESYNCD", tmp_path)
+    assert not clock_sync._systemd_knows()
     (tmp_path / "synchronized").touch()
-    assert timekeeper.kernel_is_synchronised()
+    assert clock_sync.kernel_is_synchronised()

@@ -18,8 +18,8 @@ from edaphon.model import EntryId
 from edaphon.toml_input import read_document
 from edaphon_drivers.payloads import pack_message
 from edaphon_drivers.readings import UNREADABLE_NS
+from edaphon_drivers.simulators import lorawan as mqtt_messages
 from edaphon_drivers.simulators import lorawan as simulated
-from edaphon_drivers.simulators import mqtt_messages
 
 NOW = 1_790_000_000_000_000_000
 SHEET, SCRIPT = "a84041b2c1d5e6f7", "a84041b2c1d5e6f8"

@@ -1,4 +1,4 @@
-"""What the journal said was committed is there after kill -9, once and in order."""
+"""What the journal reported as committed is there after kill -9, once and in order."""
 
 import random
 import subprocess
@@ -16,7 +16,7 @@ KILLS = 20
 
 
 def killed_run(folder: Path, run: str, after_s: float) -> dict[int, EntryId]:
-    """Start the appending process, kill it, and return what it had been told is committed."""
+    """Start the appending process, kill it, and return what was reported to it as committed."""
     script = Path(append_forever.__file__)
     process = subprocess.Popen([sys.executable, script, folder, run], stdout=subprocess.PIPE)
     assert process.stdout is not None

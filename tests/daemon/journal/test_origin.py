@@ -7,7 +7,7 @@ from tests.daemon.journal.entries import SetClock, commit, everything, record
 
 from edaphon.acquire.broker import client_id
 from edaphon.config import read_config
-from edaphon.journal import EntryId, Journal, Origin, writer
+from edaphon.journal import EntryId, Journal, Origin, store
 from edaphon.journal.copies import machine_marks, origin_of
 from edaphon.toml_input import read_document
 
@@ -30,7 +30,7 @@ client_id = "mine"
 
 
 def opened(folder: Path, monkeypatch: pytest.MonkeyPatch, machine: tuple[str, ...]) -> Journal:
-    monkeypatch.setattr(writer, "machine_marks", lambda: machine)
+    monkeypatch.setattr(store, "machine_marks", lambda: machine)
     return Journal.open(folder, SetClock())
 
 

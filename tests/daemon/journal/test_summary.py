@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edaphon.clock import SystemClock
 from edaphon.journal import Entry, Journal, Kind, read_only
-from edaphon.journal.journal import Summary, differing, summed
+from edaphon.journal.summary import Summary, differing, summed
 from edaphon.model import EntryId
 
 RARE = frozenset({Kind.FACT, Kind.CONFIGURATION})

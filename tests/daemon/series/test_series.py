@@ -59,7 +59,7 @@ def test_every_row_counts_as_unwritten_until_the_flush(series):
 
 
 def test_rows_are_counted_with_one_question_however_many_days_are_open(series):
-    """A status beside ten years that come in asked the file for each of a thousand days."""
+    """A status during the import of ten years asked the file for each of a thousand days."""
     series.merge([run([k * DAY_NS + 1 for k in range(50)], np.ones(50))], TEXTS)
     series.flush()
     series.merge([run([k * DAY_NS + 2 for k in range(60)], np.ones(60))], TEXTS)

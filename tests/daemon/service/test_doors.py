@@ -48,7 +48,7 @@ def test_what_is_no_request_never_reaches_the_daemon_by_the_pages_socket(request
 
 
 def test_the_page_needs_no_other_verb():
-    text = (Path(edaphon.__file__).parent / "web" / "control.py").read_text("utf-8")
+    text = (Path(edaphon.__file__).parent / "web" / "view.py").read_text("utf-8")
     asked = {words.split('"')[0] for words in text.split('"verb": "')[1:]}
     assert asked == PAGE_VERBS
 

@@ -7,7 +7,7 @@ import pytest
 
 BURST = """
 import sys
-from edaphon.service.memory import give_memory_back
+from edaphon.service.process import give_memory_back
 if sys.argv[1] == "given back":
     give_memory_back()
 big = bytes(20_000_000)  # a large block that goes raises the threshold of glibc

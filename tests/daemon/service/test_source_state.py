@@ -7,10 +7,10 @@ from tests.programs import wait_until
 from tests.stories.load import Probes, loaded_station
 
 from edaphon.acquire import clock_sync
+from edaphon.service.look import CHUNK_NS, Received, source_state
 from edaphon.service.process import running
 from edaphon.service.requests import Requests
 from edaphon.service.status import failing_words, ledgers, silent_words
-from edaphon.service.watching.look import CHUNK_NS, Received, source_state
 
 SECOND = 10**9
 

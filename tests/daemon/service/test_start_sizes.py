@@ -14,7 +14,7 @@ from tests.programs import free_port, wait_until
 from tests.stories.station import Station
 
 from edaphon.journal import Entry, Kind, StateFile
-from edaphon.journal.journal import Summary, _crc_of
+from edaphon.journal.summary import Summary, _crc_of
 from edaphon.series import Series
 from edaphon.service.audit import JOURNAL_SUMMARY
 from edaphon.service.process import started

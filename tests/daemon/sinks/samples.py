@@ -10,7 +10,7 @@ from edaphon.journal import SetAside
 from edaphon.model import Channel, Observations
 from edaphon.sinks.delivery import Batch
 from edaphon.sinks.lines import part_of
-from edaphon.sinks.sink import Never, Read, Withdrawal
+from edaphon.sinks.sink import Never, PointWithdrawal, Read
 
 MINUTE_NS = 60 * 10**9
 T0 = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
@@ -74,7 +74,7 @@ class PickySink:
         if wrong:
             raise Never("the server refuses points", f"bad point {wrong[0]}")
 
-    def withdraw(self, withdrawal: Withdrawal) -> None:
+    def withdraw(self, withdrawal: PointWithdrawal) -> None:
         self.taken -= {(withdrawal.channel.id, t) for t in withdrawal.times_ns.tolist()}
 
     def close(self) -> None:
@@ -173,7 +173,7 @@ class QuickClock:
         return stop.wait(0.001)
 
 
-def withdrawal(channel: Channel, *times_ns: int) -> Withdrawal:
+def withdrawal(channel: Channel, *times_ns: int) -> PointWithdrawal:
     """Each time is a span of its own."""
     times = np.array(times_ns, np.int64)
-    return Withdrawal(channel, times, [(t, t) for t in times.tolist()])
+    return PointWithdrawal(channel, times, [(t, t) for t in times.tolist()])

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from edaphon.network.requests import Answer, retry_after_s
-from edaphon.sinks.influxql import RETRY_AFTER_CAP_S, AskLess, TooLarge, judge, judge_read
+from edaphon.sinks.lines import RETRY_AFTER_CAP_S, AskLess, TooLarge, judge, judge_read
 from edaphon.sinks.sink import Later, Never
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)

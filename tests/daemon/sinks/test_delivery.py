@@ -27,7 +27,7 @@ from tests.programs import wait_until
 from edaphon.clock import SystemClock
 from edaphon.journal import SetAside, StateFile
 from edaphon.model import Observations
-from edaphon.sinks.delivery import Batch, Delivery, State, wait_s
+from edaphon.sinks.delivery import Batch, Delivery, DeliveryState, wait_s
 from edaphon.sinks.influxdb import Settings, open_sink
 from edaphon.sinks.refusals import AsidePoints
 from edaphon.sinks.sink import Later, Sink
@@ -92,7 +92,7 @@ def test_a_failed_batch_is_brought_again_and_the_cursor_waits(
     start: Start, clock: QuickClock
 ) -> None:
     sink = MoodySink(*[Later("away")] * 12)
-    feed, reported = ListFeed([[run()]]), list[State]()
+    feed, reported = ListFeed([[run()]]), list[DeliveryState]()
     worker = start(sink, feed, on_state=reported.append)
     wait_until(lambda: feed.done, "the batch")
     wait_until(lambda: len(reported) == 2, "the return")
@@ -169,7 +169,7 @@ def test_a_second_batch_refused_as_a_whole_is_a_wrong_setting(
 ) -> None:
     batches = [[run(n=3, start_ns=T0 + k * 10**12)] for k in range(3)]
     everything = {key for batch in batches for key in keys_of(batch)}
-    sink, feed, reported = PickySink(everything), ListFeed(batches), list[State]()
+    sink, feed, reported = PickySink(everything), ListFeed(batches), list[DeliveryState]()
     aside = MemoryAside()
     start(sink, feed, aside, on_state=reported.append)
     wait_until(lambda: bool(reported), "the complaint")
@@ -263,7 +263,7 @@ def test_an_outage_with_every_kind_of_answer_loses_and_doubles_nothing(
         random.Random(4).shuffle(plays)
         fake.script = [play for play in plays for _ in range(3)]
         batches = [[run(n=100, start_ns=T0 + k * 10**13, seed=k)] for k in range(10)]
-        feed, aside, reported = ListFeed(batches), MemoryAside(), list[State]()
+        feed, aside, reported = ListFeed(batches), MemoryAside(), list[DeliveryState]()
         worker = influx(fake, feed, aside, clock=clock, on_state=reported.append)
         worker.start()
         wait_until(lambda: feed.done, "all batches")

@@ -18,7 +18,7 @@ from edaphon.network.requests import ANSWER_BYTES, Limits
 from edaphon.sinks import delivery, refusals
 from edaphon.sinks.delivery import Delivery
 from edaphon.sinks.influxdb import Settings, open_sink
-from edaphon.sinks.influxql import Wire
+from edaphon.sinks.lines import DatabaseWire
 from edaphon.sinks.sink import Later
 
 LONG = os.environ.get("EDAPHON_FAULTS") == "long"
@@ -191,7 +191,7 @@ def test_no_more_of_an_answer_is_read_than_is_kept(name: str) -> None:
 
     with stranger() as server:
         server.say = counted
-        wire = Wire(server.url)
+        wire = DatabaseWire(server.url)
         with suppress(Later):
             assert not wire.post("/write", {}, b"").whole
         wire.close()
@@ -202,19 +202,19 @@ def test_a_packed_answer_is_not_unpacked_beyond_what_is_kept() -> None:
     bomb = gzip.compress(b" " * 100_000_000, 1)[:ANSWER_BYTES]
     with stranger() as server:
         server.say = answered(400, "application/json", bomb, b"Content-Encoding: gzip\r\n")
-        answer = Wire(server.url).post("/write", {}, b"")
+        answer = DatabaseWire(server.url).post("/write", {}, b"")
         assert answer.body == " " * ANSWER_BYTES
         assert not answer.whole
         words = gzip.compress(b'{"message":"partial write: dropped=1"}')
         server.say = answered(500, "application/json", words, b"Content-Encoding: gzip\r\n")
-        assert "dropped=1" in Wire(server.url).post("/write", {}, b"").body
+        assert "dropped=1" in DatabaseWire(server.url).post("/write", {}, b"").body
 
 
 @pytest.mark.parametrize("name", [n for n in FOREIGN if "dripping" in n])
 def test_an_answer_that_never_ends_is_given_up_as_a_whole(name: str) -> None:
     with stranger() as server:
         server.say = FOREIGN[name]
-        wire = Wire(server.url, limits=Limits(0.3))
+        wire = DatabaseWire(server.url, limits=Limits(0.3))
         began = time.monotonic()
         with pytest.raises(Later, match="does not answer within 0.3 s") as caught:
             wire.post("/write", {}, b"")

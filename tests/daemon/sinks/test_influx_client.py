@@ -25,7 +25,8 @@ from edaphon.network.requests import Limits
 from edaphon.sinks import influxql
 from edaphon.sinks.influx_client import Client, Flux
 from edaphon.sinks.influxdb import Settings, open_readback, open_sink
-from edaphon.sinks.influxql import Readback, Wire
+from edaphon.sinks.influxql import Readback
+from edaphon.sinks.lines import DatabaseWire
 from edaphon.sinks.sink import Later
 
 DAY = date(2026, 1, 1)
@@ -47,8 +48,12 @@ def server(respond: Callable[[socket.socket], None]) -> Iterator[str]:
         def talk() -> None:
             try:
                 with closing(listener.accept()[0]) as connection:
+                    connection.settimeout(2)
                     connection.recv(65536)
                     respond(connection)
+                    connection.shutdown(socket.SHUT_WR)
+                    while connection.recv(65536):  # else unread bytes would reset it
+                        pass
             except OSError:
                 pass  # whoever asked went away
 
@@ -158,7 +163,7 @@ def test_what_the_client_can_do_itself_is_status_and_headers(call: Callable[[Any
 
 def over_ours(url: str, answer_bytes: int = 65_536) -> Client:
     limits = Limits(WITHIN_S, answer_bytes)
-    return Client(Wire(url, f"Token {CANARY}", limits=limits), CANARY, "lter")
+    return Client(DatabaseWire(url, f"Token {CANARY}", limits=limits), CANARY, "lter")
 
 
 @pytest.mark.parametrize("respond", [slow_head, slow_body])

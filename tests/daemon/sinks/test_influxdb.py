@@ -26,7 +26,7 @@ from edaphon.sinks import influxdb
 from edaphon.sinks.influxdb import InfluxSink, Settings, open_sink
 from edaphon.sinks.influxql import spans
 from edaphon.sinks.refusals import write_sifted
-from edaphon.sinks.sink import Later, Never, SinkError, Withdrawal
+from edaphon.sinks.sink import Later, Never, PointWithdrawal, SinkError
 
 CANARY = "canary-5f1d2c"
 Version = Literal[1, 2, 3]
@@ -325,7 +325,7 @@ def test_many_points_are_withdrawn_in_bulk_by_a_token_that_may_only_write() -> N
         sink.write([run(n=100)])
         times = run(n=100).time_ns
         gone, kept = times[10:90], np.delete(times, slice(10, 90))
-        sink.withdraw(Withdrawal(SWC, gone, spans(gone, kept)))
+        sink.withdraw(PointWithdrawal(SWC, gone, spans(gone, kept)))
         assert sorted(t for _, _, t in fake.points) == kept.tolist()
         assert [request.path for request in fake.requests].count("/api/v2/delete") == 1
         assert "/query" not in {request.path for request in fake.requests}

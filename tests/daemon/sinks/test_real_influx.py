@@ -31,7 +31,7 @@ from edaphon.sinks.delivery import Batch, Delivery
 from edaphon.sinks.influxdb import InfluxSink, Settings, open_queries, open_readback, open_sink
 from edaphon.sinks.influxql import DAY_NS, Influxql, Readback, Rows, spans
 from edaphon.sinks.refusals import write_sifted
-from edaphon.sinks.sink import Later, Never, Withdrawal
+from edaphon.sinks.sink import Later, Never, PointWithdrawal
 
 DAY = date(2026, 1, 1)
 
@@ -184,7 +184,7 @@ def test_withdrawn_points_are_gone_and_their_neighbours_stay(
     gone = times(*range(40, 40 + n - 1), 70)
     left = [t for t in run(n=100).time_ns.tolist() if t not in set(gone.tolist())]
     found = np.append(gone, T0 + 41 * MINUTE_NS + 1)
-    sink.withdraw(Withdrawal(SWC, found, spans(found, np.array(left, np.int64))))
+    sink.withdraw(PointWithdrawal(SWC, found, spans(found, np.array(left, np.int64))))
     assert all_rows(back, SWC).time_ns.tolist() == left
     assert total(back, TEMPERATURE) == 100
 

@@ -7,7 +7,7 @@ from tests.daemon.web.plot import DAY, NOON, answer, incident, status
 
 from edaphon.web import ControlView, Silent, Unreadable
 from edaphon.web.page import make_page
-from edaphon.web.view import Watch
+from edaphon.web.view import StatusWatch
 
 MINUTE = 60 * 10**9
 
@@ -32,7 +32,7 @@ class Recorder:
 
 
 def page_of(reported=None, view=None):
-    return make_page(Watch(view or Recorder(reported), lambda: NOON).look())
+    return make_page(StatusWatch(view or Recorder(reported), lambda: NOON).look())
 
 
 def report_of(**changes):
@@ -215,7 +215,7 @@ def test_without_them_clock_and_silent_sources_are_said():
     clock = {"known": False, "how": "assumed"}
     page = page_of({**status(), "trouble": [], "clock": clock})
     assert page.problem[0].startswith("The clock is not set")
-    assert page.problem[1].startswith("Source sdi12/c is silent, last heard 3 h ago")
+    assert page.problem[1].startswith("Source sdi12/c is silent, last received 3 h ago")
     assert page.report.strip.clock == ("clock not set", "cross")
 
 
@@ -229,7 +229,7 @@ def test_a_source_whose_records_are_held_is_heard():
     one = {**status()["sources"][0], "state": "held", "last_ns": None}
     (source,) = report_of(sources=[one]).sources
     assert source.sign.word == "answers, held until the clock is known"
-    assert source.last == "heard since the start"
+    assert source.last == "received since the start"
 
 
 def test_a_well_recorder_has_no_red_strip():
@@ -239,7 +239,7 @@ def test_a_well_recorder_has_no_red_strip():
 
 def test_a_silent_recorder_is_said_in_one_sentence_and_its_last_data_stay():
     recorder, now = Recorder(), [NOON]
-    watch = Watch(recorder, lambda: now[0])
+    watch = StatusWatch(recorder, lambda: now[0])
     make_page(watch.look())
     recorder.silent, now[0] = True, NOON + 3 * MINUTE
     watch.look()
@@ -271,7 +271,7 @@ def test_a_visit_is_shown_and_what_is_silent_in_it_is_no_trouble():
 
 def test_what_the_metrics_saw_is_the_last_that_the_page_shows():
     recorder, now = Recorder(), [NOON]
-    watch = Watch(recorder, lambda: now[0])
+    watch = StatusWatch(recorder, lambda: now[0])
     watch.look()
     later = NOON + 20 * MINUTE
     recorder.reported |= {"now_ns": later, "incidents": [incident(later)]}
@@ -290,7 +290,7 @@ def test_what_the_metrics_saw_is_the_last_that_the_page_shows():
 
 def test_an_answer_to_the_metrics_ends_the_silence_of_the_page():
     recorder, now = Recorder(), [NOON]
-    watch = Watch(recorder, lambda: now[0])
+    watch = StatusWatch(recorder, lambda: now[0])
     recorder.silent = True
     watch.look()
     recorder.silent = False

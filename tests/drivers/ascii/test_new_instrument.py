@@ -6,7 +6,7 @@ from edaphon_drivers.ascii.engine import (
     decode_exchange,
     decode_stream,
     line_end,
-    sheet_troubles,
+    sheet_errors,
     start_commands,
 )
 from edaphon_drivers.payloads import Turn
@@ -66,7 +66,7 @@ def _sheet(text):
 def test_the_examples_have_at_most_twenty_lines_and_no_mistakes():
     for text in (HEARD, ASKED):
         assert len(text.splitlines()) <= 20
-        assert list(sheet_troubles(_sheet(text))) == []
+        assert list(sheet_errors(_sheet(text))) == []
 
 
 def test_the_heard_example_reads_its_sample():

@@ -11,7 +11,7 @@ from edaphon_drivers.ascii.engine import (
     identify,
     line_end,
     measure,
-    sheet_troubles,
+    sheet_errors,
     start_commands,
 )
 from edaphon_drivers.faults import Fault
@@ -107,7 +107,7 @@ def test_a_measurement_is_no_identity():
 def test_every_ascii_sheet_has_a_transcript_no_mistakes_and_a_line_end(model):
     sheet = load_sheet(model)
     assert list(_FOLDER.glob(f"{model}.*.txt"))
-    assert list(sheet_troubles(sheet)) == []
+    assert list(sheet_errors(sheet)) == []
     assert line_end(sheet) in {b"\n", b"\r", b"\r\n"}
     assert start_commands(sheet) == ()
     assert all(output.source for output in sheet.outputs.values())

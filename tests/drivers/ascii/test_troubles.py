@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edaphon_drivers.ascii.engine import address_trouble, decode_stream, sheet_troubles
-from edaphon_drivers.ascii.troubles import _FRAME_KEYS
+from edaphon_drivers.ascii.engine import address_error, decode_stream, sheet_errors
+from edaphon_drivers.ascii.sheet import AsciiTable
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.sheets import Command, Factory, Output, parse_sheet
@@ -29,7 +29,7 @@ _GOOD = {"heard": True, "separator": ",", "fields": {"co2": 1}}
 @pytest.mark.parametrize(
     ("frame", "words"),
     [
-        ({"seperator": ","}, "did you mean 'separator'"),
+        ({"seperator": ","}, "did you mean separator"),
         ({"separator": ",", "fields": {"co2": 1}}, "ask = "),
         ({"heard": True}, "needs one of pattern"),
         ({**_GOOD, "fields": {"co": 1}}, "'co' is no"),
@@ -41,7 +41,7 @@ _GOOD = {"heard": True, "separator": ",", "fields": {"co2": 1}}
         ({**_GOOD, "match": r"(a)\1"}, "frame.match refers back with"),
         ({**_GOOD, "record": [{}] * 101}, "frame.record has 101 tables"),
         ({**_GOOD, "identity": {"ask": "?", "patterns": ["a"] * 21}}, "has 21 patterns"),
-        ({**_GOOD, "identity": {"ask": "?", "patterns": ["(?=a)"]}}, "patterns looks ahead"),
+        ({**_GOOD, "identity": {"ask": "?", "patterns": ["(?=a)"]}}, "patterns 1 looks ahead"),
         ({**_GOOD, "record": [{"match": ".{0,99}" * 9}] * 12}, "frame: its patterns together take"),
         ({"heard": True, "fixed": {"co2": [3]}}, "first and last character"),
         ({**_GOOD, "end": ""}, "end of a line"),
@@ -54,12 +54,12 @@ _GOOD = {"heard": True, "separator": ",", "fields": {"co2": 1}}
         ({**_GOOD, "time": {"fields": ["d"], "order": "DD/MM hh:mm"}}, "YYYY or YY"),
         ({**_GOOD, "time": {"fields": ["d"], "order": "DD/MM/YY hh:mm", "utc_offset": "X"}}, "+01"),
         ({**_GOOD, "units": {"co2": {"ppm": 1}}}, "from"),
-        ({**_GOOD, "identity": {"ask": "?"}}, "needs patterns"),
+        ({**_GOOD, "identity": {"ask": "?"}}, "frame.identity.patterns is missing"),
         ({**_GOOD, "columns": ["co2"], "fixed": {"co2": [1, 2]}}, "not both"),
         ({"heard": True, "fixed": {"co2": [1, 2]}, "columns": ["co2"]}, "goes with separator"),
-        ({**_GOOD, "record": [{}, {}]}, "told apart"),
+        ({**_GOOD, "record": [{}, {}]}, "known from each other"),
         ({**_GOOD, "record": "M1"}, "list of tables"),
-        ({**_GOOD, "record": [{"begin": "M"}]}, "did you mean 'begins'"),
+        ({**_GOOD, "record": [{"begin": "M"}]}, "did you mean begins"),
         ({**_GOOD, "lines": 0}, "from 1 on"),
         ({**_GOOD, "ask": "MEAS<CR>"}, r"write \r for CR, \n for LF"),
         ({**_GOOD, "ask": r"MEAS\r"}, "double quotes"),
@@ -78,7 +78,7 @@ _GOOD = {"heard": True, "separator": ",", "fields": {"co2": 1}}
     ],
 )  # fmt: skip
 def test_a_mistake_is_named(frame, words):
-    troubles = list(sheet_troubles(_sheet(frame)))
+    troubles = list(sheet_errors(_sheet(frame)))
     assert troubles
     assert words in " ".join(troubles)
 
@@ -86,10 +86,10 @@ def test_a_mistake_is_named(frame, words):
 def test_a_number_for_the_whole_line_is_refused_where_another_output_may_say_it():
     frame = {"heard": True, "separator": ",", "columns": ["co2", "t"]}
     rows = (_ROW, {"name": "t", "quantity": "soil_temperature", "unit": "degC"})
-    (trouble,) = sheet_troubles(_sheet({**frame, "codes": {"-9.999": "not connected"}}, rows))
+    (trouble,) = sheet_errors(_sheet({**frame, "codes": {"-9.999": "not connected"}}, rows))
     assert trouble.endswith('say of which output, co2 = { "-9.999" = "not connected" }')
     for codes in ({"OVER": "over range"}, {"t": {"-9.999": "not connected"}}):
-        assert list(sheet_troubles(_sheet({**frame, "codes": codes}, rows))) == []
+        assert list(sheet_errors(_sheet({**frame, "codes": codes}, rows))) == []
 
 
 _PYTHON = re.compile(
@@ -106,7 +106,7 @@ def _trouble_of(table):
         sheet = parse_sheet("own", table)
     except ValueError as error:
         return str(error)
-    return "; ".join(sheet_troubles(sheet))
+    return "; ".join(sheet_errors(sheet))
 
 
 _FACTORY = {"name": "f", "curve": "linear", "quantity": "co2_mole_fraction", "unit": "ppm"}
@@ -136,7 +136,7 @@ def _with(place, value):
         *(("output", 0, field.name) for field in fields(Output) if field.name != "meaning"),
         *(("output", 0, "factory", 0, field.name) for field in fields(Factory)),
         *(("command", 0, field.name) for field in fields(Command)),
-        *(("frame", key) for key in _FRAME_KEYS),
+        *(("frame", key) for key in AsciiTable.model_fields),
     ],
     ids=lambda place: ".".join(map(str, place)),
 )
@@ -171,16 +171,16 @@ def test_what_is_right_instead_is_said_with_the_output_and_the_key(place, value,
 def test_an_sdi12_command_in_the_frame_is_told_where_it_belongs():
     command = {"command": [{"send": "M", "outputs": ["co2"]}]}
     trouble = _trouble_of({**_TABLE, "engine": "sdi12", "frame": command})
-    assert trouble == "command stands in the frame; [[command]] beside [frame], not in it"
+    assert trouble == "command is in the frame; [[command]] next to [frame], not in it"
 
 
 def test_a_good_sheet_has_no_troubles():
     assert _trouble_of(_TABLE) == ""
-    assert list(sheet_troubles(_sheet(_GOOD))) == []
+    assert list(sheet_errors(_sheet(_GOOD))) == []
 
 
 def test_a_sheet_without_outputs_is_named():
-    assert "at least one" in next(sheet_troubles(_sheet(_GOOD, ())))
+    assert "at least one" in next(sheet_errors(_sheet(_GOOD, ())))
 
 
 _VALUES = st.recursive(
@@ -200,7 +200,7 @@ _KEYS = st.sampled_from(
 @settings(max_examples=200, deadline=None)
 @given(frame=st.dictionaries(_KEYS, _VALUES, max_size=4))
 def test_whatever_an_owner_writes_there_are_words_and_never_an_exception(frame):
-    troubles = list(sheet_troubles(_sheet(frame)))
+    troubles = list(sheet_errors(_sheet(frame)))
     assert all(isinstance(trouble, str) for trouble in troubles)
     if not troubles:
         with contextlib.suppress(Fault):
@@ -209,9 +209,9 @@ def test_whatever_an_owner_writes_there_are_words_and_never_an_exception(frame):
 
 @pytest.mark.parametrize("address", ["", "0", "000", "A1"])
 def test_addresses(address):
-    assert address_trouble(address) == ""
+    assert address_error(address) == ""
 
 
 @pytest.mark.parametrize("address", ["a b", "\r", "x" * 17, "ä"])
 def test_what_is_no_address(address):
-    assert "without blanks" in address_trouble(address)
+    assert "without blanks" in address_error(address)

@@ -1,6 +1,7 @@
 """A follower of files as the service has one: reads what is new, cuts it, keeps the last header."""
 
-from edaphon_drivers.files import Rest, cut, decode_piece
+from edaphon_drivers.files.cutting import Rest
+from edaphon_drivers.files.engine import cut, decode_piece
 from edaphon_drivers.payloads import Piece, pack_piece, unpack_piece
 
 

@@ -5,11 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.drivers.files.test_tables import small
 
-from edaphon_drivers.files import Rest, cut
-from edaphon_drivers.files.cutting import PIECE_BYTES
-from edaphon_drivers.files.engine import completed, read_piece
-from edaphon_drivers.files.text import lines_of_piece, mark_of
-from edaphon_drivers.line_account import LineCounts
+from edaphon_drivers.files.cutting import PIECE_BYTES, Rest
+from edaphon_drivers.files.engine import cut, read_piece
+from edaphon_drivers.files.lines import LineCounts, lines_of_piece, mark_of
+from edaphon_drivers.files.sheet import completed
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.sheets import load_sheet
 

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.drivers.files.accounts import csv_sheet, read, refusals
 
-from edaphon_drivers.files import completed, sheet_troubles
 from edaphon_drivers.files.lines import FIRST, Context
-from edaphon_drivers.rfc3339 import rfc3339_ns
+from edaphon_drivers.files.sheet import completed, sheet_errors
 from edaphon_drivers.sheets import load_sheet
+from edaphon_drivers.text_values import rfc3339_ns
 
 HEAD = b"Time,T5,VWC\n"
 FORMATS = {"columns": ["Time"], "formats": ["%Y-%m-%d %H:%M:%S"]}
@@ -105,13 +105,13 @@ def test_a_time_that_summer_time_skips_is_refused_and_costs_no_other():
 
 def test_a_zone_or_an_offset_is_stated_and_never_both():
     bare = csv_sheet(time=FORMATS)
-    assert "zone" in " ".join(sheet_troubles(bare))
+    assert "zone" in " ".join(sheet_errors(bare))
     for stated in ({"zone": "Europe/Berlin"}, {"utc_offset": "+01:00"}):
-        assert list(sheet_troubles(completed(bare, stated))) == []
+        assert list(sheet_errors(completed(bare, stated))) == []
     both = completed(bare, {"zone": "Europe/Berlin", "utc_offset": "+01:00"})
-    assert any("one of them" in error for error in sheet_troubles(both))
+    assert any("one of them" in error for error in sheet_errors(both))
     for name in ("Mars/Olympus", "", "../etc", "Europe", 7):
-        assert any("zone" in e for e in sheet_troubles(completed(bare, {"zone": name})))
+        assert any("zone" in e for e in sheet_errors(completed(bare, {"zone": name})))
 
 
 def egm4(*rows, probe="00", elapsed="0"):
@@ -212,12 +212,12 @@ def test_records_of_one_minute_of_an_egm4_lie_a_second_apart():
 def test_elapsed_time_needs_a_start_and_is_never_of_1970():
     sheet = csv_sheet(time={"elapsed": {"column": "Time", "unit": "min"}})
     rows = b"Time,T5,VWC\n0,4.2,0.3\n1.5,4.3,0.3\n-1,4,0\nx,4,0\n"
-    assert any("start" in error for error in sheet_troubles(sheet))
+    assert any("start" in error for error in sheet_errors(sheet))
     found = refusals(rows, sheet)
     assert [line for line, _ in found] == [2, 3, 4, 5]
     assert all("start" in reason for _, reason in found)
     known = completed(sheet, {"start": "2026-04-01T12:00:00+02:00"})
-    assert list(sheet_troubles(known)) == []
+    assert list(sheet_errors(known)) == []
     readings, account, *_ = read(rows, known)
     assert account == (2, 1, 0, 2)
     assert [r.time_ns for r in readings[::2]] == utc("2026-04-01T10:00:00Z", "2026-04-01T10:01:30Z")

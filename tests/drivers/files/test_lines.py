@@ -4,9 +4,9 @@ import pytest
 from tests.drivers.files.accounts import counts, csv_sheet, read, refusals, sums
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.files import completed, decode_piece
-from edaphon_drivers.files.account import SLICE_READINGS
-from edaphon_drivers.files.engine import read_piece
+from edaphon_drivers.files.engine import decode_piece, read_piece
+from edaphon_drivers.files.lines import SLICE_READINGS
+from edaphon_drivers.files.sheet import completed
 from edaphon_drivers.payloads import Follows, Piece
 from edaphon_drivers.readings import Status
 from edaphon_drivers.sheets import load_sheet, parse_sheet
@@ -16,7 +16,7 @@ GOOD = "2026-04-01 23:00:00,4.2,0.31\n"
 CSV = csv_sheet()
 NUMBERED = csv_sheet(
     time={"columns": [1], "formats": ["%Y-%m-%d %H:%M:%S"], "utc_offset": "+00:00"},
-    column=[{"name": 2, "output": "t5"}, {"number": 3, "output": "vwc"}],
+    column=[{"number": 2, "output": "t5"}, {"number": 3, "output": "vwc"}],
 )
 TOA5 = (
     '"TOA5","P","CR1000","1","S","C","4","Soil"\r\n"TIMESTAMP","RECORD","T5"\r\n'

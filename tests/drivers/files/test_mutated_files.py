@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from tests.drivers.files.accounts import sums
 from tests.drivers.files.test_sheets import OWNER
 
-from edaphon_drivers.files import completed
 from edaphon_drivers.files.engine import read_piece
-from edaphon_drivers.files.lines import FIRST
-from edaphon_drivers.files.text import lines_of_piece
+from edaphon_drivers.files.lines import FIRST, lines_of_piece
+from edaphon_drivers.files.sheet import completed
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.readings import Status
 from edaphon_drivers.sheets import load_sheet, model_names

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from tests.drivers.files.following import Follower
 
 from edaphon_drivers.faults import Fault, Refused
-from edaphon_drivers.files import Rest, completed, cut, decode_piece, sheet_troubles
+from edaphon_drivers.files.cutting import Rest
+from edaphon_drivers.files.engine import cut, decode_piece
+from edaphon_drivers.files.sheet import completed, sheet_errors
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.readings import Status
 from edaphon_drivers.sheets import load_sheet, model_names
@@ -52,7 +54,7 @@ BITS = [
 def test_every_shipped_file_sheet_needs_nothing_but_what_its_owner_knows():
     assert len(MODELS) >= 10
     for name, sheet in SHEETS.items():
-        assert list(sheet_troubles(sheet)) == [], name
+        assert list(sheet_errors(sheet)) == [], name
 
 
 @given(st.sampled_from(sorted(SHEETS)), st.binary(max_size=300), st.booleans())
@@ -146,7 +148,7 @@ ISO = {"columns": ["TIMESTAMP"], "formats": ["%Y-%m-%d %H:%M:%S"]}
 )
 def test_each_mistake_in_a_frame_is_named_and_raises_nothing(key, value, says):
     wrong = replace(BASE, frame={**BASE.frame, key: value})
-    said = list(sheet_troubles(wrong))
+    said = list(sheet_errors(wrong))
     assert any(says in text for text in said) or key == "like"
     try:
         decode_piece(Piece("f", 0, b"", b"x"), wrong)
@@ -156,21 +158,21 @@ def test_each_mistake_in_a_frame_is_named_and_raises_nothing(key, value, says):
 
 def test_dates_that_could_be_two_days_are_refused():
     time = {"columns": ["T"], "formats": ["%d/%m/%Y", "%m/%d/%Y"], "utc_offset": "Z"}
-    said = list(sheet_troubles(replace(BASE, frame={**BASE.frame, "time": time})))
+    said = list(sheet_errors(replace(BASE, frame={**BASE.frame, "time": time})))
     assert any("ambiguous" in text for text in said)
 
 
 def test_a_mean_without_an_interval_is_a_trouble():
     frame = {**BASE.frame, "column": [{"name": "a", "output": "battery_voltage", "mean": True}]}
     del frame["interval_s"]
-    assert any("interval_s" in text for text in sheet_troubles(replace(BASE, frame=frame)))
+    assert any("interval_s" in text for text in sheet_errors(replace(BASE, frame=frame)))
 
 
 def test_a_sheet_whose_lines_are_an_instruments_names_one_that_says_its_time():
     sheet = load_sheet("licor.li-7810-file")
     for like in (None, "licor.li-850", "meter.teros12", "nothing", 7):
         wrong = replace(sheet, frame={**sheet.frame, "like": like})
-        assert any("like" in text for text in sheet_troubles(wrong))
+        assert any("like" in text for text in sheet_errors(wrong))
         with pytest.raises(Refused, match="like"):
             decode_piece(Piece("f", 0, b"", b"DATA\n"), wrong)
 

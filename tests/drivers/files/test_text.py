@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edaphon_drivers.files.text import split_lines, split_piece, text_of_line
+from edaphon_drivers.files.lines import split_lines, split_piece, text_of_line
 from edaphon_drivers.payloads import Piece
 
 MARKS = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}

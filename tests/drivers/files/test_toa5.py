@@ -7,12 +7,13 @@ import pytest
 from tests.drivers.files.following import Follower, follow
 
 from edaphon_drivers.faults import Fault, Garbled, Refused
-from edaphon_drivers.files import completed, decode_piece
+from edaphon_drivers.files.engine import decode_piece
+from edaphon_drivers.files.sheet import completed
 from edaphon_drivers.payloads import Piece
 from edaphon_drivers.readings import Status
-from edaphon_drivers.rfc3339 import rfc3339_ns
 from edaphon_drivers.sheets import parse_sheet
 from edaphon_drivers.simulators.files import SimulatedLogger
+from edaphon_drivers.text_values import rfc3339_ns
 
 FIELDS = (("T_5_Avg", "Deg C", "Avg"), ("Rain_mm_Tot", "mm", "Tot"), ("BattV", "Volts", "Smp"))
 

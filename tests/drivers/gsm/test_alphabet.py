@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edaphon_drivers.gsm.alphabet import ascii_text, encoded, fitted
+from edaphon_drivers.gsm import ascii_text, encoded, fitted
 
 
 @pytest.mark.parametrize(

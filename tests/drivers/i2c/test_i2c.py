@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edaphon_drivers.checksums import crc8_sensirion
 from edaphon_drivers.faults import Fault, Garbled, LinkDown, NoAnswer, Refused
-from edaphon_drivers.i2c.engine import (
-    address_trouble,
+from edaphon_drivers.i2c import (
+    address_error,
     decode_exchange,
     decode_identity,
     identify,
     measure,
     read_words,
-    sheet_troubles,
+    sheet_errors,
 )
-from edaphon_drivers.i2c.words import crc8
 from edaphon_drivers.links.i2c import I2cLink
 from edaphon_drivers.payloads import Turn, pack_exchange, unpack_exchange
 from edaphon_drivers.sheets import load_sheet, parse_sheet
@@ -39,7 +39,7 @@ def answered(data, sheet=SCD4X):
 
 def word(number):
     data = number.to_bytes(2, "big")
-    return data + bytes([crc8(data)])
+    return data + bytes([crc8_sensirion(data)])
 
 
 @pytest.mark.parametrize("path", sorted(TRANSCRIPTS.glob("*.txt")), ids=lambda path: path.stem)
@@ -146,15 +146,15 @@ def test_who_answers_and_whether_it_calibrates_itself():
 
 
 def test_an_i2c_address_is_seven_bits():
-    assert [address_trouble(a) for a in ("0x62", "98", "8", "0x77")] == [""] * 4
+    assert [address_error(a) for a in ("0x62", "98", "8", "0x77")] == [""] * 4
     for wrong in ("", "0x78", "7", "128", "0x062", "62h", "-1", "98\n", "9" * 5000):
-        assert "0x62" in address_trouble(wrong)
+        assert "0x62" in address_error(wrong)
     with pytest.raises(Refused):
         next(measure("200", SCD4X, Asking()))
 
 
 def test_the_troubles_of_an_i2c_sheet_are_said():
-    assert list(sheet_troubles(SCD4X)) == list(sheet_troubles(SHT4X)) == []
+    assert list(sheet_errors(SCD4X)) == list(sheet_errors(SHT4X)) == []
     table = {"title": "t", "engine": "i2c", "checked": "unverified", "source": "s", "output": []}
     for frame in (
         {},
@@ -164,7 +164,7 @@ def test_the_troubles_of_an_i2c_sheet_are_said():
         {"read": {"command": "ec05", "word": [{}]}, "start": {"command": "21b1", "wait_ms": -1}},
         {"read": {"command": "ec05", "word": [{}]}, "who": 3},
     ):
-        assert list(sheet_troubles(parse_sheet("own.t", {**table, "frame": frame})))
+        assert list(sheet_errors(parse_sheet("own.t", {**table, "frame": frame})))
 
 
 def test_a_missing_adapter_and_one_that_is_none_are_lost_links(tmp_path):

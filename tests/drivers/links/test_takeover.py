@@ -1,6 +1,6 @@
 """When short connections in a row are told apart from a line that drops now and then."""
 
-from edaphon_drivers.links.takeover import MANY, SHORT_S, ShortConnections
+from edaphon_drivers.links.mqtt import MANY, SHORT_S, ShortConnections
 
 
 def after(*seconds: float) -> ShortConnections:

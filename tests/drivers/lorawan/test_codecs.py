@@ -26,7 +26,7 @@ CONFORMANCE = Path(tests.conformance.__path__[0])
 PORTS = (1, 2, 3, 5, 10, 85)
 
 
-def some_frames(model: str, n: int) -> list[simulated.Frame]:
+def some_frames(model: str, n: int) -> list[simulated.SimulatedFrame]:
     return list(simulated.frames(model, seed=20261122, n=n))
 
 

@@ -11,7 +11,7 @@ import struct
 import numpy as np
 import pytest
 
-from edaphon_calibration.curves import curve
+from edaphon_calibration.curves import find_curve
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.lorawan import decode_uplink
 from edaphon_drivers.readings import Reading, Status
@@ -199,7 +199,7 @@ def test_a_factory_curve_gives_what_the_makers_decoder_computes(
 ) -> None:
     factory = load_sheet(f"decentlab.{model}").outputs[output].factory
     (chosen,) = [f for f in factory if f.name == name]
-    known = curve(chosen.curve)
+    known = find_curve(chosen.curve)
     computed = known.value(np.array([number]), known.parameter_vector(chosen.parameters))
     assert computed.tolist() == pytest.approx([expected], rel=1e-8)
 

@@ -6,7 +6,7 @@ import pytest
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.lorawan import decode_uplink
-from edaphon_drivers.lorawan.troubles import sheet_troubles
+from edaphon_drivers.lorawan.codecs import sheet_errors
 from edaphon_drivers.sheets import Sheet, parse_sheet
 
 OUTPUT = {"name": "pressure", "quantity": "gauge_pressure", "unit": "bar"}
@@ -24,7 +24,7 @@ RIGHT = {"word": 0, "offset": 16384, "divide": 32768, "multiply": "span", "add":
 
 def test_a_range_of_ones_own_needs_only_other_parameters() -> None:
     mine = sheet(RIGHT, parameters={"span": 4.0, "low": -1.0})
-    assert list(sheet_troubles(mine)) == []
+    assert list(sheet_errors(mine)) == []
     (reading,) = decode_uplink(bytes.fromhex("020000000180000000"), 1, mine)
     assert reading.number == 1.0
 
@@ -41,19 +41,19 @@ def test_a_range_of_ones_own_needs_only_other_parameters() -> None:
         ({"word": 0, "good": {"word": 5}}, "word 5 of 2"),
         ({"greatest": [[1.0]]}, "1 weights for 2 words"),
         ({"word": 0, "divide": [2, 0]}, "is divided by 0"),
-        ({"word": 0, "shape": "r**2"}, "shape is one of r, 1/r, r/(1-r), not 'r**2'"),
+        ({"word": 0, "shape": "r**2"}, 'shape is one of r, 1/r, r/(1-r), not "r**2"'),
         ({"word": 0, "output": "depth"}, "no [[output]] is named 'depth'"),
-        ({"word": 0, "good": {}}, "lacks 'word'"),
-        ({"words": 0}, "another form"),
+        ({"word": 0, "good": {}}, "good.word is missing"),
+        ({"words": 0}, "words is the numbers of two words"),
     ],
 )
 def test_a_row_that_the_codec_cannot_use_is_told(row: dict[str, Any], words: str) -> None:
-    assert any(words in told for told in sheet_troubles(sheet(row)))
+    assert any(words in told for told in sheet_errors(sheet(row)))
 
 
 def test_a_port_that_no_uplink_has_and_sensors_beyond_the_flags_are_told() -> None:
     many = [{"words": 1, "value": []}] * 17
-    told = list(sheet_troubles(sheet(RIGHT, f_port=224, sensor=many)))
+    told = list(sheet_errors(sheet(RIGHT, f_port=224, sensor=many)))
     assert ["f_port is 1 to 223" in told[0], "the flags have 16 bits" in told[1]] == [True, True]
 
 

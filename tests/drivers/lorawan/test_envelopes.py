@@ -13,8 +13,8 @@ from edaphon_drivers.faults import Fault, Garbled
 from edaphon_drivers.lorawan import Uplink, envelope_kinds, read_envelope
 from edaphon_drivers.payloads import LARGEST_MESSAGE_BYTES
 from edaphon_drivers.readings import UNREADABLE_NS
+from edaphon_drivers.simulators import lorawan as mqtt_messages
 from edaphon_drivers.simulators import lorawan as simulated
-from edaphon_drivers.simulators import mqtt_messages
 
 AT = 1_795_348_800_123_456_789
 EUI = "a84041B2C1D5E6F7"

@@ -7,7 +7,7 @@ import pytest
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.lorawan import read_envelope
 from edaphon_drivers.readings import UNREADABLE_NS
-from edaphon_drivers.simulators import mqtt_messages
+from edaphon_drivers.simulators import lorawan as mqtt_messages
 
 AT = 1_795_348_800_123_456_789
 EUI = "a84041b2c1d5e6f7"

@@ -4,7 +4,7 @@ import pytest
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.lorawan import decode_uplink
-from edaphon_drivers.lorawan.codecs import dragino_sdi12
+from edaphon_drivers.lorawan.codecs import dragino as dragino_sdi12
 from edaphon_drivers.readings import Reading, Status
 from edaphon_drivers.sheets import load_sheet
 

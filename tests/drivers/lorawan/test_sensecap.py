@@ -2,9 +2,10 @@
 
 import pytest
 
+from edaphon_drivers.checksums import crc16_kermit
 from edaphon_drivers.faults import Garbled, Incomplete
 from edaphon_drivers.lorawan import decode_uplink
-from edaphon_drivers.lorawan.codecs.sensecap import crc16_kermit, decode_identity
+from edaphon_drivers.lorawan.codecs.sensecap import decode_identity
 from edaphon_drivers.readings import Reading, Status
 from edaphon_drivers.sheets import load_sheet
 

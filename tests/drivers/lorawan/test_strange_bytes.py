@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edaphon_drivers.checksums import crc16_kermit
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.lorawan import decode_uplink
 from edaphon_drivers.lorawan.codecs.cayenne import KINDS
-from edaphon_drivers.lorawan.codecs.sensecap import crc16_kermit
 from edaphon_drivers.readings import Status
 from edaphon_drivers.sheets import Sheet, load_sheet, model_names
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from edaphon_drivers.lorawan.troubles import sheet_troubles
+from edaphon_drivers.lorawan.codecs import sheet_errors
 from edaphon_drivers.sheets import load_sheet, model_names, parse_sheet
 
 OUTPUTS = [
@@ -15,7 +15,7 @@ OUTPUTS = [
 
 def troubles(frame: dict[str, Any]) -> list[str]:
     table = {"title": "", "engine": "lorawan", "checked": "", "source": "", "output": OUTPUTS}
-    return list(sheet_troubles(parse_sheet("mine", {**table, "frame": frame})))
+    return list(sheet_errors(parse_sheet("mine", {**table, "frame": frame})))
 
 
 def channel(**number: Any) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def channel(**number: Any) -> dict[str, Any]:
     "model", [name for name in model_names() if load_sheet(name).engine == "lorawan"]
 )
 def test_nothing_is_wrong_in_the_sheets_that_come_along(model: str) -> None:
-    assert list(sheet_troubles(load_sheet(model))) == []
+    assert list(sheet_errors(load_sheet(model))) == []
 
 
 @pytest.mark.parametrize(
@@ -35,15 +35,15 @@ def test_nothing_is_wrong_in_the_sheets_that_come_along(model: str) -> None:
     [
         ({}, "frame.codec is one of"),
         ({"codec": "milesite"}, "not 'milesite'"),
-        ({"codec": "milesight"}, "lacks 'channel'"),
-        ({"codec": "milesight", "channel": [7]}, "another form"),
-        ({"codec": "milesight", "channel": [{"number": [{}]}]}, "lacks 'lengths'"),
+        ({"codec": "milesight"}, "frame.channel is missing"),
+        ({"codec": "milesight", "channel": [7]}, "frame.channel 1 is a table, not 7"),
+        ({"codec": "milesight", "channel": [{"number": [{}]}]}, "frame.channel 1.bytes is missing"),
         (channel(output="warmth"), "frame.channel 1: no [[output]] is named 'warmth'"),
         (channel(at=1), "ends at byte 3 of 2"),
         (channel(bytes=1, float=True), "2 or 4 bytes, not 1"),
-        (channel(divide=0), "divided by 0"),
+        (channel(divide=0), "divide is a number other than 0"),
         (channel(when={"at": 2, "is": [1]}), "byte 2, which decides"),
-        (channel(fails={"codes": {}}), "lacks 'at'"),
+        (channel(fails={"codes": {}}), "fails.at is missing"),
         (
             {"codec": "cayenne", "channel": [{"id": 1, "type": 5, "outputs": []}]},
             "type is one of 0, 1",
@@ -56,7 +56,7 @@ def test_nothing_is_wrong_in_the_sheets_that_come_along(model: str) -> None:
             "numbers of type 104 are in %, battery_voltage is not",
         ),
         ({"codec": "sensecap", "measurement": []}, "named 'battery_level'"),
-        ({"codec": "dragino_sdi12"}, "lacks 'outputs'"),
+        ({"codec": "dragino_sdi12"}, "frame needs probe"),
         ({"codec": "dragino_sdi12", "probe": "meter.teros99"}, "not 'meter.teros99'"),
         ({"codec": "dragino_sdi12", "probe": "dragino.lsph01"}, "has no SDI-12 command"),
         (

@@ -6,7 +6,7 @@ import pytest
 
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.lorawan import decode_uplink
-from edaphon_drivers.lorawan.codecs import milesight_uc50x
+from edaphon_drivers.lorawan.codecs import milesight as milesight_uc50x
 from edaphon_drivers.readings import Reading, Status
 from edaphon_drivers.sheets import Sheet, load_sheet, parse_sheet
 

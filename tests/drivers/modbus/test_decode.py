@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 
 import edaphon_drivers.simulators.modbus as simulator
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
-from edaphon_drivers.modbus import engine as modbus
 from edaphon_drivers.modbus.engine import (
-    address_trouble,
+    address_error,
     decode_exchange,
     decode_identity,
     measure,
-    sheet_troubles,
+    sheet_errors,
 )
 from edaphon_drivers.modbus.frame import tcp_frame
 from edaphon_drivers.payloads import Turn, pack_exchange, unpack_exchange
@@ -297,47 +296,47 @@ def test_each_question_over_tcp_has_another_number():
 
 @pytest.mark.parametrize("address", ["1", "97", "247", "253", "254"])
 def test_addresses_of_units_are_right(address):
-    assert address_trouble(address) == ""
+    assert address_error(address) == ""
 
 
 @pytest.mark.parametrize(
     "address", ["", "0", "255", "256", "0x61", "0XFE", "01", "-1", "1.0", "a", "٣", "9" * 30]
 )
 def test_other_addresses_are_refused_in_words(address):
-    assert address_trouble(address)
+    assert address_error(address)
     with pytest.raises(Refused):
         next(measure(address, _SEN0601, Asking()))
 
 
 def test_a_hexadecimal_address_is_explained():
-    assert "97 for 0x61" in address_trouble("0x61")
+    assert "97 for 0x61" in address_error("0x61")
 
 
 @pytest.mark.parametrize(
     ("read", "words"),
     [
-        ({"function": 3, "count": 1}, "address is a whole number"),
+        ({"function": 3, "count": 1}, "needs address, a whole number"),
         ({"address": 0, "count": 126}, "count is a whole number from 1 to 125"),
         ({"address": True, "count": 1}, "address is a whole number"),
         ({"function": 5, "address": 0, "count": 1}, "function is 3 or 4"),
         ({"function": 68, "request": "zz", "bytes": 2}, "hexadecimal"),
-        ({"adress": 0}, "'adress' is unknown"),
+        ({"adress": 0}, "adress is unknown; did you mean address?"),
         ({"address": 0, "count": 1, "values": [{"output": "y"}]}, "output is one of x"),
         ({"address": 0, "count": 1, "values": [{"output": "x", "at": 1}]}, "outside"),
         ({"address": 0, "count": 1, "values": [{"output": "x", "type": "f32"}]}, "outside"),
         ({"address": 0, "count": 1, "values": [{"output": "x", "type": "u8"}]}, "type is one of"),
         ({"address": 0, "count": 1, "values": [{"output": "x", "divide": 0}]}, "divide"),
         ({"address": 0, "count": 1, "values": [{"output": "x", "divide": "a"}]}, "divide"),
-        ({"address": 0, "count": 1, "values": [3]}, "expected a table"),
+        ({"address": 0, "count": 1, "values": [3]}, "values 1 is a table, not 3"),
         ({"address": 0, "count": 1, "values": 3}, "values is a list"),
         ({"address": 0, "count": 1, "states": [{"status": "sad"}]}, "status is one of"),
         ({"address": 0, "count": 1, "states": [{"status": ["x"]}]}, "status is one of"),
-        ({"address": 0, "count": 1, "wait": {"tries": "x"}}, "tries is a number"),
+        ({"address": 0, "count": 1, "wait": {"tries": "x"}}, "tries is a whole number"),
         ({"address": 0, "count": 1}, "none fills x"),
     ],
 )
 def test_a_wrong_table_is_told_in_words(read, words):
-    troubles = list(sheet_troubles(_sheet(read)))
+    troubles = list(sheet_errors(_sheet(read)))
     assert any(words in trouble for trouble in troubles), troubles
 
 
@@ -346,7 +345,7 @@ def test_a_table_that_is_none_is_told_in_words():
         sheet = _sheet({})
         sheet.frame.clear()
         sheet.frame.update(frame)
-        assert list(sheet_troubles(sheet))
+        assert list(sheet_errors(sheet))
 
 
 @given(
@@ -368,12 +367,12 @@ def test_any_table_of_an_owner_gives_words_and_no_exception(row):
     sheet = _sheet({})
     for name in ("read", "identity"):
         sheet.frame[name] = row if name == "read" else [row]
-    assert all(isinstance(trouble, str) for trouble in sheet_troubles(sheet))
+    assert all(isinstance(trouble, str) for trouble in sheet_errors(sheet))
 
 
 @pytest.mark.parametrize("name", [n for n in model_names() if load_sheet(n).engine == "modbus"])
 def test_the_sheets_that_come_along_have_right_tables(name):
-    assert list(sheet_troubles(load_sheet(name))) == []
+    assert list(sheet_errors(load_sheet(name))) == []
 
 
 def test_the_simulator_of_modbus_imports_nothing_of_the_runtime_code():
@@ -385,6 +384,18 @@ def test_the_simulator_of_modbus_imports_nothing_of_the_runtime_code():
     assert not {name for name in own if not name.startswith("edaphon_drivers.simulators.")}
 
 
-def test_the_public_face_of_modbus_is_what_it_says():
-    assert all(hasattr(modbus, name) for name in modbus.__all__)
-    assert modbus.__all__ == sorted(modbus.__all__)
+def test_an_answer_equal_to_an_earlier_one_is_waited_behind_for_another():
+    """The answer to an earlier question may come late: as long as an answer and its delay take."""
+    row = {"address": 5, "count": 1, "values": [{"output": "x"}]}
+    sheet = _sheet(row)
+    sheet.frame["read"].append({**row, "address": 9, "values": []})
+    first, other = rtu(1, bytes.fromhex("030200fa")), rtu(1, bytes.fromhex("030200fb"))
+    asking = Asking()
+    talk = measure("1", sheet, asking)
+    assert next(talk).send == rtu(1, bytes.fromhex("0300050001"))
+    assert talk.send(first).send == rtu(1, bytes.fromhex("0300090001"))
+    listening = talk.send(first)
+    assert listening.wait_s == asking.timing.answer_s + asking.timing.late_s
+    assert [listening.until(more) for more in (b"", first, other)] == [False, False, True]
+    with pytest.raises(StopIteration):
+        talk.send(other)

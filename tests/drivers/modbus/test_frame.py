@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edaphon_drivers.modbus.crc import crc16, has_crc, with_crc
+from edaphon_drivers.checksums import crc16_modbus, has_crc, with_crc
 from edaphon_drivers.modbus.frame import (
     Request,
     Shape,
@@ -32,7 +32,7 @@ _SHAPE = Shape(6)
 
 
 def test_the_crc_of_the_nine_digits_is_that_of_the_catalogue():
-    assert crc16(b"123456789") == 0x4B37
+    assert crc16_modbus(b"123456789") == 0x4B37
 
 
 def test_the_specifications_own_example_has_its_crc():

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.drivers.sdi12.talking import QUICK, hold, line_with
 
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
-from edaphon_drivers.identity import Identity
 from edaphon_drivers.payloads import Turn, pack_exchange, unpack_exchange
+from edaphon_drivers.readings import Identity
 from edaphon_drivers.sdi12 import (
     acknowledge,
     change_address,
@@ -20,7 +20,7 @@ from edaphon_drivers.sdi12 import (
     extended,
     verify,
 )
-from edaphon_drivers.sdi12.service import Described
+from edaphon_drivers.sdi12.talk import Described
 from edaphon_drivers.sheets import load_sheet, parse_sheet
 from edaphon_drivers.simulators.sdi12 import Probe
 from edaphon_drivers.talk import Asking
@@ -244,12 +244,12 @@ def test_an_older_probe_tells_nothing_of_its_values():
 
 @pytest.mark.parametrize("address", list("0a9Z"))
 def test_an_address_of_the_standard_is_no_trouble(address):
-    assert engine.address_trouble(address) == ""
+    assert engine.address_error(address) == ""
 
 
 @pytest.mark.parametrize("address", ["", "?", "10", "é", "!"])
 def test_any_other_address_is_named(address):
-    assert "0-9, A-Z or a-z" in engine.address_trouble(address)
+    assert "0-9, A-Z or a-z" in engine.address_error(address)
 
 
 @pytest.mark.parametrize(
@@ -257,27 +257,27 @@ def test_any_other_address_is_named(address):
     [
         ([("D0", 1)], "", "expected send M"),
         ([("M", 10)], "", "1 to 9 outputs"),
-        ([("M", 1)], "[frame]\ncrc = 1", "true or false for frame.crc"),
+        ([("M", 1)], "[frame]\ncrc = 1", "frame.crc is true or false, not 1"),
         ([("M", 1)], "[frame]\nspeed = 1", "speed"),
         ([("M", 1)], "[frame]\nidentity = '('", "frame.identity has a ( without its )"),
         ([("M", 1)], "[frame]\nidentity = '(?P<colour>.)'", "colour"),
-        ([("M", 1)], "[frame]\nsettings = 'XS'", "a table for frame.settings"),
+        ([("M", 1)], "[frame]\nsettings = 'XS'", "frame.settings is a table of commands"),
         ([("M", 1)], "[frame.settings]\nsoil = 'X!'", "soil"),
     ],
 )
 def test_what_is_wrong_in_a_sheet_is_said_in_words(commands, frame, words):
-    assert any(words in trouble for trouble in engine.sheet_troubles(_sheet(commands, frame)))
+    assert any(words in trouble for trouble in engine.sheet_errors(_sheet(commands, frame)))
 
 
 def test_a_sheet_without_commands_is_no_sheet():
-    troubles = engine.sheet_troubles(replace(_sheet([("M", 1)]), commands=()))
+    troubles = engine.sheet_errors(replace(_sheet([("M", 1)]), commands=()))
     assert "at least one" in next(troubles)
 
 
 def test_outputs_that_no_command_gives_or_that_nobody_knows_are_named():
     sheet = _sheet([("M", 2)])
     lost = replace(sheet, commands=(replace(sheet.commands[0], outputs=("v1", "x", "v1")),))
-    troubles = "\n".join(engine.sheet_troubles(lost))
+    troubles = "\n".join(engine.sheet_errors(lost))
     assert "'v2' is given by no command" in troubles
     assert "'x', and no [[output]]" in troubles
-    assert "'v1' stands twice" in troubles
+    assert "'v1' is twice" in troubles

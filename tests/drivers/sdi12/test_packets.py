@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edaphon_drivers.checksums import crc16_arc
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.sdi12.crc import crc16
-from edaphon_drivers.sdi12.packets import is_packet, parse_packet
+from edaphon_drivers.sdi12.parse import is_packet, parse_packet
 
 _PUBLISHED = bytes.fromhex("31080009c3f548400000803f3b6e")
 
 
 def _packet(kind, payload):
     head = b"1" + struct.pack("<HB", len(payload), kind) + payload
-    return head + struct.pack("<H", crc16(head))
+    return head + struct.pack("<H", crc16_arc(head))
 
 
 def test_a_packet_is_whole_exactly_at_its_end():

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from edaphon_drivers.checksums import crc16_arc, crc_characters
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.sdi12 import parse
-from edaphon_drivers.sdi12.commands import read_start
-from edaphon_drivers.sdi12.crc import crc16, crc_characters
+from edaphon_drivers.sdi12.parse import read_start
 
 _LIBERAL = re.compile(r"[+-](\d+\.?\d*|\.\d+)")
 
@@ -24,7 +24,7 @@ def printed_values(draw: st.DrawFn) -> str:
 
 
 def test_crc_of_the_check_string_is_that_of_crc16_arc() -> None:
-    assert crc16(b"123456789") == 0xBB3D
+    assert crc16_arc(b"123456789") == 0xBB3D
 
 
 def test_crc_characters_agree_with_the_published_example() -> None:

@@ -8,14 +8,14 @@ from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import pack_exchange, unpack_exchange
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sdi12 import acknowledge
-from edaphon_drivers.sdi12.commands import measurement
 from edaphon_drivers.sdi12.engine import (
     decode_exchange,
     decode_identity,
     identify,
     measure,
-    sheet_troubles,
+    sheet_errors,
 )
+from edaphon_drivers.sdi12.parse import measurement
 from edaphon_drivers.sheets import load_sheet, model_names
 from edaphon_drivers.talk import Asking, Talk
 from edaphon_drivers.transcript import (
@@ -73,7 +73,7 @@ def test_the_conversation_goes_as_recorded_and_its_bytes_alone_give_the_readings
 @pytest.mark.parametrize("model", _MODELS)
 def test_every_sdi12_model_has_a_good_transcript_and_a_sheet_without_trouble(model: str) -> None:
     assert (_FOLDER / f"{model}.good.txt").exists()
-    assert list(sheet_troubles(load_sheet(model))) == []
+    assert list(sheet_errors(load_sheet(model))) == []
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edaphon_drivers.discovery import Discovered, read_discovery, read_template
 from edaphon_drivers.faults import Fault, Garbled
-from edaphon_drivers.smart_home import Discovered, read_discovery
-from edaphon_drivers.smart_home.template import read_template
 
 TOPIC = "homeassistant/sensor/probe_temp/config"
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from edaphon_drivers.faults import Fault, Garbled
 from edaphon_drivers.readings import Status
 from edaphon_drivers.sheets import load_sheet, model_names, parse_sheet
-from edaphon_drivers.simulators import mqtt_messages as simulated
-from edaphon_drivers.smart_home import decode_message, sheet_troubles
+from edaphon_drivers.simulators import lorawan as simulated
+from edaphon_drivers.smart_home import decode_message, sheet_errors
 
 MODELS = [m for m in model_names() if load_sheet(m).engine == "message"]
 # home-assistant/core issue 98699
@@ -213,7 +213,7 @@ def test_numbers_on_a_topic_called_status_are_read():
 @pytest.mark.parametrize("model", MODELS)
 def test_the_sheets_have_no_troubles_and_their_paths_are_read(model):
     sheet = load_sheet(model)
-    assert list(sheet_troubles(sheet)) == []
+    assert list(sheet_errors(sheet)) == []
     if sheet.frame.get("form") == "text":
         got = {n: decode_message(t, b"3", sheet) for n, t in sheet.frame["topics"].items()}
         assert all(rows[0].output == name for name, rows in got.items())
@@ -237,23 +237,33 @@ def test_the_sheets_have_no_troubles_and_their_paths_are_read(model):
         ({"form": "xml"}, '"json" or "text"'),
         ({}, "frame.path"),
         ({"path": {}}, "frame.path"),
-        ({"path": {"t": 4}}, "frame.path.t"),
+        ({"path": {"t": 4}}, "frame.path is a table with a text for each output, not { t = 4 }"),
         ({"path": {"t": "a", "u": "b"}}, "frame.path.u"),
         ({"path": {"t": "a"}, "expression": "x*2"}, "frame.expression"),
-        ({"path": {"t": "a"}, "unit": {"t": "C"}}, "frame.unit.t"),
+        (
+            {"path": {"t": "a"}, "unit": {"t": "C"}},
+            'frame.unit is a table such as { t = { path = "..."',
+        ),
         ({"path": {"t": "a"}, "unit": 4}, "frame.unit"),
-        ({"path": {"t": "a"}, "unit": {"t": {"path": "p", "word": "C", "x": 1}}}, "optional"),
-        ({"path": {"t": "a"}, "member": {"t": {}}}, "frame.member.t"),
+        ({"path": {"t": "a"}, "unit": {"t": {"path": "", "word": "C"}}}, "frame.unit.t.path"),
+        ({"path": {"t": "a"}, "unit": {"t": {"path": "p", "word": ""}}}, "frame.unit.t.word"),
+        ({"path": {"t": "a"}, "unit": {"t": {"path": 5, "word": "C"}}}, "frame.unit.t.path"),
+        ({"path": {"t": "a"}, "unit": {"t": {"path": "p"}}}, "frame.unit.t.word is missing"),
+        (
+            {"path": {"t": "a"}, "unit": {"t": {"path": "p", "word": "C", "x": 1}}},
+            "frame.unit.t.x is unknown",
+        ),
+        ({"path": {"t": "a"}, "member": {"t": {}}}, "not { t = {} }"),
         ({"path": {"t": "a"}, "time": "Time"}, "frame.time"),
         ({"path": {"t": "a"}, "time": {"path": "Time", "form": "local"}}, "frame.time"),
         ({"path": {"t": "a"}, "utc_offset": 1}, "frame.utc_offset"),
         ({"form": "text"}, "frame.topics"),
-        ({"form": "text", "topics": {"t": ""}}, "frame.topics.t"),
+        ({"form": "text", "topics": {"t": ""}}, 'not { t = "" }'),
         ({"form": "text", "topics": {"t": "a", "u": "a"}}, "more than one"),
     ],
 )
 def test_the_owner_of_a_sheet_is_told_what_is_wrong_in_it(frame, word):
-    troubles = list(sheet_troubles(owned(frame, ("t", "degC"))))
+    troubles = list(sheet_errors(owned(frame, ("t", "degC"))))
     assert any(word in trouble for trouble in troubles), troubles
 
 

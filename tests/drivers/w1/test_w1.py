@@ -1,5 +1,6 @@
 """1-wire thermometers: transcripts, simulated folders, and no number from bytes that are wrong."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,13 @@ from edaphon_drivers.sheets import load_sheet, parse_sheet
 from edaphon_drivers.simulators.w1 import FAULTS, SimulatedThermometers
 from edaphon_drivers.talk import Asking, Timing
 from edaphon_drivers.transcript import Expected, play, read_transcript
-from edaphon_drivers.w1.engine import (
-    address_trouble,
+from edaphon_drivers.w1 import (
+    address_error,
     decode_exchange,
     decode_identity,
     identify,
     measure,
-    sheet_troubles,
+    sheet_errors,
 )
 
 TRANSCRIPTS = Path(__file__).parent.parent / "transcripts" / "w1"
@@ -155,12 +156,12 @@ def test_any_bytes_in_a_slave_file_give_a_fault(data):
 
 @given(st.binary(min_size=8, max_size=8), st.sampled_from(["maxim.ds18b20", "maxim.ds18s20"]))
 def test_any_scratchpad_gives_a_number_in_range_or_none(pad, model):
-    from edaphon_drivers.w1.scratchpad import crc8
+    from edaphon_drivers.checksums import crc8_maxim
 
-    shown = " ".join(f"{byte:02x}" for byte in [*pad, crc8(pad)])
+    shown = " ".join(f"{byte:02x}" for byte in [*pad, crc8_maxim(pad)])
     for millis in (0, 12500, 85000):
         try:
-            text = f"{shown} : crc={crc8(pad):02x} YES\n{shown} t={millis}\n".encode()
+            text = f"{shown} : crc={crc8_maxim(pad):02x} YES\n{shown} t={millis}\n".encode()
             (reading,) = decoded(text, load_sheet(model))
         except Garbled:
             continue
@@ -175,9 +176,9 @@ def test_a_ds18s20_is_never_read_as_a_ds18b20():
 
 
 def test_a_1_wire_address_is_an_identity():
-    assert address_trouble(ROM) == ""
+    assert address_error(ROM) == ""
     for wrong in ("", "28", "28-0316A2795CFF", "28.0316a2795cff", ROM + "\n"):
-        assert "28-0316a2795cff" in address_trouble(wrong)
+        assert "28-0316a2795cff" in address_error(wrong)
 
 
 def test_an_identity_needs_a_good_file():
@@ -186,7 +187,7 @@ def test_an_identity_needs_a_good_file():
 
 
 def test_the_troubles_of_a_1_wire_sheet_are_said():
-    assert list(sheet_troubles(SHEET)) == []
+    assert list(sheet_errors(SHEET)) == []
     wrong = parse_sheet(
         "own.t",
         {
@@ -198,4 +199,6 @@ def test_the_troubles_of_a_1_wire_sheet_are_said():
             "output": [],
         },
     )
-    assert len(list(sheet_troubles(wrong))) == 3
+    assert len(list(sheet_errors(wrong))) == 2
+    (missing,) = sheet_errors(replace(wrong, frame=SHEET.frame))
+    assert missing == "one output is expected, the temperature; there are 0"

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from edaphon.alerts.model import Later, Message, Refused
+from edaphon.alerts.model import Message, SendLater, SendRefused
 from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, secret_text
 from edaphon.alerts.receivers.templates import sendable
 from edaphon.network.requests import Secrets
@@ -69,13 +69,13 @@ class Apprise:
         if did == "taken":
             return
         if did == "lacking":
-            raise Refused(f"Apprise is not installed; type: {install_line()}")
+            raise SendRefused(f"Apprise is not installed; type: {install_line()}")
         if did == "unknown":
-            raise Refused("Apprise knows no service of this address; see the secret `address`")
+            raise SendRefused("Apprise knows no service of this address; see the secret `address`")
         found = _STATUS.search(words)
         if found and found[1] not in _MAY_PASS:
-            raise Refused(f"the service refuses the message: {words}")
-        raise Later(f"Apprise could not send it: {words or 'no reason given'}")
+            raise SendRefused(f"the service refuses the message: {words}")
+        raise SendLater(f"Apprise could not send it: {words or 'no reason given'}")
 
     def close(self) -> None:
         """No process stays between two messages."""
@@ -105,7 +105,7 @@ def _asked(text: str) -> dict[str, Any]:
         answer = json.loads(out)
         if isinstance(answer, dict):
             return answer
-    raise Later(why)
+    raise SendLater(why)
 
 
 def _end(child: "subprocess.Popen[str]") -> None:

@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from edaphon.alerts.model import Later, Message, Occasion, Refused
+from edaphon.alerts.model import Message, Occasion, SendLater, SendRefused
 from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, Taken, secret_text
 from edaphon.alerts.receivers.templates import sendable
 from edaphon.network.requests import (
@@ -122,7 +122,7 @@ class Email:
         written = mail(message, own, self._context)
         self._taken.begin(message)
         problem = self._attempt(written, password, Secrets(password))
-        if not isinstance(problem, Later):
+        if not isinstance(problem, SendLater):
             self._taken.end()
         if problem is not None:
             raise problem
@@ -132,7 +132,7 @@ class Email:
 
     def _attempt(
         self, written: EmailMessage, password: str, secrets: Secrets
-    ) -> Later | Refused | None:
+    ) -> SendLater | SendRefused | None:
         """What is raised stands outside of the handlers: no error of smtplib hangs on it."""
         deadline = Deadline(WHOLE_S)
         try:
@@ -145,7 +145,7 @@ class Email:
             if self._taken.by.issuperset(self._settings.to):
                 return None
             if deadline.over:
-                return Later(f"{self._place} did not take the mail within {WHOLE_S:g} s")
+                return SendLater(f"{self._place} did not take the mail within {WHOLE_S:g} s")
             return self._trouble(error, secrets)
 
     def _deliver(
@@ -162,30 +162,34 @@ class Email:
         self._taken.by.update(to for to in waiting if to not in refused)
         return refused
 
-    def _verdict(self, refused: Answers, secrets: Secrets) -> Later | Refused | None:
+    def _verdict(self, refused: Answers, secrets: Secrets) -> SendLater | SendRefused | None:
         """Later as long as anybody may still get it; then a refusal of some is one."""
         if not refused:
             return None
         words = "; ".join(f"{to}: {_answer(*answer, secrets)}" for to, answer in refused.items())
         if any(code < 500 for code, _ in refused.values()):
-            return Later(f"{self._place} does not take it for {words}")
-        return Refused(f"{self._place} refuses it for {words}")
+            return SendLater(f"{self._place} does not take it for {words}")
+        return SendRefused(f"{self._place} refuses it for {words}")
 
-    def _trouble(self, error: Exception, secrets: Secrets) -> Later | Refused:
+    def _trouble(self, error: Exception, secrets: Secrets) -> SendLater | SendRefused:
         words = _words(error, secrets)
         if isinstance(error, ssl.SSLError):
-            return Later(tls_trouble(self._place, words).why)
+            return SendLater(tls_trouble(self._place, words).why)
         if isinstance(error, smtplib.SMTPAuthenticationError) and error.smtp_code >= 500:
-            return Refused(f"{self._place} refuses user or password: {words}")
+            return SendRefused(f"{self._place} refuses user or password: {words}")
         if isinstance(error, smtplib.SMTPNotSupportedError) or type(error) is smtplib.SMTPException:
-            return Refused(f"{self._place} can't do what is asked of it: {words}; see `security`")
+            return SendRefused(
+                f"{self._place} can't do what is asked of it: {words}; see `security`"
+            )
         if isinstance(error, smtplib.SMTPResponseException) and error.smtp_code >= 500:
-            return Refused(f"{self._place} refuses the mail: {words}")
+            return SendRefused(f"{self._place} refuses the mail: {words}")
         if isinstance(error, UnicodeError):
-            return Refused(f"{self._place}: user or password hold characters that SMTP can't send")
+            return SendRefused(
+                f"{self._place}: user or password hold characters that SMTP can't send"
+            )
         if isinstance(error, ConnectionRefusedError | socket.gaierror | TimeoutError):
-            return Later(f"{self._place} can't be reached: {words}")
-        return Later(f"the mail server {self._place} did not take it: {words}")
+            return SendLater(f"{self._place} can't be reached: {words}")
+        return SendLater(f"the mail server {self._place} did not take it: {words}")
 
 
 class _Client(smtplib.SMTP):

@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 
 from pydantic import BaseModel
 
-from edaphon.alerts.model import Message, Occasion, Receiver, Refused
+from edaphon.alerts.model import Message, Occasion, Receiver, SendRefused
 from edaphon.config import Broker, Configuration, Notify, Secret
 from edaphon.config.parts import Parts
 from edaphon.toml_input.values import revealed
@@ -88,7 +88,9 @@ def opened(notify: Notify, context: Context) -> Receiver:
         return kind.open_receiver(settings, replace(context, receiver=notify.name))
     except ValueError:
         pass
-    raise Refused(f"[[notify]] {notify.name} is wrong in the configuration; type: edaphon check")
+    raise SendRefused(
+        f"[[notify]] {notify.name} is wrong in the configuration; type: edaphon check"
+    )
 
 
 def receiver_kind(name: str) -> ReceiverKind:
@@ -115,7 +117,7 @@ def secret_text(value: Secret | str, what: str) -> str:
     except (OSError, LookupError, UnicodeDecodeError):
         pass
     problem = value.problem() if isinstance(value, Secret) else ""
-    raise Refused(f"{what} can't be read: {problem}")
+    raise SendRefused(f"{what} can't be read: {problem}")
 
 
 def _none(*_: object) -> Iterator[Remark]:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from edaphon.alerts.model import Later, Message, Refused
+from edaphon.alerts.model import Message, SendLater, SendRefused
 from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, secret_text
 from edaphon.alerts.receivers.templates import fields_of
 from edaphon.config import Broker
@@ -68,7 +68,7 @@ class Mqtt:
     def send(self, message: Message) -> None:
         broker = self._context.brokers.get(self._settings.broker)
         if broker is None:
-            raise Refused(f"no broker {self._settings.broker} in the configuration")
+            raise SendRefused(f"no broker {self._settings.broker} in the configuration")
         password = (
             secret_text(broker.password, "the password of the broker") if broker.password else ""
         )
@@ -79,20 +79,20 @@ class Mqtt:
         if isinstance(found, _Unspoken):
             found = self._published(broker, password, payload, deadline, 4)
         if found is not None:
-            raise Later(found.why) if isinstance(found, _Unspoken) else found
+            raise SendLater(found.why) if isinstance(found, _Unspoken) else found
 
     def close(self) -> None:
         """No connection stays open between two messages."""
 
     def _published(
         self, broker: Broker, password: str, payload: bytes, deadline: Deadline, version: int
-    ) -> "Later | Refused | _Unspoken | None":
+    ) -> "SendLater | SendRefused | _Unspoken | None":
         attempt = _Attempt(broker, password, self._settings.topic, payload, deadline, version)
         worker = threading.Thread(target=attempt.run, name="mqtt message", daemon=True)
         worker.start()
         worker.join(deadline.left_s)
         if worker.is_alive():
-            return Later(f"{attempt.place} did not take the message within {WHOLE_S:g} s")
+            return SendLater(f"{attempt.place} did not take the message within {WHOLE_S:g} s")
         return attempt.found
 
 
@@ -118,7 +118,9 @@ class _Attempt:
         self._broker, self._password, self._deadline = broker, password, deadline
         self._topic, self._payload, self._version = topic, payload, version
         self.place = f"{broker.host}:{broker.port}"
-        self.found: Later | Refused | _Unspoken | None = Later(f"{self.place}: nothing happened")
+        self.found: SendLater | SendRefused | _Unspoken | None = SendLater(
+            f"{self.place}: nothing happened"
+        )
         self._ended = False
 
     def run(self) -> None:
@@ -127,7 +129,7 @@ class _Attempt:
         except (OSError, ValueError) as error:
             text = str(getattr(error, "strerror", None) or error)
             words = Secrets(self._password).excerpt(text, WORDS)
-            self.found = Later(f"{self.place} can't be reached: {words}")
+            self.found = SendLater(f"{self.place} can't be reached: {words}")
 
     def _talk(self) -> None:
         from paho.mqtt.client import Client
@@ -155,7 +157,7 @@ class _Attempt:
 
     def _connected(self, client: Any, data: Any, flags: Any, reason: Any, properties: Any) -> None:
         if not reason.is_failure:
-            self.found = Later(f"{self.place} did not acknowledge the message")
+            self.found = SendLater(f"{self.place} did not acknowledge the message")
             client.publish(self._topic, self._payload, qos=1, retain=False)
             return
         self._ended = True
@@ -163,20 +165,20 @@ class _Attempt:
         if reason.value == _OTHER_VERSION and self._version == 5:
             self.found = _Unspoken(words)
         else:
-            self.found = Refused(words) if reason.value in _DENIED else Later(words)
+            self.found = SendRefused(words) if reason.value in _DENIED else SendLater(words)
 
     def _taken(self, client: Any, data: Any, mid: int, reason: Any, properties: Any) -> None:
         self._ended = True
         self.found = None
         if reason is not None and reason.is_failure:
             words = f"{self.place} refuses a message to {self._topic}: {reason}"
-            self.found = Refused(words) if reason.value in {135, 144} else Later(words)
+            self.found = SendRefused(words) if reason.value in {135, 144} else SendLater(words)
 
     def _disconnected(
         self, client: Any, data: Any, flags: Any, reason: Any, properties: Any
     ) -> None:
         if not self._ended and not isinstance(self.found, _Unspoken):
-            self.found = Later(f"{self.place} ended the connection: {reason}")
+            self.found = SendLater(f"{self.place} ended the connection: {reason}")
         self._ended = True
 
 

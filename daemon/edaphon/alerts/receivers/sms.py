@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from edaphon.alerts.model import Later, Message, Refused
+from edaphon.alerts.model import Message, SendLater, SendRefused
 from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, Taken, secret_text
 from edaphon.config.parts import Parts
 from edaphon.network.requests import Deadline, Secrets
@@ -81,12 +81,12 @@ class Sms:
     def send(self, message: Message) -> None:
         pin = secret_text(self._settings.pin, "the PIN").strip() if self._settings.pin else ""
         if pin and pin == self._refused_pin:
-            raise Refused("the SIM has refused this PIN; correct the secret, then restart")
+            raise SendRefused("the SIM has refused this PIN; correct the secret, then restart")
         if pin and not (pin.isascii() and pin.isdecimal() and 4 <= len(pin) <= 8):
-            raise Refused("the PIN is not of 4 to 8 digits; see the secret")
+            raise SendRefused("the PIN is not of 4 to 8 digits; see the secret")
         self._taken.begin(message)
         problem = self._attempt(message, pin)
-        if not isinstance(problem, Later):
+        if not isinstance(problem, SendLater):
             self._taken.end()
         if problem is not None:
             raise problem
@@ -94,34 +94,34 @@ class Sms:
     def close(self) -> None:
         """The port is open for the time of a message only."""
 
-    def _attempt(self, message: Message, pin: str) -> Later | Refused | None:
+    def _attempt(self, message: Message, pin: str) -> SendLater | SendRefused | None:
         from edaphon_drivers.faults import Fault
-        from edaphon_drivers.gsm.modem import WrongPin
+        from edaphon_drivers.gsm import WrongPin
         from edaphon_drivers.links.serial import SerialLink, SerialOptions
 
         deadline = Deadline(WHOLE_S)
         try:
             link = SerialLink(self._settings.port, SerialOptions(baud=self._settings.baud))
         except Fault as fault:
-            return Later(str(fault))
+            return SendLater(str(fault))
         try:
             return self._to_each(link, message, pin, deadline)
         except WrongPin as fault:
             self._refused_pin = pin
             words = Secrets(pin).hide(str(fault))
-            return Refused(f"{words}; it is not tried again: a third wrong PIN locks the SIM")
+            return SendRefused(f"{words}; it is not tried again: a third wrong PIN locks the SIM")
         except Fault as fault:
             words = Secrets(pin).hide(str(fault))
-            return Later(words) if fault.temporary else Refused(words)
+            return SendLater(words) if fault.temporary else SendRefused(words)
         finally:
             link.close()
 
     def _to_each(
         self, link: "SerialLink", message: Message, pin: str, deadline: Deadline
-    ) -> Later | Refused | None:
+    ) -> SendLater | SendRefused | None:
         """All numbers; one that is refused does not keep the others from it."""
         from edaphon_drivers.faults import Refused as Never
-        from edaphon_drivers.gsm.modem import WrongPin, send_text
+        from edaphon_drivers.gsm import WrongPin, send_text
 
         refused = []
         for number in self._settings.to:
@@ -135,8 +135,8 @@ class Sms:
             except Never as fault:
                 refused.append(f"{number}: {Secrets(pin).hide(str(fault))}")
             except TimeoutError:
-                return Later(f"the modem at {link.name} was not done within {WHOLE_S:g} s")
-        return Refused("; ".join(refused)) if refused else None
+                return SendLater(f"the modem at {link.name} was not done within {WHOLE_S:g} s")
+        return SendRefused("; ".join(refused)) if refused else None
 
 
 def _play(link: "SerialLink", talk: Talk[str], deadline: Deadline) -> None:

@@ -24,7 +24,7 @@ from urllib.parse import quote
 
 import orjson
 
-from edaphon.alerts.model import Later, Message, Occasion, Refused, Severity
+from edaphon.alerts.model import Message, Occasion, SendLater, SendRefused, Severity
 from edaphon.alerts.receivers.kinds import Context
 from edaphon.network.requests import Answer
 
@@ -57,8 +57,8 @@ class Template:
     signals: Mapping[Occasion, str] = field(default_factory=dict)
 
 
-def _other(service: str) -> Later:
-    return Later(
+def _other(service: str) -> SendLater:
+    return SendLater(
         f"the answer is not {service}'s: a proxy or the log-in page of a network answers in its "
         "place, or url names another server"
     )
@@ -81,7 +81,7 @@ def _telegram(answer: Answer) -> None:
     found = _table(answer)
     if found.get("ok") is False:
         words = answer.secrets.excerpt(str(found.get("description", "")), 200)
-        raise Refused(f"Telegram refuses it: {words}")
+        raise SendRefused(f"Telegram refuses it: {words}")
     if found.get("ok") is not True:
         raise _other("Telegram")
 
@@ -107,9 +107,9 @@ def _teams(answer: Answer) -> None:
 def _healthchecks(answer: Answer) -> None:
     words = answer.body.strip()
     if words == "OK (not found)":
-        raise Refused("Healthchecks knows no check of this address: OK (not found)")
+        raise SendRefused("Healthchecks knows no check of this address: OK (not found)")
     if words.startswith("OK ("):
-        raise Later(f"Healthchecks did not take it: {answer.words(100)}")
+        raise SendLater(f"Healthchecks did not take it: {answer.words(100)}")
     if words != "OK":
         raise _other("Healthchecks")
 

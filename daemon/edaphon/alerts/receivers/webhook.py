@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import orjson
 from pydantic import Field, field_validator, model_validator
 
-from edaphon.alerts.model import Later, Message, Refused
+from edaphon.alerts.model import Message, SendLater, SendRefused
 from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, secret_text
 from edaphon.alerts.receivers.templates import (
     FIELDS,
@@ -39,7 +39,7 @@ from edaphon.toml_input.values import (
     secret_host,
     wrong,
 )
-from edaphon_drivers.number_text import number_in
+from edaphon_drivers.text_values import number_in
 
 __all__ = ["Settings", "Webhook", "config_errors", "doubts", "open_receiver"]
 
@@ -213,7 +213,7 @@ class Webhook:
         finally:
             wire.close()
         if answer is None:
-            raise Later(why)
+            raise SendLater(why)
         self._judge(answer, place, parts.scheme)
 
     def close(self) -> None:
@@ -245,7 +245,7 @@ class Webhook:
         except ValueError:
             base = ""
         if not base:
-            raise Refused("the address of the webhook is none, or has a user in it: see `url`")
+            raise SendRefused("the address of the webhook is none, or has a user in it: see `url`")
         signal = self._template.signals.get(message.occasion, "")
         path = filled(self._template.path, {"token": secrets.get("token", "")}, _in_path)
         return base.rstrip("/") + path + signal if path or signal else base
@@ -272,7 +272,7 @@ class Webhook:
             headers[name] = value if isinstance(value, str) else secrets[f"header {name}"]
         bad = [name for name, value in headers.items() if not _fits_header(value)]
         if bad:
-            raise Refused(f"the secret of {bad[0]} holds characters that no header can")
+            raise SendRefused(f"the secret of {bad[0]} holds characters that no header can")
         return headers
 
     def _judge(self, answer: Answer, place: str, scheme: str) -> None:
@@ -281,13 +281,17 @@ class Webhook:
             self._template.judge(answer)
         elif status in BUSY or status >= 500:
             again_s = _asked_s(answer)
-            raise Later(f"{place} is busy or ill ({status}): {words}", again_s)
+            raise SendLater(f"{place} is busy or ill ({status}): {words}", again_s)
         elif 300 <= status < 400 and scheme == "http":
-            raise Later(f"{place} sends us on elsewhere ({status}): the log-in page of a network?")
+            raise SendLater(
+                f"{place} sends us on elsewhere ({status}): the log-in page of a network?"
+            )
         elif 300 <= status < 400:
-            raise Refused(f"{place} sends us on elsewhere ({status}); put that address into url")
+            raise SendRefused(
+                f"{place} sends us on elsewhere ({status}); put that address into url"
+            )
         else:
-            raise Refused(f"{place} refuses the message ({status}): {words}")
+            raise SendRefused(f"{place} refuses the message ({status}): {words}")
 
 
 def _in_path(text: str) -> str:

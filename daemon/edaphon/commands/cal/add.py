@@ -18,7 +18,7 @@ from edaphon.storage.access import Configured, Storage, configured, fail
 from edaphon.storage.entered_facts import told_in
 from edaphon.storage.paths import Layout
 from edaphon.toml_input import ConfigError, read_document
-from edaphon_calibration.curves import curve as curve_named
+from edaphon_calibration.curves import find_curve
 
 __all__ = ["add"]
 
@@ -151,7 +151,7 @@ def _written(target: Path, text: str, certificates: list[Paper]) -> list[Path]:
 def _counts_as_exact(row: Mapping[str, Any]) -> bool:
     """Whether no uncertainty of the curve or its parameters goes into values."""
     name = row.get("curve")
-    return bool(name) and not row.get("covariance") and not curve_named(name).uncertainty
+    return bool(name) and not row.get("covariance") and not find_curve(str(name)).uncertainty
 
 
 def _next(target: Path, place: _Place, exact: bool) -> Iterator[str]:

@@ -20,8 +20,7 @@ from edaphon.commands.new_files import write_new, write_own
 from edaphon.printer import show_json, show_text
 from edaphon.storage.access import fail
 from edaphon.svg import PICTURE
-from edaphon_calibration.curves import Curve
-from edaphon_calibration.curves import curve as curve_named
+from edaphon_calibration.curves import Curve, find_curve
 from edaphon_calibration.errors import CalibrationError, FitError, UnknownCurve, suggestion
 from edaphon_calibration.fit import FitResult, fit_curve, fit_two_point
 from edaphon_calibration.units import canonical, conversion
@@ -144,11 +143,11 @@ def _wish(
 ) -> _Wish:
     """Ends with the words of what can't be wished."""
     try:
-        found = curve_named(name)
+        found = find_curve(name)
     except UnknownCurve as error:
         raise fail(str(error), USAGE) from None
     for given in (*fixed, *start):
-        if given not in found.parameters:
+        if found.parameter_name(given) is None:
             known = ", ".join(found.parameters) or "none"
             words = f"curve {name}: expected its parameters ({known}), got {given!r}"
             raise fail(words + suggestion(given, found.parameters), USAGE)

@@ -8,7 +8,7 @@ from typing import Any
 
 from edaphon.storage.access import fail
 from edaphon.toml_input import ConfigError
-from edaphon_calibration.curves import curve as curve_named
+from edaphon_calibration.curves import find_curve
 from edaphon_calibration.errors import UnknownCurve, suggestion
 
 __all__ = ["as_options", "calibration_row", "check_row", "numbers_given"]
@@ -94,7 +94,7 @@ def _known_curve(name: str) -> str:
     if not name:
         raise fail("expected --curve NAME, such as linear, or --check", USAGE)
     try:
-        curve_named(name)
+        find_curve(name)
     except UnknownCurve as error:
         raise fail(str(error), USAGE) from None
     return name
@@ -141,7 +141,7 @@ def numbers_given(given: Iterable[str] | None, option: str) -> dict[str, float]:
 
 def _in_order(curve: str, given: Mapping[str, float]) -> dict[str, float]:
     """In the curve's order, which a covariance follows."""
-    first = [name for name in curve_named(curve).parameters if name in given]
+    first = find_curve(curve).in_order(given)
     return {name: given[name] for name in (*first, *given)}
 
 

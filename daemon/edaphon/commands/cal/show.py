@@ -3,8 +3,6 @@
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from importlib import import_module
-from inspect import getdoc
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,7 +24,7 @@ from edaphon.storage.entered_facts import Entered, EnteredFacts, told_in
 from edaphon.toml_input.reading import read_bytes
 from edaphon.toml_input.values import instant_text
 from edaphon_calibration.chain import prepare_step
-from edaphon_calibration.curves import curve, curve_names
+from edaphon_calibration.curves import curve_names, find_curve
 from edaphon_calibration.errors import suggestion
 
 __all__ = ["found_in", "show"]
@@ -101,15 +99,15 @@ def _curve(fact: Calibration | FactoryCurve) -> dict[str, Any]:
     """The curve with its parameters, and what is known of these."""
     if fact.curve not in curve_names():
         return {"name": fact.curve, "about": "", "reference": "", "parameters": []}
-    known = curve(fact.curve)
+    known = find_curve(fact.curve)
     covariance = fact.covariance or None if isinstance(fact, Calibration) else None
-    step = prepare_step(fact.curve, fact.parameters, covariance)
+    step = prepare_step(find_curve(fact.curve), fact.parameters, covariance)
     spread = None if step.covariance is None else np.sqrt(np.diag(step.covariance))
-    names = list(known.parameters)
+    names = known.spelled(fact.parameters)
     domain = (fact.domain if isinstance(fact, Calibration) else None) or known.domain
     return {
         "name": fact.curve,
-        "about": _about(fact.curve),
+        "about": known.title,
         "reference": known.reference,
         "parameters": [
             {
@@ -125,11 +123,6 @@ def _curve(fact: Calibration | FactoryCurve) -> dict[str, Any]:
         "from_unit": getattr(fact, "from_unit", None) or known.from_unit,
         "to_unit": getattr(fact, "to_unit", None) or known.to_unit,
     }
-
-
-def _about(name: str) -> str:
-    """The first line of what the curve's own file says."""
-    return (getdoc(import_module(f"edaphon_calibration.curves.{name}")) or "").split("\n")[0]
 
 
 def _correlation(covariance: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from edaphon.facts import Knowledge, knowledge_conflicts, read_facts
 from edaphon.toml_input import ConfigError, read_document
-from edaphon_calibration.curves import curve
+from edaphon_calibration.curves import find_curve
 from edaphon_calibration.fit import FitResult
 
 __all__ = ["Fitted", "as_row", "as_table", "as_toml", "config_errors"]
@@ -60,7 +60,7 @@ def as_table(fitted: Fitted, stated: Mapping[str, str]) -> dict[str, Any]:
     Parameters and covariance stand in the curve's order, which a calibration asks for.
     """
     found = fitted.result
-    order = [name for name in curve(found.curve).parameters if name in found.parameters]
+    order = find_curve(found.curve).in_order(found.parameters)
     place = [list(found.parameters).index(name) for name in order]
     table: dict[str, Any] = {key: stated[key] for key in _SUBJECT if stated.get(key)}
     table |= {"curve": found.curve, "parameters": {n: found.parameters[n] for n in order}}

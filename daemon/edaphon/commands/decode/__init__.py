@@ -16,6 +16,7 @@ from edaphon.config import why_impossible, within_physics
 from edaphon.printer import show_error, show_error_text, show_json, show_line, show_lines, visible
 from edaphon.storage.access import configured, fail
 from edaphon_calibration.chain import apply_chain, prepare_step
+from edaphon_calibration.curves import find_curve
 from edaphon_calibration.errors import suggestion
 from edaphon_calibration.units import SAME
 from edaphon_drivers.faults import Fault, Incomplete
@@ -177,7 +178,7 @@ def _words(fault: Fault) -> str:
 def _converted(reading: Reading, factory: Factory) -> float | None:
     if reading.number is None:
         return None
-    step = prepare_step(factory.curve, factory.parameters, from_unit=reading.unit)
+    step = prepare_step(find_curve(factory.curve), factory.parameters, from_unit=reading.unit)
     value = float(apply_chain(np.array([reading.number]), SAME, [step]).value[0])
     return None if value != value else value
 

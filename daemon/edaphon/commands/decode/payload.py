@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from edaphon.commands.decode.typed import TEXTS, Unclear, enveloped, plain_bytes
-from edaphon_drivers.engines import engine
 from edaphon_drivers.faults import Refused
 from edaphon_drivers.files.lines import LineCounts, Slice
 from edaphon_drivers.payloads import Piece, Turn
 from edaphon_drivers.readings import Reading
+from edaphon_drivers.registry import engine
 from edaphon_drivers.sheets import Sheet
 
 __all__ = ["Held", "expect_address", "held", "lines_of", "readings_of"]
@@ -56,13 +56,13 @@ def expect_address(address: str, sheet: Sheet, data: bytes) -> None:
 
 def _addresses(sheet: Sheet, data: bytes) -> Iterator[str]:
     if sheet.engine == "sdi12":
-        from edaphon_drivers.sdi12.packets import is_packet
+        from edaphon_drivers.sdi12.parse import is_packet
 
         answers = [data] if is_packet(data) else data.splitlines()
         lines = (_ECHOED.sub(_unechoed, line).strip() for line in answers)
         yield from (line[:1].decode("latin-1") for line in lines if line)
     elif sheet.engine == "modbus":
-        from edaphon_drivers.modbus.answers import possible_requests
+        from edaphon_drivers.modbus.decode import possible_requests
         from edaphon_drivers.modbus.frame import parse_request
 
         stated = (parse_request(frame) for frame, _ in possible_requests(data, sheet))
@@ -74,13 +74,13 @@ def _unechoed(found: re.Match[bytes]) -> bytes:
 
 
 def _sdi12(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
-    from edaphon_drivers.sdi12.answers import decode_answers
+    from edaphon_drivers.sdi12.decode import decode_answers
 
     return decode_answers(what.data, sheet)
 
 
 def _modbus(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
-    from edaphon_drivers.modbus.answers import possible_requests
+    from edaphon_drivers.modbus.decode import possible_requests
     from edaphon_drivers.modbus.frame import parse_request
 
     if what.request and parse_request(what.request) is None:
@@ -101,17 +101,16 @@ def _modbus(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
 
 def _with_crc(data: bytes) -> bytes:
     """A frame that was copied without its CRC, as a program shows it that has checked it."""
-    from edaphon_drivers.modbus.crc import has_crc, with_crc
+    from edaphon_drivers.checksums import has_crc, with_crc
 
     whole = len(data) > 2 and len(data) == 3 + (0 if data[1] & 0x80 else data[2])
     return with_crc(data) if whole and not has_crc(data) else data
 
 
 def _i2c(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
-    from edaphon_drivers.i2c.frame import frame_step
+    from edaphon_drivers.i2c import steps_of
 
-    read = frame_step(sheet, "read")
-    command = bytes((_ANY_ADDRESS, 0)) + (read.command if read else b"")
+    command = bytes((_ANY_ADDRESS, 0)) + steps_of(sheet).read.command
     return _asked("i2c", sheet, [(command, what.data)])
 
 
@@ -160,7 +159,7 @@ def lines_of(sheet: Sheet, what: Held) -> Slice:
 
 
 def _message(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
-    from edaphon_drivers.smart_home.engine import decode_message
+    from edaphon_drivers.smart_home import decode_message
 
     topics: Mapping[str, Any] = sheet.frame.get("topics", {})
     if not what.topic and len(topics) > 1:

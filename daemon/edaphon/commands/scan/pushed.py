@@ -15,11 +15,11 @@ from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import check_unit
 from edaphon_drivers import lorawan
+from edaphon_drivers.discovery import Discovered, read_discovery
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.json_message import parse_object
-from edaphon_drivers.number_text import number_in
 from edaphon_drivers.payloads import Message, unpack_message
-from edaphon_drivers.smart_home.discovery import Discovered, read_discovery
+from edaphon_drivers.text_values import number_in
 
 __all__ = ["broker_rows"]
 

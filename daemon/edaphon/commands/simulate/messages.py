@@ -12,7 +12,8 @@ import orjson
 from edaphon.commands.simulate.plot import wave
 from edaphon.config import Configuration, JsonSource, LorawanSource
 from edaphon_drivers.sheets import Output, Sheet
-from edaphon_drivers.simulators import lorawan, mqtt_messages
+from edaphon_drivers.simulators import lorawan
+from edaphon_drivers.simulators import lorawan as mqtt_messages
 from edaphon_drivers.simulators.station import nested
 
 __all__ = ["Sender", "publish", "senders_of"]

@@ -17,7 +17,7 @@ from edaphon.facts.swaps import deployed_sensors
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import conversion
 from edaphon_drivers.modbus.table import Item, Read, plan_of
-from edaphon_drivers.sdi12.commands import measurement
+from edaphon_drivers.sdi12.parse import measurement
 from edaphon_drivers.sheets import Output, Sheet
 from edaphon_drivers.simulators import ascii, modbus, sdi12, w1
 from edaphon_drivers.simulators.station import Cell, Wave, registers

@@ -1,31 +1,18 @@
-"""Makers' payload formats: one module for each, found by name, so a new one touches no file.
+"""Makers' payload formats: which codec an uplink's bytes go to, and what is wrong in its sheet.
 
-A module offers `decode(data, f_port, sheet) -> tuple[Reading, ...]`, `PORTS` where no sheet says
-them, and reads its own table,
-`frame`, of the model sheet. No codec is ever guessed from the bytes: the same bytes are 4.4 °C to
-one maker and 1126.4 °C to another.
+A codec is in the registry; it reads its own table, `frame`, of the model sheet.
 """
 
-import pkgutil
-from functools import cache
-from importlib import import_module
-from typing import Protocol, cast
+from collections.abc import Iterator
+from typing import cast
 
-from edaphon_drivers.lorawan.uplink import has_data
+from edaphon_drivers.lorawan.envelopes import has_data
+from edaphon_drivers.lorawan.numbers import UplinkCodec
 from edaphon_drivers.readings import Reading
+from edaphon_drivers.registry import CODECS
 from edaphon_drivers.sheets import Sheet
 
-__all__ = ["codec_names", "decode_uplink", "known_ports"]
-
-
-class _Codec(Protocol):
-    def decode(self, data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]: ...
-
-
-@cache
-def codec_names() -> tuple[str, ...]:
-    """The codecs that a sheet's `frame.codec` may name, sorted."""
-    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__)))
+codec_names = CODECS.names
 
 
 def decode_uplink(uplink_data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
@@ -36,23 +23,22 @@ def decode_uplink(uplink_data: bytes, f_port: int, sheet: Sheet) -> tuple[Readin
     """
     if not has_data(uplink_data, f_port):
         return ()
-    return _module(str(sheet.frame.get("codec"))).decode(uplink_data, f_port, sheet)
+    return _codec(sheet).decode(uplink_data, f_port, sheet)
 
 
 def known_ports(sheet: Sheet) -> tuple[int, ...]:
     """The ports that a sheet's uplinks come on, sorted; none where any will do."""
-    frame = sheet.frame
-    one = frame.get("f_port", [])
-    listed = one if isinstance(one, list) else [one]
-    blocks = [block["f_port"] for block in frame.get("block", ())]
-    own = getattr(_module(str(frame.get("codec"))), "PORTS", ())
-    return tuple(sorted({*listed, *blocks, *own}))
+    return tuple(sorted(set(_codec(sheet).ports(sheet))))
 
 
-@cache
-def _module(name: str) -> _Codec:
-    if name not in codec_names():
-        raise LookupError(
-            f"expected one of {', '.join(codec_names())} as frame.codec, got {name!r}"
-        )
-    return cast(_Codec, import_module(f"{__name__}.{name}"))
+def sheet_errors(sheet: Sheet) -> Iterator[str]:
+    """One sentence for each; nothing for a sheet that its codec can work with."""
+    codec = sheet.frame.get("codec")
+    if codec not in codec_names():
+        yield f"frame.codec is one of {', '.join(codec_names())}, not {codec!r}"
+        return
+    yield from _codec(sheet).sheet_errors(sheet)
+
+
+def _codec(sheet: Sheet) -> UplinkCodec:
+    return cast(UplinkCodec, CODECS.load(str(sheet.frame.get("codec"))))

@@ -19,86 +19,175 @@ must be for the value to count. What the maker computes further is a factory cur
 import math
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Strict
 
 from edaphon_drivers.faults import Garbled
-from edaphon_drivers.readings import Reading, Status
-from edaphon_drivers.reported import reported, without_number
-from edaphon_drivers.sheets import Sheet
-
-__all__ = ["SHAPES", "decode"]
+from edaphon_drivers.lorawan.numbers import Port, UplinkCodec, Whole, output_errors
+from edaphon_drivers.readings import Reading, Status, reported, without_number
+from edaphon_drivers.sheets import ListOf, Number, Sheet, Table, frame_reader, listed, one_of, takes
 
 _HEADER = struct.Struct(">BHH")
 _VERSION = 2
+_FORMS = ("word", "words", "ratio", "greatest")
+_MOST_SENSORS = 16  # the flags are one word
+SHAPES: Mapping[str, Callable[[float], float | None]] = {
+    "r": lambda r: r,
+    "1/r": lambda r: 1 / r if r else None,
+    "r/(1-r)": lambda r: r / (1 - r) if r != 1 else None,
+}
 
-Row = Mapping[str, Any]
+_Words = Annotated[tuple[int, int], Strict(False)]
+_Factors = Annotated[ListOf[Number | str], BeforeValidator(listed)]
+_TWO_WORDS = "the numbers of two words, [low, high]"
+_FACTOR = "a number, a name of frame.parameters, or a list of such"
+
+
+class GoodTable(Table):
+    """`good`: the word that vouches for a value."""
+
+    word: int = takes("the number of a word, from 0")
+    lowest: Number = takes("a number", 0)
+    highest: Number = takes("a number", 0xFFFF)
+
+
+class ValueRow(Table):
+    """One line of the maker's table."""
+
+    output: str = takes("the name of an [[output]]")
+    word: int | None = takes("the number of a word, from 0", None)
+    words: _Words | None = takes(_TWO_WORDS, None)
+    minus: _Words | None = takes(_TWO_WORDS, None)
+    ratio: _Words | None = takes("the numbers of two words, [over, under]", None)
+    greatest: ListOf[ListOf[Number]] = takes("a list of weights, [[a, b], ..]", ())
+    offset: Number = takes("a number", 0)
+    divide: _Factors = takes(_FACTOR, (1,))
+    multiply: _Factors = takes(_FACTOR, (1,))
+    add: _Factors = takes(_FACTOR, (0,))
+    shape: Literal["r", "1/r", "r/(1-r)"] = takes(one_of(SHAPES), "r")
+    good: GoodTable | None = takes("a table { word, lowest, highest }", None)
+
+    @property
+    def places(self) -> list[int]:
+        """The numbers of the words that it takes."""
+        pairs = (self.words, self.minus, self.ratio)
+        places = [place for pair in pairs if pair is not None for place in pair]
+        places += [self.word] if self.word is not None else []
+        return places + ([self.good.word] if self.good else [])
+
+    def counts(self, words: Sequence[int]) -> bool:
+        """Whether the word that vouches for the value lets it count."""
+        good = self.good
+        return good is None or good.lowest <= words[good.word] <= good.highest
+
+    def number(self, words: Sequence[int], parameters: Mapping[str, Number]) -> float | None:
+        """None where the maker's formula has no value."""
+        x = self._less_offset(words)
+        if x is None:
+            return None
+        r = SHAPES[self.shape](x / _product(self.divide, parameters))
+        if r is None:
+            return None
+        # The sum also makes the 0 of a falling line a plain one: 0 * -1 is -0.0.
+        return r * _product(self.multiply, parameters) + _product(self.add, parameters)
+
+    def _less_offset(self, words: Sequence[int]) -> float | None:
+        if self.ratio is not None:
+            over, under = (words[n] - self.offset for n in self.ratio)
+            return over / under if over >= 0 and under > 0 else None
+        if self.greatest:
+            return max(_sum(weights, words) for weights in self.greatest)
+        if self.words is not None:
+            less = self.offset if self.minus is None else _long(self.minus, words)
+            return _long(self.words, words) - less
+        return words[self.word or 0] - self.offset
+
+
+class SensorRow(Table):
+    """[[frame.sensor]]: the words of a sensor that takes part where its flag is set."""
+
+    words: Whole = takes("a number of words")
+    value: ListOf[ValueRow] = takes("a list of tables [[frame.sensor.value]]")
+
+
+def _fits_flags(sensors: tuple[SensorRow, ...]) -> tuple[SensorRow, ...]:
+    if len(sensors) > _MOST_SENSORS:
+        raise ValueError(f"has {len(sensors)} sensors, but the flags have {_MOST_SENSORS} bits")
+    return sensors
+
+
+class DecentlabTable(Table):
+    """[frame] with codec "decentlab"."""
+
+    codec: str = takes("the name of a codec")
+    f_port: Port = takes("1 to 223")
+    sensor: Annotated[ListOf[SensorRow], AfterValidator(_fits_flags)] = takes(
+        "a list of tables [[frame.sensor]]"
+    )
+    parameters: dict[str, Number] = takes("a table of numbers", {})
+
+
+def _errors(table: DecentlabTable, sheet: Sheet) -> Iterator[str]:
+    for n, sensor in enumerate(table.sensor):
+        for row in sensor.value:
+            where = f"frame.sensor {n}, {row.output}"
+            yield from output_errors(where, [row.output], sheet)
+            if len(row.model_fields_set.intersection(_FORMS)) != 1:
+                yield f"{where}: expected one of {', '.join(_FORMS)}"
+            for place in row.places:
+                if place not in range(sensor.words):
+                    yield f"{where}: word {place!r} of {sensor.words}, counted from 0"
+            for weights in row.greatest:
+                if len(weights) != sensor.words:
+                    yield f"{where}: {len(weights)} weights for {sensor.words} words"
+            yield from _factor_errors(where, row, table.parameters)
+
+
+def _factor_errors(where: str, row: ValueRow, parameters: Mapping[str, Number]) -> Iterator[str]:
+    for key, factors in (("divide", row.divide), ("multiply", row.multiply), ("add", row.add)):
+        for factor in factors:
+            number = parameters.get(factor) if isinstance(factor, str) else factor
+            if number is None:
+                yield f"{where}: {key} is a number or a name of frame.parameters, not {factor!r}"
+            elif key == "divide" and not number:
+                yield f"{where}: is divided by 0"
+
+
+_table_of, _sheet_errors = frame_reader(DecentlabTable, _errors)
 
 
 def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
     """A sensor whose flag is clear gives no reading."""
-    frame = sheet.frame
-    if f_port != frame["f_port"]:
-        raise Garbled(f"f_port {frame['f_port']}, not {f_port}", data, sheet.model)
+    table = _table_of(sheet)
+    if f_port != table.f_port:
+        raise Garbled(f"f_port {table.f_port}, not {f_port}", data, sheet.model)
     if len(data) < _HEADER.size or data[0] != _VERSION:
         raise Garbled(f"a header of protocol version {_VERSION}", data, sheet.model)
     _, _, flags = _HEADER.unpack_from(data)
-    present = [sensor for n, sensor in enumerate(frame["sensor"]) if flags >> n & 1]
-    length = _HEADER.size + 2 * sum(sensor["words"] for sensor in present)
-    if flags >> len(frame["sensor"]) or len(data) != length:
+    present = [sensor for n, sensor in enumerate(table.sensor) if flags >> n & 1]
+    length = _HEADER.size + 2 * sum(sensor.words for sensor in present)
+    if flags >> len(table.sensor) or len(data) != length:
         raise Garbled(f"{length} bytes after the flags {flags:#06x}", data, sheet.model)
-    return tuple(_readings(present, data, sheet))
+    return tuple(_readings(present, data, sheet, table))
 
 
-def _readings(present: list[Row], data: bytes, sheet: Sheet) -> Iterator[Reading]:
+def _readings(
+    present: list[SensorRow], data: bytes, sheet: Sheet, table: DecentlabTable
+) -> Iterator[Reading]:
     at = _HEADER.size
     for sensor in present:
-        words = struct.unpack_from(f">{sensor['words']}H", data, at)
-        at += 2 * sensor["words"]
-        for row in sensor["value"]:
-            yield _reading(row, words, sheet)
-
-
-def _reading(row: Row, words: Sequence[int], sheet: Sheet) -> Reading:
-    output = sheet.outputs[row["output"]]
-    if not _counts(row.get("good"), words):
-        return without_number(output, Status.FAILURE)
-    number = _number(row, words, sheet.frame.get("parameters", {}))
-    return without_number(output, Status.INVALID) if number is None else reported(output, number)
-
-
-def _counts(good: Row | None, words: Sequence[int]) -> bool:
-    """Whether the word that vouches for a value lets it count."""
-    if good is None:
-        return True
-    return bool(good.get("lowest", 0) <= words[good["word"]] <= good.get("highest", 0xFFFF))
-
-
-def _number(row: Row, words: Sequence[int], parameters: Row) -> float | None:
-    """None where the maker's formula has no value."""
-    x = _less_offset(row, words)
-    if x is None:
-        return None
-    r = SHAPES[row.get("shape", "r")](x / _product(row.get("divide", 1), parameters))
-    if r is None:
-        return None
-    # The sum also makes the 0 of a falling line a plain one: 0 * -1 is -0.0.
-    return r * _product(row.get("multiply", 1), parameters) + _product(
-        row.get("add", 0), parameters
-    )
-
-
-def _less_offset(row: Row, words: Sequence[int]) -> float | None:
-    offset: float = row.get("offset", 0)
-    if "ratio" in row:
-        over, under = (words[n] - offset for n in row["ratio"])
-        return over / under if over >= 0 and under > 0 else None
-    if "greatest" in row:
-        return max(_sum(weights, words) for weights in row["greatest"])
-    if "words" in row:
-        return _long(row["words"], words) - (
-            _long(row["minus"], words) if "minus" in row else offset
-        )
-    return words[row["word"]] - offset
+        words = struct.unpack_from(f">{sensor.words}H", data, at)
+        at += 2 * sensor.words
+        for row in sensor.value:
+            output = sheet.outputs[row.output]
+            counts = row.counts(words)
+            number = row.number(words, table.parameters) if counts else None
+            if number is None:
+                status = Status.INVALID if counts else Status.FAILURE
+                yield without_number(output, status)
+            else:
+                yield reported(output, number)
 
 
 def _sum(weights: Sequence[float], words: Sequence[int]) -> float:
@@ -110,14 +199,9 @@ def _long(places: Sequence[int], words: Sequence[int]) -> int:
     return words[low] | words[high] << 16
 
 
-def _product(factors: Any, parameters: Row) -> float:
-    """The product of a number, of a parameter, or of a list of them."""
-    listed = factors if isinstance(factors, list) else [factors]
-    return math.prod(float(parameters[f] if isinstance(f, str) else f) for f in listed)
+def _product(factors: Sequence[Number | str], parameters: Mapping[str, Number]) -> float:
+    """The product of numbers and of parameters."""
+    return math.prod(float(parameters[f] if isinstance(f, str) else f) for f in factors)
 
 
-SHAPES: Mapping[str, Callable[[float], float | None]] = {
-    "r": lambda r: r,
-    "1/r": lambda r: 1 / r if r else None,
-    "r/(1-r)": lambda r: r / (1 - r) if r != 1 else None,
-}
+CODEC = UplinkCodec(decode, _sheet_errors, lambda sheet: (_table_of(sheet).f_port,))

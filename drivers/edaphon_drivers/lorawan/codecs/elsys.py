@@ -6,39 +6,78 @@ little endian, `order = "little"`. Types without a row are known by their length
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from edaphon_drivers.lorawan.tagged import tagged_readings
-from edaphon_drivers.lorawan.uplink_numbers import check_port, read_numbers
+from edaphon_drivers.lorawan.numbers import (
+    CodecTable,
+    NumberTable,
+    Order,
+    UplinkCodec,
+    Whole,
+    check_port,
+    number_errors,
+    output_errors,
+    read_numbers,
+    tagged_readings,
+)
 from edaphon_drivers.readings import Reading
-from edaphon_drivers.sheets import Sheet
-
-__all__ = ["decode"]
+from edaphon_drivers.sheets import ListOf, Sheet, Table, frame_reader, takes
 
 # Infrared image and debugging words (maker's decoder).
 _LENGTHS = {0x13: 65, 0x3D: 4}
 
 
+class TypeRow(Table):
+    """[[frame.type]]: a type of the maker's table."""
+
+    type: Whole = takes("a whole number from 0 on")
+    n_bytes: Whole = takes("a whole number from 0 on", alias="bytes")
+    number: ListOf[NumberTable] = takes("a list of tables", ())
+    again: ListOf[str] = takes("a list of names of outputs", ())
+    order: Order = takes("one of big, little", "big")
+
+    def numbers(self, time: int) -> Sequence[NumberTable]:
+        """The numbers of a type that has come `time` times before in this frame."""
+        if time == 0:
+            return self.number
+        names = self.again[time - 1 : time]
+        return [self.number[0].model_copy(update={"output": name}) for name in names]
+
+
+class ElsysTable(CodecTable):
+    """[frame] with codec "elsys"."""
+
+    type: ListOf[TypeRow] = takes("a list of tables [[frame.type]]")
+
+
+def _errors(table: ElsysTable, sheet: Sheet) -> Iterator[str]:
+    for n, row in enumerate(table.type, 1):
+        where = f"frame.type {n}"
+        yield from number_errors(where, row.number, row.n_bytes, sheet)
+        yield from output_errors(where, row.again, sheet)
+        if row.again and not row.number:
+            yield f"{where}: again needs a number, whose bytes it has"
+
+
+_table_of, _sheet_errors = frame_reader(ElsysTable, _errors)
+
+
 def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
     """Incomplete by a type that isn't in the maker's table."""
-    check_port(data, f_port, sheet)
-    rows = {row["type"]: row for row in sheet.frame["type"]}
-    lengths = {**_LENGTHS, **{kind: row["bytes"] for kind, row in rows.items()}}
+    table = _table_of(sheet)
+    check_port(data, f_port, sheet, table.f_port)
+    rows = {row.type: row for row in table.type}
+    lengths = {**_LENGTHS, **{kind: row.n_bytes for kind, row in rows.items()}}
     times: Counter[int] = Counter()
 
     def read(tag: bytes, value: bytes) -> Iterator[Reading]:
-        row = rows.get(tag[0], {})
+        row = rows.get(tag[0])
         times[tag[0]] += 1
-        numbers = _numbers(row, times[tag[0]] - 1)
-        return read_numbers(value, numbers, row.get("order", "big"), sheet)
+        if row is not None:
+            numbers = row.numbers(times[tag[0]] - 1)
+            yield from read_numbers(value, numbers, row.order, sheet, table.codes)
 
     return tagged_readings(data, 1, lambda tag, _: lengths.get(tag[0]), read, sheet)
 
 
-def _numbers(row: Mapping[str, Any], time: int) -> Sequence[Mapping[str, Any]]:
-    """The numbers of a type that has come `time` times before in this frame."""
-    numbers: Sequence[Mapping[str, Any]] = row.get("number", ())
-    if time == 0:
-        return numbers
-    return [{**numbers[0], "output": name} for name in row.get("again", ())[time - 1 : time]]
+CODEC = UplinkCodec(decode, _sheet_errors, lambda sheet: _table_of(sheet).f_port)

@@ -4,32 +4,57 @@ An id above 4096 is a measurement in thousandths of its unit; `frame.measurement
 that are used. The CRC is CRC-16/KERMIT over everything before it: the documents don't say so, but
 all published frames hold it, save the one of an S2105 in the S210X User Guide (9.3.4), whose text
 contradicts its bytes. S2120 and T1000 frames are built otherwise and fail it.
+
+SenseCAP S2120 payloads: (packet u8, values big endian)* (S2120 User Guide, 10.2).
+
+The sheet's `frame.packet` rows give id, bytes and the numbers; one without numbers is passed over.
+Nothing of it is like the S210x, save the first byte.
 """
 
 import struct
 from collections.abc import Iterator
 
+from edaphon_drivers.checksums import crc16_kermit
 from edaphon_drivers.faults import Garbled, Incomplete
-from edaphon_drivers.identity import Identity
-from edaphon_drivers.readings import Reading
-from edaphon_drivers.reported import reported
-from edaphon_drivers.sheets import Sheet
-
-__all__ = ["crc16_kermit", "decode", "decode_identity"]
+from edaphon_drivers.lorawan.numbers import (
+    ChannelRow,
+    CodecTable,
+    UplinkCodec,
+    Whole,
+    check_port,
+    number_errors,
+    output_errors,
+    read_numbers,
+    tagged_readings,
+)
+from edaphon_drivers.readings import Identity, Reading, reported
+from edaphon_drivers.sheets import ListOf, Sheet, Table, frame_reader, takes
 
 _VALUE = struct.Struct("<BHi")
 _FIRST_MEASUREMENT = 4097
 _VERSION_ID, _EUI_LOW_ID, _EUI_HIGH_ID, _BATTERY_ID = 0, 2, 3, 7
 
 
-def crc16_kermit(data: bytes) -> int:
-    """Polynomial 0x1021 reflected, start 0: 2189 for b"123456789"."""
-    crc = 0
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ 0x8408 if crc & 1 else crc >> 1
-    return crc
+class MeasurementRow(Table):
+    """[[frame.measurement]]: what is used of an S210x."""
+
+    id: Whole = takes("a whole number from 0 on")
+    output: str = takes("the name of an [[output]]")
+
+
+class SensecapTable(Table):
+    """[frame] with codec "sensecap"."""
+
+    codec: str = takes("the name of a codec")
+    measurement: ListOf[MeasurementRow] = takes("a list of tables [[frame.measurement]]")
+
+
+def _errors(table: SensecapTable, sheet: Sheet) -> Iterator[str]:
+    named = ["battery_level", *(row.output for row in table.measurement)]
+    yield from output_errors("frame.measurement", named, sheet)
+
+
+_table_of, _sheet_errors = frame_reader(SensecapTable, _errors)
 
 
 def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
@@ -38,7 +63,7 @@ def decode(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
     Incomplete by a measurement that it doesn't name; what else a device says of itself has lower
     numbers and is passed over.
     """
-    outputs = {row["id"]: row["output"] for row in sheet.frame["measurement"]}
+    outputs = {row.id: row.output for row in _table_of(sheet).measurement}
     readings, unknown = [], []
     for number_id, value in _values(data, sheet):
         if number_id == _BATTERY_ID:
@@ -58,15 +83,15 @@ def decode_identity(data: bytes, f_port: int, sheet: Sheet) -> Identity | None:
 
     None from a frame that has neither.
     """
-    said = {number_id: value & 0xFFFFFFFF for number_id, value in _values(data, sheet)}
-    if _EUI_LOW_ID in said and _EUI_HIGH_ID in said:
-        return Identity("SenseCAP", serial=f"{said[_EUI_HIGH_ID]:08X}{said[_EUI_LOW_ID]:08X}")
-    if _VERSION_ID not in said:
+    values = {number_id: value & 0xFFFFFFFF for number_id, value in _values(data, sheet)}
+    if _EUI_LOW_ID in values and _EUI_HIGH_ID in values:
+        return Identity("SenseCAP", serial=f"{values[_EUI_HIGH_ID]:08X}{values[_EUI_LOW_ID]:08X}")
+    if _VERSION_ID not in values:
         return None
-    software, minor, hardware, revision = (said[_VERSION_ID] >> n & 0xFF for n in (8, 0, 24, 16))
+    software, minor, hardware, revision = (values[_VERSION_ID] >> n & 0xFF for n in (8, 0, 24, 16))
     settings = {"hardware": f"{hardware}.{revision}"}
-    if _BATTERY_ID in said:
-        settings["interval"] = f"{said[_BATTERY_ID] >> 16} min"
+    if _BATTERY_ID in values:
+        settings["interval"] = f"{values[_BATTERY_ID] >> 16} min"
     return Identity("SenseCAP", version=f"{software}.{minor}", settings=settings)
 
 
@@ -78,3 +103,44 @@ def _values(data: bytes, sheet: Sheet) -> Iterator[tuple[int, int]]:
     if came != right:
         raise Garbled(f"the CRC {right.hex()}", data, sheet.model)
     return ((number_id, value) for _, number_id, value in _VALUE.iter_unpack(body))
+
+
+CODEC = UplinkCodec(decode, _sheet_errors, lambda _: ())
+
+
+class PacketTable(CodecTable):
+    """[frame] with codec "sensecap_s2120"."""
+
+    packet: ListOf[ChannelRow] = takes("a list of tables [[frame.packet]]")
+
+
+def _packet_errors(table: PacketTable, sheet: Sheet) -> Iterator[str]:
+    for n, row in enumerate(table.packet, 1):
+        yield from number_errors(f"frame.packet {n}", row.number, row.n_bytes, sheet)
+
+
+_packets_of, _packet_sheet_errors = frame_reader(PacketTable, _packet_errors)
+
+
+def decode_s2120(data: bytes, f_port: int, sheet: Sheet) -> tuple[Reading, ...]:
+    """Incomplete by an unknown packet; Garbled for a frame of the S210x, which has its CRC."""
+    table = _packets_of(sheet)
+    check_port(data, f_port, sheet, table.f_port)
+    rows = {bytes((row.id,)): row for row in table.packet}
+    try:
+        return tagged_readings(
+            data,
+            1,
+            lambda tag, _: rows[tag].n_bytes if tag in rows else None,
+            lambda tag, value: read_numbers(value, rows[tag].number, "big", sheet, table.codes),
+            sheet,
+        )
+    except Incomplete:
+        if crc16_kermit(data[:-2]).to_bytes(2, "little") == data[-2:]:
+            raise Garbled("packets of the S2120, not an S210x frame", data, sheet.model) from None
+        raise
+
+
+S2120_CODEC = UplinkCodec(
+    decode_s2120, _packet_sheet_errors, lambda sheet: _packets_of(sheet).f_port
+)

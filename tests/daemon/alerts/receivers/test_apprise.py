@@ -17,7 +17,7 @@ from tests.daemon.alerts.receivers.samples import (
 )
 from tests.daemon.alerts.receivers.servers import FakeServer, always, fake_server
 
-from edaphon.alerts.model import Later, Refused
+from edaphon.alerts.model import SendLater, SendRefused
 from edaphon.alerts.receivers import apprise
 
 KEY = CANARY.replace("/", "-")
@@ -38,7 +38,7 @@ def test_a_message_goes_out_by_apprise(tmp_path: Path) -> None:
     assert "apprise" not in sys.modules
 
 
-@pytest.mark.parametrize(("status", "kind"), [(403, Refused), (429, Later)])
+@pytest.mark.parametrize(("status", "kind"), [(403, SendRefused), (429, SendLater)])
 def test_what_the_service_answers_decides(
     status: int, kind: type[Exception], tmp_path: Path
 ) -> None:
@@ -49,7 +49,7 @@ def test_what_the_service_answers_decides(
 
 def test_an_address_that_apprise_does_not_know_is_a_refusal_without_it(tmp_path: Path) -> None:
     unknown = receiver("apprise", address=secret(tmp_path, f"nonsense://{KEY}"))
-    with pytest.raises(Refused, match="knows no service") as caught:
+    with pytest.raises(SendRefused, match="knows no service") as caught:
         unknown.send(message())
     assert_hidden(caught.value, KEY)
 
@@ -60,7 +60,7 @@ def test_what_apprise_reports_is_shown_without_the_parts_of_the_address(
     address = f"tgram://{KEY}/{CANARY}"
     words = f"could not reach {address} as {KEY} with {CANARY.split('/')[0]}"
     monkeypatch.setattr(apprise, "_asked", lambda _: {"did": "failed", "words": words})
-    with pytest.raises(Later, match="could not reach") as caught:
+    with pytest.raises(SendLater, match="could not reach") as caught:
         receiver("apprise", address=secret(tmp_path, address)).send(message())
     assert_hidden(caught.value, KEY)
     assert_hidden(caught.value, CANARY.split("/")[0])
@@ -77,7 +77,7 @@ def test_a_service_that_hangs_is_ended_with_its_process(
 
     with fake_server(slow) as server:
         begin = time.monotonic()
-        with pytest.raises(Later, match="not done within 1.5 s"):
+        with pytest.raises(SendLater, match="not done within 1.5 s"):
             sender(server, tmp_path).send(message())
         assert time.monotonic() - begin < 2.5
 
@@ -94,7 +94,7 @@ def test_the_address_stands_in_no_argument_and_no_variable(
 
     monkeypatch.setattr(subprocess, "Popen", start)
     monkeypatch.setenv("EDAPHON_APPRISE", f"json://127.0.0.1:9/{KEY}")
-    with pytest.raises(Later):
+    with pytest.raises(SendLater):
         receiver("apprise", address={"env": "EDAPHON_APPRISE"}).send(message())
     assert KEY not in json.dumps(started)
 

@@ -32,7 +32,7 @@ from tests.daemon.alerts.receivers.samples import (
 from tests.daemon.alerts.receivers.servers import dripping
 from tests.programs import output, require
 
-from edaphon.alerts.model import Later, Occasion, Refused
+from edaphon.alerts.model import Occasion, SendLater, SendRefused
 from edaphon.alerts.receivers import email as receivers_email
 from edaphon.commands.programs import free_port
 
@@ -222,7 +222,7 @@ def test_a_wrong_password_is_one_clear_line_without_it(authority: Path, tmp_path
     box, wrong = MailBox(), f"x{CANARY}"
     with mail_server(box, server_side(authority)) as port:
         own = settings(port, authority, tmp_path, password=secret(tmp_path, wrong, "wrong"))
-        with pytest.raises(Refused, match="refuses user or password: 535") as caught:
+        with pytest.raises(SendRefused, match="refuses user or password: 535") as caught:
             receiver("email", **own).send(message())
     assert "\n" not in str(caught.value)
     assert_hidden(caught.value)
@@ -236,7 +236,7 @@ def test_an_unknown_authority_gets_neither_password_nor_mail(
     own = {"ca_file": None}
     with (
         mail_server(box, server_side(authority)) as port,
-        pytest.raises(Later, match=r"can't prove who it is \(TLS\)"),
+        pytest.raises(SendLater, match=r"can't prove who it is \(TLS\)"),
     ):
         receiver("email", **settings(port, authority, tmp_path, **own)).send(message())
     assert (box.log_ins, box.mails) == ([], [])
@@ -246,7 +246,7 @@ def test_a_server_without_starttls_gets_neither_password_nor_mail(
     authority: Path, tmp_path: Path
 ) -> None:
     box = MailBox()
-    with mail_server(box) as port, pytest.raises(Refused, match="STARTTLS"):
+    with mail_server(box) as port, pytest.raises(SendRefused, match="STARTTLS"):
         receiver("email", **settings(port, authority, tmp_path)).send(message())
     assert (box.log_ins, box.mails) == ([], [])
 
@@ -254,10 +254,10 @@ def test_a_server_without_starttls_gets_neither_password_nor_mail(
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        ("550 no such user", Refused),
-        ("552 mailbox full", Refused),
-        ("450 greylisted, come back", Later),
-        ("421 closing", Later),
+        ("550 no such user", SendRefused),
+        ("552 mailbox full", SendRefused),
+        ("450 greylisted, come back", SendLater),
+        ("421 closing", SendLater),
     ],
 )
 def test_what_the_server_says_of_an_address_decides(answer: str, kind: type[Exception]) -> None:
@@ -267,7 +267,9 @@ def test_what_the_server_says_of_an_address_decides(answer: str, kind: type[Exce
         plain(port).send(message())
 
 
-@pytest.mark.parametrize(("answer", "kind"), [("554 spam", Refused), ("451 local error", Later)])
+@pytest.mark.parametrize(
+    ("answer", "kind"), [("554 spam", SendRefused), ("451 local error", SendLater)]
+)
 def test_what_the_server_says_of_the_mail_decides(answer: str, kind: type[Exception]) -> None:
     box = MailBox()
     box.data_answer = answer
@@ -281,7 +283,7 @@ def test_who_has_it_is_not_sent_it_again_when_others_are_tried_later() -> None:
     both = {**ADDRESSES, "to": ["a@example.org", "b@example.org"]}
     with mail_server(box) as port:
         mailer = receiver("email", host="127.0.0.1", port=port, security="none", **both)
-        with pytest.raises(Later, match="b@example.org: 450"):
+        with pytest.raises(SendLater, match="b@example.org: 450"):
             mailer.send(message())
         box.refuses = {}
         mailer.send(message(text="written again", time_ns=T0 + 60 * 10**9))
@@ -293,7 +295,7 @@ def test_a_refusal_of_one_address_is_no_success() -> None:
     box = MailBox()
     box.refuses = {"b@example.org": "550 no such user"}
     both = {**ADDRESSES, "to": ["a@example.org", "b@example.org"]}
-    with mail_server(box) as port, pytest.raises(Refused, match="b@example.org: 550"):
+    with mail_server(box) as port, pytest.raises(SendRefused, match="b@example.org: 550"):
         receiver("email", host="127.0.0.1", port=port, security="none", **both).send(message())
     assert box.to == [["a@example.org"]]
 
@@ -329,7 +331,7 @@ def test_a_server_that_drips_does_not_hang_it(
     monkeypatch.setattr(receivers_email, "WHOLE_S", 0.4)
     with dripping(greeting, byte, 0.05) as port:
         begin = time.monotonic()
-        with pytest.raises(Later, match="within 0.4 s"):
+        with pytest.raises(SendLater, match="within 0.4 s"):
             made(port).send(message())
         assert time.monotonic() - begin < 2.0
 
@@ -337,7 +339,7 @@ def test_a_server_that_drips_does_not_hang_it(
 def test_answers_without_end_are_cut() -> None:
     with (
         dripping(b"220 mail\r\n" + b"250-x\r\n" * 100_000, b"", 0.05) as port,
-        pytest.raises(Later, match="its answers do not end"),
+        pytest.raises(SendLater, match="its answers do not end"),
     ):
         plain(port).send(message())
 
@@ -381,12 +383,12 @@ def test_a_name_that_is_gone_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) 
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", gone)
-    with pytest.raises(Later, match="mail.example.org:587 can't be reached: Name or service"):
+    with pytest.raises(SendLater, match="mail.example.org:587 can't be reached: Name or service"):
         receiver("email", host="mail.example.org", **ADDRESSES).send(message())
 
 
 def test_a_server_that_is_not_there_is_one_clear_line() -> None:
-    with pytest.raises(Later, match="can't be reached: Connection refused"):
+    with pytest.raises(SendLater, match="can't be reached: Connection refused"):
         plain(free_port()).send(message())
 
 
@@ -395,7 +397,7 @@ def test_a_password_that_smtp_can_not_send_is_refused_without_it(
 ) -> None:
     box = MailBox()
     own = {"password": secret(tmp_path, f"{CANARY}ü", "odd")}
-    with mail_server(box, server_side(authority)) as port, pytest.raises(Refused) as caught:
+    with mail_server(box, server_side(authority)) as port, pytest.raises(SendRefused) as caught:
         receiver("email", **settings(port, authority, tmp_path, **own)).send(message())
     assert_hidden(caught.value)
 

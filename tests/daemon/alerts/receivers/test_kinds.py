@@ -7,7 +7,7 @@ import pytest
 from tests.daemon.alerts.receivers.samples import CANARY, CONTEXT, message, receiver, secret
 from tests.daemon.alerts.receivers.servers import always, fake_server
 
-from edaphon.alerts.model import Refused
+from edaphon.alerts.model import SendRefused
 from edaphon.alerts.receivers import email
 from edaphon.alerts.receivers.kinds import receiver_kind
 
@@ -26,7 +26,7 @@ def test_a_kind_is_a_module_found_by_its_name() -> None:
 def test_a_wrong_table_in_a_running_service_is_a_refusal_in_one_line(
     settings: dict[str, Any],
 ) -> None:
-    with pytest.raises(Refused, match=r"\[\[notify\]\] r is wrong .* edaphon check") as caught:
+    with pytest.raises(SendRefused, match=r"\[\[notify\]\] r is wrong .* edaphon check") as caught:
         receiver(**settings)
     assert caught.value.__context__ is None
 
@@ -57,7 +57,9 @@ def test_a_secret_that_is_gone_is_a_refusal_that_names_its_place(
         "apprise": {"address": place},
     }
     made = receiver(**settings, **known[settings["kind"]])
-    with pytest.raises(Refused, match=f"{words}: environment variable EDAPHON_NOT_SET is not set"):
+    with pytest.raises(
+        SendRefused, match=f"{words}: environment variable EDAPHON_NOT_SET is not set"
+    ):
         made.send(message())
 
 

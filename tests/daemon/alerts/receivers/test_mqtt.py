@@ -24,7 +24,7 @@ from tests.daemon.alerts.receivers.samples import (
 from tests.daemon.alerts.receivers.servers import dripping
 from tests.programs import Mosquitto, output, require
 
-from edaphon.alerts.model import Later, Refused
+from edaphon.alerts.model import SendLater, SendRefused
 from edaphon.alerts.receivers import mqtt
 from edaphon.alerts.receivers.kinds import Context
 from edaphon.commands.programs import free_port
@@ -112,7 +112,9 @@ def test_a_right_password_is_taken(closed: Mosquitto, tmp_path: Path) -> None:
 
 def test_a_wrong_password_is_a_refusal_without_it(closed: Mosquitto, tmp_path: Path) -> None:
     wrong = {"username": "plots", "password": secret(tmp_path, f"x{CANARY}")}
-    with pytest.raises(Refused, match="refuses the connection: .*[Nn]ot authori[sz]ed") as caught:
+    with pytest.raises(
+        SendRefused, match="refuses the connection: .*[Nn]ot authori[sz]ed"
+    ) as caught:
         sender(closed.port, **wrong).send(message())
     assert_hidden(caught.value)
 
@@ -122,7 +124,7 @@ def test_a_topic_that_is_not_allowed_is_a_refusal_and_not_silence(
 ) -> None:
     """With MQTT 3.1.1 mosquitto acknowledges it and throws it away."""
     own = {"username": "plots", "password": secret(tmp_path)}
-    with pytest.raises(Refused, match="refuses a message to edaphon/other"):
+    with pytest.raises(SendRefused, match="refuses a message to edaphon/other"):
         sender(closed.port, "edaphon/other", **own).send(message())
 
 
@@ -164,7 +166,7 @@ def test_a_broker_of_mqtt_3_alone_is_spoken_to_in_its_version(refusal: bytes) ->
 
 
 def test_a_broker_that_is_not_there_is_one_clear_line() -> None:
-    with pytest.raises(Later, match="can't be reached: Connection refused") as caught:
+    with pytest.raises(SendLater, match="can't be reached: Connection refused") as caught:
         sender(free_port()).send(message())
     assert "\n" not in str(caught.value)
 
@@ -176,7 +178,7 @@ def test_a_broker_that_drips_does_not_hang_it(
     monkeypatch.setattr(mqtt, "WHOLE_S", 0.4)
     with dripping(greeting, b"\xff", 0.05) as port:
         begin = time.monotonic()
-        with pytest.raises(Later):
+        with pytest.raises(SendLater):
             sender(port).send(message())
         assert time.monotonic() - begin < 2.0
 

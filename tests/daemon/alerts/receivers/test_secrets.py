@@ -19,12 +19,12 @@ from tests.daemon.alerts.receivers.samples import CONTEXT, message, receiver, se
 from tests.daemon.alerts.receivers.servers import Asked, FakeServer, fake_server
 
 from edaphon.alerts.heartbeat import Beat, Pulse, Url
-from edaphon.alerts.model import Later, Refused
+from edaphon.alerts.model import SendLater, SendRefused
 from edaphon.config import Broker
 from edaphon.network.requests import RUN, Secrets, Wire, basic
 from edaphon.sinks import influxdb
-from edaphon.sinks.sink import Later as SinkLater
 from edaphon.sinks.sink import Never
+from edaphon.sinks.sink import SendLater as SinkLater
 from edaphon_drivers.faults import NoAnswer as Fault
 
 WORD = 'Xk7&Qz"pW+%66v/R2m=Gt<8Lb Nh\\Ys'
@@ -129,7 +129,7 @@ def test_a_web_server_that_repeats_a_part_shows_nothing(
             token=secret(tmp_path, "SECRETaaaadddd", "token"),
             body="{title}",
         )
-        with pytest.raises((Later, Refused)) as caught:
+        with pytest.raises((SendLater, SendRefused)) as caught:
             made.send(message())
     assert str(status) in str(caught.value)
     assert_clean(f"{caught.value} {caught.value!r} {vars(caught.value)}")
@@ -151,7 +151,7 @@ def test_an_answer_of_a_service_that_repeats_a_part_shows_nothing(
         own: dict[str, Any] = {"url": secret(tmp_path, f"{server.url}/SECRETaaaa", "url")}
         if template == "telegram":
             own |= {"token": secret(tmp_path, "123:SECRETbbbb", "token"), "chat": "1"}
-        with pytest.raises((Later, Refused)) as caught:
+        with pytest.raises((SendLater, SendRefused)) as caught:
             receiver("webhook", template=template, **own).send(message())
     assert_clean(str(caught.value))
 
@@ -258,7 +258,7 @@ def test_a_mail_server_that_repeats_the_password_shows_nothing(
         with mail_server(at, f"{'y' * ahead} {spelled}") as port:
             own = {"host": "127.0.0.1", "port": port, "security": "none", "username": "me"}
             own |= {"from": "a@example.org", "to": ["b@example.org"]}
-            with pytest.raises((Later, Refused)) as caught:
+            with pytest.raises((SendLater, SendRefused)) as caught:
                 receiver("email", password=secret(tmp_path, own_word), **own).send(message())
         text = f"{caught.value} {caught.value!r} {vars(caught.value)}"
         assert_clean(text)
@@ -294,7 +294,7 @@ def test_no_receiver_shows_what_a_library_or_modem_repeats(
         receiver("sms", port="/dev/x", to=["+491711234567"], pin=secret(tmp_path, "12345678")),
     ]
     for one in made:
-        with pytest.raises((Later, Refused)) as caught:
+        with pytest.raises((SendLater, SendRefused)) as caught:
             one.send(message())
         assert_clean(str(caught.value))
         assert "34567" not in str(caught.value).replace("+491711234567", "")

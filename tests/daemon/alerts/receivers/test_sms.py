@@ -9,10 +9,10 @@ import pytest
 from pydantic import ValidationError
 from tests.daemon.alerts.receivers.samples import assert_hidden, message, receiver, secret
 
-from edaphon.alerts.model import Later, Refused
+from edaphon.alerts.model import SendLater, SendRefused
 from edaphon.alerts.receivers import sms
 from edaphon.network.requests import Deadline
-from edaphon_drivers.gsm import modem as talk
+from edaphon_drivers import gsm as talk
 from edaphon_drivers.simulators.modem import Modem, SentText
 from edaphon_drivers.talk import Ask, Pause
 
@@ -103,7 +103,7 @@ def test_without_a_network_it_is_later_in_its_own_words(
     modem: Modem, state: int, words: str
 ) -> None:
     modem.registration = state
-    with pytest.raises(Later, match=f"registration in the mobile network, got .*{words}"):
+    with pytest.raises(SendLater, match=f"registration in the mobile network, got .*{words}"):
         sender(modem).send(message())
     assert modem.sent == []
 
@@ -111,14 +111,14 @@ def test_without_a_network_it_is_later_in_its_own_words(
 @pytest.mark.parametrize("code", [38, 41, 42, 47, 331, 332, 500, 512])
 def test_what_passes_is_tried_later(modem: Modem, code: int) -> None:
     modem.error = f"+CMS ERROR: {code}"
-    with pytest.raises(Later, match=rf"\+CMS ERROR: {code}"):
+    with pytest.raises(SendLater, match=rf"\+CMS ERROR: {code}"):
         sender(modem).send(message())
 
 
 @pytest.mark.parametrize("code", [1, 8, 21, 28, 30, 50, 69, 304, 330])
 def test_what_does_not_pass_is_a_refusal(modem: Modem, code: int) -> None:
     modem.error = f"+CMS ERROR: {code}"
-    with pytest.raises(Refused, match=rf"\+CMS ERROR: {code}"):
+    with pytest.raises(SendRefused, match=rf"\+CMS ERROR: {code}"):
         sender(modem).send(message())
 
 
@@ -129,7 +129,7 @@ def test_a_wrong_number_does_not_keep_the_others_from_it_and_is_reported(
     monkeypatch.setattr(
         modem, "_begin", lambda n: modem._say("+CMS ERROR: 304") if n.endswith("00") else begin(n)
     )
-    with pytest.raises(Refused, match=r"\+49100: .*304"):
+    with pytest.raises(SendRefused, match=r"\+49100: .*304"):
         sender(modem, to=["+49100", NUMBER]).send(message())
     assert [sent.number for sent in modem.sent] == [NUMBER]
 
@@ -143,7 +143,7 @@ def test_who_has_it_is_not_sent_it_again_when_others_are_tried_later(modem: Mode
         finish(sent)
 
     modem._finish = first_only  # type: ignore[method-assign]
-    with pytest.raises(Later, match="42"):
+    with pytest.raises(SendLater, match="42"):
         both.send(message())
     modem._finish, modem.error = finish, ""  # type: ignore[method-assign]
     both.send(message(short="written again"))
@@ -166,7 +166,7 @@ def test_a_wrong_pin_is_given_once_for_the_third_locks_the_sim(
     modem.pin, modem.unlocked = "4711", False
     wrong = sender(modem, pin=secret(tmp_path, "0815"))
     for _ in range(4):
-        with pytest.raises(Refused, match="PIN") as caught:
+        with pytest.raises(SendRefused, match="PIN") as caught:
             wrong.send(message())
         assert_hidden(caught.value, "0815")
     assert modem.pin_tries == 2
@@ -174,7 +174,7 @@ def test_a_wrong_pin_is_given_once_for_the_third_locks_the_sim(
 
 def test_a_sim_that_wants_a_pin_that_nobody_gave_says_so(modem: Modem) -> None:
     modem.pin, modem.unlocked = "4711", False
-    with pytest.raises(Refused, match="a PIN in the configuration"):
+    with pytest.raises(SendRefused, match="a PIN in the configuration"):
         sender(modem).send(message())
 
 
@@ -184,7 +184,7 @@ def test_a_modem_that_is_silent_is_later_in_bounded_time(
     modem.deaf = True
     monkeypatch.setattr(talk, "ANSWER_S", 0.3)
     begin = time.monotonic()
-    with pytest.raises(Later, match="check power, port and baud of the modem"):
+    with pytest.raises(SendLater, match="check power, port and baud of the modem"):
         sender(modem).send(message())
     assert time.monotonic() - begin < 2.0
 
@@ -195,13 +195,13 @@ def test_a_modem_that_hangs_after_the_text_is_left_at_the_deadline(
     modem.mute = True
     monkeypatch.setattr(sms, "WHOLE_S", 0.8)
     begin = time.monotonic()
-    with pytest.raises(Later, match="not done within 0.8 s"):
+    with pytest.raises(SendLater, match="not done within 0.8 s"):
         sender(modem).send(message())
     assert time.monotonic() - begin < 2.0
 
 
 def test_a_port_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(Later, match="plug the adapter in"):
+    with pytest.raises(SendLater, match="plug the adapter in"):
         receiver("sms", port=str(tmp_path / "ttyUSB9"), to=[NUMBER]).send(message())
 
 

@@ -25,7 +25,7 @@ from tests.daemon.alerts.receivers.servers import (
     fake_server,
 )
 
-from edaphon.alerts.model import Later, Occasion, Refused
+from edaphon.alerts.model import Occasion, SendLater, SendRefused
 from edaphon.alerts.receivers import webhook
 from edaphon.alerts.receivers.templates import FIELDS, TEMPLATES, encoded, filled_json
 from edaphon.network.requests import Answer
@@ -74,7 +74,7 @@ def test_what_telegram_asks_to_wait_is_waited(tmp_path: Path) -> None:
         bot = receiver(
             "webhook", template="telegram", url=server.url, token=secret(tmp_path), chat="1"
         )
-        with pytest.raises(Later) as caught:
+        with pytest.raises(SendLater) as caught:
             bot.send(message())
     assert caught.value.retry_after_s == 35.0
     assert_hidden(caught.value)
@@ -114,7 +114,7 @@ def test_healthchecks_gets_the_signal_of_the_occasion(occasion: Occasion, path: 
 def test_a_check_that_healthchecks_does_not_know_is_a_refusal_though_it_answers_200() -> None:
     with fake_server(fake_healthchecks("abc")) as server:
         unknown = receiver("webhook", template="healthchecks", url=f"{server.url}/xyz")
-        with pytest.raises(Refused, match="not found"):
+        with pytest.raises(SendRefused, match="not found"):
             unknown.send(message())
 
 
@@ -126,7 +126,7 @@ def test_a_log_in_page_in_place_of_the_service_is_not_taken_for_it(
     with fake_server(always(200, page, Content_Type="text/html")) as server:
         url = secret(tmp_path, server.url, "url")
         own = {"topic": "t", "chat": "1", "token": secret(tmp_path)}
-        with pytest.raises(Later, match="log-in page"):
+        with pytest.raises(SendLater, match="log-in page"):
             receiver("webhook", template=template, url=url, **own).send(message())
 
 
@@ -134,14 +134,17 @@ def test_a_log_in_page_in_place_of_the_service_is_not_taken_for_it(
 def test_a_busy_or_ill_server_is_asked_later(status: int) -> None:
     with (
         fake_server(always(status, b"no", Retry_After="120")) as server,
-        pytest.raises(Later) as caught,
+        pytest.raises(SendLater) as caught,
     ):
         receiver("webhook", url=server.url, body=PLAIN).send(message())
     assert caught.value.retry_after_s == 120.0
 
 
 def test_no_server_is_waited_for_above_an_hour() -> None:
-    with fake_server(always(503, Retry_After="86400")) as server, pytest.raises(Later) as caught:
+    with (
+        fake_server(always(503, Retry_After="86400")) as server,
+        pytest.raises(SendLater) as caught,
+    ):
         receiver("webhook", url=server.url, body=PLAIN).send(message())
     assert caught.value.retry_after_s == 3600.0
 
@@ -150,7 +153,7 @@ def test_no_server_is_waited_for_above_an_hour() -> None:
 def test_every_other_4xx_is_a_refusal_with_the_servers_words(status: int) -> None:
     with (
         fake_server(always(status, b"no such\n token")) as server,
-        pytest.raises(Refused, match=rf"\({status}\): no such token"),
+        pytest.raises(SendRefused, match=rf"\({status}\): no such token"),
     ):
         receiver("webhook", url=server.url, body=PLAIN).send(message())
     assert len(server.asked) == 1
@@ -159,14 +162,14 @@ def test_every_other_4xx_is_a_refusal_with_the_servers_words(status: int) -> Non
 def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
     with (
         fake_server(always(302, Location="http://127.0.0.1:9/")) as server,
-        pytest.raises(Later, match="log-in page of a network"),
+        pytest.raises(SendLater, match="log-in page of a network"),
     ):
         receiver("webhook", url=server.url, body=PLAIN).send(message())
 
 
 def test_a_redirect_of_a_server_that_proved_who_it_is_is_a_refusal() -> None:
     made = receiver("webhook", url="https://x.example.org", body=PLAIN)
-    with pytest.raises(Refused, match="put that address into url"):
+    with pytest.raises(SendRefused, match="put that address into url"):
         made._judge(Answer(308, {}, ""), "https://x.example.org", "https")
 
 
@@ -176,7 +179,7 @@ def test_a_token_is_hidden_as_the_address_spells_it_too(tmp_path: Path) -> None:
 
     with fake_server(echo) as server:
         own = {"url": server.url, "token": secret(tmp_path), "chat": "1"}
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(SendRefused) as caught:
             receiver("webhook", template="telegram", **own).send(message())
     assert_hidden(caught.value, encoded(CANARY))
 
@@ -194,7 +197,7 @@ def test_no_secret_shows_though_the_server_repeats_them_all(tmp_path: Path) -> N
             token=secret(tmp_path),
             body=PLAIN,
         )
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(SendRefused) as caught:
             hidden.send(message())
     assert CANARY in server.asked[0].path
     assert_hidden(caught.value)
@@ -205,7 +208,7 @@ def test_a_header_that_can_not_be_sent_is_refused_without_its_text(tmp_path: Pat
     bad = secret(tmp_path, f"{CANARY}\u2026")
     with (
         fake_server(always(200)) as server,
-        pytest.raises(Refused, match="no header can") as caught,
+        pytest.raises(SendRefused, match="no header can") as caught,
     ):
         receiver("webhook", url=server.url, body=PLAIN, token=bad).send(message())
     assert_hidden(caught.value)
@@ -221,7 +224,7 @@ def test_a_server_that_drips_does_not_hang_it(
     monkeypatch.setattr(webhook, "WHOLE_S", 0.4)
     with dripping(greeting, b"x", 0.05) as port:
         begin = time.monotonic()
-        with pytest.raises(Later, match="does not answer within 0.4 s"):
+        with pytest.raises(SendLater, match="does not answer within 0.4 s"):
             receiver("webhook", url=f"http://127.0.0.1:{port}", body=PLAIN).send(message())
         assert time.monotonic() - begin < 2.0
 
@@ -231,7 +234,7 @@ def test_a_handshake_that_drips_does_not_hang_it(monkeypatch: pytest.MonkeyPatch
     record = b"\x16\x03\x03\x40\x00"  # a handshake record of 16,384 bytes begins
     with dripping(record, b"\x02", 0.05) as port:
         begin = time.monotonic()
-        with pytest.raises(Later, match="within 0.4 s"):
+        with pytest.raises(SendLater, match="within 0.4 s"):
             receiver("webhook", url=f"https://127.0.0.1:{port}", body=PLAIN).send(message())
         assert time.monotonic() - begin < 2.0
 
@@ -240,7 +243,7 @@ def test_a_name_server_that_hangs_does_not_hang_it(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(webhook, "WHOLE_S", 0.3)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(3))
     begin = time.monotonic()
-    with pytest.raises(Later, match="within 0.3 s"):
+    with pytest.raises(SendLater, match="within 0.3 s"):
         receiver("webhook", url="https://alerts.example.org", body=PLAIN).send(message())
     assert time.monotonic() - begin < 2.0
 
@@ -250,13 +253,13 @@ def test_a_name_that_is_gone_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) 
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
     monkeypatch.setattr(socket, "getaddrinfo", gone)
-    with pytest.raises(Later, match="can't be reached: Temporary failure") as caught:
+    with pytest.raises(SendLater, match="can't be reached: Temporary failure") as caught:
         receiver("webhook", url="https://alerts.example.org/x", body=PLAIN).send(message())
     assert "\n" not in str(caught.value)
 
 
 def test_an_answer_without_end_is_cut() -> None:
-    with fake_server(always(500, b"y" * 3_000_000)) as server, pytest.raises(Later) as caught:
+    with fake_server(always(500, b"y" * 3_000_000)) as server, pytest.raises(SendLater) as caught:
         receiver("webhook", url=server.url, body=PLAIN).send(message())
     assert len(str(caught.value)) < 400
 

@@ -1,0 +1,435 @@
+"""Quality checks: what one is, those of this package with their usual limits, and how to find one.
+
+References: U.S. IOOS QARTOD manuals (doi:10.7289/V5V40SD4).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from math import inf, isfinite
+
+import numpy as np
+
+from edaphon_calibration.arrays import Bools, Float, Int, Small
+from edaphon_calibration.errors import LimitError, UnknownCheck, suggestion, unknown
+from edaphon_calibration.flags import NOT_EVALUABLE, Flag, worst_flag
+from edaphon_calibration.nomenclature import quantity
+from edaphon_calibration.physics import PHYSICS, Physics
+from edaphon_calibration.registry import by_name
+from edaphon_calibration.units import Conversion, conversion
+
+_HOUR_NS = 3.6e12
+_NO_SOURCE = "usual practice, no single source"
+_USUAL = "usual practice, no single source; set the site's own"
+Limits = Mapping[str, float]
+Evaluate = Callable[[Int, Float, Limits], Small]
+
+_PREFIXES = {"suspect_": Flag.SUSPECT, "fail_": Flag.FAIL}
+
+
+class LimitKind(StrEnum):
+    """The unit of a limit, seen from the channel's unit."""
+
+    VALUE = "channel's unit"
+    DIFFERENCE = "difference in the channel's unit"
+    PER_HOUR = "channel's unit per hour"
+    HOURS = "h"
+
+
+@dataclass(frozen=True, slots=True)
+class UsualRow:
+    """Usual limits [nomenclature's unit] from one depth downwards, and where they come from."""
+
+    limits: Limits
+    source: str
+    from_depth_cm: float = 0.0
+
+
+UsualLimits = Mapping[str, tuple[UsualRow, ...]]  # rows of a quantity from the top down
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Check:
+    """What is fixed about a check.
+
+    `evaluate(time_ns, value, limits)` is pure and gives a Result as int8 for each value; it gets
+    whole arrays (context, new values, context) and decides on each value by the declared
+    neighbours alone. `effect` is the flag for a failed value where a limit does not name the flag
+    itself. `looks_back` and `looks_ahead` count the rows that must stand before and after a value
+    for its result to be final, rows without a value included. `limits` maps names to kinds;
+    `defaults` are the limits [h] that hold unless others are given; `ordered` names a pair of which
+    the first must be the smaller. Of one that is not `of_person` no channel states limits of its
+    own. `usual` holds the usual limits of quantities.
+    """
+
+    name: str
+    effect: Flag
+    looks_back: int
+    looks_ahead: int
+    limits: Mapping[str, LimitKind]
+    reference: str
+    defaults: Limits
+    evaluate: Evaluate
+    usual: UsualLimits
+    ordered: tuple[str, str] | None = None
+    of_person: bool = True
+
+    def usual_limits(
+        self, quantity: str, depth_cm: float | None, line: Conversion
+    ) -> dict[str, float]:
+        """In the unit that `line` leads to; of the greatest tabulated depth not below this one.
+
+        Those of the first depth if none is known, {} if the quantity has none.
+        """
+        lines = self.usual.get(quantity, ())
+        depth = 0.0 if depth_cm is None else depth_cm
+        reached = [row for row in lines if row.from_depth_cm <= depth] or list(lines[:1])
+        if not reached:
+            return {}
+        limits = reached[-1].limits
+        return {name: _converted(x, _kind(self, name), line) for name, x in limits.items()}
+
+
+_FLAGS = {effect: np.array([Flag.PASSED, effect, Flag.NOT_EVALUATED], np.int8) for effect in Flag}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedCheck:
+    """A check with its limits, ready for arrays in order of time [UTC ns, channel's unit].
+
+    Called, it gives the result of each value (Result as int8) over all its levels; `flags` gives
+    what that means for the value (Flag as int8: passed, not evaluated, suspect or fail).
+    """
+
+    rule: Check
+    levels: tuple[tuple[Flag, Limits], ...]
+
+    def __call__(self, time_ns: Int, value: Float) -> Small:
+        found = [self.rule.evaluate(time_ns, value, limits) for _, limits in self.levels]
+        worst = found[0]
+        for result in found[1:]:
+            worst = np.maximum(worst, result)
+        return worst
+
+    def flags(self, time_ns: Int, value: Float) -> Small:
+        return worst_flag(self.flags_by_level(time_ns, value), len(value))
+
+    def flags_by_level(self, time_ns: Int, value: Float) -> list[Small]:
+        """For who takes the worst of several checks at once."""
+        evaluate = self.rule.evaluate
+        # Result -1 picks the last flag
+        return [_FLAGS[effect][evaluate(time_ns, value, limits)] for effect, limits in self.levels]
+
+
+def prepare_check(check: Check, limits: Limits) -> PreparedCheck:
+    """A check with its limits; raises LimitError.
+
+    A limit named plainly works with the check's own flag; `suspect_` or `fail_` before the name
+    gives the flag. Limits in hours belong to all levels.
+
+    >>> limits = {"fail_lowest": 0.0, "fail_highest": 0.6, "suspect_highest": 0.5}
+    >>> check = prepare_check(find_check("range"), limits)
+    >>> check.flags(np.array([0, 1, 2]), np.array([0.3, 0.55, 0.7])).tolist()
+    [1, 3, 4]
+    """
+    return PreparedCheck(check, _levels(check, limits))
+
+
+def _levels(check: Check, limits: Limits) -> tuple[tuple[Flag, Limits], ...]:
+    """Limits by the flag they lead to, each complete for the check; raises LimitError."""
+    shared = dict(check.defaults)
+    by_flag: dict[Flag, dict[str, float]] = {}
+    for name, number in limits.items():
+        flag, plain = _split(check, name)
+        _check_number(check, name, plain, number)
+        if check.limits[plain] is LimitKind.HOURS:
+            shared[plain] = float(number)
+        elif plain in by_flag.setdefault(flag, {}):
+            raise LimitError(f"check {check.name}: {plain} is given twice for flag {flag.name}")
+        else:
+            by_flag[flag][plain] = float(number)
+    if not by_flag:
+        raise LimitError(f"check {check.name}: expected at least one of {_names(check)}; came none")
+    for flag, own in by_flag.items():
+        _check_order(check, flag, own)
+    return tuple((flag, {**shared, **by_flag[flag]}) for flag in sorted(by_flag))
+
+
+def _split(check: Check, name: str) -> tuple[Flag, str]:
+    """The flag and the plain name of a limit; raises LimitError for an unknown one."""
+    for prefix, flag in _PREFIXES.items():
+        plain = name.removeprefix(prefix)
+        if plain != name and check.limits.get(plain, LimitKind.HOURS) is not LimitKind.HOURS:
+            return flag, plain
+    if name in check.limits:
+        return check.effect, name
+    prefixed = [p + n for p in ("", *_PREFIXES) for n in check.limits]
+    raise LimitError(
+        f"check {check.name}: expected limits among {_names(check)} (with suspect_ or fail_ before "
+        f"them, if wanted); came {name[:80]!r}" + suggestion(name, prefixed)
+    )
+
+
+def _check_number(check: Check, name: str, plain: str, number: float) -> None:
+    usable = isinstance(number, int | float) and not isinstance(number, bool) and isfinite(number)
+    if not usable or (check.limits[plain] is not LimitKind.VALUE and number <= 0):
+        kind = check.limits[plain]
+        sign = "" if kind is LimitKind.VALUE else " above 0"
+        raise LimitError(
+            f"check {check.name}: expected a finite number{sign} [{kind}] for {name}; "
+            f"came {number!r}"
+        )
+
+
+def _check_order(check: Check, flag: Flag, limits: Limits) -> None:
+    if check.ordered is None or not all(name in limits for name in check.ordered):
+        return
+    low, high = check.ordered
+    if limits[low] >= limits[high]:
+        raise LimitError(
+            f"check {check.name}, flag {flag.name}: expected {low} below {high}; "
+            f"came {limits[low]!r} and {limits[high]!r}"
+        )
+
+
+def _names(check: Check) -> str:
+    return ", ".join(f"{name} [{kind}]" for name, kind in check.limits.items())
+
+
+def _kind(check: Check, name: str) -> LimitKind:
+    return check.limits[_split(check, name)[1]]
+
+
+def _converted(number: float, kind: LimitKind, line: Conversion) -> float:
+    match kind:
+        case LimitKind.VALUE:
+            return number * line.scale + line.offset
+        case LimitKind.HOURS:
+            return number
+        case _:
+            return number * abs(line.scale)
+
+
+def outside_range(time_ns: Int, value: Float, limits: Limits) -> Small:
+    """Fails below `lowest` or above `highest` [channel's unit]; NaN is not evaluable.
+
+    As `range` it is QARTOD's gross range test: a value outside what sensor or soil can reach. As
+    `physics` it finds a value that no soil, air or instrument can have, whatever calibration led
+    to it; one outside the true domain, as noise around zero gives it, is suspect and does not
+    fail. Those limits are the quantity's (`edaphon_calibration.physics`) and no channel's own: a
+    wider range that a person states does not make such a value possible. A value on a limit passes.
+
+    >>> limits = {"lowest": -40.0, "highest": 60.0}
+    >>> outside_range(np.array([0, 1]), np.array([20.0, 85.0]), limits)
+    array([0, 1], dtype=int8)
+    """
+    beyond = (value < limits.get("lowest", -inf)) | (value > limits.get("highest", inf))
+    result = beyond.astype(np.int8)
+    result[np.isnan(value)] = NOT_EVALUABLE
+    return result
+
+
+def changed_too_fast(time_ns: Int, value: Float, limits: Limits) -> Small:
+    """Fails above `rise_per_hour` or `fall_per_hour` [channel's unit per hour, both positive].
+
+    A value that rose or fell faster since the row before than the soil can; a rate on the limit
+    passes. Between readings a few seconds apart the noise of any sensor is fast per hour: a change
+    within `least_change` [channel's unit] passes at any rate.
+    Not evaluable: the first row, a row whose predecessor has no value or the same time, and one
+    more than `max_gap_hours` after it.
+    References: QARTOD rate of change test, with thresholds per hour as in the ISMN's hourly flags.
+
+    >>> hours = np.array([0, 1, 2]) * 3_600_000_000_000
+    >>> limits = {"rise_per_hour": 3.0, "max_gap_hours": 6.0}
+    >>> changed_too_fast(hours, np.array([10.0, 11.0, 15.0]), limits)
+    array([-1,  0,  1], dtype=int8)
+    """
+    result = np.full(len(value), NOT_EVALUABLE, np.int8)
+    hours, change, usable = _changes(time_ns, value, limits)
+    rise, fall = limits.get("rise_per_hour", inf), limits.get("fall_per_hour", inf)
+    least = limits.get("least_change", 0.0)
+    with np.errstate(invalid="ignore"):
+        beyond = (change > rise * hours) | (change < -fall * hours)
+        beyond &= np.abs(change) > least
+    result[1:][usable] = beyond[usable]
+    return result
+
+
+def single_spike(time_ns: Int, value: Float, limits: Limits) -> Small:
+    """Fails where both neighbours are more than `difference` [channel's unit] below, or above.
+
+    QARTOD's spike test in the differential form: the smaller of both differences counts, so
+    neighbours of a spike and steps pass. A difference on the limit passes. Spikes of two and more
+    rows are not found.
+    Not evaluable: the first and the last row, a row with a neighbour that has no value, the same
+    time, or more than `max_gap_hours` between.
+
+    >>> hours = np.arange(4) * 3_600_000_000_000
+    >>> limits = {"difference": 2.0, "max_gap_hours": 6.0}
+    >>> single_spike(hours, np.array([10.0, 10.5, 15.0, 11.0]), limits)
+    array([-1,  0,  1, -1], dtype=int8)
+    """
+    result = np.full(len(value), NOT_EVALUABLE, np.int8)
+    _, change, near = _changes(time_ns, value, limits)
+    usable = near[:-1] & near[1:]
+    rise, fall = change[:-1], -change[1:]
+    peak = np.minimum(rise, fall) > limits["difference"]
+    trough = np.maximum(rise, fall) < -limits["difference"]
+    result[1:-1][usable] = (peak | trough)[usable]
+    return result
+
+
+def _changes(time_ns: Int, value: Float, limits: Limits) -> tuple[Float, Float, Bools]:
+    """Hours and change since the row before, and where both count."""
+    hours = (time_ns[1:] - time_ns[:-1]) / _HOUR_NS
+    change = value[1:] - value[:-1]
+    return hours, change, (hours > 0) & (hours <= limits["max_gap_hours"]) & ~np.isnan(change)
+
+
+def _range(fail: tuple[float, float], suspect: dict[str, float], source: str) -> UsualRow:
+    limits = {"fail_lowest": fail[0], "fail_highest": fail[1]}
+    return UsualRow(limits | {f"suspect_{name}": x for name, x in suspect.items()}, source)
+
+
+def _rate(rise: float, fall: float, least: float, from_depth_cm: float = 0.0) -> UsualRow:
+    limits = {"rise_per_hour": rise, "fall_per_hour": fall, "least_change": least}
+    return UsualRow(limits, _NO_SOURCE, from_depth_cm)
+
+
+def _spike(suspect: float, fail: float) -> tuple[UsualRow, ...]:
+    limits = {"suspect_difference": suspect, "fail_difference": fail}
+    return (UsualRow(limits, _NO_SOURCE),)
+
+
+def _physics(known: Physics) -> UsualRow:
+    ends = {"lowest": known.lowest, "highest": known.highest}
+    ends |= {"suspect_lowest": known.least, "suspect_highest": known.most}
+    return UsualRow({name: x for name, x in ends.items() if abs(x) < inf}, known.why)
+
+
+CHECKS: tuple[Check, ...] = (
+    Check(
+        name="range",
+        effect=Flag.FAIL,
+        looks_back=0,
+        looks_ahead=0,
+        limits={"lowest": LimitKind.VALUE, "highest": LimitKind.VALUE},
+        reference="QARTOD gross range test, doi:10.7289/V5V40SD4",
+        defaults={},
+        ordered=("lowest", "highest"),
+        evaluate=outside_range,
+        usual={
+            # ISMN (Dorigo et al. 2013, doi:10.2136/vzj2012.0097): -60 to 60 degC, 0 to 60 % water
+            "soil_temperature": (
+                _range((-40.0, 60.0), {"lowest": -25.0, "highest": 45.0}, _USUAL),
+            ),
+            "volumetric_water_content": (
+                _range(
+                    (0.0, 0.60), {"lowest": 0.01}, "ISMN flags C01, C02; organic soils reach 0.95"
+                ),
+            ),
+            "bulk_electrical_conductivity": (
+                _range((0.0, 20.0), {"highest": 8.0}, "usual probe range"),
+            ),
+            "matric_potential": (
+                _range((-1e6, 0.0), {}, "physical; a tensiometer has -95 to 5 kPa"),
+            ),
+            "co2_mole_fraction": (
+                _range((200.0, 60000.0), {"lowest": 350.0, "highest": 30000.0}, _USUAL),
+            ),
+            "soil_co2_efflux": (_range((-1.0, 60.0), {"lowest": 0.0, "highest": 25.0}, _USUAL),),
+        },
+    ),
+    Check(
+        name="rate",
+        effect=Flag.SUSPECT,
+        looks_back=1,
+        looks_ahead=0,
+        limits={
+            "rise_per_hour": LimitKind.PER_HOUR,
+            "fall_per_hour": LimitKind.PER_HOUR,
+            "least_change": LimitKind.DIFFERENCE,
+            "max_gap_hours": LimitKind.HOURS,
+        },
+        reference="QARTOD rate of change test, doi:10.7289/V5V40SD4",
+        defaults={"max_gap_hours": 6.0},
+        evaluate=changed_too_fast,
+        usual={
+            "soil_temperature": (
+                _rate(3.0, 3.0, 0.5),
+                _rate(1.0, 1.0, 0.5, 20.0),
+                _rate(0.3, 0.3, 0.5, 50.0),
+            ),
+            "volumetric_water_content": (_rate(0.10, 0.03, 0.01),),
+            "bulk_electrical_conductivity": (_rate(0.5, 0.5, 0.05),),
+            "matric_potential": (_rate(200.0, 200.0, 2.0),),
+            "co2_mole_fraction": (_rate(3000.0, 3000.0, 50.0),),
+        },
+    ),
+    Check(
+        name="spike",
+        effect=Flag.SUSPECT,
+        looks_back=1,
+        looks_ahead=1,
+        limits={"difference": LimitKind.DIFFERENCE, "max_gap_hours": LimitKind.HOURS},
+        reference="QARTOD spike test, differential form, doi:10.7289/V5V40SD4",
+        defaults={"max_gap_hours": 6.0},
+        evaluate=single_spike,
+        usual={
+            "soil_temperature": _spike(2.0, 5.0),
+            "volumetric_water_content": _spike(0.03, 0.06),
+            "bulk_electrical_conductivity": _spike(0.2, 1.0),
+            "co2_mole_fraction": _spike(1500.0, 5000.0),
+        },
+    ),
+    Check(
+        name="physics",
+        effect=Flag.FAIL,
+        looks_back=0,
+        looks_ahead=0,
+        limits={"lowest": LimitKind.VALUE, "highest": LimitKind.VALUE},
+        reference="edaphon_calibration.physics: the reason of each limit",
+        defaults={},
+        ordered=("lowest", "highest"),
+        of_person=False,
+        evaluate=outside_range,
+        usual={name: (_physics(row),) for name, row in PHYSICS.items() if row.limited},
+    ),
+)
+
+_BY_NAME = by_name((CHECKS,))
+
+
+def check_names() -> tuple[str, ...]:
+    """The names of all checks, sorted."""
+    return tuple(_BY_NAME)
+
+
+def find_check(name: str) -> Check:
+    """The check of that name; raises UnknownCheck.
+
+    >>> find_check("rate").looks_back
+    1
+    """
+    if name not in _BY_NAME:
+        raise UnknownCheck(unknown("check", name, _BY_NAME))
+    return _BY_NAME[name]
+
+
+def default_limits(
+    quantity_name: str, depth_cm: float | None = None, unit: str | None = None
+) -> dict[str, dict[str, float]]:
+    """The usual limits of a quantity by check, ready for `prepare_check`; {} if there are none.
+
+    They are in `unit` (the nomenclature's if None). Starting points for a site's own: each row of
+    a check's `usual` names its source.
+
+    >>> default_limits("soil_temperature", depth_cm=50)["rate"]["fall_per_hour"]
+    0.3
+    """
+    known = quantity(quantity_name).unit
+    line = conversion(known, unit or known)
+    found = {
+        name: check.usual_limits(quantity_name, depth_cm, line) for name, check in _BY_NAME.items()
+    }
+    return {name: limits for name, limits in found.items() if limits}

@@ -1,0 +1,134 @@
+"""Shapes that several curves share, each with its exact derivatives."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypedDict
+
+import numpy as np
+
+from edaphon_calibration.arrays import (
+    Float,
+    horner,
+    horner_gradient,
+    horner_slope,
+    nan_like,
+    positive,
+    powers,
+)
+
+
+class Shape(TypedDict):
+    """The three functions of a curve, to be passed on as keywords."""
+
+    value: Callable[..., Float]
+    slope: Callable[..., Float]
+    gradient: Callable[..., Float]
+
+
+def coefficients(*c: float) -> dict[str, float]:
+    """The parameters c0, c1, c2 … of a shape.
+
+    >>> coefficients(0.5, 2.0)
+    {'c0': 0.5, 'c1': 2.0}
+    """
+    return {f"c{k}": number for k, number in enumerate(c)}
+
+
+def no_parameters(x: Float, p: Float, *z: Float) -> Float:
+    """The gradient of a curve without parameters."""
+    return np.empty((0, len(x)))
+
+
+def root_line(x: Float, p: Float) -> Float:
+    """p0 + p1 √x; NaN for x <= 0."""
+    return float(p[0]) + float(p[1]) * np.sqrt(positive(x))
+
+
+def root_line_slope(x: Float, p: Float) -> Float:
+    return float(p[1]) * 0.5 / np.sqrt(positive(x))
+
+
+def root_line_gradient(x: Float, p: Float) -> Float:
+    root = np.sqrt(positive(x))
+    return np.stack([nan_like(1.0, root), root])
+
+
+def refractive(x: Float, p: Float) -> Float:
+    """(√x - p0) / p1; NaN for x <= 0 and where p1 is 0."""
+    return (np.sqrt(positive(x)) - float(p[0])) / _not_0(p[1])
+
+
+def refractive_slope(x: Float, p: Float) -> Float:
+    return 0.5 / (np.sqrt(positive(x)) * _not_0(p[1]))
+
+
+def refractive_gradient(x: Float, p: Float) -> Float:
+    a1 = _not_0(p[1])
+    y = refractive(x, p)
+    return np.stack([nan_like(-1.0 / a1, y), -y / a1])
+
+
+def _not_0(number: float) -> float:
+    return float(number) or float("nan")
+
+
+def square(x: Float, p: Float) -> Float:
+    """The square of a polynomial: makers give √ε where the probe answers to it."""
+    root = horner(x, p)
+    return root * root
+
+
+def square_slope(x: Float, p: Float) -> Float:
+    return 2.0 * horner(x, p) * horner_slope(x, p)
+
+
+def square_gradient(x: Float, p: Float) -> Float:
+    return powers(x, len(p)) * (2.0 * horner(x, p))
+
+
+@dataclass(frozen=True, slots=True)
+class RootOfSoil:
+    """y = (m √x + a) / b, where m, a and b are polynomials in one property of the soil, p0.
+
+    NaN where b is not above 0: there the formula has turned over.
+    """
+
+    root: tuple[float, ...]
+    offset: tuple[float, ...]
+    divisor: tuple[float, ...] = (1.0,)
+
+    @property
+    def shape(self) -> Shape:
+        return Shape(value=self.value, slope=self.slope, gradient=self.gradient)
+
+    def value(self, x: Float, p: Float) -> Float:
+        s = float(p[0])
+        return (_at(self.root, s) * np.sqrt(positive(x)) + _at(self.offset, s)) / self._below(s)
+
+    def slope(self, x: Float, p: Float) -> Float:
+        s = float(p[0])
+        return _at(self.root, s) * 0.5 / (np.sqrt(positive(x)) * self._below(s))
+
+    def gradient(self, x: Float, p: Float) -> Float:
+        s = float(p[0])
+        above = _slope_at(self.root, s) * np.sqrt(positive(x)) + _slope_at(self.offset, s)
+        row = (above - self.value(x, p) * _slope_at(self.divisor, s)) / self._below(s)
+        return row[np.newaxis]
+
+    def _below(self, s: float) -> float:
+        b = _at(self.divisor, s)
+        return b if b > 0.0 else float("nan")
+
+
+def _at(c: tuple[float, ...], s: float) -> float:
+    return float(horner(np.array([s]), np.array(c))[0])
+
+
+def _slope_at(c: tuple[float, ...], s: float) -> float:
+    return float(horner_slope(np.array([s]), np.array(c))[0])
+
+
+POLYNOMIAL = Shape(value=horner, slope=horner_slope, gradient=horner_gradient)
+ROOT_LINE = Shape(value=root_line, slope=root_line_slope, gradient=root_line_gradient)
+REFRACTIVE = Shape(value=refractive, slope=refractive_slope, gradient=refractive_gradient)
+SQUARE = Shape(value=square, slope=square_slope, gradient=square_gradient)

@@ -1,0 +1,427 @@
+"""The table of a file's form in its sheet: columns, words for missing numbers, time, interval.
+
+    [frame]
+    form = "table"                  or toa5, li81x, li8200, heard (see engine.py)
+    separator = "comma"             or tab, semicolon, blanks
+    decimal = "."                   or ","
+    missing = ["NAN", "-9999"]      words, or numbers, that stand for a failure
+    comment = ";"                   lines that begin so are no records; names may stand behind it;
+                                    or a list: ["Zero", "Start"]
+    order = ["DATE", "CO2"]         names of the columns where a file has no line of names, or
+                                    where its rows are longer than that line
+    width = 11                      cells of a row, where columns have numbers or rows are shorter
+                                    than their line of names
+    interval_s = 1800               what a mean is over [s]; `intervals` says it by TOA5 table
+    [frame.time]                    columns (names or numbers), formats, utc_offset | epoch
+    [[frame.column]]                name (or number, from 1), output, `mean = true`, `when`
+    [[frame.footer]]                name, output: what stands once below the rows (li81x, li8200)
+    [[frame.only]]                  column, is = [..]: other rows are no records
+    [[frame.refuse]]                column, is = [..]: such rows are refused
+
+frame.time may also say (rules: clock.py):
+
+    zone = "Europe/Berlin"          instead of utc_offset: the clock is set to summer time
+    year = 2026                     of the first row, where the file says no year
+    spread = { rows = 2, within_s = 1 }             rows to a stamp, spread evenly in their order
+    elapsed = { column = "Input E", unit = "s", within_s = 60, when = .. }   time since a start,
+    start = "2026-04-01T12:00:00Z"                  which is this, or the first stamp of a run
+
+`when = { column = "Probe Type", is = ["08"] }` keeps a column to those rows; the column may also be
+a key of the file's header (Port#, table).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from edaphon_drivers.faults import Refused
+from edaphon_drivers.files.clock import (
+    DATE_ORDERS,
+    EPOCHS,
+    Clock,
+    Condition,
+    Elapsed,
+    Spread,
+    compile_format,
+    offset_s,
+)
+from edaphon_drivers.sheets import (
+    ListOf,
+    PerSheet,
+    Positive,
+    Sheet,
+    Table,
+    UnknownModel,
+    errors_in,
+    listed,
+    load_sheet,
+    one_of,
+    refuse,
+    takes,
+    that,
+    written,
+)
+from edaphon_drivers.text_values import rfc3339_ns
+
+SEPARATORS: dict[str, str | None] = {"tab": "\t", "comma": ",", "semicolon": ";", "blanks": None}
+ELAPSED_UNITS = {"d": 86400 * 10**9, "h": 3600 * 10**9, "min": 60 * 10**9, "s": 10**9, "ms": 10**6}
+_MOST_CELLS = 100_000
+_OF_TIME = (
+    "utc_offset",
+    "zone",
+    "date_order",
+    "year",
+    "formats",
+    "epoch",
+    "spread",
+    "elapsed",
+    "start",
+)
+
+
+def _is_offset(text: str) -> bool:
+    try:
+        offset_s(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_time(text: str) -> bool:
+    try:
+        rfc3339_ns(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _zone(name: str) -> str:
+    try:
+        if ZoneInfo(name).key:
+            return name
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        pass
+    hint = f'; a fixed offset is utc_offset = "{name}"' if _is_offset(name) else ""
+    raise ValueError(f'is the name of a zone such as "Europe/Berlin", not {written(name)}{hint}')
+
+
+_Place = Annotated[str, Field(min_length=1)] | Annotated[int, Field(ge=1)]
+_CONDITION = 'a table { column = "..", is = [".."] }'
+_TIME = "a table with columns, and formats with utc_offset, or epoch"
+
+
+class ConditionTable(Table):
+    """`when`, [[frame.only]] and [[frame.refuse]]: the rows in which a column says one of these."""
+
+    column: _Place = takes("the name of a column, or its number from 1")
+    allowed: ListOf[Any] = takes("a list of texts", alias="is")
+
+    def condition(self) -> Condition:
+        return Condition(self.column, frozenset(map(str, self.allowed)))
+
+
+class ColumnTable(Table):
+    """[[frame.column]] and [[frame.footer]]."""
+
+    name: Annotated[str, Field(min_length=1)] | None = takes(
+        "a text; a column without a name has a number", None
+    )
+    number: int | None = takes("a whole number from 1: number = 2", None, ge=1, le=_MOST_CELLS)
+    output: str = takes("the name of an [[output]]")
+    mean: bool = takes("true or false", False)
+    when: ConditionTable | None = takes(_CONDITION, None)
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "ColumnTable":
+        if (self.name is None) == (self.number is None):
+            raise ValueError("has a name, or a number from 1")
+        return self
+
+    @property
+    def place(self) -> str | int:
+        return self.name or self.number or 0
+
+    def column(self) -> "Column":
+        when = self.when.condition() if self.when else None
+        return Column(self.place, self.output, self.mean, when)
+
+
+class SpreadTable(Table):
+    """`spread`: rows of one stamp."""
+
+    rows: int = takes("a number from 2 on", ge=2, le=1_000_000)
+    within_s: Positive = takes("seconds above 0")
+
+
+class ElapsedTable(Table):
+    """`elapsed`: a column of time since a start."""
+
+    column: _Place = takes("the name of a column, or its number from 1")
+    unit: Literal["d", "h", "min", "s", "ms"] = takes(one_of(ELAPSED_UNITS), "s")
+    within_s: Positive = takes("seconds above 0", 60.0)
+    when: ConditionTable | None = takes(_CONDITION, None)
+
+    def elapsed(self, start: str | None) -> Elapsed:
+        return Elapsed(
+            self.column,
+            ELAPSED_UNITS[self.unit],
+            rfc3339_ns(start) if start is not None else None,
+            round(self.within_s * 1e9),
+            self.when.condition() if self.when else None,
+        )
+
+
+class FileTime(Table):
+    """[frame.time] of a file's sheet."""
+
+    columns: Annotated[ListOf[_Place], that(bool)] | None = takes(
+        "a list of column names, or numbers from 1", None
+    )
+    formats: Annotated[ListOf[str], that(bool)] | None = takes(
+        'a list such as ["%Y-%m-%d %H:%M:%S"]', None
+    )
+    date_order: Literal["ymd", "dmy", "mdy"] | None = takes(one_of(DATE_ORDERS), None)
+    epoch: Literal["s", "ms", "us", "ns"] | None = takes(one_of(EPOCHS), None)
+    utc_offset: Annotated[str, that(_is_offset)] | None = takes(
+        'a fixed offset such as "+01:00"', None
+    )
+    zone: Annotated[str, AfterValidator(_zone)] | None = takes(
+        'the name of a zone such as "Europe/Berlin"', None
+    )
+    year: int | None = takes("a year such as 2026", None, ge=1970, lt=2262)
+    spread: SpreadTable | None = takes("a table such as { rows = 2, within_s = 1 }", None)
+    elapsed: ElapsedTable | None = takes('a table such as { column = "Etime" }', None)
+    start: Annotated[str, that(_is_time)] | None = takes(
+        'a time such as "2026-04-01T12:00:00Z"', None
+    )
+
+    def clock(self) -> Clock:
+        """Raises ValueError for a wrong format."""
+        formats = (compile_format(text, self.date_order or "") for text in self.formats or ())
+        spread = self.spread
+        return Clock(
+            columns=self.columns or (),
+            formats=tuple(formats),
+            offset_s=offset_s(self.utc_offset) if self.utc_offset else 0,
+            epoch=EPOCHS[self.epoch] if self.epoch else None,
+            year=self.year,
+            zone=ZoneInfo(self.zone) if self.zone else None,
+            spread=Spread(spread.rows, round(spread.within_s * 1e9)) if spread else None,
+            elapsed=self.elapsed.elapsed(self.start) if self.elapsed else None,
+        )
+
+    def is_zone_known(self, form: str) -> bool:
+        """Whether a time of this file is a time: an LI-8200 names its zone itself."""
+        in_text = self.formats is not None and all("%z" in text for text in self.formats)
+        stated = self.utc_offset or self.zone or self.epoch
+        return bool(stated) or form == "li8200" or in_text or not self.columns
+
+
+class FileTable(Table):
+    """[frame] of a file's sheet."""
+
+    form: Literal["table", "toa5", "li81x", "li8200", "heard"] = takes(
+        "one of table, toa5, li81x, li8200, heard"
+    )
+    separator: Annotated[str, that(SEPARATORS.__contains__)] | None = takes(
+        one_of(SEPARATORS), None
+    )
+    decimal: Literal[".", ","] = takes('"." or ","', ".")
+    missing: ListOf[str | int | float] = takes('a list of words, such as ["NAN", "-9999"]', ())
+    comment: Annotated[ListOf[str], BeforeValidator(listed)] = takes(
+        'what a comment begins with, such as ";", or a list of such', ()
+    )
+    order: ListOf[str] = takes('a list of column names, such as ["DATE", "CO2"]', ())
+    width: int = takes("how many cells a row has, from 1", 0, ge=1, le=_MOST_CELLS)
+    interval_s: Positive = takes("a number of seconds above 0", 0.0)
+    intervals: dict[str, Positive] = takes("seconds by table, such as { Hourly = 3600 }", {})
+    time: FileTime = takes(_TIME)
+    column: ListOf[ColumnTable] = takes("a list of tables, [[frame.column]]", ())
+    footer: ListOf[ColumnTable] = takes("a list of tables, [[frame.footer]]", ())
+    only: ListOf[ConditionTable] = takes(_CONDITION, ())
+    refuse: ListOf[ConditionTable] = takes(_CONDITION, ())
+    like: Any = takes("the name of an ASCII sheet", None)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column, by name or by number from 1, and the output that it is."""
+
+    name: str | int
+    output: str
+    mean: bool = False
+    when: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileLayout:
+    """A sheet's frame, read; `separator` None stands for blanks."""
+
+    form: str
+    clock: Clock
+    columns: tuple[Column, ...]
+    footer: tuple[Column, ...] = ()
+    only: tuple[Condition, ...] = ()
+    refuse: tuple[Condition, ...] = ()
+    separator: str | None = ","
+    decimal: str = "."
+    missing: frozenset[str] = frozenset()
+    missing_numbers: frozenset[float] = frozenset()
+    comment: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+    width: int = 0
+    interval_s: float = 0.0
+    intervals: Mapping[str, float] | None = None
+    zone_known: bool = True
+    zone_stated: bool = False
+
+    @property
+    def reads_without_names(self) -> bool:
+        """Whether the sheet says by itself where the columns are."""
+        return bool(self.order) or not self.clock.names
+
+
+def completed(sheet: Sheet, settings: Mapping[str, Any]) -> Sheet:
+    """The sheet with what its owner knows of this instrument: utc_offset, date_order, year, ...
+
+    Settings of the time go into frame.time, all others into the frame; what is there is replaced.
+    """
+    time = {key: settings[key] for key in _OF_TIME if key in settings}
+    others = {key: value for key, value in settings.items() if key not in _OF_TIME}
+    frame = {**sheet.frame, **others}
+    written = frame.get("time", {})
+    if time and isinstance(written, Mapping):  # else `frame_troubles` tells what it is
+        frame["time"] = {**written, **time}
+    return replace(sheet, frame=frame)
+
+
+@PerSheet
+def read_layout(sheet: Sheet) -> FileLayout:
+    """Raises Refused for a frame in which `sheet_errors` finds a wrong key or format."""
+    refuse(map(str, errors_in(FileTable, sheet.frame, "frame")), sheet)
+    try:
+        return _layout(FileTable.model_validate(sheet.frame))
+    except ValueError as wrong:
+        raise Refused("a sheet without errors", str(wrong), sheet.model) from None
+
+
+def _layout(frame: FileTable) -> FileLayout:
+    words = [str(word).strip().lower() for word in frame.missing]
+    numbers = (_number(word, frame.decimal) for word in words)
+    usual = "comma" if frame.form == "toa5" else "tab"
+    return FileLayout(
+        form=frame.form,
+        clock=frame.time.clock(),
+        columns=tuple(row.column() for row in frame.column),
+        footer=tuple(row.column() for row in frame.footer),
+        only=tuple(row.condition() for row in frame.only),
+        refuse=tuple(row.condition() for row in frame.refuse),
+        separator=SEPARATORS[frame.separator or usual],
+        decimal=frame.decimal,
+        missing=frozenset(words),
+        missing_numbers=frozenset(number for number in numbers if number is not None),
+        comment=tuple(mark for mark in frame.comment if mark),
+        order=frame.order,
+        width=frame.width,
+        interval_s=frame.interval_s,
+        intervals=frame.intervals,
+        zone_known=frame.time.is_zone_known(frame.form),
+        zone_stated=frame.time.utc_offset is not None or frame.time.zone is not None,
+    )
+
+
+def _number(word: str, decimal: str) -> float | None:
+    """-999,9 in a file of decimal commas; there -999.9 stands for the same number."""
+    try:
+        return float(word.replace(",", ".") if decimal == "," else word)
+    except ValueError:
+        return None
+
+
+def sheet_errors(sheet: Sheet) -> Iterator[str]:
+    """What is wrong, or not yet stated by the owner (see `completed`)."""
+    found = [str(error) for error in errors_in(FileTable, sheet.frame, "frame")]
+    yield from found
+    if found:
+        return
+    frame = FileTable.model_validate(sheet.frame)
+    if frame.decimal == "," and frame.separator == "comma":
+        yield "frame.decimal and frame.separator can't both be a comma"
+    if frame.form == "heard":
+        yield from filter(None, [like_error(sheet)])
+    else:
+        yield from _column_errors(frame, sheet)
+    yield from _time_errors(frame.time, frame.form)
+
+
+def _column_errors(frame: FileTable, sheet: Sheet) -> Iterator[str]:
+    rows = (*frame.column, *frame.footer)
+    for row in rows:
+        if row.mean and "interval_s" not in frame.model_fields_set:
+            yield f"frame.interval_s is missing: column {row.place} is a mean over it"
+    if not frame.column:
+        yield "frame.column is missing: [[frame.column]] with name and output"
+    named = {row.output for row in rows}
+    for output in sorted(sheet.outputs.keys() - named):
+        yield f"output {output} has no [[frame.column]]"
+    for output in sorted(named - sheet.outputs.keys()):
+        yield f"[[frame.column]] names output {output}, which the sheet does not have"
+
+
+def _time_errors(time: FileTime, form: str) -> Iterator[str]:
+    if time.elapsed is None and time.start is not None:
+        yield "frame.time.start is the start of frame.time.elapsed, which is missing"
+    if time.elapsed is not None and time.start is None and time.columns is None:
+        yield (
+            "frame.time.start is missing: elapsed time needs one, such as"
+            ' start = "2026-04-01T12:00:00Z", or columns with the time of the row'
+        )
+    if time.columns is None:
+        if time.elapsed is None:
+            yield "frame.time.columns is missing: a list of column names, or numbers from 1"
+    elif time.epoch is None:
+        yield from _format_errors(time, form)
+    elif time.zone is not None:
+        yield "frame.time.zone is for formats: a count since 1970 has no zone"
+
+
+def _format_errors(time: FileTime, form: str) -> Iterator[str]:
+    formats = time.formats or ()
+    if time.utc_offset is not None and time.zone is not None:
+        yield "frame.time has utc_offset and zone: state one of them, the one the clock is set by"
+    if not (time.utc_offset or time.zone or form == "li8200" or all("%z" in f for f in formats)):
+        yield (
+            'utc_offset is missing: this file says no zone; such as utc_offset = "+01:00",'
+            ' or zone = "Europe/Berlin"'
+        )
+    if not formats:
+        yield 'frame.time.formats is a list such as ["%Y-%m-%d %H:%M:%S"]; or say epoch = "s"'
+    shapes: dict[str, tuple[str, ...]] = {}
+    for text in formats:
+        try:
+            one = compile_format(text, time.date_order or "")
+        except ValueError as wrong:
+            yield f"frame.time: {wrong}"
+            continue
+        fields = set(one.fields)
+        if shapes.setdefault(one.shape, one.fields) != one.fields:
+            yield f"frame.time.formats are ambiguous: {text!r} looks like another; state one order"
+        if not {"Y", "y"} & fields and time.year is None:
+            yield "frame.time.year is missing: this file says none"
+        if not ("j" in fields or ("d" in fields and {"m", "b"} & fields)):
+            yield f"frame.time.formats: {text!r} says no day"
+
+
+def like_error(sheet: Sheet) -> str:
+    """What is wrong with frame.like; "" for a pushed ASCII sheet with its own times."""
+    like = sheet.frame.get("like")
+    try:
+        source = load_sheet(like) if isinstance(like, str) else None
+    except UnknownModel:
+        source = None
+    if source is None or source.engine != "ascii" or "time" not in source.frame:
+        return f"frame.like names an ASCII sheet whose lines say their time, not {like!r}"
+    return ""

@@ -1,1 +1,0 @@
-"""Modems of the mobile network: short messages."""

@@ -1,0 +1,455 @@
+"""Random mutants of the code, each through the tests of its own room: `./run faults mutants`.
+
+A mutant is the code with one comparison, and/or, +/- or `not` changed. It is made in a copy of the
+tree and is killed by a test that fails with it and passes without it. Mutants that live show what
+no test of the room holds; some are the same program in other signs, which a reader must judge.
+"""
+
+import argparse
+import ast
+import importlib
+import importlib.util
+import multiprocessing
+import os
+import random
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("daemon/edaphon", "drivers/edaphon_drivers", "calibration/edaphon_calibration")
+NOT_MUTATED = {"simulators", "simulate", "demo", "bench"}  # folders: they play, record nothing
+TESTED_IN = {  # rooms whose tests stand, also, in the folder of another one
+    "service": ("commands",),
+    "storage": ("commands",),
+    "explain": ("commands",),
+    "preview": ("commands",),
+    "toml_input": ("written", "config"),
+}
+AT_MOST_LIVE = 0.15
+LONGEST_S = 900.0  # one mutant through its room
+NOT_COPIED = (".venv", ".git", ".cache", ".*_cache", "__pycache__", ".hypothesis", "dist")
+LIBRARIES = """apscheduler.schedulers.background hypothesis influxdb_client jinja2 numpy orjson
+    paho.mqtt.client pint pydantic pytest re2 rich.console serial starlette.applications typer
+    uvicorn"""  # imported once, before the fork of each mutant
+SWAPS = {
+    ast.Lt: ("<", ("<=", ">=")),
+    ast.LtE: ("<=", ("<", ">")),
+    ast.Gt: (">", (">=", "<=")),
+    ast.GtE: (">=", (">", "<")),
+    ast.Eq: ("==", ("!=",)),
+    ast.NotEq: ("!=", ("==",)),
+    ast.Is: ("is", ("is not",)),
+    ast.IsNot: ("is not", ("is",)),
+    ast.In: ("in", ("not in",)),
+    ast.NotIn: ("not in", ("in",)),
+    ast.And: ("and", ("or",)),
+    ast.Or: ("or", ("and",)),
+    ast.Add: ("+", ("-",)),
+    ast.Sub: ("-", ("+",)),
+}
+LOGS = re.compile(rb"\b_?log(ger|ging)?\.\w+$|\bwarnings\.warn$")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An operator in the bytes of a file, and what may stand there instead."""
+
+    start: int
+    end: int
+    instead: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One file with one operator changed."""
+
+    file: str
+    line: int
+    before: str
+    after: str
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the tests found: state is killed, lives or not run; by is the test or the reason."""
+
+    mutant: Mutant
+    state: str
+    by: str
+    seconds: float
+
+
+class _Finder(ast.NodeVisitor):
+    """Collects the operators of a file, without annotations and texts for people."""
+
+    def __init__(self, data: bytes) -> None:
+        self.places: list[Place] = []
+        self._data = data
+        self._lines = [0]
+        for line in data.splitlines(keepends=True):
+            self._lines.append(self._lines[-1] + len(line))
+        self.visit(ast.parse(data))
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        if node.value is not None:
+            self.visit(node.value)
+
+    def visit_arg(self, node: ast.arg) -> None:
+        """Nothing in an annotation computes."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        node.returns = None
+        self.generic_visit(node)
+
+    visit_AsyncFunctionDef = visit_FunctionDef
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
+        """Python below 3.12 doesn't know where its parts are."""
+
+    def visit_Call(self, node: ast.Call) -> None:
+        called = self._data[self._start(node.func) : self._end(node.func)]
+        if not LOGS.search(called):
+            self.generic_visit(node)
+
+    def visit_Compare(self, node: ast.Compare) -> None:
+        operands = [node.left, *node.comparators]
+        for (left, right), operator in zip(pairwise(operands), node.ops, strict=True):
+            self._between(left, right, operator)
+        self.generic_visit(node)
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> None:
+        for left, right in pairwise(node.values):
+            self._between(left, right, node.op)
+        self.generic_visit(node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> None:
+        if not (_is_text(node.left) or _is_text(node.right)):
+            self._between(node.left, node.right, node.op)
+        self.generic_visit(node)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        if not _is_text(node.value):
+            self._between(node.target, node.value, node.op)
+        self.generic_visit(node)
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> None:
+        if isinstance(node.op, ast.Not):
+            start = self._start(node)
+            found = re.compile(rb"not\s*").match(self._data, start)
+            assert found is not None
+            self.places.append(Place(start, found.end(), ("",)))
+        self.generic_visit(node)
+
+    def _between(self, left: ast.expr, right: ast.expr, operator: ast.AST) -> None:
+        if type(operator) not in SWAPS:
+            return
+        before, instead = SWAPS[type(operator)]
+        start = self._end(left)
+        gap = self._data[start : self._start(right)]
+        found = re.search(rb"\s+".join(re.escape(word.encode()) for word in before.split()), gap)
+        if found and b"#" not in gap:
+            self.places.append(Place(start + found.start(), start + found.end(), instead))
+
+    def _start(self, node: ast.expr) -> int:
+        return self._lines[node.lineno - 1] + node.col_offset
+
+    def _end(self, node: ast.expr) -> int:
+        return self._lines[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
+
+
+def _is_text(node: ast.expr) -> bool:
+    """A text takes no minus: any test that comes by kills it."""
+    if isinstance(node, ast.BinOp):
+        return _is_text(node.left) or _is_text(node.right)
+    return isinstance(node, ast.JoinedStr) or (
+        isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)
+    )
+
+
+def places(data: bytes) -> list[Place]:
+    return sorted(_Finder(data).places, key=lambda place: place.start)
+
+
+def mutant(file: str, data: bytes, place: Place, instead: str) -> Mutant:
+    text = data[: place.start] + instead.encode() + data[place.end :]
+    line = data.count(b"\n", 0, place.start)
+    before, after = (each.splitlines()[line].decode().strip() for each in (data, text))
+    return Mutant(file, line + 1, before, after, text)
+
+
+def files(tree: Path) -> list[str]:
+    found = [path for package in PACKAGES for path in (tree / package).rglob("*.py")]
+    names = [path.relative_to(tree) for path in found if not NOT_MUTATED & {*path.parts}]
+    return sorted(name.as_posix() for name in names)
+
+
+def chosen(tree: Path, seed: int, count: int, only: Sequence[str] = ("",)) -> list[Mutant]:
+    """`count` different mutants, the same for one code and seed; of lines: each."""
+    lines = {name for name in only if ":" in name}
+    inside = tuple(name.partition(":")[0] for name in only)
+    data = {file: (tree / file).read_bytes() for file in files(tree) if file.startswith(inside)}
+    all_places = [(file, place) for file in data for place in places(data[file])]
+    if lines:
+        every = (mutant(f, data[f], place, to) for f, place in all_places for to in place.instead)
+        return [each for each in every if f"{each.file}:{each.line}" in lines]
+    dice = random.Random(seed)
+    picked = dice.sample(all_places, min(count, len(all_places)))
+    return [mutant(f, data[f], place, dice.choice(place.instead)) for f, place in picked]
+
+
+def room(file: str) -> str:
+    top, _, *rest = file.split("/")
+    return rest[0] if top == "daemon" and len(rest) > 1 else top
+
+
+def room_tests(tree: Path, file: str) -> list[str]:
+    """The test files of the room, the likeliest to fail first: they run until one does."""
+    top, package, *folders, name = file.removesuffix(".py").split("/")
+    mirror = tree / "tests" / top
+    module = ".".join((package, *folders, *([] if name == "__init__" else [name])))
+    found: list[Path] = []
+    if top == "daemon" and folders:
+        rooms = (folders[0], *TESTED_IN.get(folders[0], ()))
+        found = [path for each in rooms for path in sorted((mirror / each).rglob("test_*.py"))]
+    elif top != "daemon":
+        found = sorted(mirror.rglob("test_*.py"))
+    if not found:  # a file or room without a folder of tests
+        named = [path for path in sorted(mirror.rglob("test_*.py")) if module in imports(path)]
+        found = [*named, *sorted(mirror.glob("test_*.py"))]
+    words = {*folders, *name.split("_")}
+
+    def unlikely(path: Path) -> tuple[bool, bool, bool]:
+        own = module in imports(path)
+        near = path.parent == mirror.joinpath(*folders)
+        return not own, not near, not words & set(path.stem.split("_"))
+
+    ordered = sorted(dict.fromkeys(found), key=unlikely)
+    return [path.relative_to(tree).as_posix() for path in ordered]
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            found |= {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{each.name}" for each in node.names)}
+    return frozenset(found)
+
+
+class _Watch:
+    """A plugin of pytest: the first test, or file that can't be imported, that fails."""
+
+    def __init__(self) -> None:
+        self.failed = ""
+
+    def pytest_runtest_logreport(self, report) -> None:
+        if report.failed:
+            self.failed = self.failed or report.nodeid
+
+    pytest_collectreport = pytest_runtest_logreport
+
+
+@dataclass(slots=True)
+class Worker:
+    """A process with a copy of the tree and the libraries loaded; each mutant gets a fork of it."""
+
+    folder: Path
+    copy: Path
+    passing: dict[str, bool] = field(default_factory=dict)
+
+    @classmethod
+    def begin(cls, tree: Path, base: Path) -> "Worker":
+        folder = base / str(os.getpid())
+        copy = folder / "tree"
+        shutil.copytree(tree, copy, symlinks=True, ignore=shutil.ignore_patterns(*NOT_COPIED))
+        for name in (".venv", ".cache"):
+            if (tree / name).exists():
+                (copy / name).symlink_to(tree / name)
+        os.chdir(copy)
+        tops = [str(copy / package.split("/")[0]) for package in PACKAGES]
+        own = {str(tree / package.split("/")[0]) for package in PACKAGES}
+        sys.path[:] = [*tops, str(copy), *(p for p in sys.path if p not in {"", str(tree), *own})]
+        sys.modules.pop("tests", None)
+        os.environ["PYTHONPATH"] = os.pathsep.join(tops)
+        os.environ["OPENBLAS_NUM_THREADS"] = "1"
+        for name in LIBRARIES.split():
+            importlib.import_module(name)
+        no_shrinking()
+        return cls(folder, copy)
+
+    def run(self, mutant: Mutant) -> Result:
+        began = time.monotonic()
+        tests = room_tests(self.copy, mutant.file)
+        if not tests:
+            return Result(mutant, "lives", "no test in its room", 0.0)
+        file = self.copy / mutant.file
+        original = file.read_bytes()
+        state, by = "", ""
+        while not state:
+            self._write(file, mutant.text)
+            code, failed = self._pytest(tests)
+            self._write(file, original)
+            state, by = self._judged(code, failed)
+        return Result(mutant, state, by, time.monotonic() - began)
+
+    def _judged(self, code: int | None, failed: str) -> tuple[str, str]:
+        """What that run means; nothing for a test that fails without the mutant: run again."""
+        if code is None:
+            return "not run", f"longer than {LONGEST_S:.0f} s"
+        if code == 0:
+            return "lives", ""
+        if not failed or failed in self.passing:
+            return "killed", failed or f"the process, exit code {code}"
+        how = [] if "::" in failed else ["--collect-only"]
+        self.passing[failed] = self._pytest([failed, *how])[0] == 0
+        if self.passing[failed]:
+            return "killed", failed
+        return ("", "") if "::" in failed else ("not run", f"{failed} fails without it")
+
+    def _write(self, file: Path, data: bytes) -> None:
+        file.write_bytes(data)
+        Path(importlib.util.cache_from_source(str(file))).unlink(missing_ok=True)
+
+    def _pytest(self, words: Sequence[str]) -> tuple[int | None, str]:
+        """(exit code, None for too long; what failed first) of a fork in a session of its own."""
+        answer = self.folder / "failed"
+        answer.write_text("", "utf-8")
+        pid = os.fork()
+        if pid == 0:
+            code = 3
+            try:
+                code = self._as_child(words, answer)
+            finally:
+                os._exit(code)
+        try:
+            return _ended(pid), answer.read_text("utf-8")
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+
+    def _as_child(self, words: Sequence[str], answer: Path) -> int:
+        import pytest
+
+        os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(nothing, stream)
+        watch = _Watch()
+        skipped = [f"--deselect={test}" for test, passes in self.passing.items() if not passes]
+        quiet = "-Wignore::pytest.PytestAssertRewriteWarning"
+        options = [
+            quiet,
+            "-x",
+            "-q",
+            "--tb=no",
+            "-p",
+            "no:cacheprovider",
+            f"--basetemp={self.folder}/t",
+        ]
+        code = int(pytest.main([*options, *skipped, *words], plugins=[watch]))
+        answer.write_text(watch.failed, "utf-8")
+        return code
+
+
+def _ended(pid: int) -> int | None:
+    until = time.monotonic() + LONGEST_S
+    while time.monotonic() < until:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.05)
+    os.killpg(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return None
+
+
+def no_shrinking() -> None:
+    """Property tests play the same examples each time, and stop at the first that fails."""
+    from hypothesis import Phase, settings
+
+    phases = (Phase.explicit, Phase.generate)
+    settings.register_profile(
+        "mutants", phases=phases, database=None, derandomize=True, deadline=None
+    )
+    settings.load_profile("mutants")
+
+
+_workers: list[Worker] = []  # of a process of the pool: its own
+
+
+def _begin(tree: Path, base: Path) -> None:
+    _workers.append(Worker.begin(tree, base))
+
+
+def _run(mutant: Mutant) -> Result:
+    return _workers[0].run(mutant)
+
+
+def results(tree: Path, mutants: Sequence[Mutant], workers: int) -> Iterator[Result]:
+    """Each mutant's result as it comes; the copies are gone at the end."""
+    forking = multiprocessing.get_context("fork")
+    with (
+        tempfile.TemporaryDirectory(prefix="mutants-", ignore_cleanup_errors=True) as base,
+        forking.Pool(workers, _begin, (tree, Path(base))) as pool,
+    ):
+        yield from pool.imap_unordered(_run, mutants)
+
+
+def score(found: Sequence[Result]) -> tuple[list[str], float]:
+    """Lines of a table by room, and the share of those run that live."""
+    rooms: dict[str, Counter[str]] = {}
+    for each in found:
+        rooms.setdefault(room(each.mutant.file), Counter())[each.state] += 1
+    total = sum(rooms.values(), Counter())
+    share = total["lives"] / max(1, total["lives"] + total["killed"])
+    states = ("killed", "lives", "not run")
+    lines = [f"{'room':<14}" + "".join(f"{state:>9}" for state in states)]
+    for name, count in [*sorted(rooms.items()), ("all", total)]:
+        lines.append(f"{name:<14}" + "".join(f"{count[state]:>9}" for state in states))
+    return lines, share
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser("./run faults mutants", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="which mutants")
+    parser.add_argument("--count", type=int, default=200, help="how many")
+    parser.add_argument("--workers", type=int, choices=(1, 2), default=2, help="at a time")
+    parser.add_argument("--only", nargs="+", default=("",), help="folders, files, FILE:LINE")
+    parser.add_argument("--tree", type=Path, default=ROOT, help=argparse.SUPPRESS)
+    given = parser.parse_args(words)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the copies and forks end too
+    mutants = chosen(given.tree.resolve(), given.seed, given.count, given.only)
+    found: list[Result] = []
+    for each in results(given.tree.resolve(), mutants, given.workers):
+        found.append(each)
+        m = each.mutant
+        what = f"{each.state} by {each.by}" if each.state == "killed" else f"{each.state} {each.by}"
+        print(f"{len(found)}/{len(mutants)} {m.file}:{m.line} {what} ({each.seconds:.1f} s)")
+        if each.state != "killed":
+            print(f"    before: {m.before}\n    after:  {m.after}", flush=True)
+    lines, share = score(found)
+    living = sorted((r.mutant for r in found if r.state == "lives"), key=lambda m: (m.file, m.line))
+    print("\nThey live; each is a gap of the tests, or the same program in other signs:")
+    for m in living:
+        print(f"{m.file}:{m.line}\n    before: {m.before}\n    after:  {m.after}")
+    print("", *lines, f"{share:.1%} live, at most {AT_MOST_LIVE:.0%} may", sep="\n")
+    return int(share > AT_MOST_LIVE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
