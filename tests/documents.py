@@ -4,7 +4,6 @@
 """
 
 import importlib
-import importlib.util
 import json
 import pkgutil
 import tomllib
@@ -22,7 +21,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import core_schema
 from tests import alert_messages
 
-from edaphon.commands import COMMANDS, module_of, take_in
+from edaphon.commands import COMMANDS, take_in
 from edaphon.config import (
     Alerts,
     Broker,
@@ -41,12 +40,13 @@ from edaphon.config import (
     Notify,
     OwnModel,
     ScheduledSource,
-    Site,
-    Storage,
-    Supply,
+    SiteTable,
+    StorageTable,
+    SupplyTable,
     Web,
 )
-from edaphon.facts.model import KINDS, Calibration, SecondInput
+from edaphon.facts.calibrations import Calibration, SecondInput
+from edaphon.facts.files import KINDS
 from edaphon.toml_input.models import toml_text
 from edaphon.toml_input.values import duration_text
 from edaphon_calibration.nomenclature import QUANTITIES
@@ -66,8 +66,8 @@ BEGIN, END = "<!-- generated: begin -->\n", "<!-- generated: end -->\n"
 
 TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("[logger]", "the box", Logger),
-    ("[site]", "the place", Site),
-    ("[storage]", "where things are kept", Storage),
+    ("[site]", "the place", SiteTable),
+    ("[storage]", "where things are kept", StorageTable),
     ("[facts]", "where facts come from", Facts),
     ("[budget]", "how much may come; what is above it is only counted", Budget),
     ("[clock]", "when the clock is believed", ClockTrust),
@@ -75,7 +75,7 @@ TABLES: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("[alerts]", "what watches the alerts themselves", Alerts),
     ("[bus.NAME]", "a line or bus of instruments", Bus),
     ("[bus.NAME.multiplexer]", "a switch between branches of a line", Multiplexer),
-    ("[supply.NAME]", "a switched power supply", Supply),
+    ("[supply.NAME]", "a switched power supply", SupplyTable),
     ("[model.NAME]", "a model sheet of your own", OwnModel),
     ("[broker.NAME]", "an MQTT broker", Broker),
     ("[[source]] on a bus", "an instrument that is asked", ScheduledSource),
@@ -216,8 +216,7 @@ def _nomenclature() -> Iterator[str]:
 
 def command_names() -> tuple[str, ...]:
     """The commands that are there."""
-    there = importlib.util.find_spec
-    return tuple(name for name in COMMANDS if there(f"edaphon.commands.{module_of(name)}"))
+    return tuple(COMMANDS)
 
 
 def _commands() -> Iterator[str]:

@@ -149,7 +149,7 @@ class Plot:
 
 def recorded(plot: Plot, recorder: Recorder) -> None:
     """The service runs, gets warm with two readings, and then takes the journey of two more."""
-    from edaphon.commands.run import running
+    from edaphon.service.process import running
 
     threading.setprofile(recorder)
     try:

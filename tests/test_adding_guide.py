@@ -15,10 +15,10 @@ import pytest
 from tests.documents import ROOT
 
 from edaphon.commands import main
-from edaphon.commands.check import examine
 from edaphon.config import Configuration, HeardSource, ScheduledSource, Source
 from edaphon.derive.decode import Sources
 from edaphon.journal import Entry, Kind
+from edaphon.service.check import examine
 from edaphon_drivers import smart_home as message_keys
 from edaphon_drivers.ascii import sheet as ascii_keys
 from edaphon_drivers.files import sheet as file_keys

@@ -10,12 +10,13 @@ from tests.documents import ROOT
 
 import edaphon
 from edaphon.acquire.bus import BusBusy, ServiceOff
-from edaphon.acquire.sampler import CLOCK_STEP
+from edaphon.acquire.gaps import CLOCK_STEP
 from edaphon.acquire.switches import NotSwitched
-from edaphon.commands.check import examine
-from edaphon.commands.init import example_text
+from edaphon.commands.check import example_text
 from edaphon.config import Bus
-from edaphon.facts.model import KINDS, Deployment
+from edaphon.facts.files import KINDS
+from edaphon.facts.model import Deployment
+from edaphon.service.check import examine
 from edaphon_drivers.faults import Garbled, LinkDown, NoAnswer, Refused
 from edaphon_drivers.lorawan import envelope_kinds
 from edaphon_drivers.readings import Status

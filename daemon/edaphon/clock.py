@@ -1,9 +1,15 @@
-"""The one clock that everything is handed: wall time, monotonic time, sleep."""
+"""The one clock that everything is handed, and the lengths of time that all count in."""
 
 import threading
 import time
 from pathlib import Path
 from typing import Protocol
+
+SECOND_NS = 1_000_000_000
+MINUTE_NS = 60 * SECOND_NS
+HOUR_NS = 60 * MINUTE_NS
+DAY_NS = 24 * HOUR_NS
+FAR_NS = 2**62  # no record lies further from 1970
 
 
 class Clock(Protocol):

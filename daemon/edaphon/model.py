@@ -1,36 +1,35 @@
-"""Data that travel between the rooms of the service: entry numbers, channels, observations."""
+"""What travels between the rooms of the service: entry ids, channels, readings, observations."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cache
+from operator import attrgetter
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = [
-    "ALONE",
-    "DEMOTED",
-    "DEMOTED_RANKS",
-    "Channel",
-    "Float",
-    "Int",
-    "Observations",
-    "EntryId",
-    "Small",
-    "demoted_rank",
-]
+from edaphon.clock import FAR_NS
 
 Int = npt.NDArray[np.int64]
 Float = npt.NDArray[np.float64]
 Small = npt.NDArray[np.int8]
+Mask = npt.NDArray[np.bool_]
 
-ALONE = 16  # added to a doubt: the reading came late and was judged without its neighbours
-DEMOTED = 32  # added to a doubt: any other reading of the same time stands over this one
+# Added to a source flag:
+ALONE = 16  # the reading came late and was judged without its neighbours
+DEMOTED = 32  # any other reading of the same time comes before this one
 DEMOTED_RANKS = 64  # ranks from here on are of demoted readings
 _LOWEST_RANK = 127
+_EVERY = slice(None)
+_Column = np.ndarray
+
+Range = tuple[int, int]  # from, to [UTC ns)
+ALWAYS: Range = (-FAR_NS, FAR_NS)
 
 
 def demoted_rank(rank: int) -> int:
-    """The rank of a reading over which every other one of its time stands."""
+    """The rank of a reading that comes behind every other one of its time."""
     return min(_LOWEST_RANK, rank + DEMOTED_RANKS)
 
 
@@ -71,13 +70,65 @@ class Channel:
     replicate: int = 1
 
 
+class Columns:
+    """Rows as columns of equal length; `take` and `concat` keep every column that a class has.
+
+    A field that holds an array is a column, and its last axis counts the rows.
+    """
+
+    __slots__ = ()
+    __match_args__: ClassVar[tuple[str, ...]] = ()
+
+    def take(self, rows: slice | Mask | Int) -> Self:
+        """Some of the rows, by a slice, a mask or their places."""
+        if isinstance(rows, slice) and rows == _EVERY:
+            return self
+        own = [
+            x if not isinstance(x, _Column) else x[rows] if x.ndim == 1 else x[:, rows]
+            for x in _getter(self.__match_args__)(self)
+        ]
+        return type(self)(*own)
+
+    @classmethod
+    def concat(cls, parts: Sequence[Self]) -> Self:
+        """The rows of all parts, in their order; what is no column is as in the first."""
+        if len(parts) == 1:
+            return parts[0]
+        fields = zip(*map(_getter(cls.__match_args__), parts), strict=True)
+        return cls(*[np.concatenate(x, -1) if isinstance(x[0], _Column) else x[0] for x in fields])
+
+
+@cache
+def _getter(names: tuple[str, ...]) -> "attrgetter[tuple[Any, ...]]":
+    return attrgetter(*names)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Observations:
-    """A run of observations of one channel under one derivation, columns of equal length.
+class Readings(Columns):
+    """Readings of one output that wait for their values, in the order they came.
+
+    `second_input` has three rows for each second input of the chain: value, u_random, u_systematic.
+    """
+
+    time_ns: Int
+    start_ns: Int
+    raw: Float
+    sequence: Int
+    source_flag: Small  # what the record itself earned: a wrong serial number, a wrong clock
+    second_input: Float
+
+    def __len__(self) -> int:
+        return len(self.time_ns)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observations(Columns):
+    """A run of observations of one channel under one derivation.
 
     Times are UTC ns. A missing number is NaN. `sequence` holds EntryId.number of each record.
-    `raw` is in the instrument's unit, `value` and both uncertainties in the channel's unit. `doubt`
-    is the flag that the record itself earned, whatever became of its number, plus ALONE, DEMOTED.
+    `raw` is in the instrument's unit, `value` and both uncertainties in the channel's unit.
+    `source_flag` is the flag that the record itself earned, whatever became of its number, plus
+    ALONE, DEMOTED.
 
     With `ordinal` they are further readings of a record for times of which it gave one before,
     counted from 1: these never stand, so they have no value.
@@ -92,10 +143,18 @@ class Observations:
     u_random: Float
     u_systematic: Float
     flag: Small
-    doubt: Small
+    source_flag: Small
     sequence: Int
-    rank: int = 0  # 0 for the primary deployment, then by order of entry; the lower stands
+    rank: int = 0  # 0 for the primary deployment, then by order of entry; the lower counts
     ordinal: Int | None = None
 
     def __len__(self) -> int:
         return len(self.time_ns)
+
+    @property
+    def readings(self) -> Readings:
+        """As the instrument gave them, without second inputs."""
+        none = np.zeros((0, len(self)))
+        return Readings(
+            self.time_ns, self.start_ns, self.raw, self.sequence, self.source_flag, none
+        )

@@ -10,7 +10,7 @@ import logging
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,28 +19,6 @@ import orjson
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = [
-    "LogLine",
-    "answer_to",
-    "as_data",
-    "bars",
-    "guard",
-    "hidden",
-    "json_bytes",
-    "json_text",
-    "log_to_stderr",
-    "overwrite",
-    "show_cells",
-    "show_error",
-    "show_error_text",
-    "show_json",
-    "show_line",
-    "show_lines",
-    "show_pieces",
-    "show_text",
-    "visible",
-    "visible_lines",
-]
 
 # Default_Ignorable_Code_Point of Unicode 15.1, DerivedCoreProperties.txt, as far as the general
 # category is neither a control nor a format: fillers, joiners and variation selectors.
@@ -246,3 +224,28 @@ def _plain(stream: Any) -> Any:
 def _written(stream: Any, text: str) -> None:
     stream.write(text)
     stream.flush()
+
+
+def show_rows(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    cells = [list(header), *([_cell(cell) for cell in row] for row in rows)]
+    if sys.stdout.isatty():
+        _show_aligned(cells)
+        return
+    for row in cells:
+        show_cells(map(as_data, row))
+
+
+def _cell(cell: Any) -> str:
+    """What stands in one cell; a text of several lines goes on behind a blank."""
+    if cell is None:
+        return ""
+    text = f"{cell:.6g}" if isinstance(cell, float) else str(cell)
+    return visible(text.replace("\t", " ").replace("\n", " "))
+
+
+def _show_aligned(rows: list[list[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    show_lines(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )

@@ -12,10 +12,10 @@ from tests.benchmarks.peers import get
 from tests.benchmarks.processes import line_from, python
 from tests.programs import Influx1
 
-from edaphon.clock import SystemClock
+from edaphon.clock import DAY_NS, SystemClock
 from edaphon.journal import StateFile
 from edaphon.model import Channel, Observations
-from edaphon.series import DAY_NS, Series
+from edaphon.series import Series
 from edaphon.sinks.delivery import Delivery
 from edaphon.sinks.feed import SeriesFeed
 from edaphon.sinks.influxdb import Settings, open_influxql, open_sink

@@ -10,10 +10,11 @@ import orjson
 from tests.benchmarks.nodes import NODES
 from tests.stories.station import QUANTITIES
 
+from edaphon.clock import DAY_NS
 from edaphon.journal.entry import Entry, Kind, entry_crc, file_numbers, file_path
 from edaphon.journal.store import OpenFile, seal
 from edaphon.model import EntryId
-from edaphon.series.rows import DAY_NS, ROW, digest
+from edaphon.series.rows import ROW, digest
 from edaphon.series.store import SeriesStore
 
 __all__ = ["day_rows", "grow"]

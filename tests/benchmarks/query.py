@@ -14,7 +14,8 @@ from tests.benchmarks.processes import cpu_s
 from tests.programs import free_port
 from tests.stories.station import Station
 
-from edaphon.series.rows import DAY_NS, digest
+from edaphon.clock import DAY_NS
+from edaphon.series.rows import digest
 from edaphon.series.store import SeriesStore
 
 __all__ = ["TITLE", "figures"]

@@ -12,7 +12,7 @@ from tests.benchmarks.publisher import payload
 from tests.stories.station import Station
 
 from edaphon.clock import SystemClock
-from edaphon.derive import Deriver
+from edaphon.derive.deriver import Deriver
 from edaphon.journal import Entry, Journal, JournalReader, Kind
 from edaphon.series import Series
 from edaphon_drivers.payloads import pack_message, unpack_message

@@ -8,12 +8,12 @@ from tests.benchmarks.nodes import NODES, broker, facts, sources
 from tests.benchmarks.processes import line_from, python
 from tests.stories.station import Station
 
-from edaphon.clock import SystemClock
-from edaphon.derive import Deriver
+from edaphon.clock import DAY_NS, SystemClock
+from edaphon.derive.deriver import Deriver
 from edaphon.facts import fact_of, to_payload
 from edaphon.journal import Entry, Journal, JournalReader, Kind
 from edaphon.model import Observations
-from edaphon.series import DAY_NS, Series
+from edaphon.series import Series
 
 __all__ = ["TITLE", "figures"]
 

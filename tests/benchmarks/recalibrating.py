@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.benchmarks.processes import peak_mb
 
-from edaphon.derive import Deriver
+from edaphon.derive.deriver import Deriver
 from edaphon.journal import JournalReader
 from edaphon.series import Series
 from edaphon.series.rows import pack_rows, unpack_rows

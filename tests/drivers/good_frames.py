@@ -27,7 +27,7 @@ from tests.conformance.labels import (
 )
 from tests.drivers.mutations import Decode, Sample, random_of
 
-from edaphon_drivers.ascii.engine import decode_stream
+from edaphon_drivers.ascii.decode import decode_stream
 from edaphon_drivers.ascii.sheet import frame_of
 from edaphon_drivers.checksums import crc8_sensirion, crc_characters
 from edaphon_drivers.ddi import _checksum, _crc6, read_ddi

@@ -10,7 +10,7 @@ from tests.drivers.mutations import MUTATIONS, Sample, complaints, mutated, rand
 
 from edaphon_calibration.nomenclature import quantity
 from edaphon_calibration.units import conversion
-from edaphon_drivers.ascii.engine import decode_stream
+from edaphon_drivers.ascii.decode import decode_stream
 from edaphon_drivers.checksums import with_crc
 from edaphon_drivers.faults import Fault, Garbled
 from edaphon_drivers.lorawan import envelope_kinds, read_envelope

@@ -58,7 +58,7 @@ def test_installation_and_demo_on_an_emulated_arm64(machine: Debian) -> None:
     for command, shown in (
         ("./run install", f"/home/{PERSON}/.local/bin/edaphon"),
         (".venv/bin/edaphon --version", "edaphon "),
-        ("./run demo --seconds 20", "both ledgers close"),
+        ("./run demo --seconds 20", "all records accounted for"),
     ):
         begun = time.monotonic()
         printed = machine.person(f"cd {CODE} && {command}", within_s=EMULATED_S)

@@ -97,7 +97,7 @@ def test_the_demo_shows_its_page_within_90_seconds_to_an_ordinary_account(machin
     shown = machine.person(f"cd {CODE} && ./run demo --seconds 3", within_s=2 * DEMO_WITHIN_S)
     took_s = time.monotonic() - begun
     assert "its page: http://127.0.0.1:" in shown
-    assert "both ledgers close" in shown
+    assert "all records accounted for" in shown
     assert took_s < DEMO_WITHIN_S
 
 

@@ -177,7 +177,7 @@ def test_the_first_steps_work_word_for_word(machine: Debian) -> None:
 
 def test_the_demo_of_the_readme_ends_with_closed_ledgers(machine: Debian) -> None:
     demo = the_block("./run demo").lines[0]
-    assert "both ledgers close" in machine.person(f"cd {CODE} && {demo} --seconds 2")
+    assert "all records accounted for" in machine.person(f"cd {CODE} && {demo} --seconds 2")
 
 
 def test_what_is_done_at_a_plot_works_with_a_simulated_one(machine: Debian) -> None:

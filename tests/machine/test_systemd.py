@@ -160,5 +160,7 @@ def test_a_stop_ends_both_at_once_and_the_ledgers_close(machine):
     begun = time.monotonic()
     machine.run("systemctl stop edaphon edaphon-web")
     assert time.monotonic() - begun < 30
-    assert "both ledgers close" in machine.run("edaphon verify --config /etc/edaphon/edaphon.toml")
+    assert "all records accounted for" in machine.run(
+        "edaphon verify --config /etc/edaphon/edaphon.toml"
+    )
     assert machine.run("find /var/lib/edaphon ! -user edaphon") == ""

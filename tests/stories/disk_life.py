@@ -21,11 +21,12 @@ import orjson
 import typer
 
 from edaphon.clock import SystemClock
-from edaphon.commands import rebuild, verify
-from edaphon.commands.run import running
+from edaphon.commands import verify
+from edaphon.commands.recalibrate import recalibrate
 from edaphon.databases import StorageFault, explained
 from edaphon.journal import Entry, Kind, journal, read_only, store
 from edaphon.service import disk
+from edaphon.service.process import running
 from edaphon.service.requests import Requests
 from edaphon.service.service import Service
 from edaphon.service.socket import TRY_AGAIN_S
@@ -37,7 +38,7 @@ START_S, COMMIT_S = 30.0, 90.0
 LARGEST_FILE_BYTES = 20_000  # a life has several journal files
 RESERVE_BYTES = 80_000
 _START_NS = 1_790_000_000 * 10**9
-_store = journal.Store
+_store = journal.EntryStore
 
 
 def shim() -> ctypes.CDLL:
@@ -61,7 +62,7 @@ def with_small_files() -> None:
     def small(folder: Path, clock: Any, _: int, *rest: Any) -> Any:
         return _store(folder, clock, LARGEST_FILE_BYTES, *rest)
 
-    journal.Store = small  # type: ignore[assignment, misc]
+    journal.EntryStore = small  # type: ignore[assignment, misc]
     disk.RESERVE_BYTES = RESERVE_BYTES
 
 
@@ -131,7 +132,7 @@ def check(station: Path, acknowledged: list[int]) -> dict[str, Any]:
     found["losses"] = ledgers["losses"]["open"]
     if not ledgers["good"]:
         wrong.append(f"verify: {_open_parts(ledgers)}")
-    again = orjson.loads(_printed(lambda: rebuild.rebuild(_file(station), json=True)))
+    again = orjson.loads(_printed(lambda: recalibrate.rebuild(_file(station), json=True)))
     if again["differing"]:
         wrong.append(f"rebuild: {again}")
     wrong += _kept_wrongly(station, acknowledged)

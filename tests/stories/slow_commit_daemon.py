@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from edaphon.commands.run import running
 from edaphon.journal.store import OpenFile
-from edaphon.service.service import Overrides
+from edaphon.service.process import running
+from edaphon.service.sources import Overrides
 from edaphon_drivers.links.mqtt import Acknowledgement, MqttLink
 
 LATE_S = 3.0

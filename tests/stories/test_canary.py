@@ -24,8 +24,8 @@ from tests.daemon.web.served import served
 from tests.own_sheets import OWN_SHEETS
 from tests.stories.station import Station
 
-from edaphon.commands.run import running
 from edaphon.journal import read_only
+from edaphon.service.process import running
 from edaphon.storage.client import ask
 from edaphon.web import ControlView
 from edaphon_drivers.simulators.files import SimulatedLogger

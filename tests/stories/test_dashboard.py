@@ -17,9 +17,9 @@ from tests.stories.played import IdleWatch, PlayedClock
 from tests.stories.station import Station, teros12_facts
 
 from edaphon.acquire.gaps import Instants
-from edaphon.commands.run import running
 from edaphon.service import alerting
-from edaphon.service.service import Overrides
+from edaphon.service.process import running
+from edaphon.service.sources import Overrides
 from edaphon.storage.client import ask
 from edaphon.web import ControlView
 from edaphon_drivers.simulators.sdi12 import Probe, SimulatedBus

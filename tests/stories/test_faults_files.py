@@ -18,15 +18,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from tests.daemon.acquire.followed_files import Clock
 from tests.daemon.derive.lives import EnteredFacts, Life, folders
-from tests.daemon.derive.test_line import fact
+from tests.daemon.derive.test_pipeline import fact
 from tests.stories.file_reader import ABSENT, FORMS, Form, is_names, lines_of, text_of
 from tests.stories.file_watcher import Disk, Watcher
 
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.files import Follower
 from edaphon.config import read_config
-from edaphon.derive import counted_files, last_sources, meanings
-from edaphon.derive.fact_log import recalled
+from edaphon.derive.fact_log import last_sources, read_fact_log, recalled
+from edaphon.derive.pipeline import counted_files
 from edaphon.journal import Journal, Kind, StateFile
 from edaphon.model import EntryId
 from edaphon.series import contested
@@ -156,7 +156,7 @@ class Logger:
     def recount(self) -> None:
         """As `verify` does it."""
         life, end = self.life, self.journal.last
-        sources = last_sources(meanings(self.journal, life.series))
+        sources = last_sources(read_fact_log(self.journal, life.series))
         kinds = {Kind.RECORD, Kind.CLOCK, Kind.CONFIGURATION}
         items = (i for i in self.journal.scan(sources={"", PATH}, kinds=kinds) if i[0] <= end)
         counted = counted_files(items, sources, partial(recalled, self.journal))

@@ -17,7 +17,7 @@ import pytest
 from tests.drivers.test_patterns import HOSTILE
 from tests.stories.load import LONG, table
 
-from edaphon.commands.check import examine
+from edaphon.service.check import examine
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.registry import engine

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from tests.conformance.comparing import config_errors
+from tests.conformance.comparing import complaints
 from tests.conformance.entries import Entry, Given, entry_bytes, read_entries
 from tests.programs import Influx1, Mosquitto, wait_until
 from tests.stories.influx import Database, Point
@@ -221,7 +221,7 @@ def assert_as_published(device: Device, vector: Entry, points: Mapping[str, Poin
         Given(name, number(point), outputs[name].unit, outputs[name].failure)
         for name, point in points.items()
     ]
-    assert config_errors(vector, given) == [], vector["id"]
+    assert complaints(vector, given) == [], vector["id"]
     codes = {code for output in outputs.values() for code in output.failure}
     numbers = {g.value for g in given}
     for row in vector["expected"]:

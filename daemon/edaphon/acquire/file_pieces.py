@@ -30,9 +30,9 @@ from edaphon.acquire.file_state import (
     checked,
     read_at,
 )
-from edaphon.config.secret_files import is_secret_file
+from edaphon.config.model import is_secret_file
 from edaphon.journal import Entry
-from edaphon.toml_input.reading import is_text
+from edaphon.toml_input.lines import is_text
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.files import engine as files
 from edaphon_drivers.files.cutting import Cut, Rest

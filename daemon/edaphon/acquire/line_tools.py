@@ -49,7 +49,7 @@ from edaphon.clock import SystemClock
 from edaphon.config import Bus as BusTable
 from edaphon.config import Configuration, ScheduledSource
 from edaphon.facts import Knowledge
-from edaphon.facts.swaps import contradictions, explanations
+from edaphon.facts.conflicts import contradictions, explanations
 from edaphon.journal import Journal, Kind, Purpose
 from edaphon.people import own_account
 from edaphon_drivers import sdi12

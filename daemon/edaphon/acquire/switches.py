@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from edaphon.config import Bus as BusTable
-from edaphon.config import Configuration, ScheduledSource, Supply
+from edaphon.config import Configuration, ScheduledSource, SupplyTable
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.outside import SYSFS, write_switch
 from edaphon_drivers.talk import Ask, Pause, Talk
@@ -134,7 +134,7 @@ def supply_switches(config: Configuration) -> dict[str, SupplySwitch]:
     return switches
 
 
-def _supply_switch(supply: Supply) -> SupplySwitch:
+def _supply_switch(supply: SupplyTable) -> SupplySwitch:
     return SupplySwitch(supply.file, supply.on, supply.off, supply.warm_up_ns / 1e9)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 from edaphon.alerts.model import Condition, Event, Incident, Occasion, Severity, What
+from edaphon.clock import DAY_NS
 from edaphon.people import person
 
 __all__ = ["Book", "Sent", "VisitEnd", "acknowledged", "part_json", "replayed"]
@@ -12,7 +13,6 @@ __all__ = ["Book", "Sent", "VisitEnd", "acknowledged", "part_json", "replayed"]
 CLOSED_KEPT = 300  # incidents that a summary may still name
 TURNS_KEPT = 50
 VISITS_KEPT = 50
-DAY_NS = 24 * 3600 * 10**9
 
 
 class Sent(NamedTuple):

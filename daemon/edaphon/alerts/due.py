@@ -12,16 +12,8 @@ from typing import NamedTuple
 
 from edaphon.alerts.book import Book, Sent
 from edaphon.alerts.causes import SEVERITIES
-from edaphon.alerts.model import (
-    DAY_NS,
-    HOUR_NS,
-    MINUTE_NS,
-    Event,
-    Incident,
-    NodeKind,
-    Occasion,
-    Severity,
-)
+from edaphon.alerts.model import Event, Incident, NodeKind, Occasion, Severity
+from edaphon.clock import DAY_NS, HOUR_NS, MINUTE_NS
 
 __all__ = ["Due", "ReceiverRules", "due", "refused", "sent", "waiting"]
 

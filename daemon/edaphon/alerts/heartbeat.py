@@ -17,7 +17,7 @@ import orjson
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edaphon.config.lines import Broker
+from edaphon.config.sources import Broker
 from edaphon.network.requests import Limits, Unreachable, Wire, tls_context
 
 _log = logging.getLogger("edaphon")

@@ -21,16 +21,9 @@ from edaphon.alerts.look import (
     gone,
     unheard,
 )
-from edaphon.alerts.model import (
-    DAY_NS,
-    HOUR_NS,
-    MINUTE_NS,
-    Condition,
-    Event,
-    Incident,
-    Occasion,
-)
-from edaphon.derive.checkpoint import GONE, START, crc_at
+from edaphon.alerts.model import Condition, Event, Incident, Occasion
+from edaphon.clock import DAY_NS, HOUR_NS, MINUTE_NS
+from edaphon.derive.fact_log import GONE, START, crc_at
 from edaphon.journal import Entry, Journal, Kind, StateFile
 from edaphon.model import EntryId
 

@@ -38,7 +38,7 @@ _UNITS_S = {
     "second": 1,
 }
 _NEAR = 0.1  # how far a rounded duration may be from the true one
-_FAR_NS = 300 * 86_400 * _NS  # a short date further away has its year
+_FAR_DATE_NS = 300 * 86_400 * _NS  # a short date further away has its year
 
 
 def one_line(text: str) -> str:
@@ -111,11 +111,11 @@ class Language:
         return self._time("moment_today" if today else "moment", time_ns)
 
     def short_moment(self, time_ns: int) -> str:
-        far = abs(self.now_ns - time_ns) > _FAR_NS
+        far = abs(self.now_ns - time_ns) > _FAR_DATE_NS
         return self._time("short_far" if far else "short", time_ns)
 
     def short_date(self, time_ns: int) -> str:
-        far = abs(self.now_ns - time_ns) > _FAR_NS
+        far = abs(self.now_ns - time_ns) > _FAR_DATE_NS
         return self._time("short_far" if far else "short_date", time_ns)
 
     def offset(self) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from edaphon.clock import DAY_NS, HOUR_NS, MINUTE_NS
 from edaphon.printer import visible, visible_lines
 
 
@@ -220,18 +221,6 @@ class Receiver(Protocol):
         ...
 
     def close(self) -> None: ...
-
-
-SECOND_NS = 10**9
-
-
-MINUTE_NS = 60 * SECOND_NS
-
-
-HOUR_NS = 60 * MINUTE_NS
-
-
-DAY_NS = 24 * HOUR_NS
 
 
 class Hold(NamedTuple):

@@ -16,8 +16,9 @@ from edaphon.alerts.look import (
     SupplyState,
     above,
 )
-from edaphon.alerts.model import DAY_NS, HOUR_NS, LOGGER, MINUTE_NS, Incident, NodeKind
+from edaphon.alerts.model import LOGGER, Incident, NodeKind
 from edaphon.alerts.rules import conditions
+from edaphon.clock import DAY_NS, HOUR_NS, MINUTE_NS
 
 __all__ = [
     "FAULTS",

@@ -8,6 +8,7 @@ from edaphon.alerts.language import Language, chosen, load_language, one_line, s
 from edaphon.alerts.look import Week
 from edaphon.alerts.model import Incident, Message, Node, Occasion, Severity
 from edaphon.alerts.words import MOST_CAUSE, IncidentWords, Location, cut, fitted, title_line
+from edaphon.clock import DAY_NS
 from edaphon_drivers.sheets import Sheets
 
 
@@ -169,8 +170,6 @@ def _report(
     )
 
 
-_DAY_NS = 86_400 * 10**9
-
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -179,7 +178,7 @@ def is_weekly_due(now_ns: int, due_ns: int, before_ns: tuple[int, ...]) -> bool:
 
     All are UTC [ns]: a clock that was far ahead for a moment must not end the reports for months.
     """
-    return max((ns for ns in before_ns if ns <= now_ns + _DAY_NS), default=0) < due_ns
+    return max((ns for ns in before_ns if ns <= now_ns + DAY_NS), default=0) < due_ns
 
 
 def last_weekly(now_ns: int, day: str, at: time, offset_s: int) -> int:

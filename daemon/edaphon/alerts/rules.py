@@ -25,7 +25,8 @@ from edaphon.alerts.look import (
     Verdict,
     judged,
 )
-from edaphon.alerts.model import DAY_NS, HOUR_NS, LOGGER, NodeKind, What
+from edaphon.alerts.model import LOGGER, NodeKind, What
+from edaphon.clock import DAY_NS, HOUR_NS
 
 __all__ = ["LookResult", "conditions", "days_left"]
 

@@ -14,47 +14,47 @@ from typer.core import TyperGroup
 from edaphon import __version__
 from edaphon.printer import guard, show_error, show_line
 
-__all__ = ["COMMANDS", "main", "module_of", "take_in"]
+__all__ = ["COMMANDS", "main", "take_in"]
 
-# In the order of the help; each is the function, or group, of that name in the module of that name;
-# a name that Python keeps for itself has an underscore behind it there.
 MACHINE, TRY_AGAIN = 1, 75  # exit codes
-COMMANDS = (
-    "init",
-    "check",
-    "apply",
-    "run",
-    "web",
-    "status",
-    "alert",
-    "visit",
-    "read",
-    "scan",
-    "record",
-    "simulate",
-    "sensor",
-    "files",
-    "term",
-    "decode",
-    "import",
-    "query",
-    "explain",
-    "release",
-    "cal",
-    "recalibrate",
-    "sink",
-    "verify",
-    "rebuild",
-    "salvage",
-    "demo",
-)
+# In the order of the help: the module of each command. Its function, or group, has the name of the
+# command; a name that Python keeps for itself has an underscore behind it there.
+COMMANDS = {
+    "init": "check",
+    "check": "check",
+    "apply": "apply",
+    "run": "run",
+    "web": "web",
+    "status": "status",
+    "alert": "alert",
+    "visit": "apply",
+    "read": "line",
+    "scan": "scan",
+    "record": "line",
+    "simulate": "simulate",
+    "sensor": "line",
+    "files": "files",
+    "term": "line",
+    "decode": "decode",
+    "import": "files",
+    "query": "query",
+    "explain": "explain",
+    "release": "release",
+    "cal": "cal",
+    "recalibrate": "recalibrate",
+    "sink": "verify",
+    "verify": "verify",
+    "rebuild": "recalibrate",
+    "salvage": "salvage",
+    "demo": "demo",
+}
 
 
 class _InOrder(TyperGroup):
     """Groups stand among the commands, not behind them."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return sorted(self.commands, key=COMMANDS.index)
+        return sorted(self.commands, key=list(COMMANDS).index)
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -87,16 +87,12 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def take_in(app: typer.Typer, name: str) -> None:
     """Import a command, or a group of them, and make it one of the app's."""
-    own = module_of(name)
-    found = getattr(importlib.import_module(f"edaphon.commands.{own}"), own)
+    module = importlib.import_module(f"edaphon.commands.{COMMANDS[name]}")
+    found = vars(module)[f"{name}_" if iskeyword(name) else name]
     if isinstance(found, typer.Typer):
         app.add_typer(found, name=name)
     else:
         app.command(name)(found)
-
-
-def module_of(name: str) -> str:
-    return f"{name}_" if iskeyword(name) else name
 
 
 def _refusal(error: OSError) -> str:

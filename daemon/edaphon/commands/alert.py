@@ -23,12 +23,13 @@ from edaphon.alerts.rehearse import (
     ending_at,
     rehearsed,
 )
-from edaphon.commands.check import usual_file
+from edaphon.clock import HOUR_NS
 from edaphon.config import Configuration, FileSource, Notify
 from edaphon.facts import FactRow, Knowledge, new_rows
 from edaphon.model import EntryId
 from edaphon.printer import show_json, show_line
 from edaphon.service.alerting import MessageWriter, receiver_of, rules_of, tried
+from edaphon.service.check import usual_file
 from edaphon.service.prerequisites import account_name
 from edaphon.service.station_tree import healthy, node_id
 from edaphon.storage.access import Storage, configured, fail, open_storage
@@ -42,10 +43,9 @@ __all__ = ["alert"]
 USAGE, TRY_AGAIN = 2, 75
 SEND_WITHIN_S = 75.0  # a receiver answers within 30 s, after what it is sending just now
 RESULTS = {"taken": "taken", "refused": "refused", "later": "not taken now"}
-HOUR_NS = 3600 * 10**9
 
 alert = typer.Typer(
-    help="Open incidents: list, acknowledge; test and rehearse the messages.",
+    help="List and acknowledge open incidents; send test messages; simulate faults.",
     no_args_is_help=True,
 )
 Config = Annotated[Path | None, typer.Option("--config", help="edaphon.toml")]
@@ -56,9 +56,9 @@ def list_(
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     file: Config = None,
 ) -> None:
-    """List the open incidents, what nobody acknowledged first, and what receivers do not take.
+    """List open incidents, unacknowledged ones first, and messages that receivers refuse.
 
-    Exit 0 whatever is open; 75 while the service is not running.
+    Exit 0 even if incidents are open; 75 if the service is not running.
     """
     storage = open_storage(file)
     found = _ask(storage, do="list")
@@ -86,17 +86,17 @@ def list_(
 
 @alert.command()
 def ack(
-    number: Annotated[int, typer.Argument(help="of the incident")],
-    why: Annotated[str, typer.Option(help="what is known of it, or planned")],
+    number: Annotated[int, typer.Argument(help="number of the incident")],
+    why: Annotated[str, typer.Option(help="what is known or planned")],
     for_: Annotated[
-        str, typer.Option("--for", help="how long nobody is reminded, such as 12h or 7d")
+        str, typer.Option("--for", help="send no reminder for this long, such as 12h or 7d")
     ] = "7d",
-    who: Annotated[str, typer.Option(help="who says so; your login if not given")] = "",
+    who: Annotated[str, typer.Option(help="your name; default: your login")] = "",
     file: Config = None,
 ) -> None:
-    """Acknowledge an incident: nobody is reminded of it until then, unless it gets worse.
+    """Acknowledge an incident: no reminders for that time, unless it gets worse.
 
-    Exit 1 where no open incident has that number; 75 while the service is not running.
+    Exit 1 if no open incident has that number; 75 if the service is not running.
     """
     try:
         for_ns = duration_ns(for_)
@@ -111,10 +111,10 @@ def ack(
 
 @alert.command("test")
 def send_test(
-    receiver: Annotated[str, typer.Argument(help="name of a [[notify]]; all without")] = "",
+    receiver: Annotated[str, typer.Argument(help="name of one [[notify]]; default: all")] = "",
     file: Config = None,
 ) -> None:
-    """Send a test message now and print what became of it; exit 1 refused, 75 not now."""
+    """Send a test message now and show the result; exit 1 if it was refused, 75 if not sent yet."""
     storage = open_storage(file)
     names = [notify.name for notify in storage.config.notify]
     if not names:
@@ -170,11 +170,11 @@ def _sent(config: Configuration, notify: Notify, message: Message) -> None:
 def rehearse(
     fault: Annotated[str, typer.Argument(help=f"one of {', '.join(FAULTS)}")],
     probe: Annotated[
-        str, typer.Option(help="what it strikes: a serial number, source, bus, supply, sink")
+        str, typer.Option(help="what fails: a serial number, source, bus, supply or sink")
     ] = "",
     file: Config = None,
 ) -> None:
-    """Play a fault on this plot and show who would get which message; nothing is sent."""
+    """Simulate a fault of this plot and show who would get which message; nothing is sent."""
     found = configured(file or usual_file())
     config, storage = found.config, Storage(found.config, Layout(found.config.storage.folder))
     situation = healthy(config, _knowledge(storage, list(found.rows)), time.time_ns())

@@ -1,17 +1,19 @@
 """`edaphon apply`: put facts in force: deployments, calibrations, marks, with their valid times."""
 
-from collections.abc import Iterable
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as Rows
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from edaphon.commands.check import CONFIGURATION, examine, usual_file
-from edaphon.facts import FactRow, knowledge_conflicts, new_rows
-from edaphon.preview import MANY, Foresight, foresight
+from edaphon.facts import Deployment, FactRow, Visit, knowledge_conflicts, new_rows, read_facts
+from edaphon.preview import MANY, Preview, preview_of
 from edaphon.preview.text import as_json, lines_of
-from edaphon.printer import show_error, show_json, show_line
+from edaphon.printer import show_error, show_json, show_line, visible
+from edaphon.service.check import CONFIGURATION, examine, usual_file
 from edaphon.service.prerequisites import account_name
 from edaphon.service.submit import (
     before_now,
@@ -20,25 +22,12 @@ from edaphon.service.submit import (
     replacement_lines,
     wait_derived,
 )
-from edaphon.storage.access import Storage, open_storage
+from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.client import DaemonOff
 from edaphon.storage.entered_facts import EnteredFacts, told_in
-from edaphon.toml_input import ConfigError
-
-__all__ = [
-    "Config",
-    "DryRun",
-    "Facts",
-    "Json",
-    "NOT_YET",
-    "NoWait",
-    "Way",
-    "Who",
-    "apply",
-    "enter",
-    "new_facts",
-    "news",
-    "show",
-]
+from edaphon.toml_input import ConfigError, read_document
+from edaphon.toml_input.lines import toml_row
+from edaphon.toml_input.values import duration_ns, instant_text
 
 # Of a longer journal none is read where nobody asked by how much values change.
 MOST_ENTRIES = MANY
@@ -46,12 +35,14 @@ NOT_YET = "nothing is in force by this"
 
 
 Facts = Annotated[
-    list[Path] | None, typer.Argument(help="fact files or folders, these alone; none: inbox")
+    list[Path] | None, typer.Argument(help="fact files or folders; default: all files in the inbox")
 ]
 Config = Annotated[Path | None, typer.Option("--config", help="edaphon.toml")]
-Who = Annotated[str, typer.Option(help="who says so; your login if not given")]
+Who = Annotated[str, typer.Option(help="your name; default: your login")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="only show what would change")]
-NoWait = Annotated[bool, typer.Option("--no-wait", help="do not wait until all is derived again")]
+NoWait = Annotated[
+    bool, typer.Option("--no-wait", help="do not wait until all values are recalculated")
+]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
@@ -72,7 +63,7 @@ def apply(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Journal new facts; what they change is derived again, in every sink too."""
+    """Save changes (facts) and recalculate the data they affect, also in every sink."""
     storage = open_storage(file)
     reported = told_in(storage)
     new = new_facts(storage, reported, facts or [], file)
@@ -111,7 +102,7 @@ def _alone(storage: Storage, reported: EnteredFacts, rows: Rows[FactRow]) -> lis
 
 def enter(storage: Storage, reported: EnteredFacts, new: Rows[FactRow], way: Way) -> None:
     """Show what they change, journal them, and wait if that is wished."""
-    found = foresight(storage, reported, new, way.most_entries)
+    found = preview_of(storage, reported, new, way.most_entries)
     replaced = replaced_copies(storage, new)
     stated: dict[str, Any] = {"new": news(new), **as_json(found), "applied": 0, "differing": None}
     stated["copies"] = [copy._asdict() for one in replaced for copy in one.copies]
@@ -122,6 +113,7 @@ def enter(storage: Storage, reported: EnteredFacts, new: Rows[FactRow], way: Way
         if new and way.dry_run:
             show_line(NOT_YET)
     if new and not way.dry_run:
+        _expect_known_sources(storage, reported, new)
         before = before_now(storage) if way.wait else None
         stated["applied"] = keep(storage, new, way.who or account_name())
         if not way.json:
@@ -136,7 +128,24 @@ def enter(storage: Storage, reported: EnteredFacts, new: Rows[FactRow], way: Way
         show_json(stated)
 
 
-def show(new: Rows[FactRow], found: Foresight) -> None:
+def _expect_known_sources(storage: Storage, reported: EnteredFacts, new: Rows[FactRow]) -> None:
+    """A running service takes facts by the configuration that it was started with."""
+    named = {row.fact.source for row in new if isinstance(row.fact, Deployment)}
+    if not (missing := named - reported.sources.outputs.keys()):
+        return
+    try:
+        missing -= {source["path"] for source in storage.ask("status")["sources"]}
+    except DaemonOff:
+        return
+    if missing:
+        names = ", ".join(sorted(missing))
+        raise fail(
+            f"the service runs with the old configuration, which has no {names}: restart the"
+            " service, then apply this again"
+        )
+
+
+def show(new: Rows[FactRow], found: Preview) -> None:
     """What is new and what it would change, for a person."""
     for row in new:
         show_line(f"new: {row.fact.table} {row.fact.id}   ({row.file}:{row.line})")
@@ -148,3 +157,145 @@ def show(new: Rows[FactRow], found: Foresight) -> None:
 
 def news(new: Rows[FactRow]) -> list[dict[str, Any]]:
     return [{"kind": r.fact.table, "id": r.fact.id, "file": r.file, "line": r.line} for r in new]
+
+
+USAGE = 2
+SECOND_NS = 10**9
+WHENCE = "edaphon visit"  # stands for the file
+
+visit = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Announce visits of plots: values are marked as suspect, and no alerts are sent.",
+)
+
+PlotId = Annotated[str, typer.Argument(metavar="PLOT", help="id of the plot")]
+
+
+@visit.command()
+def start(
+    plot: PlotId,
+    for_: Annotated[
+        str, typer.Option("--for", help="end the visit after this time, such as 90min or 3h")
+    ] = "3h",
+    who: Who = "",
+    why: Annotated[str, typer.Option(help="what you do there")] = "",
+    file: Config = None,
+) -> None:
+    """Start a visit of a plot now. It ends after some hours, or with `edaphon visit end`."""
+    try:
+        for_ns = duration_ns(for_)
+    except ValueError as error:
+        raise fail(f"--for: expected {error}; got {for_!r}", USAGE) from None
+    storage = open_storage(file)
+    reported, now_ns = told_in(storage), _now_ns()
+    for one in _running(reported, plot, now_ns):
+        until = instant_text(one.to_ns)
+        raise fail(f"a visit of {plot} by {one.who} goes on until {until}: end it first")
+    table = {"plot": plot, "from": now_ns, "to": now_ns + max(for_ns, SECOND_NS)}
+    who = who or account_name()
+    keep(storage, [_row(storage, reported, "", {**table, "who": who, "why": why})], who)
+    until = instant_text(now_ns + max(for_ns, SECOND_NS))
+    show_line(
+        f"visit of {plot} until {until}: its values are marked as suspect, nobody is alerted of it"
+    )
+
+
+@visit.command()
+def end(plot: PlotId, who: Who = "", file: Config = None) -> None:
+    """End the visit of a plot now, and list instruments that do not send data yet."""
+    storage = open_storage(file)
+    reported, now_ns = told_in(storage), _now_ns()
+    running = list(_running(reported, plot, now_ns))
+    if not running:
+        others = ", ".join(sorted({one.plot for one in _running(reported, "", now_ns)})) or "none"
+        raise fail(f"no visit of {plot} goes on; plots with one: {others}")
+    for one in running:
+        until_ns = max(now_ns, one.from_ns + SECOND_NS)
+        table = {"plot": plot, "from": one.from_ns, "to": until_ns, "who": one.who, "why": one.why}
+        keep(storage, [_row(storage, reported, one.id, table)], who or account_name())
+    show_line(f"the visit of {plot} is over: alerts as usual")
+    for line in _unheard(storage, plot):
+        show_line(line)
+
+
+@visit.command("list")
+def list_(json: Json = False, file: Config = None) -> None:
+    """List all visits, the latest last."""
+    reported, now_ns = told_in(open_storage(file)), _now_ns()
+    visits = sorted(reported.knowledge.visits, key=lambda one: one.from_ns)
+    if json:
+        rows = [_as_json(one, now_ns) for one in visits]
+        show_json(rows)
+        return
+    for one in visits:
+        state = " (goes on)" if one.covers(now_ns) else ""
+        span = f"{instant_text(one.from_ns)} to {instant_text(one.to_ns)}{state}"
+        why = f": {one.why}" if one.why else ""
+        show_line(f"{one.plot}: {span}, {one.who}{why}   [{one.id}]")
+    if not visits:
+        show_line("no visit")
+
+
+def _as_json(one: Visit, now_ns: int) -> dict[str, Any]:
+    row = one.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return {**row, "running": one.covers(now_ns)}
+
+
+def _now_ns() -> int:
+    """Of this machine's clock, in whole seconds as people write them."""
+    return time.time_ns() // SECOND_NS * SECOND_NS
+
+
+def _running(reported: EnteredFacts, plot: str, now_ns: int) -> Iterator[Visit]:
+    """Of one plot, of all with ""."""
+    for one in reported.knowledge.visits:
+        if one.covers(now_ns) and plot in {"", one.plot}:
+            yield one
+
+
+def _row(
+    storage: Storage, reported: EnteredFacts, supersedes: str, given: Mapping[str, Any]
+) -> FactRow:
+    """The visit as a fact; ends where it contradicts what is known."""
+    table = {"id": _id(reported, supersedes, str(given["plot"]), given["from"])}
+    table |= {"supersedes": supersedes} if supersedes else {}
+    table |= {
+        key: instant_text(value) if key in {"from", "to"} else value
+        for key, value in given.items()
+        if value != ""
+    }
+    rows, config_errors = read_facts(read_document(WHENCE, toml_row("visit", table)))
+    config = storage.config
+    config_errors += knowledge_conflicts(
+        rows, reported.knowledge, config.outputs(), sheets=config.sheets
+    )
+    if config_errors:
+        raise fail("\n".join(f"{c.key}: {c.came}; {c.right}" for c in config_errors))
+    return rows[0]
+
+
+def _id(reported: EnteredFacts, supersedes: str, plot: str, from_ns: int) -> str:
+    """One that was never used."""
+    plain = re.sub("[^A-Za-z0-9._:-]", "-", plot)[:30]
+    when = instant_text(from_ns).translate({ord(sign): None for sign in "-:"})
+    name = first = f"visit-{plain}-{when}" + ("-end" if supersedes else "")
+    number = 1
+    while name in reported.by_id:
+        number += 1
+        name = f"{first}-{number}"
+    return name
+
+
+def _unheard(storage: Storage, plot: str) -> Iterator[str]:
+    try:
+        rows = storage.ask("alert", do="unheard", plot=plot)["unheard"]
+    except DaemonOff:
+        yield "the service does not run: what does not speak yet is not known"
+        return
+    for row in rows:
+        what = "number" if row["node"].startswith("channel ") else "data"
+        since = f"since {instant_text(row['last_ns'])}" if row["last_ns"] is not None else "lately"
+        yield visible(f"does not speak yet: {row['label']} (no {what} {since})")
+    if not rows:
+        yield "all that is expected of it speaks"

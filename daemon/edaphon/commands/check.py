@@ -1,78 +1,28 @@
-"""`edaphon check`: every mistake of edaphon.toml and of fact files, without opening any port."""
+"""`edaphon check`: every error in edaphon.toml and fact files, without opening any port."""
 
 import os
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from errno import EFBIG, ELOOP
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
 from pathlib import Path
+from stat import S_ISREG
 from typing import Annotated, Any
 
 import typer
-from pydantic import BaseModel
 
-from edaphon.alerts.receivers.kinds import receiver_kind, remarks
 from edaphon.config import (
     Configuration,
-    Draft,
-    Notify,
-    Sink,
-    file_complaints,
-    read_draft,
-    things_lacking,
 )
-from edaphon.config.secret_files import is_secret, secret_files
 from edaphon.facts import (
     FactRow,
     Knowledge,
-    evidence_complaints,
-    in_order,
-    knowledge_conflicts,
     new_rows,
-    read_facts,
-    written_ids,
 )
 from edaphon.printer import show_error, show_json, show_line
-from edaphon.service.prerequisites import (
-    SERVICE_FOLDER,
-    Access,
-    accesses,
-    codec_complaints,
-    denied,
-    evidence_accesses,
-    next_steps,
-    unencrypted,
-)
-from edaphon.sinks.sink import sink_kind
-from edaphon.toml_input import FACT_TABLES, ConfigError, Document, read_document
-from edaphon.toml_input.bounds import MOST_BYTES
-from edaphon.toml_input.hidden import configuration_complaints
-from edaphon.toml_input.lines import Place
-from edaphon.toml_input.models import validated
-from edaphon.toml_input.reading import is_text, read_text
-
-__all__ = ["CONFIGURATION", "Examined", "check", "examine", "read_documents", "usual_file"]
-
-CONFIGURATION = 3  # exit code: something is wrong with what people wrote
-CONFIG_NAME = "edaphon.toml"
-USUAL = (Path(CONFIG_NAME), SERVICE_FOLDER / CONFIG_NAME)
-
-
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """A configuration with the facts of its files and its inbox; use it if nothing is wrong.
-
-    `document` is the configuration's text, None if no file was one; then facts were checked only
-    as far as they stand for themselves.
-    """
-
-    config: Configuration | None
-    document: Document | None
-    rows: tuple[FactRow, ...]
-    config_errors: tuple[ConfigError, ...]
-    doubts: tuple[ConfigError, ...] = ()  # what works, and a person should know
-    accesses: tuple[Access, ...] = ()
-    left_out: tuple[ConfigError, ...] = ()  # files and rows that are in none of `rows`
+from edaphon.service.check import CONFIGURATION, Examined, examine, usual_file, with_codecs
+from edaphon.service.prerequisites import denied, is_services, next_steps
+from edaphon.storage.access import fail
+from edaphon.toml_input.lines import toml_value
 
 
 def check(
@@ -81,22 +31,22 @@ def check(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """List every mistake in the configuration and in fact files; nothing is changed.
+    """Check the configuration and fact files and list all errors; nothing is changed.
 
-    A good configuration is shown with what will be read, written and connected to. Facts are held
-    against those that were applied already, where there is a journal.
+    If there are none, it lists the files and connections that the service will use. Facts are
+    checked together with those that were applied before.
     """
     places = files or [usual_file()]
     found, applied = examine(places), Knowledge()
     if found.config is not None:
         applied = _applied(found.config)
-        found = _with_codecs(examine(places, applied))
+        found = with_codecs(examine(places, applied))
     if json:
         show_json(_as_table(found))
     elif found.config_errors:
         for config_error in found.config_errors:
             show_error(str(config_error))
-        show_error(f"{_count(len(found.config_errors), 'mistake')}; nothing was changed.")
+        show_error(f"{_count(len(found.config_errors), 'error')}; nothing was changed.")
     else:
         show_line(_summary(found))
         for access in found.accesses:
@@ -107,15 +57,6 @@ def check(
             show_line(line)
     if found.config_errors:
         raise typer.Exit(CONFIGURATION)
-
-
-def _with_codecs(found: Examined) -> Examined:
-    """Here alone makers' codecs are tried: the service starts whatever they are."""
-    if found.config is None or found.document is None:
-        return found
-    wrong, untried = codec_complaints(found.document, found.config)
-    config_errors = tuple(sorted({*found.config_errors, *wrong}))
-    return replace(found, config_errors=config_errors, doubts=(*found.doubts, *untried))
 
 
 def _applied(config: Configuration) -> Knowledge:
@@ -130,198 +71,6 @@ def _applied(config: Configuration) -> Knowledge:
         words = f"the facts applied before are not known here, the check is without them: {error}"
         show_error(words)
         return Knowledge()
-
-
-def usual_file() -> Path:
-    """edaphon.toml here if there is one, else where an installed service has it."""
-    return next((path for path in USUAL if os.path.exists(path)), USUAL[-1])
-
-
-def examine(files: Sequence[Path], knowledge: Knowledge | None = None) -> Examined:
-    """All that these files say and all that is wrong with it, on top of what is known already."""
-    documents, config_errors = read_documents(files)
-    configs = [d for d in documents if _is_config(d)]
-    config_errors += _too_many(configs)
-    draft = read_draft(configs[0]) if configs else None
-    doubts: list[ConfigError] = []
-    left_out: list[ConfigError] = []
-    kinds: dict[Place, BaseModel] = {}
-    if draft is not None:
-        config_errors += draft.config_errors
-        config_errors += file_complaints(configs[0], draft.parts)
-        config_errors += configuration_complaints(configs[0])
-        mistakes, doubts, kinds = _kinds(configs[0], draft)
-        config_errors += mistakes
-        more, left_out = _read(_inbox(draft, documents))
-        documents += more
-    rows, wrong_rows, wrong = _facts(documents, draft, knowledge or Knowledge())
-    left_out += wrong_rows
-    found = tuple(sorted({*config_errors, *left_out, *wrong}))
-    if draft is None:
-        return Examined(None, None, rows, found)
-    listed: list[Access] = []
-    if draft.config is not None:
-        listed = accesses(configs[0], draft.config, kinds)
-        listed += evidence_accesses(new_rows(rows, knowledge or Knowledge()))
-        doubts += unencrypted(configs[0], draft.config)
-    doubts = sorted(doubts)
-    return Examined(
-        draft.config, configs[0], rows, found, tuple(doubts), tuple(listed), tuple(left_out)
-    )
-
-
-def _facts(
-    documents: Iterable[Document], draft: Draft | None, knowledge: Knowledge
-) -> tuple[tuple[FactRow, ...], list[ConfigError], list[ConfigError]]:
-    """The rows that are right in themselves, and complaints about all others, and about these."""
-    rows: list[FactRow] = []
-    config_errors: list[ConfigError] = []
-    written: set[str] = set()
-    for document in documents:
-        found, wrong = read_facts(document, alone=not _is_config(document))
-        rows += found
-        config_errors += wrong
-        written |= written_ids(document)
-    rows = in_order(rows)
-    doubtful = frozenset(written - {row.fact.id for row in rows})
-    sources = draft.outputs() if draft else None
-    sheets = draft.parts.sheets if draft else None
-    conflicts = knowledge_conflicts(rows, knowledge, sources, doubtful, sheets)
-    if draft is not None and draft.config is None:
-        # a source that is wrong itself is told once, not again at each deployment
-        conflicts = [c for c in conflicts if c.key != "deployment.source"]
-    secrets = secret_files(draft.parts) if draft else frozenset()
-    evidence = evidence_complaints(
-        [r for r in rows if Path(r.file).exists()], knowledge, lambda p: is_secret(p, secrets)
-    )
-    reported = {(c.file, c.line, c.key) for c in evidence}  # with the hash that is to be written
-    conflicts = [c for c in conflicts if (c.file, c.line, c.key) not in reported]
-    return tuple(rows), config_errors, conflicts + evidence
-
-
-def read_documents(files: Iterable[Path]) -> tuple[list[Document], list[ConfigError]]:
-    """Each file, or those of a folder, as it is written; complaints about what can't be read."""
-    return _read(_plain_files(files))
-
-
-def _read(files: Iterable[tuple[Path, Path | None]]) -> tuple[list[Document], list[ConfigError]]:
-    documents: list[Document] = []
-    config_errors: list[ConfigError] = []
-    for path, within in dict(files).items():
-        if not is_text(str(path)):
-            came = "the name of this file is not UTF-8"
-            config_errors.append(ConfigError(str(path), 1, "", came, "another name"))
-            continue
-        try:
-            text = read_text(path, "utf-8-sig", within=within, most_bytes=MOST_BYTES)
-            documents.append(read_document(str(path), text))
-        except OSError as error:
-            came = f"can't be read ({error.strerror})"
-            config_errors.append(ConfigError(str(path), 1, "", came, _readable(path, error)))
-        except UnicodeDecodeError as error:
-            came = f"byte {error.start} is not UTF-8"
-            config_errors.append(ConfigError(str(path), 1, "", came, "text saved as UTF-8"))
-    return documents, config_errors
-
-
-def _readable(path: Path, error: OSError) -> str:
-    """What would be right in place of a file that can't be read."""
-    if isinstance(error, FileNotFoundError) and path.name == CONFIG_NAME:
-        here = "" if path == USUAL[-1] else f" {path}"
-        return f"a configuration; write one with: edaphon init{here}"
-    if isinstance(error, FileNotFoundError):
-        return "the path of a file that is there"
-    if isinstance(error, PermissionError):
-        return f"a file that this account can read: {denied(path, error)}"
-    if error.errno == EFBIG:
-        return "at most 1 MB in one file: divide it"
-    if error.errno == ELOOP:
-        return "the file itself in this folder, no link to another one"
-    return "a file that this account can read"
-
-
-def _plain_files(files: Iterable[Path]) -> Iterator[tuple[Path, Path | None]]:
-    """With the folder that a link may not leave: what a person names may lie anywhere."""
-    for path in files:
-        if path.is_dir():
-            yield from ((inside, path) for inside in sorted(path.glob("*.toml")))
-        else:
-            yield path, None
-
-
-def _is_config(document: Document) -> bool:
-    """A file with any table that is not a fact's, near misses of fact tables apart."""
-    own = {"logger", "site", "storage", "clock", "web", "bus", "broker", "source", "sink", "supply"}
-    own |= {"model", "alerts", "notify"}
-    return bool(own & document.table.keys()) or Path(document.file).name == CONFIG_NAME
-
-
-def _too_many(configs: Sequence[Document]) -> Iterator[ConfigError]:
-    for other in configs[1:]:
-        came = f"a second configuration beside {configs[0].file}"
-        tables = ", ".join(sorted(FACT_TABLES))
-        yield ConfigError(other.file, 1, "", came, f"only fact tables here ({tables})")
-
-
-def _inbox(draft: Draft, documents: Iterable[Document]) -> list[tuple[Path, Path | None]]:
-    inbox = draft.parts.facts.inbox if draft.parts.facts else None
-    if inbox is None:
-        return []
-    given = {Path(document.file).resolve() for document in documents}
-    found = (path for path in sorted(inbox.glob("*.toml")) if path.resolve() not in given)
-    return [(path, inbox) for path in found]
-
-
-def _kind_complaints(
-    document: Document, table: str, rows: Mapping[int, Sink | Notify], kind_of: Callable[[str], Any]
-) -> tuple[list[ConfigError], dict[int, BaseModel]]:
-    """About the settings of each row, which the module of its kind checks; those that are right."""
-    found: list[ConfigError] = []
-    right: dict[int, BaseModel] = {}
-    for number, row in rows.items():
-        place = (table, number)
-        try:
-            kind = kind_of(row.kind)
-        except ValueError as error:
-            line = document.line((*place, "kind"))
-            found.append(
-                ConfigError(document.file, line, f"{table}.kind", f'"{row.kind}"', str(error))
-            )
-            continue
-        settings, wrong = validated(document, place, kind.Settings, dict(row.settings))
-        found += wrong
-        if settings is not None:
-            found += things_lacking(document, place, settings)
-            right[number] = settings
-    return found, right
-
-
-def _kinds(
-    document: Document, draft: Draft
-) -> tuple[list[ConfigError], list[ConfigError], dict[Place, BaseModel]]:
-    """About sinks and receivers: mistakes, what a person should know, and the settings."""
-    parts = draft.parts
-    mistakes, sinks = _kind_complaints(document, "sink", parts.sinks, sink_kind)
-    wrong, receivers = _kind_complaints(document, "notify", parts.notify, receiver_kind)
-    mistakes += wrong
-    doubts: list[ConfigError] = []
-    for number, own in receivers.items():
-        found, doubtful = remarks(parts.notify[number].kind, own, parts)
-        mistakes += _remarks(document, ("notify", number), found)
-        doubts += _remarks(document, ("notify", number), doubtful)
-    for number, own in sinks.items():
-        about = getattr(sink_kind(parts.sinks[number].kind), "doubts", None)
-        doubts += _remarks(document, ("sink", number), about(own) if about else ())
-    settings: dict[Place, BaseModel] = {("sink", n): own for n, own in sinks.items()}
-    return mistakes, doubts, settings | {("notify", n): own for n, own in receivers.items()}
-
-
-def _remarks(
-    document: Document, place: Place, found: Iterable[tuple[str, str, str]]
-) -> Iterator[ConfigError]:
-    for key, came, right in found:
-        line = document.line((*place, key))
-        yield ConfigError(document.file, line, f"{place[0]}.{key}", came, right)
 
 
 def _summary(found: Examined) -> str:
@@ -373,3 +122,88 @@ def _as_table(found: Examined) -> dict[str, Any]:
         "sources": len(found.config.sources) if found.config else None,
         "facts": len(found.rows),
     }
+
+
+REFUSED = 1
+SERVICE_STORAGE = Path("/var/lib/edaphon")
+
+
+def init(
+    file: Annotated[Path, typer.Argument(help="file to write")] = Path("edaphon.toml"),
+    logger: Annotated[str, typer.Option(help="name of this box")] = "my-logger-1",
+    site: Annotated[str, typer.Option(help="name of the place")] = "my-site",
+    storage: Annotated[
+        Path | None,
+        typer.Option(help="folder for journal, series and state; default: next to the file"),
+    ] = None,
+) -> None:
+    """Write a commented example configuration; an existing file is not changed."""
+    text = example_text(logger, site, (storage or _usual_storage(file)).absolute())
+    try:
+        with file.open("x", encoding="utf-8") as new:
+            new.write(text)
+        if is_services(file):
+            file.chmod(0o640)  # its group is the service's, whose account must read it
+    except FileExistsError:
+        _refuse(f"{file} is there already; name another file, or move that one away")
+    except OSError as error:
+        _refuse(f"expected a file that can be written, got {denied(file, error)}")
+    show_line(f"{file} written. Edit it, then: edaphon check {file}")
+
+
+def _usual_storage(file: Path) -> Path:
+    """That of the installed service for its configuration, else a folder beside the file."""
+    return SERVICE_STORAGE if is_services(file) else file.absolute().parent / "edaphon-data"
+
+
+def example_text(logger: str, site: str, storage: Path) -> str:
+    """The example with these names in place of its own."""
+    text = (files("edaphon.commands") / "example.toml").read_text("utf-8")
+    for own, given in (
+        ("my-logger-1", logger),
+        ("my-site", site),
+        (str(SERVICE_STORAGE), str(storage)),
+    ):
+        text = text.replace(f'"{own}"', toml_value(given))
+    return text
+
+
+def _refuse(why: str) -> None:
+    show_error(why)
+    raise typer.Exit(REFUSED)
+
+
+USAGE = 2
+
+
+def write_new(path: Path, text: str) -> None:
+    """Refused (exit 2) where anything has that name, a link that leads nowhere included."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise fail(f"expected a new file, {path} is there already", USAGE) from None
+
+
+def write_own(path: Path, text: str, begins: str) -> None:
+    """A new file, or one in place of an earlier one of ours, which begins so.
+
+    Refused (exit 2) is any other file, and a link, whatever it leads to.
+    """
+    if not os.path.lexists(path):
+        write_new(path, text)
+        return
+    if not S_ISREG(os.lstat(path).st_mode):  # a pipe or device is not opened to see what it is
+        raise _not_ours(path, begins)
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with open(os.open(path, flags), "r+b") as file:
+        if file.read(len(begins.encode())) != begins.encode():
+            raise _not_ours(path, begins)
+        file.seek(0)
+        file.truncate()
+        file.write(text.encode())
+
+
+def _not_ours(path: Path, begins: str) -> Exception:
+    words = f"expected a new file, or one that begins with {begins!r}, got {path}"
+    return fail(f"{words}, which is neither; choose another name", USAGE)

@@ -16,7 +16,9 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from edaphon.derive import known_as_of, known_facts, values_then
+from edaphon.clock import FAR_NS
+from edaphon.derive.fact_log import known_facts
+from edaphon.derive.projection import known_as_of, values_then
 from edaphon.facts import Knowledge
 from edaphon.journal import JournalReader, read_only
 from edaphon.model import Observations
@@ -24,12 +26,12 @@ from edaphon.printer import as_data, json_text, show_pieces, visible
 from edaphon.series import OpenRelease, Series, WrongFile
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.lost_facts import lost_facts, warn_of_lost_facts
-from edaphon.storage.moments import FAR_NS, moment_ns
+from edaphon.storage.moments import moment_ns
 from edaphon_calibration.errors import UnitError
 from edaphon_calibration.ucum import to_ucum
 from edaphon_calibration.units import canonical
 
-__all__ = ["FAR_NS", "instant", "query"]
+__all__ = ["instant", "query"]
 
 HEADER = ("time", "support_s", "value", "unit", "u_random", "u_systematic", "flag", "derivation")
 

@@ -1,28 +1,29 @@
 """`edaphon recalibrate`: derive values again from the readings that are kept, and compare."""
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from edaphon.clock import DAY_NS
 from edaphon.commands.query import instant
-from edaphon.commands.table import show_rows
-from edaphon.derive import ALWAYS, derived_by
-from edaphon.derive.chains import Range
 from edaphon.derive.plan import whole_segments
-from edaphon.preview import foresee_ranges
-from edaphon.printer import show_json
-from edaphon.series import DAY_NS, Series
+from edaphon.derive.projection import derived_by
+from edaphon.journal import StateFile
+from edaphon.model import ALWAYS, Range
+from edaphon.preview import preview_ranges
+from edaphon.printer import show_error, show_json, show_line, show_rows
+from edaphon.series import Series
+from edaphon.service.audit import JOURNAL_SUMMARY
 from edaphon.service.submit import Before, differing_since, follow, reading
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.entered_facts import EnteredFacts, told_in
 from edaphon.storage.offline import settled_deriver
+from edaphon.storage.series_file import renew_if_damaged
 from edaphon_calibration.errors import suggestion
-
-__all__ = ["recalibrate"]
-
 
 Ranges = dict[str, list[Range]]
 
@@ -37,19 +38,22 @@ class Done(NamedTuple):
 
 def recalibrate(
     since: Annotated[
-        str, typer.Option(help="from this time on; a stretch with one chain is derived whole")
+        str,
+        typer.Option(
+            help="from this time on; may start earlier, at the last change of calibration"
+        ),
     ] = "",
     channel: Annotated[
-        list[str] | None, typer.Option(help="id of a channel, may be repeated; none: all")
+        list[str] | None, typer.Option(help="id of a channel, may be repeated; default: all")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="only tell what would differ")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only show what would differ")] = False,
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Derive values again from the readings that are kept, by what is in force.
+    """Recalculate values from the stored readings with the facts in force.
 
-    Rows that differ are put right in the series and every sink; none differing is the proof that
-    every value follows from its reading. With --dry-run exit 1 if any would differ.
+    Rows that differ are corrected in the series and in every sink. If none differs, every value
+    is proven to follow from its reading. With --dry-run: exit 1 if any would differ.
     """
     since_ns = instant(since, ALWAYS[0])
     storage = open_storage(file)
@@ -58,7 +62,7 @@ def recalibrate(
     reported = told_in(storage)
     channels = _channels(reported, channel or [])
     if dry_run:
-        done = _foreseen(storage, reported, channels, since_ns)
+        done = _previewed(storage, reported, channels, since_ns)
     else:
         done = _recalibrated(storage, channels, since_ns)
     differing = sum(one.differing for one in done)
@@ -80,10 +84,10 @@ def _channels(reported: EnteredFacts, wanted: Iterable[str]) -> list[str]:
     return sorted(set(wanted) or known)
 
 
-def _foreseen(
+def _previewed(
     storage: Storage, reported: EnteredFacts, channels: list[str], since_ns: int
 ) -> list[Done]:
-    found = foresee_ranges(storage, reported, {id: [(since_ns, ALWAYS[1])] for id in channels})
+    found = preview_ranges(storage, reported, {id: [(since_ns, ALWAYS[1])] for id in channels})
     return [
         Done(id, found[id].rows, found[id].changed) if id in found else Done(id, 0, 0)
         for id in channels
@@ -119,7 +123,7 @@ def _alone(storage: Storage, channels: list[str], since_ns: int) -> list[Done]:
 
 def _whole(series: Series, channels: list[str], since_ns: int) -> Ranges:
     ranges = {id: [(since_ns, ALWAYS[1])] for id in channels}
-    return whole_segments(ranges, derived_by(series).extents)
+    return whole_segments(ranges, derived_by(series).intervals)
 
 
 def _done(series: Series, ranges: Ranges, before: Before, differing: int) -> list[Done]:
@@ -141,3 +145,48 @@ def _rows(series: Series, channel: str, ranges: list[Range]) -> int:
             cut = [(max(first, start), min(last, end)) for start, end in ranges]
             n += sum(len(run) for a, b in cut if a < b for run in series.read(channel, a, b))
     return n
+
+
+POLL_S = 0.2
+
+
+def rebuild(
+    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Recalculate all values from the journal and correct those that differ; then exit 1.
+
+    Sinks get the corrected values. Recording goes on.
+    """
+    found = _rebuilt(open_storage(file, as_owner=True))
+    if json:
+        show_json(found, indent=False)
+    else:
+        show_line(f"{found['blocks']} day blocks derived again, {found['differing']} rows differed")
+    if found["differing"]:
+        raise typer.Exit(1)
+
+
+def _rebuilt(storage: Storage) -> dict[str, Any]:
+    try:
+        answer: dict[str, Any] = storage.ask("rebuild", begin=True)
+        while not answer["done"]:
+            time.sleep(POLL_S)
+            answer = storage.ask("rebuild")
+    except DaemonOff:
+        return _rebuilt_alone(storage)
+    return {name: answer[name] for name in ("blocks", "differing")}
+
+
+def _rebuilt_alone(storage: Storage) -> dict[str, Any]:
+    if not storage.layout.journal.exists():
+        raise fail(f"no journal in {storage.layout.folder}; start `edaphon run` first")
+    renew_if_damaged(storage.layout.series, lambda words: show_error(words))
+    with settled_deriver(storage) as (deriver, series):
+        with StateFile(storage.layout.folder) as state:
+            state.remove(JOURNAL_SUMMARY)  # the next start sums every row
+        before = deriver.differing
+        deriver.derive_all_again()
+        while deriver.turn():
+            pass
+        return {"blocks": len(series.heads()), "differing": deriver.differing - before}

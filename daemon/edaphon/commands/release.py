@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from edaphon.commands.query import FAR_NS, instant
+from edaphon.clock import FAR_NS
+from edaphon.commands.query import instant
 from edaphon.printer import show_json, show_line, show_text
 from edaphon.series import Release
 from edaphon.service.prerequisites import account_name
@@ -22,12 +23,12 @@ from edaphon.storage.access import fail, open_storage
 def release(
     name: Annotated[str, typer.Argument(help="name of a new release; none: a table of all")] = "",
     channel: Annotated[
-        list[str] | None, typer.Option(help="id of a channel, may be repeated; none: all")
+        list[str] | None, typer.Option(help="id of a channel, may be repeated; default: all")
     ] = None,
     start: Annotated[str, typer.Option(help="from this time on, such as 2026-04-01")] = "",
     end: Annotated[str, typer.Option(help="until just before this time")] = "",
     note: Annotated[str, typer.Option(help="what it is for")] = "",
-    who: Annotated[str, typer.Option(help="who says so; your login if not given")] = "",
+    who: Annotated[str, typer.Option(help="your name; default: your login")] = "",
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from edaphon.commands.check import usual_file
 from edaphon.printer import log_to_stderr
+from edaphon.service.check import usual_file
 from edaphon.service.prerequisites import lacking
 from edaphon.service.process import end_for_certain, give_memory_back, notify, running
 from edaphon.service.sources import Overrides

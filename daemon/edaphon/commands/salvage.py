@@ -11,7 +11,7 @@ import typer
 
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.clock import SystemClock, boot_id
-from edaphon.derive.checkpoint import reached_by
+from edaphon.derive.fact_log import reached_by
 from edaphon.journal import Entry, EntryId, Journal, JournalBusy, Kind, read_only
 from edaphon.journal import salvage as salvaged
 from edaphon.journal.entry import file_numbers
@@ -44,18 +44,23 @@ __all__ = ["salvage"]
 
 def salvage(
     number: Annotated[
-        int, typer.Argument(help="number of a journal file; none: a table of all losses")
+        int, typer.Argument(help="number of a journal file; default: list all losses")
     ] = 0,
     acknowledge: Annotated[
-        bool, typer.Option("--acknowledge", help="all losses are noted; derive without them")
+        bool,
+        typer.Option(
+            "--acknowledge", help="accept all losses and continue without the lost entries"
+        ),
     ] = False,
-    who: Annotated[str, typer.Option(help="who notes them; your login if not given")] = "",
+    who: Annotated[str, typer.Option(help="your name; default: your login")] = "",
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON, of a file each entry")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="print JSON; with a number, each entry of the file")
+    ] = False,
 ) -> None:
-    """List what was lost of the journal, or the entries that a damaged file still holds.
+    """List lost parts of the journal, or the readable entries of a damaged journal file.
 
-    Exit 1 while a loss is not acknowledged, or where nothing of the file can be read.
+    Exit 1 if a loss is not acknowledged, or nothing of the file can be read.
     """
     storage = open_storage(file, as_owner=True)
     if not storage.layout.journal.is_dir():
@@ -162,7 +167,7 @@ def _acknowledge(storage: Storage, who: str) -> int:
 def _acknowledge_alone(storage: Storage, who: str) -> int:
     clock = SystemClock()
     with settled_deriver(storage) as (deriver, _):
-        places = deriver.doubt.places
+        places = deriver.lost_facts.places
     try:
         with Journal.open(storage.layout.journal, clock) as journal:
             keeper = Timekeeper(clock, boot_id())

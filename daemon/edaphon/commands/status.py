@@ -109,14 +109,15 @@ def ledger_lines(ledgers: dict[str, Any]) -> list[str]:
     e = ledgers["entries"]
     gaps = ", ".join(f"{n} {cause}" for cause, n in sorted(ledgers["gaps"].items())) or "none"
     lines = [
-        f"entries: {e['records']} records = {e['decoded']} decoded + {e['dead']} dead letters"
-        f" + {e['duplicates']} duplicates + {e['conflicts']} conflicts + {e['held']} held",
+        f"entries: {e['records']} records = {e['decoded']} decoded + {e['dead']} unreadable"
+        f" + {e['duplicates']} duplicates + {e['conflicts']} conflicts"
+        f" + {e['held']} waiting for the clock",
         f"observations: {ledgers['derived']} derived = {ledgers['current']} current"
         f" + {ledgers['conflicts']} conflicts + {ledgers['repeats']} repeats"
         f" + {ledgers['replaced']} replaced",
-        f"slots in gaps: {gaps}",
+        f"missed measurements: {gaps}",
     ]
     for name, waiting in ledgers["waiting"].items():
         aside = ledgers["set_aside"][name]
-        lines.append(f"sink {name}: {waiting} changes waiting, {aside} points set aside")
+        lines.append(f"sink {name}: {waiting} changes waiting, {aside} points refused")
     return lines

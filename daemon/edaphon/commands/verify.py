@@ -1,4 +1,4 @@
-"""`edaphon verify`: both ledgers closed and read back: journal, series, and each InfluxDB.
+"""`edaphon verify`: no record is missing: counted in journal, series, and each InfluxDB.
 
 As `status` it takes the sums that are kept of all but the newest entries; `--deep` proves them.
 """
@@ -17,17 +17,25 @@ import orjson
 import typer
 
 from edaphon.acquire.gaps import accounts_of
-from edaphon.config import Sink as SinkConfig
-from edaphon.derive import counted_files, known_facts, last_sources, meanings
-from edaphon.derive.checkpoint import reached_by
-from edaphon.derive.fact_log import MEANINGS, recalled
+from edaphon.clock import DAY_NS, FAR_NS
+from edaphon.commands.query import instant
+from edaphon.config.model import SinkTable
+from edaphon.derive.fact_log import (
+    FACT_LOG_KINDS,
+    known_facts,
+    last_sources,
+    reached_by,
+    read_fact_log,
+    recalled,
+)
 from edaphon.derive.files import SourceFiles
+from edaphon.derive.pipeline import counted_files
 from edaphon.journal import JournalReader, Kind, StateFile, read_only
 from edaphon.journal.salvage import acknowledged_places, covered, losses_in, open_losses, undeclared
 from edaphon.journal.summary import summed
 from edaphon.model import Channel, EntryId, Observations
 from edaphon.printer import show_error, show_json, show_line
-from edaphon.series import DAY_NS, BlockHead, Contested, Series
+from edaphon.series import BlockHead, Contested, Series
 from edaphon.service.audit import (
     JOURNAL_SUMMARY,
     START,
@@ -50,8 +58,6 @@ from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import lacks_entries, settled_deriver
 from edaphon_drivers.files.lines import LineCounts
 
-__all__ = ["verify"]
-
 POLL_S = 0.2
 NOT_PROMISED = (
     "InfluxDB 3 does not promise that the later of two writes of a point stands: counts prove that"
@@ -66,16 +72,16 @@ def verify(
         bool,
         typer.Option(
             "--deep",
-            help="read every entry and row, prove the kept sums, compare every number in InfluxDB",
+            help="read every entry and row, and compare every number in InfluxDB",
         ),
     ] = False,
     wait: Annotated[float, typer.Option(help="seconds to wait for the sinks to catch up")] = 0.0,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Prove that nothing was lost: count, read back, compare; exit 1 where a ledger stays open.
+    """Check that no record was lost: count, read back, compare. Exit 1 if any is missing.
 
-    Without --deep the newest 200,000 entries of the journal are read, and of those before them the
-    sums that are kept. Damage there shows once the service has passed over it in its daily check.
+    Without --deep it reads the newest 200,000 entries of the journal, and takes stored counts for
+    older ones. The service finds damage in those in its daily check.
     """
     storage = open_storage(file, as_owner=True)
     running = _settle(storage, wait)
@@ -97,9 +103,9 @@ def verify(
         for line in _lines(found):
             show_line(line)
         if good:
-            show_line("both ledgers close")
+            show_line("all records accounted for")
         else:
-            show_error("A LEDGER STAYS OPEN")
+            show_error("RECORDS MISSING: see the lines that end with OPEN")
     if not good:
         raise typer.Exit(1)
 
@@ -176,7 +182,7 @@ def _entries(
 def _records_before(storage: Storage, journal: JournalReader, start: EntryId) -> int:
     """How many records there are up to a place, by the sums that are kept."""
     with StateFile(storage.layout.folder) as state:
-        summary = summed(journal, state.get(JOURNAL_SUMMARY), MEANINGS)
+        summary = summed(journal, state.get(JOURNAL_SUMMARY), FACT_LOG_KINDS)
     return summary.records - summary.behind(start, journal)
 
 
@@ -211,7 +217,7 @@ def _files(
     kept = {path: SourceFiles.of_json(row) for path, row in live.items()}
     if start != START:
         return _closed(line_rows(kept), [], noted)
-    sources = last_sources(meanings(journal, series))
+    sources = last_sources(read_fact_log(journal, series))
     names = {"", *sources.files}
     kinds = {Kind.RECORD, Kind.CLOCK, Kind.CONFIGURATION}
     items = journal.scan(sources=names, kinds=kinds, on_damage=lambda _: None)
@@ -280,7 +286,7 @@ def _observations(series: Series, derived: Mapping[str, int], deep: bool) -> dic
 
 
 def _sink(
-    storage: Storage, series: Series, config: SinkConfig, deep: bool, running: bool
+    storage: Storage, series: Series, config: SinkTable, deep: bool, running: bool
 ) -> dict[str, Any]:
     """current = delivered + set aside + waiting, the delivered ones counted by the server."""
     cursor = int(series.checkpoint(cursor_name(config.name)) or 0)
@@ -318,7 +324,7 @@ def _waiting(series: Series, cursor: int) -> dict[tuple[str, int], int]:
 def _read_back(
     storage: Storage,
     series: Series,
-    config: SinkConfig,
+    config: SinkTable,
     aside: set[tuple[str, int]],
     waiting: Mapping[tuple[str, int], int],
     deep: bool,
@@ -425,8 +431,9 @@ def _parts(found: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     e, o = found["entries"], found["observations"]
     yield (
-        f"entries: {e['journalled']} records = {e['decoded']} decoded + {e['dead']} dead letters"
-        f" + {e['duplicates']} duplicates + {e['conflicts']} conflicts + {e['held']} held"
+        f"entries: {e['journalled']} records = {e['decoded']} decoded + {e['dead']} unreadable"
+        f" + {e['duplicates']} duplicates + {e['conflicts']} conflicts"
+        f" + {e['held']} waiting for the clock"
         f"   {_verdict(e)}"
     )
     for words, lost in zip(found["losses"]["open"], found["losses"]["lost"], strict=True):
@@ -444,7 +451,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         leapt += "; 1 is being measured" if s["in_flight"] else ""
         leapt += f"; {s['unknown']} were in lost entries" if s["unknown"] else ""
         yield (
-            f"{path}: {of} = {s['records']} records + {s['in_gaps']} in gaps{leapt}   {_verdict(s)}"
+            f"{path}: {of} = {s['records']} records + {s['in_gaps']} missed{leapt}   {_verdict(s)}"
         )
     for source, n in found["floods"].items():
         yield f"{source}: {n} items above its budget were counted in the journal, and not kept"
@@ -465,7 +472,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     for name, s in found["sinks"].items():
         yield (
             f"sink {name}: {s['current']} current = {s['delivered']} delivered + {s['set_aside']}"
-            f" set aside + {s['waiting']} waiting; read back: {s['read_back']}   {_verdict(s)}"
+            f" refused + {s['waiting']} waiting; read back: {s['read_back']}   {_verdict(s)}"
         )
         yield from (f"  {words}" for words in s["differs"][:20])
         if s["read_back"] is not None and s["differs"]:
@@ -483,3 +490,59 @@ def _file_lines(files: Mapping[str, Any]) -> Iterator[str]:
 
 def _verdict(part: Mapping[str, Any]) -> str:
     return "ok" if part["closes"] else "OPEN"
+
+
+sink = typer.Typer(
+    help="List refused points, offer them again, or send all values again.", no_args_is_help=True
+)
+Config = Annotated[Path | None, typer.Option("--config", help="edaphon.toml")]
+
+
+@sink.command("list")
+def list_(
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    file: Config = None,
+) -> None:
+    """List the points that a server refused, with its reason."""
+    found = _ask(file, do="list")["refusals"]
+    if json:
+        show_json(found)
+        return
+    for name, rows in sorted(found.items()):
+        if not rows:
+            show_line(f"{name}: no points refused")
+        for row in rows:
+            span = f"{_time(row['first_ns'])} to {_time(row['last_ns'])}"
+            show_line(f"{name}: {row['n']} of {row['channel']}, {span}: {row['words']}")
+
+
+@sink.command()
+def retry(
+    name: Annotated[str, typer.Argument(help="name of the sink; default: all")] = "",
+    file: Config = None,
+) -> None:
+    """Offer the refused points to the server again now."""
+    for each, n in _ask(file, do="retry", name=name)["offered"].items():
+        show_line(f"{each}: {n} points are offered again; see `edaphon status`")
+
+
+@sink.command()
+def resend(
+    name: Annotated[str, typer.Argument(help="name of the sink")],
+    since: Annotated[str, typer.Option(help="from this time on, such as 2026-04-01")] = "",
+    file: Config = None,
+) -> None:
+    """Send all values again, to a database that was lost, emptied or replaced."""
+    _ask(file, do="resend", name=name, since_ns=instant(since, -FAR_NS))
+    show_line(f"{name}: all is sent again while new values go first; see `edaphon status`")
+
+
+def _ask(file: Path | None, **words: Any) -> Any:
+    try:
+        return open_storage(file).ask("sink", **words)
+    except DaemonOff as off:
+        raise fail(f"{off}; it is the service that sends", 75) from None
+
+
+def _time(time_ns: int) -> str:
+    return f"{datetime.fromtimestamp(time_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}"

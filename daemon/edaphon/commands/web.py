@@ -5,9 +5,9 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 import typer
 
-from edaphon.commands.check import CONFIGURATION, read_documents, usual_file
-from edaphon.config import Storage, Web
+from edaphon.config import StorageTable, Web
 from edaphon.printer import show_line
+from edaphon.service.check import CONFIGURATION, read_documents, usual_file
 from edaphon.service.socket import page_socket
 from edaphon.storage.access import fail
 from edaphon.storage.client import ask
@@ -16,18 +16,18 @@ from edaphon.toml_input.models import validated
 
 __all__ = ["web"]
 
-_Kind = TypeVar("_Kind", Web, Storage)
+_Kind = TypeVar("_Kind", Web, StorageTable)
 
 
 class _Tables(NamedTuple):
     web: Web
-    storage: Storage
+    storage: StorageTable
 
 
 def web(
     file: Annotated[Path | None, typer.Argument(help="edaphon.toml")] = None,
 ) -> None:
-    """Serve the page of this plot on the address that [web] names."""
+    """Serve the page of this plot at the address given in [web]."""
     from edaphon.web import ControlView, serve
 
     file = file or usual_file()
@@ -50,7 +50,7 @@ def _tables(file: Path) -> _Tables:
         words = "\n".join(map(str, config_errors)) or f"expected a configuration, got {file}"
         raise fail(words, CONFIGURATION)
     document = documents[0]
-    return _Tables(_table(document, "web", Web), _table(document, "storage", Storage))
+    return _Tables(_table(document, "web", Web), _table(document, "storage", StorageTable))
 
 
 def _table(document: Document, name: str, kind: type[_Kind]) -> _Kind:

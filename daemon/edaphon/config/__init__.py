@@ -1,30 +1,34 @@
 """What edaphon.toml says of the box: logger, site, lines, brokers, sources, sinks."""
 
-from edaphon.config.lines import Broker, Bus, Multiplexer, Supply
 from edaphon.config.model import (
+    Alerts,
     Budget,
     ClockTrust,
     Configuration,
     Facts,
     Logger,
+    Notify,
     OwnModel,
-    Sink,
-    Site,
-    Storage,
+    SinkTable,
+    SiteTable,
+    StorageTable,
     Web,
 )
-from edaphon.config.notify import Alerts, Notify
 from edaphon.config.physics import possible, why_impossible, within_physics
 from edaphon.config.reading import Draft, file_complaints, read_config, read_draft, things_lacking
 from edaphon.config.sources import (
+    Broker,
+    Bus,
     FileSource,
     HeardSource,
     JsonField,
     JsonSource,
     JsonTime,
     LorawanSource,
+    Multiplexer,
     ScheduledSource,
     Source,
+    SupplyTable,
     told_fields,
 )
 from edaphon.toml_input.values import Secret
@@ -50,11 +54,11 @@ __all__ = [
     "OwnModel",
     "ScheduledSource",
     "Secret",
-    "Sink",
-    "Site",
+    "SinkTable",
+    "SiteTable",
     "Source",
-    "Storage",
-    "Supply",
+    "StorageTable",
+    "SupplyTable",
     "Web",
     "file_complaints",
     "possible",

@@ -1,30 +1,157 @@
 """The tables of edaphon.toml as frozen types; what each key means stands in its description."""
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import time
 from functools import cached_property
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_validator
 
-from edaphon.config.lines import Broker, Bus, Supply
-from edaphon.config.notify import Alerts, Notify
-from edaphon.config.sources import Source, outputs_of, sheet_of
-from edaphon.toml_input.values import AbsolutePath, Id, Table, wrong
+from edaphon.config.sources import Broker, Bus, Source, SupplyTable, outputs_of, sheet_of
+from edaphon.toml_input.values import (
+    AbsolutePath,
+    Duration,
+    Id,
+    Secret,
+    SecretOrText,
+    Table,
+    http_place,
+    wrong,
+)
 from edaphon_drivers.sheets import Output, Sheet, Sheets, parse_sheet
 
-__all__ = [
-    "Budget",
-    "ClockTrust",
-    "Configuration",
-    "Facts",
-    "Logger",
-    "OwnModel",
-    "Sink",
-    "Site",
-    "Storage",
-    "Web",
-]
+_NOTIFY_KEYS = ("name", "kind", "classes", "hours", "after", "language")
+_HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)", re.ASCII)
+_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
+_BAD_TOPIC = re.compile(r"[+#\x00]")
+
+Class = Literal["lost", "will be lost", "doubtful", "late"]
+
+
+def _hours(value: object) -> tuple[time, time]:
+    """`"07:00-20:00"`; the end of the day may be written 24:00."""
+    if isinstance(value, tuple):
+        return value
+    found = _HOURS.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise wrong('hours of the day in quotes, such as "07:00-20:00"')
+    start = time(int(found[1]), int(found[2]))
+    end = time(int(found[3] or 0), int(found[4] or 0))
+    if start == end:
+        raise wrong('two times that differ, such as "07:00-20:00"; without hours it is all day')
+    return start, end
+
+
+def _clock(value: object) -> time:
+    if isinstance(value, time):
+        return value
+    found = _CLOCK.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise wrong('a time of the day in quotes, such as "07:00"')
+    return time(int(found[1]), int(found[2]))
+
+
+class Notify(Table):
+    """Who is sent messages; `settings` are checked by the module edaphon.alerts.receivers.KIND."""
+
+    name: Id = Field(description="name of this receiver", examples=["technician"])
+    kind: Id = Field(
+        description="way of sending: a module of edaphon.alerts.receivers", examples=["email"]
+    )
+    classes: tuple[Class, ...] = Field(
+        default=("lost", "will be lost", "late"),
+        min_length=1,
+        description="what it is sent",
+        examples=['["lost", "will be lost"]'],
+    )
+    hours: Annotated[tuple[time, time], BeforeValidator(_hours)] | None = Field(
+        default=None,
+        description="site time in which it is sent; what is being lost goes out at any hour",
+        examples=["07:00-20:00"],
+    )
+    after_ns: Duration | None = Field(
+        default=None,
+        alias="after",
+        description="only what nobody has acknowledged for so long",
+        examples=["24h"],
+    )
+    language: Literal["en", "de"] = Field(
+        default="en", description="language of its messages", examples=["de"]
+    )
+    settings: Mapping[str, Any] = Field(default={}, description="the keys of its kind")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, row: Any) -> Any:
+        if not isinstance(row, dict):
+            return row
+        own = {key: row[key] for key in _NOTIFY_KEYS if key in row}
+        return {**own, "settings": {k: v for k, v in row.items() if k not in own}}
+
+
+class Alerts(Table):
+    page_url: str = Field(
+        default="",
+        description="address of the page as people reach it, for links in messages",
+        examples=["https://logger.example.org"],
+    )
+    heartbeat_url: SecretOrText | None = Field(
+        default=None,
+        description="address outside the plot that is asked for as long as the alerts work",
+        examples=['{ file = "/etc/edaphon/secrets/heartbeat" }'],
+    )
+    heartbeat_broker: Id | None = Field(
+        default=None, description="broker for the same as a retained message", examples=["ttn"]
+    )
+    heartbeat_topic: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=65535,
+        description="topic of that message",
+        examples=["edaphon/whs-logger-1/alive"],
+    )
+    heartbeat_every_ns: Duration = Field(
+        default=300_000_000_000,
+        alias="heartbeat_every",
+        description="time between two of them",
+        examples=["5min"],
+    )
+    weekly: bool = Field(
+        default=True, description='a weekly "all is well", so that its absence shows'
+    )
+    weekly_day: Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"] = Field(
+        default="mon", description="day of it"
+    )
+    weekly_time: Annotated[time, BeforeValidator(_clock)] = Field(
+        default=time(7), description="site time of it", examples=["07:00"]
+    )
+
+    @field_validator("page_url")
+    @classmethod
+    def _page(cls, url: str) -> str:
+        return http_place(url) if url else url
+
+    @field_validator("heartbeat_url")
+    @classmethod
+    def _heartbeat(cls, url: Any) -> Any:
+        return http_place(url) if isinstance(url, str) else url
+
+    @field_validator("heartbeat_topic")
+    @classmethod
+    def _topic(cls, topic: str | None) -> str | None:
+        if topic and _BAD_TOPIC.search(topic):
+            raise wrong("a topic without + and #")
+        return topic
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.heartbeat_broker is None) != (self.heartbeat_topic is None):
+            raise wrong("heartbeat_broker and heartbeat_topic together, or none of them")
+        return self
 
 
 class Logger(Table):
@@ -33,7 +160,7 @@ class Logger(Table):
     )
 
 
-class Site(Table):
+class SiteTable(Table):
     id: Id = Field(description="name of the place, kept for decades", examples=["whs"])
     name: str = Field(default="", description="name for people", examples=["White Hall, spruce"])
     latitude: float | None = Field(
@@ -66,7 +193,7 @@ class Site(Table):
         return -seconds if self.utc_offset[0] == "-" else seconds
 
 
-class Storage(Table):
+class StorageTable(Table):
     folder: AbsolutePath = Field(
         description="journal, series and state live here", examples=["/var/lib/edaphon"]
     )
@@ -176,7 +303,7 @@ class OwnModel(Table):
         return parse_sheet(name, self.model_dump())
 
 
-class Sink(Table):
+class SinkTable(Table):
     """Where values go; `settings` are checked by the module edaphon.sinks.KIND."""
 
     name: Id = Field(description="name of this sink", examples=["influx"])
@@ -196,8 +323,8 @@ class Configuration(Table):
     """The whole of edaphon.toml, its fact tables apart."""
 
     logger: Logger = Field(description="the box")
-    site: Site = Field(description="the place")
-    storage: Storage = Field(description="where things are kept")
+    site: SiteTable = Field(description="the place")
+    storage: StorageTable = Field(description="where things are kept")
     facts: Facts = Field(default=Facts(), description="where facts come from")
     budget: Budget = Field(
         default=Budget(), description="how much may come; what is above it is only counted"
@@ -205,7 +332,7 @@ class Configuration(Table):
     clock: ClockTrust = Field(default=ClockTrust(), description="when the clock is believed")
     web: Web = Field(default=Web(), description="the page")
     buses: Mapping[Id, Bus] = Field(default={}, alias="bus", description="serial lines, by name")
-    supplies: Mapping[Id, Supply] = Field(
+    supplies: Mapping[Id, SupplyTable] = Field(
         default={}, alias="supply", description="switched supplies, by name"
     )
     models: Mapping[str, OwnModel] = Field(
@@ -217,7 +344,7 @@ class Configuration(Table):
     sources: tuple[Source, ...] = Field(
         default=(), alias="source", description="instruments and senders"
     )
-    sinks: tuple[Sink, ...] = Field(default=(), alias="sink", description="where values go")
+    sinks: tuple[SinkTable, ...] = Field(default=(), alias="sink", description="where values go")
     alerts: Alerts = Field(default=Alerts(), description="what watches the alerts themselves")
     notify: tuple[Notify, ...] = Field(default=(), description="who is sent messages")
 
@@ -236,3 +363,57 @@ class Configuration(Table):
     def outputs(self) -> dict[str, Mapping[str, Output]]:
         """Source path -> its outputs by name."""
         return {source.path: outputs_of(source, self.sheets) for source in self.sources}
+
+
+class HoldsSecrets(Protocol):
+    """A configuration, or the parts of one: the tables in which secrets stand."""
+
+    @property
+    def brokers(self) -> Mapping[str, Any]: ...
+    @property
+    def sinks(self) -> Any: ...
+    @property
+    def notify(self) -> Any: ...
+    @property
+    def alerts(self) -> Any: ...
+
+
+def secret_files(config: HoldsSecrets) -> frozenset[Path]:
+    """Those of brokers, sinks, receivers and the sign of life."""
+    tables = (config.brokers, config.sinks, config.notify, config.alerts)
+    return frozenset(path for table in tables for path in _named(table))
+
+
+def is_secret(path: Path, secrets: frozenset[Path]) -> bool:
+    """Whether a path leads to one of these files, by whatever name."""
+    if path in secrets:
+        return True
+    with suppress(OSError):
+        return is_secret_file(os.stat(path), secrets)
+    return False
+
+
+def is_secret_file(found: os.stat_result, secrets: frozenset[Path]) -> bool:
+    """Whether what was found is one of these files now, a hard link to it included."""
+    for secret in secrets:
+        with suppress(OSError):
+            if os.path.samestat(found, os.stat(secret)):
+                return True
+    return False
+
+
+def _named(value: Any) -> Iterator[Path]:
+    if isinstance(value, Secret):
+        if value.file is not None:
+            yield value.file
+    elif isinstance(value, BaseModel):
+        for _, inner in value:
+            yield from _named(inner)
+    elif isinstance(value, Mapping):
+        if value.keys() == {"file"} and isinstance(value["file"], str):  # of a kind's own table
+            yield Path(value["file"])
+        for inner in value.values():
+            yield from _named(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _named(inner)

@@ -1,9 +1,11 @@
 """From the text of edaphon.toml to a configuration, or to every complaint about it at once."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from errno import EINVAL
 from itertools import islice
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -11,13 +13,11 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from edaphon.config.codecs import read_codec
 from edaphon.config.model import Configuration
-from edaphon.config.parts import Parts
-from edaphon.config.rules import rule_complaints
+from edaphon.config.rules import Parts, rule_complaints
 from edaphon.config.sources import outputs_of
 from edaphon.toml_input import FACT_TABLES, ConfigError, Document, did_you_mean
-from edaphon.toml_input.lines import Place
+from edaphon.toml_input.lines import Place, read_text
 from edaphon.toml_input.models import (
     MOST_ERRORS,
     came_text,
@@ -30,14 +30,17 @@ from edaphon.toml_input.values import Secret
 from edaphon_drivers.outside import SYSFS, read_certificates, switch_error
 from edaphon_drivers.sheets import Output, UnknownModel
 
-__all__ = [
-    "Draft",
-    "file_complaints",
-    "named_values",
-    "read_config",
-    "read_draft",
-    "things_lacking",
-]
+LARGEST_BYTES = 4 << 20
+_FUNCTIONS = ("decodeUplink", "Decode", "Decoder")
+_NAMED = re.compile(rf"\b(?:{'|'.join(_FUNCTIONS)})\b")
+
+
+def read_codec(path: Path, errors: str = "strict") -> str:
+    """OSError for what is no codec: neither the journal nor an error text repeats such a file."""
+    text = read_text(path, errors=errors, within=path.parent, most_bytes=LARGEST_BYTES)
+    if not _NAMED.search(text):
+        raise OSError(EINVAL, f"no codec: it has none of {', '.join(_FUNCTIONS)}", str(path))
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +70,46 @@ def read_config(document: Document) -> tuple[Configuration | None, list[ConfigEr
     return draft.config, list(draft.config_errors)
 
 
+def accepted_config(document: Document) -> Configuration | None:
+    """The configuration of a text that passed the rules when it was journalled.
+
+    Rules ask the engines of all sources, so they are not applied again. None for a text with
+    tables or keys that this version does not know; raises ValueError for tables that do not fit.
+    """
+    if document.config_errors or not document.readable:
+        return None
+    tables, found = _tables(document)
+    return None if found else _configuration(tables)
+
+
 def read_draft(document: Document) -> Draft:
     """Like `read_config`; a part that is wrong does not keep the others from being read."""
     if not document.readable:
         return Draft(None, Parts(), document.config_errors)
-    config_errors = [*document.config_errors, *islice(_unknown_tables(document), MOST_ERRORS)]
-    tables: dict[str, Any] = {}
-    for info in Configuration.model_fields.values():
-        tables[_key(info)], found = _section(document, info)
-        config_errors += found
+    tables, found = _tables(document)
     parts = Parts.of(tables)
     config_errors = [
-        _of_what_talks(document, parts, config_error) for config_error in config_errors
+        _of_what_talks(document, parts, config_error)
+        for config_error in [*document.config_errors, *found]
     ]
     config_errors += rule_complaints(document, parts)
     if config_errors:
         return Draft(None, parts, tuple(sorted(_without_echoes(document, config_errors))))
+    return Draft(_configuration(tables), parts, ())
+
+
+def _tables(document: Document) -> tuple[dict[str, Any], list[ConfigError]]:
+    config_errors = [*islice(_unknown_tables(document), MOST_ERRORS)]
+    tables: dict[str, Any] = {}
+    for info in Configuration.model_fields.values():
+        tables[_key(info)], found = _section(document, info)
+        config_errors += found
+    return tables, config_errors
+
+
+def _configuration(tables: Mapping[str, Any]) -> Configuration:
     rows = {key: _listed(part) for key, part in tables.items() if part is not None}
-    return Draft(Configuration.model_validate(rows), parts, ())
+    return Configuration.model_validate(rows)
 
 
 def file_complaints(document: Document, parts: Parts) -> list[ConfigError]:
@@ -213,7 +238,11 @@ def _section(document: Document, info: FieldInfo) -> tuple[Any, list[ConfigError
         return _items(document, key, kinds[0], dict(enumerate(written)))
     if origin is not tuple and _is_table_of_tables(written):
         return _items(document, key, kinds[1], written)
-    right = f"[[{key}]] for each one" if origin is tuple else f"[{key}.NAME] for each one"
+    right = (
+        f"use [[{key}]] (double brackets) for each {key}"
+        if origin is tuple
+        else f"[{key}.NAME] for each one"
+    )
     line = document.line((key,))
     return None, [ConfigError(document.file, line, key, came_text(written), right)]
 

@@ -1,27 +1,245 @@
 """What must fit between the tables of edaphon.toml: names, duplicates, models, units."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from edaphon.config.instruments import instrument_rules, unit_trouble
-from edaphon.config.parts import Found, Parts
-from edaphon.config.secret_files import secret_files
+from edaphon.config.model import Alerts, Facts, Notify, OwnModel, SinkTable, secret_files
 from edaphon.config.sources import (
     FILES,
+    Broker,
+    Bus,
     FileSource,
+    HeardSource,
     JsonSource,
     LorawanSource,
     ScheduledSource,
     Source,
+    SupplyTable,
 )
-from edaphon.toml_input import ConfigError, Document, did_you_mean
+from edaphon.toml_input import ConfigError, Document, did_you_mean, expected_only
 from edaphon.toml_input.lines import Place
 from edaphon.toml_input.models import MOST_ERRORS
+from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.nomenclature import QUANTITIES
+from edaphon_calibration.units import check_unit
+from edaphon_drivers.registry import completed, engine, sheet_errors
+from edaphon_drivers.sheets import Output, Sheet, Sheets, model_names, table_errors
 
-__all__ = ["Parts", "rule_complaints"]
+Found = Iterator[tuple[Place, str, str]]  # place, what came, what would be right
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """By name, or by number in the file; `sheets` lacks the owner's that are wrong inside."""
+
+    buses: Mapping[str, Bus] = field(default_factory=dict)
+    brokers: Mapping[str, Broker] = field(default_factory=dict)
+    sources: Mapping[int, Source] = field(default_factory=dict)
+    sinks: Mapping[int, SinkTable] = field(default_factory=dict)
+    supplies: Mapping[str, SupplyTable] = field(default_factory=dict)
+    models: Mapping[str, OwnModel] = field(default_factory=dict)
+    notify: Mapping[int, Notify] = field(default_factory=dict)
+    facts: Facts | None = None
+    alerts: Alerts | None = None
+    sheets: Sheets = field(default_factory=Sheets)
+
+    @classmethod
+    def of(cls, tables: Mapping[str, Any]) -> "Parts":
+        buses, brokers, sources, sinks, supplies, models, notify = (
+            tables[key] or {}
+            for key in ("bus", "broker", "source", "sink", "supply", "model", "notify")
+        )
+        own = {name: sheet for name, model in models.items() if (sheet := _sheet(name, model))}
+        facts, alerts, sheets = tables["facts"], tables["alerts"], Sheets(own)
+        return cls(buses, brokers, sources, sinks, supplies, models, notify, facts, alerts, sheets)
+
+
+def _sheet(name: str, model: OwnModel) -> Sheet | None:
+    try:
+        return model.sheet(name)
+    except (TypeError, KeyError, ValueError):
+        return None
+
+
+# What the instruments on each kind of line speak when they are asked.
+_SPOKEN = {
+    "sdi12": ("sdi12",),
+    "sdi12-uart": ("sdi12",),
+    "serial": ("ascii", "modbus"),
+    "modbus-tcp": ("modbus",),
+    "w1": ("w1",),
+    "i2c": ("i2c",),
+    "stream": (),
+}
+
+
+# A trouble that the settings of a source put right, so that it is the source's.
+_SETTING = re.compile(r"\b(?:utc_offset|date_order|frame\.time\.(?:year|start)) is missing")
+
+_TABLE = re.compile(r"(\[{1,2})(command|frame|output)\b")  # as a sheet of its own file writes it
+
+
+def _own_models(_: Document, parts: Parts) -> Found:
+    """The sheets that the owner wrote."""
+    for name, model in parts.models.items():
+        place = ("model", name)
+        if name in model_names():
+            yield place, f'"{name}" is a sheet of this package', "another name"
+        if name not in parts.sheets.own:
+            for inside, came, right in table_errors(model.model_dump()):
+                yield (*place, *inside), came, _TABLE.sub(rf'\1model."{name}".\2', right)
+            continue
+        for problem in _own_troubles(name, parts):
+            yield _frame_place(name, problem), f'"{name}"', problem
+        for at, output in enumerate(parts.sheets.own[name].outputs.values()):
+            yield from _output(output, (*place, "output", at))
+
+
+def _own_troubles(name: str, parts: Parts) -> list[str]:
+    """What is wrong in an owner's sheet whatever the sources that name it set."""
+    sheet = parts.sheets.own.get(name)
+    if sheet is None:
+        return []
+    using = [source for source in parts.sources.values() if source.model == name]
+    found = list(sheet_errors(sheet))
+    for source in using:
+        still = set(sheet_errors(completed(sheet, source.settings)))
+        found = [problem for problem in found if problem in still]
+    return [problem for problem in found if not (using and _SETTING.search(problem))]
+
+
+def _frame_place(name: str, problem: str) -> Place:
+    """The key of the frame that a trouble begins with, the frame, or the whole sheet."""
+    key = re.match(r"frame\.(\w+)(?: (\d+))?", problem)
+    if key is None:
+        return ("model", name, "frame") if re.search(r"\bframe\b", problem) else ("model", name)
+    row = (int(key[2]) - 1,) if key[2] else ()
+    return ("model", name, "frame", key[1], *row)
+
+
+def _output(output: Output, inside: Place) -> Found:
+    if output.quantity not in QUANTITIES:
+        came = f'"{output.quantity}" is no quantity'
+        yield (*inside, "quantity"), came, did_you_mean(output.quantity, QUANTITIES)
+    elif problem := unit_trouble(output.unit, output.quantity):
+        yield (*inside, "unit"), f'"{output.unit}"', problem
+
+
+def _models(_: Document, parts: Parts) -> Found:
+    """Each source's model has a sheet, and speaks what is spoken there."""
+    names = tuple(sorted({*model_names(), *parts.models}))
+    for number, source in parts.sources.items():
+        if source.model is None:
+            continue
+        place = ("source", number, "model")
+        if source.model not in names:
+            yield place, f'"{source.model}" has no model sheet', did_you_mean(source.model, names)
+        elif source.model in parts.sheets:
+            yield from _speaks(source, number, parts)
+
+
+def _speaks(source: Source, number: int, parts: Parts) -> Found:
+    spoken = _spoken(source, parts)
+    sheet = parts.sheets[source.model or ""]
+    place = ("source", number, "model")
+    if spoken is None:
+        return
+    if not spoken:
+        came = f'bus {getattr(source, "bus", "")} has kind = "stream": nobody is asked there'
+        yield ("source", number, "bus"), came, "expect instead of interval, or another bus"
+    elif sheet.engine not in spoken:
+        fitting = [n for n in parts.sheets.names() if parts.sheets[n].engine in spoken]
+        came = f'"{source.model}" speaks {sheet.engine}, this source {" or ".join(spoken)}'
+        yield (
+            place,
+            came,
+            _other_bus(source, sheet.engine) or did_you_mean(source.model or "", fitting),
+        )
+    elif isinstance(source, HeardSource) != bool(sheet.frame.get("heard")) and "ascii" in spoken:
+        came = f'"{source.model}" {"is asked" if isinstance(source, HeardSource) else "is heard"}'
+        yield place, came, "interval for one that is asked, expect for one that talks by itself"
+    elif problems := _setting_troubles(source, parts):
+        yield from ((("source", number, "settings"), f'"{source.model}"', t) for t in problems[:1])
+    elif isinstance(source, ScheduledSource) and (
+        problem := engine(sheet.engine).address_error(source.address)
+    ):
+        yield (
+            ("source", number, "address"),
+            f'"{source.address}"',
+            problem,
+        )
+
+
+def _other_bus(source: Source, engine: str) -> str:
+    """Which bus a model needs that this one can't carry; "" where it is no matter of the bus."""
+    kinds = [f'`kind = "{kind}"`' for kind, engines in _SPOKEN.items() if engine in engines]
+    if not kinds or not isinstance(source, ScheduledSource):
+        return ""
+    return f"this model needs a {' or '.join(kinds)} bus"
+
+
+def _setting_troubles(source: Source, parts: Parts) -> list[str]:
+    """What is wrong in the sheet of a source with its settings, and not in the sheet alone."""
+    name = source.model or ""
+    reported = _own_troubles(name, parts)
+    sheet = completed(parts.sheets[name], source.settings)
+    return [problem for problem in sheet_errors(sheet) if problem not in reported]
+
+
+def _spoken(source: Source, parts: Parts) -> tuple[str, ...] | None:
+    """None where that is not known."""
+    if isinstance(source, ScheduledSource):
+        bus = parts.buses.get(source.bus)
+        return _SPOKEN[bus.kind] if bus else None
+    if isinstance(source, HeardSource):
+        return ("ascii",)
+    if isinstance(source, FileSource):
+        return ("file",)
+    return ("lorawan",) if isinstance(source, LorawanSource) else ("message",)
+
+
+def _lines(_: Document, parts: Parts) -> Found:
+    """What is heard hangs on a line that talks by itself; branches and supplies are there."""
+    for number, source in parts.sources.items():
+        if isinstance(source, HeardSource) and source.bus in parts.buses:
+            yield from _hears(source, number, parts.buses[source.bus])
+        elif isinstance(source, ScheduledSource):
+            yield from _switched(source, number, parts)
+
+
+def _hears(source: HeardSource, number: int, bus: Bus) -> Found:
+    if bus.kind != "stream":
+        came = f'bus {source.bus} has kind = "{bus.kind}"'
+        yield ("source", number, "bus"), came, 'a bus with kind = "stream", or interval'
+
+
+def _switched(source: ScheduledSource, number: int, parts: Parts) -> Found:
+    bus = parts.buses.get(source.bus)
+    branches = tuple(bus.multiplexer.ports) if bus and bus.multiplexer else ()
+    if source.branch is not None and source.branch not in branches:
+        right = did_you_mean(source.branch, branches) if branches else "a multiplexer of the bus"
+        yield ("source", number, "branch"), f'"{source.branch}" is no branch', right
+    if source.supply is not None and source.supply not in parts.supplies:
+        known = tuple(parts.supplies)
+        right = did_you_mean(source.supply, known) if known else f"[supply.{source.supply}]"
+        yield ("source", number, "supply"), f'"{source.supply}" is no supply', right
+
+
+def unit_trouble(unit: str, quantity: str) -> str:
+    """What would be right, "" if the unit suits the quantity."""
+    try:
+        check_unit(unit, quantity)
+    except CalibrationError as error:
+        return expected_only(error)
+    return ""
+
+
+Rule = Callable[[Document, Parts], Iterator[tuple[tuple[str | int, ...], str, str]]]
+instrument_rules: tuple[Rule, ...] = (_own_models, _models, _lines)
 
 
 def rule_complaints(document: Document, parts: Parts) -> list[ConfigError]:
@@ -193,17 +411,17 @@ def _fields(document: Document, parts: Parts) -> Found:
         if not isinstance(source, JsonSource | LorawanSource):
             continue
         names: set[str] = set()
-        for at, field in enumerate(source.field):
+        for at, one in enumerate(source.field):
             place = ("source", number, "field", at)
-            if field.name in names:
-                came = f'"{field.name}" is the name of two fields'
+            if one.name in names:
+                came = f'"{one.name}" is the name of two fields'
                 yield (*place, "name"), came, "another name"
-            names.add(field.name)
-            if field.quantity not in QUANTITIES:
-                came = f'"{field.quantity}" is no quantity'
-                yield (*place, "quantity"), came, did_you_mean(field.quantity, QUANTITIES)
-            elif problem := unit_trouble(field.unit, field.quantity):
-                yield (*place, "unit"), f'"{field.unit}"', problem
+            names.add(one.name)
+            if one.quantity not in QUANTITIES:
+                came = f'"{one.quantity}" is no quantity'
+                yield (*place, "quantity"), came, did_you_mean(one.quantity, QUANTITIES)
+            elif problem := unit_trouble(one.unit, one.quantity):
+                yield (*place, "unit"), f'"{one.unit}"', problem
 
 
 def _secrets(_: Document, parts: Parts) -> Found:

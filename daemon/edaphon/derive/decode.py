@@ -1,10 +1,14 @@
 """The configuration in force at an entry, as decoders: which bytes of which source mean what."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any, NamedTuple
+from functools import cache, partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
 
 from edaphon.config import (
     Configuration,
@@ -16,12 +20,13 @@ from edaphon.config import (
     Source,
     told_fields,
 )
-from edaphon.derive.decoder_errors import OF_THE_ENTRY
+from edaphon.config.reading import accepted_config
 from edaphon.derive.files import FileReader
 from edaphon.journal import Entry
+from edaphon.toml_input import read_document
 from edaphon_drivers import lorawan
 from edaphon_drivers.faults import Fault, Garbled, Incomplete, Refused
-from edaphon_drivers.files.lines import FIRST, Context
+from edaphon_drivers.files.lines import FIRST, Context, Slice
 from edaphon_drivers.json_message import JsonFields, decode_json
 from edaphon_drivers.payloads import (
     LARGEST_MESSAGE_BYTES,
@@ -32,10 +37,31 @@ from edaphon_drivers.payloads import (
     unpack_piece,
 )
 from edaphon_drivers.readings import UNREADABLE_NS, Identity, Reading
-from edaphon_drivers.registry import engine
+from edaphon_drivers.registry import Engine, engine
 from edaphon_drivers.sheets import Output, Sheet
 
-__all__ = ["Decoded", "Note", "Outputs", "Sources"]
+if TYPE_CHECKING:
+    from edaphon_drivers import javascript
+
+
+class DecoderFailed(Exception):
+    """A decoder raised what elsewhere would mean the disk."""
+
+
+class _OfTheEntry:
+    """Decoders touch no file: an OSError of one (a time beyond the clock's) is of its bytes."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        if isinstance(error, OSError | sqlite3.Error):
+            raise DecoderFailed(f"{type(error).__name__}: {error}") from error
+
+
+OF_THE_ENTRY = _OfTheEntry()
 
 
 class Note(NamedTuple):
@@ -46,7 +72,7 @@ class Note(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """What the bytes of one record say; `uplink` tells LoRaWAN frames apart.
+    """What the bytes of one record hold; `uplink` identifies LoRaWAN frames.
 
     `retained`: the broker kept the message for later subscribers, so when it came says nothing of
     when it was measured. `dated`: a logger's file, whose own times are believed however old.
@@ -71,7 +97,7 @@ _Reader = Callable[[Any], tuple[Reading, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Decoders by the source that stands in an entry, and the outputs of each path.
+    """Decoders by the source that an entry names, and the outputs of each path.
 
     `readers` and `kinds`, by path, are what a later configuration hands to an earlier one;
     `models` are the names of sheets, `owners` the paths by what faults name: topic or path.
@@ -92,7 +118,7 @@ class Sources:
         return self.owners.get(fault.where) or self.owners.get(source, "")
 
     def meaning(self, path: str) -> str:
-        """Names all that its owner has said of how to read a source's bytes."""
+        """Names all that its owner states of how to read a source's bytes."""
         outputs = self.outputs.get(path, {}).values()
         return f"{self.kinds.get(path, '')} {next((o.meaning for o in outputs), '')}"
 
@@ -110,13 +136,13 @@ class Sources:
             return decoder(entry.payload)
 
     def identity(self, entry: Entry) -> Identity | None:
-        """Who an instrument said it is; None when that can't be told."""
+        """Who an instrument reported it is; None when it can't be known."""
         sheet = self.asked.get(entry.source)
         if sheet is None:
             return None
         try:
             with OF_THE_ENTRY:
-                return engine(sheet.engine).decode_identity(unpack_exchange(entry.payload), sheet)
+                return _engine(sheet).decode_identity(unpack_exchange(entry.payload), sheet)
         except Fault:
             return None
 
@@ -129,8 +155,8 @@ class Sources:
     ) -> "Sources":
         """`files` are the texts of the codecs that the configuration names, by path.
 
-        What bytes mean is said by the latest configuration that knows the source with the same
-        model: a wrong scale or time zone that was put right since is right for the past as well.
+        What bytes mean is decided by the latest configuration that knows the source with the same
+        model: a wrong scale or time zone that was corrected since is so for the past as well.
         """
         known = latest or cls()
         kinds = {s.path: _kind(s) for s in config.sources}
@@ -144,7 +170,7 @@ class Sources:
         followed = {
             s.path: known.files[s.path]
             if known.kinds.get(s.path) == kinds[s.path]
-            else _file_reader(config.sheet(s))
+            else partial(_slices, config.sheet(s))
             for s in config.sources
             if isinstance(s, FileSource)
         }
@@ -194,7 +220,7 @@ def _kind(source: Source) -> str:
     return f"{type(source).__name__} {source.model or codec or 'fields'}"
 
 
-# The engines are imported where a source needs them: a start pays for what the plot has.
+# An engine is imported by the first record that needs it: who reads pays for what is read.
 
 
 def _reader(source: Source, config: Configuration, files: Mapping[str, str]) -> _Reader:
@@ -205,21 +231,27 @@ def _reader(source: Source, config: Configuration, files: Mapping[str, str]) -> 
         return lambda message: decode_json(message.data, fields)
     sheet = config.sheet(source)
     if isinstance(source, ScheduledSource):
-        spoken = engine(sheet.engine)
-        return lambda payload: spoken.decode_exchange(unpack_exchange(payload), sheet)
-    if isinstance(source, HeardSource):
-        from edaphon_drivers.ascii import engine as ascii_lines
-
-        return lambda payload: ascii_lines.decode_stream(unpack_exchange(payload), sheet)
-    from edaphon_drivers import smart_home
-
-    return lambda message: smart_home.decode_message(message.topic, message.data, sheet)
+        return lambda payload: _engine(sheet).decode_exchange(unpack_exchange(payload), sheet)
+    return partial(_stream if isinstance(source, HeardSource) else _announced, sheet)
 
 
-def _file_reader(sheet: Sheet) -> FileReader:
-    from edaphon_drivers.files import engine as files_engine
+def _stream(sheet: Sheet, payload: bytes) -> tuple[Reading, ...]:
+    from edaphon_drivers.ascii.decode import decode_stream
 
-    return lambda piece, context: files_engine.read_piece(piece, sheet, context)
+    return decode_stream(unpack_exchange(payload), sheet)
+
+
+def _announced(sheet: Sheet, message: Message) -> tuple[Reading, ...]:
+    from edaphon_drivers.smart_home import decode_message
+
+    return decode_message(message.topic, message.data, sheet)
+
+
+def _slices(sheet: Sheet, piece: Piece, context: Context) -> Iterator[Slice]:
+    from edaphon_drivers.files.engine import read_piece
+
+    with OF_THE_ENTRY:
+        yield from read_piece(piece, sheet, context)
 
 
 def _uplink_reader(
@@ -241,23 +273,30 @@ def _script_reader(source: LorawanSource, text: str) -> _Reader:
 
     Nothing of it runs before the first uplink.
     """
+    fields = JsonFields(told_fields(source.field))
+    codec = cache(partial(_codec, text, str(source.codec_file)))
+    return lambda uplink: _scripted(codec(), uplink, fields)
+
+
+def _codec(text: str, name: str) -> "javascript.Codec | Fault":
     from edaphon_drivers import javascript  # its engine is an optional extra
 
-    fields = JsonFields(told_fields(source.field))
     try:
-        codec = javascript.Codec(text, str(source.codec_file))
+        return javascript.Codec(text, name)
     except Fault as fault:
-        return partial(_refuse, fault)
-    # The network server's time is the only clock a codec gets: derived again it says the same.
-    return lambda u: javascript.decode_with(codec, u.data, u.f_port, fields, _clock_ns(u))
+        return fault
 
 
-def _clock_ns(uplink: lorawan.Uplink) -> int | None:
-    return None if uplink.time_ns == UNREADABLE_NS else uplink.time_ns
+def _scripted(
+    codec: "javascript.Codec | Fault", uplink: lorawan.Uplink, fields: JsonFields
+) -> tuple[Reading, ...]:
+    from edaphon_drivers.javascript import decode_with
 
-
-def _refuse(fault: Fault, _: lorawan.Uplink) -> tuple[Reading, ...]:
-    raise fault
+    if isinstance(codec, Fault):
+        raise codec
+    # The network server's time is the only clock a codec gets: derived again it gives the same.
+    time_ns = None if uplink.time_ns == UNREADABLE_NS else uplink.time_ns
+    return decode_with(codec, uplink.data, uplink.f_port, fields, time_ns)
 
 
 def _at_path(path: str, read: _Reader, payload: bytes) -> Decoded:
@@ -341,3 +380,23 @@ def _of_uplink(path: str, uplink: lorawan.Uplink, read: _Reader) -> Decoded:
         unread = ("uplink without data",)
     notes = tuple(Note(path, what) for what in unread)
     return Decoded(path, readings, uplink.time_ns, uplink, notes=notes)
+
+
+def sources_of(entry: Entry, latest: Sources | None = None) -> Sources:
+    """The decoders of a configuration entry, in the light of what was configured since.
+
+    None for one with a model that this version does not know.
+    """
+    table = orjson.loads(entry.payload)
+    try:
+        config = accepted_config(read_document(table["file"], table["text"]))
+        return Sources.of(config, table.get("files"), latest) if config is not None else Sources()
+    except (LookupError, TypeError, ValueError):
+        return Sources()
+
+
+def _engine(sheet: Sheet) -> Engine:
+    try:
+        return engine(sheet.engine)
+    except LookupError as error:
+        raise Refused("an engine that is installed", sheet.engine) from error

@@ -1,13 +1,13 @@
 """The one deriver: it follows the journal, keeps the series current, and derives again.
 
 Live entries go first. When a fact, a configuration or the software itself changes what earlier
-entries mean, the plans before and after tell which stretches of which channels; these are derived
+entries mean, the plans before and after show which stretches of which channels; these are derived
 again, slice by slice from the readings that the series keeps where these are the same, else from
 the journal into a series of their own, which is taken over once it has caught up.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import groupby
@@ -16,49 +16,47 @@ from typing import Any
 
 import orjson
 
-from edaphon.derive.checkpoint import (
-    CHECKPOINT,
-    START,
-    crc_at,
-    extents_of_json,
-    extents_to_json,
-    ranges_of_json,
-    trusted,
-)
 from edaphon.derive.decode import Note, Sources
 from edaphon.derive.fact_log import (
-    MEANINGS,
+    CHECKPOINT,
+    FACT_LOG_KINDS,
     NOTHING_LEARNED,
+    START,
+    Item,
     Learned,
+    crc_at,
+    fact_log_items,
     learned,
-    meanings_behind,
-    recalled,
+    lost_fact_places,
+    trusted,
 )
 from edaphon.derive.files import SourceFiles
-from edaphon.derive.lost_facts import Doubt, doubtful_places
-from edaphon.derive.pipeline import (
-    ALL,
-    DeadLetter,
-    Item,
-    Line,
-    LostLine,
+from edaphon.derive.pipeline import ALL, DeadLetter, LostLine, Pipeline
+from edaphon.derive.plan import (
+    LostFacts,
+    Plan,
+    intervals_of_json,
+    intervals_to_json,
+    plan_of,
+    ranges_of_json,
+    whole_segments,
 )
-from edaphon.derive.plan import ALWAYS, Plan, Range, plan_of, whole_segments
-from edaphon.derive.recalculate import (
-    Recalibration,
+from edaphon.derive.rederive import (
+    BATCH_BYTES,
+    ONE_BY_ONE,
+    READINGS,
+    DerivingAgain,
+    settled,
+    span,
+    try_again,
 )
-from edaphon.derive.rederive import DerivingAgain
-from edaphon.derive.replay import BATCH_BYTES, READINGS, Replay
-from edaphon.derive.state import State
-from edaphon.derive.suspects import ONE_BY_ONE, settled, span, try_again
+from edaphon.derive.state import PipelineState
 from edaphon.facts import Knowledge
 from edaphon.journal import DamagedRow, JournalReader, Kind
 from edaphon.journal.guard import AGAIN, LIVE, PLAN, EntryGuard
 from edaphon.journal.guard import START as BEGINNING
-from edaphon.model import Channel, EntryId
+from edaphon.model import ALWAYS, Channel, EntryId, Range
 from edaphon.series import Series
-
-__all__ = ["Deriver"]
 
 BATCH = 4000
 FLUSH_AT_ROWS = 20_000  # in memory; a backlog of years leaves no more unwritten
@@ -82,30 +80,18 @@ class Deriver(DerivingAgain):
         on_entered_again: EnteredAgain = lambda *_: None,
         guard: EntryGuard | None = None,
     ) -> None:
-        self._guard = guard or EntryGuard(None)
+        super().__init__(journal, series, scratch, on_damage, guard)
         self._on_entered_again = on_entered_again
-        self._on_damage = on_damage
         self._lock = threading.RLock()
-        self._journal = journal
-        self._series = series
-        self._scratch = scratch
-        self._rework: Replay | None = None
-        self._recalibration: Recalibration | None = None
-        self._pending: dict[str, list[Range]] = {}
-        self._from_journal: set[str] = set()  # pending channels whose readings may be others
-        self._told = NOTHING_LEARNED  # what was entered up to `position`; the plan is made of it
-        self._meanings: list[int] = []  # the sequences of all that
+        self._fact_log_places: list[int] = []  # of what was entered up to `position`
         self.channels: dict[str, Channel] = {}
-        self.doubt = Doubt()
-        self.differing = 0
-        self.position = START
+        self.lost_facts = LostFacts()
         self._rows = 0  # of records up to `position`, for the journal's summary
-        # What the life before may have derived and told the sinks, unflushed.
+        # What the life before may have derived and sent to the sinks, unflushed.
         self._lived_until = journal.last or START
         self._full = False
-        self._newest_ns = -(2**63)
-        nothing = State(), Plan(), Sources()
-        self._line = Line(
+        nothing = PipelineState(), Plan(), Sources()
+        self._pipeline = Pipeline(
             *nothing, self._recall, on_dead_letter, None, on_lost_line, on_note, journal
         )
         checkpoint = trusted(journal, series)
@@ -127,11 +113,11 @@ class Deriver(DerivingAgain):
     @property
     def sources(self) -> Sources:
         """How records are decoded at the place that `turn` has reached."""
-        return self._line.sources
+        return self._pipeline.sources
 
     def held_last_ns(self, boot: str, source: str) -> int | None:
         """Monotonic time of the last record of a source that waits for the clock of that boot."""
-        of, mono_ns = self._line.held_last.get(source, ("", 0))
+        of, mono_ns = self._pipeline.held_last.get(source, ("", 0))
         return mono_ns if of == boot else None
 
     @property
@@ -150,7 +136,7 @@ class Deriver(DerivingAgain):
 
     @property
     def reworking(self) -> bool:
-        return bool(self._pending) or self._rework is not None
+        return bool(self._pending) or self._replay is not None
 
     @property
     def hurried(self) -> bool:
@@ -164,7 +150,7 @@ class Deriver(DerivingAgain):
         """
         with self._lock:
             items = self._next(limit)
-            self._full = self._live(items, readings) or _fills(items, limit)
+            self._full = self._live(items, readings) or _may_go_on(items, limit)
             busy = self._full or self._derive_again(limit, readings) or bool(items)
             if self._guard.suspects:
                 self._settle_suspects()
@@ -187,7 +173,7 @@ class Deriver(DerivingAgain):
         with self._lock:
             self._series.sum_again()
             known = {head.channel for head in self._series.heads()} | self.plan.channels.keys()
-            self._pending = {c: [ALWAYS] for c in known if not self.doubt.holds(c)}
+            self._pending = {c: [ALWAYS] for c in known if not self.lost_facts.holds(c)}
             self._from_journal = set(self._pending)
             self._drop_jobs()
 
@@ -195,11 +181,11 @@ class Deriver(DerivingAgain):
         """Plan to derive these once more from the readings that are kept, and what takes them."""
         with self._lock:
             for channel, own in ranges.items():
-                if self.doubt.holds(channel):
+                if self.lost_facts.holds(channel):
                     continue
                 self._pending[channel] = sorted([*self._pending.get(channel, []), *own])
-            extents = self.plan.extents
-            self._pending = whole_segments(self._pending, extents)
+            intervals = self.plan.intervals
+            self._pending = whole_segments(self._pending, intervals)
             self._drop_jobs()
 
     def flush(self, cursors: Mapping[str, str] | None = None) -> None:
@@ -210,12 +196,14 @@ class Deriver(DerivingAgain):
                 "crc": crc_at(self._journal, self.position),
                 "newest_ns": self._newest_ns,
                 "state": self.state.to_json(),
-                "extents": extents_to_json(self.plan.extents),
+                "extents": intervals_to_json(self.plan.intervals),
                 "pending": self._pending,
                 "from_journal": sorted(self._from_journal),
                 "recalibration": self._recalibration.to_json() if self._recalibration else None,
-                "meanings": self._meanings,
-                "waiting": sorted(self.doubt.kept or self.channels if self.doubt.places else ()),
+                "meanings": self._fact_log_places,
+                "waiting": sorted(
+                    self.lost_facts.kept or self.channels if self.lost_facts.places else ()
+                ),
                 "channels": [asdict(channel) for channel in self.channels.values()],
             }
             text = orjson.dumps(checkpoint, option=orjson.OPT_NON_STR_KEYS).decode()
@@ -238,7 +226,7 @@ class Deriver(DerivingAgain):
             return self._one_by_one(items, readings)
         if self.state.due and self._take_in([], readings):
             return True
-        for _, run in groupby(items, self._changes_meaning):
+        for _, run in groupby(items, self._is_of_fact_log):
             if self._take_in(list(run), readings):
                 return True
         return False
@@ -265,7 +253,7 @@ class Deriver(DerivingAgain):
                 if self.state.counts.records:  # before the first, a fact changes nothing
                     newest_ns = max(entry.received_ns for _, entry in taken)
                     self._newest_ns = max(self._newest_ns, newest_ns)
-                if self._changes_meaning(taken[0]):
+                if self._is_of_fact_log(taken[0]):
                     self._learn(taken)
         if taken:
             self.position = taken[-1][0]
@@ -277,28 +265,28 @@ class Deriver(DerivingAgain):
         """Merge what a batch means into the series: the entries of it that were taken."""
         lived = self._lived_until
         again = self.position < lived or (bool(self.state.due) and self.position == lived)
-        runs = self._beside_work(self._line.step(batch, readings, entries))
+        runs = self._left_of_work(self._pipeline.step(batch, readings, entries))
         if runs:
             self._series.merge(runs, self.plan.texts, again)
-        return batch[: self._line.taken]
+        return batch[: self._pipeline.taken]
 
     def _settle_suspects(self) -> None:
         """What they did is written first: else a kill would leave them passed over for ever."""
-        again = self._rework.position if self._rework is not None else START
+        again = self._replay.position if self._replay is not None else START
         again = again if self.reworking else self.position
         over = settled(self._guard.suspects, self.position, self.state.due, again)
         if over:
             self.flush()
             self._guard.passed(over)
 
-    def _changes_meaning(self, item: Item) -> bool:
-        return item[1].kind in MEANINGS
+    def _is_of_fact_log(self, item: Item) -> bool:
+        return item[1].kind in FACT_LOG_KINDS
 
     def _learn(self, batch: list[Item]) -> None:
         batch = [item for item in batch if item[0].number not in self._guard.aside]
         self._latest = learned(self._latest, batch)
-        self._told = learned(self._told, batch)
-        self._meanings += [sequence.number for sequence, _ in batch]
+        self._known = learned(self._known, batch)
+        self._fact_log_places += [sequence.number for sequence, _ in batch]
         self._name_channels()
         self._plan_again()
 
@@ -309,39 +297,38 @@ class Deriver(DerivingAgain):
 
     # -- deriving again --------------------------------------------------------------------
 
-    def settle_doubt(self) -> None:
+    def settle_lost_facts(self) -> None:
         """A person acknowledged lost entries of meaning: what is known without them holds."""
         with self._lock:
-            if not self.doubt.places:
+            if not self.lost_facts.places:
                 return
-            table = {"meanings": self._meanings}
-            self.doubt = Doubt() if not doubtful_places(self._journal, table) else self.doubt
-            if not self.doubt.places:
+            table = {"meanings": self._fact_log_places}
+            self.lost_facts = (
+                LostFacts() if not lost_fact_places(self._journal, table) else self.lost_facts
+            )
+            if not self.lost_facts.places:
                 self._plan_again()
                 known = {h.channel for h in self._series.heads()} | self.plan.channels.keys()
                 self._derive_from_journal(known)
 
     def _plan_again(self) -> None:
-        before = self.plan.extents
-        plan = plan_of(self._told.knowledge, self._told.sources)
-        settled = self.doubt.settled_by(plan)
+        before = self.plan.intervals
+        plan = plan_of(self._known.knowledge, self._known.sources)
+        settled = self.lost_facts.settled_by(plan)
         if settled:
-            places, self.doubt = self.doubt.places, self.doubt.without(settled)
-            if not self.doubt.places:
+            places, self.lost_facts = self.lost_facts.places, self.lost_facts.without(settled)
+            if not self.lost_facts.places:
                 self._on_entered_again(places, None)
-        self._line.plan = self.doubt.limited(plan)
+        self._pipeline.plan = self.lost_facts.limited(plan)
         self._reconsider(before)
         if settled:
             self._derive_from_journal(settled)
-
-    def _recall(self, sequences: Iterable[EntryId]) -> Iterator[Item]:
-        return recalled(self._journal, sequences, self._note_damage)
 
     # -- beginning -------------------------------------------------------------------------
 
     def _learn_all(self, checkpoint: dict[str, Any] | None) -> Learned:
         """All that was ever entered, with a mark for each entry."""
-        items = list(meanings_behind(self._journal, checkpoint, self._note_damage))
+        items = list(fact_log_items(self._journal, checkpoint, self._note_damage))
         last = max((s for s, e in items if e.kind == Kind.CONFIGURATION), default=START)
         known = NOTHING_LEARNED
         for sequence, entry in items:
@@ -357,48 +344,44 @@ class Deriver(DerivingAgain):
         if outputs:
             self._derive_from_journal({segment.channel for own in outputs for segment in own})
 
-    def _note_damage(self, damage: Exception) -> None:
-        if isinstance(damage, DamagedRow):
-            self._on_damage(damage)
-
     def _resume(self, table: dict[str, Any] | None) -> None:
         if table is None:
             # Nothing that is derived can be trusted: all of it is derived once more and compared.
-            self.doubt = Doubt.of(doubtful_places(self._journal, None), None, self.plan)
+            self.lost_facts = LostFacts.of(lost_fact_places(self._journal, None), None, self.plan)
             known = {head.channel for head in self._series.heads()}
-            self._pending = {c: [ALWAYS] for c in known if not self.doubt.holds(c)}
+            self._pending = {c: [ALWAYS] for c in known if not self.lost_facts.holds(c)}
             self._from_journal = set(self._pending)
             return
         for row in table.get("channels", []):  # the fact of one may be lost since
             self.channels.setdefault(row["id"], Channel(**row))
         self.position = EntryId.of(table["position"])
         self._newest_ns = table["newest_ns"]
-        self._line.state = State.of_json(table["state"])
+        self._pipeline.state = PipelineState.of_json(table["state"])
         if self.state.configuration:
             in_force = list(self._recall([EntryId.of(self.state.configuration)]))
             # One that is lost was journalled again at this start, in the same words.
             reported = learned(NOTHING_LEARNED, in_force) if in_force else self._latest
-            self._line.sources = reported.sources
+            self._pipeline.sources = reported.sources
         if "files" not in table["state"]:  # of a version that did not count lines
-            for path in self._line.sources.files:
+            for path in self._pipeline.sources.files:
                 self.state.files[path] = SourceFiles()
-        self._meanings = list(table["meanings"])
+        self._fact_log_places = list(table["meanings"])
         # Not as known now: facts entered behind this place may have sent values to the sinks
         # already, and these are only withdrawn by coming to the facts in the same order again.
         known_as_of = self._latest.knowledge.as_known_at(self.position)
-        self._told = Learned(known_as_of, self.position, self._line.sources)
-        plan = plan_of(self._told.knowledge, self._told.sources)
-        places = doubtful_places(self._journal, table)
+        self._known = Learned(known_as_of, self.position, self._pipeline.sources)
+        plan = plan_of(self._known.knowledge, self._known.sources)
+        places = lost_fact_places(self._journal, table)
         if again := places & self._configuration_entered_again():
             self._on_entered_again(again, self._latest.configured)
-        self.doubt = Doubt.of(places - again, table, plan)
-        self._line.plan = self.doubt.limited(plan)
+        self.lost_facts = LostFacts.of(places - again, table, plan)
+        self._pipeline.plan = self.lost_facts.limited(plan)
         pending = ranges_of_json(table["pending"])
-        self._pending = {c: r for c, r in pending.items() if not self.doubt.holds(c)}
+        self._pending = {c: r for c, r in pending.items() if not self.lost_facts.holds(c)}
         self._from_journal = set(table["from_journal"])
         pending = {channel: list(ranges) for channel, ranges in self._pending.items()}
-        self._reconsider(extents_of_json(table["extents"]))
-        if waited := [c for c in table.get("waiting", ()) if not self.doubt.holds(c)]:
+        self._reconsider(intervals_of_json(table["extents"]))
+        if waited := [c for c in table.get("waiting", ()) if not self.lost_facts.holds(c)]:
             self._derive_from_journal(waited)
         if table["recalibration"] and self._pending == pending:
             self._go_on(table["recalibration"])
@@ -416,6 +399,6 @@ class Deriver(DerivingAgain):
         self._recalibration = job
 
 
-def _fills(items: list[Item], limit: int) -> bool:
+def _may_go_on(items: list[Item], limit: int) -> bool:
     """Whether more may wait behind these."""
     return len(items) == limit or sum(len(entry.payload) for _, entry in items) >= BATCH_BYTES

@@ -1,33 +1,67 @@
 """What the journal says of how to read it, found without reading ten years of records."""
 
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from edaphon.derive.checkpoint import START, trusted
-from edaphon.derive.decode import Sources
-from edaphon.derive.pipeline import Item, sources_of
-from edaphon.facts import Knowledge, from_payload
-from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
-from edaphon.model import EntryId
-from edaphon.series import Series
+import orjson
 
-__all__ = [
-    "FACT_KINDS",
-    "MEANINGS",
-    "NOTHING_LEARNED",
-    "Learned",
-    "knowledge_of",
-    "known_facts",
-    "last_sources",
-    "learned",
-    "meanings",
-    "meanings_behind",
-    "recalled",
-]
+from edaphon.derive.decode import Sources, sources_of
+from edaphon.facts import Knowledge, from_payload
+from edaphon.journal import DamagedRow, Entry, JournalReader, Kind, entry_crc
+from edaphon.journal.salvage import acknowledged_places
+from edaphon.model import EntryId
+from edaphon.series import Series, WrongFile
+
+Item = tuple[EntryId, Entry]
+CHECKPOINT = "deriver"
+START = EntryId(0, 0)
+GONE = -2
+
+
+def trusted(journal: JournalReader, series: Series) -> dict[str, Any] | None:
+    """None without a checkpoint, and for one of another journal.
+
+    An entry that is damaged or lost takes nothing from what was derived with it, once the journal
+    goes on behind it.
+    """
+    text = series.checkpoint(CHECKPOINT)
+    if text is None:
+        return None
+    table: dict[str, Any] = orjson.loads(text)
+    position = EntryId.of(table["position"])
+    crc = crc_at(journal, position)
+    lost = crc == GONE and position < (journal.last or START)
+    return table if crc == table["crc"] or lost else None
+
+
+def reached_by(path: Path) -> EntryId | None:
+    """The last place from which the series of that file has rows; None where none can be read."""
+    if not path.exists():
+        return None
+    try:
+        with closing(Series(path, read_only=True)) as series:
+            table = orjson.loads(series.checkpoint(CHECKPOINT) or b"{}")
+        return EntryId.of(table["position"])
+    except (OSError, sqlite3.Error, WrongFile, ValueError, KeyError, TypeError):
+        return None
+
+
+def crc_at(journal: JournalReader, sequence: EntryId) -> int:
+    """The CRC of the entry there; -1 for the beginning, -2 for an entry that is gone."""
+    if sequence == START:
+        return -1
+    try:
+        return entry_crc(*sequence, journal.entry(sequence))
+    except (KeyError, DamagedRow):
+        return GONE
+
 
 FACT_KINDS = frozenset({Kind.FACT, Kind.CALIBRATION, Kind.MARK})
 _RUN = 500  # entries that are read at once
-MEANINGS = FACT_KINDS | {Kind.CONFIGURATION}
+FACT_LOG_KINDS = FACT_KINDS | {Kind.CONFIGURATION}
 
 
 class Learned(NamedTuple):
@@ -42,13 +76,13 @@ class Learned(NamedTuple):
 NOTHING_LEARNED = Learned(Knowledge(), START, Sources())
 
 
-def meanings(journal: JournalReader, series: Series | None) -> tuple[Item, ...]:
+def read_fact_log(journal: JournalReader, series: Series | None) -> tuple[Item, ...]:
     """Facts and configurations in the order of entry; damaged rows are passed over."""
     table = trusted(journal, series) if series is not None else None
-    return tuple(meanings_behind(journal, table, lambda _: None))
+    return tuple(fact_log_items(journal, table, lambda _: None))
 
 
-def meanings_behind(
+def fact_log_items(
     journal: JournalReader,
     table: Mapping[str, Any] | None,
     on_damage: Callable[[Exception], None],
@@ -60,11 +94,11 @@ def meanings_behind(
     alone; one that is set aside is passed over.
     """
     aside = journal.aside
-    found = _meanings_behind(journal, table, on_damage)
+    found = _fact_log_items(journal, table, on_damage)
     yield from (item for item in found if item[0].number not in aside)
 
 
-def _meanings_behind(
+def _fact_log_items(
     journal: JournalReader,
     table: Mapping[str, Any] | None,
     on_damage: Callable[[Exception], None],
@@ -73,9 +107,9 @@ def _meanings_behind(
     if journal.summary is None:
         start = EntryId.of(table["position"]) if table is not None else START
         yield from recalled(journal, sorted(places), on_damage)
-        yield from journal.scan(kinds=MEANINGS, start=start, on_damage=on_damage)
+        yield from journal.scan(kinds=FACT_LOG_KINDS, start=start, on_damage=on_damage)
         return
-    copied = (p for p, entry in journal.copies.entries.items() if entry.kind in MEANINGS)
+    copied = (p for p, entry in journal.copies.entries.items() if entry.kind in FACT_LOG_KINDS)
     yield from recalled(journal, sorted({*places, *journal.summary.rare, *copied}), on_damage)
 
 
@@ -120,8 +154,8 @@ def knowledge_of(reported: Iterable[Item]) -> Knowledge:
 
 
 def known_facts(journal: JournalReader, series: Series | None = None) -> Knowledge:
-    """Everything that was ever entered in the journal; `edaphon verify` tells of damaged rows."""
-    return knowledge_of(meanings(journal, series))
+    """Everything that was ever entered in the journal; `edaphon verify` reports damaged rows."""
+    return knowledge_of(read_fact_log(journal, series))
 
 
 def last_sources(reported: Iterable[Item]) -> Sources:
@@ -144,3 +178,11 @@ def learned(so_far: Learned, batch: Iterable[Item]) -> Learned:
             knowledge = knowledge.learn(sequence, from_payload(entry.payload).fact)
     sources = sources_of(configuration) if configuration else sources
     return Learned(knowledge, known, sources, configured)
+
+
+def lost_fact_places(journal: JournalReader, table: Mapping[str, Any] | None) -> frozenset[EntryId]:
+    """Places of facts and configurations that neither the journal nor its copies can give."""
+    known = {EntryId.of(number) for number in table["meanings"]} if table is not None else set()
+    known |= journal.copies.doubtful
+    known -= acknowledged_places(journal.copies)
+    return frozenset(known.difference(place for place, _ in recalled(journal, sorted(known))))

@@ -8,18 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from edaphon.derive.decoder_errors import OF_THE_ENTRY
-from edaphon_drivers.files.lines import FIRST, TEXT_BYTES, Context, LineCounts, RefusedLine, Slice
+from edaphon_drivers.files.lines import (
+    FIRST,
+    TEXT_BYTES,
+    Context,
+    LineCounts,
+    RefusedLine,
+    Slice,
+)
 from edaphon_drivers.payloads import Follows, Piece
-
-__all__ = [
-    "LATEST_FILES",
-    "FileAccount",
-    "FileReader",
-    "KeptRefusal",
-    "SourceFiles",
-    "whole_refused",
-]
 
 FileReader = Callable[[Piece, Context], Iterator[Slice]]
 
@@ -113,7 +110,7 @@ class FileAccount:
         """
         self._follow(piece, first)
         held: Slice | None = None
-        for one in _slices(reader, piece, self.context):
+        for one in reader(piece, self.context):
             if held is not None:
                 self.context = held.context
                 yield held, False
@@ -261,8 +258,3 @@ def _begins(piece: Piece) -> bool:
 
 def _difference(counts: LineCounts, less: LineCounts) -> LineCounts:
     return LineCounts(*(a - b for a, b in zip(counts, less, strict=True)))
-
-
-def _slices(reader: FileReader, piece: Piece, context: Context) -> Iterator[Slice]:
-    with OF_THE_ENTRY:
-        yield from reader(piece, context)

@@ -1,51 +1,131 @@
 """The line after the journal: one function for one live entry and for ten years of them."""
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from time import monotonic
 from typing import NamedTuple
 
+import numpy as np
 import orjson
 
-from edaphon.config import read_config, within_physics
-from edaphon.derive.chains import ALWAYS
-from edaphon.derive.decode import Decoded, Note, Sources
-from edaphon.derive.evaluate import evaluate
+from edaphon.clock import DAY_NS
+from edaphon.config import within_physics
+from edaphon.derive.calibrate import ChannelValues, Segment, evaluate, filled
+from edaphon.derive.decode import Decoded, Note, Sources, sources_of
+from edaphon.derive.fact_log import Item
 from edaphon.derive.files import FileAccount, FileReader, SourceFiles, whole_refused
-from edaphon.derive.placed import PlacedRow, further_readings, groups_of
 from edaphon.derive.plan import Plan
-from edaphon.derive.second_input import Values, filled
-from edaphon.derive.segments import LINE_VERSION, Segment
-from edaphon.derive.state import State, Uplink, UplinkConflicts
+from edaphon.derive.segments import LINE_VERSION
+from edaphon.derive.state import PipelineState, Uplink
 from edaphon.journal import Entry, JournalReader, Kind, Purpose
 from edaphon.journal.guard import Aside
-from edaphon.model import DEMOTED, EntryId, Observations
-from edaphon.toml_input import read_document
+from edaphon.model import ALWAYS, DEMOTED, EntryId, Observations, Readings, demoted_rank
 from edaphon_calibration.flags import Flag
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.files.lines import Context, LineCounts, RefusedLine
-from edaphon_drivers.lorawan import Uplink as Frame
 from edaphon_drivers.payloads import Piece, unpack_piece
 from edaphon_drivers.readings import UNREADABLE_NS, Reading
 
-__all__ = ["DeadLetter", "Line", "LostLine", "counted_files", "files_meaning", "sources_of"]
+# time, start [UTC ns], raw number, sequence, source flag, and when it was placed
+PlacedRow = tuple[int, int, float, int, int, int]
+_Reported = Mapping[str, Sequence[float]]  # numbers of the same rows, by output
+
+
+class Group(NamedTuple):
+    """Rows that are judged against each other, each the first of its record for its time."""
+
+    fresh: Readings
+    order: tuple[int, ...]
+    reported: _Reported
+    demoted: bool
+
+
+def groups_of(rows: Sequence[PlacedRow], reported: _Reported, demoting: bool) -> list[Group]:
+    """`demoting`: some row of the batch is demoted."""
+    if len(rows) == 1:
+        return [Group(*_fresh(rows), reported, demoting and bool(rows[0][4] & DEMOTED))]
+    if not demoting and len({(row[0], row[3]) for row in rows}) == len(rows):
+        return [Group(*_fresh(rows), reported, False)]
+    groups = []
+    for demoted in (False, True):
+        places = [at for at, own, ordinal in _ordinals(rows) if own == demoted and not ordinal]
+        if places:
+            numbers = {name: [own[at] for at in places] for name, own in reported.items()}
+            groups.append(Group(*_fresh([rows[at] for at in places]), numbers, demoted))
+    return groups
+
+
+def further_readings(segment: Segment, rows: Sequence[PlacedRow]) -> list[Observations]:
+    """Readings of records for times of which these gave one before: the first counts."""
+    if len(rows) == 1 or len({(row[0], row[3]) for row in rows}) == len(rows):
+        return []
+    found = []
+    for demoted in (False, True):
+        own = [(rows[at], n) for at, one, n in _ordinals(rows) if one == demoted and n]
+        if own:
+            found.append(_further(segment, own, demoted))
+    return found
+
+
+def _ordinals(rows: Sequence[PlacedRow]) -> list[tuple[int, bool, int]]:
+    """(place, demoted, how many of its record and time came before) of each row."""
+    before = Counter[tuple[int, int, bool]]()
+    found = []
+    for at, row in enumerate(rows):
+        demoted = bool(row[4] & DEMOTED)
+        key = (row[0], row[3], demoted)
+        found.append((at, demoted, before[key]))
+        before[key] += 1
+    return found
+
+
+def _further(segment: Segment, own: Sequence[tuple[PlacedRow, int]], demoted: bool) -> Observations:
+    fresh = _fresh([row for row, _ in own])[0]
+    nothing = np.full(len(own), np.nan)
+    return Observations(
+        channel=segment.channel,
+        derivation=segment.derivation,
+        time_ns=fresh.time_ns,
+        start_ns=fresh.start_ns,
+        raw=fresh.raw,
+        value=nothing,
+        u_random=nothing,
+        u_systematic=nothing,
+        flag=fresh.source_flag,
+        source_flag=fresh.source_flag,
+        sequence=fresh.sequence,
+        rank=demoted_rank(segment.rank) if demoted else segment.rank,
+        ordinal=np.array([ordinal for _, ordinal in own], np.int64),
+    )
+
+
+def _fresh(rows: Sequence[PlacedRow]) -> tuple[Readings, tuple[int, ...]]:
+    """The rows as columns, and when each was placed."""
+    time, start, raw, sequence, source_flag, order = zip(*rows, strict=True)
+    fresh = Readings(
+        np.array(time, np.int64),
+        np.array(start, np.int64),
+        np.array(raw, np.float64),
+        np.array(sequence, np.int64),
+        np.array(source_flag, np.int8),
+        np.zeros((0, len(rows))),
+    )
+    return fresh, order
+
 
 # A sender's own time is believed within these bounds of the time of receipt.
-OLDEST_NS = 366 * 86_400_000_000_000
+OLDEST_NS = 366 * DAY_NS
 NEWEST_NS = 300_000_000_000
-UPLINKS_REMEMBERED = 64
 ALL = 2**63
 TURN_S = 1.0  # for decoding, in steps that are bounded by readings too
 
-Item = tuple[EntryId, Entry]
 # Plain numbers: an enum member costs a look-up for every reading.
 _NONE, _SUSPECT, _NAN, _UNSET = int(Flag.NOT_EVALUATED), int(Flag.SUSPECT), float("nan"), -2
-# What a later copy of its file lacks is no good value either: the person said that it was wrong.
+# What a later copy of its file lacks is no good value either: a person called it wrong.
 _REPLACED = DEMOTED | int(Flag.FAIL)
-_FIRST_BYTES = 16  # of an uplink, to show
 _RECORD, _ROUTINE = Kind.RECORD, Purpose.ROUTINE
 
 
@@ -69,12 +149,12 @@ class LostLine:
     line: RefusedLine
 
 
-class Line:
+class Pipeline:
     """`step` over a plan; `recall` reads entries again whose clock was unknown when they came."""
 
     def __init__(
         self,
-        state: State,
+        state: PipelineState,
         plan: Plan,
         sources: Sources,
         recall: Callable[[Iterable[EntryId]], Iterable[Item]],
@@ -84,7 +164,7 @@ class Line:
         on_note: Callable[[Note], None] = lambda _: None,
         journal: JournalReader | None = None,
     ) -> None:
-        """`latest` are the sources as said last, where entries of the past are derived again.
+        """`latest` are the sources as last configured, where past entries are derived again.
 
         Entries that the journal's guard has set aside are passed over.
         """
@@ -108,7 +188,7 @@ class Line:
         self.taken = 0  # how many entries of the batch the last step took
         # By source in entries, the last record that is held: its boot and monotonic time [ns].
         self.held_last: dict[str, tuple[str, int]] = {}
-        # Numbers of the same records that chains take beside their own, by output.
+        # Numbers of the same records that chains take as second inputs, by output.
         self._reported: defaultdict[Segment, dict[str, list[float]]] = defaultdict(dict)
 
     def step(
@@ -135,7 +215,7 @@ class Line:
             self._take_due(most)
             self.taken += 1
         found: list[Observations] = []
-        values = Values(self.state.latest, self._places)
+        values = ChannelValues(self.state.latest, self._places)
         for segment, rows in sorted(self._rows.items(), key=lambda item: item[0].level):
             found.extend(self._observed(segment, rows, values))
             found.extend(further_readings(segment, rows))
@@ -151,7 +231,7 @@ class Line:
         return self._readings >= most or monotonic() >= self._until_s
 
     def _observed(
-        self, segment: Segment, rows: list[PlacedRow], values: Values
+        self, segment: Segment, rows: list[PlacedRow], values: ChannelValues
     ) -> list[Observations]:
         found: list[Observations] = []
         memories = self.state.memory
@@ -235,7 +315,7 @@ class Line:
 
     def _record(self, sequence: EntryId, entry: Entry) -> None:
         if entry.purpose != _ROUTINE and entry.source not in self.sources.decoders:
-            self.state.counts.decoded += 1  # said at the bench: kept, and of no source
+            self.state.counts.decoded += 1  # typed at the bench: kept, and of no source
             return
         if (read := self.sources.files.get(entry.source)) is not None:
             self._piece(sequence, entry, read)
@@ -245,9 +325,7 @@ class Line:
         except Fault as fault:
             self._refuse(sequence, entry, str(fault), self.sources.owner(entry.source, fault))
             return
-        if decoded.uplink is not None and self._repeated(
-            decoded.path, decoded.uplink, self._received(sequence.number, entry)
-        ):
+        if self._is_repeated(sequence, entry, decoded):
             return
         for note in decoded.notes:
             self.state.note(*note)
@@ -258,7 +336,7 @@ class Line:
             self._place(sequence.number, entry, decoded)
 
     def _refuse(self, sequence: EntryId, entry: Entry, why: str, path: str | None = None) -> None:
-        """`path`: whose record it is, where that is another one than in the entry."""
+        """`path`: whose record it is, where the entry names a broker."""
         self.state.counts.dead += 1
         own = entry.source if path is None else path
         self._on_dead_letter(DeadLetter(sequence, entry.source, why, own))
@@ -315,36 +393,14 @@ class Line:
             known = self.state.files[path] = SourceFiles(files_meaning(self.sources, path))
         return known
 
-    def _repeated(self, path: str, frame: Frame, received_ns: int) -> bool:
-        """Whether this uplink came before; a hole in the frame counter is counted."""
-        digest = hashlib.sha256(frame.data).hexdigest()[:16]
-        came = Uplink(frame.session, frame.f_cnt, frame.f_port or 0, digest)
-        known = self.state.uplinks.setdefault(path, [])
-        before = next((u for u in known if u[:3] == came[:3]), None)
-        if before is None:
-            self._count_missed(path, came, known)
-            known.append(came)
-            del known[:-UPLINKS_REMEMBERED]
+    def _is_repeated(self, sequence: EntryId, entry: Entry, decoded: Decoded) -> bool:
+        frame = decoded.uplink
+        if frame is None:
             return False
-        if before.digest in {"", digest}:
-            self.state.counts.duplicates += 1
-            return True
-        self.state.counts.conflicts += 1
-        conflicts = self.state.uplink_conflicts
-        n = conflicts.get(path, UplinkConflicts()).n + 1
-        begins = frame.data[:_FIRST_BYTES].hex()
-        both = (before.digest, digest)
-        conflicts[path] = UplinkConflicts(n, received_ns, frame.f_cnt, *both, begins)
-        return True
-
-    def _count_missed(self, path: str, came: Uplink, known: list[Uplink]) -> None:
-        counters = [u.f_cnt for u in known if u.session == came.session]
-        before = self.state.uplinks_missed.get(path, 0)
-        if counters and came.f_cnt > max(counters) + 1:
-            missed = came.f_cnt - max(counters) - 1
-            self.state.uplinks_missed[path] = before + missed
-        elif counters and came.f_cnt < max(counters):  # late: it was counted as missed
-            self.state.uplinks_missed[path] = max(0, before - 1)
+        digest = hashlib.sha256(frame.data).hexdigest()[:16]
+        uplink = Uplink(frame.session, frame.f_cnt, frame.f_port or 0, digest)
+        received_ns = self._received(sequence.number, entry)
+        return self.state.is_repeated(decoded.path, uplink, frame.data, received_ns)
 
     def _place(self, sequence: int, entry: Entry, decoded: Decoded, mark: int = 0) -> None:
         """`mark`: 0, DEMOTED, or _REPLACED for rows that a person has called wrong."""
@@ -352,7 +408,7 @@ class Line:
         correction = received - entry.received_ns
         default = received if entry.slot_ns is None else entry.slot_ns + correction
         outputs = self.plan.routes.get(decoded.path)
-        if outputs is None:  # nobody has said yet what it is for; it was heard all the same
+        if outputs is None:  # no deployment yet, but it was received
             if decoded.path:
                 self.state.seen[decoded.path] = default
             return
@@ -362,7 +418,7 @@ class Line:
         readings = within_physics(decoded.readings)
         self.state.placed = max(self.state.placed, sequence)
         known: int | None = _UNSET
-        time, doubt, order, placed = default, _NONE, 0, None
+        time, source_flag, order, placed = default, _NONE, 0, None
         self._demoting |= bool(mark)
         second: dict[str, _ByTime] = {}
         for reading in readings:
@@ -377,7 +433,7 @@ class Line:
             if sent != known or after:  # the readings of a record mostly share one time
                 known = sent
                 oldest = received - OLDEST_NS if not decoded.dated else -(2**63)
-                time, doubt = _measured(sent, default + after, oldest, received + NEWEST_NS)
+                time, source_flag = _measured(sent, default + after, oldest, received + NEWEST_NS)
             if time != placed:  # what is measured at once is placed at once: a row of a file
                 order, placed = len(self._places), time
                 self._places.append(self._place_now)
@@ -390,7 +446,7 @@ class Line:
                             time if start is None else start,
                             _NAN if number is None else number,
                             sequence,
-                            _marked(_SUSPECT if wrong else doubt, mark),
+                            _marked(_SUSPECT if wrong else source_flag, mark),
                             order,
                         )
                     )
@@ -426,15 +482,8 @@ class Line:
         return offset - (entry.received_ns - entry.mono_ns)
 
 
-def sources_of(entry: Entry, latest: Sources | None = None) -> Sources:
-    """The decoders of a configuration entry, in the light of what was said since."""
-    table = orjson.loads(entry.payload)
-    config, _ = read_config(read_document(table["file"], table["text"]))
-    return Sources.of(config, table.get("files"), latest) if config is not None else Sources()
-
-
-def _marked(doubt: int, mark: int) -> int:
-    return mark if mark == _REPLACED else doubt | mark
+def _marked(source_flag: int, mark: int) -> int:
+    return mark if mark == _REPLACED else source_flag | mark
 
 
 def _measured(sent: int | None, default: int, oldest: int, newest: int) -> tuple[int, int]:
@@ -458,7 +507,7 @@ def counted_files(
     journal: JournalReader | None = None,
 ) -> dict[str, SourceFiles]:
     """By path, the account of the lines of all files, from the records themselves."""
-    line = Line(State(), Plan(), Sources(), recall, latest=latest, journal=journal)
+    line = Pipeline(PipelineState(), Plan(), Sources(), recall, latest=latest, journal=journal)
     for item in items:
         line.step([item])
     for path, files in line.state.files.items():

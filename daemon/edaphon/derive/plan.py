@@ -2,31 +2,26 @@
 
 A segment is a stretch of one deployment with the same chain of calibrations. Its derivation is the
 hash of all that decides about its values, and of nothing else: so a new fact leaves the derivation
-of what it does not touch as it was, and two plans tell by their derivations what must be derived
+of what it does not touch as it was, and two plans show by their derivations what must be derived
 again.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from edaphon.derive.chains import ALWAYS, Extent, Place, Range
+from edaphon.derive.calibrate import Segment
 from edaphon.derive.decode import Outputs, Sources
-from edaphon.derive.segments import LINE_VERSION, Segment, extents_of, levels_of, segments_of
+from edaphon.derive.segments import (
+    PlanInterval,
+    PlannedDeployment,
+    intervals_of,
+    levels_of,
+    segments_of,
+)
 from edaphon.facts import Knowledge
-from edaphon.model import DEMOTED_RANKS, Channel
-
-__all__ = [
-    "ALWAYS",
-    "LINE_VERSION",
-    "Extent",
-    "Plan",
-    "Range",
-    "Segment",
-    "changed_ranges",
-    "plan_of",
-    "whole_segments",
-]
+from edaphon.model import ALWAYS, DEMOTED_RANKS, Channel, EntryId, Range
 
 LOWEST_RANK = DEMOTED_RANKS - 1
 Routes = Mapping[str, Mapping[str, tuple[Segment, ...]]]
@@ -39,7 +34,7 @@ class Plan:
     routes: Routes = field(default_factory=dict)
     channels: Mapping[str, Channel] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
-    extents: Mapping[str, tuple[Extent, ...]] = field(default_factory=dict)
+    intervals: Mapping[str, tuple[PlanInterval, ...]] = field(default_factory=dict)
     # By source path and file name: rows of copies before that one are demoted.
     replaced: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
@@ -54,7 +49,7 @@ class Plan:
         """`models` are the names of the sources' sheets, by path."""
         routes: dict[str, dict[str, tuple[Segment, ...]]] = {}
         texts: dict[str, str] = {}
-        extents: dict[str, list[Extent]] = {id: [] for id in knowledge.channels}
+        intervals: dict[str, list[PlanInterval]] = {id: [] for id in knowledge.channels}
         seconds: Counter[str] = Counter()  # further opinions of a channel, in order of entry
         levels = levels_of(knowledge)
         units = {id: fact.unit for id, fact in knowledge.channels.items()}
@@ -67,30 +62,30 @@ class Plan:
             rank = 0 if deployment.primary else min(seconds[fact.id], LOWEST_RANK)
             level = levels[fact.id]
             model = (models or {}).get(deployment.source, "")
-            place = Place(
-                deployment, fact, output, rank, level, outputs, extents, units, model, knowledge
+            place = PlannedDeployment(
+                deployment, fact, output, rank, level, outputs, intervals, units, model, knowledge
             )
             segments = tuple(segments_of(knowledge, place, texts))
             fed = routes.setdefault(deployment.source, {})
             fed[output.name] = (*fed.get(output.name, ()), *segments)
             for segment in segments:
-                extents[fact.id].extend(extents_of(segment, deployment.source, output.name))
+                intervals[fact.id].extend(intervals_of(segment, deployment.source, output.name))
         channels = {id: knowledge.channel(id, site) for id in knowledge.channels}
         return cls(
             routes,
             channels,
             texts,
-            {id: tuple(found) for id, found in extents.items()},
+            {id: tuple(found) for id, found in intervals.items()},
             knowledge.replacements,
         )
 
     def only(self, ranges: Mapping[str, list[Range]]) -> "Plan":
         """The segments that lie in these ranges of these channels; none may lie across an end.
 
-        The channels whose values they take beside are there as a whole.
+        The channels whose values they take as second inputs are there as a whole.
         """
 
-        second_input = self._beside(ranges)
+        second_input = self._second_input_channels(ranges)
 
         def inside(s: Segment) -> bool:
             own = any(a <= s.start_ns and s.end_ns <= b for a, b in ranges.get(s.channel, ()))
@@ -103,7 +98,7 @@ class Plan:
                 routes[path] = kept
         return replace(self, routes=routes)
 
-    def _beside(self, channels: Iterable[str]) -> set[str]:
+    def _second_input_channels(self, channels: Iterable[str]) -> set[str]:
         """The channels whose values these channels take, and those that these take."""
         found: set[str] = set()
         new = set(channels)
@@ -130,27 +125,27 @@ def plan_of(knowledge: Knowledge, sources: Sources) -> Plan:
 
 
 def whole_segments(
-    ranges: Mapping[str, list[Range]], *plans: Mapping[str, tuple[Extent, ...]]
+    ranges: Mapping[str, list[Range]], *plans: Mapping[str, tuple[PlanInterval, ...]]
 ) -> dict[str, list[Range]]:
     """The ranges widened until every segment they touch lies within, as a check may look back.
 
     Readings of one segment are judged against each other, wherever it was cut.
     """
     return {
-        channel: _widened(own, [e for extents in plans for e in extents.get(channel, ())])
+        channel: _widened(own, [e for intervals in plans for e in intervals.get(channel, ())])
         for channel, own in ranges.items()
     }
 
 
-def _widened(ranges: list[Range], extents: list[Extent]) -> list[Range]:
+def _widened(ranges: list[Range], intervals: list[PlanInterval]) -> list[Range]:
     touched = {
         e.segment
-        for e in extents
+        for e in intervals
         if any(e.start_ns < end and start < e.end_ns for start, end in ranges)
     }
-    parts = [(e.start_ns, e.end_ns) for e in extents if e.segment in touched]
+    parts = [(e.start_ns, e.end_ns) for e in intervals if e.segment in touched]
     wider = list(_joined(_overlapping(sorted({*ranges, *parts}))))
-    return wider if wider == ranges else _widened(wider, extents)
+    return wider if wider == ranges else _widened(wider, intervals)
 
 
 def _overlapping(ranges: list[Range]) -> Iterator[Range]:
@@ -163,7 +158,7 @@ def _overlapping(ranges: list[Range]) -> Iterator[Range]:
 
 
 def changed_ranges(
-    before: Mapping[str, tuple[Extent, ...]], after: Mapping[str, tuple[Extent, ...]]
+    before: Mapping[str, tuple[PlanInterval, ...]], after: Mapping[str, tuple[PlanInterval, ...]]
 ) -> dict[str, list[Range]]:
     """Per channel, where another derivation holds than before, or another source feeds it."""
     found = {}
@@ -174,17 +169,17 @@ def changed_ranges(
     return found
 
 
-def _differing(old: Iterable[Extent], new: Iterable[Extent]) -> Iterator[Range]:
+def _differing(old: Iterable[PlanInterval], new: Iterable[PlanInterval]) -> Iterator[Range]:
     bounds = sorted({t for e in (*old, *new) for t in (e.start_ns, e.end_ns)})
     for start, end in zip(bounds, bounds[1:], strict=False):
         if _holding(old, start) != _holding(new, start):
             yield start, end
 
 
-def _holding(extents: Iterable[Extent], time_ns: int) -> set[tuple[object, ...]]:
+def _holding(intervals: Iterable[PlanInterval], time_ns: int) -> set[tuple[object, ...]]:
     return {
         (e.derivation, e.rank, e.source, e.output, e.segment, e.readings)
-        for e in extents
+        for e in intervals
         if e.start_ns <= time_ns < e.end_ns
     }
 
@@ -200,3 +195,88 @@ def _joined(ranges: Iterable[Range]) -> Iterator[Range]:
         last = (start, end)
     if last is not None:
         yield last
+
+
+def intervals_to_json(
+    intervals: Mapping[str, tuple[PlanInterval, ...]],
+) -> dict[str, list[list[Any]]]:
+    return {
+        channel: [[getattr(e, name) for name in PlanInterval.__slots__] for e in own]
+        for channel, own in intervals.items()
+    }
+
+
+def intervals_of_json(table: Mapping[str, list[list[Any]]]) -> dict[str, tuple[PlanInterval, ...]]:
+    return {channel: tuple(PlanInterval(*row) for row in rows) for channel, rows in table.items()}
+
+
+def ranges_of_json(table: Mapping[str, list[list[int]]]) -> dict[str, list[Range]]:
+    """Those within the bounds of time; an earlier version wrote others, and could not end them."""
+    found = {
+        channel: [(a, b) for a, b in ranges if ALWAYS[0] <= a < b <= ALWAYS[1]]
+        for channel, ranges in table.items()
+    }
+    return {channel: ranges for channel, ranges in found.items() if ranges}
+
+
+@dataclass(frozen=True)
+class LostFacts:
+    """`kept` are the intervals that hold, by channel; `all` where nothing shows which channels."""
+
+    places: frozenset[EntryId] = frozenset()
+    kept: Mapping[str, tuple[PlanInterval, ...]] | None = None
+    all: bool = False
+
+    @classmethod
+    def of(
+        cls, places: frozenset[EntryId], table: Mapping[str, Any] | None, plan: Plan
+    ) -> "LostFacts":
+        """`table` is the checkpoint, `plan` what is known up to it without those places."""
+        if not places:
+            return cls()
+        if table is None:
+            return cls(places, {}, all=True)
+        before = intervals_of_json(table["extents"])
+        return cls(places, {c: before.get(c, ()) for c in changed_ranges(before, plan.intervals)})
+
+    def holds(self, channel: str) -> bool:
+        return self.all or channel in (self.kept or {})
+
+    def settled_by(self, plan: Plan) -> list[str]:
+        """The channels whose kept intervals the plan gives again."""
+        kept = self.kept or {}
+        return [channel for channel, own in kept.items() if plan.intervals.get(channel, ()) == own]
+
+    def without(self, channels: list[str]) -> "LostFacts":
+        kept = {c: own for c, own in (self.kept or {}).items() if c not in channels}
+        return replace(self, kept=kept) if kept or self.all else LostFacts()
+
+    def limited(self, plan: Plan) -> Plan:
+        """The plan without the channels that wait; these keep what they have."""
+        if not self.places:
+            return plan
+        routes = {
+            path: {
+                name: tuple(s for s in own if not self.holds(s.channel))
+                for name, own in outputs.items()
+            }
+            for path, outputs in plan.routes.items()
+        }
+        intervals = {} if self.all else {**plan.intervals, **(self.kept or {})}
+        return replace(plan, routes=routes, intervals=intervals)
+
+
+def lost_facts_text(lost: LostFacts) -> list[str]:
+    """What is lost and what waits for a person; nothing where all can be read."""
+    if not lost.places:
+        return []
+    places = ", ".join(map(str, sorted(lost.places)))
+    act = "enter it again (`edaphon apply`) or go on without it: `edaphon salvage --acknowledge`"
+    if lost.all:
+        act = "enter it again (`edaphon apply`) if you can, then `edaphon salvage --acknowledge`"
+    which = "all channels" if lost.all else ", ".join(sorted(lost.kept or {})) or "no channel"
+    return [
+        f"journal: what was entered at {places} (a fact, a calibration or a configuration) can't be"
+        f" read, nor its copy. Values of {which} stay as they are and no new ones are derived:"
+        f" {act}"
+    ]

@@ -6,40 +6,28 @@ Where only what comes after that has changed (calibrations, checks, marks), the 
 from the rows, `NeedsJournal` says so, and the journal is read.
 """
 
-from collections.abc import Iterable, Mapping
-from collections.abc import Sequence as Several
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from edaphon.derive.chains import ALWAYS, Extent, Range
-from edaphon.derive.evaluate import Taken, evaluate, taken_rows
+from edaphon.clock import DAY_NS
+from edaphon.derive.calibrate import Segment, evaluate
 from edaphon.derive.plan import Plan
-from edaphon.derive.segments import Segment
-from edaphon.derive.state import Fresh, Latest, Memory
-from edaphon.model import ALONE, Int, Observations
-from edaphon.series import DAY_NS, Series
-
-__all__ = [
-    "NeedsJournal",
-    "Recalibration",
-    "Slice",
-    "can_recalibrate",
-    "chosen",
-    "same_readings",
-]
+from edaphon.derive.segments import PlanInterval
+from edaphon.derive.state import LatestValue, Memory
+from edaphon.model import ALONE, ALWAYS, Observations, Range, Readings
+from edaphon.series import Series
 
 _LATE, _CLASH, _NOWHERE = "a late reading", "two readings of one time", "a reading of no segment"
 _DISPLACED = "a record whose clock became known after those of a later boot"
 
 
 class NeedsJournal(Exception):
-    """The rows of the series do not tell all that the line would see; why."""
+    """The rows of the series do not hold all that the pipeline would see; why."""
 
 
-class Slice(NamedTuple):
+class BeforeAfter(NamedTuple):
     """Rows as they are, and as they should be; the latter may revise rows of earlier slices."""
 
     old: list[Observations]
@@ -49,27 +37,29 @@ class Slice(NamedTuple):
 def can_recalibrate(plan: Plan, series: Series, channel: str, ranges: Iterable[Range]) -> bool:
     """Whether rows with the same readings hold all that `plan` needs to derive them again.
 
-    What only the rows themselves tell is found on the way.
+    What only the rows themselves show is found on the way.
     """
     reported = list(ranges)
-    own = plan.extents.get(channel, ())
+    own = plan.intervals.get(channel, ())
     if not same_readings(own, own, reported):
         return False
-    # The line itself passes over further readings of a record for one time.
+    # The pipeline passes over further readings of a record for one time.
     lost = (c.time_ns for c in series.conflicts(channel) if not c.ordinal)
     if any(_inside(time_ns, reported) for time_ns in lost):
         return False
     return not any(segment.chain.sides for segment in _touched(plan, channel, reported))
 
 
-def same_readings(before: Several[Extent], after: Several[Extent], ranges: Iterable[Range]) -> bool:
+def same_readings(
+    before: Sequence[PlanInterval], after: Sequence[PlanInterval], ranges: Iterable[Range]
+) -> bool:
     """Whether at every moment the same one deployment, or none, brings the channel's readings."""
     for start, end in ranges:
         bounds = {start, *(t for e in (*before, *after) for t in (e.start_ns, e.end_ns))}
         for moment in sorted(t for t in bounds if start <= t < end):
             old, new = (
-                [e.readings for e in extents if e.start_ns <= moment < e.end_ns]
-                for extents in (before, after)
+                [e.readings for e in intervals if e.start_ns <= moment < e.end_ns]
+                for intervals in (before, after)
             )
             if old != new or len(new) > 1:
                 return False
@@ -99,15 +89,15 @@ class Recalibration:
         series: Series,
         plan: Plan,
         channel: str,
-        ranges: Several[Range],
-        displaced: Several[tuple[int, int]] = (),
+        ranges: Sequence[Range],
+        displaced: Sequence[tuple[int, int]] = (),
         until: int = 2**63 - 1,
-        without: Several[tuple[int, int]] = (),
+        without: Sequence[tuple[int, int]] = (),
     ) -> None:
         self.channel = channel
         self.position_ns = ALWAYS[0]  # everything before it is done
         self.memory: dict[str, Memory] = {}
-        self.latest: Latest | None = None
+        self.latest: LatestValue | None = None
         self._series = series
         self._ranges = ranges
         self._displaced = displaced
@@ -128,10 +118,10 @@ class Recalibration:
         }
 
     def go_on(self, table: Mapping[str, Any]) -> None:
-        """From where another one with the same plan was."""
+        """From where an earlier one with the same plan was."""
         self.position_ns = table["position_ns"]
         self.memory = {key: Memory.of_json(own) for key, own in table["memory"].items()}
-        self.latest = Latest.of_json(table["latest"]) if table["latest"] else None
+        self.latest = LatestValue.of_json(table["latest"]) if table["latest"] else None
         self.last_sequence = table["last_sequence"]
 
     def second_input(self, runs: list[Observations]) -> list[Observations] | None:
@@ -148,32 +138,32 @@ class Recalibration:
             elif (run.sequence[behind] > self.last_sequence).any():
                 return None
             elif not behind.all():
-                kept.append(chosen(run, ~behind))
+                kept.append(run.take(~behind))
         return kept
 
-    def turn(self, limit: int) -> Slice | None:
+    def turn(self, limit: int) -> BeforeAfter | None:
         """The next rows, some `limit`; None: all is done. Raises NeedsJournal."""
         old = self._next(limit)
         if not old:
             return None
         new: list[Observations] = []
-        rows = _readings(old)
+        rows = Readings.concat([run.readings for run in old])
         self._expect_order(rows)
         done = 0
         for segment in self._segments:
             here = slice(*np.searchsorted(rows.time_ns, [segment.start_ns, segment.end_ns]))
             if here.stop > here.start:
                 done += here.stop - here.start
-                new += self._evaluated(segment, taken_rows(rows, here))
+                new += self._evaluated(segment, rows.take(here))
         if done < len(rows):
             raise NeedsJournal(_NOWHERE)
         self.position_ns = int(rows.time_ns[-1]) + 1
-        return Slice(old, new)
+        return BeforeAfter(old, new)
 
     def expect_order(self, limit: int) -> None:
         """A walk over the rows alone; raises NeedsJournal."""
         while old := self._next(limit):
-            rows = _readings(old)
+            rows = Readings.concat([run.readings for run in old])
             self._expect_order(rows)
             self.position_ns = int(rows.time_ns[-1]) + 1
 
@@ -188,7 +178,7 @@ class Recalibration:
                 for run in self._series.read(self.channel, first, last):
                     part = self._known(run)
                     if n + len(part) > limit:
-                        part = chosen(part, np.arange(len(part)) < limit - n)
+                        part = part.take(slice(limit - n))
                     found += [part] if len(part) else []
                     n += len(part)
                     if n >= limit:
@@ -200,12 +190,12 @@ class Recalibration:
         known = run.sequence <= self._until
         for first, last in self._without:
             known &= (run.sequence < first) | (run.sequence > last)
-        return run if known.all() else chosen(run, known)
+        return run if known.all() else run.take(known)
 
-    def _expect_order(self, rows: Fresh) -> None:
+    def _expect_order(self, rows: Readings) -> None:
         """As they were placed: each later than the one before, and none judged by itself."""
         order = np.concatenate([[self.last_sequence], rows.sequence])
-        if (np.diff(order) < 0).any() or (rows.doubt >= ALONE).any():
+        if (np.diff(order) < 0).any() or (rows.source_flag >= ALONE).any():
             raise NeedsJournal(_LATE)
         if (np.diff(rows.time_ns) <= 0).any():
             raise NeedsJournal(_CLASH)
@@ -214,44 +204,10 @@ class Recalibration:
                 raise NeedsJournal(_DISPLACED)
         self.last_sequence = int(order[-1])
 
-    def _evaluated(self, segment: Segment, rows: Fresh) -> list[Observations]:
+    def _evaluated(self, segment: Segment, rows: Readings) -> list[Observations]:
         runs, memory, taken = evaluate(segment, self.memory.get(segment.key), rows)
         self.memory[segment.key] = memory
         if segment.rank == 0:
-            self.latest = _latest(rows, taken) or self.latest
+            at = taken.last
+            self.latest = taken.latest(at, rows, int(rows.sequence[at])) if at >= 0 else self.latest
         return runs
-
-
-def _readings(runs: list[Observations]) -> Fresh:
-    return Fresh(
-        np.concatenate([run.time_ns for run in runs]),
-        np.concatenate([run.start_ns for run in runs]),
-        np.concatenate([run.raw for run in runs]),
-        np.concatenate([run.sequence for run in runs]),
-        np.concatenate([run.doubt for run in runs]),
-        np.zeros((0, sum(map(len, runs)))),
-    )
-
-
-def chosen(run: Observations, rows: npt.NDArray[np.bool_] | Int) -> Observations:
-    """Some rows of a run, by a mask or by their places."""
-    columns = {
-        name: getattr(run, name)[rows]
-        for name in Observations.__slots__
-        if name not in {"channel", "derivation", "rank", "ordinal"}
-    }
-    return replace(run, **columns)
-
-
-def _latest(rows: Fresh, taken: Taken) -> Latest | None:
-    good = np.flatnonzero(taken.good)
-    if not len(good):
-        return None
-    at = int(good[-1])
-    return Latest(
-        int(rows.sequence[at]),
-        int(rows.time_ns[at]),
-        float(taken.value[at]),
-        float(taken.u_random[at]),
-        float(taken.u_systematic[at]),
-    )

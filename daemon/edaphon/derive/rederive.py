@@ -4,22 +4,193 @@ From the readings that the series keeps where these are the same, else from the 
 series of its own, which is taken over once it has caught up.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from edaphon.derive.fact_log import Learned
+from edaphon.derive.decode import Sources
+from edaphon.derive.fact_log import NOTHING_LEARNED, START, Item, recalled
 from edaphon.derive.files import SourceFiles
-from edaphon.derive.pipeline import NEWEST_NS, Item, Line, files_meaning
-from edaphon.derive.plan import ALWAYS, Extent, Plan, Range, changed_ranges, whole_segments
+from edaphon.derive.pipeline import ALL, NEWEST_NS, Pipeline, files_meaning
+from edaphon.derive.plan import Plan, changed_ranges, whole_segments
 from edaphon.derive.recalculate import NeedsJournal, Recalibration, can_recalibrate, same_readings
-from edaphon.derive.replay import Replay
-from edaphon.derive.state import Latest, State
-from edaphon.journal import JournalReader
-from edaphon.journal.guard import EntryGuard
-from edaphon.model import EntryId, Observations
+from edaphon.derive.segments import PlanInterval
+from edaphon.derive.state import LatestValue, Memory, PipelineState
+from edaphon.journal import DamagedRow, JournalReader, Kind
+from edaphon.journal.guard import AGAIN, EntryGuard, Suspect
+from edaphon.journal.salvage import losses_in
+from edaphon.model import ALWAYS, EntryId, Observations, Range
 from edaphon.series import Series
 
-__all__ = ["DerivingAgain"]
+ONE_BY_ONE = 100  # entries in a turn
+RECOUNT = "set aside before"  # a meaning that no settings give: the files are counted once more
+
+
+def span(due: Sequence[int], items: Sequence[Item], position: EntryId) -> tuple[int, int]:
+    """The numbers of the first and last entry of a step; where records waited, up to `position`."""
+    first = due[0] if due else items[0][0].number
+    last = max(due[-1], position.number) if due else 0
+    return first, max(last, items[-1][0].number) if items else last
+
+
+def settled(
+    suspects: Iterable[Suspect], position: EntryId, due: Sequence[int], again: EntryId
+) -> list[Suspect]:
+    """Those that were taken without an end; `again` is where the journal is read once more."""
+    return [
+        one
+        for one in suspects
+        if one.last <= (again if one.work == AGAIN else position).number
+        and not any(one.holds(number) for number in due)
+    ]
+
+
+def try_again(
+    state: PipelineState,
+    aside: Iterable[int],
+    sources: Sources,
+    recall: Callable[[Iterable[EntryId]], Iterable[Item]],
+) -> set[str]:
+    """Let records wait that were passed over and no longer are; the paths of files among them.
+
+    They are taken as those whose clock has become known; the lines of a file have an order, and
+    are read once more from the first.
+    """
+    known = set(aside)
+    again = [number for number in state.aside if number not in known]
+    state.aside = [number for number in state.aside if number in known]
+    files: set[str] = set()
+    for sequence, record in recall(EntryId.of(number) for number in again):
+        state.counts.dead -= 1
+        if record.source in sources.files:
+            state.counts.decoded += 1
+            state.files.setdefault(record.source, SourceFiles()).meaning = RECOUNT
+            files.add(record.source)
+            continue
+        state.counts.held += 1
+        if record.boot in state.boots:
+            state.due.append(sequence.number)
+            if sequence.number < state.placed:
+                state.displaced.append((sequence.number, sequence.number))
+        else:
+            state.held.setdefault(record.boot, []).append(sequence.number)
+    return files
+
+
+LAST_N = 0xFFFFFFFF
+_FLUSH_ROWS = 200_000
+# A turn is as short whatever the entries hold: a piece of a file is thousands of readings.
+READINGS, BATCH_BYTES = 20_000, 500_000
+
+
+class Replay:
+    """Follows the journal from its first entry until it has caught up with the live deriver."""
+
+    def __init__(
+        self,
+        journal: JournalReader,
+        plan: Plan,
+        scratch: Path,
+        recall: Callable[[Iterable[EntryId]], Iterable[Item]],
+        latest: Sources,
+        counted: Iterable[str] = (),
+        guard: EntryGuard | None = None,
+    ) -> None:
+        """`counted` are paths whose files are only counted again."""
+        self._guard = guard or EntryGuard(None)
+        self.plan = plan
+        self._journal = journal
+        self._scratch = scratch
+        remove_series(scratch)
+        self.series = Series(scratch)
+        self._pipeline = Pipeline(
+            PipelineState(), plan, Sources(), recall, latest=latest, journal=journal
+        )
+        self.position = EntryId(0, 0)  # up to which all is derived
+        # Ranges of entries that can't be read, by number: nothing is known against their rows.
+        self.unreadable = missing_ranges(journal)
+        # A record's source is its path, or for a broker the first part of the path.
+        paths = {*plan.routes, *counted}
+        self._sources = paths | {path.partition("/")[0] for path in paths}
+
+    @property
+    def latest(self) -> Mapping[str, LatestValue]:
+        return self._pipeline.state.latest
+
+    @property
+    def state(self) -> PipelineState:
+        return self._pipeline.state
+
+    @property
+    def memory(self) -> Mapping[str, Memory]:
+        return self._pipeline.state.memory
+
+    def turn(self, live: EntryId, limit: int, readings: int = READINGS) -> bool:
+        """Derive a slice; True once everything up to `live` is derived."""
+        try:
+            items = self._journal.after(self.position, limit, BATCH_BYTES)
+        except DamagedRow as damage:
+            self.unreadable.append((damage.first.number, damage.last.number))
+            self.position = damage.last
+            return False
+        items = [item for item in items if item[0] <= live]
+        own = [item for item in items if self._concerns(item)]
+        if not items and not self._pipeline.state.due:
+            return True
+        taken = self._taken(own, readings)
+        if taken < len(own):
+            self.position = own[taken - 1][0] if taken else self.position
+        elif items:
+            self.position = items[-1][0]
+        if self.series.unflushed_rows > _FLUSH_ROWS:
+            self.series.flush()
+        return self.position >= live and not self._pipeline.state.due
+
+    def _taken(self, own: list[Item], readings: int) -> int:
+        """How many entries a turn has taken; one by one where one of them is to be found."""
+        if not any(one.work == AGAIN for one in self._guard.suspects):
+            return self._step(own, readings)
+        at = 0
+        for _ in range(ONE_BY_ONE):
+            one = [] if self._pipeline.state.due else own[at : at + 1]
+            at += self._step(one, readings, 1)
+        return at
+
+    def _step(self, batch: list[Item], readings: int, entries: int = ALL) -> int:
+        due = self._pipeline.state.due
+        if not batch and not due:
+            return 0
+        due, place = (due[:1], EntryId.of(due[0])) if due and entries == 1 else (due, self.position)
+        with self._guard.at(AGAIN, *span(due, batch, place)):
+            runs = self._pipeline.step(batch, readings, entries)
+            if runs:
+                self.series.merge(runs, self.plan.texts)
+        return self._pipeline.taken
+
+    def _concerns(self, item: Item) -> bool:
+        entry = item[1]
+        return entry.kind != Kind.RECORD or entry.source in self._sources
+
+    def close(self) -> None:
+        self.series.close()
+        remove_series(self._scratch)
+
+
+def missing_ranges(journal: JournalReader) -> list[tuple[int, int]]:
+    """The entries of files, or ends of files, that are declared lost, by number."""
+    found = []
+    for loss in losses_in(journal.copies):
+        first, last = loss.first or 1, LAST_N if loss.last is None else loss.last
+        found.append((EntryId(loss.number, first).number, EntryId(loss.number, last).number))
+    return found
+
+
+def remove_series(path: Path) -> None:
+    """Remove the file of a series and what SQLite keeps next to it."""
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            Path(f"{path}{suffix}").unlink()
+
 
 # What is derived again from the series in one turn: so many rows for an entry, and at most.
 ROWS_FOR_ENTRY, SLICE_ROWS = 25, 100_000
@@ -28,33 +199,45 @@ ROWS_FOR_ENTRY, SLICE_ROWS = 25, 100_000
 class DerivingAgain:
     """The part of a deriver that goes below live entries; see Deriver, which holds the lock."""
 
-    position: EntryId
-    differing: int  # rows that deriving again has changed or withdrawn
-    _journal: JournalReader
-    _series: Series
-    _scratch: Path
-    _line: Line
-    _told: Learned
-    _guard: EntryGuard
-    _newest_ns: int
-    _pending: dict[str, list[Range]]
-    _from_journal: set[str]
-    _rework: Replay | None
-    _recalibration: Recalibration | None
+    _pipeline: Pipeline
+
+    def __init__(
+        self,
+        journal: JournalReader,
+        series: Series,
+        scratch: Path,
+        on_damage: Callable[[DamagedRow], None],
+        guard: EntryGuard | None,
+    ) -> None:
+        self._guard = guard or EntryGuard(None)
+        self._on_damage = on_damage
+        self._journal, self._series, self._scratch = journal, series, scratch
+        self._replay: Replay | None = None
+        self._recalibration: Recalibration | None = None
+        self._pending: dict[str, list[Range]] = {}
+        self._from_journal: set[str] = set()  # pending channels whose readings may be others
+        self._known = NOTHING_LEARNED  # what was entered up to `position`; the plan is made of it
+        self._newest_ns = -(2**63)
+        self.position = START
+        self.differing = 0  # rows that deriving again has changed or withdrawn
 
     @property
     def plan(self) -> Plan:
-        return self._line.plan
+        return self._pipeline.plan
 
     @property
-    def state(self) -> State:
-        return self._line.state
+    def state(self) -> PipelineState:
+        return self._pipeline.state
 
     def flush(self, cursors: Mapping[str, str] | None = None) -> None:
         raise NotImplementedError
 
     def _recall(self, sequences: Iterable[EntryId]) -> Iterator[Item]:
-        raise NotImplementedError
+        return recalled(self._journal, sequences, self._note_damage)
+
+    def _note_damage(self, damage: Exception) -> None:
+        if isinstance(damage, DamagedRow):
+            self._on_damage(damage)
 
     def _derive_from_journal(self, channels: Iterable[str]) -> None:
         """All of these once more: what came in while they waited was not derived."""
@@ -62,9 +245,9 @@ class DerivingAgain:
         self._from_journal |= set(channels)
         self._drop_jobs()
 
-    def _reconsider(self, before: Mapping[str, tuple[Extent, ...]]) -> None:
+    def _reconsider(self, before: Mapping[str, tuple[PlanInterval, ...]]) -> None:
         """Plan the work that the difference between two plans makes for what is derived."""
-        changed = changed_ranges(before, self.plan.extents)
+        changed = changed_ranges(before, self.plan.intervals)
         reached = {
             channel: past
             for channel, ranges in changed.items()
@@ -75,13 +258,13 @@ class DerivingAgain:
         self._pending = whole_segments(
             {channel: sorted(ranges) for channel, ranges in reached.items()},
             before,
-            self.plan.extents,
+            self.plan.intervals,
         )
         self._from_journal |= {
             channel
             for channel, ranges in reached.items()
             if not same_readings(
-                before.get(channel, ()), self.plan.extents.get(channel, ()), ranges
+                before.get(channel, ()), self.plan.intervals.get(channel, ()), ranges
             )
         }
         self._drop_jobs()
@@ -89,12 +272,12 @@ class DerivingAgain:
     def _derive_again(self, limit: int, readings: int) -> bool:
         if not self._pending and not self._miscounted():
             return False
-        if self._recalibration is None and self._rework is None:
+        if self._recalibration is None and self._replay is None:
             self._begin_again()
         if self._recalibration is not None:
             self._recalibrate(self._recalibration, min(limit * ROWS_FOR_ENTRY, SLICE_ROWS))
-        elif self._rework is not None and self._rework.turn(self.position, limit, readings):
-            self._adopt(self._rework)
+        elif self._replay is not None and self._replay.turn(self.position, limit, readings):
+            self._adopt(self._replay)
         return True
 
     def _begin_again(self) -> None:
@@ -105,14 +288,15 @@ class DerivingAgain:
                 return
             self._from_journal.add(channel)
         plan = self.plan.only(self._pending)
-        latest = self._told.sources
+        latest = self._known.sources
         counted = self._miscounted()
-        road = self._journal, plan, self._scratch, self._recall, latest, counted
-        self._rework = Replay(*road, guard=self._guard)
+        self._replay = Replay(
+            self._journal, plan, self._scratch, self._recall, latest, counted, self._guard
+        )
 
     def _miscounted(self) -> list[str]:
         """Sources whose files were counted by another meaning, or by an earlier version."""
-        known, sources = self.state.files, self._told.sources
+        known, sources = self.state.files, self._known.sources
         paths = (path for path in sources.files if path in known)
         return [path for path in paths if known[path].meaning != files_meaning(sources, path)]
 
@@ -142,8 +326,8 @@ class DerivingAgain:
         if not self._pending:
             self._forget_segments()
 
-    def _beside_work(self, runs: list[Observations]) -> list[Observations]:
-        """Live rows beside the work; one behind its place sends its channel to the journal."""
+    def _left_of_work(self, runs: list[Observations]) -> list[Observations]:
+        """Live rows that the work leaves; one behind its place sends its channel to the journal."""
         job = self._recalibration
         kept = job.second_input(runs) if job is not None else runs
         if kept is None and job is not None:
@@ -151,7 +335,7 @@ class DerivingAgain:
             self._recalibration = None
         return runs if kept is None else kept
 
-    def _know_latest(self, channel: str, ranges: list[Range], last: Latest | None) -> None:
+    def _know_latest(self, channel: str, ranges: list[Range], last: LatestValue | None) -> None:
         """The latest value that others take; that of a stretch of the past alone is not it."""
         known = self.state.latest.get(channel)
         renewed = known is not None and any(a <= known.time_ns < b for a, b in ranges)
@@ -169,7 +353,7 @@ class DerivingAgain:
         for key in self.state.memory.keys() - mine:
             del self.state.memory[key]
 
-    def _adopt(self, rework: Replay) -> None:
+    def _adopt(self, replay: Replay) -> None:
         """Take over one channel; sinks see it once it is written with the place to go on from.
 
         After a kill all later entries are derived the same way again, so that whatever a sink was
@@ -178,14 +362,14 @@ class DerivingAgain:
         values it takes: what is derived live between the two is taken over with it.
         """
         before = dict(self._pending), set(self._from_journal), self.differing
-        levels = {segment.channel: segment.level for segment in rework.plan.segments()}
+        levels = {segment.channel: segment.level for segment in replay.plan.segments()}
         try:
             with self._series.unseen():
                 if self._pending:
                     channel = min(self._pending, key=lambda id: (levels.get(id, 0), id))
-                    self._take_over(rework, channel)
+                    self._take_over(replay, channel)
                 if not self._pending:
-                    self._count_files_as(rework)
+                    self._count_files_as(replay)
                     self._forget_segments()
                 self.flush()
         except BaseException:
@@ -194,32 +378,32 @@ class DerivingAgain:
         if not self._pending:
             self._drop_jobs()
 
-    def _take_over(self, rework: Replay, channel: str) -> None:
+    def _take_over(self, replay: Replay, channel: str) -> None:
         ranges = self._pending.pop(channel)
-        fed = [(e.start_ns, e.end_ns) for e in self.plan.extents.get(channel, ())]
-        adopted = self._series.adopt(channel, rework.series, ranges, rework.unreadable, fed)
+        fed = [(e.start_ns, e.end_ns) for e in self.plan.intervals.get(channel, ())]
+        adopted = self._series.adopt(channel, replay.series, ranges, replay.unreadable, fed)
         self.differing += adopted.differing
         # What the line counted then and now: an account that stays open is not closed by this.
-        counted = rework.state.derived.get(channel, 0) + adopted.kept
+        counted = replay.state.derived.get(channel, 0) + adopted.kept
         if ranges != [ALWAYS]:
             counted += self.state.derived.get(channel, 0) - adopted.before
         self.state.derived[channel] = counted
-        for segment in rework.plan.segments():
+        for segment in replay.plan.segments():
             if segment.channel == channel:
                 for key in (segment.key, segment.demoted_key):
                     self.state.memory.pop(key, None)
-                    if key in rework.memory:
-                        self.state.memory[key] = rework.memory[key]
-        self._know_latest(channel, ranges, rework.latest.get(channel))
+                    if key in replay.memory:
+                        self.state.memory[key] = replay.memory[key]
+        self._know_latest(channel, ranges, replay.latest.get(channel))
         self._from_journal.discard(channel)
 
-    def _count_files_as(self, rework: Replay) -> None:
+    def _count_files_as(self, replay: Replay) -> None:
         """The account of the files that were read once more, by what is known of them now.
 
         Lines whose entries were lost since stay counted by the same meaning, as values stay."""
-        sources = self._told.sources
-        for path in {*rework.state.files, *self._miscounted()}:
-            counted = rework.state.files.get(path, SourceFiles())
+        sources = self._known.sources
+        for path in {*replay.state.files, *self._miscounted()}:
+            counted = replay.state.files.get(path, SourceFiles())
             counted.meaning = files_meaning(sources, path)
             kept = self.state.files.get(path, counted)
             if kept.meaning != counted.meaning or kept.lines <= counted.lines:
@@ -227,6 +411,6 @@ class DerivingAgain:
 
     def _drop_jobs(self) -> None:
         self._recalibration = None
-        if self._rework is not None:
-            self._rework.close()
-            self._rework = None
+        if self._replay is not None:
+            self._replay.close()
+            self._replay = None

@@ -1,89 +1,226 @@
 """Segments: stretches of one deployment in which one derivation holds, named by what decides."""
 
 import hashlib
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
 
 from edaphon.config import possible
-from edaphon.derive.chains import (
-    ALWAYS,
-    Chain,
-    Extent,
-    Place,
-    Range,
-    age_of,
-    bounds_of,
-    chain_of,
-    says_of,
+from edaphon.derive.calibrate import Chain, SecondInputSource, Segment, bounds_of
+from edaphon.derive.decode import Outputs
+from edaphon.facts import (
+    Calibration,
+    ChannelFact,
+    Deployment,
+    FieldCheck,
+    Knowledge,
+    Mark,
+    SecondInput,
 )
-from edaphon.facts import Calibration, ChannelFact, Deployment, FieldCheck, Knowledge, Mark
-from edaphon_calibration.checks import PreparedCheck, default_limits, find_check, prepare_check
+from edaphon.model import ALWAYS, Range
+from edaphon_calibration.chain import Step, prepare_step
+from edaphon_calibration.checks import default_limits, find_check, prepare_check
+from edaphon_calibration.curves import find_curve
+from edaphon_calibration.errors import CalibrationError
 from edaphon_calibration.physics import holds_for
-from edaphon_drivers.sheets import Factory
+from edaphon_calibration.uncertainty import FieldCheck as Deviation
+from edaphon_calibration.uncertainty import from_limits
+from edaphon_calibration.units import SAME, canonical, conversion
+from edaphon_drivers.sheets import Factory, Output
 
-__all__ = ["LINE_VERSION", "Segment", "extents_of", "levels_of", "segments_of"]
 
-# Raised whenever the line itself (decoding, placing, checking) gives other results for the same
+@dataclass(frozen=True, slots=True)
+class PlanInterval:
+    """Where a derivation holds for a channel; what two plans are compared by.
+
+    `readings` names what decides which readings these are, before any calibration.
+    """
+
+    start_ns: int
+    end_ns: int
+    derivation: str
+    rank: int
+    segment: str
+    source: str
+    output: str
+    readings: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlannedDeployment:
+    """One deployment with what a segment of it needs; `intervals` are those planned before it."""
+
+    deployment: Deployment
+    fact: ChannelFact
+    output: Output
+    rank: int
+    level: int
+    outputs: Outputs
+    intervals: Mapping[str, list[PlanInterval]]
+    units: Mapping[str, str]
+    model: str = ""
+    knowledge: Knowledge = field(default_factory=Knowledge)
+
+    def second_input(self, calibration: Calibration) -> list[PlanInterval]:
+        """What decides about the values that a calibration takes from another channel."""
+        second = calibration.second
+        if second is None or second.channel is None:
+            return []
+        return [e for e in self.intervals.get(second.channel, ()) if e.rank == 0]
+
+    def before(self, calibration: Calibration) -> Calibration | None:
+        """The calibration made before deployment, of a pair; as it was corrected since."""
+        found = self.knowledge.standing(calibration.drifts_from or "")
+        return found if isinstance(found, Calibration) else None
+
+
+def chain_of(
+    place: PlannedDeployment,
+    factory: Factory | None,
+    calibrations: list[Calibration],
+    checks: list[FieldCheck],
+    covered: bool,
+) -> Chain:
+    """Without a value where it is not `covered`, or a unit, quantity or pair does not fit."""
+    fact, output = place.fact, place.output
+    unit, quantity = output.unit, output.quantity
+    found: list[tuple[Step, int, SecondInputSource | None, Range | None]] = []
+    problem = ""
+    try:
+        if factory is not None:
+            step = prepare_step(find_curve(factory.curve), factory.parameters, from_unit=unit)
+            found.append((step, ALWAYS[0], None, None))
+            unit, quantity = factory.unit, factory.quantity
+        for calibration in calibrations:
+            step, unit = _pair(place, calibration, unit)
+            bounds = bounds_of(calibration)
+            by_time = calibration.drifts_from is not None or calibration.by_calendar
+            side = _side(place, calibration.second, step)
+            found.append((step, bounds[0], side, bounds if by_time else None))
+            quantity = step.curve.quantity or fact.quantity
+        known = covered and quantity == fact.quantity
+        final = conversion(unit, fact.unit) if known else SAME
+    except CalibrationError as error:
+        problem = str(error)
+        found, final, known = [], SAME, False
+    steps, since, second_input, calendar = zip(*found, strict=True) if found else 4 * ((),)
+    return Chain(
+        SAME,
+        steps,
+        since,
+        final,
+        from_limits(output.accuracy),
+        output.repeatability,
+        output.resolution,
+        known,
+        second_input,
+        calendar,
+        tuple(_deviation(check, fact.unit) for check in checks) if known else (),
+        problem,
+    )
+
+
+def says_of(check: FieldCheck, unit: str) -> bool:
+    """Whether what it found converts into that unit; that of a sensor may be of another kind."""
+    try:
+        conversion(check.unit or unit, unit)
+    except CalibrationError:
+        return False
+    return True
+
+
+def _deviation(check: FieldCheck, unit: str) -> Deviation:
+    """What a check found, in the channel's unit."""
+    scale = conversion(check.unit or unit, unit).scale
+    return Deviation(check.deviation * scale, check.u_reference * abs(scale))
+
+
+def _pair(place: PlannedDeployment, calibration: Calibration, unit: str) -> tuple[Step, str]:
+    """(the step with the one it drifted from, the unit it gives); raises CalibrationError."""
+    step, gives = _step(calibration, unit)
+    if calibration.drifts_from is None:
+        return step, gives
+    earlier = place.before(calibration)
+    if earlier is None:
+        raise CalibrationError(
+            f"calibration {calibration.id} drifts from {calibration.drifts_from}, which is not in "
+            "force"
+        )
+    if problem := _no_pair(earlier, calibration):
+        raise CalibrationError(f"calibration {calibration.id} can't drift from {problem}")
+    before, also = _step(earlier, unit)
+    if canonical(also) != canonical(gives):
+        raise CalibrationError(
+            f"calibration {calibration.id} gives {gives}, and {earlier.id}, from which it drifts, "
+            f"{also}"
+        )
+    return replace(step, before=before), gives
+
+
+def _no_pair(earlier: Calibration, later: Calibration) -> str:
+    """What it can't drift from and why; "" if it can. A corrected one may be of another kind."""
+    if earlier.subject != later.subject or earlier.place != later.place:
+        return f"{earlier.id}, which is step {earlier.place} of {' '.join(earlier.subject)}"
+    if earlier.drifts_from is not None:
+        return f"{earlier.id}, which drifts from {earlier.drifts_from} itself"
+    if earlier.by_calendar or later.by_calendar:
+        return f"{earlier.id}: a curve of the calendar is no part of a pair"
+    if earlier.second != later.second:
+        return f"{earlier.id}, which does not take the same second input"
+    return ""
+
+
+def _side(
+    place: PlannedDeployment, second: SecondInput | None, step: Step
+) -> SecondInputSource | None:
+    """Raises UnitError where what is taken does not convert into what the curve takes."""
+    wanted = step.curve.second
+    if second is None or wanted is None:
+        return None
+    if second.channel is None:
+        found = place.outputs.get(place.deployment.source, {}).get(second.output or "")
+        unit = found.unit if found is not None else wanted.unit
+        return SecondInputSource(conversion(unit, wanted.unit), output=second.output or "")
+    unit = place.units.get(second.channel, wanted.unit)
+    line = conversion(unit, wanted.unit)
+    return SecondInputSource(line, channel=second.channel, max_age_ns=second.max_age_ns or 0)
+
+
+def _step(calibration: Calibration, unit: str) -> tuple[Step, str]:
+    """(the step, the unit it gives)."""
+    step = prepare_step(
+        find_curve(calibration.curve),
+        calibration.parameters,
+        calibration.covariance or None,
+        drift_per_year=calibration.drift_per_year,
+        domain=calibration.domain,
+    )
+    into = calibration.from_unit or step.curve.from_unit or unit
+    gives = calibration.to_unit or step.curve.to_unit or into
+    return replace(step, conversion=conversion(unit, into)), gives
+
+
+def age_of(calibration: Calibration) -> int:
+    return (calibration.second.max_age_ns or 0) if calibration.second else 0
+
+
+# Raised whenever the pipeline (decoding, placing, checking) gives other results for the same
 # entries and facts; it is part of every derivation.
 LINE_VERSION = 4
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Segment:
-    """One derivation of one channel from start to end; `windows` cut it where marks lie on it."""
-
-    key: str
-    channel: str
-    derivation: str
-    start_ns: int
-    end_ns: int
-    rank: int
-    sensor: str
-    chain: Chain
-    checks: tuple[PreparedCheck, ...]
-    marks: tuple[Mark, ...]
-    windows: tuple[tuple[int, str], ...]  # (begin, derivation), sorted
-    readings: str  # what decides which readings it has, as a hash
-    expires_ns: int | None
-    level: int = 0  # those of lower levels are evaluated first: their values are taken beside
-    deployed_ns: int = ALWAYS[0]
-
-    @property
-    def looks_back(self) -> int:
-        return max((check.rule.looks_back for check in self.checks), default=0)
-
-    @property
-    def looks_ahead(self) -> int:
-        return max((check.rule.looks_ahead for check in self.checks), default=0)
-
-    @property
-    def demoted_key(self) -> str:
-        """The key of what is remembered of its demoted readings."""
-        return f"{self.key}|demoted"
-
-    def contradicted_by(self, serial: str, told_ns: int) -> bool:
-        """Whether that number, told then, is another sensor's; before the deployment any may be."""
-        return bool(self.sensor) and self.sensor != serial and told_ns >= self.deployed_ns
-
-    def derivation_at(self, time_ns: int) -> str:
-        index = bisect_right(self.windows, time_ns, key=lambda window: window[0]) - 1
-        return self.windows[max(index, 0)][1]
-
-
-def extents_of(segment: Segment, source: str, output: str) -> Iterator[Extent]:
+def intervals_of(segment: Segment, source: str, output: str) -> Iterator[PlanInterval]:
     ends = [begin for begin, _ in segment.windows[1:]] + [segment.end_ns]
     for (begin, derivation), end in zip(segment.windows, ends, strict=True):
-        yield Extent(
+        yield PlanInterval(
             begin, end, derivation, segment.rank, segment.key, source, output, segment.readings
         )
 
 
 def levels_of(knowledge: Knowledge) -> dict[str, int]:
-    """How many channels stand behind each one, of which one takes the other's value beside."""
+    """How many channels are behind each one, of which one takes the other's value."""
     takes: dict[str, set[str]] = {id: set() for id in knowledge.channels}
     for deployment in knowledge.deployments:
         for calibration in knowledge.calibrations:
@@ -99,7 +236,9 @@ def _depth(channel: str, takes: Mapping[str, set[str]], above: frozenset[str]) -
     return max((1 + _depth(b, takes, above | {channel}) for b in behind), default=0)
 
 
-def segments_of(knowledge: Knowledge, place: Place, texts: dict[str, str]) -> Iterator[Segment]:
+def segments_of(
+    knowledge: Knowledge, place: PlannedDeployment, texts: dict[str, str]
+) -> Iterator[Segment]:
     deployment, channel = place.deployment, place.fact.id
     start, end = bounds_of(deployment)
     mine = [c for c in knowledge.calibrations if _concerns(c, deployment)]
@@ -133,11 +272,11 @@ class _Chosen:
     covered: bool
 
 
-def _chosen(mine: list[Calibration], place: Place, time_ns: int) -> _Chosen:
+def _chosen(mine: list[Calibration], place: PlannedDeployment, time_ns: int) -> _Chosen:
     """The steps for the sensor in their order, then those for the channel.
 
     Of each step the latest entered of those whose validity covers the time. The maker's curve
-    stands, for all time, in the place of a sensor's own calibrations where none covers it.
+    counts, for all time, in the place of a sensor's own calibrations where none covers it.
     """
     steps = {(c.channel is not None, c.place) for c in mine}
     chosen: dict[tuple[bool, int], Calibration] = {}
@@ -159,7 +298,7 @@ def _checked(checks: list[FieldCheck], time_ns: int) -> list[FieldCheck]:
 
 
 def _segment(
-    place: Place,
+    place: PlannedDeployment,
     chosen: _Chosen,
     checks: list[FieldCheck],
     marks: list[Mark],
@@ -179,7 +318,7 @@ def _segment(
         "sensor": deployment.sensor or "",
         "figures": [chain.accuracy, chain.repeatability, chain.resolution],
         "factory": _of_maker(factory) if factory else [],
-        "calibrations": [_told(c) for c in calibrations],
+        "calibrations": [_as_entered(c) for c in calibrations],
         "steps": [[s.curve.name, s.parameters.tolist()] for s in chain.steps],
         "drift since": [
             since for s, since in zip(chain.steps, chain.since_ns, strict=True) if s.drift_per_year
@@ -196,7 +335,7 @@ def _segment(
         basis["calendar"] = chain.calendar
     if chain.deviations:
         basis["field checks"] = [[c.id, *d] for c, d in zip(checks, chain.deviations, strict=True)]
-    if second_input := _decides_beside(place, calibrations, span):
+    if second_input := _second_inputs(place, calibrations, span):
         basis["beside"] = second_input
     derivation = _named(basis, texts)
     over = [m for m in marks if bounds_of(m)[0] < span[1] and span[0] < bounds_of(m)[1]]
@@ -220,7 +359,7 @@ def _segment(
     )
 
 
-def _readings(place: Place) -> str:
+def _readings(place: PlannedDeployment) -> str:
     """Two segments of equal name have the same numbers as reported, and the same doubts."""
     output, deployment = place.output, place.deployment
     reported = [LINE_VERSION, deployment.source, deployment.sensor or "", place.rank]
@@ -231,13 +370,15 @@ def _readings(place: Place) -> str:
     return hashlib.sha256(orjson.dumps(reported)).hexdigest()[:12]
 
 
-def _replaced(place: Place) -> list[list[Any]]:
+def _replaced(place: PlannedDeployment) -> list[list[Any]]:
     """The files of its source of which a later copy replaces the earlier ones."""
     own, known = place.deployment.source, place.knowledge.replacements.items()
     return sorted([file, copy] for (source, file), copy in known if source == own)
 
 
-def _decides_beside(place: Place, calibrations: list[Calibration], span: Range) -> list[list[Any]]:
+def _second_inputs(
+    place: PlannedDeployment, calibrations: list[Calibration], span: Range
+) -> list[list[Any]]:
     """The derivations of other channels that the values taken from them may have."""
     return [
         [
@@ -249,8 +390,8 @@ def _decides_beside(place: Place, calibrations: list[Calibration], span: Range) 
     ]
 
 
-def _reaches(extent: Extent, span: Range, age_ns: int) -> bool:
-    return extent.start_ns < span[1] and span[0] - age_ns < extent.end_ns
+def _reaches(interval: PlanInterval, span: Range, age_ns: int) -> bool:
+    return interval.start_ns < span[1] and span[0] - age_ns < interval.end_ns
 
 
 def _windows(
@@ -273,19 +414,19 @@ def _named(basis: dict[str, Any], texts: dict[str, str]) -> str:
     return name
 
 
-def _told(calibration: Calibration) -> dict[str, Any]:
+def _as_entered(calibration: Calibration) -> dict[str, Any]:
     return calibration.model_dump(
         mode="json", by_alias=True, exclude={"from_ns", "to_ns"}, exclude_none=True
     )
 
 
-def _earlier(place: Place, calibration: Calibration) -> dict[str, Any]:
+def _earlier(place: PlannedDeployment, calibration: Calibration) -> dict[str, Any]:
     """What it drifted from."""
     before = place.before(calibration)
-    return _told(before) if before is not None else {}
+    return _as_entered(before) if before is not None else {}
 
 
-def _factory(place: Place) -> Factory | None:
+def _factory(place: PlannedDeployment) -> Factory | None:
     """As it was when it was first used; what an owner says of own sheets holds for the past too."""
     deployment, output = place.deployment, place.output
     if deployment.factory is None:

@@ -1,39 +1,24 @@
 """What the line remembers between two batches, and nothing else: it can be written and read."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from edaphon.derive.files import SourceFiles
-from edaphon.model import Float, Int, Small
+from edaphon.model import Readings, Small
 
 NOTES_REMEMBERED = 16
-
-__all__ = ["Counts", "Fresh", "Latest", "Memory", "State", "Uplink", "UplinkConflicts"]
-
-
-class Fresh(NamedTuple):
-    """Readings of one output that wait for their numbers, columns in the order they came."""
-
-    time_ns: Int
-    start_ns: Int
-    raw: Float
-    sequence: Int
-    doubt: Small  # a flag that the record itself earned: a wrong serial number, a wrong clock
-    second_input: (
-        Float  # three rows for each second input of the chain: value, u_random, u_systematic
-    )
-
-    def __len__(self) -> int:
-        return len(self.time_ns)
+UPLINKS_REMEMBERED = 64  # by path
+_FIRST_BYTES = 16  # of an uplink, to show
 
 
 class Memory(NamedTuple):
     """The last readings of a segment that the next ones are checked against."""
 
-    rows: Fresh
+    rows: Readings
     flag: Small  # as issued
     newest_ns: int
 
@@ -44,7 +29,7 @@ class Memory(NamedTuple):
             "start_ns": rows.start_ns.tolist(),
             "raw": [None if x != x else x.hex() for x in rows.raw.tolist()],
             "sequence": rows.sequence.tolist(),
-            "doubt": rows.doubt.tolist(),
+            "doubt": rows.source_flag.tolist(),
             "beside": [[x.hex() for x in row] for row in rows.second_input.tolist()],
             "flag": self.flag.tolist(),
             "newest_ns": self.newest_ns,
@@ -54,7 +39,7 @@ class Memory(NamedTuple):
     def of_json(cls, table: Mapping[str, Any]) -> "Memory":
         raw = [float("nan") if x is None else float.fromhex(x) for x in table["raw"]]
         second_input = [[float.fromhex(x) for x in row] for row in table["beside"]]
-        rows = Fresh(
+        rows = Readings(
             np.array(table["time_ns"], np.int64),
             np.array(table["start_ns"], np.int64),
             np.array(raw, np.float64),
@@ -65,8 +50,8 @@ class Memory(NamedTuple):
         return cls(rows, np.array(table["flag"], np.int8), table["newest_ns"])
 
 
-class Latest(NamedTuple):
-    """The last value of a channel, for chains that take it beside their own; in its unit.
+class LatestValue(NamedTuple):
+    """The last value of a channel, for chains that take it as a second input; in its unit.
 
     `place` is the sequence up to which the journal was read when its record was placed.
     """
@@ -81,7 +66,7 @@ class Latest(NamedTuple):
         return [*self[:2], *(x.hex() for x in self[2:])]
 
     @classmethod
-    def of_json(cls, table: list[Any]) -> "Latest":
+    def of_json(cls, table: list[Any]) -> "LatestValue":
         return cls(table[0], table[1], *map(float.fromhex, table[2:]))
 
 
@@ -106,7 +91,7 @@ class UplinkConflicts(NamedTuple):
 
 
 @dataclass(slots=True)
-class Counts:
+class RecordCounts:
     """The ledger of entries: records = decoded + dead letters + duplicates + conflicts + held.
 
     A conflict is an uplink whose frame came before with other bytes.
@@ -121,25 +106,25 @@ class Counts:
 
 
 @dataclass(slots=True)
-class State:
+class PipelineState:
     """Changed by `step` in place; `to_json` and `of_json` are exact."""
 
-    counts: Counts = field(default_factory=Counts)
+    counts: RecordCounts = field(default_factory=RecordCounts)
     derived: dict[str, int] = field(default_factory=dict)  # by channel, revisions not counted
     memory: dict[str, Memory] = field(default_factory=dict)  # by segment key
     boots: dict[str, tuple[int, int]] = field(default_factory=dict)  # offset [ns], sequence
     held: dict[str, list[int]] = field(default_factory=dict)  # by boot, sequences
     # Sequences of records of one boot whose clock has become known; they come before later entries.
     due: list[int] = field(default_factory=list)
-    serials: dict[str, str] = field(default_factory=dict)  # by path, as the sensor last said
+    serials: dict[str, str] = field(default_factory=dict)  # by path, as the sensor last reported
     told_ns: dict[str, int] = field(default_factory=dict)  # by path, when it did, if that is known
     uplinks: dict[str, list[Uplink]] = field(default_factory=dict)  # by path, the latest
     uplink_conflicts: dict[str, UplinkConflicts] = field(default_factory=dict)  # by path
     uplinks_missed: dict[str, int] = field(default_factory=dict)  # by path
+    files: dict[str, SourceFiles] = field(default_factory=dict)  # by path
     gaps: dict[str, int] = field(default_factory=dict)  # by cause, slots of closed gaps
     seen: dict[str, int] = field(default_factory=dict)  # by path, measured time of the latest [ns]
-    latest: dict[str, Latest] = field(default_factory=dict)  # by channel
-    files: dict[str, SourceFiles] = field(default_factory=dict)  # by path
+    latest: dict[str, LatestValue] = field(default_factory=dict)  # by channel
     notes: dict[str, dict[str, int]] = field(default_factory=dict)  # by path and what, records
     aside: list[int] = field(default_factory=list)  # records that the guard has set aside
     configuration: int = 0  # sequence of the configuration in force, 0 before the first
@@ -154,56 +139,62 @@ class State:
         name = what if what in own or len(own) < NOTES_REMEMBERED else "others"
         own[name] = own.get(name, 0) + 1
 
+    def is_repeated(self, path: str, uplink: Uplink, data: bytes, received_ns: int) -> bool:
+        """Whether this uplink came before; a hole in the frame counter is counted."""
+        known = self.uplinks.setdefault(path, [])
+        before = next((u for u in known if u[:3] == uplink[:3]), None)
+        if before is None:
+            self._count_missed(path, uplink, known)
+            known.append(uplink)
+            del known[:-UPLINKS_REMEMBERED]
+            return False
+        if before.digest in {"", uplink.digest}:
+            self.counts.duplicates += 1
+            return True
+        self.counts.conflicts += 1
+        n = self.uplink_conflicts.get(path, UplinkConflicts()).n + 1
+        both = before.digest, uplink.digest
+        begins = data[:_FIRST_BYTES].hex()
+        self.uplink_conflicts[path] = UplinkConflicts(n, received_ns, uplink.f_cnt, *both, begins)
+        return True
+
+    def _count_missed(self, path: str, uplink: Uplink, known: list[Uplink]) -> None:
+        counters = [u.f_cnt for u in known if u.session == uplink.session]
+        before = self.uplinks_missed.get(path, 0)
+        if counters and uplink.f_cnt > max(counters) + 1:
+            missed = uplink.f_cnt - max(counters) - 1
+            self.uplinks_missed[path] = before + missed
+        elif counters and uplink.f_cnt < max(counters):  # late: it was counted as missed
+            self.uplinks_missed[path] = max(0, before - 1)
+
     def to_json(self) -> dict[str, Any]:
-        return {
-            "counts": {name: getattr(self.counts, name) for name in Counts.__slots__},
-            "derived": self.derived,
-            "memory": {key: m.to_json() for key, m in self.memory.items()},
-            "boots": self.boots,
-            "held": self.held,
-            "due": self.due,
-            "serials": self.serials,
-            "told_ns": self.told_ns,
+        """In the order of the fields."""
+        return {name: getattr(self, name) for name in self.__slots__} | {
+            "counts": {name: getattr(self.counts, name) for name in RecordCounts.__slots__},
+            "memory": {key: memory.to_json() for key, memory in self.memory.items()},
             "uplinks": {path: [list(u) for u in known] for path, known in self.uplinks.items()},
             "uplink_conflicts": {p: list(found) for p, found in self.uplink_conflicts.items()},
-            "uplinks_missed": self.uplinks_missed,
             "files": {path: files.to_json() for path, files in self.files.items()},
-            "gaps": self.gaps,
-            "seen": self.seen,
             "latest": {channel: last.to_json() for channel, last in self.latest.items()},
-            "notes": self.notes,
-            "aside": self.aside,
-            "configuration": self.configuration,
-            "placed": self.placed,
-            "displaced": self.displaced,
-            "waited": self.waited,
         }
 
     @classmethod
-    def of_json(cls, table: Mapping[str, Any]) -> "State":
+    def of_json(cls, table: Mapping[str, Any]) -> "PipelineState":
+        """What an earlier version did not write is as in a new one."""
+        rows = {path: [Uplink(*u) for u in known] for path, known in table["uplinks"].items()}
+        conflicts = table.get("uplink_conflicts", {})
+        own = {name: table[name] for name in cls.__slots__ if name in table}
         return cls(
-            counts=Counts(**table["counts"]),
-            derived=dict(table["derived"]),
-            memory={key: Memory.of_json(m) for key, m in table["memory"].items()},
-            boots={boot: (pair[0], pair[1]) for boot, pair in table["boots"].items()},
-            held={boot: list(numbers) for boot, numbers in table["held"].items()},
-            due=list(table.get("due", [])),
-            serials=dict(table["serials"]),
-            told_ns=dict(table.get("told_ns", {})),
-            uplinks={path: [Uplink(*u) for u in known] for path, known in table["uplinks"].items()},
-            uplink_conflicts={
-                path: UplinkConflicts(*row)
-                for path, row in table.get("uplink_conflicts", {}).items()
-            },
-            files={path: SourceFiles.of_json(row) for path, row in table.get("files", {}).items()},
-            uplinks_missed=dict(table["uplinks_missed"]),
-            gaps=dict(table["gaps"]),
-            seen=dict(table["seen"]),
-            latest={channel: Latest.of_json(last) for channel, last in table["latest"].items()},
-            notes={path: dict(own) for path, own in table.get("notes", {}).items()},
-            aside=list(table.get("aside", [])),
-            configuration=table["configuration"],
-            placed=table["placed"],
-            displaced=[(lowest, highest) for lowest, highest in table["displaced"]],
-            waited=[(first, last, clock) for first, last, clock in table["waited"]],
+            **deepcopy(own)
+            | {
+                "counts": RecordCounts(**table["counts"]),
+                "memory": {key: Memory.of_json(m) for key, m in table["memory"].items()},
+                "boots": {boot: tuple(pair) for boot, pair in table["boots"].items()},
+                "uplinks": rows,
+                "uplink_conflicts": {p: UplinkConflicts(*row) for p, row in conflicts.items()},
+                "files": {p: SourceFiles.of_json(f) for p, f in table.get("files", {}).items()},
+                "latest": {c: LatestValue.of_json(last) for c, last in table["latest"].items()},
+                "displaced": list(map(tuple, table["displaced"])),
+                "waited": list(map(tuple, table["waited"])),
+            }
         )

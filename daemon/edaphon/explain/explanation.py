@@ -1,163 +1,331 @@
-"""The way of one observation as plain data: record, reading, deployment, steps, checks, flag."""
+"""The explanation of one observation, as frozen types: `as_json` gives the JSON of it.
 
-from collections.abc import Iterator
-from typing import Any
+In the JSON the fields of a part that is `Among` lie among those of its owner; None has none.
+"""
 
-import orjson
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Annotated, Any, TypeVar, get_args
 
-from edaphon import __version__
-from edaphon.config import why_impossible, within_physics
-from edaphon.explain.case import Case, Found
-from edaphon.explain.checks import checks_of, flag_name, reasons_of
-from edaphon.explain.facts import fact_entry, number, period_of
-from edaphon.explain.record import record_of
-from edaphon.explain.steps import steps_of
-from edaphon.explain.trace import Again, History, Row, derived_again
-from edaphon.explain.trust import field_checks_of, why_no_chain
-from edaphon.journal import read_only
-from edaphon.model import EntryId
-from edaphon.series import Series
-from edaphon.storage.access import Storage
-from edaphon.toml_input.values import about_text, instant_text
-from edaphon_drivers.readings import Reading
-
-__all__ = ["way_of"]
-
-_COMPARED = ("value", "u_random", "u_systematic", "raw", "flag", "derivation", "start_ns")
+_AMONG = "among"
+_Part = TypeVar("_Part")
+Among = Annotated[_Part, _AMONG]
+Domain = tuple[float | None, float | None]
 
 
-def way_of(storage: Storage, series: Series, history: History, found: Found) -> dict[str, Any]:
-    """JSON-ready; `agrees` says whether deriving again gave the stored row, bit for bit."""
-    journal, place = read_only(storage.layout.journal), EntryId.of(found.row.sequence)
-    again = derived_again(journal, history, found.channel, found.row)
-    case = Case(journal, series, history, found, place, journal.entry(place), again)
-    row = found.row
-    kind = history.sources.kinds.get(case.path, "").partition(" ")[0]
-    steps = list(steps_of(case)) if again else []
-    way: dict[str, Any] = {
-        "channel": found.channel,
-        "asked": instant_text(found.time_ns),
-        "time": instant_text(row.time_ns),
-        "nearest": row.time_ns != found.time_ns,
-        "usual_interval": about_text(found.usual_ns) if found.usual_ns else None,
-        "support_s": (row.time_ns - row.start_ns) / 1e9,
-        "record": record_of(place, case.entry, kind),
-        "reading": _reading(case),
-        "deployment": _deployment(case),
-        "raw": number(row.raw),
-        "raw_unit": case.reading.unit if case.reading else "",
-        "steps": steps,
-        "conversion": _conversion(case, steps),
-        "no_chain": why_no_chain(case),
-        "accuracy": _figures(again),
-        "field_checks": list(field_checks_of(case)),
-        "checks": list(checks_of(again)) if again else [],
-        "flag": row.flag,
-        "flag_name": flag_name(row.flag),
-        "reasons": list(reasons_of(case, steps)) if again else [],
-        **_value(case),
-    }
-    return {**way, **_agreement(case)}
+def as_json(value: object) -> Any:
+    """Keys in the order of the fields; `from_` becomes "from"."""
+    if is_dataclass(value):
+        table: dict[str, Any] = {}
+        for one in fields(value):
+            own = as_json(vars(value)[one.name])
+            table |= (own or {}) if _AMONG in get_args(one.type) else {one.name.rstrip("_"): own}
+        return table
+    if isinstance(value, Mapping):
+        return {key: as_json(own) for key, own in value.items()}
+    return [as_json(own) for own in value] if isinstance(value, list | tuple) else value
 
 
-def _value(case: Case) -> dict[str, Any]:
-    row = case.found.row
-    return {
-        "value": number(row.value),
-        "unit": case.history.plan.channels[case.found.channel].unit,
-        "u_random": number(row.u_random),
-        "u_systematic": number(row.u_systematic),
-        "rank": row.rank,
-        "derivation": row.derivation,
-        "derivation_of": orjson.loads(case.series.derivation_text(row.derivation) or "{}"),
-        "software": __version__,
-    }
+@dataclass(frozen=True)
+class ShownSpan:
+    from_: str | None
+    to: str | None
 
 
-def _conversion(case: Case, steps: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """From the last step to the channel's unit; None where no chain leads there."""
-    if case.again is None or not case.again.segment.chain.known:
-        return None
-    line = case.again.segment.chain.final
-    begin = steps[-1]["unit_out"] if steps else case.reading.unit if case.reading else ""
-    unit = case.history.plan.channels[case.found.channel].unit
-    return {"from": begin, "to": unit, "scale": line.scale, "offset": line.offset}
+@dataclass(frozen=True)
+class EnteredBy:
+    """Who entered a fact, when it became known, and the file that it came from."""
+
+    who: str
+    account: str
+    known_since: str
+    file: str
+    sha256: str
+    place: str
 
 
-def _figures(again: Again | None) -> dict[str, float]:
-    if again is None:
-        return {}
-    chain = again.segment.chain
-    return {
-        "accuracy": chain.accuracy,
-        "repeatability": chain.repeatability,
-        "resolution": chain.resolution,
-    }
+@dataclass(frozen=True)
+class RestsOn:
+    """What a calibration or check rests on; `evidence` are files with their SHA-256."""
+
+    certificate: str | None
+    standard: str | None
+    operator: str | None
+    method: str | None
+    evidence: Mapping[str, str]
+    entered: EnteredBy | None
 
 
-def _reading(case: Case) -> dict[str, Any] | None:
-    if case.reading is None:
-        return None
-    (reading,) = within_physics((case.reading,))
-    return {
-        "output": reading.output,
-        "quantity": reading.quantity,
-        "number": reading.number,
-        "unit": reading.unit,
-        "status": str(reading.status),
-        "impossible": why_impossible(case.reading),
-        "origin": str(reading.origin),
-        "own_time": None if reading.time_ns is None else instant_text(reading.time_ns),
-        "time_from": _time_from(case, reading),
-    }
+@dataclass(frozen=True)
+class ShownRecord:
+    """Where a record stands, when it came, and its bytes, cut when there are many."""
+
+    place: str
+    received: str
+    slot: str | None
+    source: str
+    purpose: str
+    kind: str
+    bytes: int
+    payload: tuple[str, ...]
 
 
-def _time_from(case: Case, reading: Reading) -> str:
-    time_ns, entry = case.found.row.time_ns, case.entry
-    if reading.time_ns == time_ns:
-        return "the instrument's or sender's own time"
-    if entry.slot_ns is not None:
-        exact = time_ns == entry.slot_ns
-        return "the slot" if exact else "the slot, corrected by what the clock was wrong"
-    near = time_ns == entry.received_ns + reading.after_ns
-    return "when it came" if near else "the server's time, or when it came by a corrected clock"
+@dataclass(frozen=True)
+class ShownReading:
+    output: str
+    quantity: str
+    number: float | None
+    unit: str
+    status: str
+    impossible: str
+    origin: str
+    own_time: str | None
+    time_from: str
 
 
-def _deployment(case: Case) -> dict[str, Any] | None:
-    d = case.deployment
-    if d is None:
-        return None
-    return {
-        "id": d.id,
-        "source": d.source,
-        "output": d.output,
-        "sensor": d.sensor,
-        "factory": d.factory,
-        "primary": d.primary,
-        **period_of(d),
-        "entered": fact_entry(case.history, d),
-    }
+@dataclass(frozen=True)
+class ShownDeployment:
+    id: str
+    source: str
+    output: str
+    sensor: str | None
+    factory: str | None
+    primary: bool
+    span: Among[ShownSpan]
+    entered: EnteredBy | None
 
 
-def _agreement(case: Case) -> dict[str, Any]:
-    stored, again = case.found.row, case.again
-    if again is None:
-        return {"agrees": False, "again": "the series has it, deriving again gives no observation"}
-    if again.row.same(stored):
-        return {"agrees": True, "again": ""}
-    words = "; ".join(_differences(stored, again.row))
-    return {"agrees": False, "again": words + _pending(case)}
+@dataclass(frozen=True)
+class MakerCurve:
+    """A maker's curve with the parameters that a sheet leaves to the curve."""
+
+    curve: str
+    parameters: Mapping[str, float]
+    quantity: str
+    unit: str
 
 
-def _differences(stored: Row, again: Row) -> Iterator[str]:
-    for name in _COMPARED:
-        had, gives = getattr(stored, name), getattr(again, name)
-        if had != gives and (had == had or gives == gives):
-            yield f"{name}: the series says {had!r}, deriving again gives {gives!r}"
+@dataclass(frozen=True)
+class PinnedCurve:
+    """The fact that keeps a maker's curve, and whether the model sheet has changed since."""
+
+    id: str
+    model: str
+    entered: EnteredBy | None
+    sheet_is_the_same: bool
+    sheet_says: MakerCurve | None
 
 
-def _pending(case: Case) -> str:
-    checkpoint = orjson.loads(case.series.checkpoint("deriver") or "{}")
-    if case.found.channel in checkpoint.get("pending", {}):
-        return "; the channel is being derived again: ask once more later"
-    return "; `edaphon rebuild` puts the series right"
+@dataclass(frozen=True)
+class FactoryOrigin:
+    step_of: str
+    id: str
+    pinned: PinnedCurve | None
+
+
+@dataclass(frozen=True)
+class CalibrationOrigin:
+    step_of: str
+    id: str
+    place: int
+    span: Among[ShownSpan]
+    expires: str | None
+    rests_on: Among[RestsOn]
+
+
+@dataclass(frozen=True)
+class UsedCurve:
+    curve: str
+    formula: str
+    reference: str
+    parameters: Mapping[str, float]
+    covariance: list[list[float]] | None
+    curve_uncertainty: float
+    drift_per_year: float
+    domain: Domain
+    own_domain: bool
+    second_domain: Domain | None
+
+
+@dataclass(frozen=True)
+class Alone:
+    """One calibration of a step, with what goes in and what it alone makes of it."""
+
+    origin: Among[FactoryOrigin | CalibrationOrigin]
+    used: Among[UsedCurve]
+    unit_in: str
+    unit_out: str
+    input: float | None
+    value_alone: float | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How much of the time from one calibration to the other has passed."""
+
+    share: float
+    from_: str
+    to: str
+
+
+@dataclass(frozen=True)
+class Number:
+    number: float | None
+    number_unit: str
+
+
+@dataclass(frozen=True)
+class OfOutput:
+    output: str
+    stated: Among[Number | None]
+
+
+@dataclass(frozen=True)
+class TakenRow:
+    """The observation of another channel that was taken."""
+
+    record: str
+    time: str
+    age_s: float
+    flag: int
+    number: float
+    number_unit: str
+
+
+@dataclass(frozen=True)
+class OfChannel:
+    channel: str
+    max_age: str
+    taken: Among[TakenRow | None]
+
+
+@dataclass(frozen=True)
+class SecondValue:
+    """What a step takes next to its input, in the unit of the curve."""
+
+    value: float | None
+    u_random: float | None
+    u_systematic: float | None
+    unit: str
+    origin: Among[OfOutput | OfChannel]
+
+
+@dataclass(frozen=True)
+class ShownStep:
+    """One step of the chain; `drifts_from` is the earlier calibration of a pair."""
+
+    own: Among[Alone]
+    value: float | None
+    u_random: float | None
+    u_systematic: float | None
+    second: SecondValue | None
+    progress: Progress | None
+    drifts_from: Alone | None
+    beyond: tuple[str, ...]
+    outside: bool
+
+
+@dataclass(frozen=True)
+class ToUnit:
+    """From the last step to the channel's unit."""
+
+    from_: str
+    to: str
+    scale: float
+    offset: float
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a field check made of u_systematic [all: the channel's unit]."""
+
+    deviation: float
+    limit: float
+    u_systematic_before: float
+    u_systematic: float
+    unit: str
+    result: str
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    result: str
+    why: str
+
+
+@dataclass(frozen=True)
+class ShownFieldCheck:
+    """A check in the field in its own unit, as it was written, and what it made of the value."""
+
+    id: str
+    of: str
+    state: str
+    visit: str
+    span: Among[ShownSpan]
+    reading: float
+    reference_value: float
+    u_reference: float
+    check_unit: str
+    rests_on: Among[RestsOn]
+    outcome: Among[Compared | LeftOut]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    check: str
+    effect: int
+    limits: Mapping[str, float]
+    flag: int
+    result: str
+    reference: str
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What speaks against the value, and which flag it gives."""
+
+    flag: int
+    why: str
+
+
+@dataclass(frozen=True)
+class StoredValue:
+    """The value as the series holds it, and what its derivation was made of."""
+
+    value: float | None
+    unit: str
+    u_random: float | None
+    u_systematic: float | None
+    rank: int
+    derivation: str
+    derivation_of: Mapping[str, object]
+    software: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """`agrees` says whether deriving again gave the stored row, bit for bit; if not, `again`."""
+
+    channel: str
+    asked: str
+    time: str
+    nearest: bool
+    usual_interval: str | None
+    support_s: float
+    record: ShownRecord
+    reading: ShownReading | None
+    deployment: ShownDeployment | None
+    raw: float | None
+    raw_unit: str
+    steps: tuple[ShownStep, ...]
+    conversion: ToUnit | None
+    no_chain: str
+    accuracy: Mapping[str, float]
+    field_checks: tuple[ShownFieldCheck, ...]
+    checks: tuple[CheckResult, ...]
+    flag: int
+    flag_name: str
+    reasons: tuple[Reason, ...]
+    stored: Among[StoredValue]
+    agrees: bool
+    again: str

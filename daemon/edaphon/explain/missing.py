@@ -1,22 +1,23 @@
 """Why a channel has no observation at a time: nobody there, a gap, a clock, bytes without sense."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
 
+import numpy as np
+
 from edaphon.acquire.gaps import FLOOD, WITHDRAWN, Gap
-from edaphon.explain.record import shown_bytes
-from edaphon.explain.trace import History
+from edaphon.clock import DAY_NS, FAR_NS
+from edaphon.explain.build import shown_bytes
+from edaphon.explain.observation import FoundRow
+from edaphon.explain.trace import History, Row, row_at
 from edaphon.facts import Deployment
-from edaphon.journal import DamagedRow, Entry, JournalReader, Kind, Purpose, read_only
+from edaphon.journal import DamagedRow, Entry, JournalReader, Kind, Purpose
 from edaphon.model import EntryId
-from edaphon.series import DAY_NS, Series
-from edaphon.storage.access import Storage
+from edaphon.series import Series
 from edaphon.toml_input.values import instant_text
 from edaphon_drivers.faults import Fault
-
-__all__ = ["Absent", "gap_at", "why_none"]
 
 _FAR_NS = 2**62
 _UNKNOWN_NS = 600_000_000_000  # how near a record lies where the interval is not known
@@ -36,16 +37,47 @@ class Absent(NamedTuple):
         return self.usual_ns // 2 or _UNKNOWN_NS
 
 
-def why_none(storage: Storage, series: Series, history: History, absent: Absent) -> list[str]:
+def find_observation(
+    series: Series, history: History, channel: str, time_ns: int
+) -> FoundRow | Absent:
+    """The observation of that time, else the nearest that is less than an interval away.
+
+    One on the other side of the next slot must not stand for a slot that has none.
+    """
+    runs = series.read(channel, time_ns - DAY_NS, time_ns + DAY_NS + 1)
+    rows = [row_at(run, index) for run in runs for index in range(len(run))]
+    usual = _usual_ns(history, channel, time_ns, rows)
+    absent = Absent(channel, time_ns, usual)
+    row = min(rows, key=lambda row: abs(row.time_ns - time_ns), default=None)
+    if row is None:
+        return absent
+    away = abs(row.time_ns - time_ns)
+    own_slot = 2 * away <= usual or (away < usual and not gap_at(history, absent))
+    return FoundRow(channel, time_ns, row, usual) if not away or own_slot else absent
+
+
+def _usual_ns(history: History, channel: str, time_ns: int, rows: list[Row]) -> int:
+    """That of the channel's statistic, of its source, or of its times about then; 0: unknown."""
+    own = history.knowledge.channels[channel].interval_ns
+    if own:
+        return own
+    paths = {d.source for d in history.knowledge.deployments_at(channel, time_ns)}
+    for path, interval_ns in history.intervals.items():
+        if path in paths:
+            return interval_ns
+    times = np.unique([row.time_ns for row in rows])  # several runs may hold one time
+    return int(np.median(np.diff(times))) if len(times) > 1 else 0
+
+
+def why_none(journal: JournalReader, series: Series, history: History, absent: Absent) -> list[str]:
     """The reasons that the journal knows, then what there is nearest."""
-    deployed = _deployed(history, absent)
+    deployed = history.knowledge.deployments_at(absent.channel, absent.time_ns)
     found = [f"{absent.channel} has no observation at {instant_text(absent.time_ns)}"]
     if not deployed:
         found += list(_elsewhere(history, absent))
     elif gap := gap_at(history, absent):
         found.append(gap)
     else:
-        journal = read_only(storage.layout.journal)
         became = list(islice(_records(journal, history, absent, deployed), _MOST))
         found += became or list(_silence(journal, absent, deployed))
     return [*found, *_neighbours(series, absent)]
@@ -53,7 +85,7 @@ def why_none(storage: Storage, series: Series, history: History, absent: Absent)
 
 def gap_at(history: History, absent: Absent) -> str:
     """The gap of the channel's source that lies over the time, in words; "" if none does."""
-    deployed = _deployed(history, absent)
+    deployed = history.knowledge.deployments_at(absent.channel, absent.time_ns)
     own, paths = _names(deployed), {d.source for d in deployed}
     known: dict[tuple[str, int, str], tuple[EntryId, Gap]] = {}
     for place, entry in history.gaps:
@@ -71,7 +103,7 @@ def gap_at(history: History, absent: Absent) -> str:
         else:
             known[entry.source, gap.first_ns, gap.cause] = (place, gap)
     for (source, _, _), (place, gap) in known.items():
-        end = gap.last_ns + absent.reach_ns if gap.state != "open" else _FAR_NS
+        end = gap.last_ns + absent.reach_ns if gap.state != "open" else FAR_NS
         if gap.first_ns - absent.reach_ns < absent.time_ns <= end:
             return _gap_words(source, place, gap)
     return ""
@@ -88,15 +120,7 @@ def _gap_words(source: str, place: EntryId, gap: Gap) -> str:
     return words + (f"; came: {shown_bytes(bytes.fromhex(gap.garbled))}" if gap.garbled else "")
 
 
-def _deployed(history: History, absent: Absent) -> list[Deployment]:
-    return [
-        d
-        for d in history.knowledge.deployments
-        if d.channel == absent.channel and d.covers(absent.time_ns)
-    ]
-
-
-def _names(deployed: list[Deployment]) -> set[str]:
+def _names(deployed: Sequence[Deployment]) -> set[str]:
     """What stands in entries: the path, or for a broker the first part of it."""
     paths = {d.source for d in deployed}
     return paths | {path.partition("/")[0] for path in paths}
@@ -111,7 +135,9 @@ def _elsewhere(history: History, absent: Absent) -> Iterator[str]:
         yield f"  {d.id}: {d.source} {d.output} from {begin} to {end}"
 
 
-def _silence(journal: JournalReader, absent: Absent, deployed: list[Deployment]) -> Iterator[str]:
+def _silence(
+    journal: JournalReader, absent: Absent, deployed: Sequence[Deployment]
+) -> Iterator[str]:
     paths = ", ".join(d.source for d in deployed)
     yield f"no record of {paths} and no gap was journalled then"
     last = journal.last
@@ -122,7 +148,7 @@ def _silence(journal: JournalReader, absent: Absent, deployed: list[Deployment])
 
 
 def _records(
-    journal: JournalReader, history: History, absent: Absent, deployed: list[Deployment]
+    journal: JournalReader, history: History, absent: Absent, deployed: Sequence[Deployment]
 ) -> Iterator[str]:
     """What the records that came about then became, if not an observation of the channel."""
     waiting: list[tuple[EntryId, Entry]] = []
@@ -139,7 +165,7 @@ def _records(
 
 
 def _became(
-    history: History, place: EntryId, entry: Entry, deployed: list[Deployment]
+    history: History, place: EntryId, entry: Entry, deployed: Sequence[Deployment]
 ) -> Iterator[str]:
     try:
         decoded = history.decode(place, entry)

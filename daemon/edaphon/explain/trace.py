@@ -11,36 +11,27 @@ from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
+import orjson
 
-from edaphon.derive.chains import ALWAYS, Chain
-from edaphon.derive.decode import Decoded, Sources
+from edaphon.config import ScheduledSource, read_config
+from edaphon.derive.calibrate import Chain, Segment
+from edaphon.derive.decode import Decoded, Sources, sources_of
 from edaphon.derive.deriver import BATCH
-from edaphon.derive.fact_log import MEANINGS, knowledge_of, last_sources, recalled
+from edaphon.derive.fact_log import FACT_LOG_KINDS, Item, knowledge_of, last_sources, recalled
 from edaphon.derive.files import SourceFiles
-from edaphon.derive.pipeline import Item, Line, counted_files, sources_of
-from edaphon.derive.plan import Plan, Segment, plan_of
-from edaphon.derive.state import State
+from edaphon.derive.pipeline import Pipeline, counted_files
+from edaphon.derive.plan import Plan, plan_of
+from edaphon.derive.state import PipelineState
 from edaphon.facts import Knowledge
 from edaphon.journal import DamagedRow, Entry, JournalReader, Kind
 from edaphon.journal.guard import Aside
-from edaphon.model import EntryId, Float, Int, Observations, demoted_rank
+from edaphon.model import ALWAYS, EntryId, Float, Int, Observations, demoted_rank
+from edaphon.toml_input import read_document
 from edaphon_calibration.chain import Calibrated
 from edaphon_calibration.units import SAME
 from edaphon_drivers.faults import Fault, Refused
 from edaphon_drivers.payloads import unpack_piece
 from edaphon_drivers.readings import Reading
-
-__all__ = [
-    "Again",
-    "History",
-    "Row",
-    "Seen",
-    "after_step",
-    "derived_again",
-    "history_of",
-    "readings_of",
-    "row_at",
-]
 
 # A second input or a row that makes another one late may be from further back.
 LOOKS_BACK = (400, 8000, 200_000, None)
@@ -66,7 +57,7 @@ class Row(NamedTuple):
         return all(a == b or (a != a and b != b) for a, b in zip(self, other, strict=True))
 
 
-class Seen(NamedTuple):
+class ChainInput(NamedTuple):
     """What went through the chain at once; the observation is the row `at`."""
 
     raw: Float
@@ -80,7 +71,7 @@ class Again(NamedTuple):
 
     row: Row
     segment: Segment
-    seen: Seen
+    seen: ChainInput
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +115,12 @@ class History:
         return "", ALWAYS[1]
 
     @cached_property
+    def intervals(self) -> Mapping[str, int]:
+        """How often each source is asked, by the last configuration in the journal [ns]."""
+        last = [entry for _, entry in self._configurations()][-1:]
+        return _configured_intervals(last[0]) if last else {}
+
+    @cached_property
     def _boots(self) -> Mapping[str, list[EntryId]]:
         found: dict[str, list[EntryId]] = {}
         for place, clock in self.clocks:
@@ -142,9 +139,16 @@ class History:
         return [*configuration, *sorted([*clocks, *identities.values()], key=lambda item: item[0])]
 
 
+def _configured_intervals(entry: Entry) -> Mapping[str, int]:
+    table = orjson.loads(entry.payload)
+    config, _ = read_config(read_document(table["file"], table["text"]))
+    sources = config.sources if config is not None else ()
+    return {s.path: s.interval_ns for s in sources if isinstance(s, ScheduledSource)}
+
+
 def history_of(journal: JournalReader) -> History:
     """Reads the whole journal once, in bounded memory; damaged rows are passed over."""
-    kinds = MEANINGS | {Kind.CLOCK, Kind.IDENTITY, Kind.GAP}
+    kinds = FACT_LOG_KINDS | {Kind.CLOCK, Kind.IDENTITY, Kind.GAP}
     scanned = journal.scan(kinds=kinds, on_damage=lambda _: None)
     reported = [item for item in scanned if item[0].number not in journal.aside]
 
@@ -153,7 +157,7 @@ def history_of(journal: JournalReader) -> History:
 
     knowledge, sources = knowledge_of(reported), last_sources(reported)
     return History(
-        only(*MEANINGS),
+        only(*FACT_LOG_KINDS),
         only(Kind.CLOCK),
         only(Kind.IDENTITY),
         only(Kind.GAP),
@@ -224,7 +228,7 @@ def derived_again(
     return again
 
 
-def after_step(chain: Chain, seen: Seen, n: int) -> Calibrated:
+def after_step(chain: Chain, seen: ChainInput, n: int) -> Calibrated:
     """The observation behind the first n steps, in the unit of the last of them."""
     second_input = chain.second_input[:n]
     part = replace(
@@ -288,8 +292,8 @@ class _Derivation:
         if known is None:
             return None
         sources = self._history.sources
-        line = Line(
-            State(),
+        line = Pipeline(
+            PipelineState(),
             self._plan,
             Sources(),
             partial(recalled, self._journal),
@@ -393,5 +397,5 @@ class _Derivation:
                 same = (raw == row.raw) | (np.isnan(raw) & (row.raw != row.raw))
                 at = np.flatnonzero(same & (time_ns == row.time_ns))
                 if len(at) and segment.derivation_at(row.time_ns) == row.derivation:
-                    return Again(row, segment, Seen(raw, time_ns, second_input, int(at[-1])))
+                    return Again(row, segment, ChainInput(raw, time_ns, second_input, int(at[-1])))
         return None

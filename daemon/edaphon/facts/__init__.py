@@ -1,30 +1,36 @@
 """What people know of a site, as facts: deployments, wiring, depths, calibrations, marks."""
 
-from edaphon.facts.basis import Period
-from edaphon.facts.conflicts import in_order, knowledge_conflicts, new_rows
-from edaphon.facts.documents import documents_of, rows_of
-from edaphon.facts.evidence import evidence_complaints, evidence_files
-from edaphon.facts.files import FactRow, read_facts, written_ids
-from edaphon.facts.knowledge import Knowledge
+from edaphon.facts.calibrations import Calibration, FactoryCurve, FieldCheck, SecondInput
+from edaphon.facts.conflicts import knowledge_conflicts
+from edaphon.facts.files import (
+    FactPayload,
+    FactRow,
+    documents_of,
+    fact_of,
+    from_payload,
+    in_order,
+    read_facts,
+    rows_of,
+    table_of,
+    to_payload,
+    written_ids,
+)
+from edaphon.facts.knowledge import Knowledge, new_rows, pin_id, pin_of, pins_needed
 from edaphon.facts.model import (
-    Calibration,
     ChannelFact,
     Deployment,
     Fact,
-    FactoryCurve,
-    FieldCheck,
     Mark,
     Pause,
+    Period,
     Plot,
     Profile,
     Replacement,
     Revocation,
-    SecondInput,
     Sensor,
     Visit,
 )
-from edaphon.facts.payload import FactPayload, fact_of, from_payload, table_of, to_payload
-from edaphon.facts.pins import pin_id, pin_of, pins_needed
+from edaphon.facts.references import evidence_complaints, evidence_files
 
 __all__ = [
     "Calibration",

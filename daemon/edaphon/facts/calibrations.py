@@ -1,11 +1,11 @@
 """The facts that say how far numbers can be trusted: calibrations, checks, makers' curves."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat, model_validator
 
-from edaphon.facts.basis import Fact, Period
+from edaphon.facts.model import Deployment, Fact, Period
 from edaphon.toml_input.values import Duration, FileBeside, Hash, Id, Instant, Table, wrong
 from edaphon_calibration.curves import curve_names, find_curve
 from edaphon_drivers.sheets import Factory
@@ -108,6 +108,15 @@ class OfSubject(Period):
     def subject(self) -> tuple[str, ...]:
         """The channel, or the sensor and its output."""
         return tuple(part for part in (self.channel, self.sensor, self.output) if part is not None)
+
+    def is_for(self, deployment: Deployment) -> bool:
+        """Whether it concerns the values of a deployment: its channel, or its sensor's output."""
+        return self.concerns(deployment.channel, deployment.sensor, deployment.output)
+
+    def concerns(self, channel: str, sensor: str | None, output: str) -> bool:
+        if self.channel is not None:
+            return self.channel == channel
+        return (self.sensor, self.output) == (sensor, output)
 
 
 class Calibration(OfSubject):
@@ -282,3 +291,20 @@ class FactoryCurve(Fact):
 
     def as_on_a_sheet(self) -> Factory:
         return Factory(self.name, self.curve, self.quantity, self.unit, self.parameters)
+
+
+def open_steps(
+    calibrations: Iterable[Calibration], time_ns: int, maker: bool
+) -> Iterator[list[Calibration]]:
+    """The calibrations of each step that has some, and none that covers the time.
+
+    Where the `maker`'s curve counts, it stands in the place of all steps of the sensor.
+    """
+    steps: dict[tuple[bool, int], list[Calibration]] = {}
+    for calibration in calibrations:
+        if calibration.channel is not None or not maker:
+            step = calibration.channel is not None, calibration.place
+            steps.setdefault(step, []).append(calibration)
+    for _, own in sorted(steps.items()):
+        if not any(calibration.covers(time_ns) for calibration in own):
+            yield own

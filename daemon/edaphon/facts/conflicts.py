@@ -3,22 +3,19 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as Rows
 from itertools import chain, combinations, islice
+from typing import NamedTuple
 
-from edaphon.facts.case import Case, Found, Kind
 from edaphon.facts.files import FactRow
 from edaphon.facts.fitting import fitting_complaints
-from edaphon.facts.knowledge import Knowledge
+from edaphon.facts.knowledge import Found, Kind, Knowledge, NewFacts, new_rows
 from edaphon.facts.model import ChannelFact, Deployment, Fact, Period, Revocation
 from edaphon.facts.references import reference_complaints
 from edaphon.toml_input import ConfigError, did_you_mean
-from edaphon.toml_input.hidden import RIGHT, came_hidden, hidden_texts
-from edaphon.toml_input.models import MOST_ERRORS
+from edaphon.toml_input.models import MOST_ERRORS, RIGHT, came_hidden, hidden_texts
 from edaphon.toml_input.values import instant_text
 from edaphon_drivers.sheets import Output, Sheets
 
 _PROSE = frozenset({"soil", "treatment", "method", "reference", "cause", "why"})  # lines are right
-
-__all__ = ["in_order", "knowledge_conflicts", "new_rows"]
 
 
 def knowledge_conflicts(
@@ -37,50 +34,21 @@ def knowledge_conflicts(
     config_errors = list(islice(_identity(rows, knowledge), MOST_ERRORS))
     wrong = {(c.file, c.line) for c in config_errors}
     right = [r for r in new_rows(rows, knowledge) if (r.file, r.line_of("id")) not in wrong]
-    case = Case.of(right, knowledge, sources, doubtful, sheets)
+    new = NewFacts.of(right, knowledge, sources, doubtful, sheets)
     rules = [_overlaps, _channels, _revocations, _hidden, reference_complaints]
     rules += [fitting_complaints] if sources is not None else []
-    found = [one for rule in rules for one in islice(rule(case), MOST_ERRORS)]
-    config_errors += [case.config_error(*one) for one in found]
+    found = [one for rule in rules for one in islice(rule(new), MOST_ERRORS)]
+    config_errors += [new.config_error(*one) for one in found]
     return sorted(set(config_errors))
 
 
-def _hidden(case: Case) -> Iterator[Found]:
+def _hidden(new: NewFacts) -> Iterator[Found]:
     """What is known already may hold such characters: it is printed so that they can be seen."""
-    for row in case.rows.values():
+    for row in new.rows.values():
         for place, text in hidden_texts(row.fact, apart={"file"}):
             key = str(place[0])
             if came := came_hidden(text, lines=key in _PROSE):
                 yield row.fact, key, came, RIGHT
-
-
-def new_rows(rows: Rows[FactRow], knowledge: Knowledge) -> tuple[FactRow, ...]:
-    """The rows that are not known yet, word for word the same facts left out."""
-    return tuple(r for r in rows if r.fact not in knowledge.ever.get(r.fact.id, ()))
-
-
-def in_order(rows: Rows[FactRow]) -> list[FactRow]:
-    """What a row supersedes comes before it, else the rows stay as they are read: by file name."""
-    by_id: dict[str, list[int]] = {}
-    for at, row in enumerate(rows):
-        by_id.setdefault(row.fact.id, []).append(at)
-    placed: dict[int, None] = {}
-    for first in range(len(rows)):
-        chain_of, at = dict[int, None](), first
-        while at not in placed and at not in chain_of:
-            chain_of[at] = None
-            at = _superseded(rows, by_id, at)
-        placed |= dict.fromkeys(reversed(chain_of))
-    return [rows[at] for at in placed]
-
-
-def _superseded(rows: Rows[FactRow], by_id: Mapping[str, list[int]], at: int) -> int:
-    """The last row that this one supersedes, itself if none; renewals keep their order."""
-    fact = rows[at].fact
-    found = [n for n in by_id.get(fact.supersedes or "", ()) if n != at]
-    if fact.supersedes == fact.id:
-        found = [n for n in found if rows[n].fact.supersedes != fact.id]
-    return found[-1] if found else at
 
 
 def _identity(rows: Rows[FactRow], knowledge: Knowledge) -> Iterator[ConfigError]:
@@ -172,40 +140,40 @@ def _taken_back(id: str, earlier: Mapping[str, list[Fact]]) -> bool:
     return known[id]
 
 
-def _overlaps(case: Case) -> Iterator[Found]:
-    deployments = case.after.deployments
-    for fact, known in _pairs(case, (d for d in deployments if d.primary), lambda d: d.channel):
+def _overlaps(new: NewFacts) -> Iterator[Found]:
+    deployments = new.after.deployments
+    for fact, known in _pairs(new, (d for d in deployments if d.primary), lambda d: d.channel):
         if fact.overlaps(known):
             span = f'"{known.id}" {_period(known)}'
-            right = "end the earlier one with `to`" + _by_superseding(case, known)
+            right = "end the earlier one with `to`" + _by_superseding(new, known)
             yield fact, "channel", f'"{fact.channel}" is fed by {span} too', right
-    for fact, known in _pairs(case, deployments, lambda d: (d.channel, d.source, d.output)):
+    for fact, known in _pairs(new, deployments, lambda d: (d.channel, d.source, d.output)):
         if not (fact.primary and known.primary) and fact.overlaps(known):
             span = f'"{known.id}" {_period(known)}'
             yield fact, "output", f"the same output feeds the channel in {span} too", "one of them"
     with_sensor = [d for d in deployments if d.sensor is not None]
-    for fact, known in _pairs(case, with_sensor, lambda d: d.sensor):
+    for fact, known in _pairs(new, with_sensor, lambda d: d.sensor):
         if fact.source != known.source and fact.overlaps(known):
             came = f'"{fact.sensor}" is at {known.source} then, by "{known.id}" {_period(known)}'
             yield fact, "sensor", came, "one source for a sensor at a time"
 
 
 def _pairs(
-    case: Case, facts: Iterable[Kind], key: Callable[[Kind], object]
+    new: NewFacts, facts: Iterable[Kind], key: Callable[[Kind], object]
 ) -> Iterator[tuple[Kind, Kind]]:
     """(new fact, other fact) of equal key, each pair once."""
     groups: dict[object, list[Kind]] = {}
     for fact in facts:
         groups.setdefault(key(fact), []).append(fact)
     for one, other in chain.from_iterable(combinations(group, 2) for group in groups.values()):
-        if case.is_new(other):
+        if new.is_new(other):
             yield other, one
-        elif case.is_new(one):
+        elif new.is_new(one):
             yield one, other
 
 
-def _by_superseding(case: Case, known: Deployment) -> str:
-    return "" if case.is_new(known) else f', in a new one with supersedes = "{known.id}"'
+def _by_superseding(new: NewFacts, known: Deployment) -> str:
+    return "" if new.is_new(known) else f', in a new one with supersedes = "{known.id}"'
 
 
 def _period(fact: Period) -> str:
@@ -214,8 +182,8 @@ def _period(fact: Period) -> str:
     return f"(from {start} to {end})"
 
 
-def _channels(case: Case) -> Iterator[Found]:
-    for fact, known in _pairs(case, case.after.channels.values(), _series):
+def _channels(new: NewFacts) -> Iterator[Found]:
+    for fact, known in _pairs(new, new.after.channels.values(), _series):
         came = f'"{fact.id}" says the same as "{known.id}"'
         yield fact, "id", came, "replicate = 2, if they are two series"
 
@@ -224,13 +192,153 @@ def _series(fact: ChannelFact) -> tuple[object, ...]:
     return tuple(getattr(fact, key) for key in fact.frozen)
 
 
-def _revocations(case: Case) -> Iterator[Found]:
-    for fact in case.new(Revocation):
-        if fact.of not in case.before.ever:
-            names = case.before.ever
+def _revocations(new: NewFacts) -> Iterator[Found]:
+    for fact in new.new(Revocation):
+        if fact.of not in new.before.ever:
+            names = new.before.ever
             yield fact, "of", f'"{fact.of}" is no applied fact', did_you_mean(fact.of, names)
-        elif fact.of in case.before.channels and fact.of not in case.after.channels:
-            named = [d.id for d in case.after.deployments if d.channel == fact.of]
+        elif fact.of in new.before.channels and fact.of not in new.after.channels:
+            named = [d.id for d in new.after.deployments if d.channel == fact.of]
             if named:
                 came = f'channel "{fact.of}" is fed by {", ".join(named)}'
                 yield fact, "of", came, "revoke its deployments first"
+
+
+class Contradiction(NamedTuple):
+    """A source where another serial number answers than the deployments say."""
+
+    path: str
+    expected: str
+    reported: str
+    explanation: str
+
+    @property
+    def words(self) -> str:
+        return f"{self.path}: expected sensor {self.expected}, {self.reported} answers; " + (
+            self.explanation
+        )
+
+
+def deployed_sensors(knowledge: Knowledge, now_ns: int) -> dict[str, str]:
+    """The sensor at each path at that time [UTC ns], where deployments name one."""
+    found: dict[str, str] = {}
+    for deployment in knowledge.deployments:
+        if deployment.sensor is not None and deployment.covers(now_ns):
+            found.setdefault(deployment.source, deployment.sensor)
+    return found
+
+
+def _begun(knowledge: Knowledge, now_ns: int) -> dict[str, int]:
+    """Since when the sensor at each path is there, where deployments say so [UTC ns]."""
+    found: dict[str, int] = {}
+    for deployment in knowledge.deployments:
+        if deployment.sensor is not None and deployment.covers(now_ns):
+            found.setdefault(deployment.source, deployment.from_ns or -(2**63))
+    return found
+
+
+def contradictions(
+    reported: Mapping[str, str],
+    knowledge: Knowledge,
+    now_ns: int,
+    told_ns: Mapping[str, int] | None = None,
+) -> tuple[Contradiction, ...]:
+    """`told` are the serial numbers that instruments gave, by path; "" is no answer to that.
+
+    `told_ns` says when [UTC ns]: what was told before a deployment began says nothing of it.
+    """
+    deployed = deployed_sensors(knowledge, now_ns)
+    begun = _begun(knowledge, now_ns)
+    reported = {
+        path: serial
+        for path, serial in reported.items()
+        if (told_ns or {}).get(path, now_ns) >= begun.get(path, -(2**63))
+    }
+    wrong = {
+        path: serial
+        for path, serial in sorted(reported.items())
+        if serial and deployed.get(path, serial) != serial
+    }
+    latest = instant_text(now_ns - now_ns % 60_000_000_000)
+    return tuple(
+        Contradiction(
+            path, deployed[path], serial, _explained(path, reported, wrong, deployed, latest)
+        )
+        if serial in deployed.values() or _is_twice(serial, reported)
+        else Contradiction(
+            path, deployed[path], serial, _exchanged(serial, deployed[path], knowledge, latest)
+        )
+        for path, serial in wrong.items()
+    )
+
+
+def explanations(found: tuple[Contradiction, ...]) -> tuple[str, ...]:
+    """A sentence for each thing that happened: a swap of two probes is one, not two."""
+    paths: dict[str, list[str]] = {}
+    for one in found:
+        paths.setdefault(one.explanation, []).append(
+            f"{one.path} has {one.reported} instead of {one.expected}"
+        )
+    return tuple(f"{', '.join(where)}: {what}" for what, where in paths.items())
+
+
+def _explained(
+    path: str,
+    reported: Mapping[str, str],
+    wrong: Mapping[str, str],
+    deployed: Mapping[str, str],
+    latest: str,
+) -> str:
+    """Where the sensor that answers here belongs, and what answers there."""
+    twice = sorted(p for p, serial in reported.items() if serial == reported[path])
+    if len(twice) > 1:
+        return (
+            f"{reported[path]} answers at {_listed(twice)}: one probe is asked through two sources"
+        )
+    ring = list(_ring(path, wrong, deployed))
+    if ring:
+        first = ring.index(min(ring))
+        places = _listed(ring[first:] + ring[:first])
+        return (
+            f"{places} tell each other's serial numbers: the probes or their addresses are "
+            f"swapped; swap them back, or enter deployments from the time of the swap "
+            f"({latest} at the latest)"
+        )
+    home = _home(reported[path], deployed)
+    return (
+        f"{reported[path]} belongs at {home}, where {reported.get(home) or 'nobody'} answers:"
+        " it was moved "
+        f"or its address was changed; put it back, or enter deployments from the time of the move "
+        f"({latest} at the latest)"
+    )
+
+
+def _exchanged(serial: str, before: str, knowledge: Knowledge, latest: str) -> str:
+    known = serial in knowledge.sensors
+    what = f"{serial}, which is deployed nowhere," if known else f"a new sensor {serial}"
+    enter = "[[deployment]]" if known else "[[sensor]] and [[deployment]]"
+    return (
+        f"{what} stands where {before} was; enter {enter} from the time of the exchange "
+        f"({latest} at the latest)"
+    )
+
+
+def _ring(path: str, wrong: Mapping[str, str], deployed: Mapping[str, str]) -> Iterator[str]:
+    """The paths of a swap, each having the next one's sensor; nothing when it does not close."""
+    places = [path]
+    while (home := _home(wrong.get(places[-1], ""), deployed)) and home not in places:
+        places.append(home)
+    if home == path:
+        yield from places
+
+
+def _home(serial: str, deployed: Mapping[str, str]) -> str:
+    return next((path for path, sensor in deployed.items() if sensor == serial), "")
+
+
+def _is_twice(serial: str, reported: Mapping[str, str]) -> bool:
+    return sum(one == serial for one in reported.values()) > 1
+
+
+def _listed(paths: list[str]) -> str:
+    return f"{', '.join(paths[:-1])} and {paths[-1]}"

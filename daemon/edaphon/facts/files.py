@@ -3,16 +3,54 @@
 import hashlib
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Sequence as Rows
 from itertools import islice
 from typing import Any, NamedTuple, TypeGuard
 
-from edaphon.facts.model import KINDS, Fact
-from edaphon.toml_input import FACT_TABLES, ConfigError, Document, did_you_mean
-from edaphon.toml_input.lines import Place
-from edaphon.toml_input.models import MOST_ERRORS, came_text, not_looked_at, validated
+import orjson
 
-__all__ = ["FactRow", "read_facts", "written_ids"]
+from edaphon.facts.calibrations import Calibration, FactoryCurve, FieldCheck
+from edaphon.facts.model import (
+    ChannelFact,
+    Deployment,
+    Fact,
+    Mark,
+    Pause,
+    Plot,
+    Profile,
+    Replacement,
+    Revocation,
+    Sensor,
+    Visit,
+)
+from edaphon.people import person
+from edaphon.toml_input import FACT_TABLES, ConfigError, Document, did_you_mean, read_document
+from edaphon.toml_input.lines import Place
+from edaphon.toml_input.models import (
+    MOST_ERRORS,
+    came_text,
+    not_looked_at,
+    validated,
+)
+from edaphon_calibration.curves import curve_names, find_curve
+
+_ALL: tuple[type[Fact], ...] = (
+    Plot,
+    Profile,
+    Sensor,
+    ChannelFact,
+    Deployment,
+    FactoryCurve,
+    Calibration,
+    FieldCheck,
+    Mark,
+    Visit,
+    Pause,
+    Replacement,
+    Revocation,
+)
+KINDS: Mapping[str, type[Fact]] = {kind.table: kind for kind in _ALL}
 
 
 MOST_OF_ONE_ID = 100  # descriptions of one plot or sensor
@@ -131,5 +169,121 @@ def _single_brackets(document: Document) -> Iterator[ConfigError]:
     for name, value in document.table.items():
         if name in FACT_TABLES and not isinstance(value, list):
             line = document.line((name,))
-            right = f"[[{name}]], two brackets for each row"
+            right = f"use [[{name}]] (double brackets) for each {name}"
             yield ConfigError(document.file, line, name, came_text(value), right)
+
+
+class FactPayload(NamedTuple):
+    """A fact with the TOML text it was written in, the SHA-256 of its file, and who applied it.
+
+    `who` is the name that was given, `account` that of the system; entries of before have none.
+    """
+
+    fact: Fact
+    text: str
+    sha256: str
+    file: str
+    who: str
+    account: str = ""
+
+    @property
+    def person(self) -> str:
+        return person(self.who, self.account)
+
+
+def table_of(fact: Fact) -> dict[str, Any]:
+    """The fact as a JSON object with `kind` and every key that has a value, defaults included."""
+    return {"kind": fact.table, **fact.model_dump(mode="json", by_alias=True, exclude_none=True)}
+
+
+def fact_of(table: Mapping[str, Any]) -> Fact:
+    """The inverse of `table_of`; raises KeyError or ValueError for what is no fact."""
+    row = dict(table)
+    kind = KINDS[row.pop("kind")]
+    if kind in {Calibration, FactoryCurve}:
+        row["parameters"] = _in_order(row["curve"], row["parameters"])
+    return kind.model_validate(row)
+
+
+def _in_order(curve_name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """In the curve's order, which a covariance follows; JSON has sorted them by name."""
+    places = find_curve(curve_name).places if curve_name in curve_names() else {}
+    in_order = sorted(parameters, key=lambda name: places.get(name, len(places)))
+    return {name: parameters[name] for name in in_order}
+
+
+def to_payload(fact: Fact, text: str, sha256: str, file: str, who: str, account: str = "") -> bytes:
+    whole = {"fact": table_of(fact), "text": text, "sha256": sha256, "file": file, "who": who}
+    whole |= {"account": account} if account else {}
+    return orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)
+
+
+def from_payload(payload: bytes) -> FactPayload:
+    """Raises KeyError or ValueError for bytes that no `to_payload` wrote."""
+    whole = orjson.loads(payload)
+    if not isinstance(whole, dict) or not isinstance(whole.get("fact"), dict):
+        raise ValueError("expected a JSON object with a fact in it")
+    return FactPayload(
+        fact_of(whole["fact"]),
+        whole["text"],
+        whole["sha256"],
+        whole["file"],
+        whole["who"],
+        whole.get("account", ""),
+    )
+
+
+def in_order(rows: Rows[FactRow]) -> list[FactRow]:
+    """What a row supersedes comes before it, else the rows stay as they are read: by file name."""
+    by_id: dict[str, list[int]] = {}
+    for at, row in enumerate(rows):
+        by_id.setdefault(row.fact.id, []).append(at)
+    placed: dict[int, None] = {}
+    for first in range(len(rows)):
+        chain_of, at = dict[int, None](), first
+        while at not in placed and at not in chain_of:
+            chain_of[at] = None
+            at = _superseded(rows, by_id, at)
+        placed |= dict.fromkeys(reversed(chain_of))
+    return [rows[at] for at in placed]
+
+
+def _superseded(rows: Rows[FactRow], by_id: Mapping[str, list[int]], at: int) -> int:
+    """The last row that this one supersedes, itself if none; renewals keep their order."""
+    fact = rows[at].fact
+    found = [n for n in by_id.get(fact.supersedes or "", ()) if n != at]
+    if fact.supersedes == fact.id:
+        found = [n for n in found if rows[n].fact.supersedes != fact.id]
+    return found[-1] if found else at
+
+
+def documents_of(rows: Rows[FactRow]) -> list[dict[str, Any]]:
+    """Each text once, with the line and id of every row of it that is meant."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault((row.file, row.document), []).append({"line": row.line, "id": row.fact.id})
+    return [{"file": file, "text": text, "rows": own} for (file, text), own in found.items()]
+
+
+def rows_of(
+    documents: Iterable[Mapping[str, Any]],
+) -> tuple[list[FactRow], list[ConfigError]]:
+    """The rows as their text says them; complaints about all that is wrong there."""
+    rows: list[FactRow] = []
+    config_errors: list[ConfigError] = []
+    for table in documents:
+        document = read_document(str(table["file"]), str(table["text"]))
+        found, wrong = read_facts(document, alone=False)
+        meant = {(int(one["line"]), str(one["id"])) for one in table["rows"]}
+        own = [row for row in found if (row.line, row.fact.id) in meant]
+        missing = meant - {(row.line, row.fact.id) for row in own}
+        rows += own
+        config_errors += sorted(
+            {*document.config_errors, *wrong, *_missing(document.file, missing)}
+        )
+    return in_order(rows), config_errors
+
+
+def _missing(file: str, missing: Iterable[tuple[int, str]]) -> Iterable[ConfigError]:
+    for line, id in sorted(missing):
+        yield ConfigError(file, line, "", "no fact without an error", f'the fact with id = "{id}"')

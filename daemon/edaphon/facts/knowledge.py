@@ -1,18 +1,20 @@
 """What is known of a site as known at a moment: facts in the order in which they were entered."""
 
+import hashlib
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence as Rows
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
+from edaphon.facts.calibrations import Calibration, FactoryCurve, FieldCheck
+from edaphon.facts.files import FactRow, fact_of
 from edaphon.facts.model import (
-    Calibration,
     ChannelFact,
     Deployment,
     Fact,
-    FactoryCurve,
-    FieldCheck,
     Mark,
     Pause,
     Plot,
@@ -22,12 +24,14 @@ from edaphon.facts.model import (
     Sensor,
     Visit,
 )
-from edaphon.facts.payload import fact_of
 from edaphon.model import Channel, EntryId
-
-__all__ = ["Knowledge", "Known"]
+from edaphon.toml_input import ConfigError, did_you_mean
+from edaphon_calibration.curves import find_curve
+from edaphon_drivers.sheets import Factory, Output, Sheets
 
 Kind = TypeVar("Kind", bound=Fact)
+_AFTER_ALL = 2**31  # a file number that no journal reaches: new facts come last
+Found = tuple[Fact, str, str, str]  # the fact complained of, its key, what came, what is right
 
 
 class Known(NamedTuple):
@@ -55,6 +59,11 @@ class Knowledge:
     def learn(self, sequence: EntryId, fact: Fact) -> "Knowledge":
         """The knowledge with one fact more; its sequence must be later than all."""
         return Knowledge((*self.entered, Known(sequence, fact)))
+
+    def with_new(self, rows: Sequence[FactRow]) -> "Knowledge":
+        """With rows that no entry has brought yet, later than all."""
+        new = (Known(EntryId(_AFTER_ALL, n), row.fact) for n, row in enumerate(rows, 1))
+        return Knowledge((*self.entered, *new))
 
     def as_known_at(self, sequence: EntryId) -> "Knowledge":
         """What was known once the entry of that sequence had been written."""
@@ -127,9 +136,18 @@ class Knowledge:
     def deployments(self) -> tuple[Deployment, ...]:
         return self.current(Deployment)
 
+    def deployments_at(self, channel: str, time_ns: int) -> tuple[Deployment, ...]:
+        return tuple(d for d in self.deployments if d.channel == channel and d.covers(time_ns))
+
     @cached_property
     def calibrations(self) -> tuple[Calibration, ...]:
         return self.current(Calibration)
+
+    def calibrations_of(self, deployment: Deployment) -> tuple[Calibration, ...]:
+        return tuple(c for c in self.calibrations if c.is_for(deployment))
+
+    def field_checks_of(self, deployment: Deployment) -> tuple[FieldCheck, ...]:
+        return tuple(c for c in self.field_checks if c.is_for(deployment))
 
     @cached_property
     def field_checks(self) -> tuple[FieldCheck, ...]:
@@ -195,3 +213,133 @@ class Knowledge:
             elif isinstance(fact, ChannelFact):
                 found[fact.id] = fact.channel(site, plots.get(fact.profile or "", ""))
         return found
+
+
+def new_rows(rows: Rows[FactRow], knowledge: Knowledge) -> tuple[FactRow, ...]:
+    """The rows that are not known yet, word for word the same facts left out."""
+    return tuple(r for r in rows if r.fact not in knowledge.ever.get(r.fact.id, ()))
+
+
+_LONGEST = 60  # an id has at most 64; room for a number
+
+
+def pin_id(model: str, output: str, name: str) -> str:
+    """The same id for the same curve; a hash at its end where the names are no ids or too long."""
+    names = (model, output, name)
+    plain = ":".join(("factory", *names))
+    if len(plain) <= _LONGEST and all(re.fullmatch(r"[A-Za-z0-9._-]+", n) for n in names):
+        return plain
+    tail = hashlib.sha256("\0".join(names).encode()).hexdigest()[:12]
+    return re.sub(r"[^A-Za-z0-9._:-]+", "-", plain)[: _LONGEST - 13] + f"-{tail}"
+
+
+def pin_of(model: str, output: str, factory: Factory) -> FactoryCurve:
+    return FactoryCurve(
+        id=pin_id(model, output, factory.name),
+        model=model,
+        output=output,
+        name=factory.name,
+        curve=factory.curve,
+        parameters=_written_out(factory),
+        quantity=factory.quantity,
+        unit=factory.unit,
+    )
+
+
+def _written_out(factory: Factory) -> dict[str, float]:
+    """Every number of the curve: one that the sheet leaves to the curve could change there."""
+    known = find_curve(factory.curve)
+    numbers = known.parameter_vector(factory.parameters).tolist()
+    return dict(zip(known.spelled(factory.parameters), numbers, strict=True))
+
+
+def pins_needed(
+    rows: Rows[FactRow],
+    knowledge: Knowledge,
+    sources: Mapping[str, Mapping[str, Output]],
+    models: Mapping[str, str],
+) -> tuple[FactoryCurve, ...]:
+    """The curves that new deployments among `rows` name and nobody has kept yet, each once.
+
+    `sources` are the outputs of each source path, `models` its model sheet. A curve that stands
+    among `rows` itself needs none.
+    """
+    new = [row.fact for row in new_rows(rows, knowledge)]
+    written = {fact.key for fact in new if isinstance(fact, FactoryCurve)}
+    found: dict[tuple[str, str, str], FactoryCurve] = {}
+    for deployment in (fact for fact in new if isinstance(fact, Deployment)):
+        for pin in _named(deployment, sources, models):
+            if pin.key not in written and knowledge.factory(*pin.key) is None:
+                found[pin.key] = _fresh(pin, knowledge)
+    return tuple(found.values())
+
+
+def _named(
+    deployment: Deployment,
+    sources: Mapping[str, Mapping[str, Output]],
+    models: Mapping[str, str],
+) -> Iterator[FactoryCurve]:
+    output = sources.get(deployment.source, {}).get(deployment.output)
+    model = models.get(deployment.source)
+    if output is not None and model:
+        for factory in output.factory:
+            if factory.name == deployment.factory:
+                yield pin_of(model, output.name, factory)
+
+
+def _fresh(pin: FactoryCurve, knowledge: Knowledge) -> FactoryCurve:
+    """With an id that was never used: that of a curve that was taken back stays its own."""
+    number, id = 1, pin.id
+    while id in knowledge.ever:
+        number += 1
+        id = f"{pin.id}-{number}"
+    return pin.model_copy(update={"id": id})
+
+
+@dataclass(frozen=True)
+class NewFacts:
+    """`sources` are the outputs of each source path, None where the configuration is not known.
+
+    `doubtful` names are those of rows that are wrong themselves; who names them is not to blame.
+    """
+
+    rows: Mapping[int, FactRow]  # by the identity of the fact: equal facts may be old and new
+    before: Knowledge
+    after: Knowledge
+    sources: Mapping[str, Mapping[str, Output]] | None
+    doubtful: frozenset[str] = frozenset()
+    sheets: Sheets = field(default_factory=Sheets)
+
+    @classmethod
+    def of(
+        cls,
+        rows: Sequence[FactRow],
+        knowledge: Knowledge,
+        sources: Mapping[str, Mapping[str, Output]] | None,
+        doubtful: frozenset[str] = frozenset(),
+        sheets: Sheets | None = None,
+    ) -> "NewFacts":
+        own = {id(row.fact): row for row in rows}
+        after = knowledge.with_new(rows)
+        return cls(own, knowledge, after, sources, doubtful, sheets or Sheets())
+
+    def new(self, kind: type[Kind]) -> Iterator[Kind]:
+        for row in self.rows.values():
+            if isinstance(row.fact, kind):
+                yield row.fact
+
+    def is_new(self, fact: Fact) -> bool:
+        return id(fact) in self.rows
+
+    def config_error(self, fact: Fact, key: str, came: str, right: str) -> ConfigError:
+        row = self.rows[id(fact)]
+        return ConfigError(row.file, row.line_of(key), f"{fact.table}.{key}", came, right)
+
+
+def unless_known(
+    fact: Fact, key: str, name: str | None, names: Iterable[str], what: str
+) -> Iterator[Found]:
+    """A complaint about a name that is none of `names`; a key that is not given names nothing."""
+    known = set(names)
+    if name is not None and name not in known:
+        yield fact, key, f'"{name}" is no {what}', did_you_mean(name, known)

@@ -1,11 +1,17 @@
 """Whether all that new facts name is there: plots, channels, sources, outputs, models, curves."""
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Sequence as Rows
+from errno import EFBIG, ESTALE
+from pathlib import Path
+from typing import NamedTuple
 
-from edaphon.facts import tracing
-from edaphon.facts.case import Case, Found, unless_known
+from edaphon.facts.calibrations import Calibration
+from edaphon.facts.files import FactRow
+from edaphon.facts.fitting import naming_complaints, own_complaints
+from edaphon.facts.knowledge import Found, Knowledge, NewFacts, new_rows, unless_known
 from edaphon.facts.model import (
-    Calibration,
     ChannelFact,
     Deployment,
     Fact,
@@ -16,7 +22,9 @@ from edaphon.facts.model import (
     Sensor,
     Visit,
 )
-from edaphon.toml_input import expected_only
+from edaphon.toml_input import ConfigError, expected_only
+from edaphon.toml_input.lines import read_bytes
+from edaphon.toml_input.values import is_hash
 from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.checks import find_check, prepare_check
 from edaphon_calibration.curves import curve_names, find_curve
@@ -25,20 +33,18 @@ from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_calibration.units import canonical, check_unit
 from edaphon_drivers.sheets import Output
 
-__all__ = ["reference_complaints"]
 
-
-def reference_complaints(case: Case) -> Iterator[Found]:
-    for channel in case.new(ChannelFact):
+def reference_complaints(new: NewFacts) -> Iterator[Found]:
+    for channel in new.new(ChannelFact):
         yield from _channel(channel)
-    for sensor in case.new(Sensor):
-        yield from unless_known(sensor, "model", sensor.model, case.sheets.names(), "model sheet")
-    for calibration in case.new(Calibration):
+    for sensor in new.new(Sensor):
+        yield from unless_known(sensor, "model", sensor.model, new.sheets.names(), "model sheet")
+    for calibration in new.new(Calibration):
         yield from _curve(calibration)
-    yield from tracing.own_complaints(case)
-    if case.sources is not None:
-        for found in _names(case, case.sources):
-            if not case.doubtful & set(_named(found[0], found[1])):
+    yield from own_complaints(new)
+    if new.sources is not None:
+        for found in _names(new, new.sources):
+            if not new.doubtful & set(_named(found[0], found[1])):
                 yield found
 
 
@@ -47,64 +53,67 @@ def _named(fact: Fact, key: str) -> tuple[str, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
-def _names(case: Case, sources: Mapping[str, Mapping[str, Output]]) -> Iterator[Found]:
-    after = case.after
-    for profile in case.new(Profile):
+def _names(new: NewFacts, sources: Mapping[str, Mapping[str, Output]]) -> Iterator[Found]:
+    after = new.after
+    for profile in new.new(Profile):
         yield from unless_known(profile, "plot", profile.plot, after.plots, "plot")
-    for channel in case.new(ChannelFact):
+    for channel in new.new(ChannelFact):
         yield from unless_known(channel, "plot", channel.plot, after.plots, "plot")
         yield from unless_known(channel, "profile", channel.profile, after.profiles, "profile")
-        yield from _one_plot(case, channel)
-    for mark in case.new(Mark):
+        yield from _one_plot(new, channel)
+    for mark in new.new(Mark):
         for name in mark.channels:
             yield from unless_known(mark, "channels", name, after.channels, "channel")
-    for visit in case.new(Visit):
+    for visit in new.new(Visit):
         yield from unless_known(visit, "plot", visit.plot, after.plots, "plot")
-    for pause in case.new(Pause):
+    for pause in new.new(Pause):
         yield from unless_known(pause, "plot", pause.plot, after.plots, "plot")
         for path in pause.sources:
             yield from unless_known(pause, "sources", path, sources, "source")
-    for replacement in case.new(Replacement):
+    for replacement in new.new(Replacement):
         yield from unless_known(replacement, "source", replacement.source, sources, "source")
-    for deployment in case.new(Deployment):
+    for deployment in new.new(Deployment):
         yield from unless_known(
             deployment, "channel", deployment.channel, after.channels, "channel"
         )
         yield from unless_known(deployment, "sensor", deployment.sensor, after.sensors, "sensor")
-        yield from _source(case, deployment, sources)
-    for calibration in case.new(Calibration):
+        yield from _source(new, deployment, sources)
+    for calibration in new.new(Calibration):
         if calibration.second is not None:
             yield from unless_known(
                 calibration, "second", calibration.second.channel, after.channels, "channel"
             )
-            yield from _circle(case, calibration)
-    yield from tracing.naming_complaints(case)
+            yield from _circle(new, calibration)
+    yield from naming_complaints(new)
 
 
-def _one_plot(case: Case, channel: ChannelFact) -> Iterator[Found]:
-    profile = case.after.profiles.get(channel.profile or "")
+def _one_plot(new: NewFacts, channel: ChannelFact) -> Iterator[Found]:
+    profile = new.after.profiles.get(channel.profile or "")
     if profile is not None and channel.plot not in {None, profile.plot}:
         came = f'"{channel.plot}", but profile {profile.id} lies in "{profile.plot}"'
         yield channel, "plot", came, "the same plot, or leave it out"
 
 
 def _source(
-    case: Case, deployment: Deployment, sources: Mapping[str, Mapping[str, Output]]
+    new: NewFacts, deployment: Deployment, sources: Mapping[str, Mapping[str, Output]]
 ) -> Iterator[Found]:
     yield from unless_known(deployment, "source", deployment.source, sources, "source")
     outputs = sources.get(deployment.source)
     if outputs is None:
         return
-    yield from unless_known(
+    for fact, key, came, right in unless_known(
         deployment, "output", deployment.output, outputs, "output of this source"
-    )
+    ):
+        own = deployment.source.startswith("file/") and not right.startswith("did you mean")
+        more = f"your own columns need a model sheet: see docs/adding.md; {right}"
+        yield fact, key, came, more if own else right
     output = outputs.get(deployment.output)
     if output is not None:
         curves = [factory.name for factory in output.factory]
         yield from unless_known(deployment, "factory", deployment.factory, curves, "factory curve")
-    sensor = case.after.sensors.get(deployment.sensor or "")
-    if sensor is not None and sensor.model in case.sheets:
-        known = case.sheets[sensor.model].outputs
+    sensor = new.after.sensors.get(deployment.sensor or "")
+    if sensor is not None and sensor.model in new.sheets:
+        known = new.sheets[sensor.model].outputs
         if deployment.output in outputs and deployment.output not in known:
             came = f"{sensor.id} is a {sensor.model}, which has no {deployment.output}"
             yield deployment, "sensor", came, "a sensor of the source's model"
@@ -163,22 +172,18 @@ def _calendar(calibration: Calibration) -> Iterator[Found]:
         yield calibration, "curve", f"{came}, without {' and '.join(lacking)}", right
 
 
-def _circle(case: Case, calibration: Calibration) -> Iterator[Found]:
+def _circle(new: NewFacts, calibration: Calibration) -> Iterator[Found]:
     """No channel takes what is made of its own values."""
     takes: dict[str, set[str]] = {}
-    for deployment in case.after.deployments:
-        for other in case.after.calibrations:
-            mine = other.channel == deployment.channel or (
-                other.sensor is not None
-                and (other.sensor, other.output) == (deployment.sensor, deployment.output)
-            )
-            if mine and other.second is not None and other.second.channel is not None:
+    for deployment in new.after.deployments:
+        for other in new.after.calibrations_of(deployment):
+            if other.second is not None and other.second.channel is not None:
                 takes.setdefault(deployment.channel, set()).add(other.second.channel)
     start = calibration.second.channel if calibration.second else None
-    reached, new = set[str](), {start} if start else set()
-    while new:
-        reached |= new
-        new = {b for a in new for b in takes.get(a, ())} - reached
+    reached, further = set[str](), {start} if start else set()
+    while further:
+        reached |= further
+        further = {b for a in further for b in takes.get(a, ())} - reached
     fed = {c for c, taken in takes.items() if start in taken}
     if start is not None and fed & reached:
         came = f'"{start}" is made of {", ".join(sorted(fed & reached))} itself'
@@ -224,3 +229,83 @@ def _is_unit(channel: ChannelFact) -> Iterator[Found]:
         canonical(channel.unit)
     except CalibrationError as error:
         yield channel, "unit", f'"{channel.unit}" is no unit', expected_only(error)
+
+
+LARGEST_BYTES = 4_000_000
+
+
+class NamedFile(NamedTuple):
+    """A file that a row names: `name` as written, and below `folder`, that of the row's file."""
+
+    name: str
+    folder: Path
+    sha256: str
+
+    @property
+    def path(self) -> Path:
+        return self.folder / self.name
+
+    def read(self) -> bytes:
+        """OSError for no file, one that is too large, and a link that leaves the folder."""
+        return read_bytes(self.path, LARGEST_BYTES, self.folder)
+
+    def read_known(self) -> bytes:
+        """As `read`, once it was checked; OSError if another file stands there by now."""
+        data = self.read()
+        if hashlib.sha256(data).hexdigest() != self.sha256:
+            raise OSError(ESTALE, "another file than when it was checked", str(self.path))
+        return data
+
+
+def evidence_complaints(
+    rows: Rows[FactRow],
+    knowledge: Knowledge,
+    is_secret: Callable[[Path], bool] = lambda _: False,
+) -> list[ConfigError]:
+    """Reads the files that rows not known yet name; a secret is not read for that."""
+    found: list[ConfigError] = []
+    for row in new_rows(rows, knowledge):
+        for one in _named_files(row):
+            problem = _trouble(one, is_secret(one.path))
+            if problem is not None:
+                line, key = row.line_of("evidence"), f"{row.fact.table}.evidence"
+                found.append(ConfigError(row.file, line, key, *problem))
+    return found
+
+
+def evidence_files(rows: Iterable[FactRow]) -> Iterator[NamedFile]:
+    """Every file that rows name, in their order."""
+    for row in rows:
+        yield from _named_files(row)
+
+
+def _named_files(row: FactRow) -> Iterator[NamedFile]:
+    named: dict[str, str] = getattr(row.fact, "evidence", None) or {}
+    for name, sha256 in named.items():
+        yield NamedFile(name, Path(row.file).parent, sha256)
+
+
+def _trouble(one: NamedFile, is_secret: bool) -> tuple[str, str] | None:
+    """What came and what is right; None for the file that is meant."""
+    folder = one.path.absolute().parent
+    if is_secret:
+        return f'"{one.name}" is a secret of the configuration', "a file that others may read"
+    try:
+        actual = hashlib.sha256(one.read()).hexdigest()
+    except FileNotFoundError:
+        return f'"{one.name}" is not there', f"put {one.path.name} into {folder}, or leave it out"
+    except OSError as error:
+        return _unread(one, error)
+    if one.sha256 == actual:
+        return None
+    came = f'"{one.name}" is another file than when its hash was written'
+    came = came if is_hash(one.sha256) else f'"{one.name}" has no hash yet'
+    return came, f'"{one.name}" = "{actual}"'
+
+
+def _unread(one: NamedFile, error: OSError) -> tuple[str, str]:
+    if error.errno == EFBIG:
+        came = f'"{one.name}" is too large'
+        return came, f"at most {LARGEST_BYTES / 1e6:.0f} MB: the journal keeps it"
+    came = f'"{one.name}" can\'t be read ({error.strerror})'
+    return came, f"a file in {one.folder.absolute()} that this account can read"

@@ -7,77 +7,124 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from edaphon.derive import Comparison, Plan, changed_ranges, derived_by, plan_of, previewed
-from edaphon.derive.chains import Range
-from edaphon.derive.plan import whole_segments
-from edaphon.derive.projection import tells_all
-from edaphon.facts import FactRow, Knowledge
+import orjson
+
+from edaphon.derive.calibrate import Segment
+from edaphon.derive.plan import Plan, changed_ranges, plan_of, whole_segments
+from edaphon.derive.projection import Comparison, derived_by, previewed, readings_suffice
+from edaphon.facts import Calibration, FactRow, Knowledge
+from edaphon.facts.calibrations import open_steps
 from edaphon.journal import JournalReader, read_only
-from edaphon.model import EntryId
-from edaphon.preview.uncovered import Lost, lost_stretches
+from edaphon.model import EntryId as EntryId
+from edaphon.model import Range
 from edaphon.printer import show_error
 from edaphon.series import Series
 from edaphon.storage.access import Storage
 from edaphon.storage.entered_facts import EnteredFacts
 
-__all__ = ["Foreseen", "MANY", "Foresight", "foresee_ranges", "foresight", "learned"]
+
+class LostStretch(NamedTuple):
+    """From the first to the last time of values that lose their number [UTC ns], and why."""
+
+    first_ns: int
+    last_ns: int
+    why: str
+
+
+def lost_stretches(
+    plan: Plan, knowledge: Knowledge, channel: str, found: Comparison
+) -> tuple[LostStretch, ...]:
+    """One for each stretch of the plan without a value; nothing where no value is lost."""
+    if not found.lost or found.first_ns is None or found.last_ns is None:
+        return ()
+    first, last = found.first_ns, found.last_ns
+    own = [s for s in plan.segments() if s.channel == channel and not s.chain.known]
+    reached = [s for s in own if s.start_ns <= last and first < s.end_ns]
+    stretches = [
+        LostStretch(max(first, s.start_ns), min(last, s.end_ns), _why(plan, knowledge, s))
+        for s in sorted(reached, key=lambda s: s.start_ns)
+    ]
+    return tuple(stretches) or (LostStretch(first, last, _otherwise(plan, channel)),)
+
+
+def _why(plan: Plan, knowledge: Knowledge, segment: Segment) -> str:
+    basis = orjson.loads(plan.texts[segment.derivation])
+    known = knowledge.calibrations
+    mine = [c for c in known if c.concerns(segment.channel, segment.sensor, basis["output"][0])]
+    uncovered = list(open_steps(mine, segment.start_ns, maker=bool(basis["factory"])))
+    if not uncovered:
+        return "no factory curve or calibration leads to the channel's quantity then"
+    return "; ".join(_uncovered(own, segment) for own in uncovered)
+
+
+def _uncovered(own: list[Calibration], segment: Segment) -> str:
+    """The calibration nearest in time is the one that could be meant for all of it."""
+    later = [c for c in own if c.from_ns is not None and c.from_ns >= segment.end_ns]
+    key, nearest = "to", max(own, key=lambda c: c.to_ns or 0)
+    if later:
+        key, nearest = "from", min(later, key=lambda c: c.from_ns or 0)
+    subject = " ".join(nearest.subject)
+    return (
+        f"no calibration of step {nearest.place} of {subject} covers them;"
+        f" leave out `{key}` of {nearest.id} if it holds for all time"
+    )
+
+
+def _otherwise(plan: Plan, channel: str) -> str:
+    if not any(segment.channel == channel for segment in plan.segments()):
+        return "no deployment feeds the channel any more"
+    return "no deployment feeds the channel then, or a second input is not there"
+
 
 MANY = 20_000  # entries, which take some seconds to read
-AFTER_ALL = 2**31  # a file number that no journal reaches: new facts come last
 Ranges = Mapping[str, list[Range]]
 
 
-class Foreseen(NamedTuple):
+class ChannelPreview(NamedTuple):
     """A channel with rows that would be derived again; `unit` is that of its values."""
 
     channel: str
     unit: str
     found: Comparison
-    lost: tuple[Lost, ...]
+    lost: tuple[LostStretch, ...]
 
 
-class Foresight(NamedTuple):
+class Preview(NamedTuple):
     """Channels with what would become of their rows; `bare` those of which no row was looked at.
 
     `behind`: channels whose rows are not all derived by what is known already. `unread`: of the
     bare ones those for which the whole journal would have to be read.
     """
 
-    channels: tuple[Foreseen, ...]
+    channels: tuple[ChannelPreview, ...]
     bare: Ranges
     behind: tuple[str, ...] = ()
     unread: frozenset[str] = frozenset()
 
 
-def learned(knowledge: Knowledge, new: Sequence[FactRow]) -> Knowledge:
-    for number, row in enumerate(new, 1):
-        knowledge = knowledge.learn(EntryId(AFTER_ALL, number), row.fact)
-    return knowledge
-
-
-def foresight(
+def preview_of(
     storage: Storage,
     reported: EnteredFacts,
     new: Sequence[FactRow],
     most_entries: int | None = None,
-) -> Foresight:
+) -> Preview:
     """With `most_entries` a longer journal is not read for channels that would need it."""
-    after = learned(reported.knowledge, new)
+    after = reported.knowledge.with_new(new)
     bare = _by_this_configuration(storage, reported.knowledge, after)
     if not new or not storage.layout.journal.exists() or not storage.layout.series.exists():
-        return Foresight((), bare)
+        return Preview((), bare)
     journal, series = read_only(storage.layout.journal), storage.series()
     try:
         plan = plan_of(after, reported.sources)
-        ranges = changed_ranges(reported.plan.extents, plan.extents)
+        ranges = changed_ranges(reported.plan.intervals, plan.intervals)
         unread = _too_long(journal, series, plan, ranges, most_entries)
         wanted = {channel: own for channel, own in ranges.items() if channel not in unread}
-        found = _foreseen(storage, journal, series, reported, after, wanted)
+        found = _previewed(storage, journal, series, reported, after, wanted)
         behind = _behind(series, reported.plan) & ranges.keys()
     finally:
         series.close()
     channels = tuple(
-        Foreseen(
+        ChannelPreview(
             channel,
             after.channels[channel].unit if channel in after.channels else "",
             one,
@@ -86,21 +133,21 @@ def foresight(
         for channel, one in sorted(found.items())
     )
     rest = {c: own for c, own in {**ranges, **bare}.items() if c not in found}
-    return Foresight(channels, rest, tuple(sorted(behind)), unread)
+    return Preview(channels, rest, tuple(sorted(behind)), unread)
 
 
-def foresee_ranges(
+def preview_ranges(
     storage: Storage, reported: EnteredFacts, ranges: Ranges
 ) -> dict[str, Comparison]:
     """By channel, how much deriving these again would change."""
     journal, series = read_only(storage.layout.journal), storage.series()
     try:
-        return _foreseen(storage, journal, series, reported, reported.knowledge, ranges)
+        return _previewed(storage, journal, series, reported, reported.knowledge, ranges)
     finally:
         series.close()
 
 
-def _foreseen(
+def _previewed(
     storage: Storage,
     journal: JournalReader,
     series: Series,
@@ -119,7 +166,7 @@ def _by_this_configuration(storage: Storage, before: Knowledge, after: Knowledge
     config = storage.config
     outputs = config.outputs()
     plans = [Plan.of(knowledge, outputs, config.site.id) for knowledge in (before, after)]
-    return changed_ranges(plans[0].extents, plans[1].extents)
+    return changed_ranges(plans[0].intervals, plans[1].intervals)
 
 
 def _too_long(
@@ -142,12 +189,12 @@ def _too_long(
 def _of_the_journal(series: Series, plan: Plan, ranges: Ranges) -> Iterator[str]:
     """Channels of which the series does not tell all that the line would see."""
     derived = derived_by(series)
-    for channel, own in whole_segments(ranges, derived.extents, plan.extents).items():
-        if not tells_all(derived, plan, series, channel, own):
+    for channel, own in whole_segments(ranges, derived.intervals, plan.intervals).items():
+        if not readings_suffice(derived, plan, series, channel, own):
             yield channel
 
 
 def _behind(series: Series, plan: Plan) -> set[str]:
     """Channels that are being derived again, or will be once the daemon runs."""
     derived = derived_by(series)
-    return {*derived.pending, *changed_ranges(derived.extents, plan.extents)}
+    return {*derived.pending, *changed_ranges(derived.intervals, plan.intervals)}

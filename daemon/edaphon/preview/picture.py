@@ -1,21 +1,17 @@
 """The picture of what facts would change: values before and after, and by how much, over time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from edaphon.commands.new_files import write_own
-from edaphon.derive.compare import BINS, Sketch
+from edaphon.derive.projection import BINS, Sketch
 from edaphon.model import Float
-from edaphon.preview import Foreseen
-from edaphon.storage.access import fail
+from edaphon.preview import ChannelPreview
 from edaphon.svg import (
     HEIGHT,
     LEFT,
-    PICTURE,
     RIGHT,
     Panel,
     band,
@@ -25,8 +21,6 @@ from edaphon.svg import (
     wider,
     words_at,
 )
-
-__all__ = ["change_svg", "write_plots"]
 
 BEFORE, AFTER, CHANGE = "#7f8c8d", "#b03a2e", "#1f618d"
 USAGE = 2
@@ -40,23 +34,7 @@ STEPS = (
 MONTHS = (1, 2, 3, 6, 12, 24, 60, 120)
 
 
-def write_plots(place: Path, channels: Sequence[Foreseen]) -> list[Path]:
-    """One file, or in a folder one for each channel; which were written."""
-    drawn = [one for one in channels if one.found.changed]
-    if place.is_dir():
-        files = [place / f"{one.channel.replace(':', '-')}.svg" for one in drawn]
-    elif len(drawn) > 1:
-        raise fail(
-            f"expected a folder for the pictures of {len(drawn)} channels, got {place}", USAGE
-        )
-    else:
-        files = [place] * len(drawn)
-    for file, one in zip(files, drawn, strict=True):
-        write_own(file, change_svg(one), PICTURE)
-    return files
-
-
-def change_svg(one: Foreseen) -> str:
+def change_svg(one: ChannelPreview) -> str:
     """The lowest and highest value in each stretch of time, and how much these move."""
     span, along, ends = _drawn(one.found.sketch)
     moved = ends[2:] - ends[:2]

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from edaphon.derive import ALWAYS, Comparison
-from edaphon.derive.chains import Range
-from edaphon.explain.checks import flag_name
-from edaphon.preview import Foreseen, Foresight
+from edaphon.derive.projection import Comparison
+from edaphon.explain.build import flag_name
+from edaphon.model import ALWAYS, Range
+from edaphon.preview import ChannelPreview, Preview
 from edaphon.toml_input.values import instant_text
 
 __all__ = ["COLUMNS", "as_json", "bare_lines", "lines_of", "row_of", "warnings_of"]
@@ -20,29 +20,29 @@ COLUMNS = (
 NO_ROW = 0
 
 
-def lines_of(foresight: Foresight) -> Iterator[str]:
-    for one in foresight.channels:
+def lines_of(found: Preview) -> Iterator[str]:
+    for one in found.channels:
         yield from _channel(one)
-    yield from bare_lines(foresight)
-    yield from warnings_of(foresight)
+    yield from bare_lines(found)
+    yield from warnings_of(found)
 
 
-def bare_lines(foresight: Foresight) -> Iterator[str]:
+def bare_lines(found: Preview) -> Iterator[str]:
     """Channels of which no row was looked at, mostly since there is none."""
-    for channel, ranges in sorted(foresight.bare.items()):
+    for channel, ranges in sorted(found.bare.items()):
         more = ""
-        if channel in foresight.unread:
-            more = "; --dry-run reads the journal and tells by how much"
+        if channel in found.unread:
+            more = "; --dry-run reads the journal and shows by how much"
         for start, end in ranges:
-            yield f"  {channel}: derived anew {_since(start)}{_until(end)}{more}"
+            yield f"  {channel}: recalculated {_since(start)}{_until(end)}{more}"
 
 
-def warnings_of(foresight: Foresight) -> Iterator[str]:
+def warnings_of(found: Preview) -> Iterator[str]:
     """What must not be overlooked, for people and beside a table."""
-    for one in foresight.channels:
+    for one in found.channels:
         yield from _lost(one)
-    if foresight.behind:
-        channels = ", ".join(foresight.behind)
+    if found.behind:
+        channels = ", ".join(found.behind)
         yield (
             f"  {channels}: not all values are derived by what is known already; the values"
             " before are partly older ones. Ask again when `edaphon status` is still,"
@@ -50,7 +50,7 @@ def warnings_of(foresight: Foresight) -> Iterator[str]:
         )
 
 
-def _channel(one: Foreseen) -> Iterator[str]:
+def _channel(one: ChannelPreview) -> Iterator[str]:
     found = one.found
     if not found.changed:
         yield f"  {one.channel}: none of {found.rows} rows changes"
@@ -75,7 +75,7 @@ def _what_else(found: Comparison) -> str:
     return "another uncertainty or flag" if flags_of(found) else "another uncertainty"
 
 
-def _lost(one: Foreseen) -> Iterator[str]:
+def _lost(one: ChannelPreview) -> Iterator[str]:
     n = f"{one.found.lost} values"
     for lost in one.lost:
         if len(one.lost) > 1:
@@ -113,7 +113,7 @@ def _until(end_ns: int) -> str:
     return "" if end_ns >= ALWAYS[1] else f" to {instant_text(end_ns)}"
 
 
-def row_of(one: Foreseen) -> tuple[Any, ...]:
+def row_of(one: ChannelPreview) -> tuple[Any, ...]:
     """The cells of COLUMNS."""
     found = one.found
     flags = ",".join(f"{a}>{b}:{n}" for a, b, n in flags_of(found))
@@ -124,15 +124,15 @@ def row_of(one: Foreseen) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def as_json(foresight: Foresight) -> dict[str, Any]:
+def as_json(found: Preview) -> dict[str, Any]:
     return {
-        "channels": [_table(one) for one in foresight.channels],
-        "derived_anew": {c: [_range(r) for r in own] for c, own in sorted(foresight.bare.items())},
-        "behind": list(foresight.behind),
+        "channels": [_table(one) for one in found.channels],
+        "derived_anew": {c: [_range(r) for r in own] for c, own in sorted(found.bare.items())},
+        "behind": list(found.behind),
     }
 
 
-def _table(one: Foreseen) -> dict[str, Any]:
+def _table(one: ChannelPreview) -> dict[str, Any]:
     table = {name: cell or None for name, cell in zip(COLUMNS, row_of(one), strict=True)}
     counts = ("rows", "changed", "moved", "lost", "gained", "same_value")
     table |= {name: table[name] or 0 for name in counts}

@@ -9,12 +9,10 @@ from edaphon.series.release import (
     release_problems,
     write_release,
 )
-from edaphon.series.rows import DAY_NS
 from edaphon.series.series import Series
 from edaphon.series.store import BlockHead, WrongFile
 
 __all__ = [
-    "DAY_NS",
     "BlockHead",
     "Change",
     "Conflict",

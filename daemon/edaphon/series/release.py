@@ -15,10 +15,11 @@ from typing import Any, TypeVar
 import numpy as np
 import orjson
 
+from edaphon.clock import DAY_NS
 from edaphon.model import Channel, Observations
 from edaphon.printer import json_bytes
 from edaphon.series.days import sound_rows
-from edaphon.series.rows import DAY_NS, digest, runs_of
+from edaphon.series.rows import digest, runs_of
 from edaphon.series.store import BlockHead, SeriesStore, WrongFile
 
 __all__ = [

@@ -7,25 +7,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from edaphon.clock import DAY_NS
 from edaphon.model import Int, Observations
-
-__all__ = [
-    "DAY_NS",
-    "ROW",
-    "Rows",
-    "changed_rows",
-    "days_of",
-    "digest",
-    "follows",
-    "no_rows",
-    "overlaid",
-    "pack_rows",
-    "rows_of",
-    "runs_of",
-    "unpack_rows",
-]
-
-DAY_NS = 86_400_000_000_000
 
 # `derivation` is a number of the series' own table of derivations, `change` the number of the
 # change that gave the row its present content; neither is part of a digest.
@@ -42,7 +25,7 @@ ROW = np.dtype(
         ("u_random", "<f8"),
         ("u_systematic", "<f8"),
         ("flag", "i1"),
-        ("doubt", "i1"),
+        ("source_flag", "i1"),
         ("rank", "i1"),
         ("sequence", "<i8"),
         ("derivation", "<i4"),
@@ -52,7 +35,11 @@ ROW = np.dtype(
 Rows = npt.NDArray[np.void]
 _DIGESTED = [name for name in ROW.names or () if name not in {"change", "derivation"}]
 # Of these a run has columns of its own, and does not hold the rows in memory.
-_COLUMNS = ("time_ns", "raw", "value", "u_random", "u_systematic", "flag", "doubt", "sequence")
+_COLUMNS = [
+    name
+    for name in Observations.__match_args__
+    if name in (ROW.names or ()) and name not in {"derivation", "rank"}
+]
 _COMPARED = ["derivation", *_DIGESTED]  # what mostly differs first
 
 
@@ -62,16 +49,10 @@ def no_rows() -> Rows:
 
 def rows_of(run: Observations, derivation: int, change: int) -> Rows:
     rows = np.empty(len(run), ROW)
-    rows["time_ns"] = run.time_ns
+    for name in _COLUMNS:
+        rows[name] = getattr(run, name)
     rows["support_ns"] = run.time_ns - run.start_ns
-    rows["raw"] = run.raw
-    rows["value"] = run.value
-    rows["u_random"] = run.u_random
-    rows["u_systematic"] = run.u_systematic
-    rows["flag"] = run.flag
-    rows["doubt"] = run.doubt
     rows["rank"] = run.rank
-    rows["sequence"] = run.sequence
     rows["derivation"] = derivation
     rows["change"] = change
     return rows

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edaphon.clock import DAY_NS
 from edaphon.model import Int, Observations
 from edaphon.series.changes import (
     Change,
@@ -35,16 +36,7 @@ from edaphon.series.changes import (
 )
 from edaphon.series.days import Adopted, Adoption, Days, Unwritten, is_sound
 from edaphon.series.parts import BEGIN_NS, END_NS, Totals
-from edaphon.series.rows import (
-    DAY_NS,
-    Rows,
-    changed_rows,
-    days_of,
-    follows,
-    no_rows,
-    rows_of,
-    runs_of,
-)
+from edaphon.series.rows import Rows, changed_rows, days_of, follows, no_rows, rows_of, runs_of
 from edaphon.series.store import BlockHead, SeriesStore
 
 __all__ = ["Adopted", "Series"]

@@ -12,6 +12,7 @@ from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
+from edaphon.clock import DAY_NS
 from edaphon.databases import (
     AT_FAULT,
     StorageFault,
@@ -24,6 +25,7 @@ from edaphon.foreign_databases import ForeignFile, connect_foreign
 from edaphon.model import DEMOTED_RANKS, Int
 from edaphon.series.changes import Conflict, Contested, Withdrawal
 from edaphon.series.parts import (
+    BEGIN_NS,
     END_NS,
     VERSION_WITH_PIECES,
     DayPart,
@@ -45,14 +47,13 @@ from edaphon.series.parts import (
     strange_triggers,
     sum_again,
 )
-from edaphon.series.rows import DAY_NS, Rows, pack_rows
+from edaphon.series.rows import Rows, pack_rows
 
 __all__ = ["BlockHead", "DamagedBlocks", "SeriesStore", "WrongFile"]
 
 APPLICATION_ID = 0x65645365  # "edSe"
 VERSION = 3  # of a file without pieces
 OLDEST_VERSION = 2  # its conflicts have no ordinal
-FAR_NS = 2**63 - 1
 LARGEST_IDLE_WAL_BYTES = 64_000_000
 LARGEST_VALUE_BYTES = 300_000_000  # a day of the most rows, hardly packed
 
@@ -394,7 +395,7 @@ class SeriesStore:
         self._db.execute(query, (channel, start_ns, end_ns))
 
     def conflicts(
-        self, channel: str | None, start_ns: int = -FAR_NS, end_ns: int = FAR_NS
+        self, channel: str | None, start_ns: int = BEGIN_NS, end_ns: int = END_NS
     ) -> Iterator[Conflict]:
         """Those with start_ns <= time < end_ns, by channel, time and their own key."""
         query = (
@@ -407,10 +408,10 @@ class SeriesStore:
 
     @_noting
     def count_conflicts(
-        self, channel: str | None, start_ns: int = -FAR_NS, end_ns: int = FAR_NS
+        self, channel: str | None, start_ns: int = BEGIN_NS, end_ns: int = END_NS
     ) -> Contested:
         """How many there are of each kind with start_ns <= time < end_ns."""
-        if self._has_totals and (start_ns, end_ns) == (-FAR_NS, FAR_NS):
+        if self._has_totals and (start_ns, end_ns) == (BEGIN_NS, END_NS):
             return kept(self._db, channel)[1]
         query = _COUNT_CONFLICTS + (_OF_CHANNEL if channel is not None else "")
         given = (channel, start_ns, end_ns, DEMOTED_RANKS)

@@ -28,8 +28,8 @@ from edaphon.alerts.model import (
 from edaphon.alerts.notifier import Notifier, Post, Sender, UnknownIncident
 from edaphon.alerts.reports import is_weekly_due, last_weekly
 from edaphon.alerts.words import plain
-from edaphon.config import Configuration, Notify
-from edaphon.config import Sink as SinkTable
+from edaphon.clock import DAY_NS
+from edaphon.config import Configuration, Notify, SinkTable
 from edaphon.journal.journal import JournalClosed
 from edaphon.service.deriving import opened_sink
 from edaphon.service.look import Watcher
@@ -80,7 +80,7 @@ def health_lines(beat: Beat) -> bytes:
 
 
 _log = logging.getLogger("edaphon")
-WEEK_NS = 7 * 86_400 * 10**9
+WEEK_NS = 7 * DAY_NS
 HEALTH_AFTER_S = 240.0  # a service that starts again and again is not well
 HEALTH_KINDS = ("influxdb",)
 

@@ -15,9 +15,9 @@ import orjson
 
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.gaps import FLOOD, LEAPT, WITHDRAWN, Gap
+from edaphon.clock import DAY_NS
 from edaphon.databases import AT_FAULT, fault_of
-from edaphon.derive import known_facts
-from edaphon.derive.fact_log import MEANINGS
+from edaphon.derive.fact_log import FACT_LOG_KINDS, known_facts
 from edaphon.journal import DamagedRow, Entry, Journal, JournalReader, Kind, StateFile, read_only
 from edaphon.journal.entry import file_path
 from edaphon.journal.salvage import (
@@ -30,7 +30,7 @@ from edaphon.journal.salvage import (
 )
 from edaphon.journal.summary import Summary, differing
 from edaphon.model import EntryId
-from edaphon.series import DAY_NS, Series, WrongFile
+from edaphon.series import Series, WrongFile
 from edaphon.storage.access import Storage
 from edaphon.toml_input.values import instant_text
 
@@ -44,7 +44,7 @@ def summaries(folder: Path, journal: JournalReader, series: Series) -> dict[str,
     """
     with StateFile(folder) as state:
         kept = Summary.of_json(state.get(JOURNAL_SUMMARY), journal)
-    files = differing(kept, journal, MEANINGS) if kept is not None else []
+    files = differing(kept, journal, FACT_LOG_KINDS) if kept is not None else []
     known, counted = series.totals()
     channels = [c for c in sorted({*known, *counted}) if known.get(c) != counted.get(c)]
     names = [file_path(journal.folder, file).name for file in files]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edaphon.alerts.look import Week
+from edaphon.clock import DAY_NS
 from edaphon.config import LorawanSource, within_physics
 from edaphon.facts.model import Deployment
 from edaphon.journal import DamagedRow
@@ -113,7 +114,6 @@ def _counts(service: "Service") -> tuple[int, int]:
     return service.deriver.journalled, sum(gaps.values()) + growing
 
 
-DAY_NS = 86_400 * 10**9
 SUPPLY_DAYS = 10  # that daily minima are kept of, and the last number is looked for in
 MOST_FAILED = 2000  # times of a channel: a stream that fails for a day has 86400
 ROWS_AT_ONCE = 100_000

@@ -19,11 +19,13 @@ import orjson
 from edaphon import __version__
 from edaphon.clock import Clock, SystemClock
 from edaphon.config import Configuration
-from edaphon.config import Sink as SinkConfig
-from edaphon.derive import LINE_VERSION, DeadLetter, Deriver, LostLine
-from edaphon.derive.checkpoint import START
+from edaphon.config.model import SinkTable
 from edaphon.derive.decode import Note
+from edaphon.derive.deriver import Deriver
+from edaphon.derive.fact_log import START
 from edaphon.derive.files import KeptRefusal
+from edaphon.derive.pipeline import DeadLetter, LostLine
+from edaphon.derive.segments import LINE_VERSION
 from edaphon.journal import DamagedRow, Journal, JournalReader, SetAside, StateFile
 from edaphon.journal.guard import ORDERS, EntryGuard
 from edaphon.model import Channel, EntryId
@@ -43,7 +45,7 @@ REFUSALS = 100  # kinds of refusal that are listed for a sink
 
 @dataclass(frozen=True, slots=True)
 class SinkParts:
-    config: SinkConfig
+    config: SinkTable
     feed: SeriesFeed
     delivery: Delivery
 
@@ -53,7 +55,7 @@ class Outputs:
 
     def __init__(
         self,
-        configs: Sequence[SinkConfig],
+        configs: Sequence[SinkTable],
         state: StateFile,
         report: Callable[[str, str | None], None],
     ) -> None:
@@ -97,12 +99,12 @@ class Outputs:
         return {name: parts.feed.cursor for name, parts in self.sinks.items()}
 
 
-def opened_sink(config: SinkConfig, channels: Mapping[str, Channel]) -> Sink:
+def opened_sink(config: SinkTable, channels: Mapping[str, Channel]) -> Sink:
     kind = sink_kind(config.kind)
     return kind.open_sink(kind.Settings.model_validate(config.settings), channels)
 
 
-def moved(state: StateFile, config: SinkConfig, cursor: int) -> bool:
+def moved(state: StateFile, config: SinkTable, cursor: int) -> bool:
     """Whether the sink has another place than in the last life, which is noted for the next.
 
     Where the state file was lost since, that is not known, nor which points it had refused.

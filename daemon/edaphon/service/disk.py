@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from edaphon.clock import DAY_NS
 from edaphon.databases import StorageFault, is_full, sync_folder
 
 RESERVE_BYTES, RESERVE_PARTS = 32 << 20, 8  # several files, as inodes run out too
@@ -18,7 +19,6 @@ PLENTY_BYTES = 4_000_000_000  # shares count only below it: 8 % of a large disk 
 PROBLEM_DAYS = 14.0
 SAMPLE_EVERY_NS, SAMPLES = 6 * 3600 * 10**9, 60
 LEAST_SPAN_NS = 24 * 3600 * 10**9
-DAY_NS = 86_400 * 10**9
 LOOK_EVERY_S = 10.0
 
 _log = logging.getLogger("edaphon")

@@ -9,11 +9,11 @@ from edaphon.alerts.look import ChannelState, SinkState, Situation, SourceState,
 from edaphon.alerts.model import Node, NodeKind
 from edaphon.config import FileSource, HeardSource, LorawanSource, ScheduledSource
 from edaphon.config.sources import Source
-from edaphon.derive.lost_facts import doubt_words
-from edaphon.derive.state import State, Uplink
+from edaphon.derive.plan import lost_facts_text
+from edaphon.derive.state import PipelineState, Uplink
 from edaphon.facts import Knowledge
+from edaphon.facts.conflicts import contradictions
 from edaphon.facts.model import Deployment
-from edaphon.facts.swaps import contradictions
 from edaphon.journal import DamagedRow, Entry
 from edaphon.journal.salvage import open_losses
 from edaphon.model import EntryId
@@ -90,7 +90,7 @@ class Uplinks:
     def __init__(self) -> None:
         self._devices: dict[str, _Device] = {}
 
-    def look(self, state: State, now_ns: int) -> None:
+    def look(self, state: PipelineState, now_ns: int) -> None:
         """Count what came since the last look; what came before the first one is not counted."""
         hour = now_ns // HOUR_NS
         for path, known in list(state.uplinks.items()):
@@ -369,7 +369,7 @@ def _longer(source_ns: int | None, channel_ns: int | None) -> int | None:
 def _losses(service: "Service") -> Iterator[str]:
     """Entries that are gone, and channels that wait for lost facts, until a person acts."""
     yield from (loss.words for loss in open_losses(service.journal.copies))
-    yield from doubt_words(service.deriver.doubt)
+    yield from lost_facts_text(service.deriver.lost_facts)
 
 
 def _floods(service: "Service", now_ns: int) -> Iterator[tuple[str, tuple[int, int]]]:

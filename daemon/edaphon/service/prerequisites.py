@@ -16,10 +16,9 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from edaphon.config import Configuration, FileSource, LorawanSource
-from edaphon.config.codecs import read_codec
-from edaphon.config.lines import Broker, Bus
-from edaphon.config.reading import named_values
-from edaphon.config.secret_files import secret_files
+from edaphon.config.model import secret_files
+from edaphon.config.reading import named_values, read_codec
+from edaphon.config.sources import Broker, Bus
 from edaphon.facts import FactRow, evidence_files
 from edaphon.network.requests import is_loopback
 from edaphon.toml_input import ConfigError, Document

@@ -13,9 +13,9 @@ import orjson
 
 from edaphon import __version__
 from edaphon.acquire.clock_sync import Timekeeper
-from edaphon.clock import SystemClock, boot_id
+from edaphon.clock import FAR_NS, SystemClock, boot_id
 from edaphon.databases import make_folder, sync_folder
-from edaphon.derive import known_facts
+from edaphon.derive.fact_log import known_facts
 from edaphon.journal import DamagedRow, Journal, JournalBusy, JournalReader, Kind, read_only
 from edaphon.model import Channel, EntryId
 from edaphon.people import own_account
@@ -30,7 +30,6 @@ from edaphon.series import (
 )
 from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonOff
-from edaphon.storage.moments import FAR_NS
 from edaphon.storage.offline import settled_deriver
 from edaphon.toml_input.values import instant_text
 

@@ -16,13 +16,11 @@ from pydantic_core import ErrorDetails
 from edaphon.acquire.bus import AlreadyTalking, LineRefuses
 from edaphon.acquire.sampler import not_asked
 from edaphon.config import within_physics
-from edaphon.config.secret_files import secret_files
+from edaphon.config.model import secret_files
 from edaphon.databases import StorageFault, fault_of
-from edaphon.derive import ALWAYS
-from edaphon.derive.chains import Range
 from edaphon.facts import rows_of
 from edaphon.journal import Kind, Purpose
-from edaphon.model import Observations
+from edaphon.model import ALWAYS, Observations, Range
 from edaphon.series import Series
 from edaphon.service.deriving import refusals, resend, retry
 from edaphon.service.notes import file_rows

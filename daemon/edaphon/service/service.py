@@ -18,9 +18,8 @@ from edaphon.databases import (
     explained,
     make_folder,
 )
-from edaphon.derive import Deriver
-from edaphon.derive.checkpoint import reached_by
-from edaphon.derive.fact_log import MEANINGS
+from edaphon.derive.deriver import Deriver
+from edaphon.derive.fact_log import FACT_LOG_KINDS, reached_by
 from edaphon.facts import FactRow, knowledge_conflicts, new_rows
 from edaphon.journal import DamagedRow, Entry, Journal, Kind, StateFile
 from edaphon.journal.guard import guarded
@@ -128,7 +127,7 @@ class Service:
         if self.state.moved:
             self.report("file state.sqlite", self.state.moved)
         kept = self.state.get(JOURNAL_SUMMARY)
-        self.journal.summarise(kept, MEANINGS, partial(self._note, JOURNAL_SUMMARY))
+        self.journal.summarise(kept, FACT_LOG_KINDS, partial(self._note, JOURNAL_SUMMARY))
 
     def _open_parts(self) -> None:
         """In this order: configuration and clock are journalled before anything is derived."""
@@ -363,13 +362,13 @@ class Service:
 
     def acknowledge(self, who: str, account: str = "") -> int:
         """A person has noted all losses until now: how many there were."""
-        places = self.deriver.doubt.places
+        places = self.deriver.lost_facts.places
         losses = open_losses(self.journal.copies)
         altered = self.stored.altered
         if losses or places or altered:
             payload = acknowledgement(who, places, altered, account)
             self._wait_derived(self.keep([self.keeper.entry(Kind.LOST, "", payload)]))
-            self.deriver.settle_doubt()
+            self.deriver.settle_lost_facts()
         return len(losses) + len(places) + len(altered)
 
     def room(self) -> Room:

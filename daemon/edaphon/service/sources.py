@@ -22,7 +22,7 @@ from edaphon.acquire.switches import BranchSwitch, branch_switch, supply_switche
 from edaphon.clock import Clock, SystemClock
 from edaphon.config import Broker, Configuration, FileSource, HeardSource, ScheduledSource
 from edaphon.config import Bus as BusTable
-from edaphon.config.secret_files import secret_files
+from edaphon.config.model import secret_files
 from edaphon.journal import Journal, StateFile
 from edaphon.model import EntryId
 from edaphon.series import Series

@@ -22,8 +22,14 @@ from edaphon.alerts.look import (
     paused_nodes,
 )
 from edaphon.alerts.model import LOGGER, Node, NodeKind
-from edaphon.config import Configuration, FileSource, HeardSource, LorawanSource, ScheduledSource
-from edaphon.config import Sink as SinkTable
+from edaphon.config import (
+    Configuration,
+    FileSource,
+    HeardSource,
+    LorawanSource,
+    ScheduledSource,
+    SinkTable,
+)
 from edaphon.config.sources import Source
 from edaphon.facts import Knowledge, Pause
 from edaphon.facts.model import ChannelFact, Deployment

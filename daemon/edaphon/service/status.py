@@ -13,9 +13,9 @@ from edaphon import __version__
 from edaphon.alerts.model import What
 from edaphon.config import ScheduledSource
 from edaphon.databases import StorageFault
-from edaphon.derive import UplinkConflicts
-from edaphon.derive.lost_facts import doubt_words
-from edaphon.facts.swaps import contradictions, explanations
+from edaphon.derive.plan import lost_facts_text
+from edaphon.derive.state import UplinkConflicts
+from edaphon.facts.conflicts import contradictions, explanations
 from edaphon.journal.salvage import open_losses
 from edaphon.model import Float, Observations
 from edaphon.service.alerting import incident_rows, is_wrong
@@ -166,7 +166,7 @@ def _sentences(
     yield from _of_outlets(service)
     for loss in open_losses(service.journal.copies):  # one incident of all; each has its own words
         yield "journal", (), f"journal: {loss.words}"
-    for words in doubt_words(service.deriver.doubt):
+    for words in lost_facts_text(service.deriver.lost_facts):
         yield "", (), words
     for words in aside_words(aside_rows(service.guard, service.journal)):
         yield "", (), words

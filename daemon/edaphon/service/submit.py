@@ -17,8 +17,9 @@ from edaphon import __version__
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.clock import SystemClock, boot_id
 from edaphon.config import Configuration, LorawanSource
-from edaphon.config.codecs import read_codec
-from edaphon.derive import derived_by, known_facts
+from edaphon.config.reading import read_codec
+from edaphon.derive.fact_log import known_facts
+from edaphon.derive.projection import derived_by
 from edaphon.facts import (
     FactRow,
     Knowledge,

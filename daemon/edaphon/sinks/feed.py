@@ -10,12 +10,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from edaphon.clock import DAY_NS
 from edaphon.model import Channel, Int, Observations
-from edaphon.series import DAY_NS, BlockHead, Change, Series, Withdrawal
+from edaphon.series import BlockHead, Change, Series, Withdrawal
 from edaphon.series.changes import RECENT_BYTES
 from edaphon.sinks.delivery import Batch
 from edaphon.sinks.influxql import spans
-from edaphon.sinks.lines import part_of
 from edaphon.sinks.sink import PointWithdrawal
 
 __all__ = ["Notes", "SeriesFeed", "cursor_name"]
@@ -103,7 +103,7 @@ class _Backlog:
         while block < len(self.heads) and room > 0:
             for run in self._rows(series, self.heads[block], time_ns):
                 if len(run) > room:
-                    found.append(part_of(run, slice(0, room)))
+                    found.append(run.take(slice(0, room)))
                     return found, _FeedPlace(block, int(run.time_ns[room]))
                 found.append(run)
                 room -= len(run)
@@ -247,7 +247,7 @@ class SeriesFeed:
                 for run in self._series.read(channel, day * DAY_NS, (day + 1) * DAY_NS):
                     rows = np.flatnonzero(np.isin(run.time_ns, times))
                     if len(rows):
-                        found.append(part_of(run, rows))
+                        found.append(run.take(rows))
         return found
 
     def between(self, channel: str, first_ns: int, last_ns: int) -> list[Observations]:

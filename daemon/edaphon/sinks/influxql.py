@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import numpy as np
 import orjson
 
+from edaphon.clock import DAY_NS
 from edaphon.model import Channel, Float, Int
 from edaphon.network.requests import Answer, Secrets
 from edaphon.sinks.lines import (
@@ -97,7 +98,6 @@ def _text(literal: str) -> str:
     return "'" + literal.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-DAY_NS = 86_400 * 10**9
 PAGE = 10_000  # rows in one answer
 DAYS = {1: 366, 2: 366, 3: 2}  # days in one question, by version: 288 files of version 3
 SHORTEST_NS = 600 * 10**9  # a file of InfluxDB 3 cannot be asked for in parts

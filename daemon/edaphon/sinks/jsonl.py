@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 from pydantic import Field
 
+from edaphon.clock import DAY_NS
 from edaphon.databases import make_folder, sync_folder
 from edaphon.model import Channel, EntryId, Int, Observations, Small
 from edaphon.sinks.sink import Later, PointWithdrawal
@@ -23,7 +24,6 @@ from edaphon_drivers.outside import append_file
 
 __all__ = ["JsonlSink", "Settings", "open_sink"]
 
-DAY_NS = 86_400 * 10**9
 ROWS = 1000  # turned into text at a time
 NUMBERS = ("value", "raw", "u_random", "u_systematic")
 

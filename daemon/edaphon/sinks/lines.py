@@ -12,8 +12,7 @@ one for tags, one for strings). A backslash stands for itself, so none can end a
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, NoReturn
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -24,10 +23,9 @@ from edaphon.network import requests
 from edaphon.network.requests import Answer, Unreachable, wait_s
 from edaphon.sinks.sink import Later, Never
 
-__all__ = ["LineWriter", "escaped_tag", "part_of", "tag_text", "withdrawn_lines"]
+__all__ = ["LineWriter", "escaped_tag", "tag_text", "withdrawn_lines"]
 
 FIELDS = ("value", "raw", "u_random", "u_systematic")
-COLUMNS = ("time_ns", "start_ns", *FIELDS, "flag", "sequence")
 ALL = slice(None)
 WITHDRAWN = "withdrawn"  # stands as derivation where a server cannot delete
 
@@ -73,7 +71,7 @@ class LineWriter:
 
     def batch(self, batch: Sequence[Observations]) -> bytes:
         """All lines of a batch; runs of one channel are written together, in their order."""
-        return b"".join(self.lines(_joined(runs)) for runs in _grouped(batch))
+        return b"".join(self.lines(Observations.concat(runs)) for runs in _grouped(batch))
 
     def _head(self, channel_id: str) -> str:
         if (head := self._heads.get(channel_id)) is None:
@@ -82,12 +80,6 @@ class LineWriter:
                 raise Never(f"channel {channel_id!r} is not defined, so its tags are unknown")
             head = self._heads[channel_id] = _head(channel)
         return head
-
-
-def part_of(run: Observations, rows: slice | Int) -> Observations:
-    """Those rows of a run."""
-    columns: dict[str, Any] = {name: getattr(run, name)[rows] for name in COLUMNS}
-    return replace(run, **columns)
 
 
 def withdrawn_lines(writer: LineWriter, channel: Channel, times_ns: Int) -> bytes:
@@ -110,15 +102,6 @@ def _grouped(batch: Sequence[Observations]) -> list[list[Observations]]:
             latest[run.channel] = group
         group.append(run)
     return groups
-
-
-def _joined(runs: list[Observations]) -> Observations:
-    if len(runs) == 1:
-        return runs[0]
-    columns: dict[str, Any] = {
-        column: np.concatenate([getattr(r, column) for r in runs]) for column in COLUMNS
-    }
-    return replace(runs[0], **columns)
 
 
 def _present(columns: Sequence[Float]) -> Small:

@@ -13,11 +13,10 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from edaphon.clock import Clock
+from edaphon.clock import DAY_NS, Clock
 from edaphon.journal import SetAside
 from edaphon.model import Int, Observations
-from edaphon.sinks.influxql import DAY_NS, Rows
-from edaphon.sinks.lines import part_of
+from edaphon.sinks.influxql import Rows
 from edaphon.sinks.sink import Never, Sink
 
 ALL_REFUSED = 64  # points refused alone, and none taken: suspect the settings, and probe
@@ -128,7 +127,7 @@ def _part(batch: Sequence[Observations], first: int, last: int) -> list[Observat
         a, b = max(first - start, 0), min(last - start, len(run))
         start += len(run)
         if a < b:
-            found.append(run if b - a == len(run) else part_of(run, slice(a, b)))
+            found.append(run if b - a == len(run) else run.take(slice(a, b)))
     return found
 
 
@@ -353,7 +352,7 @@ def differing(runs: Sequence[Observations], theirs: Sequence[Rows]) -> list[Obse
         own = _contents(run, [run.derivation] * len(run))
         odd = [i for i, row in enumerate(own) if not _same(row, held.get(row[0]))]
         if odd:
-            found.append(part_of(run, np.array(odd, np.int64)))
+            found.append(run.take(np.array(odd, np.int64)))
     return found
 
 

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import typer
 
-from edaphon.commands.check import CONFIGURATION, examine, usual_file
 from edaphon.config import Configuration
 from edaphon.databases import StorageFault
 from edaphon.facts import FactRow
 from edaphon.printer import show_error, show_error_text
 from edaphon.series import Series
+from edaphon.service.check import CONFIGURATION, examine, usual_file
 from edaphon.storage.client import DaemonOff, DaemonRefuses, DaemonSilent, ask
 from edaphon.storage.owner import become_owner, set_umask
 from edaphon.storage.paths import Layout

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edaphon.config import Configuration
-from edaphon.config.codecs import read_codec
-from edaphon.derive import Plan, Sources, plan_of
-from edaphon.derive.fact_log import FACT_KINDS, meanings
-from edaphon.derive.pipeline import sources_of
+from edaphon.config.reading import read_codec
+from edaphon.derive.decode import Sources, sources_of
+from edaphon.derive.fact_log import FACT_KINDS, read_fact_log
+from edaphon.derive.plan import Plan, plan_of
 from edaphon.facts import FactPayload, Knowledge, from_payload
 from edaphon.facts.knowledge import Known
 from edaphon.journal import Entry, JournalReader, read_only
@@ -90,9 +90,9 @@ def _meanings(journal: JournalReader, path: Path) -> tuple[tuple[EntryId, Entry]
     """With the help of the series where there is one that can be read."""
     try:
         with closing(Series(path, read_only=True)) as series:
-            return meanings(journal, series)
+            return read_fact_log(journal, series)
     except (WrongFile, sqlite3.DatabaseError):
-        return meanings(journal, None)
+        return read_fact_log(journal, None)
 
 
 def sources_now(config: Configuration) -> Sources:

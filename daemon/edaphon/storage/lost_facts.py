@@ -5,8 +5,7 @@ from contextlib import closing
 
 import orjson
 
-from edaphon.derive.checkpoint import CHECKPOINT
-from edaphon.derive.lost_facts import doubtful_places
+from edaphon.derive.fact_log import CHECKPOINT, lost_fact_places
 from edaphon.journal import read_only
 from edaphon.printer import show_error
 from edaphon.series import Series, WrongFile
@@ -23,7 +22,7 @@ def lost_facts(storage: Storage) -> str:
             table = orjson.loads(series.checkpoint(CHECKPOINT) or b"null")
     except (OSError, sqlite3.Error, WrongFile, ValueError):
         pass  # then the copies alone say what was entered
-    places = doubtful_places(read_only(storage.layout.journal), table)
+    places = lost_fact_places(read_only(storage.layout.journal), table)
     if not places:
         return ""
     which = ", ".join(map(str, sorted(places)))

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 from pydantic_core import PydanticCustomError
 
+from edaphon.clock import FAR_NS
 from edaphon.storage.access import fail
 from edaphon.toml_input.values import instant_ns
 
-__all__ = ["FAR_NS", "moment_ns"]
+__all__ = ["moment_ns"]
 
-FAR_NS = 2**62  # no record lies further from 1970
 _USAGE = 2
 
 

@@ -6,8 +6,9 @@ from contextlib import closing, contextmanager
 
 from edaphon.clock import SystemClock
 from edaphon.databases import AT_FAULT, StorageFault, fault_of
-from edaphon.derive import Deriver, derived_by
-from edaphon.derive.checkpoint import reached_by
+from edaphon.derive.deriver import Deriver
+from edaphon.derive.fact_log import reached_by
+from edaphon.derive.projection import derived_by
 from edaphon.journal import Journal, JournalBusy, is_written, read_only
 from edaphon.journal.guard import guarded
 from edaphon.journal.salvage import undeclared

@@ -1,8 +1,13 @@
 """What people write in TOML: the lines of its keys, complaints, texts that become values."""
 
-from edaphon.toml_input.errors import ConfigError, did_you_mean, expected_only
-from edaphon.toml_input.lines import Document, read_document
-from edaphon.toml_input.values import FACT_TABLES
+from edaphon.toml_input.lines import (
+    FACT_TABLES,
+    ConfigError,
+    Document,
+    did_you_mean,
+    expected_only,
+    read_document,
+)
 
 __all__ = [
     "FACT_TABLES",

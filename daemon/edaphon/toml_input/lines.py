@@ -1,18 +1,209 @@
 """A TOML text with the line of every key, since tomllib tells lines only of syntax errors."""
 
+import difflib
+import json
+import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import date, time
+from errno import EFBIG
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Self
 
-from edaphon.toml_input.bounds import TOKEN, beyond_bounds
-from edaphon.toml_input.errors import ConfigError
+from edaphon.printer import visible
+from edaphon_drivers.outside import open_descriptor
 
-__all__ = ["Document", "Place", "read_document"]
+_LONG_WORD = 100  # nothing that is known is so long
+_LONGEST = 1000  # characters of a part of a complaint
+
+
+FACT_TABLES: Final = frozenset(
+    {
+        "plot",
+        "profile",
+        "sensor",
+        "channel",
+        "deployment",
+        "factory",
+        "calibration",
+        "check",
+        "mark",
+        "visit",
+        "pause",
+        "replacement",
+        "revocation",
+    }
+)
+_LISTS: Final = FACT_TABLES | {"source", "sink", "notify"}
+# What people call a quantity whose name here is not similar.
+_MEANT: Final = {
+    "soil moisture": "volumetric_water_content",
+    "moisture": "volumetric_water_content",
+    "water content": "volumetric_water_content",
+    "soil water content": "volumetric_water_content",
+    "vwc": "volumetric_water_content",
+    "swc": "volumetric_water_content",
+    "temperature": "soil_temperature",
+    "temp": "soil_temperature",
+    "soil temp": "soil_temperature",
+    "conductivity": "bulk_electrical_conductivity",
+    "ec": "bulk_electrical_conductivity",
+    "suction": "matric_potential",
+    "soil water tension": "matric_potential",
+    "water potential": "matric_potential",
+    "rain": "precipitation",
+    "rainfall": "precipitation",
+    "battery": "battery_voltage",
+}
+
+
+class _ConfigError(NamedTuple):
+    file: str
+    line: int
+    key: str
+    came: str
+    right: str
+
+
+class ConfigError(_ConfigError):
+    """`line` counts from 1; complaints sort by file and line. Long texts lose their middle."""
+
+    __slots__ = ()
+
+    def __new__(cls, file: str, line: int, key: str, came: str, right: str) -> Self:
+        return super().__new__(cls, file, line, *map(_cut, (key, came, right)))
+
+    def __str__(self) -> str:
+        key = f"{self.key}: " if self.key else ""
+        return visible(f"{self.file}:{self.line}  {key}{self.came}; {self.right}")
+
+
+def _cut(text: str) -> str:
+    """A text without its middle where it is long: what is quoted is at its ends."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 120]} ... {text[-100:]}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`did you mean X?`, or the names there are when none is near."""
+    names = sorted(known)
+    if len(word) > _LONG_WORD:
+        return one_of(names)
+    folded = {name.casefold(): name for name in names}
+    meant = _MEANT.get(re.sub(r"[\s_-]+", " ", word.casefold()).strip())
+    if meant in names:
+        return f"did you mean {meant}?"
+    near = difflib.get_close_matches(word.casefold(), folded, n=2, cutoff=0.6)
+    return f"did you mean {' or '.join(folded[n] for n in near)}?" if near else one_of(names)
+
+
+def expected_only(error: Exception) -> str:
+    """An error's message without its `came ...`, which a complaint tells in its own place."""
+    return re.sub(r"; came [^;]*", "", str(error)).removeprefix("expected ")
+
+
+def one_of(names: Iterable[str]) -> str:
+    listed = list(names)
+    if not listed:
+        return "there is none yet"
+    return f"known: {', '.join(listed[:12])}{', ...' if len(listed) > 12 else ''}"
+
+
+MOST_BYTES: Final = 1 << 20  # of a configuration, or of a file of facts: ten years have some 100 kB
+MOST_TABLES: Final = 3_000
+MOST_STATEMENTS: Final = 20_000
+MOST_DEPTH: Final = 32  # of lists and tables in each other, and of the parts of one key
+MOST_WORD: Final = 500  # characters of a key, a number or a date
+MOST_DIGITS: Final = 400  # of a number, which then is no number to a float either
+
+# An unfinished string goes on to the end of its line, or of the text: each character is read once.
+_STRING = (
+    r'"""(?:\\.|[^\\])*?(?:"{3,5}|\Z)|\'\'\'.*?(?:\'{3,5}|\Z)'
+    r'|"(?:\\.|[^"\\\n])*+"?|\'[^\'\n]*+\'?'
+)
+TOKEN = re.compile(
+    rf"(?P<string>{_STRING})|(?P<comment>#[^\n]*)|(?P<other>[^\"'#\n\[\]{{}},=]+|.)", re.DOTALL
+)
+_VALUES = frozenset("=,")
+_OPEN, _CLOSED = frozenset("[{"), frozenset("]}")
+_ENDS = frozenset(",[]{}\n")
+
+
+def beyond_bounds(file: str, text: str) -> ConfigError | None:
+    """The first thing that is too much, with its line; None for what a person may have written."""
+    for line, came, right in _too_much(text):
+        return ConfigError(file, line, "", came, right)
+    return None
+
+
+def _too_much(text: str) -> Iterator[tuple[int, str, str]]:
+    if len(text) > MOST_BYTES:
+        yield 1, f"{len(text)} characters", f"at most {MOST_BYTES} in one file: divide it"
+        return
+    line, tables, statements, nest = 1, 0, 0, _Nest()
+    for token in TOKEN.finditer(text):
+        piece = token[0]
+        if token["other"]:
+            nest.take(piece)
+            tables += piece == "[" and _begins_line(text, token.start())
+            statements += piece in _VALUES
+            yield from _long_word(line, piece)
+        elif token["string"] and len(piece) > MOST_WORD and _is_key(text, token.end()):
+            yield line, f"a key of {len(piece)} characters", f"at most {MOST_WORD} in a key"
+        if nest.depth > MOST_DEPTH:
+            yield line, "lists nested too deep", f"at most {MOST_DEPTH} tables and lists in a row"
+            return
+        line += piece.count("\n")
+    for n, most, what in ((tables, MOST_TABLES, "tables"), (statements, MOST_STATEMENTS, "values")):
+        if n > most:
+            yield 1, f"{n} {what}", f"at most {most} in one file: divide it"
+
+
+class _Nest:
+    """How deep the text is in brackets and in the parts of dotted keys."""
+
+    def __init__(self) -> None:
+        self._around: list[int] = []
+        self._base = self._dots = 0
+
+    @property
+    def depth(self) -> int:
+        return self._base + self._dots
+
+    def take(self, piece: str) -> None:
+        if piece in _OPEN:
+            self._around.append(self._dots + 1)
+            self._base += self._dots + 1
+        elif piece in _CLOSED and self._around:
+            self._base -= self._around.pop()
+        if piece in _ENDS:
+            self._dots = 0
+        else:
+            self._dots += piece.count(".")
+
+
+def _begins_line(text: str, at: int) -> bool:
+    return at == 0 or text[at - 1] == "\n"
+
+
+def _is_key(text: str, at: int) -> bool:
+    return text[at : at + 20].lstrip(" \t")[:1] in {"=", ".", "]"}
+
+
+def _long_word(line: int, piece: str) -> Iterator[tuple[int, str, str]]:
+    if len(piece) <= MOST_DIGITS:
+        return
+    longest = max(piece.split(), key=len, default="")
+    if len(longest) > MOST_DIGITS and longest.lstrip("+-")[:1].isdigit():
+        yield line, "a number of thousands of digits", "at most 18 digits"
+    elif len(longest) > MOST_WORD:
+        yield line, f"a word of {len(longest)} characters", "text in quotes, or a shorter key"
+
 
 Place = tuple[str | int, ...]
 
+_BARE_KEY = re.compile("[A-Za-z0-9_-]+")
 _KEY_PART = re.compile(r'\s*("(?:\\.|[^"\\])*"|\'[^\']*\'|[A-Za-z0-9_-]+)\s*(\.|=|\]|$)')
 _BARE_VALUE = re.compile(
     r"^(\s*(?P<key>[\w.\"-]+)\s*=\s*)(?P<value>[^\s#\"'\[{](?:[^#]*[^\s#])?)\s*(#.*)?$"
@@ -26,6 +217,12 @@ _SYNTAX = (
     ("Illegal character '\\n'", "text does not end on its line", "a quote at its end"),
     ("Expected '='", "this line is not TOML", "key = value, [table], [[table]] or # comment"),
 )
+_HEADER = re.compile(r"\s*\[(\w+)\]\s*(?:#.*)?")
+_CURLY_QUOTES = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb"
+_DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d+)", re.ASCII)
+_CLOCK = r"(?:[ T]+(\d?\d:\d\d)(?::(\d\d))?)?"
+_DAY_FIRST = re.compile(rf"(\d?\d)\.(\d?\d)\.(\d{{4}}){_CLOCK}", re.ASCII)
+_YEAR_FIRST = re.compile(rf"(\d{{4}})-(\d\d)-(\d\d){_CLOCK}", re.ASCII)
 _MOST_REPAIRS = 50
 _MOST_PARSED = 1_000_000  # characters
 _LONG_LINE = 1_000  # of one that may lack its quotes
@@ -35,7 +232,7 @@ _LONG_LINE = 1_000  # of one that may lack its quotes
 class Document:
     """A parsed TOML text; `lines` maps each place (keys and list indices) to its line, from 1.
 
-    `repaired` are lines where a value was read as text although its quotes are missing.
+    `repaired` are lines where a value was read as what was meant, such as text without its quotes.
     """
 
     file: str
@@ -81,7 +278,7 @@ def read_document(file: str, text: str) -> Document:
             table = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             number = _error_line(error, text)
-            mended = None if number in repaired else _quote_value(text, number)
+            mended = None if number in repaired else _mended(text, number)
             config_errors.append(_syntax_complaint(file, text, number, error))
             if mended is None:
                 break
@@ -116,31 +313,77 @@ def _bare_value(line: str) -> re.Match[str] | None:
     return _BARE_VALUE.match(line) if len(line) <= _LONG_LINE else None
 
 
-def _quote_value(text: str, number: int) -> str | None:
+class _Meant(NamedTuple):
+    """What to tell a person whose value is no TOML, and the value to read on with."""
+
+    right: str
+    value: str
+
+
+def _meant(value: str) -> _Meant:
+    if number := with_point(value):
+        return _Meant(f"use a decimal point: {number}", number)
+    if instant := written_instant(value):
+        return _Meant(f"write {instant}", instant)
+    if value[0] in _CURLY_QUOTES:
+        text = toml_value(value.strip(_CURLY_QUOTES))
+        return _Meant(f"use straight quotes: {text}", text)
+    return _Meant(f'text needs quotes: "{value}"', f'"{value}"')
+
+
+def with_point(text: str) -> str:
+    """A number with a decimal comma as one with a point; "" for anything else."""
+    found = _DECIMAL_COMMA.fullmatch(text)
+    return f"{found[1]}.{found[2]}" if found else ""
+
+
+def written_instant(text: str) -> str:
+    """A date or time as people write it, in the form that is read; "" for anything else.
+
+    The offset from UTC, which nobody can guess, is that of Central Europe in winter.
+    """
+    found = _DAY_FIRST.fullmatch(text)
+    day, month, year = found.group(1, 2, 3) if found else ("", "", "")
+    if found is None and (found := _YEAR_FIRST.fullmatch(text)):
+        year, month, day = found.group(1, 2, 3)
+    if found is None:
+        return ""
+    clock = found[4] or "00:00"
+    return f"{year}-{month:0>2}-{day:0>2}T{clock:0>5}:{found[5] or '00'}+01:00"
+
+
+def _mended(text: str, number: int) -> str | None:
+    """The text with one mistake put right, so that the rest can be checked too."""
     lines = text.split("\n")
+    if name := _list_header(lines[number - 1]):
+        return re.sub(rf"(?m)^[ \t]*\[{name}\][ \t]*(#.*)?$", f"[[{name}]]", text)
     found = _bare_value(lines[number - 1])
     if not found:
         return None
-    lines[number - 1] = f'{found[1]}"{found["value"]}"'
+    lines[number - 1] = f"{found[1]}{_meant(found['value']).value}"
     return "\n".join(lines)
+
+
+def _list_header(line: str) -> str:
+    """The name in a `[name]` that stands for one of several, "" for any other line."""
+    found = _HEADER.fullmatch(line)
+    return found[1] if found and found[1] in _LISTS else ""
 
 
 def _syntax_complaint(
     file: str, text: str, number: int, error: tomllib.TOMLDecodeError
 ) -> ConfigError:
-    found = _bare_value(text.split("\n")[number - 1])
-    if found:
+    line = text.split("\n")[number - 1]
+    if name := _list_header(line):
+        came, right = f"a second [{name}]", f"use [[{name}]] (double brackets) for each {name}"
+        return ConfigError(file, number, "", came, right)
+    if found := _bare_value(line):
         value = found["value"]
         if _SECRET_KEY.search(found["key"]) or "://" in value:
             right = 'only its place, such as { file = "/PATH" }, or text in quotes'
             return ConfigError(file, number, found["key"], "no TOML value (not shown)", right)
-        return ConfigError(
-            file,
-            number,
-            found["key"],
-            f"{value} is not a TOML value",
-            f'text needs quotes: "{value}"',
-        )
+        came = f"{value} is not a TOML value"
+        return ConfigError(file, number, found["key"], came, _meant(value).right)
     what = _ERROR_LINE.sub("", str(error)).strip()
     for start, came, right in _SYNTAX:
         if what.startswith(start):
@@ -226,3 +469,100 @@ def _inline_lists(statement: str, place: Place, number: int) -> Iterator[tuple[P
                 depth += (piece in "[{") - (piece in "]}")
                 index += piece == "," and depth == 1
         line += piece.count("\n")
+
+
+LARGEST_BYTES = 16 << 20  # of what people write; a file of facts of ten years has some 100 kB
+LARGEST_SECRET_BYTES = 64 << 10
+
+
+def read_bytes(
+    path: Path, most_bytes: int = LARGEST_BYTES, within: str | Path | None = None
+) -> bytes:
+    """Raises OSError, with the name of the file and in words what it is, for what is no file.
+
+    With `within`, a link that leaves that folder is refused.
+    """
+    descriptor = open_descriptor(path, within)
+    try:
+        return _all(descriptor, path, most_bytes)
+    finally:
+        os.close(descriptor)
+
+
+def read_secret(path: Path) -> tuple[str, bool]:
+    """The text, and whether others can read it; a link that leaves its folder is refused."""
+    descriptor = open_descriptor(path, path.parent)
+    try:
+        text = _all(descriptor, path, LARGEST_SECRET_BYTES).decode()
+        return text.rstrip("\r\n"), bool(os.fstat(descriptor).st_mode & 0o007)
+    finally:
+        os.close(descriptor)
+
+
+def is_text(name: str) -> bool:
+    """Whether a file's name is UTF-8; bytes that are not come as lone surrogates."""
+    return name.isprintable() or not any("\ud800" <= c <= "\udfff" for c in name)
+
+
+def read_text(
+    path: Path,
+    encoding: str = "utf-8",
+    errors: str = "strict",
+    within: str | Path | None = None,
+    most_bytes: int = LARGEST_BYTES,
+) -> str:
+    """As `read_bytes`; raises UnicodeDecodeError for another encoding."""
+    text = read_bytes(path, most_bytes, within).decode(encoding, errors)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _all(descriptor: int, path: Path, most_bytes: int) -> bytes:
+    too_large = OSError(EFBIG, f"larger than {_size(most_bytes)}", str(path))
+    if os.fstat(descriptor).st_size > most_bytes:
+        raise too_large
+    parts: list[bytes] = []
+    length = 0
+    while length <= most_bytes:
+        try:
+            part = os.read(descriptor, 1 << 20)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+        length += len(part)
+    raise too_large
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes >> 20} MB" if n_bytes >> 20 else f"{n_bytes >> 10} kB"
+
+
+def toml_value(value: Any) -> str:
+    """A value as it is written behind the `=` of a key, in one line."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{toml_key(name)} = {toml_value(own)}" for name, own in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(toml_value, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, date | time):
+        return value.isoformat()
+    return repr(value) if isinstance(value, int) else repr(float(value))
+
+
+def toml_key(name: str) -> str:
+    return name if _BARE_KEY.fullmatch(name) else toml_value(name)
+
+
+def toml_keys(table: Mapping[str, Any]) -> str:
+    return "".join(f"{toml_key(key)} = {toml_value(value)}\n" for key, value in table.items())
+
+
+def toml_row(name: str, table: Mapping[str, Any], comments: Iterable[str] = ()) -> str:
+    """One row of an array of tables, below its comments."""
+    head = "".join(f"# {words[0].upper()}{words[1:]}\n" for words in comments)
+    return f"{head}[[{name}]]\n{toml_keys(table)}"

@@ -1,7 +1,8 @@
 """From a table and its model to complaints with a line, and to what would be right."""
 
 import re
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, get_args
 
@@ -9,11 +10,16 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from edaphon.toml_input.errors import ConfigError, did_you_mean
-from edaphon.toml_input.lines import Document, Place
+from edaphon.printer import hidden
+from edaphon.toml_input.lines import (
+    FACT_TABLES,
+    ConfigError,
+    Document,
+    Place,
+    did_you_mean,
+    with_point,
+)
 from edaphon.toml_input.values import SECRET_PLACE, Secret
-
-__all__ = ["MOST_ERRORS", "came_text", "keys_of", "not_looked_at", "validated", "value_at"]
 
 MOST_ERRORS = 100  # of one table; who made more mends these first
 _TAGS = frozenset(f"{kind}-source" for kind in ("scheduled", "heard", "file", "lorawan", "json"))
@@ -58,8 +64,8 @@ def validated(
 
 def not_looked_at(document: Document, place: Place, key: str) -> ConfigError:
     """Where the look at the rows of one kind ends, because so many before it are wrong."""
-    came = f"from here on not looked at: {MOST_ERRORS} mistakes before"
-    return ConfigError(document.file, document.line(place), key, came, "mend those first")
+    came = f"not checked from here on: {MOST_ERRORS} errors before"
+    return ConfigError(document.file, document.line(place), key, came, "correct those first")
 
 
 def _own(error: ErrorDetails, errors: list[ErrorDetails]) -> bool:
@@ -118,6 +124,9 @@ def _names_text(annotation: Any) -> bool:
 
 
 def _right(kind: Any, inside: Place, row: Any, error: ErrorDetails) -> str:
+    value = value_at(row, inside)
+    if isinstance(value, str) and (number := with_point(value)):
+        return f"use a decimal point: {number}, without quotes"
     if error["type"] == "wrong":
         return str(error["msg"])
     wanted = _MEANING.get(error["type"], "")
@@ -216,3 +225,53 @@ def toml_text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(toml_text, value)) + "]"
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+RIGHT = "text without it: delete it, or type the text again"
+_LAYOUT = frozenset("\n\t")
+# What goes over a wire, or must match what another program wrote, may hold any character.
+_ANY = frozenset({"frame", "command", "body", "headers", "on", "off"})
+
+
+def hidden_texts(
+    value: Any, place: Place = (), apart: Collection[str] = ()
+) -> Iterator[tuple[Place, str]]:
+    """The place and text of each text and key with such a character, below other keys than those.
+
+    Variation selectors and fillers, which change no order and no meaning, may stand.
+    """
+    if isinstance(value, BaseModel):
+        value = dict(value)
+    if isinstance(value, str):
+        if any(map(_refused, value)):
+            yield place, value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            if any(map(_refused, str(key))):
+                yield (*place, key), str(key)
+            if key not in apart:
+                yield from hidden_texts(inner, (*place, key), apart)
+    elif isinstance(value, list | tuple):
+        for at, inner in enumerate(value):
+            yield from hidden_texts(inner, (*place, at), apart)
+
+
+def _refused(character: str) -> bool:
+    return hidden(character) and unicodedata.category(character) not in {"Mn", "Lo", "Cn", "Co"}
+
+
+def came_hidden(text: str, *, lines: bool = False) -> str:
+    """What came in a text; "" if it has no such character, or only the breaks of its `lines`."""
+    found = [c for c in text if _refused(c) and not (lines and c in _LAYOUT)]
+    if not found:
+        return ""
+    name = unicodedata.name(found[0], "a control character")
+    return f"U+{ord(found[0]):04X} ({name.lower()}) in {came_text(text)}"
+
+
+def configuration_complaints(document: Document) -> Iterator[ConfigError]:
+    """About such characters in a configuration, its fact tables apart."""
+    table = {key: value for key, value in document.table.items() if key not in FACT_TABLES}
+    for place, text in hidden_texts(table, apart=_ANY):
+        key = ".".join(str(part) for part in place if isinstance(part, str))
+        yield ConfigError(document.file, document.line(place), key, came_hidden(text), RIGHT)

@@ -20,47 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from edaphon.toml_input.reading import read_secret
-
-__all__ = [
-    "FACT_TABLES",
-    "SECRET_PLACE",
-    "AbsolutePath",
-    "Depth",
-    "Duration",
-    "FileBeside",
-    "Hash",
-    "Id",
-    "Instant",
-    "Secret",
-    "SecretOrText",
-    "Table",
-    "about_text",
-    "http_place",
-    "instant_text",
-    "is_hash",
-    "revealed",
-    "secret_host",
-    "wrong",
-]
-
-FACT_TABLES: Final = frozenset(
-    {
-        "plot",
-        "profile",
-        "sensor",
-        "channel",
-        "deployment",
-        "factory",
-        "calibration",
-        "check",
-        "mark",
-        "visit",
-        "pause",
-        "replacement",
-        "revocation",
-    }
-)
+from edaphon.toml_input.lines import read_secret, written_instant
 
 _UNITS_NS: Final = {
     "ms": 10**6,
@@ -71,7 +31,7 @@ _UNITS_NS: Final = {
 }
 _DURATION: Final = re.compile(r"(\d{1,9})\s*(ms|s|min|h|d)", re.ASCII)
 _LONGEST_NS: Final = 36_525 * 86_400 * 10**9  # a century
-_FAR_NS: Final = 291 * 31_556_952 * 10**9  # 64 bits hold 292 years before and after 1970
+_LATEST_NS: Final = 291 * 31_556_952 * 10**9  # 64 bits hold 292 years before and after 1970
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _INSTANT: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII
@@ -140,6 +100,8 @@ def instant_ns(value: object) -> int:
     if isinstance(value, datetime):
         value = value.isoformat()
     found = _INSTANT.fullmatch(value) if isinstance(value, str) else None
+    if isinstance(value, str) and "." in value[:3] and (meant := written_instant(value)):
+        raise wrong(f"write {meant}")
     if not found:
         raise wrong(f"{_instant_hint(value)}, such as 2026-04-01T12:00:00Z")
     day, clock, fraction, offset = found.groups()
@@ -156,7 +118,7 @@ def instant_ns(value: object) -> int:
 def _near_ns(value: object) -> int:
     """An instant that 64 bits hold."""
     ns = instant_ns(value)
-    if not -_FAR_NS < ns < _FAR_NS:
+    if not -_LATEST_NS < ns < _LATEST_NS:
         raise wrong("a time from 1680 to 2260; without a beginning or end leave the key out")
     return ns
 

@@ -9,6 +9,7 @@ from itertools import groupby, pairwise
 import numpy as np
 import numpy.typing as npt
 
+from edaphon.clock import HOUR_NS
 from edaphon.model import Float, Int, Observations, Small
 from edaphon.web.view import ChannelNow, LastStatus, LatestValue, Status, window
 from edaphon.web.words import Sign, age, flag_sign, moment, quantity_name, shortened, time_of_day
@@ -199,9 +200,6 @@ def _marks(scale: _Scale, time_ns: Int, value: Float, shape: str) -> str:
     last: npt.NDArray[np.intp] = np.flatnonzero(np.diff(x, append=np.int64(WIDTH + 1)) > 0)
     y = scale.y(value[last])
     return "".join(shape.format(x=int(a), y=f"{b:g}") for a, b in zip(x[last], y, strict=True))
-
-
-HOUR_NS = 3600 * 10**9
 
 
 @dataclass(frozen=True, slots=True)

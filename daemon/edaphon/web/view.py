@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Protocol
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
+from edaphon.clock import DAY_NS
 from edaphon.model import Float, Observations
 
 Ns = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # UTC ns
@@ -302,9 +303,6 @@ def _in_our_words(answer: object) -> object:
     if not isinstance(answer, dict) or "trouble" not in answer:
         return answer
     return {"problems" if key == "trouble" else key: value for key, value in answer.items()}
-
-
-DAY_NS = 86400 * 10**9
 
 
 def window(now_ns: int) -> tuple[int, int]:

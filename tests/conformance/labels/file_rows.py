@@ -8,7 +8,8 @@ from typing import Any
 
 from tests.conformance.entries import Decoder, Entry, Given, entry_bytes
 
-from edaphon_calibration.units import UnitError, canonical
+from edaphon_calibration.errors import UnitError
+from edaphon_calibration.units import canonical
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.files.engine import decode_piece
 from edaphon_drivers.files.rows import cells_of

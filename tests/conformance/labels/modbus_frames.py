@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from tests.conformance.entries import Decoder, Entry, Given, entry_bytes
 
-from edaphon_calibration.units import UnitError, canonical
+from edaphon_calibration.errors import UnitError
+from edaphon_calibration.units import canonical
 from edaphon_drivers.checksums import has_crc, with_crc
 from edaphon_drivers.faults import Garbled
 from edaphon_drivers.modbus.decode import item_reading

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edaphon.acquire.gaps import LEAPT, WITHDRAWN, Gap, Grid, SlotAccount
-from edaphon.derive import Plan, Sources
-from edaphon.derive.pipeline import Line
-from edaphon.derive.state import State
+from edaphon.derive.decode import Sources
+from edaphon.derive.pipeline import Pipeline
+from edaphon.derive.plan import Plan
+from edaphon.derive.state import PipelineState
 from edaphon.explain.missing import Absent, gap_at
 from edaphon.journal import Entry, EntryId, Kind
 from edaphon.service.audit import EntryAccount, SlotBook
@@ -269,7 +270,7 @@ def taken_back() -> Life:
 
 
 def test_what_is_withdrawn_does_not_count_in_the_sums_by_cause():
-    line = Line(State(), Plan(), Sources(), lambda _: ())
+    line = Pipeline(PipelineState(), Plan(), Sources(), lambda _: ())
     gaps = [e for e in taken_back().entries if e.kind == Kind.GAP]
     line.step([(EntryId(1, n), entry) for n, entry in enumerate(gaps, 1)])
     assert line.state.gaps.get("no answer") == 0

@@ -6,9 +6,16 @@ from dataclasses import dataclass, field, replace
 from edaphon.alerts.book import Book, replayed
 from edaphon.alerts.due import Due, ReceiverRules, due, sent
 from edaphon.alerts.incidents import step
-from edaphon.alerts.look import ChannelState, SinkState, Situation, SourceState, SupplyState
+from edaphon.alerts.look import (
+    ChannelState,
+    LookResult,
+    SinkState,
+    Situation,
+    SourceState,
+    SupplyState,
+)
 from edaphon.alerts.model import LOGGER, Event, Node, NodeKind
-from edaphon.alerts.rules import Found, conditions
+from edaphon.alerts.rules import conditions
 
 SECOND = 10**9
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86400 * SECOND
@@ -80,7 +87,7 @@ class Station:
     numberless: set[str] = field(default_factory=set)
     receivers: Sequence[ReceiverRules] = (ReceiverRules("mail"),)
     online: bool = True
-    found: Found = field(default_factory=Found)
+    found: LookResult = field(default_factory=LookResult)
     book: Book = field(default_factory=Book)
     events: list[Event] = field(default_factory=list)
     messages: list[tuple[int, Due]] = field(default_factory=list)
@@ -154,7 +161,7 @@ class Station:
             listening_ns=0,
             sources=tuple(replace(one, age_ns=0) for one in now.sources),
         )
-        self.found = Found.of(self.book.parts)
+        self.found = LookResult.of(self.book.parts)
 
     @property
     def occasions(self) -> list[str]:

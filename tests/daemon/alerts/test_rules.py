@@ -10,9 +10,16 @@ from typing import Any
 import pytest
 from tests.daemon.alerts.station import DAY, HOUR, MINUTE, SECOND, START, TEN, healthy
 
-from edaphon.alerts.look import ChannelState, PauseNow, Situation, SourceState, SupplyState
+from edaphon.alerts.look import (
+    ChannelState,
+    LookResult,
+    PauseNow,
+    Situation,
+    SourceState,
+    SupplyState,
+)
 from edaphon.alerts.model import HOLDS, LOGGER, Severity, What
-from edaphon.alerts.rules import Found, conditions, days_left
+from edaphon.alerts.rules import conditions, days_left
 
 CASES = Path(__file__).parent / "cases"
 PROBE = "source one/0"
@@ -28,22 +35,22 @@ def later(situation: Situation, ns: int) -> Situation:
     return replace(situation, now_ns=situation.now_ns + ns, mono_ns=situation.mono_ns + ns)
 
 
-def held(situation: Situation) -> Found:
+def held(situation: Situation) -> LookResult:
     """What is found once every hold has passed, at the monotonic time of the situation."""
     early = replace(situation, mono_ns=situation.mono_ns - 3 * DAY)
-    return conditions(situation, conditions(early, Found()))
+    return conditions(situation, conditions(early, LookResult()))
 
 
 def standing(
-    situation: Situation, before: Found | None = None, after: int = 3 * DAY
+    situation: Situation, before: LookResult | None = None, after: int = 3 * DAY
 ) -> dict[tuple[str, What], Severity]:
     """What stands once every hold has passed."""
-    found = conditions(situation, before or Found())
+    found = conditions(situation, before or LookResult())
     found = conditions(replace(situation, mono_ns=situation.mono_ns + after), found)
     return {one.key: one.severity for one in found.standing}
 
 
-def whats(situation: Situation, before: Found | None = None) -> set[What]:
+def whats(situation: Situation, before: LookResult | None = None) -> set[What]:
     return {what for _, what in standing(situation, before)}
 
 
@@ -127,7 +134,7 @@ def numberless(age: int, **changes: Any) -> Situation:
 
 def begins_after(minutes: int, last_age: int = 0, **changes: Any) -> bool:
     """Whether NO_NUMBER stands after looks each minute, the last number being of that age."""
-    found = Found()
+    found = LookResult()
     for minute in range(minutes + 1):
         now = numberless(last_age + minute, **changes)
         found = conditions(replace(now, mono_ns=now.mono_ns + minute * MINUTE), found)
@@ -143,7 +150,7 @@ def test_a_channel_has_no_number_after_three_intervals_while_its_source_speaks()
 
 def test_a_silence_takes_as_long_by_the_monotonic_clock_less_one_interval() -> None:
     now = with_source(age_ns=400 * DAY)
-    found = conditions(now, Found())
+    found = conditions(now, LookResult())
     assert conditions(replace(now, mono_ns=now.mono_ns + 2 * TEN - 1), found).standing == ()
     assert conditions(replace(now, mono_ns=now.mono_ns + 2 * TEN), found).standing != ()
 
@@ -171,7 +178,7 @@ def station_at(interval: int, second: int, source_stops: int, number_stops: int)
 
 def noticed(interval: int, start: int, *stops: int) -> dict[What, int]:
     """What stands in looks each 30 s, and since which second."""
-    found, first = Found(), dict[What, int]()
+    found, first = LookResult(), dict[What, int]()
     for second in range(900 + start, 1500, 30):
         found = conditions(station_at(interval, second, *stops), found)
         first = {one.what: second for one in found.standing} | first
@@ -203,12 +210,12 @@ def test_a_channel_that_never_had_a_number_counts_from_its_deployment() -> None:
     assert whats(fresh) == set()
     old = with_channel(last_number_ns=None, since_ns=START - 11 * MINUTE)
     assert whats(old) == {What.NO_NUMBER}
-    assert conditions(old, Found()).standing == ()
+    assert conditions(old, LookResult()).standing == ()
 
 
 def test_no_number_ends_with_a_new_number() -> None:
     wrong = numberless(60)
-    before = conditions(replace(wrong, mono_ns=99 * DAY), Found())
+    before = conditions(replace(wrong, mono_ns=99 * DAY), LookResult())
     before = conditions(wrong, before)
     assert {one.what for one in before.standing} == {What.NO_NUMBER}
     assert whats(numberless(60), before) == {What.NO_NUMBER}
@@ -249,7 +256,7 @@ def test_slow_instruments_have_three_of_their_intervals_for_two_codes() -> None:
 
 
 def test_failure_codes_end_after_six_hours_without_one_and_numbers() -> None:
-    before = conditions(failing(5, 15), Found())
+    before = conditions(failing(5, 15), LookResult())
     assert before.standing[0].numbers["code"] == "no supply"
     assert whats(failing(359, 400), before) == {What.FAILURE_CODE}
     assert whats(failing(361, 400), before) == set()
@@ -265,7 +272,7 @@ def supply(last_v: float, *minima: float, least_v: float | None = 11.0) -> Situa
 
 def test_a_low_supply_ends_a_margin_above_where_it_began() -> None:
     assert standing(supply(10.9)) == {("supply battery", What.LOW_SUPPLY): Severity.LOST}
-    before = conditions(supply(10.9), Found())
+    before = conditions(supply(10.9), LookResult())
     assert before.standing == ()  # one low value is no loss yet
     before = conditions(replace(supply(10.9), mono_ns=200 * DAY), before)
     assert whats(supply(11.1), before) == {What.LOW_SUPPLY}
@@ -282,8 +289,8 @@ def test_a_supply_that_will_be_too_low_within_a_week_is_known_before() -> None:
     assert standing(falling) == {("supply battery", What.SUPPLY_FALLS): Severity.WILL_BE_LOST}
     assert whats(supply(12.0, 12.2, 12.1, 12.0)) == set()
     assert whats(supply(12.0, 13.0, 12.0)) == set()
-    before = Found(
-        conditions(replace(falling, mono_ns=200 * DAY), conditions(falling, Found())).standing
+    before = LookResult(
+        conditions(replace(falling, mono_ns=200 * DAY), conditions(falling, LookResult())).standing
     )
     assert whats(supply(12.0, 12.2, 12.1, 12.0), before) == {What.SUPPLY_FALLS}
     assert whats(supply(12.0, 12.1, 12.05, 12.0), before) == set()
@@ -291,7 +298,7 @@ def test_a_supply_that_will_be_too_low_within_a_week_is_known_before() -> None:
 
 def test_the_texts_of_a_falling_supply_know_when_data_begin_to_be_lost() -> None:
     falling = supply(12.0, 12.6, 12.3, 12.0)
-    found = conditions(replace(falling, mono_ns=200 * DAY), conditions(falling, Found()))
+    found = conditions(replace(falling, mono_ns=200 * DAY), conditions(falling, LookResult()))
     numbers = found.standing[0].numbers
     assert numbers["begins_ns"] == pytest.approx(START + DAY / 0.3, abs=HOUR)
     assert (numbers["last_v"], numbers["least_v"]) == (12.0, 11.0)
@@ -391,7 +398,7 @@ def sink(**changes: Any) -> Situation:
 def test_a_condition_begins_after_its_hold_and_ends_when_all_is_well(
     wrong: Situation, node: str, what: What, severity: Severity, hold: int
 ) -> None:
-    found = conditions(wrong, Found())
+    found = conditions(wrong, LookResult())
     if hold:
         found = conditions(replace(wrong, mono_ns=wrong.mono_ns + hold - 1), found)
         assert found.standing == ()
@@ -422,7 +429,7 @@ def test_between_the_thresholds_nothing_begins_and_nothing_ends(
     begins: Situation, stays: Situation, what: What
 ) -> None:
     assert whats(stays) == set()
-    before = conditions(begins, Found())
+    before = conditions(begins, LookResult())
     before = conditions(replace(begins, mono_ns=200 * DAY), before)
     assert whats(replace(stays, mono_ns=300 * DAY), before) == {what}
 
@@ -441,13 +448,13 @@ def test_a_broker_that_is_away_is_late_for_hours_before_anybody_must_know() -> N
     broker = now.nodes["bus one"]._replace(kind=type(now.nodes["bus one"].kind).BROKER)
     now = replace(now, nodes={**now.nodes, "bus one": broker}, down={"bus one": (START, "")})
     assert standing(now) == {("bus one", What.BROKER_LOST): Severity.LATE}
-    found = conditions(replace(now, mono_ns=now.mono_ns + 5 * HOUR), conditions(now, Found()))
+    found = conditions(replace(now, mono_ns=now.mono_ns + 5 * HOUR), conditions(now, LookResult()))
     assert found.standing == ()
 
 
 def test_a_hold_begins_again_when_it_is_well_between() -> None:
     wrong = sink(up=False)
-    found = conditions(wrong, Found())
+    found = conditions(wrong, LookResult())
     found = conditions(replace(healthy(), mono_ns=wrong.mono_ns + 5 * HOUR), found)
     found = conditions(replace(wrong, mono_ns=wrong.mono_ns + 5 * HOUR + 1), found)
     found = conditions(replace(wrong, mono_ns=wrong.mono_ns + 7 * HOUR), found)
@@ -457,7 +464,7 @@ def test_a_hold_begins_again_when_it_is_well_between() -> None:
 @pytest.mark.parametrize("jump", [-400 * DAY, 400 * DAY])
 def test_a_step_of_the_clock_passes_no_hold(jump: int) -> None:
     wrong = sink(up=False)
-    found = conditions(wrong, Found())
+    found = conditions(wrong, LookResult())
     found = conditions(replace(wrong, now_ns=START + jump, mono_ns=wrong.mono_ns + HOUR), found)
     assert found.standing == ()
 
@@ -480,7 +487,7 @@ def test_what_is_no_longer_configured_stands_no_more() -> None:
 
 
 def test_a_supply_that_nobody_measures_any_more_is_as_it_was() -> None:
-    before = conditions(supply(10.0), Found())
+    before = conditions(supply(10.0), LookResult())
     before = conditions(replace(supply(10.0), mono_ns=200 * DAY), before)
     assert whats(replace(healthy(), supplies=()), before) == {What.LOW_SUPPLY}
 

@@ -20,17 +20,19 @@ from edaphon.alerts.heartbeat import Beat, Retained, Url
 from edaphon.alerts.look import Situation
 from edaphon.alerts.model import Message, Occasion
 from edaphon.alerts.reports import is_weekly_due, last_weekly
-from edaphon.commands.run import running
+from edaphon.clock import DAY_NS
 from edaphon.config import Broker
-from edaphon.derive.state import State, Uplink
+from edaphon.derive.state import PipelineState, Uplink
 from edaphon.journal import Entry, Kind
 from edaphon.model import Observations
 from edaphon.network.requests import Unreachable
 from edaphon.series import Series
 from edaphon.service.alerting import HealthRows, health_lines
-from edaphon.service.channel_values import DAY_NS, ChannelValues
+from edaphon.service.channel_values import ChannelValues
 from edaphon.service.look import Uplinks, only_gateway
-from edaphon.service.service import Overrides, Service
+from edaphon.service.process import running
+from edaphon.service.service import Service
+from edaphon.service.sources import Overrides
 from edaphon.sinks.sink import sink_kind
 from edaphon_drivers.payloads import pack_message
 
@@ -146,7 +148,7 @@ def uplink(n: int, session: str = "s") -> Uplink:
 
 
 def test_uplinks_of_the_last_day_are_counted_also_over_a_restart() -> None:
-    state, now = State(), NOON
+    state, now = PipelineState(), NOON
     state.uplinks["ttn/1"] = [uplink(n) for n in range(5)]
     own = Uplinks()
     own.look(state, now)

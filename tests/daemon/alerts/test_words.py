@@ -31,7 +31,7 @@ from edaphon.acquire.bus import BusBusy
 from edaphon.acquire.switches import NotSwitched
 from edaphon.alerts.due import ReceiverRules
 from edaphon.alerts.language import LANGUAGES, Language, chosen, fields, load_language
-from edaphon.alerts.look import Situation, SupplyState
+from edaphon.alerts.look import LookResult, Situation, SupplyState
 from edaphon.alerts.model import (
     LOGGER,
     Condition,
@@ -45,7 +45,7 @@ from edaphon.alerts.model import (
 )
 from edaphon.alerts.rehearse import FAULTS, rehearsed
 from edaphon.alerts.reports import summary, visit_ended, well
-from edaphon.alerts.rules import Found, conditions
+from edaphon.alerts.rules import conditions
 from edaphon.alerts.words import NUMBERS, Location, message, plain
 from edaphon_calibration.nomenclature import QUANTITIES
 from edaphon_drivers.faults import Garbled, LinkDown, NoAnswer, Refused
@@ -588,7 +588,7 @@ def test_each_number_that_the_rules_bring_is_one_that_the_texts_know() -> None:
     unclear = replace(wrong, clock_known=False)
     found: dict[What, Condition] = {}
     for situation in (wrong, unclear):
-        first = conditions(situation, Found())
+        first = conditions(situation, LookResult())
         later = replace(situation, mono_ns=situation.mono_ns + 3 * DAY)
         for one in conditions(later, first).standing:
             found[one.what] = one

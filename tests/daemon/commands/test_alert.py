@@ -16,9 +16,10 @@ from tests.stories.station import Station, teros12_facts
 
 from edaphon.alerts.look import Situation
 from edaphon.alerts.model import Incident, Severity, What
-from edaphon.commands.run import running
 from edaphon.service.alerting import MessageWriter, urgency
-from edaphon.service.service import Overrides, Service
+from edaphon.service.process import running
+from edaphon.service.service import Service
+from edaphon.service.sources import Overrides
 
 LINE = '[bus.line]\nkind = "sdi12"\nport = "/dev/serial/by-id/usb-FTDI_A10K2XYZ-if00-port0"\n'
 PROBES = "".join(

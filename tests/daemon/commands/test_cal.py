@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from edaphon.commands import main
-from edaphon.commands.cal.plot import fit_svg
-from edaphon.commands.check import examine
+from edaphon.commands.cal.fit import fit_svg
 from edaphon.facts import Calibration
+from edaphon.service.check import examine
 from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.curves import find_curve
 from edaphon_calibration.fit import fit_curve

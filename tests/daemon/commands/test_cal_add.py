@@ -10,7 +10,7 @@ from tests.daemon.commands.test_cal_preview import FACTS, LINE, TABLES, minute, 
 from tests.stories.station import Station
 
 from edaphon.commands import main
-from edaphon.commands.check import examine
+from edaphon.service.check import examine
 
 SOIL = ("--channel", "p-vwc", "--curve", "linear", "--parameter", "c1=1.05")
 M3 = ("--from-unit", "m3/m3", "--to-unit", "m3/m3")

@@ -230,14 +230,14 @@ def test_a_long_journal_is_not_read_to_apply_a_deployment(tmp_path, monkeypatch)
     out, _ = call(plot, "apply", str(file), "--dry-run")
     assert "6 rows gain a value" in out
     out, _ = call(plot, "apply", str(file), str(written(plot, "soil")))
-    assert f"  p-ec: derived anew from {minute(0)}; --dry-run reads the journal" in out
+    assert f"  p-ec: recalculated from {minute(0)}; --dry-run reads the journal" in out
     assert "  p-vwc: 6 of 6 rows change" in out, "which takes no look at the journal"
 
 
 def test_before_the_first_start_all_that_waits_in_the_inbox_is_applied(tmp_path):
     plot = Station(tmp_path, TABLES, FACTS)
     out, _ = call(plot, "cal", "apply")
-    assert "  p-vwc: derived anew from the beginning" in out
+    assert "  p-vwc: recalculated from the beginning" in out
     assert "0 rows differ now" in out
     with Journal.open(plot.storage / "journal", SystemClock()) as journal:
         for each in (telling(plot), *records()):
@@ -295,3 +295,19 @@ def test_what_is_made_with_another_channels_values_is_foreseen_too(tmp_path):
     renamed = 1  # had no value before and after, and has another derivation
     changed = sum(one["changed"] for one in found["channels"])
     assert found["differing"] == changed + renamed
+
+
+def test_a_new_source_is_refused_until_the_service_has_read_the_configuration(tmp_path):
+    station = station_in(tmp_path)
+    more = '[[source]]\nbus = "sdi12"\naddress = "b"\nmodel = "meter.teros12"\ninterval = "10min"\n'
+    facts = tmp_path / "new.toml"
+    facts.write_text(
+        '[[channel]]\nid = "n"\nquantity = "soil_temperature"\nunit = "degC"\n[[deployment]]\n'
+        'id = "n-d"\nchannel = "n"\nsource = "sdi12/b"\noutput = "soil_temperature"\n'
+    )
+    with running(station.file):
+        station.file.write_text(station.file.read_text() + more)
+        _, why = call(station, "apply", str(facts), codes=(1,))
+    assert "the service runs with the old configuration, which has no sdi12/b: restart" in why
+    with running(station.file):
+        assert call_json(station, "apply", str(facts))["applied"] == 2

@@ -8,10 +8,10 @@ from tests.daemon.commands.calling import call, call_json
 from tests.daemon.commands.test_cal_preview import LINE, minute, station_in, written
 from tests.stories.station import Station
 
+from edaphon import printer as cal_table
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.clock import SystemClock, boot_id
-from edaphon.commands import table as cal_table
-from edaphon.derive.checkpoint import CHECKPOINT
+from edaphon.derive.fact_log import CHECKPOINT
 from edaphon.facts import pin_id
 from edaphon.journal import Journal, Kind
 from edaphon.series import Series

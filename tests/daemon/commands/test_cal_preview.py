@@ -183,7 +183,7 @@ def test_before_there_is_any_value_the_times_are_told(tmp_path):
     station = Station(tmp_path, TABLES, FACTS)
     out, err = call(station, "cal", "preview")
     assert out.startswith("channel\tunit\tfirst")
-    assert "p-vwc: derived anew from the beginning" in err
+    assert "p-vwc: recalculated from the beginning" in err
 
 
 def lines_of(picture: Path, name: str) -> list[str]:

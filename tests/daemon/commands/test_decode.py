@@ -10,7 +10,7 @@ import pytest
 from tests.own_sheets import OWN_SHEETS
 
 from edaphon.commands import main
-from edaphon.commands.record import escaped
+from edaphon.commands.line import escaped
 from edaphon_drivers.checksums import crc_characters, with_crc
 from edaphon_drivers.simulators.lorawan import chirpstack_v3, chirpstack_v4, helium, tts_v3
 
@@ -260,7 +260,7 @@ def test_a_sheet_of_the_owner_is_found_in_the_usual_file_and_the_error_says_wher
     words = ("--model", "acme.ph1", "--payload", "64,19.5")
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
-    monkeypatch.setattr("edaphon.commands.check.USUAL", (Path("edaphon.toml"), tmp_path / "none"))
+    monkeypatch.setattr("edaphon.service.check.USUAL", (Path("edaphon.toml"), tmp_path / "none"))
     assert "there is no edaphon.toml or " in decode(*words, code=2)
     assert "in " + own in decode("--model", "acme.x", *words[2:], "--config", own, code=2)
     monkeypatch.chdir(tmp_path)

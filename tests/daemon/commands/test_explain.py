@@ -8,13 +8,13 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from tests.daemon.commands.calling import call, call_json
-from tests.daemon.derive import test_beside, test_line, test_trust_splits
+from tests.daemon.derive import test_pipeline, test_second_inputs, test_trust_splits
 from tests.daemon.derive.lives import Life, MemoryJournal, folders
 from tests.stories.station import Station, teros12_facts
 
 from edaphon.acquire.gaps import Gap
 from edaphon.clock import SystemClock
-from edaphon.explain.record import record_of, shown_bytes
+from edaphon.explain.build import record_of, shown_bytes
 from edaphon.explain.trace import derived_again, history_of, row_at
 from edaphon.journal import Entry, Journal, Kind
 from edaphon.model import EntryId
@@ -260,18 +260,18 @@ def test_bytes_are_shown_as_text_or_in_hexadecimal_and_cut():
 def test_a_piece_of_a_file_and_a_long_exchange_are_shown_for_what_they_are():
     piece = pack_piece(Piece("a.dat", 512, b"TIMESTAMP,T\r\n", b"2026-04-01,9.5\r\n"))
     shown = record_of(EntryId(1, 7), entry(Kind.RECORD, 0, "file/a", piece), "FileSource")
-    assert shown["place"] == "1.7"
-    assert shown["payload"] == [
+    assert shown.place == "1.7"
+    assert shown.payload == (
         "file a.dat from byte 512 on",
         "header TIMESTAMP,T\\r\\n",
         "2026-04-01,9.5\\r\\n",
-    ]
+    )
     long = pack_exchange([Turn(n, False, b"\x00\x01") for n in range(100)])
     shown = record_of(EntryId(1, 8), entry(Kind.RECORD, 0, "x", long), "HeardSource")
-    assert shown["payload"][0] == "     0 ms < 00 01"
-    assert shown["payload"][-1] == "... (100 turns in all)"
+    assert shown.payload[0] == "     0 ms < 00 01"
+    assert shown.payload[-1] == "... (100 turns in all)"
     broken = record_of(EntryId(1, 9), entry(Kind.RECORD, 0, "x", b"\x09a"), "HeardSource")
-    assert broken["payload"] == ["\\ta"]
+    assert broken.payload == ("\\ta",)
 
 
 def test_it_answers_while_the_service_runs(tmp_path):
@@ -289,7 +289,9 @@ def test_it_answers_while_the_service_runs(tmp_path):
     assert (way["value"], way["agrees"]) == (15.0, True)
 
 
-STREAMS = st.one_of(test_line.streams(), test_beside.streams(), test_trust_splits.streams())
+STREAMS = st.one_of(
+    test_pipeline.streams(), test_second_inputs.streams(), test_trust_splits.streams()
+)
 
 
 @settings(max_examples=6, deadline=None, phases=[Phase.generate])

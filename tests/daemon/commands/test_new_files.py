@@ -8,7 +8,7 @@ import pytest
 import typer
 from tests.daemon.commands.calling import call_plain
 
-from edaphon.commands.new_files import write_new, write_own
+from edaphon.commands.check import write_new, write_own
 
 BEGINS = "<svg ours"
 Made = Callable[[Path, Path], object]

@@ -15,7 +15,7 @@ from tests.daemon.commands.test_cal_preview import station_in
 from tests.machine.debian import cannot
 
 from edaphon import commands
-from edaphon.commands.run import running
+from edaphon.service.process import running
 from edaphon.storage.client import ask
 from edaphon.storage.owner import mend_modes
 from edaphon.storage.paths import Layout

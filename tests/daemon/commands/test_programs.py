@@ -56,7 +56,7 @@ def test_a_demo_shows_the_last_words_of_a_broker_that_ends_and_goes_on(broken: P
     assert done.returncode == 0, done.stderr
     assert NO_LIBRARY in done.stdout
     assert "without a broker" in done.stdout
-    assert "both ledgers close" in done.stdout
+    assert "all records accounted for" in done.stdout
 
 
 def test_a_demo_whose_page_ends_shows_the_last_words_of_the_page(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from tests.daemon.commands.test_release import CORRECTION, settled
 from tests.daemon.sinks.samples import TEMPERATURE, run
 from tests.stories.station import Station
 
-from edaphon.series import DAY_NS, Series
+from edaphon.clock import DAY_NS
+from edaphon.series import Series
 from edaphon.storage.access import open_storage
 from edaphon.storage.offline import settled_deriver
 

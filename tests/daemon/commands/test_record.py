@@ -12,7 +12,7 @@ from tests.daemon.commands.test_scan import line_of, probe, tables
 from tests.stories.station import Station
 
 from edaphon.acquire.line_talks import noted
-from edaphon.commands.record import escaped, transcript_text
+from edaphon.commands.line import escaped, transcript_text
 from edaphon.journal import Kind, Purpose, read_only
 from edaphon.service.process import running
 from edaphon_drivers.payloads import Turn, pack_exchange

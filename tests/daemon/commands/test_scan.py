@@ -13,8 +13,7 @@ from tests.switch import SwitchDevice
 
 from edaphon.acquire.line_talks import ANSWERS, DUPLICATE, SILENT, modbus_presence, sdi12_presence
 from edaphon.clock import SystemClock
-from edaphon.commands.scan import _addresses, _bus
-from edaphon.commands.scan.ports import port_rows
+from edaphon.commands.scan import _addresses, _bus, port_rows
 from edaphon.config import read_config
 from edaphon.journal import Entry, Journal, Kind, Purpose, read_only
 from edaphon.service.process import running

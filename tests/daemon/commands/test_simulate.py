@@ -15,15 +15,13 @@ from tests.daemon.commands.calling import until
 from tests.programs import require
 from tests.stories.station import Station, json_node, json_node_facts
 
-from edaphon.commands.simulate import BadOrder, _home, order
-from edaphon.commands.simulate.file import Places, simulated_tables, toml_text
-from edaphon.commands.simulate.messages import senders_of
-from edaphon.commands.simulate.plot import Plot, lines_of, wave
+from edaphon.commands.simulate import BadOrder, Places, _home, order, simulated_tables, toml_text
+from edaphon.commands.simulate.plot import SimulatedPlot, lines_of, senders_of, wave
 from edaphon.config import read_config
 from edaphon.facts import Knowledge
 from edaphon.service.process import running
 from edaphon.toml_input import read_document
-from edaphon_drivers.ascii.engine import decode_stream
+from edaphon_drivers.ascii.decode import decode_stream
 from edaphon_drivers.modbus.table import plan_of
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.registry import engine
@@ -261,7 +259,7 @@ def test_tables_written_as_toml_are_read_back_the_same():
     assert tomllib.loads(toml_text(table)) == table
 
 
-def plot_of(text: str, folder: Path) -> Plot:
+def plot_of(text: str, folder: Path) -> SimulatedPlot:
     return lines_of(configuration(text)[1], Knowledge(), folder)
 
 

@@ -52,7 +52,7 @@ def test_refused_points_are_a_problem_until_they_are_taken(tmp_path: Path) -> No
             n = len(service.state.set_aside("s"))
             out, _ = call(station, "status", codes=(1,))
             assert f"sink s: {n} points are set aside" in out
-            assert f"{n} points set aside" in out
+            assert f"{n} points refused" in out
             out, _ = call(station, "sink", "list")
             assert "too odd" in out
             assert call_json(station, "sink", "list")["s"][0]["n"] > 0
@@ -62,7 +62,7 @@ def test_refused_points_are_a_problem_until_they_are_taken(tmp_path: Path) -> No
             until(lambda: not service.state.set_aside("s"))
             assert len(fake.points) == 84
             call(station, "status")
-            assert call(station, "sink", "list")[0] == "s: no points set aside\n"
+            assert call(station, "sink", "list")[0] == "s: no points refused\n"
             _, err = call(station, "sink", "retry", "t", codes=(1,))
             assert "expected the name of a sink (s), got 't'" in err
     _, err = call(station, "sink", "retry", codes=(75,))

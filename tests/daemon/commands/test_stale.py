@@ -70,7 +70,7 @@ def test_a_journal_written_by_a_process_without_a_socket_ends_with_75(station: S
 
 def test_what_a_kill_left_underived_is_derived_before_it_is_shown(station: Station) -> None:
     from edaphon.clock import SystemClock
-    from edaphon.derive import derived_by
+    from edaphon.derive.projection import derived_by
     from edaphon.journal import Entry, Journal
 
     storage = open_storage(station.file)

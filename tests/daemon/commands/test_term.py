@@ -9,7 +9,7 @@ from tests.daemon.commands.test_record import talking
 from tests.daemon.commands.test_scan import line_of, probe, tables
 from tests.stories.station import Station
 
-from edaphon.commands.term import Untypable, typed_bytes
+from edaphon.commands.line import Untypable, typed_bytes
 from edaphon.journal import Kind, Purpose, read_only
 from edaphon.service.process import running
 from edaphon_drivers.payloads import unpack_exchange

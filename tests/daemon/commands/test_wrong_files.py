@@ -77,7 +77,7 @@ def expect(station: Station, answer: str) -> None:
     first, *others = err.splitlines()
     assert first.startswith(f"{station.file}:")
     assert answer in first
-    assert others == ["1 mistake; nothing was changed."]
+    assert others == ["1 error; nothing was changed."]
 
 
 def check(station: Station, code: int) -> tuple[str, str]:

@@ -3,9 +3,8 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from edaphon.config.lines import Broker, Bus
 from edaphon.config.model import Web
-from edaphon.config.sources import HeardSource, ScheduledSource
+from edaphon.config.sources import Broker, Bus, HeardSource, ScheduledSource
 from edaphon.facts.calibrations import Calibration, FieldCheck
 from edaphon.toml_input.values import Duration, Instant, instant_ns
 

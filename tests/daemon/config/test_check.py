@@ -7,9 +7,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from edaphon.commands.check import check, examine
-from edaphon.commands.init import init
+from edaphon.commands.check import check, init
 from edaphon.config import JsonSource, LorawanSource, ScheduledSource, read_config
+from edaphon.service.check import examine
 from edaphon.toml_input import read_document
 
 app = typer.Typer()
@@ -50,7 +50,7 @@ def test_a_mistake_is_exit_code_3_with_its_place(tmp_path: Path) -> None:
     done = CALL.invoke(app, ["check", str(file)])
     assert done.exit_code == 3
     assert f"{file}:8  clock.trsut: unknown key; did you mean trust?" in done.stderr
-    assert "1 mistake; nothing was changed." in done.stderr
+    assert "1 error; nothing was changed." in done.stderr
 
 
 def test_json_tells_the_same(tmp_path: Path) -> None:

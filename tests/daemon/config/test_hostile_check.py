@@ -12,9 +12,9 @@ import pytest
 from tests.documents import ROOT
 
 from edaphon.commands import main
-from edaphon.commands.check import examine
 from edaphon.printer import hidden
-from edaphon.toml_input.errors import ConfigError
+from edaphon.service.check import examine
+from edaphon.toml_input.lines import ConfigError
 
 HEAD = 'site = { id = "s" }\nlogger = { id = "l" }\nstorage = { folder = "/tmp/x" }\n'
 CPU_S = 2.0  # of the processor: the machine of a test is shared

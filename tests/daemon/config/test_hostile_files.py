@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.documents import ROOT
 
-from edaphon.commands.check import examine
+from edaphon.service.check import examine
 
 EXAMPLE = ROOT / "deploy" / "examples" / "forest-plot"
 TEXT = "".join(

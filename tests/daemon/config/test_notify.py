@@ -7,8 +7,8 @@ import orjson
 import pytest
 from tests.daemon.config.test_check import BOX, CALL, app, write
 
-from edaphon.commands.check import examine
 from edaphon.config import Secret
+from edaphon.service.check import examine
 
 MAIL = 'kind = "email"\nhost = "mail.example.org"\nfrom = "a@example.org"\nto = ["t@example.org"]\n'
 BROKER = '[broker.plots]\nhost = "127.0.0.1"\ntopics = ["x"]\n'

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edaphon.commands.check import examine
 from edaphon.config.sources import meaning_of
+from edaphon.service.check import examine
 
 SHEET = """
 [logger]

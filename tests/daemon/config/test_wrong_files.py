@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from edaphon.commands.check import examine
 from edaphon.facts import Knowledge, read_facts
 from edaphon.model import EntryId
+from edaphon.service.check import examine
 from edaphon.toml_input import read_document
 
 FOLDER = Path(__file__).parent / "wrong"

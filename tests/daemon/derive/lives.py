@@ -10,11 +10,14 @@ from typing import Any
 
 import orjson
 
+from edaphon.clock import DAY_NS
 from edaphon.config import Configuration, read_config
-from edaphon.derive import Deriver, Plan, Sources
+from edaphon.derive.decode import Sources, sources_of
+from edaphon.derive.deriver import Deriver
 from edaphon.derive.fact_log import FACT_KINDS
-from edaphon.derive.pipeline import Line, sources_of
-from edaphon.derive.state import State
+from edaphon.derive.pipeline import Pipeline
+from edaphon.derive.plan import Plan
+from edaphon.derive.state import PipelineState
 from edaphon.facts import (
     FactRow,
     Knowledge,
@@ -28,7 +31,7 @@ from edaphon.journal import DamagedRow, Entry, Kind
 from edaphon.journal.copies import Copies
 from edaphon.journal.guard import Aside
 from edaphon.model import EntryId, Observations
-from edaphon.series import DAY_NS, Series
+from edaphon.series import Series
 from edaphon.sinks.feed import SeriesFeed, cursor_name
 from edaphon.toml_input import read_document
 from edaphon_drivers.payloads import pack_message
@@ -291,7 +294,7 @@ def _rows(series: Series) -> dict[tuple[str, int], dict[str, object]]:
     }
 
 
-def _at_once(folder: Path, entries: Sequence[Entry]) -> tuple[Series, State]:
+def _at_once(folder: Path, entries: Sequence[Entry]) -> tuple[Series, PipelineState]:
     journal = MemoryJournal(entries)
     journal.shown = len(entries)
     items = journal.after(None, len(entries))
@@ -302,8 +305,8 @@ def _at_once(folder: Path, entries: Sequence[Entry]) -> tuple[Series, State]:
         elif entry.kind in FACT_KINDS:
             knowledge = knowledge.learn(sequence, from_payload(entry.payload).fact)
     plan = Plan.of(knowledge, sources.outputs, sources.site)
-    line = Line(
-        State(),
+    line = Pipeline(
+        PipelineState(),
         plan,
         Sources(),
         lambda held: ((s, journal.entry(s)) for s in held),
@@ -315,7 +318,7 @@ def _at_once(folder: Path, entries: Sequence[Entry]) -> tuple[Series, State]:
     return series, line.state
 
 
-def _told(series: Series, state: State) -> dict[str, Any]:
+def _told(series: Series, state: PipelineState) -> dict[str, Any]:
     """Everything that must be the same however it came about."""
     return {
         "heads": [(h.channel, h.day, h.n, h.digest) for h in series.heads()],

@@ -12,10 +12,10 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edaphon.derive.chains import ALWAYS, Place
-from edaphon.derive.segments import Segment, segments_of
+from edaphon.derive.calibrate import Segment
+from edaphon.derive.segments import PlannedDeployment, segments_of
 from edaphon.facts import Deployment, Knowledge, fact_of
-from edaphon.model import EntryId
+from edaphon.model import ALWAYS, EntryId
 from edaphon.toml_input.values import instant_text
 from edaphon_drivers.sheets import Factory, Output
 
@@ -208,7 +208,7 @@ def planned(knowledge: Knowledge, deployment: Deployment, texts: dict[str, str])
     row = {"id": deployment.channel, "quantity": "soil_temperature", "unit": "degC"}
     fact: Any = fact_of({"kind": "channel", **row})
     output = OUTPUTS[deployment.output]
-    place = Place(deployment, fact, output, 0, 0, {}, {}, {}, knowledge=knowledge)
+    place = PlannedDeployment(deployment, fact, output, 0, 0, {}, {}, {}, knowledge=knowledge)
     return list(segments_of(knowledge, place, texts))
 
 

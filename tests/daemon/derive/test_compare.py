@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edaphon.derive.compare import BINS, Comparison, Sketch
-from edaphon.derive.projection import Part
+from edaphon.derive.projection import BINS, Comparison, Derived, Sketch
 from edaphon.model import Observations
 
 NAN = float("nan")
@@ -25,7 +24,7 @@ def compared(
 ) -> Comparison:
     comparison = Comparison(Sketch(start, end))
     for old, new in parts:
-        comparison.add(Part(old, new))
+        comparison.add(Derived(old, new))
     return comparison
 
 

@@ -10,9 +10,9 @@ from tests.daemon.derive.test_same_time import HEADER, NAME, TEXT, FileLife, lif
 from edaphon.derive.decode import Sources
 from edaphon.derive.deriver import Deriver
 from edaphon.derive.files import LATEST_FILES, LATEST_REFUSED, FileAccount, SourceFiles
-from edaphon.derive.pipeline import Line, LostLine
+from edaphon.derive.pipeline import LostLine, Pipeline
 from edaphon.derive.plan import Plan
-from edaphon.derive.state import State
+from edaphon.derive.state import PipelineState
 from edaphon.journal import Entry, Kind
 from edaphon.model import EntryId
 from edaphon_drivers.faults import Refused
@@ -68,9 +68,9 @@ def test_a_piece_that_its_sheet_cannot_read_is_refused_line_by_line():
         raise Refused("utc_offset of this file", one.name)
         yield Slice((), LineCounts(), (), context)
 
-    state, lost = State(boots={"boot": (0, 0)}), list[LostLine]()
+    state, lost = PipelineState(boots={"boot": (0, 0)}), list[LostLine]()
     sources = Sources(files={"file/log": refuses}, kinds={"file/log": "own"})
-    line = Line(state, Plan(), sources, lambda _: (), on_lost_line=lost.append)
+    line = Pipeline(state, Plan(), sources, lambda _: (), on_lost_line=lost.append)
     payload = pack_piece(piece(GOOD % 1 + GOOD % 2))
     line.step([(EntryId(1, 1), Entry(Kind.RECORD, 9, 0, "boot", "file/log", payload))])
     account = state.files["file/log"].files[NAME]
@@ -243,12 +243,12 @@ def test_a_line_of_units_may_come_later_than_its_header(tmp_path):
 
 
 def test_a_state_without_accounts_and_digests_is_read():
-    table = State().to_json()
+    table = PipelineState().to_json()
     for name in ("files", "uplink_conflicts"):
         del table[name]
     del table["counts"]["conflicts"]
     table["uplinks"] = {"ttn/a": [["s", 4, 2]]}
-    state = State.of_json(table)
+    state = PipelineState.of_json(table)
     assert state.uplinks["ttn/a"][0].digest == ""
     assert state.files == {}
     assert state.counts.conflicts == 0

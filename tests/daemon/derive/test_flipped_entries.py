@@ -12,7 +12,7 @@ import pytest
 from tests.daemon.derive.lives import SINK, T0, EnteredFacts, Life, rows_of
 from tests.daemon.journal.entries import SetClock, commit, journal_file
 
-from edaphon.derive.lost_facts import doubt_words
+from edaphon.derive.plan import lost_facts_text
 from edaphon.facts import fact_of, to_payload
 from edaphon.journal import DamagedRow, Entry, Journal, Kind
 from edaphon.journal.salvage import acknowledgement, open_losses
@@ -166,7 +166,7 @@ def test_a_flipped_bit_changes_and_withdraws_no_value(
         found = values(life)
         damaged: list[DamagedRow] = []
         assert len(list(journal.scan(on_damage=damaged.append))) == len(entries) - len(damaged)
-        assert life.deriver.doubt.places == frozenset()
+        assert life.deriver.lost_facts.places == frozenset()
         assert series == "removed" or not life.sink.points  # nothing is sent or withdrawn again
     lost = 0 if what in KINDS or what in {"configuration", "clock"} else 1
     assert len(damaged) == lost
@@ -194,24 +194,24 @@ def test_where_both_copies_are_gone_what_stands_stays_until_a_person_acts(
         (folder / "series.sqlite").unlink()
     for _ in range(2):  # the doubt lives on over starts
         with lived(folder) as (journal, life):
-            reported = doubt_words(life.deriver.doubt)
+            reported = lost_facts_text(life.deriver.lost_facts)
             assert len(reported) == 1
             assert f"1.{place + 1}" in reported[0]
             assert "salvage --acknowledge" in reported[0]
             assert values(life) == (before if series == "kept" else {"c-x": {}, "c-z": {}})
             assert not life.sink.points
     with lived(folder) as (journal, life):
-        payload = acknowledgement("me", life.deriver.doubt.places)
+        payload = acknowledgement("me", life.deriver.lost_facts.places)
         journal.append_now(Entry(Kind.LOST, T0, 1, "", "", payload))
-        life.deriver.settle_doubt()
+        life.deriver.settle_lost_facts()
         life.settle()
-        assert not life.deriver.doubt.places
+        assert not life.deriver.lost_facts.places
         assert not open_losses(journal.copies)
         if what == "calibration":
             assert set(values(life)["c-x"]) == set(before["c-x"])
             assert values(life) != before
     with lived(folder) as (_, life):
-        assert not life.deriver.doubt.places
+        assert not life.deriver.lost_facts.places
 
 
 def test_a_lost_calibration_that_is_entered_again_lets_the_channel_go_on(
@@ -234,7 +234,7 @@ def test_a_lost_calibration_that_is_entered_again_lets_the_channel_go_on(
         assert len(values(life)["c-z"]) == 61
         commit(journal, [entries[place]])
         life.settle()
-        assert not life.deriver.doubt.places
+        assert not life.deriver.lost_facts.places
         found = values(life)
         assert len(found["c-x"]) == 61
         assert {t: found["c-x"][t] for t in before["c-x"]} == before["c-x"]
@@ -281,7 +281,7 @@ def test_what_came_while_a_channel_waited_is_derived_after_an_acknowledgement_be
     with lived(folder) as (journal, life):
         commit(journal, reported.entries)
         life.settle()
-        places = life.deriver.doubt.places
+        places = life.deriver.lost_facts.places
     with Journal.open(folder / "journal", SetClock(T0), on_problem=lambda _: None) as journal:
         journal.append_now(Entry(Kind.LOST, T0, 1, "", "", acknowledgement("me", places)))
     with lived(folder) as (_, life):

@@ -3,11 +3,12 @@
 import orjson
 from tests.daemon.derive.lives import T0
 
-from edaphon.derive import Plan, Sources
-from edaphon.derive.pipeline import Line
-from edaphon.derive.state import State
+from edaphon.derive.decode import Sources
+from edaphon.derive.plan import Plan
+from edaphon.derive.state import PipelineState
 from edaphon.journal import Entry, Kind
 from edaphon.model import EntryId
+from edaphon_drivers.modbus.engine import Line
 from edaphon_drivers.payloads import pack_message
 
 
@@ -29,14 +30,14 @@ def clock(boot: str) -> Entry:
     return Entry(Kind.CLOCK, T0, 0, boot, "", orjson.dumps({"offset_ns": T0, "error_ns": 1}))
 
 
-def line_over(*entries: Entry) -> State:
+def line_over(*entries: Entry) -> PipelineState:
     items = [(at(n), entry) for n, entry in enumerate(entries, 1)]
     known = dict(items)
 
     def recall(places):
         return [(place, known[place]) for place in places]
 
-    line = Line(State(), Plan(), Sources(), recall)
+    line = Line(PipelineState(), Plan(), Sources(), recall)
     line.step(items)
     return line.state
 

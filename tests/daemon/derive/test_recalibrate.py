@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.daemon.derive.lives import EnteredFacts, Life, MemoryJournal, folders, reported
-from tests.daemon.derive.test_line import EXAMPLES, FIRST, channel, fact, instant, spans
+from tests.daemon.derive.test_pipeline import EXAMPLES, FIRST, channel, fact, instant, spans
 
 from edaphon.derive import rederive as deriver_module
 
@@ -90,7 +90,7 @@ def test_readings_of_the_series_give_what_the_journal_gives(
         life = Life(folder, journal)
         for turns, ending in lives:
             journal.shown = min(journal.shown + 4, len(stream.entries))
-            for _ in range(3 * turns):  # all that was said, and some slices
+            for _ in range(3 * turns):  # all that was entered, and some slices
                 life.turn(1)
             life.deliver(2, 5)
             if ending is not None:

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.daemon.derive.lives import T0, EnteredFacts, Life, MemoryJournal, folders
-from tests.daemon.derive.test_line import fact
+from tests.daemon.derive.test_pipeline import fact
 
 from edaphon.config import read_config
-from edaphon.derive.as_of import known_as_of, values_then
+from edaphon.derive.projection import known_as_of, values_then
 from edaphon.facts import fact_of, to_payload
 from edaphon.journal import Kind
 from edaphon.model import EntryId
@@ -67,7 +67,7 @@ def line_of(row: Row) -> bytes:
 
 @dataclass
 class FileLife(EnteredFacts):
-    """A plot with one followed file; what a person would call its rows is written down beside."""
+    """A plot with one followed file; what a person would call its rows is written down too."""
 
     copy: int = 0
     line: int = 1
@@ -280,7 +280,7 @@ def test_a_line_without_its_end_gives_way_to_the_whole_line(tmp_path: Path) -> N
     assert standing(life) == {0: 4.2, 60: 4.15, 120: 4.0}
     account = life.deriver.state.files["file/log"].files[NAME]
     assert (account.lines, account.counts.rows, account.counts.headers) == (4, 3, 1)
-    flags = [f for run in life.series.read("x", 0, 2**62) for f in run.doubt.tolist()]
+    flags = [f for run in life.series.read("x", 0, 2**62) for f in run.source_flag.tolist()]
     assert max(flags) < 16  # none was judged without its neighbours
     life.close()
 

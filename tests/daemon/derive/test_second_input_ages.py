@@ -6,12 +6,11 @@ from typing import Any
 import orjson
 import pytest
 from tests.daemon.derive.lives import T0
-from tests.daemon.derive.test_beside import BESIDE, EnteredFacts, ec25, values
+from tests.daemon.derive.test_second_inputs import BESIDE, EnteredFacts, ec25, values
 
-from edaphon.derive.chains import ALWAYS
 from edaphon.derive.plan import Plan
 from edaphon.facts import Knowledge
-from edaphon.model import EntryId
+from edaphon.model import ALWAYS, EntryId
 from edaphon.toml_input.values import instant_text
 from edaphon_drivers.sheets import Output
 

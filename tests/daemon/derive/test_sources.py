@@ -6,10 +6,10 @@ import orjson
 import pytest
 
 from edaphon.config import read_config
-from edaphon.derive import Plan, Sources
-from edaphon.derive.decode import Decoded
-from edaphon.derive.pipeline import Line
-from edaphon.derive.state import State
+from edaphon.derive.decode import Decoded, Sources
+from edaphon.derive.pipeline import Pipeline
+from edaphon.derive.plan import Plan
+from edaphon.derive.state import PipelineState
 from edaphon.facts import Knowledge, fact_of
 from edaphon.journal import Entry, Kind, Purpose
 from edaphon.model import EntryId
@@ -117,9 +117,9 @@ def test_of_an_output_that_one_record_says_twice_the_first_stands_and_both_are_c
     knowledge = Knowledge()
     for n, table in enumerate([channel, {"kind": "deployment", "id": "d", **fed}], 1):
         knowledge = knowledge.learn(EntryId(1, n), fact_of(table))
-    state = State(boots={"boot": (NOW, 0)})
+    state = PipelineState(boots={"boot": (NOW, 0)})
     plan = Plan.of(knowledge, sources().outputs, "s")
-    runs = Line(state, plan, sources(), lambda _: ()).step(
+    runs = Pipeline(state, plan, sources(), lambda _: ()).step(
         [(EntryId(1, 3), record("ttn", topic, data))]
     )
     assert [run.raw.tolist() for run in runs if run.ordinal is None] == [[9.5]]
@@ -129,7 +129,9 @@ def test_of_an_output_that_one_record_says_twice_the_first_stands_and_both_are_c
 
 def test_what_was_said_at_the_bench_of_no_source_is_no_dead_letter() -> None:
     letters: list[object] = []
-    line = Line(State(), Plan.of(Knowledge(), {}, "s"), sources(), lambda _: (), letters.append)
+    line = Pipeline(
+        PipelineState(), Plan.of(Knowledge(), {}, "s"), sources(), lambda _: (), letters.append
+    )
     line.state.boots["boot"] = (0, 1)
     typed = Entry(Kind.RECORD, NOW, 0, "boot", "sdi12/term", b"\x01", None, Purpose.TEST)
     line.step([(EntryId(1, 2), typed)])
@@ -152,7 +154,7 @@ def test_entries_that_are_slow_to_decode_end_a_step_and_all_are_taken_by_the_nex
     entries = [
         (EntryId(1, n), record("local", "plot/node", b'{"soil": {"t": 1}}')) for n in range(3, 20)
     ]
-    line = Line(State(boots={"boot": (NOW, 0)}), Plan(), sources(), lambda _: ())
+    line = Pipeline(PipelineState(boots={"boot": (NOW, 0)}), Plan(), sources(), lambda _: ())
     taken = []
     while entries:
         line.step(entries, 1000)
@@ -170,8 +172,8 @@ def test_an_uplink_that_comes_again_with_other_bytes_is_a_conflict_and_no_duplic
         data, f_port = encode("milesight.em500-smtc", {"soil_temperature": celsius})
         return record("ttn", *tts_v3(EUI, data, f_port, f_cnt, NOW))
 
-    state = State(boots={"boot": (NOW, 0)})
-    line = Line(state, Plan(), sources(), lambda _: ())
+    state = PipelineState(boots={"boot": (NOW, 0)})
+    line = Pipeline(state, Plan(), sources(), lambda _: ())
     entries = [uplink(9.5), uplink(9.5), uplink(10.5), uplink(11.5, f_cnt=8), uplink(12.5)]
     line.step([(EntryId(1, n), entry) for n, entry in enumerate(entries, 3)])
     counts = state.counts
@@ -181,9 +183,9 @@ def test_an_uplink_that_comes_again_with_other_bytes_is_a_conflict_and_no_duplic
     assert len({found.first, found.further}) == 2
     data, _ = encode("milesight.em500-smtc", {"soil_temperature": 12.5})
     assert found.begins == data.hex()
-    again = State.of_json(orjson.loads(orjson.dumps(state.to_json())))
+    again = PipelineState.of_json(orjson.loads(orjson.dumps(state.to_json())))
     assert again == state
     # A checkpoint of an earlier version has no digests: what comes again is a duplicate.
     again.uplinks = {p: [u._replace(digest="") for u in own] for p, own in again.uplinks.items()}
-    Line(again, Plan(), sources(), lambda _: ()).step([(EntryId(1, 9), uplink(9.0))])
+    Pipeline(again, Plan(), sources(), lambda _: ()).step([(EntryId(1, 9), uplink(9.0))])
     assert (again.counts.duplicates, again.counts.conflicts) == (2, 2)

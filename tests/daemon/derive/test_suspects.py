@@ -18,10 +18,11 @@ from tests.daemon.derive.lives import (
     reported,
     told_rows,
 )
-from tests.daemon.derive.test_line import first, streams
+from tests.daemon.derive.test_pipeline import first, streams
 
-from edaphon.derive import Deriver, known_facts
 from edaphon.derive.decode import Sources
+from edaphon.derive.deriver import Deriver
+from edaphon.derive.fact_log import known_facts
 from edaphon.journal import Entry, Kind
 from edaphon.journal.guard import TRACE, EntryGuard
 from edaphon.series import Series

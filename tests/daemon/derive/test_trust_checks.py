@@ -218,7 +218,7 @@ def test_the_derivation_changes_where_one_of_these_decides_about_a_value():
 def test_only_the_stretch_that_a_calibration_of_the_calendar_covers_changes():
     before = plan_of(*PAIR)
     moved = plan_of(*START, BEFORE, {**AFTER, "to": instant_text(at(100))})
-    ranges = changed_ranges(before.extents, moved.extents)
+    ranges = changed_ranges(before.intervals, moved.intervals)
     assert ranges["c"][0][0] == at(10)
     plain = calibration("a", 10, 110, 1.0)
     cut = plan_of(*START, {**plain, "to": instant_text(at(100))})

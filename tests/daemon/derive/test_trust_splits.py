@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.daemon.derive.lives import EnteredFacts, Life, MemoryJournal, folders, reported
-from tests.daemon.derive.test_line import FIRST, fact, instant
+from tests.daemon.derive.test_pipeline import FIRST, fact, instant
 from tests.daemon.derive.trust import (
     PAIR,
     POINTS,

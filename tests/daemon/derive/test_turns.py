@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from edaphon.clock import SystemClock
-from edaphon.derive import Deriver
-from edaphon.derive.replay import BATCH_BYTES, READINGS
+from edaphon.derive.deriver import Deriver
+from edaphon.derive.rederive import BATCH_BYTES, READINGS
 from edaphon.journal import Entry, Journal, Kind
 from edaphon.series import Series
 from edaphon_drivers.payloads import Piece, pack_piece

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 from tests.daemon.derive.lives import T0, EnteredFacts, Life, MemoryJournal
-from tests.daemon.derive.test_line import fact
+from tests.daemon.derive.test_pipeline import fact
 
 from edaphon.config import read_config
 from edaphon.derive import decode as sources

@@ -8,10 +8,10 @@ import orjson
 import pytest
 
 from edaphon.config import read_config
-from edaphon.derive import Plan, Sources
-from edaphon.derive.decode import Decoded
-from edaphon.derive.pipeline import Line
-from edaphon.derive.state import NOTES_REMEMBERED, State
+from edaphon.derive.decode import Decoded, Sources
+from edaphon.derive.pipeline import Pipeline
+from edaphon.derive.plan import Plan
+from edaphon.derive.state import NOTES_REMEMBERED, PipelineState
 from edaphon.facts import Knowledge
 from edaphon.journal import Entry, Kind
 from edaphon.model import EntryId
@@ -91,10 +91,10 @@ def decoded(kind: str, *more: Any, **outer: Any) -> Decoded:
     return SOURCES[kind].decode(entry(kind, *more, **outer))
 
 
-def stepped(*entries: Entry) -> State:
-    state = State(boots={"boot": (NOW, 0)})
+def stepped(*entries: Entry) -> PipelineState:
+    state = PipelineState(boots={"boot": (NOW, 0)})
     own = SOURCES[entries[0].source]
-    line = Line(state, Plan.of(Knowledge(), own.outputs, "s"), own, lambda _: ())
+    line = Pipeline(state, Plan.of(Knowledge(), own.outputs, "s"), own, lambda _: ())
     line.step([(EntryId(1, n), one) for n, one in enumerate(entries, 2)])
     return state
 
@@ -153,7 +153,7 @@ def test_an_unknown_channel_is_counted_by_source_and_the_others_have_values() ->
 
 
 def test_the_words_counted_by_source_are_bounded_and_nothing_is_left_out() -> None:
-    state = State()
+    state = PipelineState()
     for n in range(100):
         state.note("a", f"unknown channel {n}")
     assert len(state.notes["a"]) == NOTES_REMEMBERED + 1
@@ -161,12 +161,12 @@ def test_the_words_counted_by_source_are_bounded_and_nothing_is_left_out() -> No
 
 
 def test_the_counts_survive_a_checkpoint_and_an_older_one_has_none() -> None:
-    state = State()
+    state = PipelineState()
     state.note("a", "simulated uplink")
     table = state.to_json()
-    assert State.of_json(table).notes == {"a": {"simulated uplink": 1}}
+    assert PipelineState.of_json(table).notes == {"a": {"simulated uplink": 1}}
     del table["notes"]
-    assert State.of_json(table).notes == {}
+    assert PipelineState.of_json(table).notes == {}
 
 
 def test_an_uplink_whose_time_is_unreadable_is_decoded_without_a_clock() -> None:

@@ -4,9 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edaphon.derive import Plan
-from edaphon.derive.plan import changed_ranges
-from edaphon.derive.segments import Segment
+from edaphon.derive.calibrate import Segment
+from edaphon.derive.plan import Plan, changed_ranges
 from edaphon.facts import Knowledge
 from edaphon.model import EntryId
 from edaphon.toml_input.values import instant_ns, instant_text
@@ -84,14 +83,14 @@ def fact(
 def calibration(
     id: str, begin: float | None = None, end: float | None = None, c0: float = 0.0, **keys: Any
 ) -> Row:
-    """A line c0 + x for the channel, if nothing else is said."""
+    """A line c0 + x for the channel, if nothing else is given."""
     subject = {} if "sensor" in keys else {"channel": "c"}
     line = {"curve": "linear", "parameters": {"c0": c0, "c1": 1.0}}
     return fact("calibration", id, begin, end, **{**subject, **line, **keys})
 
 
 def check(id: str, state: str, day: float, reading: float, **keys: Any) -> Row:
-    """A check against 20.0 with a reference known to 0.1, of the channel if not said otherwise."""
+    """A check against 20.0 with a reference known to 0.1, of the channel by default."""
     visit = {"end": day} if state == "as found" else {"begin": day}
     subject = {} if "sensor" in keys else {"channel": "c"}
     numbers = {"reading": reading, "reference_value": 20.0, "u_reference": 0.1, **subject}
@@ -145,7 +144,7 @@ def nothing(found: Value) -> bool:
 
 
 def changed(before: list[Row], after: list[Row]) -> bool:
-    return bool(changed_ranges(plan_of(*before).extents, plan_of(*after).extents))
+    return bool(changed_ranges(plan_of(*before).intervals, plan_of(*after).intervals))
 
 
 # A sensor calibrated before it was deployed and after it came back, on days 10 and 110.

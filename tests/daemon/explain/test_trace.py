@@ -4,12 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from edaphon.derive.chains import ALWAYS
 from edaphon.derive.plan import Plan
 from edaphon.explain.trace import History
 from edaphon.facts import Knowledge
 from edaphon.journal import Entry, Kind
-from edaphon.model import EntryId
+from edaphon.model import ALWAYS, EntryId
 
 BOOT, LATER_BOOT = "first", "second"
 SOURCES = SimpleNamespace(

@@ -1,7 +1,7 @@
 """Facts that go to another process as the text in which people wrote them."""
 
 from edaphon.facts import read_facts
-from edaphon.facts.documents import documents_of, rows_of
+from edaphon.facts.files import documents_of, rows_of
 from edaphon.toml_input import read_document
 
 SENSOR = '[[sensor]]\nid = "{}"\nmodel = "meter.teros12"\n'

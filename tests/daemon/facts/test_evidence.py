@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from edaphon.commands.check import examine
 from edaphon.facts import (
     FactRow,
     Knowledge,
@@ -15,6 +14,7 @@ from edaphon.facts import (
     read_facts,
 )
 from edaphon.model import EntryId
+from edaphon.service.check import examine
 from edaphon.toml_input import read_document
 
 CONTENT = b"%PDF a certificate"

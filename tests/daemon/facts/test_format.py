@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edaphon.facts import FactRow, fact_of, from_payload, read_facts, table_of, to_payload
-from edaphon.facts.model import KINDS
+from edaphon.facts.files import KINDS
 from edaphon.toml_input import FACT_TABLES, read_document
 from edaphon.toml_input.models import keys_of
 

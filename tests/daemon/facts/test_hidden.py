@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from edaphon.commands.check import examine
 from edaphon.facts import FactRow, Knowledge, fact_of, knowledge_conflicts
-from edaphon.facts.payload import from_payload, to_payload
+from edaphon.facts.files import from_payload, to_payload
 from edaphon.model import EntryId
+from edaphon.service.check import examine
 from edaphon.toml_input import read_document
-from edaphon.toml_input.hidden import configuration_complaints
+from edaphon.toml_input.models import configuration_complaints
 
 HIDDEN = ["\x00", "\x07", "\x1b", "\x7f", "\x9b", "\u202e", "\u2066", "\u200e", "\u061c", "\u200b",
           "\ufeff", "\u00ad", "\u2028", "\U000e0041"]  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edaphon.facts.model import KINDS
+from edaphon.facts.files import KINDS
 from edaphon.toml_input import FACT_TABLES
 
 ROOT = Path(__file__).resolve().parents[3]

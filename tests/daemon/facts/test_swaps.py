@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edaphon.facts import Deployment, Knowledge, Sensor
-from edaphon.facts.swaps import contradictions, deployed_sensors, explanations
+from edaphon.facts.conflicts import contradictions, deployed_sensors, explanations
 from edaphon.model import EntryId
 
 NOW = 1_790_000_000_000_000_000

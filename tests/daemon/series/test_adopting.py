@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.daemon.derive.lives import EnteredFacts, Life, MemoryJournal, folders
-from tests.daemon.derive.test_line import first
+from tests.daemon.derive.test_pipeline import first
 
+from edaphon.clock import DAY_NS
 from edaphon.model import Channel, Observations
-from edaphon.series import DAY_NS, Series, Withdrawal
+from edaphon.series import Series, Withdrawal
 from edaphon.series.store import SeriesStore
 from edaphon.sinks.feed import SeriesFeed
 

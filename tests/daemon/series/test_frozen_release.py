@@ -3,7 +3,8 @@
 import zlib
 from pathlib import Path
 
-from edaphon.series import DAY_NS, Series, read_release, release_problems
+from edaphon.clock import DAY_NS
+from edaphon.series import Series, read_release, release_problems
 
 GOLDEN = Path(__file__).parent / "golden" / "release-2.sqlite.zlib.hex"
 DIGEST = "c2c1d840f716b77837dff92261da3960adf04099835bd758996a000cc3af8547"

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edaphon.clock import DAY_NS
 from edaphon.derive.deriver import FLUSH_AT_ROWS
 from edaphon.model import Observations
-from edaphon.series import DAY_NS, Series
+from edaphon.series import Series
 
 CHANNELS, ROWS = 60, 200  # rows of a channel in one change
 LONG = pytest.mark.skipif(os.environ.get("EDAPHON_FAULTS") != "long", reason="a long campaign")

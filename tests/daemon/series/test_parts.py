@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edaphon.clock import DAY_NS
 from edaphon.model import Channel, Observations
-from edaphon.series import DAY_NS, Release, Series, WrongFile, read_release, write_release
+from edaphon.series import Release, Series, WrongFile, read_release, write_release
 from edaphon.series import parts as parts_of
 from edaphon.series.store import SeriesStore
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edaphon.clock import DAY_NS
 from edaphon.model import Channel, Observations
-from edaphon.series import DAY_NS, Series, WrongFile
+from edaphon.series import Series, WrongFile
 from edaphon.series import changes as change_module
 from edaphon.sinks.feed import SeriesFeed, cursor_name
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edaphon.clock import DAY_NS
 from edaphon.model import Observations
-from edaphon.series import DAY_NS, Series, WrongFile
+from edaphon.series import Series, WrongFile
 
 CHANNELS = ("a", "b")
 # channel, hour, sequence, rank, raw

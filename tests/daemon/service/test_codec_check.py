@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from edaphon.commands import main
-from edaphon.commands.check import examine
 from edaphon.config import Configuration
 from edaphon.service import prerequisites
+from edaphon.service.check import examine
 from edaphon.service.prerequisites import codec_complaints
 from edaphon.toml_input import Document
 
@@ -53,7 +53,7 @@ def test_a_codec_that_can_not_be_loaded_is_a_mistake_with_its_line_and_reason(
         main(["check", str(file)])
     assert ended.value.code == 3
     *lines, last = capsys.readouterr().err.splitlines()
-    assert last == "4 mistakes; nothing was changed."
+    assert last == "4 errors; nothing was changed."
     written = file.read_text().splitlines()
     reasons = {"endless": "CPU", "native": "CPU", "broken": "SyntaxError", "none": "decodeUplink"}
     for line, (name, reason) in zip(lines, reasons.items(), strict=True):

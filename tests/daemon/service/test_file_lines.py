@@ -101,7 +101,7 @@ def test_verify_finds_lines_that_were_lost_and_an_account_that_was_kept_wrongly(
     monkeypatch.setattr(FileAccount, "take", lambda s, counts, *more: whole(s, LineCounts(), *more))
     text, config_error = call(station, "verify", codes=(1,))
     assert "2 rows" not in text
-    assert "LEDGER" in config_error
+    assert "RECORDS MISSING" in config_error
     assert "the account kept while running differs from that of the journal   OPEN" in text
 
 

@@ -7,9 +7,9 @@ import pytest
 from edaphon.acquire.budget import COUNTED, Flood
 from edaphon.acquire.gaps import FLOOD, Gap
 from edaphon.derive.decode import Sources
-from edaphon.derive.pipeline import Line
+from edaphon.derive.pipeline import Pipeline
 from edaphon.derive.plan import Plan
-from edaphon.derive.state import State
+from edaphon.derive.state import PipelineState
 from edaphon.explain.missing import Absent, gap_at
 from edaphon.journal import Entry, Kind
 from edaphon.model import EntryId
@@ -53,6 +53,6 @@ def test_explain_names_the_flood_of_a_source_and_not_that_of_strangers(source, f
 
 
 def test_a_flood_misses_no_slots():
-    line = Line(State(), Plan(), Sources(), lambda _: ())
+    line = Pipeline(PipelineState(), Plan(), Sources(), lambda _: ())
     line.step(history("local").gaps)
     assert line.state.gaps == {}

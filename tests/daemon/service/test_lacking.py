@@ -9,7 +9,7 @@ from tests.daemon.commands.test_commands import edaphon
 
 import edaphon as package
 from edaphon.commands import COMMANDS, main
-from edaphon.commands.init import _usual_storage
+from edaphon.commands.check import _usual_storage
 from edaphon.config import read_config
 from edaphon.service.prerequisites import (
     CONNECTS,

@@ -14,13 +14,12 @@ from tests.daemon.commands.test_explain import FACTS, NOON, TABLES, entry, repor
 from tests.daemon.journal.entries import journal_file
 from tests.stories.station import Station
 
-from edaphon.clock import SystemClock
+from edaphon.clock import FAR_NS, SystemClock
 from edaphon.journal import EntryId, Journal, Kind, read_only
 from edaphon.journal.copies import copies_in
 from edaphon.series import Series
 from edaphon.service.process import running
 from edaphon.storage.access import open_storage
-from edaphon.storage.moments import FAR_NS
 from edaphon.storage.offline import settled_deriver
 from edaphon.toml_input.values import instant_text
 
@@ -227,7 +226,7 @@ def test_damage_behind_what_is_derived_is_shown_until_it_is_noted(
             call(plot, "verify", codes=(1,))
             call(plot, "salvage", "--acknowledge")
         assert not any(name in words for words in service_problems(plot))
-        assert service.deriver.doubt.places == frozenset()
+        assert service.deriver.lost_facts.places == frozenset()
         assert call(plot, "query", "p-temp") == values
     found = call_json(plot, "verify", codes=(0, 1))
     assert found["entries"]["closes"]
@@ -284,15 +283,15 @@ def test_a_fact_lost_in_both_copies_is_shown_by_every_command(plot: Station) -> 
     facts = inbox.read_text()
     inbox.write_text("")
     with running(plot.file) as service:
-        assert list(service.deriver.doubt.places) == [EntryId.of(_number(place))]
+        assert list(service.deriver.lost_facts.places) == [EntryId.of(_number(place))]
         status = call_json(plot, "status", codes=(1,))
         assert any(place in words and "p-temp" in words for words in status["trouble"])
         inbox.write_text(facts)
         call(plot, "apply")
-        until(lambda: not service.deriver.doubt.places and not service.deriver.reworking)
+        until(lambda: not service.deriver.lost_facts.places and not service.deriver.reworking)
         assert call(plot, "query", "p-temp") == values
     with running(plot.file) as service:
-        assert not service.deriver.doubt.places
+        assert not service.deriver.lost_facts.places
 
 
 def _number(place: str) -> int:
@@ -305,11 +304,11 @@ def test_a_configuration_lost_in_both_copies_is_journalled_again(plot: Station) 
         values = call(plot, "query", "p-temp")[0]
     spoil_both_copies(plot, b"story-1")
     with running(plot.file) as service:
-        until(lambda: not service.deriver.doubt.places and not service.deriver.reworking)
+        until(lambda: not service.deriver.lost_facts.places and not service.deriver.reworking)
         assert call(plot, "query", "p-temp")[0] == values
         assert service.deriver.plan.routes
     with running(plot.file) as service:
-        assert not service.deriver.doubt.places
+        assert not service.deriver.lost_facts.places
 
 
 def test_a_journal_of_an_earlier_version_gets_its_copies_at_the_first_start(plot: Station) -> None:

@@ -3,8 +3,8 @@
 import logging
 
 from edaphon.config import read_config
-from edaphon.derive import DeadLetter
 from edaphon.derive.decode import Note, Sources
+from edaphon.derive.pipeline import DeadLetter
 from edaphon.journal import Entry, Kind
 from edaphon.model import EntryId
 from edaphon.service.deriving import CAUSES, RefusedLog

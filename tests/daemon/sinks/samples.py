@@ -9,7 +9,6 @@ import numpy as np
 from edaphon.journal import SetAside
 from edaphon.model import Channel, Observations
 from edaphon.sinks.delivery import Batch
-from edaphon.sinks.lines import part_of
 from edaphon.sinks.sink import Never, PointWithdrawal, Read
 
 MINUTE_NS = 60 * 10**9
@@ -39,7 +38,7 @@ def run(
         "u_random": np.full(n, 0.001),
         "u_systematic": np.full(n, 0.02),
         "flag": np.ones(n, np.int8),
-        "doubt": np.full(n, 2, np.int8),
+        "source_flag": np.full(n, 2, np.int8),
         "sequence": np.arange(1, n + 1, dtype=np.int64) | 1 << 32,
     }
     for name, column in columns.items():
@@ -118,7 +117,7 @@ class ListFeed:
         for batch in reversed(batches):
             for run in batch.observations:
                 keys = keys_of([run])
-                found.append(part_of(run, np.flatnonzero([key in wanted for key in keys])))
+                found.append(run.take(np.flatnonzero([key in wanted for key in keys])))
                 wanted = wanted - set(keys)
         return [run for run in found if len(run)]
 

@@ -26,10 +26,10 @@ from tests.daemon.sinks.samples import (
 )
 from tests.programs import wait_until
 
-from edaphon.clock import SystemClock
+from edaphon.clock import DAY_NS, SystemClock
 from edaphon.journal import StateFile
 from edaphon.model import Observations
-from edaphon.series import DAY_NS, Series
+from edaphon.series import Series
 from edaphon.series import Withdrawal as Gone
 from edaphon.series import changes as change_module
 from edaphon.sinks.delivery import Batch, Delivery

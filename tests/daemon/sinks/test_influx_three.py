@@ -21,9 +21,9 @@ from tests.daemon.sinks.samples import (
 from tests.fake_influx import FILES, FakeInflux
 from tests.programs import wait_until
 
+from edaphon.clock import DAY_NS
 from edaphon.sinks.delivery import Batch, Delivery
 from edaphon.sinks.influxdb import Settings, open_readback, open_sink
-from edaphon.sinks.influxql import DAY_NS
 from edaphon.sinks.refusals import Rewrites, write_sifted
 
 SETTINGS = {"version": 3, "database": "plots"}

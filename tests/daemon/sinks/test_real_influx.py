@@ -25,11 +25,11 @@ from tests.daemon.sinks.samples import (
 )
 from tests.programs import Influx1, VictoriaMetrics, wait_until
 
-from edaphon.clock import SystemClock
+from edaphon.clock import DAY_NS, SystemClock
 from edaphon.model import Channel, Int, Observations
 from edaphon.sinks.delivery import Batch, Delivery
 from edaphon.sinks.influxdb import InfluxSink, Settings, open_queries, open_readback, open_sink
-from edaphon.sinks.influxql import DAY_NS, Influxql, Readback, Rows, spans
+from edaphon.sinks.influxql import Influxql, Readback, Rows, spans
 from edaphon.sinks.refusals import write_sifted
 from edaphon.sinks.sink import Later, Never, PointWithdrawal
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edaphon_drivers.ascii.engine import decode_exchange, decode_stream, line_texts
+from edaphon_drivers.ascii.decode import decode_stream
+from edaphon_drivers.ascii.engine import decode_exchange, line_texts
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer, Refused
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.readings import Status

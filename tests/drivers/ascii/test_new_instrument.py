@@ -2,13 +2,8 @@
 
 import tomllib
 
-from edaphon_drivers.ascii.engine import (
-    decode_exchange,
-    decode_stream,
-    line_end,
-    sheet_errors,
-    start_commands,
-)
+from edaphon_drivers.ascii.decode import decode_stream
+from edaphon_drivers.ascii.engine import decode_exchange, line_end, sheet_errors, start_commands
 from edaphon_drivers.payloads import Turn
 from edaphon_drivers.sheets import parse_sheet
 

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from edaphon_drivers.ascii.engine import decode_exchange, decode_stream, line_end, measure
+from edaphon_drivers.ascii.decode import decode_stream
+from edaphon_drivers.ascii.engine import decode_exchange, line_end, measure
 from edaphon_drivers.faults import LinkDown, NoAnswer
 from edaphon_drivers.links.serial import SerialLink
 from edaphon_drivers.payloads import Turn

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from edaphon_drivers.ascii.decode import decode_stream
 from edaphon_drivers.ascii.engine import (
     decode_exchange,
     decode_identity,
-    decode_stream,
     identify,
     line_end,
     measure,

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edaphon_drivers.ascii.engine import address_error, decode_stream, sheet_errors
+from edaphon_drivers.ascii.decode import decode_stream
+from edaphon_drivers.ascii.engine import address_error, sheet_errors
 from edaphon_drivers.ascii.sheet import AsciiTable
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.payloads import Turn

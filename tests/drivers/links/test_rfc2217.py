@@ -17,7 +17,7 @@ from tests.rfc2217_server import SerialServer
 
 from edaphon.acquire.bus import BusOwner, Finished, link_opener
 from edaphon.clock import SystemClock
-from edaphon.config.lines import Bus
+from edaphon.config.sources import Bus
 from edaphon_drivers.faults import LinkDown
 from edaphon_drivers.links import serial
 from edaphon_drivers.links.sdi12_uart import Sdi12UartLink

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from edaphon.alerts.model import Message, Occasion, Receiver, SendRefused
 from edaphon.config import Broker, Configuration, Notify, Secret
-from edaphon.config.parts import Parts
+from edaphon.config.rules import Parts
 from edaphon.toml_input.values import revealed
 
 __all__ = [

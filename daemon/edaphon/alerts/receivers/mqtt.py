@@ -18,9 +18,9 @@ from edaphon.alerts.model import Message, SendLater, SendRefused
 from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, secret_text
 from edaphon.alerts.receivers.templates import fields_of
 from edaphon.config import Broker
-from edaphon.config.parts import Parts
+from edaphon.config.rules import Parts
 from edaphon.network.requests import CONNECT_S, Deadline, Secrets, tls_context
-from edaphon.toml_input.errors import did_you_mean
+from edaphon.toml_input.lines import did_you_mean
 from edaphon.toml_input.values import Id, Table, wrong
 
 __all__ = ["Mqtt", "Settings", "config_errors", "open_receiver"]

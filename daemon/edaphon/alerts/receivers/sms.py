@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from edaphon.alerts.model import Message, SendLater, SendRefused
 from edaphon.alerts.receivers.kinds import WHOLE_S, Context, Remark, Taken, secret_text
-from edaphon.config.parts import Parts
+from edaphon.config.rules import Parts
 from edaphon.network.requests import Deadline, Secrets
 from edaphon.toml_input.values import Secret, Table, wrong
 from edaphon_drivers.talk import Ask, Talk, is_ended

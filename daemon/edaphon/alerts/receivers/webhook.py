@@ -27,9 +27,9 @@ from edaphon.alerts.receivers.templates import (
     filled_json,
     unknown_fields,
 )
-from edaphon.config.parts import Parts
+from edaphon.config.rules import Parts
 from edaphon.network.requests import Answer, Limits, Unreachable, Wire, is_loopback, wait_s
-from edaphon.toml_input.errors import did_you_mean
+from edaphon.toml_input.lines import did_you_mean
 from edaphon.toml_input.values import (
     AbsolutePath,
     Secret,

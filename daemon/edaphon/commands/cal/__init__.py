@@ -3,19 +3,16 @@
 import typer
 
 from edaphon.commands.cal.add import add
-from edaphon.commands.cal.apply import put_in_force
+from edaphon.commands.cal.apply import preview, put_in_force, revoke
 from edaphon.commands.cal.fit import fit
-from edaphon.commands.cal.list import listed
-from edaphon.commands.cal.preview import preview
-from edaphon.commands.cal.revoke import revoke
-from edaphon.commands.cal.show import show
+from edaphon.commands.cal.show import listed, show
 
 __all__ = ["cal"]
 
 cal = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Calibrations, and checks in the field: made, looked at, put in force, taken back.",
+    help="Make, show, apply and revoke calibrations and field checks.",
 )
 cal.command("fit")(fit)
 cal.command("add")(add)

@@ -1,6 +1,14 @@
 """`edaphon cal apply`: put calibrations in force, and see what became of the values."""
 
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
 from edaphon.commands.apply import (
+    NOT_YET,
     Config,
     DryRun,
     Facts,
@@ -10,11 +18,23 @@ from edaphon.commands.apply import (
     Who,
     enter,
     new_facts,
+    news,
+    show,
 )
-from edaphon.storage.access import open_storage
-from edaphon.storage.entered_facts import told_in
-
-__all__ = ["put_in_force"]
+from edaphon.commands.cal.show import found_in, state_of
+from edaphon.commands.check import write_own
+from edaphon.facts import FactRow, knowledge_conflicts, read_facts
+from edaphon.preview import ChannelPreview, Preview, preview_of
+from edaphon.preview.picture import change_svg
+from edaphon.preview.text import COLUMNS, as_json, bare_lines, row_of, warnings_of
+from edaphon.printer import show_error, show_json, show_line, show_rows
+from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.entered_facts import EnteredFacts, told_in
+from edaphon.svg import (
+    PICTURE,
+)
+from edaphon.toml_input import read_document
+from edaphon.toml_input.lines import toml_row
 
 
 def put_in_force(
@@ -25,11 +45,111 @@ def put_in_force(
     no_wait: NoWait = False,
     json: Json = False,
 ) -> None:
-    """Show what new facts change, journal them, wait until all is derived again.
+    """Save new calibrations, wait until all values are recalculated, and show what changed.
 
-    As `edaphon apply`, which does not wait.
+    `edaphon apply` does the same without waiting.
     """
     storage = open_storage(file)
     reported = told_in(storage)
     new = new_facts(storage, reported, facts or [], file)
     enter(storage, reported, new, Way(who, dry_run, not no_wait, json))
+
+
+def preview(
+    facts: Facts = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="SVG file to write, or a folder for one file per channel")
+    ] = None,
+    file: Config = None,
+    json: Json = False,
+) -> None:
+    """Show what new facts would change in each channel; nothing is changed."""
+    storage = open_storage(file)
+    reported = told_in(storage)
+    new = new_facts(storage, reported, facts or [], file)
+    found = preview_of(storage, reported, new)
+    pictures = write_plots(plot, found.channels) if plot is not None else []
+    if json:
+        show_json(_told(new, found, pictures))
+    elif sys.stdout.isatty():
+        _show(new, found, pictures)
+    else:
+        show_rows(COLUMNS, map(row_of, found.channels))
+        for line in (*bare_lines(found), *warnings_of(found)):
+            show_error(line.strip())
+
+
+def _told(new: tuple[FactRow, ...], found: Preview, pictures: list[Path]) -> dict[str, object]:
+    return {"new": news(new), **as_json(found), "written": [str(path) for path in pictures]}
+
+
+def _show(new: tuple[FactRow, ...], found: Preview, pictures: list[Path]) -> None:
+    show(new, found)
+    for path in pictures:
+        show_line(f"{path} is written")
+    if new:
+        show_line(NOT_YET)
+
+
+USAGE = 2
+WHENCE = "edaphon cal revoke"  # stands for the file
+
+
+def revoke(
+    id: Annotated[str, typer.Argument(help="id of a calibration, check or maker's curve")],
+    why: Annotated[str, typer.Option(help="the reason")],
+    file: Config = None,
+    who: Who = "",
+    dry_run: DryRun = False,
+    no_wait: NoWait = False,
+    json: Json = False,
+) -> None:
+    """Take a calibration, field check or maker's curve back and recalculate without it."""
+    if not why.strip():
+        raise fail("expected --why with the reason, got nothing", USAGE)
+    storage = open_storage(file)
+    reported = told_in(storage)
+    one = found_in(reported, id)
+    state = state_of(reported, one)
+    if not state.in_force:
+        raise fail(f"{id} is not in force: {state.words}")
+    row = _row(storage, reported, id, why)
+    enter(storage, reported, (row,), Way(who, dry_run, not no_wait, json))
+
+
+def _row(storage: Storage, reported: EnteredFacts, id: str, why: str) -> FactRow:
+    text = toml_row("revocation", {"id": _name(reported, id), "of": id, "why": why})
+    rows, config_errors = read_facts(read_document(WHENCE, text))
+    config = storage.config
+    config_errors += knowledge_conflicts(
+        rows, reported.knowledge, config.outputs(), sheets=config.sheets
+    )
+    if config_errors:
+        raise fail("\n".join(f"{c.key}: {c.came}; {c.right}" for c in config_errors))
+    return rows[0]
+
+
+def _name(reported: EnteredFacts, id: str) -> str:
+    """One that was never used: a revocation may itself have been taken back."""
+    plain, number = f"revocation-of-{id}"[:60], 1
+    name = plain
+    while name in reported.by_id:
+        number += 1
+        name = f"{plain}-{number}"
+    return name
+
+
+def write_plots(place: Path, channels: Sequence[ChannelPreview]) -> list[Path]:
+    """One file, or in a folder one for each channel; which were written."""
+    drawn = [one for one in channels if one.found.changed]
+    if place.is_dir():
+        files = [place / f"{one.channel.replace(':', '-')}.svg" for one in drawn]
+    elif len(drawn) > 1:
+        raise fail(
+            f"expected a folder for the pictures of {len(drawn)} channels, got {place}", USAGE
+        )
+    else:
+        files = [place] * len(drawn)
+    for file, one in zip(files, drawn, strict=True):
+        write_own(file, change_svg(one), PICTURE)
+    return files

@@ -1,8 +1,11 @@
 """`edaphon cal fit`: from the points of a calibration to the fact that `cal apply` takes."""
 
+import csv
+import hashlib
+import io
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import hypot, isfinite
 from pathlib import Path
@@ -11,21 +14,281 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from edaphon.commands.cal.evidence import Paper, papers_beside, put
-from edaphon.commands.cal.options import numbers_given
-from edaphon.commands.cal.plot import fit_svg
-from edaphon.commands.cal.points import BadPoints, Points, read_points
-from edaphon.commands.cal.text import Fitted, as_table, as_toml, config_errors
-from edaphon.commands.new_files import write_new, write_own
+from edaphon.commands.cal.add import (
+    Fitted,
+    Paper,
+    as_table,
+    as_toml,
+    config_errors,
+    numbers_given,
+    papers_beside,
+    put,
+)
+from edaphon.commands.check import write_new, write_own
 from edaphon.printer import show_json, show_text
 from edaphon.storage.access import fail
-from edaphon.svg import PICTURE
+from edaphon.svg import (
+    HEIGHT,
+    LEFT,
+    PICTURE,
+    RIGHT,
+    Panel,
+    band,
+    frame,
+    line,
+    numbered,
+    pairs,
+    picture,
+    ticks,
+    wider,
+    words_at,
+)
+from edaphon.toml_input import did_you_mean
+from edaphon.toml_input.lines import read_bytes
+from edaphon_calibration.arrays import Float
 from edaphon_calibration.curves import Curve, find_curve
-from edaphon_calibration.errors import CalibrationError, FitError, UnknownCurve, suggestion
+from edaphon_calibration.errors import (
+    CalibrationError,
+    FitError,
+    ParameterError,
+    UnknownCurve,
+    suggestion,
+)
 from edaphon_calibration.fit import FitResult, fit_curve, fit_two_point
+from edaphon_calibration.soil import weighed_ring
 from edaphon_calibration.units import canonical, conversion
 
-__all__ = ["fit"]
+REFERENCE = "reference"
+RINGS = ("wet_g", "dry_g", "volume_cm3")
+BY_MASS = ("gravimetric", "bulk_density")
+THETA_UNIT = "m**3/m**3"
+DENSEST = 3.0  # [g/cm³], beyond any soil
+
+
+class BadPoints(ValueError):
+    """A file of points that can't be used: what was expected, what came, on which line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Readings x and true values y, in the order of the file.
+
+    `common` is for each point its share of the reference's error, which all points have together,
+    `u_point` what one has beside the others; `unit` that of y where the columns say it, else "".
+    """
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    common: tuple[float, ...]
+    u_point: float
+    unit: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    number: int
+    cells: Mapping[str, str]
+    decimal: str
+
+    def value(self, column: str) -> float:
+        """The number of a column; raises BadPoints."""
+        text = self.cells[column]
+        try:
+            found = float(text.replace(self.decimal, "."))
+        except ValueError:
+            found = float("nan")
+        if "_" in text or not isfinite(found):
+            raise BadPoints(f"line {self.number}, {column}: expected a number, got {text!r}")
+        return found
+
+
+def read_points(
+    file: Path,
+    x: str,
+    y: str,
+    u_point: float,
+    u_reference: float,
+    u_density: float,
+    repeats: bool,
+) -> Points:
+    """The points of a CSV file; raises BadPoints or OSError.
+
+    `u_reference` [unit of y] and `u_density` [g/cm³] are one error of all points; a column
+    `u_reference` says it for each. Two equal lines are one point written twice, unless `repeats`.
+    """
+    data = read_bytes(file)
+    header, lines = _lines(_text(data))
+    _expect_column(x, header)
+    if not lines:
+        raise BadPoints("expected points below the header, got none")
+    if not repeats:
+        _expect_different(lines)
+    truth, by_mass = _truth(header, y)
+    true = [_told(truth, line) for line in lines]
+    common = [_reference(line, u_reference) for line in lines]
+    if by_mass:
+        shares = [t * u_density / _density(line) for t, line in zip(true, lines, strict=True)]
+        common = [hypot(c, s) for c, s in zip(common, shares, strict=True)]
+    elif u_density:
+        raise BadPoints("expected columns with a bulk density for its uncertainty, got none")
+    readings = tuple(line.value(x) for line in lines)
+    sha256 = hashlib.sha256(data).hexdigest()
+    unit = THETA_UNIT if by_mass else ""
+    return Points(readings, tuple(true), tuple(common), u_point, unit, sha256)
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadPoints(f"expected text saved as UTF-8, byte {error.start} is not") from None
+
+
+def _reference(line: _Line, u_reference: float) -> float:
+    """The line's own uncertainty of the reference, else that of all lines."""
+    found = line.value("u_reference") if "u_reference" in line.cells else u_reference
+    if found < 0.0:
+        raise BadPoints(f"line {line.number}, u_reference: expected 0 or more, got {found:g}")
+    return found
+
+
+def _lines(text: str) -> tuple[tuple[str, ...], list[_Line]]:
+    """Header and lines; empty ones and those after a # are left out."""
+    kept = [
+        (number, line)
+        for number, line in enumerate(text.splitlines(), start=1)
+        if line.strip(" \t,;") and not line.lstrip().startswith("#")
+    ]
+    if not kept:
+        raise BadPoints("expected a header such as raw,reference; got an empty file")
+    delimiter = next((mark for mark in (";", "\t") if mark in kept[0][1]), ",")
+    rows = [(number, _cells(line, delimiter)) for number, line in kept]
+    header = tuple(rows[0][1])
+    for name in header:
+        if header.count(name) > 1:
+            raise BadPoints(f"expected each column once, got {name!r} twice in the header")
+    return header, list(_counted(rows[1:], header, "." if delimiter == "," else ","))
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    row = next(csv.reader(io.StringIO(line), delimiter=delimiter))
+    return [cell.strip() for cell in row]
+
+
+def _counted(
+    rows: Sequence[tuple[int, list[str]]], header: tuple[str, ...], decimal: str
+) -> Iterator[_Line]:
+    for number, cells in rows:
+        if len(cells) != len(header):
+            raise BadPoints(f"line {number}: expected {len(header)} cells, got {len(cells)}")
+        yield _Line(number, dict(zip(header, cells, strict=True)), decimal)
+
+
+def _expect_column(name: str, header: Sequence[str]) -> None:
+    if name not in header:
+        raise _lacking(name, header)
+
+
+def _lacking(name: str, header: Sequence[str]) -> BadPoints:
+    near = did_you_mean(name, header)
+    return BadPoints(f"expected a column {name!r} in the header, got {', '.join(header)}; {near}")
+
+
+def _expect_different(lines: Sequence[_Line]) -> None:
+    first: dict[tuple[str, ...], int] = {}
+    for row in lines:
+        before = first.setdefault(tuple(row.cells.values()), row.number)
+        if before != row.number:
+            raise BadPoints(
+                f"lines {before} and {row.number} are the same point; leave one out, or say "
+                "--repeats if it was measured twice"
+            )
+
+
+def _truth(header: Sequence[str], y: str) -> tuple[Callable[[_Line], float], bool]:
+    """How the true value of a line is had, and whether it is a water content by bulk density."""
+    if y in header:
+        return lambda line: line.value(y), False
+    if y == REFERENCE and set(RINGS) <= set(header):
+        return _by_ring, True
+    if y == REFERENCE and set(BY_MASS) <= set(header):
+        return lambda line: line.value("gravimetric") * _density(line), True
+    if y == REFERENCE:
+        raise BadPoints(
+            f"expected the columns {REFERENCE}, or {', '.join(RINGS)}, or {', '.join(BY_MASS)}; "
+            f"got {', '.join(header)}"
+        )
+    raise _lacking(y, header)
+
+
+def _told(truth: Callable[[_Line], float], line: _Line) -> float:
+    try:
+        return truth(line)
+    except ParameterError as error:
+        raise BadPoints(f"line {line.number}: {error}") from None
+
+
+def _by_ring(line: _Line) -> float:
+    return weighed_ring(*(line.value(column) for column in RINGS)).volumetric
+
+
+def _density(line: _Line) -> float:
+    """Dry bulk density [g/cm³]."""
+    if set(RINGS) <= line.cells.keys():
+        return line.value("dry_g") / line.value("volume_cm3")
+    density = line.value("bulk_density")
+    if not 0.0 < density < DENSEST:
+        words = f"expected a bulk density from 0 to {DENSEST:g} g/cm**3"
+        raise BadPoints(f"line {line.number}: {words}, got {density:g}")
+    return density
+
+
+CURVE, BAND, POINT = "#b03a2e", "#f2d7d5", "#1f618d"
+
+
+def fit_svg(
+    fitted: FitResult, x: Float, y: Float, bars: Float, labels: tuple[str, str], title: str
+) -> str:
+    """`bars` are half lengths [unit of y]; `labels` say what x and y are, with their units."""
+    span = wider(x)
+    along = np.linspace(*span, 121)
+    curve, reach = fitted.value(along), fitted.expanded(along)
+    good = np.isfinite(curve)
+    reach = np.where(np.isfinite(reach), reach, 0.0)
+    along, curve, reach = along[good], curve[good], reach[good]
+    above = Panel(span, wider(np.concatenate([y - bars, y + bars, curve])), 50.0, 400.0)
+    ends = np.concatenate([fitted.residuals - bars, fitted.residuals + bars, [0.0]])
+    below = Panel(span, wider(ends), 440.0, 560.0)
+    across = numbered(ticks(span, 6))
+    parts = [
+        *frame(above, labels[1], [(tick, "") for tick, _ in across]),
+        *frame(below, "residual", across),
+        *_band(above, along, curve, reach),
+        line(above, along, curve, CURVE),
+        line(below, np.array(span), np.zeros(2), CURVE),
+        *_points(above, x, y, bars),
+        *_points(below, x, fitted.residuals, bars),
+        words_at((LEFT + RIGHT) / 2, HEIGHT - 12, labels[0]),
+        words_at((LEFT + RIGHT) / 2, 24, title),
+    ]
+    return picture(title, above, parts)
+
+
+def _band(panel: Panel, x: Float, y: Float, reach: Float) -> Iterator[str]:
+    """Where the curve lies with 95 %; it may leave the frame and is cut there."""
+    if reach.any():
+        yield band(panel, x, y - reach, y + reach, f'fill="{BAND}" clip-path="url(#upper)"')
+
+
+def _points(panel: Panel, x: Float, y: Float, bars: Float) -> Iterator[str]:
+    for (one, other), bar in zip(pairs(x, y), bars.tolist(), strict=True):
+        across, ends = panel.across(one), (panel.down(other - bar), panel.down(other + bar))
+        if bar:
+            yield f'<path d="M{across:.1f},{ends[0]:.1f}V{ends[1]:.1f}" stroke="{POINT}"/>'
+        centre = f'cx="{across:.1f}" cy="{panel.down(other):.1f}"'
+        yield f'<circle {centre} r="4" fill="{POINT}"/>'
+
 
 USAGE = 2
 TWO_POINTS = ("two_point", "zero_span")
@@ -45,31 +308,47 @@ class _Wish:
 def fit(
     points: Annotated[Path, typer.Argument(help="CSV file with a header and a line per point")],
     curve: Annotated[str, typer.Option(help="name of a curve, such as linear or two_point")],
-    degree: Annotated[int | None, typer.Option(help="of the curve polynomial: 1 to 6")] = None,
+    degree: Annotated[
+        int | None, typer.Option(help="degree of the curve polynomial: 1 to 6")
+    ] = None,
     fixed: Annotated[list[str] | None, typer.Option(help=f"known {EACH}")] = None,
     start: Annotated[list[str] | None, typer.Option(help=f"where to begin: {EACH}")] = None,
     x: Annotated[str, typer.Option("--x", help="column of the readings")] = "raw",
     y: Annotated[str, typer.Option("--y", help="column of the true values")] = "reference",
     from_unit: Annotated[str, typer.Option(help="unit of the readings")] = "",
     to_unit: Annotated[str, typer.Option(help="unit of the true values")] = "",
-    u_point: Annotated[float, typer.Option(help="standard uncertainty of one point, in y")] = 0.0,
-    u_reference: Annotated[float, typer.Option(help="one error of all true values, in y")] = 0.0,
-    u_bulk_density: Annotated[float, typer.Option(help="one error of all, in g/cm3")] = 0.0,
-    repeats: Annotated[bool, typer.Option("--repeats", help="equal lines are repeats")] = False,
-    channel: Annotated[str, typer.Option(help="the channel it is for (soil or site step)")] = "",
-    sensor: Annotated[str, typer.Option(help="or the serial number it is for")] = "",
-    output: Annotated[str, typer.Option(help="with --sensor: the output it is for")] = "",
-    since: Annotated[str, typer.Option("--from", help="true from this time on")] = "",
-    id: Annotated[str, typer.Option("--id", help="name; made of the above if not given")] = "",
-    supersedes: Annotated[str, typer.Option(help="id of the one it puts right")] = "",
-    operator: Annotated[str, typer.Option(help="who made it")] = "",
-    method: Annotated[str, typer.Option(help="how")] = "",
-    reference: Annotated[str, typer.Option("--reference-standard", help="against what")] = "",
+    u_point: Annotated[
+        float, typer.Option(help="standard uncertainty of one point, in the unit of y")
+    ] = 0.0,
+    u_reference: Annotated[
+        float, typer.Option(help="shared uncertainty of the true values, in the unit of y")
+    ] = 0.0,
+    u_bulk_density: Annotated[
+        float, typer.Option(help="shared uncertainty of bulk density, in g/cm3")
+    ] = 0.0,
+    repeats: Annotated[
+        bool, typer.Option("--repeats", help="treat equal lines as repeated measurements")
+    ] = False,
+    channel: Annotated[
+        str, typer.Option(help="channel of the calibration (soil or site step)")
+    ] = "",
+    sensor: Annotated[str, typer.Option(help="or the serial number of the sensor")] = "",
+    output: Annotated[str, typer.Option(help="with --sensor: output of the sensor")] = "",
+    since: Annotated[str, typer.Option("--from", help="valid from this time on")] = "",
+    id: Annotated[
+        str, typer.Option("--id", help="name; default: made from the other options")
+    ] = "",
+    supersedes: Annotated[
+        str, typer.Option(help="id of the calibration or check it corrects")
+    ] = "",
+    operator: Annotated[str, typer.Option(help="person who made it")] = "",
+    method: Annotated[str, typer.Option(help="method")] = "",
+    reference: Annotated[str, typer.Option("--reference-standard", help="reference standard")] = "",
     write: Annotated[Path | None, typer.Option("-o", "--write", help="file to write")] = None,
     plot: Annotated[Path | None, typer.Option(help="SVG file to write")] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Fit a curve through points and print the calibration; nothing is put in force by it."""
+    """Fit a curve to the points of a calibration and print the result; nothing is changed."""
     subject = {"channel": channel, "sensor": sensor, "output": output}
     _one_subject(subject)
     if write is not None and os.path.lexists(write):

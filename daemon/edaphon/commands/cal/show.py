@@ -4,41 +4,262 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from textwrap import indent
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import orjson
 import typer
 
-from edaphon.commands.cal.list import KINDS, sheet_says, state_of
-from edaphon.commands.cal.show_text import lines_of
-from edaphon.commands.cal.text import as_row
-from edaphon.derive import ALWAYS
-from edaphon.derive.segments import Segment
-from edaphon.facts import Calibration, Fact, FactoryCurve, FieldCheck, pin_of, table_of
+from edaphon import __version__
+from edaphon.clock import FAR_NS
+from edaphon.commands.query import instant
+from edaphon.derive.calibrate import Segment
+from edaphon.facts import Calibration, Fact, FactoryCurve, FieldCheck, Revocation, pin_of, table_of
+from edaphon.facts.calibrations import OfSubject
 from edaphon.journal import read_only
-from edaphon.printer import show_json, show_lines
+from edaphon.model import ALWAYS
+from edaphon.people import person
+from edaphon.printer import show_error, show_json, show_lines, show_rows
 from edaphon.service.submit import kept_evidence
 from edaphon.storage.access import Storage, fail, open_storage
 from edaphon.storage.entered_facts import Entered, EnteredFacts, told_in
-from edaphon.toml_input.reading import read_bytes
+from edaphon.toml_input.lines import read_bytes, toml_row
 from edaphon.toml_input.values import instant_text
 from edaphon_calibration.chain import prepare_step
 from edaphon_calibration.curves import curve_names, find_curve
 from edaphon_calibration.errors import suggestion
+from edaphon_drivers.sheets import Sheets
 
-__all__ = ["found_in", "show"]
+KINDS = (Calibration, FieldCheck, FactoryCurve)
+HEADER = ("id", "kind", "subject", "step", "curve", "from", "to", "known_since", "who", "state")
+
+
+class CalibrationState(NamedTuple):
+    """Whether a fact is in force; else what took its place, or who took it back and why."""
+
+    in_force: bool
+    by: str = ""
+    why: str = ""
+
+    @property
+    def words(self) -> str:
+        if self.in_force:
+            return "in force"
+        return f"revoked: {self.why}" if self.why else f"superseded by {self.by}"
+
+
+def listed(
+    channel: Annotated[str, typer.Option(help="only for this channel")] = "",
+    all: Annotated[bool, typer.Option("--all", help="also superseded and revoked ones")] = False,
+    as_known_at: Annotated[str, typer.Option(help="as known at this time")] = "",
+    file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """List the calibrations, field checks and makers' curves that are in force."""
+    storage = open_storage(file)
+    reported = told_in(storage)
+    if channel and channel not in reported.knowledge.channels:
+        near = suggestion(channel, reported.knowledge.channels)
+        raise fail(f"expected the id of a channel, got {channel!r}{near}")
+    if as_known_at:
+        reported = reported.as_known_at(instant(as_known_at, FAR_NS))
+    rows = list(_rows(reported, storage, channel, all))
+    if json:
+        show_json(rows)
+        return
+    shown = [{**row, "who": person(row["who"], row["account"])} for row in rows]
+    show_rows(HEADER, ([row[name] for name in HEADER] for row in shown))
+    for row in rows:
+        if row["sheet"]:
+            show_error(f"{row['id']}: {row['sheet']}")
+
+
+def _rows(
+    reported: EnteredFacts, storage: Storage, channel: str, all: bool
+) -> Iterator[dict[str, Any]]:
+    for one in reported.entered:
+        fact, state = one.reported.fact, state_of(reported, one)
+        if not isinstance(fact, KINDS) or not (all or state.in_force):
+            continue
+        if channel and not _bears_on(fact, reported, channel):
+            continue
+        sheet = ""
+        if isinstance(fact, FactoryCurve) and state.in_force:
+            sheet = sheet_says(fact, storage.config.sheets)
+        yield {
+            **_row(fact, one),
+            "state": state.words + ("; its sheet says otherwise" if sheet else ""),
+        } | {
+            "by": state.by,
+            "sheet": sheet,
+        }
+
+
+def _row(fact: Fact, one: Entered) -> dict[str, Any]:
+    reported: dict[str, Any] = {"id": fact.id, "kind": fact.table, "step": None, "curve": ""}
+    if isinstance(fact, OfSubject):
+        start, end = (None if t is None else instant_text(t) for t in (fact.from_ns, fact.to_ns))
+        reported |= {"subject": " ".join(fact.subject), "from": start, "to": end}
+    if isinstance(fact, Calibration):
+        reported |= {"step": fact.place, "curve": fact.curve}
+    elif isinstance(fact, FieldCheck):
+        found = f"{fact.state} {fact.deviation:+.3g} {fact.unit or ''}".strip()
+        reported |= {"curve": f"{found}, u {fact.u_reference:g}"}
+    elif isinstance(fact, FactoryCurve):
+        reported |= {"subject": " ".join(fact.key), "curve": fact.curve, "from": None, "to": None}
+    return reported | {
+        "known_since": one.known_since,
+        "who": one.reported.who,
+        "account": one.reported.account,
+    }
+
+
+def state_of(reported: EnteredFacts, one: Entered) -> CalibrationState:
+    """Of one entered fact, as everything entered says it."""
+    knowledge, id = reported.knowledge, one.reported.fact.id
+    if any(known.sequence == one.place for known in knowledge.in_force):
+        return CalibrationState(True)
+    for revocation in knowledge.current(Revocation):
+        if revocation.of == id:
+            return CalibrationState(False, revocation.id, revocation.why)
+    later = [e.reported.fact.id for e in reported.entered if e.reported.fact.supersedes == id]
+    return CalibrationState(False, later[-1] if later else "")
+
+
+def _bears_on(fact: Fact, reported: EnteredFacts, channel: str) -> bool:
+    fed = [d for d in reported.knowledge.deployments if d.channel == channel]
+    if isinstance(fact, FactoryCurve):
+        return any(
+            (reported.sources.models.get(d.source), d.output, d.factory) == fact.key for d in fed
+        )
+    if isinstance(fact, OfSubject) and fact.channel is None:
+        return any((d.sensor, d.output) == (fact.sensor, fact.output) for d in fed)
+    return isinstance(fact, OfSubject) and fact.channel == channel
+
+
+def sheet_says(pinned: FactoryCurve, sheets: Sheets) -> str:
+    """What to do where the model sheet says otherwise than when it was first used, "" if not."""
+    outputs = sheets[pinned.model].outputs if pinned.model in sheets else {}
+    output = outputs.get(pinned.output)
+    named = [f for f in output.factory if f.name == pinned.name] if output else []
+    now = [pin_of(pinned.model, pinned.output, factory) for factory in named]
+    if not now:
+        return "its model sheet has this curve no more; values stay as they are"
+    same = ("curve", "parameters", "quantity", "unit")
+    if all(getattr(now[0], name) == getattr(pinned, name) for name in same):
+        return ""
+    return (
+        f"the model sheet of edaphon {__version__} says otherwise now; values stay as they are."
+        f" To take the sheet's curve, apply the row that `edaphon cal show {pinned.id}` prints"
+    )
+
+
+_Row = Mapping[str, Any]
+PAPERS = {
+    "operator": "by",
+    "method": "method",
+    "reference": "against",
+    "certificate": "certificate",
+    "expires": "expires",
+    "drift_per_year": "drift a year",
+    "drifts_from": "drifts from",
+}
+
+
+def lines_of(reported: _Row) -> Iterator[str]:
+    fact = reported["fact"]
+    step = f", step {fact.get('step', 1)}" if reported["kind"] == "calibration" else ""
+    kind = {"factory": "maker's curve"}.get(reported["kind"], reported["kind"])
+    yield f"{kind} {reported['id']}: {reported['subject']}{step}"
+    yield f"state         {reported['state']}"
+    if reported["kind"] != "factory":
+        yield f"valid         {_span(fact)}"
+    yield from _in_force(reported)
+    who = person(reported["who"], reported["account"])
+    yield f"entered       by {who} at {reported['known_since']} (journal {reported['place']})"
+    yield f"              from {reported['file']}{_hash(reported['sha256'])}"
+    if reported["supersedes"]:
+        yield f"supersedes    {reported['supersedes']}"
+    if reported["superseded_by"]:
+        yield f"superseded by {', '.join(reported['superseded_by'])}"
+    yield from _curve_lines(reported["curve"]) if reported["curve"] else _compared(fact)
+    if second := fact.get("second"):
+        yield f"beside it     {', '.join(f'{key} {value}' for key, value in second.items())}"
+    for key, words in PAPERS.items():
+        if fact.get(key):
+            yield f"{words:<13} {fact[key]}"
+    for paper in reported["evidence"]:
+        kept = "the journal has it" if paper["journal"] else "not in the journal"
+        yield f"evidence      {paper['name']}: {paper['file']}; {kept}; sha256 {paper['sha256']}"
+    if reported["sheet"]:
+        yield f"model sheet   {reported['sheet']['says']}"
+        yield indent(reported["sheet"]["row"].rstrip(), "    ")
+    if reported["text"]:
+        yield "as entered"
+        yield indent(reported["text"].rstrip(), "    ")
+
+
+def _hash(sha256: str) -> str:
+    return f", sha256 {sha256}" if sha256 else ""
+
+
+def _span(reported: _Row) -> str:
+    begin = f"from {reported['from']}" if reported.get("from") else "from the beginning"
+    return f"{begin} to {reported['to']}" if reported.get("to") else f"{begin} on"
+
+
+def _in_force(reported: _Row) -> Iterator[str]:
+    places = [f"{place['channel']} {_span(place)}" for place in reported["in_force_at"]]
+    for n, place in enumerate(places or ["for no channel"]):
+        yield f"{'' if n else 'in force':<13} {place}"
+
+
+def _compared(fact: _Row) -> Iterator[str]:
+    unit = fact.get("unit", "")
+    yield (
+        f"{fact['state']:<13} reading {fact['reading']:g}, reference {fact['reference_value']:g}"
+        f" (u {fact['u_reference']:g}) {unit}: {fact['reading'] - fact['reference_value']:+.3g}"
+    )
+
+
+def _curve_lines(curve: _Row) -> Iterator[str]:
+    yield f"curve         {curve['name']}: {curve['about']}"
+    yield f"reference     {curve['reference']}"
+    for n, parameter in enumerate(curve["parameters"]):
+        yield f"{'' if n else 'parameters':<13} {_parameter(parameter)}"
+    names = [parameter["name"] for parameter in curve["parameters"]]
+    rows = curve.get("correlation") or []
+    reported = [
+        f"{names[a]}, {names[b]}: {rows[a][b]:+.3f}" for a in range(len(rows)) for b in range(a)
+    ]
+    if reported:
+        yield f"correlation   {'; '.join(reported)}"
+    low, high = curve.get("domain") or (None, None)
+    if low is not None or high is not None:
+        unit = f" {curve['from_unit']}" if curve["from_unit"] else ""
+        yield f"domain        {_end(low)} to {_end(high)}{unit}"
+
+
+def _parameter(reported: _Row) -> str:
+    u = "" if reported["u"] is None else f"   u {reported['u']:.3g}"
+    own = "" if reported["given"] else "   (the curve's own)"
+    return f"{reported['name']} = {reported['value']:.10g}{u}{own}"
+
+
+def _end(number: float | None) -> str:
+    return "any" if number is None else f"{number:g}"
 
 
 def show(
     id: Annotated[str, typer.Argument(help="id of a calibration, check or maker's curve")],
     evidence: Annotated[
-        Path | None, typer.Option(help="folder to write the files to that it rests on")
+        Path | None, typer.Option(help="folder to write the evidence files to")
     ] = None,
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
-    """Tell all of one: text, who and when, parameters, where it is in force, what it rests on."""
+    """Show one calibration, field check or maker's curve with all details."""
     storage = open_storage(file)
     reported = told_in(storage)
     one = found_in(reported, id)
@@ -210,4 +431,4 @@ def _sheet(storage: Storage, fact: FactoryCurve) -> dict[str, str]:
     new = table_of(pin_of(fact.model, fact.output, now)) | {"supersedes": fact.id}
     new["id"] = f"{fact.id[:50]}-new"
     del new["kind"]
-    return {"says": says, "row": as_row("factory", new)}
+    return {"says": says, "row": toml_row("factory", new)}

@@ -8,28 +8,36 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 import typer
 
-from edaphon.commands import check
-from edaphon.commands.check import usual_file
-from edaphon.commands.decode.payload import expect_address, held, lines_of, readings_of
-from edaphon.commands.decode.typed import Unclear
-from edaphon.config import why_impossible, within_physics
+from edaphon.commands.decode.payload import (
+    Unclear,
+    expect_address,
+    held,
+    lines_of,
+    plain_bytes,
+    readings_of,
+)
+from edaphon.config import Configuration, LorawanSource, Source, why_impossible, within_physics
+from edaphon.config.reading import read_codec
+from edaphon.derive.decode import Sources
 from edaphon.printer import show_error, show_error_text, show_json, show_line, show_lines, visible
+from edaphon.service import check
+from edaphon.service.check import usual_file
 from edaphon.storage.access import configured, fail
 from edaphon_calibration.chain import apply_chain, prepare_step
 from edaphon_calibration.curves import find_curve
 from edaphon_calibration.errors import suggestion
 from edaphon_calibration.units import SAME
-from edaphon_drivers.faults import Fault, Incomplete
+from edaphon_drivers.faults import Fault, Incomplete, Refused
 from edaphon_drivers.files.lines import Slice
+from edaphon_drivers.lorawan import Uplink
+from edaphon_drivers.payloads import Message
 from edaphon_drivers.readings import Reading
 from edaphon_drivers.sheets import Factory, Sheet, Sheets, UnknownModel
-
-__all__ = ["decode"]
 
 USAGE = 2
 
 _MOST_REFUSED = 20
-_ADVICE = "hex (LoRaWAN also base64), text with \\r \\n \\xNN, or @FILE; all that was answered"
+_ADVICE = "hex (LoRaWAN also base64), text with \\r \\n \\xNN, or @FILE: the whole answer"
 
 
 class _Said(NamedTuple):
@@ -47,16 +55,17 @@ class _Said(NamedTuple):
 def decode(
     payload: Annotated[str, typer.Option(help=_ADVICE)],
     model: Annotated[str, typer.Option(help="name of a model sheet")] = "",
-    source: Annotated[str, typer.Option(help="instead: a source of edaphon.toml")] = "",
+    source: Annotated[str, typer.Option(help="or a source of edaphon.toml")] = "",
     port: Annotated[int | None, typer.Option(help="LoRaWAN FPort")] = None,
-    topic: Annotated[str, typer.Option(help="MQTT topic, where it says what is meant")] = "",
-    request: Annotated[str, typer.Option(help="Modbus: the request, if several fit")] = "",
+    topic: Annotated[str, typer.Option(help="MQTT topic, if it is needed to decode")] = "",
+    request: Annotated[str, typer.Option(help="Modbus: the request, if several are possible")] = "",
     file: Annotated[Path | None, typer.Option("--config", help="edaphon.toml")] = None,
     json: Annotated[bool, typer.Option("--json", help="print a JSON list")] = False,
 ) -> None:
-    """Decode one payload; nothing is stored. Exit 1 for bytes that mean nothing, 2 for usage.
+    """Decode the bytes of an instrument; nothing is stored.
 
-    Of a file each line that is no row is shown with its number; exit 1 if there is one.
+    In a file, each line that is not a row is listed with its number. Exit 1 if bytes or a line
+    can't be decoded; 2 for a wrong command.
     """
     if bool(model) == bool(source):
         raise fail("expected either --model or --source", USAGE)
@@ -125,7 +134,6 @@ def _by_model(sheet: Sheet, typed: _Typed, address: str | None = None) -> _Said:
 
 
 def _by_source(path: str, file: Path | None, typed: _Typed) -> _Said:
-    from edaphon.commands.decode.source import named_source, own_readings
 
     config, found = named_source(path, file)
     if found.model is not None:
@@ -198,3 +206,39 @@ def _lines(row: dict[str, Any]) -> Iterator[str]:
     yield f"{name:36} {value:>16} {row['unit']:12} {row.get('time', '')}".rstrip()
     if "impossible" in row:
         yield f"  {row['impossible']}"
+
+
+_USUAL_PORT = 1
+
+
+def named_source(path: str, file: Path | None) -> tuple[Configuration, Source]:
+    """The configuration and its source of that path; raises Unclear for one that it lacks."""
+    config = configured(file or usual_file()).config
+    known = {source.path: source for source in config.sources}
+    if path not in known:
+        near = suggestion(path, tuple(known))
+        raise Unclear(f"expected a source of the configuration, got {path!r}{near}")
+    return config, known[path]
+
+
+def own_readings(
+    config: Configuration, source: Source, payload: str, port: int | None
+) -> tuple[Reading, ...]:
+    """What a source without a model makes of a payload; raises Fault."""
+    if isinstance(source, LorawanSource):
+        codec = source.codec_file
+        files = {str(codec): _codec(codec)} if codec else {}
+        what = held(payload, "lorawan", port, "", "")
+        used = _USUAL_PORT if what.port is None else what.port
+        uplink = Uplink(source.dev_eui, used, 0, what.data, None, "", ())
+        return Sources.of(config, files).readers[source.path](uplink)
+    topic = getattr(source, "topic", "")
+    message = Message(topic, plain_bytes(payload, "message"))
+    return Sources.of(config).readers[source.path](message)
+
+
+def _codec(path: Path) -> str:
+    try:
+        return read_codec(path, errors="replace")
+    except OSError as error:
+        raise Refused("a codec that can be read", error.strerror or "", str(path)) from None

@@ -3,35 +3,141 @@
 import contextlib
 import fcntl
 import os
+import shutil
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Annotated, Any
 
 import typer
 
-from edaphon.commands.new_files import write_own
-from edaphon.commands.programs import (
-    BROKER,
-    ProgramEnded,
-    Running,
-    broker,
-    find_program,
-    watch,
+from edaphon.commands.check import write_own
+from edaphon.commands.programs import BROKER, ProgramEnded, Running, broker, find_program, watch
+from edaphon.commands.simulate.plot import (
+    SimulatedPlot,
+    SimulatedSender,
+    followed,
+    lines_of,
+    publish,
+    senders_of,
 )
-from edaphon.commands.simulate.file import Places, left_out, simulated_tables, toml_text
-from edaphon.commands.simulate.messages import Sender, publish, senders_of
-from edaphon.commands.simulate.plot import Plot, lines_of
 from edaphon.config import JsonSource
 from edaphon.facts import Knowledge
 from edaphon.facts.knowledge import Known
 from edaphon.model import EntryId
 from edaphon.printer import show_error, show_line
 from edaphon.storage.access import Configured, configured, fail
+from edaphon.toml_input.lines import toml_key, toml_keys
+from edaphon_drivers.outside import leaves
 
-__all__ = ["BadOrder", "order", "simulate"]
+NO_PARITY = "8N1"  # a pseudo-terminal has none, and can be opened with one only once
+NO_SWITCH = "/dev/null"  # takes what would switch a relay, so that no real one moves
+OUTWARD = frozenset({"sink", "notify"})
+SIGNS_OF_LIFE = frozenset({"heartbeat_url", "heartbeat_broker", "heartbeat_topic"})
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the simulated plot has its things: keys to put in the place of the real ones, by name.
+
+    `brokers` is empty where the real ones stay.
+    """
+
+    folder: Path
+    buses: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    brokers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def inbox(self, real: str) -> str:
+        """A copy of the inbox with the evidence in it: what is written there reaches no real one.
+
+        What was added to the copy stays in it.
+        """
+        copy = self.folder / "inbox"
+        copy.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(real, copy, ignore=_not_copied, dirs_exist_ok=True)
+        return str(copy)
+
+
+def _not_copied(folder: str, names: list[str]) -> list[str]:
+    """Pipes, sockets, devices, links to folders, and links that leave their folder."""
+    return [name for name in names if not _copied(os.path.join(folder, name), folder)]
+
+
+def _copied(path: str, folder: str) -> bool:
+    mode = os.lstat(path).st_mode
+    return S_ISDIR(mode) or (os.path.isfile(path) and not leaves(path, folder))
+
+
+def simulated_tables(table: Mapping[str, Any], places: Places) -> dict[str, Any]:
+    """Nothing of it reaches a real database, person or watcher: see `left_out`."""
+    found = {key: value for key, value in table.items() if key not in OUTWARD}
+    found["alerts"] = {k: v for k, v in table.get("alerts", {}).items() if k not in SIGNS_OF_LIFE}
+    if "inbox" in table.get("facts", {}):
+        found["facts"] = {**table["facts"], "inbox": places.inbox(str(table["facts"]["inbox"]))}
+    found["storage"] = {**table.get("storage", {}), "folder": str(places.folder / "data")}
+    found["clock"] = {**table.get("clock", {}), "trust": "system"}
+    found["bus"] = {n: _bus(n, bus, places) for n, bus in table.get("bus", {}).items()}
+    found["broker"] = {n: _broker(n, row, places) for n, row in table.get("broker", {}).items()}
+    found["supply"] = {n: {**row, "file": NO_SWITCH} for n, row in table.get("supply", {}).items()}
+    found["source"] = [_source(row, places) for row in table.get("source", ())]
+    return {key: value for key, value in found.items() if value}
+
+
+def left_out(table: Mapping[str, Any]) -> Iterator[str]:
+    """What of a real plot its simulated one does not have, as sentences."""
+    if table.get("sink"):
+        yield "the sinks are left out: simulated numbers must not reach them"
+    if table.get("notify"):
+        yield "the receivers ([[notify]]) are left out: nobody must be alerted of simulated faults"
+    if SIGNS_OF_LIFE & table.get("alerts", {}).keys():
+        yield "the sign of life (heartbeat) is left out: it would stand for the real logger"
+
+
+def _bus(name: str, bus: Mapping[str, Any], places: Places) -> dict[str, Any]:
+    found = {**bus, **places.buses.get(name, {"port": str(places.folder / name)})}
+    if "format" in bus:
+        found["format"] = NO_PARITY
+    if "multiplexer" in bus:
+        found["multiplexer"] = {**bus["multiplexer"], "file": NO_SWITCH}
+    return found
+
+
+def _broker(name: str, row: Mapping[str, Any], places: Places) -> dict[str, Any]:
+    """A real broker gets another client's name, or the recorder of the real plot is thrown out."""
+    if name not in places.brokers:
+        return {**row, "client_id": f"edaphon-simulated-{name}"[:64]}
+    kept = {key: row[key] for key in ("envelope",) if key in row}
+    return {**kept, **places.brokers[name]}
+
+
+def _source(row: Mapping[str, Any], places: Places) -> dict[str, Any]:
+    if "file" not in row or "name" not in row:
+        return dict(row)
+    file = followed(places.folder, str(row["name"]), str(row["file"]))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return {**row, "file": str(file)}
+
+
+def toml_text(table: Mapping[str, Any]) -> str:
+    """A table of tables as TOML; what lies deeper stands in one line."""
+    return "".join(_tables(table))
+
+
+def _tables(table: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in table.items():
+        if isinstance(value, list) and value and isinstance(value[0], Mapping):
+            for row in value:
+                yield f"\n[[{toml_key(key)}]]\n" + toml_keys(row)
+        elif isinstance(value, Mapping) and all(isinstance(v, Mapping) for v in value.values()):
+            for name, row in value.items():
+                yield f"\n[{toml_key(key)}.{toml_key(name)}]\n" + toml_keys(row)
+        elif isinstance(value, Mapping):
+            yield f"\n[{toml_key(key)}]\n" + toml_keys(value)
+
 
 USAGE, TRY_AGAIN = 2, 75
 SHOW_EVERY_S = 2.0
@@ -52,14 +158,14 @@ class BadOrder(ValueError):
 
 def simulate(
     station: Annotated[Path, typer.Argument(help="edaphon.toml of the plot")],
-    folder: Annotated[Path, typer.Option(help="where the simulated plot lives")],
+    folder: Annotated[Path, typer.Option(help="folder of the simulated plot")],
     fault: Annotated[
-        list[str] | None, typer.Option(help="from the start, such as sdi12/a=silent")
+        list[str] | None, typer.Option(help="fault from the start, such as sdi12/a=silent")
     ] = None,
 ) -> None:
-    """Serve every instrument of a configuration as a simulated one, until Ctrl-C.
+    """Simulate every instrument of a configuration, until Ctrl-C.
 
-    `edaphon run FOLDER/edaphon.toml` records it. Lines on stdin spoil answers: try `help`.
+    `edaphon run FOLDER/edaphon.toml` records it. Type `help` to see how to make answers fail.
     """
     found = configured(station)
     home = _home(folder)
@@ -85,7 +191,7 @@ def simulate(
         _serve(plot, stop, programs)
 
 
-def _serve(plot: Plot, stop: threading.Event, programs: list[Running]) -> None:
+def _serve(plot: SimulatedPlot, stop: threading.Event, programs: list[Running]) -> None:
     while not stop.is_set():
         try:
             watch(stop, programs, SHOW_EVERY_S)
@@ -131,10 +237,10 @@ def _messages(
     parts: contextlib.ExitStack,
     found: Configured,
     home: Path,
-    plot: Plot,
+    plot: SimulatedPlot,
     stop: threading.Event,
     programs: list[Running],
-) -> dict[str, Sender]:
+) -> dict[str, SimulatedSender]:
     """Starts broker and senders, and writes the configuration that goes with all this."""
     senders, why = senders_of(found.config)
     plot.not_simulated |= why
@@ -171,7 +277,9 @@ def _nodes(found: Configured, broker: str) -> list[JsonSource]:
     return [source for source in own if source.broker == broker]
 
 
-def _tell(found: Configured, plot: Plot, senders: dict[str, Sender], home: Path) -> None:
+def _tell(
+    found: Configured, plot: SimulatedPlot, senders: dict[str, SimulatedSender], home: Path
+) -> None:
     served = sorted({*plot.instruments, *senders})
     show_line(f"simulated: {', '.join(served) or 'nothing'}")
     for path, why in sorted(plot.not_simulated.items()):
@@ -184,7 +292,7 @@ def _tell(found: Configured, plot: Plot, senders: dict[str, Sender], home: Path)
     sys.stdout.flush()
 
 
-def _hear(plot: Plot, senders: dict[str, Sender]) -> None:
+def _hear(plot: SimulatedPlot, senders: dict[str, SimulatedSender]) -> None:
     """Orders on stdin, until it ends."""
     for line in sys.stdin:
         if line.strip():
@@ -195,7 +303,7 @@ def _hear(plot: Plot, senders: dict[str, Sender]) -> None:
             sys.stdout.flush()
 
 
-def order(line: str, plot: Plot, senders: dict[str, Sender]) -> str:
+def order(line: str, plot: SimulatedPlot, senders: dict[str, SimulatedSender]) -> str:
     """Carries out one order and tells what is so now; raises BadOrder."""
     place, _, words = line.strip().partition(" ")
     if place == "help":
@@ -222,7 +330,7 @@ def order(line: str, plot: Plot, senders: dict[str, Sender]) -> str:
     return f"{place}: {fault}" + (f", {times} times" if times else " until `ok`")
 
 
-def _plugged(name: str, words: str, plot: Plot) -> str:
+def _plugged(name: str, words: str, plot: SimulatedPlot) -> str:
     change = getattr(plot.lines[name], words, None)
     if change is None:
         raise BadOrder(f"{name} has no adapter that could be pulled out")

@@ -29,7 +29,7 @@ from edaphon.alerts.receivers import mqtt
 from edaphon.alerts.receivers.kinds import Context
 from edaphon.commands.programs import free_port
 from edaphon.config import Broker
-from edaphon.config.parts import Parts
+from edaphon.config.rules import Parts
 
 TOPIC = "edaphon/whs-logger-1/alerts"
 

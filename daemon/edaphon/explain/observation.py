@@ -1,4 +1,4 @@
-"""One observation with what is at hand to explain it: its record, its readings, who fed it."""
+"""One observation with all that explains it: its record, its readings, its deployment."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,10 +13,13 @@ from edaphon.series import Series
 from edaphon_drivers.faults import Fault
 from edaphon_drivers.readings import Reading
 
-__all__ = ["Case", "Found"]
+
+def number(x: float) -> float | None:
+    """None for NaN, which JSON has not."""
+    return x if x == x else None
 
 
-class Found(NamedTuple):
+class FoundRow(NamedTuple):
     """The observation that stands for a time that was asked; the channel's usual interval [ns]."""
 
     channel: str
@@ -32,7 +35,7 @@ class Case:
     journal: JournalReader
     series: Series
     history: History
-    found: Found
+    found: FoundRow
     place: EntryId
     entry: Entry
     again: Again | None
@@ -46,8 +49,8 @@ class Case:
 
     @cached_property
     def path(self) -> str:
-        extent = self._extent()
-        return extent[0] if extent else self.entry.source
+        interval = self._extent()
+        return interval[0] if interval else self.entry.source
 
     @cached_property
     def deployment(self) -> Deployment | None:
@@ -76,10 +79,10 @@ class Case:
     def _extent(self) -> tuple[str, ...]:
         """(source, output) that fed the channel; nothing where none does any more."""
         row = self.found.row
-        extents = self.history.plan.extents.get(self.found.channel, ())
+        intervals = self.history.plan.intervals.get(self.found.channel, ())
         own = [
             e
-            for e in extents
+            for e in intervals
             if e.start_ns <= row.time_ns < e.end_ns and row.rank in {e.rank, demoted_rank(e.rank)}
         ]
         best = [*(e for e in own if e.derivation == row.derivation), *own]

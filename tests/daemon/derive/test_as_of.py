@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.daemon.derive.lives import Life, MemoryJournal, folders, rows_of, told_rows
-from tests.daemon.derive.test_line import EXAMPLES, channel, streams
+from tests.daemon.derive.test_pipeline import EXAMPLES, channel, streams
 from tests.daemon.derive.test_recalibrate import calibration, days_of_readings
 
-from edaphon.derive import known_as_of, values_then
 from edaphon.derive import projection as another
+from edaphon.derive.projection import known_as_of, values_then
 from edaphon.journal import Entry
 
 FAR_NS = 2**61
@@ -65,7 +65,7 @@ def test_what_was_known_before_a_correction_is_answered_without_the_journal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stream = days_of_readings(1)
-    stream.learn(channel("c1", 5, 2, again=True))  # spikes are told, and no rate
+    stream.learn(channel("c1", 5, 2, again=True))  # spikes are found, and no rate
     for number in [10.0, 10.0, 40.0, 10.0, 11.0, 40.0, 11.0, 11.0, 40.0, 9.0]:
         stream.hear("a", number, 60, True)
     before = len(stream.entries)

@@ -1,0 +1,274 @@
+"""All that edaphon.toml and fact files say, and every error in them, without opening any port."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from errno import EFBIG, ELOOP
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from edaphon.alerts.receivers.kinds import receiver_kind, remarks
+from edaphon.config import (
+    Configuration,
+    Draft,
+    Notify,
+    SinkTable,
+    file_complaints,
+    read_draft,
+    things_lacking,
+)
+from edaphon.config.model import is_secret, secret_files
+from edaphon.facts import (
+    FactRow,
+    Knowledge,
+    evidence_complaints,
+    in_order,
+    knowledge_conflicts,
+    new_rows,
+    read_facts,
+    written_ids,
+)
+from edaphon.service.prerequisites import (
+    SERVICE_FOLDER,
+    Access,
+    accesses,
+    codec_complaints,
+    denied,
+    evidence_accesses,
+    unencrypted,
+)
+from edaphon.sinks.sink import sink_kind
+from edaphon.toml_input import FACT_TABLES, ConfigError, Document, read_document
+from edaphon.toml_input.lines import MOST_BYTES, Place, is_text, read_text
+from edaphon.toml_input.models import configuration_complaints, validated
+
+CONFIGURATION = 3  # exit code: something is wrong with what people wrote
+
+
+CONFIG_NAME = "edaphon.toml"
+
+
+USUAL = (Path(CONFIG_NAME), SERVICE_FOLDER / CONFIG_NAME)
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A configuration with the facts of its files and its inbox; use it if nothing is wrong.
+
+    `document` is the configuration's text, None if no file was one; then facts were checked only
+    as far as they stand for themselves.
+    """
+
+    config: Configuration | None
+    document: Document | None
+    rows: tuple[FactRow, ...]
+    config_errors: tuple[ConfigError, ...]
+    doubts: tuple[ConfigError, ...] = ()  # what works, and a person should know
+    accesses: tuple[Access, ...] = ()
+    left_out: tuple[ConfigError, ...] = ()  # files and rows that are in none of `rows`
+
+
+def with_codecs(found: Examined) -> Examined:
+    """Here alone makers' codecs are tried: the service starts whatever they are."""
+    if found.config is None or found.document is None:
+        return found
+    wrong, untried = codec_complaints(found.document, found.config)
+    config_errors = tuple(sorted({*found.config_errors, *wrong}))
+    return replace(found, config_errors=config_errors, doubts=(*found.doubts, *untried))
+
+
+def usual_file() -> Path:
+    """edaphon.toml here if there is one, else where an installed service has it."""
+    return next((path for path in USUAL if os.path.exists(path)), USUAL[-1])
+
+
+def examine(files: Sequence[Path], knowledge: Knowledge | None = None) -> Examined:
+    """All that these files say and all that is wrong with it, on top of what is known already."""
+    documents, config_errors = read_documents(files)
+    configs = [d for d in documents if _is_config(d)]
+    config_errors += _too_many(configs)
+    draft = read_draft(configs[0]) if configs else None
+    doubts: list[ConfigError] = []
+    left_out: list[ConfigError] = []
+    kinds: dict[Place, BaseModel] = {}
+    if draft is not None:
+        config_errors += draft.config_errors
+        config_errors += file_complaints(configs[0], draft.parts)
+        config_errors += configuration_complaints(configs[0])
+        mistakes, doubts, kinds = _kinds(configs[0], draft)
+        config_errors += mistakes
+        more, left_out = _read(_inbox(draft, documents))
+        documents += more
+    rows, wrong_rows, wrong = _facts(documents, draft, knowledge or Knowledge())
+    left_out += wrong_rows
+    found = tuple(sorted({*config_errors, *left_out, *wrong}))
+    if draft is None:
+        return Examined(None, None, rows, found)
+    listed: list[Access] = []
+    if draft.config is not None:
+        listed = accesses(configs[0], draft.config, kinds)
+        listed += evidence_accesses(new_rows(rows, knowledge or Knowledge()))
+        doubts += unencrypted(configs[0], draft.config)
+    doubts = sorted(doubts)
+    return Examined(
+        draft.config, configs[0], rows, found, tuple(doubts), tuple(listed), tuple(left_out)
+    )
+
+
+def _facts(
+    documents: Iterable[Document], draft: Draft | None, knowledge: Knowledge
+) -> tuple[tuple[FactRow, ...], list[ConfigError], list[ConfigError]]:
+    """The rows that are right in themselves, and complaints about all others, and about these."""
+    rows: list[FactRow] = []
+    config_errors: list[ConfigError] = []
+    written: set[str] = set()
+    for document in documents:
+        found, wrong = read_facts(document, alone=not _is_config(document))
+        rows += found
+        config_errors += wrong
+        written |= written_ids(document)
+    rows = in_order(rows)
+    doubtful = frozenset(written - {row.fact.id for row in rows})
+    sources = draft.outputs() if draft else None
+    sheets = draft.parts.sheets if draft else None
+    conflicts = knowledge_conflicts(rows, knowledge, sources, doubtful, sheets)
+    if draft is not None and draft.config is None:
+        # a source that is wrong itself is told once, not again at each deployment
+        conflicts = [c for c in conflicts if c.key != "deployment.source"]
+    secrets = secret_files(draft.parts) if draft else frozenset()
+    evidence = evidence_complaints(
+        [r for r in rows if Path(r.file).exists()], knowledge, lambda p: is_secret(p, secrets)
+    )
+    reported = {(c.file, c.line, c.key) for c in evidence}  # with the hash that is to be written
+    conflicts = [c for c in conflicts if (c.file, c.line, c.key) not in reported]
+    return tuple(rows), config_errors, conflicts + evidence
+
+
+def read_documents(files: Iterable[Path]) -> tuple[list[Document], list[ConfigError]]:
+    """Each file, or those of a folder, as it is written; complaints about what can't be read."""
+    return _read(_plain_files(files))
+
+
+def _read(files: Iterable[tuple[Path, Path | None]]) -> tuple[list[Document], list[ConfigError]]:
+    documents: list[Document] = []
+    config_errors: list[ConfigError] = []
+    for path, within in dict(files).items():
+        if not is_text(str(path)):
+            came = "the name of this file is not UTF-8"
+            config_errors.append(ConfigError(str(path), 1, "", came, "another name"))
+            continue
+        try:
+            text = read_text(path, "utf-8-sig", within=within, most_bytes=MOST_BYTES)
+            documents.append(read_document(str(path), text))
+        except OSError as error:
+            came = f"can't be read ({error.strerror})"
+            config_errors.append(ConfigError(str(path), 1, "", came, _readable(path, error)))
+        except UnicodeDecodeError as error:
+            came = f"byte {error.start} is not UTF-8"
+            config_errors.append(ConfigError(str(path), 1, "", came, "text saved as UTF-8"))
+    return documents, config_errors
+
+
+def _readable(path: Path, error: OSError) -> str:
+    """What would be right in place of a file that can't be read."""
+    if isinstance(error, FileNotFoundError) and path.name == CONFIG_NAME:
+        here = "" if path == USUAL[-1] else f" {path}"
+        return f"a configuration; write one with: edaphon init{here}"
+    if isinstance(error, FileNotFoundError):
+        return "the path of a file that is there"
+    if isinstance(error, PermissionError):
+        return f"a file that this account can read: {denied(path, error)}"
+    if error.errno == EFBIG:
+        return "at most 1 MB in one file: divide it"
+    if error.errno == ELOOP:
+        return "the file itself in this folder, no link to another one"
+    return "a file that this account can read"
+
+
+def _plain_files(files: Iterable[Path]) -> Iterator[tuple[Path, Path | None]]:
+    """With the folder that a link may not leave: what a person names may lie anywhere."""
+    for path in files:
+        if path.is_dir():
+            yield from ((inside, path) for inside in sorted(path.glob("*.toml")))
+        else:
+            yield path, None
+
+
+def _is_config(document: Document) -> bool:
+    """A file with any table that is not a fact's, near misses of fact tables apart."""
+    own = {"logger", "site", "storage", "clock", "web", "bus", "broker", "source", "sink", "supply"}
+    own |= {"model", "alerts", "notify"}
+    return bool(own & document.table.keys()) or Path(document.file).name == CONFIG_NAME
+
+
+def _too_many(configs: Sequence[Document]) -> Iterator[ConfigError]:
+    for other in configs[1:]:
+        came = f"a second configuration beside {configs[0].file}"
+        tables = ", ".join(sorted(FACT_TABLES))
+        yield ConfigError(other.file, 1, "", came, f"only fact tables here ({tables})")
+
+
+def _inbox(draft: Draft, documents: Iterable[Document]) -> list[tuple[Path, Path | None]]:
+    inbox = draft.parts.facts.inbox if draft.parts.facts else None
+    if inbox is None:
+        return []
+    given = {Path(document.file).resolve() for document in documents}
+    found = (path for path in sorted(inbox.glob("*.toml")) if path.resolve() not in given)
+    return [(path, inbox) for path in found]
+
+
+def _kind_complaints(
+    document: Document,
+    table: str,
+    rows: Mapping[int, SinkTable | Notify],
+    kind_of: Callable[[str], Any],
+) -> tuple[list[ConfigError], dict[int, BaseModel]]:
+    """About the settings of each row, which the module of its kind checks; those that are right."""
+    found: list[ConfigError] = []
+    right: dict[int, BaseModel] = {}
+    for number, row in rows.items():
+        place = (table, number)
+        try:
+            kind = kind_of(row.kind)
+        except ValueError as error:
+            line = document.line((*place, "kind"))
+            found.append(
+                ConfigError(document.file, line, f"{table}.kind", f'"{row.kind}"', str(error))
+            )
+            continue
+        settings, wrong = validated(document, place, kind.Settings, dict(row.settings))
+        found += wrong
+        if settings is not None:
+            found += things_lacking(document, place, settings)
+            right[number] = settings
+    return found, right
+
+
+def _kinds(
+    document: Document, draft: Draft
+) -> tuple[list[ConfigError], list[ConfigError], dict[Place, BaseModel]]:
+    """About sinks and receivers: mistakes, what a person should know, and the settings."""
+    parts = draft.parts
+    mistakes, sinks = _kind_complaints(document, "sink", parts.sinks, sink_kind)
+    wrong, receivers = _kind_complaints(document, "notify", parts.notify, receiver_kind)
+    mistakes += wrong
+    doubts: list[ConfigError] = []
+    for number, own in receivers.items():
+        found, doubtful = remarks(parts.notify[number].kind, own, parts)
+        mistakes += _remarks(document, ("notify", number), found)
+        doubts += _remarks(document, ("notify", number), doubtful)
+    for number, own in sinks.items():
+        about = getattr(sink_kind(parts.sinks[number].kind), "doubts", None)
+        doubts += _remarks(document, ("sink", number), about(own) if about else ())
+    settings: dict[Place, BaseModel] = {("sink", n): own for n, own in sinks.items()}
+    return mistakes, doubts, settings | {("notify", n): own for n, own in receivers.items()}
+
+
+def _remarks(
+    document: Document, place: Place, found: Iterable[tuple[str, str, str]]
+) -> Iterator[ConfigError]:
+    for key, came, right in found:
+        line = document.line((*place, key))
+        yield ConfigError(document.file, line, f"{place[0]}.{key}", came, right)
