@@ -34,7 +34,7 @@ from edaphon.journal import JournalReader, Kind, StateFile, read_only
 from edaphon.journal.salvage import acknowledged_places, covered, losses_in, open_losses, undeclared
 from edaphon.journal.summary import summed
 from edaphon.model import Channel, EntryId, Observations
-from edaphon.printer import show_error, show_json, show_line
+from edaphon.printer import Show, show_error, show_json, show_line, working
 from edaphon.series import BlockHead, Contested, Series
 from edaphon.service.audit import (
     JOURNAL_SUMMARY,
@@ -86,15 +86,8 @@ def verify(
     storage = open_storage(file, as_owner=True)
     running = _settle(storage, wait)
     series = storage.series()
-    found = _ledgers(storage, series, running, deep)
-    found["losses"] = _losses(storage)
-    found["releases"] = _releases(storage)
-    if deep:
-        journal = read_only(storage.layout.journal)
-        found["summaries"] = summaries(storage.layout.folder, journal, series)
-    found["sinks"] = {
-        s.name: _sink(storage, series, s, deep, running) for s in storage.config.sinks
-    }
+    with working("verifying") as show:
+        found = _found(storage, series, (running, deep), show)
     series.close()
     good = all(part["closes"] for part in _parts(found))
     if json:
@@ -108,6 +101,29 @@ def verify(
             show_error("RECORDS MISSING: see the lines that end with OPEN")
     if not good:
         raise typer.Exit(1)
+
+
+def _found(
+    storage: Storage, series: Series, running_deep: tuple[bool, bool], show: Show
+) -> dict[str, Any]:
+    """All parts; `show` gets each as it begins."""
+    running, deep = running_deep
+    sinks = storage.config.sinks
+    of = 3 + len(sinks)
+    show("entries and values", 0, of)
+    found = _ledgers(storage, series, running, deep)
+    show("losses and releases", 1, of)
+    found["losses"] = _losses(storage)
+    found["releases"] = _releases(storage)
+    if deep:
+        show("kept sums", 2, of)
+        journal = read_only(storage.layout.journal)
+        found["summaries"] = summaries(storage.layout.folder, journal, series)
+    found["sinks"] = {}
+    for n, sink in enumerate(sinks, 3):
+        show(f"sink {sink.name}", n, of)
+        found["sinks"][sink.name] = _sink(storage, series, sink, deep, running)
+    return found
 
 
 def _settle(storage: Storage, wait_s: float) -> bool:
