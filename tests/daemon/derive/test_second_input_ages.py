@@ -10,8 +10,8 @@ from tests.daemon.derive.test_second_inputs import BESIDE, EnteredFacts, ec25, v
 
 from edaphon.derive.plan import Plan
 from edaphon.facts import Knowledge
+from edaphon.instants import instant_text
 from edaphon.model import ALWAYS, EntryId
-from edaphon.toml_input.values import instant_text
 from edaphon_drivers.sheets import Output
 
 HOUR_NS = 3600 * 10**9
