@@ -36,8 +36,7 @@ from edaphon.acquire.switches import (
     branched,
     powered,
 )
-from edaphon.config import Bus as BusTable
-from edaphon.config import Configuration, HeardSource, ScheduledSource
+from edaphon.config import Bus, Configuration, HeardSource, ScheduledSource
 from edaphon.journal import Entry, Journal, Kind, Purpose
 from edaphon_drivers.faults import Fault, Garbled, NoAnswer
 from edaphon_drivers.payloads import Turn, pack_exchange
@@ -47,6 +46,7 @@ from edaphon_drivers.talk import Asking, Talk, Timing
 
 _USUAL = Asking()
 OVER_BUDGET = "above budget"  # why a slot has no record
+SHORTEST_DEADLINE_S, LONGEST_DEADLINE_S = 5.0, 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,12 +335,9 @@ def _measurement(scheduled: Scheduled, asking: Asking, silent: bool = False) -> 
     return (yield from talk(asking))
 
 
-SHORTEST_DEADLINE_S, LONGEST_DEADLINE_S = 5.0, 120.0
-
-
 def scheduled(
     source: ScheduledSource,
-    bus: BusTable,
+    bus: Bus,
     sheet: Sheet,
     schedule: Schedule | None = None,
     timing: Timing | None = None,

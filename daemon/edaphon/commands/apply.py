@@ -14,7 +14,7 @@ from edaphon.instants import instant_text
 from edaphon.preview import MANY, Preview, preview_of
 from edaphon.preview.text import as_json, lines_of
 from edaphon.printer import show_error, show_json, show_line, visible
-from edaphon.service.check import CONFIGURATION, examine, usual_file
+from edaphon.service.check import examine, open_storage, usual_file
 from edaphon.service.prerequisites import account_name
 from edaphon.service.submit import (
     before_now,
@@ -23,7 +23,7 @@ from edaphon.service.submit import (
     replacement_lines,
     wait_derived,
 )
-from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.access import CONFIGURATION, Storage, fail
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.entered_facts import EnteredFacts, told_in
 from edaphon.toml_input import ConfigError, read_document
@@ -216,7 +216,7 @@ def end(plot: PlotId, who: Who = "", file: Config = None) -> None:
         table = {"plot": plot, "from": one.from_ns, "to": until_ns, "who": one.who, "why": one.why}
         keep(storage, [_row(storage, reported, one.id, table)], who or account_name())
     show_line(f"the visit of {plot} is over: alerts as usual")
-    for line in _unheard(storage, plot):
+    for line in _silent(storage, plot):
         show_line(line)
 
 
@@ -288,7 +288,7 @@ def _id(reported: EnteredFacts, supersedes: str, plot: str, from_ns: int) -> str
     return name
 
 
-def _unheard(storage: Storage, plot: str) -> Iterator[str]:
+def _silent(storage: Storage, plot: str) -> Iterator[str]:
     try:
         rows = storage.ask("alert", do="unheard", plot=plot)["unheard"]
     except DaemonOff:

@@ -14,8 +14,9 @@ from edaphon.commands.apply import Config, DryRun, Json, NoWait, Way, Who, enter
 from edaphon.config import FileSource
 from edaphon.facts import FactRow, knowledge_conflicts, read_facts
 from edaphon.printer import bars, show_error, show_json, show_line
+from edaphon.service.check import open_storage
 from edaphon.service.submit import copies_in
-from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.storage.access import Storage, fail
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.entered_facts import EnteredFacts, told_in
 from edaphon.toml_input import read_document
@@ -160,7 +161,7 @@ def import_(
             raise fail(f"expected names of files in UTF-8, got {os.fsencode(name)!r}; rename it", 2)
     try:
         if cancel:
-            _tell_cancelled(storage.ask("cancel_import", source=chosen, files=names), json)
+            _show_cancelled(storage.ask("cancel_import", source=chosen, files=names), json)
             return
         new = storage.ask("import", source=chosen, files=names, force=force)["new_bytes"]
     except DaemonOff as off:
@@ -174,7 +175,7 @@ def import_(
         _follow(storage, chosen, names, json)
 
 
-def _tell_cancelled(table: dict[str, Any], json: bool) -> None:
+def _show_cancelled(table: dict[str, Any], json: bool) -> None:
     if json:
         _print(table)
         return

@@ -18,9 +18,10 @@ from edaphon.acquire.sampler import not_asked
 from edaphon.commands.check import write_new
 from edaphon.config import Configuration, HeardSource, ScheduledSource
 from edaphon.printer import answer_to, show_error, show_json, show_line, show_text
+from edaphon.service.check import open_storage
 from edaphon.service.line_tools import opened_line_tools
 from edaphon.service.prerequisites import account_name
-from edaphon.storage.access import fail, open_storage
+from edaphon.storage.access import fail
 from edaphon.storage.client import DaemonOff, DaemonRefuses
 from edaphon_drivers.faults import Garbled, NoAnswer, Refused
 
@@ -57,7 +58,7 @@ def record(
     with opened_line_tools(storage) as ask:
         for path, target in targets.items():
             try:
-                found = _said(ask, storage.config, path, seconds)
+                found = _answer_of(ask, storage.config, path, seconds)
             except DaemonRefuses as refusal:
                 raise fail(f"{path}: {refusal}") from None
             if found["cause"] not in _PLAYABLE:
@@ -71,7 +72,7 @@ def record(
         raise typer.Exit(1)
 
 
-def _said(ask: Any, config: Configuration, path: str, seconds: float | None) -> Any:
+def _answer_of(ask: Any, config: Configuration, path: str, seconds: float | None) -> Any:
     """One measurement, or what an instrument that talks by itself says."""
     bus = path.partition("/")[0]
     if config.buses[bus].kind == "stream":
@@ -116,7 +117,7 @@ def _header(config: Configuration, path: str, found: dict[str, Any]) -> str:
     when = at.strftime("%Y-%m-%dT%H:%MZ")
     return (
         f"source: recorded at {config.site.id}, logger {config.logger.id}, {when}, "
-        f"model {found['model']}, identity {reported or 'not told'}"
+        f"model {found['model']}, identity {reported or 'unknown'}"
     )
 
 
@@ -225,7 +226,7 @@ def term(
     is_sdi12 = table.kind in SDI12_KINDS
     with opened_line_tools(storage) as ask:
         if table.kind == "stream":
-            _hear(ask, bus, send, hex)
+            _listen(ask, bus, send, hex)
             return
         if send:
             _once(ask, bus, send, hex, is_sdi12)
@@ -251,7 +252,7 @@ def _once(ask: Any, bus: str, send: str, hex: bool, is_sdi12: bool) -> None:
         raise typer.Exit(1)
 
 
-def _hear(ask: Any, bus: str, send: str, hex: bool) -> None:
+def _listen(ask: Any, bus: str, send: str, hex: bool) -> None:
     if send:
         words = f"bus {bus} talks by itself: nobody is asked there"
         raise fail(f"{words}; without --send this shows what comes", USAGE)

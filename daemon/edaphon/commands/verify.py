@@ -43,12 +43,13 @@ from edaphon.service.audit import (
     read_accounts,
     summaries,
 )
+from edaphon.service.check import open_storage
 from edaphon.service.notes import account_text, line_rows
 from edaphon.sinks.feed import cursor_name
 from edaphon.sinks.influxdb import open_readback
 from edaphon.sinks.influxql import Readback, Rows
 from edaphon.sinks.sink import Later, sink_kind
-from edaphon.storage.access import Storage, fail, open_folder, open_storage
+from edaphon.storage.access import Storage, fail, open_folder
 from edaphon.storage.client import DaemonOff
 from edaphon.storage.offline import lacks_entries, settled_deriver
 from edaphon.storage.series_file import reached_by

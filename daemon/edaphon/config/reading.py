@@ -185,7 +185,7 @@ def _lacking(document: Document, place: Place, path: object, right: str) -> Conf
 
 
 def _of_what_talks(document: Document, parts: Parts, config_error: ConfigError) -> ConfigError:
-    """What is heard needs no interval but expect, which only its bus or its sheet can tell."""
+    """A source that sends by itself needs expect, not interval; its bus or sheet shows which."""
     if (config_error.key, config_error.came) != ("source.interval", "missing"):
         return config_error
     rows = document.table.get("source")
@@ -198,12 +198,12 @@ def _of_what_talks(document: Document, parts: Parts, config_error: ConfigError) 
 
 
 def _talks(row: Any, parts: Parts) -> str:
-    """Why an instrument is heard and not asked; "" for one that is asked."""
+    """Why an instrument is not polled; "" for one that is."""
     if not isinstance(row, Mapping):
         return ""
     bus, model = (str(row.get(key, "")) for key in ("bus", "model"))
     if model in parts.sheets and parts.sheets[model].frame.get("heard"):
-        return f"{model} talks by itself"
+        return f"{model} sends by itself"
     if bus in parts.buses and parts.buses[bus].kind == "stream":
         return f'bus {bus} has kind = "stream"'
     return ""

@@ -1,4 +1,4 @@
-"""The tables of [[source]]: what is asked, what is heard, which files are followed."""
+"""The tables of [[source]]: polled, pushed, and followed files; of buses and brokers."""
 
 import hashlib
 import re
@@ -27,7 +27,7 @@ Expected = Annotated[
     Duration | None,
     Field(
         alias="expect",
-        description="usual time between two messages or records; silence is told after several",
+        description="usual time between two messages or records; silence is reported after several",
         examples=["20min"],
     ),
 ]
@@ -86,7 +86,7 @@ class HeardSource(Table):
     model: str = Field(description="name of a model sheet", examples=["licor.li-850"])
     expect_ns: Duration = Field(
         alias="expect",
-        description="usual time between two records; silence is told after several",
+        description="usual time between two records; silence is reported after several",
         examples=["1s"],
     )
     settings: OwnSettings = {}
@@ -242,15 +242,15 @@ class JsonSource(Table):
         return f"{self.broker}/{self.topic}"
 
     def json_fields(self) -> json_message.JsonFields:
-        """What the decoder is told."""
+        """The settings of the decoder."""
         if self.time is None:
-            return json_message.JsonFields(told_fields(self.field))
+            return json_message.JsonFields(json_fields(self.field))
         form = _TIME_FORMATS[self.time.format]
         time = json_message.JsonTime(self.time.path, form)
-        return json_message.JsonFields(told_fields(self.field), time)
+        return json_message.JsonFields(json_fields(self.field), time)
 
 
-def told_fields(fields: tuple[JsonField, ...]) -> tuple[json_message.JsonField, ...]:
+def json_fields(fields: tuple[JsonField, ...]) -> tuple[json_message.JsonField, ...]:
     """The fields of a table as the decoders know them."""
     return tuple(
         json_message.JsonField(f.name, f.path, f.quantity, f.unit, f.unit_path, f.failure)
@@ -267,13 +267,13 @@ def _kind_of_source(row: Any) -> str:
     if keys & {"topic", "field"}:
         return "json-source"
     if "bus" in keys and keys & {"expect", "expect_ns"} and not keys & {"interval", "interval_ns"}:
-        return "heard-source"
+        return "pushed-source"
     return "scheduled-source"
 
 
 Source = Annotated[
     Annotated[ScheduledSource, Tag("scheduled-source")]
-    | Annotated[HeardSource, Tag("heard-source")]
+    | Annotated[HeardSource, Tag("pushed-source")]
     | Annotated[FileSource, Tag("file-source")]
     | Annotated[LorawanSource, Tag("lorawan-source")]
     | Annotated[JsonSource, Tag("json-source")],

@@ -18,7 +18,7 @@ from edaphon.config import (
     LorawanSource,
     ScheduledSource,
     Source,
-    told_fields,
+    json_fields,
 )
 from edaphon.config.reading import accepted_config
 from edaphon.derive.files import FileReader
@@ -273,7 +273,7 @@ def _script_reader(source: LorawanSource, text: str) -> _Reader:
 
     Nothing of it runs before the first uplink.
     """
-    fields = JsonFields(told_fields(source.field))
+    fields = JsonFields(json_fields(source.field))
     codec = cache(partial(_codec, text, str(source.codec_file)))
     return lambda uplink: _scripted(codec(), uplink, fields)
 

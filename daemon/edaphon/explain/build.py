@@ -221,7 +221,7 @@ def _of_the_record(case: Case, again: Again) -> Iterator[Reason]:
     stated, stated_ns = case.history.serial_at(case.place, case.path)
     deployed = again.segment.sensor
     if stated and again.segment.contradicted_by(stated, stated_ns):
-        yield Reason(_SUSPECT, f"the instrument said serial {stated}, deployed is {deployed}")
+        yield Reason(_SUSPECT, f"the instrument reports serial {stated}, deployed is {deployed}")
     if file := _replaced_file(case):
         yield Reason(
             _FAIL, f"a later copy of {file} replaces the one that it stands in, without it"

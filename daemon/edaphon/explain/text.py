@@ -252,7 +252,7 @@ def _second(second: SecondValue | None) -> Iterator[str]:
     value = "nothing, or nothing new enough"
     if second.value is not None:
         value = _whole(second.value, second.u_random, second.u_systematic, second.unit)
-    yield f"              beside it: {place} = {value}"
+    yield f"              second input: {place} = {value}"
     if isinstance(origin, OfChannel) and taken is not None:
         yield (
             f"              of {taken.time}, {_age(taken.age_s)}, record"

@@ -95,7 +95,7 @@ class History:
         return (sources or self.sources_at(place)).decode(entry)
 
     def sources_at(self, place: EntryId) -> Sources:
-        """The configuration in force there, in the light of what was said since."""
+        """The configuration in force there, with what later ones say of the same sources."""
         before = [e for s, e in self._configurations() if s < place]
         return sources_of(before[-1], self.sources) if before else Sources()
 
@@ -106,7 +106,7 @@ class History:
         return before[-1] if before else next(iter(own), None)
 
     def serial_at(self, place: EntryId, path: str) -> tuple[str, int]:
-        """The serial number that an instrument there last said before, "" if none, and when."""
+        """The serial number that an instrument there last gave before, "" if none, and when."""
         own = [(s, e) for s, e in self.identities if s < place and e.source == path]
         for reported, entry in reversed(own):
             identity = self.sources.identity(entry)
@@ -132,11 +132,11 @@ class History:
         return (item for item in self.meanings if item[1].kind == Kind.CONFIGURATION)
 
     def before(self, place: EntryId) -> list[Item]:
-        """What a line must have been told to begin there: configuration, clocks, identities."""
+        """What a pipeline must know to begin there: configuration, clocks, identities."""
         configuration = [item for item in self._configurations() if item[0] <= place][-1:]
         identities = {e.source: (s, e) for s, e in self.identities if s <= place}
         clocks = [item for item in self.clocks if item[0] <= place]
-        # in their order, as when an identity was told counts only by a clock that was known then
+        # in their order: the time of an identity counts only by a clock that was known then
         return [*configuration, *sorted([*clocks, *identities.values()], key=lambda item: item[0])]
 
 

@@ -29,7 +29,7 @@ def knowledge_conflicts(
 
     `sources` are the outputs of each source path; without them names that may stand elsewhere are
     not checked, nor are `doubtful` ones (ids of rows that are wrong in themselves). `sheets` holds
-    the owner's model sheets beside those of the package.
+    the owner's model sheets in addition to those of the package.
     """
     config_errors = list(islice(_identity(rows, knowledge), MOST_ERRORS))
     wrong = {(c.file, c.line) for c in config_errors}
@@ -81,7 +81,8 @@ def _used_again(fact: Fact, known: Fact, places: Mapping[str, str]) -> tuple[str
     if fact.id in places:
         return "id", f'"{fact.id}" is used twice, first in {places[fact.id]}', "another id"
     if fact.renewed and known.table == fact.table:
-        right = f'a fact is never edited: write this row with supersedes = "{fact.id}" beside it'
+        again = f'keep that row and write this one with supersedes = "{fact.id}"'
+        right = f"a fact is never edited: {again}"
     else:
         right = f'a fact is never edited: write a new one with supersedes = "{fact.id}"'
     return "id", f'"{fact.id}" was applied with other content', right
@@ -241,18 +242,18 @@ def contradictions(
     reported: Mapping[str, str],
     knowledge: Knowledge,
     now_ns: int,
-    told_ns: Mapping[str, int] | None = None,
+    reported_ns: Mapping[str, int] | None = None,
 ) -> tuple[Contradiction, ...]:
-    """`told` are the serial numbers that instruments gave, by path; "" is no answer to that.
+    """`reported` are the serial numbers that instruments gave, by path; "" is no answer.
 
-    `told_ns` says when [UTC ns]: what was told before a deployment began says nothing of it.
+    `reported_ns` says when [UTC ns]: one given before a deployment began does not count.
     """
     deployed = deployed_sensors(knowledge, now_ns)
     begun = _begun(knowledge, now_ns)
     reported = {
         path: serial
         for path, serial in reported.items()
-        if (told_ns or {}).get(path, now_ns) >= begun.get(path, -(2**63))
+        if (reported_ns or {}).get(path, now_ns) >= begun.get(path, -(2**63))
     }
     wrong = {
         path: serial

@@ -76,7 +76,7 @@ def read_facts(
 ) -> tuple[tuple[FactRow, ...], list[ConfigError]]:
     """The rows that are right in themselves, in the order of the file, and complaints.
 
-    `alone` says that nothing but facts may stand in the file, so all its mistakes are told here.
+    With `alone` the file may hold facts only, so all errors in it are reported here.
     """
     config_errors = list(_single_brackets(document))
     if alone:

@@ -171,7 +171,7 @@ class Knowledge:
         return tuple(id for id in self.channels if self.plot_of(id) == plot)
 
     def plot_of(self, channel_id: str) -> str:
-        """The id of the plot that a channel lies in, "" if nobody said so. Raises KeyError."""
+        """The id of the plot that a channel lies in, "" if it is not known. Raises KeyError."""
         fact = self.channels[channel_id]
         profile = self.profiles.get(fact.profile or "")
         return fact.plot or (profile.plot if profile else "")
@@ -190,7 +190,7 @@ class Knowledge:
         return self.channels[channel_id].channel(site, self.plot_of(channel_id))
 
     def channels_ever(self, site: str) -> dict[str, Channel]:
-        """The nouns of all channels that were ever defined, in force or not."""
+        """All channels that were ever defined, in force or not."""
         plots: dict[str, str] = {}
         found: dict[str, Channel] = {}
         for _, fact in self.entered:

@@ -188,7 +188,7 @@ class Deployment(Period):
     )
     primary: bool = Field(
         default=True,
-        description="false for a second opinion beside the primary one",
+        description="false for a second opinion next to the primary one",
         examples=[True],
     )
 

@@ -150,7 +150,7 @@ def _second(calibration: Calibration) -> Iterator[Found]:
     if calibration.by_calendar:
         yield from _calendar(calibration)
     elif wanted is not None and given is None:
-        came = f'"{calibration.curve}" takes {wanted.quantity} beside'
+        came = f'"{calibration.curve}" takes {wanted.quantity} as a second input'
         yield calibration, "curve", came, "second = { output = ... } or { channel, max_age }"
     elif wanted is None and given is not None:
         came = f'"{calibration.curve}" takes one input'
@@ -266,7 +266,7 @@ def evidence_complaints(
     found: list[ConfigError] = []
     for row in new_rows(rows, knowledge):
         for one in _named_files(row):
-            problem = _trouble(one, is_secret(one.path))
+            problem = _problem(one, is_secret(one.path))
             if problem is not None:
                 line, key = row.line_of("evidence"), f"{row.fact.table}.evidence"
                 found.append(ConfigError(row.file, line, key, *problem))
@@ -285,7 +285,7 @@ def _named_files(row: FactRow) -> Iterator[NamedFile]:
         yield NamedFile(name, Path(row.file).parent, sha256)
 
 
-def _trouble(one: NamedFile, is_secret: bool) -> tuple[str, str] | None:
+def _problem(one: NamedFile, is_secret: bool) -> tuple[str, str] | None:
     """What came and what is right; None for the file that is meant."""
     folder = one.path.absolute().parent
     if is_secret:

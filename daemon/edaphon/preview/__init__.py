@@ -174,7 +174,7 @@ def _too_long(
 ) -> frozenset[str]:
     """The channels that need the journal, where it is longer than that; else nothing.
 
-    Where it is read all the same, a person at a terminal is told what takes so long.
+    Where it is read all the same, a terminal shows what takes so long.
     """
     if journal.length <= (MANY if most_entries is None else most_entries):
         return frozenset()

@@ -313,22 +313,22 @@ def _bare_value(line: str) -> re.Match[str] | None:
     return _BARE_VALUE.match(line) if len(line) <= _LONG_LINE else None
 
 
-class _Meant(NamedTuple):
+class _Hint(NamedTuple):
     """What to tell a person whose value is no TOML, and the value to read on with."""
 
     right: str
     value: str
 
 
-def _meant(value: str) -> _Meant:
+def _meant(value: str) -> _Hint:
     if number := with_point(value):
-        return _Meant(f"use a decimal point: {number}", number)
+        return _Hint(f"use a decimal point: {number}", number)
     if instant := written_instant(value):
-        return _Meant(f"write {instant}", instant)
+        return _Hint(f"write {instant}", instant)
     if value[0] in _CURLY_QUOTES:
         text = toml_value(value.strip(_CURLY_QUOTES))
-        return _Meant(f"use straight quotes: {text}", text)
-    return _Meant(f'text needs quotes: "{value}"', f'"{value}"')
+        return _Hint(f"use straight quotes: {text}", text)
+    return _Hint(f'text needs quotes: "{value}"', f'"{value}"')
 
 
 def with_point(text: str) -> str:

@@ -116,7 +116,7 @@ def depth_label(value: object) -> str:
     return f"{float(text) + 0.0:.7g}"
 
 
-def _file_beside(text: object) -> str:
+def _relative_file(text: object) -> str:
     """A relative path that stays below the folder it starts from."""
     if not isinstance(text, str) or len(text) > 255 or _ELSEWHERE.search(text):
         raise wrong("a file in the same folder or below it, such as certificates/PTB-2026-0815.pdf")
@@ -130,7 +130,7 @@ def is_hash(text: str) -> bool:
 
 def _hash(text: object) -> str:
     if not isinstance(text, str) or not (is_hash(text) or text in {"?", ""}):
-        raise wrong('the SHA-256 of the file in 64 small digits 0-9 a-f, or "?" to be told it')
+        raise wrong('the SHA-256 of the file in 64 small digits 0-9 a-f, or "?" to get it shown')
     return text
 
 
@@ -143,7 +143,7 @@ def absolute_path(value: object) -> Path:
 
 
 def _text(pattern: str, **more: Any) -> WithJsonSchema:
-    """What an editor is told of a text."""
+    """The JSON schema of a text, for editors."""
     return WithJsonSchema({"type": "string", "pattern": f"^(?:{pattern})$", **more})
 
 
@@ -165,9 +165,9 @@ Depth = Annotated[
     BeforeValidator(depth_label),
     _text(_DEPTH.pattern, type=["number", "string"]),
 ]
-FileBeside = Annotated[
+RelativeFile = Annotated[
     str,
-    BeforeValidator(_file_beside),
+    BeforeValidator(_relative_file),
     WithJsonSchema({"type": "string", "maxLength": 255, "not": {"pattern": _ELSEWHERE.pattern}}),
 ]
 Hash = Annotated[str, BeforeValidator(_hash), _text(_HASH.pattern)]
@@ -218,10 +218,10 @@ class Secret(Table):
         """Why the secret can't be had, "" when it can."""
         if self.env is not None:
             return "" if os.environ.get(self.env) else f"{self.variable} is not set"
-        return _file_trouble(self._path())
+        return _file_problem(self._path())
 
 
-def _file_trouble(path: Path) -> str:
+def _file_problem(path: Path) -> str:
     try:
         text, open_to_others = read_secret(path)
     except (OSError, UnicodeDecodeError) as error:

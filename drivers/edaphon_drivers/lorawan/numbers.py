@@ -9,14 +9,13 @@ the number is there at all, `fails` (at, mask, codes) that it decides whether th
 
 import math
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
 from edaphon_drivers.faults import Garbled, Incomplete
 from edaphon_drivers.readings import Reading, Status, reported, without_number
-from edaphon_drivers.sdi12.parse import parse_relayed
 from edaphon_drivers.sheets import (
     ListOf,
     Number,
@@ -196,6 +195,25 @@ def number_errors(
                 yield f"{where}: byte {at}, which decides, lies behind {room} bytes"
 
 
+def row_readings(
+    data: bytes, f_port: int, sheet: Sheet, table: CodecTable, rows: Mapping[bytes, ChannelRow]
+) -> tuple[Reading, ...]:
+    """The readings of a frame whose tags are those of `rows`; Incomplete by an unknown one."""
+    check_port(data, f_port, sheet, table.f_port)
+    return tagged_readings(
+        data,
+        len(next(iter(rows), b"")),
+        lambda tag, _: rows[tag].n_bytes if tag in rows else None,
+        lambda tag, value: read_numbers(value, rows[tag].number, "big", sheet, table.codes),
+        sheet,
+    )
+
+
+def row_errors(name: str, rows: Iterable[ChannelRow], sheet: Sheet) -> Iterator[str]:
+    for n, row in enumerate(rows, 1):
+        yield from number_errors(f"frame.{name} {n}", row.number, row.n_bytes, sheet)
+
+
 def output_errors(where: str, names: Iterable[str], sheet: Sheet) -> Iterator[str]:
     for name in names:
         if name not in sheet.outputs:
@@ -299,6 +317,8 @@ def relayed_readings(
     of `outputs` the first ones are used. No value at all is a failure of every output. Garbled for
     a text that is no SDI-12 answer.
     """
+    from edaphon_drivers.sdi12.parse import parse_relayed  # only such a codec needs it
+
     values = [value for text in texts for value in parse_relayed(text)[1]]
     known = _outputs(named, sheet)
     if values and named.probe is not None and len(values) != len(known):

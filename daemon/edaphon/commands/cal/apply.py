@@ -28,7 +28,8 @@ from edaphon.preview import ChannelPreview, Preview, preview_of
 from edaphon.preview.picture import change_svg
 from edaphon.preview.text import COLUMNS, as_json, bare_lines, row_of, warnings_of
 from edaphon.printer import show_error, show_json, show_line, show_rows
-from edaphon.storage.access import Storage, fail, open_storage
+from edaphon.service.check import open_storage
+from edaphon.storage.access import Storage, fail
 from edaphon.storage.entered_facts import EnteredFacts, told_in
 from edaphon.svg import (
     PICTURE,
@@ -70,7 +71,7 @@ def preview(
     found = preview_of(storage, reported, new)
     pictures = write_plots(plot, found.channels) if plot is not None else []
     if json:
-        show_json(_told(new, found, pictures))
+        show_json(_as_json(new, found, pictures))
     elif sys.stdout.isatty():
         _show(new, found, pictures)
     else:
@@ -79,7 +80,7 @@ def preview(
             show_error(line.strip())
 
 
-def _told(new: tuple[FactRow, ...], found: Preview, pictures: list[Path]) -> dict[str, object]:
+def _as_json(new: tuple[FactRow, ...], found: Preview, pictures: list[Path]) -> dict[str, object]:
     return {"new": news(new), **as_json(found), "written": [str(path) for path in pictures]}
 
 

@@ -157,7 +157,7 @@ def sheet_says(pinned: FactoryCurve, sheets: Sheets) -> str:
 
 
 _Row = Mapping[str, Any]
-PAPERS = {
+MADE_BY = {
     "operator": "by",
     "method": "method",
     "reference": "against",
@@ -186,13 +186,13 @@ def lines_of(reported: _Row) -> Iterator[str]:
         yield f"superseded by {', '.join(reported['superseded_by'])}"
     yield from _curve_lines(reported["curve"]) if reported["curve"] else _compared(fact)
     if second := fact.get("second"):
-        yield f"beside it     {', '.join(f'{key} {value}' for key, value in second.items())}"
-    for key, words in PAPERS.items():
+        yield f"second input  {', '.join(f'{key} {value}' for key, value in second.items())}"
+    for key, words in MADE_BY.items():
         if fact.get(key):
             yield f"{words:<13} {fact[key]}"
-    for paper in reported["evidence"]:
-        kept = "the journal has it" if paper["journal"] else "not in the journal"
-        yield f"evidence      {paper['name']}: {paper['file']}; {kept}; sha256 {paper['sha256']}"
+    for file in reported["evidence"]:
+        kept = "the journal has it" if file["journal"] else "not in the journal"
+        yield f"evidence      {file['name']}: {file['file']}; {kept}; sha256 {file['sha256']}"
     if reported["sheet"]:
         yield f"model sheet   {reported['sheet']['says']}"
         yield indent(reported["sheet"]["row"].rstrip(), "    ")
@@ -297,7 +297,7 @@ def found_in(reported: EnteredFacts, id: str) -> Entered:
         raise fail(f"expected the id of a calibration, check or maker's curve, got {id!r}{near}")
     fact = found[-1].reported.fact
     if not isinstance(fact, KINDS):
-        words = "calibrations, checks and makers' curves are told here"
+        words = "calibrations, checks and makers' curves are shown here"
         raise fail(f"{id} is a {fact.table}; {words}, see `edaphon cal list --all`")
     return found[-1]
 
@@ -349,7 +349,7 @@ def _curve(fact: Calibration | FactoryCurve) -> dict[str, Any]:
 
 
 def _correlation(covariance: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, Any]:
-    """0 beside a parameter that is held."""
+    """0 for a parameter that is held."""
     spread = np.sqrt(np.diag(covariance))
     spread[spread == 0.0] = np.inf
     return covariance / spread / spread[:, None]
@@ -386,7 +386,7 @@ def _rests_on(reported: EnteredFacts, segment: Segment, fact: Fact) -> bool:
 
 
 def _evidence(storage: Storage, one: Entered) -> Iterator[dict[str, Any]]:
-    """Each file with what lies beside the row's file now, and whether the journal has it."""
+    """Each file with its state next to the row's file now, and whether the journal has it."""
     fact = one.reported.fact
     named = (fact.evidence or {}) if isinstance(fact, Calibration | FieldCheck) else {}
     journal = read_only(storage.layout.journal) if named else None

@@ -149,7 +149,7 @@ _ANY_ADDRESS = 8  # of I2C; what is asked there says the command, not the addres
 
 
 class Held(NamedTuple):
-    """The bytes, and what is known beside them; `request` is Modbus, `port` LoRaWAN."""
+    """The bytes, and what else is known; `request` is Modbus, `port` LoRaWAN."""
 
     data: bytes
     port: int | None = None
@@ -167,7 +167,7 @@ def held(payload: str, spoken: str, port: int | None, topic: str, request: str) 
 
 
 def readings_of(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
-    """What the bytes say by the sheet; raises Fault, and Unclear where something must be told."""
+    """What the bytes say by the sheet; raises Fault, and Unclear where an option is missing."""
     if not what.data:
         raise Unclear(f"expected {TEXTS.get(sheet.engine, 'bytes')}, got nothing")
     return _READERS[sheet.engine](sheet, what)
@@ -219,7 +219,7 @@ def _modbus(sheet: Sheet, what: Held) -> tuple[Reading, ...]:
         if len(requests) > 1:
             them = " or ".join(request.hex(" ").upper() for request in requests)
             raise Unclear(
-                f"expected --request {them} beside this answer, got {frame.hex(' ').upper()} alone"
+                f"expected --request {them} with this answer, got {frame.hex(' ').upper()} alone"
             )
         pairs += [(requests[0], frame)] * 2  # an answer like another's counts when it came twice
     return _asked("modbus", sheet, pairs)

@@ -30,7 +30,8 @@ from edaphon.facts import Knowledge
 from edaphon.facts.knowledge import Known
 from edaphon.model import EntryId
 from edaphon.printer import show_error, show_line
-from edaphon.storage.access import Configured, configured, fail
+from edaphon.service.check import Configured, configured
+from edaphon.storage.access import fail
 from edaphon.toml_input.lines import toml_key, toml_keys
 from edaphon_drivers.outside import leaves
 
@@ -186,8 +187,10 @@ def simulate(
                 show_line(order(text.replace("=", " ", 1), plot, senders))
             except BadOrder as wrong:
                 raise fail(str(wrong), USAGE) from None
-        _tell(found, plot, senders, home)
-        threading.Thread(target=_hear, args=(plot, senders), name="orders", daemon=True).start()
+        _show_home(found, plot, senders, home)
+        threading.Thread(
+            target=_take_orders, args=(plot, senders), name="orders", daemon=True
+        ).start()
         _serve(plot, stop, programs)
 
 
@@ -277,7 +280,7 @@ def _nodes(found: Configured, broker: str) -> list[JsonSource]:
     return [source for source in own if source.broker == broker]
 
 
-def _tell(
+def _show_home(
     found: Configured, plot: SimulatedPlot, senders: dict[str, SimulatedSender], home: Path
 ) -> None:
     served = sorted({*plot.instruments, *senders})
@@ -292,7 +295,7 @@ def _tell(
     sys.stdout.flush()
 
 
-def _hear(plot: SimulatedPlot, senders: dict[str, SimulatedSender]) -> None:
+def _take_orders(plot: SimulatedPlot, senders: dict[str, SimulatedSender]) -> None:
     """Orders on stdin, until it ends."""
     for line in sys.stdin:
         if line.strip():
@@ -313,7 +316,7 @@ def order(line: str, plot: SimulatedPlot, senders: dict[str, SimulatedSender]) -
     targets: dict[str, Any] = {**plot.instruments, **senders}
     if place not in targets:
         known = ", ".join([*targets, *plot.lines])
-        raise BadOrder(f"expected one of {known}, got {place!r}; `help` tells more")
+        raise BadOrder(f"expected one of {known}, got {place!r}; `help` shows more")
     fault, _, times = words.strip().rpartition(" ") if words[-1:].isdecimal() else (words, "", "")
     if fault == "ok":
         _well(targets[place])
