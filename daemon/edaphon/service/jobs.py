@@ -187,6 +187,11 @@ class Jobs:
         if self._scheduler.running:
             self._scheduler.wakeup()
 
+    def join(self, within_s: float) -> None:
+        until = time.monotonic() + within_s
+        while not self.is_over and time.monotonic() < until:
+            time.sleep(0.01)
+
     @property
     def is_over(self) -> bool:
         return not any(state.is_running for state in self._states.values())

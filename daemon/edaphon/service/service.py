@@ -54,7 +54,7 @@ IDENTIFY_EVERY_S = 86_400
 MESSAGES_EVERY_S = 60  # repeated messages and the weekly report have their times
 SAMPLE_EVERY_S = 3600  # of free space
 TURN_WITHIN_NS, REWORK_WITHIN_NS = 30 * 10**9, 600 * 10**9  # for the machine's watchdog
-STOP_THREADS_S, STOP_DERIVER_S, STOP_SINK_S = 1.5, 1.0, 3.0
+STOP_THREADS_S, STOP_JOBS_S, STOP_DERIVER_S, STOP_SINK_S = 1.5, 0.5, 1.0, 3.0
 HUNG = (
     "deriving did not stop in time and is left as it is: what came in is kept, and the next start"
     " derives it"
@@ -193,6 +193,7 @@ class Service:
         self.alerts.wake()
         self.jobs.stop()
         self.threads.join(STOP_THREADS_S)
+        self.jobs.join(STOP_JOBS_S)
         with self.deriver.idle(STOP_DERIVER_S) as is_idle:
             if is_idle:
                 self._save_places()

@@ -169,9 +169,11 @@ def test_a_job_that_hangs_holds_up_no_other_and_is_not_begun_twice(
     assert len(begun.at_s) == 1
     assert [one["name"] for one in jobs.rows(0) if one["running"]] == ["a"]
     jobs.stop()
+    jobs.join(0.1)
     assert not jobs.is_over
     end.set()
-    wait_until(lambda: jobs.is_over, "its end")
+    jobs.join(5)
+    assert jobs.is_over
 
 
 def test_no_job_runs_after_the_stop(made: Made) -> None:
