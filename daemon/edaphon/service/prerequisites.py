@@ -118,8 +118,8 @@ def _all_accesses(config: Configuration, kinds: Mapping[Place, BaseModel]) -> _A
 
 
 def _bus_accesses(place: Place, bus: Bus) -> _Accesses:
-    if bus.port.startswith("tcp://"):
-        yield CONNECTS, bus.port.removeprefix("tcp://"), (*place, "port")
+    if "://" in bus.port:
+        yield CONNECTS, bus.port.partition("://")[2], (*place, "port")
     else:
         yield READS if bus.kind == "w1" else WRITES, bus.port, (*place, "port")
     if bus.multiplexer is not None:
