@@ -111,9 +111,6 @@ def test_words_stand_next_to_their_colours_and_below_the_frames():
     begins = [int(re.match(r"M(\d+),", d)[1]) for d in strokes]
     assert begins == [LEFT, LEFT + 100]
     assert [words[name][0] for name in ("before", "after")] == [LEFT + 30, LEFT + 130]
-        30,
-        30,
-    ]
     middle = (LEFT + RIGHT) / 2
     assert words["time [UTC]"] == (middle, HEIGHT - 12)
     assert words["t: 2 of 2 rows change"] == (middle, 24)
