@@ -104,9 +104,8 @@ def test_each_band_encloses_its_line():
 
 def test_words_stand_next_to_their_colours_and_below_the_frames():
     root = drawn([1.0, 2.0], [2.0, 3.0])
-    words = {
-        t.text: (float(t.attrib["x"]), float(t.attrib["y"])) for t in root.iter(f"{SPACE}text")
-    }
+    texts = [*root.iter(f"{SPACE}text")]
+    words = {t.text: (float(t.attrib["x"]), float(t.attrib["y"])) for t in texts}
     strokes = [p.attrib["d"] for p in root.iter(f"{SPACE}path") if "52h24" in p.attrib["d"]]
     begins = [int(re.match(r"M(\d+),", d)[1]) for d in strokes]
     assert begins == [LEFT, LEFT + 100]
@@ -116,6 +115,15 @@ def test_words_stand_next_to_their_colours_and_below_the_frames():
     assert words["t: 2 of 2 rows change"] == (middle, 24)
     assert words["value [degC]"] == (18, (70 + 380) / 2)
     assert words["change [degC]"] == (18, (420 + 560) / 2)
+    marks = [p.attrib["d"] for p in root.iter(f"{SPACE}path") if p.attrib["d"].endswith(f"H{LEFT}")]
+    ends = [t for t in texts if t.attrib["text-anchor"] == "end"]
+    assert len(marks) == len(ends) >= 8
+    for mark, text in zip(marks, ends, strict=True):
+        y = float(re.match(rf"M{LEFT - 5},([\d.]+)H", mark)[1])
+        assert float(text.attrib["y"]) == pytest.approx(y + 4, abs=0.11)
+        assert float(text.attrib["x"]) == LEFT - 8
+    below = [p.attrib["d"] for p in root.iter(f"{SPACE}path") if p.attrib["d"].endswith("v5")]
+    assert {d.split(",")[1] for d in below} == {"380.0v5", "560.0v5"}
 
 
 def test_a_single_value_is_a_dash_that_can_be_seen():
