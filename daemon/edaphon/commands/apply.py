@@ -9,6 +9,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from edaphon.clock import SECOND_NS
 from edaphon.facts import Deployment, FactRow, Visit, knowledge_conflicts, new_rows, read_facts
 from edaphon.instants import instant_text
 from edaphon.preview import MANY, Preview, preview_of
@@ -161,7 +162,6 @@ def news(new: Rows[FactRow]) -> list[dict[str, Any]]:
 
 
 USAGE = 2
-SECOND_NS = 10**9
 WHENCE = "edaphon visit"  # stands for the file
 
 visit = typer.Typer(

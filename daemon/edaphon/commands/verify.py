@@ -20,7 +20,8 @@ from edaphon.acquire.gaps import accounts_of
 from edaphon.clock import DAY_NS, FAR_NS
 from edaphon.commands.query import Folder, instant
 from edaphon.config.model import SinkTable
-from edaphon.derive.fact_log import known_facts, last_sources, read_fact_log
+from edaphon.derive.decode import last_sources
+from edaphon.derive.fact_log import known_facts, read_fact_log
 from edaphon.derive.files import SourceFiles
 from edaphon.derive.pipeline import counted_files
 from edaphon.journal import JournalReader, Kind, StateFile, read_only

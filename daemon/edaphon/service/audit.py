@@ -15,7 +15,7 @@ import orjson
 
 from edaphon.acquire.clock_sync import Timekeeper
 from edaphon.acquire.gaps import FLOOD, LEAPT, WITHDRAWN, Gap
-from edaphon.clock import DAY_NS
+from edaphon.clock import DAY_NS, SECOND_NS
 from edaphon.databases import AT_FAULT, fault_of
 from edaphon.derive.fact_log import known_facts
 from edaphon.instants import instant_text
@@ -40,7 +40,6 @@ BEGIN_S, EVERY_S, TRY_AGAIN_S = 2.0, 86_400.0, 600.0  # the start itself comes f
 REST = 9  # times as long as a read took: at most a tenth of one core and of the disk's time
 ENTRIES = 2000  # of one read
 Altered = dict[str, list[str]]  # what is wrong with a release, by its name
-SECOND_NS = 10**9
 START, FIRST_NS = EntryId(0, 0), -(2**63)
 PAGE = 4000
 NEWEST, NEWEST_BYTES = 200_000, 100_000_000  # entries, and bytes of their payloads

@@ -73,7 +73,6 @@ def test_a_line_is_given_by_offset_and_slope_in_any_order(plot):
     assert examine([plot.file]).config_errors == ()
 
 
-def test_a_calibration_without_uncertainty_is_said_to_count_as_exact(plot):
 def test_a_calibration_without_uncertainty_is_shown_to_count_as_exact(plot):
     assert (
         "so it counts as exact; --u or --covariance says it"
