@@ -9,15 +9,24 @@ from tests.daemon.derive.test_compare import rows
 
 from edaphon.acquire.gaps import Gap
 from edaphon.explain.build import _differences, _time_from, record_of, shown_bytes
-from edaphon.explain.missing import Absent, _neighbours, find_observation, gap_at
-from edaphon.explain.observation import FoundRow, number
+from edaphon.explain.missing import (
+    Absent,
+    _elsewhere,
+    _neighbours,
+    _records,
+    _silence,
+    find_observation,
+    gap_at,
+)
+from edaphon.explain.observation import Case, FoundRow, number
 from edaphon.explain.trace import _start, row_at
 from edaphon.facts import Knowledge
 from edaphon.instants import instant_text
 from edaphon.journal import Entry, Kind
 from edaphon.model import EntryId
+from edaphon_drivers.faults import Garbled
 from edaphon_drivers.payloads import Piece, Turn, pack_exchange, pack_message, pack_piece
-from edaphon_drivers.readings import Reading
+from edaphon_drivers.readings import Reading, Status
 
 DAY_NS, MINUTE_NS = 86_400 * 10**9, 60 * 10**9
 NAN = float("nan")
@@ -227,3 +236,146 @@ def test_a_row_of_a_run_has_its_own_columns():
     row = row_at(run, 1)
     assert (row.time_ns, row.start_ns, row.value, row.flag, row.sequence) == (20, 20, 2.0, 3, 20)
     assert np.isclose(row.u_random, 0.5)
+
+
+def test_one_nearer_to_the_next_slot_stands_for_no_time_that_a_gap_lies_over():
+    series: Any = _Series(100 * MINUTE_NS)
+    over = ("local/a", gap(110, 120))
+    for gaps, found in (((), True), ((over,), False)):
+        own = find_observation(
+            series, history(*gaps, interval_ns=10 * MINUTE_NS), "t", 108 * MINUTE_NS
+        )
+        assert isinstance(own, FoundRow) is found
+
+
+def test_without_a_deployment_those_that_there_were_are_named():
+    tables = [*FACTS, {**FACTS[1], "id": "e", "from": "2026-01-01T00:00:00Z",
+                       "to": "2027-01-01T00:00:00Z", "primary": False}]  # fmt: skip
+    known = Knowledge.of([(EntryId(1, n), table) for n, table in enumerate(tables, 1)])
+    absent = Absent("t", 0, 0)
+    assert list(_elsewhere(SimpleNamespace(knowledge=known), absent)) == [
+        "no deployment fed the channel then",
+        "  d: local/a t from the beginning to now",
+        "  e: local/a t from 2026-01-01T00:00:00Z to 2027-01-01T00:00:00Z",
+    ]
+    none: Any = SimpleNamespace(knowledge=Knowledge())
+    assert list(_elsewhere(none, absent)) == [
+        "no deployment fed the channel then, and none ever did"
+    ]
+
+
+class _Journal:
+    last = EntryId(1, 9)
+
+    def __init__(self, *entries: Entry) -> None:
+        self.entries = entries
+
+    def scan(self, sources: Any, kinds: Any, on_damage: Any):
+        return [(EntryId(1, n), e) for n, e in enumerate(self.entries, 1) if e.source in sources]
+
+    def entry(self, place: EntryId) -> Entry:
+        return self.entries[-1]
+
+
+DEPLOYED = KNOWLEDGE.deployments
+
+
+@pytest.mark.parametrize(("received", "ends"), [(99, True), (100, False), (101, False)])
+def test_a_journal_that_ended_before_a_time_says_so(received, ends):
+    journal: Any = _Journal(record(b"", received_ns=received))
+    found = list(_silence(journal, Absent("t", 100, 0), DEPLOYED))
+    assert found[0] == "no record of local/a and no gap was journalled then"
+    assert (len(found) == 2) is ends
+
+
+def test_what_came_about_a_time_is_named_with_what_it_became():
+    def decode(place: EntryId, entry: Entry) -> Any:
+        if not entry.payload:
+            raise Garbled("a message", "nothing")
+        path, *outputs = entry.payload.decode().split()
+        readings = [Reading(output, "soil_temperature", 1.0, "degC") for output in outputs]
+        return SimpleNamespace(path=path, readings=readings)
+
+    def came(payload: bytes, minute: float, boot: str = "boot", slot: int | None = None) -> Entry:
+        entry = record(payload, source="local", boot=boot, received_ns=int(minute * MINUTE_NS))
+        return entry._replace(slot_ns=slot and slot * MINUTE_NS)
+
+    journal: Any = _Journal(
+        came(b"local/a x z", 100),
+        came(b"local/a t", 105),
+        came(b"local/a", 95, slot=104),
+        came(b"local/b t", 100),
+        came(b"local/b x", 100),
+        came(b"local/a x", 94.9),
+        came(b"local/a x", 105.1),
+        came(b"local/a x", 100, slot=120),
+        came(b"", 101),
+        came(b"local/a t", 500, boot="dark"),
+        came(b"local/a t", 600, boot="dark"),
+    )
+    own: Any = SimpleNamespace(
+        decode=decode, known_from=lambda place, entry: place if entry.boot == "boot" else None
+    )
+    absent = Absent("t", 100 * MINUTE_NS, 10 * MINUTE_NS)
+    found = list(_records(journal, own, absent, DEPLOYED))
+    assert [line.split(",")[0] for line in found] == [
+        "record 1.1 of local/a holds no t: it says x",
+        "record 1.2 of local/a (purpose routine) holds t",
+        "record 1.3 of local/a holds no t: it says nothing",
+        found[3],
+        "record 1.10 of local",
+    ]
+    assert found[3].startswith("record 1.9 of local is a dead letter: ")
+    assert "waits: the clock of its boot" in found[4]
+
+
+def case(readings: tuple[Reading, ...], time_ns: int, raw: float, path: str = "local/a") -> Case:
+    row = row_at(rows([time_ns], [raw]), 0)
+    nothing: Any = None
+    own = Case(
+        nothing, nothing, history(), FoundRow("t", time_ns, row, 0), EntryId(1, 1), record(b""),
+        nothing,
+    )  # fmt: skip
+    own.__dict__["readings"] = readings
+    object.__setattr__(own, "_extent", lambda: (path, "t"))
+    return own
+
+
+def reading(output: str, number: float | None, time_ns: int | None = None) -> Reading:
+    status = Status.OK if number is not None else Status.INVALID
+    return Reading(output, "soil_temperature", number, "degC", status, time_ns=time_ns)
+
+
+@pytest.mark.parametrize(
+    ("time", "raw", "index"),
+    [
+        (10, 1.0, 0),
+        (20, 1.0, 1),
+        (20, 2.0, 2),
+        (30, 7.0, 3),
+        (30, NAN, 4),
+        (40, 2.0, 2),
+        (40, 9.0, 0),
+    ],
+)
+def test_of_several_readings_it_is_that_of_the_time_and_number(time, raw, index):
+    several = (
+        reading("t", 1.0, 10),
+        reading("t", 1.0, 20),
+        reading("t", 2.0, 20),
+        reading("t", 5.0, 30),
+        reading("t", None, 30),
+    )
+    other = (reading("x", raw, time),)
+    assert case(other + several, time, raw).reading is several[index]
+    assert case(other, time, raw).reading is None
+
+
+def test_an_impossible_number_is_none():
+    impossible, fine = reading("t", -1e6, 10), reading("t", 3.0, 10)
+    assert case((fine, impossible), 10, NAN).reading is impossible
+
+
+def test_the_deployment_is_the_one_of_the_channel_that_fed_it():
+    assert case((), 10, 1.0).deployment == DEPLOYED[0]
+    assert case((), 10, 1.0, "local/b").deployment is None
